@@ -1,0 +1,101 @@
+"""Accelerator: a product's data sheet. A device that is present here is a Device, not an Accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from zenplan.domain import checks
+from zenplan.domain.precision import DTYPES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a figure comes from.
+
+    Attributes:
+        text: a document, a repository and path, or a sentence saying how it was derived.
+        status: ``read`` (someone looked at that source for this table), ``recalled`` (stated from memory
+            of the data sheet, not looked up) or ``derived`` (computed from other figures of the row).
+        date: when it was read or recalled, ISO 8601.
+    """
+
+    text: str
+    status: str
+    date: str
+
+    def __post_init__(self) -> None:
+        checks.named("source", text=self.text, date=self.date)
+        checks.one_of("source", "status", self.status, ("read", "recalled", "derived"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accelerator:
+    """One product, as its data sheet has it. Peaks are dense, never sparse; None is unknown, never 0.
+
+    Attributes:
+        name: the canonical name, as in ``H100-SXM5-80GB``.
+        architecture: the maker's generation name (``Hopper``); published efficiencies are grouped by it.
+        nvml_names: exactly what NVML (or the vendor's tool) calls the device.
+        aliases: other names that people type (``h100``, ``a100-80gb``).
+        multiprocessors: SMs, compute units or matrix engines, with the clock at which the peaks hold.
+        peak_flop_per_s: dtype name (see ``precision.DTYPES``) to dense FLOP/s with fp32 accumulation.
+        link: ``nvlink``, ``xgmi``, ``ici``, ``neuronlink``, ``ethernet`` or ``pcie`` (no other link).
+        link_bytes_per_s: device-to-device bandwidth in one direction, over that link.
+        link_devices: how many devices that link joins (8 in an HGX node, 2 with a bridge, 72 in NVL72).
+        node_devices: devices in the usual node; a rented instance may have fewer.
+        network_bytes_per_s: usual node-to-node bandwidth for each device; an instance states its own.
+        sources: field name to where its figure comes from.
+    """
+
+    name: str
+    vendor: str
+    architecture: str
+    nvml_names: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    compute_capability: str | None = None
+    multiprocessors: int | None = None
+    clock_hz: float | None = None
+    tensor_clock_hz: float | None = None
+    fp32_flop_per_clock: int | None = None
+    tensor_flop_per_clock: int | None = None
+    peak_flop_per_s: Mapping[str, float] = field(default_factory=dict)
+    memory_bytes: float
+    memory_bytes_per_s: float
+    link: str = "pcie"
+    link_bytes_per_s: float | None = None
+    link_devices: int = 1
+    node_devices: int = 1
+    network_bytes_per_s: float | None = None
+    pcie_generation: int | None = None
+    power_w: float | None = None
+    notes: str = ""
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checks.named("accelerator", name=self.name, vendor=self.vendor, architecture=self.architecture)
+        what = f"accelerator {self.name}"
+        checks.positive(
+            what,
+            memory_bytes=self.memory_bytes,
+            memory_bytes_per_s=self.memory_bytes_per_s,
+            link_bytes_per_s=self.link_bytes_per_s,
+            link_devices=self.link_devices,
+            node_devices=self.node_devices,
+            network_bytes_per_s=self.network_bytes_per_s,
+            power_w=self.power_w,
+            multiprocessors=self.multiprocessors,
+            clock_hz=self.clock_hz,
+            tensor_clock_hz=self.tensor_clock_hz,
+        )
+        checks.one_of(what, "link", self.link, ("nvlink", "xgmi", "ici", "neuronlink", "ethernet", "pcie"))
+        for dtype, rate in self.peak_flop_per_s.items():
+            checks.one_of(what, "dtype of a peak", dtype, DTYPES)
+            checks.positive(what, **{f"peak {dtype}": rate})
+        object.__setattr__(self, "peak_flop_per_s", MappingProxyType(dict(self.peak_flop_per_s)))
+        object.__setattr__(self, "sources", MappingProxyType(dict(self.sources)))
+
+    def peak(self, dtype: str) -> float | None:
+        """Dense FLOP/s in ``dtype``, or None where the data sheet has none."""
+        return self.peak_flop_per_s.get(dtype)

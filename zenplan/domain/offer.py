@@ -1,0 +1,141 @@
+"""Instance, Offer and what a provider's contract adds to the bill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from zenplan.domain import checks
+from zenplan.errors import DataError
+
+# No machine that can be rented costs more than this; a larger figure is a slip of units.
+_ABSURD_USD_PER_DEVICE_H = 1000.0
+
+
+class Billing(StrEnum):
+    """How a machine is paid for. Spot can be taken away at any time."""
+
+    ON_DEMAND = "on-demand"
+    SPOT = "spot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """A machine type of one provider, with N accelerators in it.
+
+    Attributes:
+        accelerator: canonical name of the accelerator.
+        network_bytes_per_s: node-to-node bandwidth of each device; None where it is not known, and such
+            a machine is quoted alone, never in a cluster.
+        link_bytes_per_s: device-to-device bandwidth in the machine, where it differs from the data sheet.
+    """
+
+    provider: str
+    name: str
+    accelerator: str
+    devices: int
+    vcpus: int | None = None
+    ram_bytes: float | None = None
+    network_bytes_per_s: float | None = None
+    link_bytes_per_s: float | None = None
+
+    def __post_init__(self) -> None:
+        checks.named("instance", provider=self.provider, name=self.name, accelerator=self.accelerator)
+        checks.positive(
+            f"instance {self.provider}/{self.name}",
+            devices=self.devices,
+            vcpus=self.vcpus,
+            ram_bytes=self.ram_bytes,
+            network_bytes_per_s=self.network_bytes_per_s,
+            link_bytes_per_s=self.link_bytes_per_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """Dollars for one hour of the whole instance, seen on a date (None: the source has no date)."""
+
+    usd_per_h: float
+    as_of: date | None
+    source: str
+
+    def __post_init__(self) -> None:
+        checks.positive("price", usd_per_h=self.usd_per_h)
+        checks.named("price", source=self.source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """An instance in a place, and its price under each billing kind. A missing price is unknown, never 0.
+
+    ``tier`` is the provider's own class of service (``community``, ``secure``), empty where it has none.
+    """
+
+    instance: Instance
+    region: str
+    on_demand: Price | None = None
+    spot: Price | None = None
+    tier: str = ""
+
+    def __post_init__(self) -> None:
+        checks.named("offer", region=self.region)
+        what = f"offer {self.instance.provider}/{self.instance.name} in {self.region}"
+        if self.on_demand is None and self.spot is None:
+            raise DataError(f"{what}: no price at all")
+        for price in (self.on_demand, self.spot):
+            if price and price.usd_per_h / self.instance.devices > _ABSURD_USD_PER_DEVICE_H:
+                raise DataError(f"{what}: ${price.usd_per_h} an hour is absurd for {self.instance.devices} devices")
+
+    def price(self, billing: Billing) -> Price | None:
+        """The price under that billing kind, or None where it is unknown."""
+        return self.on_demand if billing is Billing.ON_DEMAND else self.spot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a provider's contract adds to the hourly price.
+
+    Attributes:
+        granularity_s: billed time is rounded up to a multiple of this; None where it is not known.
+        minimum_s: the least time that is billed for a machine.
+        storage_usd_per_byte_s: object storage, for checkpoints; None where it is not known.
+        egress_usd_per_byte: the first paid tier to the internet; None where it is not known.
+        pue: power usage effectiveness of the data centre, at least 1; None where it is not published.
+    """
+
+    provider: str
+    granularity_s: float | None = None
+    minimum_s: float = 0.0
+    storage_usd_per_byte_s: float | None = None
+    egress_usd_per_byte: float | None = None
+    pue: float | None = None
+    source: str
+
+    def __post_init__(self) -> None:
+        checks.named("terms", provider=self.provider, source=self.source)
+        what = f"terms of {self.provider}"
+        checks.positive(what, granularity_s=self.granularity_s)
+        checks.not_negative(
+            what,
+            minimum_s=self.minimum_s,
+            storage_usd_per_byte_s=self.storage_usd_per_byte_s,
+            egress_usd_per_byte=self.egress_usd_per_byte,
+        )
+        if self.pue is not None and not 1 <= self.pue < 4:
+            raise DataError(f"{what}: a PUE of {self.pue} is not possible")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceTable:
+    """The offers of one provider, and the rows that had to be left out, each with its reason."""
+
+    provider: str
+    offers: tuple[Offer, ...]
+    terms: Terms | None = None
+    left_out: tuple[str, ...] = ()
+
+    def as_of(self) -> date | None:
+        """The oldest date on any price of the table; None where no price has one."""
+        dates = [p.as_of for o in self.offers for p in (o.on_demand, o.spot) if p and p.as_of]
+        return min(dates, default=None)

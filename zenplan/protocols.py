@@ -1,0 +1,75 @@
+"""The contracts of what plugins hand over that is more than data. Each has at most three members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from zenplan.domain.offer import PriceTable
+from zenplan.domain.report import Report
+from zenplan.domain.workload import Workload
+
+
+class Http(Protocol):
+    """The one thing a live price source may do with the network."""
+
+    def get_json(self, url: str, headers: Mapping[str, str] = ..., body: Mapping[str, Any] | None = ...) -> Any:
+        """The decoded JSON answer of a GET, or of a POST when there is a body."""
+
+
+@runtime_checkable
+class PriceProvider(Protocol):
+    """A source of prices for one provider."""
+
+    @property
+    def name(self) -> str:
+        """The provider's name, as in ``--provider``; the first plugin to name one keeps it."""
+
+    def bundled(self) -> PriceTable:
+        """The dated table that ships with the plugin. It must not use the network."""
+
+    def fetch(self, http: Http) -> PriceTable:
+        """The table as it is now. Raises ``errors.DataError`` where there is no live source."""
+
+
+@runtime_checkable
+class WorkloadFamily(Protocol):
+    """A family of models that can be lowered to operators."""
+
+    @property
+    def name(self) -> str:
+        """The family's name, as in ``decoder``."""
+
+    def presets(self) -> Iterable[str]:
+        """Names that ``--model`` takes."""
+
+    def lower(self, options: Mapping[str, Any]) -> Workload:
+        """The workload of a preset (``model``), a configuration (``config``) or a size (``params``)."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A training framework that runs in a worker process of its own."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name, as in ``--backend``."""
+
+    @property
+    def extra(self) -> str:
+        """What to install when it is missing, as in ``zenplan[jax]``."""
+
+    def worker(self) -> Sequence[str]:
+        """The command line of its worker process."""
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """A format that a report can be written in."""
+
+    @property
+    def name(self) -> str:
+        """The format's name, as in ``--format``."""
+
+    def export(self, report: Report) -> str:
+        """The whole report as text, ending in a newline."""
