@@ -1,0 +1,1 @@
+"""Model families: each lowers its options to operators."""
