@@ -1,0 +1,85 @@
+"""A CSV file that the user named: opened, decoded and split, or one clear error."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from zenplan import units
+from zenplan.errors import InputFileError
+
+MAX_BYTES = 50 * units.MB
+
+Row = dict[str, str]
+
+
+def rows_of(text: str) -> Iterator[tuple[int, Row]]:
+    """The rows below the header, each with its line number. Cells are stripped; blank lines are skipped.
+
+    A missing cell is the empty text; cells beyond the header are kept under the empty column name.
+    """
+    lines = csv.reader(text.splitlines(keepends=True), strict=True)
+    header = [cell.strip().lower() for cell in next(lines, [])]
+    width = len(header)
+    for cells in lines:
+        if not any(cells):
+            continue
+        row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
+        if len(cells) != width:
+            row.update(dict.fromkeys(header[len(cells) :], ""))
+            row.update({"": "".join(cells[width:])} if cells[width:] else {})
+        yield lines.line_num, row
+
+
+def read_rows(path: Path, required: Collection[str], what: str) -> list[tuple[int, Row]]:
+    """Every row of the file, with its line number.
+
+    Args:
+        path: the file the user named.
+        required: columns that must be in the header.
+        what: what the file should be, for the messages: ``price table``.
+
+    Raises:
+        InputFileError: the file cannot be read, is no CSV in UTF-8, is empty, or lacks a column.
+    """
+    hint = f"a {what} is a CSV file in UTF-8, with commas, and has the columns {', '.join(required)}"
+    text = _text(path, what, hint)
+    try:
+        header = [cell.strip().lower() for cell in next(csv.reader(text.splitlines()), [])]
+        missing = [name for name in required if name not in header]
+        if missing:
+            raise InputFileError(f"{what} {path} has no column {', '.join(missing)}", hint)
+        rows = list(rows_of(text))
+    except csv.Error as error:
+        raise InputFileError(f"{what} {path} is not a CSV file: {error}", hint) from error
+    if not rows:
+        raise InputFileError(f"{what} {path} has a header and no rows", hint)
+    return rows
+
+
+def _text(path: Path, what: str, hint: str) -> str:
+    try:
+        if path.is_dir():
+            raise InputFileError(f"{what} {path} is a folder", "name the CSV file in it")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InputFileError(
+                f"{what} {path} has {units.size(size)}, too many to be a {what}",
+                f"the most is {units.size(MAX_BYTES)}; keep the rows that you plan with",
+            )
+        # utf-8-sig: spreadsheets write a byte order mark.
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputFileError(
+            f"{what} {path} does not exist", "check the path; it is read from here"
+        ) from error
+    except OSError as error:
+        raise InputFileError(f"{what} {path} cannot be read: {error.strerror}", hint) from error
+    except UnicodeDecodeError as error:
+        raise InputFileError(f"{what} {path} is not text in UTF-8 (byte {error.start})", hint) from error
+    if "\0" in text:
+        raise InputFileError(f"{what} {path} is a binary file", hint)
+    if not text.strip():
+        raise InputFileError(f"{what} {path} is empty", hint)
+    return text
