@@ -266,8 +266,8 @@ def _head(shape: TransformerShape) -> Block:
         *transform,
         MatMul(name="head", rows=rows, inner=shape.width, columns=vocab, split=Split.COLUMNS,
                saved=shape.width, tied=shape.tied),
-        # The loss works in fp32: logits are read, exponentiated, summed; 4 bytes an element are kept.
-        Stream(name="loss", elements=rows * vocab, passes=4, split=Split.HEADS, saved=2.0 * rows * vocab,
+        # The loss works in fp32: 16-bit logits and their fp32 copy are there at once, 6 bytes an element.
+        Stream(name="loss", elements=rows * vocab, passes=4, split=Split.HEADS, saved=1.5 * rows * vocab,
                element_bytes=4.0),
     ]  # fmt: skip
     return Block(name="head", operators=tuple(operators), place="last")

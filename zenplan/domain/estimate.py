@@ -1,0 +1,187 @@
+"""What is predicted: ranges, the parts of a step, memory by part, the run, the bill, and the quote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from zenplan.domain import checks
+from zenplan.domain.cluster import Cluster
+from zenplan.domain.evidence import Fact
+from zenplan.domain.layout import Layout
+from zenplan.domain.offer import Billing, Offer
+from zenplan.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Low, middle and high of one figure."""
+
+    low: float
+    mid: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.mid <= self.high:
+            raise DataError(f"range {self.low} ≤ {self.mid} ≤ {self.high} does not hold")
+
+    def __mul__(self, factor: float) -> Range:
+        return Range(low=self.low * factor, mid=self.mid * factor, high=self.high * factor)
+
+    def __add__(self, other: float) -> Range:
+        return Range(low=self.low + other, mid=self.mid + other, high=self.high + other)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTime:
+    """Seconds of one optimizer step, by what they are spent on; the parts add up to the step.
+
+    Attributes:
+        compute_s: matrix products and attention.
+        memory_s: operators limited by memory bandwidth.
+        overhead_s: fixed time of the operators.
+        recompute_s: forward work done again in the backward pass.
+        tensor_s, pipeline_s, data_s, expert_s, context_s: exposed communication of each parallelism.
+        bubble_s: pipeline stages that wait.
+        optimizer_s: the update of the weights.
+    """
+
+    compute_s: float
+    memory_s: float
+    overhead_s: float
+    recompute_s: float
+    tensor_s: float
+    pipeline_s: float
+    data_s: float
+    expert_s: float
+    context_s: float
+    bubble_s: float
+    optimizer_s: float
+
+    def parts(self) -> dict[str, float]:
+        """Part name to seconds, in order."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @property
+    def total_s(self) -> float:
+        """The whole step."""
+        return sum(self.parts().values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryUse:
+    """Peak bytes on the fullest device, by part."""
+
+    weights_bytes: float
+    gradients_bytes: float
+    optimizer_bytes: float
+    activations_bytes: float
+    workspace_bytes: float
+
+    def parts(self) -> dict[str, float]:
+        """Part name to bytes, in order."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @property
+    def total_bytes(self) -> float:
+        """The whole peak."""
+        return sum(self.parts().values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTime:
+    """From steps to a calendar.
+
+    Attributes:
+        steady_s: all steps, one after another.
+        calendar_s: with start-up, evaluation, checkpoints, failures and the work they lose.
+        goodput: steady over calendar time, middle estimate.
+        checkpoint_interval_s: the best interval between checkpoints.
+        checkpoint_bytes: one checkpoint.
+        interruptions: failures and preemptions expected in the whole run.
+    """
+
+    steady_s: Range
+    calendar_s: Range
+    goodput: float
+    checkpoint_interval_s: float
+    checkpoint_write_s: float
+    checkpoint_bytes: float
+    interruptions: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """Dollars under one billing kind; a part that is not known is None and not in the total.
+
+    Attributes:
+        billed_h: hours of each machine after rounding, middle estimate.
+    """
+
+    billing: Billing
+    run: RunTime
+    billed_h: float
+    compute_usd: Range
+    storage_usd: float | None
+    egress_usd: float | None
+
+    @property
+    def total_usd(self) -> Range:
+        """All parts that are known."""
+        return self.compute_usd + (self.storage_usd or 0.0) + (self.egress_usd or 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energy:
+    """Electricity of the whole run, and what making it emitted; None where the grid is not known."""
+
+    kwh: Range
+    co2e_kg: Range | None
+    pue: float
+    grid_source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a plan takes on a cluster in its best layout.
+
+    Attributes:
+        mfu: model FLOP utilisation: 6ND-style useful FLOP over the dense peak, no recomputation counted.
+        evidence: what the prediction rests on, for people.
+    """
+
+    cluster: Cluster
+    layout: Layout
+    step: StepTime
+    step_s: Range
+    memory: MemoryUse
+    mfu: float
+    samples_per_s: float
+    evidence: str
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """An estimate and an offer: dollars. ``bills`` has an entry for each billing kind with a known price."""
+
+    estimate: Estimate
+    offer: Offer
+    nodes: int
+    idle_devices: int
+    bills: tuple[Bill, ...]
+    energy: Energy | None
+    facts: tuple[Fact, ...] = ()
+
+    def __post_init__(self) -> None:
+        checks.positive("quote", nodes=self.nodes)
+        if not self.bills:
+            raise DataError("quote: no price")
+
+    def bill(self, billing: Billing) -> Bill | None:
+        """The bill under that billing kind, None where its price is unknown."""
+        return next((b for b in self.bills if b.billing is billing), None)
+
+    @property
+    def best_bill(self) -> Bill:
+        """The cheaper bill."""
+        return min(self.bills, key=lambda b: b.total_usd.mid)

@@ -1,0 +1,63 @@
+"""Operations: what happens to a run besides its steps. Every figure is an assumption with a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zenplan.domain import checks
+from zenplan.domain.evidence import Fact, Origin
+from zenplan.units import DAY_S, HOUR_S
+
+# Llama 3 405B: 466 interruptions in 54 days on 16,384 H100 (Dubey et al. 2024, section 3.3.4).
+_LLAMA3_MTBF_S = 54 * DAY_S * 16_384 / 466
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operations:
+    """How a run starts, stops, saves and fails.
+
+    Attributes:
+        startup_s: from the first billed second to the first step: boot, load, compile.
+        restart_s: from an interruption to the next step, detection included.
+        device_mtbf_s: mean time between failures of one device and its share of node and network.
+        preemptions_per_node_s: low, middle and high rate at which a spot machine is taken away.
+        replace_s: to get another spot machine.
+        checkpoint_bytes_per_s: what one node writes to storage.
+        evaluation_share: of the steps' time, spent on evaluation.
+        kept_checkpoints: how many are stored at a time.
+        power_share: of the data sheet's power limit, drawn while training: low, middle and high.
+        host_w: of the host, for each device.
+        pue: of a data centre whose own is not published.
+    """
+
+    startup_s: float = 600.0
+    restart_s: float = 600.0
+    device_mtbf_s: float = _LLAMA3_MTBF_S
+    preemptions_per_node_s: tuple[float, float, float] = (0.0003 / HOUR_S, 0.005 / HOUR_S, 0.03 / HOUR_S)
+    replace_s: float = 600.0
+    checkpoint_bytes_per_s: float = 1e9
+    evaluation_share: float = 0.01
+    kept_checkpoints: int = 3
+    power_share: tuple[float, float, float] = (0.6, 0.8, 1.0)
+    host_w: float = 100.0
+    pue: float = 1.2
+
+    def __post_init__(self) -> None:
+        checks.positive("operations", device_mtbf_s=self.device_mtbf_s,
+                        checkpoint_bytes_per_s=self.checkpoint_bytes_per_s, pue=self.pue)  # fmt: skip
+
+    def facts(self) -> tuple[Fact, ...]:
+        """The assumptions, for people."""
+        low, mid, high = (100 * p * HOUR_S for p in self.preemptions_per_node_s)
+        return (
+            Fact(name="device failures", value=f"one in {self.device_mtbf_s / HOUR_S:,.0f} device-hours",
+                 origin=Origin.PUBLISHED, why="466 interruptions in 54 days on 16,384 H100 (Llama 3, 2024)"),
+            Fact(name="spot preemption", value=f"{mid:.2g} % an hour a machine ({low:.2g}–{high:.2g})",
+                 origin=Origin.ASSUMED, why="providers publish about 20 % a month, studies up to several % an hour"),
+            Fact(name="start-up, restart", value=f"{self.startup_s / 60:.0f} min, {self.restart_s / 60:.0f} min",
+                 origin=Origin.ASSUMED, why="boot, load, compile"),
+            Fact(name="checkpoint writing", value=f"{self.checkpoint_bytes_per_s / 1e9:.2g} GB/s a node",
+                 origin=Origin.ASSUMED, why="object storage over the node's network"),
+            Fact(name="evaluation", value=f"{100 * self.evaluation_share:.2g} % of the steps' time",
+                 origin=Origin.ASSUMED),
+        )  # fmt: skip

@@ -1,0 +1,131 @@
+"""Nouns as columns: many layouts and clusters at once, one array entry each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zenplan.domain.cluster import Cluster
+from zenplan.domain.layout import Layout, Recompute
+from zenplan.domain.precision import Precision
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layouts:
+    """Layouts, field by field as in ``domain.layout.Layout``; shape (n,), all floats.
+
+    ``full`` and ``selective`` are 0 or 1: what is recomputed.
+    """
+
+    dp: Array
+    tp: Array
+    pp: Array
+    cp: Array
+    ep: Array
+    zero: Array
+    micro_batch: Array
+    accumulation: Array
+    interleave: Array
+    full: Array
+    selective: Array
+
+    @classmethod
+    def of(cls, layouts: Sequence[Layout]) -> Layouts:
+        """The columns of these layouts."""
+        plain = [f.name for f in fields(cls) if f.name not in ("full", "selective")]
+        columns: dict[str, Any] = {n: np.array([getattr(x, n) for x in layouts], dtype=float) for n in plain}
+        for name, kind in (("full", Recompute.FULL), ("selective", Recompute.SELECTIVE)):
+            columns[name] = np.array([x.recompute is kind for x in layouts], dtype=float)
+        return cls(**columns)
+
+    def take(self, index: Any) -> Layouts:
+        """Those entries, in that order."""
+        return Layouts(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def at(self, index: int) -> Layout:
+        """One entry as a noun."""
+        full, selective = bool(self.full[index]), bool(self.selective[index])
+        values = {f.name: int(getattr(self, f.name)[index]) for f in fields(self)[:-2]}
+        recompute = Recompute.FULL if full else Recompute.SELECTIVE if selective else Recompute.NONE
+        return Layout(**values, recompute=recompute)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """Clusters in columns, with the efficiencies already applied where a bandwidth or peak is meant.
+
+    Attributes:
+        matmul_flop_per_s, other_flop_per_s: reached by large products, in the plan's matmul dtype and in
+            the one of what stays wider; attention_flop_per_s by fused attention.
+        linked: devices the fast link joins; near: devices reached without the network.
+        link_, pcie_, network_bytes_per_s: reached by collectives, each device, one direction.
+        peak_flop_per_s: the dense peak that MFU is measured against.
+    """
+
+    matmul_flop_per_s: Array
+    other_flop_per_s: Array
+    attention_flop_per_s: Array
+    memory_bytes_per_s: Array
+    memory_bytes: Array
+    peak_flop_per_s: Array
+    link_bytes_per_s: Array
+    pcie_bytes_per_s: Array
+    network_bytes_per_s: Array
+    linked: Array
+    near: Array
+    devices: Array
+    operator_s: Array
+    link_hop_s: Array
+    network_hop_s: Array
+
+    @classmethod
+    def of(cls, clusters: Sequence[Cluster], precision: Precision) -> Hardware:
+        """The columns of these clusters. Each must have a peak in the precision's dtypes (``can_run``)."""
+        return cls(**dict(zip((f.name for f in fields(cls)), _columns(clusters, precision), strict=True)))
+
+    def take(self, index: Any) -> Hardware:
+        """Those entries, in that order."""
+        return Hardware(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+def can_run(cluster: Cluster, precision: Precision) -> bool:
+    """Whether the data sheet has a peak for the precision."""
+    sheet = cluster.accelerator
+    return sheet.peak(precision.matmul_dtype) is not None and sheet.peak(precision.other_dtype) is not None
+
+
+def _columns(clusters: Sequence[Cluster], precision: Precision) -> npt.NDArray[np.float64]:
+    return np.array([_row(c, precision) for c in clusters], dtype=float).T
+
+
+def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
+    """One cluster's columns, in the order of ``Hardware``'s fields."""
+    e, sheet = c.efficiency, c.accelerator
+    matmul = sheet.peak(precision.matmul_dtype) or np.nan
+    other = sheet.peak(precision.other_dtype) or np.nan
+    pcie = e.pcie * c.pcie_bytes_per_s
+    link = c.link_bytes_per_s or sheet.link_bytes_per_s
+    return (
+        e.matmul * matmul,
+        e.matmul * other,
+        e.attention * other,
+        e.memory * sheet.memory_bytes_per_s,
+        sheet.memory_bytes,
+        other,
+        e.link * link if link else pcie,
+        pcie,
+        # A cluster without a network has one node: no traffic crosses it.
+        e.network * c.network_bytes_per_s if c.network_bytes_per_s else np.inf,
+        c.linked_devices,
+        max(c.linked_devices, c.node_devices),
+        c.devices,
+        e.operator_s,
+        e.link_hop_s,
+        e.network_hop_s,
+    )

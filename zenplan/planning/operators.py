@@ -1,0 +1,151 @@
+"""Time of operators on one device: a roofline with a fixed cost.
+
+    t = t0 + max(F / (P·e), Q / (W·e_m))
+
+F the FLOP, P the dense peak, Q the bytes, W the memory bandwidth (Williams et al. 2009, the roofline
+model). The fixed cost t0 is what a launch, the ramp-up and the tail take; for a product of F FLOP it makes
+the efficiency e·F / (F + P·e·t0), the saturating curve that measured products follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zenplan.domain.plan import TrainingPlan
+from zenplan.domain.workload import Attention, Block, Lookup, MatMul, Operator, Split, Stream
+from zenplan.planning.arrays import Array, Hardware, Layouts
+
+# Bytes that a backward pass moves for each one forward: a norm reads two and writes one more.
+_STREAM_BACKWARD = 1.5
+# A fused attention kernel computes the scores again in its backward pass: 5 products to the forward's 2
+# (Dao et al. 2022, algorithm 4).
+_FUSED_BACKWARD = 2.5
+# An unfused one writes and reads the scores as product, softmax, dropout and input of the next product.
+_SCORE_PASSES, _SCORE_PASSES_BACKWARD, _UNFUSED_OPERATORS = 6.0, 8.0, 5
+# Tensor cores take 16-bit operands in rows of 8 elements; a head of another width leaves them for slower
+# kernels (NVIDIA, Matrix Multiplication Background User's Guide). How much slower is our assumption.
+_ALIGNMENT, _MISALIGNED = 8, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Seconds of some operators: limited by arithmetic, by memory, and fixed. Shape (n,) each."""
+
+    compute_s: Array
+    memory_s: Array
+    overhead_s: Array
+
+    @property
+    def total_s(self) -> Array:
+        """All of it."""
+        return self.compute_s + self.memory_s + self.overhead_s
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            self.compute_s + other.compute_s,
+            self.memory_s + other.memory_s,
+            self.overhead_s + other.overhead_s,
+        )
+
+    def __mul__(self, factor: float | Array) -> Work:
+        return Work(self.compute_s * factor, self.memory_s * factor, self.overhead_s * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """The work of a forward pass, of a backward pass, and of what is computed again in between."""
+
+    forward: Work
+    backward: Work
+    again: Work
+
+    def __add__(self, other: Passes) -> Passes:
+        return Passes(self.forward + other.forward, self.backward + other.backward, self.again + other.again)
+
+    def __mul__(self, factor: float) -> Passes:
+        return Passes(self.forward * factor, self.backward * factor, self.again * factor)
+
+
+def roofline(hw: Hardware, flop: Array, rate: Array, moved_bytes: Array, launches: float) -> Work:
+    """t0 + max(F / rate, Q / bandwidth), split into what limits it."""
+    compute = flop / rate
+    memory = np.maximum(moved_bytes / hw.memory_bytes_per_s - compute, 0.0)
+    return Work(compute, memory, hw.operator_s * launches)
+
+
+def divisor(split: Split, layouts: Layouts) -> Array:
+    """What tensor parallelism divides an operator by. Sequence parallelism goes with it."""
+    return np.ones_like(layouts.tp) if split is Split.NONE else layouts.tp
+
+
+def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, rate: Array) -> tuple[Work, Work]:
+    """A product; the backward pass has one for its input and, if it is trained, one for its weight."""
+    tp, width = divisor(op.split, lay), plan.precision.compute_bytes
+    rows = lay.micro_batch * op.rows / lay.cp * op.active
+    inner = op.inner / tp if op.split is Split.ROWS else op.inner * np.ones_like(tp)
+    columns = op.columns / tp if op.split is Split.COLUMNS else op.columns * np.ones_like(tp)
+    weights = inner * columns * (op.experts / np.minimum(lay.ep, op.experts))
+    moved = (rows * (inner + columns) + weights) * width
+    product = roofline(hw, 2.0 * rows * inner * columns, rate, moved, 1)
+    forward = product
+    if not op.trainable and plan.weight_bytes < width:
+        # Weights kept in 4 bits are expanded before each product: read small, written at full width.
+        forward = product + roofline(hw, 0.0 * rows, rate, weights * (plan.weight_bytes + width), 1)
+    return forward, product * (2.0 if op.trainable else 1.0)
+
+
+def _attention(op: Attention, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    share = lay.micro_batch / (lay.tp * lay.cp)
+    aligned = 1.0 if op.key_dim % _ALIGNMENT == 0 else _MISALIGNED
+    moved = op.io_elements * share * plan.precision.compute_bytes
+    if plan.fused_attention:
+        flop = op.flop * share / aligned
+        backward = roofline(hw, _FUSED_BACKWARD * flop, hw.attention_flop_per_s, 2.5 * moved, 2)
+        return roofline(hw, flop, hw.attention_flop_per_s, moved, 1), backward
+    flop, scores = op.full_flop * share / aligned, op.score_elements * share * plan.precision.compute_bytes
+    # The two products are limited by arithmetic, the softmax between them by memory: one after the other.
+    forward = roofline(hw, flop, hw.other_flop_per_s, moved, 2)
+    softmax = roofline(hw, 0.0 * flop, hw.other_flop_per_s, _SCORE_PASSES * scores, _UNFUSED_OPERATORS - 2)
+    back = roofline(hw, 2.0 * flop, hw.other_flop_per_s, 2.0 * moved, 4)
+    unsoft = roofline(hw, 0.0 * flop, hw.other_flop_per_s, _SCORE_PASSES_BACKWARD * scores, 3)
+    return forward + softmax, back + unsoft
+
+
+def _stream(op: Stream | Lookup, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    if isinstance(op, Lookup):
+        elements, passes, width = float(op.rows * op.width), 2.0, float(plan.precision.compute_bytes)
+        split = Split.SEQUENCE  # every device looks up its own part of the rows
+    else:
+        elements, passes, split = op.elements, op.passes, op.split
+        width = op.element_bytes or plan.precision.compute_bytes
+    moved = elements * passes * width * lay.micro_batch / (divisor(split, lay) * lay.cp)
+    forward = roofline(hw, 0.0 * moved, hw.other_flop_per_s, moved, 1)
+    return forward, forward * _STREAM_BACKWARD
+
+
+def operator_work(op: Operator, block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    """Forward and backward work of one operator for one micro-batch."""
+    if isinstance(op, MatMul):
+        # Under fp8 the layers' products run in it; the head and the router stay wider.
+        narrow = block.place == "middle" and op.split is not Split.NONE
+        return _matmul(op, plan, lay, hw, hw.matmul_flop_per_s if narrow else hw.other_flop_per_s)
+    if isinstance(op, Attention):
+        return _attention(op, plan, lay, hw)
+    return _stream(op, plan, lay, hw)
+
+
+def block_passes(block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
+    """The work of one repetition of a block for one micro-batch, on one device."""
+    nothing = np.zeros_like(lay.tp)
+    none = Work(nothing, nothing, nothing)
+    forward, backward, again = none, none, none
+    for op in block.operators:
+        ahead, back = operator_work(op, block, plan, lay, hw)
+        forward, backward = forward + ahead, backward + back
+        if block.place == "middle":
+            # A fused kernel already computes its scores again; selective recomputation adds nothing to it.
+            unfused = isinstance(op, Attention) and not plan.fused_attention
+            again = again + ahead * (lay.full + (lay.selective if unfused else 0.0))
+    return Passes(forward, backward, again)

@@ -1,0 +1,90 @@
+"""From steps to a calendar: start-up, evaluation, checkpoints, failures and the work they lose.
+
+With failures at rate λ, checkpoints that take δ every τ, and a restart of R, a run of T takes
+
+    T · (1 + δ/τ) / (1 − λ·(τ/2 + R))
+
+to first order, and is shortest at τ = sqrt(2·δ/λ) (Young 1974; Daly 2006).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zenplan.domain.estimate import Range, RunTime
+from zenplan.domain.operations import Operations
+from zenplan.domain.plan import TrainingPlan
+from zenplan.planning.arrays import Array
+
+# A run that loses more than this share of its time to restarts is not going to end.
+_HOPELESS = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """``domain.estimate.RunTime`` in columns; low, middle and high as rows of shape (3, n)."""
+
+    steady_s: Array
+    calendar_s: Array
+    checkpoint_interval_s: Array
+    checkpoint_write_s: Array
+    checkpoint_bytes: float
+    interruptions: Array
+
+    def at(self, index: int) -> RunTime:
+        """One entry as a noun."""
+        steady, calendar = (Range(**dict(zip(("low", "mid", "high"), map(float, a[:, index]), strict=True)))
+                            for a in (self.steady_s, self.calendar_s))  # fmt: skip
+        return RunTime(
+            steady_s=steady,
+            calendar_s=calendar,
+            goodput=steady.mid / calendar.mid,
+            checkpoint_interval_s=float(self.checkpoint_interval_s[index]),
+            checkpoint_write_s=float(self.checkpoint_write_s[index]),
+            checkpoint_bytes=self.checkpoint_bytes,
+            interruptions=float(self.interruptions[index]),
+        )
+
+
+def checkpoint_bytes(plan: TrainingPlan) -> float:
+    """Bytes of what must be saved: trained weights, their master copies and optimizer state."""
+    p = plan.precision
+    return plan.workload.trainable_parameters * (p.compute_bytes + p.master_bytes + plan.optimizer.state_bytes)
+
+
+def run_time(plan: TrainingPlan, operations: Operations, step_s: Array, samples: Array, devices: Array,
+             nodes: Array, spot: bool) -> Runs:  # fmt: skip
+    """Time of whole runs.
+
+    Args:
+        plan: how many samples there are to see.
+        operations: what happens besides steps.
+        step_s: low, middle and high seconds of a step, shape (3, n).
+        samples: samples a step, shape (n,).
+        devices, nodes: of the clusters, shape (n,).
+        spot: machines can be taken away.
+
+    Returns:
+        Where a run would never end, its calendar time is infinite.
+    """
+    steady = np.ceil(plan.samples / samples) * step_s
+    size = checkpoint_bytes(plan)
+    write = size / (operations.checkpoint_bytes_per_s * nodes)
+    taken = np.array(operations.preemptions_per_node_s if spot else (0.0, 0.0, 0.0))[:, None] * nodes
+    rate = devices / operations.device_mtbf_s + taken
+    interval = np.minimum(np.sqrt(2.0 * write / rate[1]), steady[1])
+    restart = operations.restart_s + (operations.replace_s if spot else 0.0)
+    lost = rate * (interval / 2.0 + restart)
+    work = steady * (1.0 + operations.evaluation_share) * (1.0 + write / interval)
+    calendar = np.where(lost < _HOPELESS, work / (1.0 - np.minimum(lost, _HOPELESS)), np.inf)
+    calendar = calendar + operations.startup_s
+    return Runs(
+        steady_s=steady,
+        calendar_s=calendar,
+        checkpoint_interval_s=interval,
+        checkpoint_write_s=write,
+        checkpoint_bytes=size,
+        interruptions=rate[1] * calendar[1],
+    )

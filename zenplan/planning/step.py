@@ -1,0 +1,206 @@
+"""Time of one optimizer step, by part, for many layouts on many clusters at once.
+
+    step = m · stage + (p-1)/v · stage + exposed communication + optimizer
+
+m micro-batches a step, p pipeline stages, v virtual stages on each (Narayanan et al. 2021); a stage is its
+share of the layers, and the slowest has an end of the model too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from zenplan.domain.estimate import StepTime
+from zenplan.domain.plan import TrainingPlan
+from zenplan.domain.workload import Block, MatMul
+from zenplan.planning.arrays import Array, Hardware, Layouts
+from zenplan.planning.collectives import all_reduce_s, all_to_all_s, gather_s, send_s
+from zenplan.planning.operators import Passes, Work, block_passes
+
+# Share of the backward pass of the last micro-batch under which gradients can travel: the first layers
+# to finish start it, the last layer's gradient has nothing to hide behind.
+OVERLAP = 0.8
+# Bytes of a gradient on the wire: reduced in the compute type.
+_UPDATE_READS_GRADIENT = 4.0
+
+# What each part is, for --explain: a formula in the symbols above, and where it is from.
+FORMULAS = {
+    "compute_s": ("m · Σ F/(P·e)", "roofline (Williams et al. 2009); F counted operator by operator"),
+    "memory_s": ("m · Σ max(0, Q/(W·e_m) − F/(P·e))", "roofline (Williams et al. 2009)"),
+    "overhead_s": ("m · operators · t0", "fixed time of a launch, fitted as part of the efficiency curve"),
+    "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
+    "tensor_s": ("m · layers/p · 4 · [2(t−1)/t · b·s·h·bytes/B]", "ring all-reduce; Narayanan et al. 2021"),
+    "pipeline_s": ("2 · (m·v + p − 1) · b·s·h·bytes/(t·B) for p > 1", "Narayanan et al. 2021"),
+    "data_s": ("all-reduce of gradients, or ZeRO gathers, beyond what computation hides",
+               "ring over two levels; Rajbhandari et al. 2020"),
+    "expert_s": ("m · layers/p · 4 · (e−1)/e · tokens·h·k·bytes/B", "all-to-all"),
+    "context_s": ("m · Σ max(0, ring of keys and values − attention)", "ring attention (Liu et al. 2023)"),
+    "bubble_s": ("(p−1)/v · stage", "1F1B (Narayanan et al. 2021)"),
+    "optimizer_s": ("bytes of states / (W·e_m)", "each state read and written once"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """``domain.estimate.StepTime`` in columns: seconds by part, shape (n,) each."""
+
+    compute_s: Array
+    memory_s: Array
+    overhead_s: Array
+    recompute_s: Array
+    tensor_s: Array
+    pipeline_s: Array
+    data_s: Array
+    expert_s: Array
+    context_s: Array
+    bubble_s: Array
+    optimizer_s: Array
+
+    @property
+    def total_s(self) -> Array:
+        """The whole step."""
+        return sum((getattr(self, f.name) for f in fields(self)), np.zeros_like(self.compute_s))
+
+    def at(self, index: int) -> StepTime:
+        """One entry as a noun."""
+        return StepTime(**{f.name: float(getattr(self, f.name)[index]) for f in fields(self)})
+
+
+def step_time(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Steps:
+    """Seconds of a step by part. ``lay`` and ``hw`` have one entry for each candidate, in the same order."""
+    stage = _slowest_stage(plan, lay, hw)
+    m = lay.accumulation
+    tensor = _tensor_s(plan, lay, hw) / lay.pp
+    expert = _expert_s(plan, lay, hw) / lay.pp
+    context = _context_s(plan, lay, hw) / lay.pp
+    forward = stage.forward + stage.backward
+    one = forward.total_s + stage.again.total_s + tensor + expert + context
+    pipeline = 2.0 * (m * lay.interleave + lay.pp - 1) * _boundary_s(plan, lay, hw)
+    return Steps(
+        compute_s=m * forward.compute_s,
+        memory_s=m * forward.memory_s,
+        overhead_s=m * forward.overhead_s,
+        recompute_s=m * stage.again.total_s,
+        tensor_s=m * tensor,
+        pipeline_s=np.where(lay.pp > 1, pipeline, 0.0),
+        data_s=_data_s(plan, lay, hw, stage),
+        expert_s=m * expert,
+        context_s=m * context,
+        bubble_s=(lay.pp - 1) / lay.interleave * one,
+        optimizer_s=_optimizer_s(plan, lay, hw),
+    )
+
+
+def _middle(plan: TrainingPlan) -> list[Block]:
+    return [b for b in plan.workload.blocks if b.place == "middle"]
+
+
+def _slowest_stage(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
+    """Work of the slowest stage for one micro-batch: its share of the layers, and the slower end."""
+    zero = np.zeros_like(lay.tp)
+    nothing = Passes(*(Work(zero, zero, zero),) * 3)
+    first, middle, last = nothing, nothing, nothing
+    for block in plan.workload.blocks:
+        passes = block_passes(block, plan, lay, hw) * block.repeat
+        if block.place == "middle":
+            middle = middle + passes
+        elif block.place == "first":
+            first = first + passes
+        else:
+            last = last + passes
+    # Whole layers only: 30 layers on 4 stages leave 8 on the slowest.
+    layers = plan.workload.layers
+    share = np.ceil(layers / lay.pp) / layers
+    parts = []
+    for name in ("forward", "backward", "again"):
+        end, head = getattr(first, name), getattr(last, name)
+        # The head outweighs the embedding in every transformer; alone, a stage has both.
+        parts.append(getattr(middle, name) * share + head + end * np.where(lay.pp > 1, 0.0, 1.0))
+    return Passes(*parts)
+
+
+def _tensor_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+    """All-reduces of all layers for one micro-batch: forward, backward, and again under full recomputation."""
+    total = np.zeros_like(lay.tp)
+    one = np.ones_like(lay.tp)
+    for block in _middle(plan):
+        size = block.boundary * lay.micro_batch * plan.precision.compute_bytes / lay.cp
+        once = all_reduce_s(hw, size, lay.tp, one)
+        total = total + block.repeat * block.reductions * (2.0 + lay.full) * once
+    return np.where(lay.tp > 1, total, 0.0)
+
+
+def _expert_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+    """All-to-alls to the experts and back, forward and backward, of all layers for one micro-batch."""
+    total = np.zeros_like(lay.tp)
+    for block in _middle(plan):
+        routed = [o for o in block.operators if isinstance(o, MatMul) and o.experts > 1]
+        if routed:
+            rows = routed[0].rows * routed[0].active * lay.micro_batch / (lay.cp * lay.tp)
+            size = rows * routed[0].inner * plan.precision.compute_bytes
+            once = all_to_all_s(hw, size, lay.ep, lay.tp)
+            total = total + block.repeat * (4.0 + 2.0 * lay.full) * once
+    return np.where(lay.ep > 1, total, 0.0)
+
+
+def _context_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+    """Keys and values passed round the context group: a third of what moves is taken as exposed."""
+    total = np.zeros_like(lay.tp)
+    for block in _middle(plan):
+        size = block.boundary * lay.micro_batch * plan.precision.compute_bytes * 2.0 / lay.tp
+        total = total + block.repeat * gather_s(hw, size, lay.cp, lay.tp)
+    exposed: Array = np.where(lay.cp > 1, total, 0.0)
+    return exposed
+
+
+def _boundary_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+    """One send of a micro-batch between two stages; each device of a tensor group sends its part."""
+    size = max((b.boundary for b in _middle(plan)), default=0.0) * lay.micro_batch * plan.precision.compute_bytes
+    # Stages are the outermost dimension: neighbours are as far apart as a stage has devices.
+    return send_s(hw, size / (lay.tp * lay.cp), lay.tp * lay.cp * lay.dp)
+
+
+def _data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes) -> Array:
+    """Exposed communication of data parallelism and ZeRO in a step."""
+    width = float(plan.precision.compute_bytes)
+    blocks = plan.workload.blocks
+    # Experts live on every ep-th device only, so their gradients meet dp/ep others.
+    trained = sum(b.repeat * o.parameters for b in blocks for o in b.operators if getattr(o, "trainable", True))
+    expert = sum(
+        b.repeat * o.parameters for b in blocks for o in b.operators
+        if isinstance(o, MatMul) and o.experts > 1 and o.trainable
+    )  # fmt: skip
+    total = sum(b.repeat * b.parameters for b in blocks)
+    stride = lay.tp * lay.cp
+    shard = lay.tp * lay.pp
+    once = gather_s(hw, (trained - expert) * width / shard, lay.dp, stride)
+    apart = gather_s(hw, expert * width / (shard * lay.ep), lay.dp / lay.ep, stride * lay.ep)
+    reduced = 2.0 * (once + apart)
+    hidden = OVERLAP * stage.backward.total_s
+    plain = np.maximum(reduced - hidden, 0.0)
+    sharded = _sharded_s(plan, lay, hw, stage, total * width / shard, trained * width / shard)
+    return np.where(lay.dp > 1, np.where(lay.zero >= 3, sharded, plain), 0.0)
+
+
+def _sharded_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes,
+               weights_bytes: Array, gradient_bytes: Array) -> Array:  # fmt: skip
+    """ZeRO-3: weights are gathered for each pass of each micro-batch, gradients scattered; with prefetch,
+    only what takes longer than the layer before it is exposed, and the first layer's gather."""
+    stride = lay.tp * lay.cp
+    gather = gather_s(hw, weights_bytes, lay.dp, stride)
+    scatter = gather_s(hw, gradient_bytes, lay.dp, stride)
+    ahead = np.maximum(gather - stage.forward.total_s, 0.0)
+    back = np.maximum(gather + scatter - stage.backward.total_s - stage.again.total_s, 0.0)
+    first_layer = (gather + scatter) / max(plan.workload.layers, 1)
+    return lay.accumulation * (ahead + back) + first_layer
+
+
+def _optimizer_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+    """The update reads the gradient, reads and writes each state and the master weight, writes the weight."""
+    p = plan.precision
+    moved = _UPDATE_READS_GRADIENT + 2.0 * (plan.optimizer.state_bytes + p.master_bytes) + p.compute_bytes
+    own = plan.workload.trainable_parameters / (lay.tp * lay.pp)
+    own = np.where(lay.zero >= 1, own / lay.dp, own)
+    return own * moved / hw.memory_bytes_per_s
