@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from zenplan.domain import checks
 from zenplan.errors import DataError
+
+# The reason of a setting that nobody made: the one reason that is no trouble.
+NOT_SET: Final = "not set"
 
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
@@ -30,7 +33,7 @@ class Reading(Generic[T_co]):
         if self.value is None:
             checks.named("reading without a value", reason=self.reason)
         elif self.reason:
-            raise DataError(f"reading: a value ({self.value!r}) and a reason why there is none ({self.reason})")
+            raise DataError(f"reading: a value ({self.value!r}) and a reason for having none")
 
     @staticmethod
     def of(value: U) -> Reading[U]:
@@ -173,6 +176,7 @@ class Host:
     Attributes:
         affinity_cores: logical cores that this process may run on.
         cpu_limit_cores: processor time that the container allows, in cores; may be a fraction.
+        memory_available_bytes: of the whole machine, whatever the container allows.
         memory_limit_bytes: memory that the container allows.
         os: the distribution where there is one, else the system's name.
         blas_threads: environment variable (``OMP_NUM_THREADS`` ...) to what it asks for.

@@ -8,7 +8,7 @@ from zenplan.domain import checks
 from zenplan.domain.cluster import Cluster
 from zenplan.domain.evidence import Fact
 from zenplan.domain.layout import Layout
-from zenplan.domain.offer import Billing, Offer
+from zenplan.domain.offer import Billing, Offer, Terms
 from zenplan.errors import DataError
 
 
@@ -166,6 +166,7 @@ class Quote:
 
     estimate: Estimate
     offer: Offer
+    terms: Terms | None
     nodes: int
     idle_devices: int
     bills: tuple[Bill, ...]

@@ -106,6 +106,7 @@ class Attention:
     split = Split.HEADS
     parameters = 0.0
     active_parameters = 0.0
+    trainable = False
 
     @property
     def seen_keys(self) -> float:
@@ -162,6 +163,7 @@ class Stream:
     saved: float = 0.0
     weights: float = 0.0
     element_bytes: float | None = None
+    trainable: bool = True
 
     def __post_init__(self) -> None:
         checks.positive(f"stream {self.name}", elements=self.elements, passes=self.passes)
@@ -193,6 +195,7 @@ class Lookup:
     width: int
     rows: int
     split: Split = Split.ROWS
+    trainable: bool = True
 
     def __post_init__(self) -> None:
         checks.positive(f"lookup {self.name}", entries=self.entries, width=self.width, rows=self.rows)
@@ -282,9 +285,7 @@ class Workload:
     @property
     def trainable_parameters(self) -> float:
         """Parameters that get a gradient."""
-        return sum(
-            o.parameters * b.repeat for b in self.blocks for o in b.operators if getattr(o, "trainable", True)
-        )
+        return sum(o.parameters * b.repeat for b in self.blocks for o in b.operators if o.trainable)
 
     @property
     def layers(self) -> int:

@@ -1,0 +1,56 @@
+"""Request: what the user asked for, parsed and checked one by one; what is None was left to zenplan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zenplan.domain import checks
+from zenplan.domain.offer import Billing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The options of ``zenplan estimate``, in base units.
+
+    Attributes:
+        params, model, config: exactly one says what is trained.
+        tokens, dataset_bytes: at most one says how much; ``epochs`` repeats it.
+        global_batch: samples a step.
+        gpu, gpus, provider, region: which offers to look at.
+        billing: the kind that quotes are ranked by.
+        deadline_s, budget_usd: what the answer must meet.
+        top: how many quotes to show.
+        max_gpus: the largest cluster to consider where ``gpus`` is not given.
+    """
+
+    params: float | None = None
+    active_params: float | None = None
+    model: str | None = None
+    config: Mapping[str, Any] | None = None
+    tokens: float | None = None
+    dataset_bytes: float | None = None
+    epochs: float | None = None
+    seq_len: int | None = None
+    global_batch: int | None = None
+    precision: str | None = None
+    optimizer: str = "adamw"
+    method: str = "full"
+    gpu: str | None = None
+    gpus: int | None = None
+    provider: str | None = None
+    region: str | None = None
+    billing: Billing = Billing.ON_DEMAND
+    deadline_s: float | None = None
+    budget_usd: float | None = None
+    top: int = 10
+    max_gpus: int = 1024
+
+    def __post_init__(self) -> None:
+        checks.positive(
+            "request", params=self.params, active_params=self.active_params, tokens=self.tokens,
+            dataset_bytes=self.dataset_bytes, epochs=self.epochs, seq_len=self.seq_len, gpus=self.gpus,
+            global_batch=self.global_batch, deadline_s=self.deadline_s, budget_usd=self.budget_usd,
+            top=self.top, max_gpus=self.max_gpus,
+        )  # fmt: skip
