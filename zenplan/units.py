@@ -130,3 +130,11 @@ def usd(value: float) -> str:
 def percent(ratio: float) -> str:
     """A ratio as a percentage; percent exists only on screen."""
     return f"{100 * ratio:.0f} %" if abs(ratio) >= 0.1 else f"{100 * ratio:.1f} %"
+
+
+def span(low: str, high: str) -> str:
+    """Two shown quantities as a range; a unit or currency sign that both have is written once."""
+    low_unit, high_unit = low.rpartition(" ")[2], high.rpartition(" ")[2]
+    if " " in low and low_unit == high_unit:
+        low = low.rpartition(" ")[0]
+    return f"{low}–{high.removeprefix('$')}" if low.startswith("$") else f"{low}–{high}"

@@ -282,9 +282,9 @@ def test_no_text_of_the_table_holds_a_path_of_some_machine():
         assert list(csv.reader(text.splitlines()))
 
 
-GOOD_ROW = "X1,Maker,Arch,Maker X1,x,,pcie,"
+GOOD_ROW = "X1,Maker,Arch,Maker X1,x,,pcie,yes,"
 GOOD_FIGURES = ["X1,memory_gb,10,sheet,read,2026-11-23", "X1,memory_gb_per_s,100,sheet,read,2026-11-23"]
-HEADER = "name,vendor,architecture,nvml_names,aliases,compute_capability,link,notes"
+HEADER = "name,vendor,architecture,nvml_names,aliases,compute_capability,link,trains,notes"
 FIGURES_HEADER = "accelerator,figure,value,source,status,date"
 
 
@@ -336,11 +336,11 @@ def test_a_malformed_figure_is_an_error_that_says_where(tmp_path, figure, messag
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("X1,,Arch,,,,pcie,", "line 2, column vendor: is empty"),
-        ("X1,Maker,Arch,,,,string,", "line 2, column link: accelerator X1: link is 'string'"),
-        ("X1,Maker,Arch,,,,pcie", "line 2, column notes: the row has 7 cells, not 8"),
+        ("X1,,Arch,,,,pcie,yes,", "line 2, column vendor: is empty"),
+        ("X1,Maker,Arch,,,,string,yes,", "line 2, column link: accelerator X1: link is 'string'"),
+        ("X1,Maker,Arch,,,,pcie", "line 2, column trains: the row has 7 cells, not 9"),
         (f"{GOOD_ROW}\n{GOOD_ROW}", "line 3, column name: 'X1' is already on line 2"),
-        (f"{GOOD_ROW}\nX2,Maker,Arch,,,,pcie,", "line 3, column name: X2 has no memory_gb"),
+        (f"{GOOD_ROW}\nX2,Maker,Arch,,,,pcie,yes,", "line 3, column name: X2 has no memory_gb"),
     ],
 )
 def test_a_malformed_product_is_an_error_that_says_where(tmp_path, row, message):

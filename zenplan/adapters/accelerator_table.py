@@ -22,7 +22,8 @@ from zenplan.units import GB, TFLOP_PER_S
 IDENTITY_FILE: Final = "accelerators.csv"
 FIGURES_FILE: Final = "accelerator_figures.csv"
 _IDENTITY_COLUMNS: Final = (
-    "name", "vendor", "architecture", "nvml_names", "aliases", "compute_capability", "link", "notes",
+    "name", "vendor", "architecture", "nvml_names", "aliases", "compute_capability", "link", "trains",
+    "notes",
 )  # fmt: skip
 _FIGURES_COLUMNS: Final = ("accelerator", "figure", "value", "source", "status", "date")
 _HZ_PER_MHZ: Final = 1e6
@@ -188,6 +189,7 @@ def _accelerator(row: _Row, fields: dict[str, Any]) -> Accelerator:
             aliases=_several(cells["aliases"]),
             compute_capability=cells["compute_capability"] or None,
             link=cells["link"],
+            trains=cells["trains"] == "yes",
             notes=cells["notes"],
             peak_flop_per_s=peaks,
             sources=sources,

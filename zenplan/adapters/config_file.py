@@ -52,24 +52,28 @@ def _content(path: str | os.PathLike[str], shown: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputFileError(f"{shown} cannot be read: {reason}", _HINT) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         # The open file is asked, not its path: the two need not be the same any more.
-        found = os.fstat(file.fileno())
-        if stat.S_ISDIR(found.st_mode):
-            raise InputFileError(f"{shown} is a directory", f"{_HINT}, not its folder")
-        if not stat.S_ISREG(found.st_mode):
-            raise InputFileError(f"{shown} is not a regular file", _HINT)
-        if found.st_size > MOST_BYTES:
-            raise InputFileError(
-                f"{shown} has {units.size(found.st_size)}, too much for a model configuration", _HINT
-            )
-        try:
+        _refuse(os.fstat(descriptor), shown)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             content = file.read(MOST_BYTES + 1)
-        except OSError as error:
-            raise InputFileError(f"{shown} cannot be read: {error.strerror}", _HINT) from error
+    except OSError as error:
+        raise InputFileError(f"{shown} cannot be read: {error.strerror}", _HINT) from error
+    finally:
+        os.close(descriptor)
     if len(content) > MOST_BYTES:
         raise InputFileError(f"{shown} is too much for a model configuration", _HINT)
     return content
+
+
+def _refuse(found: os.stat_result, shown: str) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise InputFileError(f"{shown} is a directory", f"{_HINT}, not its folder")
+    if not stat.S_ISREG(found.st_mode):
+        raise InputFileError(f"{shown} is not a regular file", _HINT)
+    if found.st_size > MOST_BYTES:
+        size = units.size(found.st_size)
+        raise InputFileError(f"{shown} has {size}, too much for a model configuration", _HINT)
 
 
 def _kind(decoded: Any) -> str:

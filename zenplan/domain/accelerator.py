@@ -46,6 +46,7 @@ class Accelerator:
         link_devices: how many devices that link joins (8 in an HGX node, 2 with a bridge, 72 in NVL72).
         node_devices: devices in the usual node; a rented instance may have fewer.
         network_bytes_per_s: usual node-to-node bandwidth for each device; an instance states its own.
+        trains: False for products that are made for inference only.
         sources: field name to where its figure comes from.
     """
 
@@ -70,6 +71,7 @@ class Accelerator:
     network_bytes_per_s: float | None = None
     pcie_generation: int | None = None
     power_w: float | None = None
+    trains: bool = True
     notes: str = ""
     sources: Mapping[str, Source] = field(default_factory=dict)
 

@@ -17,7 +17,7 @@ class Request:
     Attributes:
         params, model, config: exactly one says what is trained.
         tokens, dataset_bytes: at most one says how much; ``epochs`` repeats it.
-        global_batch: samples a step.
+        global_batch_tokens: tokens a step.
         gpu, gpus, provider, region: which offers to look at.
         billing: the kind that quotes are ranked by.
         deadline_s, budget_usd: what the answer must meet.
@@ -33,10 +33,10 @@ class Request:
     dataset_bytes: float | None = None
     epochs: float | None = None
     seq_len: int | None = None
-    global_batch: int | None = None
+    global_batch_tokens: float | None = None
     precision: str | None = None
-    optimizer: str = "adamw"
-    method: str = "full"
+    optimizer: str | None = None
+    method: str | None = None
     gpu: str | None = None
     gpus: int | None = None
     provider: str | None = None
@@ -44,13 +44,13 @@ class Request:
     billing: Billing = Billing.ON_DEMAND
     deadline_s: float | None = None
     budget_usd: float | None = None
-    top: int = 10
+    top: int = 5
     max_gpus: int = 1024
 
     def __post_init__(self) -> None:
         checks.positive(
             "request", params=self.params, active_params=self.active_params, tokens=self.tokens,
             dataset_bytes=self.dataset_bytes, epochs=self.epochs, seq_len=self.seq_len, gpus=self.gpus,
-            global_batch=self.global_batch, deadline_s=self.deadline_s, budget_usd=self.budget_usd,
+            global_batch_tokens=self.global_batch_tokens, deadline_s=self.deadline_s, budget_usd=self.budget_usd,
             top=self.top, max_gpus=self.max_gpus,
         )  # fmt: skip

@@ -62,13 +62,16 @@ class MatMul:
     @property
     def parameters(self) -> float:
         """Weights and biases this operator owns."""
-        own = self.inner * self.columns + (self.columns if self.bias else 0)
-        return 0.0 if self.tied else float(own * self.experts)
+        return 0.0 if self.tied else float(self._weights * self.experts)
 
     @property
     def active_parameters(self) -> float:
-        """Weights that one row meets."""
-        return self.parameters * self.active / self.experts
+        """Weights that one row meets, whoever owns them."""
+        return float(self._weights * self.active)
+
+    @property
+    def _weights(self) -> int:
+        return self.inner * self.columns + (self.columns if self.bias else 0)
 
     @property
     def saved_elements(self) -> float:

@@ -42,6 +42,8 @@ def shape_from_config(
         UsageError: the type is unknown, or a field is missing, wrong or does not go with another; the
             message names the field.
     """
+    if seq_len is not None:
+        check_seq_len(seq_len)
     model_type, spec, config = _type_of(config)
     fields = ConfigFields(config, model_type)
     sizes = _sizes(fields, spec)
@@ -79,8 +81,7 @@ def with_seq_len(shape: TransformerShape, seq_len: int) -> tuple[TransformerShap
     Raises:
         UsageError: not a whole number from 1 to 10,000,000.
     """
-    if isinstance(seq_len, bool) or not isinstance(seq_len, int) or not 1 <= seq_len <= MOST_SEQ_LEN:
-        raise UsageError(f"a sequence length of {shown(seq_len)}", f"give 1 to {MOST_SEQ_LEN:,} tokens")
+    check_seq_len(seq_len)
     facts: tuple[Fact, ...] = ()
     positions = shape.positions
     if 0 < positions < seq_len:
@@ -89,6 +90,14 @@ def with_seq_len(shape: TransformerShape, seq_len: int) -> tuple[TransformerShap
         positions = seq_len
     encoder = seq_len if shape.family == "encoder-decoder" else 0
     return replace(shape, seq_len=seq_len, positions=positions, encoder_seq_len=encoder), facts
+
+
+def check_seq_len(seq_len: object) -> None:
+    """Raises UsageError unless it is a whole number from 1 to 10,000,000."""
+    if isinstance(seq_len, bool) or not isinstance(seq_len, int) or not 1 <= seq_len <= MOST_SEQ_LEN:
+        raise UsageError(
+            f"a sequence length of {shown(seq_len)} is not possible", f"give 1 to {MOST_SEQ_LEN:,} tokens"
+        )
 
 
 def _type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, Mapping[str, Any]]:
@@ -142,11 +151,12 @@ def _sizes(fields: ConfigFields, spec: ModelType) -> dict[str, Any]:
 
 def _ff_width(fields: ConfigFields, spec: ModelType, width: int) -> int:
     key = spec.key("ff_width")
-    if not spec.ff_multiple:
-        return fields.needed(key, most=MOST_ENTRIES)
-    if key and fields.raw(key) is not None:
-        return fields.needed(key, most=MOST_ENTRIES)
-    return fields.needed("expansion_ratio", default=spec.ff_multiple, most=1000) * width
+    if not key:
+        return spec.ff_multiple * width
+    if key == "expansion_ratio":
+        return fields.needed(key, default=spec.ff_multiple, most=1000) * width
+    default = spec.ff_multiple * width if spec.ff_multiple else spec.default("ff_width")
+    return fields.needed(key, default=default, most=MOST_ENTRIES)
 
 
 def _reach(fields: ConfigFields, spec: ModelType) -> int:

@@ -156,7 +156,7 @@ TYPES: Mapping[str, ModelType] = {
     ),
     "mpt": _gpt(
         tied=True, biases=False, norm_biases=False, ff_multiple=4,
-        keys={"layers": "n_layers", "width": "d_model", "heads": "n_heads", "ff_width": "",
+        keys={"layers": "n_layers", "width": "d_model", "heads": "n_heads", "ff_width": "expansion_ratio",
               "reach": "max_seq_len"},
     ),
     "olmo": ModelType(),

@@ -17,7 +17,8 @@ class Preset:
 
     Attributes:
         name: as people type it, in small letters (``llama3-8b``).
-        parameters: as published; a multi-token prediction module and a vision tower are left out.
+        parameters: as published, or as transformers 5.23 counts the model it builds; a multi-token prediction
+            module and a vision tower are left out.
         source: a document, or a repository and path.
         status: of the shape: ``read`` (someone looked at that source for this table) or ``recalled``.
         date: when it was read or recalled, ISO 8601.

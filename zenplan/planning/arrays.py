@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.cluster import Cluster
 from zenplan.domain.layout import Layout, Recompute
 from zenplan.domain.precision import Precision
@@ -94,9 +95,8 @@ class Hardware:
         return Hardware(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
-def can_run(cluster: Cluster, precision: Precision) -> bool:
+def can_run(sheet: Accelerator, precision: Precision) -> bool:
     """Whether the data sheet has a peak for the precision."""
-    sheet = cluster.accelerator
     return sheet.peak(precision.matmul_dtype) is not None and sheet.peak(precision.other_dtype) is not None
 
 

@@ -3,54 +3,86 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from zenplan.domain.estimate import Bill, Energy, Range, RunTime
+from zenplan.domain.estimate import Bill, Energy, Range
 from zenplan.domain.offer import Billing, Terms
 from zenplan.domain.operations import Operations
 from zenplan.domain.plan import TrainingPlan
 from zenplan.planning.arrays import Array
+from zenplan.planning.run import Runs
 from zenplan.units import HOUR_S
 
-# Where a provider's rounding is not known, the coarsest in use: the bill is not lower than it will be.
-_COARSEST_S = HOUR_S
+# Where a provider's rounding is not known, the coarsest in use: the bill will not be higher than said.
+COARSEST_S = HOUR_S
 _J_PER_KWH = 3.6e6
 
 
-def billed_s(calendar_s: Array, terms: Terms | None) -> Array:
-    """Seconds that each machine is billed for: at least the minimum, rounded up to the granularity."""
-    granularity = (terms.granularity_s if terms else None) or _COARSEST_S
-    minimum = terms.minimum_s if terms else 0.0
-    rounded: Array = np.ceil(np.maximum(calendar_s, minimum) / granularity) * granularity
-    return rounded
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bills:
+    """``domain.estimate.Bill`` in columns; low, middle and high as rows of shape (3, n). Unknown is nan."""
+
+    billing: Billing
+    runs: Runs
+    billed_s: Array
+    compute_usd: Array
+    storage_usd: Array
+    egress_usd: Array
+
+    @property
+    def total_usd(self) -> Array:
+        """All parts that are known, shape (3, n)."""
+        total: Array = self.compute_usd + np.nan_to_num(self.storage_usd) + np.nan_to_num(self.egress_usd)
+        return total
+
+    def at(self, index: int) -> Bill:
+        """One entry as a noun."""
+        low, mid, high = (float(x) for x in self.compute_usd[:, index])
+        storage, egress = float(self.storage_usd[index]), float(self.egress_usd[index])
+        return Bill(
+            billing=self.billing,
+            run=self.runs.at(index),
+            billed_h=float(self.billed_s[1, index]) / HOUR_S,
+            compute_usd=Range(low=low, mid=mid, high=high),
+            storage_usd=None if math.isnan(storage) else storage,
+            egress_usd=None if math.isnan(egress) else egress,
+        )
 
 
-def compute_usd(calendar_s: Array, usd_per_h: Array | float, nodes: Array | int, terms: Terms | None) -> Array:
-    """Dollars for the machines, whole ones, idle devices too."""
-    return billed_s(calendar_s, terms) / HOUR_S * usd_per_h * nodes
+def bills(plan: TrainingPlan, operations: Operations, runs: Runs, billing: Billing, usd_per_h: Array,
+          nodes: Array, terms: Sequence[Terms | None]) -> Bills:  # fmt: skip
+    """What runs cost.
 
-
-def bill(plan: TrainingPlan, operations: Operations, run: RunTime, billing: Billing, usd_per_h: float,
-         nodes: int, terms: Terms | None) -> Bill:  # fmt: skip
-    """The whole bill of one run on one offer."""
-    calendar = np.array([run.calendar_s.low, run.calendar_s.mid, run.calendar_s.high])
-    low, mid, high = (float(x) for x in compute_usd(calendar, usd_per_h, nodes, terms))
-    storage = terms.storage_usd_per_byte_s if terms else None
-    egress = terms.egress_usd_per_byte if terms else None
-    stored = run.checkpoint_bytes * operations.kept_checkpoints * run.calendar_s.mid
+    Args:
+        usd_per_h: for one whole machine, shape (n,); nan where the price is not known.
+        nodes: machines, shape (n,); all of their devices are paid for, idle ones too.
+        terms: each provider's, None where nothing is known of them.
+    """
+    granularity = np.array([(t.granularity_s if t else None) or COARSEST_S for t in terms])
+    minimum = np.array([t.minimum_s if t else 0.0 for t in terms])
+    storage = np.array([_known(t.storage_usd_per_byte_s if t else None) for t in terms])
+    egress = np.array([_known(t.egress_usd_per_byte if t else None) for t in terms])
+    billed = np.ceil(np.maximum(runs.calendar_s, minimum) / granularity) * granularity
+    stored = runs.checkpoint_bytes * operations.kept_checkpoints * runs.calendar_s[1]
     result = plan.workload.trainable_parameters * plan.precision.compute_bytes
-    return Bill(
+    return Bills(
         billing=billing,
-        run=run,
-        billed_h=float(billed_s(calendar[1:2], terms)[0]) / HOUR_S,
-        compute_usd=Range(low=low, mid=mid, high=high),
-        storage_usd=None if storage is None else storage * stored,
-        egress_usd=None if egress is None else egress * result,
+        runs=runs,
+        billed_s=billed,
+        compute_usd=billed / HOUR_S * usd_per_h * nodes,
+        storage_usd=storage * stored,
+        egress_usd=egress * result,
     )
 
 
-def energy(operations: Operations, run: RunTime, devices: int, power_w: float | None, pue: float | None,
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def energy(operations: Operations, calendar_s: Range, devices: int, power_w: float | None, pue: float | None,
            grid: tuple[float, str] | None) -> Energy | None:  # fmt: skip
     """Electricity of a run and its emissions.
 
@@ -62,13 +94,11 @@ def energy(operations: Operations, run: RunTime, devices: int, power_w: float | 
     if power_w is None:
         return None
     factor = pue or operations.pue
-    times = (run.calendar_s.low, run.calendar_s.mid, run.calendar_s.high)
-    joules = [
-        devices * (power_w * share + operations.host_w) * factor * time
+    times = (calendar_s.low, calendar_s.mid, calendar_s.high)
+    low, mid, high = (
+        devices * (power_w * share + operations.host_w) * factor * time / _J_PER_KWH
         for share, time in zip(operations.power_share, times, strict=True)
-    ]
-    if not all(map(math.isfinite, joules)):
-        return None
-    kwh = Range(low=joules[0] / _J_PER_KWH, mid=joules[1] / _J_PER_KWH, high=joules[2] / _J_PER_KWH)
+    )
+    kwh = Range(low=low, mid=mid, high=high)
     co2e = kwh * (grid[0] * _J_PER_KWH) if grid else None
     return Energy(kwh=kwh, co2e_kg=co2e, pue=factor, grid_source=grid[1] if grid else "")

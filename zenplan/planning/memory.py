@@ -8,13 +8,14 @@ the most micro-batches, or on the last, which holds the logits: both are compute
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from zenplan.domain.estimate import MemoryUse
 from zenplan.domain.plan import TrainingPlan
-from zenplan.domain.workload import Attention, Block, Lookup, MatMul, Split, Stream
+from zenplan.domain.workload import Attention, Block, Lookup, MatMul, Operator, Split, Stream
 from zenplan.planning.arrays import Array, Layouts
 from zenplan.planning.operators import divisor
 from zenplan.units import GB
@@ -25,6 +26,7 @@ WORKSPACE_BYTES = 1.5 * GB
 FRAGMENTATION = 0.06
 # Scores, softmax and dropout of unfused attention: 2 + 2 + 1 bytes of every score are kept.
 _SCORE_BYTES = 5.0
+_GRADIENT_BYTES = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +49,15 @@ class Memory:
         return MemoryUse(**{f.name: float(getattr(self, f.name)[index]) for f in fields(self)})
 
 
-def _parameters(blocks: tuple[Block, ...], lay: Layouts, trainable: bool) -> Array:
-    """Parameters of the blocks on one device of their tensor and expert groups."""
+def _sum_bytes(blocks: Iterable[Block], lay: Layouts, bytes_of: Callable[[Operator, Block], float]) -> Array:
+    """Bytes of these blocks' parameters on one device of its tensor and expert groups."""
     total = np.zeros_like(lay.tp)
     for block in blocks:
         for op in block.operators:
-            if trainable and not getattr(op, "trainable", True):
-                continue
-            split = Split.NONE if isinstance(op, Stream | Attention) else op.split
+            split = Split.NONE if isinstance(op, Stream) else op.split
             experts = np.minimum(lay.ep, op.experts) if isinstance(op, MatMul) else 1.0
-            total = total + op.parameters * block.repeat / (divisor(split, lay) * experts)
+            size = op.parameters * bytes_of(op, block) * block.repeat
+            total = total + size / (divisor(split, lay) * experts)
     return total
 
 
@@ -90,81 +91,86 @@ def layer_activation_bytes(plan: TrainingPlan, lay: Layouts) -> Array:
 
 
 def _activations(plan: TrainingPlan, lay: Layouts, last_stage: bool) -> Array:
-    blocks = plan.workload.blocks
+    """Bytes kept at the peak on the first or the last stage."""
     stage = layer_activation_bytes(plan, lay) / lay.pp
     # 1F1B: the first stage has min(p, m) micro-batches under way, the last has one. Interleaving keeps
     # (1 + (p-1)/(p·v)) times as many (Korthikanti et al. 2022, section 4.2.3).
     interleaved = np.where(lay.interleave > 1, 1.0 + (lay.pp - 1) / (lay.pp * lay.interleave), 1.0)
-    under_way = np.minimum(lay.pp, lay.accumulation) * interleaved
-    if last_stage:
-        under_way = np.where(lay.pp > 1, interleaved, under_way)
-    place = "last" if last_stage else "first"
-    ends = [b for b in blocks if b.place == place]
-    end = sum((_kept_by_block(b, plan, lay) for b in ends), np.zeros_like(lay.tp))
+    under_way = interleaved * (1.0 if last_stage else np.minimum(lay.pp, lay.accumulation))
+    first, last = (
+        sum((_kept_by_block(b, plan, lay) for b in _placed(plan.workload.blocks, p)), np.zeros_like(lay.tp))
+        for p in ("first", "last")
+    )
+    end = np.where(lay.pp > 1, last if last_stage else first, first + last)
     # While a layer is computed again, all that it keeps is there for a moment.
-    peak = np.zeros_like(lay.tp)
-    for block in blocks:
-        if block.place == "middle":
-            peak = np.maximum(peak, _kept_by_block(block, plan, lay))
-    return stage * under_way + end + lay.full * peak
+    again = np.zeros_like(lay.tp)
+    for block in _placed(plan.workload.blocks, "middle"):
+        again = np.maximum(again, _kept_by_block(block, plan, lay))
+    kept: Array = stage * under_way + end + lay.full * again
+    return kept
+
+
+def _stage_bytes(plan: TrainingPlan, lay: Layouts, last_stage: bool,
+                 bytes_of: Callable[[Operator, Block], float]) -> Array:  # fmt: skip
+    """Bytes of the parameters of the first or last stage: its share of the layers, and its end."""
+    blocks = plan.workload.blocks
+    middle, first, last = (_sum_bytes(_placed(blocks, p), lay, bytes_of) for p in ("middle", "first", "last"))
+    end = last if last_stage else first
+    # Without a pipeline one device has both ends.
+    return middle / lay.pp + np.where(lay.pp > 1, end, first + last)
 
 
 def _states(plan: TrainingPlan, lay: Layouts, last_stage: bool) -> tuple[Array, Array, Array]:
     """Weights, gradients and optimizer state of a stage, as divided by ZeRO."""
-    blocks, precision = plan.workload.blocks, plan.precision
-    middle = tuple(b for b in blocks if b.place == "middle")
-    first, last = (tuple(b for b in blocks if b.place == p) for p in ("first", "last"))
-    ends = last if last_stage else first
-    # Without a pipeline one device has both ends; a tied head on another stage is a second copy.
-    total, trained = (
-        _parameters(middle, lay, t) / lay.pp
-        + np.where(lay.pp > 1, _parameters(ends, lay, t), _parameters(first, lay, t) + _parameters(last, lay, t))
-        for t in (False, True)
+    precision = plan.precision
+
+    def weight(op: Operator, block: Block) -> float:
+        frozen_product = isinstance(op, MatMul) and not op.trainable and block.place == "middle"
+        return plan.weight_bytes if frozen_product else precision.compute_bytes
+
+    def optimizer(op: Operator, block: Block) -> float:
+        return (precision.master_bytes + plan.optimizer.state_bytes) * op.trainable
+
+    weights, gradients, states = (
+        _stage_bytes(plan, lay, last_stage, bytes_of)
+        # fp32 gradients beside 16-bit weights: 4 bytes.
+        for bytes_of in (weight, lambda op, block: _GRADIENT_BYTES * op.trainable, optimizer)
     )
     if last_stage:
-        tied = sum(float(o.inner * o.columns) for b in last for o in b.operators if isinstance(o, MatMul) and o.tied)
-        extra = np.where(lay.pp > 1, tied / lay.tp, 0.0)
-        total, trained = total + extra, trained + extra
-    frozen = total - trained
-    group = lay.dp
-    weights = frozen * plan.weight_bytes + trained * precision.compute_bytes
-    # fp32 gradients beside 16-bit weights: 4 bytes; ZeRO-2 and 3 keep this device's shard only.
-    gradients = trained * 4.0
-    optimizer = trained * (precision.master_bytes + plan.optimizer.state_bytes)
+        # A tied head on another stage than the embedding is a second copy of it.
+        tied = sum(float(o.inner * o.columns) for b in _placed(plan.workload.blocks, "last")
+                   for o in b.operators if isinstance(o, MatMul) and o.tied)  # fmt: skip
+        weights = weights + np.where(lay.pp > 1, tied * precision.compute_bytes / lay.tp, 0.0)
+    whole = _whole_under_zero3(plan, lay, weight)
     return (
-        np.where(lay.zero >= 3, weights / group + _gathered(plan, lay), weights),
-        np.where(lay.zero >= 2, gradients / group, gradients),
-        np.where(lay.zero >= 1, optimizer / group, optimizer),
+        np.where(lay.zero >= 3, weights / lay.dp + whole, weights),
+        np.where(lay.zero >= 2, gradients / lay.dp, gradients),
+        np.where(lay.zero >= 1, states / lay.dp, states),
     )
 
 
-def _gathered(plan: TrainingPlan, lay: Layouts) -> Array:
-    """Under ZeRO-3, the layer in use and the one fetched ahead are whole, weights and gradients."""
+def _whole_under_zero3(plan: TrainingPlan, lay: Layouts, weight: Callable[[Operator, Block], float]) -> Array:
+    """ZeRO-3 holds the layer in use and the one fetched ahead whole, weights and gradients; or an end."""
     largest = np.zeros_like(lay.tp)
-    for block in plan.workload.blocks:
-        if block.place == "middle":
-            one = _parameters((block,), lay, False) / block.repeat
-            largest = np.maximum(largest, one)
-    ends = sum((_parameters((b,), lay, False) for b in plan.workload.blocks if b.place != "middle"),
-               np.zeros_like(lay.tp))  # fmt: skip
-    return np.maximum(2.0 * largest, ends) * 2.0 * plan.precision.compute_bytes
+    for block in _placed(plan.workload.blocks, "middle"):
+        largest = np.maximum(largest, _sum_bytes((block,), lay, weight) / block.repeat)
+    ends = _sum_bytes((b for b in plan.workload.blocks if b.place != "middle"), lay, weight)
+    whole: Array = np.maximum(2.0 * largest, ends) * 2.0
+    return whole
+
+
+def _placed(blocks: Iterable[Block], place: str) -> list[Block]:
+    return [b for b in blocks if b.place == place]
 
 
 def peak_memory(plan: TrainingPlan, lay: Layouts) -> Memory:
     """The peak of the fullest device. Depends on the layout only, not on the hardware."""
-    candidates = []
-    for last_stage in (False, True):
-        weights, gradients, optimizer = _states(plan, lay, last_stage)
-        activations = _activations(plan, lay, last_stage)
-        if last_stage is False:
-            # One stage alone has the logits too.
-            last = [b for b in plan.workload.blocks if b.place == "last"]
-            logits = sum((_kept_by_block(b, plan, lay) for b in last), np.zeros_like(lay.tp))
-            activations = activations + np.where(lay.pp > 1, 0.0, logits)
-        candidates.append((weights, gradients, optimizer, activations))
-    first, final = candidates
-    fuller = sum(final) > sum(first)
-    weights, gradients, optimizer, activations = (np.where(fuller, b, a) for a, b in zip(first, final, strict=True))
+    stages = [(*_states(plan, lay, last), _activations(plan, lay, last)) for last in (False, True)]
+    first, last = stages
+    fuller = sum(last) > sum(first)
+    weights, gradients, optimizer, activations = (
+        np.where(fuller, b, a) for a, b in zip(first, last, strict=True)
+    )
     return Memory(
         weights_bytes=weights,
         gradients_bytes=gradients,

@@ -167,12 +167,12 @@ def _data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes) -> Ar
     width = float(plan.precision.compute_bytes)
     blocks = plan.workload.blocks
     # Experts live on every ep-th device only, so their gradients meet dp/ep others.
-    trained = sum(b.repeat * o.parameters for b in blocks for o in b.operators if getattr(o, "trainable", True))
+    trained = plan.workload.trainable_parameters
     expert = sum(
         b.repeat * o.parameters for b in blocks for o in b.operators
         if isinstance(o, MatMul) and o.experts > 1 and o.trainable
     )  # fmt: skip
-    total = sum(b.repeat * b.parameters for b in blocks)
+    total = plan.workload.parameters
     stride = lay.tp * lay.cp
     shard = lay.tp * lay.pp
     once = gather_s(hw, (trained - expert) * width / shard, lay.dp, stride)
@@ -194,7 +194,8 @@ def _sharded_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes,
     ahead = np.maximum(gather - stage.forward.total_s, 0.0)
     back = np.maximum(gather + scatter - stage.backward.total_s - stage.again.total_s, 0.0)
     first_layer = (gather + scatter) / max(plan.workload.layers, 1)
-    return lay.accumulation * (ahead + back) + first_layer
+    exposed: Array = lay.accumulation * (ahead + back) + first_layer
+    return exposed
 
 
 def _optimizer_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:

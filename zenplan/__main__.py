@@ -1,0 +1,5 @@
+"""``python -m zenplan``."""
+
+from zenplan.cli import main
+
+main()

@@ -1,0 +1,152 @@
+"""The JSON document and the flat records of an answer. The schema is ``data/schemas/estimate-1.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from zenplan.domain.answer import Answer, Ranked
+from zenplan.domain.estimate import Bill, Quote, Range
+from zenplan.domain.evidence import Fact
+from zenplan.domain.offer import Billing, Price
+from zenplan.planning.derivation import derive
+from zenplan.units import HOUR_S
+
+
+def document(answer: Answer, explain: bool) -> Mapping[str, Any]:
+    """The whole answer in JSON types and base units."""
+    plan = answer.plan
+    load = plan.workload
+    whole: dict[str, Any] = {
+        "workload": {
+            "name": load.name,
+            "family": load.family,
+            "parameters": load.parameters,
+            "active_parameters": load.active_parameters,
+            "trainable_parameters": load.trainable_parameters,
+            "layers": load.layers,
+            "tokens_per_sample": load.tokens_per_sample,
+            "forward_flop_per_sample": load.flop_per_sample,
+        },
+        "plan": {
+            "tokens": plan.tokens,
+            "global_batch_samples": plan.global_batch,
+            "steps": plan.steps,
+            "precision": plan.precision.name,
+            "optimizer": plan.optimizer.name,
+            "method": plan.method,
+        },
+        "inputs": [_fact(f) for f in (*plan.facts, *answer.operations.facts())],
+        "billing": str(answer.request.billing),
+        "deadline_s": answer.request.deadline_s,
+        "budget_usd": answer.request.budget_usd,
+        "met": answer.met,
+        "verdict": answer.verdict,
+        "quotes": [_quote(r) for r in answer.ranked],
+        "compared": {"options": answer.options, "layouts": answer.layouts, "frontier": answer.frontier},
+        "left_out": list(answer.left_out),
+    }
+    if explain:
+        quote = answer.ranked[0].quote
+        bill = quote.bill(answer.request.billing) or quote.best_bill
+        whole["derivation"] = [asdict(line) for line in derive(plan, answer.operations, quote, bill)]
+    return whole
+
+
+def _fact(fact: Fact) -> dict[str, str]:
+    return {"name": fact.name, "value": fact.value, "origin": str(fact.origin), "why": fact.why}
+
+
+def _range(value: Range) -> dict[str, float]:
+    return {"low": value.low, "mid": value.mid, "high": value.high}
+
+
+def _price(price: Price | None) -> dict[str, Any] | None:
+    if price is None:
+        return None
+    as_of = price.as_of.isoformat() if price.as_of else None
+    return {"usd_per_h": price.usd_per_h, "as_of": as_of, "source": price.source}
+
+
+def _quote(ranked: Ranked) -> dict[str, Any]:
+    quote = ranked.quote
+    estimate, instance = quote.estimate, quote.offer.instance
+    return {
+        "labels": list(ranked.labels),
+        "provider": instance.provider,
+        "instance": instance.name,
+        "tier": quote.offer.tier or None,
+        "region": quote.offer.region,
+        "accelerator": instance.accelerator,
+        "machines": quote.nodes,
+        "devices": quote.devices,
+        "idle_devices": quote.idle_devices,
+        "layout": {**asdict(estimate.layout), "recompute": str(estimate.layout.recompute)},
+        "memory": {**estimate.memory.parts(), "total_bytes": estimate.memory.total_bytes,
+                   "available_bytes": estimate.cluster.accelerator.memory_bytes},
+        "step": {**estimate.step.parts(), "total_s": _range(estimate.step_s)},
+        "mfu": estimate.mfu,
+        "samples_per_s": estimate.samples_per_s,
+        "bills": [_bill(quote, b) for b in quote.bills],
+        "prices": {str(k): _price(quote.offer.price(k)) for k in Billing},
+        "energy": _energy(quote),
+        "evidence": estimate.evidence,
+    }  # fmt: skip
+
+
+def _bill(quote: Quote, bill: Bill) -> dict[str, Any]:
+    run = bill.run
+    return {
+        "billing": str(bill.billing),
+        "steady_s": _range(run.steady_s),
+        "wall_clock_s": _range(run.calendar_s),
+        "goodput": run.goodput,
+        "interruptions": run.interruptions,
+        "checkpoint_interval_s": run.checkpoint_interval_s,
+        "checkpoint_bytes": run.checkpoint_bytes,
+        "gpu_hours": _range(run.calendar_s * (quote.devices / HOUR_S)),
+        "billed_h": bill.billed_h,
+        "machines_usd": _range(bill.compute_usd),
+        "storage_usd": bill.storage_usd,
+        "egress_usd": bill.egress_usd,
+        "total_usd": _range(bill.total_usd),
+    }
+
+
+def _energy(quote: Quote) -> dict[str, Any] | None:
+    if quote.energy is None:
+        return None
+    co2e = quote.energy.co2e_kg
+    return {"kwh": _range(quote.energy.kwh), "co2e_kg": _range(co2e) if co2e else None,
+            "pue": quote.energy.pue, "grid_source": quote.energy.grid_source or None}  # fmt: skip
+
+
+def record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
+    """One quote as a flat row, for CSV. What is not known is None."""
+    quote = ranked.quote
+    bill = quote.bill(answer.request.billing) or quote.best_bill
+    estimate, instance = quote.estimate, quote.offer.instance
+    row: dict[str, Any] = {
+        "labels": " ".join(ranked.labels),
+        "provider": instance.provider, "instance": instance.name, "tier": quote.offer.tier,
+        "region": quote.offer.region, "accelerator": instance.accelerator,
+        "machines": quote.nodes, "devices": quote.devices, "idle_devices": quote.idle_devices,
+        "layout": str(estimate.layout),
+        "memory_bytes": estimate.memory.total_bytes,
+        "memory_available_bytes": estimate.cluster.accelerator.memory_bytes,
+        "step_s": estimate.step.total_s,
+        "mfu": estimate.mfu,
+        "gpu_hours": bill.run.calendar_s.mid / HOUR_S * quote.devices,
+        "wall_clock_s_low": bill.run.calendar_s.low, "wall_clock_s": bill.run.calendar_s.mid,
+        "wall_clock_s_high": bill.run.calendar_s.high,
+    }  # fmt: skip
+    for kind in Billing:
+        own, price, name = quote.bill(kind), quote.offer.price(kind), str(kind).replace("-", "_")
+        total = own.total_usd if own else None
+        row |= {f"{name}_usd_low": total.low if total else None, f"{name}_usd": total.mid if total else None,
+                f"{name}_usd_high": total.high if total else None,
+                f"{name}_price_as_of": price.as_of if price else None}  # fmt: skip
+    row["kwh"] = quote.energy.kwh.mid if quote.energy else None
+    row["co2e_kg"] = quote.energy.co2e_kg.mid if quote.energy and quote.energy.co2e_kg else None
+    return row

@@ -1,0 +1,206 @@
+"""The answer to ``zenplan estimate`` as a report: tables for people, a document for programs."""
+
+from __future__ import annotations
+
+from zenplan import units
+from zenplan.adapters.estimate_document import document, record
+from zenplan.domain.answer import Answer, Ranked
+from zenplan.domain.estimate import Bill, Quote, Range
+from zenplan.domain.offer import Billing
+from zenplan.domain.report import Column, Report, Table
+from zenplan.planning.derivation import derive
+
+SCHEMA = "zenplan.estimate/1"
+_UNKNOWN = "?"
+_PART_NAMES = {"tensor": "tensor-parallel", "data": "data-parallel", "pipeline": "pipeline sends",
+               "expert": "expert all-to-all", "context": "context-parallel", "memory": "memory-bound"}  # fmt: skip
+
+
+def estimate_report(answer: Answer, explain: bool = False) -> Report:
+    """The whole answer; with ``explain``, the derivation of the first quote too."""
+    first = answer.ranked[0].quote
+    tables = [_money(answer), _layouts(answer), _detail(answer, answer.ranked[0]), _assumptions(answer)]
+    if explain:
+        tables.append(_derivation(answer))
+    return Report(
+        schema=SCHEMA,
+        document=document(answer, explain),
+        records=tuple(record(answer, r) for r in answer.ranked),
+        tables=tuple(tables),
+        notes=_notes(answer, first),
+    )
+
+
+def _title(answer: Answer) -> str:
+    plan = answer.plan
+    load = plan.workload
+    size = f"{units.count(load.parameters)} parameters"
+    what = size if size in load.name else f"{load.name} ({size})"
+    moe = f", {units.count(load.active_parameters)} active," if load.experts > 1 else ""
+    flop = 3.0 * load.flop_per_sample * plan.samples
+    return f"{_kind(answer)} {what}{moe} on {units.count(plan.tokens)} tokens: {units.flop(flop)}"
+
+
+def _kind(answer: Answer) -> str:
+    return {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}[answer.plan.method]
+
+
+def _label(ranked: Ranked) -> str:
+    return ", ".join(ranked.labels) or "between"
+
+
+def _where(quote: Quote) -> str:
+    instance = quote.offer.instance
+    tier = f" ({quote.offer.tier})" if quote.offer.tier not in ("", "on-demand", "spot") else ""
+    region = f", {quote.offer.region}" if quote.offer.region != "any" else ""
+    return f"{quote.nodes} × {instance.provider} {instance.name}{tier}{region}"
+
+
+def _usd(amount: Range) -> str:
+    return f"{units.usd(amount.mid)}\n{units.span(units.usd(amount.low), units.usd(amount.high))}"
+
+
+def _time(time: Range) -> str:
+    return f"{units.duration(time.mid)}\n{units.span(units.duration(time.low), units.duration(time.high))}"
+
+
+def _money(answer: Answer) -> Table:
+    """What each quote takes in time and dollars: the middle, and the range under it."""
+    rows = []
+    for place, ranked in enumerate(answer.ranked, 1):
+        quote, kind = ranked.quote, answer.request.billing
+        bill = quote.bill(kind) or quote.best_bill
+        bills = [quote.bill(b) for b in (Billing.ON_DEMAND, Billing.SPOT)]
+        rows.append((
+            str(place),
+            f"{_label(ranked)}\n{_where(quote)}",
+            f"{quote.devices} ×\n{quote.offer.instance.accelerator}",
+            _time(bill.run.calendar_s),
+            units.count(quote.devices * bill.run.calendar_s.mid / units.HOUR_S),
+            *(_usd(b.total_usd) if b else _UNKNOWN for b in bills),
+        ))  # fmt: skip
+    columns = (Column(name="#", numeric=True), Column(name="quote"), Column(name="GPUs"),
+               Column(name="wall-clock", numeric=True), Column(name="GPU-h", numeric=True, optional=True),
+               Column(name="on-demand", numeric=True), Column(name="spot", numeric=True))  # fmt: skip
+    return Table(title=_title(answer), columns=columns, rows=tuple(rows), caption=answer.verdict)
+
+
+def _layouts(answer: Answer) -> Table:
+    rows = []
+    for place, ranked in enumerate(answer.ranked, 1):
+        estimate = ranked.quote.estimate
+        has = estimate.cluster.accelerator.memory_bytes
+        rows.append((
+            str(place),
+            str(estimate.layout),
+            f"{units.size(estimate.memory.total_bytes)} of {units.size(has)}",
+            units.duration(estimate.step.total_s),
+            units.percent(estimate.mfu),
+            _spent(estimate.step.parts(), most=2),
+        ))  # fmt: skip
+    columns = (Column(name="#", numeric=True), Column(name="layout"), Column(name="memory", numeric=True),
+               Column(name="step", numeric=True), Column(name="MFU", numeric=True),
+               Column(name="mostly", optional=True))  # fmt: skip
+    return Table(title="How each is laid out", columns=columns, rows=tuple(rows))
+
+
+def _spent(parts: dict[str, float], most: int) -> str:
+    """The largest parts of a step and their shares."""
+    total = sum(parts.values())
+    ordered = sorted(parts.items(), key=lambda p: -p[1])[:most]
+    names = {n: _PART_NAMES.get(n.removesuffix("_s"), n.removesuffix("_s")) for n in parts}
+    return ", ".join(f"{names[n]} {units.percent(v / total)}" for n, v in ordered if v > 0.005 * total)
+
+
+def _detail(answer: Answer, ranked: Ranked) -> Table:
+    quote = ranked.quote
+    bill = quote.bill(answer.request.billing) or quote.best_bill
+    run, estimate = bill.run, quote.estimate
+    rows = [
+        ("layout", f"{estimate.layout} on {estimate.layout.devices} devices, {quote.idle_devices} idle"),
+        ("step", f"{units.duration(estimate.step.total_s)}: {_spent(estimate.step.parts(), most=6)}"),
+        ("memory", _memory(quote)),
+        ("speed", f"{units.count(estimate.samples_per_s * answer.plan.workload.tokens_per_sample)} tokens/s, "
+                  f"MFU {units.percent(estimate.mfu)}"),
+        ("steady", f"{units.duration(run.steady_s.mid)} for {answer.plan.steps:,.0f} steps"),
+        ("wall-clock", f"{units.duration(run.calendar_s.mid)} with start-up, evaluation, checkpoints every "
+                       f"{units.duration(run.checkpoint_interval_s)} ({units.size(run.checkpoint_bytes)} each) and "
+                       f"{units.significant(run.interruptions, 2)} interruptions: goodput "
+                       f"{units.percent(run.goodput)}"),
+        *((str(b.billing), _bill(quote, b)) for b in quote.bills),
+        ("energy", _energy(quote)),
+        ("price", _price(quote)),
+    ]  # fmt: skip
+    columns = (Column(name=f"#1 {_label(ranked)}"), Column(name=_where(quote)))
+    return Table(title="", columns=columns, rows=tuple(rows))
+
+
+def _memory(quote: Quote) -> str:
+    parts = quote.estimate.memory.parts()
+    named = ", ".join(f"{n.removesuffix('_bytes')} {units.size(v)}" for n, v in parts.items())
+    return f"{units.size(quote.estimate.memory.total_bytes)} a device: {named}"
+
+
+def _bill(quote: Quote, bill: Bill) -> str:
+    total = bill.total_usd
+    parts = [f"machines {units.usd(bill.compute_usd.mid)} ({units.significant(bill.billed_h)} h billed)"]
+    for name, usd in (("checkpoint storage", bill.storage_usd), ("egress of the weights", bill.egress_usd)):
+        parts.append(f"{name} not known" if usd is None else f"{name} {units.usd(usd)}")
+    spans = units.span(units.usd(total.low), units.usd(total.high))
+    time = ""
+    if bill.billing is Billing.SPOT:
+        time = (f"; {units.duration(bill.run.calendar_s.mid)} with "
+                f"{units.significant(bill.run.interruptions, 2)} interruptions")  # fmt: skip
+    return f"{units.usd(total.mid)} ({spans}): {', '.join(parts)}{time}"
+
+
+def _energy(quote: Quote) -> str:
+    energy = quote.energy
+    if energy is None:
+        return "not known: no power limit in the data sheet"
+    told = f"{units.count(energy.kwh.mid)} kWh ({units.span(units.count(energy.kwh.low), units.count(energy.kwh.high))})"
+    if energy.co2e_kg is None:
+        return f"{told}; CO2e not known for region '{quote.offer.region}'"
+    return f"{told}, {units.count(energy.co2e_kg.mid)} kg CO2e"
+
+
+def _price(quote: Quote) -> str:
+    parts = []
+    for kind in (Billing.ON_DEMAND, Billing.SPOT):
+        price = quote.offer.price(kind)
+        if price:
+            date = f"as of {price.as_of}" if price.as_of else "of unknown date"
+            parts.append(f"{kind} {units.usd(price.usd_per_h)}/h {date} ({price.source})")
+    return "; ".join(parts)
+
+
+def _assumptions(answer: Answer) -> Table:
+    """Every input, with what it is and why."""
+    facts = (*answer.plan.facts, *answer.operations.facts())
+    rows = tuple((f.name, f.value, f"{f.origin}: {f.why}" if f.why else str(f.origin)) for f in facts)
+    columns = (Column(name="input"), Column(name="value"), Column(name="origin"))
+    return Table(title="What this rests on", columns=columns, rows=rows)
+
+
+def _derivation(answer: Answer) -> Table:
+    quote = answer.ranked[0].quote
+    bill = quote.bill(answer.request.billing) or quote.best_bill
+    lines = derive(answer.plan, answer.operations, quote, bill)
+    rows = tuple(
+        (f"{x.group}: {x.quantity}", x.shown, f"= {x.formula}\n{x.origin}" if x.formula else x.origin) for x in lines
+    )
+    columns = (Column(name="quantity"), Column(name="value", numeric=True), Column(name="formula and origin"))
+    return Table(title="Derivation of #1", columns=columns, rows=rows)
+
+
+def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
+    spread = first.estimate.cluster.efficiency.spread
+    return (
+        f"Ranges: 10th to 90th percentile of measured over predicted time, ×{spread.low:.2f} to "
+        f"×{spread.high:.2f}; {spread.basis}.",
+        f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {answer.frontier} on the "
+        "frontier of time and dollars. '?' is a price that is not known.",
+        *answer.left_out,
+    )
+
+

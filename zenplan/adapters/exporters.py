@@ -1,0 +1,139 @@
+"""The built-in formats: a table for people; JSON, CSV and markdown for programs and documents."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from zenplan.domain.report import Column, Report, Table
+
+_LEAST_WIDTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A named function from a report to text."""
+
+    name: str
+    write: Callable[[Report], str]
+
+    def export(self, report: Report) -> str:
+        """The whole report, ending in a newline."""
+        return self.write(report)
+
+
+def exporters() -> tuple[Format, ...]:
+    """Every built-in format; ``table`` is the default."""
+    return tuple(Format(n, f) for n, f in (("table", table), ("json", to_json), ("csv", to_csv),
+                                           ("markdown", markdown)))  # fmt: skip
+
+
+def to_json(report: Report) -> str:
+    """The report's document with its schema first. What is not finite is null: JSON has no infinity."""
+    document = {"schema": report.schema, **_finite(report.document)}
+    return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value
+
+
+def to_csv(report: Report) -> str:
+    """The report's records; an empty cell is unknown."""
+    text = io.StringIO()
+    if report.records:
+        writer = csv.DictWriter(text, report.records[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(report.records)
+    return text.getvalue()
+
+
+def markdown(report: Report) -> str:
+    """The report's tables in GitHub's markdown, notes as a list."""
+    parts = []
+    for each in report.tables:
+        if each.title:
+            parts.append(f"### {each.title}\n")
+        parts.append("| " + " | ".join(_cell(c.name) for c in each.columns) + " |")
+        parts.append("|" + "|".join("---:" if c.numeric else "---" for c in each.columns) + "|")
+        parts += ["| " + " | ".join(_cell(text) for text in row) + " |" for row in each.rows]
+        parts.append(f"\n{each.caption}\n" if each.caption else "")
+    parts += [f"- {note}" for note in report.notes]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def table(report: Report, width: int | None = None, colour: bool = False) -> str:
+    """The report's tables and notes for a terminal, without colour unless asked for.
+
+    Args:
+        report: what to show.
+        width: columns of the terminal; None to ask it (``COLUMNS``, then the terminal, then 80).
+        colour: write ANSI styles.
+    """
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    across = max(width or shutil.get_terminal_size((80, 24)).columns, _LEAST_WIDTH)
+    console = Console(file=io.StringIO(), width=across, force_terminal=colour, highlight=False, markup=False,
+                      emoji=False, color_system="standard" if colour else None, legacy_windows=False)  # fmt: skip
+    for each in report.tables:
+        console.print(_rich_table(each, across))
+        if each.caption:
+            console.print(Padding(Text(each.caption, style="dim"), (0, 1)))
+        console.print()
+    for note in report.notes:
+        console.print(Text(note, style="dim"))
+    file = console.file
+    text = file.getvalue() if isinstance(file, io.StringIO) else ""
+    # Alignment pads every line to the full width; nobody wants the blanks.
+    return "\n".join(line.rstrip() for line in text.splitlines()).rstrip("\n") + "\n"
+
+
+def _rich_table(each: Table, width: int) -> Any:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    kept = _columns_that_fit(each, width)
+    drawn = RichTable(title=Text(each.title, style="bold") if each.title else None, title_justify="left",
+                      box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)  # fmt: skip
+    for place in kept:
+        column = each.columns[place]
+        drawn.add_column(Text(column.name), justify="right" if column.numeric else "left", overflow="fold",
+                         no_wrap=column.numeric)  # fmt: skip
+    for row in each.rows:
+        drawn.add_row(*(Text(row[place]) for place in kept))
+    return drawn
+
+
+def _columns_that_fit(each: Table, width: int) -> list[int]:
+    """All columns, less optional ones from the right while the widest cells do not fit."""
+
+    def wide(place: int) -> int:
+        column: Column = each.columns[place]
+        return max([len(column.name), *(len(row[place]) for row in each.rows)])
+
+    kept = list(range(len(each.columns)))
+    for place in reversed(kept.copy()):
+        if sum(wide(p) + 2 for p in kept) <= width:
+            break
+        if each.columns[place].optional:
+            kept.remove(place)
+    return kept

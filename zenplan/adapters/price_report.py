@@ -1,0 +1,96 @@
+"""``zenplan prices``: what each offer costs, under both billing kinds, and how old that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from zenplan import units
+from zenplan.domain.offer import Billing, Offer, Price, PriceTable
+from zenplan.domain.report import Column, Report, Table
+
+_UNKNOWN = "?"
+
+
+def prices_report(tables: Sequence[PriceTable], today: date) -> Report:
+    """A row for each offer, cheapest device-hour first; then how old each table is."""
+    offers = sorted((o for t in tables for o in t.offers), key=_device_price)
+    left_out = [f"{t.provider}: {reason}" for t in tables for reason in t.left_out]
+    return Report(
+        schema="zenplan.prices/1",
+        document={
+            "offers": [_record(o) for o in offers],
+            "tables": [_table_record(t, today) for t in tables],
+            "left_out": left_out,
+        },
+        records=tuple(_record(o) for o in offers),
+        tables=(_offers(offers), _ages(tables, today)),
+        notes=(f"{len(offers)} offers of {len(tables)} providers; '?' is a price that is not known, never 0.", *left_out),
+    )  # fmt: skip
+
+
+def _device_price(offer: Offer) -> tuple[float, str, str]:
+    prices = [p.usd_per_h for p in (offer.on_demand, offer.spot) if p]
+    return min(prices) / offer.instance.devices, offer.instance.provider, offer.instance.name
+
+
+def _offers(offers: Sequence[Offer]) -> Table:
+    columns = (Column(name="provider"), Column(name="instance"), Column(name="region"), Column(name="GPUs"),
+               Column(name="on-demand/h", numeric=True), Column(name="spot/h", numeric=True),
+               Column(name="GPU-h from", numeric=True, optional=True))  # fmt: skip
+    rows = tuple(
+        (
+            o.instance.provider, o.instance.name + (f" ({o.tier})" if o.tier else ""), o.region,
+            f"{o.instance.devices} × {o.instance.accelerator}", _shown(o.on_demand), _shown(o.spot),
+            units.usd(_device_price(o)[0]),
+        )
+        for o in offers
+    )  # fmt: skip
+    return Table(columns=columns, rows=rows)
+
+
+def _shown(price: Price | None) -> str:
+    return units.usd(price.usd_per_h) if price else _UNKNOWN
+
+
+def _ages(tables: Sequence[PriceTable], today: date) -> Table:
+    columns = (Column(name="provider"), Column(name="offers", numeric=True), Column(name="oldest price"),
+               Column(name="newest price"), Column(name="undated", numeric=True),
+               Column(name="billed by"))  # fmt: skip
+    rows = []
+    for record in (_table_record(t, today) for t in tables):
+        ages = [f"{record[k]} ({record[f'{k}_age_days']:,} days)" if record[k] else "not known"
+                for k in ("oldest", "newest")]  # fmt: skip
+        step = record["granularity_s"]
+        rows.append((record["provider"], str(record["offers"]), *ages, str(record["undated"]),
+                     units.duration(step) if step else "not known"))  # fmt: skip
+    return Table(title="How old each table is", columns=columns, rows=tuple(rows))
+
+
+def _table_record(table: PriceTable, today: date) -> dict[str, Any]:
+    prices = [p for o in table.offers for p in (o.on_demand, o.spot) if p]
+    dates = sorted(p.as_of for p in prices if p.as_of)
+    ends = {"oldest": dates[0] if dates else None, "newest": dates[-1] if dates else None}
+    record: dict[str, Any] = {"provider": table.provider, "offers": len(table.offers)}
+    for name, day in ends.items():
+        record[name] = day.isoformat() if day else None
+        record[f"{name}_age_days"] = (today - day).days if day else None
+    record["undated"] = sum(1 for p in prices if p.as_of is None)
+    record["granularity_s"] = table.terms.granularity_s if table.terms else None
+    return record
+
+
+def _record(offer: Offer) -> dict[str, Any]:
+    instance = offer.instance
+    row: dict[str, Any] = {
+        "provider": instance.provider, "instance": instance.name, "tier": offer.tier, "region": offer.region,
+        "accelerator": instance.accelerator, "devices": instance.devices, "vcpus": instance.vcpus,
+        "ram_bytes": instance.ram_bytes, "network_bytes_per_s": instance.network_bytes_per_s,
+    }  # fmt: skip
+    for kind in Billing:
+        price, name = offer.price(kind), str(kind).replace("-", "_")
+        row[f"{name}_usd_per_h"] = price.usd_per_h if price else None
+        row[f"{name}_as_of"] = price.as_of.isoformat() if price and price.as_of else None
+        row[f"{name}_source"] = price.source if price else None
+    return row

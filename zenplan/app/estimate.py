@@ -1,0 +1,139 @@
+"""Estimate: from what the user asks to ranked quotes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from zenplan import units
+from zenplan.adapters.carbon import grid_intensity
+from zenplan.app.offers import Selection, matching, select
+from zenplan.app.training_plan import training_plan
+from zenplan.domain.answer import Answer, Ranked
+from zenplan.domain.catalogue import Catalogue
+from zenplan.domain.efficiency import Efficiency
+from zenplan.domain.estimate import Quote
+from zenplan.domain.offer import Billing, PriceTable
+from zenplan.domain.operations import Operations
+from zenplan.domain.plan import TrainingPlan
+from zenplan.domain.request import Request
+from zenplan.errors import NoFit
+from zenplan.planning.quotes import Market, market
+from zenplan.planning.ranking import Ranking, rank
+from zenplan.protocols import WorkloadFamily
+
+
+def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable],
+             families: Sequence[WorkloadFamily], efficiencies: Mapping[str, Efficiency],
+             operations: Operations | None = None) -> Answer:  # fmt: skip
+    """The quotes that answer a request.
+
+    Raises:
+        UsageError: the request is wrong.
+        NoFit: no offer can run it; the message says what is nearest.
+    """
+    operations = operations or Operations()
+    plan = training_plan(request, families)
+    selection = select(request, matching(request, tables, catalogue), catalogue, plan.precision, efficiencies)
+    if not selection.options:
+        raise NoFit(_no_options(request, plan), _hint(request, selection))
+    found = market(plan, operations, selection.clusters, selection.options)
+    usable = np.flatnonzero(found.usable(request.billing))
+    if not len(usable):
+        raise NoFit(*_why_nothing(request, found))
+    bills = found.bills(request.billing)
+    usd, calendar = bills.total_usd[1][usable], bills.runs.calendar_s[1][usable]
+    ranking = rank(usd, calendar, request.top, request.deadline_s, request.budget_usd)
+    quotes = [found.quote(int(usable[i]), _grid) for i in ranking.order]
+    return Answer(
+        request=request,
+        plan=plan,
+        operations=operations,
+        ranked=tuple(Ranked(quote=q, labels=n) for q, n in zip(quotes, ranking.labels, strict=True)),
+        verdict=_verdict(request, quotes[0], ranking),
+        met=ranking.met,
+        options=len(selection.options),
+        layouts=found.found.considered,
+        frontier=ranking.frontier,
+        left_out=(*selection.left_out, *_not_quoted(request, found)),
+    )
+
+
+def _grid(provider: str, region: str) -> tuple[float, str] | None:
+    grid = grid_intensity(provider, region)
+    return (grid.kg_per_j, grid.source) if grid else None
+
+
+def _no_options(request: Request, plan: TrainingPlan) -> str:
+    if request.gpus:
+        return f"no offer can be joined to {request.gpus} devices that train in {plan.precision.name}"
+    return f"no offer has devices that train in {plan.precision.name}"
+
+
+def _hint(request: Request, selection: Selection) -> str:
+    if selection.left_out:
+        return selection.left_out[-1]
+    return "machines whose network is not known are quoted alone; ask for fewer --gpus or another provider"
+
+
+def _short(found: Market, cluster: int) -> str:
+    """How far one cluster is from fitting the plan, in its leanest layout."""
+    where, needs = found.clusters[cluster], float(found.found.memory.total_bytes[cluster])
+    has = where.accelerator.memory_bytes
+    return (f"{where.devices} × {where.accelerator.name} needs {units.size(needs)} a device of "
+            f"{units.size(has)}: {units.size(needs - has)} short")  # fmt: skip
+
+
+def _nearest(found: Market, clusters: Sequence[int]) -> int:
+    needs = found.found.memory.total_bytes
+    return min(clusters, key=lambda c: float(needs[c]) / found.clusters[c].accelerator.memory_bytes)
+
+
+def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
+    """Message and hint for when no option is usable: nothing fits, or nothing has a price of that kind."""
+    fits = found.found.fits
+    if not fits.any():
+        nearest = _nearest(found, range(len(found.clusters)))
+        return (f"does not fit: {_short(found, nearest)}",
+                "more --gpus, devices with more memory, a shorter --seq-len, or --method lora or qlora")  # fmt: skip
+    other = Billing.SPOT if request.billing is Billing.ON_DEMAND else Billing.ON_DEMAND
+    if found.usable(other).any():
+        return f"no offer that fits has a {request.billing} price", f"try --billing {other}"
+    return "no run would end: machines are taken away faster than work is saved", "fewer machines, or on-demand"
+
+
+def _not_quoted(request: Request, found: Market) -> list[str]:
+    """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind."""
+    lines = []
+    unfit = [int(c) for c in np.flatnonzero(~found.found.fits)]
+    if unfit:
+        lines.append(f"{len(unfit)} of {len(found.clusters)} clusters do not fit; the nearest: "
+                     f"{_short(found, _nearest(found, unfit))}")  # fmt: skip
+    fits = found.found.fits[found.owner]
+    silent = int((fits & ~found.usable(request.billing)).sum())
+    if silent:
+        lines.append(f"{silent} of {len(found.options)} options that fit have no {request.billing} price "
+                     "or would never end")  # fmt: skip
+    return lines
+
+
+def _verdict(request: Request, quote: Quote, ranking: Ranking) -> str:
+    """Whether the first quote meets the deadline and the budget, in one line; empty where none was set."""
+    bill = quote.bill(request.billing) or quote.best_bill
+    parts = []
+    for limit, value, show, what in (
+        (request.deadline_s, bill.run.calendar_s, units.duration, "deadline"),
+        (request.budget_usd, bill.total_usd, units.usd, "budget"),
+    ):
+        if limit is None:
+            continue
+        if value.mid > limit:
+            parts.append(f"misses the {what} of {show(limit)} by {show(value.mid - limit)}")
+        elif value.high > limit:
+            parts.append(f"meets the {what} of {show(limit)}, but not at its high end ({show(value.high)})")
+        else:
+            parts.append(f"meets the {what} of {show(limit)}, even at its high end ({show(value.high)})")
+    if not parts:
+        return ""
+    return ("best: " if ranking.met else "nothing meets that; the nearest ") + "; ".join(parts)

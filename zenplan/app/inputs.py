@@ -1,0 +1,71 @@
+"""What every use case starts from: the catalogue, the price tables and the families that plugins give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from zenplan.domain.catalogue import Catalogue
+from zenplan.domain.offer import Offer, PriceTable
+from zenplan.domain.workload import Workload
+from zenplan.errors import UnknownName
+from zenplan.plugins import Plugins
+from zenplan.protocols import WorkloadFamily
+
+
+def catalogue(plugins: Plugins) -> Catalogue:
+    """The data sheets of all plugins."""
+    return Catalogue(accelerators=plugins.accelerators())
+
+
+def price_tables(plugins: Plugins, sheets: Catalogue, own: Path | None) -> tuple[PriceTable, ...]:
+    """Every provider's table. A table in the user's own file takes the place of the provider's it names.
+
+    Raises:
+        InputFileError: the user's file cannot be used.
+    """
+    mine: tuple[PriceTable, ...] = ()
+    if own is not None:
+        from zenplan.adapters.price_table import read_price_csv
+
+        mine = read_price_csv(own, {a.name for a in sheets})
+    replaced = {t.provider for t in mine}
+    others = (plugins.bundled_table(p) for p in plugins.price_providers() if p.name not in replaced)
+    return (*mine, *others)
+
+
+def filtered(tables: Sequence[PriceTable], sheets: Catalogue, gpu: str | None, provider: str | None,
+             region: str | None, spot: bool) -> tuple[PriceTable, ...]:  # fmt: skip
+    """The tables with only the offers that pass; a name that nobody has is an error.
+
+    Raises:
+        UnknownName: an accelerator, provider or region that no table has.
+    """
+    wanted = sheets.by_name(gpu).name if gpu else None
+    if provider and provider not in {t.provider for t in tables}:
+        raise UnknownName("provider", provider, (t.provider for t in tables), "zenplan prices")
+    tables = [t for t in tables if provider in (None, t.provider)]
+    regions = {o.region for t in tables for o in t.offers}
+    if region and region not in regions:
+        raise UnknownName("region", region, regions, "zenplan prices")
+
+    def passes(offer: Offer) -> bool:
+        return (wanted in (None, offer.instance.accelerator) and region in (None, offer.region)
+                and (not spot or offer.spot is not None))  # fmt: skip
+
+    return tuple(
+        PriceTable(provider=t.provider, terms=t.terms, left_out=t.left_out,
+                   offers=tuple(o for o in t.offers if passes(o)))
+        for t in tables
+    )  # fmt: skip
+
+
+def models(families: Sequence[WorkloadFamily]) -> tuple[tuple[str, Workload], ...]:
+    """Every named model, lowered, with the name of its family."""
+    return tuple((f.name, f.lower({"model": name})) for f in families for name in f.presets())
+
+
+def model(families: Sequence[WorkloadFamily], name: str) -> tuple[str, Workload]:
+    """One named model; the first family answers for spellings and unknown names."""
+    family = next((f for f in families if name in f.presets()), families[0])
+    return family.name, family.lower({"model": name})

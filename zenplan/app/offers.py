@@ -1,0 +1,104 @@
+"""From price tables to options: which offers answer a request, in which sizes, on which clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zenplan.adapters.efficiency_table import efficiency_of
+from zenplan.app.inputs import filtered
+from zenplan.domain.accelerator import Accelerator
+from zenplan.domain.catalogue import Catalogue
+from zenplan.domain.cluster import Cluster
+from zenplan.domain.efficiency import Efficiency
+from zenplan.domain.offer import Instance, Offer, PriceTable
+from zenplan.domain.precision import Precision
+from zenplan.domain.request import Request
+from zenplan.errors import NoFit
+from zenplan.planning.arrays import can_run
+from zenplan.planning.quotes import Option
+
+
+@dataclass(slots=True)
+class Selection:
+    """Options, the distinct clusters they stand on, and what was left out with its reason."""
+
+    options: list[Option] = field(default_factory=list)
+    clusters: list[Cluster] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def matching(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue) -> tuple[PriceTable, ...]:
+    """The tables with only the offers that the request's filters let through.
+
+    Raises:
+        UnknownName: a provider, region or accelerator that nobody has.
+        NoFit: all are known, but no offer has them together.
+    """
+    found = filtered(tables, catalogue, request.gpu, request.provider, request.region, spot=False)
+    if not any(t.offers for t in found):
+        gpu = catalogue.by_name(request.gpu).name if request.gpu else None
+        asked = " ".join(str(x) for x in (gpu, request.provider, request.region) if x)
+        raise NoFit(f"no offer in the price tables has {asked}", "'zenplan prices' lists them; leave one filter out")
+    return found
+
+
+def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue, precision: Precision,
+           efficiencies: Mapping[str, Efficiency]) -> Selection:  # fmt: skip
+    """Every size of every offer that could run the plan's precision."""
+    sheets = {a.name: a for a in catalogue}
+    chosen = Selection()
+    places: dict[tuple[object, ...], int] = {}
+    unknown: set[str] = set()
+    unable: set[str] = set()
+    for table in tables:
+        for offer in table.offers:
+            sheet = sheets.get(offer.instance.accelerator)
+            if sheet is None:
+                unknown.add(offer.instance.accelerator)
+                continue
+            if not (sheet.trains and can_run(sheet, precision)):
+                unable.add(sheet.name)
+                continue
+            efficiency = efficiency_of(sheet, efficiencies)
+            for nodes, used in _sizes(request, offer, sheet):
+                place = _place(chosen, places, offer.instance, sheet, efficiency, nodes, used)
+                chosen.options.append(Option(offer=offer, terms=table.terms, nodes=nodes, cluster=place))
+    if unknown:
+        chosen.left_out.append(f"no data sheet: {', '.join(sorted(unknown))}")
+    if unable:
+        chosen.left_out.append(f"cannot train in {precision.name}: {', '.join(sorted(unable))}")
+    return chosen
+
+
+def _place(chosen: Selection, places: dict[tuple[object, ...], int], instance: Instance, sheet: Accelerator,
+           efficiency: Efficiency, nodes: int, used: int) -> int:  # fmt: skip
+    """The cluster's place in the list: the same machine at another price or place is the same cluster."""
+    key = (sheet.name, used, nodes, instance.network_bytes_per_s, instance.link_bytes_per_s)
+    if key not in places:
+        places[key] = len(chosen.clusters)
+        chosen.clusters.append(Cluster(
+            accelerator=sheet, efficiency=efficiency, node_devices=used, nodes=nodes,
+            network_bytes_per_s=instance.network_bytes_per_s, link_bytes_per_s=instance.link_bytes_per_s,
+        ))  # fmt: skip
+    return places[key]
+
+
+def _sizes(request: Request, offer: Offer, sheet: Accelerator) -> Iterator[tuple[int, int]]:
+    """Numbers of machines, and of devices used in each. Without a known network, one machine."""
+    devices = offer.instance.devices
+    joined = offer.instance.network_bytes_per_s is not None
+    if request.gpus is None:
+        nodes = 1
+        while nodes * devices <= max(request.max_gpus, devices):
+            yield nodes, devices
+            if not joined:
+                return
+            nodes *= 2
+        return
+    # As few machines as hold them, each with the same number in use; the rest of a machine stands idle.
+    nodes = -(-request.gpus // devices)
+    while request.gpus % nodes:
+        nodes += 1
+    if nodes == 1 or joined:
+        yield nodes, request.gpus // nodes

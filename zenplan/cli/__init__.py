@@ -1,0 +1,75 @@
+"""The command line: argv in, text out. ``main`` is the one place where an error becomes a line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from zenplan.errors import ZenplanError
+
+_INTERRUPTED, _CLOSED_PIPE = 130, 141
+
+
+def main() -> NoReturn:
+    """The ``zenplan`` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code: 0 done, 1 error, 2 usage, 3 the answer is no."""
+    from zenplan.cli.output import complain
+
+    try:
+        code = _run(argv)
+        sys.stdout.flush()
+    except ZenplanError as error:
+        complain(error.message, error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our answer has enough: say nothing, also not when Python flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _CLOSED_PIPE
+    except OSError as error:
+        return _disowned(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except Exception as error:  # noqa: BLE001 (the program's top: a fault of ours is still one line)
+        if os.environ.get("ZENPLAN_TRACEBACK"):
+            raise
+        complain(f"a fault in zenplan: {type(error).__name__}: {error}",
+                 "ZENPLAN_TRACEBACK=1 shows where; please report it")  # fmt: skip
+        return 1
+    return code
+
+
+def _disowned(message: str) -> int:
+    """An error of the system (a full disk, say), after which stdout may not be flushed again."""
+    from zenplan.cli.output import complain
+
+    complain(message, "nothing was lost: zenplan writes only what it prints")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _run(argv: Sequence[str]) -> int:
+    import typer
+
+    from zenplan.cli.commands import app
+    from zenplan.errors import UsageError
+
+    # Typer carries its own copy of Click; its base class is reached through what Typer exports.
+    click_exception = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+    try:
+        code = app(args=list(argv), prog_name="zenplan", standalone_mode=False)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    except click_exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stdout.write(error.format_message() + "\n")  # type: ignore[attr-defined]
+            return 0
+        hint = "'zenplan --help' lists the commands, 'zenplan COMMAND --help' its options"
+        raise UsageError(error.format_message(), hint) from error  # type: ignore[attr-defined]
+    return code if isinstance(code, int) else 0

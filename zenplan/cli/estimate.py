@@ -1,0 +1,129 @@
+"""``zenplan estimate``: what a training run takes, on what, for how much."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zenplan.cli.settings import Format, Gpu, Prices, Provider, Region, resolved
+
+if TYPE_CHECKING:
+    from zenplan.adapters.config import Settings
+    from zenplan.domain.request import Request
+
+
+
+def _option(flag: str, text: str, metavar: str) -> Any:
+    return typer.Option(flag, help=text, metavar=metavar)
+
+
+def estimate(
+    params: Annotated[str | None, _option("--params", "Parameters, as in 1e9, 7B, 350M.", "COUNT")] = None,
+    model: Annotated[str | None, _option("--model", "A named model; 'zenplan workloads' lists them.", "NAME")] = None,
+    config: Annotated[Path | None, _option("--config", "A Hugging Face config.json.", "FILE")] = None,
+    active_params: Annotated[
+        str | None, _option("--active-params", "Parameters a token meets, for a mixture of experts.", "COUNT")
+    ] = None,
+    tokens: Annotated[str | None, _option("--tokens", "Tokens to train on, as in 300B.", "COUNT")] = None,
+    dataset_size: Annotated[
+        str | None, _option("--dataset-size", "Bytes of text, as in 1TB, instead of --tokens.", "SIZE")
+    ] = None,
+    epochs: Annotated[str | None, _option("--epochs", "Passes over that data.", "NUMBER")] = None,
+    seq_len: Annotated[str | None, _option("--seq-len", "Tokens of a sequence.", "COUNT")] = None,
+    global_batch: Annotated[
+        str | None, _option("--global-batch", "Tokens of an optimizer step, as in 4M.", "COUNT")
+    ] = None,
+    precision: Annotated[str | None, _option("--precision", "bf16, fp16, fp8, tf32 or fp32.", "NAME")] = None,
+    optimizer: Annotated[
+        str | None, _option("--optimizer", "adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.", "NAME")
+    ] = None,
+    method: Annotated[str | None, _option("--method", "full, lora or qlora.", "NAME")] = None,
+    gpu: Gpu = None,
+    gpus: Annotated[str | None, _option("--gpus", "Exactly so many devices.", "COUNT")] = None,
+    max_gpus: Annotated[str | None, _option("--max-gpus", "The largest cluster to consider.", "COUNT")] = None,
+    provider: Provider = None,
+    region: Region = None,
+    billing: Annotated[str | None, _option("--billing", "on-demand or spot: what to rank by.", "KIND")] = None,
+    prices: Prices = None,
+    deadline: Annotated[str | None, _option("--deadline", "The latest it may take, as in 7d, 36h.", "TIME")] = None,
+    budget: Annotated[str | None, _option("--budget", "The most it may cost, in dollars.", "USD")] = None,
+    top: Annotated[str | None, _option("--top", "How many quotes to show.", "COUNT")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show every formula and number of the first.")] = False,
+    output: Format = None,
+) -> int:
+    """Estimate time, GPU-hours, dollars and memory of a training run.
+
+    One of --params, --model and --config says what to train; all the rest has a default that is shown with
+    its origin. Exit code 3: it does not fit, or nothing meets the deadline or the budget.
+    """
+    settings = resolved(gpu=gpu, gpus=gpus, max_gpus=max_gpus, provider=provider, region=region, billing=billing,
+                        precision=precision, optimizer=optimizer, top=top, format=output, prices=prices)  # fmt: skip
+    request = _request(settings, params=params, model=model, config=config, active_params=active_params,
+                       tokens=tokens, dataset_size=dataset_size, epochs=epochs, seq_len=seq_len,
+                       global_batch=global_batch, method=method, deadline=deadline, budget=budget)  # fmt: skip
+    return _answer(request, settings, explain)
+
+
+def _request(settings: Settings, **given: Any) -> Request:
+    """The flags in base units; each is checked on its own here, together later."""
+    from zenplan.domain.request import Request
+    from zenplan.units import parse_bytes, parse_count, parse_duration_s, parse_usd
+
+    def parsed(name: str, parse: Any, *more: Any) -> Any:
+        value = given[name]
+        return None if value is None else parse(value, f"--{name.replace('_', '-')}", *more)
+
+    config = None
+    if given["config"] is not None:
+        from zenplan.adapters.config_file import read_model_config
+
+        config = read_model_config(given["config"])
+    return Request(
+        params=parsed("params", parse_count, 1e14),
+        model=given["model"],
+        config=config,
+        active_params=parsed("active_params", parse_count, 1e14),
+        tokens=parsed("tokens", parse_count, 1e18),
+        dataset_bytes=parsed("dataset_size", parse_bytes),
+        epochs=parsed("epochs", parse_count, 1e9),
+        seq_len=parsed("seq_len", _whole, 1e8),
+        global_batch_tokens=parsed("global_batch", parse_count, 1e12),
+        method=given["method"],
+        deadline_s=parsed("deadline", parse_duration_s),
+        budget_usd=parsed("budget", parse_usd),
+        precision=settings["precision"], optimizer=settings["optimizer"], gpu=settings["gpu"],
+        gpus=settings["gpus"], provider=settings["provider"], region=settings["region"],
+        billing=settings["billing"], top=settings["top"], max_gpus=settings["max_gpus"],
+    )  # fmt: skip
+
+
+def _whole(text: str, what: str, most: float) -> int:
+    from zenplan.errors import UsageError
+    from zenplan.units import parse_count
+
+    value = parse_count(text, what, most)
+    if value != int(value):
+        raise UsageError(f"{what} must be a whole number, not '{text}'", "write it as in: 4096")
+    return int(value)
+
+
+def _answer(request: Request, settings: Settings, explain: bool) -> int:
+    from zenplan.adapters.efficiency_table import read_efficiencies
+    from zenplan.adapters.estimate_report import estimate_report
+    from zenplan.app.estimate import estimate as use_case
+    from zenplan.app.inputs import catalogue, price_tables
+    from zenplan.cli.output import say, warn_of
+    from zenplan.errors import NoFit
+    from zenplan.plugins import load_plugins
+
+    plugins = load_plugins()
+    sheets = catalogue(plugins)
+    tables = price_tables(plugins, sheets, settings["prices"])
+    try:
+        answer = use_case(request, sheets, tables, plugins.workloads(), read_efficiencies())
+        say(estimate_report(answer, explain), settings["format"], plugins)
+    finally:
+        warn_of(plugins)
+    return 0 if answer.met else NoFit.exit_code

@@ -1,0 +1,136 @@
+"""``zenplan accelerators | prices | workloads | plugins | config``: what zenplan knows and uses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from zenplan.cli.settings import Format, Gpu, Prices, Provider, Region, resolved
+
+accelerators_app = typer.Typer(
+    help="List accelerators, or show one data sheet with the source of each figure.",
+    invoke_without_command=True, rich_markup_mode=None,
+)  # fmt: skip
+workloads_app = typer.Typer(
+    help="List named models, or show one operator by operator.",
+    invoke_without_command=True, rich_markup_mode=None,
+)  # fmt: skip
+
+
+@accelerators_app.callback()
+def _accelerators(
+    context: typer.Context,
+    vendor: Annotated[str | None, typer.Option(help="Only this maker's, as in NVIDIA.")] = None,
+    architecture: Annotated[str | None, typer.Option(help="Only this generation, as in Hopper.")] = None,
+    output: Format = None,
+) -> None:
+    """List accelerators, or show one data sheet with the source of each figure."""
+    if context.invoked_subcommand:
+        return
+    from zenplan.adapters.accelerator_report import accelerators_report
+    from zenplan.app.inputs import catalogue
+    from zenplan.cli.output import say, warn_of
+    from zenplan.errors import UnknownName
+    from zenplan.plugins import load_plugins
+
+    settings, plugins = resolved(format=output), load_plugins()
+    sheets = list(catalogue(plugins))
+    for field, wanted in (("vendor", vendor), ("architecture", architecture)):
+        if wanted:
+            known = {getattr(s, field) for s in sheets}
+            sheets = [s for s in sheets if getattr(s, field).lower() == wanted.lower()]
+            if not sheets:
+                raise UnknownName(field, wanted, known)
+    say(accelerators_report(sheets), settings["format"], plugins)
+    warn_of(plugins)
+
+
+@accelerators_app.command("show")
+def _accelerator(
+    name: Annotated[str, typer.Argument(help="Its name, an alias, or what NVML calls it.")], output: Format = None
+) -> None:
+    """Show one data sheet: each figure with its source."""
+    from zenplan.adapters.accelerator_report import accelerator_report
+    from zenplan.app.inputs import catalogue
+    from zenplan.cli.output import say, warn_of
+    from zenplan.plugins import load_plugins
+
+    settings, plugins = resolved(format=output), load_plugins()
+    say(accelerator_report(catalogue(plugins).by_name(name)), settings["format"], plugins)
+    warn_of(plugins)
+
+
+@workloads_app.callback()
+def _workloads(context: typer.Context, output: Format = None) -> None:
+    """List named models, or show one operator by operator."""
+    if context.invoked_subcommand:
+        return
+    from zenplan.adapters.workload_report import workloads_report
+    from zenplan.app.inputs import models
+    from zenplan.cli.output import say, warn_of
+    from zenplan.plugins import load_plugins
+
+    settings, plugins = resolved(format=output), load_plugins()
+    say(workloads_report(models(plugins.workloads())), settings["format"], plugins)
+    warn_of(plugins)
+
+
+@workloads_app.command("show")
+def _workload(
+    name: Annotated[str, typer.Argument(help="A model's name, as in llama3-8b.")], output: Format = None
+) -> None:
+    """Show one model: its operators with shapes, parameters and FLOP."""
+    from zenplan.adapters.workload_report import workload_report
+    from zenplan.app.inputs import model
+    from zenplan.cli.output import say, warn_of
+    from zenplan.plugins import load_plugins
+
+    settings, plugins = resolved(format=output), load_plugins()
+    say(workload_report(*model(plugins.workloads(), name)), settings["format"], plugins)
+    warn_of(plugins)
+
+
+def prices(
+    gpu: Gpu = None,
+    provider: Provider = None,
+    region: Region = None,
+    spot: Annotated[bool, typer.Option("--spot", help="Only offers with a spot price.")] = False,
+    prices: Prices = None,
+    output: Format = None,
+) -> None:
+    """List what offers cost, cheapest device-hour first, and how old each table is."""
+    from datetime import UTC, datetime
+
+    from zenplan.adapters.price_report import prices_report
+    from zenplan.app.inputs import catalogue, filtered, price_tables
+    from zenplan.cli.output import say, warn_of
+    from zenplan.plugins import load_plugins
+
+    settings, plugins = resolved(format=output, gpu=gpu, provider=provider, region=region, prices=prices), load_plugins()
+    sheets = catalogue(plugins)
+    tables = price_tables(plugins, sheets, settings["prices"])
+    found = filtered(tables, sheets, settings["gpu"], settings["provider"], settings["region"], spot)
+    kept = tuple(t for t in found if t.offers or t.left_out)
+    say(prices_report(kept, datetime.now(UTC).date()), settings["format"], plugins)
+    warn_of(plugins)
+
+
+def plugins(output: Format = None) -> None:
+    """List plugins: name, version, distribution, hooks, items, and what was left out and why."""
+    from zenplan.adapters.plugin_report import plugins_report
+    from zenplan.cli.output import say
+    from zenplan.plugins import load_plugins
+
+    settings, found = resolved(format=output), load_plugins()
+    say(plugins_report(found), settings["format"], found)
+
+
+def config(output: Format = None) -> None:
+    """Show each setting and where its value comes from: flag, variable, file or default."""
+    from zenplan.adapters.config import config_report
+    from zenplan.cli.output import say
+    from zenplan.plugins import load_plugins
+
+    settings, found = resolved(format=output), load_plugins()
+    say(config_report(settings), settings["format"], found)

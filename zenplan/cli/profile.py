@@ -1,0 +1,23 @@
+"""``zenplan profile``: the machine as it is."""
+
+from __future__ import annotations
+
+from zenplan.cli.settings import Format, resolved
+
+
+def profile(output: Format = None) -> None:
+    """Show the GPUs of this machine, read over NVML, each with its data sheet, and the host.
+
+    A counter that a device does not have is said to be not supported; it is never shown as 0.
+    """
+    from zenplan.adapters.profile_report import profile_report
+    from zenplan.app.inputs import catalogue
+    from zenplan.app.profile import profile as use_case
+    from zenplan.cli.output import say, warn_of
+    from zenplan.plugins import load_plugins
+
+    settings = resolved(format=output)
+    plugins = load_plugins()
+    taken, sheets = use_case(catalogue(plugins))
+    say(profile_report(taken, sheets), settings["format"], plugins)
+    warn_of(plugins)

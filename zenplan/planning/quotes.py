@@ -1,0 +1,134 @@
+"""Offers to ranked quotes: clusters of each offer, the best layout on each, its run, its bill, the ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from zenplan.domain.cluster import Cluster
+from zenplan.domain.estimate import Energy, Estimate, Quote, Range
+from zenplan.domain.offer import Billing, Offer, Terms
+from zenplan.domain.operations import Operations
+from zenplan.domain.plan import TrainingPlan
+from zenplan.planning.arrays import Array
+from zenplan.planning.billing import Bills, bills, energy
+from zenplan.planning.run import run_time
+from zenplan.planning.search import Found, search
+
+Index = npt.NDArray[np.intp]
+# Kilograms of CO2e for a joule at a provider's region, and the source; None where it is not known.
+Grid = Callable[[str, str], "tuple[float, str] | None"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """So many machines of one offer. ``cluster`` is its place in the list of clusters."""
+
+    offer: Offer
+    terms: Terms | None
+    nodes: int
+    cluster: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """Every option with its run and its bill under both billing kinds, in columns of the options' order."""
+
+    plan: TrainingPlan
+    operations: Operations
+    clusters: Sequence[Cluster]
+    options: Sequence[Option]
+    found: Found
+    on_demand: Bills
+    spot: Bills
+
+    def bills(self, billing: Billing) -> Bills:
+        """The bills under one kind."""
+        return self.on_demand if billing is Billing.ON_DEMAND else self.spot
+
+    def usable(self, billing: Billing) -> npt.NDArray[np.bool_]:
+        """Options that fit memory, have a price of that kind, and finish even at their high end."""
+        b = self.bills(billing)
+        fits = self.found.fits[self.owner]
+        usable: npt.NDArray[np.bool_] = fits & np.isfinite(b.compute_usd[2]) & np.isfinite(b.runs.calendar_s[2])
+        return usable
+
+    @property
+    def owner(self) -> Index:
+        """The cluster of each option."""
+        return np.array([o.cluster for o in self.options], dtype=np.intp)
+
+    def quote(self, index: int, grid: Grid) -> Quote:
+        """One option as a noun."""
+        option = self.options[index]
+        entries = [b for b in (self.on_demand, self.spot) if self.usable(b.billing)[index]]
+        estimate = self.estimate(option.cluster)
+        devices = option.nodes * option.offer.instance.devices
+        own = entries[0].runs.at(index)
+        return Quote(
+            estimate=estimate,
+            offer=option.offer,
+            terms=option.terms,
+            nodes=option.nodes,
+            idle_devices=devices - estimate.layout.devices,
+            bills=tuple(b.at(index) for b in entries),
+            energy=self._energy(option, own.calendar_s, devices, grid),
+        )
+
+    def _energy(self, option: Option, calendar_s: Range, devices: int, grid: Grid) -> Energy | None:
+        instance = option.offer.instance
+        return energy(
+            self.operations, calendar_s, devices, self.clusters[option.cluster].accelerator.power_w,
+            option.terms.pue if option.terms else None, grid(instance.provider, option.offer.region),
+        )  # fmt: skip
+
+    def estimate(self, cluster: int) -> Estimate:
+        """What the plan takes on one cluster, in its best layout."""
+        where, layouts = self.clusters[cluster], self.found.layouts
+        step, samples = self.found.steps.at(cluster), float(self.found.samples[cluster])
+        spread = where.efficiency.spread
+        useful = 3.0 * self.plan.workload.flop_per_sample * samples
+        peak = where.accelerator.peak(self.plan.precision.other_dtype) or np.nan
+        return Estimate(
+            cluster=where,
+            layout=layouts.at(cluster),
+            step=step,
+            step_s=Range(low=step.total_s * spread.low, mid=step.total_s, high=step.total_s * spread.high),
+            memory=self.found.memory.at(cluster),
+            mfu=float(useful / (step.total_s * where.devices * peak)),
+            samples_per_s=samples / step.total_s,
+            evidence=spread.basis,
+        )
+
+
+def market(plan: TrainingPlan, operations: Operations, clusters: Sequence[Cluster],
+           options: Sequence[Option]) -> Market:  # fmt: skip
+    """Search every cluster, then time and bill every option.
+
+    ``clusters`` has each distinct one once: many offers are the same machine at another price.
+    """
+    found = search(plan, clusters)
+    owner = np.array([o.cluster for o in options], dtype=np.intp)
+    step_s = step_ranges(clusters, found.steps.total_s)[:, owner]
+    samples, nodes = found.samples[owner], np.array([float(o.nodes) for o in options])
+    devices = nodes * np.array([float(o.offer.instance.devices) for o in options])
+    terms = [o.terms for o in options]
+
+    def billed(billing: Billing) -> Bills:
+        runs = run_time(plan, operations, step_s, samples, devices, nodes, spot=billing is Billing.SPOT)
+        prices = (o.offer.price(billing) for o in options)
+        usd_per_h = np.array([p.usd_per_h if p else np.nan for p in prices])
+        return bills(plan, operations, runs, billing, usd_per_h, nodes, terms)
+
+    return Market(plan=plan, operations=operations, clusters=clusters, options=options, found=found,
+                  on_demand=billed(Billing.ON_DEMAND), spot=billed(Billing.SPOT))  # fmt: skip
+
+
+def step_ranges(clusters: Sequence[Cluster], step_s: Array) -> Array:
+    """Low, middle and high of a step: the spread of published runs around the prediction; shape (3, n)."""
+    low = np.array([c.efficiency.spread.low for c in clusters])
+    high = np.array([c.efficiency.spread.high for c in clusters])
+    return np.stack([step_s * low, step_s, step_s * high])
