@@ -10,7 +10,6 @@ import numpy as np
 from published_rows import Run
 
 from zenplan.planning.arrays import Hardware, Layouts
-from zenplan.planning.memory import peak_memory
 from zenplan.planning.step import step_time
 
 
@@ -23,26 +22,31 @@ class Scored:
     fits: bool
 
 
-def tokens_per_s(run: Run) -> tuple[float, bool]:
-    """Predicted tokens a second and device. Of several possible layouts, the fastest that fits memory;
-    of none that fits, the smallest: the run was made, so it did fit."""
-    layouts = Layouts.of(run.layouts)
-    hw = Hardware.of([run.cluster] * len(run.layouts), run.plan.precision)
-    memory = peak_memory(run.plan, layouts).total_bytes
-    samples = layouts.dp * layouts.micro_batch * layouts.accumulation
-    speed = samples * run.plan.workload.tokens_per_sample / step_time(run.plan, layouts, hw).total_s / run.devices
-    fits = memory <= hw.memory_bytes
-    best = int(np.argmax(np.where(fits, speed, 0.0))) if fits.any() else int(np.argmin(memory))
-    return float(speed[best]), bool(fits[best])
-
-
 def score(runs: Iterable[Run]) -> list[Scored]:
-    """The step-time model's error on each run."""
-    scored = []
-    for run in runs:
-        speed, fits = tokens_per_s(run)
-        scored.append(Scored(run, math.log(speed / run.tokens_per_s), fits))
-    return scored
+    """The step-time model's error on each run, in the order given. Of several layouts, the fastest is taken."""
+    all_of = list(runs)
+    # Runs of one model in one precision are one evaluation.
+    together: dict[Hashable, list[int]] = {}
+    for place, run in enumerate(all_of):
+        key = (id(run.plan.workload), run.plan.precision.name, run.plan.fused_attention)
+        together.setdefault(key, []).append(place)
+    scored: dict[int, Scored] = {}
+    for places in together.values():
+        for place, speed in zip(places, _speeds([all_of[p] for p in places]), strict=True):
+            run = all_of[place]
+            scored[place] = Scored(run, math.log(speed / run.tokens_per_s), run.fits)
+    return [scored[place] for place in range(len(all_of))]
+
+
+def _speeds(runs: Sequence[Run]) -> list[float]:
+    """Predicted tokens a second and device of runs with the same workload and arithmetic."""
+    layouts = Layouts.of([layout for run in runs for layout in run.layouts])
+    hw = Hardware.of([run.cluster for run in runs for _ in run.layouts], runs[0].plan.precision)
+    samples = layouts.dp * layouts.micro_batch * layouts.accumulation
+    speed = samples * runs[0].plan.workload.tokens_per_sample / step_time(runs[0].plan, layouts, hw).total_s
+    speed = speed / hw.devices
+    starts = np.cumsum([0] + [len(run.layouts) for run in runs])
+    return [float(speed[a:b].max()) for a, b in zip(starts[:-1], starts[1:], strict=True)]
 
 
 def six_nd(run: Run, utilisation: float = 0.4) -> float:

@@ -22,7 +22,7 @@ import zenplan
 from zenplan import hookspecs
 from zenplan.adapters import guard
 from zenplan.adapters.guard import Outcome
-from zenplan.adapters.plugin_items import KINDS, Kind, sorted_out, table_of
+from zenplan.adapters.plugin_items import KINDS, Kind, sorted_out, table_of, wrong_hook
 from zenplan.adapters.plugin_sources import Journal, Problem, Source, installed
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import plain
@@ -271,27 +271,12 @@ class _Manager(pluggy.PluginManager):
                 self.left_out.append((name, "it is not marked with @hookimpl"))
             return None
         hook = options.get("specname") or name
-        wrong = _wrong_hook(getattr(plugin, name), hook, options)
+        if hook not in KINDS and options.get("optionalhook"):
+            # Meant for another release of zenplan, and the plugin says so.
+            return None
+        wrong = wrong_hook(getattr(plugin, name), hook, options)
         if wrong:
             self.left_out.append((name, wrong))
             return None
         self.good.add(hook)
         return options
-
-
-def _wrong_hook(function: Callable[..., Any], hook: str, options: Mapping[str, Any]) -> str:
-    """Why that function cannot be that hook; empty where it can."""
-    if hook not in KINDS:
-        near = nearest(hook, KINDS, count=1) or sorted(KINDS)
-        return f"there is no such hook; did you mean {' or '.join(near)}?"
-    if options.get("wrapper") or options.get("hookwrapper"):
-        return "it is a wrapper; a hook returns items"
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        return "it is async; a hook is a plain function"
-    needed = [p.name for p in inspect.signature(function).parameters.values() if _is_needed(p)]
-    return f"it takes arguments ({', '.join(needed)}); a hook takes none" if needed else ""
-
-
-def _is_needed(parameter: inspect.Parameter) -> bool:
-    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return parameter.default is inspect.Parameter.empty and parameter.kind not in optional

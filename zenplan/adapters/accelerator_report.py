@@ -51,7 +51,7 @@ def _link(sheet: Accelerator) -> str:
 def _record(sheet: Accelerator) -> dict[str, Any]:
     return {
         "name": sheet.name, "vendor": sheet.vendor, "architecture": sheet.architecture,
-        "compute_capability": sheet.compute_capability, "memory_bytes": sheet.memory_bytes,
+        "compute_capability": sheet.compute_capability, "memory_bytes": sheet.memory_bytes, "visible_bytes": sheet.visible_bytes,
         "memory_bytes_per_s": sheet.memory_bytes_per_s,
         **{f"{d}_flop_per_s": sheet.peak(d) for d in DTYPES},
         "link": sheet.link, "link_bytes_per_s": sheet.link_bytes_per_s, "link_devices": sheet.link_devices,
@@ -88,7 +88,7 @@ def _figures(sheet: Accelerator) -> Iterator[tuple[str, float | None, str]]:
     for dtype in DTYPES:
         peak = sheet.peak(dtype)
         yield f"peak_flop_per_s.{dtype}", peak, units.flop_per_s(peak or 0)
-    for name in ("memory_bytes", "memory_bytes_per_s", "link_bytes_per_s", "network_bytes_per_s"):
+    for name in ("memory_bytes", "visible_bytes", "memory_bytes_per_s", "link_bytes_per_s", "network_bytes_per_s"):
         value = getattr(sheet, name)
         yield name, value, units.size(value or 0) + ("/s" if name.endswith("_s") else "")
     for name, unit in (("clock_hz", "MHz"), ("tensor_clock_hz", "MHz")):

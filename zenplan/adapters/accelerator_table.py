@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from zenplan.domain.accelerator import Accelerator, Source
 from zenplan.errors import DataError
-from zenplan.units import GB, TFLOP_PER_S
+from zenplan.units import GB, MIB, TFLOP_PER_S
 
 IDENTITY_FILE: Final = "accelerators.csv"
 FIGURES_FILE: Final = "accelerator_figures.csv"
@@ -34,6 +34,7 @@ _REAL: Final = {
     "clock_mhz": ("clock_hz", _HZ_PER_MHZ),
     "tensor_clock_mhz": ("tensor_clock_hz", _HZ_PER_MHZ),
     "memory_gb": ("memory_bytes", GB),
+    "memory_mib": ("visible_bytes", MIB),
     "memory_gb_per_s": ("memory_bytes_per_s", GB),
     "link_gb_per_s": ("link_bytes_per_s", GB),
     "network_gbit_per_s": ("network_bytes_per_s", _BYTES_PER_GBIT),

@@ -89,7 +89,7 @@ def _layouts(answer: Answer) -> Table:
     rows = []
     for place, ranked in enumerate(answer.ranked, 1):
         estimate = ranked.quote.estimate
-        has = estimate.cluster.accelerator.memory_bytes
+        has = estimate.cluster.accelerator.capacity_bytes
         rows.append((
             str(place),
             str(estimate.layout),

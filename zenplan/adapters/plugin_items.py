@@ -1,8 +1,9 @@
-"""What a plugin handed over, looked at before anybody uses it. All of it runs inside the plugin border."""
+"""What hooks are, and what a plugin hands over through them, looked at before anybody uses it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -12,7 +13,7 @@ from zenplan.adapters import guard
 from zenplan.domain import checks
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.offer import Offer, PriceTable, Terms
-from zenplan.errors import DataError
+from zenplan.errors import DataError, nearest
 from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
 
 MOST_ITEMS: Final = 10_000
@@ -53,6 +54,23 @@ KINDS: Final = {
         Kind(hook="zenplan_exporters", noun="exporter", type=Exporter, texts=("name",), calls=("export",)),
     )
 }  # fmt: skip
+
+
+def wrong_hook(function: Callable[..., Any], hook: str, options: Mapping[str, Any]) -> str:
+    """Why that function cannot be that hook; empty where it can.
+
+    Args:
+        options: what ``@hookimpl`` was given.
+    """
+    if hook not in KINDS:
+        near = nearest(hook, KINDS, count=1) or sorted(KINDS)
+        return f"there is no such hook; did you mean {' or '.join(near)}?"
+    if options.get("wrapper") or options.get("hookwrapper"):
+        return "it is a wrapper; a hook returns items"
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "it is async; a hook is a plain function"
+    needed = [p.name for p in inspect.signature(function).parameters.values() if _is_needed(p)]
+    return f"it takes arguments ({', '.join(needed)}); a hook takes none" if needed else ""
 
 
 def sorted_out(answers: Iterable[Any], kind: Kind) -> tuple[list[tuple[str, Any]], list[str]]:
@@ -116,3 +134,8 @@ def _name_of(item: Any, kind: Kind) -> str:
         raise DataError(f"{what}: it has no {', no '.join(missing)}")
     checks.named(type(item).__name__, **{text: getattr(item, text) for text in kind.texts})
     return str(item.name)
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return parameter.default is inspect.Parameter.empty and parameter.kind not in optional

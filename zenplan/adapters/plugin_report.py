@@ -28,7 +28,7 @@ def plugins_report(plugins: Plugins) -> Report:
             "failures": [{"plugin": p.plugin, "what": p.what, "reason": p.reason} for p in failures],
             "duplicates": [{"what": p.what, "kept": p.kept, "left_out": p.plugin} for p in taken],
         },
-        records=tuple(_records(infos, problems)),
+        records=tuple(_records(infos, (*failures, *taken))),
         tables=tuple(_tables(infos, failures, taken)),
         notes=(_NOTE,),
     )

@@ -80,14 +80,14 @@ def _hint(request: Request, selection: Selection) -> str:
 def _short(found: Market, cluster: int) -> str:
     """How far one cluster is from fitting the plan, in its leanest layout."""
     where, needs = found.clusters[cluster], float(found.found.memory.total_bytes[cluster])
-    has = where.accelerator.memory_bytes
+    has = where.accelerator.capacity_bytes
     return (f"{where.devices} × {where.accelerator.name} needs {units.size(needs)} a device of "
             f"{units.size(has)}: {units.size(needs - has)} short")  # fmt: skip
 
 
 def _nearest(found: Market, clusters: Sequence[int]) -> int:
     needs = found.found.memory.total_bytes
-    return min(clusters, key=lambda c: float(needs[c]) / found.clusters[c].accelerator.memory_bytes)
+    return min(clusters, key=lambda c: float(needs[c]) / found.clusters[c].accelerator.capacity_bytes)
 
 
 def _why_nothing(request: Request, found: Market) -> tuple[str, str]:

@@ -41,6 +41,9 @@ class Accelerator:
         aliases: other names that people type (``h100``, ``a100-80gb``).
         multiprocessors: SMs, compute units or matrix engines, with the clock at which the peaks hold.
         peak_flop_per_s: dtype name (see ``precision.DTYPES``) to dense FLOP/s with fp32 accumulation.
+        memory_bytes: the printed size, a GB being 1e9 bytes.
+        visible_bytes: the size that NVML (or the vendor's tool) shows: 80 GB of HBM are 80 GiB, and ECC may
+            take a part of GDDR; None where it is not known.
         link: ``nvlink``, ``xgmi``, ``ici``, ``neuronlink``, ``ethernet`` or ``pcie`` (no other link).
         link_bytes_per_s: device-to-device bandwidth in one direction, over that link.
         link_devices: how many devices that link joins (8 in an HGX node, 2 with a bridge, 72 in NVL72).
@@ -64,6 +67,7 @@ class Accelerator:
     peak_flop_per_s: Mapping[str, float] = field(default_factory=dict)
     memory_bytes: float
     memory_bytes_per_s: float
+    visible_bytes: float | None = None
     link: str = "pcie"
     link_bytes_per_s: float | None = None
     link_devices: int = 1
@@ -82,6 +86,7 @@ class Accelerator:
             what,
             memory_bytes=self.memory_bytes,
             memory_bytes_per_s=self.memory_bytes_per_s,
+            visible_bytes=self.visible_bytes,
             link_bytes_per_s=self.link_bytes_per_s,
             link_devices=self.link_devices,
             node_devices=self.node_devices,
@@ -101,3 +106,8 @@ class Accelerator:
     def peak(self, dtype: str) -> float | None:
         """Dense FLOP/s in ``dtype``, or None where the data sheet has none."""
         return self.peak_flop_per_s.get(dtype)
+
+    @property
+    def capacity_bytes(self) -> float:
+        """Memory that a program can plan with: the visible size, or the printed one where it is not known."""
+        return self.visible_bytes or self.memory_bytes

@@ -116,7 +116,7 @@ def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
         e.matmul * other,
         e.attention * other,
         e.memory * sheet.memory_bytes_per_s,
-        sheet.memory_bytes,
+        sheet.capacity_bytes,
         other,
         e.link * link if link else pcie,
         pcie,

@@ -109,7 +109,7 @@ def _memory(quote: Quote) -> Iterator[Line]:
     for name, value in memory.parts().items():
         yield _line("memory", name.removesuffix("_bytes"), _MEMORY_FORMULAS[name], value, "B", units.size(value),
                     "Rajbhandari et al. 2020, Korthikanti et al. 2022")  # fmt: skip
-    has = quote.estimate.cluster.accelerator.memory_bytes
+    has = quote.estimate.cluster.accelerator.capacity_bytes
     yield _line("memory", "total", "sum", memory.total_bytes, "B",
                 f"{units.size(memory.total_bytes)} of {units.size(has)}", str(Origin.DERIVED))  # fmt: skip
 

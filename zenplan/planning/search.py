@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -71,18 +71,21 @@ class _Pool:
 
 def search(plan: TrainingPlan, clusters: Sequence[Cluster]) -> Found:
     """The fastest layout that fits, for each cluster. Every cluster must have a peak for the precision."""
-    pools: dict[tuple[int, int], _Pool] = {}
-    chosen = []
-    for cluster in clusters:
-        key = (cluster.devices, max(cluster.linked_devices, cluster.node_devices))
-        if key not in pools:
-            pools[key] = _pool(plan, *key)
-        chosen.append(pools[key].choose(cluster.accelerator.memory_bytes))
+    keys = [(c.devices, max(c.linked_devices, c.node_devices)) for c in clusters]
+    pools = _pools(plan, keys)
+    # Clusters of as many devices with as much memory have the same choice.
+    fitting: dict[tuple[tuple[int, int], float], Layouts] = {}
+    for key, cluster in zip(keys, clusters, strict=True):
+        capacity = cluster.accelerator.capacity_bytes
+        if (key, capacity) not in fitting:
+            fitting[key, capacity] = pools[key].choose(capacity)
+    chosen = [fitting[k, c.accelerator.capacity_bytes] for k, c in zip(keys, clusters, strict=True)]
     lengths = [len(c.dp) for c in chosen]
-    best = _fastest(plan, _joined(chosen), Hardware.of(clusters, plan.precision), lengths)
-    layouts = _joined([c.take(slice(i, i + 1)) for c, i in zip(chosen, best, strict=True)])
-    memory = peak_memory(plan, layouts)
     hardware = Hardware.of(clusters, plan.precision)
+    all_of = _joined(chosen)
+    best = _fastest(plan, all_of, hardware, lengths)
+    layouts = all_of.take(np.cumsum(lengths) - lengths + best)
+    memory = peak_memory(plan, layouts)
     return Found(
         fits=memory.total_bytes <= hardware.memory_bytes,
         layouts=layouts,
@@ -96,7 +99,7 @@ def _joined(parts: Sequence[Layouts]) -> Layouts:
     return Layouts(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Layouts)})
 
 
-def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequence[int]) -> list[int]:
+def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequence[int]) -> Array:
     """For each cluster, the place of its fastest layout among its own."""
     owner = np.repeat(np.arange(len(lengths)), lengths)
     sample_s = np.empty(len(owner))
@@ -106,16 +109,24 @@ def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequen
         samples = lay.dp * lay.micro_batch * lay.accumulation
         sample_s[part] = step_time(plan, lay, hw.take(owner[part])).total_s / samples
     ends = np.cumsum(lengths)
-    return [int(np.argmin(sample_s[e - n : e])) for e, n in zip(ends, lengths, strict=True)]
+    return np.array([np.argmin(sample_s[e - n : e]) for e, n in zip(ends, lengths, strict=True)])
 
 
-def _pool(plan: TrainingPlan, devices: int, near: int) -> _Pool:
-    rows = np.array(list(_candidates(plan, devices, near)), dtype=float).T
+def _pools(plan: TrainingPlan, keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], _Pool]:
+    """For each distinct number of devices, and of those near each other, every layout with its memory."""
+    found = {key: list(_candidates(plan, *key)) for key in dict.fromkeys(keys)}
+    rows = np.array([row for each in found.values() for row in each], dtype=float).T
     names = ("dp", "tp", "pp", "cp", "ep", "zero", "micro_batch", "accumulation", "interleave")
     nothing = np.zeros(rows.shape[1])
     layouts = Layouts(**dict(zip(names, rows, strict=True)), full=nothing, selective=nothing)
-    again = replace(layouts, full=nothing + 1)
-    return _Pool(layouts, peak_memory(plan, layouts).total_bytes, peak_memory(plan, again).total_bytes)
+    # One evaluation for all: a call for each number of devices would cost more than it computes.
+    plain = peak_memory(plan, layouts).total_bytes
+    again = peak_memory(plan, replace(layouts, full=nothing + 1)).total_bytes
+    pools, start = {}, 0
+    for key, each in found.items():
+        part = slice(start, start := start + len(each))
+        pools[key] = _Pool(layouts.take(part), plain[part], again[part])
+    return pools
 
 
 def _powers(most: int) -> list[int]:
