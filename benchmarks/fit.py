@@ -55,6 +55,16 @@ def efficiency(c: Mapping[str, float], architecture: str) -> Efficiency:
                       spread=Spread(low=1.0, high=1.0, basis="none"), source="fit")  # fmt: skip
 
 
+def start_of(table: Mapping[str, Efficiency]) -> Coefficients:
+    """The coefficients of a written table, to start from."""
+    common = table["*"]
+    c = {n: getattr(common, n) for n in COMMON}
+    for architecture, mine in table.items():
+        if architecture != "*":
+            c |= {f"{n}/{architecture}": getattr(mine, n) / getattr(common, n) for n in BY_GENERATION}
+    return c
+
+
 def with_coefficients(all_runs: Sequence[Run], c: Mapping[str, float]) -> list[Run]:
     """The same runs under other coefficients."""
     cache: dict[str, Efficiency] = {}
@@ -120,7 +130,9 @@ def spread(errors: Sequence[tuple[Run, float]]) -> tuple[float, float, str]:
     order = np.argsort(values)
     share = np.cumsum(weights[order]) / weights.sum()
     # Speed too high by e means time longer by e.
-    low, high = (float(np.exp(values[order][min(np.searchsorted(share, q), len(order) - 1)])) for q in (0.1, 0.9))
+    low, high = (
+        float(np.exp(values[order][min(np.searchsorted(share, q), len(order) - 1)])) for q in (0.1, 0.9)
+    )
     basis = f"{len(values)} published runs from {len(groups)} sources, each left out of the fit"
     return min(low, 1.0), max(high, 1.0), basis
 
@@ -163,7 +175,9 @@ def main() -> None:
     fitted = macro(by_group([(s.run, s.error) for s in score(with_coefficients(all_runs, c))], source))
     errors = cross_validate(all_runs, c)
     left_out = macro(by_group(errors, source))
-    print(f"{fitted.rows} runs; macro median |ln error| {fitted.median:.3f} fitted, {left_out.median:.3f} left out")
+    print(
+        f"{fitted.rows} runs; macro median |ln error| {fitted.median:.3f} fitted, {left_out.median:.3f} left out"
+    )
     table = rows(c, errors)
     for row in table:
         print(row["architecture"], row["spread_low"], row["spread_high"], row["spread_basis"])

@@ -11,7 +11,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,10 +84,16 @@ def _int(row: Row, name: str, default: int = 1) -> int:
     return int(float(row[name])) if row[name] else default
 
 
-def _run(row: Row, sheet: Callable[[str], Accelerator], efficiency: Callable[[Accelerator], Efficiency]) -> Run:
+def _run(
+    row: Row, sheet: Callable[[str], Accelerator], efficiency: Callable[[Accelerator], Efficiency]
+) -> Run:
     accelerator = sheet(row["accelerator"])
     devices, node = _int(row, "devices"), _int(row, "node_devices")
-    network = float(row["network_gbit_per_s_per_device"]) * 1e9 / 8 if row["network_gbit_per_s_per_device"] else None
+    network = (
+        float(row["network_gbit_per_s_per_device"]) * 1e9 / 8
+        if row["network_gbit_per_s_per_device"]
+        else None
+    )
     if devices > node and network is None:
         # A row that names no network ran on the accelerator's usual one.
         network = accelerator.network_bytes_per_s
@@ -170,7 +176,7 @@ class _Shape(NamedTuple):
     seq_len: str
 
 
-@lru_cache(maxsize=None)
+@cache
 def _workload(cells: _Shape) -> Workload:
     """Rows of one model share it, so that they can be predicted together."""
     row = cells._asdict()

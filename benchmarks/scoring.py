@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def _speeds(runs: Sequence[Run]) -> list[float]:
     speed = samples * runs[0].plan.workload.tokens_per_sample / step_time(runs[0].plan, layouts, hw).total_s
     speed = speed / hw.devices
     starts = np.cumsum([0] + [len(run.layouts) for run in runs])
-    return [float(speed[a:b].max()) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [float(speed[a:b].max()) for a, b in itertools.pairwise(starts)]
 
 
 def six_nd(run: Run, utilisation: float = 0.4) -> float:

@@ -1,11 +1,11 @@
 """Every error zenplan raises on purpose.
 
-    ZenplanError            exit code 1   one line of what is wrong, one line of hint
-    ├── UsageError          exit code 2   the command line, a setting or an input file is wrong
-    │   ├── UnknownName                   a name that is in no catalogue, with the nearest ones
-    │   └── InputFileError                a file given by the user cannot be used
-    ├── DataError           exit code 1   a table or a plugin's item is not valid
-    └── NoFit               exit code 3   the answer is no: does not fit, over budget, too late
+ZenplanError            exit code 1   one line of what is wrong, one line of hint
+├── UsageError          exit code 2   the command line, a setting or an input file is wrong
+│   ├── UnknownName                   a name that is in no catalogue, with the nearest ones
+│   └── InputFileError                a file given by the user cannot be used
+├── DataError           exit code 1   a table or a plugin's item is not valid
+└── NoFit               exit code 3   the answer is no: does not fit, over budget, too late
 """
 
 from __future__ import annotations

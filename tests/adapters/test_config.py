@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from zenplan.adapters import settings_file
 from zenplan.adapters.config import DEFAULT, SETTINGS, Settings, config_report, resolve, user_config_file
 from zenplan.adapters.settings_file import MOST_BYTES
 from zenplan.domain.offer import Billing
@@ -50,7 +51,8 @@ def test_defaults_where_nobody_says_anything(ask: Ask) -> None:
     settings = ask()
     assert list(settings.values) == list(SETTINGS)
     assert {settings.origin(name) for name in SETTINGS} == {DEFAULT}
-    assert (settings["billing"], settings["top"], settings["max_gpus"]) == (Billing.ON_DEMAND, 10, 1024)
+    assert [settings[name] for name in SETTINGS] == [setting.default for setting in SETTINGS.values()]
+    assert settings["billing"] is Billing.ON_DEMAND
     assert (settings["format"], settings["gpu"], settings["prices"]) == ("table", None, None)
     assert settings.files == ()
 
@@ -93,21 +95,21 @@ def test_without_a_user_file(home: Path) -> None:
 
 
 def test_the_nearest_folder_upwards_has_the_file(ask: Ask, home: Path) -> None:
-    (home / "zenplan.toml").write_text("gpu = 'far'\ntop = 3\n")
+    (home / "zenplan.toml").write_text("gpu = 'far'\ntop = 33\n")
     deep = home / "work" / "deep"
     assert ask(cwd=deep)["gpu"] == "far"
     (home / "work" / "pyproject.toml").write_text("[tool.zenplan]\ngpu = 'near'\n")
     settings = ask(cwd=deep)
     # One file, not a heap of them: what is further away no longer counts.
-    assert (settings["gpu"], settings["top"]) == ("near", 10)
+    assert (settings["gpu"], settings["top"]) == ("near", SETTINGS["top"].default)
     assert settings.origin("gpu") == str(home / "work" / "pyproject.toml")
 
 
 def test_its_own_file_comes_before_pyproject(ask: Ask, home: Path) -> None:
-    (home / "work" / "pyproject.toml").write_text("[tool.zenplan]\ngpu = 'shared'\ntop = 3\n")
+    (home / "work" / "pyproject.toml").write_text("[tool.zenplan]\ngpu = 'shared'\ntop = 33\n")
     (home / "work" / "zenplan.toml").write_text("gpu = 'own'\n")
     settings = ask()
-    assert (settings["gpu"], settings["top"]) == ("own", 10)
+    assert (settings["gpu"], settings["top"]) == ("own", SETTINGS["top"].default)
 
 
 def test_nothing_above_home_is_read(ask: Ask, home: Path) -> None:
@@ -281,9 +283,9 @@ def test_a_file_that_is_no_settings(ask: Ask, home: Path, name: str, content: by
 
 
 def test_a_file_of_the_most_size_with_a_byte_order_mark(ask: Ask, home: Path) -> None:
-    start = b"\xef\xbb\xbftop = 3\n#"
+    start = b"\xef\xbb\xbftop = 33\n#"
     (home / "user.toml").write_bytes(start + b"x" * (MOST_BYTES - len(start)))
-    assert ask()["top"] == 3
+    assert ask()["top"] == 33
 
 
 @pytest.mark.parametrize("name", ["work/zenplan.toml", "user.toml"])
@@ -301,11 +303,14 @@ def test_things_that_are_no_file(ask: Ask, home: Path, name: str) -> None:
     assert "is not a regular file" in complaint(ask, InputFileError)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_file_that_may_not_be_read(ask: Ask, home: Path) -> None:
-    (home / "user.toml").write_text("top = 3")
-    (home / "user.toml").chmod(0)
-    assert "Permission denied" in complaint(ask, InputFileError)
+def test_a_file_that_may_not_be_read(ask: Ask, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    (home / "user.toml").write_text("top = 33")
+    # Root may read every file, so its mode would not do.
+    monkeypatch.setattr(settings_file.os, "open", refuse)
+    assert "user.toml cannot be read: Permission denied" in complaint(ask, InputFileError)
 
 
 def test_the_toml_reader_is_loaded_only_for_a_file(home: Path) -> None:

@@ -34,7 +34,7 @@ def report() -> Report:
     first = plugin(
         zenplan_accelerators=lambda: [sheet("X1"), sheet("X2")],
         zenplan_engines=lambda: [1],
-        zenplan_engins=tuple,
+        zenplan_engins=lambda: [2],
     )
     second = plugin(zenplan_accelerators=lambda: [sheet("X2"), sheet("X3")])
     sources = (

@@ -51,7 +51,8 @@ def _link(sheet: Accelerator) -> str:
 def _record(sheet: Accelerator) -> dict[str, Any]:
     return {
         "name": sheet.name, "vendor": sheet.vendor, "architecture": sheet.architecture,
-        "compute_capability": sheet.compute_capability, "memory_bytes": sheet.memory_bytes, "visible_bytes": sheet.visible_bytes,
+        "compute_capability": sheet.compute_capability, "memory_bytes": sheet.memory_bytes,
+        "visible_bytes": sheet.visible_bytes,
         "memory_bytes_per_s": sheet.memory_bytes_per_s,
         **{f"{d}_flop_per_s": sheet.peak(d) for d in DTYPES},
         "link": sheet.link, "link_bytes_per_s": sheet.link_bytes_per_s, "link_devices": sheet.link_devices,
@@ -69,7 +70,9 @@ def accelerator_report(sheet: Accelerator) -> Report:
         told = f"{source.status} {source.date}: {source.text}" if source else "not stated"
         rows.append((name.removeprefix("peak_flop_per_s."), shown, told))
     columns = (Column(name="figure"), Column(name="value", numeric=True), Column(name="source"))
-    names = f"aliases: {', '.join(sheet.aliases) or 'none'}; NVML: {', '.join(sheet.nvml_names) or 'not known'}"
+    names = (
+        f"aliases: {', '.join(sheet.aliases) or 'none'}; NVML: {', '.join(sheet.nvml_names) or 'not known'}"
+    )
     sources = {n: {"text": s.text, "status": s.status, "date": s.date} for n, s in sheet.sources.items()}
     return Report(
         schema="zenplan.accelerator/1",
@@ -88,7 +91,13 @@ def _figures(sheet: Accelerator) -> Iterator[tuple[str, float | None, str]]:
     for dtype in DTYPES:
         peak = sheet.peak(dtype)
         yield f"peak_flop_per_s.{dtype}", peak, units.flop_per_s(peak or 0)
-    for name in ("memory_bytes", "visible_bytes", "memory_bytes_per_s", "link_bytes_per_s", "network_bytes_per_s"):
+    for name in (
+        "memory_bytes",
+        "visible_bytes",
+        "memory_bytes_per_s",
+        "link_bytes_per_s",
+        "network_bytes_per_s",
+    ):
         value = getattr(sheet, name)
         yield name, value, units.size(value or 0) + ("/s" if name.endswith("_s") else "")
     for name, unit in (("clock_hz", "MHz"), ("tensor_clock_hz", "MHz")):

@@ -38,7 +38,9 @@ def efficiency_of(sheet: Accelerator, table: Mapping[str, Efficiency]) -> Effici
 def _efficiency(row: Mapping[str, str]) -> Efficiency:
     try:
         values = {name: float(row[name]) for name in _COEFFICIENTS}
-        spread = Spread(low=float(row["spread_low"]), high=float(row["spread_high"]), basis=row["spread_basis"])
+        spread = Spread(
+            low=float(row["spread_low"]), high=float(row["spread_high"]), basis=row["spread_basis"]
+        )
     except (KeyError, ValueError) as error:
         raise DataError(f"efficiency.csv, {row.get('architecture', '?')}: {error}") from error
     return Efficiency(

@@ -42,7 +42,9 @@ def _title(answer: Answer) -> str:
 
 
 def _kind(answer: Answer) -> str:
-    return {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}[answer.plan.method]
+    return {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}[
+        answer.plan.method
+    ]
 
 
 def _label(ranked: Ranked) -> str:
@@ -187,7 +189,8 @@ def _derivation(answer: Answer) -> Table:
     bill = quote.bill(answer.request.billing) or quote.best_bill
     lines = derive(answer.plan, answer.operations, quote, bill)
     rows = tuple(
-        (f"{x.group}: {x.quantity}", x.shown, f"= {x.formula}\n{x.origin}" if x.formula else x.origin) for x in lines
+        (f"{x.group}: {x.quantity}", x.shown, f"= {x.formula}\n{x.origin}" if x.formula else x.origin)
+        for x in lines
     )
     columns = (Column(name="quantity"), Column(name="value", numeric=True), Column(name="formula and origin"))
     return Table(title="Derivation of #1", columns=columns, rows=rows)
@@ -202,5 +205,3 @@ def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
         "frontier of time and dollars. '?' is a price that is not known.",
         *answer.left_out,
     )
-
-

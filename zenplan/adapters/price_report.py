@@ -84,7 +84,7 @@ def _table_record(table: PriceTable, today: date) -> dict[str, Any]:
 def _record(offer: Offer) -> dict[str, Any]:
     instance = offer.instance
     row: dict[str, Any] = {
-        "provider": instance.provider, "instance": instance.name, "tier": offer.tier, "region": offer.region,
+        "provider": instance.provider, "instance": instance.name, "tier": offer.tier or None, "region": offer.region,
         "accelerator": instance.accelerator, "devices": instance.devices, "vcpus": instance.vcpus,
         "ram_bytes": instance.ram_bytes, "network_bytes_per_s": instance.network_bytes_per_s,
     }  # fmt: skip

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from zenplan import units
 from zenplan.adapters.carbon import grid_intensity
 from zenplan.app.offers import Selection, matching, select
@@ -39,7 +37,7 @@ def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable
     if not selection.options:
         raise NoFit(_no_options(request, plan), _hint(request, selection))
     found = market(plan, operations, selection.clusters, selection.options)
-    usable = np.flatnonzero(found.usable(request.billing))
+    usable = found.usable(request.billing).nonzero()[0]
     if not len(usable):
         raise NoFit(*_why_nothing(request, found))
     bills = found.bills(request.billing)
@@ -100,13 +98,16 @@ def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
     other = Billing.SPOT if request.billing is Billing.ON_DEMAND else Billing.ON_DEMAND
     if found.usable(other).any():
         return f"no offer that fits has a {request.billing} price", f"try --billing {other}"
-    return "no run would end: machines are taken away faster than work is saved", "fewer machines, or on-demand"
+    return (
+        "no run would end: machines are taken away faster than work is saved",
+        "fewer machines, or on-demand",
+    )
 
 
 def _not_quoted(request: Request, found: Market) -> list[str]:
     """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind."""
     lines = []
-    unfit = [int(c) for c in np.flatnonzero(~found.found.fits)]
+    unfit = [int(c) for c in (~found.found.fits).nonzero()[0]]
     if unfit:
         lines.append(f"{len(unfit)} of {len(found.clusters)} clusters do not fit; the nearest: "
                      f"{_short(found, _nearest(found, unfit))}")  # fmt: skip

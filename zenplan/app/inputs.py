@@ -8,7 +8,7 @@ from pathlib import Path
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.offer import Offer, PriceTable
 from zenplan.domain.workload import Workload
-from zenplan.errors import UnknownName
+from zenplan.errors import UnknownName, UsageError
 from zenplan.plugins import Plugins
 from zenplan.protocols import WorkloadFamily
 
@@ -66,6 +66,12 @@ def models(families: Sequence[WorkloadFamily]) -> tuple[tuple[str, Workload], ..
 
 
 def model(families: Sequence[WorkloadFamily], name: str) -> tuple[str, Workload]:
-    """One named model; the first family answers for spellings and unknown names."""
+    """One named model; the first family answers for spellings and unknown names.
+
+    Raises:
+        UsageError: no family knows it, or there is no family at all.
+    """
+    if not families:
+        raise UsageError("no plugin knows any family of models", "'zenplan plugins' says what failed")
     family = next((f for f in families if name in f.presets()), families[0])
     return family.name, family.lower({"model": name})

@@ -19,6 +19,9 @@ from zenplan.planning.arrays import can_run
 from zenplan.planning.quotes import Option
 
 
+_MOST_REASONS = 5
+
+
 @dataclass(slots=True)
 class Selection:
     """Options, the distinct clusters they stand on, and what was left out with its reason."""
@@ -39,7 +42,9 @@ def matching(request: Request, tables: Sequence[PriceTable], catalogue: Catalogu
     if not any(t.offers for t in found):
         gpu = catalogue.by_name(request.gpu).name if request.gpu else None
         asked = " ".join(str(x) for x in (gpu, request.provider, request.region) if x)
-        raise NoFit(f"no offer in the price tables has {asked}", "'zenplan prices' lists them; leave one filter out")
+        raise NoFit(
+            f"no offer in the price tables has {asked}", "'zenplan prices' lists them; leave one filter out"
+        )
     return found
 
 
@@ -52,6 +57,7 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
     unknown: set[str] = set()
     unable: set[str] = set()
     for table in tables:
+        chosen.left_out.extend(_bad_rows(table))
         for offer in table.offers:
             sheet = sheets.get(offer.instance.accelerator)
             if sheet is None:
@@ -69,6 +75,13 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
     if unable:
         chosen.left_out.append(f"cannot train in {precision.name}: {', '.join(sorted(unable))}")
     return chosen
+
+
+def _bad_rows(table: PriceTable) -> list[str]:
+    """The rows of the table that had to be left out, the first few of them with their reasons."""
+    lines = [f"price table of {table.provider}, {reason}" for reason in table.left_out[:_MOST_REASONS]]
+    more = len(table.left_out) - len(lines)
+    return [*lines, *([f"price table of {table.provider}: {more} rows more are left out"] if more else [])]
 
 
 def _place(chosen: Selection, places: dict[tuple[object, ...], int], instance: Instance, sheet: Accelerator,

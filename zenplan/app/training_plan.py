@@ -28,7 +28,8 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily]) -> Train
     """
     workload = _workload(request, families)
     precision, precision_fact = _precision(request)
-    optimizer, method = request.optimizer or "adamw", request.method or "full"
+    optimizer = "adamw" if request.optimizer is None else request.optimizer
+    method = "full" if request.method is None else request.method
     if optimizer not in OPTIMIZERS:
         raise UnknownName("optimizer", optimizer, OPTIMIZERS)
     if method not in METHODS:
@@ -46,7 +47,12 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily]) -> Train
         precision_fact,
         Fact(name="optimizer", value=optimizer, origin=_origin(request.optimizer)),
         Fact(name="method", value=_METHOD_NAMES[method], origin=_origin(request.method)),
-        Fact(name="attention", value="fused (flash)", origin=Origin.ASSUMED, why="the default of today's stacks"),
+        Fact(
+            name="attention",
+            value="fused (flash)",
+            origin=Origin.ASSUMED,
+            why="the default of today's stacks",
+        ),
     )
     return TrainingPlan(workload=workload, samples=samples, global_batch=batch, precision=precision,
                         optimizer=OPTIMIZERS[optimizer], method=method, weight_bytes=weight_bytes, facts=facts)  # fmt: skip
@@ -60,7 +66,11 @@ def _workload(request: Request, families: Sequence[WorkloadFamily]) -> Workload:
     """The workload of the one family that knows the model; configurations and sizes go to the first."""
     given = [n for n in ("params", "model", "config") if getattr(request, n) is not None]
     if len(given) != 1:
-        what = "nothing says what to train" if not given else f"{' and '.join('--' + g for g in given)} contradict"
+        what = (
+            "nothing says what to train"
+            if not given
+            else f"{' and '.join('--' + g for g in given)} contradict"
+        )
         raise UsageError(what, "give one of --params 1e9, --model llama3-8b, --config config.json")
     options: dict[str, Any] = {given[0]: getattr(request, given[0])}
     if request.active_params is not None:
@@ -77,7 +87,7 @@ def _workload(request: Request, families: Sequence[WorkloadFamily]) -> Workload:
 
 
 def _precision(request: Request) -> tuple[Precision, Fact]:
-    name = request.precision or "bf16"
+    name = "bf16" if request.precision is None else request.precision
     if name not in PRECISIONS:
         raise UnknownName("precision", name, PRECISIONS)
     why = "" if request.precision else "what large models are trained in; fp32 master weights beside it"

@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from zenplan.domain.request import Request
 
 
-
 def _option(flag: str, text: str, metavar: str) -> Any:
     return typer.Option(flag, help=text, metavar=metavar)
 
 
 def estimate(
     params: Annotated[str | None, _option("--params", "Parameters, as in 1e9, 7B, 350M.", "COUNT")] = None,
-    model: Annotated[str | None, _option("--model", "A named model; 'zenplan workloads' lists them.", "NAME")] = None,
+    model: Annotated[
+        str | None, _option("--model", "A named model; 'zenplan workloads' lists them.", "NAME")
+    ] = None,
     config: Annotated[Path | None, _option("--config", "A Hugging Face config.json.", "FILE")] = None,
     active_params: Annotated[
         str | None, _option("--active-params", "Parameters a token meets, for a mixture of experts.", "COUNT")
@@ -42,15 +43,23 @@ def estimate(
     method: Annotated[str | None, _option("--method", "full, lora or qlora.", "NAME")] = None,
     gpu: Gpu = None,
     gpus: Annotated[str | None, _option("--gpus", "Exactly so many devices.", "COUNT")] = None,
-    max_gpus: Annotated[str | None, _option("--max-gpus", "The largest cluster to consider.", "COUNT")] = None,
+    max_gpus: Annotated[
+        str | None, _option("--max-gpus", "The largest cluster to consider.", "COUNT")
+    ] = None,
     provider: Provider = None,
     region: Region = None,
-    billing: Annotated[str | None, _option("--billing", "on-demand or spot: what to rank by.", "KIND")] = None,
+    billing: Annotated[
+        str | None, _option("--billing", "on-demand or spot: what to rank by.", "KIND")
+    ] = None,
     prices: Prices = None,
-    deadline: Annotated[str | None, _option("--deadline", "The latest it may take, as in 7d, 36h.", "TIME")] = None,
+    deadline: Annotated[
+        str | None, _option("--deadline", "The latest it may take, as in 7d, 36h.", "TIME")
+    ] = None,
     budget: Annotated[str | None, _option("--budget", "The most it may cost, in dollars.", "USD")] = None,
     top: Annotated[str | None, _option("--top", "How many quotes to show.", "COUNT")] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Show every formula and number of the first.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show every formula and number of the first.")
+    ] = False,
     output: Format = None,
 ) -> int:
     """Estimate time, GPU-hours, dollars and memory of a training run.

@@ -48,7 +48,8 @@ def _accelerators(
 
 @accelerators_app.command("show")
 def _accelerator(
-    name: Annotated[str, typer.Argument(help="Its name, an alias, or what NVML calls it.")], output: Format = None
+    name: Annotated[str, typer.Argument(help="Its name, an alias, or what NVML calls it.")],
+    output: Format = None,
 ) -> None:
     """Show one data sheet: each figure with its source."""
     from zenplan.adapters.accelerator_report import accelerator_report
@@ -107,7 +108,10 @@ def prices(
     from zenplan.cli.output import say, warn_of
     from zenplan.plugins import load_plugins
 
-    settings, plugins = resolved(format=output, gpu=gpu, provider=provider, region=region, prices=prices), load_plugins()
+    settings, plugins = (
+        resolved(format=output, gpu=gpu, provider=provider, region=region, prices=prices),
+        load_plugins(),
+    )
     sheets = catalogue(plugins)
     tables = price_tables(plugins, sheets, settings["prices"])
     found = filtered(tables, sheets, settings["gpu"], settings["provider"], settings["region"], spot)

@@ -8,17 +8,23 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from zenplan.domain.report import Report
-from zenplan.errors import UnknownName
+from zenplan.errors import UnknownName, UsageError
 from zenplan.plugins import Plugins
 
 # What a terminal without these characters shows in their place.
 _PLAIN = str.maketrans({"×": "x", "·": ".", "–": "-", "…": "...", "µ": "u", "≤": "<=", "≥": ">=", "∞": "inf",
                         "─": "-", "━": "-", "√": "sqrt", "Σ": "sum ", "δ": "delta", "τ": "tau", "λ": "lambda",
-                        "−": "-", "⌈": "ceil(", "⌉": ")", "°": "", "÷": "/", "→": "->"})  # fmt: skip
+                        "−": "-", "⌈": "ceil(", "⌉": ")", "°": "", "÷": "/", "→": "->",
+                        "\u0304": "_mean"})  # fmt: skip
 
 
-def write(stream: TextIO, text: str) -> None:
-    """Write ``text``; where the stream cannot encode a character, a plain one in its place."""
+def write(stream: TextIO | None, text: str) -> None:
+    """Write ``text``; where the stream cannot encode a character, a plain one in its place.
+
+    A stream that was closed before the program started is None, and takes nothing.
+    """
+    if stream is None:
+        return
     encoding = stream.encoding or "ascii"
     try:
         text.encode(encoding)
@@ -30,9 +36,11 @@ def write(stream: TextIO, text: str) -> None:
 def say(report: Report, name: str, plugins: Plugins) -> None:
     """The report on stdout in the named format."""
     exporter = next((e for e in plugins.exporters() if e.name == name), None)
+    if not plugins.exporters():
+        raise UsageError("no plugin gives a format to answer in", "ZENPLAN_BLOCK must not have builtin in it")
     if exporter is None:
         raise UnknownName("format", name, (e.name for e in plugins.exporters()))
-    if name == "table" and sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+    if name == "table" and _colourful(sys.stdout):
         from zenplan.adapters.exporters import table
 
         write(sys.stdout, table(report, colour=True))
@@ -41,6 +49,11 @@ def say(report: Report, name: str, plugins: Plugins) -> None:
     if outcome.value is None:
         raise UnknownName("working format", name, (e.name for e in plugins.exporters() if e.name != name))
     write(sys.stdout, outcome.value)
+
+
+def _colourful(stream: TextIO) -> bool:
+    """Whether to write ANSI styles there (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def warn_of(plugins: Plugins) -> None:
@@ -53,5 +66,14 @@ def warn_of(plugins: Plugins) -> None:
 def complain(message: str, hint: str = "") -> None:
     """An error: one line, and one line of hint."""
     lines: Sequence[str] = (f"error: {message}", *((f"hint: {hint}",) if hint else ()))
-    for line in lines:
-        write(sys.stderr, " ".join(line.split()) + "\n")
+    try:
+        for line in lines:
+            write(sys.stderr, " ".join(line.split()) + "\n")
+    except OSError:
+        # Nowhere to say it; the exit code still does.
+        hush(sys.stderr)
+
+
+def hush(stream: TextIO) -> None:
+    """Send the rest of a stream nowhere: what is left in its buffer would fail again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -24,7 +24,7 @@ class Catalogue:
     """Accelerators found by name. Where two answer to one name, the first wins.
 
     Attributes:
-        accelerators: in the order of their owners, built-ins first.
+        accelerators: in the order of their owners, installed plugins first.
     """
 
     accelerators: tuple[Accelerator, ...]

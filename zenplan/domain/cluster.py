@@ -36,7 +36,9 @@ class Cluster:
             network_bytes_per_s=self.network_bytes_per_s, link_bytes_per_s=self.link_bytes_per_s,
         )  # fmt: skip
         if self.nodes > 1 and self.network_bytes_per_s is None and self.linked_devices < self.devices:
-            raise DataError(f"cluster of {self.nodes} nodes of {self.accelerator.name}: its network is not known")
+            raise DataError(
+                f"cluster of {self.nodes} nodes of {self.accelerator.name}: its network is not known"
+            )
 
     @property
     def devices(self) -> int:

@@ -135,7 +135,9 @@ def _attend(shape: TransformerShape, rows: int, keys: int, causal: bool, window:
     # Queries, keys and values read one input, which is kept once.
     products: list[Operator] = [
         MatMul(name=f"{name} query", rows=rows, inner=h, columns=heads * d, split=Split.COLUMNS, bias=bias),
-        MatMul(name=f"{name} key-value", rows=keys, inner=h, columns=2 * kv * d, split=Split.COLUMNS, bias=bias),
+        MatMul(
+            name=f"{name} key-value", rows=keys, inner=h, columns=2 * kv * d, split=Split.COLUMNS, bias=bias
+        ),
     ]
     if not cross:
         products = [
@@ -152,7 +154,9 @@ def _attend(shape: TransformerShape, rows: int, keys: int, causal: bool, window:
     ]  # fmt: skip
 
 
-def _attend_latent(shape: TransformerShape, latent: LatentAttention, rows: int, causal: bool) -> list[Operator]:
+def _attend_latent(
+    shape: TransformerShape, latent: LatentAttention, rows: int, causal: bool
+) -> list[Operator]:
     h, heads = shape.width, shape.heads
     key_dim = latent.nope_dim + latent.rope_dim
     query_from = latent.query_rank or h
@@ -247,7 +251,9 @@ def _middle(shape: TransformerShape) -> list[Block]:
 
 def _embedding(shape: TransformerShape) -> Block:
     rows = shape.seq_len
-    tables: list[Operator] = [Lookup(name="token embedding", entries=shape.vocab, width=shape.width, rows=rows)]
+    tables: list[Operator] = [
+        Lookup(name="token embedding", entries=shape.vocab, width=shape.width, rows=rows)
+    ]
     for name, entries in (("position embedding", shape.positions), ("segment embedding", shape.segments)):
         if entries:
             tables.append(Lookup(name=name, entries=entries, width=shape.width, rows=rows, split=Split.NONE))

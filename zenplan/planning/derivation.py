@@ -72,7 +72,11 @@ def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     def sheet_line(quantity: str, value: float | None, unit: str, shown: str, key: str) -> Iterator[Line]:
         if value is not None:
             source = sheet.sources.get(key)
-            told = f"{Origin.DATA_SHEET}: {source.text} ({source.status} {source.date})" if source else "data sheet"
+            told = (
+                f"{Origin.DATA_SHEET}: {source.text} ({source.status} {source.date})"
+                if source
+                else "data sheet"
+            )
             yield _line("accelerator", quantity, "", value, unit, shown, told)
 
     peak = sheet.peak(dtype)
@@ -124,7 +128,9 @@ def _step(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     low, high = quote.estimate.step_s.low, quote.estimate.step_s.high
     spread = quote.estimate.cluster.efficiency.spread
     for name, ratio, value in (("low", spread.low, low), ("high", spread.high, high)):
-        yield _line("step", f"step, {name}", f"step · {ratio:.3g}", value, "s", units.duration(value), spread.basis)
+        yield _line(
+            "step", f"step, {name}", f"step · {ratio:.3g}", value, "s", units.duration(value), spread.basis
+        )
     yield _line("step", "MFU", "3·forward FLOP·B / (step·devices·P)", quote.estimate.mfu, "",
                 units.percent(quote.estimate.mfu), "no recomputation, causal attention halved")  # fmt: skip
 

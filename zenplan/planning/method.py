@@ -41,5 +41,7 @@ def _pair(op: MatMul, rank: int) -> tuple[MatMul, MatMul]:
     up = Split.COLUMNS if op.split is Split.COLUMNS else Split.NONE
     return (
         MatMul(name=f"{op.name} adapter down", rows=op.rows, inner=op.inner, columns=rank, split=down),
-        MatMul(name=f"{op.name} adapter up", rows=op.rows, inner=rank, columns=op.columns, split=up, saved=rank),
+        MatMul(
+            name=f"{op.name} adapter up", rows=op.rows, inner=rank, columns=op.columns, split=up, saved=rank
+        ),
     )

@@ -125,7 +125,9 @@ def _stream(op: Stream | Lookup, plan: TrainingPlan, lay: Layouts, hw: Hardware)
     return forward, forward * _STREAM_BACKWARD
 
 
-def operator_work(op: Operator, block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+def operator_work(
+    op: Operator, block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware
+) -> tuple[Work, Work]:
     """Forward and backward work of one operator for one micro-batch."""
     if isinstance(op, MatMul):
         # Under fp8 the layers' products run in it; the head and the router stay wider.

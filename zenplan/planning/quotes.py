@@ -53,7 +53,9 @@ class Market:
         """Options that fit memory, have a price of that kind, and finish even at their high end."""
         b = self.bills(billing)
         fits = self.found.fits[self.owner]
-        usable: npt.NDArray[np.bool_] = fits & np.isfinite(b.compute_usd[2]) & np.isfinite(b.runs.calendar_s[2])
+        usable: npt.NDArray[np.bool_] = (
+            fits & np.isfinite(b.compute_usd[2]) & np.isfinite(b.runs.calendar_s[2])
+        )
         return usable
 
     @property

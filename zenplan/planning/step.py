@@ -157,7 +157,9 @@ def _context_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
 
 def _boundary_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
     """One send of a micro-batch between two stages; each device of a tensor group sends its part."""
-    size = max((b.boundary for b in _middle(plan)), default=0.0) * lay.micro_batch * plan.precision.compute_bytes
+    size = (
+        max((b.boundary for b in _middle(plan)), default=0.0) * lay.micro_batch * plan.precision.compute_bytes
+    )
     # Stages are the outermost dimension: neighbours are as far apart as a stage has devices.
     return send_s(hw, size / (lay.tp * lay.cp), lay.tp * lay.cp * lay.dp)
 

@@ -1,0 +1,57 @@
+"""How long whole commands take, as ratios to ``python -c "import typer"`` measured beside them.
+
+    python benchmarks/speed.py [RUNS]
+
+Cold processes in turn, so that a machine that is busy for a while slows all of them; medians are compared.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+BASE = ("python -c 'import typer'", [sys.executable, "-c", "import typer"], None)
+COMMANDS = (
+    ("zenplan --help", [sys.executable, "-m", "zenplan", "--help"], 3.0),
+    ("zenplan estimate --params 1e9", [sys.executable, "-m", "zenplan", "estimate", "--params", "1e9"], 8.0),
+    (
+        "zenplan estimate --params 70e9",
+        [sys.executable, "-m", "zenplan", "estimate", "--params", "70e9"],
+        None,
+    ),
+    ("zenplan prices", [sys.executable, "-m", "zenplan", "prices"], None),
+)
+
+
+def once(command: list[str]) -> tuple[float, float]:
+    """Wall seconds and peak megabytes of one run."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e6
+
+
+def main() -> None:
+    """Time every command in turn and print the table."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    everything = [BASE, *COMMANDS]
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name, _, _ in everything}
+    for _ in range(count + 1):
+        for name, command, _ in everything:
+            taken[name].append(once(command))
+    base = statistics.median(s for s, _ in taken[BASE[0]][1:])
+    print(f"| command | median s | × {BASE[0]} | allowed | peak MB |\n|---|---:|---:|---:|---:|")
+    for name, _, allowed in everything:
+        runs = taken[name][1:]  # the first one warms the disk's cache
+        median = statistics.median(s for s, _ in runs)
+        most = f"{allowed:g}" if allowed else ""
+        print(f"| {name} | {median:.3f} | {median / base:.1f} | {most} | {max(m for _, m in runs):.0f} |")
+
+
+if __name__ == "__main__":
+    main()
