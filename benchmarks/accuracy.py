@@ -71,10 +71,10 @@ def grouped(errors: Errors, key: Callable[[Run], Hashable]) -> list[list[str]]:
 
 def coverage(errors: Errors, all_runs: Sequence[Run]) -> float:
     """Share of runs whose measured time lies within the shipped low–high, averaged over sources."""
-    spreads = {id(r): r.cluster.efficiency.spread for r in all_runs}
+    spreads = {r.row["id"]: r.cluster.efficiency.spread for r in all_runs}
     inside = []
     for run, error in errors:
-        spread = spreads[id(run)]
+        spread = spreads[run.row["id"]]
         # ln(predicted / measured speed) is ln(measured / predicted time).
         inside.append((run, float(spread.low <= 2.718281828**error <= spread.high)))
     groups = by_group(inside, source)

@@ -85,7 +85,7 @@ def loss(all_runs: Sequence[Run], c: Mapping[str, float]) -> float:
     return fit + PULL * pull
 
 
-def fit(all_runs: Sequence[Run], start: Coefficients | None = None, rounds: int = 4) -> Coefficients:
+def fit(all_runs: Sequence[Run], start: Coefficients | None = None, rounds: int = 7) -> Coefficients:
     """Coordinate descent: each coefficient a step up or down while that lowers the loss, steps halving."""
     generations = sorted({r.cluster.accelerator.architecture for r in all_runs})
     c = dict(start) if start else {n: v[0] for n, v in COMMON.items()}
@@ -93,7 +93,7 @@ def fit(all_runs: Sequence[Run], start: Coefficients | None = None, rounds: int 
         for generation in generations:
             c.setdefault(f"{name}/{generation}", 1.0)
     best = loss(all_runs, c)
-    step = 1.25 if start is None else 1.1
+    step = 1.3 if start is None else 1.12
     for _ in range(rounds):
         for name in sorted(c):
             lowest, highest = (0.2, 5.0) if "/" in name else COMMON[name][1:]
@@ -104,7 +104,7 @@ def fit(all_runs: Sequence[Run], start: Coefficients | None = None, rounds: int 
                     if value >= best - 1e-5:
                         break
                     c, best = tried, value
-        step = math.sqrt(step)
+        step = max(step**0.6, 1.01)
     return c
 
 
@@ -115,7 +115,7 @@ def cross_validate(all_runs: Sequence[Run], c: Coefficients) -> list[tuple[Run, 
         rest = [r for r in all_runs if source(r) != left_out]
         known = {r.cluster.accelerator.architecture for r in rest}
         start = {n: v for n, v in c.items() if "/" not in n or n.split("/")[1] in known}
-        fitted = fit(rest, start, rounds=2)
+        fitted = fit(rest, start, rounds=3)
         mine = [r for r in all_runs if source(r) == left_out]
         errors += [(s.run, s.error) for s in score(with_coefficients(mine, fitted))]
     return errors

@@ -73,6 +73,8 @@ def significant(value: float, digits: int = 3) -> str:
         return "0"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
     rounded = round(value, decimals)
+    # 9.996 has become 10.0, which shows one decimal less.
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
     if abs(rounded) >= 1e6:
         return f"{rounded:.{digits - 1}e}"
     return f"{rounded:,.{max(decimals, 0)}f}"

@@ -35,7 +35,8 @@ def _title(answer: Answer) -> str:
     plan = answer.plan
     load = plan.workload
     size = f"{units.count(load.parameters)} parameters"
-    what = size if size in load.name else f"{load.name} ({size})"
+    # A size that was asked for is met within a percent: it is not said twice.
+    what = load.name if load.name.endswith(" parameters") else f"{load.name} ({size})"
     moe = f", {units.count(load.active_parameters)} active," if load.experts > 1 else ""
     flop = 3.0 * load.flop_per_sample * plan.samples
     return f"{_kind(answer)} {what}{moe} on {units.count(plan.tokens)} tokens: {units.flop(flop)}"
@@ -119,7 +120,7 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
     bill = quote.bill(answer.request.billing) or quote.best_bill
     run, estimate = bill.run, quote.estimate
     rows = [
-        ("layout", f"{estimate.layout} on {estimate.layout.devices} devices, {quote.idle_devices} idle"),
+        ("layout", f"{estimate.layout}; {quote.idle_devices or 'no'} device{'s' * (quote.idle_devices > 1)} idle"),
         ("step", f"{units.duration(estimate.step.total_s)}: {_spent(estimate.step.parts(), most=6)}"),
         ("memory", _memory(quote)),
         ("speed", f"{units.count(estimate.samples_per_s * answer.plan.workload.tokens_per_sample)} tokens/s, "

@@ -11,9 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from zenplan.domain.report import Column, Report, Table
+from zenplan.domain.report import Report, Table
 
 _LEAST_WIDTH = 40
+# Between two columns; and the widths below which a column of text is no longer pleasant to read.
+_GAP = 3
+_NARROWEST, _LONG_WORD = 10, 24
+_LITTLE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def markdown(report: Report) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text.replace("|", "\\|").replace("\n", "<br>")
 
 
 def table(report: Report, width: int | None = None, colour: bool = False) -> str:
@@ -94,6 +98,8 @@ def table(report: Report, width: int | None = None, colour: bool = False) -> str
     console = Console(file=io.StringIO(), width=across, force_terminal=colour, highlight=False, markup=False,
                       emoji=False, color_system="standard" if colour else None, legacy_windows=False)  # fmt: skip
     for each in report.tables:
+        if each.title:
+            console.print(Text(each.title, style="bold"))
         console.print(_rich_table(each, across))
         if each.caption:
             console.print(Padding(Text(each.caption, style="dim"), (0, 1)))
@@ -112,28 +118,72 @@ def _rich_table(each: Table, width: int) -> Any:
     from rich.text import Text
 
     kept = _columns_that_fit(each, width)
-    drawn = RichTable(title=Text(each.title, style="bold") if each.title else None, title_justify="left",
-                      box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)  # fmt: skip
-    for place in kept:
+    widths = _widths(each, kept, width)
+    if widths is None:
+        return _stacked(each)
+    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    for place, across in zip(kept, widths, strict=True):
         column = each.columns[place]
         drawn.add_column(Text(column.name), justify="right" if column.numeric else "left", overflow="fold",
-                         no_wrap=column.numeric)  # fmt: skip
+                         width=across)  # fmt: skip
     for row in each.rows:
         drawn.add_row(*(Text(row[place]) for place in kept))
     return drawn
 
 
+def _stacked(each: Table) -> Any:
+    """The table with a line for each cell, for a terminal that has no room for its columns side by side."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False, show_edge=False)
+    for row in each.rows:
+        for column, text in zip(each.columns, row, strict=True):
+            drawn.add_row(Text(column.name, style="bold"), Text(text, overflow="fold"))
+        drawn.add_section()
+    return drawn
+
+
+def _longest(each: Table, place: int, parts: Callable[[str], list[str]]) -> int:
+    texts = (each.columns[place].name, *(row[place] for row in each.rows))
+    return max((len(part) for text in texts for part in parts(text)), default=0)
+
+
 def _columns_that_fit(each: Table, width: int) -> list[int]:
     """All columns, less optional ones from the right while the widest cells do not fit."""
-
-    def wide(place: int) -> int:
-        column: Column = each.columns[place]
-        return max([len(column.name), *(len(row[place]) for row in each.rows)])
-
     kept = list(range(len(each.columns)))
     for place in reversed(kept.copy()):
-        if sum(wide(p) + 2 for p in kept) <= width:
+        if sum(_longest(each, p, str.splitlines) + _GAP for p in kept) - _GAP <= width:
             break
         if each.columns[place].optional:
             kept.remove(place)
     return kept
+
+
+def _widths(each: Table, kept: list[int], width: int) -> list[int] | None:
+    """How wide to draw each column; None where the terminal is too narrow for them.
+
+    A number is never broken. A text is broken between words; within one only where there is no other way,
+    and then in the column that has the longest.
+    """
+    room = width - _GAP * (len(kept) - 1)
+    most = [_longest(each, p, str.splitlines) for p in kept]
+    words = [_longest(each, p, str.split) for p in kept]
+    least = [
+        m if each.columns[p].numeric else min(w, _LONG_WORD)
+        for p, m, w in zip(kept, most, words, strict=True)
+    ]
+    for place in sorted(range(len(kept)), key=lambda i: -words[i]):
+        if not each.columns[kept[place]].numeric:
+            least[place] -= max(0, min(sum(least) - room, least[place] - _NARROWEST))
+    if sum(least) > room:
+        return None
+    # What is left: a column that lacks little gets all of it, so short ones stay on one line; the rest share.
+    lack = [m - n for m, n in zip(most, least, strict=True)]
+    places = sorted(range(len(kept)), key=lambda i: lack[i])
+    for number, place in enumerate(places):
+        spare, others = room - sum(least), sum(lack[i] for i in places[number:])
+        share = lack[place] if lack[place] <= _LITTLE else spare * lack[place] // others
+        least[place] += min(spare, share, lack[place])
+    return least

@@ -26,7 +26,7 @@ def prices_report(tables: Sequence[PriceTable], today: date) -> Report:
         },
         records=tuple(_record(o) for o in offers),
         tables=(_offers(offers), _ages(tables, today)),
-        notes=(f"{len(offers)} offers of {len(tables)} providers; '?' is a price that is not known, never 0.", *left_out),
+        notes=(f"Offers: {len(offers)}; providers: {len(tables)}. '?' is a price that is not known, never 0.", *left_out),
     )  # fmt: skip
 
 

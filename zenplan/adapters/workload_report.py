@@ -51,7 +51,7 @@ def workload_report(family: str, workload: Workload) -> Report:
                Column(name="parameters", numeric=True), Column(name="FLOP", numeric=True),
                Column(name="kept", numeric=True, optional=True))  # fmt: skip
     rows = tuple(
-        (f"{b.name} × {b.repeat}", o.name, _shape(o), units.count(o.parameters), f"{o.flop:.2e}",
+        (f"{b.name} × {b.repeat}", o.name, _shape(o), units.count(o.parameters), f"{o.flop:.2e}" if o.flop else "0",
          units.count(o.saved_elements))
         for b, o in operators
     )  # fmt: skip

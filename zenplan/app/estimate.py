@@ -19,6 +19,7 @@ from zenplan.domain.request import Request
 from zenplan.errors import NoFit
 from zenplan.planning.quotes import Market, market
 from zenplan.planning.ranking import Ranking, rank
+from zenplan.planning.search import usable_bytes
 from zenplan.protocols import WorkloadFamily
 
 
@@ -78,14 +79,14 @@ def _hint(request: Request, selection: Selection) -> str:
 def _short(found: Market, cluster: int) -> str:
     """How far one cluster is from fitting the plan, in its leanest layout."""
     where, needs = found.clusters[cluster], float(found.found.memory.total_bytes[cluster])
-    has = where.accelerator.capacity_bytes
+    has = usable_bytes(where)
     return (f"{where.devices} × {where.accelerator.name} needs {units.size(needs)} a device of "
-            f"{units.size(has)}: {units.size(needs - has)} short")  # fmt: skip
+            f"{units.size(has)} usable: {units.size(needs - has)} short")  # fmt: skip
 
 
 def _nearest(found: Market, clusters: Sequence[int]) -> int:
     needs = found.found.memory.total_bytes
-    return min(clusters, key=lambda c: float(needs[c]) / found.clusters[c].accelerator.capacity_bytes)
+    return min(clusters, key=lambda c: float(needs[c]) / usable_bytes(found.clusters[c]))
 
 
 def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
@@ -114,7 +115,7 @@ def _not_quoted(request: Request, found: Market) -> list[str]:
     fits = found.found.fits[found.owner]
     silent = int((fits & ~found.usable(request.billing)).sum())
     if silent:
-        lines.append(f"{silent} of {len(found.options)} options that fit have no {request.billing} price "
+        lines.append(f"{silent:,} of {len(found.options):,} options that fit have no {request.billing} price "
                      "or would never end")  # fmt: skip
     return lines
 

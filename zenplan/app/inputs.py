@@ -66,12 +66,12 @@ def models(families: Sequence[WorkloadFamily]) -> tuple[tuple[str, Workload], ..
 
 
 def model(families: Sequence[WorkloadFamily], name: str) -> tuple[str, Workload]:
-    """One named model; the first family answers for spellings and unknown names.
+    """One named model; zenplan's own family, the last, answers for spellings and unknown names.
 
     Raises:
         UsageError: no family knows it, or there is no family at all.
     """
     if not families:
         raise UsageError("no plugin knows any family of models", "'zenplan plugins' says what failed")
-    family = next((f for f in families if name in f.presets()), families[0])
+    family = next((f for f in families if name in f.presets()), families[-1])
     return family.name, family.lower({"model": name})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from zenplan.adapters.efficiency_table import efficiency_of
 from zenplan.app.inputs import filtered
@@ -17,7 +18,6 @@ from zenplan.domain.request import Request
 from zenplan.errors import NoFit
 from zenplan.planning.arrays import can_run
 from zenplan.planning.quotes import Option
-
 
 _MOST_REASONS = 5
 
@@ -103,15 +103,22 @@ def _sizes(request: Request, offer: Offer, sheet: Accelerator) -> Iterator[tuple
     joined = offer.instance.network_bytes_per_s is not None
     if request.gpus is None:
         nodes = 1
-        while nodes * devices <= max(request.max_gpus, devices):
+        while nodes * devices <= request.max_gpus:
             yield nodes, devices
             if not joined:
                 return
             nodes *= 2
         return
-    # As few machines as hold them, each with the same number in use; the rest of a machine stands idle.
-    nodes = -(-request.gpus // devices)
-    while request.gpus % nodes:
-        nodes += 1
-    if nodes == 1 or joined:
+    nodes = _fewest(request.gpus, devices)
+    if nodes == 1 or (nodes and joined):
         yield nodes, request.gpus // nodes
+
+
+@cache
+def _fewest(gpus: int, devices: int) -> int:
+    """As few machines as hold them, each with the same number in use; the rest of a machine stands idle.
+
+    Twice as many as needed would leave most of each idle: then there is no answer, 0.
+    """
+    least = -(-gpus // devices)
+    return next((n for n in range(least, 2 * least + 1) if gpus % n == 0), 0)

@@ -63,7 +63,7 @@ def _origin(given: str | None) -> Origin:
 
 
 def _workload(request: Request, families: Sequence[WorkloadFamily]) -> Workload:
-    """The workload of the one family that knows the model; configurations and sizes go to the first."""
+    """The workload of the family that knows the model; configurations and sizes go to zenplan's own, the last."""
     given = [n for n in ("params", "model", "config") if getattr(request, n) is not None]
     if len(given) != 1:
         what = (
@@ -80,10 +80,10 @@ def _workload(request: Request, families: Sequence[WorkloadFamily]) -> Workload:
     if not families:
         raise UsageError("no plugin knows any family of models", "'zenplan plugins' says what failed")
     for family in families:
-        if request.model is None or request.model in family.presets():
+        if request.model is not None and request.model in family.presets():
             return family.lower(options)
-    # None has that very name: the first knows spellings, and says what is near.
-    return families[0].lower(options)
+    # zenplan's own family comes last: it knows sizes, configurations and spellings, and says what is near.
+    return families[-1].lower(options)
 
 
 def _precision(request: Request) -> tuple[Precision, Fact]:

@@ -37,10 +37,13 @@ def _root(
     pass
 
 
-app.command()(estimate)
-app.command()(profile)
-app.add_typer(accelerators_app, name="accelerators")
-app.command()(prices)
-app.add_typer(workloads_app, name="workloads")
-app.command()(plugins)
-app.command()(config)
+# In the list of commands there is room for 58 letters; Typer cuts a longer help off.
+app.command(short_help="Time, GPU-hours, dollars and memory of a training run.")(estimate)
+app.command(short_help="The GPUs of this machine, their data sheets, and the host.")(profile)
+app.add_typer(
+    accelerators_app, name="accelerators", short_help="Accelerators, or one data sheet with its sources."
+)
+app.command(short_help="What offers cost, and how old each price table is.")(prices)
+app.add_typer(workloads_app, name="workloads", short_help="Named models, or one operator by operator.")
+app.command(short_help="Plugins, what each gives, and what was left out and why.")(plugins)
+app.command(short_help="Each setting, and where its value comes from.")(config)

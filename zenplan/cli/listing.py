@@ -21,8 +21,12 @@ workloads_app = typer.Typer(
 @accelerators_app.callback()
 def _accelerators(
     context: typer.Context,
-    vendor: Annotated[str | None, typer.Option(help="Only this maker's, as in NVIDIA.")] = None,
-    architecture: Annotated[str | None, typer.Option(help="Only this generation, as in Hopper.")] = None,
+    vendor: Annotated[
+        str | None, typer.Option(help="Only this maker's, as in NVIDIA.", metavar="NAME")
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Only this generation, as in Hopper.", metavar="NAME")
+    ] = None,
     output: Format = None,
 ) -> None:
     """List accelerators, or show one data sheet with the source of each figure."""
@@ -48,7 +52,7 @@ def _accelerators(
 
 @accelerators_app.command("show")
 def _accelerator(
-    name: Annotated[str, typer.Argument(help="Its name, an alias, or what NVML calls it.")],
+    name: Annotated[str, typer.Argument(help="Its name, an alias, or what NVML calls it.", metavar="NAME")],
     output: Format = None,
 ) -> None:
     """Show one data sheet: each figure with its source."""
@@ -79,7 +83,8 @@ def _workloads(context: typer.Context, output: Format = None) -> None:
 
 @workloads_app.command("show")
 def _workload(
-    name: Annotated[str, typer.Argument(help="A model's name, as in llama3-8b.")], output: Format = None
+    name: Annotated[str, typer.Argument(help="A model's name, as in llama3-8b.", metavar="NAME")],
+    output: Format = None,
 ) -> None:
     """Show one model: its operators with shapes, parameters and FLOP."""
     from zenplan.adapters.workload_report import workload_report

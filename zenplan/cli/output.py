@@ -14,7 +14,7 @@ from zenplan.plugins import Plugins
 # What a terminal without these characters shows in their place.
 _PLAIN = str.maketrans({"×": "x", "·": ".", "–": "-", "…": "...", "µ": "u", "≤": "<=", "≥": ">=", "∞": "inf",
                         "─": "-", "━": "-", "√": "sqrt", "Σ": "sum ", "δ": "delta", "τ": "tau", "λ": "lambda",
-                        "−": "-", "⌈": "ceil(", "⌉": ")", "°": "", "÷": "/", "→": "->",
+                        "−": "-", "⌈": "ceil(", "⌉": ")", "°": "", "÷": "/", "→": "->", "²": "^2", "α": "alpha",
                         "\u0304": "_mean"})  # fmt: skip
 
 

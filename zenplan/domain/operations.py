@@ -33,7 +33,7 @@ class Operations:
     startup_s: float = 600.0
     restart_s: float = 600.0
     device_mtbf_s: float = _LLAMA3_MTBF_S
-    preemptions_per_node_s: tuple[float, float, float] = (0.0003 / HOUR_S, 0.005 / HOUR_S, 0.03 / HOUR_S)
+    preemptions_per_node_s: tuple[float, float, float] = (0.0002 / HOUR_S, 0.002 / HOUR_S, 0.02 / HOUR_S)
     replace_s: float = 600.0
     checkpoint_bytes_per_s: float = 1e9
     evaluation_share: float = 0.01
@@ -53,7 +53,7 @@ class Operations:
             Fact(name="device failures", value=f"one in {self.device_mtbf_s / HOUR_S:,.0f} device-hours",
                  origin=Origin.PUBLISHED, why="466 interruptions in 54 days on 16,384 H100 (Llama 3, 2024)"),
             Fact(name="spot preemption", value=f"{mid:.2g} % an hour a machine ({low:.2g}–{high:.2g})",
-                 origin=Origin.ASSUMED, why="providers publish about 20 % a month, studies up to several % an hour"),
+                 origin=Origin.ASSUMED, why="AWS published 5–20 % a month for A100 and H100 in 2025; the rest is caution"),
             Fact(name="start-up, restart", value=f"{self.startup_s / 60:.0f} min, {self.restart_s / 60:.0f} min",
                  origin=Origin.ASSUMED, why="boot, load, compile"),
             Fact(name="checkpoint writing", value=f"{self.checkpoint_bytes_per_s / 1e9:.2g} GB/s a node",

@@ -16,6 +16,7 @@ from zenplan.families.transformer import TransformerShape, lower
 
 _KINDS = ("model", "config", "params")
 _OPTIONS = (*_KINDS, "active_params", "seq_len")
+_FAMILY = "decoder-only transformer"
 _HINT = "name a model, give its config.json, or say how many parameters"
 
 
@@ -112,7 +113,10 @@ def _config_name(config: Mapping[str, Any], kind: str) -> str:
 
 def _of_size(params: Any, active: Any, seq_len: Any) -> Workload:
     shape, told = sizing.shape_for(params, active, seq_len)
-    facts: tuple[Fact, ...] = (Fact(name="parameters", value=units.count(params), origin=Origin.GIVEN),)
+    facts: tuple[Fact, ...] = (
+        Fact(name="parameters", value=units.count(params), origin=Origin.GIVEN),
+        Fact(name="family", value=_FAMILY, origin=Origin.ASSUMED, why="what most models of that kind are"),
+    )
     name = f"{units.count(params)} parameters"
     if active is not None:
         facts += (Fact(name="active parameters", value=units.count(active), origin=Origin.GIVEN),)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.cluster import Cluster
 from zenplan.domain.layout import Layout, Recompute
+from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.precision import Precision
 
 Array = npt.NDArray[np.float64]
@@ -35,6 +36,11 @@ class Layouts:
     interleave: Array
     full: Array
     selective: Array
+
+    @property
+    def replicas(self) -> Array:
+        """Devices that hold the same weights: those of a data-parallel and a context-parallel group."""
+        return self.dp * self.cp
 
     @classmethod
     def of(cls, layouts: Sequence[Layout]) -> Layouts:
@@ -93,6 +99,13 @@ class Hardware:
     def take(self, index: Any) -> Hardware:
         """Those entries, in that order."""
         return Hardware(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+def largest_share(plan: TrainingPlan, lay: Layouts) -> Array:
+    """Share of the layers on the fullest stage. Whole layers only: 30 on 4 stages leave 8 on one."""
+    layers = max(plan.workload.layers, 1)
+    share: Array = np.ceil(layers / lay.pp) / layers
+    return share
 
 
 def can_run(sheet: Accelerator, precision: Precision) -> bool:

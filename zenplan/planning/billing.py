@@ -66,7 +66,9 @@ def bills(plan: TrainingPlan, operations: Operations, runs: Runs, billing: Billi
     storage = np.array([_known(t.storage_usd_per_byte_s if t else None) for t in terms])
     egress = np.array([_known(t.egress_usd_per_byte if t else None) for t in terms])
     billed = np.ceil(np.maximum(runs.calendar_s, minimum) / granularity) * granularity
-    stored = runs.checkpoint_bytes * operations.kept_checkpoints * runs.calendar_s[1]
+    # For how long a run without an end is stored is not known; free storage times infinity is not a number.
+    kept_s = np.where(np.isfinite(runs.calendar_s[1]), runs.calendar_s[1], np.nan)
+    stored = runs.checkpoint_bytes * operations.kept_checkpoints * kept_s
     result = plan.workload.trainable_parameters * plan.precision.compute_bytes
     return Bills(
         billing=billing,

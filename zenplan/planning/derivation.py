@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ class Line:
 def derive(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) -> tuple[Line, ...]:
     """The whole derivation of one bill of one quote."""
     return (
-        *_model(plan),
+        *_model(plan, quote),
         *_accelerator(plan, quote),
         *_memory(quote),
         *_step(plan, quote),
@@ -50,8 +51,11 @@ def _line(group: str, quantity: str, formula: str, value: float, unit: str, show
                 origin=origin)  # fmt: skip
 
 
-def _model(plan: TrainingPlan) -> Iterator[Line]:
+def _model(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     load = plan.workload
+    # Not what was asked for, but what the layout makes of it.
+    batch = quote.estimate.layout.global_batch
+    steps = math.ceil(plan.samples / batch)
     derived = f"{Origin.DERIVED} from the operators"
     yield _line("model", "N parameters", "Σ weights of operators", load.parameters, "", units.count(load.parameters),
                 derived)  # fmt: skip
@@ -59,9 +63,9 @@ def _model(plan: TrainingPlan) -> Iterator[Line]:
                 units.count(load.active_parameters), derived)  # fmt: skip
     yield _line("model", "forward FLOP a sample", "Σ 2·m·n·k + attention 2·s·s̄·a·(d_k+d_v)", load.flop_per_sample,
                 "FLOP", units.flop(load.flop_per_sample), derived)  # fmt: skip
-    yield _line("model", "B samples a step", "", float(plan.global_batch), "samples", f"{plan.global_batch:,}",
-                "see the assumptions")  # fmt: skip
-    yield _line("model", "steps", "⌈samples / B⌉", plan.steps, "", f"{plan.steps:,.0f}", str(Origin.DERIVED))
+    yield _line("model", "B samples a step", "the global batch in whole micro-batches", float(batch), "samples",
+                f"{batch:,}", "see the assumptions")  # fmt: skip
+    yield _line("model", "steps", "⌈samples / B⌉", float(steps), "", f"{steps:,}", str(Origin.DERIVED))
 
 
 def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
@@ -143,7 +147,7 @@ def _run(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) -
                 units.duration(run.checkpoint_write_s), assumed)  # fmt: skip
     yield _line("run", "interruptions", "λ·T, λ = devices/MTBF + nodes·preemptions", run.interruptions, "",
                 units.significant(run.interruptions), "Llama 3 (2024); see the assumptions")  # fmt: skip
-    yield _line("run", "τ between checkpoints", "√(2·δ/λ)", run.checkpoint_interval_s, "s",
+    yield _line("run", "τ between checkpoints", "√(2·δ/λ), at most T", run.checkpoint_interval_s, "s",
                 units.duration(run.checkpoint_interval_s), "Young 1974, Daly 2006")  # fmt: skip
     yield _line("run", "calendar", "start + T·(1 + eval)·(1 + δ/τ)/(1 − λ(τ/2 + R))", run.calendar_s.mid, "s",
                 units.duration(run.calendar_s.mid), "Daly 2006")  # fmt: skip

@@ -9,14 +9,14 @@ the most micro-batches, or on the last, which holds the logits: both are compute
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from zenplan.domain.estimate import MemoryUse
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.workload import Attention, Block, Lookup, MatMul, Operator, Split, Stream
-from zenplan.planning.arrays import Array, Layouts
+from zenplan.planning.arrays import Array, Layouts, largest_share
 from zenplan.planning.operators import divisor
 from zenplan.units import GB
 
@@ -65,7 +65,7 @@ def _kept_by_block(block: Block, plan: TrainingPlan, lay: Layouts) -> Array:
     """Bytes that one repetition keeps of one micro-batch, nothing recomputed but what ``selective`` says."""
     total = np.zeros_like(lay.tp)
     for op in block.operators:
-        width = float(plan.precision.compute_bytes)
+        width = plan.precision.kept_bytes
         split = op.split
         if isinstance(op, Stream) and op.element_bytes:
             width = op.element_bytes
@@ -92,7 +92,7 @@ def layer_activation_bytes(plan: TrainingPlan, lay: Layouts) -> Array:
 
 def _activations(plan: TrainingPlan, lay: Layouts, last_stage: bool) -> Array:
     """Bytes kept at the peak on the first or the last stage."""
-    stage = layer_activation_bytes(plan, lay) / lay.pp
+    stage = layer_activation_bytes(plan, lay) * largest_share(plan, lay)
     # 1F1B: the first stage has min(p, m) micro-batches under way, the last has one. Interleaving keeps
     # (1 + (p-1)/(p·v)) times as many (Korthikanti et al. 2022, section 4.2.3).
     interleaved = np.where(lay.interleave > 1, 1.0 + (lay.pp - 1) / (lay.pp * lay.interleave), 1.0)
@@ -117,7 +117,7 @@ def _stage_bytes(plan: TrainingPlan, lay: Layouts, last_stage: bool,
     middle, first, last = (_sum_bytes(_placed(blocks, p), lay, bytes_of) for p in ("middle", "first", "last"))
     end = last if last_stage else first
     # Without a pipeline one device has both ends.
-    return middle / lay.pp + np.where(lay.pp > 1, end, first + last)
+    return middle * largest_share(plan, lay) + np.where(lay.pp > 1, end, first + last)
 
 
 def _states(plan: TrainingPlan, lay: Layouts, last_stage: bool) -> tuple[Array, Array, Array]:
@@ -131,22 +131,23 @@ def _states(plan: TrainingPlan, lay: Layouts, last_stage: bool) -> tuple[Array, 
     def optimizer(op: Operator, block: Block) -> float:
         return (precision.master_bytes + plan.optimizer.state_bytes) * op.trainable
 
-    weights, gradients, states = (
-        _stage_bytes(plan, lay, last_stage, bytes_of)
-        # fp32 gradients beside 16-bit weights: 4 bytes.
-        for bytes_of in (weight, lambda op, block: _GRADIENT_BYTES * op.trainable, optimizer)
-    )
+    def gradient(op: Operator, block: Block) -> float:
+        return _GRADIENT_BYTES * op.trainable  # in fp32, beside 16-bit weights
+
+    kept = []
+    for stage, bytes_of in ((3, weight), (2, gradient), (1, optimizer)):
+        shared = np.where(lay.zero >= stage, lay.replicas, 1.0)
+        # An expert is on every ep-th of them, which share its states: with ep that is all, as for the rest.
+        whole = replace(lay, ep=np.where(lay.zero >= stage, 1.0, lay.ep))
+        kept.append(_stage_bytes(plan, whole, last_stage, bytes_of) / shared)
+    weights, gradients, states = kept
     if last_stage:
         # A tied head on another stage than the embedding is a second copy of it.
         tied = sum(float(o.inner * o.columns) for b in _placed(plan.workload.blocks, "last")
                    for o in b.operators if isinstance(o, MatMul) and o.tied)  # fmt: skip
         weights = weights + np.where(lay.pp > 1, tied * precision.compute_bytes / lay.tp, 0.0)
-    whole = _whole_under_zero3(plan, lay, weight)
-    return (
-        np.where(lay.zero >= 3, weights / lay.dp + whole, weights),
-        np.where(lay.zero >= 2, gradients / lay.dp, gradients),
-        np.where(lay.zero >= 1, states / lay.dp, states),
-    )
+    in_use = _whole_under_zero3(plan, lay, weight)
+    return np.where(lay.zero >= 3, weights + in_use, weights), gradients, states
 
 
 def _whole_under_zero3(plan: TrainingPlan, lay: Layouts, weight: Callable[[Operator, Block], float]) -> Array:

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from zenplan.planning.arrays import Array
 
+WORTHWHILE = 0.02
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
@@ -28,10 +30,15 @@ class Ranking:
 
 
 def pareto(usd: Array, time_s: Array) -> npt.NDArray[np.intp]:
-    """Entries that no other beats in both, from cheap to fast. Of equals, the first."""
-    order = np.lexsort((time_s, usd))
-    best = np.minimum.accumulate(np.concatenate([[np.inf], time_s[order][:-1]]))
-    return order[time_s[order] < best]
+    """Entries that no other beats in both, from cheap to fast. Of equals, the first.
+
+    A dearer one must be faster than the one before it by ``WORTHWHILE`` of its time, or nobody would pay more.
+    """
+    kept: list[int] = []
+    for index in np.lexsort((time_s, usd)):
+        if not kept or time_s[index] < (1.0 - WORTHWHILE) * time_s[kept[-1]]:
+            kept.append(int(index))
+    return np.array(kept, dtype=np.intp)
 
 
 def rank(usd: Array, time_s: Array, top: int, deadline_s: float | None, budget_usd: float | None) -> Ranking:

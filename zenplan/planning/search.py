@@ -22,6 +22,8 @@ from zenplan.planning.step import Steps, step_time
 
 # Candidates evaluated at once: enough for numpy, few enough for the processor's cache and 80 MB of memory.
 _CHUNK = 8_192
+# Left free of a device's memory: predicted peaks of published runs that did fit lie up to so much above it.
+HEADROOM = 0.05
 _MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 _LONG_SEQUENCE = 16_384  # tokens from which context parallelism is worth a try
 
@@ -69,6 +71,11 @@ class _Pool:
         return replace(chosen, full=again[index].astype(float))
 
 
+def usable_bytes(cluster: Cluster) -> float:
+    """Memory of one device that a layout may fill."""
+    return cluster.accelerator.capacity_bytes * (1.0 - HEADROOM)
+
+
 def search(plan: TrainingPlan, clusters: Sequence[Cluster]) -> Found:
     """The fastest layout that fits, for each cluster. Every cluster must have a peak for the precision."""
     keys = [(c.devices, max(c.linked_devices, c.node_devices)) for c in clusters]
@@ -76,10 +83,10 @@ def search(plan: TrainingPlan, clusters: Sequence[Cluster]) -> Found:
     # Clusters of as many devices with as much memory have the same choice.
     fitting: dict[tuple[tuple[int, int], float], Layouts] = {}
     for key, cluster in zip(keys, clusters, strict=True):
-        capacity = cluster.accelerator.capacity_bytes
+        capacity = usable_bytes(cluster)
         if (key, capacity) not in fitting:
             fitting[key, capacity] = pools[key].choose(capacity)
-    chosen = [fitting[k, c.accelerator.capacity_bytes] for k, c in zip(keys, clusters, strict=True)]
+    chosen = [fitting[k, usable_bytes(c)] for k, c in zip(keys, clusters, strict=True)]
     lengths = [len(c.dp) for c in chosen]
     hardware = Hardware.of(clusters, plan.precision)
     all_of = _joined(chosen)
@@ -87,7 +94,7 @@ def search(plan: TrainingPlan, clusters: Sequence[Cluster]) -> Found:
     layouts = all_of.take(np.cumsum(lengths) - lengths + best)
     memory = peak_memory(plan, layouts)
     return Found(
-        fits=memory.total_bytes <= hardware.memory_bytes,
+        fits=memory.total_bytes <= np.array([usable_bytes(c) for c in clusters]),
         layouts=layouts,
         steps=step_time(plan, layouts, hardware),
         memory=memory,
@@ -106,7 +113,8 @@ def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequen
     for start in range(0, len(owner), _CHUNK):
         part = slice(start, start + _CHUNK)
         lay = layouts.take(part)
-        samples = lay.dp * lay.micro_batch * lay.accumulation
+        # A batch rounded up to whole micro-batches is no reason to look faster.
+        samples = np.minimum(lay.dp * lay.micro_batch * lay.accumulation, plan.global_batch)
         sample_s[part] = step_time(plan, lay, hw.take(owner[part])).total_s / samples
     ends = np.cumsum(lengths)
     return np.array([np.argmin(sample_s[e - n : e]) for e, n in zip(ends, lengths, strict=True)])
@@ -139,7 +147,8 @@ def _degrees(plan: TrainingPlan, devices: int, near: int) -> Iterator[tuple[int,
     long = plan.workload.tokens_per_sample >= _LONG_SEQUENCE
     for tp, cp in itertools.product(_powers(min(near, devices, heads)), _powers(8) if long else [1]):
         rest, over = divmod(devices, tp * cp)
-        if over or heads % tp:
+        # A group that does not divide a node would lie across two.
+        if over or heads % tp or min(near, devices) % tp:
             continue
         for pp in _powers(min(rest, layers)):
             # More data-parallel groups than samples leaves devices without work.
@@ -155,7 +164,7 @@ def _candidates(plan: TrainingPlan, devices: int, near: int) -> Iterator[tuple[i
         degrees = [(devices, 1, 1, 1)]
     for dp, tp, pp, cp in degrees:
         # Pipelines keep whole gradients until the step ends, so only the optimizer is divided there.
-        stages = (0,) if dp == 1 else (1, 2, 3) if pp == 1 else (1,)
+        stages = (0,) if dp * cp == 1 else (1, 2, 3) if pp == 1 else (1,)
         experts = [e for e in _powers(min(dp, plan.workload.experts)) if dp % e == 0]
         for micro in _MICRO_BATCHES:
             if micro > 1 and dp * micro > plan.global_batch:

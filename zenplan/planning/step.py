@@ -14,10 +14,10 @@ import numpy as np
 
 from zenplan.domain.estimate import StepTime
 from zenplan.domain.plan import TrainingPlan
-from zenplan.domain.workload import Block, MatMul
-from zenplan.planning.arrays import Array, Hardware, Layouts
+from zenplan.domain.workload import Attention, Block, MatMul
+from zenplan.planning.arrays import Array, Hardware, Layouts, largest_share
 from zenplan.planning.collectives import all_reduce_s, all_to_all_s, gather_s, send_s
-from zenplan.planning.operators import Passes, Work, block_passes
+from zenplan.planning.operators import Passes, Work, block_passes, operator_work
 
 # Share of the backward pass of the last micro-batch under which gradients can travel: the first layers
 # to finish start it, the last layer's gradient has nothing to hide behind.
@@ -32,7 +32,7 @@ FORMULAS = {
     "overhead_s": ("m · operators · t0", "fixed time of a launch, fitted as part of the efficiency curve"),
     "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
     "tensor_s": ("m · layers/p · 4 · [2(t−1)/t · b·s·h·bytes/B]", "ring all-reduce; Narayanan et al. 2021"),
-    "pipeline_s": ("2 · (m·v + p − 1) · b·s·h·bytes/(t·B) for p > 1", "Narayanan et al. 2021"),
+    "pipeline_s": ("2 · (m + p − 1) · b·s·h·bytes/(t·B); 2 · (p − 1) when interleaved", "Narayanan et al. 2021"),
     "data_s": ("all-reduce of gradients, or ZeRO gathers, beyond what computation hides",
                "ring over two levels; Rajbhandari et al. 2020"),
     "expert_s": ("m · layers/p · 4 · (e−1)/e · tokens·h·k·bytes/B", "all-to-all"),
@@ -72,12 +72,15 @@ def step_time(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Steps:
     """Seconds of a step by part. ``lay`` and ``hw`` have one entry for each candidate, in the same order."""
     stage = _slowest_stage(plan, lay, hw)
     m = lay.accumulation
-    tensor = _tensor_s(plan, lay, hw) / lay.pp
-    expert = _expert_s(plan, lay, hw) / lay.pp
-    context = _context_s(plan, lay, hw) / lay.pp
+    share = largest_share(plan, lay)
+    tensor = _tensor_s(plan, lay, hw) * share
+    expert = _expert_s(plan, lay, hw) * share
+    context = _context_s(plan, lay, hw) * share
     forward = stage.forward + stage.backward
     one = forward.total_s + stage.again.total_s + tensor + expert + context
-    pipeline = 2.0 * (m * lay.interleave + lay.pp - 1) * _boundary_s(plan, lay, hw)
+    # With virtual stages a device computes one while another's sends are under way: only the ends are exposed.
+    sends = np.where(lay.interleave > 1, 0.0, m) + lay.pp - 1
+    pipeline = 2.0 * sends * _boundary_s(plan, lay, hw)
     return Steps(
         compute_s=m * forward.compute_s,
         memory_s=m * forward.memory_s,
@@ -110,9 +113,7 @@ def _slowest_stage(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
             first = first + passes
         else:
             last = last + passes
-    # Whole layers only: 30 layers on 4 stages leave 8 on the slowest.
-    layers = plan.workload.layers
-    share = np.ceil(layers / lay.pp) / layers
+    share = largest_share(plan, lay)
     parts = []
     for name in ("forward", "backward", "again"):
         end, head = getattr(first, name), getattr(last, name)
@@ -140,19 +141,27 @@ def _expert_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
         if routed:
             rows = routed[0].rows * routed[0].active * lay.micro_batch / (lay.cp * lay.tp)
             size = rows * routed[0].inner * plan.precision.compute_bytes
-            once = all_to_all_s(hw, size, lay.ep, lay.tp)
+            # Expert parallelism lies inside data parallelism, whose neighbours are that far apart.
+            once = all_to_all_s(hw, size, lay.ep, lay.tp * lay.cp)
             total = total + block.repeat * (4.0 + 2.0 * lay.full) * once
     return np.where(lay.ep > 1, total, 0.0)
 
 
 def _context_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
-    """Keys and values passed round the context group: a third of what moves is taken as exposed."""
+    """Keys and values passed round the context group, beyond the attention they are passed under.
+
+    Backward, they come round again and so do their gradients.
+    """
     total = np.zeros_like(lay.tp)
     for block in _middle(plan):
-        size = block.boundary * lay.micro_batch * plan.precision.compute_bytes * 2.0 / lay.tp
-        total = total + block.repeat * gather_s(hw, size, lay.cp, lay.tp)
-    exposed: Array = np.where(lay.cp > 1, total, 0.0)
-    return exposed
+        for op in (o for o in block.operators if isinstance(o, Attention)):
+            pairs = op.keys * op.kv_heads * (op.key_dim + op.value_dim)
+            size = pairs * lay.micro_batch * plan.precision.compute_bytes / lay.tp
+            ring = gather_s(hw, size, lay.cp, lay.tp)
+            ahead, back = operator_work(op, block, plan, lay, hw)
+            exposed = np.maximum(ring - ahead.total_s, 0.0) + np.maximum(2.0 * ring - back.total_s, 0.0)
+            total = total + block.repeat * exposed
+    return np.where(lay.cp > 1, total, 0.0)
 
 
 def _boundary_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
@@ -166,33 +175,31 @@ def _boundary_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
 
 def _data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes) -> Array:
     """Exposed communication of data parallelism and ZeRO in a step."""
-    width = float(plan.precision.compute_bytes)
-    blocks = plan.workload.blocks
-    # Experts live on every ep-th device only, so their gradients meet dp/ep others.
-    trained = plan.workload.trainable_parameters
-    expert = sum(
-        b.repeat * o.parameters for b in blocks for o in b.operators
-        if isinstance(o, MatMul) and o.experts > 1 and o.trainable
-    )  # fmt: skip
-    total = plan.workload.parameters
-    stride = lay.tp * lay.cp
-    shard = lay.tp * lay.pp
-    once = gather_s(hw, (trained - expert) * width / shard, lay.dp, stride)
-    apart = gather_s(hw, expert * width / (shard * lay.ep), lay.dp / lay.ep, stride * lay.ep)
-    reduced = 2.0 * (once + apart)
-    hidden = OVERLAP * stage.backward.total_s
-    plain = np.maximum(reduced - hidden, 0.0)
-    sharded = _sharded_s(plan, lay, hw, stage, total * width / shard, trained * width / shard)
-    return np.where(lay.dp > 1, np.where(lay.zero >= 3, sharded, plain), 0.0)
+    scatter = _over_data_s(plan, lay, hw, trained_only=True)
+    # A plain all-reduce is a reduce-scatter and an all-gather; as much is moved under ZeRO-1 and ZeRO-2.
+    plain = np.maximum(2.0 * scatter - OVERLAP * stage.backward.total_s, 0.0)
+    sharded = _sharded_s(plan, lay, stage, _over_data_s(plan, lay, hw, trained_only=False), scatter)
+    return np.where(lay.replicas > 1, np.where(lay.zero >= 3, sharded, plain), 0.0)
 
 
-def _sharded_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes,
-               weights_bytes: Array, gradient_bytes: Array) -> Array:  # fmt: skip
+def _over_data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, trained_only: bool) -> Array:
+    """A gather of a device's weights, or a scatter of their gradients, over the devices that have the same."""
+    counted = [
+        (o, b.repeat) for b in plan.workload.blocks for o in b.operators if o.trainable or not trained_only
+    ]
+    total = sum(o.parameters * repeat for o, repeat in counted)
+    # Experts live on every ep-th device only, so they meet that many fewer.
+    experts = sum(o.parameters * repeat for o, repeat in counted if isinstance(o, MatMul) and o.experts > 1)
+    width, shard = float(plan.precision.compute_bytes), lay.tp * lay.pp
+    once = gather_s(hw, (total - experts) * width / shard, lay.replicas, lay.tp)
+    if not experts:
+        return once
+    return once + gather_s(hw, experts * width / (shard * lay.ep), lay.replicas / lay.ep, lay.tp * lay.ep)
+
+
+def _sharded_s(plan: TrainingPlan, lay: Layouts, stage: Passes, gather: Array, scatter: Array) -> Array:
     """ZeRO-3: weights are gathered for each pass of each micro-batch, gradients scattered; with prefetch,
     only what takes longer than the layer before it is exposed, and the first layer's gather."""
-    stride = lay.tp * lay.cp
-    gather = gather_s(hw, weights_bytes, lay.dp, stride)
-    scatter = gather_s(hw, gradient_bytes, lay.dp, stride)
     ahead = np.maximum(gather - stage.forward.total_s, 0.0)
     back = np.maximum(gather + scatter - stage.backward.total_s - stage.again.total_s, 0.0)
     first_layer = (gather + scatter) / max(plan.workload.layers, 1)
@@ -205,5 +212,5 @@ def _optimizer_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
     p = plan.precision
     moved = _UPDATE_READS_GRADIENT + 2.0 * (plan.optimizer.state_bytes + p.master_bytes) + p.compute_bytes
     own = plan.workload.trainable_parameters / (lay.tp * lay.pp)
-    own = np.where(lay.zero >= 1, own / lay.dp, own)
+    own = np.where(lay.zero >= 1, own / lay.replicas, own)
     return own * moved / hw.memory_bytes_per_s

@@ -1,0 +1,149 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zenplan.errors import DataError
+from zenplan.planning.arrays import Hardware
+from zenplan.planning.collectives import all_reduce_s, all_to_all_s, gather_s, send_s
+
+LAZY = settings(max_examples=60, deadline=None, derandomize=True)
+ALL = (gather_s, all_reduce_s, all_to_all_s)
+
+
+def of(*values: float) -> Any:
+    return np.array(values, dtype=float)
+
+
+def ring_s(devices: int, size: float, rate: float, hop: float = 0.0) -> float:
+    """A ring all-gather step by step: in each of n-1 steps every device passes on one n-th of the whole."""
+    return sum(hop + size / devices / rate for _ in range(devices - 1))
+
+
+@pytest.mark.parametrize("group", [2, 3, 4, 8])
+def test_a_ring_within_a_node(make: Any, group: int) -> None:
+    hw = make.hardware(make.cluster(efficiency={"link_hop_s": 5e-6}))
+    expected = ring_s(group, 8e9, 100e9, hop=5e-6)
+    assert gather_s(hw, of(8e9), of(group), of(1)) == pytest.approx(expected)
+    assert all_reduce_s(hw, of(8e9), of(group), of(1)) == pytest.approx(2 * expected)
+
+
+def test_eight_devices_gather_eight_gigabytes(make: Any) -> None:
+    # Each receives 7 GB at 100 GB/s.
+    assert gather_s(make.hardware(), of(8e9), of(8), of(1)) == pytest.approx(0.07)
+
+
+def test_over_nodes_each_device_moves_its_shard(make: Any) -> None:
+    hw = make.hardware(make.cluster(nodes=4, efficiency={"link_hop_s": 1e-6, "network_hop_s": 10e-6}))
+    # 32 GB over 4 nodes of 8: in the node a ring of 8 over the link; between nodes the shards of 4 GB in
+    # rings of 4, each device over its own 10 GB/s.
+    expected = ring_s(8, 32e9, 100e9, hop=1e-6) + ring_s(4, 4e9, 10e9, hop=10e-6)
+    assert gather_s(hw, of(32e9), of(32), of(1)) == pytest.approx(expected)
+
+
+def test_a_group_with_one_device_in_each_node_uses_the_network_only(make: Any) -> None:
+    hw = make.hardware(make.cluster(nodes=4))
+    assert gather_s(hw, of(4e9), of(4), of(8)) == pytest.approx(ring_s(4, 4e9, 10e9))
+
+
+def test_a_strided_group_is_near_as_far_as_the_node_reaches(make: Any) -> None:
+    # Tensor groups of 2: a data-parallel group of 8 has 4 in each of two nodes.
+    hw = make.hardware(make.cluster(nodes=2))
+    expected = ring_s(4, 8e9, 100e9) + ring_s(2, 2e9, 10e9)
+    assert gather_s(hw, of(8e9), of(8), of(2)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("stride", [1, 8, 64])
+def test_alone_there_is_nothing_to_say(make: Any, stride: int) -> None:
+    hw = make.hardware(make.cluster(nodes=8, efficiency={"link_hop_s": 1e-3, "network_hop_s": 1e-3}))
+    for collective in ALL:
+        assert collective(hw, of(1e9), of(1), of(stride)) == 0
+
+
+def test_all_to_all_sends_each_other_device_its_part(make: Any) -> None:
+    # Of 8 GB seven eighths go to others.
+    assert all_to_all_s(make.hardware(), of(8e9), of(8), of(1)) == pytest.approx(0.07)
+    # Of 16 GB in a group of 16, 8 GB leave the node at 10 GB/s, while 7 GB stay in it at 100.
+    hw = make.hardware(make.cluster(nodes=2))
+    assert all_to_all_s(hw, of(16e9), of(16), of(1)) == pytest.approx(0.8)
+    quick = make.hardware(make.cluster(nodes=2, network_bytes_per_s=1e12))
+    assert all_to_all_s(quick, of(16e9), of(16), of(1)) == pytest.approx(0.07)
+
+
+def test_a_link_that_spans_nodes_needs_no_network(make: Any) -> None:
+    # An NVL72 rack: 18 machines of 4 devices.
+    rack = {"link_devices": 72, "node_devices": 4}
+    cluster = make.cluster(sheet=rack, node_devices=4, nodes=18, network_bytes_per_s=None)
+    hw = make.hardware(cluster)
+    assert cluster.linked_devices == 72
+    assert gather_s(hw, of(72e9), of(72), of(1)) == pytest.approx(ring_s(72, 72e9, 100e9))
+    two = make.hardware(make.cluster(sheet=rack, node_devices=4, nodes=36))
+    assert gather_s(two, of(72e9), of(144), of(1)) == pytest.approx(
+        ring_s(72, 72e9, 100e9) + ring_s(2, 1e9, 10e9)
+    )
+
+
+def test_beyond_the_link_a_node_falls_back_to_pcie(make: Any) -> None:
+    # Bridges join pairs; PCIe 4.0 x16 has 31.5 GB/s in one direction.
+    hw = make.hardware(make.cluster(sheet={"link_devices": 2}))
+    assert gather_s(hw, of(2e9), of(2), of(1)) == pytest.approx(ring_s(2, 2e9, 100e9))
+    assert gather_s(hw, of(4e9), of(4), of(1)) == pytest.approx(ring_s(4, 4e9, 31.5e9))
+    # Neighbours that are two apart are not on one bridge.
+    assert gather_s(hw, of(2e9), of(2), of(2)) == pytest.approx(ring_s(2, 2e9, 31.5e9))
+
+
+def test_without_a_link_there_is_pcie(make: Any) -> None:
+    card = {"link": "pcie", "link_bytes_per_s": None, "link_devices": 1, "pcie_generation": None}
+    hw = make.hardware(make.cluster(sheet=card, efficiency={"pcie": 0.5}))
+    # Unknown generations count as the third, of 15.75 GB/s.
+    assert gather_s(hw, of(8e9), of(8), of(1)) == pytest.approx(ring_s(8, 8e9, 0.5 * 15.75e9))
+
+
+def test_a_machines_own_link_goes_before_the_data_sheets(make: Any) -> None:
+    hw = make.hardware(make.cluster(link_bytes_per_s=50e9))
+    assert gather_s(hw, of(8e9), of(8), of(1)) == pytest.approx(0.14)
+
+
+def test_a_send_goes_by_what_lies_between(make: Any) -> None:
+    hw = make.hardware(make.cluster(nodes=2, efficiency={"link_hop_s": 1e-6, "network_hop_s": 10e-6}))
+    assert send_s(hw, of(1e9), of(4)) == pytest.approx(1e-6 + 0.01)
+    assert send_s(hw, of(1e9), of(8)) == pytest.approx(10e-6 + 0.1)
+
+
+def test_nodes_without_a_known_network_are_no_cluster(make: Any) -> None:
+    with pytest.raises(DataError, match="network is not known"):
+        make.cluster(nodes=2, network_bytes_per_s=None)
+    make.cluster(nodes=1, network_bytes_per_s=None)
+
+
+SIZES = st.floats(1e3, 1e12)
+GROUPS = st.integers(0, 9).map(lambda i: 2**i)
+STRIDES = st.integers(0, 6).map(lambda i: 2**i)
+
+
+@LAZY
+@given(size=SIZES, more=st.floats(1, 100), group=GROUPS, stride=STRIDES)
+def test_more_bytes_never_take_less_time(
+    make: Any, size: float, more: float, group: int, stride: int
+) -> None:
+    hw = make.hardware(make.cluster(nodes=64, efficiency={"link_hop_s": 5e-6, "network_hop_s": 15e-6}))
+    for collective in ALL:
+        less, longer = (collective(hw, of(s), of(group), of(stride)) for s in (size, size * more))
+        assert 0 <= less <= longer * (1 + 1e-12)
+
+
+@LAZY
+@given(size=SIZES, group=GROUPS, stride=STRIDES, link=st.floats(1, 10), network=st.floats(1, 10))
+def test_more_bandwidth_never_takes_longer(
+    make: Any, size: float, group: int, stride: int, link: float, network: float
+) -> None:
+    def on(link_rate: float, network_rate: float) -> Hardware:
+        sheet = {"link_bytes_per_s": link_rate}
+        return make.hardware(make.cluster(sheet=sheet, nodes=64, network_bytes_per_s=network_rate))
+
+    slow, fast = on(100e9, 10e9), on(100e9 * link, 10e9 * network)
+    for collective in ALL:
+        before, after = (collective(hw, of(size), of(group), of(stride)) for hw in (slow, fast))
+        assert after <= before * (1 + 1e-12)

@@ -1,0 +1,256 @@
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zenplan.domain.estimate import StepTime
+from zenplan.domain.layout import Layout, Recompute
+from zenplan.families.transformer import Experts
+from zenplan.planning.step import FORMULAS, OVERLAP, step_time
+
+LAZY = settings(max_examples=60, deadline=None, derandomize=True)
+LAYERS, H, S = 4, 512, 1024
+# One sample between two layers, in 16 bits.
+BOUNDARY = 2 * S * H
+
+
+def step(make: Any, layout: Layout, plan: Any = None, **cluster: Any) -> StepTime:
+    cluster = {"nodes": max(layout.devices // 8, 1), **cluster}
+    return step_time(plan or make.plan(), make.columns(layout), make.hardware(make.cluster(**cluster))).at(0)
+
+
+def stages_s(one: StepTime) -> float:
+    """What every stage of a pipeline does for all micro-batches of a step."""
+    return (one.compute_s + one.memory_s + one.overhead_s + one.recompute_s + one.tensor_s + one.expert_s
+            + one.context_s)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(StepTime)])
+def test_every_part_has_a_formula(name: str) -> None:
+    formula, source = FORMULAS[name]
+    assert formula
+    assert source
+
+
+def test_one_device_has_nobody_to_talk_to(make: Any) -> None:
+    one = step(make, Layout(accumulation=64))
+    assert (one.tensor_s, one.pipeline_s, one.data_s, one.expert_s, one.context_s, one.bubble_s) == (0,) * 6
+
+
+def test_micro_batches_come_one_after_another(make: Any) -> None:
+    one, eight = (step(make, Layout(accumulation=m)) for m in (1, 8))
+    assert eight.compute_s == pytest.approx(8 * one.compute_s)
+    assert eight.optimizer_s == one.optimizer_s
+
+
+def test_the_update_moves_30_bytes_a_parameter(make: Any) -> None:
+    # AdamW: the fp32 gradient read (4); both moments and the master read and written (24); the weight (2).
+    plan = make.plan()
+    assert step(make, Layout()).optimizer_s == pytest.approx(30 * plan.workload.parameters / 1e12)
+    divided = step(make, Layout(dp=4, tp=2, zero=1)).optimizer_s
+    assert divided == pytest.approx(30 * plan.workload.parameters / 8 / 1e12)
+
+
+@pytest.mark.parametrize(("recompute", "sums"), [(Recompute.NONE, 4), (Recompute.FULL, 6)])
+@pytest.mark.parametrize("tp", [2, 8])
+def test_a_layer_has_four_all_reduces(make: Any, recompute: Recompute, sums: int, tp: int) -> None:
+    # Shoeybi et al. 2019: two forward and two backward, of b·s·h elements; two more when computed again.
+    one = step(make, Layout(tp=tp, micro_batch=2, accumulation=3, recompute=recompute))
+    ring = 2 * (tp - 1) / tp * 2 * BOUNDARY / 100e9
+    assert one.tensor_s == pytest.approx(3 * LAYERS * sums * ring)
+
+
+@pytest.mark.parametrize(("pp", "m", "v"), [(2, 8, 1), (4, 8, 1), (4, 4, 1), (2, 8, 2), (4, 32, 1)])
+def test_the_bubble_is_p_minus_1_over_v_m(make: Any, pp: int, m: int, v: int) -> None:
+    # Narayanan et al. 2021, section 2.2: a fraction (p-1)/(v·m) of the ideal time.
+    one = step(make, Layout(pp=pp, accumulation=m, interleave=v, tp=2))
+    assert one.bubble_s / stages_s(one) == pytest.approx((pp - 1) / (v * m))
+
+
+def test_more_micro_batches_amortise_the_bubble(make: Any) -> None:
+    shares = [
+        (one := step(make, Layout(pp=4, accumulation=m))).bubble_s / one.total_s for m in (4, 8, 32, 128)
+    ]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] < 0.03
+
+
+def test_a_pipeline_sends_each_micro_batch_on(make: Any) -> None:
+    # Forward and backward, m micro-batches through p stages: 2 (m + p - 1) sends, here within a node.
+    one = step(make, Layout(pp=4, accumulation=8))
+    assert one.pipeline_s == pytest.approx(2 * (8 + 3) * BOUNDARY / 100e9)
+    # Between virtual stages a device has another one to compute: only filling and draining are exposed.
+    two = step(make, Layout(pp=2, accumulation=8, interleave=2))
+    assert two.pipeline_s == pytest.approx(2 * 1 * BOUNDARY / 100e9)
+    # Stages of 8 devices are in other nodes, and each of the 8 sends an eighth over its own share.
+    apart = step(make, Layout(pp=4, tp=8, accumulation=8), nodes=4)
+    assert apart.pipeline_s == pytest.approx(2 * 11 * BOUNDARY / 8 / 10e9)
+
+
+@pytest.mark.parametrize("part", ["compute_s", "tensor_s"])
+def test_the_slowest_stage_sets_the_pace(make: Any, part: str) -> None:
+    # Six layers on four stages: two on the slowest, as with eight. The head is there either way.
+    six, eight = (make.plan(make.workload(layers=n)) for n in (6, 8))
+    layout = Layout(pp=4, tp=2, accumulation=8)
+    assert getattr(step(make, layout, six), part) == pytest.approx(getattr(step(make, layout, eight), part))
+
+
+# So much arithmetic in one step that nothing else takes time beside it, and so little that all is exposed.
+SLOW, FAST = ({"peak_flop_per_s": {"bf16": p}} for p in (1e9, 1e30))
+
+
+def test_gradients_are_hidden_behind_a_long_backward_pass(make: Any) -> None:
+    assert step(make, Layout(dp=8, accumulation=8), sheet=SLOW).data_s == 0
+
+
+@pytest.mark.parametrize("zero", [0, 1, 2])
+def test_gradients_are_exposed_beyond_the_backward_pass(make: Any, zero: int) -> None:
+    # An all-reduce of N gradients in 16 bits on 8 devices, less four fifths of the last backward pass.
+    plan = make.plan()
+    sheet = {**FAST, "memory_bytes_per_s": 1e30, "link_bytes_per_s": 1e9}
+    one = step(make, Layout(dp=8, zero=zero), plan, sheet=sheet)
+    assert one.data_s == pytest.approx(2 * 7 / 8 * 2 * plan.workload.parameters / 1e9)
+    assert OVERLAP == 0.8
+    # Arithmetic of one micro-batch: a third forward, two thirds backward, but attention five of seven.
+    slower = step(make, Layout(dp=8, zero=zero), plan, sheet={**sheet, "peak_flop_per_s": {"bf16": 100e12}})
+    hidden = one.data_s - slower.data_s
+    assert 0.8 * 2 / 3 * slower.compute_s < hidden < 0.8 * 5 / 7 * slower.compute_s
+
+
+def test_latency_of_a_dense_all_reduce_is_counted_once(make: Any) -> None:
+    # Without experts there is no second group: 2 · 7 hops on 8 devices.
+    sheet = {**FAST, "memory_bytes_per_s": 1e30, "link_bytes_per_s": 1e30}
+    one = step(make, Layout(dp=8), sheet=sheet, efficiency={"link_hop_s": 1e-6})
+    assert one.data_s == pytest.approx(14e-6)
+
+
+def test_zero3_is_exposed_only_beyond_the_computation(make: Any) -> None:
+    plan = make.plan()
+    hidden = step(make, Layout(dp=8, zero=3, accumulation=4), plan, sheet=SLOW)
+    one_pass = 7 / 8 * 2 * plan.workload.parameters / 100e9
+    # Nothing comes before the first of 4 layers: its gather and the last one's scatter stay.
+    assert hidden.data_s == pytest.approx(2 * one_pass / LAYERS)
+    sheet = {**FAST, "memory_bytes_per_s": 1e30}
+    bare = step(make, Layout(dp=8, zero=3, accumulation=4), plan, sheet=sheet)
+    # Two gathers and a scatter of every micro-batch.
+    assert bare.data_s == pytest.approx((4 * 3 + 2 / LAYERS) * one_pass)
+
+
+MIXTURE = Experts(count=8, active=2, width=512)
+
+
+@pytest.mark.parametrize("zero", [1, 3])
+def test_experts_meet_only_those_that_have_the_same(make: Any, zero: int) -> None:
+    # With 8 experts on 8 devices nobody shares an expert: only the rest is reduced or gathered.
+    workload = make.workload(experts=MIXTURE)
+    experts = LAYERS * 8 * (2 * H * 512 + 512 + H)
+    sheet = {**FAST, "memory_bytes_per_s": 1e30}
+    one = step(make, Layout(dp=8, ep=8, zero=zero), make.plan(workload), sheet=sheet)
+    once = 7 / 8 * 2 * (workload.parameters - experts) / 100e9
+    assert one.data_s == pytest.approx(once * (2 if zero == 1 else 3 + 2 / LAYERS))
+
+
+@pytest.mark.parametrize(("recompute", "exchanges"), [(Recompute.NONE, 4), (Recompute.FULL, 6)])
+def test_tokens_go_to_their_experts_and_back(make: Any, recompute: Recompute, exchanges: int) -> None:
+    # Each of s tokens goes to two experts, seven eighths of them elsewhere; forward and backward.
+    plan = make.plan(make.workload(experts=MIXTURE))
+    one = step(make, Layout(dp=8, ep=8, accumulation=3, recompute=recompute), plan)
+    assert one.expert_s == pytest.approx(3 * LAYERS * exchanges * 7 / 8 * 2 * BOUNDARY / 100e9)
+
+
+def test_keys_and_values_travel_under_the_attention(make: Any) -> None:
+    # Ring attention (Liu et al. 2023): keys and values of 512 each for every token go round forward, and
+    # with their gradients backward; long scores hide them, and nothing else would.
+    sheet = {**FAST, "memory_bytes_per_s": 1e30}
+    ring = 3 / 4 * 2 * 2 * S * H / 100e9
+    assert step(make, Layout(cp=4), sheet=sheet).context_s == pytest.approx(LAYERS * 3 * ring)
+    assert step(make, Layout(cp=4), sheet=SLOW).context_s == 0
+
+
+def test_expert_groups_are_as_far_apart_as_data_groups(make: Any) -> None:
+    # Context groups of 8 fill a node: experts on 4 devices of a data-parallel group are on 4 nodes.
+    plan = make.plan(make.workload(experts=MIXTURE))
+    near, far = (step(make, Layout(dp=4, ep=4, cp=c), plan) for c in (1, 8))
+    size = 2 * BOUNDARY
+    assert near.expert_s == pytest.approx(LAYERS * 4 * 3 / 4 * size / 100e9)
+    assert far.expert_s == pytest.approx(LAYERS * 4 * 3 / 4 * size / 8 / 10e9)
+
+
+def test_a_mixture_computes_for_active_parameters(make: Any) -> None:
+    workload = make.workload(experts=MIXTURE, seq_len=8)
+    one = step(make, Layout(accumulation=8), make.plan(workload), sheet={"memory_bytes_per_s": 1e30})
+    assert workload.active_parameters < 0.6 * workload.parameters
+    assert one.compute_s * 100e12 == pytest.approx(6 * workload.active_parameters * 8 * 8, rel=0.01)
+
+
+LAYOUTS = st.builds(
+    Layout,
+    dp=st.sampled_from([1, 2, 8]),
+    tp=st.sampled_from([1, 2, 4]),
+    pp=st.sampled_from([1, 2, 4]),
+    cp=st.sampled_from([1, 2]),
+    zero=st.integers(0, 3),
+    micro_batch=st.sampled_from([1, 2, 8]),
+    accumulation=st.sampled_from([1, 2, 16]),
+    recompute=st.sampled_from(list(Recompute)),
+)
+LATENCY = {"operator_s": 10e-6, "link_hop_s": 5e-6, "network_hop_s": 15e-6, "matmul": 0.6, "network": 0.7}
+
+
+@LAZY
+@given(layout=LAYOUTS, fused=st.booleans(), mixed=st.booleans())
+def test_every_part_is_a_time_and_they_add_up(make: Any, layout: Layout, fused: bool, mixed: bool) -> None:
+    workload = make.workload(experts=MIXTURE if mixed else None)
+    plan = make.plan(workload, fused_attention=fused)
+    columns = step_time(plan, make.columns(layout), make.hardware(make.cluster(nodes=64, efficiency=LATENCY)))
+    parts = columns.at(0).parts()
+    assert all(value >= 0 for value in parts.values()), parts
+    assert sum(parts.values()) == pytest.approx(columns.at(0).total_s)
+    assert float(columns.total_s[0]) == pytest.approx(columns.at(0).total_s)
+
+
+@LAZY
+@given(
+    layout=LAYOUTS,
+    faster=st.sampled_from(["peak", "memory_bytes_per_s", "link_bytes_per_s", "network_bytes_per_s"]),
+    factor=st.floats(1, 8),
+)
+def test_a_better_device_is_never_slower(make: Any, layout: Layout, faster: str, factor: float) -> None:
+    def total(times: float) -> float:
+        sheet: dict[str, Any] = {}
+        cluster: dict[str, Any] = {}
+        if faster == "peak":
+            sheet = {"peak_flop_per_s": {"bf16": 100e12 * times}}
+        elif faster == "network_bytes_per_s":
+            cluster = {faster: 10e9 * times}
+        else:
+            sheet = {faster: {"memory_bytes_per_s": 1e12, "link_bytes_per_s": 100e9}[faster] * times}
+        return step(make, layout, sheet=sheet, nodes=64, efficiency=LATENCY, **cluster).total_s
+
+    assert total(factor) <= total(1.0) * (1 + 1e-12)
+
+
+def test_many_at_once_are_what_each_is_alone(make: Any) -> None:
+    layouts = [Layout(dp=d, tp=t, pp=p, zero=z, micro_batch=b, accumulation=4, recompute=r, ep=e)
+               for d, e in ((1, 1), (8, 1), (8, 4)) for t in (1, 4) for p in (1, 2) for z in (0, 1, 3)
+               for b in (1, 8) for r in Recompute]  # fmt: skip
+    plan = make.plan(make.workload(experts=MIXTURE))
+    clusters = [make.cluster(nodes=8, efficiency=LATENCY, network_bytes_per_s=1e9 * (1 + i % 5))
+                for i in range(len(layouts))]  # fmt: skip
+    together = step_time(plan, make.columns(*layouts), make.hardware(*clusters)).total_s
+    alone = [
+        float(step_time(plan, make.columns(one), make.hardware(where)).total_s[0])
+        for one, where in zip(layouts, clusters, strict=True)
+    ]
+    np.testing.assert_allclose(together, alone, rtol=1e-12)
+
+
+def test_recomputing_all_costs_one_forward_pass_more(make: Any) -> None:
+    plain, full = (step(make, Layout(recompute=r), make.plan(make.workload(vocab=8, seq_len=8)),
+                        sheet={"memory_bytes_per_s": 1e30}) for r in (Recompute.NONE, Recompute.FULL))  # fmt: skip
+    assert full.compute_s == plain.compute_s
+    assert full.recompute_s == pytest.approx(plain.compute_s / 3, rel=0.01)
+    assert replace(full, recompute_s=0) == plain

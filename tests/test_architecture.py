@@ -1,0 +1,340 @@
+"""The floors: who may import whom, read from the source; and what starting the program loads.
+
+An import inside a function, or under ``TYPE_CHECKING``, is an arrow like any other.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "zenplan"
+
+FLOORS = {
+    "__init__": 1, "units": 1, "errors": 1,
+    "domain": 2,
+    "planning": 3, "families": 3, "worker": 3,
+    "hookspecs": 4, "protocols": 4,
+    "plugins": 5, "adapters": 5,
+    "app": 6, "testing": 6,
+    "cli": 7,
+    "__main__": 8,
+}  # fmt: skip
+
+# A place to those it may import from. Siblings on one floor are written down only where there is a reason:
+# planning and families do not know each other, the engine room and the models meet in app.
+GROUND = {"__init__", "units", "errors"}
+NOUNS = GROUND | {"domain"}
+PHYSICS = NOUNS | {"planning", "families"}
+SEAM = {"hookspecs", "protocols"}
+ALLOWED = {
+    "__init__": set[str](),
+    "errors": set[str](),
+    "units": {"errors"},
+    "domain": NOUNS,
+    "planning": NOUNS | {"planning"},
+    "families": NOUNS | {"families"},
+    "worker": NOUNS | {"worker"},
+    "protocols": NOUNS,
+    "hookspecs": NOUNS | {"protocols"},
+    # plugins.py is the border itself: it stands on the guard, and the report about plugins on it.
+    "plugins": NOUNS | SEAM | {"adapters"},
+    "adapters": PHYSICS | SEAM | {"adapters", "plugins"},
+    "app": PHYSICS | SEAM | {"adapters", "plugins", "app"},
+    "testing": NOUNS | SEAM | {"adapters", "plugins"},
+    # The command line shows what the use cases answer; it does no physics of its own.
+    "cli": NOUNS | {"adapters", "plugins", "app", "cli"},
+    "__main__": {"cli"},
+}
+
+# Everything that is not Python's own, and where it may be imported.
+OUTSIDE = {
+    "numpy": ("planning/",),
+    "rich": ("adapters/exporters.py", "cli/"),
+    "typer": ("cli/",),
+    "pluggy": ("plugins.py", "hookspecs.py"),
+    "pynvml": ("adapters/nvml.py",),
+    "platformdirs": ("adapters/", "app/"),
+    "keras": ("worker/",), "jax": ("worker/",), "torch": ("worker/",), "tensorflow": ("worker/",),
+}  # fmt: skip
+
+# What nouns and physics may not touch: files, clocks, the environment, the network, other processes.
+WORLD = {"io", "os", "pathlib", "random", "shutil", "socket", "subprocess", "sys", "tempfile", "threading", "time",
+         "urllib"}  # fmt: skip
+
+BROAD_EXCEPTS = {"adapters/guard.py": "the plugin border", "cli/__init__.py": "the program's top"}
+
+MOST_LINES_OF_FILE, MOST_LINES_OF_FUNCTION = 300, 50
+# What is longer, and why it may be. One that is no longer longer has to be taken out.
+LONGER = {
+    "domain/workload.py": "the kinds of operators stand side by side, each as the others",
+    "cli/estimate.py:estimate": "Typer reads the flags from the signature, and there is a line for each",
+}
+
+HEAVY = ("keras", "jax", "torch", "tensorflow", "pynvml", "ray", "numpy", "rich")
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def within(file: Path) -> str:
+    return file.relative_to(PACKAGE).as_posix()
+
+
+@cache
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+@cache
+def modules() -> dict[str, Path]:
+    return {module_of(file): file for file in files()}
+
+
+def place(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imported(file: Path) -> Iterator[tuple[str, int]]:
+    """Full names of what the file imports anywhere in it, with the line; ``importlib`` by literal included."""
+    package = module_of(file) if file.name == "__init__.py" else module_of(file).rpartition(".")[0]
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *filter(None, [base])])
+            yield from ((f"{base}.{alias.name}", node.lineno) for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "__import__",
+            "importlib.import_module",
+        ):
+            name = node.args[0]
+            assert isinstance(name, ast.Constant), f"{within(file)}:{node.lineno} imports what cannot be read"
+            yield str(name.value), node.lineno
+
+
+def arrows(file: Path) -> Iterator[tuple[str, int]]:
+    """Modules of zenplan that the file imports; a name in a module counts as the module."""
+    for name, line in imported(file):
+        if name.split(".")[0] == "zenplan":
+            known = name if name in modules() else name.rpartition(".")[0]
+            yield known or "zenplan", line
+
+
+def named(file: Path, *names: str) -> bool:
+    return any(within(file).startswith(n) if n.endswith("/") else within(file) == n for n in names)
+
+
+# --- the arrows
+
+
+def test_every_place_has_a_floor() -> None:
+    places = {place(m) for m in modules()}
+    assert {"domain", "planning", "adapters", "app", "cli"} <= places
+    assert places <= FLOORS.keys()
+    assert FLOORS.keys() == ALLOWED.keys()
+
+
+def test_the_table_has_no_arrow_up() -> None:
+    up = [(a, b) for a, allowed in ALLOWED.items() for b in allowed if FLOORS[b] > FLOORS[a]]
+    assert up == []
+
+
+def test_only_allowed_arrows() -> None:
+    wrong = [
+        f"{within(file)}:{line} imports {module}"
+        for module_name, file in modules().items()
+        for module, line in arrows(file)
+        if place(module) not in ALLOWED[place(module_name)]
+    ]
+    assert wrong == []
+
+
+def test_no_circle_between_files() -> None:
+    graph = {module: {m for m, _ in arrows(file)} for module, file in modules().items()}
+    state: dict[str, int] = {}
+    circles: list[str] = []
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        if state.get(module) == 1:
+            circles.append(" -> ".join((*path[path.index(module) :], module)))
+        if module in state:
+            return
+        state[module] = 1
+        for each in sorted(graph.get(module, ())):
+            visit(each, (*path, module))
+        state[module] = 2
+
+    for module in sorted(graph):
+        visit(module, ())
+    assert circles == []
+
+
+def test_the_reader_of_arrows_sees_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proof that the tests above can fail: every spelling of an import is seen."""
+    package = tmp_path / "zenplan"
+    (package / "domain").mkdir(parents=True)
+    file = package / "domain" / "bad.py"
+    lines = [
+        "import zenplan.cli.output",
+        "from zenplan.app import inputs",
+        "from zenplan import plugins",
+        "from ..adapters import guard",
+        "def f():",
+        "    import numpy.linalg",
+        "if TYPE_CHECKING:",
+        "    from rich.table import Table",
+        "importlib.import_module('zenplan.worker')",
+    ]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", package)
+    assert [name for name, _ in sorted(imported(file), key=lambda x: x[1])] == [
+        "zenplan.cli.output", "zenplan.app.inputs", "zenplan.plugins", "zenplan.adapters.guard", "numpy.linalg",
+        "rich.table.Table", "zenplan.worker",
+    ]  # fmt: skip
+
+
+# --- what is not ours
+
+
+def test_outside_packages_stay_in_their_places() -> None:
+    wrong = []
+    for file in files():
+        for name, line in imported(file):
+            top = name.split(".")[0]
+            if top in sys.stdlib_module_names or top == "zenplan" or named(file, *OUTSIDE.get(top, ())):
+                continue
+            wrong.append(f"{within(file)}:{line} imports {top}")
+    assert wrong == []
+
+
+def test_what_is_imported_is_a_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    stated = {re.split(r"[\[<>=; ]", line, maxsplit=1)[0] for line in (*project["dependencies"], *extras)}
+    stated |= {"pynvml"} if "nvidia-ml-py" in stated else set()
+    stated |= {"tensorflow"} if "tensorflow-cpu" in stated else set()
+    assert {name for name in OUTSIDE if name not in stated} == set()
+
+
+def test_nouns_and_physics_touch_nothing_of_the_world() -> None:
+    wrong = []
+    for file in files():
+        if not named(file, "domain/", "planning/", "families/", "units.py", "errors.py"):
+            continue
+        wrong += [
+            f"{within(file)}:{line} imports {n}" for n, line in imported(file) if n.split(".")[0] in WORLD
+        ]
+        for node in ast.walk(tree(file)):
+            if isinstance(node, ast.Call) and re.search(
+                r"(^|\.)(open|now|today|getenv|input)$", ast.unparse(node.func)
+            ):
+                wrong.append(f"{within(file)}:{node.lineno} calls {ast.unparse(node.func)}")
+    assert wrong == []
+
+
+def test_data_has_no_code() -> None:
+    assert list((PACKAGE / "data").rglob("*.py")) == []
+
+
+# --- habits
+
+
+def test_print_is_only_in_the_command_line() -> None:
+    wrong = []
+    for file in files():
+        for node in ast.walk(tree(file)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                "print",
+                "typer.echo",
+                "sys.stdout.write",
+            ):
+                wrong += [] if named(file, "cli/") else [f"{within(file)}:{node.lineno}"]
+    assert wrong == []
+
+
+def broad_excepts(file: Path) -> Iterator[int]:
+    broad = {"Exception", "BaseException"}
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.ExceptHandler):
+            caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            if any(c is None or ast.unparse(c) in broad for c in caught):
+                yield node.lineno
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+            yield from (node.lineno for argument in node.args if ast.unparse(argument) in broad)
+
+
+def test_two_broad_excepts_and_no_more() -> None:
+    found = [within(file) for file in files() for _ in broad_excepts(file)]
+    assert sorted(found) == sorted(BROAD_EXCEPTS)
+
+
+def test_files_are_short() -> None:
+    lengths = {within(f): len(f.read_text(encoding="utf-8").splitlines()) for f in files()}
+    long = {name for name, lines in lengths.items() if lines > MOST_LINES_OF_FILE}
+    assert long == {name for name in LONGER if ":" not in name}
+
+
+def test_functions_are_short() -> None:
+    long = set()
+    for file in files():
+        for node in ast.walk(tree(file)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                long |= {f"{within(file)}:{node.name}"} if lines > MOST_LINES_OF_FUNCTION else set()
+    assert long == {name for name in LONGER if ":" in name}
+
+
+def test_every_python_file_says_what_it_is() -> None:
+    ours = [f for part in ("zenplan", "plugins", "benchmarks") for f in (ROOT / part).rglob("*.py")]
+    ours = [f for f in ours if not {"build", ".venv", "dist", "tests"} & set(f.relative_to(ROOT).parts)]
+    assert [str(f.relative_to(ROOT)) for f in ours if not ast.get_docstring(tree(f))] == []
+
+
+# --- what starting loads
+
+_LOADED = "import json, sys; print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+_COMMANDS = "import zenplan.cli.commands"
+_HELP = "from zenplan.cli import run; assert run(['--help']) == 0"
+_CONFIG = "from zenplan.cli import run; assert run(['config', '--format', 'json']) == 0"
+
+
+def loaded(code: str, *paths: Path) -> set[str]:
+    """Which of the heavy modules a fresh interpreter has after that code."""
+    program = f"{''.join(f'import sys; sys.path.insert(0, {str(p)!r}); ' for p in paths)}{code}; {_LOADED}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+    )
+    return set(json.loads(done.stdout.splitlines()[-1])) & set(HEAVY)
+
+
+@pytest.mark.parametrize("code", [_COMMANDS, _HELP, _CONFIG], ids=["commands", "help", "config"])
+def test_starting_loads_nothing_heavy(code: str) -> None:
+    assert loaded(code) == set()
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_a_heavy_import_would_be_seen(name: str, tmp_path: Path) -> None:
+    """The proof that the test above can fail, with a fake of each."""
+    (tmp_path / f"{name}.py").write_text("", encoding="utf-8")
+    assert loaded(f"import {name}; {_COMMANDS}", tmp_path) == {name}

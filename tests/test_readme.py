@@ -1,0 +1,263 @@
+"""The README is true: its commands run, and what it names is there.
+
+In a ``console`` block a line that starts with ``$`` is a command. A zenplan command is run, and must end with 0 or
+with the code in a comment behind it (``# exit code 3``). Others are looked at: an installation of what is here, the
+tests, a script of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zenplan.hookspecs
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+HOOKS = {name for name in vars(zenplan.hookspecs) if name.startswith("zenplan_")}
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SPAN = re.compile(r"`([^`\n]+)`")
+_CODE = re.compile(r"#\s*exit code (\d+)\s*$")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+
+
+# --- what is there
+
+
+@cache
+def commands() -> dict[tuple[str, ...], set[str]]:
+    """The path of each command to its options."""
+    from typer.main import get_command
+
+    from zenplan.cli.commands import app
+
+    def below(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+        options = {o for p in command.params for o in p.opts if o.startswith("--")}
+        yield path, options | {"--help"}
+        for name, each in getattr(command, "commands", {}).items():
+            yield from below(each, (*path, name))
+
+    return dict(below(get_command(app), ()))
+
+
+@cache
+def source() -> str:
+    return "\n".join(f.read_text(encoding="utf-8") for f in (ROOT / "zenplan").rglob("*.py"))
+
+
+@cache
+def variables() -> set[str]:
+    """Environment variables that zenplan reads."""
+    from zenplan.adapters.config import SETTINGS
+
+    return {setting.variable for setting in SETTINGS.values()} | set(
+        re.findall(r"\bZENPLAN_[A-Z_]+\b", source())
+    )
+
+
+# --- what a README says
+
+
+def console(readme: str) -> Iterator[tuple[str, int]]:
+    """Each single command with the exit code it has to have."""
+    for language, body in _BLOCK.findall(readme):
+        if language != "console":
+            continue
+        for line in body.replace("\\\n", " ").splitlines():
+            if line.startswith("$ "):
+                code = _CODE.search(line)
+                for each in _CODE.sub("", line[2:]).split("&&"):
+                    yield each.strip(), int(code[1]) if code else 0
+
+
+def problems(readme: str, folder: Path) -> Iterator[str]:
+    """What in that README is not so."""
+    for command, code in console(readme):
+        yield from problems_of(command, code, folder)
+    # Inline code outside of the blocks is held to what exists.
+    for span in _SPAN.findall(_BLOCK.sub("", readme)):
+        words = span.split()
+        if words[0] == "zenplan":
+            yield from unknown_of_zenplan(words[1:])
+        elif words[0] == "python":
+            yield from unknown_of_script(words[1:])
+        else:
+            known = set[str]().union(*commands().values())
+            yield from (f"no option {option}" for option in _OPTION.findall(span) if option not in known)
+    for name in re.findall(r"\bZENPLAN_[A-Z_]*[A-Z]\b", readme):
+        if name not in variables():
+            yield f"no variable {name}"
+    for name in re.findall(r"\bzenplan_[a-z_]+\b", readme):
+        if name not in HOOKS:
+            yield f"no hook {name}"
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", readme):
+        if not (ROOT / target).exists():
+            yield f"no file {target}"
+
+
+def problems_of(command: str, code: int, folder: Path) -> Iterator[str]:
+    words = shlex.split(command)
+    environ = dict(w.split("=", 1) for w in words if re.match(r"[A-Z_]+=", w))
+    words = [w for w in words if not re.match(r"[A-Z_]+=", w)]
+    match words:
+        case ["zenplan", *argv]:
+            # What comes behind a pipe or an arrow is another program's.
+            cut = next((i for i, w in enumerate(argv) if w in ("|", ">", "2>")), len(argv))
+            unknown = [*unknown_of_zenplan(argv[:cut])]
+            yield from unknown or ended_otherwise(argv[:cut], code, environ, folder)
+        case ["python", *argv]:
+            yield from unknown_of_script(argv)
+        case ["pip", "install", *targets]:
+            yield from (f"cannot be installed: {t}" for t in targets if t != "-e" and not is_installable(t))
+        case ["pytest", *paths]:
+            yield from (f"no tests in {p}" for p in paths if not (ROOT / p).exists())
+        case ["git", "clone", *_] | ["cd", *_]:
+            pass
+        case _:
+            yield f"an unknown command: {command}"
+
+
+def unknown_of_zenplan(argv: list[str]) -> Iterator[str]:
+    """Commands and options that do not exist. A word in capitals, or with an ellipsis, stands for any."""
+    path: tuple[str, ...] = ()
+    for word in argv:
+        if word.startswith("-") or (*path, word) not in commands():
+            break
+        path = (*path, word)
+    left = argv[len(path) :]
+    groups = {p[:-1] for p in commands() if p}
+    if left and re.fullmatch(r"[a-z][a-z-]*", left[0]) and path in groups:
+        yield f"no command {' '.join(('zenplan', *path, left[0]))}"
+        return
+    for option in _OPTION.findall(" ".join(left)):
+        if option not in commands()[path]:
+            yield f"zenplan {' '.join(path)} has no option {option}"
+
+
+def unknown_of_script(argv: list[str]) -> Iterator[str]:
+    if argv[:1] == ["-m"]:
+        if argv[1:2] not in (["zenplan"], ["pytest"], ["pip"]):
+            yield f"no module {argv[1:2]}"
+        return
+    script = ROOT / argv[0]
+    if not script.is_file():
+        yield f"no script {argv[0]}"
+    else:
+        text = script.read_text(encoding="utf-8")
+        yield from (f"{argv[0]} has no option {o}" for o in _OPTION.findall(" ".join(argv)) if o not in text)
+
+
+def is_installable(target: str) -> bool:
+    path, _, extras = target.partition("[")
+    project = ROOT / path / "pyproject.toml"
+    if not project.is_file():
+        return False
+    known = tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("optional-dependencies", {})
+    return all(extra in known for extra in extras.rstrip("]").split(",") if extra)
+
+
+def ended_otherwise(argv: list[str], code: int, environ: dict[str, str], folder: Path) -> Iterator[str]:
+    clean = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "COLUMNS": "80",
+        "ZENPLAN_PLUGINS": "",
+        **environ,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "zenplan", *argv], cwd=folder, env=clean, timeout=60, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    if done.returncode != code:
+        yield f"zenplan {' '.join(argv)} ended with {done.returncode}, not {code}: {done.stderr}"
+
+
+# --- the tests
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where commands run, with the files that they may name."""
+    llama = {"model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 16,
+             "intermediate_size": 5632, "vocab_size": 32000, "max_position_embeddings": 2048}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(llama), encoding="utf-8")
+    prices = (
+        "provider,instance,accelerator,devices,region,on_demand_usd_per_h,spot_usd_per_h",
+        "mine,box,H100-SXM5-80GB,8,here,20,",
+    )
+    (tmp_path / "prices.csv").write_text("\n".join(prices) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_the_readme_is_true(folder: Path) -> None:
+    assert list(problems(README, folder)) == []
+
+
+def test_there_is_something_to_run() -> None:
+    run = [command for command, _ in console(README)]
+    assert any(command.startswith("pip install ") for command in run)
+    assert any(command.startswith("pytest") for command in run)
+    assert sum(command.startswith("zenplan ") for command in run) >= 3
+
+
+@pytest.mark.parametrize("hook", sorted(HOOKS))
+def test_every_hook_is_in_the_readme(hook: str) -> None:
+    assert f"`{hook}`" in README
+
+
+@pytest.mark.parametrize("command", [" ".join(path) for path in commands() if path])
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert re.search(rf"\bzenplan {command}\b", README)
+
+
+def test_the_python_in_the_readme_runs() -> None:
+    for number, (language, body) in enumerate(_BLOCK.findall(README)):
+        if language != "python":
+            continue
+        names: dict[str, Any] = {}
+        exec(compile(body, f"README block {number}", "exec"), names)  # noqa: S102 (our own README)
+        for name in HOOKS & names.keys():
+            assert list(names[name]())
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("```console\n$ zenplan estimat --params 1e9\n```", "no command zenplan estimat"),
+        ("```console\n$ zenplan accelerators list\n```", "no command zenplan accelerators list"),
+        ("```console\n$ zenplan estimate --parms 1e9\n```", "has no option --parms"),
+        ("```console\n$ zenplan estimate --params x\n```", "ended with 2, not 0"),
+        ("```console\n$ zenplan estimate \\\n    --params x\n```", "ended with 2, not 0"),
+        ("```console\n$ zenplan config  # exit code 3\n```", "ended with 0, not 3"),
+        ("```console\n$ ZENPLAN_TOP=0 zenplan config\n```", "ended with 2, not 0"),
+        ("```console\n$ pip install . && zenplan config x\n```", "ended with 2, not 0"),
+        ("```console\n$ pip install nothing-here\n```", "cannot be installed: nothing-here"),
+        ("```console\n$ pip install '.[nothing]'\n```", "cannot be installed: .[nothing]"),
+        ("```console\n$ pytest nowhere\n```", "no tests in nowhere"),
+        ("```console\n$ python nothing.py\n```", "no script nothing.py"),
+        ("```console\n$ rm -r x\n```", "an unknown command"),
+        ("see `zenplan train`", "no command zenplan train"),
+        ("see `zenplan estimate --backend`", "has no option --backend"),
+        ("`--backend` is", "no option --backend"),
+        ("`python benchmarks/fit.py --nothing`", "has no option --nothing"),
+        ("`ZENPLAN_NOTHING=1`", "no variable ZENPLAN_NOTHING"),
+        ("`zenplan_nothing`", "no hook zenplan_nothing"),
+        ("[x](nothing/here.md)", "no file nothing/here.md"),
+    ],
+)
+def test_a_wrong_readme_would_be_seen(text: str, problem: str, folder: Path) -> None:
+    found = list(problems(f"# zenplan\n\n{text}\n", folder))
+    assert len(found) == 1
+    assert problem in found[0]

@@ -1,0 +1,190 @@
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zenplan import units
+from zenplan.errors import UsageError
+
+LAZY = settings(max_examples=200, deadline=None, derandomize=True)
+PARSERS = (units.parse_count, units.parse_bytes, units.parse_duration_s, units.parse_usd)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("7e9", 7e9), ("1B", 1e9), ("350M", 350e6), ("1_000_000", 1e6), ("1,500", 1500), (" 2 k ", 2000),
+     ("1.5T", 1.5e12), ("1g", 1e9), (".5M", 5e5), ("1e3K", 1e6), ("+3", 3), ("2P", 2e15)],
+)  # fmt: skip
+def test_counts(text: str, value: float) -> None:
+    assert units.parse_count(text) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1TB", 1e12),
+        ("500GiB", 500 * 2**30),
+        ("2e9", 2e9),
+        ("80 gb", 80e9),
+        ("1KiB", 1024),
+        ("5m", 5e6),
+        ("1b", 1),
+    ],
+)
+def test_sizes(text: str, value: float) -> None:
+    # A GB is 1e9 bytes, a GiB 2**30.
+    assert units.parse_bytes(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("7d", 604_800),
+        ("36h", 129_600),
+        ("90min", 5400),
+        ("2w", 1_209_600),
+        ("90m", 5400),
+        ("30s", 30),
+        ("1.5 H", 5400),
+    ],
+)
+def test_durations(text: str, value: float) -> None:
+    assert units.parse_duration_s(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("5000", 5000), ("$5,000", 5000), ("5k", 5000), (" $0.42 ", 0.42)]
+)
+def test_dollars(text: str, value: float) -> None:
+    assert units.parse_usd(text) == value
+
+
+def test_a_bare_number_is_no_duration() -> None:
+    with pytest.raises(UsageError, match="is not a number") as caught:
+        units.parse_duration_s("90")
+    assert "7d" in caught.value.hint
+
+
+@pytest.mark.parametrize("parse", PARSERS)
+@pytest.mark.parametrize("text", ["", " ", "x", "nan", "inf", "-1d", "0d", "0", "-5", "1e999", "1e-999", "1 2", "1dd",
+                                  "e5", "1e", "--", "0x10", "1z", "∞", "1.2.3"])  # fmt: skip
+def test_what_is_no_positive_quantity_is_refused(parse: Callable[[str], float], text: str) -> None:
+    with pytest.raises(UsageError):
+        parse(text)
+
+
+@pytest.mark.parametrize("parse", PARSERS)
+@LAZY
+@given(text=st.one_of(st.text(max_size=30), st.from_regex(r"[-+$]?[\d.,_]{0,6}(e-?\d{1,4})?[a-zA-Zµ]{0,3}",
+                                                          fullmatch=True)))  # fmt: skip
+def test_any_text_is_a_positive_number_or_a_usage_error(parse: Callable[[str], float], text: str) -> None:
+    refused = None
+    try:
+        value = parse(text)
+    except UsageError as error:
+        value, refused = 1.0, error
+    assert value > 0
+    assert math.isfinite(value)
+    assert refused is None or (refused.message and refused.hint)
+
+
+def test_a_count_may_have_an_upper_end() -> None:
+    assert units.parse_count("1T", most=1e12) == 1e12
+    with pytest.raises(UsageError, match="--params of 2T is beyond") as caught:
+        units.parse_count("2T", "--params", most=1e12)
+    assert "1.00T" in caught.value.hint
+
+
+# Three significant digits: half a unit of the last of them.
+ROUNDING = 0.0051
+
+
+@LAZY
+@given(value=st.floats(0.01, 1e24))
+def test_a_shown_count_is_read_back(value: float) -> None:
+    assert units.parse_count(units.count(value)) == pytest.approx(value, rel=ROUNDING)
+
+
+@LAZY
+@given(value=st.floats(1, 1e21))
+def test_a_shown_size_is_read_back(value: float) -> None:
+    assert units.parse_bytes(units.size(value)) == pytest.approx(value, rel=ROUNDING)
+
+
+@LAZY
+@given(value=st.floats(1, 0.999 * units.YEAR_S))
+def test_a_shown_duration_is_read_back(value: float) -> None:
+    assert units.parse_duration_s(units.duration(value)) == pytest.approx(value, rel=ROUNDING)
+
+
+@LAZY
+@given(value=st.floats(1, 1e13))
+def test_shown_dollars_are_read_back(value: float) -> None:
+    assert units.parse_usd(units.usd(value)) == pytest.approx(value, rel=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0, "0"), (1.24e9, "1.24B"), (350e6, "350M"), (512, "512"), (999.9, "1,000"), (999_900, "1.00M"), (1e15, "1.00P"),
+     (0.5, "0.500"), (1000, "1.00K")],
+)  # fmt: skip
+def test_counts_for_people(value: float, shown: str) -> None:
+    assert units.count(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (18e9, "18.0 GB"),
+        (999.6e6, "1.00 GB"),
+        (1.5e15, "1.50 PB"),
+        (1234, "1.23 kB"),
+        (7, "7.00 B"),
+        (0, "0 B"),
+    ],
+)
+def test_sizes_for_people(value: float, shown: str) -> None:
+    assert units.size(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(850e-6, "850 µs"), (12.5e-3, "12.5 ms"), (3.2, "3.20 s"), (59.99, "1.00 min"), (840, "14.0 min"),
+     (6.1 * 3600, "6.10 h"), (36 * 3600, "36.0 h"), (12.4 * 86400, "12.4 d"), (1.2 * 365.25 * 86400, "1.20 y"),
+     (0, "0 s"), (2e-9, "0.00200 µs"), (math.inf, "∞ y")],
+)  # fmt: skip
+def test_durations_for_people(value: float, shown: str) -> None:
+    assert units.duration(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.42, "$0.42"),
+        (12.3, "$12.30"),
+        (1234.4, "$1,234"),
+        (1.234e6, "$1.23M"),
+        (999_600, "$1.00M"),
+        (2.5e9, "$2.50B"),
+    ],
+)
+def test_dollars_for_people(value: float, shown: str) -> None:
+    assert units.usd(value) == shown
+
+
+def test_the_rest_for_people() -> None:
+    assert units.flop(1.2e20) == "1.20e+20 FLOP"
+    assert units.flop_per_s(989.4e12) == "989 TFLOP/s"
+    assert units.percent(0.4) == "40 %"
+    assert units.percent(0.054) == "5.4 %"
+    assert units.significant(math.nan) == "nan"
+    assert units.significant(-math.inf) == "-inf"
+
+
+def test_a_range_says_a_common_unit_once() -> None:
+    assert units.span("3.1 h", "4.2 h") == "3.1–4.2 h"
+    assert units.span("59 min", "1.2 h") == "59 min–1.2 h"
+    assert units.span("$10", "$20") == "$10–20"
+    assert units.span("1.2", "3") == "1.2–3"
