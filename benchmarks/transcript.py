@@ -1,6 +1,6 @@
 """Write the transcript at the top of README.md: what the first command answers today.
 
-    python benchmarks/transcript.py
+python benchmarks/transcript.py
 """
 
 from __future__ import annotations

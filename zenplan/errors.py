@@ -20,9 +20,14 @@ class ZenplanError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _one_line(message)
+        self.hint = _one_line(hint)
+        super().__init__(self.message)
+
+
+def _one_line(text: str) -> str:
+    """The text without what a terminal would not show as a character: a name may hold a line break."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 class UsageError(ZenplanError):

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters import settings_file
-from zenplan.adapters.config import DEFAULT, SETTINGS, Settings, config_report, resolve, user_config_file
+from zenplan.adapters.config import DEFAULT, SETTINGS, Settings, resolve, user_config_file
 from zenplan.adapters.settings_file import MOST_BYTES
 from zenplan.domain.offer import Billing
 from zenplan.errors import InputFileError, UsageError, ZenplanError
+from zenplan.reports.settings import config_report
 
 Ask = Callable[..., Settings]
 
@@ -270,7 +270,7 @@ def test_a_path_from_the_home_folder(ask: Ask, monkeypatch: pytest.MonkeyPatch, 
         (b"gpu = '\xff'\n", "is not text in UTF-8 (byte 7)"),
         ("gpu = 'ü'".encode("utf-16"), "is not text in UTF-8 (byte 0)"),
         (b"\0\0\0", "is not TOML"),
-        (b"#" * (MOST_BYTES + 1), "more than 1.00 MB"),
+        (b"#" * (MOST_BYTES + 1), "no more than 1.00 MB"),
         (b"top = " + b"9" * 5000, "a number that is too long"),
         (b"top = " + b"[" * 5000, "nested too deeply"),
     ],
@@ -294,7 +294,7 @@ def test_things_that_are_no_file(ask: Ask, home: Path, name: str) -> None:
     assert "is a directory" in complaint(ask, InputFileError)
     (home / name).rmdir()
     (home / name).symlink_to("nowhere")
-    assert "cannot be read: No such file" in complaint(ask, InputFileError)
+    assert "does not exist" in complaint(ask, InputFileError)
     (home / name).unlink()
     (home / name).symlink_to(home / name)
     assert "cannot be read" in complaint(ask, InputFileError)
@@ -304,12 +304,12 @@ def test_things_that_are_no_file(ask: Ask, home: Path, name: str) -> None:
 
 
 def test_a_file_that_may_not_be_read(ask: Ask, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> int:
+    def refuse(*_: object, **__: object) -> int:
         raise PermissionError(13, "Permission denied")
 
     (home / "user.toml").write_text("top = 33")
     # Root may read every file, so its mode would not do.
-    monkeypatch.setattr(settings_file.os, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert "user.toml cannot be read: Permission denied" in complaint(ask, InputFileError)
 
 

@@ -25,7 +25,7 @@ def test_an_object_is_returned_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert "no file" in refused(tmp_path / "nothing.json")
+    assert "does not exist" in refused(tmp_path / "nothing.json")
 
 
 def test_a_directory(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def no_utf8(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (no_json, "not JSON"), (a_gigabyte, "1.07 GB"), (Path.mkdir, "directory"), (lambda path: None, "no file"),
+        (no_json, "not JSON"), (a_gigabyte, "1.07 GB"), (Path.mkdir, "directory"), (lambda path: None, "does not exist"),
         (without_layers, "num_hidden_layers"), (of_an_unknown_kind, "model_type"), (a_list, "a list"),
         (with_a_text_for_a_number, "hidden_size"), (with_an_absurd_number, "num_hidden_layers"), (no_utf8, "UTF-8"),
         (Path.touch, "not JSON"), (os.mkfifo, "not a regular file"),
@@ -288,7 +288,7 @@ def test_nothing_but_bad_rows(kind: str, called: Call) -> None:
     ("make", "told"),
     [
         (lambda path: table(GOOD_ROW, header=HEADER.replace("devices,", "")), "no column devices"),
-        (Path.touch, "is empty"), (lambda path: table(), "no rows"), (Path.mkdir, "is a folder"),
+        (Path.touch, "is empty"), (lambda path: table(), "no rows"), (Path.mkdir, "is a directory"),
         (lambda path: None, "does not exist"), (a_gigabyte, "1.07 GB"), (no_utf8, "UTF-8"), (no_json, "no column"),
     ],
     ids=["lacks a column", "empty", "header alone", "folder", "missing", "1 GB", "no UTF-8", "no CSV"],
@@ -304,7 +304,6 @@ def test_a_price_table_that_is_none(
 @pytest.mark.parametrize(
     "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["FIFO", "/dev/zero"]
 )
-@pytest.mark.xfail(reason="adapters/csv_input.py opens and reads what is no regular file")
 def test_a_price_table_without_an_end(make: Callable[[Path], Any], zenplan: Any) -> None:
     make(zenplan.cwd / "prices.csv")
 

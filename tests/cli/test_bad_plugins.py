@@ -101,7 +101,6 @@ def test_a_family_answers_for_its_own_models_only(
     assert (ended.code, ended.err) == (0, "")
 
 
-@pytest.mark.xfail(reason="a family is called outside of the plugin border", strict=True)
 @pytest.mark.parametrize(
     ("presets", "command"),
     [("[][1]", "estimate --model gpt2-124m"), ("[][1]", "workloads"), ("['mine-1b']", "workloads"),

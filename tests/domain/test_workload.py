@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenplan.domain.workload import Attention, Block, Lookup, MatMul, Split, Stream, Workload
+from zenplan.domain.operators import Attention, Lookup, MatMul, Split, Stream
+from zenplan.domain.workload import Block, Workload
 from zenplan.errors import DataError
 
 PRODUCT = MatMul(name="up", rows=10, inner=4, columns=6, split=Split.COLUMNS)

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from zenplan.adapters.model_table import read_models
-from zenplan.domain.workload import Attention, MatMul, Workload
+from zenplan.domain.operators import Attention, MatMul
+from zenplan.domain.workload import Workload
 from zenplan.errors import DataError
 from zenplan.families.transformer import Experts, TransformerShape, lower
 

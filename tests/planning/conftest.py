@@ -12,9 +12,10 @@ from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.cluster import Cluster
 from zenplan.domain.efficiency import Efficiency, Spread
 from zenplan.domain.layout import Layout
+from zenplan.domain.operators import Operator
 from zenplan.domain.plan import OPTIMIZERS, TrainingPlan
 from zenplan.domain.precision import PRECISIONS
-from zenplan.domain.workload import Block, Operator, Workload
+from zenplan.domain.workload import Block, Workload
 from zenplan.families.transformer import TransformerShape, lower
 from zenplan.planning.arrays import Hardware, Layouts
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from zenplan.domain.layout import Layout
-from zenplan.domain.workload import Attention, MatMul
+from zenplan.domain.operators import Attention, MatMul
 from zenplan.families.transformer import Experts
 from zenplan.planning.method import QLORA_WEIGHT_BYTES, with_adapters
 from zenplan.planning.step import step_time

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from zenplan.domain.layout import Layout, Recompute
-from zenplan.domain.workload import Attention, Block, Lookup, MatMul, Split, Stream
+from zenplan.domain.operators import Attention, Lookup, MatMul, Split, Stream
+from zenplan.domain.workload import Block
 from zenplan.planning.operators import Work, block_passes, operator_work
 from zenplan.planning.step import step_time
 

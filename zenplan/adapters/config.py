@@ -6,7 +6,7 @@ current folder upwards; the user's is ``config.toml`` in the configuration folde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +16,8 @@ from zenplan.adapters.settings_file import project_settings, user_settings
 from zenplan.domain.offer import Billing
 from zenplan.domain.plan import OPTIMIZERS
 from zenplan.domain.precision import PRECISIONS
-from zenplan.domain.report import Column, Report, Table
 from zenplan.errors import UsageError, nearest
 
-SCHEMA: Final = "zenplan.config/1"
 DEFAULT: Final = "default"
 _MOST_LETTERS: Final = 1000
 _MOST_SHOWN: Final = 60
@@ -238,38 +236,3 @@ def _shown(given: object) -> str:
     # A whole number in hexadecimal may be longer than Python writes in decimal.
     text = hex(given) if isinstance(given, int) and abs(given) > _LARGE else repr(given)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
-
-
-# --- the report
-
-
-def config_report(settings: Settings) -> Report:
-    """What each setting is, and where that comes from."""
-    records = tuple(_records(settings))
-    columns = (
-        Column(name="setting"), Column(name="value"), Column(name="from"), Column(name="what", optional=True)
-    )  # fmt: skip
-    rows = tuple(
-        (r["setting"], "–" if r["value"] is None else str(r["value"]), r["origin"], r["help"])
-        for r in records
-    )
-    read = ", ".join(map(str, settings.files)) or "none found"
-    return Report(
-        schema=SCHEMA,
-        document={
-            "settings": {r["setting"]: {"value": r["value"], "origin": r["origin"]} for r in records},
-            "files": [str(path) for path in settings.files],
-        },
-        records=records,
-        tables=(Table(title="settings", columns=columns, rows=rows),),
-        notes=(
-            f"settings files: {read}",
-            "a flag overrules a variable, and that a project's file, a user's file",
-        ),
-    )
-
-
-def _records(settings: Settings) -> Iterator[dict[str, Any]]:
-    for name, value in settings.values.items():
-        plain = str(value.value) if isinstance(value.value, Path | Billing) else value.value
-        yield {"setting": name, "value": plain, "origin": value.origin, "help": SETTINGS[name].help}

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from zenplan import units
+from zenplan.adapters.regular_file import read_text
 from zenplan.errors import InputFileError
 
-MAX_BYTES = 50 * units.MB
+MAX_BYTES = int(50 * units.MB)
 
 Row = dict[str, str]
 
@@ -59,25 +60,7 @@ def read_rows(path: Path, required: Collection[str], what: str) -> list[tuple[in
 
 
 def _text(path: Path, what: str, hint: str) -> str:
-    try:
-        if path.is_dir():
-            raise InputFileError(f"{what} {path} is a folder", "name the CSV file in it")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise InputFileError(
-                f"{what} {path} has {units.size(size)}, too many to be a {what}",
-                f"the most is {units.size(MAX_BYTES)}; keep the rows that you plan with",
-            )
-        # utf-8-sig: spreadsheets write a byte order mark.
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputFileError(
-            f"{what} {path} does not exist", "check the path; it is read from here"
-        ) from error
-    except OSError as error:
-        raise InputFileError(f"{what} {path} cannot be read: {error.strerror}", hint) from error
-    except UnicodeDecodeError as error:
-        raise InputFileError(f"{what} {path} is not text in UTF-8 (byte {error.start})", hint) from error
+    text = read_text(path, f"{what} {path}", MAX_BYTES, hint)
     if "\0" in text:
         raise InputFileError(f"{what} {path} is a binary file", hint)
     if not text.strip():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from zenplan import units
+from zenplan.adapters.regular_file import read_text
 from zenplan.errors import InputFileError
 
 PROJECT_FILE: Final = "zenplan.toml"
@@ -45,7 +44,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     Raises:
         InputFileError: it cannot be read, is no regular file, larger than 1 MB, or not TOML in UTF-8.
     """
-    return _decoded(path, _content(path))
+    return _decoded(path, read_text(path, str(path), MOST_BYTES, _HINT))
 
 
 def _upwards(cwd: Path, home: Path | None) -> Iterator[Path]:
@@ -67,11 +66,11 @@ def _is_there(path: Path) -> bool:
 def _of_pyproject(path: Path) -> Mapping[str, Any] | None:
     """The file's ``[tool.zenplan]``. A file that does not mention zenplan may be as it likes."""
     try:
-        content = _content(path)
+        content = read_text(path, str(path), MOST_BYTES, _HINT)
     except InputFileError:
         # Not ours, and nothing says that it has anything for us.
         return None
-    if b"zenplan" not in content:
+    if "zenplan" not in content:
         return None
     tool = _decoded(path, content).get("tool")
     found = tool.get("zenplan") if isinstance(tool, dict) else None
@@ -80,13 +79,11 @@ def _of_pyproject(path: Path) -> Mapping[str, Any] | None:
     return found
 
 
-def _decoded(path: Path, content: bytes) -> dict[str, Any]:
+def _decoded(path: Path, content: str) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise InputFileError(f"{path} is not text in UTF-8 (byte {error.start})", _HINT) from error
+        return tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         # Python's text ends in "(at line 3, column 7)".
         raise InputFileError(f"{path} is not TOML: {error}", _HINT) from error
@@ -95,29 +92,3 @@ def _decoded(path: Path, content: bytes) -> dict[str, Any]:
     except ValueError as error:
         # Python refuses whole numbers of more than 4,300 digits, and does not say where.
         raise InputFileError(f"{path} holds a number that is too long", _HINT) from error
-
-
-def _content(path: Path) -> bytes:
-    try:
-        # Not blocking: opening a pipe that nobody writes to would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    except OSError as error:
-        hint = "correct its permissions or remove it"
-        raise InputFileError(f"{path} cannot be read: {error.strerror}", hint) from error
-    # The open file is asked, not its path: the two need not be the same any more.
-    try:
-        found = os.fstat(descriptor)
-        if stat.S_ISDIR(found.st_mode):
-            raise InputFileError(f"{path} is a directory, not a file of settings", "rename or remove it")
-        if not stat.S_ISREG(found.st_mode):
-            raise InputFileError(f"{path} is not a regular file", "rename or remove it")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise InputFileError(f"{path} cannot be read: {error.strerror}", "correct or remove it") from error
-    finally:
-        os.close(descriptor)
-    if len(content) > MOST_BYTES:
-        most = units.size(MOST_BYTES)
-        raise InputFileError(f"{path} has more than {most}, too much for settings", _HINT)
-    return content

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.offer import Offer, PriceTable
 from zenplan.domain.workload import Workload
-from zenplan.errors import UnknownName, UsageError
+from zenplan.errors import DataError, UnknownName, UsageError
 from zenplan.plugins import Plugins
 from zenplan.protocols import WorkloadFamily
 
@@ -61,8 +62,14 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, gpu: str | None, p
 
 
 def models(families: Sequence[WorkloadFamily]) -> tuple[tuple[str, Workload], ...]:
-    """Every named model, lowered, with the name of its family."""
-    return tuple((f.name, f.lower({"model": name})) for f in families for name in f.presets())
+    """Every named model that its family can lower, with the name of that family."""
+    found = []
+    for family in families:
+        for name in family.presets():
+            # A plugin that fails on one of its models is named in its problems; the others still answer.
+            with contextlib.suppress(DataError):
+                found.append((family.name, family.lower({"model": name})))
+    return tuple(found)
 
 
 def model(families: Sequence[WorkloadFamily], name: str) -> tuple[str, Workload]:

@@ -120,12 +120,12 @@ def _whole(text: str, what: str, most: float) -> int:
 
 def _answer(request: Request, settings: Settings, explain: bool) -> int:
     from zenplan.adapters.efficiency_table import read_efficiencies
-    from zenplan.adapters.estimate_report import estimate_report
     from zenplan.app.estimate import estimate as use_case
     from zenplan.app.inputs import catalogue, price_tables
     from zenplan.cli.output import say, warn_of
     from zenplan.errors import NoFit
     from zenplan.plugins import load_plugins
+    from zenplan.reports.estimate import estimate_report
 
     plugins = load_plugins()
     sheets = catalogue(plugins)

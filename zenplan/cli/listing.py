@@ -32,11 +32,11 @@ def _accelerators(
     """List accelerators, or show one data sheet with the source of each figure."""
     if context.invoked_subcommand:
         return
-    from zenplan.adapters.accelerator_report import accelerators_report
     from zenplan.app.inputs import catalogue
     from zenplan.cli.output import say, warn_of
     from zenplan.errors import UnknownName
     from zenplan.plugins import load_plugins
+    from zenplan.reports.accelerators import accelerators_report
 
     settings, plugins = resolved(format=output), load_plugins()
     sheets = list(catalogue(plugins))
@@ -56,10 +56,10 @@ def _accelerator(
     output: Format = None,
 ) -> None:
     """Show one data sheet: each figure with its source."""
-    from zenplan.adapters.accelerator_report import accelerator_report
     from zenplan.app.inputs import catalogue
     from zenplan.cli.output import say, warn_of
     from zenplan.plugins import load_plugins
+    from zenplan.reports.accelerators import accelerator_report
 
     settings, plugins = resolved(format=output), load_plugins()
     say(accelerator_report(catalogue(plugins).by_name(name)), settings["format"], plugins)
@@ -71,10 +71,10 @@ def _workloads(context: typer.Context, output: Format = None) -> None:
     """List named models, or show one operator by operator."""
     if context.invoked_subcommand:
         return
-    from zenplan.adapters.workload_report import workloads_report
     from zenplan.app.inputs import models
     from zenplan.cli.output import say, warn_of
     from zenplan.plugins import load_plugins
+    from zenplan.reports.workloads import workloads_report
 
     settings, plugins = resolved(format=output), load_plugins()
     say(workloads_report(models(plugins.workloads())), settings["format"], plugins)
@@ -87,10 +87,10 @@ def _workload(
     output: Format = None,
 ) -> None:
     """Show one model: its operators with shapes, parameters and FLOP."""
-    from zenplan.adapters.workload_report import workload_report
     from zenplan.app.inputs import model
     from zenplan.cli.output import say, warn_of
     from zenplan.plugins import load_plugins
+    from zenplan.reports.workloads import workload_report
 
     settings, plugins = resolved(format=output), load_plugins()
     say(workload_report(*model(plugins.workloads(), name)), settings["format"], plugins)
@@ -108,10 +108,10 @@ def prices(
     """List what offers cost, cheapest device-hour first, and how old each table is."""
     from datetime import UTC, datetime
 
-    from zenplan.adapters.price_report import prices_report
     from zenplan.app.inputs import catalogue, filtered, price_tables
     from zenplan.cli.output import say, warn_of
     from zenplan.plugins import load_plugins
+    from zenplan.reports.prices import prices_report
 
     settings, plugins = (
         resolved(format=output, gpu=gpu, provider=provider, region=region, prices=prices),
@@ -127,19 +127,21 @@ def prices(
 
 def plugins(output: Format = None) -> None:
     """List plugins: name, version, distribution, hooks, items, and what was left out and why."""
-    from zenplan.adapters.plugin_report import plugins_report
     from zenplan.cli.output import say
     from zenplan.plugins import load_plugins
+    from zenplan.reports.plugins import plugins_report
 
     settings, found = resolved(format=output), load_plugins()
-    say(plugins_report(found), settings["format"], found)
+    # Every hook is called for the counts, and only then all problems are known.
+    infos = found.infos()
+    say(plugins_report(infos, found.problems()), settings["format"], found)
 
 
 def config(output: Format = None) -> None:
     """Show each setting and where its value comes from: flag, variable, file or default."""
-    from zenplan.adapters.config import config_report
     from zenplan.cli.output import say
     from zenplan.plugins import load_plugins
+    from zenplan.reports.settings import config_report
 
     settings, found = resolved(format=output), load_plugins()
     say(config_report(settings), settings["format"], found)

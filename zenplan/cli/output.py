@@ -41,7 +41,7 @@ def say(report: Report, name: str, plugins: Plugins) -> None:
     if exporter is None:
         raise UnknownName("format", name, (e.name for e in plugins.exporters()))
     if name == "table" and _colourful(sys.stdout):
-        from zenplan.adapters.exporters import table
+        from zenplan.reports.formats import table
 
         write(sys.stdout, table(report, colour=True))
         return

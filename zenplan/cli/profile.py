@@ -10,11 +10,11 @@ def profile(output: Format = None) -> None:
 
     A counter that a device does not have is said to be not supported; it is never shown as 0.
     """
-    from zenplan.adapters.profile_report import profile_report
     from zenplan.app.inputs import catalogue
     from zenplan.app.profile import profile as use_case
     from zenplan.cli.output import say, warn_of
     from zenplan.plugins import load_plugins
+    from zenplan.reports.profile import profile_report
 
     settings = resolved(format=output)
     plugins = load_plugins()

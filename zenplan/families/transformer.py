@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from zenplan.domain import checks
 from zenplan.domain.evidence import Fact
-from zenplan.domain.workload import Attention, Block, Lookup, MatMul, Operator, Split, Stream, Workload
+from zenplan.domain.operators import Attention, Lookup, MatMul, Operator, Split, Stream
+from zenplan.domain.workload import Block, Workload
 from zenplan.errors import DataError
 
 FAMILIES = ("decoder", "encoder", "encoder-decoder")

@@ -14,8 +14,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from zenplan.domain.estimate import MemoryUse
+from zenplan.domain.operators import Attention, Lookup, MatMul, Operator, Split, Stream
 from zenplan.domain.plan import TrainingPlan
-from zenplan.domain.workload import Attention, Block, Lookup, MatMul, Operator, Split, Stream
+from zenplan.domain.workload import Block
 from zenplan.planning.arrays import Array, Layouts, largest_share
 from zenplan.planning.operators import divisor
 from zenplan.units import GB

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zenplan.domain.evidence import Fact, Origin
-from zenplan.domain.workload import Attention, Block, MatMul, Operator, Split, Workload
+from zenplan.domain.operators import Attention, MatMul, Operator, Split
+from zenplan.domain.workload import Block, Workload
 
 DEFAULT_RANK = 16
 # 4-bit NormalFloat with doubly quantized constants: 4.127 bits a weight (Dettmers et al. 2023, section 3).

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zenplan.domain.operators import Attention, Lookup, MatMul, Operator, Split, Stream
 from zenplan.domain.plan import TrainingPlan
-from zenplan.domain.workload import Attention, Block, Lookup, MatMul, Operator, Split, Stream
+from zenplan.domain.workload import Block
 from zenplan.planning.arrays import Array, Hardware, Layouts
 
 # Bytes that a backward pass moves for each one forward: a norm reads two and writes one more.

@@ -13,8 +13,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from zenplan.domain.estimate import StepTime
+from zenplan.domain.operators import Attention, MatMul
 from zenplan.domain.plan import TrainingPlan
-from zenplan.domain.workload import Attention, Block, MatMul
+from zenplan.domain.workload import Block
 from zenplan.planning.arrays import Array, Hardware, Layouts, largest_share
 from zenplan.planning.collectives import all_reduce_s, all_to_all_s, gather_s, send_s
 from zenplan.planning.operators import Passes, Work, block_passes, operator_work

@@ -9,11 +9,11 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from zenplan.adapters import guard
 from zenplan.domain import checks
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.offer import Offer, PriceTable, Terms
 from zenplan.errors import DataError, nearest
+from zenplan.plugins import guard
 from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
 
 MOST_ITEMS: Final = 10_000

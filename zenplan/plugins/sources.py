@@ -7,28 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from zenplan.adapters import guard
+from zenplan.domain.plugin import Problem
+from zenplan.plugins import guard
 
 GROUP: Final = "zenplan"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Something of a plugin that was left out.
-
-    Attributes:
-        plugin: whose it was: ``runpod (zenplan-runpod 0.1.0)``.
-        what: ``load``, a hook, an item or a table.
-        reason: in one line.
-        kept: for a name that was taken, the plugin that keeps it; empty where something is wrong.
-    """
-
-    plugin: str
-    what: str
-    reason: str
-    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

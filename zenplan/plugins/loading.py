@@ -20,42 +20,21 @@ import pluggy
 
 import zenplan
 from zenplan import hookspecs
-from zenplan.adapters import guard
-from zenplan.adapters.guard import Outcome
-from zenplan.adapters.plugin_items import KINDS, Kind, sorted_out, table_of, wrong_hook
-from zenplan.adapters.plugin_sources import Journal, Problem, Source, installed
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import plain
 from zenplan.domain.offer import PriceTable
+from zenplan.domain.plugin import PluginInfo, Problem
 from zenplan.errors import nearest
+from zenplan.plugins import guard
+from zenplan.plugins.families import GuardedFamily
+from zenplan.plugins.guard import Outcome
+from zenplan.plugins.items import KINDS, Kind, sorted_out, table_of, wrong_hook
+from zenplan.plugins.sources import Journal, Source, installed
 from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
 
 BUILTIN: Final = "builtin"
 
-__all__ = ["BUILTIN", "Outcome", "PluginInfo", "Plugins", "Problem", "load_plugins"]
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginInfo:
-    """A plugin, what it gave, and what went wrong with it.
-
-    Attributes:
-        owner: the plugin with its distribution, as in ``Problem.plugin``.
-        name: of the entry point; ``builtin`` for zenplan's own.
-        hooks: the hooks it implements, and can be called.
-        items: for each of these, how many of its items are in use.
-        failures: what is wrong with it; a name that another plugin had first is not.
-    """
-
-    owner: str
-    name: str
-    version: str
-    distribution: str
-    hooks: tuple[str, ...]
-    items: Mapping[str, int]
-    failures: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +69,8 @@ class Plugins:
         return self._collected("zenplan_price_providers")
 
     def workloads(self) -> tuple[WorkloadFamily, ...]:
-        """Every family of models."""
-        return self._collected("zenplan_workloads")
+        """Every family of models; an installed plugin's behind the same border as its hook."""
+        return tuple(self._guarded(family) for family in self._collected("zenplan_workloads"))
 
     def engines(self) -> tuple[Engine, ...]:
         """Every training framework."""
@@ -137,6 +116,10 @@ class Plugins:
     def problems(self) -> tuple[Problem, ...]:
         """What was left out so far, by name and with the reason; after ``infos``, of every hook."""
         return tuple(self._journal.problems)
+
+    def _guarded(self, family: WorkloadFamily) -> WorkloadFamily:
+        name, source = self._owners[id(family)]
+        return family if source.timeout_s is None else GuardedFamily(family, name, self.ask)
 
     def _info(self, loaded: _Loaded) -> PluginInfo:
         source = loaded.source
@@ -213,7 +196,7 @@ def load_plugins(environ: Mapping[str, str] = os.environ, *, timeout_s: float = 
 
 
 def _load_builtin() -> object:
-    from zenplan.adapters import builtin
+    from zenplan.plugins import builtin
 
     return builtin
 

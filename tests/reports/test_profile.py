@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters.profile_report import profile_report
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.device import Device, DriverState, Host, Process, Profile, Reading
 from zenplan.domain.report import Report, Table
+from zenplan.reports.profile import profile_report
 
 NO = Reading.missing("not supported")
 NO_LIBRARY = "no NVIDIA driver library (libnvidia-ml.so.1) on this machine"

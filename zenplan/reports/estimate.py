@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from zenplan import units
-from zenplan.adapters.estimate_document import document, record
 from zenplan.domain.answer import Answer, Ranked
 from zenplan.domain.estimate import Bill, Quote, Range
 from zenplan.domain.offer import Billing
 from zenplan.domain.report import Column, Report, Table
 from zenplan.planning.derivation import derive
+from zenplan.reports.estimate_document import document, record
 
 SCHEMA = "zenplan.estimate/1"
 _UNKNOWN = "?"

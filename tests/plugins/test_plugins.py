@@ -18,12 +18,11 @@ from typing import Any, Protocol, get_type_hints
 import pytest
 
 import zenplan.plugins
-from zenplan.adapters import builtin
-from zenplan.adapters.plugin_items import KINDS, MOST_ITEMS
 from zenplan.domain.offer import PriceTable
-from zenplan.plugins import Plugins, Problem, load_plugins
+from zenplan.plugins import Plugins, Problem, builtin, load_plugins
+from zenplan.plugins.items import KINDS, MOST_ITEMS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HEAD = """
 from time import sleep
 from zenplan.domain.accelerator import Accelerator

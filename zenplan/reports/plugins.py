@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from zenplan.domain.plugin import PluginInfo, Problem
 from zenplan.domain.report import Column, Report, Table
-from zenplan.plugins import PluginInfo, Plugins, Problem
 
 SCHEMA: Final = "zenplan.plugins/1"
 _NOTE: Final = (
@@ -15,10 +15,8 @@ _NOTE: Final = (
 )
 
 
-def plugins_report(plugins: Plugins) -> Report:
-    """The report of the plugins that are loaded. Every hook is called for it."""
-    infos = plugins.infos()
-    problems = plugins.problems()
+def plugins_report(infos: tuple[PluginInfo, ...], problems: tuple[Problem, ...]) -> Report:
+    """The report of the plugins that are loaded, and of what was left out."""
     failures = tuple(each for each in problems if not each.kept)
     taken = tuple(each for each in problems if each.kept)
     return Report(

@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters.plugin_report import plugins_report
-from zenplan.adapters.plugin_sources import Journal, Source
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.report import Report
 from zenplan.hookspecs import hookimpl
-from zenplan.plugins import Plugins, _load, load_plugins
+from zenplan.plugins.loading import Plugins, _load, load_plugins
+from zenplan.plugins.sources import Journal, Source
+from zenplan.reports.plugins import plugins_report
 
 DOCUMENT_KEYS = {"plugins", "failures", "duplicates"}
+
+
+def report_of(plugins: Plugins) -> Report:
+    infos = plugins.infos()
+    return plugins_report(infos, plugins.problems())
 
 
 def sheet(name: str) -> Accelerator:
@@ -42,7 +47,7 @@ def report() -> Report:
         Source(name="second", load=lambda: second),
         Source(name="third", distribution="dist-third", version="3", load=fail),
     )
-    return plugins_report(Plugins(tuple(_load(source, journal) for source in sources), journal))
+    return report_of(Plugins(tuple(_load(source, journal) for source in sources), journal))
 
 
 def test_each_plugin_with_its_hooks_items_and_failures(report: Report) -> None:
@@ -86,13 +91,13 @@ def test_what_people_read(report: Report) -> None:
 
 
 def test_without_trouble_there_is_one_table() -> None:
-    report = plugins_report(load_plugins({"ZENPLAN_PLUGINS": ""}))
+    report = report_of(load_plugins({"ZENPLAN_PLUGINS": ""}))
     (table,) = report.tables
     assert [row[0] for row in table.rows] == ["builtin"]
     assert report.document["failures"] == report.document["duplicates"] == []
 
 
 def test_no_plugin_at_all() -> None:
-    report = plugins_report(load_plugins({"ZENPLAN_PLUGINS": "", "ZENPLAN_BLOCK": "builtin"}))
+    report = report_of(load_plugins({"ZENPLAN_PLUGINS": "", "ZENPLAN_BLOCK": "builtin"}))
     assert report.document == {"plugins": [], "failures": [], "duplicates": []}
     assert report.records == ()

@@ -37,6 +37,6 @@ def zenplan_workloads() -> Iterable[WorkloadFamily]:
 @hookimpl
 def zenplan_exporters() -> Iterable[Exporter]:
     """The formats of ``--format``."""
-    from zenplan.adapters.exporters import exporters
+    from zenplan.reports.formats import exporters
 
     return exporters()

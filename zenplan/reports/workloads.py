@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from zenplan import units
+from zenplan.domain.operators import MatMul, Operator
 from zenplan.domain.report import Column, Report, Table
-from zenplan.domain.workload import MatMul, Operator, Workload
+from zenplan.domain.workload import Workload
 
 
 def workloads_report(models: Sequence[tuple[str, Workload]]) -> Report:

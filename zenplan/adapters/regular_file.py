@@ -1,0 +1,57 @@
+"""The text of a file that a user named: a regular one, of bounded size, in UTF-8; or one clear error."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from zenplan import units
+from zenplan.errors import InputFileError
+
+
+def read_text(path: str | os.PathLike[str], what: str, most_bytes: int, hint: str) -> str:
+    """The text of the file; a byte order mark, as spreadsheets write it, is left out.
+
+    Args:
+        path: the file.
+        what: how it is called in an error: ``price table prices.csv``.
+        most_bytes: a larger one is refused without being read.
+        hint: what the file should be.
+
+    Raises:
+        InputFileError: there is none, it cannot be read, is no regular file, too large, or not UTF-8.
+    """
+    try:
+        # Not blocking: opening a pipe that nobody writes to would wait for ever.
+        descriptor = os.open(Path(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError as error:
+        raise InputFileError(f"{what} does not exist", hint) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputFileError(f"{what} cannot be read: {reason}", hint) from error
+    try:
+        # The open file is asked, not its path: the two need not be the same any more.
+        _refuse(os.fstat(descriptor), what, most_bytes, hint)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(most_bytes + 1)
+    except OSError as error:
+        raise InputFileError(f"{what} cannot be read: {error.strerror}", hint) from error
+    finally:
+        os.close(descriptor)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputFileError(f"{what} is not text in UTF-8 (byte {error.start})", hint) from error
+
+
+def _refuse(found: os.stat_result, what: str, most_bytes: int, hint: str) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise InputFileError(f"{what} is a directory, not a file", hint)
+    if not stat.S_ISREG(found.st_mode):
+        raise InputFileError(f"{what} is not a regular file", hint)
+    if found.st_size > most_bytes:
+        most = units.size(most_bytes)
+        raise InputFileError(
+            f"{what} has {units.size(found.st_size)}, and may have no more than {most}", hint
+        )

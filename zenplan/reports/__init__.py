@@ -1,0 +1,1 @@
+"""What each command answers, as tables for people and a document for programs; and the formats."""
