@@ -28,9 +28,12 @@ def answer() -> str:
 
 
 def main() -> None:
-    """Replace what is between the marks."""
+    """Replace what is between the marks, or compare with it."""
     old = README.read_text(encoding="utf-8")
-    README.write_text(_MARKS.sub(lambda m: f"{m[1]}{answer()}{m[2]}", old), encoding="utf-8")
+    new = _MARKS.sub(lambda m: f"{m[1]}{answer()}{m[2]}", old)
+    if sys.argv[1:] == ["--check"]:
+        sys.exit("README.md: run python benchmarks/transcript.py" if new != old else 0)
+    README.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -261,3 +261,8 @@ def test_a_wrong_readme_would_be_seen(text: str, problem: str, folder: Path) -> 
     found = list(problems(f"# zenplan\n\n{text}\n", folder))
     assert len(found) == 1
     assert problem in found[0]
+
+
+def test_the_transcript_is_what_the_command_answers_today() -> None:
+    command = [sys.executable, "benchmarks/transcript.py", "--check"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stderr == ""

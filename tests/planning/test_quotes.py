@@ -111,7 +111,7 @@ def test_a_price_that_is_not_known_has_no_bill(make: Any) -> None:
     assert [q.bill(Billing.SPOT) for q in quotes(found)] == [None] * 3
     only_spot = stand(make, usd=None)
     assert [len(q.bills) for q in quotes(only_spot)] == [1] * 3
-    assert [q.best_bill.billing for q in quotes(only_spot)] == [Billing.SPOT] * 3
+    assert [q.bills[0].billing for q in quotes(only_spot)] == [Billing.SPOT] * 3
 
 
 def test_what_does_not_fit_is_not_usable(make: Any) -> None:

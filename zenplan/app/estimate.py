@@ -11,7 +11,7 @@ from zenplan.app.training_plan import training_plan
 from zenplan.domain.answer import Answer, Ranked
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.efficiency import Efficiency
-from zenplan.domain.estimate import Quote
+from zenplan.domain.estimate import Bill
 from zenplan.domain.offer import Billing, PriceTable
 from zenplan.domain.operations import Operations
 from zenplan.domain.plan import TrainingPlan
@@ -44,13 +44,17 @@ def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable
     bills = found.bills(request.billing)
     usd, calendar = bills.total_usd[1][usable], bills.runs.calendar_s[1][usable]
     ranking = rank(usd, calendar, request.top, request.deadline_s, request.budget_usd)
-    quotes = [found.quote(int(usable[i]), _grid) for i in ranking.order]
+    chosen = [int(usable[i]) for i in ranking.order]
+    ranked = tuple(
+        Ranked(quote=found.quote(index, _grid), bill=bills.at(index), labels=labels)
+        for index, labels in zip(chosen, ranking.labels, strict=True)
+    )
     return Answer(
         request=request,
         plan=plan,
         operations=operations,
-        ranked=tuple(Ranked(quote=q, labels=n) for q, n in zip(quotes, ranking.labels, strict=True)),
-        verdict=_verdict(request, quotes[0], ranking),
+        ranked=ranked,
+        verdict=_verdict(request, ranked[0].bill, ranking),
         met=ranking.met,
         options=len(selection.options),
         layouts=found.found.considered,
@@ -120,9 +124,8 @@ def _not_quoted(request: Request, found: Market) -> list[str]:
     return lines
 
 
-def _verdict(request: Request, quote: Quote, ranking: Ranking) -> str:
+def _verdict(request: Request, bill: Bill, ranking: Ranking) -> str:
     """Whether the first quote meets the deadline and the budget, in one line; empty where none was set."""
-    bill = quote.bill(request.billing) or quote.best_bill
     parts = []
     for limit, value, show, what in (
         (request.deadline_s, bill.run.calendar_s, units.duration, "deadline"),

@@ -60,6 +60,9 @@ def estimate(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show every formula and number of the first.")
     ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Show every quote in full, not the first alone.")
+    ] = False,
     output: Format = None,
 ) -> int:
     """Estimate time, GPU-hours, dollars and memory of a training run.
@@ -72,7 +75,7 @@ def estimate(
     request = _request(settings, params=params, model=model, config=config, active_params=active_params,
                        tokens=tokens, dataset_size=dataset_size, epochs=epochs, seq_len=seq_len,
                        global_batch=global_batch, method=method, deadline=deadline, budget=budget)  # fmt: skip
-    return _answer(request, settings, explain)
+    return _answer(request, settings, explain, details)
 
 
 def _request(settings: Settings, **given: Any) -> Request:
@@ -118,7 +121,7 @@ def _whole(text: str, what: str, most: float) -> int:
     return int(value)
 
 
-def _answer(request: Request, settings: Settings, explain: bool) -> int:
+def _answer(request: Request, settings: Settings, explain: bool, details: bool) -> int:
     from zenplan.adapters.efficiency_table import read_efficiencies
     from zenplan.app.estimate import estimate as use_case
     from zenplan.app.inputs import catalogue, price_tables
@@ -132,7 +135,7 @@ def _answer(request: Request, settings: Settings, explain: bool) -> int:
     tables = price_tables(plugins, sheets, settings["prices"])
     try:
         answer = use_case(request, sheets, tables, plugins.workloads(), read_efficiencies())
-        say(estimate_report(answer, explain), settings["format"], plugins)
+        say(estimate_report(answer, explain, details), settings["format"], plugins)
     finally:
         warn_of(plugins)
     return 0 if answer.met else NoFit.exit_code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zenplan.domain.estimate import Quote
+from zenplan.domain.estimate import Bill, Quote
 from zenplan.domain.operations import Operations
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.request import Request
@@ -12,9 +12,13 @@ from zenplan.domain.request import Request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """A quote and what it is: ``best``, ``cheapest``, ``balanced``, ``fastest``, several, or between them."""
+    """A quote and what it is: ``best``, ``cheapest``, ``balanced``, ``fastest``, several, or between them.
+
+    ``bill`` is the one under the billing kind that quotes are ranked by.
+    """
 
     quote: Quote
+    bill: Bill
     labels: tuple[str, ...] = ()
 
 

@@ -186,8 +186,3 @@ class Quote:
     def devices(self) -> int:
         """Devices that are paid for, idle ones too."""
         return self.nodes * self.offer.instance.devices
-
-    @property
-    def best_bill(self) -> Bill:
-        """The cheaper bill."""
-        return min(self.bills, key=lambda b: b.total_usd.mid)

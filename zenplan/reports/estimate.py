@@ -16,16 +16,23 @@ _PART_NAMES = {"tensor": "tensor-parallel", "data": "data-parallel", "pipeline":
                "expert": "expert all-to-all", "context": "context-parallel", "memory": "memory-bound"}  # fmt: skip
 
 
-def estimate_report(answer: Answer, explain: bool = False) -> Report:
-    """The whole answer; with ``explain``, the derivation of the first quote too."""
+def estimate_report(answer: Answer, explain: bool = False, details: bool = False) -> Report:
+    """The whole answer.
+
+    Args:
+        answer: what was found.
+        explain: with the derivation of the first quote.
+        details: with every quote in full, not the first alone.
+    """
     first = answer.ranked[0].quote
-    tables = [_money(answer), _layouts(answer), _detail(answer, answer.ranked[0]), _assumptions(answer)]
+    full = answer.ranked if details else answer.ranked[:1]
+    tables = [_money(answer), _layouts(answer), *(_detail(answer, r) for r in full), _assumptions(answer)]
     if explain:
         tables.append(_derivation(answer))
     return Report(
         schema=SCHEMA,
         document=document(answer, explain),
-        records=tuple(record(answer, r) for r in answer.ranked),
+        records=tuple(record(r) for r in answer.ranked),
         tables=tuple(tables),
         notes=_notes(answer, first),
     )
@@ -71,21 +78,26 @@ def _money(answer: Answer) -> Table:
     """What each quote takes in time and dollars: the middle, and the range under it."""
     rows = []
     for place, ranked in enumerate(answer.ranked, 1):
-        quote, kind = ranked.quote, answer.request.billing
-        bill = quote.bill(kind) or quote.best_bill
+        quote, bill = ranked.quote, ranked.bill
         bills = [quote.bill(b) for b in (Billing.ON_DEMAND, Billing.SPOT)]
         rows.append((
             str(place),
             f"{_label(ranked)}\n{_where(quote)}",
-            f"{quote.devices} ×\n{quote.offer.instance.accelerator}",
+            f"{quote.devices} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
             _time(bill.run.calendar_s),
-            units.count(quote.devices * bill.run.calendar_s.mid / units.HOUR_S),
             *(_usd(b.total_usd) if b else _UNKNOWN for b in bills),
         ))  # fmt: skip
-    columns = (Column(name="#", numeric=True), Column(name="quote"), Column(name="GPUs"),
-               Column(name="wall-clock", numeric=True), Column(name="GPU-h", numeric=True, optional=True),
-               Column(name="on-demand", numeric=True), Column(name="spot", numeric=True))  # fmt: skip
+    columns = (
+        Column(name="#", numeric=True),
+        Column(name="quote"),
+        Column(name="GPUs"),
+        *(Column(name=name, numeric=True) for name in ("wall-clock", "on-demand", "spot")),
+    )
     return Table(title=_title(answer), columns=columns, rows=tuple(rows), caption=answer.verdict)
+
+
+def _gpu_hours(ranked: Ranked) -> str:
+    return f"{units.count(ranked.quote.devices * ranked.bill.run.calendar_s.mid / units.HOUR_S)} GPU-h"
 
 
 def _layouts(answer: Answer) -> Table:
@@ -99,12 +111,18 @@ def _layouts(answer: Answer) -> Table:
             f"{units.size(estimate.memory.total_bytes)} of {units.size(has)}",
             units.duration(estimate.step.total_s),
             units.percent(estimate.mfu),
+            _as_of(ranked),
             _spent(estimate.step.parts(), most=2),
         ))  # fmt: skip
     columns = (Column(name="#", numeric=True), Column(name="layout"), Column(name="memory", numeric=True),
                Column(name="step", numeric=True), Column(name="MFU", numeric=True),
-               Column(name="mostly", optional=True))  # fmt: skip
+               Column(name="price of"), Column(name="mostly", optional=True))  # fmt: skip
     return Table(title="How each is laid out", columns=columns, rows=tuple(rows))
+
+
+def _as_of(ranked: Ranked) -> str:
+    price = ranked.quote.offer.price(ranked.bill.billing)
+    return price.as_of.isoformat() if price and price.as_of else "no date"
 
 
 def _spent(parts: dict[str, float], most: int) -> str:
@@ -116,16 +134,16 @@ def _spent(parts: dict[str, float], most: int) -> str:
 
 
 def _detail(answer: Answer, ranked: Ranked) -> Table:
-    quote = ranked.quote
-    bill = quote.bill(answer.request.billing) or quote.best_bill
-    run, estimate = bill.run, quote.estimate
+    """One quote in full."""
+    quote, run, estimate = ranked.quote, ranked.bill.run, ranked.quote.estimate
+    place = answer.ranked.index(ranked) + 1
     rows = [
         ("layout", f"{estimate.layout}; {quote.idle_devices or 'no'} device{'s' * (quote.idle_devices > 1)} idle"),
         ("step", f"{units.duration(estimate.step.total_s)}: {_spent(estimate.step.parts(), most=6)}"),
         ("memory", _memory(quote)),
         ("speed", f"{units.count(estimate.samples_per_s * answer.plan.workload.tokens_per_sample)} tokens/s, "
                   f"MFU {units.percent(estimate.mfu)}"),
-        ("steady", f"{units.duration(run.steady_s.mid)} for {answer.plan.steps:,.0f} steps"),
+        ("steady", f"{units.duration(run.steady_s.mid)} for {run.steady_s.mid / estimate.step.total_s:,.0f} steps"),
         ("wall-clock", f"{units.duration(run.calendar_s.mid)} with start-up, evaluation, checkpoints every "
                        f"{units.duration(run.checkpoint_interval_s)} ({units.size(run.checkpoint_bytes)} each) and "
                        f"{units.significant(run.interruptions, 2)} interruptions: goodput "
@@ -134,7 +152,7 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
         ("energy", _energy(quote)),
         ("price", _price(quote)),
     ]  # fmt: skip
-    columns = (Column(name=f"#1 {_label(ranked)}"), Column(name=_where(quote)))
+    columns = (Column(name=f"#{place} {_label(ranked)}"), Column(name=_where(quote)))
     return Table(title="", columns=columns, rows=tuple(rows))
 
 
@@ -186,9 +204,8 @@ def _assumptions(answer: Answer) -> Table:
 
 
 def _derivation(answer: Answer) -> Table:
-    quote = answer.ranked[0].quote
-    bill = quote.bill(answer.request.billing) or quote.best_bill
-    lines = derive(answer.plan, answer.operations, quote, bill)
+    first = answer.ranked[0]
+    lines = derive(answer.plan, answer.operations, first.quote, first.bill)
     rows = tuple(
         (f"{x.group}: {x.quantity}", x.shown, f"= {x.formula}\n{x.origin}" if x.formula else x.origin)
         for x in lines

@@ -48,9 +48,9 @@ def document(answer: Answer, explain: bool) -> Mapping[str, Any]:
         "left_out": list(answer.left_out),
     }
     if explain:
-        quote = answer.ranked[0].quote
-        bill = quote.bill(answer.request.billing) or quote.best_bill
-        whole["derivation"] = [asdict(line) for line in derive(plan, answer.operations, quote, bill)]
+        first = answer.ranked[0]
+        lines = derive(plan, answer.operations, first.quote, first.bill)
+        whole["derivation"] = [asdict(line) for line in lines]
     return whole
 
 
@@ -122,10 +122,9 @@ def _energy(quote: Quote) -> dict[str, Any] | None:
             "pue": quote.energy.pue, "grid_source": quote.energy.grid_source or None}  # fmt: skip
 
 
-def record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
+def record(ranked: Ranked) -> dict[str, Any]:
     """One quote as a flat row, for CSV. What is not known is None."""
-    quote = ranked.quote
-    bill = quote.bill(answer.request.billing) or quote.best_bill
+    quote, bill = ranked.quote, ranked.bill
     estimate, instance = quote.estimate, quote.offer.instance
     row: dict[str, Any] = {
         "labels": " ".join(ranked.labels),
