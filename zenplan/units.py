@@ -30,8 +30,11 @@ _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z
 def _parse(text: str, units: Mapping[str, float], what: str, example: str) -> float:
     hint = f"write it as in: {example}"
     match = _NUMBER.fullmatch(text)
-    if match is None or match[2].lower() not in units:
+    if match is None:
         raise UsageError(f"{what} is not a number: '{text}'", hint)
+    if match[2].lower() not in units:
+        unit = f"knows no unit '{match[2]}'" if match[2] else "needs a unit"
+        raise UsageError(f"{what} {unit}: '{text}'", hint)
     value = float(match[1].replace(",", "").replace("_", "")) * units[match[2].lower()]
     if not math.isfinite(value) or value <= 0:
         raise UsageError(f"{what} must be above zero and finite, not '{text}'", hint)

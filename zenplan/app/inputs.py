@@ -48,7 +48,9 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, gpu: str | None, p
     tables = [t for t in tables if provider in (None, t.provider)]
     regions = {o.region for t in tables for o in t.offers}
     if region and region not in regions:
-        raise UnknownName("region", region, regions, "zenplan prices")
+        raise UnknownName(
+            f"region of {provider}" if provider else "region", region, regions, "zenplan prices"
+        )
 
     def passes(offer: Offer) -> bool:
         return (wanted in (None, offer.instance.accelerator) and region in (None, offer.region)

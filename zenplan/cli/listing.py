@@ -30,6 +30,8 @@ def _accelerators(
     output: Format = None,
 ) -> None:
     """List accelerators, or show one data sheet with the source of each figure."""
+    # What is given before "show" counts for it.
+    context.obj = output
     if context.invoked_subcommand:
         return
     from zenplan.app.inputs import catalogue
@@ -52,6 +54,7 @@ def _accelerators(
 
 @accelerators_app.command("show")
 def _accelerator(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="Its name, an alias, or what NVML calls it.", metavar="NAME")],
     output: Format = None,
 ) -> None:
@@ -61,7 +64,7 @@ def _accelerator(
     from zenplan.plugins import load_plugins
     from zenplan.reports.accelerators import accelerator_report
 
-    settings, plugins = resolved(format=output), load_plugins()
+    settings, plugins = resolved(format=output or context.obj), load_plugins()
     say(accelerator_report(catalogue(plugins).by_name(name)), settings["format"], plugins)
     warn_of(plugins)
 
@@ -69,6 +72,8 @@ def _accelerator(
 @workloads_app.callback()
 def _workloads(context: typer.Context, output: Format = None) -> None:
     """List named models, or show one operator by operator."""
+    # What is given before "show" counts for it.
+    context.obj = output
     if context.invoked_subcommand:
         return
     from zenplan.app.inputs import models
@@ -83,6 +88,7 @@ def _workloads(context: typer.Context, output: Format = None) -> None:
 
 @workloads_app.command("show")
 def _workload(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="A model's name, as in llama3-8b.", metavar="NAME")],
     output: Format = None,
 ) -> None:
@@ -92,7 +98,7 @@ def _workload(
     from zenplan.plugins import load_plugins
     from zenplan.reports.workloads import workload_report
 
-    settings, plugins = resolved(format=output), load_plugins()
+    settings, plugins = resolved(format=output or context.obj), load_plugins()
     say(workload_report(*model(plugins.workloads(), name)), settings["format"], plugins)
     warn_of(plugins)
 

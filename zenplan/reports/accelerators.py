@@ -11,6 +11,22 @@ from zenplan.domain.precision import DTYPES
 from zenplan.domain.report import Column, Report, Table
 
 _UNKNOWN = "–"
+# Fields whose own name says less than a few words do.
+_NAMES = {
+    "memory_bytes": "memory, printed",
+    "visible_bytes": "memory, visible",
+    "memory_bytes_per_s": "memory bandwidth",
+    "link_bytes_per_s": "link, one direction",
+    "network_bytes_per_s": "usual network",
+    "clock_hz": "clock",
+    "tensor_clock_hz": "tensor clock",
+    "fp32_flop_per_clock": "fp32 FLOP a clock",
+    "tensor_flop_per_clock": "tensor FLOP a clock",
+    "link_devices": "devices on a link",
+    "node_devices": "devices in a node",
+    "pcie_generation": "PCIe generation",
+    "power_w": "power limit",
+}
 
 
 def accelerators_report(sheets: Sequence[Accelerator]) -> Report:
@@ -68,7 +84,7 @@ def accelerator_report(sheet: Accelerator) -> Report:
     for name, _, shown in figures:
         source = sheet.sources.get(name)
         told = f"{source.status} {source.date}: {source.text}" if source else "not stated"
-        rows.append((name.removeprefix("peak_flop_per_s."), shown, told))
+        rows.append((_NAMES.get(name, name.removeprefix("peak_flop_per_s.")), shown, told))
     columns = (Column(name="figure"), Column(name="value", numeric=True), Column(name="source"))
     names = (
         f"aliases: {', '.join(sheet.aliases) or 'none'}; NVML: {', '.join(sheet.nvml_names) or 'not known'}"
