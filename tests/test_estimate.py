@@ -180,7 +180,7 @@ def test_a_budget_that_cannot_be_met(ask: Ask) -> None:
     [
         ({"gpu": "h10"}, "accelerator", "H100"),
         ({"provider": "awss"}, "provider", "aws"),
-        ({"provider": "aws", "region": "us-east1"}, "region", "us-east-1"),
+        ({"provider": "aws", "region": "us-east1"}, "region of aws", "us-east-1"),
         ({"optimizer": "adam"}, "optimizer", "adamw"),
         ({"method": "loraa"}, "method", "lora"),
         ({"precision": "bf61"}, "precision", "bf16"),

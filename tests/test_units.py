@@ -62,7 +62,7 @@ def test_dollars(text: str, value: float) -> None:
 
 
 def test_a_bare_number_is_no_duration() -> None:
-    with pytest.raises(UsageError, match="is not a number") as caught:
+    with pytest.raises(UsageError, match="duration needs a unit: '90'") as caught:
         units.parse_duration_s("90")
     assert "7d" in caught.value.hint
 
