@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ from typing import Any
 import pytest
 
 import zenplan.hookspecs
+from zenplan.adapters import price_table
+from zenplan.adapters.accelerator_table import SOURCE_KEYS, read_accelerators
+from zenplan.adapters.price_table import PRICES, REQUIRED, read_price_csv
+from zenplan.domain.catalogue import Catalogue
+from zenplan.errors import DataError
+from zenplan.plugins.sources import GROUP
+from zenplan.protocols import PriceProvider
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -230,6 +238,48 @@ def test_the_python_in_the_readme_runs() -> None:
         exec(compile(body, f"README block {number}", "exec"), names)  # noqa: S102 (our own README)
         for name in HOOKS & names.keys():
             assert list(names[name]())
+
+
+def test_the_price_provider_in_the_readme_is_one() -> None:
+    (body,) = (body for language, body in _BLOCK.findall(README) if "zenplan_price_providers():" in body)
+    names: dict[str, Any] = {}
+    exec(body, names)  # noqa: S102 (our own README)
+    (provider,) = names["zenplan_price_providers"]()
+    assert isinstance(provider, PriceProvider)
+    assert provider.bundled().offers
+    with pytest.raises(DataError):
+        provider.fetch(None)  # type: ignore[arg-type]
+
+
+def test_the_entry_points_in_the_readme_are_those_of_a_plugin() -> None:
+    (body,) = (body for language, body in _BLOCK.findall(README) if language == "toml")
+    assert tomllib.loads(body)["project"]["entry-points"][GROUP]
+
+
+def test_the_prices_in_the_readme_can_be_read(tmp_path: Path) -> None:
+    (body,) = (body for language, body in _BLOCK.findall(README) if language == "csv")
+    (tmp_path / "prices.csv").write_text(body, encoding="utf-8")
+    sheets = Catalogue(accelerators=read_accelerators())
+    (table,) = read_price_csv(tmp_path / "prices.csv", lambda name: sheets.by_name(name).name, date.today())
+    assert [o.instance.accelerator for o in table.offers] == ["H100-SXM5-80GB", "RTX-4090"]
+    assert table.left_out == ()
+
+
+def test_every_column_of_a_price_table_is_in_the_readme() -> None:
+    documented = price_table.__doc__ or ""
+    columns = {*REQUIRED, *PRICES, *re.findall(r"``([a-z_]+)``", documented)} - {"instance", "gpu", "any"}
+    assert sorted(column for column in columns if f"`{column}`" not in README) == []
+
+
+def test_every_figure_and_data_file_is_in_contributing() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    files = {file.name for file in (ROOT / "zenplan" / "data").glob("*.csv")}
+    assert (
+        sorted(
+            name for name in files | SOURCE_KEYS.keys() if f"`{name}`" not in text and f"/{name}`" not in text
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -48,6 +49,12 @@ def test_sizes(text: str, value: float) -> None:
         ("90m", 5400),
         ("30s", 30),
         ("1.5 H", 5400),
+        ("1e3s", 1000),
+        ("5d12h", 475_200),
+        ("1w2d", 777_600),
+        ("36h30min", 131_400),
+        (" 1W 2d 3h 4min 5.5 s ", 788_645.5),
+        ("1.5d.5h", 131_400),
     ],
 )
 def test_durations(text: str, value: float) -> None:
@@ -65,6 +72,45 @@ def test_a_bare_number_is_no_duration() -> None:
     with pytest.raises(UsageError, match="duration needs a unit: '90'") as caught:
         units.parse_duration_s("90")
     assert "7d" in caught.value.hint
+
+
+def test_a_part_without_a_unit_is_no_duration() -> None:
+    with pytest.raises(UsageError, match="duration needs a unit: '12'") as caught:
+        units.parse_duration_s("5d12")
+    assert "5d12h" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["5d-12h", "-5d12h", "+5d12h", "5d+12h", "0d12h", "5d0h", "5x12h", "5d12x", "12h5d",
+                                  "1d1d", "5m1min", "5d,12h", "5d and 12h", "1e3s2e2s", "5d12.h.", "d12h", "5dd12h",
+                                  "9" * 308 + "w" + "9" * 308 + "d", "1d" * 5000])  # fmt: skip
+def test_parts_that_are_no_duration_are_refused(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        units.parse_duration_s(text)
+    assert caught.value.hint
+
+
+DURATIONS = [
+    (units.WEEK_S, "w"),
+    (units.DAY_S, "d"),
+    (units.HOUR_S, "h"),
+    (units.MINUTE_S, "min"),
+    (1.0, "s"),
+]
+
+
+@LAZY
+@given(counts=st.lists(st.integers(0, 999), min_size=5, max_size=5).filter(any))
+def test_the_parts_of_a_duration_add_up(counts: list[int]) -> None:
+    parts = [(n, size, name) for n, (size, name) in zip(counts, DURATIONS, strict=True) if n]
+    text = "".join(f"{n}{name}" for n, _, name in parts)
+    assert units.parse_duration_s(text) == sum(n * size for n, size, _ in parts)
+
+
+@LAZY
+@given(text=st.from_regex(r"([-+]?[\d.,_]{0,4}\s?(w|d|h|min|m|s|e|x)?){1,6}", fullmatch=True))
+def test_any_parts_are_a_positive_duration_or_a_usage_error(text: str) -> None:
+    with contextlib.suppress(UsageError):
+        assert 0 < units.parse_duration_s(text) < math.inf
 
 
 @pytest.mark.parametrize("parse", PARSERS)

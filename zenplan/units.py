@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 from zenplan.errors import UsageError
 
@@ -25,6 +26,8 @@ _BYTES = {
 }  # fmt: skip
 _TIME = {"s": 1.0, "sec": 1.0, "m": MINUTE_S, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "w": WEEK_S}
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-zµ]*)\s*", re.IGNORECASE)
+# One part of 5d12h: it has no sign and no exponent.
+_PART = re.compile(r"((?:\d[\d_,]*(?:\.\d*)?|\.\d+)\s*([a-zµ]*))\s*", re.IGNORECASE)
 
 
 def _parse(text: str, units: Mapping[str, float], what: str, example: str) -> float:
@@ -59,8 +62,21 @@ def parse_bytes(text: str, what: str = "size") -> float:
 
 
 def parse_duration_s(text: str, what: str = "duration") -> float:
-    """A positive duration in seconds: ``7d``, ``36h``, ``90min``, ``2w``. A bare number is refused."""
-    return _parse(text, _TIME, what, "7d, 36h, 90min")
+    """A positive duration in seconds: ``7d``, ``36h``, ``90min``, ``5d12h``. A bare number is refused.
+
+    Raises:
+        UsageError: not a number with a unit, or several of them that do not go from the largest unit down.
+    """
+    example = "7d, 36h, 90min, 5d12h"
+    parts = list(_PART.finditer(text.strip()))
+    if len(parts) < 2 or _NUMBER.fullmatch(text) or "".join(p[0] for p in parts) != text.strip():
+        return _parse(text, _TIME, what, example)
+    total = sum(_parse(part[1], _TIME, what, example) for part in parts)
+    sizes = [_TIME[part[2].lower()] for part in parts]
+    # 1d1d is more likely a slip than two days.
+    if not math.isfinite(total) or any(b >= a for a, b in pairwise(sizes)):
+        raise UsageError(f"{what} must go from the largest unit down: '{text}'", f"write it as in: {example}")
+    return total
 
 
 def parse_usd(text: str, what: str = "amount") -> float:

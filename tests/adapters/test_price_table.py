@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from zenplan import units
 from zenplan.adapters import csv_input, price_table
-from zenplan.adapters.price_rows import Machines, offers_of
+from zenplan.adapters.accelerator_table import read_accelerators
+from zenplan.adapters.price_rows import Machines, exactly, offers_of
 from zenplan.adapters.price_table import (
+    PRICES,
     REQUIRED,
     bundled_providers,
     bundled_tables,
@@ -23,12 +25,16 @@ from zenplan.adapters.price_table import (
     read_folder,
     read_price_csv,
 )
+from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.offer import Offer, PriceTable
-from zenplan.errors import DataError, InputFileError, UsageError
+from zenplan.errors import DataError, InputFileError, UnknownName, UsageError
 from zenplan.protocols import PriceProvider
 
 KNOWN = ("H100-SXM5-80GB", "A100-SXM4-80GB", "T4")
-HEADER = ",".join(REQUIRED)
+ONLY_KNOWN = exactly(KNOWN)
+COLUMNS = (*REQUIRED, "region", *PRICES)
+HEADER = ",".join(COLUMNS)
+TODAY = date(2026, 11, 23)
 TERMS = "granularity_s,minimum_s,storage_usd_per_gb_month,egress_usd_per_gb,pue"
 NETWORK = "network_gbit_per_s_per_device"
 GOOD = "mycloud,big,H100-SXM5-80GB,8,eu-1,20.5,8.25"
@@ -90,9 +96,9 @@ def test_a_price_for_each_gpu_is_one_offer_for_one_device_where_sizes_are_unknow
 
 def test_a_price_for_each_gpu_becomes_a_machine_of_each_size() -> None:
     machines = Machines(sizes={("p", ""): (1, 2), ("p", "T4"): (2, 8)}, networks={("p", "t4 x8"): 12.5e9})
-    row = dict(zip(REQUIRED, ["p", "t4", "T4", "1", "any", "0.5", "0.25"], strict=True))
+    row = dict(zip(COLUMNS, ["p", "t4", "T4", "1", "any", "0.5", "0.25"], strict=True))
     row |= {"sold_by": "gpu", "vcpus": "4", "ram_gib": "16"}
-    two, eight = offers_of(row, machines, KNOWN, "here")
+    two, eight = offers_of(row, machines, ONLY_KNOWN, "here")
     assert (two.instance.name, two.instance.devices) == ("t4 x2", 2)
     assert (eight.instance.name, eight.instance.devices, eight.instance.vcpus) == ("t4 x8", 8, 32)
     assert eight.on_demand
@@ -100,7 +106,7 @@ def test_a_price_for_each_gpu_becomes_a_machine_of_each_size() -> None:
     assert (eight.on_demand.usd_per_h, eight.spot.usd_per_h) == (4.0, 2.0)
     assert (two.instance.network_bytes_per_s, eight.instance.network_bytes_per_s) == (None, 12.5e9)
     row["accelerator"] = "A100-SXM4-80GB"
-    assert [o.instance.devices for o in offers_of(row, machines, KNOWN, "here")] == [1, 2]
+    assert [o.instance.devices for o in offers_of(row, machines, ONLY_KNOWN, "here")] == [1, 2]
 
 
 def test_one_table_for_each_provider_and_known_terms_come_along(tmp_path: Path) -> None:
@@ -183,9 +189,54 @@ def test_a_file_without_a_valid_row_is_an_error_with_the_first_reason(tmp_path: 
 
 @pytest.mark.parametrize("missing", REQUIRED)
 def test_a_missing_column_is_named(tmp_path: Path, missing: str) -> None:
-    header = ",".join(c for c in REQUIRED if c != missing)
+    header = ",".join(c for c in COLUMNS if c != missing)
     with pytest.raises(InputFileError, match=f"has no column {missing}"):
         read_price_csv(write(tmp_path, "a,b,c,d,e,f", header=header), KNOWN)
+
+
+def test_without_a_column_of_prices_both_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputFileError, match="has no column on_demand_usd_per_h or spot_usd_per_h") as caught:
+        read_price_csv(write(tmp_path, "m,x,T4,1", header=",".join(REQUIRED)), KNOWN)
+    assert "devices and on_demand_usd_per_h or spot_usd_per_h" in caught.value.hint
+
+
+@pytest.mark.parametrize("column", PRICES)
+def test_one_column_of_prices_is_enough_and_the_region_is_any(tmp_path: Path, column: str) -> None:
+    offer = only(read(tmp_path, "m,x,T4,1,0.5", header=",".join((*REQUIRED, column))))
+    assert offer.region == "any"
+    assert (offer.on_demand is None, offer.spot is None) == (column != PRICES[0], column != PRICES[1])
+
+
+@pytest.mark.parametrize("alias", ["H100", "h100-sxm", "H100-SXM5-80GB", "a100-80gb", "4090"])
+def test_an_alias_of_an_accelerator_is_its_name(tmp_path: Path, alias: str) -> None:
+    sheets = Catalogue(accelerators=read_accelerators())
+    path = write(tmp_path, f"m,x,{alias},8,,20,", "m,y,H1000,8,,20,", "m,z,,8,,20,")
+    (table,) = read_price_csv(path, lambda name: sheets.by_name(name).name)
+    assert only(table).instance.accelerator == sheets.by_name(alias).name
+    unknown, empty = table.left_out
+    assert unknown.startswith("line 3: unknown accelerator 'H1000'; did you mean ")
+    assert empty.startswith("line 4: unknown accelerator ''; ")
+
+
+def test_an_alias_counts_for_the_sizes_of_machines() -> None:
+    def canonical(name: str) -> str:
+        if name != "card":
+            raise UnknownName("accelerator", name, ("card",))
+        return "T4"
+
+    row = {"provider": "p", "instance": "t4", "accelerator": "card", "devices": "1", "sold_by": "gpu"}
+    offers = offers_of(row | {PRICES[0]: "1"}, Machines(sizes={("p", "T4"): (1, 4)}), canonical, "here")
+    assert [(o.instance.devices, o.instance.accelerator) for o in offers] == [(1, "T4"), (4, "T4")]
+
+
+@pytest.mark.parametrize("column", ["on_demand_as_of", "spot_as_of"])
+def test_a_price_of_a_day_to_come_leaves_the_row_out(tmp_path: Path, column: str) -> None:
+    rows = ("m,today,T4,1,,1,1,2026-11-23", "m,tomorrow,T4,1,,1,1,2026-11-24", "m,undated,T4,1,,1,1,")
+    path = write(tmp_path, *rows, header=f"{HEADER},{column}")
+    (table,) = read_price_csv(path, KNOWN, TODAY)
+    assert [o.instance.name for o in table.offers] == ["today", "undated"]
+    assert table.left_out == ("line 3: a price as of 2026-11-24 is dated in the future; today is 2026-11-23",)
+    assert read_price_csv(path, KNOWN)[0].left_out == ()
 
 
 @pytest.mark.parametrize(
@@ -243,7 +294,7 @@ def test_no_text_makes_it_fail_in_any_other_way(tmp_path_factory: pytest.TempPat
         assert any(t.offers for t in read_price_csv(path, KNOWN))
 
 
-READ = (*REQUIRED, "sold_by", "tier", "vcpus", "ram_gib", "network_gbit_per_s_per_device", "on_demand_as_of")
+READ = (*COLUMNS, "sold_by", "tier", "vcpus", "ram_gib", "network_gbit_per_s_per_device", "on_demand_as_of")
 CELLS = st.one_of(
     st.text(max_size=9),
     st.floats().map(str),
@@ -255,7 +306,9 @@ CELLS = st.one_of(
 @given(st.fixed_dictionaries(dict.fromkeys(READ, CELLS)))
 def test_no_row_becomes_an_offer_with_an_impossible_price(cells: dict[str, str]) -> None:
     try:
-        offers = offers_of(cells | {"accelerator": "T4"}, Machines(sizes={("", ""): (8,)}), KNOWN, "here")
+        offers = offers_of(
+            cells | {"accelerator": "T4"}, Machines(sizes={("", ""): (8,)}), ONLY_KNOWN, "here"
+        )
     except DataError:
         return
     for offer in offers:
@@ -301,3 +354,4 @@ def test_a_bad_row_beside_the_prices_is_named(tmp_path: Path, name: str, text: s
 def test_the_documented_columns_are_the_required_ones() -> None:
     assert price_table.__doc__
     assert "``REQUIRED``" in price_table.__doc__
+    assert "``PRICES``" in price_table.__doc__

@@ -97,7 +97,7 @@ def test_a_run_that_never_ends_has_no_finite_bill(make: Any, storage: float | No
 def test_energy_is_power_by_time_by_the_data_centre() -> None:
     calendar = Range(low=HOUR_S, mid=2 * HOUR_S, high=4 * HOUR_S)
     # Ten devices of 500 W at 60, 80 and 100 % and 100 W of host each.
-    found = energy(Operations(), calendar, 10, 500.0, 1.5, (0.4 / 3.6e6, "grid"))
+    found = energy(Operations(), calendar, 10, 0, 500.0, 1.5, (0.4 / 3.6e6, "grid"))
     assert found is not None
     assert (found.kwh.low, found.kwh.mid, found.kwh.high) == pytest.approx(
         (4 * 1.5, 5 * 2 * 1.5, 6 * 4 * 1.5)
@@ -107,10 +107,20 @@ def test_energy_is_power_by_time_by_the_data_centre() -> None:
     assert found.grid_source == "grid"
 
 
+def test_devices_that_stand_by_draw_little() -> None:
+    hour = Range(low=HOUR_S, mid=HOUR_S, high=HOUR_S)
+    all_used = energy(Operations(), hour, 8, 0, 500.0, 1.0, None)
+    half_used = energy(Operations(), hour, 4, 4, 500.0, 1.0, None)
+    assert all_used is not None
+    assert half_used is not None
+    # 12 % of the limit, and their share of the host as any.
+    assert all_used.kwh.mid - half_used.kwh.mid == pytest.approx(4 * 0.5 * (0.8 - 0.12))
+
+
 def test_energy_that_is_not_known_is_not_guessed() -> None:
     calendar = Range(low=1, mid=1, high=1)
-    assert energy(Operations(), calendar, 1, None, None, None) is None
-    found = energy(Operations(), calendar, 1, 100.0, None, None)
+    assert energy(Operations(), calendar, 1, 0, None, None, None) is None
+    found = energy(Operations(), calendar, 1, 0, 100.0, None, None)
     assert found is not None
     assert found.co2e_kg is None
     assert found.pue == 1.2

@@ -22,7 +22,7 @@ def lines_of(make: Any, terms: Terms | None = TERMS, **plan: Any) -> tuple[Any, 
     offer = Offer(instance=machine, region="here", on_demand=price)
     found = market(chosen, Operations(), [make.cluster(nodes=3)],
                    [Option(offer=offer, terms=terms, nodes=3, cluster=0)])  # fmt: skip
-    quote = found.quote(0, lambda provider, region: None)
+    quote = found.quote(0, Billing.ON_DEMAND, lambda provider, region: None)
     bill = quote.bill(Billing.ON_DEMAND)
     assert bill is not None
     return quote, bill, derive(chosen, Operations(), quote, bill)
@@ -67,9 +67,10 @@ def test_the_parts_add_up(derived: Any) -> None:
 
 
 def test_mfu_follows_from_the_lines(derived: Any) -> None:
-    useful = (
-        3 * value(derived, "model", "forward FLOP a sample") * value(derived, "model", "B samples a step")
+    assert value(derived, "model", "training FLOP a sample") == pytest.approx(
+        3 * value(derived, "model", "forward FLOP a sample")
     )
+    useful = value(derived, "model", "training FLOP a sample") * value(derived, "model", "B samples a step")
     peak = value(derived, "accelerator", "P dense bf16 peak")
     assert value(derived, "step", "MFU") == pytest.approx(
         useful / (value(derived, "step", "step") * 24 * peak)

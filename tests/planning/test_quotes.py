@@ -56,12 +56,12 @@ def ranges(noun: Any) -> list[Range]:
 
 
 def quotes(found: Market) -> list[Quote]:
-    return [found.quote(i, no_grid) for i in range(len(found.options))]
+    return [found.quote(i, Billing.ON_DEMAND, no_grid) for i in range(len(found.options))]
 
 
 def test_a_quote_is_its_clusters_best_layout_its_run_and_its_bill(make: Any) -> None:
     plan = make.plan(make.workload(**MODEL), samples=1e6, global_batch=512)
-    quote = stand(make, plan).quote(1, no_grid)
+    quote = stand(make, plan).quote(1, Billing.ON_DEMAND, no_grid)
     best = search(plan, [make.cluster(nodes=2)])
     assert quote.estimate.layout == best.layouts.at(0)
     step_s = quote.estimate.step.total_s
@@ -77,7 +77,7 @@ def test_a_quote_is_its_clusters_best_layout_its_run_and_its_bill(make: Any) -> 
 
 
 def test_the_spread_of_published_runs_is_around_the_prediction(make: Any) -> None:
-    estimate = stand(make).quote(0, no_grid).estimate
+    estimate = stand(make).quote(0, Billing.ON_DEMAND, no_grid).estimate
     assert estimate.step_s.low == pytest.approx(0.8 * estimate.step_s.mid)
     assert estimate.step_s.high == pytest.approx(1.25 * estimate.step_s.mid)
 
@@ -85,23 +85,25 @@ def test_the_spread_of_published_runs_is_around_the_prediction(make: Any) -> Non
 def test_mfu_counts_useful_work_over_the_dense_peak(make: Any) -> None:
     # 72 B s l h² (1 + s/12h + V/12lh): causal attention counts half of its scores.
     B, s, layers, h, V = 512, 1024, 16, 2048, 32_000
-    estimate = stand(make).quote(0, no_grid).estimate
+    estimate = stand(make).quote(0, Billing.ON_DEMAND, no_grid).estimate
     useful = 72 * B * s * layers * h**2 * (1 + s / (12 * h) + V / (12 * layers * h))
     assert estimate.mfu == pytest.approx(useful / (estimate.step.total_s * 8 * 100e12), rel=1e-3)
     assert 0 < estimate.mfu < 1
 
 
 def test_idle_devices_are_paid_for(make: Any) -> None:
-    quote = stand(make, used=6).quote(1, no_grid)
+    quote = stand(make, used=6).quote(1, Billing.ON_DEMAND, no_grid)
     assert quote.estimate.layout.devices == 12
     assert (quote.devices, quote.idle_devices) == (16, 4)
     bill = quote.bill(Billing.ON_DEMAND)
     assert bill is not None
     assert bill.compute_usd.mid == pytest.approx(bill.billed_h * 2 * 20.0)
-    # They draw power too.
+    # They draw a little power too.
     assert quote.energy is not None
     hours = bill.run.calendar_s.mid / 3600
-    assert quote.energy.kwh.mid == pytest.approx(16 * (0.8 * 500 + 100) / 1000 * 1.1 * hours)
+    assert quote.energy.kwh.mid == pytest.approx(
+        (12 * (0.8 * 500 + 100) + 4 * (0.12 * 500 + 100)) / 1000 * 1.1 * hours
+    )
 
 
 def test_a_price_that_is_not_known_has_no_bill(make: Any) -> None:

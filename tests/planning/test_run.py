@@ -124,11 +124,9 @@ def test_preemptions_are_counted_by_machine(make: Any) -> None:
 
 def test_a_run_that_is_always_interrupted_never_ends(make: Any) -> None:
     operations = replace(NOTHING, restart_s=HOUR_S, preemptions_per_node_s=(0.0, 0.5 / HOUR_S, 1.0 / HOUR_S))
-    runs = run(make, operations, 10, spot=True)
-    low, middle, high = runs.calendar_s[:, 0]
-    assert math.isfinite(low)
-    assert math.isfinite(middle)
-    assert math.isinf(high)
+    low, middle, high = run(make, operations, 10, spot=True).calendar_s[:, 0]
+    # It is slow long before it is hopeless: Daly's equation has no cliff.
+    assert low < middle < high < math.inf
     worse = run(make, replace(operations, restart_s=YEAR_S), 10, spot=True)
     assert math.isinf(worse.calendar_s[1, 0])
     assert worse.at(0).goodput == 0

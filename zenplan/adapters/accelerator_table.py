@@ -39,6 +39,7 @@ _REAL: Final = {
     "link_gb_per_s": ("link_bytes_per_s", GB),
     "network_gbit_per_s": ("network_bytes_per_s", _BYTES_PER_GBIT),
     "power_w": ("power_w", 1.0),
+    "sustained_share": ("sustained_share", 1.0),
 }
 _WHOLE: Final = (
     "multiprocessors", "fp32_flop_per_clock", "tensor_flop_per_clock", "link_devices", "node_devices",

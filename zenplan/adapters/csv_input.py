@@ -33,22 +33,29 @@ def rows_of(text: str) -> Iterator[tuple[int, Row]]:
         yield lines.line_num, row
 
 
-def read_rows(path: Path, required: Collection[str], what: str) -> list[tuple[int, Row]]:
+def read_rows(
+    path: Path, required: Collection[str], what: str, one_of: Collection[str] = ()
+) -> list[tuple[int, Row]]:
     """Every row of the file, with its line number.
 
     Args:
         path: the file the user named.
         required: columns that must be in the header.
         what: what the file should be, for the messages: ``price table``.
+        one_of: columns of which at least one must be in the header; none of them matters if empty.
 
     Raises:
         InputFileError: the file cannot be read, is no CSV in UTF-8, is empty, or lacks a column.
     """
-    hint = f"a {what} is a CSV file in UTF-8, with commas, and has the columns {', '.join(required)}"
+    either = " or ".join(one_of)
+    columns = ", ".join(required) + (f" and {either}" if either else "")
+    hint = f"a {what} is a CSV file in UTF-8, with commas, and has the columns {columns}"
     text = _text(path, what, hint)
     try:
         header = [cell.strip().lower() for cell in next(csv.reader(text.splitlines()), [])]
         missing = [name for name in required if name not in header]
+        if one_of and not any(name in header for name in one_of):
+            missing.append(either)
         if missing:
             raise InputFileError(f"{what} {path} has no column {', '.join(missing)}", hint)
         rows = list(rows_of(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 
 from zenplan.domain.accelerator import Accelerator
@@ -31,8 +32,12 @@ def read_efficiencies() -> Mapping[str, Efficiency]:
 
 
 def efficiency_of(sheet: Accelerator, table: Mapping[str, Efficiency]) -> Efficiency:
-    """The coefficients of an accelerator's generation, or the common ones; the spread says which."""
-    return table.get(sheet.architecture, table[OTHERS])
+    """The coefficients of an accelerator's generation, or the common ones, which then say so."""
+    if sheet.architecture in table:
+        return table[sheet.architecture]
+    common = table[OTHERS]
+    basis = f"no published run of {sheet.architecture}; {common.spread.basis}"
+    return replace(common, spread=replace(common.spread, basis=basis))
 
 
 def _efficiency(row: Mapping[str, str]) -> Efficiency:

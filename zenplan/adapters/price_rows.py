@@ -8,14 +8,14 @@ the provider is known to rent, at a price in proportion.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 
 from zenplan import units
 from zenplan.domain.offer import Instance, Offer, Price
-from zenplan.errors import DataError, nearest
+from zenplan.errors import DataError, UnknownName
 
 GBIT_PER_S = 1e9 / 8
 
@@ -24,6 +24,9 @@ _MOST_DEVICES = 10_000
 _MOST_VCPUS = 1e6
 # The least price seen is $0.03; a thousandth of a dollar is a slip of units.
 _LEAST_USD_PER_DEVICE_H = 0.001
+
+# From a name that people type to the canonical one; raises UnknownName.
+Canonical = Callable[[str], str]
 
 _parse_date = lru_cache(maxsize=256)(date.fromisoformat)
 
@@ -46,29 +49,48 @@ class Machines:
         return self.sizes.get((provider, accelerator), of_provider)
 
 
+def exactly(names: Collection[str]) -> Canonical:
+    """Accepts the canonical names themselves and nothing else."""
+
+    def canonical(name: str) -> str:
+        if name not in names:
+            raise UnknownName("accelerator", name, names)
+        return name
+
+    return canonical
+
+
 def offers_of(
-    row: Mapping[str, str], machines: Machines, accelerators: Collection[str] | None, default_source: str
+    row: Mapping[str, str],
+    machines: Machines,
+    canonical: Canonical | None,
+    default_source: str,
+    today: date | None = None,
 ) -> list[Offer]:
     """The offers of one row.
 
     Args:
         row: column name to cell. A column that is not there counts as an empty cell.
         machines: networks and machine sizes.
-        accelerators: canonical names that are accepted; None accepts any.
+        canonical: the canonical name of an accelerator; None takes the cell as it is.
         default_source: where the prices come from, for a row that does not say.
+        today: a price of a later date makes the row invalid; None accepts any date.
 
     Raises:
         DataError: the row is not valid; the message says which cell and why.
     """
     if row.get(""):
         raise DataError("more cells than the header has columns")
-    accelerator = _accelerator(row, accelerators)
+    accelerator = _accelerator(row, canonical)
     devices = _count(row, "devices")
     source = row.get("source") or default_source
     on_demand = _price(row, devices, "on_demand", source)
     spot = _price(row, devices, "spot", row.get("spot_source") or source)
     if not on_demand and not spot:
         raise DataError("no price: on_demand_usd_per_h and spot_usd_per_h are both empty")
+    for price in (on_demand, spot):
+        if today and price and price.as_of and price.as_of > today:
+            raise DataError(f"a price as of {price.as_of} is dated in the future; today is {today}")
     return [
         Offer(
             instance=_instance(row, accelerator, devices * times, times, machines),
@@ -120,13 +142,14 @@ def _times(price: Price | None, times: int) -> Price | None:
     return Price(usd_per_h=price.usd_per_h * times, as_of=price.as_of, source=price.source)
 
 
-def _accelerator(row: Mapping[str, str], accelerators: Collection[str] | None) -> str:
+def _accelerator(row: Mapping[str, str], canonical: Canonical | None) -> str:
     name = row.get("accelerator", "")
-    if accelerators is not None and name not in accelerators:
-        near = nearest(name, accelerators)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise DataError(f"unknown accelerator '{name}'{hint}")
-    return name
+    if canonical is None:
+        return name
+    try:
+        return canonical(name)
+    except UnknownName as error:
+        raise DataError(f"{error.message}; {error.hint}") from error
 
 
 def _price(row: Mapping[str, str], devices: int, billing: str, source: str) -> Price | None:

@@ -1,7 +1,8 @@
 """Price tables in CSV: the one that ships with zenplan, a plugin's, and a user's own.
 
-A user's file needs the columns of ``REQUIRED``; a price that is not known is an empty cell. It may also have
-``sold_by`` (``instance`` or ``gpu``), ``tier``, ``vcpus``, ``ram_gib``, ``network_gbit_per_s_per_device``,
+A user's file needs the columns of ``REQUIRED`` and at least one of ``PRICES``; a price that is not known is an
+empty cell. It may also have ``region`` (empty: ``any``), ``sold_by`` (``instance`` or ``gpu``), ``tier``, ``vcpus``,
+``ram_gib``, ``network_gbit_per_s_per_device``,
 ``on_demand_as_of``, ``spot_as_of`` (ISO 8601), ``source`` and ``spot_source``. Other columns are ignored.
 """
 
@@ -9,19 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
 
 from zenplan import units
 from zenplan.adapters.csv_input import Row, read_rows, rows_of
-from zenplan.adapters.price_rows import GBIT_PER_S, Machines, offers_of
+from zenplan.adapters.price_rows import GBIT_PER_S, Canonical, Machines, exactly, offers_of
 from zenplan.domain.offer import Offer, PriceTable, Terms
 from zenplan.errors import DataError, InputFileError
 from zenplan.protocols import Http
 
-REQUIRED = (
-    "provider", "instance", "accelerator", "devices", "region", "on_demand_usd_per_h", "spot_usd_per_h",
-)  # fmt: skip
+REQUIRED = ("provider", "instance", "accelerator", "devices")
+PRICES = ("on_demand_usd_per_h", "spot_usd_per_h")
 
 DATA = Path(__file__).parents[1] / "data"
 _MONTH_S = units.YEAR_S / 12
@@ -74,7 +75,9 @@ def read_folder(folder: Path) -> tuple[PriceTable, ...]:
     return _tables(_shipped(folder, "prices.csv"), _machines(folder), _terms(folder), None, "bundled table")
 
 
-def read_price_csv(path: Path, accelerators: Collection[str]) -> tuple[PriceTable, ...]:
+def read_price_csv(
+    path: Path, accelerators: Collection[str] | Canonical, today: date | None = None
+) -> tuple[PriceTable, ...]:
     """The tables of a user's own file, one for each provider in it.
 
     A row that is not valid is left out, and ``PriceTable.left_out`` says its line and why; the others
@@ -82,13 +85,16 @@ def read_price_csv(path: Path, accelerators: Collection[str]) -> tuple[PriceTabl
 
     Args:
         path: the CSV file.
-        accelerators: the canonical names; a row with any other is left out with the nearest ones.
+        accelerators: gives the canonical name of an accelerator for a name that people type, or raises
+            ``UnknownName``; or just the canonical names. A row with any other is left out with the nearest ones.
+        today: a row with a price of a later date is left out; None accepts any date.
 
     Raises:
         InputFileError: the file cannot be used, lacks a column, or has no valid row.
     """
-    rows = read_rows(path, REQUIRED, "price table")
-    tables = _tables(rows, _machines(DATA), _terms(DATA), accelerators, path.name)
+    rows = read_rows(path, REQUIRED, "price table", PRICES)
+    canonical = accelerators if callable(accelerators) else exactly(accelerators)
+    tables = _tables(rows, _machines(DATA), _terms(DATA), canonical, path.name, today)
     if not any(table.offers for table in tables):
         reasons = [reason for table in tables for reason in table.left_out]
         raise InputFileError(
@@ -106,8 +112,9 @@ def _tables(
     rows: Iterable[tuple[int, Row]],
     machines: Machines,
     terms: dict[str, Terms],
-    accelerators: Collection[str] | None,
+    canonical: Canonical | None,
     source: str,
+    today: date | None = None,
 ) -> tuple[PriceTable, ...]:
     offers: dict[str, list[Offer]] = {}
     left_out: dict[str, list[str]] = {}
@@ -115,7 +122,7 @@ def _tables(
     for line, row in rows:
         provider = row.get("provider", "")
         try:
-            made = offers_of(row, machines, accelerators, source)
+            made = offers_of(row, machines, canonical, source, today)
             for offer in made:
                 key = (provider, offer.instance.name, offer.region, offer.tier)
                 if seen.setdefault(key, line) != line:

@@ -19,7 +19,7 @@ from zenplan.domain.request import Request
 from zenplan.errors import NoFit
 from zenplan.planning.quotes import Market, market
 from zenplan.planning.ranking import Ranking, rank
-from zenplan.planning.search import usable_bytes
+from zenplan.planning.search import HEADROOM, usable_bytes
 from zenplan.protocols import WorkloadFamily
 
 
@@ -36,7 +36,7 @@ def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable
     plan = training_plan(request, families)
     selection = select(request, matching(request, tables, catalogue), catalogue, plan.precision, efficiencies)
     if not selection.options:
-        raise NoFit(_no_options(request, plan), _hint(request, selection))
+        raise NoFit(_no_options(request, plan), _hint(selection))
     found = market(plan, operations, selection.clusters, selection.options)
     usable = found.usable(request.billing).nonzero()[0]
     if not len(usable):
@@ -46,7 +46,7 @@ def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable
     ranking = rank(usd, calendar, request.top, request.deadline_s, request.budget_usd)
     chosen = [int(usable[i]) for i in ranking.order]
     ranked = tuple(
-        Ranked(quote=found.quote(index, _grid), bill=bills.at(index), labels=labels)
+        Ranked(quote=found.quote(index, request.billing, _grid), bill=bills.at(index), labels=labels)
         for index, labels in zip(chosen, ranking.labels, strict=True)
     )
     return Answer(
@@ -74,10 +74,12 @@ def _no_options(request: Request, plan: TrainingPlan) -> str:
     return f"no offer has devices that train in {plan.precision.name}"
 
 
-def _hint(request: Request, selection: Selection) -> str:
-    if selection.left_out:
-        return selection.left_out[-1]
-    return "machines whose network is not known are quoted alone; ask for fewer --gpus or another provider"
+def _hint(selection: Selection) -> str:
+    if selection.alone:
+        return (
+            "machines whose network is not known are quoted alone; ask for fewer --gpus or another provider"
+        )
+    return selection.left_out[-1] if selection.left_out else "a larger --max-gpus may help"
 
 
 def _short(found: Market, cluster: int) -> str:
@@ -85,7 +87,8 @@ def _short(found: Market, cluster: int) -> str:
     where, needs = found.clusters[cluster], float(found.found.memory.total_bytes[cluster])
     has = usable_bytes(where)
     return (f"{where.devices} × {where.accelerator.name} needs {units.size(needs)} a device of "
-            f"{units.size(has)} usable: {units.size(needs - has)} short")  # fmt: skip
+            f"{units.size(where.accelerator.capacity_bytes)}, {HEADROOM:.0%} of it left free: "
+            f"{units.size(needs - has)} short")  # fmt: skip
 
 
 def _nearest(found: Market, clusters: Sequence[int]) -> int:
@@ -102,11 +105,8 @@ def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
                 "more --gpus, devices with more memory, a shorter --seq-len, or --method lora or qlora")  # fmt: skip
     other = Billing.SPOT if request.billing is Billing.ON_DEMAND else Billing.ON_DEMAND
     if found.usable(other).any():
-        return f"no offer that fits has a {request.billing} price", f"try --billing {other}"
-    return (
-        "no run would end: machines are taken away faster than work is saved",
-        "fewer machines, or on-demand",
-    )
+        return f"no offer that fits has a price under {request.billing}", f"try --billing {other}"
+    return "no run would end: failures come faster than work is saved", "ask for fewer --gpus"
 
 
 def _not_quoted(request: Request, found: Market) -> list[str]:
@@ -117,10 +117,13 @@ def _not_quoted(request: Request, found: Market) -> list[str]:
         lines.append(f"{len(unfit)} of {len(found.clusters)} clusters do not fit; the nearest: "
                      f"{_short(found, _nearest(found, unfit))}")  # fmt: skip
     fits = found.found.fits[found.owner]
-    silent = int((fits & ~found.usable(request.billing)).sum())
-    if silent:
-        lines.append(f"{silent:,} of {len(found.options):,} options that fit have no {request.billing} price "
-                     "or would never end")  # fmt: skip
+    priced = found.priced(request.billing)
+    for count, what in (
+        (int((fits & ~priced).sum()), f"have no price under {request.billing}"),
+        (int((fits & priced & ~found.usable(request.billing)).sum()), "would never end"),
+    ):
+        if count:
+            lines.append(f"{count:,} of {len(found.options):,} options fit and {what}")
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from zenplan.domain.catalogue import Catalogue
@@ -29,7 +30,8 @@ def price_tables(plugins: Plugins, sheets: Catalogue, own: Path | None) -> tuple
     if own is not None:
         from zenplan.adapters.price_table import read_price_csv
 
-        mine = read_price_csv(own, {a.name for a in sheets})
+        # Aliases are names too; the local day, so that nobody loses a price dated today.
+        mine = read_price_csv(own, lambda name: sheets.by_name(name).name, date.today())
     replaced = {t.provider for t in mine}
     others = (plugins.bundled_table(p) for p in plugins.price_providers() if p.name not in replaced)
     return (*mine, *others)
@@ -75,12 +77,18 @@ def models(families: Sequence[WorkloadFamily]) -> tuple[tuple[str, Workload], ..
 
 
 def model(families: Sequence[WorkloadFamily], name: str) -> tuple[str, Workload]:
-    """One named model; zenplan's own family, the last, answers for spellings and unknown names.
+    """One named model, lowered, with the name of its family. Raises UsageError: no family knows it."""
+    family = family_of(families, name)
+    return family.name, family.lower({"model": name})
+
+
+def family_of(families: Sequence[WorkloadFamily], model: str | None) -> WorkloadFamily:
+    """The family that has a model of that very name, or zenplan's own, which comes last: it knows sizes,
+    configurations and spellings, and says what is near.
 
     Raises:
-        UsageError: no family knows it, or there is no family at all.
+        UsageError: there is no family at all.
     """
     if not families:
         raise UsageError("no plugin knows any family of models", "'zenplan plugins' says what failed")
-    family = next((f for f in families if name in f.presets()), families[-1])
-    return family.name, family.lower({"model": name})
+    return next((f for f in families if model is not None and model in f.presets()), families[-1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
 from zenplan.adapters.efficiency_table import efficiency_of
 from zenplan.app.inputs import filtered
@@ -29,6 +28,7 @@ class Selection:
     options: list[Option] = field(default_factory=list)
     clusters: list[Cluster] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    alone: int = 0  # offers whose machines cannot be joined to as many devices as asked for
 
 
 def matching(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue) -> tuple[PriceTable, ...]:
@@ -55,7 +55,7 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
     chosen = Selection()
     places: dict[tuple[object, ...], int] = {}
     unknown: set[str] = set()
-    unable: set[str] = set()
+    unable: dict[str, set[str]] = {}
     for table in tables:
         chosen.left_out.extend(_bad_rows(table))
         for offer in table.offers:
@@ -64,16 +64,22 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
                 unknown.add(offer.instance.accelerator)
                 continue
             if not (sheet.trains and can_run(sheet, precision)):
-                unable.add(sheet.name)
+                why = (
+                    f"no {precision.name} peak in the data sheet"
+                    if sheet.trains
+                    else "made for inference only"
+                )
+                unable.setdefault(why, set()).add(sheet.name)
                 continue
             efficiency = efficiency_of(sheet, efficiencies)
-            for nodes, used in _sizes(request, offer, sheet):
+            sizes = list(_sizes(request, offer))
+            chosen.alone += not sizes
+            for nodes, used in sizes:
                 place = _place(chosen, places, offer.instance, sheet, efficiency, nodes, used)
                 chosen.options.append(Option(offer=offer, terms=table.terms, nodes=nodes, cluster=place))
     if unknown:
         chosen.left_out.append(f"no data sheet: {', '.join(sorted(unknown))}")
-    if unable:
-        chosen.left_out.append(f"cannot train in {precision.name}: {', '.join(sorted(unable))}")
+    chosen.left_out.extend(f"{why}: {', '.join(sorted(names))}" for why, names in sorted(unable.items()))
     return chosen
 
 
@@ -87,38 +93,29 @@ def _bad_rows(table: PriceTable) -> list[str]:
 def _place(chosen: Selection, places: dict[tuple[object, ...], int], instance: Instance, sheet: Accelerator,
            efficiency: Efficiency, nodes: int, used: int) -> int:  # fmt: skip
     """The cluster's place in the list: the same machine at another price or place is the same cluster."""
-    key = (sheet.name, used, nodes, instance.network_bytes_per_s, instance.link_bytes_per_s)
+    key = (sheet.name, instance.devices, nodes, used, instance.network_bytes_per_s, instance.link_bytes_per_s)
     if key not in places:
         places[key] = len(chosen.clusters)
         chosen.clusters.append(Cluster(
-            accelerator=sheet, efficiency=efficiency, node_devices=used, nodes=nodes,
+            accelerator=sheet, efficiency=efficiency, node_devices=instance.devices, nodes=nodes, used=used,
             network_bytes_per_s=instance.network_bytes_per_s, link_bytes_per_s=instance.link_bytes_per_s,
         ))  # fmt: skip
     return places[key]
 
 
-def _sizes(request: Request, offer: Offer, sheet: Accelerator) -> Iterator[tuple[int, int]]:
-    """Numbers of machines, and of devices used in each. Without a known network, one machine."""
+def _sizes(request: Request, offer: Offer) -> Iterator[tuple[int, int]]:
+    """Numbers of machines, and of devices used in all. Without a known network, one machine."""
     devices = offer.instance.devices
     joined = offer.instance.network_bytes_per_s is not None
-    if request.gpus is None:
-        nodes = 1
-        while nodes * devices <= request.max_gpus:
-            yield nodes, devices
-            if not joined:
-                return
-            nodes *= 2
+    if request.gpus is not None:
+        # As few machines as hold them; what is left of the last one stands idle, and is paid for.
+        nodes = -(-request.gpus // devices)
+        if nodes == 1 or joined:
+            yield nodes, request.gpus
         return
-    nodes = _fewest(request.gpus, devices)
-    if nodes == 1 or (nodes and joined):
-        yield nodes, request.gpus // nodes
-
-
-@cache
-def _fewest(gpus: int, devices: int) -> int:
-    """As few machines as hold them, each with the same number in use; the rest of a machine stands idle.
-
-    Twice as many as needed would leave most of each idle: then there is no answer, 0.
-    """
-    least = -(-gpus // devices)
-    return next((n for n in range(least, 2 * least + 1) if gpus % n == 0), 0)
+    nodes = 1
+    while nodes * devices <= request.max_gpus:
+        yield nodes, nodes * devices
+        if not joined:
+            return
+        nodes *= 2

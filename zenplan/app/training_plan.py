@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from zenplan import units
+from zenplan.app.inputs import family_of
 from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.plan import METHODS, OPTIMIZERS, TrainingPlan
 from zenplan.domain.precision import PRECISIONS, Precision
@@ -17,6 +19,8 @@ from zenplan.planning.method import QLORA_WEIGHT_BYTES, with_adapters
 from zenplan.protocols import WorkloadFamily
 
 _MOST_TOKENS = 1e18
+# How far a batch may be from the one asked for, so that it divides among devices.
+_BATCH_SLACK = 0.05
 _METHOD_NAMES = {"full": "full training of all parameters", "lora": "LoRA", "qlora": "QLoRA, 4-bit weights"}
 
 
@@ -34,9 +38,9 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily]) -> Train
         raise UnknownName("optimizer", optimizer, OPTIMIZERS)
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
-    usual = recipe.recipe_for(workload)
-    samples, data_facts = _samples(request, workload, usual)
-    batch, batch_fact = _global_batch(request, workload, usual)
+    tokens, data_facts = _tokens(request, workload)
+    samples = tokens / workload.tokens_per_sample
+    batch, batch_fact = _global_batch(request, workload, tokens)
     weight_bytes = QLORA_WEIGHT_BYTES if method == "qlora" else precision.compute_bytes
     if method != "full":
         workload = with_adapters(workload)
@@ -77,13 +81,7 @@ def _workload(request: Request, families: Sequence[WorkloadFamily]) -> Workload:
         options["active_params"] = request.active_params
     if request.seq_len is not None:
         options["seq_len"] = request.seq_len
-    if not families:
-        raise UsageError("no plugin knows any family of models", "'zenplan plugins' says what failed")
-    for family in families:
-        if request.model is not None and request.model in family.presets():
-            return family.lower(options)
-    # zenplan's own family comes last: it knows sizes, configurations and spellings, and says what is near.
-    return families[-1].lower(options)
+    return family_of(families, request.model).lower(options)
 
 
 def _precision(request: Request) -> tuple[Precision, Fact]:
@@ -94,8 +92,8 @@ def _precision(request: Request) -> tuple[Precision, Fact]:
     return PRECISIONS[name], Fact(name="precision", value=name, origin=_origin(request.precision), why=why)
 
 
-def _samples(request: Request, workload: Workload, usual: recipe.Recipe) -> tuple[float, list[Fact]]:
-    """Samples of the whole run: tokens given, or text in bytes, or compute-optimal; repeated by epochs."""
+def _tokens(request: Request, workload: Workload) -> tuple[float, list[Fact]]:
+    """Tokens of the whole run: as given, or text in bytes, or compute-optimal; repeated by epochs."""
     if request.tokens and request.dataset_bytes:
         raise UsageError("--tokens and --dataset-size contradict", "give one of them")
     epochs = request.epochs or 1.0
@@ -106,6 +104,7 @@ def _samples(request: Request, workload: Workload, usual: recipe.Recipe) -> tupl
         tokens, fact = recipe.tokens_of_bytes(request.dataset_bytes)
         facts = [fact]
     else:
+        usual = recipe.recipe_for(workload)
         tokens = usual.tokens
         facts = [f for f in usual.facts if f.name == "tokens"]
     if request.epochs:
@@ -114,18 +113,34 @@ def _samples(request: Request, workload: Workload, usual: recipe.Recipe) -> tupl
     if tokens * epochs > _MOST_TOKENS:
         raise UsageError(f"{units.count(tokens * epochs)} tokens are beyond what zenplan plans for",
                          f"the most is {units.count(_MOST_TOKENS)}")  # fmt: skip
-    return tokens * epochs / workload.tokens_per_sample, facts
+    return tokens * epochs, facts
 
 
-def _global_batch(request: Request, workload: Workload, usual: recipe.Recipe) -> tuple[int, Fact]:
+def _global_batch(request: Request, workload: Workload, tokens: float) -> tuple[int, Fact]:
     """Samples a step."""
     length = workload.tokens_per_sample
     if request.global_batch_tokens is None:
+        usual = recipe.recipe_for(workload, tokens)
         fact = next(f for f in usual.facts if f.name == "global batch")
         return max(1, usual.global_batch_tokens // length), fact
     if request.global_batch_tokens < length:
         raise UsageError(f"a global batch of {units.count(request.global_batch_tokens)} tokens is less than "
                          f"one sequence of {length}", "give tokens a step, as in: --global-batch 1M")  # fmt: skip
-    sequences = round(request.global_batch_tokens / length)
+    asked = request.global_batch_tokens / length
+    sequences = _divisible(asked)
     value = f"{units.count(sequences * length)} tokens ({sequences} × {length})"
-    return sequences, Fact(name="global batch", value=value, origin=Origin.GIVEN)
+    why = "" if sequences == round(asked) else "the nearest that divides among many devices"
+    return sequences, Fact(name="global batch", value=value, origin=Origin.GIVEN, why=why)
+
+
+def _divisible(count: float) -> int:
+    """The whole number within ``_BATCH_SLACK`` of ``count`` that the highest power of two divides.
+
+    976.6 sequences (4M tokens of 4,096) cannot be shared by 64 devices; 1,024 can.
+    """
+    nearest = max(1, round(count))
+    for power in range(int(math.log2(count)) + 1, 0, -1):
+        rounded = int(round(count / 2**power) * 2**power)
+        if rounded and abs(rounded / count - 1) <= _BATCH_SLACK:
+            return rounded
+    return nearest

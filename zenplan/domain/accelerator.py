@@ -49,6 +49,8 @@ class Accelerator:
         link_devices: how many devices that link joins (8 in an HGX node, 2 with a bridge, 72 in NVL72).
         node_devices: devices in the usual node; a rented instance may have fewer.
         network_bytes_per_s: usual node-to-node bandwidth for each device; an instance states its own.
+        sustained_share: of the dense peak, what the best measured matrix product keeps up, under its power limit
+            and clocks; None where nobody measured it.
         trains: False for products that are made for inference only.
         sources: field name to where its figure comes from.
     """
@@ -75,6 +77,7 @@ class Accelerator:
     network_bytes_per_s: float | None = None
     pcie_generation: int | None = None
     power_w: float | None = None
+    sustained_share: float | None = None
     trains: bool = True
     notes: str = ""
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -92,6 +95,7 @@ class Accelerator:
             node_devices=self.node_devices,
             network_bytes_per_s=self.network_bytes_per_s,
             power_w=self.power_w,
+            sustained_share=self.sustained_share,
             multiprocessors=self.multiprocessors,
             clock_hz=self.clock_hz,
             tensor_clock_hz=self.tensor_clock_hz,

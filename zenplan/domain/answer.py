@@ -12,7 +12,7 @@ from zenplan.domain.request import Request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """A quote and what it is: ``best``, ``cheapest``, ``balanced``, ``fastest``, several, or between them.
+    """A quote and what it is: ``best`` (or ``nearest``), ``cheapest``, ``balanced``, ``fastest``, several, or between them.
 
     ``bill`` is the one under the billing kind that quotes are ranked by.
     """

@@ -19,6 +19,7 @@ class Cluster:
 
     Attributes:
         node_devices: accelerators in one node.
+        used: accelerators that train, where it is not all: the last node may have idle ones.
         network_bytes_per_s: node-to-node bandwidth of each device; needed when there are several nodes.
         link_bytes_per_s: device-to-device bandwidth, where it is not the data sheet's.
     """
@@ -27,6 +28,7 @@ class Cluster:
     efficiency: Efficiency
     node_devices: int
     nodes: int = 1
+    used: int | None = None
     network_bytes_per_s: float | None = None
     link_bytes_per_s: float | None = None
 
@@ -35,6 +37,8 @@ class Cluster:
             f"cluster of {self.accelerator.name}", node_devices=self.node_devices, nodes=self.nodes,
             network_bytes_per_s=self.network_bytes_per_s, link_bytes_per_s=self.link_bytes_per_s,
         )  # fmt: skip
+        if self.used is not None and not 0 < self.used <= self.node_devices * self.nodes:
+            raise DataError(f"cluster of {self.accelerator.name}: {self.used} in use of fewer")
         if self.nodes > 1 and self.network_bytes_per_s is None and self.linked_devices < self.devices:
             raise DataError(
                 f"cluster of {self.nodes} nodes of {self.accelerator.name}: its network is not known"
@@ -42,8 +46,8 @@ class Cluster:
 
     @property
     def devices(self) -> int:
-        """All accelerators."""
-        return self.node_devices * self.nodes
+        """Accelerators that train."""
+        return self.used or self.node_devices * self.nodes
 
     @property
     def linked_devices(self) -> int:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 
 from zenplan.domain import checks
 from zenplan.domain.cluster import Cluster
-from zenplan.domain.evidence import Fact
 from zenplan.domain.layout import Layout
 from zenplan.domain.offer import Billing, Offer, Terms
 from zenplan.errors import DataError
@@ -157,7 +156,6 @@ class Estimate:
     mfu: float
     samples_per_s: float
     evidence: str
-    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +169,6 @@ class Quote:
     idle_devices: int
     bills: tuple[Bill, ...]
     energy: Energy | None
-    facts: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
         checks.positive("quote", nodes=self.nodes)

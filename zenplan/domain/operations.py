@@ -26,6 +26,7 @@ class Operations:
         evaluation_share: of the steps' time, spent on evaluation.
         kept_checkpoints: how many are stored at a time.
         power_share: of the data sheet's power limit, drawn while training: low, middle and high.
+        idle_power_share: of the limit, drawn by a device that stands by.
         host_w: of the host, for each device.
         pue: of a data centre whose own is not published.
     """
@@ -39,6 +40,7 @@ class Operations:
     evaluation_share: float = 0.01
     kept_checkpoints: int = 3
     power_share: tuple[float, float, float] = (0.6, 0.8, 1.0)
+    idle_power_share: float = 0.12
     host_w: float = 100.0
     pue: float = 1.2
 
@@ -48,6 +50,7 @@ class Operations:
 
     def facts(self) -> tuple[Fact, ...]:
         """The assumptions, for people."""
+        low_power, power, high_power = self.power_share
         low, mid, high = (100 * p * HOUR_S for p in self.preemptions_per_node_s)
         return (
             Fact(name="device failures", value=f"one in {self.device_mtbf_s / HOUR_S:,.0f} device-hours",
@@ -55,9 +58,15 @@ class Operations:
             Fact(name="spot preemption", value=f"{mid:.2g} % an hour a machine ({low:.2g}–{high:.2g})",
                  origin=Origin.ASSUMED, why="AWS published 5–20 % a month for A100 and H100 in 2025; the rest is caution"),
             Fact(name="start-up, restart", value=f"{self.startup_s / 60:.0f} min, {self.restart_s / 60:.0f} min",
-                 origin=Origin.ASSUMED, why="boot, load, compile"),
+                 origin=Origin.ASSUMED, why=f"boot, load, compile; {self.replace_s / 60:.0f} min more to get another spot "
+                 "machine"),
             Fact(name="checkpoint writing", value=f"{self.checkpoint_bytes_per_s / 1e9:.2g} GB/s a node",
                  origin=Origin.ASSUMED, why="object storage over the node's network"),
+            Fact(name="checkpoints kept", value=f"{self.kept_checkpoints} at a time", origin=Origin.ASSUMED),
+            Fact(name="power", value=f"{low_power:.0%} to {high_power:.0%} of the limit, middle {power:.0%}",
+                 origin=Origin.ASSUMED, why=f"idle devices {self.idle_power_share:.0%}, and {self.host_w:.0f} W of the "
+                 "host for each"),
+            Fact(name="PUE", value=f"{self.pue:g} where the provider's is not published", origin=Origin.ASSUMED),
             Fact(name="evaluation", value=f"{100 * self.evaluation_share:.2g} % of the steps' time",
                  origin=Origin.ASSUMED),
         )  # fmt: skip

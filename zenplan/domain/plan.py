@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,9 +68,9 @@ class TrainingPlan:
         checks.one_of("plan", "method", self.method, METHODS)
 
     @property
-    def steps(self) -> float:
-        """Optimizer steps in the whole run."""
-        return max(1.0, self.samples / self.global_batch)
+    def steps(self) -> int:
+        """Optimizer steps in the whole run, the last one full."""
+        return math.ceil(self.samples / self.global_batch)
 
     @property
     def tokens(self) -> float:

@@ -63,7 +63,6 @@ class Workload:
     family: str
     blocks: tuple[Block, ...]
     tokens_per_sample: int
-    sample_unit: str = "sequences"
     heads: int = 0
     facts: tuple[Fact, ...] = ()
 
@@ -97,6 +96,16 @@ class Workload:
     def flop_per_sample(self) -> float:
         """Forward FLOP of one sample; masked attention scores are not counted."""
         return sum(b.flop * b.repeat for b in self.blocks)
+
+    @property
+    def training_flop_per_sample(self) -> float:
+        """FLOP of one sample, forward and backward, nothing recomputed: three times forward, but twice for a
+        frozen product, which has no weight gradient."""
+        return sum(
+            o.flop * b.repeat * (2.0 if isinstance(o, MatMul) and not o.trainable else 3.0)
+            for b in self.blocks
+            for o in b.operators
+        )
 
     @property
     def experts(self) -> int:

@@ -33,7 +33,12 @@ class Recipe(NamedTuple):
     facts: tuple[Fact, ...]
 
 
-def recipe(parameters: float, active_parameters: float | None = None, seq_len: int | None = None) -> Recipe:
+def recipe(
+    parameters: float,
+    active_parameters: float | None = None,
+    seq_len: int | None = None,
+    tokens: float | None = None,
+) -> Recipe:
     """Compute-optimal tokens, and the usual batch and sequence length of published runs of that size.
 
     Args:
@@ -41,13 +46,15 @@ def recipe(parameters: float, active_parameters: float | None = None, seq_len: i
         active_parameters: of a mixture of experts, those that a token meets; None for a dense model, whose
             tokens go by all of its parameters, as in Hoffmann et al.
         seq_len: tokens of one sequence where it is settled already (a preset's own).
+        tokens: what there is to train on where that is settled; None for the compute optimum.
     """
     _check(parameters, active_parameters or parameters, seq_len)
     count = active_parameters or parameters
-    tokens = TOKENS_PER_PARAMETER * count
+    optimum = TOKENS_PER_PARAMETER * count
+    tokens = tokens or optimum
     met = "active parameter" if active_parameters else "parameter"
     why = f"20 tokens for each {met}, the compute optimum of Hoffmann et al. 2022 (arXiv 2203.15556)"
-    facts = [Fact(name="tokens", value=units.count(tokens), origin=Origin.ASSUMED, why=why)]
+    facts = [Fact(name="tokens", value=units.count(optimum), origin=Origin.ASSUMED, why=why)]
     if seq_len is None:
         seq_len, told = sequence_length(parameters)
         facts += told
@@ -62,10 +69,10 @@ def recipe(parameters: float, active_parameters: float | None = None, seq_len: i
     return Recipe(tokens, sequences * seq_len, seq_len, tuple(facts))
 
 
-def recipe_for(workload: Workload) -> Recipe:
+def recipe_for(workload: Workload, tokens: float | None = None) -> Recipe:
     """The recipe of a workload, at its own sequence length; of a mixture, by its active parameters."""
     active = workload.active_parameters if workload.experts > 1 else None
-    return recipe(workload.parameters, active, workload.tokens_per_sample)
+    return recipe(workload.parameters, active, workload.tokens_per_sample, tokens)
 
 
 def sequence_length(parameters: float) -> tuple[int, tuple[Fact, ...]]:

@@ -84,11 +84,12 @@ def _known(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def energy(operations: Operations, calendar_s: Range, devices: int, power_w: float | None, pue: float | None,
-           grid: tuple[float, str] | None) -> Energy | None:  # fmt: skip
+def energy(operations: Operations, calendar_s: Range, used: int, idle: int, power_w: float | None,
+           pue: float | None, grid: tuple[float, str] | None) -> Energy | None:  # fmt: skip
     """Electricity of a run and its emissions.
 
     Args:
+        used, idle: devices that train, and devices that are paid for and stand by.
         power_w: the accelerator's power limit; without it there is no answer.
         pue: the provider's, or None for the assumed one.
         grid: kilograms of CO2e for a joule in that region, and the source; None where it is not known.
@@ -98,7 +99,11 @@ def energy(operations: Operations, calendar_s: Range, devices: int, power_w: flo
     factor = pue or operations.pue
     times = (calendar_s.low, calendar_s.mid, calendar_s.high)
     low, mid, high = (
-        devices * (power_w * share + operations.host_w) * factor * time / _J_PER_KWH
+        (
+            used * (power_w * share + operations.host_w)
+            + idle * (power_w * operations.idle_power_share + operations.host_w)
+        )
+        * (factor * time / _J_PER_KWH)
         for share, time in zip(operations.power_share, times, strict=True)
     )
     kwh = Range(low=low, mid=mid, high=high)

@@ -45,11 +45,15 @@ def all_to_all_s(hw: Hardware, size_bytes: Array, group: Array, stride: Array) -
     near = np.maximum(1.0, np.minimum(group, hw.near / stride))
     out = np.where(group > near, (group - near) / group * size_bytes / hw.network_bytes_per_s, 0.0)
     local = (near - 1) / np.maximum(group, 1.0) * size_bytes / near_bytes_per_s(hw, near * stride)
-    return np.where(group > 1, np.maximum(local, out) + hw.link_hop_s * (group - 1), 0.0)
+    hop = np.where(group > near, hw.network_hop_s, hw.link_hop_s)
+    return np.where(group > 1, np.maximum(local, out) + hop * (group - 1), 0.0)
 
 
-def send_s(hw: Hardware, size_bytes: Array, distance: Array) -> Array:
-    """Seconds to send ``size_bytes`` to a device that many devices away."""
-    near = distance < hw.near
-    rate = np.where(near, near_bytes_per_s(hw, distance + 1), hw.network_bytes_per_s)
+def send_s(hw: Hardware, size_bytes: Array, span: Array) -> Array:
+    """Seconds to send ``size_bytes`` to the next of some groups that span that many devices in all.
+
+    Where they do not all fit in a node some neighbours are in different ones, and the slowest send counts.
+    """
+    near = span <= hw.near
+    rate = np.where(near, near_bytes_per_s(hw, span), hw.network_bytes_per_s)
     return np.where(near, hw.link_hop_s, hw.network_hop_s) + size_bytes / rate

@@ -49,6 +49,11 @@ class Market:
         """The bills under one kind."""
         return self.on_demand if billing is Billing.ON_DEMAND else self.spot
 
+    def priced(self, billing: Billing) -> npt.NDArray[np.bool_]:
+        """Options whose price of that kind is known."""
+        known: npt.NDArray[np.bool_] = ~np.isnan(self.bills(billing).compute_usd[1])
+        return known
+
     def usable(self, billing: Billing) -> npt.NDArray[np.bool_]:
         """Options that fit memory, have a price of that kind, and finish even at their high end."""
         b = self.bills(billing)
@@ -63,27 +68,28 @@ class Market:
         """The cluster of each option."""
         return np.array([o.cluster for o in self.options], dtype=np.intp)
 
-    def quote(self, index: int, grid: Grid) -> Quote:
-        """One option as a noun."""
+    def quote(self, index: int, billing: Billing, grid: Grid) -> Quote:
+        """One option as a noun; its energy is that of the run under the given billing kind."""
         option = self.options[index]
         entries = [b for b in (self.on_demand, self.spot) if self.usable(b.billing)[index]]
         estimate = self.estimate(option.cluster)
         devices = option.nodes * option.offer.instance.devices
-        own = entries[0].runs.at(index)
+        used = estimate.layout.devices
+        calendar_s = self.bills(billing).runs.at(index).calendar_s
         return Quote(
             estimate=estimate,
             offer=option.offer,
             terms=option.terms,
             nodes=option.nodes,
-            idle_devices=devices - estimate.layout.devices,
+            idle_devices=devices - used,
             bills=tuple(b.at(index) for b in entries),
-            energy=self._energy(option, own.calendar_s, devices, grid),
+            energy=self._energy(option, calendar_s, used, devices - used, grid),
         )
 
-    def _energy(self, option: Option, calendar_s: Range, devices: int, grid: Grid) -> Energy | None:
+    def _energy(self, option: Option, calendar_s: Range, used: int, idle: int, grid: Grid) -> Energy | None:
         instance = option.offer.instance
         return energy(
-            self.operations, calendar_s, devices, self.clusters[option.cluster].accelerator.power_w,
+            self.operations, calendar_s, used, idle, self.clusters[option.cluster].accelerator.power_w,
             option.terms.pue if option.terms else None, grid(instance.provider, option.offer.region),
         )  # fmt: skip
 
@@ -92,7 +98,7 @@ class Market:
         where, layouts = self.clusters[cluster], self.found.layouts
         step, samples = self.found.steps.at(cluster), float(self.found.samples[cluster])
         spread = where.efficiency.spread
-        useful = 3.0 * self.plan.workload.flop_per_sample * samples
+        useful = self.plan.workload.training_flop_per_sample * samples
         peak = where.accelerator.peak(self.plan.precision.other_dtype) or np.nan
         return Estimate(
             cluster=where,

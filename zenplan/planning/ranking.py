@@ -18,7 +18,7 @@ class Ranking:
 
     Attributes:
         order: option indices: the chosen first, then the frontier from cheap to fast.
-        labels: for each of ``order``: ``best``, ``cheapest``, ``balanced``, ``fastest``, or nothing.
+        labels: for each of ``order``: ``best`` (or ``nearest``), ``cheapest``, ``balanced``, ``fastest``, or nothing.
         met: whether the first meets the deadline and the budget.
         frontier: options that no other beats in both time and dollars.
     """
@@ -61,7 +61,8 @@ def rank(usd: Array, time_s: Array, top: int, deadline_s: float | None, budget_u
         aim = time_s if budget_usd and not deadline_s else usd
         best = int(allowed[np.lexsort((usd[allowed], aim[allowed]))[0]])
     shown = _spread(front, best, (cheapest, balanced, fastest), top, usd, time_s)
-    named = {"best": best if deadline_s or budget_usd else None, "cheapest": cheapest,
+    first = "best" if met else "nearest"
+    named = {first: best if deadline_s or budget_usd else None, "cheapest": cheapest,
              "balanced": balanced, "fastest": fastest}  # fmt: skip
     labels = tuple(tuple(n for n, i in named.items() if i == index) for index in shown)
     return Ranking(order=tuple(shown), labels=labels, met=met, frontier=len(front))

@@ -2,9 +2,9 @@
 
 With failures at rate λ, checkpoints that take δ every τ, and a restart of R, a run of T takes
 
-    T · (1 + δ/τ) / (1 − λ·(τ/2 + R))
+    T · e^(λR) · (e^(λ(τ+δ)) − 1) / (λτ)
 
-to first order, and is shortest at τ = sqrt(2·δ/λ) (Young 1974; Daly 2006).
+(Daly 2006, equation 20), and is shortest near τ = sqrt(2·δ/λ) (Young 1974).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from zenplan.domain.operations import Operations
 from zenplan.domain.plan import TrainingPlan
 from zenplan.planning.arrays import Array
 
-# A run that loses more than this share of its time to restarts is not going to end.
-_HOPELESS = 0.9
+# A run that failures make so many times as long is not going to end.
+_HOPELESS = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +78,10 @@ def run_time(plan: TrainingPlan, operations: Operations, step_s: Array, samples:
     rate = devices / operations.device_mtbf_s + taken
     interval = np.minimum(np.sqrt(2.0 * write / rate[1]), steady[1])
     restart = operations.restart_s + (operations.replace_s if spot else 0.0)
-    lost = rate * (interval / 2.0 + restart)
-    work = steady * (1.0 + operations.evaluation_share) * (1.0 + write / interval)
-    calendar = np.where(lost < _HOPELESS, work / (1.0 - np.minimum(lost, _HOPELESS)), np.inf)
-    calendar = calendar + operations.startup_s
+    work = steady * (1.0 + operations.evaluation_share)
+    with np.errstate(over="ignore"):  # where a failure is due before anything can be saved
+        slower = np.exp(rate * restart) * np.expm1(rate * (interval + write)) / (rate * interval)
+    calendar = np.where(slower < _HOPELESS, work * slower, np.inf) + operations.startup_s
     return Runs(
         steady_s=steady,
         calendar_s=calendar,

@@ -157,7 +157,7 @@ def _degrees(plan: TrainingPlan, devices: int, near: int) -> Iterator[tuple[int,
 
 
 def _candidates(plan: TrainingPlan, devices: int, near: int) -> Iterator[tuple[int, ...]]:
-    """Every layout worth a look, in the order of ``_pool``'s names."""
+    """Every layout worth a look, in the order of ``_pools``'s names."""
     degrees = list(_degrees(plan, devices, near))
     if not degrees:
         # More devices than the batch can feed: the least wasteful is one sample each.
@@ -176,7 +176,8 @@ def _candidates(plan: TrainingPlan, devices: int, near: int) -> Iterator[tuple[i
 
 
 def _interleaves(plan: TrainingPlan, pp: int, accumulation: int) -> list[int]:
-    """Virtual stages a device can have: layers and micro-batches must divide evenly among them."""
+    """Virtual stages a device can have: whole layers each, and micro-batches in rounds of the stages."""
     if pp == 1 or accumulation % pp:
         return [1]
-    return [1] + [v for v in (2, 4) if plan.workload.layers % (pp * v) == 0]
+    most = math.ceil(plan.workload.layers / pp)
+    return [1] + [v for v in range(2, most + 1) if most % v == 0]

@@ -23,7 +23,7 @@ from zenplan.planning.operators import Passes, Work, block_passes, operator_work
 # Share of the backward pass of the last micro-batch under which gradients can travel: the first layers
 # to finish start it, the last layer's gradient has nothing to hide behind.
 OVERLAP = 0.8
-# Bytes of a gradient on the wire: reduced in the compute type.
+# The update reads a gradient in fp32.
 _UPDATE_READS_GRADIENT = 4.0
 
 # What each part is, for --explain: a formula in the symbols above, and where it is from.
@@ -32,7 +32,8 @@ FORMULAS = {
     "memory_s": ("m · Σ max(0, Q/(W·e_m) − F/(P·e))", "roofline (Williams et al. 2009)"),
     "overhead_s": ("m · operators · t0", "fixed time of a launch, fitted as part of the efficiency curve"),
     "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
-    "tensor_s": ("m · layers/p · 4 · [2(t−1)/t · b·s·h·bytes/B]", "ring all-reduce; Narayanan et al. 2021"),
+    "tensor_s": ("m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B",
+                 "ring all-reduce; Narayanan et al. 2021"),
     "pipeline_s": ("2 · (m + p − 1) · b·s·h·bytes/(t·B); 2 · (p − 1) when interleaved", "Narayanan et al. 2021"),
     "data_s": ("all-reduce of gradients, or ZeRO gathers, beyond what computation hides",
                "ring over two levels; Rajbhandari et al. 2020"),
@@ -170,15 +171,19 @@ def _boundary_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
     size = (
         max((b.boundary for b in _middle(plan)), default=0.0) * lay.micro_batch * plan.precision.compute_bytes
     )
-    # Stages are the outermost dimension: neighbours are as far apart as a stage has devices.
-    return send_s(hw, size / (lay.tp * lay.cp), lay.tp * lay.cp * lay.dp)
+    # Stages are the outermost dimension: together they span all devices.
+    return send_s(hw, size / (lay.tp * lay.cp), hw.devices)
 
 
 def _data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes) -> Array:
     """Exposed communication of data parallelism and ZeRO in a step."""
     scatter = _over_data_s(plan, lay, hw, trained_only=True)
-    # A plain all-reduce is a reduce-scatter and an all-gather; as much is moved under ZeRO-1 and ZeRO-2.
-    plain = np.maximum(2.0 * scatter - OVERLAP * stage.backward.total_s, 0.0)
+    # A plain all-reduce is a reduce-scatter and an all-gather; ZeRO-1 moves as much, once a step. ZeRO-2 keeps
+    # no whole gradients, so it scatters those of every micro-batch.
+    hidden = OVERLAP * stage.backward.total_s
+    plain = np.maximum(2.0 * scatter - hidden, 0.0)
+    each = (lay.accumulation - 1) * np.maximum(scatter - hidden, 0.0)
+    plain = plain + np.where(lay.zero == 2, each, 0.0)
     sharded = _sharded_s(plan, lay, stage, _over_data_s(plan, lay, hw, trained_only=False), scatter)
     return np.where(lay.replicas > 1, np.where(lay.zero >= 3, sharded, plain), 0.0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from zenplan import units
@@ -30,7 +30,8 @@ _NAMES = {
 
 
 def accelerators_report(sheets: Sequence[Accelerator]) -> Report:
-    """A row for each accelerator."""
+    """A row for each accelerator: by vendor, by generation as they come, then the fastest first."""
+    sheets = sorted(sheets, key=_order(sheets))
     columns = (Column(name="name"), Column(name="architecture"), Column(name="bf16", numeric=True),
                Column(name="fp16", numeric=True), Column(name="memory", numeric=True),
                Column(name="bandwidth", numeric=True), Column(name="link", numeric=True, optional=True),
@@ -51,6 +52,19 @@ def accelerators_report(sheets: Sequence[Accelerator]) -> Report:
         notes=(f"{len(sheets)} accelerators. Peaks are dense, in TFLOP/s with fp32 accumulation; – is not known "
                "or not there. 'zenplan accelerators show NAME' has the source of each figure.",),
     )  # fmt: skip
+
+
+def _order(sheets: Sequence[Accelerator]) -> Callable[[Accelerator], tuple[str, int, float, str]]:
+    # The catalogue has the generations of a vendor in their order, which their names do not tell.
+    generations: dict[str, int] = {}
+    for sheet in sheets:
+        generations.setdefault(sheet.architecture, len(generations))
+
+    def order(sheet: Accelerator) -> tuple[str, int, float, str]:
+        peak = sheet.peak("bf16") or sheet.peak("fp16") or 0.0
+        return sheet.vendor.casefold(), generations[sheet.architecture], -peak, sheet.name
+
+    return order
 
 
 def _rate(sheet: Accelerator, dtype: str) -> str:

@@ -43,9 +43,10 @@ def _title(answer: Answer) -> str:
     load = plan.workload
     size = f"{units.count(load.parameters)} parameters"
     # A size that was asked for is met within a percent: it is not said twice.
-    what = load.name if load.name.endswith(" parameters") else f"{load.name} ({size})"
-    moe = f", {units.count(load.active_parameters)} active," if load.experts > 1 else ""
-    flop = 3.0 * load.flop_per_sample * plan.samples
+    of_size = " parameters" in load.name
+    what = load.name if of_size else f"{load.name} ({size})"
+    moe = f", {units.count(load.active_parameters)} active," if load.experts > 1 and not of_size else ""
+    flop = load.training_flop_per_sample * plan.samples
     return f"{_kind(answer)} {what}{moe} on {units.count(plan.tokens)} tokens: {units.flop(flop)}"
 
 
@@ -79,13 +80,13 @@ def _money(answer: Answer) -> Table:
     rows = []
     for place, ranked in enumerate(answer.ranked, 1):
         quote, bill = ranked.quote, ranked.bill
-        bills = [quote.bill(b) for b in (Billing.ON_DEMAND, Billing.SPOT)]
+        bills = {kind: quote.bill(kind) for kind in (Billing.ON_DEMAND, Billing.SPOT)}
         rows.append((
             str(place),
             f"{_label(ranked)}\n{_where(quote)}",
             f"{quote.devices} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
             _time(bill.run.calendar_s),
-            *(_usd(b.total_usd) if b else _UNKNOWN for b in bills),
+            *(_usd(b.total_usd) if b else _missing(quote, k) for k, b in bills.items()),
         ))  # fmt: skip
     columns = (
         Column(name="#", numeric=True),
@@ -94,6 +95,11 @@ def _money(answer: Answer) -> Table:
         *(Column(name=name, numeric=True) for name in ("wall-clock", "on-demand", "spot")),
     )
     return Table(title=_title(answer), columns=columns, rows=tuple(rows), caption=answer.verdict)
+
+
+def _missing(quote: Quote, kind: Billing) -> str:
+    """Why there is no bill: the price is not known, or the run would never end."""
+    return "never ends" if quote.offer.price(kind) else _UNKNOWN
 
 
 def _gpu_hours(ranked: Ranked) -> str:

@@ -128,6 +128,7 @@ def record(ranked: Ranked) -> dict[str, Any]:
     estimate, instance = quote.estimate, quote.offer.instance
     row: dict[str, Any] = {
         "labels": " ".join(ranked.labels),
+        "billing": str(bill.billing),
         "provider": instance.provider, "instance": instance.name, "tier": quote.offer.tier,
         "region": quote.offer.region, "accelerator": instance.accelerator,
         "machines": quote.nodes, "devices": quote.devices, "idle_devices": quote.idle_devices,

@@ -18,6 +18,8 @@ _LEAST_WIDTH = 40
 _GAP = 3
 _NARROWEST, _LONG_WORD = 10, 24
 _LITTLE = 10
+# A spreadsheet takes a text that starts with one of these for a formula, and runs it.
+_FORMULA = ("=", "+", "-", "@", "\t")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,20 @@ def _finite(value: Any) -> Any:
 
 
 def to_csv(report: Report) -> str:
-    """The report's records; an empty cell is unknown."""
+    """The report's records; an empty cell is unknown.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front. Numbers stay as they are.
+    """
     text = io.StringIO()
     if report.records:
         writer = csv.DictWriter(text, report.records[0].keys(), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(report.records)
+        writer.writerows({name: _harmless(value) for name, value in row.items()} for row in report.records)
     return text.getvalue()
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def markdown(report: Report) -> str:

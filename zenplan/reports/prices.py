@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -11,11 +12,15 @@ from zenplan.domain.offer import Billing, Offer, Price, PriceTable
 from zenplan.domain.report import Column, Report, Table
 
 _UNKNOWN = "?"
+_NOTE = (
+    "Cheapest device-hour first, by the on-demand price; offers with a spot price alone come last, by that. "
+    "GPU-h is that price of one device. '?' is a price that is not known, never 0."
+)
 
 
 def prices_report(tables: Sequence[PriceTable], today: date) -> Report:
-    """A row for each offer, cheapest device-hour first; then how old each table is."""
-    offers = sorted((o for t in tables for o in t.offers), key=_device_price)
+    """A row for each offer, cheapest device-hour first (see the note); then how old each table is."""
+    offers = sorted((o for t in tables for o in t.offers), key=_order)
     left_out = [f"{t.provider}: {reason}" for t in tables for reason in t.left_out]
     return Report(
         schema="zenplan.prices/1",
@@ -26,24 +31,31 @@ def prices_report(tables: Sequence[PriceTable], today: date) -> Report:
         },
         records=tuple(_record(o) for o in offers),
         tables=(_offers(offers), _ages(tables, today)),
-        notes=(f"Offers: {len(offers)}; providers: {len(tables)}. '?' is a price that is not known, never 0.", *left_out),
+        notes=(f"Offers: {len(offers)}; providers: {len(tables)}. {_NOTE}", *left_out),
     )  # fmt: skip
 
 
-def _device_price(offer: Offer) -> tuple[float, str, str]:
-    prices = [p.usd_per_h for p in (offer.on_demand, offer.spot) if p]
-    return min(prices) / offer.instance.devices, offer.instance.provider, offer.instance.name
+def _device_usd_per_h(offer: Offer) -> float:
+    """On demand, or the spot price where that is not known; an offer has at least one of them."""
+    price = offer.on_demand or offer.spot
+    return price.usd_per_h / offer.instance.devices if price else math.inf
+
+
+def _order(offer: Offer) -> tuple[bool, float, str, str, str]:
+    instance = offer.instance
+    return offer.on_demand is None, _device_usd_per_h(offer), instance.provider, instance.name, offer.region
 
 
 def _offers(offers: Sequence[Offer]) -> Table:
-    columns = (Column(name="provider"), Column(name="instance"), Column(name="region"), Column(name="GPUs"),
+    # Provider and region share a column: 80 then have room for the price of a device-hour.
+    columns = (Column(name="provider, region"), Column(name="instance"), Column(name="GPUs"),
                Column(name="on-demand/h", numeric=True), Column(name="spot/h", numeric=True),
-               Column(name="GPU-h from", numeric=True, optional=True))  # fmt: skip
+               Column(name="GPU-h", numeric=True))  # fmt: skip
     rows = tuple(
         (
-            o.instance.provider, o.instance.name + (f" ({o.tier})" if o.tier else ""), o.region,
+            f"{o.instance.provider}, {o.region}", o.instance.name + (f" ({o.tier})" if o.tier else ""),
             f"{o.instance.devices} × {o.instance.accelerator}", _shown(o.on_demand), _shown(o.spot),
-            units.usd(_device_price(o)[0]),
+            units.usd(_device_usd_per_h(o)),
         )
         for o in offers
     )  # fmt: skip

@@ -34,7 +34,7 @@ def config_report(settings: Settings) -> Report:
         tables=(Table(title="settings", columns=columns, rows=rows),),
         notes=(
             f"settings files: {read}",
-            "a flag overrules a variable, and that a project's file, a user's file",
+            "order: flag, ZENPLAN_… variable, project file, user file, default",
         ),
     )
 

@@ -19,7 +19,7 @@ def workloads_report(models: Sequence[tuple[str, Workload]]) -> Report:
                Column(name="sequence", numeric=True), Column(name="FLOP/token", numeric=True))  # fmt: skip
     rows = tuple(
         (w.name, w.family, units.count(w.parameters), units.count(w.active_parameters), str(w.layers),
-         f"{w.tokens_per_sample:,}", f"{3 * w.flop_per_sample / w.tokens_per_sample:.2e}")
+         f"{w.tokens_per_sample:,}", f"{w.training_flop_per_sample / w.tokens_per_sample:.2e}")
         for _, w in models
     )  # fmt: skip
     return Report(
