@@ -6,34 +6,13 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters.efficiency_table import read_efficiencies
-from zenplan.app.estimate import estimate
-from zenplan.app.inputs import catalogue, price_tables
 from zenplan.domain.answer import Answer
 from zenplan.domain.estimate import Quote
 from zenplan.domain.offer import Billing
-from zenplan.domain.request import Request
 from zenplan.errors import NoFit, UnknownName, UsageError
-from zenplan.plugins import load_plugins
 from zenplan.units import DAY_S, parse_bytes
 
 Ask = Callable[..., Answer]
-
-
-@pytest.fixture(scope="module")
-def ask() -> Ask:
-    plugins = load_plugins({"ZENPLAN_PLUGINS": ""})
-    sheets = catalogue(plugins)
-    tables, families, efficiencies = (
-        price_tables(plugins, sheets, None),
-        plugins.workloads(),
-        read_efficiencies(),
-    )
-
-    def asked(**options: Any) -> Answer:
-        return estimate(Request(**options), sheets, tables, families, efficiencies)
-
-    return asked
 
 
 def quotes(answer: Answer) -> list[Quote]:

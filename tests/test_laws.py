@@ -1,16 +1,13 @@
 """What must hold for every request, over the bundled tables."""
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenplan.adapters.efficiency_table import read_efficiencies
-from zenplan.app.estimate import estimate
-from zenplan.app.inputs import catalogue, price_tables
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.answer import Answer
 from zenplan.domain.estimate import Range
@@ -26,37 +23,10 @@ LAZY = settings(max_examples=20, deadline=None, derandomize=True)
 Ask = Callable[..., Answer]
 
 
-@pytest.fixture(scope="module")
-def ask() -> Ask:
-    plugins = load_plugins({"ZENPLAN_PLUGINS": ""})
-    sheets = catalogue(plugins)
-    tables, families, efficiencies = (
-        price_tables(plugins, sheets, None),
-        plugins.workloads(),
-        read_efficiencies(),
-    )
-
-    def asked(prices: Callable[[PriceTable], PriceTable] = lambda table: table, **options: Any) -> Answer:
-        return estimate(Request(**options), sheets, tuple(map(prices, tables)), families, efficiencies)
-
-    return asked
-
-
 def least(answer: Answer, billing: Billing = Billing.ON_DEMAND) -> tuple[float, float]:
     """Dollars of the cheapest, and seconds of the fastest, of the quotes shown."""
     bills = [b for r in answer.ranked if (b := r.quote.bill(billing)) is not None]
     return min(b.total_usd.mid for b in bills), min(b.run.calendar_s.mid for b in bills)
-
-
-def ranges(noun: Any) -> list[Range]:
-    """Every range anywhere inside a noun."""
-    if isinstance(noun, Range):
-        return [noun]
-    if isinstance(noun, tuple):
-        return [r for each in noun for r in ranges(each)]
-    if is_dataclass(noun):
-        return [r for f in fields(noun) for r in ranges(getattr(noun, f.name))]
-    return []
 
 
 SIZES = st.floats(7.5, 10.5).map(lambda exponent: 10**exponent)
@@ -104,7 +74,9 @@ def test_dollars_are_linear_in_the_price(ask: Ask, params: float, factor: float)
 
 @LAZY
 @given(params=SIZES, tokens=st.floats(1e6, 1e13), billing=st.sampled_from(list(Billing)))
-def test_every_range_is_in_order(ask: Ask, params: float, tokens: float, billing: Billing) -> None:
+def test_every_range_is_in_order(
+    ask: Ask, params: float, tokens: float, billing: Billing, ranges: Callable[[Any], list[Range]]
+) -> None:
     answer = ask(params=params, tokens=tokens, billing=billing)
     for ranked in answer.ranked:
         found = ranges(ranked.quote)

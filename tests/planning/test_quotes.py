@@ -1,4 +1,4 @@
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -42,17 +42,6 @@ def stand(make: Any, plan: Any = None, usd: float | None = 20.0, spot_usd: float
     ]
     chosen = plan or make.plan(make.workload(**MODEL), samples=1e6, global_batch=512)
     return market(chosen, operations or Operations(), clusters, options)
-
-
-def ranges(noun: Any) -> list[Range]:
-    """Every range anywhere inside a noun."""
-    if isinstance(noun, Range):
-        return [noun]
-    if isinstance(noun, tuple):
-        return [r for each in noun for r in ranges(each)]
-    if is_dataclass(noun):
-        return [r for f in fields(noun) for r in ranges(getattr(noun, f.name))]
-    return []
 
 
 def quotes(found: Market) -> list[Quote]:
@@ -159,7 +148,9 @@ def test_more_data_is_neither_cheaper_nor_faster(make: Any, samples: float, more
 
 @LAZY
 @given(samples=st.floats(1, 1e8), usd=st.floats(0.1, 100), used=st.integers(1, 8))
-def test_every_range_is_in_order(make: Any, samples: float, usd: float, used: int) -> None:
+def test_every_range_is_in_order(
+    make: Any, samples: float, usd: float, used: int, ranges: Callable[[Any], list[Range]]
+) -> None:
     plan = make.plan(make.workload(**MODEL), samples=samples, global_batch=512)
     for quote in quotes(stand(make, plan, usd=usd, used=used)):
         found = ranges(quote)

@@ -31,47 +31,13 @@ class Precision:
 
 
 PRECISIONS: Final = {
-    p.name: p
-    for p in (
-        Precision(
-            name="fp32",
-            matmul_dtype="fp32",
-            other_dtype="fp32",
-            compute_bytes=4,
-            kept_bytes=4,
-            master_bytes=0,
-        ),
-        Precision(
-            name="tf32",
-            matmul_dtype="tf32",
-            other_dtype="tf32",
-            compute_bytes=4,
-            kept_bytes=4,
-            master_bytes=0,
-        ),
-        Precision(
-            name="fp16",
-            matmul_dtype="fp16",
-            other_dtype="fp16",
-            compute_bytes=2,
-            kept_bytes=2,
-            master_bytes=4,
-        ),
-        Precision(
-            name="bf16",
-            matmul_dtype="bf16",
-            other_dtype="bf16",
-            compute_bytes=2,
-            kept_bytes=2,
-            master_bytes=4,
-        ),
-        Precision(
-            name="fp8",
-            matmul_dtype="fp8",
-            other_dtype="bf16",
-            compute_bytes=2,
-            kept_bytes=1.5,
-            master_bytes=4,
-        ),
+    name: Precision(name=name, matmul_dtype=name, other_dtype=other, compute_bytes=compute, kept_bytes=kept,
+                    master_bytes=master)
+    for name, other, compute, kept, master in (
+        ("fp32", "fp32", 4, 4, 0),
+        ("tf32", "tf32", 4, 4, 0),
+        ("fp16", "fp16", 2, 2, 4),
+        ("bf16", "bf16", 2, 2, 4),
+        ("fp8", "bf16", 2, 1.5, 4),
     )
-}
+}  # fmt: skip

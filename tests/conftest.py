@@ -1,0 +1,46 @@
+"""What several test files start from."""
+
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import pytest
+
+from zenplan.adapters.efficiency_table import read_efficiencies
+from zenplan.app.estimate import estimate
+from zenplan.app.inputs import catalogue, price_tables
+from zenplan.domain.answer import Answer
+from zenplan.domain.estimate import Range
+from zenplan.domain.offer import PriceTable
+from zenplan.domain.request import Request
+from zenplan.plugins import load_plugins
+
+
+@pytest.fixture(scope="session")
+def ask() -> Callable[..., Answer]:
+    """The use case on the bundled tables; ``prices`` may change each table first."""
+    plugins = load_plugins({"ZENPLAN_PLUGINS": ""})
+    sheets = catalogue(plugins)
+    tables, families = price_tables(plugins, sheets, None), plugins.workloads()
+    efficiencies = read_efficiencies()
+
+    def asked(prices: Callable[[PriceTable], PriceTable] = lambda table: table, **options: Any) -> Answer:
+        return estimate(Request(**options), sheets, tuple(map(prices, tables)), families, efficiencies)
+
+    return asked
+
+
+@pytest.fixture(scope="session")
+def ranges() -> Callable[[Any], list[Range]]:
+    """Every range anywhere inside a noun."""
+
+    def found(noun: Any) -> list[Range]:
+        if isinstance(noun, Range):
+            return [noun]
+        if isinstance(noun, tuple):
+            return [r for each in noun for r in found(each)]
+        if is_dataclass(noun):
+            return [r for f in fields(noun) for r in found(getattr(noun, f.name))]
+        return []
+
+    return found
