@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.answer import Answer
-from zenplan.domain.estimate import Range
 from zenplan.domain.layout import Layout
 from zenplan.domain.offer import Billing, Offer, PriceTable, Terms
 from zenplan.domain.request import Request
@@ -75,7 +74,7 @@ def test_dollars_are_linear_in_the_price(ask: Ask, params: float, factor: float)
 @LAZY
 @given(params=SIZES, tokens=st.floats(1e6, 1e13), billing=st.sampled_from(list(Billing)))
 def test_every_range_is_in_order(
-    ask: Ask, params: float, tokens: float, billing: Billing, ranges: Callable[[Any], list[Range]]
+    ask: Ask, params: float, tokens: float, billing: Billing, ranges: Any
 ) -> None:
     answer = ask(params=params, tokens=tokens, billing=billing)
     for ranked in answer.ranked:
