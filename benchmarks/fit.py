@@ -42,6 +42,7 @@ FIXED = {"pcie": 0.50, "link_hop_s": 8e-6, "network_hop_s": 15e-6}
 BY_GENERATION = ("matmul", "attention")
 # How strongly a generation is drawn to the common value: each |ln ratio| of 1 costs as much as that error.
 PULL = 0.01
+_LEAST_SOURCES = 3
 
 # "matmul" is the common value, "matmul/Hopper" what a generation's own is times that.
 Coefficients = dict[str, float]
@@ -121,10 +122,15 @@ def cross_validate(all_runs: Sequence[Run], c: Coefficients) -> list[tuple[Run, 
     return errors
 
 
-def spread(errors: Sequence[tuple[Run, float]]) -> tuple[float, float, str]:
-    """10th and 90th percentile of measured / predicted time over runs of left-out sources, each source
-    weighing the same; rounded outwards."""
-    groups = by_group(errors, source)
+def spread(errors: Sequence[tuple[Run, float]], architecture: str) -> tuple[float, float, str]:
+    """10th and 90th percentile of measured / predicted time over runs of left-out sources, and whose they are.
+
+    Each source weighs the same. A generation has its own where it has three sources: with fewer that would be
+    luck, and it takes that of all.
+    """
+    mine = [e for e in errors if e[0].cluster.accelerator.architecture == architecture]
+    own = len({source(r) for r, _ in mine}) >= _LEAST_SOURCES
+    groups = by_group(mine if own else errors, source)
     values = np.array([e for g in groups.values() for e in g])
     weights = np.array([1 / len(g) for g in groups.values() for _ in g])
     order = np.argsort(values)
@@ -133,24 +139,36 @@ def spread(errors: Sequence[tuple[Run, float]]) -> tuple[float, float, str]:
     low, high = (
         float(np.exp(values[order][min(np.searchsorted(share, q), len(order) - 1)])) for q in (0.1, 0.9)
     )
-    basis = f"{len(values)} published runs from {len(groups)} sources, each left out of the fit"
+    whose = architecture if own else "all generations"
+    basis = f"{whose}: {len(values)} published runs from {len(groups)} sources, each left out of the fit"
     return min(low, 1.0), max(high, 1.0), basis
+
+
+def coverage(errors: Sequence[tuple[Run, float]]) -> float:
+    """Share of runs inside the range that the other sources alone would have given, averaged over sources."""
+    shares = []
+    for left_out in {source(r) for r, _ in errors}:
+        others = [e for e in errors if source(e[0]) != left_out]
+        mine = [e for e in errors if source(e[0]) == left_out]
+        ranges = {a: spread(others, a) for a in {r.cluster.accelerator.architecture for r, _ in mine}}
+        inside = 0
+        for run, error in mine:
+            low, high, _ = ranges[run.cluster.accelerator.architecture]
+            inside += low <= math.exp(error) <= high
+        shares.append(inside / len(mine))
+    return sum(shares) / len(shares)
 
 
 def rows(c: Coefficients, errors: Sequence[tuple[Run, float]]) -> list[dict[str, str]]:
     """Rows of efficiency.csv: a generation each, and ``*`` for those that were not measured."""
     table = []
     for architecture in ["*", *sorted({n.split("/")[1] for n in c if "/" in n})]:
-        mine = [e for e in errors if e[0].cluster.accelerator.architecture == architecture]
-        # With few sources, a generation's own spread would be luck: it takes that of all.
-        own = len({source(r) for r, _ in mine}) >= 3
-        low, high, basis = spread(mine if own else errors)
+        low, high, basis = spread(errors, architecture)
         e = efficiency(c, architecture)
-        of = f"{architecture}: {basis}" if own else f"all generations: {basis}"
         table.append({
             "architecture": architecture,
             **{n: f"{getattr(e, n):.4g}" for n in (*COMMON, *FIXED)},
-            "spread_low": f"{low:.3f}", "spread_high": f"{high:.3f}", "spread_basis": of,
+            "spread_low": f"{low:.3f}", "spread_high": f"{high:.3f}", "spread_basis": basis,
             "source": "benchmarks/fit.py on benchmarks/published/language_models.csv",
             "date": date.today().isoformat(),
         })  # fmt: skip
