@@ -60,7 +60,7 @@ def rank(usd: Array, time_s: Array, top: int, deadline_s: float | None, budget_u
         allowed = np.flatnonzero(overrun <= max(1.0, float(overrun.min())))
         aim = time_s if budget_usd and not deadline_s else usd
         best = int(allowed[np.lexsort((usd[allowed], aim[allowed]))[0]])
-    shown = _spread(front, best, (cheapest, balanced, fastest), top, usd, time_s)
+    shown = _spread(front, best, (cheapest, fastest, balanced), top, usd, time_s)
     first = "best" if met else "nearest"
     named = {first: best if deadline_s or budget_usd else None, "cheapest": cheapest,
              "balanced": balanced, "fastest": fastest}  # fmt: skip
