@@ -11,6 +11,7 @@ taken for each source and averaged, so that a source of 200 rows weighs as much 
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
@@ -50,7 +51,7 @@ def size(run: Run) -> str:
 def cells(name: str, s: Summary) -> list[str]:
     """A row of the table."""
     return [name, str(s.rows), f"{s.median:.3f}", f"{100 * s.mape:.1f} %", f"{100 * s.within_10:.0f} %",
-            f"{100 * s.within_25:.0f} %", f"{100 * (2.718281828 ** s.bias - 1):+.0f} %"]  # fmt: skip
+            f"{100 * s.within_25:.0f} %", f"{100 * math.expm1(s.bias):+.0f} %"]  # fmt: skip
 
 
 def table(title: str, rows: Sequence[Sequence[str]]) -> str:

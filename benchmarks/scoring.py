@@ -43,8 +43,11 @@ def _speeds(runs: Sequence[Run]) -> list[float]:
     """Predicted tokens a second and device of runs with the same workload and arithmetic."""
     layouts = Layouts.of([layout for run in runs for layout in run.layouts])
     hw = Hardware.of([run.cluster for run in runs for _ in run.layouts], runs[0].plan.precision)
-    samples = layouts.dp * layouts.micro_batch * layouts.accumulation
-    speed = samples * runs[0].plan.workload.tokens_per_sample / step_time(runs[0].plan, layouts, hw).total_s
+    speed = (
+        layouts.samples
+        * runs[0].plan.workload.tokens_per_sample
+        / step_time(runs[0].plan, layouts, hw).total_s
+    )
     speed = speed / hw.devices
     starts = np.cumsum([0] + [len(run.layouts) for run in runs])
     return [float(speed[a:b].max()) for a, b in itertools.pairwise(starts)]

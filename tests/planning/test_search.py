@@ -53,7 +53,7 @@ def best_by_force(make: Any, plan: Any, cluster: Any) -> tuple[float, float]:
 
 
 def sample_s(found: Found, index: int = 0) -> float:
-    return float(found.steps.total_s[index] / min(found.samples[index], BATCH))
+    return float(found.steps.total_s[index] / min(found.layouts.samples[index], BATCH))
 
 
 SHAPES = {
@@ -127,7 +127,7 @@ def test_what_is_chosen_can_be_run(
     assert one.pp <= plan.workload.layers
     assert one.dp % one.ep == 0
     assert one.ep <= plan.workload.experts
-    assert one.global_batch == found.samples[0]
+    assert one.global_batch == found.layouts.samples[0]
     assert batch <= one.global_batch < batch + one.dp * one.micro_batch
     assert bool(found.fits[0]) == (found.memory.total_bytes[0] <= 0.95 * memory_gb * 1e9)
     assert found.considered > 0
@@ -153,7 +153,7 @@ def test_more_devices_than_samples_is_wasteful_but_answered(make: Any) -> None:
     plan = make.plan(make.workload(heads=8), global_batch=1)
     found = search(plan, [make.cluster(node_devices=3)])
     assert found.layouts.at(0).dp == 3
-    assert found.samples[0] == 3
+    assert found.layouts.samples[0] == 3
 
 
 def test_recomputation_comes_only_where_memory_asks_for_it(make: Any) -> None:

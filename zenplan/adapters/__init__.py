@@ -1,1 +1,1 @@
-"""One file for each outside thing: the GPU driver, the host, the network, the store, a report format."""
+"""One file for each outside thing: the GPU driver, the host, data tables, the user's files."""

@@ -71,11 +71,10 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
                 )
                 unable.setdefault(why, set()).add(sheet.name)
                 continue
-            efficiency = efficiency_of(sheet, efficiencies)
             sizes = list(_sizes(request, offer))
             chosen.alone += not sizes
             for nodes, used in sizes:
-                place = _place(chosen, places, offer.instance, sheet, efficiency, nodes, used)
+                place = _place(chosen, places, offer.instance, sheet, efficiencies, nodes, used)
                 chosen.options.append(Option(offer=offer, terms=table.terms, nodes=nodes, cluster=place))
     if unknown:
         chosen.left_out.append(f"no data sheet: {', '.join(sorted(unknown))}")
@@ -91,14 +90,15 @@ def _bad_rows(table: PriceTable) -> list[str]:
 
 
 def _place(chosen: Selection, places: dict[tuple[object, ...], int], instance: Instance, sheet: Accelerator,
-           efficiency: Efficiency, nodes: int, used: int) -> int:  # fmt: skip
+           efficiencies: Mapping[str, Efficiency], nodes: int, used: int) -> int:  # fmt: skip
     """The cluster's place in the list: the same machine at another price or place is the same cluster."""
     key = (sheet.name, instance.devices, nodes, used, instance.network_bytes_per_s, instance.link_bytes_per_s)
     if key not in places:
         places[key] = len(chosen.clusters)
         chosen.clusters.append(Cluster(
-            accelerator=sheet, efficiency=efficiency, node_devices=instance.devices, nodes=nodes, used=used,
-            network_bytes_per_s=instance.network_bytes_per_s, link_bytes_per_s=instance.link_bytes_per_s,
+            accelerator=sheet, efficiency=efficiency_of(sheet, efficiencies), node_devices=instance.devices,
+            nodes=nodes, used=used, network_bytes_per_s=instance.network_bytes_per_s,
+            link_bytes_per_s=instance.link_bytes_per_s,
         ))  # fmt: skip
     return places[key]
 

@@ -9,6 +9,7 @@ from zenplan.domain.cluster import Cluster
 from zenplan.domain.layout import Layout
 from zenplan.domain.offer import Billing, Offer, Terms
 from zenplan.errors import DataError
+from zenplan.units import HOUR_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,3 +184,7 @@ class Quote:
     def devices(self) -> int:
         """Devices that are paid for, idle ones too."""
         return self.nodes * self.offer.instance.devices
+
+    def gpu_hours(self, bill: Bill) -> Range:
+        """Hours of all devices together, under that bill; idle ones count."""
+        return bill.run.calendar_s * (self.devices / HOUR_S)

@@ -42,6 +42,11 @@ class Layouts:
         """Devices that hold the same weights: those of a data-parallel and a context-parallel group."""
         return self.dp * self.cp
 
+    @property
+    def samples(self) -> Array:
+        """Samples a step: the global batch, rounded up to whole micro-batches."""
+        return self.dp * self.micro_batch * self.accumulation
+
     @classmethod
     def of(cls, layouts: Sequence[Layout]) -> Layouts:
         """The columns of these layouts."""

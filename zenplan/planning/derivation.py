@@ -146,7 +146,7 @@ def _step(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
 
 
 def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
-    run, assumed = bill.run, str(Origin.ASSUMED)
+    run, hours, assumed = bill.run, quote.gpu_hours(bill).mid, str(Origin.ASSUMED)
     yield line("run", "steady", "steps · step", run.steady_s.mid, "s", units.duration(run.steady_s.mid),
                 str(Origin.DERIVED))  # fmt: skip
     written = f"N trained · states / (machines · {units.size(operations.checkpoint_bytes_per_s)}/s)"
@@ -158,8 +158,8 @@ def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
                 units.duration(run.checkpoint_interval_s), "Young 1974, Daly 2006")  # fmt: skip
     yield line("run", "calendar", "start + T·(1 + eval)·e^(λR)·(e^(λ(τ+δ)) − 1)/(λτ)", run.calendar_s.mid, "s",
                 units.duration(run.calendar_s.mid), "Daly 2006")  # fmt: skip
-    yield line("run", "GPU-hours", "calendar · devices", run.calendar_s.mid / 3600 * quote.devices, "h",
-                units.count(run.calendar_s.mid / 3600 * quote.devices), str(Origin.DERIVED))  # fmt: skip
+    yield line("run", "GPU-hours", "calendar · devices", hours, "h", units.count(hours),
+                str(Origin.DERIVED))  # fmt: skip
 
 
 def _bill(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:

@@ -35,13 +35,20 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """Every option with its run and its bill under both billing kinds, in columns of the options' order."""
+    """Every option with its run and its bill under both billing kinds, in columns of the options' order.
+
+    Attributes:
+        owner: the cluster of each option.
+        step_s: low, middle and high of a step on each cluster, shape (3, clusters).
+    """
 
     plan: TrainingPlan
     operations: Operations
     clusters: Sequence[Cluster]
     options: Sequence[Option]
     found: Found
+    owner: Index
+    step_s: Array
     on_demand: Bills
     spot: Bills
 
@@ -62,11 +69,6 @@ class Market:
             fits & np.isfinite(b.compute_usd[2]) & np.isfinite(b.runs.calendar_s[2])
         )
         return usable
-
-    @property
-    def owner(self) -> Index:
-        """The cluster of each option."""
-        return np.array([o.cluster for o in self.options], dtype=np.intp)
 
     def quote(self, index: int, billing: Billing, grid: Grid) -> Quote:
         """One option as a noun; its energy is that of the run under the given billing kind."""
@@ -96,19 +98,19 @@ class Market:
     def estimate(self, cluster: int) -> Estimate:
         """What the plan takes on one cluster, in its best layout."""
         where, layouts = self.clusters[cluster], self.found.layouts
-        step, samples = self.found.steps.at(cluster), float(self.found.samples[cluster])
-        spread = where.efficiency.spread
+        step, samples = self.found.steps.at(cluster), float(layouts.samples[cluster])
+        low, mid, high = (float(s) for s in self.step_s[:, cluster])
         useful = self.plan.workload.training_flop_per_sample * samples
         peak = where.accelerator.peak(self.plan.precision.other_dtype) or np.nan
         return Estimate(
             cluster=where,
             layout=layouts.at(cluster),
             step=step,
-            step_s=Range(low=step.total_s * spread.low, mid=step.total_s, high=step.total_s * spread.high),
+            step_s=Range(low=low, mid=mid, high=high),
             memory=self.found.memory.at(cluster),
             mfu=float(useful / (step.total_s * where.devices * peak)),
             samples_per_s=samples / step.total_s,
-            evidence=spread.basis,
+            evidence=where.efficiency.spread.basis,
         )
 
 
@@ -120,22 +122,24 @@ def market(plan: TrainingPlan, operations: Operations, clusters: Sequence[Cluste
     """
     found = search(plan, clusters)
     owner = np.array([o.cluster for o in options], dtype=np.intp)
-    step_s = step_ranges(clusters, found.steps.total_s)[:, owner]
-    samples, nodes = found.samples[owner], np.array([float(o.nodes) for o in options])
+    step_s = _step_ranges(clusters, found.steps.total_s)
+    samples, nodes = found.layouts.samples[owner], np.array([float(o.nodes) for o in options])
     devices = nodes * np.array([float(o.offer.instance.devices) for o in options])
     terms = [o.terms for o in options]
 
     def billed(billing: Billing) -> Bills:
-        runs = run_time(plan, operations, step_s, samples, devices, nodes, spot=billing is Billing.SPOT)
+        runs = run_time(
+            plan, operations, step_s[:, owner], samples, devices, nodes, spot=billing is Billing.SPOT
+        )
         prices = (o.offer.price(billing) for o in options)
         usd_per_h = np.array([p.usd_per_h if p else np.nan for p in prices])
         return bills(plan, operations, runs, billing, usd_per_h, nodes, terms)
 
-    return Market(plan=plan, operations=operations, clusters=clusters, options=options, found=found,
-                  on_demand=billed(Billing.ON_DEMAND), spot=billed(Billing.SPOT))  # fmt: skip
+    return Market(plan=plan, operations=operations, clusters=clusters, options=options, found=found, owner=owner,
+                  step_s=step_s, on_demand=billed(Billing.ON_DEMAND), spot=billed(Billing.SPOT))  # fmt: skip
 
 
-def step_ranges(clusters: Sequence[Cluster], step_s: Array) -> Array:
+def _step_ranges(clusters: Sequence[Cluster], step_s: Array) -> Array:
     """Low, middle and high of a step: the spread of published runs around the prediction; shape (3, n)."""
     low = np.array([c.efficiency.spread.low for c in clusters])
     high = np.array([c.efficiency.spread.high for c in clusters])

@@ -43,11 +43,6 @@ class Found:
     memory: Memory
     considered: int
 
-    @property
-    def samples(self) -> Array:
-        """Samples a step: the global batch, rounded up to whole micro-batches."""
-        return self.layouts.dp * self.layouts.micro_batch * self.layouts.accumulation
-
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
@@ -114,7 +109,7 @@ def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequen
         part = slice(start, start + _CHUNK)
         lay = layouts.take(part)
         # A batch rounded up to whole micro-batches is no reason to look faster.
-        samples = np.minimum(lay.dp * lay.micro_batch * lay.accumulation, plan.global_batch)
+        samples = np.minimum(lay.samples, plan.global_batch)
         sample_s[part] = step_time(plan, lay, hw.take(owner[part])).total_s / samples
     ends = np.cumsum(lengths)
     return np.array([np.argmin(sample_s[e - n : e]) for e, n in zip(ends, lengths, strict=True)])

@@ -8,6 +8,7 @@ from zenplan.domain.estimate import Bill, Quote, Range
 from zenplan.domain.offer import Billing
 from zenplan.domain.report import Column, Report, Table
 from zenplan.planning.derivation import derive
+from zenplan.planning.derivation_line import Line
 from zenplan.reports.estimate_document import document, record
 
 SCHEMA = "zenplan.estimate/1"
@@ -24,17 +25,18 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
         explain: with the derivation of the first quote.
         details: with every quote in full, not the first alone.
     """
-    first = answer.ranked[0].quote
+    first = answer.ranked[0]
+    lines = derive(answer.plan, answer.operations, first.quote, first.bill) if explain else ()
     full = answer.ranked if details else answer.ranked[:1]
     tables = [_money(answer), _layouts(answer), *(_detail(answer, r) for r in full), _assumptions(answer)]
     if explain:
-        tables.append(_derivation(answer))
+        tables.append(_derivation(lines))
     return Report(
         schema=SCHEMA,
-        document=document(answer, explain),
+        document=document(answer, lines),
         records=tuple(record(r) for r in answer.ranked),
         tables=tuple(tables),
-        notes=_notes(answer, first),
+        notes=_notes(answer, first.quote),
     )
 
 
@@ -103,7 +105,7 @@ def _missing(quote: Quote, kind: Billing) -> str:
 
 
 def _gpu_hours(ranked: Ranked) -> str:
-    return f"{units.count(ranked.quote.devices * ranked.bill.run.calendar_s.mid / units.HOUR_S)} GPU-h"
+    return f"{units.count(ranked.quote.gpu_hours(ranked.bill).mid)} GPU-h"
 
 
 def _layouts(answer: Answer) -> Table:
@@ -209,9 +211,7 @@ def _assumptions(answer: Answer) -> Table:
     return Table(title="What this rests on", columns=columns, rows=rows)
 
 
-def _derivation(answer: Answer) -> Table:
-    first = answer.ranked[0]
-    lines = derive(answer.plan, answer.operations, first.quote, first.bill)
+def _derivation(lines: tuple[Line, ...]) -> Table:
     rows = tuple(
         (f"{x.group}: {x.quantity}", x.shown, f"= {x.formula}\n{x.origin}" if x.formula else x.origin)
         for x in lines

@@ -10,12 +10,11 @@ from zenplan.domain.answer import Answer, Ranked
 from zenplan.domain.estimate import Bill, Quote, Range
 from zenplan.domain.evidence import Fact
 from zenplan.domain.offer import Billing, Price
-from zenplan.planning.derivation import derive
-from zenplan.units import HOUR_S
+from zenplan.planning.derivation_line import Line
 
 
-def document(answer: Answer, explain: bool) -> Mapping[str, Any]:
-    """The whole answer in JSON types and base units."""
+def document(answer: Answer, lines: tuple[Line, ...]) -> Mapping[str, Any]:
+    """The whole answer in JSON types and base units, with the lines of the derivation, if there are any."""
     plan = answer.plan
     load = plan.workload
     whole: dict[str, Any] = {
@@ -47,9 +46,7 @@ def document(answer: Answer, explain: bool) -> Mapping[str, Any]:
         "compared": {"options": answer.options, "layouts": answer.layouts, "frontier": answer.frontier},
         "left_out": list(answer.left_out),
     }
-    if explain:
-        first = answer.ranked[0]
-        lines = derive(plan, answer.operations, first.quote, first.bill)
+    if lines:
         whole["derivation"] = [asdict(line) for line in lines]
     return whole
 
@@ -105,7 +102,7 @@ def _bill(quote: Quote, bill: Bill) -> dict[str, Any]:
         "interruptions": run.interruptions,
         "checkpoint_interval_s": run.checkpoint_interval_s,
         "checkpoint_bytes": run.checkpoint_bytes,
-        "gpu_hours": _range(run.calendar_s * (quote.devices / HOUR_S)),
+        "gpu_hours": _range(quote.gpu_hours(bill)),
         "billed_h": bill.billed_h,
         "machines_usd": _range(bill.compute_usd),
         "storage_usd": bill.storage_usd,
@@ -137,7 +134,7 @@ def record(ranked: Ranked) -> dict[str, Any]:
         "memory_available_bytes": estimate.cluster.accelerator.capacity_bytes,
         "step_s": estimate.step.total_s,
         "mfu": estimate.mfu,
-        "gpu_hours": bill.run.calendar_s.mid / HOUR_S * quote.devices,
+        "gpu_hours": quote.gpu_hours(bill).mid,
         "wall_clock_s_low": bill.run.calendar_s.low, "wall_clock_s": bill.run.calendar_s.mid,
         "wall_clock_s_high": bill.run.calendar_s.high,
     }  # fmt: skip
