@@ -91,38 +91,45 @@ def layer_activation_bytes(plan: TrainingPlan, lay: Layouts) -> Array:
     return total
 
 
-def _activations(plan: TrainingPlan, lay: Layouts, last_stage: bool) -> Array:
-    """Bytes kept at the peak on the first or the last stage."""
+# A figure on the first pipeline stage and on the last: the fullest device is on one of the two.
+_Ends = tuple[Array, Array]
+
+
+def _activations(plan: TrainingPlan, lay: Layouts) -> _Ends:
+    """Bytes kept at the peak."""
     stage = layer_activation_bytes(plan, lay) * largest_share(plan, lay)
     # 1F1B: the first stage has min(p, m) micro-batches under way, the last has one. Interleaving keeps
     # (1 + (p-1)/(p·v)) times as many (Korthikanti et al. 2022, section 4.2.3).
     interleaved = np.where(lay.interleave > 1, 1.0 + (lay.pp - 1) / (lay.pp * lay.interleave), 1.0)
-    under_way = interleaved * (1.0 if last_stage else np.minimum(lay.pp, lay.accumulation))
     first, last = (
         sum((_kept_by_block(b, plan, lay) for b in _placed(plan.workload.blocks, p)), np.zeros_like(lay.tp))
         for p in ("first", "last")
     )
-    end = np.where(lay.pp > 1, last if last_stage else first, first + last)
     # While a layer is computed again, all that it keeps is there for a moment.
     again = np.zeros_like(lay.tp)
     for block in _placed(plan.workload.blocks, "middle"):
         again = np.maximum(again, _kept_by_block(block, plan, lay))
-    kept: Array = stage * under_way + end + lay.full * again
-    return kept
+    head, tail = _with_ends(lay, first, last)
+    most = stage * (interleaved * np.minimum(lay.pp, lay.accumulation))
+    return most + head + lay.full * again, stage * interleaved + tail + lay.full * again
 
 
-def _stage_bytes(plan: TrainingPlan, lay: Layouts, last_stage: bool,
-                 bytes_of: Callable[[Operator, Block], float]) -> Array:  # fmt: skip
-    """Bytes of the parameters of the first or last stage: its share of the layers, and its end."""
+def _with_ends(lay: Layouts, first: Array, last: Array) -> _Ends:
+    """What the ends of the model add to each; without a pipeline one device has both."""
+    return np.where(lay.pp > 1, first, first + last), np.where(lay.pp > 1, last, first + last)
+
+
+def _stage_bytes(plan: TrainingPlan, lay: Layouts, bytes_of: Callable[[Operator, Block], float]) -> _Ends:
+    """Bytes of parameters: a stage's share of the layers, and its end."""
     blocks = plan.workload.blocks
     middle, first, last = (_sum_bytes(_placed(blocks, p), lay, bytes_of) for p in ("middle", "first", "last"))
-    end = last if last_stage else first
-    # Without a pipeline one device has both ends.
-    return middle * largest_share(plan, lay) + np.where(lay.pp > 1, end, first + last)
+    head, tail = _with_ends(lay, first, last)
+    share = middle * largest_share(plan, lay)
+    return share + head, share + tail
 
 
-def _states(plan: TrainingPlan, lay: Layouts, last_stage: bool) -> tuple[Array, Array, Array]:
-    """Weights, gradients and optimizer state of a stage, as divided by ZeRO."""
+def _states(plan: TrainingPlan, lay: Layouts) -> tuple[_Ends, _Ends, _Ends]:
+    """Weights, gradients and optimizer state, as divided by ZeRO."""
     precision = plan.precision
 
     def weight(op: Operator, block: Block) -> float:
@@ -140,15 +147,15 @@ def _states(plan: TrainingPlan, lay: Layouts, last_stage: bool) -> tuple[Array, 
         shared = np.where(lay.zero >= stage, lay.replicas, 1.0)
         # An expert is on every ep-th of them, which share its states: with ep that is all, as for the rest.
         whole = replace(lay, ep=np.where(lay.zero >= stage, 1.0, lay.ep))
-        kept.append(_stage_bytes(plan, whole, last_stage, bytes_of) / shared)
-    weights, gradients, states = kept
-    if last_stage:
-        # A tied head on another stage than the embedding is a second copy of it.
-        tied = sum(float(o.inner * o.columns) for b in _placed(plan.workload.blocks, "last")
-                   for o in b.operators if isinstance(o, MatMul) and o.tied)  # fmt: skip
-        weights = weights + np.where(lay.pp > 1, tied * precision.compute_bytes / lay.tp, 0.0)
-    in_use = _whole_under_zero3(plan, lay, weight)
-    return np.where(lay.zero >= 3, weights + in_use, weights), gradients, states
+        first, last = _stage_bytes(plan, whole, bytes_of)
+        kept.append((first / shared, last / shared))
+    (first, last), gradients, states = kept
+    # A tied head on another stage than the embedding is a second copy of it.
+    tied = sum(float(o.inner * o.columns) for b in _placed(plan.workload.blocks, "last")
+               for o in b.operators if isinstance(o, MatMul) and o.tied)  # fmt: skip
+    last = last + np.where(lay.pp > 1, tied * precision.compute_bytes / lay.tp, 0.0)
+    in_use = np.where(lay.zero >= 3, _whole_under_zero3(plan, lay, weight), 0.0)
+    return (first + in_use, last + in_use), gradients, states
 
 
 def _whole_under_zero3(plan: TrainingPlan, lay: Layouts, weight: Callable[[Operator, Block], float]) -> Array:
@@ -167,12 +174,10 @@ def _placed(blocks: Iterable[Block], place: str) -> list[Block]:
 
 def peak_memory(plan: TrainingPlan, lay: Layouts) -> Memory:
     """The peak of the fullest device. Depends on the layout only, not on the hardware."""
-    stages = [(*_states(plan, lay, last), _activations(plan, lay, last)) for last in (False, True)]
-    first, last = stages
-    fuller = sum(last) > sum(first)
-    weights, gradients, optimizer, activations = (
-        np.where(fuller, b, a) for a, b in zip(first, last, strict=True)
-    )
+    parts = (*_states(plan, lay), _activations(plan, lay))
+    first, last = (sum(part[end] for part in parts) for end in (0, 1))
+    fuller = last > first
+    weights, gradients, optimizer, activations = (np.where(fuller, b, a) for a, b in parts)
     return Memory(
         weights_bytes=weights,
         gradients_bytes=gradients,

@@ -155,6 +155,8 @@ def _context_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
     Backward, they come round again and so do their gradients.
     """
     total = np.zeros_like(lay.tp)
+    if not (lay.cp > 1).any():
+        return total
     for block in _middle(plan):
         for op in (o for o in block.operators if isinstance(o, Attention)):
             pairs = op.keys * op.kv_heads * (op.key_dim + op.value_dim)
