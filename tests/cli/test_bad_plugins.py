@@ -113,6 +113,18 @@ def test_a_family_that_raises_is_named(presets: str, command: str, zenplan: Any,
     assert "plugin family " in ended.err
 
 
+def test_a_plugin_that_was_left_out_is_said_also_where_the_command_fails(
+    zenplan: Any, tmp_path: Path
+) -> None:
+    # The name that nobody knows may be one that the plugin would have given.
+    environ = zenplan.environment(**install(tmp_path, "shop", BAD["raises-in-a-hook"]))
+    ended = zenplan("accelerators", "show", "x1-of-that-plugin", environ=environ)
+    assert ended.code == 2
+    warning, error, _ = ended.err.splitlines()
+    assert warning.startswith("warning: plugin shop ")
+    assert error == "error: unknown accelerator 'x1-of-that-plugin'"
+
+
 def test_one_that_is_not_installed(zenplan: Any) -> None:
     ended = zenplan("workloads", environ=zenplan.environment(ZENPLAN_PLUGINS="nobody"))
     assert ended.code == 0

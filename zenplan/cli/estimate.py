@@ -125,17 +125,13 @@ def _answer(request: Request, settings: Settings, explain: bool, details: bool) 
     from zenplan.adapters.efficiency_table import read_efficiencies
     from zenplan.app.estimate import estimate as use_case
     from zenplan.app.inputs import catalogue, price_tables
-    from zenplan.cli.output import say, warn_of
+    from zenplan.cli.output import loaded_plugins, say
     from zenplan.errors import NoFit
-    from zenplan.plugins import load_plugins
     from zenplan.reports.estimate import estimate_report
 
-    plugins = load_plugins()
-    sheets = catalogue(plugins)
-    tables = price_tables(plugins, sheets, settings["prices"])
-    try:
+    with loaded_plugins() as plugins:
+        sheets = catalogue(plugins)
+        tables = price_tables(plugins, sheets, settings["prices"])
         answer = use_case(request, sheets, tables, plugins.workloads(), read_efficiencies())
         say(estimate_report(answer, explain, details), settings["format"], plugins)
-    finally:
-        warn_of(plugins)
     return 0 if answer.met else NoFit.exit_code

@@ -35,21 +35,20 @@ def _accelerators(
     if context.invoked_subcommand:
         return
     from zenplan.app.inputs import catalogue
-    from zenplan.cli.output import say, warn_of
+    from zenplan.cli.output import loaded_plugins, say
     from zenplan.errors import UnknownName
-    from zenplan.plugins import load_plugins
     from zenplan.reports.accelerators import accelerators_report
 
-    settings, plugins = resolved(format=output), load_plugins()
-    sheets = list(catalogue(plugins))
-    for field, wanted in (("vendor", vendor), ("architecture", architecture)):
-        if wanted:
-            known = {getattr(s, field) for s in sheets}
-            sheets = [s for s in sheets if getattr(s, field).lower() == wanted.lower()]
-            if not sheets:
-                raise UnknownName(field, wanted, known)
-    say(accelerators_report(sheets), settings["format"], plugins)
-    warn_of(plugins)
+    settings = resolved(format=output)
+    with loaded_plugins() as plugins:
+        sheets = list(catalogue(plugins))
+        for field, wanted in (("vendor", vendor), ("architecture", architecture)):
+            if wanted:
+                known = {getattr(s, field) for s in sheets}
+                sheets = [s for s in sheets if getattr(s, field).lower() == wanted.lower()]
+                if not sheets:
+                    raise UnknownName(field, wanted, known)
+        say(accelerators_report(sheets), settings["format"], plugins)
 
 
 @accelerators_app.command("show")
@@ -60,13 +59,12 @@ def _accelerator(
 ) -> None:
     """Show one data sheet: each figure with its source."""
     from zenplan.app.inputs import catalogue
-    from zenplan.cli.output import say, warn_of
-    from zenplan.plugins import load_plugins
+    from zenplan.cli.output import loaded_plugins, say
     from zenplan.reports.accelerators import accelerator_report
 
-    settings, plugins = resolved(format=output or context.obj), load_plugins()
-    say(accelerator_report(catalogue(plugins).by_name(name)), settings["format"], plugins)
-    warn_of(plugins)
+    settings = resolved(format=output or context.obj)
+    with loaded_plugins() as plugins:
+        say(accelerator_report(catalogue(plugins).by_name(name)), settings["format"], plugins)
 
 
 @workloads_app.callback()
@@ -77,13 +75,12 @@ def _workloads(context: typer.Context, output: Format = None) -> None:
     if context.invoked_subcommand:
         return
     from zenplan.app.inputs import models
-    from zenplan.cli.output import say, warn_of
-    from zenplan.plugins import load_plugins
+    from zenplan.cli.output import loaded_plugins, say
     from zenplan.reports.workloads import workloads_report
 
-    settings, plugins = resolved(format=output), load_plugins()
-    say(workloads_report(models(plugins.workloads())), settings["format"], plugins)
-    warn_of(plugins)
+    settings = resolved(format=output)
+    with loaded_plugins() as plugins:
+        say(workloads_report(models(plugins.workloads())), settings["format"], plugins)
 
 
 @workloads_app.command("show")
@@ -94,13 +91,12 @@ def _workload(
 ) -> None:
     """Show one model: its operators with shapes, parameters and FLOP."""
     from zenplan.app.inputs import model
-    from zenplan.cli.output import say, warn_of
-    from zenplan.plugins import load_plugins
+    from zenplan.cli.output import loaded_plugins, say
     from zenplan.reports.workloads import workload_report
 
-    settings, plugins = resolved(format=output or context.obj), load_plugins()
-    say(workload_report(*model(plugins.workloads(), name)), settings["format"], plugins)
-    warn_of(plugins)
+    settings = resolved(format=output or context.obj)
+    with loaded_plugins() as plugins:
+        say(workload_report(*model(plugins.workloads(), name)), settings["format"], plugins)
 
 
 def prices(
@@ -115,20 +111,16 @@ def prices(
     from datetime import UTC, datetime
 
     from zenplan.app.inputs import catalogue, filtered, price_tables
-    from zenplan.cli.output import say, warn_of
-    from zenplan.plugins import load_plugins
+    from zenplan.cli.output import loaded_plugins, say
     from zenplan.reports.prices import prices_report
 
-    settings, plugins = (
-        resolved(format=output, gpu=gpu, provider=provider, region=region, prices=prices),
-        load_plugins(),
-    )
-    sheets = catalogue(plugins)
-    tables = price_tables(plugins, sheets, settings["prices"])
-    found = filtered(tables, sheets, settings["gpu"], settings["provider"], settings["region"], spot)
-    kept = tuple(t for t in found if t.offers or t.left_out)
-    say(prices_report(kept, datetime.now(UTC).date()), settings["format"], plugins)
-    warn_of(plugins)
+    settings = resolved(format=output, gpu=gpu, provider=provider, region=region, prices=prices)
+    with loaded_plugins() as plugins:
+        sheets = catalogue(plugins)
+        tables = price_tables(plugins, sheets, settings["prices"])
+        found = filtered(tables, sheets, settings["gpu"], settings["provider"], settings["region"], spot)
+        kept = tuple(t for t in found if t.offers or t.left_out)
+        say(prices_report(kept, datetime.now(UTC).date()), settings["format"], plugins)
 
 
 def plugins(output: Format = None) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 from zenplan.domain.report import Report
 from zenplan.errors import UnknownName, UsageError
-from zenplan.plugins import Plugins
+from zenplan.plugins import Plugins, load_plugins
 
 # What a terminal without these characters shows in their place.
 _PLAIN = str.maketrans({"×": "x", "·": ".", "–": "-", "…": "...", "µ": "u", "≤": "<=", "≥": ">=", "∞": "inf",
@@ -56,11 +57,17 @@ def _colourful(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def warn_of(plugins: Plugins) -> None:
-    """One line on stderr for each plugin that was left out, and why."""
-    for problem in plugins.problems():
-        if not problem.kept:
-            write(sys.stderr, f"warning: plugin {problem.plugin}: {problem.what}: {problem.reason}\n")
+@contextmanager
+def loaded_plugins() -> Iterator[Plugins]:
+    """The plugins, for one command. What was left out of them is said at its end, also where it fails: one
+    line on stderr for each, and why."""
+    plugins = load_plugins()
+    try:
+        yield plugins
+    finally:
+        for problem in plugins.problems():
+            if not problem.kept:
+                write(sys.stderr, f"warning: plugin {problem.plugin}: {problem.what}: {problem.reason}\n")
 
 
 def complain(message: str, hint: str = "") -> None:

@@ -12,12 +12,10 @@ def profile(output: Format = None) -> None:
     """
     from zenplan.app.inputs import catalogue
     from zenplan.app.profile import profile as use_case
-    from zenplan.cli.output import say, warn_of
-    from zenplan.plugins import load_plugins
+    from zenplan.cli.output import loaded_plugins, say
     from zenplan.reports.profile import profile_report
 
     settings = resolved(format=output)
-    plugins = load_plugins()
-    taken, sheets = use_case(catalogue(plugins))
-    say(profile_report(taken, sheets), settings["format"], plugins)
-    warn_of(plugins)
+    with loaded_plugins() as plugins:
+        taken, sheets = use_case(catalogue(plugins))
+        say(profile_report(taken, sheets), settings["format"], plugins)
