@@ -1,67 +1,65 @@
-"""Efficiency: what fraction of a data sheet a generation of accelerators reaches when it trains."""
+"""Efficiency: what fraction of a data sheet a device reaches when it trains, in one precision and software."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from zenplan.domain import checks
+from zenplan.domain.interval import Interval, Spread
 from zenplan.errors import DataError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """How far published runs lie from the prediction, as ratios of measured to predicted time.
-
-    Attributes:
-        low, high: 10th and 90th percentile of measured / predicted time.
-        basis: how many runs, of which generation, from how many sources.
-    """
-
-    low: float
-    high: float
-    basis: str
-
-    def __post_init__(self) -> None:
-        if not 0 < self.low <= 1 <= self.high:
-            raise DataError(f"spread {self.low}–{self.high} must enclose 1")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Efficiency:
-    """The coefficients of the step-time model for one architecture.
+    """The coefficients of the step-time model for one architecture, precision and kind of software.
 
     Attributes:
-        matmul: fraction of the dense peak that large matrix products reach.
+        matmul: fraction of the dense peak that large matrix products reach, in the plan's own precision.
+        wide_matmul: the same for products that stay in a wider format under fp8.
         attention: fraction of the dense peak that fused attention reaches.
-        memory: fraction of the memory bandwidth that streams reach.
+        memory: fraction of the memory bandwidth that streams reach, counting the traffic of fused kernels.
         link: fraction of the device-to-device bandwidth that collectives reach.
         pcie: the same over PCIe.
         network: the same between nodes.
-        operator_s: fixed time of an operator: launch, ramp-up, tail.
+        fill_elements: length of a product's inner dimension that is lost to filling and draining its pipeline.
+        operator_s: fixed time of an operator on the device: ramp-up and tail.
+        launch_s: time of the host to launch one operator.
+        contention: share of hidden communication that is paid all the same, because it slows what hides it.
         link_hop_s, network_hop_s: latency of one hop of a collective.
-        spread: how far published runs lie from the prediction.
+        interval: how far measured runs lie from the prediction.
         source: where the coefficients come from.
     """
 
     architecture: str
     matmul: float
+    wide_matmul: float
     attention: float
     memory: float
     link: float
     pcie: float
     network: float
+    fill_elements: float
     operator_s: float
+    launch_s: float
+    contention: float
     link_hop_s: float
     network_hop_s: float
-    spread: Spread
+    interval: Interval
     source: str
 
     def __post_init__(self) -> None:
         checks.named("efficiency", architecture=self.architecture, source=self.source)
-        for name in ("matmul", "attention", "memory", "link", "pcie", "network"):
+        for name in ("matmul", "wide_matmul", "attention", "memory", "link", "pcie", "network"):
             if not 0 < getattr(self, name) <= 1:
                 raise DataError(f"efficiency of {self.architecture}: {name} must be in 0..1")
+        if not 0 <= self.contention <= 1:
+            raise DataError(f"efficiency of {self.architecture}: contention must be in 0..1")
         checks.not_negative(
-            f"efficiency of {self.architecture}", operator_s=self.operator_s,
-            link_hop_s=self.link_hop_s, network_hop_s=self.network_hop_s,
+            f"efficiency of {self.architecture}", fill_elements=self.fill_elements,
+            operator_s=self.operator_s, launch_s=self.launch_s, link_hop_s=self.link_hop_s, network_hop_s=self.network_hop_s,
         )  # fmt: skip
+
+    @property
+    def spread(self) -> Spread:
+        """Gone soon: use ``planning.interval.spread_of``."""
+        return self.interval.of({f"generation/{self.architecture}": 1.0})

@@ -38,7 +38,8 @@ class StepTime:
     Attributes:
         compute_s: matrix products and attention.
         memory_s: operators limited by memory bandwidth.
-        overhead_s: fixed time of the operators.
+        overhead_s: fixed time of the operators on the device.
+        launch_s: the device waits for the host to launch.
         recompute_s: forward work done again in the backward pass.
         tensor_s, pipeline_s, data_s, expert_s, context_s: exposed communication of each parallelism.
         bubble_s: pipeline stages that wait.
@@ -48,6 +49,7 @@ class StepTime:
     compute_s: float
     memory_s: float
     overhead_s: float
+    launch_s: float
     recompute_s: float
     tensor_s: float
     pipeline_s: float
@@ -69,13 +71,25 @@ class StepTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryUse:
-    """Peak bytes on the fullest device, by part."""
+    """Peak bytes on the fullest device, by part.
+
+    Attributes:
+        weights_bytes: in the compute type, or sharded as master weights under ZeRO-3, with the layers in use.
+        gradients_bytes: accumulated in fp32.
+        optimizer_bytes: master weights and the optimizer's state.
+        activations_bytes: what the backward pass keeps.
+        logits_bytes: of the output head, in 16 bits and in fp32, where the loss is computed.
+        workspace_bytes: the framework's context, its libraries and the buffers of collectives.
+        fragmentation_bytes: what the allocator holds and cannot use.
+    """
 
     weights_bytes: float
     gradients_bytes: float
     optimizer_bytes: float
     activations_bytes: float
+    logits_bytes: float
     workspace_bytes: float
+    fragmentation_bytes: float
 
     def parts(self) -> dict[str, float]:
         """Part name to bytes, in order."""

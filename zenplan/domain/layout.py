@@ -14,6 +14,7 @@ class Recompute(StrEnum):
 
     NONE = "none"
     SELECTIVE = "selective"  # attention only (Korthikanti et al. 2022)
+    HALF = "half"  # every second product (torchtitan's selective checkpointing)
     FULL = "full"  # every layer, from its input
 
 
@@ -28,6 +29,10 @@ class Layout:
         micro_batch: samples a device takes at a time.
         accumulation: micro-batches a step.
         interleave: virtual pipeline stages on each device.
+        shard: devices over which ZeRO divides; fewer than hold the same weights is hybrid sharding (HSDP).
+            None for all of them.
+        sequence: sequence parallelism goes with tensor parallelism (Korthikanti et al. 2022): what lies
+            between the divided products is divided too.
     """
 
     dp: int = 1
@@ -40,12 +45,18 @@ class Layout:
     accumulation: int = 1
     recompute: Recompute = Recompute.NONE
     interleave: int = 1
+    shard: int | None = None
+    sequence: bool = True
 
     def __post_init__(self) -> None:
         checks.positive(
             "layout", dp=self.dp, tp=self.tp, pp=self.pp, cp=self.cp, ep=self.ep, interleave=self.interleave,
             micro_batch=self.micro_batch, accumulation=self.accumulation,
         )  # fmt: skip
+        if self.shard is not None and (self.shard < 1 or (self.dp * self.cp) % self.shard):
+            raise DataError(
+                f"layout: {self.dp * self.cp} replicas do not make groups of {self.shard} to shard over"
+            )
         if self.zero not in (0, 1, 2, 3):
             raise DataError(f"layout: ZeRO stage {self.zero} does not exist")
 
@@ -62,9 +73,11 @@ class Layout:
     def __str__(self) -> str:
         degrees = [f"{n}{d}" for n, d in (("dp", self.dp), ("tp", self.tp), ("pp", self.pp)) if d > 1]
         degrees += [f"{n}{d}" for n, d in (("cp", self.cp), ("ep", self.ep)) if d > 1]
+        degrees += [f"v{self.interleave}"] if self.interleave > 1 else []
         parts = ["·".join(degrees) or "one device", f"mb{self.micro_batch}×{self.accumulation}"]
         if self.zero:
-            parts.append(f"ZeRO-{self.zero}")
+            among = f" over {self.shard}" if self.shard and self.shard != self.dp * self.cp else ""
+            parts.append(f"ZeRO-{self.zero}{among}")
         if self.recompute is not Recompute.NONE:
             parts.append(f"recompute {self.recompute}")
         return " ".join(parts)

@@ -9,6 +9,7 @@ from typing import Final
 from zenplan.domain import checks
 from zenplan.domain.evidence import Fact
 from zenplan.domain.precision import Precision
+from zenplan.domain.software import Software
 from zenplan.domain.workload import Workload
 
 METHODS: Final = ("full", "lora", "qlora")
@@ -49,6 +50,7 @@ class TrainingPlan:
         global_batch: samples a step.
         weight_bytes: bytes of a frozen weight; under QLoRA it is 4 bits and its block constants.
         fused_attention: attention runs in a fused (flash) kernel that never writes the scores.
+        software: the kind of framework that runs it; None where it is not known.
     """
 
     workload: Workload
@@ -59,6 +61,7 @@ class TrainingPlan:
     method: str = "full"
     weight_bytes: float = 2.0
     fused_attention: bool = True
+    software: Software | None = None
     facts: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:

@@ -65,6 +65,7 @@ class TransformerShape:
         head_transform: a width × width product before the head (BERT's masked-language head).
         windows: sliding windows of the layers in turn, None for full attention; () for full everywhere.
         dropout: the classic recipe with dropout masks to keep (GPT-2/3, BERT, T5).
+        predicted: share of the positions that reach the head (BERT predicts the masked 15 % alone).
     """
 
     family: str = "decoder"
@@ -84,6 +85,7 @@ class TransformerShape:
     segments: int = 0
     head_transform: bool = False
     dropout: bool = False
+    predicted: float = 1.0
     windows: tuple[int | None, ...] = ()
     encoder_layers: int = 0
     encoder_seq_len: int = 0
@@ -100,6 +102,10 @@ class TransformerShape:
             raise DataError(f"transformer: width {self.width} is not a multiple of {self.heads} heads")
         if self.heads % (self.kv_heads or self.heads):
             raise DataError(f"transformer: {self.heads} heads do not share {self.kv_heads} key-value heads")
+        if not 0 < self.predicted <= 1:
+            raise DataError(
+                f"transformer: a share of {self.predicted:g} of the positions cannot be predicted"
+            )
         if self.family == "encoder-decoder" and not self.encoder_layers:
             raise DataError("transformer: an encoder-decoder needs encoder_layers")
 
@@ -263,7 +269,7 @@ def _embedding(shape: TransformerShape) -> Block:
 
 
 def _head(shape: TransformerShape) -> Block:
-    rows, vocab = shape.seq_len, shape.vocab
+    rows, vocab = max(1, round(shape.seq_len * shape.predicted)), shape.vocab
     transform: list[Operator] = []
     if shape.head_transform:
         transform = [MatMul(name="head transform", rows=rows, inner=shape.width, columns=shape.width,

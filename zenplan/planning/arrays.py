@@ -17,12 +17,17 @@ from zenplan.domain.precision import Precision
 
 Array = npt.NDArray[np.float64]
 
+# Share of a layer that is computed again from its input.
+_SHARES = {Recompute.FULL: 1.0, Recompute.HALF: 0.5}
+_COUNTS = ("dp", "tp", "pp", "cp", "ep", "zero", "micro_batch", "accumulation", "interleave")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layouts:
     """Layouts, field by field as in ``domain.layout.Layout``; shape (n,), all floats.
 
-    ``full`` and ``selective`` are 0 or 1: what is recomputed.
+    ``full`` is the share of a layer that is recomputed from its input, ``selective`` 0 or 1 for attention
+    alone, ``sequence`` 0 or 1. ``shard`` 0 means that ZeRO divides over all replicas.
     """
 
     dp: Array
@@ -36,6 +41,14 @@ class Layouts:
     interleave: Array
     full: Array
     selective: Array
+    shard: Array
+    sequence: Array
+
+    @property
+    def shards(self) -> Array:
+        """Devices over which ZeRO divides: all replicas, or a group of them under hybrid sharding."""
+        whole: Array = np.where(self.shard > 0, self.shard, self.replicas)
+        return whole
 
     @property
     def replicas(self) -> Array:
@@ -50,10 +63,11 @@ class Layouts:
     @classmethod
     def of(cls, layouts: Sequence[Layout]) -> Layouts:
         """The columns of these layouts."""
-        plain = [f.name for f in fields(cls) if f.name not in ("full", "selective")]
+        plain = [f.name for f in fields(cls) if f.name not in ("full", "selective", "shard")]
         columns: dict[str, Any] = {n: np.array([getattr(x, n) for x in layouts], dtype=float) for n in plain}
-        for name, kind in (("full", Recompute.FULL), ("selective", Recompute.SELECTIVE)):
-            columns[name] = np.array([x.recompute is kind for x in layouts], dtype=float)
+        columns["full"] = np.array([_SHARES.get(x.recompute, 0.0) for x in layouts], dtype=float)
+        columns["selective"] = np.array([x.recompute is Recompute.SELECTIVE for x in layouts], dtype=float)
+        columns["shard"] = np.array([x.shard or 0 for x in layouts], dtype=float)
         return cls(**columns)
 
     def take(self, index: Any) -> Layouts:
@@ -62,10 +76,12 @@ class Layouts:
 
     def at(self, index: int) -> Layout:
         """One entry as a noun."""
-        full, selective = bool(self.full[index]), bool(self.selective[index])
-        values = {f.name: int(getattr(self, f.name)[index]) for f in fields(self)[:-2]}
-        recompute = Recompute.FULL if full else Recompute.SELECTIVE if selective else Recompute.NONE
-        return Layout(**values, recompute=recompute)
+        full, selective = float(self.full[index]), bool(self.selective[index])
+        values = {n: int(getattr(self, n)[index]) for n in _COUNTS}
+        again = next((r for r, share in _SHARES.items() if share == full), None)
+        recompute = again or (Recompute.SELECTIVE if selective else Recompute.NONE)
+        return Layout(**values, recompute=recompute, shard=int(self.shard[index]) or None,
+                      sequence=bool(self.sequence[index]))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +93,10 @@ class Hardware:
             the one of what stays wider; attention_flop_per_s by fused attention.
         linked: devices the fast link joins; near: devices reached without the network.
         link_, pcie_, network_bytes_per_s: reached by collectives, each device, one direction.
+        fill_elements: of a product's inner dimension, lost to filling and draining its pipeline.
+        row_bytes: what the rows of a product's operands should be multiples of, for its full speed.
+        operator_s, launch_s: fixed time of an operator on the device, and of the host to launch it.
+        contention: share of hidden communication that is paid all the same.
         peak_flop_per_s: the dense peak that MFU is measured against.
     """
 
@@ -92,7 +112,11 @@ class Hardware:
     linked: Array
     near: Array
     devices: Array
+    fill_elements: Array
+    row_bytes: Array
     operator_s: Array
+    launch_s: Array
+    contention: Array
     link_hop_s: Array
     network_hop_s: Array
 
@@ -129,6 +153,13 @@ def can_run(sheet: Accelerator, precision: Precision) -> bool:
     return sheet.peak(precision.matmul_dtype) is not None and sheet.peak(precision.other_dtype) is not None
 
 
+def _row_bytes(sheet: Accelerator) -> float:
+    """Products are fastest in rows of 128 bytes; before compute capability 8, of 16 (NVIDIA, Matrix Multiplication
+    Background User's Guide)."""
+    major = (sheet.compute_capability or "").partition(".")[0]
+    return 16.0 if major.isdigit() and int(major) < 8 else 128.0
+
+
 def _columns(clusters: Sequence[Cluster], precision: Precision) -> npt.NDArray[np.float64]:
     return np.array([_row(c, precision) for c in clusters], dtype=float).T
 
@@ -143,7 +174,7 @@ def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
     link = c.link_bytes_per_s or sheet.link_bytes_per_s
     return (
         e.matmul * keeps * matmul,
-        e.matmul * keeps * other,
+        e.wide_matmul * keeps * other,
         e.attention * keeps * other,
         e.memory * sheet.memory_bytes_per_s,
         sheet.capacity_bytes,
@@ -155,7 +186,11 @@ def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
         c.linked_devices,
         max(c.linked_devices, c.node_devices),
         c.devices,
+        e.fill_elements,
+        _row_bytes(sheet),
         e.operator_s,
+        e.launch_s,
+        e.contention,
         e.link_hop_s,
         e.network_hop_s,
     )

@@ -40,13 +40,25 @@ def all_reduce_s(hw: Hardware, size_bytes: Array, group: Array, stride: Array) -
     return 2.0 * gather_s(hw, size_bytes, group, stride)
 
 
-def all_to_all_s(hw: Hardware, size_bytes: Array, group: Array, stride: Array) -> Array:
-    """Seconds in which every device exchanges ``size_bytes`` with the group: (n-1)/n · S/B."""
+def dispatch_s(hw: Hardware, size_bytes: Array, copies: float, group: Array, stride: Array) -> Array:
+    """Seconds in which every device sends its rows to their experts: an all-to-all.
+
+    Args:
+        hw: the clusters.
+        size_bytes: bytes of a device's rows, each counted once.
+        copies: experts that a row meets.
+        group, stride: devices that share the experts, and the distance between them.
+
+    A row crosses the network once for each other node that has any of its experts, and is copied there
+    (as DeepEP does): of N nodes, k experts drawn at random are on N·(1 − (1 − 1/N)^k).
+    """
     near = np.maximum(1.0, np.minimum(group, hw.near / stride))
-    out = np.where(group > near, (group - near) / group * size_bytes / hw.network_bytes_per_s, 0.0)
-    local = (near - 1) / np.maximum(group, 1.0) * size_bytes / near_bytes_per_s(hw, near * stride)
-    hop = np.where(group > near, hw.network_hop_s, hw.link_hop_s)
-    return np.where(group > 1, np.maximum(local, out) + hop * (group - 1), 0.0)
+    nodes = np.maximum(1.0, group / near)
+    met = nodes * (1.0 - (1.0 - 1.0 / nodes) ** copies)
+    out = met * (nodes - 1.0) / nodes * size_bytes / hw.network_bytes_per_s
+    local = copies * (near - 1) / near * size_bytes / near_bytes_per_s(hw, near * stride)
+    hops = np.where(nodes > 1, hw.network_hop_s * (nodes - 1), 0.0) + hw.link_hop_s * (near - 1)
+    return np.where(group > 1, np.maximum(local, out) + hops, 0.0)
 
 
 def send_s(hw: Hardware, size_bytes: Array, span: Array) -> Array:

@@ -3,8 +3,11 @@
     t = t0 + max(F / (P·e), Q / (W·e_m))
 
 F the FLOP, P the dense peak, Q the bytes, W the memory bandwidth (Williams et al. 2009, the roofline
-model). The fixed cost t0 is what a launch, the ramp-up and the tail take; for a product of F FLOP it makes
-the efficiency e·F / (F + P·e·t0), the saturating curve that measured products follow.
+model). A product of inner dimension k has e·k / (k + k0): every tile of its result fills and drains its
+pipeline once (NVIDIA, Matrix Multiplication Background User's Guide). The fixed cost t0 is what the ramp-up
+and the tail take; for a product of F FLOP it makes the efficiency e·F / (F + P·e·t0), the saturating curve
+that measured products follow. The host launches operators ahead of the device: launches cost time only
+where they take longer than the work itself.
 """
 
 from __future__ import annotations
@@ -25,33 +28,47 @@ _STREAM_BACKWARD = 1.5
 _FUSED_BACKWARD = 2.5
 # An unfused one writes and reads the scores as product, softmax, dropout and input of the next product.
 _SCORE_PASSES, _SCORE_PASSES_BACKWARD, _UNFUSED_OPERATORS = 6.0, 8.0, 5
-# Tensor cores take 16-bit operands in rows of 8 elements; a head of another width leaves them for slower
-# kernels (NVIDIA, Matrix Multiplication Background User's Guide). How much slower is our assumption.
-_ALIGNMENT, _MISALIGNED = 8, 0.25
+# Tensor cores take operands in rows of 16 bytes: a head of another width leaves them for slower kernels (NVIDIA,
+# Matrix Multiplication Background User's Guide). How much is lost, there and in products of odd widths, is our
+# assumption, near what BigScience's sweep of shapes shows.
+_ALIGNED_BYTES = 16
+_MISALIGNED_HEAD, _MISALIGNED_PRODUCT, _SLOWER_PRODUCT = 0.1, 0.5, 0.85
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Seconds of some operators: limited by arithmetic, by memory, and fixed. Shape (n,) each."""
+    """Seconds of some operators: limited by arithmetic, by memory, and fixed; and how many there are.
+
+    Shape (n,) each.
+    """
 
     compute_s: Array
     memory_s: Array
     overhead_s: Array
+    launches: Array
 
     @property
     def total_s(self) -> Array:
-        """All of it."""
+        """All that the device does."""
         return self.compute_s + self.memory_s + self.overhead_s
+
+    @classmethod
+    def none(cls, lay: Layouts) -> Work:
+        """No work."""
+        zero = np.zeros_like(lay.tp)
+        return cls(zero, zero, zero, zero)
 
     def __add__(self, other: Work) -> Work:
         return Work(
             self.compute_s + other.compute_s,
             self.memory_s + other.memory_s,
             self.overhead_s + other.overhead_s,
+            self.launches + other.launches,
         )
 
     def __mul__(self, factor: float | Array) -> Work:
-        return Work(self.compute_s * factor, self.memory_s * factor, self.overhead_s * factor)
+        return Work(self.compute_s * factor, self.memory_s * factor, self.overhead_s * factor,
+                    self.launches * factor)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,39 +90,82 @@ def roofline(hw: Hardware, flop: Array, rate: Array, moved_bytes: Array, launche
     """t0 + max(F / rate, Q / bandwidth), split into what limits it."""
     compute = flop / rate
     memory = np.maximum(moved_bytes / hw.memory_bytes_per_s - compute, 0.0)
-    return Work(compute, memory, hw.operator_s * launches)
+    return Work(compute, memory, hw.operator_s * launches, np.full_like(compute, launches))
 
 
 def divisor(split: Split, layouts: Layouts) -> Array:
-    """What tensor parallelism divides an operator by. Sequence parallelism goes with it."""
-    return np.ones_like(layouts.tp) if split is Split.NONE else layouts.tp
+    """What tensor parallelism divides an operator by."""
+    if split is Split.NONE:
+        return np.ones_like(layouts.tp)
+    if split is Split.SEQUENCE:
+        return np.where(layouts.sequence > 0, layouts.tp, 1.0)
+    return layouts.tp
 
 
-def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, rate: Array) -> tuple[Work, Work]:
+def expert_tensor(layouts: Layouts) -> Array:
+    """Devices that share one expert: the tensor group, or fewer where expert groups are larger than dp·cp.
+
+    Expert groups fold over the tensor groups then (Megatron-Core's expert tensor parallelism).
+    """
+    return np.clip(layouts.tp * layouts.replicas / layouts.ep, 1.0, layouts.tp)
+
+
+def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, narrow: bool) -> tuple[Work, Work]:
     """A product; the backward pass has one for its input and, if it is trained, one for its weight."""
+    rate = hw.matmul_flop_per_s if narrow else hw.other_flop_per_s
+    narrow = narrow and plan.precision.matmul_dtype != plan.precision.other_dtype
     tp, width = divisor(op.split, lay), plan.precision.compute_bytes
     rows = lay.micro_batch * op.rows / lay.cp * op.active
     inner = op.inner / tp if op.split is Split.ROWS else op.inner * np.ones_like(tp)
     columns = op.columns / tp if op.split is Split.COLUMNS else op.columns * np.ones_like(tp)
     weights = inner * columns * (op.experts / np.minimum(lay.ep, op.experts))
+    if op.experts > 1:
+        weights = weights * tp / expert_tensor(lay)
     moved = (rows * (inner + columns) + weights) * width
-    product = roofline(hw, 2.0 * rows * inner * columns, rate, moved, 1)
-    forward = product
+    flop = (
+        2.0
+        * rows
+        * inner
+        * columns
+        / np.minimum(_alignment(inner * width, hw), _alignment(columns * width, hw))
+    )
+
+    def product(depth: Array) -> Work:
+        return roofline(hw, flop * (1.0 + hw.fill_elements / depth), rate, moved, 1)
+
+    # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
+    depth = rows / op.experts * np.minimum(lay.ep, op.experts)
+    forward, backward = product(inner), product(columns)
+    if op.trainable:
+        backward = backward + product(depth)
+    if narrow:
+        # The inputs are cast to 8 bits, and their transposes for the backward pass: read wide, written narrow.
+        forward = forward + roofline(hw, 0.0 * rows, rate, rows * inner * (width + 1.0), 1)
+        backward = backward + roofline(hw, 0.0 * rows, rate, rows * columns * (width + 1.0), 1)
     if not op.trainable and plan.weight_bytes < width:
         # Weights kept in 4 bits are expanded before each product: read small, written at full width.
-        forward = product + roofline(hw, 0.0 * rows, rate, weights * (plan.weight_bytes + width), 1)
-    return forward, product * (2.0 if op.trainable else 1.0)
+        forward = forward + roofline(hw, 0.0 * rows, rate, weights * (plan.weight_bytes + width), 1)
+    return forward, backward
+
+
+def _alignment(row_bytes: Array, hw: Hardware) -> Array:
+    """What operands in rows of that size leave of a product's speed."""
+    fast, aligned = row_bytes / hw.row_bytes, row_bytes / _ALIGNED_BYTES
+    # Whole numbers by rounding: numpy's remainder of floats takes nine times as long.
+    slower = np.where(aligned == np.rint(aligned), _SLOWER_PRODUCT, _MISALIGNED_PRODUCT)
+    return np.where(fast == np.rint(fast), 1.0, slower)
 
 
 def _attention(op: Attention, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
     share = lay.micro_batch / (lay.tp * lay.cp)
-    aligned = 1.0 if op.key_dim % _ALIGNMENT == 0 else _MISALIGNED
-    moved = op.io_elements * share * plan.precision.compute_bytes
+    width = plan.precision.compute_bytes
+    aligned = 1.0 if op.key_dim * width % _ALIGNED_BYTES == 0 else _MISALIGNED_HEAD
+    moved = op.io_elements * share * width
     if plan.fused_attention:
         flop = op.flop * share / aligned
         backward = roofline(hw, _FUSED_BACKWARD * flop, hw.attention_flop_per_s, 2.5 * moved, 2)
         return roofline(hw, flop, hw.attention_flop_per_s, moved, 1), backward
-    flop, scores = op.full_flop * share / aligned, op.score_elements * share * plan.precision.compute_bytes
+    flop, scores = op.full_flop * share / aligned, op.score_elements * share * width
     # The two products are limited by arithmetic, the softmax between them by memory: one after the other.
     forward = roofline(hw, flop, hw.other_flop_per_s, moved, 2)
     softmax = roofline(hw, 0.0 * flop, hw.other_flop_per_s, _SCORE_PASSES * scores, _UNFUSED_OPERATORS - 2)
@@ -133,7 +193,7 @@ def operator_work(
     if isinstance(op, MatMul):
         # Under fp8 the layers' products run in it; the head and the router stay wider.
         narrow = block.place == "middle" and op.split is not Split.NONE
-        return _matmul(op, plan, lay, hw, hw.matmul_flop_per_s if narrow else hw.other_flop_per_s)
+        return _matmul(op, plan, lay, hw, narrow)
     if isinstance(op, Attention):
         return _attention(op, plan, lay, hw)
     return _stream(op, plan, lay, hw)
@@ -141,9 +201,7 @@ def operator_work(
 
 def block_passes(block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
     """The work of one repetition of a block for one micro-batch, on one device."""
-    nothing = np.zeros_like(lay.tp)
-    none = Work(nothing, nothing, nothing)
-    forward, backward, again = none, none, none
+    forward, backward, again = Work.none(lay), Work.none(lay), Work.none(lay)
     for op in block.operators:
         ahead, back = operator_work(op, block, plan, lay, hw)
         forward, backward = forward + ahead, backward + back

@@ -17,8 +17,8 @@ from zenplan.domain.operators import Attention, MatMul
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.workload import Block
 from zenplan.planning.arrays import Array, Hardware, Layouts, largest_share
-from zenplan.planning.collectives import all_reduce_s, all_to_all_s, gather_s, send_s
-from zenplan.planning.operators import Passes, Work, block_passes, operator_work
+from zenplan.planning.collectives import all_reduce_s, dispatch_s, gather_s, send_s
+from zenplan.planning.operators import Passes, Work, block_passes, expert_tensor, operator_work
 
 # Share of the backward pass of the last micro-batch under which gradients can travel: the first layers
 # to finish start it, the last layer's gradient has nothing to hide behind.
@@ -30,12 +30,13 @@ _UPDATE_READS_GRADIENT = 4.0
 FORMULAS = {
     "compute_s": ("m · Σ F/(P·e)", "roofline (Williams et al. 2009); F counted operator by operator"),
     "memory_s": ("m · Σ max(0, Q/(W·e_m) − F/(P·e))", "roofline (Williams et al. 2009)"),
-    "overhead_s": ("m · operators · t0", "fixed time of a launch, fitted as part of the efficiency curve"),
+    "overhead_s": ("m · operators · t0", "ramp-up and tail of an operator, fitted"),
+    "launch_s": ("m · max(0, operators · launch − work)", "the host launches ahead of the device"),
     "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
     "tensor_s": ("m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B",
                  "ring all-reduce; Narayanan et al. 2021"),
     "pipeline_s": ("2 · (m + p − 1) · b·s·h·bytes/(t·B); 2 · (p − 1) when interleaved", "Narayanan et al. 2021"),
-    "data_s": ("all-reduce of gradients, or ZeRO gathers, beyond what computation hides",
+    "data_s": ("all-reduce of gradients, or ZeRO gathers, beyond what computation hides; a share of what it hides",
                "ring over two levels; Rajbhandari et al. 2020"),
     "expert_s": ("m · layers/p · 4 · (e−1)/e · tokens·h·k·bytes/B", "all-to-all"),
     "context_s": ("m · Σ max(0, ring of keys and values − attention)", "ring attention (Liu et al. 2023)"),
@@ -51,6 +52,7 @@ class Steps:
     compute_s: Array
     memory_s: Array
     overhead_s: Array
+    launch_s: Array
     recompute_s: Array
     tensor_s: Array
     pipeline_s: Array
@@ -79,7 +81,9 @@ def step_time(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Steps:
     expert = _expert_s(plan, lay, hw) * share
     context = _context_s(plan, lay, hw) * share
     forward = stage.forward + stage.backward
-    one = forward.total_s + stage.again.total_s + tensor + expert + context
+    work_s = forward.total_s + stage.again.total_s
+    launch = np.maximum(hw.launch_s * (forward.launches + stage.again.launches) - work_s, 0.0)
+    one = work_s + launch + tensor + expert + context
     # With virtual stages a device computes one while another's sends are under way: only the ends are exposed.
     sends = np.where(lay.interleave > 1, 0.0, m) + lay.pp - 1
     pipeline = 2.0 * sends * _boundary_s(plan, lay, hw)
@@ -87,6 +91,7 @@ def step_time(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Steps:
         compute_s=m * forward.compute_s,
         memory_s=m * forward.memory_s,
         overhead_s=m * forward.overhead_s,
+        launch_s=m * launch,
         recompute_s=m * stage.again.total_s,
         tensor_s=m * tensor,
         pipeline_s=np.where(lay.pp > 1, pipeline, 0.0),
@@ -104,8 +109,7 @@ def _middle(plan: TrainingPlan) -> list[Block]:
 
 def _slowest_stage(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
     """Work of the slowest stage for one micro-batch: its share of the layers, and the slower end."""
-    zero = np.zeros_like(lay.tp)
-    nothing = Passes(*(Work(zero, zero, zero),) * 3)
+    nothing = Passes(*(Work.none(lay),) * 3)
     first, middle, last = nothing, nothing, nothing
     for block in plan.workload.blocks:
         passes = block_passes(block, plan, lay, hw) * block.repeat
@@ -138,13 +142,14 @@ def _tensor_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
 def _expert_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
     """All-to-alls to the experts and back, forward and backward, of all layers for one micro-batch."""
     total = np.zeros_like(lay.tp)
+    if not (lay.ep > 1).any():
+        return total
     for block in _middle(plan):
         routed = [o for o in block.operators if isinstance(o, MatMul) and o.experts > 1]
         if routed:
-            rows = routed[0].rows * routed[0].active * lay.micro_batch / (lay.cp * lay.tp)
+            rows = routed[0].rows * lay.micro_batch / (lay.cp * lay.tp)
             size = rows * routed[0].inner * plan.precision.compute_bytes
-            # Expert parallelism lies inside data parallelism, whose neighbours are that far apart.
-            once = all_to_all_s(hw, size, lay.ep, lay.tp * lay.cp)
+            once = dispatch_s(hw, size, float(routed[0].active), lay.ep, expert_tensor(lay))
             total = total + block.repeat * (4.0 + 2.0 * lay.full) * once
     return np.where(lay.ep > 1, total, 0.0)
 
@@ -169,47 +174,89 @@ def _context_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
 
 
 def _boundary_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
-    """One send of a micro-batch between two stages; each device of a tensor group sends its part."""
+    """One send of a micro-batch between two stages.
+
+    Under sequence parallelism each device of a tensor group sends its part; without, only the interleaved
+    schedule's scatter and gather does that (Narayanan et al. 2021, section 4.1), else each sends the whole.
+    """
+    parts = np.where((lay.sequence > 0) | (lay.interleave > 1), lay.tp, 1.0)
     size = (
         max((b.boundary for b in _middle(plan)), default=0.0) * lay.micro_batch * plan.precision.compute_bytes
     )
     # Stages are the outermost dimension: together they span all devices.
-    return send_s(hw, size / (lay.tp * lay.cp), hw.devices)
+    return send_s(hw, size / (parts * lay.cp), hw.devices)
 
 
 def _data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes) -> Array:
-    """Exposed communication of data parallelism and ZeRO in a step."""
+    """Communication of data parallelism and ZeRO in a step, as far as it costs time."""
     scatter = _over_data_s(plan, lay, hw, trained_only=True)
     # A plain all-reduce is a reduce-scatter and an all-gather; ZeRO-1 moves as much, once a step. ZeRO-2 keeps
     # no whole gradients, so it scatters those of every micro-batch.
     hidden = OVERLAP * stage.backward.total_s
-    plain = np.maximum(2.0 * scatter - hidden, 0.0)
-    each = (lay.accumulation - 1) * np.maximum(scatter - hidden, 0.0)
-    plain = plain + np.where(lay.zero == 2, each, 0.0)
-    sharded = _sharded_s(plan, lay, stage, _over_data_s(plan, lay, hw, trained_only=False), scatter)
-    return np.where(lay.replicas > 1, np.where(lay.zero >= 3, sharded, plain), 0.0)
+    plain = _paid(hw, 2.0 * scatter, hidden)
+    plain = plain + np.where(lay.zero == 2, (lay.accumulation - 1) * _paid(hw, scatter, hidden), 0.0)
+    sharded = np.zeros_like(plain)
+    if (lay.zero >= 3).any():
+        gather = _over_data_s(plan, lay, hw, trained_only=False)
+        sharded = _sharded_s(plan, lay, hw, stage, gather, scatter)
+    between = _between_shards_s(plan, lay, hw, hidden)
+    return np.where(lay.replicas > 1, np.where(lay.zero >= 3, sharded, plain) + between, 0.0)
+
+
+def _paid(hw: Hardware, communication: Array, hidden: Array) -> Array:
+    """Seconds that a communication adds: what computation does not hide, and a share of what it does.
+
+    The two compete for memory and multiprocessors, so that each slows the other (contention, fitted).
+    """
+    exposed = np.maximum(communication - hidden, 0.0)
+    return exposed + hw.contention * (communication - exposed)
 
 
 def _over_data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, trained_only: bool) -> Array:
-    """A gather of a device's weights, or a scatter of their gradients, over the devices that have the same."""
+    """A gather of a device's weights, or a scatter of their gradients, over the devices that share them."""
+    dense, experts = _moved_bytes(plan, lay, trained_only)
+    once = gather_s(hw, dense, lay.shards, lay.tp)
+    if not (experts > 0).any():
+        return once
+    # Experts live on every ep-th device only, so they meet that many fewer.
+    alike, apart = _expert_replicas(lay)
+    return once + gather_s(hw, experts, alike, apart)
+
+
+def _moved_bytes(plan: TrainingPlan, lay: Layouts, trained_only: bool) -> tuple[Array, Array]:
+    """Bytes of a device's weights that data parallelism moves: those all have, and those of its experts."""
     counted = [
         (o, b.repeat) for b in plan.workload.blocks for o in b.operators if o.trainable or not trained_only
     ]
     total = sum(o.parameters * repeat for o, repeat in counted)
-    # Experts live on every ep-th device only, so they meet that many fewer.
     experts = sum(o.parameters * repeat for o, repeat in counted if isinstance(o, MatMul) and o.experts > 1)
-    width, shard = float(plan.precision.compute_bytes), lay.tp * lay.pp
-    once = gather_s(hw, (total - experts) * width / shard, lay.replicas, lay.tp)
-    if not experts:
-        return once
-    return once + gather_s(hw, experts * width / (shard * lay.ep), lay.replicas / lay.ep, lay.tp * lay.ep)
+    width = float(plan.precision.compute_bytes)
+    return ((total - experts) * width / (lay.tp * lay.pp),
+            experts * width / (expert_tensor(lay) * lay.pp * lay.ep))  # fmt: skip
 
 
-def _sharded_s(plan: TrainingPlan, lay: Layouts, stage: Passes, gather: Array, scatter: Array) -> Array:
+def _expert_replicas(lay: Layouts) -> tuple[Array, Array]:
+    """Devices that have the same experts, and how far they are from each other."""
+    apart = expert_tensor(lay) * lay.ep
+    return np.maximum(lay.tp * lay.replicas / apart, 1.0), apart
+
+
+def _between_shards_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, hidden: Array) -> Array:
+    """Hybrid sharding: groups that hold the same shards all-reduce their gradients once a step."""
+    groups = lay.replicas / lay.shards
+    if not (groups > 1).any():
+        return np.zeros_like(lay.tp)
+    dense, experts = _moved_bytes(plan, lay, trained_only=True)
+    reduce = all_reduce_s(hw, (dense + experts) / lay.shards, groups, lay.tp * lay.shards)
+    return np.where(groups > 1, _paid(hw, reduce, hidden), 0.0)
+
+
+def _sharded_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes, gather: Array,
+               scatter: Array) -> Array:  # fmt: skip
     """ZeRO-3: weights are gathered for each pass of each micro-batch, gradients scattered; with prefetch,
     only what takes longer than the layer before it is exposed, and the first layer's gather."""
-    ahead = np.maximum(gather - stage.forward.total_s, 0.0)
-    back = np.maximum(gather + scatter - stage.backward.total_s - stage.again.total_s, 0.0)
+    ahead = _paid(hw, gather, stage.forward.total_s)
+    back = _paid(hw, gather + scatter, stage.backward.total_s + stage.again.total_s)
     first_layer = (gather + scatter) / max(plan.workload.layers, 1)
     exposed: Array = lay.accumulation * (ahead + back) + first_layer
     return exposed
@@ -220,5 +267,5 @@ def _optimizer_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
     p = plan.precision
     moved = _UPDATE_READS_GRADIENT + 2.0 * (plan.optimizer.state_bytes + p.master_bytes) + p.compute_bytes
     own = plan.workload.trainable_parameters / (lay.tp * lay.pp)
-    own = np.where(lay.zero >= 1, own / lay.replicas, own)
+    own = np.where(lay.zero >= 1, own / lay.shards, own)
     return own * moved / hw.memory_bytes_per_s

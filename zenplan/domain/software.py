@@ -1,0 +1,43 @@
+"""Software: which kind of framework runs the step, as far as it changes how fast a device computes."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Final
+
+
+class Software(StrEnum):
+    """How a framework turns operators into kernels."""
+
+    EAGER = "eager"  # one operator, several kernels: models written operator by operator, as Hugging Face's
+    FUSED = "fused"  # kernels fused by hand: Megatron-LM, NeMo, llm-foundry, Apex
+    COMPILED = "compiled"  # torch.compile: torchtitan
+    XLA = "xla"  # JAX, TensorFlow
+
+
+# Words in a framework's name, the first that is found decides. PyTorch alone may be any of the first three.
+_WORDS: Final = (
+    (r"hugging ?face|\bhf\b|transformers|accelerate|\btrl\b|peft|llama-?factory|axolotl", Software.EAGER),
+    (r"torch-?titan|torch\.?compile|inductor|\bcompiled\b|nanochat|nanogpt|gpt-?fast", Software.COMPILED),
+    (r"jax|flax|tensorflow|\btf\b|xla|max-?text|levanter|t5x|paxml|keras", Software.XLA),
+    (
+        r"megatron|nemo|neox|bridge|intern|flash-?attn|llm-foundry|composer|apex|lamb\b|deepspeed|colossal|"
+        r"fairseq|llm\.c|transformer ?engine|metaseq|unsloth|liger",
+        Software.FUSED,
+    ),
+)
+
+
+def software_of(framework: str, compiled: str = "") -> Software | None:
+    """The kind of a framework by its name; None where the name tells nothing.
+
+    Args:
+        framework: as a table of runs names it (``Megatron-LM v1.1``).
+        compiled: ``yes`` where the table says that XLA or torch.compile was on.
+    """
+    name = framework.lower()
+    kind = next((kind for words, kind in _WORDS if re.search(words, name)), None)
+    if compiled.strip().lower() in ("yes", "true", "1") and kind in (None, Software.EAGER):
+        return Software.COMPILED
+    return kind
