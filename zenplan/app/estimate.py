@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from zenplan import units
 from zenplan.adapters.carbon import grid_intensity
 from zenplan.app.offers import Selection, matching, select
+from zenplan.app.shortfall import HINT, shortfall
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.answer import Answer, Ranked
 from zenplan.domain.catalogue import Catalogue
-from zenplan.domain.efficiency import Efficiency
+from zenplan.domain.coefficients import Coefficients
 from zenplan.domain.estimate import Bill
 from zenplan.domain.offer import Billing, PriceTable
 from zenplan.domain.operations import Operations
@@ -19,12 +20,12 @@ from zenplan.domain.request import Request
 from zenplan.errors import NoFit
 from zenplan.planning.quotes import Market, market
 from zenplan.planning.ranking import Ranking, rank
-from zenplan.planning.search import HEADROOM, usable_bytes
+from zenplan.planning.search import usable_bytes
 from zenplan.protocols import WorkloadFamily
 
 
 def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable],
-             families: Sequence[WorkloadFamily], efficiencies: Mapping[str, Efficiency],
+             families: Sequence[WorkloadFamily], coefficients: Coefficients,
              operations: Operations | None = None) -> Answer:  # fmt: skip
     """The quotes that answer a request.
 
@@ -34,7 +35,7 @@ def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable
     """
     operations = operations or Operations()
     plan = training_plan(request, families)
-    selection = select(request, matching(request, tables, catalogue), catalogue, plan.precision, efficiencies)
+    selection = select(request, matching(request, tables, catalogue), catalogue, plan, coefficients)
     if not selection.options:
         raise NoFit(_no_options(request, plan), _hint(selection))
     found = market(plan, operations, selection.clusters, selection.options)
@@ -84,11 +85,7 @@ def _hint(selection: Selection) -> str:
 
 def _short(found: Market, cluster: int) -> str:
     """How far one cluster is from fitting the plan, in its leanest layout."""
-    where, needs = found.clusters[cluster], float(found.found.memory.total_bytes[cluster])
-    has = usable_bytes(where)
-    return (f"{where.devices} × {where.accelerator.name} needs {units.size(needs)} a device of "
-            f"{units.size(where.accelerator.capacity_bytes)}, {HEADROOM:.0%} of it left free: "
-            f"{units.size(needs - has)} short")  # fmt: skip
+    return shortfall(found.clusters[cluster], float(found.found.memory.total_bytes[cluster]))
 
 
 def _nearest(found: Market, clusters: Sequence[int]) -> int:
@@ -101,8 +98,7 @@ def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
     fits = found.found.fits
     if not fits.any():
         nearest = _nearest(found, range(len(found.clusters)))
-        return (f"does not fit: {_short(found, nearest)}",
-                "more --gpus, devices with more memory, a shorter --seq-len, or --method lora or qlora")  # fmt: skip
+        return f"does not fit: {_short(found, nearest)}", HINT
     other = Billing.SPOT if request.billing is Billing.ON_DEMAND else Billing.ON_DEMAND
     if found.usable(other).any():
         return f"no offer that fits has a price under {request.billing}", f"try --billing {other}"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from zenplan.adapters.efficiency_table import efficiency_of
 from zenplan.app.inputs import filtered
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.cluster import Cluster
-from zenplan.domain.efficiency import Efficiency
+from zenplan.domain.coefficients import Coefficients
 from zenplan.domain.offer import Instance, Offer, PriceTable
-from zenplan.domain.precision import Precision
+from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.request import Request
 from zenplan.errors import NoFit
 from zenplan.planning.arrays import can_run
@@ -48,9 +47,10 @@ def matching(request: Request, tables: Sequence[PriceTable], catalogue: Catalogu
     return found
 
 
-def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue, precision: Precision,
-           efficiencies: Mapping[str, Efficiency]) -> Selection:  # fmt: skip
+def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue, plan: TrainingPlan,
+           coefficients: Coefficients) -> Selection:  # fmt: skip
     """Every size of every offer that could run the plan's precision."""
+    precision = plan.precision
     sheets = {a.name: a for a in catalogue}
     chosen = Selection()
     places: dict[tuple[object, ...], int] = {}
@@ -74,7 +74,7 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
             sizes = list(_sizes(request, offer))
             chosen.alone += not sizes
             for nodes, used in sizes:
-                place = _place(chosen, places, offer.instance, sheet, efficiencies, nodes, used)
+                place = _place(chosen, places, offer.instance, sheet, coefficients, plan, nodes, used)
                 chosen.options.append(Option(offer=offer, terms=table.terms, nodes=nodes, cluster=place))
     if unknown:
         chosen.left_out.append(f"no data sheet: {', '.join(sorted(unknown))}")
@@ -90,14 +90,15 @@ def _bad_rows(table: PriceTable) -> list[str]:
 
 
 def _place(chosen: Selection, places: dict[tuple[object, ...], int], instance: Instance, sheet: Accelerator,
-           efficiencies: Mapping[str, Efficiency], nodes: int, used: int) -> int:  # fmt: skip
+           coefficients: Coefficients, plan: TrainingPlan, nodes: int, used: int) -> int:  # fmt: skip
     """The cluster's place in the list: the same machine at another price or place is the same cluster."""
     key = (sheet.name, instance.devices, nodes, used, instance.network_bytes_per_s, instance.link_bytes_per_s)
     if key not in places:
         places[key] = len(chosen.clusters)
         chosen.clusters.append(Cluster(
-            accelerator=sheet, efficiency=efficiency_of(sheet, efficiencies), node_devices=instance.devices,
-            nodes=nodes, used=used, network_bytes_per_s=instance.network_bytes_per_s,
+            accelerator=sheet, node_devices=instance.devices, nodes=nodes,
+            efficiency=coefficients.of(sheet.architecture, plan.precision, plan.software),
+            used=used, network_bytes_per_s=instance.network_bytes_per_s,
             link_bytes_per_s=instance.link_bytes_per_s,
         ))  # fmt: skip
     return places[key]

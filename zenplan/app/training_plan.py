@@ -12,6 +12,7 @@ from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.plan import METHODS, OPTIMIZERS, TrainingPlan
 from zenplan.domain.precision import PRECISIONS, Precision
 from zenplan.domain.request import Request
+from zenplan.domain.software import Software
 from zenplan.domain.workload import Workload
 from zenplan.errors import UnknownName, UsageError
 from zenplan.families import recipe
@@ -41,6 +42,7 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily]) -> Train
     tokens, data_facts = _tokens(request, workload)
     samples = tokens / workload.tokens_per_sample
     batch, batch_fact = _global_batch(request, workload, tokens)
+    software, software_fact = _software(request)
     weight_bytes = QLORA_WEIGHT_BYTES if method == "qlora" else precision.compute_bytes
     if method != "full":
         workload = with_adapters(workload)
@@ -49,6 +51,7 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily]) -> Train
         *data_facts,
         batch_fact,
         precision_fact,
+        software_fact,
         Fact(name="optimizer", value=optimizer, origin=_origin(request.optimizer)),
         Fact(name="method", value=_METHOD_NAMES[method], origin=_origin(request.method)),
         Fact(
@@ -59,7 +62,8 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily]) -> Train
         ),
     )
     return TrainingPlan(workload=workload, samples=samples, global_batch=batch, precision=precision,
-                        optimizer=OPTIMIZERS[optimizer], method=method, weight_bytes=weight_bytes, facts=facts)  # fmt: skip
+                        optimizer=OPTIMIZERS[optimizer], method=method, weight_bytes=weight_bytes,
+                        software=software, facts=facts)  # fmt: skip
 
 
 def _origin(given: str | None) -> Origin:
@@ -90,6 +94,18 @@ def _precision(request: Request) -> tuple[Precision, Fact]:
         raise UnknownName("precision", name, PRECISIONS)
     why = "" if request.precision else "what large models are trained in; fp32 master weights beside it"
     return PRECISIONS[name], Fact(name="precision", value=name, origin=_origin(request.precision), why=why)
+
+
+def _software(request: Request) -> tuple[Software, Fact]:
+    name = Software.FUSED if request.software is None else request.software
+    if name not in tuple(Software):
+        raise UnknownName("software", name, Software)
+    why = (
+        ""
+        if request.software
+        else "as in Megatron-LM; plain PyTorch is --software eager, torch.compile compiled"
+    )
+    return Software(name), Fact(name="software", value=str(name), origin=_origin(request.software), why=why)
 
 
 def _tokens(request: Request, workload: Workload) -> tuple[float, list[Fact]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zenplan.cli.request import request_of
 from zenplan.cli.settings import Format, Gpu, Prices, Provider, Region, resolved
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def estimate(
     optimizer: Annotated[
         str | None, _option("--optimizer", "adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.", "NAME")
     ] = None,
+    software: Annotated[
+        str | None, _option("--software", "eager, fused (Megatron-LM), compiled or xla.", "KIND")
+    ] = None,
     method: Annotated[str | None, _option("--method", "full, lora or qlora.", "NAME")] = None,
     gpu: Gpu = None,
     gpus: Annotated[str | None, _option("--gpus", "Exactly so many devices.", "COUNT")] = None,
@@ -71,58 +75,16 @@ def estimate(
     its origin. Exit code 3: it does not fit, or nothing meets the deadline or the budget.
     """
     settings = resolved(gpu=gpu, gpus=gpus, max_gpus=max_gpus, provider=provider, region=region, billing=billing,
-                        precision=precision, optimizer=optimizer, top=top, format=output, prices=prices)  # fmt: skip
-    request = _request(settings, params=params, model=model, config=config, active_params=active_params,
+                        precision=precision, optimizer=optimizer, software=software, top=top, format=output,
+                        prices=prices)  # fmt: skip
+    request = request_of(settings, params=params, model=model, config=config, active_params=active_params,
                        tokens=tokens, dataset_size=dataset_size, epochs=epochs, seq_len=seq_len,
                        global_batch=global_batch, method=method, deadline=deadline, budget=budget)  # fmt: skip
     return _answer(request, settings, explain, details)
 
 
-def _request(settings: Settings, **given: Any) -> Request:
-    """The flags in base units; each is checked on its own here, together later."""
-    from zenplan.domain.request import Request
-    from zenplan.units import parse_bytes, parse_count, parse_duration_s, parse_usd
-
-    def parsed(name: str, parse: Any, *more: Any) -> Any:
-        value = given[name]
-        return None if value is None else parse(value, f"--{name.replace('_', '-')}", *more)
-
-    config = None
-    if given["config"] is not None:
-        from zenplan.adapters.config_file import read_model_config
-
-        config = read_model_config(given["config"])
-    return Request(
-        params=parsed("params", parse_count, 1e14),
-        model=given["model"],
-        config=config,
-        active_params=parsed("active_params", parse_count, 1e14),
-        tokens=parsed("tokens", parse_count, 1e18),
-        dataset_bytes=parsed("dataset_size", parse_bytes),
-        epochs=parsed("epochs", parse_count, 1e9),
-        seq_len=parsed("seq_len", _whole, 1e8),
-        global_batch_tokens=parsed("global_batch", parse_count, 1e12),
-        method=given["method"],
-        deadline_s=parsed("deadline", parse_duration_s),
-        budget_usd=parsed("budget", parse_usd),
-        precision=settings["precision"], optimizer=settings["optimizer"], gpu=settings["gpu"],
-        gpus=settings["gpus"], provider=settings["provider"], region=settings["region"],
-        billing=settings["billing"], top=settings["top"], max_gpus=settings["max_gpus"],
-    )  # fmt: skip
-
-
-def _whole(text: str, what: str, most: float) -> int:
-    from zenplan.errors import UsageError
-    from zenplan.units import parse_count
-
-    value = parse_count(text, what, most)
-    if value != int(value):
-        raise UsageError(f"{what} must be a whole number, not '{text}'", "write it as in: 4096")
-    return int(value)
-
-
 def _answer(request: Request, settings: Settings, explain: bool, details: bool) -> int:
-    from zenplan.adapters.efficiency_table import read_efficiencies
+    from zenplan.adapters.coefficient_table import read_coefficients
     from zenplan.app.estimate import estimate as use_case
     from zenplan.app.inputs import catalogue, price_tables
     from zenplan.cli.output import loaded_plugins, say
@@ -132,6 +94,6 @@ def _answer(request: Request, settings: Settings, explain: bool, details: bool) 
     with loaded_plugins() as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
-        answer = use_case(request, sheets, tables, plugins.workloads(), read_efficiencies())
+        answer = use_case(request, sheets, tables, plugins.workloads(), read_coefficients())
         say(estimate_report(answer, explain, details), settings["format"], plugins)
     return 0 if answer.met else NoFit.exit_code

@@ -36,6 +36,7 @@ class Request:
     global_batch_tokens: float | None = None
     precision: str | None = None
     optimizer: str | None = None
+    software: str | None = None
     method: str | None = None
     gpu: str | None = None
     gpus: int | None = None

@@ -12,15 +12,17 @@ from zenplan.domain.operations import Operations
 from zenplan.domain.plan import TrainingPlan
 from zenplan.planning.arrays import kept_up
 from zenplan.planning.derivation_line import Line, line, operator_lines
-from zenplan.planning.memory import FRAGMENTATION, WORKSPACE_BYTES
+from zenplan.planning.memory import COLLECTIVES_BYTES, FRAGMENTATION, WORKSPACE_BYTES, logit_bytes
+from zenplan.planning.states import trained_bytes
 from zenplan.planning.step import FORMULAS
+from zenplan.planning.tradeoff import runner_up_on, why
 
 
 def derive(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) -> tuple[Line, ...]:
     """The whole derivation of one bill of one quote."""
     return (
         *_model(plan, quote),
-        *_layout(quote),
+        *_layout(plan, quote),
         *_accelerator(plan, quote),
         *_memory(plan, quote),
         *operator_lines(plan, quote.estimate),
@@ -52,7 +54,7 @@ def _model(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     yield line("model", "steps", "⌈samples / B⌉", float(steps), "", f"{steps:,}", str(Origin.DERIVED))
 
 
-def _layout(quote: Quote) -> Iterator[Line]:
+def _layout(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     layout = quote.estimate.layout
     for quantity, value in (
         ("d data-parallel", layout.dp), ("t tensor-parallel", layout.tp), ("p pipeline stages", layout.pp),
@@ -60,6 +62,10 @@ def _layout(quote: Quote) -> Iterator[Line]:
         ("b samples a micro-batch", layout.micro_batch), ("m micro-batches a step", layout.accumulation),
     ):  # fmt: skip
         yield line("layout", quantity, "", float(value), "", str(value), "found by the search")
+    second = runner_up_on(plan, quote.estimate.cluster)
+    if second is not None:
+        yield line("layout", "runner-up", "", second.slower, "", f"+{units.percent(second.slower)}",
+                   f"{second.layout} {why(second)}")  # fmt: skip
 
 
 def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
@@ -107,17 +113,19 @@ def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
 
 
 def _memory(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
-    precision, memory = plan.precision, quote.estimate.memory
-    weight = f"{precision.compute_bytes}"
+    memory = quote.estimate.memory
+    each = trained_bytes(plan, sharded=quote.estimate.layout.zero >= 3)
+    weight = f"{each.weight:g}"
     if plan.method == "qlora":
         weight = f"{plan.weight_bytes:.3g} (frozen products) or {weight}"
-    states = f"{precision.master_bytes} + {plan.optimizer.state_bytes:g}"
     formulas = {
         "weights_bytes": f"N·{weight} bytes/(t·p), shared by d·c from ZeRO-3 on; experts by e too",
-        "gradients_bytes": "N trained · 4 bytes/(t·p), shared by d·c from ZeRO-2 on",
-        "optimizer_bytes": f"N trained · ({states}) bytes/(t·p), shared by d·c from ZeRO-1 on",
+        "gradients_bytes": f"N trained · {each.gradient:g} bytes/(t·p), shared by d·c from ZeRO-2 on",
+        "optimizer_bytes": f"N trained · {each.optimizer:g} bytes/(t·p), shared by d·c from ZeRO-1 on",
         "activations_bytes": "Σ kept by operators · micro-batches under way",
-        "workspace_bytes": f"{units.size(WORKSPACE_BYTES)} + {FRAGMENTATION:.0%} of activations",
+        "logits_bytes": f"b·s·vocabulary·{logit_bytes(plan):g} bytes/(t·c), on the last stage",
+        "workspace_bytes": f"{units.size(WORKSPACE_BYTES)}, and {units.size(COLLECTIVES_BYTES)} for collectives",
+        "fragmentation_bytes": f"{FRAGMENTATION:.0%} of activations and logits",
     }
     for name, value in memory.parts().items():
         yield line("memory", name.removesuffix("_bytes"), formulas[name], value, "B", units.size(value),
@@ -135,11 +143,9 @@ def _step(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     yield line("step", "step", "sum of the parts", step.total_s, "s", units.duration(step.total_s),
                 str(Origin.DERIVED))  # fmt: skip
     low, high = quote.estimate.step_s.low, quote.estimate.step_s.high
-    spread = quote.estimate.cluster.efficiency.spread
-    for name, ratio, value in (("low", spread.low, low), ("high", spread.high, high)):
-        yield line(
-            "step", f"step, {name}", f"step · {ratio:.3g}", value, "s", units.duration(value), spread.basis
-        )
+    for name, value in (("low", low), ("high", high)):
+        yield line("step", f"step, {name}", f"step · {value / step.total_s:.3g}", value, "s", units.duration(value),
+                    quote.estimate.evidence)  # fmt: skip
     yield line("step", "MFU", f"training FLOP·B / (step·devices·P {plan.precision.other_dtype})",
                 quote.estimate.mfu, "", units.percent(quote.estimate.mfu),
                 "no recomputation, causal attention halved")  # fmt: skip
@@ -156,7 +162,12 @@ def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
                 units.significant(run.interruptions), "Llama 3 (2024); see the assumptions")  # fmt: skip
     yield line("run", "τ between checkpoints", "√(2·δ/λ), at most T", run.checkpoint_interval_s, "s",
                 units.duration(run.checkpoint_interval_s), "Young 1974, Daly 2006")  # fmt: skip
-    yield line("run", "calendar", "start + T·(1 + eval)·e^(λR)·(e^(λ(τ+δ)) − 1)/(λτ)", run.calendar_s.mid, "s",
+    usual = operations.production[1]
+    formula = f"1 + (p − 1)·min(T/{units.duration(operations.production_ramp_s)}, 1)"
+    share = 1.0 + (usual - 1.0) * min(run.steady_s.mid / operations.production_ramp_s, 1.0)
+    yield line("run", "π production", f"{formula}, p = {usual:g}", share, "", units.significant(share),
+               "whole published runs; see the assumptions")  # fmt: skip
+    yield line("run", "calendar", "start + T·π·(1 + eval)·e^(λR)·(e^(λ(τ+δ)) − 1)/(λτ)", run.calendar_s.mid, "s",
                 units.duration(run.calendar_s.mid), "Daly 2006")  # fmt: skip
     yield line("run", "GPU-hours", "calendar · devices", hours, "h", units.count(hours),
                 str(Origin.DERIVED))  # fmt: skip

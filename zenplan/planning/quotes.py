@@ -15,6 +15,7 @@ from zenplan.domain.operations import Operations
 from zenplan.domain.plan import TrainingPlan
 from zenplan.planning.arrays import Array
 from zenplan.planning.billing import Bills, bills, energy
+from zenplan.planning.interval import step_ranges
 from zenplan.planning.run import run_time
 from zenplan.planning.search import Found, search
 
@@ -97,21 +98,7 @@ class Market:
 
     def estimate(self, cluster: int) -> Estimate:
         """What the plan takes on one cluster, in its best layout."""
-        where, layouts = self.clusters[cluster], self.found.layouts
-        step, samples = self.found.steps.at(cluster), float(layouts.samples[cluster])
-        low, mid, high = (float(s) for s in self.step_s[:, cluster])
-        useful = self.plan.workload.training_flop_per_sample * samples
-        peak = where.accelerator.peak(self.plan.precision.other_dtype) or np.nan
-        return Estimate(
-            cluster=where,
-            layout=layouts.at(cluster),
-            step=step,
-            step_s=Range(low=low, mid=mid, high=high),
-            memory=self.found.memory.at(cluster),
-            mfu=float(useful / (step.total_s * where.devices * peak)),
-            samples_per_s=samples / step.total_s,
-            evidence=where.efficiency.spread.basis,
-        )
+        return self.found.estimate(self.plan, self.clusters[cluster], cluster)
 
 
 def market(plan: TrainingPlan, operations: Operations, clusters: Sequence[Cluster],
@@ -122,7 +109,7 @@ def market(plan: TrainingPlan, operations: Operations, clusters: Sequence[Cluste
     """
     found = search(plan, clusters)
     owner = np.array([o.cluster for o in options], dtype=np.intp)
-    step_s = _step_ranges(clusters, found.steps.total_s)
+    step_s = step_ranges(plan, clusters, found.steps.total_s)
     samples, nodes = found.layouts.samples[owner], np.array([float(o.nodes) for o in options])
     devices = nodes * np.array([float(o.offer.instance.devices) for o in options])
     terms = [o.terms for o in options]
@@ -137,10 +124,3 @@ def market(plan: TrainingPlan, operations: Operations, clusters: Sequence[Cluste
 
     return Market(plan=plan, operations=operations, clusters=clusters, options=options, found=found, owner=owner,
                   step_s=step_s, on_demand=billed(Billing.ON_DEMAND), spot=billed(Billing.SPOT))  # fmt: skip
-
-
-def _step_ranges(clusters: Sequence[Cluster], step_s: Array) -> Array:
-    """Low, middle and high of a step: the spread of published runs around the prediction; shape (3, n)."""
-    low = np.array([c.efficiency.spread.low for c in clusters])
-    high = np.array([c.efficiency.spread.high for c in clusters])
-    return np.stack([step_s * low, step_s, step_s * high])

@@ -9,12 +9,11 @@ from zenplan.domain.offer import Billing
 from zenplan.domain.report import Column, Report, Table
 from zenplan.planning.derivation import derive
 from zenplan.planning.derivation_line import Line
+from zenplan.planning.tradeoff import part_name
 from zenplan.reports.estimate_document import document, record
 
 SCHEMA = "zenplan.estimate/1"
 _UNKNOWN = "?"
-_PART_NAMES = {"tensor": "tensor-parallel", "data": "data-parallel", "pipeline": "pipeline sends",
-               "expert": "expert all-to-all", "context": "context-parallel", "memory": "memory-bound"}  # fmt: skip
 
 
 def estimate_report(answer: Answer, explain: bool = False, details: bool = False) -> Report:
@@ -137,8 +136,7 @@ def _spent(parts: dict[str, float], most: int) -> str:
     """The largest parts of a step and their shares."""
     total = sum(parts.values())
     ordered = sorted(parts.items(), key=lambda p: -p[1])[:most]
-    names = {n: _PART_NAMES.get(n.removesuffix("_s"), n.removesuffix("_s")) for n in parts}
-    return ", ".join(f"{names[n]} {units.percent(v / total)}" for n, v in ordered if v > 0.005 * total)
+    return ", ".join(f"{part_name(n)} {units.percent(v / total)}" for n, v in ordered if v > 0.005 * total)
 
 
 def _detail(answer: Answer, ranked: Ranked) -> Table:
@@ -221,10 +219,10 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 
 
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
-    spread = first.estimate.cluster.efficiency.spread
+    step_s = first.estimate.step_s
     return (
-        f"Ranges: 10th to 90th percentile of measured over predicted time, ×{spread.low:.2f} to "
-        f"×{spread.high:.2f}; {spread.basis}.",
+        f"Ranges: 80 % interval of a step's time, ×{step_s.low / step_s.mid:.2f} to ×{step_s.high / step_s.mid:.2f}; "
+        f"{first.estimate.evidence}.",
         f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {answer.frontier} on the "
         "frontier of time and dollars. '?' is a price that is not known.",
         *answer.left_out,

@@ -34,6 +34,7 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> Mapping[str, Any]:
             "steps": plan.steps,
             "precision": plan.precision.name,
             "optimizer": plan.optimizer.name,
+            "software": plan.software,
             "method": plan.method,
         },
         "inputs": [_fact(f) for f in (*plan.facts, *answer.operations.facts())],
