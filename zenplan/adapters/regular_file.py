@@ -22,17 +22,8 @@ def read_text(path: str | os.PathLike[str], what: str, most_bytes: int, hint: st
     Raises:
         InputFileError: there is none, it cannot be read, is no regular file, too large, or not UTF-8.
     """
+    descriptor = open_regular(path, what, most_bytes, hint)
     try:
-        # Not blocking: opening a pipe that nobody writes to would wait for ever.
-        descriptor = os.open(Path(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    except FileNotFoundError as error:
-        raise InputFileError(f"{what} does not exist", hint) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputFileError(f"{what} cannot be read: {reason}", hint) from error
-    try:
-        # The open file is asked, not its path: the two need not be the same any more.
-        _refuse(os.fstat(descriptor), what, most_bytes, hint)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             content = file.read(most_bytes + 1)
     except OSError as error:
@@ -45,7 +36,30 @@ def read_text(path: str | os.PathLike[str], what: str, most_bytes: int, hint: st
         raise InputFileError(f"{what} is not text in UTF-8 (byte {error.start})", hint) from error
 
 
-def _refuse(found: os.stat_result, what: str, most_bytes: int, hint: str) -> None:
+def open_regular(path: str | os.PathLike[str], what: str, most_bytes: float, hint: str) -> int:
+    """The descriptor of the file, open to be read; the caller closes it.
+
+    Raises:
+        InputFileError: as for ``read_text``, but for what is in the file.
+    """
+    try:
+        # Not blocking: opening a pipe that nobody writes to would wait for ever.
+        descriptor = os.open(Path(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError as error:
+        raise InputFileError(f"{what} does not exist", hint) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputFileError(f"{what} cannot be read: {reason}", hint) from error
+    try:
+        # The open file is asked, not its path: the two need not be the same any more.
+        _refuse(os.fstat(descriptor), what, most_bytes, hint)
+    except InputFileError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse(found: os.stat_result, what: str, most_bytes: float, hint: str) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise InputFileError(f"{what} is a directory, not a file", hint)
     if not stat.S_ISREG(found.st_mode):

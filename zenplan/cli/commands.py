@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from zenplan.cli.backtest import backtest
 from zenplan.cli.estimate import estimate
+from zenplan.cli.layouts import layouts
 from zenplan.cli.listing import accelerators_app, config, plugins, prices, workloads_app
 from zenplan.cli.profile import profile
 
@@ -39,6 +41,8 @@ def _root(
 
 # In the list of commands there is room for 58 letters; Typer cuts a longer help off.
 app.command(short_help="Time, GPU-hours, dollars and memory of a training run.")(estimate)
+app.command(short_help="The best layouts of a step on so many devices.")(layouts)
+app.command(short_help="Measured runs of a table beside what is predicted.")(backtest)
 app.command(short_help="The GPUs of this machine, their data sheets, and the host.")(profile)
 app.add_typer(
     accelerators_app, name="accelerators", short_help="Accelerators, or one data sheet with its sources."

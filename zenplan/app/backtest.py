@@ -1,0 +1,165 @@
+"""Backtest: a table of measured runs, each predicted as if it had not been measured, and how far off that is."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from zenplan.adapters.run_columns import RunCells, accelerator_of, run_cells
+from zenplan.adapters.run_table import TableRow, open_runs
+from zenplan.app.measured_runs import Run, runs
+from zenplan.app.whole_runs import WholeRun, whole_runs
+from zenplan.domain.accelerator import Accelerator
+from zenplan.domain.backtest import Backtest, Kind, ScoredRow, SkippedRow, size_of
+from zenplan.domain.catalogue import Catalogue
+from zenplan.domain.coefficients import Coefficients
+from zenplan.domain.estimate import Range
+from zenplan.domain.evidence import Origin
+from zenplan.domain.layout import Layout
+from zenplan.errors import DataError, ZenplanError
+from zenplan.planning.interval import spread_of
+from zenplan.planning.scores import groups_of
+from zenplan.planning.throughput import fastest
+
+# Rows that are predicted together: enough of one model for numpy, few enough for any memory.
+_CHUNK = 500
+
+Scored = ScoredRow | SkippedRow
+T = TypeVar("T")
+
+
+def backtest(path: Path, catalogue: Catalogue, coefficients: Coefficients, by: Sequence[str] = (),
+             progress: Callable[[float], None] = lambda share: None) -> Backtest:  # fmt: skip
+    """Score the table in that file.
+
+    Args:
+        path: a CSV file of measured runs, or of whole runs if it has a column ``gpu_hours``.
+        catalogue: the accelerators that rows may name.
+        coefficients: of the step-time model.
+        by: what to group by, of ``domain.backtest.GROUPINGS``.
+        progress: called now and then with the share of the file that is done.
+
+    Raises:
+        InputFileError: the file cannot be used.
+    """
+    scored: list[ScoredRow] = []
+    skipped: list[SkippedRow] = []
+    with open_runs(path) as table:
+        score = score_whole_runs if table.kind is Kind.WHOLE_RUN else score_runs
+        for chunk in _chunks(table.rows):
+            for each in score(chunk, catalogue, coefficients):
+                if isinstance(each, ScoredRow):
+                    scored.append(each)
+                else:
+                    skipped.append(each)
+            progress(table.share_read())
+        kind = table.kind
+    return Backtest(table=str(path), kind=kind, rows=tuple(scored), skipped=tuple(skipped),
+                    groups=groups_of(scored, by))  # fmt: skip
+
+
+def _chunks(rows: Iterator[TableRow]) -> Iterator[list[TableRow]]:
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        yield chunk
+
+
+def score_runs(rows: Iterable[TableRow], catalogue: Catalogue, coefficients: Coefficients) -> list[Scored]:
+    """Rows of throughput, each with its prediction or the reason why it has none; in their order."""
+    found, usable = _usable(rows, lambda cells: run_cells(cells, catalogue))
+    made: list[tuple[int, TableRow, RunCells, Run]] = []
+    outcomes = runs([cells.row for _, _, cells in usable], catalogue, coefficients)
+    for (place, row, cells), outcome in zip(usable, outcomes, strict=True):
+        if isinstance(outcome, Run):
+            made.append((place, row, cells, outcome))
+        else:
+            found[place] = _skipped(row, outcome[1])
+    predicted = _predicted([run for *_, run in made])
+    for (place, row, cells, run), (layout, speed) in zip(made, predicted, strict=True):
+        found[place] = _scored(row, cells, run, layout, speed)
+    return [found[place] for place in sorted(found)]
+
+
+def _usable(rows: Iterable[TableRow], read: Callable[[Mapping[str, str]], T]
+            ) -> tuple[dict[int, Scored], list[tuple[int, TableRow, T]]]:  # fmt: skip
+    """By their places: the rows that cannot be read, and those that can with what was read."""
+    skipped: dict[int, Scored] = {}
+    usable: list[tuple[int, TableRow, T]] = []
+    for place, row in enumerate(rows):
+        try:
+            if row.problem:
+                raise DataError(row.problem)
+            usable.append((place, row, read(row.cells)))
+        except ZenplanError as error:
+            skipped[place] = _skipped(row, error.message)
+    return skipped, usable
+
+
+def _skipped(row: TableRow, reason: str) -> SkippedRow:
+    return SkippedRow(id=row.id, line=row.line, reason=reason)
+
+
+def _predicted(made: Sequence[Run]) -> list[tuple[Layout, float]]:
+    """The layout and the speed of each run; runs of one model in one arithmetic are evaluated together."""
+    groups: dict[Hashable, list[int]] = {}
+    for place, run in enumerate(made):
+        key = (id(run.plan.workload), run.plan.precision, run.plan.fused_attention, run.plan.optimizer)
+        groups.setdefault(key, []).append(place)
+    found: dict[int, tuple[Layout, float]] = {}
+    for places in groups.values():
+        together = [made[p] for p in places]
+        speeds = fastest(together[0].plan, [r.cluster for r in together], [r.layouts for r in together])
+        found.update(zip(places, speeds, strict=True))
+    return [found[place] for place in range(len(made))]
+
+
+def _range(run: Run, speed: float) -> Range:
+    """The 80 % interval of a speed. The longest time is the lowest speed."""
+    time = spread_of(run.plan, run.cluster, layout_known=len(run.layouts) == 1)
+    return Range(low=speed / time.high, mid=speed, high=speed / time.low)
+
+
+def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: float) -> ScoredRow:
+    text, plan, sheet = cells.row, run.plan, run.cluster.accelerator
+    return ScoredRow(
+        id=row.id, line=row.line, kind=Kind.THROUGHPUT, source=text["source"], model=row.cells.get("model", ""),
+        family=text["family"], size=size_of(plan.workload.parameters), accelerator=sheet.name,
+        generation=sheet.architecture, precision=plan.precision.name, software=str(plan.software or ""),
+        framework=text["framework"], task=text["task"],
+        scale="one node" if run.cluster.nodes == 1 else "several nodes", devices=run.cluster.devices,
+        predicted=_range(run, speed), measured=run.tokens_per_s / plan.workload.tokens_per_sample,
+        tokens_per_sample=plan.workload.tokens_per_sample, layout=str(layout), fits=run.fits,
+        assumed=(*cells.assumed, *run.assumed), notes=cells.notes,
+    )  # fmt: skip
+
+
+def score_whole_runs(
+    rows: Iterable[TableRow], catalogue: Catalogue, coefficients: Coefficients
+) -> list[Scored]:
+    """Rows of GPU-hours, each with its prediction or the reason why it has none; in their order."""
+    found, usable = _usable(rows, lambda cells: accelerator_of(cells, catalogue))
+    named = [{**row.cells, "accelerator": sheet.name} for _, row, (sheet, _) in usable]
+    outcomes = whole_runs(named, catalogue, coefficients)
+    for (place, row, (sheet, assumed)), outcome in zip(usable, outcomes, strict=True):
+        if isinstance(outcome, WholeRun):
+            found[place] = _scored_whole(row, outcome, sheet, assumed)
+        else:
+            found[place] = _skipped(row, outcome[1])
+    return [found[place] for place in sorted(found)]
+
+
+def _scored_whole(row: TableRow, run: WholeRun, sheet: Accelerator, assumed: tuple[str, ...]) -> ScoredRow:
+    cells = row.cells
+    facts = {fact.name: fact.value for fact in run.facts}
+    return ScoredRow(
+        id=row.id, line=row.line, kind=Kind.WHOLE_RUN, source=cells.get("source", ""),
+        model=cells.get("model", ""), family=cells.get("arch") or cells.get("family", ""),
+        size=size_of(float(cells["params"])), accelerator=sheet.name, generation=sheet.architecture,
+        precision=facts["precision"], software="", framework=cells.get("framework", ""), task=cells.get("task", ""),
+        scale="one node" if run.devices <= sheet.node_devices else "several nodes",
+        devices=run.devices if run.devices_known else None, predicted=run.calendar_gpu_hours,
+        measured=run.measured_gpu_hours, steady=run.steady_gpu_hours, layout=facts["layout"],
+        assumed=(*assumed, *(f"{f.name}: {f.value}{f', {f.why}' if f.why else ''}" for f in run.facts
+                             if f.origin is Origin.ASSUMED)),
+    )  # fmt: skip

@@ -1,0 +1,146 @@
+"""Measured training runs as nouns: a row of a table becomes a plan, its layouts and a cluster.
+
+Empty is unknown. What a row does not say is chosen as a user of that software would have, and never from the
+measured figure; each choice is told in ``Run.assumed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from zenplan.app import run_era
+from zenplan.app.run_layouts import candidate_layouts
+from zenplan.app.run_workload import run_workload
+from zenplan.domain.accelerator import Accelerator
+from zenplan.domain.catalogue import Catalogue
+from zenplan.domain.cluster import Cluster
+from zenplan.domain.coefficients import Coefficients
+from zenplan.domain.efficiency import Efficiency
+from zenplan.domain.layout import Layout
+from zenplan.domain.plan import OPTIMIZERS, TrainingPlan
+from zenplan.domain.precision import PRECISIONS, Precision
+from zenplan.domain.software import software_of
+from zenplan.errors import Skipped, ZenplanError
+from zenplan.planning.arrays import Layouts, can_run
+from zenplan.planning.memory import peak_memory
+
+Row = Mapping[str, str]
+
+# Names that tables use for what ``PRECISIONS`` has: mixed precision, scaling recipes of fp8 and fp4.
+_PRECISION_WORDS = (("fp4", "fp4"), ("fp8", "fp8"), ("bf16", "bf16"), ("fp16", "fp16"), ("tf32", "tf32"),
+                    ("fp32", "fp32"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One measured run.
+
+    Attributes:
+        layouts: what the row says, or all that it can mean and that fit memory; the fastest is taken.
+        fits: whether the memory model finds that any fits; the run was made, so it should.
+        tokens_per_s: measured, of one device.
+        guessed: the row does not say its layout in full.
+        assumed: what the row does not say, and what was taken.
+    """
+
+    row: Row
+    plan: TrainingPlan
+    layouts: tuple[Layout, ...]
+    fits: bool
+    cluster: Cluster
+    tokens_per_s: float
+    guessed: bool = False
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def devices(self) -> int:
+        """Devices of the run."""
+        return self.cluster.devices
+
+
+def runs(
+    rows: Sequence[Row], catalogue: Catalogue, coefficients: Coefficients
+) -> Iterator[Run | tuple[Row, str]]:
+    """Each row as a run, or with the reason why it is none."""
+    for row in rows:
+        try:
+            yield _run(row, catalogue, coefficients)
+        except ZenplanError as error:
+            yield row, str(error)
+
+
+def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
+    accelerator = catalogue.by_name(row["accelerator"])
+    precision, software = _precision(row, accelerator), software_of(row["framework"], row.get("compiled", ""))
+    if row["task"] == "lora":
+        raise Skipped("LoRA run: its rank is not in the table")
+    era = run_era.era_of(row, accelerator, precision, software)
+    workload = run_workload(row, software)
+    efficiency = coefficients.of(accelerator.architecture, precision, software)
+    cluster = _cluster(row, accelerator, efficiency)
+    layouts = candidate_layouts(row, cluster, workload, era)
+    plan = TrainingPlan(
+        workload=workload, samples=1e6, global_batch=layouts[0].global_batch, precision=precision,
+        optimizer=OPTIMIZERS["adamw"], fused_attention=era.fused_attention, software=software,
+    )  # fmt: skip
+    # The layout that the row does not say in full is one that fits; of none, the leanest: the run was made.
+    needs = peak_memory(plan, Layouts.of(layouts)).total_bytes
+    fits = needs <= accelerator.capacity_bytes
+    kept = fits.nonzero()[0] if fits.any() else [int(needs.argmin())]
+    return Run(row=row, plan=plan, layouts=tuple(layouts[i] for i in kept), fits=bool(fits.any()), cluster=cluster,
+               guessed=len(layouts) > 1 or not row["global_batch"],
+               tokens_per_s=_measured(row, workload.tokens_per_sample),
+               assumed=(*era.assumed, *_unknown(row)))  # fmt: skip
+
+
+def _precision(row: Row, sheet: Accelerator) -> Precision:
+    """The row's precision under the name that zenplan has for it."""
+    text = row["precision"].lower()
+    name = next((name for word, name in _PRECISION_WORDS if word in text), None)
+    if name == "fp4" or (name is None and text):
+        raise Skipped(f"precision '{row['precision']}' is not known")
+    precision = PRECISIONS[name or "bf16"]
+    if not can_run(sheet, precision):
+        raise Skipped(f"no {precision.name} peak in the data sheet of {sheet.name}")
+    return precision
+
+
+def _cluster(row: Row, sheet: Accelerator, efficiency: Efficiency) -> Cluster:
+    devices = whole(row, "devices")
+    node = min(devices, whole(row, "node_devices", min(sheet.node_devices, devices)))
+    printed = row["network_gbit_per_s_per_device"]
+    # A row that names no network ran on the accelerator's usual one.
+    network = float(printed) * 1e9 / 8 if printed else sheet.network_bytes_per_s
+    return Cluster(accelerator=sheet, efficiency=efficiency, node_devices=node, nodes=-(-devices // node),
+                   used=devices, network_bytes_per_s=network if devices > node else None)  # fmt: skip
+
+
+def whole(row: Row, name: str, default: int = 1) -> int:
+    """A whole number of a row, or the default where the cell is empty."""
+    return int(float(row[name])) if row.get(name) else default
+
+
+def _measured(row: Row, tokens_per_sample: int) -> float:
+    """Tokens a second and device: as measured, or samples a second times a sample's tokens."""
+    # Of an encoder-decoder tables count the encoder's tokens, so the samples are surer.
+    if row["samples_per_s_per_device"] and (
+        row["family"] == "encoder-decoder" or not row["tokens_per_s_per_device"]
+    ):
+        return float(row["samples_per_s_per_device"]) * tokens_per_sample
+    if row["tokens_per_s_per_device"]:
+        return float(row["tokens_per_s_per_device"])
+    raise Skipped("no measured tokens_per_s_per_device or samples_per_s_per_device")
+
+
+def _unknown(row: Row) -> list[str]:
+    """The cells that are empty, and what is taken in their place."""
+    said = []
+    for name, taken in (
+        ("global_batch", "enough micro-batches to fill the pipeline"), ("micro_batch", "the fastest that fits"),
+        ("recompute", "the fastest that fits"), ("zero_stage", "the fastest that fits"),
+        ("framework", "the average of all software"), ("precision", "bf16"),
+    ):  # fmt: skip
+        if not row.get(name):
+            said.append(f"{name} is empty: {taken}")
+    return said

@@ -1,0 +1,98 @@
+"""The layouts that a measured run can have had: as its row says, and every choice where it does not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+from zenplan.app.run_era import Era
+from zenplan.domain.cluster import Cluster
+from zenplan.domain.layout import Layout, Recompute
+from zenplan.domain.workload import Workload
+from zenplan.errors import Skipped
+
+Row = Mapping[str, str]
+
+_MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+# Bytes of weights, gradients and optimizer state of a parameter in mixed precision (Rajbhandari et al. 2020).
+_STATE_BYTES = 18.0
+# A printed layout whose states need so many times the memory is not the whole of it.
+_IMPOSSIBLE = 1.5
+
+
+def candidate_layouts(row: Row, cluster: Cluster, workload: Workload, era: Era) -> tuple[Layout, ...]:
+    """Every layout that the row can mean.
+
+    Raises:
+        Skipped: the row's degrees do not multiply to its devices, or its batch is below one micro-batch.
+    """
+    batch = _whole(row, "global_batch", 0)
+    micros = (_whole(row, "micro_batch", 1),) if row["micro_batch"] else _MICRO_BATCHES
+    found = []
+    partial = _is_partial(row, cluster, workload)
+    for (dp, tp, pp, cp), micro, again in itertools.product(
+        _degrees(row, cluster, workload, partial), micros, _recomputations(row, era)
+    ):
+        if batch and batch < dp * micro:
+            continue
+        # Without a global batch, as many micro-batches as fill the pipeline.
+        accumulation = max(1, round(batch / (dp * micro))) if batch else (8 * pp if pp > 1 else 1)
+        for zero in _stages(row, era, pp, partial):
+            found.append(Layout(
+                dp=dp, tp=tp, pp=pp, cp=cp, ep=_whole(row, "ep", 1), zero=zero, micro_batch=micro,
+                accumulation=accumulation, interleave=_whole(row, "vp", 1) if pp > 1 else 1, recompute=again,
+                sequence=era.sequence,
+            ))  # fmt: skip
+    if not found:
+        raise Skipped(f"global batch {batch} is below one micro-batch for each data-parallel group")
+    return tuple(found)
+
+
+def _whole(row: Row, name: str, default: int) -> int:
+    return max(1, int(float(row[name]))) if row.get(name) else default
+
+
+def _recomputations(row: Row, era: Era) -> tuple[Recompute, ...]:
+    if not row["recompute"]:
+        return (Recompute.NONE, Recompute.SELECTIVE, Recompute.FULL)
+    again = Recompute(row["recompute"])
+    return (Recompute.HALF,) if again is Recompute.SELECTIVE and era.half else (again,)
+
+
+def _is_partial(row: Row, cluster: Cluster, workload: Workload) -> bool:
+    """Whether the printed layout cannot be the whole of it: its states alone need far more than the memory."""
+    if row["zero_stage"] in ("1", "2", "3"):
+        return False
+    split = _whole(row, "tp", 1) * _whole(row, "pp", 1) * _whole(row, "ep", 1)
+    return _STATE_BYTES * workload.parameters / split > _IMPOSSIBLE * cluster.accelerator.capacity_bytes
+
+
+def _stages(row: Row, era: Era, pp: int, partial: bool) -> tuple[int, ...]:
+    """ZeRO stages. Pipelines keep gradients whole: of the stages, they go with the first."""
+    printed = row["zero_stage"]
+    if printed in ("1", "2", "3"):
+        return (int(printed),)
+    if printed == "0" and not partial:
+        # NeMo's recipes divide the optimizer's state without printing it.
+        name = row["framework"].lower()
+        return (1,) if "nemo" in name or "bridge" in name else (0,)
+    offered = tuple(z for z in era.zero_stages if pp == 1 or z <= 1)
+    return offered or (1,)
+
+
+def _degrees(
+    row: Row, cluster: Cluster, workload: Workload, partial: bool
+) -> Iterator[tuple[int, int, int, int]]:
+    """(dp, tp, pp, cp): as printed; where tp and pp are not and one device cannot hold it, all that divide."""
+    cp, devices = _whole(row, "cp", 1), cluster.devices
+    if row["tp"] or row["pp"] or not partial:
+        tp, pp = _whole(row, "tp", 1), _whole(row, "pp", 1)
+        dp = _whole(row, "dp", max(1, devices // (tp * pp * cp)))
+        if tp * pp * cp * dp != devices:
+            raise Skipped(f"tp·pp·cp·dp = {tp * pp * cp * dp}, not {devices} devices")
+        yield dp, tp, pp, cp
+        return
+    layers = max(workload.layers, 1)
+    for tp, pp in itertools.product((1, 2, 4, 8), range(1, layers + 1)):
+        if tp <= cluster.node_devices and layers % pp == 0 and devices % (tp * pp * cp) == 0:
+            yield devices // (tp * pp * cp), tp, pp, cp

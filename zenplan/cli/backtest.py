@@ -1,0 +1,73 @@
+"""``zenplan backtest``: a table of measured runs, predicted and compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zenplan.cli.settings import Format, resolved
+
+
+def backtest(
+    table: Annotated[Path, typer.Argument(help="A CSV file of measured runs.", metavar="TABLE.csv")],
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            help="A table of scores for each of these, with commas: source, accelerator, generation, precision, "
+            "family, model, size, software, framework, task, scale.",
+            metavar="KEYS",
+        ),
+    ] = "accelerator",
+    worst: Annotated[
+        int,
+        typer.Option("--worst", help="How many of the rows farthest off to show.", metavar="COUNT", min=0),
+    ] = 5,
+    output: Format = None,
+) -> int:
+    """Predict every measured run of a table, and show how far off that is.
+
+    A row is a run: its model (params; or layers, width, heads, ff_width, vocab), seq_len, accelerator, devices,
+    and tokens_per_s_per_device or samples_per_s_per_device. With them, as far as they are known: precision,
+    framework, global_batch, micro_batch, dp, tp, pp, cp, ep, vp, zero_stage, recompute, network, source.
+    d_model and d_ff do for width and ff_width. An empty cell is unknown; a column that is not known is ignored.
+
+    With a column gpu_hours each row is a whole run: model, params, tokens, accelerator, devices, gpu_hours. It is
+    predicted on the calendar, and its steps alone.
+
+    A row that cannot be used is skipped with its line and the reason. JSON has predicted_low, predicted,
+    predicted_high and measured of each row, in samples a second and device, or in GPU-hours; CSV has a line for
+    each scored row. Exit code 0: at least one row was scored; 1: none; 2: the file cannot be used.
+    """
+    from zenplan.adapters.coefficient_table import read_coefficients
+    from zenplan.app.backtest import backtest as use_case
+    from zenplan.app.inputs import catalogue
+    from zenplan.cli.output import loaded_plugins, say
+    from zenplan.cli.progress import progress
+    from zenplan.errors import ZenplanError
+    from zenplan.reports.backtest import backtest_report
+
+    settings = resolved(format=output)
+    keys = _keys(by)
+    with loaded_plugins() as plugins:
+        with progress("backtest") as done:
+            found = use_case(table, catalogue(plugins), read_coefficients(), keys, done)
+        say(backtest_report(found, worst), settings["format"], plugins)
+    if not found.rows:
+        first = found.skipped[0]
+        raise ZenplanError(f"no row of {table} could be scored", f"line {first.line}: {first.reason}")
+    return 0
+
+
+def _keys(text: str) -> list[str]:
+    """What to group by, each once."""
+    from zenplan.domain.backtest import GROUPINGS
+    from zenplan.errors import UnknownName
+
+    keys = list(dict.fromkeys(word.strip().lower() for word in text.split(",") if word.strip()))
+    for key in keys:
+        if key not in GROUPINGS:
+            raise UnknownName("key of --by", key, GROUPINGS)
+    return keys

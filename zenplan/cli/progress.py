@@ -1,0 +1,48 @@
+"""Progress on stderr, for what takes long enough that somebody waits for it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+# What is done by then shows nothing.
+_PATIENCE_S = 2.0
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[float], None]]:
+    """A function to call with the share that is done, 0 to 1.
+
+    After two seconds a bar with the time that is left is on stderr, if that is a terminal; it is gone at the end.
+    """
+    with ExitStack() as stack:
+        start = time.monotonic()
+        bar: Callable[[float], None] | None = None
+
+        def show(share: float) -> None:
+            nonlocal bar
+            if bar is None and time.monotonic() - start >= _PATIENCE_S and _watched():
+                bar = _bar(what, stack)
+            if bar is not None:
+                bar(share)
+
+        yield show
+
+
+def _watched() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _bar(what: str, stack: ExitStack) -> Callable[[float], None]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    drawn = Progress(
+        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
+        console=Console(file=sys.stderr), transient=True,
+    )  # fmt: skip
+    stack.enter_context(drawn)
+    task = drawn.add_task(what, total=1.0)
+    return lambda share: drawn.update(task, completed=share, refresh=True)

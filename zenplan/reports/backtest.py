@@ -1,0 +1,215 @@
+"""``zenplan backtest``: how far predictions are from measurements, by group; the worst rows; what was skipped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from zenplan import units
+from zenplan.domain.backtest import Backtest, Group, Kind, ScoredRow, SkippedRow, Summary
+from zenplan.domain.report import Column, Report, Table
+
+_MOST_REASONS, _MOST_LINES, _MOST_GROUPS = 12, 6, 40
+# Letters of a group's name beside its figures in 80 columns.
+_NAME = 20
+_NOTE = (
+    "Each group: a summary of every source, averaged, so that a source of 200 rows weighs as much as one of 5. "
+    "|ln| is the median of |ln(predicted/measured)|; the shares after it are of rows so near; bias is the median "
+    "error; in range: rows inside the 80 % interval; range: how wide that is, high/low."
+)
+_CALENDAR = "First of each the calendar, with failures, checkpoints and evaluation; below it the steps alone."
+_FITTED = "The coefficients were fitted to published runs: a table that has these very runs shows the fit, no forecast."
+
+
+def backtest_report(found: Backtest, worst: int) -> Report:
+    """The scores as tables, and every row as a record.
+
+    Args:
+        found: what the use case found.
+        worst: how many of the rows that are farthest off to show.
+    """
+    rows = [_record(row) for row in found.rows]
+    tables = [*_score_tables(found), *([_worst_table(found, worst)] if worst and found.rows else []),
+              *([_skipped_table(found.skipped)] if found.skipped else [])]  # fmt: skip
+    return Report(
+        schema="zenplan/backtest/1",
+        document={
+            "rows": rows,
+            "groups": [_group_record(group) for group in found.groups],
+            "skipped": [{"id": s.id, "line": s.line, "reason": s.reason} for s in found.skipped],
+        },
+        records=tuple(_flat(row) for row in rows),
+        tables=tuple(tables),
+        notes=(*_explained(found), *_odd(found.rows)),
+    )  # fmt: skip
+
+
+# --- for people
+
+
+def _explained(found: Backtest) -> list[str]:
+    if not found.rows:
+        return []
+    return [_NOTE, _CALENDAR if found.kind is Kind.WHOLE_RUN else _FITTED]
+
+
+def _score_tables(found: Backtest) -> list[Table]:
+    """One of all rows, and one for each key."""
+    if not found.groups:
+        return []
+    what = "GPU-hours" if found.kind is Kind.WHOLE_RUN else "samples/s of a device"
+    first = found.groups[0]
+    title = (
+        f"{what}: {_many(len(found.rows), 'row')} scored, from {_many(first.sources, 'source')}; "
+        f"{len(found.skipped)} skipped"
+    )
+    tables = [_group_table(title, "", [first])]
+    for key in dict.fromkeys(g.by for g in found.groups[1:]):
+        groups = [g for g in found.groups if g.by == key]
+        tables.append(_group_table(f"by {key}", key, groups))
+    return tables
+
+
+def _group_table(title: str, head: str, groups: Sequence[Group]) -> Table:
+    columns = (
+        Column(name=head), Column(name="rows", numeric=True), Column(name="|ln|", numeric=True),
+        Column(name="≤10 %", numeric=True), Column(name="≤20 %", numeric=True, optional=True),
+        Column(name="≤30 %", numeric=True), Column(name="MAPE", numeric=True, optional=True),
+        Column(name="bias", numeric=True), Column(name="in range", numeric=True),
+        Column(name="range", numeric=True),
+    )  # fmt: skip
+    # Of very many groups, those of the most rows; the document has all.
+    shown = groups
+    if len(groups) > _MOST_GROUPS:
+        shown = sorted(groups, key=lambda g: -g.summary.rows)[:_MOST_GROUPS]
+    rows = tuple(line for group in shown for line in _group_lines(group))
+    left = len(groups) - len(shown)
+    return Table(title=title, columns=columns, rows=rows,
+                 caption=f"and {left} groups of fewer rows; --format json has them" if left else "")  # fmt: skip
+
+
+def _group_lines(group: Group) -> list[tuple[str, ...]]:
+    """A line; for whole runs a second one for the steps alone."""
+    first = _summary_line(_short(group.name, _NAME), group.summary)
+    return [first] if group.steady is None else [first, _summary_line("  steps alone", group.steady)]
+
+
+def _summary_line(name: str, s: Summary) -> tuple[str, ...]:
+    return (
+        name, str(s.rows), f"{s.median:.3f}", _share(s.within_10), _share(s.within_20), _share(s.within_30),
+        _share(s.mape), _signed(math.expm1(s.bias)), "" if s.coverage is None else _share(s.coverage),
+        "" if s.width is None else f"{s.width:.2f}×",
+    )  # fmt: skip
+
+
+def _worst_table(found: Backtest, most: int) -> Table:
+    """The rows that are farthest off, the worst first."""
+    rows = sorted(found.rows, key=lambda row: -abs(row.error))[:most]
+    unit = "GPU-hours" if found.kind is Kind.WHOLE_RUN else "tokens/s"
+    columns = (Column(name="line", numeric=True), Column(name="row"), Column(name="accelerator"),
+               Column(name=f"measured {unit}", numeric=True), Column(name="predicted", numeric=True),
+               Column(name="off", numeric=True), Column(name="layout", optional=True))  # fmt: skip
+    lines = tuple(
+        (
+            str(row.line), _short(row.id, 24), row.accelerator, units.significant(row.measured * _tokens(row)),
+            units.significant(row.predicted.mid * _tokens(row)), _signed(math.expm1(row.error)), row.layout,
+        )
+        for row in rows
+    )  # fmt: skip
+    return Table(
+        title="Farthest off" if len(rows) > 1 else "The one farthest off", columns=columns, rows=lines
+    )
+
+
+def _tokens(row: ScoredRow) -> int:
+    return row.tokens_per_sample or 1
+
+
+def _skipped_table(skipped: Sequence[SkippedRow]) -> Table:
+    """Reasons, the most frequent first, with the lines that have them."""
+    lines: dict[str, list[int]] = {}
+    for row in skipped:
+        lines.setdefault(row.reason, []).append(row.line)
+    ordered = sorted(lines.items(), key=lambda item: -len(item[1]))
+    columns = (Column(name="skipped", numeric=True), Column(name="why"), Column(name="lines"))
+    rows = tuple(
+        (str(len(where)), _short(why, 200), _listed(where)) for why, where in ordered[:_MOST_REASONS]
+    )
+    left = sum(len(where) for _, where in ordered[_MOST_REASONS:])
+    return Table(columns=columns, rows=rows,
+                 caption=f"and {_many(left, 'row')} for other reasons; --format json has them" if left else "")  # fmt: skip
+
+
+def _odd(rows: Iterable[ScoredRow]) -> list[str]:
+    """What is odd in scored rows, in a line."""
+    where = [row.line for row in rows if row.notes]
+    if not where:
+        return []
+    first = next(note for row in rows for note in row.notes)
+    return [
+        f"{_many(len(where), 'row')} where two cells of one row do not agree, as in '{first}'; lines {_listed(where)}."
+    ]
+
+
+def _listed(lines: Sequence[int]) -> str:
+    return ", ".join(map(str, lines[:_MOST_LINES])) + (", …" if len(lines) > _MOST_LINES else "")
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def _short(text: str, most: int) -> str:
+    """The text; of a long one its end, where sources differ."""
+    return text if len(text) <= most else f"…{text[-(most - 1) :]}"
+
+
+def _share(ratio: float) -> str:
+    return f"{100 * ratio:.0f} %"
+
+
+def _signed(ratio: float) -> str:
+    return f"{100 * ratio:+.0f} %"
+
+
+# --- for programs
+
+
+def _record(row: ScoredRow) -> dict[str, Any]:
+    """A row. Every row of a table has the same keys; what its kind does not have is null."""
+    tokens = row.tokens_per_sample
+    return {
+        "id": row.id, "line": row.line, "kind": str(row.kind),
+        "unit": "GPU-hours" if row.kind is Kind.WHOLE_RUN else "samples/s per device",
+        "predicted_low": row.predicted.low, "predicted": row.predicted.mid, "predicted_high": row.predicted.high,
+        "measured": row.measured, "error": row.error, "inside": row.inside,
+        "predicted_tokens_per_s_per_device": row.predicted.mid * tokens if tokens else None,
+        "measured_tokens_per_s_per_device": row.measured * tokens if tokens else None,
+        "steady_low": row.steady.low if row.steady else None, "steady": row.steady.mid if row.steady else None,
+        "steady_high": row.steady.high if row.steady else None, "steady_error": row.steady_error,
+        "source": row.source or None, "model": row.model or None, "family": row.family or None, "size": row.size,
+        "accelerator": row.accelerator, "generation": row.generation, "devices": row.devices, "scale": row.scale,
+        "precision": row.precision, "software": row.software or None, "framework": row.framework or None,
+        "task": row.task or None, "layout": row.layout or None, "fits": row.fits,
+        "assumed": list(row.assumed), "notes": list(row.notes),
+    }  # fmt: skip
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """The record for a line of CSV."""
+    return {k: "; ".join(v) or None if isinstance(v, list) else v for k, v in record.items()}
+
+
+def _group_record(group: Group) -> dict[str, Any]:
+    record = {"by": group.by, "group": group.name, "sources": group.sources, **_summary_record(group.summary)}
+    record["steady"] = _summary_record(group.steady) if group.steady else None
+    return record
+
+
+def _summary_record(s: Summary) -> dict[str, Any]:
+    return {
+        "rows": s.rows, "median_abs_ln_error": s.median, "within_10_percent": s.within_10,
+        "within_20_percent": s.within_20, "within_25_percent": s.within_25, "within_30_percent": s.within_30,
+        "mape": s.mape, "bias_ln": s.bias, "interval_coverage": s.coverage, "interval_width": s.width,
+    }  # fmt: skip
