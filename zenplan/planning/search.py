@@ -1,4 +1,4 @@
-"""The search: for each cluster, the layout that fits its memory and is fastest.
+"""The search: for each cluster, the layout that fits its memory and is fastest; or all of them, to compare.
 
 Layouts depend on the number of devices, memory on the layout, time on both. So memory is computed once for
 each number of devices, and time only for layouts that fit and that no other makes pointless.
@@ -6,64 +6,62 @@ each number of devices, and time only for layouts that fit and that no other mak
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from zenplan.domain.cluster import Cluster
+from zenplan.domain.estimate import Estimate, Range
 from zenplan.domain.plan import TrainingPlan
 from zenplan.planning.arrays import Array, Hardware, Layouts
+from zenplan.planning.candidates import candidates, reachable
+from zenplan.planning.interval import spread_of
 from zenplan.planning.memory import Memory, peak_memory
 from zenplan.planning.step import Steps, step_time
 
-# Candidates evaluated at once: enough for numpy, few enough for the processor's cache and 80 MB of memory.
-_CHUNK = 8_192
+_Mask = npt.NDArray[np.bool_]
+# Candidates evaluated at once: enough for numpy, few enough for the processor's cache.
+_CHUNK = 4_096
 # Left free of a device's memory: predicted peaks of published runs that did fit lie up to so much above it.
-HEADROOM = 0.05
-_MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
-_LONG_SEQUENCE = 16_384  # tokens from which context parallelism is worth a try
+HEADROOM = 0.08
+# What may be recomputed, as (``full``, ``selective``): each takes longer than the one before it, and less memory.
+# A fused kernel computes its scores again by itself, so selective recomputation is for unfused attention.
+_FUSED, _UNFUSED = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0)), ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The best layout of each cluster, in the clusters' order; shape (n,).
+    """Layouts with what they take: the best of each cluster, or all of one; shape (n,).
 
     Attributes:
-        fits: whether any layout fits; where none does, the entry is the one that needs the least memory.
+        fits: whether it fits memory; where no layout of a cluster does, its entry is the leanest.
         considered: layouts that were compared.
     """
 
-    fits: npt.NDArray[np.bool_]
+    fits: _Mask
     layouts: Layouts
     steps: Steps
     memory: Memory
     considered: int
 
-
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    """Every layout for a number of devices, and the memory it needs without and with recomputation."""
-
-    layouts: Layouts
-    plain_bytes: Array
-    again_bytes: Array
-
-    def choose(self, capacity_bytes: float) -> Layouts:
-        """The layouts that fit. Recomputation only where nothing else helps, ZeRO-2 only where ZeRO-1 does
-        not fit: each costs time or saves none. Where nothing fits, the leanest."""
-        again = self.plain_bytes > capacity_bytes
-        fits = ~again | (self.again_bytes <= capacity_bytes)
-        # A ZeRO-2 layout stands right behind its ZeRO-1 twin.
-        fits &= (self.layouts.zero != 2) | np.roll(again, 1)
-        index = np.flatnonzero(fits)
-        if not len(index):
-            index = np.array([np.argmin(self.again_bytes)])
-        chosen = self.layouts.take(index)
-        return replace(chosen, full=again[index].astype(float))
+    def estimate(self, plan: TrainingPlan, cluster: Cluster, index: int) -> Estimate:
+        """One entry as a noun; ``cluster`` is the one that it is on."""
+        step, samples = self.steps.at(index), float(self.layouts.samples[index])
+        spread, useful = spread_of(plan, cluster), plan.workload.training_flop_per_sample * samples
+        peak = cluster.accelerator.peak(plan.precision.other_dtype) or float("nan")
+        return Estimate(
+            cluster=cluster,
+            layout=self.layouts.at(index),
+            step=step,
+            step_s=Range(low=step.total_s * spread.low, mid=step.total_s, high=step.total_s * spread.high),
+            memory=self.memory.at(index),
+            mfu=useful / (step.total_s * cluster.devices * peak),
+            samples_per_s=samples / step.total_s,
+            evidence=spread.basis,
+        )
 
 
 def usable_bytes(cluster: Cluster) -> float:
@@ -71,9 +69,23 @@ def usable_bytes(cluster: Cluster) -> float:
     return cluster.accelerator.capacity_bytes * (1.0 - HEADROOM)
 
 
+def near_of(cluster: Cluster) -> int:
+    """Devices of the cluster that are near each other: no network between them."""
+    return max(cluster.linked_devices, cluster.node_devices)
+
+
+def sample_s(plan: TrainingPlan, layouts: Layouts, steps: Steps) -> Array:
+    """Seconds for a sample that was asked for, shape (n,): what layouts are compared by.
+
+    A batch rounded up to whole micro-batches is no reason to look faster.
+    """
+    each: Array = steps.total_s / np.minimum(layouts.samples, plan.global_batch)
+    return each
+
+
 def search(plan: TrainingPlan, clusters: Sequence[Cluster]) -> Found:
     """The fastest layout that fits, for each cluster. Every cluster must have a peak for the precision."""
-    keys = [(c.devices, max(c.linked_devices, c.node_devices)) for c in clusters]
+    keys = [(c.devices, near_of(c)) for c in clusters]
     pools = _pools(plan, keys)
     # Clusters of as many devices with as much memory have the same choice.
     fitting: dict[tuple[tuple[int, int], float], Layouts] = {}
@@ -93,86 +105,117 @@ def search(plan: TrainingPlan, clusters: Sequence[Cluster]) -> Found:
         layouts=layouts,
         steps=step_time(plan, layouts, hardware),
         memory=memory,
-        considered=sum(2 * len(p.plain_bytes) for p in pools.values()),
+        considered=sum(pool.needs_bytes.size for pool in pools.values()),
     )
 
 
-def _joined(parts: Sequence[Layouts]) -> Layouts:
-    return Layouts(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Layouts)})
+def survey(plan: TrainingPlan, cluster: Cluster) -> Found:
+    """Every layout of one cluster, with and without recomputation, fitting or not. The cluster must have a
+    peak for the precision."""
+    every = candidates(plan, cluster.devices, [near_of(cluster)])
+    some = every.take(reachable(plan, every, cluster.devices, near_of(cluster)))
+    layouts = _joined([_recomputing(some, rung) for rung in _rungs(plan)])
+    hardware = Hardware.of([cluster], plan.precision)
+    steps, memory = [], []
+    for part in _chunks(len(layouts.dp)):
+        lay = layouts.take(part)
+        steps.append(step_time(plan, lay, hardware.take(np.zeros(len(lay.dp), dtype=np.intp))))
+        memory.append(peak_memory(plan, lay))
+    needs: Memory = _joined(memory)
+    fits = needs.total_bytes <= usable_bytes(cluster)
+    return Found(fits=fits, layouts=layouts, steps=_joined(steps), memory=needs, considered=len(fits))
+
+
+def _rungs(plan: TrainingPlan) -> tuple[tuple[float, float], ...]:
+    return _FUSED if plan.fused_attention else _UNFUSED
+
+
+def _recomputing(layouts: Layouts, rung: tuple[float, float]) -> Layouts:
+    full, selective = (np.full_like(layouts.dp, share) for share in rung)
+    return replace(layouts, full=full, selective=selective)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Columns one after another."""
+    kind = type(parts[0])
+    return kind(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(kind)})
+
+
+def _chunks(length: int) -> Iterator[slice]:
+    return (slice(start, min(start + _CHUNK, length)) for start in range(0, length, _CHUNK))
 
 
 def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequence[int]) -> Array:
     """For each cluster, the place of its fastest layout among its own."""
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    sample_s = np.empty(len(owner))
-    for start in range(0, len(owner), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    each_s = np.empty(len(owner))
+    for part in _chunks(len(owner)):
         lay = layouts.take(part)
-        # A batch rounded up to whole micro-batches is no reason to look faster.
-        samples = np.minimum(lay.samples, plan.global_batch)
-        sample_s[part] = step_time(plan, lay, hw.take(owner[part])).total_s / samples
+        each_s[part] = sample_s(plan, lay, step_time(plan, lay, hw.take(owner[part])))
     ends = np.cumsum(lengths)
-    return np.array([np.argmin(sample_s[e - n : e]) for e, n in zip(ends, lengths, strict=True)])
+    return np.array([np.argmin(each_s[e - n : e]) for e, n in zip(ends, lengths, strict=True)])
 
 
-def _pools(plan: TrainingPlan, keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], _Pool]:
+def _pools(plan: TrainingPlan, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], _Pool]:
     """For each distinct number of devices, and of those near each other, every layout with its memory."""
-    found = {key: list(_candidates(plan, *key)) for key in dict.fromkeys(keys)}
-    rows = np.array([row for each in found.values() for row in each], dtype=float).T
-    names = ("dp", "tp", "pp", "cp", "ep", "zero", "micro_batch", "accumulation", "interleave")
-    nothing = np.zeros(rows.shape[1])
-    layouts = Layouts(**dict(zip(names, rows, strict=True)), full=nothing, selective=nothing)
+    sizes = sorted({devices for devices, _ in keys})
+    every = [candidates(plan, size, {near for d, near in keys if d == size}) for size in sizes]
+    layouts: Layouts = _joined(every)
     # One evaluation for all: a call for each number of devices would cost more than it computes.
-    plain = peak_memory(plan, layouts).total_bytes
-    again = peak_memory(plan, replace(layouts, full=nothing + 1)).total_bytes
-    pools, start = {}, 0
-    for key, each in found.items():
-        part = slice(start, start := start + len(each))
-        pools[key] = _Pool(layouts.take(part), plain[part], again[part])
+    needs = np.stack([peak_memory(plan, _recomputing(layouts, rung)).total_bytes for rung in _rungs(plan)])
+    pools, ends = {}, np.cumsum([len(each.dp) for each in every])
+    starts = dict(zip(sizes, ends - [len(each.dp) for each in every], strict=True))
+    for devices, near in dict.fromkeys(keys):
+        those = every[sizes.index(devices)]
+        index = np.flatnonzero(reachable(plan, those, devices, near))
+        pools[devices, near] = _Pool(plan, those.take(index), needs[:, starts[devices] + index])
     return pools
 
 
-def _powers(most: int) -> list[int]:
-    return [2**i for i in range(int(math.log2(most)) + 1)] if most >= 1 else []
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Every layout for a number of devices, and the bytes it needs on each rung of recomputation, (rungs, n)."""
 
+    plan: TrainingPlan
+    layouts: Layouts
+    needs_bytes: Array
 
-def _degrees(plan: TrainingPlan, devices: int, near: int) -> Iterator[tuple[int, int, int, int]]:
-    """(dp, tp, pp, cp) whose product is the devices. Tensor parallelism stays where the link is fast."""
-    heads, layers = max(plan.workload.heads, 1), plan.workload.layers
-    long = plan.workload.tokens_per_sample >= _LONG_SEQUENCE
-    for tp, cp in itertools.product(_powers(min(near, devices, heads)), _powers(8) if long else [1]):
-        rest, over = divmod(devices, tp * cp)
-        # A group that does not divide a node would lie across two.
-        if over or heads % tp or min(near, devices) % tp:
-            continue
-        for pp in _powers(min(rest, layers)):
-            # More data-parallel groups than samples leaves devices without work.
-            if rest % pp == 0 and rest // pp <= plan.global_batch:
-                yield rest // pp, tp, pp, cp
+    def choose(self, capacity_bytes: float) -> Layouts:
+        """The layouts that fit and may be the fastest. Where nothing fits, the leanest.
 
+        Recomputation only as far as memory asks for it: every rung takes longer than the one before.
+        """
+        fits = self.needs_bytes <= capacity_bytes
+        # The first rung that fits; one beyond the last where none does.
+        rung = np.where(fits.any(axis=0), fits.argmax(axis=0), len(fits))
+        index = np.flatnonzero((rung < len(fits)) & ~self._pointless(rung))
+        if not len(index):
+            lowest, leanest = np.unravel_index(np.argmin(self.needs_bytes), self.needs_bytes.shape)
+            index, rung = np.array([leanest]), np.full_like(rung, lowest)
+        full, selective = np.array(_rungs(self.plan))[rung[index]].T
+        return replace(self.layouts.take(index), full=full, selective=selective)
 
-def _candidates(plan: TrainingPlan, devices: int, near: int) -> Iterator[tuple[int, ...]]:
-    """Every layout worth a look, in the order of ``_pools``'s names."""
-    degrees = list(_degrees(plan, devices, near))
-    if not degrees:
-        # More devices than the batch can feed: the least wasteful is one sample each.
-        degrees = [(devices, 1, 1, 1)]
-    for dp, tp, pp, cp in degrees:
-        # Pipelines keep whole gradients until the step ends, so only the optimizer is divided there.
-        stages = (0,) if dp * cp == 1 else (1, 2, 3) if pp == 1 else (1,)
-        experts = [e for e in _powers(min(dp, plan.workload.experts)) if dp % e == 0]
-        for micro in _MICRO_BATCHES:
-            if micro > 1 and dp * micro > plan.global_batch:
-                break
-            accumulation = math.ceil(plan.global_batch / (dp * micro))
-            for ep, interleave in itertools.product(experts, _interleaves(plan, pp, accumulation)):
-                for zero in stages:
-                    yield dp, tp, pp, cp, ep, zero, micro, accumulation, interleave
-
-
-def _interleaves(plan: TrainingPlan, pp: int, accumulation: int) -> list[int]:
-    """Virtual stages a device can have: whole layers each, and micro-batches in rounds of the stages."""
-    if pp == 1 or accumulation % pp:
-        return [1]
-    most = math.ceil(plan.workload.layers / pp)
-    return [1] + [v for v in range(2, most + 1) if most % v == 0]
+    def _pointless(self, rung: npt.NDArray[np.intp]) -> _Mask:
+        """Entries that another one beats on every accelerator, since it recomputes no more and ..."""
+        lay = self.layouts
+        place = np.arange(len(rung))
+        parts = np.stack([lay.tp, lay.cp, lay.pp, lay.dp, lay.ep, lay.zero, lay.shard])
+        starts = np.flatnonzero(np.r_[True, (parts[:, 1:] != parts[:, :-1]).any(axis=0)])
+        lengths = np.diff(np.r_[starts, len(rung)])
+        group = np.repeat(np.arange(len(starts)), lengths)
+        # ... is ZeRO-1, which scatters gradients once a step and not once a micro-batch. Its entries stand
+        # right before those of ZeRO-2, as many and in the same order.
+        twin = np.maximum(place - lengths[group], 0)
+        pointless: _Mask = (lay.zero == 2) & (rung[twin] <= rung)
+        # ... has virtual stages, which make the bubble smaller: the next entry.
+        after = np.minimum(place + 1, len(rung) - 1)
+        pointless |= (
+            (lay.interleave[after] > lay.interleave) & (group[after] == group) & (rung[after] <= rung)
+        )
+        # ... has, without a pipeline, a larger micro-batch that wastes none of the batch: no fixed time and
+        # no weight is met more often than it has to be.
+        exact = (lay.pp == 1) & (lay.samples < self.plan.global_batch + lay.dp)
+        for each in range(len(self.needs_bytes)):
+            last = np.maximum.reduceat(np.where(exact & (rung == each), place, -1), starts)
+            pointless |= (lay.pp == 1) & (rung == each) & (place < last[group])
+        return pointless

@@ -1,0 +1,116 @@
+"""Layouts: every way to lay a training step out over so many devices of one kind, and what each costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zenplan.app.shortfall import HINT, shortfall
+from zenplan.app.training_plan import training_plan
+from zenplan.domain.accelerator import Accelerator
+from zenplan.domain.catalogue import Catalogue
+from zenplan.domain.cluster import Cluster
+from zenplan.domain.coefficients import Coefficients
+from zenplan.domain.offer import PriceTable
+from zenplan.domain.plan import TrainingPlan
+from zenplan.domain.request import Request
+from zenplan.domain.tradeoff import DevicePrice, Fewer, Tradeoff
+from zenplan.errors import NoFit, UnknownName, UsageError
+from zenplan.planning.arrays import can_run
+from zenplan.planning.search import Found, sample_s, search, survey
+from zenplan.planning.tradeoff import frontier, listed, runner_up
+from zenplan.protocols import WorkloadFamily
+from zenplan.units import HOUR_S
+
+ORDERS = ("time", "memory")
+
+
+def layouts(request: Request, by: str, catalogue: Catalogue, tables: Sequence[PriceTable],
+            families: Sequence[WorkloadFamily], coefficients: Coefficients) -> Tradeoff:  # fmt: skip
+    """The layouts of a request's workload on its ``gpus`` devices of kind ``gpu``.
+
+    Raises:
+        UsageError: the request is wrong, or does not name the devices.
+        NoFit: no layout fits, the accelerator has no peak for the precision, or nothing joins so many.
+    """
+    if request.gpu is None or request.gpus is None:
+        missing = "--gpu" if request.gpu is None else "--gpus"
+        raise UsageError(f"{missing} is missing", "name the devices, as in: --gpu H100 --gpus 64")
+    if by not in ORDERS:
+        raise UnknownName("order", by, ORDERS)
+    sheet = catalogue.by_name(request.gpu)
+    plan = training_plan(request, families)
+    cluster = cluster_of(plan, sheet, request.gpus, coefficients)
+    found = survey(plan, cluster)
+    if not found.fits.any():
+        least = float(found.memory.total_bytes.min())
+        raise NoFit(f"does not fit: {shortfall(cluster, least)}", HINT)
+    price = _cheapest(sheet, tables)
+    return Tradeoff(
+        plan=plan,
+        cluster=cluster,
+        by=by,
+        listed=tuple(found.estimate(plan, cluster, i) for i in listed(plan, found, by, request.top).tolist()),
+        frontier=tuple(found.estimate(plan, cluster, i) for i in frontier(plan, found).tolist()),
+        runner_up=runner_up(plan, found),
+        sizes=_sizes(plan, sheet, request.gpus, coefficients, price),
+        price=price,
+        considered=found.considered,
+        fitting=int(found.fits.sum()),
+    )
+
+
+def cluster_of(plan: TrainingPlan, sheet: Accelerator, devices: int,
+             coefficients: Coefficients) -> Cluster:  # fmt: skip
+    """So many devices in the accelerator's usual nodes, as few as hold them, joined by its usual network."""
+    if not sheet.trains:
+        raise NoFit(f"{sheet.name} is made for inference only", "'zenplan accelerators' lists the others")
+    if not can_run(sheet, plan.precision):
+        raise NoFit(f"the data sheet of {sheet.name} has no {plan.precision.name} peak",
+                    f"'zenplan accelerators show {sheet.name}' has those it knows")  # fmt: skip
+    nodes = -(-devices // sheet.node_devices)
+    if nodes > 1 and sheet.network_bytes_per_s is None and sheet.link_devices < devices:
+        reach = max(sheet.node_devices, sheet.link_devices)
+        raise NoFit(f"no network is known that joins {devices:,} × {sheet.name}",
+                    f"its data sheet joins {reach:,} of them")  # fmt: skip
+    return Cluster(accelerator=sheet, nodes=nodes, node_devices=sheet.node_devices, used=devices,
+                   efficiency=coefficients.of(sheet.architecture, plan.precision, plan.software),
+                   network_bytes_per_s=sheet.network_bytes_per_s)  # fmt: skip
+
+
+def _sizes(plan: TrainingPlan, sheet: Accelerator, devices: int, coefficients: Coefficients,
+           price: DevicePrice | None) -> tuple[Fewer, ...]:  # fmt: skip
+    """This number of devices, and half as many as long as that is a whole number and fits."""
+    numbers = [devices]
+    while numbers[-1] % 2 == 0:
+        numbers.append(numbers[-1] // 2)
+    clusters = [cluster_of(plan, sheet, n, coefficients) for n in numbers]
+    best = search(plan, clusters)
+    each_s = sample_s(plan, best.layouts, best.steps)
+    return tuple(
+        _fewer(plan, best, place, number, float(each_s[place]), price)
+        for place, number in enumerate(numbers)
+        if best.fits[place]
+    )
+
+
+def _fewer(plan: TrainingPlan, best: Found, place: int, devices: int, each_s: float,
+           price: DevicePrice | None) -> Fewer:  # fmt: skip
+    token_h = devices * each_s / HOUR_S / plan.workload.tokens_per_sample
+    return Fewer(devices=devices, layout=best.layouts.at(place), sample_s=each_s,
+                 usd_per_token=price.usd_per_h * token_h if price else None)  # fmt: skip
+
+
+def _cheapest(sheet: Accelerator, tables: Sequence[PriceTable]) -> DevicePrice | None:
+    """The lowest on-demand price of one device of that kind, in any number and place."""
+    prices = [
+        (offer.on_demand.usd_per_h / offer.instance.devices, offer)
+        for table in tables
+        for offer in table.offers
+        if offer.instance.accelerator == sheet.name and offer.on_demand is not None
+    ]
+    if not prices:
+        return None
+    usd_per_h, offer = min(prices, key=lambda each: each[0])
+    tier = f" ({offer.tier})" if offer.tier else ""
+    return DevicePrice(usd_per_h=usd_per_h, offer=f"{offer.instance.provider} {offer.instance.name}{tier}",
+                       as_of=offer.on_demand.as_of if offer.on_demand else None)  # fmt: skip
