@@ -6,10 +6,15 @@ from dataclasses import dataclass
 
 from zenplan.domain import checks
 from zenplan.domain.evidence import Fact, Origin
+from zenplan.errors import DataError
 from zenplan.units import DAY_S, HOUR_S
 
 # Llama 3 405B: 466 interruptions in 54 days on 16,384 H100 (Dubey et al. 2024, section 3.3.4).
 _LLAMA3_MTBF_S = 54 * DAY_S * 16_384 / 466
+# What whole published runs took over what their steps, failures, checkpoints and evaluation explain: 10th
+# percentile, median and 90th, each group of sources as heavy as another (``benchmarks/full_runs.py`` prints them).
+_PRODUCTION = (1.0, 1.4, 2.1)
+_PRODUCTION_BOUNDS = (0.5, 3.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +28,13 @@ class Operations:
         preemptions_per_node_s: low, middle and high rate at which a spot machine is taken away.
         replace_s: to get another spot machine.
         checkpoint_bytes_per_s: what one node writes to storage.
-        evaluation_share: of the steps' time, spent on evaluation.
+        evaluation_share: of the steps' time, spent on evaluation. BigScience spent 0.7 % (2022, chronicles of
+            the 176B model).
+        production: low, middle and high ratio of a whole run's time to what is explained otherwise. Step times are
+            fitted to benchmarks, which are peak configurations; a run of weeks also has slow nodes, a batch that
+            ramps up, steps rolled back, stages of other sequence lengths. Bound: 0.5 to 3.
+        production_ramp_s: a run this long, or longer, has all of ``production``; a shorter one, which somebody
+            attends to from start to end, its share of it.
         kept_checkpoints: how many are stored at a time.
         power_share: of the data sheet's power limit, drawn while training: low, middle and high.
         idle_power_share: of the limit, drawn by a device that stands by.
@@ -38,6 +49,8 @@ class Operations:
     replace_s: float = 600.0
     checkpoint_bytes_per_s: float = 1e9
     evaluation_share: float = 0.01
+    production: tuple[float, float, float] = _PRODUCTION
+    production_ramp_s: float = DAY_S
     kept_checkpoints: int = 3
     power_share: tuple[float, float, float] = (0.6, 0.8, 1.0)
     idle_power_share: float = 0.12
@@ -46,12 +59,19 @@ class Operations:
 
     def __post_init__(self) -> None:
         checks.positive("operations", device_mtbf_s=self.device_mtbf_s,
-                        checkpoint_bytes_per_s=self.checkpoint_bytes_per_s, pue=self.pue)  # fmt: skip
+                        checkpoint_bytes_per_s=self.checkpoint_bytes_per_s, pue=self.pue,
+                        production_ramp_s=self.production_ramp_s)  # fmt: skip
+        least, most = _PRODUCTION_BOUNDS
+        low, mid, high = self.production
+        if not (least <= low <= mid <= high <= most and mid >= 1.0):
+            raise DataError(f"operations: production {low:g}, {mid:g}, {high:g} is not in {least:g}..{most:g}, or its "
+                            "middle is below 1")  # fmt: skip
 
     def facts(self) -> tuple[Fact, ...]:
         """The assumptions, for people."""
         low_power, power, high_power = self.power_share
         low, mid, high = (100 * p * HOUR_S for p in self.preemptions_per_node_s)
+        least, usual, most = self.production
         return (
             Fact(name="device failures", value=f"one in {self.device_mtbf_s / HOUR_S:,.0f} device-hours",
                  origin=Origin.PUBLISHED, why="466 interruptions in 54 days on 16,384 H100 (Llama 3, 2024)"),
@@ -67,6 +87,9 @@ class Operations:
                  origin=Origin.ASSUMED, why=f"idle devices {self.idle_power_share:.0%}, and {self.host_w:.0f} W of the "
                  "host for each"),
             Fact(name="PUE", value=f"{self.pue:g} where the provider's is not published", origin=Origin.ASSUMED),
+            Fact(name="production", value=f"× {usual:g} ({least:g}–{most:g}) from {self.production_ramp_s / DAY_S:g} day on",
+                 origin=Origin.PUBLISHED, why="whole published runs against benchmarks of their steps: slow nodes, "
+                 "batch ramp, roll-backs"),
             Fact(name="evaluation", value=f"{100 * self.evaluation_share:.2g} % of the steps' time",
                  origin=Origin.ASSUMED),
         )  # fmt: skip

@@ -1,0 +1,190 @@
+"""Tables of measured runs, scored: from files to nouns."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from zenplan.adapters.accelerator_table import read_accelerators
+from zenplan.adapters.coefficient_table import read_coefficients
+from zenplan.adapters.run_columns import run_cells
+from zenplan.adapters.run_table import TableRow
+from zenplan.app.backtest import backtest, score_runs
+from zenplan.app.measured_runs import Run, runs
+from zenplan.domain.backtest import Backtest, Kind, ScoredRow
+from zenplan.domain.catalogue import Catalogue
+from zenplan.planning.interval import spread_of
+
+PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published"
+CATALOGUE = Catalogue(accelerators=read_accelerators())
+ROW = {
+    "id": "gpt", "source": "paper", "family": "decoder", "model": "GPT-1.3B", "params": "1.3e9", "layers": "24",
+    "width": "2048", "heads": "16", "ff_width": "8192", "vocab": "50304", "seq_len": "2048", "accelerator": "A100-SXM4-80GB",
+    "devices": "8", "precision": "bf16", "framework": "Megatron-LM 2023", "global_batch": "64", "micro_batch": "4",
+    "dp": "8", "tp": "1", "pp": "1", "zero_stage": "1", "recompute": "none", "tokens_per_s_per_device": "15000",
+}  # fmt: skip
+
+
+def scored(path: Path, rows: Sequence[Mapping[str, str]], by: Sequence[str] = ()) -> Backtest:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+        writer.writeheader()
+        writer.writerows(rows)
+    return backtest(path, CATALOGUE, read_coefficients(), by)
+
+
+def test_a_run_is_predicted_from_what_its_row_says(tmp_path: Path) -> None:
+    found = scored(tmp_path / "t.csv", [ROW])
+    (row,) = found.rows
+    assert found.kind is row.kind is Kind.THROUGHPUT
+    assert (row.id, row.line, row.source, row.generation, row.scale) == (
+        "gpt",
+        2,
+        "paper",
+        "Ampere",
+        "one node",
+    )
+    assert (row.size, row.software, row.precision, row.devices) == ("1B to 20B", "fused", "bf16", 8)
+    assert row.layout.startswith("dp8 mb4×2 ZeRO-1")
+    # One sample is one sequence.
+    assert row.measured == pytest.approx(15000 / 2048)
+    assert row.tokens_per_sample == 2048
+    # 6·N·D at 100 % of 312 TFLOP/s is a bound; a tenth of it would be a fault.
+    bound = 312e12 / (6 * 1.3e9) / 2048
+    assert 0.1 * bound < row.predicted.low < row.predicted.mid < row.predicted.high < bound
+    assert row.error == pytest.approx(math.log(row.predicted.mid / row.measured))
+
+
+def test_the_interval_is_that_of_the_times_turned_round() -> None:
+    (run,) = (
+        r for r in runs([run_cells(ROW, CATALOGUE).row], CATALOGUE, read_coefficients()) if isinstance(r, Run)
+    )
+    times = spread_of(run.plan, run.cluster)
+    (row,) = score_runs([TableRow(2, ROW)], CATALOGUE, read_coefficients())
+    assert isinstance(row, ScoredRow)
+    assert row.predicted.mid / row.predicted.low == pytest.approx(times.high)
+    assert row.predicted.mid / row.predicted.high == pytest.approx(times.low)
+
+
+def test_the_measurement_does_not_change_the_prediction(tmp_path: Path) -> None:
+    # Also where the row leaves the layout open.
+    free = ROW | dict.fromkeys(
+        ("micro_batch", "dp", "tp", "pp", "zero_stage", "recompute", "global_batch"), ""
+    )
+    for row in (ROW, free):
+        both = scored(tmp_path / "t.csv", [row, row | {"tokens_per_s_per_device": "1"}]).rows
+        assert both[0].predicted == both[1].predicted
+        assert both[0].layout == both[1].layout
+        assert both[1].measured == pytest.approx(1 / 2048)
+
+
+def test_samples_do_where_tokens_are_not_there(tmp_path: Path) -> None:
+    (row,) = scored(
+        tmp_path / "t.csv", [ROW | {"tokens_per_s_per_device": "", "samples_per_s_per_device": "7"}]
+    ).rows
+    assert row.measured == pytest.approx(7)
+
+
+def test_both_tables_of_columns_say_the_same(tmp_path: Path) -> None:
+    ours = ROW | {
+        "devices": "16",
+        "dp": "16",
+        "node_devices": "8",
+        "network_gbit_per_s_per_device": "200",
+        "gated": "no",
+    }
+    theirs = {k: v for k, v in ours.items() if k not in ("width", "ff_width", "node_devices", "gated")}
+    del theirs["network_gbit_per_s_per_device"]
+    theirs |= {
+        "d_model": "2048",
+        "d_ff": "8192",
+        "network": "NVLink3 + 8x200G HDR IB/node",
+        "notes": "ignored",
+    }
+    (a,), (b,) = (scored(tmp_path / "t.csv", [row]).rows for row in (ours, theirs))
+    assert a.predicted == b.predicted
+    assert a.scale == "several nodes"
+
+
+def test_every_row_is_scored_or_skipped_with_its_line(tmp_path: Path) -> None:
+    bad = [
+        ({"params": "many"}, "params is not a number: 'many'"),
+        ({"devices": "-8"}, "devices must be above zero"),
+        ({"seq_len": "nan"}, "seq_len must be above zero"),
+        ({"dp": "4"}, "tp·pp·dp = 4, not 8 devices"),
+        ({"dp": "4", "tp": "", "pp": ""}, "= 4, not 8 devices"),
+        ({"accelerator": "H1000"}, "unknown accelerator 'H1000'"),
+        ({"tokens_per_s_per_device": ""}, "no measurement"),
+        ({"family": "cnn"}, "family cnn cannot be predicted yet"),
+        ({"family": "rnn", "layers": ""}, "family rnn cannot be predicted yet"),
+        ({"task": "lora"}, "rank"),
+        ({"precision": "int3"}, "precision 'int3' is not known"),
+        ({"seq_len": ""}, "no seq_len"),
+    ]
+    rows = [ROW, *(ROW | {"id": f"bad {i}"} | change for i, (change, _) in enumerate(bad)), ROW]
+    found = scored(tmp_path / "t.csv", rows)
+    assert [r.line for r in found.rows] == [2, len(bad) + 3]
+    assert [(s.id, s.line) for s in found.skipped] == [(f"bad {i}", i + 3) for i in range(len(bad))]
+    for skip, (_, reason) in zip(found.skipped, bad, strict=True):
+        assert reason in skip.reason
+
+
+def test_what_is_assumed_is_said(tmp_path: Path) -> None:
+    (row,) = scored(tmp_path / "t.csv", [ROW | {"micro_batch": "", "framework": "", "family": ""}]).rows
+    assert "family is empty: decoder" in row.assumed
+    assert any(text.startswith("micro_batch is empty") for text in row.assumed)
+
+
+def test_groups_and_progress(tmp_path: Path) -> None:
+    rows = [ROW, ROW | {"source": "other", "accelerator": "H100-SXM5-80GB"}] * 300
+    path = tmp_path / "t.csv"
+    groups = scored(path, rows, ["source", "generation"]).groups
+    assert [(g.by, g.name, g.sources, g.summary.rows) for g in groups] == [
+        ("all", "all", 2, 600), ("source", "other", 1, 300), ("source", "paper", 1, 300),
+        ("generation", "Ampere", 1, 300), ("generation", "Hopper", 1, 300),
+    ]  # fmt: skip
+    shares: list[float] = []
+    again = backtest(path, CATALOGUE, read_coefficients(), progress=shares.append)
+    assert len(again.rows) == 600
+    assert len(shares) > 1
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+def test_published_runs_are_near_their_predictions() -> None:
+    found = backtest(PUBLISHED / "language_models.csv", CATALOGUE, read_coefficients())
+    assert len(found.rows) > 600
+    summary = found.groups[0].summary
+    # They were fitted to these; a fault of the command would show as far worse.
+    assert summary.median < 0.15
+    assert summary.coverage is not None
+    assert summary.coverage > 0.7
+
+
+def test_whole_runs_are_scored_in_gpu_hours(tmp_path: Path) -> None:
+    llama = {"id": "l", "source": "card", "family": "meta", "model": "Llama-2-7B", "arch": "dense", "params": "6.738e9",
+             "tokens": "2e12", "gpu": "A100-SXM4-80GB", "n_gpus": "", "gpu_hours": "184320", "seq_len": "4096"}  # fmt: skip
+    found = scored(tmp_path / "t.csv", [llama, llama | {"tokens": "lots"}, llama | {"n_gpus": "1024"}])
+    assert found.kind is Kind.WHOLE_RUN
+    first, second = found.rows
+    assert (first.kind, first.measured, first.devices, second.devices) == (Kind.WHOLE_RUN, 184320, None, 1024)
+    assert first.steady
+    assert first.steady.mid < first.predicted.mid
+    assert 0.5 < first.predicted.mid / first.measured < 2
+    assert [(s.line, "tokens" in s.reason) for s in found.skipped] == [(3, True)]
+    assert found.groups[0].steady
+    odd = scored(tmp_path / "t.csv", [llama | {"gpu": "A100-80GB-?"}, llama | {"gpu": "H100-SXM-80GB"}])
+    assert odd.rows[0].assumed[0] == "A100-80GB-?: the form factor is not stated: A100-SXM4-80GB"
+    assert "did you mean H100-SXM5-80GB" in odd.skipped[0].reason
+
+
+def test_rows_need_no_file() -> None:
+    rows = [TableRow(7, ROW), TableRow(9, problem="broken"), TableRow(8, ROW | {"devices": "x"})]
+    scored_row, *skipped = score_runs(rows, CATALOGUE, read_coefficients())
+    assert isinstance(scored_row, ScoredRow)
+    assert scored_row.line == 7
+    assert [(s.line, s.id) for s in skipped] == [(9, "line 9"), (8, "gpt")]
