@@ -1,6 +1,6 @@
 """How far predictions are from published, measured training runs.
 
-    python benchmarks/accuracy.py               the table: every source left out of the fit in turn
+    python benchmarks/accuracy.py               the tables: what is scored was left out of the fit
     python benchmarks/accuracy.py --quick       the shipped coefficients only (fitted to these rows)
     python benchmarks/accuracy.py --readme      also write the figures into README.md
 
@@ -14,27 +14,25 @@ import argparse
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from fit import coverage, cross_validate, start_of
-from published_rows import Run, read_rows, runs
-from scoring import Summary, by_group, macro, score, six_nd, source
+import baselines
+import readme
+from fit import LARGE, accelerator, errors_of, generation, observed_errors
+from intervals import LeftOut, checked
+from scoring import Summary, by_group, macro, published, six_nd, source
 
 from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.adapters.efficiency_table import efficiency_of, read_efficiencies
+from zenplan.adapters.coefficient_table import read_coefficients
+from zenplan.app.measured_runs import Run, runs
 from zenplan.domain.catalogue import Catalogue
 
-README = Path(__file__).parents[1] / "README.md"
-_MARKS = re.compile(r"(<!-- accuracy -->\n).*?(<!-- /accuracy -->)", re.DOTALL)
 _HEAD = ("runs", "median ln error", "MAPE", "within 10 %", "within 25 %", "bias")
+# The runs that other models are judged by too.
+_JUDGED = ("SC21 paper", "Korthikanti", "llm-foundry")
+_SMALL, _FEW = 350e6, 8
 
 Errors = Sequence[tuple[Run, float]]
-
-
-def generation(run: Run) -> str:
-    """The accelerator's architecture."""
-    return run.cluster.accelerator.architecture
 
 
 def scale(run: Run) -> str:
@@ -46,6 +44,16 @@ def size(run: Run) -> str:
     """Parameters, in three classes."""
     count = float(run.row["params"])
     return "up to 1B" if count <= 1e9 else "1B to 20B" if count <= 20e9 else "above 20B"
+
+
+def software(run: Run) -> str:
+    """The kind of framework."""
+    return str(run.plan.software or "not known")
+
+
+def told(run: Run) -> str:
+    """Whether the row has the whole configuration."""
+    return "in part" if run.guessed else "in full"
 
 
 def cells(name: str, s: Summary) -> list[str]:
@@ -62,12 +70,73 @@ def table(title: str, rows: Sequence[Sequence[str]]) -> str:
 
 def grouped(errors: Errors, key: Callable[[Run], Hashable]) -> list[list[str]]:
     """A row for each group, each averaged over its sources."""
-    groups = by_group(errors, key)
     rows = []
-    for name in sorted(groups, key=str):
+    for name in sorted({key(run) for run, _ in errors}, key=str):
         mine = [(run, e) for run, e in errors if key(run) == name]
         rows.append(cells(str(name), macro(by_group(mine, source))))
     return rows
+
+
+def _plain(observed: Sequence[LeftOut]) -> Errors:
+    return [(o.run, o.error) for o in observed]
+
+
+def _rules(all_runs: Sequence[Run], fitted: Errors) -> list[list[str]]:
+    """What others say, on the same rows where they can say anything."""
+    rows = [cells("6·N·D at 40 % of peak", macro(by_group([(r, six_nd(r)) for r in all_runs], source)))]
+    if baselines.installed():
+        said = [(r, e) for r in all_runs if (e := baselines.llm_analysis(r)) is not None]
+        rows.append(
+            cells(f"llm-analysis at its documented {baselines.EFFICIENCY}", macro(by_group(said, source)))
+        )
+    rows.append(cells("zenplan, fitted to these runs", macro(by_group(fitted, source))))
+    return rows
+
+
+def _left_out(observed: Mapping[str, Sequence[LeftOut]]) -> list[list[str]]:
+    keys = {"source": source, "accelerator": accelerator, "generation": generation, "scale": source}
+    names = {"source": "**zenplan, each source left out of the fit**",
+             "accelerator": "zenplan, each accelerator left out, averaged over accelerators",
+             "generation": "zenplan, each generation left out, averaged over generations",
+             "scale": f"zenplan, all runs above {LARGE} devices left out"}  # fmt: skip
+    return [cells(names[n], macro(by_group(_plain(observed[n]), keys[n]))) for n in observed]
+
+
+def _targets(fitted: Errors, best: Errors) -> str:
+    """The runs that everybody's model is judged by, and the small ones."""
+    rows = []
+    for title, errors in (("fitted", fitted), ("left out", best)):
+        mine = [e for r, e in errors if any(word in source(r) for word in _JUDGED)]
+        rows.append(
+            cells(f"Megatron SC21 table 1, Korthikanti table 5, llm-foundry ({title})", Summary.of(mine))
+        )
+        small = [e for r, e in errors if float(r.row["params"]) <= _SMALL and r.devices <= _FEW]
+        rows.append(cells(f"up to 350M parameters on up to {_FEW} devices ({title})", Summary.of(small)))
+    return table("rows, each counted once", rows)
+
+
+def _coverage(observed: Mapping[str, Sequence[LeftOut]]) -> str:
+    together = [o for name in ("source", "generation", "scale") for o in observed[name]]
+    lines = ["| 80 % interval | holds | median half-width |", "|---|---:|---:|"]
+    for name, judged, key in (
+        ("runs of a source that neither fit nor interval knew", "source", source),
+        ("of an accelerator whose runs the interval did not know", "source", accelerator),
+        ("of a generation that neither knew", "generation", generation),
+        (f"of more than {LARGE} devices, unknown to the fit, by source", "scale", source),
+    ):
+        found = checked(together, observed[judged], key)
+        lines.append(f"| {name} | {100 * found.coverage:.0f} % | {100 * found.half_width:.0f} % |")
+    return "\n".join(lines)
+
+
+def _notes(outcomes: Sequence[Run | tuple[Mapping[str, str], str]]) -> str:
+    skipped = Counter(re.sub(r"\d+", "N", r[1]) for r in outcomes if not isinstance(r, Run))
+    all_runs = [r for r in outcomes if isinstance(r, Run)]
+    return (
+        f"{len(all_runs)} runs from {len({source(r) for r in all_runs})} sources; {sum(skipped.values())} rows are not "
+        "scored: " + "; ".join(f"{n} × {why}" for why, n in sorted(skipped.items())) + ". "
+        f"{100 * sum(r.fits for r in all_runs) / len(all_runs):.0f} % of these runs are found to fit memory; all did."
+    )
 
 
 def main() -> None:
@@ -76,36 +145,25 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="do not refit with sources left out")
     parser.add_argument("--readme", action="store_true", help="write the figures into README.md")
     arguments = parser.parse_args()
-    catalogue, table_of = Catalogue(accelerators=read_accelerators()), read_efficiencies()
-    outcomes = list(runs(read_rows(), catalogue.by_name, lambda sheet: efficiency_of(sheet, table_of)))
+    coefficients = read_coefficients()
+    outcomes = list(runs(published(), Catalogue(accelerators=read_accelerators()), coefficients))
     all_runs = [r for r in outcomes if isinstance(r, Run)]
-    skipped = Counter(reason for r in outcomes if not isinstance(r, Run) for reason in [r[1]])
-    fitted: Errors = [(s.run, s.error) for s in score(all_runs)]
-    rule: Errors = [(r, six_nd(r)) for r in all_runs]
-    best = fitted
-    rows = [cells("6·N·D at 40 % of peak", macro(by_group(rule, source)))]
-    rows.append(cells("zenplan, fitted to these runs", macro(by_group(fitted, source))))
-    if not arguments.quick:
-        best = cross_validate(all_runs, start_of(table_of))
-        rows.append(cells("**zenplan, each source left out of the fit**", macro(by_group(best, source))))
-    parts = [table("language models", rows)]
-    how = "sources left out" if best is not fitted else "fitted"
-    for title, key in (("generation", generation), ("scale", scale), ("size", size)):
+    fitted = errors_of(all_runs, coefficients)
+    observed = {} if arguments.quick else observed_errors(all_runs, coefficients)
+    best, how = (_plain(observed["source"]), "sources left out") if observed else (fitted, "fitted")
+    parts = [table("language models", [*_rules(all_runs, fitted), *_left_out(observed)])]
+    if observed:
+        parts.append(_coverage(observed))
+    parts.append(_targets(fitted, best))
+    for title, key in (("generation", generation), ("software", software), ("scale", scale), ("size", size),
+                       ("configuration told", told)):  # fmt: skip
         parts.append(table(f"{title} ({how})", grouped(best, key)))
-    notes = [
-        f"{len(all_runs)} runs from {len(by_group(fitted, source))} sources; {sum(skipped.values())} rows are not "
-        "scored: " + "; ".join(f"{n} × {why}" for why, n in sorted(skipped.items())) + ".",
-        f"The low–high range that the other sources alone would give holds {100 * coverage(best):.0f} % of a source's "
-        f"runs (asked: 80 %). {100 * sum(r.fits for r in all_runs) / len(all_runs):.0f} % of these runs are found to fit "
-        "memory; all did.",
-    ]  # fmt: skip
-    text = "\n\n".join([*parts, *notes])
+    text = "\n\n".join([*parts, _notes(outcomes)])
     print(text)
     print("\n" + table(f"source ({how})", [cells(str(k)[-60:], Summary.of(v)) for k, v in
                                            sorted(by_group(best, source).items(), key=str)]))  # fmt: skip
     if arguments.readme:
-        old = README.read_text(encoding="utf-8")
-        README.write_text(_MARKS.sub(lambda m: f"{m[1]}{text}\n{m[2]}", old), encoding="utf-8")
+        readme.write("accuracy", text)
 
 
 if __name__ == "__main__":

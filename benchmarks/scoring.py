@@ -1,56 +1,25 @@
-"""Prediction and errors of published runs, shared by the benchmarks that fit and that score."""
+"""Published runs, and summaries of the errors on them."""
 
 from __future__ import annotations
 
-import itertools
+import csv
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
 
-import numpy as np
-from published_rows import Run
+from zenplan.app.measured_runs import Run
+from zenplan.domain.backtest import Summary
+from zenplan.planning import scores
 
-from zenplan.planning.arrays import Hardware, Layouts
-from zenplan.planning.step import step_time
+__all__ = ["Summary", "by_group", "macro", "published", "six_nd", "source"]
 
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A run with its ln(predicted / measured) speed, and whether the prediction found it to fit memory."""
-
-    run: Run
-    error: float
-    fits: bool
+PUBLISHED = Path(__file__).parent / "published"
 
 
-def score(runs: Iterable[Run]) -> list[Scored]:
-    """The step-time model's error on each run, in the order given. Of several layouts, the fastest is taken."""
-    all_of = list(runs)
-    # Runs of one model in one precision are one evaluation.
-    together: dict[Hashable, list[int]] = {}
-    for place, run in enumerate(all_of):
-        key = (id(run.plan.workload), run.plan.precision.name, run.plan.fused_attention)
-        together.setdefault(key, []).append(place)
-    scored: dict[int, Scored] = {}
-    for places in together.values():
-        for place, speed in zip(places, _speeds([all_of[p] for p in places]), strict=True):
-            run = all_of[place]
-            scored[place] = Scored(run, math.log(speed / run.tokens_per_s), run.fits)
-    return [scored[place] for place in range(len(all_of))]
-
-
-def _speeds(runs: Sequence[Run]) -> list[float]:
-    """Predicted tokens a second and device of runs with the same workload and arithmetic."""
-    layouts = Layouts.of([layout for run in runs for layout in run.layouts])
-    hw = Hardware.of([run.cluster for run in runs for _ in run.layouts], runs[0].plan.precision)
-    speed = (
-        layouts.samples
-        * runs[0].plan.workload.tokens_per_sample
-        / step_time(runs[0].plan, layouts, hw).total_s
-    )
-    speed = speed / hw.devices
-    starts = np.cumsum([0] + [len(run.layouts) for run in runs])
-    return [float(speed[a:b].max()) for a, b in itertools.pairwise(starts)]
+def published(name: str = "language_models.csv") -> list[dict[str, str]]:
+    """The rows of a published table."""
+    with (PUBLISHED / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def six_nd(run: Run, utilisation: float = 0.4) -> float:
@@ -77,28 +46,6 @@ def source(run: Run) -> str:
     return run.row["source"]
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Median |ln error|, mean absolute percentage error, shares within 10 and 25 %, and bias."""
-
-    rows: int
-    median: float
-    mape: float
-    within_10: float
-    within_25: float
-    bias: float
-
-    @classmethod
-    def of(cls, errors: Sequence[float]) -> Summary:
-        """The summary of these ln errors."""
-        e = np.asarray(errors)
-        off = np.abs(np.expm1(e))
-        return cls(len(e), float(np.median(np.abs(e))), float(off.mean()), float((off <= 0.10).mean()),
-                   float((off <= 0.25).mean()), float(np.median(e)))  # fmt: skip
-
-
 def macro(groups: Mapping[Hashable, Sequence[float]]) -> Summary:
     """Each group's summary, averaged: a source of 200 rows weighs as much as one of 5."""
-    all_of = [Summary.of(errors) for errors in groups.values()]
-    mean = {n: float(np.mean([getattr(s, n) for s in all_of])) for n in Summary.__slots__ if n != "rows"}
-    return Summary(rows=sum(s.rows for s in all_of), **mean)
+    return scores.macro([Summary.of(errors) for errors in groups.values()])

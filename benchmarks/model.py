@@ -1,0 +1,132 @@
+"""The step-time model as a function of its coefficients, on many measured runs at once.
+
+Layouts and data sheets do not change while coefficients are fitted, so they are put into columns once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from zenplan.app.measured_runs import Run
+from zenplan.domain.coefficients import Coefficients
+from zenplan.domain.efficiency import Efficiency
+from zenplan.domain.interval import Interval
+from zenplan.domain.plan import TrainingPlan
+from zenplan.planning.arrays import Hardware, Layouts
+from zenplan.planning.step import step_time
+
+Array = npt.NDArray[np.float64]
+
+# The coefficients that are fitted, as fields of ``Efficiency``; and the columns of ``Hardware`` they scale.
+FIELDS = (
+    "matmul",
+    "wide_matmul",
+    "attention",
+    "memory",
+    "link",
+    "network",
+    "fill_elements",
+    "operator_s",
+    "contention",
+)
+_SCALED = {"matmul_flop_per_s": "matmul", "other_flop_per_s": "wide_matmul", "attention_flop_per_s": "attention",
+           "memory_bytes_per_s": "memory", "link_bytes_per_s": "link", "network_bytes_per_s": "network"}  # fmt: skip
+_TAKEN = ("fill_elements", "operator_s", "contention")
+# Of the layouts that a row can mean, those that can be the fastest under other coefficients too.
+_NEAR = 1.25
+_FIXED = {"pcie": 0.5, "link_hop_s": 8e-6, "network_hop_s": 15e-6}
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Runs of one model in one arithmetic: one evaluation."""
+
+    plan: TrainingPlan
+    layouts: Layouts
+    sheet: Hardware
+    owner: npt.NDArray[np.intp]  # the place of each layout's run
+
+
+class Model:
+    """ln(predicted / measured) tokens a second of each run, under any coefficients."""
+
+    def __init__(self, runs: Sequence[Run], start: Coefficients) -> None:
+        self.runs = runs
+        self._measured = np.log([r.tokens_per_s for r in runs])
+        self._groups = [_group(runs, places) for places in _together(runs)]
+        best = self._layout_speeds(self.efficiencies(start))
+        self._groups = [_pruned(g, speed) for g, speed in zip(self._groups, best, strict=True)]
+
+    def efficiencies(self, coefficients: Coefficients) -> Array:
+        """Each run's efficiency; shape (runs, fields)."""
+        return np.array([values_of(efficiency_of(r, coefficients)) for r in self.runs])
+
+    def errors(self, efficiencies: Array) -> Array:
+        """Shape (runs,)."""
+        predicted = np.full(len(self.runs), -np.inf)
+        for group, speed in zip(self._groups, self._layout_speeds(efficiencies), strict=True):
+            np.maximum.at(predicted, group.owner, np.log(speed))
+        return predicted - self._measured
+
+    def slopes(self, efficiencies: Array, at: Array, step: float = 0.02) -> Array:
+        """d ln(speed) / d ln(field), by differences; shape (runs, fields)."""
+        columns = []
+        for index in range(len(FIELDS)):
+            moved = efficiencies.copy()
+            moved[:, index] *= 1 + step
+            columns.append((self.errors(moved) - at) / np.log1p(step))
+        return np.array(columns).T
+
+    def _layout_speeds(self, efficiencies: Array) -> list[Array]:
+        speeds = []
+        for g in self._groups:
+            e = {name: efficiencies[g.owner, i] for i, name in enumerate(FIELDS)}
+            scaled = {column: getattr(g.sheet, column) * e[name] for column, name in _SCALED.items()}
+            hw = replace(g.sheet, **scaled, **{name: e[name] for name in _TAKEN})
+            tokens = g.layouts.samples * g.plan.workload.tokens_per_sample
+            speeds.append(tokens / step_time(g.plan, g.layouts, hw).total_s / hw.devices)
+        return speeds
+
+
+def efficiency_of(run: Run, coefficients: Coefficients) -> Efficiency:
+    """The efficiency that coefficients give a run."""
+    return coefficients.of(run.cluster.accelerator.architecture, run.plan.precision, run.plan.software)
+
+
+def values_of(efficiency: Efficiency) -> list[float]:
+    """The fitted fields."""
+    return [getattr(efficiency, name) for name in FIELDS]
+
+
+def _together(runs: Sequence[Run]) -> list[list[int]]:
+    groups: dict[Hashable, list[int]] = {}
+    for place, run in enumerate(runs):
+        key = (id(run.plan.workload), run.plan.precision.name, run.plan.fused_attention)
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())
+
+
+def _group(runs: Sequence[Run], places: Sequence[int]) -> _Group:
+    whole = Efficiency(architecture="sheet", matmul=1, wide_matmul=1, attention=1, memory=1, link=1, network=1,
+                       fill_elements=1, operator_s=1, launch_s=0, contention=1, **_FIXED, source="data sheet",
+                       interval=Interval(down=1, up=1, basis="none"))  # fmt: skip
+    clusters = [replace(runs[p].cluster, efficiency=whole) for p in places]
+    counts = [len(runs[p].layouts) for p in places]
+    index = np.repeat(np.arange(len(places)), counts)
+    plan = runs[places[0]].plan
+    return _Group(
+        plan=plan,
+        layouts=Layouts.of([layout for p in places for layout in runs[p].layouts]),
+        sheet=Hardware.of(clusters, plan.precision).take(index),
+        owner=np.array(places, dtype=np.intp)[index],
+    )
+
+
+def _pruned(group: _Group, speed: Array) -> _Group:
+    fastest = {int(o): speed[group.owner == o].max() for o in np.unique(group.owner)}
+    kept = np.flatnonzero(speed * _NEAR >= [fastest[int(o)] for o in group.owner])
+    return _Group(group.plan, group.layouts.take(kept), group.sheet.take(kept), group.owner[kept])
