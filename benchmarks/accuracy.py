@@ -18,13 +18,13 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import baselines
 import readme
-from fit import LARGE, accelerator, errors_of, generation, observed_errors
+from fit import LARGE, TABLES, accelerator, all_published, errors_of, generation, observed_errors
 from intervals import LeftOut, checked
 from scoring import Summary, by_group, macro, published, six_nd, source
 
 from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.measured_runs import Run, runs
+from zenplan.app.measured.runs import Run, runs
 from zenplan.domain.catalogue import Catalogue
 
 _HEAD = ("runs", "median ln error", "MAPE", "within 10 %", "within 25 %", "bias")
@@ -81,6 +81,12 @@ def _plain(observed: Sequence[LeftOut]) -> Errors:
     return [(o.run, o.error) for o in observed]
 
 
+def _of(table_name: str, errors: Errors) -> Errors:
+    """The errors on the rows of one table."""
+    ids = {row["id"] for row in published(table_name)}
+    return [(run, e) for run, e in errors if run.row["id"] in ids]
+
+
 def _rules(all_runs: Sequence[Run], fitted: Errors) -> list[list[str]]:
     """What others say, on the same rows where they can say anything."""
     rows = [cells("6·N·D at 40 % of peak", macro(by_group([(r, six_nd(r)) for r in all_runs], source)))]
@@ -99,7 +105,14 @@ def _left_out(observed: Mapping[str, Sequence[LeftOut]]) -> list[list[str]]:
              "accelerator": "zenplan, each accelerator left out, averaged over accelerators",
              "generation": "zenplan, each generation left out, averaged over generations",
              "scale": f"zenplan, all runs above {LARGE} devices left out"}  # fmt: skip
-    return [cells(names[n], macro(by_group(_plain(observed[n]), keys[n]))) for n in observed]
+    return [cells(names[n], macro(by_group(_of(TABLES[0], _plain(observed[n])), keys[n]))) for n in observed]
+
+
+def _small(fitted: Errors, best: Errors) -> str:
+    """The other table: encoders and small decoders."""
+    rows = [cells(title, macro(by_group(_of(TABLES[1], errors), source)))
+            for title, errors in (("fitted", fitted), ("each source left out of the fit", best))]  # fmt: skip
+    return table("small transformers", rows)
 
 
 def _targets(fitted: Errors, best: Errors) -> str:
@@ -117,6 +130,7 @@ def _targets(fitted: Errors, best: Errors) -> str:
 
 def _coverage(observed: Mapping[str, Sequence[LeftOut]]) -> str:
     together = [o for name in ("source", "generation", "scale") for o in observed[name]]
+    ids = {row["id"] for row in published(TABLES[0])}
     lines = ["| 80 % interval | holds | median half-width |", "|---|---:|---:|"]
     for name, judged, key in (
         ("runs of a source that neither fit nor interval knew", "source", source),
@@ -124,7 +138,7 @@ def _coverage(observed: Mapping[str, Sequence[LeftOut]]) -> str:
         ("of a generation that neither knew", "generation", generation),
         (f"of more than {LARGE} devices, unknown to the fit, by source", "scale", source),
     ):
-        found = checked(together, observed[judged], key)
+        found = checked(together, [o for o in observed[judged] if o.run.row["id"] in ids], key)
         lines.append(f"| {name} | {100 * found.coverage:.0f} % | {100 * found.half_width:.0f} % |")
     return "\n".join(lines)
 
@@ -148,13 +162,16 @@ def main() -> None:
     coefficients = read_coefficients()
     outcomes = list(runs(published(), Catalogue(accelerators=read_accelerators()), coefficients))
     all_runs = [r for r in outcomes if isinstance(r, Run)]
-    fitted = errors_of(all_runs, coefficients)
-    observed = {} if arguments.quick else observed_errors(all_runs, coefficients)
-    best, how = (_plain(observed["source"]), "sources left out") if observed else (fitted, "fitted")
+    every = all_published(coefficients)
+    errors = errors_of(every, coefficients)
+    fitted = _of(TABLES[0], errors)
+    observed = {} if arguments.quick else observed_errors(every, coefficients)
+    out, how = (_plain(observed["source"]), "sources left out") if observed else (errors, "fitted")
+    best = _of(TABLES[0], out)
     parts = [table("language models", [*_rules(all_runs, fitted), *_left_out(observed)])]
     if observed:
         parts.append(_coverage(observed))
-    parts.append(_targets(fitted, best))
+    parts += [_targets(fitted, best), _small(errors, out)]
     for title, key in (("generation", generation), ("software", software), ("scale", scale), ("size", size),
                        ("configuration told", told)):  # fmt: skip
         parts.append(table(f"{title} ({how})", grouped(best, key)))

@@ -20,7 +20,7 @@ from scoring import Summary, by_group, macro, published, source
 
 from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.measured_runs import Run, runs
+from zenplan.app.measured.runs import Run, runs
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.layout import Layout, Recompute

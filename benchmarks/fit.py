@@ -26,17 +26,17 @@ import numpy as np
 import numpy.typing as npt
 from intervals import LeftOut, fit_interval, left_out_traits
 from model import FIELDS, Model
+from prior import GROUPS, START, WIDTH, start
 from scoring import by_group, macro, published, source
 
 from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.coefficient_table import document_of
-from zenplan.app.measured_runs import Run, runs
+from zenplan.app.measured.runs import Run, runs
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.coefficients import (
     GENERATION,
     PRECISION,
     SOFTWARE,
-    Coefficient,
     Coefficients,
     precision_class,
 )
@@ -44,41 +44,11 @@ from zenplan.domain.interval import Interval
 
 Array = npt.NDArray[np.float64]
 
+# What is fitted to: the first is what accuracy is judged by.
+TABLES = ("language_models.csv", "small_transformers.csv")
 TARGET = Path(__file__).parents[1] / "zenplan" / "data" / "coefficients.json"
 
 
-def _c(name: str, value: float, least: float, most: float, unit: str, meaning: str) -> Coefficient:
-    return Coefficient(name=name, value=value, unit=unit, meaning=meaning, least=least, most=most)
-
-
-START = {c.name: c for c in (
-    _c("matmul", 0.65, 0.25, 0.92, "of the dense peak", "what large matrix products reach"),
-    _c("attention", 0.35, 0.10, 0.80, "of the dense peak", "what fused attention reaches"),
-    _c("memory", 0.75, 0.15, 0.95, "of the memory bandwidth", "what streams reach, counting fused kernels' traffic"),
-    _c("link", 0.65, 0.30, 0.90, "of the link", "what collectives reach between linked devices"),
-    _c("network", 0.65, 0.20, 0.95, "of the network", "what collectives reach between nodes"),
-    _c("fill_elements", 200.0, 10.0, 1500.0, "elements", "of a product's inner dimension, lost to filling its pipeline"),
-    _c("operator_s", 8e-6, 1e-6, 40e-6, "s", "ramp-up and tail of an operator on the device"),
-    _c("contention", 0.30, 0.02, 1.0, "of hidden communication", "paid all the same, as it slows what hides it"),
-    # No published run is small enough to wait for its host: what eager PyTorch and compiled graphs are known for.
-    Coefficient(
-        name="launch_s", value=12e-6, unit="s", meaning="the host launches one operator; assumed, not fitted",
-        least=1e-6, most=100e-6,
-        factors={f"{SOFTWARE}/{kind}": f for kind, f in (("eager", 2.0), ("compiled", 0.5), ("xla", 0.5))},
-    ),
-    _c("pcie", 0.5, 0.5, 0.5, "of PCIe", "what collectives reach over PCIe; not fitted"),
-    _c("link_hop_s", 8e-6, 8e-6, 8e-6, "s", "latency of a hop between linked devices; not fitted"),
-    _c("network_hop_s", 15e-6, 15e-6, 15e-6, "s", "latency of a hop between nodes; not fitted"),
-)}  # fmt: skip
-
-# Which coefficients a group may differ in, and by how much it is expected to: one standard deviation of ln.
-GROUPS = {
-    "matmul": {GENERATION: 0.10, SOFTWARE: 0.15, PRECISION: 0.20},
-    "attention": {GENERATION: 0.25, SOFTWARE: 0.25},
-    "memory": {SOFTWARE: 0.5},
-}
-# How far the common value may be from where it starts: one standard deviation of ln.
-_PRIOR = 0.6
 # Runs on more devices than this are left out together, to see how the fit carries to a larger scale.
 LARGE = 128
 # 16-bit formats are what the common value is of.
@@ -152,7 +122,7 @@ def fit(model: Model, start: Coefficients, steps: int = 14) -> Coefficients:
 
 
 def _precision(name: str, group: str) -> float:
-    deviation = GROUPS[name][group.split("/")[0]] if group else _PRIOR
+    deviation = GROUPS[name][group.split("/")[0]] if group else WIDTH
     return 1.0 / deviation**2
 
 
@@ -241,15 +211,11 @@ def interval_of(observed: Mapping[str, Sequence[LeftOut]]) -> Interval:
     )
 
 
-def start() -> Coefficients:
-    """Where the fit begins."""
-    return Coefficients(all=START, interval=Interval(down=1, up=1, basis="none"), source="start")
-
-
 def all_published(c: Coefficients) -> list[Run]:
     """The published runs that can be predicted."""
     catalogue = Catalogue(accelerators=read_accelerators())
-    return [r for r in runs(published(), catalogue, c) if isinstance(r, Run)]
+    rows = [row for name in TABLES for row in published(name)]
+    return [r for r in runs(rows, catalogue, c) if isinstance(r, Run)]
 
 
 def fitted_to(all_runs: Sequence[Run]) -> Coefficients:
@@ -289,8 +255,8 @@ def main() -> None:
     _print(c, all_runs, observed)
     if arguments.write:
         document = document_of(c, {
-            "by": "benchmarks/fit.py", "on": "benchmarks/published/language_models.csv", "runs": len(all_runs),
-            "sources": sorted({source(r) for r in all_runs}), "date": date.today().isoformat(),
+            "by": "benchmarks/fit.py", "on": " and ".join(f"benchmarks/published/{name}" for name in TABLES),
+            "runs": len(all_runs), "sources": sorted({source(r) for r in all_runs}), "date": date.today().isoformat(),
         })  # fmt: skip
         TARGET.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

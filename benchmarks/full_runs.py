@@ -24,7 +24,7 @@ import readme
 
 from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.whole_runs import WholeRun, whole_runs
+from zenplan.app.measured.whole_runs import WholeRun, whole_runs
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.estimate import Range
 from zenplan.domain.operations import Operations

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scoring import by_group, source
 
-from zenplan.app.measured_runs import Run
+from zenplan.app.measured.runs import Run
 from zenplan.domain.interval import Interval, Spread
 from zenplan.planning.interval import BEYOND, UNMEASURED, traits
 

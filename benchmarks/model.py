@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from zenplan.app.measured_runs import Run
+from zenplan.app.measured.runs import Run
 from zenplan.domain.coefficients import Coefficients
 from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.interval import Interval
@@ -31,11 +31,12 @@ FIELDS = (
     "network",
     "fill_elements",
     "operator_s",
+    "host_s",
     "contention",
 )
 _SCALED = {"matmul_flop_per_s": "matmul", "other_flop_per_s": "wide_matmul", "attention_flop_per_s": "attention",
            "memory_bytes_per_s": "memory", "link_bytes_per_s": "link", "network_bytes_per_s": "network"}  # fmt: skip
-_TAKEN = ("fill_elements", "operator_s", "contention")
+_TAKEN = ("fill_elements", "operator_s", "host_s", "contention")
 # Of the layouts that a row can mean, those that can be the fastest under other coefficients too.
 _NEAR = 1.25
 _FIXED = {"pcie": 0.5, "link_hop_s": 8e-6, "network_hop_s": 15e-6}
@@ -112,7 +113,7 @@ def _together(runs: Sequence[Run]) -> list[list[int]]:
 
 def _group(runs: Sequence[Run], places: Sequence[int]) -> _Group:
     whole = Efficiency(architecture="sheet", matmul=1, wide_matmul=1, attention=1, memory=1, link=1, network=1,
-                       fill_elements=1, operator_s=1, launch_s=0, contention=1, **_FIXED, source="data sheet",
+                       fill_elements=1, operator_s=1, host_s=0, launch_s=0, contention=1, **_FIXED, source="data sheet",
                        interval=Interval(down=1, up=1, basis="none"))  # fmt: skip
     clusters = [replace(runs[p].cluster, efficiency=whole) for p in places]
     counts = [len(runs[p].layouts) for p in places]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
-from zenplan.app.measured_runs import Run
+from zenplan.app.measured.runs import Run
 from zenplan.domain.backtest import Summary
 from zenplan.planning import scores
 

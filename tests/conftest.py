@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters.efficiency_table import read_efficiencies
+from zenplan.adapters.coefficient_table import read_coefficients
 from zenplan.app.estimate import estimate
 from zenplan.app.inputs import catalogue, price_tables
 from zenplan.domain.answer import Answer
@@ -22,10 +22,10 @@ def ask() -> Callable[..., Answer]:
     plugins = load_plugins({"ZENPLAN_PLUGINS": ""})
     sheets = catalogue(plugins)
     tables, families = price_tables(plugins, sheets, None), plugins.workloads()
-    efficiencies = read_efficiencies()
+    coefficients = read_coefficients()
 
     def asked(prices: Callable[[PriceTable], PriceTable] = lambda table: table, **options: Any) -> Answer:
-        return estimate(Request(**options), sheets, tuple(map(prices, tables)), families, efficiencies)
+        return estimate(Request(**options), sheets, tuple(map(prices, tables)), families, coefficients)
 
     return asked
 

@@ -5,14 +5,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zenplan import errors
-from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError, nearest
+from zenplan.errors import (
+    DataError,
+    InputFileError,
+    NoFit,
+    Skipped,
+    UnknownName,
+    UsageError,
+    ZenplanError,
+    nearest,
+)
 
 GPUS = ("A100-SXM4-80GB", "H100-SXM5-80GB", "H200-SXM-141GB", "RTX-4090", "V100-SXM2-16GB")
 
 
 @pytest.mark.parametrize(
     ("kind", "code"),
-    [(ZenplanError, 1), (DataError, 1), (UsageError, 2), (UnknownName, 2), (InputFileError, 2), (NoFit, 3)],
+    [
+        (ZenplanError, 1),
+        (DataError, 1),
+        (Skipped, 1),
+        (UsageError, 2),
+        (UnknownName, 2),
+        (InputFileError, 2),
+        (NoFit, 3),
+    ],
 )
 def test_exit_codes(kind: type[ZenplanError], code: int) -> None:
     assert kind.exit_code == code
@@ -21,7 +38,7 @@ def test_exit_codes(kind: type[ZenplanError], code: int) -> None:
 
 def test_every_error_stands_in_the_tree_at_the_top() -> None:
     kinds = [k for _, k in inspect.getmembers(errors, inspect.isclass) if issubclass(k, Exception)]
-    assert len(kinds) == 6
+    assert len(kinds) == 7
     assert errors.__doc__ is not None
     for kind in kinds:
         assert kind.__name__ in errors.__doc__

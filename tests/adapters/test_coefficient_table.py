@@ -24,7 +24,13 @@ def document(**changes: Any) -> dict[str, Any]:
     matmul = {"value": 0.6, "unit": "of the peak", "meaning": "products", "least": 0.1, "most": 0.9,
               "factors": {"generation/Ampere": 1.1}}  # fmt: skip
     interval = {"down": 0.1, "up": 0.2, "basis": "9 runs", "devices": 64.0, "factors": {"several nodes": 1.5}}
-    return {"schema": SCHEMA, "fitted": FITTED, "coefficients": {"matmul": matmul}, "interval": interval, **changes}
+    return {
+        "schema": SCHEMA,
+        "fitted": FITTED,
+        "coefficients": {"matmul": matmul},
+        "interval": interval,
+        **changes,
+    }
 
 
 def test_a_document_is_read() -> None:
@@ -45,10 +51,16 @@ FACTORS = st.dictionaries(st.sampled_from(["generation/Ampere", "software/xla"])
 
 @LAZY
 @given(value=SHARES, factors=FACTORS, down=st.floats(0.001, 3), up=st.floats(0.001, 3))
-def test_what_is_written_is_read_back(value: float, factors: dict[str, float], down: float, up: float) -> None:
-    one = Coefficient(name="memory", value=value, unit="1", meaning="bytes", least=0.1, most=0.9, factors=factors)
+def test_what_is_written_is_read_back(
+    value: float, factors: dict[str, float], down: float, up: float
+) -> None:
+    one = Coefficient(
+        name="memory", value=value, unit="1", meaning="bytes", least=0.1, most=0.9, factors=factors
+    )
     interval = Interval(down=down, up=up, factors=factors, devices=512, basis="9 runs")
-    written = json.dumps(document_of(Coefficients(all={"memory": one}, interval=interval, source="x"), FITTED))
+    written = json.dumps(
+        document_of(Coefficients(all={"memory": one}, interval=interval, source="x"), FITTED)
+    )
     read = coefficients_of(json.loads(written))
     # Written in four digits: as many as a fit can tell.
     assert read.all["memory"].value == pytest.approx(value, rel=1e-3)
@@ -65,8 +77,14 @@ def test_what_is_written_is_read_back(value: float, factors: dict[str, float], d
         ({"fitted": {"by": "x", "on": "y"}}, "date"),
         ({"coefficients": []}, "coefficients"),
         ({"coefficients": {"matmul": {"value": 0.6}}}, "matmul|missing"),
-        ({"coefficients": {"matmul": {**document()["coefficients"]["matmul"], "value": 0.95}}}, "0.95 is not in"),
-        ({"coefficients": {"matmul": {**document()["coefficients"]["matmul"], "value": "0.6"}}}, "coefficients"),
+        (
+            {"coefficients": {"matmul": {**document()["coefficients"]["matmul"], "value": 0.95}}},
+            "0.95 is not in",
+        ),
+        (
+            {"coefficients": {"matmul": {**document()["coefficients"]["matmul"], "value": "0.6"}}},
+            "coefficients",
+        ),
         ({"coefficients": {"matmul": {**document()["coefficients"]["matmul"], "most_of": 1}}}, "most_of"),
         ({"interval": {"down": 0.0, "up": 0.1, "basis": "x"}}, "interval"),
         ({"interval": None}, "coefficients"),

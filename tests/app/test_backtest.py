@@ -14,7 +14,7 @@ from zenplan.adapters.coefficient_table import read_coefficients
 from zenplan.adapters.run_columns import run_cells
 from zenplan.adapters.run_table import TableRow
 from zenplan.app.backtest import backtest, score_runs
-from zenplan.app.measured_runs import Run, runs
+from zenplan.app.measured.runs import Run, runs
 from zenplan.domain.backtest import Backtest, Kind, ScoredRow
 from zenplan.domain.catalogue import Catalogue
 from zenplan.planning.interval import spread_of

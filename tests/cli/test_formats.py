@@ -41,10 +41,16 @@ LISTS = (
     ("plugins",),
     ("config",),
     ("profile",),
+    ("layouts", "--params", "70e9", "--gpu", "H100-SXM5-80GB", "--gpus", "64"),
 )
 EVERY = (*ESTIMATES, *LISTS)
 # One of each report.
-FEW = (ESTIMATES[1], *(argv for argv in LISTS if len(argv) == 1), *(argv for argv in LISTS if "show" in argv))
+FEW = (
+    ESTIMATES[1],
+    LISTS[-1],
+    *(argv for argv in LISTS if len(argv) == 1),
+    *(argv for argv in LISTS if "show" in argv),
+)
 words = " ".join
 
 
@@ -169,7 +175,9 @@ def test_plugins_that_fail_are_what_the_schema_says(zenplan: Any) -> None:
 
 def test_every_schema_is_used() -> None:
     used = {
+        "backtest",
         "estimate",
+        "layouts",
         "profile",
         "accelerators",
         "accelerator",

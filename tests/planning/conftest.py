@@ -3,6 +3,7 @@
 Every figure can be changed by the test that needs another one.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.cluster import Cluster
-from zenplan.domain.efficiency import Efficiency, Spread
+from zenplan.domain.efficiency import Efficiency
+from zenplan.domain.interval import Interval
 from zenplan.domain.layout import Layout
 from zenplan.domain.operators import Operator
 from zenplan.domain.plan import OPTIMIZERS, TrainingPlan
@@ -36,15 +38,20 @@ SHEET = Accelerator(
 PERFECT = Efficiency(
     architecture="Test",
     matmul=1.0,
+    wide_matmul=1.0,
     attention=1.0,
     memory=1.0,
     link=1.0,
     pcie=1.0,
     network=1.0,
+    fill_elements=0.0,
     operator_s=0.0,
+    launch_s=0.0,
+    host_s=0.0,
+    contention=0.0,
     link_hop_s=0.0,
     network_hop_s=0.0,
-    spread=Spread(low=0.8, high=1.25, basis="made up"),
+    interval=Interval(down=math.log(1.25), up=math.log(1.25), basis="made up"),
     source="made up",
 )
 # A small GPT with everything the formulas of the papers count: biases, dropout, a tied head.

@@ -1,3 +1,4 @@
+import itertools
 from typing import Any
 
 import numpy as np
@@ -7,14 +8,21 @@ from hypothesis import strategies as st
 
 from zenplan.errors import DataError
 from zenplan.planning.arrays import Hardware
-from zenplan.planning.collectives import all_reduce_s, all_to_all_s, gather_s, send_s
+from zenplan.planning.collectives import all_reduce_s, dispatch_s, gather_s, send_s
 
 LAZY = settings(max_examples=60, deadline=None, derandomize=True)
-ALL = (gather_s, all_reduce_s, all_to_all_s)
 
 
 def of(*values: float) -> Any:
     return np.array(values, dtype=float)
+
+
+def two_copies_s(hw: Hardware, size: Any, group: Any, stride: Any) -> Any:
+    """Every row goes to two experts."""
+    return dispatch_s(hw, size, 2.0, group, stride)
+
+
+ALL = (gather_s, all_reduce_s, two_copies_s)
 
 
 def ring_s(devices: int, size: float, rate: float, hop: float = 0.0) -> float:
@@ -62,14 +70,39 @@ def test_alone_there_is_nothing_to_say(make: Any, stride: int) -> None:
         assert collective(hw, of(1e9), of(1), of(stride)) == 0
 
 
-def test_all_to_all_sends_each_other_device_its_part(make: Any) -> None:
-    # Of 8 GB seven eighths go to others.
-    assert all_to_all_s(make.hardware(), of(8e9), of(8), of(1)) == pytest.approx(0.07)
-    # Of 16 GB in a group of 16, 8 GB leave the node at 10 GB/s, while 7 GB stay in it at 100.
+def test_rows_go_to_the_devices_that_have_their_experts(make: Any) -> None:
+    # Of 8 GB seven eighths go to others; with two experts a row, twice.
+    assert dispatch_s(make.hardware(), of(8e9), 1, of(8), of(1)) == pytest.approx(0.07)
+    assert dispatch_s(make.hardware(), of(8e9), 2, of(8), of(1)) == pytest.approx(0.14)
+
+
+@pytest.mark.parametrize(
+    ("copies", "far_gb"),
+    # The other one of two nodes has the only expert of half of the rows, one of two of three quarters, one of
+    # three of seven eighths.
+    [(1, 8), (2, 12), (3, 14)],
+)
+def test_a_row_crosses_the_network_once_for_each_node(make: Any, copies: int, far_gb: float) -> None:
     hw = make.hardware(make.cluster(nodes=2))
-    assert all_to_all_s(hw, of(16e9), of(16), of(1)) == pytest.approx(0.8)
-    quick = make.hardware(make.cluster(nodes=2, network_bytes_per_s=1e12))
-    assert all_to_all_s(quick, of(16e9), of(16), of(1)) == pytest.approx(0.07)
+    assert dispatch_s(hw, of(16e9), copies, of(16), of(1)) == pytest.approx(far_gb / 10)
+    # A quick network leaves the copies within the nodes: seven eighths of 16 GB each, at 100 GB/s.
+    quick = make.hardware(make.cluster(nodes=2, network_bytes_per_s=1e13))
+    assert dispatch_s(quick, of(16e9), copies, of(16), of(1)) == pytest.approx(copies * 0.14)
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 4])
+@pytest.mark.parametrize("copies", [1, 2, 4])
+def test_nodes_that_a_row_meets_counted_one_by_one(make: Any, nodes: int, copies: int) -> None:
+    hw = make.hardware(make.cluster(nodes=nodes, node_devices=1))
+    draws = list(itertools.product(range(nodes), repeat=copies))
+    others = sum(len(set(draw) - {0}) for draw in draws) / len(draws)
+    assert dispatch_s(hw, of(10e9), copies, of(nodes), of(1)) == pytest.approx(others)
+
+
+def test_each_other_device_is_a_hop_away(make: Any) -> None:
+    cluster = make.cluster(nodes=4, efficiency={"link_hop_s": 1e-6, "network_hop_s": 10e-6})
+    hops = 7 * 1e-6 + 3 * 10e-6
+    assert dispatch_s(make.hardware(cluster), of(0), 1, of(32), of(1)) == pytest.approx(hops)
 
 
 def test_a_link_that_spans_nodes_needs_no_network(make: Any) -> None:
@@ -140,7 +173,7 @@ def test_more_bytes_never_take_less_time(
 def test_more_bandwidth_never_takes_longer(
     make: Any, size: float, group: int, stride: int, link: float, network: float
 ) -> None:
-    def on(link_rate: float, network_rate: float) -> Hardware:
+    def on(link_rate: float, network_rate: float) -> Any:
         sheet = {"link_bytes_per_s": link_rate}
         return make.hardware(make.cluster(sheet=sheet, nodes=64, network_bytes_per_s=network_rate))
 

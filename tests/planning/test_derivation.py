@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.estimate import StepTime
+from zenplan.domain.estimate import MemoryUse, StepTime
 from zenplan.domain.offer import Billing, Instance, Offer, Price, Terms
 from zenplan.domain.operations import Operations
 from zenplan.planning.derivation import Line, derive
@@ -60,7 +60,7 @@ def test_the_steps_are_those_of_the_batch_that_is_run(derived: Any) -> None:
 def test_the_parts_add_up(derived: Any) -> None:
     step = sum(value(derived, "step", n.removesuffix("_s")) for n in StepTime.__dataclass_fields__)
     assert value(derived, "step", "step") == pytest.approx(step)
-    parts = ("weights", "gradients", "optimizer", "activations", "workspace")
+    parts = [n.removesuffix("_bytes") for n in MemoryUse.__dataclass_fields__]
     assert value(derived, "memory", "total") == pytest.approx(sum(value(derived, "memory", p) for p in parts))
     bill = sum(value(derived, "bill", p) for p in ("machines", "checkpoint storage", "egress of the weights"))
     assert value(derived, "bill", "total") == pytest.approx(bill)

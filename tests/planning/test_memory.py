@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 
 from zenplan.adapters.model_table import read_models
 from zenplan.domain.layout import Layout, Recompute
-from zenplan.families.transformer import Experts, lower
-from zenplan.planning.memory import FRAGMENTATION, WORKSPACE_BYTES, layer_activation_bytes, peak_memory
+from zenplan.domain.software import Software
+from zenplan.families.transformer import Experts, TransformerShape, lower
+from zenplan.planning.memory import (
+    COLLECTIVES_BYTES,
+    FRAGMENTATION,
+    WORKSPACE_BYTES,
+    layer_activation_bytes,
+    peak_memory,
+)
 from zenplan.planning.method import with_adapters
 
 LAZY = settings(max_examples=60, deadline=None, derandomize=True)
@@ -51,15 +58,26 @@ def test_states_of_other_optimizers_and_precisions(
     assert use.weights_bytes + use.gradients_bytes + use.optimizer_bytes == pytest.approx(each * N)
 
 
+def test_unscaled_gradients_take_the_place_of_the_activations(make: Any) -> None:
+    # fp16: 16 bytes a parameter and the activations, or 20 and none of them.
+    short, long = (lower(replace(MODELS["llama2-7b"].shape, seq_len=n), "x") for n in (8, 32_768))
+    few, many = (peak(make, make.plan(w, precision="fp16"), Layout()) for w in (short, long))
+    states = many.weights_bytes + many.gradients_bytes + many.optimizer_bytes
+    assert states == pytest.approx((2 + 2 + 4 + 8) * N)
+    assert few.total_bytes - few.workspace_bytes == pytest.approx((2 + 2 + 4 + 4 + 8) * N)
+    assert many.total_bytes > few.total_bytes
+
+
 @pytest.mark.parametrize("dp", [2, 8, 64])
 def test_zero_divides_optimizer_then_gradients_then_weights(make: Any, dp: int) -> None:
-    # Rajbhandari et al. 2020, figure 1. ZeRO-3 also has two layers whole, weights and gradients.
-    whole = 2 * 2 * 2 * LAYER
+    # Rajbhandari et al. 2020, figure 1. Under ZeRO-3 the sharded weight is the master weight; whole, in 16 bits, are
+    # two layers, the gradient of one, and the ends.
+    whole = 2 * (3 * LAYER + ENDS)
     expected = {
         0: (2 * N, 4 * N, 12 * N),
         1: (2 * N, 4 * N, 12 * N / dp),
         2: (2 * N, 4 * N / dp, 12 * N / dp),
-        3: (2 * N / dp + whole, 4 * N / dp, 12 * N / dp),
+        3: (4 * N / dp + whole, 4 * N / dp, 8 * N / dp),
     }
     for stage, bytes_ in expected.items():
         use = peak(make, make.plan(LLAMA), Layout(dp=dp, zero=stage))
@@ -145,13 +163,82 @@ def test_context_parallelism_divides_activations(make: Any) -> None:
     assert layers_bytes(make, plan, Layout(cp=4)) == pytest.approx(layers_bytes(make, plan, Layout()) / 4)
 
 
-def test_logits_are_six_bytes(make: Any) -> None:
-    # 16-bit logits and their fp32 copy.
-    small, large = (lower(replace(GPT3, vocab=v), "gpt") for v in (50_000, 150_000))
+@pytest.mark.parametrize(
+    ("software", "each"), [(Software.COMPILED, 6), (Software.FUSED, 4), (Software.EAGER, 14), (None, 10)]
+)
+def test_logits_are_six_bytes_and_what_the_loss_adds(make: Any, software: Software | None, each: int) -> None:
+    # 16-bit logits and their fp32 copy; the softmax; the gradient.
     for tp in (1, 8):
-        layout = Layout(micro_batch=2, tp=tp)
-        more = [peak(make, make.plan(w), layout).activations_bytes for w in (large, small)]
-        assert more[0] - more[1] == pytest.approx(6 * 2 * S * 100_000 / tp)
+        use = peak(make, make.plan(lower(GPT3, "gpt"), software=software), Layout(micro_batch=2, tp=tp))
+        assert use.logits_bytes == pytest.approx(each * 2 * S * GPT3.vocab / tp)
+
+
+def test_logits_are_where_the_loss_is(make: Any) -> None:
+    # With one micro-batch the last of two stages is the fuller; with two, the first, which has no logits.
+    plan = make.plan(lower(replace(GPT3, vocab=256_000), "gpt"))
+    one, two = (peak(make, plan, Layout(pp=2, accumulation=m)) for m in (1, 2))
+    assert one.logits_bytes == pytest.approx(10 * S * 256_000)
+    small = peak(make, make.plan(lower(replace(GPT3, vocab=8), "gpt")), Layout(pp=2, accumulation=2))
+    assert small.logits_bytes == 0
+    assert two.total_bytes >= one.total_bytes
+
+
+def test_a_recomputed_layer_takes_the_place_of_the_logits(make: Any) -> None:
+    # The loss is done when the last layer is computed again: the larger of the two counts, not both.
+    few, many = (
+        peak(make, make.plan(lower(replace(GPT3, vocab=v), "gpt")), Layout(recompute=Recompute.FULL))
+        for v in (8, 40_000)
+    )
+    layer = 34 * S * H
+    assert many.logits_bytes < layer
+    assert many.activations_bytes + many.logits_bytes == pytest.approx(
+        few.activations_bytes + few.logits_bytes, rel=0.01
+    )
+
+
+@pytest.mark.parametrize(("software", "widths"), [(None, 4), (Software.EAGER, 4), (Software.COMPILED, 3)])
+def test_a_gate_keeps_its_activation_unless_it_is_compiled(
+    make: Any, software: Software | None, widths: int
+) -> None:
+    narrow = replace(MODELS["llama2-7b"].shape, ff_width=4096)
+    kept = [layers_bytes(make, make.plan(lower(s, "x"), software=software), Layout())
+            for s in (MODELS["llama2-7b"].shape, narrow)]  # fmt: skip
+    assert kept[0] - kept[1] == pytest.approx(32 * 2 * widths * 4096 * (11_008 - 4096))
+
+
+def test_activations_are_as_wide_under_fp8(make: Any) -> None:
+    sixteen, eight = (make.plan(lower(GPT3, "gpt"), precision=p) for p in ("bf16", "fp8"))
+    assert layers_bytes(make, eight, Layout()) == layers_bytes(make, sixteen, Layout())
+
+
+def test_without_sequence_parallelism_only_the_products_are_divided(make: Any) -> None:
+    # Korthikanti et al. 2022, equation 2: (10 + 24/t) bytes an element, without the scores.
+    plan = make.plan(lower(GPT3, "gpt"))
+    kept = layers_bytes(make, plan, Layout(tp=8, sequence=False))
+    assert kept == pytest.approx(8 * S * H * (10 + 24 / 8), rel=0.01)
+
+
+def test_hybrid_sharding_keeps_a_copy_in_each_group(make: Any) -> None:
+    workload = make.workload(experts=MIXTURE)
+
+    def held(ep: int, shard: int) -> float:
+        layout = Layout(dp=8, ep=ep, zero=1, shard=shard)
+        return float(peak(make, make.plan(workload), layout).optimizer_bytes)
+
+    assert held(2, 4) == pytest.approx(2 * held(2, 8))
+    # Divided over all eight, an expert is there once, and in no second group.
+    experts = 4 * 8 * (2 * 512 * 512 + 512 + 512)
+    assert held(8, 4) - held(8, 8) == pytest.approx(12 * (workload.parameters - experts) / 8)
+
+
+def test_expert_groups_fold_over_tensor_groups(make: Any) -> None:
+    # 8 experts over 8 devices that are 2 data-parallel groups of 4 tensor-parallel ones: an expert each, whole.
+    workload = make.workload(experts=MIXTURE)
+    use = peak(make, make.plan(workload), Layout(dp=2, tp=4, ep=8))
+    experts = 4 * 8 * (2 * 512 * 512 + 512 + 512)
+    dense = peak(make, make.plan(make.workload()), Layout(dp=2, tp=4))
+    assert use.weights_bytes > 2 * experts / 8
+    assert use.weights_bytes < 2 * experts / 8 + dense.weights_bytes
 
 
 # Without a vocabulary to speak of, the first stage of a pipeline is the fullest.
@@ -183,10 +270,18 @@ def test_one_layer_is_there_whole_while_it_is_computed_again(make: Any) -> None:
     assert use.activations_bytes == pytest.approx((8 * 2 + 34 + 1 + 2 + 2) * S * H, rel=0.01)
 
 
-def test_workspace_is_a_constant_and_a_share_of_the_activations(make: Any) -> None:
+def test_workspace_is_a_constant_and_fragmentation_a_share_of_what_comes_and_goes(make: Any) -> None:
     use = peak(make, make.plan(LLAMA), Layout())
-    assert use.workspace_bytes == pytest.approx(1.5e9 + 0.06 * use.activations_bytes)
-    assert (WORKSPACE_BYTES, FRAGMENTATION) == (1.5e9, 0.06)
+    assert use.workspace_bytes == WORKSPACE_BYTES == 1.5e9
+    # The buffers of collectives are there where there is somebody to talk to.
+    for layout in (Layout(dp=2), Layout(tp=2), Layout(pp=2), Layout(cp=2)):
+        assert (
+            peak(make, make.plan(LLAMA), layout).workspace_bytes
+            == WORKSPACE_BYTES + COLLECTIVES_BYTES
+            == 2.5e9
+        )
+    assert use.fragmentation_bytes == pytest.approx(0.06 * (use.activations_bytes + use.logits_bytes))
+    assert FRAGMENTATION == 0.06
     assert use.total_bytes == pytest.approx(sum(use.parts().values()))
 
 
@@ -229,7 +324,8 @@ def test_memory_goes_the_way_it_must(make: Any, layout: Layout, fused: bool, fam
     def total(one: Layout, seq_len: int = 1024) -> float:
         layers = {"encoder_layers": 4, "encoder_seq_len": 512} if family == "encoder-decoder" else {}
         workload = make.workload(family=family, seq_len=seq_len, **layers)
-        return float(peak(make, make.plan(workload, fused_attention=fused), one).total_bytes)
+        use = peak(make, make.plan(workload, fused_attention=fused), one)
+        return float(use.total_bytes - use.workspace_bytes)  # which a second device adds to
 
     here = total(layout)
     assert here < total(replace(layout, micro_batch=2 * layout.micro_batch))
@@ -257,3 +353,32 @@ def test_columns_are_what_each_layout_is_alone(make: Any) -> None:
     together = peak_memory(plan, make.columns(*layouts)).total_bytes
     alone = np.array([peak(make, plan, layout).total_bytes for layout in layouts])
     np.testing.assert_allclose(together, alone, rtol=1e-12)
+
+
+# Peaks of tensors (torch.cuda.max_memory_allocated) that were measured and published, in GiB.
+GPT_7B = TransformerShape(
+    layers=32, width=4096, heads=32, kv_heads=8, ff_width=16_384, vocab=131_072, seq_len=8192, tied=False,
+    dropout=True, positions=8192,
+)  # fmt: skip
+LLAMA_2048 = replace(MODELS["llama2-7b"].shape, seq_len=2048, biases=True, dropout=True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "measured_gib"),
+    [
+        # NVIDIA/Megatron-LM, functional tests gpt3_7b_tp4_pp1 and _tp1_pp4, on A100.
+        (GPT_7B, Layout(dp=2, tp=4, zero=1, micro_batch=2, accumulation=2, sequence=False), 54.19),
+        (GPT_7B, Layout(dp=2, pp=4, zero=1, accumulation=4, interleave=8), 56.33),
+        # NVIDIA/Megatron-LM#482, on H800.
+        (LLAMA_2048, Layout(dp=8, zero=1, micro_batch=2, accumulation=128), 69.1),
+        (LLAMA_2048, Layout(dp=4, tp=2, zero=1, micro_batch=4, accumulation=32, sequence=False), 55.7),
+        (LLAMA_2048, Layout(dp=4, pp=2, zero=1, micro_batch=2, accumulation=256), 49.8),
+        (LLAMA_2048, Layout(tp=8, zero=1, micro_batch=4, accumulation=32, sequence=False), 28.8),
+    ],
+)
+def test_megatrons_published_peaks(
+    make: Any, shape: TransformerShape, layout: Layout, measured_gib: float
+) -> None:
+    use = peak(make, make.plan(lower(shape, "x"), software=Software.FUSED), layout)
+    tensors = use.total_bytes - use.workspace_bytes - use.fragmentation_bytes
+    assert tensors / 2**30 == pytest.approx(measured_gib, rel=0.06)

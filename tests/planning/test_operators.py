@@ -7,13 +7,18 @@ import pytest
 from zenplan.domain.layout import Layout, Recompute
 from zenplan.domain.operators import Attention, Lookup, MatMul, Split, Stream
 from zenplan.domain.workload import Block
-from zenplan.planning.operators import Work, block_passes, operator_work
+from zenplan.planning.operators import Work, block_passes, expert_tensor, operator_work
 from zenplan.planning.step import step_time
 
-# 10³ × 10³ by 10³ × 10³: 2e9 FLOP are 20 µs at 100 TFLOP/s; three matrices of 2 MB are 6 µs at 1 TB/s.
-SQUARE = MatMul(name="square", rows=1000, inner=1000, columns=1000, split=Split.COLUMNS)
-# A single row: 2e6 FLOP are 0.02 µs, but the weight of 2 MB and two rows of 2 kB are 2.004 µs.
+# Sides of 1024 in 16 bits are rows of 2048 bytes, which tensor cores take at full speed. A side has 1024, a
+# matrix 1024² elements.
+SIDE, MATRIX = 1024, 1024**2
+SQUARE = MatMul(name="square", rows=SIDE, inner=SIDE, columns=SIDE, split=Split.COLUMNS)
+# 2 · 1024³ FLOP at 100 TFLOP/s, about 21 µs; three matrices of 2 MB are about 6 µs at 1 TB/s.
+SQUARE_S = 2 * SIDE**3 / 100e12
+# A single row has a thousandth of the FLOP, but the weight of 2 MB and two rows of 2 kB are still moved.
 THIN = replace(SQUARE, rows=1)
+THIN_MOVED_S = 2 * (MATRIX + 2 * SIDE) / 1e12
 
 
 def work(make: Any, op: Any, layout: Layout | None = None, place: str = "middle", precision: str = "bf16",
@@ -31,53 +36,106 @@ def seconds(part: Work) -> tuple[float, float, float]:
 
 def test_a_large_product_is_limited_by_arithmetic(make: Any) -> None:
     forward, backward = work(make, SQUARE)
-    assert seconds(forward) == pytest.approx((20e-6, 0, 0))
-    assert seconds(backward) == pytest.approx((40e-6, 0, 0))
+    assert seconds(forward) == pytest.approx((SQUARE_S, 0, 0))
+    assert seconds(backward) == pytest.approx((2 * SQUARE_S, 0, 0))
 
 
 def test_a_thin_product_is_limited_by_memory(make: Any) -> None:
     forward, backward = work(make, THIN)
-    assert seconds(forward) == pytest.approx((0.02e-6, 2.004e-6 - 0.02e-6, 0))
-    assert float(backward.total_s[0]) == pytest.approx(2 * 2.004e-6)
+    assert seconds(forward) == pytest.approx((SQUARE_S / SIDE, THIN_MOVED_S - SQUARE_S / SIDE, 0))
+    assert float(backward.total_s[0]) == pytest.approx(2 * THIN_MOVED_S)
 
 
 def test_what_is_reached_of_the_data_sheet_divides_the_rate(make: Any) -> None:
-    assert seconds(work(make, SQUARE, efficiency={"matmul": 0.5})[0])[0] == pytest.approx(40e-6)
+    assert seconds(work(make, SQUARE, efficiency={"matmul": 0.5})[0])[0] == pytest.approx(2 * SQUARE_S)
     slow = float(work(make, THIN, efficiency={"memory": 0.5})[0].total_s[0])
-    assert slow == pytest.approx(4.008e-6)
+    assert slow == pytest.approx(2 * THIN_MOVED_S)
 
 
 def test_the_fixed_cost_makes_the_saturating_efficiency_curve(make: Any) -> None:
     # A product of F FLOP reaches e·F / (F + P·e·t0) of the peak: half of e where F = P·e·t0.
     t0, e, peak = 10e-6, 0.8, 100e12
-    half = replace(SQUARE, rows=int(peak * e * t0 / (2 * 1000 * 1000)))
+    half = replace(SQUARE, rows=int(peak * e * t0 / (2 * MATRIX)))
     forward, backward = work(make, half, efficiency={"matmul": e, "operator_s": t0})
     assert half.flop / float(forward.total_s[0]) / peak == pytest.approx(e / 2, rel=0.01)
     assert seconds(backward)[2] == pytest.approx(2 * t0)  # one product for the input, one for the weight
 
 
+def test_each_of_three_products_loses_by_what_it_sums_over(make: Any) -> None:
+    # 512 are lost: the product sums over 1024, the input's gradient over 2048 columns, the weight's over 256 rows.
+    op = replace(SQUARE, rows=256, columns=2048)
+    once = 2 * 256 * 1024 * 2048 / 100e12
+    quick = {"memory_bytes_per_s": make.no_limit}
+    forward, backward = work(make, op, efficiency={"fill_elements": 512}, sheet=quick)
+    assert seconds(forward)[0] == pytest.approx(once * 1.5)
+    assert seconds(backward)[0] == pytest.approx(once * (1.25 + 3))
+    # What tensor parallelism divides is summed over in parts: 2048 columns over four devices are 512.
+    forward, backward = work(make, op, Layout(tp=4), efficiency={"fill_elements": 512}, sheet=quick)
+    assert seconds(forward)[0] == pytest.approx(once / 4 * 1.5)
+    assert seconds(backward)[0] == pytest.approx(once / 4 * (2 + 3))
+
+
+def test_a_weights_gradient_sums_over_the_rows_of_its_expert(make: Any) -> None:
+    # 1024 rows meet 2 of 8 experts: 256 rows each; on four devices each expert has those of all four.
+    op = replace(SQUARE, experts=8, active=2)
+    quick = {"memory_bytes_per_s": make.no_limit}
+    for layout, depth in ((Layout(), 256), (Layout(dp=4, ep=4), 1024)):
+        _, backward = work(make, op, layout, efficiency={"fill_elements": 512}, sheet=quick)
+        assert seconds(backward)[0] == pytest.approx(2 * SQUARE_S * (1.5 + 1 + 512 / depth))
+
+
+@pytest.mark.parametrize(
+    ("inner", "columns", "left"),
+    [
+        (1024, 1024, 1.0),
+        (1024, 1032, 0.85),  # rows of 2064 bytes: multiples of 16, not of 128
+        (1032, 1024, 0.85),
+        (1024, 1025, 0.5),  # rows of 2050 bytes
+        (1032, 1025, 0.5),  # the worse of the two
+    ],
+)
+def test_products_of_odd_widths_are_slower(make: Any, inner: int, columns: int, left: float) -> None:
+    op = replace(SQUARE, inner=inner, columns=columns)
+    assert seconds(work(make, op)[0])[0] == pytest.approx(op.flop / 100e12 / left)
+
+
+def test_older_tensor_cores_want_shorter_rows(make: Any) -> None:
+    # 16 bytes before compute capability 8 (V100), 128 since.
+    op = replace(SQUARE, columns=1032)
+    for capability, left in (("7.0", 1.0), ("8.0", 0.85), ("10.0", 0.85)):
+        forward, _ = work(make, op, sheet={"compute_capability": capability})
+        assert seconds(forward)[0] == pytest.approx(op.flop / 100e12 / left)
+
+
+def test_tensor_parallelism_can_make_a_width_odd(make: Any) -> None:
+    # 1040 columns are rows of 2080 bytes, an eighth of them rows of 260.
+    op = replace(SQUARE, columns=1040)
+    whole, eighth = (seconds(work(make, op, Layout(tp=t))[0])[0] for t in (1, 8))
+    assert eighth / whole == pytest.approx(0.85 / 0.5 / 8)
+
+
 def test_a_frozen_product_has_no_weight_gradient(make: Any) -> None:
     _, backward = work(make, replace(SQUARE, trainable=False))
-    assert seconds(backward)[0] == pytest.approx(20e-6)
+    assert seconds(backward)[0] == pytest.approx(SQUARE_S)
 
 
 def test_a_weight_in_four_bits_is_expanded_before_the_product(make: Any) -> None:
     frozen = replace(SQUARE, trainable=False)
     forward, _ = work(make, frozen, weight_bytes=0.5, method="qlora")
-    # A million weights are read at half a byte and written at two: 2.5 MB beside the product's 20 µs.
-    assert float(forward.total_s[0]) == pytest.approx(22.5e-6)
+    # A million weights are read at half a byte and written at two, beside the product.
+    assert float(forward.total_s[0]) == pytest.approx(SQUARE_S + 2.5 * MATRIX / 1e12)
 
 
 @pytest.mark.parametrize(
     ("split", "moved_elements"),
     [
-        (Split.COLUMNS, 1000 * (1000 + 250) + 250_000),  # whole input, a quarter of the output
-        (Split.ROWS, 1000 * (250 + 1000) + 250_000),  # a quarter of the input, whole (partial) output
+        (Split.COLUMNS, SIDE * (SIDE + 256) + MATRIX / 4),  # whole input, a quarter of the output
+        (Split.ROWS, SIDE * (256 + SIDE) + MATRIX / 4),  # a quarter of the input, whole (partial) output
     ],
 )
-def test_tensor_parallelism_divides_a_product(make: Any, split: Split, moved_elements: int) -> None:
+def test_tensor_parallelism_divides_a_product(make: Any, split: Split, moved_elements: float) -> None:
     forward, _ = work(make, replace(SQUARE, split=split), Layout(tp=4))
-    assert seconds(forward)[0] == pytest.approx(5e-6)
+    assert seconds(forward)[0] == pytest.approx(SQUARE_S / 4)
     forward, _ = work(
         make, replace(SQUARE, split=split), Layout(tp=4), sheet={"peak_flop_per_s": {"bf16": 1e30}}
     )
@@ -86,28 +144,86 @@ def test_tensor_parallelism_divides_a_product(make: Any, split: Split, moved_ele
 
 def test_an_undivided_product_is_done_by_every_device(make: Any) -> None:
     forward, _ = work(make, replace(SQUARE, split=Split.NONE), Layout(tp=4))
-    assert seconds(forward)[0] == pytest.approx(20e-6)
+    assert seconds(forward)[0] == pytest.approx(SQUARE_S)
 
 
 def test_micro_batch_and_context_parallelism_change_the_rows(make: Any) -> None:
-    assert seconds(work(make, SQUARE, Layout(micro_batch=6, cp=2))[0])[0] == pytest.approx(60e-6)
+    assert seconds(work(make, SQUARE, Layout(micro_batch=6, cp=2))[0])[0] == pytest.approx(3 * SQUARE_S)
 
 
 def test_experts_compute_for_the_active_and_read_them_all(make: Any) -> None:
     op = replace(SQUARE, experts=8, active=2)
-    assert seconds(work(make, op)[0])[0] == pytest.approx(40e-6)
+    assert seconds(work(make, op)[0])[0] == pytest.approx(2 * SQUARE_S)
+    # Inputs and outputs of two experts a row, and the weights of all: 8 here, 2 on each of four devices.
     fast = {"peak_flop_per_s": {"bf16": 1e30}}
     alone = float(work(make, op, sheet=fast)[0].total_s[0])
-    assert alone == pytest.approx(2 * (2 * 1000 * 2000 + 8 * 1e6) / 1e12)
+    assert alone == pytest.approx(2 * (2 * 2 * MATRIX + 8 * MATRIX) / 1e12)
     shared = float(work(make, op, Layout(dp=4, ep=4), sheet=fast)[0].total_s[0])
-    assert shared == pytest.approx(2 * (2 * 1000 * 2000 + 2 * 1e6) / 1e12)
+    assert shared == pytest.approx(2 * (2 * 2 * MATRIX + 2 * MATRIX) / 1e12)
+
+
+@pytest.mark.parametrize(
+    ("layout", "share"),
+    [
+        (Layout(tp=8, dp=4, ep=4), 8),
+        (
+            Layout(tp=8, dp=2, ep=4),
+            4,
+        ),  # twice as many as there are replicas: over two halves of the tensor group
+        (Layout(tp=8, dp=2, ep=16), 1),  # each device of a tensor group has experts of its own
+        (Layout(tp=4, dp=2, cp=2, ep=4), 4),  # context groups count as replicas
+        (Layout(tp=1, dp=8, ep=8), 1),
+    ],
+)
+def test_large_expert_groups_fold_over_the_tensor_groups(make: Any, layout: Layout, share: int) -> None:
+    assert expert_tensor(make.columns(layout)).tolist() == [share]
+    # 16 experts of a million weights are divided by both; each device's inputs are whole, its outputs a part.
+    op = replace(SQUARE, rows=4, experts=16)
+    fast = {"peak_flop_per_s": {"bf16": 1e30}}
+    moved = 4 / layout.cp * (SIDE + SIDE / layout.tp) + 16 * MATRIX / (layout.ep * share)
+    assert float(work(make, op, layout, sheet=fast)[0].total_s[0]) == pytest.approx(2 * moved / 1e12)
+
+
+# Of eight bits, with no time for what is moved.
+NARROW: dict[str, Any] = {"precision": "fp8", "sheet": {"memory_bytes_per_s": 1e30}}
 
 
 def test_under_fp8_the_layers_run_in_it_and_the_ends_do_not(make: Any) -> None:
-    assert seconds(work(make, SQUARE, precision="fp8")[0])[0] == pytest.approx(10e-6)
-    assert seconds(work(make, SQUARE, place="last", precision="fp8")[0])[0] == pytest.approx(20e-6)
+    assert seconds(work(make, SQUARE, **NARROW)[0])[0] == pytest.approx(SQUARE_S / 2)
+    assert seconds(work(make, SQUARE, place="last", **NARROW)[0])[0] == pytest.approx(SQUARE_S)
     router = replace(SQUARE, split=Split.NONE)
-    assert seconds(work(make, router, precision="fp8")[0])[0] == pytest.approx(20e-6)
+    assert seconds(work(make, router, **NARROW)[0])[0] == pytest.approx(SQUARE_S)
+
+
+def test_what_stays_wide_under_fp8_has_its_own_efficiency(make: Any) -> None:
+    reached = {"efficiency": {"matmul": 0.5, "wide_matmul": 0.8}, **NARROW}
+    assert seconds(work(make, SQUARE, **reached)[0])[0] == pytest.approx(SQUARE_S / 2 / 0.5)
+    assert seconds(work(make, SQUARE, place="last", **reached)[0])[0] == pytest.approx(SQUARE_S / 0.8)
+
+
+def test_fp8_casts_inputs_and_gradients(make: Any) -> None:
+    # Read in 16 bits and written in 8: three bytes an element of the input, and of the output's gradient.
+    op = replace(SQUARE, rows=4096, columns=2048)
+    sheet = {"peak_flop_per_s": {"bf16": 50e12, "fp8": 100e12}}
+    narrow, wide = (work(make, op, precision=p, sheet=sheet) for p in ("fp8", "bf16"))
+    assert seconds(narrow[0])[1] == pytest.approx(3 * 4096 * 1024 / 1e12)
+    assert seconds(narrow[1])[1] == pytest.approx(3 * 4096 * 2048 / 1e12)
+    assert seconds(wide[0])[1] == seconds(wide[1])[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("op", "changes", "launches"),
+    [
+        (SQUARE, {}, (1, 2)),
+        (replace(SQUARE, trainable=False), {}, (1, 1)),
+        (SQUARE, {"precision": "fp8"}, (2, 3)),  # and a cast each way
+    ],
+)
+def test_kernels_that_the_host_launches(
+    make: Any, op: MatMul, changes: Any, launches: tuple[int, int]
+) -> None:
+    forward, backward = work(make, op, **changes)
+    assert (forward.launches.tolist(), backward.launches.tolist()) == ([launches[0]], [launches[1]])
 
 
 def seen_by_mask(length: int, keys: int, causal: bool, window: int | None) -> int:
@@ -160,9 +276,21 @@ def test_tensor_and_context_parallelism_divide_attention(make: Any) -> None:
     assert seconds(forward)[0] == pytest.approx(2.048e9 / 8 / 100e12)
 
 
-def test_an_odd_head_leaves_the_tensor_cores(make: Any) -> None:
-    odd = replace(HEADS, key_dim=36, value_dim=92)  # as many FLOP, but not in rows of 8
-    assert seconds(work(make, odd)[0])[0] > 2 * seconds(work(make, HEADS)[0])[0]
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize(("width", "times"), [(80, 1), (64, 1), (36, 10), (100, 10)])
+def test_a_head_of_odd_width_is_ten_times_slower(make: Any, fused: bool, width: int, times: int) -> None:
+    # 64 and 80 elements are 8 and 10 rows of 16 bytes; 36 and 100 are not whole ones.
+    op = replace(HEADS, key_dim=width, value_dim=width)
+    forward, backward = work(make, op, fused_attention=fused)
+    once = 2 * 1000 * 1000 * 8 * 2 * width / 100e12
+    assert seconds(forward)[0] == pytest.approx(times * once)
+    assert seconds(backward)[0] == pytest.approx((2.5 if fused else 2.0) * times * once)
+
+
+def test_a_fused_kernel_is_one_launch_and_the_plain_one_five(make: Any) -> None:
+    # Two products, and mask, softmax and dropout between them; backward four products and three.
+    kernels = [[float(w.launches[0]) for w in work(make, HEADS, fused_attention=f)] for f in (True, False)]
+    assert kernels == [[1, 2], [5, 7]]
 
 
 def test_a_stream_is_bytes_over_bandwidth(make: Any) -> None:
@@ -174,6 +302,16 @@ def test_a_stream_is_bytes_over_bandwidth(make: Any) -> None:
     assert seconds(work(make, wide)[0]) == pytest.approx((0, 4e-6, 0))
 
 
+def test_streams_are_divided_only_with_sequence_parallelism(make: Any) -> None:
+    # Four passes over a million elements of 2 bytes. Between two divided products they are divided anyway.
+    for split, sequence, devices in (
+        (Split.SEQUENCE, True, 4), (Split.SEQUENCE, False, 1), (Split.HEADS, False, 4), (Split.NONE, True, 1),
+    ):  # fmt: skip
+        stream = Stream(name="norm", elements=1e6, passes=4, split=split)
+        forward, _ = work(make, stream, Layout(tp=4, sequence=sequence))
+        assert seconds(forward)[1] == pytest.approx(8e-6 / devices)
+
+
 def test_a_look_up_reads_and_writes_rows_not_the_table(make: Any) -> None:
     table = Lookup(name="embedding", entries=10**9, width=500, rows=1000)
     assert seconds(work(make, table)[0]) == pytest.approx((0, 2e-6, 0))
@@ -182,16 +320,18 @@ def test_a_look_up_reads_and_writes_rows_not_the_table(make: Any) -> None:
 def test_what_is_computed_again(make: Any) -> None:
     layer = Block(name="layer", operators=(SQUARE, HEADS))
     end = Block(name="head", operators=(SQUARE,), place="last")
-    lay = make.columns(*(Layout(recompute=r) for r in Recompute))
-    hw = make.hardware(*[make.cluster()] * 3)
-    fused, unfused = make.plan(), make.plan(fused_attention=False)
-    ahead = block_passes(layer, fused, lay, hw)
-    none, selective, full = ahead.again.total_s
-    assert (none, selective) == (0, 0)  # a fused kernel computes its scores again in any case
-    assert full == pytest.approx(float(ahead.forward.total_s[0]))
-    _, selective, _ = block_passes(layer, unfused, lay, hw).again.total_s
-    assert selective == pytest.approx(20.48e-6 + 96e-6)
-    assert not block_passes(end, fused, lay, hw).again.total_s.any()
+    lay = make.columns(
+        *(Layout(recompute=r) for r in (Recompute.NONE, Recompute.SELECTIVE, Recompute.HALF, Recompute.FULL))
+    )
+    hw = make.hardware(*[make.cluster()] * 4)
+    forward_s, attention_s = SQUARE_S + 20.48e-6, 20.48e-6 + 96e-6
+    # A fused kernel computes its scores again in any case.
+    ahead = block_passes(layer, make.plan(), lay, hw)
+    assert ahead.again.total_s == pytest.approx([0, 0, forward_s / 2, forward_s])
+    assert ahead.again.launches == pytest.approx([0, 0, 1, 2])
+    unfused = block_passes(layer, make.plan(fused_attention=False), lay, hw)
+    assert unfused.again.total_s[1] == pytest.approx(attention_s)
+    assert not block_passes(end, make.plan(), lay, hw).again.total_s.any()
 
 
 def arithmetic(make: Any, plan: Any, layout: Layout) -> tuple[float, float]:
@@ -230,4 +370,4 @@ def test_columns_do_not_depend_on_their_neighbours(make: Any) -> None:
     many = make.columns(Layout(tp=1), Layout(tp=2), Layout(tp=4))
     hw = make.hardware(*[make.cluster()] * 3)
     forward, _ = operator_work(SQUARE, Block(name="b", operators=(SQUARE,)), make.plan(), many, hw)
-    assert forward.compute_s == pytest.approx(np.array([20e-6, 10e-6, 5e-6]))
+    assert forward.compute_s == pytest.approx(SQUARE_S / np.array([1, 2, 4]))

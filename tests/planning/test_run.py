@@ -8,10 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zenplan.domain.operations import Operations
-from zenplan.planning.run import Runs, checkpoint_bytes, run_time
+from zenplan.errors import DataError
+from zenplan.planning.run import Runs, checkpoint_bytes, run_time, runs_on
+from zenplan.planning.search import search
 from zenplan.units import DAY_S, HOUR_S, YEAR_S
 
-NOTHING = Operations(startup_s=0, restart_s=0, evaluation_share=0, preemptions_per_node_s=(0, 0, 0))
+NOTHING = Operations(
+    startup_s=0, restart_s=0, evaluation_share=0, preemptions_per_node_s=(0, 0, 0), production=(1, 1, 1)
+)
 
 
 def column(*values: float) -> Any:
@@ -100,6 +104,53 @@ def test_start_up_and_evaluation_are_on_the_calendar(make: Any) -> None:
     )
 
 
+SAFE = replace(NOTHING, device_mtbf_s=1e30, checkpoint_bytes_per_s=1e30)
+
+
+def test_a_run_of_days_takes_what_production_takes(make: Any) -> None:
+    # 10 days in steps 0.9 to 1.1 times as long. Production at 1.0 to 1.9 is wider than those: its ends are the run's.
+    runs = run(make, replace(SAFE, production=(1.0, 1.3, 1.9)), 10)
+    assert runs.calendar_s[:, 0] == pytest.approx([10 * DAY_S, 13 * DAY_S, 19 * DAY_S])
+
+
+def test_the_wider_of_two_spreads_counts_and_never_their_product(make: Any) -> None:
+    # Production is nearly certain: the ends are those of the steps, times its middle.
+    runs = run(make, replace(SAFE, production=(1.29, 1.3, 1.31)), 10)
+    assert runs.calendar_s[:, 0] == pytest.approx([9 * 1.3 * DAY_S, 13 * DAY_S, 11 * 1.3 * DAY_S])
+
+
+def test_nothing_is_faster_than_the_low_end_of_the_steps(make: Any) -> None:
+    runs = run(make, replace(SAFE, production=(0.6, 1.2, 1.5)), 10)
+    assert float(runs.calendar_s[0, 0]) == pytest.approx(9 * DAY_S)
+
+
+@pytest.mark.parametrize(("days", "share"), [(0.25, 0.25), (0.5, 0.5), (1.0, 1.0), (7.0, 1.0)])
+def test_a_run_shorter_than_a_day_has_its_share_of_production(make: Any, days: float, share: float) -> None:
+    runs = run(make, replace(SAFE, production=(1.0, 1.4, 2.0)), days)
+    assert float(runs.calendar_s[1, 0]) == pytest.approx(days * DAY_S * (1 + 0.4 * share))
+    assert float(runs.calendar_s[2, 0]) == pytest.approx(days * DAY_S * (1 + share), rel=0.15)
+
+
+@pytest.mark.parametrize("bad", [(1.2, 1.1, 1.5), (0.4, 1.1, 1.5), (1.0, 1.1, 3.5), (0.7, 0.8, 0.9)])
+def test_production_has_bounds(bad: tuple[float, float, float]) -> None:
+    with pytest.raises(DataError, match="production"):
+        Operations(production=bad)
+
+
+def test_a_run_of_each_cluster_in_its_layout(make: Any) -> None:
+    clusters = [make.cluster(nodes=n) for n in (1, 4)]
+    plan = make.plan(samples=64 * 1e5)
+    found = search(plan, clusters)
+    runs = runs_on(plan, NOTHING, clusters, found)
+    steps = found.steps.total_s * np.ceil(plan.samples / found.layouts.samples)
+    assert runs.steady_s[1] == pytest.approx(steps)
+    # The spread of the made-up efficiency is 0.8 to 1.25.
+    assert runs.steady_s[0] == pytest.approx(0.8 * steps)
+    assert runs.steady_s[2] == pytest.approx(1.25 * steps)
+    per_s = runs.interruptions / runs.calendar_s[1]
+    assert float(per_s[1] / per_s[0]) == pytest.approx(4)  # four times the devices fail four times as often
+
+
 def test_a_short_run_writes_one_checkpoint(make: Any) -> None:
     operations = replace(NOTHING, device_mtbf_s=1e30, checkpoint_bytes_per_s=1e6)
     runs = run(make, operations, 0.01)
@@ -151,5 +202,5 @@ def test_a_longer_run_ends_later(make: Any, days: float, more: float, devices: i
 def test_a_run_as_a_noun(make: Any) -> None:
     one = run(make, Operations(), 10).at(0)
     assert one.goodput == pytest.approx(one.steady_s.mid / one.calendar_s.mid)
-    assert 0.9 < one.goodput < 1
+    assert 0.9 / 1.3 < one.goodput < 1 / 1.3
     assert (one.steady_s.low, one.steady_s.high) == pytest.approx((9 * DAY_S, 11 * DAY_S))

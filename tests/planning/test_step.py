@@ -8,13 +8,17 @@ from hypothesis import strategies as st
 
 from zenplan.domain.estimate import StepTime
 from zenplan.domain.layout import Layout, Recompute
+from zenplan.domain.operators import MatMul, Split
 from zenplan.families.transformer import Experts
+from zenplan.planning.arrays import Layouts
 from zenplan.planning.step import FORMULAS, OVERLAP, step_time
 
 LAZY = settings(max_examples=60, deadline=None, derandomize=True)
 LAYERS, H, S = 4, 512, 1024
 # One sample between two layers, in 16 bits.
 BOUNDARY = 2 * S * H
+# So much arithmetic in one step that nothing else takes time beside it, and so little that all is exposed.
+SLOW, FAST = ({"peak_flop_per_s": {"bf16": p}} for p in (1e9, 1e30))
 
 
 def step(make: Any, layout: Layout, plan: Any = None, **cluster: Any) -> StepTime:
@@ -24,8 +28,8 @@ def step(make: Any, layout: Layout, plan: Any = None, **cluster: Any) -> StepTim
 
 def stages_s(one: StepTime) -> float:
     """What every stage of a pipeline does for all micro-batches of a step."""
-    return (one.compute_s + one.memory_s + one.overhead_s + one.recompute_s + one.tensor_s + one.expert_s
-            + one.context_s)  # fmt: skip
+    return (one.compute_s + one.memory_s + one.overhead_s + one.launch_s + one.recompute_s + one.tensor_s
+            + one.expert_s + one.context_s)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(StepTime)])
@@ -54,10 +58,13 @@ def test_the_update_moves_30_bytes_a_parameter(make: Any) -> None:
     assert divided == pytest.approx(30 * plan.workload.parameters / 8 / 1e12)
 
 
-@pytest.mark.parametrize(("recompute", "sums"), [(Recompute.NONE, 4), (Recompute.FULL, 6)])
+@pytest.mark.parametrize(
+    ("recompute", "sums"), [(Recompute.NONE, 4), (Recompute.HALF, 5), (Recompute.FULL, 6)]
+)
 @pytest.mark.parametrize("tp", [2, 8])
 def test_a_layer_has_four_all_reduces(make: Any, recompute: Recompute, sums: int, tp: int) -> None:
-    # Shoeybi et al. 2019: two forward and two backward, of b·s·h elements; two more when computed again.
+    # Shoeybi et al. 2019: two forward and two backward, of b·s·h elements; two more when all is
+    # computed again, one when half is.
     one = step(make, Layout(tp=tp, micro_batch=2, accumulation=3, recompute=recompute))
     ring = 2 * (tp - 1) / tp * 2 * BOUNDARY / 100e9
     assert one.tensor_s == pytest.approx(3 * LAYERS * sums * ring)
@@ -90,16 +97,55 @@ def test_a_pipeline_sends_each_micro_batch_on(make: Any) -> None:
     assert apart.pipeline_s == pytest.approx(2 * 11 * BOUNDARY / 8 / 10e9)
 
 
+def test_without_sequence_parallelism_each_device_sends_the_whole(make: Any) -> None:
+    one = step(make, Layout(pp=4, tp=8, accumulation=8, sequence=False), nodes=4)
+    assert one.pipeline_s == pytest.approx(2 * 11 * BOUNDARY / 10e9)
+    # But not the interleaved schedule, which scatters and gathers (Narayanan et al. 2021, section 4.1).
+    two = step(make, Layout(pp=2, tp=8, accumulation=8, interleave=2, sequence=False), nodes=2)
+    assert two.pipeline_s == pytest.approx(2 * 1 * BOUNDARY / 8 / 10e9)
+
+
+def test_without_sequence_parallelism_norms_are_not_divided(make: Any) -> None:
+    # With an endless peak only bytes take time. A norm has 4 passes, the input of attention and of the feed-forward
+    # 1 each, a dropout 2: 14 a layer. The embedding's dropout and the last norm are 6 more, the rows looked up in two
+    # tables 4. All in 16 bits, and half as much again backward.
+    parts, whole = (step(make, Layout(tp=4, sequence=s), sheet=FAST).memory_s for s in (True, False))
+    passes = LAYERS * 14 + 6 + 4
+    assert whole - parts == pytest.approx(2.5 * 3 / 4 * passes * BOUNDARY / 1e12)
+
+
+# 2 · 1024³ FLOP, forward once and backward twice, at 100 TFLOP/s; and three launches.
+SQUARE = MatMul(name="square", rows=1024, inner=1024, columns=1024, split=Split.COLUMNS)
+SQUARES_S = 3 * 2 * 1024**3 / 100e12
+
+
+@pytest.mark.parametrize("layers", [1, 7])
+def test_the_host_costs_time_only_where_it_falls_behind(make: Any, layers: int) -> None:
+    plan = make.plan(make.only(SQUARE, repeat=layers))
+    layout = Layout(accumulation=5)
+    ahead = step(make, layout, plan, efficiency={"launch_s": 0.99 * SQUARES_S / 3})
+    assert ahead.launch_s == 0
+    behind = step(make, layout, plan, efficiency={"launch_s": 100e-6})
+    assert behind.launch_s == pytest.approx(5 * layers * (300e-6 - SQUARES_S))
+    assert behind.compute_s == ahead.compute_s
+    # What is computed again is launched again, on both sides of the comparison.
+    again = step(make, replace(layout, recompute=Recompute.FULL), plan, efficiency={"launch_s": 100e-6})
+    assert again.launch_s == pytest.approx(5 * layers * (400e-6 - SQUARES_S * 4 / 3))
+
+
+def test_a_pipeline_waits_for_the_host_too(make: Any) -> None:
+    plan = make.plan(make.only(SQUARE, repeat=4))
+    one = step(make, Layout(pp=4, accumulation=4), plan, efficiency={"launch_s": 100e-6})
+    assert one.launch_s == pytest.approx(4 * (300e-6 - SQUARES_S))
+    assert one.bubble_s == pytest.approx(3 * 300e-6)
+
+
 @pytest.mark.parametrize("part", ["compute_s", "tensor_s"])
 def test_the_slowest_stage_sets_the_pace(make: Any, part: str) -> None:
     # Six layers on four stages: two on the slowest, as with eight. The head is there either way.
     six, eight = (make.plan(make.workload(layers=n)) for n in (6, 8))
     layout = Layout(pp=4, tp=2, accumulation=8)
     assert getattr(step(make, layout, six), part) == pytest.approx(getattr(step(make, layout, eight), part))
-
-
-# So much arithmetic in one step that nothing else takes time beside it, and so little that all is exposed.
-SLOW, FAST = ({"peak_flop_per_s": {"bf16": p}} for p in (1e9, 1e30))
 
 
 def test_gradients_are_hidden_behind_a_long_backward_pass(make: Any) -> None:
@@ -139,6 +185,53 @@ def test_zero3_is_exposed_only_beyond_the_computation(make: Any) -> None:
     assert bare.data_s == pytest.approx((4 * 3 + 2 / LAYERS) * one_pass)
 
 
+@pytest.mark.parametrize(("zero", "moves"), [(0, 2), (1, 2), (3, 3)])
+def test_hidden_communication_costs_its_share(make: Any, zero: int, moves: int) -> None:
+    # A quarter of what computation hides, and all that nothing hides: of ZeRO-3 the first of 4 layers.
+    plan = make.plan()
+    one = step(make, Layout(dp=8, zero=zero), plan, sheet=SLOW, efficiency={"contention": 0.25})
+    once = 7 / 8 * 2 * plan.workload.parameters / 100e9
+    alone = 2 / LAYERS if zero == 3 else 0
+    assert one.data_s == pytest.approx((0.25 * moves + alone) * once)
+
+
+def test_what_is_not_hidden_is_paid_once(make: Any) -> None:
+    sheet = {**FAST, "memory_bytes_per_s": 1e30}
+    free, full = (
+        step(make, Layout(dp=8), sheet=sheet, efficiency={"contention": c}).data_s for c in (0.0, 1.0)
+    )
+    assert full == pytest.approx(free)
+
+
+def test_hybrid_sharding_gathers_near_and_sums_far(make: Any) -> None:
+    # Two nodes of 8: gathers and scatters within each, and an all-reduce of each device's eighth between them.
+    plan = make.plan()
+    sheet = {**FAST, "memory_bytes_per_s": 1e30}
+    weights = 2 * plan.workload.parameters
+    one = step(make, Layout(dp=16, zero=3, shard=8, accumulation=4), plan, sheet=sheet)
+    near = (4 * 3 + 2 / LAYERS) * 7 / 8 * weights / 100e9
+    far = 2 * 1 / 2 * weights / 8 / 10e9
+    assert one.data_s == pytest.approx(near + far)
+    # Tensor groups of 2 leave 4 neighbours of a group in a node, and half of the weights on each device.
+    two = step(make, Layout(dp=8, tp=2, zero=3, shard=4, accumulation=4), plan, sheet=sheet)
+    near = (4 * 3 + 2 / LAYERS) * 3 / 4 * weights / 2 / 100e9
+    far = 2 * 1 / 2 * weights / 2 / 4 / 10e9
+    assert two.data_s == pytest.approx(near + far)
+
+
+def test_hybrid_sharding_divides_the_update_by_its_group(make: Any) -> None:
+    plan = make.plan()
+    one = step(make, Layout(dp=16, zero=3, shard=8), plan)
+    assert one.optimizer_s == pytest.approx(30 * plan.workload.parameters / 8 / 1e12)
+
+
+def test_layouts_come_back_from_their_columns() -> None:
+    layouts = [Layout(recompute=r) for r in Recompute]
+    layouts += [Layout(dp=8, zero=3, shard=4), Layout(dp=2, cp=2, shard=4), Layout(tp=2, sequence=False)]
+    columns = Layouts.of(layouts)
+    assert [columns.at(i) for i in range(len(layouts))] == layouts
+
+
 MIXTURE = Experts(count=8, active=2, width=512)
 
 
@@ -170,13 +263,45 @@ def test_keys_and_values_travel_under_the_attention(make: Any) -> None:
     assert step(make, Layout(cp=4), sheet=SLOW).context_s == 0
 
 
-def test_expert_groups_are_as_far_apart_as_data_groups(make: Any) -> None:
-    # Context groups of 8 fill a node: experts on 4 devices of a data-parallel group are on 4 nodes.
+def test_expert_groups_are_as_far_apart_as_tensor_groups(make: Any) -> None:
+    # Tensor groups of 8 fill a node: experts of 4 of them are on 4 nodes. Of those a row's two experts are on
+    # 4·(1 − (3/4)²) = 1.75, three quarters of which are others. Each device sends its eighth of the rows.
     plan = make.plan(make.workload(experts=MIXTURE))
-    near, far = (step(make, Layout(dp=4, ep=4, cp=c), plan) for c in (1, 8))
-    size = 2 * BOUNDARY
-    assert near.expert_s == pytest.approx(LAYERS * 4 * 3 / 4 * size / 100e9)
-    assert far.expert_s == pytest.approx(LAYERS * 4 * 3 / 4 * size / 8 / 10e9)
+    near, far = (step(make, Layout(dp=4, ep=4, tp=t), plan) for t in (1, 8))
+    assert near.expert_s == pytest.approx(LAYERS * 4 * 2 * 3 / 4 * BOUNDARY / 100e9)
+    assert far.expert_s == pytest.approx(LAYERS * 4 * 1.75 * 3 / 4 * BOUNDARY / 8 / 10e9)
+
+
+def test_expert_groups_reach_over_context_groups(make: Any) -> None:
+    # 8 context-parallel devices hold the same weights: experts on 4 of them are neighbours, with an eighth of the rows.
+    plan = make.plan(make.workload(experts=MIXTURE))
+    one = step(make, Layout(dp=4, ep=4, cp=8), plan)
+    assert one.expert_s == pytest.approx(LAYERS * 4 * 2 * 3 / 4 * BOUNDARY / 8 / 100e9)
+
+
+def test_expert_groups_fold_over_tensor_groups(make: Any) -> None:
+    # One tensor group of 8 devices and 8 experts, one on each: neighbours, each with an eighth of the rows.
+    workload = make.workload(experts=MIXTURE)
+    one = step(make, Layout(tp=8, ep=8), make.plan(workload))
+    assert one.expert_s == pytest.approx(LAYERS * 4 * 2 * 7 / 8 * BOUNDARY / 8 / 100e9)
+    assert one.data_s == 0
+
+
+@pytest.mark.parametrize(
+    ("dp", "ep", "sharers"),
+    # Two tensor groups of 8: an expert is divided over 8, 2 or 1 of their devices, and none has a copy elsewhere. Of
+    # four groups two have the same.
+    [(2, 2, 1), (2, 8, 1), (2, 16, 1), (4, 2, 2)],
+)
+def test_gradients_of_experts_are_summed_where_copies_are(make: Any, dp: int, ep: int, sharers: int) -> None:
+    workload = make.workload(experts=MIXTURE)
+    experts = LAYERS * 8 * (2 * H * 512 + 512 + H)
+    rest = 2 * (workload.parameters - experts) / 8
+    own = 2 * experts * sharers / (8 * dp)
+    sheet = {**FAST, "memory_bytes_per_s": 1e30}
+    one = step(make, Layout(dp=dp, tp=8, ep=ep, zero=1), make.plan(workload), sheet=sheet)
+    expected = 2 * ((dp - 1) / dp * rest + (sharers - 1) / sharers * own) / 10e9
+    assert one.data_s == pytest.approx(expected)
 
 
 def test_a_mixture_computes_for_active_parameters(make: Any) -> None:
@@ -196,8 +321,10 @@ LAYOUTS = st.builds(
     micro_batch=st.sampled_from([1, 2, 8]),
     accumulation=st.sampled_from([1, 2, 16]),
     recompute=st.sampled_from(list(Recompute)),
+    sequence=st.booleans(),
 )
-LATENCY = {"operator_s": 10e-6, "link_hop_s": 5e-6, "network_hop_s": 15e-6, "matmul": 0.6, "network": 0.7}
+LATENCY = {"operator_s": 10e-6, "link_hop_s": 5e-6, "network_hop_s": 15e-6, "matmul": 0.6, "network": 0.7,
+           "launch_s": 10e-6, "contention": 0.3, "fill_elements": 200.0}  # fmt: skip
 
 
 @LAZY
@@ -231,6 +358,34 @@ def test_a_better_device_is_never_slower(make: Any, layout: Layout, faster: str,
         return step(make, layout, sheet=sheet, nodes=64, efficiency=LATENCY, **cluster).total_s
 
     assert total(factor) <= total(1.0) * (1 + 1e-12)
+
+
+@LAZY
+@given(
+    layout=LAYOUTS,
+    worse=st.sampled_from(["contention", "launch_s", "fill_elements", "operator_s", "network_hop_s"]),
+    factor=st.floats(1, 3),
+)
+def test_a_larger_loss_is_never_faster(make: Any, layout: Layout, worse: str, factor: float) -> None:
+    def total(times: float) -> float:
+        reached = {**LATENCY, worse: LATENCY[worse] * times}
+        return step(make, layout, nodes=64, efficiency=reached).total_s
+
+    assert total(1.0) <= total(factor) * (1 + 1e-12)
+
+
+@LAZY
+@given(layout=LAYOUTS, shard=st.sampled_from([1, 2, 4, 8]))
+def test_a_group_of_all_replicas_is_plain_zero(make: Any, layout: Layout, shard: int) -> None:
+    replicas = layout.dp * layout.cp
+    plain, all_of_them = (step(make, replace(layout, shard=s), efficiency=LATENCY) for s in (None, replicas))
+    assert all_of_them == plain
+    # Smaller groups change nothing but what weights, gradients and states take.
+    if replicas % shard == 0 and shard < replicas:
+        smaller = step(make, replace(layout, shard=shard), efficiency=LATENCY)
+        kept = {"data_s": plain.data_s, "optimizer_s": plain.optimizer_s}
+        assert replace(smaller, **kept) == plain
+        assert smaller.optimizer_s >= plain.optimizer_s
 
 
 def test_many_at_once_are_what_each_is_alone(make: Any) -> None:

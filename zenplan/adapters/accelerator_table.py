@@ -23,7 +23,7 @@ IDENTITY_FILE: Final = "accelerators.csv"
 FIGURES_FILE: Final = "accelerator_figures.csv"
 _IDENTITY_COLUMNS: Final = (
     "name", "vendor", "architecture", "nvml_names", "aliases", "compute_capability", "link", "trains",
-    "notes",
+    "peer_access", "notes",
 )  # fmt: skip
 _FIGURES_COLUMNS: Final = ("accelerator", "figure", "value", "source", "status", "date")
 _HZ_PER_MHZ: Final = 1e6
@@ -192,6 +192,7 @@ def _accelerator(row: _Row, fields: dict[str, Any]) -> Accelerator:
             compute_capability=cells["compute_capability"] or None,
             link=cells["link"],
             trains=cells["trains"] == "yes",
+            peer_access=cells["peer_access"] == "yes",
             notes=cells["notes"],
             peak_flop_per_s=peaks,
             sources=sources,

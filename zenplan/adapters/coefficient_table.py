@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from zenplan.domain.coefficients import Coefficient, Coefficients
+from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.interval import Interval
 from zenplan.errors import DataError
 
 SCHEMA = "zenplan/coefficients/1"
+NAMES = {f.name for f in fields(Efficiency) if f.type == "float"} - {"wide_matmul"}
 
 
 @cache
@@ -33,6 +36,8 @@ def coefficients_of(document: Mapping[str, Any]) -> Coefficients:
         if document["schema"] != SCHEMA:
             raise DataError(f"coefficients: schema '{document['schema']}' is not '{SCHEMA}'")
         fitted = document["fitted"]
+        if missing := NAMES - set(document["coefficients"]):
+            raise DataError(f"coefficients: no {sorted(missing)[0]}")
         return Coefficients(
             all={name: Coefficient(name=name, **each) for name, each in document["coefficients"].items()},
             interval=Interval(**document["interval"]),

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from zenplan.adapters.run_columns import RunCells, accelerator_of, run_cells
 from zenplan.adapters.run_table import TableRow, open_runs
-from zenplan.app.measured_runs import Run, runs
-from zenplan.app.whole_runs import WholeRun, whole_runs
+from zenplan.app.measured.runs import Run, runs
+from zenplan.app.measured.whole_runs import WholeRun, whole_runs
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.backtest import Backtest, Kind, ScoredRow, SkippedRow, size_of
 from zenplan.domain.catalogue import Catalogue

@@ -37,7 +37,9 @@ def estimate(
     global_batch: Annotated[
         str | None, _option("--global-batch", "Tokens of an optimizer step, as in 4M.", "COUNT")
     ] = None,
-    precision: Annotated[str | None, _option("--precision", "bf16, fp16, fp8, tf32 or fp32.", "NAME")] = None,
+    precision: Annotated[
+        str | None, _option("--precision", "bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.", "NAME")
+    ] = None,
     optimizer: Annotated[
         str | None, _option("--optimizer", "adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.", "NAME")
     ] = None,

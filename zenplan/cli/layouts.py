@@ -30,7 +30,7 @@ def layouts(
     gpus: Annotated[str | None, _option("How many devices.", "COUNT")] = None,
     seq_len: Annotated[str | None, _option("Tokens of a sequence.", "COUNT")] = None,
     global_batch: Annotated[str | None, _option("Tokens of an optimizer step, as in 4M.", "COUNT")] = None,
-    precision: Annotated[str | None, _option("bf16, fp16, fp8, tf32 or fp32.", "NAME")] = None,
+    precision: Annotated[str | None, _option("bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.", "NAME")] = None,
     optimizer: Annotated[
         str | None, _option("adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.", "NAME")
     ] = None,

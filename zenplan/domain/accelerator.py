@@ -51,6 +51,8 @@ class Accelerator:
         network_bytes_per_s: usual node-to-node bandwidth for each device; an instance states its own.
         sustained_share: of the dense peak, what the best measured matrix product keeps up, under its power limit
             and clocks; None where nobody measured it.
+        peer_access: one device reaches another's memory over PCIe; without, what they exchange goes through the
+            host's memory (GeForce since 2018).
         trains: False for products that are made for inference only.
         sources: field name to where its figure comes from.
     """
@@ -79,6 +81,7 @@ class Accelerator:
     power_w: float | None = None
     sustained_share: float | None = None
     trains: bool = True
+    peer_access: bool = True
     notes: str = ""
     sources: Mapping[str, Source] = field(default_factory=dict)
 

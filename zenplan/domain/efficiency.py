@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain import checks
-from zenplan.domain.interval import Interval, Spread
+from zenplan.domain.interval import Interval
 from zenplan.errors import DataError
 
 
@@ -24,6 +24,7 @@ class Efficiency:
         fill_elements: length of a product's inner dimension that is lost to filling and draining its pipeline.
         operator_s: fixed time of an operator on the device: ramp-up and tail.
         launch_s: time of the host to launch one operator.
+        host_s: what the host does between two steps: input, launches of the optimizer, logging.
         contention: share of hidden communication that is paid all the same, because it slows what hides it.
         link_hop_s, network_hop_s: latency of one hop of a collective.
         interval: how far measured runs lie from the prediction.
@@ -41,6 +42,7 @@ class Efficiency:
     fill_elements: float
     operator_s: float
     launch_s: float
+    host_s: float
     contention: float
     link_hop_s: float
     network_hop_s: float
@@ -56,10 +58,6 @@ class Efficiency:
             raise DataError(f"efficiency of {self.architecture}: contention must be in 0..1")
         checks.not_negative(
             f"efficiency of {self.architecture}", fill_elements=self.fill_elements,
-            operator_s=self.operator_s, launch_s=self.launch_s, link_hop_s=self.link_hop_s, network_hop_s=self.network_hop_s,
+            operator_s=self.operator_s, launch_s=self.launch_s, host_s=self.host_s,
+            link_hop_s=self.link_hop_s, network_hop_s=self.network_hop_s,
         )  # fmt: skip
-
-    @property
-    def spread(self) -> Spread:
-        """Gone soon: use ``planning.interval.spread_of``."""
-        return self.interval.of({f"generation/{self.architecture}": 1.0})

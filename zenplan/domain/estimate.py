@@ -40,6 +40,7 @@ class StepTime:
         memory_s: operators limited by memory bandwidth.
         overhead_s: fixed time of the operators on the device.
         launch_s: the device waits for the host to launch.
+        host_s: the device waits between steps: input, launches of the optimizer, logging.
         recompute_s: forward work done again in the backward pass.
         tensor_s, pipeline_s, data_s, expert_s, context_s: exposed communication of each parallelism.
         bubble_s: pipeline stages that wait.
@@ -50,6 +51,7 @@ class StepTime:
     memory_s: float
     overhead_s: float
     launch_s: float
+    host_s: float
     recompute_s: float
     tensor_s: float
     pipeline_s: float

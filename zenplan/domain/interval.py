@@ -54,8 +54,10 @@ class Interval:
 
     def __post_init__(self) -> None:
         checks.named("interval", basis=self.basis)
-        if not (self.down > 0 and self.up > 0 and all(f > 0 for f in self.factors.values())):
-            raise DataError("interval: down, up and factors must be above zero")
+        if not (
+            self.down > 0 and self.up > 0 and self.devices > 0 and all(f > 0 for f in self.factors.values())
+        ):
+            raise DataError("interval: down, up, devices and factors must be above zero")
 
     def scale(self, traits: Mapping[str, float]) -> float:
         """What the traits make of the width."""

@@ -13,7 +13,7 @@ from zenplan.units import DAY_S, HOUR_S
 _LLAMA3_MTBF_S = 54 * DAY_S * 16_384 / 466
 # What whole published runs took over what their steps, failures, checkpoints and evaluation explain: 10th
 # percentile, median and 90th, each group of sources as heavy as another (``benchmarks/full_runs.py`` prints them).
-_PRODUCTION = (1.0, 1.4, 2.1)
+_PRODUCTION = (1.0, 1.35, 1.95)
 _PRODUCTION_BOUNDS = (0.5, 3.0)
 
 

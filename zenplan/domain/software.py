@@ -22,8 +22,8 @@ _WORDS: Final = (
     (r"torch-?titan|torch\.?compile|inductor|\bcompiled\b|nanochat|nanogpt|gpt-?fast", Software.COMPILED),
     (r"jax|flax|tensorflow|\btf\b|xla|max-?text|levanter|t5x|paxml|keras", Software.XLA),
     (
-        r"megatron|nemo|neox|bridge|intern|flash-?attn|llm-foundry|composer|apex|lamb\b|deepspeed|colossal|"
-        r"fairseq|llm\.c|transformer ?engine|metaseq|unsloth|liger",
+        r"megatron|\bnemo\b|neox|\binterne|flash-?attn|llm-foundry|\bcomposer\b|\bapex\b|\blamb\b|deepspeed|"
+        r"colossal|fairseq|llm\.c|transformer ?engine|metaseq|unsloth|\bliger",
         Software.FUSED,
     ),
 )

@@ -96,6 +96,7 @@ class Hardware:
         fill_elements: of a product's inner dimension, lost to filling and draining its pipeline.
         row_bytes: what the rows of a product's operands should be multiples of, for its full speed.
         operator_s, launch_s: fixed time of an operator on the device, and of the host to launch it.
+        host_s: between two steps.
         contention: share of hidden communication that is paid all the same.
         peak_flop_per_s: the dense peak that MFU is measured against.
     """
@@ -116,6 +117,7 @@ class Hardware:
     row_bytes: Array
     operator_s: Array
     launch_s: Array
+    host_s: Array
     contention: Array
     link_hop_s: Array
     network_hop_s: Array
@@ -190,6 +192,7 @@ def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
         _row_bytes(sheet),
         e.operator_s,
         e.launch_s,
+        e.host_s,
         e.contention,
         e.link_hop_s,
         e.network_hop_s,

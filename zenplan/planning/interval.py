@@ -13,12 +13,14 @@ from zenplan.domain.interval import Spread
 from zenplan.domain.plan import TrainingPlan
 from zenplan.planning.arrays import Array
 
-UNMEASURED = "an accelerator generation without published runs"
+UNMEASURED = "a generation or precision without published runs"
 UNKNOWN_SOFTWARE = "software that is not known"
 GUESSED_SHAPE = "a guessed shape"
 GUESSED_LAYOUT = "a layout that is not known in full"
 SEVERAL_NODES = "several nodes"
 EXPERTS = "a mixture of experts"
+# Of four-bit training there is no published throughput yet that was fitted to.
+_MEASURED_DTYPES = ("fp32", "tf32", "fp16", "bf16", "fp8")
 BEYOND = "more devices than were measured"
 
 
@@ -28,7 +30,7 @@ def traits(plan: TrainingPlan, cluster: Cluster, layout_known: bool = True) -> M
     generation = f"generation/{cluster.accelerator.architecture}"
     found = {
         generation: generation in interval.factors,
-        UNMEASURED: generation not in interval.factors,
+        UNMEASURED: generation not in interval.factors or plan.precision.matmul_dtype not in _MEASURED_DTYPES,
         f"software/{plan.software}": plan.software is not None,
         UNKNOWN_SOFTWARE: plan.software is None,
         GUESSED_SHAPE: any(f.name == "shape" and f.origin is Origin.ASSUMED for f in plan.workload.facts),

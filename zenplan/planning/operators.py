@@ -112,32 +112,32 @@ def expert_tensor(layouts: Layouts) -> Array:
 
 def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, narrow: bool) -> tuple[Work, Work]:
     """A product; the backward pass has one for its input and, if it is trained, one for its weight."""
-    rate = hw.matmul_flop_per_s if narrow else hw.other_flop_per_s
+    rate = hw.other_flop_per_s
+    if narrow:
+        wide = plan.precision.wide_share
+        rate = 1.0 / ((1.0 - wide) / hw.matmul_flop_per_s + wide / hw.other_flop_per_s)
     narrow = narrow and plan.precision.matmul_dtype != plan.precision.other_dtype
-    tp, width = divisor(op.split, lay), plan.precision.compute_bytes
+    width = plan.precision.compute_bytes
+    operand = 1 if narrow else width  # bytes of an element that goes into the product
+    tp, local = divisor(op.split, lay), op.experts / np.minimum(lay.ep, op.experts)
     rows = lay.micro_batch * op.rows / lay.cp * op.active
+    if op.experts > 1:
+        # Where expert groups fold over tensor groups, each device has whole experts and fewer rows.
+        rows, tp = rows * expert_tensor(lay) / lay.tp, np.minimum(tp, expert_tensor(lay))
     inner = op.inner / tp if op.split is Split.ROWS else op.inner * np.ones_like(tp)
     columns = op.columns / tp if op.split is Split.COLUMNS else op.columns * np.ones_like(tp)
-    weights = inner * columns * (op.experts / np.minimum(lay.ep, op.experts))
-    if op.experts > 1:
-        weights = weights * tp / expert_tensor(lay)
-    moved = (rows * (inner + columns) + weights) * width
-    flop = (
-        2.0
-        * rows
-        * inner
-        * columns
-        / np.minimum(_alignment(inner * width, hw), _alignment(columns * width, hw))
-    )
+    weights = inner * columns * local
+    moved = rows * (inner * operand + columns * width) + weights * operand
+    aligned = np.minimum(_alignment(inner * operand, hw), _alignment(columns * operand, hw))
+    flop = 2.0 * rows * inner * columns / aligned
 
     def product(depth: Array) -> Work:
         return roofline(hw, flop * (1.0 + hw.fill_elements / depth), rate, moved, 1)
 
     # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
-    depth = rows / op.experts * np.minimum(lay.ep, op.experts)
     forward, backward = product(inner), product(columns)
     if op.trainable:
-        backward = backward + product(depth)
+        backward = backward + product(rows / local)
     if narrow:
         # The inputs are cast to 8 bits, and their transposes for the backward pass: read wide, written narrow.
         forward = forward + roofline(hw, 0.0 * rows, rate, rows * inner * (width + 1.0), 1)
@@ -159,7 +159,8 @@ def _alignment(row_bytes: Array, hw: Hardware) -> Array:
 def _attention(op: Attention, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
     share = lay.micro_batch / (lay.tp * lay.cp)
     width = plan.precision.compute_bytes
-    aligned = 1.0 if op.key_dim * width % _ALIGNED_BYTES == 0 else _MISALIGNED_HEAD
+    odd = op.key_dim * width % _ALIGNED_BYTES or op.value_dim * width % _ALIGNED_BYTES
+    aligned = _MISALIGNED_HEAD if odd else 1.0
     moved = op.io_elements * share * width
     if plan.fused_attention:
         flop = op.flop * share / aligned
@@ -182,8 +183,10 @@ def _stream(op: Stream | Lookup, plan: TrainingPlan, lay: Layouts, hw: Hardware)
         elements, passes, split = op.elements, op.passes, op.split
         width = op.element_bytes or plan.precision.compute_bytes
     moved = elements * passes * width * lay.micro_batch / (divisor(split, lay) * lay.cp)
-    forward = roofline(hw, 0.0 * moved, hw.other_flop_per_s, moved, 1)
-    return forward, forward * _STREAM_BACKWARD
+    forward, backward = (
+        roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
+    )
+    return forward, backward
 
 
 def operator_work(

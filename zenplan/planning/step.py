@@ -1,9 +1,9 @@
 """Time of one optimizer step, by part, for many layouts on many clusters at once.
 
-    step = m · stage + (p-1)/v · stage + exposed communication + optimizer
+    step = m · stage + (p-1)/v · stage + exposed communication + optimizer + c
 
 m micro-batches a step, p pipeline stages, v virtual stages on each (Narayanan et al. 2021); a stage is its
-share of the layers, and the slowest has an end of the model too.
+share of the layers, and the slowest has an end of the model too; c what the host does between steps.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ FORMULAS = {
     "memory_s": ("m · Σ max(0, Q/(W·e_m) − F/(P·e))", "roofline (Williams et al. 2009)"),
     "overhead_s": ("m · operators · t0", "ramp-up and tail of an operator, fitted"),
     "launch_s": ("m · max(0, operators · launch − work)", "the host launches ahead of the device"),
+    "host_s": ("c", "input, optimizer launches and logging between steps, fitted"),
     "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
     "tensor_s": ("m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B",
                  "ring all-reduce; Narayanan et al. 2021"),
@@ -53,6 +54,7 @@ class Steps:
     memory_s: Array
     overhead_s: Array
     launch_s: Array
+    host_s: Array
     recompute_s: Array
     tensor_s: Array
     pipeline_s: Array
@@ -92,6 +94,7 @@ def step_time(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Steps:
         memory_s=m * forward.memory_s,
         overhead_s=m * forward.overhead_s,
         launch_s=m * launch,
+        host_s=hw.host_s,
         recompute_s=m * stage.again.total_s,
         tensor_s=m * tensor,
         pipeline_s=np.where(lay.pp > 1, pipeline, 0.0),
@@ -195,11 +198,12 @@ def _data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes) -> Ar
     hidden = OVERLAP * stage.backward.total_s
     plain = _paid(hw, 2.0 * scatter, hidden)
     plain = plain + np.where(lay.zero == 2, (lay.accumulation - 1) * _paid(hw, scatter, hidden), 0.0)
-    sharded = np.zeros_like(plain)
+    sharded, last = np.zeros_like(plain), 2.0 * scatter
     if (lay.zero >= 3).any():
         gather = _over_data_s(plan, lay, hw, trained_only=False)
         sharded = _sharded_s(plan, lay, hw, stage, gather, scatter)
-    between = _between_shards_s(plan, lay, hw, hidden)
+        last = np.where(lay.zero >= 3, gather + scatter, last)
+    between = _between_shards_s(plan, lay, hw, np.maximum(hidden - last, 0.0))
     return np.where(lay.replicas > 1, np.where(lay.zero >= 3, sharded, plain) + between, 0.0)
 
 
@@ -242,12 +246,16 @@ def _expert_replicas(lay: Layouts) -> tuple[Array, Array]:
 
 
 def _between_shards_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, hidden: Array) -> Array:
-    """Hybrid sharding: groups that hold the same shards all-reduce their gradients once a step."""
+    """Hybrid sharding: groups that hold the same shards all-reduce their gradients once a step.
+
+    ``hidden`` is what the group's own collectives leave of the backward pass. Experts are scattered over all
+    that have them in any case.
+    """
     groups = lay.replicas / lay.shards
     if not (groups > 1).any():
         return np.zeros_like(lay.tp)
-    dense, experts = _moved_bytes(plan, lay, trained_only=True)
-    reduce = all_reduce_s(hw, (dense + experts) / lay.shards, groups, lay.tp * lay.shards)
+    dense, _ = _moved_bytes(plan, lay, trained_only=True)
+    reduce = all_reduce_s(hw, dense / lay.shards, groups, lay.tp * lay.shards)
     return np.where(groups > 1, _paid(hw, reduce, hidden), 0.0)
 
 
@@ -266,6 +274,7 @@ def _optimizer_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
     """The update reads the gradient, reads and writes each state and the master weight, writes the weight."""
     p = plan.precision
     moved = _UPDATE_READS_GRADIENT + 2.0 * (plan.optimizer.state_bytes + p.master_bytes) + p.compute_bytes
-    own = plan.workload.trainable_parameters / (lay.tp * lay.pp)
-    own = np.where(lay.zero >= 1, own / lay.shards, own)
+    dense, experts = (size / p.compute_bytes for size in _moved_bytes(plan, lay, trained_only=True))
+    alike, _ = _expert_replicas(lay)
+    own = np.where(lay.zero >= 1, dense / lay.shards + experts / alike, dense + experts)
     return own * moved / hw.memory_bytes_per_s

@@ -87,7 +87,7 @@ def _record(sheet: Accelerator) -> dict[str, Any]:
         **{f"{d}_flop_per_s": sheet.peak(d) for d in DTYPES},
         "link": sheet.link, "link_bytes_per_s": sheet.link_bytes_per_s, "link_devices": sheet.link_devices,
         "node_devices": sheet.node_devices, "network_bytes_per_s": sheet.network_bytes_per_s,
-        "power_w": sheet.power_w, "trains": sheet.trains,
+        "power_w": sheet.power_w, "trains": sheet.trains, "peer_access": sheet.peer_access,
     }  # fmt: skip
 
 

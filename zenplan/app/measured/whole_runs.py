@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zenplan import units
-from zenplan.app.run_cells import Cells
-from zenplan.app.whole_run_model import Model, Models
+from zenplan.app.measured.cells import Cells
+from zenplan.app.measured.whole_model import Model, Models
 from zenplan.domain import checks
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue

@@ -6,8 +6,8 @@ import pytest
 
 from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.run_era import Era
-from zenplan.app.run_layouts import candidate_layouts
+from zenplan.app.measured.era import Era
+from zenplan.app.measured.layouts import candidate_layouts
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.cluster import Cluster
 from zenplan.domain.layout import Layout, Recompute
@@ -61,7 +61,7 @@ def test_a_row_that_says_all_is_one_layout() -> None:
 @pytest.mark.parametrize(
     ("cells", "product"), [({"dp": "4"}, 16), ({"dp": "1"}, 4), ({"dp": "", "tp": "3"}, 6), ({"cp": "2"}, 16)]
 )
-def test_degrees_that_do_not_make_the_devices(cells: dict[str, str], product: int) -> None:
+def test_degrees_that_do_not_make_the_devices(cells: Any, product: int) -> None:
     with pytest.raises(Skipped, match=rf"= {product}, not 8 devices"):
         layouts(**cells)
 
@@ -138,6 +138,12 @@ def test_what_no_device_can_hold_was_divided_somehow() -> None:
     assert {one.zero for one in found if one.pp > 1} == {0, 1}
     # Pipelines have stages of as many layers.
     assert {one.pp for one in layouts(24, LARGE, row={**row, "global_batch": "96"})} == {1, 2, 4, 8}
+
+
+def test_no_tensor_group_lies_across_nodes() -> None:
+    row = {**EMPTY, "global_batch": "64", "micro_batch": "1", "recompute": "full"}
+    four = Cluster(accelerator=A100, efficiency=EFFICIENCY, node_devices=4, nodes=4, network_bytes_per_s=25e9)
+    assert {one.tp for one in candidate_layouts(row, four, LARGE, MODERN)} == {1, 2, 4}
 
 
 def test_a_model_that_fits_was_not_divided() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from zenplan.adapters.model_table import read_models
-from zenplan.app.run_cells import Cells
+from zenplan.app.measured.cells import Cells
 from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.workload import Workload
 from zenplan.errors import DataError

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from zenplan.app import run_era
-from zenplan.app.run_layouts import candidate_layouts
-from zenplan.app.run_workload import run_workload
+from zenplan.app.measured.era import era_of
+from zenplan.app.measured.layouts import candidate_layouts
+from zenplan.app.measured.workload import run_workload
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.cluster import Cluster
@@ -24,12 +24,15 @@ from zenplan.domain.software import software_of
 from zenplan.errors import Skipped, ZenplanError
 from zenplan.planning.arrays import Layouts, can_run
 from zenplan.planning.memory import peak_memory
+from zenplan.planning.method import with_adapters
 
 Row = Mapping[str, str]
 
 # Names that tables use for what ``PRECISIONS`` has: mixed precision, scaling recipes of fp8 and fp4.
-_PRECISION_WORDS = (("fp4", "fp4"), ("fp8", "fp8"), ("bf16", "bf16"), ("fp16", "fp16"), ("tf32", "tf32"),
-                    ("fp32", "fp32"))  # fmt: skip
+_PRECISION_WORDS = (
+    ("fp4", "nvfp4"), ("fp8-mx", "mxfp8"), ("mxfp8", "mxfp8"), ("fp8", "fp8"), ("bf16", "bf16"), ("fp16", "fp16"),
+    ("tf32", "tf32"), ("fp32", "fp32"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +76,17 @@ def runs(
 def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
     accelerator = catalogue.by_name(row["accelerator"])
     precision, software = _precision(row, accelerator), software_of(row["framework"], row.get("compiled", ""))
-    if row["task"] == "lora":
-        raise Skipped("LoRA run: its rank is not in the table")
-    era = run_era.era_of(row, accelerator, precision, software)
-    workload = run_workload(row, software)
+    era = era_of(row, accelerator, precision, software)
+    workload, method = run_workload(row, software), "lora" if row["task"] == "lora" else "full"
+    if method == "lora":
+        workload = with_adapters(workload)
     efficiency = coefficients.of(accelerator.architecture, precision, software)
     cluster = _cluster(row, accelerator, efficiency)
     layouts = candidate_layouts(row, cluster, workload, era)
     plan = TrainingPlan(
         workload=workload, samples=1e6, global_batch=layouts[0].global_batch, precision=precision,
-        optimizer=OPTIMIZERS["adamw"], fused_attention=era.fused_attention, software=software,
+        optimizer=OPTIMIZERS["adamw"], method=method, weight_bytes=precision.compute_bytes,
+        fused_attention=era.fused_attention, software=software,
     )  # fmt: skip
     # The layout that the row does not say in full is one that fits; of none, the leanest: the run was made.
     needs = peak_memory(plan, Layouts.of(layouts)).total_bytes
@@ -98,9 +102,10 @@ def _precision(row: Row, sheet: Accelerator) -> Precision:
     """The row's precision under the name that zenplan has for it."""
     text = row["precision"].lower()
     name = next((name for word, name in _PRECISION_WORDS if word in text), None)
-    if name == "fp4" or (name is None and text):
+    if name is None and text:
         raise Skipped(f"precision '{row['precision']}' is not known")
-    precision = PRECISIONS[name or "bf16"]
+    # Before bf16 there was fp16.
+    precision = PRECISIONS[name or ("bf16" if sheet.peak("bf16") else "fp16")]
     if not can_run(sheet, precision):
         raise Skipped(f"no {precision.name} peak in the data sheet of {sheet.name}")
     return precision
@@ -139,8 +144,10 @@ def _unknown(row: Row) -> list[str]:
     for name, taken in (
         ("global_batch", "enough micro-batches to fill the pipeline"), ("micro_batch", "the fastest that fits"),
         ("recompute", "the fastest that fits"), ("zero_stage", "the fastest that fits"),
-        ("framework", "the average of all software"), ("precision", "bf16"),
+        ("task", "pre-training"), ("framework", "the average of all software"), ("precision", "bf16, or fp16 before it"),
     ):  # fmt: skip
         if not row.get(name):
             said.append(f"{name} is empty: {taken}")
+    if row["task"] == "lora":
+        said.append("adapters: of zenplan's usual rank, on every product of a layer")
     return said

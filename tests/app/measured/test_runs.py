@@ -6,7 +6,7 @@ import pytest
 
 from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.measured_runs import Run, runs
+from zenplan.app.measured.runs import Run, runs
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.layout import Recompute
 from zenplan.domain.software import Software
@@ -51,7 +51,15 @@ def test_each_empty_cell_is_told() -> None:
     run = one(BARE)
     assert run.guessed
     told = {text.partition(" is empty")[0] for text in run.assumed}
-    assert told == {"attention", "global_batch", "micro_batch", "recompute", "zero_stage", "framework", "precision"}
+    assert told == {
+        "attention",
+        "global_batch",
+        "micro_batch",
+        "recompute",
+        "zero_stage",
+        "framework",
+        "precision",
+    }
     assert run.plan.precision.name == "bf16"
     assert run.plan.software is None
     assert run.plan.fused_attention
@@ -121,6 +129,7 @@ def test_samples_are_sequences() -> None:
     [
         ({}, 1, 8, None),
         ({"devices": "4", "dp": "2"}, 1, 4, None),
+        ({"devices": "4", "dp": "2", "node_devices": "8"}, 1, 4, None),  # half of a machine
         ({"devices": "16", "dp": "8"}, 2, 8, 25e9),  # a DGX A100 has 200 Gbit/s for each device
         ({"devices": "16", "dp": "8", "network_gbit_per_s_per_device": "100"}, 2, 8, 12.5e9),
         ({"devices": "8", "node_devices": "4", "network_gbit_per_s_per_device": "40"}, 2, 4, 5e9),
@@ -132,7 +141,11 @@ def test_devices_are_in_nodes(
     cells: dict[str, str], nodes: int, node: int, network_bytes_per_s: float | None
 ) -> None:
     cluster = one(FULL, **cells).cluster
-    assert (cluster.nodes, cluster.node_devices, cluster.network_bytes_per_s) == (nodes, node, network_bytes_per_s)
+    assert (cluster.nodes, cluster.node_devices, cluster.network_bytes_per_s) == (
+        nodes,
+        node,
+        network_bytes_per_s,
+    )
     assert cluster.devices == int(cells.get("devices", 8))
 
 
@@ -147,7 +160,7 @@ def test_of_the_layouts_that_a_row_can_mean_those_that_fit() -> None:
 
 
 def test_of_none_that_fits_the_leanest() -> None:
-    # 40e9 parameters keep 240 GB of weights, gradients and masters at least on one device of ZeRO stage 0.
+    # 40e9 parameters over two tensor-parallel devices: 36 GB of 16-bit weights on each, and more than twice that beside.
     cells = {"layers": "64", "width": "7168", "heads": "56", "devices": "2", "dp": "1", "micro_batch": "",
              "recompute": "", "zero_stage": "1"}  # fmt: skip
     run = one(FULL, **cells)

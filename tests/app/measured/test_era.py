@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.app.run_era import Era, era_of
+from zenplan.app.measured.era import Era, era_of
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import Software, software_of
@@ -59,7 +59,9 @@ def test_no_fused_kernel_for_old_devices(gpu: str) -> None:
     assert era(attention="standard", gpu=gpu, precision="fp16").assumed == ()
 
 
-@pytest.mark.parametrize(("precision", "fused"), [("fp32", False), ("tf32", False), ("fp16", True), ("fp8", True)])
+@pytest.mark.parametrize(
+    ("precision", "fused"), [("fp32", False), ("tf32", False), ("fp16", True), ("fp8", True)]
+)
 def test_fused_kernels_are_for_16_bits(precision: str, fused: bool) -> None:
     # Under fp8 attention stays in 16 bits.
     found = era(attention="flash", gpu="H100-SXM5-80GB", precision=precision)
@@ -95,5 +97,10 @@ def test_selective_means_every_second_product_under_a_compiler() -> None:
     def half(framework: Any) -> bool:
         return era(framework).half
 
-    assert [half(name) for name in ("torchtitan", "Megatron-LM", "HuggingFace", "MaxText")] == [True, False, False, False]
+    assert [half(name) for name in ("torchtitan", "Megatron-LM", "HuggingFace", "MaxText")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
     assert software_of("torchtitan") is Software.COMPILED

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.whole_runs import OPERATIONS, WholeRun, whole_runs
+from zenplan.app.measured.whole_runs import OPERATIONS, WholeRun, whole_runs
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.operations import Operations
 

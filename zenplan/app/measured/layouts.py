@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 
-from zenplan.app.run_era import Era
+from zenplan.app.measured.era import Era
 from zenplan.domain.cluster import Cluster
 from zenplan.domain.layout import Layout, Recompute
 from zenplan.domain.workload import Workload
@@ -26,20 +27,22 @@ def candidate_layouts(row: Row, cluster: Cluster, workload: Workload, era: Era) 
     Raises:
         Skipped: the row's degrees do not multiply to its devices, or its batch is below one micro-batch.
     """
-    batch = _whole(row, "global_batch", 0)
+    batch, ep = _whole(row, "global_batch", 0), _whole(row, "ep", 1)
     micros = (_whole(row, "micro_batch", 1),) if row["micro_batch"] else _MICRO_BATCHES
     found = []
     partial = _is_partial(row, cluster, workload)
     for (dp, tp, pp, cp), micro, again in itertools.product(
         _degrees(row, cluster, workload, partial), micros, _recomputations(row, era)
     ):
+        if ep > dp * tp * cp:
+            raise Skipped(f"ep = {ep} is more than the {dp * tp * cp} devices of a pipeline stage")
         if batch and batch < dp * micro:
             continue
         # Without a global batch, as many micro-batches as fill the pipeline.
-        accumulation = max(1, round(batch / (dp * micro))) if batch else (8 * pp if pp > 1 else 1)
+        accumulation = math.ceil(batch / (dp * micro)) if batch else (8 * pp if pp > 1 else 1)
         for zero in _stages(row, era, pp, partial):
             found.append(Layout(
-                dp=dp, tp=tp, pp=pp, cp=cp, ep=_whole(row, "ep", 1), zero=zero, micro_batch=micro,
+                dp=dp, tp=tp, pp=pp, cp=cp, ep=ep, zero=zero, micro_batch=micro,
                 accumulation=accumulation, interleave=_whole(row, "vp", 1) if pp > 1 else 1, recompute=again,
                 sequence=era.sequence,
             ))  # fmt: skip
@@ -64,7 +67,10 @@ def _is_partial(row: Row, cluster: Cluster, workload: Workload) -> bool:
     if row["zero_stage"] in ("1", "2", "3"):
         return False
     split = _whole(row, "tp", 1) * _whole(row, "pp", 1) * _whole(row, "ep", 1)
-    return _STATE_BYTES * workload.parameters / split > _IMPOSSIBLE * cluster.accelerator.capacity_bytes
+    return (
+        _STATE_BYTES * workload.trainable_parameters / split
+        > _IMPOSSIBLE * cluster.accelerator.capacity_bytes
+    )
 
 
 def _stages(row: Row, era: Era, pp: int, partial: bool) -> tuple[int, ...]:
@@ -92,7 +98,11 @@ def _degrees(
             raise Skipped(f"tp·pp·cp·dp = {tp * pp * cp * dp}, not {devices} devices")
         yield dp, tp, pp, cp
         return
-    layers = max(workload.layers, 1)
+    layers, wanted = max(workload.layers, 1), _whole(row, "dp", 0)
+    if devices % cp:
+        raise Skipped(f"cp = {cp} does not divide {devices} devices")
     for tp, pp in itertools.product((1, 2, 4, 8), range(1, layers + 1)):
         if tp <= cluster.node_devices and layers % pp == 0 and devices % (tp * pp * cp) == 0:
-            yield devices // (tp * pp * cp), tp, pp, cp
+            dp = devices // (tp * pp * cp)
+            if dp == (wanted or dp):
+                yield dp, tp, pp, cp

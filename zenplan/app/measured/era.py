@@ -12,7 +12,7 @@ from zenplan.domain.precision import Precision
 from zenplan.domain.software import Software
 
 # Frameworks by name or year from before FlashAttention (May 2022). BigScience trained until then.
-_BEFORE_FLASH = re.compile(r"bigscience|v1\.\d|20(1[5-9]|20|21)\b")
+_BEFORE_FLASH = re.compile(r"bigscience|megatron\S* v1\.\d|\b20(1[5-9]|20|21)\b")
 # No fused attention kernel was made for these.
 _NO_FLASH = ("Kepler", "Maxwell", "Pascal", "Volta")
 # Megatron-LM and NeMo kept fused attention off by default until NeMo 24.
@@ -82,6 +82,6 @@ def _fused(attention: str, name: str, sheet: Accelerator, precision: Precision) 
         return False, "attention is standard: the software is older than FlashAttention"
     if attention:
         return True, ""
-    if "megatron" in name and not _MODERN_MEGATRON.search(name):
+    if re.search("megatron|nemo", name) and not _MODERN_MEGATRON.search(name):
         return False, "attention is empty: standard, the default of Megatron-LM and NeMo until 2024"
     return True, "attention is empty: fused"

@@ -62,7 +62,8 @@ def _workload(cells: _Shape) -> Workload:
     if cells.family == "encoder-decoder":
         return _encoder_decoder(cells, seq_len, preset.shape if preset else None)
     if preset is not None:
-        return lower(replace(preset.shape, seq_len=seq_len), cells.model)
+        shape = replace(preset.shape, seq_len=seq_len)
+        return lower(replace(shape, predicted=_predicted(cells, seq_len)), cells.model)
     if cells.family == "moe-decoder":
         raise Skipped(f"the experts of {cells.model} are not in the table")
     if not cells.params:
@@ -113,27 +114,33 @@ def _shape_of(cells: _Shape, seq_len: int) -> TransformerShape:
     width, layers = int(float(cells.width)), int(float(cells.layers))
     heads = int(float(cells.heads)) if cells.heads else max(1, width // 128)
     encoder, gated = cells.family == "encoder", cells.gated == "yes"
-    # Fine-tuning an encoder puts a head of a few outputs on it: as good as none.
-    predicted = 1.0 if not encoder else _MASKED if cells.task == "pretrain" else 1.0 / seq_len
     return TransformerShape(
         family="encoder" if encoder else "decoder", layers=layers, width=width, heads=heads,
         kv_heads=int(float(cells.kv_heads)) if cells.kv_heads else heads,
         ff_width=int(float(cells.ff_width)) if cells.ff_width else 4 * width,
         vocab=_vocabulary(cells), seq_len=seq_len, gated=gated, tied=not gated,
-        positions=0, head_transform=encoder, head_dim=max(1, width // heads), predicted=predicted,
+        positions=0, head_transform=encoder, head_dim=max(1, width // heads), predicted=_predicted(cells, seq_len),
     )  # fmt: skip
 
 
 def _of_shape(cells: _Shape, seq_len: int) -> Workload:
     shape = _shape_of(cells, seq_len)
-    workload = lower(shape, cells.model)
     if "electra" not in cells.model.lower():
-        return workload
+        return lower(shape, cells.model)
+    # The model says of each position whether it was replaced: its head is as good as none.
+    workload = lower(replace(shape, predicted=1.0 / seq_len), cells.model)
     heads = max(1, shape.heads // _GENERATOR)
     small = replace(shape, width=shape.width // _GENERATOR, heads=heads, kv_heads=heads,
                     ff_width=shape.ff_width // _GENERATOR)  # fmt: skip
     generator = lower(small, "generator")
     return replace(workload, blocks=(*generator.blocks, *workload.blocks))
+
+
+def _predicted(cells: _Shape, seq_len: int) -> float:
+    """Share of the positions that reach the head. Fine-tuning puts one of a few outputs on an encoder: none."""
+    if cells.family != "encoder":
+        return 1.0
+    return _MASKED if cells.task in ("pretrain", "") else 1.0 / seq_len
 
 
 def _vocabulary(cells: _Shape) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from zenplan.adapters.model_table import read_models
-from zenplan.app.run_workload import run_workload
+from zenplan.app.measured.workload import run_workload
 from zenplan.domain.evidence import Origin
 from zenplan.domain.operators import Attention, MatMul, Stream
 from zenplan.domain.software import Software
@@ -89,12 +89,17 @@ def test_fine_tuning_an_encoder_needs_next_to_no_head() -> None:
 def test_electra_trains_a_generator_of_a_third_beside_it() -> None:
     alone, both = workload(BERT), workload(BERT, model="ELECTRA-base")
     assert both.blocks[len(both.blocks) // 2 :] == alone.blocks
-    generator = Workload(name="g", family="encoder", blocks=both.blocks[: len(both.blocks) // 2], tokens_per_sample=1)
+    generator = Workload(
+        name="g", family="encoder", blocks=both.blocks[: len(both.blocks) // 2], tokens_per_sample=1
+    )
     assert (generator.layers, both.layers) == (12, 24)
     # Clark et al. 2020, table 6: width 256, 4 heads of 64, feed-forward 1024.
     (attention,) = {o for b in generator.blocks for o in b.operators if isinstance(o, Attention)}
     assert (attention.heads, attention.key_dim) == (4, 64)
-    assert (product(generator, "feed-forward up").inner, product(generator, "feed-forward up").columns) == (256, 1024)
+    assert (product(generator, "feed-forward up").inner, product(generator, "feed-forward up").columns) == (
+        256,
+        1024,
+    )
     assert both.parameters == alone.parameters + generator.parameters
 
 
@@ -109,21 +114,22 @@ def test_experts_from_two_parameter_counts() -> None:
 
 def test_a_mixture_of_a_known_name_is_its_preset() -> None:
     preset = read_models()["mixtral-8x7b"].shape
-    for cells in ({}, {"layers": "", "width": ""}, {"params": "1", "active_params": ""}):
-        found = workload(MIXTURE, **{"model": "Mixtral 8x7B (base)", "seq_len": "2048", **cells})
+    rows: Any = ({}, {"layers": "", "width": ""}, {"params": "1", "active_params": ""})
+    for cells in rows:
+        found = workload({**MIXTURE, "model": "Mixtral 8x7B (base)", "seq_len": "2048", **cells})
         assert preset.experts is not None
         assert (product(found, "experts up").experts, found.layers) == (preset.experts.count, preset.layers)
         assert found.tokens_per_sample == 2048
 
 
 @pytest.mark.parametrize("cells", [{"active_params": ""}, {"params": ""}, {"ff_width": ""}, {"layers": ""}])
-def test_a_mixture_that_cannot_be_worked_out(cells: dict[str, str]) -> None:
+def test_a_mixture_that_cannot_be_worked_out(cells: Any) -> None:
     with pytest.raises(Skipped, match="experts of in-house are not in the table"):
         workload(MIXTURE, **cells)
 
 
 @pytest.mark.parametrize("cells", [{"active_params": "50e9"}, {"active_params": "1.7e9"}])
-def test_parameters_that_make_no_whole_experts(cells: dict[str, str]) -> None:
+def test_parameters_that_make_no_whole_experts(cells: Any) -> None:
     with pytest.raises(Skipped, match="do not make whole experts"):
         workload(MIXTURE, **cells)
 
@@ -154,13 +160,13 @@ def test_t5_has_a_quarter_of_its_input_to_predict() -> None:
         ({"family": "encoder-decoder"}, "neither a shape nor params"),
     ],
 )
-def test_a_row_that_says_too_little(cells: dict[str, str], why: str) -> None:
+def test_a_row_that_says_too_little(cells: Any, why: str) -> None:
     with pytest.raises(Skipped, match=why):
-        workload(GPT, **{"model": "in-house", **cells})
+        workload({**GPT, "model": "in-house", **cells})
 
 
 def test_rows_of_one_model_share_it() -> None:
     # Other cells do not matter, nor does software that pads alike.
-    rows: Any = ({**GPT, "devices": "8"}, {**GPT, "devices": "64"})
+    rows = ({**GPT, "devices": "8"}, {**GPT, "devices": "64"})
     first, second = (run_workload(row, kind) for row, kind in zip(rows, (Software.EAGER, None), strict=True))
     assert first is second
