@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.adapters.coefficient_table import SCHEMA, coefficients_of, document_of, read_coefficients
+from zenplan.adapters.coefficient_table import (
+    NAMES,
+    SCHEMA,
+    coefficients_of,
+    document_of,
+    read_coefficients,
+)
 from zenplan.domain.coefficients import Coefficient, Coefficients
 from zenplan.domain.interval import Interval
 from zenplan.domain.precision import PRECISIONS
@@ -20,14 +26,21 @@ LAZY = settings(max_examples=40, deadline=None, derandomize=True)
 FITTED = {"by": "a fit", "on": "a table", "date": "2026-01-01"}
 
 
+# One of each that the model has.
+WHOLE = {
+    name: {"value": 0.5, "unit": "1", "meaning": name, "least": 0.1, "most": 0.9, "factors": {}}
+    for name in sorted(NAMES)
+}
+MATMUL = {"value": 0.6, "unit": "of the peak", "meaning": "products", "least": 0.1, "most": 0.9,
+          "factors": {"generation/Ampere": 1.1}}  # fmt: skip
+
+
 def document(**changes: Any) -> dict[str, Any]:
-    matmul = {"value": 0.6, "unit": "of the peak", "meaning": "products", "least": 0.1, "most": 0.9,
-              "factors": {"generation/Ampere": 1.1}}  # fmt: skip
     interval = {"down": 0.1, "up": 0.2, "basis": "9 runs", "devices": 64.0, "factors": {"several nodes": 1.5}}
     return {
         "schema": SCHEMA,
         "fitted": FITTED,
-        "coefficients": {"matmul": matmul},
+        "coefficients": {**WHOLE, "matmul": MATMUL},
         "interval": interval,
         **changes,
     }
@@ -54,13 +67,10 @@ FACTORS = st.dictionaries(st.sampled_from(["generation/Ampere", "software/xla"])
 def test_what_is_written_is_read_back(
     value: float, factors: dict[str, float], down: float, up: float
 ) -> None:
-    one = Coefficient(
-        name="memory", value=value, unit="1", meaning="bytes", least=0.1, most=0.9, factors=factors
-    )
+    one: dict[str, Any] = {"value": value, "least": 0.1, "most": 0.9, "factors": factors}
+    every = {name: Coefficient(name=name, unit="1", meaning="made up", **one) for name in NAMES}
     interval = Interval(down=down, up=up, factors=factors, devices=512, basis="9 runs")
-    written = json.dumps(
-        document_of(Coefficients(all={"memory": one}, interval=interval, source="x"), FITTED)
-    )
+    written = json.dumps(document_of(Coefficients(all=every, interval=interval, source="x"), FITTED))
     read = coefficients_of(json.loads(written))
     # Written in four digits: as many as a fit can tell.
     assert read.all["memory"].value == pytest.approx(value, rel=1e-3)
@@ -76,16 +86,10 @@ def test_what_is_written_is_read_back(
         ({"schema": "zenplan/coefficients/9"}, "'zenplan/coefficients/9' is not 'zenplan/coefficients/1'"),
         ({"fitted": {"by": "x", "on": "y"}}, "date"),
         ({"coefficients": []}, "coefficients"),
-        ({"coefficients": {"matmul": {"value": 0.6}}}, "matmul|missing"),
-        (
-            {"coefficients": {"matmul": {**document()["coefficients"]["matmul"], "value": 0.95}}},
-            "0.95 is not in",
-        ),
-        (
-            {"coefficients": {"matmul": {**document()["coefficients"]["matmul"], "value": "0.6"}}},
-            "coefficients",
-        ),
-        ({"coefficients": {"matmul": {**document()["coefficients"]["matmul"], "most_of": 1}}}, "most_of"),
+        ({"coefficients": {**WHOLE, "matmul": {"value": 0.6}}}, "missing"),
+        ({"coefficients": {**WHOLE, "matmul": {**MATMUL, "value": 0.95}}}, "0.95 is not in"),
+        ({"coefficients": {**WHOLE, "matmul": {**MATMUL, "value": "0.6"}}}, "not supported between"),
+        ({"coefficients": {**WHOLE, "matmul": {**MATMUL, "most_of": 1}}}, "most_of"),
         ({"interval": {"down": 0.0, "up": 0.1, "basis": "x"}}, "interval"),
         ({"interval": None}, "coefficients"),
     ],
@@ -93,6 +97,14 @@ def test_what_is_written_is_read_back(
 def test_what_is_wrong_is_said(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(DataError, match=says):
         coefficients_of(document(**changes))
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_each_coefficient_is_needed(name: str) -> None:
+    broken = document()
+    del broken["coefficients"][name]
+    with pytest.raises(DataError, match=f"no {name}$"):
+        coefficients_of(broken)
 
 
 @pytest.mark.parametrize("name", ["schema", "fitted", "coefficients", "interval"])

@@ -121,7 +121,7 @@ def test_every_row_is_scored_or_skipped_with_its_line(tmp_path: Path) -> None:
         ({"tokens_per_s_per_device": ""}, "no measurement"),
         ({"family": "cnn"}, "family cnn cannot be predicted yet"),
         ({"family": "rnn", "layers": ""}, "family rnn cannot be predicted yet"),
-        ({"task": "lora"}, "rank"),
+        ({"precision": "fp8"}, "no fp8 peak"),
         ({"precision": "int3"}, "precision 'int3' is not known"),
         ({"seq_len": ""}, "no seq_len"),
     ]
@@ -137,6 +137,13 @@ def test_what_is_assumed_is_said(tmp_path: Path) -> None:
     (row,) = scored(tmp_path / "t.csv", [ROW | {"micro_batch": "", "framework": "", "family": ""}]).rows
     assert "family is empty: decoder" in row.assumed
     assert any(text.startswith("micro_batch is empty") for text in row.assumed)
+
+
+def test_a_lora_row_is_predicted_with_adapters(tmp_path: Path) -> None:
+    full, lora = scored(tmp_path / "t.csv", [ROW, ROW | {"task": "lora"}]).rows
+    # No gradients of frozen weights, 4·N·D for 6·N·D, but thin products and their launches beside.
+    assert full.predicted.mid < lora.predicted.mid < 1.5 * full.predicted.mid
+    assert any("adapters" in text and "rank" in text for text in lora.assumed)
 
 
 def test_groups_and_progress(tmp_path: Path) -> None:

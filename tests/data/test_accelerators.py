@@ -282,9 +282,9 @@ def test_no_text_of_the_table_holds_a_path_of_some_machine():
         assert list(csv.reader(text.splitlines()))
 
 
-GOOD_ROW = "X1,Maker,Arch,Maker X1,x,,pcie,yes,"
+GOOD_ROW = "X1,Maker,Arch,Maker X1,x,,pcie,yes,yes,"
 GOOD_FIGURES = ["X1,memory_gb,10,sheet,read,2026-11-23", "X1,memory_gb_per_s,100,sheet,read,2026-11-23"]
-HEADER = "name,vendor,architecture,nvml_names,aliases,compute_capability,link,trains,notes"
+HEADER = "name,vendor,architecture,nvml_names,aliases,compute_capability,link,trains,peer_access,notes"
 FIGURES_HEADER = "accelerator,figure,value,source,status,date"
 
 
@@ -304,8 +304,20 @@ def test_another_folder_can_be_read(tmp_path):
         10e9,
     )
     assert only.compute_capability is None
+    assert (only.trains, only.peer_access) == (True, True)
     assert only.peak("bf16") == 2.5e12
     assert only.sources["peak_flop_per_s.bf16"].status == "derived"
+
+
+@pytest.mark.parametrize(("cells", "found"), [("yes,no", (True, False)), ("no,yes", (False, True))])
+def test_training_and_peer_access_are_columns_of_their_own(tmp_path, cells, found):
+    (only,) = read(tmp_path, row=GOOD_ROW.replace("yes,yes", cells))
+    assert (only.trains, only.peer_access) == found
+
+
+def test_geforce_has_no_peer_access_and_the_data_centre_has():
+    names = ("RTX-4090", "RTX-5090", "L40S", "H100-PCIE-80GB")
+    assert [CATALOGUE.by_name(name).peer_access for name in names] == [False, False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -336,11 +348,11 @@ def test_a_malformed_figure_is_an_error_that_says_where(tmp_path, figure, messag
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("X1,,Arch,,,,pcie,yes,", "line 2, column vendor: is empty"),
-        ("X1,Maker,Arch,,,,string,yes,", "line 2, column link: accelerator X1: link is 'string'"),
-        ("X1,Maker,Arch,,,,pcie", "line 2, column trains: the row has 7 cells, not 9"),
+        ("X1,,Arch,,,,pcie,yes,yes,", "line 2, column vendor: is empty"),
+        ("X1,Maker,Arch,,,,string,yes,yes,", "line 2, column link: accelerator X1: link is 'string'"),
+        ("X1,Maker,Arch,,,,pcie", "line 2, column trains: the row has 7 cells, not 10"),
         (f"{GOOD_ROW}\n{GOOD_ROW}", "line 3, column name: 'X1' is already on line 2"),
-        (f"{GOOD_ROW}\nX2,Maker,Arch,,,,pcie,yes,", "line 3, column name: X2 has no memory_gb"),
+        (f"{GOOD_ROW}\nX2,Maker,Arch,,,,pcie,yes,yes,", "line 3, column name: X2 has no memory_gb"),
     ],
 )
 def test_a_malformed_product_is_an_error_that_says_where(tmp_path, row, message):

@@ -66,6 +66,15 @@ def test_pcie_doubles_with_each_generation_and_is_the_third_where_unknown() -> N
     assert cluster().pcie_bytes_per_s == PCIE_X16_BYTES_PER_S[3]
 
 
+@pytest.mark.parametrize("generation", [3, 4, 5, None])
+def test_without_peer_access_all_goes_over_the_bus_twice(generation: int | None) -> None:
+    direct, by_host = (
+        cluster(pcie_generation=generation, peer_access=p).pcie_bytes_per_s for p in (True, False)
+    )
+    assert direct == PCIE_X16_BYTES_PER_S[generation or 3]
+    assert by_host == direct / 2
+
+
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1])
 def test_nothing_reaches_more_than_all(share: float) -> None:
     with pytest.raises(DataError, match="must be in"):

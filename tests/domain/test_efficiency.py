@@ -9,7 +9,7 @@ from zenplan.domain.interval import Interval
 from zenplan.errors import DataError
 
 SHARES = ("matmul", "wide_matmul", "attention", "memory", "link", "pcie", "network")
-LOSSES = ("fill_elements", "operator_s", "launch_s", "link_hop_s", "network_hop_s")
+LOSSES = ("fill_elements", "operator_s", "launch_s", "host_s", "link_hop_s", "network_hop_s")
 
 
 def efficiency(**changes: Any) -> Efficiency:

@@ -177,10 +177,12 @@ def test_experts_compute_for_the_active_and_read_them_all(make: Any) -> None:
 )
 def test_large_expert_groups_fold_over_the_tensor_groups(make: Any, layout: Layout, share: int) -> None:
     assert expert_tensor(make.columns(layout)).tolist() == [share]
-    # 16 experts of a million weights are divided by both; each device's inputs are whole, its outputs a part.
+    # 16 experts of a million weights are divided by both. Devices that share an expert have all of their tensor
+    # group's rows for it, a part of its columns each; where fewer share it, they have that many rows fewer.
     op = replace(SQUARE, rows=4, experts=16)
     fast = {"peak_flop_per_s": {"bf16": 1e30}}
-    moved = 4 / layout.cp * (SIDE + SIDE / layout.tp) + 16 * MATRIX / (layout.ep * share)
+    rows = 4 / layout.cp * share / layout.tp
+    moved = rows * (SIDE + SIDE / share) + 16 * MATRIX / (layout.ep * share)
     assert float(work(make, op, layout, sheet=fast)[0].total_s[0]) == pytest.approx(2 * moved / 1e12)
 
 
@@ -201,6 +203,34 @@ def test_what_stays_wide_under_fp8_has_its_own_efficiency(make: Any) -> None:
     assert seconds(work(make, SQUARE, place="last", **reached)[0])[0] == pytest.approx(SQUARE_S / 0.8)
 
 
+def test_4_bit_training_leaves_fifteen_percent_of_the_products_wide(make: Any) -> None:
+    # At 400 TFLOP/s, of which half is reached, 85 %; at 100 TFLOP/s, of which 0.8 is reached, 15 %.
+    sheet = {"peak_flop_per_s": {"bf16": 100e12, "fp4": 400e12}, "memory_bytes_per_s": 1e30}
+    reached: dict[str, Any] = {"precision": "nvfp4", "sheet": sheet,
+                               "efficiency": {"matmul": 0.5, "wide_matmul": 0.8}}  # fmt: skip
+    expected = 0.85 * 2 * SIDE**3 / 200e12 + 0.15 * 2 * SIDE**3 / 80e12
+    forward, backward = work(make, SQUARE, **reached)
+    assert seconds(forward)[0] == pytest.approx(expected)
+    assert seconds(backward)[0] == pytest.approx(2 * expected)
+    # The ends of the model are wide in any case.
+    assert seconds(work(make, SQUARE, place="last", **reached)[0])[0] == pytest.approx(SQUARE_S / 0.8)
+
+
+def test_fp8_operands_are_one_byte_each(make: Any) -> None:
+    # Input and weight of one byte, the output of two; the cast reads two and writes one. All of a million elements.
+    fast = {"peak_flop_per_s": {"bf16": 1e30, "fp8": 1e30}}
+    narrow, wide = (work(make, SQUARE, precision=p, sheet=fast)[0] for p in ("fp8", "bf16"))
+    assert float(narrow.total_s[0]) == pytest.approx((1 + 2 + 1 + 3) * MATRIX / 1e12)
+    assert float(wide.total_s[0]) == pytest.approx((2 + 2 + 2) * MATRIX / 1e12)
+
+
+@pytest.mark.parametrize(("inner", "left"), [(1024, 1.0), (1088, 0.85), (1032, 0.5)])
+def test_fp8_operands_need_twice_as_many_elements_a_row(make: Any, inner: int, left: float) -> None:
+    # 1088 are 8.5 times 128 bytes, and 17 times in 16 bits; 1032 are not a multiple of 16 bytes.
+    op = replace(SQUARE, inner=inner)
+    assert seconds(work(make, op, **NARROW)[0])[0] == pytest.approx(op.flop / 200e12 / left)
+
+
 def test_fp8_casts_inputs_and_gradients(make: Any) -> None:
     # Read in 16 bits and written in 8: three bytes an element of the input, and of the output's gradient.
     op = replace(SQUARE, rows=4096, columns=2048)
@@ -217,11 +247,10 @@ def test_fp8_casts_inputs_and_gradients(make: Any) -> None:
         (SQUARE, {}, (1, 2)),
         (replace(SQUARE, trainable=False), {}, (1, 1)),
         (SQUARE, {"precision": "fp8"}, (2, 3)),  # and a cast each way
+        (Stream(name="norm", elements=1e6, passes=4, split=Split.SEQUENCE), {}, (1, 1)),
     ],
 )
-def test_kernels_that_the_host_launches(
-    make: Any, op: MatMul, changes: Any, launches: tuple[int, int]
-) -> None:
+def test_kernels_that_the_host_launches(make: Any, op: Any, changes: Any, launches: tuple[int, int]) -> None:
     forward, backward = work(make, op, **changes)
     assert (forward.launches.tolist(), backward.launches.tolist()) == ([launches[0]], [launches[1]])
 
@@ -285,6 +314,12 @@ def test_a_head_of_odd_width_is_ten_times_slower(make: Any, fused: bool, width: 
     once = 2 * 1000 * 1000 * 8 * 2 * width / 100e12
     assert seconds(forward)[0] == pytest.approx(times * once)
     assert seconds(backward)[0] == pytest.approx((2.5 if fused else 2.0) * times * once)
+
+
+@pytest.mark.parametrize(("key", "value"), [(36, 64), (64, 36)])
+def test_keys_and_values_of_odd_width_alike_are_slower(make: Any, key: int, value: int) -> None:
+    forward, _ = work(make, replace(HEADS, key_dim=key, value_dim=value))
+    assert seconds(forward)[0] == pytest.approx(10 * 2 * 1000 * 1000 * 8 * (36 + 64) / 100e12)
 
 
 def test_a_fused_kernel_is_one_launch_and_the_plain_one_five(make: Any) -> None:

@@ -50,6 +50,17 @@ def test_micro_batches_come_one_after_another(make: Any) -> None:
     assert eight.optimizer_s == one.optimizer_s
 
 
+@pytest.mark.parametrize(
+    "layout",
+    [Layout(), Layout(accumulation=64), Layout(pp=4, accumulation=8), Layout(dp=8, zero=3, accumulation=4)],
+)
+def test_the_host_takes_its_time_once_a_step(make: Any, layout: Layout) -> None:
+    # Whatever the micro-batches and stages: not in the bubble, and nothing hides behind it.
+    none, some = (step(make, layout, efficiency={**LATENCY, "host_s": h}) for h in (0.0, 0.25))
+    assert some == replace(none, host_s=0.25)
+    assert some.total_s == pytest.approx(none.total_s + 0.25)
+
+
 def test_the_update_moves_30_bytes_a_parameter(make: Any) -> None:
     # AdamW: the fp32 gradient read (4); both moments and the master read and written (24); the weight (2).
     plan = make.plan()
@@ -219,6 +230,20 @@ def test_hybrid_sharding_gathers_near_and_sums_far(make: Any) -> None:
     assert two.data_s == pytest.approx(near + far)
 
 
+@pytest.mark.parametrize("once_s", [10e-6, 30e-6, 40e-6, 200e-6])
+def test_backward_time_hides_one_collective_or_the_other(make: Any, once_s: float) -> None:
+    # A trained product and a frozen one, of 2 MB each. Both are gathered within a node, forward and backward; one's
+    # gradient is scattered there, and an eighth of it is summed with that of the other node.
+    plan = make.plan(make.only(SQUARE, replace(SQUARE, trainable=False)))
+    sheet = {"peak_flop_per_s": {"bf16": 2 * 1024**3 / once_s}, "memory_bytes_per_s": 1e30}
+    one = step(make, Layout(dp=16, zero=3, shard=8), plan, sheet=sheet)
+    weight = 2 * 1024**2
+    gather, scatter, far = 7 / 8 * 2 * weight / 100e9, 7 / 8 * weight / 100e9, weight / 8 / 10e9
+    near = max(gather - 2 * once_s, 0) + max(gather + scatter - 3 * once_s, 0) + gather + scatter
+    left = max(OVERLAP * 3 * once_s - gather - scatter, 0)
+    assert one.data_s == pytest.approx(near + max(far - left, 0))
+
+
 def test_hybrid_sharding_divides_the_update_by_its_group(make: Any) -> None:
     plan = make.plan()
     one = step(make, Layout(dp=16, zero=3, shard=8), plan)
@@ -244,6 +269,33 @@ def test_experts_meet_only_those_that_have_the_same(make: Any, zero: int) -> Non
     one = step(make, Layout(dp=8, ep=8, zero=zero), make.plan(workload), sheet=sheet)
     once = 7 / 8 * 2 * (workload.parameters - experts) / 100e9
     assert one.data_s == pytest.approx(once * (2 if zero == 1 else 3 + 2 / LAYERS))
+
+
+def test_experts_are_summed_once_under_hybrid_sharding(make: Any) -> None:
+    # Two nodes of 8, an eighth of the experts on each device. Its copy is in the other node, over which it is gathered
+    # and scattered; the all-reduce between the groups is of the rest.
+    workload = make.workload(experts=MIXTURE)
+    experts = 2 * LAYERS * 8 * (2 * H * 512 + 512 + H)
+    rest = 2 * workload.parameters - experts
+    one = step(make, Layout(dp=16, ep=8, zero=3, shard=8), make.plan(workload),
+               sheet={**FAST, "memory_bytes_per_s": 1e30})  # fmt: skip
+    once = 7 / 8 * rest / 100e9 + 1 / 2 * experts / 8 / 10e9
+    assert one.data_s == pytest.approx((3 + 2 / LAYERS) * once + 2 * 1 / 2 * rest / 8 / 10e9)
+
+
+@pytest.mark.parametrize(
+    ("dp", "ep", "zero", "dense_by", "experts_by"),
+    # Copies of an expert are on every ep-th device only; ZeRO divides its states over those.
+    [(8, 8, 0, 1, 8), (8, 4, 0, 1, 4), (8, 8, 1, 8, 8), (16, 4, 1, 16, 16)],
+)
+def test_a_device_updates_its_own_experts(
+    make: Any, dp: int, ep: int, zero: int, dense_by: int, experts_by: int
+) -> None:
+    workload = make.workload(experts=MIXTURE)
+    experts = LAYERS * 8 * (2 * H * 512 + 512 + H)
+    own = (workload.parameters - experts) / dense_by + experts / experts_by
+    one = step(make, Layout(dp=dp, ep=ep, zero=zero), make.plan(workload))
+    assert one.optimizer_s == pytest.approx(30 * own / 1e12)
 
 
 @pytest.mark.parametrize(("recompute", "exchanges"), [(Recompute.NONE, 4), (Recompute.FULL, 6)])
@@ -324,7 +376,7 @@ LAYOUTS = st.builds(
     sequence=st.booleans(),
 )
 LATENCY = {"operator_s": 10e-6, "link_hop_s": 5e-6, "network_hop_s": 15e-6, "matmul": 0.6, "network": 0.7,
-           "launch_s": 10e-6, "contention": 0.3, "fill_elements": 200.0}  # fmt: skip
+           "launch_s": 10e-6, "host_s": 0.01, "contention": 0.3, "fill_elements": 200.0}  # fmt: skip
 
 
 @LAZY
@@ -363,7 +415,9 @@ def test_a_better_device_is_never_slower(make: Any, layout: Layout, faster: str,
 @LAZY
 @given(
     layout=LAYOUTS,
-    worse=st.sampled_from(["contention", "launch_s", "fill_elements", "operator_s", "network_hop_s"]),
+    worse=st.sampled_from(
+        ["contention", "launch_s", "host_s", "fill_elements", "operator_s", "network_hop_s"]
+    ),
     factor=st.floats(1, 3),
 )
 def test_a_larger_loss_is_never_faster(make: Any, layout: Layout, worse: str, factor: float) -> None:

@@ -70,8 +70,17 @@ def test_a_batch_below_one_micro_batch() -> None:
     with pytest.raises(Skipped, match="global batch 7 is below"):
         layouts(global_batch="7")
     assert layouts(global_batch="8")[0].accumulation == 1
+    # A batch that is no whole number of micro-batches has one that is not full.
+    assert layouts(global_batch="17")[0].accumulation == 3
     # Where the micro-batch is not printed, the ones that the batch allows.
     assert {one.micro_batch for one in layouts(global_batch="8", micro_batch="")} == {1, 2, 4}
+
+
+def test_experts_lie_within_a_pipeline_stage() -> None:
+    # Of 8 devices in two stages, 4 are in each.
+    assert layouts(ep="4")[0].ep == 4
+    with pytest.raises(Skipped, match="ep = 8 is more than the 4 devices of a pipeline stage"):
+        layouts(ep="8")
 
 
 @pytest.mark.parametrize(("pp", "dp", "accumulation"), [("", "4", 1), ("2", "2", 16), ("4", "1", 32)])
@@ -138,6 +147,12 @@ def test_what_no_device_can_hold_was_divided_somehow() -> None:
     assert {one.zero for one in found if one.pp > 1} == {0, 1}
     # Pipelines have stages of as many layers.
     assert {one.pp for one in layouts(24, LARGE, row={**row, "global_batch": "96"})} == {1, 2, 4, 8}
+
+
+def test_of_what_was_divided_somehow_a_printed_dp_is_kept() -> None:
+    row = {**EMPTY, "global_batch": "64", "micro_batch": "1", "recompute": "full", "dp": "2"}
+    found = layouts(16, LARGE, row=row)
+    assert {(one.dp, one.tp, one.pp) for one in found} == {(2, 1, 8), (2, 2, 4), (2, 4, 2), (2, 8, 1)}
 
 
 def test_no_tensor_group_lies_across_nodes() -> None:

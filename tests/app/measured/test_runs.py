@@ -59,6 +59,7 @@ def test_each_empty_cell_is_told() -> None:
         "zero_stage",
         "framework",
         "precision",
+        "task",
     }
     assert run.plan.precision.name == "bf16"
     assert run.plan.software is None
@@ -82,7 +83,12 @@ def test_one_cell_of_the_layout_makes_it_guessed(name: str) -> None:
         ("TF32", "A100-SXM4-80GB", "tf32"),
         ("fp32", "V100-SXM2-32GB", "fp32"),
         ("FP8-CS", "H100-SXM5-80GB", "fp8"),
-        ("mxfp8", "H100-SXM5-80GB", "fp8"),
+        ("mxfp8", "B200-SXM-180GB", "mxfp8"),
+        ("FP8-MX", "B200-SXM-180GB", "mxfp8"),
+        ("nvfp4", "B200-SXM-180GB", "nvfp4"),
+        ("MXFP4", "B200-SXM-180GB", "nvfp4"),
+        ("", "A100-SXM4-80GB", "bf16"),
+        ("", "V100-SXM2-32GB", "fp16"),  # before bf16
         ("fp8 with bf16", "H100-SXM5-80GB", "fp8"),  # what is wide under fp8 is bf16
     ],
 )
@@ -93,11 +99,11 @@ def test_names_of_precisions(printed: str, gpu: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [
-        ({"precision": "nvfp4"}, "precision 'nvfp4' is not known"),
+        ({"precision": "nvfp4"}, "no nvfp4 peak in the data sheet of A100-SXM4-80GB"),
         ({"precision": "int4"}, "precision 'int4' is not known"),
         ({"precision": "fp8"}, "no fp8 peak in the data sheet of A100-SXM4-80GB"),
         ({"precision": "bf16", "accelerator": "V100-SXM2-32GB"}, "no bf16 peak"),
-        ({"task": "lora"}, "LoRA"),
+        ({"ep": "16"}, "ep = 16 is more than the 8 devices of a pipeline stage"),
         ({"accelerator": "Z9000"}, "Z9000"),
         ({"seq_len": ""}, "no seq_len"),
         ({"dp": "3"}, "not 8 devices"),
@@ -108,6 +114,18 @@ def test_names_of_precisions(printed: str, gpu: str, name: str) -> None:
 )
 def test_rows_that_are_no_runs_say_why(cells: dict[str, str], reason: str) -> None:
     assert reason in why(FULL, **cells)
+
+
+def test_a_lora_row_trains_adapters_of_the_usual_rank() -> None:
+    run, full = one(FULL, task="lora"), one(FULL)
+    # Hu et al. 2021, section 4.1: rank · (in + out) beside each product of 24 layers of width 2048.
+    pairs = ((2048, 3 * 2048), (2048, 2048), (2048, 8192), (8192, 2048))
+    adapters = 24 * 16 * sum(inner + columns for inner, columns in pairs)
+    assert run.plan.method == "lora"
+    assert run.plan.workload.trainable_parameters == adapters
+    assert run.plan.workload.parameters == full.plan.workload.parameters + adapters
+    assert run.assumed == ("adapters: of zenplan's usual rank, on every product of a layer",)
+    assert (run.layouts, run.guessed) == (full.layouts, False)
 
 
 def test_one_bad_row_does_not_stop_the_others() -> None:

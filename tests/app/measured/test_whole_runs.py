@@ -13,7 +13,7 @@ from zenplan.app.measured.whole_runs import OPERATIONS, WholeRun, whole_runs
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.operations import Operations
 
-TABLE = Path(__file__).parents[2] / "benchmarks" / "published" / "full_runs.csv"
+TABLE = Path(__file__).parents[3] / "benchmarks" / "published" / "full_runs.csv"
 CATALOGUE = Catalogue(accelerators=read_accelerators())
 COEFFICIENTS = read_coefficients()
 ROW = {

@@ -76,6 +76,10 @@ def test_bert_predicts_the_masked_positions(seq_len: str, masked: int) -> None:
     assert product(found, "head").rows == product(found, "head transform").rows == masked
     (loss,) = {o for b in found.blocks for o in b.operators if isinstance(o, Stream) and o.name == "loss"}
     assert loss.elements == masked * 30_522
+    # An empty task is pre-training. By name alone it is the same.
+    bare = {**EMPTY, "family": "encoder", "model": "BERT-base", "seq_len": seq_len}
+    for other in (workload(BERT, seq_len=seq_len, task=""), workload(bare)):
+        assert product(other, "head").rows == product(other, "head transform").rows == masked
     # The layers see every position.
     assert product(found, "feed-forward up").rows == int(seq_len)
 
@@ -87,7 +91,8 @@ def test_fine_tuning_an_encoder_needs_next_to_no_head() -> None:
 
 
 def test_electra_trains_a_generator_of_a_third_beside_it() -> None:
-    alone, both = workload(BERT), workload(BERT, model="ELECTRA-base")
+    # It says of each position whether it was replaced: beside its layers that is as good as no head.
+    alone, both = workload(BERT, task="sft"), workload(BERT, model="ELECTRA-base")
     assert both.blocks[len(both.blocks) // 2 :] == alone.blocks
     generator = Workload(
         name="g", family="encoder", blocks=both.blocks[: len(both.blocks) // 2], tokens_per_sample=1
@@ -101,6 +106,8 @@ def test_electra_trains_a_generator_of_a_third_beside_it() -> None:
         1024,
     )
     assert both.parameters == alone.parameters + generator.parameters
+    # The generator predicts the masked positions, as BERT does.
+    assert product(generator, "head").rows == 80
 
 
 def test_experts_from_two_parameter_counts() -> None:
