@@ -168,17 +168,33 @@ def _pools(plan: TrainingPlan, keys: Sequence[tuple[int, int]]) -> dict[tuple[in
     for devices, near in dict.fromkeys(keys):
         those = every[sizes.index(devices)]
         index = np.flatnonzero(reachable(plan, those, devices, near))
-        pools[devices, near] = _Pool(plan, those.take(index), needs[:, starts[devices] + index])
+        pools[devices, near] = _Pool.of(plan, those.take(index), needs[:, starts[devices] + index])
     return pools
 
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
-    """Every layout for a number of devices, and the bytes it needs on each rung of recomputation, (rungs, n)."""
+    """Every layout for a number of devices, and the bytes it needs on each rung of recomputation, (rungs, n).
+
+    ``starts`` are the places where degrees or ZeRO change, ``group`` is which of those runs an entry is in;
+    ``exact`` entries have no pipeline and waste none of the batch.
+    """
 
     plan: TrainingPlan
     layouts: Layouts
     needs_bytes: Array
+    starts: npt.NDArray[np.intp]
+    group: npt.NDArray[np.intp]
+    exact: _Mask
+
+    @classmethod
+    def of(cls, plan: TrainingPlan, lay: Layouts, needs_bytes: Array) -> _Pool:
+        """The pool, with what every capacity asks of it."""
+        parts = np.stack([lay.tp, lay.cp, lay.pp, lay.dp, lay.ep, lay.zero, lay.shard])
+        starts = np.flatnonzero(np.r_[True, (parts[:, 1:] != parts[:, :-1]).any(axis=0)])
+        group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(lay.dp)]))
+        exact = (lay.pp == 1) & (lay.samples < plan.global_batch + lay.dp)
+        return cls(plan, lay, needs_bytes, starts, group, exact)
 
     def choose(self, capacity_bytes: float) -> Layouts:
         """The layouts that fit and may be the fastest. Where nothing fits, the leanest.
@@ -197,12 +213,8 @@ class _Pool:
 
     def _pointless(self, rung: npt.NDArray[np.intp]) -> _Mask:
         """Entries that another one beats on every accelerator, since it recomputes no more and ..."""
-        lay = self.layouts
-        place = np.arange(len(rung))
-        parts = np.stack([lay.tp, lay.cp, lay.pp, lay.dp, lay.ep, lay.zero, lay.shard])
-        starts = np.flatnonzero(np.r_[True, (parts[:, 1:] != parts[:, :-1]).any(axis=0)])
-        lengths = np.diff(np.r_[starts, len(rung)])
-        group = np.repeat(np.arange(len(starts)), lengths)
+        lay, starts, group, exact = self.layouts, self.starts, self.group, self.exact
+        place, lengths = np.arange(len(rung)), np.diff(np.r_[starts, len(rung)])
         # ... is ZeRO-1, which scatters gradients once a step and not once a micro-batch. Its entries stand
         # right before those of ZeRO-2, as many and in the same order.
         twin = np.maximum(place - lengths[group], 0)
@@ -214,7 +226,6 @@ class _Pool:
         )
         # ... has, without a pipeline, a larger micro-batch that wastes none of the batch: no fixed time and
         # no weight is met more often than it has to be.
-        exact = (lay.pp == 1) & (lay.samples < self.plan.global_batch + lay.dp)
         for each in range(len(self.needs_bytes)):
             last = np.maximum.reduceat(np.where(exact & (rung == each), place, -1), starts)
             pointless |= (lay.pp == 1) & (rung == each) & (place < last[group])
