@@ -26,6 +26,7 @@ from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.coefficient_table import read_coefficients
 from zenplan.app.measured.runs import Run, runs
 from zenplan.domain.catalogue import Catalogue
+from zenplan.domain.coefficients import Coefficients
 
 _HEAD = ("runs", "median ln error", "MAPE", "within 10 %", "within 25 %", "bias")
 # The runs that other models are judged by too.
@@ -75,6 +76,11 @@ def grouped(errors: Errors, key: Callable[[Run], Hashable]) -> list[list[str]]:
         mine = [(run, e) for run, e in errors if key(run) == name]
         rows.append(cells(str(name), macro(by_group(mine, source))))
     return rows
+
+
+def named(run: Run) -> str:
+    """The source, short."""
+    return source(run)[-60:]
 
 
 def _plain(observed: Sequence[LeftOut]) -> Errors:
@@ -153,32 +159,34 @@ def _notes(outcomes: Sequence[Run | tuple[Mapping[str, str], str]]) -> str:
     )
 
 
+def report(coefficients: Coefficients, observed: Mapping[str, Sequence[LeftOut]]) -> str:
+    """All tables, as markdown; without ``observed`` what is fitted alone."""
+    outcomes = list(runs(published(), Catalogue(accelerators=read_accelerators()), coefficients))
+    all_runs = [r for r in outcomes if isinstance(r, Run)]
+    errors = errors_of(all_published(coefficients), coefficients)
+    fitted = _of(TABLES[0], errors)
+    out, how = (_plain(observed["source"]), "sources left out") if observed else (errors, "fitted")
+    best = _of(TABLES[0], out)
+    parts = [table("language models", [*_rules(all_runs, fitted), *_left_out(observed)])]
+    if observed:
+        parts += [_coverage(observed), _targets(fitted, best), _small(errors, out)]
+    for title, key in (("generation", generation), ("software", software), ("scale", scale), ("size", size),
+                       ("configuration told", told), ("source", named)):  # fmt: skip
+        parts.append(table(f"{title} ({how})", grouped(best, key)))
+    return "\n\n".join([*parts, _notes(outcomes)])
+
+
 def main() -> None:
     """Score, print, and write into the README when asked."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="do not refit with sources left out")
     parser.add_argument("--readme", action="store_true", help="write the figures into README.md")
     arguments = parser.parse_args()
+    if arguments.quick and arguments.readme:
+        parser.error("--quick has no figures on what was left out, which the README is about")
     coefficients = read_coefficients()
-    outcomes = list(runs(published(), Catalogue(accelerators=read_accelerators()), coefficients))
-    all_runs = [r for r in outcomes if isinstance(r, Run)]
-    every = all_published(coefficients)
-    errors = errors_of(every, coefficients)
-    fitted = _of(TABLES[0], errors)
-    observed = {} if arguments.quick else observed_errors(every, coefficients)
-    out, how = (_plain(observed["source"]), "sources left out") if observed else (errors, "fitted")
-    best = _of(TABLES[0], out)
-    parts = [table("language models", [*_rules(all_runs, fitted), *_left_out(observed)])]
-    if observed:
-        parts.append(_coverage(observed))
-    parts += [_targets(fitted, best), _small(errors, out)]
-    for title, key in (("generation", generation), ("software", software), ("scale", scale), ("size", size),
-                       ("configuration told", told)):  # fmt: skip
-        parts.append(table(f"{title} ({how})", grouped(best, key)))
-    text = "\n\n".join([*parts, _notes(outcomes)])
+    text = report(coefficients, {} if arguments.quick else observed_errors(all_published(coefficients)))
     print(text)
-    print("\n" + table(f"source ({how})", [cells(str(k)[-60:], Summary.of(v)) for k, v in
-                                           sorted(by_group(best, source).items(), key=str)]))  # fmt: skip
     if arguments.readme:
         readme.write("accuracy", text)
 

@@ -2,6 +2,7 @@
 
     python benchmarks/fit.py                    print the fit and its error on what was left out of it
     python benchmarks/fit.py --write            also write zenplan/data/coefficients.json
+    python benchmarks/fit.py --write --readme   and the figures of accuracy.py into README.md, in the same run
 
 Each coefficient has a unit, a meaning and bounds. A group of runs (a generation of accelerators, a kind of
 software, a precision) may differ from the whole by a factor, which is drawn towards 1: a group with few runs
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import readme
 from intervals import LeftOut, fit_interval, left_out_traits
 from model import FIELDS, Model
 from prior import GROUPS, START, WIDTH, start
@@ -141,22 +143,12 @@ def _moved(c: Coefficients, parameters: Sequence[tuple[str, str]], values: Array
     return replace(c, all=fresh)
 
 
-def without(c: Coefficients, kept: Sequence[Run]) -> Coefficients:
-    """The coefficients, but for the factors of groups that none of these runs is in."""
-    known = {g for r in kept for g in groups_of(r).values()}
-    return replace(c, all={
-        n: replace(one, factors={g: f for g, f in one.factors.items() if g in known}) for n, one in c.all.items()
-    })  # fmt: skip
-
-
-def left_out(
-    all_runs: Sequence[Run], c: Coefficients, key: Callable[[Run], Hashable]
-) -> list[tuple[Run, float]]:
+def left_out(all_runs: Sequence[Run], key: Callable[[Run], Hashable]) -> list[tuple[Run, float]]:
     """Errors on each group of runs, under coefficients fitted to all the others; one process for each core."""
     names = sorted({key(r) for r in all_runs}, key=str)
     parts = [[i for i, r in enumerate(all_runs) if key(r) == name] for name in names]
     # Forked processes inherit what data sheets' read-only mappings keep from being sent to them.
-    _INHERITED[:] = [all_runs, c]
+    _INHERITED[:] = [all_runs]
     with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:
         found = list(pool.map(_errors_without, parts))
     return [(all_runs[i], e) for part, errors in zip(parts, found, strict=True)
@@ -168,11 +160,11 @@ _INHERITED: list[Any] = []
 
 def _errors_without(part: Sequence[int]) -> list[float]:
     """Errors on some runs, under coefficients fitted to the others."""
-    all_runs, c = _INHERITED
+    (all_runs,) = _INHERITED
     out = set(part)
     kept = [r for i, r in enumerate(all_runs) if i not in out]
-    start = without(c, kept)
-    fitted = fit(Model(kept, start), start, steps=6)
+    # From where the whole fit began: nothing of what is left out may have left a trace.
+    fitted = fit(Model(kept, start()), start(), steps=12)
     model = Model([all_runs[i] for i in part], fitted)
     return [float(e) for e in model.errors(model.efficiencies(fitted))]
 
@@ -192,13 +184,13 @@ def large(run: Run) -> bool:
     return run.devices > LARGE
 
 
-def observed_errors(all_runs: Sequence[Run], c: Coefficients) -> dict[str, list[LeftOut]]:
+def observed_errors(all_runs: Sequence[Run]) -> dict[str, list[LeftOut]]:
     """Errors on sources left out in turn, on accelerators, on whole generations, and on all runs above a scale."""
     return {
-        "source": left_out_traits(left_out(all_runs, c, source)),
-        "accelerator": left_out_traits(left_out(all_runs, c, accelerator)),
-        "generation": left_out_traits(left_out(all_runs, c, generation), unknown=GENERATION),
-        "scale": [o for o in left_out_traits(left_out(all_runs, c, large), beyond=LARGE) if large(o.run)],
+        "source": left_out_traits(left_out(all_runs, source)),
+        "accelerator": left_out_traits(left_out(all_runs, accelerator)),
+        "generation": left_out_traits(left_out(all_runs, generation), unknown=GENERATION),
+        "scale": [o for o in left_out_traits(left_out(all_runs, large), beyond=LARGE) if large(o.run)],
     }
 
 
@@ -233,7 +225,8 @@ def errors_of(all_runs: Sequence[Run], c: Coefficients) -> list[tuple[Run, float
 def _print(c: Coefficients, all_runs: Sequence[Run], observed: Mapping[str, Sequence[LeftOut]]) -> None:
     for one in c.all.values():
         factors = "  ".join(f"{g} ×{f:.2f}" for g, f in sorted(one.factors.items()))
-        print(f"{one.name:14s} {one.value:.4g} {one.unit}   {factors}")
+        bound = "  AT ITS BOUND" if one.least < one.most and one.value in (one.least, one.most) else ""
+        print(f"{one.name:14s} {one.value:.4g} {one.unit}{bound}   {factors}")
     keys = {"source": source, "accelerator": accelerator, "generation": generation, "scale": source}
     rows = {"fitted": by_group(errors_of(all_runs, c), source)}
     rows |= {f"{n} left out": by_group([(o.run, o.error) for o in observed[n]], keys[n]) for n in observed}
@@ -247,10 +240,11 @@ def main() -> None:
     """Fit, cross-validate, print, and write when asked."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--write", action="store_true", help="write zenplan/data/coefficients.json")
+    parser.add_argument("--readme", action="store_true", help="write the figures into README.md")
     arguments = parser.parse_args()
     all_runs = all_published(start())
     c = fitted_to(all_runs)
-    observed = observed_errors(all_runs, c)
+    observed = observed_errors(all_runs)
     c = replace(c, interval=interval_of(observed))
     _print(c, all_runs, observed)
     if arguments.write:
@@ -259,6 +253,10 @@ def main() -> None:
             "runs": len(all_runs), "sources": sorted({source(r) for r in all_runs}), "date": date.today().isoformat(),
         })  # fmt: skip
         TARGET.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if arguments.readme:
+        from accuracy import report
+
+        readme.write("accuracy", report(c, observed))
 
 
 if __name__ == "__main__":

@@ -48,9 +48,8 @@ class Pair:
 
     @property
     def share(self) -> float:
-        """How much of ``production`` a run of that length has."""
-        days = self.bare.steady_gpu_hours.mid / 24 / self.bare.devices
-        return min(1.0, days * 86_400 / Operations().production_ramp_s)
+        """How much of ``production`` a run of that size has."""
+        return min(1.0, self.bare.steady_gpu_hours.mid * 3600 / Operations().production_ramp_device_s)
 
 
 def triple(pairs: Sequence[Pair]) -> tuple[float, float, float]:

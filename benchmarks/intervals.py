@@ -1,8 +1,9 @@
 """The 80 % interval around a prediction, from errors on runs that were left out of the fit.
 
-Locally weighted split-conformal prediction (Lei et al. 2018, section 5.2): a run's scale is a product of factors
-of its traits, fitted to the size of the errors; then the quantiles of error over scale, each source weighing
-the same, are those of new runs.
+Cross-conformal prediction (Vovk 2015), locally weighted (Lei et al. 2018, section 5.2): the errors are of runs that
+were left out of the fit; a run's scale is a product of factors of its traits, fitted to the size of the errors; the
+quantiles of error over scale, each source weighing the same, are those of new runs. Scale and quantiles share
+their errors, so that the interval is a little narrow: ``checked`` says by how much, on groups that neither knew.
 """
 
 from __future__ import annotations

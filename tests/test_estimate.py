@@ -198,7 +198,7 @@ def test_what_does_not_fit_says_by_how_much(ask: Ask) -> None:
 def test_a_v100_has_no_bf16_but_fp16(ask: Ask) -> None:
     with pytest.raises(NoFit) as caught:
         ask(params=1e8, gpu="v100")
-    assert caught.value.hint == "no bf16 peak in the data sheet: V100-SXM2-16GB"
+    assert caught.value.hint == "try --precision fp16; V100-SXM2-16GB has fp16, fp32"
     found = quotes(ask(params=1e8, gpu="v100", precision="fp16"))
     assert {q.offer.instance.accelerator for q in found} == {"V100-SXM2-16GB"}
 
@@ -270,3 +270,22 @@ def test_a_mixture_of_experts_is_priced_by_what_is_active(ask: Ask) -> None:
         for more in ({}, {"active_params": 2e9})
     )
     assert usd(mixed.ranked[0].quote) < 0.8 * usd(dense.ranked[0].quote)
+
+
+def test_fewer_devices_are_told_of_where_they_are_faster_and_cheaper(ask: Ask) -> None:
+    options = {"model": "llama3-8b", "gpu": "h100", "tokens": 1e11, "provider": "nebius", "top": 1}
+    odd = ask(gpus=1001, **options)
+    told = [line for line in odd.left_out if "not asked for" in line]
+    assert len(told) == 1
+    found = re.search(
+        r"([\d,]+) of these devices would take (\d+) % less time and cost (\d+) % less", told[0]
+    )
+    assert found is not None
+    fewer = ask(gpus=int(found[1].replace(",", "")), **options).ranked[0].bill
+    own = odd.ranked[0].bill
+    assert int(found[2]) == pytest.approx(
+        100 * (1 - fewer.run.calendar_s.mid / own.run.calendar_s.mid), abs=1
+    )
+    assert int(found[3]) == pytest.approx(100 * (1 - fewer.total_usd.mid / own.total_usd.mid), abs=1)
+    for gpus in (3, 64, 1000):
+        assert not any("not asked for" in line for line in ask(gpus=gpus, **options).left_out)

@@ -99,7 +99,16 @@ def test_nodes_give_the_devices_of_one() -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"params": "7B"}, "params is not a number: '7B'"),
+        ({"params": "seven"}, "params is not a number: 'seven'"),
+        ({"params": "7X"}, "params knows no unit 'X': '7X'"),
+        ({"tokens_per_s_per_device": "14000,5"}, "is not a number: '14000,5'"),
+        ({"params": "1,30,000"}, "is not a number: '1,30,000'"),
+        ({"nodes": "4", "node_devices": "8"}, "nodes · node_devices = 4 · 8 = 32, not 16 devices"),
+        ({"ep": "2"}, "ep = 2, but a model of the family decoder has no experts"),
+        ({"task": "inference"}, "task inference is no training"),
+        ({"accelerator": "Inferentia2"}, "Inferentia2 is made for inference only"),
+        ({"accelerator": "NVIDIA A100-SXM4-80GB MIG 1g.10gb"}, "is a slice of a device"),
+        ({"accelerator": "NVIDIA H1000"}, "unknown accelerator 'NVIDIA H1000'; did you mean"),
         ({"layers": "24.5"}, "layers must be a whole number, not 24.5"),
         ({"devices": "0"}, "devices must be above zero and finite, not 0"),
         ({"devices": ""}, "devices is empty"),
@@ -200,3 +209,122 @@ def test_whatever_comes_out_is_a_number_or_empty(changed: dict[str, str]) -> Non
     for name in (*WHOLE, *NUMBERS):
         assert not row[name] or 0 < float(row[name]) < math.inf
         assert name not in WHOLE or not row[name] or row[name].isdecimal()
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "plain"),
+    [
+        ("params", "1.3B", 1.3e9),
+        ("params", "1,300,000,000", 1.3e9),
+        ("tokens_per_s_per_device", "14k", 14_000),
+        ("tokens_per_s_per_device", "11,000.5", 11_000.5),
+        ("seq_len", "4k", 4096),
+        ("seq_len", "4,096", 4096),
+        ("vocab", "32k", 32_000),
+        ("layers", "24.0", 24),
+    ],
+)
+def test_numbers_as_people_write_them(column: str, text: str, plain: float) -> None:
+    assert float(cells(**{column: text}).row[column]) == plain
+
+
+def test_what_k_means_of_a_sequence_is_said() -> None:
+    assert cells(seq_len="8K").assumed == ("seq_len of 8K: 8,192 tokens",)
+    assert cells(seq_len="8192").assumed == ()
+
+
+@pytest.mark.parametrize("text", ["N/A", "na", "-", "?", "null", "None", "—"])
+def test_words_for_nothing_are_empty(text: str) -> None:
+    row = cells(
+        micro_batch=text, framework=text, precision=text, vocab=text, task=text, d_ff="8192", ff_width=text
+    ).row
+    assert [row[n] for n in ("micro_batch", "framework", "precision", "vocab", "task")] == [""] * 5
+    # A name that says nothing leaves the word to the other one.
+    assert row["ff_width"] == "8192"
+    with pytest.raises(ZenplanError, match="devices is empty"):
+        cells(devices=text)
+
+
+def test_none_is_an_answer_where_it_means_one() -> None:
+    row = cells(attention="none", recompute="None", zero_stage="none").row
+    assert (row["attention"], row["recompute"], row["zero_stage"]) == ("standard", "none", "0")
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [("zero3", "3"), ("ZeRO-2", "2"), ("stage 1", "1"), ("zero_stage_3", "3"), ("FSDP", "3"), ("0.0", "0")],
+)
+def test_stages_of_zero(text: str, stage: str) -> None:
+    assert cells(zero_stage=text).row["zero_stage"] == stage
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "noted"),
+    [
+        ("flash", "flash", False), ("FlashAttention-2", "flash", False), ("sdpa", "flash", False),
+        ("TE", "flash", False), ("cuDNN", "flash", False), ("xformers", "flash", False),
+        ("eager", "standard", False), ("math", "standard", False), ("unfused", "standard", False),
+        ("magic", "flash", True),
+    ],
+)  # fmt: skip
+def test_words_for_attention(text: str, word: str, noted: bool) -> None:
+    found = cells(attention=text)
+    assert found.row["attention"] == word
+    assert found.notes == (("attention 'magic' is not known: fused is taken",) if noted else ())
+
+
+def test_words_for_the_task() -> None:
+    words = {"Pre-Training": "pretrain", "fine-tuning": "sft", "SFT": "sft", "LoRA": "lora", "": ""}
+    for text, word in words.items():
+        found = cells(task=text)
+        assert (found.row["task"], found.notes) == (word, ())
+    odd_task = cells(task="dancing")
+    assert odd_task.row["task"] == "pretrain"
+    assert odd_task.notes == ("task 'dancing' is not known: pre-training is taken",)
+
+
+def test_a_network_that_tells_nothing_is_noted() -> None:
+    (note,) = cells(network="very fast").notes
+    assert note == "network 'very fast' tells no speed: the usual one of A100-SXM4-80GB is taken"
+    assert cells(network="NVLink3").notes == ()
+    # Within a node there is none to cross.
+    assert cells(network="very fast", devices="8", dp="1").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "note"),
+    [
+        ({"heads": "18", "d_model": "2304"}, "tp = 4 does not divide heads = 18"),
+        ({"kv_heads": "5"}, "kv_heads = 5 does not divide heads = 16"),
+        ({"d_model": "2050"}, "heads = 16 does not divide width = 2050"),
+        ({"cp": "2", "dp": "1", "seq_len": "2049"}, "cp = 2 does not divide seq_len = 2049"),
+        ({"pp": "4", "dp": "1", "layers": "25"}, "pp = 4 does not divide layers = 25"),
+        ({"pp": "2", "vp": "5", "layers": "25"}, "pp · vp = 10 does not divide layers = 25"),
+    ],
+)
+def test_degrees_that_do_not_divide_are_noted(changed: dict[str, str], note: str) -> None:
+    assert cells(**changed).notes == (note,)
+
+
+def test_the_ends_of_a_model_may_count_as_layers() -> None:
+    # BLOOM: 70 layers, the embedding and the head, in 12 stages.
+    assert cells(layers="70", tp="1", pp="12", dp="1", devices="12").notes == ()
+
+
+def test_a_node_may_be_in_use_in_part() -> None:
+    part = {"devices": "4", "dp": "1", "tp": "4", "pp": "1", "nodes": "1", "node_devices": "8"}
+    assert cells(**part).row["node_devices"] == "8"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("NVIDIA H100 80GB HBM3", "H100-SXM5-80GB"),
+        ("NVIDIA A100-SXM4-80GB", "A100-SXM4-80GB"),
+        ("NVIDIA H100", "H100-SXM5-80GB"),
+        ("AMD MI300X", "MI300X"),
+    ],
+)
+def test_accelerators_go_by_what_drivers_print(text: str, name: str) -> None:
+    row = cells(accelerator=text, precision="bf16", network="8x200G").row
+    assert row["accelerator"] == name

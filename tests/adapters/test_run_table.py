@@ -80,8 +80,32 @@ def test_gpu_hours_make_it_a_table_of_whole_runs(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text("id,gpu,tokens,params,gpu_hours\na,T4,1e9,1e9,10\n", encoding="utf-8")
     with open_runs(path) as table:
-        assert table.kind is Kind.WHOLE_RUN
-        assert next(table.rows).cells["gpu"] == "T4"
+        (row,) = table.rows
+    assert row.kind is Kind.WHOLE_RUN
+    assert row.cells["gpu"] == "T4"
+
+
+def test_a_row_of_a_mixed_table_says_what_it_measures(tmp_path: Path) -> None:
+    rows = read(
+        tmp_path,
+        f"{HEADER},tokens,params,gpu_hours\na,T4,1,100,,1e9,\nb,T4,1,,1e9,1e9,10\n"
+        "c,T4,1,100,,1e9,10\nd,T4,1,100,1e9,1e9,10\ne,T4,1,100,1e9,1e9,n/a\nf,T4,1,,1e9,1e9,\n",
+    )
+    whole = [row.id for row in rows if row.kind is Kind.WHOLE_RUN]
+    assert whole == ["b", "d", "f"]
+
+
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_semicolons_or_tabs_may_part_the_cells(tmp_path: Path, between: str) -> None:
+    content = f"{HEADER},notes\n{GOOD},x\n\nb,T4,1,7,y\n".replace(",", between)
+    rows = read(tmp_path, content + between.join(["c", "T4", "1", "8", '"one, two' + between + '"']))
+    assert [(r.line, r.id, r.problem) for r in rows] == [(2, "a", ""), (4, "b", ""), (5, "c", "")]
+    assert rows[1].cells["tokens_per_s_per_device"] == "7"
+    assert rows[2].cells["notes"].startswith("one, two")
+
+
+def test_an_empty_word_is_no_name(tmp_path: Path) -> None:
+    assert [r.id for r in read(tmp_path, f"{HEADER}\n-,T4,1,100\n")] == ["line 2"]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +116,7 @@ def test_gpu_hours_make_it_a_table_of_whole_runs(tmp_path: Path) -> None:
         (HEADER, "has a header and no rows"),
         (f"{HEADER}\n,,,\n", "has a header and no rows"),
         ("id,devices\na,1\n", "no column accelerator or gpu, no column tokens_per_s_per_device or samples_per_s"),
-        ("accelerator;devices;tokens_per_s_per_device\nT4;1;1\n", "no column accelerator"),
+        ("accelerator;devices\nT4;1\n", "no column tokens_per_s_per_device"),
         ("accelerator,tokens_per_s_per_device\nT4,1\n", "no column devices or n_gpus"),
         ("gpu,gpu_hours\nT4,1\n", "no column tokens, no column params"),
         (f"{HEADER},devices\n{GOOD},2\n", "has the column devices twice"),

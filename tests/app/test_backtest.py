@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def scored(path: Path, rows: Sequence[Mapping[str, str]], by: Sequence[str] = ()
 def test_a_run_is_predicted_from_what_its_row_says(tmp_path: Path) -> None:
     found = scored(tmp_path / "t.csv", [ROW])
     (row,) = found.rows
-    assert found.kind is row.kind is Kind.THROUGHPUT
+    assert (found.kinds, row.kind) == ((Kind.THROUGHPUT,), Kind.THROUGHPUT)
     assert (row.id, row.line, row.source, row.generation, row.scale) == (
         "gpt",
         2,
@@ -124,6 +125,12 @@ def test_every_row_is_scored_or_skipped_with_its_line(tmp_path: Path) -> None:
         ({"precision": "fp8"}, "no fp8 peak"),
         ({"precision": "int3"}, "precision 'int3' is not known"),
         ({"seq_len": ""}, "no seq_len"),
+        ({"params": "7B"}, "params of 7.00B, but the shape has 1.31B"),
+        (
+            {"params": "7B", "model": "gpt2-xl", "layers": ""},
+            "params of 7.00B, but the published gpt2-xl has 1.5",
+        ),
+        ({"tokens_per_s_per_device": "60000"}, "faster than the device's peak: 1.6 times the dense bf16"),
     ]
     rows = [ROW, *(ROW | {"id": f"bad {i}"} | change for i, (change, _) in enumerate(bad)), ROW]
     found = scored(tmp_path / "t.csv", rows)
@@ -176,7 +183,7 @@ def test_whole_runs_are_scored_in_gpu_hours(tmp_path: Path) -> None:
     llama = {"id": "l", "source": "card", "family": "meta", "model": "Llama-2-7B", "arch": "dense", "params": "6.738e9",
              "tokens": "2e12", "gpu": "A100-SXM4-80GB", "n_gpus": "", "gpu_hours": "184320", "seq_len": "4096"}  # fmt: skip
     found = scored(tmp_path / "t.csv", [llama, llama | {"tokens": "lots"}, llama | {"n_gpus": "1024"}])
-    assert found.kind is Kind.WHOLE_RUN
+    assert found.kinds == (Kind.WHOLE_RUN,)
     first, second = found.rows
     assert (first.kind, first.measured, first.devices, second.devices) == (Kind.WHOLE_RUN, 184320, None, 1024)
     assert first.steady
@@ -195,3 +202,50 @@ def test_rows_need_no_file() -> None:
     assert isinstance(scored_row, ScoredRow)
     assert scored_row.line == 7
     assert [(s.line, s.id) for s in skipped] == [(9, "line 9"), (8, "gpt")]
+
+
+def test_a_table_may_have_both_kinds_of_rows(tmp_path: Path) -> None:
+    whole = {"id": "w", "model": "Llama-2-7B", "family": "decoder", "params": "6.738e9", "tokens": "2e12", "seq_len": "4096",
+             "accelerator": "A100-SXM4-80GB", "devices": "256", "precision": "bf16", "gpu_hours": "184320"}  # fmt: skip
+    found = scored(tmp_path / "t.csv", [ROW, whole, ROW | {"gpu_hours": "-"}])
+    assert [(r.line, r.kind) for r in found.rows] == [
+        (2, Kind.THROUGHPUT), (3, Kind.WHOLE_RUN), (4, Kind.THROUGHPUT),
+    ]  # fmt: skip
+    assert set(found.kinds) == {Kind.THROUGHPUT, Kind.WHOLE_RUN}
+    alone = scored(tmp_path / "t.csv", [whole | {"seq_len": "4k"}]).rows[0]
+    assert "seq_len of 4k: 4,096 tokens" in alone.assumed
+    assert found.rows[1].predicted == alone.predicted
+
+
+def test_rows_that_are_alike_are_predicted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(rows: Sequence[Mapping[str, str]], *rest: Any) -> Any:
+        asked.append(len(rows))
+        return runs(rows, *rest)
+
+    monkeypatch.setattr("zenplan.app.backtest.runs", counted)
+    faster = ROW | {"id": "b", "tokens_per_s_per_device": "16000"}
+    wider = ROW | {"micro_batch": "8"}
+    found = score_runs([TableRow(i, row) for i, row in enumerate((ROW, faster, wider, ROW), 2)], CATALOGUE,
+                       read_coefficients())  # fmt: skip
+    rows = [row for row in found if isinstance(row, ScoredRow)]
+    assert asked == [2]
+    assert [row.id for row in rows] == ["gpt", "b", "gpt", "gpt"]
+    assert [round(row.measured * 2048) for row in rows] == [15000, 16000, 15000, 15000]
+    assert rows[0].predicted == rows[1].predicted == rows[3].predicted != rows[2].predicted
+
+
+def test_params_may_leave_out_the_embedding() -> None:
+    # 24 · 12 · 2048² weights in the layers, 50304 · 2048 in the embedding.
+    for params in ("1.208e9", "1.311e9", "1.414e9"):
+        (row,) = score_runs([TableRow(2, ROW | {"params": params})], CATALOGUE, read_coefficients())
+        assert isinstance(row, ScoredRow)
+
+
+def test_experts_that_devices_do_not_share_evenly_are_noted() -> None:
+    mixture = ROW | {"family": "moe-decoder", "model": "mixtral-8x7b", "params": "", "ep": "3", "devices": "12", "dp": "12",
+                     "global_batch": "48", "tokens_per_s_per_device": "100"}  # fmt: skip
+    (row,) = score_runs([TableRow(2, mixture)], CATALOGUE, read_coefficients())
+    assert isinstance(row, ScoredRow)
+    assert row.notes == ("ep = 3 does not divide the 8 experts",)

@@ -143,7 +143,22 @@ def test_the_worst_come_first_and_as_many_as_asked_for(called: Called, table: Ca
 
 def test_cells_that_do_not_agree_are_noted(called: Called, table: Callable[..., str]) -> None:
     ended = called("backtest", table(f"{LLAMA},1.5", header=f"{HEADER},samples_per_s_per_device"))
-    assert "1 row where two cells" in " ".join(ended.out.split())
+    assert "1 row with something odd" in " ".join(ended.out.split())
+
+
+def test_rows_that_should_not_fit_are_counted(called: Called, table: Callable[..., str]) -> None:
+    large = "big,paper,decoder,70e9,4096,A100-SXM4-80GB,1,bf16,Megatron-LM 2023,100"
+    ended = called("backtest", table(LLAMA, large))
+    assert "1 of 2 rows are found not to fit memory; they ran; lines 3." in " ".join(ended.out.split())
+    assert "not to fit" not in called("backtest", table(LLAMA)).out
+
+
+def test_a_row_without_a_name_goes_by_its_model(called: Called, table: Callable[..., str]) -> None:
+    header = "model," + HEADER.partition(",")[2]
+    out = called("backtest", table(LLAMA, LLAMA.replace("llama", "", 1), header=header)).out
+    worst = out.partition("Farthest off")[2]
+    assert "llama" in worst
+    assert "line 3" in worst
 
 
 def test_no_row_is_an_error_that_still_says_why(called: Called, table: Callable[..., str]) -> None:
@@ -223,7 +238,10 @@ def test_a_bar_with_the_time_left_is_shown_on_a_terminal(monkeypatch: Any) -> No
             done(0.25)
             done(0.5)
         monkeypatch.undo()
-        shown = os.read(master, 100_000).decode()
+        # A terminal hands over what is written piece by piece.
+        shown = ""
+        while "\x1b[?25h" not in shown:
+            shown += os.read(master, 100_000).decode()
     os.close(master)
     assert "backtest" in shown
     assert " 25%" in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,9 @@ def test_one_device_has_no_runner_up(asked: Callable[..., Any], answer: Callable
 def test_the_cost_follows_the_price(asked: Callable[..., Any]) -> None:
     document = asked(*DENSE)
     length, price = document["workload"]["tokens_per_sample"], document["price"]["device_usd_per_h"]
-    assert [s["devices"] for s in document["sizes"]][:2] == [64, 32]
+    sizes = [s["devices"] for s in document["sizes"]]
+    assert sizes[:2] == [64, 32]
+    assert sizes == sorted(sizes, reverse=True)
     for size in document["sizes"]:
         hours = size["devices"] * size["sample_s"] / 3600
         assert size["usd_per_token"] == pytest.approx(hours * price / length)
@@ -181,12 +184,20 @@ def test_csv_has_the_list(answer: Callable[..., Any], asked: Callable[..., Any])
 
 
 def test_markdown_has_as_many_cells_in_every_row(answer: Callable[..., Any]) -> None:
-    tables = [
-        t.splitlines() for t in answer(*DENSE, "--format", "markdown").out.split("\n\n") if t.startswith("|")
-    ]
-    assert len(tables) == 2
-    for header, *rows in tables:
-        assert {line.count("|") for line in rows} == {header.count("|")}
+    parts = answer(*DENSE, "--format", "markdown").out.split("\n\n")
+    (listed,) = (t.splitlines() for t in parts if t.startswith("|"))
+    header, *rows = listed
+    assert len(rows) == 11
+    assert {line.count("|") for line in rows} == {header.count("|")}
+
+
+def test_markdown_has_the_plot_as_it_is_on_a_screen(answer: Callable[..., Any]) -> None:
+    parts = answer(*DENSE, "--format", "markdown").out.split("\n\n")
+    (fenced,) = (t.splitlines() for t in parts if t.startswith("```"))
+    assert (fenced[0], fenced[-1]) == ("```text", "```")
+    drawn = [line for line in answer(*DENSE).lines if "·····" in line]
+    assert [line.split()[-1] for line in fenced[2:-1]] == [line.split()[-1] for line in drawn]
+    assert len({len(line) for line in fenced[2:-1]}) == 1
 
 
 def test_the_estimate_has_the_same_fastest_layout(asked: Callable[..., Any]) -> None:
@@ -253,6 +264,7 @@ def test_what_does_not_fit_says_what_is_missing(called: Callable[..., Any]) -> N
         (("--gpus", "8"), 2, "--gpu is missing"),
         (("--gpu", "h100"), 2, "--gpus is missing"),
         (("--gpu", "t4", "--gpus", "8"), 3, "has no bf16 peak"),
+        (("--gpu", "h100", "--gpus", "8", "--tokens", "1B"), 2, "layouts takes no --tokens"),
         (("--gpu", "rtx-a4500", "--gpus", "4096"), 3, "no network is known"),
     ],
 )
@@ -265,6 +277,80 @@ def test_what_cannot_be_answered_is_one_line_and_a_hint(
     assert error.startswith("error: ")
     assert told in error
     assert hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "precision", "told", "other", "has"),
+    [
+        ("t4", "bf16", "no bf16 peak", "fp16", "T4 has fp16, fp32"),
+        ("h100", "nvfp4", "no nvfp4 peak", "fp8", "H100-SXM5-80GB has fp8, bf16, fp16, tf32, fp32"),
+        ("h100", "mxfp8", "which mxfp8 needs", "fp8", "H100-SXM5-80GB has fp8, bf16, fp16, tf32, fp32"),
+        ("l40s", "mxfp8", "which mxfp8 needs", "fp8", "L40S has fp8, bf16, fp16, tf32, fp32"),
+        ("mi300x", "mxfp8", "which mxfp8 needs", "fp8", "MI300X has fp8, bf16, fp16"),
+    ],
+)
+def test_a_precision_that_is_not_there_has_one_that_is(
+    gpu: str, precision: str, told: str, other: str, has: str, called: Callable[..., Any]
+) -> None:
+    options = ("--params", "1e9", "--gpu", gpu, "--gpus", "8")
+    ended = called("layouts", *options, "--precision", precision)
+    assert ended.code == 3
+    error, hint = ended.err.splitlines()
+    assert told in error
+    assert hint.startswith(f"hint: try --precision {other}; {has}")
+    assert called("layouts", *options, "--precision", other).code == 0
+
+
+@pytest.mark.parametrize("gpu", ["b200", "b300", "rtx-5090", "mi355x"])
+def test_products_with_scales_of_blocks_take_mxfp8(gpu: str, called: Callable[..., Any]) -> None:
+    ended = called("layouts", "--params", "1e8", "--gpu", gpu, "--gpus", "1", "--precision", "mxfp8")
+    assert (ended.code, ended.err) == (0, "")
+
+
+ODD = ("layouts", "--model", "llama3-8b", "--gpu", "h100", "--gpus", "1001", "--global-batch", "4M")
+
+
+def test_a_number_with_few_divisors_is_held_against_whole_nodes(
+    asked: Callable[..., Any], answer: Callable[..., Any]
+) -> None:
+    sizes = {s["devices"]: s["sample_s"] for s in asked(*ODD)["sizes"]}
+    assert sizes[1000] < 0.5 * sizes[1001]
+    text = " ".join(answer(*ODD).out.split())
+    times = re.search(r"1,000 devices are ([\d.]+) times as fast and cost (\d+) % less", text)
+    assert times is not None
+    assert float(times[1]) == pytest.approx(sizes[1001] / sizes[1000], rel=0.01)
+    assert int(times[2]) == round(100 * (1 - 1000 * sizes[1000] / (1001 * sizes[1001])))
+    assert "no cheaper" not in text
+
+
+def test_what_nothing_was_held_against_is_not_called_cheapest(answer: Callable[..., Any]) -> None:
+    text = " ".join(answer(*ALONE).out.split())
+    assert "the fastest is the cheapest" in text
+    assert "cheaper" not in text
+    assert "smaller sizes" not in text
+
+
+def test_fewer_that_are_no_cheaper_are_counted(asked: Callable[..., Any], answer: Callable[..., Any]) -> None:
+    options = ("layouts", "--model", "llama3-8b", "--gpu", "h100", "--gpus", "64")
+    whole, *smaller = asked(*options)["sizes"]
+    assert all(s["devices"] * s["sample_s"] > 0.99 * 64 * whole["sample_s"] for s in smaller)
+    told = f"None of {len(smaller)} smaller sizes, from {smaller[-1]['devices']} to 32 devices, is cheaper."
+    assert told in " ".join(answer(*options).out.split())
+
+
+def test_speed_and_mfu_count_the_batch_that_was_asked_for(
+    asked: Callable[..., Any], answer: Callable[..., Any]
+) -> None:
+    document = asked(*ODD)
+    batch, length = document["plan"]["global_batch_samples"], document["workload"]["tokens_per_sample"]
+    first = document["layouts"][0]
+    places = first["layout"]["dp"] * first["layout"]["micro_batch"] * first["layout"]["accumulation"]
+    assert places > batch
+    assert first["tokens_per_s_per_device"] == pytest.approx(batch * length / first["step"]["total_s"] / 1001)
+    assert document["sizes"][0]["sample_s"] == pytest.approx(first["step"]["total_s"] / batch)
+    told = f"The fastest fills {batch} of its {places} places for samples in a step;"
+    assert told in " ".join(answer(*ODD).out.split())
+    assert "places for samples" not in answer(*DENSE).out
 
 
 def test_a_hundred_thousand_devices_are_answered(called: Callable[..., Any]) -> None:

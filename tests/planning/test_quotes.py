@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -78,6 +79,23 @@ def test_mfu_counts_useful_work_over_the_dense_peak(make: Any) -> None:
     useful = 72 * B * s * layers * h**2 * (1 + s / (12 * h) + V / (12 * layers * h))
     assert estimate.mfu == pytest.approx(useful / (estimate.step.total_s * 8 * 100e12), rel=1e-3)
     assert 0 < estimate.mfu < 1
+
+
+def test_what_fills_up_the_last_micro_batches_is_no_progress(make: Any) -> None:
+    # 512 samples on 12 devices: 43 for each of the fullest replicas, so at least 516 are computed.
+    found = stand(make, used=6)
+    quote = found.quote(1, Billing.ON_DEMAND, no_grid)
+    estimate, samples = quote.estimate, found.plan.samples
+    assert estimate.layout.global_batch > 512
+    step_s = estimate.step.total_s
+    assert estimate.samples_per_s == pytest.approx(512 / step_s)
+    flop = found.plan.workload.training_flop_per_sample * 512
+    assert estimate.mfu == pytest.approx(flop / (step_s * 12 * 100e12))
+    # Dollars and time are those of as many steps as the batch that was asked for needs.
+    bill = quote.bill(Billing.ON_DEMAND)
+    assert bill is not None
+    assert bill.run.steady_s.mid == pytest.approx(math.ceil(samples / 512) * step_s)
+    assert samples / estimate.samples_per_s == pytest.approx(bill.run.steady_s.mid, rel=1e-3)
 
 
 def test_idle_devices_are_paid_for(make: Any) -> None:

@@ -142,7 +142,8 @@ def test_a_run_of_each_cluster_in_its_layout(make: Any) -> None:
     plan = make.plan(samples=64 * 1e5)
     found = search(plan, clusters)
     runs = runs_on(plan, NOTHING, clusters, found)
-    steps = found.steps.total_s * np.ceil(plan.samples / found.layouts.samples)
+    useful = np.minimum(found.layouts.samples, plan.global_batch)
+    steps = found.steps.total_s * np.ceil(plan.samples / useful)
     assert runs.steady_s[1] == pytest.approx(steps)
     # The spread of the made-up efficiency is 0.8 to 1.25.
     assert runs.steady_s[0] == pytest.approx(0.8 * steps)

@@ -42,9 +42,11 @@ def every_layout(plan: Any, cluster: Any) -> Iterator[Layout]:
     """All that the rules allow, pointless ones too: nothing is left out because another seems better."""
     node = min(max(cluster.linked_devices, cluster.node_devices), cluster.devices)
     for dp, tp, pp, cp, ep in degrees(plan, cluster):
-        share, per_stage = -(-plan.global_batch // dp), -(-plan.workload.layers // pp)
+        share, (per_stage, uneven) = -(-plan.global_batch // dp), divmod(plan.workload.layers, pp)
         micros = {d for d in (*divides(share), 1, 2, 4, 8, 16, 32, 64, 128) if d <= min(share, 128)}
-        for micro, v, zero in itertools.product(sorted(micros), divides(per_stage), range(4)):
+        for micro, v, zero in itertools.product(
+            sorted(micros), [1] if uneven else divides(per_stage), range(4)
+        ):
             m = -(-plan.global_batch // (dp * micro))
             # Interleaving needs whole rounds of micro-batches; a pipeline keeps its gradients.
             if (v > 1 and (pp == 1 or m % pp)) or (zero and dp * cp == 1) or (zero > 1 and pp > 1):
@@ -250,7 +252,7 @@ def test_what_is_chosen_can_be_run(
     assert one.ep <= plan.workload.experts
     assert one.global_batch == found.layouts.samples[0]
     assert batch <= one.global_batch < batch + one.dp * one.micro_batch
-    assert bool(found.fits[0]) == (found.memory.total_bytes[0] <= 0.95 * memory_gb * 1e9)
+    assert bool(found.fits[0]) == (found.memory.total_bytes[0] <= 0.88 * memory_gb * 1e9)
     assert found.considered > 0
 
 

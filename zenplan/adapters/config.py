@@ -112,7 +112,7 @@ SETTINGS: Final = {
         Setting(name="precision", parse=_one_of(*PRECISIONS), help="the arithmetic of a training step"),
         Setting(name="optimizer", parse=_one_of(*OPTIMIZERS), help="the optimizer"),
         Setting(name="software", parse=_one_of(*Software), help="the kind of framework"),
-        Setting(name="top", parse=_whole(10**4), default=5, help="how many quotes to show"),
+        Setting(name="top", parse=_whole(10**4), default=5, help="how many quotes or layouts to show"),
         Setting(name="format", parse=_text, default="table", help="how an answer is written"),
         Setting(name="prices", parse=_path, help="a price table of your own, in CSV"),
     )

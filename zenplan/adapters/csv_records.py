@@ -22,12 +22,30 @@ class Record:
 
 
 def records(lines: Iterator[str]) -> Iterator[Record]:
-    """The first is the header. Blank lines are left out; a record may have too few or too many cells."""
-    source, width = _Lines(lines), 0
-    while (record := _record(source, width)) is not None:
+    """The first is the header, which shows what parts the cells: a comma, or where it has none a semicolon or a tab.
+
+    Blank lines are left out; a record may have too few or too many cells.
+    """
+    source, width, between = _Lines(lines), 0, ""
+    while True:
+        between = between or _between(source)
+        record = _record(source, width, between or ",")
+        if record is None:
+            return
         if record.problem or any(record.cells):
             width = width or len(record.cells)
             yield record
+
+
+def _between(lines: _Lines) -> str:
+    """What parts the cells of the header, which comes next; empty where a blank line does."""
+    taken = lines.take()
+    if taken is None:
+        return ""
+    lines.put_back([taken])
+    if not taken[1].strip():
+        return ""
+    return next((letter for letter in ",;\t" if letter in taken[1]), ",")
 
 
 class _Lines:
@@ -46,18 +64,18 @@ class _Lines:
         self._again.extendleft(reversed(taken))
 
 
-def _record(lines: _Lines, width: int) -> Record | None:
+def _record(lines: _Lines, width: int, between: str) -> Record | None:
     first = lines.take()
     if first is None:
         return None
     number, text = first
-    cells, problem = _cells(text)
+    cells, problem = _cells(text, between)
     more: list[tuple[int, str]] = []
     while problem == _OPEN and len(more) < _MOST_LINES and (following := lines.take()) is not None:
         more.append(following)
         text += following[1]
         if '"' in following[1]:
-            cells, problem = _cells(text)
+            cells, problem = _cells(text, between)
     # What goes over several lines and does not become a row was never meant to.
     if problem or (more and len(cells) != width):
         lines.put_back(more)
@@ -65,9 +83,11 @@ def _record(lines: _Lines, width: int) -> Record | None:
     return Record(number, cells)
 
 
-def _cells(text: str) -> tuple[list[str], str]:
+def _cells(text: str, between: str) -> tuple[list[str], str]:
     """The cells of one record, or what is wrong with it."""
     try:
-        return [cell.strip() for row in csv.reader([text], strict=True) for cell in row], ""
+        return [
+            cell.strip() for row in csv.reader([text], strict=True, delimiter=between) for cell in row
+        ], ""
     except csv.Error as error:
         return [], _OPEN if "unexpected end" in str(error) else str(error)

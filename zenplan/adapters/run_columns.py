@@ -6,17 +6,18 @@ out has every column, and a cell in it is a plain number, a known word, or empty
 
 from __future__ import annotations
 
-import math
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from zenplan.adapters.run_network import network_of
+from zenplan.adapters import run_words as words
+from zenplan.adapters.run_checks import check_layout, odd_cells
+from zenplan.adapters.run_network import network_of, says_something
 from zenplan.adapters.run_shapes import FAMILIES, gated, shape_by_name
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
-from zenplan.domain.layout import Recompute
 from zenplan.errors import DataError, Skipped, UnknownName
 
 TEXTS: Final = ("id", "source", "model", "family", "task", "accelerator", "precision", "attention", "framework",
@@ -41,11 +42,11 @@ MEASURED: Final = ("tokens_per_s_per_device", "samples_per_s_per_device")
 _NO_FORM: Final = "-?"
 # A model needs no name to be predicted.
 _UNNAMED: Final = "unnamed"
-# Two printed figures that differ by no more than this are one, rounded.
-_AGREE: Final = 0.02
 # A source may end in the line of the document.
 _LINE: Final = re.compile(r":\d+$")
-_YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
+# Makers, which people and drivers write before a product's name.
+_MAKER: Final = re.compile(r"^(nvidia|amd|google|intel|aws)[\s-]+", re.IGNORECASE)
+_SLICE: Final = re.compile(r"\bmig\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,28 +81,33 @@ def run_cells(cells: Mapping[str, str], catalogue: Catalogue) -> RunCells:
     row = texts | {"family": _family(cells, texts, assumed)}
     sheet, form = accelerator_of(cells, catalogue)
     assumed += form
-    row |= {name: _number(cells, name, most) for name, most in NUMBERS.items()}
-    row |= {name: _number(cells, name, most, whole=True) for name, most in WHOLE.items()}
-    if not any(row[name] for name in MEASURED):
-        raise Skipped("no measurement: tokens_per_s_per_device and samples_per_s_per_device are empty")
-    if not row["devices"]:
-        raise DataError("devices is empty")
-    row |= {"accelerator": sheet.name, "zero_stage": _zero_stage(cells), "recompute": _recompute(texts["recompute"]),
-            "attention": texts["attention"].lower(), "task": texts["task"].lower(),
+    row |= _numbers(cells)
+    if length := words.tokens(_cell(cells, "seq_len"))[1]:
+        assumed.append(length)
+    attention, odd_attention = words.attention(texts["attention"])
+    task, odd_task = words.task(texts["task"])
+    row |= {"accelerator": sheet.name, "zero_stage": words.zero_stage(_cell(cells, "zero_stage")),
+            "recompute": words.recompute(texts["recompute"]), "attention": attention, "task": task,
             "source": _LINE.sub("", texts["source"])}  # fmt: skip
-    row |= _nodes(row, _cell(cells, "network"), sheet)
+    printed = {name: int(row[name]) if row[name] else None for name in ("nodes", "node_devices")}
+    network = _cell(cells, "network")
+    row |= _nodes(row, network, sheet)
     if not row["seq_len"]:
         row["seq_len"] = _sequence(_cell(cells, "input"))
     if texts["family"].lower() == "transformer":
         row |= shape_by_name(row)
-    row["gated"] = _yes_or_no("gated", texts["gated"]) or gated(row)
+    row["gated"] = words.yes_or_no("gated", texts["gated"]) or gated(row)
     row["model"] = row["model"] or _UNNAMED
-    _check_layout(row)
-    return RunCells(row=row, assumed=tuple(assumed), notes=_notes(row))
+    counts = {name: int(row[name]) for name in WHOLE if row[name]}
+    check_layout(row, counts, **printed)
+    notes = (odd_attention, odd_task, _odd_network(row, network, sheet), *odd_cells(row, counts))
+    return RunCells(row=row, assumed=tuple(assumed), notes=tuple(filter(None, notes)))
 
 
 def _cell(cells: Mapping[str, str], name: str) -> str:
-    return next((v for n in (name, *OTHER_NAMES.get(name, ())) if (v := cells.get(n, ""))), "")
+    """What the cell says, under the first of the column's names that says anything; empty is unknown."""
+    found = (words.known(name, cells.get(n, "")) for n in (name, *OTHER_NAMES.get(name, ())))
+    return next((text for text in found if text), "")
 
 
 def _family(cells: Mapping[str, str], texts: Mapping[str, str], assumed: list[str]) -> str:
@@ -121,17 +127,44 @@ def accelerator_of(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Acce
     """The data sheet of a row's accelerator, and what was taken to find it.
 
     Raises:
-        DataError: the cell is empty, or nothing has that name; the message has the nearest names.
+        DataError: the cell is empty, a slice, or nothing has that name; the message has the nearest names.
+        Skipped: it is made for inference only.
     """
     text = _cell(cells, "accelerator")
     if not text:
         raise DataError("accelerator is empty")
     name = text.removesuffix(_NO_FORM)
-    try:
-        sheet = catalogue.by_name(name)
-    except UnknownName as error:
-        raise DataError(f"{error.message}; {error.hint}") from error
+    # What the driver prints of a slice is the name of the whole.
+    if _SLICE.search(name):
+        raise DataError(f"{text} is a slice of a device, not a whole one")
+    sheet = _by_name(name, catalogue)
+    if not sheet.trains:
+        raise Skipped(f"{sheet.name} is made for inference only")
     return sheet, (f"{text}: the form factor is not stated: {sheet.name}",) if name != text else ()
+
+
+def _by_name(name: str, catalogue: Catalogue) -> Accelerator:
+    """By its name, as its driver prints it, or by what follows its maker's name."""
+    product = _MAKER.sub("", name, count=1)
+    with contextlib.suppress(UnknownName):
+        return catalogue.by_name(name)
+    if (sheet := catalogue.by_nvml(name)) is not None:
+        return sheet
+    try:
+        return catalogue.by_name(product)
+    except UnknownName as error:
+        raise DataError(f"unknown accelerator '{name}'; {error.hint}") from error
+
+
+def _numbers(cells: Mapping[str, str]) -> dict[str, str]:
+    """The cells of figures, of which some have to be there."""
+    row = {name: _number(cells, name, most) for name, most in NUMBERS.items()}
+    row |= {name: _number(cells, name, most, whole=True) for name, most in WHOLE.items()}
+    if not any(row[name] for name in MEASURED):
+        raise Skipped("no measurement: tokens_per_s_per_device and samples_per_s_per_device are empty")
+    if not row["devices"]:
+        raise DataError("devices is empty")
+    return row
 
 
 def _number(cells: Mapping[str, str], name: str, most: float, whole: bool = False) -> str:
@@ -139,44 +172,12 @@ def _number(cells: Mapping[str, str], name: str, most: float, whole: bool = Fals
     text = _cell(cells, name)
     if not text:
         return ""
-    try:
-        value = float(text)
-    except ValueError:
-        raise DataError(f"{name} is not a number: '{_short(text)}'") from None
-    if not (math.isfinite(value) and value > 0):
-        raise DataError(f"{name} must be above zero and finite, not {_short(text)}")
+    value = words.number(name, words.tokens(text)[0] if name == "seq_len" else text)
     if value > most:
-        raise DataError(f"{name} of {_short(text)} is beyond any run")
+        raise DataError(f"{name} of {words.short(text)} is beyond any run")
     if whole and value != int(value):
-        raise DataError(f"{name} must be a whole number, not {_short(text)}")
+        raise DataError(f"{name} must be a whole number, not {words.short(text)}")
     return str(int(value)) if whole else repr(value)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:39]}…"
-
-
-def _zero_stage(cells: Mapping[str, str]) -> str:
-    text = _cell(cells, "zero_stage")
-    stage = text.removesuffix(".0")
-    if stage not in ("", "0", "1", "2", "3"):
-        raise DataError(f"zero_stage must be 0, 1, 2 or 3, not '{_short(text)}'")
-    return stage
-
-
-def _recompute(text: str) -> str:
-    word = text.lower()
-    word = "none" if word in _NO else "full" if word in _YES else word
-    if word not in ("", *Recompute):
-        raise DataError(f"recompute must be none, selective, half or full, not '{_short(text)}'")
-    return word
-
-
-def _yes_or_no(name: str, text: str) -> str:
-    word = text.lower()
-    if word not in ("", *_YES, *_NO):
-        raise DataError(f"{name} must be yes or no, not '{_short(text)}'")
-    return "" if not word else "yes" if word in _YES else "no"
 
 
 def _sequence(text: str) -> str:
@@ -198,32 +199,9 @@ def _nodes(row: Mapping[str, str], text: str, sheet: Accelerator) -> dict[str, s
     return {"node_devices": printed, "network_gbit_per_s_per_device": speed}
 
 
-def _check_layout(row: Mapping[str, str]) -> None:
-    """Raise DataError for a layout that no run can have had."""
-    n = {name: int(row[name]) for name in WHOLE if row[name]}
-    if n.get("pp", 1) * n.get("vp", 1) > n.get("layers", math.inf):
-        raise DataError(
-            f"{n.get('pp', 1)} pipeline stages of {n.get('vp', 1)} parts need more than {n['layers']} layers"
-        )
-    for name, whole in (
-        ("tp", "heads"),
-        ("kv_heads", "heads"),
-        ("micro_batch", "global_batch"),
-        ("ep", "devices"),
-    ):
-        if n.get(name, 1) > n.get(whole, math.inf):
-            raise DataError(f"{name} = {n[name]} is more than {whole} = {n[whole]}")
-    degrees = {name: n[name] for name in ("tp", "pp", "dp", "cp") if name in n}
-    product = math.prod(degrees.values())
-    if n["devices"] % product or (len({"tp", "pp", "dp"} & degrees.keys()) == 3 and product != n["devices"]):
-        raise DataError(f"{'·'.join(degrees)} = {product}, not {n['devices']} devices")
-
-
-def _notes(row: Mapping[str, str]) -> tuple[str, ...]:
-    tokens, samples = (row[name] for name in MEASURED)
-    if not (tokens and samples and row["seq_len"]):
-        return ()
-    ratio = float(tokens) / (float(samples) * int(row["seq_len"]))
-    if abs(ratio - 1.0) <= _AGREE:
-        return ()
-    return (f"tokens_per_s_per_device is {ratio:.2f} times samples_per_s_per_device · seq_len",)
+def _odd_network(row: Mapping[str, str], text: str, sheet: Accelerator) -> str:
+    """A note where words on the network tell nothing, and there is one to cross."""
+    used = int(row["devices"]) > int(row["node_devices"] or sheet.node_devices)
+    if not text or not used or row["network_gbit_per_s_per_device"] or says_something(text):
+        return ""
+    return f"network '{words.short(text)}' tells no speed: the usual one of {sheet.name} is taken"

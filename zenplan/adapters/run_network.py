@@ -57,6 +57,11 @@ def network_of(text: str) -> Network:
     return Network(node_devices=node_devices)
 
 
+def says_something(text: str) -> bool:
+    """Whether any word of it is known: a speed, a node's devices, or what joins devices inside a node."""
+    return network_of(text) != Network() or any(map(_INSIDE.match, re.split(r"[+;,]", text)))
+
+
 def _known_machine(text: str) -> int | None:
     # Jean Zay: four V100 (NVLink 2) a node beside its four Omni-Path adapters (IDRIS).
     return 4 if re.search(r"NVLink ?2\b.*Omni-?Path", text, re.IGNORECASE) else None

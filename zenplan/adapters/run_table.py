@@ -15,12 +15,13 @@ from typing import Final, TextIO
 
 from zenplan.adapters.csv_records import Record, records
 from zenplan.adapters.regular_file import open_regular
+from zenplan.adapters.run_words import known
 from zenplan.domain.backtest import Kind
 from zenplan.errors import InputFileError
 
 _WHAT: Final = "table of runs"
 _HINT: Final = (
-    "a table of runs is a CSV file in UTF-8, with commas; it has the columns accelerator, devices and "
+    "a table of runs is a CSV file in UTF-8, with commas, semicolons or tabs; it has the columns accelerator, devices and "
     "tokens_per_s_per_device or samples_per_s_per_device, or gpu_hours for whole runs"
 )
 _HOURS: Final = "gpu_hours"
@@ -30,6 +31,7 @@ _NEEDED: Final = (
     ("devices", "n_gpus"),
     ("tokens_per_s_per_device", "samples_per_s_per_device"),
 )
+_SPEEDS: Final = _NEEDED[-1]
 _NEEDED_OF_WHOLE_RUNS: Final = (("accelerator", "gpu"), ("tokens",), ("params",))
 # No line of a table is longer; a file without line ends would be one line that takes all the memory.
 _MOST_LETTERS: Final = 1_000_000
@@ -37,23 +39,24 @@ _MOST_LETTERS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A row of the file: where it starts, its cells by column, and what is wrong with it as a row of a table."""
+    """A row of the file: where it starts, its cells by column, what is wrong with it as a row of a table, and what
+    it measures."""
 
     line: int
     cells: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
+    kind: Kind = Kind.THROUGHPUT
 
     @property
     def id(self) -> str:
         """The row's own name, or its line."""
-        return self.cells.get("id") or f"line {self.line}"
+        return known("id", self.cells.get("id", "")) or f"line {self.line}"
 
 
 @dataclass(frozen=True, slots=True)
 class RunTable:
-    """An open table: what its rows measure, and the rows, which can be read once."""
+    """An open table: its rows, which can be read once."""
 
-    kind: Kind
     rows: Iterator[TableRow]
     _file: TextIO
 
@@ -77,9 +80,8 @@ def open_runs(path: Path) -> Iterator[RunTable]:
     with os.fdopen(descriptor, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         found = records(_lines(file, what))
         header = _header(next(found, None), what)
-        kind = Kind.WHOLE_RUN if _HOURS in header else Kind.THROUGHPUT
-        _check_columns(header, kind, what)
-        yield RunTable(kind, _rows(found, header, what), file)
+        _check_columns(header, what)
+        yield RunTable(_rows(found, header, what), file)
 
 
 def _lines(text: TextIO, what: str) -> Iterator[str]:
@@ -110,14 +112,20 @@ def _header(record: Record | None, what: str) -> list[str]:
     return [cell.lower() for cell in record.cells]
 
 
-def _check_columns(header: list[str], kind: Kind, what: str) -> None:
-    needed = _NEEDED_OF_WHOLE_RUNS if kind is Kind.WHOLE_RUN else _NEEDED
-    missing = [" or ".join(names) for names in needed if not set(names) & set(header)]
+def _check_columns(header: list[str], what: str) -> None:
+    missing = _missing(header, _NEEDED)
+    # A table of both kinds has the columns of one of them, and a row says which it is.
+    if missing and _HOURS in header:
+        missing = _missing(header, _NEEDED_OF_WHOLE_RUNS)
     if missing:
         raise InputFileError(f"{what} has no column {', no column '.join(missing)}", _HINT)
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise InputFileError(f"{what} has the column {_shown(twice[0])} twice", _HINT)
+
+
+def _missing(header: list[str], needed: tuple[tuple[str, ...], ...]) -> list[str]:
+    return [" or ".join(names) for names in needed if not set(names) & set(header)]
 
 
 def _rows(found: Iterator[Record], header: list[str], what: str) -> Iterator[TableRow]:
@@ -138,7 +146,16 @@ def _row(record: Record, header: list[str]) -> TableRow:
     elif len(cells) < len(header) or any(cells[len(header) :]):
         problem = f"{len(cells)} cells under {len(header)} columns"
     named = {name: _shown(cell) for name, cell in zip(header, cells, strict=False)}
-    return TableRow(record.line, named, problem)
+    return TableRow(record.line, named, problem, _kind(named))
+
+
+def _kind(cells: Mapping[str, str]) -> Kind:
+    """What a row measures; one that has both figures is a whole run, if it says of how many tokens."""
+    has = {name for name, cell in cells.items() if known(name, cell)}
+    speed = not has.isdisjoint(_SPEEDS)
+    if _HOURS not in cells or (speed and not {_HOURS, "tokens"} <= has):
+        return Kind.THROUGHPUT
+    return Kind.WHOLE_RUN
 
 
 def _is_text(cell: str) -> bool:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from pathlib import Path
 from typing import TypeVar
 
-from zenplan.adapters.run_columns import RunCells, accelerator_of, run_cells
+from zenplan.adapters.run_columns import MEASURED, RunCells, accelerator_of, run_cells
 from zenplan.adapters.run_table import TableRow, open_runs
-from zenplan.app.measured.runs import Run, runs
+from zenplan.adapters.run_words import known, number, tokens
+from zenplan.app.measured.plausible import check_parameters, check_speed, odd_experts
+from zenplan.app.measured.runs import Run, measured, runs
 from zenplan.app.measured.whole_runs import WholeRun, whole_runs
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.backtest import Backtest, Kind, ScoredRow, SkippedRow, size_of
@@ -18,13 +20,15 @@ from zenplan.domain.coefficients import Coefficients
 from zenplan.domain.estimate import Range
 from zenplan.domain.evidence import Origin
 from zenplan.domain.layout import Layout
-from zenplan.errors import DataError, ZenplanError
+from zenplan.errors import DataError, Skipped, ZenplanError
 from zenplan.planning.interval import spread_of
 from zenplan.planning.scores import groups_of
 from zenplan.planning.throughput import fastest
 
 # Rows that are predicted together: enough of one model for numpy, few enough for any memory.
 _CHUNK = 500
+# Cells that no prediction is made from.
+_ANSWERS = ("id", "source", *MEASURED)
 
 Scored = ScoredRow | SkippedRow
 T = TypeVar("T")
@@ -47,16 +51,14 @@ def backtest(path: Path, catalogue: Catalogue, coefficients: Coefficients, by: S
     scored: list[ScoredRow] = []
     skipped: list[SkippedRow] = []
     with open_runs(path) as table:
-        score = score_whole_runs if table.kind is Kind.WHOLE_RUN else score_runs
         for chunk in _chunks(table.rows):
-            for each in score(chunk, catalogue, coefficients):
+            for each in _score(chunk, catalogue, coefficients):
                 if isinstance(each, ScoredRow):
                     scored.append(each)
                 else:
                     skipped.append(each)
             progress(table.share_read())
-        kind = table.kind
-    return Backtest(table=str(path), kind=kind, rows=tuple(scored), skipped=tuple(skipped),
+    return Backtest(table=str(path), rows=tuple(scored), skipped=tuple(skipped),
                     groups=groups_of(scored, by))  # fmt: skip
 
 
@@ -65,20 +67,53 @@ def _chunks(rows: Iterator[TableRow]) -> Iterator[list[TableRow]]:
         yield chunk
 
 
+def _score(rows: Sequence[TableRow], catalogue: Catalogue, coefficients: Coefficients) -> Iterator[Scored]:
+    """Rows of either kind, in their order."""
+    whole = [row for row in rows if row.kind is Kind.WHOLE_RUN]
+    steps = [row for row in rows if row.kind is Kind.THROUGHPUT]
+    found = {
+        Kind.WHOLE_RUN: iter(score_whole_runs(whole, catalogue, coefficients)),
+        Kind.THROUGHPUT: iter(score_runs(steps, catalogue, coefficients)),
+    }
+    return (next(found[row.kind]) for row in rows)
+
+
 def score_runs(rows: Iterable[TableRow], catalogue: Catalogue, coefficients: Coefficients) -> list[Scored]:
     """Rows of throughput, each with its prediction or the reason why it has none; in their order."""
     found, usable = _usable(rows, lambda cells: run_cells(cells, catalogue))
     made: list[tuple[int, TableRow, RunCells, Run]] = []
-    outcomes = runs([cells.row for _, _, cells in usable], catalogue, coefficients)
-    for (place, row, cells), outcome in zip(usable, outcomes, strict=True):
-        if isinstance(outcome, Run):
+    # Rows that differ in their measurement alone are one run.
+    alike = {_question(cells.row): cells.row for _, _, cells in usable}
+    outcomes = dict(zip(alike, runs(list(alike.values()), catalogue, coefficients), strict=True))
+    for place, row, cells in usable:
+        outcome = outcomes[_question(cells.row)]
+        reason = _implausible(cells.row, outcome) if isinstance(outcome, Run) else outcome[1]
+        if isinstance(outcome, Run) and not reason:
             made.append((place, row, cells, outcome))
         else:
-            found[place] = _skipped(row, outcome[1])
-    predicted = _predicted([run for *_, run in made])
-    for (place, row, cells, run), (layout, speed) in zip(made, predicted, strict=True):
-        found[place] = _scored(row, cells, run, layout, speed)
+            found[place] = _skipped(row, reason)
+    asked = list({id(run): run for *_, run in made}.values())
+    predicted = dict(zip(map(id, asked), _predicted(asked), strict=True))
+    for place, row, cells, run in made:
+        found[place] = _scored(row, cells, run, *predicted[id(run)])
     return [found[place] for place in sorted(found)]
+
+
+def _question(row: Mapping[str, str]) -> Hashable:
+    """What is predicted from: all but who says it, and what was measured."""
+    return tuple(text for name, text in row.items() if name not in _ANSWERS)
+
+
+def _implausible(row: Mapping[str, str], run: Run) -> str:
+    """Why the row cannot have been; else empty."""
+    load = run.plan.workload
+    try:
+        check_parameters(row, load)
+        samples_per_s = measured(row, load.tokens_per_sample) / load.tokens_per_sample
+        check_speed(load, samples_per_s, run.cluster.accelerator, run.plan.precision)
+    except Skipped as error:
+        return error.message
+    return ""
 
 
 def _usable(rows: Iterable[TableRow], read: Callable[[Mapping[str, str]], T]
@@ -122,15 +157,17 @@ def _range(run: Run, speed: float) -> Range:
 
 def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: float) -> ScoredRow:
     text, plan, sheet = cells.row, run.plan, run.cluster.accelerator
+    odd, length = odd_experts(int(text["ep"] or 1), plan.workload), plan.workload.tokens_per_sample
     return ScoredRow(
-        id=row.id, line=row.line, kind=Kind.THROUGHPUT, source=text["source"], model=row.cells.get("model", ""),
+        id=row.id, line=row.line, kind=Kind.THROUGHPUT, source=text["source"],
+        model=known("model", row.cells.get("model", "")),
         family=text["family"], size=size_of(plan.workload.parameters), accelerator=sheet.name,
         generation=sheet.architecture, precision=plan.precision.name, software=str(plan.software or ""),
-        framework=text["framework"], task=text["task"],
+        framework=text["framework"], task=known("task", row.cells.get("task", "")).lower(),
         scale="one node" if run.cluster.nodes == 1 else "several nodes", devices=run.cluster.devices,
-        predicted=_range(run, speed), measured=run.tokens_per_s / plan.workload.tokens_per_sample,
-        tokens_per_sample=plan.workload.tokens_per_sample, layout=str(layout), fits=run.fits,
-        assumed=(*cells.assumed, *run.assumed), notes=cells.notes,
+        predicted=_range(run, speed), measured=measured(text, length) / length, tokens_per_sample=length,
+        layout=str(layout), fits=run.fits,
+        assumed=(*cells.assumed, *run.assumed), notes=(*cells.notes, *([odd] if odd else [])),
     )  # fmt: skip
 
 
@@ -152,14 +189,22 @@ def score_whole_runs(
 def _scored_whole(row: TableRow, run: WholeRun, sheet: Accelerator, assumed: tuple[str, ...]) -> ScoredRow:
     cells = row.cells
     facts = {fact.name: fact.value for fact in run.facts}
+
+    software = next((f.value for f in run.facts if f.name == "software" and f.origin is Origin.PUBLISHED), "")
+
+    def says(column: str) -> str:
+        return known(column, cells.get(column, ""))
+
     return ScoredRow(
-        id=row.id, line=row.line, kind=Kind.WHOLE_RUN, source=cells.get("source", ""),
-        model=cells.get("model", ""), family=cells.get("arch") or cells.get("family", ""),
-        size=size_of(float(cells["params"])), accelerator=sheet.name, generation=sheet.architecture,
-        precision=facts["precision"], software="", framework=cells.get("framework", ""), task=cells.get("task", ""),
+        id=row.id, line=row.line, kind=Kind.WHOLE_RUN, source=says("source"),
+        model=says("model"), family=says("arch") or says("family"),
+        size=size_of(number("params", cells["params"])), accelerator=sheet.name, generation=sheet.architecture,
+        precision=facts["precision"], software=software,
+        framework=says("framework"), task=says("task").lower(),
         scale="one node" if run.devices <= sheet.node_devices else "several nodes",
         devices=run.devices if run.devices_known else None, predicted=run.calendar_gpu_hours,
         measured=run.measured_gpu_hours, steady=run.steady_gpu_hours, layout=facts["layout"],
-        assumed=(*assumed, *(f"{f.name}: {f.value}{f', {f.why}' if f.why else ''}" for f in run.facts
-                             if f.origin is Origin.ASSUMED)),
+        assumed=(*assumed, *filter(None, [tokens(says("seq_len"))[1]]),
+                 *(f"{f.name}: {f.value}{f', {f.why}' if f.why else ''}" for f in run.facts
+                   if f.origin is Origin.ASSUMED)),
     )  # fmt: skip

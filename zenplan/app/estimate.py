@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from zenplan import units
 from zenplan.adapters.carbon import grid_intensity
 from zenplan.app.offers import Selection, matching, select
-from zenplan.app.shortfall import HINT, shortfall
+from zenplan.app.shortfall import HINT, other_precision, shortfall, trains_in
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.answer import Answer, Ranked
 from zenplan.domain.catalogue import Catalogue
@@ -23,6 +24,11 @@ from zenplan.planning.ranking import Ranking, rank
 from zenplan.planning.search import usable_bytes
 from zenplan.protocols import WorkloadFamily
 
+# What a smaller number of devices must take less of, in time and in dollars, to be worth a line.
+_CLEARLY = 0.95
+# Nodes in so many together have more layouts than the next smaller number of them may have.
+_ROUND = 8
+
 
 def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable],
              families: Sequence[WorkloadFamily], coefficients: Coefficients,
@@ -37,7 +43,7 @@ def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable
     plan = training_plan(request, families)
     selection = select(request, matching(request, tables, catalogue), catalogue, plan, coefficients)
     if not selection.options:
-        raise NoFit(_no_options(request, plan), _hint(selection))
+        raise NoFit(_no_options(request, plan), _hint(request, plan, selection, catalogue))
     found = market(plan, operations, selection.clusters, selection.options)
     usable = found.usable(request.billing).nonzero()[0]
     if not len(usable):
@@ -60,8 +66,35 @@ def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable
         options=len(selection.options),
         layouts=found.found.considered,
         frontier=ranking.frontier,
-        left_out=(*selection.left_out, *_not_quoted(request, found)),
+        left_out=(*_fewer(request, found, chosen[0]), *selection.left_out, *_not_quoted(request, found)),
     )
+
+
+def _fewer(request: Request, found: Market, best: int) -> tuple[str, ...]:
+    """The number of whole machines just below the one asked for, where it is clearly faster and cheaper than the
+    best quote: a number with few divisors has few layouts. Powers of two have enough."""
+    asked, option = request.gpus, found.options[best]
+    cluster = found.clusters[option.cluster]
+    each = cluster.node_devices
+    if asked is None or not asked & (asked - 1):
+        return ()
+    nodes = sorted({(asked - 1) // each, (asked - 1) // (_ROUND * each) * _ROUND} - {0})
+    if not nodes:
+        return ()
+    clusters = [replace(cluster, nodes=n, used=None) for n in nodes]
+    options = [replace(option, nodes=n, cluster=place) for place, n in enumerate(nodes)]
+    other = market(found.plan, found.operations, clusters, options)
+    bills, own = other.bills(request.billing), found.bills(request.billing).at(best)
+    usable = other.usable(request.billing).nonzero()[0].tolist()
+    if not usable:
+        return ()
+    place = min(usable, key=lambda index: float(bills.total_usd[1][index]))
+    longer = float(bills.runs.calendar_s[1][place]) / own.run.calendar_s.mid
+    dearer = float(bills.total_usd[1][place]) / own.total_usd.mid
+    if max(longer, dearer) > _CLEARLY:
+        return ()
+    return (f"not asked for: {clusters[place].devices:,} of these devices would take {units.percent(1.0 - longer)} "
+            f"less time and cost {units.percent(1.0 - dearer)} less than #1",)  # fmt: skip
 
 
 def _grid(provider: str, region: str) -> tuple[float, str] | None:
@@ -75,7 +108,10 @@ def _no_options(request: Request, plan: TrainingPlan) -> str:
     return f"no offer has devices that train in {plan.precision.name}"
 
 
-def _hint(selection: Selection) -> str:
+def _hint(request: Request, plan: TrainingPlan, selection: Selection, catalogue: Catalogue) -> str:
+    sheet = catalogue.by_name(request.gpu) if request.gpu else None
+    if sheet is not None and sheet.trains and not trains_in(sheet, plan.precision):
+        return other_precision(sheet, plan.precision)
     if selection.alone:
         return (
             "machines whose network is not known are quoted alone; ask for fewer --gpus or another provider"

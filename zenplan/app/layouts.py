@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zenplan.app.shortfall import HINT, shortfall
+from zenplan.app.shortfall import HINT, lacks, other_precision, shortfall, trains_in
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
@@ -15,7 +15,6 @@ from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.request import Request
 from zenplan.domain.tradeoff import DevicePrice, Fewer, Tradeoff
 from zenplan.errors import NoFit, UnknownName, UsageError
-from zenplan.planning.arrays import can_run
 from zenplan.planning.search import Found, sample_s, search, survey
 from zenplan.planning.tradeoff import frontier, listed, runner_up
 from zenplan.protocols import WorkloadFamily
@@ -64,9 +63,10 @@ def cluster_of(plan: TrainingPlan, sheet: Accelerator, devices: int,
     """So many devices in the accelerator's usual nodes, as few as hold them, joined by its usual network."""
     if not sheet.trains:
         raise NoFit(f"{sheet.name} is made for inference only", "'zenplan accelerators' lists the others")
-    if not can_run(sheet, plan.precision):
-        raise NoFit(f"the data sheet of {sheet.name} has no {plan.precision.name} peak",
-                    f"'zenplan accelerators show {sheet.name}' has those it knows")  # fmt: skip
+    if not trains_in(sheet, plan.precision):
+        raise NoFit(
+            f"{sheet.name} has {lacks(sheet, plan.precision)}", other_precision(sheet, plan.precision)
+        )
     nodes = -(-devices // sheet.node_devices)
     if nodes > 1 and sheet.network_bytes_per_s is None and sheet.link_devices < devices:
         reach = max(sheet.node_devices, sheet.link_devices)
@@ -79,10 +79,8 @@ def cluster_of(plan: TrainingPlan, sheet: Accelerator, devices: int,
 
 def _sizes(plan: TrainingPlan, sheet: Accelerator, devices: int, coefficients: Coefficients,
            price: DevicePrice | None) -> tuple[Fewer, ...]:  # fmt: skip
-    """This number of devices, and half as many as long as that is a whole number and fits."""
-    numbers = [devices]
-    while numbers[-1] % 2 == 0:
-        numbers.append(numbers[-1] // 2)
+    """This number of devices, and those smaller ones that fit, as in ``smaller``."""
+    numbers = [devices, *smaller(devices, sheet.node_devices)]
     clusters = [cluster_of(plan, sheet, n, coefficients) for n in numbers]
     best = search(plan, clusters)
     each_s = sample_s(plan, best.layouts, best.steps)
@@ -91,6 +89,22 @@ def _sizes(plan: TrainingPlan, sheet: Accelerator, devices: int, coefficients: C
         for place, number in enumerate(numbers)
         if best.fits[place]
     )
+
+
+def smaller(devices: int, node_devices: int) -> list[int]:
+    """Fewer devices that may be cheaper, most first.
+
+    Halves, as long as they are whole, and powers of two: they divide among most layouts. Where the number itself is
+    no power of two, also the next that fill nodes, and eights, since a number with few divisors has few layouts.
+    """
+    numbers = {2**power for power in range((devices - 1).bit_length())}
+    half = devices
+    while half % 2 == 0:
+        half //= 2
+        numbers.add(half)
+    if devices & (devices - 1):
+        numbers |= {(devices - 1) // many * many for many in (node_devices, 8)}
+    return sorted(numbers - {0}, reverse=True)
 
 
 def _fewer(plan: TrainingPlan, best: Found, place: int, devices: int, each_s: float,

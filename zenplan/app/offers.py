@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from zenplan.app.inputs import filtered
+from zenplan.app.shortfall import lacks, trains_in
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.cluster import Cluster
@@ -14,7 +15,6 @@ from zenplan.domain.offer import Instance, Offer, PriceTable
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.request import Request
 from zenplan.errors import NoFit
-from zenplan.planning.arrays import can_run
 from zenplan.planning.quotes import Option
 
 _MOST_REASONS = 5
@@ -63,12 +63,8 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
             if sheet is None:
                 unknown.add(offer.instance.accelerator)
                 continue
-            if not (sheet.trains and can_run(sheet, precision)):
-                why = (
-                    f"no {precision.name} peak in the data sheet"
-                    if sheet.trains
-                    else "made for inference only"
-                )
+            if not (sheet.trains and trains_in(sheet, precision)):
+                why = lacks(sheet, precision) if sheet.trains else "made for inference only"
                 unable.setdefault(why, set()).add(sheet.name)
                 continue
             sizes = list(_sizes(request, offer))

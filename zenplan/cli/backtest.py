@@ -32,10 +32,10 @@ def backtest(
     A row is a run: its model (params; or layers, width, heads, ff_width, vocab), seq_len, accelerator, devices,
     and tokens_per_s_per_device or samples_per_s_per_device. With them, as far as they are known: precision,
     framework, global_batch, micro_batch, dp, tp, pp, cp, ep, vp, zero_stage, recompute, network, source.
-    d_model and d_ff do for width and ff_width. An empty cell is unknown; a column that is not known is ignored.
+    d_model and d_ff do for width and ff_width. An empty cell, n/a or ? is unknown; numbers may be 7B or 11,000.
 
-    With a column gpu_hours each row is a whole run: model, params, tokens, accelerator, devices, gpu_hours. It is
-    predicted on the calendar, and its steps alone.
+    A row with gpu_hours is a whole run: model, params, tokens, accelerator, devices, gpu_hours; framework and
+    global_batch (in samples) where they are known. It is predicted on the calendar, and its steps alone.
 
     A row that cannot be used is skipped with its line and the reason. JSON has predicted_low, predicted,
     predicted_high and measured of each row, in samples a second and device, or in GPU-hours; CSV has a line for

@@ -79,6 +79,10 @@ def estimate(
     settings = resolved(gpu=gpu, gpus=gpus, max_gpus=max_gpus, provider=provider, region=region, billing=billing,
                         precision=precision, optimizer=optimizer, software=software, top=top, format=output,
                         prices=prices)  # fmt: skip
+    if gpus is not None and max_gpus is not None and settings["gpus"] > settings["max_gpus"]:
+        from zenplan.errors import UsageError
+
+        raise UsageError(f"--gpus {gpus} and --max-gpus {max_gpus} contradict", "give one of them")
     request = request_of(settings, params=params, model=model, config=config, active_params=active_params,
                        tokens=tokens, dataset_size=dataset_size, epochs=epochs, seq_len=seq_len,
                        global_batch=global_batch, method=method, deadline=deadline, budget=budget)  # fmt: skip

@@ -38,6 +38,7 @@ def layouts(
     method: Annotated[str | None, _option("full, lora or qlora.", "NAME")] = None,
     by: Annotated[str, _option("time or memory: what the list is ordered by.", "ORDER")] = "time",
     top: Annotated[str, _option("How many layouts to list.", "COUNT")] = "10",
+    tokens: Annotated[str | None, typer.Option(hidden=True)] = None,
     prices: Prices = None,
     output: Format = None,
 ) -> None:
@@ -46,6 +47,12 @@ def layouts(
     A layout is the degrees of data, tensor, pipeline, context and expert parallelism, the ZeRO stage, the
     micro-batch and what is recomputed. Every one that can be run is compared. Exit code 3: none fits.
     """
+    if tokens is not None:
+        from zenplan.errors import UsageError
+
+        raise UsageError(
+            "layouts takes no --tokens", "it is about one step; 'zenplan estimate' is about a whole run"
+        )
     settings = resolved(gpu=gpu, gpus=gpus, precision=precision, optimizer=optimizer, software=software,
                         top=top, format=output, prices=prices)  # fmt: skip
     request = request_of(settings, params=params, model=model, config=config, active_params=active_params,

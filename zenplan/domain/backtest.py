@@ -181,7 +181,11 @@ class Backtest:
     """
 
     table: str
-    kind: Kind
     rows: tuple[ScoredRow, ...]
     skipped: tuple[SkippedRow, ...]
     groups: tuple[Group, ...]
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What the rows that were scored measure: one kind, both, or none."""
+        return tuple(kind for kind in Kind if any(row.kind is kind for row in self.rows))

@@ -33,10 +33,10 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """The 80 % interval of measured over predicted time, by split-conformal prediction on left-out runs.
+    """The 80 % interval of measured over predicted time, by cross-conformal prediction on left-out runs.
 
     ``ln(measured / predicted)`` of a run, divided by the run's scale, lies between ``-down`` and ``up`` in 80 of
-    100 cases (Vovk et al. 2005; locally weighted as in Lei et al. 2018, section 5.2). The scale is the product of
+    100 cases (Vovk 2015; locally weighted as in Lei et al. 2018, section 5.2). The scale is the product of
     ``factors`` of the traits that the run has, each to the power of how much of it.
 
     Attributes:

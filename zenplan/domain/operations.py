@@ -33,8 +33,8 @@ class Operations:
         production: low, middle and high ratio of a whole run's time to what is explained otherwise. Step times are
             fitted to benchmarks, which are peak configurations; a run of weeks also has slow nodes, a batch that
             ramps up, steps rolled back, stages of other sequence lengths. Bound: 0.5 to 3.
-        production_ramp_s: a run this long, or longer, has all of ``production``; a shorter one, which somebody
-            attends to from start to end, its share of it.
+        production_ramp_device_s: a run of so much device time (a node's day), or more, has all of ``production``;
+            a smaller one, which somebody attends to from start to end, its share of it.
         kept_checkpoints: how many are stored at a time.
         power_share: of the data sheet's power limit, drawn while training: low, middle and high.
         idle_power_share: of the limit, drawn by a device that stands by.
@@ -50,7 +50,7 @@ class Operations:
     checkpoint_bytes_per_s: float = 1e9
     evaluation_share: float = 0.01
     production: tuple[float, float, float] = _PRODUCTION
-    production_ramp_s: float = DAY_S
+    production_ramp_device_s: float = 8 * DAY_S
     kept_checkpoints: int = 3
     power_share: tuple[float, float, float] = (0.6, 0.8, 1.0)
     idle_power_share: float = 0.12
@@ -60,7 +60,7 @@ class Operations:
     def __post_init__(self) -> None:
         checks.positive("operations", device_mtbf_s=self.device_mtbf_s,
                         checkpoint_bytes_per_s=self.checkpoint_bytes_per_s, pue=self.pue,
-                        production_ramp_s=self.production_ramp_s)  # fmt: skip
+                        production_ramp_device_s=self.production_ramp_device_s)  # fmt: skip
         least, most = _PRODUCTION_BOUNDS
         low, mid, high = self.production
         if not (least <= low <= mid <= high <= most and mid >= 1.0):
@@ -71,6 +71,7 @@ class Operations:
         """The assumptions, for people."""
         low_power, power, high_power = self.power_share
         low, mid, high = (100 * p * HOUR_S for p in self.preemptions_per_node_s)
+        ramp_h = self.production_ramp_device_s / HOUR_S
         least, usual, most = self.production
         return (
             Fact(name="device failures", value=f"one in {self.device_mtbf_s / HOUR_S:,.0f} device-hours",
@@ -87,7 +88,7 @@ class Operations:
                  origin=Origin.ASSUMED, why=f"idle devices {self.idle_power_share:.0%}, and {self.host_w:.0f} W of the "
                  "host for each"),
             Fact(name="PUE", value=f"{self.pue:g} where the provider's is not published", origin=Origin.ASSUMED),
-            Fact(name="production", value=f"× {usual:g} ({least:g}–{most:g}) from {self.production_ramp_s / DAY_S:g} day on",
+            Fact(name="production", value=f"× {usual:g} ({least:g}–{most:g}) from {ramp_h:g} GPU-hours on",
                  origin=Origin.PUBLISHED, why="whole published runs against benchmarks of their steps: slow nodes, "
                  "batch ramp, roll-backs"),
             Fact(name="evaluation", value=f"{100 * self.evaluation_share:.2g} % of the steps' time",

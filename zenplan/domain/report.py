@@ -21,12 +21,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows of texts under columns, for people."""
+    """Rows of texts under columns, for people.
+
+    Attributes:
+        drawing: its cells make a picture, in letters of one width.
+    """
 
     title: str = ""
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
+    drawing: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:

@@ -58,7 +58,7 @@ class Tradeoff:
         listed: of each set of degrees, the layouts that no other one of it beats in both time and memory.
         frontier: the layouts that no other beats in both; fastest first, which is the leanest last.
         runner_up: None where there is no other layout.
-        sizes: this number of devices and halves of it that fit, the whole first.
+        sizes: this number of devices and smaller ones that fit, the whole first, then most first.
         price: None where no offer has the accelerator.
         considered, fitting: layouts that were compared, and that fit memory.
     """

@@ -98,15 +98,12 @@ class Hardware:
         operator_s, launch_s: fixed time of an operator on the device, and of the host to launch it.
         host_s: between two steps.
         contention: share of hidden communication that is paid all the same.
-        peak_flop_per_s: the dense peak that MFU is measured against.
     """
 
     matmul_flop_per_s: Array
     other_flop_per_s: Array
     attention_flop_per_s: Array
     memory_bytes_per_s: Array
-    memory_bytes: Array
-    peak_flop_per_s: Array
     link_bytes_per_s: Array
     pcie_bytes_per_s: Array
     network_bytes_per_s: Array
@@ -179,8 +176,6 @@ def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
         e.wide_matmul * keeps * other,
         e.attention * keeps * other,
         e.memory * sheet.memory_bytes_per_s,
-        sheet.capacity_bytes,
-        other,
         e.link * link if link else pcie,
         pcie,
         # A cluster without a network has one node: no traffic crosses it.

@@ -5,7 +5,7 @@ What a layout must be, to be one at all:
 - dp · tp · pp · cp are the devices; no data-parallel group is without a sample.
 - A tensor group divides the heads and the widths of the layers' products, and a node.
 - A pipeline has no more stages than layers; one with virtual stages runs micro-batches in rounds of its stages,
-  and its stages have whole layers each (Narayanan et al. 2021).
+  and all its parts have as many layers (Narayanan et al. 2021).
 - A pipeline keeps its gradients whole until the step ends: of the ZeRO stages, it goes with the first.
 - A context group cuts the sequence into two parts for each device, so that causal attention is shared evenly.
 - An expert group divides the experts and the devices of a stage (Megatron-Core's parallel folding).
@@ -174,12 +174,12 @@ def _micro_batches(plan: TrainingPlan, rows: _Rows) -> _Rows:
 
 
 def _interleaved(plan: TrainingPlan, rows: _Rows) -> _Rows:
-    """Virtual stages: none, or one for each layer of a stage.
+    """Virtual stages: none, or any number that leaves each of them whole layers.
 
-    Left out: those between. The more virtual stages, the smaller the bubble and what is under way at the peak.
+    More of them make the bubble smaller, and as many more sends: which is best depends on the network.
     """
+    layers = plan.workload.layers
     stages, which = np.unique(rows["pp"], return_inverse=True)
-    most = [math.ceil(plan.workload.layers / p) for p in stages.astype(int).tolist()]
     rounds = (rows["pp"] > 1) & (rows["accumulation"] % rows["pp"] == 0)
-    choices = [[1], *([1, v] if v > 1 else [1] for v in most)]
+    choices = [[1], *(divisors(layers // p) if layers % p == 0 else [1] for p in stages.astype(int).tolist())]
     return _each(rows, "interleave", choices, np.where(rounds, which.ravel() + 1, 0))

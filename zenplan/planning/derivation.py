@@ -35,8 +35,9 @@ def derive(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill)
 
 def _model(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     load = plan.workload
-    # Not what was asked for, but what the layout makes of it.
-    batch = quote.estimate.layout.global_batch
+    # What fills up the last micro-batches is computed, but is no progress.
+    computed = quote.estimate.layout.global_batch
+    batch = min(computed, plan.global_batch)
     steps = math.ceil(plan.samples / batch)
     derived = f"{Origin.DERIVED} from the operators"
     yield line("model", "N parameters", "Σ weights of operators", load.parameters, "", units.count(load.parameters),
@@ -49,8 +50,11 @@ def _model(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
                 load.training_flop_per_sample, "FLOP", units.flop(load.training_flop_per_sample), derived)  # fmt: skip
     yield line("model", "forward FLOP a sample", "Σ 2·m·n·k + attention 2·s·s̄·a·(d_k+d_v)", load.flop_per_sample,
                 "FLOP", units.flop(load.flop_per_sample), derived)  # fmt: skip
-    yield line("model", "B samples a step", "the global batch in whole micro-batches", float(batch), "samples",
-                f"{batch:,}", "see the assumptions")  # fmt: skip
+    yield line("model", "B samples a step", "the global batch", float(batch), "samples", f"{batch:,}",
+                "see the assumptions")  # fmt: skip
+    if computed > batch:
+        yield line("model", "computed a step", "d·b·m: B in whole micro-batches", float(computed), "samples",
+                    f"{computed:,}", "the layout")  # fmt: skip
     yield line("model", "steps", "⌈samples / B⌉", float(steps), "", f"{steps:,}", str(Origin.DERIVED))
 
 
@@ -163,8 +167,9 @@ def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
     yield line("run", "τ between checkpoints", "√(2·δ/λ), at most T", run.checkpoint_interval_s, "s",
                 units.duration(run.checkpoint_interval_s), "Young 1974, Daly 2006")  # fmt: skip
     usual = operations.production[1]
-    formula = f"1 + (p − 1)·min(T/{units.duration(operations.production_ramp_s)}, 1)"
-    share = 1.0 + (usual - 1.0) * min(run.steady_s.mid / operations.production_ramp_s, 1.0)
+    formula = f"1 + (p − 1)·min(devices·T/{units.duration(operations.production_ramp_device_s)}, 1)"
+    device_s = run.steady_s.mid * quote.nodes * quote.offer.instance.devices
+    share = 1.0 + (usual - 1.0) * min(device_s / operations.production_ramp_device_s, 1.0)
     yield line("run", "π production", f"{formula}, p = {usual:g}", share, "", units.significant(share),
                "whole published runs; see the assumptions")  # fmt: skip
     yield line("run", "calendar", "start + T·π·(1 + eval)·e^(λR)·(e^(λ(τ+δ)) − 1)/(λτ)", run.calendar_s.mid, "s",

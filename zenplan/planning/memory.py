@@ -129,7 +129,8 @@ def _activations(plan: TrainingPlan, lay: Layouts) -> tuple[Ends, Ends]:
     blocks = plan.workload.blocks
     stage = layer_activation_bytes(plan, lay) * largest_share(plan, lay)
     # 1F1B: the first stage has min(p, m) micro-batches under way, the last has one. Interleaving keeps
-    # (1 + (p-1)/(p·v)) times as many (Korthikanti et al. 2022, section 4.2.3).
+    # (1 + (p-1)/(p·v)) times as many (Korthikanti et al. 2022, section 4.2.3) on the first; its last stage starts
+    # backward with (v-1)·p + 1 parts under way, each a v-th of a stage.
     interleaved = np.where(lay.interleave > 1, 1.0 + (lay.pp - 1) / (lay.pp * lay.interleave), 1.0)
     first, last = (_kept_by_blocks(placed(blocks, p), plan, lay, logits=False) for p in ("first", "last"))
     logits = _kept_by_blocks(placed(blocks, "last"), plan, lay, logits=True)
@@ -140,11 +141,14 @@ def _activations(plan: TrainingPlan, lay: Layouts) -> tuple[Ends, Ends]:
     for block in placed(blocks, "middle"):
         again = np.maximum(again, _kept_by_blocks((block,), plan, lay, logits=False))
     again = np.where(lay.full > 0, again, 0.0)
-    most = stage * interleaved * np.minimum(lay.pp, lay.accumulation) + head
+    under_way = np.minimum(lay.pp, lay.accumulation)
+    most = stage * interleaved * under_way + head
+    parts = ((lay.interleave - 1.0) * lay.pp + 1.0) / lay.interleave
+    least = np.where(lay.interleave > 1, np.minimum(parts, interleaved * under_way), 1.0)
     # Beside the logits a recomputed layer takes no more than what it is larger by.
     beside = (
         most + np.maximum(again - none, 0.0),
-        stage * interleaved + tail + np.maximum(again - ends, 0.0),
+        stage * least + tail + np.maximum(again - ends, 0.0),
     )
     return beside, (none, ends)
 

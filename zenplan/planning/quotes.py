@@ -17,7 +17,7 @@ from zenplan.planning.arrays import Array
 from zenplan.planning.billing import Bills, bills, energy
 from zenplan.planning.interval import step_ranges
 from zenplan.planning.run import run_time
-from zenplan.planning.search import Found, search
+from zenplan.planning.search import Found, search, useful_samples
 
 Index = npt.NDArray[np.intp]
 # Kilograms of CO2e for a joule at a provider's region, and the source; None where it is not known.
@@ -110,7 +110,8 @@ def market(plan: TrainingPlan, operations: Operations, clusters: Sequence[Cluste
     found = search(plan, clusters)
     owner = np.array([o.cluster for o in options], dtype=np.intp)
     step_s = step_ranges(plan, clusters, found.steps.total_s)
-    samples, nodes = found.layouts.samples[owner], np.array([float(o.nodes) for o in options])
+    samples = useful_samples(plan, found.layouts)[owner]
+    nodes = np.array([float(o.nodes) for o in options])
     devices = nodes * np.array([float(o.offer.instance.devices) for o in options])
     terms = [o.terms for o in options]
 

@@ -21,7 +21,7 @@ from zenplan.domain.operations import Operations
 from zenplan.domain.plan import TrainingPlan
 from zenplan.planning.arrays import Array
 from zenplan.planning.interval import step_ranges
-from zenplan.planning.search import Found
+from zenplan.planning.search import Found, useful_samples
 
 # A run that failures make so many times as long is not going to end.
 _HOPELESS = 100.0
@@ -83,7 +83,7 @@ def run_time(plan: TrainingPlan, operations: Operations, step_s: Array, samples:
     rate = devices / operations.device_mtbf_s + taken
     interval = np.minimum(np.sqrt(2.0 * write / rate[1]), steady[1])
     restart = operations.restart_s + (operations.replace_s if spot else 0.0)
-    work = _in_production(steady, operations) * (1.0 + operations.evaluation_share)
+    work = _in_production(steady, devices, operations) * (1.0 + operations.evaluation_share)
     with np.errstate(over="ignore"):  # where a failure is due before anything can be saved
         slower = np.exp(rate * restart) * np.expm1(rate * (interval + write)) / (rate * interval)
     calendar = np.where(slower < _HOPELESS, work * slower, np.inf) + operations.startup_s
@@ -97,14 +97,15 @@ def run_time(plan: TrainingPlan, operations: Operations, step_s: Array, samples:
     )
 
 
-def _in_production(steady_s: Array, operations: Operations) -> Array:
-    """Seconds of the steps as runs of that length take them; low, middle and high, shape (3, n).
+def _in_production(steady_s: Array, devices: Array, operations: Operations) -> Array:
+    """Seconds of the steps as runs of that size take them; low, middle and high, shape (3, n).
 
     Benchmarks of steps are peak configurations; ``Operations.production`` says what whole runs took over them,
     with its own spread, which has that of the steps in it. So the wider of both counts, never their product; and
     nothing is faster than the steps' low end.
     """
-    share = np.minimum(steady_s[1] / operations.production_ramp_s, 1.0)
+    # By device time, which a larger cluster does not make less of.
+    share = np.minimum(steady_s[1] * devices / operations.production_ramp_device_s, 1.0)
     least, usual, most = (1.0 + (p - 1.0) * share for p in operations.production)
     low, mid, high = steady_s
     work: Array = np.stack([
@@ -119,4 +120,4 @@ def runs_on(plan: TrainingPlan, operations: Operations, clusters: Sequence[Clust
     """Whole runs on machines that nobody takes away, each cluster in the layout found for it."""
     devices, nodes = (np.array([float(getattr(c, n)) for c in clusters]) for n in ("devices", "nodes"))
     step_s = step_ranges(plan, clusters, found.steps.total_s)
-    return run_time(plan, operations, step_s, found.layouts.samples, devices, nodes, spot=False)
+    return run_time(plan, operations, step_s, useful_samples(plan, found.layouts), devices, nodes, spot=False)

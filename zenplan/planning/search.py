@@ -25,8 +25,9 @@ from zenplan.planning.step import Steps, step_time
 _Mask = npt.NDArray[np.bool_]
 # Candidates evaluated at once: enough for numpy, few enough for the processor's cache.
 _CHUNK = 4_096
-# Left free of a device's memory: predicted peaks of published runs that did fit lie up to so much above it.
-HEADROOM = 0.08
+# Left free of a device's memory: published peaks that the device itself shows lie about so much above the predicted
+# ones in the median (benchmarks/memory.py).
+HEADROOM = 0.12
 # What may be recomputed, as (``full``, ``selective``): each takes longer than the one before it, and less memory.
 # A fused kernel computes its scores again by itself, so selective recomputation is for unfused attention.
 _FUSED, _UNFUSED = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0)), ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0))
@@ -49,7 +50,7 @@ class Found:
 
     def estimate(self, plan: TrainingPlan, cluster: Cluster, index: int) -> Estimate:
         """One entry as a noun; ``cluster`` is the one that it is on."""
-        step, samples = self.steps.at(index), float(self.layouts.samples[index])
+        step, samples = self.steps.at(index), float(useful_samples(plan, self.layouts)[index])
         spread, useful = spread_of(plan, cluster), plan.workload.training_flop_per_sample * samples
         peak = cluster.accelerator.peak(plan.precision.other_dtype) or float("nan")
         return Estimate(
@@ -74,12 +75,19 @@ def near_of(cluster: Cluster) -> int:
     return max(cluster.linked_devices, cluster.node_devices)
 
 
-def sample_s(plan: TrainingPlan, layouts: Layouts, steps: Steps) -> Array:
-    """Seconds for a sample that was asked for, shape (n,): what layouts are compared by.
+def useful_samples(plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Samples a step gets on with, shape (n,): those of the batch that was asked for.
 
-    A batch rounded up to whole micro-batches is no reason to look faster.
+    What fills up the last micro-batches is computed, and takes its time, but is no progress. Speed, MFU, the
+    number of steps and dollars all count by this.
     """
-    each: Array = steps.total_s / np.minimum(layouts.samples, plan.global_batch)
+    useful: Array = np.minimum(layouts.samples, plan.global_batch)
+    return useful
+
+
+def sample_s(plan: TrainingPlan, layouts: Layouts, steps: Steps) -> Array:
+    """Seconds for a useful sample, shape (n,): what layouts are compared by."""
+    each: Array = steps.total_s / useful_samples(plan, layouts)
     return each
 
 
@@ -219,11 +227,6 @@ class _Pool:
         # right before those of ZeRO-2, as many and in the same order.
         twin = np.maximum(place - lengths[group], 0)
         pointless: _Mask = (lay.zero == 2) & (rung[twin] <= rung)
-        # ... has virtual stages, which make the bubble smaller: the next entry.
-        after = np.minimum(place + 1, len(rung) - 1)
-        pointless |= (
-            (lay.interleave[after] > lay.interleave) & (group[after] == group) & (rung[after] <= rung)
-        )
         # ... has, without a pipeline, a larger micro-batch that wastes none of the batch: no fixed time and
         # no weight is met more often than it has to be.
         for each in range(len(self.needs_bytes)):

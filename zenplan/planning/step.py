@@ -36,11 +36,13 @@ FORMULAS = {
     "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
     "tensor_s": ("m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B",
                  "ring all-reduce; Narayanan et al. 2021"),
-    "pipeline_s": ("2 · (m + p − 1) · b·s·h·bytes/(t·B); 2 · (p − 1) when interleaved", "Narayanan et al. 2021"),
+    "pipeline_s": ("2 · (m + p − 1) · b·s·h·bytes/(t·B); interleaved: of m·v inner ones what is not hidden",
+                   "Narayanan et al. 2021"),
     "data_s": ("all-reduce of gradients, or ZeRO gathers, beyond what computation hides; a share of what it hides",
                "ring over two levels; Rajbhandari et al. 2020"),
     "expert_s": ("m · layers/p · 4 · (e−1)/e · tokens·h·k·bytes/B", "all-to-all"),
-    "context_s": ("m · Σ max(0, ring of keys and values − attention)", "ring attention (Liu et al. 2023)"),
+    "context_s": ("m · Σ max(0, ring of keys and values − attention)",
+                  "ring attention (Liu et al. 2023)"),
     "bubble_s": ("(p−1)/v · stage", "1F1B (Narayanan et al. 2021)"),
     "optimizer_s": ("bytes of states / (W·e_m)", "each state read and written once"),
 }  # fmt: skip
@@ -86,9 +88,11 @@ def step_time(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Steps:
     work_s = forward.total_s + stage.again.total_s
     launch = np.maximum(hw.launch_s * (forward.launches + stage.again.launches) - work_s, 0.0)
     one = work_s + launch + tensor + expert + context
-    # With virtual stages a device computes one while another's sends are under way: only the ends are exposed.
-    sends = np.where(lay.interleave > 1, 0.0, m) + lay.pp - 1
-    pipeline = 2.0 * sends * _boundary_s(plan, lay, hw)
+    once = 2.0 * _boundary_s(plan, lay, hw)
+    # With virtual stages, v times as many sends, a device computes one while another's are under way. A send to
+    # one neighbour takes next to nothing from what computes, so what is hidden is free.
+    under = m * np.maximum(lay.interleave * once - one, 0.0)
+    pipeline = (lay.pp - 1) * once + np.where(lay.interleave > 1, under, m * once)
     return Steps(
         compute_s=m * forward.compute_s,
         memory_s=m * forward.memory_s,
@@ -229,14 +233,17 @@ def _over_data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, trained_only: b
 
 def _moved_bytes(plan: TrainingPlan, lay: Layouts, trained_only: bool) -> tuple[Array, Array]:
     """Bytes of a device's weights that data parallelism moves: those all have, and those of its experts."""
-    counted = [
-        (o, b.repeat) for b in plan.workload.blocks for o in b.operators if o.trainable or not trained_only
-    ]
-    total = sum(o.parameters * repeat for o, repeat in counted)
-    experts = sum(o.parameters * repeat for o, repeat in counted if isinstance(o, MatMul) and o.experts > 1)
-    width = float(plan.precision.compute_bytes)
-    return ((total - experts) * width / (lay.tp * lay.pp),
-            experts * width / (expert_tensor(lay) * lay.pp * lay.ep))  # fmt: skip
+    parameters = dict.fromkeys(("first", "middle", "last", "experts"), 0.0)
+    for block in plan.workload.blocks:
+        for op in (o for o in block.operators if o.trainable or not trained_only):
+            routed = isinstance(op, MatMul) and op.experts > 1
+            parameters["experts" if routed else block.place] += op.parameters * block.repeat
+    width, share = float(plan.precision.compute_bytes), largest_share(plan, lay)
+    # The fullest stage has its share of the layers, and the larger end of the model.
+    first, last = parameters["first"], parameters["last"]
+    ends = np.where(lay.pp > 1, max(first, last), first + last)
+    return ((parameters["middle"] * share + ends) * width / lay.tp,
+            parameters["experts"] * share * width / (expert_tensor(lay) * lay.ep))  # fmt: skip
 
 
 def _expert_replicas(lay: Layouts) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ from zenplan.domain.cluster import Cluster
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.tradeoff import RunnerUp
 from zenplan.planning.arrays import Array
-from zenplan.planning.search import Found, sample_s, survey
+from zenplan.planning.search import Found, sample_s, survey, useful_samples
 
 PART_NAMES = {"tensor": "tensor-parallel", "data": "data-parallel", "pipeline": "pipeline sends",
               "expert": "expert all-to-all", "context": "context-parallel", "memory": "memory-bound"}  # fmt: skip
@@ -86,7 +86,7 @@ def runner_up(plan: TrainingPlan, found: Found) -> RunnerUp | None:
     if not other.any():
         return None
     second = order[other.argmax()]
-    samples = np.minimum(found.layouts.samples, plan.global_batch)
+    samples = useful_samples(plan, found.layouts)
     parts = {f.name: getattr(found.steps, f.name) / samples for f in fields(found.steps)}
     return RunnerUp(
         layout=found.layouts.at(int(second)),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from zenplan import units
 from zenplan.domain.backtest import Backtest, Group, Kind, ScoredRow, SkippedRow, Summary
 from zenplan.domain.report import Column, Report, Table
+from zenplan.reports.told_apart import told_apart
 
 _MOST_REASONS, _MOST_LINES, _MOST_GROUPS = 12, 6, 40
 # Letters of a group's name beside its figures in 80 columns.
@@ -41,7 +42,7 @@ def backtest_report(found: Backtest, worst: int) -> Report:
         },
         records=tuple(_flat(row) for row in rows),
         tables=tuple(tables),
-        notes=(*_explained(found), *_odd(found.rows)),
+        notes=(*_explained(found), *_odd(found.rows), *_too_large(found.rows)),
     )  # fmt: skip
 
 
@@ -51,14 +52,16 @@ def backtest_report(found: Backtest, worst: int) -> Report:
 def _explained(found: Backtest) -> list[str]:
     if not found.rows:
         return []
-    return [_NOTE, _CALENDAR if found.kind is Kind.WHOLE_RUN else _FITTED]
+    told = {Kind.WHOLE_RUN: _CALENDAR, Kind.THROUGHPUT: _FITTED}
+    return [_NOTE, *(told[kind] for kind in found.kinds)]
 
 
 def _score_tables(found: Backtest) -> list[Table]:
     """One of all rows, and one for each key."""
     if not found.groups:
         return []
-    what = "GPU-hours" if found.kind is Kind.WHOLE_RUN else "samples/s of a device"
+    units_of = {Kind.WHOLE_RUN: "GPU-hours", Kind.THROUGHPUT: "samples/s of a device"}
+    what = " or ".join(units_of[kind] for kind in found.kinds)
     first = found.groups[0]
     title = (
         f"{what}: {_many(len(found.rows), 'row')} scored, from {_many(first.sources, 'source')}; "
@@ -83,15 +86,16 @@ def _group_table(title: str, head: str, groups: Sequence[Group]) -> Table:
     shown = groups
     if len(groups) > _MOST_GROUPS:
         shown = sorted(groups, key=lambda g: -g.summary.rows)[:_MOST_GROUPS]
-    rows = tuple(line for group in shown for line in _group_lines(group))
+    names = told_apart([group.name for group in shown], _NAME)
+    rows = tuple(line for group, name in zip(shown, names, strict=True) for line in _group_lines(group, name))
     left = len(groups) - len(shown)
     return Table(title=title, columns=columns, rows=rows,
                  caption=f"and {left} groups of fewer rows; --format json has them" if left else "")  # fmt: skip
 
 
-def _group_lines(group: Group) -> list[tuple[str, ...]]:
+def _group_lines(group: Group, name: str) -> list[tuple[str, ...]]:
     """A line; for whole runs a second one for the steps alone."""
-    first = _summary_line(_short(group.name, _NAME), group.summary)
+    first = _summary_line(name, group.summary)
     return [first] if group.steady is None else [first, _summary_line("  steps alone", group.steady)]
 
 
@@ -106,20 +110,28 @@ def _summary_line(name: str, s: Summary) -> tuple[str, ...]:
 def _worst_table(found: Backtest, most: int) -> Table:
     """The rows that are farthest off, the worst first."""
     rows = sorted(found.rows, key=lambda row: -abs(row.error))[:most]
-    unit = "GPU-hours" if found.kind is Kind.WHOLE_RUN else "tokens/s"
+    units_of = {Kind.WHOLE_RUN: " GPU-hours", Kind.THROUGHPUT: " tokens/s"}
+    # Of both kinds, a whole run is seen by its size, and the room is short.
+    unit = units_of[found.kinds[0]] if len(found.kinds) == 1 else ""
+    names = told_apart([_name(row) for row in rows], 24)
     columns = (Column(name="line", numeric=True), Column(name="row"), Column(name="accelerator"),
-               Column(name=f"measured {unit}", numeric=True), Column(name="predicted", numeric=True),
+               Column(name=f"measured{unit}", numeric=True), Column(name="predicted", numeric=True),
                Column(name="off", numeric=True), Column(name="layout", optional=True))  # fmt: skip
     lines = tuple(
         (
-            str(row.line), _short(row.id, 24), row.accelerator, units.significant(row.measured * _tokens(row)),
+            str(row.line), name, row.accelerator, units.significant(row.measured * _tokens(row)),
             units.significant(row.predicted.mid * _tokens(row)), _signed(math.expm1(row.error)), row.layout,
         )
-        for row in rows
+        for row, name in zip(rows, names, strict=True)
     )  # fmt: skip
     return Table(
         title="Farthest off" if len(rows) > 1 else "The one farthest off", columns=columns, rows=lines
     )
+
+
+def _name(row: ScoredRow) -> str:
+    """The row's own name, else its model's, else its line."""
+    return row.model if row.model and row.id == f"line {row.line}" else row.id
 
 
 def _tokens(row: ScoredRow) -> int:
@@ -141,14 +153,23 @@ def _skipped_table(skipped: Sequence[SkippedRow]) -> Table:
                  caption=f"and {_many(left, 'row')} for other reasons; --format json has them" if left else "")  # fmt: skip
 
 
-def _odd(rows: Iterable[ScoredRow]) -> list[str]:
+def _odd(rows: Sequence[ScoredRow]) -> list[str]:
     """What is odd in scored rows, in a line."""
     where = [row.line for row in rows if row.notes]
     if not where:
         return []
     first = next(note for row in rows for note in row.notes)
+    return [f"{_many(len(where), 'row')} with something odd, as in '{first}'; lines {_listed(where)}."]
+
+
+def _too_large(rows: Sequence[ScoredRow]) -> list[str]:
+    """How many rows the memory model would not have let run."""
+    asked = [row for row in rows if row.fits is not None]
+    where = [row.line for row in asked if not row.fits]
+    if not where:
+        return []
     return [
-        f"{_many(len(where), 'row')} where two cells of one row do not agree, as in '{first}'; lines {_listed(where)}."
+        f"{len(where):,} of {_many(len(asked), 'row')} are found not to fit memory; they ran; lines {_listed(where)}."
     ]
 
 

@@ -11,6 +11,7 @@ from zenplan.planning.derivation import derive
 from zenplan.planning.derivation_line import Line
 from zenplan.planning.tradeoff import part_name
 from zenplan.reports.estimate_document import document, record
+from zenplan.reports.layouts import padded, spread
 
 SCHEMA = "zenplan.estimate/1"
 _UNKNOWN = "?"
@@ -85,7 +86,7 @@ def _money(answer: Answer) -> Table:
         rows.append((
             str(place),
             f"{_label(ranked)}\n{_where(quote)}",
-            f"{quote.devices} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
+            f"{_devices(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
             _time(bill.run.calendar_s),
             *(_usd(b.total_usd) if b else _missing(quote, k) for k, b in bills.items()),
         ))  # fmt: skip
@@ -96,6 +97,12 @@ def _money(answer: Answer) -> Table:
         *(Column(name=name, numeric=True) for name in ("wall-clock", "on-demand", "spot")),
     )
     return Table(title=_title(answer), columns=columns, rows=tuple(rows), caption=answer.verdict)
+
+
+def _devices(quote: Quote) -> str:
+    """Devices that are rented, or how many of them train: ``3 of 4``."""
+    used = quote.devices - quote.idle_devices
+    return f"{used:,} of {quote.devices:,}" if quote.idle_devices else f"{quote.devices:,}"
 
 
 def _missing(quote: Quote, kind: Billing) -> str:
@@ -144,7 +151,7 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
     quote, run, estimate = ranked.quote, ranked.bill.run, ranked.quote.estimate
     place = answer.ranked.index(ranked) + 1
     rows = [
-        ("layout", f"{estimate.layout}; {quote.idle_devices or 'no'} device{'s' * (quote.idle_devices > 1)} idle"),
+        ("layout", _layout(answer, quote)),
         ("step", f"{units.duration(estimate.step.total_s)}: {_spent(estimate.step.parts(), most=6)}"),
         ("memory", _memory(quote)),
         ("speed", f"{units.count(estimate.samples_per_s * answer.plan.workload.tokens_per_sample)} tokens/s, "
@@ -154,7 +161,7 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
                        f"{units.duration(run.checkpoint_interval_s)} ({units.size(run.checkpoint_bytes)} each) and "
                        f"{units.significant(run.interruptions, 2)} interruptions: goodput "
                        f"{units.percent(run.goodput)}"),
-        *((str(b.billing), _bill(quote, b)) for b in quote.bills),
+        *((str(b.billing), _bill(b)) for b in quote.bills),
         ("energy", _energy(quote)),
         ("price", _price(quote)),
     ]  # fmt: skip
@@ -162,13 +169,20 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
     return Table(title="", columns=columns, rows=tuple(rows))
 
 
+def _layout(answer: Answer, quote: Quote) -> str:
+    layout, idle = quote.estimate.layout, quote.idle_devices
+    told = padded(layout, answer.plan.global_batch)
+    return f"{layout}; {idle or 'no'} device{'s' * (idle > 1)} idle{'; ' * bool(told)}{told}"
+
+
 def _memory(quote: Quote) -> str:
+    """The peak and its parts; what the fullest stage of a pipeline has none of (the logits) is not said."""
     parts = quote.estimate.memory.parts()
-    named = ", ".join(f"{n.removesuffix('_bytes')} {units.size(v)}" for n, v in parts.items())
+    named = ", ".join(f"{n.removesuffix('_bytes')} {units.size(v)}" for n, v in parts.items() if v)
     return f"{units.size(quote.estimate.memory.total_bytes)} a device: {named}"
 
 
-def _bill(quote: Quote, bill: Bill) -> str:
+def _bill(bill: Bill) -> str:
     total = bill.total_usd
     parts = [f"machines {units.usd(bill.compute_usd.mid)} ({units.significant(bill.billed_h)} h billed)"]
     for name, usd in (("checkpoint storage", bill.storage_usd), ("egress of the weights", bill.egress_usd)):
@@ -219,10 +233,8 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 
 
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
-    step_s = first.estimate.step_s
     return (
-        f"Ranges: 80 % interval of a step's time, ×{step_s.low / step_s.mid:.2f} to ×{step_s.high / step_s.mid:.2f}; "
-        f"{first.estimate.evidence}.",
+        spread(first.estimate),
         f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {answer.frontier} on the "
         "frontier of time and dollars. '?' is a price that is not known.",
         *answer.left_out,

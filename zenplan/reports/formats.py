@@ -79,12 +79,32 @@ def markdown(report: Report) -> str:
     for each in report.tables:
         if each.title:
             parts.append(f"### {each.title}\n")
-        parts.append("| " + " | ".join(_cell(c.name) for c in each.columns) + " |")
-        parts.append("|" + "|".join("---:" if c.numeric else "---" for c in each.columns) + "|")
-        parts += ["| " + " | ".join(_cell(text) for text in row) + " |" for row in each.rows]
+        parts += _fenced(each) if each.drawing else _cells(each)
         parts.append(f"\n{each.caption}\n" if each.caption else "")
     parts += [f"- {note}" for note in report.notes]
     return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _cells(each: Table) -> list[str]:
+    return [
+        "| " + " | ".join(_cell(c.name) for c in each.columns) + " |",
+        "|" + "|".join("---:" if c.numeric else "---" for c in each.columns) + "|",
+        *("| " + " | ".join(_cell(text) for text in row) + " |" for row in each.rows),
+    ]
+
+
+def _fenced(each: Table) -> list[str]:
+    """A drawing as it is: letters of one width, blanks kept."""
+    rows = [tuple(c.name for c in each.columns), *each.rows]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(each.columns))]
+    lines = (
+        "  ".join(
+            text.rjust(width) if column.numeric else text.ljust(width)
+            for text, width, column in zip(row, widths, each.columns, strict=True)
+        )
+        for row in rows
+    )
+    return ["```text", *(line.rstrip() for line in lines), "```"]
 
 
 def _cell(text: str) -> str:

@@ -78,25 +78,18 @@ def _loses(estimate: Estimate) -> str:
     return f"{part_name(name)}\n{units.percent(parts[name] / estimate.step.total_s)}"
 
 
-def _step_s(found: Tradeoff, estimate: Estimate) -> float:
-    """Seconds of a step of the batch that was asked for, without what it was rounded up by."""
-    return (
-        estimate.step.total_s
-        * found.plan.global_batch
-        / min(estimate.layout.global_batch, found.plan.global_batch)
-    )
-
-
 def _plot(found: Tradeoff) -> Table:
     """The frontier, memory across and time up; what takes much longer than the fastest is told, not drawn."""
-    slowest_s = _DRAWN * _step_s(found, found.fastest)
-    near = [e for e in found.frontier if _step_s(found, e) <= slowest_s]
-    points = [Point(across=e.memory.total_bytes, up=_step_s(found, e), mark=_mark(found, e)) for e in near]
+    slowest_s = _DRAWN * found.fastest.step.total_s
+    near = [e for e in found.frontier if e.step.total_s <= slowest_s]
+    points = [Point(across=e.memory.total_bytes, up=e.step.total_s, mark=_mark(found, e)) for e in near]
     low, high = units.size(points[-1].across), units.size(points[0].across)
     columns = (Column(name="step", numeric=True),
                Column(name=f"memory of a device, from {low} to {high}", optional=True))  # fmt: skip
-    title = f"Step time against memory: {len(points)} layouts that no other beats in both"
-    return Table(title=title, columns=columns, rows=drawn(points, units.duration), caption=_caption(found))
+    count = "one layout" if len(points) == 1 else f"{len(points)} layouts"
+    title = f"Step time against memory: {count} that no other beats in both"
+    rows = drawn(points, units.duration)
+    return Table(title=title, columns=columns, rows=rows, caption=_caption(found), drawing=True)
 
 
 def _mark(found: Tradeoff, estimate: Estimate) -> str:
@@ -107,7 +100,7 @@ def _caption(found: Tradeoff) -> str:
     first, last = found.fastest, found.leanest
     if len(found.frontier) == 1:
         return f"F fastest and leanest: {shown(first.layout)}"
-    longer = _step_s(found, last) / _step_s(found, first)
+    longer = last.step.total_s / first.step.total_s
     leanest = "L leanest" if longer <= _DRAWN else "The leanest"
     return (f"F fastest: {shown(first.layout)}. {leanest}: {shown(last.layout)}, "
             f"{units.size(last.memory.total_bytes)}, {units.significant(longer)} times as long.")  # fmt: skip
@@ -116,16 +109,36 @@ def _caption(found: Tradeoff) -> str:
 def _notes(found: Tradeoff) -> tuple[str, ...]:
     facts = {f.name: f for f in found.plan.facts}
     batch = facts.get("global batch")
-    step_s, evidence = found.fastest.step_s, found.fastest.evidence
     return (
         *_second(found),
         *_cost(found),
         *((f"A step is {batch.value} ({batch.origin}), {found.plan.precision.name}, {found.plan.optimizer.name}.",)
           if batch else ()),
+        *_padding(found),
         f"Compared {found.considered:,} layouts, of which {found.fitting:,} fit; of those with the same degrees, "
         "only the ones that no other beats in both time and memory are listed.",
-        f"A step may take ×{step_s.low / step_s.mid:.2f} to ×{step_s.high / step_s.mid:.2f} of that; {evidence}.",
+        spread(found.fastest),
     )  # fmt: skip
+
+
+def spread(estimate: Estimate) -> str:
+    """How far a step may be from what is said, and how that is known; one sentence for every command."""
+    step_s = estimate.step_s
+    low, high = step_s.low / step_s.mid, step_s.high / step_s.mid
+    return f"A step may take ×{low:.2f} to ×{high:.2f} of the time shown; {estimate.evidence}."
+
+
+def _padding(found: Tradeoff) -> tuple[str, ...]:
+    """What the fastest computes beside the batch that was asked for."""
+    told = padded(found.fastest.layout, found.plan.global_batch)
+    return (f"The fastest {told}; the others take their time and count for nothing.",) if told else ()
+
+
+def padded(layout: Layout, batch: int) -> str:
+    """What of a step is no progress: places for samples that the batch does not fill; empty where it fills all."""
+    if layout.global_batch <= batch:
+        return ""
+    return f"fills {batch:,} of its {layout.global_batch:,} places for samples in a step"
 
 
 def _second(found: Tradeoff) -> tuple[str, ...]:
@@ -135,21 +148,50 @@ def _second(found: Tradeoff) -> tuple[str, ...]:
 
 
 def _cost(found: Tradeoff) -> tuple[str, ...]:
-    """What a token costs on all of the devices, and whether fewer of them are cheaper."""
-    whole, best = found.sizes[0], found.cheapest
-    saved = 1.0 - best.devices * best.sample_s / (whole.devices * whole.sample_s)
-    fewer = "fewer devices are no cheaper"
-    if best is not whole and saved >= _SAVING:
-        fewer = (f"{best.devices:,} devices take {units.significant(best.sample_s / whole.sample_s)} times as long "
-                 f"and cost {units.percent(saved)} less")  # fmt: skip
-    if found.price is None:
-        return (f"No on-demand price of {found.cluster.accelerator.name} is known; {fewer}.",)
-    date = f"as of {found.price.as_of}" if found.price.as_of else "of unknown date"
+    """What a token costs on all of the devices, and which fewer of them are faster or cheaper."""
+    price, fewer = found.price, _fewer(found)
+    if price is None:
+        return (f"No on-demand price of {found.cluster.accelerator.name} is known.", *fewer)
+    date = f"as of {price.as_of}" if price.as_of else "of unknown date"
     return (
-        f"On these devices the fastest is the cheapest: {_per_billion(whole)} for a billion tokens at "
-        f"{units.usd(found.price.usd_per_h)} a GPU-hour ({found.price.offer}, {date}); {fewer}"
-        + (f" ({_per_billion(best)})." if best is not whole and saved >= _SAVING else "."),
+        f"On these devices the fastest is the cheapest: {_per_billion(found.sizes[0])} for a billion tokens at "
+        f"{units.usd(price.usd_per_h)} a GPU-hour ({price.offer}, {date}).",
+        *fewer,
     )
+
+
+def _fewer(found: Tradeoff) -> tuple[str, ...]:
+    """The fastest of the smaller sizes, where it beats the whole, and the cheapest; nothing where none fits."""
+    whole, *smaller = found.sizes
+    if not smaller:
+        return ()
+    fastest = min(smaller, key=lambda size: size.sample_s)
+    told = [fastest] if fastest.sample_s < (1.0 - _SAVING) * whole.sample_s else []
+    if found.cheapest not in (whole, *told) and _saved(whole, found.cheapest) >= _SAVING:
+        told.append(found.cheapest)
+    if told:
+        return (f"{'; '.join(_beside(found, size) for size in told)}.",)
+    if len(smaller) == 1:
+        return (f"{smaller[0].devices:,} devices are no cheaper.",)
+    return (f"None of {len(smaller)} smaller sizes, from {smaller[-1].devices:,} to {smaller[0].devices:,} devices, "
+            "is cheaper.",)  # fmt: skip
+
+
+def _saved(whole: Fewer, size: Fewer) -> float:
+    """What of the device-seconds for a sample a smaller size saves; below nought where it takes more."""
+    return 1.0 - size.devices * size.sample_s / (whole.devices * whole.sample_s)
+
+
+def _beside(found: Tradeoff, size: Fewer) -> str:
+    """A smaller size beside the whole: ``512 devices take 1.5 times as long and cost 25 % less ($410)``."""
+    whole, ratio = found.sizes[0], size.sample_s / found.sizes[0].sample_s
+    speed = (
+        f"take {units.significant(ratio)} times as long"
+        if ratio >= 1.0
+        else f"are {units.significant(1.0 / ratio)} times as fast"
+    )
+    price = f" ({_per_billion(size)})" if found.price else ""
+    return f"{size.devices:,} devices {speed} and cost {units.percent(_saved(whole, size))} less{price}"
 
 
 def _per_billion(size: Fewer) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 _WIDTH, _HEIGHT = 60, 10
+# From so many points on, the plot has its full height; fewer have a line each, and one between each two.
+_MANY = 5
 # What lies between the points: a blank would be lost where a format drops blanks.
 _GROUND = "·"
 
@@ -30,10 +32,11 @@ def drawn(points: Sequence[Point], show: Callable[[float], str]) -> tuple[tuple[
     Both axes go from the least to the most; heights are on a logarithmic scale, as ratios are what matters.
     """
     across, up = [p.across for p in points], [math.log(p.up) for p in points]
-    grid = [[_GROUND] * _WIDTH for _ in range(_HEIGHT)]
+    lines = _HEIGHT if len(points) >= _MANY else 2 * len(points) - 1
+    grid = [[_GROUND] * _WIDTH for _ in range(lines)]
     heights: dict[int, float] = {}
     for point, height in reversed(list(zip(points, up, strict=True))):
-        row = _HEIGHT - 1 - _cell(height, up, _HEIGHT)
+        row = lines - 1 - _cell(height, up, lines)
         grid[row][_cell(point.across, across, _WIDTH)] = point.mark
         heights[row] = point.up
     return tuple((show(heights[r]) if r in heights else "", "".join(line)) for r, line in enumerate(grid))

@@ -87,6 +87,11 @@ def test_one_cell_of_the_layout_makes_it_guessed(name: str) -> None:
         ("FP8-MX", "B200-SXM-180GB", "mxfp8"),
         ("nvfp4", "B200-SXM-180GB", "nvfp4"),
         ("MXFP4", "B200-SXM-180GB", "nvfp4"),
+        ("bfloat16", "A100-SXM4-80GB", "bf16"),
+        ("float16", "A100-SXM4-80GB", "fp16"),
+        ("half", "A100-SXM4-80GB", "fp16"),
+        ("mixed", "A100-SXM4-80GB", "bf16"),
+        ("amp", "V100-SXM2-32GB", "fp16"),
         ("", "A100-SXM4-80GB", "bf16"),
         ("", "V100-SXM2-32GB", "fp16"),  # before bf16
         ("fp8 with bf16", "H100-SXM5-80GB", "fp8"),  # what is wide under fp8 is bf16
@@ -194,6 +199,15 @@ def test_old_devices_and_software_have_plain_attention() -> None:
     old = one(FULL, attention="", framework="Megatron-LM v1.1", recompute="full")
     assert not old.plan.fused_attention
     assert not old.layouts[0].sequence
+
+
+def test_what_is_taken_for_words_that_say_nothing_is_told() -> None:
+    run = one(FULL, framework="homebrew", precision="mixed")
+    assert run.plan.software is None
+    assert run.assumed == (
+        "framework homebrew is not known: the average of all software",
+        "precision is mixed: bf16, or fp16 before it",
+    )
 
 
 def test_a_compiler_is_a_kind_of_software() -> None:

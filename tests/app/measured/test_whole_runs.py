@@ -11,6 +11,7 @@ from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.coefficient_table import read_coefficients
 from zenplan.app.measured.whole_runs import OPERATIONS, WholeRun, whole_runs
 from zenplan.domain.catalogue import Catalogue
+from zenplan.domain.evidence import Origin
 from zenplan.domain.operations import Operations
 
 TABLE = Path(__file__).parents[3] / "benchmarks" / "published" / "full_runs.csv"
@@ -127,11 +128,11 @@ def test_start_up_counts_where_it_is_asked_for() -> None:
     ("changes", "reason"),
     [
         ({"tokens": ""}, "tokens is missing"),
-        ({"tokens": "2T"}, "tokens is not a number: 2T"),
+        ({"tokens": "two"}, "tokens is not a number: 'two'"),
         ({"tokens": "0"}, "tokens must be above zero"),
-        ({"tokens": "nan"}, "tokens must be above zero and at most"),
-        ({"tokens": "inf"}, "tokens must be above zero and at most"),
-        ({"devices": "1e300"}, "devices must be above zero and at most"),
+        ({"tokens": "nan"}, "tokens must be above zero"),
+        ({"tokens": "inf"}, "tokens must be above zero"),
+        ({"devices": "1e300"}, "devices must be at most"),
         ({"devices": "1e12"}, "devices is not a whole number up to"),
         ({"params": "-1"}, "params must be above zero"),
         ({"params": "1"}, "--params of 1"),
@@ -139,15 +140,41 @@ def test_start_up_counts_where_it_is_asked_for() -> None:
         ({"accelerator": "Abacus"}, "unknown accelerator 'Abacus'"),
         ({"accelerator": ""}, "accelerator is missing"),
         ({"model": ""}, "model is missing"),
-        ({"precision": "int3"}, "precision int3 is not one of"),
+        ({"precision": "int3"}, "precision 'int3' is not known"),
         ({"accelerator": "A100-SXM4-80GB", "precision": "fp8"}, "no fp8 peak"),
         ({"gpu_hours": "", "devices": ""}, "gpu_hours is missing"),
         ({"gpu_hours": "many"}, "gpu_hours is not a number"),
+        ({"gpu_hours": "100"}, "faster than the device's peak"),
         ({"family": "abacus"}, "family abacus is not one of"),
     ],
 )
 def test_a_bad_cell_is_a_reason(changes: dict[str, str], reason: str) -> None:
     assert reason in why(**changes)
+
+
+def test_numbers_and_words_as_people_write_them() -> None:
+    written = one(params="6.738B", tokens="2T", seq_len="4k", gpu_hours="184,320", precision="bfloat16")
+    assert written.steady_gpu_hours == one().steady_gpu_hours
+    assert written.measured_gpu_hours == 184_320
+    assert not one(devices="n/a").devices_known
+
+
+def test_the_rows_batch_and_software_are_taken() -> None:
+    batch = facts(one(global_batch="512"))["global batch"]
+    assert batch.value == "2.10M tokens (512 × 4,096)"
+    assert batch.origin is Origin.PUBLISHED
+    software = facts(one(framework="torchtitan"))["software"]
+    assert (software.value, software.origin) == ("compiled", Origin.PUBLISHED)
+    assert one(framework="torchtitan").steady_gpu_hours != one().steady_gpu_hours
+    unknown = facts(one(framework="homebrew"))["software"]
+    assert (unknown.value, unknown.why) == ("the average of all", "framework homebrew is not known")
+
+
+def test_a_usual_batch_grows_to_one_sample_a_device() -> None:
+    batch = facts(one(devices="4096"))["global batch"]
+    assert "(4,096 × 4,096)" in batch.value
+    assert "grown to one for each device" in batch.why
+    assert "grown" not in facts(one())["global batch"].why
 
 
 def test_a_bad_row_leaves_the_others_alone() -> None:

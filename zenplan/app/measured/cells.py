@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from zenplan.adapters import run_words as words
 from zenplan.errors import DataError
 from zenplan.units import DAY_S, HOUR_S
 
@@ -34,7 +35,7 @@ class Cells:
     def text(self, column: str, default: str | None = None) -> str:
         """What the cell says; a missing one is the default, or an error where there is none."""
         for name in _NAMES.get(column, (column,)):
-            value = str(self.row.get(name) or "").strip()
+            value = words.known(name, str(self.row.get(name) or "").strip())
             if value:
                 return value
         if default is None:
@@ -50,12 +51,9 @@ class Cells:
         text = self.text(column, "")
         if not text:
             return None
-        try:
-            value = float(text)
-        except ValueError:
-            raise DataError(f"{column} is not a number: {text}") from None
-        if not 0 < value <= _MOST:
-            raise DataError(f"{column} must be above zero and at most {_MOST:g}, not {text}")
+        value = words.number(column, words.tokens(text)[0] if column == "seq_len" else text)
+        if value > _MOST:
+            raise DataError(f"{column} must be at most {_MOST:g}, not {words.short(text)}")
         return value
 
     def number(self, column: str) -> float:

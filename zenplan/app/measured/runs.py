@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from zenplan.app.measured.era import era_of
 from zenplan.app.measured.layouts import candidate_layouts
+from zenplan.app.measured.precisions import precision_of, unsaid
 from zenplan.app.measured.workload import run_workload
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
@@ -19,20 +20,13 @@ from zenplan.domain.coefficients import Coefficients
 from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.layout import Layout
 from zenplan.domain.plan import OPTIMIZERS, TrainingPlan
-from zenplan.domain.precision import PRECISIONS, Precision
-from zenplan.domain.software import software_of
+from zenplan.domain.software import Software, software_of
 from zenplan.errors import Skipped, ZenplanError
-from zenplan.planning.arrays import Layouts, can_run
+from zenplan.planning.arrays import Layouts
 from zenplan.planning.memory import peak_memory
 from zenplan.planning.method import with_adapters
 
 Row = Mapping[str, str]
-
-# Names that tables use for what ``PRECISIONS`` has: mixed precision, scaling recipes of fp8 and fp4.
-_PRECISION_WORDS = (
-    ("fp4", "nvfp4"), ("fp8-mx", "mxfp8"), ("mxfp8", "mxfp8"), ("fp8", "fp8"), ("bf16", "bf16"), ("fp16", "fp16"),
-    ("tf32", "tf32"), ("fp32", "fp32"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +69,10 @@ def runs(
 
 def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
     accelerator = catalogue.by_name(row["accelerator"])
-    precision, software = _precision(row, accelerator), software_of(row["framework"], row.get("compiled", ""))
+    precision, software = (
+        precision_of(row["precision"], accelerator),
+        software_of(row["framework"], row.get("compiled", "")),
+    )
     era = era_of(row, accelerator, precision, software)
     workload, method = run_workload(row, software), "lora" if row["task"] == "lora" else "full"
     if method == "lora":
@@ -94,21 +91,8 @@ def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
     kept = fits.nonzero()[0] if fits.any() else [int(needs.argmin())]
     return Run(row=row, plan=plan, layouts=tuple(layouts[i] for i in kept), fits=bool(fits.any()), cluster=cluster,
                guessed=len(layouts) > 1 or not row["global_batch"],
-               tokens_per_s=_measured(row, workload.tokens_per_sample),
-               assumed=(*era.assumed, *_unknown(row)))  # fmt: skip
-
-
-def _precision(row: Row, sheet: Accelerator) -> Precision:
-    """The row's precision under the name that zenplan has for it."""
-    text = row["precision"].lower()
-    name = next((name for word, name in _PRECISION_WORDS if word in text), None)
-    if name is None and text:
-        raise Skipped(f"precision '{row['precision']}' is not known")
-    # Before bf16 there was fp16.
-    precision = PRECISIONS[name or ("bf16" if sheet.peak("bf16") else "fp16")]
-    if not can_run(sheet, precision):
-        raise Skipped(f"no {precision.name} peak in the data sheet of {sheet.name}")
-    return precision
+               tokens_per_s=measured(row, workload.tokens_per_sample),
+               assumed=(*era.assumed, *_unknown(row, software)))  # fmt: skip
 
 
 def _cluster(row: Row, sheet: Accelerator, efficiency: Efficiency) -> Cluster:
@@ -126,7 +110,7 @@ def whole(row: Row, name: str, default: int = 1) -> int:
     return int(float(row[name])) if row.get(name) else default
 
 
-def _measured(row: Row, tokens_per_sample: int) -> float:
+def measured(row: Row, tokens_per_sample: int) -> float:
     """Tokens a second and device: as measured, or samples a second times a sample's tokens."""
     # Of an encoder-decoder tables count the encoder's tokens, so the samples are surer.
     if row["samples_per_s_per_device"] and (
@@ -138,8 +122,8 @@ def _measured(row: Row, tokens_per_sample: int) -> float:
     raise Skipped("no measured tokens_per_s_per_device or samples_per_s_per_device")
 
 
-def _unknown(row: Row) -> list[str]:
-    """The cells that are empty, and what is taken in their place."""
+def _unknown(row: Row, software: Software | None) -> list[str]:
+    """The cells that are empty or say nothing known, and what is taken in their place."""
     said = []
     for name, taken in (
         ("global_batch", "enough micro-batches to fill the pipeline"), ("micro_batch", "the fastest that fits"),
@@ -148,6 +132,10 @@ def _unknown(row: Row) -> list[str]:
     ):  # fmt: skip
         if not row.get(name):
             said.append(f"{name} is empty: {taken}")
+    if row["framework"] and software is None:
+        said.append(f"framework {row['framework']} is not known: the average of all software")
+    if row["precision"] and unsaid(row["precision"]):
+        said.append(f"precision is {row['precision']}: bf16, or fp16 before it")
     if row["task"] == "lora":
         said.append("adapters: of zenplan's usual rank, on every product of a layer")
     return said

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from zenplan import units
 from zenplan.app.measured.cells import Cells
+from zenplan.app.measured.plausible import check_speed
+from zenplan.app.measured.precisions import precision_of, unsaid
 from zenplan.app.measured.whole_model import Model, Models
 from zenplan.domain import checks
 from zenplan.domain.accelerator import Accelerator
@@ -23,11 +25,10 @@ from zenplan.domain.estimate import Range, RunTime
 from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.operations import Operations
 from zenplan.domain.plan import OPTIMIZERS, TrainingPlan
-from zenplan.domain.precision import PRECISIONS, Precision
-from zenplan.domain.software import Software
+from zenplan.domain.precision import Precision
+from zenplan.domain.software import Software, software_of
 from zenplan.errors import DataError, ZenplanError
 from zenplan.families import recipe
-from zenplan.planning.arrays import can_run
 from zenplan.planning.run import runs_on
 from zenplan.planning.search import search
 from zenplan.units import DAY_S, HOUR_S
@@ -36,8 +37,8 @@ Row = Mapping[str, str]
 
 # A run of unknown size: as many devices as finish it in about that long, at the usual share of the peak.
 _USUAL_DAYS, _USUAL_MFU = 30.0, 0.4
-# Between nodes, where neither the row nor the data sheet says it: 100 Gbit/s a device.
 _SOFTWARE = Software.FUSED
+# Between nodes, where neither the row nor the data sheet says it: 100 Gbit/s a device.
 _USUAL_NETWORK_BYTES_PER_S = 12.5e9
 # Published hours begin with the training: nobody counts the boot of machines that were there already.
 OPERATIONS = Operations(startup_s=0.0)
@@ -110,8 +111,9 @@ def _whole_run(cells: Cells, catalogue: Catalogue, coefficients: Coefficients,
     model = models.of(cells)
     precision, told = _precision(cells, sheet)
     devices, sized = _devices(cells, model, tokens, sheet, precision)
-    cluster, joined = _cluster(sheet, devices, precision, coefficients)
-    plan = _plan(model, tokens, devices, precision)
+    plan = _plan(cells, model, tokens, devices, precision)
+    check_speed(plan.workload, plan.samples / (measured * HOUR_S), sheet, precision)
+    cluster, joined = _cluster(sheet, devices, plan, coefficients)
     run, fits = _run(plan, cluster, operations)
     hours = devices / HOUR_S
     if not math.isfinite(run.calendar_s.high):
@@ -125,17 +127,23 @@ def _whole_run(cells: Cells, catalogue: Catalogue, coefficients: Coefficients,
 
 def _precision(cells: Cells, sheet: Accelerator) -> tuple[Precision, Fact]:
     """The row's precision; of a row without one, bf16, or fp16 on an accelerator that has no bf16."""
-    given = cells.text("precision", "").lower()
-    name = "fp8" if given.startswith("fp8") else given
-    if not name:
-        name = "bf16" if sheet.peak("bf16") is not None else "fp16"
-    if name not in PRECISIONS:
-        raise DataError(f"precision {given} is not one of {', '.join(PRECISIONS)}")
-    if not can_run(sheet, PRECISIONS[name]):
-        raise DataError(f"{sheet.name} has no {name} peak in its data sheet")
-    return PRECISIONS[name], Fact(
-        name="precision", value=name, origin=Origin.PUBLISHED if given else Origin.ASSUMED
-    )
+    given = cells.text("precision", "")
+    precision = precision_of(given, sheet)
+    origin = Origin.ASSUMED if unsaid(given) else Origin.PUBLISHED
+    return precision, Fact(name="precision", value=precision.name, origin=origin)
+
+
+def _software(cells: Cells) -> tuple[Software | None, Fact]:
+    """The kind of the row's framework; without one, what ``zenplan estimate`` assumes."""
+    given = cells.text("framework", "")
+    if not given:
+        return _SOFTWARE, Fact(name="software", value=str(_SOFTWARE), origin=Origin.ASSUMED,
+                               why="the row does not say; what zenplan estimate assumes")  # fmt: skip
+    software = software_of(given)
+    if software is None:
+        return None, Fact(name="software", value="the average of all", origin=Origin.ASSUMED,
+                          why=f"framework {given} is not known")  # fmt: skip
+    return software, Fact(name="software", value=str(software), origin=Origin.PUBLISHED, why=given)
 
 
 def _devices(cells: Cells, model: Model, tokens: float, sheet: Accelerator,
@@ -156,7 +164,7 @@ def _devices(cells: Cells, model: Model, tokens: float, sheet: Accelerator,
     return devices, Fact(name="devices", value=f"{devices:,}", origin=Origin.ASSUMED, why=why)
 
 
-def _cluster(sheet: Accelerator, devices: int, precision: Precision,
+def _cluster(sheet: Accelerator, devices: int, plan: TrainingPlan,
              coefficients: Coefficients) -> tuple[Cluster, list[Fact]]:  # fmt: skip
     """The usual nodes of that accelerator, as many as hold the devices, on its usual network."""
     node = min(sheet.node_devices, devices)
@@ -165,7 +173,7 @@ def _cluster(sheet: Accelerator, devices: int, precision: Precision,
         network = _USUAL_NETWORK_BYTES_PER_S
         value = f"{8 * network / 1e9:.0f} Gbit/s a device"
         facts.append(Fact(name="network", value=value, origin=Origin.ASSUMED, why="the data sheet has none"))
-    efficiency = coefficients.of(sheet.architecture, precision, _SOFTWARE)
+    efficiency = coefficients.of(sheet.architecture, plan.precision, plan.software)
     cluster = Cluster(accelerator=sheet, efficiency=efficiency, node_devices=node,
                       nodes=-(-devices // node), used=devices, network_bytes_per_s=network)  # fmt: skip
     return cluster, facts
@@ -176,27 +184,27 @@ def _usual_batch(model: Model, tokens: float) -> int:
     return max(1, recipe.recipe_for(model.workload, tokens).global_batch_tokens // model.tokens_per_sample)
 
 
-def _plan(model: Model, tokens: float, devices: int, precision: Precision) -> TrainingPlan:
-    """AdamW with the usual global batch, made to divide among the devices."""
-    length = model.tokens_per_sample
-    batch = _divisible(_usual_batch(model, tokens), devices)
-    fact = Fact(name="global batch", value=f"{units.count(batch * length)} tokens ({batch:,} × {length:,})",
-                origin=Origin.ASSUMED, why="the usual one of that size, made to divide among the devices")  # fmt: skip
-    software = Fact(name="software", value=str(_SOFTWARE), origin=Origin.ASSUMED,
-                    why="the row does not say; what zenplan estimate assumes")  # fmt: skip
+def _batch(cells: Cells, model: Model, tokens: float, devices: int) -> tuple[int, Fact]:
+    """Samples a step: the row's, or as many as are usual, but the same whole number for each device."""
+    given, length = cells.whole_or_none("global_batch"), model.tokens_per_sample
+    usual = _usual_batch(model, tokens)
+    batch, why, origin = given or max(1, round(usual / devices)) * devices, "", Origin.PUBLISHED
+    if not given:
+        origin, why = Origin.ASSUMED, "the usual one of that size, made to divide among the devices"
+        if usual < devices:
+            why = f"the usual one of that size is {usual:,} samples, grown to one for each device"
+    value = f"{units.count(batch * length)} tokens ({batch:,} × {length:,})"
+    return batch, Fact(name="global batch", value=value, origin=origin, why=why)
+
+
+def _plan(cells: Cells, model: Model, tokens: float, devices: int, precision: Precision) -> TrainingPlan:
+    """AdamW with the row's batch and software, or the usual ones."""
+    batch, sized = _batch(cells, model, tokens, devices)
+    software, told = _software(cells)
     return TrainingPlan(
-        workload=model.workload, samples=tokens / length, global_batch=batch, precision=precision,
-        optimizer=OPTIMIZERS["adamw"], software=_SOFTWARE, facts=(*model.workload.facts, fact, software),
+        workload=model.workload, samples=tokens / model.tokens_per_sample, global_batch=batch, precision=precision,
+        optimizer=OPTIMIZERS["adamw"], software=software, facts=(*model.workload.facts, sized, told),
     )  # fmt: skip
-
-
-def _divisible(batch: int, devices: int) -> int:
-    """The nearest batch that the devices share evenly, or half of them, a quarter and so on: 6,144 devices have
-    no use for 2,048 sequences, but for 1,536."""
-    each = devices
-    while each > batch and each % 2 == 0:
-        each //= 2
-    return round(batch / each) * each if each <= batch else batch
 
 
 def _run(plan: TrainingPlan, cluster: Cluster, operations: Operations) -> tuple[RunTime, list[Fact]]:

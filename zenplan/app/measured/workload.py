@@ -14,6 +14,7 @@ from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.software import Software
 from zenplan.domain.workload import Workload
 from zenplan.errors import Skipped
+from zenplan.families.presets import Preset, plain
 from zenplan.families.sizing import shape_for
 from zenplan.families.transformer import Experts, TransformerShape, lower
 
@@ -58,7 +59,7 @@ def _workload(cells: _Shape) -> Workload:
     seq_len = int(float(cells.seq_len))
     if cells.layers and cells.width and cells.family != "encoder-decoder":
         return _mixture(cells, seq_len) if cells.family == "moe-decoder" else _of_shape(cells, seq_len)
-    preset = {_plain(n): p for n, p in read_models().items()}.get(_plain(cells.model))
+    preset = _preset(cells.model)
     if cells.family == "encoder-decoder":
         return _encoder_decoder(cells, seq_len, preset.shape if preset else None)
     if preset is not None:
@@ -74,7 +75,7 @@ def _workload(cells: _Shape) -> Workload:
 
 def _mixture(cells: _Shape, seq_len: int) -> Workload:
     """A mixture of experts: the preset of that name, or as many experts as its two parameter counts leave."""
-    preset = {_plain(n): p for n, p in read_models().items()}.get(_plain(cells.model))
+    preset = _preset(cells.model)
     if preset is not None:
         return lower(replace(preset.shape, seq_len=seq_len), cells.model)
     if not (cells.ff_width and cells.params and cells.active_params):
@@ -149,5 +150,11 @@ def _vocabulary(cells: _Shape) -> int:
     return -(-entries // _PADDING) * _PADDING if cells.padded else entries
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"\(.*\)|[^a-z0-9]", "", text.lower())
+def _preset(model: str) -> Preset | None:
+    """The published model of that name or alias, if there is one; what stands in brackets is no part of the name."""
+    return _presets().get(plain(re.sub(r"\(.*\)", "", model)))
+
+
+@cache
+def _presets() -> dict[str, Preset]:
+    return {plain(name): p for p in read_models().values() for name in (*p.aliases, p.name)}

@@ -1,0 +1,67 @@
+"""``zenplan estimate``: what its tables say of devices, batches and memory, and which flags contradict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+ODD = ("estimate", "--model", "llama3-8b", "--gpu", "h100", "--gpus", "3", "--tokens", "1B", "--top", "1",
+       "--provider", "vast-ai")  # fmt: skip
+PIPELINE = (
+    "estimate",
+    "--model",
+    "llama3-8b",
+    "--gpu",
+    "h100",
+    "--gpus",
+    "1001",
+    "--tokens",
+    "100B",
+    "--top",
+    "1",
+)
+
+
+def text(ended: Any) -> str:
+    return " ".join(ended.out.split())
+
+
+def test_idle_devices_are_not_counted_as_training(answer: Callable[..., Any]) -> None:
+    assert "3 of 4 ×" in answer(*ODD).out
+    assert "1 device idle" in text(answer(*ODD))
+
+
+def test_steps_speed_and_dollars_count_the_same_batch(answer: Callable[..., Any]) -> None:
+    document = json.loads(answer(*ODD, "--format", "json").out)
+    quote, batch = document["quotes"][0], document["plan"]["global_batch_samples"]
+    layout, step_s = quote["layout"], quote["step"]["total_s"]["mid"]
+    places = layout["dp"] * layout["micro_batch"] * layout["accumulation"]
+    assert places > batch
+    assert quote["samples_per_s"] == pytest.approx(batch / step_s)
+    assert f"fills {batch} of its {places} places for samples in a step" in text(answer(*ODD))
+    assert f"for {document['plan']['steps']:,} steps" in text(answer(*ODD))
+
+
+def test_a_part_of_memory_that_is_nothing_is_not_said(answer: Callable[..., Any]) -> None:
+    quote = json.loads(answer(*PIPELINE, "--format", "json").out)["quotes"][0]
+    assert quote["layout"]["pp"] > 1
+    assert quote["memory"]["logits_bytes"] == 0
+    assert "weights " in text(answer(*PIPELINE))
+    assert "logits" not in text(answer(*PIPELINE))
+    assert "logits " in text(answer(*ODD))
+
+
+def test_more_devices_than_the_most_contradict(
+    called: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("estimate", "--params", "1e9", "--gpu", "h100", "--gpus", "8")
+    ended = called(*options, "--max-gpus", "4")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == ["error: --gpus 8 and --max-gpus 4 contradict", "hint: give one of them"]
+    assert called(*options, "--max-gpus", "8").code == 0
+    # A limit that always holds is no contradiction to one question.
+    monkeypatch.setenv("ZENPLAN_MAX_GPUS", "4")
+    assert called(*options).code == 0
