@@ -33,3 +33,15 @@ def test_no_name_is_too_long_and_one_name_stays_one(names: list[str]) -> None:
     pairs = set(zip(names, found, strict=True))
     assert len(pairs) == len(set(names))
     assert all(shown == name for name, shown in pairs if len(name) <= 9)
+
+
+def test_names_that_differ_in_the_middle_of_many_are_shown_from_there() -> None:
+    maker, page = "somebody/many-examples:", "/language-modeling/README.md"
+    names = [
+        f"{maker}one{page}",
+        f"{maker}two{page}",
+        "elsewhere/with/another/README.md",
+        "a/third/place/of/figures.csv",
+    ]
+    assert told_apart(names, 14)[:2] == ["…one/language…", "…two/language…"]
+    assert len(set(told_apart(names, 14))) == 4

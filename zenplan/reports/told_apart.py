@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 
 
 def told_apart(names: Sequence[str], most: int) -> list[str]:
     """The names in at most that many letters each; different ones stay so, if there is a way.
 
-    What all the long ones begin or end with goes first, then what is in the middle.
+    What all the long ones begin or end with goes first, then what is in the middle; those that are still alike are
+    shown from the word in which they differ.
     """
     long = sorted({name for name in names if len(name) > most})
     short = {name for name in names if len(name) <= most}
@@ -19,7 +20,20 @@ def told_apart(names: Sequence[str], most: int) -> list[str]:
             shown = dict(zip(long, tried, strict=True))
         if len(set(tried)) == len(long) and short.isdisjoint(tried):
             break
+    for alike in _still_alike(shown):
+        begin = _shared(alike)
+        while begin and alike[0][begin - 1].isalnum():
+            begin -= 1
+        shown |= {name: f"…{name[begin : begin + most - 2]}…" for name in alike}
     return [shown.get(name, name) for name in names]
+
+
+def _still_alike(shown: Mapping[str, str]) -> list[list[str]]:
+    """The names that are shown as the same."""
+    groups: dict[str, list[str]] = {}
+    for name, text in shown.items():
+        groups.setdefault(text, []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
 
 
 def _ways(long: Sequence[str], most: int) -> Iterator[list[str]]:
