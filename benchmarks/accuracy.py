@@ -25,6 +25,7 @@ from scoring import Summary, by_group, macro, published, six_nd, source
 from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.coefficient_table import read_coefficients
 from zenplan.app.measured.runs import Run, runs
+from zenplan.domain.backtest import size_of
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.coefficients import Coefficients
 
@@ -43,8 +44,7 @@ def scale(run: Run) -> str:
 
 def size(run: Run) -> str:
     """Parameters, in three classes."""
-    count = float(run.row["params"])
-    return "up to 1B" if count <= 1e9 else "1B to 20B" if count <= 20e9 else "above 20B"
+    return size_of(float(run.row["params"]))
 
 
 def software(run: Run) -> str:

@@ -5,13 +5,14 @@ Layouts and data sheets do not change while coefficients are fitted, so they are
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from prior import START
 
-from zenplan.app.measured.runs import Run
+from zenplan.app.measured.runs import Run, alike
 from zenplan.domain.coefficients import Coefficients
 from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.interval import Interval
@@ -39,7 +40,7 @@ _SCALED = {"matmul_flop_per_s": "matmul", "other_flop_per_s": "wide_matmul", "at
 _TAKEN = ("fill_elements", "operator_s", "host_s", "contention")
 # Of the layouts that a row can mean, those that can be the fastest under other coefficients too.
 _NEAR = 1.25
-_FIXED = {"pcie": 0.5, "link_hop_s": 8e-6, "network_hop_s": 15e-6}
+_FIXED = {name: START[name].value for name in ("pcie", "link_hop_s", "network_hop_s")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Model:
     def __init__(self, runs: Sequence[Run], start: Coefficients) -> None:
         self.runs = runs
         self._measured = np.log([r.tokens_per_s for r in runs])
-        self._groups = [_group(runs, places) for places in _together(runs)]
+        self._groups = [_group(runs, places) for places in alike(runs)]
         best = self._layout_speeds(self.efficiencies(start))
         self._groups = [_pruned(g, speed) for g, speed in zip(self._groups, best, strict=True)]
 
@@ -101,14 +102,6 @@ def efficiency_of(run: Run, coefficients: Coefficients) -> Efficiency:
 def values_of(efficiency: Efficiency) -> list[float]:
     """The fitted fields."""
     return [getattr(efficiency, name) for name in FIELDS]
-
-
-def _together(runs: Sequence[Run]) -> list[list[int]]:
-    groups: dict[Hashable, list[int]] = {}
-    for place, run in enumerate(runs):
-        key = (id(run.plan.workload), run.plan.precision.name, run.plan.fused_attention)
-        groups.setdefault(key, []).append(place)
-    return list(groups.values())
 
 
 def _group(runs: Sequence[Run], places: Sequence[int]) -> _Group:

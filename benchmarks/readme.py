@@ -8,10 +8,15 @@ from pathlib import Path
 README = Path(__file__).parents[1] / "README.md"
 
 
-def write(name: str, text: str) -> None:
-    """Put text between ``<!-- name -->`` and ``<!-- /name -->``."""
+def with_text(name: str, text: str) -> str:
+    """The README with that text between ``<!-- name -->`` and ``<!-- /name -->``."""
     marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     old = README.read_text(encoding="utf-8")
     if not marks.search(old):
         raise SystemExit(f"README.md has no marks '{name}'")
-    README.write_text(marks.sub(lambda m: f"{m[1]}{text}\n{m[2]}", old), encoding="utf-8")
+    return marks.sub(lambda m: f"{m[1]}{text}\n{m[2]}", old)
+
+
+def write(name: str, text: str) -> None:
+    """Write it there."""
+    README.write_text(with_text(name, text), encoding="utf-8")

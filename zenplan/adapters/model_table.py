@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
@@ -45,6 +46,12 @@ def read_models(text: str | None = None) -> Mapping[str, Preset]:
                 raise DataError(f"models.csv, line {line}: the name {name} belongs to {owner}")
         presets[preset.name] = preset
     return MappingProxyType(presets)
+
+
+@cache
+def models_by_name() -> Mapping[str, Preset]:
+    """The bundled presets by every name and alias, as ``plain`` writes it."""
+    return MappingProxyType({plain(n): p for p in read_models().values() for n in (p.name, *p.aliases)})
 
 
 def _preset(row: Mapping[str, str | None], where: str) -> Preset:

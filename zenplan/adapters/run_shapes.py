@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Final
 
-from zenplan.adapters.model_table import read_models
+from zenplan.adapters.model_table import models_by_name
 from zenplan.errors import Skipped
-from zenplan.families.presets import Preset, plain
+from zenplan.families.presets import plain
 
 # What tables write to what zenplan has. A bare transformer is found by its model's name.
 FAMILIES: Final = {
@@ -58,7 +57,7 @@ def shape_by_name(row: Mapping[str, str]) -> dict[str, str]:
     name = row["model"]
     # Of "BioBERT (BERT-base)" either can be the published one.
     names = (name, re.sub(r"\(.*\)", "", name), *re.findall(r"\((.*?)\)", name))
-    found = (p for n in names if (p := _published().get(plain(n))) is not None)
+    found = (p for n in names if (p := models_by_name().get(plain(n))) is not None)
     preset = next((p for p in found if _about(row["params"], p.parameters)), None)
     if preset is None:
         raise Skipped(f"family transformer: no published model has the name {name} and as many parameters")
@@ -72,8 +71,3 @@ def shape_by_name(row: Mapping[str, str]) -> dict[str, str]:
 
 def _about(params: str, published: float) -> bool:
     return not params or abs(float(params) / published - 1.0) <= _SAME_MODEL
-
-
-@cache
-def _published() -> dict[str, Preset]:
-    return {plain(name): p for p in read_models().values() for name in (p.name, *p.aliases)}

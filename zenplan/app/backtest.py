@@ -11,7 +11,7 @@ from zenplan.adapters.run_columns import MEASURED, RunCells, accelerator_of, run
 from zenplan.adapters.run_table import TableRow, open_runs
 from zenplan.adapters.run_words import known, number, tokens
 from zenplan.app.measured.plausible import check_parameters, check_speed, odd_experts
-from zenplan.app.measured.runs import Run, measured, runs
+from zenplan.app.measured.runs import Run, alike, measured, runs
 from zenplan.app.measured.whole_runs import WholeRun, whole_runs
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.backtest import Backtest, Kind, ScoredRow, SkippedRow, size_of
@@ -137,12 +137,8 @@ def _skipped(row: TableRow, reason: str) -> SkippedRow:
 
 def _predicted(made: Sequence[Run]) -> list[tuple[Layout, float]]:
     """The layout and the speed of each run; runs of one model in one arithmetic are evaluated together."""
-    groups: dict[Hashable, list[int]] = {}
-    for place, run in enumerate(made):
-        key = (id(run.plan.workload), run.plan.precision, run.plan.fused_attention, run.plan.optimizer)
-        groups.setdefault(key, []).append(place)
     found: dict[int, tuple[Layout, float]] = {}
-    for places in groups.values():
+    for places in alike(made):
         together = [made[p] for p in places]
         speeds = fastest(together[0].plan, [r.cluster for r in together], [r.layouts for r in together])
         found.update(zip(places, speeds, strict=True))

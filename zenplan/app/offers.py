@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from zenplan.app.inputs import filtered
 from zenplan.app.shortfall import lacks, trains_in
@@ -11,6 +12,7 @@ from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.cluster import Cluster
 from zenplan.domain.coefficients import Coefficients
+from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.offer import Instance, Offer, PriceTable
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.request import Request
@@ -52,6 +54,7 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
     """Every size of every offer that could run the plan's precision."""
     precision = plan.precision
     sheets = {a.name: a for a in catalogue}
+    efficiency = cache(lambda architecture: coefficients.of(architecture, plan.precision, plan.software))
     chosen = Selection()
     places: dict[tuple[object, ...], int] = {}
     unknown: set[str] = set()
@@ -70,7 +73,7 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
             sizes = list(_sizes(request, offer))
             chosen.alone += not sizes
             for nodes, used in sizes:
-                place = _place(chosen, places, offer.instance, sheet, coefficients, plan, nodes, used)
+                place = _place(chosen, places, offer.instance, sheet, efficiency, nodes, used)
                 chosen.options.append(Option(offer=offer, terms=table.terms, nodes=nodes, cluster=place))
     if unknown:
         chosen.left_out.append(f"no data sheet: {', '.join(sorted(unknown))}")
@@ -86,15 +89,14 @@ def _bad_rows(table: PriceTable) -> list[str]:
 
 
 def _place(chosen: Selection, places: dict[tuple[object, ...], int], instance: Instance, sheet: Accelerator,
-           coefficients: Coefficients, plan: TrainingPlan, nodes: int, used: int) -> int:  # fmt: skip
+           efficiency: Callable[[str], Efficiency], nodes: int, used: int) -> int:  # fmt: skip
     """The cluster's place in the list: the same machine at another price or place is the same cluster."""
     key = (sheet.name, instance.devices, nodes, used, instance.network_bytes_per_s, instance.link_bytes_per_s)
     if key not in places:
         places[key] = len(chosen.clusters)
         chosen.clusters.append(Cluster(
             accelerator=sheet, node_devices=instance.devices, nodes=nodes,
-            efficiency=coefficients.of(sheet.architecture, plan.precision, plan.software),
-            used=used, network_bytes_per_s=instance.network_bytes_per_s,
+            efficiency=efficiency(sheet.architecture), used=used, network_bytes_per_s=instance.network_bytes_per_s,
             link_bytes_per_s=instance.link_bytes_per_s,
         ))  # fmt: skip
     return places[key]

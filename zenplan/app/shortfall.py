@@ -40,9 +40,8 @@ def lacks(sheet: Accelerator, precision: Precision) -> str:
 
 
 def _has_block_scales(sheet: Accelerator) -> bool:
-    major = (sheet.compute_capability or "").partition(".")[0]
     return (sheet.peak("fp4") is not None or sheet.architecture == _BLOCK_SCALES_IN
-            or (major.isdigit() and int(major) >= _BLOCK_SCALES_SINCE))  # fmt: skip
+            or (sheet.compute_major or 0) >= _BLOCK_SCALES_SINCE)  # fmt: skip
 
 
 def other_precision(sheet: Accelerator, asked: Precision) -> str:

@@ -115,6 +115,12 @@ class Accelerator:
         return self.peak_flop_per_s.get(dtype)
 
     @property
+    def compute_major(self) -> int | None:
+        """The whole part of NVIDIA's compute capability; None on others' products."""
+        major = (self.compute_capability or "").partition(".")[0]
+        return int(major) if major.isdigit() else None
+
+    @property
     def capacity_bytes(self) -> float:
         """Memory that a program can plan with: the visible size, or the printed one where it is not known."""
         return self.visible_bytes or self.memory_bytes

@@ -17,8 +17,6 @@ class Precision:
         matmul_dtype: the data-sheet peak of the large matrix products.
         other_dtype: the peak of what stays in a wider format (attention, the head) under fp8 and fp4.
         compute_bytes: bytes of an activation or a computed weight.
-        kept_bytes: bytes of an activation kept for the backward pass. Under fp8 the inputs of products are kept
-            in 8 bits and the rest in 16 (Transformer Engine), about half of each.
         wide_share: of the layers' products, the share that stays in the wider format.
         master_bytes: bytes of the fp32 master weight kept beside the computed one; 0 when there is none.
     """
@@ -27,23 +25,22 @@ class Precision:
     matmul_dtype: str
     other_dtype: str
     compute_bytes: int
-    kept_bytes: float
     master_bytes: int
     wide_share: float = 0.0
 
 
 PRECISIONS: Final = {
-    name: Precision(name=name, matmul_dtype=matmul, other_dtype=other, compute_bytes=compute, kept_bytes=kept,
-                    master_bytes=master, wide_share=wide)
-    for name, matmul, other, compute, kept, master, wide in (
-        ("fp32", "fp32", "fp32", 4, 4, 0, 0.0),
-        ("tf32", "tf32", "tf32", 4, 4, 0, 0.0),
-        ("fp16", "fp16", "fp16", 2, 2, 4, 0.0),
-        ("bf16", "bf16", "bf16", 2, 2, 4, 0.0),
-        ("fp8", "fp8", "bf16", 2, 1.5, 4, 0.0),
+    name: Precision(name=name, matmul_dtype=matmul, other_dtype=other, compute_bytes=compute, master_bytes=master,
+                    wide_share=wide)
+    for name, matmul, other, compute, master, wide in (
+        ("fp32", "fp32", "fp32", 4, 0, 0.0),
+        ("tf32", "tf32", "tf32", 4, 0, 0.0),
+        ("fp16", "fp16", "fp16", 2, 4, 0.0),
+        ("bf16", "bf16", "bf16", 2, 4, 0.0),
+        ("fp8", "fp8", "bf16", 2, 4, 0.0),
         # Blocks of 32 share a scale; the products run at the same rate.
-        ("mxfp8", "fp8", "bf16", 2, 1.5, 4, 0.0),
+        ("mxfp8", "fp8", "bf16", 2, 4, 0.0),
         # 15 % of the layers stay in bf16 for the sake of the loss (NVIDIA 2025, Pretraining LLMs with NVFP4).
-        ("nvfp4", "fp4", "bf16", 2, 1.5, 4, 0.15),
+        ("nvfp4", "fp4", "bf16", 2, 4, 0.15),
     )
 }  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain import checks
-from zenplan.domain.evidence import Fact
+from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.operators import MatMul, Operator
 from zenplan.errors import DataError
 
@@ -106,6 +106,11 @@ class Workload:
             for b in self.blocks
             for o in b.operators
         )
+
+    @property
+    def shape_is_guessed(self) -> bool:
+        """Whether only its size was known, and its shape is the usual one of that size."""
+        return any(f.name == "shape" and f.origin is Origin.ASSUMED for f in self.facts)
 
     @property
     def experts(self) -> int:

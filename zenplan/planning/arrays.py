@@ -155,8 +155,8 @@ def can_run(sheet: Accelerator, precision: Precision) -> bool:
 def _row_bytes(sheet: Accelerator) -> float:
     """Products are fastest in rows of 128 bytes; before compute capability 8, of 16 (NVIDIA, Matrix Multiplication
     Background User's Guide)."""
-    major = (sheet.compute_capability or "").partition(".")[0]
-    return 16.0 if major.isdigit() and int(major) < 8 else 128.0
+    major = sheet.compute_major
+    return 16.0 if major is not None and major < 8 else 128.0
 
 
 def _columns(clusters: Sequence[Cluster], precision: Precision) -> npt.NDArray[np.float64]:

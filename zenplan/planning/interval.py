@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zenplan.domain.cluster import Cluster
-from zenplan.domain.evidence import Origin
 from zenplan.domain.interval import Spread
 from zenplan.domain.plan import TrainingPlan
 from zenplan.planning.arrays import Array
@@ -33,7 +32,7 @@ def traits(plan: TrainingPlan, cluster: Cluster, layout_known: bool = True) -> M
         UNMEASURED: generation not in interval.factors or plan.precision.matmul_dtype not in _MEASURED_DTYPES,
         f"software/{plan.software}": plan.software is not None,
         UNKNOWN_SOFTWARE: plan.software is None,
-        GUESSED_SHAPE: any(f.name == "shape" and f.origin is Origin.ASSUMED for f in plan.workload.facts),
+        GUESSED_SHAPE: plan.workload.shape_is_guessed,
         GUESSED_LAYOUT: not layout_known,
         SEVERAL_NODES: cluster.nodes > 1,
         EXPERTS: plan.workload.experts > 1,

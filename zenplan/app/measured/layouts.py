@@ -27,8 +27,8 @@ def candidate_layouts(row: Row, cluster: Cluster, workload: Workload, era: Era) 
     Raises:
         Skipped: the row's degrees do not multiply to its devices, or its batch is below one micro-batch.
     """
-    batch, ep = _whole(row, "global_batch", 0), _whole(row, "ep", 1)
-    micros = (_whole(row, "micro_batch", 1),) if row["micro_batch"] else _MICRO_BATCHES
+    batch, ep = whole(row, "global_batch", 0), whole(row, "ep", 1)
+    micros = (whole(row, "micro_batch", 1),) if row["micro_batch"] else _MICRO_BATCHES
     found = []
     partial = _is_partial(row, cluster, workload)
     for (dp, tp, pp, cp), micro, again in itertools.product(
@@ -43,7 +43,7 @@ def candidate_layouts(row: Row, cluster: Cluster, workload: Workload, era: Era) 
         for zero in _stages(row, era, pp, partial):
             found.append(Layout(
                 dp=dp, tp=tp, pp=pp, cp=cp, ep=ep, zero=zero, micro_batch=micro,
-                accumulation=accumulation, interleave=_whole(row, "vp", 1) if pp > 1 else 1, recompute=again,
+                accumulation=accumulation, interleave=whole(row, "vp", 1) if pp > 1 else 1, recompute=again,
                 sequence=era.sequence,
             ))  # fmt: skip
     if not found:
@@ -51,7 +51,8 @@ def candidate_layouts(row: Row, cluster: Cluster, workload: Workload, era: Era) 
     return tuple(found)
 
 
-def _whole(row: Row, name: str, default: int) -> int:
+def whole(row: Row, name: str, default: int) -> int:
+    """A whole number of a row, at least one; the default where the cell is empty."""
     return max(1, int(float(row[name]))) if row.get(name) else default
 
 
@@ -66,7 +67,7 @@ def _is_partial(row: Row, cluster: Cluster, workload: Workload) -> bool:
     """Whether the printed layout cannot be the whole of it: its states alone need far more than the memory."""
     if row["zero_stage"] in ("1", "2", "3"):
         return False
-    split = _whole(row, "tp", 1) * _whole(row, "pp", 1) * _whole(row, "ep", 1)
+    split = whole(row, "tp", 1) * whole(row, "pp", 1) * whole(row, "ep", 1)
     return (
         _STATE_BYTES * workload.trainable_parameters / split
         > _IMPOSSIBLE * cluster.accelerator.capacity_bytes
@@ -90,15 +91,15 @@ def _degrees(
     row: Row, cluster: Cluster, workload: Workload, partial: bool
 ) -> Iterator[tuple[int, int, int, int]]:
     """(dp, tp, pp, cp): as printed; where tp and pp are not and one device cannot hold it, all that divide."""
-    cp, devices = _whole(row, "cp", 1), cluster.devices
+    cp, devices = whole(row, "cp", 1), cluster.devices
     if row["tp"] or row["pp"] or not partial:
-        tp, pp = _whole(row, "tp", 1), _whole(row, "pp", 1)
-        dp = _whole(row, "dp", max(1, devices // (tp * pp * cp)))
+        tp, pp = whole(row, "tp", 1), whole(row, "pp", 1)
+        dp = whole(row, "dp", max(1, devices // (tp * pp * cp)))
         if tp * pp * cp * dp != devices:
             raise Skipped(f"tp·pp·cp·dp = {tp * pp * cp * dp}, not {devices} devices")
         yield dp, tp, pp, cp
         return
-    layers, wanted = max(workload.layers, 1), _whole(row, "dp", 0)
+    layers, wanted = max(workload.layers, 1), whole(row, "dp", 0)
     if devices % cp:
         raise Skipped(f"cp = {cp} does not divide {devices} devices")
     for tp, pp in itertools.product((1, 2, 4, 8), range(1, layers + 1)):

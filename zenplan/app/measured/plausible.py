@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from zenplan import units
 from zenplan.domain.accelerator import Accelerator
-from zenplan.domain.evidence import Origin
 from zenplan.domain.operators import Lookup
 from zenplan.domain.precision import Precision
 from zenplan.domain.workload import Workload
@@ -28,7 +27,7 @@ def check_parameters(row: Mapping[str, str], workload: Workload) -> None:
     Raises:
         Skipped: they lie more than 25 % apart; the message has both.
     """
-    if not row["params"] or any(f.name == "shape" and f.origin is Origin.ASSUMED for f in workload.facts):
+    if not row["params"] or workload.shape_is_guessed:
         return
     given, found = float(row["params"]), workload.parameters
     embedding = sum(o.parameters for b in workload.blocks for o in b.operators if isinstance(o, Lookup))

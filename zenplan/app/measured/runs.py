@@ -6,11 +6,11 @@ measured figure; each choice is told in ``Run.assumed``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from zenplan.app.measured.era import era_of
-from zenplan.app.measured.layouts import candidate_layouts
+from zenplan.app.measured.layouts import candidate_layouts, whole
 from zenplan.app.measured.precisions import precision_of, unsaid
 from zenplan.app.measured.workload import run_workload
 from zenplan.domain.accelerator import Accelerator
@@ -95,19 +95,23 @@ def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
                assumed=(*era.assumed, *_unknown(row, software)))  # fmt: skip
 
 
+def alike(made: Sequence[Run]) -> list[list[int]]:
+    """Places of runs of one model in one arithmetic, together: each list is one evaluation of the step time."""
+    groups: dict[Hashable, list[int]] = {}
+    for place, run in enumerate(made):
+        key = (id(run.plan.workload), run.plan.precision, run.plan.fused_attention, run.plan.optimizer)
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())
+
+
 def _cluster(row: Row, sheet: Accelerator, efficiency: Efficiency) -> Cluster:
-    devices = whole(row, "devices")
+    devices = whole(row, "devices", 1)
     node = min(devices, whole(row, "node_devices", min(sheet.node_devices, devices)))
     printed = row["network_gbit_per_s_per_device"]
     # A row that names no network ran on the accelerator's usual one.
     network = float(printed) * 1e9 / 8 if printed else sheet.network_bytes_per_s
     return Cluster(accelerator=sheet, efficiency=efficiency, node_devices=node, nodes=-(-devices // node),
                    used=devices, network_bytes_per_s=network if devices > node else None)  # fmt: skip
-
-
-def whole(row: Row, name: str, default: int = 1) -> int:
-    """A whole number of a row, or the default where the cell is empty."""
-    return int(float(row[name])) if row.get(name) else default
 
 
 def measured(row: Row, tokens_per_sample: int) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from zenplan.adapters.model_table import read_models
+from zenplan.adapters.model_table import models_by_name
 from zenplan.app.measured.cells import Cells
 from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.workload import Workload
 from zenplan.errors import DataError
-from zenplan.families.presets import Preset, plain
+from zenplan.families.presets import plain
 from zenplan.families.sizing import shape_for
 from zenplan.families.transformer import TransformerShape, lower
 
@@ -31,50 +31,42 @@ class Model:
     tokens_per_sample: int
 
 
-class Models:
-    """The presets, found by the names and sizes that rows give."""
+def model_of(cells: Cells) -> Model:
+    """The row's model.
 
-    def __init__(self) -> None:
-        presets = read_models().values()
-        self._named: dict[str, Preset] = {plain(n): p for p in presets for n in (p.name, *p.aliases)}
+    Raises:
+        DataError: a cell is missing or no figure.
+        UsageError: no transformer has the row's parameters.
+    """
+    shape, facts = _shape(cells)
+    length = shape.seq_len
+    if shape.family == "encoder-decoder":
+        decoder = max(1, round(length * _DECODER_SHARE))
+        shape = replace(shape, seq_len=decoder, encoder_seq_len=length)
+        facts += (Fact(name="decoder", value=f"{decoder} tokens for {length} of the encoder",
+                       origin=Origin.ASSUMED, why="what span corruption leaves (Raffel et al. 2020)"),)  # fmt: skip
+    return Model(workload=lower(shape, cells.text("model"), facts), tokens_per_sample=length)
 
-    def of(self, cells: Cells) -> Model:
-        """The row's model.
 
-        Raises:
-            DataError: a cell is missing or no figure.
-            UsageError: no transformer has the row's parameters.
-        """
-        shape, facts = self._shape(cells)
-        length = shape.seq_len
-        if shape.family == "encoder-decoder":
-            decoder = max(1, round(length * _DECODER_SHARE))
-            shape = replace(shape, seq_len=decoder, encoder_seq_len=length)
-            facts += (Fact(name="decoder", value=f"{decoder} tokens for {length} of the encoder",
-                           origin=Origin.ASSUMED, why="what span corruption leaves (Raffel et al. 2020)"),)  # fmt: skip
-        return Model(workload=lower(shape, cells.text("model"), facts), tokens_per_sample=length)
-
-    def _shape(self, cells: Cells) -> tuple[TransformerShape, tuple[Fact, ...]]:
-        """The preset of the row's name, if its parameters are about those, or usual proportions of that size."""
-        family, params, seq_len = cells.family(), cells.number("params"), cells.whole_or_none("seq_len")
-        preset = self._named.get(plain(cells.bare_name()))
-        if preset is not None and abs(preset.parameters / params - 1.0) <= _SAME_MODEL:
-            fact = Fact(
-                name="shape", value=f"that of {preset.name}", origin=Origin.PUBLISHED, why=preset.source
-            )
-            return replace(preset.shape, seq_len=seq_len or preset.shape.seq_len), (fact,)
-        if family != "moe-decoder":
-            shape, facts = shape_for(params, None, seq_len)
-            if family == "encoder-decoder":
-                paired = _paired(shape, params)
-                fact = Fact(name="layers", value=f"{paired.layers} of the encoder, as many of the decoder",
-                            origin=Origin.ASSUMED, why="half of the parameters each, cross-attention counted")  # fmt: skip
-                return paired, (*facts, fact)
-            return replace(shape, family=family), facts
-        active = cells.number_or_none("active_params")
-        if active is None:
-            raise DataError(f"active_params of the mixture of experts {cells.text('model')} is missing")
-        return shape_for(params, active, seq_len)
+def _shape(cells: Cells) -> tuple[TransformerShape, tuple[Fact, ...]]:
+    """The preset of the row's name, if its parameters are about those, or usual proportions of that size."""
+    family, params, seq_len = cells.family(), cells.number("params"), cells.whole_or_none("seq_len")
+    preset = models_by_name().get(plain(cells.bare_name()))
+    if preset is not None and abs(preset.parameters / params - 1.0) <= _SAME_MODEL:
+        fact = Fact(name="shape", value=f"that of {preset.name}", origin=Origin.PUBLISHED, why=preset.source)
+        return replace(preset.shape, seq_len=seq_len or preset.shape.seq_len), (fact,)
+    if family != "moe-decoder":
+        shape, facts = shape_for(params, None, seq_len)
+        if family == "encoder-decoder":
+            paired = _paired(shape, params)
+            fact = Fact(name="layers", value=f"{paired.layers} of the encoder, as many of the decoder",
+                        origin=Origin.ASSUMED, why="half of the parameters each, cross-attention counted")  # fmt: skip
+            return paired, (*facts, fact)
+        return replace(shape, family=family), facts
+    active = cells.number_or_none("active_params")
+    if active is None:
+        raise DataError(f"active_params of the mixture of experts {cells.text('model')} is missing")
+    return shape_for(params, active, seq_len)
 
 
 def _paired(shape: TransformerShape, params: float) -> TransformerShape:

@@ -15,7 +15,7 @@ from zenplan import units
 from zenplan.app.measured.cells import Cells
 from zenplan.app.measured.plausible import check_speed
 from zenplan.app.measured.precisions import precision_of, unsaid
-from zenplan.app.measured.whole_model import Model, Models
+from zenplan.app.measured.whole_model import Model, model_of
 from zenplan.domain import checks
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
@@ -94,21 +94,20 @@ def whole_runs(rows: Sequence[Row], catalogue: Catalogue, coefficients: Coeffici
         coefficients: the fitted ones of the step-time model.
         operations: what happens to a run besides its steps.
     """
-    models = Models()
     found: list[WholeRun | tuple[Row, str]] = []
     for number, row in enumerate(rows, start=1):
         try:
-            found.append(_whole_run(Cells(row, number), catalogue, coefficients, models, operations))
+            found.append(_whole_run(Cells(row, number), catalogue, coefficients, operations))
         except ZenplanError as error:
             found.append((row, error.message))
     return found
 
 
 def _whole_run(cells: Cells, catalogue: Catalogue, coefficients: Coefficients,
-               models: Models, operations: Operations) -> WholeRun:  # fmt: skip
+               operations: Operations) -> WholeRun:  # fmt: skip
     sheet = catalogue.by_name(cells.text("accelerator"))
     tokens, measured = cells.number("tokens"), cells.gpu_hours()
-    model = models.of(cells)
+    model = model_of(cells)
     precision, told = _precision(cells, sheet)
     devices, sized = _devices(cells, model, tokens, sheet, precision)
     plan = _plan(cells, model, tokens, devices, precision)

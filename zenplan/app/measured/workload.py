@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
-from zenplan.adapters.model_table import read_models
+from zenplan.adapters.model_table import models_by_name
 from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.software import Software
 from zenplan.domain.workload import Workload
@@ -152,9 +152,4 @@ def _vocabulary(cells: _Shape) -> int:
 
 def _preset(model: str) -> Preset | None:
     """The published model of that name or alias, if there is one; what stands in brackets is no part of the name."""
-    return _presets().get(plain(re.sub(r"\(.*\)", "", model)))
-
-
-@cache
-def _presets() -> dict[str, Preset]:
-    return {plain(name): p for p in read_models().values() for name in (*p.aliases, p.name)}
+    return models_by_name().get(plain(re.sub(r"\(.*\)", "", model)))
