@@ -147,7 +147,7 @@ def _predicted(made: Sequence[Run]) -> list[tuple[Layout, float]]:
 
 def _range(run: Run, speed: float) -> Range:
     """The 80 % interval of a speed. The longest time is the lowest speed."""
-    time = spread_of(run.plan, run.cluster, layout_known=len(run.layouts) == 1)
+    time = spread_of(run.plan, run.cluster, layout_known=not run.guessed)
     return Range(low=speed / time.high, mid=speed, high=speed / time.low)
 
 
