@@ -32,7 +32,7 @@ from prior import GROUPS, START, WIDTH, start
 from scoring import by_group, macro, published, source
 
 from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.adapters.coefficient_table import document_of
+from zenplan.adapters.coefficient_table import coefficients_of, document_of
 from zenplan.app.measured.runs import Run, runs
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.coefficients import (
@@ -247,16 +247,17 @@ def main() -> None:
     observed = observed_errors(all_runs)
     c = replace(c, interval=interval_of(observed))
     _print(c, all_runs, observed)
+    document = document_of(c, {
+        "by": "benchmarks/fit.py", "on": " and ".join(f"benchmarks/published/{name}" for name in TABLES),
+        "runs": len(all_runs), "sources": sorted({source(r) for r in all_runs}), "date": date.today().isoformat(),
+    })  # fmt: skip
     if arguments.write:
-        document = document_of(c, {
-            "by": "benchmarks/fit.py", "on": " and ".join(f"benchmarks/published/{name}" for name in TABLES),
-            "runs": len(all_runs), "sources": sorted({source(r) for r in all_runs}), "date": date.today().isoformat(),
-        })  # fmt: skip
         TARGET.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if arguments.readme:
         from accuracy import report
 
-        readme.write("accuracy", report(c, observed))
+        # What is shipped is rounded, and it is that whose figures are printed.
+        readme.write("accuracy", report(coefficients_of(document), observed))
 
 
 if __name__ == "__main__":
