@@ -105,9 +105,9 @@ def values_of(efficiency: Efficiency) -> list[float]:
 
 
 def _group(runs: Sequence[Run], places: Sequence[int]) -> _Group:
-    whole = Efficiency(architecture="sheet", matmul=1, wide_matmul=1, attention=1, memory=1, link=1, network=1,
-                       fill_elements=1, operator_s=1, host_s=0, launch_s=0, contention=1, **_FIXED, source="data sheet",
-                       interval=Interval(down=1, up=1, basis="none"))  # fmt: skip
+    whole = Efficiency(architecture="sheet", matmul=1, wide_matmul=1, attention=1, convolution=1, memory=1, maps=1,
+                       link=1, network=1, fill_elements=1, operator_s=1, host_s=0, launch_s=0, contention=1, **_FIXED,
+                       source="data sheet", interval=Interval(down=1, up=1, basis="none"))  # fmt: skip
     clusters = [replace(runs[p].cluster, efficiency=whole) for p in places]
     counts = [len(runs[p].layouts) for p in places]
     index = np.repeat(np.arange(len(places)), counts)

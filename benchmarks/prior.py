@@ -16,7 +16,9 @@ def _c(name: str, value: float, least: float, most: float, unit: str, meaning: s
 START = {c.name: c for c in (
     _c("matmul", 0.65, 0.25, 0.92, "of the dense peak", "what large matrix products reach"),
     _c("attention", 0.35, 0.10, 0.80, "of the dense peak", "what fused attention reaches"),
+    _c("convolution", 0.50, 0.05, 2.00, "of the dense peak", "what large convolutions reach, counted directly"),
     _c("memory", 0.75, 0.15, 0.95, "of the memory bandwidth", "what streams reach, counting fused kernels' traffic"),
+    _c("maps", 0.70, 0.15, 0.95, "of the memory bandwidth", "what moving feature maps reaches"),
     _c("link", 0.65, 0.30, 0.90, "of the link", "what collectives reach between linked devices"),
     _c("network", 0.65, 0.20, 0.95, "of the network", "what collectives reach between nodes"),
     _c("fill_elements", 200.0, 10.0, 1500.0, "elements", "of a product's inner dimension, lost to filling its pipeline"),

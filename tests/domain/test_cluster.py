@@ -12,7 +12,8 @@ SPREAD = Interval(down=0.1, up=0.1, basis="made up")
 
 
 def efficiency(**changes: Any) -> Efficiency:
-    shares = dict.fromkeys(("matmul", "wide_matmul", "attention", "memory", "link", "pcie", "network"), 0.5)
+    names = ("matmul", "wide_matmul", "attention", "convolution", "memory", "maps", "link", "pcie", "network")
+    shares = dict.fromkeys(names, 0.5)
     times = dict.fromkeys(
         ("fill_elements", "operator_s", "launch_s", "host_s", "contention", "link_hop_s", "network_hop_s"),
         0.0,

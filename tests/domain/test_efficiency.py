@@ -8,12 +8,16 @@ from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.interval import Interval
 from zenplan.errors import DataError
 
-SHARES = ("matmul", "wide_matmul", "attention", "memory", "link", "pcie", "network")
+SHARES = ("matmul", "wide_matmul", "attention", "memory", "maps", "link", "pcie", "network")
 LOSSES = ("fill_elements", "operator_s", "launch_s", "host_s", "link_hop_s", "network_hop_s")
 
 
 def efficiency(**changes: Any) -> Efficiency:
-    values = {**dict.fromkeys(SHARES, 0.5), **dict.fromkeys(LOSSES, 1e-6), "contention": 0.5, **changes}
+    values = {
+        **dict.fromkeys((*SHARES, "convolution", "contention"), 0.5),
+        **dict.fromkeys(LOSSES, 1e-6),
+        **changes,
+    }
     interval = Interval(down=0.2, up=0.2, basis="made up")
     return Efficiency(**{"architecture": "Ampere", "interval": interval, "source": "made up", **values})
 
@@ -24,6 +28,12 @@ def test_a_share_is_above_none_and_at_most_all(name: str, bad: float) -> None:
     assert getattr(efficiency(**{name: 1.0}), name) == 1.0
     with pytest.raises(DataError, match=f"Ampere: {name}"):
         efficiency(**{name: bad})
+
+
+def test_a_convolution_may_need_less_than_is_counted() -> None:
+    assert efficiency(convolution=1.4).convolution == 1.4
+    with pytest.raises(DataError, match="convolution"):
+        efficiency(convolution=0.0)
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1, float("nan")])

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenplan.domain.operators import Attention, Lookup, MatMul, Split, Stream
+from zenplan.domain.operators import Attention, Lookup, MatMul, Stream
+from zenplan.domain.split import Split
 from zenplan.domain.workload import Block, Workload
 from zenplan.errors import DataError
 

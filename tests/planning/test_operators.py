@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from zenplan.domain.layout import Layout, Recompute
-from zenplan.domain.operators import Attention, Lookup, MatMul, Split, Stream
+from zenplan.domain.operators import Attention, Lookup, MatMul, Stream
+from zenplan.domain.split import Split
 from zenplan.domain.workload import Block
-from zenplan.planning.operators import Work, block_passes, expert_tensor, operator_work
+from zenplan.planning.operators import block_passes, expert_tensor, operator_work
 from zenplan.planning.step import step_time
+from zenplan.planning.work import Work
 
 # Sides of 1024 in 16 bits are rows of 2048 bytes, which tensor cores take at full speed. A side has 1024, a
 # matrix 1024² elements.

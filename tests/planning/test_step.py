@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from zenplan.domain.estimate import StepTime
 from zenplan.domain.layout import Layout, Recompute
-from zenplan.domain.operators import MatMul, Split
+from zenplan.domain.operators import MatMul
+from zenplan.domain.split import Split
 from zenplan.families.transformer import Experts
 from zenplan.planning.arrays import Layouts
 from zenplan.planning.step import FORMULAS, OVERLAP, step_time

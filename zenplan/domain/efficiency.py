@@ -17,7 +17,10 @@ class Efficiency:
         matmul: fraction of the dense peak that large matrix products reach, in the plan's own precision.
         wide_matmul: the same for products that stay in a wider format under fp8.
         attention: fraction of the dense peak that fused attention reaches.
+        convolution: the same for large convolutions, by the FLOP of computing them directly; above 1 where the
+            library has a way with fewer.
         memory: fraction of the memory bandwidth that streams reach, counting the traffic of fused kernels.
+        maps: fraction of the memory bandwidth that feature maps move at.
         link: fraction of the device-to-device bandwidth that collectives reach.
         pcie: the same over PCIe.
         network: the same between nodes.
@@ -35,7 +38,9 @@ class Efficiency:
     matmul: float
     wide_matmul: float
     attention: float
+    convolution: float
     memory: float
+    maps: float
     link: float
     pcie: float
     network: float
@@ -51,9 +56,10 @@ class Efficiency:
 
     def __post_init__(self) -> None:
         checks.named("efficiency", architecture=self.architecture, source=self.source)
-        for name in ("matmul", "wide_matmul", "attention", "memory", "link", "pcie", "network"):
+        for name in ("matmul", "wide_matmul", "attention", "memory", "maps", "link", "pcie", "network"):
             if not 0 < getattr(self, name) <= 1:
                 raise DataError(f"efficiency of {self.architecture}: {name} must be in 0..1")
+        checks.positive(f"efficiency of {self.architecture}", convolution=self.convolution)
         if not 0 <= self.contention <= 1:
             raise DataError(f"efficiency of {self.architecture}: contention must be in 0..1")
         checks.not_negative(

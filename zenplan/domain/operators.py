@@ -1,4 +1,4 @@
-"""Operators: matrix products, attention, streams and look-ups, each with its shape.
+"""Operators: products, attention, convolutions, recurrent steps, streams and look-ups, each with its shape.
 
 All sizes are for one sample (a sequence, an image), forward, on one device; ``split`` says what tensor
 parallelism divides. A multiply-add counts as 2 FLOP.
@@ -7,20 +7,12 @@ parallelism divides. A multiply-add counts as 2 FLOP.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from zenplan.domain import checks
+from zenplan.domain.convolution import Convolution
+from zenplan.domain.recurrent import Recurrent
+from zenplan.domain.split import Split
 from zenplan.errors import DataError
-
-
-class Split(StrEnum):
-    """What tensor parallelism of degree t divides in an operator."""
-
-    COLUMNS = "columns"  # outputs of a product: each device has n/t columns
-    ROWS = "rows"  # inputs of a product: each device has k/t rows, then an all-reduce
-    HEADS = "heads"  # attention heads, and what lies between two divided products
-    SEQUENCE = "sequence"  # divided only with sequence parallelism
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +25,13 @@ class MatMul:
         saved: elements kept for the backward pass, for each row.
         tied: the weight belongs to another operator.
         trainable: False for a frozen weight, which gets no gradient.
+        input_gradient: False where nothing before it learns, so that its input gets no gradient.
     """
 
     name: str
-    rows: int
-    inner: int
-    columns: int
+    rows: float
+    inner: float
+    columns: float
     split: Split
     experts: int = 1
     active: int = 1
@@ -46,6 +39,7 @@ class MatMul:
     saved: float = 0.0
     tied: bool = False
     trainable: bool = True
+    input_gradient: bool = True
 
     def __post_init__(self) -> None:
         checks.positive(f"product {self.name}", rows=self.rows, inner=self.inner, columns=self.columns)
@@ -68,7 +62,7 @@ class MatMul:
         return float(self._weights * self.active)
 
     @property
-    def _weights(self) -> int:
+    def _weights(self) -> float:
         return self.inner * self.columns + (self.columns if self.bias else 0)
 
     @property
@@ -155,6 +149,8 @@ class Stream:
         saved: elements kept for the backward pass.
         weights: its own few parameters (norm scales).
         element_bytes: bytes of an element where it is not the compute type (fp32 logits: 4).
+        maps: its elements are feature maps of a convolutional network, and its passes those of the vendor
+            library's kernels, where elsewhere they are those of fused ones.
     """
 
     name: str
@@ -164,6 +160,7 @@ class Stream:
     saved: float = 0.0
     weights: float = 0.0
     element_bytes: float | None = None
+    maps: bool = False
     trainable: bool = True
 
     def __post_init__(self) -> None:
@@ -189,12 +186,19 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """Rows taken from a table: token and position embeddings. Bytes, no FLOP."""
+    """Rows taken from a table: token and position embeddings, categories. Bytes, no FLOP.
+
+    Attributes:
+        rows: taken for one sample.
+        sparse: only the rows that were taken get a gradient and an update, and the table is one of many that
+            devices share out: rows travel, tables do not (recommenders).
+    """
 
     name: str
-    entries: int
-    width: int
-    rows: int
+    entries: float
+    width: float
+    rows: float
+    sparse: bool = False
     split: Split = Split.ROWS
     trainable: bool = True
 
@@ -211,4 +215,4 @@ class Lookup:
         return float(self.entries * self.width)
 
 
-Operator = MatMul | Attention | Stream | Lookup
+Operator = MatMul | Attention | Convolution | Recurrent | Stream | Lookup

@@ -50,6 +50,7 @@ class TrainingPlan:
         global_batch: samples a step.
         weight_bytes: bytes of a frozen weight; under QLoRA it is 4 bits and its block constants.
         fused_attention: attention runs in a fused (flash) kernel that never writes the scores.
+        channels_last: feature maps lie with their channels last (NHWC), as tensor cores take them.
         software: the kind of framework that runs it; None where it is not known.
     """
 
@@ -61,6 +62,7 @@ class TrainingPlan:
     method: str = "full"
     weight_bytes: float = 2.0
     fused_attention: bool = True
+    channels_last: bool = True
     software: Software | None = None
     facts: tuple[Fact, ...] = ()
 

@@ -9,9 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain import checks
+from zenplan.domain.convolution import Convolution
 from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.operators import MatMul, Operator
+from zenplan.domain.recurrent import Recurrent
 from zenplan.errors import DataError
+
+# What a processor may have to prepare of each sample.
+INPUTS = ("", "image", "table", "audio")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +55,42 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """How a model is usually trained: what is taken where nothing else is said.
+
+    Attributes:
+        dataset, samples: the data, and how many samples it has; ``epochs`` passes over it.
+        global_batch: samples a step.
+        optimizer: one of ``domain.plan.OPTIMIZERS``.
+        source: whose recipe it is.
+    """
+
+    dataset: str
+    samples: float
+    epochs: float
+    global_batch: int
+    optimizer: str
+    source: str
+
+    def __post_init__(self) -> None:
+        checks.named("usual training", dataset=self.dataset, optimizer=self.optimizer, source=self.source)
+        checks.positive(
+            "usual training", samples=self.samples, epochs=self.epochs, global_batch=self.global_batch
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """A model to train.
 
     Attributes:
         tokens_per_sample: tokens of one sample; 1 where a sample is not a sequence.
+        unit: what people count the data in: ``tokens``, or what a sample is where it is no sequence (``images``,
+            ``samples``).
         heads: attention heads, which tensor parallelism must divide; 0 where there are none.
+        usual: how it is usually trained; None for a language model, whose recipe goes by its size.
+        input: what a processor does for each sample before a device sees it: ``image`` (decode, crop, flip),
+            ``table``, ``audio``; empty where that is next to nothing.
         facts: what was given and what was assumed to arrive at these shapes.
     """
 
@@ -63,11 +98,15 @@ class Workload:
     family: str
     blocks: tuple[Block, ...]
     tokens_per_sample: int
+    unit: str = "tokens"
     heads: int = 0
+    usual: Usual | None = None
+    input: str = ""
     facts: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
-        checks.named("workload", name=self.name, family=self.family)
+        checks.named("workload", name=self.name, family=self.family, unit=self.unit)
+        checks.one_of(f"workload {self.name}", "input", self.input, INPUTS)
         checks.positive(f"workload {self.name}", tokens_per_sample=self.tokens_per_sample)
         if not self.blocks:
             raise DataError(f"workload {self.name}: no blocks")
@@ -99,13 +138,9 @@ class Workload:
 
     @property
     def training_flop_per_sample(self) -> float:
-        """FLOP of one sample, forward and backward, nothing recomputed: three times forward, but twice for a
-        frozen product, which has no weight gradient."""
-        return sum(
-            o.flop * b.repeat * (2.0 if isinstance(o, MatMul) and not o.trainable else 3.0)
-            for b in self.blocks
-            for o in b.operators
-        )
+        """FLOP of one sample, forward and backward, nothing recomputed: three times forward, less the gradient
+        of a frozen weight, and of an input before which nothing learns."""
+        return sum(o.flop * b.repeat * (1.0 + gradients(o)) for b in self.blocks for o in b.operators)
 
     @property
     def shape_is_guessed(self) -> bool:
@@ -116,3 +151,10 @@ class Workload:
     def experts(self) -> int:
         """The most experts any product has; 1 in a dense model."""
         return max((o.experts for b in self.blocks for o in b.operators if isinstance(o, MatMul)), default=1)
+
+
+def gradients(op: Operator) -> int:
+    """Products of the backward pass that are as large as the forward one: for the weight, and for the input."""
+    weight = op.trainable if isinstance(op, MatMul | Convolution | Recurrent) else True
+    inputs = op.input_gradient if isinstance(op, MatMul | Convolution) else True
+    return int(weight) + int(inputs)

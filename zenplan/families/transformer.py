@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from zenplan.domain import checks
 from zenplan.domain.evidence import Fact
-from zenplan.domain.operators import Attention, Lookup, MatMul, Operator, Split, Stream
+from zenplan.domain.operators import Attention, Lookup, MatMul, Operator, Stream
+from zenplan.domain.split import Split
 from zenplan.domain.workload import Block, Workload
 from zenplan.errors import DataError
 
@@ -164,9 +165,8 @@ def _attend(shape: TransformerShape, rows: int, keys: int, causal: bool, window:
 def _attend_latent(
     shape: TransformerShape, latent: LatentAttention, rows: int, causal: bool
 ) -> list[Operator]:
-    h, heads = shape.width, shape.heads
+    h, heads, query_from = shape.width, shape.heads, latent.query_rank or shape.width
     key_dim = latent.nope_dim + latent.rope_dim
-    query_from = latent.query_rank or h
     down = [
         MatMul(name="attention query down", rows=rows, inner=h, columns=latent.query_rank, split=Split.NONE,
                saved=latent.query_rank),

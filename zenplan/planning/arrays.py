@@ -90,7 +90,9 @@ class Hardware:
 
     Attributes:
         matmul_flop_per_s, other_flop_per_s: reached by large products, in the plan's matmul dtype and in
-            the one of what stays wider; attention_flop_per_s by fused attention.
+            the one of what stays wider; attention_flop_per_s by fused attention, convolution_flop_per_s by
+            convolutions.
+        maps_bytes_per_s: memory bandwidth reached by what moves feature maps.
         linked: devices the fast link joins; near: devices reached without the network.
         link_, pcie_, network_bytes_per_s: reached by collectives, each device, one direction.
         fill_elements: of a product's inner dimension, lost to filling and draining its pipeline.
@@ -103,7 +105,9 @@ class Hardware:
     matmul_flop_per_s: Array
     other_flop_per_s: Array
     attention_flop_per_s: Array
+    convolution_flop_per_s: Array
     memory_bytes_per_s: Array
+    maps_bytes_per_s: Array
     link_bytes_per_s: Array
     pcie_bytes_per_s: Array
     network_bytes_per_s: Array
@@ -175,7 +179,9 @@ def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
         e.matmul * keeps * matmul,
         e.wide_matmul * keeps * other,
         e.attention * keeps * other,
+        e.convolution * keeps * other,
         e.memory * sheet.memory_bytes_per_s,
+        e.maps * sheet.memory_bytes_per_s,
         e.link * link if link else pcie,
         pcie,
         # A cluster without a network has one node: no traffic crosses it.

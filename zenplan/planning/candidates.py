@@ -23,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zenplan.domain.layout import Layout
-from zenplan.domain.operators import MatMul, Split
+from zenplan.domain.operators import MatMul
 from zenplan.domain.plan import TrainingPlan
+from zenplan.domain.split import Split
 from zenplan.planning.arrays import Array, Layouts
 
 # The largest micro-batch: beyond it products no longer gain, and their activations fill any memory.

@@ -9,7 +9,8 @@ from zenplan import units
 from zenplan.domain.estimate import Estimate
 from zenplan.domain.plan import TrainingPlan
 from zenplan.planning.arrays import Hardware, Layouts
-from zenplan.planning.operators import Work, operator_work
+from zenplan.planning.operators import operator_work
+from zenplan.planning.work import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

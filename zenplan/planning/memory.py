@@ -16,9 +16,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from zenplan.domain.estimate import MemoryUse
-from zenplan.domain.operators import Attention, Lookup, Operator, Split, Stream
+from zenplan.domain.operators import Attention, Lookup, Operator, Stream
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.software import Software
+from zenplan.domain.split import Split
 from zenplan.domain.workload import Block
 from zenplan.planning.arrays import Array, Layouts, largest_share
 from zenplan.planning.operators import divisor

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zenplan.domain.evidence import Fact, Origin
-from zenplan.domain.operators import Attention, MatMul, Operator, Split
+from zenplan.domain.operators import Attention, MatMul, Operator
+from zenplan.domain.split import Split
 from zenplan.domain.workload import Block, Workload
 
 DEFAULT_RANK = 16

@@ -12,14 +12,18 @@ where they take longer than the work itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from zenplan.domain.operators import Attention, Lookup, MatMul, Operator, Split, Stream
+from zenplan.domain.convolution import Convolution
+from zenplan.domain.operators import Attention, Lookup, MatMul, Operator, Stream
 from zenplan.domain.plan import TrainingPlan
+from zenplan.domain.recurrent import Recurrent
+from zenplan.domain.split import Split
 from zenplan.domain.workload import Block
 from zenplan.planning.arrays import Array, Hardware, Layouts
+from zenplan.planning.convolutions import convolution_work
+from zenplan.planning.recurrences import recurrent_work
+from zenplan.planning.work import Passes, Work, roofline, under_roof
 
 # Bytes that a backward pass moves for each one forward: a norm reads two and writes one more.
 _STREAM_BACKWARD = 1.5
@@ -33,64 +37,6 @@ _SCORE_PASSES, _SCORE_PASSES_BACKWARD, _UNFUSED_OPERATORS = 6.0, 8.0, 5
 # assumption, near what BigScience's sweep of shapes shows.
 _ALIGNED_BYTES = 16
 _MISALIGNED_HEAD, _MISALIGNED_PRODUCT, _SLOWER_PRODUCT = 0.1, 0.5, 0.85
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Seconds of some operators: limited by arithmetic, by memory, and fixed; and how many there are.
-
-    Shape (n,) each.
-    """
-
-    compute_s: Array
-    memory_s: Array
-    overhead_s: Array
-    launches: Array
-
-    @property
-    def total_s(self) -> Array:
-        """All that the device does."""
-        return self.compute_s + self.memory_s + self.overhead_s
-
-    @classmethod
-    def none(cls, lay: Layouts) -> Work:
-        """No work."""
-        zero = np.zeros_like(lay.tp)
-        return cls(zero, zero, zero, zero)
-
-    def __add__(self, other: Work) -> Work:
-        return Work(
-            self.compute_s + other.compute_s,
-            self.memory_s + other.memory_s,
-            self.overhead_s + other.overhead_s,
-            self.launches + other.launches,
-        )
-
-    def __mul__(self, factor: float | Array) -> Work:
-        return Work(self.compute_s * factor, self.memory_s * factor, self.overhead_s * factor,
-                    self.launches * factor)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Passes:
-    """The work of a forward pass, of a backward pass, and of what is computed again in between."""
-
-    forward: Work
-    backward: Work
-    again: Work
-
-    def __add__(self, other: Passes) -> Passes:
-        return Passes(self.forward + other.forward, self.backward + other.backward, self.again + other.again)
-
-    def __mul__(self, factor: float) -> Passes:
-        return Passes(self.forward * factor, self.backward * factor, self.again * factor)
-
-
-def roofline(hw: Hardware, flop: Array, rate: Array, moved_bytes: Array, launches: float) -> Work:
-    """t0 + max(F / rate, Q / bandwidth), split into what limits it."""
-    compute = flop / rate
-    memory = np.maximum(moved_bytes / hw.memory_bytes_per_s - compute, 0.0)
-    return Work(compute, memory, hw.operator_s * launches, np.full_like(compute, launches))
 
 
 def divisor(split: Split, layouts: Layouts) -> Array:
@@ -135,7 +81,8 @@ def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, narrow: 
         return roofline(hw, flop * (1.0 + hw.fill_elements / depth), rate, moved, 1)
 
     # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
-    forward, backward = product(inner), product(columns)
+    forward = product(inner)
+    backward = product(columns) if op.input_gradient else Work.none(lay)
     if op.trainable:
         backward = backward + product(rows / local)
     if narrow:
@@ -183,8 +130,11 @@ def _stream(op: Stream | Lookup, plan: TrainingPlan, lay: Layouts, hw: Hardware)
         elements, passes, split = op.elements, op.passes, op.split
         width = op.element_bytes or plan.precision.compute_bytes
     moved = elements * passes * width * lay.micro_batch / (divisor(split, lay) * lay.cp)
+    maps = isinstance(op, Stream) and op.maps
+    bandwidth = hw.maps_bytes_per_s if maps else hw.memory_bytes_per_s
     forward, backward = (
-        roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
+        under_roof(hw, 0.0 * moved, hw.other_flop_per_s, size, bandwidth, 1)
+        for size in (moved, moved * _STREAM_BACKWARD)
     )
     return forward, backward
 
@@ -199,6 +149,10 @@ def operator_work(
         return _matmul(op, plan, lay, hw, narrow)
     if isinstance(op, Attention):
         return _attention(op, plan, lay, hw)
+    if isinstance(op, Convolution):
+        return convolution_work(op, plan, lay, hw)
+    if isinstance(op, Recurrent):
+        return recurrent_work(op, plan, lay, hw)
     return _stream(op, plan, lay, hw)
 
 

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zenplan.domain.operators import MatMul, Operator, Split, Stream
+from zenplan.domain.operators import MatMul, Operator, Stream
 from zenplan.domain.plan import TrainingPlan
+from zenplan.domain.split import Split
 from zenplan.domain.workload import Block
 from zenplan.planning.arrays import Array, Layouts, largest_share
 from zenplan.planning.operators import divisor, expert_tensor

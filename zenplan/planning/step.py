@@ -18,7 +18,8 @@ from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.workload import Block
 from zenplan.planning.arrays import Array, Hardware, Layouts, largest_share
 from zenplan.planning.collectives import all_reduce_s, dispatch_s, gather_s, send_s
-from zenplan.planning.operators import Passes, Work, block_passes, expert_tensor, operator_work
+from zenplan.planning.operators import block_passes, expert_tensor, operator_work
+from zenplan.planning.work import Passes, Work
 
 # Share of the backward pass of the last micro-batch under which gradients can travel: the first layers
 # to finish start it, the last layer's gradient has nothing to hide behind.

@@ -1,0 +1,121 @@
+"""A family of named models: each name has a function that makes its workload, and the options are its parameters.
+
+``resnet50`` is a name; ``resnet:depth=101,classes=10`` is a name and what to change. A parameter is any argument of
+the function that has a default; its default says of which type it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from zenplan import units
+from zenplan.domain.evidence import Fact, Origin
+from zenplan.domain.workload import Workload
+from zenplan.errors import UnknownName, UsageError
+from zenplan.families.presets import plain
+
+Builder = Callable[..., Workload]
+
+# Options of the command line that are parameters of many models, and what people call them there.
+_FLAGS = {"image_size": "--image-size", "seq_len": "--seq-len"}
+
+
+class NamedFamily:
+    """Models by name. A ``WorkloadFamily``."""
+
+    def __init__(self, name: str, models: Mapping[str, Builder]) -> None:
+        """``models``: name to its function, whose arguments all have defaults; in the order of the listing."""
+        self.name = name
+        self._models = models
+
+    def presets(self) -> Iterable[str]:
+        """Names that ``--model`` takes."""
+        return tuple(self._models)
+
+    def lower(self, options: Mapping[str, Any]) -> Workload:
+        """The workload of a model.
+
+        Args:
+            options: ``model``, a name with or without ``:parameter=value,...``; ``image_size`` and ``seq_len``
+                where the model has them. What is None counts as not given.
+
+        Raises:
+            UsageError: an option is wrong, or the model has no such parameter; UnknownName: no such model.
+        """
+        given = {key: value for key, value in options.items() if value is not None}
+        text = given.pop("model", None)
+        if not isinstance(text, str):
+            raise UsageError(
+                f"a model of the family {self.name} needs its name", "'zenplan workloads' lists them"
+            )
+        name, _, changes = text.partition(":")
+        found = self._find(name)
+        parameters = _parameters(self._models[found])
+        values = _values(found, parameters, changes)
+        for key, value in given.items():
+            if key not in parameters:
+                raise UsageError(f"{found} has no {_FLAGS.get(key, key)}", _known(parameters))
+            values[key] = value
+        workload = self._models[found](**values)
+        return replace(workload, facts=(*_facts(text, parameters, values), *workload.facts))
+
+    def _find(self, name: str) -> str:
+        wanted = plain(name)
+        for each in self._models:
+            if plain(each) == wanted:
+                return each
+        raise UnknownName("model", name, self._models, listing="zenplan workloads")
+
+
+def name_of(model: str) -> str:
+    """The name in a text like ``resnet:depth=101``, as names are compared."""
+    return plain(model.partition(":")[0])
+
+
+def _parameters(builder: Builder) -> dict[str, Any]:
+    """Name to default."""
+    return {p.name: p.default for p in inspect.signature(builder).parameters.values()}
+
+
+def _known(parameters: Mapping[str, Any]) -> str:
+    return f"it has {', '.join(parameters)}" if parameters else "it has no parameters"
+
+
+def _values(model: str, parameters: Mapping[str, Any], text: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        key, equals, value = part.partition("=")
+        key = key.strip().replace("-", "_")
+        if key not in parameters or not equals:
+            raise UsageError(f"{model} has no parameter '{part}'", _known(parameters))
+        values[key] = _parsed(f"{key} of {model}", value.strip(), parameters[key])
+    return values
+
+
+def _parsed(what: str, text: str, default: Any) -> Any:
+    """The text as what its default is: a yes or no, a whole number, a number, or the text itself."""
+    if isinstance(default, bool):
+        if text.lower() not in ("yes", "no", "true", "false"):
+            raise UsageError(
+                f"{what} is yes or no, not '{text}'", f"write it as in: {'no' if default else 'yes'}"
+            )
+        return text.lower() in ("yes", "true")
+    if isinstance(default, int | float):
+        value = units.parse_count(text, what, 1e12)
+        if isinstance(default, int) and value != int(value):
+            raise UsageError(f"{what} must be a whole number, not '{text}'", f"write it as in: {default}")
+        return int(value) if isinstance(default, int) else value
+    return text
+
+
+def _facts(text: str, parameters: Mapping[str, Any], values: Mapping[str, Any]) -> Iterable[Fact]:
+    """The name, and each parameter: as given, or the model's own."""
+    yield Fact(name="model", value=text, origin=Origin.GIVEN)
+    for key, default in parameters.items():
+        origin = Origin.GIVEN if key in values else Origin.PUBLISHED
+        why = "" if key in values else "the model's own"
+        shown = values.get(key, default)
+        yield Fact(name=key.replace("_", " "), value=str(shown) or "none", origin=origin, why=why)
