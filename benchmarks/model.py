@@ -96,7 +96,8 @@ class Model:
 
 def efficiency_of(run: Run, coefficients: Coefficients) -> Efficiency:
     """The efficiency that coefficients give a run."""
-    return coefficients.of(run.cluster.accelerator.architecture, run.plan.precision, run.plan.software)
+    return coefficients.of(run.cluster.accelerator.architecture, run.plan.precision, run.plan.software,
+                           run.plan.workload.family)  # fmt: skip
 
 
 def values_of(efficiency: Efficiency) -> list[float]:

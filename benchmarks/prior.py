@@ -46,7 +46,9 @@ GROUPS = {
 # How far the common value may be from where it starts: one standard deviation of ln.
 WIDTH = 0.6
 
+NONE = Interval(down=1, up=1, basis="none")
+
 
 def start() -> Coefficients:
     """Where the fit begins."""
-    return Coefficients(all=START, interval=Interval(down=1, up=1, basis="none"), source="start")
+    return Coefficients(all=START, interval=NONE, other_interval=NONE, source="start")

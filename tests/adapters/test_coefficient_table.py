@@ -23,6 +23,16 @@ from zenplan.domain.software import Software
 from zenplan.errors import DataError
 
 LAZY = settings(max_examples=40, deadline=None, derandomize=True)
+FAMILIES = (
+    "convnet",
+    "vision transformer",
+    "speech transformer",
+    "recurrent",
+    "recommender",
+    "diffusion",
+    "gnn",
+    "mlp",
+)
 FITTED = {"by": "a fit", "on": "a table", "date": "2026-01-01"}
 
 
@@ -42,6 +52,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "fitted": FITTED,
         "coefficients": {**WHOLE, "matmul": MATMUL},
         "interval": interval,
+        "other_interval": {**interval, "basis": "5 others"},
         **changes,
     }
 
@@ -70,7 +81,9 @@ def test_what_is_written_is_read_back(
     one: dict[str, Any] = {"value": value, "least": 0.1, "most": 0.9, "factors": factors}
     every = {name: Coefficient(name=name, unit="1", meaning="made up", **one) for name in NAMES}
     interval = Interval(down=down, up=up, factors=factors, devices=512, basis="9 runs")
-    written = json.dumps(document_of(Coefficients(all=every, interval=interval, source="x"), FITTED))
+    written = json.dumps(
+        document_of(Coefficients(all=every, interval=interval, other_interval=interval, source="x"), FITTED)
+    )
     read = coefficients_of(json.loads(written))
     # Written in four digits: as many as a fit can tell.
     assert read.all["memory"].value == pytest.approx(value, rel=1e-3)
@@ -107,7 +120,7 @@ def test_each_coefficient_is_needed(name: str) -> None:
         coefficients_of(broken)
 
 
-@pytest.mark.parametrize("name", ["schema", "fitted", "coefficients", "interval"])
+@pytest.mark.parametrize("name", ["schema", "fitted", "coefficients", "interval", "other_interval"])
 def test_each_part_is_needed(name: str) -> None:
     broken = document()
     del broken[name]
@@ -123,16 +136,19 @@ def test_the_bundled_coefficients_serve_every_accelerator() -> None:
     for architecture in architectures:
         for precision in PRECISIONS.values():
             for software in (None, *Software):
-                found = coefficients.of(architecture, precision, software)
-                assert all(getattr(found, f.name) is not None for f in fields(found))
+                for family in ("decoder", *FAMILIES):
+                    found = coefficients.of(architecture, precision, software, family)
+                    assert all(getattr(found, f.name) is not None for f in fields(found))
 
 
 def test_groups_of_the_bundled_coefficients_are_ones_that_exist() -> None:
     known = {f"generation/{sheet.architecture}" for sheet in read_accelerators()}
     known |= {f"software/{kind}" for kind in Software}
     known |= {f"precision/{name}" for name in ("16-bit", "fp8", "tf32", "fp32")}
+    known |= {f"family/{name}" for name in FAMILIES}
     coefficients = read_coefficients()
     groups = {group for each in coefficients.all.values() for group in each.factors}
-    groups |= {trait for trait in coefficients.interval.factors if "/" in trait}
+    for interval in (coefficients.interval, coefficients.other_interval):
+        groups |= {trait for trait in interval.factors if "/" in trait}
     assert groups
     assert groups <= known

@@ -31,8 +31,9 @@ def coefficient(name: str = "matmul", value: float = 0.6, least: float = 0.1, mo
 def coefficients(**factors: Any) -> Coefficients:
     """Round numbers; those of products have the factors."""
     values = {n: coefficient(n, v, least=0.0, most=1e3) for n, v in PLAIN.items()}
-    interval = Interval(down=0.2, up=0.2, basis="made up")
-    return Coefficients(all={**values, "matmul": coefficient(**factors)}, interval=interval, source="a fit")
+    interval, other = (Interval(down=0.2, up=0.2, basis=basis) for basis in ("made up", "of others"))
+    return Coefficients(all={**values, "matmul": coefficient(**factors)}, interval=interval, other_interval=other,
+                        source="a fit")  # fmt: skip
 
 
 def test_each_group_of_a_run_has_its_factor() -> None:
@@ -68,7 +69,7 @@ def test_a_value_outside_its_own_bounds(value: float) -> None:
 
 
 def test_an_efficiency_is_made_of_all_of_them() -> None:
-    found = coefficients().of("Ampere", PRECISIONS["bf16"], None)
+    found = coefficients().of("Ampere", PRECISIONS["bf16"], None, "decoder")
     assert {name: getattr(found, name) for name in PLAIN} == PLAIN
     assert (found.architecture, found.source, found.interval.basis) == ("Ampere", "a fit", "made up")
 
@@ -87,7 +88,7 @@ def test_generation_software_and_precision_make_it(
     architecture: str, software: Software | None, precision: str, matmul: float
 ) -> None:
     fitted = coefficients(generation__Ampere=1.2, software__eager=0.5, precision__tf32=1.3)
-    found = fitted.of(architecture, PRECISIONS[precision], software)
+    found = fitted.of(architecture, PRECISIONS[precision], software, "decoder")
     assert found.matmul == pytest.approx(matmul)
     # Nothing but products has the factors here.
     assert found.memory == 0.8
@@ -106,9 +107,16 @@ def test_what_stays_wide_under_fp8_reaches_what_16_bits_reach() -> None:
         "precision__16-bit": 1.2,
     }
     fitted = coefficients(**factors)
-    narrow = fitted.of("Hopper", PRECISIONS["fp8"], Software.FUSED)
+    narrow = fitted.of("Hopper", PRECISIONS["fp8"], Software.FUSED, "decoder")
     common = 0.6 * 1.1 * 0.9
     assert (narrow.matmul, narrow.wide_matmul) == pytest.approx((common * 0.7, common * 1.2))
     for name in ("bf16", "fp32"):
-        alike: Any = fitted.of("Hopper", PRECISIONS[name], None)
+        alike: Any = fitted.of("Hopper", PRECISIONS[name], None, "decoder")
         assert alike.wide_matmul == alike.matmul
+
+
+def test_a_family_that_is_no_language_model_has_its_factor_and_its_interval() -> None:
+    fitted = coefficients(family__convnet=0.5)
+    found = fitted.of("Ampere", PRECISIONS["bf16"], None, "convnet")
+    assert (found.matmul, found.interval.basis) == (0.3, "of others")
+    assert fitted.of("Ampere", PRECISIONS["bf16"], None, "moe-decoder").matmul == 0.6

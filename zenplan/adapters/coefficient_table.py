@@ -41,6 +41,7 @@ def coefficients_of(document: Mapping[str, Any]) -> Coefficients:
         return Coefficients(
             all={name: Coefficient(name=name, **each) for name, each in document["coefficients"].items()},
             interval=Interval(**document["interval"]),
+            other_interval=Interval(**document["other_interval"]),
             source=f"{fitted['by']} on {fitted['on']}, {fitted['date']}",
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -49,7 +50,6 @@ def coefficients_of(document: Mapping[str, Any]) -> Coefficients:
 
 def document_of(coefficients: Coefficients, fitted: Mapping[str, Any]) -> dict[str, Any]:
     """The document that ``coefficients_of`` reads back; ``fitted`` is the provenance."""
-    i = coefficients.interval
     return {
         "schema": SCHEMA,
         "fitted": dict(fitted),
@@ -58,6 +58,11 @@ def document_of(coefficients: Coefficients, fitted: Mapping[str, Any]) -> dict[s
                    "most": c.most, "factors": {g: float(f"{f:.4g}") for g, f in sorted(c.factors.items())}}
             for name, c in coefficients.all.items()
         },
-        "interval": {"down": round(i.down, 4), "up": round(i.up, 4), "basis": i.basis, "devices": i.devices,
-                     "factors": {name: round(f, 3) for name, f in sorted(i.factors.items())}},
+        "interval": _interval(coefficients.interval),
+        "other_interval": _interval(coefficients.other_interval),
     }  # fmt: skip
+
+
+def _interval(i: Interval) -> dict[str, Any]:
+    return {"down": round(i.down, 4), "up": round(i.up, 4), "basis": i.basis, "devices": i.devices,
+            "factors": {name: round(f, 3) for name, f in sorted(i.factors.items())}}  # fmt: skip

@@ -73,7 +73,7 @@ def cluster_of(plan: TrainingPlan, sheet: Accelerator, devices: int,
         raise NoFit(f"no network is known that joins {devices:,} × {sheet.name}",
                     f"its data sheet joins {reach:,} of them")  # fmt: skip
     return Cluster(accelerator=sheet, nodes=nodes, node_devices=sheet.node_devices, used=devices,
-                   efficiency=coefficients.of(sheet.architecture, plan.precision, plan.software),
+                   efficiency=coefficients.of(sheet.architecture, plan.precision, plan.software, plan.workload.family),
                    network_bytes_per_s=sheet.network_bytes_per_s)  # fmt: skip
 
 

@@ -13,7 +13,9 @@ from zenplan.domain.software import Software
 from zenplan.errors import DataError
 
 # What groups a coefficient may differ by.
-GENERATION, SOFTWARE, PRECISION = "generation", "software", "precision"
+GENERATION, SOFTWARE, PRECISION, FAMILY = "generation", "software", "precision", "family"
+# Families of language models: the common values are fitted to these, the other families differ by factors.
+LANGUAGE = ("decoder", "encoder", "encoder-decoder", "moe-decoder")
 
 
 def precision_class(dtype: str) -> str:
@@ -60,23 +62,30 @@ class Coefficients:
     """All of them, and how far left-out runs were from the model.
 
     Attributes:
-        interval: how far the runs that were left out of the fit were from it.
+        interval: how far the runs of language models that were left out of the fit were from it.
+        other_interval: the same of the other families.
         source: which fit, on what, when.
     """
 
     all: Mapping[str, Coefficient]
     interval: Interval
+    other_interval: Interval
     source: str
 
-    def of(self, architecture: str, precision: Precision, software: Software | None) -> Efficiency:
-        """The efficiency of an architecture, in a precision, under a kind of software (None: not known)."""
+    def of(
+        self, architecture: str, precision: Precision, software: Software | None, family: str
+    ) -> Efficiency:
+        """The efficiency of an architecture, in a precision, under a kind of software (None: not known), for a
+        family of models (as in ``Workload.family``)."""
         kind = f"{SOFTWARE}/{software}" if software else ""
         where = (
             f"{GENERATION}/{architecture}",
             kind,
+            f"{FAMILY}/{family}",
             f"{PRECISION}/{precision_class(precision.matmul_dtype)}",
         )
         values = {name: c.of(*where) for name, c in self.all.items()}
-        wide = (*where[:2], f"{PRECISION}/{precision_class(precision.other_dtype)}")
+        wide = (*where[:3], f"{PRECISION}/{precision_class(precision.other_dtype)}")
+        interval = self.interval if family in LANGUAGE else self.other_interval
         return Efficiency(architecture=architecture, **values, wide_matmul=self.all["matmul"].of(*wide),
-                          interval=self.interval, source=self.source)  # fmt: skip
+                          interval=interval, source=self.source)  # fmt: skip

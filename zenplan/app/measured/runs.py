@@ -77,7 +77,7 @@ def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
     workload, method = run_workload(row, software), "lora" if row["task"] == "lora" else "full"
     if method == "lora":
         workload = with_adapters(workload)
-    efficiency = coefficients.of(accelerator.architecture, precision, software)
+    efficiency = coefficients.of(accelerator.architecture, precision, software, workload.family)
     cluster = _cluster(row, accelerator, efficiency)
     layouts = candidate_layouts(row, cluster, workload, era)
     plan = TrainingPlan(

@@ -172,7 +172,7 @@ def _cluster(sheet: Accelerator, devices: int, plan: TrainingPlan,
         network = _USUAL_NETWORK_BYTES_PER_S
         value = f"{8 * network / 1e9:.0f} Gbit/s a device"
         facts.append(Fact(name="network", value=value, origin=Origin.ASSUMED, why="the data sheet has none"))
-    efficiency = coefficients.of(sheet.architecture, plan.precision, plan.software)
+    efficiency = coefficients.of(sheet.architecture, plan.precision, plan.software, plan.workload.family)
     cluster = Cluster(accelerator=sheet, efficiency=efficiency, node_devices=node,
                       nodes=-(-devices // node), used=devices, network_bytes_per_s=network)  # fmt: skip
     return cluster, facts
