@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from zenplan.domain.accelerator import Accelerator
 from zenplan.hookspecs import hookimpl
 from zenplan.protocols import Exporter, PriceProvider, WorkloadFamily
+
+if TYPE_CHECKING:
+    from zenplan.families.named import Builder
 
 
 @hookimpl
@@ -27,11 +31,78 @@ def zenplan_price_providers() -> Iterable[PriceProvider]:
 
 @hookimpl
 def zenplan_workloads() -> Iterable[WorkloadFamily]:
-    """Transformers, with the published models as presets."""
+    """Families of named models, and transformers, with the published models as presets."""
     from zenplan.adapters.model_table import read_models
     from zenplan.families.family import TransformerFamily
+    from zenplan.families.lazy import LazyFamily
 
-    return (TransformerFamily(presets=read_models()),)
+    # The last one is asked for what nobody knows: configurations, sizes, other names of a model.
+    return (
+        LazyFamily("convnet", _convnets),
+        LazyFamily("recurrent", _recurrent),
+        LazyFamily("recommender", _recommenders),
+        LazyFamily("mlp", _mlp),
+        LazyFamily("vision transformer", _vision),
+        LazyFamily("speech transformer", _speech),
+        LazyFamily("text classifier", _classifiers),
+        LazyFamily("diffusion", _diffusion),
+        LazyFamily("gnn", _graphs),
+        TransformerFamily(presets=read_models()),
+    )
+
+
+def _convnets() -> Mapping[str, Builder]:
+    from zenplan.families.images.models import models
+
+    return models()
+
+
+def _recurrent() -> Mapping[str, Builder]:
+    from zenplan.families.recurrent import MODELS
+
+    return MODELS
+
+
+def _recommenders() -> Mapping[str, Builder]:
+    from zenplan.families.recommenders import MODELS
+
+    return MODELS
+
+
+def _mlp() -> Mapping[str, Builder]:
+    from zenplan.families.mlp import MODELS
+
+    return MODELS
+
+
+def _vision() -> Mapping[str, Builder]:
+    from zenplan.families.vision import MODELS
+
+    return MODELS
+
+
+def _speech() -> Mapping[str, Builder]:
+    from zenplan.families.speech import MODELS
+
+    return MODELS
+
+
+def _classifiers() -> Mapping[str, Builder]:
+    from zenplan.families.classifiers import MODELS
+
+    return MODELS
+
+
+def _diffusion() -> Mapping[str, Builder]:
+    from zenplan.families.diffusion import MODELS
+
+    return MODELS
+
+
+def _graphs() -> Mapping[str, Builder]:
+    from zenplan.families.graphs import MODELS
+
+    return MODELS
 
 
 @hookimpl

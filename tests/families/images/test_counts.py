@@ -1,0 +1,113 @@
+"""Parameters, FLOP and activations of the named models are those that others count."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from zenplan.domain.convolution import Convolution
+from zenplan.domain.operators import MatMul
+from zenplan.domain.workload import Workload
+from zenplan.families.images.models import models
+from zenplan.families.named import NamedFamily
+
+FAMILY = NamedFamily("convnet", models())
+Row = Mapping[str, str]
+
+
+def table(name: str) -> list[Row]:
+    with (Path(__file__).parent / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def products(load: Workload) -> list[tuple[MatMul | Convolution, int]]:
+    return [(o, b.repeat) for b in load.blocks for o in b.operators if isinstance(o, MatMul | Convolution)]
+
+
+def activations(load: Workload) -> float:
+    """Elements that products and convolutions write."""
+    return sum(
+        repeat * (op.output_elements if isinstance(op, Convolution) else op.rows * op.columns)
+        for op, repeat in products(load)
+    )
+
+
+@pytest.mark.parametrize(
+    "row", table("keras_applications.csv"), ids=lambda r: f"{r['keras']}-{r['image_size']}"
+)
+def test_as_keras_counts_its_own(row: Row) -> None:
+    """Written by benchmarks/keras_applications.py; exact, at the usual image size and at another."""
+    load = FAMILY.lower({"model": row["model"], "image_size": int(row["image_size"])})
+    assert load.parameters == int(row["parameters"])
+    assert load.trainable_parameters == int(row["trainable_parameters"])
+    assert load.flop_per_sample == int(row["forward_flop"])
+    assert activations(load) == pytest.approx(int(row["activations"]), rel=1e-12)
+
+
+def test_every_class_of_keras_is_found_by_its_name() -> None:
+    """``ResNet50V2``, as Keras writes it, is a name too; and its usual image size is Keras's."""
+    for row in table("keras_applications.csv"):
+        assert FAMILY.lower({"model": row["keras"]}).name == FAMILY.lower({"model": row["model"]}).name
+    usual = {r["keras"]: r["image_size"] for r in reversed(table("keras_applications.csv"))}
+    for name, size in usual.items():
+        shown = [f.value for f in FAMILY.lower({"model": name}).facts if f.name == "image size"]
+        assert shown == [size]
+
+
+@pytest.mark.parametrize("row", table("published.csv"), ids=lambda r: r["model"])
+def test_as_published(row: Row) -> None:
+    """Those who print parameters leave out moving statistics, and frozen norms with them; a GMAC is 2 GFLOP."""
+    load = FAMILY.lower({"model": row["model"]})
+    frozen_norms = load.parameters - load.trainable_parameters
+    frozen_norms -= sum(o.parameters * repeat for o, repeat in products(load) if not o.trainable)
+    assert load.parameters - frozen_norms == int(row["parameters"])
+    if row["gmac"]:
+        assert load.flop_per_sample == pytest.approx(2e9 * float(row["gmac"]), rel=0.01, abs=1e7)
+
+
+@pytest.mark.parametrize(
+    ("model", "millions"),
+    # pytorch-image-models' table of activations, in millions, of the same architectures.
+    [("resnet18", 2.48), ("resnet50-v1.5", 11.11), ("vgg16", 13.56), ("densenet121", 6.90), ("mobilenetv2", 6.68),
+     ("efficientnet-b0", 6.75), ("convnext-tiny", 13.44), ("regnety-3.2gf", 11.26)],
+)  # fmt: skip
+def test_activations_as_published(model: str, millions: float) -> None:
+    assert activations(FAMILY.lower({"model": model})) == pytest.approx(millions * 1e6, rel=0.002)
+
+
+def test_counted_by_hand() -> None:
+    """AlexNet in one tower, as tf_cnn_benchmarks has it, and U-Net with two classes and one channel."""
+    convolutions = (
+        3 * 121 * 64 + 64 * 25 * 192 + 9 * (192 * 384 + 384 * 384 + 384 * 256) + 64 + 192 + 384 * 2 + 256
+    )
+    dense = 6 * 6 * 256 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000
+    assert FAMILY.lower({"model": "alexnet"}).parameters == convolutions + dense
+
+    down = [1, 64, 128, 256, 512, 1024]
+    twice = sum(9 * (a * b + b * b) + 2 * b for a, b in pairwise(down))
+    up = sum(4 * 2 * c * c + c + 9 * (2 * c * c + c * c) + 2 * c for c in (512, 256, 128, 64))
+    unet = FAMILY.lower({"model": "unet"})
+    assert unet.parameters == twice + up + 64 * 2 + 2
+    # The paper's output is 388 × 388.
+    (head,) = [o for o in unet.blocks[-1].operators if isinstance(o, Convolution)]
+    assert head.positions == 388**2
+
+
+def test_ssd_has_the_papers_boxes() -> None:
+    """8732 boxes of 4 numbers and 81 classes, and about the 20M parameters of MLPerf's reference."""
+    load = FAMILY.lower({"model": "ssd300-resnet34"})
+    heads = [o for b in load.blocks if b.name == "head" for o in b.operators if isinstance(o, Convolution)]
+    assert sum(o.output_elements for o in heads) == 8732 * (4 + 81)
+    assert load.trainable_parameters == pytest.approx(20e6, rel=0.01)
+
+
+def test_unet3d_is_that_of_mlperf() -> None:
+    """Five levels down to 4³ voxels with 320 channels; 31.2M parameters as nnU-Net prints for that shape."""
+    load = FAMILY.lower({"model": "unet3d"})
+    assert (load.unit, load.input) == ("samples", "")
+    assert min(o.positions for o, _ in products(load)) == 4**3
+    assert load.parameters == pytest.approx(31.2e6, rel=0.002)

@@ -1,0 +1,48 @@
+"""Encoders that classify text: BERT's layers with a head over the first token."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from zenplan.domain.operators import Operator
+from zenplan.domain.workload import Usual, Workload
+from zenplan.errors import UsageError
+from zenplan.families.named import Builder
+from zenplan.families.parts import block, dense, loss, pointwise
+from zenplan.families.transformer import TransformerShape, lower
+
+SST_2 = Usual(dataset="SST-2", samples=67_349, epochs=3, global_batch=32, optimizer="adamw",
+              source="Devlin et al. 2019, appendix A.3; GLUE, the data set")  # fmt: skip
+
+
+def _classifier(name: str, /, *, layers: int = 12, width: int = 768, heads: int = 12, vocab: int = 30_522,
+                seq_len: int = 128, positions: int = 512, classes: int = 2) -> Workload:  # fmt: skip
+    """An encoder (Devlin et al. 2019), a tanh layer over its first token, and the classes."""
+    if width % heads:
+        raise UsageError(
+            f"{heads} heads do not divide a width of {width}", "give a width that is a multiple of heads"
+        )
+    shape = TransformerShape(family="encoder", layers=layers, width=width, heads=heads, ff_width=4 * width,
+                             vocab=vocab, seq_len=seq_len, positions=max(positions, seq_len), segments=2,
+                             dropout=True)  # fmt: skip
+    embedding, *encoder, _ = lower(shape, name).blocks
+    head: list[Operator] = [
+        pointwise("final norm", seq_len * width, 4, kept=seq_len * width, weights=2 * width),
+        dense("first token", 1, width, width),
+        pointwise("activation", width, kept=width),
+        dense("head", 1, width, classes),
+        loss(1, classes),
+    ]
+    blocks = (embedding, *encoder, block("head", head, 0, place="last"))
+    return Workload(
+        name=name, family="encoder", blocks=blocks, tokens_per_sample=seq_len, heads=heads, usual=SST_2
+    )
+
+
+_LARGE = {"layers": 24, "width": 1024, "heads": 16}
+
+MODELS: dict[str, Builder] = {
+    "text-classifier": partial(_classifier, "text-classifier"),
+    "bert-base-classifier": partial(_classifier, "bert-base-classifier"),
+    "bert-large-classifier": partial(_classifier, "bert-large-classifier", **_LARGE),
+}

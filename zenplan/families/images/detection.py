@@ -1,0 +1,135 @@
+"""Detectors: SSD, RetinaNet, Mask R-CNN, each on a residual network.
+
+Liu et al. 2016 (arXiv 1512.02325), as MLPerf has it; Lin et al. 2017 (1612.03144, 1708.02002) and He et al. 2017
+(1703.06870), as torchvision has them: its stem and first stage are frozen, and so is every batch norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from zenplan.domain.evidence import Fact, Origin
+from zenplan.domain.workload import Usual, Workload
+from zenplan.families.images.maps import Map, image
+from zenplan.families.images.resnet import DEPTHS, Residual, stages, stem
+from zenplan.families.images.usual import coco
+from zenplan.families.named import Builder
+
+_PYRAMID = 256  # channels of every level of a feature pyramid
+
+# SSD: channels before and of each extra map, and its stride; boxes at each position of each map.
+_EXTRA = ((256, 512, 2), (256, 512, 2), (128, 256, 2), (128, 256, 1), (128, 256, 1))
+_BOXES = (4, 6, 6, 6, 4, 4)
+
+
+def _ssd(name: str, net: Residual, image_size: int = 300, classes: int = 81) -> Workload:
+    """Three stages of the network, the last of which keeps its size."""
+    x = stages(stem(image(image_size)), net, strides=(1, 2, 1))[-1].block("extra maps")
+    found = [x]
+    for between, channels, stride in _EXTRA:
+        x = x.conv(between, bias=True).act()
+        x = x.conv(channels, 3, stride, 1 if stride > 1 else "valid", bias=True).act()
+        found.append(x)
+    for level, boxes in zip(found, _BOXES, strict=True):
+        level.block("head").conv(boxes * 4, 3, bias=True).loss()
+        level.conv(boxes * classes, 3, bias=True).loss()
+    return x.net.workload(name, coco(65, 32, "MLPerf Training v0.6, reference"))
+
+
+def _backbone(x: Map, net: Residual) -> list[Map]:
+    x.net.frozen = x.net.frozen_norms = True
+    return stages(stem(x), net, frozen=1)
+
+
+def _feature_pyramid(levels: Sequence[Map]) -> list[Map]:
+    """Maps of equal channels, each with what the smaller ones saw; largest first."""
+    narrow = [level.block("feature pyramid").conv(_PYRAMID, bias=True) for level in levels]
+    for index in range(len(narrow) - 2, -1, -1):
+        narrow[index] = narrow[index].plus(narrow[index + 1].enlarge(narrow[index].size))
+    return [level.conv(_PYRAMID, 3, bias=True) for level in narrow]
+
+
+def _joined(levels: Sequence[Map]) -> Map:
+    """All positions of all levels: a head that the levels share, with its weights once, goes over them in turn."""
+    return replace(levels[0], size=(sum(level.positions for level in levels), 1), key=levels[0].net.new_map())
+
+
+def _tower(x: Map, layers: int) -> Map:
+    for _ in range(layers):
+        x = x.conv(_PYRAMID, 3, bias=True).act()
+    return x
+
+
+def _retinanet(name: str, net: Residual, usual: Usual, image_size: int = 800, classes: int = 91) -> Workload:
+    levels = _feature_pyramid(_backbone(image(image_size), net)[1:])
+    levels.append(levels[-1].conv(_PYRAMID, 3, 2, 1, bias=True))
+    levels.append(levels[-1].act().conv(_PYRAMID, 3, 2, 1, bias=True))
+    x = _joined(levels).block("head")
+    _tower(x, 4).conv(9 * 4, 3, bias=True).loss()
+    _tower(x, 4).conv(9 * classes, 3, bias=True).loss()
+    return x.net.workload(name, usual)
+
+
+def _mask_rcnn(image_size: int = 800, classes: int = 91, proposals: int = 512) -> Workload:
+    """``image_size`` is the shorter edge; an image is padded to 3 : 5, as COCO's are to 800 × 1333."""
+    long = round(image_size * 5 / 3)
+    x = image((image_size, long))
+    levels = _feature_pyramid(_backbone(x, Residual(blocks=DEPTHS[50])))
+    found = _tower(_joined([*levels, levels[-1].max_pool(1, 2)]).block("proposals"), 1)
+    found.conv(3, bias=True).loss()
+    found.conv(3 * 4, bias=True).loss()
+    boxes = _aligned(levels[0].block("boxes"), proposals, 7).project(1024).act().project(1024).act()
+    boxes.project(classes).loss()
+    boxes.project(4 * classes).loss()
+    with_mask = max(1, proposals // 4)
+    masks = _tower(_regions(levels[0].block("masks"), with_mask, 14), 4)
+    masks.transposed(_PYRAMID, 2, 2).act().conv(classes, bias=True).loss()
+    facts = (
+        Fact(
+            name="padded image",
+            value=f"{image_size} × {long}",
+            origin=Origin.ASSUMED,
+            why="the largest of COCO's",
+        ),
+        Fact(
+            name="regions with a mask",
+            value=str(with_mask),
+            origin=Origin.ASSUMED,
+            why="a quarter of the proposals",
+        ),
+    )
+    usual = coco(12, 16, "He et al. 2017; Detectron's 1x schedule")
+    return x.net.workload("maskrcnn-resnet50-fpn", usual, facts)
+
+
+def _regions(level: Map, count: int, edge: int) -> Map:
+    """Regions cut out and resampled to a square; each element is interpolated from four points of four neighbours."""
+    return replace(level, size=(count * edge, edge), key=level.net.new_map()).resampled(16)
+
+
+def _aligned(level: Map, count: int, edge: int) -> Map:
+    """Such regions, each as one row."""
+    cut = _regions(level, count, edge)
+    return replace(cut, size=(count, 1), channels=cut.channels * edge * edge)
+
+
+def models() -> Mapping[str, Builder]:
+    """Names to builders."""
+    resnet50 = Residual(blocks=DEPTHS[50])
+    open_images = Usual(dataset="OpenImages v6 of MLPerf", samples=1_170_301, epochs=6, global_batch=256,
+                        optimizer="adamw", source="MLPerf Training v2.0")  # fmt: skip
+    return {
+        "ssd300-resnet34": partial(
+            _ssd, "ssd300-resnet34", Residual(blocks=DEPTHS[34][:3], bottleneck=False)
+        ),
+        "ssd300-resnet50": partial(_ssd, "ssd300-resnet50", replace(resnet50, blocks=DEPTHS[50][:3])),
+        "retinanet-resnet50": partial(
+            _retinanet, "retinanet-resnet50", resnet50, coco(12, 16, "Lin et al. 2017")
+        ),
+        "retinanet-resnext50": partial(
+            _retinanet, "retinanet-resnext50", replace(resnet50, groups=32, width=4), open_images, classes=264
+        ),
+        "maskrcnn-resnet50-fpn": _mask_rcnn,
+    }

@@ -1,0 +1,267 @@
+"""Feature maps, and the layers that make one from another. Sizes are those of Keras and of PyTorch.
+
+A layer adds its operators to the net of its input. What a layer keeps for its backward pass is kept once, whoever
+else keeps it: a convolution, a norm and a smooth activation keep their input, a ReLU its output. Padding is part of
+the convolution after it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from zenplan.domain.convolution import Convolution
+from zenplan.domain.operators import MatMul, Stream
+from zenplan.domain.split import Split
+from zenplan.errors import UsageError
+from zenplan.families.images.net import Net
+
+Window = int | tuple[int, ...]
+# "same" as Keras has it, "valid", or what is added on each side (PyTorch).
+Padding = str | int
+
+# Their backward pass needs what went in; that of the others needs what came out.
+_SMOOTH = ("swish", "gelu", "hard swish")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Map:
+    """A feature map of one sample.
+
+    Attributes:
+        size: positions along each dimension: height and width, before them depth where there is one.
+        learned: something before it learns, so that it gets a gradient.
+        key: by which the net knows it.
+    """
+
+    net: Net
+    size: tuple[int, ...]
+    channels: int
+    learned: bool
+    key: int
+
+    @property
+    def positions(self) -> int:
+        """Positions of one channel."""
+        return math.prod(self.size)
+
+    @property
+    def elements(self) -> int:
+        """Elements of all channels."""
+        return self.positions * self.channels
+
+    # --- products and convolutions
+
+    def conv(self, channels: int, kernel: Window = 1, stride: int = 1, padding: Padding = "same", *,
+             bias: bool = False, groups: int = 1) -> Map:  # fmt: skip
+        """A convolution; with as many groups as channels, a depthwise one."""
+        window = self._window(kernel)
+        out = self._next(self._slid(window, stride, padding), channels, self.learned or not self.net.frozen)
+        depthwise = "depthwise " if groups == self.channels > 1 else ""
+        self._convolve(out, out.positions, window, f"{depthwise}{_shown(window)}convolution", bias, groups)
+        return out
+
+    def transposed(self, channels: int, kernel: Window, stride: int, *, bias: bool = True) -> Map:
+        """A transposed convolution that enlarges by the stride."""
+        window = self._window(kernel)
+        out = self._next(tuple(n * stride for n in self.size), channels, self.learned or not self.net.frozen)
+        self._convolve(out, self.positions, window, f"transposed {_shown(window)}convolution", bias, 1)
+        return out
+
+    def _convolve(self, out: Map, positions: int, window: tuple[int, ...], name: str, bias: bool,
+                  groups: int) -> None:  # fmt: skip
+        self.net.add(
+            Convolution(
+                name=name, positions=positions, window=math.prod(window), inputs=self.channels,
+                outputs=out.channels, groups=groups, input_elements=self.elements,
+                output_elements=out.elements, bias=bias, trainable=not self.net.frozen,
+                saved=0.0 if self.net.frozen else self._kept(), input_gradient=self.learned,
+            )
+        )  # fmt: skip
+
+    def depthwise(
+        self, kernel: Window, stride: int = 1, padding: Padding = "same", *, bias: bool = False
+    ) -> Map:
+        """A convolution of each channel alone."""
+        return self.conv(self.channels, kernel, stride, padding, bias=bias, groups=self.channels)
+
+    def separable(self, channels: int, kernel: Window, stride: int = 1, padding: Padding = "same") -> Map:
+        """A depthwise convolution and a 1 × 1 one."""
+        return self.depthwise(kernel, stride, padding).conv(channels)
+
+    def dense(self, channels: int, *, bias: bool = True) -> Map:
+        """A product with the whole map as one row."""
+        out = self._next((1,) * len(self.size), channels, True)
+        self.net.add(
+            MatMul(name="dense", rows=1, inner=self.elements, columns=channels, split=Split.NONE, bias=bias,
+                   saved=self._kept(), input_gradient=self.learned)
+        )  # fmt: skip
+        return out
+
+    def project(self, channels: int, *, bias: bool = True) -> Map:
+        """The same product at each position."""
+        out = self._next(self.size, channels, True)
+        self.net.add(
+            MatMul(name="dense", rows=self.positions, inner=self.channels, columns=channels, split=Split.NONE,
+                   bias=bias, saved=self._kept() / self.positions, input_gradient=self.learned)
+        )  # fmt: skip
+        return out
+
+    # --- streams
+
+    def norm(self, *, scale: bool = True) -> Map:
+        """A batch norm: two reads, one write. A frozen one scales and shifts, and keeps nothing."""
+        self.net.add_statistics(2 * self.channels)
+        weights = (2.0 if scale else 1.0) * self.channels
+        if self.net.frozen_norms:
+            self._stream("frozen norm", self.elements, 2, weights=weights, trainable=False)
+        else:
+            self._stream("batch norm", self.elements, 3, self._kept(), weights)
+        return self._next(self.size, self.channels, self.learned or not self.net.frozen_norms)
+
+    def layer_norm(self, name: str = "layer norm") -> Map:
+        """A norm over the channels of each position, or over the positions of each channel."""
+        self._stream(name, self.elements, 3, self._kept(), 2.0 * self.channels)
+        return self._next(self.size, self.channels, True)
+
+    def scale(self) -> Map:
+        """A learned factor for each channel."""
+        self._stream("layer scale", self.elements, 2, self._kept(), float(self.channels))
+        return self._next(self.size, self.channels, self.learned)
+
+    def act(self, kind: str = "relu") -> Map:
+        """An activation, by element."""
+        out = self._next(self.size, self.channels, self.learned)
+        kept = self if kind in _SMOOTH else out
+        self._stream(kind, self.elements, 2, kept._kept() if self.learned else 0.0)
+        return out
+
+    def plus(self, other: Map) -> Map:
+        """A residual sum."""
+        self._stream("residual sum", self.elements, 3)
+        return self._next(self.size, self.channels, self.learned or other.learned)
+
+    def times(self, gate: Map) -> Map:
+        """Each channel times its gate."""
+        self._stream("gate", self.elements, 2, self._kept() + gate._kept())
+        return self._next(self.size, self.channels, self.learned)
+
+    def concat(self, *others: Map) -> Map:
+        """The channels of all, copied side by side."""
+        out = self._next(self.size, self.channels + sum(m.channels for m in others),
+                         self.learned or any(m.learned for m in others))  # fmt: skip
+        self._stream("concatenation", out.elements, 2)
+        return out
+
+    def dropout(self, *, whole: bool = False) -> Map:
+        """Keeps a mask of one byte an element: half of a 16-bit element. A whole sample is dropped by one factor."""
+        self._stream("dropout", self.elements, 2, 0.0 if whole else self.elements / 2)
+        return self._next(self.size, self.channels, self.learned)
+
+    def max_pool(self, kernel: Window, stride: int, padding: Padding = "valid") -> Map:
+        """The largest of each window; keeps its input, and where it was found."""
+        return self._pool("max pool", kernel, stride, padding, keeps=True)
+
+    def average_pool(self, kernel: Window, stride: int, padding: Padding = "valid") -> Map:
+        """The mean of each window."""
+        return self._pool("average pool", kernel, stride, padding, keeps=False)
+
+    def _pool(self, name: str, kernel: Window, stride: int, padding: Padding, *, keeps: bool) -> Map:
+        out = self._next(self._slid(self._window(kernel), stride, padding), self.channels, self.learned)
+        saved = self._kept() + out.elements if keeps and self.learned else 0.0
+        self._stream(name, self.elements, 1 + out.elements / self.elements, saved)
+        return out
+
+    def global_pool(self) -> Map:
+        """The mean of each channel."""
+        self._stream("global pool", self.elements, 1)
+        return self._next((1,) * len(self.size), self.channels, self.learned)
+
+    def enlarge(self, size: tuple[int, ...]) -> Map:
+        """Interpolated to that size."""
+        out = self._next(size, self.channels, self.learned)
+        self._stream("upsampling", out.elements, 1 + self.elements / out.elements)
+        return out
+
+    def resampled(self, reads: float) -> Map:
+        """Each element from that many others."""
+        self._stream("resampling", self.elements, 1 + reads)
+        return self._next(self.size, self.channels, self.learned)
+
+    def loss(self) -> Map:
+        """Softmax and cross-entropy in fp32: read and written twice; 16-bit scores and their fp32 copy are kept."""
+        self.net.add(Stream(name="loss", elements=self.elements, passes=4, split=Split.NONE,
+                            saved=1.5 * self.elements, element_bytes=4.0))  # fmt: skip
+        return self
+
+    def _stream(
+        self, name: str, elements: float, passes: float, saved: float = 0.0, weights: float = 0.0, *,
+        trainable: bool = True,
+    ) -> None:  # fmt: skip
+        self.net.add(
+            Stream(name=name, elements=elements, passes=passes, split=Split.NONE, saved=saved, weights=weights,
+                   maps=True, trainable=trainable)
+        )  # fmt: skip
+
+    # --- shapes alone
+
+    def pad(self, total: Window) -> Map:
+        """Wider by that in all, along each dimension."""
+        return replace(self, size=tuple(n + t for n, t in zip(self.size, self._window(total), strict=True)))
+
+    def fixed(self, kernel: int) -> Map:
+        """Padded for a window and a stride of 2, as ``keras.applications`` does: even sizes by one less."""
+        return self.pad(tuple(2 * (kernel // 2) - (1 - n % 2) for n in self.size))
+
+    def cropped(self, size: tuple[int, ...]) -> Map:
+        """Cut to that size."""
+        return replace(self, size=size)
+
+    def block(self, name: str) -> Map:
+        """What follows is a new block of that name, which this map enters."""
+        self.net.block(name, float(self.elements))
+        return self
+
+    def _window(self, kernel: Window) -> tuple[int, ...]:
+        return (kernel,) * len(self.size) if isinstance(kernel, int) else kernel
+
+    def _slid(self, window: tuple[int, ...], stride: int, padding: Padding) -> tuple[int, ...]:
+        """Positions of a window that slides over the map."""
+        return tuple(_out(n, k, stride, padding) for n, k in zip(self.size, window, strict=True))
+
+    def _kept(self) -> float:
+        return self.net.keep(self.key, self.elements)
+
+    def _next(self, size: tuple[int, ...], channels: int, learned: bool) -> Map:
+        return Map(net=self.net, size=size, channels=channels, learned=learned, key=self.net.new_map())
+
+
+def image(size: Window, channels: int = 3) -> Map:
+    """The input of a new net: a square image of that edge, or one of those edges.
+
+    Raises:
+        UsageError: an edge is not above zero.
+    """
+    edges = (size, size) if isinstance(size, int) else size
+    if min(edges) < 1:
+        raise UsageError(
+            f"an image of {' × '.join(map(str, edges))} is no image", "write it as in: --image-size 224"
+        )
+    net = Net()
+    return Map(net=net, size=edges, channels=channels, learned=False, key=net.new_map())
+
+
+def _out(positions: int, window: int, stride: int, padding: Padding) -> int:
+    if padding == "same":
+        return -(-positions // stride)
+    room = positions + (2 * padding if isinstance(padding, int) else 0) - window
+    if room < 0:
+        raise UsageError(
+            f"the image is too small: a window of {window} does not fit into {positions} positions",
+            "give a larger --image-size",
+        )
+    return room // stride + 1
+
+
+def _shown(window: tuple[int, ...]) -> str:
+    return " × ".join(map(str, window)) + " "

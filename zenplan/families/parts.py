@@ -1,0 +1,71 @@
+"""Parts that many models are made of: dense layers, activations, convolutions, recurrent layers, a loss.
+
+All sizes are for one sample, forward. Each keeps for the backward pass what the kernels of an eager framework keep.
+"""
+
+from __future__ import annotations
+
+from zenplan.domain.convolution import Convolution
+from zenplan.domain.operators import MatMul, Operator, Stream
+from zenplan.domain.recurrent import Recurrent
+from zenplan.domain.split import Split
+from zenplan.domain.workload import Block
+
+# Gates of a recurrent cell: products of its input, and of its last state, that make its next one.
+GATES = {"lstm": 4, "gru": 3, "simple": 1}
+
+
+def dense(name: str, rows: float, inner: float, columns: float, *, bias: bool = True, first: bool = False,
+          kept: bool = True) -> MatMul:  # fmt: skip
+    """A dense layer over ``rows``; ``first`` where nothing before it learns, ``kept`` where its input is its own to
+    keep (and not another's too)."""
+    return MatMul(name=name, rows=rows, inner=inner, columns=columns, split=Split.NONE, bias=bias,
+                  saved=inner if kept else 0.0, input_gradient=not first)  # fmt: skip
+
+
+def pointwise(name: str, elements: float, passes: float = 2, *, kept: float = 0.0, weights: float = 0.0,
+              maps: bool = False) -> Stream:  # fmt: skip
+    """An operator that goes over its elements; ``kept``: elements kept for the backward pass, ``weights``: its own."""
+    return Stream(
+        name=name, elements=elements, passes=passes, split=Split.NONE, saved=kept, weights=weights, maps=maps
+    )
+
+
+def convolution(name: str, inputs: float, outputs: float, window: float, positions: float, *,
+                input_positions: float | None = None, bias: bool = True, first: bool = False,
+                kept: float | None = None) -> Convolution:  # fmt: skip
+    """A convolution that gives ``positions`` of ``outputs`` channels; as many positions come in, unless said."""
+    before = positions if input_positions is None else input_positions
+    return Convolution(name=name, positions=positions, window=window, inputs=inputs, outputs=outputs,
+                       input_elements=before * inputs, output_elements=positions * outputs, bias=bias, saved=kept,
+                       input_gradient=not first)  # fmt: skip
+
+
+def recurrent(name: str, cell: str, steps: float, inputs: float, state: float, *, bidirectional: bool = False,
+              first: bool = False) -> list[Operator]:  # fmt: skip
+    """A recurrent layer as cuDNN runs it: the product with all steps' inputs at once, then one kernel a step.
+
+    It has two biases, of the input's and of the state's product, as cuDNN and PyTorch have.
+    """
+    columns = GATES[cell] * state
+    operators: list[Operator] = []
+    for direction in ("", " backwards") if bidirectional else ("",):
+        operators += [
+            # Both directions read the same input, which is kept once.
+            dense(f"{name}{direction} input", steps, inputs, columns, first=first, kept=not direction),
+            Recurrent(name=f"{name}{direction}", steps=steps, inner=state, columns=columns, bias=True),
+        ]
+    return operators
+
+
+def loss(rows: float, classes: float) -> Stream:
+    """A softmax and its loss in fp32: 16-bit logits and their fp32 copy are there at once, 6 bytes an element."""
+    return Stream(name="loss", elements=rows * classes, passes=4, split=Split.NONE, saved=1.5 * rows * classes,
+                  element_bytes=4.0)  # fmt: skip
+
+
+def block(
+    name: str, operators: list[Operator], boundary: float, *, repeat: int = 1, place: str = "middle"
+) -> Block:
+    """A block of these operators, which sends ``boundary`` elements of a sample on."""
+    return Block(name=name, operators=tuple(operators), repeat=repeat, boundary=float(boundary), place=place)

@@ -1,0 +1,68 @@
+"""Speech transformers: Whisper, which writes down half a minute of speech."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from zenplan.domain.operators import Operator
+from zenplan.domain.workload import Usual, Workload
+from zenplan.errors import UsageError
+from zenplan.families.named import Builder
+from zenplan.families.parts import block, convolution, pointwise
+from zenplan.families.transformer import TransformerShape, lower
+
+# 680,000 hours in pieces of 30 s; 1,048,576 steps of 256 of them.
+WHISPER = Usual(dataset="680,000 hours of speech with text", samples=81_600_000, epochs=3.3, global_batch=256,
+                optimizer="adamw", source="Radford et al. 2022, appendix F")  # fmt: skip
+_FRAMES_PER_S = 100  # of the spectrogram; every second one becomes a token of the encoder
+
+
+def _whisper(name: str, /, *, layers: int = 4, width: int = 384, heads: int = 6, mels: int = 80, vocab: int = 51_865,
+             seq_len: int = 448, seconds: int = 30) -> Workload:  # fmt: skip
+    """Two convolutions over the spectrogram, an encoder, and a decoder that attends to it.
+
+    Args:
+        layers: of the encoder, and as many of the decoder.
+        seq_len: tokens of the text, padded. seconds: of speech, padded.
+    """
+    if width % heads:
+        raise UsageError(
+            f"{heads} heads do not divide a width of {width}", "give a width that is a multiple of heads"
+        )
+    frames = seconds * _FRAMES_PER_S
+    rows = frames // 2
+    shape = TransformerShape(family="encoder-decoder", layers=layers, encoder_layers=layers, width=width, heads=heads,
+                             ff_width=4 * width, vocab=vocab, seq_len=seq_len, encoder_seq_len=rows,
+                             positions=seq_len)  # fmt: skip
+    ears: list[Operator] = [
+        convolution("convolution 1", mels, width, 3, frames, first=True),
+        pointwise("activation 1", frames * width, kept=frames * width),
+        convolution("convolution 2", width, width, 3, rows, input_positions=frames),
+        pointwise("activation 2", rows * width, kept=rows * width),
+        pointwise("positions", rows * width, 3, weights=rows * width),
+    ]
+    # The decoder's norm is that of the shape's head; this is the encoder's.
+    done = block("encoder norm", [pointwise("encoder norm", rows * width, 3, kept=rows * width, weights=2 * width)],
+                 rows * width)  # fmt: skip
+    embedding, encoder, *decoder = lower(shape, name).blocks
+    return Workload(
+        name=name,
+        family="speech transformer",
+        blocks=(block("ears", ears, rows * width, place="first"), encoder, done, embedding, *decoder),
+        tokens_per_sample=1,
+        unit="samples",
+        heads=heads,
+        usual=WHISPER,
+        input="audio",
+    )
+
+
+MODELS: dict[str, Builder] = {
+    "whisper-tiny": partial(_whisper, "whisper-tiny"),
+    "whisper-base": partial(_whisper, "whisper-base", layers=6, width=512, heads=8),
+    "whisper-small": partial(_whisper, "whisper-small", layers=12, width=768, heads=12),
+    "whisper-medium": partial(_whisper, "whisper-medium", layers=24, width=1024, heads=16),
+    "whisper-large": partial(_whisper, "whisper-large", layers=32, width=1280, heads=20),
+    "whisper-large-v3": partial(_whisper, "whisper-large-v3", layers=32, width=1280, heads=20, mels=128,
+                                vocab=51_866),
+}  # fmt: skip
