@@ -131,8 +131,12 @@ def test_nodes_give_the_devices_of_one() -> None:
         ({"gated": "perhaps"}, "gated must be yes or no, not 'perhaps'"),
         ({"accelerator": ""}, "accelerator is empty"),
         ({"accelerator": "H100-SXM-80GB"}, "unknown accelerator 'H100-SXM-80GB'; did you mean H100-SXM5-80GB"),
-        ({"family": "cnn"}, "family cnn cannot be predicted yet"),
-        ({"family": "transformer", "sample_unit": "images"}, "transformer of images cannot be predicted yet"),
+        ({"family": "fuzzy"}, "family fuzzy cannot be predicted yet"),
+        ({"family": "transformer", "sample_unit": "molecules"}, "transformer of molecules cannot be predicted yet"),
+        ({"family": "cnn", "layout": "hwcn"}, "layout must be nhwc or nchw, not 'hwcn'"),
+        ({"family": "cnn", "notes": "layout=chwn"}, "layout must be nhwc or nchw, not 'chwn'"),
+        ({"image_size": "224.5"}, "image_size must be a whole number"),
+        ({"flop_per_sample_fwd": "-1"}, "flop_per_sample must be above zero"),
         ({"family": "transformer", "model": "nobody-7b"}, "no published model has the name nobody-7b"),
     ],
 )  # fmt: skip
@@ -328,3 +332,41 @@ def test_a_node_may_be_in_use_in_part() -> None:
 def test_accelerators_go_by_what_drivers_print(text: str, name: str) -> None:
     row = cells(accelerator=text, precision="bf16", network="8x200G").row
     assert row["accelerator"] == name
+
+
+@pytest.mark.parametrize(
+    ("family", "unit", "found"),
+    [("cnn", "images", "convnet"), ("transformer", "images", "vision transformer"), ("rnn", "tokens", "recurrent"),
+     ("dlrm", "samples", "recommender"), ("mlp", "samples", "mlp"), ("gnn", "samples", "gnn"),
+     ("Diffusion", "images", "diffusion")],
+)  # fmt: skip
+def test_other_families_have_one_name_each(family: str, unit: str, found: str) -> None:
+    assert cells(family=family, sample_unit=unit).row["family"] == found
+
+
+def test_an_image_its_flop_and_its_layout_are_read_from_where_tables_have_them() -> None:
+    row = cells(family="cnn", sample_unit="images", input="224x224x3", flop_per_sample_fwd="8.2e9",
+                activations_per_sample="11M", notes="timm MACs | layout=nhwc").row  # fmt: skip
+    assert (row["image_size"], row["layout"], row["unit"]) == ("224", "nhwc", "images")
+    assert (float(row["flop_per_sample"]), float(row["activations_per_sample"])) == (8.2e9, 11e6)
+    assert cells(family="cnn", framework="pytorch-1.12-channels_last").row["layout"] == "nhwc"
+    again = {"family": "diffusion", "recompute": "", "notes": "2*MACs | gradient_checkpointing=1; fast"}
+    assert cells(**again).row["recompute"] == "full"
+    assert cells(**again | {"recompute": "none"}).row["recompute"] == "none"
+    # A picture that is no square has no one side; what the cell says comes first.
+    assert cells(family="cnn", input="800x1333x3").row["image_size"] == ""
+    assert cells(family="cnn", input="224x224x3", image_size="288", layout="NCHW").row["image_size"] == "288"
+
+
+def test_a_speed_in_parts_of_a_sample_is_one_of_tokens() -> None:
+    said = {
+        "tokens_per_s_per_device": "",
+        "samples_per_s_per_device": "80000",
+        "flop_per_sample_fwd": "1.27e8",
+    }
+    row = cells(family="rnn", sample_unit="mel-frames", **said).row
+    assert (float(row["tokens_per_s_per_device"]), row["samples_per_s_per_device"]) == (80_000, "")
+    # The FLOP beside it are those of a part, and of how many parts a sample has the row says nothing.
+    assert row["flop_per_sample"] == ""
+    whole = cells(family="rnn", sample_unit="samples", **said).row
+    assert (float(whole["samples_per_s_per_device"]), float(whole["flop_per_sample"])) == (80_000, 1.27e8)

@@ -120,8 +120,12 @@ def test_every_row_is_scored_or_skipped_with_its_line(tmp_path: Path) -> None:
         ({"dp": "4", "tp": "", "pp": ""}, "= 4, not 8 devices"),
         ({"accelerator": "H1000"}, "unknown accelerator 'H1000'"),
         ({"tokens_per_s_per_device": ""}, "no measurement"),
-        ({"family": "cnn"}, "family cnn cannot be predicted yet"),
-        ({"family": "rnn", "layers": ""}, "family rnn cannot be predicted yet"),
+        (
+            {"family": "cnn"},
+            "family convnet: no built-in model has the name GPT-1.3B, and flop_per_sample or",
+        ),
+        ({"family": "rnn", "layers": ""}, "family recurrent: no built-in model has the name GPT-1.3B"),
+        ({"family": "fuzzy"}, "family fuzzy cannot be predicted yet"),
         ({"precision": "fp8"}, "no fp8 peak"),
         ({"precision": "int3"}, "precision 'int3' is not known"),
         ({"seq_len": ""}, "no seq_len"),
@@ -249,3 +253,73 @@ def test_experts_that_devices_do_not_share_evenly_are_noted() -> None:
     (row,) = score_runs([TableRow(2, mixture)], CATALOGUE, read_coefficients())
     assert isinstance(row, ScoredRow)
     assert row.notes == ("ep = 3 does not divide the 8 experts",)
+
+
+CONVNET = {
+    "id": "r50", "source": "paper", "family": "cnn", "model": "resnet50 (tf_cnn_benchmarks)", "sample_unit": "images",
+    "params": "25.6e6", "flop_per_sample_fwd": "7.7e9", "input": "224x224x3", "accelerator": "V100-SXM2-16GB",
+    "devices": "8", "precision": "fp16", "framework": "tensorflow", "global_batch": "1024",
+    "samples_per_s_per_device": "700",
+}  # fmt: skip
+
+
+def test_a_convnet_is_scored_in_images(tmp_path: Path) -> None:
+    (row,) = scored(tmp_path / "t.csv", [CONVNET]).rows
+    assert (row.family, row.unit, row.tokens_per_sample, row.measured) == ("convnet", "images", None, 700)
+    assert row.layout == "dp8 mb128×1"
+    assert row.predicted.low < row.predicted.mid < row.predicted.high
+
+
+def test_a_model_of_other_flop_than_the_row_is_no_model_of_it(tmp_path: Path) -> None:
+    rows = [CONVNET | {"flop_per_sample_fwd": "30e9"}, CONVNET | {"params": "60e6"}]
+    first, second = scored(tmp_path / "t.csv", rows).skipped
+    assert first.reason.startswith("flop_per_sample of 30.0B, but resnet50")
+    assert "params of 60.0M" in second.reason
+
+
+def test_only_in_fp32_may_a_convolution_be_faster_than_its_flop(tmp_path: Path) -> None:
+    # VGG16 on a 2080 Ti: 1.3 times the peak by the FLOP of direct convolutions, with Winograd's it is not.
+    vgg = CONVNET | {"model": "vgg16", "params": "138e6", "flop_per_sample_fwd": "30.9e9", "devices": "1",
+                     "global_batch": "56", "accelerator": "RTX-2080-Ti"}  # fmt: skip
+    fast = [vgg | {"precision": "fp32", "samples_per_s_per_device": "190"},
+            vgg | {"precision": "fp16", "samples_per_s_per_device": "760"}]  # fmt: skip
+    found = scored(tmp_path / "t.csv", fast)
+    assert [row.precision for row in found.rows] == ["fp32"]
+    assert "faster than the device's peak: 1.3 times" in found.skipped[0].reason
+
+
+GEMM = {"id": "g", "source": "bench", "op": "GEMM", "gpu": "V100-PCIe-16GB?", "precision": "fp32", "m": "4096",
+        "n": "1024", "k": "4096", "spec": "", "batch": "", "hidden": "", "timesteps": "", "fwd_ms": "2.7",
+        "bwd_inputs_ms": "", "bwd_weights_ms": ""}  # fmt: skip
+CONV = GEMM | {"id": "c", "op": "CONV", "m": "", "n": "", "k": "", "batch": "16", "fwd_ms": "0.4",
+               "spec": "W=56,H=56,C=64,K=64,S=3,R=3,pad=1/1,stride=1/1", "bwd_inputs_ms": "0.5",
+               "bwd_weights_ms": "0.6"}  # fmt: skip
+
+
+def test_operators_have_a_row_for_each_pass(tmp_path: Path) -> None:
+    bad = [
+        GEMM | {"k": ""},
+        CONV | {"fwd_ms": "", "bwd_inputs_ms": "", "bwd_weights_ms": ""},
+        GEMM | {"op": "FFT"},
+    ]
+    found = scored(tmp_path / "t.csv", [GEMM, bad[0], CONV, *bad[1:]], ("family", "task"))
+    assert found.kinds == (Kind.OPERATOR,)
+    assert [(r.line, r.family, r.task, r.measured) for r in found.rows] == [
+        (2, "GEMM", "forward", 2.7), (4, "CONV", "forward", 0.4), (4, "CONV", "input gradient", 0.5),
+        (4, "CONV", "weight gradient", 0.6),
+    ]  # fmt: skip
+    assert {g.name for g in found.groups} >= {"GEMM", "CONV", "forward", "weight gradient"}
+    assert [(s.line, s.reason) for s in found.skipped] == [
+        (3, "k is empty"), (5, "no measurement: fwd_ms, bwd_inputs_ms, bwd_weights_ms are empty"),
+        (6, "operator 'FFT' cannot be predicted"),
+    ]  # fmt: skip
+    assert all(0.3 < row.predicted.mid / row.measured < 3 for row in found.rows)
+
+
+@pytest.mark.parametrize(("name", "most_skipped"), [("keras_backends.csv", 0), ("operators.csv", 0)])
+def test_every_published_row_can_be_predicted(name: str, most_skipped: int) -> None:
+    found = backtest(PUBLISHED / name, CATALOGUE, read_coefficients())
+    assert len(found.skipped) <= most_skipped, found.skipped[0]
+    with (PUBLISHED / name).open(newline="", encoding="utf-8") as file:
+        rows = sum(1 for _ in csv.DictReader(file))
+    assert len({row.line for row in found.rows}) + len(found.skipped) == rows

@@ -50,7 +50,7 @@ def test_a_screen_has_scores_the_worst_rows_and_the_reasons(
     assert "by source" in ended.out
     assert "by generation" in ended.out
     assert "Farthest off" in ended.out
-    assert "family cnn cannot be predicted yet" in ended.out
+    assert "family convnet: no built-in model has the name unnamed" in ended.out
     assert "no forecast" in ended.out
     assert [line for line in ended.lines if len(line) > 80] == []
 
@@ -169,9 +169,10 @@ def test_no_row_is_an_error_that_still_says_why(called: Called, table: Callable[
     assert wrong(document) == []
     assert document["rows"] == document["groups"] == []
     assert ended.err == (
-        f"error: no row of {path} could be scored\nhint: line 2: family cnn cannot be predicted yet\n"
+        f"error: no row of {path} could be scored\nhint: line 2: family convnet: no built-in model has the name "
+        "unnamed, and flop_per_sample or params is empty\n"
     )
-    assert "family cnn" in called("backtest", path).out
+    assert "family convnet" in called("backtest", path).out
 
 
 @pytest.mark.parametrize(
@@ -248,3 +249,39 @@ def test_a_bar_with_the_time_left_is_shown_on_a_terminal(monkeypatch: Any) -> No
     assert "-:--:--" in shown or "0:00:" in shown
     # The line is cleared at the end.
     assert "\x1b[2K" in shown
+
+
+def test_speeds_and_times_are_shown_in_their_own_unit(called: Called, tmp_path: Any) -> None:
+    images = tmp_path / "images.csv"
+    images.write_text(
+        "id,family,model,accelerator,devices,global_batch,samples_per_s_per_device\n"
+        "a,cnn,resnet50,V100-SXM2-16GB,8,1024,700\nb,cnn,vgg16,V100-SXM2-16GB,1,64,300\n",
+        encoding="utf-8",
+    )
+    shown = called("backtest", str(images))
+    assert shown.code == 0
+    assert "measured images/s" in shown.out
+    operators = tmp_path / "operators.csv"
+    operators.write_text(
+        "op,gpu,precision,m,n,k,fwd_ms\nGEMM,T4,fp32,1024,1024,1024,0.5\nGEMM,T4,fp32,1024,,1024,0.5\n",
+        encoding="utf-8",
+    )
+    shown = called("backtest", str(operators), "--by", "family,task")
+    assert "ms of a pass: 1 row scored, from 1 source; 1 skipped" in shown.out
+    assert "measured ms" in shown.out
+    assert "by task" in shown.out
+    assert [line for line in shown.lines if len(line) > 80] == []
+    document = json.loads(called("backtest", str(operators), "--format", "json").out)
+    assert wrong(document) == []
+    (row,) = document["rows"]
+    assert (row["kind"], row["unit"], row["family"], row["task"]) == ("operator", "ms", "GEMM", "forward")
+    assert document["skipped"] == [{"id": "line 3", "line": 3, "reason": "n is empty"}]
+
+
+@pytest.mark.parametrize("lacks", ["op,fwd_ms\nGEMM,1\n", "op,gpu\nGEMM,T4\n"])
+def test_a_table_of_operators_lacks_a_column(lacks: str, called: Called, tmp_path: Any) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(lacks, encoding="utf-8")
+    ended = called("backtest", str(path))
+    assert ended.code == 2
+    assert "has no column" in ended.err

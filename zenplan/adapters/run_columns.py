@@ -15,20 +15,21 @@ from typing import Final
 from zenplan.adapters import run_words as words
 from zenplan.adapters.run_checks import check_layout, odd_cells
 from zenplan.adapters.run_network import network_of, says_something
-from zenplan.adapters.run_shapes import FAMILIES, gated, shape_by_name
+from zenplan.adapters.run_shapes import BY_NAME, FAMILIES, gated, shape_by_name
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
 from zenplan.errors import DataError, Skipped, UnknownName
 
 TEXTS: Final = ("id", "source", "model", "family", "task", "accelerator", "precision", "attention", "framework",
-                "compiled", "recompute", "gated")  # fmt: skip
+                "compiled", "recompute", "gated", "unit", "layout")  # fmt: skip
 # Whole numbers, and the most that any run can have of them: beyond it is a slip of the pen.
 WHOLE: Final = {
     "layers": 1e5, "width": 1e7, "heads": 1e6, "kv_heads": 1e6, "ff_width": 1e8, "vocab": 1e8, "seq_len": 1e8,
-    "devices": 1e7, "node_devices": 1e6, "nodes": 1e7, "global_batch": 1e9, "micro_batch": 1e6,
-    "dp": 1e7, "tp": 1e5, "pp": 1e5, "cp": 1e5, "ep": 1e5, "vp": 1e5,
+    "devices": 1e7, "node_devices": 1e6, "nodes": 1e7, "global_batch": 1e9, "micro_batch": 1e9,
+    "dp": 1e7, "tp": 1e5, "pp": 1e5, "cp": 1e5, "ep": 1e5, "vp": 1e5, "image_size": 1e5,
 }  # fmt: skip
-NUMBERS: Final = {"params": 1e16, "active_params": 1e16, "network_gbit_per_s_per_device": 1e6,
+NUMBERS: Final = {"params": 1e16, "active_params": 1e16, "flop_per_sample": 1e24, "activations_per_sample": 1e18,
+                  "network_gbit_per_s_per_device": 1e6,
                   "tokens_per_s_per_device": 1e12, "samples_per_s_per_device": 1e12}  # fmt: skip
 # The project's name of a column to what other tables call it.
 OTHER_NAMES: Final = {
@@ -36,10 +37,12 @@ OTHER_NAMES: Final = {
     "ff_width": ("d_ff",),
     "accelerator": ("gpu",),
     "devices": ("n_gpus",),
+    "unit": ("sample_unit",),
+    "flop_per_sample": ("flop_per_sample_fwd",),
 }
 MEASURED: Final = ("tokens_per_s_per_device", "samples_per_s_per_device")
 # How tables end a name whose form factor the source does not say.
-_NO_FORM: Final = "-?"
+_NO_FORM: Final = ("-?", "?")
 # A model needs no name to be predicted.
 _UNNAMED: Final = "unnamed"
 # A source may end in the line of the document.
@@ -94,7 +97,9 @@ def run_cells(cells: Mapping[str, str], catalogue: Catalogue) -> RunCells:
     row |= _nodes(row, network, sheet)
     if not row["seq_len"]:
         row["seq_len"] = _sequence(_cell(cells, "input"))
-    if texts["family"].lower() == "transformer":
+    if row["family"] in BY_NAME:
+        row |= _by_part(row, cells)
+    elif texts["family"].lower() == "transformer":
         row |= shape_by_name(row)
     row["gated"] = words.yes_or_no("gated", texts["gated"]) or gated(row)
     row["model"] = row["model"] or _UNNAMED
@@ -114,6 +119,8 @@ def _family(cells: Mapping[str, str], texts: Mapping[str, str], assumed: list[st
     """The kind of transformer; a bare ``transformer`` stands until its model is looked up."""
     given = texts["family"].lower()
     unit = _cell(cells, "sample_unit").lower()
+    if given == "transformer" and unit == "images":
+        return "vision transformer"
     if given == "transformer" and unit not in ("", "sequences"):
         raise Skipped(f"family transformer of {unit} cannot be predicted yet")
     if not given:
@@ -121,6 +128,22 @@ def _family(cells: Mapping[str, str], texts: Mapping[str, str], assumed: list[st
     if given not in FAMILIES:
         raise Skipped(f"family {given} cannot be predicted yet")
     return FAMILIES[given]
+
+
+def _by_part(row: Mapping[str, str], cells: Mapping[str, str]) -> dict[str, str]:
+    """The cells of a model that is no language transformer; a speed in parts of a sample is one of tokens."""
+    unit, notes = words.unit(row["unit"]), cells.get("notes", "")
+    found = {
+        "unit": unit,
+        "layout": words.layout(row["layout"], notes, row["framework"]),
+        "recompute": row["recompute"] or ("full" if "gradient_checkpointing=1" in notes else ""),
+        "image_size": words.image_size(row["image_size"], _cell(cells, "input")),
+    }
+    if unit in words.PARTS and not row["tokens_per_s_per_device"]:
+        # FLOP beside such a speed are those of a part.
+        found |= {"tokens_per_s_per_device": row["samples_per_s_per_device"], "samples_per_s_per_device": "",
+                  "flop_per_sample": ""}  # fmt: skip
+    return found
 
 
 def accelerator_of(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Accelerator, tuple[str, ...]]:
@@ -133,7 +156,7 @@ def accelerator_of(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Acce
     text = _cell(cells, "accelerator")
     if not text:
         raise DataError("accelerator is empty")
-    name = text.removesuffix(_NO_FORM)
+    name = text.removesuffix(_NO_FORM[0]).removesuffix(_NO_FORM[1])
     # What the driver prints of a slice is the name of the whole.
     if _SLICE.search(name):
         raise DataError(f"{text} is a slice of a device, not a whole one")

@@ -15,7 +15,23 @@ FAMILIES: Final = {
     "": "decoder", "decoder": "decoder", "dense": "decoder", "encoder": "encoder",
     "encoder-decoder": "encoder-decoder", "enc-dec": "encoder-decoder",
     "moe-decoder": "moe-decoder", "moe": "moe-decoder", "transformer": "transformer",
+    "convnet": "convnet", "cnn": "convnet", "vision transformer": "vision transformer", "vit": "vision transformer",
+    "speech transformer": "speech transformer", "recurrent": "recurrent", "rnn": "recurrent",
+    "recommender": "recommender", "dlrm": "recommender", "diffusion": "diffusion", "gnn": "gnn", "mlp": "mlp",
 }  # fmt: skip
+# Families whose models are known by their name, or by their FLOP; the others have a shape of layers, heads and widths.
+BY_NAME: Final = frozenset(
+    (
+        "convnet",
+        "vision transformer",
+        "speech transformer",
+        "recurrent",
+        "recommender",
+        "diffusion",
+        "gnn",
+        "mlp",
+    )
+)
 # Families of models whose feed-forward network has three products, for rows whose sizes do not tell.
 _GATED: Final = re.compile(r"llama|qwen|mi[sx]tral|internlm|deepseek|gemma|phi-?[34]|oss|olmo|yi-|baichuan")
 # A count that lies within the first of the printed one says which it is, if the other lies beyond the second.

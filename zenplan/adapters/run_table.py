@@ -22,7 +22,7 @@ from zenplan.errors import InputFileError
 _WHAT: Final = "table of runs"
 _HINT: Final = (
     "a table of runs is a CSV file in UTF-8, with commas, semicolons or tabs; it has the columns accelerator, devices and "
-    "tokens_per_s_per_device or samples_per_s_per_device, or gpu_hours for whole runs"
+    "tokens_per_s_per_device or samples_per_s_per_device, or gpu_hours for whole runs, or op and fwd_ms for operators"
 )
 _HOURS: Final = "gpu_hours"
 # Of each of these one is needed.
@@ -33,6 +33,7 @@ _NEEDED: Final = (
 )
 _SPEEDS: Final = _NEEDED[-1]
 _NEEDED_OF_WHOLE_RUNS: Final = (("accelerator", "gpu"), ("tokens",), ("params",))
+_NEEDED_OF_OPERATORS: Final = (("accelerator", "gpu"), ("op",), ("fwd_ms",))
 # No line of a table is longer; a file without line ends would be one line that takes all the memory.
 _MOST_LETTERS: Final = 1_000_000
 
@@ -117,6 +118,8 @@ def _check_columns(header: list[str], what: str) -> None:
     # A table of both kinds has the columns of one of them, and a row says which it is.
     if missing and _HOURS in header:
         missing = _missing(header, _NEEDED_OF_WHOLE_RUNS)
+    if missing and "op" in header:
+        missing = _missing(header, _NEEDED_OF_OPERATORS)
     if missing:
         raise InputFileError(f"{what} has no column {', no column '.join(missing)}", _HINT)
     twice = sorted({name for name in header if name and header.count(name) > 1})
@@ -152,6 +155,8 @@ def _row(record: Record, header: list[str]) -> TableRow:
 def _kind(cells: Mapping[str, str]) -> Kind:
     """What a row measures; one that has both figures is a whole run, if it says of how many tokens."""
     has = {name for name, cell in cells.items() if known(name, cell)}
+    if "op" in has:
+        return Kind.OPERATOR
     speed = not has.isdisjoint(_SPEEDS)
     if _HOURS not in cells or (speed and not {_HOURS, "tokens"} <= has):
         return Kind.THROUGHPUT

@@ -33,6 +33,12 @@ _TASKS: Final = {
     "sft": ("sft", "finetune", "finetuning", "fullfinetuning", "instructiontuning", "squad"),
     "lora": ("lora", "loraft", "sftlora", "lorasft", "peft"),
 }
+# What a sample is made of, where it is counted so: the speed is one of tokens then.
+PARTS: Final = ("tokens", "mel-frames", "audio-samples")
+# An image is a square of three colours.
+_SQUARE: Final = re.compile(r"(\d{1,5})x\1(?:x3)?")
+_LAYOUT: Final = re.compile(r"\blayout=(\w+)")
+_LAYOUTS: Final = {"nhwc": "nhwc", "channels_last": "nhwc", "nchw": "nchw", "channels_first": "nchw"}
 _NO_TRAINING: Final = ("inference", "evaluation", "eval", "serving", "decode", "prefill", "generation")
 
 
@@ -125,3 +131,29 @@ def task(text: str) -> tuple[str, str]:
     if found is None:
         return "pretrain", f"task '{short(text)}' is not known: pre-training is taken"
     return found if word else "", ""
+
+
+def unit(text: str) -> str:
+    """What a speed counts: ``images``, ``tokens``, ``mel-frames``; empty where the row does not say."""
+    return text.lower().replace(" ", "-").replace("_", "-")
+
+
+def image_size(text: str, image: str) -> str:
+    """Pixels along a side: as the cell says, or from words like ``224x224x3``; empty where it is no square."""
+    match = _SQUARE.fullmatch(image)
+    return text or (match[1] if match and int(match[1]) else "")
+
+
+def layout(text: str, notes: str, framework: str) -> str:
+    """How feature maps lie in memory, ``nhwc`` (channels last) or ``nchw``: by its cell, else what other cells say.
+
+    Raises:
+        DataError: the cell has another word.
+    """
+    said = _LAYOUT.search(notes)
+    word = text or (said[1] if said else "")
+    if not word:
+        return "nhwc" if "channels_last" in framework.lower() else ""
+    if word.lower() not in _LAYOUTS:
+        raise DataError(f"layout must be nhwc or nchw, not '{short(word)}'")
+    return _LAYOUTS[word.lower()]

@@ -10,6 +10,7 @@ from typing import TypeVar
 from zenplan.adapters.run_columns import MEASURED, RunCells, accelerator_of, run_cells
 from zenplan.adapters.run_table import TableRow, open_runs
 from zenplan.adapters.run_words import known, number, tokens
+from zenplan.app.measured.operators import MeasuredOperator, measured_operator
 from zenplan.app.measured.plausible import check_parameters, check_speed, odd_experts
 from zenplan.app.measured.runs import Run, alike, measured, runs
 from zenplan.app.measured.whole_runs import WholeRun, whole_runs
@@ -39,7 +40,7 @@ def backtest(path: Path, catalogue: Catalogue, coefficients: Coefficients, by: S
     """Score the table in that file.
 
     Args:
-        path: a CSV file of measured runs, or of whole runs if it has a column ``gpu_hours``.
+        path: a CSV file of measured runs; of whole runs if it has a column ``gpu_hours``, of operators if ``op``.
         catalogue: the accelerators that rows may name.
         coefficients: of the step-time model.
         by: what to group by, of ``domain.backtest.GROUPINGS``.
@@ -68,14 +69,16 @@ def _chunks(rows: Iterator[TableRow]) -> Iterator[list[TableRow]]:
 
 
 def _score(rows: Sequence[TableRow], catalogue: Catalogue, coefficients: Coefficients) -> Iterator[Scored]:
-    """Rows of either kind, in their order."""
-    whole = [row for row in rows if row.kind is Kind.WHOLE_RUN]
-    steps = [row for row in rows if row.kind is Kind.THROUGHPUT]
+    """Rows of any kind, in their order."""
+    of_kind = {kind: [row for row in rows if row.kind is kind] for kind in Kind}
     found = {
-        Kind.WHOLE_RUN: iter(score_whole_runs(whole, catalogue, coefficients)),
-        Kind.THROUGHPUT: iter(score_runs(steps, catalogue, coefficients)),
+        Kind.WHOLE_RUN: (
+            (row,) for row in score_whole_runs(of_kind[Kind.WHOLE_RUN], catalogue, coefficients)
+        ),
+        Kind.THROUGHPUT: ((row,) for row in score_runs(of_kind[Kind.THROUGHPUT], catalogue, coefficients)),
+        Kind.OPERATOR: score_operators(of_kind[Kind.OPERATOR], catalogue, coefficients),
     }
-    return (next(found[row.kind]) for row in rows)
+    return itertools.chain.from_iterable(next(found[row.kind]) for row in rows)
 
 
 def score_runs(rows: Iterable[TableRow], catalogue: Catalogue, coefficients: Coefficients) -> list[Scored]:
@@ -151,6 +154,36 @@ def _range(run: Run, speed: float) -> Range:
     return Range(low=speed / time.high, mid=speed, high=speed / time.low)
 
 
+def score_operators(
+    rows: Iterable[TableRow], catalogue: Catalogue, coefficients: Coefficients
+) -> Iterator[Sequence[Scored]]:
+    """Rows of operators, each with its passes and their predictions, or the reason why it has none; in their order."""
+    for row in rows:
+        try:
+            if row.problem:
+                raise DataError(row.problem)
+            yield _scored_passes(row, measured_operator(row.cells, catalogue, coefficients))
+        except ZenplanError as error:
+            yield (_skipped(row, error.message),)
+
+
+def _scored_passes(row: TableRow, found: MeasuredOperator) -> Sequence[ScoredRow]:
+    plan, sheet = found.plan, found.cluster.accelerator
+    spread = spread_of(plan, found.cluster)
+    return [
+        ScoredRow(
+            id=row.id, line=row.line, kind=Kind.OPERATOR, source=known("source", row.cells.get("source", "")), model="",
+            family=row.cells["op"], size=size_of(plan.workload.parameters), accelerator=sheet.name,
+            generation=sheet.architecture, precision=known("precision", row.cells.get("precision", "")),
+            software="", framework="", task=each.name, scale="one node", devices=1,
+            predicted=Range(low=each.predicted_ms * spread.low, mid=each.predicted_ms,
+                            high=each.predicted_ms * spread.high),
+            measured=each.measured_ms, assumed=found.assumed,
+        )
+        for each in found.passes
+    ]  # fmt: skip
+
+
 def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: float) -> ScoredRow:
     text, plan, sheet = cells.row, run.plan, run.cluster.accelerator
     odd, length = odd_experts(int(text["ep"] or 1), plan.workload), plan.workload.tokens_per_sample
@@ -161,7 +194,8 @@ def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: flo
         generation=sheet.architecture, precision=plan.precision.name, software=str(plan.software or ""),
         framework=text["framework"], task=known("task", row.cells.get("task", "")).lower(),
         scale="one node" if run.cluster.nodes == 1 else "several nodes", devices=run.cluster.devices,
-        predicted=_range(run, speed), measured=measured(text, length) / length, tokens_per_sample=length,
+        predicted=_range(run, speed), measured=measured(text, length) / length, unit=plan.workload.unit,
+        tokens_per_sample=length if length > 1 or plan.workload.unit == "tokens" else None,
         layout=str(layout), fits=run.fits,
         assumed=(*cells.assumed, *run.assumed), notes=(*cells.notes, *([odd] if odd else [])),
     )  # fmt: skip

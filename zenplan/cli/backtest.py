@@ -9,18 +9,20 @@ import typer
 
 from zenplan.cli.settings import Format, resolved
 
+_Keys = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        help="A table of scores for each of these, with commas: source, accelerator, generation, precision, "
+        "family, model, size, software, framework, task, scale.",
+        metavar="KEYS",
+    ),
+]
+
 
 def backtest(
     table: Annotated[Path, typer.Argument(help="A CSV file of measured runs.", metavar="TABLE.csv")],
-    by: Annotated[
-        str,
-        typer.Option(
-            "--by",
-            help="A table of scores for each of these, with commas: source, accelerator, generation, precision, "
-            "family, model, size, software, framework, task, scale.",
-            metavar="KEYS",
-        ),
-    ] = "accelerator",
+    by: _Keys = "accelerator",
     worst: Annotated[
         int,
         typer.Option("--worst", help="How many of the rows farthest off to show.", metavar="COUNT", min=0),
@@ -34,12 +36,16 @@ def backtest(
     framework, global_batch, micro_batch, dp, tp, pp, cp, ep, vp, zero_stage, recompute, network, source.
     d_model and d_ff do for width and ff_width. An empty cell, n/a or ? is unknown; numbers may be 7B or 11,000.
 
+    Convnets, vision transformers, recurrent nets, recommenders, diffusion, GNNs and MLPs go by their model's name, as
+    'zenplan workloads' has it, or by flop_per_sample, activations_per_sample (both forward) and params; with image_size,
+    unit and layout (nhwc, nchw). A row with op and fwd_ms is a single operator, in milliseconds.
+
     A row with gpu_hours is a whole run: model, params, tokens, accelerator, devices, gpu_hours; framework and
     global_batch (in samples) where they are known. It is predicted on the calendar, and its steps alone.
 
     A row that cannot be used is skipped with its line and the reason. JSON has predicted_low, predicted,
-    predicted_high and measured of each row, in samples a second and device, or in GPU-hours; CSV has a line for
-    each scored row. Exit code 0: at least one row was scored; 1: none; 2: the file cannot be used.
+    predicted_high and measured of each row, in samples a second and device, in GPU-hours or milliseconds; CSV has a
+    line for each scored row. Exit code 0: at least one row was scored; 1: none; 2: the file cannot be used.
     """
     from zenplan.adapters.coefficient_table import read_coefficients
     from zenplan.app.backtest import backtest as use_case

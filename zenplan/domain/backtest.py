@@ -18,6 +18,7 @@ class Kind(StrEnum):
 
     THROUGHPUT = "throughput"  # samples a second and device
     WHOLE_RUN = "whole run"  # hours of all devices together
+    OPERATOR = "operator"  # milliseconds of one pass of an operator
 
 
 # What rows can be grouped by: fields of ``ScoredRow``.
@@ -39,15 +40,17 @@ class ScoredRow:
 
     Attributes:
         id, line: of the row; the line is that of the file.
-        kind: what ``predicted`` and ``measured`` are: samples a second and device, or GPU-hours.
+        kind: what ``predicted`` and ``measured`` are: samples a second and device, GPU-hours, or milliseconds.
         source: the document that the row is from.
+        family: of the model; of an operator, which one it is. task: what was trained for; of an operator, the pass.
         generation: the accelerator's architecture.
         software: the kind of framework, ``framework`` its name.
         scale: one node or several. size: the model's class.
         devices: of the run; None where a whole run does not say.
         predicted: with the 80 % interval; of a whole run, on the calendar.
         steady: GPU-hours of the steps of a whole run alone.
-        tokens_per_sample: of a throughput row.
+        unit: what a throughput row counts: ``tokens``, ``images``, ``samples``.
+        tokens_per_sample: of a throughput row that counts parts of samples (tokens).
         layout: the one that was taken; empty for a whole run, whose facts say it.
         fits: whether the memory model finds that it fits; None where it was not asked.
         assumed: what the row does not say, and what was taken. notes: what is odd in the row.
@@ -71,6 +74,7 @@ class ScoredRow:
     predicted: Range
     measured: float
     steady: Range | None = None
+    unit: str = ""
     tokens_per_sample: int | None = None
     layout: str = ""
     fits: bool | None = None
@@ -176,7 +180,8 @@ class Backtest:
     """What ``zenplan backtest`` found.
 
     Attributes:
-        rows, skipped: in the order of the table; each row of it is in one of them.
+        rows, skipped: in the order of the table; each row of it is in one of them. An operator has a row for each
+            pass that was measured.
         groups: the first is that of all rows, if any was scored; then group by group of each key.
     """
 
@@ -187,5 +192,5 @@ class Backtest:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What the rows that were scored measure: one kind, both, or none."""
+        """What the rows that were scored measure: one kind, several, or none."""
         return tuple(kind for kind in Kind if any(row.kind is kind for row in self.rows))

@@ -20,6 +20,17 @@ _NOTE = (
     "error; in range: rows inside the 80 % interval; range: how wide that is, high/low."
 )
 _CALENDAR = "First of each the calendar, with failures, checkpoints and evaluation; below it the steps alone."
+_OPERATORS = (
+    "Operators are a library's, alone and timed on the device; an error above 0 is a time that is too long."
+)
+_UNITS = {
+    Kind.WHOLE_RUN: "GPU-hours",
+    Kind.THROUGHPUT: "samples/s of a device",
+    Kind.OPERATOR: "ms of a pass",
+}
+_UNITS_OF_RECORDS = {
+    Kind.WHOLE_RUN: "GPU-hours", Kind.THROUGHPUT: "samples/s per device", Kind.OPERATOR: "ms",
+}  # fmt: skip
 _FITTED = "The coefficients were fitted to published runs: a table that has these very runs shows the fit, no forecast."
 
 
@@ -52,7 +63,7 @@ def backtest_report(found: Backtest, worst: int) -> Report:
 def _explained(found: Backtest) -> list[str]:
     if not found.rows:
         return []
-    told = {Kind.WHOLE_RUN: _CALENDAR, Kind.THROUGHPUT: _FITTED}
+    told = {Kind.WHOLE_RUN: _CALENDAR, Kind.THROUGHPUT: _FITTED, Kind.OPERATOR: _OPERATORS}
     return [_NOTE, *(told[kind] for kind in found.kinds)]
 
 
@@ -60,8 +71,7 @@ def _score_tables(found: Backtest) -> list[Table]:
     """One of all rows, and one for each key."""
     if not found.groups:
         return []
-    units_of = {Kind.WHOLE_RUN: "GPU-hours", Kind.THROUGHPUT: "samples/s of a device"}
-    what = " or ".join(units_of[kind] for kind in found.kinds)
+    what = " or ".join(_UNITS[kind] for kind in found.kinds)
     first = found.groups[0]
     title = (
         f"{what}: {_many(len(found.rows), 'row')} scored, from {_many(first.sources, 'source')}; "
@@ -110,9 +120,9 @@ def _summary_line(name: str, s: Summary) -> tuple[str, ...]:
 def _worst_table(found: Backtest, most: int) -> Table:
     """The rows that are farthest off, the worst first."""
     rows = sorted(found.rows, key=lambda row: -abs(row.error))[:most]
-    units_of = {Kind.WHOLE_RUN: " GPU-hours", Kind.THROUGHPUT: " tokens/s"}
-    # Of both kinds, a whole run is seen by its size, and the room is short.
-    unit = units_of[found.kinds[0]] if len(found.kinds) == 1 else ""
+    # Of several units, a whole run is seen by its size, and the room is short.
+    measures = {_unit(row) for row in rows}
+    unit = f" {measures.pop()}" if len(measures) == 1 else ""
     names = told_apart([_name(row) for row in rows], 24)
     columns = (Column(name="line", numeric=True), Column(name="row"), Column(name="accelerator"),
                Column(name=f"measured{unit}", numeric=True), Column(name="predicted", numeric=True),
@@ -132,6 +142,11 @@ def _worst_table(found: Backtest, most: int) -> Table:
 def _name(row: ScoredRow) -> str:
     """The row's own name, else its model's, else its line."""
     return row.model if row.model and row.id == f"line {row.line}" else row.id
+
+
+def _unit(row: ScoredRow) -> str:
+    """Of the figures that a row shows on the screen."""
+    return {Kind.WHOLE_RUN: "GPU-hours", Kind.OPERATOR: "ms"}.get(row.kind, f"{row.unit or 'samples'}/s")
 
 
 def _tokens(row: ScoredRow) -> int:
@@ -202,7 +217,7 @@ def _record(row: ScoredRow) -> dict[str, Any]:
     tokens = row.tokens_per_sample
     return {
         "id": row.id, "line": row.line, "kind": str(row.kind),
-        "unit": "GPU-hours" if row.kind is Kind.WHOLE_RUN else "samples/s per device",
+        "unit": _UNITS_OF_RECORDS[row.kind],
         "predicted_low": row.predicted.low, "predicted": row.predicted.mid, "predicted_high": row.predicted.high,
         "measured": row.measured, "error": row.error, "inside": row.inside,
         "predicted_tokens_per_s_per_device": row.predicted.mid * tokens if tokens else None,

@@ -17,7 +17,7 @@ from zenplan.errors import Skipped
 from zenplan.families.transformer import TransformerShape, lower
 
 A100 = Catalogue(accelerators=read_accelerators()).by_name("A100-SXM4-80GB")
-EFFICIENCY = read_coefficients().of("Ampere", PRECISIONS["bf16"], None)
+EFFICIENCY = read_coefficients().of("Ampere", PRECISIONS["bf16"], None, "decoder")
 MODERN = Era(fused_attention=True, sequence=True, zero_stages=(0, 1, 2, 3), half=False, assumed=())
 COMPILED = Era(fused_attention=True, sequence=True, zero_stages=(3,), half=True, assumed=())
 OLD = Era(fused_attention=False, sequence=False, zero_stages=(0, 1), half=False, assumed=())

@@ -44,7 +44,7 @@ def test_a_row_that_says_all_leaves_nothing_to_assume() -> None:
     assert str(layout) == "dp4·tp2 mb4×4 ZeRO-1 recompute selective"
     assert (run.plan.global_batch, run.plan.software, run.plan.fused_attention) == (64, Software.FUSED, True)
     assert run.tokens_per_s == 15_000
-    assert run.cluster.efficiency == COEFFICIENTS.of("Ampere", run.plan.precision, Software.FUSED)
+    assert run.cluster.efficiency == COEFFICIENTS.of("Ampere", run.plan.precision, Software.FUSED, "decoder")
 
 
 def test_each_empty_cell_is_told() -> None:

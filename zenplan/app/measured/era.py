@@ -85,3 +85,19 @@ def _fused(attention: str, name: str, sheet: Accelerator, precision: Precision) 
     if re.search("megatron|nemo", name) and not _MODERN_MEGATRON.search(name):
         return False, "attention is empty: standard, the default of Megatron-LM and NeMo until 2024"
     return True, "attention is empty: fused"
+
+
+def channels_last(
+    row: Mapping[str, str], precision: Precision, software: Software | None
+) -> tuple[bool, str]:
+    """Whether feature maps lie with their channels last, as tensor cores take them, and why it is taken so.
+
+    TensorFlow turns them on tensor cores, and NVIDIA's containers ask for them in their examples; PyTorch keeps
+    channels first where nobody asks. Without tensor cores it makes no difference.
+    """
+    layout = row.get("layout", "")
+    if layout or row["family"] != "convnet" or precision.other_dtype == "fp32":
+        return layout != "nchw", ""
+    if software is Software.XLA or re.search("ngc|nvidia", row["framework"], re.IGNORECASE):
+        return True, "layout is empty: channels last, as TensorFlow and NVIDIA's containers have them"
+    return False, "layout is empty: channels first, the default of PyTorch"

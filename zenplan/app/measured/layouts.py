@@ -51,6 +51,29 @@ def candidate_layouts(row: Row, cluster: Cluster, workload: Workload, era: Era) 
     return tuple(found)
 
 
+def data_parallel(row: Row, cluster: Cluster) -> tuple[Layout, ...]:
+    """Every device has the whole model and a part of the batch, as anything but a language transformer is trained.
+
+    Raises:
+        Skipped: the row divides the model, or its batch is below one micro-batch for each device.
+    """
+    divided = [name for name in ("tp", "pp", "cp", "ep") if whole(row, name, 1) > 1]
+    if divided:
+        raise Skipped(f"{divided[0]} = {row[divided[0]]}: family {row['family']} is predicted with dp alone")
+    dp, batch = cluster.devices, whole(row, "global_batch", 0)
+    if batch and batch < dp * whole(row, "micro_batch", 1):
+        raise Skipped(f"global batch {batch} is below one micro-batch for each data-parallel group")
+    each = math.ceil(batch / dp)
+    micros = (whole(row, "micro_batch", 1),) if row["micro_batch"] else (each,) if each else _MICRO_BATCHES
+    return tuple(
+        Layout(
+            dp=dp, zero=int(row["zero_stage"] or 0), micro_batch=micro, accumulation=max(1, math.ceil(each / micro)),
+            recompute=Recompute(row["recompute"] or Recompute.NONE),
+        )
+        for micro in micros
+    )  # fmt: skip
+
+
 def whole(row: Row, name: str, default: int) -> int:
     """A whole number of a row, at least one; the default where the cell is empty."""
     return max(1, int(float(row[name]))) if row.get(name) else default

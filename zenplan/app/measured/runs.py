@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from zenplan.app.measured.era import era_of
-from zenplan.app.measured.layouts import candidate_layouts, whole
-from zenplan.app.measured.precisions import precision_of, unsaid
+from zenplan.adapters.run_shapes import BY_NAME
+from zenplan.app.measured.era import Era, channels_last, era_of
+from zenplan.app.measured.layouts import candidate_layouts, data_parallel, whole
+from zenplan.app.measured.models import named_workload
+from zenplan.app.measured.precisions import precision_of, stored, unsaid
 from zenplan.app.measured.workload import run_workload
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
@@ -19,8 +21,10 @@ from zenplan.domain.cluster import Cluster
 from zenplan.domain.coefficients import Coefficients
 from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.layout import Layout
-from zenplan.domain.plan import OPTIMIZERS, TrainingPlan
+from zenplan.domain.operators import Attention
+from zenplan.domain.plan import OPTIMIZERS, Optimizer, TrainingPlan
 from zenplan.domain.software import Software, software_of
+from zenplan.domain.workload import Workload
 from zenplan.errors import Skipped, ZenplanError
 from zenplan.planning.arrays import Layouts
 from zenplan.planning.memory import peak_memory
@@ -68,22 +72,27 @@ def runs(
 
 
 def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
-    accelerator = catalogue.by_name(row["accelerator"])
-    precision, software = (
-        precision_of(row["precision"], accelerator),
+    accelerator, software = (
+        catalogue.by_name(row["accelerator"]),
         software_of(row["framework"], row.get("compiled", "")),
     )
+    precision = precision_of(row["precision"], accelerator)
     era = era_of(row, accelerator, precision, software)
-    workload, method = run_workload(row, software), "lora" if row["task"] == "lora" else "full"
+    workload, method = _trained(row, software), "lora" if row["task"] == "lora" else "full"
     if method == "lora":
         workload = with_adapters(workload)
     efficiency = coefficients.of(accelerator.architecture, precision, software, workload.family)
     cluster = _cluster(row, accelerator, efficiency)
-    layouts = candidate_layouts(row, cluster, workload, era)
+    layouts = (
+        data_parallel(row, cluster)
+        if row["family"] in BY_NAME
+        else candidate_layouts(row, cluster, workload, era)
+    )
+    maps_last, why = channels_last(row, precision, software)
     plan = TrainingPlan(
         workload=workload, samples=1e6, global_batch=layouts[0].global_batch, precision=precision,
-        optimizer=OPTIMIZERS["adamw"], method=method, weight_bytes=precision.compute_bytes,
-        fused_attention=era.fused_attention, software=software,
+        optimizer=_optimizer(workload), method=method, weight_bytes=precision.compute_bytes,
+        fused_attention=era.fused_attention, channels_last=maps_last, software=software,
     )  # fmt: skip
     # The layout that the row does not say in full is one that fits; of none, the leanest: the run was made.
     needs = peak_memory(plan, Layouts.of(layouts)).total_bytes
@@ -92,14 +101,33 @@ def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
     return Run(row=row, plan=plan, layouts=tuple(layouts[i] for i in kept), fits=bool(fits.any()), cluster=cluster,
                guessed=len(layouts) > 1 or not row["global_batch"],
                tokens_per_s=measured(row, workload.tokens_per_sample),
-               assumed=(*era.assumed, *_unknown(row, software)))  # fmt: skip
+               assumed=(*_told(era, workload), *filter(None, [why, stored(precision, accelerator)]),
+                        *_unknown(row, software)))  # fmt: skip
+
+
+def _trained(row: Row, software: Software | None) -> Workload:
+    return named_workload(row) if row["family"] in BY_NAME else run_workload(row, software)
+
+
+def _optimizer(workload: Workload) -> Optimizer:
+    """The usual one of the model; of a model of which only counts are known, that of its family."""
+    if workload.usual is not None:
+        return OPTIMIZERS[workload.usual.optimizer]
+    return OPTIMIZERS["sgd-momentum" if workload.family == "convnet" else "adamw"]
+
+
+def _told(era: Era, workload: Workload) -> tuple[str, ...]:
+    """What was taken of the software, where the model has something to do with it."""
+    attends = any(isinstance(op, Attention) for block in workload.blocks for op in block.operators)
+    return era.assumed if attends else ()
 
 
 def alike(made: Sequence[Run]) -> list[list[int]]:
     """Places of runs of one model in one arithmetic, together: each list is one evaluation of the step time."""
     groups: dict[Hashable, list[int]] = {}
     for place, run in enumerate(made):
-        key = (id(run.plan.workload), run.plan.precision, run.plan.fused_attention, run.plan.optimizer)
+        plan = run.plan
+        key = (id(plan.workload), plan.precision, plan.fused_attention, plan.channels_last, plan.optimizer)
         groups.setdefault(key, []).append(place)
     return list(groups.values())
 
@@ -128,14 +156,7 @@ def measured(row: Row, tokens_per_sample: int) -> float:
 
 def _unknown(row: Row, software: Software | None) -> list[str]:
     """The cells that are empty or say nothing known, and what is taken in their place."""
-    said = []
-    for name, taken in (
-        ("global_batch", "enough micro-batches to fill the pipeline"), ("micro_batch", "the fastest that fits"),
-        ("recompute", "the fastest that fits"), ("zero_stage", "the fastest that fits"),
-        ("task", "pre-training"), ("framework", "the average of all software"), ("precision", "bf16, or fp16 before it"),
-    ):  # fmt: skip
-        if not row.get(name):
-            said.append(f"{name} is empty: {taken}")
+    said = [f"{name} is empty: {taken}" for name, taken in _empty(row) if not row.get(name)]
     if row["framework"] and software is None:
         said.append(f"framework {row['framework']} is not known: the average of all software")
     if row["precision"] and unsaid(row["precision"]):
@@ -143,3 +164,17 @@ def _unknown(row: Row, software: Software | None) -> list[str]:
     if row["task"] == "lora":
         said.append("adapters: of zenplan's usual rank, on every product of a layer")
     return said
+
+
+def _empty(row: Row) -> Sequence[tuple[str, str]]:
+    """The cells that matter to a row's family, and what an empty one stands for."""
+    software = (("framework", "the average of all software"), ("precision", "bf16, or fp16 before it"))
+    if row["family"] not in BY_NAME:
+        return (
+            ("global_batch", "enough micro-batches to fill the pipeline"), ("micro_batch", "the fastest that fits"),
+            ("recompute", "the fastest that fits"), ("zero_stage", "the fastest that fits"), ("task", "pre-training"),
+            *software,
+        )  # fmt: skip
+    if row["global_batch"] or row["micro_batch"]:
+        return software
+    return ("global_batch", "the fastest that fits"), *software

@@ -1,0 +1,181 @@
+"""MLPerf Training: how far the predicted minutes to the target are from the published ones.
+
+    python benchmarks/mlperf.py                 the score by benchmark, on one node and on several
+    python benchmarks/mlperf.py --rows          every run, the farthest off first
+
+Predicted: samples to the target at that batch (the reference convergence points of MLCommons) over the predicted
+samples a second. Measured minutes have more in them: evaluation, starting up, and how soon a run happened to converge.
+So the score is no score of the step-time model alone. The column ``apart`` says how much that is: the published minutes over
+what the samples to the target take at the speed that the same run logged, where it logged one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from scoring import PUBLISHED, Summary, published
+
+from zenplan.adapters.accelerator_table import read_accelerators
+from zenplan.adapters.coefficient_table import read_coefficients
+from zenplan.app.measured.runs import Run, alike, runs
+from zenplan.domain.catalogue import Catalogue
+from zenplan.planning.throughput import fastest
+
+Row = Mapping[str, str]
+
+# A target of another batch holds for batches that are this much larger or smaller.
+_NEAR = 1.35
+_MINUTE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Samples to the target of a benchmark at a batch."""
+
+    row: Row
+    versions: tuple[float, float]
+    global_batch: int
+    samples: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A run and its prediction.
+
+    Attributes:
+        apart: the published minutes over those that its own logged speed takes to the target; None without one.
+    """
+
+    row: Row
+    run: Run
+    measured_min: float
+    predicted_min: float
+    apart: float | None
+
+    @property
+    def error(self) -> float:
+        """ln(predicted / measured)."""
+        return math.log(self.predicted_min / self.measured_min)
+
+
+def targets() -> list[Target]:
+    """Those of the published table."""
+    return [
+        Target(row=row, versions=(_version(row["first"]), _version(row["last"])), global_batch=int(row["global_batch"]),
+               samples=float(row["samples_to_target"]))
+        for row in published("mlperf_targets.csv")
+    ]  # fmt: skip
+
+
+def _version(text: str) -> float:
+    return float(text.removeprefix("v"))
+
+
+def target_of(row: Row, known: Sequence[Target]) -> Target | str:
+    """The target of the nearest batch, or why there is none."""
+    mine = [t for t in known if t.row["benchmark"] == row["benchmark"]
+            and t.versions[0] <= _version(row["version"]) <= t.versions[1]]  # fmt: skip
+    if not mine:
+        return f"no published samples to the target of {row['benchmark']} {row['version']}"
+    if not (row["devices"] and row["global_batch"] and row["minutes"]):
+        return "no devices, batch or minutes"
+    batch = float(row["global_batch"])
+    nearest = min(mine, key=lambda t: abs(math.log(t.global_batch / batch)))
+    if abs(math.log(nearest.global_batch / batch)) > math.log(_NEAR):
+        return f"no published samples to the target of {row['benchmark']} at a batch near that"
+    return nearest
+
+
+def as_run(row: Row, target: Target, columns: Sequence[str]) -> Row:
+    """The row in the columns of a table of runs; its speed is not asked for."""
+    same = ("accelerator", "devices", "precision", "framework", "global_batch")
+    nodes = row["nodes"]
+    return {
+        **dict.fromkeys(columns, ""), **{name: row[name] for name in same},
+        **{name: target.row[name] for name in ("model", "family", "seq_len", "task")},
+        "node_devices": str(-(-int(row["devices"]) // int(nodes))) if nodes else "", "samples_per_s_per_device": "1",
+    }  # fmt: skip
+
+
+def scored(rows: Sequence[Row]) -> tuple[list[Scored], Counter[str]]:
+    """The runs that can be predicted, and why others cannot."""
+    known, left_out = targets(), Counter[str]()
+    with (PUBLISHED / "mlperf_throughput.csv").open(newline="", encoding="utf-8") as file:
+        logged = {row["id"]: row for row in csv.DictReader(file)}
+    columns = list(next(iter(logged.values())))
+    asked: list[tuple[Row, Target]] = []
+    for row in rows:
+        target = target_of(row, known)
+        if isinstance(target, str):
+            left_out[target] += 1
+        else:
+            asked.append((row, target))
+    catalogue = Catalogue(accelerators=read_accelerators())
+    found = runs([as_run(row, target, columns) for row, target in asked], catalogue, read_coefficients())
+    made: list[tuple[Row, Target, Run]] = []
+    for (row, target), run in zip(asked, found, strict=True):
+        if isinstance(run, Run):
+            made.append((row, target, run))
+        else:
+            left_out[run[1]] += 1
+    return list(_with_minutes(made, logged)), left_out
+
+
+def _with_minutes(made: Sequence[tuple[Row, Target, Run]], logged: Mapping[str, Row]) -> Iterator[Scored]:
+    for places in alike([run for *_, run in made]):
+        together = [made[place] for place in places]
+        speeds = fastest(together[0][2].plan, [run.cluster for *_, run in together],
+                         [run.layouts for *_, run in together])  # fmt: skip
+        for (row, target, run), (_, each) in zip(together, speeds, strict=True):
+            measured, own = float(row["minutes"]), logged.get(row["id"])
+            speed = float(own["samples_per_s_per_device"]) * run.devices if own else None
+            yield Scored(
+                row=row, run=run, measured_min=measured,
+                predicted_min=target.samples / (each * run.devices) / _MINUTE_S,
+                apart=measured * _MINUTE_S * speed / target.samples if speed else None,
+            )  # fmt: skip
+
+
+def _line(name: str, some: Sequence[Scored]) -> str:
+    s = Summary.of([each.error for each in some])
+    apart = [each.apart for each in some if each.apart is not None]
+    between = f"{median(apart):5.2f}" if apart else "     "
+    return (f"{name:28s} {len(some):5d} {s.median:6.3f} {100 * s.within_30:5.0f} % "
+            f"{100 * math.expm1(s.bias):+6.0f} % {between}")  # fmt: skip
+
+
+def main() -> None:
+    """Print the score."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", action="store_true", help="every run, the farthest off first")
+    rows = parser.parse_args().rows
+    found, left_out = scored(published("mlperf_runs.csv"))
+    print(f"{'minutes to the target':28s}  runs   |ln|  ≤30 %     bias apart")
+    for benchmark in dict.fromkeys(each.row["benchmark"] for each in found):
+        mine = [each for each in found if each.row["benchmark"] == benchmark]
+        print(_line(benchmark, mine))
+        for name, some in (
+            ("  one node", [s for s in mine if s.run.cluster.nodes == 1]),
+            ("  several nodes", [s for s in mine if s.run.cluster.nodes > 1]),
+        ):
+            if some:
+                print(_line(name, some))
+    print(_line("all", found))
+    print(f"\n{sum(left_out.values())} runs left out:")
+    for reason, count in left_out.most_common():
+        print(f"{count:5d}  {reason}")
+    for each in sorted(found, key=lambda s: -abs(s.error)) if rows else ():
+        print(f"{each.row['id']:34s} {each.run.cluster.accelerator.name:16s} {each.run.devices:6d} "
+              f"{each.measured_min:9.2f} {each.predicted_min:9.2f} {100 * math.expm1(each.error):+6.0f} %")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
