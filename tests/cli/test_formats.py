@@ -27,6 +27,8 @@ ESTIMATES = (
     ("estimate", "--model", "mixtral-8x7b", "--billing", "spot", "--explain", "--top", "100"),
     ("estimate", "--params", "7B", "--method", "qlora", "--deadline", "30d", "--budget", "$1,000"),
     ("estimate", "--params", "7B", "--gpu", "a100-80gb", "--budget", "1"),
+    ("estimate", "--model", "resnet50", "--provider", "aws", "--explain"),
+    ("estimate", "--params", "25.6M", "--flops-per-sample", "8.2e9", "--samples", "1.2M", "--epochs", "90"),
 )
 LISTS = (
     ("accelerators",),
@@ -38,6 +40,9 @@ LISTS = (
     ("workloads",),
     ("workloads", "show", "gpt2-124m"),
     ("workloads", "show", "mixtral-8x7b"),
+    ("workloads", "--family", "convnet"),
+    ("workloads", "show", "resnet50", "--image-size", "288"),
+    ("workloads", "show", "gnmt"),
     ("plugins",),
     ("config",),
     ("profile",),
@@ -176,6 +181,7 @@ def test_plugins_that_fail_are_what_the_schema_says(zenplan: Any) -> None:
 def test_every_schema_is_used() -> None:
     used = {
         "backtest",
+        "count",
         "estimate",
         "layouts",
         "profile",

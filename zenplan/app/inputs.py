@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.offer import Offer, PriceTable
@@ -65,30 +66,77 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, gpu: str | None, p
     )  # fmt: skip
 
 
-def models(families: Sequence[WorkloadFamily]) -> tuple[tuple[str, Workload], ...]:
-    """Every named model that its family can lower, with the name of that family."""
+def models(families: Sequence[WorkloadFamily], only: str | None = None) -> tuple[tuple[str, Workload], ...]:
+    """Every named model that its family can lower, with the name of that family.
+
+    Args:
+        only: a family's name, or a kind of model (as in ``Workload.family``), whose models alone are wanted.
+
+    Raises:
+        UnknownName: there is no such family.
+    """
+    names = [family.name for family in families]
+    wanted = only.lower() if only else None
     found = []
     for family in families:
+        # A family's own name is looked at first: then no other one's models have to be made.
+        if wanted in names and wanted != family.name:
+            continue
         for name in family.presets():
             # A plugin that fails on one of its models is named in its problems; the others still answer.
             with contextlib.suppress(DataError):
                 found.append((family.name, family.lower({"model": name})))
-    return tuple(found)
+    if wanted is None or wanted in names:
+        return tuple(found)
+    kept = tuple((name, w) for name, w in found if w.family == wanted)
+    if not kept:
+        raise UnknownName("family", only or "", (*names, *(w.family for _, w in found)))
+    return kept
 
 
-def model(families: Sequence[WorkloadFamily], name: str) -> tuple[str, Workload]:
-    """One named model, lowered, with the name of its family. Raises UsageError: no family knows it."""
-    family = family_of(families, name)
-    return family.name, family.lower({"model": name})
+def model(families: Sequence[WorkloadFamily], name: str, **options: Any) -> tuple[str, Workload]:
+    """One named model, lowered with these options, and the name of its family.
+
+    Raises:
+        UsageError: no family knows it, or it has no such option.
+    """
+    return _family_of(families, name).name, lowered(families, {"model": name, **options})
 
 
-def family_of(families: Sequence[WorkloadFamily], model: str | None) -> WorkloadFamily:
-    """The family that has a model of that very name, or zenplan's own, which comes last: it knows sizes,
-    configurations and spellings, and says what is near.
+def lowered(families: Sequence[WorkloadFamily], options: Mapping[str, Any]) -> Workload:
+    """The workload of the family that knows the model; configurations and sizes go to zenplan's own, the last.
+
+    Raises:
+        UsageError: there is no family, or the options are wrong; UnknownName: no family knows the model.
+    """
+    name = options.get("model")
+    family = _family_of(families, name)
+    try:
+        return family.lower({key: value for key, value in options.items() if value is not None})
+    except UnknownName:
+        if name is None or _knows(family, name):
+            raise
+        known = (each for family in families for each in family.presets())
+        raise UnknownName("model", name.partition(":")[0], known, listing="zenplan workloads") from None
+
+
+def _family_of(families: Sequence[WorkloadFamily], model: str | None) -> WorkloadFamily:
+    """The family that has a model of that very name; else one that has it but for case, punctuation and what stands
+    after a colon; else zenplan's own, which comes last: it knows sizes, configurations and other names.
 
     Raises:
         UsageError: there is no family at all.
     """
     if not families:
         raise UsageError("no plugin knows any family of models", "'zenplan plugins' says what failed")
-    return next((f for f in families if model is not None and model in f.presets()), families[-1])
+    if model is None:
+        return families[-1]
+    exact = next((f for f in families if model in f.presets()), None)
+    return exact or next((f for f in families if _knows(f, model)), families[-1])
+
+
+def _knows(family: WorkloadFamily, model: str) -> bool:
+    from zenplan.families.named import name_of
+    from zenplan.families.presets import plain
+
+    return name_of(model) in map(plain, family.presets())

@@ -37,7 +37,7 @@ def layouts(request: Request, by: str, catalogue: Catalogue, tables: Sequence[Pr
     if by not in ORDERS:
         raise UnknownName("order", by, ORDERS)
     sheet = catalogue.by_name(request.gpu)
-    plan = training_plan(request, families)
+    plan = training_plan(request, families, whole_run=False)
     cluster = cluster_of(plan, sheet, request.gpus, coefficients)
     found = survey(plan, cluster)
     if not found.fits.any():

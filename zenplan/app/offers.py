@@ -54,7 +54,11 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
     """Every size of every offer that could run the plan's precision."""
     precision = plan.precision
     sheets = {a.name: a for a in catalogue}
-    efficiency = cache(lambda architecture: coefficients.of(architecture, plan.precision, plan.software, plan.workload.family))
+    efficiency = cache(
+        lambda architecture: coefficients.of(
+            architecture, plan.precision, plan.software, plan.workload.family
+        )
+    )
     chosen = Selection()
     places: dict[tuple[object, ...], int] = {}
     unknown: set[str] = set()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zenplan.cli import options
 from zenplan.cli.request import request_of
 from zenplan.cli.settings import Format, Gpu, Prices, Provider, Region, resolved
 
@@ -20,33 +20,29 @@ def _option(flag: str, text: str, metavar: str) -> Any:
 
 
 def estimate(
-    params: Annotated[str | None, _option("--params", "Parameters, as in 1e9, 7B, 350M.", "COUNT")] = None,
-    model: Annotated[
-        str | None, _option("--model", "A named model; 'zenplan workloads' lists them.", "NAME")
-    ] = None,
-    config: Annotated[Path | None, _option("--config", "A Hugging Face config.json.", "FILE")] = None,
-    active_params: Annotated[
-        str | None, _option("--active-params", "Parameters a token meets, for a mixture of experts.", "COUNT")
-    ] = None,
+    params: options.Params = None,
+    model: options.Model = None,
+    config: options.Config = None,
+    keras: options.Keras = None,
+    active_params: options.ActiveParams = None,
+    flops_per_sample: options.FlopsPerSample = None,
+    activations_per_sample: options.ActivationsPerSample = None,
     tokens: Annotated[str | None, _option("--tokens", "Tokens to train on, as in 300B.", "COUNT")] = None,
     dataset_size: Annotated[
         str | None, _option("--dataset-size", "Bytes of text, as in 1TB, instead of --tokens.", "SIZE")
     ] = None,
+    samples: Annotated[
+        str | None, _option("--samples", "Images or other samples of the data set, as in 1.2M.", "COUNT")
+    ] = None,
     epochs: Annotated[str | None, _option("--epochs", "Passes over that data.", "NUMBER")] = None,
-    seq_len: Annotated[str | None, _option("--seq-len", "Tokens of a sequence.", "COUNT")] = None,
-    global_batch: Annotated[
-        str | None, _option("--global-batch", "Tokens of an optimizer step, as in 4M.", "COUNT")
-    ] = None,
-    precision: Annotated[
-        str | None, _option("--precision", "bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.", "NAME")
-    ] = None,
-    optimizer: Annotated[
-        str | None, _option("--optimizer", "adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.", "NAME")
-    ] = None,
-    software: Annotated[
-        str | None, _option("--software", "eager, fused (Megatron-LM), compiled or xla.", "KIND")
-    ] = None,
-    method: Annotated[str | None, _option("--method", "full, lora or qlora.", "NAME")] = None,
+    image_size: options.ImageSize = None,
+    seq_len: options.SeqLen = None,
+    global_batch: options.GlobalBatch = None,
+    batch: options.Batch = None,
+    precision: options.Precision = None,
+    optimizer: options.Optimizer = None,
+    software: options.Software = None,
+    method: options.Method = None,
     gpu: Gpu = None,
     gpus: Annotated[str | None, _option("--gpus", "Exactly so many devices.", "COUNT")] = None,
     max_gpus: Annotated[
@@ -73,8 +69,8 @@ def estimate(
 ) -> int:
     """Estimate time, GPU-hours, dollars and memory of a training run.
 
-    One of --params, --model and --config says what to train; all the rest has a default that is shown with
-    its origin. Exit code 3: it does not fit, or nothing meets the deadline or the budget.
+    One of --params, --model, --config and --keras says what to train; all the rest has a default that is shown
+    with its origin. Exit code 3: it does not fit, or nothing meets the deadline or the budget.
     """
     settings = resolved(gpu=gpu, gpus=gpus, max_gpus=max_gpus, provider=provider, region=region, billing=billing,
                         precision=precision, optimizer=optimizer, software=software, top=top, format=output,
@@ -83,9 +79,12 @@ def estimate(
         from zenplan.errors import UsageError
 
         raise UsageError(f"--gpus {gpus} and --max-gpus {max_gpus} contradict", "give one of them")
-    request = request_of(settings, params=params, model=model, config=config, active_params=active_params,
-                       tokens=tokens, dataset_size=dataset_size, epochs=epochs, seq_len=seq_len,
-                       global_batch=global_batch, method=method, deadline=deadline, budget=budget)  # fmt: skip
+    request = request_of(settings, params=params, model=model, config=config, keras=keras,
+                         active_params=active_params, flops_per_sample=flops_per_sample,
+                         activations_per_sample=activations_per_sample, tokens=tokens, dataset_size=dataset_size,
+                         samples=samples, epochs=epochs, image_size=image_size, seq_len=seq_len,
+                         global_batch=global_batch, batch=batch, method=method, deadline=deadline,
+                         budget=budget)  # fmt: skip
     return _answer(request, settings, explain, details)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zenplan.cli import options
 from zenplan.cli.request import request_of
 from zenplan.cli.settings import Format, Gpu, Prices, resolved
 
@@ -20,22 +20,23 @@ def _option(text: str, metavar: str) -> Any:
 
 
 def layouts(
-    params: Annotated[str | None, _option("Parameters, as in 1e9, 7B, 350M.", "COUNT")] = None,
-    model: Annotated[str | None, _option("A named model; 'zenplan workloads' lists them.", "NAME")] = None,
-    config: Annotated[Path | None, _option("A Hugging Face config.json.", "FILE")] = None,
-    active_params: Annotated[
-        str | None, _option("Parameters a token meets, for a mixture of experts.", "COUNT")
-    ] = None,
+    params: options.Params = None,
+    model: options.Model = None,
+    config: options.Config = None,
+    keras: options.Keras = None,
+    active_params: options.ActiveParams = None,
+    flops_per_sample: options.FlopsPerSample = None,
+    activations_per_sample: options.ActivationsPerSample = None,
     gpu: Gpu = None,
     gpus: Annotated[str | None, _option("How many devices.", "COUNT")] = None,
-    seq_len: Annotated[str | None, _option("Tokens of a sequence.", "COUNT")] = None,
-    global_batch: Annotated[str | None, _option("Tokens of an optimizer step, as in 4M.", "COUNT")] = None,
-    precision: Annotated[str | None, _option("bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.", "NAME")] = None,
-    optimizer: Annotated[
-        str | None, _option("adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.", "NAME")
-    ] = None,
-    software: Annotated[str | None, _option("eager, fused (Megatron-LM), compiled or xla.", "KIND")] = None,
-    method: Annotated[str | None, _option("full, lora or qlora.", "NAME")] = None,
+    image_size: options.ImageSize = None,
+    seq_len: options.SeqLen = None,
+    global_batch: options.GlobalBatch = None,
+    batch: options.Batch = None,
+    precision: options.Precision = None,
+    optimizer: options.Optimizer = None,
+    software: options.Software = None,
+    method: options.Method = None,
     by: Annotated[str, _option("time or memory: what the list is ordered by.", "ORDER")] = "time",
     top: Annotated[str, _option("How many layouts to list.", "COUNT")] = "10",
     tokens: Annotated[str | None, typer.Option(hidden=True)] = None,
@@ -55,8 +56,10 @@ def layouts(
         )
     settings = resolved(gpu=gpu, gpus=gpus, precision=precision, optimizer=optimizer, software=software,
                         top=top, format=output, prices=prices)  # fmt: skip
-    request = request_of(settings, params=params, model=model, config=config, active_params=active_params,
-                         seq_len=seq_len, global_batch=global_batch, method=method)  # fmt: skip
+    request = request_of(settings, params=params, model=model, config=config, keras=keras,
+                         active_params=active_params, flops_per_sample=flops_per_sample,
+                         activations_per_sample=activations_per_sample, image_size=image_size, seq_len=seq_len,
+                         global_batch=global_batch, batch=batch, method=method)  # fmt: skip
     _answer(request, by, settings)
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from zenplan.cli.options import ImageSize, SeqLen
+from zenplan.cli.request import whole
 from zenplan.cli.settings import Format, Gpu, Prices, Provider, Region, resolved
 
 accelerators_app = typer.Typer(
@@ -68,8 +70,14 @@ def _accelerator(
 
 
 @workloads_app.callback()
-def _workloads(context: typer.Context, output: Format = None) -> None:
-    """List named models, or show one operator by operator."""
+def _workloads(
+    context: typer.Context,
+    family: Annotated[
+        str | None, typer.Option(help="Only this family or kind, as in convnet or decoder.", metavar="NAME")
+    ] = None,
+    output: Format = None,
+) -> None:
+    """List named models by family, or show one operator by operator."""
     # What is given before "show" counts for it.
     context.obj = output
     if context.invoked_subcommand:
@@ -80,13 +88,17 @@ def _workloads(context: typer.Context, output: Format = None) -> None:
 
     settings = resolved(format=output)
     with loaded_plugins() as plugins:
-        say(workloads_report(models(plugins.workloads())), settings["format"], plugins)
+        say(workloads_report(models(plugins.workloads(), family)), settings["format"], plugins)
 
 
 @workloads_app.command("show")
 def _workload(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A model's name, as in llama3-8b.", metavar="NAME")],
+    name: Annotated[
+        str, typer.Argument(help="A model, as in llama3-8b, resnet50, resnet:depth=101.", metavar="NAME")
+    ],
+    image_size: ImageSize = None,
+    seq_len: SeqLen = None,
     output: Format = None,
 ) -> None:
     """Show one model: its operators with shapes, parameters and FLOP."""
@@ -95,8 +107,12 @@ def _workload(
     from zenplan.reports.workloads import workload_report
 
     settings = resolved(format=output or context.obj)
+    options = {
+        "image_size": whole(image_size, "--image-size", 1e5),
+        "seq_len": whole(seq_len, "--seq-len", 1e8),
+    }
     with loaded_plugins() as plugins:
-        say(workload_report(*model(plugins.workloads(), name)), settings["format"], plugins)
+        say(workload_report(*model(plugins.workloads(), name, **options)), settings["format"], plugins)
 
 
 def prices(

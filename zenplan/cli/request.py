@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from zenplan.adapters.config import Settings
     from zenplan.domain.request import Request
+    from zenplan.domain.workload import Workload
 
 
 def request_of(settings: Settings, **given: Any) -> Request:
@@ -18,21 +22,21 @@ def request_of(settings: Settings, **given: Any) -> Request:
         value = given.get(name)
         return None if value is None else parse(value, f"--{name.replace('_', '-')}", *more)
 
-    config = None
-    if given.get("config") is not None:
-        from zenplan.adapters.config_file import read_model_config
-
-        config = read_model_config(given["config"])
     return Request(
         params=parsed("params", parse_count, 1e14),
         model=given.get("model"),
-        config=config,
+        config=_config(given.get("config")),
+        flop_per_sample=parsed("flops_per_sample", parse_count, 1e18),
+        activations_per_sample=parsed("activations_per_sample", parse_count, 1e15),
         active_params=parsed("active_params", parse_count, 1e14),
         tokens=parsed("tokens", parse_count, 1e18),
         dataset_bytes=parsed("dataset_size", parse_bytes),
+        samples=parsed("samples", whole, 1e15),
         epochs=parsed("epochs", parse_count, 1e9),
-        seq_len=parsed("seq_len", _whole, 1e8),
+        image_size=parsed("image_size", whole, 1e5),
+        seq_len=parsed("seq_len", whole, 1e8),
         global_batch_tokens=parsed("global_batch", parse_count, 1e12),
+        batch=parsed("batch", whole, 1e9),
         method=given.get("method"),
         deadline_s=parsed("deadline", parse_duration_s),
         budget_usd=parsed("budget", parse_usd),
@@ -40,13 +44,35 @@ def request_of(settings: Settings, **given: Any) -> Request:
         software=settings["software"], gpu=settings["gpu"],
         gpus=settings["gpus"], provider=settings["provider"], region=settings["region"],
         billing=settings["billing"], top=settings["top"], max_gpus=settings["max_gpus"],
+        # The last: it takes seconds, which a slip in another flag should not cost.
+        keras=_counted(given.get("keras")),
     )  # fmt: skip
 
 
-def _whole(text: str, what: str, most: float) -> int:
+def _config(file: Path | None) -> Mapping[str, Any] | None:
+    from zenplan.adapters.config_file import read_model_config
+
+    return None if file is None else read_model_config(file)
+
+
+def _counted(target: str | None) -> Workload | None:
+    """The Keras model, counted, with progress on stderr."""
+    if target is None:
+        return None
+    from zenplan.app.workload import keras_model
+    from zenplan.cli.progress import elapsed
+
+    with elapsed(target) as tell:
+        return keras_model(target, tell)
+
+
+def whole(text: str | None, what: str, most: float) -> int | None:
+    """A whole number as people write it, None where it is not given. Raises UsageError: it is not one."""
     from zenplan.errors import UsageError
     from zenplan.units import parse_count
 
+    if text is None:
+        return None
     value = parse_count(text, what, most)
     if value != int(value):
         raise UsageError(f"{what} must be a whole number, not '{text}'", "write it as in: 4096")

@@ -6,12 +6,18 @@ import math
 from collections.abc import Iterator
 
 from zenplan import units
+from zenplan.domain.convolution import Convolution
+from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.estimate import Bill, Quote
 from zenplan.domain.evidence import Origin
 from zenplan.domain.operations import Operations
+from zenplan.domain.operators import Attention, MatMul
 from zenplan.domain.plan import TrainingPlan
+from zenplan.domain.recurrent import Recurrent
+from zenplan.domain.workload import Workload
 from zenplan.planning.arrays import kept_up
 from zenplan.planning.derivation_line import Line, line, operator_lines
+from zenplan.planning.limits import limit_lines
 from zenplan.planning.memory import COLLECTIVES_BYTES, FRAGMENTATION, WORKSPACE_BYTES, logit_bytes
 from zenplan.planning.states import trained_bytes
 from zenplan.planning.step import FORMULAS
@@ -27,6 +33,7 @@ def derive(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill)
         *_memory(plan, quote),
         *operator_lines(plan, quote.estimate),
         *_step(plan, quote),
+        *limit_lines(plan, quote),
         *_run(operations, quote, bill),
         *_bill(plan, operations, quote, bill),
         *_energy(operations, quote),
@@ -48,7 +55,7 @@ def _model(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
                 units.count(load.trainable_parameters), derived)  # fmt: skip
     yield line("model", "training FLOP a sample", "3 · forward, or 2 · forward of frozen products",
                 load.training_flop_per_sample, "FLOP", units.flop(load.training_flop_per_sample), derived)  # fmt: skip
-    yield line("model", "forward FLOP a sample", "Σ 2·m·n·k + attention 2·s·s̄·a·(d_k+d_v)", load.flop_per_sample,
+    yield line("model", "forward FLOP a sample", _flop_formula(load), load.flop_per_sample,
                 "FLOP", units.flop(load.flop_per_sample), derived)  # fmt: skip
     yield line("model", "B samples a step", "the global batch", float(batch), "samples", f"{batch:,}",
                 "see the assumptions")  # fmt: skip
@@ -56,6 +63,15 @@ def _model(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
         yield line("model", "computed a step", "d·b·m: B in whole micro-batches", float(computed), "samples",
                     f"{computed:,}", "the layout")  # fmt: skip
     yield line("model", "steps", "⌈samples / B⌉", float(steps), "", f"{steps:,}", str(Origin.DERIVED))
+
+
+def _flop_formula(load: Workload) -> str:
+    """The sum over the kinds of operators that the model has."""
+    kinds = {type(o) for b in load.blocks for o in b.operators}
+    terms = ((MatMul, "2·m·n·k"), (Attention, "attention 2·s·s̄·a·(d_k+d_v)"),
+             (Convolution, "convolution 2·positions·window·(inputs/groups)·outputs"),
+             (Recurrent, "recurrent 2·steps·rows·state·gates"))  # fmt: skip
+    return f"Σ {' + '.join(told for kind, told in terms if kind in kinds)}"
 
 
 def _layout(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
@@ -109,11 +125,21 @@ def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     keeps = kept_up(sheet)
     for name, value in (("e of large products", efficiency.matmul * keeps),
                         ("e of fused attention", efficiency.attention * keeps),
-                        ("e_m of memory", efficiency.memory), ("e of the link", efficiency.link),
-                        ("e of the network", efficiency.network)):  # fmt: skip
+                        ("e_m of memory", efficiency.memory), *_of_maps(plan, efficiency, keeps),
+                        ("e of the link", efficiency.link), ("e of the network", efficiency.network)):  # fmt: skip
         yield line("accelerator", name, "", value, "", units.percent(value), f"fitted: {efficiency.source}")
     yield line("accelerator", "t0 of an operator", "", efficiency.operator_s, "s",
                 units.duration(efficiency.operator_s), f"fitted: {efficiency.source}")  # fmt: skip
+
+
+def _of_maps(plan: TrainingPlan, efficiency: Efficiency, keeps: float) -> tuple[tuple[str, float], ...]:
+    """What only a model with convolutions is limited by."""
+    if not any(isinstance(o, Convolution) for b in plan.workload.blocks for o in b.operators):
+        return ()
+    return (
+        ("e_c of convolutions", efficiency.convolution * keeps),
+        ("e_f of feature maps", efficiency.maps),
+    )
 
 
 def _memory(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
@@ -122,12 +148,13 @@ def _memory(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     weight = f"{each.weight:g}"
     if plan.method == "qlora":
         weight = f"{plan.weight_bytes:.3g} (frozen products) or {weight}"
+    outputs = "s·vocabulary" if plan.workload.tokens_per_sample > 1 else "classes"
     formulas = {
         "weights_bytes": f"N·{weight} bytes/(t·p), shared by d·c from ZeRO-3 on; experts by e too",
         "gradients_bytes": f"N trained · {each.gradient:g} bytes/(t·p), shared by d·c from ZeRO-2 on",
         "optimizer_bytes": f"N trained · {each.optimizer:g} bytes/(t·p), shared by d·c from ZeRO-1 on",
         "activations_bytes": "Σ kept by operators · micro-batches under way",
-        "logits_bytes": f"b·s·vocabulary·{logit_bytes(plan):g} bytes/(t·c), on the last stage",
+        "logits_bytes": f"b·{outputs}·{logit_bytes(plan):g} bytes/(t·c), on the last stage",
         "workspace_bytes": f"{units.size(WORKSPACE_BYTES)}, and {units.size(COLLECTIVES_BYTES)} for collectives",
         "fragmentation_bytes": f"{FRAGMENTATION:.0%} of activations and logits",
     }

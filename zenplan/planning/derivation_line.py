@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from zenplan import units
+from zenplan.domain.convolution import Convolution
 from zenplan.domain.estimate import Estimate
+from zenplan.domain.operators import Operator, Stream
 from zenplan.domain.plan import TrainingPlan
+from zenplan.domain.recurrent import Recurrent
 from zenplan.planning.arrays import Hardware, Layouts
 from zenplan.planning.operators import operator_work
 from zenplan.planning.work import Work
@@ -49,13 +52,20 @@ def operator_lines(plan: TrainingPlan, estimate: Estimate) -> Iterator[Line]:
             forward, backward = operator_work(op, block, plan, layouts, hardware)
             total = float(forward.total_s[0] + backward.total_s[0])
             formula = f"forward {_parts(forward)}, backward {_parts(backward)}"
-            told = (
-                f"t0 + max(F/(P·e), Q/(W·e_m)); F {units.flop(op.flop * share)} forward"
-                if op.flop
-                else "t0 + Q/(W·e_m)"
-            )
+            flop = f"; F {units.flop(op.flop * share)} forward" if op.flop else ""
             yield line("operator", f"{block.name} × {block.repeat}: {op.name}", formula, total, "s",
-                       units.duration(total), told)  # fmt: skip
+                       units.duration(total), f"{_law(op)}{flop}")  # fmt: skip
+
+
+def _law(op: Operator) -> str:
+    """The time of one pass of an operator, in the symbols of the lines of the accelerator."""
+    if isinstance(op, Convolution):
+        return "t0 + max(F/(P·e_c), Q/(W·e_f))"
+    if isinstance(op, Recurrent):
+        return f"{op.steps:,.0f} steps · ({op.kernels:g}·t0 + max(F/(P·e), Q/(W·e_m)))"
+    if isinstance(op, Stream) and op.maps:
+        return "t0 + Q/(W·e_f)"
+    return "t0 + max(F/(P·e), Q/(W·e_m))" if op.flop else "t0 + Q/(W·e_m)"
 
 
 def _parts(work: Work) -> str:

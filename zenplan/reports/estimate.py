@@ -9,6 +9,7 @@ from zenplan.domain.offer import Billing
 from zenplan.domain.report import Column, Report, Table
 from zenplan.planning.derivation import derive
 from zenplan.planning.derivation_line import Line
+from zenplan.planning.input_pipeline import supply
 from zenplan.planning.tradeoff import part_name
 from zenplan.reports.estimate_document import document, record
 from zenplan.reports.layouts import padded, spread
@@ -34,7 +35,7 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
     return Report(
         schema=SCHEMA,
         document=document(answer, lines),
-        records=tuple(record(r) for r in answer.ranked),
+        records=tuple(record(answer, r) for r in answer.ranked),
         tables=tuple(tables),
         notes=_notes(answer, first.quote),
     )
@@ -49,7 +50,7 @@ def _title(answer: Answer) -> str:
     what = load.name if of_size else f"{load.name} ({size})"
     moe = f", {units.count(load.active_parameters)} active," if load.experts > 1 and not of_size else ""
     flop = load.training_flop_per_sample * plan.samples
-    return f"{_kind(answer)} {what}{moe} on {units.count(plan.tokens)} tokens: {units.flop(flop)}"
+    return f"{_kind(answer)} {what}{moe} on {units.count(plan.tokens)} {load.unit}: {units.flop(flop)}"
 
 
 def _kind(answer: Answer) -> str:
@@ -149,12 +150,12 @@ def _spent(parts: dict[str, float], most: int) -> str:
 def _detail(answer: Answer, ranked: Ranked) -> Table:
     """One quote in full."""
     quote, run, estimate = ranked.quote, ranked.bill.run, ranked.quote.estimate
-    place = answer.ranked.index(ranked) + 1
+    place, load = answer.ranked.index(ranked) + 1, answer.plan.workload
     rows = [
         ("layout", _layout(answer, quote)),
         ("step", f"{units.duration(estimate.step.total_s)}: {_spent(estimate.step.parts(), most=6)}"),
         ("memory", _memory(quote)),
-        ("speed", f"{units.count(estimate.samples_per_s * answer.plan.workload.tokens_per_sample)} tokens/s, "
+        ("speed", f"{units.count(estimate.samples_per_s * load.tokens_per_sample)} {load.unit}/s, "
                   f"MFU {units.percent(estimate.mfu)}"),
         ("steady", f"{units.duration(run.steady_s.mid)} for {run.steady_s.mid / estimate.step.total_s:,.0f} steps"),
         ("wall-clock", f"{units.duration(run.calendar_s.mid)} with start-up, evaluation, checkpoints every "
@@ -234,8 +235,27 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
     return (
+        *_input(answer),
         spread(first.estimate),
         f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {answer.frontier} on the "
         "frontier of time and dollars. '?' is a price that is not known.",
         *answer.left_out,
     )
+
+
+def _input(answer: Answer) -> tuple[str, ...]:
+    """Which quotes have too few processors to prepare what their devices take; nothing where all keep up."""
+    found = [
+        (place, r.quote, supply(answer.plan.workload, r.quote)) for place, r in enumerate(answer.ranked, 1)
+    ]
+    short = [(place, quote, s) for place, quote, s in found if s is not None and s.waits > 0]
+    if not short:
+        return ()
+    place, quote, least = min(short, key=lambda each: each[2].share)
+    unit, preparation = answer.plan.workload.unit, least.preparation
+    samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
+    others = "".join(f", #{p}" for p, *_ in short if p != place)
+    return (f"The input pipeline of #{place}{others}: {_devices(quote)} × {quote.offer.instance.accelerator} can take "
+            f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "
+            f"{units.count(least.prepared_per_s)}: the devices would wait; prepare data in advance, or on the "
+            f"devices. Assumed: {preparation.source}.",)  # fmt: skip

@@ -11,6 +11,7 @@ from zenplan.domain.estimate import Bill, Quote, Range
 from zenplan.domain.evidence import Fact
 from zenplan.domain.offer import Billing, Price
 from zenplan.planning.derivation_line import Line
+from zenplan.planning.input_pipeline import supply
 
 
 def document(answer: Answer, lines: tuple[Line, ...]) -> Mapping[str, Any]:
@@ -25,11 +26,13 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> Mapping[str, Any]:
             "active_parameters": load.active_parameters,
             "trainable_parameters": load.trainable_parameters,
             "layers": load.layers,
+            "unit": load.unit,
             "tokens_per_sample": load.tokens_per_sample,
             "forward_flop_per_sample": load.flop_per_sample,
         },
         "plan": {
             "tokens": plan.tokens,
+            "samples": plan.samples,
             "global_batch_samples": plan.global_batch,
             "steps": plan.steps,
             "precision": plan.precision.name,
@@ -43,7 +46,7 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> Mapping[str, Any]:
         "budget_usd": answer.request.budget_usd,
         "met": answer.met,
         "verdict": answer.verdict,
-        "quotes": [_quote(r) for r in answer.ranked],
+        "quotes": [_quote(answer, r) for r in answer.ranked],
         "compared": {"options": answer.options, "layouts": answer.layouts, "frontier": answer.frontier},
         "left_out": list(answer.left_out),
     }
@@ -67,7 +70,7 @@ def _price(price: Price | None) -> dict[str, Any] | None:
     return {"usd_per_h": price.usd_per_h, "as_of": as_of, "source": price.source}
 
 
-def _quote(ranked: Ranked) -> dict[str, Any]:
+def _quote(answer: Answer, ranked: Ranked) -> dict[str, Any]:
     quote = ranked.quote
     estimate, instance = quote.estimate, quote.offer.instance
     return {
@@ -86,11 +89,20 @@ def _quote(ranked: Ranked) -> dict[str, Any]:
         "step": {**estimate.step.parts(), "total_s": _range(estimate.step_s)},
         "mfu": estimate.mfu,
         "samples_per_s": estimate.samples_per_s,
+        "input": _input(answer, quote),
         "bills": [_bill(quote, b) for b in quote.bills],
         "prices": {str(k): _price(quote.offer.price(k)) for k in Billing},
         "energy": _energy(quote),
         "evidence": estimate.evidence,
     }  # fmt: skip
+
+
+def _input(answer: Answer, quote: Quote) -> dict[str, Any] | None:
+    found = supply(answer.plan.workload, quote)
+    if found is None:
+        return None
+    return {"vcpus": found.vcpus, "prepared_samples_per_s": found.prepared_per_s, "share": found.share,
+            "basis": found.preparation.source}  # fmt: skip
 
 
 def _bill(quote: Quote, bill: Bill) -> dict[str, Any]:
@@ -120,10 +132,11 @@ def _energy(quote: Quote) -> dict[str, Any] | None:
             "pue": quote.energy.pue, "grid_source": quote.energy.grid_source or None}  # fmt: skip
 
 
-def record(ranked: Ranked) -> dict[str, Any]:
+def record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
     """One quote as a flat row, for CSV. What is not known is None."""
     quote, bill = ranked.quote, ranked.bill
     estimate, instance = quote.estimate, quote.offer.instance
+    found = supply(answer.plan.workload, quote)
     row: dict[str, Any] = {
         "labels": " ".join(ranked.labels),
         "billing": str(bill.billing),
@@ -135,6 +148,8 @@ def record(ranked: Ranked) -> dict[str, Any]:
         "memory_available_bytes": estimate.cluster.accelerator.capacity_bytes,
         "step_s": estimate.step.total_s,
         "mfu": estimate.mfu,
+        "samples_per_s": estimate.samples_per_s,
+        "input_share": found.share if found else None,
         "gpu_hours": quote.gpu_hours(bill).mid,
         "wall_clock_s_low": bill.run.calendar_s.low, "wall_clock_s": bill.run.calendar_s.mid,
         "wall_clock_s_high": bill.run.calendar_s.high,

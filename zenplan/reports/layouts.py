@@ -12,7 +12,8 @@ from zenplan.reports.layouts_document import document, record
 from zenplan.reports.text_plot import Point, drawn
 
 SCHEMA = "zenplan.layouts/1"
-_BILLION = 1e9
+# How many of a unit the cost is told of: a token is next to nothing.
+_BILLION, _MILLION = ("a billion", 1e9), ("a million", 1e6)
 # A size that saves less than this is not worth a word.
 _SAVING = 0.01
 # Times as long as the fastest, up to which layouts are drawn.
@@ -41,8 +42,9 @@ def shown(layout: Layout, between: str = " ") -> str:
 
 
 def _list(found: Tradeoff) -> Table:
+    load = found.plan.workload
     columns = (
-        Column(name="#", numeric=True), Column(name="layout"), Column(name="step,\ntokens/s\na device", numeric=True),
+        Column(name="#", numeric=True), Column(name="layout"), Column(name=f"step,\n{load.unit}/s\na device", numeric=True),
         Column(name="MFU", numeric=True), Column(name="memory\nof a\ndevice", numeric=True),
         Column(name="loses\nmost to"),
     )  # fmt: skip
@@ -50,7 +52,7 @@ def _list(found: Tradeoff) -> Table:
         (
             str(place),
             shown(e.layout, "\n"),
-            f"{units.duration(e.step.total_s)}\n{units.count(_tokens_per_s(found, e))}",
+            f"{units.duration(e.step.total_s)}\n{units.count(_units_per_s(found, e))}",
             units.percent(e.mfu),
             f"{units.size(e.memory.total_bytes)}\n{_filled(e)}",
             _loses(e),
@@ -62,7 +64,7 @@ def _list(found: Tradeoff) -> Table:
                  columns=columns, rows=rows)  # fmt: skip
 
 
-def _tokens_per_s(found: Tradeoff, estimate: Estimate) -> float:
+def _units_per_s(found: Tradeoff, estimate: Estimate) -> float:
     return estimate.samples_per_s * found.plan.workload.tokens_per_sample / found.cluster.devices
 
 
@@ -153,8 +155,9 @@ def _cost(found: Tradeoff) -> tuple[str, ...]:
     if price is None:
         return (f"No on-demand price of {found.cluster.accelerator.name} is known.", *fewer)
     date = f"as of {price.as_of}" if price.as_of else "of unknown date"
+    many, unit = _many(found)[0], found.plan.workload.unit
     return (
-        f"On these devices the fastest is the cheapest: {_per_billion(found.sizes[0])} for a billion tokens at "
+        f"On these devices the fastest is the cheapest: {_usd_of_many(found, found.sizes[0])} for {many} {unit} at "
         f"{units.usd(price.usd_per_h)} a GPU-hour ({price.offer}, {date}).",
         *fewer,
     )
@@ -185,14 +188,19 @@ def _saved(whole: Fewer, size: Fewer) -> float:
 def _beside(found: Tradeoff, size: Fewer) -> str:
     """A smaller size beside the whole: ``512 devices take 1.5 times as long and cost 25 % less ($410)``."""
     whole, ratio = found.sizes[0], size.sample_s / found.sizes[0].sample_s
-    speed = (
-        f"take {units.significant(ratio)} times as long"
-        if ratio >= 1.0
-        else f"are {units.significant(1.0 / ratio)} times as fast"
-    )
-    price = f" ({_per_billion(size)})" if found.price else ""
-    return f"{size.devices:,} devices {speed} and cost {units.percent(_saved(whole, size))} less{price}"
+    price = f" ({_usd_of_many(found, size)})" if found.price else ""
+    one = size.devices == 1
+    takes, costs = ("takes", "costs") if one else ("take", "cost")
+    speed = f"{takes} {units.significant(ratio)} times as long"
+    if ratio < 1.0:
+        speed = f"{'is' if one else 'are'} {units.significant(1.0 / ratio)} times as fast"
+    devices = "1 device" if one else f"{size.devices:,} devices"
+    return f"{devices} {speed} and {costs} {units.percent(_saved(whole, size))} less{price}"
 
 
-def _per_billion(size: Fewer) -> str:
-    return units.usd((size.usd_per_token or 0.0) * _BILLION)
+def _many(found: Tradeoff) -> tuple[str, float]:
+    return _BILLION if found.plan.workload.unit == "tokens" else _MILLION
+
+
+def _usd_of_many(found: Tradeoff, size: Fewer) -> str:
+    return units.usd((size.usd_per_token or 0.0) * _many(found)[1])

@@ -16,7 +16,8 @@ def document(found: Tradeoff) -> Mapping[str, Any]:
     plan, cluster = found.plan, found.cluster
     return {
         "workload": {"name": plan.workload.name, "parameters": plan.workload.parameters,
-                     "layers": plan.workload.layers, "tokens_per_sample": plan.workload.tokens_per_sample},
+                     "layers": plan.workload.layers, "unit": plan.workload.unit,
+                     "tokens_per_sample": plan.workload.tokens_per_sample},
         "plan": {"global_batch_samples": plan.global_batch, "precision": plan.precision.name,
                  "optimizer": plan.optimizer.name, "software": plan.software, "method": plan.method},
         "inputs": [{**asdict(f), "origin": str(f.origin)} for f in plan.facts],
@@ -48,6 +49,7 @@ def _estimate(found: Tradeoff, estimate: Estimate) -> dict[str, Any]:
         "memory": {**estimate.memory.parts(), "total_bytes": estimate.memory.total_bytes},
         "memory_share": estimate.memory.total_bytes / estimate.cluster.accelerator.capacity_bytes,
         "mfu": estimate.mfu,
+        "samples_per_s": estimate.samples_per_s,
         "tokens_per_s_per_device": _tokens_per_s(found, estimate),
     }
 
@@ -77,4 +79,5 @@ def record(found: Tradeoff, estimate: Estimate) -> Mapping[str, Any]:
     whole = _estimate(found, estimate)
     return {**whole["layout"], "step_s": estimate.step.total_s, **estimate.step.parts(),
             "memory_bytes": estimate.memory.total_bytes, "memory_share": whole["memory_share"],
-            "mfu": estimate.mfu, "tokens_per_s_per_device": whole["tokens_per_s_per_device"]}  # fmt: skip
+            "mfu": estimate.mfu, "samples_per_s": estimate.samples_per_s,
+            "tokens_per_s_per_device": whole["tokens_per_s_per_device"]}  # fmt: skip
