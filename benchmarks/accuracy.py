@@ -17,9 +17,11 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import baselines
+import other_families
 import readme
-from fit import LARGE, TABLES, accelerator, all_published, errors_of, generation, observed_errors
+from fit import LARGE, accelerator, all_published, errors_of, fitted_to, generation, observed_errors
 from intervals import LeftOut, checked
+from prior import LANGUAGE, OTHERS, start
 from scoring import Summary, by_group, macro, published, six_nd, source
 
 from zenplan.adapters.accelerator_table import read_accelerators
@@ -111,12 +113,15 @@ def _left_out(observed: Mapping[str, Sequence[LeftOut]]) -> list[list[str]]:
              "accelerator": "zenplan, each accelerator left out, averaged over accelerators",
              "generation": "zenplan, each generation left out, averaged over generations",
              "scale": f"zenplan, all runs above {LARGE} devices left out"}  # fmt: skip
-    return [cells(names[n], macro(by_group(_of(TABLES[0], _plain(observed[n])), keys[n]))) for n in observed]
+    return [
+        cells(names[n], macro(by_group(_of(LANGUAGE.tables[0], _plain(observed[n])), keys[n])))
+        for n in observed
+    ]
 
 
 def _small(fitted: Errors, best: Errors) -> str:
     """The other table: encoders and small decoders."""
-    rows = [cells(title, macro(by_group(_of(TABLES[1], errors), source)))
+    rows = [cells(title, macro(by_group(_of(LANGUAGE.tables[1], errors), source)))
             for title, errors in (("fitted", fitted), ("each source left out of the fit", best))]  # fmt: skip
     return table("small transformers", rows)
 
@@ -136,7 +141,7 @@ def _targets(fitted: Errors, best: Errors) -> str:
 
 def _coverage(observed: Mapping[str, Sequence[LeftOut]]) -> str:
     together = [o for name in ("source", "generation", "scale") for o in observed[name]]
-    ids = {row["id"] for row in published(TABLES[0])}
+    ids = {row["id"] for row in published(LANGUAGE.tables[0])}
     lines = ["| 80 % interval | holds | median half-width |", "|---|---:|---:|"]
     for name, judged, key in (
         ("runs of a source that neither fit nor interval knew", "source", source),
@@ -159,21 +164,27 @@ def _notes(outcomes: Sequence[Run | tuple[Mapping[str, str], str]]) -> str:
     )
 
 
-def report(coefficients: Coefficients, observed: Mapping[str, Sequence[LeftOut]]) -> str:
-    """All tables, as markdown; without ``observed`` what is fitted alone."""
+Observed = Mapping[str, Sequence[LeftOut]]
+
+
+def report(coefficients: Coefficients, observed: Observed, other: Observed) -> str:
+    """All tables, as markdown; without what was left out, of both stages, what is fitted alone."""
     outcomes = list(runs(published(), Catalogue(accelerators=read_accelerators()), coefficients))
     all_runs = [r for r in outcomes if isinstance(r, Run)]
-    errors = errors_of(all_published(coefficients), coefficients)
-    fitted = _of(TABLES[0], errors)
+    errors = errors_of(all_published(LANGUAGE, coefficients), coefficients)
+    fitted = _of(LANGUAGE.tables[0], errors)
     out, how = (_plain(observed["source"]), "sources left out") if observed else (errors, "fitted")
-    best = _of(TABLES[0], out)
+    best = _of(LANGUAGE.tables[0], out)
     parts = [table("language models", [*_rules(all_runs, fitted), *_left_out(observed)])]
     if observed:
         parts += [_coverage(observed), _targets(fitted, best), _small(errors, out)]
     for title, key in (("generation", generation), ("software", software), ("scale", scale), ("size", size),
                        ("configuration told", told), ("source", named)):  # fmt: skip
         parts.append(table(f"{title} ({how})", grouped(best, key)))
-    return "\n\n".join([*parts, _notes(outcomes)])
+    others = all_published(OTHERS, coefficients)
+    return "\n\n".join(
+        [*parts, _notes(outcomes), *other_families.report(other, others, coefficients, table, cells)]
+    )
 
 
 def main() -> None:
@@ -184,8 +195,13 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick and arguments.readme:
         parser.error("--quick has no figures on what was left out, which the README is about")
-    coefficients = read_coefficients()
-    text = report(coefficients, {} if arguments.quick else observed_errors(all_published(coefficients)))
+    coefficients, observed = read_coefficients(), [{}, {}]
+    if not arguments.quick:
+        language = all_published(LANGUAGE, start())
+        first = fitted_to(language, LANGUAGE, start())
+        others = all_published(OTHERS, first)
+        observed = [observed_errors(language, LANGUAGE, start()), observed_errors(others, OTHERS, first)]
+    text = report(coefficients, *observed)
     print(text)
     if arguments.readme:
         readme.write("accuracy", text)

@@ -27,20 +27,27 @@ FIELDS = (
     "matmul",
     "wide_matmul",
     "attention",
+    "convolution",
+    "feed",
     "memory",
     "link",
+    "pcie",
+    "staged",
     "network",
     "fill_elements",
     "operator_s",
+    "launch_s",
     "host_s",
     "contention",
 )
 _SCALED = {"matmul_flop_per_s": "matmul", "other_flop_per_s": "wide_matmul", "attention_flop_per_s": "attention",
-           "memory_bytes_per_s": "memory", "link_bytes_per_s": "link", "network_bytes_per_s": "network"}  # fmt: skip
-_TAKEN = ("fill_elements", "operator_s", "host_s", "contention")
+           "convolution_flop_per_s": "convolution", "feed_flop_per_s": "feed",
+           "memory_bytes_per_s": "memory",
+           "link_bytes_per_s": "link", "network_bytes_per_s": "network"}  # fmt: skip
+_TAKEN = ("fill_elements", "operator_s", "launch_s", "host_s", "contention")
 # Of the layouts that a row can mean, those that can be the fastest under other coefficients too.
 _NEAR = 1.25
-_FIXED = {name: START[name].value for name in ("pcie", "link_hop_s", "network_hop_s")}
+_FIXED = {name: START[name].value for name in ("link_hop_s", "network_hop_s")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ class _Group:
     layouts: Layouts
     sheet: Hardware
     owner: npt.NDArray[np.intp]  # the place of each layout's run
+    reach: npt.NDArray[np.bool_]  # whether its devices reach each other over PCIe
 
 
 class Model:
@@ -60,8 +68,8 @@ class Model:
         self.runs = runs
         self._measured = np.log([r.tokens_per_s for r in runs])
         self._groups = [_group(runs, places) for places in alike(runs)]
-        best = self._layout_speeds(self.efficiencies(start))
-        self._groups = [_pruned(g, speed) for g, speed in zip(self._groups, best, strict=True)]
+        best = self._layout_speeds(self.efficiencies(start)[None])
+        self._groups = [_pruned(g, speed[0]) for g, speed in zip(self._groups, best, strict=True)]
 
     def efficiencies(self, coefficients: Coefficients) -> Array:
         """Each run's efficiency; shape (runs, fields)."""
@@ -69,28 +77,39 @@ class Model:
 
     def errors(self, efficiencies: Array) -> Array:
         """Shape (runs,)."""
-        predicted = np.full(len(self.runs), -np.inf)
-        for group, speed in zip(self._groups, self._layout_speeds(efficiencies), strict=True):
-            np.maximum.at(predicted, group.owner, np.log(speed))
-        return predicted - self._measured
+        return self._errors(efficiencies[None])[0]
 
-    def slopes(self, efficiencies: Array, at: Array, step: float = 0.02) -> Array:
-        """d ln(speed) / d ln(field), by differences; shape (runs, fields)."""
-        columns = []
-        for index in range(len(FIELDS)):
-            moved = efficiencies.copy()
-            moved[:, index] *= 1 + step
-            columns.append((self.errors(moved) - at) / np.log1p(step))
-        return np.array(columns).T
+    def slopes(self, efficiencies: Array, fields: Sequence[str], step: float = 0.02) -> tuple[Array, Array]:
+        """Errors, shape (runs,), and d ln(speed) / d ln(field) by differences, shape (runs, fields)."""
+        variants = np.repeat(efficiencies[None], len(fields) + 1, axis=0)
+        for place, name in enumerate(fields, 1):
+            variants[place, :, FIELDS.index(name)] *= 1 + step
+        at, *moved = self._errors(variants)
+        return at, (np.array(moved) - at).T / np.log1p(step)
 
-    def _layout_speeds(self, efficiencies: Array) -> list[Array]:
+    def _errors(self, variants: Array) -> Array:
+        """Under several sets of efficiencies at once, (variants, runs, fields); shape (variants, runs)."""
+        predicted = np.full((len(self.runs), len(variants)), -np.inf)
+        for group, speed in zip(self._groups, self._layout_speeds(variants), strict=True):
+            np.maximum.at(predicted, group.owner, np.log(speed.T))
+        return predicted.T - self._measured
+
+    def _layout_speeds(self, variants: Array) -> list[Array]:
+        """Of each group, shape (variants, layouts). One evaluation for all variants: numpy's calls cost more than
+        what they compute."""
         speeds = []
         for g in self._groups:
-            e = {name: efficiencies[g.owner, i] for i, name in enumerate(FIELDS)}
-            scaled = {column: getattr(g.sheet, column) * e[name] for column, name in _SCALED.items()}
-            hw = replace(g.sheet, **scaled, **{name: e[name] for name in _TAKEN})
-            tokens = g.layouts.samples * g.plan.workload.tokens_per_sample
-            speeds.append(tokens / step_time(g.plan, g.layouts, hw).total_s / hw.devices)
+            again = np.tile(np.arange(len(g.owner)), len(variants))
+            layouts, sheet = g.layouts.take(again), g.sheet.take(again)
+            e = dict(zip(FIELDS, variants[:, g.owner].reshape(len(again), -1).T, strict=True))
+            scaled = {column: getattr(sheet, column) * e[name] for column, name in _SCALED.items()}
+            scaled["pcie_bytes_per_s"] = sheet.pcie_bytes_per_s * np.where(
+                g.reach[again], e["pcie"], e["staged"]
+            )
+            hw = replace(sheet, **scaled, **{name: e[name] for name in _TAKEN})
+            tokens = layouts.samples * g.plan.workload.tokens_per_sample
+            speed = tokens / step_time(g.plan, layouts, hw).total_s / hw.devices
+            speeds.append(speed.reshape(len(variants), -1))
         return speeds
 
 
@@ -106,9 +125,10 @@ def values_of(efficiency: Efficiency) -> list[float]:
 
 
 def _group(runs: Sequence[Run], places: Sequence[int]) -> _Group:
-    whole = Efficiency(architecture="sheet", matmul=1, wide_matmul=1, attention=1, convolution=1, memory=1, maps=1,
-                       link=1, network=1, fill_elements=1, operator_s=1, host_s=0, launch_s=0, contention=1, **_FIXED,
-                       source="data sheet", interval=Interval(down=1, up=1, basis="none"))  # fmt: skip
+    whole = Efficiency(architecture="sheet", matmul=1, wide_matmul=1, attention=1, convolution=1, feed=1, memory=1,
+                       link=1, pcie=1, staged=1, network=1, fill_elements=1, operator_s=1, host_s=0, launch_s=0,
+                       contention=1, **_FIXED, source="data sheet",
+                       interval=Interval(down=1, up=1, basis="none"))  # fmt: skip
     clusters = [replace(runs[p].cluster, efficiency=whole) for p in places]
     counts = [len(runs[p].layouts) for p in places]
     index = np.repeat(np.arange(len(places)), counts)
@@ -118,10 +138,12 @@ def _group(runs: Sequence[Run], places: Sequence[int]) -> _Group:
         layouts=Layouts.of([layout for p in places for layout in runs[p].layouts]),
         sheet=Hardware.of(clusters, plan.precision).take(index),
         owner=np.array(places, dtype=np.intp)[index],
+        reach=np.array([c.accelerator.peer_access for c in clusters])[index],
     )
 
 
 def _pruned(group: _Group, speed: Array) -> _Group:
     fastest = {int(o): speed[group.owner == o].max() for o in np.unique(group.owner)}
     kept = np.flatnonzero(speed * _NEAR >= [fastest[int(o)] for o in group.owner])
-    return _Group(group.plan, group.layouts.take(kept), group.sheet.take(kept), group.owner[kept])
+    return _Group(group.plan, group.layouts.take(kept), group.sheet.take(kept), group.owner[kept],
+                  group.reach[kept])  # fmt: skip

@@ -5,7 +5,10 @@ A value here is what is believed before any run is seen, a width how sure that i
 
 from __future__ import annotations
 
-from zenplan.domain.coefficients import GENERATION, PRECISION, SOFTWARE, Coefficient, Coefficients
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from zenplan.domain.coefficients import FAMILY, GENERATION, PRECISION, SOFTWARE, Coefficient, Coefficients
 from zenplan.domain.interval import Interval
 
 
@@ -17,8 +20,9 @@ START = {c.name: c for c in (
     _c("matmul", 0.65, 0.25, 0.92, "of the dense peak", "what large matrix products reach"),
     _c("attention", 0.35, 0.10, 0.80, "of the dense peak", "what fused attention reaches"),
     _c("convolution", 0.50, 0.05, 2.00, "of the dense peak", "what large convolutions reach, counted directly"),
+    _c("feed", 500.0, 50.0, 5000.0, "FLOP a clock", "what a multiprocessor feeds its cores in a convolution"),
     _c("memory", 0.75, 0.15, 0.95, "of the memory bandwidth", "what streams reach, counting fused kernels' traffic"),
-    _c("maps", 0.70, 0.15, 0.95, "of the memory bandwidth", "what moving feature maps reaches"),
+    _c("streams", 0.70, 0.10, 2.00, "of the memory bandwidth", "what streams reach, counted kernel by kernel"),
     _c("link", 0.65, 0.30, 0.90, "of the link", "what collectives reach between linked devices"),
     _c("network", 0.65, 0.20, 0.95, "of the network", "what collectives reach between nodes"),
     _c("fill_elements", 200.0, 10.0, 1500.0, "elements", "of a product's inner dimension, lost to filling its pipeline"),
@@ -31,21 +35,71 @@ START = {c.name: c for c in (
         least=1e-6, most=100e-6,
         factors={f"{SOFTWARE}/{kind}": f for kind, f in (("eager", 2.0), ("compiled", 0.5), ("xla", 0.5))},
     ),
-    _c("pcie", 0.5, 0.5, 0.5, "of PCIe", "what collectives reach over PCIe; not fitted"),
+    _c("pcie", 0.5, 0.05, 0.90, "of PCIe", "what collectives reach over PCIe"),
+    _c("staged", 0.2, 0.01, 0.90, "of PCIe", "what collectives reach over PCIe and through the host's memory"),
     _c("link_hop_s", 8e-6, 8e-6, 8e-6, "s", "latency of a hop between linked devices; not fitted"),
     _c("network_hop_s", 15e-6, 15e-6, 15e-6, "s", "latency of a hop between nodes; not fitted"),
 )}  # fmt: skip
 
-# Which coefficients a group may differ in, and by how much it is expected to: one standard deviation of ln.
-GROUPS = {
-    "matmul": {GENERATION: 0.10, SOFTWARE: 0.15, PRECISION: 0.20},
-    "attention": {GENERATION: 0.25, SOFTWARE: 0.25},
-    "memory": {SOFTWARE: 0.5},
-    "host_s": {SOFTWARE: 0.7},
-}
-# How far the common value may be from where it starts: one standard deviation of ln.
+# How far a common value may be from where it starts: one standard deviation of ln.
 WIDTH = 0.6
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One of the fits that follow each other. What an earlier one fitted stands.
+
+    Attributes:
+        tables: published runs that it is fitted to.
+        common: coefficients whose common value it fits.
+        groups: coefficient to the kinds of groups that may differ in it, and by how much they are expected to: one
+            standard deviation of ln.
+        pull: how strongly all of that is drawn to where it starts; the larger, the more runs it takes to move it.
+    """
+
+    tables: tuple[str, ...]
+    common: tuple[str, ...]
+    groups: Mapping[str, Mapping[str, float]]
+    pull: float
+
+
+# Language models first: there the most is known of each run.
+LANGUAGE = Stage(
+    tables=("language_models.csv", "small_transformers.csv"),
+    common=(
+        "matmul",
+        "attention",
+        "memory",
+        "link",
+        "network",
+        "fill_elements",
+        "operator_s",
+        "host_s",
+        "contention",
+    ),
+    groups={
+        "matmul": {GENERATION: 0.10, SOFTWARE: 0.15, PRECISION: 0.20},
+        "attention": {GENERATION: 0.25, SOFTWARE: 0.25},
+        "memory": {SOFTWARE: 0.5},
+        "host_s": {SOFTWARE: 0.7},
+    },
+    pull=0.04,
+)
+# Then the other families: what only they have, and how far each differs in the rest.
+OTHERS = Stage(
+    tables=("other_models.csv",),
+    common=("convolution", "feed", "streams", "pcie", "staged"),
+    groups={
+        "convolution": {GENERATION: 0.25, SOFTWARE: 0.25, PRECISION: 0.4},
+        "staged": {GENERATION: 1.0},
+        "streams": {GENERATION: 0.15, SOFTWARE: 0.4, FAMILY: 0.4},
+        "matmul": {FAMILY: 0.25, GENERATION: 0.10},
+        "launch_s": {FAMILY: 0.7},
+        "host_s": {FAMILY: 1.0},
+    },
+    pull=0.01,
+)
+STAGES = (LANGUAGE, OTHERS)
 NONE = Interval(down=1, up=1, basis="none")
 
 

@@ -304,7 +304,7 @@ def test_every_figure_and_data_file_is_in_contributing() -> None:
         ("```console\n$ rm -r x\n```", "an unknown command"),
         ("see `zenplan train`", "no command zenplan train"),
         ("see `zenplan estimate --backend`", "has no option --backend"),
-        ("`--backend` is", "no option --backend"),
+        ("`--engine` is", "no option --engine"),
         ("`python benchmarks/fit.py --nothing`", "has no option --nothing"),
         ("`ZENPLAN_NOTHING=1`", "no variable ZENPLAN_NOTHING"),
         ("`zenplan_nothing`", "no hook zenplan_nothing"),

@@ -31,6 +31,7 @@ COMMANDS = {
     "help": ("--help",),
     "help_estimate": ("estimate", "--help"),
     "help_layouts": ("layouts", "--help"),
+    "help_count": ("count", "--help"),
     "help_backtest": ("backtest", "--help"),
     "help_profile": ("profile", "--help"),
     "help_accelerators": ("accelerators", "--help"),

@@ -12,8 +12,8 @@ SPREAD = Interval(down=0.1, up=0.1, basis="made up")
 
 
 def efficiency(**changes: Any) -> Efficiency:
-    names = ("matmul", "wide_matmul", "attention", "convolution", "memory", "maps", "link", "pcie", "network")
-    shares = dict.fromkeys(names, 0.5)
+    names = ("matmul", "wide_matmul", "attention", "convolution", "memory", "link", "pcie", "staged", "network")
+    shares = dict.fromkeys((*names, "feed"), 0.5)
     times = dict.fromkeys(
         ("fill_elements", "operator_s", "launch_s", "host_s", "contention", "link_hop_s", "network_hop_s"),
         0.0,
@@ -65,15 +65,6 @@ def test_pcie_doubles_with_each_generation_and_is_the_third_where_unknown() -> N
     assert rates[1] / rates[0] == pytest.approx(2)
     assert rates[2] / rates[1] == pytest.approx(2)
     assert cluster().pcie_bytes_per_s == PCIE_X16_BYTES_PER_S[3]
-
-
-@pytest.mark.parametrize("generation", [3, 4, 5, None])
-def test_without_peer_access_all_goes_over_the_bus_twice(generation: int | None) -> None:
-    direct, by_host = (
-        cluster(pcie_generation=generation, peer_access=p).pcie_bytes_per_s for p in (True, False)
-    )
-    assert direct == PCIE_X16_BYTES_PER_S[generation or 3]
-    assert by_host == direct / 2
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1])

@@ -8,13 +8,13 @@ from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.interval import Interval
 from zenplan.errors import DataError
 
-SHARES = ("matmul", "wide_matmul", "attention", "memory", "maps", "link", "pcie", "network")
+SHARES = ("matmul", "wide_matmul", "attention", "link", "pcie", "staged", "network")
 LOSSES = ("fill_elements", "operator_s", "launch_s", "host_s", "link_hop_s", "network_hop_s")
 
 
 def efficiency(**changes: Any) -> Efficiency:
     values = {
-        **dict.fromkeys((*SHARES, "convolution", "contention"), 0.5),
+        **dict.fromkeys((*SHARES, "memory", "convolution", "feed", "contention"), 0.5),
         **dict.fromkeys(LOSSES, 1e-6),
         **changes,
     }

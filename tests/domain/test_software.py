@@ -47,6 +47,13 @@ def test_a_compiler_changes_what_would_run_operator_by_operator(yes: str) -> Non
     assert [software_of(name, yes) for name in ("Megatron-LM", "MaxText")] == [FUSED, XLA]
 
 
-@pytest.mark.parametrize("no", ["", "no", "false", "0", "maybe"])
-def test_without_a_compiler_the_name_stands(no: str) -> None:
-    assert [software_of(name, no) for name in ("Hugging Face", "PyTorch FSDP", "")] == [EAGER, None, None]
+@pytest.mark.parametrize("unknown", ["", "maybe"])
+def test_without_a_word_on_a_compiler_the_name_stands(unknown: str) -> None:
+    names = ("Hugging Face", "PyTorch FSDP", "TensorFlow 2.2", "")
+    assert [software_of(name, unknown) for name in names] == [EAGER, None, XLA, None]
+
+
+@pytest.mark.parametrize("no", ["no", "false", "0"])
+def test_without_its_compiler_a_framework_runs_operator_by_operator(no: str) -> None:
+    names = ("PyTorch FSDP", "TensorFlow 2.2", "Megatron-LM", "")
+    assert [software_of(name, no) for name in names] == [EAGER, EAGER, FUSED, None]

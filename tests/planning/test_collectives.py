@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zenplan.domain.cluster import PCIE_X16_BYTES_PER_S
 from zenplan.errors import DataError
 from zenplan.planning.arrays import Hardware
 from zenplan.planning.collectives import all_reduce_s, dispatch_s, gather_s, send_s
@@ -132,6 +133,19 @@ def test_without_a_link_there_is_pcie(make: Any) -> None:
     hw = make.hardware(make.cluster(sheet=card, efficiency={"pcie": 0.5}))
     # Unknown generations count as the third, of 15.75 GB/s.
     assert gather_s(hw, of(8e9), of(8), of(1)) == pytest.approx(ring_s(8, 8e9, 0.5 * 15.75e9))
+
+
+def test_devices_that_do_not_reach_each_other_go_by_the_host(make: Any) -> None:
+    card = {"link": "pcie", "link_bytes_per_s": None, "link_devices": 1}
+    shares = {"efficiency": {"pcie": 0.5, "staged": 0.1}}
+    rates = [
+        make.hardware(make.cluster(sheet={**card, "peer_access": reach}, **shares)).pcie_bytes_per_s[0]
+        for reach in (True, False)
+    ]
+    assert rates == [
+        pytest.approx(0.5 * PCIE_X16_BYTES_PER_S[4]),
+        pytest.approx(0.1 * PCIE_X16_BYTES_PER_S[4]),
+    ]
 
 
 def test_a_machines_own_link_goes_before_the_data_sheets(make: Any) -> None:

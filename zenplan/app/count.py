@@ -30,7 +30,7 @@ def count_keras(
     target: str,
     backend: str | None = None,
     *,
-    input_shapes: Sequence[Sequence[int | None]] = (),
+    input_shapes: Sequence[Sequence[int]] = (),
     batch: int | None = None,
     time_s: float = USUAL_TIME_S,
     memory_bytes: float | None = None,
@@ -41,8 +41,8 @@ def count_keras(
     Args:
         target: ``package.module:function``, imported with the current folder first, or a ``.keras`` file.
         backend: of Keras; None for that of ``KERAS_BACKEND``, or the first that is installed.
-        input_shapes: of one sample, without the batch, for a model that was never built.
-        batch: samples that it is built with, for one whose layers want to know; None for any.
+        input_shapes: of one sample, without the batch, for a model that was never built or has an open shape.
+        batch: samples that it is called with, for one that depends on their number; None for any.
         time_s: the worker may take that long.
         memory_bytes: and that much; None for 80 % of what this process may use.
         tell: told the worker's stage and its seconds, now and then.
@@ -72,8 +72,7 @@ def keras_workload(target: str, backend: str | None = None, **options: Any) -> W
     """
     count = count_keras(target, backend, **options)
     if count.unknown:
-        layer = count.unknown[0]
-        raise UsageError(f"{target}: the cost of layer {layer.name} ({layer.kind}) is unknown",
+        raise UsageError(f"{target}: the cost of {count.unknown[0].label} is unknown",
                          "zenplan.register_layer tells it; 'zenplan count' shows the rest")  # fmt: skip
     return count.workload()
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from zenplan.cli.backtest import backtest
+from zenplan.cli.count import count
 from zenplan.cli.estimate import estimate
 from zenplan.cli.layouts import layouts
 from zenplan.cli.listing import accelerators_app, config, plugins, prices, workloads_app
@@ -42,6 +43,7 @@ def _root(
 # In the list of commands there is room for 58 letters; Typer cuts a longer help off.
 app.command(short_help="Time, GPU-hours, dollars and memory of a training run.")(estimate)
 app.command(short_help="The best layouts of a step on so many devices.")(layouts)
+app.command(short_help="Parameters, FLOP and activations of any Keras model.")(count)
 app.command(short_help="Measured runs of a table beside what is predicted.")(backtest)
 app.command(short_help="The GPUs of this machine, their data sheets, and the host.")(profile)
 app.add_typer(

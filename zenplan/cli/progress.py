@@ -46,3 +46,27 @@ def _bar(what: str, stack: ExitStack) -> Callable[[float], None]:
     stack.enter_context(drawn)
     task = drawn.add_task(what, total=1.0)
     return lambda share: drawn.update(task, completed=share, refresh=True)
+
+
+@contextmanager
+def elapsed(what: str) -> Iterator[Callable[[str, float], None]]:
+    """A function to call with what is done now and the seconds since the start, where no share is known.
+
+    After two seconds they are on stderr, if that is a terminal; the line is gone at the end.
+    """
+    from zenplan.cli.output import write
+
+    shown = -1
+
+    def show(stage: str, seconds: float) -> None:
+        nonlocal shown
+        if seconds >= _PATIENCE_S and int(seconds) != shown and _watched():
+            shown = int(seconds)
+            write(sys.stderr, f"\r\033[K{what[-40:]}: {stage}, {shown} s")
+            sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        if shown >= 0:
+            write(sys.stderr, "\r\033[K")

@@ -121,6 +121,14 @@ class Accelerator:
         return int(major) if major.isdigit() else None
 
     @property
+    def clocks_per_s(self) -> float | None:
+        """Clocks of all multiprocessors together; None where it is not known, or where the units are no
+        multiprocessors (NVIDIA's are)."""
+        clock = self.tensor_clock_hz or self.clock_hz
+        known = self.compute_major is not None and self.multiprocessors is not None and clock is not None
+        return self.multiprocessors * clock if known else None
+
+    @property
     def capacity_bytes(self) -> float:
         """Memory that a program can plan with: the visible size, or the printed one where it is not known."""
         return self.visible_bytes or self.memory_bytes

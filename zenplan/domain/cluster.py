@@ -57,9 +57,5 @@ class Cluster:
 
     @property
     def pcie_bytes_per_s(self) -> float:
-        """What one accelerator moves to another over PCIe; generation 3 where it is not known.
-
-        Without peer access it goes by the host's memory: twice over the bus.
-        """
-        rate = PCIE_X16_BYTES_PER_S.get(self.accelerator.pcie_generation or 3, PCIE_X16_BYTES_PER_S[3])
-        return rate if self.accelerator.peer_access else rate / 2.0
+        """What one accelerator can move over PCIe, in one direction; generation 3 where it is not known."""
+        return PCIE_X16_BYTES_PER_S.get(self.accelerator.pcie_generation or 3, PCIE_X16_BYTES_PER_S[3])

@@ -10,12 +10,13 @@ from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.interval import Interval
 from zenplan.domain.precision import Precision
 from zenplan.domain.software import Software
+from zenplan.domain.workload import LANGUAGE
 from zenplan.errors import DataError
 
 # What groups a coefficient may differ by.
+# What streams reach of the memory bandwidth where their passes are those of an eager framework.
+STREAMS = "streams"
 GENERATION, SOFTWARE, PRECISION, FAMILY = "generation", "software", "precision", "family"
-# Families of language models: the common values are fitted to these, the other families differ by factors.
-LANGUAGE = ("decoder", "encoder", "encoder-decoder", "moe-decoder")
 
 
 def precision_class(dtype: str) -> str:
@@ -76,7 +77,7 @@ class Coefficients:
         self, architecture: str, precision: Precision, software: Software | None, family: str
     ) -> Efficiency:
         """The efficiency of an architecture, in a precision, under a kind of software (None: not known), for a
-        family of models (as in ``Workload.family``)."""
+        family of models (as in ``Workload.family``). The common values are those of language models."""
         kind = f"{SOFTWARE}/{software}" if software else ""
         where = (
             f"{GENERATION}/{architecture}",
@@ -84,7 +85,9 @@ class Coefficients:
             f"{FAMILY}/{family}",
             f"{PRECISION}/{precision_class(precision.matmul_dtype)}",
         )
-        values = {name: c.of(*where) for name, c in self.all.items()}
+        values = {name: c.of(*where) for name, c in self.all.items() if name != STREAMS}
+        if family not in LANGUAGE:
+            values["memory"] = self.all[STREAMS].of(*where)
         wide = (*where[:3], f"{PRECISION}/{precision_class(precision.other_dtype)}")
         interval = self.interval if family in LANGUAGE else self.other_interval
         return Efficiency(architecture=architecture, **values, wide_matmul=self.all["matmul"].of(*wide),

@@ -19,10 +19,12 @@ class Efficiency:
         attention: fraction of the dense peak that fused attention reaches.
         convolution: the same for large convolutions, by the FLOP of computing them directly; above 1 where the
             library has a way with fewer.
-        memory: fraction of the memory bandwidth that streams reach, counting the traffic of fused kernels.
-        maps: fraction of the memory bandwidth that feature maps move at.
+        feed: FLOP of a convolution that a multiprocessor can feed its cores in a clock, with operands of 16 bits.
+        memory: fraction of the memory bandwidth that streams reach: of language models by the traffic of fused
+            kernels, of others by that of an eager framework's, of which it may do less than is counted.
         link: fraction of the device-to-device bandwidth that collectives reach.
         pcie: the same over PCIe.
+        staged: the same over PCIe where devices cannot reach each other, and all goes through the host's memory.
         network: the same between nodes.
         fill_elements: length of a product's inner dimension that is lost to filling and draining its pipeline.
         operator_s: fixed time of an operator on the device: ramp-up and tail.
@@ -39,10 +41,11 @@ class Efficiency:
     wide_matmul: float
     attention: float
     convolution: float
+    feed: float
     memory: float
-    maps: float
     link: float
     pcie: float
+    staged: float
     network: float
     fill_elements: float
     operator_s: float
@@ -56,10 +59,12 @@ class Efficiency:
 
     def __post_init__(self) -> None:
         checks.named("efficiency", architecture=self.architecture, source=self.source)
-        for name in ("matmul", "wide_matmul", "attention", "memory", "maps", "link", "pcie", "network"):
+        for name in ("matmul", "wide_matmul", "attention", "link", "pcie", "staged", "network"):
             if not 0 < getattr(self, name) <= 1:
                 raise DataError(f"efficiency of {self.architecture}: {name} must be in 0..1")
-        checks.positive(f"efficiency of {self.architecture}", convolution=self.convolution)
+        # What is counted may be more than is done: multiplications that are saved, passes that are fused.
+        checks.positive(f"efficiency of {self.architecture}", convolution=self.convolution, feed=self.feed,
+                        memory=self.memory)  # fmt: skip
         if not 0 <= self.contention <= 1:
             raise DataError(f"efficiency of {self.architecture}: contention must be in 0..1")
         checks.not_negative(

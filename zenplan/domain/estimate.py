@@ -43,6 +43,7 @@ class StepTime:
         host_s: the device waits between steps: input, launches of the optimizer, logging.
         recompute_s: forward work done again in the backward pass.
         tensor_s, pipeline_s, data_s, expert_s, context_s: exposed communication of each parallelism.
+        lookup_s: rows of tables that devices share out, on their way to the samples and back.
         bubble_s: pipeline stages that wait.
         optimizer_s: the update of the weights.
     """
@@ -57,6 +58,7 @@ class StepTime:
     pipeline_s: float
     data_s: float
     expert_s: float
+    lookup_s: float
     context_s: float
     bubble_s: float
     optimizer_s: float

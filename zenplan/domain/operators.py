@@ -145,12 +145,11 @@ class Stream:
 
     Attributes:
         elements: elements of one sample that it touches.
-        passes: how often each is read or written, forward.
+        passes: how often each is read or written, forward: in a language model by fused kernels, in any other by
+            those of an eager framework, one for each thing it does.
         saved: elements kept for the backward pass.
         weights: its own few parameters (norm scales).
         element_bytes: bytes of an element where it is not the compute type (fp32 logits: 4).
-        maps: its elements are feature maps of a convolutional network, and its passes those of the vendor
-            library's kernels, where elsewhere they are those of fused ones.
     """
 
     name: str
@@ -160,7 +159,6 @@ class Stream:
     saved: float = 0.0
     weights: float = 0.0
     element_bytes: float | None = None
-    maps: bool = False
     trainable: bool = True
 
     def __post_init__(self) -> None:

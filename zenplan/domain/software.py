@@ -23,7 +23,7 @@ _WORDS: Final = (
     (r"jax|flax|tensorflow|\btf\b|xla|max-?text|levanter|t5x|paxml|keras", Software.XLA),
     (
         r"megatron|\bnemo\b|neox|\binterne|flash-?attn|llm-foundry|\bcomposer\b|\bapex\b|\blamb\b|deepspeed|"
-        r"colossal|fairseq|llm\.c|transformer ?engine|metaseq|unsloth|\bliger",
+        r"colossal|fairseq|llm\.c|transformer ?engine|metaseq|unsloth|\bliger|mxnet|hugectr|nvidia release",
         Software.FUSED,
     ),
 )
@@ -34,10 +34,14 @@ def software_of(framework: str, compiled: str = "") -> Software | None:
 
     Args:
         framework: as a table of runs names it (``Megatron-LM v1.1``).
-        compiled: ``yes`` where the table says that XLA or torch.compile was on.
+        compiled: ``yes`` where the table says that XLA or torch.compile was on, ``no`` that it was not.
     """
     name = framework.lower()
     kind = next((kind for words, kind in _WORDS if re.search(words, name)), None)
+    # TensorFlow without XLA, and PyTorch alone without its compiler, run operator by operator.
+    alone = kind is Software.XLA or (kind is None and "pytorch" in name)
+    if alone and compiled.strip().lower() in ("no", "false", "0"):
+        return Software.EAGER
     if compiled.strip().lower() in ("yes", "true", "1") and kind in (None, Software.EAGER):
         return Software.COMPILED
     return kind

@@ -15,6 +15,8 @@ from zenplan.domain.operators import MatMul, Operator
 from zenplan.domain.recurrent import Recurrent
 from zenplan.errors import DataError
 
+# Families of language models.
+LANGUAGE = ("decoder", "encoder", "encoder-decoder", "moe-decoder")
 # What a processor may have to prepare of each sample.
 INPUTS = ("", "image", "table", "audio")
 

@@ -23,12 +23,10 @@ def dense(name: str, rows: float, inner: float, columns: float, *, bias: bool = 
                   saved=inner if kept else 0.0, input_gradient=not first)  # fmt: skip
 
 
-def pointwise(name: str, elements: float, passes: float = 2, *, kept: float = 0.0, weights: float = 0.0,
-              maps: bool = False) -> Stream:  # fmt: skip
+def pointwise(name: str, elements: float, passes: float = 2, *, kept: float = 0.0, weights: float = 0.0
+              ) -> Stream:  # fmt: skip
     """An operator that goes over its elements; ``kept``: elements kept for the backward pass, ``weights``: its own."""
-    return Stream(
-        name=name, elements=elements, passes=passes, split=Split.NONE, saved=kept, weights=weights, maps=maps
-    )
+    return Stream(name=name, elements=elements, passes=passes, split=Split.NONE, saved=kept, weights=weights)
 
 
 def convolution(name: str, inputs: float, outputs: float, window: float, positions: float, *,

@@ -35,8 +35,8 @@ class Shape:
 def norm_and_activation(name: str, size: float, channels: float) -> list[Operator]:
     """A group norm and a SiLU, each of which keeps its input."""
     return [
-        pointwise(f"{name} norm", size, 3, kept=size, weights=2 * channels, maps=True),
-        pointwise(f"{name} activation", size, 2, kept=size, maps=True),
+        pointwise(f"{name} norm", size, 3, kept=size, weights=2 * channels),
+        pointwise(f"{name} activation", size, 2, kept=size),
     ]
 
 
@@ -54,7 +54,7 @@ def residual(name: str, inputs: int, outputs: int, positions: int, step: int = 0
         *norm_and_activation(f"{name} 2", size, outputs),
         convolution(f"{name} convolution 2", outputs, outputs, 9, positions),
         *turned,
-        pointwise(f"{name} sum", size, 3, maps=True),
+        pointwise(f"{name} sum", size, 3),
     ]
 
 
@@ -80,7 +80,7 @@ def transformer(shape: Shape, width: int, positions: int, depth: int) -> list[Op
     heads = width // shape.head_dim if shape.head_dim else 8
     size, wide = positions * width, 4 * width
     operators: list[Operator] = [
-        pointwise("transformer norm", size, 3, kept=size, weights=2 * width, maps=True),
+        pointwise("transformer norm", size, 3, kept=size, weights=2 * width),
         dense("transformer in", positions, width, width),
     ]
     for _ in range(depth):
@@ -162,12 +162,12 @@ def encoder(image_size: int, channels: tuple[int, ...] = (128, 256, 512, 512)) -
     size = across**2 * width
     middle: list[Operator] = [
         *residual("block 1", width, width, across**2),
-        pointwise("attention norm", size, 3, kept=size, weights=2 * width, maps=True),
+        pointwise("attention norm", size, 3, kept=size, weights=2 * width),
         dense("attention query-key-value", across**2, width, 3 * width),
         Attention(name="attention", heads=1, kv_heads=1, key_dim=width, value_dim=width, queries=across**2,
                   keys=across**2, causal=False),
         dense("attention output", across**2, width, width),
-        pointwise("attention sum", size, 3, maps=True),
+        pointwise("attention sum", size, 3),
         *residual("block 2", width, width, across**2),
         *norm_and_activation("leave", size, width),
         convolution("leave", width, latent, 9, across**2),

@@ -73,8 +73,8 @@ def _convolutions(widths: tuple[int, ...], positions: int) -> list[Operator]:
         size = positions * outputs
         operators += [
             convolution(f"convolution {number}", inputs, outputs, 5, positions),
-            pointwise(f"batch norm {number}", size, 3, kept=size, weights=2 * outputs, maps=True),
-            pointwise(f"activation and dropout {number}", size, 4, kept=1.5 * size, maps=True),
+            pointwise(f"batch norm {number}", size, 3, kept=size, weights=2 * outputs),
+            pointwise(f"activation and dropout {number}", size, 4, kept=1.5 * size),
         ]
     return operators
 
@@ -163,9 +163,9 @@ def _flow(number: int, repeat: int, left: int, channels: int, positions: int) ->
             convolution(f"dilated {layer}", channels, 2 * channels, 3, positions),
             convolution(f"condition {layer}", 8 * MELS, 2 * channels, 1, positions, kept=0.0),
             # Reads both, of twice the channels, and writes their gated product.
-            pointwise(f"gate {layer}", size, 5, kept=2 * size, maps=True),
+            pointwise(f"gate {layer}", size, 5, kept=2 * size),
             convolution(f"residual and skip {layer}", channels, outputs, 1, positions),
-            pointwise(f"sums {layer}", size, 6, maps=True),
+            pointwise(f"sums {layer}", size, 6),
         ]
     operators += [
         convolution("end", channels, left, 1, positions),

@@ -91,8 +91,8 @@ class Hardware:
     Attributes:
         matmul_flop_per_s, other_flop_per_s: reached by large products, in the plan's matmul dtype and in
             the one of what stays wider; attention_flop_per_s by fused attention, convolution_flop_per_s by
-            convolutions.
-        maps_bytes_per_s: memory bandwidth reached by what moves feature maps.
+            convolutions before they have to be fed.
+        feed_flop_per_s: at which multiprocessors feed their cores in a convolution, with operands of 16 bits.
         linked: devices the fast link joins; near: devices reached without the network.
         link_, pcie_, network_bytes_per_s: reached by collectives, each device, one direction.
         fill_elements: of a product's inner dimension, lost to filling and draining its pipeline.
@@ -106,8 +106,8 @@ class Hardware:
     other_flop_per_s: Array
     attention_flop_per_s: Array
     convolution_flop_per_s: Array
+    feed_flop_per_s: Array
     memory_bytes_per_s: Array
-    maps_bytes_per_s: Array
     link_bytes_per_s: Array
     pcie_bytes_per_s: Array
     network_bytes_per_s: Array
@@ -173,15 +173,15 @@ def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
     keeps = kept_up(sheet)
     matmul = sheet.peak(precision.matmul_dtype) or np.nan
     other = sheet.peak(precision.other_dtype) or np.nan
-    pcie = e.pcie * c.pcie_bytes_per_s
+    pcie = (e.pcie if sheet.peer_access else e.staged) * c.pcie_bytes_per_s
     link = c.link_bytes_per_s or sheet.link_bytes_per_s
     return (
         e.matmul * keeps * matmul,
         e.wide_matmul * keeps * other,
         e.attention * keeps * other,
         e.convolution * keeps * other,
+        e.feed * (sheet.clocks_per_s or np.inf),
         e.memory * sheet.memory_bytes_per_s,
-        e.maps * sheet.memory_bytes_per_s,
         e.link * link if link else pcie,
         pcie,
         # A cluster without a network has one node: no traffic crosses it.

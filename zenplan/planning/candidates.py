@@ -26,10 +26,12 @@ from zenplan.domain.layout import Layout
 from zenplan.domain.operators import MatMul
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.split import Split
+from zenplan.domain.workload import LANGUAGE
 from zenplan.planning.arrays import Array, Layouts
 
-# The largest micro-batch: beyond it products no longer gain, and their activations fill any memory.
-_MOST_MICRO_BATCH = 128
+# The largest micro-batch of a language model: beyond it products no longer gain, and their activations fill any
+# memory. A row of a table or a small image is next to nothing: there it is as large as memory has room for.
+_MOST_MICRO_BATCH, _MOST_SMALL_SAMPLES = 128, 2**22
 # The fewest tokens a sequence is cut into that a published run had: Llama 3 at 8,192 in two (NVIDIA, performance
 # summary of Megatron Bridge). With less, passing keys round would have less attention to hide behind than was
 # ever measured.
@@ -96,7 +98,8 @@ def _degrees(plan: TrainingPlan, devices: int, nodes: Sequence[int]) -> _Rows:
     load, parts = plan.workload, divisors(devices)
     tensor = [t for t in parts if any(node % t == 0 for node in nodes) and _cuts_evenly(plan, t)]
     context = [c for c in parts if c == 1 or _cuts_sequence(load.tokens_per_sample, c)]
-    stages = [p for p in parts if p <= load.layers] or [1]
+    # Other models than language models are not cut into stages by any framework in use.
+    stages = [p for p in parts if load.family in LANGUAGE and p <= load.layers] or [1]
     mesh = np.meshgrid(np.array(tensor), np.array(context), np.array(stages), indexing="ij")
     tp, cp, pp = (axis.ravel() for axis in mesh)
     dp = devices // (tp * cp * pp)
@@ -161,9 +164,10 @@ def _micro_batches(plan: TrainingPlan, rows: _Rows) -> _Rows:
     samples moved to data parallelism every device computes and keeps the same, and no keys travel.
     """
     share, which = np.unique(np.ceil(plan.global_batch / rows["dp"]), return_inverse=True)
-    powers = [2**i for i in range(int(math.log2(_MOST_MICRO_BATCH)) + 1)]
+    most = _MOST_MICRO_BATCH if plan.workload.family in LANGUAGE else _MOST_SMALL_SAMPLES
+    powers = [2**i for i in range(int(math.log2(most)) + 1)]
     choices = [
-        sorted({*(p for p in powers if p <= s), *(d for d in divisors(s) if d <= _MOST_MICRO_BATCH)})
+        sorted({*(p for p in powers if p <= s), *(d for d in divisors(s) if d <= most)})
         for s in share.astype(int).tolist()
     ]
     rows = _each(rows, "micro_batch", choices, which.ravel())

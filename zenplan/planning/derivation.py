@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from zenplan import units
 from zenplan.domain.convolution import Convolution
-from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.estimate import Bill, Quote
 from zenplan.domain.evidence import Origin
 from zenplan.domain.operations import Operations
@@ -125,21 +124,17 @@ def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     keeps = kept_up(sheet)
     for name, value in (("e of large products", efficiency.matmul * keeps),
                         ("e of fused attention", efficiency.attention * keeps),
-                        ("e_m of memory", efficiency.memory), *_of_maps(plan, efficiency, keeps),
+                        ("e_m of memory", efficiency.memory), *_of_convolutions(plan, efficiency.convolution * keeps),
                         ("e of the link", efficiency.link), ("e of the network", efficiency.network)):  # fmt: skip
         yield line("accelerator", name, "", value, "", units.percent(value), f"fitted: {efficiency.source}")
     yield line("accelerator", "t0 of an operator", "", efficiency.operator_s, "s",
                 units.duration(efficiency.operator_s), f"fitted: {efficiency.source}")  # fmt: skip
 
 
-def _of_maps(plan: TrainingPlan, efficiency: Efficiency, keeps: float) -> tuple[tuple[str, float], ...]:
+def _of_convolutions(plan: TrainingPlan, reached: float) -> tuple[tuple[str, float], ...]:
     """What only a model with convolutions is limited by."""
-    if not any(isinstance(o, Convolution) for b in plan.workload.blocks for o in b.operators):
-        return ()
-    return (
-        ("e_c of convolutions", efficiency.convolution * keeps),
-        ("e_f of feature maps", efficiency.maps),
-    )
+    there = any(isinstance(o, Convolution) for b in plan.workload.blocks for o in b.operators)
+    return (("e_c of convolutions", reached),) if there else ()
 
 
 def _memory(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:

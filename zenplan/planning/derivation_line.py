@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zenplan import units
 from zenplan.domain.convolution import Convolution
 from zenplan.domain.estimate import Estimate
-from zenplan.domain.operators import Operator, Stream
+from zenplan.domain.operators import Operator
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.recurrent import Recurrent
 from zenplan.planning.arrays import Hardware, Layouts
@@ -60,11 +60,9 @@ def operator_lines(plan: TrainingPlan, estimate: Estimate) -> Iterator[Line]:
 def _law(op: Operator) -> str:
     """The time of one pass of an operator, in the symbols of the lines of the accelerator."""
     if isinstance(op, Convolution):
-        return "t0 + max(F/(P·e_c), Q/(W·e_f))"
+        return "t0 + max(F/(P·e_c), Q/(W·e_m))"
     if isinstance(op, Recurrent):
         return f"{op.steps:,.0f} steps · ({op.kernels:g}·t0 + max(F/(P·e), Q/(W·e_m)))"
-    if isinstance(op, Stream) and op.maps:
-        return "t0 + Q/(W·e_f)"
     return "t0 + max(F/(P·e), Q/(W·e_m))" if op.flop else "t0 + Q/(W·e_m)"
 
 

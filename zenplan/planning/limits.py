@@ -19,7 +19,7 @@ LIMITS: Final = {
     "compute": ("compute_s", "recompute_s"),
     "memory bandwidth": ("memory_s", "optimizer_s"),
     "launches": ("overhead_s", "launch_s", "host_s"),
-    "communication": ("tensor_s", "pipeline_s", "data_s", "expert_s", "context_s"),
+    "communication": ("tensor_s", "pipeline_s", "data_s", "expert_s", "lookup_s", "context_s"),
     "pipeline bubble": ("bubble_s",),
 }
 

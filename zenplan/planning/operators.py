@@ -23,7 +23,7 @@ from zenplan.domain.workload import Block
 from zenplan.planning.arrays import Array, Hardware, Layouts
 from zenplan.planning.convolutions import convolution_work
 from zenplan.planning.recurrences import recurrent_work
-from zenplan.planning.work import Passes, Work, roofline, under_roof
+from zenplan.planning.work import Passes, Work, roofline
 
 # Bytes that a backward pass moves for each one forward: a norm reads two and writes one more.
 _STREAM_BACKWARD = 1.5
@@ -130,11 +130,8 @@ def _stream(op: Stream | Lookup, plan: TrainingPlan, lay: Layouts, hw: Hardware)
         elements, passes, split = op.elements, op.passes, op.split
         width = op.element_bytes or plan.precision.compute_bytes
     moved = elements * passes * width * lay.micro_batch / (divisor(split, lay) * lay.cp)
-    maps = isinstance(op, Stream) and op.maps
-    bandwidth = hw.maps_bytes_per_s if maps else hw.memory_bytes_per_s
     forward, backward = (
-        under_roof(hw, 0.0 * moved, hw.other_flop_per_s, size, bandwidth, 1)
-        for size in (moved, moved * _STREAM_BACKWARD)
+        roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
     )
     return forward, backward
 

@@ -21,6 +21,7 @@ from zenplan.domain.split import Split
 from zenplan.domain.workload import Block
 from zenplan.planning.arrays import Array, Layouts, largest_share
 from zenplan.planning.operators import divisor, expert_tensor
+from zenplan.planning.tables import is_shared_out, resident_bytes
 
 # A figure on the first pipeline stage and on the last: the fullest device is on one of the two.
 Ends = tuple[Array, Array]
@@ -101,7 +102,7 @@ def _counts(plan: TrainingPlan, lay: Layouts, experts: Array) -> _Counts:
             for place in ("first", "middle", "last")}  # fmt: skip
     for block in plan.workload.blocks:
         for op in block.operators:
-            if op.parameters:
+            if op.parameters and not is_shared_out(op):
                 key = (_kind(op, block), block.place)
                 sums[key] = sums[key] + op.parameters * block.repeat / _share(op, lay, experts)
     layers = largest_share(plan, lay)
@@ -141,10 +142,12 @@ def states(plan: TrainingPlan, lay: Layouts) -> States:
         total: Array = (own.trained[end] * trained + frozen) / among + in_use
         return total
 
+    tables, table_states = resident_bytes(plan, lay)
+    held = _both(early.trained, state / optimizer)
     return States(
-        weights=(weights(0), weights(1)),
+        weights=(weights(0) + tables, weights(1) + tables),
         gradients=_both(late.trained, plain.gradient / gradients),
-        optimizer=_both(early.trained, state / optimizer),
+        optimizer=(held[0] + table_states, held[1] + table_states),
         unscaled=_both(early.trained, plain.unscaled / optimizer),
     )
 
@@ -160,7 +163,7 @@ def _gathered(plan: TrainingPlan, lay: Layouts) -> Array:
     largest, ends = np.zeros_like(lay.tp), np.zeros_like(lay.tp)
     for block in plan.workload.blocks:
         count = np.zeros_like(lay.tp)
-        for op in block.operators:
+        for op in (o for o in block.operators if not is_shared_out(o)):
             size = plan.weight_bytes if not op.trainable and isinstance(op, MatMul) else width
             count = count + op.parameters * size / _share(op, lay, lay.ep)
         if block.place == "middle":

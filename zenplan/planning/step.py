@@ -19,6 +19,7 @@ from zenplan.domain.workload import Block
 from zenplan.planning.arrays import Array, Hardware, Layouts, largest_share
 from zenplan.planning.collectives import all_reduce_s, dispatch_s, gather_s, send_s
 from zenplan.planning.operators import block_passes, expert_tensor, operator_work
+from zenplan.planning.tables import is_shared_out, travel_s, updated_bytes
 from zenplan.planning.work import Passes, Work
 
 # Share of the backward pass of the last micro-batch under which gradients can travel: the first layers
@@ -42,6 +43,7 @@ FORMULAS = {
     "data_s": ("all-reduce of gradients, or ZeRO gathers, beyond what computation hides; a share of what it hides",
                "ring over two levels; Rajbhandari et al. 2020"),
     "expert_s": ("m · layers/p · 4 · (e−1)/e · tokens·h·k·bytes/B", "all-to-all"),
+    "lookup_s": ("m · 2 · (n−1)/n · b·rows·width·bytes/B", "all-to-all of the rows of tables that devices share out"),
     "context_s": ("m · Σ max(0, ring of keys and values − attention)",
                   "ring attention (Liu et al. 2023)"),
     "bubble_s": ("(p−1)/v · stage", "1F1B (Narayanan et al. 2021)"),
@@ -63,6 +65,7 @@ class Steps:
     pipeline_s: Array
     data_s: Array
     expert_s: Array
+    lookup_s: Array
     context_s: Array
     bubble_s: Array
     optimizer_s: Array
@@ -105,6 +108,7 @@ def step_time(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Steps:
         pipeline_s=np.where(lay.pp > 1, pipeline, 0.0),
         data_s=_data_s(plan, lay, hw, stage),
         expert_s=m * expert,
+        lookup_s=m * travel_s(plan, lay, hw),
         context_s=m * context,
         bubble_s=(lay.pp - 1) / lay.interleave * one,
         optimizer_s=_optimizer_s(plan, lay, hw),
@@ -237,6 +241,8 @@ def _moved_bytes(plan: TrainingPlan, lay: Layouts, trained_only: bool) -> tuple[
     parameters = dict.fromkeys(("first", "middle", "last", "experts"), 0.0)
     for block in plan.workload.blocks:
         for op in (o for o in block.operators if o.trainable or not trained_only):
+            if is_shared_out(op):
+                continue
             routed = isinstance(op, MatMul) and op.experts > 1
             parameters["experts" if routed else block.place] += op.parameters * block.repeat
     width, share = float(plan.precision.compute_bytes), largest_share(plan, lay)
@@ -285,4 +291,4 @@ def _optimizer_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
     dense, experts = (size / p.compute_bytes for size in _moved_bytes(plan, lay, trained_only=True))
     alike, _ = _expert_replicas(lay)
     own = np.where(lay.zero >= 1, dense / lay.shards + experts / alike, dense + experts)
-    return own * moved / hw.memory_bytes_per_s
+    return (own * moved + updated_bytes(plan, lay)) / hw.memory_bytes_per_s

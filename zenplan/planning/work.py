@@ -66,13 +66,7 @@ class Passes:
 
 
 def roofline(hw: Hardware, flop: Array, rate: Array, moved_bytes: Array, launches: float) -> Work:
-    """t0 + max(F / rate, Q / bandwidth), split into what limits it; of fused kernels' traffic."""
-    return under_roof(hw, flop, rate, moved_bytes, hw.memory_bytes_per_s, launches)
-
-
-def under_roof(hw: Hardware, flop: Array, rate: Array, moved_bytes: Array, bytes_per_s: Array,
-               launches: float) -> Work:  # fmt: skip
-    """The same at a bandwidth of its own."""
+    """t0 + max(F / rate, Q / bandwidth), split into what limits it."""
     compute = flop / rate
-    memory = np.maximum(moved_bytes / bytes_per_s - compute, 0.0)
+    memory = np.maximum(moved_bytes / hw.memory_bytes_per_s - compute, 0.0)
     return Work(compute, memory, hw.operator_s * launches, np.full_like(compute, launches))

@@ -100,7 +100,6 @@ def test_pools() -> None:
     assert (largest.elements, largest.passes, largest.saved) == (128, 1.25, 128 + 32)
     assert (mean.elements, mean.passes, mean.saved) == (32, 1.25, 0)
     assert whole.saved_elements == 0
-    assert largest.maps
 
 
 def test_what_is_frozen_keeps_nothing_and_learns_nothing() -> None:

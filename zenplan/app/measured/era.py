@@ -92,12 +92,22 @@ def channels_last(
 ) -> tuple[bool, str]:
     """Whether feature maps lie with their channels last, as tensor cores take them, and why it is taken so.
 
-    TensorFlow turns them on tensor cores, and NVIDIA's containers ask for them in their examples; PyTorch keeps
-    channels first where nobody asks. Without tensor cores it makes no difference.
+    PyTorch keeps channels first where nobody asks, also in NVIDIA's containers. TensorFlow turns 16-bit ones, but not
+    those of several replicas in one process; what is tuned by hand has them last. Without tensor cores it makes no
+    difference.
     """
-    layout = row.get("layout", "")
+    layout, name = row.get("layout", ""), row["framework"].lower()
     if layout or row["family"] != "convnet" or precision.other_dtype == "fp32":
         return layout != "nchw", ""
-    if software is Software.XLA or re.search("ngc|nvidia", row["framework"], re.IGNORECASE):
-        return True, "layout is empty: channels last, as TensorFlow and NVIDIA's containers have them"
-    return False, "layout is empty: channels first, the default of PyTorch"
+    if "pytorch" in name and software is not Software.FUSED:
+        return False, "layout is empty: channels first, the default of PyTorch"
+    if "tf_cnn_benchmarks" in row["model"] and (
+        precision.other_dtype == "tf32" or _replicated(row, software)
+    ):
+        return False, "layout is empty: channels first, the default of tf_cnn_benchmarks"
+    return True, "layout is empty: channels last, as tensor cores take them"
+
+
+def _replicated(row: Mapping[str, str], software: Software | None) -> bool:
+    """Whether one process runs operator by operator on several devices."""
+    return software is Software.EAGER and int(row["devices"]) > 1

@@ -6,6 +6,7 @@ measured figure; each choice is told in ``Run.assumed``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -72,10 +73,7 @@ def runs(
 
 
 def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
-    accelerator, software = (
-        catalogue.by_name(row["accelerator"]),
-        software_of(row["framework"], row.get("compiled", "")),
-    )
+    accelerator, software = catalogue.by_name(row["accelerator"]), _software(row)
     precision = precision_of(row["precision"], accelerator)
     era = era_of(row, accelerator, precision, software)
     workload, method = _trained(row, software), "lora" if row["task"] == "lora" else "full"
@@ -103,6 +101,18 @@ def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
                tokens_per_s=measured(row, workload.tokens_per_sample),
                assumed=(*_told(era, workload), *filter(None, [why, stored(precision, accelerator)]),
                         *_unknown(row, software)))  # fmt: skip
+
+
+def _software(row: Row) -> Software | None:
+    """The kind of framework. Beyond language models neither PyTorch nor TensorFlow compiles unless it is asked to."""
+    compiled = row.get("compiled", "")
+    if (
+        row["family"] in BY_NAME
+        and not compiled
+        and re.search("pytorch|tensorflow", row["framework"].lower())
+    ):
+        compiled = "no"
+    return software_of(row["framework"], compiled)
 
 
 def _trained(row: Row, software: Software | None) -> Workload:

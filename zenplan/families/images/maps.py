@@ -200,7 +200,7 @@ class Map:
     ) -> None:  # fmt: skip
         self.net.add(
             Stream(name=name, elements=elements, passes=passes, split=Split.NONE, saved=saved, weights=weights,
-                   maps=True, trainable=trainable)
+                   trainable=trainable)
         )  # fmt: skip
 
     # --- shapes alone

@@ -103,10 +103,10 @@ def _stage(name: str, positions: float, channels: float, window: float, convolut
     one: tuple[Operator, ...] = (
         Convolution(name="convolution", positions=positions, window=window, inputs=channels, outputs=channels,
                     input_elements=size, output_elements=size),
-        Stream(name="norm", elements=size, passes=3, split=Split.NONE, saved=size, maps=True),
-        Stream(name="activation", elements=size, passes=2, split=Split.NONE, maps=True),
+        Stream(name="norm", elements=size, passes=3, split=Split.NONE, saved=size),
+        Stream(name="activation", elements=size, passes=2, split=Split.NONE),
     )  # fmt: skip
-    total = Stream(name="residual sum", elements=size, passes=3, split=Split.NONE, maps=True)
+    total = Stream(name="residual sum", elements=size, passes=3, split=Split.NONE)
     threes, rest = divmod(convolutions, 3)
     if threes:
         yield Block(name=name, operators=(*one * 3, total), repeat=threes, boundary=size)

@@ -1,0 +1,199 @@
+"""How far predictions are from published runs of anything but language models, by family; and from single operators.
+
+Part of ``accuracy.py``, which prints it. Each figure is averaged over the sources, or the accelerators, that were left
+out in turn, so that a table of a thousand rows weighs as much as one of five.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from statistics import median
+
+from fit import accelerator, errors_of, publisher
+from intervals import LeftOut, checked
+from scoring import PUBLISHED, Summary, by_group, macro, source
+
+from zenplan.adapters.accelerator_table import read_accelerators
+from zenplan.app.backtest import backtest
+from zenplan.app.measured.runs import Run
+from zenplan.domain.backtest import Kind, ScoredRow
+from zenplan.domain.catalogue import Catalogue
+from zenplan.domain.coefficients import Coefficients
+from zenplan.domain.workload import LANGUAGE
+
+Errors = Sequence[tuple[Run, float]]
+Table = Callable[[str, Sequence[Sequence[str]]], str]
+Cells = Callable[[str, Summary], list[str]]
+
+_ORDER = ("convnet", "vision transformer", "recurrent", "recommender", "mlp", "diffusion", "gnn")
+# Boxes whose devices reach each other by PCIe alone, through the host; and those joined by NVLink.
+_BOXES = {"through the host (GeForce)": lambda c: c.link_bytes_per_s is None and not c.peer_access,
+          "over PCIe": lambda c: c.link_bytes_per_s is None and c.peer_access,
+          "NVLink or NVSwitch": lambda c: c.link_bytes_per_s is not None}  # fmt: skip
+
+
+def _plain(observed: Sequence[LeftOut]) -> Errors:
+    return [(o.run, o.error) for o in observed]
+
+
+def _of_family(errors: Errors, family: str) -> Errors:
+    return [(r, e) for r, e in errors if r.plan.workload.family == family]
+
+
+def _counted(run: Run) -> bool:
+    """Whether the row says the FLOP and the activations, or its name the whole network."""
+    return bool(run.row["flop_per_sample"] and run.row["activations_per_sample"])
+
+
+def families(observed: Mapping[str, Sequence[LeftOut]], table: Table, cells: Cells) -> str:
+    """A table of errors on what was left out by source, by accelerator, by publisher, for each family."""
+    parts = []
+    for name, key, title in (
+        ("source", source, "each source left out"),
+        ("accelerator", accelerator, "each accelerator left out"),
+        ("publisher", publisher, "all sources of a publisher left out"),
+    ):
+        errors = _plain(observed[name])
+        rows = []
+        for family in _ORDER:
+            mine = _of_family(errors, family)
+            if not mine:
+                continue
+            rows.append(cells(f"{family} ({len({key(r) for r, _ in mine})})", macro(by_group(mine, key))))
+            counted = [(r, e) for r, e in mine if _counted(r)]
+            if counted and len(counted) < len(mine):
+                rows.append(cells(f"{family}, FLOP and activations in the row ({len({key(r) for r, _ in counted})})",
+                                  macro(by_group(counted, key))))  # fmt: skip
+        parts.append(table(title, rows))
+    return "\n\n".join(parts)
+
+
+def coverage(observed: Mapping[str, Sequence[LeftOut]]) -> str:
+    """How often the 80 % interval held, by family, on sources and accelerators that it did not know."""
+    together = [o for name in observed if name != "accelerator" for o in observed[name]]
+    lines = [
+        "| 80 % interval | sources: holds | half-width | accelerators: holds | half-width |",
+        "|---|" + "---:|" * 4,
+    ]
+    for family in ("", *_ORDER):
+        found = []
+        for key in (source, accelerator):
+            judged = [o for o in observed["source"] if family in ("", o.run.plan.workload.family)]
+            found.append(checked(together, judged, key))
+        shown = " | ".join(f"{100 * f.coverage:.0f} % | {100 * f.half_width:.0f} %" for f in found)
+        lines.append(f"| {family or 'all of them'} | {shown} |")
+    return "\n".join(lines)
+
+
+def by_source(errors: Errors, table: Table, cells: Cells) -> str:
+    """Every source of every family, left out."""
+    rows = []
+    for family in _ORDER:
+        groups = by_group(_of_family(errors, family), publisher)
+        rows += [
+            cells(f"{family}: {str(name)[-60:]}", Summary.of(list(found)))
+            for name, found in sorted(groups.items(), key=str)
+        ]
+    return table("family and publisher (sources left out)", rows)
+
+
+def scaling(errors: Errors) -> str:
+    """Speed of a device among several over that of one alone, measured and predicted, by what joins them."""
+    alone: dict[Hashable, tuple[float, float]] = {}
+    for run, error in errors:
+        if run.devices == 1:
+            alone[_same(run)] = (run.tokens_per_s, error)
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for run, error in errors:
+        if run.devices > 1 and run.cluster.nodes == 1 and _same(run) in alone:
+            speed, own = alone[_same(run)]
+            measured = run.tokens_per_s / speed
+            box = next(name for name, joins in _BOXES.items() if joins(run.cluster.accelerator))
+            found[box].append((measured, measured * math.exp(error - own)))
+    lines = [
+        "| one node, against one device | rows | measured | predicted | apart, median |",
+        "|---|" + "---:|" * 4,
+    ]
+    for box, pairs in found.items():
+        measured, predicted = ([pair[i] for pair in pairs] for i in (0, 1))
+        apart = median(abs(math.log(p / m)) for m, p in pairs)
+        lines.append(f"| {box} | {len(pairs)} | {_span(measured)} | {_span(predicted)} | {apart:.3f} |")
+    return "\n".join(lines)
+
+
+def _same(run: Run) -> Hashable:
+    """What a run on one device and one on several have in common."""
+    micro = run.layouts[0].micro_batch
+    return (
+        source(run),
+        run.row["accelerator"],
+        run.row["model"],
+        run.row["precision"],
+        run.row["compiled"],
+        micro,
+    )
+
+
+def _span(values: Sequence[float]) -> str:
+    """Tenth percentile, median and ninetieth."""
+    ordered = sorted(values)
+    low, high = (ordered[min(int(q * len(ordered)), len(ordered) - 1)] for q in (0.1, 0.9))
+    return f"{low:.2f} – {median(ordered):.2f} – {high:.2f}"
+
+
+def _rows(name: str, coefficients: Coefficients, kind: Kind) -> list[ScoredRow]:
+    found = backtest(PUBLISHED / name, Catalogue(accelerators=read_accelerators()), coefficients)
+    return [row for row in found.rows if row.kind is kind]
+
+
+def operators(coefficients: Coefficients, table: Table, cells: Cells) -> str:
+    """Single operators of DeepBench: none of them was in the fit."""
+    scored = _rows("operators.csv", coefficients, Kind.OPERATOR)
+    groups = {"": scored}
+    for row in scored:
+        groups.setdefault(f"{row.family}, {row.task}", []).append(row)
+    rows = [
+        cells(name or "all, each counted once", Summary.of([r.error for r in mine]))
+        for name, mine in groups.items()
+    ]
+    return table("single operators, never fitted", rows)
+
+
+def keras(coefficients: Coefficients) -> str:
+    """Milliseconds of a step by model and backend: measured, and predicted."""
+    scored = _rows("keras_backends.csv", coefficients, Kind.THROUGHPUT)
+    models: dict[str, dict[str, ScoredRow]] = defaultdict(dict)
+    for row in scored:
+        models[row.model][row.framework] = row
+    backends = sorted({row.framework for row in scored})
+    lines = [
+        "| samples/s: measured / predicted | " + " | ".join(backends) + " |",
+        "|---|" + "---:|" * len(backends),
+    ]
+    for model, found in models.items():
+        shown = [
+            f"{found[b].measured:.3g} / {found[b].predicted.mid:.3g}" if b in found else "–" for b in backends
+        ]
+        lines.append(f"| {model} | " + " | ".join(shown) + " |")
+    errors = [row.error for row in scored if row.family not in LANGUAGE]
+    return (
+        "\n".join(lines)
+        + f"\n\nBeyond language models: median ln error {median(map(abs, errors)):.3f} of {len(errors)} rows, none fitted."
+    )
+
+
+def report(observed: Mapping[str, Sequence[LeftOut]], runs: Sequence[Run], coefficients: Coefficients, table: Table,
+           cells: Cells) -> Iterator[str]:  # fmt: skip
+    """All tables, as markdown; without ``observed`` what is fitted alone."""
+    fitted = errors_of(runs, coefficients)
+    rows = [cells(family, macro(by_group(_of_family(fitted, family), source))) for family in _ORDER]
+    yield table("other families (fitted)", rows)
+    if observed:
+        yield families(observed, table, cells)
+        yield coverage(observed)
+        yield by_source(_plain(observed["source"]), table, cells)
+        yield scaling(_plain(observed["source"]))
+    yield operators(coefficients, table, cells)
+    yield keras(coefficients)

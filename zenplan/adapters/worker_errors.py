@@ -1,0 +1,67 @@
+"""What became of a worker that has no answer, as one line and a hint."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from zenplan import units
+from zenplan.errors import UsageError, ZenplanError
+
+_DOING = {"start": "starting", "import": "importing it", "build": "building it", "count": "counting it"}
+_WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
+
+
+def raised(event: Mapping[str, Any], what: str, backend: str) -> ZenplanError:
+    """An exception in the worker: of the import, of the user's builder, or of the count."""
+    kind, text, place, stage = (str(event.get(name) or "") for name in ("kind", "text", "place", "stage"))
+    where = f" ({place})" if place else ""
+    why = f"{kind}: {text}" if text else kind
+    if kind == "SystemExit":
+        return ZenplanError(f"{what} called sys.exit({text}) while {_DOING.get(stage, stage)}{where}",
+                            "a builder must return its model; guard scripts with if __name__ == '__main__'")  # fmt: skip
+    if stage == "start":
+        return ZenplanError(f"Keras does not start with backend {backend}: {why}",
+                            f"pip install 'zenplan[{backend}]', or another --backend")  # fmt: skip
+    if stage == "import":
+        module = what.partition(":")[0]
+        missing = str(event.get("module") or "")
+        if kind == "ModuleNotFoundError" and f"{module}.".startswith(f"{missing}."):
+            return UsageError(f"there is no module {missing}",
+                              "it is looked for in the current folder, then among the installed packages")  # fmt: skip
+        return UsageError(f"module {module} does not import: {why}{where}",
+                          "it must import as in: python -c 'import " + module + "'")  # fmt: skip
+    if stage == "build":
+        return ZenplanError(
+            f"building {what} raised {why}{where}", "the model must build before it can be counted"
+        )
+    return ZenplanError(f"counting {what} raised {why}{where}", "another --backend may do; please report it")
+
+
+def ended(status: int, killed: bool, stage: str, what: str, said: str) -> ZenplanError:
+    """A worker that is gone without a word: ``status`` is its exit code or the signal that killed it."""
+    doing = _DOING.get(stage, stage)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    last = f"its last words: {lines[-1][:200]}" if lines else ""
+    if not killed and stage == "start":
+        return ZenplanError(f"the worker ended with code {status} before it began", last)
+    if not killed:
+        return ZenplanError(f"{what} ended the worker (os._exit, code {status}) while {doing}", last)
+    name = signal.Signals(status).name if status in signal.valid_signals() else f"signal {status}"
+    hint = "the system kills what takes too much memory" if status == signal.SIGKILL else last
+    if status in _WITH_CPP:
+        hint = last or "native code of the backend or the builder crashed"
+    return ZenplanError(f"{what} was killed by {name} while {doing}", hint)
+
+
+def took_too_long(limit_s: float, stage: str, what: str) -> ZenplanError:
+    """The time is up."""
+    return ZenplanError(f"{what} takes longer than {units.duration(limit_s)}, and was still {_DOING.get(stage, stage)}",
+                        "--timeout gives it more, as in --timeout 10min")  # fmt: skip
+
+
+def took_too_much(limit_bytes: float, stage: str, what: str) -> ZenplanError:
+    """The memory is up."""
+    return ZenplanError(f"{what} takes more than {units.size(limit_bytes)} of memory while {_DOING.get(stage, stage)}",
+                        "--memory gives it more, as in --memory 64GB")  # fmt: skip

@@ -1,0 +1,1 @@
+"""The worker process: the one place that imports keras, jax, torch or tensorflow."""

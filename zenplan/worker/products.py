@@ -1,0 +1,76 @@
+"""What a backend's trace of a function finds: its products, by their three sizes, and what the function returns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+Shape = Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """``rows`` × ``inner`` by ``inner`` × ``columns``, of the whole batch."""
+
+    rows: float
+    inner: float
+    columns: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What a trace found.
+
+    Attributes:
+        outputs: nested as the function returns them, each a ``keras.KerasTensor``.
+        open_loops: there is a loop that may run any number of times.
+    """
+
+    outputs: Any
+    products: tuple[Product, ...]
+    open_loops: bool = False
+
+
+def product(result: Shape, inner: float) -> Product:
+    """From the shape of a product of matrices, each element of which is a sum over ``inner``."""
+    columns = result[-1] if result else 1
+    return Product(rows=math.prod(result) / columns, inner=inner, columns=columns)
+
+
+def convolution(result: Shape, channels: int, inner: float) -> Product:
+    """From the shape of a feature map: each of its elements is a sum over ``inner``."""
+    return Product(rows=math.prod(result) / channels, inner=inner, columns=channels)
+
+
+def abstract(
+    operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], list[Any]]:
+    """``operation.call`` as a function of its tensors alone, and those; all other arguments stay as they are.
+
+    Args:
+        operation: a ``keras.Operation``, layers among them.
+        args, kwargs: of its call, with a ``keras.KerasTensor`` for each tensor.
+    """
+    nested = (args, kwargs)
+    tensors = [t for t in keras.tree.flatten(nested) if isinstance(t, keras.KerasTensor)]
+
+    def call(*given: Any) -> Any:
+        filled = {id(t): value for t, value in zip(tensors, given, strict=True)}
+        again, named = keras.tree.map_structure(lambda t: filled.get(id(t), t), nested)
+        return operation.call(*again, **named)
+
+    return call, tensors
+
+
+def specification(call: Callable[..., Any], tensors: Sequence[Any]) -> Any:
+    """Keras's own way to the shape of what ``call`` returns: it runs it on the backend's abstract tensors."""
+
+    class Probe(keras.Operation):  # type: ignore[misc,unused-ignore]
+        def call(self, *given: Any) -> Any:
+            return call(*given)
+
+    return Probe().compute_output_spec(*tensors)

@@ -1,0 +1,78 @@
+"""Layers around other layers whose own ``call`` hides them from those who follow: loops and wrappers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import keras
+
+
+class Follower(Protocol):
+    """What a wrapper needs of the tracker."""
+
+    def derived(self, shape: tuple[int, ...], source: Any, learns: bool = False, view: bool = False) -> Any:
+        """A symbolic tensor that depends on what ``source`` depends on, or on weights that are trained."""
+
+    def carried(self, nested: Any) -> Any:
+        """What goes from one turn of a loop into the next: of the same shapes, and made by the layer around it."""
+
+    def specification(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a call returns, as Keras works it out."""
+
+    def repeated(self, times: float, sequential: bool = True) -> AbstractContextManager[None]:
+        """Within it, all happens ``times`` times, ``sequential``: one after the other."""
+
+    def remark(self, text: str) -> None:
+        """Say something of how the layer that is running was counted."""
+
+
+def _training(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {"training": kwargs.get("training")} if layer._call_has_training_arg else {}
+
+
+def time_distributed(follower: Follower, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The layer within it meets every step as a sample of its own: one call with all of them."""
+    batch, steps, *rest = args[0].shape
+    merged = follower.derived((batch * steps, *rest), args[0], view=True)
+    inside = layer.layer(merged, **_training(layer.layer, kwargs))
+    return keras.tree.map_structure(
+        lambda t: follower.derived((batch, steps, *t.shape[1:]), t, view=True), inside
+    )
+
+
+def loop(follower: Follower, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A cell is called once for each step, with its last states."""
+    batch, steps, *rest = args[0].shape
+    learns = bool(layer.cell.trainable_weights)
+    step = follower.derived((batch, *rest), args[0])
+    states = keras.tree.map_structure(
+        lambda n: follower.derived((batch, n), args[0], learns), layer.state_size
+    )
+    with follower.repeated(steps):
+        layer.cell(step, states, **_training(layer.cell, kwargs))
+    outputs = follower.specification(layer, args, kwargs)
+    return keras.tree.map_structure(lambda t: follower.derived(t.shape, args[0], learns), outputs)
+
+
+def bidirectional(follower: Follower, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A sequence from its beginning and from its end, by a layer each."""
+    for one in (layer.forward_layer, layer.backward_layer):
+        one(args[0], **_training(one, kwargs))
+    outputs = follower.specification(layer, args, kwargs)
+    learns = bool(layer.trainable_weights)
+    return keras.tree.map_structure(lambda t: follower.derived(t.shape, args[0], learns), outputs)
+
+
+def spectral(follower: Follower, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The layer within it; what finds the norm of its weight, once a step and not for each sample, is left out."""
+    return layer.layer(args[0])
+
+
+WRAPPERS: dict[str, Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]] = {
+    "TimeDistributed": time_distributed,
+    "RNN": loop,
+    "Bidirectional": bidirectional,
+    "SpectralNormalization": spectral,
+}
