@@ -72,7 +72,7 @@ def test_sums_are_those_of_the_layers(count: ModelCount) -> None:
 
 def test_the_workload_has_a_block_a_layer_and_every_weight(count: ModelCount) -> None:
     work = count.workload()
-    assert (work.unit, work.tokens_per_sample, work.family) == ("samples", 1, "keras")
+    assert (work.unit, work.tokens_per_sample, work.family) == ("samples", 1, "convnet")
     assert [b.name for b in work.blocks] == ["block/dense", "conv", "odd"]
     # Two calls of 5 elements each.
     assert [b.boundary for b in work.blocks] == [10, 32, 1]
@@ -143,3 +143,23 @@ def test_letters_that_move_the_cursor_are_left_out(count: ModelCount) -> None:
         text.isprintable()
         for text in (read.name, *read.layers[0].path, read.layers[0].kind, read.layers[0].note)
     )
+
+
+@pytest.mark.parametrize(
+    ("operators", "shape", "family", "kind"),
+    [
+        ((CONVOLUTION, PRODUCT), "224×224×3", "convnet", "image"),
+        ((RECURRENCE, PRODUCT), "50×40", "recurrent", ""),
+        ((PRODUCT, ATTENTION), "128", "keras", ""),
+        ((STREAM,), "4×4×3", "keras", ""),
+    ],
+)
+def test_its_family_is_that_of_most_of_its_flop(
+    operators: tuple[Operator, ...], shape: str, family: str, kind: str
+) -> None:
+    parameters = sum(op.parameters for op in operators)
+    layer = LayerCount(path=("all",), kind="All", output_shape=(None, 5), parameters=parameters,
+                       trainable_parameters=parameters, operators=operators)  # fmt: skip
+    work = ModelCount(name="net", backend="jax", layers=(layer,), input_shape=shape).workload()
+    assert (work.family, work.input) == (family, kind)
+    assert [fact.value for fact in work.facts if fact.name == "family"] == [family]

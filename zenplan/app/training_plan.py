@@ -25,7 +25,7 @@ _LANGUAGE_SOFTWARE = (
     "as in Megatron-LM; plain PyTorch is --software eager, torch.compile compiled",
 )
 _PLAIN_SOFTWARE = (Software.EAGER, "as in plain PyTorch; torch.compile is --software compiled, JAX xla")
-_USUAL_SOFTWARE = {"keras": (Software.XLA, "as Keras on JAX and TensorFlow; on PyTorch --software eager")}
+_KERAS_SOFTWARE = (Software.XLA, "as Keras on JAX and TensorFlow; on PyTorch --software eager")
 
 
 def training_plan(
@@ -94,7 +94,7 @@ def _optimizer(request: Request, workload: Workload) -> tuple[Optimizer, Fact]:
 def _software(request: Request, workload: Workload) -> tuple[Software, Fact]:
     name, why = request.software, ""
     if name is None:
-        name, why = _USUAL_SOFTWARE.get(workload.family, _PLAIN_SOFTWARE)
+        name, why = _KERAS_SOFTWARE if request.keras is not None else _PLAIN_SOFTWARE
         if workload.unit == "tokens" and workload.usual is None:
             name, why = _LANGUAGE_SOFTWARE
     if name not in tuple(Software):

@@ -125,8 +125,9 @@ class Accelerator:
         """Clocks of all multiprocessors together; None where it is not known, or where the units are no
         multiprocessors (NVIDIA's are)."""
         clock = self.tensor_clock_hz or self.clock_hz
-        known = self.compute_major is not None and self.multiprocessors is not None and clock is not None
-        return self.multiprocessors * clock if known else None
+        if self.compute_major is None or self.multiprocessors is None or clock is None:
+            return None
+        return self.multiprocessors * clock
 
     @property
     def capacity_bytes(self) -> float:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from zenplan.domain import checks
 from zenplan.domain.convolution import Convolution
+from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.operators import Attention, Lookup, MatMul, Operator, Stream
 from zenplan.domain.recurrent import Recurrent
 from zenplan.domain.split import Split
@@ -14,6 +16,8 @@ from zenplan.domain.workload import Block, Workload, gradients
 
 # How a layer was counted: by a rule for its kind, by a function the user registered, from the operations it
 # called when it was traced; or not at all.
+_IMAGE = re.compile(r"\d{2,}×\d{2,}×[134]")  # what is decoded before a device sees it
+_MOST = 0.5  # of the FLOP
 METHODS = ("rule", "registered", "traced", "unknown")
 
 
@@ -164,8 +168,25 @@ class ModelCount:
     def workload(self) -> Workload:
         """The model as something to train: a block for each layer that computes or learns.
 
+        It is of the family whose coefficients hold for it, by what most of its FLOP are; ``keras`` has the common ones.
+
         Raises:
             DataError: no layer does.
         """
         blocks = tuple(block for layer in self.layers if (block := layer.block()))
-        return Workload(name=self.name, family="keras", blocks=blocks, tokens_per_sample=1, unit="samples")
+        family, why = self._family()
+        return Workload(
+            name=self.name, family=family, blocks=blocks, tokens_per_sample=1, unit="samples",
+            input="image" if _IMAGE.fullmatch(self.input_shape) else "",
+            facts=(Fact(name="family", value=family, origin=Origin.DERIVED, why=why),),
+        )  # fmt: skip
+
+    def _family(self) -> tuple[str, str]:
+        for kind, family, what in (
+            (Convolution, "convnet", "convolutions"),
+            (Recurrent, "recurrent", "recurrent steps"),
+        ):
+            flop = sum(op.flop for layer in self.layers for op in layer.operators if isinstance(op, kind))
+            if flop > _MOST * self.forward_flop:
+                return family, f"most of its FLOP are those of {what}"
+        return "keras", "neither convolutions nor recurrent steps are most of its FLOP"

@@ -5,7 +5,7 @@ Every output position is a row, its window of the input channels the inner dimen
 which is all that a depthwise one takes time for.
 
 Tensor cores have become ten times as fast while what a multiprocessor loads from its caches in a clock has hardly
-grown. So each operation takes its time on the cores and a time to be fed, 1/(P·e_c) + 1/(clocks·φ): at the same clock
+grown. So each operation takes its time on the cores and a time to be fed, 1/(P·e_c) + 1/(clocks·feed): at the same clock
 and as many multiprocessors a card of four times the peak is not twice as fast.
 """
 

@@ -101,11 +101,18 @@ def test_all_devices_share_out_the_batch() -> None:
     assert found(devices="512") == "global batch 256 is below one micro-batch for each data-parallel group"
 
 
+# One process and eight devices: what compiles turns the maps, what runs operator by operator does not.
+REPLICATED = {"model": "resnet50 (tf_cnn_benchmarks)", "flop_per_sample_fwd": "8.2e9", "params": "25.6M", "devices": "8",
+              "framework": "tensorflow-2.3"}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("cells", "last", "told"),
     [
         ({}, False, "channels first, the default of PyTorch"),
-        ({"framework": "pytorch-NGC22.09"}, True, "channels last"),
+        ({"framework": "pytorch-NGC22.09", "compiled": "no"}, False, "channels first"),
+        ({**REPLICATED, "compiled": "no"}, False, "channels first"),
+        ({**REPLICATED, "compiled": "yes"}, True, "channels last"),
         ({"framework": "tensorflow-2.3"}, True, "channels last"),
         ({"notes": "layout=nhwc"}, True, ""),
         ({"notes": "layout=nchw", "framework": "tensorflow-2.3"}, False, ""),

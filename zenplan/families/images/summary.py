@@ -3,11 +3,11 @@
 Three counts fix three unknowns of a usual form, so that FLOP, activations and parameters come out exactly:
 
 - a convolutional network is a pyramid of four stages of m convolutions each. Stage s has n/4^s positions,
-  c·2^s channels, and each output is a sum over κ·c·2^s inputs:
+  c·2^s channels, and each output is a sum over k·c·2^s inputs:
 
-      F = Σ 2·m·positions·inner·channels = 8·m·n·κ·c²
+      F = Σ 2·m·positions·inner·channels = 8·m·n·k·c²
       A = Σ m·positions·channels = 15/8·m·n·c
-      P = Σ m·inner·channels = 85·m·κ·c²
+      P = Σ m·inner·channels = 85·m·k·c²
 
 - any other is a flat stack of L products of n rows, from i to w columns:
 
