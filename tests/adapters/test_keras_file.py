@@ -74,7 +74,7 @@ def test_weights_are_never_opened(saved: Callable[..., str]) -> None:
      "keras.initializers", "keras.src.layers.core.dense"],
 )  # fmt: skip
 def test_modules_of_models_are_let_pass(module: str, saved: Callable[..., str]) -> None:
-    name = "Functional" if "models" in module else "Thing"
+    name = "Functional" if "models" in module else "LayerScale" if "applications" in module else "Thing"
     config = model({"module": module, "class_name": name, "config": {"name": "x"}})
     assert read_keras_config(saved(config)) == config
 
@@ -92,6 +92,13 @@ def test_other_modules_are_refused(module: Any, saved: Callable[..., str]) -> No
     )
     assert "layer 'bad': system" in message
     assert "refused" in message
+
+
+@pytest.mark.parametrize("node", [{"class_name": "ResNet50", "config": {"name": "bad"}},
+                                  {"class_name": "function", "config": "ResNet50"}])  # fmt: skip
+def test_what_would_download_a_model_is_refused(node: dict[str, Any], saved: Callable[..., str]) -> None:
+    layer = {"module": "keras.src.applications.resnet", **node, "registered_name": None}
+    assert "keras.src.applications.resnet" in refused(saved(model(DENSE, layer)))
 
 
 @pytest.mark.parametrize("name", ["utils.get_file", "a b", "__import__('os')", "", "x-y"])

@@ -117,6 +117,15 @@ def test_the_users_keras_settings_hold(
     assert "channels_first" in stand_in(program)["read"]
 
 
+def test_a_user_without_a_home_has_no_settings(stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert stand_in("send(event='count', there=os.listdir(os.environ['KERAS_HOME']))")["there"] == []
+
+
 def test_what_a_library_raised_is_tried_again_with_values(stand_in: Any) -> None:
     program = """
 if job["values"]:

@@ -243,6 +243,7 @@ def test_one_model_at_another_size(document: Callable[..., dict[str, Any]]) -> N
         (("--model", "resnet50", "--samples", "1e16"), "--samples"),
         (("--model", "resnet50", "--samples", "1e15", "--epochs", "1e9"), "beyond what zenplan plans for"),
         (("--model", "resnet50", "--params", "1e9"), "--params and --model contradict"),
+        (("--model", "resnet50", "--params", "1e9"), "--config config.json, --keras m:build"),
         (("--model", "resnet50", "--method", "lora"), "nothing of resnet50 would be trained"),
         (("--params", "1e9", "--image-size", "224"), "--image-size does not go with --params"),
         (("--params", "1e9", "--activations-per-sample", "1M"), "--flops-per-sample"),
@@ -260,6 +261,25 @@ def test_one_model_at_another_size(document: Callable[..., dict[str, Any]]) -> N
 )  # fmt: skip
 def test_a_request_that_cannot_be_meant(argv: tuple[str, ...], said: str, called: Call) -> None:
     assert said in complaint(called("estimate", *argv))
+
+
+@pytest.mark.parametrize(
+    ("argv", "ways"),
+    [
+        (("resnet50", "--image-size", "30000"), "more --gpus, devices with more memory, or a smaller --image-size"),
+        (("vit-large", "--image-size", "11200"),
+         "more --gpus, devices with more memory, a smaller --image-size, or --method lora or qlora"),
+        (("dlrm-dcnv2",), "more --gpus, or devices with more memory"),
+        (("gnmt", "--seq-len", "100K"), "more --gpus, devices with more memory, or a shorter --seq-len"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_does_not_fit_says_what_would_help_that_model(
+    argv: tuple[str, ...], ways: str, called: Call
+) -> None:
+    for command in ("estimate", "layouts"):
+        ended = called(command, "--model", *argv, "--gpu", "t4", "--gpus", "1", "--precision", "fp16")
+        assert complaint(ended, 3).splitlines()[1] == f"hint: {ways}"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,17 @@ SPREAD = Interval(down=0.1, up=0.1, basis="made up")
 
 
 def efficiency(**changes: Any) -> Efficiency:
-    names = ("matmul", "wide_matmul", "attention", "convolution", "memory", "link", "pcie", "staged", "network")
+    names = (
+        "matmul",
+        "wide_matmul",
+        "attention",
+        "convolution",
+        "memory",
+        "link",
+        "pcie",
+        "staged",
+        "network",
+    )
     shares = dict.fromkeys((*names, "feed"), 0.5)
     times = dict.fromkeys(
         ("fill_elements", "operator_s", "launch_s", "host_s", "contention", "link_hop_s", "network_hop_s"),

@@ -110,6 +110,7 @@ def test_json_and_back_is_the_same(count: ModelCount) -> None:
         lambda d: d.update(notes=None),
         lambda d: d["layers"][0].update(kind=["x"]),
         lambda d: d["layers"][0].update(path=[1]),
+        lambda d: d["layers"][0].update(output_shape=["\x1b[2J"]),
         lambda d: d["layers"][0].update(parameters="many"),
         lambda d: d["layers"][0].update(parameters=float("nan")),
         lambda d: d["layers"][0].update(operators=4),

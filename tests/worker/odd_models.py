@@ -200,6 +200,24 @@ class MyCell(layers.Layer):
         return new, [new]
 
 
+class Sliced(layers.Layer):
+    """Queries and keys are parts of one tensor."""
+
+    def call(self, x):
+        return ops.matmul(x[..., :4], ops.transpose(x[..., 4:], (0, 2, 1)))
+
+
+class Choosing(layers.Layer):
+    def call(self, x):
+        return ops.cond(ops.sum(x) > 0, lambda: ops.relu(x), lambda: x)
+
+
+def frozen_recurrence():
+    recurrent = layers.LSTM(5)
+    recurrent.trainable = False
+    return chain(lambda: recurrent, lambda: layers.Dense(2))()
+
+
 class Noisy(layers.Layer):
     """Assigns, draws at random, adds a loss."""
 
@@ -297,6 +315,10 @@ MODELS = {
     "own_wrong": chain(OwnWrong, lambda: layers.Dense(2)),
     "my_dense": chain(lambda: MyDense(5)),
     "my_cell": chain(lambda: layers.RNN(MyCell(), return_sequences=True)),
+    "cell": chain(lambda: layers.RNN(layers.LSTMCell(5, name="cell"), name="loop"), lambda: layers.Dense(2)),
+    "frozen_recurrence": frozen_recurrence,
+    "sliced": chain(lambda: layers.Dense(8), Sliced),
+    "choosing": chain(lambda: Choosing(name="choosing")),
     "noisy": chain(lambda: layers.Dense(4), Noisy, lambda: layers.Dense(2)),
     "several": several,
     "named_inputs": named_inputs,
@@ -312,8 +334,15 @@ MODELS = {
     "fixed_batch": fixed_batch,
     "hopeless": hopeless,
     "open_given": lambda: keras.Sequential([keras.Input((None, 3)), layers.Dense(2)]),
+    "open_given_wrong": lambda: keras.Sequential([keras.Input((None, 3)), layers.Dense(2)]),
+    "open_between": chain(lambda: layers.EinsumDense("abc,cd->abd", output_shape=(None, 5)), layers.LayerNormalization,
+                          lambda: layers.Dense(2), shape=(6, 3)),
+    "no_model": lambda: layers.Dense(2),
     "unbuilt": lambda: keras.Sequential([layers.Dense(2)]),
 }  # fmt: skip
+
+# What is said of the shape of one sample, where it is.
+GIVEN = {"open_given": [(11, 3)], "open_given_wrong": [(11, 4)]}
 
 
 def counted(name):
@@ -322,7 +351,7 @@ def counted(name):
         model = MODELS[name]()
         nodes = [len(layer._inbound_nodes) for layer in model._flatten_layers()]
         try:
-            count = count_model(model, input_shapes=[(11, 3)] if name == "open_given" else None)
+            count = count_model(model, input_shapes=GIVEN.get(name))
         except UsageError as error:
             return {"error": error.message, "hint": error.hint}
         assert nodes == [len(layer._inbound_nodes) for layer in model._flatten_layers()], (

@@ -138,6 +138,33 @@ def test_a_loop_is_followed_as_often_as_it_runs(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_a_cell_of_keras_own_is_counted_by_its_rule(backend: str) -> None:
+    cell = odd(backend)["cell"]["layers"]["loop/cell"]
+    assert (cell["method"], cell["operators"]) == ("rule", ["MatMul", "Recurrent"])
+    assert cell["flop"] == 7 * 2 * (4 + 5) * 20
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_frozen_recurrence_before_which_nothing_learns_has_no_backward_pass(backend: str) -> None:
+    row = odd(backend)["frozen_recurrence"]
+    assert row["forward"] == 7 * 2 * (4 + 5) * 20 + 2 * 5 * 2
+    assert row["training"] == row["forward"] + 2 * 5 * 2  # the gradient of the dense layer's weight
+    assert row["activations"] == 5
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_parts_of_a_tensor_are_kept_each(backend: str) -> None:
+    # The input of the dense layer; one part, and the other turned.
+    assert odd(backend)["sliced"]["activations"] == 7 * 4 + 7 * 4 + 7 * 4
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_which_branch_of_a_choice_is_counted_is_said(backend: str) -> None:
+    note = odd(backend)["choosing"]["layers"]["choosing"]["note"]
+    assert note == "of a choice, what is done if it is true is counted"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_registered_function_counts_its_layer(backend: str) -> None:
     layer = odd(backend)["own"]["layers"]["own"]
     assert (layer["method"], layer["flop"], layer["operators"]) == (
@@ -186,6 +213,15 @@ def test_inputs_by_name_and_shapes_that_are_not_known(backend: str) -> None:
     fixed = odd(backend)["fixed_batch"]
     assert fixed["forward"] == 7 * (2 * 4 * 20 + 2 * 5 * 20) + 2 * 35 * 2
     assert odd(backend)["open_given"]["forward"] == 2 * 11 * 3 * 2
+    assert odd(backend)["open_given_wrong"]["error"].endswith("is ?×3, not 11×4")
+    assert odd(backend)["no_model"]["error"] == "Dense is no Keras model"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_shape_that_the_user_leaves_open_within_a_model_is_closed(backend: str) -> None:
+    between = odd(backend)["open_between"]
+    assert [layer["method"] for layer in between["layers"].values()] == ["rule", "rule", "rule"]
+    assert between["forward"] == 2 * 6 * (3 * 5 + 5 * 2)
 
 
 def test_the_count_is_the_same_on_every_backend() -> None:

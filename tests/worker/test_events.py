@@ -76,5 +76,7 @@ def test_every_weight_is_in_one_layer_and_one_that_is_never_called_says_so() -> 
 def test_the_worst_method_of_a_layer_is_its_method_and_notes_are_said_once() -> None:
     one = layer(name="one")
     traced = Event(layer=one, path=("one",), method="traced", note="a loop", operators=(STREAM,))
-    (count,) = counted(layer(inside=(one,)), Event(layer=one, path=("one",), calls=1), traced, traced).values()
+    (count,) = counted(
+        layer(inside=(one,)), Event(layer=one, path=("one",), calls=1), traced, traced
+    ).values()
     assert (count.method, count.note, len(count.operators)) == ("traced", "a loop", 2)

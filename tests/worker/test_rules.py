@@ -239,7 +239,27 @@ def test_additive_attention_has_no_product_in_its_scores() -> None:
     assert (scores.elements, total.flop) == (5 * 7 * 8, 2 * 5 * 7 * 8)
 
 
+def test_the_whole_of_two_tensors_is_multiplied_by_vdot() -> None:
+    kind = type("Vdot", (SimpleNamespace,), {})()
+    (product,) = rules_ops.operation(kind, call((3, 4), (3, 4), out=(1,)))
+    assert product.flop == 2 * 12
+
+
 # --- streams
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"), [("GaussianDropout", 8), ("GaussianNoise", 0), ("SpatialDropout1D", 0)]
+)
+def test_noise_that_is_multiplied_with_is_kept(kind: str, kept: float) -> None:
+    (stream,) = rules_stream.dropout(layer(kind, rate=0.1, stddev=0.1), call((1, 8)))
+    assert stream.saved_elements == kept
+
+
+def test_an_activation_that_is_a_layer_is_told_by_its_name_too() -> None:
+    function = type("LeakyReLU", (SimpleNamespace,), {})()
+    (stream,) = rules_stream.activation(function, call((1, 4), out=(1, 8)))
+    assert stream.saved_elements == 8
 
 
 def weight(*shape: int) -> Any:

@@ -27,9 +27,11 @@ _CONFIG = "config.json"
 # Where Keras keeps what models are made of. The rest of it (utils, saving, config) can fetch files or lower guards.
 _PARTS = (
     "keras.activations", "keras.constraints", "keras.dtype_policies", "keras.initializers", "keras.layers",
-    "keras.ops", "keras.quantizers", "keras.random", "keras.regularizers", "keras.src.applications",
+    "keras.ops", "keras.quantizers", "keras.random", "keras.regularizers",
 )  # fmt: skip
 _MODELS = ("Functional", "Sequential", "Model")
+# The layers of keras.applications. What else is there builds whole models, and may download their weights.
+_APPLICATION_LAYERS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
 # What Keras reads as plain values.
 _VALUES = ("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__")
 # Layers that carry code, or load a file that the configuration names.
@@ -146,9 +148,9 @@ def _keras_own(module: str, node: dict[str, Any]) -> bool:
     name = node.get("config") if node["class_name"] == "function" else node["class_name"]
     if not (isinstance(name, str) and name.isidentifier()):
         return False
-    public = (
-        module.replace("keras.src.", "keras.") if not module.startswith("keras.src.applications") else module
-    )
+    if module.startswith("keras.src.applications."):
+        return name in _APPLICATION_LAYERS
+    public = module.replace("keras.src.", "keras.")
     if public == "keras.models" or public.startswith("keras.models."):
         return name in _MODELS
     return public == "keras" or any(public == part or public.startswith(f"{part}.") for part in _PARTS)

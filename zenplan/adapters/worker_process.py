@@ -1,8 +1,8 @@
 """The worker process: started, watched and ended; what becomes of it is an answer or one of zenplan's errors.
 
-It runs the user's code, so it is trusted with nothing: it has a time and a memory of its own, a home folder that is
-gone at its end, no GPU (a count needs none, and frameworks take hold of all of its memory), and what it prints stays
-apart from our answer.
+It runs the user's code, so it is trusted with nothing: it has a time and a memory of its own, a home folder for Keras
+that is gone at its end, no GPU (a count needs none, and frameworks take hold of all of its memory), and what it prints
+stays apart from our answer. The rest of the environment is the user's, whose code it is.
 """
 
 from __future__ import annotations
@@ -126,8 +126,9 @@ def _environment(backend: str, home: str) -> dict[str, str]:
 
 def _keep_settings(home: Path) -> None:
     """The user's Keras settings (the order of channels, the float type) hold in the private home too."""
-    own = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
-    with suppress(OSError):
+    # A user without a home, as in some containers, has no settings either.
+    with suppress(OSError, RuntimeError):
+        own = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
         shutil.copyfile(own, home / "keras.json")
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from zenplan import units
 from zenplan.adapters.carbon import grid_intensity
 from zenplan.app.offers import Selection, matching, select
-from zenplan.app.shortfall import HINT, other_precision, shortfall, trains_in
+from zenplan.app.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.answer import Answer, Ranked
 from zenplan.domain.catalogue import Catalogue
@@ -134,7 +134,7 @@ def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
     fits = found.found.fits
     if not fits.any():
         nearest = _nearest(found, range(len(found.clusters)))
-        return f"does not fit: {_short(found, nearest)}", HINT
+        return f"does not fit: {_short(found, nearest)}", what_helps(found.plan.workload)
     other = Billing.SPOT if request.billing is Billing.ON_DEMAND else Billing.ON_DEMAND
     if found.usable(other).any():
         return f"no offer that fits has a price under {request.billing}", f"try --billing {other}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zenplan.app.shortfall import HINT, lacks, other_precision, shortfall, trains_in
+from zenplan.app.shortfall import lacks, other_precision, shortfall, trains_in, what_helps
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
@@ -42,7 +42,7 @@ def layouts(request: Request, by: str, catalogue: Catalogue, tables: Sequence[Pr
     found = survey(plan, cluster)
     if not found.fits.any():
         least = float(found.memory.total_bytes.min())
-        raise NoFit(f"does not fit: {shortfall(cluster, least)}", HINT)
+        raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan.workload))
     price = _cheapest(sheet, tables)
     return Tradeoff(
         plan=plan,

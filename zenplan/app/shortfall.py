@@ -8,6 +8,7 @@ from zenplan import units
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.cluster import Cluster
 from zenplan.domain.precision import PRECISIONS, Precision
+from zenplan.domain.workload import Workload
 from zenplan.planning.arrays import can_run
 from zenplan.planning.search import HEADROOM, usable_bytes
 
@@ -17,7 +18,17 @@ _NARROW_FIRST = ("nvfp4", "mxfp8", "fp8", "bf16", "fp16", "tf32", "fp32")
 # PTX ISA, tcgen05.mma.block_scale and mma.block_scale), and on AMD's generation (CDNA 4 instruction set).
 _BLOCK_SCALES_SINCE, _BLOCK_SCALES_IN = 10, "CDNA4"
 
-HINT = "more --gpus, devices with more memory, a shorter --seq-len, or --method lora or qlora"
+
+def what_helps(workload: Workload) -> str:
+    """A hint: what makes a model fit that does not; a smaller sample, and adapters, where it has such."""
+    ways = ["more --gpus", "devices with more memory"]
+    if workload.tokens_per_sample > 1:
+        ways.append("a shorter --seq-len")
+    elif any(fact.name == "image size" for fact in workload.facts):
+        ways.append("a smaller --image-size")
+    if workload.heads:
+        ways.append("--method lora or qlora")
+    return f"{', '.join(ways[:-1])}, or {ways[-1]}"
 
 
 def shortfall(where: Cluster, needs_bytes: float) -> str:

@@ -75,7 +75,7 @@ def _kind(request: Request) -> str:
                          "give one of --params 1e9, --model resnet50, --config config.json, --keras m:build")  # fmt: skip
     if len(given) > 1:
         raise UsageError(f"{' and '.join(map(_flag, given))} contradict",
-                         "give one of --params 1e9, --model llama3-8b, --config config.json")  # fmt: skip
+                         "give one of --params 1e9, --model resnet50, --config config.json, --keras m:build")  # fmt: skip
     if request.flop_per_sample is None:
         return given[0]
     if given != ["params"]:

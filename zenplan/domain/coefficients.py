@@ -85,9 +85,9 @@ class Coefficients:
             f"{FAMILY}/{family}",
             f"{PRECISION}/{precision_class(precision.matmul_dtype)}",
         )
-        values = {name: c.of(*where) for name, c in self.all.items() if name != STREAMS}
+        values = {name: c.of(*where) for name, c in self.all.items() if name not in OTHERS}
         if family not in LANGUAGE:
-            values["memory"] = self.all[STREAMS].of(*where)
+            values |= {field: self.all[name].of(*where) for name, field in OTHERS.items()}
         wide = (*where[:3], f"{PRECISION}/{precision_class(precision.other_dtype)}")
         interval = self.interval if family in LANGUAGE else self.other_interval
         return Efficiency(architecture=architecture, **values, wide_matmul=self.all["matmul"].of(*wide),

@@ -41,7 +41,7 @@ def read_count(document: Any) -> ModelCount:
 
 
 def _layer(document: dict[str, Any]) -> LayerCount:
-    lists = {"path": _texts(document["path"]), "output_shape": tuple(document["output_shape"])}
+    lists = {"path": _texts(document["path"]), "output_shape": tuple(map(_size, document["output_shape"]))}
     operators = tuple(_operator(each) for each in document["operators"])
     return LayerCount(**{**_own(LayerCount, document), **lists, "operators": operators})
 
@@ -61,6 +61,12 @@ def _own(kind: type[Any], document: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(own.get(field.name), str):
             raise TypeError(f"{field.name} is a text")
     return own
+
+
+def _size(value: Any) -> int | None:
+    if value is not None and not isinstance(value, int):
+        raise TypeError(f"{value!r:.40} is no size")
+    return value
 
 
 def _texts(values: Any) -> tuple[str, ...]:

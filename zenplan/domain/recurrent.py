@@ -18,6 +18,7 @@ class Recurrent:
         steps: of one sample, each of which waits for the one before it.
         inner, columns: of the product of a step: the state, and the gates made of it (LSTM: 4 times the state).
         rows: of the product, for one sample: 1, or the positions of a convolutional cell.
+        input_gradient: False where neither it nor anything before it learns, so that its states get no gradient.
         kernels: launched in a step: 1 where a library runs the sequence, tens where a framework's loop does.
     """
 
@@ -29,6 +30,7 @@ class Recurrent:
     kernels: float = 1
     bias: bool = False
     trainable: bool = True
+    input_gradient: bool = True
 
     def __post_init__(self) -> None:
         checks.positive(f"recurrence {self.name}", steps=self.steps, inner=self.inner, columns=self.columns,
@@ -53,5 +55,7 @@ class Recurrent:
 
     @property
     def saved_elements(self) -> float:
-        """Elements of one sample kept for the backward pass: the gates of every step, and the state."""
+        """Elements of one sample kept for the backward pass, if it comes here: the gates of every step, the state."""
+        if not (self.trainable or self.input_gradient):
+            return 0.0
         return self.steps * self.rows * (self.columns + self.inner)

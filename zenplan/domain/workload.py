@@ -157,6 +157,6 @@ class Workload:
 
 def gradients(op: Operator) -> int:
     """Products of the backward pass that are as large as the forward one: for the weight, and for the input."""
-    weight = op.trainable if isinstance(op, MatMul | Convolution | Recurrent) else True
-    inputs = op.input_gradient if isinstance(op, MatMul | Convolution) else True
-    return int(weight) + int(inputs)
+    if isinstance(op, MatMul | Convolution | Recurrent):
+        return int(op.trainable) + int(op.input_gradient)
+    return 2

@@ -6,9 +6,8 @@ from functools import partial
 
 from zenplan.domain.operators import Operator
 from zenplan.domain.workload import Usual, Workload
-from zenplan.errors import UsageError
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, dense, loss, pointwise
+from zenplan.families.parts import block, check_heads, dense, loss, pointwise
 from zenplan.families.transformer import TransformerShape, lower
 
 SST_2 = Usual(dataset="SST-2", samples=67_349, epochs=3, global_batch=32, optimizer="adamw",
@@ -18,10 +17,7 @@ SST_2 = Usual(dataset="SST-2", samples=67_349, epochs=3, global_batch=32, optimi
 def _classifier(name: str, /, *, layers: int = 12, width: int = 768, heads: int = 12, vocab: int = 30_522,
                 seq_len: int = 128, positions: int = 512, classes: int = 2) -> Workload:  # fmt: skip
     """An encoder (Devlin et al. 2019), a tanh layer over its first token, and the classes."""
-    if width % heads:
-        raise UsageError(
-            f"{heads} heads do not divide a width of {width}", "give a width that is a multiple of heads"
-        )
+    check_heads(heads, width)
     shape = TransformerShape(family="encoder", layers=layers, width=width, heads=heads, ff_width=4 * width,
                              vocab=vocab, seq_len=seq_len, positions=max(positions, seq_len), segments=2,
                              dropout=True)  # fmt: skip

@@ -20,8 +20,9 @@ from zenplan.families.vision import encoder_layers, side
 IMAGENET = Usual(dataset="ImageNet-1k, as latents", samples=1_281_167, epochs=80, global_batch=256, optimizer="adamw",
                  source="Peebles & Xie 2023, section 4: 400,000 steps")  # fmt: skip
 IMAGENET_LONG = replace(IMAGENET, epochs=1400, source="Peebles & Xie 2023, section 5.1: 7 million steps")
-LAION = Usual(dataset="LAION-2B-en, as latents", samples=2_320_000_000, epochs=0.21, global_batch=2048,
-              optimizer="adamw", source="CompVis, model card of Stable Diffusion 1.1: 237,000 steps at 256")  # fmt: skip
+# Its steps at 256 before those, a fifth of them all, are of another image size.
+LAION = Usual(dataset="LAION-2B-en, as latents", samples=2_320_000_000, epochs=0.8245, global_batch=2048, optimizer="adamw",
+              source="CompVis, model card of Stable Diffusion 1.4: 934,000 steps at 512")  # fmt: skip
 MLPERF = Usual(dataset="LAION-400M, filtered, as latents", samples=6_513_144, epochs=0.7, global_batch=1024,
                optimizer="adamw", source="MLPerf Training v4.0, stable_diffusion")  # fmt: skip
 _LATENTS = Fact(name="input", value="latents", origin=Origin.ASSUMED,
@@ -69,7 +70,9 @@ def _dit(name: str, usual: Usual, /, *, layers: int = 12, width: int = 768, head
                     facts=(_LATENTS,))  # fmt: skip
 
 
-def _unet(name: str, usual: Usual, shape: Shape, /, *, image_size: int = 512, words: int = 77) -> Workload:
+def _unet(
+    name: str, usual: Usual | None, shape: Shape, /, *, image_size: int = 512, words: int = 77
+) -> Workload:
     """Stable Diffusion's network at that image size; ``words``: tokens of the text."""
     # The network halves the latent once less than it has levels.
     latent = side(image_size, _STRIDE * 2 ** (len(shape.channels) - 1)) * 2 ** (len(shape.channels) - 1)
@@ -102,6 +105,7 @@ MODELS: dict[str, Builder] = {
     },
     "stable-diffusion": partial(_unet, "stable-diffusion", LAION, Shape()),
     "stable-diffusion-2": partial(_unet, "stable-diffusion-2", MLPERF, _TEXT_2),
-    "sdxl": partial(_unet, "sdxl", LAION, _XL, image_size=1024),
+    # How long it learned at that size, and on what, is not published (Podell et al. 2023, section 3).
+    "sdxl": partial(_unet, "sdxl", None, _XL, image_size=1024),
     "sd-vae-encoder": _vae_encoder,
 }  # fmt: skip

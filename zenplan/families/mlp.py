@@ -10,6 +10,7 @@ from zenplan.domain.workload import Usual, Workload
 from zenplan.errors import UsageError
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, convolution, dense, loss, pointwise
+from zenplan.families.vision import side
 
 MNIST = Usual(dataset="MNIST", samples=60_000, epochs=10, global_batch=128, optimizer="sgd",
               source="LeCun et al. 1998, the data set; keras.io, mnist_convnet, the batch")  # fmt: skip
@@ -71,9 +72,7 @@ def _mixing(name: str, rows: int, inner: int, columns: int) -> list[Operator]:
 def _mixer(name: str, /, *, layers: int = 12, width: int = 768, patch: int = 16, tokens: int = 384,
            channels: int = 3072, image_size: int = 224, classes: int = 1000) -> Workload:  # fmt: skip
     """MLP-Mixer: products over the patches, then over the channels."""
-    positions = (image_size // patch) ** 2
-    if not positions:
-        raise UsageError(f"an image of {image_size} has no patch of {patch}", "give a larger --image-size")
+    positions = side(image_size, patch) ** 2
     size = positions * width
     layer: list[Operator] = [
         *_mixing("token", width, positions, tokens),

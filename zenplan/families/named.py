@@ -19,6 +19,10 @@ from zenplan.families.presets import plain
 
 Builder = Callable[..., Workload]
 
+# The most of any parameter, and of those that say how often something is built: an operator, a block of its own.
+_MOST = 1e12
+_MOST_BUILT = {**dict.fromkeys(("layers", "cross_layers", "depth", "relations"), 1000), "degrees": 100}
+
 # Options of the command line that are parameters of many models, and what people call them there.
 _FLAGS = {"image_size": "--image-size", "seq_len": "--seq-len"}
 
@@ -91,12 +95,15 @@ def _values(model: str, parameters: Mapping[str, Any], text: str) -> dict[str, A
         key = key.strip().replace("-", "_")
         if key not in parameters or not equals:
             raise UsageError(f"{model} has no parameter '{part}'", _known(parameters))
-        values[key] = _parsed(f"{key} of {model}", value.strip(), parameters[key])
+        if key in values:
+            raise UsageError(f"{key} of {model} is given twice", "give each parameter once")
+        most = _MOST_BUILT.get(key, _MOST)
+        values[key] = _parsed(f"{key} of {model}", value.strip(), parameters[key], most)
     return values
 
 
-def _parsed(what: str, text: str, default: Any) -> Any:
-    """The text as what its default is: a yes or no, a whole number, a number, or the text itself."""
+def _parsed(what: str, text: str, default: Any, most: float) -> Any:
+    """The text as what its default is: a yes or no, a whole number, a number (up to ``most``), or the text itself."""
     if isinstance(default, bool):
         if text.lower() not in ("yes", "no", "true", "false"):
             raise UsageError(
@@ -104,7 +111,7 @@ def _parsed(what: str, text: str, default: Any) -> Any:
             )
         return text.lower() in ("yes", "true")
     if isinstance(default, int | float):
-        value = units.parse_count(text, what, 1e12)
+        value = units.parse_count(text, what, most)
         if isinstance(default, int) and value != int(value):
             raise UsageError(f"{what} must be a whole number, not '{text}'", f"write it as in: {default}")
         return int(value) if isinstance(default, int) else value

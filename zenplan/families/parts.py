@@ -10,6 +10,7 @@ from zenplan.domain.operators import MatMul, Operator, Stream
 from zenplan.domain.recurrent import Recurrent
 from zenplan.domain.split import Split
 from zenplan.domain.workload import Block
+from zenplan.errors import UsageError
 
 # Gates of a recurrent cell: products of its input, and of its last state, that make its next one.
 GATES = {"lstm": 4, "gru": 3, "simple": 1}
@@ -60,6 +61,14 @@ def loss(rows: float, classes: float) -> Stream:
     """A softmax and its loss in fp32: 16-bit logits and their fp32 copy are there at once, 6 bytes an element."""
     return Stream(name="loss", elements=rows * classes, passes=4, split=Split.NONE, saved=1.5 * rows * classes,
                   element_bytes=4.0)  # fmt: skip
+
+
+def check_heads(heads: int, width: int) -> None:
+    """Raises UsageError: the heads do not divide the width."""
+    if width % heads:
+        raise UsageError(
+            f"{heads} heads do not divide a width of {width}", "give a width that is a multiple of heads"
+        )
 
 
 def block(

@@ -6,9 +6,8 @@ from functools import partial
 
 from zenplan.domain.operators import Operator
 from zenplan.domain.workload import Usual, Workload
-from zenplan.errors import UsageError
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, convolution, pointwise
+from zenplan.families.parts import block, check_heads, convolution, pointwise
 from zenplan.families.transformer import TransformerShape, lower
 
 # 680,000 hours in pieces of 30 s; 1,048,576 steps of 256 of them.
@@ -25,10 +24,7 @@ def _whisper(name: str, /, *, layers: int = 4, width: int = 384, heads: int = 6,
         layers: of the encoder, and as many of the decoder.
         seq_len: tokens of the text, padded. seconds: of speech, padded.
     """
-    if width % heads:
-        raise UsageError(
-            f"{heads} heads do not divide a width of {width}", "give a width that is a multiple of heads"
-        )
+    check_heads(heads, width)
     frames = seconds * _FRAMES_PER_S
     rows = frames // 2
     shape = TransformerShape(family="encoder-decoder", layers=layers, encoder_layers=layers, width=width, heads=heads,

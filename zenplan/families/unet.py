@@ -119,7 +119,7 @@ def network(shape: Shape, latent: int) -> tuple[Block, ...]:
             blocks.append(block(f"halve {level + 1}", [halved], across**2 * width))
             left.append(width)
     middle = [*residual("block 1", width, width, across**2, step),
-              *transformer(shape, width, across**2, max(d for d in shape.depths[-2:])),
+              *transformer(shape, width, across**2, max(shape.depths[-2:])),
               *residual("block 2", width, width, across**2, step)]  # fmt: skip
     blocks.append(block("middle", middle, across**2 * width))
     for level in reversed(range(len(shape.channels))):

@@ -13,10 +13,11 @@ from zenplan.domain.operators import Attention, MatMul, Operator
 from zenplan.domain.workload import Block, Usual, Workload
 from zenplan.errors import UsageError
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, convolution, dense, loss, pointwise
+from zenplan.families.parts import block, check_heads, convolution, dense, loss, pointwise
 from zenplan.families.transformer import TransformerShape, lower
 
 _IMAGES = 1_281_167
+_SAM_WHOLE = 4  # layers of SAM that see the whole image
 VIT = Usual(dataset="ImageNet-1k", samples=_IMAGES, epochs=300, global_batch=4096, optimizer="adamw",
             source="Dosovitskiy et al. 2021, table 3")  # fmt: skip
 DEIT = Usual(dataset="ImageNet-1k", samples=_IMAGES, epochs=300, global_batch=1024, optimizer="adamw",
@@ -37,10 +38,7 @@ def encoder_layers(
     Raises:
         UsageError: the heads do not divide the width.
     """
-    if width % heads:
-        raise UsageError(
-            f"{heads} heads do not divide a width of {width}", "give a width that is a multiple of heads"
-        )
+    check_heads(heads, width)
     shape = TransformerShape(family="encoder", layers=count, width=width, heads=heads, ff_width=ff_width, vocab=1,
                              seq_len=rows, gated=gated)  # fmt: skip
     return next(b for b in lower(shape, "layers").blocks if b.place == "middle")
@@ -150,12 +148,18 @@ def _swin(name: str, usual: Usual, depths: tuple[int, ...], /, *, width: int = 9
 
 def _sam(*, image_size: int = 1024, layers: int = 32, width: int = 1280, heads: int = 16) -> Workload:
     """The image encoder of SAM: ViT-H in windows of 14 patches, but for four layers that see the whole image."""
+    if layers <= _SAM_WHOLE:
+        raise UsageError(
+            f"SAM of {layers} layers has none with windows", f"give more than {_SAM_WHOLE} layers"
+        )
     across, channels, window = side(image_size, 16), 256, 14
     rows, per_head = across**2, width // heads
-    layer = encoder_layers(layers - 4, width, heads, 4 * width, rows)
+    layer = encoder_layers(layers - _SAM_WHOLE, width, heads, 4 * width, rows)
     windows = (-(-across // window)) ** 2
     local = windowed(layer, windows, window**2, 2 * (2 * window - 1) * per_head)
-    whole = windowed(replace(layer, repeat=4, name="whole layer"), 1, rows, 2 * (2 * across - 1) * per_head)
+    whole = windowed(
+        replace(layer, repeat=_SAM_WHOLE, name="whole layer"), 1, rows, 2 * (2 * across - 1) * per_head
+    )
     size = rows * channels
     neck: list[Operator] = [
         convolution("neck 1", width, channels, 1, rows, bias=False),

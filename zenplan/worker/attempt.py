@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from types import TracebackType
 
+from zenplan.worker.protocol import says
+
 _MOST_LETTERS = 160
-_STYLES = re.compile(r"\x1b\[[0-9;]*m")  # Keras prints in bold
 
 
 @dataclass(slots=True)
@@ -28,8 +28,5 @@ class Attempt:
     ) -> bool:
         if error is None:
             return True
-        # Keras wraps what a layer raised in advice of its own.
-        text = _STYLES.sub("", str(error).rpartition("Error encountered:")[2])
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        self.reason = f"{type(error).__name__}: {lines[0] if lines else ''}"[:_MOST_LETTERS]
+        self.reason = f"{type(error).__name__}: {says(error)}"[:_MOST_LETTERS]
         return isinstance(error, Exception)

@@ -36,7 +36,7 @@ def count_model(
         input_shapes: of one sample, one for each input in the model's order, where its own are open.
 
     Raises:
-        UsageError: the model has no input shape, or one with an open dimension.
+        UsageError: it is no model; it has no input shape, one with an open dimension, or other ones than those given.
     """
     args, kwargs = _inputs(model, batch, input_shapes)
     tracker = Tracker(batch=_tensors((args, kwargs))[0].shape[0])
@@ -54,6 +54,10 @@ def _inputs(
     model: Any, batch: int | None, shapes: Sequence[Sequence[int]] | None
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Symbolic tensors of closed shapes, nested as the arguments of the model's call are."""
+    if not isinstance(model, keras.Model):
+        raise UsageError(
+            f"{type(model).__name__} is no Keras model", "count_flop takes a keras.Model that is built"
+        )
     every = _known(model)
     if not every:
         raise UsageError(f"model {model.name} has no input shape: it was never built", _HINT)
@@ -66,6 +70,10 @@ def _inputs(
     for tensor, shape in zip(flat, given, strict=True):
         if None in shape:
             raise UsageError(f"model {model.name}: the shape of input '{tensor.name}' is open", _HINT)
+        own = tuple(tensor.shape[1:])
+        if _graph(model) is not None and not _fits(shape, own):
+            raise UsageError(f"model {model.name}: input '{tensor.name}' is {_sizes(own)}, not {_sizes(shape)}",
+                             "--input-shape is for what its own shape leaves open")  # fmt: skip
         samples = batch or tensor.shape[0] or 1
         closed[id(tensor)] = keras.KerasTensor((samples, *shape), dtype=tensor.dtype, name=tensor.name)
     args, kwargs = keras.tree.map_structure(lambda t: closed.get(id(t), t), known)
@@ -75,8 +83,8 @@ def _inputs(
 def _known(model: Any) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
     """What the model may be called with, as far as Keras remembers: the last call first."""
     calls = [(node.arguments.args, node.arguments.kwargs) for node in reversed(model._inbound_nodes)]
-    if getattr(model, "_inputs_struct", None) is not None:
-        calls.append(((model._inputs_struct,), {}))
+    if _graph(model) is not None:
+        calls.append(((_graph(model),), {}))
     elif getattr(model, "inputs", None):
         calls.append(((model.inputs if len(model.inputs) > 1 else model.inputs[0],), {}))
     elif not calls and model._build_shapes_dict:
@@ -90,11 +98,24 @@ def _known(model: Any) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
     return calls
 
 
+def _graph(model: Any) -> Any:
+    """The inputs of a functional or sequential model, which takes no others; None of any other, as of one not built."""
+    return getattr(getattr(model, "_functional", model), "_inputs_struct", None)
+
+
+def _fits(shape: tuple[int, ...], own: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(own) and all(mine in (None, size) for size, mine in zip(shape, own, strict=True))
+
+
+def _sizes(shape: Sequence[int | None]) -> str:
+    return "×".join("?" if size is None else str(size) for size in shape) or "1"
+
+
 def _tensors(nested: Any) -> list[Any]:
     return [t for t in keras.tree.flatten(nested) if isinstance(t, keras.KerasTensor)]
 
 
 def _text(inputs: Any) -> str:
     """``224×224×3``; several with their names."""
-    shapes = [(t.name, "×".join(map(str, t.shape[1:])) or "1") for t in _tensors(inputs)]
+    shapes = [(t.name, _sizes(t.shape[1:])) for t in _tensors(inputs)]
     return shapes[0][1] if len(shapes) == 1 else ", ".join(f"{name} {shape}" for name, shape in shapes)

@@ -12,6 +12,9 @@ from zenplan.domain.count import LayerCount
 from zenplan.domain.operators import Lookup, MatMul, Operator, Stream
 from zenplan.domain.recurrent import Recurrent
 
+# A step of a framework's loop: products, gates, states, each a kernel or two.
+LOOP_KERNELS = 12
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -113,6 +116,7 @@ def scaled(operator: Operator, times: float, sequential: bool) -> Operator:
             return replace(operator, rows=operator.rows * times)
         return Recurrent(name=operator.name, steps=times, inner=operator.inner, columns=operator.columns,
                          rows=operator.rows, bias=operator.bias, trainable=operator.trainable,
+                         input_gradient=operator.input_gradient or operator.trainable,
                          kernels=LOOP_KERNELS)  # fmt: skip
     if isinstance(operator, Convolution):
         sizes = ("positions", "input_elements", "output_elements", "saved_elements")
@@ -124,10 +128,6 @@ def scaled(operator: Operator, times: float, sequential: bool) -> Operator:
         return replace(operator, rows=operator.rows * times)
     heads = round(operator.heads * times), round(operator.kv_heads * times)
     return replace(operator, heads=heads[0], kv_heads=heads[1])
-
-
-# A step of a framework's loop: products, gates, states, each a kernel or two.
-LOOP_KERNELS = 12
 
 
 def layer_counts(model: Any, events: Sequence[Event]) -> Iterator[LayerCount]:

@@ -63,11 +63,13 @@ def choice(
     follower: Follower, op: Any, pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]
 ) -> Any:
     """What is done if it is true."""
+    follower.remark("of a choice, what is done if it is true is counted")
     return true_fn()
 
 
 def switch(follower: Follower, op: Any, index: Any, branches: Any, *operands: Any) -> Any:
     """The first branch."""
+    follower.remark("of a choice, the first branch is counted")
     return branches[0](*operands)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from zenplan.domain.operators import Operator
 from zenplan.worker.call import Call, Tensor
 from zenplan.worker.einsum import contractions
-from zenplan.worker.rules_stream import FROM_OUTPUT
+from zenplan.worker.rules_stream import from_output
 
 # Nothing moves: the result lies where its operand does.
 VIEWS = ("Reshape", "ExpandDims", "Squeeze", "Ravel", "StopGradient", "ConvertToTensor", "View", "GetItem",
@@ -39,8 +39,7 @@ def operation(op: Any, call: Call) -> Iterable[Operator]:
 
 def _stream(op: Any, call: Call) -> Iterable[Operator]:
     name = type(op).__name__
-    by_output = name.lower() in [n.replace("_", "") for n in FROM_OUTPUT]
-    needed = () if name in LINEAR else call.outputs if by_output else call.inputs
+    needed = () if name in LINEAR else call.outputs if from_output(name) else call.inputs
     saved = sum(call.keep(t) for t in needed)
     return call.stream(name.lower(), *call.inputs, *call.outputs, saved=saved)
 
@@ -70,6 +69,12 @@ def _dot(op: Any, call: Call) -> Iterator[Operator]:
     left, right = call.inputs
     inner = left.shape[-1] if left.shape else 1
     return _summed(call, inner, left, right)
+
+
+def _vdot(op: Any, call: Call) -> Iterator[Operator]:
+    """All of both, whatever their shapes."""
+    left, right = call.inputs
+    return _summed(call, left.size, left, right)
 
 
 def _tensordot(op: Any, call: Call) -> Iterator[Operator]:
@@ -124,7 +129,7 @@ def _separable(op: Any, call: Call) -> Iterator[Operator]:
 
 
 _PRODUCTS: dict[str, Callable[[Any, Call], Iterable[Operator]]] = {
-    "Matmul": _matmul, "Dot": _dot, "Inner": _dot, "Vdot": _dot, "Tensordot": _tensordot, "Einsum": _einsum,
+    "Matmul": _matmul, "Dot": _dot, "Inner": _dot, "Vdot": _vdot, "Tensordot": _tensordot, "Einsum": _einsum,
     "DotProductAttention": _attention, "Conv": _convolve, "ConvTranspose": _convolve, "DepthwiseConv": _convolve,
     "SeparableConv": _separable,
 }  # fmt: skip

@@ -10,13 +10,12 @@ from zenplan.domain.convolution import Convolution
 from zenplan.domain.operators import Operator
 from zenplan.domain.recurrent import Recurrent
 from zenplan.worker.call import Call, Tensor
+from zenplan.worker.events import LOOP_KERNELS
 from zenplan.worker.registry import rule
 from zenplan.worker.rules_convolution import positions
 
 # Products made of a state: gates and the candidate.
 GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}
-# A step of a framework's loop: products, gates, states, each a kernel or two.
-LOOP_KERNELS = 12
 
 
 def _gates(name: str) -> int:
@@ -42,7 +41,7 @@ def _products(cell: Any, call: Call, source: Tensor, steps: int, kernels: int) -
     twice = cell.use_bias and bool(getattr(cell, "reset_after", False))
     yield call.product("input", source, columns, bias=cell.use_bias)
     yield Recurrent(name="state", steps=steps, inner=cell.units, columns=columns, rows=call.parts(source),
-                    kernels=kernels, bias=twice, trainable=call.learns)  # fmt: skip
+                    kernels=kernels, bias=twice, trainable=call.learns, input_gradient=call.backward)  # fmt: skip
 
 
 def _kind(cell: Any) -> str:
@@ -64,4 +63,4 @@ def convolutional(layer: Any, call: Call) -> Iterator[Operator]:
                       bias=cell.use_bias, saved=call.keep(source, call.learns), trainable=call.learns,
                       input_gradient=source.learns)  # fmt: skip
     yield Recurrent(name="state", steps=steps, inner=window * cell.filters, columns=columns, rows=places,
-                    kernels=LOOP_KERNELS, trainable=call.learns)  # fmt: skip
+                    kernels=LOOP_KERNELS, trainable=call.learns, input_gradient=call.backward)  # fmt: skip

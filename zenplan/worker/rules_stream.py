@@ -19,6 +19,11 @@ FROM_OUTPUT = ("relu", "relu6", "leaky_relu", "sigmoid", "hard_sigmoid", "tanh",
                "selu", "exp", "exponential", "softplus", "hard_tanh", "sqrt", "rsqrt", "reciprocal")  # fmt: skip
 
 
+def from_output(name: str) -> bool:
+    """Whether the gradient of that function, or of the class of that name, is found from what it returns."""
+    return name.lower().replace("_", "") in {n.replace("_", "") for n in FROM_OUTPUT}
+
+
 def weights(layer: Any) -> float:
     """Trained weights of a layer."""
     return float(sum(math.prod(w.shape) for w in layer.trainable_weights))
@@ -30,8 +35,8 @@ def activation(function: Any, call: Call) -> Iterable[Operator]:
     if function is None or name == "linear":
         return ()
     result = call.outputs[0]
-    inside = call.of_sample(result) if call.backward and name not in FROM_OUTPUT else 0.0
-    saved = call.keep(result, name in FROM_OUTPUT) + inside
+    inside = call.of_sample(result) if call.backward and not from_output(name) else 0.0
+    saved = call.keep(result, from_output(name)) + inside
     return call.stream(name, result, passes=2, saved=saved)
 
 
@@ -42,8 +47,7 @@ def activation_layer(layer: Any, call: Call) -> Iterable[Operator]:
     name = getattr(function, "__name__", type(layer).__name__).lower()
     if name == "linear":
         return ()
-    by_output = name.replace("_", "") in [n.replace("_", "") for n in FROM_OUTPUT]
-    saved = call.keep(call.outputs[0] if by_output else call.inputs[0])
+    saved = call.keep(call.outputs[0] if from_output(name) else call.inputs[0])
     return call.stream(name, call.outputs[0], passes=2, saved=saved, weights=weights(layer))
 
 
@@ -67,12 +71,15 @@ def norm(layer: Any, call: Call) -> Iterable[Operator]:
 @rule("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout", "GaussianDropout",
       "GaussianNoise")  # fmt: skip
 def dropout(layer: Any, call: Call) -> Iterable[Operator]:
-    """Reads and writes; keeps a mask of one byte an element, half of a 16-bit element; noise keeps none."""
+    """Reads and writes; keeps a mask of one byte an element, half of a 16-bit element.
+
+    Noise that is multiplied with is kept itself; what is added, and what drops whole maps, keeps next to nothing.
+    """
     if not (getattr(layer, "rate", 0) or getattr(layer, "stddev", 0)):
         return ()
     source = call.inputs[0]
-    masked = call.backward and type(layer).__name__ in ("Dropout", "AlphaDropout")
-    saved = call.of_sample(source) / 2 if masked else 0.0
+    kept = {"Dropout": 0.5, "AlphaDropout": 0.5, "GaussianDropout": 1.0}.get(type(layer).__name__, 0.0)
+    saved = kept * call.of_sample(source) if call.backward else 0.0
     return call.stream("dropout", source, passes=2, saved=saved)
 
 

@@ -206,10 +206,14 @@ class Tracker:
         return outputs
 
     def specification(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What a call returns, as Keras works it out; it may call others for that, which count nothing."""
+        """What a call returns, as Keras works it out; it may call others for that, which count nothing.
+        Where Keras leaves a size open, as the user may of an EinsumDense, the backend closes it."""
         self.asleep = True
         try:
-            return op.compute_output_spec(*args, **kwargs)
+            outputs = op.compute_output_spec(*args, **kwargs)
+            if any(None in t.shape for t in keras.tree.flatten(outputs) if isinstance(t, keras.KerasTensor)):
+                outputs = keras.Operation.compute_output_spec(op, *args, **kwargs)
+            return outputs
         finally:
             self.asleep = False
 
@@ -231,8 +235,8 @@ class Tracker:
         self.events.append(event)
 
     def _same_place(self, call: Call, outputs: Any) -> None:
-        """Nothing was computed: what comes out lies where the input lies, and is not kept twice."""
-        if len(call.outputs) == 1 and call.inputs:
+        """Nothing was computed: the whole input lies where it lay, and is not kept twice; parts of it may each be."""
+        if len(call.outputs) == 1 and call.inputs and call.outputs[0].size == call.inputs[0].size:
             self.tensors.remember(keras.tree.flatten(outputs)[0], call.outputs[0].learns, call.inputs[0].key)
 
     def _path(self, *more: Any) -> tuple[str, ...]:

@@ -47,9 +47,15 @@ def loop(follower: Follower, layer: Any, args: tuple[Any, ...], kwargs: dict[str
     batch, steps, *rest = args[0].shape
     learns = bool(layer.cell.trainable_weights)
     step = follower.derived((batch, *rest), args[0])
-    states = keras.tree.map_structure(
-        lambda n: follower.derived((batch, n), args[0], learns), layer.state_size
-    )
+
+    def state(size: Any) -> Any:
+        # Keras's own kind of list is nothing that a backend takes.
+        if isinstance(size, list | tuple):
+            return [state(each) for each in size]
+        return follower.derived((batch, size), args[0], learns)
+
+    # A cell gets its states as a list, of one state too.
+    states = state(layer.state_size if isinstance(layer.state_size, list | tuple) else [layer.state_size])
     with follower.repeated(steps):
         layer.cell(step, states, **_training(layer.cell, kwargs))
     outputs = follower.specification(layer, args, kwargs)

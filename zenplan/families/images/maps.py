@@ -15,6 +15,7 @@ from zenplan.domain.operators import MatMul, Stream
 from zenplan.domain.split import Split
 from zenplan.errors import UsageError
 from zenplan.families.images.net import Net
+from zenplan.families.parts import loss
 
 Window = int | tuple[int, ...]
 # "same" as Keras has it, "valid", or what is added on each side (PyTorch).
@@ -189,9 +190,8 @@ class Map:
         return self._next(self.size, self.channels, self.learned)
 
     def loss(self) -> Map:
-        """Softmax and cross-entropy in fp32: read and written twice; 16-bit scores and their fp32 copy are kept."""
-        self.net.add(Stream(name="loss", elements=self.elements, passes=4, split=Split.NONE,
-                            saved=1.5 * self.elements, element_bytes=4.0))  # fmt: skip
+        """A softmax and its loss at each position."""
+        self.net.add(loss(self.positions, self.channels))
         return self
 
     def _stream(
