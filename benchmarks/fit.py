@@ -39,9 +39,9 @@ from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.coefficients import (
     FAMILY,
     GENERATION,
+    OTHERS,
     PRECISION,
     SOFTWARE,
-    STREAMS,
     Coefficients,
     precision_class,
 )
@@ -104,7 +104,7 @@ def _design(all_runs: Sequence[Run], parameters: Sequence[tuple[str, str]], fiel
 
 def _field(name: str) -> str:
     """The field of ``Efficiency`` that a coefficient is, in the runs of its stage."""
-    return "memory" if name == STREAMS else name
+    return OTHERS.get(name, name)
 
 
 def _weights(all_runs: Sequence[Run], errors: Array) -> Array:

@@ -20,6 +20,7 @@ from zenplan.app.backtest import backtest
 from zenplan.app.measured.runs import Run
 from zenplan.domain.backtest import Kind, ScoredRow
 from zenplan.domain.catalogue import Catalogue
+from zenplan.domain.cluster import Cluster
 from zenplan.domain.coefficients import Coefficients
 from zenplan.domain.workload import LANGUAGE
 
@@ -28,10 +29,7 @@ Table = Callable[[str, Sequence[Sequence[str]]], str]
 Cells = Callable[[str, Summary], list[str]]
 
 _ORDER = ("convnet", "vision transformer", "recurrent", "recommender", "mlp", "diffusion", "gnn")
-# Boxes whose devices reach each other by PCIe alone, through the host; and those joined by NVLink.
-_BOXES = {"through the host (GeForce)": lambda c: c.link_bytes_per_s is None and not c.peer_access,
-          "over PCIe": lambda c: c.link_bytes_per_s is None and c.peer_access,
-          "NVLink or NVSwitch": lambda c: c.link_bytes_per_s is not None}  # fmt: skip
+_THROUGH_HOST, _PCIE, _NVLINK = "over PCIe, through the host (GeForce)", "over PCIe", "NVLink or NVSwitch"
 
 
 def _plain(observed: Sequence[LeftOut]) -> Errors:
@@ -43,7 +41,7 @@ def _of_family(errors: Errors, family: str) -> Errors:
 
 
 def _counted(run: Run) -> bool:
-    """Whether the row says the FLOP and the activations, or its name the whole network."""
+    """Whether the row says its FLOP and its activations."""
     return bool(run.row["flop_per_sample"] and run.row["activations_per_sample"])
 
 
@@ -110,7 +108,7 @@ def scaling(errors: Errors) -> str:
         if run.devices > 1 and run.cluster.nodes == 1 and _same(run) in alone:
             speed, own = alone[_same(run)]
             measured = run.tokens_per_s / speed
-            box = next(name for name, joins in _BOXES.items() if joins(run.cluster.accelerator))
+            box = _box(run.cluster)
             found[box].append((measured, measured * math.exp(error - own)))
     lines = [
         "| one node, against one device | rows | measured | predicted | apart, median |",
@@ -121,6 +119,13 @@ def scaling(errors: Errors) -> str:
         apart = median(abs(math.log(p / m)) for m, p in pairs)
         lines.append(f"| {box} | {len(pairs)} | {_span(measured)} | {_span(predicted)} | {apart:.3f} |")
     return "\n".join(lines)
+
+
+def _box(cluster: Cluster) -> str:
+    """What joins the devices; a bridge of two does not join eight."""
+    if cluster.accelerator.link_bytes_per_s and cluster.linked_devices >= cluster.devices:
+        return _NVLINK
+    return _PCIE if cluster.accelerator.peer_access else _THROUGH_HOST
 
 
 def _same(run: Run) -> Hashable:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenplan.domain.coefficients import Coefficient, Coefficients, precision_class
+from zenplan.domain.coefficients import OTHERS, Coefficient, Coefficients, precision_class
 from zenplan.domain.interval import Interval
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import Software
@@ -14,8 +14,8 @@ from zenplan.errors import DataError
 
 LAZY = settings(max_examples=60, deadline=None, derandomize=True)
 PLAIN = {
-    "matmul": 0.6, "attention": 0.5, "convolution": 0.5, "feed": 500.0, "memory": 0.8, "streams": 0.7, "link": 0.7,
-    "pcie": 0.5, "staged": 0.2, "network": 0.6, "fill_elements": 200.0, "operator_s": 5e-6, "launch_s": 5e-6, "host_s": 0.02,
+    "matmul": 0.6, "attention": 0.5, "convolution": 0.5, "feed": 500.0, "memory": 0.8, "streams": 0.7, "loop_s": 0.002,
+    "link": 0.7, "pcie": 0.5, "staged": 0.2, "network": 0.6, "fill_elements": 200.0, "operator_s": 5e-6, "launch_s": 5e-6, "host_s": 0.02,
     "contention": 0.3, "link_hop_s": 5e-6, "network_hop_s": 15e-6,
 }  # fmt: skip
 
@@ -70,7 +70,7 @@ def test_a_value_outside_its_own_bounds(value: float) -> None:
 
 def test_an_efficiency_is_made_of_all_of_them() -> None:
     found = coefficients().of("Ampere", PRECISIONS["bf16"], None, "decoder")
-    plain = {name: value for name, value in PLAIN.items() if name != "streams"}
+    plain = {name: value for name, value in PLAIN.items() if name not in OTHERS}
     assert {name: getattr(found, name) for name in plain} == plain
     assert (found.architecture, found.source, found.interval.basis) == ("Ampere", "a fit", "made up")
 
@@ -120,5 +120,5 @@ def test_a_family_that_is_no_language_model_has_its_factor_and_its_interval() ->
     fitted = coefficients(family__convnet=0.5)
     found = fitted.of("Ampere", PRECISIONS["bf16"], None, "convnet")
     assert (found.matmul, found.interval.basis) == (0.3, "of others")
-    assert (found.memory, PLAIN["streams"]) == (0.7, 0.7)
+    assert (found.memory, found.host_s) == (PLAIN["streams"], PLAIN["loop_s"])
     assert fitted.of("Ampere", PRECISIONS["bf16"], None, "moe-decoder").matmul == 0.6

@@ -9,13 +9,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from zenplan.domain.coefficients import STREAMS, Coefficient, Coefficients
+from zenplan.domain.coefficients import OTHERS, Coefficient, Coefficients
 from zenplan.domain.efficiency import Efficiency
 from zenplan.domain.interval import Interval
 from zenplan.errors import DataError
 
 SCHEMA = "zenplan/coefficients/1"
-NAMES = {f.name for f in fields(Efficiency) if f.type == "float"} - {"wide_matmul"} | {STREAMS}
+NAMES = {f.name for f in fields(Efficiency) if f.type == "float"} - {"wide_matmul"} | OTHERS.keys()
 
 
 @cache

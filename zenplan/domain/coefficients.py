@@ -13,9 +13,10 @@ from zenplan.domain.software import Software
 from zenplan.domain.workload import LANGUAGE
 from zenplan.errors import DataError
 
+# Coefficients that only other than language models have, and the field of ``Efficiency`` that each is for them: what
+# streams reach where they are counted kernel by kernel, and the time of the loop between two steps.
+OTHERS = {"streams": "memory", "loop_s": "host_s"}
 # What groups a coefficient may differ by.
-# What streams reach of the memory bandwidth where their passes are those of an eager framework.
-STREAMS = "streams"
 GENERATION, SOFTWARE, PRECISION, FAMILY = "generation", "software", "precision", "family"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from zenplan.domain.cluster import Cluster
 from zenplan.domain.interval import Spread
 from zenplan.domain.plan import TrainingPlan
+from zenplan.domain.workload import LANGUAGE
 from zenplan.planning.arrays import Array
 
 UNMEASURED = "a generation or precision without published runs"
@@ -32,6 +33,7 @@ def traits(plan: TrainingPlan, cluster: Cluster, layout_known: bool = True) -> M
         UNMEASURED: generation not in interval.factors or plan.precision.matmul_dtype not in _MEASURED_DTYPES,
         f"software/{plan.software}": plan.software is not None,
         UNKNOWN_SOFTWARE: plan.software is None,
+        f"family/{plan.workload.family}": plan.workload.family not in LANGUAGE,
         GUESSED_SHAPE: plan.workload.shape_is_guessed,
         GUESSED_LAYOUT: not layout_known,
         SEVERAL_NODES: cluster.nodes > 1,

@@ -48,9 +48,9 @@ def _line(what: str, seconds: dict[str, float], of: str) -> Line:
     shares = {
         name: s / total for name, s in sorted(seconds.items(), key=lambda each: -each[1]) if s > 0.005 * total
     }
-    first = next(iter(shares))
+    first = next(iter(shares), "nothing")
     told = ", ".join(f"{name} {units.percent(share)}" for name, share in shares.items())
-    return line("limit", what, told, shares[first], "", first, f"{Origin.DERIVED}: {of}")
+    return line("limit", what, told, shares.get(first, 0.0), "", first, f"{Origin.DERIVED}: {of}")
 
 
 def _input(found: Supply) -> Line:

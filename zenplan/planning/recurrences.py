@@ -26,7 +26,8 @@ def recurrent_work(op: Recurrent, plan: TrainingPlan, lay: Layouts, hw: Hardware
         filled = flop * (1.0 + hw.fill_elements / depth)
         return roofline(hw, filled, hw.other_flop_per_s, moved, op.kernels) * op.steps
 
-    forward, backward = step(op.inner), step(op.columns)
+    forward = step(op.inner)
+    backward = step(op.columns) if op.input_gradient else Work.none(lay)
     if op.trainable:
         every = op.steps * flop * (1.0 + hw.fill_elements / (op.steps * rows))
         kept = op.steps * rows * (op.inner + op.columns) * width
