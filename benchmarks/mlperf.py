@@ -2,6 +2,7 @@
 
     python benchmarks/mlperf.py                 the score by benchmark, on one node and on several
     python benchmarks/mlperf.py --rows          every run, the farthest off first
+    python benchmarks/mlperf.py --readme        also write the figures into README.md
 
 Predicted: samples to the target at that batch (the reference convergence points of MLCommons) over the predicted
 samples a second. Measured minutes have more in them: evaluation, starting up, and how soon a run happened to converge.
@@ -19,10 +20,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import readme
 from scoring import PUBLISHED, Summary, published
 
 from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.coefficient_table import read_coefficients
+from zenplan.app.backtest import backtest
 from zenplan.app.measured.runs import Run, alike, runs
 from zenplan.domain.catalogue import Catalogue
 from zenplan.planning.throughput import fastest
@@ -142,12 +145,45 @@ def _with_minutes(made: Sequence[tuple[Row, Target, Run]], logged: Mapping[str, 
             )  # fmt: skip
 
 
-def _line(name: str, some: Sequence[Scored]) -> str:
+def _row(name: str, some: Sequence[Scored]) -> str:
     s = Summary.of([each.error for each in some])
     apart = [each.apart for each in some if each.apart is not None]
-    between = f"{median(apart):5.2f}" if apart else "     "
-    return (f"{name:28s} {len(some):5d} {s.median:6.3f} {100 * s.within_30:5.0f} % "
-            f"{100 * math.expm1(s.bias):+6.0f} % {between}")  # fmt: skip
+    between = f"{median(apart):.2f}" if apart else "–"
+    shares = f"{100 * s.within_30:.0f} % | {100 * math.expm1(s.bias):+.0f} %"
+    return f"| {name} | {len(some)} | {s.median:.3f} | {shares} | {between} |"
+
+
+def minutes(found: Sequence[Scored]) -> str:
+    """The score by benchmark, on one node and on several."""
+    lines = [
+        "| minutes to the target | runs | median ln error | within 30 % | bias | apart |",
+        "|---|" + "---:|" * 5,
+    ]
+    for benchmark in dict.fromkeys(each.row["benchmark"] for each in found):
+        mine = [each for each in found if each.row["benchmark"] == benchmark]
+        lines.append(_row(benchmark, mine))
+        for name, some in (
+            ("one node", [s for s in mine if s.run.cluster.nodes == 1]),
+            ("several nodes", [s for s in mine if s.run.cluster.nodes > 1]),
+        ):
+            if 0 < len(some) < len(mine):
+                lines.append(_row(f"{benchmark}, {name}", some))
+    return "\n".join([*lines, _row("all", found)])
+
+
+def speeds() -> str:
+    """The score of the speeds that submissions logged, by benchmark; none was fitted."""
+    scored_rows = backtest(PUBLISHED / "mlperf_throughput.csv", Catalogue(accelerators=read_accelerators()),
+                           read_coefficients()).rows  # fmt: skip
+    lines = [
+        "| logged samples/s, never fitted | rows | median ln error | within 30 % | bias |",
+        "|---|" + "---:|" * 4,
+    ]
+    for model in ("", *dict.fromkeys(row.model for row in scored_rows)):
+        s = Summary.of([row.error for row in scored_rows if model in ("", row.model)])
+        lines.append(f"| {model or 'all'} | {s.rows} | {s.median:.3f} | {100 * s.within_30:.0f} % | "
+                     f"{100 * math.expm1(s.bias):+.0f} % |")  # fmt: skip
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -156,25 +192,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", action="store_true", help="every run, the farthest off first")
-    rows = parser.parse_args().rows
+    parser.add_argument("--readme", action="store_true", help="write the figures into README.md")
+    arguments = parser.parse_args()
     found, left_out = scored(published("mlperf_runs.csv"))
-    print(f"{'minutes to the target':28s}  runs   |ln|  ≤30 %     bias apart")
-    for benchmark in dict.fromkeys(each.row["benchmark"] for each in found):
-        mine = [each for each in found if each.row["benchmark"] == benchmark]
-        print(_line(benchmark, mine))
-        for name, some in (
-            ("  one node", [s for s in mine if s.run.cluster.nodes == 1]),
-            ("  several nodes", [s for s in mine if s.run.cluster.nodes > 1]),
-        ):
-            if some:
-                print(_line(name, some))
-    print(_line("all", found))
+    text = f"{speeds()}\n\n{minutes(found)}"
+    print(text)
     print(f"\n{sum(left_out.values())} runs left out:")
     for reason, count in left_out.most_common():
         print(f"{count:5d}  {reason}")
-    for each in sorted(found, key=lambda s: -abs(s.error)) if rows else ():
+    for each in sorted(found, key=lambda s: -abs(s.error)) if arguments.rows else ():
         print(f"{each.row['id']:34s} {each.run.cluster.accelerator.name:16s} {each.run.devices:6d} "
               f"{each.measured_min:9.2f} {each.predicted_min:9.2f} {100 * math.expm1(each.error):+6.0f} %")  # fmt: skip
+    if arguments.readme:
+        readme.write("mlperf", text)
 
 
 if __name__ == "__main__":

@@ -192,6 +192,7 @@ def keras(coefficients: Coefficients) -> str:
 def report(observed: Mapping[str, Sequence[LeftOut]], runs: Sequence[Run], coefficients: Coefficients, table: Table,
            cells: Cells) -> Iterator[str]:  # fmt: skip
     """All tables, as markdown; without ``observed`` what is fitted alone."""
+    yield "### Other families"
     fitted = errors_of(runs, coefficients)
     rows = [cells(family, macro(by_group(_of_family(fitted, family), source))) for family in _ORDER]
     yield table("other families (fitted)", rows)

@@ -9,7 +9,7 @@ import pytest
 
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.convolution import Convolution
-from zenplan.domain.evidence import Fact
+from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.operators import MatMul
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.request import Request
@@ -172,12 +172,14 @@ def test_a_model_that_uses_each_weight_once_is_a_stack_of_dense_layers() -> None
     assert fact(made, "activations").origin == "assumed"
 
 
-def test_a_keras_model_is_trained_as_it_was_counted() -> None:
-    counted = replace(unusual(), name="mine", family="keras")
+@pytest.mark.parametrize(("backend", "software"), [("jax", "xla"), ("tensorflow", "xla"), ("torch", "eager")])
+def test_a_keras_model_is_trained_as_it_was_counted(backend: str, software: str) -> None:
+    built = Fact(name="backend", value=backend, origin=Origin.DERIVED)
+    counted = replace(unusual(), name="mine", family="keras", facts=(built,))
     made = plan(keras=counted, samples=1e5, epochs=2.0)
     assert made.workload.flop_per_sample == counted.flop_per_sample
     assert made.samples == 2e5
-    assert fact(made, "software").value == "xla"
+    assert fact(made, "software").value == software
 
 
 # --- with what

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.operators import MatMul
 from zenplan.domain.split import Split
 from zenplan.domain.workload import Block, Workload
@@ -60,7 +61,8 @@ def keras(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def counted(target: str, **_: Any) -> Workload:
             if isinstance(answer, UsageError):
                 raise answer
-            return replace(answer, name=target)
+            built = Fact(name="backend", value="jax", origin=Origin.DERIVED)
+            return replace(answer, name=target, facts=(*answer.facts, built))
 
         monkeypatch.setattr("zenplan.app.count.keras_workload", counted)
 

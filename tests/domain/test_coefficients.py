@@ -14,9 +14,9 @@ from zenplan.errors import DataError
 
 LAZY = settings(max_examples=60, deadline=None, derandomize=True)
 PLAIN = {
-    "matmul": 0.6, "attention": 0.5, "convolution": 0.5, "feed": 500.0, "memory": 0.8, "streams": 0.7, "loop_s": 0.002,
-    "link": 0.7, "pcie": 0.5, "staged": 0.2, "network": 0.6, "fill_elements": 200.0, "operator_s": 5e-6, "launch_s": 5e-6, "host_s": 0.02,
-    "contention": 0.3, "link_hop_s": 5e-6, "network_hop_s": 15e-6,
+    "matmul": 0.6, "attention": 0.5, "convolution": 0.5, "feed": 500.0, "memory": 0.8, "streams": 0.7, "link": 0.7,
+    "pcie": 0.5, "staged": 0.2, "network": 0.6, "fill_elements": 200.0, "operator_s": 5e-6, "launch_s": 5e-6,
+    "host_s": 0.02, "loop_s": 0.002, "contention": 0.3, "link_hop_s": 5e-6, "network_hop_s": 15e-6,
 }  # fmt: skip
 
 

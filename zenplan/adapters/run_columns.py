@@ -6,19 +6,20 @@ out has every column, and a cell in it is a plain number, a known word, or empty
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from zenplan.adapters import run_words as words
+from zenplan.adapters.run_accelerator import accelerator_of
 from zenplan.adapters.run_checks import check_layout, odd_cells
+from zenplan.adapters.run_dialects import in_our_words
 from zenplan.adapters.run_network import network_of, says_something
 from zenplan.adapters.run_shapes import BY_NAME, FAMILIES, gated, shape_by_name
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
-from zenplan.errors import DataError, Skipped, UnknownName
+from zenplan.errors import DataError, Skipped
 
 TEXTS: Final = ("id", "source", "model", "family", "task", "accelerator", "precision", "attention", "framework",
                 "compiled", "recompute", "gated", "unit", "layout")  # fmt: skip
@@ -41,15 +42,10 @@ OTHER_NAMES: Final = {
     "flop_per_sample": ("flop_per_sample_fwd",),
 }
 MEASURED: Final = ("tokens_per_s_per_device", "samples_per_s_per_device")
-# How tables end a name whose form factor the source does not say.
-_NO_FORM: Final = ("-?", "?")
 # A model needs no name to be predicted.
-_UNNAMED: Final = "unnamed"
+UNNAMED: Final = "unnamed"
 # A source may end in the line of the document.
 _LINE: Final = re.compile(r":\d+$")
-# Makers, which people and drivers write before a product's name.
-_MAKER: Final = re.compile(r"^(nvidia|amd|google|intel|aws)[\s-]+", re.IGNORECASE)
-_SLICE: Final = re.compile(r"\bmig\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +75,9 @@ def run_cells(cells: Mapping[str, str], catalogue: Catalogue) -> RunCells:
         DataError: a cell is no figure, or the layout is impossible.
         UnknownName: no accelerator has that name.
     """
+    cells, told = in_our_words(cells, catalogue)
     texts = {name: _cell(cells, name) for name in TEXTS}
-    assumed: list[str] = []
+    assumed = list(told)
     row = texts | {"family": _family(cells, texts, assumed)}
     sheet, form = accelerator_of(cells, catalogue)
     assumed += form
@@ -102,7 +99,7 @@ def run_cells(cells: Mapping[str, str], catalogue: Catalogue) -> RunCells:
     elif texts["family"].lower() == "transformer":
         row |= shape_by_name(row)
     row["gated"] = words.yes_or_no("gated", texts["gated"]) or gated(row)
-    row["model"] = row["model"] or _UNNAMED
+    row["model"] = row["model"] or UNNAMED
     counts = {name: int(row[name]) for name in WHOLE if row[name]}
     check_layout(row, counts, **printed)
     notes = (odd_attention, odd_task, _odd_network(row, network, sheet), *odd_cells(row, counts))
@@ -144,39 +141,6 @@ def _by_part(row: Mapping[str, str], cells: Mapping[str, str]) -> dict[str, str]
         found |= {"tokens_per_s_per_device": row["samples_per_s_per_device"], "samples_per_s_per_device": "",
                   "flop_per_sample": ""}  # fmt: skip
     return found
-
-
-def accelerator_of(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Accelerator, tuple[str, ...]]:
-    """The data sheet of a row's accelerator, and what was taken to find it.
-
-    Raises:
-        DataError: the cell is empty, a slice, or nothing has that name; the message has the nearest names.
-        Skipped: it is made for inference only.
-    """
-    text = _cell(cells, "accelerator")
-    if not text:
-        raise DataError("accelerator is empty")
-    name = text.removesuffix(_NO_FORM[0]).removesuffix(_NO_FORM[1])
-    # What the driver prints of a slice is the name of the whole.
-    if _SLICE.search(name):
-        raise DataError(f"{text} is a slice of a device, not a whole one")
-    sheet = _by_name(name, catalogue)
-    if not sheet.trains:
-        raise Skipped(f"{sheet.name} is made for inference only")
-    return sheet, (f"{text}: the form factor is not stated: {sheet.name}",) if name != text else ()
-
-
-def _by_name(name: str, catalogue: Catalogue) -> Accelerator:
-    """By its name, as its driver prints it, or by what follows its maker's name."""
-    product = _MAKER.sub("", name, count=1)
-    with contextlib.suppress(UnknownName):
-        return catalogue.by_name(name)
-    if (sheet := catalogue.by_nvml(name)) is not None:
-        return sheet
-    try:
-        return catalogue.by_name(product)
-    except UnknownName as error:
-        raise DataError(f"unknown accelerator '{name}'; {error.hint}") from error
 
 
 def _numbers(cells: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Final, TextIO
 
 from zenplan.adapters.csv_records import Record, records
 from zenplan.adapters.regular_file import open_regular
+from zenplan.adapters.run_dialects import KERAS, MLPERF
 from zenplan.adapters.run_words import known
 from zenplan.domain.backtest import Kind
 from zenplan.errors import InputFileError
@@ -22,7 +23,8 @@ from zenplan.errors import InputFileError
 _WHAT: Final = "table of runs"
 _HINT: Final = (
     "a table of runs is a CSV file in UTF-8, with commas, semicolons or tabs; it has the columns accelerator, devices and "
-    "tokens_per_s_per_device or samples_per_s_per_device, or gpu_hours for whole runs, or op and fwd_ms for operators"
+    "tokens_per_s_per_device or samples_per_s_per_device, or gpu_hours for whole runs, or op and fwd_ms for operators, or "
+    "ms_per_step as Keras' benchmark page, or logged_throughput as MLPerf's results"
 )
 _HOURS: Final = "gpu_hours"
 # Of each of these one is needed.
@@ -34,6 +36,11 @@ _NEEDED: Final = (
 _SPEEDS: Final = _NEEDED[-1]
 _NEEDED_OF_WHOLE_RUNS: Final = (("accelerator", "gpu"), ("tokens",), ("params",))
 _NEEDED_OF_OPERATORS: Final = (("accelerator", "gpu"), ("op",), ("fwd_ms",))
+# Tables that have columns of their own, each by the one that tells it.
+_NEEDED_OF_DIALECTS: Final = {
+    KERAS: (("gpu",), ("model",), ("task",), ("batch",), ("backend",)),
+    MLPERF: (("accelerator", "gpu"), ("n_gpus",), ("benchmark",), ("version",)),
+}
 # No line of a table is longer; a file without line ends would be one line that takes all the memory.
 _MOST_LETTERS: Final = 1_000_000
 
@@ -120,6 +127,9 @@ def _check_columns(header: list[str], what: str) -> None:
         missing = _missing(header, _NEEDED_OF_WHOLE_RUNS)
     if missing and "op" in header:
         missing = _missing(header, _NEEDED_OF_OPERATORS)
+    for tells, needed in _NEEDED_OF_DIALECTS.items():
+        if missing and tells in header:
+            missing = _missing(header, needed)
     if missing:
         raise InputFileError(f"{what} has no column {', no column '.join(missing)}", _HINT)
     twice = sorted({name for name in header if name and header.count(name) > 1})

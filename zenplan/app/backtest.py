@@ -7,11 +7,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from pathlib import Path
 from typing import TypeVar
 
-from zenplan.adapters.run_columns import MEASURED, RunCells, accelerator_of, run_cells
+from zenplan.adapters.run_accelerator import accelerator_of
+from zenplan.adapters.run_columns import MEASURED, UNNAMED, RunCells, run_cells
 from zenplan.adapters.run_table import TableRow, open_runs
 from zenplan.adapters.run_words import known, number, tokens
 from zenplan.app.measured.operators import MeasuredOperator, measured_operator
-from zenplan.app.measured.plausible import check_parameters, check_speed, odd_experts
+from zenplan.app.measured.plausible import check_not_too_slow, check_parameters, check_speed, odd_experts
 from zenplan.app.measured.runs import Run, alike, measured, runs
 from zenplan.app.measured.whole_runs import WholeRun, whole_runs
 from zenplan.domain.accelerator import Accelerator
@@ -189,7 +190,7 @@ def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: flo
     odd, length = odd_experts(int(text["ep"] or 1), plan.workload), plan.workload.tokens_per_sample
     return ScoredRow(
         id=row.id, line=row.line, kind=Kind.THROUGHPUT, source=text["source"],
-        model=known("model", row.cells.get("model", "")),
+        model="" if text["model"] == UNNAMED else text["model"],
         family=text["family"], size=size_of(plan.workload.parameters), accelerator=sheet.name,
         generation=sheet.architecture, precision=plan.precision.name, software=str(plan.software or ""),
         framework=text["framework"], task=known("task", row.cells.get("task", "")).lower(),

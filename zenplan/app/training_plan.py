@@ -25,7 +25,11 @@ _LANGUAGE_SOFTWARE = (
     "as in Megatron-LM; plain PyTorch is --software eager, torch.compile compiled",
 )
 _PLAIN_SOFTWARE = (Software.EAGER, "as in plain PyTorch; torch.compile is --software compiled, JAX xla")
-_KERAS_SOFTWARE = (Software.XLA, "as Keras on JAX and TensorFlow; on PyTorch --software eager")
+_KERAS_SOFTWARE = {
+    "torch": (Software.EAGER, "as Keras on PyTorch, where nothing is compiled unless asked"),
+    "jax": (Software.XLA, "as Keras on JAX"),
+    "tensorflow": (Software.XLA, "as Keras on TensorFlow"),
+}
 
 
 def training_plan(
@@ -94,7 +98,8 @@ def _optimizer(request: Request, workload: Workload) -> tuple[Optimizer, Fact]:
 def _software(request: Request, workload: Workload) -> tuple[Software, Fact]:
     name, why = request.software, ""
     if name is None:
-        name, why = _KERAS_SOFTWARE if request.keras is not None else _PLAIN_SOFTWARE
+        backend = next((f.value for f in workload.facts if f.name == "backend"), "")
+        name, why = _KERAS_SOFTWARE.get(backend, _PLAIN_SOFTWARE)
         if workload.unit == "tokens" and workload.usual is None:
             name, why = _LANGUAGE_SOFTWARE
     if name not in tuple(Software):

@@ -178,7 +178,8 @@ class ModelCount:
         return Workload(
             name=self.name, family=family, blocks=blocks, tokens_per_sample=1, unit="samples",
             input="image" if _IMAGE.fullmatch(self.input_shape) else "",
-            facts=(Fact(name="family", value=family, origin=Origin.DERIVED, why=why),),
+            facts=(Fact(name="backend", value=self.backend, origin=Origin.DERIVED, why="with which Keras built it"),
+                   Fact(name="family", value=family, origin=Origin.DERIVED, why=why)),
         )  # fmt: skip
 
     def _family(self) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from zenplan.adapters import run_words as words
-from zenplan.adapters.run_columns import accelerator_of
+from zenplan.adapters.run_accelerator import accelerator_of
 from zenplan.app.measured.precisions import precision_of, stored
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.cluster import Cluster

@@ -1,4 +1,6 @@
-"""Whether a measured run can have been: its model beside its parameters, its speed beside the device's peak."""
+"""Whether a measured run can have been: its model beside its parameters, its speed beside the device's peak
+and beside the prediction.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,8 @@ from zenplan.errors import Skipped
 
 # Beyond this share two counts of parameters are of two models.
 _SAME_MODEL = 0.25
+# No training is that much slower than it should be: such a figure counts something else.
+_SLOWEST = 300.0
 
 
 def check_parameters(row: Mapping[str, str], workload: Workload) -> None:
@@ -73,6 +77,19 @@ def _least_flop(workload: Workload, precision: Precision) -> float:
         if isinstance(o, Convolution) and o.window > 1
     )
     return flop - 0.75 * direct
+
+
+def check_not_too_slow(predicted: float, measured: float) -> None:
+    """Find a measurement that is no speed of a training run.
+
+    Args:
+        predicted, measured: samples a second of one device.
+
+    Raises:
+        Skipped: it is less than a 300th of what is predicted.
+    """
+    if measured * _SLOWEST < predicted:
+        raise Skipped(f"slower than any run: {predicted / measured:,.0f} times as slow as predicted")
 
 
 def odd_experts(ep: int, workload: Workload) -> str:

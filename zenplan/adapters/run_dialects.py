@@ -1,0 +1,193 @@
+"""Published tables that write a run in columns of their own, under the project's names.
+
+Keras' benchmark page has milliseconds a step by backend; MLPerf Training's results have the samples a second that all
+devices logged together. What either does not print and is known of all its rows is filled in here, and told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from zenplan.adapters import run_words as words
+from zenplan.adapters.run_accelerator import accelerator_of
+from zenplan.domain.accelerator import Accelerator
+from zenplan.domain.catalogue import Catalogue
+from zenplan.errors import DataError, Skipped
+
+# A row that has one of the project's own is no dialect.
+_OURS: Final = ("tokens_per_s_per_device", "samples_per_s_per_device")
+KERAS: Final = "ms_per_step"
+MLPERF: Final = "logged_throughput"
+
+
+class _Model(NamedTuple):
+    """What zenplan calls a model that a table names its own way.
+
+    Attributes:
+        framework: of MLPerf, which of a submitter's frameworks it is written in.
+        fp8: of MLPerf, submitted in fp8 where the device has it for training.
+    """
+
+    model: str
+    family: str
+    unit: str = ""
+    seq_len: str = ""
+    task: str = ""
+    framework: str = ""
+    fp8: bool = False
+
+    def cells(self) -> dict[str, str]:
+        """The cells that say what is trained."""
+        return {"model": self.model, "family": self.family, "unit": self.unit, "seq_len": self.seq_len,
+                "task": self.task}  # fmt: skip
+
+
+# The models of keras-team/keras-io, templates/getting_started/benchmarks.md, as their rows train them.
+_KERAS_MODELS: Final = {
+    "SegmentAnything": _Model("SAM ViT-H encoder", "vision transformer", "images"),
+    "StableDiffusion": _Model("Stable Diffusion VAE encoder", "diffusion", "images"),
+    "BERT": _Model("BERT-base", "transformer"),
+    "Gemma-7B": _Model("Gemma-7B", "decoder"),
+    "Mistral-7B": _Model("Mistral-7B", "decoder"),
+}
+_BACKENDS: Final = {
+    "native-pytorch-eager": "PyTorch eager",
+    "native-pytorch-compiled": "PyTorch torch.compile",
+    "keras2-tensorflow": "Keras 2 TensorFlow",
+    "keras3-tensorflow": "Keras 3 TensorFlow",
+    "keras3-jax": "Keras 3 JAX",
+    "keras3-torch-eager": "Keras 3 PyTorch eager",
+}
+# Compiled BERT is faster than the peak of fp32: its products were done in TF32, which the page does not say.
+_TF32_ANYWAY: Final = ("BERT", "native-pytorch-compiled")
+# The page names the machine after the device.
+_MACHINE: Final = re.compile(r"\s*\(GCE [\w-]+\)$")
+_LENGTH: Final = re.compile(r"\bseq(\d{1,8})\b")
+
+_MLPERF_MODELS: Final = {
+    "resnet": _Model("resnet50-v1.5", "convnet", "images", framework="mxnet"),
+    "unet3d": _Model("unet3d", "convnet", "samples", framework="mxnet"),
+    "maskrcnn": _Model("maskrcnn-resnet50-fpn", "convnet", "images", framework="pytorch"),
+    "ssd": _Model("retinanet-resnext50", "convnet", "images", framework="pytorch"),
+    "rnnt": _Model("rnn-t", "recurrent", "samples", framework="pytorch"),
+    "dlrm": _Model("dlrm-mlperf", "recommender", "samples", framework="hugectr"),
+    "dlrm_dcnv2": _Model("dlrm-dcnv2", "recommender", "samples", framework="hugectr"),
+    "gnn": _Model("rgat", "gnn", "samples", framework="pytorch"),
+    "stable_diffusion": _Model("stable-diffusion-2", "diffusion", "images", framework="nemo"),
+    "bert": _Model("bert-large", "encoder", seq_len="512", task="pretrain", framework="pytorch", fp8=True),
+    "gpt3": _Model("gpt3-175b", "decoder", seq_len="2048", task="pretrain", framework="nemo", fp8=True),
+    "llama2_70b_lora": _Model("llama2-70b", "decoder", seq_len="8192", task="lora", framework="nemo", fp8=True),
+}  # fmt: skip
+# Until then "ssd" was SSD300; RetinaNet, which took its name over, logs the speed of one device.
+_SSD300: Final = _Model("ssd300-resnet34", "convnet", "images", framework="pytorch")
+_SSD300_UNTIL: Final = ("v0.5", "v0.6", "v0.7", "v1.0", "v1.1")
+_IN_FP8: Final = ("Hopper", "Blackwell", "Blackwell Ultra")
+_LISTED: Final = re.compile(r"\s*[,;/]\s*|\s+and\s+")
+
+
+def in_our_words(
+    cells: Mapping[str, str], catalogue: Catalogue
+) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """The row under the project's columns, and what was taken that its table does not print; other rows as they are.
+
+    Args:
+        cells: text by column, as the table has them.
+        catalogue: the accelerators that a row may name.
+
+    Raises:
+        Skipped: it is no training, has no speed, or no built-in model is that of the row.
+        DataError: a cell is no figure, or no accelerator has that name.
+    """
+    if cells.keys().isdisjoint(_OURS):
+        if KERAS in cells:
+            return _keras(cells)
+        if MLPERF in cells:
+            return _mlperf(cells, catalogue)
+    return cells, ()
+
+
+def _keras(cells: Mapping[str, str]) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """A row of milliseconds a step, of one device."""
+    name, backend, what = (cells.get(column, "") for column in ("model", "backend", "input"))
+    if cells.get("task", "").lower() != "train":
+        raise Skipped(f"task {words.short(cells.get('task', ''))} is no training")
+    found = _KERAS_MODELS.get(name)
+    if found is None:
+        raise Skipped(f"no built-in model is the {words.short(name)} of Keras' benchmark page")
+    step_s = words.number(KERAS, words.known(KERAS, cells[KERAS])) / 1e3
+    batch = words.number("batch", words.known("batch", cells.get("batch", "")))
+    framework, jit = _BACKENDS.get(backend, backend), cells.get("jit", "").lower()
+    length = _LENGTH.search(what)
+    precision, told = _multiplied(cells.get("precision", ""), found, name, backend)
+    ours = found.cells() | {
+        "input": what.split(";")[0], "seq_len": length[1] if length else "", "task": _method(what),
+        "gpu": _MACHINE.sub("", cells.get("gpu", "")), "devices": "1", "node_devices": "1",
+        "precision": precision, "framework": framework, "compiled": "no" if "eager" in jit else "yes" if jit else "",
+        "global_batch": repr(batch), "micro_batch": repr(batch), "samples_per_s_per_device": repr(batch / step_s),
+    }  # fmt: skip
+    return {**cells, **ours}, told
+
+
+def _method(what: str) -> str:
+    """What of the model is trained, from the page's words on its input: ``LoRA rank 4``, ``2-class``."""
+    return "lora" if "lora" in what.lower() else "sft" if "-class" in what else "pretrain"
+
+
+def _multiplied(precision: str, found: _Model, name: str, backend: str) -> tuple[str, tuple[str, ...]]:
+    """In which precision float32 is multiplied: TensorFlow and JAX do it in TF32, PyTorch only in convolutions."""
+    if precision != "float32":
+        return precision, ()
+    if "pytorch" not in _BACKENDS.get(backend, backend).lower():
+        return "tf32", ("precision is float32: tf32, the default of TensorFlow and JAX",)
+    if found.family == "diffusion":
+        return "tf32", ("precision is float32: tf32, PyTorch's default of convolutions",)
+    if (name, backend) == _TF32_ANYWAY:
+        return "tf32", ("precision is float32: tf32, it is faster than the peak of fp32",)
+    return "fp32", ()
+
+
+def _mlperf(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """A row of the samples a second of all devices."""
+    if not words.known(MLPERF, cells[MLPERF]):
+        raise Skipped(
+            "no logged throughput; minutes to a target are not a speed: python benchmarks/mlperf.py scores them"
+        )
+    name, version = cells.get("benchmark", ""), cells.get("version", "")
+    found = _SSD300 if name == "ssd" and version in _SSD300_UNTIL else _MLPERF_MODELS.get(name)
+    if found is None:
+        raise Skipped(f"no built-in model is MLPerf's {words.short(name)}")
+    devices = words.known("n_gpus", cells.get("n_gpus", ""))
+    if not devices:
+        raise DataError("n_gpus is empty, and the logged throughput is that of all of them")
+    sheet, form = accelerator_of(cells, catalogue)
+    precision, speed = _submitted(sheet, found), words.number(MLPERF, cells[MLPERF])
+    told = [*form, f"precision is not printed: {precision}, usual for {name} on {sheet.name}"]
+    if found.model.startswith("retinanet"):
+        told.append("the logged throughput of RetinaNet is that of one device")
+    else:
+        speed /= words.number("n_gpus", devices)
+    # GPT-3 counts its tokens.
+    column = "tokens_per_s_per_device" if name == "gpt3" else "samples_per_s_per_device"
+    ours = found.cells() | {
+        "accelerator": sheet.name, "nodes": cells.get("n_nodes", ""), "precision": precision,
+        "framework": _framework(cells.get("framework", ""), found.framework), column: repr(speed),
+        "source": cells.get("source") or f"mlcommons/training_results_{version}",
+    }  # fmt: skip
+    return {**cells, **ours}, tuple(told)
+
+
+def _submitted(sheet: Accelerator, found: _Model) -> str:
+    """The precision that submissions have: results do not print it."""
+    if sheet.vendor != "NVIDIA":
+        return "bf16"
+    return "fp8" if found.fp8 and sheet.architecture in _IN_FP8 else "fp16"
+
+
+def _framework(text: str, written_in: str) -> str:
+    """Of a list of all that a submitter has, the framework of that benchmark; empty where it is not in the list."""
+    listed = _LISTED.split(text)
+    if len(listed) == 1:
+        return text
+    return next((part.strip() for part in listed if written_in in part.lower()), "")
