@@ -119,6 +119,8 @@ def test_an_empty_word_is_no_name(tmp_path: Path) -> None:
         ("accelerator;devices\nT4;1\n", "no column tokens_per_s_per_device"),
         ("accelerator,tokens_per_s_per_device\nT4,1\n", "no column devices or n_gpus"),
         ("gpu,gpu_hours\nT4,1\n", "no column tokens, no column params"),
+        ("gpu,model,ms_per_step\nT4,BERT,9\n", "no column task, no column batch, no column backend"),
+        ("gpu,n_gpus,logged_throughput\nT4,8,9\n", "no column benchmark, no column version"),
         (f"{HEADER},devices\n{GOOD},2\n", "has the column devices twice"),
         ("\x00\x01\x02", "binary"),
         (HEADER.encode("utf-16"), "not text in UTF-8"),

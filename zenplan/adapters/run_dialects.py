@@ -61,16 +61,20 @@ _BACKENDS: Final = {
     "keras3-torch-eager": "Keras 3 PyTorch eager",
 }
 # Compiled BERT is faster than the peak of fp32: its products were done in TF32, which the page does not say.
-_TF32_ANYWAY: Final = ("BERT", "native-pytorch-compiled")
+_TF32_ANYWAY: Final = ("BERT-base", "PyTorch torch.compile")
 # The page names the machine after the device.
 _MACHINE: Final = re.compile(r"\s*\(GCE [\w-]+\)$")
 _LENGTH: Final = re.compile(r"\bseq(\d{1,8})\b")
 
+# Before it took the name "ssd" over, that was SSD300. It logs the speed of one device, all others that of all.
+_RETINANET: Final = _Model("retinanet-resnext50", "convnet", "images", framework="pytorch")
+_SSD300: Final = _Model("ssd300-resnet34", "convnet", "images", framework="pytorch")
+_SSD300_UNTIL: Final = ("v0.5", "v0.6", "v0.7", "v1.0", "v1.1")
 _MLPERF_MODELS: Final = {
     "resnet": _Model("resnet50-v1.5", "convnet", "images", framework="mxnet"),
     "unet3d": _Model("unet3d", "convnet", "samples", framework="mxnet"),
     "maskrcnn": _Model("maskrcnn-resnet50-fpn", "convnet", "images", framework="pytorch"),
-    "ssd": _Model("retinanet-resnext50", "convnet", "images", framework="pytorch"),
+    "ssd": _RETINANET,
     "rnnt": _Model("rnn-t", "recurrent", "samples", framework="pytorch"),
     "dlrm": _Model("dlrm-mlperf", "recommender", "samples", framework="hugectr"),
     "dlrm_dcnv2": _Model("dlrm-dcnv2", "recommender", "samples", framework="hugectr"),
@@ -80,16 +84,11 @@ _MLPERF_MODELS: Final = {
     "gpt3": _Model("gpt3-175b", "decoder", seq_len="2048", task="pretrain", framework="nemo", fp8=True),
     "llama2_70b_lora": _Model("llama2-70b", "decoder", seq_len="8192", task="lora", framework="nemo", fp8=True),
 }  # fmt: skip
-# Until then "ssd" was SSD300; RetinaNet, which took its name over, logs the speed of one device.
-_SSD300: Final = _Model("ssd300-resnet34", "convnet", "images", framework="pytorch")
-_SSD300_UNTIL: Final = ("v0.5", "v0.6", "v0.7", "v1.0", "v1.1")
 _IN_FP8: Final = ("Hopper", "Blackwell", "Blackwell Ultra")
 _LISTED: Final = re.compile(r"\s*[,;/]\s*|\s+and\s+")
 
 
-def in_our_words(
-    cells: Mapping[str, str], catalogue: Catalogue
-) -> tuple[Mapping[str, str], tuple[str, ...]]:
+def in_our_words(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """The row under the project's columns, and what was taken that its table does not print; other rows as they are.
 
     Args:
@@ -102,32 +101,40 @@ def in_our_words(
     """
     if cells.keys().isdisjoint(_OURS):
         if KERAS in cells:
-            return _keras(cells)
+            return _keras(cells, catalogue)
         if MLPERF in cells:
             return _mlperf(cells, catalogue)
     return cells, ()
 
 
-def _keras(cells: Mapping[str, str]) -> tuple[Mapping[str, str], tuple[str, ...]]:
+def _keras(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """A row of milliseconds a step, of one device."""
     name, backend, what = (cells.get(column, "") for column in ("model", "backend", "input"))
-    if cells.get("task", "").lower() != "train":
-        raise Skipped(f"task {words.short(cells.get('task', ''))} is no training")
+    task, jit = cells.get("task", ""), cells.get("jit", "").lower()
+    if task.lower() != "train":
+        raise Skipped(f"task {words.short(task)} is no training" if task else "task is empty")
     found = _KERAS_MODELS.get(name)
     if found is None:
         raise Skipped(f"no built-in model is the {words.short(name)} of Keras' benchmark page")
-    step_s = words.number(KERAS, words.known(KERAS, cells[KERAS])) / 1e3
-    batch = words.number("batch", words.known("batch", cells.get("batch", "")))
-    framework, jit = _BACKENDS.get(backend, backend), cells.get("jit", "").lower()
-    length = _LENGTH.search(what)
-    precision, told = _multiplied(cells.get("precision", ""), found, name, backend)
+    step_ms, batch = _figure(cells, KERAS), _figure(cells, "batch")
+    sheet, form = accelerator_of({"gpu": _MACHINE.sub("", cells.get("gpu", ""))}, catalogue)
+    framework, length = _BACKENDS.get(backend, backend), _LENGTH.search(what)
+    precision, told = _multiplied(cells.get("precision", ""), found, framework, sheet)
     ours = found.cells() | {
         "input": what.split(";")[0], "seq_len": length[1] if length else "", "task": _method(what),
-        "gpu": _MACHINE.sub("", cells.get("gpu", "")), "devices": "1", "node_devices": "1",
-        "precision": precision, "framework": framework, "compiled": "no" if "eager" in jit else "yes" if jit else "",
-        "global_batch": repr(batch), "micro_batch": repr(batch), "samples_per_s_per_device": repr(batch / step_s),
+        "accelerator": sheet.name, "devices": "1", "node_devices": "1", "precision": precision,
+        "framework": framework, "compiled": "no" if "eager" in jit else "yes" if jit else "",
+        "global_batch": repr(batch), "micro_batch": repr(batch), "samples_per_s_per_device": repr(1e3 * batch / step_ms),
     }  # fmt: skip
-    return {**cells, **ours}, told
+    return {**cells, **ours}, (*form, *told)
+
+
+def _figure(cells: Mapping[str, str], column: str) -> float:
+    """A cell that must have a figure."""
+    text = words.known(column, cells.get(column, ""))
+    if not text:
+        raise DataError(f"{column} is empty")
+    return words.number(column, text)
 
 
 def _method(what: str) -> str:
@@ -135,17 +142,19 @@ def _method(what: str) -> str:
     return "lora" if "lora" in what.lower() else "sft" if "-class" in what else "pretrain"
 
 
-def _multiplied(precision: str, found: _Model, name: str, backend: str) -> tuple[str, tuple[str, ...]]:
+def _multiplied(
+    precision: str, found: _Model, framework: str, sheet: Accelerator
+) -> tuple[str, tuple[str, ...]]:
     """In which precision float32 is multiplied: TensorFlow and JAX do it in TF32, PyTorch only in convolutions."""
-    if precision != "float32":
+    if precision != "float32" or sheet.peak("tf32") is None:
         return precision, ()
-    if "pytorch" not in _BACKENDS.get(backend, backend).lower():
+    if framework.endswith(("TensorFlow", "JAX")):
         return "tf32", ("precision is float32: tf32, the default of TensorFlow and JAX",)
     if found.family == "diffusion":
         return "tf32", ("precision is float32: tf32, PyTorch's default of convolutions",)
-    if (name, backend) == _TF32_ANYWAY:
+    if (found.model, framework) == _TF32_ANYWAY:
         return "tf32", ("precision is float32: tf32, it is faster than the peak of fp32",)
-    return "fp32", ()
+    return precision, ()
 
 
 def _mlperf(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Mapping[str, str], tuple[str, ...]]:
@@ -158,16 +167,13 @@ def _mlperf(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Mapping[str
     found = _SSD300 if name == "ssd" and version in _SSD300_UNTIL else _MLPERF_MODELS.get(name)
     if found is None:
         raise Skipped(f"no built-in model is MLPerf's {words.short(name)}")
-    devices = words.known("n_gpus", cells.get("n_gpus", ""))
-    if not devices:
-        raise DataError("n_gpus is empty, and the logged throughput is that of all of them")
     sheet, form = accelerator_of(cells, catalogue)
-    precision, speed = _submitted(sheet, found), words.number(MLPERF, cells[MLPERF])
+    precision, speed = _submitted(sheet, found), _figure(cells, MLPERF)
     told = [*form, f"precision is not printed: {precision}, usual for {name} on {sheet.name}"]
-    if found.model.startswith("retinanet"):
+    if found is _RETINANET:
         told.append("the logged throughput of RetinaNet is that of one device")
     else:
-        speed /= words.number("n_gpus", devices)
+        speed /= _figure(cells, "n_gpus")
     # GPT-3 counts its tokens.
     column = "tokens_per_s_per_device" if name == "gpt3" else "samples_per_s_per_device"
     ours = found.cells() | {

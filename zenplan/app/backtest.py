@@ -12,7 +12,7 @@ from zenplan.adapters.run_columns import MEASURED, UNNAMED, RunCells, run_cells
 from zenplan.adapters.run_table import TableRow, open_runs
 from zenplan.adapters.run_words import known, number, tokens
 from zenplan.app.measured.operators import MeasuredOperator, measured_operator
-from zenplan.app.measured.plausible import check_not_too_slow, check_parameters, check_speed, odd_experts
+from zenplan.app.measured.plausible import check_parameters, check_speed, odd_experts, too_slow
 from zenplan.app.measured.runs import Run, alike, measured, runs
 from zenplan.app.measured.whole_runs import WholeRun, whole_runs
 from zenplan.domain.accelerator import Accelerator
@@ -185,9 +185,13 @@ def _scored_passes(row: TableRow, found: MeasuredOperator) -> Sequence[ScoredRow
     ]  # fmt: skip
 
 
-def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: float) -> ScoredRow:
+def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: float) -> Scored:
+    """The row beside its prediction, of which both are samples a second and device; skipped if they are worlds apart."""
     text, plan, sheet = cells.row, run.plan, run.cluster.accelerator
     odd, length = odd_experts(int(text["ep"] or 1), plan.workload), plan.workload.tokens_per_sample
+    samples_per_s = measured(text, length) / length
+    if reason := too_slow(speed, samples_per_s):
+        return _skipped(row, reason)
     return ScoredRow(
         id=row.id, line=row.line, kind=Kind.THROUGHPUT, source=text["source"],
         model="" if text["model"] == UNNAMED else text["model"],
@@ -195,7 +199,7 @@ def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: flo
         generation=sheet.architecture, precision=plan.precision.name, software=str(plan.software or ""),
         framework=text["framework"], task=known("task", row.cells.get("task", "")).lower(),
         scale="one node" if run.cluster.nodes == 1 else "several nodes", devices=run.cluster.devices,
-        predicted=_range(run, speed), measured=measured(text, length) / length, unit=plan.workload.unit,
+        predicted=_range(run, speed), measured=samples_per_s, unit=plan.workload.unit,
         tokens_per_sample=length if length > 1 or plan.workload.unit == "tokens" else None,
         layout=str(layout), fits=run.fits,
         assumed=(*cells.assumed, *run.assumed), notes=(*cells.notes, *([odd] if odd else [])),
