@@ -108,16 +108,22 @@ def _field(name: str) -> str:
 
 
 def _weights(all_runs: Sequence[Run], errors: Array) -> Array:
-    """Of squares that stand for absolute errors; each publisher has the same in all, for a family."""
-    counts = by_group([(r, 0.0) for r in all_runs], _weighed)
-    share = np.array([1.0 / len(counts[_weighed(r)]) for r in all_runs])
+    """Of squares that stand for absolute errors; each source has the same in all, for
+    a family; those of one publisher together have more than one source, and less than as many."""
+    share = np.sqrt(_share(all_runs, source) * _share(all_runs, publisher))
     steep = 1.0 / np.maximum(np.abs(errors), _SQUARE)
     return share * np.where(np.abs(errors) > _CAP, 0.2 * steep, steep)
 
 
-def _weighed(run: Run) -> Hashable:
-    family = run.plan.workload.family
-    return publisher(run), "" if family in LANGUAGE_FAMILIES else family
+def _share(all_runs: Sequence[Run], key: Callable[[Run], Hashable]) -> Array:
+    """One over the runs of a family that each run has its key in common with."""
+
+    def alike(run: Run) -> Hashable:
+        family = run.plan.workload.family
+        return key(run), "" if family in LANGUAGE_FAMILIES else family
+
+    counts = by_group([(r, 0.0) for r in all_runs], alike)
+    return np.array([1.0 / len(counts[alike(r)]) for r in all_runs])
 
 
 def fit(

@@ -37,7 +37,7 @@ START = {c.name: c for c in (
         factors={f"{SOFTWARE}/{kind}": f for kind, f in (("eager", 2.0), ("compiled", 0.5), ("xla", 0.5))},
     ),
     _c("pcie", 0.5, 0.05, 0.90, "of PCIe", "what collectives reach over PCIe"),
-    _c("staged", 0.05, 0.005, 0.90, "of PCIe", "what collectives reach over PCIe and through the host's memory"),
+    _c("staged", 0.15, 0.005, 0.90, "of PCIe", "what collectives reach over PCIe and through the host's memory"),
     _c("link_hop_s", 8e-6, 8e-6, 8e-6, "s", "latency of a hop between linked devices; not fitted"),
     _c("network_hop_s", 15e-6, 15e-6, 15e-6, "s", "latency of a hop between nodes; not fitted"),
 )}  # fmt: skip
