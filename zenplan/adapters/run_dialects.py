@@ -60,8 +60,6 @@ _BACKENDS: Final = {
     "keras3-jax": "Keras 3 JAX",
     "keras3-torch-eager": "Keras 3 PyTorch eager",
 }
-# Compiled BERT is faster than the peak of fp32: its products were done in TF32, which the page does not say.
-_TF32_ANYWAY: Final = ("BERT-base", "PyTorch torch.compile")
 # The page names the machine after the device.
 _MACHINE: Final = re.compile(r"\s*\(GCE [\w-]+\)$")
 _LENGTH: Final = re.compile(r"\bseq(\d{1,8})\b")
@@ -152,8 +150,6 @@ def _multiplied(
         return "tf32", ("precision is float32: tf32, the default of TensorFlow and JAX",)
     if found.family == "diffusion":
         return "tf32", ("precision is float32: tf32, PyTorch's default of convolutions",)
-    if (found.model, framework) == _TF32_ANYWAY:
-        return "tf32", ("precision is float32: tf32, it is faster than the peak of fp32",)
     return precision, ()
 
 
