@@ -316,7 +316,7 @@ def test_operators_have_a_row_for_each_pass(tmp_path: Path) -> None:
     assert all(0.3 < row.predicted.mid / row.measured < 3 for row in found.rows)
 
 
-@pytest.mark.parametrize(("name", "most_skipped"), [("keras_backends.csv", 0), ("operators.csv", 0)])
+@pytest.mark.parametrize(("name", "most_skipped"), [("keras_backends.csv", 1), ("operators.csv", 0)])
 def test_every_published_row_can_be_predicted(name: str, most_skipped: int) -> None:
     found = backtest(PUBLISHED / name, CATALOGUE, read_coefficients())
     assert len(found.skipped) <= most_skipped, found.skipped[0]
