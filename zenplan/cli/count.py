@@ -50,7 +50,7 @@ def count(
     from zenplan.units import parse_bytes, parse_duration_s
 
     settings = resolved(format=output, precision=precision)
-    samples, levels = _whole(batch, "batch"), _whole(depth, "depth")
+    samples, levels = _whole(batch, "--batch"), _whole(depth, "--depth")
     time_s = parse_duration_s(timeout, "timeout")
     memory_bytes = parse_bytes(memory, "memory") if memory else None
     shapes = _shapes(input_shape)
