@@ -136,6 +136,15 @@ def test_any_text_is_a_positive_number_or_a_usage_error(parse: Callable[[str], f
     assert refused is None or (refused.message and refused.hint)
 
 
+def test_a_whole_number_is_a_count_without_a_rest() -> None:
+    assert [units.parse_whole(text, "--batch", 1e9) for text in ("4096", "4K", "1.5K")] == [4096, 4000, 1500]
+    with pytest.raises(UsageError, match=r"--batch must be a whole number, not '1\.5'") as error:
+        units.parse_whole("1.5", "--batch", 1e9, example=32)
+    assert error.value.hint == "write it as in: 32"
+    with pytest.raises(UsageError, match="beyond what zenplan plans for"):
+        units.parse_whole("2G", "--batch", 1e9)
+
+
 def test_a_count_may_have_an_upper_end() -> None:
     assert units.parse_count("1T", most=1e12) == 1e12
     with pytest.raises(UsageError, match="--params of 2T is beyond") as caught:

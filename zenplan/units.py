@@ -56,6 +56,18 @@ def parse_count(text: str, what: str = "count", most: float = math.inf) -> float
     return value
 
 
+def parse_whole(text: str, what: str, most: float, example: object = 4096) -> int:
+    """A positive count that is whole, written in the same ways; ``example`` is what the hint shows.
+
+    Raises:
+        UsageError: as of ``parse_count``, or it is not whole.
+    """
+    value = parse_count(text, what, most)
+    if value != int(value):
+        raise UsageError(f"{what} must be a whole number, not '{text}'", f"write it as in: {example}")
+    return int(value)
+
+
 def parse_bytes(text: str, what: str = "size") -> float:
     """A positive number of bytes: ``1TB`` (1e12), ``500GiB`` (500 * 2**30), ``2e9``."""
     return _parse(text, _BYTES, what, "1TB, 500GiB, 2e9")

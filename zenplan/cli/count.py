@@ -11,6 +11,9 @@ from zenplan.cli.settings import Format, resolved
 if TYPE_CHECKING:
     from zenplan.domain.count import ModelCount
 
+# Neither a batch nor a depth is larger.
+_MOST = 1e12
+
 
 def _option(text: str, metavar: str) -> Any:
     return typer.Option(help=text, metavar=metavar)
@@ -47,10 +50,13 @@ def count(
     from zenplan.cli.progress import elapsed
     from zenplan.domain.precision import PRECISIONS
     from zenplan.reports.count import count_report
-    from zenplan.units import parse_bytes, parse_duration_s
+    from zenplan.units import parse_bytes, parse_duration_s, parse_whole
 
     settings = resolved(format=output, precision=precision)
-    samples, levels = _whole(batch, "--batch"), _whole(depth, "--depth")
+    samples, levels = (
+        None if text is None else parse_whole(text, flag, _MOST, example=32)
+        for text, flag in ((batch, "--batch"), (depth, "--depth"))
+    )
     time_s = parse_duration_s(timeout, "timeout")
     memory_bytes = parse_bytes(memory, "memory") if memory else None
     shapes = _shapes(input_shape)
@@ -73,18 +79,6 @@ def _own_up(counted: ModelCount) -> None:
         raise ZenplanError(
             f"unknown cost: {names}{more}", "tell it with zenplan.register_layer; the rest is counted"
         )
-
-
-def _whole(text: str | None, what: str) -> int | None:
-    from zenplan.errors import UsageError
-    from zenplan.units import parse_count
-
-    if text is None:
-        return None
-    value = parse_count(text, what, 1e12)
-    if value != int(value):
-        raise UsageError(f"{what} must be a whole number, not '{text}'", "write it as in: 32")
-    return int(value)
 
 
 def _shapes(text: str | None) -> list[list[int]]:

@@ -68,12 +68,6 @@ def _counted(target: str | None) -> Workload | None:
 
 def whole(text: str | None, what: str, most: float) -> int | None:
     """A whole number as people write it, None where it is not given. Raises UsageError: it is not one."""
-    from zenplan.errors import UsageError
-    from zenplan.units import parse_count
+    from zenplan.units import parse_whole
 
-    if text is None:
-        return None
-    value = parse_count(text, what, most)
-    if value != int(value):
-        raise UsageError(f"{what} must be a whole number, not '{text}'", "write it as in: 4096")
-    return int(value)
+    return None if text is None else parse_whole(text, what, most)

@@ -110,12 +110,9 @@ def _parsed(what: str, text: str, default: Any, most: float) -> Any:
                 f"{what} is yes or no, not '{text}'", f"write it as in: {'no' if default else 'yes'}"
             )
         return text.lower() in ("yes", "true")
-    if isinstance(default, int | float):
-        value = units.parse_count(text, what, most)
-        if isinstance(default, int) and value != int(value):
-            raise UsageError(f"{what} must be a whole number, not '{text}'", f"write it as in: {default}")
-        return int(value) if isinstance(default, int) else value
-    return text
+    if isinstance(default, int):
+        return units.parse_whole(text, what, most, default)
+    return units.parse_count(text, what, most) if isinstance(default, float) else text
 
 
 def _facts(text: str, parameters: Mapping[str, Any], values: Mapping[str, Any]) -> Iterable[Fact]:
