@@ -19,8 +19,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import baselines
 import other_families
 import readme
-from fit import LARGE, accelerator, all_published, errors_of, fitted_to, generation, observed_errors
-from intervals import LeftOut, checked
+from fit import LARGE, accelerator, generation, observed_errors
+from fitting import all_published, errors_of, fitted_to
+from intervals import LeftOut, checked, plain
 from prior import LANGUAGE, OTHERS, start
 from scoring import Summary, by_group, macro, published, six_nd, source
 
@@ -85,10 +86,6 @@ def named(run: Run) -> str:
     return source(run)[-60:]
 
 
-def _plain(observed: Sequence[LeftOut]) -> Errors:
-    return [(o.run, o.error) for o in observed]
-
-
 def _of(table_name: str, errors: Errors) -> Errors:
     """The errors on the rows of one table."""
     ids = {row["id"] for row in published(table_name)}
@@ -114,7 +111,7 @@ def _left_out(observed: Mapping[str, Sequence[LeftOut]]) -> list[list[str]]:
              "generation": "zenplan, each generation left out, averaged over generations",
              "scale": f"zenplan, all runs above {LARGE} devices left out"}  # fmt: skip
     return [
-        cells(names[n], macro(by_group(_of(LANGUAGE.tables[0], _plain(observed[n])), keys[n])))
+        cells(names[n], macro(by_group(_of(LANGUAGE.tables[0], plain(observed[n])), keys[n])))
         for n in observed
     ]
 
@@ -173,7 +170,7 @@ def report(coefficients: Coefficients, observed: Observed, other: Observed) -> s
     all_runs = [r for r in outcomes if isinstance(r, Run)]
     errors = errors_of(all_published(LANGUAGE, coefficients), coefficients)
     fitted = _of(LANGUAGE.tables[0], errors)
-    out, how = (_plain(observed["source"]), "sources left out") if observed else (errors, "fitted")
+    out, how = (plain(observed["source"]), "sources left out") if observed else (errors, "fitted")
     best = _of(LANGUAGE.tables[0], out)
     parts = [table("language models", [*_rules(all_runs, fitted), *_left_out(observed)])]
     if observed:

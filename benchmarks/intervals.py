@@ -39,6 +39,11 @@ class LeftOut:
     traits: Mapping[str, float]
 
 
+def plain(observed: Sequence[LeftOut]) -> list[tuple[Run, float]]:
+    """The runs with their errors alone."""
+    return [(o.run, o.error) for o in observed]
+
+
 def left_out_traits(errors: Sequence[tuple[Run, float]], unknown: str = "", beyond: int = 0) -> list[LeftOut]:
     """The errors with the traits that the runs had for the fit that was made without them.
 

@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from statistics import median
 
-from fit import accelerator, errors_of, publisher
-from intervals import LeftOut, checked
+from fit import accelerator
+from fitting import errors_of, publisher
+from intervals import LeftOut, checked, plain
 from scoring import PUBLISHED, Summary, by_group, macro, source
 
 from zenplan.adapters.accelerator_table import read_accelerators
@@ -32,10 +33,6 @@ _ORDER = ("convnet", "vision transformer", "recurrent", "recommender", "mlp", "d
 _THROUGH_HOST, _PCIE, _NVLINK = "over PCIe, through the host (GeForce)", "over PCIe", "NVLink or NVSwitch"
 
 
-def _plain(observed: Sequence[LeftOut]) -> Errors:
-    return [(o.run, o.error) for o in observed]
-
-
 def _of_family(errors: Errors, family: str) -> Errors:
     return [(r, e) for r, e in errors if r.plan.workload.family == family]
 
@@ -53,7 +50,7 @@ def families(observed: Mapping[str, Sequence[LeftOut]], table: Table, cells: Cel
         ("accelerator", accelerator, "each accelerator left out"),
         ("publisher", publisher, "all sources of a publisher left out"),
     ):
-        errors = _plain(observed[name])
+        errors = plain(observed[name])
         rows = []
         for family in _ORDER:
             mine = _of_family(errors, family)
@@ -199,7 +196,7 @@ def report(observed: Mapping[str, Sequence[LeftOut]], runs: Sequence[Run], coeff
     if observed:
         yield families(observed, table, cells)
         yield coverage(observed)
-        yield by_source(_plain(observed["source"]), table, cells)
-        yield scaling(_plain(observed["source"]))
+        yield by_source(plain(observed["source"]), table, cells)
+        yield scaling(plain(observed["source"]))
     yield operators(coefficients, table, cells)
     yield keras(coefficients)

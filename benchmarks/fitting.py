@@ -1,0 +1,194 @@
+"""The fit of a stage: coefficients that published runs come out with, by reweighted least squares.
+
+Least absolute error in ln(time), by Gauss-Newton steps on reweighted squares. A coefficient may differ by groups of
+runs, each by a factor that is drawn towards 1: a group with few runs borrows from the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from model import Model
+from prior import START, WIDTH, Stage
+from scoring import by_group, published, source
+
+from zenplan.adapters.accelerator_table import read_accelerators
+from zenplan.adapters.run_shapes import BY_NAME
+from zenplan.app.measured.runs import Run, runs
+from zenplan.domain.catalogue import Catalogue
+from zenplan.domain.coefficients import (
+    FAMILY,
+    GENERATION,
+    OTHERS,
+    PRECISION,
+    SOFTWARE,
+    Coefficients,
+    precision_class,
+)
+from zenplan.domain.workload import LANGUAGE as LANGUAGE_FAMILIES
+
+Array = npt.NDArray[np.float64]
+
+# 16-bit formats are what the common value is of.
+_REFERENCE = f"{PRECISION}/16-bit"
+# Below this |ln error| squares, above it absolute values; errors above the cap say no more.
+_SQUARE, _CAP = 0.06, 0.7
+# Rows of one source that a fit sees.
+_ENOUGH = 200
+
+
+def groups_of(run: Run) -> dict[str, str]:
+    """The groups a run is in, by kind."""
+    software = run.plan.software
+    return {
+        GENERATION: f"{GENERATION}/{run.cluster.accelerator.architecture}",
+        SOFTWARE: f"{SOFTWARE}/{software}" if software else "",
+        PRECISION: f"{PRECISION}/{precision_class(run.plan.precision.matmul_dtype)}",
+        FAMILY: f"{FAMILY}/{run.plan.workload.family}",
+    }
+
+
+def _parameters(all_runs: Sequence[Run], stage: Stage, begin: Coefficients) -> list[tuple[str, str]]:
+    """(coefficient, group) of everything that the stage fits; the group of a common value is empty."""
+    found = [(name, "") for name in stage.common]
+    for name, kinds in stage.groups.items():
+        for kind in kinds:
+            there = sorted(
+                {groups_of(r)[kind] for r in all_runs} - {"", _REFERENCE} - begin.all[name].factors.keys()
+            )
+            found += [(name, group) for group in there]
+    return found
+
+
+def _design(all_runs: Sequence[Run], parameters: Sequence[tuple[str, str]], fields: Sequence[str], slopes: Array
+            ) -> Array:  # fmt: skip
+    """d ln(speed) / d parameter; shape (runs, parameters). ``slopes`` are those by the fields."""
+    groups = [set(groups_of(r).values()) for r in all_runs]
+    wide = np.array([r.plan.precision.matmul_dtype != r.plan.precision.other_dtype for r in all_runs])
+    columns = []
+    for name, group in parameters:
+        column = slopes[:, fields.index(_field(name))].copy()
+        if name == "matmul":
+            # What stays wide under fp8 moves with every group but fp8's own.
+            follows = ~wide if group.startswith(PRECISION) else np.ones(len(wide), dtype=bool)
+            column += slopes[:, fields.index("wide_matmul")] * follows
+        columns.append(column * [not group or group in g for g in groups])
+    return np.array(columns).T
+
+
+def _field(name: str) -> str:
+    """The field of ``Efficiency`` that a coefficient is, in the runs of its stage."""
+    return OTHERS.get(name, name)
+
+
+def _weights(all_runs: Sequence[Run], errors: Array) -> Array:
+    """Of squares that stand for absolute errors; each source has the same in all, for
+    a family; those of one publisher together have more than one source, and less than as many."""
+    share = np.sqrt(_share(all_runs, source) * _share(all_runs, publisher))
+    steep = 1.0 / np.maximum(np.abs(errors), _SQUARE)
+    return share * np.where(np.abs(errors) > _CAP, 0.2 * steep, steep)
+
+
+def _share(all_runs: Sequence[Run], key: Callable[[Run], Hashable]) -> Array:
+    """One over the runs of a family that each run has its key in common with."""
+
+    def alike(run: Run) -> Hashable:
+        family = run.plan.workload.family
+        return key(run), "" if family in LANGUAGE_FAMILIES else family
+
+    counts = by_group([(r, 0.0) for r in all_runs], alike)
+    return np.array([1.0 / len(counts[alike(r)]) for r in all_runs])
+
+
+def fit(
+    model: Model, stage: Stage, begin: Coefficients, start: Coefficients, steps: int = 14
+) -> Coefficients:
+    """The coefficients that fit a model's runs: what the stage may change of ``begin``, from ``start`` on."""
+    all_runs = model.runs
+    parameters = _parameters(all_runs, stage, begin)
+    fields = [*dict.fromkeys(_field(name) for name, _ in parameters), "wide_matmul"]
+    c = start
+    for _ in range(steps):
+        errors, slopes = model.slopes(model.efficiencies(c), fields)
+        design = _design(all_runs, parameters, fields, slopes)
+        weights = _weights(all_runs, errors)
+        at = np.array([_log_value(c, name, group) for name, group in parameters])
+        # A factor is drawn to 1, a common value to where it starts.
+        mean = np.array([0.0 if group else math.log(START[name].value) for name, group in parameters])
+        tight = np.array([_precision(stage, name, group) for name, group in parameters]) * stage.pull
+        left = (design.T * weights) @ design + np.diag(tight)
+        right = -(design.T * weights) @ errors + tight * (mean - at)
+        c = _moved(c, parameters, at + np.clip(np.linalg.solve(left, right), -0.25, 0.25) * 0.8)
+    return c
+
+
+def _precision(stage: Stage, name: str, group: str) -> float:
+    deviation = stage.groups[name][group.split("/")[0]] if group else WIDTH
+    return 1.0 / deviation**2
+
+
+def _log_value(c: Coefficients, name: str, group: str) -> float:
+    return math.log(c.all[name].factors.get(group, 1.0) if group else c.all[name].value)
+
+
+def _moved(c: Coefficients, parameters: Sequence[tuple[str, str]], values: Array) -> Coefficients:
+    fresh = dict(c.all)
+    for (name, group), value in zip(parameters, np.exp(values), strict=True):
+        one = fresh[name]
+        if group:
+            fresh[name] = replace(one, factors={**one.factors, group: float(value)})
+        else:
+            fresh[name] = replace(one, value=float(min(one.most, max(one.least, value))))
+    return replace(c, all=fresh)
+
+
+def publisher(run: Run) -> str:
+    """Who published a run: of other models, a repository and the model's folder in it. Twenty logs of one benchmark
+    script on as many machines are one source when it is left out."""
+    if run.row["family"] not in BY_NAME:
+        return source(run)
+    repository, _, path = source(run).partition(":")
+    return f"{repository}:{path.rpartition('/')[0]}"
+
+
+def all_published(stage: Stage, c: Coefficients) -> list[Run]:
+    """The published runs of a stage that can be predicted."""
+    catalogue = Catalogue(accelerators=read_accelerators())
+    rows = [row for name in stage.tables for row in published(name)]
+    return [r for r in runs(rows, catalogue, c) if isinstance(r, Run)]
+
+
+def thinned(all_runs: Sequence[Run]) -> list[Run]:
+    """The runs without every one of a source beyond ``_ENOUGH`` models: a source of a thousand teaches no more than
+    one of some hundreds, and weighs as much. Those that stay are evenly spread over its table."""
+    groups = by_group([(r, float(place)) for place, r in enumerate(all_runs) if _teaches(r)], source)
+    kept = [places[i] for places in groups.values() for i in _spread(len(places))]
+    return [all_runs[int(place)] for place in sorted(kept)]
+
+
+def _teaches(run: Run) -> bool:
+    """Whether a fit sees it. Small models over a network that nobody named say nothing but how slow that was."""
+    named = run.row["network_gbit_per_s_per_device"] or run.row["family"] not in BY_NAME
+    return bool(named) or run.cluster.nodes == 1
+
+
+def _spread(count: int) -> list[int]:
+    few = min(count, _ENOUGH)
+    return [i * count // few for i in range(few)]
+
+
+def fitted_to(all_runs: Sequence[Run], stage: Stage, begin: Coefficients) -> Coefficients:
+    """The fit of a stage: twice, as under other coefficients other layouts may be the fastest."""
+    some = thinned(all_runs)
+    first = fit(Model(some, begin), stage, begin, begin)
+    return fit(Model(some, first), stage, begin, first, steps=6)
+
+
+def errors_of(all_runs: Sequence[Run], c: Coefficients) -> list[tuple[Run, float]]:
+    """ln(predicted / measured) speed of each run."""
+    model = Model(all_runs, c)
+    return list(zip(all_runs, map(float, model.errors(model.efficiencies(c))), strict=True))
