@@ -15,8 +15,10 @@ import numpy as np
 from zenplan.planning.arrays import Array
 
 _USUAL_DEPTHS: Final = (1, 2, 4)
-# Of the target's depth: where the cost of a layer grows with the depth, deeper points are needed.
-_DEEPER: Final = (1 / 6, 1 / 3, 2 / 3)
+# Of a model of four: three points say whether they lie on a line.
+_SHALLOW: Final = (1, 2, 3)
+# Of the target's depth: where the cost of a layer grows with the depth, one deeper point is needed.
+_DEEPER: Final = 0.6
 # Of a point with no information at all the determinant would be zero.
 _RIDGE: Final = 1e-6
 
@@ -29,10 +31,9 @@ def depths_for(depth: int, superlinear: bool = False) -> tuple[int, ...]:
     """
     if depth <= 2:
         return (1,) if depth == 2 else (depth,)
-    found = {d for d in _USUAL_DEPTHS if d < depth}
-    if superlinear:
-        found = {max(1, round(share * depth)) for share in _DEEPER} | {2}
-    return tuple(sorted(d for d in found if d < depth))
+    usual = _USUAL_DEPTHS if depth > max(_USUAL_DEPTHS) else _SHALLOW
+    deeper = (round(_DEEPER * depth),) if superlinear else ()
+    return tuple(sorted(d for d in {*usual, *deeper} if d < depth))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,9 +59,9 @@ def predicted(calibration: Calibration) -> StepPrediction:
     fit = _Fit(used, target, excess, clock)
     mid = fit.target_s(fit.medians)
     parts = {"rounds": fit.by_round(), "depths": fit.left_out(), "reach": _reach(fit, mid)}
-    doubts = [*_said(used, fit, excess)]
+    doubts = (*_said(used, fit, excess), *_missing(calibration.measured))
     return StepPrediction(step_s=_range(mid, math.hypot(_ALIKE, *parts.values())), method=_method(used, fit),
-                          doubts=tuple(doubts), stepping_s=stepping_s)  # fmt: skip
+                          doubts=doubts, stepping_s=stepping_s)  # fmt: skip
 
 
 def _is_whole(point: Point, target: Point) -> bool:
@@ -175,7 +175,10 @@ def _said(used: Sequence[Measured], fit: _Fit, excess: dict[int, float]) -> list
         doubts.append("the cost of a layer grows with the depth of the compiled program")
     elif max(excess.values(), default=0.0) > 0 and len({m.point.depth for m in used}) < 3:
         doubts.append("the compiled program grows faster than its depth, and too few depths were run")
-    failed = [m.point.key for m in used if m.failure]
-    if failed:
-        doubts.append(f"not measured: {', '.join(failed)}")
     return doubts
+
+
+def _missing(measured: Sequence[Measured]) -> list[str]:
+    return [
+        f"not measured: {m.point.key} ({m.failure})" for m in measured if m.failure and m.point.role == STEP
+    ]
