@@ -6,6 +6,7 @@ information matrix of the fit, for rows of relative features (Fedorov 1972; gree
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,14 @@ _USUAL_DEPTHS: Final = (1, 2, 4)
 _SHALLOW: Final = (1, 2, 3)
 # Of the target's depth: where the cost of a layer grows with the depth, one deeper point is needed.
 _DEEPER: Final = 0.6
+# What a first look at a device is taken to mean: the share of a product's speed that whole steps reach, the FLOP that a
+# moved element costs as much time as, a recurrent step, and a step of next to nothing. Rough, and only for a choice.
+_SHARE: Final = 0.5
+_FLOP_AN_ELEMENT: Final = 200.0
+_STEP_S: Final = 5e-5
+_AT_LEAST_S: Final = 5e-3
+# Seconds to build and compile a model, and for each of its operators and gradients; on one core (measured 2026-11).
+_SETUP_S: Final = {"torch": (0.2, 0.001), "jax": (1.5, 0.025), "tensorflow": (1.0, 0.037)}
 # Of a point with no information at all the determinant would be zero.
 _RIDGE: Final = 1e-6
 
@@ -62,36 +71,55 @@ class SweepPoint:
         return f"{self.builder} {told} batch={self.batch}"
 
 
+def expected_s(points: Iterable[SweepPoint], flop_per_s: float) -> dict[str, float]:
+    """Key to what a step may take, before anything is known of the device but what one product reached there.
+
+    Only for a choice of what fits into the time: nothing is predicted from it.
+    """
+    return {
+        p.key: _AT_LEAST_S
+        + _STEP_S * p.features.get("recurrent_steps", 0.0)
+        + (p.flop / _SHARE + _FLOP_AN_ELEMENT * p.features.get("stream_elements", 0.0)) / flop_per_s
+        for p in points
+    }
+
+
+def setup_s(point: SweepPoint, backend: str) -> float:
+    """What building and compiling it may take: each operator is compiled, where something is."""
+    base, each = _SETUP_S.get(backend, _SETUP_S["jax"])
+    return base + each * point.features.get("operators", 0.0)
+
+
 def chosen(
-    candidates: Iterable[SweepPoint], expected_s: Mapping[str, float], budget_s: float, rounds: int
+    candidates: Iterable[SweepPoint], step_s: Mapping[str, float], cost_s: Mapping[str, float], budget_s: float
 ) -> tuple[SweepPoint, ...]:
-    """The points of a sweep, the most telling first, as many as the budget allows.
+    """The points of a sweep, the most telling for its time first, as many as the budget allows.
 
     Args:
         candidates: of the families that are wanted.
-        expected_s: key to the seconds that a step of it is expected to take, setting up left out.
-        budget_s: of stepping in all.
-        rounds: steps of each point, its warm-up counted.
+        step_s: key to the seconds that a step of it is expected to take.
+        cost_s: key to what measuring it costs, set up and all.
+        budget_s: for all of them.
     """
-    left = [c for c in candidates if expected_s[c.key] * rounds <= budget_s]
+    left = [c for c in candidates if cost_s[c.key] <= budget_s]
     names = sorted({name for c in left for name in c.features})
-    rows = {c.key: _relative(c, names, expected_s[c.key]) for c in left}
+    rows = _rows(left, names, step_s)
     information = _RIDGE * np.eye(len(names))
     taken: list[SweepPoint] = []
     while left:
-        best = max(left, key=lambda c: _gain(information, rows[c.key]))
-        left.remove(best)
-        if expected_s[best.key] * rounds > budget_s:
-            continue
-        budget_s -= expected_s[best.key] * rounds
+        best = max(left, key=lambda c: math.log1p(_gain(information, rows[c.key])) / cost_s[c.key])
         information += np.outer(rows[best.key], rows[best.key])
+        budget_s -= cost_s[best.key]
         taken.append(best)
+        left = [c for c in left if c is not best and cost_s[c.key] <= budget_s]
     return tuple(taken)
 
 
-def _relative(point: SweepPoint, names: Sequence[str], seconds: float) -> Array:
-    """Its features over its time, as a fit of relative errors has them; in units in which each is about 1."""
-    return np.array([point.features.get(name, 0.0) / seconds for name in names])
+def _rows(points: Sequence[SweepPoint], names: Sequence[str], step_s: Mapping[str, float]) -> dict[str, Array]:
+    """Key to a point's features over its time, as a fit of relative errors has them; each at most 1."""
+    found = {p.key: np.array([p.features.get(name, 0.0) for name in names]) / step_s[p.key] for p in points}
+    largest = np.max(list(found.values()), axis=0, initial=np.finfo(float).tiny) if found else 1.0
+    return {key: row / largest for key, row in found.items()}
 
 
 def _gain(information: Array, row: Array) -> float:

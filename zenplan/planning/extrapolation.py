@@ -32,6 +32,8 @@ SUPERLINEAR: Final = 0.05
 # doubling of the largest step that was measured adds so much.
 _ALIKE: Final = 0.015
 _EACH_DOUBLING: Final = 0.008
+# Time is only roughly in proportion to bytes that a compiler counts: of what they make of a step, so much is doubtful.
+_OF_EXCESS: Final = 0.15
 # 80 of 100 cases of a normal distribution lie within so many standard deviations.
 _EIGHTY: Final = 1.2816
 _TERMS: Final = ("fixed", "batch", "depth", "both", "excess")
@@ -58,7 +60,8 @@ def predicted(calibration: Calibration) -> StepPrediction:
     excess = _excess(calibration.measured, target)
     fit = _Fit(used, target, excess, clock)
     mid = fit.target_s(fit.medians)
-    parts = {"rounds": fit.by_round(), "depths": fit.left_out(), "reach": _reach(fit, mid)}
+    parts = {"rounds": fit.by_round(), "depths": fit.left_out(), "reach": _reach(fit, mid),
+             "programs": _OF_EXCESS * fit.excess_share()}  # fmt: skip
     doubts = (*_said(used, fit, excess), *_missing(calibration.measured))
     return StepPrediction(step_s=_range(mid, math.hypot(_ALIKE, *parts.values())), method=_method(used, fit),
                           doubts=doubts, stepping_s=stepping_s)  # fmt: skip
@@ -119,9 +122,16 @@ class _Fit:
 
     def target_s(self, seconds: Array, rows: Sequence[int] | None = None) -> float:
         """The target's step, from these seconds of the points, or of those ``rows`` of them."""
+        return float(np.dot(self.target, self._solved(seconds, rows)))
+
+    def excess_share(self) -> float:
+        """What the bytes beyond the line make of the target's step."""
+        parts = np.multiply(self.target, self._solved(self.medians))
+        return float(parts[-1] / parts.sum()) if self.superlinear else 0.0
+
+    def _solved(self, seconds: Array, rows: Sequence[int] | None = None) -> Array:
         chosen = list(range(len(seconds))) if rows is None else list(rows)
-        found = nonnegative(self.terms[chosen], seconds[chosen], seconds[chosen] ** -0.5)
-        return float(np.dot(self.target, found))
+        return nonnegative(self.terms[chosen], seconds[chosen], seconds[chosen] ** -0.5)
 
     def by_round(self) -> float:
         """The standard error of the target in ln, from one answer for each round."""
