@@ -1,0 +1,305 @@
+"""How right calibration is: models that it never ran, predicted and then measured, on this machine.
+
+For each target: a few shallow models of its own width and the target itself take turns in one process, so that what
+slows the machine slows both. The target's samples are taken out before anything is fitted. One thread, by the
+processor's clock. Beside it: the same from a half and a quarter of the batch alone, as where the whole does not fit; a
+constant MFU taken from the largest step of the calibration; and the answer of a general sweep that ran other models.
+
+    python benchmarks/calibration.py [--backend torch] [--only 3] [--write] [--readme]
+
+Keras and the backends must be installed; some twenty minutes for each. ``--write`` keeps every sample in
+``measured/calibration_<backend>.json``, from which ``--readme`` and ``--show`` make the tables without measuring again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from calibration_targets import ASKED, TARGETS
+from heard import Heard, document_of, read_heard
+from readme import write as write_between
+
+from zenplan.adapters.sweep_table import read_sweep
+from zenplan.adapters.worker_environment import measuring_environment
+from zenplan.adapters.worker_process import Limits, run_job
+from zenplan.domain.calibration import MODEL, PROGRAM, STEP, SWEEP, Calibration, Fingerprint, Measured, Point
+from zenplan.errors import ZenplanError
+from zenplan.planning.design import SweepPoint, chosen, depths_for, expected_s, setup_s
+from zenplan.planning.extrapolation import SUPERLINEAR, predicted
+from zenplan.planning.sweep import predicted_by_sweep
+
+HERE = Path(__file__).parent
+BACKENDS = ("torch", "tensorflow", "jax")
+ROUNDS = {"least": 5, "most": 5, "seconds": 600.0}
+# As where the wanted batch does not fit: which part of it, at which depths.
+FRACTIONS = ((2, (1, 2)), (4, (1, 2, 4)))
+SWEEP_S, SWEEP_ROUNDS = 60.0, {"least": 3, "most": 5, "seconds": 600.0}
+PROBE_FLOP_PER_S = 1e11
+TRUTH = "truth"
+LIMITS = Limits(time_s=3600.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One target: what was measured, and what each method says of it; seconds of a step.
+
+    Attributes:
+        times_flop: FLOP of the target's step over those of the largest that was calibrated with.
+        fractions_s, fractions_times_flop: the same from a half and a quarter of the batch alone.
+    """
+
+    family: str
+    name: str
+    truth_s: float
+    low_s: float
+    mid_s: float
+    high_s: float
+    method: str
+    stepping_s: float
+    times_flop: float
+    fractions_s: float
+    fractions_times_flop: float
+    constant_mfu_s: float
+    sweep_s: float | None = None
+
+    @property
+    def inside(self) -> bool:
+        """Whether the 80 % interval has it."""
+        return self.low_s <= self.truth_s <= self.high_s
+
+
+def measured(backend: str, what: str, points: Sequence[Mapping[str, Any]], rounds: Mapping[str, Any],
+             in_turn: bool = False) -> Heard:  # fmt: skip
+    """Those points, in one worker."""
+    heard = Heard(points)
+    job = {"job": "measure", "what": what, "precision": "fp32", "compiled": None, "threads": 1, "device": "cpu",
+           "points": list(points), "rounds": rounds, "in_turn": in_turn, "count": True}  # fmt: skip
+    run_job(job, backend, LIMITS, lambda stage, seconds: None, heard,
+            measuring_environment("cpu", 1, os.environ))  # fmt: skip
+    return heard
+
+
+def _point(function: str, arguments: Mapping[str, Any], depth: int, batch: int, role: str = STEP,
+           key: str = "") -> dict[str, Any]:  # fmt: skip
+    model = {
+        "kind": "target",
+        "target": f"calibration_models:{function}",
+        "arguments": {**arguments, "depth": depth},
+    }
+    return {"key": key or f"{role} depth={depth} batch={batch}", "role": role, "batch": batch, "depth": depth,
+            "model": model}  # fmt: skip
+
+
+def run_target(backend: str, function: str, arguments: Mapping[str, Any], batch: int) -> Heard:
+    """The calibration of a target, and the target in its turns."""
+    depth = int(arguments["depth"])
+    depths, programs = depths_for(depth), {}
+    if backend == "jax":
+        points = [_point(function, arguments, d, batch, PROGRAM) for d in (*depths[:2], depth)]
+        programs = measured(backend, function, points, ROUNDS).found
+        sizes = {m.point.depth: m.program_bytes or 0.0 for m in programs.values()}
+        line = sizes[depths[0]] + (sizes[depths[1]] - sizes[depths[0]]) * (depth - depths[0]) / (
+            depths[1] - depths[0]
+        )
+        depths = depths_for(depth, superlinear=sizes[depth] > (1 + SUPERLINEAR) * line)
+    points = [_point(function, arguments, d, batch) for d in depths]
+    points += [
+        _point(function, arguments, d, batch // part) for part, some in FRACTIONS for d in some if d < depth
+    ]
+    points.append(_point(function, arguments, depth, batch, key=TRUTH))
+    heard = measured(backend, function, points, ROUNDS)
+    heard.found |= programs
+    return heard
+
+
+def run_sweep(backend: str) -> Heard:
+    """The general sweep, as ``zenplan calibrate`` chooses it for a processor."""
+    every = read_sweep()
+    step_s = expected_s(every, PROBE_FLOP_PER_S)
+    cost_s = {p.key: setup_s(p, backend) + (SWEEP_ROUNDS["most"] + 2) * step_s[p.key] for p in every}
+    points = [_sweep_point(p) for p in chosen(every, step_s, cost_s, SWEEP_S)]
+    return measured(backend, "sweep", points, SWEEP_ROUNDS, in_turn=True)
+
+
+def _sweep_point(p: SweepPoint) -> dict[str, Any]:
+    model = {
+        "kind": "target",
+        "target": f"zenplan.worker.samples:{p.builder}",
+        "arguments": dict(p.arguments),
+    }
+    return {"key": p.key, "role": STEP, "batch": p.batch, "depth": None, "model": model}
+
+
+def calibration_of(
+    heard: Heard, backend: str, target: Point | None, at: Callable[[int], bool] = lambda batch: True
+) -> Calibration:
+    """All that was heard but the truth, as a calibration; of the steps those ``at`` some batches."""
+    machine = heard.machine
+    mark = Fingerprint(device=machine["device"], kind="cpu", threads=1, backend=backend, versions=machine["versions"],
+                       precision="fp32", compiled=machine["compiled"])  # fmt: skip
+    kept = tuple(m for key, m in heard.found.items()
+                 if key != TRUTH and (m.point.role == PROGRAM or at(m.point.batch)))  # fmt: skip
+    return Calibration(id="benchmark", kind=SWEEP if target is None else MODEL, subject="target", family="any",
+                       fingerprint=mark, target=target, measured=kept, taken_at=datetime.now(UTC))  # fmt: skip
+
+
+def outcome(place: int, heard: Heard, backend: str, sweep: Calibration | None) -> Outcome:
+    """What each method says of a target, and what was measured."""
+    family, function, arguments, batch = TARGETS[place]
+    truth = heard.found[TRUTH]
+    target = replace(truth.point, key="target")
+    whole = calibration_of(heard, backend, target, lambda b: b == batch)
+    parts = calibration_of(heard, backend, target, lambda b: b < batch)
+    found, largest = predicted(whole), max(whole.steps, key=_flop)
+    told = " ".join(f"{n}={v}" for n, v in arguments.items())
+    return Outcome(
+        family=family, name=f"{function} {told} batch={batch}", truth_s=truth.step_s("cpu"), low_s=found.step_s.low,
+        mid_s=found.step_s.mid, high_s=found.step_s.high, method=found.method, stepping_s=found.stepping_s,
+        times_flop=_flop(truth) / _flop(largest), fractions_s=predicted(parts).step_s.mid,
+        fractions_times_flop=_flop(truth) / max(map(_flop, parts.steps)),
+        constant_mfu_s=largest.step_s("cpu") * _flop(truth) / _flop(largest),
+        sweep_s=_by_sweep(sweep, truth),
+    )  # fmt: skip
+
+
+def _by_sweep(sweep: Calibration | None, truth: Measured) -> float | None:
+    if sweep is None:
+        return None
+    try:
+        return predicted_by_sweep(sweep, truth.point.features).step_s.mid
+    except ZenplanError:
+        return None
+
+
+def _flop(measured: Measured) -> float:
+    return sum(v for name, v in measured.point.features.items() if name.endswith("_flop"))
+
+
+def _off(predicted_s: float, truth_s: float) -> str:
+    return f"{100 * (predicted_s / truth_s - 1):+.1f}"
+
+
+def report(backend: str, outcomes: Sequence[Outcome], sweep: Calibration | None) -> str:
+    """Each target, and the medians by family."""
+    lines = [
+        f"{backend}: error of a step in percent; 80 % interval; FLOP over the largest step calibrated",
+        "",
+    ]
+    lines += ["| target | measured | calibrated | interval | × FLOP | stepping | parts | × FLOP | constant MFU | sweep |",
+              "|---|---:|---:|---|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    for o in outcomes:
+        width = 100 * math.log(o.high_s / o.mid_s)
+        lines.append(
+            f"| {o.name} | {1e3 * o.truth_s:.0f} ms | {_off(o.mid_s, o.truth_s)} | "
+            f"±{width:.0f} {'in' if o.inside else 'out'} | {o.times_flop:.1f} | {o.stepping_s:.1f} s | "
+            f"{_off(o.fractions_s, o.truth_s)} | {o.fractions_times_flop:.1f} | "
+            f"{_off(o.constant_mfu_s, o.truth_s)} | {'none' if o.sweep_s is None else _off(o.sweep_s, o.truth_s)} |"
+        )
+    return "\n".join([*lines, "", *summary(backend, outcomes), "", *_of_sweep(sweep)])
+
+
+def summary(backend: str, outcomes: Sequence[Outcome]) -> list[str]:
+    """Median and worst by family, for each method."""
+    lines = ["| family | targets | calibrated | asked | by parts of the batch | constant MFU | sweep | in interval |",
+             "|---|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    for family in dict.fromkeys(o.family for o in outcomes):
+        some = [o for o in outcomes if o.family == family]
+        asked = " / ".join(map(str, ASKED[backend][family]))
+        mid, parts, mfu, sweep = (
+            _median_worst(some, f"{n}_s") for n in ("mid", "fractions", "constant_mfu", "sweep")
+        )
+        lines.append(f"| {family} | {len(some)} | {mid} | ≤ {asked} | {parts} | {mfu} | {sweep} | "
+                     f"{sum(o.inside for o in some)} of {len(some)} |")  # fmt: skip
+    return lines
+
+
+def _median_worst(outcomes: Sequence[Outcome], name: str) -> str:
+    errors = [abs(getattr(o, name) / o.truth_s - 1) for o in outcomes if getattr(o, name) is not None]
+    return f"{100 * median(errors):.1f} / {100 * max(errors):.1f}" if errors else "none"
+
+
+def _of_sweep(sweep: Calibration | None) -> list[str]:
+    if sweep is None:
+        return []
+    steps = sweep.steps
+    setup = sum(m.setup_s or 0.0 for m in steps)
+    stepping = sum(s.wall_s for m in steps for s in m.samples)
+    return [f"The sweep: {len(steps)} points, {setup:.0f} s to build and compile, {stepping:.0f} s of steps."]
+
+
+def _kept(backend: str) -> Path:
+    return HERE / "measured" / f"calibration_{backend}.json"
+
+
+def measure_all(backend: str, only: Sequence[int]) -> dict[str, Any]:
+    """The sweep and every target on one backend, as a document."""
+    sweep = run_sweep(backend)
+    found = {"date": datetime.now(UTC).date().isoformat(), "sweep": document_of(sweep), "targets": {}}
+    for place in only:
+        _, function, arguments, batch = TARGETS[place]
+        heard = run_target(backend, function, arguments, batch)
+        found["targets"][str(place)] = document_of(heard)
+        told = outcome(place, heard, backend, None)
+        print(f"{backend} {told.name}: {1e3 * told.truth_s:.0f} ms, {_off(told.mid_s, told.truth_s)} %",
+              file=sys.stderr, flush=True)  # fmt: skip
+    return found
+
+
+def outcomes_of(backend: str, document: Mapping[str, Any]) -> tuple[list[Outcome], Calibration]:
+    """What the methods say of what was measured."""
+    sweep = calibration_of(read_heard(document["sweep"]), backend, None)
+    return [
+        outcome(int(place), read_heard(heard), backend, sweep) for place, heard in document["targets"].items()
+    ], sweep
+
+
+def for_readme() -> str:
+    """The summaries of all backends whose samples are kept."""
+    lines: list[str] = []
+    for backend in (b for b in BACKENDS if _kept(b).exists()):
+        document = json.loads(_kept(backend).read_text(encoding="utf-8"))
+        machine = document["sweep"]["machine"]
+        versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items())
+        outcomes, _ = outcomes_of(backend, document)
+        lines += [f"{backend} on one thread of {machine['device']} ({versions}; {document['date']}):", "",
+                  *summary(backend, outcomes), ""]  # fmt: skip
+    return "\n".join(lines).rstrip()
+
+
+def main() -> None:
+    """Measure, or show what was measured."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--backend", choices=BACKENDS, action="append", help="one of them; all, if not given")
+    parser.add_argument("--only", type=int, action="append", help="number of a target, from 0")
+    parser.add_argument("--show", action="store_true", help="of the samples that are kept, measuring nothing")
+    parser.add_argument("--write", action="store_true", help="keep every sample")
+    parser.add_argument(
+        "--readme", action="store_true", help="put the summaries of what is kept into the README"
+    )
+    given = parser.parse_args()
+    os.chdir(HERE)
+    for backend in given.backend or BACKENDS:
+        if given.show:
+            document = json.loads(_kept(backend).read_text(encoding="utf-8"))
+        else:
+            document = measure_all(backend, given.only or range(len(TARGETS)))
+        if given.write:
+            _kept(backend).parent.mkdir(exist_ok=True)
+            _kept(backend).write_text(json.dumps(document, indent=None) + "\n", encoding="utf-8")
+        print(report(backend, *outcomes_of(backend, document)), "\n")
+    if given.readme:
+        write_between("calibration", for_readme())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""From a measured step of one device to what it makes of predictions for other devices, and many.
+
+    factor = (measured / predicted)^power
+
+of the device's own work: what it computes and moves, and what its host does. Both are of one device and the same batch;
+the power, 0 to 1, is what pairs of published runs come out with (``benchmarks/carried_over.py``). Data sheets are in
+the predictions, so that between two accelerators the ratio of what is predicted for them is carried over with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from zenplan.domain.accelerator import Accelerator
+from zenplan.domain.cluster import Cluster
+from zenplan.domain.correction import (
+    ACCELERATOR,
+    ACCELERATOR_DEVICES,
+    BATCH,
+    DEVICES,
+    MODEL,
+    MODEL_DEVICES,
+    VENDOR,
+    CarriedOver,
+    Correction,
+    Grounds,
+)
+from zenplan.domain.estimate import Range
+from zenplan.domain.interval import Spread
+from zenplan.domain.layout import Layout
+from zenplan.domain.plan import TrainingPlan
+from zenplan.planning.arrays import Hardware, Layouts
+from zenplan.planning.step import step_time
+
+
+def kind_of(measured_on: Accelerator, cluster: Cluster, same_model: bool = True) -> str:
+    """To what kind of run a step on one device is carried over; empty where no pairs are looked at: another model on
+    another accelerator."""
+    one = cluster.devices == 1
+    if measured_on.name == cluster.accelerator.name:
+        if same_model:
+            return BATCH if one else DEVICES
+        return MODEL if one else MODEL_DEVICES
+    if not same_model:
+        return ""
+    if measured_on.vendor != cluster.accelerator.vendor:
+        return VENDOR
+    return ACCELERATOR if one else ACCELERATOR_DEVICES
+
+
+def alone_s(plan: TrainingPlan, cluster: Cluster, batch: int) -> float:
+    """Predicted seconds of a step of so many samples on one device of a cluster, nothing recomputed."""
+    one = replace(cluster, node_devices=1, nodes=1, used=None, network_bytes_per_s=None)
+    steps = step_time(plan, Layouts.of([Layout(micro_batch=batch)]), Hardware.of([one], plan.precision))
+    return float(steps.total_s[0])
+
+
+def correction(measured_s: Range, predicted_s: float, carried: CarriedOver | None, prior: Spread, grounds: Grounds,
+               basis: str) -> Correction:  # fmt: skip
+    """What a measured step makes of a prediction.
+
+    Args:
+        measured_s: of one device, with its 80 % interval; ``predicted_s`` is of the same step.
+        carried: how well it carries to what is predicted; None where that is the very step.
+        prior: of the prediction without it.
+        grounds, basis: what this is, for programs and for people.
+    """
+    power = carried.power if carried else 1.0
+    # The two are independent: their variances add up.
+    down = math.hypot(power * math.log(measured_s.mid / measured_s.low), _left(carried, "down") * -math.log(prior.low))
+    up = math.hypot(power * math.log(measured_s.high / measured_s.mid), _left(carried, "up") * math.log(prior.high))
+    return Correction(factor=(measured_s.mid / predicted_s) ** power, grounds=grounds,
+                      spread=Spread(low=math.exp(-down), high=math.exp(up), basis=basis))  # fmt: skip
+
+
+def _left(carried: CarriedOver | None, end: str) -> float:
+    return getattr(carried, end) if carried else 0.0
+
+
+def usable(table: Mapping[str, CarriedOver], kind: str) -> CarriedOver | None:
+    """How well a measurement carries to that kind of run; None where it makes predictions no better."""
+    found = table.get(kind)
+    return found if found is not None and found.power > 0 else None
