@@ -10,7 +10,16 @@ from datetime import UTC
 from typing import Any, Final
 
 from zenplan.adapters.document_fields import (
-    Reader, by_name, flag, listed, maybe, moment, number, read_fields, text, whole,
+    Reader,
+    by_name,
+    flag,
+    listed,
+    maybe,
+    moment,
+    number,
+    read_fields,
+    text,
+    whole,
 )  # fmt: skip
 from zenplan.domain.calibration import Calibration, Fingerprint, Measured, Point, Sample
 from zenplan.domain.stored import STATES, Stored

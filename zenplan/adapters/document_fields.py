@@ -114,3 +114,9 @@ def by_name(reader: Reader) -> Reader:
         return {text(name): reader(each) for name, each in value.items()}
 
     return read
+
+
+def one_line(text: str) -> str:
+    """What ``text`` takes, of what others said: on one line, and cut off where it is too long."""
+    line = " ".join(text.split())[:MOST_LETTERS]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
