@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from zenplan.adapters import worker_process
+from zenplan.adapters.worker_environment import measuring_environment
 from zenplan.adapters.worker_errors import ended, raised, took_too_long, took_too_much
 from zenplan.adapters.worker_process import Limits, backend_of, run_job
 from zenplan.errors import DataError, UnknownName, UsageError, ZenplanError
@@ -69,16 +70,15 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     head = "import json, os, sys, time\njob = json.loads(sys.stdin.readline())\n"
     head += "def send(**event): os.write(job['events'], (json.dumps(event) + '\\n').encode())\n"
 
-    def run(program: str, **limits: Any) -> dict[str, Any]:
+    def run(program: str, job: str = "count", more: Any = None, **limits: Any) -> dict[str, Any]:
         python = tmp_path / "python"
         (tmp_path / "worker.py").write_text(head + program, encoding="utf-8")
         python.write_text(f'#!/bin/sh\nexec "{os.sys.executable}" "{tmp_path}/worker.py"\n', encoding="utf-8")
         python.chmod(0o755)
         monkeypatch.setattr(worker_process.sys, "executable", str(python))
         try:
-            return run_job(
-                {"job": "count", "what": "m:f"}, "jax", Limits(**limits), lambda stage, seconds: None
-            )
+            return run_job({"job": job, "what": "m:f"}, "jax", Limits(**limits), lambda stage, seconds: None,
+                           **(more or {}))  # fmt: skip
         finally:
             monkeypatch.undo()
 
@@ -88,6 +88,51 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_answer_is_the_first_event_that_is_no_stage(stand_in: Any) -> None:
     program = "send(event='stage', stage='build'); send(event='count', count=4); send(event='error'); time.sleep(60)"
     assert stand_in(program) == {"event": "count", "count": 4}
+
+
+def test_what_a_measurement_finds_is_heard_as_it_comes_until_it_is_done(stand_in: Any) -> None:
+    heard: list[dict[str, Any]] = []
+    program = (
+        "send(event='stage', stage='measure'); send(event='count', key='a'); send(event='sample', key='a')\n"
+    )
+    last = stand_in(program + "send(event='done'); send(event='late')", "measure", {"hear": heard.append})
+    assert last == {"event": "done"}
+    assert heard == [{"event": "count", "key": "a"}, {"event": "sample", "key": "a"}]
+
+
+def test_what_was_heard_of_a_worker_that_is_killed_stays(stand_in: Any) -> None:
+    heard: list[dict[str, Any]] = []
+    with pytest.raises(ZenplanError, match="killed by SIGKILL while measuring it"):
+        stand_in("send(event='stage', stage='measure'); send(event='sample'); os.kill(os.getpid(), 9)",
+                 "measure", {"hear": heard.append})  # fmt: skip
+    assert heard == [{"event": "sample"}]
+
+
+def test_a_measurement_is_not_tried_again(stand_in: Any, tmp_path: Path) -> None:
+    program = f"open({str(tmp_path / 'runs')!r}, 'a').write('x'); assert 'values' not in job\n"
+    program += "send(event='raised', stage='measure', kind='ValueError', text='bad', inside=True)"
+    with pytest.raises(ZenplanError, match="a training step of m:f with jax raised ValueError: bad"):
+        stand_in(program, "measure")
+    assert (tmp_path / "runs").read_text(encoding="utf-8") == "x"
+
+
+def test_a_worker_of_another_kind_is_run_in_its_environment(stand_in: Any) -> None:
+    text = "import json, os, sys; job = json.loads(sys.stdin.readline()); "
+    text += (
+        "os.write(job['events'], json.dumps({'event': 'done', 'found': os.environ['OWN']}).encode() + b'\\n')"
+    )
+    more = {"command": (os.sys.executable, "-c", text), "environment": {"OWN": "4"}}
+    assert stand_in("sys.exit(1)", "measure", more) == {"event": "done", "found": "4"}
+
+
+def test_a_measurement_has_its_threads_and_the_users_gpu() -> None:
+    one = measuring_environment("cpu", 1, {"XLA_FLAGS": "--xla_dump_to=x"})
+    assert (one["OMP_NUM_THREADS"], one["CUDA_VISIBLE_DEVICES"], one["JAX_PLATFORMS"]) == ("1", "", "cpu")
+    assert one["XLA_FLAGS"] == "--xla_dump_to=x --xla_cpu_multi_thread_eigen=false"
+    several = measuring_environment("gpu", 4, {})
+    assert several["TF_NUM_INTRAOP_THREADS"] == "4"
+    assert several["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    assert not {"CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS"} & several.keys()
 
 
 def test_an_answer_of_many_parts_is_put_together(stand_in: Any) -> None:
@@ -199,6 +244,8 @@ def event(**fields: Any) -> dict[str, Any]:
         (event(stage="import", kind="ModuleNotFoundError", module="ab"), "module a.b does not import", 2),
         (event(stage="build", text=""), "building a.b:f raised ValueError (m.py:3)", 1),
         (event(stage="build", kind="SystemExit", text="2"), "a.b:f called sys.exit(2) while building it", 1),
+        (event(stage="compile", kind="InductorError"), "torch.compile fails on a.b:f: InductorError: bad", 1),
+        (event(stage="measure"), "a training step of a.b:f with jax raised ValueError: bad (m.py:3)", 1),
         (event(stage="count", place=""), "counting a.b:f raised ValueError: bad", 1),
         ({"event": "raised"}, "counting a.b:f raised ", 1),
     ],

@@ -9,12 +9,14 @@ from typing import Any
 from zenplan import units
 from zenplan.errors import UsageError, ZenplanError
 
-_DOING = {"start": "starting", "import": "importing it", "build": "building it", "count": "counting it"}
+_DOING = {"start": "starting", "import": "importing it", "build": "building it", "count": "counting it",
+          "compile": "compiling it", "measure": "measuring it"}  # fmt: skip
+_OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompiler", "CppCompileError"}
 _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
 
 
 def raised(event: Mapping[str, Any], what: str, backend: str) -> ZenplanError:
-    """An exception in the worker: of the import, of the user's builder, or of the count."""
+    """An exception in the worker: of the import, of the user's builder, of the count, or of a training step."""
     kind, text, place, stage = (str(event.get(name) or "") for name in ("kind", "text", "place", "stage"))
     where = f" ({place})" if place else ""
     why = f"{kind}: {text}" if text else kind
@@ -36,7 +38,18 @@ def raised(event: Mapping[str, Any], what: str, backend: str) -> ZenplanError:
         return ZenplanError(
             f"building {what} raised {why}{where}", "the model must build before it can be counted"
         )
+    if stage in ("compile", "measure"):
+        return _stepping(what, backend, kind, why, where)
     return ZenplanError(f"counting {what} raised {why}{where}", "another --backend may do; please report it")
+
+
+def _stepping(what: str, backend: str, kind: str, why: str, where: str) -> ZenplanError:
+    """An exception of a training step; torch.compile has classes of its own."""
+    if kind in _OF_TORCH_COMPILE:
+        return ZenplanError(f"torch.compile fails on {what}: {why}{where}",
+                            "it needs a C++ compiler, as g++; or measure it without compiling")  # fmt: skip
+    return ZenplanError(f"a training step of {what} with {backend} raised {why}{where}",
+                        "another --backend or --precision may do")  # fmt: skip
 
 
 def ended(status: int, killed: bool, stage: str, what: str, said: str) -> ZenplanError:

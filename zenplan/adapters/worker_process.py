@@ -1,8 +1,8 @@
 """The worker process: started, watched and ended; what becomes of it is an answer or one of zenplan's errors.
 
 It runs the user's code, so it is trusted with nothing: it has a time and a memory of its own, a home folder for Keras
-that is gone at its end, no GPU (a count needs none, and frameworks take hold of all of its memory), and what it prints
-stays apart from our answer. The rest of the environment is the user's, whose code it is.
+that is gone at its end, and what it prints stays apart from our answer. The rest of the environment is the user's,
+whose code it is, but for what ``worker_environment`` sets.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from zenplan.adapters.worker_environment import COUNTING, worker_environment
 from zenplan.adapters.worker_errors import ended, raised, took_too_long, took_too_much
 from zenplan.errors import DataError, UnknownName, UsageError, ZenplanError
 
@@ -32,8 +33,13 @@ _LOOK_S, _READ_BYTES, _MOST_SAID_BYTES = 0.05, 1 << 20, 4096
 # The count of a model of ten thousand layers has some ten megabytes.
 _MOST_ANSWER_BYTES = 500_000_000
 
+# The event that ends a job which did not fail, by the job's name.
+_ANSWERS = {"count": "count", "measure": "done", "data_parallel": "done"}
+
 # Told now and then: the stage that the worker is in, and the seconds since its start.
 Tell = Callable[[str, float], None]
+# Told each event before the last, as it comes.
+Hear = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,10 @@ class Limits:
 
     time_s: float = USUAL_TIME_S
     memory_bytes: float | None = None
+
+
+def _unheard(_event: dict[str, Any]) -> None:
+    pass
 
 
 def backend_of(wanted: str | None, environ: Mapping[str, str]) -> str:
@@ -66,23 +76,35 @@ def backend_of(wanted: str | None, environ: Mapping[str, str]) -> str:
     return installed[0]
 
 
-def run_job(job: Mapping[str, Any], backend: str, limits: Limits, tell: Tell) -> dict[str, Any]:
+def run_job(
+    job: Mapping[str, Any],
+    backend: str,
+    limits: Limits,
+    tell: Tell,
+    hear: Hear = _unheard,
+    environment: Mapping[str, str] = COUNTING,
+    command: Sequence[str] = (),
+) -> dict[str, Any]:
     """The answer of a worker: its last event.
 
-    A model is first built without values in its weights, which takes no memory; where that fails inside a library,
-    which may have wanted values, again with them.
+    A model to count is first built without values in its weights, which takes no memory; where that fails inside a
+    library, which may have wanted values, again with them.
 
     Args:
-        job: as in ``zenplan.worker.jobs``, without ``values``; ``what`` is how errors call the model.
+        job: as in ``zenplan.worker.protocol``, without ``values``; ``what`` is how errors call the model.
+        hear: told what a job finds before its end; what it raises ends the worker.
+        environment: what the worker has over the user's own; as of ``worker_environment``.
+        command: of a worker of another kind; empty for zenplan's.
 
     Raises:
         ZenplanError: the job failed; the message says how.
     """
     start = time.monotonic()
     for values in (False, True):
-        with _started({**job, "values": values}, backend) as worker:
-            event = worker.answer(limits, start, tell)
-        if event.get("event") != "raised" or not event.get("inside"):
+        given = {**job, "values": values} if job["job"] == "count" else job
+        with _started(given, backend, environment, command) as worker:
+            event = worker.answer(limits, start, tell, hear)
+        if "values" not in given or event.get("event") != "raised" or not event.get("inside"):
             break
     if event.get("event") == "raised":
         raise raised(event, str(job["what"]), backend)
@@ -93,18 +115,21 @@ def run_job(job: Mapping[str, Any], backend: str, limits: Limits, tell: Tell) ->
 
 
 @contextmanager
-def _started(job: Mapping[str, Any], backend: str) -> Iterator[_Worker]:
+def _started(
+    job: Mapping[str, Any], backend: str, environment: Mapping[str, str], command: Sequence[str]
+) -> Iterator[_Worker]:
     """A worker with that job. It and whatever it started are gone at the end."""
     ours, theirs = os.pipe()
     with tempfile.TemporaryDirectory(prefix="zenplan-", ignore_cleanup_errors=True) as home:
         _keep_settings(Path(home))
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - a command is that of an engine the user installed
             # Without -P a file of the current folder could stand in for one of Python's.
-            [sys.executable, "-P", "-m", "zenplan.worker"], env=_environment(backend, home), pass_fds=(theirs,),
+            list(command) or [sys.executable, "-P", "-m", "zenplan.worker"],
+            env={**os.environ, **environment, **worker_environment(backend, home)}, pass_fds=(theirs,),
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         os.close(theirs)
-        worker = _Worker(process=process, events=ours, what=str(job["what"]))
+        worker = _Worker(process=process, events=ours, what=str(job["what"]), last=_ANSWERS[job["job"]])
         try:
             worker.give(json.dumps({**job, "events": theirs}))
             yield worker
@@ -116,12 +141,6 @@ def _started(job: Mapping[str, Any], backend: str) -> Iterator[_Worker]:
                 with suppress(BrokenPipeError):
                     pipe.close() if pipe else None
             os.close(ours)
-
-
-def _environment(backend: str, home: str) -> dict[str, str]:
-    # The flags of TensorFlow, absl and Python only keep the last line of stderr one that says something.
-    return {**os.environ, "KERAS_BACKEND": backend, "KERAS_HOME": home, "CUDA_VISIBLE_DEVICES": "",
-            "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}  # fmt: skip
 
 
 def _keep_settings(home: Path) -> None:
@@ -139,6 +158,7 @@ class _Worker:
     Attributes:
         events: the descriptor on which it answers.
         what: the model, as errors call it.
+        last: the event that ends its job.
         stage: that it is in.
         partial: the beginning of a line that has not ended yet.
         said: the end of its stderr.
@@ -147,6 +167,7 @@ class _Worker:
     process: subprocess.Popen[bytes]
     events: int
     what: str
+    last: str
     stage: str = "start"
     partial: bytearray = field(default_factory=bytearray)
     said: bytearray = field(default_factory=bytearray)
@@ -159,7 +180,7 @@ class _Worker:
                 self.process.stdin.write(job.encode() + b"\n")
                 self.process.stdin.flush()
 
-    def answer(self, limits: Limits, start: float, tell: Tell) -> dict[str, Any]:
+    def answer(self, limits: Limits, start: float, tell: Tell, hear: Hear) -> dict[str, Any]:
         """Its last event. Raises ZenplanError where it took too long or too much, or ended without one."""
         with selectors.DefaultSelector() as selector:
             for descriptor in (self.events, self.process.stderr):
@@ -169,9 +190,12 @@ class _Worker:
                 # Looked at before what it wrote is read: then nothing is left behind by one that is gone.
                 gone = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
                 for event in self._read(selector):
-                    if event.get("event") != "stage":
+                    if event.get("event") in (self.last, "error", "raised"):
                         return event
-                    self.stage = str(event.get("stage"))
+                    if event.get("event") == "stage":
+                        self.stage = str(event.get("stage"))
+                    else:
+                        hear(event)
                 if gone:
                     killed = gone.si_code != os.CLD_EXITED
                     raise ended(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -37,11 +38,17 @@ def weightless(wanted: bool) -> Iterator[None]:
         yield
 
 
-def imported_model(target: str, events: Events) -> keras.Model:
+def imported_model(
+    target: str, events: Events, arguments: Mapping[str, Any] = MappingProxyType({})
+) -> keras.Model:
     """The model of ``package.module:name``, imported with the current folder first.
 
+    Args:
+        arguments: what the function is called with, by name.
+
     Raises:
-        UsageError: there is no such name in the module, or it is and returns something else than a model.
+        UsageError: there is no such name in the module, it is and returns something else than a model, or it does not
+            take these arguments.
     """
     module_name, _, name = target.partition(":")
     events.begin("import")
@@ -52,15 +59,14 @@ def imported_model(target: str, events: Events) -> keras.Model:
             raise UsageError(f"module {module_name} has no '{name}'", _HINT)
         found = getattr(found, part)
     events.begin("build")
-    if isinstance(found, keras.Model):
+    if isinstance(found, keras.Model) and not arguments:
         return found
+    if isinstance(found, keras.Model):
+        raise UsageError(f"{target} is a model, and takes no arguments", "name the function that builds it")
     if not callable(found):
         raise UsageError(f"{target} is {_what(found)}, no Keras model", _HINT)
-    if _asks(found):
-        raise UsageError(
-            f"{target} takes arguments", "write a function that calls it with them, and name that"
-        )
-    model = found()
+    _check_arguments(target, found, arguments)
+    model = found(**arguments)
     if not isinstance(model, keras.Model):
         raise UsageError(f"{target} returned {_what(model)}, no Keras model", _HINT)
     return model
@@ -81,16 +87,21 @@ def with_inputs(model: keras.Model, shapes: Sequence[Sequence[int]]) -> None:
     model(inputs[0] if len(inputs) == 1 else inputs)
 
 
-def _asks(function: Callable[..., Any]) -> bool:
-    """Whether it cannot be called without arguments."""
+def _check_arguments(target: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """Raise UsageError where it cannot be called with these alone."""
     try:
         signature = inspect.signature(function)
     except ValueError:
         # Made of native code, which does not tell.
-        return False
-    empty = inspect.Parameter.empty
-    return any(p.default is empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-               for p in signature.parameters.values())  # fmt: skip
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        if arguments:
+            raise UsageError(f"{target} cannot be called with {', '.join(arguments)}: {error}",
+                             f"it is {function.__name__}{signature}") from None  # fmt: skip
+        raise UsageError(f"{target} takes arguments",
+                         "write a function that calls it with them, and name that") from None  # fmt: skip
 
 
 def _what(value: object) -> str:

@@ -1,7 +1,33 @@
 """What the worker says to its parent: one JSON document a line, on a file descriptor of its own.
 
-Events: ``stage`` (it begins to import, build or count), ``count`` (the answer), ``error`` (one of zenplan's errors),
-``raised`` (any other exception: its last line, and the place in the user's code). The last three end the job.
+Events of any job: ``stage`` (it begins to import, build, count, compile or measure), ``error`` (one of zenplan's errors),
+``raised`` (any other exception: its last line, and the place in the user's code). The last two end the job.
+
+The job ``count`` is answered by ``count``, which ends it.
+
+The job ``measure``::
+
+    what       how errors call the model
+    precision  as in ``domain.precision``; those that Keras has a policy for
+    compiled   true or false, by XLA or torch.compile; null for what the builder or Keras chooses
+    threads    of the host
+    device     cpu or gpu
+    points     [{key, role (``step``, ``operator``: stepped; ``program``: compiled alone), batch, model}]
+    model      {kind: target, target, arguments, input_shapes}, {kind: config, config, input_shapes}, or
+               {kind: blocks, ...} as ``standin_model`` takes it
+    rounds     {least, most, seconds}: it ends after ``most``, or once ``least`` are done and steps took ``seconds``
+    in_turn    false: all models are held, and each round steps every one; true: one is built, stepped, freed
+    count      whether each model is counted
+
+Its events, beside the stages; those of a point have its ``key``::
+
+    machine    {device, kind, driver, threads, versions, compiled}: once, before those below
+    count      {count}: where asked for
+    built      {setup_s, program_bytes}: until it was warm; the bytes are null where no compiler tells
+    peak       {bytes, how}: of the warm model, over what was in use before; null where nobody tells
+    sample     {round, wall_s, cpu_s}: of one step
+    failed     {reason}: it is left out from here on, the others go on
+    done       the end
 """
 
 from __future__ import annotations
