@@ -181,6 +181,9 @@ def test_plugins_that_fail_are_what_the_schema_says(zenplan: Any) -> None:
 def test_every_schema_is_used() -> None:
     used = {
         "backtest",
+        "calibrate",
+        "calibration",
+        "calibrations",
         "count",
         "estimate",
         "layouts",

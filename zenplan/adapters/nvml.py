@@ -6,8 +6,8 @@ none of the other figures; what is refused is never 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,8 @@ _NO_DRIVER = {
     18: "the NVIDIA driver and its library have different versions (a restart of the machine mends that)",
     _FUNCTION_NOT_FOUND: "the NVIDIA driver library is too old",
 }
+# Why a clock is held down: only what takes away from the peak of an able machine (a power limit is its usual state).
+_HELD_DOWN = {0x8: "hardware slowdown", 0x20: "heat", 0x40: "heat", 0x80: "power brake"}
 # The driver answers with its own code for a version: an A100 says 5, and means 3.1.
 _NVLINK_VERSIONS = {1: "1.0", 2: "2.0", 3: "2.2", 4: "3.0", 5: "3.1", 6: "4.0", 7: "5.0", 8: "6.0"}
 
@@ -116,6 +118,38 @@ def read_gpus() -> tuple[DriverState, tuple[Device, ...]]:
         return _read_all(_Library(pynvml))
     finally:
         # The answers are in; a driver that cannot be closed takes nothing from them.
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
+
+
+@contextmanager
+def watched(index: int) -> Iterator[Callable[[], tuple[Reading[float], Reading[str]]]]:
+    """A function that reads the clock of a GPU's multiprocessors in Hz, and why it is held down (``heat``; empty
+    where it is not), quickly enough to be called at each step. Without a driver its readings say why."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        why = _NO_DRIVER.get(_code(error), _reason(error))
+        yield lambda: (Reading.missing(why), Reading.missing(why))
+        return
+    library = _Library(pynvml)
+    handle = library.ask("nvmlDeviceGetHandleByIndex", index)
+    names = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
+
+    def read() -> tuple[Reading[float], Reading[str]]:
+        if handle.value is None:
+            return Reading.missing(handle.reason), Reading.missing(handle.reason)
+        clock = library.ask("nvmlDeviceGetClockInfo", handle.value, _SM_CLOCK).map(lambda mhz: mhz * 1e6)
+        held = library.ask(names, handle.value).map(
+            lambda bits: ", ".join(dict.fromkeys(why for bit, why in _HELD_DOWN.items() if bits & bit))
+        )
+        return clock, held
+
+    try:
+        yield read
+    finally:
         with suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
 

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from zenplan.cli.backtest import backtest
+from zenplan.cli.calibrate import calibrate
+from zenplan.cli.calibrations import calibrations_app
 from zenplan.cli.count import count
 from zenplan.cli.estimate import estimate
 from zenplan.cli.layouts import layouts
@@ -46,6 +48,10 @@ app.command(short_help="The best layouts of a step on so many devices.")(layouts
 app.command(short_help="Parameters, FLOP and activations of any Keras model.")(count)
 app.command(short_help="Measured runs of a table beside what is predicted.")(backtest)
 app.command(short_help="The GPUs of this machine, their data sheets, and the host.")(profile)
+app.command(short_help="Measure this machine, and predict a model it has never run.")(calibrate)
+app.add_typer(
+    calibrations_app, name="calibrations", short_help="What was measured here: list, show, share, remove."
+)
 app.add_typer(
     accelerators_app, name="accelerators", short_help="Accelerators, or one data sheet with its sources."
 )

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 
 # What is done by then shows nothing.
 _PATIENCE_S = 2.0
+# Letters of what is being done, so that the bar still has room.
+_MOST_STAGE = 40
 
 
 @contextmanager
@@ -31,11 +33,28 @@ def progress(what: str) -> Iterator[Callable[[float], None]]:
         yield show
 
 
+@contextmanager
+def staged(what: str) -> Iterator[Callable[[float, str], None]]:
+    """The same, with a function that is also told what is being done, which stands beside the bar."""
+    with ExitStack() as stack:
+        start = time.monotonic()
+        bar: Callable[..., None] | None = None
+
+        def show(share: float, stage: str) -> None:
+            nonlocal bar
+            if bar is None and time.monotonic() - start >= _PATIENCE_S and _watched():
+                bar = _bar(what, stack)
+            if bar is not None:
+                bar(share, stage[:_MOST_STAGE])
+
+        yield show
+
+
 def _watched() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def _bar(what: str, stack: ExitStack) -> Callable[[float], None]:
+def _bar(what: str, stack: ExitStack) -> Callable[..., None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -45,7 +64,7 @@ def _bar(what: str, stack: ExitStack) -> Callable[[float], None]:
     )  # fmt: skip
     stack.enter_context(drawn)
     task = drawn.add_task(what, total=1.0)
-    return lambda share: drawn.update(task, completed=share, refresh=True)
+    return lambda share, stage=what: drawn.update(task, completed=share, description=stage, refresh=True)
 
 
 @contextmanager

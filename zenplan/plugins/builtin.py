@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zenplan.domain.accelerator import Accelerator
 from zenplan.hookspecs import hookimpl
-from zenplan.protocols import Exporter, PriceProvider, WorkloadFamily
+from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
 
 if TYPE_CHECKING:
     from zenplan.families.named import Builder
@@ -103,6 +103,14 @@ def _graphs() -> Mapping[str, Builder]:
     from zenplan.families.graphs import MODELS
 
     return MODELS
+
+
+@hookimpl
+def zenplan_engines() -> Iterable[Engine]:
+    """Keras on each of its backends."""
+    from zenplan.adapters.engines import engines
+
+    return engines()
 
 
 @hookimpl

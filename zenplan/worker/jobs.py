@@ -12,9 +12,9 @@ def count(job: dict[str, Any], events: Events) -> None:
     """Count a model, layer by layer, and send the count.
 
     Args:
-        job: ``target`` (``package.module:name``) or ``config`` (of a ``.keras`` file); ``input_shapes`` of one
-            sample, for a model whose own are open or missing; ``batch``, None for any; ``values``, whether variables get
-            their values, which a builder may need.
+        job: ``target`` (``package.module:name``) with ``arguments``, or ``config`` (of a ``.keras`` file);
+            ``input_shapes`` of one sample, for a model whose own are open or missing; ``batch``, None for any; ``values``,
+            whether variables get their values, which a builder may need.
         events: the way to the parent.
     """
     # Keras takes its backend from the environment at its first import: not before the job is known.
@@ -25,7 +25,7 @@ def count(job: dict[str, Any], events: Events) -> None:
         if job["config"] is not None:
             model = configured_model(job["config"], events)
         else:
-            model = imported_model(job["target"], events)
+            model = imported_model(job["target"], events, job.get("arguments") or {})
         shapes = job["input_shapes"]
         if shapes and not getattr(model, "inputs", None):
             with_inputs(model, shapes)
@@ -34,4 +34,38 @@ def count(job: dict[str, Any], events: Events) -> None:
     events.send(event="count", count=count_document(counted))
 
 
-JOBS = {"count": count}
+def measure(job: dict[str, Any], events: Events) -> None:
+    """Step models and time them; each sample is sent as it comes.
+
+    Args:
+        job: as in ``protocol``.
+        events: the way to the parent.
+    """
+    from zenplan.worker.machine import confined
+
+    # Before a framework is imported, which starts threads.
+    threads = confined(job["threads"])
+    from zenplan.worker.measure import measure_points
+
+    measure_points(job, threads, events)
+    events.send(event="done")
+
+
+def data_parallel(job: dict[str, Any], events: Events) -> None:
+    """Step models as one of several ranks, and time them.
+
+    Args:
+        job: as in ``data_parallel``.
+        events: the way to the parent.
+    """
+    from zenplan.worker.cores import own_cores
+
+    # Before a framework is imported, which starts threads.
+    own_cores(job["rank"], job["world"], job["threads"])
+    from zenplan.worker.data_parallel import measure_together
+
+    measure_together(job, events)
+    events.send(event="done")
+
+
+JOBS = {"count": count, "measure": measure, "data_parallel": data_parallel}

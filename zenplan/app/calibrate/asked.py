@@ -1,0 +1,107 @@
+"""From what was asked for to a subject: a named model, a configuration or a size as a stand-in; a Keras model itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from zenplan.adapters.host import read_host
+from zenplan.adapters.keras_file import read_keras_config
+from zenplan.adapters.worker_process import Limits, backend_of, run_job
+from zenplan.app.calibrate.how import How
+from zenplan.app.calibrate.subject import Subject, repeated
+from zenplan.app.training_plan import training_plan
+from zenplan.domain.block_document import blocks_document
+from zenplan.domain.count_document import read_count
+from zenplan.domain.request import Request
+from zenplan.domain.software import Software
+from zenplan.domain.stand_in import standin_note
+from zenplan.domain.workload import Workload
+from zenplan.errors import UsageError
+from zenplan.protocols import WorkloadFamily
+
+Tell = Callable[[str, float], None]
+_BATCH: Final = 8
+# The usual batch of a model is that of many devices.
+_MOST_USUAL: Final = 32
+_MEMORY_SHARE: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vary:
+    """The argument of a builder that is the depth, and at which depths it is to be run."""
+
+    argument: str
+    depths: tuple[int, ...]
+
+
+def standin(request: Request, families: Sequence[WorkloadFamily], how: How, backend: str) -> Subject:
+    """A model known by its operators alone. ``request`` says which, and the batch.
+
+    Raises:
+        UsageError: nothing says which, or an option does not go with it.
+    """
+    plan = training_plan(replace(request, software=_software(how, backend), precision=how.precision,
+                                 optimizer=request.optimizer or "adamw"), families, whole_run=False)  # fmt: skip
+    workload = plan.workload
+    batch, facts = _batch(request.batch, workload)
+    model = {"kind": "blocks", "blocks": blocks_document(workload.blocks), "name": workload.name,
+             "tokens_per_sample": workload.tokens_per_sample, "unit": workload.unit}  # fmt: skip
+    return Subject(name=workload.name, plan=plan, batch=batch, model=model, stand_in=standin_note(workload.blocks),
+                   depth=repeated(workload), device=how.device, facts=facts)  # fmt: skip
+
+
+def own_model(target: str, request: Request, how: How, backend: str, vary: Vary | None, depth: int | None,
+              tell: Tell) -> Subject:  # fmt: skip
+    """The user's own Keras model, counted first.
+
+    Raises:
+        UsageError: it is no model, or ``vary`` and ``depth`` do not go together.
+        ZenplanError: it cannot be built or counted.
+    """
+    if (vary is None) != (depth is None):
+        raise UsageError("--vary and --depth go together", "as in: --vary depth=1,2,4 --depth 12")
+    if vary and depth is not None and max(vary.depths) >= depth:
+        raise UsageError(
+            f"--vary must be less deep than --depth {depth}", "as in: --vary depth=1,2,4 --depth 12"
+        )
+    arguments = {vary.argument: depth} if vary else {}
+    model: dict[str, Any] = {"kind": "target", "target": target, "arguments": arguments}
+    if target.endswith(".keras"):
+        if vary:
+            raise UsageError("--vary is for a function", "a .keras file is one model, of one depth")
+        model = {"kind": "config", "config": read_keras_config(target), "input_shapes": []}
+    counted = replace(request, keras=_counted(target, model, backend, tell))
+    plan = training_plan(replace(counted, software=_software(how, backend), precision=how.precision,
+                                 optimizer=request.optimizer or "adamw"), (), whole_run=False)  # fmt: skip
+    batch, facts = _batch(request.batch, plan.workload)
+    return Subject(name=target, plan=plan, batch=batch, model=model, depth=depth, device=how.device, facts=facts,
+                   vary=vary.argument if vary else "", depths=vary.depths if vary else ())  # fmt: skip
+
+
+def _counted(target: str, model: dict[str, Any], backend: str, tell: Tell) -> Workload:
+    """The Keras model as something to train. It is counted on one of Keras's backends, whatever then runs it."""
+    job: dict[str, Any] = {"job": "count", "what": target, "target": model.get("target"), "config": model.get("config"),
+           "arguments": model.get("arguments") or {}, "batch": None, "input_shapes": []}  # fmt: skip
+    usable = read_host().usable_memory_bytes
+    limits = Limits(memory_bytes=_MEMORY_SHARE * usable if usable else None)
+    event = run_job(job, backend_of(backend, os.environ), limits, tell)
+    return read_count(event.get("count")).workload()
+
+
+def _software(how: How, backend: str) -> str:
+    """The kind of software that runs it, of which memory is predicted."""
+    compiled = backend != "torch" if how.compiled is None else how.compiled
+    if not compiled:
+        return Software.EAGER
+    return Software.COMPILED if backend == "torch" else Software.XLA
+
+
+def _batch(given: int | None, workload: Workload) -> tuple[int, tuple[str, ...]]:
+    """Samples of the step that is wanted, and what was chosen."""
+    if given is not None:
+        return given, ()
+    usual = min(workload.usual.global_batch, _MOST_USUAL) if workload.usual else _BATCH
+    return usual, (f"batch {usual}: what a device often takes at a time; --batch changes it",)
