@@ -5,9 +5,10 @@
 
 Pairs of published runs of one publisher, in one software and precision. The first, on one device, says how many times
 as long as predicted the device's own work takes; the second is predicted again with that factor to a power. The power
-is the one with the least mean error on the pairs of all other publishers; where the mean does not fall by more than its
-standard error between publishers, a measurement is not carried over. The coefficients are those that are shipped, so that what is beaten was fitted to
-these very runs. Widths are shares of the 80 % interval that the second run has without the first.
+is the one with the least mean error on the pairs of all other publishers; where the mean does not fall by more than
+its standard error between publishers, a measurement is not carried over. The coefficients are those that are shipped,
+so that what is to be beaten was fitted to these very runs. Widths are shares of the 80 % interval that the second run
+has without the first.
 """
 
 from __future__ import annotations
@@ -127,13 +128,7 @@ class Pairs:
         """Mean, median and 80 % of absolute errors."""
         size = np.abs(errors)
         mean = float(self._means(errors[:, None], self.weights)[0])
-        return mean, self.quantile(size, 0.5), self.quantile(size, 0.8)
-
-    def quantile(self, values: Array, share: float) -> float:
-        """Of weighted values."""
-        order = np.argsort(values)
-        reached = np.cumsum(self.weights[order]) / self.weights.sum()
-        return float(values[order][min(int(np.searchsorted(reached, share)), len(order) - 1)])
+        return mean, _quantile(size, self.weights, 0.5), _quantile(size, self.weights, 0.8)
 
     @property
     def power(self) -> float:
@@ -142,16 +137,39 @@ class Pairs:
         if len(names) < _LEAST_PUBLISHERS:
             return 0.0
         gained = np.minimum(np.abs(self.errors[:, 0]), _CAP) - np.minimum(np.abs(self.left_out()), _CAP)
-        of_each = [np.average(gained[places == i], weights=self.weights[places == i]) for i in range(len(names))]
+        each = [places == place for place in range(len(names))]
+        of_each = [np.average(gained[own], weights=self.weights[own]) for own in each]
         if np.mean(of_each) <= np.std(of_each, ddof=1) / np.sqrt(len(names)):
             return 0.0
         return float(_POWERS[self.best(np.ones(len(places), dtype=bool))])
 
-    def shares(self) -> tuple[float, float]:
-        """Of an interval's width, what is left of it: down and up."""
+    def shares(self, without: str = "") -> tuple[float, float]:
+        """Of an interval's width, what is left of it: down and up; from the pairs of all publishers but one."""
+        some = np.array(self.publishers) != without
+        scaled, weights = self._scaled()[some], self.weights[some]
+        return max(-_quantile(scaled, weights, 0.1), 0.01), max(_quantile(scaled, weights, 0.9), 0.01)
+
+    def _scaled(self) -> Array:
+        """Left-out errors over the widths of the intervals on their side."""
         errors = self.left_out()
-        scaled = np.where(errors < 0, errors / self.widths[:, 0], errors / self.widths[:, 1])
-        return max(-self.quantile(scaled, 0.1), 0.01), max(self.quantile(scaled, 0.9), 0.01)
+        scaled: Array = errors / np.where(errors < 0, self.widths[:, 0], self.widths[:, 1])
+        return scaled
+
+    def holds(self) -> float:
+        """The share of pairs inside of what is left of their intervals, by the other publishers' pairs."""
+        names, scaled = np.array(self.publishers), self._scaled()
+        inside = np.zeros(len(scaled))
+        for name in dict.fromkeys(self.publishers):
+            down, up = self.shares(without=name)
+            own = names == name
+            inside[own] = (scaled[own] >= -down) & (scaled[own] <= up)
+        return float(np.average(inside, weights=self.weights))
+
+
+def _quantile(values: Array, weights: Array, share: float) -> float:
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][min(int(np.searchsorted(reached, share)), len(order) - 1)])
 
 
 def measured_runs(coefficients: Coefficients) -> list[Measured]:
@@ -223,14 +241,18 @@ def gathered(pairs: Sequence[tuple[Measured, Measured]]) -> Pairs:
 def table(found: dict[str, Pairs]) -> str:
     """What each kind of pair comes out with, as markdown."""
     lines = [
-        "| carried over to | pairs | publishers | without: median, 80 % | with | power | of the interval |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| carried over to | pairs | publishers | without: median, 80 % | with | power | of the interval | holds |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for kind, pairs in found.items():
         _, before, before_80 = pairs.summary(pairs.errors[:, 0])
         _, after, after_80 = pairs.summary(pairs.left_out())
         down, up = pairs.shares()
-        used = f"{pairs.power:.1f} | {down:.0%} down, {up:.0%} up" if pairs.power else "not used |"
+        used = (
+            f"{pairs.power:.1f} | {down:.0%} down, {up:.0%} up | {pairs.holds():.0%}"
+            if pairs.power
+            else "not used | |"
+        )
         lines.append(f"| {KINDS[kind]} | {len(pairs.publishers):,} | {len(set(pairs.publishers))} | "
                      f"{before:.3f}, {before_80:.3f} | {after:.3f}, {after_80:.3f} | {used} |")  # fmt: skip
     return "\n".join(lines)

@@ -138,7 +138,10 @@ def test_the_bundled_coefficients_serve_every_accelerator() -> None:
             for software in (None, *Software):
                 for family in ("decoder", *FAMILIES):
                     found = coefficients.of(architecture, precision, software, family)
-                    assert all(getattr(found, f.name) is not None for f in fields(found))
+                    assert found.correction is None, "that is for measurements"
+                    assert all(
+                        getattr(found, f.name) is not None for f in fields(found) if f.name != "correction"
+                    )
 
 
 def test_groups_of_the_bundled_coefficients_are_ones_that_exist() -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from zenplan import units
 from zenplan.adapters.carbon import grid_intensity
+from zenplan.app.evidence import Evidence, evidence_of
+from zenplan.app.here import steps_here
 from zenplan.app.offers import Selection, matching, select
 from zenplan.app.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.app.training_plan import training_plan
@@ -18,6 +20,7 @@ from zenplan.domain.offer import Billing, PriceTable
 from zenplan.domain.operations import Operations
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.request import Request
+from zenplan.domain.stored import Stored
 from zenplan.errors import NoFit
 from zenplan.planning.quotes import Market, market
 from zenplan.planning.ranking import Ranking, rank
@@ -32,8 +35,8 @@ _ROUND = 8
 
 def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable],
              families: Sequence[WorkloadFamily], coefficients: Coefficients,
-             operations: Operations | None = None) -> Answer:  # fmt: skip
-    """The quotes that answer a request.
+             operations: Operations | None = None, calibrations: Sequence[Stored] = ()) -> Answer:  # fmt: skip
+    """The quotes that answer a request, with what fits of the calibrations.
 
     Raises:
         UsageError: the request is wrong.
@@ -41,7 +44,9 @@ def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable
     """
     operations = operations or Operations()
     plan = training_plan(request, families)
-    selection = select(request, matching(request, tables, catalogue), catalogue, plan, coefficients)
+    evidence = evidence_of(plan, catalogue, coefficients, calibrations)
+    offers = matching(request, tables, catalogue)
+    selection = select(request, offers, catalogue, plan, coefficients, evidence)
     if not selection.options:
         raise NoFit(_no_options(request, plan), _hint(request, plan, selection, catalogue))
     found = market(plan, operations, selection.clusters, selection.options)
@@ -58,7 +63,7 @@ def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable
     )
     return Answer(
         request=request,
-        plan=plan,
+        plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(ranked)))),
         operations=operations,
         ranked=ranked,
         verdict=_verdict(request, ranked[0].bill, ranking),
@@ -66,11 +71,18 @@ def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable
         options=len(selection.options),
         layouts=found.found.considered,
         frontier=ranking.frontier,
-        left_out=(*_fewer(request, found, chosen[0]), *selection.left_out, *_not_quoted(request, found)),
-    )
+        left_out=(*_fewer(request, found, chosen[0], evidence), *evidence.notes, *selection.left_out,
+                  *_not_quoted(request, found)),
+        here=steps_here(plan, calibrations),
+    )  # fmt: skip
 
 
-def _fewer(request: Request, found: Market, best: int) -> tuple[str, ...]:
+def _used(ranked: Sequence[Ranked]) -> set[str]:
+    """The calibrations that any of these rests on."""
+    return {r.quote.estimate.correction.calibration for r in ranked if r.quote.estimate.correction}
+
+
+def _fewer(request: Request, found: Market, best: int, evidence: Evidence) -> tuple[str, ...]:
     """The number of whole machines just below the one asked for, where it is clearly faster and cheaper than the
     best quote: a number with few divisors has few layouts. Powers of two have enough."""
     asked, option = request.gpus, found.options[best]
@@ -81,7 +93,7 @@ def _fewer(request: Request, found: Market, best: int) -> tuple[str, ...]:
     nodes = sorted({(asked - 1) // each, (asked - 1) // (_ROUND * each) * _ROUND} - {0})
     if not nodes:
         return ()
-    clusters = [replace(cluster, nodes=n, used=None) for n in nodes]
+    clusters = [evidence.corrected(replace(cluster, nodes=n, used=None)) for n in nodes]
     options = [replace(option, nodes=n, cluster=place) for place, n in enumerate(nodes)]
     other = market(found.plan, found.operations, clusters, options)
     bills, own = other.bills(request.billing), found.bills(request.billing).at(best)

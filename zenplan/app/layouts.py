@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from zenplan.app.evidence import Evidence, evidence_of
 from zenplan.app.shortfall import lacks, other_precision, shortfall, trains_in, what_helps
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.accelerator import Accelerator
@@ -13,6 +15,7 @@ from zenplan.domain.coefficients import Coefficients
 from zenplan.domain.offer import PriceTable
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.request import Request
+from zenplan.domain.stored import Stored
 from zenplan.domain.tradeoff import DevicePrice, Fewer, Tradeoff
 from zenplan.errors import NoFit, UnknownName, UsageError
 from zenplan.planning.search import Found, sample_s, search, survey
@@ -24,8 +27,9 @@ ORDERS = ("time", "memory")
 
 
 def layouts(request: Request, by: str, catalogue: Catalogue, tables: Sequence[PriceTable],
-            families: Sequence[WorkloadFamily], coefficients: Coefficients) -> Tradeoff:  # fmt: skip
-    """The layouts of a request's workload on its ``gpus`` devices of kind ``gpu``.
+            families: Sequence[WorkloadFamily], coefficients: Coefficients,
+            calibrations: Sequence[Stored] = ()) -> Tradeoff:  # fmt: skip
+    """The layouts of a request's workload on its ``gpus`` devices of kind ``gpu``, with what fits of the calibrations.
 
     Raises:
         UsageError: the request is wrong, or does not name the devices.
@@ -38,20 +42,21 @@ def layouts(request: Request, by: str, catalogue: Catalogue, tables: Sequence[Pr
         raise UnknownName("order", by, ORDERS)
     sheet = catalogue.by_name(request.gpu)
     plan = training_plan(request, families, whole_run=False)
-    cluster = cluster_of(plan, sheet, request.gpus, coefficients)
+    evidence = evidence_of(plan, catalogue, coefficients, calibrations)
+    cluster = evidence.corrected(cluster_of(plan, sheet, request.gpus, coefficients))
     found = survey(plan, cluster)
     if not found.fits.any():
         least = float(found.memory.total_bytes.min())
         raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan.workload))
     price = _cheapest(sheet, tables)
     return Tradeoff(
-        plan=plan,
+        plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(cluster)))),
         cluster=cluster,
         by=by,
         listed=tuple(found.estimate(plan, cluster, i) for i in listed(plan, found, by, request.top).tolist()),
         frontier=tuple(found.estimate(plan, cluster, i) for i in frontier(plan, found).tolist()),
         runner_up=runner_up(plan, found),
-        sizes=_sizes(plan, sheet, request.gpus, coefficients, price),
+        sizes=_sizes(plan, sheet, request.gpus, coefficients, evidence, price),
         price=price,
         considered=found.considered,
         fitting=int(found.fits.sum()),
@@ -77,11 +82,16 @@ def cluster_of(plan: TrainingPlan, sheet: Accelerator, devices: int,
                    network_bytes_per_s=sheet.network_bytes_per_s)  # fmt: skip
 
 
-def _sizes(plan: TrainingPlan, sheet: Accelerator, devices: int, coefficients: Coefficients,
+def _used(cluster: Cluster) -> set[str]:
+    correction = cluster.efficiency.correction
+    return {correction.calibration} if correction else set()
+
+
+def _sizes(plan: TrainingPlan, sheet: Accelerator, devices: int, coefficients: Coefficients, evidence: Evidence,
            price: DevicePrice | None) -> tuple[Fewer, ...]:  # fmt: skip
     """This number of devices, and those smaller ones that fit, as in ``smaller``."""
     numbers = [devices, *smaller(devices, sheet.node_devices)]
-    clusters = [cluster_of(plan, sheet, n, coefficients) for n in numbers]
+    clusters = [evidence.corrected(cluster_of(plan, sheet, n, coefficients)) for n in numbers]
     best = search(plan, clusters)
     each_s = sample_s(plan, best.layouts, best.steps)
     return tuple(

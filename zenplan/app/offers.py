@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from zenplan.app.evidence import Evidence
 from zenplan.app.inputs import filtered
 from zenplan.app.shortfall import lacks, trains_in
 from zenplan.domain.accelerator import Accelerator
@@ -50,8 +51,8 @@ def matching(request: Request, tables: Sequence[PriceTable], catalogue: Catalogu
 
 
 def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue, plan: TrainingPlan,
-           coefficients: Coefficients) -> Selection:  # fmt: skip
-    """Every size of every offer that could run the plan's precision."""
+           coefficients: Coefficients, evidence: Evidence | None = None) -> Selection:  # fmt: skip
+    """Every size of every offer that could run the plan's precision, on clusters that are corrected by the evidence."""
     precision = plan.precision
     sheets = {a.name: a for a in catalogue}
     efficiency = cache(
@@ -60,6 +61,7 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
         )
     )
     chosen = Selection()
+    corrected = evidence.corrected if evidence else lambda cluster: cluster
     places: dict[tuple[object, ...], int] = {}
     unknown: set[str] = set()
     unable: dict[str, set[str]] = {}
@@ -77,7 +79,7 @@ def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue,
             sizes = list(_sizes(request, offer))
             chosen.alone += not sizes
             for nodes, used in sizes:
-                place = _place(chosen, places, offer.instance, sheet, efficiency, nodes, used)
+                place = _place(chosen, places, offer.instance, sheet, efficiency, nodes, used, corrected)
                 chosen.options.append(Option(offer=offer, terms=table.terms, nodes=nodes, cluster=place))
     if unknown:
         chosen.left_out.append(f"no data sheet: {', '.join(sorted(unknown))}")
@@ -93,16 +95,17 @@ def _bad_rows(table: PriceTable) -> list[str]:
 
 
 def _place(chosen: Selection, places: dict[tuple[object, ...], int], instance: Instance, sheet: Accelerator,
-           efficiency: Callable[[str], Efficiency], nodes: int, used: int) -> int:  # fmt: skip
+           efficiency: Callable[[str], Efficiency], nodes: int, used: int,
+           corrected: Callable[[Cluster], Cluster]) -> int:  # fmt: skip
     """The cluster's place in the list: the same machine at another price or place is the same cluster."""
     key = (sheet.name, instance.devices, nodes, used, instance.network_bytes_per_s, instance.link_bytes_per_s)
     if key not in places:
         places[key] = len(chosen.clusters)
-        chosen.clusters.append(Cluster(
+        chosen.clusters.append(corrected(Cluster(
             accelerator=sheet, node_devices=instance.devices, nodes=nodes,
             efficiency=efficiency(sheet.architecture), used=used, network_bytes_per_s=instance.network_bytes_per_s,
             link_bytes_per_s=instance.link_bytes_per_s,
-        ))  # fmt: skip
+        )))  # fmt: skip
     return places[key]
 
 

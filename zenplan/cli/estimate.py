@@ -65,6 +65,7 @@ def estimate(
     details: Annotated[
         bool, typer.Option("--details", help="Show every quote in full, not the first alone.")
     ] = False,
+    no_calibrations: options.NoCalibrations = False,
     output: Format = None,
 ) -> int:
     """Estimate time, GPU-hours, dollars and memory of a training run.
@@ -85,13 +86,14 @@ def estimate(
                          samples=samples, epochs=epochs, image_size=image_size, seq_len=seq_len,
                          global_batch=global_batch, batch=batch, method=method, deadline=deadline,
                          budget=budget)  # fmt: skip
-    return _answer(request, settings, explain, details)
+    return _answer(request, settings, explain, details, not no_calibrations)
 
 
-def _answer(request: Request, settings: Settings, explain: bool, details: bool) -> int:
+def _answer(request: Request, settings: Settings, explain: bool, details: bool, calibrated: bool) -> int:
     from zenplan.adapters.coefficient_table import read_coefficients
     from zenplan.app.estimate import estimate as use_case
     from zenplan.app.inputs import catalogue, price_tables
+    from zenplan.cli.evidence import stored
     from zenplan.cli.output import loaded_plugins, say
     from zenplan.errors import NoFit
     from zenplan.reports.estimate import estimate_report
@@ -99,6 +101,7 @@ def _answer(request: Request, settings: Settings, explain: bool, details: bool) 
     with loaded_plugins() as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
-        answer = use_case(request, sheets, tables, plugins.workloads(), read_coefficients())
+        answer = use_case(request, sheets, tables, plugins.workloads(), read_coefficients(),
+                          calibrations=stored() if calibrated else ())  # fmt: skip
         say(estimate_report(answer, explain, details), settings["format"], plugins)
     return 0 if answer.met else NoFit.exit_code

@@ -41,6 +41,7 @@ def layouts(
     top: Annotated[str, _option("How many layouts to list.", "COUNT")] = "10",
     tokens: Annotated[str | None, typer.Option(hidden=True)] = None,
     prices: Prices = None,
+    no_calibrations: options.NoCalibrations = False,
     output: Format = None,
 ) -> None:
     """List the best layouts of a training step on so many devices of one kind.
@@ -60,18 +61,20 @@ def layouts(
                          active_params=active_params, flops_per_sample=flops_per_sample,
                          activations_per_sample=activations_per_sample, image_size=image_size, seq_len=seq_len,
                          global_batch=global_batch, batch=batch, method=method)  # fmt: skip
-    _answer(request, by, settings)
+    _answer(request, by, settings, not no_calibrations)
 
 
-def _answer(request: Request, by: str, settings: Settings) -> None:
+def _answer(request: Request, by: str, settings: Settings, calibrated: bool) -> None:
     from zenplan.adapters.coefficient_table import read_coefficients
     from zenplan.app.inputs import catalogue, price_tables
     from zenplan.app.layouts import layouts as use_case
+    from zenplan.cli.evidence import stored
     from zenplan.cli.output import loaded_plugins, say
     from zenplan.reports.layouts import layouts_report
 
     with loaded_plugins() as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
-        found = use_case(request, by, sheets, tables, plugins.workloads(), read_coefficients())
+        found = use_case(request, by, sheets, tables, plugins.workloads(), read_coefficients(),
+                         calibrations=stored() if calibrated else ())  # fmt: skip
         say(layouts_report(found), settings["format"], plugins)

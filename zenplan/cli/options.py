@@ -50,3 +50,6 @@ Software = Annotated[
     str | None, _option("--software", "eager, fused (Megatron-LM), compiled or xla.", "KIND")
 ]
 Method = Annotated[str | None, _option("--method", "full, lora or qlora.", "NAME")]
+NoCalibrations = Annotated[
+    bool, typer.Option("--no-calibrations", help="Do without what was measured by calibrate.")
+]

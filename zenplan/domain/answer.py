@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain.estimate import Bill, Quote
+from zenplan.domain.measured_step import LocalStep
 from zenplan.domain.operations import Operations
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.request import Request
@@ -32,7 +33,8 @@ class Answer:
         met: whether the deadline and the budget are met; True without them.
         options, layouts: how many combinations of offer and size, and layouts, were compared.
         frontier: quotes that no other beats in both time and dollars.
-        left_out: what was not quoted and why, one line each.
+        left_out: what was not quoted, or not used, and why, one line each.
+        here: what the model takes on this machine's own processor, where that was measured.
     """
 
     request: Request
@@ -45,3 +47,4 @@ class Answer:
     layouts: int
     frontier: int
     left_out: tuple[str, ...]
+    here: tuple[LocalStep, ...] = ()

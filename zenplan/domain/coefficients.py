@@ -92,4 +92,4 @@ class Coefficients:
         wide = (*where[:3], f"{PRECISION}/{precision_class(precision.other_dtype)}")
         interval = self.interval if family in LANGUAGE else self.other_interval
         return Efficiency(architecture=architecture, **values, wide_matmul=self.all["matmul"].of(*wide),
-                          interval=interval, source=self.source)  # fmt: skip
+                          interval=interval, source=self.source, correction=None)  # fmt: skip

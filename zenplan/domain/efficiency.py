@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain import checks
+from zenplan.domain.correction import Correction
 from zenplan.domain.interval import Interval
 from zenplan.errors import DataError
 
@@ -34,6 +35,7 @@ class Efficiency:
         link_hop_s, network_hop_s: latency of one hop of a collective.
         interval: how far measured runs lie from the prediction.
         source: where the coefficients come from.
+        correction: what a measurement makes of what they predict; None without one.
     """
 
     architecture: str
@@ -56,6 +58,7 @@ class Efficiency:
     network_hop_s: float
     interval: Interval
     source: str
+    correction: Correction | None = None
 
     def __post_init__(self) -> None:
         checks.named("efficiency", architecture=self.architecture, source=self.source)

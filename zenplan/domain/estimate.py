@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from zenplan.domain import checks
 from zenplan.domain.cluster import Cluster
+from zenplan.domain.correction import Correction, Grounds
 from zenplan.domain.layout import Layout
 from zenplan.domain.offer import Billing, Offer, Terms
 from zenplan.errors import DataError
@@ -175,6 +176,16 @@ class Estimate:
     mfu: float
     samples_per_s: float
     evidence: str
+
+    @property
+    def correction(self) -> Correction | None:
+        """What a measurement made of the prediction; None where none fits."""
+        return self.cluster.efficiency.correction
+
+    @property
+    def grounds(self) -> Grounds:
+        """The kind of evidence."""
+        return self.correction.grounds if self.correction else Grounds.PUBLISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,7 @@ class Layouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """Clusters in columns, with the efficiencies already applied where a bandwidth or peak is meant.
+    """Clusters in columns, with the efficiencies, and what was measured, already applied.
 
     Attributes:
         matmul_flop_per_s, other_flop_per_s: reached by large products, in the plan's matmul dtype and in
@@ -170,7 +170,9 @@ def _columns(clusters: Sequence[Cluster], precision: Precision) -> npt.NDArray[n
 def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
     """One cluster's columns, in the order of ``Hardware``'s fields."""
     e, sheet = c.efficiency, c.accelerator
-    keeps = kept_up(sheet)
+    # What a device does by itself takes so many times as long; what it exchanges with others does not.
+    longer = e.correction.factor if e.correction else 1.0
+    keeps = kept_up(sheet) / longer
     matmul = sheet.peak(precision.matmul_dtype) or np.nan
     other = sheet.peak(precision.other_dtype) or np.nan
     pcie = (e.pcie if sheet.peer_access else e.staged) * c.pcie_bytes_per_s
@@ -180,8 +182,8 @@ def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
         e.wide_matmul * keeps * other,
         e.attention * keeps * other,
         e.convolution * keeps * other,
-        e.feed * (sheet.clocks_per_s or np.inf),
-        e.memory * sheet.memory_bytes_per_s,
+        e.feed * (sheet.clocks_per_s or np.inf) / longer,
+        e.memory * sheet.memory_bytes_per_s / longer,
         e.link * link if link else pcie,
         pcie,
         # A cluster without a network has one node: no traffic crosses it.
@@ -191,9 +193,9 @@ def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
         c.devices,
         e.fill_elements,
         _row_bytes(sheet),
-        e.operator_s,
-        e.launch_s,
-        e.host_s,
+        e.operator_s * longer,
+        e.launch_s * longer,
+        e.host_s * longer,
         e.contention,
         e.link_hop_s,
         e.network_hop_s,

@@ -58,25 +58,23 @@ def alone_s(plan: TrainingPlan, cluster: Cluster, batch: int) -> float:
 
 
 def correction(measured_s: Range, predicted_s: float, carried: CarriedOver | None, prior: Spread, grounds: Grounds,
-               basis: str) -> Correction:  # fmt: skip
+               basis: str, calibration: str) -> Correction:  # fmt: skip
     """What a measured step makes of a prediction.
 
     Args:
         measured_s: of one device, with its 80 % interval; ``predicted_s`` is of the same step.
         carried: how well it carries to what is predicted; None where that is the very step.
         prior: of the prediction without it.
-        grounds, basis: what this is, for programs and for people.
+        grounds, basis: what this is, for programs and for people; ``calibration`` is the measurement's id.
     """
     power = carried.power if carried else 1.0
     # The two are independent: their variances add up.
-    down = math.hypot(power * math.log(measured_s.mid / measured_s.low), _left(carried, "down") * -math.log(prior.low))
-    up = math.hypot(power * math.log(measured_s.high / measured_s.mid), _left(carried, "up") * math.log(prior.high))
+    left_down, left_up = (carried.down, carried.up) if carried else (0.0, 0.0)
+    down = math.hypot(power * math.log(measured_s.mid / measured_s.low), left_down * -math.log(prior.low))
+    up = math.hypot(power * math.log(measured_s.high / measured_s.mid), left_up * math.log(prior.high))
     return Correction(factor=(measured_s.mid / predicted_s) ** power, grounds=grounds,
-                      spread=Spread(low=math.exp(-down), high=math.exp(up), basis=basis))  # fmt: skip
-
-
-def _left(carried: CarriedOver | None, end: str) -> float:
-    return getattr(carried, end) if carried else 0.0
+                      spread=Spread(low=math.exp(-down), high=math.exp(up), basis=basis),
+                      calibration=calibration)  # fmt: skip
 
 
 def usable(table: Mapping[str, CarriedOver], kind: str) -> CarriedOver | None:

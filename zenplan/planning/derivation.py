@@ -129,6 +129,10 @@ def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
         yield line("accelerator", name, "", value, "", units.percent(value), f"fitted: {efficiency.source}")
     yield line("accelerator", "t0 of an operator", "", efficiency.operator_s, "s",
                 units.duration(efficiency.operator_s), f"fitted: {efficiency.source}")  # fmt: skip
+    if efficiency.correction is not None:
+        yield line("accelerator", "measured over predicted", "e of all but link and network are divided by it; t0, c and "
+                   "launches are multiplied", efficiency.correction.factor, "", f"{efficiency.correction.factor:.3f}",
+                   efficiency.correction.spread.basis)  # fmt: skip
 
 
 def _of_convolutions(plan: TrainingPlan, reached: float) -> tuple[tuple[str, float], ...]:

@@ -45,6 +45,8 @@ def traits(plan: TrainingPlan, cluster: Cluster, layout_known: bool = True) -> M
 
 def spread_of(plan: TrainingPlan, cluster: Cluster, layout_known: bool = True) -> Spread:
     """The interval of a step's time on a cluster, as ratios of measured to predicted."""
+    if cluster.efficiency.correction is not None:
+        return cluster.efficiency.correction.spread
     return cluster.efficiency.interval.of(traits(plan, cluster, layout_known))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zenplan import units
 from zenplan.domain.answer import Answer, Ranked
+from zenplan.domain.correction import Grounds
 from zenplan.domain.estimate import Bill, Quote, Range
 from zenplan.domain.offer import Billing
 from zenplan.domain.report import Column, Report, Table
@@ -12,10 +13,16 @@ from zenplan.planning.derivation_line import Line
 from zenplan.planning.input_pipeline import supply
 from zenplan.planning.tradeoff import part_name
 from zenplan.reports.estimate_document import document, record
+from zenplan.reports.estimate_here import here_table
 from zenplan.reports.layouts import padded, spread
 
 SCHEMA = "zenplan.estimate/1"
 _UNKNOWN = "?"
+_GROUNDS = {
+    Grounds.MEASURED: "measured on that accelerator",
+    Grounds.CARRIED: "carried over from another accelerator",
+    Grounds.PUBLISHED: "fitted on published runs",
+}
 
 
 def estimate_report(answer: Answer, explain: bool = False, details: bool = False) -> Report:
@@ -29,7 +36,8 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
     first = answer.ranked[0]
     lines = derive(answer.plan, answer.operations, first.quote, first.bill) if explain else ()
     full = answer.ranked if details else answer.ranked[:1]
-    tables = [_money(answer), _layouts(answer), *(_detail(answer, r) for r in full), _assumptions(answer)]
+    tables = [_money(answer), _layouts(answer), *(_detail(answer, r) for r in full), *here_table(answer),
+              _assumptions(answer)]  # fmt: skip
     if explain:
         tables.append(_derivation(lines))
     return Report(
@@ -165,6 +173,7 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
         *((str(b.billing), _bill(b)) for b in quote.bills),
         ("energy", _energy(quote)),
         ("price", _price(quote)),
+        *((("evidence", estimate.evidence),) if estimate.correction else ()),
     ]  # fmt: skip
     columns = (Column(name=f"#{place} {_label(ranked)}"), Column(name=_where(quote)))
     return Table(title="", columns=columns, rows=tuple(rows))
@@ -237,10 +246,22 @@ def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
     return (
         *_input(answer),
         spread(first.estimate),
+        *_grounds(answer),
         f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {answer.frontier} on the "
         "frontier of time and dollars. '?' is a price that is not known.",
         *answer.left_out,
     )
+
+
+def _grounds(answer: Answer) -> tuple[str, ...]:
+    """What each quote rests on, where they do not all rest on published runs."""
+    places: dict[Grounds, list[str]] = {grounds: [] for grounds in Grounds}
+    for place, ranked in enumerate(answer.ranked, 1):
+        places[ranked.quote.estimate.grounds].append(f"#{place}")
+    if len(places[Grounds.PUBLISHED]) == len(answer.ranked):
+        return ()
+    told = "; ".join(f"{', '.join(found)} {_GROUNDS[grounds]}" for grounds, found in places.items() if found)
+    return (f"Step times: {told}.",)
 
 
 def _input(answer: Answer) -> tuple[str, ...]:

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from zenplan.domain.answer import Answer, Ranked
-from zenplan.domain.estimate import Bill, Quote, Range
+from zenplan.domain.estimate import Bill, Estimate, Quote, Range
 from zenplan.domain.evidence import Fact
 from zenplan.domain.offer import Billing, Price
 from zenplan.planning.derivation_line import Line
 from zenplan.planning.input_pipeline import supply
+from zenplan.reports.estimate_here import here_document
 
 
 def document(answer: Answer, lines: tuple[Line, ...]) -> Mapping[str, Any]:
@@ -49,6 +50,7 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> Mapping[str, Any]:
         "quotes": [_quote(answer, r) for r in answer.ranked],
         "compared": {"options": answer.options, "layouts": answer.layouts, "frontier": answer.frontier},
         "left_out": list(answer.left_out),
+        "here": here_document(answer),
     }
     if lines:
         whole["derivation"] = [asdict(line) for line in lines]
@@ -94,7 +96,14 @@ def _quote(answer: Answer, ranked: Ranked) -> dict[str, Any]:
         "prices": {str(k): _price(quote.offer.price(k)) for k in Billing},
         "energy": _energy(quote),
         "evidence": estimate.evidence,
+        "grounds": str(estimate.grounds),
+        "correction": _correction(estimate),
     }  # fmt: skip
+
+
+def _correction(estimate: Estimate) -> dict[str, Any] | None:
+    found = estimate.correction
+    return {"calibration": found.calibration, "factor": found.factor} if found else None
 
 
 def _input(answer: Answer, quote: Quote) -> dict[str, Any] | None:
@@ -149,6 +158,7 @@ def record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
         "step_s": estimate.step.total_s,
         "mfu": estimate.mfu,
         "samples_per_s": estimate.samples_per_s,
+        "grounds": str(estimate.grounds),
         "input_share": found.share if found else None,
         "gpu_hours": quote.gpu_hours(bill).mid,
         "wall_clock_s_low": bill.run.calendar_s.low, "wall_clock_s": bill.run.calendar_s.mid,

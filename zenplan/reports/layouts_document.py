@@ -32,7 +32,8 @@ def document(found: Tradeoff) -> Mapping[str, Any]:
         "sizes": [{**asdict(s), "layout": layout(s.layout)} for s in found.sizes],
         "price": _price(found),
         "spread": {"low": found.fastest.step_s.low / found.fastest.step_s.mid,
-                   "high": found.fastest.step_s.high / found.fastest.step_s.mid, "basis": found.fastest.evidence},
+                   "high": found.fastest.step_s.high / found.fastest.step_s.mid, "basis": found.fastest.evidence,
+                   "grounds": str(found.fastest.grounds)},
         "compared": {"layouts": found.considered, "fitting": found.fitting},
     }  # fmt: skip
 
