@@ -35,7 +35,7 @@ from zenplan.adapters.worker_process import Limits, run_job
 from zenplan.domain.calibration import MODEL, PROGRAM, STEP, SWEEP, Calibration, Fingerprint, Measured, Point
 from zenplan.errors import ZenplanError
 from zenplan.planning.design import SweepPoint, chosen, depths_for, expected_s, setup_s
-from zenplan.planning.extrapolation import SUPERLINEAR, predicted
+from zenplan.planning.extrapolation import is_superlinear, predicted
 from zenplan.planning.sweep import predicted_by_sweep
 
 HERE = Path(__file__).parent
@@ -107,11 +107,8 @@ def run_target(backend: str, function: str, arguments: Mapping[str, Any], batch:
     if backend == "jax":
         points = [_point(function, arguments, d, batch, PROGRAM) for d in (*depths[:2], depth)]
         programs = measured(backend, function, points, ROUNDS).found
-        sizes = {m.point.depth: m.program_bytes or 0.0 for m in programs.values()}
-        line = sizes[depths[0]] + (sizes[depths[1]] - sizes[depths[0]]) * (depth - depths[0]) / (
-            depths[1] - depths[0]
-        )
-        depths = depths_for(depth, superlinear=sizes[depth] > (1 + SUPERLINEAR) * line)
+        target = Point(key="target", depth=depth, batch=batch)
+        depths = depths_for(depth, superlinear=is_superlinear(list(programs.values()), target))
     points = [_point(function, arguments, d, batch) for d in depths]
     points += [
         _point(function, arguments, d, batch // part) for part, some in FRACTIONS for d in some if d < depth

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from zenplan.app.cheapest import cheapest
 from zenplan.app.evidence import Evidence, evidence_of
 from zenplan.app.shortfall import lacks, other_precision, shortfall, trains_in, what_helps
 from zenplan.app.training_plan import training_plan
@@ -48,7 +49,7 @@ def layouts(request: Request, by: str, catalogue: Catalogue, tables: Sequence[Pr
     if not found.fits.any():
         least = float(found.memory.total_bytes.min())
         raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan.workload))
-    price = _cheapest(sheet, tables)
+    price = cheapest(sheet, tables)
     return Tradeoff(
         plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(cluster)))),
         cluster=cluster,
@@ -122,19 +123,3 @@ def _fewer(plan: TrainingPlan, best: Found, place: int, devices: int, each_s: fl
     token_h = devices * each_s / HOUR_S / plan.workload.tokens_per_sample
     return Fewer(devices=devices, layout=best.layouts.at(place), sample_s=each_s,
                  usd_per_token=price.usd_per_h * token_h if price else None)  # fmt: skip
-
-
-def _cheapest(sheet: Accelerator, tables: Sequence[PriceTable]) -> DevicePrice | None:
-    """The lowest on-demand price of one device of that kind, in any number and place."""
-    prices = [
-        (offer.on_demand.usd_per_h / offer.instance.devices, offer)
-        for table in tables
-        for offer in table.offers
-        if offer.instance.accelerator == sheet.name and offer.on_demand is not None
-    ]
-    if not prices:
-        return None
-    usd_per_h, offer = min(prices, key=lambda each: each[0])
-    tier = f" ({offer.tier})" if offer.tier else ""
-    return DevicePrice(usd_per_h=usd_per_h, offer=f"{offer.instance.provider} {offer.instance.name}{tier}",
-                       as_of=offer.on_demand.as_of if offer.on_demand else None)  # fmt: skip

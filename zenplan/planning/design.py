@@ -91,7 +91,10 @@ def setup_s(point: SweepPoint, backend: str) -> float:
 
 
 def chosen(
-    candidates: Iterable[SweepPoint], step_s: Mapping[str, float], cost_s: Mapping[str, float], budget_s: float
+    candidates: Iterable[SweepPoint],
+    step_s: Mapping[str, float],
+    cost_s: Mapping[str, float],
+    budget_s: float,
 ) -> tuple[SweepPoint, ...]:
     """The points of a sweep, the most telling for its time first, as many as the budget allows.
 
@@ -115,7 +118,9 @@ def chosen(
     return tuple(taken)
 
 
-def _rows(points: Sequence[SweepPoint], names: Sequence[str], step_s: Mapping[str, float]) -> dict[str, Array]:
+def _rows(
+    points: Sequence[SweepPoint], names: Sequence[str], step_s: Mapping[str, float]
+) -> dict[str, Array]:
     """Key to a point's features over its time, as a fit of relative errors has them; each at most 1."""
     found = {p.key: np.array([p.features.get(name, 0.0) for name in names]) / step_s[p.key] for p in points}
     largest = np.max(list(found.values()), axis=0, initial=np.finfo(float).tiny) if found else 1.0

@@ -67,6 +67,15 @@ def predicted(calibration: Calibration) -> StepPrediction:
                           doubts=doubts, stepping_s=stepping_s)  # fmt: skip
 
 
+def is_superlinear(measured: Sequence[Measured], target: Point) -> bool:
+    """Whether the target's program, compiled and not run, moves clearly more than the line through the shallowest."""
+    beyond = _excess(measured, target)
+    if not beyond or target.depth is None:
+        return False
+    whole = max(m.program_bytes or 0.0 for m in measured if m.point.depth == target.depth)
+    return beyond[target.depth] > SUPERLINEAR * (whole - beyond[target.depth])
+
+
 def _is_whole(point: Point, target: Point) -> bool:
     return point.batch == target.batch and point.depth == target.depth
 

@@ -9,10 +9,10 @@ from zenplan import units
 from zenplan.app.calibrate.record import About
 from zenplan.app.calibrate.running import LEAST_ROUNDS, Session
 from zenplan.app.calibrate.subject import Subject
-from zenplan.domain.calibration import MODEL, PROGRAM, STEP, Calibration, Measured
+from zenplan.domain.calibration import MODEL, PROGRAM, STEP, Measured
 from zenplan.errors import DataError, ZenplanError
 from zenplan.planning.design import depths_for
-from zenplan.planning.extrapolation import SUPERLINEAR, predicted
+from zenplan.planning.extrapolation import is_superlinear, predicted
 
 # What a device computes at the least, in FLOP/s: a core, or a GPU. It only decides on what is tried first.
 _SLOW_FLOP_PER_S: Final = {"cpu": 5e10, "gpu": 1e13}
@@ -58,7 +58,7 @@ def _depths(session: Session, subject: Subject) -> Sequence[int | None]:
         return depths
     session.end = _PROGRAMS_SHARE
     session.run(subject.tasks((*depths, subject.depth), (subject.batch,), PROGRAM), in_turn=True)
-    if not subject.depths and _superlinear(session.calibration()):
+    if not subject.depths and is_superlinear(session.calibration().measured, subject.target):
         deeper = depths_for(subject.depth, superlinear=True)
         session.run(
             subject.tasks([d for d in deeper if d not in depths], (subject.batch,), PROGRAM), in_turn=True
@@ -66,21 +66,6 @@ def _depths(session: Session, subject: Subject) -> Sequence[int | None]:
         depths = deeper
     session.begin, session.end = session.end, 1.0
     return depths
-
-
-def _superlinear(calibration: Calibration) -> bool:
-    """Whether the target's program moves clearly more than the line through the two shallowest."""
-    known = {
-        m.point.depth or 0: m.program_bytes
-        for m in calibration.measured
-        if m.point.role == PROGRAM and m.program_bytes
-    }
-    depth = calibration.target.depth if calibration.target else None
-    if depth not in known or len(known) < 3:
-        return False
-    first, second = sorted(known)[:2]
-    line = known[first] + (known[second] - known[first]) / (second - first) * (depth - first)
-    return known[depth] > (1.0 + SUPERLINEAR) * line
 
 
 def _batches(session: Session, subject: Subject, depths: Sequence[int | None]) -> tuple[int, ...]:

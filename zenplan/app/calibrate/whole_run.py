@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from zenplan import units
 from zenplan.app.amount import amount
+from zenplan.app.cheapest import cheapest
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.calibrated import WholeRun
 from zenplan.domain.offer import PriceTable
@@ -24,22 +25,9 @@ def whole_run(request: Request, workload: Workload, usd_per_h: float | None, she
     samples = amount(request, workload).samples if asked else None
     if usd_per_h is not None:
         return WholeRun(samples=samples, usd_per_h=usd_per_h, price="as given")
-    found = _cheapest(sheet, tables) if sheet else None
+    found = cheapest(sheet, tables) if sheet else None
     if found is None:
         return WholeRun(samples=samples)
-    usd, whose = found
-    return WholeRun(samples=samples, usd_per_h=usd, price=f"{units.usd(usd)} an hour on demand, {whose}")
-
-
-def _cheapest(sheet: Accelerator, tables: Sequence[PriceTable]) -> tuple[float, str] | None:
-    """The lowest on-demand price of one device of that kind in any machine, and whose it is."""
-    prices = [
-        (
-            offer.on_demand.usd_per_h / offer.instance.devices,
-            f"{offer.instance.provider} {offer.instance.name}",
-        )
-        for table in tables
-        for offer in table.offers
-        if offer.instance.accelerator == sheet.name and offer.on_demand is not None
-    ]
-    return min(prices, default=None)
+    dated = f" as of {found.as_of}" if found.as_of else ""
+    return WholeRun(samples=samples, usd_per_h=found.usd_per_h,
+                    price=f"{units.usd(found.usd_per_h)} an hour on demand, {found.offer}{dated}")  # fmt: skip
