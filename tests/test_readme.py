@@ -41,6 +41,18 @@ _CODE = re.compile(r"#\s*exit code (\d+)\s*$")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
+# A model of the user's own, as in ``--keras mine:build``.
+_MINE = """
+from keras import Input, Model, layers
+
+def build(depth=12):
+    x = inputs = Input((32,))
+    for _ in range(depth):
+        x = layers.Dense(32, activation="relu")(x)
+    return Model(inputs, layers.Dense(10)(x))
+"""
+
+
 # --- what is there
 
 
@@ -206,6 +218,7 @@ def folder(tmp_path: Path) -> Path:
         "mine,box,H100-SXM5-80GB,8,here,20,",
     )
     (tmp_path / "prices.csv").write_text("\n".join(prices) + "\n", encoding="utf-8")
+    (tmp_path / "mine.py").write_text(_MINE, encoding="utf-8")
     measured = Path("benchmarks", "published", "language_models.csv")
     (tmp_path / measured).parent.mkdir(parents=True)
     lines = (ROOT / measured).read_text(encoding="utf-8").splitlines(keepends=True)

@@ -233,6 +233,21 @@ def test_on_this_machine_the_newest_of_each_way_is_told() -> None:
 
 
 @pytest.mark.usefixtures("abacus")
+def test_on_this_machine_a_sweep_speaks_where_the_model_was_not_measured() -> None:
+    (swept,) = stored(sweep(1.0))
+    swept = replace(swept, calibration=replace(swept.calibration, fingerprint=PROCESSOR))
+    (found,) = here.steps_here(PLAN, [swept])
+    assert "a sweep of" in found.prediction.method
+    assert found.run_s.mid == pytest.approx(PLAN.samples / found.batch * found.prediction.step_s.mid)
+    (measured,) = here.steps_here(PLAN, [*stored(taken(1.0, PROCESSOR)), swept])
+    assert measured.calibration.kind == "model"
+    huge = replace(
+        PLAN, workload=replace(PLAN.workload, blocks=(replace(PLAN.workload.blocks[1], repeat=10**6),))
+    )
+    assert here.steps_here(huge, [swept]) == (), "nobody waits for what does not fit"
+
+
+@pytest.mark.usefixtures("abacus")
 def test_other_versions_are_told() -> None:
     import numpy
 

@@ -38,7 +38,7 @@ from zenplan.planning.sweep import predicted_by_sweep
 _SAME: Final = 0.005
 # Samples of the step that a sweep is asked for, where the plan's batch is not smaller: its ratio to a prediction hardly
 # moves from there on.
-_SWEEP_BATCH: Final = 64
+SWEEP_BATCH: Final = 64
 _MOST_NOTES: Final = 3
 
 
@@ -174,7 +174,7 @@ def _step(
 ) -> MeasuredStep | None:
     """The step that a calibration gives for a plan; None where too little was measured, or nothing like it."""
     taken, load = stored.calibration, plan.workload
-    batch = taken.target.batch if taken.target else min(_SWEEP_BATCH, plan.global_batch)
+    batch = taken.target.batch if taken.target else min(SWEEP_BATCH, plan.global_batch)
     try:
         found = (predicted(taken) if taken.target
                  else predicted_by_sweep(taken, features_of_blocks(load.blocks, batch)))  # fmt: skip

@@ -1,48 +1,63 @@
-"""What a plan takes on this machine's own processor, where it was calibrated for the plan's model."""
+"""What a plan takes on this machine's own processor, where that was calibrated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from zenplan.app.evidence import is_of
-from zenplan.domain.calibration import Fingerprint
+from zenplan.app.evidence import SWEEP_BATCH, is_of
+from zenplan.domain.calibration import MODEL, SWEEP, Fingerprint
 from zenplan.domain.measured_step import LocalStep
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.stored import RUNNING, Stored
 from zenplan.errors import DataError
+from zenplan.planning.extrapolation import predicted
+from zenplan.planning.features import features_of_blocks
+from zenplan.planning.sweep import predicted_by_sweep
 
 
 def steps_here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[LocalStep, ...]:
-    """Those that fit, the newest of each way to run it, the fastest first."""
-    wanted = [s for s in calibrations if s.calibration.fingerprint.kind == "cpu" and s.state != RUNNING
-              and is_of(s.calibration, plan.workload)]  # fmt: skip
-    if not wanted:
+    """The newest of each way to run it, the fastest first: calibrations of the model, and sweeps where there is none."""
+    ready = [s for s in calibrations if s.calibration.fingerprint.kind == "cpu" and s.state != RUNNING
+             and (is_of(s.calibration, plan.workload) or s.calibration.kind == SWEEP)]  # fmt: skip
+    if not ready:
         return ()
     from zenplan.adapters.host import read_host
 
-    processor = read_host().cpu_model.value
-    newest: dict[object, LocalStep] = {}
-    for stored in sorted(wanted, key=lambda s: s.calibration.taken_at, reverse=True):
+    host = read_host()
+    of_here = [s for s in ready if s.calibration.fingerprint.device == host.cpu_model.value]
+    newest: dict[tuple[object, int | None], LocalStep] = {}
+    # Those of the model first; of a kind the newest first.
+    for stored in sorted(
+        of_here, key=lambda s: (s.calibration.kind != MODEL, -s.calibration.taken_at.timestamp())
+    ):
         mark = stored.calibration.fingerprint
-        if mark.device == processor and (found := _step(stored, plan)):
-            newest.setdefault((mark.backend, mark.compiled, mark.precision, mark.threads, found.batch), found)
+        way = (mark.backend, mark.compiled, mark.precision, mark.threads)
+        swept = stored.calibration.kind == SWEEP
+        if swept and (way in {known for known, _ in newest} or not _can_hold(plan, host.usable_memory_bytes)):
+            continue
+        if found := _step(stored, plan):
+            newest.setdefault((way, None if swept else found.batch), found)
     return tuple(sorted(newest.values(), key=lambda step: step.run_s.mid))
 
 
-def _step(stored: Stored, plan: TrainingPlan) -> LocalStep | None:
-    """None where too little was measured."""
-    from zenplan.planning.extrapolation import predicted
+def _can_hold(plan: TrainingPlan, memory_bytes: int | None) -> bool:
+    """Whether the weights and what is kept beside them fit: nobody waits for a run that does not."""
+    precision = plan.precision
+    kept = precision.compute_bytes + precision.master_bytes + plan.optimizer.state_bytes
+    return memory_bytes is None or plan.workload.parameters * kept <= memory_bytes
 
+
+def _step(stored: Stored, plan: TrainingPlan) -> LocalStep | None:
+    """None where too little was measured, or nothing like the model's work."""
     taken, target = stored.calibration, stored.calibration.target
+    batch = target.batch if target else min(SWEEP_BATCH, plan.global_batch)
     try:
-        found = predicted(taken)
+        found = (predicted(taken) if target
+                 else predicted_by_sweep(taken, features_of_blocks(plan.workload.blocks, batch)))  # fmt: skip
     except DataError:
         return None
-    changed = tuple(_changed(taken.fingerprint))
-    return None if target is None else LocalStep(
-        calibration=taken, prediction=found, batch=target.batch, samples=plan.samples, origin=stored.origin,
-        changed=changed,
-    )  # fmt: skip
+    return LocalStep(calibration=taken, prediction=found, batch=batch, samples=plan.samples, origin=stored.origin,
+                     changed=tuple(_changed(taken.fingerprint)))  # fmt: skip
 
 
 def _changed(mark: Fingerprint) -> Iterator[str]:
