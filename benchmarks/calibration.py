@@ -34,7 +34,7 @@ from zenplan.adapters.worker_environment import measuring_environment
 from zenplan.adapters.worker_process import Limits, run_job
 from zenplan.domain.calibration import MODEL, PROGRAM, STEP, SWEEP, Calibration, Fingerprint, Measured, Point
 from zenplan.errors import ZenplanError
-from zenplan.planning.design import SweepPoint, chosen, depths_for, expected_s, setup_s
+from zenplan.planning.design import SweepPoint, depths_for, sweep_points
 from zenplan.planning.extrapolation import is_superlinear, predicted
 from zenplan.planning.sweep import predicted_by_sweep
 
@@ -44,7 +44,7 @@ ROUNDS = {"least": 5, "most": 5, "seconds": 600.0}
 # As where the wanted batch does not fit: which part of it, at which depths.
 FRACTIONS = ((2, (1, 2)), (4, (1, 2, 4)))
 SWEEP_S, SWEEP_ROUNDS = 60.0, {"least": 3, "most": 5, "seconds": 600.0}
-PROBE_FLOP_PER_S = 1e11
+CORE_FLOP_PER_S = 6e10
 TRUTH = "truth"
 LIMITS = Limits(time_s=3600.0)
 
@@ -121,11 +121,8 @@ def run_target(backend: str, function: str, arguments: Mapping[str, Any], batch:
 
 def run_sweep(backend: str) -> Heard:
     """The general sweep, as ``zenplan calibrate`` chooses it for a processor."""
-    every = read_sweep()
-    step_s = expected_s(every, PROBE_FLOP_PER_S)
-    cost_s = {p.key: setup_s(p, backend) + (SWEEP_ROUNDS["most"] + 2) * step_s[p.key] for p in every}
-    points = [_sweep_point(p) for p in chosen(every, step_s, cost_s, SWEEP_S)]
-    return measured(backend, "sweep", points, SWEEP_ROUNDS, in_turn=True)
+    chosen = sweep_points(read_sweep(), backend, CORE_FLOP_PER_S, SWEEP_S, SWEEP_ROUNDS["most"] + 2)
+    return measured(backend, "sweep", [_sweep_point(p) for p in chosen], SWEEP_ROUNDS, in_turn=True)
 
 
 def _sweep_point(p: SweepPoint) -> dict[str, Any]:
@@ -280,6 +277,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, action="append", help="number of a target, from 0")
     parser.add_argument("--show", action="store_true", help="of the samples that are kept, measuring nothing")
     parser.add_argument("--write", action="store_true", help="keep every sample")
+    parser.add_argument("--sweep", action="store_true", help="only the sweep anew, beside targets that are kept")
     parser.add_argument(
         "--readme", action="store_true", help="put the summaries of what is kept into the README"
     )
@@ -288,6 +286,9 @@ def main() -> None:
     for backend in given.backend or BACKENDS:
         if given.show:
             document = json.loads(_kept(backend).read_text(encoding="utf-8"))
+        elif given.sweep:
+            document = json.loads(_kept(backend).read_text(encoding="utf-8"))
+            document["sweep"] = document_of(run_sweep(backend))
         else:
             document = measure_all(backend, given.only or range(len(TARGETS)))
         if given.write:
