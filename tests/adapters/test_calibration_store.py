@@ -32,6 +32,7 @@ FINGERPRINT = Fingerprint(
 TARGET = Point(key="depth=12 batch=8", depth=12, batch=8, features={"products": 2.5e12}, predicted_bytes=3e9)
 POINT = Point(key="depth=2 batch=8", depth=2, batch=8)
 WHEN = datetime(2026, 11, 1, 8, 30, 0, 123456, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 
 def calibration(id: str = "aaaaaaaa", **changes: Any) -> Calibration:
@@ -199,16 +200,37 @@ def test_what_a_dead_process_began_is_unfinished_and_gone_on_with_once(
         id = begun(store)
         store.add_sample(id, POINT.key, sample())
     assert store.state(id) == UNFINISHED
-    other = replace(FINGERPRINT, precision="bf16")
-    assert store.unfinished(other, MODEL, "gpt2-124m") is None
-    assert store.unfinished(FINGERPRINT, MODEL, "gpt2-355m") is None
-    assert store.unfinished(FINGERPRINT, SWEEP, "gpt2-124m") is None
-    found = store.unfinished(FINGERPRINT, MODEL, "gpt2-124m")
+
+    def asked(day: int = 1, **changes: Any) -> Calibration | None:
+        return store.unfinished(calibration("newnewne", taken_at=WHEN + timedelta(days=day), **changes), DAY)
+
+    assert asked(fingerprint=replace(FINGERPRINT, precision="bf16")) is None
+    assert asked(subject="gpt2-355m") is None
+    assert asked(kind=SWEEP, target=None) is None
+    assert asked(target=replace(TARGET, batch=4)) is None
+    assert asked(day=2) is None
+    assert store.state(id) == UNFINISHED
+    found = asked()
+    assert found is not None
     assert found == store.get(id)
     assert len(found.measured[0].samples) == 1
     # It is this process's now.
     assert store.state(id) == RUNNING
-    assert store.unfinished(FINGERPRINT, MODEL, "gpt2-124m") is None
+    assert asked() is None
+
+
+def test_a_newer_one_of_another_batch_does_not_hide_it(
+    store: CalibrationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        elsewhere(patch, "")
+        id = begun(store)
+        other = begun(store, target=replace(TARGET, batch=4), taken_at=WHEN + timedelta(hours=1))
+    found = store.unfinished(calibration("newnewne"), DAY)
+    assert found is not None
+    assert found.id == id
+    # The other is still there to be gone on with.
+    assert store.state(other) == UNFINISHED
 
 
 @pytest.mark.parametrize(
@@ -238,7 +260,7 @@ def test_what_was_imported_is_not_gone_on_with(store: CalibrationStore) -> None:
         [Stored(calibration=calibration(), state=UNFINISHED, origin="imported from a.json on 2026-11-02")]
     )
     assert store.state("aaaaaaaa") == UNFINISHED
-    assert store.unfinished(FINGERPRINT, MODEL, "gpt2-124m") is None
+    assert store.unfinished(calibration("newnewne"), DAY) is None
 
 
 def test_all_or_none_are_inserted(store: CalibrationStore) -> None:

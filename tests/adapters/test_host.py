@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from zenplan.adapters.host import read_host
+from zenplan.adapters.host import processor_name, read_host
+from zenplan.worker import machine
 
 TWO_SOCKETS = "\n\n".join(
     f"processor\t: {n}\nmodel name\t: A Processor 9000\n"
@@ -68,6 +69,21 @@ def test_without_proc_and_sys_each_reading_says_why(tmp_path: Path, monkeypatch:
         name: (None, reason) for name, reason in reasons.items()
     }
     assert host.usable_cores is None
+
+
+@pytest.mark.parametrize(
+    "cpuinfo", ["processor\t: 0\nmodel name\t: A Processor 9000\n", "CPU part\t: 0xd40\n", None]
+)
+def test_the_processor_has_the_name_that_a_worker_gives_it(
+    cpuinfo: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "proc").mkdir()
+    if cpuinfo:
+        (tmp_path / "proc/cpuinfo").write_text(cpuinfo, encoding="utf-8")
+    monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "proc/cpuinfo")
+    name = processor_name(read_host(root=tmp_path))
+    assert name
+    assert name == machine._processor()
 
 
 def test_memory_has_a_second_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

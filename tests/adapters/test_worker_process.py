@@ -125,11 +125,24 @@ def test_a_worker_of_another_kind_is_run_in_its_environment(stand_in: Any) -> No
     assert stand_in("sys.exit(1)", "measure", more) == {"event": "done", "found": "4"}
 
 
+def test_a_command_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ZenplanError, match="the worker of mine does not start: /no/such: No such file"):
+        run_job(
+            {"job": "measure", "what": "m:f"},
+            "mine",
+            Limits(),
+            lambda stage, seconds: None,
+            command=("/no/such",),
+        )
+
+
 def test_a_measurement_has_its_threads_and_the_users_gpu() -> None:
     one = measuring_environment("cpu", 1, {"XLA_FLAGS": "--xla_dump_to=x"})
     assert (one["OMP_NUM_THREADS"], one["CUDA_VISIBLE_DEVICES"], one["JAX_PLATFORMS"]) == ("1", "", "cpu")
     assert one["XLA_FLAGS"] == "--xla_dump_to=x --xla_cpu_multi_thread_eigen=false"
     several = measuring_environment("gpu", 4, {})
+    # GPUs in NVML's order, by which their names go.
+    assert several["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
     assert several["TF_NUM_INTRAOP_THREADS"] == "4"
     assert several["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
     assert not {"CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS"} & several.keys()
@@ -269,5 +282,7 @@ def test_ends_are_told_by_their_kind() -> None:
 
 
 def test_limits_are_told_with_the_flag_that_moves_them() -> None:
-    assert "--timeout" in took_too_long(120, "build", "m:f").hint
-    assert "--memory" in took_too_much(8e9, "count", "m:f").hint
+    assert "--timeout" in took_too_long(120, "build", "m:f", True).hint
+    assert "--memory" in took_too_much(8e9, "count", "m:f", True).hint
+    assert "--minutes" in took_too_long(480, "measure", "m:f", False).hint
+    assert "--batch" in took_too_much(8e9, "measure", "m:f", False).hint

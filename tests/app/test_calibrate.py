@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,15 +14,18 @@ import pytest
 from zenplan.adapters.calibration_store import CalibrationStore
 from zenplan.adapters.engines import KerasEngine, engines
 from zenplan.adapters.host import read_host
+from zenplan.app.calibrate import asked, running, sweep
 from zenplan.app.calibrate import calibrate as use_case
 from zenplan.app.calibrate import how as hows
-from zenplan.app.calibrate import running, sweep
 from zenplan.app.calibrate.calibrate import Machine, Wanted, calibrate
 from zenplan.app.calibrate.how import How, engines_of, how_of
 from zenplan.app.calibrate.model import _fractions, _halved
 from zenplan.domain.calibrated import Calibrations
-from zenplan.domain.device import DriverState, Profile
+from zenplan.domain.count import LayerCount, ModelCount
+from zenplan.domain.device import Device, DriverState, Profile, Reading
+from zenplan.domain.operators import MatMul
 from zenplan.domain.request import Request
+from zenplan.domain.split import Split
 from zenplan.errors import UnknownName, UsageError, ZenplanError
 from zenplan.plugins import load_plugins
 
@@ -149,6 +153,13 @@ def test_short_of_memory_the_batch_is_halved_and_the_failure_is_kept(run: Any) -
     assert found.prediction.step_s.mid == pytest.approx(0.01 + 4 * (0.002 + 0.005 * 12), rel=0.01)
 
 
+def test_what_the_system_kills_for_its_memory_is_tried_at_less(run: Any) -> None:
+    worker = Worker(linear, lambda p: "it was killed by SIGKILL" if p["batch"] > 2 else "")
+    found = run(worker).taken[0]
+    assert {p["batch"] for p in worker.jobs[-1]["points"]} == {1, 2}
+    assert found.prediction.step_s.mid == pytest.approx(0.01 + 4 * (0.002 + 0.005 * 12), rel=0.01)
+
+
 def test_a_crash_costs_its_point_and_the_rest_goes_on(run: Any) -> None:
     worker = Worker(linear, lambda p: "it was killed by SIGSEGV" if depth_of(p) == 2 else "")
     found = run(worker).taken[0]
@@ -186,6 +197,15 @@ def test_an_interrupted_run_is_gone_on_with(run: Any, store: CalibrationStore) -
     assert found.calibration.id == begun.id
     assert worker.keys[-1] == ["depth=4 batch=4"]
     assert [s.round for s in found.calibration.measured[2].samples] == [0, 1, 2, 3, 4]
+
+
+def test_where_worker_after_worker_ends_what_is_left_is_told(run: Any, store: CalibrationStore) -> None:
+    worker = Worker(linear, lambda p: "killed")
+    with pytest.raises(ZenplanError, match="killed"):
+        run(worker, Wanted(request=Request()))
+    found, left = store.all()[0], len(worker.jobs[0]["points"]) - 4
+    assert [m.failure for m in found.measured] == 4 * ["killed"]
+    assert f"given up after 4 workers ended in the middle: {left} points are left" in found.notes
 
 
 def test_what_is_older_than_a_day_is_begun_anew(run: Any, store: CalibrationStore) -> None:
@@ -234,6 +254,41 @@ def test_strict_refuses_a_busy_machine(run: Any, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ZenplanError, match="not measured under --strict: busy: very"):
         state.before(replace(HOW, strict=True), HERE)
     assert state.before(HOW, HERE) == ("busy: very",)
+
+
+def test_strict_refuses_a_gpu_that_is_held_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    from zenplan.app.calibrate import state
+
+    @contextmanager
+    def watched(index: int) -> Iterator[Any]:
+        yield lambda: (Reading.of(1e9), Reading.of("heat"))
+
+    monkeypatch.setattr(state, "watched", watched)
+    monkeypatch.setattr(state, "crowded_now", lambda cores, threads: "")
+    gpu = Device.unreadable(0, "it does not tell")
+    with pytest.raises(
+        ZenplanError, match="under --strict: throttled: the GPU's clock was held down by heat"
+    ):
+        state.before(replace(HOW, device="gpu", strict=True), replace(HERE, devices=(gpu,)))
+
+
+def test_a_model_for_an_engine_of_a_plugin_is_counted_on_a_backend_of_keras(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = LayerCount(path=("a",), kind="Dense", parameters=16, trainable_parameters=16,
+                       operators=(MatMul(name="a", rows=1, inner=4, columns=4, split=Split.NONE),))  # fmt: skip
+    unknown = LayerCount(path=("b",), kind="Odd", method="unknown")
+    asked_for = []
+
+    def counted(target: str, backend: str | None, **options: Any) -> ModelCount:
+        asked_for.append(backend)
+        return ModelCount(name="m", backend="jax", input_shape="4", layers=(known, unknown))
+
+    monkeypatch.setattr(asked, "count_keras", counted)
+    found = [asked.own_model("m:f", Request(batch=4), HOW, name, None, None, lambda stage, seconds: None)
+             for name in ("torch", "a plugin's")]  # fmt: skip
+    assert asked_for == ["torch", None]
+    assert found[0].facts == ("FLOP and predicted memory are without b (Odd), whose cost is unknown",)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,12 @@ def test_noise_and_curvature_widen_the_interval():
     assert curved > 1.5 * quiet
 
 
+def test_a_first_layer_that_is_cheaper_than_the_others_is_on_no_line_through_zero():
+    """The line through the depths may begin below zero: the second block costs more than the whole of one."""
+    found = predicted(calibration(*(measured(d, 8, -0.01 + 0.03 * d) for d in (1, 2, 4))))
+    assert found.step_s.mid == pytest.approx(-0.01 + 0.03 * 12)
+
+
 def test_depths_do_not_cost_less_than_nothing():
     """A deeper model that was measured faster is noise: the answer is not below what was measured."""
     found = predicted(calibration(measured(1, 8, 0.11), measured(2, 8, 0.10), measured(4, 8, 0.10)))
@@ -117,6 +123,10 @@ def test_depths_do_not_cost_less_than_nothing():
     ([], "nothing was measured"),
     ([measured(2, 8, 0.1)], "one point, depth=2 batch=8, says nothing"),
     ([measured(2, 2, 0.1), measured(2, 4, 0.1)], "says nothing"),
+    # What a layer costs for a sample is in none of these: 12 layers of 8 would be a third of what they are.
+    ([measured(1, 2, 0.2), measured(2, 2, 0.4), measured(1, 4, 0.4)], "do not tell what depth and batch each cost"),
+    ([measured(1, 2, 0.2), measured(2, 2, 0.4), measured(4, 2, 0.8), measured(1, 4, 0.4)], "do not tell"),
+    ([measured(1, 2, 0.2), measured(4, 4, 1.6)], "do not tell"),
 ])  # fmt: skip
 def test_too_little_is_an_error(points: list[Measured], says: str):
     with pytest.raises(DataError, match=says):

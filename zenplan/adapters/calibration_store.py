@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -27,7 +28,7 @@ from zenplan.adapters.calibration_rows import (
 )
 from zenplan.adapters.calibration_writer import state_of, this_process
 from zenplan.adapters.document_fields import one_line
-from zenplan.domain.calibration import Calibration, Fingerprint, Measured, Point, Sample
+from zenplan.domain.calibration import Calibration, Measured, Point, Sample
 from zenplan.domain.stored import RUNNING, UNFINISHED, Stored
 from zenplan.errors import DataError, UnknownName, UsageError
 
@@ -150,16 +151,20 @@ class CalibrationStore:
         with self._changing(id):
             self._db.execute("DELETE FROM calibrations WHERE id = ?", (id,))
 
-    def unfinished(self, matching: Fingerprint, kind: str, subject: str) -> Calibration | None:
-        """The newest calibration of that, on that, which was measured here and that no other process is at.
+    def unfinished(self, like: Calibration, within: timedelta) -> Calibration | None:
+        """The newest calibration of the same target on the same, measured here, that no other process is at.
 
         From now on this process is the one that is at it: two that ask at once do not get the same.
+
+        Args:
+            like: one that would be begun now.
+            within: that time of it; what is older is left as it is.
         """
         with self._writing():
             for stored in self._entries():
                 c = stored.calibration
-                if (stored.state == UNFINISHED and not stored.origin
-                        and (c.kind, c.subject, c.fingerprint) == (kind, subject, matching)):  # fmt: skip
+                if (stored.state == UNFINISHED and not stored.origin and like.taken_at - c.taken_at <= within
+                        and _what(c) == _what(like)):  # fmt: skip
                     self._touch(c.id)
                     return c
         return None
@@ -280,6 +285,10 @@ class CalibrationStore:
         if not rows:
             raise DataError(f"calibration {id} has no point {key}")
         return rows[0][0], json.loads(rows[0][1])
+
+
+def _what(c: Calibration) -> tuple[object, ...]:
+    return (c.kind, c.subject, c.target, c.fingerprint)
 
 
 def store_path() -> Path:

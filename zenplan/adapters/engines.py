@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from zenplan.adapters.worker_process import BACKENDS
+from zenplan.adapters.worker_process import BACKENDS, own_worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,7 @@ class KerasEngine:
 
     def worker(self) -> Sequence[str]:
         """The command line of its worker."""
-        # Without -P a file of the current folder could stand in for one of Python's.
-        return (sys.executable, "-P", "-m", "zenplan.worker")
+        return own_worker()
 
 
 def engines() -> tuple[KerasEngine, ...]:

@@ -83,6 +83,11 @@ def _cpu_model(cpus: list[dict[str, str]]) -> Reading[str]:
     return _known(next(names, ""), "/proc/cpuinfo does not name the processor")
 
 
+def processor_name(host: Host) -> str:
+    """What a worker calls the processor, and calibrations after it: as the system does, else by its kind."""
+    return host.cpu_model.value or platform.processor() or platform.machine()
+
+
 def _affinity() -> Reading[int]:
     # Linux only; a system without it lets a process run on every core.
     if not hasattr(os, "sched_getaffinity"):

@@ -29,7 +29,9 @@ def measuring_environment(device: str, threads: int, environ: Mapping[str, str])
     """
     found = {**dict.fromkeys(_THREADS, str(threads)), "TF_NUM_INTEROP_THREADS": "1",
              # Else jax takes most of the GPU's memory at its start, and no peak is seen.
-             "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # fmt: skip
+             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+             # By default CUDA has the fastest GPU first, and NVML, which names what was measured, does not.
+             "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # fmt: skip
     if threads == 1:
         flags = environ.get("XLA_FLAGS", "")
         found["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()

@@ -36,7 +36,7 @@ def raised(event: Mapping[str, Any], what: str, backend: str) -> ZenplanError:
                           "it must import as in: python -c 'import " + module + "'")  # fmt: skip
     if stage == "build":
         return ZenplanError(
-            f"building {what} raised {why}{where}", "the model must build before it can be counted"
+            f"building {what} raised {why}{where}", "the model must build before anything is known of it"
         )
     if stage in ("compile", "measure"):
         return _stepping(what, backend, kind, why, where)
@@ -68,13 +68,15 @@ def ended(status: int, killed: bool, stage: str, what: str, said: str) -> Zenpla
     return ZenplanError(f"{what} was killed by {name} while {doing}", hint)
 
 
-def took_too_long(limit_s: float, stage: str, what: str) -> ZenplanError:
-    """The time is up."""
+def took_too_long(limit_s: float, stage: str, what: str, counting: bool) -> ZenplanError:
+    """The time is up; ``counting``, or measuring."""
+    hint = "'zenplan count --timeout 10min' gives it more" if counting else "--minutes 5 gives it more"
     return ZenplanError(f"{what} takes longer than {units.duration(limit_s)}, and was still {_DOING.get(stage, stage)}",
-                        "--timeout gives it more, as in --timeout 10min")  # fmt: skip
+                        hint)  # fmt: skip
 
 
-def took_too_much(limit_bytes: float, stage: str, what: str) -> ZenplanError:
-    """The memory is up."""
+def took_too_much(limit_bytes: float, stage: str, what: str, counting: bool) -> ZenplanError:
+    """The memory is up; ``counting``, or measuring."""
+    hint = "'zenplan count --memory 64GB' gives it more" if counting else "--batch makes it smaller"
     return ZenplanError(f"{what} takes more than {units.size(limit_bytes)} of memory while {_DOING.get(stage, stage)}",
-                        "--memory gives it more, as in --memory 64GB")  # fmt: skip
+                        hint)  # fmt: skip

@@ -59,7 +59,7 @@ def _unheard(_event: dict[str, Any]) -> None:
 
 
 def backend_of(wanted: str | None, environ: Mapping[str, str]) -> str:
-    """The backend to count with: the one that is wanted, that of ``KERAS_BACKEND``, or the first that is installed.
+    """The backend to run Keras on: the one that is wanted, that of ``KERAS_BACKEND``, or the first that is installed.
 
     Raises:
         UsageError: it is none of Keras's, or it or Keras is not installed.
@@ -71,9 +71,15 @@ def backend_of(wanted: str | None, environ: Mapping[str, str]) -> str:
     installed = [each for each in names if find_spec(each)]
     missing = "keras" if not find_spec("keras") else "" if installed else name or "jax, torch or tensorflow"
     if missing:
-        raise UsageError(f"{missing} is not installed, and no Keras model is counted without",
+        raise UsageError(f"{missing} is not installed, and no Keras model runs without",
                          f"pip install 'zenplan[{names[0]}]'")  # fmt: skip
     return installed[0]
+
+
+def own_worker() -> tuple[str, ...]:
+    """The command line of zenplan's worker."""
+    # Without -P a file of the current folder could stand in for one of Python's.
+    return (sys.executable, "-P", "-m", "zenplan.worker")
 
 
 def run_job(
@@ -94,7 +100,7 @@ def run_job(
         job: as in ``zenplan.worker.protocol``, without ``values``; ``what`` is how errors call the model.
         hear: told what a job finds before its end; what it raises ends the worker.
         environment: what the worker has over the user's own; as of ``worker_environment``.
-        command: of a worker of another kind; empty for zenplan's.
+        command: that starts a worker of another kind; empty for zenplan's.
 
     Raises:
         ZenplanError: the job failed; the message says how.
@@ -122,13 +128,18 @@ def _started(
     ours, theirs = os.pipe()
     with tempfile.TemporaryDirectory(prefix="zenplan-", ignore_cleanup_errors=True) as home:
         _keep_settings(Path(home))
-        process = subprocess.Popen(  # noqa: S603 - a command is that of an engine the user installed
-            # Without -P a file of the current folder could stand in for one of Python's.
-            list(command) or [sys.executable, "-P", "-m", "zenplan.worker"],
-            env={**os.environ, **environment, **worker_environment(backend, home)}, pass_fds=(theirs,),
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-        os.close(theirs)
+        argv = list(command or own_worker())
+        try:
+            process = subprocess.Popen(  # noqa: S603 - a command is that of an engine the user installed
+                argv, env={**os.environ, **environment, **worker_environment(backend, home)}, pass_fds=(theirs,),
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            os.close(ours)
+            raise ZenplanError(f"the worker of {backend} does not start: {argv[0]}: {error.strerror}",
+                               "the plugin that has this engine names the command") from error  # fmt: skip
+        finally:
+            os.close(theirs)
         worker = _Worker(process=process, events=ours, what=str(job["what"]), last=_ANSWERS[job["job"]])
         try:
             worker.give(json.dumps({**job, "events": theirs}))
@@ -206,9 +217,9 @@ class _Worker:
 
     def _check(self, limits: Limits, start: float) -> None:
         if time.monotonic() - start > limits.time_s:
-            raise took_too_long(limits.time_s, self.stage, self.what)
+            raise took_too_long(limits.time_s, self.stage, self.what, self.last == "count")
         if limits.memory_bytes is not None and _resident_bytes(self.process.pid) > limits.memory_bytes:
-            raise took_too_much(limits.memory_bytes, self.stage, self.what)
+            raise took_too_much(limits.memory_bytes, self.stage, self.what, self.last == "count")
 
     def _read(self, selector: selectors.BaseSelector) -> list[dict[str, Any]]:
         """The events that have come, waiting a moment for the first."""

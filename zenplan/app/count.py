@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from zenplan.adapters.host import read_host
@@ -30,6 +31,7 @@ def count_keras(
     target: str,
     backend: str | None = None,
     *,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
     input_shapes: Sequence[Sequence[int]] = (),
     batch: int | None = None,
     time_s: float = USUAL_TIME_S,
@@ -41,6 +43,7 @@ def count_keras(
     Args:
         target: ``package.module:function``, imported with the current folder first, or a ``.keras`` file.
         backend: of Keras; None for that of ``KERAS_BACKEND``, or the first that is installed.
+        arguments: that the function is called with, by name.
         input_shapes: of one sample, without the batch, for a model that was never built or has an open shape.
         batch: samples that it is called with, for one that depends on their number; None for any.
         time_s: the worker may take that long.
@@ -52,6 +55,7 @@ def count_keras(
         ZenplanError: it cannot be built or counted; the message says why.
     """
     job: dict[str, Any] = {"job": "count", "what": target, "target": None, "config": None, "batch": batch,
+                           "arguments": dict(arguments),
                            "input_shapes": [list(shape) for shape in input_shapes]}  # fmt: skip
     if target.endswith(".keras"):
         job["config"] = read_keras_config(target)

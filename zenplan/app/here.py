@@ -21,10 +21,10 @@ def steps_here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[Loca
              and (is_of(s.calibration, plan.workload) or s.calibration.kind == SWEEP)]  # fmt: skip
     if not ready:
         return ()
-    from zenplan.adapters.host import read_host
+    from zenplan.adapters.host import processor_name, read_host
 
     host = read_host()
-    of_here = [s for s in ready if s.calibration.fingerprint.device == host.cpu_model.value]
+    of_here = [s for s in ready if s.calibration.fingerprint.device == processor_name(host)]
     newest: dict[tuple[object, int | None], LocalStep] = {}
     # Those of the model first; of a kind the newest first.
     for stored in sorted(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zenplan.cli import options
+from zenplan.cli.request import request_of, whole
 from zenplan.cli.settings import Format, Prices, resolved
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from zenplan.plugins import Plugins
 
 _MOST = 1e12
+# Options that say nothing where no model is asked about.
+_OF_A_MODEL = ("batch", "image_size", "seq_len", "samples", "tokens", "epochs", "usd_per_hour")
 
 
 def _option(flag: str, text: str, metavar: str) -> Any:
@@ -82,16 +85,19 @@ def calibrate(
     settings = resolved(format=output, precision=precision, prices=prices)
     given = {"model": model, "config": config, "params": params, "batch": batch, "image_size": image_size,
              "seq_len": seq_len, "samples": samples, "tokens": tokens, "epochs": epochs}  # fmt: skip
-    how = {"device": device, "precision": settings["precision"], "compiled": compiled, "strict": strict,
-           "threads": _whole(threads, "--threads"), "minutes": _minutes(minutes)}  # fmt: skip
+    how = {"device": device, "precision": settings["precision"], "compiled": _compiled(compiled, compare),
+           "strict": strict, "threads": whole(threads, "--threads", _MOST), "minutes": _minutes(minutes)}  # fmt: skip
     wanted = _wanted(settings, given, keras, family, vary, depth, compare, usd_per_hour)
     _answer(wanted, backend, how, settings)
 
 
-def _whole(text: str | None, flag: str) -> int | None:
-    from zenplan.units import parse_whole
+def _compiled(value: bool | None, compare: bool) -> bool | None:
+    from zenplan.errors import UsageError
 
-    return None if text is None else parse_whole(text, flag, _MOST, example=8)
+    if compare and value is not None:
+        raise UsageError(f"{'--compiled' if value else '--eager'} does not go with --compare",
+                         "a comparison is of both")  # fmt: skip
+    return value
 
 
 def _minutes(value: float) -> float:
@@ -107,7 +113,6 @@ def _minutes(value: float) -> float:
 def _wanted(settings: Settings, given: Mapping[str, Any], keras: str | None, family: str | None, vary: str | None,
             depth: str | None, compare: bool, usd_per_hour: str | None) -> Wanted:  # fmt: skip
     from zenplan.app.calibrate.calibrate import Wanted
-    from zenplan.cli.request import request_of
     from zenplan.errors import UsageError
     from zenplan.units import parse_usd
 
@@ -119,14 +124,17 @@ def _wanted(settings: Settings, given: Mapping[str, Any], keras: str | None, fam
         raise UsageError(
             f"--family does not go with {said[0]}", "it is for a calibration of no model in particular"
         )
-    alone = [
-        f"--{n.replace('_', '-')}" for n in ("batch", "samples", "tokens", "epochs") if given[n] is not None
-    ]
+    of_model = {**given, "usd_per_hour": usd_per_hour}
+    alone = [f"--{name.replace('_', '-')}" for name in _OF_A_MODEL if of_model[name] is not None]
     if alone and not said:
         raise UsageError(f"{alone[0]} is of a model, and none was given", "as in: --model gpt2 --batch 8")
+    if depth is not None and keras is None:
+        raise UsageError(
+            "--depth is for --keras", "it goes with --vary, as in: --vary depth=1,2,4 --depth 12"
+        )
     return Wanted(
         request=request_of(settings, **given), keras=keras, family=family or "all", compare=compare,
-        vary=_vary(vary), depth=_whole(depth, "--depth"),
+        vary=_vary(vary), depth=whole(depth, "--depth", _MOST),
         usd_per_h=None if usd_per_hour is None else parse_usd(usd_per_hour, "--usd-per-hour"),
     )  # fmt: skip
 

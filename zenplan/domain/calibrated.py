@@ -80,7 +80,7 @@ class Calibrated:
 
     @property
     def setup_s(self) -> float | None:
-        """Building, compiling and the first step of the deepest point; None where none ran."""
+        """Building, compiling and the first steps of the point that took longest; None where none ran."""
         ran = [m for m in self.calibration.steps if m.setup_s is not None]
         return max((m.setup_s for m in ran if m.setup_s is not None), default=None)
 

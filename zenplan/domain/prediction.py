@@ -16,7 +16,7 @@ class StepPrediction:
         step_s: low, middle and high of the 80 % interval.
         method: how it was found, for people: ``depths 1, 2, 4 at batch 8``.
         doubts: what widened the interval, one line each.
-        stepping_s: what the calibration spent on timed steps and their warm-up.
+        stepping_s: what the calibration spent on timed steps, the warm-up not among them.
     """
 
     step_s: Range

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -27,7 +28,9 @@ _FLOP_AN_ELEMENT: Final = 200.0
 _STEP_S: Final = 5e-5
 _AT_LEAST_S: Final = 5e-3
 # Seconds to build and compile a model, and for each of its operators and gradients; on one core (measured 2026-11).
-_SETUP_S: Final = {"torch": (0.2, 0.001), "jax": (1.5, 0.025), "tensorflow": (1.0, 0.037)}
+_SETUP_S: Final = {"torch": (0.3, 0.003), "jax": (1.0, 0.02), "tensorflow": (0.5, 0.014)}
+# Of the time of a sweep no point has more.
+_EACH: Final = 0.12
 # Of a point with no information at all the determinant would be zero.
 _RIDGE: Final = 1e-6
 
@@ -90,13 +93,37 @@ def setup_s(point: SweepPoint, backend: str) -> float:
     return base + each * point.features.get("operators", 0.0)
 
 
+def sweep_points(
+    candidates: Iterable[SweepPoint], backend: str, flop_per_s: float, budget_s: float, rounds: int
+) -> tuple[SweepPoint, ...]:
+    """What a sweep runs, in the order in which it does: of each kind the most telling first, the kinds in turns, so that
+    each has been run where the time ends early.
+
+    Args:
+        candidates: of the families that are wanted.
+        flop_per_s: that a product may reach on the device.
+        budget_s: for all, set up and all.
+        rounds: steps of each, its warm-up counted.
+    """
+    every = list(candidates)
+    step_s = expected_s(every, flop_per_s)
+    cost_s = {p.key: setup_s(p, backend) + rounds * step_s[p.key] for p in every}
+    # None takes more than its part, so that several of each kind are run.
+    affordable = [p for p in every if cost_s[p.key] <= _EACH * budget_s]
+    kinds = dict.fromkeys(p.family for p in affordable)
+    turns = zip_longest(*(
+        chosen([p for p in affordable if p.family == kind], step_s, cost_s, budget_s / len(kinds)) for kind in kinds
+    ))  # fmt: skip
+    return tuple(p for turn in turns for p in turn if p is not None)
+
+
 def chosen(
     candidates: Iterable[SweepPoint],
     step_s: Mapping[str, float],
     cost_s: Mapping[str, float],
     budget_s: float,
 ) -> tuple[SweepPoint, ...]:
-    """The points of a sweep, the most telling for its time first, as many as the budget allows.
+    """Points of a sweep, the most telling first, as many as the budget allows; of two that tell as much the cheaper.
 
     Args:
         candidates: of the families that are wanted.
@@ -110,7 +137,9 @@ def chosen(
     information = _RIDGE * np.eye(len(names))
     taken: list[SweepPoint] = []
     while left:
-        best = max(left, key=lambda c: math.log1p(_gain(information, rows[c.key])) / cost_s[c.key])
+        best = max(
+            left, key=lambda c: (round(math.log1p(_gain(information, rows[c.key])), 3), -cost_s[c.key])
+        )
         information += np.outer(rows[best.key], rows[best.key])
         budget_s -= cost_s[best.key]
         taken.append(best)

@@ -4,7 +4,7 @@ The block that repeats is timed at the model's own width, a few times deep: each
 times the depth is the whole (Qi et al. 2017 sum layers likewise; here the layers are never taken out of the model).
 Where the wanted batch was not run, the same holds for fractions of it:
 
-    t(d, b) = fixed + batch · b + depth · d + both · d·b,   none of the four negative.
+    t(d, b) = fixed + batch · b + depth · d + both · d·b,   depth and both not negative.
 
 XLA makes programs whose cost for each layer grows with their depth, since it computes sums of residuals again wherever
 they are needed. The compiler's own count of bytes shows that without running anything: what a program moves beyond the
@@ -36,6 +36,9 @@ _EACH_DOUBLING: Final = 0.008
 _OF_EXCESS: Final = 0.15
 # 80 of 100 cases of a normal distribution lie within so many standard deviations.
 _EIGHTY: Final = 1.2816
+# What the ends of a model cost beside its blocks. The first block may be cheaper than those after it (a recurrent layer
+# of few features, the last of which returns no sequence), so that they may come out negative.
+_ENDS: Final = ("fixed", "batch")
 _TERMS: Final = ("fixed", "batch", "depth", "both", "excess")
 
 
@@ -43,7 +46,7 @@ def predicted(calibration: Calibration) -> StepPrediction:
     """The step of the calibration's target.
 
     Raises:
-        DataError: it is a sweep, or too little of it was measured.
+        DataError: it is a sweep, or too little of it was measured: fewer points than terms, or none that tell them apart.
     """
     target = calibration.target
     if target is None:
@@ -115,12 +118,13 @@ class _Fit:
         depths, batches = {m.point.depth for m in used}, {m.point.batch for m in used}
         names = ["fixed"]
         names += ["batch"] * (len(batches) > 1) + ["depth"] * (len(depths) > 1)
-        names += ["both"] * (len(batches) > 1 and len(depths) > 1 and len(used) > 3)
-        grows = [d for d in depths if d is not None and excess.get(d, 0.0) > 0.0]
-        self.superlinear = bool(grows) and len(depths) > 2
+        names += ["both"] * (len(batches) > 1 and len(depths) > 1)
+        self.superlinear = len(depths) > 2 and any(excess.get(d or 1, 0.0) > 0.0 for d in depths)
         names += ["excess"] * self.superlinear
         self.names = names
         self.terms = np.array([self._row(m.point, target, excess) for m in used])
+        if np.linalg.matrix_rank(self.terms / self.terms.max(axis=0)) < len(names):
+            raise DataError(f"{len(used)} points do not tell what depth and batch each cost")
         self.target = self._row(target, target, excess)
         self.largest_s = float(self.medians.max())
 
@@ -140,7 +144,11 @@ class _Fit:
 
     def _solved(self, seconds: Array, rows: Sequence[int] | None = None) -> Array:
         chosen = list(range(len(seconds))) if rows is None else list(rows)
-        return nonnegative(self.terms[chosen], seconds[chosen], seconds[chosen] ** -0.5)
+        terms, ends = self.terms[chosen], [place for place, name in enumerate(self.names) if name in _ENDS]
+        # A term of either sign is the difference of two that are not negative.
+        found = nonnegative(np.hstack([terms, -terms[:, ends]]), seconds[chosen], seconds[chosen] ** -0.5)
+        found[ends] -= found[len(self.names) :]
+        return found[: len(self.names)]
 
     def by_round(self) -> float:
         """The standard error of the target in ln, from one answer for each round."""

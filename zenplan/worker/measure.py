@@ -88,7 +88,8 @@ class _Measurement:
         memory.give_back(self.job["device"])
 
     def _warm(self, point: Mapping[str, Any]) -> Ready:
-        before = self._level()
+        first = not self.announced
+        before = self._level() if first or not memory.keeps_what_is_free(self.job["device"]) else None
         start = time.perf_counter()
         model = built_model(point["model"], self.job["precision"], self.events)
         symbolic = symbolic_input(model, point["batch"], point["model"].get("input_shapes") or ())

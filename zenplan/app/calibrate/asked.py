@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from zenplan.adapters.host import read_host
 from zenplan.adapters.keras_file import read_keras_config
-from zenplan.adapters.worker_process import Limits, backend_of, run_job
+from zenplan.adapters.worker_process import BACKENDS
 from zenplan.app.calibrate.how import How
 from zenplan.app.calibrate.subject import Subject, repeated
+from zenplan.app.count import count_keras
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.block_document import blocks_document
-from zenplan.domain.count_document import read_count
 from zenplan.domain.request import Request
 from zenplan.domain.software import Software
 from zenplan.domain.stand_in import standin_note
@@ -26,7 +24,6 @@ Tell = Callable[[str, float], None]
 _BATCH: Final = 8
 # The usual batch of a model is that of many devices.
 _MOST_USUAL: Final = 32
-_MEMORY_SHARE: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,22 +70,28 @@ def own_model(target: str, request: Request, how: How, backend: str, vary: Vary 
         if vary:
             raise UsageError("--vary is for a function", "a .keras file is one model, of one depth")
         model = {"kind": "config", "config": read_keras_config(target), "input_shapes": []}
-    counted = replace(request, keras=_counted(target, model, backend, tell))
-    plan = training_plan(replace(counted, software=_software(how, backend), precision=how.precision,
+    workload, unknown = _counted(target, arguments, backend, tell)
+    plan = training_plan(replace(request, keras=workload, software=_software(how, backend), precision=how.precision,
                                  optimizer=request.optimizer or "adamw"), (), whole_run=False)  # fmt: skip
     batch, facts = _batch(request.batch, plan.workload)
-    return Subject(name=target, plan=plan, batch=batch, model=model, depth=depth, device=how.device, facts=facts,
-                   vary=vary.argument if vary else "", depths=vary.depths if vary else ())  # fmt: skip
+    return Subject(name=target, plan=plan, batch=batch, model=model, depth=depth, device=how.device,
+                   facts=(*facts, *unknown), vary=vary.argument if vary else "",
+                   depths=vary.depths if vary else ())  # fmt: skip
 
 
-def _counted(target: str, model: dict[str, Any], backend: str, tell: Tell) -> Workload:
-    """The Keras model as something to train. It is counted on one of Keras's backends, whatever then runs it."""
-    job: dict[str, Any] = {"job": "count", "what": target, "target": model.get("target"), "config": model.get("config"),
-           "arguments": model.get("arguments") or {}, "batch": None, "input_shapes": []}  # fmt: skip
-    usable = read_host().usable_memory_bytes
-    limits = Limits(memory_bytes=_MEMORY_SHARE * usable if usable else None)
-    event = run_job(job, backend_of(backend, os.environ), limits, tell)
-    return read_count(event.get("count")).workload()
+def _counted(
+    target: str, arguments: Mapping[str, Any], backend: str, tell: Tell
+) -> tuple[Workload, tuple[str, ...]]:
+    """The Keras model as something to train, and what could not be counted of it.
+
+    It is counted on one of Keras's backends, whatever then runs it.
+    """
+    count = count_keras(target, backend if backend in BACKENDS else None, arguments=arguments, tell=tell)
+    if not count.unknown:
+        return count.workload(), ()
+    more = f" and {len(count.unknown) - 1} more" if len(count.unknown) > 1 else ""
+    told = f"FLOP and predicted memory are without {count.unknown[0].label}{more}, whose cost is unknown"
+    return count.workload(), (told,)
 
 
 def _software(how: How, backend: str) -> str:

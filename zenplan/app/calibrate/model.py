@@ -90,12 +90,13 @@ def _fractions(batch: int) -> tuple[int, ...]:
 
 
 def _halved(batches: Sequence[int]) -> tuple[int, ...]:
-    """The half of the least of them, and the quarter."""
+    """The least of them and its half; of a single one its half and its quarter."""
     return _fractions(max(1, 2 * min(batches))) if len(batches) > 1 else _fractions(batches[0])
 
 
 def _short_of_memory(session: Session) -> bool:
-    return any("memory" in m.failure for m in _steps(session))
+    # SIGKILL is how the system ends what takes too much of it.
+    return any(word in m.failure for m in _steps(session) for word in ("memory", "SIGKILL"))
 
 
 def _steps(session: Session) -> list[Measured]:

@@ -147,14 +147,11 @@ class Record:
         )  # fmt: skip
         if self.id:
             return
-        found = self.store.unfinished(fingerprint, self.about.kind, self.about.subject)
-        if (
-            found is None
-            or found.target != self.about.target
-            or datetime.now(UTC) - found.taken_at > _RESUMED_WITHIN
-        ):
-            self.id = self.store.new_id()
-            self.store.begin(self.about.begun(self.id, fingerprint))
+        begun = self.about.begun(self.store.new_id(), fingerprint)
+        found = self.store.unfinished(begun, _RESUMED_WITHIN)
+        if found is None:
+            self.id = begun.id
+            self.store.begin(begun)
             return
         self.id = found.id
         for each in found.measured:

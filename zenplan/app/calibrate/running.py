@@ -102,6 +102,10 @@ class Session:
                 self.record.fail(key, error.message)
                 crashes += 1
                 if crashes > _RESTARTS:
+                    rest = sum(not self.record.done(task, LEAST_ROUNDS) for task in tasks)
+                    self._keep(
+                        [f"given up after {crashes} workers ended in the middle: {rest} points are left"]
+                    )
                     return
 
     def _worker(self, tasks: Sequence[Task], in_turn: bool, until_s: float | None) -> None:

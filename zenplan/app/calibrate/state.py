@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from zenplan.adapters.machine_state import crowded, crowded_now, gpu_in_use, on_battery, processor_time
 from zenplan.adapters.nvml import read_gpus, watched
 from zenplan.app.calibrate.how import How, gpu_of
-from zenplan.domain.device import Profile, Reading
+from zenplan.domain.device import Device, Profile, Reading
 from zenplan.errors import ZenplanError
 
 _Look = Callable[[], tuple[Reading[float], Reading[str]]]
@@ -26,6 +26,7 @@ def before(how: How, profile: Profile) -> tuple[str, ...]:
         crowded_now(profile.host.logical_cores.value or how.threads, how.threads),
         on_battery(),
         gpu_in_use(gpu) if gpu else "",
+        _slowed_now(gpu) if gpu else "",
     )
     notes = tuple(note for note in found if note)
     if notes and how.strict:
@@ -33,6 +34,16 @@ def before(how: How, profile: Profile) -> tuple[str, ...]:
             f"not measured under --strict: {notes[0]}", "wait until it is over, or leave --strict out"
         )
     return notes
+
+
+def _slowed_now(gpu: Device) -> str:
+    with watched(gpu.index) as look:
+        return _slowed(look()[1])
+
+
+def _slowed(held: Reading[str]) -> str:
+    """Why the GPU is not as fast as it could be; empty where it is, or the driver does not tell."""
+    return f"throttled: the GPU's clock was held down by {held.value}" if held.value else ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,8 +66,7 @@ class Watch:
         if self.look is None:
             return None
         clock, held = self.look()
-        if held.value:
-            self.note(f"throttled: the GPU's clock was held down by {held.value}")
+        self.note(_slowed(held))
         self.answered |= clock.value is not None
         if self.answered and clock.value is None:
             self.lost = f"the GPU no longer answers: {clock.reason}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Final
 
 from zenplan import units
@@ -13,16 +11,14 @@ from zenplan.app.calibrate.running import MOST_ROUNDS, Session
 from zenplan.app.calibrate.subject import Task
 from zenplan.domain.calibration import OPERATOR, STEP, SWEEP, Point
 from zenplan.errors import UnknownName, UsageError
-from zenplan.planning.design import SweepPoint, chosen, expected_s, setup_s
+from zenplan.planning.design import SweepPoint, sweep_points
 
 FAMILIES: Final = ("transformer", "convnet", "recurrent")
 ALL: Final = "all"
 _BUILDERS: Final = "zenplan.worker.samples"
 _SINGLE: Final = "operator"
 # More is planned than there is time for, since what setting up takes is a rough guess; the time ends it.
-_PLANNED: Final = 2.0
-# Of the time no point has more than its part, so that several of each kind are run.
-_EACH: Final = 0.12
+_PLANNED: Final = 1.5
 # What one product reaches on a core, or on a GPU, in FLOP/s. It decides on which points are tried, not on what they tell.
 _FLOP_PER_S: Final = {"cpu": 6e10, "gpu": 3e13}
 
@@ -55,17 +51,7 @@ def _points(session: Session, until_s: float) -> tuple[SweepPoint, ...]:
     family, how = session.record.about.family, session.how
     rate = _FLOP_PER_S[how.device] * (1 if how.device == "gpu" else how.threads)
     wanted = [p for p in read_sweep() if family in (ALL, p.family) or p.family == _SINGLE]
-    step_s = expected_s(wanted, rate)
-    cost_s = {p.key: setup_s(p, session.engine.name) + (MOST_ROUNDS + 2) * step_s[p.key] for p in wanted}
-    small = [p for p in wanted if cost_s[p.key] <= _EACH * until_s]
-    return _mixed(chosen(small, step_s, cost_s, _PLANNED * until_s))
-
-
-def _mixed(points: Sequence[SweepPoint]) -> tuple[SweepPoint, ...]:
-    """The same with the families in turns: where the time ends early, each has been run."""
-    kinds = dict.fromkeys(p.family for p in points)
-    turns = zip_longest(*([p for p in points if p.family == kind] for kind in kinds))
-    return tuple(p for turn in turns for p in turn if p is not None)
+    return sweep_points(wanted, session.engine.name, rate, _PLANNED * until_s, MOST_ROUNDS + 2)
 
 
 def _task(point: SweepPoint) -> Task:
