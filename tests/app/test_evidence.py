@@ -48,7 +48,7 @@ H100 = "NVIDIA H100 80GB HBM3"
 REQUEST = Request(model="gpt2-124m", tokens=1e9, software="eager")
 PLAN = training_plan(REQUEST, FAMILIES)
 MARK = Fingerprint(device=H100, kind="gpu", threads=8, backend="torch", precision="bf16", compiled=False,
-                   versions={"keras": "3.15.1", "torch": "2.13.0"})  # fmt: skip
+                   versions={})  # fmt: skip
 PROCESSOR = Fingerprint(device="Abacus 2000", kind="cpu", threads=1, backend="torch", precision="fp32", compiled=False,
                         versions={"numpy": "0.1", "nothing": "1.0"})  # fmt: skip
 
@@ -110,6 +110,16 @@ def test_the_step_that_was_measured_comes_out_of_an_estimate() -> None:
     fact = next(f for f in answer.plan.facts if f.name == "calibration")
     assert fact.origin is Origin.MEASURED
     assert "× 1.30 of what" in fact.why
+
+
+def test_versions_that_have_changed_since_are_told() -> None:
+    import numpy
+
+    (older,) = stored(taken(0.1))
+    mark = replace(older.calibration.fingerprint, versions={"numpy": "0.1"})
+    older = replace(older, calibration=replace(older.calibration, fingerprint=mark))
+    (step,) = evidence_of(PLAN, SHEETS, COEFFICIENTS, [older]).steps
+    assert step.told.endswith(f"on 2026-11-20 (numpy 0.1, now {numpy.__version__})")
 
 
 def test_elsewhere_it_is_carried_over_as_pairs_of_runs_say() -> None:

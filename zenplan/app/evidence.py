@@ -14,6 +14,7 @@ from typing import Final
 
 from zenplan import units
 from zenplan.adapters.carried_over import read_carried_over
+from zenplan.app.changed import changed
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.calibration import MODEL, SWEEP, Calibration, Fingerprint
 from zenplan.domain.catalogue import Catalogue
@@ -190,5 +191,7 @@ def _told(stored: Stored, found: StepPrediction) -> str:
     taken = stored.calibration
     where = "measured" if stored.origin else "measured here"
     how = f" by {found.method}" if taken.kind != MODEL else ""
-    whose = f" ({stored.origin})" if stored.origin else ""
+    # Versions of another's machine say nothing of this one.
+    since = () if stored.origin else tuple(changed(taken.fingerprint))
+    whose = f" ({'; '.join(filter(None, (stored.origin, *since)))})" if stored.origin or since else ""
     return f"{where} on one {taken.fingerprint.device} on {taken.taken_at.date().isoformat()}{how}{whose}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from zenplan.app.changed import changed
 from zenplan.app.evidence import SWEEP_BATCH, is_of
-from zenplan.domain.calibration import MODEL, SWEEP, Fingerprint
+from zenplan.domain.calibration import MODEL, SWEEP
 from zenplan.domain.measured_step import LocalStep
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.stored import RUNNING, Stored
@@ -57,16 +58,4 @@ def _step(stored: Stored, plan: TrainingPlan) -> LocalStep | None:
     except DataError:
         return None
     return LocalStep(calibration=taken, prediction=found, batch=batch, samples=plan.samples, origin=stored.origin,
-                     changed=tuple(_changed(taken.fingerprint)))  # fmt: skip
-
-
-def _changed(mark: Fingerprint) -> Iterator[str]:
-    """What is installed in another version than it was measured with; what is in the build alone does not count."""
-    from zenplan.adapters.installed import installed_version
-
-    for name, then in mark.versions.items():
-        now = installed_version(name)
-        if now is None:
-            yield f"{name} {then}, which is not installed now"
-        elif now.partition("+")[0] != then.partition("+")[0]:
-            yield f"{name} {then}, now {now}"
+                     changed=tuple(changed(taken.fingerprint)))  # fmt: skip

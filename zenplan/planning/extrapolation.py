@@ -34,6 +34,9 @@ _ALIKE: Final = 0.015
 _EACH_DOUBLING: Final = 0.008
 # Time is only roughly in proportion to bytes that a compiler counts: of what they make of a step, so much is doubtful.
 _OF_EXCESS: Final = 0.15
+# Where every point is needed, none can be left out to see how far the answer moves: what it moved on processors, where
+# one could be (benchmarks/calibration.py).
+_NONE_TO_SPARE: Final = 0.03
 # 80 of 100 cases of a normal distribution lie within so many standard deviations.
 _EIGHTY: Final = 1.2816
 # What the ends of a model cost beside its blocks. The first block may be cheaper than those after it (a recurrent layer
@@ -164,7 +167,7 @@ class _Fit:
         """How far the answer moves when a point is left out, in ln: the root mean square over points."""
         count, needed = len(self.used), len(self.names)
         if count <= needed:
-            return 0.0
+            return _NONE_TO_SPARE
         mid = self.target_s(self.medians)
         moved = [
             math.log(max(self.target_s(self.medians, [r for r in range(count) if r != out]), mid / 10) / mid)
