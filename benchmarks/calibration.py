@@ -277,7 +277,9 @@ def main() -> None:
     parser.add_argument("--only", type=int, action="append", help="number of a target, from 0")
     parser.add_argument("--show", action="store_true", help="of the samples that are kept, measuring nothing")
     parser.add_argument("--write", action="store_true", help="keep every sample")
-    parser.add_argument("--sweep", action="store_true", help="only the sweep anew, beside targets that are kept")
+    parser.add_argument(
+        "--sweep", action="store_true", help="only the sweep anew, beside targets that are kept"
+    )
     parser.add_argument(
         "--readme", action="store_true", help="put the summaries of what is kept into the README"
     )

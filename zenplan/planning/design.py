@@ -23,12 +23,12 @@ _SHALLOW: Final = (1, 2, 3)
 _DEEPER: Final = 0.6
 # What a first look at a device is taken to mean: the share of a product's speed that whole steps reach, the FLOP that a
 # moved element costs as much time as, a recurrent step, and a step of next to nothing. Rough, and only for a choice.
-_SHARE: Final = 0.5
-_FLOP_AN_ELEMENT: Final = 200.0
+_SHARE: Final = 0.8
+_FLOP_AN_ELEMENT: Final = 100.0
 _STEP_S: Final = 5e-5
 _AT_LEAST_S: Final = 5e-3
 # Seconds to build and compile a model, and for each of its operators and gradients; on one core (measured 2026-11).
-_SETUP_S: Final = {"torch": (0.3, 0.003), "jax": (1.0, 0.02), "tensorflow": (0.5, 0.014)}
+_SETUP_S: Final = {"torch": (0.3, 0.002), "jax": (1.0, 0.02), "tensorflow": (0.5, 0.01)}
 # Of the time of a sweep no point has more.
 _EACH: Final = 0.12
 # Of a point with no information at all the determinant would be zero.

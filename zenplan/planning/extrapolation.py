@@ -34,8 +34,8 @@ _ALIKE: Final = 0.015
 _EACH_DOUBLING: Final = 0.008
 # Time is only roughly in proportion to bytes that a compiler counts: of what they make of a step, so much is doubtful.
 _OF_EXCESS: Final = 0.15
-# Where every point is needed, none can be left out to see how far the answer moves: what it moved on processors, where
-# one could be (benchmarks/calibration.py).
+# Where every point is needed, none can be left out to see how far the answer moves. Four in five of those of
+# benchmarks/calibration.py, where one could be, moved less than that.
 _NONE_TO_SPARE: Final = 0.03
 # 80 of 100 cases of a normal distribution lie within so many standard deviations.
 _EIGHTY: Final = 1.2816
