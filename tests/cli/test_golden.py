@@ -32,6 +32,10 @@ COMMANDS = {
     "help_estimate": ("estimate", "--help"),
     "help_layouts": ("layouts", "--help"),
     "help_count": ("count", "--help"),
+    "help_calibrate": ("calibrate", "--help"),
+    "help_calibrations": ("calibrations", "--help"),
+    **{f"help_calibrations_{name}": ("calibrations", name, "--help")
+       for name in ("list", "show", "export", "import", "rm")},
     "help_backtest": ("backtest", "--help"),
     "help_profile": ("profile", "--help"),
     "help_accelerators": ("accelerators", "--help"),
