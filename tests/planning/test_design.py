@@ -58,6 +58,7 @@ def test_the_budget_holds():
 def test_larger_points_are_expected_to_take_longer_and_compilers_to_look_at_every_operator():
     small, large = point("s", product_flop=1e9, operators=10), point("l", product_flop=1e11, operators=400)
     found = expected_s([small, large], 1e11)
-    assert found[small.key] < found[large.key] == pytest.approx(2.0, rel=0.01)
+    assert 1.0 < found[large.key] < 2.0, "a product alone would take one second"
+    assert found[large.key] > 50 * found[small.key]
     assert setup_s(small, "jax") < setup_s(large, "jax")
     assert setup_s(large, "torch") < setup_s(large, "jax")
