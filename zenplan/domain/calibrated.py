@@ -47,7 +47,7 @@ class Calibrated:
     def name(self) -> str:
         """The backend, and whether a compiler saw the whole step."""
         mark = self.calibration.fingerprint
-        return f"{mark.backend}, {'compiled' if mark.compiled else 'not compiled'}"
+        return f"{mark.backend}, {'compiled' if mark.compiled else 'eager'}"
 
     @property
     def samples_per_s(self) -> Range | None:

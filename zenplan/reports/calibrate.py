@@ -42,7 +42,7 @@ def _points(taken: Calibration) -> tuple[Table, ...]:
                Column(name="spread", numeric=True), Column(name="set-up", numeric=True),
                Column(name="peak memory", numeric=True))  # fmt: skip
     cores = f"{mark.threads} thread{'s' if mark.threads > 1 else ''}"
-    title = (f"{taken.subject} on {mark.device}, {mark.backend} {'compiled' if mark.compiled else 'not compiled'}, "
+    title = (f"{taken.subject} on {mark.device}, {mark.backend}, {'compiled' if mark.compiled else 'eager'}, "
              f"{mark.precision}, {cores}")  # fmt: skip
     names = told_apart([_name(m, taken) for m in ran], _MOST)
     rows = tuple(_row(m, name, taken) for m, name in zip(ran, names, strict=True))

@@ -111,9 +111,7 @@ def calibrate(wanted: Wanted, engines: Sequence[Engine], how: How, machine: Mach
 
 def _name(engine: Engine, how: How) -> str:
     return (
-        engine.name
-        if how.compiled is None
-        else f"{engine.name}, {'compiled' if how.compiled else 'not compiled'}"
+        engine.name if how.compiled is None else f"{engine.name}, {'compiled' if how.compiled else 'eager'}"
     )
 
 
