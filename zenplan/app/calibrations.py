@@ -10,7 +10,7 @@ from pathlib import Path
 from zenplan.adapters.calibration_file import read_calibration_file
 from zenplan.adapters.calibration_store import CalibrationStore
 from zenplan.adapters.document_fields import one_line
-from zenplan.domain.calibration import MODEL
+from zenplan.domain.calibration import MODEL, Calibration
 from zenplan.domain.prediction import StepPrediction
 from zenplan.domain.stored import DONE, UNFINISHED, Stored
 from zenplan.errors import DataError, UsageError
@@ -31,14 +31,14 @@ def chosen(store: CalibrationStore, names: Sequence[str]) -> tuple[Stored, ...]:
     return tuple(store.entry(id) for id in dict.fromkeys(map(store.find, names)))
 
 
-def prediction_of(stored: Stored) -> tuple[StepPrediction | None, str]:
+def prediction_of(calibration: Calibration) -> tuple[StepPrediction | None, str]:
     """The step of the calibration's model; or None, and why there is none. A sweep has neither."""
     from zenplan.planning.extrapolation import predicted
 
-    if stored.calibration.kind != MODEL:
+    if calibration.kind != MODEL:
         return None, ""
     try:
-        return predicted(stored.calibration), ""
+        return predicted(calibration), ""
     except DataError as error:
         return None, error.message
 

@@ -16,7 +16,7 @@ from zenplan import units
 from zenplan.adapters.carried_over import read_carried_over
 from zenplan.app.changed import changed
 from zenplan.domain.accelerator import Accelerator
-from zenplan.domain.calibration import MODEL, SWEEP, Calibration, Fingerprint
+from zenplan.domain.calibration import MODEL, SWEEP, Calibration
 from zenplan.domain.catalogue import Catalogue
 from zenplan.domain.cluster import Cluster
 from zenplan.domain.coefficients import Coefficients
@@ -25,7 +25,7 @@ from zenplan.domain.evidence import Fact, Origin
 from zenplan.domain.measured_step import MeasuredStep
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.prediction import StepPrediction
-from zenplan.domain.software import Software
+from zenplan.domain.software import keras_software
 from zenplan.domain.stored import RUNNING, Stored
 from zenplan.domain.workload import Workload
 from zenplan.errors import DataError, ZenplanError
@@ -39,7 +39,7 @@ from zenplan.planning.sweep import predicted_by_sweep
 _SAME: Final = 0.005
 # Samples of the step that a sweep is asked for, where the plan's batch is not smaller: its ratio to a prediction hardly
 # moves from there on.
-SWEEP_BATCH: Final = 64
+_SWEEP_BATCH: Final = 64
 _MOST_NOTES: Final = 3
 
 
@@ -69,13 +69,6 @@ def is_of(calibration: Calibration, workload: Workload) -> bool:
     return calibration.kind == MODEL and all(
         found is not None and abs(found / wanted - 1.0) <= _SAME for found, wanted in pairs
     )
-
-
-def software_of(mark: Fingerprint) -> Software:
-    """The kind of software that it was measured in."""
-    if not mark.compiled:
-        return Software.EAGER
-    return Software.COMPILED if mark.backend == "torch" else Software.XLA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +152,15 @@ def _known(taken: Calibration, sheet: Accelerator, steps: Sequence[MeasuredStep]
 
 def _fits(stored: Stored, plan: TrainingPlan) -> bool:
     mark = stored.calibration.fingerprint
-    return mark.precision == plan.precision.name and software_of(mark) is plan.software
+    return (
+        mark.precision == plan.precision.name and keras_software(mark.backend, mark.compiled) is plan.software
+    )
 
 
 def _not_used(taken: Calibration, plan: TrainingPlan) -> str:
     mark = taken.fingerprint
     flags = (("precision", mark.precision, plan.precision.name),
-             ("software", software_of(mark), plan.software))  # fmt: skip
+             ("software", keras_software(mark.backend, mark.compiled), plan.software))  # fmt: skip
     other = " ".join(f"--{name} {has}" for name, has, wanted in flags if has != wanted)
     return f"calibration {taken.id} on {mark.device} is not used: it is for {other}"
 
@@ -175,16 +170,26 @@ def _step(
 ) -> MeasuredStep | None:
     """The step that a calibration gives for a plan; None where too little was measured, or nothing like it."""
     taken, load = stored.calibration, plan.workload
-    batch = taken.target.batch if taken.target else min(SWEEP_BATCH, plan.global_batch)
-    try:
-        found = (predicted(taken) if taken.target
-                 else predicted_by_sweep(taken, features_of_blocks(load.blocks, batch)))  # fmt: skip
-    except DataError:
+    known = step_of(taken, plan)
+    if known is None:
         return None
+    batch, found = known
     efficiency = coefficients.of(sheet.architecture, plan.precision, plan.software, load.family)
     one = Cluster(accelerator=sheet, efficiency=efficiency, node_devices=1)
     return MeasuredStep(calibration=taken.id, sheet=sheet, batch=batch, own=taken.target is not None, step_s=found.step_s,
                         predicted_s=alone_s(plan, one, batch), told=_told(stored, found))  # fmt: skip
+
+
+def step_of(taken: Calibration, plan: TrainingPlan) -> tuple[int, StepPrediction] | None:
+    """The batch and the step that a calibration gives for a plan's model; None where too little was measured, or
+    nothing like its work."""
+    try:
+        if taken.target:
+            return taken.target.batch, predicted(taken)
+        batch = min(_SWEEP_BATCH, plan.global_batch)
+        return batch, predicted_by_sweep(taken, features_of_blocks(plan.workload.blocks, batch))
+    except DataError:
+        return None
 
 
 def _told(stored: Stored, found: StepPrediction) -> str:

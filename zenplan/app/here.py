@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zenplan.app.changed import changed
-from zenplan.app.evidence import SWEEP_BATCH, is_of
+from zenplan.app.evidence import is_of, step_of
 from zenplan.domain.calibration import MODEL, SWEEP
 from zenplan.domain.measured_step import LocalStep
 from zenplan.domain.plan import TrainingPlan
 from zenplan.domain.stored import RUNNING, Stored
-from zenplan.errors import DataError
-from zenplan.planning.extrapolation import predicted
-from zenplan.planning.features import features_of_blocks
-from zenplan.planning.sweep import predicted_by_sweep
 
 
 def steps_here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[LocalStep, ...]:
@@ -49,13 +45,10 @@ def _can_hold(plan: TrainingPlan, memory_bytes: int | None) -> bool:
 
 
 def _step(stored: Stored, plan: TrainingPlan) -> LocalStep | None:
-    """None where too little was measured, or nothing like the model's work."""
-    taken, target = stored.calibration, stored.calibration.target
-    batch = target.batch if target else min(SWEEP_BATCH, plan.global_batch)
-    try:
-        found = (predicted(taken) if target
-                 else predicted_by_sweep(taken, features_of_blocks(plan.workload.blocks, batch)))  # fmt: skip
-    except DataError:
+    """None where the calibration says nothing of the model."""
+    taken, known = stored.calibration, step_of(stored.calibration, plan)
+    if known is None:
         return None
+    batch, found = known
     return LocalStep(calibration=taken, prediction=found, batch=batch, samples=plan.samples, origin=stored.origin,
                      changed=tuple(changed(taken.fingerprint)))  # fmt: skip

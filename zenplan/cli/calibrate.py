@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zenplan.app.calibrate.asked import Vary
     from zenplan.app.calibrate.calibrate import Wanted
     from zenplan.domain.calibrated import Calibrations
+    from zenplan.domain.catalogue import Catalogue
     from zenplan.domain.device import Profile
     from zenplan.plugins import Plugins
 
@@ -172,19 +173,19 @@ def _answer(wanted: Wanted, backend: str | None, how: Mapping[str, Any], setting
         found, by_index = profile(sheets)
         chosen = how_of(found, **how)
         engines = engines_of(ALL if wanted.compare and backend is None else backend, plugins.engines())
-        answer = _measured(wanted, engines, chosen, found, by_index, plugins, settings)
+        answer = _measured(wanted, engines, chosen, found, by_index, plugins, sheets, settings)
         say(calibrate_report(answer), settings["format"], plugins)
 
 
-def _measured(wanted: Wanted, engines: Any, how: Any, found: Profile, sheets: Mapping[int, Any], plugins: Plugins,
-              settings: Settings) -> Calibrations:  # fmt: skip
+def _measured(wanted: Wanted, engines: Any, how: Any, found: Profile, by_index: Mapping[int, Any], plugins: Plugins,
+              sheets: Catalogue, settings: Settings) -> Calibrations:  # fmt: skip
     """Measure, with progress and warnings on stderr."""
     import sys
 
     from zenplan.adapters.calibration_store import CalibrationStore
     from zenplan.app.calibrate.calibrate import Machine, calibrate
     from zenplan.app.calibrate.how import gpu_of
-    from zenplan.app.inputs import catalogue, price_tables
+    from zenplan.app.inputs import price_tables
     from zenplan.cli.output import write
     from zenplan.cli.progress import staged
 
@@ -196,8 +197,8 @@ def _measured(wanted: Wanted, engines: Any, how: Any, found: Profile, sheets: Ma
             write(sys.stderr, f"warning: {text}\n")
 
     gpu = gpu_of(found) if how.device == "gpu" else None
-    tables = price_tables(plugins, catalogue(plugins), settings["prices"]) if gpu else ()
-    machine = Machine(profile=found, sheet=sheets.get(gpu.index) if gpu else None, tables=tables,
+    tables = price_tables(plugins, sheets, settings["prices"]) if gpu else ()
+    machine = Machine(profile=found, sheet=by_index.get(gpu.index) if gpu else None, tables=tables,
                       families=plugins.workloads())  # fmt: skip
     with CalibrationStore.open() as store:
         if store.told:

@@ -63,7 +63,7 @@ def _show(id: _Id, output: Format = None) -> None:
     settings = resolved(format=output)
     with loaded_plugins() as plugins, _store() as store:
         (stored,) = chosen(store, [id])
-        say(calibration_report(stored, *prediction_of(stored)), settings["format"], plugins)
+        say(calibration_report(stored, *prediction_of(stored.calibration)), settings["format"], plugins)
 
 
 @calibrations_app.command("export")

@@ -45,3 +45,10 @@ def software_of(framework: str, compiled: str = "") -> Software | None:
     if compiled.strip().lower() in ("yes", "true", "1") and kind in (None, Software.EAGER):
         return Software.COMPILED
     return kind
+
+
+def keras_software(backend: str, compiled: bool) -> Software:
+    """The kind of Keras on a backend, with the step compiled or not."""
+    if not compiled:
+        return Software.EAGER
+    return Software.COMPILED if backend == "torch" else Software.XLA

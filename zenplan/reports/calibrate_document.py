@@ -8,6 +8,7 @@ from typing import Any
 from zenplan.domain.calibrated import Calibrated, Calibrations
 from zenplan.domain.calibration import Calibration, Fingerprint, Measured
 from zenplan.domain.estimate import Range
+from zenplan.reports.ranges import range_document
 
 
 def calibrations_document(found: Calibrations) -> dict[str, Any]:
@@ -102,4 +103,4 @@ def _run(each: Calibrated) -> dict[str, Any]:
 
 
 def _range(value: Range | None) -> dict[str, float] | None:
-    return None if value is None else {"low": value.low, "mid": value.mid, "high": value.high}
+    return None if value is None else range_document(value)

@@ -7,12 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from zenplan.domain.answer import Answer, Ranked
-from zenplan.domain.estimate import Bill, Estimate, Quote, Range
+from zenplan.domain.estimate import Bill, Estimate, Quote
 from zenplan.domain.evidence import Fact
 from zenplan.domain.offer import Billing, Price
 from zenplan.planning.derivation_line import Line
 from zenplan.planning.input_pipeline import supply
 from zenplan.reports.estimate_here import here_document
+from zenplan.reports.ranges import range_document
 
 
 def document(answer: Answer, lines: tuple[Line, ...]) -> Mapping[str, Any]:
@@ -61,10 +62,6 @@ def _fact(fact: Fact) -> dict[str, str]:
     return {"name": fact.name, "value": fact.value, "origin": str(fact.origin), "why": fact.why}
 
 
-def _range(value: Range) -> dict[str, float]:
-    return {"low": value.low, "mid": value.mid, "high": value.high}
-
-
 def _price(price: Price | None) -> dict[str, Any] | None:
     if price is None:
         return None
@@ -88,7 +85,7 @@ def _quote(answer: Answer, ranked: Ranked) -> dict[str, Any]:
         "layout": {**asdict(estimate.layout), "recompute": str(estimate.layout.recompute)},
         "memory": {**estimate.memory.parts(), "total_bytes": estimate.memory.total_bytes,
                    "available_bytes": estimate.cluster.accelerator.capacity_bytes},
-        "step": {**estimate.step.parts(), "total_s": _range(estimate.step_s)},
+        "step": {**estimate.step.parts(), "total_s": range_document(estimate.step_s)},
         "mfu": estimate.mfu,
         "samples_per_s": estimate.samples_per_s,
         "input": _input(answer, quote),
@@ -118,18 +115,18 @@ def _bill(quote: Quote, bill: Bill) -> dict[str, Any]:
     run = bill.run
     return {
         "billing": str(bill.billing),
-        "steady_s": _range(run.steady_s),
-        "wall_clock_s": _range(run.calendar_s),
+        "steady_s": range_document(run.steady_s),
+        "wall_clock_s": range_document(run.calendar_s),
         "goodput": run.goodput,
         "interruptions": run.interruptions,
         "checkpoint_interval_s": run.checkpoint_interval_s,
         "checkpoint_bytes": run.checkpoint_bytes,
-        "gpu_hours": _range(quote.gpu_hours(bill)),
+        "gpu_hours": range_document(quote.gpu_hours(bill)),
         "billed_h": bill.billed_h,
-        "machines_usd": _range(bill.compute_usd),
+        "machines_usd": range_document(bill.compute_usd),
         "storage_usd": bill.storage_usd,
         "egress_usd": bill.egress_usd,
-        "total_usd": _range(bill.total_usd),
+        "total_usd": range_document(bill.total_usd),
     }
 
 
@@ -137,7 +134,7 @@ def _energy(quote: Quote) -> dict[str, Any] | None:
     if quote.energy is None:
         return None
     co2e = quote.energy.co2e_kg
-    return {"kwh": _range(quote.energy.kwh), "co2e_kg": _range(co2e) if co2e else None,
+    return {"kwh": range_document(quote.energy.kwh), "co2e_kg": range_document(co2e) if co2e else None,
             "pue": quote.energy.pue, "grid_source": quote.energy.grid_source or None}  # fmt: skip
 
 

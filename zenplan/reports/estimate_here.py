@@ -10,6 +10,7 @@ from zenplan.domain.answer import Answer
 from zenplan.domain.estimate import Range
 from zenplan.domain.measured_step import LocalStep
 from zenplan.domain.report import Column, Table
+from zenplan.reports.ranges import range_document
 
 
 def here_table(answer: Answer) -> tuple[Table, ...]:
@@ -59,11 +60,7 @@ def _document(step: LocalStep) -> dict[str, Any]:
     return {
         "calibration": taken.id, "taken_at": taken.taken_at.isoformat(), "origin": step.origin or None,
         "device": mark.device, "backend": mark.backend, "compiled": mark.compiled, "precision": mark.precision,
-        "threads": mark.threads, "batch_samples": step.batch, "step_s": _range(step.prediction.step_s),
-        "samples_per_s": _range(step.samples_per_s), "steps_s": _range(step.run_s), "method": step.prediction.method,
-        "changed": list(step.changed),
+        "threads": mark.threads, "batch_samples": step.batch, "step_s": range_document(step.prediction.step_s),
+        "samples_per_s": range_document(step.samples_per_s), "steps_s": range_document(step.run_s),
+        "method": step.prediction.method, "changed": list(step.changed),
     }  # fmt: skip
-
-
-def _range(value: Range) -> dict[str, float]:
-    return {"low": value.low, "mid": value.mid, "high": value.high}

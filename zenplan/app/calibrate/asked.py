@@ -14,7 +14,7 @@ from zenplan.app.count import count_keras
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.block_document import blocks_document
 from zenplan.domain.request import Request
-from zenplan.domain.software import Software
+from zenplan.domain.software import keras_software
 from zenplan.domain.stand_in import standin_note
 from zenplan.domain.workload import Workload
 from zenplan.errors import UsageError
@@ -97,9 +97,7 @@ def _counted(
 def _software(how: How, backend: str) -> str:
     """The kind of software that runs it, of which memory is predicted."""
     compiled = backend != "torch" if how.compiled is None else how.compiled
-    if not compiled:
-        return Software.EAGER
-    return Software.COMPILED if backend == "torch" else Software.XLA
+    return keras_software(backend, compiled)
 
 
 def _batch(given: int | None, workload: Workload) -> tuple[int, tuple[str, ...]]:

@@ -14,15 +14,14 @@ from zenplan.app.calibrate.running import Session, Show
 from zenplan.app.calibrate.state import before
 from zenplan.app.calibrate.subject import Subject
 from zenplan.app.calibrate.whole_run import whole_run
+from zenplan.app.calibrations import prediction_of
 from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.calibrated import Calibrated, Calibrations, Failed
 from zenplan.domain.calibration import Calibration
 from zenplan.domain.device import Profile
 from zenplan.domain.offer import PriceTable
-from zenplan.domain.prediction import StepPrediction
 from zenplan.domain.request import Request
-from zenplan.errors import DataError, UsageError, ZenplanError
-from zenplan.planning.extrapolation import predicted
+from zenplan.errors import UsageError, ZenplanError
 from zenplan.protocols import Engine, WorkloadFamily
 
 
@@ -171,14 +170,7 @@ def _calibrated(calibration: Calibration, subject: Subject | None, wanted: Wante
         )
     workload = subject.plan.workload
     sheet = machine.sheet if how.device == "gpu" else None
-    prediction, reason = _predicted(calibration)
+    prediction, reason = prediction_of(calibration)
     return Calibrated(calibration=calibration, prediction=prediction, reason=reason, unit=workload.unit,
                       tokens_per_sample=workload.tokens_per_sample, facts=(*how.facts, *subject.facts),
                       run=whole_run(wanted.request, workload, wanted.usd_per_h, sheet, machine.tables))  # fmt: skip
-
-
-def _predicted(calibration: Calibration) -> tuple[StepPrediction | None, str]:
-    try:
-        return predicted(calibration), ""
-    except DataError as error:
-        return None, error.message
