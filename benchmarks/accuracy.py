@@ -62,8 +62,15 @@ def told(run: Run) -> str:
 
 def cells(name: str, s: Summary) -> list[str]:
     """A row of the table."""
-    return [name, str(s.rows), f"{s.median:.3f}", f"{100 * s.mape:.1f} %", f"{100 * s.within_10:.0f} %",
-            f"{100 * s.within_25:.0f} %", f"{100 * math.expm1(s.bias):+.0f} %"]  # fmt: skip
+    return [
+        name,
+        str(s.rows),
+        f"{s.median:.3f}",
+        f"{100 * s.mape:.1f} %",
+        f"{100 * s.within_10:.0f} %",
+        f"{100 * s.within_25:.0f} %",
+        f"{100 * math.expm1(s.bias):+.0f} %",
+    ]
 
 
 def table(title: str, rows: Sequence[Sequence[str]]) -> str:
@@ -97,29 +104,28 @@ def _rules(all_runs: Sequence[Run], fitted: Errors) -> list[list[str]]:
     rows = [cells("6·N·D at 40 % of peak", macro(by_group([(r, six_nd(r)) for r in all_runs], source)))]
     if baselines.installed():
         said = [(r, e) for r in all_runs if (e := baselines.llm_analysis(r)) is not None]
-        rows.append(
-            cells(f"llm-analysis at its documented {baselines.EFFICIENCY}", macro(by_group(said, source)))
-        )
+        rows.append(cells(f"llm-analysis at its documented {baselines.EFFICIENCY}", macro(by_group(said, source))))
     rows.append(cells("zenplan, fitted to these runs", macro(by_group(fitted, source))))
     return rows
 
 
 def _left_out(observed: Mapping[str, Sequence[LeftOut]]) -> list[list[str]]:
     keys = {"source": source, "accelerator": accelerator, "generation": generation, "scale": source}
-    names = {"source": "**zenplan, each source left out of the fit**",
-             "accelerator": "zenplan, each accelerator left out, averaged over accelerators",
-             "generation": "zenplan, each generation left out, averaged over generations",
-             "scale": f"zenplan, all runs above {LARGE} devices left out"}  # fmt: skip
-    return [
-        cells(names[n], macro(by_group(_of(LANGUAGE.tables[0], plain(observed[n])), keys[n])))
-        for n in observed
-    ]
+    names = {
+        "source": "**zenplan, each source left out of the fit**",
+        "accelerator": "zenplan, each accelerator left out, averaged over accelerators",
+        "generation": "zenplan, each generation left out, averaged over generations",
+        "scale": f"zenplan, all runs above {LARGE} devices left out",
+    }
+    return [cells(names[n], macro(by_group(_of(LANGUAGE.tables[0], plain(observed[n])), keys[n]))) for n in observed]
 
 
 def _small(fitted: Errors, best: Errors) -> str:
     """The other table: encoders and small decoders."""
-    rows = [cells(title, macro(by_group(_of(LANGUAGE.tables[1], errors), source)))
-            for title, errors in (("fitted", fitted), ("each source left out of the fit", best))]  # fmt: skip
+    rows = [
+        cells(title, macro(by_group(_of(LANGUAGE.tables[1], errors), source)))
+        for title, errors in (("fitted", fitted), ("each source left out of the fit", best))
+    ]
     return table("small transformers", rows)
 
 
@@ -128,9 +134,7 @@ def _targets(fitted: Errors, best: Errors) -> str:
     rows = []
     for title, errors in (("fitted", fitted), ("left out", best)):
         mine = [e for r, e in errors if any(word in source(r) for word in _JUDGED)]
-        rows.append(
-            cells(f"Megatron SC21 table 1, Korthikanti table 5, llm-foundry ({title})", Summary.of(mine))
-        )
+        rows.append(cells(f"Megatron SC21 table 1, Korthikanti table 5, llm-foundry ({title})", Summary.of(mine)))
         small = [e for r, e in errors if float(r.row["params"]) <= _SMALL and r.devices <= _FEW]
         rows.append(cells(f"up to 350M parameters on up to {_FEW} devices ({title})", Summary.of(small)))
     return table("rows, each counted once", rows)
@@ -175,13 +179,17 @@ def report(coefficients: Coefficients, observed: Observed, other: Observed) -> s
     parts = [table("language models", [*_rules(all_runs, fitted), *_left_out(observed)])]
     if observed:
         parts += [_coverage(observed), _targets(fitted, best), _small(errors, out)]
-    for title, key in (("generation", generation), ("software", software), ("scale", scale), ("size", size),
-                       ("configuration told", told), ("source", named)):  # fmt: skip
+    for title, key in (
+        ("generation", generation),
+        ("software", software),
+        ("scale", scale),
+        ("size", size),
+        ("configuration told", told),
+        ("source", named),
+    ):
         parts.append(table(f"{title} ({how})", grouped(best, key)))
     others = all_published(OTHERS, coefficients)
-    return "\n\n".join(
-        [*parts, _notes(outcomes), *other_families.report(other, others, coefficients, table, cells)]
-    )
+    return "\n\n".join([*parts, _notes(outcomes), *other_families.report(other, others, coefficients, table, cells)])
 
 
 def main() -> None:

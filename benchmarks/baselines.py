@@ -82,23 +82,33 @@ def _tokens_per_s(run: Run, layout: Layout) -> float:
     inner = int(float(row["ff_width"])) if row.get("ff_width") else 4 * width
     heads = int(float(row["heads"]))
     model = library.ModelConfig(
-        name="run", num_layers=layers, n_head=heads, hidden_dim=width, vocab_size=int(float(row["vocab"])),
-        max_seq_len=int(float(row["seq_len"])), ffn_embed_dim=inner, expansion_ratio=inner / width,
+        name="run",
+        num_layers=layers,
+        n_head=heads,
+        hidden_dim=width,
+        vocab_size=int(float(row["vocab"])),
+        max_seq_len=int(float(row["seq_len"])),
+        ffn_embed_dim=inner,
+        expansion_ratio=inner / width,
         num_key_value_heads=int(float(row["kv_heads"])) if row.get("kv_heads") else heads,
-    )  # fmt: skip
+    )
     bits = 8 if run.plan.precision.matmul_dtype == "fp8" else 16
     analysis = library.LLMAnalysis(
-        model, _gpu(library, run.cluster.accelerator, run.plan.precision),
+        model,
+        _gpu(library, run.cluster.accelerator, run.plan.precision),
         library.DtypeConfig(weight_bits=bits, activation_bits=bits),
         library.ParallelismConfig(tp_size=layout.tp, pp_size=layout.pp, dp_size=layout.dp),
         flops_efficiency=EFFICIENCY,
-    )  # fmt: skip
+    )
     found = analysis.training(
-        batch_size_per_gpu=layout.micro_batch, gradient_accumulation_steps=layout.accumulation,
-        global_batch_size=layout.global_batch, seq_len=model.max_seq_len,
+        batch_size_per_gpu=layout.micro_batch,
+        gradient_accumulation_steps=layout.accumulation,
+        global_batch_size=layout.global_batch,
+        seq_len=model.max_seq_len,
         activation_recomputation=library.ActivationRecomputation(_AGAIN[layout.recompute]),
-        ds_zero=library.DSZeRO(layout.zero), flash_attn=run.plan.fused_attention,
-    )  # fmt: skip
+        ds_zero=library.DSZeRO(layout.zero),
+        flash_attn=run.plan.fused_attention,
+    )
     return float(layout.global_batch * model.max_seq_len / found["latency_per_iter"] / layout.devices)
 
 
@@ -106,20 +116,20 @@ def _gpu(library: ModuleType, sheet: Accelerator, precision: Precision) -> objec
     """The accelerator's data sheet; under fp8 its 8-bit peak is that of fp8."""
     wide = sheet.peak(precision.other_dtype) or 0.0
     return library.GPUConfig(
-        name=sheet.name, mem_per_GPU_in_GB=sheet.memory_bytes / 1e9,
+        name=sheet.name,
+        mem_per_GPU_in_GB=sheet.memory_bytes / 1e9,
         hbm_bandwidth_in_GB_per_sec=sheet.memory_bytes_per_s / 1e9,
         intra_node_bandwidth_in_GB_per_sec=(sheet.link_bytes_per_s or 32e9) / 1e9,
-        intra_node_min_message_latency=8e-6, peak_fp16_TFLOPS=wide / 1e12,
+        intra_node_min_message_latency=8e-6,
+        peak_fp16_TFLOPS=wide / 1e12,
         peak_i8_TFLOPS=(sheet.peak("fp8") or 2.0 * wide) / 1e12,
-    )  # fmt: skip
+    )
 
 
 def main() -> None:
     """Print how many runs it takes, and its errors."""
     if not installed():
-        raise SystemExit(
-            "llm-analysis is not installed: pip install fire && pip install --no-deps llm-analysis"
-        )
+        raise SystemExit("llm-analysis is not installed: pip install fire && pip install --no-deps llm-analysis")
     made = runs(published(), Catalogue(accelerators=read_accelerators()), read_coefficients())
     all_runs = [r for r in made if isinstance(r, Run)]
     errors = [(r, e) for r in all_runs if (e := llm_analysis(r)) is not None]
@@ -129,8 +139,10 @@ def main() -> None:
     print(f"llm-analysis at {EFFICIENCY:.0%} of the peak: {len(errors)} of {len(all_runs)} runs")
     print("\n".join(f"not expressed: {count} × {why}" for why, count in left_out.most_common()))
     for name, s in (("average of the sources", mean), ("all runs", alone)):
-        print(f"{name}: median ln error {s.median:.3f}, MAPE {s.mape:.1%}, within 10 % {s.within_10:.0%}, "
-              f"within 25 % {s.within_25:.0%}, bias {math.expm1(s.bias):+.0%}")  # fmt: skip
+        print(
+            f"{name}: median ln error {s.median:.3f}, MAPE {s.mape:.1%}, within 10 % {s.within_10:.0%}, "
+            f"within 25 % {s.within_25:.0%}, bias {math.expm1(s.bias):+.0%}"
+        )
 
 
 if __name__ == "__main__":

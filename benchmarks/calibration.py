@@ -48,26 +48,38 @@ TRUTH = "truth"
 LIMITS = Limits(time_s=3600.0)
 
 
-def measured(backend: str, what: str, points: Sequence[Mapping[str, Any]], rounds: Mapping[str, Any],
-             in_turn: bool = False) -> Heard:  # fmt: skip
+def measured(
+    backend: str, what: str, points: Sequence[Mapping[str, Any]], rounds: Mapping[str, Any], in_turn: bool = False
+) -> Heard:
     """Those points, in one worker."""
     heard = Heard(points)
-    job = {"job": "measure", "what": what, "precision": "fp32", "compiled": None, "threads": 1, "device": "cpu",
-           "points": list(points), "rounds": rounds, "in_turn": in_turn, "count": True}  # fmt: skip
-    run_job(job, backend, LIMITS, lambda stage, seconds: None, heard,
-            measuring_environment("cpu", 1, os.environ))  # fmt: skip
+    job = {
+        "job": "measure",
+        "what": what,
+        "precision": "fp32",
+        "compiled": None,
+        "threads": 1,
+        "device": "cpu",
+        "points": list(points),
+        "rounds": rounds,
+        "in_turn": in_turn,
+        "count": True,
+    }
+    run_job(job, backend, LIMITS, lambda stage, seconds: None, heard, measuring_environment("cpu", 1, os.environ))
     return heard
 
 
-def _point(function: str, arguments: Mapping[str, Any], depth: int, batch: int, role: str = STEP,
-           key: str = "") -> dict[str, Any]:  # fmt: skip
-    model = {
-        "kind": "target",
-        "target": f"calibration_models:{function}",
-        "arguments": {**arguments, "depth": depth},
+def _point(
+    function: str, arguments: Mapping[str, Any], depth: int, batch: int, role: str = STEP, key: str = ""
+) -> dict[str, Any]:
+    model = {"kind": "target", "target": f"calibration_models:{function}", "arguments": {**arguments, "depth": depth}}
+    return {
+        "key": key or f"{role} depth={depth} batch={batch}",
+        "role": role,
+        "batch": batch,
+        "depth": depth,
+        "model": model,
     }
-    return {"key": key or f"{role} depth={depth} batch={batch}", "role": role, "batch": batch, "depth": depth,
-            "model": model}  # fmt: skip
 
 
 def run_target(backend: str, function: str, arguments: Mapping[str, Any], batch: int) -> Heard:
@@ -80,9 +92,7 @@ def run_target(backend: str, function: str, arguments: Mapping[str, Any], batch:
         target = Point(key="target", depth=depth, batch=batch)
         depths = depths_for(depth, superlinear=is_superlinear(list(programs.values()), target))
     points = [_point(function, arguments, d, batch) for d in depths]
-    points += [
-        _point(function, arguments, d, batch // part) for part, some in FRACTIONS for d in some if d < depth
-    ]
+    points += [_point(function, arguments, d, batch // part) for part, some in FRACTIONS for d in some if d < depth]
     points.append(_point(function, arguments, depth, batch, key=TRUTH))
     heard = measured(backend, function, points, ROUNDS)
     heard.found |= programs
@@ -96,11 +106,7 @@ def run_sweep(backend: str) -> Heard:
 
 
 def _sweep_point(p: SweepPoint) -> dict[str, Any]:
-    model = {
-        "kind": "target",
-        "target": f"zenplan.worker.samples:{p.builder}",
-        "arguments": dict(p.arguments),
-    }
+    model = {"kind": "target", "target": f"zenplan.worker.samples:{p.builder}", "arguments": dict(p.arguments)}
     return {"key": p.key, "role": STEP, "batch": p.batch, "depth": None, "model": model}
 
 
@@ -109,12 +115,26 @@ def calibration_of(
 ) -> Calibration:
     """All that was heard but the truth, as a calibration; of the steps those ``at`` some batches."""
     machine = heard.machine
-    mark = Fingerprint(device=machine["device"], kind="cpu", threads=1, backend=backend, versions=machine["versions"],
-                       precision="fp32", compiled=machine["compiled"])  # fmt: skip
-    kept = tuple(m for key, m in heard.found.items()
-                 if key != TRUTH and (m.point.role == PROGRAM or at(m.point.batch)))  # fmt: skip
-    return Calibration(id="benchmark", kind=SWEEP if target is None else MODEL, subject="target", family="any",
-                       fingerprint=mark, target=target, measured=kept, taken_at=datetime.now(UTC))  # fmt: skip
+    mark = Fingerprint(
+        device=machine["device"],
+        kind="cpu",
+        threads=1,
+        backend=backend,
+        versions=machine["versions"],
+        precision="fp32",
+        compiled=machine["compiled"],
+    )
+    kept = tuple(m for key, m in heard.found.items() if key != TRUTH and (m.point.role == PROGRAM or at(m.point.batch)))
+    return Calibration(
+        id="benchmark",
+        kind=SWEEP if target is None else MODEL,
+        subject="target",
+        family="any",
+        fingerprint=mark,
+        target=target,
+        measured=kept,
+        taken_at=datetime.now(UTC),
+    )
 
 
 def outcome(place: int, heard: Heard, backend: str, sweep: Calibration | None) -> Outcome:
@@ -127,13 +147,20 @@ def outcome(place: int, heard: Heard, backend: str, sweep: Calibration | None) -
     found, largest = predicted(whole), max(whole.steps, key=_flop)
     told = " ".join(f"{n}={v}" for n, v in arguments.items())
     return Outcome(
-        family=family, name=f"{function} {told} batch={batch}", truth_s=truth.step_s("cpu"), low_s=found.step_s.low,
-        mid_s=found.step_s.mid, high_s=found.step_s.high, method=found.method, stepping_s=found.stepping_s,
-        times_flop=_flop(truth) / _flop(largest), fractions_s=predicted(parts).step_s.mid,
+        family=family,
+        name=f"{function} {told} batch={batch}",
+        truth_s=truth.step_s("cpu"),
+        low_s=found.step_s.low,
+        mid_s=found.step_s.mid,
+        high_s=found.step_s.high,
+        method=found.method,
+        stepping_s=found.stepping_s,
+        times_flop=_flop(truth) / _flop(largest),
+        fractions_s=predicted(parts).step_s.mid,
         fractions_times_flop=_flop(truth) / max(map(_flop, parts.steps)),
         constant_mfu_s=largest.step_s("cpu") * _flop(truth) / _flop(largest),
         sweep_s=_by_sweep(sweep, truth),
-    )  # fmt: skip
+    )
 
 
 def _by_sweep(sweep: Calibration | None, truth: Measured) -> float | None:
@@ -162,8 +189,11 @@ def measure_all(backend: str, only: Sequence[int]) -> dict[str, Any]:
         heard = run_target(backend, function, arguments, batch)
         found["targets"][str(place)] = document_of(heard)
         told = outcome(place, heard, backend, None)
-        print(f"{backend} {told.name}: {1e3 * told.truth_s:.0f} ms, {off(told.mid_s, told.truth_s)} %",
-              file=sys.stderr, flush=True)  # fmt: skip
+        print(
+            f"{backend} {told.name}: {1e3 * told.truth_s:.0f} ms, {off(told.mid_s, told.truth_s)} %",
+            file=sys.stderr,
+            flush=True,
+        )
     return found
 
 
@@ -183,8 +213,12 @@ def for_readme() -> str:
         machine = document["sweep"]["machine"]
         versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items())
         outcomes, _ = outcomes_of(backend, document)
-        lines += [f"{backend} on one thread of {machine['device']} ({versions}; {document['date']}):", "",
-                  *summary(backend, outcomes), ""]  # fmt: skip
+        lines += [
+            f"{backend} on one thread of {machine['device']} ({versions}; {document['date']}):",
+            "",
+            *summary(backend, outcomes),
+            "",
+        ]
     return "\n".join(lines).rstrip()
 
 
@@ -195,12 +229,8 @@ def main() -> None:
     parser.add_argument("--only", type=int, action="append", help="number of a target, from 0")
     parser.add_argument("--show", action="store_true", help="of the samples that are kept, measuring nothing")
     parser.add_argument("--write", action="store_true", help="keep every sample")
-    parser.add_argument(
-        "--sweep", action="store_true", help="only the sweep anew, beside targets that are kept"
-    )
-    parser.add_argument(
-        "--readme", action="store_true", help="put the summaries of what is kept into the README"
-    )
+    parser.add_argument("--sweep", action="store_true", help="only the sweep anew, beside targets that are kept")
+    parser.add_argument("--readme", action="store_true", help="put the summaries of what is kept into the README")
     given = parser.parse_args()
     os.chdir(HERE)
     for backend in given.backend or BACKENDS:

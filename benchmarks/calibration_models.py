@@ -93,9 +93,7 @@ def plain(depth=4, width=32, size=48, classes=10):
         for _ in range(depth):
             x = layers.Conv2D(width * 2**stage, 3, padding="same", activation="relu")(x)
         x = layers.MaxPooling2D()(x)
-    return keras.Model(
-        image, layers.Dense(classes)(layers.Dense(256, activation="relu")(layers.Flatten()(x)))
-    )
+    return keras.Model(image, layers.Dense(classes)(layers.Dense(256, activation="relu")(layers.Flatten()(x))))
 
 
 def mobile(depth=5, width=24, size=64, classes=10):

@@ -48,12 +48,11 @@ def off(predicted_s: float, truth_s: float) -> str:
 
 def report(backend: str, outcomes: Sequence[Outcome], sweep: Calibration | None) -> str:
     """Each target, and the medians by family."""
-    lines = [
-        f"{backend}: error of a step in percent; 80 % interval; FLOP over the largest step calibrated",
-        "",
+    lines = [f"{backend}: error of a step in percent; 80 % interval; FLOP over the largest step calibrated", ""]
+    lines += [
+        "| target | measured | calibrated | interval | × FLOP | stepping | parts | × FLOP | constant MFU | sweep |",
+        "|---|---:|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
-    lines += ["| target | measured | calibrated | interval | × FLOP | stepping | parts | × FLOP | constant MFU | sweep |",
-              "|---|---:|---:|---|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
     for o in outcomes:
         width = 100 * math.log(o.high_s / o.mid_s)
         lines.append(
@@ -67,16 +66,18 @@ def report(backend: str, outcomes: Sequence[Outcome], sweep: Calibration | None)
 
 def summary(backend: str, outcomes: Sequence[Outcome]) -> list[str]:
     """Median and worst by family, for each method."""
-    lines = ["| family | targets | calibrated | asked | by parts of the batch | constant MFU | sweep | in interval |",
-             "|---|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    lines = [
+        "| family | targets | calibrated | asked | by parts of the batch | constant MFU | sweep | in interval |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
     for family in dict.fromkeys(o.family for o in outcomes):
         some = [o for o in outcomes if o.family == family]
         asked = " / ".join(map(str, ASKED[backend][family]))
-        mid, parts, mfu, sweep = (
-            _median_worst(some, f"{n}_s") for n in ("mid", "fractions", "constant_mfu", "sweep")
+        mid, parts, mfu, sweep = (_median_worst(some, f"{n}_s") for n in ("mid", "fractions", "constant_mfu", "sweep"))
+        lines.append(
+            f"| {family} | {len(some)} | {mid} | ≤ {asked} | {parts} | {mfu} | {sweep} | "
+            f"{sum(o.inside for o in some)} of {len(some)} |"
         )
-        lines.append(f"| {family} | {len(some)} | {mid} | ≤ {asked} | {parts} | {mfu} | {sweep} | "
-                     f"{sum(o.inside for o in some)} of {len(some)} |")  # fmt: skip
     return lines
 
 

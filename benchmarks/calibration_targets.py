@@ -12,8 +12,12 @@ TARGETS: tuple[tuple[str, str, dict[str, Any], int], ...] = (
     ("transformer", "gpt", {"depth": 6, "width": 512, "heads": 8, "seq_len": 64, "vocab": 1024}, 8),
     ("transformer", "gpt", {"depth": 14, "width": 128, "heads": 2, "seq_len": 512, "vocab": 512}, 4),
     ("transformer", "llama", {"depth": 10, "width": 256, "ff_width": 704, "seq_len": 128, "vocab": 2048}, 8),
-    ("transformer", "llama", {"depth": 12, "width": 320, "heads": 5, "kv_heads": 1, "ff_width": 864, "seq_len": 96,
-                              "vocab": 3000}, 8),
+    (
+        "transformer",
+        "llama",
+        {"depth": 12, "width": 320, "heads": 5, "kv_heads": 1, "ff_width": 864, "seq_len": 96, "vocab": 3000},
+        8,
+    ),
     ("transformer", "encoder", {"depth": 8, "width": 256, "heads": 8, "seq_len": 192}, 4),
     ("transformer", "encoder", {"depth": 12, "width": 192, "heads": 6, "seq_len": 96}, 8),
     ("convnet", "resnet", {"depth": 5, "width": 16, "size": 32}, 32),
@@ -29,7 +33,7 @@ TARGETS: tuple[tuple[str, str, dict[str, Any], int], ...] = (
     ("recurrent", "recurrent", {"depth": 4, "width": 96, "seq_len": 40, "both_ways": True}, 16),
     ("recurrent", "recurrent", {"depth": 6, "width": 64, "seq_len": 128, "cell": "GRU"}, 8),
     ("recurrent", "recurrent", {"depth": 5, "width": 320, "seq_len": 24}, 32),
-)  # fmt: skip
+)
 # Median and worst error that are asked for, in percent.
 ASKED = {
     "torch": {"transformer": (4, 10), "convnet": (4, 10), "recurrent": (5, 12)},

@@ -81,8 +81,14 @@ class Measured:
     def setting(self) -> Hashable:
         """Who measured it, in which software and precision."""
         row, plan = self.run.row, self.run.plan
-        return (publisher(self.run), plan.precision.name, plan.software, row["framework"],
-                row.get("compiled", ""), row.get("layout", ""))  # fmt: skip
+        return (
+            publisher(self.run),
+            plan.precision.name,
+            plan.software,
+            row["framework"],
+            row.get("compiled", ""),
+            row.get("layout", ""),
+        )
 
     def after(self, first: Measured, power: float) -> float:
         """ln(measured / predicted) time with the factor of another run to a power."""
@@ -228,14 +234,15 @@ def gathered(pairs: Sequence[tuple[Measured, Measured]]) -> Pairs:
     """Pairs of one kind as columns."""
     names = [publisher(second.run) for _, second in pairs]
     of_second = Counter(id(second) for _, second in pairs)
-    of_publisher = Counter({name: len({id(s) for (_, s), n in zip(pairs, names, strict=True) if n == name})
-                            for name in set(names)})  # fmt: skip
+    of_publisher = Counter(
+        {name: len({id(s) for (_, s), n in zip(pairs, names, strict=True) if n == name}) for name in set(names)}
+    )
     return Pairs(
         errors=np.array([[second.after(first, power) for power in _POWERS] for first, second in pairs]),
         publishers=names,
         weights=np.array([1.0 / of_second[id(s)] / of_publisher[n] for (_, s), n in zip(pairs, names, strict=True)]),
         widths=np.array([[second.down, second.up] for _, second in pairs]),
-    )  # fmt: skip
+    )
 
 
 def table(found: dict[str, Pairs]) -> str:
@@ -249,12 +256,12 @@ def table(found: dict[str, Pairs]) -> str:
         _, after, after_80 = pairs.summary(pairs.left_out())
         down, up = pairs.shares()
         used = (
-            f"{pairs.power:.1f} | {down:.0%} down, {up:.0%} up | {pairs.holds():.0%}"
-            if pairs.power
-            else "not used | |"
+            f"{pairs.power:.1f} | {down:.0%} down, {up:.0%} up | {pairs.holds():.0%}" if pairs.power else "not used | |"
         )
-        lines.append(f"| {KINDS[kind]} | {len(pairs.publishers):,} | {len(set(pairs.publishers))} | "
-                     f"{before:.3f}, {before_80:.3f} | {after:.3f}, {after_80:.3f} | {used} |")  # fmt: skip
+        lines.append(
+            f"| {KINDS[kind]} | {len(pairs.publishers):,} | {len(set(pairs.publishers))} | "
+            f"{before:.3f}, {before_80:.3f} | {after:.3f}, {after_80:.3f} | {used} |"
+        )
     return "\n".join(lines)
 
 
@@ -265,9 +272,19 @@ def write(found: dict[str, Pairs]) -> None:
         writer.writerow(COLUMNS)
         for kind, pairs in found.items():
             down, up = pairs.shares()
-            writer.writerow((kind, f"{pairs.power:.1f}", f"{down:.3f}", f"{up:.3f}", len(pairs.publishers),
-                             len(set(pairs.publishers)), f"{pairs.summary(pairs.left_out())[1]:.3f}",
-                             "benchmarks/carried_over.py", date.today().isoformat()))  # fmt: skip
+            writer.writerow(
+                (
+                    kind,
+                    f"{pairs.power:.1f}",
+                    f"{down:.3f}",
+                    f"{up:.3f}",
+                    len(pairs.publishers),
+                    len(set(pairs.publishers)),
+                    f"{pairs.summary(pairs.left_out())[1]:.3f}",
+                    "benchmarks/carried_over.py",
+                    date.today().isoformat(),
+                )
+            )
 
 
 def main() -> None:

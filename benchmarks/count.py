@@ -23,9 +23,7 @@ def main() -> None:
     if "ZENPLAN_COUNT" in os.environ:
         print(json.dumps(one_backend(sys.argv[1:])))
     elif "--applications" in sys.argv:
-        print(
-            "| model | parameters | forward GFLOP | training GFLOP | activations M |\n|---|---:|---:|---:|---:|"
-        )
+        print("| model | parameters | forward GFLOP | training GFLOP | activations M |\n|---|---:|---:|---:|---:|")
         print("\n".join(f"| {row} |" for row in applications()))
     else:
         print("| model | backend | forward MFLOP | others' | ratio | training MFLOP | others' | ratio |")
@@ -38,9 +36,7 @@ def main() -> None:
 def started(backend: str, *names: str) -> str:
     """What a process with this backend prints."""
     environment = {**os.environ, "KERAS_BACKEND": backend, "ZENPLAN_COUNT": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        [sys.executable, __file__, *names], env=environment, check=True, stdout=subprocess.PIPE
-    )
+    done = subprocess.run([sys.executable, __file__, *names], env=environment, check=True, stdout=subprocess.PIPE)
     return done.stdout.decode().splitlines()[-1]
 
 
@@ -58,12 +54,21 @@ def one_backend(names: list[str]) -> list[dict[str, Any]]:
             model = MODELS[name]()
             ours = count_model(model)
         others = count(name, model)
-        rows.append({
-            "model": name, "forward": ours.forward_flop, "training": ours.training_flop, "others": others,
-            "parameters": ours.parameters, "trainable": ours.trainable_parameters, "keras": model.count_params(),
-            "workload": ours.workload().parameters, "activations": ours.activation_elements,
-            "methods": sorted({layer.method for layer in ours.layers}), "notes": ours.notes,
-        })  # fmt: skip
+        rows.append(
+            {
+                "model": name,
+                "forward": ours.forward_flop,
+                "training": ours.training_flop,
+                "others": others,
+                "parameters": ours.parameters,
+                "trainable": ours.trainable_parameters,
+                "keras": model.count_params(),
+                "workload": ours.workload().parameters,
+                "activations": ours.activation_elements,
+                "methods": sorted({layer.method for layer in ours.layers}),
+                "notes": ours.notes,
+            }
+        )
     return rows
 
 
@@ -71,11 +76,7 @@ def table_row(backend: str, row: dict[str, Any]) -> str:
     """A row of the table."""
     cells = [row["model"], backend]
     for ours, other in zip((row["forward"], row["training"]), row["others"], strict=True):
-        cells += [
-            f"{ours / 1e6:.3f}",
-            f"{other / 1e6:.3f}" if other else "",
-            f"{ours / other:.4f}" if other else "",
-        ]
+        cells += [f"{ours / 1e6:.3f}", f"{other / 1e6:.3f}" if other else "", f"{ours / other:.4f}" if other else ""]
     return f"| {' | '.join(cells)} |"
 
 
@@ -99,8 +100,10 @@ def applications() -> list[str]:
             counted = count_model(model, input_shapes=[shape])
         if counted.parameters != model.count_params() or counted.notes or counted.unknown:
             raise SystemExit(f"{name}: {counted.parameters} is not {model.count_params()}; {counted.notes}")
-        rows.append(f"{name} | {counted.parameters:.0f} | {counted.forward_flop / 1e9:.3f} | "
-                    f"{counted.training_flop / 1e9:.3f} | {counted.activation_elements / 1e6:.2f}")  # fmt: skip
+        rows.append(
+            f"{name} | {counted.parameters:.0f} | {counted.forward_flop / 1e9:.3f} | "
+            f"{counted.training_flop / 1e9:.3f} | {counted.activation_elements / 1e6:.2f}"
+        )
     return rows
 
 

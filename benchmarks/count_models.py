@@ -11,10 +11,16 @@ from keras import layers, ops
 
 def mlp() -> Any:
     """Dense layers over the last of three dimensions, then over all."""
-    return keras.Sequential([
-        keras.Input((7, 20)), layers.Dense(64, activation="relu"), layers.BatchNormalization(), layers.Flatten(),
-        layers.Dropout(0.5), layers.Dense(10, activation="softmax"),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((7, 20)),
+            layers.Dense(64, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
 
 
 def application(name: str) -> Callable[[], Any]:
@@ -39,18 +45,27 @@ def transformer() -> Any:
 
 def lstm_stack() -> Any:
     """Two LSTMs, the second with only its last output; a masked embedding before them."""
-    return keras.Sequential([
-        keras.Input((20,), dtype="int32"), layers.Embedding(50, 24, mask_zero=True),
-        layers.LSTM(32, return_sequences=True), layers.LSTM(16), layers.Dense(3),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((20,), dtype="int32"),
+            layers.Embedding(50, 24, mask_zero=True),
+            layers.LSTM(32, return_sequences=True),
+            layers.LSTM(16),
+            layers.Dense(3),
+        ]
+    )
 
 
 def bidirectional_gru() -> Any:
     """GRUs from both ends, and a dense layer at every step."""
-    return keras.Sequential([
-        keras.Input((15, 8)), layers.Bidirectional(layers.GRU(24, return_sequences=True)),
-        layers.TimeDistributed(layers.Dense(5)), layers.SimpleRNN(6),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((15, 8)),
+            layers.Bidirectional(layers.GRU(24, return_sequences=True)),
+            layers.TimeDistributed(layers.Dense(5)),
+            layers.SimpleRNN(6),
+        ]
+    )
 
 
 def stacked_cells() -> Any:
@@ -111,10 +126,16 @@ def subclassed() -> Any:
 
 def siamese() -> Any:
     """One encoder for two images, nested in the model."""
-    encoder = keras.Sequential([
-        keras.Input((16, 16, 3)), layers.Conv2D(8, 3, padding="same", strides=2), layers.ReLU(), layers.Flatten(),
-        layers.Dense(12),
-    ], name="encoder")  # fmt: skip
+    encoder = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(8, 3, padding="same", strides=2),
+            layers.ReLU(),
+            layers.Flatten(),
+            layers.Dense(12),
+        ],
+        name="encoder",
+    )
     left, right = keras.Input((16, 16, 3), name="left"), keras.Input((16, 16, 3), name="right")
     near = layers.Dot(axes=-1)([encoder(left), encoder(right)])
     return keras.Model([left, right], layers.Dense(1)(near))
@@ -122,22 +143,31 @@ def siamese() -> Any:
 
 def frozen() -> Any:
     """A frozen backbone below a head that is trained."""
-    backbone = keras.Sequential([
-        keras.Input((16, 16, 3)), layers.Conv2D(8, 3, padding="same"), layers.BatchNormalization(), layers.ReLU(),
-        layers.Conv2D(16, 3, padding="same", strides=2), layers.GlobalAveragePooling2D(),
-    ])  # fmt: skip
-    backbone.trainable = False
-    return keras.Sequential(
-        [keras.Input((16, 16, 3)), backbone, layers.Dense(32, activation="relu"), layers.Dense(2)]
+    backbone = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(8, 3, padding="same"),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2D(16, 3, padding="same", strides=2),
+            layers.GlobalAveragePooling2D(),
+        ]
     )
+    backbone.trainable = False
+    return keras.Sequential([keras.Input((16, 16, 3)), backbone, layers.Dense(32, activation="relu"), layers.Dense(2)])
 
 
 def conv_lstm() -> Any:
     """A recurrence over maps, then convolutions of three dimensions."""
-    return keras.Sequential([
-        keras.Input((4, 12, 12, 2)), layers.ConvLSTM2D(5, 3, padding="same", return_sequences=True),
-        layers.Conv3D(6, 3, padding="same"), layers.Conv3DTranspose(2, 2, strides=2), layers.GlobalMaxPooling3D(),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((4, 12, 12, 2)),
+            layers.ConvLSTM2D(5, 3, padding="same", return_sequences=True),
+            layers.Conv3D(6, 3, padding="same"),
+            layers.Conv3DTranspose(2, 2, strides=2),
+            layers.GlobalMaxPooling3D(),
+        ]
+    )
 
 
 def attention_layers() -> Any:
@@ -152,15 +182,32 @@ def attention_layers() -> Any:
 
 def mixed_precision() -> Any:
     """A convolutional net under a policy of two precisions."""
-    return keras.Sequential([
-        keras.Input((8, 8, 4)), layers.Conv2D(8, 3, padding="same", dtype="mixed_bfloat16"),
-        layers.Dense(6, dtype="mixed_bfloat16"), layers.GlobalAveragePooling2D(), layers.Dense(2),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 4)),
+            layers.Conv2D(8, 3, padding="same", dtype="mixed_bfloat16"),
+            layers.Dense(6, dtype="mixed_bfloat16"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
 
 
 MODELS: dict[str, Callable[[], Any]] = {
     f.__name__: f
-    for f in (mlp, transformer, lstm_stack, bidirectional_gru, stacked_cells, unet, subclassed, siamese, frozen,
-              conv_lstm, attention_layers, mixed_precision)
-}  # fmt: skip
+    for f in (
+        mlp,
+        transformer,
+        lstm_stack,
+        bidirectional_gru,
+        stacked_cells,
+        unet,
+        subclassed,
+        siamese,
+        frozen,
+        conv_lstm,
+        attention_layers,
+        mixed_precision,
+    )
+}
 MODELS |= {name: application(name) for name in ("ResNet50", "EfficientNetB0", "ConvNeXtTiny")}

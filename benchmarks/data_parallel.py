@@ -49,7 +49,7 @@ TARGETS: tuple[tuple[str, str, dict[str, Any], int], ...] = (
     ("recurrent", "recurrent", {"depth": 6, "width": 128, "seq_len": 64}, 16),
     ("recurrent", "recurrent", {"depth": 5, "width": 192, "seq_len": 48, "cell": "GRU"}, 16),
     ("recurrent", "recurrent", {"depth": 4, "width": 256, "seq_len": 32}, 8),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +75,7 @@ class Outcome:
 def replica(place: int, depth: int) -> Replica:
     """A target's model at some depth; at its whole depth it is the truth, which is stepped together alone."""
     _, function, arguments, batch = TARGETS[place]
-    model = {
-        "kind": "target",
-        "target": f"calibration_models:{function}",
-        "arguments": {**arguments, "depth": depth},
-    }
+    model = {"kind": "target", "target": f"calibration_models:{function}", "arguments": {**arguments, "depth": depth}}
     key = f"{place} depth={depth}"
     if depth == arguments["depth"]:
         return Replica(key=key, depth=depth, batch=batch, model=model, ways=(TOGETHER,))
@@ -97,17 +93,24 @@ def outcome(heard: Heard, number: int, place: int) -> Outcome:
     family, function, arguments, batch = TARGETS[place]
     *shallow, whole = group(place)
     told = " ".join(f"{n}={v}" for n, v in arguments.items())
-    return Outcome(family=family, name=f"{function} {told} batch=2×{batch}", truth=heard.measured(whole, TOGETHER),
-                   gradient_bytes=heard.gradient_bytes[whole.key],
-                   found=predicted_step(heard, number, shallow, whole.depth, WORLD))  # fmt: skip
+    return Outcome(
+        family=family,
+        name=f"{function} {told} batch=2×{batch}",
+        truth=heard.measured(whole, TOGETHER),
+        gradient_bytes=heard.gradient_bytes[whole.key],
+        found=predicted_step(heard, number, shallow, whole.depth, WORLD),
+    )
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
     """Each target, and the medians by family."""
-    lines = ["Step of two workers; errors in percent; spread: half of the middle half of its rounds.", "",
-             "| target | measured | spread | predicted | error | no communication | linear scaling | gradients | "
-             "all-reduce | exposed |",
-             "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    lines = [
+        "Step of two workers; errors in percent; spread: half of the middle half of its rounds.",
+        "",
+        "| target | measured | spread | predicted | error | no communication | linear scaling | gradients | "
+        "all-reduce | exposed |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
     for o in outcomes:
         mid_s, f = o.found.step.step_s.mid, o.found
         lines.append(
@@ -121,8 +124,10 @@ def report(outcomes: Sequence[Outcome]) -> str:
 
 def summary(outcomes: Sequence[Outcome]) -> list[str]:
     """Median and worst by family, for each method."""
-    lines = ["| family | targets | predicted: median / worst | asked | no communication | linear scaling |",
-             "|---|---:|---:|---:|---:|---:|"]  # fmt: skip
+    lines = [
+        "| family | targets | predicted: median / worst | asked | no communication | linear scaling |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
     for family in (*dict.fromkeys(o.family for o in outcomes), "**all**"):
         some = [o for o in outcomes if family in (o.family, "**all**")]
         found = _median_worst([o.error(o.found.step.step_s.mid) for o in some])
@@ -141,14 +146,21 @@ def document_of(heard: Heard, places: Sequence[int]) -> dict[str, Any]:
     """What was heard, as JSON types: every sample, in microseconds."""
     steps = [
         {"key": key, "way": way, "round": s.round, "wall_s": round(s.wall_s, 6), "cpu_s": round(s.cpu_s, 6)}
-        for (key, way), rounds in heard.steps.items() for s in rounds.values()
-    ]  # fmt: skip
+        for (key, way), rounds in heard.steps.items()
+        for s in rounds.values()
+    ]
     reduced = [
         {"group": number, "bytes": size, "round": place, "wall_s": round(seconds, 6)}
-        for (number, size), rounds in heard.reduced.items() for place, seconds in rounds.items()
-    ]  # fmt: skip
-    return {"machine": heard.machine, "targets": list(places), "gradient_bytes": heard.gradient_bytes,
-            "samples": steps, "reduced": reduced}  # fmt: skip
+        for (number, size), rounds in heard.reduced.items()
+        for place, seconds in rounds.items()
+    ]
+    return {
+        "machine": heard.machine,
+        "targets": list(places),
+        "gradient_bytes": heard.gradient_bytes,
+        "samples": steps,
+        "reduced": reduced,
+    }
 
 
 def read_heard(document: Mapping[str, Any]) -> Heard:
@@ -172,9 +184,7 @@ def measured(places: Sequence[int]) -> dict[str, Any]:
 def main() -> None:
     """Measure, or read what was measured, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--only", type=int, action="append", help="the number of a target, from 0; may be repeated"
-    )
+    parser.add_argument("--only", type=int, action="append", help="the number of a target, from 0; may be repeated")
     parser.add_argument("--write", action="store_true", help=f"keep the samples in measured/{KEPT.name}")
     parser.add_argument("--readme", action="store_true", help="also write the summary into README.md")
     parser.add_argument("--show", action="store_true", help="the table of the samples that are kept")

@@ -39,8 +39,9 @@ TARGET = Path(__file__).parents[1] / "zenplan" / "data" / "coefficients.json"
 LARGE = 128
 
 
-def left_out(all_runs: Sequence[Run], key: Callable[[Run], Hashable], stage: Stage, begin: Coefficients
-             ) -> list[tuple[Run, float]]:  # fmt: skip
+def left_out(
+    all_runs: Sequence[Run], key: Callable[[Run], Hashable], stage: Stage, begin: Coefficients
+) -> list[tuple[Run, float]]:
     """Errors on each group of runs, under coefficients fitted to all the others; one process for each core."""
     names = sorted({key(r) for r in all_runs}, key=str)
     parts = [[i for i, r in enumerate(all_runs) if key(r) == name] for name in names]
@@ -48,8 +49,9 @@ def left_out(all_runs: Sequence[Run], key: Callable[[Run], Hashable], stage: Sta
     _INHERITED[:] = [all_runs, stage, begin]
     with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:
         found = list(pool.map(_errors_without, parts))
-    return [(all_runs[i], e) for part, errors in zip(parts, found, strict=True)
-            for i, e in zip(part, errors, strict=True)]  # fmt: skip
+    return [
+        (all_runs[i], e) for part, errors in zip(parts, found, strict=True) for i, e in zip(part, errors, strict=True)
+    ]
 
 
 _INHERITED: list[Any] = []
@@ -101,9 +103,7 @@ def interval_of(observed: Mapping[str, Sequence[LeftOut]]) -> Interval:
     """The interval that goes with the coefficients: from what was left out by source, generation and scale."""
     together = [o for name in observed if name != "accelerator" for o in observed[name]]
     runs_, sources = len(observed["source"]), len({source(o.run) for o in observed["source"]})
-    return fit_interval(
-        together, f"80 % of {runs_} published runs of {sources} sources, each left out of the fit"
-    )
+    return fit_interval(together, f"80 % of {runs_} published runs of {sources} sources, each left out of the fit")
 
 
 def _print(c: Coefficients, all_runs: Sequence[Run], observed: Mapping[str, Sequence[LeftOut]]) -> None:
@@ -144,10 +144,16 @@ def main() -> None:
         _print(c, all_runs, errors)
     together = [run for all_runs in made for run in all_runs]
     tables = [name for stage in STAGES for name in stage.tables]
-    document = document_of(c, {
-        "by": "benchmarks/fit.py", "on": " and ".join(f"benchmarks/published/{name}" for name in tables),
-        "runs": len(together), "sources": sorted({source(r) for r in together}), "date": date.today().isoformat(),
-    })  # fmt: skip
+    document = document_of(
+        c,
+        {
+            "by": "benchmarks/fit.py",
+            "on": " and ".join(f"benchmarks/published/{name}" for name in tables),
+            "runs": len(together),
+            "sources": sorted({source(r) for r in together}),
+            "date": date.today().isoformat(),
+        },
+    )
     if arguments.write:
         TARGET.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if arguments.readme:

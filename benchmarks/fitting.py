@@ -20,15 +20,7 @@ from zenplan.adapters.accelerator_table import read_accelerators
 from zenplan.adapters.run_shapes import BY_NAME
 from zenplan.app.measured.runs import Run, runs
 from zenplan.domain.catalogue import Catalogue
-from zenplan.domain.coefficients import (
-    FAMILY,
-    GENERATION,
-    OTHERS,
-    PRECISION,
-    SOFTWARE,
-    Coefficients,
-    precision_class,
-)
+from zenplan.domain.coefficients import FAMILY, GENERATION, OTHERS, PRECISION, SOFTWARE, Coefficients, precision_class
 from zenplan.domain.workload import LANGUAGE as LANGUAGE_FAMILIES
 
 Array = npt.NDArray[np.float64]
@@ -57,15 +49,14 @@ def _parameters(all_runs: Sequence[Run], stage: Stage, begin: Coefficients) -> l
     found = [(name, "") for name in stage.common]
     for name, kinds in stage.groups.items():
         for kind in kinds:
-            there = sorted(
-                {groups_of(r)[kind] for r in all_runs} - {"", _REFERENCE} - begin.all[name].factors.keys()
-            )
+            there = sorted({groups_of(r)[kind] for r in all_runs} - {"", _REFERENCE} - begin.all[name].factors.keys())
             found += [(name, group) for group in there]
     return found
 
 
-def _design(all_runs: Sequence[Run], parameters: Sequence[tuple[str, str]], fields: Sequence[str], slopes: Array
-            ) -> Array:  # fmt: skip
+def _design(
+    all_runs: Sequence[Run], parameters: Sequence[tuple[str, str]], fields: Sequence[str], slopes: Array
+) -> Array:
     """d ln(speed) / d parameter; shape (runs, parameters). ``slopes`` are those by the fields."""
     groups = [set(groups_of(r).values()) for r in all_runs]
     wide = np.array([r.plan.precision.matmul_dtype != r.plan.precision.other_dtype for r in all_runs])
@@ -104,9 +95,7 @@ def _share(all_runs: Sequence[Run], key: Callable[[Run], Hashable]) -> Array:
     return np.array([1.0 / len(counts[alike(r)]) for r in all_runs])
 
 
-def fit(
-    model: Model, stage: Stage, begin: Coefficients, start: Coefficients, steps: int = 14
-) -> Coefficients:
+def fit(model: Model, stage: Stage, begin: Coefficients, start: Coefficients, steps: int = 14) -> Coefficients:
     """The coefficients that fit a model's runs: what the stage may change of ``begin``, from ``start`` on."""
     all_runs = model.runs
     parameters = _parameters(all_runs, stage, begin)

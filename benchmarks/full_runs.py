@@ -68,8 +68,11 @@ def calendar(pair: Pair, production: tuple[float, float, float]) -> Range:
     """The run's calendar under other figures of ``production``; as ``planning.run`` applies them."""
     low, mid, high = (1.0 + (p - 1.0) * pair.share for p in production)
     bare = pair.bare.calendar_gpu_hours
-    return Range(low=max(bare.low, min(bare.low * mid, bare.mid * low)), mid=bare.mid * mid,
-                 high=max(bare.high * mid, bare.mid * high))  # fmt: skip
+    return Range(
+        low=max(bare.low, min(bare.low * mid, bare.mid * low)),
+        mid=bare.mid * mid,
+        high=max(bare.high * mid, bare.mid * high),
+    )
 
 
 def left_out(pairs: Sequence[Pair]) -> list[Range]:
@@ -83,8 +86,10 @@ def summary(name: str, measured: Iterable[float], predicted: Iterable[Range]) ->
     pairs = list(zip(measured, predicted, strict=True))
     errors = np.array([math.log(r.mid / m) for m, r in pairs])
     inside = sum(r.low <= m <= r.high for m, r in pairs) / len(pairs)
-    return (f"| {name} | {len(pairs)} | {np.median(np.abs(errors)):.3f} | {math.expm1(np.median(errors)):+.0%} "
-            f"| {inside:.0%} |")  # fmt: skip
+    return (
+        f"| {name} | {len(pairs)} | {np.median(np.abs(errors)):.3f} | {math.expm1(np.median(errors)):+.0%} "
+        f"| {inside:.0%} |"
+    )
 
 
 def line(pair: Pair) -> str:
@@ -94,17 +99,20 @@ def line(pair: Pair) -> str:
     calendar_ = run.calendar_gpu_hours
     within = "yes" if calendar_.low <= hours <= calendar_.high else "no"
     devices = f"{run.devices:,}" if run.devices_known else f"({run.devices:,})"
-    return (f"| {run.row['model'][:30]} | {pair.group} | {devices} | {hours:,.4g} | {run.steady_gpu_hours.mid:,.4g} "
-            f"| {hours / run.steady_gpu_hours.mid:.2f} | {calendar_.mid:,.4g} | {hours / calendar_.mid:.2f} "
-            f"| {within} |")  # fmt: skip
+    return (
+        f"| {run.row['model'][:30]} | {pair.group} | {devices} | {hours:,.4g} | {run.steady_gpu_hours.mid:,.4g} "
+        f"| {hours / run.steady_gpu_hours.mid:.2f} | {calendar_.mid:,.4g} | {hours / calendar_.mid:.2f} "
+        f"| {within} |"
+    )
 
 
 def pairs_of(rows: Sequence[dict[str, str]]) -> tuple[list[Pair], list[tuple[str, str]]]:
     """Each row's two predictions, and the rows without one with their reasons."""
     catalogue, coefficients = Catalogue(accelerators=read_accelerators()), read_coefficients()
     bare = replace(Operations(), startup_s=0.0, production=(1.0, 1.0, 1.0))
-    both = zip(rows, whole_runs(rows, catalogue, coefficients),
-               whole_runs(rows, catalogue, coefficients, bare), strict=True)  # fmt: skip
+    both = zip(
+        rows, whole_runs(rows, catalogue, coefficients), whole_runs(rows, catalogue, coefficients, bare), strict=True
+    )
     found, skipped = [], []
     for row, run, plain in both:
         if isinstance(run, WholeRun) and isinstance(plain, WholeRun):
@@ -136,8 +144,17 @@ def main() -> None:
     arguments = parser.parse_args()
     with arguments.table.open(newline="", encoding="utf-8") as file:
         pairs, skipped = pairs_of(list(csv.DictReader(file)))
-    heads = ("run", "group", "devices", "GPU-hours", "steady", "measured / steady", "calendar",
-             "measured / calendar", "in range")  # fmt: skip
+    heads = (
+        "run",
+        "group",
+        "devices",
+        "GPU-hours",
+        "steady",
+        "measured / steady",
+        "calendar",
+        "measured / calendar",
+        "in range",
+    )
     print("| " + " | ".join(heads) + " |\n|---|---|" + "---:|" * 6 + "---|")
     print("\n".join(line(p) for p in pairs))
     text = scores(pairs)

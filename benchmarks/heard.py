@@ -49,13 +49,21 @@ def document_of(heard: Heard) -> dict[str, Any]:
     return {
         "machine": heard.machine,
         "points": [
-            {"key": m.point.key, "role": m.point.role, "depth": m.point.depth, "batch": m.point.batch,
-             "features": dict(m.point.features), "setup_s": m.setup_s and round(m.setup_s, 2),
-             "program_bytes": m.program_bytes, "failure": m.failure,
-             "wall_s": [round(s.wall_s, 6) for s in m.samples], "cpu_s": [round(s.cpu_s, 6) for s in m.samples]}
+            {
+                "key": m.point.key,
+                "role": m.point.role,
+                "depth": m.point.depth,
+                "batch": m.point.batch,
+                "features": dict(m.point.features),
+                "setup_s": m.setup_s and round(m.setup_s, 2),
+                "program_bytes": m.program_bytes,
+                "failure": m.failure,
+                "wall_s": [round(s.wall_s, 6) for s in m.samples],
+                "cpu_s": [round(s.cpu_s, 6) for s in m.samples],
+            }
             for m in heard.found.values()
         ],
-    }  # fmt: skip
+    }
 
 
 def read_heard(document: Mapping[str, Any]) -> Heard:
@@ -66,8 +74,11 @@ def read_heard(document: Mapping[str, Any]) -> Heard:
         samples = zip(each["wall_s"], each["cpu_s"], strict=True)
         has = heard.found[each["key"]]
         heard.found[each["key"]] = replace(
-            has, point=replace(has.point, features=each["features"]), setup_s=each["setup_s"],
-            program_bytes=each["program_bytes"], failure=each["failure"],
+            has,
+            point=replace(has.point, features=each["features"]),
+            setup_s=each["setup_s"],
+            program_bytes=each["program_bytes"],
+            failure=each["failure"],
             samples=tuple(Sample(round=i, wall_s=w, cpu_s=c) for i, (w, c) in enumerate(samples)),
-        )  # fmt: skip
+        )
     return heard

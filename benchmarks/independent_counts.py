@@ -18,12 +18,16 @@ _GROUPS = "training", "the gradient of a grouped convolution is counted as that 
 _STEP = "both", "Keras runs one step more on PyTorch, to find shapes"
 WRONG = {
     "torch": {
-        "unet": _GROUPS, "ConvNeXtTiny": _GROUPS, "lstm_stack": _STEP, "bidirectional_gru": _STEP,
-        "stacked_cells": _STEP, "conv_lstm": _STEP,
+        "unet": _GROUPS,
+        "ConvNeXtTiny": _GROUPS,
+        "lstm_stack": _STEP,
+        "bidirectional_gru": _STEP,
+        "stacked_cells": _STEP,
+        "conv_lstm": _STEP,
         "EfficientNetB0": ("both", "a dropout of whole samples needs values, of which fake tensors have none"),
     },
     "tensorflow": {"*": ("both", "its profiler counts the body of a loop once, and elementwise operations too")},
-}  # fmt: skip
+}
 
 
 def count(name: str, model: Any) -> tuple[float | None, float | None]:
@@ -56,8 +60,9 @@ def _jax(model: Any) -> tuple[float, ...]:
     def struct(shape: Any, dtype: Any) -> Any:
         return jax.ShapeDtypeStruct(tuple(shape), dtype)
 
-    trained, other = ([struct(v.shape, v.dtype) for v in vs]
-                      for vs in (model.trainable_variables, model.non_trainable_variables))  # fmt: skip
+    trained, other = (
+        [struct(v.shape, v.dtype) for v in vs] for vs in (model.trainable_variables, model.non_trainable_variables)
+    )
     inputs = [struct(shape, dtype) for shape, dtype in _shapes(model)]
 
     named = {"training": True} if model._call_has_training_arg else {}
@@ -85,9 +90,7 @@ def walk(jaxpr: Any) -> float:
             kernel, numbers = equation.invars[1].aval.shape, params["dimension_numbers"]
             window = math.prod(kernel) / kernel[numbers.rhs_spec[0]]
             total += 2.0 * made * window / math.prod(params["lhs_dilation"])
-        inside = [
-            getattr(p, "jaxpr", p) for v in params.values() for p in (v if isinstance(v, tuple) else (v,))
-        ]
+        inside = [getattr(p, "jaxpr", p) for v in params.values() for p in (v if isinstance(v, tuple) else (v,))]
         times = params["length"] if name == "scan" else 1
         total += times * sum(walk(i) for i in inside if hasattr(i, "eqns"))
     return total

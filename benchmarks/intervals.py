@@ -53,9 +53,7 @@ def left_out_traits(errors: Sequence[tuple[Run, float]], unknown: str = "", beyo
         beyond: the most devices of the runs that were fitted, where larger ones were left out.
     """
     seen = {f"generation/{r.cluster.accelerator.architecture}": 1.0 for r, _ in errors}
-    blank = Interval(
-        down=1, up=1, basis="none", devices=float(beyond or 10**9), factors={} if unknown else seen
-    )
+    blank = Interval(down=1, up=1, basis="none", devices=float(beyond or 10**9), factors={} if unknown else seen)
     found = []
     for run, error in errors:
         cluster = replace(run.cluster, efficiency=replace(run.cluster.efficiency, interval=blank))
@@ -88,9 +86,7 @@ def _widening(interval: Interval, observed: Sequence[LeftOut], name: str) -> flo
     far = [o for o in observed if name in o.traits]
     if not far:
         return 1.0
-    needed = np.array(
-        [max(o.error / interval.up, -o.error / interval.down) / interval.scale(o.traits) for o in far]
-    )
+    needed = np.array([max(o.error / interval.up, -o.error / interval.down) / interval.scale(o.traits) for o in far])
     amount = float(np.average([o.traits[name] for o in far], weights=_by_source(far)))
     return float(max(1.0, _quantile(needed, _by_source(far), ASKED)) ** (1.0 / amount))
 
@@ -114,9 +110,7 @@ class Checked:
     half_width: float
 
 
-def checked(
-    observed: Sequence[LeftOut], judged: Sequence[LeftOut], key: Callable[[Run], object] = source
-) -> Checked:
+def checked(observed: Sequence[LeftOut], judged: Sequence[LeftOut], key: Callable[[Run], object] = source) -> Checked:
     """Each group judged by the interval of all the others."""
     shares, widths = [], []
     for left_out in sorted({key(o.run) for o in judged}, key=str):

@@ -26,28 +26,27 @@ from zenplan.families.images.models import models
 from zenplan.families.named import NamedFamily
 
 TABLE = Path(__file__).parents[1] / "tests" / "families" / "images" / "keras_applications.csv"
-COLUMNS = (
-    "keras",
-    "model",
-    "image_size",
-    "parameters",
-    "trainable_parameters",
-    "forward_flop",
-    "activations",
-)
+COLUMNS = ("keras", "model", "image_size", "parameters", "trainable_parameters", "forward_flop", "activations")
 # Class in keras.applications to model, and the second image size, which has odd sizes on its way down.
 NAMES = {
     **{f"ResNet{d}": f"resnet{d}" for d in (50, 101, 152)},
     **{f"ResNet{d}V2": f"resnet{d}-v2" for d in (50, 101, 152)},
-    "VGG16": "vgg16", "VGG19": "vgg19",
+    "VGG16": "vgg16",
+    "VGG19": "vgg19",
     **{f"DenseNet{d}": f"densenet{d}" for d in (121, 169, 201)},
-    "InceptionV3": "inceptionv3", "InceptionResNetV2": "inceptionresnetv2", "Xception": "xception",
-    "MobileNet": "mobilenet", "MobileNetV2": "mobilenetv2", "MobileNetV3Small": "mobilenetv3-small",
-    "MobileNetV3Large": "mobilenetv3-large", "NASNetMobile": "nasnetmobile", "NASNetLarge": "nasnetlarge",
+    "InceptionV3": "inceptionv3",
+    "InceptionResNetV2": "inceptionresnetv2",
+    "Xception": "xception",
+    "MobileNet": "mobilenet",
+    "MobileNetV2": "mobilenetv2",
+    "MobileNetV3Small": "mobilenetv3-small",
+    "MobileNetV3Large": "mobilenetv3-large",
+    "NASNetMobile": "nasnetmobile",
+    "NASNetLarge": "nasnetlarge",
     **{f"EfficientNetB{i}": f"efficientnet-b{i}" for i in range(8)},
     **{f"EfficientNetV2{k}": f"efficientnetv2-{k.lower()}" for k in ("B0", "B1", "B2", "B3", "S", "M", "L")},
     **{f"ConvNeXt{k}": f"convnext-{k.lower()}" for k in ("Tiny", "Small", "Base", "Large", "XLarge")},
-}  # fmt: skip
+}
 _OTHER_SIZE = 203
 
 
@@ -80,10 +79,15 @@ def by_keras(name: str, image_size: int) -> Mapping[str, Any]:
         for layer in _layers(model):
             each, elements = _cost(layer)
             flop, written = flop + each, written + elements
-        return {"keras": name, "model": NAMES[name], "image_size": image_size,
-                "parameters": sum(math.prod(w.shape) for w in model.weights),
-                "trainable_parameters": sum(math.prod(w.shape) for w in model.trainable_weights),
-                "forward_flop": flop, "activations": written}  # fmt: skip
+        return {
+            "keras": name,
+            "model": NAMES[name],
+            "image_size": image_size,
+            "parameters": sum(math.prod(w.shape) for w in model.weights),
+            "trainable_parameters": sum(math.prod(w.shape) for w in model.trainable_weights),
+            "forward_flop": flop,
+            "activations": written,
+        }
 
 
 def _layers(model: Any) -> Iterator[Any]:
@@ -115,9 +119,7 @@ def rows() -> Iterator[Mapping[str, Any]]:
 
 def compare(row: Mapping[str, Any]) -> bool:
     """Print zenplan's figures beside Keras's; whether they are the same."""
-    workload = NamedFamily("convnet", models()).lower(
-        {"model": row["model"], "image_size": row["image_size"]}
-    )
+    workload = NamedFamily("convnet", models()).lower({"model": row["model"], "image_size": row["image_size"]})
     flop, written = counted(workload)
     pairs = (
         (workload.parameters, row["parameters"]),
@@ -126,9 +128,7 @@ def compare(row: Mapping[str, Any]) -> bool:
         (written, row["activations"]),
     )
     shown = "  ".join(f"{ours / theirs:.6f}" for ours, theirs in pairs)
-    print(
-        f"{row['keras']:20} {row['image_size']:4}  {row['parameters']:>12,} {row['forward_flop']:.4e}  {shown}"
-    )
+    print(f"{row['keras']:20} {row['image_size']:4}  {row['parameters']:>12,} {row['forward_flop']:.4e}  {shown}")
     return all(ours == theirs for ours, theirs in pairs)
 
 

@@ -39,11 +39,7 @@ from zenplan.units import GIB
 
 TABLE = Path(__file__).parent / "published" / "memory_peaks.csv"
 # What each tool does not count.
-_NOT_COUNTED = {
-    "allocated": ("workspace_bytes", "fragmentation_bytes"),
-    "reserved": ("workspace_bytes",),
-    "device": (),
-}
+_NOT_COUNTED = {"allocated": ("workspace_bytes", "fragmentation_bytes"), "reserved": ("workspace_bytes",), "device": ()}
 Row = dict[str, str]
 
 
@@ -76,8 +72,13 @@ def shape_of(row: Row) -> TransformerShape:
 def layout_of(row: Row) -> Layout:
     """The row's layout."""
     degrees = {n: int(row[n]) for n in ("dp", "tp", "pp", "cp", "ep", "micro_batch", "accumulation")}
-    return Layout(**degrees, zero=int(row["zero_stage"]), interleave=int(row["vp"]),
-                  recompute=Recompute(row["recompute"]), sequence=row["sequence_parallel"] == "yes")  # fmt: skip
+    return Layout(
+        **degrees,
+        zero=int(row["zero_stage"]),
+        interleave=int(row["vp"]),
+        recompute=Recompute(row["recompute"]),
+        sequence=row["sequence_parallel"] == "yes",
+    )
 
 
 def peaks(rows: Iterable[Row]) -> list[Peak]:
@@ -85,10 +86,14 @@ def peaks(rows: Iterable[Row]) -> list[Peak]:
     found = []
     for row in rows:
         plan = TrainingPlan(
-            workload=lower(shape_of(row), row["model"]), samples=1e6, global_batch=layout_of(row).global_batch,
-            precision=PRECISIONS[row["precision"]], optimizer=OPTIMIZERS["adamw"],
-            fused_attention=row["attention"] == "flash", software=software_of(row["framework"]),
-        )  # fmt: skip
+            workload=lower(shape_of(row), row["model"]),
+            samples=1e6,
+            global_batch=layout_of(row).global_batch,
+            precision=PRECISIONS[row["precision"]],
+            optimizer=OPTIMIZERS["adamw"],
+            fused_attention=row["attention"] == "flash",
+            software=software_of(row["framework"]),
+        )
         found.append(Peak(row=row, memory=peak_memory(plan, Layouts.of([layout_of(row)])).at(0)))
     return found
 
@@ -96,16 +101,20 @@ def peaks(rows: Iterable[Row]) -> list[Peak]:
 def score(name: str, found: Sequence[Peak]) -> str:
     """A row of the table of scores."""
     errors = np.array([p.error for p in found])
-    return (f"| {name} | {len(errors)} | {np.median(np.abs(errors)):.3f} | {math.expm1(np.median(errors)):+.0%} "
-            f"| {(np.abs(np.expm1(errors)) <= 0.1).mean():.0%} |")  # fmt: skip
+    return (
+        f"| {name} | {len(errors)} | {np.median(np.abs(errors)):.3f} | {math.expm1(np.median(errors)):+.0%} "
+        f"| {(np.abs(np.expm1(errors)) <= 0.1).mean():.0%} |"
+    )
 
 
 def line(peak: Peak) -> str:
     """A peak by part, in GiB."""
     parts = " | ".join(f"{size / GIB:.1f}" for size in peak.memory.parts().values())
     layout = layout_of(peak.row)
-    return (f"| {peak.row['id']} | {peak.row['model'][:16]} {layout} | {parts} | {peak.predicted_bytes / GIB:.1f} "
-            f"| {float(peak.row['peak_gib']):.1f} {peak.row['counted']} | {math.exp(peak.error):.2f} |")  # fmt: skip
+    return (
+        f"| {peak.row['id']} | {peak.row['model'][:16]} {layout} | {parts} | {peak.predicted_bytes / GIB:.1f} "
+        f"| {float(peak.row['peak_gib']):.1f} {peak.row['counted']} | {math.exp(peak.error):.2f} |"
+    )
 
 
 def main() -> None:

@@ -70,10 +70,14 @@ class Scored:
 def targets() -> list[Target]:
     """Those of the published table."""
     return [
-        Target(row=row, versions=(_version(row["first"]), _version(row["last"])), global_batch=int(row["global_batch"]),
-               samples=float(row["samples_to_target"]))
+        Target(
+            row=row,
+            versions=(_version(row["first"]), _version(row["last"])),
+            global_batch=int(row["global_batch"]),
+            samples=float(row["samples_to_target"]),
+        )
         for row in published("mlperf_targets.csv")
-    ]  # fmt: skip
+    ]
 
 
 def _version(text: str) -> float:
@@ -82,8 +86,11 @@ def _version(text: str) -> float:
 
 def target_of(row: Row, known: Sequence[Target]) -> Target | str:
     """The target of the nearest batch, or why there is none."""
-    mine = [t for t in known if t.row["benchmark"] == row["benchmark"]
-            and t.versions[0] <= _version(row["version"]) <= t.versions[1]]  # fmt: skip
+    mine = [
+        t
+        for t in known
+        if t.row["benchmark"] == row["benchmark"] and t.versions[0] <= _version(row["version"]) <= t.versions[1]
+    ]
     if not mine:
         return f"no published samples to the target of {row['benchmark']} {row['version']}"
     if not (row["devices"] and row["global_batch"] and row["minutes"]):
@@ -100,10 +107,12 @@ def as_run(row: Row, target: Target, columns: Sequence[str]) -> Row:
     same = ("accelerator", "devices", "precision", "framework", "global_batch")
     nodes = row["nodes"]
     return {
-        **dict.fromkeys(columns, ""), **{name: row[name] for name in same},
+        **dict.fromkeys(columns, ""),
+        **{name: row[name] for name in same},
         **{name: target.row[name] for name in ("model", "family", "seq_len", "task")},
-        "node_devices": str(-(-int(row["devices"]) // int(nodes))) if nodes else "", "samples_per_s_per_device": "1",
-    }  # fmt: skip
+        "node_devices": str(-(-int(row["devices"]) // int(nodes))) if nodes else "",
+        "samples_per_s_per_device": "1",
+    }
 
 
 def scored(rows: Sequence[Row]) -> tuple[list[Scored], Counter[str]]:
@@ -133,16 +142,19 @@ def scored(rows: Sequence[Row]) -> tuple[list[Scored], Counter[str]]:
 def _with_minutes(made: Sequence[tuple[Row, Target, Run]], logged: Mapping[str, Row]) -> Iterator[Scored]:
     for places in alike([run for *_, run in made]):
         together = [made[place] for place in places]
-        speeds = fastest(together[0][2].plan, [run.cluster for *_, run in together],
-                         [run.layouts for *_, run in together])  # fmt: skip
+        speeds = fastest(
+            together[0][2].plan, [run.cluster for *_, run in together], [run.layouts for *_, run in together]
+        )
         for (row, target, run), (_, each) in zip(together, speeds, strict=True):
             measured, own = float(row["minutes"]), logged.get(row["id"])
             speed = float(own["samples_per_s_per_device"]) * run.devices if own else None
             yield Scored(
-                row=row, run=run, measured_min=measured,
+                row=row,
+                run=run,
+                measured_min=measured,
                 predicted_min=target.samples / (each * run.devices) / _MINUTE_S,
                 apart=measured * _MINUTE_S * speed / target.samples if speed else None,
-            )  # fmt: skip
+            )
 
 
 def _row(name: str, some: Sequence[Scored]) -> str:
@@ -155,10 +167,7 @@ def _row(name: str, some: Sequence[Scored]) -> str:
 
 def minutes(found: Sequence[Scored]) -> str:
     """The score by benchmark, on one node and on several."""
-    lines = [
-        "| minutes to the target | runs | median ln error | within 30 % | bias | apart |",
-        "|---|" + "---:|" * 5,
-    ]
+    lines = ["| minutes to the target | runs | median ln error | within 30 % | bias | apart |", "|---|" + "---:|" * 5]
     for benchmark in dict.fromkeys(each.row["benchmark"] for each in found):
         mine = [each for each in found if each.row["benchmark"] == benchmark]
         lines.append(_row(benchmark, mine))
@@ -173,24 +182,22 @@ def minutes(found: Sequence[Scored]) -> str:
 
 def speeds() -> str:
     """The score of the speeds that submissions logged, by benchmark; none was fitted."""
-    scored_rows = backtest(PUBLISHED / "mlperf_throughput.csv", Catalogue(accelerators=read_accelerators()),
-                           read_coefficients()).rows  # fmt: skip
-    lines = [
-        "| logged samples/s, never fitted | rows | median ln error | within 30 % | bias |",
-        "|---|" + "---:|" * 4,
-    ]
+    scored_rows = backtest(
+        PUBLISHED / "mlperf_throughput.csv", Catalogue(accelerators=read_accelerators()), read_coefficients()
+    ).rows
+    lines = ["| logged samples/s, never fitted | rows | median ln error | within 30 % | bias |", "|---|" + "---:|" * 4]
     for model in ("", *dict.fromkeys(row.model for row in scored_rows)):
         s = Summary.of([row.error for row in scored_rows if model in ("", row.model)])
-        lines.append(f"| {model or 'all'} | {s.rows} | {s.median:.3f} | {100 * s.within_30:.0f} % | "
-                     f"{100 * math.expm1(s.bias):+.0f} % |")  # fmt: skip
+        lines.append(
+            f"| {model or 'all'} | {s.rows} | {s.median:.3f} | {100 * s.within_30:.0f} % | "
+            f"{100 * math.expm1(s.bias):+.0f} % |"
+        )
     return "\n".join(lines)
 
 
 def main() -> None:
     """Print the score."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", action="store_true", help="every run, the farthest off first")
     parser.add_argument("--readme", action="store_true", help="write the figures into README.md")
     arguments = parser.parse_args()
@@ -201,8 +208,10 @@ def main() -> None:
     for reason, count in left_out.most_common():
         print(f"{count:5d}  {reason}")
     for each in sorted(found, key=lambda s: -abs(s.error)) if arguments.rows else ():
-        print(f"{each.row['id']:34s} {each.run.cluster.accelerator.name:16s} {each.run.devices:6d} "
-              f"{each.measured_min:9.2f} {each.predicted_min:9.2f} {100 * math.expm1(each.error):+6.0f} %")  # fmt: skip
+        print(
+            f"{each.row['id']:34s} {each.run.cluster.accelerator.name:16s} {each.run.devices:6d} "
+            f"{each.measured_min:9.2f} {each.predicted_min:9.2f} {100 * math.expm1(each.error):+6.0f} %"
+        )
     if arguments.readme:
         readme.write("mlperf", text)
 

@@ -40,10 +40,16 @@ FIELDS = (
     "host_s",
     "contention",
 )
-_SCALED = {"matmul_flop_per_s": "matmul", "other_flop_per_s": "wide_matmul", "attention_flop_per_s": "attention",
-           "convolution_flop_per_s": "convolution", "feed_flop_per_s": "feed",
-           "memory_bytes_per_s": "memory",
-           "link_bytes_per_s": "link", "network_bytes_per_s": "network"}  # fmt: skip
+_SCALED = {
+    "matmul_flop_per_s": "matmul",
+    "other_flop_per_s": "wide_matmul",
+    "attention_flop_per_s": "attention",
+    "convolution_flop_per_s": "convolution",
+    "feed_flop_per_s": "feed",
+    "memory_bytes_per_s": "memory",
+    "link_bytes_per_s": "link",
+    "network_bytes_per_s": "network",
+}
 _TAKEN = ("fill_elements", "operator_s", "launch_s", "host_s", "contention")
 # Of the layouts that a row can mean, those that can be the fastest under other coefficients too.
 _NEAR = 1.25
@@ -103,9 +109,7 @@ class Model:
             layouts, sheet = g.layouts.take(again), g.sheet.take(again)
             e = dict(zip(FIELDS, variants[:, g.owner].reshape(len(again), -1).T, strict=True))
             scaled = {column: getattr(sheet, column) * e[name] for column, name in _SCALED.items()}
-            scaled["pcie_bytes_per_s"] = sheet.pcie_bytes_per_s * np.where(
-                g.reach[again], e["pcie"], e["staged"]
-            )
+            scaled["pcie_bytes_per_s"] = sheet.pcie_bytes_per_s * np.where(g.reach[again], e["pcie"], e["staged"])
             hw = replace(sheet, **scaled, **{name: e[name] for name in _TAKEN})
             tokens = layouts.samples * g.plan.workload.tokens_per_sample
             speed = tokens / step_time(g.plan, layouts, hw).total_s / hw.devices
@@ -115,8 +119,9 @@ class Model:
 
 def efficiency_of(run: Run, coefficients: Coefficients) -> Efficiency:
     """The efficiency that coefficients give a run."""
-    return coefficients.of(run.cluster.accelerator.architecture, run.plan.precision, run.plan.software,
-                           run.plan.workload.family)  # fmt: skip
+    return coefficients.of(
+        run.cluster.accelerator.architecture, run.plan.precision, run.plan.software, run.plan.workload.family
+    )
 
 
 def values_of(efficiency: Efficiency) -> list[float]:
@@ -125,10 +130,27 @@ def values_of(efficiency: Efficiency) -> list[float]:
 
 
 def _group(runs: Sequence[Run], places: Sequence[int]) -> _Group:
-    whole = Efficiency(architecture="sheet", matmul=1, wide_matmul=1, attention=1, convolution=1, feed=1, memory=1,
-                       link=1, pcie=1, staged=1, network=1, fill_elements=1, operator_s=1, host_s=0, launch_s=0,
-                       contention=1, **_FIXED, source="data sheet",
-                       interval=Interval(down=1, up=1, basis="none"))  # fmt: skip
+    whole = Efficiency(
+        architecture="sheet",
+        matmul=1,
+        wide_matmul=1,
+        attention=1,
+        convolution=1,
+        feed=1,
+        memory=1,
+        link=1,
+        pcie=1,
+        staged=1,
+        network=1,
+        fill_elements=1,
+        operator_s=1,
+        host_s=0,
+        launch_s=0,
+        contention=1,
+        **_FIXED,
+        source="data sheet",
+        interval=Interval(down=1, up=1, basis="none"),
+    )
     clusters = [replace(runs[p].cluster, efficiency=whole) for p in places]
     counts = [len(runs[p].layouts) for p in places]
     index = np.repeat(np.arange(len(places)), counts)
@@ -145,5 +167,4 @@ def _group(runs: Sequence[Run], places: Sequence[int]) -> _Group:
 def _pruned(group: _Group, speed: Array) -> _Group:
     fastest = {int(o): speed[group.owner == o].max() for o in np.unique(group.owner)}
     kept = np.flatnonzero(speed * _NEAR >= [fastest[int(o)] for o in group.owner])
-    return _Group(group.plan, group.layouts.take(kept), group.sheet.take(kept), group.owner[kept],
-                  group.reach[kept])  # fmt: skip
+    return _Group(group.plan, group.layouts.take(kept), group.sheet.take(kept), group.owner[kept], group.reach[kept])

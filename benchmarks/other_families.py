@@ -59,8 +59,12 @@ def families(observed: Mapping[str, Sequence[LeftOut]], table: Table, cells: Cel
             rows.append(cells(f"{family} ({len({key(r) for r, _ in mine})})", macro(by_group(mine, key))))
             counted = [(r, e) for r, e in mine if _counted(r)]
             if counted and len(counted) < len(mine):
-                rows.append(cells(f"{family}, FLOP and activations in the row ({len({key(r) for r, _ in counted})})",
-                                  macro(by_group(counted, key))))  # fmt: skip
+                rows.append(
+                    cells(
+                        f"{family}, FLOP and activations in the row ({len({key(r) for r, _ in counted})})",
+                        macro(by_group(counted, key)),
+                    )
+                )
         parts.append(table(title, rows))
     return "\n\n".join(parts)
 
@@ -107,10 +111,7 @@ def scaling(errors: Errors) -> str:
             measured = run.tokens_per_s / speed
             box = _box(run.cluster)
             found[box].append((measured, measured * math.exp(error - own)))
-    lines = [
-        "| one node, against one device | rows | measured | predicted | apart, median |",
-        "|---|" + "---:|" * 4,
-    ]
+    lines = ["| one node, against one device | rows | measured | predicted | apart, median |", "|---|" + "---:|" * 4]
     for box, pairs in found.items():
         measured, predicted = ([pair[i] for pair in pairs] for i in (0, 1))
         apart = median(abs(math.log(p / m)) for m, p in pairs)
@@ -128,14 +129,7 @@ def _box(cluster: Cluster) -> str:
 def _same(run: Run) -> Hashable:
     """What a run on one device and one on several have in common."""
     micro = run.layouts[0].micro_batch
-    return (
-        source(run),
-        run.row["accelerator"],
-        run.row["model"],
-        run.row["precision"],
-        run.row["compiled"],
-        micro,
-    )
+    return (source(run), run.row["accelerator"], run.row["model"], run.row["precision"], run.row["compiled"], micro)
 
 
 def _span(values: Sequence[float]) -> str:
@@ -157,8 +151,7 @@ def operators(coefficients: Coefficients, table: Table, cells: Cells) -> str:
     for row in scored:
         groups.setdefault(f"{row.family}, {row.task}", []).append(row)
     rows = [
-        cells(name or "all, each counted once", Summary.of([r.error for r in mine]))
-        for name, mine in groups.items()
+        cells(name or "all, each counted once", Summary.of([r.error for r in mine])) for name, mine in groups.items()
     ]
     return table("single operators, never fitted", rows)
 
@@ -170,14 +163,9 @@ def keras(coefficients: Coefficients) -> str:
     for row in scored:
         models[row.model][row.framework] = row
     backends = sorted({row.framework for row in scored})
-    lines = [
-        "| samples/s: measured / predicted | " + " | ".join(backends) + " |",
-        "|---|" + "---:|" * len(backends),
-    ]
+    lines = ["| samples/s: measured / predicted | " + " | ".join(backends) + " |", "|---|" + "---:|" * len(backends)]
     for model, found in models.items():
-        shown = [
-            f"{found[b].measured:.3g} / {found[b].predicted.mid:.3g}" if b in found else "–" for b in backends
-        ]
+        shown = [f"{found[b].measured:.3g} / {found[b].predicted.mid:.3g}" if b in found else "–" for b in backends]
         lines.append(f"| {model} | " + " | ".join(shown) + " |")
     errors = [row.error for row in scored if row.family not in LANGUAGE]
     return (
@@ -186,8 +174,13 @@ def keras(coefficients: Coefficients) -> str:
     )
 
 
-def report(observed: Mapping[str, Sequence[LeftOut]], runs: Sequence[Run], coefficients: Coefficients, table: Table,
-           cells: Cells) -> Iterator[str]:  # fmt: skip
+def report(
+    observed: Mapping[str, Sequence[LeftOut]],
+    runs: Sequence[Run],
+    coefficients: Coefficients,
+    table: Table,
+    cells: Cells,
+) -> Iterator[str]:
     """All tables, as markdown; without ``observed`` what is fitted alone."""
     yield "### Other families"
     fitted = errors_of(runs, coefficients)

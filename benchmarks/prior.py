@@ -16,31 +16,56 @@ def _c(name: str, value: float, least: float, most: float, unit: str, meaning: s
     return Coefficient(name=name, value=value, unit=unit, meaning=meaning, least=least, most=most)
 
 
-START = {c.name: c for c in (
-    _c("matmul", 0.65, 0.25, 0.92, "of the dense peak", "what large matrix products reach"),
-    _c("attention", 0.35, 0.10, 0.80, "of the dense peak", "what fused attention reaches"),
-    _c("convolution", 0.50, 0.05, 2.00, "of the dense peak", "what large convolutions reach, counted directly"),
-    _c("feed", 500.0, 50.0, 5000.0, "FLOP a clock", "what a multiprocessor feeds its cores in a convolution"),
-    _c("memory", 0.75, 0.15, 0.95, "of the memory bandwidth", "what streams reach, counting fused kernels' traffic"),
-    _c("streams", 0.70, 0.10, 2.00, "of the memory bandwidth", "what streams reach, counted kernel by kernel"),
-    _c("link", 0.65, 0.30, 0.90, "of the link", "what collectives reach between linked devices"),
-    _c("network", 0.65, 0.20, 0.95, "of the network", "what collectives reach between nodes"),
-    _c("fill_elements", 200.0, 10.0, 1500.0, "elements", "of a product's inner dimension, lost to filling its pipeline"),
-    _c("operator_s", 8e-6, 1e-6, 40e-6, "s", "ramp-up and tail of an operator on the device"),
-    _c("host_s", 8e-3, 2e-4, 0.15, "s", "between two steps of a language model: input, launches of the optimizer, logging"),
-    _c("loop_s", 4e-3, 2e-4, 0.05, "s", "between two steps of any other model: the loop, launches of the optimizer"),
-    _c("contention", 0.30, 0.02, 1.0, "of hidden communication", "paid all the same, as it slows what hides it"),
-    # No published run is small enough to wait for its host: what eager PyTorch and compiled graphs are known for.
-    Coefficient(
-        name="launch_s", value=12e-6, unit="s", meaning="the host launches one operator; assumed, not fitted",
-        least=1e-6, most=100e-6,
-        factors={f"{SOFTWARE}/{kind}": f for kind, f in (("eager", 2.0), ("compiled", 0.5), ("xla", 0.5))},
-    ),
-    _c("pcie", 0.5, 0.05, 0.90, "of PCIe", "what collectives reach over PCIe"),
-    _c("staged", 0.15, 0.005, 0.90, "of PCIe", "what collectives reach over PCIe and through the host's memory"),
-    _c("link_hop_s", 8e-6, 8e-6, 8e-6, "s", "latency of a hop between linked devices; not fitted"),
-    _c("network_hop_s", 15e-6, 15e-6, 15e-6, "s", "latency of a hop between nodes; not fitted"),
-)}  # fmt: skip
+START = {
+    c.name: c
+    for c in (
+        _c("matmul", 0.65, 0.25, 0.92, "of the dense peak", "what large matrix products reach"),
+        _c("attention", 0.35, 0.10, 0.80, "of the dense peak", "what fused attention reaches"),
+        _c("convolution", 0.50, 0.05, 2.00, "of the dense peak", "what large convolutions reach, counted directly"),
+        _c("feed", 500.0, 50.0, 5000.0, "FLOP a clock", "what a multiprocessor feeds its cores in a convolution"),
+        _c(
+            "memory", 0.75, 0.15, 0.95, "of the memory bandwidth", "what streams reach, counting fused kernels' traffic"
+        ),
+        _c("streams", 0.70, 0.10, 2.00, "of the memory bandwidth", "what streams reach, counted kernel by kernel"),
+        _c("link", 0.65, 0.30, 0.90, "of the link", "what collectives reach between linked devices"),
+        _c("network", 0.65, 0.20, 0.95, "of the network", "what collectives reach between nodes"),
+        _c(
+            "fill_elements",
+            200.0,
+            10.0,
+            1500.0,
+            "elements",
+            "of a product's inner dimension, lost to filling its pipeline",
+        ),
+        _c("operator_s", 8e-6, 1e-6, 40e-6, "s", "ramp-up and tail of an operator on the device"),
+        _c(
+            "host_s",
+            8e-3,
+            2e-4,
+            0.15,
+            "s",
+            "between two steps of a language model: input, launches of the optimizer, logging",
+        ),
+        _c(
+            "loop_s", 4e-3, 2e-4, 0.05, "s", "between two steps of any other model: the loop, launches of the optimizer"
+        ),
+        _c("contention", 0.30, 0.02, 1.0, "of hidden communication", "paid all the same, as it slows what hides it"),
+        # No published run is small enough to wait for its host: what eager PyTorch and compiled graphs are known for.
+        Coefficient(
+            name="launch_s",
+            value=12e-6,
+            unit="s",
+            meaning="the host launches one operator; assumed, not fitted",
+            least=1e-6,
+            most=100e-6,
+            factors={f"{SOFTWARE}/{kind}": f for kind, f in (("eager", 2.0), ("compiled", 0.5), ("xla", 0.5))},
+        ),
+        _c("pcie", 0.5, 0.05, 0.90, "of PCIe", "what collectives reach over PCIe"),
+        _c("staged", 0.15, 0.005, 0.90, "of PCIe", "what collectives reach over PCIe and through the host's memory"),
+        _c("link_hop_s", 8e-6, 8e-6, 8e-6, "s", "latency of a hop between linked devices; not fitted"),
+        _c("network_hop_s", 15e-6, 15e-6, 15e-6, "s", "latency of a hop between nodes; not fitted"),
+    )
+}
 
 # How far a common value may be from where it starts: one standard deviation of ln.
 WIDTH = 0.6
@@ -67,17 +92,7 @@ class Stage:
 # Language models first: there the most is known of each run.
 LANGUAGE = Stage(
     tables=("language_models.csv", "small_transformers.csv"),
-    common=(
-        "matmul",
-        "attention",
-        "memory",
-        "link",
-        "network",
-        "fill_elements",
-        "operator_s",
-        "host_s",
-        "contention",
-    ),
+    common=("matmul", "attention", "memory", "link", "network", "fill_elements", "operator_s", "host_s", "contention"),
     groups={
         "matmul": {GENERATION: 0.10, SOFTWARE: 0.15, PRECISION: 0.20},
         "attention": {GENERATION: 0.25, SOFTWARE: 0.25},

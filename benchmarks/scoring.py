@@ -31,9 +31,7 @@ def six_nd(run: Run, utilisation: float = 0.4) -> float:
     return math.log(utilisation * peak / (6.0 * active) / run.tokens_per_s)
 
 
-def by_group(
-    errors: Sequence[tuple[Run, float]], key: Callable[[Run], Hashable]
-) -> Mapping[Hashable, list[float]]:
+def by_group(errors: Sequence[tuple[Run, float]], key: Callable[[Run], Hashable]) -> Mapping[Hashable, list[float]]:
     """Errors by group."""
     groups: dict[Hashable, list[float]] = {}
     for run, error in errors:

@@ -95,8 +95,13 @@ def of_all_offers(runs: int) -> None:
     tables = matching(request, price_tables(plugins, sheets, None), sheets)
     clusters = select(request, tables, sheets, plan, read_coefficients()).clusters
     found = search(plan, clusters)
-    print(line(f"70B on {len(clusters):,} clusters of the bundled offers", found.considered,
-               median_s(partial(search, plan, clusters), runs)))  # fmt: skip
+    print(
+        line(
+            f"70B on {len(clusters):,} clusters of the bundled offers",
+            found.considered,
+            median_s(partial(search, plan, clusters), runs),
+        )
+    )
 
 
 def of_commands(runs: int) -> None:

@@ -21,35 +21,55 @@ TABLE = Path(__file__).parents[1] / "zenplan" / "data" / "sweep.json"
 
 # (depth, width, heads, ff_width, seq_len, vocab), batch
 TRANSFORMERS = (
-    ((1, 128, 4, 512, 512, 512), 4), ((2, 128, 2, 512, 128, 1024), 8), ((6, 128, 4, 512, 64, 512), 8),
-    ((10, 128, 2, 512, 96, 512), 4), ((2, 192, 3, 768, 256, 512), 2), ((8, 192, 6, 768, 64, 1024), 4),
-    ((2, 256, 4, 1024, 64, 2048), 8), ((4, 256, 8, 1024, 128, 512), 4), ((1, 384, 6, 1536, 128, 1024), 8),
-    ((2, 384, 6, 1536, 32, 4096), 8), ((2, 512, 8, 2048, 32, 1024), 8), ((3, 320, 5, 1280, 64, 8192), 4),
-    ((12, 96, 3, 384, 128, 512), 4), ((1, 768, 12, 3072, 32, 1024), 4),
-)  # fmt: skip
+    ((1, 128, 4, 512, 512, 512), 4),
+    ((2, 128, 2, 512, 128, 1024), 8),
+    ((6, 128, 4, 512, 64, 512), 8),
+    ((10, 128, 2, 512, 96, 512), 4),
+    ((2, 192, 3, 768, 256, 512), 2),
+    ((8, 192, 6, 768, 64, 1024), 4),
+    ((2, 256, 4, 1024, 64, 2048), 8),
+    ((4, 256, 8, 1024, 128, 512), 4),
+    ((1, 384, 6, 1536, 128, 1024), 8),
+    ((2, 384, 6, 1536, 32, 4096), 8),
+    ((2, 512, 8, 2048, 32, 1024), 8),
+    ((3, 320, 5, 1280, 64, 8192), 4),
+    ((12, 96, 3, 384, 128, 512), 4),
+    ((1, 768, 12, 3072, 32, 1024), 4),
+)
 GATED = (((2, 256, 4, 704, 96, 2048), 8), ((4, 192, 3, 512, 128, 1024), 4), ((6, 128, 2, 384, 64, 1024), 8))
 # (depth, width, image_size), kind, batch
 CONVNETS = (
-    ((1, 16, 32), "basic", 16), ((2, 32, 32), "basic", 8), ((4, 16, 24), "basic", 16), ((2, 24, 48), "basic", 4),
-    ((1, 64, 16), "basic", 16), ((3, 16, 32), "bottleneck", 16), ((2, 32, 24), "bottleneck", 8),
-    ((2, 32, 32), "plain", 8), ((1, 48, 48), "plain", 4), ((3, 16, 64), "plain", 4),
-    ((2, 24, 48), "depthwise", 8), ((3, 16, 64), "depthwise", 8), ((1, 32, 96), "depthwise", 4),
+    ((1, 16, 32), "basic", 16),
+    ((2, 32, 32), "basic", 8),
+    ((4, 16, 24), "basic", 16),
+    ((2, 24, 48), "basic", 4),
+    ((1, 64, 16), "basic", 16),
+    ((3, 16, 32), "bottleneck", 16),
+    ((2, 32, 24), "bottleneck", 8),
+    ((2, 32, 32), "plain", 8),
+    ((1, 48, 48), "plain", 4),
+    ((3, 16, 64), "plain", 4),
+    ((2, 24, 48), "depthwise", 8),
+    ((3, 16, 64), "depthwise", 8),
+    ((1, 32, 96), "depthwise", 4),
     ((4, 16, 32), "depthwise", 16),
-)  # fmt: skip
+)
 # (depth, width, seq_len), cell, batch
 RECURRENT = (
-    ((1, 128, 64), "lstm", 16), ((2, 96, 40), "lstm", 16), ((3, 64, 64), "lstm", 8), ((1, 256, 32), "lstm", 8),
-    ((2, 320, 16), "lstm", 32), ((1, 64, 128), "lstm", 32), ((2, 192, 32), "gru", 16), ((4, 64, 96), "gru", 8),
-    ((1, 256, 48), "gru", 8), ((1, 128, 96), "gru", 32), ((3, 128, 32), "gru", 4),
-)  # fmt: skip
-# (rows, inner, columns, repeat)
-PRODUCTS = (
-    (512, 256, 1024, 8),
-    (1024, 512, 512, 4),
-    (256, 1024, 1024, 4),
-    (2048, 128, 512, 4),
-    (64, 2048, 2048, 2),
+    ((1, 128, 64), "lstm", 16),
+    ((2, 96, 40), "lstm", 16),
+    ((3, 64, 64), "lstm", 8),
+    ((1, 256, 32), "lstm", 8),
+    ((2, 320, 16), "lstm", 32),
+    ((1, 64, 128), "lstm", 32),
+    ((2, 192, 32), "gru", 16),
+    ((4, 64, 96), "gru", 8),
+    ((1, 256, 48), "gru", 8),
+    ((1, 128, 96), "gru", 32),
+    ((3, 128, 32), "gru", 4),
 )
+# (rows, inner, columns, repeat)
+PRODUCTS = ((512, 256, 1024, 8), (1024, 512, 512, 4), (256, 1024, 1024, 4), (2048, 128, 512, 4), (64, 2048, 2048, 2))
 # (image_size, inputs, outputs, window, stride, repeat)
 CONVOLUTIONS = ((32, 32, 32, 3, 1, 6), (16, 128, 128, 3, 1, 4), (56, 64, 64, 1, 1, 6), (48, 16, 16, 5, 1, 4))
 # (heads, head_dim, seq_len, repeat)
@@ -65,10 +85,20 @@ def candidates() -> Iterator[tuple[str, str, dict[str, Any], int]]:
     for (wide, many), (shape, batch) in product(SCALES, TRANSFORMERS + GATED):
         depth, width, heads, ff, seq_len, vocab = shape
         gated = (shape, batch) in GATED
-        yield "transformer", "transformer", {
-            "depth": depth, "width": width * wide, "heads": heads * wide, "ff_width": ff * wide, "seq_len": seq_len,
-            "vocab": vocab * wide, **({"gated": True, "norm": "rms"} if gated else {}),
-        }, batch * many  # fmt: skip
+        yield (
+            "transformer",
+            "transformer",
+            {
+                "depth": depth,
+                "width": width * wide,
+                "heads": heads * wide,
+                "ff_width": ff * wide,
+                "seq_len": seq_len,
+                "vocab": vocab * wide,
+                **({"gated": True, "norm": "rms"} if gated else {}),
+            },
+            batch * many,
+        )
     for (wide, many), ((depth, width, size), kind, batch) in product(SCALES, CONVNETS):
         yield (
             "convnet",
@@ -92,11 +122,26 @@ def _operators(wide: int, many: int) -> Iterator[tuple[str, str, dict[str, Any],
             many,
         )
     for size, inputs, outputs, window, stride, repeat in CONVOLUTIONS:
-        yield "operator", "convolution", {"image_size": size, "inputs": inputs * wide, "outputs": outputs * wide,
-                                          "window": window, "stride": stride, "repeat": repeat}, 4 * many  # fmt: skip
+        yield (
+            "operator",
+            "convolution",
+            {
+                "image_size": size,
+                "inputs": inputs * wide,
+                "outputs": outputs * wide,
+                "window": window,
+                "stride": stride,
+                "repeat": repeat,
+            },
+            4 * many,
+        )
     for heads, head_dim, seq_len, repeat in ATTENTIONS:
-        yield "operator", "attention", {"heads": heads * wide, "head_dim": head_dim, "seq_len": seq_len,
-                                        "repeat": repeat}, 4 * many  # fmt: skip
+        yield (
+            "operator",
+            "attention",
+            {"heads": heads * wide, "head_dim": head_dim, "seq_len": seq_len, "repeat": repeat},
+            4 * many,
+        )
     for elements, repeat in STREAMS:
         yield "operator", "stream", {"elements": elements * wide, "repeat": repeat}, 4 * many
 
@@ -107,9 +152,14 @@ def counted(family: str, builder: str, arguments: dict[str, Any], batch: int) ->
     if count.unknown:
         raise SystemExit(f"{builder} {arguments}: the cost of {count.unknown[0].label} is unknown")
     operators = [op for layer in count.layers for op in layer.operators]
-    return {"family": family, "builder": builder, "arguments": arguments, "batch": batch,
-            "flop": count.training_flop * batch,
-            "features": {k: float(f"{v:.6g}") for k, v in features_of(operators, batch).items()}}  # fmt: skip
+    return {
+        "family": family,
+        "builder": builder,
+        "arguments": arguments,
+        "batch": batch,
+        "flop": count.training_flop * batch,
+        "features": {k: float(f"{v:.6g}") for k, v in features_of(operators, batch).items()},
+    }
 
 
 def main() -> None:

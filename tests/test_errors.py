@@ -5,16 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zenplan import errors
-from zenplan.errors import (
-    DataError,
-    InputFileError,
-    NoFit,
-    Skipped,
-    UnknownName,
-    UsageError,
-    ZenplanError,
-    nearest,
-)
+from zenplan.errors import DataError, InputFileError, NoFit, Skipped, UnknownName, UsageError, ZenplanError, nearest
 
 GPUS = ("A100-SXM4-80GB", "H100-SXM5-80GB", "H200-SXM-141GB", "RTX-4090", "V100-SXM2-16GB")
 
@@ -52,9 +43,14 @@ def test_an_error_has_a_message_and_a_hint() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "first"),
-    [("rtx 4090", "RTX-4090"), ("RTX4090", "RTX-4090"), ("h100sxm5", "H100-SXM5-80GB"), ("h200", "H200-SXM-141GB"),
-     ("A100-SXM-80GB", "A100-SXM4-80GB")],
-)  # fmt: skip
+    [
+        ("rtx 4090", "RTX-4090"),
+        ("RTX4090", "RTX-4090"),
+        ("h100sxm5", "H100-SXM5-80GB"),
+        ("h200", "H200-SXM-141GB"),
+        ("A100-SXM-80GB", "A100-SXM4-80GB"),
+    ],
+)
 def test_the_nearest_name_comes_first(typed: str, first: str) -> None:
     assert nearest(typed, GPUS)[0] == first
 
@@ -82,9 +78,6 @@ def test_an_unknown_name_asks_whether_another_was_meant() -> None:
 
 
 def test_an_unknown_name_far_from_all_says_where_they_are() -> None:
-    assert (
-        UnknownName("gpu", "zzz", GPUS, listing="zenplan accelerators").hint
-        == "'zenplan accelerators' lists them"
-    )
+    assert UnknownName("gpu", "zzz", GPUS, listing="zenplan accelerators").hint == "'zenplan accelerators' lists them"
     assert UnknownName("gpu", "zzz", ("a", "b")).hint == "known: a, b"
     assert UnknownName("gpu", "zzz", map(str, range(100, 130))).hint.endswith(", …")

@@ -258,9 +258,7 @@ def test_what_was_assumed_is_said(ask: Ask) -> None:
 
 def test_what_was_left_out_is_said(ask: Ask) -> None:
     lines = ask(params=1e9).left_out
-    assert any(
-        line.startswith("no bf16 peak in the data sheet: ") and "V100-SXM2-16GB" in line for line in lines
-    )
+    assert any(line.startswith("no bf16 peak in the data sheet: ") and "V100-SXM2-16GB" in line for line in lines)
     assert any("clusters do not fit; the nearest: " in line for line in lines)
 
 
@@ -277,15 +275,11 @@ def test_fewer_devices_are_told_of_where_they_are_faster_and_cheaper(ask: Ask) -
     odd = ask(gpus=1001, **options)
     told = [line for line in odd.left_out if "not asked for" in line]
     assert len(told) == 1
-    found = re.search(
-        r"([\d,]+) of these devices would take (\d+) % less time and cost (\d+) % less", told[0]
-    )
+    found = re.search(r"([\d,]+) of these devices would take (\d+) % less time and cost (\d+) % less", told[0])
     assert found is not None
     fewer = ask(gpus=int(found[1].replace(",", "")), **options).ranked[0].bill
     own = odd.ranked[0].bill
-    assert int(found[2]) == pytest.approx(
-        100 * (1 - fewer.run.calendar_s.mid / own.run.calendar_s.mid), abs=1
-    )
+    assert int(found[2]) == pytest.approx(100 * (1 - fewer.run.calendar_s.mid / own.run.calendar_s.mid), abs=1)
     assert int(found[3]) == pytest.approx(100 * (1 - fewer.total_usd.mid / own.total_usd.mid), abs=1)
     for gpus in (3, 64, 1000):
         assert not any("not asked for" in line for line in ask(gpus=gpus, **options).left_out)

@@ -32,9 +32,7 @@ SIZES = st.floats(7.5, 10.5).map(lambda exponent: 10**exponent)
 
 
 @LAZY
-@given(
-    params=SIZES, tokens=st.floats(1e7, 1e12), more=st.floats(1, 20), billing=st.sampled_from(list(Billing))
-)
+@given(params=SIZES, tokens=st.floats(1e7, 1e12), more=st.floats(1, 20), billing=st.sampled_from(list(Billing)))
 def test_more_tokens_are_neither_cheaper_nor_faster(
     ask: Ask, params: float, tokens: float, more: float, billing: Billing
 ) -> None:
@@ -52,8 +50,11 @@ def test_more_tokens_are_neither_cheaper_nor_faster(
 @given(params=SIZES, factor=st.floats(0.05, 20))
 def test_dollars_are_linear_in_the_price(ask: Ask, params: float, factor: float) -> None:
     def dearer(offer: Offer) -> Offer:
-        prices = {n: replace(p, usd_per_h=p.usd_per_h * factor)
-                  for n in ("on_demand", "spot") if (p := getattr(offer, n)) is not None}  # fmt: skip
+        prices = {
+            n: replace(p, usd_per_h=p.usd_per_h * factor)
+            for n in ("on_demand", "spot")
+            if (p := getattr(offer, n)) is not None
+        }
         return replace(offer, **prices)
 
     def plain(table: PriceTable) -> PriceTable:
@@ -73,9 +74,7 @@ def test_dollars_are_linear_in_the_price(ask: Ask, params: float, factor: float)
 
 @LAZY
 @given(params=SIZES, tokens=st.floats(1e6, 1e13), billing=st.sampled_from(list(Billing)))
-def test_every_range_is_in_order(
-    ask: Ask, params: float, tokens: float, billing: Billing, ranges: Any
-) -> None:
+def test_every_range_is_in_order(ask: Ask, params: float, tokens: float, billing: Billing, ranges: Any) -> None:
     answer = ask(params=params, tokens=tokens, billing=billing)
     for ranked in answer.ranked:
         found = ranges(ranked.quote)
@@ -84,9 +83,7 @@ def test_every_range_is_in_order(
         for bill in ranked.quote.bills:
             assert bill.run.calendar_s.mid > bill.run.steady_s.mid
             assert 0 < bill.run.goodput < 1
-        assert sum(ranked.quote.estimate.step.parts().values()) == pytest.approx(
-            ranked.quote.estimate.step_s.mid
-        )
+        assert sum(ranked.quote.estimate.step.parts().values()) == pytest.approx(ranked.quote.estimate.step_s.mid)
 
 
 @LAZY
@@ -105,9 +102,7 @@ def test_a_tighter_deadline_is_not_cheaper(ask: Ask, params: float, deadline: fl
 
 @LAZY
 @given(params=SIZES, micro_batch=st.sampled_from([1, 2, 4, 16]), seq_len=st.sampled_from([512, 2048]))
-def test_memory_grows_with_the_micro_batch_and_the_sequence(
-    params: float, micro_batch: int, seq_len: int
-) -> None:
+def test_memory_grows_with_the_micro_batch_and_the_sequence(params: float, micro_batch: int, seq_len: int) -> None:
     families = load_plugins({"ZENPLAN_PLUGINS": ""}).workloads()
 
     def needs(micro: int, length: int) -> float:

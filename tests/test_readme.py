@@ -82,9 +82,7 @@ def variables() -> set[str]:
     """Environment variables that zenplan reads."""
     from zenplan.adapters.config import SETTINGS
 
-    return {setting.variable for setting in SETTINGS.values()} | set(
-        re.findall(r"\bZENPLAN_[A-Z_]+\b", source())
-    )
+    return {setting.variable for setting in SETTINGS.values()} | set(re.findall(r"\bZENPLAN_[A-Z_]+\b", source()))
 
 
 # --- what a README says
@@ -189,17 +187,18 @@ def is_installable(target: str) -> bool:
 
 
 def ended_otherwise(argv: list[str], code: int, environ: dict[str, str], folder: Path) -> Iterator[str]:
-    clean = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "COLUMNS": "80",
-        "ZENPLAN_PLUGINS": "",
-        **environ,
-    }
+    clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "80", "ZENPLAN_PLUGINS": "", **environ}
     done = subprocess.run(
-        [sys.executable, "-m", "zenplan", *argv], cwd=folder, env=clean, timeout=60, check=False,
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8",
-    )  # fmt: skip
+        [sys.executable, "-m", "zenplan", *argv],
+        cwd=folder,
+        env=clean,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
     if done.returncode != code:
         yield f"zenplan {' '.join(argv)} ended with {done.returncode}, not {code}: {done.stderr}"
 
@@ -210,8 +209,15 @@ def ended_otherwise(argv: list[str], code: int, environ: dict[str, str], folder:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where commands run, with the files that they may name."""
-    llama = {"model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 16,
-             "intermediate_size": 5632, "vocab_size": 32000, "max_position_embeddings": 2048}  # fmt: skip
+    llama = {
+        "model_type": "llama",
+        "hidden_size": 2048,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 16,
+        "intermediate_size": 5632,
+        "vocab_size": 32000,
+        "max_position_embeddings": 2048,
+    }
     (tmp_path / "config.json").write_text(json.dumps(llama), encoding="utf-8")
     prices = (
         "provider,instance,accelerator,devices,region,on_demand_usd_per_h,spot_usd_per_h",
@@ -292,10 +298,7 @@ def test_every_figure_and_data_file_is_in_contributing() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     files = {file.name for file in (ROOT / "zenplan" / "data").glob("*.csv")}
     assert (
-        sorted(
-            name for name in files | SOURCE_KEYS.keys() if f"`{name}`" not in text and f"/{name}`" not in text
-        )
-        == []
+        sorted(name for name in files | SOURCE_KEYS.keys() if f"`{name}`" not in text and f"/{name}`" not in text) == []
     )
 
 

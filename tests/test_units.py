@@ -15,24 +15,28 @@ PARSERS = (units.parse_count, units.parse_bytes, units.parse_duration_s, units.p
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("7e9", 7e9), ("1B", 1e9), ("350M", 350e6), ("1_000_000", 1e6), ("1,500", 1500), (" 2 k ", 2000),
-     ("1.5T", 1.5e12), ("1g", 1e9), (".5M", 5e5), ("1e3K", 1e6), ("+3", 3), ("2P", 2e15)],
-)  # fmt: skip
+    [
+        ("7e9", 7e9),
+        ("1B", 1e9),
+        ("350M", 350e6),
+        ("1_000_000", 1e6),
+        ("1,500", 1500),
+        (" 2 k ", 2000),
+        ("1.5T", 1.5e12),
+        ("1g", 1e9),
+        (".5M", 5e5),
+        ("1e3K", 1e6),
+        ("+3", 3),
+        ("2P", 2e15),
+    ],
+)
 def test_counts(text: str, value: float) -> None:
     assert units.parse_count(text) == pytest.approx(value, rel=1e-12)
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [
-        ("1TB", 1e12),
-        ("500GiB", 500 * 2**30),
-        ("2e9", 2e9),
-        ("80 gb", 80e9),
-        ("1KiB", 1024),
-        ("5m", 5e6),
-        ("1b", 1),
-    ],
+    [("1TB", 1e12), ("500GiB", 500 * 2**30), ("2e9", 2e9), ("80 gb", 80e9), ("1KiB", 1024), ("5m", 5e6), ("1b", 1)],
 )
 def test_sizes(text: str, value: float) -> None:
     # A GB is 1e9 bytes, a GiB 2**30.
@@ -61,9 +65,7 @@ def test_durations(text: str, value: float) -> None:
     assert units.parse_duration_s(text) == value
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("5000", 5000), ("$5,000", 5000), ("5k", 5000), (" $0.42 ", 0.42)]
-)
+@pytest.mark.parametrize(("text", "value"), [("5000", 5000), ("$5,000", 5000), ("5k", 5000), (" $0.42 ", 0.42)])
 def test_dollars(text: str, value: float) -> None:
     assert units.parse_usd(text) == value
 
@@ -80,22 +82,37 @@ def test_a_part_without_a_unit_is_no_duration() -> None:
     assert "5d12h" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["5d-12h", "-5d12h", "+5d12h", "5d+12h", "0d12h", "5d0h", "5x12h", "5d12x", "12h5d",
-                                  "1d1d", "5m1min", "5d,12h", "5d and 12h", "1e3s2e2s", "5d12.h.", "d12h", "5dd12h",
-                                  "9" * 308 + "w" + "9" * 308 + "d", "1d" * 5000])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5d-12h",
+        "-5d12h",
+        "+5d12h",
+        "5d+12h",
+        "0d12h",
+        "5d0h",
+        "5x12h",
+        "5d12x",
+        "12h5d",
+        "1d1d",
+        "5m1min",
+        "5d,12h",
+        "5d and 12h",
+        "1e3s2e2s",
+        "5d12.h.",
+        "d12h",
+        "5dd12h",
+        "9" * 308 + "w" + "9" * 308 + "d",
+        "1d" * 5000,
+    ],
+)
 def test_parts_that_are_no_duration_are_refused(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         units.parse_duration_s(text)
     assert caught.value.hint
 
 
-DURATIONS = [
-    (units.WEEK_S, "w"),
-    (units.DAY_S, "d"),
-    (units.HOUR_S, "h"),
-    (units.MINUTE_S, "min"),
-    (1.0, "s"),
-]
+DURATIONS = [(units.WEEK_S, "w"), (units.DAY_S, "d"), (units.HOUR_S, "h"), (units.MINUTE_S, "min"), (1.0, "s")]
 
 
 @LAZY
@@ -114,8 +131,31 @@ def test_any_parts_are_a_positive_duration_or_a_usage_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("parse", PARSERS)
-@pytest.mark.parametrize("text", ["", " ", "x", "nan", "inf", "-1d", "0d", "0", "-5", "1e999", "1e-999", "1 2", "1dd",
-                                  "e5", "1e", "--", "0x10", "1z", "∞", "1.2.3"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "x",
+        "nan",
+        "inf",
+        "-1d",
+        "0d",
+        "0",
+        "-5",
+        "1e999",
+        "1e-999",
+        "1 2",
+        "1dd",
+        "e5",
+        "1e",
+        "--",
+        "0x10",
+        "1z",
+        "∞",
+        "1.2.3",
+    ],
+)
 def test_what_is_no_positive_quantity_is_refused(parse: Callable[[str], float], text: str) -> None:
     with pytest.raises(UsageError):
         parse(text)
@@ -123,8 +163,11 @@ def test_what_is_no_positive_quantity_is_refused(parse: Callable[[str], float], 
 
 @pytest.mark.parametrize("parse", PARSERS)
 @LAZY
-@given(text=st.one_of(st.text(max_size=30), st.from_regex(r"[-+$]?[\d.,_]{0,6}(e-?\d{1,4})?[a-zA-Zµ]{0,3}",
-                                                          fullmatch=True)))  # fmt: skip
+@given(
+    text=st.one_of(
+        st.text(max_size=30), st.from_regex(r"[-+$]?[\d.,_]{0,6}(e-?\d{1,4})?[a-zA-Zµ]{0,3}", fullmatch=True)
+    )
+)
 def test_any_text_is_a_positive_number_or_a_usage_error(parse: Callable[[str], float], text: str) -> None:
     refused = None
     try:
@@ -182,23 +225,25 @@ def test_shown_dollars_are_read_back(value: float) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0, "0"), (1.24e9, "1.24B"), (350e6, "350M"), (512, "512"), (999.9, "1,000"), (999_900, "1.00M"), (1e15, "1.00P"),
-     (0.5, "0.500"), (1000, "1.00K")],
-)  # fmt: skip
+    [
+        (0, "0"),
+        (1.24e9, "1.24B"),
+        (350e6, "350M"),
+        (512, "512"),
+        (999.9, "1,000"),
+        (999_900, "1.00M"),
+        (1e15, "1.00P"),
+        (0.5, "0.500"),
+        (1000, "1.00K"),
+    ],
+)
 def test_counts_for_people(value: float, shown: str) -> None:
     assert units.count(value) == shown
 
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [
-        (18e9, "18.0 GB"),
-        (999.6e6, "1.00 GB"),
-        (1.5e15, "1.50 PB"),
-        (1234, "1.23 kB"),
-        (7, "7.00 B"),
-        (0, "0 B"),
-    ],
+    [(18e9, "18.0 GB"), (999.6e6, "1.00 GB"), (1.5e15, "1.50 PB"), (1234, "1.23 kB"), (7, "7.00 B"), (0, "0 B")],
 )
 def test_sizes_for_people(value: float, shown: str) -> None:
     assert units.size(value) == shown
@@ -206,10 +251,21 @@ def test_sizes_for_people(value: float, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(850e-6, "850 µs"), (12.5e-3, "12.5 ms"), (3.2, "3.20 s"), (59.99, "1.00 min"), (840, "14.0 min"),
-     (6.1 * 3600, "6.10 h"), (36 * 3600, "36.0 h"), (12.4 * 86400, "12.4 d"), (1.2 * 365.25 * 86400, "1.20 y"),
-     (0, "0 s"), (2e-9, "0.00200 µs"), (math.inf, "∞ y")],
-)  # fmt: skip
+    [
+        (850e-6, "850 µs"),
+        (12.5e-3, "12.5 ms"),
+        (3.2, "3.20 s"),
+        (59.99, "1.00 min"),
+        (840, "14.0 min"),
+        (6.1 * 3600, "6.10 h"),
+        (36 * 3600, "36.0 h"),
+        (12.4 * 86400, "12.4 d"),
+        (1.2 * 365.25 * 86400, "1.20 y"),
+        (0, "0 s"),
+        (2e-9, "0.00200 µs"),
+        (math.inf, "∞ y"),
+    ],
+)
 def test_durations_for_people(value: float, shown: str) -> None:
     assert units.duration(value) == shown
 

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def count_flop(
-    model: Any, batch: int | None = None, input_shapes: Sequence[Sequence[int]] | None = None
-) -> ModelCount:
+def count_flop(model: Any, batch: int | None = None, input_shapes: Sequence[Sequence[int]] | None = None) -> ModelCount:
     """What a Keras model computes, layer by layer; ``.forward_flop`` and ``.training_flop`` are the sums of a sample.
 
     Args:

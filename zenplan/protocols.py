@@ -13,9 +13,7 @@ from zenplan.domain.workload import Workload
 class Http(Protocol):
     """The one thing a live price source may do with the network."""
 
-    def get_json(
-        self, url: str, headers: Mapping[str, str] = ..., body: Mapping[str, Any] | None = ...
-    ) -> Any:
+    def get_json(self, url: str, headers: Mapping[str, str] = ..., body: Mapping[str, Any] | None = ...) -> Any:
         """The decoded JSON answer of a GET, or of a POST when there is a body."""
 
 

@@ -20,10 +20,23 @@ TFLOP_PER_S = 1e12
 
 _COUNT = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15}
 _BYTES = {
-    "": 1.0, "b": 1.0,
-    "k": KB, "kb": KB, "m": MB, "mb": MB, "g": GB, "gb": GB, "t": TB, "tb": TB, "p": PB, "pb": PB,
-    "kib": KIB, "mib": MIB, "gib": GIB, "tib": TIB,
-}  # fmt: skip
+    "": 1.0,
+    "b": 1.0,
+    "k": KB,
+    "kb": KB,
+    "m": MB,
+    "mb": MB,
+    "g": GB,
+    "gb": GB,
+    "t": TB,
+    "tb": TB,
+    "p": PB,
+    "pb": PB,
+    "kib": KIB,
+    "mib": MIB,
+    "gib": GIB,
+    "tib": TIB,
+}
 _TIME = {"s": 1.0, "sec": 1.0, "m": MINUTE_S, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "w": WEEK_S}
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-zµ]*)\s*", re.IGNORECASE)
 # One part of 5d12h: it has no sign and no exponent.
@@ -144,9 +157,14 @@ def size(value: float) -> str:
 def duration(value: float) -> str:
     """A duration for people: 850 µs, 12.5 ms, 3.2 s, 14 min, 6.1 h, 12.4 d, 1.2 y."""
     steps = (
-        (YEAR_S, " y"), (2 * DAY_S, " d"), (HOUR_S, " h"), (MINUTE_S, " min"),
-        (1.0, " s"), (1e-3, " ms"), (1e-6, " µs"),
-    )  # fmt: skip
+        (YEAR_S, " y"),
+        (2 * DAY_S, " d"),
+        (HOUR_S, " h"),
+        (MINUTE_S, " min"),
+        (1.0, " s"),
+        (1e-3, " ms"),
+        (1e-6, " µs"),
+    )
     for unit, name in steps:
         if value >= unit * 0.9995:
             return f"{significant(value / (DAY_S if name == ' d' else unit))}{name}"

@@ -26,9 +26,14 @@ from zenplan.domain.stored import DONE, RUNNING, UNFINISHED, Stored
 from zenplan.errors import DataError, UnknownName, UsageError, ZenplanError
 
 FINGERPRINT = Fingerprint(
-    device="AMD EPYC", kind="cpu", threads=1, backend="torch", versions={"keras": "3.15.1", "torch": "2.13.0"},
-    precision="fp32", compiled=False,
-)  # fmt: skip
+    device="AMD EPYC",
+    kind="cpu",
+    threads=1,
+    backend="torch",
+    versions={"keras": "3.15.1", "torch": "2.13.0"},
+    precision="fp32",
+    compiled=False,
+)
 TARGET = Point(key="depth=12 batch=8", depth=12, batch=8, features={"products": 2.5e12}, predicted_bytes=3e9)
 POINT = Point(key="depth=2 batch=8", depth=2, batch=8)
 WHEN = datetime(2026, 11, 1, 8, 30, 0, 123456, tzinfo=UTC)
@@ -36,8 +41,18 @@ DAY = timedelta(days=1)
 
 
 def calibration(id: str = "aaaaaaaa", **changes: Any) -> Calibration:
-    given = {"id": id, "kind": MODEL, "subject": "gpt2-124m", "family": "decoder", "fingerprint": FINGERPRINT,
-             "target": TARGET, "parameters": 124e6, "flop_per_sample": 7.5e11, "taken_at": WHEN, **changes}  # fmt: skip
+    given = {
+        "id": id,
+        "kind": MODEL,
+        "subject": "gpt2-124m",
+        "family": "decoder",
+        "fingerprint": FINGERPRINT,
+        "target": TARGET,
+        "parameters": 124e6,
+        "flop_per_sample": 7.5e11,
+        "taken_at": WHEN,
+        **changes,
+    }
     return Calibration(**given)
 
 
@@ -79,12 +94,17 @@ def test_all_of_a_calibration_comes_back(store: CalibrationStore, path: Path) ->
     whole = calibration(
         id,
         measured=(
-            Measured(point=replace(POINT, features={"products": 4e11}), setup_s=4.2, peak_bytes=2e9, program_bytes=1e9,
-                     samples=(sample(), replace(sample(1), clock_hz=1.41e9))),
+            Measured(
+                point=replace(POINT, features={"products": 4e11}),
+                setup_s=4.2,
+                peak_bytes=2e9,
+                program_bytes=1e9,
+                samples=(sample(), replace(sample(1), clock_hz=1.41e9)),
+            ),
             Measured(point=replace(POINT, key="depth=4 batch=8", depth=4), failure="out of memory"),
         ),
         notes=("busy: 3 others",),
-    )  # fmt: skip
+    )
     assert store.get(id) == whole
     with CalibrationStore.open(path) as other:
         assert other.all() == (whole,)
@@ -161,9 +181,7 @@ def test_what_could_not_be_read_is_not_written(store: CalibrationStore, do: Any,
     assert store.all() == before
 
 
-def test_a_row_that_cannot_be_read_is_named_and_the_others_are_read(
-    store: CalibrationStore, path: Path
-) -> None:
+def test_a_row_that_cannot_be_read_is_named_and_the_others_are_read(store: CalibrationStore, path: Path) -> None:
     bad, good = begun(store), begun(store)
     with sqlite3.connect(path) as db:
         db.execute("UPDATE calibrations SET fingerprint = '{\"device\": 3}' WHERE id = ?", (bad,))
@@ -246,9 +264,7 @@ def test_a_newer_one_of_another_batch_does_not_hide_it(
         ("here", 2**70, 0.0, UNFINISHED),
     ],
 )
-def test_who_is_at_it(
-    node: str, process: int, age_s: float, state: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_is_at_it(node: str, process: int, age_s: float, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration_writer.platform, "node", lambda: "here")
     monkeypatch.setattr(calibration_writer, "_STARTED", time.time() - 3000)
     assert calibration_writer.state_of(0, f"{node}:{process}", time.time() - age_s) == state
@@ -256,9 +272,7 @@ def test_who_is_at_it(
 
 
 def test_what_was_imported_is_not_gone_on_with(store: CalibrationStore) -> None:
-    store.insert(
-        [Stored(calibration=calibration(), state=UNFINISHED, origin="imported from a.json on 2026-11-02")]
-    )
+    store.insert([Stored(calibration=calibration(), state=UNFINISHED, origin="imported from a.json on 2026-11-02")])
     assert store.state("aaaaaaaa") == UNFINISHED
     assert store.unfinished(calibration("newnewne"), DAY) is None
 
@@ -298,10 +312,7 @@ with CalibrationStore.open(path) as store:
 
 def writer(path: Path, most: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", _WRITER, str(path), str(most)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", _WRITER, str(path), str(most)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -353,8 +364,9 @@ def nothing_is_lost(path: Path, reported: list[str]) -> None:
 def test_no_committed_sample_is_lost_by_a_hundred_kills(tmp_path: Path) -> None:
     """A quarter of them while the store is made; the others on stores that saw the kills before."""
     chance = random.Random(5)  # noqa: S311
-    delays = [[chance.uniform(0.0, 0.02) if n % 4 == 0 else chance.uniform(0.01, 0.1) for n in range(25)]
-              for _ in range(4)]  # fmt: skip
+    delays = [
+        [chance.uniform(0.0, 0.02) if n % 4 == 0 else chance.uniform(0.01, 0.1) for n in range(25)] for _ in range(4)
+    ]
 
     def one_after_another(number: int) -> list[int]:
         counts = []
@@ -406,12 +418,8 @@ def newer(path: Path) -> None:
     db.close()
 
 
-@pytest.mark.parametrize(
-    ("spoil", "reason"), [(garbage, "damaged"), (torn, "damaged"), (newer, "newer zenplan")]
-)
-def test_a_store_that_cannot_be_used_is_kept_aside_and_a_new_one_begun(
-    spoil: Any, reason: str, path: Path
-) -> None:
+@pytest.mark.parametrize(("spoil", "reason"), [(garbage, "damaged"), (torn, "damaged"), (newer, "newer zenplan")])
+def test_a_store_that_cannot_be_used_is_kept_aside_and_a_new_one_begun(spoil: Any, reason: str, path: Path) -> None:
     spoil(path)
     content = path.read_bytes()
     with CalibrationStore.open(path) as store:
@@ -465,9 +473,7 @@ def test_two_in_one_second_are_both_kept(path: Path) -> None:
     assert len(kept(path)) == 2
 
 
-@pytest.mark.parametrize(
-    ("spoil", "reason"), [(garbage, "damaged"), (torn, "damaged"), (newer, "newer zenplan")]
-)
+@pytest.mark.parametrize(("spoil", "reason"), [(garbage, "damaged"), (torn, "damaged"), (newer, "newer zenplan")])
 def test_reading_goes_on_without_it_and_touches_nothing(spoil: Any, reason: str, path: Path) -> None:
     spoil(path)
     content = path.read_bytes()
@@ -635,11 +641,7 @@ def test_a_folder_that_may_not_be_written_can_still_be_read() -> None:
         (folder / "shut").mkdir(mode=0o000)
         folder.chmod(0o555)
         done = subprocess.run(
-            [sys.executable, "-c", _AS_NOBODY, str(path)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+            [sys.executable, "-c", _AS_NOBODY, str(path)], capture_output=True, text=True, check=False, timeout=60
         )
         folder.chmod(0o755)
         (folder / "shut").chmod(0o755)

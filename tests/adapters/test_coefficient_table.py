@@ -9,13 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.adapters.coefficient_table import (
-    NAMES,
-    SCHEMA,
-    coefficients_of,
-    document_of,
-    read_coefficients,
-)
+from zenplan.adapters.coefficient_table import NAMES, SCHEMA, coefficients_of, document_of, read_coefficients
 from zenplan.domain.coefficients import Coefficient, Coefficients
 from zenplan.domain.interval import Interval
 from zenplan.domain.precision import PRECISIONS
@@ -41,8 +35,14 @@ WHOLE = {
     name: {"value": 0.5, "unit": "1", "meaning": name, "least": 0.1, "most": 0.9, "factors": {}}
     for name in sorted(NAMES)
 }
-MATMUL = {"value": 0.6, "unit": "of the peak", "meaning": "products", "least": 0.1, "most": 0.9,
-          "factors": {"generation/Ampere": 1.1}}  # fmt: skip
+MATMUL = {
+    "value": 0.6,
+    "unit": "of the peak",
+    "meaning": "products",
+    "least": 0.1,
+    "most": 0.9,
+    "factors": {"generation/Ampere": 1.1},
+}
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -75,9 +75,7 @@ FACTORS = st.dictionaries(st.sampled_from(["generation/Ampere", "software/xla"])
 
 @LAZY
 @given(value=SHARES, factors=FACTORS, down=st.floats(0.001, 3), up=st.floats(0.001, 3))
-def test_what_is_written_is_read_back(
-    value: float, factors: dict[str, float], down: float, up: float
-) -> None:
+def test_what_is_written_is_read_back(value: float, factors: dict[str, float], down: float, up: float) -> None:
     one: dict[str, Any] = {"value": value, "least": 0.1, "most": 0.9, "factors": factors}
     every = {name: Coefficient(name=name, unit="1", meaning="made up", **one) for name in NAMES}
     interval = Interval(down=down, up=up, factors=factors, devices=512, basis="9 runs")
@@ -139,9 +137,7 @@ def test_the_bundled_coefficients_serve_every_accelerator() -> None:
                 for family in ("decoder", *FAMILIES):
                     found = coefficients.of(architecture, precision, software, family)
                     assert found.correction is None, "that is for measurements"
-                    assert all(
-                        getattr(found, f.name) is not None for f in fields(found) if f.name != "correction"
-                    )
+                    assert all(getattr(found, f.name) is not None for f in fields(found) if f.name != "correction")
 
 
 def test_groups_of_the_bundled_coefficients_are_ones_that_exist() -> None:

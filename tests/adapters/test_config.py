@@ -128,9 +128,7 @@ def test_nothing_above_home_is_read(ask: Ask, home: Path) -> None:
         b"x" * (MOST_BYTES + 9),
     ],
 )
-def test_a_pyproject_that_says_nothing_of_zenplan_may_be_as_it_likes(
-    ask: Ask, home: Path, content: bytes
-) -> None:
+def test_a_pyproject_that_says_nothing_of_zenplan_may_be_as_it_likes(ask: Ask, home: Path, content: bytes) -> None:
     (home / "work" / "pyproject.toml").write_bytes(content)
     (home / "zenplan.toml").write_text("gpu = 'further'\n")
     assert ask()["gpu"] == "further"
@@ -146,9 +144,7 @@ def test_a_pyproject_with_a_broken_table(ask: Ask, home: Path) -> None:
     assert "line 2" in complaint(ask, InputFileError)
 
 
-def test_the_users_file_is_in_the_folder_of_the_platform(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_users_file_is_in_the_folder_of_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     if sys.platform == "linux":
         assert user_config_file() == tmp_path / "zenplan" / "config.toml"
@@ -173,12 +169,10 @@ BAD = {
     "precision": ["bf61", "int4", 16],
     "optimizer": ["adam w", 0],
     "prices": [7, "", "a\0b", "~no-such-user-anywhere/prices.csv"],
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "given", "expected"), [(n, *pair) for n, pairs in GOOD.items() for pair in pairs]
-)
+@pytest.mark.parametrize(("name", "given", "expected"), [(n, *pair) for n, pairs in GOOD.items() for pair in pairs])
 def test_values_that_are_taken(ask: Ask, name: str, given: object, expected: object) -> None:
     value = ask({name: given})[name]
     assert value == expected
@@ -186,9 +180,7 @@ def test_values_that_are_taken(ask: Ask, name: str, given: object, expected: obj
 
 
 @pytest.mark.parametrize(
-    ("name", "given"),
-    [(name, value) for name, values in BAD.items() for value in values],
-    ids=lambda v: repr(type(v)),
+    ("name", "given"), [(name, value) for name, values in BAD.items() for value in values], ids=lambda v: repr(type(v))
 )
 def test_values_that_are_not_name_the_setting_and_who_said_so(ask: Ask, name: str, given: object) -> None:
     text = complaint(lambda: ask({name: given}))
@@ -199,9 +191,7 @@ def test_values_that_are_not_name_the_setting_and_who_said_so(ask: Ask, name: st
 
 def test_a_bad_variable(ask: Ask) -> None:
     text = complaint(lambda: ask(ZENPLAN_MAX_GPUS="lots"))
-    assert text.startswith(
-        "max_gpus must be a whole number from 1 to 1,000,000, not 'lots' (ZENPLAN_MAX_GPUS)"
-    )
+    assert text.startswith("max_gpus must be a whole number from 1 to 1,000,000, not 'lots' (ZENPLAN_MAX_GPUS)")
 
 
 def test_a_near_miss_is_named(ask: Ask) -> None:
@@ -217,9 +207,7 @@ def test_a_bad_value_in_a_file_names_the_file_even_where_a_flag_overrules_it(ask
     )
 
 
-@pytest.mark.parametrize(
-    "value", ["2024-01-01", "[1, 2]", "{ a = 1 }", "0x" + "f" * 5000, "inf", "nan", "1.5", "''"]
-)
+@pytest.mark.parametrize("value", ["2024-01-01", "[1, 2]", "{ a = 1 }", "0x" + "f" * 5000, "inf", "nan", "1.5", "''"])
 def test_every_type_of_toml_is_taken_or_refused(ask: Ask, home: Path, value: str) -> None:
     (home / "user.toml").write_text(f"gpus = {value}\n")
     assert complaint(ask).startswith("gpus must be a whole number")

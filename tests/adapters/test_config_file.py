@@ -81,14 +81,7 @@ def test_not_json_names_line_and_column(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "kind"),
-    [
-        ("[]", "a list"),
-        ("3", "a number"),
-        ("null", "null"),
-        ("true", "true"),
-        ('"x"', "a text"),
-        ("NaN", "a number"),
-    ],
+    [("[]", "a list"), ("3", "a number"), ("null", "null"), ("true", "true"), ('"x"', "a text"), ("NaN", "a number")],
 )
 def test_json_that_is_no_object(tmp_path: Path, text: str, kind: str) -> None:
     file = tmp_path / "config.json"

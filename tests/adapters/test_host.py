@@ -10,8 +10,7 @@ from zenplan.adapters.host import processor_name, read_host
 from zenplan.worker import machine
 
 TWO_SOCKETS = "\n\n".join(
-    f"processor\t: {n}\nmodel name\t: A Processor 9000\n"
-    f"physical id\t: {n // 4}\ncore id\t: {n % 4 // 2}\nflags\t:"
+    f"processor\t: {n}\nmodel name\t: A Processor 9000\nphysical id\t: {n // 4}\ncore id\t: {n % 4 // 2}\nflags\t:"
     for n in range(8)
 )
 MEMINFO = "MemTotal:       16777216 kB\nMemFree:  1 kB\nMemAvailable:    8388608 kB\n"
@@ -71,9 +70,7 @@ def test_without_proc_and_sys_each_reading_says_why(tmp_path: Path, monkeypatch:
     assert host.usable_cores is None
 
 
-@pytest.mark.parametrize(
-    "cpuinfo", ["processor\t: 0\nmodel name\t: A Processor 9000\n", "CPU part\t: 0xd40\n", None]
-)
+@pytest.mark.parametrize("cpuinfo", ["processor\t: 0\nmodel name\t: A Processor 9000\n", "CPU part\t: 0xd40\n", None])
 def test_the_processor_has_the_name_that_a_worker_gives_it(
     cpuinfo: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,9 +89,7 @@ def test_memory_has_a_second_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("meminfo", ["", "MemTotal:", "MemTotal: lots kB", "rubbish"])
-def test_an_unreadable_meminfo_is_a_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meminfo: str
-) -> None:
+def test_an_unreadable_meminfo_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meminfo: str) -> None:
     monkeypatch.delattr(os, "sysconf", raising=False)
     host = read_host(root=system(tmp_path, {"proc/meminfo": meminfo}))
     assert host.memory_total_bytes.reason == "this system does not tell its memory"
@@ -109,7 +104,9 @@ def test_an_unreadable_meminfo_is_a_reason(
                 "sys/fs/cgroup/cpu.max": "150000 100000",
                 "sys/fs/cgroup/memory.max": "1073741824",
             },
-            1.5, 2**30, id="version 2 in a container",
+            1.5,
+            2**30,
+            id="version 2 in a container",
         ),
         pytest.param(
             {
@@ -119,7 +116,9 @@ def test_an_unreadable_meminfo_is_a_reason(
                 "sys/fs/cgroup/a/b/memory.max": "2147483648",
                 "sys/fs/cgroup/a/memory.max": "1073741824",
             },
-            0.5, 2**30, id="the group around it is tighter",
+            0.5,
+            2**30,
+            id="the group around it is tighter",
         ),
         pytest.param(
             {
@@ -128,14 +127,18 @@ def test_an_unreadable_meminfo_is_a_reason(
                 "sys/fs/cgroup/cpu,cpuacct/box/1/cpu.cfs_quota_us": "25000",
                 "sys/fs/cgroup/cpu,cpuacct/box/1/cpu.cfs_period_us": "100000",
             },
-            0.25, 2**30, id="version 1",
+            0.25,
+            2**30,
+            id="version 1",
         ),
         pytest.param(
             {
                 "proc/self/cgroup": "4:memory:/docker/not-mounted-here",
                 "sys/fs/cgroup/memory/memory.limit_in_bytes": "1073741824",
             },
-            None, 2**30, id="version 1 in a container",
+            None,
+            2**30,
+            id="version 1 in a container",
         ),
         pytest.param(
             {
@@ -143,15 +146,15 @@ def test_an_unreadable_meminfo_is_a_reason(
                 "sys/fs/cgroup/memory.max": "1073741824",
                 "sys/outside/memory.max": "5",
             },
-            None, 2**30, id="a path out of the mount",
+            None,
+            2**30,
+            id="a path out of the mount",
         ),
         pytest.param(
-            {
-                "proc/self/cgroup": "0::/",
-                "sys/fs/cgroup/cpu.max": "max 100000",
-                "sys/fs/cgroup/memory.max": "max",
-            },
-            None, None, id="no limit, version 2",
+            {"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "max 100000", "sys/fs/cgroup/memory.max": "max"},
+            None,
+            None,
+            id="no limit, version 2",
         ),
         pytest.param(
             {
@@ -160,7 +163,9 @@ def test_an_unreadable_meminfo_is_a_reason(
                 "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
                 "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
             },
-            None, None, id="no limit, version 1",
+            None,
+            None,
+            id="no limit, version 1",
         ),
         pytest.param(
             {
@@ -168,25 +173,22 @@ def test_an_unreadable_meminfo_is_a_reason(
                 "sys/fs/cgroup/cpu.max": "99999999900000 100000",
                 "sys/fs/cgroup/memory.max": "999999999999",
             },
-            None, None, id="more than the machine has",
+            None,
+            None,
+            id="more than the machine has",
         ),
         pytest.param(
-            {
-                "proc/self/cgroup": "rubbish\n\n::",
-                "sys/fs/cgroup/cpu.max": "x y z",
-                "sys/fs/cgroup/memory.max": "",
-            },
-            None, None, id="rubbish",
+            {"proc/self/cgroup": "rubbish\n\n::", "sys/fs/cgroup/cpu.max": "x y z", "sys/fs/cgroup/memory.max": ""},
+            None,
+            None,
+            id="rubbish",
         ),
         pytest.param(
-            {"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "1000 0"},
-            None, None, id="a period of nothing",
+            {"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "1000 0"}, None, None, id="a period of nothing"
         ),
     ],
-)  # fmt: skip
-def test_limits_of_a_container(
-    tmp_path: Path, files: dict[str, str], cores: float | None, memory: int | None
-) -> None:
+)
+def test_limits_of_a_container(tmp_path: Path, files: dict[str, str], cores: float | None, memory: int | None) -> None:
     host = read_host(root=system(tmp_path, {"proc/meminfo": MEMINFO, **files}))
     assert host.cpu_limit_cores.value == cores
     assert host.memory_limit_bytes.value == memory
@@ -194,14 +196,9 @@ def test_limits_of_a_container(
     assert host.usable_memory_bytes == (memory or 16 * 2**30)
 
 
-def test_no_limit_is_none_even_where_the_memory_is_unknown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_limit_is_none_even_where_the_memory_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sysconf", raising=False)
-    files = {
-        "proc/self/cgroup": "4:memory:/",
-        "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712",
-    }
+    files = {"proc/self/cgroup": "4:memory:/", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712"}
     assert read_host(root=system(tmp_path, files)).usable_memory_bytes is None
 
 

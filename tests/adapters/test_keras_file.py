@@ -26,12 +26,7 @@ DENSE = {
 
 
 def model(*layers: Any, **more: Any) -> dict[str, Any]:
-    return {
-        "module": "keras",
-        "class_name": "Sequential",
-        "config": {"name": "net", "layers": [*layers]},
-        **more,
-    }
+    return {"module": "keras", "class_name": "Sequential", "config": {"name": "net", "layers": [*layers]}, **more}
 
 
 @pytest.fixture
@@ -70,9 +65,16 @@ def test_weights_are_never_opened(saved: Callable[..., str]) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["keras", "keras.layers", "keras.src.models.functional", "keras.src.ops.numpy", "keras.src.applications.convnext",
-     "keras.initializers", "keras.src.layers.core.dense"],
-)  # fmt: skip
+    [
+        "keras",
+        "keras.layers",
+        "keras.src.models.functional",
+        "keras.src.ops.numpy",
+        "keras.src.applications.convnext",
+        "keras.initializers",
+        "keras.src.layers.core.dense",
+    ],
+)
 def test_modules_of_models_are_let_pass(module: str, saved: Callable[..., str]) -> None:
     name = "Functional" if "models" in module else "LayerScale" if "applications" in module else "Thing"
     config = model({"module": module, "class_name": name, "config": {"name": "x"}})
@@ -81,21 +83,38 @@ def test_modules_of_models_are_let_pass(module: str, saved: Callable[..., str]) 
 
 @pytest.mark.parametrize(
     "module",
-    ["os", "builtins", "subprocess", "layers", "kerasevil.layers", "keras.utils", "keras.config", "keras.saving",
-     "keras.src.saving", "keras.models", "keras.applications", "keras.layersx", "keras..layers", "", "tensorflow",
-     "keras.src", "keras.src.utils.file_utils", None, 4],
-)  # fmt: skip
+    [
+        "os",
+        "builtins",
+        "subprocess",
+        "layers",
+        "kerasevil.layers",
+        "keras.utils",
+        "keras.config",
+        "keras.saving",
+        "keras.src.saving",
+        "keras.models",
+        "keras.applications",
+        "keras.layersx",
+        "keras..layers",
+        "",
+        "tensorflow",
+        "keras.src",
+        "keras.src.utils.file_utils",
+        None,
+        4,
+    ],
+)
 def test_other_modules_are_refused(module: Any, saved: Callable[..., str]) -> None:
     layer = {"module": module, "class_name": "system", "config": {"name": "bad"}, "registered_name": None}
-    message = refused(
-        saved(model(DENSE, {"module": "keras.layers", "class_name": "Wrap", "config": {"layer": layer}}))
-    )
+    message = refused(saved(model(DENSE, {"module": "keras.layers", "class_name": "Wrap", "config": {"layer": layer}})))
     assert "layer 'bad': system" in message
     assert "refused" in message
 
 
-@pytest.mark.parametrize("node", [{"class_name": "ResNet50", "config": {"name": "bad"}},
-                                  {"class_name": "function", "config": "ResNet50"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "node", [{"class_name": "ResNet50", "config": {"name": "bad"}}, {"class_name": "function", "config": "ResNet50"}]
+)
 def test_what_would_download_a_model_is_refused(node: dict[str, Any], saved: Callable[..., str]) -> None:
     layer = {"module": "keras.src.applications.resnet", **node, "registered_name": None}
     assert "keras.src.applications.resnet" in refused(saved(model(DENSE, layer)))
@@ -104,24 +123,22 @@ def test_what_would_download_a_model_is_refused(node: dict[str, Any], saved: Cal
 @pytest.mark.parametrize("name", ["utils.get_file", "a b", "__import__('os')", "", "x-y"])
 @pytest.mark.parametrize("kind", ["class", "function"])
 def test_a_name_that_leads_elsewhere_is_refused(name: str, kind: str, saved: Callable[..., str]) -> None:
-    own = (
-        {"class_name": name, "config": {}} if kind == "class" else {"class_name": "function", "config": name}
-    )
+    own = {"class_name": name, "config": {}} if kind == "class" else {"class_name": "function", "config": name}
     assert "refused" in refused(saved(model({"module": "keras", **own})))
 
 
 @pytest.mark.parametrize(
     ("kind", "why"),
-    [("Lambda", "runs code"), ("TFSMLayer", "loads another file"), ("TorchModuleWrapper", "unpickles"),
-     ("JaxLayer", "runs code"), ("FlaxLayer", "runs code")],
-)  # fmt: skip
+    [
+        ("Lambda", "runs code"),
+        ("TFSMLayer", "loads another file"),
+        ("TorchModuleWrapper", "unpickles"),
+        ("JaxLayer", "runs code"),
+        ("FlaxLayer", "runs code"),
+    ],
+)
 def test_layers_that_carry_code_are_refused_by_name(kind: str, why: str, saved: Callable[..., str]) -> None:
-    layer = {
-        "module": "keras.layers",
-        "class_name": kind,
-        "config": {"name": "trap"},
-        "registered_name": None,
-    }
+    layer = {"module": "keras.layers", "class_name": kind, "config": {"name": "trap"}, "registered_name": None}
     message = refused(saved(model(DENSE, model(layer))))
     assert "layer 'trap'" in message
     assert why in message
@@ -154,20 +171,14 @@ def test_a_vocabulary_in_another_file_is_refused(saved: Callable[..., str]) -> N
     assert read_keras_config(saved(model(layer)))
 
 
-@pytest.mark.parametrize(
-    "name", ["../evil.py", "/etc/cron.d/x", "a/../../b", "..\\evil", "C:\\x", "\\\\host\\x"]
-)
-def test_members_outside_of_the_archive_are_refused(
-    name: str, saved: Callable[..., str], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("name", ["../evil.py", "/etc/cron.d/x", "a/../../b", "..\\evil", "C:\\x", "\\\\host\\x"])
+def test_members_outside_of_the_archive_are_refused(name: str, saved: Callable[..., str], tmp_path: Path) -> None:
     before = set(tmp_path.rglob("*"))
     assert "outside of itself" in refused(saved(model(DENSE), **{name: b"x"}))
     assert set(tmp_path.rglob("*")) - before == {tmp_path / "model.keras"}
 
 
-def test_a_bomb_is_unpacked_only_up_to_the_limit(
-    saved: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bomb_is_unpacked_only_up_to_the_limit(saved: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras_file, "_MOST_CONFIG_BYTES", 100_000)
     path = saved(b" " * 50_000_000)
     assert Path(path).stat().st_size < 100_000
@@ -203,13 +214,17 @@ def test_an_archive_cut_off_or_spoilt_is_refused(saved: Callable[..., str]) -> N
 @pytest.mark.parametrize(
     ("config", "why"),
     [
-        (b"{", "cannot be read"), (b"\xff\xfe\x00", "cannot be read"), (b"[" * 200_000, "cannot be read"),
-        (b"[]", "describes no model"), (b"4", "describes no model"), (b'{"a": 1}', "describes no model"),
+        (b"{", "cannot be read"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"[" * 200_000, "cannot be read"),
+        (b"[]", "describes no model"),
+        (b"4", "describes no model"),
+        (b'{"a": 1}', "describes no model"),
         (b'{"class_name": ' + b"9" * 5000 + b"}", "cannot be read"),
         (b'{"class_name": "Sequential", "module": "keras", "config": ' + b"[" * 300 + b"]" * 300 + b"}", "deeper"),
     ],
     ids=["cut", "binary", "deep", "list", "number", "none", "long number", "nested"],
-)  # fmt: skip
+)
 def test_a_configuration_that_is_none_is_refused(config: bytes, why: str, saved: Callable[..., str]) -> None:
     assert why in refused(saved(config))
 

@@ -51,12 +51,7 @@ def test_idle_time_and_guests_are_no_work(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("mains", "status", "said"),
-    [
-        ("0", "Discharging", True),
-        ("1", "Discharging", False),
-        ("1", "Charging", False),
-        (None, "Full", False),
-    ],
+    [("0", "Discharging", True), ("1", "Discharging", False), ("1", "Charging", False), (None, "Full", False)],
 )
 def test_a_machine_on_its_battery_says_so(tmp_path: Path, mains: str | None, status: str, said: bool) -> None:
     supplies = tmp_path / "sys/class/power_supply"
@@ -74,9 +69,7 @@ def test_a_machine_without_supplies_runs_on_no_battery(tmp_path: Path) -> None:
 def gpu(used: float = 0.0, *pids: int) -> Device:
     processes = tuple(Process(pid=pid, used_bytes=Reading.of(10**9), kind="compute") for pid in pids)
     return replace(
-        Device.unreadable(0, "not read"),
-        gpu_utilisation=Reading.of(used),
-        compute_processes=Reading.of(processes),
+        Device.unreadable(0, "not read"), gpu_utilisation=Reading.of(used), compute_processes=Reading.of(processes)
     )
 
 

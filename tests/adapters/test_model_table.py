@@ -53,11 +53,20 @@ def test_the_table_cannot_be_changed() -> None:
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("layers", "twelve"), ("layers", ""), ("layers", "-1"), ("layers", "0"), ("gated", "maybe"),
-        ("parameters", "many"), ("parameters", "nan"), ("status", "guessed"), ("family", "cnn"),
-        ("heads", "7"), ("windows", "wide"), ("source", ""),
+        ("layers", "twelve"),
+        ("layers", ""),
+        ("layers", "-1"),
+        ("layers", "0"),
+        ("gated", "maybe"),
+        ("parameters", "many"),
+        ("parameters", "nan"),
+        ("status", "guessed"),
+        ("family", "cnn"),
+        ("heads", "7"),
+        ("windows", "wide"),
+        ("source", ""),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_cell_is_a_data_error(column: str, value: str) -> None:
     with pytest.raises(DataError) as error:
         read_models(table(**{column: value}))

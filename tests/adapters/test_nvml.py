@@ -53,9 +53,12 @@ FILLS = {
 }
 # Functions that fill no field of a device; each has a test of its own.
 OF_THE_SYSTEM = {
-    "nvmlInitWithFlags", "nvmlShutdown", "nvmlDeviceGetCount_v2",
-    "nvmlSystemGetDriverVersion", "nvmlSystemGetCudaDriverVersion_v2",
-}  # fmt: skip
+    "nvmlInitWithFlags",
+    "nvmlShutdown",
+    "nvmlDeviceGetCount_v2",
+    "nvmlSystemGetDriverVersion",
+    "nvmlSystemGetCudaDriverVersion_v2",
+}
 ERRORS = {
     3: "not supported",
     4: "no permission",
@@ -213,9 +216,7 @@ def test_a_device_without_nvlink(load: Load) -> None:
     assert missing(one_device()) == dict.fromkeys(NVLINK, "not supported")
 
 
-def test_links_with_an_unknown_one_among_them_are_not_counted(
-    load: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_links_with_an_unknown_one_among_them_are_not_counted(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     load()
     real = pynvml.nvmlDeviceGetNvLinkState
 
@@ -285,8 +286,7 @@ def test_a_device_lost_in_the_middle_costs_none_of_its_neighbours(load: Load, fu
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
-    [("Tes\udcffla", "Tes�la"), ("Té 4", "Té 4"), ("a\nb\x1b[31m", "a?b?[31m"), (" T4 ", "T4")],
+    ("name", "shown"), [("Tes\udcffla", "Tes�la"), ("Té 4", "Té 4"), ("a\nb\x1b[31m", "a?b?[31m"), (" T4 ", "T4")]
 )
 def test_any_bytes_in_a_name_become_one_line(load: Load, name: str, shown: str) -> None:
     load(names=name)

@@ -70,9 +70,7 @@ def test_the_minimal_columns_are_enough(tmp_path: Path) -> None:
 
 
 def test_the_other_columns_are_read_in_any_order_and_case(tmp_path: Path) -> None:
-    header = (
-        "Source, Tier ,vcpus,ram_gib,network_gbit_per_s_per_device,on_demand_as_of,colour," + HEADER.upper()
-    )
+    header = "Source, Tier ,vcpus,ram_gib,network_gbit_per_s_per_device,on_demand_as_of,colour," + HEADER.upper()
     offer = only(read(tmp_path, "the contract,secure,64,512,400,2026-10-01,blue," + GOOD, header=header))
     assert offer.on_demand
     assert offer.on_demand.as_of == date(2026, 10, 1)
@@ -145,9 +143,7 @@ def test_one_table_for_each_provider_and_known_terms_come_along(tmp_path: Path) 
         ("m,x,T4", "devices must be a whole number"),
     ],
 )
-def test_a_bad_row_is_left_out_with_its_line_and_the_others_answer(
-    tmp_path: Path, row: str, reason: str
-) -> None:
+def test_a_bad_row_is_left_out_with_its_line_and_the_others_answer(tmp_path: Path, row: str, reason: str) -> None:
     tables = read_price_csv(write(tmp_path, GOOD, row, "mycloud,small,T4,1,eu-1,0.4,"), KNOWN)
     names = [o.instance.name for t in tables for o in t.offers]
     (left_out,) = [text for t in tables for text in t.left_out]
@@ -306,9 +302,7 @@ CELLS = st.one_of(
 @given(st.fixed_dictionaries(dict.fromkeys(READ, CELLS)))
 def test_no_row_becomes_an_offer_with_an_impossible_price(cells: dict[str, str]) -> None:
     try:
-        offers = offers_of(
-            cells | {"accelerator": "T4"}, Machines(sizes={("", ""): (8,)}), ONLY_KNOWN, "here"
-        )
+        offers = offers_of(cells | {"accelerator": "T4"}, Machines(sizes={("", ""): (8,)}), ONLY_KNOWN, "here")
     except DataError:
         return
     for offer in offers:

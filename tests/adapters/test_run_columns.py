@@ -19,12 +19,31 @@ from zenplan.errors import ZenplanError
 PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published" / "language_models.csv"
 CATALOGUE = Catalogue(accelerators=read_accelerators())
 ROW = {
-    "id": "a", "source": "paper", "family": "decoder", "model": "GPT", "params": "1.3e9", "layers": "24", "d_model": "2048",
-    "heads": "16", "d_ff": "8192", "vocab": "50304", "seq_len": "2048", "accelerator": "A100-SXM4-80GB", "devices": "16",
-    "network": "NVLink3 + 8x200G HDR IB/node", "precision": "bf16", "framework": "Megatron-LM", "global_batch": "256",
-    "micro_batch": "4.0", "dp": "2", "tp": "4", "pp": "2", "zero_stage": "1", "recompute": "full",
+    "id": "a",
+    "source": "paper",
+    "family": "decoder",
+    "model": "GPT",
+    "params": "1.3e9",
+    "layers": "24",
+    "d_model": "2048",
+    "heads": "16",
+    "d_ff": "8192",
+    "vocab": "50304",
+    "seq_len": "2048",
+    "accelerator": "A100-SXM4-80GB",
+    "devices": "16",
+    "network": "NVLink3 + 8x200G HDR IB/node",
+    "precision": "bf16",
+    "framework": "Megatron-LM",
+    "global_batch": "256",
+    "micro_batch": "4.0",
+    "dp": "2",
+    "tp": "4",
+    "pp": "2",
+    "zero_stage": "1",
+    "recompute": "full",
     "tokens_per_s_per_device": "14000",
-}  # fmt: skip
+}
 
 
 def cells(**changed: str) -> RunCells:
@@ -40,12 +59,7 @@ def cells_or_reason(row: dict[str, str]) -> RunCells | str:
 
 def test_a_row_gets_the_projects_columns() -> None:
     row = cells().row
-    assert (row["width"], row["ff_width"], row["micro_batch"], row["zero_stage"]) == (
-        "2048",
-        "8192",
-        "4",
-        "1",
-    )
+    assert (row["width"], row["ff_width"], row["micro_batch"], row["zero_stage"]) == ("2048", "8192", "4", "1")
     assert float(row["network_gbit_per_s_per_device"]) == 200
     assert float(row["params"]) == 1.3e9
     # Every column is there, and what the row does not have is empty.
@@ -139,7 +153,7 @@ def test_nodes_give_the_devices_of_one() -> None:
         ({"flop_per_sample_fwd": "-1"}, "flop_per_sample must be above zero"),
         ({"family": "transformer", "model": "nobody-7b"}, "no published model has the name nobody-7b"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_cell_is_named(changed: dict[str, str], reason: str) -> None:
     with pytest.raises(ZenplanError) as caught:
         cells(**changed)
@@ -147,18 +161,22 @@ def test_a_bad_cell_is_named(changed: dict[str, str], reason: str) -> None:
 
 
 def test_a_bare_transformer_is_found_by_its_name() -> None:
-    bare = {"family": "transformer", "d_model": "", "layers": "", "heads": "", "d_ff": "", "vocab": "", "seq_len": "",
-            "tp": "", "pp": "", "dp": "", "sample_unit": "sequences"}  # fmt: skip
+    bare = {
+        "family": "transformer",
+        "d_model": "",
+        "layers": "",
+        "heads": "",
+        "d_ff": "",
+        "vocab": "",
+        "seq_len": "",
+        "tp": "",
+        "pp": "",
+        "dp": "",
+        "sample_unit": "sequences",
+    }
     bert = cells(model="BERT-large", params="336000000", input="seq128", **bare).row
-    assert (bert["family"], bert["layers"], bert["width"], bert["seq_len"]) == (
-        "encoder",
-        "24",
-        "1024",
-        "128",
-    )
-    assert (
-        cells(model="BioBERT (BERT-base)", params="110000000", input="seq512", **bare).row["layers"] == "12"
-    )
+    assert (bert["family"], bert["layers"], bert["width"], bert["seq_len"]) == ("encoder", "24", "1024", "128")
+    assert cells(model="BioBERT (BERT-base)", params="110000000", input="seq512", **bare).row["layers"] == "12"
     # The name alone is not enough: another size is another model.
     with pytest.raises(ZenplanError, match="no published model"):
         cells(model="BERT-large", params="110000000", **bare)
@@ -170,8 +188,17 @@ def test_measurements_that_do_not_agree_are_noted() -> None:
     assert note == "tokens_per_s_per_device is 0.50 times samples_per_s_per_device · seq_len"
 
 
-LLAMA = {"family": "decoder", "model": "", "layers": "32", "width": "4096", "heads": "32", "kv_heads": "", "vocab": "32000",
-         "ff_width": "11008", "params": "6.738e9"}  # fmt: skip
+LLAMA = {
+    "family": "decoder",
+    "model": "",
+    "layers": "32",
+    "width": "4096",
+    "heads": "32",
+    "kv_heads": "",
+    "vocab": "32000",
+    "ff_width": "11008",
+    "params": "6.738e9",
+}
 GPT = LLAMA | {"ff_width": "16384", "vocab": "50257", "params": "6.65e9"}
 
 
@@ -193,15 +220,11 @@ def test_gated_by_parameters_else_by_family(row: dict[str, str], answer: str) ->
     assert gated(row) == answer
 
 
-odd = st.sampled_from(
-    ["", "0", "-1", "nan", "inf", "1e308", "x", "3", "1e5", "²", "0x10", "1_0", " ", "1e-320"]
-)
+odd = st.sampled_from(["", "0", "-1", "nan", "inf", "1e308", "x", "3", "1e5", "²", "0x10", "1_0", " ", "1e-320"])
 
 
 @given(
-    st.dictionaries(
-        st.sampled_from(sorted({*ROW, *WHOLE, *NUMBERS, "gated", "attention", "task"})), odd, max_size=6
-    )
+    st.dictionaries(st.sampled_from(sorted({*ROW, *WHOLE, *NUMBERS, "gated", "attention", "task"})), odd, max_size=6)
 )
 def test_whatever_comes_out_is_a_number_or_empty(changed: dict[str, str]) -> None:
     found = cells_or_reason(ROW | changed)
@@ -239,9 +262,7 @@ def test_what_k_means_of_a_sequence_is_said() -> None:
 
 @pytest.mark.parametrize("text", ["N/A", "na", "-", "?", "null", "None", "—"])
 def test_words_for_nothing_are_empty(text: str) -> None:
-    row = cells(
-        micro_batch=text, framework=text, precision=text, vocab=text, task=text, d_ff="8192", ff_width=text
-    ).row
+    row = cells(micro_batch=text, framework=text, precision=text, vocab=text, task=text, d_ff="8192", ff_width=text).row
     assert [row[n] for n in ("micro_batch", "framework", "precision", "vocab", "task")] == [""] * 5
     # A name that says nothing leaves the word to the other one.
     assert row["ff_width"] == "8192"
@@ -265,12 +286,18 @@ def test_stages_of_zero(text: str, stage: str) -> None:
 @pytest.mark.parametrize(
     ("text", "word", "noted"),
     [
-        ("flash", "flash", False), ("FlashAttention-2", "flash", False), ("sdpa", "flash", False),
-        ("TE", "flash", False), ("cuDNN", "flash", False), ("xformers", "flash", False),
-        ("eager", "standard", False), ("math", "standard", False), ("unfused", "standard", False),
+        ("flash", "flash", False),
+        ("FlashAttention-2", "flash", False),
+        ("sdpa", "flash", False),
+        ("TE", "flash", False),
+        ("cuDNN", "flash", False),
+        ("xformers", "flash", False),
+        ("eager", "standard", False),
+        ("math", "standard", False),
+        ("unfused", "standard", False),
         ("magic", "flash", True),
     ],
-)  # fmt: skip
+)
 def test_words_for_attention(text: str, word: str, noted: bool) -> None:
     found = cells(attention=text)
     assert found.row["attention"] == word
@@ -336,17 +363,29 @@ def test_accelerators_go_by_what_drivers_print(text: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("family", "unit", "found"),
-    [("cnn", "images", "convnet"), ("transformer", "images", "vision transformer"), ("rnn", "tokens", "recurrent"),
-     ("dlrm", "samples", "recommender"), ("mlp", "samples", "mlp"), ("gnn", "samples", "gnn"),
-     ("Diffusion", "images", "diffusion")],
-)  # fmt: skip
+    [
+        ("cnn", "images", "convnet"),
+        ("transformer", "images", "vision transformer"),
+        ("rnn", "tokens", "recurrent"),
+        ("dlrm", "samples", "recommender"),
+        ("mlp", "samples", "mlp"),
+        ("gnn", "samples", "gnn"),
+        ("Diffusion", "images", "diffusion"),
+    ],
+)
 def test_other_families_have_one_name_each(family: str, unit: str, found: str) -> None:
     assert cells(family=family, sample_unit=unit).row["family"] == found
 
 
 def test_an_image_its_flop_and_its_layout_are_read_from_where_tables_have_them() -> None:
-    row = cells(family="cnn", sample_unit="images", input="224x224x3", flop_per_sample_fwd="8.2e9",
-                activations_per_sample="11M", notes="timm MACs | layout=nhwc").row  # fmt: skip
+    row = cells(
+        family="cnn",
+        sample_unit="images",
+        input="224x224x3",
+        flop_per_sample_fwd="8.2e9",
+        activations_per_sample="11M",
+        notes="timm MACs | layout=nhwc",
+    ).row
     assert (row["image_size"], row["layout"], row["unit"]) == ("224", "nhwc", "images")
     assert (float(row["flop_per_sample"]), float(row["activations_per_sample"])) == (8.2e9, 11e6)
     assert cells(family="cnn", framework="pytorch-1.12-channels_last").row["layout"] == "nhwc"
@@ -359,11 +398,7 @@ def test_an_image_its_flop_and_its_layout_are_read_from_where_tables_have_them()
 
 
 def test_a_speed_in_parts_of_a_sample_is_one_of_tokens() -> None:
-    said = {
-        "tokens_per_s_per_device": "",
-        "samples_per_s_per_device": "80000",
-        "flop_per_sample_fwd": "1.27e8",
-    }
+    said = {"tokens_per_s_per_device": "", "samples_per_s_per_device": "80000", "flop_per_sample_fwd": "1.27e8"}
     row = cells(family="rnn", sample_unit="mel-frames", **said).row
     assert (float(row["tokens_per_s_per_device"]), row["samples_per_s_per_device"]) == (80_000, "")
     # The FLOP beside it are those of a part, and of how many parts a sample has the row says nothing.

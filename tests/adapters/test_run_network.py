@@ -39,9 +39,7 @@ IN_WORDS = (
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "node", "device", "whole"), IN_WORDS, ids=[t[0] or "nothing" for t in IN_WORDS]
-)
+@pytest.mark.parametrize(("text", "node", "device", "whole"), IN_WORDS, ids=[t[0] or "nothing" for t in IN_WORDS])
 def test_words_on_networks(text: str, node: int | None, device: float | None, whole: float | None) -> None:
     assert network_of(text) == Network(node_devices=node, device_gbit_per_s=device, node_gbit_per_s=whole)
 

@@ -28,12 +28,7 @@ def read(tmp_path: Path, content: str | bytes) -> list[TableRow]:
 def test_rows_come_with_their_lines(tmp_path: Path) -> None:
     rows = read(tmp_path, f"{HEADER}\n{GOOD}\n\n,,,\n b , T4,2 ,50\n")
     assert [(r.line, r.id, r.problem) for r in rows] == [(2, "a", ""), (5, "b", "")]
-    assert rows[1].cells == {
-        "id": "b",
-        "accelerator": "T4",
-        "devices": "2",
-        "tokens_per_s_per_device": "50",
-    }
+    assert rows[1].cells == {"id": "b", "accelerator": "T4", "devices": "2", "tokens_per_s_per_device": "50"}
 
 
 def test_spreadsheets_write_a_mark_capitals_and_other_line_ends(tmp_path: Path) -> None:
@@ -130,7 +125,7 @@ def test_an_empty_word_is_no_name(tmp_path: Path) -> None:
         ("x" * 1_000_000, "line 1 has more than 1,000,000 letters"),
         (f"{HEADER}\n{'x' * 1_000_000}", "line 2 has more than 1,000,000 letters"),
     ],
-)  # fmt: skip
+)
 def test_no_table(tmp_path: Path, content: str | bytes, message: str) -> None:
     with pytest.raises(InputFileError) as caught:
         read(tmp_path, content)
@@ -143,8 +138,13 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     locked.write_text(f"{HEADER}\n{GOOD}\n", encoding="utf-8")
     locked.chmod(0)
-    cases = [(tmp_path / "none.csv", "does not exist"), (tmp_path, "is a directory"), (fifo, "not a regular file"),
-             (tmp_path / ("n" * 300), "cannot be read"), (Path("a\0b"), "cannot be read")]  # fmt: skip
+    cases = [
+        (tmp_path / "none.csv", "does not exist"),
+        (tmp_path, "is a directory"),
+        (fifo, "not a regular file"),
+        (tmp_path / ("n" * 300), "cannot be read"),
+        (Path("a\0b"), "cannot be read"),
+    ]
     if os.geteuid() != 0:
         cases.append((locked, "cannot be read"))
     for path, message in cases:

@@ -77,8 +77,9 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         python.chmod(0o755)
         monkeypatch.setattr(worker_process.sys, "executable", str(python))
         try:
-            return run_job({"job": job, "what": "m:f"}, "jax", Limits(**limits), lambda stage, seconds: None,
-                           **(more or {}))  # fmt: skip
+            return run_job(
+                {"job": job, "what": "m:f"}, "jax", Limits(**limits), lambda stage, seconds: None, **(more or {})
+            )
         finally:
             monkeypatch.undo()
 
@@ -92,9 +93,7 @@ def test_the_answer_is_the_first_event_that_is_no_stage(stand_in: Any) -> None:
 
 def test_what_a_measurement_finds_is_heard_as_it_comes_until_it_is_done(stand_in: Any) -> None:
     heard: list[dict[str, Any]] = []
-    program = (
-        "send(event='stage', stage='measure'); send(event='count', key='a'); send(event='sample', key='a')\n"
-    )
+    program = "send(event='stage', stage='measure'); send(event='count', key='a'); send(event='sample', key='a')\n"
     last = stand_in(program + "send(event='done'); send(event='late')", "measure", {"hear": heard.append})
     assert last == {"event": "done"}
     assert heard == [{"event": "count", "key": "a"}, {"event": "sample", "key": "a"}]
@@ -103,8 +102,11 @@ def test_what_a_measurement_finds_is_heard_as_it_comes_until_it_is_done(stand_in
 def test_what_was_heard_of_a_worker_that_is_killed_stays(stand_in: Any) -> None:
     heard: list[dict[str, Any]] = []
     with pytest.raises(ZenplanError, match="killed by SIGKILL while measuring it"):
-        stand_in("send(event='stage', stage='measure'); send(event='sample'); os.kill(os.getpid(), 9)",
-                 "measure", {"hear": heard.append})  # fmt: skip
+        stand_in(
+            "send(event='stage', stage='measure'); send(event='sample'); os.kill(os.getpid(), 9)",
+            "measure",
+            {"hear": heard.append},
+        )
     assert heard == [{"event": "sample"}]
 
 
@@ -118,22 +120,14 @@ def test_a_measurement_is_not_tried_again(stand_in: Any, tmp_path: Path) -> None
 
 def test_a_worker_of_another_kind_is_run_in_its_environment(stand_in: Any) -> None:
     text = "import json, os, sys; job = json.loads(sys.stdin.readline()); "
-    text += (
-        "os.write(job['events'], json.dumps({'event': 'done', 'found': os.environ['OWN']}).encode() + b'\\n')"
-    )
+    text += "os.write(job['events'], json.dumps({'event': 'done', 'found': os.environ['OWN']}).encode() + b'\\n')"
     more = {"command": (os.sys.executable, "-c", text), "environment": {"OWN": "4"}}
     assert stand_in("sys.exit(1)", "measure", more) == {"event": "done", "found": "4"}
 
 
 def test_a_command_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ZenplanError, match="the worker of mine does not start: /no/such: No such file"):
-        run_job(
-            {"job": "measure", "what": "m:f"},
-            "mine",
-            Limits(),
-            lambda stage, seconds: None,
-            command=("/no/such",),
-        )
+        run_job({"job": "measure", "what": "m:f"}, "mine", Limits(), lambda stage, seconds: None, command=("/no/such",))
 
 
 def test_a_measurement_has_its_threads_and_the_users_gpu() -> None:
@@ -164,9 +158,7 @@ def test_no_gpu_is_seen_and_the_home_is_a_folder_of_its_own(stand_in: Any) -> No
     assert not Path(home).exists()
 
 
-def test_the_users_keras_settings_hold(
-    stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_users_keras_settings_hold(stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "keras_home"
     own.mkdir()
     (own / "keras.json").write_text('{"image_data_format": "channels_first"}', encoding="utf-8")
@@ -196,9 +188,7 @@ else:
 
 def test_what_the_user_raised_is_not(stand_in: Any, tmp_path: Path) -> None:
     program = f"open({str(tmp_path / 'runs')!r}, 'a').write('x')\n"
-    program += (
-        "send(event='raised', stage='build', kind='ValueError', text='mine', place='a.py:3', inside=False)"
-    )
+    program += "send(event='raised', stage='build', kind='ValueError', text='mine', place='a.py:3', inside=False)"
     with pytest.raises(ZenplanError, match=r"building m:f raised ValueError: mine \(a.py:3\)"):
         stand_in(program)
     assert (tmp_path / "runs").read_text(encoding="utf-8") == "x"
@@ -220,9 +210,7 @@ def test_what_is_no_event_is_an_error(line: bytes, stand_in: Any) -> None:
 def test_an_end_without_a_word_is_an_error(stand_in: Any) -> None:
     with pytest.raises(ZenplanError, match="ended with code 1 before it began"):
         stand_in("sys.exit(1)")
-    with pytest.raises(
-        ZenplanError, match=r"m:f ended the worker \(os._exit, code 1\) while building it"
-    ) as caught:
+    with pytest.raises(ZenplanError, match=r"m:f ended the worker \(os._exit, code 1\) while building it") as caught:
         stand_in("send(event='stage', stage='build'); sys.exit('what it said')")
     assert caught.value.hint == "its last words: what it said"
 
@@ -273,10 +261,7 @@ def test_exceptions_are_told_by_their_stage(told: dict[str, Any], message: str, 
 def test_ends_are_told_by_their_kind() -> None:
     assert "os._exit, code 3" in ended(3, False, "build", "m:f", "").message
     assert ended(3, False, "build", "m:f", "").hint == ""
-    assert (
-        ended(signal.SIGSEGV, True, "import", "m:f", "").message
-        == "m:f was killed by SIGSEGV while importing it"
-    )
+    assert ended(signal.SIGSEGV, True, "import", "m:f", "").message == "m:f was killed by SIGSEGV while importing it"
     assert "memory" in ended(signal.SIGKILL, True, "count", "m:f", "noise").hint
     assert ended(signal.SIGABRT, True, "count", "m:f", "a\nlast\n\n").hint == "its last words: last"
 

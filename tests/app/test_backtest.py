@@ -23,11 +23,30 @@ from zenplan.planning.interval import spread_of
 PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published"
 CATALOGUE = Catalogue(accelerators=read_accelerators())
 ROW = {
-    "id": "gpt", "source": "paper", "family": "decoder", "model": "GPT-1.3B", "params": "1.3e9", "layers": "24",
-    "width": "2048", "heads": "16", "ff_width": "8192", "vocab": "50304", "seq_len": "2048", "accelerator": "A100-SXM4-80GB",
-    "devices": "8", "precision": "bf16", "framework": "Megatron-LM 2023", "global_batch": "64", "micro_batch": "4",
-    "dp": "8", "tp": "1", "pp": "1", "zero_stage": "1", "recompute": "none", "tokens_per_s_per_device": "15000",
-}  # fmt: skip
+    "id": "gpt",
+    "source": "paper",
+    "family": "decoder",
+    "model": "GPT-1.3B",
+    "params": "1.3e9",
+    "layers": "24",
+    "width": "2048",
+    "heads": "16",
+    "ff_width": "8192",
+    "vocab": "50304",
+    "seq_len": "2048",
+    "accelerator": "A100-SXM4-80GB",
+    "devices": "8",
+    "precision": "bf16",
+    "framework": "Megatron-LM 2023",
+    "global_batch": "64",
+    "micro_batch": "4",
+    "dp": "8",
+    "tp": "1",
+    "pp": "1",
+    "zero_stage": "1",
+    "recompute": "none",
+    "tokens_per_s_per_device": "15000",
+}
 
 
 def scored(path: Path, rows: Sequence[Mapping[str, str]], by: Sequence[str] = ()) -> Backtest:
@@ -42,13 +61,7 @@ def test_a_run_is_predicted_from_what_its_row_says(tmp_path: Path) -> None:
     found = scored(tmp_path / "t.csv", [ROW])
     (row,) = found.rows
     assert (found.kinds, row.kind) == ((Kind.THROUGHPUT,), Kind.THROUGHPUT)
-    assert (row.id, row.line, row.source, row.generation, row.scale) == (
-        "gpt",
-        2,
-        "paper",
-        "Ampere",
-        "one node",
-    )
+    assert (row.id, row.line, row.source, row.generation, row.scale) == ("gpt", 2, "paper", "Ampere", "one node")
     assert (row.size, row.software, row.precision, row.devices) == ("1B to 20B", "fused", "bf16", 8)
     assert row.layout.startswith("dp8 mb4×2 ZeRO-1")
     # One sample is one sequence.
@@ -61,9 +74,7 @@ def test_a_run_is_predicted_from_what_its_row_says(tmp_path: Path) -> None:
 
 
 def test_the_interval_is_that_of_the_times_turned_round() -> None:
-    (run,) = (
-        r for r in runs([run_cells(ROW, CATALOGUE).row], CATALOGUE, read_coefficients()) if isinstance(r, Run)
-    )
+    (run,) = (r for r in runs([run_cells(ROW, CATALOGUE).row], CATALOGUE, read_coefficients()) if isinstance(r, Run))
     times = spread_of(run.plan, run.cluster)
     (row,) = score_runs([TableRow(2, ROW)], CATALOGUE, read_coefficients())
     assert isinstance(row, ScoredRow)
@@ -73,9 +84,7 @@ def test_the_interval_is_that_of_the_times_turned_round() -> None:
 
 def test_the_measurement_does_not_change_the_prediction(tmp_path: Path) -> None:
     # Also where the row leaves the layout open.
-    free = ROW | dict.fromkeys(
-        ("micro_batch", "dp", "tp", "pp", "zero_stage", "recompute", "global_batch"), ""
-    )
+    free = ROW | dict.fromkeys(("micro_batch", "dp", "tp", "pp", "zero_stage", "recompute", "global_batch"), "")
     for row in (ROW, free):
         both = scored(tmp_path / "t.csv", [row, row | {"tokens_per_s_per_device": "100"}]).rows
         assert both[0].predicted == both[1].predicted
@@ -84,9 +93,7 @@ def test_the_measurement_does_not_change_the_prediction(tmp_path: Path) -> None:
 
 
 def test_samples_do_where_tokens_are_not_there(tmp_path: Path) -> None:
-    (row,) = scored(
-        tmp_path / "t.csv", [ROW | {"tokens_per_s_per_device": "", "samples_per_s_per_device": "7"}]
-    ).rows
+    (row,) = scored(tmp_path / "t.csv", [ROW | {"tokens_per_s_per_device": "", "samples_per_s_per_device": "7"}]).rows
     assert row.measured == pytest.approx(7)
 
 
@@ -100,12 +107,7 @@ def test_both_tables_of_columns_say_the_same(tmp_path: Path) -> None:
     }
     theirs = {k: v for k, v in ours.items() if k not in ("width", "ff_width", "node_devices", "gated")}
     del theirs["network_gbit_per_s_per_device"]
-    theirs |= {
-        "d_model": "2048",
-        "d_ff": "8192",
-        "network": "NVLink3 + 8x200G HDR IB/node",
-        "notes": "ignored",
-    }
+    theirs |= {"d_model": "2048", "d_ff": "8192", "network": "NVLink3 + 8x200G HDR IB/node", "notes": "ignored"}
     (a,), (b,) = (scored(tmp_path / "t.csv", [row]).rows for row in (ours, theirs))
     assert a.predicted == b.predicted
     assert a.scale == "several nodes"
@@ -120,20 +122,14 @@ def test_every_row_is_scored_or_skipped_with_its_line(tmp_path: Path) -> None:
         ({"dp": "4", "tp": "", "pp": ""}, "= 4, not 8 devices"),
         ({"accelerator": "H1000"}, "unknown accelerator 'H1000'"),
         ({"tokens_per_s_per_device": ""}, "no measurement"),
-        (
-            {"family": "cnn"},
-            "family convnet: no built-in model has the name GPT-1.3B, and flop_per_sample or",
-        ),
+        ({"family": "cnn"}, "family convnet: no built-in model has the name GPT-1.3B, and flop_per_sample or"),
         ({"family": "rnn", "layers": ""}, "family recurrent: no built-in model has the name GPT-1.3B"),
         ({"family": "fuzzy"}, "family fuzzy cannot be predicted yet"),
         ({"precision": "fp8"}, "no fp8 peak"),
         ({"precision": "int3"}, "precision 'int3' is not known"),
         ({"seq_len": ""}, "no seq_len"),
         ({"params": "7B"}, "params of 7.00B, but the shape has 1.31B"),
-        (
-            {"params": "7B", "model": "gpt2-xl", "layers": ""},
-            "params of 7.00B, but the published gpt2-xl has 1.5",
-        ),
+        ({"params": "7B", "model": "gpt2-xl", "layers": ""}, "params of 7.00B, but the published gpt2-xl has 1.5"),
         ({"tokens_per_s_per_device": "60000"}, "faster than the device's peak: 1.6 times the dense bf16"),
     ]
     rows = [ROW, *(ROW | {"id": f"bad {i}"} | change for i, (change, _) in enumerate(bad)), ROW]
@@ -162,9 +158,12 @@ def test_groups_and_progress(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     groups = scored(path, rows, ["source", "generation"]).groups
     assert [(g.by, g.name, g.sources, g.summary.rows) for g in groups] == [
-        ("all", "all", 2, 600), ("source", "other", 1, 300), ("source", "paper", 1, 300),
-        ("generation", "Ampere", 1, 300), ("generation", "Hopper", 1, 300),
-    ]  # fmt: skip
+        ("all", "all", 2, 600),
+        ("source", "other", 1, 300),
+        ("source", "paper", 1, 300),
+        ("generation", "Ampere", 1, 300),
+        ("generation", "Hopper", 1, 300),
+    ]
     shares: list[float] = []
     again = backtest(path, CATALOGUE, read_coefficients(), progress=shares.append)
     assert len(again.rows) == 600
@@ -184,8 +183,19 @@ def test_published_runs_are_near_their_predictions() -> None:
 
 
 def test_whole_runs_are_scored_in_gpu_hours(tmp_path: Path) -> None:
-    llama = {"id": "l", "source": "card", "family": "meta", "model": "Llama-2-7B", "arch": "dense", "params": "6.738e9",
-             "tokens": "2e12", "gpu": "A100-SXM4-80GB", "n_gpus": "", "gpu_hours": "184320", "seq_len": "4096"}  # fmt: skip
+    llama = {
+        "id": "l",
+        "source": "card",
+        "family": "meta",
+        "model": "Llama-2-7B",
+        "arch": "dense",
+        "params": "6.738e9",
+        "tokens": "2e12",
+        "gpu": "A100-SXM4-80GB",
+        "n_gpus": "",
+        "gpu_hours": "184320",
+        "seq_len": "4096",
+    }
     found = scored(tmp_path / "t.csv", [llama, llama | {"tokens": "lots"}, llama | {"n_gpus": "1024"}])
     assert found.kinds == (Kind.WHOLE_RUN,)
     first, second = found.rows
@@ -209,12 +219,20 @@ def test_rows_need_no_file() -> None:
 
 
 def test_a_table_may_have_both_kinds_of_rows(tmp_path: Path) -> None:
-    whole = {"id": "w", "model": "Llama-2-7B", "family": "decoder", "params": "6.738e9", "tokens": "2e12", "seq_len": "4096",
-             "accelerator": "A100-SXM4-80GB", "devices": "256", "precision": "bf16", "gpu_hours": "184320"}  # fmt: skip
+    whole = {
+        "id": "w",
+        "model": "Llama-2-7B",
+        "family": "decoder",
+        "params": "6.738e9",
+        "tokens": "2e12",
+        "seq_len": "4096",
+        "accelerator": "A100-SXM4-80GB",
+        "devices": "256",
+        "precision": "bf16",
+        "gpu_hours": "184320",
+    }
     found = scored(tmp_path / "t.csv", [ROW, whole, ROW | {"gpu_hours": "-"}])
-    assert [(r.line, r.kind) for r in found.rows] == [
-        (2, Kind.THROUGHPUT), (3, Kind.WHOLE_RUN), (4, Kind.THROUGHPUT),
-    ]  # fmt: skip
+    assert [(r.line, r.kind) for r in found.rows] == [(2, Kind.THROUGHPUT), (3, Kind.WHOLE_RUN), (4, Kind.THROUGHPUT)]
     assert set(found.kinds) == {Kind.THROUGHPUT, Kind.WHOLE_RUN}
     alone = scored(tmp_path / "t.csv", [whole | {"seq_len": "4k"}]).rows[0]
     assert "seq_len of 4k: 4,096 tokens" in alone.assumed
@@ -231,8 +249,9 @@ def test_rows_that_are_alike_are_predicted_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("zenplan.app.backtest.runs", counted)
     faster = ROW | {"id": "b", "tokens_per_s_per_device": "16000"}
     wider = ROW | {"micro_batch": "8"}
-    found = score_runs([TableRow(i, row) for i, row in enumerate((ROW, faster, wider, ROW), 2)], CATALOGUE,
-                       read_coefficients())  # fmt: skip
+    found = score_runs(
+        [TableRow(i, row) for i, row in enumerate((ROW, faster, wider, ROW), 2)], CATALOGUE, read_coefficients()
+    )
     rows = [row for row in found if isinstance(row, ScoredRow)]
     assert asked == [2]
     assert [row.id for row in rows] == ["gpt", "b", "gpt", "gpt"]
@@ -248,19 +267,37 @@ def test_params_may_leave_out_the_embedding() -> None:
 
 
 def test_experts_that_devices_do_not_share_evenly_are_noted() -> None:
-    mixture = ROW | {"family": "moe-decoder", "model": "mixtral-8x7b", "params": "", "ep": "3", "devices": "12", "dp": "12",
-                     "global_batch": "48", "tokens_per_s_per_device": "100"}  # fmt: skip
+    mixture = ROW | {
+        "family": "moe-decoder",
+        "model": "mixtral-8x7b",
+        "params": "",
+        "ep": "3",
+        "devices": "12",
+        "dp": "12",
+        "global_batch": "48",
+        "tokens_per_s_per_device": "100",
+    }
     (row,) = score_runs([TableRow(2, mixture)], CATALOGUE, read_coefficients())
     assert isinstance(row, ScoredRow)
     assert row.notes == ("ep = 3 does not divide the 8 experts",)
 
 
 CONVNET = {
-    "id": "r50", "source": "paper", "family": "cnn", "model": "resnet50 (tf_cnn_benchmarks)", "sample_unit": "images",
-    "params": "25.6e6", "flop_per_sample_fwd": "7.7e9", "input": "224x224x3", "accelerator": "V100-SXM2-16GB",
-    "devices": "8", "precision": "fp16", "framework": "tensorflow", "global_batch": "1024",
+    "id": "r50",
+    "source": "paper",
+    "family": "cnn",
+    "model": "resnet50 (tf_cnn_benchmarks)",
+    "sample_unit": "images",
+    "params": "25.6e6",
+    "flop_per_sample_fwd": "7.7e9",
+    "input": "224x224x3",
+    "accelerator": "V100-SXM2-16GB",
+    "devices": "8",
+    "precision": "fp16",
+    "framework": "tensorflow",
+    "global_batch": "1024",
     "samples_per_s_per_device": "700",
-}  # fmt: skip
+}
 
 
 def test_a_convnet_is_scored_in_images(tmp_path: Path) -> None:
@@ -279,40 +316,70 @@ def test_a_model_of_other_flop_than_the_row_is_no_model_of_it(tmp_path: Path) ->
 
 def test_only_in_fp32_may_a_convolution_be_faster_than_its_flop(tmp_path: Path) -> None:
     # VGG16 on a 2080 Ti: 1.3 times the peak by the FLOP of direct convolutions, with Winograd's it is not.
-    vgg = CONVNET | {"model": "vgg16", "params": "138e6", "flop_per_sample_fwd": "30.9e9", "devices": "1",
-                     "global_batch": "56", "accelerator": "RTX-2080-Ti"}  # fmt: skip
-    fast = [vgg | {"precision": "fp32", "samples_per_s_per_device": "190"},
-            vgg | {"precision": "fp16", "samples_per_s_per_device": "760"}]  # fmt: skip
+    vgg = CONVNET | {
+        "model": "vgg16",
+        "params": "138e6",
+        "flop_per_sample_fwd": "30.9e9",
+        "devices": "1",
+        "global_batch": "56",
+        "accelerator": "RTX-2080-Ti",
+    }
+    fast = [
+        vgg | {"precision": "fp32", "samples_per_s_per_device": "190"},
+        vgg | {"precision": "fp16", "samples_per_s_per_device": "760"},
+    ]
     found = scored(tmp_path / "t.csv", fast)
     assert [row.precision for row in found.rows] == ["fp32"]
     assert "faster than the device's peak: 1.3 times" in found.skipped[0].reason
 
 
-GEMM = {"id": "g", "source": "bench", "op": "GEMM", "gpu": "V100-PCIe-16GB?", "precision": "fp32", "m": "4096",
-        "n": "1024", "k": "4096", "spec": "", "batch": "", "hidden": "", "timesteps": "", "fwd_ms": "2.7",
-        "bwd_inputs_ms": "", "bwd_weights_ms": ""}  # fmt: skip
-CONV = GEMM | {"id": "c", "op": "CONV", "m": "", "n": "", "k": "", "batch": "16", "fwd_ms": "0.4",
-               "spec": "W=56,H=56,C=64,K=64,S=3,R=3,pad=1/1,stride=1/1", "bwd_inputs_ms": "0.5",
-               "bwd_weights_ms": "0.6"}  # fmt: skip
+GEMM = {
+    "id": "g",
+    "source": "bench",
+    "op": "GEMM",
+    "gpu": "V100-PCIe-16GB?",
+    "precision": "fp32",
+    "m": "4096",
+    "n": "1024",
+    "k": "4096",
+    "spec": "",
+    "batch": "",
+    "hidden": "",
+    "timesteps": "",
+    "fwd_ms": "2.7",
+    "bwd_inputs_ms": "",
+    "bwd_weights_ms": "",
+}
+CONV = GEMM | {
+    "id": "c",
+    "op": "CONV",
+    "m": "",
+    "n": "",
+    "k": "",
+    "batch": "16",
+    "fwd_ms": "0.4",
+    "spec": "W=56,H=56,C=64,K=64,S=3,R=3,pad=1/1,stride=1/1",
+    "bwd_inputs_ms": "0.5",
+    "bwd_weights_ms": "0.6",
+}
 
 
 def test_operators_have_a_row_for_each_pass(tmp_path: Path) -> None:
-    bad = [
-        GEMM | {"k": ""},
-        CONV | {"fwd_ms": "", "bwd_inputs_ms": "", "bwd_weights_ms": ""},
-        GEMM | {"op": "FFT"},
-    ]
+    bad = [GEMM | {"k": ""}, CONV | {"fwd_ms": "", "bwd_inputs_ms": "", "bwd_weights_ms": ""}, GEMM | {"op": "FFT"}]
     found = scored(tmp_path / "t.csv", [GEMM, bad[0], CONV, *bad[1:]], ("family", "task"))
     assert found.kinds == (Kind.OPERATOR,)
     assert [(r.line, r.family, r.task, r.measured) for r in found.rows] == [
-        (2, "GEMM", "forward", 2.7), (4, "CONV", "forward", 0.4), (4, "CONV", "input gradient", 0.5),
+        (2, "GEMM", "forward", 2.7),
+        (4, "CONV", "forward", 0.4),
+        (4, "CONV", "input gradient", 0.5),
         (4, "CONV", "weight gradient", 0.6),
-    ]  # fmt: skip
+    ]
     assert {g.name for g in found.groups} >= {"GEMM", "CONV", "forward", "weight gradient"}
     assert [(s.line, s.reason) for s in found.skipped] == [
-        (3, "k is empty"), (5, "no measurement: fwd_ms, bwd_inputs_ms, bwd_weights_ms are empty"),
+        (3, "k is empty"),
+        (5, "no measurement: fwd_ms, bwd_inputs_ms, bwd_weights_ms are empty"),
         (6, "operator 'FFT' cannot be predicted"),
-    ]  # fmt: skip
+    ]
     assert all(0.3 < row.predicted.mid / row.measured < 3 for row in found.rows)
 
 

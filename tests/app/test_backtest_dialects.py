@@ -15,13 +15,38 @@ from zenplan.domain.backtest import Backtest
 from zenplan.domain.catalogue import Catalogue
 
 CATALOGUE = Catalogue(accelerators=read_accelerators())
-PAGE = {"model": "BERT", "task": "train", "batch": "32", "backend": "keras3-jax", "ms_per_step": "222.37",
-        "gpu": "A100-SXM4-40GB (GCE a2-highgpu-1g)", "precision": "float32", "input": "bert_base_en seq512 2-class",
-        "params": "108000000.0", "jit": "xla"}  # fmt: skip
-RESULT = {"benchmark": "unet3d", "version": "v3.1", "gpu": "H100-SXM5-80GB", "n_gpus": "8", "n_nodes": "1",
-          "global_batch": "56", "logged_throughput": "567.6", "framework": "MXNet"}  # fmt: skip
-CONVNET = {"model": "resnet50", "family": "convnet", "gpu": "T4", "n_gpus": "1", "precision": "fp16",
-           "framework": "PyTorch", "global_batch": "64", "samples_per_s_per_device": "200"}  # fmt: skip
+PAGE = {
+    "model": "BERT",
+    "task": "train",
+    "batch": "32",
+    "backend": "keras3-jax",
+    "ms_per_step": "222.37",
+    "gpu": "A100-SXM4-40GB (GCE a2-highgpu-1g)",
+    "precision": "float32",
+    "input": "bert_base_en seq512 2-class",
+    "params": "108000000.0",
+    "jit": "xla",
+}
+RESULT = {
+    "benchmark": "unet3d",
+    "version": "v3.1",
+    "gpu": "H100-SXM5-80GB",
+    "n_gpus": "8",
+    "n_nodes": "1",
+    "global_batch": "56",
+    "logged_throughput": "567.6",
+    "framework": "MXNet",
+}
+CONVNET = {
+    "model": "resnet50",
+    "family": "convnet",
+    "gpu": "T4",
+    "n_gpus": "1",
+    "precision": "fp16",
+    "framework": "PyTorch",
+    "global_batch": "64",
+    "samples_per_s_per_device": "200",
+}
 
 
 def scored(path: Path, *rows: Mapping[str, str]) -> Backtest:
@@ -51,9 +76,7 @@ def test_results_of_mlperf_are_scored_as_they_are_published(tmp_path: Path) -> N
 
 def test_a_figure_far_below_the_prediction_is_no_speed(tmp_path: Path) -> None:
     (usual,) = scored(tmp_path / "t.csv", CONVNET).rows
-    slow, slower = (
-        CONVNET | {"samples_per_s_per_device": repr(usual.predicted.mid / times)} for times in (290, 310)
-    )
+    slow, slower = (CONVNET | {"samples_per_s_per_device": repr(usual.predicted.mid / times)} for times in (290, 310))
     found = scored(tmp_path / "t.csv", slow, slower)
     assert [row.line for row in found.rows] == [2]
     assert found.skipped[0].reason == "slower than any run: 310 times slower than predicted"

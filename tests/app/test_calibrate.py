@@ -29,9 +29,7 @@ from zenplan.domain.split import Split
 from zenplan.errors import UnknownName, UsageError, ZenplanError
 from zenplan.plugins import load_plugins
 
-HERE = Profile(
-    driver=DriverState.absent("no driver"), devices=(), host=read_host(), taken_at=datetime.now(UTC)
-)
+HERE = Profile(driver=DriverState.absent("no driver"), devices=(), host=read_host(), taken_at=datetime.now(UTC))
 HOW = How(device="cpu", precision="fp32", threads=1)
 # Six layers; the batch is small enough to be affordable.
 GPT = Request(model="gpt2", seq_len=32, batch=4)
@@ -44,11 +42,21 @@ class Worker:
     def __init__(self, step_s: Step, trouble: Callable[[Mapping[str, Any]], str] = lambda point: "") -> None:
         self.step_s, self.trouble, self.jobs = step_s, trouble, list[Mapping[str, Any]]()
 
-    def __call__(self, job: Mapping[str, Any], backend: str, limits: Any, tell: Any, *, hear: Any, command: Any,
-                 environment: Any) -> dict[str, Any]:  # fmt: skip
+    def __call__(
+        self, job: Mapping[str, Any], backend: str, limits: Any, tell: Any, *, hear: Any, command: Any, environment: Any
+    ) -> dict[str, Any]:
         self.jobs.append(job)
-        hear({"event": "machine", "device": "a processor", "kind": "cpu", "driver": "", "threads": job["threads"],
-              "versions": {"keras": "3"}, "compiled": False})  # fmt: skip
+        hear(
+            {
+                "event": "machine",
+                "device": "a processor",
+                "kind": "cpu",
+                "driver": "",
+                "threads": job["threads"],
+                "versions": {"keras": "3"},
+                "compiled": False,
+            }
+        )
         tell("build", 0.1)
         good = []
         for point in job["points"]:
@@ -69,15 +77,7 @@ class Worker:
             tell("measure", self.round_s * number)
             for point in good:
                 seconds = self.step_s(point)
-                hear(
-                    {
-                        "event": "sample",
-                        "key": point["key"],
-                        "round": number,
-                        "wall_s": seconds,
-                        "cpu_s": seconds,
-                    }
-                )
+                hear({"event": "sample", "key": point["key"], "round": number, "wall_s": seconds, "cpu_s": seconds})
         return {"event": "done"}
 
     superlinear, round_s = False, 1.0
@@ -108,13 +108,18 @@ def run(store: CalibrationStore, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     monkeypatch.setattr(use_case, "before", lambda how, profile: ())
     families = load_plugins({"ZENPLAN_PLUGINS": ""}).workloads()
 
-    def call(
-        worker: Worker, wanted: Wanted | None = None, backend: str = "torch", how: How = HOW
-    ) -> Calibrations:
+    def call(worker: Worker, wanted: Wanted | None = None, backend: str = "torch", how: How = HOW) -> Calibrations:
         monkeypatch.setattr(running, "run_job", worker)
         machine = Machine(profile=HERE, sheet=None, families=families)
-        return calibrate(wanted or Wanted(request=GPT), [KerasEngine(backend)], how, machine, store,
-                         lambda share, text: None, lambda text: None)  # fmt: skip
+        return calibrate(
+            wanted or Wanted(request=GPT),
+            [KerasEngine(backend)],
+            how,
+            machine,
+            store,
+            lambda share, text: None,
+            lambda text: None,
+        )
 
     return call
 
@@ -240,9 +245,18 @@ def test_a_sweep_stops_when_its_time_is_over(run: Any, monkeypatch: pytest.Monke
 
 
 def test_a_sweep_has_every_family_before_any_has_two() -> None:
-    session = running.Session(engine=KerasEngine("torch"), how=HOW, profile=HERE, show=lambda s, t: None,
-                              record=running.Record(store=None, about=sweep.about("all"), backend="torch",  # type: ignore[arg-type]
-                                                    precision="fp32"))  # fmt: skip
+    session = running.Session(
+        engine=KerasEngine("torch"),
+        how=HOW,
+        profile=HERE,
+        show=lambda s, t: None,
+        record=running.Record(
+            store=None,
+            about=sweep.about("all"),
+            backend="torch",  # type: ignore[arg-type]
+            precision="fp32",
+        ),
+    )
     kinds = [p.family for p in sweep._points(session, 50.0)]
     assert len(set(kinds[:4])) == 4
 
@@ -266,17 +280,18 @@ def test_strict_refuses_a_gpu_that_is_held_down(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(state, "watched", watched)
     monkeypatch.setattr(state, "crowded_now", lambda cores, threads: "")
     gpu = Device.unreadable(0, "it does not tell")
-    with pytest.raises(
-        ZenplanError, match="under --strict: throttled: the GPU's clock was held down by heat"
-    ):
+    with pytest.raises(ZenplanError, match="under --strict: throttled: the GPU's clock was held down by heat"):
         state.before(replace(HOW, device="gpu", strict=True), replace(HERE, devices=(gpu,)))
 
 
-def test_a_model_for_an_engine_of_a_plugin_is_counted_on_a_backend_of_keras(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    known = LayerCount(path=("a",), kind="Dense", parameters=16, trainable_parameters=16,
-                       operators=(MatMul(name="a", rows=1, inner=4, columns=4, split=Split.NONE),))  # fmt: skip
+def test_a_model_for_an_engine_of_a_plugin_is_counted_on_a_backend_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = LayerCount(
+        path=("a",),
+        kind="Dense",
+        parameters=16,
+        trainable_parameters=16,
+        operators=(MatMul(name="a", rows=1, inner=4, columns=4, split=Split.NONE),),
+    )
     unknown = LayerCount(path=("b",), kind="Odd", method="unknown")
     asked_for = []
 
@@ -285,8 +300,10 @@ def test_a_model_for_an_engine_of_a_plugin_is_counted_on_a_backend_of_keras(
         return ModelCount(name="m", backend="jax", input_shape="4", layers=(known, unknown))
 
     monkeypatch.setattr(asked, "count_keras", counted)
-    found = [asked.own_model("m:f", Request(batch=4), HOW, name, None, None, lambda stage, seconds: None)
-             for name in ("torch", "a plugin's")]  # fmt: skip
+    found = [
+        asked.own_model("m:f", Request(batch=4), HOW, name, None, None, lambda stage, seconds: None)
+        for name in ("torch", "a plugin's")
+    ]
     assert asked_for == ["torch", None]
     assert found[0].facts == ("FLOP and predicted memory are without b (Odd), whose cost is unknown",)
 
@@ -313,14 +330,7 @@ def test_engines_are_those_that_are_installed(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_how_is_the_usual_where_nothing_is_said() -> None:
-    asked = {
-        "device": None,
-        "precision": None,
-        "threads": None,
-        "compiled": None,
-        "minutes": 1.0,
-        "strict": False,
-    }
+    asked = {"device": None, "precision": None, "threads": None, "compiled": None, "minutes": 1.0, "strict": False}
     found = how_of(HERE, **asked)  # type: ignore[arg-type]
     assert (found.device, found.precision) == ("cpu", "fp32")
     assert found.threads >= 1

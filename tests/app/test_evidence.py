@@ -22,16 +22,7 @@ from zenplan.app.inputs import catalogue, price_tables
 from zenplan.app.layouts import cluster_of, layouts
 from zenplan.app.training_plan import training_plan
 from zenplan.domain.answer import Answer
-from zenplan.domain.calibration import (
-    MODEL,
-    OPERATOR,
-    SWEEP,
-    Calibration,
-    Fingerprint,
-    Measured,
-    Point,
-    Sample,
-)
+from zenplan.domain.calibration import MODEL, OPERATOR, SWEEP, Calibration, Fingerprint, Measured, Point, Sample
 from zenplan.domain.correction import ACCELERATOR, BATCH, DEVICES, KINDS, MODEL_DEVICES, VENDOR, Grounds
 from zenplan.domain.correction import MODEL as OTHER_MODEL
 from zenplan.domain.device import Reading
@@ -47,27 +38,41 @@ SHEETS, FAMILIES, COEFFICIENTS = catalogue(_PLUGINS), _PLUGINS.workloads(), read
 H100 = "NVIDIA H100 80GB HBM3"
 REQUEST = Request(model="gpt2-124m", tokens=1e9, software="eager")
 PLAN = training_plan(REQUEST, FAMILIES)
-MARK = Fingerprint(device=H100, kind="gpu", threads=8, backend="torch", precision="bf16", compiled=False,
-                   versions={})  # fmt: skip
-PROCESSOR = Fingerprint(device="Abacus 2000", kind="cpu", threads=1, backend="torch", precision="fp32", compiled=False,
-                        versions={"numpy": "0.1", "nothing": "1.0"})  # fmt: skip
+MARK = Fingerprint(device=H100, kind="gpu", threads=8, backend="torch", precision="bf16", compiled=False, versions={})
+PROCESSOR = Fingerprint(
+    device="Abacus 2000",
+    kind="cpu",
+    threads=1,
+    backend="torch",
+    precision="fp32",
+    compiled=False,
+    versions={"numpy": "0.1", "nothing": "1.0"},
+)
 
 
 def expected_s(batch: int) -> float:
     return alone_s(PLAN, cluster_of(PLAN, SHEETS.by_name("H100"), 1, COEFFICIENTS), batch)
 
 
-def taken(
-    step_s: float, mark: Fingerprint = MARK, batch: int = 8, day: int = 20, **changes: Any
-) -> Calibration:
+def taken(step_s: float, mark: Fingerprint = MARK, batch: int = 8, day: int = 20, **changes: Any) -> Calibration:
     """A calibration of the plan's model whose whole step was run."""
     samples = tuple(Sample(round=n, wall_s=step_s, cpu_s=step_s) for n in range(3))
     point = Point(key="whole", batch=batch)
-    return replace(Calibration(
-        id="abcdefgh", kind=MODEL, subject="gpt2-124m", family="decoder", fingerprint=mark, target=point,
-        parameters=PLAN.workload.parameters, flop_per_sample=PLAN.workload.training_flop_per_sample,
-        measured=(Measured(point=point, samples=samples),), taken_at=datetime(2026, 11, day, tzinfo=UTC),
-    ), **changes)  # fmt: skip
+    return replace(
+        Calibration(
+            id="abcdefgh",
+            kind=MODEL,
+            subject="gpt2-124m",
+            family="decoder",
+            fingerprint=mark,
+            target=point,
+            parameters=PLAN.workload.parameters,
+            flop_per_sample=PLAN.workload.training_flop_per_sample,
+            measured=(Measured(point=point, samples=samples),),
+            taken_at=datetime(2026, 11, day, tzinfo=UTC),
+        ),
+        **changes,
+    )
 
 
 def stored(*calibrations: Calibration, **more: Any) -> tuple[Stored, ...]:
@@ -130,9 +135,7 @@ def test_elsewhere_it_is_carried_over_as_pairs_of_runs_say() -> None:
         assert correction is not None
         assert correction.factor == pytest.approx(1.3 ** table[kind].power)
         assert correction.grounds is (Grounds.MEASURED if gpu == "H100" else Grounds.CARRIED)
-        assert correction.spread.basis.startswith(
-            f"carried over to {KINDS[kind]}: measured here on one {H100}"
-        )
+        assert correction.spread.basis.startswith(f"carried over to {KINDS[kind]}: measured here on one {H100}")
         prior = spread_of(PLAN, cluster)
         assert math.log(correction.spread.high / correction.spread.low) < math.log(prior.high / prior.low)
     assert factor_on(found, "MI300X", 1) is None
@@ -141,14 +144,17 @@ def test_elsewhere_it_is_carried_over_as_pairs_of_runs_say() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"parameters": 1.01 * PLAN.workload.parameters}, {"flop_per_sample": None},
+        {"parameters": 1.01 * PLAN.workload.parameters},
+        {"flop_per_sample": None},
         {"flop_per_sample": 0.99 * PLAN.workload.training_flop_per_sample},
-        {"fingerprint": replace(MARK, precision="fp32")}, {"fingerprint": replace(MARK, compiled=True)},
+        {"fingerprint": replace(MARK, precision="fp32")},
+        {"fingerprint": replace(MARK, compiled=True)},
         {"fingerprint": replace(MARK, backend="jax", compiled=True)},
-        {"fingerprint": replace(MARK, device="Abacus 2000")}, {"fingerprint": replace(MARK, kind="cpu")},
+        {"fingerprint": replace(MARK, device="Abacus 2000")},
+        {"fingerprint": replace(MARK, kind="cpu")},
         {"measured": ()},
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_not_used(changes: dict[str, Any]) -> None:
     found = evidence(taken(1.0, **changes))
     assert found.steps == ()
@@ -175,9 +181,7 @@ def test_the_newest_of_one_kind_counts() -> None:
 
 def test_whose_it_is_is_said() -> None:
     found = evidence(taken(0.1), origin="imported from team.json on 2026-12-01")
-    assert (
-        found.steps[0].told == f"measured on one {H100} on 2026-11-20 (imported from team.json on 2026-12-01)"
-    )
+    assert found.steps[0].told == f"measured on one {H100} on 2026-11-20 (imported from team.json on 2026-12-01)"
 
 
 def sweep(slower: float) -> Calibration:
@@ -193,8 +197,14 @@ def sweep(slower: float) -> Calibration:
     for number, point in enumerate(read_sweep()[::4]):
         step_s = slower * sum(seconds.get(name, 0.0) * amount for name, amount in point.features.items())
         sample = Sample(round=0, wall_s=step_s, cpu_s=step_s)
-        measured.append(Measured(samples=(sample,), point=Point(
-            key=f"{number} batch={point.batch}", role=OPERATOR, batch=point.batch, features=point.features)))  # fmt: skip
+        measured.append(
+            Measured(
+                samples=(sample,),
+                point=Point(
+                    key=f"{number} batch={point.batch}", role=OPERATOR, batch=point.batch, features=point.features
+                ),
+            )
+        )
     return taken(1.0, id="sweepswe", kind=SWEEP, subject="all", target=None, measured=tuple(measured))
 
 
@@ -251,9 +261,7 @@ def test_on_this_machine_a_sweep_speaks_where_the_model_was_not_measured() -> No
     assert found.run_s.mid == pytest.approx(PLAN.samples / found.batch * found.prediction.step_s.mid)
     (measured,) = here.steps_here(PLAN, [*stored(taken(1.0, PROCESSOR)), swept])
     assert measured.calibration.kind == "model"
-    huge = replace(
-        PLAN, workload=replace(PLAN.workload, blocks=(replace(PLAN.workload.blocks[1], repeat=10**6),))
-    )
+    huge = replace(PLAN, workload=replace(PLAN.workload, blocks=(replace(PLAN.workload.blocks[1], repeat=10**6),)))
     assert here.steps_here(huge, [swept]) == (), "nobody waits for what does not fit"
 
 

@@ -47,7 +47,5 @@ def test_every_target_is_of_a_benchmark_with_results() -> None:
     for row in rows("mlperf_targets.csv"):
         assert row["benchmark"] in known
         if row["dataset"]:
-            assert float(row["samples_to_target"]) == pytest.approx(
-                float(row["epochs"]) * int(row["dataset"]), abs=1
-            )
+            assert float(row["samples_to_target"]) == pytest.approx(float(row["epochs"]) * int(row["dataset"]), abs=1)
         assert float(row["samples_to_target"]) > int(row["global_batch"])

@@ -21,21 +21,29 @@ from zenplan.families.lazy import LazyFamily
 from zenplan.families.named import NamedFamily
 from zenplan.plugins import load_plugins
 
-USUAL = Usual(
-    dataset="Toys", samples=1000.0, epochs=10.0, global_batch=64, optimizer="sgd-momentum", source="a paper"
-)
+USUAL = Usual(dataset="Toys", samples=1000.0, epochs=10.0, global_batch=64, optimizer="sgd-momentum", source="a paper")
 PRODUCT = MatMul(name="head", rows=1, inner=8, columns=10, split=Split.NONE)
 
 
 def toynet(image_size: int = 32, width: int = 8) -> Workload:
     """A convolution and a head."""
     size = float(image_size**2 * width)
-    convolution = Convolution(name="3 × 3", positions=float(image_size**2), window=9, inputs=width, outputs=width,
-                              input_elements=size, output_elements=size)  # fmt: skip
-    blocks = (Block(name="stage", operators=(convolution,), repeat=4),
-              Block(name="head", operators=(PRODUCT,), place="last"))  # fmt: skip
-    return Workload(name="toynet", family="convnet", blocks=blocks, tokens_per_sample=1, unit="images", usual=USUAL,
-                    input="image")  # fmt: skip
+    convolution = Convolution(
+        name="3 × 3",
+        positions=float(image_size**2),
+        window=9,
+        inputs=width,
+        outputs=width,
+        input_elements=size,
+        output_elements=size,
+    )
+    blocks = (
+        Block(name="stage", operators=(convolution,), repeat=4),
+        Block(name="head", operators=(PRODUCT,), place="last"),
+    )
+    return Workload(
+        name="toynet", family="convnet", blocks=blocks, tokens_per_sample=1, unit="images", usual=USUAL, input="image"
+    )
 
 
 def unusual() -> Workload:
@@ -46,9 +54,7 @@ def unusual() -> Workload:
 def talker(seq_len: int = 100) -> Workload:
     """A model of sequences that has a usual way to be trained."""
     block = Block(name="layer", operators=(replace(PRODUCT, rows=seq_len),))
-    return Workload(
-        name="talker", family="recurrent", blocks=(block,), tokens_per_sample=seq_len, usual=USUAL
-    )
+    return Workload(name="talker", family="recurrent", blocks=(block,), tokens_per_sample=seq_len, usual=USUAL)
 
 
 FAMILIES = (
@@ -75,8 +81,12 @@ def test_what_is_usual_for_the_model_is_taken() -> None:
     made = plan(model="toy-net-50")
     assert made.samples == 10_000
     assert (made.global_batch, made.optimizer.name, made.steps) == (64, "sgd-momentum", 157)
-    for name, value in (("samples", "1.00K, Toys"), ("epochs", "10"), ("global batch", "64 images"),
-                        ("optimizer", "sgd-momentum")):  # fmt: skip
+    for name, value in (
+        ("samples", "1.00K, Toys"),
+        ("epochs", "10"),
+        ("global batch", "64 images"),
+        ("optimizer", "sgd-momentum"),
+    ):
         assert fact(made, name).value == value
         assert fact(made, name).origin == "published"
         assert "a paper" in fact(made, name).why
@@ -192,9 +202,7 @@ def test_the_software_that_such_models_run_in() -> None:
 
 
 def test_facts_are_only_of_what_the_model_has() -> None:
-    convnet, language = (
-        {f.name for f in made.facts} for made in (plan(model="toy-net-50"), plan(params=1e8))
-    )
+    convnet, language = ({f.name for f in made.facts} for made in (plan(model="toy-net-50"), plan(params=1e8)))
     assert "feature maps" in convnet - language
     assert "attention" in language - convnet
 
@@ -214,27 +222,45 @@ def test_facts_are_only_of_what_the_model_has() -> None:
         ({"model": "toy-net-50:depth=3"}, "toy-net-50 has no parameter 'depth=3'", "it has image_size, width"),
         ({"model": "toy-net-50:width=wide"}, "width of toy-net-50", ""),
         ({"params": 1e8, "image_size": 32}, "--image-size does not go with --params", "named model"),
-        ({"params": 1e8, "activations_per_sample": 1e6}, "--activations-per-sample does not go with --params",
-         "--flops-per-sample"),
-        ({"params": 1e8, "flop_per_sample": 1e9, "seq_len": 8}, "--seq-len does not go with --flops-per-sample",
-         "sequences"),
-        ({"params": 1e8, "flop_per_sample": 1e9, "active_params": 1e7},
-         "--active-params does not go with --flops-per-sample", "mixture"),
-        ({"params": 1e8, "flop_per_sample": 1e9, "tokens": 1e9, "samples": 1e6}, "--tokens and --samples contradict",
-         "one of them"),
+        (
+            {"params": 1e8, "activations_per_sample": 1e6},
+            "--activations-per-sample does not go with --params",
+            "--flops-per-sample",
+        ),
+        (
+            {"params": 1e8, "flop_per_sample": 1e9, "seq_len": 8},
+            "--seq-len does not go with --flops-per-sample",
+            "sequences",
+        ),
+        (
+            {"params": 1e8, "flop_per_sample": 1e9, "active_params": 1e7},
+            "--active-params does not go with --flops-per-sample",
+            "mixture",
+        ),
+        (
+            {"params": 1e8, "flop_per_sample": 1e9, "tokens": 1e9, "samples": 1e6},
+            "--tokens and --samples contradict",
+            "one of them",
+        ),
         ({"model": "talker", "flop_per_sample": 1e9}, "--flops-per-sample does not go with --model", "--params"),
         ({"flop_per_sample": 1e9}, "nothing says what to train", "--params"),
         ({"keras": unusual(), "model": "talker"}, "--model and --keras contradict", "give one"),
         ({"keras": unusual(), "image_size": 32}, "--image-size does not go with --keras", "named model"),
         ({"keras": unusual(), "samples": 10.0, "tokens": 5.0}, "--tokens and --samples contradict", "one of them"),
-        ({"model": "talker", "batch": 3, "global_batch_tokens": 300.0}, "--global-batch and --batch contradict",
-         "one of them"),
-        ({"model": "talker", "samples": 3.0, "dataset_bytes": 300.0}, "--dataset-size and --samples contradict",
-         "one of them"),
+        (
+            {"model": "talker", "batch": 3, "global_batch_tokens": 300.0},
+            "--global-batch and --batch contradict",
+            "one of them",
+        ),
+        (
+            {"model": "talker", "samples": 3.0, "dataset_bytes": 300.0},
+            "--dataset-size and --samples contradict",
+            "one of them",
+        ),
         ({"model": "toy-net-50", "samples": 1e17, "epochs": 11.0}, "images are beyond what zenplan plans for", "most"),
         ({"model": "toy-net-50", "method": "lora"}, "nothing of toynet would be trained", "--method full"),
     ],
-)  # fmt: skip
+)
 def test_a_request_that_cannot_be_meant(options: dict[str, Any], message: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         plan(**options)
@@ -242,9 +268,7 @@ def test_a_request_that_cannot_be_meant(options: dict[str, Any], message: str, h
     assert hint in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "field", ["samples", "batch", "image_size", "flop_per_sample", "activations_per_sample"]
-)
+@pytest.mark.parametrize("field", ["samples", "batch", "image_size", "flop_per_sample", "activations_per_sample"])
 def test_a_request_has_no_zeros(field: str) -> None:
     values: dict[str, Any] = {field: 0}
     with pytest.raises(DataError, match=field):

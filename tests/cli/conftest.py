@@ -57,16 +57,19 @@ class Zenplan:
         """Nothing of the machine but where programs are. Plugins that happen to be installed stay out."""
         xdg = {f"XDG_{n}_HOME": str(self.home / n.lower()) for n in ("CONFIG", "DATA", "CACHE", "STATE")}
         return {
-            "PATH": os.environ["PATH"], "HOME": str(self.home), "TMPDIR": str(self.tmp), "COLUMNS": "80", "TZ": "UTC",
-            "LANG": "C.UTF-8", "ZENPLAN_PLUGINS": "", **xdg, **more,
-        }  # fmt: skip
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "TMPDIR": str(self.tmp),
+            "COLUMNS": "80",
+            "TZ": "UTC",
+            "LANG": "C.UTF-8",
+            "ZENPLAN_PLUGINS": "",
+            **xdg,
+            **more,
+        }
 
     def __call__(
-        self,
-        *argv: str,
-        environ: Mapping[str, str] | None = None,
-        program: Sequence[str] = MODULE,
-        **more: Any,
+        self, *argv: str, environ: Mapping[str, str] | None = None, program: Sequence[str] = MODULE, **more: Any
     ) -> Ended:
         """One command line, to its end."""
         more.setdefault("stdin", subprocess.DEVNULL)
@@ -103,9 +106,7 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ended]:
 
 
 @pytest.fixture
-def called(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Ended]:
+def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """The same in this process, for what needs no process of its own: quicker, and warnings are errors."""
     from zenplan.cli import run
 

@@ -41,9 +41,7 @@ def wrong(document: Any) -> list[str]:
     return [f"{list(e.absolute_path)}: {e.message}" for e in found]
 
 
-def test_a_screen_has_scores_the_worst_rows_and_the_reasons(
-    called: Called, table: Callable[..., str]
-) -> None:
+def test_a_screen_has_scores_the_worst_rows_and_the_reasons(called: Called, table: Callable[..., str]) -> None:
     ended = called("backtest", table(LLAMA, GPT, "bad,paper,cnn,1e6,,T4,1,,,5"), "--by", "source,generation")
     assert (ended.code, ended.err) == (0, "")
     assert "2 rows scored, from 2 sources; 1 skipped" in ended.out
@@ -102,9 +100,7 @@ def test_json_of_whole_runs_is_what_its_schema_says(called: Called) -> None:
         lambda d: d["skipped"].append({"id": "x", "line": 2}),
     ],
 )
-def test_a_wrong_document_is_refused(
-    spoil: Callable[[Any], Any], called: Called, table: Callable[..., str]
-) -> None:
+def test_a_wrong_document_is_refused(spoil: Callable[[Any], Any], called: Called, table: Callable[..., str]) -> None:
     document = json.loads(called("backtest", table(LLAMA), "--format", "json").out)
     assert wrong(document) == []
     spoil(document)
@@ -124,8 +120,10 @@ def test_csv_has_a_line_for_each_row(called: Called, table: Callable[..., str]) 
 def test_markdown_has_a_table_for_each_key(called: Called, table: Callable[..., str]) -> None:
     ended = called("backtest", table(LLAMA), "--format", "markdown", "--by", "size,scale", "--worst", "0")
     assert [line for line in ended.lines if line.startswith("### ")] == [
-        "### samples/s of a device: 1 row scored, from 1 source; 0 skipped", "### by size", "### by scale",
-    ]  # fmt: skip
+        "### samples/s of a device: 1 row scored, from 1 source; 0 skipped",
+        "### by size",
+        "### by scale",
+    ]
 
 
 def test_the_worst_come_first_and_as_many_as_asked_for(called: Called, table: Callable[..., str]) -> None:
@@ -212,9 +210,7 @@ def test_help_names_what_a_table_has(called: Called) -> None:
 # --- progress
 
 
-def test_nothing_is_shown_of_what_is_done_at_once(
-    capsys: pytest.CaptureFixture[str], monkeypatch: Any
-) -> None:
+def test_nothing_is_shown_of_what_is_done_at_once(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     monkeypatch.setattr(progress, "_watched", lambda: True)
     with progress.progress("test") as done:
         done(1.0)

@@ -16,9 +16,14 @@ ONE = ("estimate", "--params", "1e9")
 HEADER = "provider,instance,accelerator,devices,region,on_demand_usd_per_h,spot_usd_per_h"
 GOOD_ROW = "mine,good,H100-SXM5-80GB,8,here,20,10"
 LLAMA = {
-    "model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 16,
-    "intermediate_size": 5632, "vocab_size": 32000, "max_position_embeddings": 2048,
-}  # fmt: skip
+    "model_type": "llama",
+    "hidden_size": 2048,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 16,
+    "intermediate_size": 5632,
+    "vocab_size": 32000,
+    "max_position_embeddings": 2048,
+}
 
 
 def complaint(ended: Any, code: int) -> str:
@@ -48,16 +53,43 @@ def test_no_number_of_parameters(value: str, called: Call) -> None:
 @pytest.mark.parametrize(
     ("flag", "value"),
     [
-        ("--gpus", "0"), ("--gpus", "-1"), ("--gpus", "1.5"), ("--gpus", "many"), ("--gpus", ""), ("--gpus", "1e9"),
-        ("--max-gpus", "0"), ("--top", "0"), ("--top", "1.5"), ("--top", "x"),
-        ("--deadline", "7"), ("--deadline", "-7d"), ("--deadline", "0h"), ("--deadline", "soon"), ("--deadline", ""),
-        ("--deadline", "1e400d"), ("--deadline", "nan d"),
-        ("--budget", "-5"), ("--budget", "0"), ("--budget", "$"), ("--budget", "much"), ("--budget", "1e400"),
-        ("--tokens", "0"), ("--tokens", "-1"), ("--tokens", "1e19"), ("--dataset-size", "1XB"),
-        ("--dataset-size", "-1GB"), ("--epochs", "0"), ("--seq-len", "0"), ("--seq-len", "1.5"), ("--seq-len", "1e9"),
-        ("--global-batch", "1"), ("--global-batch", "1e13"), ("--active-params", "2e9"), ("--active-params", "0"),
+        ("--gpus", "0"),
+        ("--gpus", "-1"),
+        ("--gpus", "1.5"),
+        ("--gpus", "many"),
+        ("--gpus", ""),
+        ("--gpus", "1e9"),
+        ("--max-gpus", "0"),
+        ("--top", "0"),
+        ("--top", "1.5"),
+        ("--top", "x"),
+        ("--deadline", "7"),
+        ("--deadline", "-7d"),
+        ("--deadline", "0h"),
+        ("--deadline", "soon"),
+        ("--deadline", ""),
+        ("--deadline", "1e400d"),
+        ("--deadline", "nan d"),
+        ("--budget", "-5"),
+        ("--budget", "0"),
+        ("--budget", "$"),
+        ("--budget", "much"),
+        ("--budget", "1e400"),
+        ("--tokens", "0"),
+        ("--tokens", "-1"),
+        ("--tokens", "1e19"),
+        ("--dataset-size", "1XB"),
+        ("--dataset-size", "-1GB"),
+        ("--epochs", "0"),
+        ("--seq-len", "0"),
+        ("--seq-len", "1.5"),
+        ("--seq-len", "1e9"),
+        ("--global-batch", "1"),
+        ("--global-batch", "1e13"),
+        ("--active-params", "2e9"),
+        ("--active-params", "0"),
     ],
-)  # fmt: skip
+)
 def test_no_number_of_that_kind(flag: str, value: str, called: Call) -> None:
     complaint(called(*ONE, flag, value), 2)
 
@@ -98,9 +130,7 @@ def test_an_unknown_name_has_a_hint(argv: tuple[str, ...], hint: str, called: Ca
     assert hint in complaint(called(*argv), 2).partition("hint: ")[2]
 
 
-@pytest.mark.parametrize(
-    "flag", ["--gpu", "--provider", "--region", "--format", "--precision", "--optimizer"]
-)
+@pytest.mark.parametrize("flag", ["--gpu", "--provider", "--region", "--format", "--precision", "--optimizer"])
 def test_an_empty_name(flag: str, called: Call) -> None:
     complaint(called(*ONE, flag, ""), 2)
 
@@ -177,9 +207,7 @@ def a_gigabyte(path: Path) -> None:
 
 
 def without_layers(path: Path) -> None:
-    path.write_text(
-        json.dumps({k: v for k, v in LLAMA.items() if k != "num_hidden_layers"}), encoding="utf-8"
-    )
+    path.write_text(json.dumps({k: v for k, v in LLAMA.items() if k != "num_hidden_layers"}), encoding="utf-8")
 
 
 def of_an_unknown_kind(path: Path) -> None:
@@ -205,16 +233,38 @@ def no_utf8(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (no_json, "not JSON"), (a_gigabyte, "1.07 GB"), (Path.mkdir, "directory"), (lambda path: None, "does not exist"),
-        (without_layers, "num_hidden_layers"), (of_an_unknown_kind, "model_type"), (a_list, "a list"),
-        (with_a_text_for_a_number, "hidden_size"), (with_an_absurd_number, "num_hidden_layers"), (no_utf8, "UTF-8"),
-        (Path.touch, "not JSON"), (os.mkfifo, "not a regular file"),
+        (no_json, "not JSON"),
+        (a_gigabyte, "1.07 GB"),
+        (Path.mkdir, "directory"),
+        (lambda path: None, "does not exist"),
+        (without_layers, "num_hidden_layers"),
+        (of_an_unknown_kind, "model_type"),
+        (a_list, "a list"),
+        (with_a_text_for_a_number, "hidden_size"),
+        (with_an_absurd_number, "num_hidden_layers"),
+        (no_utf8, "UTF-8"),
+        (Path.touch, "not JSON"),
+        (os.mkfifo, "not a regular file"),
         (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
         (lambda path: path.symlink_to(path), "symbolic links"),
     ],
-    ids=["no JSON", "1 GB", "folder", "missing", "lacks a field", "unknown kind", "list", "text", "absurd", "no UTF-8",
-         "empty", "FIFO", "/dev/zero", "loop"],
-)  # fmt: skip
+    ids=[
+        "no JSON",
+        "1 GB",
+        "folder",
+        "missing",
+        "lacks a field",
+        "unknown kind",
+        "list",
+        "text",
+        "absurd",
+        "no UTF-8",
+        "empty",
+        "FIFO",
+        "/dev/zero",
+        "loop",
+    ],
+)
 def test_a_configuration_that_is_none(make: Callable[[Path], Any], told: str, called: Call) -> None:
     make(Path("config.json"))
     assert told in complaint(called("estimate", "--config", "config.json"), 2)
@@ -288,11 +338,16 @@ def test_nothing_but_bad_rows(kind: str, called: Call) -> None:
     ("make", "told"),
     [
         (lambda path: table(GOOD_ROW, header=HEADER.replace("devices,", "")), "no column devices"),
-        (Path.touch, "is empty"), (lambda path: table(), "no rows"), (Path.mkdir, "is a directory"),
-        (lambda path: None, "does not exist"), (a_gigabyte, "1.07 GB"), (no_utf8, "UTF-8"), (no_json, "no column"),
+        (Path.touch, "is empty"),
+        (lambda path: table(), "no rows"),
+        (Path.mkdir, "is a directory"),
+        (lambda path: None, "does not exist"),
+        (a_gigabyte, "1.07 GB"),
+        (no_utf8, "UTF-8"),
+        (no_json, "no column"),
     ],
     ids=["lacks a column", "empty", "header alone", "folder", "missing", "1 GB", "no UTF-8", "no CSV"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("command", [ONE, ("prices",)], ids=["estimate", "prices"])
 def test_a_price_table_that_is_none(
     make: Callable[[Path], Any], told: str, command: tuple[str, ...], called: Call
@@ -301,9 +356,7 @@ def test_a_price_table_that_is_none(
     assert told in complaint(called(*command, "--prices", "prices.csv"), 2)
 
 
-@pytest.mark.parametrize(
-    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["FIFO", "/dev/zero"]
-)
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["FIFO", "/dev/zero"])
 def test_a_price_table_without_an_end(make: Callable[[Path], Any], zenplan: Any) -> None:
     make(zenplan.cwd / "prices.csv")
 
@@ -320,11 +373,15 @@ def test_a_price_table_without_an_end(make: Callable[[Path], Any], zenplan: Any)
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("gpu = [", "TOML"), ("gpu = 5", "gpu must be a text"), ("gpuu = 'H100'", "unknown setting 'gpuu'"),
-        ("top = 0", "top must be"), ("format = 'jsn'", "unknown format 'jsn'"), ("gpu = 'H1000'", "unknown accelerator"),
+        ("gpu = [", "TOML"),
+        ("gpu = 5", "gpu must be a text"),
+        ("gpuu = 'H100'", "unknown setting 'gpuu'"),
+        ("top = 0", "top must be"),
+        ("format = 'jsn'", "unknown format 'jsn'"),
+        ("gpu = 'H1000'", "unknown accelerator"),
         ("prices = 'nothing.csv'", "does not exist"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("where", ["user", "project"])
 def test_a_settings_file_that_is_wrong(content: str, told: str, where: str, called: Call) -> None:
     folder = Path.home() / ".config" / "zenplan" if where == "user" else Path()
@@ -336,8 +393,6 @@ def test_a_settings_file_that_is_wrong(content: str, told: str, where: str, call
 @pytest.mark.parametrize(
     ("name", "value"), [("GPUS", "0"), ("TOP", "x"), ("BILLING", "free"), ("FORMAT", "x"), ("GPU", "H1000")]
 )
-def test_a_variable_that_is_wrong(
-    name: str, value: str, called: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_variable_that_is_wrong(name: str, value: str, called: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"ZENPLAN_{name}", value)
     complaint(called(*ONE), 2)

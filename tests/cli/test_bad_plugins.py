@@ -51,9 +51,7 @@ def install(folder: Path, name: str, body: str) -> dict[str, str]:
     (folder / f"{module}.py").write_text(HEAD + textwrap.dedent(body), encoding="utf-8")
     info = folder / f"dist_{module}-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: dist-{name}\nVersion: 1.0\n", encoding="utf-8"
-    )
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: dist-{name}\nVersion: 1.0\n", encoding="utf-8")
     (info / "entry_points.txt").write_text(f"[zenplan]\n{name} = {module}\n", encoding="utf-8")
     return {"PYTHONPATH": str(folder), "ZENPLAN_PLUGINS": name}
 
@@ -70,9 +68,7 @@ def test_the_answer_comes_with_a_warning(name: str, zenplan: Any, tmp_path: Path
 
 
 def test_a_good_plugin_says_nothing(zenplan: Any, tmp_path: Path) -> None:
-    environ = zenplan.environment(
-        **install(tmp_path, "good", "@hookimpl\ndef zenplan_accelerators():\n    return []")
-    )
+    environ = zenplan.environment(**install(tmp_path, "good", "@hookimpl\ndef zenplan_accelerators():\n    return []"))
     ended = zenplan("estimate", "--params", "1e9", "--gpu", "h100", environ=environ)
     assert (ended.code, ended.err) == (0, "")
 
@@ -93,9 +89,7 @@ def zenplan_workloads():
 @pytest.mark.parametrize(
     "argv", [("--params", "1e9"), ("--model", "gpt2-124m"), ("--model", "GPT2 124M")], ids=" ".join
 )
-def test_a_family_answers_for_its_own_models_only(
-    argv: tuple[str, str], zenplan: Any, tmp_path: Path
-) -> None:
+def test_a_family_answers_for_its_own_models_only(argv: tuple[str, str], zenplan: Any, tmp_path: Path) -> None:
     environ = zenplan.environment(**install(tmp_path, "family", FAMILY.format(presets="['mine-1b']")))
     ended = zenplan("estimate", *argv, "--gpu", "h100", environ=environ)
     assert (ended.code, ended.err) == (0, "")
@@ -103,9 +97,13 @@ def test_a_family_answers_for_its_own_models_only(
 
 @pytest.mark.parametrize(
     ("presets", "command"),
-    [("[][1]", "estimate --model gpt2-124m"), ("[][1]", "workloads"), ("['mine-1b']", "workloads"),
-     ("['mine-1b']", "estimate --model mine-1b")],
-)  # fmt: skip
+    [
+        ("[][1]", "estimate --model gpt2-124m"),
+        ("[][1]", "workloads"),
+        ("['mine-1b']", "workloads"),
+        ("['mine-1b']", "estimate --model mine-1b"),
+    ],
+)
 def test_a_family_that_raises_is_named(presets: str, command: str, zenplan: Any, tmp_path: Path) -> None:
     environ = zenplan.environment(**install(tmp_path, "family", FAMILY.format(presets=presets)))
     ended = zenplan(*command.split(), environ=environ)
@@ -113,9 +111,7 @@ def test_a_family_that_raises_is_named(presets: str, command: str, zenplan: Any,
     assert "plugin family " in ended.err
 
 
-def test_a_plugin_that_was_left_out_is_said_also_where_the_command_fails(
-    zenplan: Any, tmp_path: Path
-) -> None:
+def test_a_plugin_that_was_left_out_is_said_also_where_the_command_fails(zenplan: Any, tmp_path: Path) -> None:
     # The name that nobody knows may be one that the plugin would have given.
     environ = zenplan.environment(**install(tmp_path, "shop", BAD["raises-in-a-hook"]))
     ended = zenplan("accelerators", "show", "x1-of-that-plugin", environ=environ)
@@ -139,11 +135,18 @@ def test_none_but_zenplans_own(zenplan: Any) -> None:
 @pytest.mark.parametrize(
     "argv",
     [
-        ("estimate", "--params", "1e9"), ("accelerators",), ("accelerators", "show", "h100"), ("prices",),
-        ("workloads",), ("workloads", "show", "gpt2-124m"), ("plugins",), ("config",), ("profile",),
+        ("estimate", "--params", "1e9"),
+        ("accelerators",),
+        ("accelerators", "show", "h100"),
+        ("prices",),
+        ("workloads",),
+        ("workloads", "show", "gpt2-124m"),
+        ("plugins",),
+        ("config",),
+        ("profile",),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_without_zenplans_own_nothing_is_known(argv: tuple[str, ...], called: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("ZENPLAN_BLOCK", "builtin")
     ended = called(*argv)
@@ -177,9 +180,15 @@ def test_an_interrupt_ends_it_with_one_line(command: str, zenplan: Any, tmp_path
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     process = subprocess.Popen(
-        [*zenplan.module, *command.split()], env=environ, cwd=zenplan.cwd, text=True, preexec_fn=not_ignored,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [*zenplan.module, *command.split()],
+        env=environ,
+        cwd=zenplan.cwd,
+        text=True,
+        preexec_fn=not_ignored,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
         deadline = time.monotonic() + 30
         while not (zenplan.cwd / "hangs").exists():

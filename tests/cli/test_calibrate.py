@@ -63,9 +63,7 @@ def test_a_model_is_measured_and_the_whole_predicted(project: Any) -> None:
     )
     assert ended.code == 0, ended.err
     document = json.loads(ended.out)
-    assert (
-        list(Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).iter_errors(document)) == []
-    )
+    assert list(Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).iter_errors(document)) == []
     found = document["calibrations"][0]
     steps = [p for p in found["points"] if p["role"] == "step"]
     assert [p["depth"] for p in steps][:3] == [1, 2, 4]
@@ -106,12 +104,7 @@ def test_a_killed_worker_is_a_failed_point(project: Any) -> None:
 def test_ctrl_c_keeps_what_is_there_and_says_so(project: Any) -> None:
     argv = [*project.module, "calibrate", "--keras", "models:slow", "--backend", BACKEND]
     process = subprocess.Popen(
-        argv,
-        cwd=project.cwd,
-        env=project.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        argv, cwd=project.cwd, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     until = time.monotonic() + 60
     while not (project.cwd / "started").exists() and time.monotonic() < until:
@@ -146,8 +139,9 @@ def test_ctrl_c_keeps_what_is_there_and_says_so(project: Any) -> None:
         (("--family", "gnn"), "unknown family 'gnn'"),
     ],
 )
-def test_what_is_not_possible_is_one_line_and_exit_code_2(argv: tuple[str, ...], said: str, called: Any, tmp_path: Path,
-                                                          monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_what_is_not_possible_is_one_line_and_exit_code_2(
+    argv: tuple[str, ...], said: str, called: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     if not BACKEND and said not in ("--minutes must be more than 0", "--threads"):
         pytest.skip("Keras and a backend are not installed")

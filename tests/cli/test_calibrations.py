@@ -16,47 +16,62 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from zenplan.adapters.calibration_store import CalibrationStore
-from zenplan.domain.calibration import (
-    MODEL,
-    PROGRAM,
-    SWEEP,
-    Calibration,
-    Fingerprint,
-    Measured,
-    Point,
-    Sample,
-)
+from zenplan.domain.calibration import MODEL, PROGRAM, SWEEP, Calibration, Fingerprint, Measured, Point, Sample
 from zenplan.domain.stored import DONE, UNFINISHED, Stored
 
 SCHEMAS = Path(__file__).parents[2] / "zenplan" / "data" / "schemas"
 FINGERPRINT = Fingerprint(
-    device="Intel(R) Xeon(R) Processor @ 2.90GHz", kind="cpu", threads=1, backend="tensorflow",
-    versions={"keras": "3.15.1", "tensorflow": "2.21.0", "python": "3.11.7"}, precision="fp32", compiled=True,
-)  # fmt: skip
+    device="Intel(R) Xeon(R) Processor @ 2.90GHz",
+    kind="cpu",
+    threads=1,
+    backend="tensorflow",
+    versions={"keras": "3.15.1", "tensorflow": "2.21.0", "python": "3.11.7"},
+    precision="fp32",
+    compiled=True,
+)
 
 
 def ran(depth: int, step_s: float, **more: Any) -> Measured:
-    point = Point(key=f"depth={depth} batch=8", depth=depth, batch=8, features={"products": 1e9 * depth},
-                  predicted_bytes=1e8 * depth)  # fmt: skip
+    point = Point(
+        key=f"depth={depth} batch=8",
+        depth=depth,
+        batch=8,
+        features={"products": 1e9 * depth},
+        predicted_bytes=1e8 * depth,
+    )
     samples = tuple(Sample(round=n, wall_s=step_s * 1.02, cpu_s=step_s * (1 + n / 500)) for n in range(5))
     return Measured(point=point, samples=samples, setup_s=2.5, **more)
 
 
 ONE = Calibration(
-    id="abcdefgh", kind=MODEL, subject="transformer:layers=12", family="decoder", stand_in="its blocks, random data",
-    fingerprint=FINGERPRINT, target=Point(key="depth=12 batch=8", depth=12, batch=8), parameters=10e6,
-    flop_per_sample=6e9, taken_at=datetime(2026, 10, 2, 7, 8, 9, tzinfo=UTC),
-    measured=(ran(1, 0.1, peak_bytes=2e8), ran(2, 0.15), ran(4, 0.25),
-              Measured(point=Point(key="depth=8 batch=8", depth=8, batch=8), failure="out of memory"),
-              Measured(point=Point(key="depth=12 compiled", role=PROGRAM, depth=12, batch=8), program_bytes=1e9)),
+    id="abcdefgh",
+    kind=MODEL,
+    subject="transformer:layers=12",
+    family="decoder",
+    stand_in="its blocks, random data",
+    fingerprint=FINGERPRINT,
+    target=Point(key="depth=12 batch=8", depth=12, batch=8),
+    parameters=10e6,
+    flop_per_sample=6e9,
+    taken_at=datetime(2026, 10, 2, 7, 8, 9, tzinfo=UTC),
+    measured=(
+        ran(1, 0.1, peak_bytes=2e8),
+        ran(2, 0.15),
+        ran(4, 0.25),
+        Measured(point=Point(key="depth=8 batch=8", depth=8, batch=8), failure="out of memory"),
+        Measured(point=Point(key="depth=12 compiled", role=PROGRAM, depth=12, batch=8), program_bytes=1e9),
+    ),
     notes=("busy: other programs took 30 % of the processors",),
-)  # fmt: skip
+)
 SWEPT = Calibration(
-    id="sweepaaa", kind=SWEEP, subject="all", family="all",
+    id="sweepaaa",
+    kind=SWEEP,
+    subject="all",
+    family="all",
     fingerprint=replace(FINGERPRINT, backend="torch", compiled=False),
     taken_at=datetime(2026, 10, 1, tzinfo=UTC),
     measured=(Measured(point=Point(key="product 512", role="operator", batch=8)),),
-)  # fmt: skip
+)
 
 
 def store() -> CalibrationStore:
@@ -88,9 +103,7 @@ def test_the_list(filled: Callable[..., Any]) -> None:
     assert ended.out.index("abcdefgh") < ended.out.index("sweepaaa")
     assert "goes on with it" in ended.out
     first, second = filled("calibrations", "list", "--format", "markdown").lines[2:4]
-    assert first.endswith(
-        "| tensorflow compiled, fp32 | transformer:layers=12 | done, 3 of 4 points, 1 note |"
-    )
+    assert first.endswith("| tensorflow compiled, fp32 | transformer:layers=12 | done, 3 of 4 points, 1 note |")
     assert second.endswith("| torch eager, fp32 | all (sweep) | unfinished, 0 of 1 points |")
 
 
@@ -99,8 +112,10 @@ def test_the_list_for_programs(filled: Callable[..., Any]) -> None:
     assert wrong(document) == []
     assert [c["id"] for c in document["calibrations"]] == ["abcdefgh", "sweepaaa"]
     rows = list(csv.DictReader(io.StringIO(filled("calibrations", "list", "--format", "csv").out)))
-    assert [(r["id"], r["state"], r["samples"]) for r in rows] == [("abcdefgh", "done", "15"),
-                                                                  ("sweepaaa", "unfinished", "0")]  # fmt: skip
+    assert [(r["id"], r["state"], r["samples"]) for r in rows] == [
+        ("abcdefgh", "done", "15"),
+        ("sweepaaa", "unfinished", "0"),
+    ]
     assert "| abcdefgh |" in filled("calibrations", "list", "--format", "markdown").out
 
 
@@ -121,8 +136,15 @@ def test_one_with_its_points_and_its_prediction(filled: Callable[..., Any]) -> N
     assert "not measured" in rows["depth=2 batch=8"]
     for cell in ("100 ms", "200 MB", "100 MB", "2.50 s"):
         assert cell in rows["depth=1 batch=8"]
-    for words in ("out of memory", "(compiled only)", "processor's clock", "80 % interval", "busy: other programs",
-                  "2026-10-02 07:08 UTC, here", "tensorflow 2.21.0"):  # fmt: skip
+    for words in (
+        "out of memory",
+        "(compiled only)",
+        "processor's clock",
+        "80 % interval",
+        "busy: other programs",
+        "2026-10-02 07:08 UTC, here",
+        "tensorflow 2.21.0",
+    ):
         assert words in ended.out, words
 
 
@@ -174,9 +196,7 @@ def test_a_store_that_cannot_be_used_is_said_in_one_line(called: Callable[..., A
     assert ended.err == f"warning: {path} is damaged: going on without its calibrations\n"
     ended = called("calibrations", "rm", "abcdefgh")
     assert (ended.code, len(ended.err.splitlines())) == (2, 3)
-    assert ended.err.startswith(
-        "warning: calibrations.sqlite is damaged: it is kept as calibrations.sqlite.kept-"
-    )
+    assert ended.err.startswith("warning: calibrations.sqlite is damaged: it is kept as calibrations.sqlite.kept-")
 
 
 # --- export and import
@@ -264,8 +284,10 @@ SPOILED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a month": (lambda d: point(d)["samples"][0].update(wall_s=2.6e6), "wall_s is 2.6e+06"),
     "no processor": (lambda d: point(d)["samples"][0].update(cpu_s=0), "cpu_s is 0"),
     "too fast": (lambda d: point(d)["point"]["features"].update(products=1e22), "1e+23 products a second is more"),
-    "too fast as a whole": (lambda d: (d["calibrations"][0].update(flop_per_sample=1e19),
-                                       point(d)["point"].update(depth=None)), "FLOP a second is more"),
+    "too fast as a whole": (
+        lambda d: (d["calibrations"][0].update(flop_per_sample=1e19), point(d)["point"].update(depth=None)),
+        "FLOP a second is more",
+    ),
     "memory": (lambda d: point(d).update(peak_bytes=1e30), "peak_bytes is 1e+30"),
     "negative memory": (lambda d: point(d).update(peak_bytes=-1), "peak_bytes is below zero"),
     "clock": (lambda d: point(d)["samples"][0].update(clock_hz=1e13), "clock_hz is 1e+13"),
@@ -277,13 +299,15 @@ SPOILED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "escape": (lambda d: d["calibrations"][0].update(subject="\x1b[2J"), "without control characters"),
     "no zone": (lambda d: d["calibrations"][0].update(taken_at="2026-10-02T07:08:09"), "must have its time zone"),
     "no time": (lambda d: d["calibrations"][0].update(taken_at="yesterday"), "must be a time"),
-    "future": (lambda d: d["calibrations"][0].update(taken_at=(datetime.now(UTC) + timedelta(days=3)).isoformat()),
-               "yet to come"),
+    "future": (
+        lambda d: d["calibrations"][0].update(taken_at=(datetime.now(UTC) + timedelta(days=3)).isoformat()),
+        "yet to come",
+    ),
     "state": (lambda d: d["calibrations"][0].update(state="good"), "state must be one of"),
     "threads": (lambda d: d["calibrations"][0]["fingerprint"].update(threads=10**9), "threads is 1e+09"),
     "many names": (lambda d: point(d)["point"].update(features={str(n): 1 for n in range(201)}), "no more than 200"),
     "model without target": (lambda d: d["calibrations"][0].update(target=None), "one of a model has a target"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SPOILED)
@@ -315,9 +339,7 @@ def test_a_file_with_impossible_values_is_refused_whole(name: str, filled: Calla
         ("\x00", "is not JSON"),
     ],
 )
-def test_a_file_that_is_no_such_document_is_refused(
-    content: str, said: str, called: Callable[..., Any]
-) -> None:
+def test_a_file_that_is_no_such_document_is_refused(content: str, said: str, called: Callable[..., Any]) -> None:
     Path("team.json").write_text(content)
     ended = called("calibrations", "import", "team.json")
     assert (ended.code, ended.out) == (2, "")
@@ -325,14 +347,9 @@ def test_a_file_that_is_no_such_document_is_refused(
     assert len(ended.err.splitlines()) == 2
 
 
-def test_too_many_points_and_samples_are_refused(
-    filled: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_points_and_samples_are_refused(filled: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     Path("team.json").write_text(json.dumps(exported(filled)))
-    for name, said in (
-        ("MOST_POINTS", "6 points, and may have no more than 5"),
-        ("MOST_SAMPLES", "15 samples"),
-    ):
+    for name, said in (("MOST_POINTS", "6 points, and may have no more than 5"), ("MOST_SAMPLES", "15 samples")):
         with monkeypatch.context() as patch:
             patch.setattr(f"zenplan.adapters.calibration_limits.{name}", 5)
             assert said in filled("calibrations", "import", "team.json").err
@@ -346,8 +363,14 @@ def test_what_is_no_regular_file_is_refused(called: Callable[..., Any]) -> None:
         file.truncate(65 * 10**6)
     Path("loop").symlink_to("loop")
     Path("binary").write_bytes(b"\xff\xfe\x00")
-    for name, said in (("folder", "is a directory"), ("pipe", "not a regular file"), ("large", "no more than 64.0 MB"),
-                       ("loop", "cannot be read"), ("nowhere", "does not exist"), ("binary", "not text")):  # fmt: skip
+    for name, said in (
+        ("folder", "is a directory"),
+        ("pipe", "not a regular file"),
+        ("large", "no more than 64.0 MB"),
+        ("loop", "cannot be read"),
+        ("nowhere", "does not exist"),
+        ("binary", "not text"),
+    ):
         ended = called("calibrations", "import", name)
         assert (ended.code, ended.out) == (2, "")
         assert said in ended.err, name

@@ -86,10 +86,7 @@ def test_json_csv_and_markdown(project: Any) -> None:
     assert [e.message for e in validator.iter_errors(document)] == []
     assert document["parameters"] == 27 * 8 + 8 + 14 * 14 * 8 * 10 + 10
     assert document["backend"] == BACKEND
-    assert [layer["path"] for layer in document["layers"] if layer["forward_flop"]] == [
-        ["stem", "conv"],
-        ["head"],
-    ]
+    assert [layer["path"] for layer in document["layers"] if layer["forward_flop"]] == [["stem", "conv"], ["head"]]
     rows = list(csv.DictReader(io.StringIO(project("count", "models:net", "--format", "csv").out)))
     assert sum(float(row["parameters"]) for row in rows) == document["parameters"]
     assert project("count", "models:net", "--format", "markdown").out.startswith("### net: 15.9K parameters")
@@ -102,8 +99,9 @@ def test_an_unknown_layer_is_said_after_the_rest_is_counted(project: Any) -> Non
     assert "raw (Raw) [unknown]" in ended.out
     assert "head (Dense)" in ended.out
     assert ended.err.splitlines() == [
-        "error: unknown cost: raw (Raw)", "hint: tell it with zenplan.register_layer; the rest is counted",
-    ]  # fmt: skip
+        "error: unknown cost: raw (Raw)",
+        "hint: tell it with zenplan.register_layer; the rest is counted",
+    ]
     document = json.loads(project("count", "models:raw", "--format", "json").out)
     assert document["unknown"] == ["raw"]
     assert document["forward_flop"] == 2 * (4 * 4 + 4 * 2)
@@ -112,8 +110,14 @@ def test_an_unknown_layer_is_said_after_the_rest_is_counted(project: Any) -> Non
 @needs_keras
 def test_ctrl_c_ends_both_processes(project: Any) -> None:
     environ = project.environment()
-    running = subprocess.Popen([*project.module, "count", "models:sleeps"], cwd=project.cwd, env=environ,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    running = subprocess.Popen(
+        [*project.module, "count", "models:sleeps"],
+        cwd=project.cwd,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         end = time.monotonic() + 60
         while not (project.cwd / "started").exists():
@@ -157,9 +161,7 @@ def test_the_functions_for_python(project: Any) -> None:
     assert ended.lines == lines, ended.err
 
 
-def test_time_passes_on_a_terminal_only(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_time_passes_on_a_terminal_only(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with progress.elapsed("m:f") as tell:
         tell("build", 5.0)
     assert capsys.readouterr().err == ""
@@ -209,17 +211,11 @@ def test_a_hostile_file_is_refused_before_keras_is_loaded(zenplan: Any) -> None:
     import zipfile
 
     lambda_layer = {"module": "keras.layers", "class_name": "Lambda", "config": {"name": "trap"}}
-    config = {
-        "module": "keras",
-        "class_name": "Sequential",
-        "config": {"name": "net", "layers": [lambda_layer]},
-    }
+    config = {"module": "keras", "class_name": "Sequential", "config": {"name": "net", "layers": [lambda_layer]}}
     with zipfile.ZipFile(zenplan.cwd / "net.keras", "w") as archive:
         archive.writestr("config.json", json.dumps(config))
     (zenplan.cwd / "keras.py").write_text("open('ran', 'w')\n", encoding="utf-8")
     ended = zenplan("count", "net.keras")
     assert ended.code == 2
-    assert ended.err.startswith(
-        "error: model net.keras is refused: layer 'trap': Lambda runs code that is in the file"
-    )
+    assert ended.err.startswith("error: model net.keras is refused: layer 'trap': Lambda runs code that is in the file")
     assert not os.path.lexists(zenplan.cwd / "ran")

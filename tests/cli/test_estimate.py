@@ -8,21 +8,22 @@ from typing import Any
 
 import pytest
 
-ODD = ("estimate", "--model", "llama3-8b", "--gpu", "h100", "--gpus", "3", "--tokens", "1B", "--top", "1",
-       "--provider", "vast-ai")  # fmt: skip
-PIPELINE = (
+ODD = (
     "estimate",
     "--model",
     "llama3-8b",
     "--gpu",
     "h100",
     "--gpus",
-    "1001",
+    "3",
     "--tokens",
-    "100B",
+    "1B",
     "--top",
     "1",
+    "--provider",
+    "vast-ai",
 )
+PIPELINE = ("estimate", "--model", "llama3-8b", "--gpu", "h100", "--gpus", "1001", "--tokens", "100B", "--top", "1")
 
 
 def text(ended: Any) -> str:
@@ -54,9 +55,7 @@ def test_a_part_of_memory_that_is_nothing_is_not_said(answer: Callable[..., Any]
     assert "logits " in text(answer(*ODD))
 
 
-def test_more_devices_than_the_most_contradict(
-    called: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_devices_than_the_most_contradict(called: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     options = ("estimate", "--params", "1e9", "--gpu", "h100", "--gpus", "8")
     ended = called(*options, "--max-gpus", "4")
     assert (ended.code, ended.out) == (2, "")

@@ -18,19 +18,7 @@ from zenplan.domain.stored import DONE, Stored
 from zenplan.plugins import load_plugins
 
 SCHEMAS = Path(__file__).parents[2] / "zenplan" / "data" / "schemas"
-ASKED = (
-    "estimate",
-    "--model",
-    "gpt2-124m",
-    "--tokens",
-    "1e9",
-    "--software",
-    "eager",
-    "--gpus",
-    "1",
-    "--gpu",
-    "H100",
-)
+ASKED = ("estimate", "--model", "gpt2-124m", "--tokens", "1e9", "--software", "eager", "--gpus", "1", "--gpu", "H100")
 Called = Callable[..., Any]
 
 
@@ -43,26 +31,52 @@ def store(called: Called, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pa
 
 def fill(store: Path) -> None:
     """Calibrations of the model on an H100, and on this machine's processor if its name is known."""
-    model = next(f for f in load_plugins({}).workloads() if ASKED[2] in f.presets()).lower(
-        {"model": ASKED[2]}
-    )
-    marks = [Fingerprint(device="NVIDIA H100 80GB HBM3", kind="gpu", threads=8, backend="torch", precision="bf16",
-                         compiled=False, versions={"keras": "3.15.1"})]  # fmt: skip
+    model = next(f for f in load_plugins({}).workloads() if ASKED[2] in f.presets()).lower({"model": ASKED[2]})
+    marks = [
+        Fingerprint(
+            device="NVIDIA H100 80GB HBM3",
+            kind="gpu",
+            threads=8,
+            backend="torch",
+            precision="bf16",
+            compiled=False,
+            versions={"keras": "3.15.1"},
+        )
+    ]
     if processor := read_host().cpu_model.value:
-        marks.append(Fingerprint(device=processor, kind="cpu", threads=1, backend="jax", precision="fp32",
-                                 compiled=True, versions={"keras": "0.0.1"}))  # fmt: skip
+        marks.append(
+            Fingerprint(
+                device=processor,
+                kind="cpu",
+                threads=1,
+                backend="jax",
+                precision="fp32",
+                compiled=True,
+                versions={"keras": "0.0.1"},
+            )
+        )
     point = Point(key="whole", batch=8)
     samples = tuple(Sample(round=n, wall_s=0.2, cpu_s=0.2) for n in range(3))
     store.parent.mkdir(parents=True)
     with CalibrationStore.open(store) as opened:
         opened.insert(
-            Stored(state=DONE, calibration=Calibration(
-                id=opened.new_id(), kind=MODEL, subject=ASKED[2], family="decoder", fingerprint=mark, target=point,
-                parameters=model.parameters, flop_per_sample=model.training_flop_per_sample,
-                measured=(Measured(point=point, samples=samples),), taken_at=datetime(2026, 11, 20, tzinfo=UTC),
-            ))
+            Stored(
+                state=DONE,
+                calibration=Calibration(
+                    id=opened.new_id(),
+                    kind=MODEL,
+                    subject=ASKED[2],
+                    family="decoder",
+                    fingerprint=mark,
+                    target=point,
+                    parameters=model.parameters,
+                    flop_per_sample=model.training_flop_per_sample,
+                    measured=(Measured(point=point, samples=samples),),
+                    taken_at=datetime(2026, 11, 20, tzinfo=UTC),
+                ),
+            )
             for mark in marks
-        )  # fmt: skip
+        )
 
 
 def test_the_document_says_what_was_measured(called: Called, store: Path) -> None:
@@ -102,8 +116,7 @@ def test_every_line_of_the_derivation_is_there(called: Called, store: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "argv",
-    [ASKED, ("layouts", "--model", "gpt2-124m", "--software", "eager", "--gpus", "8", "--gpu", "H100")],
+    "argv", [ASKED, ("layouts", "--model", "gpt2-124m", "--software", "eager", "--gpus", "8", "--gpu", "H100")]
 )
 def test_without_calibrations_it_is_as_if_there_were_none(called: Called, store: Path, argv: Any) -> None:
     before = called(*argv)

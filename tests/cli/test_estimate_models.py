@@ -23,8 +23,13 @@ Call = Callable[..., Any]
 RESNET = ("estimate", "--model", "resnet50", "--gpu", "h100", "--gpus", "8", "--provider", "aws")
 BY_FLOP = ("--params", "25.6M", "--flops-per-sample", "8.2e9")
 DENSE = MatMul(name="dense", rows=1, inner=1000, columns=1000, split=Split.NONE)
-COUNTED = Workload(name="mine", family="keras", blocks=(Block(name="dense", operators=(DENSE,), repeat=8),),
-                   tokens_per_sample=1, unit="samples")  # fmt: skip
+COUNTED = Workload(
+    name="mine",
+    family="keras",
+    blocks=(Block(name="dense", operators=(DENSE,), repeat=8),),
+    tokens_per_sample=1,
+    unit="samples",
+)
 
 
 def complaint(ended: Any, code: int = 2) -> str:
@@ -110,9 +115,7 @@ def test_larger_images_take_more(document: Callable[..., dict[str, Any]]) -> Non
 def test_data_and_batch_may_be_given(document: Callable[..., dict[str, Any]]) -> None:
     found = document("estimate", *RESNET, "--samples", "1.2M", "--epochs", "10", "--batch", "1024")
     assert (found["plan"]["samples"], found["plan"]["global_batch_samples"]) == (12e6, 1024)
-    language = document(
-        "estimate", "estimate", "--params", "1e9", "--samples", "1M", "--batch", "512", "--top", "1"
-    )
+    language = document("estimate", "estimate", "--params", "1e9", "--samples", "1M", "--batch", "512", "--top", "1")
     assert (language["plan"]["samples"], language["plan"]["global_batch_samples"]) == (1e6, 512)
 
 
@@ -153,20 +156,8 @@ def test_layouts_of_a_step(document: Callable[..., dict[str, Any]], called: Call
 # --- the input pipeline
 
 
-def test_processors_that_cannot_keep_up_are_told_of(
-    called: Call, document: Callable[..., dict[str, Any]]
-) -> None:
-    argv = (
-        "estimate",
-        "--model",
-        "resnet50",
-        "--gpu",
-        "RTX-PRO-6000-BSE",
-        "--gpus",
-        "1",
-        "--provider",
-        "aws",
-    )
+def test_processors_that_cannot_keep_up_are_told_of(called: Call, document: Callable[..., dict[str, Any]]) -> None:
+    argv = ("estimate", "--model", "resnet50", "--gpu", "RTX-PRO-6000-BSE", "--gpus", "1", "--provider", "aws")
     quotes = document("estimate", *argv)["quotes"]
     short = [q for q in quotes if q["input"] and q["input"]["share"] < 1]
     assert short
@@ -182,8 +173,19 @@ def test_processors_that_cannot_keep_up_are_told_of(
 
 
 def test_processors_that_keep_up_are_not(called: Call) -> None:
-    ended = called("estimate", "--model", "resnet50", "--image-size", "1024", "--gpu", "a100-80gb", "--gpus", "8",
-                   "--provider", "aws")  # fmt: skip
+    ended = called(
+        "estimate",
+        "--model",
+        "resnet50",
+        "--image-size",
+        "1024",
+        "--gpu",
+        "a100-80gb",
+        "--gpus",
+        "8",
+        "--provider",
+        "aws",
+    )
     assert ended.code == 0
     assert "input pipeline" not in ended.out
 
@@ -201,9 +203,15 @@ def test_models_are_listed_by_family(called: Call, document: Callable[..., dict[
     assert [line for line in told if line in titles] == titles
 
 
-@pytest.mark.parametrize(("family", "kinds"), [("convnet", {"convnet"}), ("Convnet", {"convnet"}),
-                                               ("transformer", {"decoder", "encoder", "encoder-decoder", "moe-decoder"}),
-                                               ("encoder", {"encoder"})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("family", "kinds"),
+    [
+        ("convnet", {"convnet"}),
+        ("Convnet", {"convnet"}),
+        ("transformer", {"decoder", "encoder", "encoder-decoder", "moe-decoder"}),
+        ("encoder", {"encoder"}),
+    ],
+)
 def test_one_family(family: str, kinds: set[str], document: Callable[..., dict[str, Any]]) -> None:
     found = document("workloads", "workloads", "--family", family)["workloads"]
     assert {each["family"] for each in found} == kinds
@@ -260,7 +268,7 @@ def test_one_model_at_another_size(document: Callable[..., dict[str, Any]]) -> N
         (("--flops-per-sample", "1e9"), "nothing says what to train"),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_a_request_that_cannot_be_meant(argv: tuple[str, ...], said: str, called: Call) -> None:
     assert said in complaint(called("estimate", *argv))
 
@@ -269,16 +277,16 @@ def test_a_request_that_cannot_be_meant(argv: tuple[str, ...], said: str, called
     ("argv", "ways"),
     [
         (("resnet50", "--image-size", "30000"), "more --gpus, devices with more memory, or a smaller --image-size"),
-        (("vit-large", "--image-size", "11200"),
-         "more --gpus, devices with more memory, a smaller --image-size, or --method lora or qlora"),
+        (
+            ("vit-large", "--image-size", "11200"),
+            "more --gpus, devices with more memory, a smaller --image-size, or --method lora or qlora",
+        ),
         (("dlrm-dcnv2",), "more --gpus, or devices with more memory"),
         (("gnmt", "--seq-len", "100K"), "more --gpus, devices with more memory, or a shorter --seq-len"),
     ],
     ids=str,
-)  # fmt: skip
-def test_what_does_not_fit_says_what_would_help_that_model(
-    argv: tuple[str, ...], ways: str, called: Call
-) -> None:
+)
+def test_what_does_not_fit_says_what_would_help_that_model(argv: tuple[str, ...], ways: str, called: Call) -> None:
     for command in ("estimate", "layouts"):
         ended = called(command, "--model", *argv, "--gpu", "t4", "--gpus", "1", "--precision", "fp16")
         assert complaint(ended, 3).splitlines()[1] == f"hint: {ways}"
@@ -294,7 +302,7 @@ def test_what_does_not_fit_says_what_would_help_that_model(
         (("layouts", "--model", "resnet50", "--gpu", "h100", "--gpus", "8", "--global-batch", "1M"), "--batch"),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_a_list_that_cannot_be_meant(argv: tuple[str, ...], said: str, called: Call) -> None:
     assert said in complaint(called(*argv))
 
@@ -306,14 +314,10 @@ def test_a_keras_model_that_cannot_be_counted(called: Call, keras: Callable[...,
     assert "nothing says how much data" in complaint(called("estimate", "--keras", "pkg:build"))
     frozen = replace(COUNTED, blocks=(Block(name="b", operators=(replace(DENSE, trainable=False),)),))
     keras(frozen)
-    assert "all of its layers are frozen" in complaint(
-        called("estimate", "--keras", "p:b", "--samples", "1M")
-    )
+    assert "all of its layers are frozen" in complaint(called("estimate", "--keras", "p:b", "--samples", "1M"))
 
 
-def test_a_slip_in_another_flag_does_not_wait_for_keras(
-    called: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slip_in_another_flag_does_not_wait_for_keras(called: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     def counted(target: str, **_: Any) -> Workload:
         raise AssertionError(f"{target} was counted")
 

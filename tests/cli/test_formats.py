@@ -219,19 +219,7 @@ def test_a_schema_is_one_and_describes_every_field(file: Path) -> None:
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["$id"].endswith(f"/{file.name}")
-    units = (
-        "_s",
-        "_bytes",
-        "_flop",
-        "_flop_per_s",
-        "_bytes_per_s",
-        "_usd",
-        "_usd_per_h",
-        "_w",
-        "_hz",
-        "_j",
-        "_c",
-    )
+    units = ("_s", "_bytes", "_flop", "_flop_per_s", "_bytes_per_s", "_usd", "_usd_per_h", "_w", "_hz", "_j", "_c")
     told = ("second", "byte", "flop", "operation", "dollar", "watt", "hz", "joule", "celsius")
     for path, node in nodes(schema):
         field = path.rpartition("/")[2]
@@ -259,9 +247,20 @@ def test_a_schema_is_one_and_describes_every_field(file: Path) -> None:
         lambda d: d["inputs"][0].update(origin="guessed"),
         lambda d: d["plan"].update(steps="many"),
     ],
-    ids=["extra", "lacks", "no quote", "unknown", "negative", "no range", "percent", "ZeRO-4", "no spot", "origin",
-         "text"],
-)  # fmt: skip
+    ids=[
+        "extra",
+        "lacks",
+        "no quote",
+        "unknown",
+        "negative",
+        "no range",
+        "percent",
+        "ZeRO-4",
+        "no spot",
+        "origin",
+        "text",
+    ],
+)
 def test_a_wrong_document_is_refused(spoil: Callable[[Any], Any], answer: Callable[..., Any]) -> None:
     document = copy.deepcopy(json.loads(answer(*ESTIMATES[0], "--format", "json").out))
     assert wrong(document) == []
@@ -271,6 +270,8 @@ def test_a_wrong_document_is_refused(spoil: Callable[[Any], Any], answer: Callab
 
 def test_the_schemas_are_in_the_package() -> None:
     """They are found where the package is, as a program that reads the documents would look for them."""
-    code = "import importlib.resources as r; print(r.files('zenplan').joinpath('data/schemas/estimate-1.json').is_file())"
+    code = (
+        "import importlib.resources as r; print(r.files('zenplan').joinpath('data/schemas/estimate-1.json').is_file())"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"

@@ -19,7 +19,16 @@ REGENERATE = bool(os.environ.get("ZENPLAN_REGENERATE"))
 COMMANDS = {
     "estimate_1b": ("estimate", "--params", "1e9"),
     "estimate_explained": (
-        "estimate", "--model", "llama3-8b", "--gpu", "H100", "--gpus", "64", "--provider", "aws", "--explain",
+        "estimate",
+        "--model",
+        "llama3-8b",
+        "--gpu",
+        "H100",
+        "--gpus",
+        "64",
+        "--provider",
+        "aws",
+        "--explain",
     ),
     "estimate_over_budget": ("estimate", "--params", "7B", "--gpu", "a100-80gb", "--top", "2", "--budget", "100"),
     "layouts_70b": ("layouts", "--params", "70e9", "--gpu", "H100-SXM5-80GB", "--gpus", "64"),
@@ -34,8 +43,10 @@ COMMANDS = {
     "help_count": ("count", "--help"),
     "help_calibrate": ("calibrate", "--help"),
     "help_calibrations": ("calibrations", "--help"),
-    **{f"help_calibrations_{name}": ("calibrations", name, "--help")
-       for name in ("list", "show", "export", "import", "rm")},
+    **{
+        f"help_calibrations_{name}": ("calibrations", name, "--help")
+        for name in ("list", "show", "export", "import", "rm")
+    },
     "help_backtest": ("backtest", "--help"),
     "help_profile": ("profile", "--help"),
     "help_accelerators": ("accelerators", "--help"),
@@ -45,7 +56,7 @@ COMMANDS = {
     "help_workloads_show": ("workloads", "show", "--help"),
     "help_plugins": ("plugins", "--help"),
     "help_config": ("config", "--help"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

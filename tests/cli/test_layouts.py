@@ -15,33 +15,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 SCHEMA = Path(__file__).parents[2] / "zenplan" / "data" / "schemas" / "layouts-1.json"
 DENSE = ("layouts", "--params", "70e9", "--gpu", "H100-SXM5-80GB", "--gpus", "64")
-MIXTURE = (
-    "layouts",
-    "--model",
-    "mixtral-8x7b",
-    "--gpu",
-    "h100",
-    "--gpus",
-    "48",
-    "--by",
-    "memory",
-    "--top",
-    "3",
-)
+MIXTURE = ("layouts", "--model", "mixtral-8x7b", "--gpu", "h100", "--gpus", "48", "--by", "memory", "--top", "3")
 ALONE = ("layouts", "--params", "125M", "--gpu", "h100", "--gpus", "1")
-LORA = (
-    "layouts",
-    "--model",
-    "llama3-8b",
-    "--gpu",
-    "a100-80gb",
-    "--gpus",
-    "4",
-    "--method",
-    "lora",
-    "--seq-len",
-    "2048",
-)
+LORA = ("layouts", "--model", "llama3-8b", "--gpu", "a100-80gb", "--gpus", "4", "--method", "lora", "--seq-len", "2048")
 EVERY = (DENSE, MIXTURE, ALONE, LORA)
 words = " ".join
 
@@ -65,9 +41,7 @@ def devices(layout: dict[str, Any]) -> int:
 
 def sample_s(document: dict[str, Any], tried: dict[str, Any]) -> float:
     layout, batch = tried["layout"], document["plan"]["global_batch_samples"]
-    return float(
-        tried["step"]["total_s"] / min(batch, layout["dp"] * layout["micro_batch"] * layout["accumulation"])
-    )
+    return float(tried["step"]["total_s"] / min(batch, layout["dp"] * layout["micro_batch"] * layout["accumulation"]))
 
 
 @pytest.mark.parametrize("argv", EVERY, ids=words)
@@ -170,9 +144,7 @@ def test_the_plot_has_the_fastest_at_its_lower_right(answer: Callable[..., Any])
     assert plot[-1].endswith("F")
     assert all("F" not in line for line in plot[:-1])
     # Further up, further left: the frontier falls.
-    firsts = [
-        min(line.find(m) for m in "oL" if m in line) for line in plot[:-1] if "o" in line or "L" in line
-    ]
+    firsts = [min(line.find(m) for m in "oL" if m in line) for line in plot[:-1] if "o" in line or "L" in line]
     assert firsts == sorted(firsts)
 
 
@@ -213,9 +185,7 @@ def test_the_estimate_explains_its_runner_up(asked: Callable[..., Any], answer: 
     options = ("--model", "llama3-8b", "--gpu", "h100", "--gpus", "8")
     second = asked("layouts", *options)["runner_up"]
     explained = ("estimate", *options, "--provider", "aws", "--top", "1", "--explain")
-    told = [
-        x for x in asked(*explained)["derivation"] if (x["group"], x["quantity"]) == ("layout", "runner-up")
-    ]
+    told = [x for x in asked(*explained)["derivation"] if (x["group"], x["quantity"]) == ("layout", "runner-up")]
     assert [x["value"] for x in told] == [pytest.approx(second["slower"])]
     assert " loses " in told[0]["origin"]
     assert "runner-up" in answer(*explained).out
@@ -224,19 +194,7 @@ def test_the_estimate_explains_its_runner_up(asked: Callable[..., Any], answer: 
 def test_devices_without_a_price_are_compared_all_the_same(
     answer: Callable[..., Any], asked: Callable[..., Any]
 ) -> None:
-    argv = (
-        "layouts",
-        "--params",
-        "1e9",
-        "--gpu",
-        "rtx-a4500",
-        "--gpus",
-        "4",
-        "--precision",
-        "fp16",
-        "--top",
-        "2",
-    )
+    argv = ("layouts", "--params", "1e9", "--gpu", "rtx-a4500", "--gpus", "4", "--precision", "fp16", "--top", "2")
     document = asked(*argv)
     assert document["price"] is None
     assert {s["usd_per_token"] for s in document["sizes"]} == {None}

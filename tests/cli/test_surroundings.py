@@ -23,9 +23,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 def in_shell(zenplan: Any, line: str, *argv: str, **environ: str) -> Any:
     """A line of bash in which "$@" is zenplan; PIPESTATUS of it in ``codes``."""
-    return zenplan(
-        program=("bash", "-c", line, "bash", *zenplan.module, *argv), environ=zenplan.environment(**environ)
-    )
+    return zenplan(program=("bash", "-c", line, "bash", *zenplan.module, *argv), environ=zenplan.environment(**environ))
 
 
 def one_error(ended: Any) -> bool:
@@ -36,9 +34,7 @@ def one_error(ended: Any) -> bool:
 # --- stdout and stderr
 
 
-@pytest.mark.parametrize(
-    "argv", [ONE, ("--help",), ("--version",), ("accelerators", "--format", "json")], ids=" ".join
-)
+@pytest.mark.parametrize("argv", [ONE, ("--help",), ("--version",), ("accelerators", "--format", "json")], ids=" ".join)
 class TestStdout:
     """What becomes of the answer when there is nowhere to write it."""
 
@@ -91,10 +87,7 @@ ENCODINGS: tuple[Mapping[str, str], ...] = (
 
 @pytest.mark.parametrize(
     ("environ", "format_"),
-    [
-        *((each, "table") for each in ENCODINGS),
-        *((ENCODINGS[0], each) for each in ("json", "csv", "markdown")),
-    ],
+    [*((each, "table") for each in ENCODINGS), *((ENCODINGS[0], each) for each in ("json", "csv", "markdown"))],
     ids=str,
 )
 def test_a_terminal_without_utf8(environ: Mapping[str, str], format_: str, zenplan: Any) -> None:
@@ -110,9 +103,7 @@ def test_a_terminal_without_utf8(environ: Mapping[str, str], format_: str, zenpl
 
 
 def test_a_complaint_without_utf8(zenplan: Any) -> None:
-    ended = zenplan(
-        "estimate", "--params", "\u00e9\u00d7", environ=zenplan.environment(PYTHONIOENCODING="ascii")
-    )
+    ended = zenplan("estimate", "--params", "\u00e9\u00d7", environ=zenplan.environment(PYTHONIOENCODING="ascii"))
     assert ended.code == 2
     assert one_error(ended)
 
@@ -182,9 +173,7 @@ def test_only_the_table_has_colour(zenplan: Any) -> None:
     assert "\x1b" not in on_a_terminal(zenplan, *ONE, "--format", "json")
 
 
-@pytest.mark.parametrize(
-    "environ", [{}, {"TERM": "dumb"}, {"CLICOLOR_FORCE": "1"}, {"FORCE_COLOR": "1"}], ids=str
-)
+@pytest.mark.parametrize("environ", [{}, {"TERM": "dumb"}, {"CLICOLOR_FORCE": "1"}, {"FORCE_COLOR": "1"}], ids=str)
 def test_a_pipe_has_no_colour(environ: dict[str, str], zenplan: Any) -> None:
     for argv in (("config",), ("--help",)):
         ended = zenplan(*argv, environ=zenplan.environment(**environ))
@@ -254,10 +243,18 @@ sys.exit(code)
 
 @pytest.mark.parametrize(
     "argv",
-    [ONE, ("profile",), ("accelerators",), ("prices",), ("workloads", "show", "gpt2-124m"), ("plugins",), ("config",),
-     ("--help",)],
+    [
+        ONE,
+        ("profile",),
+        ("accelerators",),
+        ("prices",),
+        ("workloads", "show", "gpt2-124m"),
+        ("plugins",),
+        ("config",),
+        ("--help",),
+    ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_nothing_is_written_and_nobody_is_called(argv: tuple[str, ...], zenplan: Any) -> None:
     """Neither in the home nor in the folder nor anywhere: no file, no process, no network."""
     ended = zenplan(*argv, program=(sys.executable, "-B", "-c", _WRITES))

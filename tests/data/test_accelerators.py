@@ -108,9 +108,7 @@ NOT_BY_CLOCK = {
     ("Gaudi3", "fp16"): "a quarter of the bf16 rate, which tensor_flop_per_clock states",
 }
 # Where one dtype is rightly more than about twice the next wider one, and why.
-NOT_BY_HALVES = {
-    ("Trainium2", "tf32"): "AWS states one rate for bf16, fp16 and tf32",
-}
+NOT_BY_HALVES = {("Trainium2", "tf32"): "AWS states one rate for bf16, fp16 and tf32"}
 
 
 def names_of(accelerator):
@@ -208,9 +206,7 @@ def sixteen_bit_peak(accelerator):
     return accelerator.peak("bf16") or accelerator.peak("fp16")
 
 
-@pytest.mark.parametrize(
-    "accelerator", [each for each in ACCELERATORS if sixteen_bit_peak(each)], ids=lambda a: a.name
-)
+@pytest.mark.parametrize("accelerator", [each for each in ACCELERATORS if sixteen_bit_peak(each)], ids=lambda a: a.name)
 def test_no_peak_is_sparse(accelerator):
     # GeForce halves 16-bit products that accumulate in fp32, and not the integer and fp4 ones.
     halved = 2 if accelerator.tensor_flop_per_clock == 512 else 1
@@ -297,12 +293,7 @@ def read(folder, row=GOOD_ROW, figures=(), header=HEADER):
 
 def test_another_folder_can_be_read(tmp_path):
     (only,) = read(tmp_path, figures=["X1,bf16_tflops,2.5,a sum,derived,2026-11-23"])
-    assert (only.name, only.aliases, only.nvml_names, only.memory_bytes) == (
-        "X1",
-        ("x",),
-        ("Maker X1",),
-        10e9,
-    )
+    assert (only.name, only.aliases, only.nvml_names, only.memory_bytes) == ("X1", ("x",), ("Maker X1",), 10e9)
     assert only.compute_capability is None
     assert (only.trains, only.peer_access) == (True, True)
     assert only.peak("bf16") == 2.5e12

@@ -127,12 +127,8 @@ def test_prices_of_a_device_are_plausible(offers: list[Offer]) -> None:
         ("gcp", "tpu-v5e x8", "us-central1", 9.6),
     ],
 )
-def test_known_prices(
-    offers: list[Offer], provider: str, instance: str, region: str, on_demand: float
-) -> None:
-    found = [
-        o for o in offers if (o.instance.provider, o.instance.name, o.region) == (provider, instance, region)
-    ]
+def test_known_prices(offers: list[Offer], provider: str, instance: str, region: str, on_demand: float) -> None:
+    found = [o for o in offers if (o.instance.provider, o.instance.name, o.region) == (provider, instance, region)]
     assert found
     assert found[0].on_demand
     assert min(o.on_demand.usd_per_h for o in found if o.on_demand) == pytest.approx(on_demand)
@@ -152,9 +148,7 @@ def test_known_prices(
 )
 def test_networks(offers: list[Offer], provider: str, instance: str, gbit_per_s: float | None) -> None:
     (rate,) = {
-        o.instance.network_bytes_per_s
-        for o in offers
-        if (o.instance.provider, o.instance.name) == (provider, instance)
+        o.instance.network_bytes_per_s for o in offers if (o.instance.provider, o.instance.name) == (provider, instance)
     }
     assert rate == (None if gbit_per_s is None else pytest.approx(gbit_per_s * 1e9 / 8))
 

@@ -9,24 +9,19 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.calibration import (
-    CPU,
-    MODEL,
-    SWEEP,
-    WALL,
-    Calibration,
-    Fingerprint,
-    Measured,
-    Point,
-    Sample,
-)
+from zenplan.domain.calibration import CPU, MODEL, SWEEP, WALL, Calibration, Fingerprint, Measured, Point, Sample
 from zenplan.domain.stored import Stored
 from zenplan.errors import DataError
 
 HOST = Fingerprint(
-    device="a processor", kind="cpu", threads=1, backend="jax", versions={"jax": "0.10.2"}, precision="fp32",
+    device="a processor",
+    kind="cpu",
+    threads=1,
+    backend="jax",
+    versions={"jax": "0.10.2"},
+    precision="fp32",
     compiled=True,
-)  # fmt: skip
+)
 GPU = replace(HOST, kind="gpu", device="NVIDIA H100 80GB HBM3", driver="580.1")
 POINT = Point(key="depth=2 batch=8", depth=2, batch=8)
 
@@ -36,23 +31,26 @@ def sample(wall_s: float, cpu_s: float = 0.1) -> Sample:
 
 
 def calibration(**changes: Any) -> Calibration:
-    given = {"id": "aaaaaaaa", "kind": MODEL, "subject": "net", "family": "convnet", "fingerprint": HOST,
-             "target": POINT, "taken_at": datetime(2026, 11, 1, tzinfo=UTC), **changes}  # fmt: skip
+    given = {
+        "id": "aaaaaaaa",
+        "kind": MODEL,
+        "subject": "net",
+        "family": "convnet",
+        "fingerprint": HOST,
+        "target": POINT,
+        "taken_at": datetime(2026, 11, 1, tzinfo=UTC),
+        **changes,
+    }
     return Calibration(**given)
 
 
-@pytest.mark.parametrize(
-    ("changes", "clock"),
-    [({}, CPU), ({"threads": 2}, WALL), ({"kind": "gpu"}, WALL)],
-)
+@pytest.mark.parametrize(("changes", "clock"), [({}, CPU), ({"threads": 2}, WALL), ({"kind": "gpu"}, WALL)])
 def test_one_thread_of_a_processor_is_timed_by_its_own_clock(changes: dict[str, Any], clock: str) -> None:
     assert replace(HOST, **changes).clock == clock
 
 
 def test_the_median_step_and_its_spread_are_by_the_clock_that_is_asked_for() -> None:
-    measured = Measured(
-        point=POINT, samples=tuple(sample(w, c) for w, c in ((3.0, 1.0), (1.0, 1.0), (2.0, 4.0)))
-    )
+    measured = Measured(point=POINT, samples=tuple(sample(w, c) for w, c in ((3.0, 1.0), (1.0, 1.0), (2.0, 4.0))))
     assert measured.step_s(WALL) == 2.0
     assert measured.step_s(CPU) == 1.0
     assert measured.spread(WALL) == pytest.approx(math.log(3.0) / 2)

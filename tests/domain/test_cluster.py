@@ -12,35 +12,24 @@ SPREAD = Interval(down=0.1, up=0.1, basis="made up")
 
 
 def efficiency(**changes: Any) -> Efficiency:
-    names = (
-        "matmul",
-        "wide_matmul",
-        "attention",
-        "convolution",
-        "memory",
-        "link",
-        "pcie",
-        "staged",
-        "network",
-    )
+    names = ("matmul", "wide_matmul", "attention", "convolution", "memory", "link", "pcie", "staged", "network")
     shares = dict.fromkeys((*names, "feed"), 0.5)
     times = dict.fromkeys(
-        ("fill_elements", "operator_s", "launch_s", "host_s", "contention", "link_hop_s", "network_hop_s"),
-        0.0,
+        ("fill_elements", "operator_s", "launch_s", "host_s", "contention", "link_hop_s", "network_hop_s"), 0.0
     )
-    return Efficiency(
-        **{"architecture": "A", "source": "s", "interval": SPREAD, **shares, **times, **changes}
-    )
+    return Efficiency(**{"architecture": "A", "source": "s", "interval": SPREAD, **shares, **times, **changes})
 
 
 def sheet(**changes: Any) -> Accelerator:
-    return Accelerator(**{"name": "X", "vendor": "V", "architecture": "A", "memory_bytes": 1e9,
-                          "memory_bytes_per_s": 1e9, **changes})  # fmt: skip
+    return Accelerator(
+        **{"name": "X", "vendor": "V", "architecture": "A", "memory_bytes": 1e9, "memory_bytes_per_s": 1e9, **changes}
+    )
 
 
 def cluster(used: int = 8, nodes: int = 1, network: float | None = 1e9, **of: Any) -> Cluster:
-    return Cluster(accelerator=sheet(**of), efficiency=efficiency(), node_devices=used, nodes=nodes,
-                   network_bytes_per_s=network)  # fmt: skip
+    return Cluster(
+        accelerator=sheet(**of), efficiency=efficiency(), node_devices=used, nodes=nodes, network_bytes_per_s=network
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,9 +74,15 @@ def test_nothing_reaches_more_than_all(share: float) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"memory_bytes": 0}, {"link": "string"}, {"peak_flop_per_s": {"bf17": 1.0}}, {"peak_flop_per_s": {"bf16": 0.0}},
-     {"name": ""}, {"link_devices": 0}],
-)  # fmt: skip
+    [
+        {"memory_bytes": 0},
+        {"link": "string"},
+        {"peak_flop_per_s": {"bf17": 1.0}},
+        {"peak_flop_per_s": {"bf16": 0.0}},
+        {"name": ""},
+        {"link_devices": 0},
+    ],
+)
 def test_an_impossible_data_sheet(changes: dict[str, Any]) -> None:
     with pytest.raises(DataError):
         sheet(**changes)

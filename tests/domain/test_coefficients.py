@@ -14,26 +14,41 @@ from zenplan.errors import DataError
 
 LAZY = settings(max_examples=60, deadline=None, derandomize=True)
 PLAIN = {
-    "matmul": 0.6, "attention": 0.5, "convolution": 0.5, "feed": 500.0, "memory": 0.8, "streams": 0.7, "link": 0.7,
-    "pcie": 0.5, "staged": 0.2, "network": 0.6, "fill_elements": 200.0, "operator_s": 5e-6, "launch_s": 5e-6,
-    "host_s": 0.02, "loop_s": 0.002, "contention": 0.3, "link_hop_s": 5e-6, "network_hop_s": 15e-6,
-}  # fmt: skip
+    "matmul": 0.6,
+    "attention": 0.5,
+    "convolution": 0.5,
+    "feed": 500.0,
+    "memory": 0.8,
+    "streams": 0.7,
+    "link": 0.7,
+    "pcie": 0.5,
+    "staged": 0.2,
+    "network": 0.6,
+    "fill_elements": 200.0,
+    "operator_s": 5e-6,
+    "launch_s": 5e-6,
+    "host_s": 0.02,
+    "loop_s": 0.002,
+    "contention": 0.3,
+    "link_hop_s": 5e-6,
+    "network_hop_s": 15e-6,
+}
 
 
-def coefficient(name: str = "matmul", value: float = 0.6, least: float = 0.1, most: float = 0.9,
-                **factors: float) -> Coefficient:  # fmt: skip
+def coefficient(
+    name: str = "matmul", value: float = 0.6, least: float = 0.1, most: float = 0.9, **factors: float
+) -> Coefficient:
     named = {key.replace("__", "/"): factor for key, factor in factors.items()}
-    return Coefficient(
-        name=name, value=value, unit="1", meaning="made up", least=least, most=most, factors=named
-    )
+    return Coefficient(name=name, value=value, unit="1", meaning="made up", least=least, most=most, factors=named)
 
 
 def coefficients(**factors: Any) -> Coefficients:
     """Round numbers; those of products have the factors."""
     values = {n: coefficient(n, v, least=0.0, most=1e3) for n, v in PLAIN.items()}
     interval, other = (Interval(down=0.2, up=0.2, basis=basis) for basis in ("made up", "of others"))
-    return Coefficients(all={**values, "matmul": coefficient(**factors)}, interval=interval, other_interval=other,
-                        source="a fit")  # fmt: skip
+    return Coefficients(
+        all={**values, "matmul": coefficient(**factors)}, interval=interval, other_interval=other, source="a fit"
+    )
 
 
 def test_each_group_of_a_run_has_its_factor() -> None:
@@ -101,12 +116,7 @@ def test_16_bit_formats_run_alike() -> None:
 
 
 def test_what_stays_wide_under_fp8_reaches_what_16_bits_reach() -> None:
-    factors = {
-        "generation__Hopper": 1.1,
-        "software__fused": 0.9,
-        "precision__fp8": 0.7,
-        "precision__16-bit": 1.2,
-    }
+    factors = {"generation__Hopper": 1.1, "software__fused": 0.9, "precision__fp8": 0.7, "precision__16-bit": 1.2}
     fitted = coefficients(**factors)
     narrow = fitted.of("Hopper", PRECISIONS["fp8"], Software.FUSED, "decoder")
     common = 0.6 * 1.1 * 0.9

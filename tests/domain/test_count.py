@@ -17,12 +17,8 @@ from zenplan.domain.recurrent import Recurrent
 from zenplan.domain.split import Split
 from zenplan.errors import DataError
 
-PRODUCT = MatMul(
-    name="p", rows=2, inner=3, columns=5, split=Split.NONE, bias=True, saved=3, input_gradient=False
-)
-CONVOLUTION = Convolution(
-    name="c", positions=4, window=9, inputs=3, outputs=8, input_elements=48, output_elements=32
-)
+PRODUCT = MatMul(name="p", rows=2, inner=3, columns=5, split=Split.NONE, bias=True, saved=3, input_gradient=False)
+CONVOLUTION = Convolution(name="c", positions=4, window=9, inputs=3, outputs=8, input_elements=48, output_elements=32)
 RECURRENCE = Recurrent(name="r", steps=7, inner=4, columns=16)
 ATTENTION = Attention(name="a", heads=2, kv_heads=2, key_dim=4, value_dim=4, queries=5, keys=6, causal=False)
 STREAM = Stream(name="s", elements=10, passes=3, split=Split.NONE, weights=4)
@@ -48,15 +44,28 @@ def test_bytes_of_weights_are_read_once_for_a_batch(op: Operator, one: float, tw
 
 @pytest.fixture
 def count() -> ModelCount:
-    dense = LayerCount(path=("block", "dense"), kind="Dense", output_shape=(None, 5), calls=2, parameters=20,
-                       trainable_parameters=20, operators=(PRODUCT, STREAM))  # fmt: skip
-    frozen = replace(CONVOLUTION, trainable=False)
-    convolution = LayerCount(path=("conv",), kind="Conv2D", output_shape=(None, 2, 2, 8), parameters=224,
-                             trainable_parameters=0, operators=(frozen,), method="traced", note="a note")  # fmt: skip
-    empty = LayerCount(path=("odd",), kind="Odd", parameters=7, trainable_parameters=4, method="unknown")
-    return ModelCount(
-        name="net", backend="jax", layers=(dense, convolution, empty), input_shape="4", notes=("one",)
+    dense = LayerCount(
+        path=("block", "dense"),
+        kind="Dense",
+        output_shape=(None, 5),
+        calls=2,
+        parameters=20,
+        trainable_parameters=20,
+        operators=(PRODUCT, STREAM),
     )
+    frozen = replace(CONVOLUTION, trainable=False)
+    convolution = LayerCount(
+        path=("conv",),
+        kind="Conv2D",
+        output_shape=(None, 2, 2, 8),
+        parameters=224,
+        trainable_parameters=0,
+        operators=(frozen,),
+        method="traced",
+        note="a note",
+    )
+    empty = LayerCount(path=("odd",), kind="Odd", parameters=7, trainable_parameters=4, method="unknown")
+    return ModelCount(name="net", backend="jax", layers=(dense, convolution, empty), input_shape="4", notes=("one",))
 
 
 def test_sums_are_those_of_the_layers(count: ModelCount) -> None:
@@ -141,8 +150,7 @@ def test_letters_that_move_the_cursor_are_left_out(count: ModelCount) -> None:
     document["name"] = "net\x1b"
     read = read_count(document)
     assert all(
-        text.isprintable()
-        for text in (read.name, *read.layers[0].path, read.layers[0].kind, read.layers[0].note)
+        text.isprintable() for text in (read.name, *read.layers[0].path, read.layers[0].kind, read.layers[0].note)
     )
 
 
@@ -159,8 +167,14 @@ def test_its_family_is_that_of_most_of_its_flop(
     operators: tuple[Operator, ...], shape: str, family: str, kind: str
 ) -> None:
     parameters = sum(op.parameters for op in operators)
-    layer = LayerCount(path=("all",), kind="All", output_shape=(None, 5), parameters=parameters,
-                       trainable_parameters=parameters, operators=operators)  # fmt: skip
+    layer = LayerCount(
+        path=("all",),
+        kind="All",
+        output_shape=(None, 5),
+        parameters=parameters,
+        trainable_parameters=parameters,
+        operators=operators,
+    )
     work = ModelCount(name="net", backend="jax", layers=(layer,), input_shape=shape).workload()
     assert (work.family, work.input) == (family, kind)
     assert [fact.value for fact in work.facts if fact.name == "family"] == [family]

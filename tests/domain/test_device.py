@@ -60,12 +60,7 @@ def test_a_device_takes_any_mixture_of_values_and_reasons() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [
-        ("power_draw_w", -1.0),
-        ("power_draw_w", float("nan")),
-        ("memory_total_bytes", -1),
-        ("gpu_utilisation", 1.01),
-    ],
+    [("power_draw_w", -1.0), ("power_draw_w", float("nan")), ("memory_total_bytes", -1), ("gpu_utilisation", 1.01)],
 )
 def test_an_impossible_value_is_refused_by_name(field: str, value: float) -> None:
     with pytest.raises(DataError, match=field):
@@ -88,11 +83,7 @@ def test_a_process_has_a_kind() -> None:
 
 def test_what_work_can_use_is_the_lowest_limit_that_is_known() -> None:
     boxed = host(
-        logical_cores=64,
-        affinity_cores=32,
-        cpu_limit_cores=1.5,
-        memory_total_bytes=100,
-        memory_limit_bytes=40,
+        logical_cores=64, affinity_cores=32, cpu_limit_cores=1.5, memory_total_bytes=100, memory_limit_bytes=40
     )
     assert boxed.usable_cores == 1.5
     assert boxed.usable_memory_bytes == 40

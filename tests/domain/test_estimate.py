@@ -34,11 +34,16 @@ def test_parts_add_up() -> None:
 
 
 def bill(storage: float | None, egress: float | None) -> Bill:
-    run = RunTime(steady_s=RANGE, calendar_s=RANGE, goodput=1.0, checkpoint_interval_s=1, checkpoint_write_s=1,
-                  checkpoint_bytes=1, interruptions=0)  # fmt: skip
-    return Bill(
-        billing=Billing.SPOT, run=run, billed_h=1, compute_usd=RANGE, storage_usd=storage, egress_usd=egress
+    run = RunTime(
+        steady_s=RANGE,
+        calendar_s=RANGE,
+        goodput=1.0,
+        checkpoint_interval_s=1,
+        checkpoint_write_s=1,
+        checkpoint_bytes=1,
+        interruptions=0,
     )
+    return Bill(billing=Billing.SPOT, run=run, billed_h=1, compute_usd=RANGE, storage_usd=storage, egress_usd=egress)
 
 
 def test_a_bill_adds_what_is_known() -> None:

@@ -17,9 +17,7 @@ FACTORS = {"several nodes": 2.0, "generation/Ampere": 0.5, "software/eager": 3.0
 
 
 def interval(**changes: Any) -> Interval:
-    return Interval(
-        **{"down": HALF_OR_TWICE, "up": HALF_OR_TWICE, "factors": FACTORS, "basis": "9 runs", **changes}
-    )
+    return Interval(**{"down": HALF_OR_TWICE, "up": HALF_OR_TWICE, "factors": FACTORS, "basis": "9 runs", **changes})
 
 
 @pytest.mark.parametrize(
@@ -75,9 +73,7 @@ def test_more_of_what_makes_it_wider_never_makes_it_narrower(
 
 @LAZY
 @given(one=AMOUNTS, other=AMOUNTS, factors=FACTOR)
-def test_scales_of_traits_multiply(
-    one: dict[str, float], other: dict[str, float], factors: dict[str, float]
-) -> None:
+def test_scales_of_traits_multiply(one: dict[str, float], other: dict[str, float], factors: dict[str, float]) -> None:
     both = {name: one.get(name, 0) + other.get(name, 0) for name in {*one, *other}}
     scale = interval(factors=factors).scale
     assert scale(both) == pytest.approx(scale(one) * scale(other))

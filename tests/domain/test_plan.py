@@ -13,8 +13,9 @@ from zenplan.domain.workload import Block, Workload
 from zenplan.errors import DataError
 
 MODEL = Workload(name="w", family="decoder", blocks=(Block(name="b", operators=()),), tokens_per_sample=1024)
-PLAN = TrainingPlan(workload=MODEL, samples=1000.0, global_batch=64, precision=PRECISIONS["bf16"],
-                    optimizer=OPTIMIZERS["adamw"])  # fmt: skip
+PLAN = TrainingPlan(
+    workload=MODEL, samples=1000.0, global_batch=64, precision=PRECISIONS["bf16"], optimizer=OPTIMIZERS["adamw"]
+)
 
 
 def test_steps_and_tokens() -> None:
@@ -23,9 +24,7 @@ def test_steps_and_tokens() -> None:
     assert replace(PLAN, samples=1.0).steps == 1
 
 
-@pytest.mark.parametrize(
-    "changes", [{"samples": 0}, {"global_batch": 0}, {"method": "magic"}, {"weight_bytes": 0}]
-)
+@pytest.mark.parametrize("changes", [{"samples": 0}, {"global_batch": 0}, {"method": "magic"}, {"weight_bytes": 0}])
 def test_what_cannot_be_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(DataError):
         replace(PLAN, **changes)
@@ -69,10 +68,25 @@ def test_rows_have_as_many_cells_as_columns() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{n: 0} for n in ("params", "tokens", "dataset_bytes", "epochs", "seq_len", "gpus", "deadline_s", "budget_usd",
-                      "top", "max_gpus", "global_batch_tokens", "active_params")]
+    [
+        {n: 0}
+        for n in (
+            "params",
+            "tokens",
+            "dataset_bytes",
+            "epochs",
+            "seq_len",
+            "gpus",
+            "deadline_s",
+            "budget_usd",
+            "top",
+            "max_gpus",
+            "global_batch_tokens",
+            "active_params",
+        )
+    ]
     + [{"params": float("nan")}, {"tokens": float("inf")}, {"params": -1.0}],
-)  # fmt: skip
+)
 def test_a_request_for_nothing_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="request"):
         Request(**changes)

@@ -11,9 +11,7 @@ from zenplan.domain.workload import Block, Workload
 from zenplan.errors import DataError
 
 PRODUCT = MatMul(name="up", rows=10, inner=4, columns=6, split=Split.COLUMNS)
-ATTENTION = Attention(
-    name="a", heads=8, kv_heads=2, key_dim=16, value_dim=4, queries=10, keys=20, causal=False
-)
+ATTENTION = Attention(name="a", heads=8, kv_heads=2, key_dim=16, value_dim=4, queries=10, keys=20, causal=False)
 
 
 def workload(*blocks: Block) -> Workload:

@@ -12,9 +12,14 @@ from zenplan.protocols import WorkloadFamily
 
 FAMILY = TransformerFamily(read_models())
 LLAMA: dict[str, Any] = {
-    "model_type": "llama", "hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "vocab_size": 1000, "_name_or_path": "me/tiny-llama",
-}  # fmt: skip
+    "model_type": "llama",
+    "hidden_size": 256,
+    "intermediate_size": 1024,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 1000,
+    "_name_or_path": "me/tiny-llama",
+}
 
 
 def facts(**options: Any) -> dict[str, Any]:
@@ -90,15 +95,24 @@ def test_an_unknown_model_names_the_nearest() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {}, {"model": None}, {"seq_len": 512}, {"model": "gpt2", "params": 1e9},
+        {},
+        {"model": None},
+        {"seq_len": 512},
+        {"model": "gpt2", "params": 1e9},
         {"model": "gpt2", "config": LLAMA},
-        {"model": "gpt2", "active_params": 1e8}, {"config": LLAMA, "active_params": 1e8}, {"model": 3},
-        {"config": "config.json"}, {"params": "7B"}, {"params": 1e40}, {"model": "gpt2", "seq_len": 0},
-        {"params": 1e9, "seq_len": 10_000_001}, {"config": LLAMA, "seq_len": 1.5},
+        {"model": "gpt2", "active_params": 1e8},
+        {"config": LLAMA, "active_params": 1e8},
+        {"model": 3},
+        {"config": "config.json"},
+        {"params": "7B"},
+        {"params": 1e40},
+        {"model": "gpt2", "seq_len": 0},
+        {"params": 1e9, "seq_len": 10_000_001},
+        {"config": LLAMA, "seq_len": 1.5},
         {"model": "gpt2", "sequence": 1},
         {"params": 1e9, "active_params": 2e9},
     ],
-)  # fmt: skip
+)
 def test_options_that_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as error:
         FAMILY.lower(options)

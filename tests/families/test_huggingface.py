@@ -18,10 +18,16 @@ PUBLISHED: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parent / "huggingface_configs.json").read_text(encoding="utf-8")
 )
 LLAMA: dict[str, Any] = {
-    "model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
-    "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256,
-    "max_position_embeddings": 8192, "tie_word_embeddings": False,
-}  # fmt: skip
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": False,
+}
 
 
 def refused(config: Any, seq_len: Any = None) -> UsageError:
@@ -177,9 +183,14 @@ def test_a_sequence_length_that_is_not_possible(seq_len: Any) -> None:
 
 
 SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.integers(0, 10**6) | st.floats() | st.text(max_size=8)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(0, 10**6)
+    | st.floats()
+    | st.text(max_size=8)
     | st.sampled_from([10**400, 1e30, "gated-gelu", "sliding_attention", *TYPES])
-)  # fmt: skip
+)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -211,8 +222,12 @@ def test_any_json_is_answered(config: Any, seq_len: int | None) -> None:
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.sampled_from(sorted(PUBLISHED)), st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3),
-       st.sets(st.sampled_from(KEYS), max_size=2), st.none() | st.integers(1, 10**5))  # fmt: skip
+@given(
+    st.sampled_from(sorted(PUBLISHED)),
+    st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3),
+    st.sets(st.sampled_from(KEYS), max_size=2),
+    st.none() | st.integers(1, 10**5),
+)
 def test_any_change_of_a_real_configuration_is_answered(
     name: str, changes: dict[str, Any], gone: set[str], seq_len: int | None
 ) -> None:

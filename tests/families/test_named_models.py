@@ -9,16 +9,7 @@ from zenplan.domain.plan import OPTIMIZERS
 from zenplan.domain.recurrent import Recurrent
 from zenplan.domain.workload import Workload
 from zenplan.errors import UsageError
-from zenplan.families import (
-    classifiers,
-    diffusion,
-    graphs,
-    mlp,
-    recommenders,
-    recurrent,
-    speech,
-    vision,
-)
+from zenplan.families import classifiers, diffusion, graphs, mlp, recommenders, recurrent, speech, vision
 from zenplan.families.named import Builder, NamedFamily
 
 FAMILIES: dict[str, dict[str, Builder]] = {
@@ -33,67 +24,115 @@ FAMILIES: dict[str, dict[str, Builder]] = {
 }
 NAMES = [(family, name) for family, models in FAMILIES.items() for name in models]
 # Generic ones, of which nobody has published a count; and those whose source prints none.
-UNPUBLISHED = {"lstm", "gru", "simple-rnn", "recommender", "mlp", "vit", "text-classifier", "wide-and-deep", "vae-cf",
-               "dlrm-dcnv2", "rgat", "se3-transformer"}  # fmt: skip
+UNPUBLISHED = {
+    "lstm",
+    "gru",
+    "simple-rnn",
+    "recommender",
+    "mlp",
+    "vit",
+    "text-classifier",
+    "wide-and-deep",
+    "vae-cf",
+    "dlrm-dcnv2",
+    "rgat",
+    "se3-transformer",
+}
 
 # Parameters as printed in the source, and how far the count may lie from them.
 PUBLISHED = {
     # torchvision 0.20, documentation of each model.
-    "vit-base": (86_567_656, 0), "vit-base-32": (88_224_232, 0), "vit-large": (304_326_632, 0),
-    "vit-large-32": (306_535_400, 0), "swin-tiny": (28_288_354, 0), "swin-small": (49_606_258, 0),
+    "vit-base": (86_567_656, 0),
+    "vit-base-32": (88_224_232, 0),
+    "vit-large": (304_326_632, 0),
+    "vit-large-32": (306_535_400, 0),
+    "swin-tiny": (28_288_354, 0),
+    "swin-small": (49_606_258, 0),
     "swin-base": (87_768_224, 0),
     # Zhai et al. 2022, table 2 (ViT-Ti, S, H without a head: with it, timm's results tables).
-    "vit-tiny": (5.72e6, 0.002), "vit-small": (22.05e6, 0.002), "vit-huge": (632.05e6, 0.002),
+    "vit-tiny": (5.72e6, 0.002),
+    "vit-small": (22.05e6, 0.002),
+    "vit-huge": (632.05e6, 0.002),
     # Touvron et al. 2021, table 1.
-    "deit-tiny": (5.7e6, 0.01), "deit-small": (22e6, 0.01), "deit-base": (86e6, 0.01),
+    "deit-tiny": (5.7e6, 0.01),
+    "deit-small": (22e6, 0.01),
+    "deit-base": (86e6, 0.01),
     "deit-base-distilled": (87e6, 0.01),
     # Liu et al. 2021, table 1 (Swin-L).
     "swin-large": (197e6, 0.01),
     # Kirillov et al. 2023, on the size of the image encoder: 636M.
     "sam-vit-h": (636e6, 0.01),
     # Model cards of openai/whisper-*, parameters in the weight files.
-    "whisper-tiny": (37.8e6, 0.01), "whisper-base": (72.6e6, 0.01), "whisper-small": (242e6, 0.01),
-    "whisper-medium": (764e6, 0.01), "whisper-large": (1.54e9, 0.01), "whisper-large-v3": (1.54e9, 0.01),
+    "whisper-tiny": (37.8e6, 0.01),
+    "whisper-base": (72.6e6, 0.01),
+    "whisper-small": (242e6, 0.01),
+    "whisper-medium": (764e6, 0.01),
+    "whisper-large": (1.54e9, 0.01),
+    "whisper-large-v3": (1.54e9, 0.01),
     # Devlin et al. 2019: 110M and 340M; Hugging Face counts 109.5M and 335.1M of a classifier of two.
-    "bert-base-classifier": (109_483_778, 0), "bert-large-classifier": (335_143_938, 0),
+    "bert-base-classifier": (109_483_778, 0),
+    "bert-large-classifier": (335_143_938, 0),
     # Zaremba et al. 2014, section 4.1: 66M.
     "lstm-ptb-large": (66e6, 0.01),
     # NVIDIA DeepLearningExamples: GNMT v2 160M; Tacotron 2 and WaveGlow 28.2M and 268M (reports of their models).
-    "gnmt": (160e6, 0.01), "tacotron2": (28.2e6, 0.01), "waveglow": (268e6, 0.01),
+    "gnmt": (160e6, 0.01),
+    "tacotron2": (28.2e6, 0.01),
+    "waveglow": (268e6, 0.01),
     # MLPerf Training v1.0, rnn_speech_recognition: 49M.
     "rnn-t": (49e6, 0.01),
     # NVIDIA DeepLearningExamples, PyTorch/Recommendation/DLRM: tables of 15.6 and 84.9 GiB in fp32; MLPerf v0.7: 24B.
-    "dlrm": (15.6 * 2**30 / 4, 0.01), "dlrm-large": (84.9 * 2**30 / 4, 0.01), "dlrm-mlperf": (24e9, 0.01),
+    "dlrm": (15.6 * 2**30 / 4, 0.01),
+    "dlrm-large": (84.9 * 2**30 / 4, 0.01),
+    "dlrm-mlperf": (24e9, 0.01),
     # NVIDIA DeepLearningExamples, PyTorch/Recommendation/NCF: 31.8M.
     "ncf": (31.8e6, 0.01),
     "softmax-regression": (7850, 0),
     # timm's results tables.
-    "mixer-s16": (18.53e6, 0.001), "mixer-b16": (59.88e6, 0.001), "mixer-l16": (208.2e6, 0.001),
+    "mixer-s16": (18.53e6, 0.001),
+    "mixer-b16": (59.88e6, 0.001),
+    "mixer-l16": (208.2e6, 0.001),
     # Peebles & Xie 2023, table 4 (in millions).
-    **{f"dit-{s}-{p}": (n * 1e6, 0.01) for s, n in (("s", 33), ("b", 130.5), ("l", 458), ("xl", 675))
-       for p in (2, 4, 8)},
+    **{
+        f"dit-{s}-{p}": (n * 1e6, 0.01)
+        for s, n in (("s", 33), ("b", 130.5), ("l", 458), ("xl", 675))
+        for p in (2, 4, 8)
+    },
     # Kim et al. 2023 (BK-SDM): 860M of v1.4; the weight files of stabilityai/stable-diffusion-2 and -xl-base-1.0.
-    "stable-diffusion": (859_520_964, 0), "stable-diffusion-2": (865_910_724, 0), "sdxl": (2_567_463_684, 0),
+    "stable-diffusion": (859_520_964, 0),
+    "stable-diffusion-2": (865_910_724, 0),
+    "sdxl": (2_567_463_684, 0),
     "sd-vae-encoder": (34_163_592 + 72, 0),
     # Hu et al. 2020 (OGB), leaderboard of ogbn-products.
-    "gcn": (103_727, 0), "graphsage": (206_895, 0),
-}  # fmt: skip
+    "gcn": (103_727, 0),
+    "graphsage": (206_895, 0),
+}
 
 # Multiply-adds forward, 1e9, as printed; whether they count those of attention.
 MULTIPLY_ADDS = {
     # torchvision 0.20, documentation ("GFLOPS", which counts a multiply-add once).
-    "vit-base": (17.56, True), "vit-base-32": (4.41, True), "vit-large": (61.55, True), "vit-large-32": (15.38, True),
-    "swin-tiny": (4.49, True), "swin-small": (8.74, True), "swin-base": (15.43, True),
+    "vit-base": (17.56, True),
+    "vit-base-32": (4.41, True),
+    "vit-large": (61.55, True),
+    "vit-large-32": (15.38, True),
+    "swin-tiny": (4.49, True),
+    "swin-small": (8.74, True),
+    "swin-base": (15.43, True),
     # Zhang et al. 2023 (MobileSAM and after it): 2,976 for SAM's encoder.
     "sam-vit-h": (2976, True),
     # timm's results tables.
-    "mixer-b16": (12.62, True), "mixer-s16": (3.79, True), "mixer-l16": (44.6, True),
+    "mixer-b16": (12.62, True),
+    "mixer-s16": (3.79, True),
+    "mixer-l16": (44.6, True),
     # Peebles & Xie 2023, table 4.
-    "dit-s-2": (6.06, True), "dit-b-2": (23.01, True), "dit-l-2": (80.71, True), "dit-xl-2": (118.64, True),
-    "dit-xl-4": (29.05, True), "dit-xl-8": (7.39, True),
+    "dit-s-2": (6.06, True),
+    "dit-b-2": (23.01, True),
+    "dit-l-2": (80.71, True),
+    "dit-xl-2": (118.64, True),
+    "dit-xl-4": (29.05, True),
+    "dit-xl-8": (7.39, True),
     # Kim et al. 2023 (BK-SDM), table 1: one evaluation, layers that a profiler sees.
     "stable-diffusion": (338.7, False),
-}  # fmt: skip
+}
 
 
 def made(name: str) -> Workload:
@@ -124,10 +163,7 @@ def test_flop_are_twice_the_published_multiply_adds(name: str) -> None:
     published, attention = MULTIPLY_ADDS[name]
     workload = made(name)
     unseen = sum(
-        o.flop * b.repeat
-        for b in workload.blocks
-        for o in b.operators
-        if isinstance(o, Attention) and not attention
+        o.flop * b.repeat for b in workload.blocks for o in b.operators if isinstance(o, Attention) and not attention
     )
     assert workload.flop_per_sample - unseen == pytest.approx(2e9 * published, rel=0.005)
 
@@ -139,8 +175,9 @@ def test_a_model_says_what_it_is_and_how_it_is_trained(family: str, name: str) -
     assert workload.flop_per_sample > 0
     assert kept(workload) > 0
     # Something comes first, before which nothing learns; else the input is looked up.
-    first = any(not getattr(o, "input_gradient", True) or isinstance(o, Lookup)
-                for b in workload.blocks for o in b.operators)  # fmt: skip
+    first = any(
+        not getattr(o, "input_gradient", True) or isinstance(o, Lookup) for b in workload.blocks for o in b.operators
+    )
     assert first
     assert 2 <= workload.training_flop_per_sample / workload.flop_per_sample <= 3
     if workload.usual is None:
@@ -163,9 +200,7 @@ def test_a_model_says_what_it_is_and_how_it_is_trained(family: str, name: str) -
         ("lstm:text=no,input=40", "samples", 1),
     ],
 )
-def test_units_are_those_that_throughput_is_published_in(
-    name: str, unit: str, units_of_a_sample: int
-) -> None:
+def test_units_are_those_that_throughput_is_published_in(name: str, unit: str, units_of_a_sample: int) -> None:
     workload = made(name)
     assert (workload.unit, workload.tokens_per_sample) == (unit, units_of_a_sample)
 
@@ -209,17 +244,18 @@ def test_only_tacotrons_loop_launches_more_than_a_kernel_a_step() -> None:
 
 def test_tables_that_devices_share_out_are_dlrms() -> None:
     shared = {
-        name for name in recommenders.MODELS
-        for b in made(name).blocks for o in b.operators if isinstance(o, Lookup) and o.sparse
-    }  # fmt: skip
+        name
+        for name in recommenders.MODELS
+        for b in made(name).blocks
+        for o in b.operators
+        if isinstance(o, Lookup) and o.sparse
+    }
     assert shared == {"dlrm", "dlrm-large", "dlrm-mlperf", "dlrm-dcnv2", "recommender"}
 
 
 def test_windows_save_what_whole_attention_costs() -> None:
     def attention(name: str) -> float:
-        return sum(
-            o.flop * b.repeat for b in made(name).blocks for o in b.operators if isinstance(o, Attention)
-        )
+        return sum(o.flop * b.repeat for b in made(name).blocks for o in b.operators if isinstance(o, Attention))
 
     # 4 of SAM's 32 layers see 4,096 tokens, the rest 25 windows of 196.
     assert attention("sam-vit-h") == 4 * 1280 * (4 * 4096**2 + 28 * 25 * 196**2)

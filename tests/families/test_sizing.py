@@ -44,14 +44,7 @@ def test_more_parameters_are_more_work(params: float, factor: float) -> None:
 
 @pytest.mark.parametrize(
     ("params", "layers", "width"),
-    [
-        (125e6, 12, 768),
-        (1.3e9, 24, 2048),
-        (7e9, 32, 4096),
-        (13e9, 40, 5120),
-        (70e9, 80, 8192),
-        (175e9, 96, 12288),
-    ],
+    [(125e6, 12, 768), (1.3e9, 24, 2048), (7e9, 32, 4096), (13e9, 40, 5120), (70e9, 80, 8192), (175e9, 96, 12288)],
 )
 def test_the_proportions_are_those_of_published_models(params: float, layers: int, width: int) -> None:
     shape, _ = shape_for(params)
@@ -127,8 +120,7 @@ def test_aspect_runs_through_published_models_and_stays_at_the_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "batch"),
-    [(125e6, 2**19), (1.3e9, 2**20), (6.7e9, 2**21), (70e9, 2**22), (405e9, 2**24)],
+    ("params", "batch"), [(125e6, 2**19), (1.3e9, 2**20), (6.7e9, 2**21), (70e9, 2**22), (405e9, 2**24)]
 )
 def test_the_recipe_is_that_of_published_runs(params: float, batch: int) -> None:
     found = recipe(params)
@@ -161,8 +153,7 @@ def test_a_batch_is_whole_sequences(params: float, seq_len: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "active", "seq_len"),
-    [(0, None, None), (math.nan, None, None), (1e9, -1, None), (1e9, None, 0)],
+    ("params", "active", "seq_len"), [(0, None, None), (math.nan, None, None), (1e9, -1, None), (1e9, None, 0)]
 )
 def test_a_recipe_of_nothing_is_refused(params: float, active: float | None, seq_len: int | None) -> None:
     with pytest.raises(UsageError):

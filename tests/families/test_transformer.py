@@ -36,10 +36,7 @@ def test_the_flop_are_those_of_narayanan(name: str) -> None:
     s, layers, h, V = (getattr(MODELS[name].shape, f) for f in ("seq_len", "layers", "width", "vocab"))
     workload = lower(MODELS[name].shape, name)
     masked = sum(
-        (o.full_flop - o.flop) * b.repeat
-        for b in workload.blocks
-        for o in b.operators
-        if isinstance(o, Attention)
+        (o.full_flop - o.flop) * b.repeat for b in workload.blocks for o in b.operators if isinstance(o, Attention)
     )
     step = 3 * (workload.flop_per_sample + masked)
     assert step == pytest.approx(72 * s * layers * h**2 * (1 + s / (6 * h) + V / (12 * layers * h)), rel=0.01)
@@ -55,9 +52,7 @@ def test_flop_are_two_for_each_active_parameter_and_token() -> None:
     # Without the attention scores: Kaplan et al. 2020 (arXiv 2001.08361), section 2.1.
     for name in ("llama3-8b", "mixtral-8x7b", "deepseek-v3", "qwen3-30b-a3b"):
         workload = lower(MODELS[name].shape, name)
-        scores = sum(
-            o.flop * b.repeat for b in workload.blocks for o in b.operators if isinstance(o, Attention)
-        )
+        scores = sum(o.flop * b.repeat for b in workload.blocks for o in b.operators if isinstance(o, Attention))
         per_token = (workload.flop_per_sample - scores) / workload.tokens_per_sample
         assert per_token == pytest.approx(2 * workload.active_parameters, rel=0.01)
 
@@ -75,13 +70,16 @@ def test_a_mixture_has_fewer_active_parameters_than_parameters() -> None:
 
 def test_shared_experts_meet_every_token_and_first_layers_stay_dense() -> None:
     base = TransformerShape(
-        layers=4, width=512, heads=8, ff_width=2048, vocab=1000, seq_len=128,
+        layers=4,
+        width=512,
+        heads=8,
+        ff_width=2048,
+        vocab=1000,
+        seq_len=128,
         experts=Experts(count=8, active=2, width=512, shared_width=1024, dense_layers=1),
-    )  # fmt: skip
+    )
     workload = lower(base, "mixed")
-    assert [(b.name, b.repeat) for b in workload.blocks if b.place == "middle"] == [
-        ("layer", 1), ("expert layer", 3),
-    ]  # fmt: skip
+    assert [(b.name, b.repeat) for b in workload.blocks if b.place == "middle"] == [("layer", 1), ("expert layer", 3)]
     shared = [o for b in workload.blocks for o in b.operators if o.name == "shared expert up"]
     assert isinstance(shared[0], MatMul)
     assert shared[0].experts == 1
@@ -120,14 +118,7 @@ def test_a_tied_head_is_counted_once_and_computed_all_the_same() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"heads": 7},
-        {"kv_heads": 5},
-        {"layers": 0},
-        {"family": "cnn"},
-        {"family": "encoder-decoder"},
-        {"width": -1},
-    ],
+    [{"heads": 7}, {"kv_heads": 5}, {"layers": 0}, {"family": "cnn"}, {"family": "encoder-decoder"}, {"width": -1}],
 )
 def test_shapes_that_cannot_be(changes: dict[str, object]) -> None:
     with pytest.raises(DataError):

@@ -76,12 +76,11 @@ class Make:
     def efficiency(self, **changes: float) -> Efficiency:
         return replace(PERFECT, **changes)
 
-    def cluster(self, sheet: dict[str, Any] | None = None, efficiency: dict[str, float] | None = None,
-                **changes: Any) -> Cluster:  # fmt: skip
+    def cluster(
+        self, sheet: dict[str, Any] | None = None, efficiency: dict[str, float] | None = None, **changes: Any
+    ) -> Cluster:
         values = {"node_devices": 8, "network_bytes_per_s": 10e9, **changes}
-        return Cluster(
-            accelerator=self.sheet(**sheet or {}), efficiency=self.efficiency(**efficiency or {}), **values
-        )
+        return Cluster(accelerator=self.sheet(**sheet or {}), efficiency=self.efficiency(**efficiency or {}), **values)
 
     def workload(self, shape: TransformerShape = GPT, **changes: Any) -> Workload:
         return lower(replace(shape, **changes), "test")

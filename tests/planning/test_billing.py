@@ -18,8 +18,14 @@ def terms(**changes: Any) -> Terms:
     return Terms(**{"provider": "p", "granularity_s": 1.0, "source": "made up", **changes})
 
 
-def bill(make: Any, calendar_s: float, usd_per_h: float = 10.0, nodes: float = 1.0, own: Terms | None = None,
-         checkpoint_bytes: float = 0.0) -> Bills:  # fmt: skip
+def bill(
+    make: Any,
+    calendar_s: float,
+    usd_per_h: float = 10.0,
+    nodes: float = 1.0,
+    own: Terms | None = None,
+    checkpoint_bytes: float = 0.0,
+) -> Bills:
     runs = Runs(
         steady_s=np.array([[calendar_s]] * 3),
         calendar_s=np.array([[calendar_s * x] for x in (0.5, 1.0, 2.0)]),
@@ -99,9 +105,7 @@ def test_energy_is_power_by_time_by_the_data_centre() -> None:
     # Ten devices of 500 W at 60, 80 and 100 % and 100 W of host each.
     found = energy(Operations(), calendar, 10, 0, 500.0, 1.5, (0.4 / 3.6e6, "grid"))
     assert found is not None
-    assert (found.kwh.low, found.kwh.mid, found.kwh.high) == pytest.approx(
-        (4 * 1.5, 5 * 2 * 1.5, 6 * 4 * 1.5)
-    )
+    assert (found.kwh.low, found.kwh.mid, found.kwh.high) == pytest.approx((4 * 1.5, 5 * 2 * 1.5, 6 * 4 * 1.5))
     assert found.co2e_kg is not None
     assert found.co2e_kg.mid == pytest.approx(0.4 * 15)
     assert found.grid_source == "grid"

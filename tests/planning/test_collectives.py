@@ -114,9 +114,7 @@ def test_a_link_that_spans_nodes_needs_no_network(make: Any) -> None:
     assert cluster.linked_devices == 72
     assert gather_s(hw, of(72e9), of(72), of(1)) == pytest.approx(ring_s(72, 72e9, 100e9))
     two = make.hardware(make.cluster(sheet=rack, node_devices=4, nodes=36))
-    assert gather_s(two, of(72e9), of(144), of(1)) == pytest.approx(
-        ring_s(72, 72e9, 100e9) + ring_s(2, 1e9, 10e9)
-    )
+    assert gather_s(two, of(72e9), of(144), of(1)) == pytest.approx(ring_s(72, 72e9, 100e9) + ring_s(2, 1e9, 10e9))
 
 
 def test_beyond_the_link_a_node_falls_back_to_pcie(make: Any) -> None:
@@ -142,10 +140,7 @@ def test_devices_that_do_not_reach_each_other_go_by_the_host(make: Any) -> None:
         make.hardware(make.cluster(sheet={**card, "peer_access": reach}, **shares)).pcie_bytes_per_s[0]
         for reach in (True, False)
     ]
-    assert rates == [
-        pytest.approx(0.5 * PCIE_X16_BYTES_PER_S[4]),
-        pytest.approx(0.1 * PCIE_X16_BYTES_PER_S[4]),
-    ]
+    assert rates == [pytest.approx(0.5 * PCIE_X16_BYTES_PER_S[4]), pytest.approx(0.1 * PCIE_X16_BYTES_PER_S[4])]
 
 
 def test_a_machines_own_link_goes_before_the_data_sheets(make: Any) -> None:
@@ -173,9 +168,7 @@ STRIDES = st.integers(0, 6).map(lambda i: 2**i)
 
 @LAZY
 @given(size=SIZES, more=st.floats(1, 100), group=GROUPS, stride=STRIDES)
-def test_more_bytes_never_take_less_time(
-    make: Any, size: float, more: float, group: int, stride: int
-) -> None:
+def test_more_bytes_never_take_less_time(make: Any, size: float, more: float, group: int, stride: int) -> None:
     hw = make.hardware(make.cluster(nodes=64, efficiency={"link_hop_s": 5e-6, "network_hop_s": 15e-6}))
     for collective in ALL:
         less, longer = (collective(hw, of(s), of(group), of(stride)) for s in (size, size * more))

@@ -11,8 +11,9 @@ from zenplan.planning.convolutions import convolution_work
 
 # 2 · 56² · 9 · 256 · 256 FLOP; maps of 56² · 256 elements.
 MAP = 56**2 * 256
-THREE = Convolution(name="3 × 3", positions=56**2, window=9, inputs=256, outputs=256, input_elements=MAP,
-                    output_elements=MAP)  # fmt: skip
+THREE = Convolution(
+    name="3 × 3", positions=56**2, window=9, inputs=256, outputs=256, input_elements=MAP, output_elements=MAP
+)
 ONE_S = 2 * 56**2 * 9 * 256**2 / 100e12
 WEIGHTS = 9 * 256**2
 PEAKS = {"peak_flop_per_s": {"bf16": 100e12, "fp32": 100e12}}
@@ -20,11 +21,16 @@ PEAKS = {"peak_flop_per_s": {"bf16": 100e12, "fp32": 100e12}}
 DEPTHWISE = replace(THREE, groups=256)
 
 
-def seconds(make: Any, op: Convolution, precision: str = "bf16", sheet: Any = None, efficiency: Any = None,
-            micro: int = 1, **changes: Any) -> tuple[float, float]:  # fmt: skip
-    hw = make.hardware(
-        make.cluster(sheet={**PEAKS, **(sheet or {})}, efficiency=efficiency), precision=precision
-    )
+def seconds(
+    make: Any,
+    op: Convolution,
+    precision: str = "bf16",
+    sheet: Any = None,
+    efficiency: Any = None,
+    micro: int = 1,
+    **changes: Any,
+) -> tuple[float, float]:
+    hw = make.hardware(make.cluster(sheet={**PEAKS, **(sheet or {})}, efficiency=efficiency), precision=precision)
     plan = make.plan(make.only(op), precision=precision, **changes)
     passes = convolution_work(op, plan, make.columns(Layout(micro_batch=micro)), hw)
     return float(passes[0].total_s[0]), float(passes[1].total_s[0])
@@ -52,9 +58,7 @@ def test_channels_first_are_transposed_for_tensor_cores(make: Any, precision: st
     assert first - last == pytest.approx(2 * 2 * MAP * 2 / 1e12 if slower else 0)
 
 
-def test_in_fp32_a_window_of_nine_takes_fewer_multiplications_where_it_meets_every_position(
-    make: Any,
-) -> None:
+def test_in_fp32_a_window_of_nine_takes_fewer_multiplications_where_it_meets_every_position(make: Any) -> None:
     wide = replace(THREE, window=1, inputs=9 * 256)  # as many FLOP, no window
     strided = replace(THREE, input_elements=4 * MAP)
     direct = seconds(make, wide, "fp32")[0]
@@ -70,9 +74,7 @@ def test_cores_that_are_not_fed_wait(make: Any) -> None:
     # Operands of four bytes are fed half as fast. The window makes the products fewer, and feeds fewer.
     fed = {"feed": 500.0}
     alone = seconds(make, THREE, "fp32", sheet=sheet)[0]
-    assert seconds(make, THREE, "fp32", sheet=sheet, efficiency=fed)[0] == pytest.approx(
-        alone + 4 * ONE_S / 1.7
-    )
+    assert seconds(make, THREE, "fp32", sheet=sheet, efficiency=fed)[0] == pytest.approx(alone + 4 * ONE_S / 1.7)
 
 
 def test_what_has_no_multiprocessors_is_not_held_up(make: Any) -> None:

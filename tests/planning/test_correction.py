@@ -51,9 +51,7 @@ def test_all_that_one_device_does_takes_so_many_times_as_long(make: Any, factor:
 def test_what_devices_exchange_takes_as_long_as_before(make: Any) -> None:
     cluster, plan = make.cluster(node_devices=8), make.plan()
     lay = Layouts.of([Layout(dp=2, tp=4, micro_batch=4)])
-    before, after = (
-        step_time(plan, lay, Hardware.of([c], plan.precision)) for c in (cluster, corrected(cluster, 1.5))
-    )
+    before, after = (step_time(plan, lay, Hardware.of([c], plan.precision)) for c in (cluster, corrected(cluster, 1.5)))
     assert after.tensor_s[0] == before.tensor_s[0] > 0
     assert after.compute_s[0] == pytest.approx(1.5 * before.compute_s[0])
 
@@ -94,12 +92,17 @@ def test_one_device_is_taken_for_itself_whatever_cluster_it_is_of(make: Any) -> 
 @pytest.mark.parametrize(
     ("other", "devices", "same_model", "kind"),
     [
-        ({}, 1, True, BATCH), ({}, 8, True, DEVICES), ({}, 1, False, MODEL), ({}, 8, False, MODEL_DEVICES),
-        ({"name": "Square"}, 1, True, ACCELERATOR), ({"name": "Square"}, 8, True, ACCELERATOR_DEVICES),
-        ({"name": "Square", "vendor": "Else"}, 1, True, VENDOR), ({"name": "Square", "vendor": "Else"}, 8, True, VENDOR),
+        ({}, 1, True, BATCH),
+        ({}, 8, True, DEVICES),
+        ({}, 1, False, MODEL),
+        ({}, 8, False, MODEL_DEVICES),
+        ({"name": "Square"}, 1, True, ACCELERATOR),
+        ({"name": "Square"}, 8, True, ACCELERATOR_DEVICES),
+        ({"name": "Square", "vendor": "Else"}, 1, True, VENDOR),
+        ({"name": "Square", "vendor": "Else"}, 8, True, VENDOR),
         ({"name": "Square"}, 1, False, ""),
     ],
-)  # fmt: skip
+)
 def test_kinds(make: Any, other: dict[str, Any], devices: int, same_model: bool, kind: str) -> None:
     measured_on: Accelerator = make.sheet()
     cluster = make.cluster(sheet=other, node_devices=devices)
@@ -114,9 +117,7 @@ def test_what_does_not_help_is_not_used() -> None:
     assert usable(table, "") is None
 
 
-@pytest.mark.parametrize(
-    "changes", [{"power": 1.1}, {"power": -0.1}, {"down": 0.0}, {"up": -1.0}, {"kind": "x"}]
-)
+@pytest.mark.parametrize("changes", [{"power": 1.1}, {"power": -0.1}, {"down": 0.0}, {"up": -1.0}, {"kind": "x"}])
 def test_impossible_figures(changes: dict[str, Any]) -> None:
     with pytest.raises(DataError):
         replace(CARRIED, **changes)

@@ -19,9 +19,7 @@ from zenplan.planning.data_parallel import (
 )
 
 MIB = 2**20
-COMPUTE = StepPrediction(
-    step_s=Range(low=0.9, mid=1.0, high=1.2), method="depths 1, 2 at batch 4", stepping_s=3.0
-)
+COMPUTE = StepPrediction(step_s=Range(low=0.9, mid=1.0, high=1.2), method="depths 1, 2 at batch 4", stepping_s=3.0)
 
 
 @given(st.floats(0.0, 1e-2), st.floats(1e-11, 1e-8))

@@ -11,8 +11,9 @@ from zenplan.domain.operations import Operations
 from zenplan.planning.derivation import Line, derive
 from zenplan.planning.quotes import Option, market
 
-TERMS = Terms(provider="p", granularity_s=60.0, storage_usd_per_byte_s=1e-14, egress_usd_per_byte=1e-10,
-              source="its terms")  # fmt: skip
+TERMS = Terms(
+    provider="p", granularity_s=60.0, storage_usd_per_byte_s=1e-14, egress_usd_per_byte=1e-10, source="its terms"
+)
 
 
 def lines_of(make: Any, terms: Terms | None = TERMS, **plan: Any) -> tuple[Any, Any, tuple[Line, ...]]:
@@ -20,8 +21,9 @@ def lines_of(make: Any, terms: Terms | None = TERMS, **plan: Any) -> tuple[Any, 
     machine = Instance(provider="p", name="m8", accelerator="Round-80GB", devices=8, network_bytes_per_s=10e9)
     price = Price(usd_per_h=20.0, as_of=date(2026, 1, 1), source="a price list")
     offer = Offer(instance=machine, region="here", on_demand=price)
-    found = market(chosen, Operations(), [make.cluster(nodes=3)],
-                   [Option(offer=offer, terms=terms, nodes=3, cluster=0)])  # fmt: skip
+    found = market(
+        chosen, Operations(), [make.cluster(nodes=3)], [Option(offer=offer, terms=terms, nodes=3, cluster=0)]
+    )
     quote = found.quote(0, Billing.ON_DEMAND, lambda provider, region: None)
     bill = quote.bill(Billing.ON_DEMAND)
     assert bill is not None
@@ -72,16 +74,11 @@ def test_mfu_follows_from_the_lines(derived: Any) -> None:
     )
     useful = value(derived, "model", "training FLOP a sample") * value(derived, "model", "B samples a step")
     peak = value(derived, "accelerator", "P dense bf16 peak")
-    assert value(derived, "step", "MFU") == pytest.approx(
-        useful / (value(derived, "step", "step") * 24 * peak)
-    )
+    assert value(derived, "step", "MFU") == pytest.approx(useful / (value(derived, "step", "step") * 24 * peak))
 
 
 def test_the_bill_follows_from_the_lines(derived: Any) -> None:
-    hours, price = (
-        value(derived, "bill", "billed hours"),
-        value(derived, "bill", "on-demand price of a machine"),
-    )
+    hours, price = (value(derived, "bill", "billed hours"), value(derived, "bill", "on-demand price of a machine"))
     assert hours * 3600 >= value(derived, "run", "calendar")
     assert hours * 60 == pytest.approx(round(hours * 60))
     assert value(derived, "bill", "machines") == pytest.approx(hours * price * 3)

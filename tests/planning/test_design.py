@@ -7,14 +7,17 @@ import pytest
 from zenplan.planning.design import SweepPoint, chosen, depths_for, expected_s, setup_s
 
 
-@pytest.mark.parametrize(("depth", "superlinear", "depths"), [
-    (32, False, (1, 2, 4)),
-    (4, False, (1, 2, 3)),
-    (3, False, (1, 2)),
-    (16, True, (1, 2, 4, 10)),
-    (2, False, (1,)),
-    (1, False, (1,)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("depth", "superlinear", "depths"),
+    [
+        (32, False, (1, 2, 4)),
+        (4, False, (1, 2, 3)),
+        (3, False, (1, 2)),
+        (16, True, (1, 2, 4, 10)),
+        (2, False, (1,)),
+        (1, False, (1,)),
+    ],
+)
 def test_depths(depth, superlinear, depths):
     assert depths_for(depth, superlinear) == depths
 
@@ -28,8 +31,14 @@ def test_a_program_that_grows_faster_is_run_deeper_but_never_whole(depth):
 
 
 def point(name: str, **features: float) -> SweepPoint:
-    return SweepPoint(builder="product", arguments={"name": name}, family="operator", batch=1,
-                      flop=features.get("product_flop", 1.0), features=features)  # fmt: skip
+    return SweepPoint(
+        builder="product",
+        arguments={"name": name},
+        family="operator",
+        batch=1,
+        flop=features.get("product_flop", 1.0),
+        features=features,
+    )
 
 
 def test_the_first_points_differ_in_what_they_tell():

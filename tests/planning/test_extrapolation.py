@@ -14,13 +14,18 @@ from zenplan.domain.calibration import Calibration, Fingerprint, Measured, Point
 from zenplan.errors import DataError
 from zenplan.planning.extrapolation import predicted
 
-ONE_THREAD = Fingerprint(device="a processor", kind="cpu", threads=1, backend="torch",
-                         versions={"keras": "3.15.1"}, precision="fp32", compiled=False)  # fmt: skip
+ONE_THREAD = Fingerprint(
+    device="a processor",
+    kind="cpu",
+    threads=1,
+    backend="torch",
+    versions={"keras": "3.15.1"},
+    precision="fp32",
+    compiled=False,
+)
 
 
-def measured(
-    depth: int | None, batch: int, seconds: float | list[float], bytes_: float | None = None
-) -> Measured:
+def measured(depth: int | None, batch: int, seconds: float | list[float], bytes_: float | None = None) -> Measured:
     each = seconds if isinstance(seconds, list) else [seconds] * 5
     samples = tuple(Sample(round=i, wall_s=9.0, cpu_s=s) for i, s in enumerate(each))
     point = Point(key=f"depth={depth} batch={batch}", depth=depth, batch=batch)
@@ -33,9 +38,16 @@ def program(depth: int, batch: int, bytes_: float) -> Measured:
 
 
 def calibration(*points: Measured, depth: int | None = 12, batch: int = 8) -> Calibration:
-    return Calibration(id="abcd", kind="model", subject="m", family="decoder", fingerprint=ONE_THREAD,
-                       target=Point(key="target", depth=depth, batch=batch), measured=points,
-                       taken_at=datetime(2026, 11, 1, tzinfo=UTC))  # fmt: skip
+    return Calibration(
+        id="abcd",
+        kind="model",
+        subject="m",
+        family="decoder",
+        fingerprint=ONE_THREAD,
+        target=Point(key="target", depth=depth, batch=batch),
+        measured=points,
+        taken_at=datetime(2026, 11, 1, tzinfo=UTC),
+    )
 
 
 def test_depths_at_the_wanted_batch():
@@ -99,9 +111,7 @@ def test_noise_and_curvature_widen_the_interval():
 
     quiet = width([measured(d, 8, 0.1 * d) for d in (1, 2, 4)])
     draw = np.random.default_rng(1)
-    noisy = width(
-        [measured(d, 8, [0.1 * d * float(draw.uniform(0.8, 1.2)) for _ in range(5)]) for d in (1, 2, 4)]
-    )
+    noisy = width([measured(d, 8, [0.1 * d * float(draw.uniform(0.8, 1.2)) for _ in range(5)]) for d in (1, 2, 4)])
     curved = width([measured(d, 8, 0.1 * d**1.3) for d in (1, 2, 4)])
     assert noisy > 1.5 * quiet
     assert curved > 1.5 * quiet
@@ -119,15 +129,18 @@ def test_depths_do_not_cost_less_than_nothing():
     assert found.step_s.mid >= 0.10
 
 
-@pytest.mark.parametrize(("points", "says"), [
-    ([], "nothing was measured"),
-    ([measured(2, 8, 0.1)], "one point, depth=2 batch=8, says nothing"),
-    ([measured(2, 2, 0.1), measured(2, 4, 0.1)], "says nothing"),
-    # What a layer costs for a sample is in none of these: 12 layers of 8 would be a third of what they are.
-    ([measured(1, 2, 0.2), measured(2, 2, 0.4), measured(1, 4, 0.4)], "do not tell what depth and batch each cost"),
-    ([measured(1, 2, 0.2), measured(2, 2, 0.4), measured(4, 2, 0.8), measured(1, 4, 0.4)], "do not tell"),
-    ([measured(1, 2, 0.2), measured(4, 4, 1.6)], "do not tell"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("points", "says"),
+    [
+        ([], "nothing was measured"),
+        ([measured(2, 8, 0.1)], "one point, depth=2 batch=8, says nothing"),
+        ([measured(2, 2, 0.1), measured(2, 4, 0.1)], "says nothing"),
+        # What a layer costs for a sample is in none of these: 12 layers of 8 would be a third of what they are.
+        ([measured(1, 2, 0.2), measured(2, 2, 0.4), measured(1, 4, 0.4)], "do not tell what depth and batch each cost"),
+        ([measured(1, 2, 0.2), measured(2, 2, 0.4), measured(4, 2, 0.8), measured(1, 4, 0.4)], "do not tell"),
+        ([measured(1, 2, 0.2), measured(4, 4, 1.6)], "do not tell"),
+    ],
+)
 def test_too_little_is_an_error(points: list[Measured], says: str):
     with pytest.raises(DataError, match=says):
         predicted(calibration(*points))

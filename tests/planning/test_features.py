@@ -22,9 +22,7 @@ def test_a_product_is_three_where_weight_and_input_get_gradients():
 
 
 def test_a_frozen_product_at_the_start_is_one_and_updates_nothing():
-    product = MatMul(
-        name="p", rows=1, inner=2, columns=3, split=Split.NONE, trainable=False, input_gradient=False
-    )
+    product = MatMul(name="p", rows=1, inner=2, columns=3, split=Split.NONE, trainable=False, input_gradient=False)
     found = features_of([product], batch=1)
     assert found["product_flop"] == 12
     assert "parameters" not in found
@@ -32,17 +30,23 @@ def test_a_frozen_product_at_the_start_is_one_and_updates_nothing():
 
 def test_depthwise_convolutions_are_a_kind_of_their_own():
     def one(groups: int) -> Convolution:
-        return Convolution(name="c", positions=64, window=9, inputs=8, outputs=8, groups=groups, input_elements=512,
-                           output_elements=512)  # fmt: skip
+        return Convolution(
+            name="c",
+            positions=64,
+            window=9,
+            inputs=8,
+            outputs=8,
+            groups=groups,
+            input_elements=512,
+            output_elements=512,
+        )
 
     assert set(features_of([one(8)], 1)) & {"grouped_flop", "convolution_flop"} == {"grouped_flop"}
     assert set(features_of([one(1)], 1)) & {"grouped_flop", "convolution_flop"} == {"convolution_flop"}
 
 
 def test_masked_scores_are_counted_since_frameworks_compute_them():
-    attention = Attention(
-        name="a", heads=2, kv_heads=2, key_dim=4, value_dim=4, queries=16, keys=16, causal=True
-    )
+    attention = Attention(name="a", heads=2, kv_heads=2, key_dim=4, value_dim=4, queries=16, keys=16, causal=True)
     assert features_of([attention], 3)["attention_flop"] == 3 * 3 * attention.full_flop
 
 

@@ -22,8 +22,16 @@ from zenplan.planning.input_pipeline import PREPARATIONS, supply
 from zenplan.planning.limits import LIMITS
 from zenplan.planning.quotes import Option, market
 
-CONVOLUTION = Convolution(name="3 × 3", positions=3136, window=9, inputs=64, outputs=64, groups=2,
-                          input_elements=200_704, output_elements=200_704)  # fmt: skip
+CONVOLUTION = Convolution(
+    name="3 × 3",
+    positions=3136,
+    window=9,
+    inputs=64,
+    outputs=64,
+    groups=2,
+    input_elements=200_704,
+    output_elements=200_704,
+)
 NORM = Stream(name="norm", elements=200_704, passes=3, split=Split.NONE, saved=200_704, weights=128)
 STEPS = Recurrent(name="state", steps=50, inner=512, columns=2048, kernels=12)
 
@@ -35,14 +43,11 @@ def made(make: Any, *operators: Any, kind: str = "image") -> TrainingPlan:
     return plan
 
 
-def quoted(
-    make: Any, plan: TrainingPlan, vcpus: int | None = 96, nodes: int = 1, **efficiency: float
-) -> Quote:
-    machine = Instance(provider="p", name="m8", accelerator="Round-80GB", devices=8, vcpus=vcpus,
-                       network_bytes_per_s=10e9)  # fmt: skip
-    offer = Offer(
-        instance=machine, region="here", on_demand=Price(usd_per_h=20.0, as_of=None, source="a list")
+def quoted(make: Any, plan: TrainingPlan, vcpus: int | None = 96, nodes: int = 1, **efficiency: float) -> Quote:
+    machine = Instance(
+        provider="p", name="m8", accelerator="Round-80GB", devices=8, vcpus=vcpus, network_bytes_per_s=10e9
     )
+    offer = Offer(instance=machine, region="here", on_demand=Price(usd_per_h=20.0, as_of=None, source="a list"))
     option = Option(offer=offer, terms=None, nodes=nodes, cluster=0)
     found = market(plan, Operations(), [make.cluster(nodes=nodes, efficiency=efficiency)], [option])
     quote: Quote = found.quote(0, Billing.ON_DEMAND, lambda provider, region: None)
@@ -116,9 +121,7 @@ def test_the_limits_share_out_every_part_of_a_step(make: Any) -> None:
         ((CONVOLUTION,), {"host_s": 10.0}, "launches"),
     ],
 )
-def test_what_limits_a_step_is_said(
-    make: Any, operators: Any, efficiency: dict[str, Any], limit: str
-) -> None:
+def test_what_limits_a_step_is_said(make: Any, operators: Any, efficiency: dict[str, Any], limit: str) -> None:
     plan = made(make, *operators)
     quote = quoted(make, plan, **efficiency)
     step = derived(plan, quote)["limit", "step"]
@@ -132,10 +135,7 @@ def test_what_limits_a_step_is_said(
 def test_each_block_has_its_own_limit(make: Any) -> None:
     load = replace(
         make.only(CONVOLUTION),
-        blocks=(
-            Block(name="products", operators=(CONVOLUTION,)),
-            Block(name="norms", operators=(NORM,), repeat=3),
-        ),
+        blocks=(Block(name="products", operators=(CONVOLUTION,)), Block(name="norms", operators=(NORM,), repeat=3)),
     )
     plan = make.plan(load, samples=1e6, global_batch=256)
     lines = derived(plan, quoted(make, plan))
@@ -152,9 +152,7 @@ def test_the_input_pipeline_is_among_the_limits_where_it_is_known(make: Any) -> 
     assert line.value == found.share
     many = derived(plan, quoted(make, plan, vcpus=10**7))["limit", "input pipeline"]
     assert many.shown.startswith("keeps up ")
-    assert derived(plan, quoted(make, plan, vcpus=1))["limit", "input pipeline"].shown.startswith(
-        "too slow: "
-    )
+    assert derived(plan, quoted(make, plan, vcpus=1))["limit", "input pipeline"].shown.startswith("too slow: ")
     assert line.origin.startswith("assumed: ")
     assert ("limit", "input pipeline") not in derived(text, quoted(make, text))
 

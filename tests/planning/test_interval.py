@@ -63,9 +63,7 @@ def test_a_shape_is_guessed_where_it_is_assumed(make: Any, origin: Origin, guess
 
 
 @pytest.mark.parametrize(("nodes", "beyond"), [(1, None), (8, None), (80, 1.0), (800, 2.0)])
-def test_devices_beyond_the_measured_count_in_powers_of_ten(
-    make: Any, nodes: int, beyond: float | None
-) -> None:
+def test_devices_beyond_the_measured_count_in_powers_of_ten(make: Any, nodes: int, beyond: float | None) -> None:
     found = traits(make.plan(), on(make, nodes=nodes)).get(BEYOND)
     assert found == (None if beyond is None else pytest.approx(beyond))
 

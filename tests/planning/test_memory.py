@@ -51,9 +51,7 @@ def test_states_are_18_bytes_a_parameter_on_one_device(make: Any) -> None:
         ("adamw", "fp8", 2 + 4 + 4 + 8),
     ],
 )
-def test_states_of_other_optimizers_and_precisions(
-    make: Any, optimizer: str, precision: str, each: int
-) -> None:
+def test_states_of_other_optimizers_and_precisions(make: Any, optimizer: str, precision: str, each: int) -> None:
     use = peak(make, make.plan(LLAMA, optimizer=optimizer, precision=precision), Layout())
     assert use.weights_bytes + use.gradients_bytes + use.optimizer_bytes == pytest.approx(each * N)
 
@@ -197,12 +195,12 @@ def test_a_recomputed_layer_takes_the_place_of_the_logits(make: Any) -> None:
 
 
 @pytest.mark.parametrize(("software", "widths"), [(None, 4), (Software.EAGER, 4), (Software.COMPILED, 3)])
-def test_a_gate_keeps_its_activation_unless_it_is_compiled(
-    make: Any, software: Software | None, widths: int
-) -> None:
+def test_a_gate_keeps_its_activation_unless_it_is_compiled(make: Any, software: Software | None, widths: int) -> None:
     narrow = replace(MODELS["llama2-7b"].shape, ff_width=4096)
-    kept = [layers_bytes(make, make.plan(lower(s, "x"), software=software), Layout())
-            for s in (MODELS["llama2-7b"].shape, narrow)]  # fmt: skip
+    kept = [
+        layers_bytes(make, make.plan(lower(s, "x"), software=software), Layout())
+        for s in (MODELS["llama2-7b"].shape, narrow)
+    ]
     assert kept[0] - kept[1] == pytest.approx(32 * 2 * widths * 4096 * (11_008 - 4096))
 
 
@@ -246,9 +244,7 @@ NO_HEAD = lower(replace(GPT3, vocab=8), "gpt")
 
 
 @pytest.mark.parametrize(("pp", "m", "under_way"), [(2, 8, 2), (4, 8, 4), (8, 8, 8), (4, 2, 2), (8, 1, 1)])
-def test_the_first_stage_has_min_p_m_micro_batches_under_way(
-    make: Any, pp: int, m: int, under_way: int
-) -> None:
+def test_the_first_stage_has_min_p_m_micro_batches_under_way(make: Any, pp: int, m: int, under_way: int) -> None:
     plan = make.plan(NO_HEAD)
     use = peak(make, plan, Layout(pp=pp, accumulation=m))
     mask = S * H  # the embedding's dropout keeps one byte an element
@@ -258,8 +254,7 @@ def test_the_first_stage_has_min_p_m_micro_batches_under_way(
 def test_interleaving_keeps_more(make: Any) -> None:
     # Korthikanti et al. 2022, section 4.2.3: 1 + (p-1)/(p·v) times as much.
     plan = make.plan(NO_HEAD)
-    one, two = (peak(make, plan, Layout(pp=4, accumulation=8, interleave=v)).activations_bytes - S * H
-                for v in (1, 2))  # fmt: skip
+    one, two = (peak(make, plan, Layout(pp=4, accumulation=8, interleave=v)).activations_bytes - S * H for v in (1, 2))
     assert two / one == pytest.approx(1 + 3 / 8)
 
 
@@ -275,11 +270,7 @@ def test_workspace_is_a_constant_and_fragmentation_a_share_of_what_comes_and_goe
     assert use.workspace_bytes == WORKSPACE_BYTES == 1.5e9
     # The buffers of collectives are there where there is somebody to talk to.
     for layout in (Layout(dp=2), Layout(tp=2), Layout(pp=2), Layout(cp=2)):
-        assert (
-            peak(make, make.plan(LLAMA), layout).workspace_bytes
-            == WORKSPACE_BYTES + COLLECTIVES_BYTES
-            == 2.5e9
-        )
+        assert peak(make, make.plan(LLAMA), layout).workspace_bytes == WORKSPACE_BYTES + COLLECTIVES_BYTES == 2.5e9
     assert use.fragmentation_bytes == pytest.approx(0.06 * (use.activations_bytes + use.logits_bytes))
     assert FRAGMENTATION == 0.06
     assert use.total_bytes == pytest.approx(sum(use.parts().values()))
@@ -346,9 +337,15 @@ def test_a_large_model_is_never_fuller_under_zero3(make: Any, dp: int, tp: int) 
 
 
 def test_columns_are_what_each_layout_is_alone(make: Any) -> None:
-    layouts = [Layout(dp=d, tp=t, pp=p, zero=z, micro_batch=b, accumulation=4, recompute=r)
-               for d in (1, 4) for t in (1, 4) for p in (1, 2) for z in (0, 1, 3) for b in (1, 8)
-               for r in Recompute]  # fmt: skip
+    layouts = [
+        Layout(dp=d, tp=t, pp=p, zero=z, micro_batch=b, accumulation=4, recompute=r)
+        for d in (1, 4)
+        for t in (1, 4)
+        for p in (1, 2)
+        for z in (0, 1, 3)
+        for b in (1, 8)
+        for r in Recompute
+    ]
     plan = make.plan(fused_attention=False)
     together = peak_memory(plan, make.columns(*layouts)).total_bytes
     alone = np.array([peak(make, plan, layout).total_bytes for layout in layouts])
@@ -357,9 +354,17 @@ def test_columns_are_what_each_layout_is_alone(make: Any) -> None:
 
 # Peaks of tensors (torch.cuda.max_memory_allocated) that were measured and published, in GiB.
 GPT_7B = TransformerShape(
-    layers=32, width=4096, heads=32, kv_heads=8, ff_width=16_384, vocab=131_072, seq_len=8192, tied=False,
-    dropout=True, positions=8192,
-)  # fmt: skip
+    layers=32,
+    width=4096,
+    heads=32,
+    kv_heads=8,
+    ff_width=16_384,
+    vocab=131_072,
+    seq_len=8192,
+    tied=False,
+    dropout=True,
+    positions=8192,
+)
 LLAMA_2048 = replace(MODELS["llama2-7b"].shape, seq_len=2048, biases=True, dropout=True)
 
 
@@ -376,9 +381,7 @@ LLAMA_2048 = replace(MODELS["llama2-7b"].shape, seq_len=2048, biases=True, dropo
         (LLAMA_2048, Layout(tp=8, zero=1, micro_batch=4, accumulation=32, sequence=False), 28.8),
     ],
 )
-def test_megatrons_published_peaks(
-    make: Any, shape: TransformerShape, layout: Layout, measured_gib: float
-) -> None:
+def test_megatrons_published_peaks(make: Any, shape: TransformerShape, layout: Layout, measured_gib: float) -> None:
     use = peak(make, make.plan(lower(shape, "x"), software=Software.FUSED), layout)
     tensors = use.total_bytes - use.workspace_bytes - use.fragmentation_bytes
     assert tensors / 2**30 == pytest.approx(measured_gib, rel=0.06)

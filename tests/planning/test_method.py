@@ -15,10 +15,7 @@ PRODUCTS = [(512, 1536), (512, 512), (512, 2048), (2048, 512)]
 def flop(make: Any, workload: Any, samples: int = 64) -> float:
     """FLOP of a step, by a device that nothing but arithmetic limits."""
     hw = make.hardware(make.cluster(sheet={"memory_bytes_per_s": make.no_limit}))
-    return (
-        float(step_time(make.plan(workload), make.columns(Layout(accumulation=samples)), hw).compute_s[0])
-        * 1e14
-    )
+    return float(step_time(make.plan(workload), make.columns(Layout(accumulation=samples)), hw).compute_s[0]) * 1e14
 
 
 @pytest.mark.parametrize("rank", [4, 16])
@@ -36,9 +33,7 @@ def test_lora_costs_four_flop_a_parameter_and_token_not_six(make: Any) -> None:
     tokens, frozen = 64 * 8, workload.active_parameters
     assert flop(make, workload) == pytest.approx(6 * frozen * tokens, rel=0.01)
     # The adapters' narrow products are not at their full speed.
-    assert flop(make, with_adapters(workload)) == pytest.approx(
-        (4 * frozen + 6 * adapters) * tokens, rel=0.02
-    )
+    assert flop(make, with_adapters(workload)) == pytest.approx((4 * frozen + 6 * adapters) * tokens, rel=0.02)
 
 
 def test_attention_and_shapes_stay_as_they_are(make: Any) -> None:
@@ -57,12 +52,7 @@ def test_experts_and_routers_have_no_adapters(make: Any) -> None:
     trained = {o.name for b in workload.blocks for o in b.operators if isinstance(o, MatMul) and o.trainable}
     assert trained == {
         f"{name} adapter {way}"
-        for name in (
-            "attention query-key-value",
-            "attention output",
-            "shared expert up",
-            "shared expert down",
-        )
+        for name in ("attention query-key-value", "attention output", "shared expert up", "shared expert down")
         for way in ("down", "up")
     }
 

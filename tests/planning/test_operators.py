@@ -23,8 +23,9 @@ THIN = replace(SQUARE, rows=1)
 THIN_MOVED_S = 2 * (MATRIX + 2 * SIDE) / 1e12
 
 
-def work(make: Any, op: Any, layout: Layout | None = None, place: str = "middle", precision: str = "bf16",
-         **changes: Any) -> tuple[Work, Work]:  # fmt: skip
+def work(
+    make: Any, op: Any, layout: Layout | None = None, place: str = "middle", precision: str = "bf16", **changes: Any
+) -> tuple[Work, Work]:
     cluster = make.cluster(**{k: changes.pop(k) for k in ("efficiency", "sheet") if k in changes})
     plan = make.plan(precision=precision, **changes)
     block = Block(name="test", operators=(op,), place=place)
@@ -138,9 +139,7 @@ def test_a_weight_in_four_bits_is_expanded_before_the_product(make: Any) -> None
 def test_tensor_parallelism_divides_a_product(make: Any, split: Split, moved_elements: float) -> None:
     forward, _ = work(make, replace(SQUARE, split=split), Layout(tp=4))
     assert seconds(forward)[0] == pytest.approx(SQUARE_S / 4)
-    forward, _ = work(
-        make, replace(SQUARE, split=split), Layout(tp=4), sheet={"peak_flop_per_s": {"bf16": 1e30}}
-    )
+    forward, _ = work(make, replace(SQUARE, split=split), Layout(tp=4), sheet={"peak_flop_per_s": {"bf16": 1e30}})
     assert float(forward.total_s[0]) == pytest.approx(2 * moved_elements / 1e12)
 
 
@@ -168,10 +167,7 @@ def test_experts_compute_for_the_active_and_read_them_all(make: Any) -> None:
     ("layout", "share"),
     [
         (Layout(tp=8, dp=4, ep=4), 8),
-        (
-            Layout(tp=8, dp=2, ep=4),
-            4,
-        ),  # twice as many as there are replicas: over two halves of the tensor group
+        (Layout(tp=8, dp=2, ep=4), 4),  # twice as many as there are replicas: over two halves of the tensor group
         (Layout(tp=8, dp=2, ep=16), 1),  # each device of a tensor group has experts of its own
         (Layout(tp=4, dp=2, cp=2, ep=4), 4),  # context groups count as replicas
         (Layout(tp=1, dp=8, ep=8), 1),
@@ -208,8 +204,7 @@ def test_what_stays_wide_under_fp8_has_its_own_efficiency(make: Any) -> None:
 def test_4_bit_training_leaves_fifteen_percent_of_the_products_wide(make: Any) -> None:
     # At 400 TFLOP/s, of which half is reached, 85 %; at 100 TFLOP/s, of which 0.8 is reached, 15 %.
     sheet = {"peak_flop_per_s": {"bf16": 100e12, "fp4": 400e12}, "memory_bytes_per_s": 1e30}
-    reached: dict[str, Any] = {"precision": "nvfp4", "sheet": sheet,
-                               "efficiency": {"matmul": 0.5, "wide_matmul": 0.8}}  # fmt: skip
+    reached: dict[str, Any] = {"precision": "nvfp4", "sheet": sheet, "efficiency": {"matmul": 0.5, "wide_matmul": 0.8}}
     expected = 0.85 * 2 * SIDE**3 / 200e12 + 0.15 * 2 * SIDE**3 / 80e12
     forward, backward = work(make, SQUARE, **reached)
     assert seconds(forward)[0] == pytest.approx(expected)
@@ -271,8 +266,9 @@ def seen_by_mask(length: int, keys: int, causal: bool, window: int | None) -> in
 @pytest.mark.parametrize("window", [None, 1, 2, 5, 12, 40])
 @pytest.mark.parametrize("length", [1, 2, 7, 12, 33])
 def test_causal_attention_counts_what_the_mask_lets_through(length: int, window: int | None) -> None:
-    op = Attention(name="a", heads=3, kv_heads=1, key_dim=16, value_dim=8, queries=length, keys=length,
-                   causal=True, window=window)  # fmt: skip
+    op = Attention(
+        name="a", heads=3, kv_heads=1, key_dim=16, value_dim=8, queries=length, keys=length, causal=True, window=window
+    )
     # Scores: a product of width 16 and one of width 8 for each, 2 FLOP an element, in each of 3 heads.
     assert op.flop == pytest.approx(2 * 3 * (16 + 8) * seen_by_mask(length, length, True, window))
     assert op.full_flop == 2 * 3 * (16 + 8) * length * length
@@ -283,9 +279,7 @@ def test_attention_without_a_mask_counts_all() -> None:
     assert op.flop == op.full_flop == 2 * 2 * 8 * seen_by_mask(5, 9, False, None)
 
 
-HEADS = Attention(
-    name="a", heads=8, kv_heads=8, key_dim=64, value_dim=64, queries=1000, keys=1000, causal=False
-)
+HEADS = Attention(name="a", heads=8, kv_heads=8, key_dim=64, value_dim=64, queries=1000, keys=1000, causal=False)
 
 
 def test_fused_attention_computes_its_scores_again(make: Any) -> None:
@@ -342,8 +336,11 @@ def test_a_stream_is_bytes_over_bandwidth(make: Any) -> None:
 def test_streams_are_divided_only_with_sequence_parallelism(make: Any) -> None:
     # Four passes over a million elements of 2 bytes. Between two divided products they are divided anyway.
     for split, sequence, devices in (
-        (Split.SEQUENCE, True, 4), (Split.SEQUENCE, False, 1), (Split.HEADS, False, 4), (Split.NONE, True, 1),
-    ):  # fmt: skip
+        (Split.SEQUENCE, True, 4),
+        (Split.SEQUENCE, False, 1),
+        (Split.HEADS, False, 4),
+        (Split.NONE, True, 1),
+    ):
         stream = Stream(name="norm", elements=1e6, passes=4, split=split)
         forward, _ = work(make, stream, Layout(tp=4, sequence=sequence))
         assert seconds(forward)[1] == pytest.approx(8e-6 / devices)
@@ -387,13 +384,9 @@ def test_a_step_has_the_flop_of_narayanan(make: Any, width: int) -> None:
     plan = make.plan(workload, global_batch=B, fused_attention=False)
     layout = Layout(micro_batch=2, accumulation=4)
     once, _ = arithmetic(make, plan, layout)
-    assert once == pytest.approx(
-        72 * B * s * layers * h**2 * (1 + s / (6 * h) + V / (12 * layers * h)), rel=1e-3
-    )
+    assert once == pytest.approx(72 * B * s * layers * h**2 * (1 + s / (6 * h) + V / (12 * layers * h)), rel=1e-3)
     again = sum(arithmetic(make, plan, replace(layout, recompute=Recompute.FULL)))
-    assert again == pytest.approx(
-        96 * B * s * layers * h**2 * (1 + s / (6 * h) + V / (16 * layers * h)), rel=1e-3
-    )
+    assert again == pytest.approx(96 * B * s * layers * h**2 * (1 + s / (6 * h) + V / (16 * layers * h)), rel=1e-3)
 
 
 def test_dense_training_is_six_flop_a_parameter_and_token(make: Any) -> None:

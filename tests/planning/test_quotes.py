@@ -16,8 +16,9 @@ from zenplan.planning.run import run_time
 from zenplan.planning.search import search
 
 LAZY = settings(max_examples=30, deadline=None, derandomize=True)
-TERMS = Terms(provider="p", granularity_s=1.0, storage_usd_per_byte_s=1e-14, egress_usd_per_byte=1e-10, pue=1.1,
-              source="made up")  # fmt: skip
+TERMS = Terms(
+    provider="p", granularity_s=1.0, storage_usd_per_byte_s=1e-14, egress_usd_per_byte=1e-10, pue=1.1, source="made up"
+)
 MODEL = {"layers": 16, "width": 2048, "heads": 16, "ff_width": 8192, "vocab": 32_000}
 
 
@@ -33,14 +34,18 @@ def offer(devices: int, usd: float | None, spot_usd: float | None = None) -> Off
     return Offer(instance=machine, region="here", on_demand=on_demand, spot=spot)
 
 
-def stand(make: Any, plan: Any = None, usd: float | None = 20.0, spot_usd: float | None = 8.0, used: int = 8,
-          operations: Operations | None = None, sheet: dict[str, Any] | None = None) -> Market:  # fmt: skip
+def stand(
+    make: Any,
+    plan: Any = None,
+    usd: float | None = 20.0,
+    spot_usd: float | None = 8.0,
+    used: int = 8,
+    operations: Operations | None = None,
+    sheet: dict[str, Any] | None = None,
+) -> Market:
     """Machines of eight devices, of which ``used`` are in use: one, two and four of them."""
     clusters = [make.cluster(nodes=n, node_devices=used, sheet=sheet) for n in (1, 2, 4)]
-    options = [
-        Option(offer=offer(8, usd, spot_usd), terms=TERMS, nodes=n, cluster=i)
-        for i, n in enumerate((1, 2, 4))
-    ]
+    options = [Option(offer=offer(8, usd, spot_usd), terms=TERMS, nodes=n, cluster=i) for i, n in enumerate((1, 2, 4))]
     chosen = plan or make.plan(make.workload(**MODEL), samples=1e6, global_batch=512)
     return market(chosen, operations or Operations(), clusters, options)
 
@@ -60,8 +65,9 @@ def test_a_quote_is_its_clusters_best_layout_its_run_and_its_bill(make: Any) -> 
     bill = quote.bill(Billing.ON_DEMAND)
     assert bill is not None
     assert bill.run.steady_s.mid == pytest.approx(-(-1_000_000 // 512) * step_s)
-    by_hand = run_time(plan, Operations(), np.array([[step_s]] * 3), np.array([512.0]), np.array([16.0]),
-                       np.array([2.0]), spot=False)  # fmt: skip
+    by_hand = run_time(
+        plan, Operations(), np.array([[step_s]] * 3), np.array([512.0]), np.array([16.0]), np.array([2.0]), spot=False
+    )
     assert bill.run.calendar_s.mid == pytest.approx(float(by_hand.calendar_s[1, 0]))
     assert bill.compute_usd.mid == pytest.approx(bill.billed_h * 20.0 * 2)
 
@@ -108,9 +114,7 @@ def test_idle_devices_are_paid_for(make: Any) -> None:
     # They draw a little power too.
     assert quote.energy is not None
     hours = bill.run.calendar_s.mid / 3600
-    assert quote.energy.kwh.mid == pytest.approx(
-        (12 * (0.8 * 500 + 100) + 4 * (0.12 * 500 + 100)) / 1000 * 1.1 * hours
-    )
+    assert quote.energy.kwh.mid == pytest.approx((12 * (0.8 * 500 + 100) + 4 * (0.12 * 500 + 100)) / 1000 * 1.1 * hours)
 
 
 def test_a_price_that_is_not_known_has_no_bill(make: Any) -> None:

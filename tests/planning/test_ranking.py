@@ -65,9 +65,7 @@ def test_labels_say_what_is_true(
     options: list[tuple[float, float]], deadline: float | None, budget: float | None
 ) -> None:
     found = rank(*columns(options), 25, deadline, budget)
-    by_label = {
-        label: options[i] for i, labels in zip(found.order, found.labels, strict=True) for label in labels
-    }
+    by_label = {label: options[i] for i, labels in zip(found.order, found.labels, strict=True) for label in labels}
     assert by_label["cheapest"] == min(options)
     assert by_label["fastest"] == min(options, key=lambda o: (o[1], o[0]))
     assert not beaten(by_label["balanced"], options)
@@ -82,8 +80,9 @@ def test_labels_say_what_is_true(
     assert {o for o in options if not beaten(o, options)} <= {options[i] for i in found.order}
 
 
-def ranked(options: list[tuple[float, float]], top: int = 5, deadline: float | None = None,
-           budget: float | None = None) -> Ranking:  # fmt: skip
+def ranked(
+    options: list[tuple[float, float]], top: int = 5, deadline: float | None = None, budget: float | None = None
+) -> Ranking:
     return rank(*columns(options), top, deadline, budget)
 
 

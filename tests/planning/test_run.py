@@ -22,8 +22,7 @@ def column(*values: float) -> Any:
     return np.array(values, dtype=float)
 
 
-def run(make: Any, operations: Operations, days: float, devices: float = 8, spot: bool = False,
-        **plan: Any) -> Runs:  # fmt: skip
+def run(make: Any, operations: Operations, days: float, devices: float = 8, spot: bool = False, **plan: Any) -> Runs:
     """A run of that many days in steps of 100 seconds, with a tenth less and more at its ends."""
     steps = days * DAY_S / 100
     chosen = make.plan(samples=64 * steps, **plan)
@@ -47,9 +46,7 @@ def test_a_checkpoint_has_weights_masters_and_moments(make: Any) -> None:
     plan = make.plan()
     assert checkpoint_bytes(plan) == pytest.approx((2 + 4 + 8) * plan.workload.parameters)
     runs = run(make, replace(NOTHING, checkpoint_bytes_per_s=1e6), 10, devices=32)
-    assert float(runs.checkpoint_write_s[0]) == pytest.approx(
-        checkpoint_bytes(plan) / (1e6 * 4)
-    )  # 4 nodes write
+    assert float(runs.checkpoint_write_s[0]) == pytest.approx(checkpoint_bytes(plan) / (1e6 * 4))  # 4 nodes write
 
 
 def test_llama3_has_its_466_interruptions(make: Any) -> None:
@@ -99,9 +96,7 @@ def test_start_up_and_evaluation_are_on_the_calendar(make: Any) -> None:
     base = run(make, safe, 1)
     assert base.calendar_s == pytest.approx(base.steady_s)
     assert run(make, replace(safe, startup_s=500), 1).calendar_s == pytest.approx(base.steady_s + 500)
-    assert run(make, replace(safe, evaluation_share=0.05), 1).calendar_s == pytest.approx(
-        1.05 * base.steady_s
-    )
+    assert run(make, replace(safe, evaluation_share=0.05), 1).calendar_s == pytest.approx(1.05 * base.steady_s)
 
 
 SAFE = replace(NOTHING, device_mtbf_s=1e30, checkpoint_bytes_per_s=1e30)
@@ -156,9 +151,7 @@ def test_a_short_run_writes_one_checkpoint(make: Any) -> None:
     operations = replace(NOTHING, device_mtbf_s=1e30, checkpoint_bytes_per_s=1e6)
     runs = run(make, operations, 0.01)
     assert float(runs.checkpoint_interval_s[0]) == pytest.approx(0.01 * DAY_S, rel=0.1)
-    assert float(runs.calendar_s[1, 0] - runs.steady_s[1, 0]) == pytest.approx(
-        float(runs.checkpoint_write_s[0])
-    )
+    assert float(runs.calendar_s[1, 0] - runs.steady_s[1, 0]) == pytest.approx(float(runs.checkpoint_write_s[0]))
 
 
 @pytest.mark.parametrize("devices", [8, 512])

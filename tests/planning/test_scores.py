@@ -17,18 +17,29 @@ def row(ratio: float, source: str = "s", width: float = 1.2, **more: Any) -> Sco
     """A row whose prediction is so many times its measurement of 100."""
     mid = 100.0 * ratio
     values: dict[str, Any] = {
-        "id": "r", "line": 2, "kind": Kind.THROUGHPUT, "source": source, "model": "m", "family": "decoder",
-        "size": "up to 1B", "accelerator": "T4", "generation": "Turing", "precision": "fp16", "software": "",
-        "framework": "", "task": "", "scale": "one node", "devices": 1, "measured": 100.0,
+        "id": "r",
+        "line": 2,
+        "kind": Kind.THROUGHPUT,
+        "source": source,
+        "model": "m",
+        "family": "decoder",
+        "size": "up to 1B",
+        "accelerator": "T4",
+        "generation": "Turing",
+        "precision": "fp16",
+        "software": "",
+        "framework": "",
+        "task": "",
+        "scale": "one node",
+        "devices": 1,
+        "measured": 100.0,
         "predicted": Range(low=mid / width, mid=mid, high=mid * width),
-    }  # fmt: skip
+    }
     return ScoredRow(**(values | more))
 
 
 def test_a_summary_by_hand() -> None:
-    s = Summary.of(
-        [math.log(r) for r in (1.0, 1.1, 0.8, 1.4)], [True, True, False, False], [1.2, 1.4, 1.6, 2.0]
-    )
+    s = Summary.of([math.log(r) for r in (1.0, 1.1, 0.8, 1.4)], [True, True, False, False], [1.2, 1.4, 1.6, 2.0])
     assert s.rows == 4
     assert s.median == pytest.approx((math.log(1.1) - math.log(0.8)) / 2)
     assert s.bias == pytest.approx(math.log(1.1) / 2)
@@ -55,16 +66,15 @@ def test_sources_weigh_alike_however_many_rows_they_have() -> None:
 
 
 def test_a_table_for_each_key() -> None:
-    rows = [
-        row(1.0, accelerator="T4"),
-        row(1.5, accelerator="A100", software="fused"),
-        row(1.1, accelerator="T4"),
-    ]
+    rows = [row(1.0, accelerator="T4"), row(1.5, accelerator="A100", software="fused"), row(1.1, accelerator="T4")]
     groups = groups_of(rows, ["accelerator", "software"])
     assert [(g.by, g.name, g.summary.rows) for g in groups] == [
-        ("all", "all", 3), ("accelerator", "A100", 1), ("accelerator", "T4", 2), ("software", "fused", 1),
+        ("all", "all", 3),
+        ("accelerator", "A100", 1),
+        ("accelerator", "T4", 2),
+        ("software", "fused", 1),
         ("software", "not known", 2),
-    ]  # fmt: skip
+    ]
     assert groups_of([], ["accelerator"]) == ()
 
 
@@ -78,8 +88,13 @@ def test_whole_runs_have_scores_of_their_steps_too() -> None:
 
 def test_sizes() -> None:
     assert [size_of(n) for n in (1e6, 1e9, 1.1e9, 20e9, 21e9, 1e13)] == [
-        "up to 1B", "up to 1B", "1B to 20B", "1B to 20B", "above 20B", "above 20B",
-    ]  # fmt: skip
+        "up to 1B",
+        "up to 1B",
+        "1B to 20B",
+        "1B to 20B",
+        "above 20B",
+        "above 20B",
+    ]
 
 
 def test_a_measurement_of_nothing_is_refused() -> None:

@@ -44,21 +44,26 @@ def every_layout(plan: Any, cluster: Any) -> Iterator[Layout]:
     for dp, tp, pp, cp, ep in degrees(plan, cluster):
         share, (per_stage, uneven) = -(-plan.global_batch // dp), divmod(plan.workload.layers, pp)
         micros = {d for d in (*divides(share), 1, 2, 4, 8, 16, 32, 64, 128) if d <= min(share, 128)}
-        for micro, v, zero in itertools.product(
-            sorted(micros), [1] if uneven else divides(per_stage), range(4)
-        ):
+        for micro, v, zero in itertools.product(sorted(micros), [1] if uneven else divides(per_stage), range(4)):
             m = -(-plan.global_batch // (dp * micro))
             # Interleaving needs whole rounds of micro-batches; a pipeline keeps its gradients.
             if (v > 1 and (pp == 1 or m % pp)) or (zero and dp * cp == 1) or (zero > 1 and pp > 1):
                 continue
-            hybrid = (
-                [node // tp] if zero == 3 and 1 < node // tp < dp * cp and not dp * cp % (node // tp) else []
-            )
-            for shard, again in itertools.product(
-                (None, *hybrid), (Recompute.NONE, Recompute.HALF, Recompute.FULL)
-            ):
-                yield Layout(dp=dp, tp=tp, pp=pp, cp=cp, ep=ep, zero=zero, micro_batch=micro, accumulation=m,
-                             interleave=v, recompute=again, shard=shard)  # fmt: skip
+            hybrid = [node // tp] if zero == 3 and 1 < node // tp < dp * cp and not dp * cp % (node // tp) else []
+            for shard, again in itertools.product((None, *hybrid), (Recompute.NONE, Recompute.HALF, Recompute.FULL)):
+                yield Layout(
+                    dp=dp,
+                    tp=tp,
+                    pp=pp,
+                    cp=cp,
+                    ep=ep,
+                    zero=zero,
+                    micro_batch=micro,
+                    accumulation=m,
+                    interleave=v,
+                    recompute=again,
+                    shard=shard,
+                )
 
 
 def best_by_force(make: Any, plan: Any, cluster: Any) -> tuple[float, float]:
@@ -140,8 +145,13 @@ def test_nothing_that_is_left_out_is_missed_anywhere(
     make: Any, node_devices: int, nodes: int, batch: int, memory_gb: float, network: float, kind: str
 ) -> None:
     plan = make.plan(make.workload(**SHAPES[kind]), global_batch=batch)
-    cluster = make.cluster(sheet={"memory_bytes": memory_gb * 1e9}, efficiency=REAL, node_devices=node_devices,
-                           nodes=nodes, network_bytes_per_s=network)  # fmt: skip
+    cluster = make.cluster(
+        sheet={"memory_bytes": memory_gb * 1e9},
+        efficiency=REAL,
+        node_devices=node_devices,
+        nodes=nodes,
+        network_bytes_per_s=network,
+    )
     if not any(degrees(plan, cluster)):
         return  # answered, wastefully: see below
     best, leanest = best_by_force(make, plan, cluster)
@@ -187,10 +197,7 @@ def test_stages_need_not_be_a_power_of_two(make: Any) -> None:
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
-    devices=st.integers(1, 12),
-    more=st.integers(2, 4),
-    times=st.integers(1, 4),
-    kind=st.sampled_from(sorted(SHAPES)),
+    devices=st.integers(1, 12), more=st.integers(2, 4), times=st.integers(1, 4), kind=st.sampled_from(sorted(SHAPES))
 )
 def test_more_devices_are_not_slower_where_sending_costs_nothing(
     make: Any, devices: int, more: int, times: int, kind: str

@@ -29,8 +29,16 @@ def step(make: Any, layout: Layout, plan: Any = None, **cluster: Any) -> StepTim
 
 def stages_s(one: StepTime) -> float:
     """What every stage of a pipeline does for all micro-batches of a step."""
-    return (one.compute_s + one.memory_s + one.overhead_s + one.launch_s + one.recompute_s + one.tensor_s
-            + one.expert_s + one.context_s)  # fmt: skip
+    return (
+        one.compute_s
+        + one.memory_s
+        + one.overhead_s
+        + one.launch_s
+        + one.recompute_s
+        + one.tensor_s
+        + one.expert_s
+        + one.context_s
+    )
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(StepTime)])
@@ -52,8 +60,7 @@ def test_micro_batches_come_one_after_another(make: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "layout",
-    [Layout(), Layout(accumulation=64), Layout(pp=4, accumulation=8), Layout(dp=8, zero=3, accumulation=4)],
+    "layout", [Layout(), Layout(accumulation=64), Layout(pp=4, accumulation=8), Layout(dp=8, zero=3, accumulation=4)]
 )
 def test_the_host_takes_its_time_once_a_step(make: Any, layout: Layout) -> None:
     # Whatever the micro-batches and stages: not in the bubble, and nothing hides behind it.
@@ -70,9 +77,7 @@ def test_the_update_moves_30_bytes_a_parameter(make: Any) -> None:
     assert divided == pytest.approx(30 * plan.workload.parameters / 8 / 1e12)
 
 
-@pytest.mark.parametrize(
-    ("recompute", "sums"), [(Recompute.NONE, 4), (Recompute.HALF, 5), (Recompute.FULL, 6)]
-)
+@pytest.mark.parametrize(("recompute", "sums"), [(Recompute.NONE, 4), (Recompute.HALF, 5), (Recompute.FULL, 6)])
 @pytest.mark.parametrize("tp", [2, 8])
 def test_a_layer_has_four_all_reduces(make: Any, recompute: Recompute, sums: int, tp: int) -> None:
     # Shoeybi et al. 2019: two forward and two backward, of b·s·h elements; two more when all is
@@ -90,9 +95,7 @@ def test_the_bubble_is_p_minus_1_over_v_m(make: Any, pp: int, m: int, v: int) ->
 
 
 def test_more_micro_batches_amortise_the_bubble(make: Any) -> None:
-    shares = [
-        (one := step(make, Layout(pp=4, accumulation=m))).bubble_s / one.total_s for m in (4, 8, 32, 128)
-    ]
+    shares = [(one := step(make, Layout(pp=4, accumulation=m))).bubble_s / one.total_s for m in (4, 8, 32, 128)]
     assert shares == sorted(shares, reverse=True)
     assert shares[-1] < 0.03
 
@@ -209,9 +212,7 @@ def test_hidden_communication_costs_its_share(make: Any, zero: int, moves: int) 
 
 def test_what_is_not_hidden_is_paid_once(make: Any) -> None:
     sheet = {**FAST, "memory_bytes_per_s": 1e30}
-    free, full = (
-        step(make, Layout(dp=8), sheet=sheet, efficiency={"contention": c}).data_s for c in (0.0, 1.0)
-    )
+    free, full = (step(make, Layout(dp=8), sheet=sheet, efficiency={"contention": c}).data_s for c in (0.0, 1.0))
     assert full == pytest.approx(free)
 
 
@@ -278,8 +279,9 @@ def test_experts_are_summed_once_under_hybrid_sharding(make: Any) -> None:
     workload = make.workload(experts=MIXTURE)
     experts = 2 * LAYERS * 8 * (2 * H * 512 + 512 + H)
     rest = 2 * workload.parameters - experts
-    one = step(make, Layout(dp=16, ep=8, zero=3, shard=8), make.plan(workload),
-               sheet={**FAST, "memory_bytes_per_s": 1e30})  # fmt: skip
+    one = step(
+        make, Layout(dp=16, ep=8, zero=3, shard=8), make.plan(workload), sheet={**FAST, "memory_bytes_per_s": 1e30}
+    )
     once = 7 / 8 * rest / 100e9 + 1 / 2 * experts / 8 / 10e9
     assert one.data_s == pytest.approx((3 + 2 / LAYERS) * once + 2 * 1 / 2 * rest / 8 / 10e9)
 
@@ -376,8 +378,17 @@ LAYOUTS = st.builds(
     recompute=st.sampled_from(list(Recompute)),
     sequence=st.booleans(),
 )
-LATENCY = {"operator_s": 10e-6, "link_hop_s": 5e-6, "network_hop_s": 15e-6, "matmul": 0.6, "network": 0.7,
-           "launch_s": 10e-6, "host_s": 0.01, "contention": 0.3, "fill_elements": 200.0}  # fmt: skip
+LATENCY = {
+    "operator_s": 10e-6,
+    "link_hop_s": 5e-6,
+    "network_hop_s": 15e-6,
+    "matmul": 0.6,
+    "network": 0.7,
+    "launch_s": 10e-6,
+    "host_s": 0.01,
+    "contention": 0.3,
+    "fill_elements": 200.0,
+}
 
 
 @LAZY
@@ -416,9 +427,7 @@ def test_a_better_device_is_never_slower(make: Any, layout: Layout, faster: str,
 @LAZY
 @given(
     layout=LAYOUTS,
-    worse=st.sampled_from(
-        ["contention", "launch_s", "host_s", "fill_elements", "operator_s", "network_hop_s"]
-    ),
+    worse=st.sampled_from(["contention", "launch_s", "host_s", "fill_elements", "operator_s", "network_hop_s"]),
     factor=st.floats(1, 3),
 )
 def test_a_larger_loss_is_never_faster(make: Any, layout: Layout, worse: str, factor: float) -> None:
@@ -444,12 +453,19 @@ def test_a_group_of_all_replicas_is_plain_zero(make: Any, layout: Layout, shard:
 
 
 def test_many_at_once_are_what_each_is_alone(make: Any) -> None:
-    layouts = [Layout(dp=d, tp=t, pp=p, zero=z, micro_batch=b, accumulation=4, recompute=r, ep=e)
-               for d, e in ((1, 1), (8, 1), (8, 4)) for t in (1, 4) for p in (1, 2) for z in (0, 1, 3)
-               for b in (1, 8) for r in Recompute]  # fmt: skip
+    layouts = [
+        Layout(dp=d, tp=t, pp=p, zero=z, micro_batch=b, accumulation=4, recompute=r, ep=e)
+        for d, e in ((1, 1), (8, 1), (8, 4))
+        for t in (1, 4)
+        for p in (1, 2)
+        for z in (0, 1, 3)
+        for b in (1, 8)
+        for r in Recompute
+    ]
     plan = make.plan(make.workload(experts=MIXTURE))
-    clusters = [make.cluster(nodes=8, efficiency=LATENCY, network_bytes_per_s=1e9 * (1 + i % 5))
-                for i in range(len(layouts))]  # fmt: skip
+    clusters = [
+        make.cluster(nodes=8, efficiency=LATENCY, network_bytes_per_s=1e9 * (1 + i % 5)) for i in range(len(layouts))
+    ]
     together = step_time(plan, make.columns(*layouts), make.hardware(*clusters)).total_s
     alone = [
         float(step_time(plan, make.columns(one), make.hardware(where)).total_s[0])
@@ -459,8 +475,12 @@ def test_many_at_once_are_what_each_is_alone(make: Any) -> None:
 
 
 def test_recomputing_all_costs_one_forward_pass_more(make: Any) -> None:
-    plain, full = (step(make, Layout(recompute=r), make.plan(make.workload(vocab=8, seq_len=8)),
-                        sheet={"memory_bytes_per_s": 1e30}) for r in (Recompute.NONE, Recompute.FULL))  # fmt: skip
+    plain, full = (
+        step(
+            make, Layout(recompute=r), make.plan(make.workload(vocab=8, seq_len=8)), sheet={"memory_bytes_per_s": 1e30}
+        )
+        for r in (Recompute.NONE, Recompute.FULL)
+    )
     assert full.compute_s == plain.compute_s
     assert full.recompute_s == pytest.approx(plain.compute_s / 3, rel=0.01)
     assert replace(full, recompute_s=0) == plain

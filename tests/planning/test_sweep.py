@@ -25,9 +25,12 @@ def points(count: int, noise: float = 0.0) -> list[Measured]:
     for number in range(count):
         size = 10 ** draw.uniform(8, 10)
         features = {
-            "steps": 1.0, "operators": float(draw.integers(20, 400)), "product_flop": size,
-            "stream_elements": size / draw.uniform(20, 400), "parameters": draw.uniform(1e5, 1e7),
-        }  # fmt: skip
+            "steps": 1.0,
+            "operators": float(draw.integers(20, 400)),
+            "product_flop": size,
+            "stream_elements": size / draw.uniform(20, 400),
+            "parameters": draw.uniform(1e5, 1e7),
+        }
         seconds = law(features) * (1 + draw.uniform(-noise, noise))
         point = Point(key=f"transformer width={number} batch=8", batch=8, features=features)
         samples = tuple(Sample(round=r, wall_s=1.0, cpu_s=seconds) for r in range(3))
@@ -36,10 +39,18 @@ def points(count: int, noise: float = 0.0) -> list[Measured]:
 
 
 def sweep(measured: list[Measured]) -> Calibration:
-    mark = Fingerprint(device="a processor", kind="cpu", threads=1, backend="jax", versions={}, precision="fp32",
-                       compiled=True)  # fmt: skip
-    return Calibration(id="abcd", kind="sweep", subject="all", family="all", fingerprint=mark,
-                       measured=tuple(measured), taken_at=datetime(2026, 11, 1, tzinfo=UTC))  # fmt: skip
+    mark = Fingerprint(
+        device="a processor", kind="cpu", threads=1, backend="jax", versions={}, precision="fp32", compiled=True
+    )
+    return Calibration(
+        id="abcd",
+        kind="sweep",
+        subject="all",
+        family="all",
+        fingerprint=mark,
+        measured=tuple(measured),
+        taken_at=datetime(2026, 11, 1, tzinfo=UTC),
+    )
 
 
 def test_coefficients_come_back_where_nothing_disturbs():
@@ -50,13 +61,7 @@ def test_coefficients_come_back_where_nothing_disturbs():
 
 def test_a_larger_model_is_predicted_and_its_interval_is_that_of_left_out_points():
     measured = points(24, noise=0.1)
-    large = {
-        "steps": 1.0,
-        "operators": 800.0,
-        "product_flop": 1e11,
-        "stream_elements": 1e9,
-        "parameters": 1e8,
-    }
+    large = {"steps": 1.0, "operators": 800.0, "product_flop": 1e11, "stream_elements": 1e9, "parameters": 1e8}
     found = predicted_by_sweep(sweep(measured), large)
     assert found.step_s.mid == pytest.approx(law(large), rel=0.15)
     fit = fit_sweep(measured, "cpu")
@@ -68,10 +73,12 @@ def test_points_of_one_size_are_left_out_together():
     """Batches of one model say much of each other, and nothing of another model."""
     measured = points(8)
     twins = [
-        Measured(point=Point(key=m.point.key.replace("batch=8", "batch=16"), batch=16, features=m.point.features),
-                 samples=m.samples)
+        Measured(
+            point=Point(key=m.point.key.replace("batch=8", "batch=16"), batch=16, features=m.point.features),
+            samples=m.samples,
+        )
         for m in measured
-    ]  # fmt: skip
+    ]
     assert fit_sweep(measured + twins, "cpu").left_out[: len(measured)] == pytest.approx(
         fit_sweep(measured, "cpu").left_out, abs=1e-6
     )

@@ -33,9 +33,7 @@ def fitting(case: tuple[Any, Found]) -> list[tuple[float, float, int]]:
 def test_nothing_beats_what_is_on_the_frontier_and_all_that_is_unbeaten_is_there(case: Any) -> None:
     every = fitting(case)
     points = {(s, b) for s, b, _ in every}
-    unbeaten = {
-        (s, b) for s, b in points if not any(t <= s and c <= b and (t, c) != (s, b) for t, c in points)
-    }
+    unbeaten = {(s, b) for s, b in points if not any(t <= s and c <= b and (t, c) != (s, b) for t, c in points)}
     by_place = {i: (s, b) for s, b, i in every}
     on_it = [by_place[i] for i in frontier(*case).tolist()]
     assert len(unbeaten) > 5
@@ -70,8 +68,7 @@ def test_the_runner_up_is_the_next_that_is_laid_out_otherwise(case: Any) -> None
     other = next(
         (s, i)
         for s, _, i in order
-        if s > order[0][0] * (1 + 1e-9)
-        and any(getattr(found.layouts.at(i), n) != getattr(first, n) for n in names)
+        if s > order[0][0] * (1 + 1e-9) and any(getattr(found.layouts.at(i), n) != getattr(first, n) for n in names)
     )
     assert second.slower == pytest.approx(other[0] / order[0][0] - 1)
     assert sum(second.parts.values()) == pytest.approx(second.slower)
@@ -104,8 +101,4 @@ def test_why_it_lost_names_the_largest_parts_first(case: Any) -> None:
 
 
 def test_parts_have_names_for_people() -> None:
-    assert [part_name(n) for n in ("tensor_s", "bubble_s", "launch_s")] == [
-        "tensor-parallel",
-        "bubble",
-        "launch",
-    ]
+    assert [part_name(n) for n in ("tensor_s", "bubble_s", "launch_s")] == ["tensor-parallel", "bubble", "launch"]

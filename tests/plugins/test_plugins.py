@@ -49,9 +49,7 @@ PLENTY_S = 30.0
 
 
 class Make(Protocol):
-    def __call__(
-        self, name: str, body: str, *, head: str = ..., points: str = ..., version: str = ...
-    ) -> str: ...
+    def __call__(self, name: str, body: str, *, head: str = ..., points: str = ..., version: str = ...) -> str: ...
 
 
 @pytest.fixture
@@ -121,13 +119,16 @@ def test_no_item_of_zenplans_own_is_left_out() -> None:
 
 
 def test_each_hook_is_asked_once(make: Make) -> None:
-    module = make("count", """
+    module = make(
+        "count",
+        """
         calls = []
         @hookimpl
         def zenplan_accelerators():
             calls.append(1)
             return [sheet("Counted")]
-    """)  # fmt: skip
+    """,
+    )
     plugins = load("count")
     assert sys.modules[module].calls == []
     assert plugins.accelerators() is plugins.accelerators()
@@ -145,7 +146,9 @@ def test_plugins_come_by_distribution_and_name_and_zenplans_own_last(make: Make)
 
 
 def test_an_object_and_a_generator_will_do(make: Make) -> None:
-    module = make("object", """
+    module = make(
+        "object",
+        """
         class Plugin:
             @hookimpl
             def zenplan_accelerators(self):
@@ -154,7 +157,9 @@ def test_an_object_and_a_generator_will_do(make: Make) -> None:
             def shops(self, unused=None):
                 return {"a": Shop("a-shop")}.values()
         plugin = Plugin()
-    """, points="object = made_object:plugin")  # fmt: skip
+    """,
+        points="object = made_object:plugin",
+    )
     plugins = load("object")
     assert names(plugins.accelerators()) == ["From-A-Generator"]
     assert names(plugins.price_providers()) == ["a-shop"]
@@ -232,13 +237,11 @@ BAD_IMPORTS = {
     "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
     "base": ("class Odd(BaseException): pass\nraise Odd('x')", "Odd: x"),
     "recursion": ("def f(): f()\nf()", "RecursionError"),
-    "unspeakable": (
-        "class Odd(Exception):\n    def __str__(self): raise Odd\nraise Odd", "Odd",
-    ),
+    "unspeakable": ("class Odd(Exception):\n    def __str__(self): raise Odd\nraise Odd", "Odd"),
     "long": ("raise ValueError('x' * 100_000)", "ValueError: xxx"),
     "colourful": ("raise ValueError('\\x1b[31mred')", "ValueError: [31mred"),
     "empty": ("", "it implements no hook of zenplan"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD_IMPORTS)
@@ -260,18 +263,12 @@ def test_a_plugin_that_cannot_be_loaded_is_left_out(make: Make, case: str) -> No
 def test_an_entry_point_that_leads_nowhere(make: Make, point: str) -> None:
     make("astray", "none = None", points=f"astray = {point}\nfound = made_astray:Good")
     path = Path(sys.path[0]) / "made_astray.py"
-    path.write_text(
-        path.read_text() + "\nclass Good:\n    zenplan_accelerators = staticmethod(hookimpl(list))\n"
-    )
+    path.write_text(path.read_text() + "\nclass Good:\n    zenplan_accelerators = staticmethod(hookimpl(list))\n")
     assert list(reasons(load("astray"), "astray")) == ["load"]
 
 
-def test_a_plugin_that_prints_does_not_spoil_the_answer(
-    make: Make, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make(
-        "chatty", "print('hello from the import')\n" + GOOD.replace("return", "print('and the hook'); return")
-    )
+def test_a_plugin_that_prints_does_not_spoil_the_answer(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    make("chatty", "print('hello from the import')\n" + GOOD.replace("return", "print('and the hook'); return"))
     plugins = load("chatty")
     assert len(plugins.accelerators()) == 2
     said = capsys.readouterr()
@@ -300,15 +297,17 @@ def test_a_distribution_without_metadata(make: Make, tmp_path: Path) -> None:
 
 WRONG_HOOKS = {
     "@hookimpl\ndef zenplan_acelerators(): return []": (
-        "zenplan_acelerators", "there is no such hook; did you mean zenplan_accelerators?",
+        "zenplan_acelerators",
+        "there is no such hook; did you mean zenplan_accelerators?",
     ),
     "@hookimpl\ndef zenplan_engines(config, *, port): return []": (
-        "zenplan_engines", "it takes arguments (config, port); a hook takes none",
+        "zenplan_engines",
+        "it takes arguments (config, port); a hook takes none",
     ),
     "@hookimpl(wrapper=True)\ndef zenplan_engines():\n    return (yield)": ("zenplan_engines", "wrapper"),
     "@hookimpl\nasync def zenplan_engines(): return []": ("zenplan_engines", "async"),
     "def zenplan_engines(): return []": ("zenplan_engines", "it is not marked with @hookimpl"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("body", WRONG_HOOKS)
@@ -353,8 +352,11 @@ BAD_ANSWERS = {
 
 @pytest.mark.parametrize("body", BAD_ANSWERS)
 def test_a_hook_that_answers_badly_is_left_out(make: Make, body: str) -> None:
-    make("answer", f"@hookimpl\ndef zenplan_accelerators():\n    {body}\n"
-                   "@hookimpl\ndef zenplan_price_providers():\n    return [Shop()]\n")  # fmt: skip
+    make(
+        "answer",
+        f"@hookimpl\ndef zenplan_accelerators():\n    {body}\n"
+        "@hookimpl\ndef zenplan_price_providers():\n    return [Shop()]\n",
+    )
     make("zz-good", GOOD)
     plugins = load("answer", "zz-good")
     assert names(plugins.accelerators()) == ["Good-1", "Good-2"]
@@ -449,8 +451,7 @@ def test_a_plugin_that_hangs_is_given_up(make: Make, case: str) -> None:
     assert time.perf_counter() - start < 5
     assert found.pop("load" if case == "import" else "zenplan_accelerators") == "no answer within 0.5 s"
     # Once is enough: the next call could take as long.
-    assert found == ({} if case == "import" else {
-        "zenplan_price_providers": "not asked: it gave no answer before"})  # fmt: skip
+    assert found == ({} if case == "import" else {"zenplan_price_providers": "not asked: it gave no answer before"})
 
 
 def test_a_plugin_that_loops_is_stopped(make: Make) -> None:
@@ -463,7 +464,9 @@ def test_a_plugin_that_loops_is_stopped(make: Make) -> None:
 
 
 def test_what_a_plugin_prints_after_it_was_given_up(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    module = make("late", """
+    module = make(
+        "late",
+        """
         import threading
         go, done = threading.Event(), threading.Event()
         @hookimpl
@@ -475,7 +478,8 @@ def test_what_a_plugin_prints_after_it_was_given_up(make: Make, capsys: pytest.C
             print("too late")
             done.set()
             return []
-    """)  # fmt: skip
+    """,
+    )
     plugins = load("late")
     (loaded,) = plugins._loaded
     # Loading may take its time; the hook may not.
@@ -503,22 +507,22 @@ def test_what_a_plugin_prints_after_it_was_given_up(make: Make, capsys: pytest.C
         ("return PriceTable(provider='shop', offers=None)", "its offers are not a tuple of Offer"),
         ("return PriceTable(provider='shop', offers=(7,))", "its offers are not a tuple of Offer"),
         ("return PriceTable(provider='shop', offers=(), terms=7)", "its terms are a int, not Terms"),
-        (
-            "return PriceTable(provider='shop', offers=(), left_out=(7,))",
-            "its left_out are not a tuple of str",
-        ),
+        ("return PriceTable(provider='shop', offers=(), left_out=(7,))", "its left_out are not a tuple of str"),
         ("import time; time.sleep(3600)", "no answer within 1 s"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_empty_and_says_why(make: Make, body: str, expected: str) -> None:
-    make("table", f"""
+    make(
+        "table",
+        f"""
         class Bad(Shop):
             def bundled(self):
                 {body}
         @hookimpl
         def zenplan_price_providers():
             return [Bad("shop")]
-    """)  # fmt: skip
+    """,
+    )
     plugins = load("table", timeout_s=1.0 if "sleep" in body else PLENTY_S)
     (provider,) = plugins.price_providers()
     table = plugins.bundled_table(provider)
@@ -565,9 +569,7 @@ def test_an_empty_setting_loads_none_and_does_not_look(monkeypatch: pytest.Monke
 def test_a_named_plugin_that_is_not_installed(make: Make) -> None:
     make("there", GOOD)
     plugins = load("ther", "builtin")
-    assert plugins.problems() == (
-        Problem(plugin="ther", what="load", reason="not installed; did you mean there?"),
-    )
+    assert plugins.problems() == (Problem(plugin="ther", what="load", reason="not installed; did you mean there?"),)
 
 
 def test_only_the_named_are_imported_and_the_blocked_are_not(make: Make) -> None:
@@ -614,12 +616,7 @@ for problem in plugins.problems():
 
 def environment(folder: Path, **more: str) -> Mapping[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("ZENPLAN_")}
-    return {
-        **kept,
-        "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))),
-        "ZENPLAN_BLOCK": "builtin",
-        **more,
-    }
+    return {**kept, "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))), "ZENPLAN_BLOCK": "builtin", **more}
 
 
 def test_a_program_with_every_bad_plugin_at_once_answers_and_ends(make: Make, tmp_path: Path) -> None:
@@ -631,9 +628,13 @@ def test_a_program_with_every_bad_plugin_at_once_answers_and_ends(make: Make, tm
     asked = (*BAD_IMPORTS, *(f"hang-{case}" for case in HANGS), "zz-good")
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", TELL, "1"], env=environment(tmp_path, ZENPLAN_PLUGINS=",".join(asked)),
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", TELL, "1"],
+        env=environment(tmp_path, ZENPLAN_PLUGINS=",".join(asked)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (0, "Good-1,Good-2\n")
     assert time.perf_counter() - start < 30
     blamed = {line.split(" (")[0] for line in done.stderr.splitlines() if "|" in line}
@@ -654,9 +655,12 @@ def test_ctrl_c_ends_a_program_that_waits_for_a_plugin(make: Make, tmp_path: Pat
     sign = tmp_path / "waiting"
     make("waits", "", head=f"open({str(sign)!r}, 'w').close()\nimport time; time.sleep(3600)")
     process = subprocess.Popen(
-        [sys.executable, "-c", TELL, "60"], env=environment(tmp_path, ZENPLAN_PLUGINS="waits"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", TELL, "60"],
+        env=environment(tmp_path, ZENPLAN_PLUGINS="waits"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     wait_for(sign, process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)

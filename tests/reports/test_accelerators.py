@@ -9,8 +9,14 @@ from zenplan.reports.accelerators import accelerators_report
 
 
 def sheet(name: str, vendor: str, architecture: str, **peaks: float) -> Accelerator:
-    return Accelerator(name=name, vendor=vendor, architecture=architecture, memory_bytes=1e9, memory_bytes_per_s=1e9,
-                       peak_flop_per_s=peaks)  # fmt: skip
+    return Accelerator(
+        name=name,
+        vendor=vendor,
+        architecture=architecture,
+        memory_bytes=1e9,
+        memory_bytes_per_s=1e9,
+        peak_flop_per_s=peaks,
+    )
 
 
 def listed(*sheets: Accelerator) -> list[Any]:

@@ -21,28 +21,45 @@ def product(rows: float = 1, saved: float = 100) -> MatMul:
 
 
 def dense(*path: str, **more: Any) -> LayerCount:
-    return LayerCount(**{"path": path, "kind": "Dense", "output_shape": (None, 100), "parameters": 10_000,
-                         "trainable_parameters": 10_000, "operators": (product(),), **more})  # fmt: skip
+    return LayerCount(
+        **{
+            "path": path,
+            "kind": "Dense",
+            "output_shape": (None, 100),
+            "parameters": 10_000,
+            "trainable_parameters": 10_000,
+            "operators": (product(),),
+            **more,
+        }
+    )
 
 
 CONVOLUTION = Convolution(
     name="c", positions=64, window=9, inputs=3, outputs=8, input_elements=192, output_elements=512
 )
 NET = ModelCount(
-    name="net", backend="jax", input_shape="8×8×3",
+    name="net",
+    backend="jax",
+    input_shape="8×8×3",
     layers=(
-        LayerCount(path=("stem",), kind="Conv2D", output_shape=(None, 8, 8, 8), parameters=216,
-                   trainable_parameters=0, operators=(CONVOLUTION,)),
-        dense("body", "first", calls=2), dense("head"), dense("body", "deep", "last", method="traced", note="a loop"),
+        LayerCount(
+            path=("stem",),
+            kind="Conv2D",
+            output_shape=(None, 8, 8, 8),
+            parameters=216,
+            trainable_parameters=0,
+            operators=(CONVOLUTION,),
+        ),
+        dense("body", "first", calls=2),
+        dense("head"),
+        dense("body", "deep", "last", method="traced", note="a loop"),
         LayerCount(path=("body", "flat"), kind="Flatten", output_shape=(None, None, 4)),
     ),
-)  # fmt: skip
+)
 ODD = LayerCount(path=("body", "odd"), kind="Odd", output_shape=(1, 4), method="unknown", note="raw code")
 
 
-def report(
-    net: ModelCount = NET, batch: int = 1, depth: int | None = None, precision: str = "bf16"
-) -> Report:
+def report(net: ModelCount = NET, batch: int = 1, depth: int | None = None, precision: str = "bf16") -> Report:
     return count_report(net, batch, PRECISIONS[precision], depth)
 
 
@@ -77,8 +94,12 @@ def test_depth_folds_what_is_beneath() -> None:
     assert one.rows[1][1:] == cells(report())["body"]
     assert "  deep [traced]" in [row[0] for row in two.rows]
     assert "sum" in one.caption
-    assert "sum" not in count_report(ModelCount(name="n", backend="jax", layers=(dense("a"),)), 1,
-                                     PRECISIONS["bf16"]).tables[0].caption  # fmt: skip
+    assert (
+        "sum"
+        not in count_report(ModelCount(name="n", backend="jax", layers=(dense("a"),)), 1, PRECISIONS["bf16"])
+        .tables[0]
+        .caption
+    )
 
 
 def test_the_operations_of_the_model_itself_have_a_row() -> None:
@@ -111,8 +132,9 @@ def test_kinds_of_operators_have_their_share() -> None:
     stream = Stream(name="s", elements=1000, passes=2, split=Split.NONE, saved=500)
     net = ModelCount(name="n", backend="jax", layers=(dense("a"), dense("b", operators=(stream,))))
     assert cells(report(net), 2) == {
-        "product": ("1", "100 %", "84 %", "17 %"), "stream": ("1", "0.0 %", "16 %", "83 %"),
-    }  # fmt: skip
+        "product": ("1", "100 %", "84 %", "17 %"),
+        "stream": ("1", "0.0 %", "16 %", "83 %"),
+    }
 
 
 def test_what_is_unknown_is_marked_everywhere_and_in_no_sum() -> None:

@@ -37,9 +37,7 @@ def fail() -> object:
 def report() -> Report:
     journal = Journal()
     first = plugin(
-        zenplan_accelerators=lambda: [sheet("X1"), sheet("X2")],
-        zenplan_engines=lambda: [1],
-        zenplan_engins=lambda: [2],
+        zenplan_accelerators=lambda: [sheet("X1"), sheet("X2")], zenplan_engines=lambda: [1], zenplan_engins=lambda: [2]
     )
     second = plugin(zenplan_accelerators=lambda: [sheet("X2"), sheet("X3")])
     sources = (

@@ -31,9 +31,11 @@ def names(made: Report) -> list[str]:
 
 def test_the_cheapest_device_hour_on_demand_is_first_and_spot_alone_is_last() -> None:
     made = report(
-        offer("spot-dear", 1, None, 0.5), offer("dear", 1, 3.0, 0.1), offer("spot-cheap", 8, None, 0.8),
+        offer("spot-dear", 1, None, 0.5),
+        offer("dear", 1, 3.0, 0.1),
+        offer("spot-cheap", 8, None, 0.8),
         offer("cheap", 8, 16.0),
-    )  # fmt: skip
+    )
     assert names(made) == ["cheap", "dear", "spot-cheap", "spot-dear"]
     assert [row[-1] for row in made.tables[0].rows] == ["$2.00", "$3.00", "$0.10", "$0.50"]
     assert [o["instance"] for o in made.document["offers"]] == names(made)

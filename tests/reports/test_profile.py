@@ -27,16 +27,34 @@ PROCESSES = (
     Process(pid=101, used_bytes=NO, kind="compute"),
 )
 KNOWN = {
-    "name": "NVIDIA H100 80GB HBM3", "compute_capability": "9.0",
+    "name": "NVIDIA H100 80GB HBM3",
+    "compute_capability": "9.0",
     "uuid": "GPU-00000000-0000-0000-0000-000000000000",
-    "memory_total_bytes": 80 * 2**30, "memory_used_bytes": 2**30, "memory_free_bytes": 79 * 2**30,
-    "sm_clock_hz": 345e6, "sm_clock_max_hz": 1980e6, "memory_clock_hz": 1593e6, "memory_clock_max_hz": 2619e6,
-    "power_limit_w": 700.0, "power_draw_w": 70.5, "energy_j": 5e9, "temperature_c": 31,
-    "gpu_utilisation": 0.5, "memory_utilisation": 0.0,
-    "pcie_generation": 4, "pcie_generation_max": 5, "pcie_width": 8, "pcie_width_max": 16,
-    "nvlink_count": 18, "nvlink_active_count": 17, "nvlink_version": "4.0",
-    "mig_enabled": False, "ecc_enabled": True, "compute_processes": PROCESSES, "graphics_processes": (),
-}  # fmt: skip
+    "memory_total_bytes": 80 * 2**30,
+    "memory_used_bytes": 2**30,
+    "memory_free_bytes": 79 * 2**30,
+    "sm_clock_hz": 345e6,
+    "sm_clock_max_hz": 1980e6,
+    "memory_clock_hz": 1593e6,
+    "memory_clock_max_hz": 2619e6,
+    "power_limit_w": 700.0,
+    "power_draw_w": 70.5,
+    "energy_j": 5e9,
+    "temperature_c": 31,
+    "gpu_utilisation": 0.5,
+    "memory_utilisation": 0.0,
+    "pcie_generation": 4,
+    "pcie_generation_max": 5,
+    "pcie_width": 8,
+    "pcie_width_max": 16,
+    "nvlink_count": 18,
+    "nvlink_active_count": 17,
+    "nvlink_version": "4.0",
+    "mig_enabled": False,
+    "ecc_enabled": True,
+    "compute_processes": PROCESSES,
+    "graphics_processes": (),
+}
 
 
 def device(index: int = 0, **known: Any) -> Device:
@@ -47,13 +65,20 @@ def device(index: int = 0, **known: Any) -> Device:
 def profile(*devices: Device, reason: str = "") -> Profile:
     seen = DriverState(driver_version=Reading.of("570.86.15"), cuda_version=Reading.of("12.8"), reason=reason)
     host = Host(
-        logical_cores=Reading.of(8), physical_cores=Reading.of(4), affinity_cores=Reading.of(8),
-        cpu_limit_cores=Reading.of(1.5), memory_total_bytes=Reading.of(16 * 2**30), memory_available_bytes=NO,
-        memory_limit_bytes=Reading.missing("none seen"), cpu_model=Reading.of("A Processor 9000"),
-        os=Reading.of("Some Linux 12"), kernel=Reading.of("6.1"), python_version=Reading.of("3.11.7"),
+        logical_cores=Reading.of(8),
+        physical_cores=Reading.of(4),
+        affinity_cores=Reading.of(8),
+        cpu_limit_cores=Reading.of(1.5),
+        memory_total_bytes=Reading.of(16 * 2**30),
+        memory_available_bytes=NO,
+        memory_limit_bytes=Reading.missing("none seen"),
+        cpu_model=Reading.of("A Processor 9000"),
+        os=Reading.of("Some Linux 12"),
+        kernel=Reading.of("6.1"),
+        python_version=Reading.of("3.11.7"),
         disk_free_bytes=Reading.of(10**11),
         blas_threads={"OMP_NUM_THREADS": Reading.of(4), "MKL_NUM_THREADS": Reading.missing("not set")},
-    )  # fmt: skip
+    )
     driver = seen if devices or not reason else DriverState.absent(reason)
     now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     return Profile(driver=driver, devices=devices, host=host, taken_at=now)
@@ -78,8 +103,10 @@ def test_the_document_is_json_with_units_and_reasons() -> None:
     assert gpu["gpu_utilisation"] == {"value": 0.5, "unit": "ratio"}
     assert gpu["ecc_enabled"] == {"value": True, "unit": None}
     assert gpu["compute_processes"]["value"][1] == {
-        "pid": 101, "used_bytes": {"value": None, "reason": "not supported"}, "kind": "compute",
-    }  # fmt: skip
+        "pid": 101,
+        "used_bytes": {"value": None, "reason": "not supported"},
+        "kind": "compute",
+    }
     assert gpu["sheet"]["name"] == "H100-SXM5-80GB"
     assert gpu["sheet"]["peak_flop_per_s"]["bf16"] == 989e12
     assert document["host"]["memory_available_bytes"] == {"value": None, "reason": "not supported"}

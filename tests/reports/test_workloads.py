@@ -38,10 +38,12 @@ def load(*operators: Operator, **changes: object) -> Workload:
         (Lookup(name="l", entries=50_257, width=768, rows=1024), "entries 50,257 width 768"),
         (Lookup(name="l", entries=1e6, width=128, rows=1, sparse=True), "entries 1,000,000 width 128 sparse"),
         (Stream(name="s", elements=1e6, passes=2, split=Split.NONE), "elements 1,000,000"),
-        (Attention(name="a", heads=12, kv_heads=12, key_dim=64, value_dim=64, queries=197, keys=197, causal=False),
-         "heads 12 queries 197 keys 197"),
+        (
+            Attention(name="a", heads=12, kv_heads=12, key_dim=64, value_dim=64, queries=197, keys=197, causal=False),
+            "heads 12 queries 197 keys 197",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_shape_of_an_operator(operator: Operator, shape: str) -> None:
     report = workload_report("toys", load(operator))
     assert report.records[0]["shape"] == shape

@@ -41,8 +41,9 @@ def raw_convolution(image: Any, kernel: Any) -> Any:
         case "jax":
             from jax import lax
 
-            return lax.conv_general_dilated(image, kernel, (2, 2), "VALID", feature_group_count=2,
-                                            dimension_numbers=("NHWC", "HWIO", "NHWC"))  # fmt: skip
+            return lax.conv_general_dilated(
+                image, kernel, (2, 2), "VALID", feature_group_count=2, dimension_numbers=("NHWC", "HWIO", "NHWC")
+            )
         case "torch":
             import torch
 
@@ -71,8 +72,9 @@ def raw_loop(state: Any) -> Any:
         case _:
             import tensorflow as tf
 
-            turns = tf.while_loop(lambda i, x: i < 5, lambda i, x: (i + 1, x @ tf.ones((4, 4))), (0, state),
-                                  maximum_iterations=5)  # fmt: skip
+            turns = tf.while_loop(
+                lambda i, x: i < 5, lambda i, x: (i + 1, x @ tf.ones((4, 4))), (0, state), maximum_iterations=5
+            )
             return turns[1]
 
 
@@ -89,9 +91,7 @@ class RawAttention(layers.Layer):
                 import torch
 
                 turned = x.permute(0, 2, 1, 3)
-                return torch.nn.functional.scaled_dot_product_attention(turned, turned, turned).permute(
-                    0, 2, 1, 3
-                )
+                return torch.nn.functional.scaled_dot_product_attention(turned, turned, turned).permute(0, 2, 1, 3)
             case _:
                 import tensorflow as tf
 
@@ -170,8 +170,10 @@ def own(layer, shapes):
     (shape,) = shapes
     if isinstance(layer, OwnWrong):
         return [3]
-    return [MatMul(name="mine", rows=shape[0], inner=shape[1], columns=7, split=Split.NONE, tied=True),
-            Stream(name="rest", elements=10, passes=2, split=Split.NONE)]  # fmt: skip
+    return [
+        MatMul(name="mine", rows=shape[0], inner=shape[1], columns=7, split=Split.NONE, tied=True),
+        Stream(name="rest", elements=10, passes=2, split=Split.NONE),
+    ]
 
 
 class MyDense(layers.Dense):
@@ -305,8 +307,10 @@ MODELS = {
     "raw": chain(lambda: layers.Dense(3), Raw, lambda: layers.Dense(2)),
     "raw_around": chain(lambda: layers.Dense(3), RawAround, shape=(4,)),
     "raw_lambda": chain(lambda: layers.Lambda(lambda x: raw_product(x, ops.ones((4, 9))), output_shape=(7, 9))),
-    "raw_convolution": chain(lambda: layers.Lambda(lambda x: raw_convolution(x, ops.ones((3, 3, 2, 6))),
-                                                   output_shape=(3, 3, 6)), shape=(8, 8, 4)),
+    "raw_convolution": chain(
+        lambda: layers.Lambda(lambda x: raw_convolution(x, ops.ones((3, 3, 2, 6))), output_shape=(3, 3, 6)),
+        shape=(8, 8, 4),
+    ),
     "raw_loop": chain(lambda: layers.Lambda(raw_loop, output_shape=(4,)), shape=(4,)),
     "raw_attention": chain(RawAttention, shape=(6, 2, 8)),
     "broken": chain(lambda: layers.Dense(4), Broken, lambda: layers.Dense(2)),
@@ -325,21 +329,32 @@ MODELS = {
     "tied": tied,
     "lora": lora,
     "spectral": chain(lambda: layers.SpectralNormalization(layers.Dense(6))),
-    "augmented": chain(lambda: layers.Rescaling(1 / 255), lambda: layers.RandomFlip(), lambda: layers.RandomRotation(0.1),
-                       lambda: layers.Conv2D(4, 3), lambda: layers.GlobalAveragePooling2D(), shape=(16, 16, 3)),
+    "augmented": chain(
+        lambda: layers.Rescaling(1 / 255),
+        lambda: layers.RandomFlip(),
+        lambda: layers.RandomRotation(0.1),
+        lambda: layers.Conv2D(4, 3),
+        lambda: layers.GlobalAveragePooling2D(),
+        shape=(16, 16, 3),
+    ),
     "open": lambda: keras.Sequential([keras.Input((None, 3)), layers.Dense(2)]),
     "stopped": chain(lambda: layers.Dense(4), lambda: layers.Lambda(ops.stop_gradient), lambda: layers.Dense(2)),
-    "viewed": chain(lambda: layers.Dense(4, activation="relu"), layers.Flatten, lambda: layers.Dropout(0),
-                    lambda: layers.Dense(2)),
+    "viewed": chain(
+        lambda: layers.Dense(4, activation="relu"), layers.Flatten, lambda: layers.Dropout(0), lambda: layers.Dense(2)
+    ),
     "fixed_batch": fixed_batch,
     "hopeless": hopeless,
     "open_given": lambda: keras.Sequential([keras.Input((None, 3)), layers.Dense(2)]),
     "open_given_wrong": lambda: keras.Sequential([keras.Input((None, 3)), layers.Dense(2)]),
-    "open_between": chain(lambda: layers.EinsumDense("abc,cd->abd", output_shape=(None, 5)), layers.LayerNormalization,
-                          lambda: layers.Dense(2), shape=(6, 3)),
+    "open_between": chain(
+        lambda: layers.EinsumDense("abc,cd->abd", output_shape=(None, 5)),
+        layers.LayerNormalization,
+        lambda: layers.Dense(2),
+        shape=(6, 3),
+    ),
     "no_model": lambda: layers.Dense(2),
     "unbuilt": lambda: keras.Sequential([layers.Dense(2)]),
-}  # fmt: skip
+}
 
 # What is said of the shape of one sample, where it is.
 GIVEN = {"open_given": [(11, 3)], "open_given_wrong": [(11, 4)]}
@@ -354,17 +369,26 @@ def counted(name):
             count = count_model(model, input_shapes=GIVEN.get(name))
         except UsageError as error:
             return {"error": error.message, "hint": error.hint}
-        assert nodes == [len(layer._inbound_nodes) for layer in model._flatten_layers()], (
-            "the graph has grown"
-        )
+        assert nodes == [len(layer._inbound_nodes) for layer in model._flatten_layers()], "the graph has grown"
     return {
-        "forward": count.forward_flop, "training": count.training_flop, "parameters": count.parameters,
-        "keras": model.count_params(), "trainable": count.trainable_parameters, "notes": count.notes,
+        "forward": count.forward_flop,
+        "training": count.training_flop,
+        "parameters": count.parameters,
+        "keras": model.count_params(),
+        "trainable": count.trainable_parameters,
+        "notes": count.notes,
         "activations": count.activation_elements,
-        "workload": count.workload().parameters, "input": count.input_shape,
-        "layers": {"/".join(layer.path): {**asdict(layer), "operators": [type(o).__name__ for o in layer.operators],
-                                          "flop": layer.forward_flop} for layer in count.layers},
-    }  # fmt: skip
+        "workload": count.workload().parameters,
+        "input": count.input_shape,
+        "layers": {
+            "/".join(layer.path): {
+                **asdict(layer),
+                "operators": [type(o).__name__ for o in layer.operators],
+                "flop": layer.forward_flop,
+            }
+            for layer in count.layers
+        },
+    }
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from zenplan.worker import samples
 
 MODELS = {
     "decoder": lambda: samples.transformer(depth=1, width=32, heads=4, ff_width=64, seq_len=8, vocab=50),
-    "encoder": lambda: samples.transformer(depth=1, width=32, heads=4, ff_width=64, seq_len=8, vocab=50, gated=True,
-                                           norm="rms", causal=False),
+    "encoder": lambda: samples.transformer(
+        depth=1, width=32, heads=4, ff_width=64, seq_len=8, vocab=50, gated=True, norm="rms", causal=False
+    ),
     "basic": lambda: samples.convnet(depth=1, width=4, image_size=16, classes=10),
     "bottleneck": lambda: samples.convnet(depth=1, width=4, image_size=16, classes=10, kind="bottleneck"),
     "plain": lambda: samples.convnet(depth=1, width=4, image_size=128, classes=10, kind="plain"),
@@ -24,15 +25,16 @@ MODELS = {
     "convolution": lambda: samples.convolution(image_size=8, inputs=4, outputs=6, window=3, stride=2, repeat=2),
     "attention": lambda: samples.attention(heads=2, head_dim=4, seq_len=8, repeat=3),
     "stream": lambda: samples.stream(elements=4096, repeat=2),
-}  # fmt: skip
+}
 
 
 def row(name: str) -> dict[str, Any]:
     """What is counted of a model, and how much of it two training steps move."""
     model = MODELS[name]()
     count = zenplan.count_flop(model)
-    model.compile(keras.optimizers.Adam(1e-3, epsilon=1e-30),
-                  keras.losses.SparseCategoricalCrossentropy(from_logits=True))  # fmt: skip
+    model.compile(
+        keras.optimizers.Adam(1e-3, epsilon=1e-30), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
     numbers = np.random.default_rng(0)
     shape = (2, *model.input.shape[1:])
     whole = "int" in model.input.dtype

@@ -40,8 +40,11 @@ def built(of: Workload) -> keras.Model:
 
 def flop(of: Workload) -> float:
     """Training FLOP of a sample with the scores that a causal mask or a window takes away, which Keras computes."""
-    return sum((o.full_flop if isinstance(o, Attention) else o.flop) * b.repeat * (1 + gradients(o))
-               for b in of.blocks for o in b.operators)  # fmt: skip
+    return sum(
+        (o.full_flop if isinstance(o, Attention) else o.flop) * b.repeat * (1 + gradients(o))
+        for b in of.blocks
+        for o in b.operators
+    )
 
 
 def truth(text: str) -> dict[str, Any]:
@@ -64,15 +67,14 @@ def step(text: str) -> dict[str, Any]:
     classes = model.output.shape[-1]
     several = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Every weight with a gradient is moved by the same length, however small the gradient is.
-    model.compile(
-        keras.optimizers.Adam(1e-3, epsilon=1e-30), several if classes > 1 else "mean_squared_error"
-    )
+    model.compile(keras.optimizers.Adam(1e-3, epsilon=1e-30), several if classes > 1 else "mean_squared_error")
     numbers = np.random.default_rng(0)
     given = [
-        numbers.integers(0, 8, (2, *i.shape[1:])) if "int" in i.dtype
+        numbers.integers(0, 8, (2, *i.shape[1:]))
+        if "int" in i.dtype
         else numbers.standard_normal((2, *i.shape[1:]), "float32")
         for i in model.inputs
-    ]  # fmt: skip
+    ]
     x = given if len(given) > 1 else given[0]
     y = numbers.integers(0, classes, (2, *model.output.shape[1:-1]))
     before = [np.array(v) for v in map(keras.ops.convert_to_numpy, model.trainable_variables)]

@@ -15,24 +15,37 @@ import pytest
 
 HERE, BENCHMARKS = Path(__file__).parent, Path(__file__).parents[2] / "benchmarks"
 BACKENDS = [
-    pytest.param(
-        name, marks=pytest.mark.skipif(not importlib.util.find_spec(name), reason=f"{name} is missing")
-    )
+    pytest.param(name, marks=pytest.mark.skipif(not importlib.util.find_spec(name), reason=f"{name} is missing"))
     for name in ("jax", "torch", "tensorflow")
 ]
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("keras"), reason="keras is missing")
 
-SMALL = ("mlp", "transformer", "lstm_stack", "bidirectional_gru", "stacked_cells", "unet", "subclassed", "siamese",
-         "frozen", "conv_lstm", "attention_layers", "mixed_precision")  # fmt: skip
+SMALL = (
+    "mlp",
+    "transformer",
+    "lstm_stack",
+    "bidirectional_gru",
+    "stacked_cells",
+    "unet",
+    "subclassed",
+    "siamese",
+    "frozen",
+    "conv_lstm",
+    "attention_layers",
+    "mixed_precision",
+)
 LARGE = ("ResNet50", "EfficientNetB0", "ConvNeXtTiny")
 
 
 def answer(script: Path, backend: str, *names: str, **environment: str) -> Any:
     """What a script prints as its last line."""
     done = subprocess.run(
-        [sys.executable, str(script), *names], capture_output=True, text=True, timeout=300,
+        [sys.executable, str(script), *names],
+        capture_output=True,
+        text=True,
+        timeout=300,
         env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -167,11 +180,7 @@ def test_which_branch_of_a_choice_is_counted_is_said(backend: str) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_registered_function_counts_its_layer(backend: str) -> None:
     layer = odd(backend)["own"]["layers"]["own"]
-    assert (layer["method"], layer["flop"], layer["operators"]) == (
-        "registered",
-        2 * 7 * 4 * 7,
-        ["MatMul", "Stream"],
-    )
+    assert (layer["method"], layer["flop"], layer["operators"]) == ("registered", 2 * 7 * 4 * 7, ["MatMul", "Stream"])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -230,8 +239,10 @@ def test_the_count_is_the_same_on_every_backend() -> None:
         pytest.skip("there is one backend")
     # What a backend traced are its own products: five of a loop may be one, five times as large.
     first, *others = (
-        {name: {k: row.get(k) for k in ("forward", "training", "parameters")} if name.startswith("raw_") else row
-         for name, row in odd(backend).items()}
+        {
+            name: {k: row.get(k) for k in ("forward", "training", "parameters")} if name.startswith("raw_") else row
+            for name, row in odd(backend).items()
+        }
         for backend in installed
-    )  # fmt: skip
+    )
     assert all(other == first for other in others)

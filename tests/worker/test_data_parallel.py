@@ -120,8 +120,9 @@ def test_every_way_every_size_every_round():
     heard = run_ranks("small", groups, 2, quiet)
     assert {(key, way): sorted(rounds) for (key, way), rounds in heard.steps.items()} == {
         (key, way): list(range(ROUNDS))
-        for key, ways in (("depth=1", WAYS), ("depth=2", (TOGETHER,)), ("depth=3", WAYS)) for way in ways
-    }  # fmt: skip
+        for key, ways in (("depth=1", WAYS), ("depth=2", (TOGETHER,)), ("depth=3", WAYS))
+        for way in ways
+    }
     assert set(heard.reduced) == {(group, size) for group in (0, 1) for size in SIZES_BYTES}
     assert all(sorted(rounds) == list(range(ROUNDS)) for rounds in heard.reduced.values())
     # Floats of four bytes: a layer of 8 × 8 and its bias for each depth, and the last one of 8 × 3.
@@ -134,9 +135,7 @@ def test_every_way_every_size_every_round():
 def test_weights_stay_alike_only_where_gradients_are_averaged(folder: Path, way: str, alike: bool):
     """Both start from rank 0's values; their losses differ, so that only averaged gradients keep them alike."""
     run_ranks("watched", [[replica("watched", ways=(way,))]], 2, quiet)
-    first, second = (
-        [json.loads(line) for line in file.read_text().splitlines()] for file in folder.glob("weights*")
-    )
+    first, second = ([json.loads(line) for line in file.read_text().splitlines()] for file in folder.glob("weights*"))
     assert len(first) == len(second) == ROUNDS + 2
     assert first[0][0] == second[0][0]
     assert first[0][0] != first[-1][0]

@@ -14,8 +14,9 @@ from zenplan.domain.split import Split
 from zenplan.worker.events import Event, layer_counts, scaled
 
 PRODUCT = MatMul(name="p", rows=2, inner=3, columns=5, split=Split.NONE, saved=3)
-CONVOLUTION = Convolution(name="c", positions=16, window=9, inputs=2, outputs=4, input_elements=32, output_elements=64,
-                          input_gradient=False)  # fmt: skip
+CONVOLUTION = Convolution(
+    name="c", positions=16, window=9, inputs=2, outputs=4, input_elements=32, output_elements=64, input_gradient=False
+)
 TABLE = Lookup(name="t", entries=10, width=4, rows=3)
 STEPS = Recurrent(name="r", steps=7, inner=5, columns=20)
 STREAM = Stream(name="s", elements=8, passes=3, split=Split.NONE, saved=8, weights=4)
@@ -65,18 +66,22 @@ def test_every_weight_is_in_one_layer_and_one_that_is_never_called_says_so() -> 
     inner, idle = layer(6, 7, name="inner"), layer(11, name="idle")
     outer = layer(5, inside=(inner,), name="outer")
     model = layer(3, inside=(outer, idle), name="model")
-    found = counted(model, Event(layer=outer, path=("outer",), calls=1),
-                    Event(layer=inner, path=("outer", "inner"), whole=True, calls=1))  # fmt: skip
+    found = counted(
+        model,
+        Event(layer=outer, path=("outer",), calls=1),
+        Event(layer=inner, path=("outer", "inner"), whole=True, calls=1),
+    )
     assert {path: c.parameters for path, c in found.items()} == {
-        ("outer",): 5, ("outer", "inner"): 13, (): 3, ("idle",): 11,
-    }  # fmt: skip
+        ("outer",): 5,
+        ("outer", "inner"): 13,
+        (): 3,
+        ("idle",): 11,
+    }
     assert (found["idle",].calls, found["idle",].note) == (0, "never called")
 
 
 def test_the_worst_method_of_a_layer_is_its_method_and_notes_are_said_once() -> None:
     one = layer(name="one")
     traced = Event(layer=one, path=("one",), method="traced", note="a loop", operators=(STREAM,))
-    (count,) = counted(
-        layer(inside=(one,)), Event(layer=one, path=("one",), calls=1), traced, traced
-    ).values()
+    (count,) = counted(layer(inside=(one,)), Event(layer=one, path=("one",), calls=1), traced, traced).values()
     assert (count.method, count.note, len(count.operators)) == ("traced", "a loop", 2)

@@ -154,8 +154,19 @@ def measure(folder: Path) -> Measure:
 
     def run(*points: dict[str, Any], backend: str = INSTALLED[0], **fields: Any) -> list[dict[str, Any]]:
         rounds = {"least": 2, "most": 2, "seconds": 60.0, **fields.pop("rounds", {})}
-        job = {"job": "measure", "what": "it", "precision": "fp32", "compiled": None, "threads": 1, "device": "cpu",
-               "points": points, "rounds": rounds, "in_turn": False, "count": False, **fields}  # fmt: skip
+        job = {
+            "job": "measure",
+            "what": "it",
+            "precision": "fp32",
+            "compiled": None,
+            "threads": 1,
+            "device": "cpu",
+            "points": points,
+            "rounds": rounds,
+            "in_turn": False,
+            "count": False,
+            **fields,
+        }
         heard: list[dict[str, Any]] = []
         environment = measuring_environment(job["device"], 1, os.environ)
         last = run_job(job, backend, Limits(), lambda stage, seconds: None, heard.append, environment)
@@ -182,8 +193,9 @@ def told(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("backend", INSTALLED)
 def test_all_points_take_their_turn_in_each_round(measure: Measure, backend: str) -> None:
-    events = measure(point("small", "one", role="operator"), point("small", "two", depth=2, width=8), count=True,
-                     backend=backend)  # fmt: skip
+    events = measure(
+        point("small", "one", role="operator"), point("small", "two", depth=2, width=8), count=True, backend=backend
+    )
     of_point = [("count", "one"), ("built", "one"), ("peak", "one")]
     of_other = [("count", "two"), ("built", "two"), ("peak", "two")]
     taken = [("sample", "one"), ("sample", "two")]
@@ -307,18 +319,14 @@ print(json.dumps(found))
 
 def test_a_saved_model_takes_the_precision_unless_it_has_one() -> None:
     environment = {**os.environ, "KERAS_BACKEND": INSTALLED[0]}
-    done = subprocess.run(
-        [sys.executable, "-c", SAVED], env=environment, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", SAVED], env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == ["mixed_bfloat16", "mixed_float16", "float64"]
 
 
 @pytest.mark.parametrize(
     ("kind", "after"), [("torch", 0), ("jax", 1), ("host", 3)], ids=["first step", "warm-up", "second round"]
 )
-def test_a_lack_of_memory_is_that_points_and_the_others_go_on(
-    measure: Measure, kind: str, after: int
-) -> None:
+def test_a_lack_of_memory_is_that_points_and_the_others_go_on(measure: Measure, kind: str, after: int) -> None:
     points = [point("short", kind=kind, after=after), point("small")]
     events = measure(*points, rounds={"least": 3, "most": 3})
     failed = [e for e in events if e["event"] == "failed"]
@@ -351,7 +359,7 @@ def test_any_other_exception_ends_the_job(measure: Measure) -> None:
         ([point("instance", "a"), point("instance", "b")], "is one model for several points", "builds a new one"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
-)  # fmt: skip
+)
 def test_what_cannot_be_trained_is_one_line(
     measure: Measure, points: list[dict[str, Any]], message: str, hint: str
 ) -> None:
@@ -367,9 +375,7 @@ def test_a_precision_that_keras_has_not_is_refused(measure: Measure) -> None:
 
 
 @pytest.mark.parametrize("backend", INSTALLED)
-def test_no_gpu_is_an_error_of_one_line(
-    measure: Measure, monkeypatch: pytest.MonkeyPatch, backend: str
-) -> None:
+def test_no_gpu_is_an_error_of_one_line(measure: Measure, monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(UsageError, match=f"{backend} sees no GPU"):
         measure(point("small"), device="gpu", backend=backend)

@@ -12,14 +12,7 @@ from zenplan.domain.operators import Attention, Lookup, MatMul, Stream
 from zenplan.domain.recurrent import Recurrent
 from zenplan.domain.split import Split
 from zenplan.domain.workload import gradients
-from zenplan.worker import (
-    rules_attention,
-    rules_convolution,
-    rules_dense,
-    rules_ops,
-    rules_recurrent,
-    rules_stream,
-)
+from zenplan.worker import rules_attention, rules_convolution, rules_dense, rules_ops, rules_recurrent, rules_stream
 from zenplan.worker.call import Call, Tensor
 
 
@@ -35,12 +28,25 @@ def relu(x: Any) -> Any:
     return x
 
 
-def call(*inputs: Tensor | tuple[int, ...], out: tuple[int, ...] = (), batch: int = 1, learns: bool = True,
-         kept: set[object] | None = None, **arguments: Any) -> Call:  # fmt: skip
+def call(
+    *inputs: Tensor | tuple[int, ...],
+    out: tuple[int, ...] = (),
+    batch: int = 1,
+    learns: bool = True,
+    kept: set[object] | None = None,
+    **arguments: Any,
+) -> Call:
     tensors = tuple(t if isinstance(t, Tensor) else Tensor(shape=t, learns=True) for t in inputs)
     outputs = (Tensor(shape=out, learns=True),) if out else ()
-    return Call(inputs=tensors, outputs=outputs, arguments=arguments, batch=batch, learns=learns,
-                kept=set() if kept is None else kept, owned=set())  # fmt: skip
+    return Call(
+        inputs=tensors,
+        outputs=outputs,
+        arguments=arguments,
+        batch=batch,
+        learns=learns,
+        kept=set() if kept is None else kept,
+        owned=set(),
+    )
 
 
 def layer(kind: str = "Layer", **settings: Any) -> Any:
@@ -80,8 +86,9 @@ def test_an_activation_keeps_its_output_or_what_it_was_given(function: Any, save
 )
 def test_gradients_go_where_something_learns(learns: bool, before: bool, expected: int) -> None:
     source = Tensor(shape=(1, 3), learns=before)
-    (product,) = rules_dense.dense(layer(units=5, use_bias=True, activation=linear),
-                                   call(source, out=(1, 5), learns=learns))  # fmt: skip
+    (product,) = rules_dense.dense(
+        layer(units=5, use_bias=True, activation=linear), call(source, out=(1, 5), learns=learns)
+    )
     assert gradients(product) == expected
     assert product.saved_elements == (3 if learns else 0)
 
@@ -91,21 +98,16 @@ def test_gradients_go_where_something_learns(learns: bool, before: bool, expecte
     [
         ("abc,cde->abde", (1, 4, 6), (6, 3, 5), 2 * 4 * 6 * 15, 90),
         ("...x,xy->...y", (1, 4, 6), (6, 5), 2 * 4 * 6 * 5, 30),
-        (
-            "abc,bcd->abd",
-            (1, 4, 6),
-            (4, 6, 5),
-            2 * 4 * 6 * 5,
-            0,
-        ),  # a kernel for each of four: not one product's
+        ("abc,bcd->abd", (1, 4, 6), (4, 6, 5), 2 * 4 * 6 * 5, 0),  # a kernel for each of four: not one product's
         ("abc,bd->adc", (1, 4, 6), (4, 5), 2 * 4 * 6 * 5, 20),
     ],
 )
 def test_einsum_dense_is_the_product_of_its_equation(
     equation: str, shape: tuple[int, ...], kernel: tuple[int, ...], flop: float, parameters: float
 ) -> None:
-    settings = layer(weights=[SimpleNamespace(name="kernel", shape=kernel)], equation=equation, bias=None,
-                     activation=linear)  # fmt: skip
+    settings = layer(
+        weights=[SimpleNamespace(name="kernel", shape=kernel)], equation=equation, bias=None, activation=linear
+    )
     (product,) = rules_dense.einsum_dense(settings, call(shape, out=(1, 4, 5)))
     assert (product.flop, product.parameters) == (flop, parameters)
 
@@ -123,8 +125,16 @@ def test_an_embedding_is_rows_of_a_table_and_in_reverse_a_product_with_it() -> N
 
 
 def conv(**settings: Any) -> Any:
-    usual = {"rank": 2, "kernel_size": (3, 3), "filters": 8, "groups": 1, "use_bias": True, "activation": linear,
-             "data_format": "channels_last", "depth_multiplier": 1}  # fmt: skip
+    usual = {
+        "rank": 2,
+        "kernel_size": (3, 3),
+        "filters": 8,
+        "groups": 1,
+        "use_bias": True,
+        "activation": linear,
+        "data_format": "channels_last",
+        "depth_multiplier": 1,
+    }
     return layer(**{**usual, **settings})
 
 
@@ -138,9 +148,7 @@ def test_a_convolution_has_a_window_at_each_position_of_its_output() -> None:
 
 def test_channels_may_come_first() -> None:
     (last,) = rules_convolution.convolution(conv(), call((1, 9, 9, 4), out=(1, 5, 5, 8)))
-    (first,) = rules_convolution.convolution(
-        conv(data_format="channels_first"), call((1, 4, 9, 9), out=(1, 8, 5, 5))
-    )
+    (first,) = rules_convolution.convolution(conv(data_format="channels_first"), call((1, 4, 9, 9), out=(1, 8, 5, 5)))
     assert (first.flop, first.parameters) == (last.flop, last.parameters)
 
 
@@ -166,12 +174,8 @@ def test_a_first_separable_convolution_has_a_gradient_only_between_its_parts() -
 # --- recurrent
 
 
-@pytest.mark.parametrize(
-    ("name", "gates", "twice"), [("SimpleRNNCell", 1, 0), ("GRUCell", 3, 1), ("LSTMCell", 4, 0)]
-)
-def test_a_recurrent_layer_is_a_product_of_all_steps_and_one_in_each(
-    name: str, gates: int, twice: int
-) -> None:
+@pytest.mark.parametrize(("name", "gates", "twice"), [("SimpleRNNCell", 1, 0), ("GRUCell", 3, 1), ("LSTMCell", 4, 0)])
+def test_a_recurrent_layer_is_a_product_of_all_steps_and_one_in_each(name: str, gates: int, twice: int) -> None:
     cell = layer(name, units=5, use_bias=True, reset_after=bool(twice))
     product, steps = rules_recurrent.recurrent(layer(cell=cell), call((2, 9, 3), batch=2))
     assert isinstance(steps, Recurrent)
@@ -216,9 +220,7 @@ def test_multi_head_attention_projects_attends_and_projects_again() -> None:
 
 def test_attention_over_one_axis_is_done_for_each_entry_of_the_others() -> None:
     x = Tensor(shape=(1, 3, 7, 16), learns=True)
-    ops = rules_attention.multi_head(
-        heads(_attention_axes=(2,)), call(x, out=(1, 3, 7, 16), query=x, value=x)
-    )
+    ops = rules_attention.multi_head(heads(_attention_axes=(2,)), call(x, out=(1, 3, 7, 16), query=x, value=x))
     (attention,) = [o for o in ops if isinstance(o, Attention)]
     assert (attention.heads, attention.queries, attention.keys) == (12, 7, 7)
 
@@ -248,9 +250,7 @@ def test_the_whole_of_two_tensors_is_multiplied_by_vdot() -> None:
 # --- streams
 
 
-@pytest.mark.parametrize(
-    ("kind", "kept"), [("GaussianDropout", 8), ("GaussianNoise", 0), ("SpatialDropout1D", 0)]
-)
+@pytest.mark.parametrize(("kind", "kept"), [("GaussianDropout", 8), ("GaussianNoise", 0), ("SpatialDropout1D", 0)])
 def test_noise_that_is_multiplied_with_is_kept(kind: str, kept: float) -> None:
     (stream,) = rules_stream.dropout(layer(kind, rate=0.1, stddev=0.1), call((1, 8)))
     assert stream.saved_elements == kept
@@ -270,9 +270,7 @@ def test_a_batch_norm_reads_twice_and_writes_once_and_a_frozen_one_reads_once() 
     free = layer(trainable=True, trainable_weights=[weight(8), weight(8)])
     (norm,) = rules_stream.batch_norm(free, call((2, 4, 4, 8), batch=2))
     assert (norm.elements, norm.passes, norm.saved_elements, norm.parameters) == (128, 3, 128, 16)
-    (norm,) = rules_stream.batch_norm(
-        layer(trainable=False, trainable_weights=[]), call((1, 4, 4, 8), learns=False)
-    )
+    (norm,) = rules_stream.batch_norm(layer(trainable=False, trainable_weights=[]), call((1, 4, 4, 8), learns=False))
     assert (norm.passes, norm.saved_elements) == (2, 0)
 
 

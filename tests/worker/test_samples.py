@@ -15,19 +15,31 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("sample_models.py")
 INSTALLED = [b for b in ("jax", "torch", "tensorflow") if importlib.util.find_spec(b)]
-NAMES = ("decoder", "encoder", "basic", "bottleneck", "plain", "lstm", "gru", "product", "convolution", "attention",
-         "stream")  # fmt: skip
-pytestmark = pytest.mark.skipif(
-    not importlib.util.find_spec("keras") or not INSTALLED, reason="keras is missing"
+NAMES = (
+    "decoder",
+    "encoder",
+    "basic",
+    "bottleneck",
+    "plain",
+    "lstm",
+    "gru",
+    "product",
+    "convolution",
+    "attention",
+    "stream",
 )
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("keras") or not INSTALLED, reason="keras is missing")
 
 
 @cache
 def rows(backend: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=300,
+        [sys.executable, str(SCRIPT)],
+        capture_output=True,
+        text=True,
+        timeout=300,
         env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -51,10 +63,13 @@ def test_a_sample_is_counted_whole_and_all_of_it_learns(name: str, backend: str)
         ("attention", 3 * 3 * 2 * 2 * 8 * 8 * 2 * 4, 8),
         ("stream", 0, 1024),
         # The first layer's input gets none: 8 rows × 4 · 8 gates; state products of 4 steps; the head.
-        ("lstm", 2 * 4 * (2 * 6 * 32 + 3 * 8 * 32 + 2 * 3 * 8 * 32 + 3 * 8 * 5),
-         (6 + 8 + 1) * 32 + (8 + 8 + 1) * 32 + 9 * 5),
+        (
+            "lstm",
+            2 * 4 * (2 * 6 * 32 + 3 * 8 * 32 + 2 * 3 * 8 * 32 + 3 * 8 * 5),
+            (6 + 8 + 1) * 32 + (8 + 8 + 1) * 32 + 9 * 5,
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_sample_computes(name: str, flop: float, parameters: float) -> None:
     row = rows(INSTALLED[0])[name]
     assert row["flop"] == pytest.approx(flop)

@@ -22,33 +22,83 @@ from zenplan.plugins import load_plugins
 
 SCRIPT = Path(__file__).with_name("standin_models.py")
 INSTALLED = [b for b in ("jax", "torch", "tensorflow") if importlib.util.find_spec(b)]
-needs_keras = pytest.mark.skipif(
-    not importlib.util.find_spec("keras") or not INSTALLED, reason="keras is missing"
-)
+needs_keras = pytest.mark.skipif(not importlib.util.find_spec("keras") or not INSTALLED, reason="keras is missing")
 
 # Within 2 % of the parameters and 5 % of the FLOP of training.
 TRUE = (
-    "gpt2-124m@64", "llama3-8b@64", "gemma3-1b@64", "pythia-160m@64", "bert-base@64", "t5-small@64", "mixtral-8x7b@64",
-    "whisper-tiny:seconds=10,seq_len=64", "bert-base-classifier", "vit-tiny", "deit-base-distilled", "swin-tiny",
-    "sam-vit-h:layers=6", "dit-s-2:layers=2", "stable-diffusion", "resnet18", "resnet50", "resnet50-v2",
-    "resnext50-32x4d", "regnety-400mf", "vgg16", "alexnet", "densenet121", "inceptionv3", "mobilenet", "mobilenetv2",
-    "mobilenetv3-small", "efficientnet-b0", "convnext-tiny", "retinanet-resnet50", "unet", "unet3d", "lstm", "gru",
-    "simple-rnn", "gnmt", "rnn-t", "tacotron2", "mlp", "mixer-s16", "dlrm", "ncf", "wide-and-deep", "vae-cf", "gcn",
-    "graphsage", "rgat", "se3-transformer",
-)  # fmt: skip
+    "gpt2-124m@64",
+    "llama3-8b@64",
+    "gemma3-1b@64",
+    "pythia-160m@64",
+    "bert-base@64",
+    "t5-small@64",
+    "mixtral-8x7b@64",
+    "whisper-tiny:seconds=10,seq_len=64",
+    "bert-base-classifier",
+    "vit-tiny",
+    "deit-base-distilled",
+    "swin-tiny",
+    "sam-vit-h:layers=6",
+    "dit-s-2:layers=2",
+    "stable-diffusion",
+    "resnet18",
+    "resnet50",
+    "resnet50-v2",
+    "resnext50-32x4d",
+    "regnety-400mf",
+    "vgg16",
+    "alexnet",
+    "densenet121",
+    "inceptionv3",
+    "mobilenet",
+    "mobilenetv2",
+    "mobilenetv3-small",
+    "efficientnet-b0",
+    "convnext-tiny",
+    "retinanet-resnet50",
+    "unet",
+    "unet3d",
+    "lstm",
+    "gru",
+    "simple-rnn",
+    "gnmt",
+    "rnn-t",
+    "tacotron2",
+    "mlp",
+    "mixer-s16",
+    "dlrm",
+    "ncf",
+    "wide-and-deep",
+    "vae-cf",
+    "gcn",
+    "graphsage",
+    "rgat",
+    "se3-transformer",
+)
 # What is further off, and by how much: the ratio of parameters. A stand-in has 8 of 64 experts.
 FAR = {"deepseek-v2-lite@64": 0.198, "olmoe-1b-7b@64": 0.185}
 
-TINY = {"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 50,
-        "intermediate_size": 64, "max_position_embeddings": 64}  # fmt: skip
+TINY = {
+    "num_hidden_layers": 1,
+    "hidden_size": 32,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 50,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+}
 GPT2 = {"model_type": "gpt2", "n_layer": 1, "n_embd": 32, "n_head": 2, "vocab_size": 50, "n_positions": 32}
 MIXTRAL = {"model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2, **TINY}
 STEPPED = (
     *(json.dumps(config) + "@8" for config in (GPT2, {"model_type": "llama", **TINY}, MIXTRAL)),
-    "vit-tiny:image_size=32,layers=1", "convnet:depth=2,stages=2,width=4,image_size=16",
-    "lstm:hidden=16,layers=1,vocab=50", "gru:hidden=16,layers=1,vocab=50", "mlp:widths=8x16x4",
-    "ncf:users=20,items=20", "gcn:neighbours=3x2",
-)  # fmt: skip
+    "vit-tiny:image_size=32,layers=1",
+    "convnet:depth=2,stages=2,width=4,image_size=16",
+    "lstm:hidden=16,layers=1,vocab=50",
+    "gru:hidden=16,layers=1,vocab=50",
+    "mlp:widths=8x16x4",
+    "ncf:users=20,items=20",
+    "gcn:neighbours=3x2",
+)
 
 
 def workload(name: str, seq_len: int | None = None) -> Workload:
@@ -58,9 +108,12 @@ def workload(name: str, seq_len: int | None = None) -> Workload:
 @cache
 def answers(backend: str, what: str, *models: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), what, *models], capture_output=True, text=True, timeout=600,
+        [sys.executable, str(SCRIPT), what, *models],
+        capture_output=True,
+        text=True,
+        timeout=600,
         env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -99,8 +152,9 @@ def test_blocks_come_back_from_json(name: str) -> None:
     assert read_blocks(json.loads(json.dumps(blocks_document(blocks)))) == blocks
 
 
-@pytest.mark.parametrize("wrong", [None, 3, [{}], [{"name": 5, "operators": []}],
-                                   [{"name": "a", "operators": [{"type": "Nothing"}]}]])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong", [None, 3, [{}], [{"name": 5, "operators": []}], [{"name": "a", "operators": [{"type": "Nothing"}]}]]
+)
 def test_other_documents_are_no_blocks(wrong: Any) -> None:
     with pytest.raises(DataError, match="these are no blocks"):
         read_blocks(wrong)

@@ -101,16 +101,8 @@ def test_its_home_is_its_own_and_gone_afterwards(count: Count, folder: Path) -> 
         ("models:ends", "models:ends ended the worker (os._exit, code 7) while building it", 1),
         ("models:crashes", "models:crashes was killed by SIGSEGV while building it", 1),
         ("cut:build", "module cut does not import: SyntaxError: invalid syntax (cut.py:1)", 2),
-        (
-            "lacks:build",
-            "module lacks does not import: ModuleNotFoundError: No module named 'not_there_at_all' (",
-            2,
-        ),
-        (
-            "divides:build",
-            "module divides does not import: ZeroDivisionError: division by zero (divides.py:1)",
-            2,
-        ),
+        ("lacks:build", "module lacks does not import: ModuleNotFoundError: No module named 'not_there_at_all' (", 2),
+        ("divides:build", "module divides does not import: ZeroDivisionError: division by zero (divides.py:1)", 2),
         ("nowhere.at_all:build", "there is no module nowhere", 2),
     ],
     ids=lambda value: value if isinstance(value, str) and ":" in value and " " not in value else "",
@@ -145,8 +137,9 @@ def test_what_is_no_model_is_an_error_event(count: Count, folder: Path) -> None:
         "models:raises_inside": "Received an invalid value for `units`",
     }
     environ = {**os.environ, "KERAS_BACKEND": backend_here(), "KERAS_HOME": str(folder)}
-    done = subprocess.run([sys.executable, "-c", _LOAD, *targets], cwd=folder, env=environ, check=True,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD, *targets], cwd=folder, env=environ, check=True, capture_output=True, text=True
+    )
     events = [json.loads(line) for line in done.stdout.splitlines()]
     last = [event for event in events if event["event"] != "stage"]
     assert len(last) == len(targets)
@@ -187,9 +180,7 @@ def test_what_it_does_is_told(count: Count) -> None:
 
 def test_it_ends_when_its_parent_is_gone(count: Count, folder: Path, lives: Callable[[int], bool]) -> None:
     program = "from zenplan.app.count import count_keras; count_keras('workers:build')"
-    text = (
-        "import os, time\ndef build():\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
-    )
+    text = "import os, time\ndef build():\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
     (folder / "workers.py").write_text(text, encoding="utf-8")
     # What is killed cannot clean up: its home is left in here.
     environ = {**os.environ, "TMPDIR": str(folder)}
@@ -258,10 +249,20 @@ def test_a_file_does_not_run_what_lies_beside_it(count: Count, folder: Path) -> 
 
     for name in ("keras", "json", "numpy", "zenplan", "sitecustomize"):
         (folder / f"{name}.py").write_text("open('ran', 'w')", encoding="utf-8")
-    dense = {"module": "keras.layers", "class_name": "Dense", "registered_name": None, "config": {"name": "d", "units": 3},
-             "build_config": {"input_shape": [None, 7]}}  # fmt: skip
-    config = {"module": "keras", "class_name": "Sequential", "registered_name": None,
-              "config": {"name": "net", "layers": [dense]}, "build_config": {"input_shape": [None, 7]}}  # fmt: skip
+    dense = {
+        "module": "keras.layers",
+        "class_name": "Dense",
+        "registered_name": None,
+        "config": {"name": "d", "units": 3},
+        "build_config": {"input_shape": [None, 7]},
+    }
+    config = {
+        "module": "keras",
+        "class_name": "Sequential",
+        "registered_name": None,
+        "config": {"name": "net", "layers": [dense]},
+        "build_config": {"input_shape": [None, 7]},
+    }
     with zipfile.ZipFile("net.keras", "w") as archive:
         archive.writestr("config.json", json.dumps(config))
     assert count("net.keras").parameters == 7 * 3 + 3

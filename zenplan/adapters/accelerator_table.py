@@ -22,9 +22,17 @@ from zenplan.units import GB, MIB, TFLOP_PER_S
 IDENTITY_FILE: Final = "accelerators.csv"
 FIGURES_FILE: Final = "accelerator_figures.csv"
 _IDENTITY_COLUMNS: Final = (
-    "name", "vendor", "architecture", "nvml_names", "aliases", "compute_capability", "link", "trains",
-    "peer_access", "notes",
-)  # fmt: skip
+    "name",
+    "vendor",
+    "architecture",
+    "nvml_names",
+    "aliases",
+    "compute_capability",
+    "link",
+    "trains",
+    "peer_access",
+    "notes",
+)
 _FIGURES_COLUMNS: Final = ("accelerator", "figure", "value", "source", "status", "date")
 _HZ_PER_MHZ: Final = 1e6
 _BYTES_PER_GBIT: Final = GB / 8
@@ -42,9 +50,13 @@ _REAL: Final = {
     "sustained_share": ("sustained_share", 1.0),
 }
 _WHOLE: Final = (
-    "multiprocessors", "fp32_flop_per_clock", "tensor_flop_per_clock", "link_devices", "node_devices",
+    "multiprocessors",
+    "fp32_flop_per_clock",
+    "tensor_flop_per_clock",
+    "link_devices",
+    "node_devices",
     "pcie_generation",
-)  # fmt: skip
+)
 _PEAK: Final = {
     "fp32_tflops": "fp32",
     "tf32_tflops": "tf32",
@@ -93,9 +105,7 @@ def read_accelerators(folder: Traversable | None = None) -> tuple[Accelerator, .
     return tuple(_accelerator(row, fields[name]) for name, row in identities.items())
 
 
-def _rows(
-    folder: Traversable, file: str, columns: tuple[str, ...], check: Callable[[_Row], None]
-) -> Iterator[_Row]:
+def _rows(folder: Traversable, file: str, columns: tuple[str, ...], check: Callable[[_Row], None]) -> Iterator[_Row]:
     """The rows of one file, each with every column, each passed by ``check``."""
     reader = csv.reader(StringIO((folder / file).read_text(encoding="utf-8")), strict=True)
     try:

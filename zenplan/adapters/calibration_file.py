@@ -56,8 +56,10 @@ def write_calibrations(path: Path, content: str) -> None:
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:
-        raise InputFileError(f"{path} cannot be written: {error.strerror}",
-                             "name a file in a folder that you may write, with room on its disk") from error  # fmt: skip
+        raise InputFileError(
+            f"{path} cannot be written: {error.strerror}",
+            "name a file in a folder that you may write, with room on its disk",
+        ) from error
 
 
 def read_calibration_file(path: Path, now: datetime) -> tuple[Stored, ...]:

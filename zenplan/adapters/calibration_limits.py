@@ -51,13 +51,17 @@ def _check(c: Calibration, now: datetime) -> None:
 
 def _check_point(c: Calibration, m: Measured, what: str) -> None:
     _within(what, "setup_s", m.setup_s, 0, _MOST_STEP_S)
-    for name, found in (("peak_bytes", m.peak_bytes), ("program_bytes", m.program_bytes),
-                        ("predicted_bytes", m.point.predicted_bytes)):  # fmt: skip
+    for name, found in (
+        ("peak_bytes", m.peak_bytes),
+        ("program_bytes", m.program_bytes),
+        ("predicted_bytes", m.point.predicted_bytes),
+    ):
         _within(what, name, found, 0, _MOST_BYTES)
     for s in m.samples:
         _within(what, "wall_s", s.wall_s, _LEAST_STEP_S, _MOST_STEP_S)
-        _within(what, "cpu_s", s.cpu_s, _LEAST_STEP_S if c.fingerprint.clock == CPU else 0,
-                _MOST_STEP_S * _MOST_THREADS)  # fmt: skip
+        _within(
+            what, "cpu_s", s.cpu_s, _LEAST_STEP_S if c.fingerprint.clock == CPU else 0, _MOST_STEP_S * _MOST_THREADS
+        )
         _within(what, "clock_hz", s.clock_hz, 0, _MOST_HZ)
     if m.samples:
         _check_rates(c, m, what)

@@ -40,8 +40,10 @@ def open_to_write(path: Path) -> tuple[sqlite3.Connection, str]:
                 return _opened(path), ""
             except Unusable as unusable:
                 if unusable.foreign:
-                    raise UsageError(f"{path} {unusable.reason}, not a store of calibrations",
-                                     "move it away, or set XDG_DATA_HOME to another folder") from unusable  # fmt: skip
+                    raise UsageError(
+                        f"{path} {unusable.reason}, not a store of calibrations",
+                        "move it away, or set XDG_DATA_HOME to another folder",
+                    ) from unusable
                 kept, reason = _kept_aside(path), unusable.reason
             return _opened(path), f"{path.name} {reason}: it is kept as {kept.name}, and a new one is begun"
 
@@ -74,11 +76,7 @@ def _opened(path: Path, only_read: bool = False) -> sqlite3.Connection:
         raise _not_writable(path, "it is a folder")
     # Without a journal beside it nobody is writing, and SQLite need not make one to find that out.
     still = "" if Path(f"{path}-wal").exists() else "&immutable=1"
-    db = (
-        _connected(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True)
-        if only_read
-        else _connected(str(path))
-    )
+    db = _connected(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True) if only_read else _connected(str(path))
     with ExitStack() as undo:
         undo.callback(db.close)
         prepare(db)
@@ -92,9 +90,7 @@ def _opened(path: Path, only_read: bool = False) -> sqlite3.Connection:
 
 def _kept_aside(path: Path) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    names = (
-        path.with_name(f"{path.name}.kept-{stamp}{more}") for more in ("", *(f"-{n}" for n in range(2, 1000)))
-    )
+    names = (path.with_name(f"{path.name}.kept-{stamp}{more}") for more in ("", *(f"-{n}" for n in range(2, 1000))))
     kept = next(name for name in names if not name.exists())
     # The file itself last: until then it is what the next process finds, and keeps aside again.
     for ending in ("-wal", "-shm", ""):
@@ -121,8 +117,10 @@ def _is_writable(path: Path) -> bool:
 
 
 def _not_writable(path: Path, reason: str) -> ZenplanError:
-    return ZenplanError(f"the store of calibrations {path} cannot be used: {reason}",
-                        "XDG_DATA_HOME names the folder that its folder is in")  # fmt: skip
+    return ZenplanError(
+        f"the store of calibrations {path} cannot be used: {reason}",
+        "XDG_DATA_HOME names the folder that its folder is in",
+    )
 
 
 @contextmanager
@@ -139,9 +137,7 @@ def our_errors(path: Path) -> Iterator[None]:
 def _ours(error: sqlite3.Error, path: Path) -> ZenplanError:
     code = primary_code(error)
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
-        return ZenplanError(
-            f"the disk is full: {path} cannot grow", "make room; what was stored before is still there"
-        )
+        return ZenplanError(f"the disk is full: {path} cannot grow", "make room; what was stored before is still there")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return ZenplanError(f"{path} is held by another program", "try again when that is done")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

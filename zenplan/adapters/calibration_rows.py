@@ -69,16 +69,23 @@ def _calibration(
     id, taken_at, subject, fingerprint = row
     measured = tuple(
         Measured(
-            point=read_point(json.loads(point)), setup_s=setup_s, peak_bytes=peak_bytes, program_bytes=program_bytes,
+            point=read_point(json.loads(point)),
+            setup_s=setup_s,
+            peak_bytes=peak_bytes,
+            program_bytes=program_bytes,
             failure=failure,
             samples=tuple(Sample(round=r, wall_s=w, cpu_s=c, clock_hz=h) for r, w, c, h in samples[number]),
         )
         for number, point, setup_s, peak_bytes, program_bytes, failure in points
-    )  # fmt: skip
+    )
     return Calibration(
-        id=id, **read_fields(json.loads(subject), "subject", SUBJECT), taken_at=datetime.fromisoformat(taken_at),
-        fingerprint=read_fingerprint(json.loads(fingerprint)), measured=measured, notes=tuple(n for (n,) in notes),
-    )  # fmt: skip
+        id=id,
+        **read_fields(json.loads(subject), "subject", SUBJECT),
+        taken_at=datetime.fromisoformat(taken_at),
+        fingerprint=read_fingerprint(json.loads(fingerprint)),
+        measured=measured,
+        notes=tuple(n for (n,) in notes),
+    )
 
 
 def insert_calibration(db: sqlite3.Connection, stored: Stored) -> None:
@@ -90,9 +97,17 @@ def insert_calibration(db: sqlite3.Connection, stored: Stored) -> None:
     db.execute(
         "INSERT INTO calibrations (id, taken_at, finished, writer, written_at, origin, subject, fingerprint) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (c.id, c.taken_at.astimezone(UTC).isoformat(), stored.state == DONE, writer, time.time(), stored.origin,
-         as_json(subject_document(c)), as_json(fingerprint_document(c.fingerprint))),
-    )  # fmt: skip
+        (
+            c.id,
+            c.taken_at.astimezone(UTC).isoformat(),
+            stored.state == DONE,
+            writer,
+            time.time(),
+            stored.origin,
+            as_json(subject_document(c)),
+            as_json(fingerprint_document(c.fingerprint)),
+        ),
+    )
     for measured in c.measured:
         insert_point(db, c.id, measured)
     db.executemany("INSERT INTO notes (calibration, text) VALUES (?, ?)", [(c.id, note) for note in c.notes])
@@ -115,8 +130,10 @@ def insert_point(db: sqlite3.Connection, id: str, m: Measured) -> None:
 
 def insert_sample(db: sqlite3.Connection, point: int | None, s: Sample) -> None:
     """Add a sample to the point with that number."""
-    db.execute("INSERT INTO samples (point, round, wall_s, cpu_s, clock_hz) VALUES (?, ?, ?, ?, ?)",
-               (point, s.round, s.wall_s, s.cpu_s, s.clock_hz))  # fmt: skip
+    db.execute(
+        "INSERT INTO samples (point, round, wall_s, cpu_s, clock_hz) VALUES (?, ?, ?, ?, ?)",
+        (point, s.round, s.wall_s, s.cpu_s, s.clock_hz),
+    )
 
 
 def as_json(document: Any) -> str:

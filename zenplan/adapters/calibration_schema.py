@@ -103,11 +103,7 @@ def _version(db: sqlite3.Connection, newest: int) -> int:
     with _told_damage():
         application, version, tables = (
             db.execute(asked).fetchone()[0]
-            for asked in (
-                "PRAGMA application_id",
-                "PRAGMA user_version",
-                "SELECT count(*) FROM sqlite_master",
-            )
+            for asked in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
         )
     if application == 0 and version == 0 and tables == 0:
         return 0

@@ -163,8 +163,12 @@ class CalibrationStore:
         with self._writing():
             for stored in self._entries():
                 c = stored.calibration
-                if (stored.state == UNFINISHED and not stored.origin and like.taken_at - c.taken_at <= within
-                        and _what(c) == _what(like)):  # fmt: skip
+                if (
+                    stored.state == UNFINISHED
+                    and not stored.origin
+                    and like.taken_at - c.taken_at <= within
+                    and _what(c) == _what(like)
+                ):
                     self._touch(c.id)
                     return c
         return None
@@ -207,9 +211,7 @@ class CalibrationStore:
         ids = self._ids()
         found = [id for id in ids if id.startswith(given)] if len(given) >= _LEAST_LETTERS else []
         if len(found) > 1 and given not in found:
-            raise UsageError(
-                f"'{given}' begins {len(found)} calibrations", f"write more of it: {', '.join(found[:4])}"
-            )
+            raise UsageError(f"'{given}' begins {len(found)} calibrations", f"write more of it: {', '.join(found[:4])}")
         if not found:
             raise self._unknown(given)
         return given if given in found else found[0]
@@ -275,8 +277,9 @@ class CalibrationStore:
             yield
 
     def _touch(self, id: str) -> None:
-        changed = self._db.execute("UPDATE calibrations SET writer = ?, written_at = ? WHERE id = ?",
-                                   (this_process(), time.time(), id))  # fmt: skip
+        changed = self._db.execute(
+            "UPDATE calibrations SET writer = ?, written_at = ? WHERE id = ?", (this_process(), time.time(), id)
+        )
         if not changed.rowcount:
             raise self._unknown(id)
 

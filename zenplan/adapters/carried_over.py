@@ -17,7 +17,13 @@ def read_carried_over() -> Mapping[str, CarriedOver]:
     """Kind of pair to what pairs of published runs say of it. Raises DataError: a figure is impossible."""
     rows = csv.DictReader(_TABLE.read_text(encoding="utf-8").splitlines())
     return {
-        row["kind"]: CarriedOver(kind=row["kind"], power=float(row["power"]), down=float(row["down"]), up=float(row["up"]),
-                                 pairs=int(row["pairs"]), publishers=int(row["publishers"]))
+        row["kind"]: CarriedOver(
+            kind=row["kind"],
+            power=float(row["power"]),
+            down=float(row["down"]),
+            up=float(row["up"]),
+            pairs=int(row["pairs"]),
+            publishers=int(row["publishers"]),
+        )
         for row in rows
-    }  # fmt: skip
+    }

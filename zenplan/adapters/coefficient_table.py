@@ -25,9 +25,7 @@ def read_coefficients() -> Coefficients:
     Raises:
         DataError: the file is not what it should be.
     """
-    return coefficients_of(
-        json.loads((files("zenplan") / "data" / "coefficients.json").read_text(encoding="utf-8"))
-    )
+    return coefficients_of(json.loads((files("zenplan") / "data" / "coefficients.json").read_text(encoding="utf-8")))
 
 
 def coefficients_of(document: Mapping[str, Any]) -> Coefficients:
@@ -54,15 +52,26 @@ def document_of(coefficients: Coefficients, fitted: Mapping[str, Any]) -> dict[s
         "schema": SCHEMA,
         "fitted": dict(fitted),
         "coefficients": {
-            name: {"value": float(f"{c.value:.4g}"), "unit": c.unit, "meaning": c.meaning, "least": c.least,
-                   "most": c.most, "factors": {g: float(f"{f:.4g}") for g, f in sorted(c.factors.items())}}
+            name: {
+                "value": float(f"{c.value:.4g}"),
+                "unit": c.unit,
+                "meaning": c.meaning,
+                "least": c.least,
+                "most": c.most,
+                "factors": {g: float(f"{f:.4g}") for g, f in sorted(c.factors.items())},
+            }
             for name, c in coefficients.all.items()
         },
         "interval": _interval(coefficients.interval),
         "other_interval": _interval(coefficients.other_interval),
-    }  # fmt: skip
+    }
 
 
 def _interval(i: Interval) -> dict[str, Any]:
-    return {"down": round(i.down, 4), "up": round(i.up, 4), "basis": i.basis, "devices": i.devices,
-            "factors": {name: round(f, 3) for name, f in sorted(i.factors.items())}}  # fmt: skip
+    return {
+        "down": round(i.down, 4),
+        "up": round(i.up, 4),
+        "basis": i.basis,
+        "devices": i.devices,
+        "factors": {name: round(f, 3) for name, f in sorted(i.factors.items())},
+    }

@@ -106,7 +106,9 @@ SETTINGS: Final = {
         Setting(name="provider", parse=_text, help="whose prices to look at"),
         Setting(name="region", parse=_text, help="where to rent"),
         Setting(
-            name="billing", parse=lambda value: Billing(_one_of(*Billing)(value)), default=Billing.ON_DEMAND,
+            name="billing",
+            parse=lambda value: Billing(_one_of(*Billing)(value)),
+            default=Billing.ON_DEMAND,
             help="the price that quotes are ranked by",
         ),
         Setting(name="precision", parse=_one_of(*PRECISIONS), help="the arithmetic of a training step"),
@@ -116,7 +118,7 @@ SETTINGS: Final = {
         Setting(name="format", parse=_text, default="table", help="how an answer is written"),
         Setting(name="prices", parse=_path, help="a price table of your own, in CSV"),
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,9 +201,7 @@ def _of_flags(flags: Mapping[str, object | None]) -> dict[str, Value]:
 
 def _of_variables(environ: Mapping[str, str]) -> dict[str, Value]:
     given = {name: environ.get(setting.variable, "") for name, setting in SETTINGS.items()}
-    return {
-        name: _value(SETTINGS[name], v, SETTINGS[name].variable) for name, v in given.items() if v.strip()
-    }
+    return {name: _value(SETTINGS[name], v, SETTINGS[name].variable) for name, v in given.items() if v.strip()}
 
 
 def _of_file(path: Path, content: Mapping[str, Any]) -> dict[str, Value]:

@@ -33,9 +33,7 @@ def rows_of(text: str) -> Iterator[tuple[int, Row]]:
         yield lines.line_num, row
 
 
-def read_rows(
-    path: Path, required: Collection[str], what: str, one_of: Collection[str] = ()
-) -> list[tuple[int, Row]]:
+def read_rows(path: Path, required: Collection[str], what: str, one_of: Collection[str] = ()) -> list[tuple[int, Row]]:
     """Every row of the file, with its line number.
 
     Args:

@@ -86,8 +86,6 @@ def _record(lines: _Lines, width: int, between: str) -> Record | None:
 def _cells(text: str, between: str) -> tuple[list[str], str]:
     """The cells of one record, or what is wrong with it."""
     try:
-        return [
-            cell.strip() for row in csv.reader([text], strict=True, delimiter=between) for cell in row
-        ], ""
+        return [cell.strip() for row in csv.reader([text], strict=True, delimiter=between) for cell in row], ""
     except csv.Error as error:
         return [], _OPEN if "unexpected end" in str(error) else str(error)

@@ -19,9 +19,7 @@ _NO_LIMIT_BYTES = 2**60
 
 
 def read_host(
-    data_folder: Path | None = None,
-    environ: Mapping[str, str] | None = None,
-    root: Path = Path("/"),
+    data_folder: Path | None = None, environ: Mapping[str, str] | None = None, root: Path = Path("/")
 ) -> Host:
     """The host as it is now. What this system does not tell is a reading with a reason, not an error.
 
@@ -140,10 +138,7 @@ def _limit(groups: list[Path], read: Callable[[Path], T | None], machine: float 
 
 
 def _cpu_limit_cores(group: Path) -> float | None:
-    words = _read(group / "cpu.max").split() or [
-        _read(group / "cpu.cfs_quota_us"),
-        _read(group / "cpu.cfs_period_us"),
-    ]
+    words = _read(group / "cpu.max").split() or [_read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us")]
     # "max" and -1 both mean no limit, and neither is a decimal number.
     if len(words) != 2 or not all(word.isdecimal() for word in words) or int(words[1]) == 0:
         return None

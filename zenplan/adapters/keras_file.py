@@ -26,9 +26,16 @@ _MOST_CONFIG_BYTES, _MOST_MEMBERS, _MOST_DEPTH = 64_000_000, 100_000, 200
 _CONFIG = "config.json"
 # Where Keras keeps what models are made of. The rest of it (utils, saving, config) can fetch files or lower guards.
 _PARTS = (
-    "keras.activations", "keras.constraints", "keras.dtype_policies", "keras.initializers", "keras.layers",
-    "keras.ops", "keras.quantizers", "keras.random", "keras.regularizers",
-)  # fmt: skip
+    "keras.activations",
+    "keras.constraints",
+    "keras.dtype_policies",
+    "keras.initializers",
+    "keras.layers",
+    "keras.ops",
+    "keras.quantizers",
+    "keras.random",
+    "keras.regularizers",
+)
 _MODELS = ("Functional", "Sequential", "Model")
 # The layers of keras.applications. What else is there builds whole models, and may download their weights.
 _APPLICATION_LAYERS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
@@ -69,8 +76,9 @@ def read_keras_config(path: str) -> dict[str, Any]:
         raise InputFileError(f"{what}: its {_CONFIG} describes no model", _HINT)
     for node in _nodes(config, what):
         if reason := _refusal(node):
-            raise InputFileError(f"{what} is refused: {reason}",
-                                 "count it from code you trust: package.module:function")  # fmt: skip
+            raise InputFileError(
+                f"{what} is refused: {reason}", "count it from code you trust: package.module:function"
+            )
         node.pop("compile_config", None)
     return config
 
@@ -93,8 +101,7 @@ def _config_text(file: Any, what: str) -> bytes:
             text = member_file.read(_MOST_CONFIG_BYTES + 1)
     if len(text) > _MOST_CONFIG_BYTES:
         raise InputFileError(
-            f"{what}: its {_CONFIG} has more than {units.size(_MOST_CONFIG_BYTES)}",
-            "no model has so large a one",
+            f"{what}: its {_CONFIG} has more than {units.size(_MOST_CONFIG_BYTES)}", "no model has so large a one"
         )
     return text
 
@@ -102,8 +109,9 @@ def _config_text(file: Any, what: str) -> bytes:
 def _safe_name(name: str, what: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name:
-        raise InputFileError(f"{what} is refused: the archive has a file '{name[:60]}', outside of itself",
-                             "Keras writes no such file")  # fmt: skip
+        raise InputFileError(
+            f"{what} is refused: the archive has a file '{name[:60]}', outside of itself", "Keras writes no such file"
+        )
 
 
 def _nodes(config: Any, what: str) -> Iterator[dict[str, Any]]:

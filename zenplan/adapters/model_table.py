@@ -18,8 +18,13 @@ _WHOLE = ("layers", "width", "heads", "ff_width", "vocab", "seq_len")
 _WHOLE_OR_NONE = ("kv_heads", "head_dim")
 _WHOLE_OR_ZERO = ("positions", "segments", "encoder_layers", "encoder_seq_len")
 _SWITCHES = ("gated", "tied", "biases", "norm_biases", "head_transform", "dropout")
-_EXPERTS = {"experts": "count", "experts_active": "active", "expert_width": "width",
-            "shared_width": "shared_width", "dense_layers": "dense_layers"}  # fmt: skip
+_EXPERTS = {
+    "experts": "count",
+    "experts_active": "active",
+    "expert_width": "width",
+    "shared_width": "shared_width",
+    "dense_layers": "dense_layers",
+}
 _LATENT = ("query_rank", "kv_rank", "rope_dim", "nope_dim", "value_dim")
 _TEXT = ("name", "aliases", "family", "windows", "parameters", "tolerance", "status", "date", "source")
 COLUMNS = (*_TEXT, *_WHOLE, *_WHOLE_OR_NONE, *_WHOLE_OR_ZERO, *_SWITCHES, *_EXPERTS, *_LATENT)
@@ -71,9 +76,15 @@ def _preset(row: Mapping[str, str | None], where: str) -> Preset:
     except (ValueError, DataError) as error:
         raise DataError(f"{where}: {error}") from error
     return Preset(
-        name=cells["name"], shape=shape, parameters=parameters, tolerance=tolerance, source=cells["source"],
-        status=cells["status"], date=cells["date"], aliases=tuple(cells["aliases"].split()),
-    )  # fmt: skip
+        name=cells["name"],
+        shape=shape,
+        parameters=parameters,
+        tolerance=tolerance,
+        source=cells["source"],
+        status=cells["status"],
+        date=cells["date"],
+        aliases=tuple(cells["aliases"].split()),
+    )
 
 
 def _whole(cells: Mapping[str, str], column: str, where: str) -> int:

@@ -114,9 +114,7 @@ def _sizes(row: Mapping[str, str], accelerator: str, devices: int, machines: Mac
     return machines.sizes_of(row.get("provider", ""), accelerator)
 
 
-def _instance(
-    row: Mapping[str, str], accelerator: str, devices: int, times: int, machines: Machines
-) -> Instance:
+def _instance(row: Mapping[str, str], accelerator: str, devices: int, times: int, machines: Machines) -> Instance:
     provider = row.get("provider", "")
     name = row.get("instance", "") + (f" x{times}" if times > 1 else "")
     vcpus = _number(row, "vcpus")

@@ -42,8 +42,7 @@ class CsvPriceProvider:
     def fetch(self, http: Http) -> PriceTable:
         """Raises DataError: a file has no live source."""
         raise DataError(
-            f"no live source for the prices of {self.name}",
-            "the bundled table is used; a plugin may fetch them",
+            f"no live source for the prices of {self.name}", "the bundled table is used; a plugin may fetch them"
         )
 
 

@@ -66,6 +66,4 @@ def _refuse(found: os.stat_result, what: str, most_bytes: float, hint: str) -> N
         raise InputFileError(f"{what} is not a regular file", hint)
     if found.st_size > most_bytes:
         most = units.size(most_bytes)
-        raise InputFileError(
-            f"{what} has {units.size(found.st_size)}, and may have no more than {most}", hint
-        )
+        raise InputFileError(f"{what} has {units.size(found.st_size)}, and may have no more than {most}", hint)

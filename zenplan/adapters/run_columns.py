@@ -21,17 +21,53 @@ from zenplan.domain.accelerator import Accelerator
 from zenplan.domain.catalogue import Catalogue
 from zenplan.errors import DataError, Skipped
 
-TEXTS: Final = ("id", "source", "model", "family", "task", "accelerator", "precision", "attention", "framework",
-                "compiled", "recompute", "gated", "unit", "layout")  # fmt: skip
+TEXTS: Final = (
+    "id",
+    "source",
+    "model",
+    "family",
+    "task",
+    "accelerator",
+    "precision",
+    "attention",
+    "framework",
+    "compiled",
+    "recompute",
+    "gated",
+    "unit",
+    "layout",
+)
 # Whole numbers, and the most that any run can have of them: beyond it is a slip of the pen.
 WHOLE: Final = {
-    "layers": 1e5, "width": 1e7, "heads": 1e6, "kv_heads": 1e6, "ff_width": 1e8, "vocab": 1e8, "seq_len": 1e8,
-    "devices": 1e7, "node_devices": 1e6, "nodes": 1e7, "global_batch": 1e9, "micro_batch": 1e9,
-    "dp": 1e7, "tp": 1e5, "pp": 1e5, "cp": 1e5, "ep": 1e5, "vp": 1e5, "image_size": 1e5,
-}  # fmt: skip
-NUMBERS: Final = {"params": 1e16, "active_params": 1e16, "flop_per_sample": 1e24, "activations_per_sample": 1e18,
-                  "network_gbit_per_s_per_device": 1e6,
-                  "tokens_per_s_per_device": 1e12, "samples_per_s_per_device": 1e12}  # fmt: skip
+    "layers": 1e5,
+    "width": 1e7,
+    "heads": 1e6,
+    "kv_heads": 1e6,
+    "ff_width": 1e8,
+    "vocab": 1e8,
+    "seq_len": 1e8,
+    "devices": 1e7,
+    "node_devices": 1e6,
+    "nodes": 1e7,
+    "global_batch": 1e9,
+    "micro_batch": 1e9,
+    "dp": 1e7,
+    "tp": 1e5,
+    "pp": 1e5,
+    "cp": 1e5,
+    "ep": 1e5,
+    "vp": 1e5,
+    "image_size": 1e5,
+}
+NUMBERS: Final = {
+    "params": 1e16,
+    "active_params": 1e16,
+    "flop_per_sample": 1e24,
+    "activations_per_sample": 1e18,
+    "network_gbit_per_s_per_device": 1e6,
+    "tokens_per_s_per_device": 1e12,
+    "samples_per_s_per_device": 1e12,
+}
 # The project's name of a column to what other tables call it.
 OTHER_NAMES: Final = {
     "width": ("d_model",),
@@ -86,9 +122,14 @@ def run_cells(cells: Mapping[str, str], catalogue: Catalogue) -> RunCells:
         assumed.append(length)
     attention, odd_attention = words.attention(texts["attention"])
     task, odd_task = words.task(texts["task"])
-    row |= {"accelerator": sheet.name, "zero_stage": words.zero_stage(_cell(cells, "zero_stage")),
-            "recompute": words.recompute(texts["recompute"]), "attention": attention, "task": task,
-            "source": _LINE.sub("", texts["source"])}  # fmt: skip
+    row |= {
+        "accelerator": sheet.name,
+        "zero_stage": words.zero_stage(_cell(cells, "zero_stage")),
+        "recompute": words.recompute(texts["recompute"]),
+        "attention": attention,
+        "task": task,
+        "source": _LINE.sub("", texts["source"]),
+    }
     printed = {name: int(row[name]) if row[name] else None for name in ("nodes", "node_devices")}
     network = _cell(cells, "network")
     row |= _nodes(row, network, sheet)
@@ -138,8 +179,11 @@ def _by_part(row: Mapping[str, str], cells: Mapping[str, str]) -> dict[str, str]
     }
     if unit in words.PARTS and not row["tokens_per_s_per_device"]:
         # FLOP beside such a speed are those of a part.
-        found |= {"tokens_per_s_per_device": row["samples_per_s_per_device"], "samples_per_s_per_device": "",
-                  "flop_per_sample": ""}  # fmt: skip
+        found |= {
+            "tokens_per_s_per_device": row["samples_per_s_per_device"],
+            "samples_per_s_per_device": "",
+            "flop_per_sample": "",
+        }
     return found
 
 

@@ -40,8 +40,13 @@ class _Model(NamedTuple):
 
     def cells(self) -> dict[str, str]:
         """The cells that say what is trained."""
-        return {"model": self.model, "family": self.family, "unit": self.unit, "seq_len": self.seq_len,
-                "task": self.task}  # fmt: skip
+        return {
+            "model": self.model,
+            "family": self.family,
+            "unit": self.unit,
+            "seq_len": self.seq_len,
+            "task": self.task,
+        }
 
 
 # The models of keras-team/keras-io, templates/getting_started/benchmarks.md, as their rows train them.
@@ -81,7 +86,7 @@ _MLPERF_MODELS: Final = {
     "bert": _Model("bert-large", "encoder", seq_len="512", task="pretrain", framework="pytorch", fp8=True),
     "gpt3": _Model("gpt3-175b", "decoder", seq_len="2048", task="pretrain", framework="nemo", fp8=True),
     "llama2_70b_lora": _Model("llama2-70b", "decoder", seq_len="8192", task="lora", framework="nemo", fp8=True),
-}  # fmt: skip
+}
 _IN_FP8: Final = ("Hopper", "Blackwell", "Blackwell Ultra")
 _LISTED: Final = re.compile(r"\s*[,;/]\s*|\s+and\s+")
 
@@ -119,11 +124,19 @@ def _keras(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Mapping[str,
     framework, length = _BACKENDS.get(backend, backend), _LENGTH.search(what)
     precision, told = _multiplied(cells.get("precision", ""), found, framework, sheet)
     ours = found.cells() | {
-        "input": what.split(";")[0], "seq_len": length[1] if length else "", "task": _method(what),
-        "accelerator": sheet.name, "devices": "1", "node_devices": "1", "precision": precision,
-        "framework": framework, "compiled": "no" if "eager" in jit else "yes" if jit else "",
-        "global_batch": repr(batch), "micro_batch": repr(batch), "samples_per_s_per_device": repr(1e3 * batch / step_ms),
-    }  # fmt: skip
+        "input": what.split(";")[0],
+        "seq_len": length[1] if length else "",
+        "task": _method(what),
+        "accelerator": sheet.name,
+        "devices": "1",
+        "node_devices": "1",
+        "precision": precision,
+        "framework": framework,
+        "compiled": "no" if "eager" in jit else "yes" if jit else "",
+        "global_batch": repr(batch),
+        "micro_batch": repr(batch),
+        "samples_per_s_per_device": repr(1e3 * batch / step_ms),
+    }
     return {**cells, **ours}, (*form, *told)
 
 
@@ -140,9 +153,7 @@ def _method(what: str) -> str:
     return "lora" if "lora" in what.lower() else "sft" if "-class" in what else "pretrain"
 
 
-def _multiplied(
-    precision: str, found: _Model, framework: str, sheet: Accelerator
-) -> tuple[str, tuple[str, ...]]:
+def _multiplied(precision: str, found: _Model, framework: str, sheet: Accelerator) -> tuple[str, tuple[str, ...]]:
     """In which precision float32 is multiplied: TensorFlow and JAX do it in TF32, PyTorch only in convolutions."""
     if precision != "float32" or sheet.peak("tf32") is None:
         return precision, ()
@@ -173,10 +184,13 @@ def _mlperf(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Mapping[str
     # GPT-3 counts its tokens.
     column = "tokens_per_s_per_device" if name == "gpt3" else "samples_per_s_per_device"
     ours = found.cells() | {
-        "accelerator": sheet.name, "nodes": cells.get("n_nodes", ""), "precision": precision,
-        "framework": _framework(cells.get("framework", ""), found.framework), column: repr(speed),
+        "accelerator": sheet.name,
+        "nodes": cells.get("n_nodes", ""),
+        "precision": precision,
+        "framework": _framework(cells.get("framework", ""), found.framework),
+        column: repr(speed),
         "source": cells.get("source") or f"mlcommons/training_results_{version}",
-    }  # fmt: skip
+    }
     return {**cells, **ours}, tuple(told)
 
 

@@ -12,25 +12,31 @@ from zenplan.families.presets import plain
 
 # What tables write to what zenplan has. A bare transformer is found by its model's name.
 FAMILIES: Final = {
-    "": "decoder", "decoder": "decoder", "dense": "decoder", "encoder": "encoder",
-    "encoder-decoder": "encoder-decoder", "enc-dec": "encoder-decoder",
-    "moe-decoder": "moe-decoder", "moe": "moe-decoder", "transformer": "transformer",
-    "convnet": "convnet", "cnn": "convnet", "vision transformer": "vision transformer", "vit": "vision transformer",
-    "speech transformer": "speech transformer", "recurrent": "recurrent", "rnn": "recurrent",
-    "recommender": "recommender", "dlrm": "recommender", "diffusion": "diffusion", "gnn": "gnn", "mlp": "mlp",
-}  # fmt: skip
+    "": "decoder",
+    "decoder": "decoder",
+    "dense": "decoder",
+    "encoder": "encoder",
+    "encoder-decoder": "encoder-decoder",
+    "enc-dec": "encoder-decoder",
+    "moe-decoder": "moe-decoder",
+    "moe": "moe-decoder",
+    "transformer": "transformer",
+    "convnet": "convnet",
+    "cnn": "convnet",
+    "vision transformer": "vision transformer",
+    "vit": "vision transformer",
+    "speech transformer": "speech transformer",
+    "recurrent": "recurrent",
+    "rnn": "recurrent",
+    "recommender": "recommender",
+    "dlrm": "recommender",
+    "diffusion": "diffusion",
+    "gnn": "gnn",
+    "mlp": "mlp",
+}
 # Families whose models are known by their name, or by their FLOP; the others have a shape of layers, heads and widths.
 BY_NAME: Final = frozenset(
-    (
-        "convnet",
-        "vision transformer",
-        "speech transformer",
-        "recurrent",
-        "recommender",
-        "diffusion",
-        "gnn",
-        "mlp",
-    )
+    ("convnet", "vision transformer", "speech transformer", "recurrent", "recommender", "diffusion", "gnn", "mlp")
 )
 # Families of models whose feed-forward network has three products, for rows whose sizes do not tell.
 _GATED: Final = re.compile(r"llama|qwen|mi[sx]tral|internlm|deepseek|gemma|phi-?[34]|oss|olmo|yi-|baichuan")
@@ -79,10 +85,16 @@ def shape_by_name(row: Mapping[str, str]) -> dict[str, str]:
         raise Skipped(f"family transformer: no published model has the name {name} and as many parameters")
     shape = preset.shape
     return {
-        "family": shape.family, "layers": str(shape.layers), "width": str(shape.width), "heads": str(shape.heads),
-        "kv_heads": str(shape.kv_heads or ""), "ff_width": str(shape.ff_width), "vocab": str(shape.vocab),
-        "gated": "yes" if shape.gated else "no", "seq_len": row["seq_len"] or str(shape.seq_len),
-    }  # fmt: skip
+        "family": shape.family,
+        "layers": str(shape.layers),
+        "width": str(shape.width),
+        "heads": str(shape.heads),
+        "kv_heads": str(shape.kv_heads or ""),
+        "ff_width": str(shape.ff_width),
+        "vocab": str(shape.vocab),
+        "gated": "yes" if shape.gated else "no",
+        "seq_len": row["seq_len"] or str(shape.seq_len),
+    }
 
 
 def _about(params: str, published: float) -> bool:

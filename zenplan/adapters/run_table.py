@@ -180,8 +180,4 @@ def _is_text(cell: str) -> bool:
 
 def _shown(cell: str) -> str:
     """The cell without what a terminal would take for a command."""
-    return (
-        cell
-        if cell.isprintable()
-        else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell)
-    )
+    return cell if cell.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell)

@@ -25,9 +25,7 @@ _BINARY: Final = re.compile(r"(\d{1,6})\s*k", re.IGNORECASE)
 _ZERO: Final = {"": "", "none": "0", "no": "0", "ddp": "0", "fsdp": "3", "fsdp2": "3"}
 _ZERO_STAGE: Final = re.compile(r"(?:(?:zero|stage)[-_ ]?)*([0-3])(?:\.0)?")
 _UNFUSED: Final = ("standard", "eager", "none", "no", "math", "unfused", "naive")
-_FUSED: Final = re.compile(
-    r"flash|fused|sdpa|cudnn|xformers|memory.?efficient|splash|\bte\b|transformer.?engine"
-)
+_FUSED: Final = re.compile(r"flash|fused|sdpa|cudnn|xformers|memory.?efficient|splash|\bte\b|transformer.?engine")
 _TASKS: Final = {
     "pretrain": ("", "pretrain", "pretraining", "training", "train", "continuedpretraining"),
     "sft": ("sft", "finetune", "finetuning", "fullfinetuning", "instructiontuning", "squad"),

@@ -9,8 +9,14 @@ from typing import Any
 from zenplan import units
 from zenplan.errors import UsageError, ZenplanError
 
-_DOING = {"start": "starting", "import": "importing it", "build": "building it", "count": "counting it",
-          "compile": "compiling it", "measure": "measuring it"}  # fmt: skip
+_DOING = {
+    "start": "starting",
+    "import": "importing it",
+    "build": "building it",
+    "count": "counting it",
+    "compile": "compiling it",
+    "measure": "measuring it",
+}
 _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompiler", "CppCompileError"}
 _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
 
@@ -21,19 +27,26 @@ def raised(event: Mapping[str, Any], what: str, backend: str) -> ZenplanError:
     where = f" ({place})" if place else ""
     why = f"{kind}: {text}" if text else kind
     if kind == "SystemExit":
-        return ZenplanError(f"{what} called sys.exit({text}) while {_DOING.get(stage, stage)}{where}",
-                            "a builder must return its model; guard scripts with if __name__ == '__main__'")  # fmt: skip
+        return ZenplanError(
+            f"{what} called sys.exit({text}) while {_DOING.get(stage, stage)}{where}",
+            "a builder must return its model; guard scripts with if __name__ == '__main__'",
+        )
     if stage == "start":
-        return ZenplanError(f"Keras does not start with backend {backend}: {why}",
-                            f"pip install 'zenplan[{backend}]', or another --backend")  # fmt: skip
+        return ZenplanError(
+            f"Keras does not start with backend {backend}: {why}",
+            f"pip install 'zenplan[{backend}]', or another --backend",
+        )
     if stage == "import":
         module = what.partition(":")[0]
         missing = str(event.get("module") or "")
         if kind == "ModuleNotFoundError" and f"{module}.".startswith(f"{missing}."):
-            return UsageError(f"there is no module {missing}",
-                              "it is looked for in the current folder, then among the installed packages")  # fmt: skip
-        return UsageError(f"module {module} does not import: {why}{where}",
-                          "it must import as in: python -c 'import " + module + "'")  # fmt: skip
+            return UsageError(
+                f"there is no module {missing}",
+                "it is looked for in the current folder, then among the installed packages",
+            )
+        return UsageError(
+            f"module {module} does not import: {why}{where}", "it must import as in: python -c 'import " + module + "'"
+        )
     if stage == "build":
         return ZenplanError(
             f"building {what} raised {why}{where}", "the model must build before anything is known of it"
@@ -46,10 +59,13 @@ def raised(event: Mapping[str, Any], what: str, backend: str) -> ZenplanError:
 def _stepping(what: str, backend: str, kind: str, why: str, where: str) -> ZenplanError:
     """An exception of a training step; torch.compile has classes of its own."""
     if kind in _OF_TORCH_COMPILE:
-        return ZenplanError(f"torch.compile fails on {what}: {why}{where}",
-                            "it needs a C++ compiler, as g++; or measure it without compiling")  # fmt: skip
-    return ZenplanError(f"a training step of {what} with {backend} raised {why}{where}",
-                        "another --backend or --precision may do")  # fmt: skip
+        return ZenplanError(
+            f"torch.compile fails on {what}: {why}{where}",
+            "it needs a C++ compiler, as g++; or measure it without compiling",
+        )
+    return ZenplanError(
+        f"a training step of {what} with {backend} raised {why}{where}", "another --backend or --precision may do"
+    )
 
 
 def ended(status: int, killed: bool, stage: str, what: str, said: str) -> ZenplanError:
@@ -71,12 +87,14 @@ def ended(status: int, killed: bool, stage: str, what: str, said: str) -> Zenpla
 def took_too_long(limit_s: float, stage: str, what: str, counting: bool) -> ZenplanError:
     """The time is up; ``counting``, or measuring."""
     hint = "'zenplan count --timeout 10min' gives it more" if counting else "--minutes 5 gives it more"
-    return ZenplanError(f"{what} takes longer than {units.duration(limit_s)}, and was still {_DOING.get(stage, stage)}",
-                        hint)  # fmt: skip
+    return ZenplanError(
+        f"{what} takes longer than {units.duration(limit_s)}, and was still {_DOING.get(stage, stage)}", hint
+    )
 
 
 def took_too_much(limit_bytes: float, stage: str, what: str, counting: bool) -> ZenplanError:
     """The memory is up; ``counting``, or measuring."""
     hint = "'zenplan count --memory 64GB' gives it more" if counting else "--batch makes it smaller"
-    return ZenplanError(f"{what} takes more than {units.size(limit_bytes)} of memory while {_DOING.get(stage, stage)}",
-                        hint)  # fmt: skip
+    return ZenplanError(
+        f"{what} takes more than {units.size(limit_bytes)} of memory while {_DOING.get(stage, stage)}", hint
+    )

@@ -71,8 +71,9 @@ def backend_of(wanted: str | None, environ: Mapping[str, str]) -> str:
     installed = [each for each in names if find_spec(each)]
     missing = "keras" if not find_spec("keras") else "" if installed else name or "jax, torch or tensorflow"
     if missing:
-        raise UsageError(f"{missing} is not installed, and no Keras model runs without",
-                         f"pip install 'zenplan[{names[0]}]'")  # fmt: skip
+        raise UsageError(
+            f"{missing} is not installed, and no Keras model runs without", f"pip install 'zenplan[{names[0]}]'"
+        )
     return installed[0]
 
 
@@ -131,13 +132,20 @@ def _started(
         argv = list(command or own_worker())
         try:
             process = subprocess.Popen(  # noqa: S603 - a command is that of an engine the user installed
-                argv, env={**os.environ, **environment, **worker_environment(backend, home)}, pass_fds=(theirs,),
-                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-            )  # fmt: skip
+                argv,
+                env={**os.environ, **environment, **worker_environment(backend, home)},
+                pass_fds=(theirs,),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
         except OSError as error:
             os.close(ours)
-            raise ZenplanError(f"the worker of {backend} does not start: {argv[0]}: {error.strerror}",
-                               "the plugin that has this engine names the command") from error  # fmt: skip
+            raise ZenplanError(
+                f"the worker of {backend} does not start: {argv[0]}: {error.strerror}",
+                "the plugin that has this engine names the command",
+            ) from error
         finally:
             os.close(theirs)
         worker = _Worker(process=process, events=ours, what=str(job["what"]), last=_ANSWERS[job["job"]])
@@ -209,9 +217,7 @@ class _Worker:
                         hear(event)
                 if gone:
                     killed = gone.si_code != os.CLD_EXITED
-                    raise ended(
-                        gone.si_status, killed, self.stage, self.what, self.said.decode(errors="replace")
-                    )
+                    raise ended(gone.si_status, killed, self.stage, self.what, self.said.decode(errors="replace"))
                 self._check(limits, start)
                 tell(self.stage, time.monotonic() - start)
 
@@ -251,8 +257,6 @@ def _event(line: bytes) -> dict[str, Any]:
 def _resident_bytes(pid: int) -> int:
     """Of the process, as /proc tells it; 0 on a system without it, where no limit is held."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf(
-            "SC_PAGE_SIZE"
-        )
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):
         return 0

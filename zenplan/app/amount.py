@@ -52,29 +52,39 @@ def amount(request: Request, workload: Workload, whole_run: bool = True) -> Amou
 def _check(request: Request, workload: Workload) -> None:
     """Options that contradict each other, or count tokens where there are none."""
     given = {
-        "--tokens": request.tokens, "--dataset-size": request.dataset_bytes, "--samples": request.samples,
-        "--global-batch": request.global_batch_tokens, "--batch": request.batch,
-    }  # fmt: skip
-    for one, other in (("--tokens", "--dataset-size"), ("--tokens", "--samples"), ("--dataset-size", "--samples"),
-                       ("--global-batch", "--batch")):  # fmt: skip
+        "--tokens": request.tokens,
+        "--dataset-size": request.dataset_bytes,
+        "--samples": request.samples,
+        "--global-batch": request.global_batch_tokens,
+        "--batch": request.batch,
+    }
+    for one, other in (
+        ("--tokens", "--dataset-size"),
+        ("--tokens", "--samples"),
+        ("--dataset-size", "--samples"),
+        ("--global-batch", "--batch"),
+    ):
         if given[one] is not None and given[other] is not None:
             raise UsageError(f"{one} and {other} contradict", "give one of them")
     if workload.unit == "tokens":
         return
-    for flag, instead in (("--tokens", "--samples 1.2M"), ("--dataset-size", "--samples 1.2M"),
-                          ("--global-batch", "--batch 256")):  # fmt: skip
+    for flag, instead in (
+        ("--tokens", "--samples 1.2M"),
+        ("--dataset-size", "--samples 1.2M"),
+        ("--global-batch", "--batch 256"),
+    ):
         if given[flag] is not None:
-            raise UsageError(f"{flag} counts text, and {workload.name} is trained on {workload.unit}",
-                             f"count samples, as in: {instead}")  # fmt: skip
+            raise UsageError(
+                f"{flag} counts text, and {workload.name} is trained on {workload.unit}",
+                f"count samples, as in: {instead}",
+            )
 
 
 def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float, list[Fact]]:
     """Samples of the data set: as given, or text in bytes, or the model's usual data, or compute-optimal."""
     length, usual = workload.tokens_per_sample, workload.usual
     if request.samples:
-        return request.samples, [
-            Fact(name="samples", value=units.count(request.samples), origin=Origin.GIVEN)
-        ]
+        return request.samples, [Fact(name="samples", value=units.count(request.samples), origin=Origin.GIVEN)]
     if request.tokens:
         fact = Fact(name="tokens", value=units.count(request.tokens), origin=Origin.GIVEN)
         return request.tokens / length, [fact]
@@ -82,8 +92,14 @@ def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float,
         tokens, fact = recipe.tokens_of_bytes(request.dataset_bytes)
         return tokens / length, [fact]
     if usual is not None:
-        return usual.samples, [Fact(name="samples", value=f"{units.count(usual.samples)}, {usual.dataset}",
-                                    origin=Origin.PUBLISHED, why=f"the usual data: {usual.source}")]  # fmt: skip
+        return usual.samples, [
+            Fact(
+                name="samples",
+                value=f"{units.count(usual.samples)}, {usual.dataset}",
+                origin=Origin.PUBLISHED,
+                why=f"the usual data: {usual.source}",
+            )
+        ]
     if workload.unit == "tokens":
         optimal = recipe.recipe_for(workload)
         return optimal.tokens / length, [f for f in optimal.facts if f.name == "tokens"]
@@ -98,10 +114,7 @@ def _epochs(request: Request, workload: Workload, data: float) -> tuple[float, l
     epochs = request.epochs or (usual.epochs if usual and not counted else None)
     if epochs is None:
         return 1.0, []
-    origin, why = (
-        Origin.GIVEN,
-        f"{units.count(data * epochs * workload.tokens_per_sample)} {workload.unit} in all",
-    )
+    origin, why = (Origin.GIVEN, f"{units.count(data * epochs * workload.tokens_per_sample)} {workload.unit} in all")
     if usual is not None and request.epochs is None:
         origin, why = Origin.PUBLISHED, f"{why}; as usual: {usual.source}"
     return epochs, [Fact(name="epochs", value=f"{epochs:g}", origin=origin, why=why)]
@@ -118,9 +131,7 @@ def _global_batch(request: Request, workload: Workload, samples: float) -> tuple
         return usual.global_batch, _batch_fact(workload, usual.global_batch, Origin.PUBLISHED, usual.source)
     if workload.unit == "tokens":
         found = recipe.recipe_for(workload, samples * length)
-        return max(1, found.global_batch_tokens // length), next(
-            f for f in found.facts if f.name == "global batch"
-        )
+        return max(1, found.global_batch_tokens // length), next(f for f in found.facts if f.name == "global batch")
     batch = max(1, min(_BATCH, int(samples)))
     return batch, _batch_fact(workload, batch, Origin.ASSUMED, "a common size; --batch changes it")
 
@@ -129,10 +140,7 @@ def _batch_fact(workload: Workload, batch: int, origin: Origin, why: str = "") -
     length = workload.tokens_per_sample
     value = f"{units.count(batch * length)} {workload.unit} ({batch} × {length})"
     return Fact(
-        name="global batch",
-        value=value if length > 1 else f"{batch:,} {workload.unit}",
-        origin=origin,
-        why=why,
+        name="global batch", value=value if length > 1 else f"{batch:,} {workload.unit}", origin=origin, why=why
     )
 
 
@@ -140,8 +148,10 @@ def _of_tokens(tokens: float, workload: Workload) -> tuple[int, Fact]:
     """The batch of so many tokens, or the nearest that divides among devices."""
     length = workload.tokens_per_sample
     if tokens < length:
-        raise UsageError(f"a global batch of {units.count(tokens)} tokens is less than one sequence of {length}",
-                         "give tokens a step, as in: --global-batch 1M")  # fmt: skip
+        raise UsageError(
+            f"a global batch of {units.count(tokens)} tokens is less than one sequence of {length}",
+            "give tokens a step, as in: --global-batch 1M",
+        )
     asked = tokens / length
     sequences = _divisible(asked)
     why = "" if sequences == round(asked) else "the nearest that divides among many devices"

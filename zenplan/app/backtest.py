@@ -36,8 +36,13 @@ Scored = ScoredRow | SkippedRow
 T = TypeVar("T")
 
 
-def backtest(path: Path, catalogue: Catalogue, coefficients: Coefficients, by: Sequence[str] = (),
-             progress: Callable[[float], None] = lambda share: None) -> Backtest:  # fmt: skip
+def backtest(
+    path: Path,
+    catalogue: Catalogue,
+    coefficients: Coefficients,
+    by: Sequence[str] = (),
+    progress: Callable[[float], None] = lambda share: None,
+) -> Backtest:
     """Score the table in that file.
 
     Args:
@@ -60,8 +65,7 @@ def backtest(path: Path, catalogue: Catalogue, coefficients: Coefficients, by: S
                 else:
                     skipped.append(each)
             progress(table.share_read())
-    return Backtest(table=str(path), rows=tuple(scored), skipped=tuple(skipped),
-                    groups=groups_of(scored, by))  # fmt: skip
+    return Backtest(table=str(path), rows=tuple(scored), skipped=tuple(skipped), groups=groups_of(scored, by))
 
 
 def _chunks(rows: Iterator[TableRow]) -> Iterator[list[TableRow]]:
@@ -73,9 +77,7 @@ def _score(rows: Sequence[TableRow], catalogue: Catalogue, coefficients: Coeffic
     """Rows of any kind, in their order."""
     of_kind = {kind: [row for row in rows if row.kind is kind] for kind in Kind}
     found = {
-        Kind.WHOLE_RUN: (
-            (row,) for row in score_whole_runs(of_kind[Kind.WHOLE_RUN], catalogue, coefficients)
-        ),
+        Kind.WHOLE_RUN: ((row,) for row in score_whole_runs(of_kind[Kind.WHOLE_RUN], catalogue, coefficients)),
         Kind.THROUGHPUT: ((row,) for row in score_runs(of_kind[Kind.THROUGHPUT], catalogue, coefficients)),
         Kind.OPERATOR: score_operators(of_kind[Kind.OPERATOR], catalogue, coefficients),
     }
@@ -120,8 +122,9 @@ def _implausible(row: Mapping[str, str], run: Run) -> str:
     return ""
 
 
-def _usable(rows: Iterable[TableRow], read: Callable[[Mapping[str, str]], T]
-            ) -> tuple[dict[int, Scored], list[tuple[int, TableRow, T]]]:  # fmt: skip
+def _usable(
+    rows: Iterable[TableRow], read: Callable[[Mapping[str, str]], T]
+) -> tuple[dict[int, Scored], list[tuple[int, TableRow, T]]]:
     """By their places: the rows that cannot be read, and those that can with what was read."""
     skipped: dict[int, Scored] = {}
     usable: list[tuple[int, TableRow, T]] = []
@@ -173,16 +176,29 @@ def _scored_passes(row: TableRow, found: MeasuredOperator) -> Sequence[ScoredRow
     spread = spread_of(plan, found.cluster)
     return [
         ScoredRow(
-            id=row.id, line=row.line, kind=Kind.OPERATOR, source=known("source", row.cells.get("source", "")), model="",
-            family=row.cells["op"], size=size_of(plan.workload.parameters), accelerator=sheet.name,
-            generation=sheet.architecture, precision=known("precision", row.cells.get("precision", "")),
-            software="", framework="", task=each.name, scale="one node", devices=1,
-            predicted=Range(low=each.predicted_ms * spread.low, mid=each.predicted_ms,
-                            high=each.predicted_ms * spread.high),
-            measured=each.measured_ms, assumed=found.assumed,
+            id=row.id,
+            line=row.line,
+            kind=Kind.OPERATOR,
+            source=known("source", row.cells.get("source", "")),
+            model="",
+            family=row.cells["op"],
+            size=size_of(plan.workload.parameters),
+            accelerator=sheet.name,
+            generation=sheet.architecture,
+            precision=known("precision", row.cells.get("precision", "")),
+            software="",
+            framework="",
+            task=each.name,
+            scale="one node",
+            devices=1,
+            predicted=Range(
+                low=each.predicted_ms * spread.low, mid=each.predicted_ms, high=each.predicted_ms * spread.high
+            ),
+            measured=each.measured_ms,
+            assumed=found.assumed,
         )
         for each in found.passes
-    ]  # fmt: skip
+    ]
 
 
 def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: float) -> Scored:
@@ -193,22 +209,33 @@ def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: flo
     if reason := too_slow(speed, samples_per_s):
         return _skipped(row, reason)
     return ScoredRow(
-        id=row.id, line=row.line, kind=Kind.THROUGHPUT, source=text["source"],
+        id=row.id,
+        line=row.line,
+        kind=Kind.THROUGHPUT,
+        source=text["source"],
         model="" if text["model"] == UNNAMED else text["model"],
-        family=text["family"], size=size_of(plan.workload.parameters), accelerator=sheet.name,
-        generation=sheet.architecture, precision=plan.precision.name, software=str(plan.software or ""),
-        framework=text["framework"], task=known("task", row.cells.get("task", "")).lower(),
-        scale="one node" if run.cluster.nodes == 1 else "several nodes", devices=run.cluster.devices,
-        predicted=_range(run, speed), measured=samples_per_s, unit=plan.workload.unit,
+        family=text["family"],
+        size=size_of(plan.workload.parameters),
+        accelerator=sheet.name,
+        generation=sheet.architecture,
+        precision=plan.precision.name,
+        software=str(plan.software or ""),
+        framework=text["framework"],
+        task=known("task", row.cells.get("task", "")).lower(),
+        scale="one node" if run.cluster.nodes == 1 else "several nodes",
+        devices=run.cluster.devices,
+        predicted=_range(run, speed),
+        measured=samples_per_s,
+        unit=plan.workload.unit,
         tokens_per_sample=length if length > 1 or plan.workload.unit == "tokens" else None,
-        layout=str(layout), fits=run.fits,
-        assumed=(*cells.assumed, *run.assumed), notes=(*cells.notes, *([odd] if odd else [])),
-    )  # fmt: skip
+        layout=str(layout),
+        fits=run.fits,
+        assumed=(*cells.assumed, *run.assumed),
+        notes=(*cells.notes, *([odd] if odd else [])),
+    )
 
 
-def score_whole_runs(
-    rows: Iterable[TableRow], catalogue: Catalogue, coefficients: Coefficients
-) -> list[Scored]:
+def score_whole_runs(rows: Iterable[TableRow], catalogue: Catalogue, coefficients: Coefficients) -> list[Scored]:
     """Rows of GPU-hours, each with its prediction or the reason why it has none; in their order."""
     found, usable = _usable(rows, lambda cells: accelerator_of(cells, catalogue))
     named = [{**row.cells, "accelerator": sheet.name} for _, row, (sheet, _) in usable]
@@ -231,15 +258,28 @@ def _scored_whole(row: TableRow, run: WholeRun, sheet: Accelerator, assumed: tup
         return known(column, cells.get(column, ""))
 
     return ScoredRow(
-        id=row.id, line=row.line, kind=Kind.WHOLE_RUN, source=says("source"),
-        model=says("model"), family=says("arch") or says("family"),
-        size=size_of(number("params", cells["params"])), accelerator=sheet.name, generation=sheet.architecture,
-        precision=facts["precision"], software=software,
-        framework=says("framework"), task=says("task").lower(),
+        id=row.id,
+        line=row.line,
+        kind=Kind.WHOLE_RUN,
+        source=says("source"),
+        model=says("model"),
+        family=says("arch") or says("family"),
+        size=size_of(number("params", cells["params"])),
+        accelerator=sheet.name,
+        generation=sheet.architecture,
+        precision=facts["precision"],
+        software=software,
+        framework=says("framework"),
+        task=says("task").lower(),
         scale="one node" if run.devices <= sheet.node_devices else "several nodes",
-        devices=run.devices if run.devices_known else None, predicted=run.calendar_gpu_hours,
-        measured=run.measured_gpu_hours, steady=run.steady_gpu_hours, layout=facts["layout"],
-        assumed=(*assumed, *filter(None, [tokens(says("seq_len"))[1]]),
-                 *(f"{f.name}: {f.value}{f', {f.why}' if f.why else ''}" for f in run.facts
-                   if f.origin is Origin.ASSUMED)),
-    )  # fmt: skip
+        devices=run.devices if run.devices_known else None,
+        predicted=run.calendar_gpu_hours,
+        measured=run.measured_gpu_hours,
+        steady=run.steady_gpu_hours,
+        layout=facts["layout"],
+        assumed=(
+            *assumed,
+            *filter(None, [tokens(says("seq_len"))[1]]),
+            *(f"{f.name}: {f.value}{f', {f.why}' if f.why else ''}" for f in run.facts if f.origin is Origin.ASSUMED),
+        ),
+    )

@@ -60,8 +60,10 @@ def take_in(store: CalibrationStore, path: Path, now: datetime) -> Imported:
         elif known[id] == stored.calibration:
             there.append(id)
         else:
-            raise UsageError(f"calibration {id} is here already, with other content",
-                             f"'zenplan calibrations rm {id}' takes that out; nothing was imported")  # fmt: skip
+            raise UsageError(
+                f"calibration {id} is here already, with other content",
+                f"'zenplan calibrations rm {id}' takes that out; nothing was imported",
+            )
     store.insert(added)
     return Imported(added=tuple(s.calibration.id for s in added), there=tuple(there))
 

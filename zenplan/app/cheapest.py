@@ -21,5 +21,8 @@ def cheapest(sheet: Accelerator, tables: Sequence[PriceTable]) -> DevicePrice | 
         return None
     usd_per_h, offer = min(prices, key=lambda each: each[0])
     tier = f" ({offer.tier})" if offer.tier else ""
-    return DevicePrice(usd_per_h=usd_per_h, offer=f"{offer.instance.provider} {offer.instance.name}{tier}",
-                       as_of=offer.on_demand.as_of if offer.on_demand else None)  # fmt: skip
+    return DevicePrice(
+        usd_per_h=usd_per_h,
+        offer=f"{offer.instance.provider} {offer.instance.name}{tier}",
+        as_of=offer.on_demand.as_of if offer.on_demand else None,
+    )

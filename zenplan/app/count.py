@@ -54,9 +54,15 @@ def count_keras(
         UsageError: the target is not one, or what it needs is not installed.
         ZenplanError: it cannot be built or counted; the message says why.
     """
-    job: dict[str, Any] = {"job": "count", "what": target, "target": None, "config": None, "batch": batch,
-                           "arguments": dict(arguments),
-                           "input_shapes": [list(shape) for shape in input_shapes]}  # fmt: skip
+    job: dict[str, Any] = {
+        "job": "count",
+        "what": target,
+        "target": None,
+        "config": None,
+        "batch": batch,
+        "arguments": dict(arguments),
+        "input_shapes": [list(shape) for shape in input_shapes],
+    }
     if target.endswith(".keras"):
         job["config"] = read_keras_config(target)
     else:
@@ -76,8 +82,10 @@ def keras_workload(target: str, backend: str | None = None, **options: Any) -> W
     """
     count = count_keras(target, backend, **options)
     if count.unknown:
-        raise UsageError(f"{target}: the cost of {count.unknown[0].label} is unknown",
-                         "zenplan.register_layer tells it; 'zenplan count' shows the rest")  # fmt: skip
+        raise UsageError(
+            f"{target}: the cost of {count.unknown[0].label} is unknown",
+            "zenplan.register_layer tells it; 'zenplan count' shows the rest",
+        )
     return count.workload()
 
 
@@ -90,8 +98,9 @@ def _function(target: str) -> str:
         name = target.partition(":")[2] or "build_model"
         raise UsageError(f"'{target}' is a path, not a module", f"write it as in: {path.stem}:{name}")
     if path.suffix in (".h5", ".hdf5"):
-        raise InputFileError(f"model {target}: the HDF5 format may run code, and is not read",
-                             "save it with model.save('model.keras')")  # fmt: skip
+        raise InputFileError(
+            f"model {target}: the HDF5 format may run code, and is not read", "save it with model.save('model.keras')"
+        )
     if Path(target).exists():
         kind = "a directory" if Path(target).is_dir() else "no .keras file"
         raise InputFileError(f"model {target} is {kind}", "save it with model.save('model.keras')")

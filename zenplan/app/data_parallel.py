@@ -142,17 +142,19 @@ def calibrate_data_parallel(
     """
     depth = int(arguments[vary])
     shallow = [
-        Replica(key=f"{vary}={d}", depth=d, batch=batch,
-                model={"kind": "target", "target": target, "arguments": {**arguments, vary: d}})
+        Replica(
+            key=f"{vary}={d}",
+            depth=d,
+            batch=batch,
+            model={"kind": "target", "target": target, "arguments": {**arguments, vary: d}},
+        )
         for d in depths_for(depth)
-    ]  # fmt: skip
+    ]
     heard = run_ranks(target, [shallow], world, tell)
     return predicted_step(heard, 0, shallow, depth, world)
 
 
-def predicted_step(
-    heard: Heard, group: int, shallow: Sequence[Replica], depth: int, world: int
-) -> DataParallel:
+def predicted_step(heard: Heard, group: int, shallow: Sequence[Replica], depth: int, world: int) -> DataParallel:
     """The step of a model that deep, from the shallow models of its group.
 
     Raises:
@@ -165,8 +167,14 @@ def predicted_step(
     exposed = exposed_share(compute_s, [link.seconds(size) for size in sizes.values()], step_s)
     alone, compute = (predicted(_calibration(heard, steps[way], depth, world)) for way in (ALONE, AT_ONCE))
     reduce_s = link.seconds(gradient_bytes_at(depth, sizes))
-    return DataParallel(step=data_parallel_step(compute, reduce_s, exposed), compute=compute, alone=alone, link=link,
-                        reduce_s=reduce_s, exposed=exposed)  # fmt: skip
+    return DataParallel(
+        step=data_parallel_step(compute, reduce_s, exposed),
+        compute=compute,
+        alone=alone,
+        link=link,
+        reduce_s=reduce_s,
+        exposed=exposed,
+    )
 
 
 def link_of(heard: Heard, group: int) -> AllReduce:
@@ -178,11 +186,25 @@ def link_of(heard: Heard, group: int) -> AllReduce:
 def _calibration(heard: Heard, steps: Sequence[Measured], depth: int, world: int) -> Calibration:
     machine, batch = heard.machine, steps[0].point.batch
     # The threads of all workers: they wait for each other, so that the clock is the wall's.
-    mark = Fingerprint(device=machine["device"], kind="cpu", threads=world * _THREADS, backend=_BACKEND,
-                       versions=machine["versions"], precision="fp32", compiled=False)  # fmt: skip
-    return Calibration(id="ranks", kind=MODEL, subject=steps[0].point.key, family="any", fingerprint=mark,
-                       target=Point(key="target", depth=depth, batch=batch), measured=tuple(steps),
-                       taken_at=datetime.now(UTC))  # fmt: skip
+    mark = Fingerprint(
+        device=machine["device"],
+        kind="cpu",
+        threads=world * _THREADS,
+        backend=_BACKEND,
+        versions=machine["versions"],
+        precision="fp32",
+        compiled=False,
+    )
+    return Calibration(
+        id="ranks",
+        kind=MODEL,
+        subject=steps[0].point.key,
+        family="any",
+        fingerprint=mark,
+        target=Point(key="target", depth=depth, batch=batch),
+        measured=tuple(steps),
+        taken_at=datetime.now(UTC),
+    )
 
 
 def run_ranks(what: str, groups: Sequence[Sequence[Replica]], world: int, tell: Tell) -> Heard:
@@ -197,9 +219,17 @@ def run_ranks(what: str, groups: Sequence[Sequence[Replica]], world: int, tell: 
         ZenplanError: a worker failed; the message is of the one that the others only lost. They are ended.
     """
     with tempfile.TemporaryDirectory(prefix="zenplan-") as folder, ThreadPoolExecutor(world) as pool:
-        job = {"job": "data_parallel", "what": what, "precision": "fp32", "threads": _THREADS, "world": world,
-               "rendezvous": (Path(folder) / "ranks").as_uri(), "sizes": SIZES_BYTES, "rounds": ROUNDS,
-               "groups": [[each.document() for each in group] for group in groups]}  # fmt: skip
+        job = {
+            "job": "data_parallel",
+            "what": what,
+            "precision": "fp32",
+            "threads": _THREADS,
+            "world": world,
+            "rendezvous": (Path(folder) / "ranks").as_uri(),
+            "sizes": SIZES_BYTES,
+            "rounds": ROUNDS,
+            "groups": [[each.document() for each in group] for group in groups],
+        }
         ranks = _Ranks(job=job, tell=tell)
         list(pool.map(ranks.run, range(world)))
     if ranks.errors:
@@ -230,8 +260,7 @@ class _Ranks:
         """One worker, to its end."""
         environment = {**measuring_environment("cpu", _THREADS, os.environ), **_loopback()}
         try:
-            run_job({**self.job, "rank": rank}, _BACKEND, _LIMITS, partial(self._watch, rank), self._hear,
-                    environment)  # fmt: skip
+            run_job({**self.job, "rank": rank}, _BACKEND, _LIMITS, partial(self._watch, rank), self._hear, environment)
         except ZenplanError as error:
             with self.lock:
                 self.errors.append(error)

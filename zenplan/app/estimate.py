@@ -33,9 +33,15 @@ _CLEARLY = 0.95
 _ROUND = 8
 
 
-def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable],
-             families: Sequence[WorkloadFamily], coefficients: Coefficients,
-             operations: Operations | None = None, calibrations: Sequence[Stored] = ()) -> Answer:  # fmt: skip
+def estimate(
+    request: Request,
+    catalogue: Catalogue,
+    tables: Sequence[PriceTable],
+    families: Sequence[WorkloadFamily],
+    coefficients: Coefficients,
+    operations: Operations | None = None,
+    calibrations: Sequence[Stored] = (),
+) -> Answer:
     """The quotes that answer a request, with what fits of the calibrations.
 
     Raises:
@@ -71,10 +77,14 @@ def estimate(request: Request, catalogue: Catalogue, tables: Sequence[PriceTable
         options=len(selection.options),
         layouts=found.found.considered,
         frontier=ranking.frontier,
-        left_out=(*_fewer(request, found, chosen[0], evidence), *evidence.notes, *selection.left_out,
-                  *_not_quoted(request, found)),
+        left_out=(
+            *_fewer(request, found, chosen[0], evidence),
+            *evidence.notes,
+            *selection.left_out,
+            *_not_quoted(request, found),
+        ),
         here=steps_here(plan, calibrations),
-    )  # fmt: skip
+    )
 
 
 def _used(ranked: Sequence[Ranked]) -> set[str]:
@@ -105,8 +115,10 @@ def _fewer(request: Request, found: Market, best: int, evidence: Evidence) -> tu
     dearer = float(bills.total_usd[1][place]) / own.total_usd.mid
     if max(longer, dearer) > _CLEARLY:
         return ()
-    return (f"not asked for: {clusters[place].devices:,} of these devices would take {units.percent(1.0 - longer)} "
-            f"less time and cost {units.percent(1.0 - dearer)} less than #1",)  # fmt: skip
+    return (
+        f"not asked for: {clusters[place].devices:,} of these devices would take {units.percent(1.0 - longer)} "
+        f"less time and cost {units.percent(1.0 - dearer)} less than #1",
+    )
 
 
 def _grid(provider: str, region: str) -> tuple[float, str] | None:
@@ -125,9 +137,7 @@ def _hint(request: Request, plan: TrainingPlan, selection: Selection, catalogue:
     if sheet is not None and sheet.trains and not trains_in(sheet, plan.precision):
         return other_precision(sheet, plan.precision)
     if selection.alone:
-        return (
-            "machines whose network is not known are quoted alone; ask for fewer --gpus or another provider"
-        )
+        return "machines whose network is not known are quoted alone; ask for fewer --gpus or another provider"
     return selection.left_out[-1] if selection.left_out else "a larger --max-gpus may help"
 
 
@@ -158,8 +168,10 @@ def _not_quoted(request: Request, found: Market) -> list[str]:
     lines = []
     unfit = [int(c) for c in (~found.found.fits).nonzero()[0]]
     if unfit:
-        lines.append(f"{len(unfit)} of {len(found.clusters)} clusters do not fit; the nearest: "
-                     f"{_short(found, _nearest(found, unfit))}")  # fmt: skip
+        lines.append(
+            f"{len(unfit)} of {len(found.clusters)} clusters do not fit; the nearest: "
+            f"{_short(found, _nearest(found, unfit))}"
+        )
     fits = found.found.fits[found.owner]
     priced = found.priced(request.billing)
     for count, what in (

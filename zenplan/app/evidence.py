@@ -64,8 +64,10 @@ def stored_calibrations(warn: Callable[[str], None]) -> tuple[Stored, ...]:
 
 def is_of(calibration: Calibration, workload: Workload) -> bool:
     """Whether it is of that very model."""
-    pairs = ((calibration.parameters, workload.parameters),
-             (calibration.flop_per_sample, workload.training_flop_per_sample))  # fmt: skip
+    pairs = (
+        (calibration.parameters, workload.parameters),
+        (calibration.flop_per_sample, workload.training_flop_per_sample),
+    )
     return calibration.kind == MODEL and all(
         found is not None and abs(found / wanted - 1.0) <= _SAME for found, wanted in pairs
     )
@@ -106,16 +108,28 @@ class Evidence:
         same = step.sheet.name == cluster.accelerator.name
         if carried is not None and not itself:
             told = f"carried over to {KINDS[kind]}: {told}; {carried.pairs:,} pairs of published runs say how well"
-        return correction(step.step_s, step.predicted_s, None if itself else carried, spread_of(self.plan, cluster),
-                          Grounds.MEASURED if same else Grounds.CARRIED, told, step.calibration)  # fmt: skip
+        return correction(
+            step.step_s,
+            step.predicted_s,
+            None if itself else carried,
+            spread_of(self.plan, cluster),
+            Grounds.MEASURED if same else Grounds.CARRIED,
+            told,
+            step.calibration,
+        )
 
     def facts(self, used: set[str]) -> tuple[Fact, ...]:
         """The calibrations with these ids, for people."""
         return tuple(
-            Fact(name="calibration", value=f"{units.duration(s.step_s.mid)} for {s.batch:,} samples on one device",
-                 origin=Origin.MEASURED, why=_why(s))
-            for s in self.steps if s.calibration in used
-        )  # fmt: skip
+            Fact(
+                name="calibration",
+                value=f"{units.duration(s.step_s.mid)} for {s.batch:,} samples on one device",
+                origin=Origin.MEASURED,
+                why=_why(s),
+            )
+            for s in self.steps
+            if s.calibration in used
+        )
 
 
 def _why(step: MeasuredStep) -> str:
@@ -123,8 +137,9 @@ def _why(step: MeasuredStep) -> str:
     return f"{step.told.removeprefix('measured ')}; × {ratio:.2f} of what published runs let expect"
 
 
-def evidence_of(plan: TrainingPlan, catalogue: Catalogue, coefficients: Coefficients,
-                calibrations: Sequence[Stored]) -> Evidence:  # fmt: skip
+def evidence_of(
+    plan: TrainingPlan, catalogue: Catalogue, coefficients: Coefficients, calibrations: Sequence[Stored]
+) -> Evidence:
     """What calibrations of accelerators say of a plan; those of processors say nothing of accelerators.
 
     Args:
@@ -152,22 +167,20 @@ def _known(taken: Calibration, sheet: Accelerator, steps: Sequence[MeasuredStep]
 
 def _fits(stored: Stored, plan: TrainingPlan) -> bool:
     mark = stored.calibration.fingerprint
-    return (
-        mark.precision == plan.precision.name and keras_software(mark.backend, mark.compiled) is plan.software
-    )
+    return mark.precision == plan.precision.name and keras_software(mark.backend, mark.compiled) is plan.software
 
 
 def _not_used(taken: Calibration, plan: TrainingPlan) -> str:
     mark = taken.fingerprint
-    flags = (("precision", mark.precision, plan.precision.name),
-             ("software", keras_software(mark.backend, mark.compiled), plan.software))  # fmt: skip
+    flags = (
+        ("precision", mark.precision, plan.precision.name),
+        ("software", keras_software(mark.backend, mark.compiled), plan.software),
+    )
     other = " ".join(f"--{name} {has}" for name, has, wanted in flags if has != wanted)
     return f"calibration {taken.id} on {mark.device} is not used: it is for {other}"
 
 
-def _step(
-    stored: Stored, sheet: Accelerator, plan: TrainingPlan, coefficients: Coefficients
-) -> MeasuredStep | None:
+def _step(stored: Stored, sheet: Accelerator, plan: TrainingPlan, coefficients: Coefficients) -> MeasuredStep | None:
     """The step that a calibration gives for a plan; None where too little was measured, or nothing like it."""
     taken, load = stored.calibration, plan.workload
     known = step_of(taken, plan)
@@ -176,8 +189,15 @@ def _step(
     batch, found = known
     efficiency = coefficients.of(sheet.architecture, plan.precision, plan.software, load.family)
     one = Cluster(accelerator=sheet, efficiency=efficiency, node_devices=1)
-    return MeasuredStep(calibration=taken.id, sheet=sheet, batch=batch, own=taken.target is not None, step_s=found.step_s,
-                        predicted_s=alone_s(plan, one, batch), told=_told(stored, found))  # fmt: skip
+    return MeasuredStep(
+        calibration=taken.id,
+        sheet=sheet,
+        batch=batch,
+        own=taken.target is not None,
+        step_s=found.step_s,
+        predicted_s=alone_s(plan, one, batch),
+        told=_told(stored, found),
+    )
 
 
 def step_of(taken: Calibration, plan: TrainingPlan) -> tuple[int, StepPrediction] | None:

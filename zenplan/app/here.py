@@ -14,8 +14,13 @@ from zenplan.domain.stored import RUNNING, Stored
 
 def steps_here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[LocalStep, ...]:
     """The newest of each way to run it, the fastest first: calibrations of the model, and sweeps where there is none."""
-    ready = [s for s in calibrations if s.calibration.fingerprint.kind == "cpu" and s.state != RUNNING
-             and (is_of(s.calibration, plan.workload) or s.calibration.kind == SWEEP)]  # fmt: skip
+    ready = [
+        s
+        for s in calibrations
+        if s.calibration.fingerprint.kind == "cpu"
+        and s.state != RUNNING
+        and (is_of(s.calibration, plan.workload) or s.calibration.kind == SWEEP)
+    ]
     if not ready:
         return ()
     from zenplan.adapters.host import processor_name, read_host
@@ -24,9 +29,7 @@ def steps_here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[Loca
     of_here = [s for s in ready if s.calibration.fingerprint.device == processor_name(host)]
     newest: dict[tuple[object, int | None], LocalStep] = {}
     # Those of the model first; of a kind the newest first.
-    for stored in sorted(
-        of_here, key=lambda s: (s.calibration.kind != MODEL, -s.calibration.taken_at.timestamp())
-    ):
+    for stored in sorted(of_here, key=lambda s: (s.calibration.kind != MODEL, -s.calibration.taken_at.timestamp())):
         mark = stored.calibration.fingerprint
         way = (mark.backend, mark.compiled, mark.precision, mark.threads)
         swept = stored.calibration.kind == SWEEP
@@ -50,5 +53,11 @@ def _step(stored: Stored, plan: TrainingPlan) -> LocalStep | None:
     if known is None:
         return None
     batch, found = known
-    return LocalStep(calibration=taken, prediction=found, batch=batch, samples=plan.samples, origin=stored.origin,
-                     changed=tuple(changed(taken.fingerprint)))  # fmt: skip
+    return LocalStep(
+        calibration=taken,
+        prediction=found,
+        batch=batch,
+        samples=plan.samples,
+        origin=stored.origin,
+        changed=tuple(changed(taken.fingerprint)),
+    )

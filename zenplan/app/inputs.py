@@ -38,8 +38,14 @@ def price_tables(plugins: Plugins, sheets: Catalogue, own: Path | None) -> tuple
     return (*mine, *others)
 
 
-def filtered(tables: Sequence[PriceTable], sheets: Catalogue, gpu: str | None, provider: str | None,
-             region: str | None, spot: bool) -> tuple[PriceTable, ...]:  # fmt: skip
+def filtered(
+    tables: Sequence[PriceTable],
+    sheets: Catalogue,
+    gpu: str | None,
+    provider: str | None,
+    region: str | None,
+    spot: bool,
+) -> tuple[PriceTable, ...]:
     """The tables with only the offers that pass; a name that nobody has is an error.
 
     Raises:
@@ -51,19 +57,21 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, gpu: str | None, p
     tables = [t for t in tables if provider in (None, t.provider)]
     regions = {o.region for t in tables for o in t.offers}
     if region and region not in regions:
-        raise UnknownName(
-            f"region of {provider}" if provider else "region", region, regions, "zenplan prices"
-        )
+        raise UnknownName(f"region of {provider}" if provider else "region", region, regions, "zenplan prices")
 
     def passes(offer: Offer) -> bool:
-        return (wanted in (None, offer.instance.accelerator) and region in (None, offer.region)
-                and (not spot or offer.spot is not None))  # fmt: skip
+        return (
+            wanted in (None, offer.instance.accelerator)
+            and region in (None, offer.region)
+            and (not spot or offer.spot is not None)
+        )
 
     return tuple(
-        PriceTable(provider=t.provider, terms=t.terms, left_out=t.left_out,
-                   offers=tuple(o for o in t.offers if passes(o)))
+        PriceTable(
+            provider=t.provider, terms=t.terms, left_out=t.left_out, offers=tuple(o for o in t.offers if passes(o))
+        )
         for t in tables
-    )  # fmt: skip
+    )
 
 
 def models(families: Sequence[WorkloadFamily], only: str | None = None) -> tuple[tuple[str, Workload], ...]:

@@ -27,9 +27,15 @@ from zenplan.units import HOUR_S
 ORDERS = ("time", "memory")
 
 
-def layouts(request: Request, by: str, catalogue: Catalogue, tables: Sequence[PriceTable],
-            families: Sequence[WorkloadFamily], coefficients: Coefficients,
-            calibrations: Sequence[Stored] = ()) -> Tradeoff:  # fmt: skip
+def layouts(
+    request: Request,
+    by: str,
+    catalogue: Catalogue,
+    tables: Sequence[PriceTable],
+    families: Sequence[WorkloadFamily],
+    coefficients: Coefficients,
+    calibrations: Sequence[Stored] = (),
+) -> Tradeoff:
     """The layouts of a request's workload on its ``gpus`` devices of kind ``gpu``, with what fits of the calibrations.
 
     Raises:
@@ -64,23 +70,26 @@ def layouts(request: Request, by: str, catalogue: Catalogue, tables: Sequence[Pr
     )
 
 
-def cluster_of(plan: TrainingPlan, sheet: Accelerator, devices: int,
-             coefficients: Coefficients) -> Cluster:  # fmt: skip
+def cluster_of(plan: TrainingPlan, sheet: Accelerator, devices: int, coefficients: Coefficients) -> Cluster:
     """So many devices in the accelerator's usual nodes, as few as hold them, joined by its usual network."""
     if not sheet.trains:
         raise NoFit(f"{sheet.name} is made for inference only", "'zenplan accelerators' lists the others")
     if not trains_in(sheet, plan.precision):
-        raise NoFit(
-            f"{sheet.name} has {lacks(sheet, plan.precision)}", other_precision(sheet, plan.precision)
-        )
+        raise NoFit(f"{sheet.name} has {lacks(sheet, plan.precision)}", other_precision(sheet, plan.precision))
     nodes = -(-devices // sheet.node_devices)
     if nodes > 1 and sheet.network_bytes_per_s is None and sheet.link_devices < devices:
         reach = max(sheet.node_devices, sheet.link_devices)
-        raise NoFit(f"no network is known that joins {devices:,} × {sheet.name}",
-                    f"its data sheet joins {reach:,} of them")  # fmt: skip
-    return Cluster(accelerator=sheet, nodes=nodes, node_devices=sheet.node_devices, used=devices,
-                   efficiency=coefficients.of(sheet.architecture, plan.precision, plan.software, plan.workload.family),
-                   network_bytes_per_s=sheet.network_bytes_per_s)  # fmt: skip
+        raise NoFit(
+            f"no network is known that joins {devices:,} × {sheet.name}", f"its data sheet joins {reach:,} of them"
+        )
+    return Cluster(
+        accelerator=sheet,
+        nodes=nodes,
+        node_devices=sheet.node_devices,
+        used=devices,
+        efficiency=coefficients.of(sheet.architecture, plan.precision, plan.software, plan.workload.family),
+        network_bytes_per_s=sheet.network_bytes_per_s,
+    )
 
 
 def _used(cluster: Cluster) -> set[str]:
@@ -88,8 +97,14 @@ def _used(cluster: Cluster) -> set[str]:
     return {correction.calibration} if correction else set()
 
 
-def _sizes(plan: TrainingPlan, sheet: Accelerator, devices: int, coefficients: Coefficients, evidence: Evidence,
-           price: DevicePrice | None) -> tuple[Fewer, ...]:  # fmt: skip
+def _sizes(
+    plan: TrainingPlan,
+    sheet: Accelerator,
+    devices: int,
+    coefficients: Coefficients,
+    evidence: Evidence,
+    price: DevicePrice | None,
+) -> tuple[Fewer, ...]:
     """This number of devices, and those smaller ones that fit, as in ``smaller``."""
     numbers = [devices, *smaller(devices, sheet.node_devices)]
     clusters = [evidence.corrected(cluster_of(plan, sheet, n, coefficients)) for n in numbers]
@@ -118,8 +133,13 @@ def smaller(devices: int, node_devices: int) -> list[int]:
     return sorted(numbers - {0}, reverse=True)
 
 
-def _fewer(plan: TrainingPlan, best: Found, place: int, devices: int, each_s: float,
-           price: DevicePrice | None) -> Fewer:  # fmt: skip
+def _fewer(
+    plan: TrainingPlan, best: Found, place: int, devices: int, each_s: float, price: DevicePrice | None
+) -> Fewer:
     token_h = devices * each_s / HOUR_S / plan.workload.tokens_per_sample
-    return Fewer(devices=devices, layout=best.layouts.at(place), sample_s=each_s,
-                 usd_per_token=price.usd_per_h * token_h if price else None)  # fmt: skip
+    return Fewer(
+        devices=devices,
+        layout=best.layouts.at(place),
+        sample_s=each_s,
+        usd_per_token=price.usd_per_h * token_h if price else None,
+    )

@@ -44,21 +44,23 @@ def matching(request: Request, tables: Sequence[PriceTable], catalogue: Catalogu
     if not any(t.offers for t in found):
         gpu = catalogue.by_name(request.gpu).name if request.gpu else None
         asked = " ".join(str(x) for x in (gpu, request.provider, request.region) if x)
-        raise NoFit(
-            f"no offer in the price tables has {asked}", "'zenplan prices' lists them; leave one filter out"
-        )
+        raise NoFit(f"no offer in the price tables has {asked}", "'zenplan prices' lists them; leave one filter out")
     return found
 
 
-def select(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue, plan: TrainingPlan,
-           coefficients: Coefficients, evidence: Evidence | None = None) -> Selection:  # fmt: skip
+def select(
+    request: Request,
+    tables: Sequence[PriceTable],
+    catalogue: Catalogue,
+    plan: TrainingPlan,
+    coefficients: Coefficients,
+    evidence: Evidence | None = None,
+) -> Selection:
     """Every size of every offer that could run the plan's precision, on clusters that are corrected by the evidence."""
     precision = plan.precision
     sheets = {a.name: a for a in catalogue}
     efficiency = cache(
-        lambda architecture: coefficients.of(
-            architecture, plan.precision, plan.software, plan.workload.family
-        )
+        lambda architecture: coefficients.of(architecture, plan.precision, plan.software, plan.workload.family)
     )
     chosen = Selection()
     corrected = evidence.corrected if evidence else lambda cluster: cluster
@@ -94,18 +96,33 @@ def _bad_rows(table: PriceTable) -> list[str]:
     return [*lines, *([f"price table of {table.provider}: {more} rows more are left out"] if more else [])]
 
 
-def _place(chosen: Selection, places: dict[tuple[object, ...], int], instance: Instance, sheet: Accelerator,
-           efficiency: Callable[[str], Efficiency], nodes: int, used: int,
-           corrected: Callable[[Cluster], Cluster]) -> int:  # fmt: skip
+def _place(
+    chosen: Selection,
+    places: dict[tuple[object, ...], int],
+    instance: Instance,
+    sheet: Accelerator,
+    efficiency: Callable[[str], Efficiency],
+    nodes: int,
+    used: int,
+    corrected: Callable[[Cluster], Cluster],
+) -> int:
     """The cluster's place in the list: the same machine at another price or place is the same cluster."""
     key = (sheet.name, instance.devices, nodes, used, instance.network_bytes_per_s, instance.link_bytes_per_s)
     if key not in places:
         places[key] = len(chosen.clusters)
-        chosen.clusters.append(corrected(Cluster(
-            accelerator=sheet, node_devices=instance.devices, nodes=nodes,
-            efficiency=efficiency(sheet.architecture), used=used, network_bytes_per_s=instance.network_bytes_per_s,
-            link_bytes_per_s=instance.link_bytes_per_s,
-        )))  # fmt: skip
+        chosen.clusters.append(
+            corrected(
+                Cluster(
+                    accelerator=sheet,
+                    node_devices=instance.devices,
+                    nodes=nodes,
+                    efficiency=efficiency(sheet.architecture),
+                    used=used,
+                    network_bytes_per_s=instance.network_bytes_per_s,
+                    link_bytes_per_s=instance.link_bytes_per_s,
+                )
+            )
+        )
     return places[key]
 
 

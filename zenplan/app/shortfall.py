@@ -33,9 +33,11 @@ def what_helps(workload: Workload) -> str:
 
 def shortfall(where: Cluster, needs_bytes: float) -> str:
     """What the leanest layout needs on each device, what it has, and what is missing."""
-    return (f"{where.devices} × {where.accelerator.name} needs {units.size(needs_bytes)} a device of "
-            f"{units.size(where.accelerator.capacity_bytes)}, {HEADROOM:.0%} of it left free: "
-            f"{units.size(needs_bytes - usable_bytes(where))} short")  # fmt: skip
+    return (
+        f"{where.devices} × {where.accelerator.name} needs {units.size(needs_bytes)} a device of "
+        f"{units.size(where.accelerator.capacity_bytes)}, {HEADROOM:.0%} of it left free: "
+        f"{units.size(needs_bytes - usable_bytes(where))} short"
+    )
 
 
 def trains_in(sheet: Accelerator, precision: Precision) -> bool:
@@ -51,8 +53,11 @@ def lacks(sheet: Accelerator, precision: Precision) -> str:
 
 
 def _has_block_scales(sheet: Accelerator) -> bool:
-    return (sheet.peak("fp4") is not None or sheet.architecture == _BLOCK_SCALES_IN
-            or (sheet.compute_major or 0) >= _BLOCK_SCALES_SINCE)  # fmt: skip
+    return (
+        sheet.peak("fp4") is not None
+        or sheet.architecture == _BLOCK_SCALES_IN
+        or (sheet.compute_major or 0) >= _BLOCK_SCALES_SINCE
+    )
 
 
 def other_precision(sheet: Accelerator, asked: Precision) -> str:

@@ -20,10 +20,7 @@ from zenplan.protocols import WorkloadFamily
 
 _METHOD_NAMES = {"full": "full training of all parameters", "lora": "LoRA", "qlora": "QLoRA, 4-bit weights"}
 # What a model runs in where nothing says so, and why: large language models, Keras's, all others.
-_LANGUAGE_SOFTWARE = (
-    Software.FUSED,
-    "as in Megatron-LM; plain PyTorch is --software eager, torch.compile compiled",
-)
+_LANGUAGE_SOFTWARE = (Software.FUSED, "as in Megatron-LM; plain PyTorch is --software eager, torch.compile compiled")
 _PLAIN_SOFTWARE = (Software.EAGER, "as in plain PyTorch; torch.compile is --software compiled, JAX xla")
 _KERAS_SOFTWARE = {
     "torch": (Software.EAGER, "as Keras on PyTorch, where nothing is compiled unless asked"),
@@ -32,9 +29,7 @@ _KERAS_SOFTWARE = {
 }
 
 
-def training_plan(
-    request: Request, families: Sequence[WorkloadFamily], whole_run: bool = True
-) -> TrainingPlan:
+def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_run: bool = True) -> TrainingPlan:
     """The plan that a request asks for; of one step alone where it is not about a ``whole_run``.
 
     Raises:
@@ -52,9 +47,12 @@ def training_plan(
     if method != "full":
         workload = with_adapters(workload)
     if not workload.trainable_parameters:
-        raise UsageError(f"nothing of {workload.name} would be trained",
-                         "adapters are for products of its layers; try --method full" if method != "full"
-                         else "all of its layers are frozen")  # fmt: skip
+        raise UsageError(
+            f"nothing of {workload.name} would be trained",
+            "adapters are for products of its layers; try --method full"
+            if method != "full"
+            else "all of its layers are frozen",
+        )
     facts = (
         *workload.facts,
         *how_much.facts,
@@ -64,9 +62,17 @@ def training_plan(
         Fact(name="method", value=_METHOD_NAMES[method], origin=_origin(request.method)),
         *_kernels(workload),
     )
-    return TrainingPlan(workload=workload, samples=how_much.samples, global_batch=how_much.global_batch,
-                        precision=precision, optimizer=optimizer, method=method, weight_bytes=weight_bytes,
-                        software=software, facts=facts)  # fmt: skip
+    return TrainingPlan(
+        workload=workload,
+        samples=how_much.samples,
+        global_batch=how_much.global_batch,
+        precision=precision,
+        optimizer=optimizer,
+        method=method,
+        weight_bytes=weight_bytes,
+        software=software,
+        facts=facts,
+    )
 
 
 def _origin(given: str | None) -> Origin:
@@ -111,8 +117,8 @@ def _kernels(workload: Workload) -> Iterator[Fact]:
     """How attention and feature maps are computed, where the model has them."""
     kinds = {type(o) for b in workload.blocks for o in b.operators}
     if Attention in kinds:
-        yield Fact(name="attention", value="fused (flash)", origin=Origin.ASSUMED,
-                   why="the default of today's stacks")  # fmt: skip
+        yield Fact(name="attention", value="fused (flash)", origin=Origin.ASSUMED, why="the default of today's stacks")
     if Convolution in kinds:
-        yield Fact(name="feature maps", value="channels last (NHWC)", origin=Origin.ASSUMED,
-                   why="as tensor cores take them")  # fmt: skip
+        yield Fact(
+            name="feature maps", value="channels last (NHWC)", origin=Origin.ASSUMED, why="as tensor cores take them"
+        )

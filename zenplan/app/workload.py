@@ -71,11 +71,15 @@ def _flag(option: str) -> str:
 def _kind(request: Request) -> str:
     given = [name for name in _KINDS if getattr(request, name) is not None]
     if not given:
-        raise UsageError("nothing says what to train",
-                         "give one of --params 1e9, --model resnet50, --config config.json, --keras m:build")  # fmt: skip
+        raise UsageError(
+            "nothing says what to train",
+            "give one of --params 1e9, --model resnet50, --config config.json, --keras m:build",
+        )
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(map(_flag, given))} contradict",
-                         "give one of --params 1e9, --model resnet50, --config config.json, --keras m:build")  # fmt: skip
+        raise UsageError(
+            f"{' and '.join(map(_flag, given))} contradict",
+            "give one of --params 1e9, --model resnet50, --config config.json, --keras m:build",
+        )
     if request.flop_per_sample is None:
         return given[0]
     if given != ["params"]:
@@ -90,11 +94,20 @@ def _by_flop(request: Request) -> Workload:
     flop, parameters = request.flop_per_sample or 0.0, request.params or 0.0
     uses = flop / (2.0 * parameters)
     kind = "mlp" if uses < _DENSE_USES else "convnet"
-    known = (("parameters", request.params), ("forward FLOP a sample", request.flop_per_sample),
-             ("activations a sample", request.activations_per_sample))  # fmt: skip
+    known = (
+        ("parameters", request.params),
+        ("forward FLOP a sample", request.flop_per_sample),
+        ("activations a sample", request.activations_per_sample),
+    )
     facts = [Fact(name=name, value=units.count(value), origin=Origin.GIVEN) for name, value in known if value]
-    facts.append(Fact(name="kind", value=kind, origin=Origin.ASSUMED,
-                      why=f"each parameter is used {units.significant(uses)} times for a sample"))  # fmt: skip
+    facts.append(
+        Fact(
+            name="kind",
+            value=kind,
+            origin=Origin.ASSUMED,
+            why=f"each parameter is used {units.significant(uses)} times for a sample",
+        )
+    )
     name = f"{units.count(parameters)} parameters, {units.count(flop)} FLOP a sample"
     found = summary(flop, request.activations_per_sample, parameters, kind=kind, name=name)
     return replace(found, unit="samples", input="", facts=(*facts, *found.facts))

@@ -46,8 +46,9 @@ def run(argv: Sequence[str]) -> int:
         # The program's top, one of the two broad excepts: a fault of ours is still one line.
         if os.environ.get("ZENPLAN_TRACEBACK"):
             raise
-        complain(f"a fault in zenplan: {type(error).__name__}: {error}",
-                 "ZENPLAN_TRACEBACK=1 shows where; please report it")  # fmt: skip
+        complain(
+            f"a fault in zenplan: {type(error).__name__}: {error}", "ZENPLAN_TRACEBACK=1 shows where; please report it"
+        )
         return 1
     return code
 

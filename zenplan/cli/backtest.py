@@ -24,8 +24,7 @@ def backtest(
     table: Annotated[Path, typer.Argument(help="A CSV file of measured runs.", metavar="TABLE.csv")],
     by: _Keys = "accelerator",
     worst: Annotated[
-        int,
-        typer.Option("--worst", help="How many of the rows farthest off to show.", metavar="COUNT", min=0),
+        int, typer.Option("--worst", help="How many of the rows farthest off to show.", metavar="COUNT", min=0)
     ] = 5,
     output: Format = None,
 ) -> int:

@@ -40,8 +40,7 @@ Batch = Annotated[str | None, _option("--batch", "Samples of a step on one devic
 Vary_ = Annotated[str | None, _option("--vary", "An argument of the builder: depth=1,2,4.", "NAME=LIST")]
 Depth = Annotated[str | None, _option("--depth", "The whole model's value of that argument.", "COUNT")]
 Compiled = Annotated[
-    bool | None,
-    typer.Option("--compiled/--eager", help="By XLA or torch.compile, or not; else as Keras does."),
+    bool | None, typer.Option("--compiled/--eager", help="By XLA or torch.compile, or not; else as Keras does.")
 ]
 Compare = Annotated[bool, typer.Option("--compare", help="All backends, compiled and not, side by side.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse a machine that is busy, hot or on battery.")]
@@ -84,10 +83,25 @@ def calibrate(
     from them. Every step is kept as it is measured; after Ctrl-C, the same command goes on.
     """
     settings = resolved(format=output, precision=precision, prices=prices)
-    given = {"model": model, "config": config, "params": params, "batch": batch, "image_size": image_size,
-             "seq_len": seq_len, "samples": samples, "tokens": tokens, "epochs": epochs}  # fmt: skip
-    how = {"device": device, "precision": settings["precision"], "compiled": _compiled(compiled, compare),
-           "strict": strict, "threads": whole(threads, "--threads", _MOST), "minutes": _minutes(minutes)}  # fmt: skip
+    given = {
+        "model": model,
+        "config": config,
+        "params": params,
+        "batch": batch,
+        "image_size": image_size,
+        "seq_len": seq_len,
+        "samples": samples,
+        "tokens": tokens,
+        "epochs": epochs,
+    }
+    how = {
+        "device": device,
+        "precision": settings["precision"],
+        "compiled": _compiled(compiled, compare),
+        "strict": strict,
+        "threads": whole(threads, "--threads", _MOST),
+        "minutes": _minutes(minutes),
+    }
     wanted = _wanted(settings, given, keras, family, vary, depth, compare, usd_per_hour)
     _answer(wanted, backend, how, settings)
 
@@ -96,8 +110,9 @@ def _compiled(value: bool | None, compare: bool) -> bool | None:
     from zenplan.errors import UsageError
 
     if compare and value is not None:
-        raise UsageError(f"{'--compiled' if value else '--eager'} does not go with --compare",
-                         "a comparison is of both")  # fmt: skip
+        raise UsageError(
+            f"{'--compiled' if value else '--eager'} does not go with --compare", "a comparison is of both"
+        )
     return value
 
 
@@ -105,14 +120,20 @@ def _minutes(value: float) -> float:
     from zenplan.errors import UsageError
 
     if not 0.0 < value <= 1440.0:
-        raise UsageError(
-            f"--minutes must be more than 0 and at most a day, not {value:g}", "as in: --minutes 1"
-        )
+        raise UsageError(f"--minutes must be more than 0 and at most a day, not {value:g}", "as in: --minutes 1")
     return value
 
 
-def _wanted(settings: Settings, given: Mapping[str, Any], keras: str | None, family: str | None, vary: str | None,
-            depth: str | None, compare: bool, usd_per_hour: str | None) -> Wanted:  # fmt: skip
+def _wanted(
+    settings: Settings,
+    given: Mapping[str, Any],
+    keras: str | None,
+    family: str | None,
+    vary: str | None,
+    depth: str | None,
+    compare: bool,
+    usd_per_hour: str | None,
+) -> Wanted:
     from zenplan.app.calibrate.calibrate import Wanted
     from zenplan.errors import UsageError
     from zenplan.units import parse_usd
@@ -122,22 +143,22 @@ def _wanted(settings: Settings, given: Mapping[str, Any], keras: str | None, fam
     if len(said) > 1:
         raise UsageError(f"{' and '.join(said)} contradict", "give one of them")
     if said and family is not None:
-        raise UsageError(
-            f"--family does not go with {said[0]}", "it is for a calibration of no model in particular"
-        )
+        raise UsageError(f"--family does not go with {said[0]}", "it is for a calibration of no model in particular")
     of_model = {**given, "usd_per_hour": usd_per_hour}
     alone = [f"--{name.replace('_', '-')}" for name in _OF_A_MODEL if of_model[name] is not None]
     if alone and not said:
         raise UsageError(f"{alone[0]} is of a model, and none was given", "as in: --model gpt2 --batch 8")
     if depth is not None and keras is None:
-        raise UsageError(
-            "--depth is for --keras", "it goes with --vary, as in: --vary depth=1,2,4 --depth 12"
-        )
+        raise UsageError("--depth is for --keras", "it goes with --vary, as in: --vary depth=1,2,4 --depth 12")
     return Wanted(
-        request=request_of(settings, **given), keras=keras, family=family or "all", compare=compare,
-        vary=_vary(vary), depth=whole(depth, "--depth", _MOST),
+        request=request_of(settings, **given),
+        keras=keras,
+        family=family or "all",
+        compare=compare,
+        vary=_vary(vary),
+        depth=whole(depth, "--depth", _MOST),
         usd_per_h=None if usd_per_hour is None else parse_usd(usd_per_hour, "--usd-per-hour"),
-    )  # fmt: skip
+    )
 
 
 def _vary(text: str | None) -> Vary | None:
@@ -149,12 +170,8 @@ def _vary(text: str | None) -> Vary | None:
         return None
     name, _, values = text.partition("=")
     parts = [part.strip() for part in values.split(",")]
-    if not name.strip().isidentifier() or not all(
-        p.isascii() and p.isdigit() and 0 < int(p) < 1e6 for p in parts
-    ):
-        raise UsageError(
-            f"--vary must be an argument and its values, not '{text}'", "as in: --vary depth=1,2,4"
-        )
+    if not name.strip().isidentifier() or not all(p.isascii() and p.isdigit() and 0 < int(p) < 1e6 for p in parts):
+        raise UsageError(f"--vary must be an argument and its values, not '{text}'", "as in: --vary depth=1,2,4")
     depths = tuple(sorted({int(part) for part in parts}))
     if len(depths) < 2:
         raise UsageError("--vary needs two depths or more", "as in: --vary depth=1,2,4")
@@ -177,8 +194,16 @@ def _answer(wanted: Wanted, backend: str | None, how: Mapping[str, Any], setting
         say(calibrate_report(answer), settings["format"], plugins)
 
 
-def _measured(wanted: Wanted, engines: Any, how: Any, found: Profile, by_index: Mapping[int, Any], plugins: Plugins,
-              sheets: Catalogue, settings: Settings) -> Calibrations:  # fmt: skip
+def _measured(
+    wanted: Wanted,
+    engines: Any,
+    how: Any,
+    found: Profile,
+    by_index: Mapping[int, Any],
+    plugins: Plugins,
+    sheets: Catalogue,
+    settings: Settings,
+) -> Calibrations:
     """Measure, with progress and warnings on stderr."""
     import sys
 
@@ -198,8 +223,9 @@ def _measured(wanted: Wanted, engines: Any, how: Any, found: Profile, by_index: 
 
     gpu = gpu_of(found) if how.device == "gpu" else None
     tables = price_tables(plugins, sheets, settings["prices"]) if gpu else ()
-    machine = Machine(profile=found, sheet=by_index.get(gpu.index) if gpu else None, tables=tables,
-                      families=plugins.workloads())  # fmt: skip
+    machine = Machine(
+        profile=found, sheet=by_index.get(gpu.index) if gpu else None, tables=tables, families=plugins.workloads()
+    )
     with CalibrationStore.open() as store:
         if store.told:
             warn(store.told)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 calibrations_app = typer.Typer(
     help="List, show, share and remove calibrations: what was measured here or imported.",
-    no_args_is_help=True, rich_markup_mode=None,
-)  # fmt: skip
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 _Id = Annotated[str, typer.Argument(help="Its id, or the first letters of it, four at least.", metavar="ID")]
 
@@ -89,9 +90,7 @@ def _export(
 
 
 @calibrations_app.command("import")
-def _import(
-    file: Annotated[Path, typer.Argument(help="A file that 'export' wrote.", metavar="FILE")],
-) -> None:
+def _import(file: Annotated[Path, typer.Argument(help="A file that 'export' wrote.", metavar="FILE")]) -> None:
     """Add what is in a file: all, or none if any is not valid."""
     from datetime import UTC, datetime
 

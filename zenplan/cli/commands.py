@@ -49,12 +49,8 @@ app.command(short_help="Parameters, FLOP and activations of any Keras model.")(c
 app.command(short_help="Measured runs of a table beside what is predicted.")(backtest)
 app.command(short_help="The GPUs of this machine, their data sheets, and the host.")(profile)
 app.command(short_help="Measure this machine, and predict a model it has never run.")(calibrate)
-app.add_typer(
-    calibrations_app, name="calibrations", short_help="What was measured here: list, show, share, remove."
-)
-app.add_typer(
-    accelerators_app, name="accelerators", short_help="Accelerators, or one data sheet with its sources."
-)
+app.add_typer(calibrations_app, name="calibrations", short_help="What was measured here: list, show, share, remove.")
+app.add_typer(accelerators_app, name="accelerators", short_help="Accelerators, or one data sheet with its sources.")
 app.command(short_help="What offers cost, and how old each price table is.")(prices)
 app.add_typer(workloads_app, name="workloads", short_help="Named models, or one operator by operator.")
 app.command(short_help="Plugins, what each gives, and what was left out and why.")(plugins)

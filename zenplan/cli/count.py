@@ -20,24 +20,18 @@ def _option(text: str, metavar: str) -> Any:
 
 
 def count(
-    target: Annotated[
-        str, typer.Argument(help="package.module:function, or a .keras file.", metavar="TARGET")
-    ],
+    target: Annotated[str, typer.Argument(help="package.module:function, or a .keras file.", metavar="TARGET")],
     backend: Annotated[
         str | None, _option("jax, torch or tensorflow; else KERAS_BACKEND, or what is installed.", "NAME")
     ] = None,
     input_shape: Annotated[
         str | None, _option("Of one sample, as in 224,224,3; several with ; between them.", "SHAPE")
     ] = None,
-    batch: Annotated[
-        str | None, _option("Samples of a step, which totals are also given for.", "COUNT")
-    ] = None,
+    batch: Annotated[str | None, _option("Samples of a step, which totals are also given for.", "COUNT")] = None,
     precision: Annotated[str | None, _option("Of activations in memory; bf16 by default.", "NAME")] = None,
     depth: Annotated[str | None, _option("Levels of nested layers that the table shows.", "COUNT")] = None,
     timeout: Annotated[str, _option("How long building and counting may take.", "TIME")] = "120s",
-    memory: Annotated[
-        str | None, _option("How much memory it may take; else 80 % of this machine's.", "BYTES")
-    ] = None,
+    memory: Annotated[str | None, _option("How much memory it may take; else 80 % of this machine's.", "BYTES")] = None,
     output: Format = None,
 ) -> None:
     """Count a Keras model: parameters, FLOP, activations and operators, layer by layer and in total.
@@ -62,8 +56,9 @@ def count(
     shapes = _shapes(input_shape)
     with loaded_plugins() as plugins:
         with elapsed(target) as tell:
-            counted = count_keras(target, backend, input_shapes=shapes, batch=samples, time_s=time_s,
-                                  memory_bytes=memory_bytes, tell=tell)  # fmt: skip
+            counted = count_keras(
+                target, backend, input_shapes=shapes, batch=samples, time_s=time_s, memory_bytes=memory_bytes, tell=tell
+            )
         report = count_report(counted, samples or 1, PRECISIONS[settings["precision"] or "bf16"], levels)
         say(report, settings["format"], plugins)
     _own_up(counted)
@@ -76,9 +71,7 @@ def _own_up(counted: ModelCount) -> None:
     if counted.unknown:
         names = ", ".join(layer.label for layer in counted.unknown[:3])
         more = f" and {len(counted.unknown) - 3} more" if len(counted.unknown) > 3 else ""
-        raise ZenplanError(
-            f"unknown cost: {names}{more}", "tell it with zenplan.register_layer; the rest is counted"
-        )
+        raise ZenplanError(f"unknown cost: {names}{more}", "tell it with zenplan.register_layer; the rest is counted")
 
 
 def _shapes(text: str | None) -> list[list[int]]:
@@ -90,6 +83,8 @@ def _shapes(text: str | None) -> list[list[int]]:
     shapes = [[size.strip() for size in shape.split(",")] for shape in text.split(";")]
     sizes = [size for shape in shapes for size in shape]
     if not all(size.isascii() and size.isdigit() and len(size) < 10 and int(size) for size in sizes):
-        raise UsageError(f"input shape must be sizes with commas between them, not '{text}'",
-                         "write it as in: 224,224,3 and several as in: '128,64;10'")  # fmt: skip
+        raise UsageError(
+            f"input shape must be sizes with commas between them, not '{text}'",
+            "write it as in: 224,224,3 and several as in: '128,64;10'",
+        )
     return [[int(size) for size in shape] for shape in shapes]

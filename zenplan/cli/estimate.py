@@ -45,26 +45,16 @@ def estimate(
     method: options.Method = None,
     gpu: Gpu = None,
     gpus: Annotated[str | None, _option("--gpus", "Exactly so many devices.", "COUNT")] = None,
-    max_gpus: Annotated[
-        str | None, _option("--max-gpus", "The largest cluster to consider.", "COUNT")
-    ] = None,
+    max_gpus: Annotated[str | None, _option("--max-gpus", "The largest cluster to consider.", "COUNT")] = None,
     provider: Provider = None,
     region: Region = None,
-    billing: Annotated[
-        str | None, _option("--billing", "on-demand or spot: what to rank by.", "KIND")
-    ] = None,
+    billing: Annotated[str | None, _option("--billing", "on-demand or spot: what to rank by.", "KIND")] = None,
     prices: Prices = None,
-    deadline: Annotated[
-        str | None, _option("--deadline", "The latest it may take, as in 7d, 36h.", "TIME")
-    ] = None,
+    deadline: Annotated[str | None, _option("--deadline", "The latest it may take, as in 7d, 36h.", "TIME")] = None,
     budget: Annotated[str | None, _option("--budget", "The most it may cost, in dollars.", "USD")] = None,
     top: Annotated[str | None, _option("--top", "How many quotes to show.", "COUNT")] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show every formula and number of the first.")
-    ] = False,
-    details: Annotated[
-        bool, typer.Option("--details", help="Show every quote in full, not the first alone.")
-    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show every formula and number of the first.")] = False,
+    details: Annotated[bool, typer.Option("--details", help="Show every quote in full, not the first alone.")] = False,
     no_calibrations: options.NoCalibrations = False,
     output: Format = None,
 ) -> int:
@@ -73,19 +63,45 @@ def estimate(
     One of --params, --model, --config and --keras says what to train; all the rest has a default that is shown
     with its origin. Exit code 3: it does not fit, or nothing meets the deadline or the budget.
     """
-    settings = resolved(gpu=gpu, gpus=gpus, max_gpus=max_gpus, provider=provider, region=region, billing=billing,
-                        precision=precision, optimizer=optimizer, software=software, top=top, format=output,
-                        prices=prices)  # fmt: skip
+    settings = resolved(
+        gpu=gpu,
+        gpus=gpus,
+        max_gpus=max_gpus,
+        provider=provider,
+        region=region,
+        billing=billing,
+        precision=precision,
+        optimizer=optimizer,
+        software=software,
+        top=top,
+        format=output,
+        prices=prices,
+    )
     if gpus is not None and max_gpus is not None and settings["gpus"] > settings["max_gpus"]:
         from zenplan.errors import UsageError
 
         raise UsageError(f"--gpus {gpus} and --max-gpus {max_gpus} contradict", "give one of them")
-    request = request_of(settings, params=params, model=model, config=config, keras=keras,
-                         active_params=active_params, flops_per_sample=flops_per_sample,
-                         activations_per_sample=activations_per_sample, tokens=tokens, dataset_size=dataset_size,
-                         samples=samples, epochs=epochs, image_size=image_size, seq_len=seq_len,
-                         global_batch=global_batch, batch=batch, method=method, deadline=deadline,
-                         budget=budget)  # fmt: skip
+    request = request_of(
+        settings,
+        params=params,
+        model=model,
+        config=config,
+        keras=keras,
+        active_params=active_params,
+        flops_per_sample=flops_per_sample,
+        activations_per_sample=activations_per_sample,
+        tokens=tokens,
+        dataset_size=dataset_size,
+        samples=samples,
+        epochs=epochs,
+        image_size=image_size,
+        seq_len=seq_len,
+        global_batch=global_batch,
+        batch=batch,
+        method=method,
+        deadline=deadline,
+        budget=budget,
+    )
     return _answer(request, settings, explain, details, not no_calibrations)
 
 
@@ -101,7 +117,13 @@ def _answer(request: Request, settings: Settings, explain: bool, details: bool, 
     with loaded_plugins() as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
-        answer = use_case(request, sheets, tables, plugins.workloads(), read_coefficients(),
-                          calibrations=stored() if calibrated else ())  # fmt: skip
+        answer = use_case(
+            request,
+            sheets,
+            tables,
+            plugins.workloads(),
+            read_coefficients(),
+            calibrations=stored() if calibrated else (),
+        )
         say(estimate_report(answer, explain, details), settings["format"], plugins)
     return 0 if answer.met else NoFit.exit_code

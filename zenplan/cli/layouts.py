@@ -52,15 +52,32 @@ def layouts(
     if tokens is not None:
         from zenplan.errors import UsageError
 
-        raise UsageError(
-            "layouts takes no --tokens", "it is about one step; 'zenplan estimate' is about a whole run"
-        )
-    settings = resolved(gpu=gpu, gpus=gpus, precision=precision, optimizer=optimizer, software=software,
-                        top=top, format=output, prices=prices)  # fmt: skip
-    request = request_of(settings, params=params, model=model, config=config, keras=keras,
-                         active_params=active_params, flops_per_sample=flops_per_sample,
-                         activations_per_sample=activations_per_sample, image_size=image_size, seq_len=seq_len,
-                         global_batch=global_batch, batch=batch, method=method)  # fmt: skip
+        raise UsageError("layouts takes no --tokens", "it is about one step; 'zenplan estimate' is about a whole run")
+    settings = resolved(
+        gpu=gpu,
+        gpus=gpus,
+        precision=precision,
+        optimizer=optimizer,
+        software=software,
+        top=top,
+        format=output,
+        prices=prices,
+    )
+    request = request_of(
+        settings,
+        params=params,
+        model=model,
+        config=config,
+        keras=keras,
+        active_params=active_params,
+        flops_per_sample=flops_per_sample,
+        activations_per_sample=activations_per_sample,
+        image_size=image_size,
+        seq_len=seq_len,
+        global_batch=global_batch,
+        batch=batch,
+        method=method,
+    )
     _answer(request, by, settings, not no_calibrations)
 
 
@@ -75,6 +92,13 @@ def _answer(request: Request, by: str, settings: Settings, calibrated: bool) -> 
     with loaded_plugins() as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
-        found = use_case(request, by, sheets, tables, plugins.workloads(), read_coefficients(),
-                         calibrations=stored() if calibrated else ())  # fmt: skip
+        found = use_case(
+            request,
+            by,
+            sheets,
+            tables,
+            plugins.workloads(),
+            read_coefficients(),
+            calibrations=stored() if calibrated else (),
+        )
         say(layouts_report(found), settings["format"], plugins)

@@ -12,20 +12,18 @@ from zenplan.cli.settings import Format, Gpu, Prices, Provider, Region, resolved
 
 accelerators_app = typer.Typer(
     help="List accelerators, or show one data sheet with the source of each figure.",
-    invoke_without_command=True, rich_markup_mode=None,
-)  # fmt: skip
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
 workloads_app = typer.Typer(
-    help="List named models, or show one operator by operator.",
-    invoke_without_command=True, rich_markup_mode=None,
-)  # fmt: skip
+    help="List named models, or show one operator by operator.", invoke_without_command=True, rich_markup_mode=None
+)
 
 
 @accelerators_app.callback()
 def _accelerators(
     context: typer.Context,
-    vendor: Annotated[
-        str | None, typer.Option(help="Only this maker's, as in NVIDIA.", metavar="NAME")
-    ] = None,
+    vendor: Annotated[str | None, typer.Option(help="Only this maker's, as in NVIDIA.", metavar="NAME")] = None,
     architecture: Annotated[
         str | None, typer.Option(help="Only this generation, as in Hopper.", metavar="NAME")
     ] = None,
@@ -94,9 +92,7 @@ def _workloads(
 @workloads_app.command("show")
 def _workload(
     context: typer.Context,
-    name: Annotated[
-        str, typer.Argument(help="A model, as in llama3-8b, resnet50, resnet:depth=101.", metavar="NAME")
-    ],
+    name: Annotated[str, typer.Argument(help="A model, as in llama3-8b, resnet50, resnet:depth=101.", metavar="NAME")],
     image_size: ImageSize = None,
     seq_len: SeqLen = None,
     output: Format = None,
@@ -107,10 +103,7 @@ def _workload(
     from zenplan.reports.workloads import workload_report
 
     settings = resolved(format=output or context.obj)
-    options = {
-        "image_size": whole(image_size, "--image-size", 1e5),
-        "seq_len": whole(seq_len, "--seq-len", 1e8),
-    }
+    options = {"image_size": whole(image_size, "--image-size", 1e5), "seq_len": whole(seq_len, "--seq-len", 1e8)}
     with loaded_plugins() as plugins:
         say(workload_report(*model(plugins.workloads(), name, **options)), settings["format"], plugins)
 

@@ -14,13 +14,10 @@ def _option(flag: str, text: str, metavar: str) -> Any:
 
 Params = Annotated[str | None, _option("--params", "Parameters, as in 1e9, 7B, 350M.", "COUNT")]
 Model = Annotated[
-    str | None,
-    _option("--model", "A named model, or one with parameters: resnet:depth=101. See 'workloads'.", "NAME"),
+    str | None, _option("--model", "A named model, or one with parameters: resnet:depth=101. See 'workloads'.", "NAME")
 ]
 Config = Annotated[Path | None, _option("--config", "A Hugging Face config.json.", "FILE")]
-Keras = Annotated[
-    str | None, _option("--keras", "A Keras model: package.module:function, or a .keras file.", "TARGET")
-]
+Keras = Annotated[str | None, _option("--keras", "A Keras model: package.module:function, or a .keras file.", "TARGET")]
 ActiveParams = Annotated[
     str | None, _option("--active-params", "Parameters a token meets, for a mixture of experts.", "COUNT")
 ]
@@ -30,26 +27,16 @@ FlopsPerSample = Annotated[
 ActivationsPerSample = Annotated[
     str | None, _option("--activations-per-sample", "With those: elements that its products write.", "COUNT")
 ]
-ImageSize = Annotated[
-    str | None, _option("--image-size", "Pixels of a side of the input, as in 224.", "COUNT")
-]
+ImageSize = Annotated[str | None, _option("--image-size", "Pixels of a side of the input, as in 224.", "COUNT")]
 SeqLen = Annotated[str | None, _option("--seq-len", "Tokens of a sequence.", "COUNT")]
-GlobalBatch = Annotated[
-    str | None, _option("--global-batch", "Tokens of an optimizer step, as in 4M.", "COUNT")
-]
+GlobalBatch = Annotated[str | None, _option("--global-batch", "Tokens of an optimizer step, as in 4M.", "COUNT")]
 Batch = Annotated[
     str | None, _option("--batch", "Samples of an optimizer step (images, sequences), as in 256.", "COUNT")
 ]
-Precision = Annotated[
-    str | None, _option("--precision", "bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.", "NAME")
-]
+Precision = Annotated[str | None, _option("--precision", "bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.", "NAME")]
 Optimizer = Annotated[
     str | None, _option("--optimizer", "adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.", "NAME")
 ]
-Software = Annotated[
-    str | None, _option("--software", "eager, fused (Megatron-LM), compiled or xla.", "KIND")
-]
+Software = Annotated[str | None, _option("--software", "eager, fused (Megatron-LM), compiled or xla.", "KIND")]
 Method = Annotated[str | None, _option("--method", "full, lora or qlora.", "NAME")]
-NoCalibrations = Annotated[
-    bool, typer.Option("--no-calibrations", help="Do without what was measured by calibrate.")
-]
+NoCalibrations = Annotated[bool, typer.Option("--no-calibrations", help="Do without what was measured by calibrate.")]

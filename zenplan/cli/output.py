@@ -13,11 +13,36 @@ from zenplan.errors import UnknownName, UsageError
 from zenplan.plugins import Plugins, load_plugins
 
 # What a terminal without these characters shows in their place.
-_PLAIN = str.maketrans({"×": "x", "·": ".", "–": "-", "…": "...", "µ": "u", "≤": "<=", "≥": ">=", "∞": "inf",
-                        "─": "-", "━": "-", "√": "sqrt", "Σ": "sum ", "δ": "delta", "τ": "tau", "λ": "lambda",
-                        "−": "-", "⌈": "ceil(", "⌉": ")", "°": "", "÷": "/", "→": "->", "²": "^2",
-                        "α": "alpha", "π": "pi", "—": "-",
-                        "\u0304": "_mean"})  # fmt: skip
+_PLAIN = str.maketrans(
+    {
+        "×": "x",
+        "·": ".",
+        "–": "-",
+        "…": "...",
+        "µ": "u",
+        "≤": "<=",
+        "≥": ">=",
+        "∞": "inf",
+        "─": "-",
+        "━": "-",
+        "√": "sqrt",
+        "Σ": "sum ",
+        "δ": "delta",
+        "τ": "tau",
+        "λ": "lambda",
+        "−": "-",
+        "⌈": "ceil(",
+        "⌉": ")",
+        "°": "",
+        "÷": "/",
+        "→": "->",
+        "²": "^2",
+        "α": "alpha",
+        "π": "pi",
+        "—": "-",
+        "\u0304": "_mean",
+    }
+)
 
 
 def write(stream: TextIO | None, text: str) -> None:

@@ -59,9 +59,13 @@ def _bar(what: str, stack: ExitStack) -> Callable[..., None]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     drawn = Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
-        console=Console(file=sys.stderr), transient=True,
-    )  # fmt: skip
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+    )
     stack.enter_context(drawn)
     task = drawn.add_task(what, total=1.0)
     return lambda share, stage=what: drawn.update(task, completed=share, description=stage, refresh=True)

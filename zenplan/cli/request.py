@@ -40,13 +40,19 @@ def request_of(settings: Settings, **given: Any) -> Request:
         method=given.get("method"),
         deadline_s=parsed("deadline", parse_duration_s),
         budget_usd=parsed("budget", parse_usd),
-        precision=settings["precision"], optimizer=settings["optimizer"],
-        software=settings["software"], gpu=settings["gpu"],
-        gpus=settings["gpus"], provider=settings["provider"], region=settings["region"],
-        billing=settings["billing"], top=settings["top"], max_gpus=settings["max_gpus"],
+        precision=settings["precision"],
+        optimizer=settings["optimizer"],
+        software=settings["software"],
+        gpu=settings["gpu"],
+        gpus=settings["gpus"],
+        provider=settings["provider"],
+        region=settings["region"],
+        billing=settings["billing"],
+        top=settings["top"],
+        max_gpus=settings["max_gpus"],
         # The last: it takes seconds, which a slip in another flag should not cost.
         keras=_counted(given.get("keras")),
-    )  # fmt: skip
+    )
 
 
 def _config(file: Path | None) -> Mapping[str, Any] | None:

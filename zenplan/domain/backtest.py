@@ -22,8 +22,19 @@ class Kind(StrEnum):
 
 
 # What rows can be grouped by: fields of ``ScoredRow``.
-GROUPINGS: Final = ("source", "accelerator", "generation", "precision", "family", "model", "size", "software",
-                    "framework", "task", "scale")  # fmt: skip
+GROUPINGS: Final = (
+    "source",
+    "accelerator",
+    "generation",
+    "precision",
+    "family",
+    "model",
+    "size",
+    "software",
+    "framework",
+    "task",
+    "scale",
+)
 SIZES: Final = ((1e9, "up to 1B"), (20e9, "1B to 20B"), (math.inf, "above 20B"))
 # A row on the edge counts as within, also where the last bit of its logarithm says otherwise.
 _EDGE = 1e-9
@@ -82,8 +93,9 @@ class ScoredRow:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        checks.positive(f"row of line {self.line}", measured=self.measured, low=self.predicted.low,
-                        high=self.predicted.high)  # fmt: skip
+        checks.positive(
+            f"row of line {self.line}", measured=self.measured, low=self.predicted.low, high=self.predicted.high
+        )
 
     @property
     def error(self) -> float:
@@ -139,9 +151,7 @@ class Summary:
     width: float | None = None
 
     @classmethod
-    def of(
-        cls, errors: Sequence[float], inside: Sequence[bool] = (), widths: Sequence[float] = ()
-    ) -> Summary:
+    def of(cls, errors: Sequence[float], inside: Sequence[bool] = (), widths: Sequence[float] = ()) -> Summary:
         """The summary of rows that weigh the same.
 
         Args:
@@ -152,9 +162,14 @@ class Summary:
         off = [abs(math.expm1(e)) for e in errors]
         shares = {f"within_{p}": fmean(x <= p / 100 + _EDGE for x in off) for p in (10, 20, 25, 30)}
         return cls(
-            rows=len(errors), median=median(abs(e) for e in errors), bias=median(errors), mape=fmean(off), **shares,
-            coverage=fmean(inside) if inside else None, width=median(widths) if widths else None,
-        )  # fmt: skip
+            rows=len(errors),
+            median=median(abs(e) for e in errors),
+            bias=median(errors),
+            mape=fmean(off),
+            **shares,
+            coverage=fmean(inside) if inside else None,
+            width=median(widths) if widths else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,15 +34,16 @@ class Cluster:
 
     def __post_init__(self) -> None:
         checks.positive(
-            f"cluster of {self.accelerator.name}", node_devices=self.node_devices, nodes=self.nodes,
-            network_bytes_per_s=self.network_bytes_per_s, link_bytes_per_s=self.link_bytes_per_s,
-        )  # fmt: skip
+            f"cluster of {self.accelerator.name}",
+            node_devices=self.node_devices,
+            nodes=self.nodes,
+            network_bytes_per_s=self.network_bytes_per_s,
+            link_bytes_per_s=self.link_bytes_per_s,
+        )
         if self.used is not None and not 0 < self.used <= self.node_devices * self.nodes:
             raise DataError(f"cluster of {self.accelerator.name}: {self.used} in use of fewer")
         if self.nodes > 1 and self.network_bytes_per_s is None and self.linked_devices < self.devices:
-            raise DataError(
-                f"cluster of {self.nodes} nodes of {self.accelerator.name}: its network is not known"
-            )
+            raise DataError(f"cluster of {self.nodes} nodes of {self.accelerator.name}: its network is not known")
 
     @property
     def devices(self) -> int:

@@ -47,9 +47,7 @@ class Coefficient:
     def __post_init__(self) -> None:
         checks.named("coefficient", name=self.name, meaning=self.meaning)
         if not self.least <= self.value <= self.most:
-            raise DataError(
-                f"coefficient {self.name}: {self.value:g} is not in {self.least:g}..{self.most:g}"
-            )
+            raise DataError(f"coefficient {self.name}: {self.value:g} is not in {self.least:g}..{self.most:g}")
 
     def of(self, *groups: str) -> float:
         """The value for a run that is in these groups; a group that was not measured has the common one."""
@@ -74,9 +72,7 @@ class Coefficients:
     other_interval: Interval
     source: str
 
-    def of(
-        self, architecture: str, precision: Precision, software: Software | None, family: str
-    ) -> Efficiency:
+    def of(self, architecture: str, precision: Precision, software: Software | None, family: str) -> Efficiency:
         """The efficiency of an architecture, in a precision, under a kind of software (None: not known), for a
         family of models (as in ``Workload.family``). The common values are those of language models."""
         kind = f"{SOFTWARE}/{software}" if software else ""
@@ -91,5 +87,11 @@ class Coefficients:
             values |= {field: self.all[name].of(*where) for name, field in OTHERS.items()}
         wide = (*where[:3], f"{PRECISION}/{precision_class(precision.other_dtype)}")
         interval = self.interval if family in LANGUAGE else self.other_interval
-        return Efficiency(architecture=architecture, **values, wide_matmul=self.all["matmul"].of(*wide),
-                          interval=interval, source=self.source, correction=None)  # fmt: skip
+        return Efficiency(
+            architecture=architecture,
+            **values,
+            wide_matmul=self.all["matmul"].of(*wide),
+            interval=interval,
+            source=self.source,
+            correction=None,
+        )

@@ -37,10 +37,15 @@ class Convolution:
 
     def __post_init__(self) -> None:
         checks.positive(
-            f"convolution {self.name}", positions=self.positions, window=self.window, inputs=self.inputs,
-            outputs=self.outputs, groups=self.groups, input_elements=self.input_elements,
+            f"convolution {self.name}",
+            positions=self.positions,
+            window=self.window,
+            inputs=self.inputs,
+            outputs=self.outputs,
+            groups=self.groups,
+            input_elements=self.input_elements,
             output_elements=self.output_elements,
-        )  # fmt: skip
+        )
 
     split = Split.NONE
 

@@ -53,8 +53,9 @@ class CarriedOver:
 
     def __post_init__(self) -> None:
         checks.one_of("carried over", "kind", self.kind, tuple(KINDS))
-        checks.positive(f"carried over to {self.kind}", down=self.down, up=self.up, pairs=self.pairs,
-                        publishers=self.publishers)  # fmt: skip
+        checks.positive(
+            f"carried over to {self.kind}", down=self.down, up=self.up, pairs=self.pairs, publishers=self.publishers
+        )
         if not 0 <= self.power <= 1:
             raise DataError(f"carried over to {self.kind}: power {self.power:g} is not in 0..1")
 

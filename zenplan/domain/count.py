@@ -68,8 +68,12 @@ class LayerCount:
 
     def __post_init__(self) -> None:
         checks.one_of(f"layer {self.name}", "method", self.method, METHODS)
-        checks.not_negative(f"layer {self.name}", calls=self.calls, parameters=self.parameters,
-                            trainable_parameters=self.trainable_parameters)  # fmt: skip
+        checks.not_negative(
+            f"layer {self.name}",
+            calls=self.calls,
+            parameters=self.parameters,
+            trainable_parameters=self.trainable_parameters,
+        )
 
     @property
     def name(self) -> str:
@@ -113,10 +117,17 @@ class LayerCount:
         frozen = self.parameters - self.trainable_parameters
         frozen -= sum(o.parameters for o in self.operators if not o.trainable)
         return tuple(
-            Stream(name=f"{self.name} {name}", elements=weights, passes=1, weights=weights, split=Split.NONE,
-                   trainable=name == "weights")
-            for name, weights in (("weights", learnt), ("frozen weights", frozen)) if weights >= 1.0
-        )  # fmt: skip
+            Stream(
+                name=f"{self.name} {name}",
+                elements=weights,
+                passes=1,
+                weights=weights,
+                split=Split.NONE,
+                trainable=name == "weights",
+            )
+            for name, weights in (("weights", learnt), ("frozen weights", frozen))
+            if weights >= 1.0
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,11 +187,17 @@ class ModelCount:
         blocks = tuple(block for layer in self.layers if (block := layer.block()))
         family, why = self._family()
         return Workload(
-            name=self.name, family=family, blocks=blocks, tokens_per_sample=1, unit="samples",
+            name=self.name,
+            family=family,
+            blocks=blocks,
+            tokens_per_sample=1,
+            unit="samples",
             input="image" if _IMAGE.fullmatch(self.input_shape) else "",
-            facts=(Fact(name="backend", value=self.backend, origin=Origin.DERIVED, why="with which Keras built it"),
-                   Fact(name="family", value=family, origin=Origin.DERIVED, why=why)),
-        )  # fmt: skip
+            facts=(
+                Fact(name="backend", value=self.backend, origin=Origin.DERIVED, why="with which Keras built it"),
+                Fact(name="family", value=family, origin=Origin.DERIVED, why=why),
+            ),
+        )
 
     def _family(self) -> tuple[str, str]:
         for kind, family, what in (

@@ -26,9 +26,7 @@ def read_count(document: Any) -> ModelCount:
     """
     try:
         layers = tuple(_layer(each) for each in document["layers"])
-        return ModelCount(
-            **{**own(ModelCount, document), "layers": layers, "notes": _texts(document["notes"])}
-        )
+        return ModelCount(**{**own(ModelCount, document), "layers": layers, "notes": _texts(document["notes"])})
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"the worker's count is not one: {type(error).__name__}: {error}") from error
 

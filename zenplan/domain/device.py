@@ -164,9 +164,7 @@ class DriverState:
     @staticmethod
     def absent(reason: str) -> DriverState:
         """No driver answers, and why."""
-        return DriverState(
-            driver_version=Reading.missing(reason), cuda_version=Reading.missing(reason), reason=reason
-        )
+        return DriverState(driver_version=Reading.missing(reason), cuda_version=Reading.missing(reason), reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

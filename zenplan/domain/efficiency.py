@@ -66,12 +66,17 @@ class Efficiency:
             if not 0 < getattr(self, name) <= 1:
                 raise DataError(f"efficiency of {self.architecture}: {name} must be in 0..1")
         # What is counted may be more than is done: multiplications that are saved, passes that are fused.
-        checks.positive(f"efficiency of {self.architecture}", convolution=self.convolution, feed=self.feed,
-                        memory=self.memory)  # fmt: skip
+        checks.positive(
+            f"efficiency of {self.architecture}", convolution=self.convolution, feed=self.feed, memory=self.memory
+        )
         if not 0 <= self.contention <= 1:
             raise DataError(f"efficiency of {self.architecture}: contention must be in 0..1")
         checks.not_negative(
-            f"efficiency of {self.architecture}", fill_elements=self.fill_elements,
-            operator_s=self.operator_s, launch_s=self.launch_s, host_s=self.host_s,
-            link_hop_s=self.link_hop_s, network_hop_s=self.network_hop_s,
-        )  # fmt: skip
+            f"efficiency of {self.architecture}",
+            fill_elements=self.fill_elements,
+            operator_s=self.operator_s,
+            launch_s=self.launch_s,
+            host_s=self.host_s,
+            link_hop_s=self.link_hop_s,
+            network_hop_s=self.network_hop_s,
+        )

@@ -54,21 +54,20 @@ class Interval:
 
     def __post_init__(self) -> None:
         checks.named("interval", basis=self.basis)
-        if not (
-            self.down > 0 and self.up > 0 and self.devices > 0 and all(f > 0 for f in self.factors.values())
-        ):
+        if not (self.down > 0 and self.up > 0 and self.devices > 0 and all(f > 0 for f in self.factors.values())):
             raise DataError("interval: down, up, devices and factors must be above zero")
 
     def scale(self, traits: Mapping[str, float]) -> float:
         """What the traits make of the width."""
-        return math.exp(
-            sum(amount * math.log(self.factors.get(name, 1.0)) for name, amount in traits.items())
-        )
+        return math.exp(sum(amount * math.log(self.factors.get(name, 1.0)) for name, amount in traits.items()))
 
     def of(self, traits: Mapping[str, float]) -> Spread:
         """The interval of a run with these traits, as ratios of time."""
         scale = self.scale(traits)
         wider = [name for name in traits if self.factors.get(name, 1.0) > 1.0 and "/" not in name]
         why = f"; wider for {', '.join(wider)}" if wider else ""
-        return Spread(low=math.exp(-max(self.down * scale, _LEAST_LN)), high=math.exp(max(self.up * scale, _LEAST_LN)),
-                      basis=self.basis + why)  # fmt: skip
+        return Spread(
+            low=math.exp(-max(self.down * scale, _LEAST_LN)),
+            high=math.exp(max(self.up * scale, _LEAST_LN)),
+            basis=self.basis + why,
+        )

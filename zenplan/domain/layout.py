@@ -50,13 +50,18 @@ class Layout:
 
     def __post_init__(self) -> None:
         checks.positive(
-            "layout", dp=self.dp, tp=self.tp, pp=self.pp, cp=self.cp, ep=self.ep, interleave=self.interleave,
-            micro_batch=self.micro_batch, accumulation=self.accumulation,
-        )  # fmt: skip
+            "layout",
+            dp=self.dp,
+            tp=self.tp,
+            pp=self.pp,
+            cp=self.cp,
+            ep=self.ep,
+            interleave=self.interleave,
+            micro_batch=self.micro_batch,
+            accumulation=self.accumulation,
+        )
         if self.shard is not None and (self.shard < 1 or (self.dp * self.cp) % self.shard):
-            raise DataError(
-                f"layout: {self.dp * self.cp} replicas do not make groups of {self.shard} to shard over"
-            )
+            raise DataError(f"layout: {self.dp * self.cp} replicas do not make groups of {self.shard} to shard over")
         if self.zero not in (0, 1, 2, 3):
             raise DataError(f"layout: ZeRO stage {self.zero} does not exist")
 

@@ -85,9 +85,7 @@ class Offer:
             raise DataError(f"{what}: no price at all")
         for price in (self.on_demand, self.spot):
             if price and price.usd_per_h / self.instance.devices > _ABSURD_USD_PER_DEVICE_H:
-                raise DataError(
-                    f"{what}: ${price.usd_per_h} an hour is absurd for {self.instance.devices} devices"
-                )
+                raise DataError(f"{what}: ${price.usd_per_h} an hour is absurd for {self.instance.devices} devices")
 
     def price(self, billing: Billing) -> Price | None:
         """The price under that billing kind, or None where it is unknown."""

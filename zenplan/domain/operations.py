@@ -58,14 +58,20 @@ class Operations:
     pue: float = 1.2
 
     def __post_init__(self) -> None:
-        checks.positive("operations", device_mtbf_s=self.device_mtbf_s,
-                        checkpoint_bytes_per_s=self.checkpoint_bytes_per_s, pue=self.pue,
-                        production_ramp_device_s=self.production_ramp_device_s)  # fmt: skip
+        checks.positive(
+            "operations",
+            device_mtbf_s=self.device_mtbf_s,
+            checkpoint_bytes_per_s=self.checkpoint_bytes_per_s,
+            pue=self.pue,
+            production_ramp_device_s=self.production_ramp_device_s,
+        )
         least, most = _PRODUCTION_BOUNDS
         low, mid, high = self.production
         if not (least <= low <= mid <= high <= most and mid >= 1.0):
-            raise DataError(f"operations: production {low:g}, {mid:g}, {high:g} is not in {least:g}..{most:g}, or its "
-                            "middle is below 1")  # fmt: skip
+            raise DataError(
+                f"operations: production {low:g}, {mid:g}, {high:g} is not in {least:g}..{most:g}, or its "
+                "middle is below 1"
+            )
 
     def facts(self) -> tuple[Fact, ...]:
         """The assumptions, for people."""
@@ -74,23 +80,47 @@ class Operations:
         ramp_h = self.production_ramp_device_s / HOUR_S
         least, usual, most = self.production
         return (
-            Fact(name="device failures", value=f"one in {self.device_mtbf_s / HOUR_S:,.0f} device-hours",
-                 origin=Origin.PUBLISHED, why="466 interruptions in 54 days on 16,384 H100 (Llama 3, 2024)"),
-            Fact(name="spot preemption", value=f"{mid:.2g} % an hour a machine ({low:.2g}–{high:.2g})",
-                 origin=Origin.ASSUMED, why="AWS published 5–20 % a month for A100 and H100 in 2025; the rest is caution"),
-            Fact(name="start-up, restart", value=f"{self.startup_s / 60:.0f} min, {self.restart_s / 60:.0f} min",
-                 origin=Origin.ASSUMED, why=f"boot, load, compile; {self.replace_s / 60:.0f} min more to get another spot "
-                 "machine"),
-            Fact(name="checkpoint writing", value=f"{self.checkpoint_bytes_per_s / 1e9:.2g} GB/s a node",
-                 origin=Origin.ASSUMED, why="object storage over the node's network"),
+            Fact(
+                name="device failures",
+                value=f"one in {self.device_mtbf_s / HOUR_S:,.0f} device-hours",
+                origin=Origin.PUBLISHED,
+                why="466 interruptions in 54 days on 16,384 H100 (Llama 3, 2024)",
+            ),
+            Fact(
+                name="spot preemption",
+                value=f"{mid:.2g} % an hour a machine ({low:.2g}–{high:.2g})",
+                origin=Origin.ASSUMED,
+                why="AWS published 5–20 % a month for A100 and H100 in 2025; the rest is caution",
+            ),
+            Fact(
+                name="start-up, restart",
+                value=f"{self.startup_s / 60:.0f} min, {self.restart_s / 60:.0f} min",
+                origin=Origin.ASSUMED,
+                why=f"boot, load, compile; {self.replace_s / 60:.0f} min more to get another spot machine",
+            ),
+            Fact(
+                name="checkpoint writing",
+                value=f"{self.checkpoint_bytes_per_s / 1e9:.2g} GB/s a node",
+                origin=Origin.ASSUMED,
+                why="object storage over the node's network",
+            ),
             Fact(name="checkpoints kept", value=f"{self.kept_checkpoints} at a time", origin=Origin.ASSUMED),
-            Fact(name="power", value=f"{low_power:.0%} to {high_power:.0%} of the limit, middle {power:.0%}",
-                 origin=Origin.ASSUMED, why=f"idle devices {self.idle_power_share:.0%}, and {self.host_w:.0f} W of the "
-                 "host for each"),
+            Fact(
+                name="power",
+                value=f"{low_power:.0%} to {high_power:.0%} of the limit, middle {power:.0%}",
+                origin=Origin.ASSUMED,
+                why=f"idle devices {self.idle_power_share:.0%}, and {self.host_w:.0f} W of the host for each",
+            ),
             Fact(name="PUE", value=f"{self.pue:g} where the provider's is not published", origin=Origin.ASSUMED),
-            Fact(name="production", value=f"× {usual:g} ({least:g}–{most:g}) from {ramp_h:g} GPU-hours on",
-                 origin=Origin.PUBLISHED, why="whole published runs against benchmarks of their steps: slow nodes, "
-                 "batch ramp, roll-backs"),
-            Fact(name="evaluation", value=f"{100 * self.evaluation_share:.2g} % of the steps' time",
-                 origin=Origin.ASSUMED),
-        )  # fmt: skip
+            Fact(
+                name="production",
+                value=f"× {usual:g} ({least:g}–{most:g}) from {ramp_h:g} GPU-hours on",
+                origin=Origin.PUBLISHED,
+                why="whole published runs against benchmarks of their steps: slow nodes, batch ramp, roll-backs",
+            ),
+            Fact(
+                name="evaluation",
+                value=f"{100 * self.evaluation_share:.2g} % of the steps' time",
+                origin=Origin.ASSUMED,
+            ),
+        )

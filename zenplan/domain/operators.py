@@ -94,9 +94,14 @@ class Attention:
     def __post_init__(self) -> None:
         checks.positive(
             f"attention {self.name}",
-            heads=self.heads, kv_heads=self.kv_heads, key_dim=self.key_dim, value_dim=self.value_dim,
-            queries=self.queries, keys=self.keys, window=self.window,
-        )  # fmt: skip
+            heads=self.heads,
+            kv_heads=self.kv_heads,
+            key_dim=self.key_dim,
+            value_dim=self.value_dim,
+            queries=self.queries,
+            keys=self.keys,
+            window=self.window,
+        )
 
     split = Split.HEADS
     parameters = 0.0

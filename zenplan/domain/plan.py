@@ -67,9 +67,7 @@ class TrainingPlan:
     facts: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
-        checks.positive(
-            "plan", samples=self.samples, global_batch=self.global_batch, weight_bytes=self.weight_bytes
-        )
+        checks.positive("plan", samples=self.samples, global_batch=self.global_batch, weight_bytes=self.weight_bytes)
         checks.one_of("plan", "method", self.method, METHODS)
 
     @property

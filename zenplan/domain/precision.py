@@ -30,8 +30,9 @@ class Precision:
 
 
 PRECISIONS: Final = {
-    name: Precision(name=name, matmul_dtype=matmul, other_dtype=other, compute_bytes=compute, master_bytes=master,
-                    wide_share=wide)
+    name: Precision(
+        name=name, matmul_dtype=matmul, other_dtype=other, compute_bytes=compute, master_bytes=master, wide_share=wide
+    )
     for name, matmul, other, compute, master, wide in (
         ("fp32", "fp32", "fp32", 4, 0, 0.0),
         ("tf32", "tf32", "tf32", 4, 0, 0.0),
@@ -43,4 +44,4 @@ PRECISIONS: Final = {
         # 15 % of the layers stay in bf16 for the sake of the loss (NVIDIA 2025, Pretraining LLMs with NVFP4).
         ("nvfp4", "fp4", "bf16", 2, 4, 0.15),
     )
-}  # fmt: skip
+}

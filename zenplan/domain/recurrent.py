@@ -33,8 +33,14 @@ class Recurrent:
     input_gradient: bool = True
 
     def __post_init__(self) -> None:
-        checks.positive(f"recurrence {self.name}", steps=self.steps, inner=self.inner, columns=self.columns,
-                        rows=self.rows, kernels=self.kernels)  # fmt: skip
+        checks.positive(
+            f"recurrence {self.name}",
+            steps=self.steps,
+            inner=self.inner,
+            columns=self.columns,
+            rows=self.rows,
+            kernels=self.kernels,
+        )
 
     split = Split.NONE
 

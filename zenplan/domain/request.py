@@ -60,9 +60,22 @@ class Request:
 
     def __post_init__(self) -> None:
         checks.positive(
-            "request", params=self.params, active_params=self.active_params, flop_per_sample=self.flop_per_sample,
-            activations_per_sample=self.activations_per_sample, tokens=self.tokens,
-            dataset_bytes=self.dataset_bytes, samples=self.samples, epochs=self.epochs, image_size=self.image_size,
-            seq_len=self.seq_len, gpus=self.gpus, global_batch_tokens=self.global_batch_tokens, batch=self.batch,
-            deadline_s=self.deadline_s, budget_usd=self.budget_usd, top=self.top, max_gpus=self.max_gpus,
-        )  # fmt: skip
+            "request",
+            params=self.params,
+            active_params=self.active_params,
+            flop_per_sample=self.flop_per_sample,
+            activations_per_sample=self.activations_per_sample,
+            tokens=self.tokens,
+            dataset_bytes=self.dataset_bytes,
+            samples=self.samples,
+            epochs=self.epochs,
+            image_size=self.image_size,
+            seq_len=self.seq_len,
+            gpus=self.gpus,
+            global_batch_tokens=self.global_batch_tokens,
+            batch=self.batch,
+            deadline_s=self.deadline_s,
+            budget_usd=self.budget_usd,
+            top=self.top,
+            max_gpus=self.max_gpus,
+        )

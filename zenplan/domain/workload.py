@@ -76,9 +76,7 @@ class Usual:
 
     def __post_init__(self) -> None:
         checks.named("usual training", dataset=self.dataset, optimizer=self.optimizer, source=self.source)
-        checks.positive(
-            "usual training", samples=self.samples, epochs=self.epochs, global_batch=self.global_batch
-        )
+        checks.positive("usual training", samples=self.samples, epochs=self.epochs, global_batch=self.global_batch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

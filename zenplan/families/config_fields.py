@@ -47,9 +47,7 @@ class ConfigFields:
         """Whether the key is written at all, be it as null."""
         return key in self._config
 
-    def whole(
-        self, *keys: str, default: Any = REQUIRED, most: int = MOST_WIDTH, least: int = 1
-    ) -> int | None:
+    def whole(self, *keys: str, default: Any = REQUIRED, most: int = MOST_WIDTH, least: int = 1) -> int | None:
         """A whole number from ``least`` to ``most``; None where it is absent and to be derived.
 
         Raises:
@@ -128,8 +126,7 @@ class ConfigFields:
 
     def _missing(self, key: str) -> UsageError:
         return UsageError(
-            f"the model configuration has no '{key}'",
-            f"a configuration of type '{self._model_type}' needs it",
+            f"the model configuration has no '{key}'", f"a configuration of type '{self._model_type}' needs it"
         )
 
     def _assume(self, key: str, value: Any) -> None:

@@ -48,9 +48,7 @@ class TransformerFamily:
         kind = _kind_of(given)
         seq_len = given.get("seq_len")
         if "active_params" in given and kind != "params":
-            raise UsageError(
-                f"active parameters do not go with a {kind}", "they say how a mixture of --params is cut"
-            )
+            raise UsageError(f"active parameters do not go with a {kind}", "they say how a mixture of --params is cut")
         if kind == "model":
             return self._of_preset(given["model"], seq_len)
         if kind == "config":
@@ -71,9 +69,7 @@ class TransformerFamily:
         shape = preset.shape
         if seq_len is None:
             length = str(shape.seq_len)
-            facts += (
-                Fact(name="sequence length", value=length, origin=Origin.PUBLISHED, why="as it was trained"),
-            )
+            facts += (Fact(name="sequence length", value=length, origin=Origin.PUBLISHED, why="as it was trained"),)
         else:
             shape, grown = huggingface.with_seq_len(shape, seq_len)
             facts += (_given_length(seq_len), *grown)

@@ -15,8 +15,14 @@ from zenplan.families import molecules
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, dense, loss, pointwise
 
-PRODUCTS = Usual(dataset="ogbn-products, nodes to train on", samples=196_615, epochs=20, global_batch=1024,
-                 optimizer="adamw", source="Hu et al. 2020 (OGB), the data; its GraphSAGE example, the rest")  # fmt: skip
+PRODUCTS = Usual(
+    dataset="ogbn-products, nodes to train on",
+    samples=196_615,
+    epochs=20,
+    global_batch=1024,
+    optimizer="adamw",
+    source="Hu et al. 2020 (OGB), the data; its GraphSAGE example, the rest",
+)
 _MOST_HOPS = 20
 
 
@@ -45,8 +51,12 @@ def _join(
     if kind == "gcn":
         return [gathered, mean, dense("product", nodes, inputs, outputs, first=first)]
     if kind == "sage":
-        return [gathered, mean, dense("neighbours", nodes, inputs, outputs, first=first),
-                dense("node", nodes, inputs, outputs, bias=False, first=first)]  # fmt: skip
+        return [
+            gathered,
+            mean,
+            dense("neighbours", nodes, inputs, outputs, first=first),
+            dense("node", nodes, inputs, outputs, bias=False, first=first),
+        ]
     products: list[Operator] = [
         dense(f"relation {number}", edges / relations, inputs, outputs, bias=False, first=first)
         for number in range(1, relations + 1)
@@ -54,16 +64,24 @@ def _join(
     return [
         gathered,
         *products,
-        pointwise(
-            "attention scores", edges * outputs, 1, kept=edges * outputs, weights=2.0 * outputs * relations
-        ),
+        pointwise("attention scores", edges * outputs, 1, kept=edges * outputs, weights=2.0 * outputs * relations),
         pointwise("weighted sum", edges * outputs, 2 + 1 / taken),
         dense("node", nodes, inputs, outputs, first=first),
     ]
 
 
-def _neighbours(name: str, kind: str, usual: Usual | None, /, *, width: int = 256, features: int = 100,
-                classes: int = 47, neighbours: str = "15x10x5", relations: int = 1) -> Workload:  # fmt: skip
+def _neighbours(
+    name: str,
+    kind: str,
+    usual: Usual | None,
+    /,
+    *,
+    width: int = 256,
+    features: int = 100,
+    classes: int = 47,
+    neighbours: str = "15x10x5",
+    relations: int = 1,
+) -> Workload:
     """A network with a layer for each hop; a sample is a node with what was sampled around it.
 
     Args:
@@ -81,16 +99,21 @@ def _neighbours(name: str, kind: str, usual: Usual | None, /, *, width: int = 25
         outputs = classes if last else width
         operators = _join(kind, nodes, number, inputs, outputs, relations, layer == 1)
         if not last:
-            operators.append(
-                pointwise("activation and dropout", nodes * outputs, 4, kept=nodes * outputs / 2)
-            )
+            operators.append(pointwise("activation and dropout", nodes * outputs, 4, kept=nodes * outputs / 2))
         blocks.append(block(f"layer {layer}", operators, nodes * outputs))
         inputs = outputs
     blocks.append(block("loss", [loss(1, classes)], 0, place="last"))
     why = "nodes that two samples of a batch share are counted twice, though taken once"
-    return Workload(name=name, family="gnn", blocks=tuple(blocks), tokens_per_sample=1, unit="samples", usual=usual,
-                    input="table", facts=(Fact(name="nodes of a sample", value=f"{counts[-1]:,.0f}",
-                                               origin=Origin.ASSUMED, why=why),))  # fmt: skip
+    return Workload(
+        name=name,
+        family="gnn",
+        blocks=tuple(blocks),
+        tokens_per_sample=1,
+        unit="samples",
+        usual=usual,
+        input="table",
+        facts=(Fact(name="nodes of a sample", value=f"{counts[-1]:,.0f}", origin=Origin.ASSUMED, why=why),),
+    )
 
 
 MODELS: dict[str, Builder] = {

@@ -12,14 +12,7 @@ from typing import Any
 
 from zenplan.domain.evidence import Fact, Origin
 from zenplan.errors import DataError, UsageError, nearest
-from zenplan.families.config_fields import (
-    MOST_ENTRIES,
-    MOST_HEADS,
-    MOST_LAYERS,
-    MOST_WIDTH,
-    ConfigFields,
-    shown,
-)
+from zenplan.families.config_fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, MOST_WIDTH, ConfigFields, shown
 from zenplan.families.huggingface_types import TYPES, ModelType
 from zenplan.families.transformer import Experts, LatentAttention, TransformerShape
 
@@ -68,9 +61,7 @@ def shape_from_config(
     try:
         shape = TransformerShape(**(sizes | given))
     except DataError as error:
-        raise UsageError(
-            f"the model configuration does not fit together: {error}", "check its sizes"
-        ) from error
+        raise UsageError(f"the model configuration does not fit together: {error}", "check its sizes") from error
     shape, grown = with_seq_len(shape, tokens)
     return shape, (*fields.facts, *grown)
 
@@ -95,9 +86,7 @@ def with_seq_len(shape: TransformerShape, seq_len: int) -> tuple[TransformerShap
 def check_seq_len(seq_len: object) -> None:
     """Raises UsageError unless it is a whole number from 1 to 10,000,000."""
     if isinstance(seq_len, bool) or not isinstance(seq_len, int) or not 1 <= seq_len <= MOST_SEQ_LEN:
-        raise UsageError(
-            f"a sequence length of {shown(seq_len)} is not possible", f"give 1 to {MOST_SEQ_LEN:,} tokens"
-        )
+        raise UsageError(f"a sequence length of {shown(seq_len)} is not possible", f"give 1 to {MOST_SEQ_LEN:,} tokens")
 
 
 def _type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, Mapping[str, Any]]:
@@ -143,10 +132,14 @@ def _sizes(fields: ConfigFields, spec: ModelType) -> dict[str, Any]:
             "each key-value head serves the same number of heads",
         )
     return {
-        "layers": layers, "width": width, "heads": heads, "kv_heads": kv_heads, "head_dim": head_dim,
+        "layers": layers,
+        "width": width,
+        "heads": heads,
+        "kv_heads": kv_heads,
+        "head_dim": head_dim,
         "ff_width": _ff_width(fields, spec, width),
         "vocab": fields.needed(spec.key("vocab"), default=spec.default("vocab"), most=MOST_ENTRIES),
-    }  # fmt: skip
+    }
 
 
 def _ff_width(fields: ConfigFields, spec: ModelType, width: int) -> int:
@@ -173,9 +166,7 @@ def _usual_seq_len(fields: ConfigFields, reach: int) -> int:
         fields.facts.append(Fact(name="sequence length", value=str(reach), origin=Origin.DERIVED, why=why))
         return reach
     why = f"the model reaches {reach:,}, but nearly all training is on shorter sequences (as Llama 3's was)"
-    fields.facts.append(
-        Fact(name="sequence length", value=str(USUAL_SEQ_LEN), origin=Origin.ASSUMED, why=why)
-    )
+    fields.facts.append(Fact(name="sequence length", value=str(USUAL_SEQ_LEN), origin=Origin.ASSUMED, why=why))
     return USUAL_SEQ_LEN
 
 
@@ -240,9 +231,7 @@ def _experts(fields: ConfigFields, spec: ModelType, sizes: Mapping[str, Any]) ->
         shared = width * (fields.whole(keys.shared_count, default=0, least=0, most=1000) or 0)
     dense = _dense_layers(fields, spec, sizes["layers"])
     if dense < sizes["layers"]:
-        found["experts"] = Experts(
-            count=count, active=active, width=width, shared_width=shared, dense_layers=dense
-        )
+        found["experts"] = Experts(count=count, active=active, width=width, shared_width=shared, dense_layers=dense)
     return found
 
 
@@ -280,6 +269,4 @@ def _tell_projection(fields: ConfigFields, width: int) -> None:
     narrow = fields.raw("word_embed_proj_dim")
     if narrow is not None and narrow != width:
         why = f"the configuration's {shown(narrow)} is not modelled: the token embedding counts as full width"
-        fields.facts.append(
-            Fact(name="word_embed_proj_dim", value=str(width), origin=Origin.ASSUMED, why=why)
-        )
+        fields.facts.append(Fact(name="word_embed_proj_dim", value=str(width), origin=Origin.ASSUMED, why=why))

@@ -22,9 +22,7 @@ _KEYS = {
     "vocab": "vocab_size",
     "reach": "max_position_embeddings",
 }
-_GPT2_KEYS = {
-    "layers": "n_layer", "width": "n_embd", "heads": "n_head", "ff_width": "n_inner", "reach": "n_positions",
-}  # fmt: skip
+_GPT2_KEYS = {"layers": "n_layer", "width": "n_embd", "heads": "n_head", "ff_width": "n_inner", "reach": "n_positions"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,40 +98,52 @@ def _gpt(**given: Any) -> ModelType:
 
 def _encoder(**given: Any) -> ModelType:
     base: dict[str, Any] = {
-        "family": "encoder", "tied": True, "positions": 0, "segments": True, "head_transform": True,
-        "defaults": {"reach": 512}, "dropout": ("hidden_dropout_prob", 0.1),
-    }  # fmt: skip
+        "family": "encoder",
+        "tied": True,
+        "positions": 0,
+        "segments": True,
+        "head_transform": True,
+        "defaults": {"reach": 512},
+        "dropout": ("hidden_dropout_prob", 0.1),
+    }
     return _gpt(**(base | given))
 
 
 _QWEN_EXPERTS: dict[str, Any] = {
-    "count": ("num_experts", "num_local_experts"), "width": "moe_intermediate_size",
-    "step": "decoder_sparse_step", "only_dense": "mlp_only_layers",
-}  # fmt: skip
+    "count": ("num_experts", "num_local_experts"),
+    "width": "moe_intermediate_size",
+    "step": "decoder_sparse_step",
+    "only_dense": "mlp_only_layers",
+}
 _DEEPSEEK_EXPERTS = ExpertKeys(
-    count=("n_routed_experts", "num_local_experts"), width="moe_intermediate_size",
-    shared_count="n_shared_experts", first_dense="first_k_dense_replace",
-)  # fmt: skip
+    count=("n_routed_experts", "num_local_experts"),
+    width="moe_intermediate_size",
+    shared_count="n_shared_experts",
+    first_dense="first_k_dense_replace",
+)
 _QWEN_WINDOW: dict[str, Any] = {"window": 4096, "window_switch": "use_sliding_window"}
 _DEEPSEEK_KEYS = {"kv_heads": "", "head_dim": ""}
 _GEMMA3 = ModelType(
-    tied=True, window=4096, window_every=6,
+    tied=True,
+    window=4096,
+    window_every=6,
     # Gemma 3's published files leave out whatever equals the default, so these are no mistakes.
     defaults={"vocab": 262208, "heads": 8, "kv_heads": 4, "head_dim": 256, "reach": 131072},
-)  # fmt: skip
+)
 
 TYPES: Mapping[str, ModelType] = {
     "bert": _encoder(),
     "bloom": _gpt(
-        tied=True, ff_multiple=4, keys={"layers": "n_layer", "heads": "n_head", "ff_width": "", "reach": ""},
+        tied=True,
+        ff_multiple=4,
+        keys={"layers": "n_layer", "heads": "n_head", "ff_width": "", "reach": ""},
         dropout=("hidden_dropout", 0.0),
     ),
     "deepseek_v2": ModelType(keys=_DEEPSEEK_KEYS, experts=_DEEPSEEK_EXPERTS, latent=True),
-    "deepseek_v3": ModelType(
-        keys=_DEEPSEEK_KEYS, experts=_DEEPSEEK_EXPERTS, latent=True, defaults={"reach": 4096}
-    ),
+    "deepseek_v3": ModelType(keys=_DEEPSEEK_KEYS, experts=_DEEPSEEK_EXPERTS, latent=True, defaults={"reach": 4096}),
     "distilbert": _encoder(
-        segments=False, dropout=("dropout", 0.1),
+        segments=False,
+        dropout=("dropout", 0.1),
         keys={"layers": "n_layers", "width": "dim", "heads": "n_heads", "ff_width": "hidden_dim"},
     ),
     "gemma": ModelType(tied=True, defaults={"kv_heads": 16, "head_dim": 256, "reach": 8192}),
@@ -143,8 +153,7 @@ TYPES: Mapping[str, ModelType] = {
     "gemma3": _GEMMA3,
     "gemma3_text": _GEMMA3,
     "gpt2": _gpt(
-        tied=True, keys=_GPT2_KEYS, ff_multiple=4, positions=0, dropout=("resid_pdrop", 0.1),
-        defaults={"reach": 1024},
+        tied=True, keys=_GPT2_KEYS, ff_multiple=4, positions=0, dropout=("resid_pdrop", 0.1), defaults={"reach": 1024}
     ),
     "gpt_neox": _gpt(dropout=("hidden_dropout", 0.0)),
     "gptj": _gpt(keys=_GPT2_KEYS, ff_multiple=4, biases=False, dropout=("resid_pdrop", 0.0)),
@@ -155,9 +164,17 @@ TYPES: Mapping[str, ModelType] = {
         experts=ExpertKeys(count=("num_local_experts", "num_experts"), width="intermediate_size"),
     ),
     "mpt": _gpt(
-        tied=True, biases=False, norm_biases=False, ff_multiple=4,
-        keys={"layers": "n_layers", "width": "d_model", "heads": "n_heads", "ff_width": "expansion_ratio",
-              "reach": "max_seq_len"},
+        tied=True,
+        biases=False,
+        norm_biases=False,
+        ff_multiple=4,
+        keys={
+            "layers": "n_layers",
+            "width": "d_model",
+            "heads": "n_heads",
+            "ff_width": "expansion_ratio",
+            "reach": "max_seq_len",
+        },
     ),
     "olmo": ModelType(),
     "olmo2": ModelType(),
@@ -174,18 +191,25 @@ TYPES: Mapping[str, ModelType] = {
         experts=ExpertKeys(shared_width="shared_expert_intermediate_size", **_QWEN_EXPERTS),
         **_QWEN_WINDOW,
     ),
-    "qwen3": ModelType(
-        defaults={"kv_heads": 32, "head_dim": 128, "reach": 32768}, **_QWEN_WINDOW
-    ),
+    "qwen3": ModelType(defaults={"kv_heads": 32, "head_dim": 128, "reach": 32768}, **_QWEN_WINDOW),
     "qwen3_moe": ModelType(
-        defaults={"kv_heads": 4, "reach": 32768},
-        experts=ExpertKeys(**_QWEN_EXPERTS), **_QWEN_WINDOW,
+        defaults={"kv_heads": 4, "reach": 32768}, experts=ExpertKeys(**_QWEN_EXPERTS), **_QWEN_WINDOW
     ),
     "roberta": _encoder(),
     "t5": ModelType(
-        family="encoder-decoder", gated=False, tied=True, dropout=("dropout_rate", 0.1),
-        keys={"layers": "num_layers", "width": "d_model", "heads": "num_heads", "kv_heads": "",
-              "head_dim": "d_kv", "ff_width": "d_ff", "reach": "n_positions"},
+        family="encoder-decoder",
+        gated=False,
+        tied=True,
+        dropout=("dropout_rate", 0.1),
+        keys={
+            "layers": "num_layers",
+            "width": "d_model",
+            "heads": "num_heads",
+            "kv_heads": "",
+            "head_dim": "d_kv",
+            "ff_width": "d_ff",
+            "reach": "n_positions",
+        },
         defaults={"head_dim": 64, "reach": 512},
     ),
-}  # fmt: skip
+}

@@ -12,10 +12,22 @@ from zenplan.families.named import Builder
 from zenplan.families.parts import block, convolution, dense, loss, pointwise
 from zenplan.families.vision import side
 
-MNIST = Usual(dataset="MNIST", samples=60_000, epochs=10, global_batch=128, optimizer="sgd",
-              source="LeCun et al. 1998, the data set; keras.io, mnist_convnet, the batch")  # fmt: skip
-IMAGENET = Usual(dataset="ImageNet-1k", samples=1_281_167, epochs=300, global_batch=4096, optimizer="adamw",
-                 source="Tolstikhin et al. 2021, table 3")  # fmt: skip
+MNIST = Usual(
+    dataset="MNIST",
+    samples=60_000,
+    epochs=10,
+    global_batch=128,
+    optimizer="sgd",
+    source="LeCun et al. 1998, the data set; keras.io, mnist_convnet, the batch",
+)
+IMAGENET = Usual(
+    dataset="ImageNet-1k",
+    samples=1_281_167,
+    epochs=300,
+    global_batch=4096,
+    optimizer="adamw",
+    source="Tolstikhin et al. 2021, table 3",
+)
 _MOST_LAYERS, _MOST_WIDTH = 1000, 10**9
 
 
@@ -49,8 +61,14 @@ def _mlp(name: str, /, *, widths: str = "784x512x512x10") -> Workload:
     """Dense layers of these widths, from the inputs to the classes."""
     sizes = _widths(widths)
     operators = [*stack(sizes, last=True), loss(1, sizes[-1])]
-    return Workload(name=name, family="mlp", blocks=(block("layers", operators, 0),), tokens_per_sample=1,
-                    unit="samples", usual=MNIST if sizes[0] == 784 else None)  # fmt: skip
+    return Workload(
+        name=name,
+        family="mlp",
+        blocks=(block("layers", operators, 0),),
+        tokens_per_sample=1,
+        unit="samples",
+        usual=MNIST if sizes[0] == 784 else None,
+    )
 
 
 def _regression(*, inputs: int = 784, classes: int = 10) -> Workload:
@@ -69,8 +87,18 @@ def _mixing(name: str, rows: int, inner: int, columns: int) -> list[Operator]:
     ]
 
 
-def _mixer(name: str, /, *, layers: int = 12, width: int = 768, patch: int = 16, tokens: int = 384,
-           channels: int = 3072, image_size: int = 224, classes: int = 1000) -> Workload:  # fmt: skip
+def _mixer(
+    name: str,
+    /,
+    *,
+    layers: int = 12,
+    width: int = 768,
+    patch: int = 16,
+    tokens: int = 384,
+    channels: int = 3072,
+    image_size: int = 224,
+    classes: int = 1000,
+) -> Workload:
     """MLP-Mixer: products over the patches, then over the channels."""
     positions = side(image_size, patch) ** 2
     size = positions * width
@@ -88,10 +116,14 @@ def _mixer(name: str, /, *, layers: int = 12, width: int = 768, patch: int = 16,
         dense("head", 1, width, classes),
         loss(1, classes),
     ]
-    blocks = (block("patches", stem, size), block("layer", layer, size, repeat=layers),
-              block("head", head, 0, place="last"))  # fmt: skip
-    return Workload(name=name, family="mlp", blocks=blocks, tokens_per_sample=1, unit="images", usual=IMAGENET,
-                    input="image")  # fmt: skip
+    blocks = (
+        block("patches", stem, size),
+        block("layer", layer, size, repeat=layers),
+        block("head", head, 0, place="last"),
+    )
+    return Workload(
+        name=name, family="mlp", blocks=blocks, tokens_per_sample=1, unit="images", usual=IMAGENET, input="image"
+    )
 
 
 MODELS: dict[str, Builder] = {

@@ -14,13 +14,15 @@ from zenplan.domain.workload import Usual, Workload
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, dense, pointwise
 
-QM9 = Usual(dataset="QM9, molecules to train on", samples=100_000, epochs=100, global_batch=240, optimizer="adamw",
-            source="NVIDIA DeepLearningExamples, DGLPyTorch/DrugDiscovery/SE3Transformer")  # fmt: skip
-_ATOM, _EDGE, _HIDDEN = (
-    6,
-    5,
-    32,
-)  # numbers of an atom, of an edge with its length; width of the radial network
+QM9 = Usual(
+    dataset="QM9, molecules to train on",
+    samples=100_000,
+    epochs=100,
+    global_batch=240,
+    optimizer="adamw",
+    source="NVIDIA DeepLearningExamples, DGLPyTorch/DrugDiscovery/SE3Transformer",
+)
+_ATOM, _EDGE, _HIDDEN = (6, 5, 32)  # numbers of an atom, of an edge with its length; width of the radial network
 
 
 def _radial(name: str, edges: int, outputs: int) -> list[Operator]:
@@ -35,9 +37,7 @@ def _radial(name: str, edges: int, outputs: int) -> list[Operator]:
     ]
 
 
-def _kernel(
-    name: str, edges: int, inputs: int, outputs: int, bases: int, before: int, after: int
-) -> list[Operator]:
+def _kernel(name: str, edges: int, inputs: int, outputs: int, bases: int, before: int, after: int) -> list[Operator]:
     """Features × bases, then × the edge's weights: ``bases`` in number, from ``before`` to ``after`` dimensions.
 
     Both are batched products, whose second operand belongs to the edge: no weight of theirs.
@@ -47,13 +47,9 @@ def _kernel(
         *_radial(f"{name} radial", edges, weights),
         pointwise(f"{name} gather", edges * inputs * before, 3, kept=edges * inputs * before),
         pointwise(f"{name} bases", edges * before * bases * after, 1),
-        replace(
-            dense(f"{name} turned", edges * inputs, before, bases * after, bias=False, kept=False), tied=True
-        ),
+        replace(dense(f"{name} turned", edges * inputs, before, bases * after, bias=False, kept=False), tied=True),
         pointwise(f"{name} weights", edges * weights, 1, kept=edges * weights),
-        replace(
-            dense(f"{name} kernel", edges * outputs, inputs * bases, after, bias=False, kept=False), tied=True
-        ),
+        replace(dense(f"{name} kernel", edges * outputs, inputs * bases, after, bias=False, kept=False), tied=True),
         pointwise(f"{name} turned again", turned, 1, kept=turned),
     ]
 
@@ -69,9 +65,10 @@ def _layer(atoms: int, edges: int, degrees: int, channels: int, heads: int, firs
         operators = [
             op
             for degree in range(degrees)
-            for op in _kernel(f"to degree {degree}", edges, _ATOM, channels if degree == 0 else half, 1, 1,
-                              2 * degree + 1)
-        ]  # fmt: skip
+            for op in _kernel(
+                f"to degree {degree}", edges, _ATOM, channels if degree == 0 else half, 1, 1, 2 * degree + 1
+            )
+        ]
     else:
         bases = sum(2 * min(a, b) + 1 for a in range(degrees) for b in range(degrees))
         operators = _kernel("keys and values", edges, channels, channels, bases, width, width)
@@ -89,8 +86,9 @@ def _layer(atoms: int, edges: int, degrees: int, channels: int, heads: int, firs
     return [*operators, pointwise("norm", size, 6, kept=2 * size, weights=2 * degrees * channels)]
 
 
-def _se3(*, layers: int = 7, channels: int = 32, degrees: int = 4, heads: int = 8, atoms: int = 18,
-         edges: int = 37) -> Workload:  # fmt: skip
+def _se3(
+    *, layers: int = 7, channels: int = 32, degrees: int = 4, heads: int = 8, atoms: int = 18, edges: int = 37
+) -> Workload:
     """A sample is a molecule of so many ``atoms``, and ``edges``: two for each bond."""
     width, last = atoms * channels * degrees**2, degrees * channels
     head = [
@@ -106,13 +104,29 @@ def _se3(*, layers: int = 7, channels: int = 32, degrees: int = 4, heads: int = 
         rest = _layer(atoms, edges, degrees, channels, heads, first=False)
         blocks.append(block("layer", rest, width, repeat=layers - 1))
     blocks.append(block("head", head, 0, place="last"))
-    return Workload(name="se3-transformer", family="gnn", blocks=tuple(blocks), tokens_per_sample=1, unit="samples",
-                    usual=QM9, input="table", facts=(
-        Fact(name="atoms and edges of a molecule", value=f"{atoms}, {edges}", origin=Origin.PUBLISHED,
-             why="QM9 has 18.0 atoms and 37.3 edges a molecule (PyTorch Geometric, datasets)"),
-        Fact(name="operators", value="approximated", origin=Origin.ASSUMED,
-             why="by hand from the fused form of NVIDIA's example; its bases are computed beforehand"),
-    ))  # fmt: skip
+    return Workload(
+        name="se3-transformer",
+        family="gnn",
+        blocks=tuple(blocks),
+        tokens_per_sample=1,
+        unit="samples",
+        usual=QM9,
+        input="table",
+        facts=(
+            Fact(
+                name="atoms and edges of a molecule",
+                value=f"{atoms}, {edges}",
+                origin=Origin.PUBLISHED,
+                why="QM9 has 18.0 atoms and 37.3 edges a molecule (PyTorch Geometric, datasets)",
+            ),
+            Fact(
+                name="operators",
+                value="approximated",
+                origin=Origin.ASSUMED,
+                why="by hand from the fused form of NVIDIA's example; its bases are computed beforehand",
+            ),
+        ),
+    )
 
 
 MODELS: dict[str, Builder] = {"se3-transformer": _se3}

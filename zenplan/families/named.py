@@ -52,9 +52,7 @@ class NamedFamily:
         given = {key: value for key, value in options.items() if value is not None}
         text = given.pop("model", None)
         if not isinstance(text, str):
-            raise UsageError(
-                f"a model of the family {self.name} needs its name", "'zenplan workloads' lists them"
-            )
+            raise UsageError(f"a model of the family {self.name} needs its name", "'zenplan workloads' lists them")
         name, _, changes = text.partition(":")
         found = self._find(name)
         parameters = _parameters(self._models[found])
@@ -106,9 +104,7 @@ def _parsed(what: str, text: str, default: Any, most: float) -> Any:
     """The text as what its default is: a yes or no, a whole number, a number (up to ``most``), or the text itself."""
     if isinstance(default, bool):
         if text.lower() not in ("yes", "no", "true", "false"):
-            raise UsageError(
-                f"{what} is yes or no, not '{text}'", f"write it as in: {'no' if default else 'yes'}"
-            )
+            raise UsageError(f"{what} is yes or no, not '{text}'", f"write it as in: {'no' if default else 'yes'}")
         return text.lower() in ("yes", "true")
     if isinstance(default, int):
         return units.parse_whole(text, what, most, default)

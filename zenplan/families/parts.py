@@ -16,32 +16,59 @@ from zenplan.errors import UsageError
 GATES = {"lstm": 4, "gru": 3, "simple": 1}
 
 
-def dense(name: str, rows: float, inner: float, columns: float, *, bias: bool = True, first: bool = False,
-          kept: bool = True) -> MatMul:  # fmt: skip
+def dense(
+    name: str, rows: float, inner: float, columns: float, *, bias: bool = True, first: bool = False, kept: bool = True
+) -> MatMul:
     """A dense layer over ``rows``; ``first`` where nothing before it learns, ``kept`` where its input is its own to
     keep (and not another's too)."""
-    return MatMul(name=name, rows=rows, inner=inner, columns=columns, split=Split.NONE, bias=bias,
-                  saved=inner if kept else 0.0, input_gradient=not first)  # fmt: skip
+    return MatMul(
+        name=name,
+        rows=rows,
+        inner=inner,
+        columns=columns,
+        split=Split.NONE,
+        bias=bias,
+        saved=inner if kept else 0.0,
+        input_gradient=not first,
+    )
 
 
-def pointwise(name: str, elements: float, passes: float = 2, *, kept: float = 0.0, weights: float = 0.0
-              ) -> Stream:  # fmt: skip
+def pointwise(name: str, elements: float, passes: float = 2, *, kept: float = 0.0, weights: float = 0.0) -> Stream:
     """An operator that goes over its elements; ``kept``: elements kept for the backward pass, ``weights``: its own."""
     return Stream(name=name, elements=elements, passes=passes, split=Split.NONE, saved=kept, weights=weights)
 
 
-def convolution(name: str, inputs: float, outputs: float, window: float, positions: float, *,
-                input_positions: float | None = None, bias: bool = True, first: bool = False,
-                kept: float | None = None) -> Convolution:  # fmt: skip
+def convolution(
+    name: str,
+    inputs: float,
+    outputs: float,
+    window: float,
+    positions: float,
+    *,
+    input_positions: float | None = None,
+    bias: bool = True,
+    first: bool = False,
+    kept: float | None = None,
+) -> Convolution:
     """A convolution that gives ``positions`` of ``outputs`` channels; as many positions come in, unless said."""
     before = positions if input_positions is None else input_positions
-    return Convolution(name=name, positions=positions, window=window, inputs=inputs, outputs=outputs,
-                       input_elements=before * inputs, output_elements=positions * outputs, bias=bias, saved=kept,
-                       input_gradient=not first)  # fmt: skip
+    return Convolution(
+        name=name,
+        positions=positions,
+        window=window,
+        inputs=inputs,
+        outputs=outputs,
+        input_elements=before * inputs,
+        output_elements=positions * outputs,
+        bias=bias,
+        saved=kept,
+        input_gradient=not first,
+    )
 
 
-def recurrent(name: str, cell: str, steps: float, inputs: float, state: float, *, bidirectional: bool = False,
-              first: bool = False) -> list[Operator]:  # fmt: skip
+def recurrent(
+    name: str, cell: str, steps: float, inputs: float, state: float, *, bidirectional: bool = False, first: bool = False
+) -> list[Operator]:
     """A recurrent layer as cuDNN runs it: the product with all steps' inputs at once, then one kernel a step.
 
     It has two biases, of the input's and of the state's product, as cuDNN and PyTorch have.
@@ -59,20 +86,17 @@ def recurrent(name: str, cell: str, steps: float, inputs: float, state: float, *
 
 def loss(rows: float, classes: float) -> Stream:
     """A softmax and its loss in fp32: 16-bit logits and their fp32 copy are there at once, 6 bytes an element."""
-    return Stream(name="loss", elements=rows * classes, passes=4, split=Split.NONE, saved=1.5 * rows * classes,
-                  element_bytes=4.0)  # fmt: skip
+    return Stream(
+        name="loss", elements=rows * classes, passes=4, split=Split.NONE, saved=1.5 * rows * classes, element_bytes=4.0
+    )
 
 
 def check_heads(heads: int, width: int) -> None:
     """Raises UsageError: the heads do not divide the width."""
     if width % heads:
-        raise UsageError(
-            f"{heads} heads do not divide a width of {width}", "give a width that is a multiple of heads"
-        )
+        raise UsageError(f"{heads} heads do not divide a width of {width}", "give a width that is a multiple of heads")
 
 
-def block(
-    name: str, operators: list[Operator], boundary: float, *, repeat: int = 1, place: str = "middle"
-) -> Block:
+def block(name: str, operators: list[Operator], boundary: float, *, repeat: int = 1, place: str = "middle") -> Block:
     """A block of these operators, which sends ``boundary`` elements of a sample on."""
     return Block(name=name, operators=tuple(operators), repeat=repeat, boundary=float(boundary), place=place)

@@ -19,9 +19,7 @@ GROUPED = 30e9
 VOCABULARY = 50_304
 # Parameters to width / layers: GPT-3 125M, GPT-3 XL and Pythia 1.4B, Llama 7B and 13B, Llama 2 70B,
 # GPT-3 175B, Llama 3.1 405B.
-ASPECTS = (
-    (125e6, 64.0), (1.3e9, 85.0), (7e9, 128.0), (13e9, 128.0), (70e9, 102.0), (175e9, 128.0), (405e9, 130.0),
-)  # fmt: skip
+ASPECTS = ((125e6, 64.0), (1.3e9, 85.0), (7e9, 128.0), (13e9, 128.0), (70e9, 102.0), (175e9, 128.0), (405e9, 130.0))
 
 
 def aspect(params: float) -> float:
@@ -56,10 +54,19 @@ def candidate(params: float, width: int, vocab: int = VOCABULARY, tied: bool = F
     """One layer of that width, of a model of that many parameters: gated, no biases, rotary positions."""
     dim = min(head_dim(params), width)
     return TransformerShape(
-        layers=1, width=width, heads=width // dim, kv_heads=8 if params >= GROUPED else None, head_dim=dim,
-        ff_width=rounded(8 / 3 * width, ff_step(width)), vocab=vocab, seq_len=1, gated=True, tied=tied,
-        biases=False, norm_biases=False,
-    )  # fmt: skip
+        layers=1,
+        width=width,
+        heads=width // dim,
+        kv_heads=8 if params >= GROUPED else None,
+        head_dim=dim,
+        ff_width=rounded(8 / 3 * width, ff_step(width)),
+        vocab=vocab,
+        seq_len=1,
+        gated=True,
+        tied=tied,
+        biases=False,
+        norm_biases=False,
+    )
 
 
 def vocabulary(width: int, most: float) -> int:

@@ -34,10 +34,7 @@ class Recipe(NamedTuple):
 
 
 def recipe(
-    parameters: float,
-    active_parameters: float | None = None,
-    seq_len: int | None = None,
-    tokens: float | None = None,
+    parameters: float, active_parameters: float | None = None, seq_len: int | None = None, tokens: float | None = None
 ) -> Recipe:
     """Compute-optimal tokens, and the usual batch and sequence length of published runs of that size.
 

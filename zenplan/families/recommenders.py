@@ -18,27 +18,135 @@ from zenplan.families.parts import block, dense, loss, pointwise
 
 _EXAMPLES = "NVIDIA DeepLearningExamples"
 # Criteo's click logs of 24 days, the last of which is for testing.
-CRITEO = Usual(dataset="Criteo 1TB click logs, 23 days", samples=4_195_197_692, epochs=1, global_batch=65_536,
-               optimizer="sgd", source=f"{_EXAMPLES}, PyTorch/Recommendation/DLRM; MLPerf Training v0.7")  # fmt: skip
+CRITEO = Usual(
+    dataset="Criteo 1TB click logs, 23 days",
+    samples=4_195_197_692,
+    epochs=1,
+    global_batch=65_536,
+    optimizer="sgd",
+    source=f"{_EXAMPLES}, PyTorch/Recommendation/DLRM; MLPerf Training v0.7",
+)
 # Adagrad, which keeps as much for each parameter as momentum does.
-MULTI_HOT = Usual(dataset="Criteo 1TB click logs, 23 days", samples=4_195_197_692, epochs=1, global_batch=65_536,
-                  optimizer="sgd-momentum", source="MLPerf Training v3.0, recommendation_v2")  # fmt: skip
+MULTI_HOT = Usual(
+    dataset="Criteo 1TB click logs, 23 days",
+    samples=4_195_197_692,
+    epochs=1,
+    global_batch=65_536,
+    optimizer="sgd-momentum",
+    source="MLPerf Training v3.0, recommendation_v2",
+)
 # 19,861,770 ratings that are trained on, and four that were never given beside each.
-MOVIELENS = Usual(dataset="MovieLens 20M", samples=5 * 19_861_770, epochs=12, global_batch=1_048_576,
-                  optimizer="adamw", source=f"{_EXAMPLES}, PyTorch/Recommendation/NCF")  # fmt: skip
-MOVIELENS_USERS = Usual(dataset="MovieLens 20M, by user", samples=116_677, epochs=400, global_batch=24_576,
-                        optimizer="adamw", source=f"{_EXAMPLES}, TensorFlow/Recommendation/VAE-CF")  # fmt: skip
-OUTBRAIN = Usual(dataset="Outbrain click prediction", samples=59_761_827, epochs=20, global_batch=131_072,
-                 optimizer="adamw", source=f"{_EXAMPLES}, TensorFlow/Recommendation/WideAndDeep")  # fmt: skip
+MOVIELENS = Usual(
+    dataset="MovieLens 20M",
+    samples=5 * 19_861_770,
+    epochs=12,
+    global_batch=1_048_576,
+    optimizer="adamw",
+    source=f"{_EXAMPLES}, PyTorch/Recommendation/NCF",
+)
+MOVIELENS_USERS = Usual(
+    dataset="MovieLens 20M, by user",
+    samples=116_677,
+    epochs=400,
+    global_batch=24_576,
+    optimizer="adamw",
+    source=f"{_EXAMPLES}, TensorFlow/Recommendation/VAE-CF",
+)
+OUTBRAIN = Usual(
+    dataset="Outbrain click prediction",
+    samples=59_761_827,
+    epochs=20,
+    global_batch=131_072,
+    optimizer="adamw",
+    source=f"{_EXAMPLES}, TensorFlow/Recommendation/WideAndDeep",
+)
 
 # Rows of the 26 tables of Criteo's categories. At least 15 times seen, as in NVIDIA's example (15.6 GiB in fp32); at
 # most 40 million each, as in MLPerf 0.7 (its reference's counts), and as in MLPerf 3.0 (hashed to that).
-CRITEO_15 = (7912889, 33823, 17139, 7339, 20046, 4, 7105, 1382, 63, 5554114, 582469, 245828, 11, 2209, 10667, 104, 4,
-             968, 15, 8165896, 2675940, 7156453, 302516, 12022, 97, 35)  # fmt: skip
-CRITEO_40M = (39884406, 39043, 17289, 7420, 20263, 3, 7120, 1543, 63, 38532951, 2953546, 403346, 10, 2208, 11938, 155,
-              4, 976, 14, 39979771, 25641295, 39664984, 585935, 12972, 108, 36)  # fmt: skip
-CRITEO_HASHED = (40000000, 39060, 17295, 7424, 20265, 3, 7122, 1543, 63, 40000000, 3067956, 405282, 10, 2209, 11938,
-                 155, 4, 976, 14, 40000000, 40000000, 40000000, 590152, 12973, 108, 36)  # fmt: skip
+CRITEO_15 = (
+    7912889,
+    33823,
+    17139,
+    7339,
+    20046,
+    4,
+    7105,
+    1382,
+    63,
+    5554114,
+    582469,
+    245828,
+    11,
+    2209,
+    10667,
+    104,
+    4,
+    968,
+    15,
+    8165896,
+    2675940,
+    7156453,
+    302516,
+    12022,
+    97,
+    35,
+)
+CRITEO_40M = (
+    39884406,
+    39043,
+    17289,
+    7420,
+    20263,
+    3,
+    7120,
+    1543,
+    63,
+    38532951,
+    2953546,
+    403346,
+    10,
+    2208,
+    11938,
+    155,
+    4,
+    976,
+    14,
+    39979771,
+    25641295,
+    39664984,
+    585935,
+    12972,
+    108,
+    36,
+)
+CRITEO_HASHED = (
+    40000000,
+    39060,
+    17295,
+    7424,
+    20265,
+    3,
+    7122,
+    1543,
+    63,
+    40000000,
+    3067956,
+    405282,
+    10,
+    2209,
+    11938,
+    155,
+    4,
+    976,
+    14,
+    40000000,
+    40000000,
+    40000000,
+    590152,
+    12973,
+    108,
+    36,
+)
 # At least 3 times seen: NVIDIA's example prints 84.9 GiB, of rows of 128 in fp32.
 _CRITEO_3_ENTRIES = 178_000_000
 # Categories of each of these in a sample of MLPerf 3.0.
@@ -53,8 +161,20 @@ def _tables(entries: float, width: int, tables: int, rows: int) -> list[Operator
     return operators
 
 
-def _dlrm(name: str, usual: Usual | None, /, *, entries: int, width: int = 128, tables: int = 26, rows: int = 26,
-          features: int = 13, top: int = 1024, cross_layers: int = 0, cross_rank: int = 512) -> Workload:  # fmt: skip
+def _dlrm(
+    name: str,
+    usual: Usual | None,
+    /,
+    *,
+    entries: int,
+    width: int = 128,
+    tables: int = 26,
+    rows: int = 26,
+    features: int = 13,
+    top: int = 1024,
+    cross_layers: int = 0,
+    cross_rank: int = 512,
+) -> Workload:
     """DLRM (Naumov et al. 2019): tables and a bottom network, their interaction, a top network.
 
     The interaction is every pair's dot product; of DLRM-DCNv2 (``cross_layers``), low-rank cross layers over all.
@@ -84,20 +204,30 @@ def _dlrm(name: str, usual: Usual | None, /, *, entries: int, width: int = 128, 
         block("interaction", interaction, joined),
         block("top", head, 0, place="last"),
     )
-    return Workload(name=name, family="recommender", blocks=blocks, tokens_per_sample=1, unit="samples", usual=usual,
-                    input="table")  # fmt: skip
+    return Workload(
+        name=name, family="recommender", blocks=blocks, tokens_per_sample=1, unit="samples", usual=usual, input="table"
+    )
 
 
-def _recommender(*, tables: int = 26, entries: int = 1_000_000, width: int = 64, hot: int = 1, features: int = 13,
-                 top: int = 1024) -> Workload:  # fmt: skip
+def _recommender(
+    *, tables: int = 26, entries: int = 1_000_000, width: int = 64, hot: int = 1, features: int = 13, top: int = 1024
+) -> Workload:
     """A network like DLRM.
 
     Args:
         entries: of each table. hot: categories of each table in a sample.
         features: numbers in a sample. top: width of the first layer after the interaction.
     """
-    return _dlrm("recommender", None, entries=tables * entries, width=width, tables=tables, rows=tables * hot,
-                 features=features, top=top)  # fmt: skip
+    return _dlrm(
+        "recommender",
+        None,
+        entries=tables * entries,
+        width=width,
+        tables=tables,
+        rows=tables * hot,
+        features=features,
+        top=top,
+    )
 
 
 def _ncf(*, users: int = 138_493, items: int = 26_744, factors: int = 64, width: int = 256) -> Workload:
@@ -120,12 +250,21 @@ def _ncf(*, users: int = 138_493, items: int = 26_744, factors: int = 64, width:
         dense("prediction", 1, last, 1),
         loss(1, 1),
     ]
-    blocks = (block("tables", lookups, 2 * factors + width, place="first"), block("network", network, last),
-              block("head", head, 0, place="last"))  # fmt: skip
+    blocks = (
+        block("tables", lookups, 2 * factors + width, place="first"),
+        block("network", network, last),
+        block("head", head, 0, place="last"),
+    )
     why = "four pairs that were never rated are drawn for each rating, and counted as samples"
-    return Workload(name="ncf", family="recommender", blocks=blocks, tokens_per_sample=1, unit="samples",
-                    usual=MOVIELENS, facts=(Fact(name="samples", value="ratings and negatives",
-                                                 origin=Origin.PUBLISHED, why=why),))  # fmt: skip
+    return Workload(
+        name="ncf",
+        family="recommender",
+        blocks=blocks,
+        tokens_per_sample=1,
+        unit="samples",
+        usual=MOVIELENS,
+        facts=(Fact(name="samples", value="ratings and negatives", origin=Origin.PUBLISHED, why=why),),
+    )
 
 
 # Outbrain's tables by the width of their rows: entries, and rows taken for a sample.
@@ -155,10 +294,21 @@ def _wide_and_deep(*, width: int = 1024, layers: int = 5) -> Workload:
     ]
     lookups.append(pointwise("average and join", inputs, 3))
     deep = stack((inputs, *(layers * (width,)), 1), first=False, last=True)
-    blocks = (block("tables", lookups, inputs, place="first"), block("wide", wide, 1, place="first"),
-              block("deep", deep, 1), block("head", [loss(1, 1)], 0, place="last"))  # fmt: skip
-    return Workload(name="wide-and-deep", family="recommender", blocks=blocks, tokens_per_sample=1, unit="samples",
-                    usual=OUTBRAIN, input="table")  # fmt: skip
+    blocks = (
+        block("tables", lookups, inputs, place="first"),
+        block("wide", wide, 1, place="first"),
+        block("deep", deep, 1),
+        block("head", [loss(1, 1)], 0, place="last"),
+    )
+    return Workload(
+        name="wide-and-deep",
+        family="recommender",
+        blocks=blocks,
+        tokens_per_sample=1,
+        unit="samples",
+        usual=OUTBRAIN,
+        input="table",
+    )
 
 
 def _vae_cf(*, items: int = 20_108, hidden: int = 600, latent: int = 200, rated: int = 73) -> Workload:
@@ -177,18 +327,22 @@ def _vae_cf(*, items: int = 20_108, hidden: int = 600, latent: int = 200, rated:
     decoder = [*stack((latent, hidden, items), first=False, last=True), loss(1, items)]
     blocks = (block("encoder", encoder, latent), block("decoder", decoder, 0, place="last"))
     why = "MovieLens 20M has 9,990,682 ratings of four and more, by 136,677 users"
-    return Workload(name="vae-cf", family="recommender", blocks=blocks, tokens_per_sample=1, unit="samples",
-                    usual=MOVIELENS_USERS, facts=(Fact(name="items of a user", value=str(rated),
-                                                       origin=Origin.PUBLISHED, why=why),))  # fmt: skip
+    return Workload(
+        name="vae-cf",
+        family="recommender",
+        blocks=blocks,
+        tokens_per_sample=1,
+        unit="samples",
+        usual=MOVIELENS_USERS,
+        facts=(Fact(name="items of a user", value=str(rated), origin=Origin.PUBLISHED, why=why),),
+    )
 
 
 MODELS: dict[str, Builder] = {
     "dlrm": partial(_dlrm, "dlrm", CRITEO, entries=sum(CRITEO_15)),
     "dlrm-large": partial(_dlrm, "dlrm-large", CRITEO, entries=_CRITEO_3_ENTRIES),
     "dlrm-mlperf": partial(_dlrm, "dlrm-mlperf", CRITEO, entries=sum(CRITEO_40M)),
-    "dlrm-dcnv2": partial(
-        _dlrm, "dlrm-dcnv2", MULTI_HOT, entries=sum(CRITEO_HASHED), rows=sum(_HOT), cross_layers=3
-    ),
+    "dlrm-dcnv2": partial(_dlrm, "dlrm-dcnv2", MULTI_HOT, entries=sum(CRITEO_HASHED), rows=sum(_HOT), cross_layers=3),
     "recommender": _recommender,
     "ncf": _ncf,
     "wide-and-deep": _wide_and_deep,

@@ -11,14 +11,38 @@ from zenplan.families import voice
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, dense, loss, pointwise, recurrent
 
-PENN_TREEBANK = Usual(dataset="Penn Treebank, 929,589 tokens", samples=929_589 / 35, epochs=39, global_batch=20,
-                      optimizer="sgd", source="Zaremba et al. 2014, section 4.1")  # fmt: skip
-WMT16 = Usual(dataset="WMT16 English-German, pairs of up to 50 tokens", samples=3_498_161, epochs=6, global_batch=1024,
-              optimizer="adamw", source="NVIDIA DeepLearningExamples, PyTorch/Translation/GNMT")  # fmt: skip
+PENN_TREEBANK = Usual(
+    dataset="Penn Treebank, 929,589 tokens",
+    samples=929_589 / 35,
+    epochs=39,
+    global_batch=20,
+    optimizer="sgd",
+    source="Zaremba et al. 2014, section 4.1",
+)
+WMT16 = Usual(
+    dataset="WMT16 English-German, pairs of up to 50 tokens",
+    samples=3_498_161,
+    epochs=6,
+    global_batch=1024,
+    optimizer="adamw",
+    source="NVIDIA DeepLearningExamples, PyTorch/Translation/GNMT",
+)
 
 
-def _stack(name: str, cell: str, /, *, layers: int = 2, hidden: int = 650, input: int = 0, seq_len: int = 35,
-           bidirectional: bool = False, text: bool = True, vocab: int = 10_000, classes: int = 0) -> Workload:  # fmt: skip
+def _stack(
+    name: str,
+    cell: str,
+    /,
+    *,
+    layers: int = 2,
+    hidden: int = 650,
+    input: int = 0,
+    seq_len: int = 35,
+    bidirectional: bool = False,
+    text: bool = True,
+    vocab: int = 10_000,
+    classes: int = 0,
+) -> Workload:
     """A stack of recurrent layers.
 
     Args:
@@ -34,16 +58,23 @@ def _stack(name: str, cell: str, /, *, layers: int = 2, hidden: int = 650, input
         blocks.append(block("embedding", [table], seq_len * features, place="first"))
     for layer in range(layers):
         inputs = features if layer == 0 else width
-        operators = recurrent("cell", cell, seq_len, inputs, hidden, bidirectional=bidirectional,
-                              first=layer == 0 and not text)  # fmt: skip
+        operators = recurrent(
+            "cell", cell, seq_len, inputs, hidden, bidirectional=bidirectional, first=layer == 0 and not text
+        )
         dropped = seq_len * width
         operators.append(pointwise("dropout", dropped, kept=dropped / 2))
         blocks.append(block(f"layer {layer + 1}", operators, dropped))
     rows, outputs = (1, classes) if classes else (seq_len, vocab if text else features)
     head: list[Operator] = [dense("head", rows, width, outputs), loss(rows, outputs)]
     blocks.append(block("head", head, 0, place="last"))
-    return Workload(name=name, family="recurrent", blocks=tuple(blocks), tokens_per_sample=seq_len if text else 1,
-                    unit="tokens" if text else "samples", usual=PENN_TREEBANK if text else None)  # fmt: skip
+    return Workload(
+        name=name,
+        family="recurrent",
+        blocks=tuple(blocks),
+        tokens_per_sample=seq_len if text else 1,
+        unit="tokens" if text else "samples",
+        usual=PENN_TREEBANK if text else None,
+    )
 
 
 def _gnmt_attention(steps: int, hidden: int) -> list[Operator]:
@@ -78,17 +109,22 @@ def _gnmt_side(side: str, steps: int, hidden: int, layers: int) -> list[Block]:
     return blocks
 
 
-def _gnmt(*, hidden: int = 1024, layers: int = 4, vocab: int = 32_320, shared: bool = True, seq_len: int = 25,
-          padding: float = 1.2) -> Workload:  # fmt: skip
+def _gnmt(
+    *,
+    hidden: int = 1024,
+    layers: int = 4,
+    vocab: int = 32_320,
+    shared: bool = True,
+    seq_len: int = 25,
+    padding: float = 1.2,
+) -> Workload:
     """GNMT v2, as NVIDIA trains it: source and target of ``seq_len`` tokens, padded to ``padding`` times as many.
 
     The attention is that of all positions at once, so that cuDNN runs every layer as a whole sequence. Its tokens are
     those of source and target, padding not counted.
     """
     steps = round(seq_len * padding)
-    tables = (
-        [("embedding", 2 * steps)] if shared else [("source embedding", steps), ("target embedding", steps)]
-    )
+    tables = [("embedding", 2 * steps)] if shared else [("source embedding", steps), ("target embedding", steps)]
     lookups: list[Operator] = [Lookup(name=n, entries=vocab, width=hidden, rows=rows) for n, rows in tables]
     head: list[Operator] = [dense("classifier", steps, hidden, vocab), loss(steps, vocab)]
     why = "6 epochs at the published tokens/s and minutes have 175M tokens each, in 3.5M pairs"

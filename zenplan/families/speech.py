@@ -11,13 +11,29 @@ from zenplan.families.parts import block, check_heads, convolution, pointwise
 from zenplan.families.transformer import TransformerShape, lower
 
 # 680,000 hours in pieces of 30 s; 1,048,576 steps of 256 of them.
-WHISPER = Usual(dataset="680,000 hours of speech with text", samples=81_600_000, epochs=3.3, global_batch=256,
-                optimizer="adamw", source="Radford et al. 2022, appendix F")  # fmt: skip
+WHISPER = Usual(
+    dataset="680,000 hours of speech with text",
+    samples=81_600_000,
+    epochs=3.3,
+    global_batch=256,
+    optimizer="adamw",
+    source="Radford et al. 2022, appendix F",
+)
 _FRAMES_PER_S = 100  # of the spectrogram; every second one becomes a token of the encoder
 
 
-def _whisper(name: str, /, *, layers: int = 4, width: int = 384, heads: int = 6, mels: int = 80, vocab: int = 51_865,
-             seq_len: int = 448, seconds: int = 30) -> Workload:  # fmt: skip
+def _whisper(
+    name: str,
+    /,
+    *,
+    layers: int = 4,
+    width: int = 384,
+    heads: int = 6,
+    mels: int = 80,
+    vocab: int = 51_865,
+    seq_len: int = 448,
+    seconds: int = 30,
+) -> Workload:
     """Two convolutions over the spectrogram, an encoder, and a decoder that attends to it.
 
     Args:
@@ -27,9 +43,18 @@ def _whisper(name: str, /, *, layers: int = 4, width: int = 384, heads: int = 6,
     check_heads(heads, width)
     frames = seconds * _FRAMES_PER_S
     rows = frames // 2
-    shape = TransformerShape(family="encoder-decoder", layers=layers, encoder_layers=layers, width=width, heads=heads,
-                             ff_width=4 * width, vocab=vocab, seq_len=seq_len, encoder_seq_len=rows,
-                             positions=seq_len)  # fmt: skip
+    shape = TransformerShape(
+        family="encoder-decoder",
+        layers=layers,
+        encoder_layers=layers,
+        width=width,
+        heads=heads,
+        ff_width=4 * width,
+        vocab=vocab,
+        seq_len=seq_len,
+        encoder_seq_len=rows,
+        positions=seq_len,
+    )
     ears: list[Operator] = [
         convolution("convolution 1", mels, width, 3, frames, first=True),
         pointwise("activation 1", frames * width, kept=frames * width),
@@ -38,8 +63,9 @@ def _whisper(name: str, /, *, layers: int = 4, width: int = 384, heads: int = 6,
         pointwise("positions", rows * width, 3, weights=rows * width),
     ]
     # The decoder's norm is that of the shape's head; this is the encoder's.
-    done = block("encoder norm", [pointwise("encoder norm", rows * width, 3, kept=rows * width, weights=2 * width)],
-                 rows * width)  # fmt: skip
+    done = block(
+        "encoder norm", [pointwise("encoder norm", rows * width, 3, kept=rows * width, weights=2 * width)], rows * width
+    )
     embedding, encoder, *decoder = lower(shape, name).blocks
     return Workload(
         name=name,
@@ -59,6 +85,5 @@ MODELS: dict[str, Builder] = {
     "whisper-small": partial(_whisper, "whisper-small", layers=12, width=768, heads=12),
     "whisper-medium": partial(_whisper, "whisper-medium", layers=24, width=1024, heads=16),
     "whisper-large": partial(_whisper, "whisper-large", layers=32, width=1280, heads=20),
-    "whisper-large-v3": partial(_whisper, "whisper-large-v3", layers=32, width=1280, heads=20, mels=128,
-                                vocab=51_866),
-}  # fmt: skip
+    "whisper-large-v3": partial(_whisper, "whisper-large-v3", layers=32, width=1280, heads=20, mels=128, vocab=51_866),
+}

@@ -96,17 +96,22 @@ class TransformerShape:
     def __post_init__(self) -> None:
         checks.one_of("transformer", "family", self.family, FAMILIES)
         checks.positive(
-            "transformer", layers=self.layers, width=self.width, heads=self.heads, kv_heads=self.kv_heads,
-            head_dim=self.head_dim, ff_width=self.ff_width, vocab=self.vocab, seq_len=self.seq_len,
-        )  # fmt: skip
+            "transformer",
+            layers=self.layers,
+            width=self.width,
+            heads=self.heads,
+            kv_heads=self.kv_heads,
+            head_dim=self.head_dim,
+            ff_width=self.ff_width,
+            vocab=self.vocab,
+            seq_len=self.seq_len,
+        )
         if self.head_dim is None and self.width % self.heads:
             raise DataError(f"transformer: width {self.width} is not a multiple of {self.heads} heads")
         if self.heads % (self.kv_heads or self.heads):
             raise DataError(f"transformer: {self.heads} heads do not share {self.kv_heads} key-value heads")
         if not 0 < self.predicted <= 1:
-            raise DataError(
-                f"transformer: a share of {self.predicted:g} of the positions cannot be predicted"
-            )
+            raise DataError(f"transformer: a share of {self.predicted:g} of the positions cannot be predicted")
         if self.family == "encoder-decoder" and not self.encoder_layers:
             raise DataError("transformer: an encoder-decoder needs encoder_layers")
 
@@ -120,8 +125,9 @@ def _norm(shape: TransformerShape, name: str, rows: int, width: int | None = Non
     """A layer norm with the residual sum before it: read twice, written twice; keeps its input."""
     across = width or shape.width
     weights = across * (2 if shape.norm_biases else 1)
-    return Stream(name=name, elements=rows * across, passes=4, split=Split.SEQUENCE,
-                  saved=rows * across, weights=weights)  # fmt: skip
+    return Stream(
+        name=name, elements=rows * across, passes=4, split=Split.SEQUENCE, saved=rows * across, weights=weights
+    )
 
 
 def _dropout(shape: TransformerShape, name: str, rows: int) -> tuple[Stream, ...]:
@@ -132,8 +138,9 @@ def _dropout(shape: TransformerShape, name: str, rows: int) -> tuple[Stream, ...
     return (Stream(name=name, elements=size, passes=2, split=Split.SEQUENCE, saved=size / 2),)
 
 
-def _attend(shape: TransformerShape, rows: int, keys: int, causal: bool, window: int | None,
-            cross: bool = False) -> list[Operator]:  # fmt: skip
+def _attend(
+    shape: TransformerShape, rows: int, keys: int, causal: bool, window: int | None, cross: bool = False
+) -> list[Operator]:
     """Projections and attention of one layer; under ``cross`` the keys come from the encoder's output."""
     h, d, heads = shape.width, shape.per_head, shape.heads
     kv = shape.kv_heads or heads
@@ -143,63 +150,124 @@ def _attend(shape: TransformerShape, rows: int, keys: int, causal: bool, window:
     # Queries, keys and values read one input, which is kept once.
     products: list[Operator] = [
         MatMul(name=f"{name} query", rows=rows, inner=h, columns=heads * d, split=Split.COLUMNS, bias=bias),
-        MatMul(
-            name=f"{name} key-value", rows=keys, inner=h, columns=2 * kv * d, split=Split.COLUMNS, bias=bias
-        ),
+        MatMul(name=f"{name} key-value", rows=keys, inner=h, columns=2 * kv * d, split=Split.COLUMNS, bias=bias),
     ]
     if not cross:
         products = [
-            MatMul(name=f"{name} query-key-value", rows=rows, inner=h, columns=(heads + 2 * kv) * d,
-                   split=Split.COLUMNS, bias=bias),
-        ]  # fmt: skip
+            MatMul(
+                name=f"{name} query-key-value",
+                rows=rows,
+                inner=h,
+                columns=(heads + 2 * kv) * d,
+                split=Split.COLUMNS,
+                bias=bias,
+            )
+        ]
     return [
         Stream(name=f"{name} input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
         *products,
-        Attention(name=name, heads=heads, kv_heads=kv, key_dim=d, value_dim=d, queries=rows, keys=keys,
-                  causal=causal, window=window),
+        Attention(
+            name=name,
+            heads=heads,
+            kv_heads=kv,
+            key_dim=d,
+            value_dim=d,
+            queries=rows,
+            keys=keys,
+            causal=causal,
+            window=window,
+        ),
         MatMul(name=f"{name} output", rows=rows, inner=heads * d, columns=h, split=Split.ROWS, bias=bias),
         *_dropout(shape, f"{name} dropout", rows),
-    ]  # fmt: skip
+    ]
 
 
-def _attend_latent(
-    shape: TransformerShape, latent: LatentAttention, rows: int, causal: bool
-) -> list[Operator]:
+def _attend_latent(shape: TransformerShape, latent: LatentAttention, rows: int, causal: bool) -> list[Operator]:
     h, heads, query_from = shape.width, shape.heads, latent.query_rank or shape.width
     key_dim = latent.nope_dim + latent.rope_dim
-    down = [
-        MatMul(name="attention query down", rows=rows, inner=h, columns=latent.query_rank, split=Split.NONE,
-               saved=latent.query_rank),
-    ] if latent.query_rank else []  # fmt: skip
+    down = (
+        [
+            MatMul(
+                name="attention query down",
+                rows=rows,
+                inner=h,
+                columns=latent.query_rank,
+                split=Split.NONE,
+                saved=latent.query_rank,
+            )
+        ]
+        if latent.query_rank
+        else []
+    )
     return [
         Stream(name="attention input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
         *down,
-        MatMul(name="attention query up", rows=rows, inner=query_from, columns=heads * key_dim,
-               split=Split.COLUMNS),
-        MatMul(name="attention key-value down", rows=rows, inner=h, columns=latent.kv_rank + latent.rope_dim,
-               split=Split.NONE, saved=latent.kv_rank),
-        MatMul(name="attention key-value up", rows=rows, inner=latent.kv_rank,
-               columns=heads * (latent.nope_dim + latent.value_dim), split=Split.COLUMNS),
-        Attention(name="attention", heads=heads, kv_heads=heads, key_dim=key_dim, value_dim=latent.value_dim,
-                  queries=rows, keys=rows, causal=causal),
+        MatMul(name="attention query up", rows=rows, inner=query_from, columns=heads * key_dim, split=Split.COLUMNS),
+        MatMul(
+            name="attention key-value down",
+            rows=rows,
+            inner=h,
+            columns=latent.kv_rank + latent.rope_dim,
+            split=Split.NONE,
+            saved=latent.kv_rank,
+        ),
+        MatMul(
+            name="attention key-value up",
+            rows=rows,
+            inner=latent.kv_rank,
+            columns=heads * (latent.nope_dim + latent.value_dim),
+            split=Split.COLUMNS,
+        ),
+        Attention(
+            name="attention",
+            heads=heads,
+            kv_heads=heads,
+            key_dim=key_dim,
+            value_dim=latent.value_dim,
+            queries=rows,
+            keys=rows,
+            causal=causal,
+        ),
         MatMul(name="attention output", rows=rows, inner=heads * latent.value_dim, columns=h, split=Split.ROWS),
-    ]  # fmt: skip
+    ]
 
 
-def _feed_forward(shape: TransformerShape, rows: int, width: int, name: str = "feed-forward",
-                  count: int = 1, active: int = 1) -> list[Operator]:  # fmt: skip
+def _feed_forward(
+    shape: TransformerShape, rows: int, width: int, name: str = "feed-forward", count: int = 1, active: int = 1
+) -> list[Operator]:
     """Two products, or three with a gate, around an activation; with experts, each row meets ``active``."""
     up = 2 * width if shape.gated else width
     # Kept: what enters the activation (both halves under a gate) and what leaves it.
     kept = (up + width) * active
     return [
-        MatMul(name=f"{name} up", rows=rows, inner=shape.width, columns=up, split=Split.COLUMNS,
-               bias=shape.biases, experts=count, active=active),
-        Stream(name=f"{name} activation", elements=rows * width * active, passes=3 if shape.gated else 2,
-               split=Split.HEADS, saved=rows * kept),
-        MatMul(name=f"{name} down", rows=rows, inner=width, columns=shape.width, split=Split.ROWS,
-               bias=shape.biases, experts=count, active=active),
-    ]  # fmt: skip
+        MatMul(
+            name=f"{name} up",
+            rows=rows,
+            inner=shape.width,
+            columns=up,
+            split=Split.COLUMNS,
+            bias=shape.biases,
+            experts=count,
+            active=active,
+        ),
+        Stream(
+            name=f"{name} activation",
+            elements=rows * width * active,
+            passes=3 if shape.gated else 2,
+            split=Split.HEADS,
+            saved=rows * kept,
+        ),
+        MatMul(
+            name=f"{name} down",
+            rows=rows,
+            inner=width,
+            columns=shape.width,
+            split=Split.ROWS,
+            bias=shape.biases,
+            experts=count,
+            active=active,
+        ),
+    ]
 
 
 def _mix(shape: TransformerShape, experts: Experts, rows: int) -> list[Operator]:
@@ -215,8 +283,17 @@ def _mix(shape: TransformerShape, experts: Experts, rows: int) -> list[Operator]
     ]
 
 
-def _layer(shape: TransformerShape, name: str, repeat: int, rows: int, *, causal: bool, window: int | None = None,
-           mixed: bool = False, cross_keys: int = 0) -> Block:  # fmt: skip
+def _layer(
+    shape: TransformerShape,
+    name: str,
+    repeat: int,
+    rows: int,
+    *,
+    causal: bool,
+    window: int | None = None,
+    mixed: bool = False,
+    cross_keys: int = 0,
+) -> Block:
     operators: list[Operator] = [_norm(shape, "attention norm", rows)]
     operators += _attend(shape, rows, rows, causal, window)
     if cross_keys:
@@ -224,16 +301,26 @@ def _layer(shape: TransformerShape, name: str, repeat: int, rows: int, *, causal
         operators += _attend(shape, rows, cross_keys, causal=False, window=None, cross=True)
     operators += [
         _norm(shape, "feed-forward norm", rows),
-        Stream(name="feed-forward input", elements=rows * shape.width, passes=1, split=Split.SEQUENCE,
-               saved=rows * shape.width),
-    ]  # fmt: skip
+        Stream(
+            name="feed-forward input",
+            elements=rows * shape.width,
+            passes=1,
+            split=Split.SEQUENCE,
+            saved=rows * shape.width,
+        ),
+    ]
     if mixed and shape.experts is not None:
         operators += _mix(shape, shape.experts, rows)
     else:
         operators += _feed_forward(shape, rows, shape.ff_width)
     operators += _dropout(shape, "feed-forward dropout", rows)
-    return Block(name=name, operators=tuple(operators), repeat=repeat, boundary=float(rows * shape.width),
-                 reductions=3 if cross_keys else 2)  # fmt: skip
+    return Block(
+        name=name,
+        operators=tuple(operators),
+        repeat=repeat,
+        boundary=float(rows * shape.width),
+        reductions=3 if cross_keys else 2,
+    )
 
 
 def _middle(shape: TransformerShape) -> list[Block]:
@@ -251,16 +338,15 @@ def _middle(shape: TransformerShape) -> list[Block]:
         groups[kind] = groups.get(kind, 0) + 1
     for (mixed, window), repeat in groups.items():
         name = ("expert layer" if mixed else "layer") + (f" (window {window})" if window else "")
-        blocks.append(_layer(shape, name, repeat, shape.seq_len, causal=causal, window=window, mixed=mixed,
-                             cross_keys=cross))  # fmt: skip
+        blocks.append(
+            _layer(shape, name, repeat, shape.seq_len, causal=causal, window=window, mixed=mixed, cross_keys=cross)
+        )
     return blocks
 
 
 def _embedding(shape: TransformerShape) -> Block:
     rows = shape.seq_len
-    tables: list[Operator] = [
-        Lookup(name="token embedding", entries=shape.vocab, width=shape.width, rows=rows)
-    ]
+    tables: list[Operator] = [Lookup(name="token embedding", entries=shape.vocab, width=shape.width, rows=rows)]
     for name, entries in (("position embedding", shape.positions), ("segment embedding", shape.segments)):
         if entries:
             tables.append(Lookup(name=name, entries=entries, width=shape.width, rows=rows, split=Split.NONE))
@@ -272,17 +358,34 @@ def _head(shape: TransformerShape) -> Block:
     rows, vocab = max(1, round(shape.seq_len * shape.predicted)), shape.vocab
     transform: list[Operator] = []
     if shape.head_transform:
-        transform = [MatMul(name="head transform", rows=rows, inner=shape.width, columns=shape.width,
-                            split=Split.NONE, bias=True, saved=2 * shape.width)]  # fmt: skip
+        transform = [
+            MatMul(
+                name="head transform",
+                rows=rows,
+                inner=shape.width,
+                columns=shape.width,
+                split=Split.NONE,
+                bias=True,
+                saved=2 * shape.width,
+            )
+        ]
     operators = [
         _norm(shape, "final norm", rows),
         *transform,
-        MatMul(name="head", rows=rows, inner=shape.width, columns=vocab, split=Split.COLUMNS,
-               saved=shape.width, tied=shape.tied),
+        MatMul(
+            name="head",
+            rows=rows,
+            inner=shape.width,
+            columns=vocab,
+            split=Split.COLUMNS,
+            saved=shape.width,
+            tied=shape.tied,
+        ),
         # The loss works in fp32: 16-bit logits and their fp32 copy are there at once, 6 bytes an element.
-        Stream(name="loss", elements=rows * vocab, passes=4, split=Split.HEADS, saved=1.5 * rows * vocab,
-               element_bytes=4.0),
-    ]  # fmt: skip
+        Stream(
+            name="loss", elements=rows * vocab, passes=4, split=Split.HEADS, saved=1.5 * rows * vocab, element_bytes=4.0
+        ),
+    ]
     return Block(name="head", operators=tuple(operators), place="last")
 
 

@@ -44,9 +44,7 @@ def residual(name: str, inputs: int, outputs: int, positions: int, step: int = 0
     """Two convolutions, told the step by ``step`` numbers, and the sum with what came in."""
     size = positions * outputs
     told: list[Operator] = [dense(f"{name} step", 1, step, outputs)] if step else []
-    turned: list[Operator] = (
-        [convolution(f"{name} turned", inputs, outputs, 1, positions)] if inputs != outputs else []
-    )
+    turned: list[Operator] = [convolution(f"{name} turned", inputs, outputs, 1, positions)] if inputs != outputs else []
     return [
         *norm_and_activation(f"{name} 1", positions * inputs, inputs),
         convolution(f"{name} convolution 1", inputs, outputs, 9, positions),
@@ -64,15 +62,25 @@ def _attend(name: str, width: int, heads: int, rows: int, keys: int, context: in
     products = [dense(f"{name} query-key-value", rows, width, 3 * width, bias=False)]
     if context:
         # The text is kept once for all layers.
-        products = [dense(f"{name} query", rows, width, width, bias=False),
-                    dense(f"{name} key-value", keys, context, 2 * width, bias=False, first=True, kept=False)]  # fmt: skip
+        products = [
+            dense(f"{name} query", rows, width, width, bias=False),
+            dense(f"{name} key-value", keys, context, 2 * width, bias=False, first=True, kept=False),
+        ]
     return [
         pointwise(f"{name} norm and sum", size, 4, kept=size, weights=2 * width),
         *products,
-        Attention(name=name, heads=heads, kv_heads=heads, key_dim=per_head, value_dim=per_head, queries=rows,
-                  keys=keys, causal=False),
+        Attention(
+            name=name,
+            heads=heads,
+            kv_heads=heads,
+            key_dim=per_head,
+            value_dim=per_head,
+            queries=rows,
+            keys=keys,
+            causal=False,
+        ),
         dense(f"{name} output", rows, width, width),
-    ]  # fmt: skip
+    ]
 
 
 def transformer(shape: Shape, width: int, positions: int, depth: int) -> list[Operator]:
@@ -92,11 +100,7 @@ def transformer(shape: Shape, width: int, positions: int, depth: int) -> list[Op
             pointwise("feed-forward gate", positions * wide, 3, kept=2 * positions * wide),
             dense("feed-forward down", positions, wide, width),
         ]
-    return [
-        *operators,
-        dense("transformer out", positions, width, width),
-        pointwise("transformer sum", size, 3),
-    ]
+    return [*operators, dense("transformer out", positions, width, width), pointwise("transformer sum", size, 3)]
 
 
 def network(shape: Shape, latent: int) -> tuple[Block, ...]:
@@ -118,9 +122,11 @@ def network(shape: Shape, latent: int) -> tuple[Block, ...]:
             halved = convolution("halve", width, width, 9, across**2, input_positions=4 * across**2)
             blocks.append(block(f"halve {level + 1}", [halved], across**2 * width))
             left.append(width)
-    middle = [*residual("block 1", width, width, across**2, step),
-              *transformer(shape, width, across**2, max(shape.depths[-2:])),
-              *residual("block 2", width, width, across**2, step)]  # fmt: skip
+    middle = [
+        *residual("block 1", width, width, across**2, step),
+        *transformer(shape, width, across**2, max(shape.depths[-2:])),
+        *residual("block 2", width, width, across**2, step),
+    ]
     blocks.append(block("middle", middle, across**2 * width))
     for level in reversed(range(len(shape.channels))):
         channels, depth = shape.channels[level], shape.depths[level]
@@ -132,9 +138,11 @@ def network(shape: Shape, latent: int) -> tuple[Block, ...]:
             across *= 2
             doubled = convolution("double", width, width, 9, across**2)
             blocks.append(block(f"double {level + 1}", [doubled], across**2 * width))
-    leave = [*norm_and_activation("leave", latent**2 * first, first),
-             convolution("leave", first, shape.latent_channels, 9, latent**2),
-             pointwise("loss", latent**2 * shape.latent_channels, 4)]  # fmt: skip
+    leave = [
+        *norm_and_activation("leave", latent**2 * first, first),
+        convolution("leave", first, shape.latent_channels, 9, latent**2),
+        pointwise("loss", latent**2 * shape.latent_channels, 4),
+    ]
     return (*blocks, block("leave", leave, 0, place="last"))
 
 
@@ -151,9 +159,7 @@ def encoder(image_size: int, channels: tuple[int, ...] = (128, 256, 512, 512)) -
     enter = convolution("enter", 3, width, 9, across**2, first=True)
     blocks = [block("enter", [enter], across**2 * width, place="first")]
     for level, outputs in enumerate(channels):
-        operators = residual("block 1", width, outputs, across**2) + residual(
-            "block 2", outputs, outputs, across**2
-        )
+        operators = residual("block 1", width, outputs, across**2) + residual("block 2", outputs, outputs, across**2)
         width = outputs
         if level < len(channels) - 1:
             across //= 2
@@ -164,13 +170,21 @@ def encoder(image_size: int, channels: tuple[int, ...] = (128, 256, 512, 512)) -
         *residual("block 1", width, width, across**2),
         pointwise("attention norm", size, 3, kept=size, weights=2 * width),
         dense("attention query-key-value", across**2, width, 3 * width),
-        Attention(name="attention", heads=1, kv_heads=1, key_dim=width, value_dim=width, queries=across**2,
-                  keys=across**2, causal=False),
+        Attention(
+            name="attention",
+            heads=1,
+            kv_heads=1,
+            key_dim=width,
+            value_dim=width,
+            queries=across**2,
+            keys=across**2,
+            causal=False,
+        ),
         dense("attention output", across**2, width, width),
         pointwise("attention sum", size, 3),
         *residual("block 2", width, width, across**2),
         *norm_and_activation("leave", size, width),
         convolution("leave", width, latent, 9, across**2),
         convolution("mean and deviation", latent, latent, 1, across**2),
-    ]  # fmt: skip
+    ]
     return (*blocks, block("middle", middle, 0, place="last"))

@@ -18,29 +18,58 @@ from zenplan.families.transformer import TransformerShape, lower
 
 _IMAGES = 1_281_167
 _SAM_WHOLE = 4  # layers of SAM that see the whole image
-VIT = Usual(dataset="ImageNet-1k", samples=_IMAGES, epochs=300, global_batch=4096, optimizer="adamw",
-            source="Dosovitskiy et al. 2021, table 3")  # fmt: skip
-DEIT = Usual(dataset="ImageNet-1k", samples=_IMAGES, epochs=300, global_batch=1024, optimizer="adamw",
-             source="Touvron et al. 2021, table 9")  # fmt: skip
-SWIN = Usual(dataset="ImageNet-1k", samples=_IMAGES, epochs=300, global_batch=1024, optimizer="adamw",
-             source="Liu et al. 2021, appendix A2.1")  # fmt: skip
-SWIN_22K = Usual(dataset="ImageNet-22k", samples=14_197_122, epochs=90, global_batch=4096, optimizer="adamw",
-                 source="Liu et al. 2021, appendix A2.1")  # fmt: skip
-SA_1B = Usual(dataset="SA-1B", samples=11_000_000, epochs=2, global_batch=256, optimizer="adamw",
-              source="Kirillov et al. 2023, appendix A: 90,000 steps of 256 images")  # fmt: skip
+VIT = Usual(
+    dataset="ImageNet-1k",
+    samples=_IMAGES,
+    epochs=300,
+    global_batch=4096,
+    optimizer="adamw",
+    source="Dosovitskiy et al. 2021, table 3",
+)
+DEIT = Usual(
+    dataset="ImageNet-1k",
+    samples=_IMAGES,
+    epochs=300,
+    global_batch=1024,
+    optimizer="adamw",
+    source="Touvron et al. 2021, table 9",
+)
+SWIN = Usual(
+    dataset="ImageNet-1k",
+    samples=_IMAGES,
+    epochs=300,
+    global_batch=1024,
+    optimizer="adamw",
+    source="Liu et al. 2021, appendix A2.1",
+)
+SWIN_22K = Usual(
+    dataset="ImageNet-22k",
+    samples=14_197_122,
+    epochs=90,
+    global_batch=4096,
+    optimizer="adamw",
+    source="Liu et al. 2021, appendix A2.1",
+)
+SA_1B = Usual(
+    dataset="SA-1B",
+    samples=11_000_000,
+    epochs=2,
+    global_batch=256,
+    optimizer="adamw",
+    source="Kirillov et al. 2023, appendix A: 90,000 steps of 256 images",
+)
 
 
-def encoder_layers(
-    count: int, width: int, heads: int, ff_width: int, rows: int, *, gated: bool = False
-) -> Block:
+def encoder_layers(count: int, width: int, heads: int, ff_width: int, rows: int, *, gated: bool = False) -> Block:
     """``count`` encoder layers over ``rows`` tokens, each of which sees all.
 
     Raises:
         UsageError: the heads do not divide the width.
     """
     check_heads(heads, width)
-    shape = TransformerShape(family="encoder", layers=count, width=width, heads=heads, ff_width=ff_width, vocab=1,
-                             seq_len=rows, gated=gated)  # fmt: skip
+    shape = TransformerShape(
+        family="encoder", layers=count, width=width, heads=heads, ff_width=ff_width, vocab=1, seq_len=rows, gated=gated
+    )
     return next(b for b in lower(shape, "layers").blocks if b.place == "middle")
 
 
@@ -70,8 +99,10 @@ def side(image_size: int, patch: int) -> int:
         UsageError: there is none, or a part of one is left.
     """
     if image_size < patch or image_size % patch:
-        raise UsageError(f"an image of {image_size} is not cut into patches of {patch}",
-                         f"give --image-size as a multiple of {patch}")  # fmt: skip
+        raise UsageError(
+            f"an image of {image_size} is not cut into patches of {patch}",
+            f"give --image-size as a multiple of {patch}",
+        )
     return image_size // patch
 
 
@@ -89,15 +120,24 @@ def _patches(image_size: int, patch: int, width: int, extra: int = 0, positions:
 
 def _head(rows: int, width: int, classes: int, heads: int = 1) -> Block:
     """Norm, and a classifier of one token (or the mean of all); DeiT's distilled form has two."""
-    operators: list[Operator] = [
-        pointwise("final norm", rows * width, 4, kept=rows * width, weights=2 * width)
-    ]
+    operators: list[Operator] = [pointwise("final norm", rows * width, 4, kept=rows * width, weights=2 * width)]
     operators += [dense("head", 1, width, classes) for _ in range(heads)]
     return block("head", [*operators, loss(1, classes)], 0, place="last")
 
 
-def _vit(name: str, usual: Usual, distilled: bool, /, *, layers: int = 12, width: int = 768, heads: int = 12,
-         patch: int = 16, image_size: int = 224, classes: int = 1000) -> Workload:  # fmt: skip
+def _vit(
+    name: str,
+    usual: Usual,
+    distilled: bool,
+    /,
+    *,
+    layers: int = 12,
+    width: int = 768,
+    heads: int = 12,
+    patch: int = 16,
+    image_size: int = 224,
+    classes: int = 1000,
+) -> Workload:
     """ViT (Dosovitskiy et al. 2021): patches and a class token through plain layers; DeiT's ``distilled`` form has a
     second token and head."""
     extra = 2 if distilled else 1
@@ -107,8 +147,16 @@ def _vit(name: str, usual: Usual, distilled: bool, /, *, layers: int = 12, width
         encoder_layers(layers, width, heads, 4 * width, rows),
         _head(rows, width, classes, extra),
     )
-    return Workload(name=name, family="vision transformer", blocks=blocks, tokens_per_sample=1, unit="images",
-                    heads=heads, usual=usual, input="image")  # fmt: skip
+    return Workload(
+        name=name,
+        family="vision transformer",
+        blocks=blocks,
+        tokens_per_sample=1,
+        unit="images",
+        heads=heads,
+        usual=usual,
+        input="image",
+    )
 
 
 def _merging(positions: int, width: int) -> Block:
@@ -121,8 +169,18 @@ def _merging(positions: int, width: int) -> Block:
     return block(f"merging into {2 * width}", operators, size / 2)
 
 
-def _swin(name: str, usual: Usual, depths: tuple[int, ...], /, *, width: int = 96, heads: int = 3, window: int = 7,
-          image_size: int = 224, classes: int = 1000) -> Workload:  # fmt: skip
+def _swin(
+    name: str,
+    usual: Usual,
+    depths: tuple[int, ...],
+    /,
+    *,
+    width: int = 96,
+    heads: int = 3,
+    window: int = 7,
+    image_size: int = 224,
+    classes: int = 1000,
+) -> Workload:
     """Swin (Liu et al. 2021): attention in windows, shifted in every second layer, and four stages of half the side.
 
     Args:
@@ -142,24 +200,27 @@ def _swin(name: str, usual: Usual, depths: tuple[int, ...], /, *, width: int = 9
         layer = windowed(layer, windows, window**2, (2 * window - 1) ** 2 * parts)
         blocks.append(replace(layer, name=f"stage {stage + 1}"))
     blocks.append(_head(across**2, width * 2 ** (len(depths) - 1), classes))
-    return Workload(name=name, family="vision transformer", blocks=tuple(blocks), tokens_per_sample=1, unit="images",
-                    usual=usual, input="image")  # fmt: skip
+    return Workload(
+        name=name,
+        family="vision transformer",
+        blocks=tuple(blocks),
+        tokens_per_sample=1,
+        unit="images",
+        usual=usual,
+        input="image",
+    )
 
 
 def _sam(*, image_size: int = 1024, layers: int = 32, width: int = 1280, heads: int = 16) -> Workload:
     """The image encoder of SAM: ViT-H in windows of 14 patches, but for four layers that see the whole image."""
     if layers <= _SAM_WHOLE:
-        raise UsageError(
-            f"SAM of {layers} layers has none with windows", f"give more than {_SAM_WHOLE} layers"
-        )
+        raise UsageError(f"SAM of {layers} layers has none with windows", f"give more than {_SAM_WHOLE} layers")
     across, channels, window = side(image_size, 16), 256, 14
     rows, per_head = across**2, width // heads
     layer = encoder_layers(layers - _SAM_WHOLE, width, heads, 4 * width, rows)
     windows = (-(-across // window)) ** 2
     local = windowed(layer, windows, window**2, 2 * (2 * window - 1) * per_head)
-    whole = windowed(
-        replace(layer, repeat=_SAM_WHOLE, name="whole layer"), 1, rows, 2 * (2 * across - 1) * per_head
-    )
+    whole = windowed(replace(layer, repeat=_SAM_WHOLE, name="whole layer"), 1, rows, 2 * (2 * across - 1) * per_head)
     size = rows * channels
     neck: list[Operator] = [
         convolution("neck 1", width, channels, 1, rows, bias=False),
@@ -167,10 +228,21 @@ def _sam(*, image_size: int = 1024, layers: int = 32, width: int = 1280, heads: 
         convolution("neck 2", channels, channels, 9, rows, bias=False),
         pointwise("neck norm 2", size, 4, kept=size, weights=2 * channels),
     ]
-    blocks = (_patches(image_size, 16, width), replace(local, name="window layer"), whole,
-              block("neck", neck, size, place="last"))  # fmt: skip
-    return Workload(name="sam-vit-h", family="vision transformer", blocks=blocks, tokens_per_sample=1, unit="images",
-                    usual=SA_1B, input="image")  # fmt: skip
+    blocks = (
+        _patches(image_size, 16, width),
+        replace(local, name="window layer"),
+        whole,
+        block("neck", neck, size, place="last"),
+    )
+    return Workload(
+        name="sam-vit-h",
+        family="vision transformer",
+        blocks=blocks,
+        tokens_per_sample=1,
+        unit="images",
+        usual=SA_1B,
+        input="image",
+    )
 
 
 _TINY, _SMALL = {"width": 192, "heads": 3}, {"width": 384, "heads": 6}

@@ -12,18 +12,27 @@ from zenplan.domain.workload import Block, Usual, Workload
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, convolution, dense, loss, pointwise, recurrent
 
-LIBRISPEECH = Usual(dataset="LibriSpeech, 960 hours", samples=281_241, epochs=80, global_batch=2048, optimizer="adamw",
-                    source="MLPerf Training v1.0, rnn_speech_recognition")  # fmt: skip
+LIBRISPEECH = Usual(
+    dataset="LibriSpeech, 960 hours",
+    samples=281_241,
+    epochs=80,
+    global_batch=2048,
+    optimizer="adamw",
+    source="MLPerf Training v1.0, rnn_speech_recognition",
+)
 _NVIDIA = "NVIDIA DeepLearningExamples, PyTorch/SpeechSynthesis/Tacotron2"
-LJSPEECH = Usual(dataset="LJSpeech, 12,500 clips", samples=12_500, epochs=1501, global_batch=1024, optimizer="adamw",
-                 source=_NVIDIA)  # fmt: skip
-LJSPEECH_SEGMENTS = Usual(dataset="LJSpeech, 12,500 clips", samples=12_500, epochs=1001, global_batch=80,
-                          optimizer="adamw", source=_NVIDIA)  # fmt: skip
+LJSPEECH = Usual(
+    dataset="LJSpeech, 12,500 clips", samples=12_500, epochs=1501, global_batch=1024, optimizer="adamw", source=_NVIDIA
+)
+LJSPEECH_SEGMENTS = Usual(
+    dataset="LJSpeech, 12,500 clips", samples=12_500, epochs=1001, global_batch=80, optimizer="adamw", source=_NVIDIA
+)
 MELS = 80  # bands of a mel spectrogram
 
 
-def _rnn_t(*, seconds: float = 12.3, words: int = 45, vocab: int = 1024, hidden: int = 1024,
-           prediction: int = 512) -> Workload:  # fmt: skip
+def _rnn_t(
+    *, seconds: float = 12.3, words: int = 45, vocab: int = 1024, hidden: int = 1024, prediction: int = 512
+) -> Workload:
     """RNN-T as in MLPerf: frames of 10 ms, three to a step, halved again after two layers; joined with the text.
 
     Args:
@@ -60,10 +69,14 @@ def _rnn_t(*, seconds: float = 12.3, words: int = 45, vocab: int = 1024, hidden:
         usual=LIBRISPEECH,
         input="audio",
         facts=(
-            Fact(name="pieces of words", value=str(words), origin=Origin.ASSUMED,
-                 why="LibriSpeech has 33 words an utterance, a piece is about three quarters of a word"),
+            Fact(
+                name="pieces of words",
+                value=str(words),
+                origin=Origin.ASSUMED,
+                why="LibriSpeech has 33 words an utterance, a piece is about three quarters of a word",
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _convolutions(widths: tuple[int, ...], positions: int) -> list[Operator]:
@@ -99,7 +112,9 @@ def _tacotron_decoder(frames: int, text: int) -> list[Operator]:
         Recurrent(name="attention cell input", steps=frames, inner=256 + 512, columns=4096, kernels=1, bias=True),
         Recurrent(name="attention cell", steps=frames, inner=1024, columns=4096, kernels=_CELL - 1, bias=True),
         Recurrent(name="attention query", steps=frames, inner=1024, columns=128, kernels=_QUERY),
-        Recurrent(name="location convolution", steps=frames, rows=text, inner=2 * 31, columns=32, kernels=_LOCATION / 2),
+        Recurrent(
+            name="location convolution", steps=frames, rows=text, inner=2 * 31, columns=32, kernels=_LOCATION / 2
+        ),
         Recurrent(name="location product", steps=frames, rows=text, inner=32, columns=128, kernels=_LOCATION / 2),
         Recurrent(name="attention energy", steps=frames, rows=text, inner=128, columns=1, kernels=_ENERGY),
         # The sums with query and memory and their tanh; then the memory itself, read for the context.
@@ -108,7 +123,7 @@ def _tacotron_decoder(frames: int, text: int) -> list[Operator]:
         Recurrent(name="decoder cell input", steps=frames, inner=1024 + 512, columns=4096, kernels=1, bias=True),
         Recurrent(name="decoder cell", steps=frames, inner=1024, columns=4096, kernels=_CELL - 1, bias=True),
         Recurrent(name="frame and end", steps=frames, inner=1024 + 512, columns=MELS + 1, kernels=_FRAME, bias=True),
-    ]  # fmt: skip
+    ]
 
 
 def _tacotron2(*, frames: int = 566, text: int = 100, padding: float = 1.5, symbols: int = 148) -> Workload:
@@ -140,14 +155,26 @@ def _tacotron2(*, frames: int = 566, text: int = 100, padding: float = 1.5, symb
         unit="mel-frames",
         usual=LJSPEECH,
         facts=(
-            Fact(name="frames of a clip", value=str(frames), origin=Origin.PUBLISHED,
-                 why="LJSpeech: 6.57 s on average, 22,050 Hz, a frame for 256 samples"),
-            Fact(name="steps with padding", value=str(steps), origin=Origin.ASSUMED,
-                 why="LJSpeech's clips end at 10.1 s, and batches of 32 and more have one near it"),
-            Fact(name="kernels of a decoder step", value="55", origin=Origin.ASSUMED,
-                 why="counted by hand in the reference's loop, forward and backward on average"),
+            Fact(
+                name="frames of a clip",
+                value=str(frames),
+                origin=Origin.PUBLISHED,
+                why="LJSpeech: 6.57 s on average, 22,050 Hz, a frame for 256 samples",
+            ),
+            Fact(
+                name="steps with padding",
+                value=str(steps),
+                origin=Origin.ASSUMED,
+                why="LJSpeech's clips end at 10.1 s, and batches of 32 and more have one near it",
+            ),
+            Fact(
+                name="kernels of a decoder step",
+                value="55",
+                origin=Origin.ASSUMED,
+                why="counted by hand in the reference's loop, forward and backward on average",
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _flow(number: int, repeat: int, left: int, channels: int, positions: int) -> Block:
@@ -184,9 +211,7 @@ def _waveglow(*, channels: int = 512, segment: int = 8000) -> Workload:
     frames, positions = segment // 256 + 1, segment // 8
     spectrogram: list[Operator] = [
         # A transposed convolution: its positions are those of its input.
-        replace(
-            convolution("upsampling", MELS, MELS, 1024, frames, first=True), output_elements=segment * MELS
-        ),
+        replace(convolution("upsampling", MELS, MELS, 1024, frames, first=True), output_elements=segment * MELS),
         pointwise("grouping", segment * MELS, 2, kept=segment * MELS),
     ]
     return Workload(
@@ -202,10 +227,14 @@ def _waveglow(*, channels: int = 512, segment: int = 8000) -> Workload:
         usual=LJSPEECH_SEGMENTS,
         input="audio",
         facts=(
-            Fact(name="family", value="recurrent", origin=Origin.ASSUMED,
-                 why="it has no recurrence; it is filed with the speech networks it is measured with"),
+            Fact(
+                name="family",
+                value="recurrent",
+                origin=Origin.ASSUMED,
+                why="it has no recurrence; it is filed with the speech networks it is measured with",
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 MODELS: dict[str, Builder] = {"rnn-t": _rnn_t, "tacotron2": _tacotron2, "waveglow": _waveglow}

@@ -80,8 +80,9 @@ class Layouts:
         values = {n: int(getattr(self, n)[index]) for n in _COUNTS}
         again = next((r for r, share in _SHARES.items() if share == full), None)
         recompute = again or (Recompute.SELECTIVE if selective else Recompute.NONE)
-        return Layout(**values, recompute=recompute, shard=int(self.shard[index]) or None,
-                      sequence=bool(self.sequence[index]))  # fmt: skip
+        return Layout(
+            **values, recompute=recompute, shard=int(self.shard[index]) or None, sequence=bool(self.sequence[index])
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

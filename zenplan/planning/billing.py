@@ -52,8 +52,15 @@ class Bills:
         )
 
 
-def bills(plan: TrainingPlan, operations: Operations, runs: Runs, billing: Billing, usd_per_h: Array,
-          nodes: Array, terms: Sequence[Terms | None]) -> Bills:  # fmt: skip
+def bills(
+    plan: TrainingPlan,
+    operations: Operations,
+    runs: Runs,
+    billing: Billing,
+    usd_per_h: Array,
+    nodes: Array,
+    terms: Sequence[Terms | None],
+) -> Bills:
     """What runs cost.
 
     Args:
@@ -84,8 +91,15 @@ def _known(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def energy(operations: Operations, calendar_s: Range, used: int, idle: int, power_w: float | None,
-           pue: float | None, grid: tuple[float, str] | None) -> Energy | None:  # fmt: skip
+def energy(
+    operations: Operations,
+    calendar_s: Range,
+    used: int,
+    idle: int,
+    power_w: float | None,
+    pue: float | None,
+    grid: tuple[float, str] | None,
+) -> Energy | None:
     """Electricity of a run and its emissions.
 
     Args:

@@ -116,8 +116,7 @@ def _cuts_evenly(plan: TrainingPlan, tensor: int) -> bool:
     """Whether a tensor group of that size has whole heads and whole columns of each product of a layer."""
     if max(plan.workload.heads, 1) % tensor:
         return False
-    products = (o for b in plan.workload.blocks if b.place == "middle" for o in b.operators
-                if isinstance(o, MatMul))  # fmt: skip
+    products = (o for b in plan.workload.blocks if b.place == "middle" for o in b.operators if isinstance(o, MatMul))
     size = {Split.COLUMNS: "columns", Split.ROWS: "inner"}
     return all(getattr(o, size[o.split]) % tensor == 0 for o in products if o.split in size)
 
@@ -131,8 +130,7 @@ def _experts(plan: TrainingPlan, rows: _Rows) -> _Rows:
     groups = divisors(plan.workload.experts)
     pairs, which = np.unique(np.stack([rows["dp"] * rows["cp"], rows["tp"]]), axis=1, return_inverse=True)
     choices = [
-        [e for e in groups if r % e == 0 or (e % r == 0 and t % (e // r) == 0)]
-        for r, t in pairs.T.astype(int).tolist()
+        [e for e in groups if r % e == 0 or (e % r == 0 and t % (e // r) == 0)] for r, t in pairs.T.astype(int).tolist()
     ]
     return _each(rows, "ep", choices, which.ravel())
 

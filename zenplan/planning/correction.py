@@ -57,8 +57,15 @@ def alone_s(plan: TrainingPlan, cluster: Cluster, batch: int) -> float:
     return float(steps.total_s[0])
 
 
-def correction(measured_s: Range, predicted_s: float, carried: CarriedOver | None, prior: Spread, grounds: Grounds,
-               basis: str, calibration: str) -> Correction:  # fmt: skip
+def correction(
+    measured_s: Range,
+    predicted_s: float,
+    carried: CarriedOver | None,
+    prior: Spread,
+    grounds: Grounds,
+    basis: str,
+    calibration: str,
+) -> Correction:
     """What a measured step makes of a prediction.
 
     Args:
@@ -72,9 +79,12 @@ def correction(measured_s: Range, predicted_s: float, carried: CarriedOver | Non
     left_down, left_up = (carried.down, carried.up) if carried else (0.0, 0.0)
     down = math.hypot(power * math.log(measured_s.mid / measured_s.low), left_down * -math.log(prior.low))
     up = math.hypot(power * math.log(measured_s.high / measured_s.mid), left_up * math.log(prior.high))
-    return Correction(factor=(measured_s.mid / predicted_s) ** power, grounds=grounds,
-                      spread=Spread(low=math.exp(-down), high=math.exp(up), basis=basis),
-                      calibration=calibration)  # fmt: skip
+    return Correction(
+        factor=(measured_s.mid / predicted_s) ** power,
+        grounds=grounds,
+        spread=Spread(low=math.exp(-down), high=math.exp(up), basis=basis),
+        calibration=calibration,
+    )
 
 
 def usable(table: Mapping[str, CarriedOver], kind: str) -> CarriedOver | None:

@@ -105,5 +105,7 @@ def data_parallel_step(compute: StepPrediction, reduce_s: float, exposed: float)
     more_s, step = exposed * reduce_s, compute.step_s
     return StepPrediction(
         step_s=Range(low=step.low + more_s, mid=step.mid + more_s, high=step.high + more_s),
-        method=f"{compute.method}; all-reduce × {exposed:.2f}", doubts=compute.doubts, stepping_s=compute.stepping_s,
-    )  # fmt: skip
+        method=f"{compute.method}; all-reduce × {exposed:.2f}",
+        doubts=compute.doubts,
+        stepping_s=compute.stepping_s,
+    )

@@ -38,8 +38,7 @@ class Line:
 
 def line(group: str, quantity: str, formula: str, value: float, unit: str, shown: str, origin: str) -> Line:
     """A line, its fields in their order."""
-    return Line(group=group, quantity=quantity, formula=formula, value=value, unit=unit, shown=shown,
-                origin=origin)  # fmt: skip
+    return Line(group=group, quantity=quantity, formula=formula, value=value, unit=unit, shown=shown, origin=origin)
 
 
 def operator_lines(plan: TrainingPlan, estimate: Estimate) -> Iterator[Line]:
@@ -53,8 +52,15 @@ def operator_lines(plan: TrainingPlan, estimate: Estimate) -> Iterator[Line]:
             total = float(forward.total_s[0] + backward.total_s[0])
             formula = f"forward {_parts(forward)}, backward {_parts(backward)}"
             flop = f"; F {units.flop(op.flop * share)} forward" if op.flop else ""
-            yield line("operator", f"{block.name} × {block.repeat}: {op.name}", formula, total, "s",
-                       units.duration(total), f"{_law(op)}{flop}")  # fmt: skip
+            yield line(
+                "operator",
+                f"{block.name} × {block.repeat}: {op.name}",
+                formula,
+                total,
+                "s",
+                units.duration(total),
+                f"{_law(op)}{flop}",
+            )
 
 
 def _law(op: Operator) -> str:

@@ -111,17 +111,14 @@ def sweep_points(
     # None takes more than its part, so that several of each kind are run.
     affordable = [p for p in every if cost_s[p.key] <= _EACH * budget_s]
     kinds = dict.fromkeys(p.family for p in affordable)
-    turns = zip_longest(*(
-        chosen([p for p in affordable if p.family == kind], step_s, cost_s, budget_s / len(kinds)) for kind in kinds
-    ))  # fmt: skip
+    turns = zip_longest(
+        *(chosen([p for p in affordable if p.family == kind], step_s, cost_s, budget_s / len(kinds)) for kind in kinds)
+    )
     return tuple(p for turn in turns for p in turn if p is not None)
 
 
 def chosen(
-    candidates: Iterable[SweepPoint],
-    step_s: Mapping[str, float],
-    cost_s: Mapping[str, float],
-    budget_s: float,
+    candidates: Iterable[SweepPoint], step_s: Mapping[str, float], cost_s: Mapping[str, float], budget_s: float
 ) -> tuple[SweepPoint, ...]:
     """Points of a sweep, the most telling first, as many as the budget allows; of two that tell as much the cheaper.
 
@@ -137,9 +134,7 @@ def chosen(
     information = _RIDGE * np.eye(len(names))
     taken: list[SweepPoint] = []
     while left:
-        best = max(
-            left, key=lambda c: (round(math.log1p(_gain(information, rows[c.key])), 3), -cost_s[c.key])
-        )
+        best = max(left, key=lambda c: (round(math.log1p(_gain(information, rows[c.key])), 3), -cost_s[c.key]))
         information += np.outer(rows[best.key], rows[best.key])
         budget_s -= cost_s[best.key]
         taken.append(best)
@@ -147,9 +142,7 @@ def chosen(
     return tuple(taken)
 
 
-def _rows(
-    points: Sequence[SweepPoint], names: Sequence[str], step_s: Mapping[str, float]
-) -> dict[str, Array]:
+def _rows(points: Sequence[SweepPoint], names: Sequence[str], step_s: Mapping[str, float]) -> dict[str, Array]:
     """Key to a point's features over its time, as a fit of relative errors has them; each at most 1."""
     found = {p.key: np.array([p.features.get(name, 0.0) for name in names]) / step_s[p.key] for p in points}
     largest = np.max(list(found.values()), axis=0, initial=np.finfo(float).tiny) if found else 1.0

@@ -60,17 +60,26 @@ def predicted(calibration: Calibration) -> StepPrediction:
     stepping_s = sum(s.wall_s for m in steps for s in m.samples)
     if whole is not None:
         spread = math.hypot(_ALIKE, whole.spread(clock))
-        return StepPrediction(step_s=_range(whole.step_s(clock), spread), method="a step of the whole model",
-                              stepping_s=stepping_s)  # fmt: skip
+        return StepPrediction(
+            step_s=_range(whole.step_s(clock), spread), method="a step of the whole model", stepping_s=stepping_s
+        )
     used = _used(steps, target)
     excess = _excess(calibration.measured, target)
     fit = _Fit(used, target, excess, clock)
     mid = fit.target_s(fit.medians)
-    parts = {"rounds": fit.by_round(), "depths": fit.left_out(), "reach": _reach(fit, mid),
-             "programs": _OF_EXCESS * fit.excess_share()}  # fmt: skip
+    parts = {
+        "rounds": fit.by_round(),
+        "depths": fit.left_out(),
+        "reach": _reach(fit, mid),
+        "programs": _OF_EXCESS * fit.excess_share(),
+    }
     doubts = (*_said(used, fit, excess), *_missing(calibration.measured))
-    return StepPrediction(step_s=_range(mid, math.hypot(_ALIKE, *parts.values())), method=_method(used, fit),
-                          doubts=doubts, stepping_s=stepping_s)  # fmt: skip
+    return StepPrediction(
+        step_s=_range(mid, math.hypot(_ALIKE, *parts.values())),
+        method=_method(used, fit),
+        doubts=doubts,
+        stepping_s=stepping_s,
+    )
 
 
 def is_superlinear(measured: Sequence[Measured], target: Point) -> bool:
@@ -101,8 +110,11 @@ def _used(steps: Sequence[Measured], target: Point) -> list[Measured]:
 
 def _excess(measured: Sequence[Measured], target: Point) -> dict[int, float]:
     """Depth to the bytes that its program moves beyond the line through the two shallowest; empty if not known."""
-    known = {m.point.depth: m.program_bytes for m in measured
-             if m.program_bytes and m.point.batch == target.batch and m.point.role in (STEP, PROGRAM)}  # fmt: skip
+    known = {
+        m.point.depth: m.program_bytes
+        for m in measured
+        if m.program_bytes and m.point.batch == target.batch and m.point.role in (STEP, PROGRAM)
+    }
     depths = sorted(d for d in known if d is not None)
     if target.depth not in depths or len(depths) < 3:
         return {}
@@ -209,6 +221,4 @@ def _said(used: Sequence[Measured], fit: _Fit, excess: dict[int, float]) -> list
 
 
 def _missing(measured: Sequence[Measured]) -> list[str]:
-    return [
-        f"not measured: {m.point.key} ({m.failure})" for m in measured if m.failure and m.point.role == STEP
-    ]
+    return [f"not measured: {m.point.key} ({m.failure})" for m in measured if m.failure and m.point.role == STEP]

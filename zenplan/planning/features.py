@@ -57,18 +57,25 @@ def _of_operator(op: Operator, batch: float) -> dict[str, float]:
     passes = 1.0 + gradients(op)
     found = {"operators": passes, "parameters": op.parameters if op.trainable else 0.0}
     if isinstance(op, MatMul):
-        return found | {"product_flop": passes * batch * op.flop,
-                        "product_elements": passes * moved_elements(op, batch)}  # fmt: skip
+        return found | {
+            "product_flop": passes * batch * op.flop,
+            "product_elements": passes * moved_elements(op, batch),
+        }
     if isinstance(op, Convolution):
         kind = "grouped_flop" if op.groups > 1 else "convolution_flop"
         moved = moved_elements(op, batch)
         return found | {kind: passes * batch * op.flop, "convolution_elements": passes * moved}
     if isinstance(op, Attention):
-        return found | {"attention_flop": passes * batch * op.full_flop,
-                        "score_elements": passes * batch * op.score_elements}  # fmt: skip
+        return found | {
+            "attention_flop": passes * batch * op.full_flop,
+            "score_elements": passes * batch * op.score_elements,
+        }
     if isinstance(op, Recurrent):
-        return found | {"recurrent_flop": passes * batch * op.flop, "recurrent_steps": passes * op.steps,
-                        "recurrent_elements": passes * moved_elements(op, batch)}  # fmt: skip
+        return found | {
+            "recurrent_flop": passes * batch * op.flop,
+            "recurrent_steps": passes * op.steps,
+            "recurrent_elements": passes * moved_elements(op, batch),
+        }
     elements = moved_elements(op, batch)
     if isinstance(op, Stream) or not op.sparse:
         elements *= 1.0 + _STREAM_BACKWARD

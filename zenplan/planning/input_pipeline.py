@@ -31,19 +31,22 @@ class Preparation:
 
 PREPARATIONS: Final = {
     "image": Preparation(
-        verb="decode", vcpu_s=1 / 125,
+        verb="decode",
+        vcpu_s=1 / 125,
         source="a photograph of 110 kB decoded, cropped and flipped by Pillow or OpenCV: 121 images/s a thread "
-               "(PaddlePaddle/Paddle issue 12861, 2018), 80 a core with resizing (rom1504/img2dataset issue 127, 2022)",
+        "(PaddlePaddle/Paddle issue 12861, 2018), 80 a core with resizing (rom1504/img2dataset issue 127, 2022)",
     ),
     "audio": Preparation(
-        verb="prepare", vcpu_s=1 / 50,
+        verb="prepare",
+        vcpu_s=1 / 50,
         source="ten seconds of speech read and made into a mel spectrogram: our assumption, no published figure",
     ),
     "table": Preparation(
-        verb="prepare", vcpu_s=1 / 50_000,
+        verb="prepare",
+        vcpu_s=1 / 50_000,
         source="a row of 40 columns read from a binary file and put into a batch: our assumption, no published figure",
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,5 +81,9 @@ def supply(workload: Workload, quote: Quote) -> Supply | None:
     if preparation is None or vcpus is None:
         return None
     total = quote.nodes * vcpus
-    return Supply(preparation=preparation, vcpus=total, prepared_per_s=total / preparation.vcpu_s,
-                  taken_per_s=quote.estimate.samples_per_s)  # fmt: skip
+    return Supply(
+        preparation=preparation,
+        vcpus=total,
+        prepared_per_s=total / preparation.vcpu_s,
+        taken_per_s=quote.estimate.samples_per_s,
+    )

@@ -38,16 +38,17 @@ def limit_lines(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
         passes = block_passes(block, plan, layouts, hardware)
         work = passes.forward + passes.backward
         parts = {"compute": work.compute_s, "memory bandwidth": work.memory_s, "launches": work.overhead_s}
-        yield _line(f"{block.name} × {block.repeat}", {name: float(s[0]) for name, s in parts.items()},
-                    "parts of its operators, forward and backward")  # fmt: skip
+        yield _line(
+            f"{block.name} × {block.repeat}",
+            {name: float(s[0]) for name, s in parts.items()},
+            "parts of its operators, forward and backward",
+        )
 
 
 def _line(what: str, seconds: dict[str, float], of: str) -> Line:
     """Which limit takes the largest share, and the shares of all that have one."""
     total = sum(seconds.values())
-    shares = {
-        name: s / total for name, s in sorted(seconds.items(), key=lambda each: -each[1]) if s > 0.005 * total
-    }
+    shares = {name: s / total for name, s in sorted(seconds.items(), key=lambda each: -each[1]) if s > 0.005 * total}
     first = next(iter(shares), "nothing")
     told = ", ".join(f"{name} {units.percent(share)}" for name, share in shares.items())
     return line("limit", what, told, shares.get(first, 0.0), "", first, f"{Origin.DERIVED}: {of}")
@@ -55,11 +56,10 @@ def _line(what: str, seconds: dict[str, float], of: str) -> Line:
 
 def _input(found: Supply) -> Line:
     """Samples that the processors prepare for each one that the devices take."""
-    formula = (
-        f"{found.vcpus:,} vCPUs / {units.duration(found.preparation.vcpu_s)} a sample / samples a second"
-    )
+    formula = f"{found.vcpus:,} vCPUs / {units.duration(found.preparation.vcpu_s)} a sample / samples a second"
     shown = f"keeps up {units.significant(found.share)} times over"
     if found.waits > 0:
         shown = f"too slow: {units.percent(found.share)} of what is taken"
-    return line("limit", "input pipeline", formula, found.share, "", shown,
-                f"{Origin.ASSUMED}: {found.preparation.source}")  # fmt: skip
+    return line(
+        "limit", "input pipeline", formula, found.share, "", shown, f"{Origin.ASSUMED}: {found.preparation.source}"
+    )

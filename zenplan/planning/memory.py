@@ -36,13 +36,7 @@ FRAGMENTATION = 0.06
 # to. A fused one works on 16 bits and makes their gradient beside them. In plain PyTorch, log-softmax and gradient are
 # two more (torchtitan before and after its loss was compiled, 2024 and 2025; llm-foundry's runs, which all fitted).
 _COMPILED = (Software.COMPILED, Software.XLA)
-_LOGIT_BYTES = {
-    Software.COMPILED: 6.0,
-    Software.XLA: 6.0,
-    Software.FUSED: 4.0,
-    Software.EAGER: 14.0,
-    None: 10.0,
-}
+_LOGIT_BYTES = {Software.COMPILED: 6.0, Software.XLA: 6.0, Software.FUSED: 4.0, Software.EAGER: 14.0, None: 10.0}
 # An activation that keeps three times what it makes has a gate: both of its inputs and its product. The activated
 # gate is a fourth, unless a compiler makes it again (NVIDIA/Megatron-LM#482 lists it, and measured peaks have it).
 _GATED = 3.0
@@ -147,10 +141,7 @@ def _activations(plan: TrainingPlan, lay: Layouts) -> tuple[Ends, Ends]:
     parts = ((lay.interleave - 1.0) * lay.pp + 1.0) / lay.interleave
     least = np.where(lay.interleave > 1, np.minimum(parts, interleaved * under_way), 1.0)
     # Beside the logits a recomputed layer takes no more than what it is larger by.
-    beside = (
-        most + np.maximum(again - none, 0.0),
-        stage * least + tail + np.maximum(again - ends, 0.0),
-    )
+    beside = (most + np.maximum(again - none, 0.0), stage * least + tail + np.maximum(again - ends, 0.0))
     return beside, (none, ends)
 
 
@@ -167,16 +158,13 @@ def peak_memory(plan: TrainingPlan, lay: Layouts) -> Memory:
     parts = (held.weights, held.gradients, updated, kept, logits, loose)
     first, last = (sum(part[end] for part in parts) for end in (0, 1))
     fuller = last > first
-    weights, gradients, optimizer, activations, ends, fragmentation = (
-        np.where(fuller, b, a) for a, b in parts
-    )
+    weights, gradients, optimizer, activations, ends, fragmentation = (np.where(fuller, b, a) for a, b in parts)
     return Memory(
         weights_bytes=weights,
         gradients_bytes=gradients,
         optimizer_bytes=optimizer,
         activations_bytes=activations,
         logits_bytes=ends,
-        workspace_bytes=WORKSPACE_BYTES
-        + np.where(lay.replicas * lay.tp * lay.pp > 1, COLLECTIVES_BYTES, 0.0),
+        workspace_bytes=WORKSPACE_BYTES + np.where(lay.replicas * lay.tp * lay.pp > 1, COLLECTIVES_BYTES, 0.0),
         fragmentation_bytes=fragmentation,
     )

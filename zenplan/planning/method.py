@@ -21,8 +21,12 @@ QLORA_WEIGHT_BYTES = 4.127 / 8
 
 def with_adapters(workload: Workload, rank: int = DEFAULT_RANK) -> Workload:
     """The same model, frozen, with low-rank adapters on every product of its layers."""
-    fact = Fact(name="adapters", value=f"rank {rank} on every product of the layers", origin=Origin.ASSUMED,
-                why="LoRA (Hu et al. 2021)")  # fmt: skip
+    fact = Fact(
+        name="adapters",
+        value=f"rank {rank} on every product of the layers",
+        origin=Origin.ASSUMED,
+        why="LoRA (Hu et al. 2021)",
+    )
     blocks = tuple(_adapted(block, rank) for block in workload.blocks)
     return replace(workload, blocks=blocks, facts=(*workload.facts, fact))
 
@@ -43,7 +47,5 @@ def _pair(op: MatMul, rank: int) -> tuple[MatMul, MatMul]:
     up = Split.COLUMNS if op.split is Split.COLUMNS else Split.NONE
     return (
         MatMul(name=f"{op.name} adapter down", rows=op.rows, inner=op.inner, columns=rank, split=down),
-        MatMul(
-            name=f"{op.name} adapter up", rows=op.rows, inner=rank, columns=op.columns, split=up, saved=rank
-        ),
+        MatMul(name=f"{op.name} adapter up", rows=op.rows, inner=rank, columns=op.columns, split=up, saved=rank),
     )

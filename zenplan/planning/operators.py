@@ -136,9 +136,7 @@ def _stream(op: Stream | Lookup, plan: TrainingPlan, lay: Layouts, hw: Hardware)
     return forward, backward
 
 
-def operator_work(
-    op: Operator, block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware
-) -> tuple[Work, Work]:
+def operator_work(op: Operator, block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
     """Forward and backward work of one operator for one micro-batch."""
     if isinstance(op, MatMul):
         # Under fp8 the layers' products run in it; the head and the router stay wider.

@@ -66,9 +66,7 @@ class Market:
         """Options that fit memory, have a price of that kind, and finish even at their high end."""
         b = self.bills(billing)
         fits = self.found.fits[self.owner]
-        usable: npt.NDArray[np.bool_] = (
-            fits & np.isfinite(b.compute_usd[2]) & np.isfinite(b.runs.calendar_s[2])
-        )
+        usable: npt.NDArray[np.bool_] = fits & np.isfinite(b.compute_usd[2]) & np.isfinite(b.runs.calendar_s[2])
         return usable
 
     def quote(self, index: int, billing: Billing, grid: Grid) -> Quote:
@@ -92,17 +90,23 @@ class Market:
     def _energy(self, option: Option, calendar_s: Range, used: int, idle: int, grid: Grid) -> Energy | None:
         instance = option.offer.instance
         return energy(
-            self.operations, calendar_s, used, idle, self.clusters[option.cluster].accelerator.power_w,
-            option.terms.pue if option.terms else None, grid(instance.provider, option.offer.region),
-        )  # fmt: skip
+            self.operations,
+            calendar_s,
+            used,
+            idle,
+            self.clusters[option.cluster].accelerator.power_w,
+            option.terms.pue if option.terms else None,
+            grid(instance.provider, option.offer.region),
+        )
 
     def estimate(self, cluster: int) -> Estimate:
         """What the plan takes on one cluster, in its best layout."""
         return self.found.estimate(self.plan, self.clusters[cluster], cluster)
 
 
-def market(plan: TrainingPlan, operations: Operations, clusters: Sequence[Cluster],
-           options: Sequence[Option]) -> Market:  # fmt: skip
+def market(
+    plan: TrainingPlan, operations: Operations, clusters: Sequence[Cluster], options: Sequence[Option]
+) -> Market:
     """Search every cluster, then time and bill every option.
 
     ``clusters`` has each distinct one once: many offers are the same machine at another price.
@@ -116,12 +120,19 @@ def market(plan: TrainingPlan, operations: Operations, clusters: Sequence[Cluste
     terms = [o.terms for o in options]
 
     def billed(billing: Billing) -> Bills:
-        runs = run_time(
-            plan, operations, step_s[:, owner], samples, devices, nodes, spot=billing is Billing.SPOT
-        )
+        runs = run_time(plan, operations, step_s[:, owner], samples, devices, nodes, spot=billing is Billing.SPOT)
         prices = (o.offer.price(billing) for o in options)
         usd_per_h = np.array([p.usd_per_h if p else np.nan for p in prices])
         return bills(plan, operations, runs, billing, usd_per_h, nodes, terms)
 
-    return Market(plan=plan, operations=operations, clusters=clusters, options=options, found=found, owner=owner,
-                  step_s=step_s, on_demand=billed(Billing.ON_DEMAND), spot=billed(Billing.SPOT))  # fmt: skip
+    return Market(
+        plan=plan,
+        operations=operations,
+        clusters=clusters,
+        options=options,
+        found=found,
+        owner=owner,
+        step_s=step_s,
+        on_demand=billed(Billing.ON_DEMAND),
+        spot=billed(Billing.SPOT),
+    )

@@ -62,14 +62,19 @@ def rank(usd: Array, time_s: Array, top: int, deadline_s: float | None, budget_u
         best = int(allowed[np.lexsort((usd[allowed], aim[allowed]))[0]])
     shown = _spread(front, best, (cheapest, fastest, balanced), top, usd, time_s)
     first = "best" if met else "nearest"
-    named = {first: best if deadline_s or budget_usd else None, "cheapest": cheapest,
-             "balanced": balanced, "fastest": fastest}  # fmt: skip
+    named = {
+        first: best if deadline_s or budget_usd else None,
+        "cheapest": cheapest,
+        "balanced": balanced,
+        "fastest": fastest,
+    }
     labels = tuple(tuple(n for n, i in named.items() if i == index) for index in shown)
     return Ranking(order=tuple(shown), labels=labels, met=met, frontier=len(front))
 
 
-def _spread(front: npt.NDArray[np.intp], best: int, marked: tuple[int, ...], top: int, usd: Array,
-            time_s: Array) -> list[int]:  # fmt: skip
+def _spread(
+    front: npt.NDArray[np.intp], best: int, marked: tuple[int, ...], top: int, usd: Array, time_s: Array
+) -> list[int]:
     """At most ``top`` of the frontier, from cheap to fast behind the best: the marked ones, then each time
     the one that is farthest in time, as a ratio, from all that are shown."""
     keep = list(dict.fromkeys((best, *marked)))[: max(top, 1)]

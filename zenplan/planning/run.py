@@ -40,8 +40,10 @@ class Runs:
 
     def at(self, index: int) -> RunTime:
         """One entry as a noun."""
-        steady, calendar = (Range(**dict(zip(("low", "mid", "high"), map(float, a[:, index]), strict=True)))
-                            for a in (self.steady_s, self.calendar_s))  # fmt: skip
+        steady, calendar = (
+            Range(**dict(zip(("low", "mid", "high"), map(float, a[:, index]), strict=True)))
+            for a in (self.steady_s, self.calendar_s)
+        )
         return RunTime(
             steady_s=steady,
             calendar_s=calendar,
@@ -56,13 +58,12 @@ class Runs:
 def checkpoint_bytes(plan: TrainingPlan) -> float:
     """Bytes of what must be saved: trained weights, their master copies and optimizer state."""
     p = plan.precision
-    return plan.workload.trainable_parameters * (
-        p.compute_bytes + p.master_bytes + plan.optimizer.state_bytes
-    )
+    return plan.workload.trainable_parameters * (p.compute_bytes + p.master_bytes + plan.optimizer.state_bytes)
 
 
-def run_time(plan: TrainingPlan, operations: Operations, step_s: Array, samples: Array, devices: Array,
-             nodes: Array, spot: bool) -> Runs:  # fmt: skip
+def run_time(
+    plan: TrainingPlan, operations: Operations, step_s: Array, samples: Array, devices: Array, nodes: Array, spot: bool
+) -> Runs:
     """Time of whole runs.
 
     Args:
@@ -108,11 +109,9 @@ def _in_production(steady_s: Array, devices: Array, operations: Operations) -> A
     share = np.minimum(steady_s[1] * devices / operations.production_ramp_device_s, 1.0)
     least, usual, most = (1.0 + (p - 1.0) * share for p in operations.production)
     low, mid, high = steady_s
-    work: Array = np.stack([
-        np.maximum(low, np.minimum(low * usual, mid * least)),
-        mid * usual,
-        np.maximum(high * usual, mid * most),
-    ])  # fmt: skip
+    work: Array = np.stack(
+        [np.maximum(low, np.minimum(low * usual, mid * least)), mid * usual, np.maximum(high * usual, mid * most)]
+    )
     return work
 
 

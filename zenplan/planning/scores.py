@@ -48,10 +48,11 @@ def _group(by: str, name: str, rows: Sequence[ScoredRow]) -> Group:
     sources = list(_split(rows, "source").values())
     steady = [[e for r in each if (e := r.steady_error) is not None] for each in sources]
     return Group(
-        by=by, name=name, sources=len(sources),
-        summary=macro([
-            Summary.of([r.error for r in each], [r.inside for r in each], [r.width for r in each])
-            for each in sources
-        ]),
+        by=by,
+        name=name,
+        sources=len(sources),
+        summary=macro(
+            [Summary.of([r.error for r in each], [r.inside for r in each], [r.width for r in each]) for each in sources]
+        ),
         steady=macro([Summary.of(each) for each in steady if each]) if any(steady) else None,
-    )  # fmt: skip
+    )

@@ -98,8 +98,11 @@ def _kind(op: Operator, block: Block) -> str:
 
 def _counts(plan: TrainingPlan, lay: Layouts, experts: Array) -> _Counts:
     """Parameters on one device of a stage, experts divided by that."""
-    sums = {(kind, place): np.zeros_like(lay.tp) for kind in ("trained", "products", "others")
-            for place in ("first", "middle", "last")}  # fmt: skip
+    sums = {
+        (kind, place): np.zeros_like(lay.tp)
+        for kind in ("trained", "products", "others")
+        for place in ("first", "middle", "last")
+    }
     for block in plan.workload.blocks:
         for op in block.operators:
             if op.parameters and not is_shared_out(op):
@@ -112,8 +115,12 @@ def _counts(plan: TrainingPlan, lay: Layouts, experts: Array) -> _Counts:
         middle = sums[kind, "middle"] * layers
         ends[kind] = (middle + head, middle + tail)
     # A tied head on another stage than the embedding is a parameter of its own there, kept equal by a sum.
-    tied = sum(float(o.inner * o.columns) for b in placed(plan.workload.blocks, "last")
-               for o in b.operators if isinstance(o, MatMul) and o.tied and o.trainable)  # fmt: skip
+    tied = sum(
+        float(o.inner * o.columns)
+        for b in placed(plan.workload.blocks, "last")
+        for o in b.operators
+        if isinstance(o, MatMul) and o.tied and o.trainable
+    )
     first, last = ends["trained"]
     return _Counts((first, last + np.where(lay.pp > 1, tied / lay.tp, 0.0)), ends["products"], ends["others"])
 

@@ -36,19 +36,24 @@ FORMULAS = {
     "launch_s": ("m · max(0, operators · launch − work)", "the host launches ahead of the device"),
     "host_s": ("c", "input, optimizer launches and logging between steps, fitted"),
     "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
-    "tensor_s": ("m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B",
-                 "ring all-reduce; Narayanan et al. 2021"),
-    "pipeline_s": ("2 · (m + p − 1) · b·s·h·bytes/(t·B); interleaved: of m·v inner ones what is not hidden",
-                   "Narayanan et al. 2021"),
-    "data_s": ("all-reduce of gradients, or ZeRO gathers, beyond what computation hides; a share of what it hides",
-               "ring over two levels; Rajbhandari et al. 2020"),
+    "tensor_s": (
+        "m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B",
+        "ring all-reduce; Narayanan et al. 2021",
+    ),
+    "pipeline_s": (
+        "2 · (m + p − 1) · b·s·h·bytes/(t·B); interleaved: of m·v inner ones what is not hidden",
+        "Narayanan et al. 2021",
+    ),
+    "data_s": (
+        "all-reduce of gradients, or ZeRO gathers, beyond what computation hides; a share of what it hides",
+        "ring over two levels; Rajbhandari et al. 2020",
+    ),
     "expert_s": ("m · layers/p · 4 · (e−1)/e · tokens·h·k·bytes/B", "all-to-all"),
     "lookup_s": ("m · 2 · (n−1)/n · b·rows·width·bytes/B", "all-to-all of the rows of tables that devices share out"),
-    "context_s": ("m · Σ max(0, ring of keys and values − attention)",
-                  "ring attention (Liu et al. 2023)"),
+    "context_s": ("m · Σ max(0, ring of keys and values − attention)", "ring attention (Liu et al. 2023)"),
     "bubble_s": ("(p−1)/v · stage", "1F1B (Narayanan et al. 2021)"),
     "optimizer_s": ("bytes of states / (W·e_m)", "each state read and written once"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,9 +197,7 @@ def _boundary_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
     schedule's scatter and gather does that (Narayanan et al. 2021, section 4.1), else each sends the whole.
     """
     parts = np.where((lay.sequence > 0) | (lay.interleave > 1), lay.tp, 1.0)
-    size = (
-        max((b.boundary for b in _middle(plan)), default=0.0) * lay.micro_batch * plan.precision.compute_bytes
-    )
+    size = max((b.boundary for b in _middle(plan)), default=0.0) * lay.micro_batch * plan.precision.compute_bytes
     # Stages are the outermost dimension: together they span all devices.
     return send_s(hw, size / (parts * lay.cp), hw.devices)
 
@@ -249,8 +252,10 @@ def _moved_bytes(plan: TrainingPlan, lay: Layouts, trained_only: bool) -> tuple[
     # The fullest stage has its share of the layers, and the larger end of the model.
     first, last = parameters["first"], parameters["last"]
     ends = np.where(lay.pp > 1, max(first, last), first + last)
-    return ((parameters["middle"] * share + ends) * width / lay.tp,
-            parameters["experts"] * share * width / (expert_tensor(lay) * lay.ep))  # fmt: skip
+    return (
+        (parameters["middle"] * share + ends) * width / lay.tp,
+        parameters["experts"] * share * width / (expert_tensor(lay) * lay.ep),
+    )
 
 
 def _expert_replicas(lay: Layouts) -> tuple[Array, Array]:
@@ -273,8 +278,7 @@ def _between_shards_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, hidden: Ar
     return np.where(groups > 1, _paid(hw, reduce, hidden), 0.0)
 
 
-def _sharded_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes, gather: Array,
-               scatter: Array) -> Array:  # fmt: skip
+def _sharded_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes, gather: Array, scatter: Array) -> Array:
     """ZeRO-3: weights are gathered for each pass of each micro-batch, gradients scattered; with prefetch,
     only what takes longer than the layer before it is exposed, and the first layer's gather."""
     ahead = _paid(hw, gather, stage.forward.total_s)

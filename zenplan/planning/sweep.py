@@ -92,8 +92,10 @@ def predicted_by_sweep(sweep: Calibration, features: Mapping[str, float]) -> Ste
     if every and sum(features[name] for name in unseen) > _MOST_UNSEEN * every:
         raise DataError(f"the sweep never ran {FEATURES[unseen[0]]}: calibrate for the model itself")
     mid, width = fit.step_s(features), math.exp(fit.width)
-    return StepPrediction(step_s=Range(low=mid / width, mid=mid, high=mid * width),
-                          method=f"a sweep of {len(fit.left_out)} points, none of this model")  # fmt: skip
+    return StepPrediction(
+        step_s=Range(low=mid / width, mid=mid, high=mid * width),
+        method=f"a sweep of {len(fit.left_out)} points, none of this model",
+    )
 
 
 def _solved(terms: Array, seconds: Array) -> Array:

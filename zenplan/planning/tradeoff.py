@@ -15,8 +15,14 @@ from zenplan.domain.tradeoff import RunnerUp
 from zenplan.planning.arrays import Array
 from zenplan.planning.search import Found, sample_s, survey, useful_samples
 
-PART_NAMES = {"tensor": "tensor-parallel", "data": "data-parallel", "pipeline": "pipeline sends",
-              "expert": "expert all-to-all", "context": "context-parallel", "memory": "memory-bound"}  # fmt: skip
+PART_NAMES = {
+    "tensor": "tensor-parallel",
+    "data": "data-parallel",
+    "pipeline": "pipeline sends",
+    "expert": "expert all-to-all",
+    "context": "context-parallel",
+    "memory": "memory-bound",
+}
 # What makes a layout another one, and not a variant of the same.
 _DEGREES = ("dp", "tp", "pp", "cp", "ep")
 # A difference in time below this is none: such layouts differ in a field that does not matter here.

@@ -46,8 +46,7 @@ class Work:
         )
 
     def __mul__(self, factor: float | Array) -> Work:
-        return Work(self.compute_s * factor, self.memory_s * factor, self.overhead_s * factor,
-                    self.launches * factor)  # fmt: skip
+        return Work(self.compute_s * factor, self.memory_s * factor, self.overhead_s * factor, self.launches * factor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,5 @@ class GuardedFamily:
             raise outcome.value
         if not isinstance(outcome.value, Workload):
             reason = outcome.reason or f"it gave {type(outcome.value).__name__}, no workload"
-            raise DataError(
-                f"the family {self.name} cannot make that model: {reason}", "'zenplan plugins' lists it"
-            )
+            raise DataError(f"the family {self.name} cannot make that model: {reason}", "'zenplan plugins' lists it")
         return outcome.value

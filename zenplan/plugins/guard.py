@@ -104,9 +104,7 @@ def _stop(thread: threading.Thread) -> None:
     import ctypes
 
     # It is heard between two steps of Python code; one that sleeps hears it when it wakes up.
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
-    )
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
 
 
 class _StdoutWithout:

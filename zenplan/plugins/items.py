@@ -43,17 +43,23 @@ KINDS: Final = {
     for kind in (
         Kind(hook="zenplan_accelerators", noun="accelerator", type=Accelerator),
         Kind(
-            hook="zenplan_price_providers", noun="price provider", type=PriceProvider,
-            texts=("name",), calls=("bundled", "fetch"),
+            hook="zenplan_price_providers",
+            noun="price provider",
+            type=PriceProvider,
+            texts=("name",),
+            calls=("bundled", "fetch"),
         ),
         Kind(
-            hook="zenplan_workloads", noun="workload family", type=WorkloadFamily,
-            texts=("name",), calls=("presets", "lower"),
+            hook="zenplan_workloads",
+            noun="workload family",
+            type=WorkloadFamily,
+            texts=("name",),
+            calls=("presets", "lower"),
         ),
         Kind(hook="zenplan_engines", noun="engine", type=Engine, texts=("name", "extra"), calls=("worker",)),
         Kind(hook="zenplan_exporters", noun="exporter", type=Exporter, texts=("name",), calls=("export",)),
     )
-}  # fmt: skip
+}
 
 
 def wrong_hook(function: Callable[..., Any], hook: str, options: Mapping[str, Any]) -> str:

@@ -175,9 +175,7 @@ def load_plugins(environ: Mapping[str, str] = os.environ, *, timeout_s: float = 
         environ: where ZENPLAN_PLUGINS, ZENPLAN_BLOCK and ZENPLAN_TRACE_PLUGINS are read.
         timeout_s: how long an installed plugin may take to load, and to answer a hook.
     """
-    journal = Journal(
-        _to_stderr if environ.get("ZENPLAN_TRACE_PLUGINS", "").strip() not in ("", "0") else None
-    )
+    journal = Journal(_to_stderr if environ.get("ZENPLAN_TRACE_PLUGINS", "").strip() not in ("", "0") else None)
     wanted = _names(environ["ZENPLAN_PLUGINS"]) if "ZENPLAN_PLUGINS" in environ else None
     blocked = _names(environ.get("ZENPLAN_BLOCK", ""))
     # Listing what is installed costs more than anything else here: not done where nothing is wanted.
@@ -189,9 +187,7 @@ def load_plugins(environ: Mapping[str, str] = os.environ, *, timeout_s: float = 
             reason = "not installed" + (f"; did you mean {' or '.join(near)}?" if near else "")
             journal.add(Source(name=guard.one_line(name), load=lambda: None), "load", reason)
     sources = [each for each in sources if wanted is None or each.name in wanted]
-    sources.append(
-        Source(name=BUILTIN, distribution="zenplan", version=zenplan.__version__, load=_load_builtin)
-    )
+    sources.append(Source(name=BUILTIN, distribution="zenplan", version=zenplan.__version__, load=_load_builtin))
     return Plugins(tuple(_load(each, journal) for each in sources if each.name not in blocked), journal)
 
 

@@ -53,9 +53,7 @@ class Journal:
     def attempt(self, source: Source, what: str, work: Callable[[], T]) -> guard.Outcome[T]:
         """The outcome of a call into that plugin. One that once gave no answer is not called again."""
         if source.owner in self._given_up:
-            outcome: guard.Outcome[T] = guard.Outcome(
-                value=None, reason="not asked: it gave no answer before"
-            )
+            outcome: guard.Outcome[T] = guard.Outcome(value=None, reason="not asked: it gave no answer before")
         else:
             outcome = guard.attempt(work, source.timeout_s)
             failed = " failed" if outcome.reason else ""
@@ -95,9 +93,7 @@ def installed(journal: Journal, timeout_s: float) -> list[Source]:
 
 def _entry_points(journal: Journal, distribution: Any) -> list[Any]:
     name = guard.attempt(lambda: guard.one_line(distribution.name), None).value or "a distribution"
-    outcome = journal.attempt(
-        Source(name=name, load=lambda: None), "entry points", lambda: distribution.entry_points
-    )
+    outcome = journal.attempt(Source(name=name, load=lambda: None), "entry points", lambda: distribution.entry_points)
     return [point for point in outcome.value or () if point.group == GROUP]
 
 

@@ -32,26 +32,39 @@ _NAMES = {
 def accelerators_report(sheets: Sequence[Accelerator]) -> Report:
     """A row for each accelerator: by vendor, by generation as they come, then the fastest first."""
     sheets = sorted(sheets, key=_order(sheets))
-    columns = (Column(name="name"), Column(name="architecture"), Column(name="bf16", numeric=True),
-               Column(name="fp16", numeric=True), Column(name="memory", numeric=True),
-               Column(name="bandwidth", numeric=True), Column(name="link", numeric=True, optional=True),
-               Column(name="power", numeric=True, optional=True))  # fmt: skip
+    columns = (
+        Column(name="name"),
+        Column(name="architecture"),
+        Column(name="bf16", numeric=True),
+        Column(name="fp16", numeric=True),
+        Column(name="memory", numeric=True),
+        Column(name="bandwidth", numeric=True),
+        Column(name="link", numeric=True, optional=True),
+        Column(name="power", numeric=True, optional=True),
+    )
     rows = tuple(
         (
-            sheet.name, sheet.architecture, _rate(sheet, "bf16"), _rate(sheet, "fp16"),
-            units.size(sheet.memory_bytes), f"{units.size(sheet.memory_bytes_per_s)}/s", _link(sheet),
+            sheet.name,
+            sheet.architecture,
+            _rate(sheet, "bf16"),
+            _rate(sheet, "fp16"),
+            units.size(sheet.memory_bytes),
+            f"{units.size(sheet.memory_bytes_per_s)}/s",
+            _link(sheet),
             f"{sheet.power_w:.0f} W" if sheet.power_w else _UNKNOWN,
         )
         for sheet in sheets
-    )  # fmt: skip
+    )
     return Report(
         schema="zenplan.accelerators/1",
         document={"accelerators": [_record(s) for s in sheets]},
         records=tuple(_record(s) for s in sheets),
         tables=(Table(columns=columns, rows=rows),),
-        notes=(f"{len(sheets)} accelerators. Peaks are dense, in TFLOP/s with fp32 accumulation; – is not known "
-               "or not there. 'zenplan accelerators show NAME' has the source of each figure.",),
-    )  # fmt: skip
+        notes=(
+            f"{len(sheets)} accelerators. Peaks are dense, in TFLOP/s with fp32 accumulation; – is not known "
+            "or not there. 'zenplan accelerators show NAME' has the source of each figure.",
+        ),
+    )
 
 
 def _order(sheets: Sequence[Accelerator]) -> Callable[[Accelerator], tuple[str, int, float, str]]:
@@ -80,15 +93,23 @@ def _link(sheet: Accelerator) -> str:
 
 def _record(sheet: Accelerator) -> dict[str, Any]:
     return {
-        "name": sheet.name, "vendor": sheet.vendor, "architecture": sheet.architecture,
-        "compute_capability": sheet.compute_capability, "memory_bytes": sheet.memory_bytes,
+        "name": sheet.name,
+        "vendor": sheet.vendor,
+        "architecture": sheet.architecture,
+        "compute_capability": sheet.compute_capability,
+        "memory_bytes": sheet.memory_bytes,
         "visible_bytes": sheet.visible_bytes,
         "memory_bytes_per_s": sheet.memory_bytes_per_s,
         **{f"{d}_flop_per_s": sheet.peak(d) for d in DTYPES},
-        "link": sheet.link, "link_bytes_per_s": sheet.link_bytes_per_s, "link_devices": sheet.link_devices,
-        "node_devices": sheet.node_devices, "network_bytes_per_s": sheet.network_bytes_per_s,
-        "power_w": sheet.power_w, "trains": sheet.trains, "peer_access": sheet.peer_access,
-    }  # fmt: skip
+        "link": sheet.link,
+        "link_bytes_per_s": sheet.link_bytes_per_s,
+        "link_devices": sheet.link_devices,
+        "node_devices": sheet.node_devices,
+        "network_bytes_per_s": sheet.network_bytes_per_s,
+        "power_w": sheet.power_w,
+        "trains": sheet.trains,
+        "peer_access": sheet.peer_access,
+    }
 
 
 def accelerator_report(sheet: Accelerator) -> Report:
@@ -100,20 +121,36 @@ def accelerator_report(sheet: Accelerator) -> Report:
         told = f"{source.status} {source.date}: {source.text}" if source else "not stated"
         rows.append((_NAMES.get(name, name.removeprefix("peak_flop_per_s.")), shown, told))
     columns = (Column(name="figure"), Column(name="value", numeric=True), Column(name="source"))
-    names = (
-        f"aliases: {', '.join(sheet.aliases) or 'none'}; NVML: {', '.join(sheet.nvml_names) or 'not known'}"
-    )
+    names = f"aliases: {', '.join(sheet.aliases) or 'none'}; NVML: {', '.join(sheet.nvml_names) or 'not known'}"
     sources = {n: {"text": s.text, "status": s.status, "date": s.date} for n, s in sheet.sources.items()}
     return Report(
         schema="zenplan.accelerator/1",
-        document={**_record(sheet), "nvml_names": list(sheet.nvml_names), "aliases": list(sheet.aliases),
-                  "notes": sheet.notes, "sources": sources},
-        records=tuple({"figure": n, "value": v, "source": sheet.sources[n].text if n in sheet.sources else None,
-                       "status": sheet.sources[n].status if n in sheet.sources else None} for n, v, _ in figures),
-        tables=(Table(title=f"{sheet.name} ({sheet.vendor} {sheet.architecture})", columns=columns,
-                      rows=tuple(rows), caption=sheet.notes),),
+        document={
+            **_record(sheet),
+            "nvml_names": list(sheet.nvml_names),
+            "aliases": list(sheet.aliases),
+            "notes": sheet.notes,
+            "sources": sources,
+        },
+        records=tuple(
+            {
+                "figure": n,
+                "value": v,
+                "source": sheet.sources[n].text if n in sheet.sources else None,
+                "status": sheet.sources[n].status if n in sheet.sources else None,
+            }
+            for n, v, _ in figures
+        ),
+        tables=(
+            Table(
+                title=f"{sheet.name} ({sheet.vendor} {sheet.architecture})",
+                columns=columns,
+                rows=tuple(rows),
+                caption=sheet.notes,
+            ),
+        ),
         notes=(names,),
-    )  # fmt: skip
+    )
 
 
 def _figures(sheet: Accelerator) -> Iterator[tuple[str, float | None, str]]:
@@ -121,20 +158,20 @@ def _figures(sheet: Accelerator) -> Iterator[tuple[str, float | None, str]]:
     for dtype in DTYPES:
         peak = sheet.peak(dtype)
         yield f"peak_flop_per_s.{dtype}", peak, units.flop_per_s(peak or 0)
-    for name in (
-        "memory_bytes",
-        "visible_bytes",
-        "memory_bytes_per_s",
-        "link_bytes_per_s",
-        "network_bytes_per_s",
-    ):
+    for name in ("memory_bytes", "visible_bytes", "memory_bytes_per_s", "link_bytes_per_s", "network_bytes_per_s"):
         value = getattr(sheet, name)
         yield name, value, units.size(value or 0) + ("/s" if name.endswith("_s") else "")
     for name, unit in (("clock_hz", "MHz"), ("tensor_clock_hz", "MHz")):
         value = getattr(sheet, name)
         yield name, value, f"{(value or 0) / 1e6:,.0f} {unit}"
-    for name in ("multiprocessors", "fp32_flop_per_clock", "tensor_flop_per_clock", "link_devices", "node_devices",
-                 "pcie_generation"):  # fmt: skip
+    for name in (
+        "multiprocessors",
+        "fp32_flop_per_clock",
+        "tensor_flop_per_clock",
+        "link_devices",
+        "node_devices",
+        "pcie_generation",
+    ):
         value = getattr(sheet, name)
         yield name, value, f"{value}"
     yield "power_w", sheet.power_w, f"{sheet.power_w or 0:.0f} W"

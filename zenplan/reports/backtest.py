@@ -20,17 +20,9 @@ _NOTE = (
     "error; in range: rows inside the 80 % interval; range: how wide that is, high/low."
 )
 _CALENDAR = "First of each the calendar, with failures, checkpoints and evaluation; below it the steps alone."
-_OPERATORS = (
-    "Operators are a library's, alone and timed on the device; an error above 0 is a time that is too long."
-)
-_UNITS = {
-    Kind.WHOLE_RUN: "GPU-hours",
-    Kind.THROUGHPUT: "samples/s of a device",
-    Kind.OPERATOR: "ms of a pass",
-}
-_UNITS_OF_RECORDS = {
-    Kind.WHOLE_RUN: "GPU-hours", Kind.THROUGHPUT: "samples/s per device", Kind.OPERATOR: "ms",
-}  # fmt: skip
+_OPERATORS = "Operators are a library's, alone and timed on the device; an error above 0 is a time that is too long."
+_UNITS = {Kind.WHOLE_RUN: "GPU-hours", Kind.THROUGHPUT: "samples/s of a device", Kind.OPERATOR: "ms of a pass"}
+_UNITS_OF_RECORDS = {Kind.WHOLE_RUN: "GPU-hours", Kind.THROUGHPUT: "samples/s per device", Kind.OPERATOR: "ms"}
 _FITTED = "The coefficients were fitted to published runs: a table that has these very runs shows the fit, no forecast."
 
 
@@ -42,8 +34,11 @@ def backtest_report(found: Backtest, worst: int) -> Report:
         worst: how many of the rows that are farthest off to show.
     """
     rows = [_record(row) for row in found.rows]
-    tables = [*_score_tables(found), *([_worst_table(found, worst)] if worst and found.rows else []),
-              *([_skipped_table(found.skipped)] if found.skipped else [])]  # fmt: skip
+    tables = [
+        *_score_tables(found),
+        *([_worst_table(found, worst)] if worst and found.rows else []),
+        *([_skipped_table(found.skipped)] if found.skipped else []),
+    ]
     return Report(
         schema="zenplan/backtest/1",
         document={
@@ -54,7 +49,7 @@ def backtest_report(found: Backtest, worst: int) -> Report:
         records=tuple(_flat(row) for row in rows),
         tables=tuple(tables),
         notes=(*_explained(found), *_odd(found.rows), *_too_large(found.rows)),
-    )  # fmt: skip
+    )
 
 
 # --- for people
@@ -86,12 +81,17 @@ def _score_tables(found: Backtest) -> list[Table]:
 
 def _group_table(title: str, head: str, groups: Sequence[Group]) -> Table:
     columns = (
-        Column(name=head), Column(name="rows", numeric=True), Column(name="|ln|", numeric=True),
-        Column(name="≤10 %", numeric=True), Column(name="≤20 %", numeric=True, optional=True),
-        Column(name="≤30 %", numeric=True), Column(name="MAPE", numeric=True, optional=True),
-        Column(name="bias", numeric=True), Column(name="in range", numeric=True),
+        Column(name=head),
+        Column(name="rows", numeric=True),
+        Column(name="|ln|", numeric=True),
+        Column(name="≤10 %", numeric=True),
+        Column(name="≤20 %", numeric=True, optional=True),
+        Column(name="≤30 %", numeric=True),
+        Column(name="MAPE", numeric=True, optional=True),
+        Column(name="bias", numeric=True),
+        Column(name="in range", numeric=True),
         Column(name="range", numeric=True),
-    )  # fmt: skip
+    )
     # Of very many groups, those of the most rows; the document has all.
     shown = groups
     if len(groups) > _MOST_GROUPS:
@@ -99,8 +99,12 @@ def _group_table(title: str, head: str, groups: Sequence[Group]) -> Table:
     names = told_apart([group.name for group in shown], _NAME)
     rows = tuple(line for group, name in zip(shown, names, strict=True) for line in _group_lines(group, name))
     left = len(groups) - len(shown)
-    return Table(title=title, columns=columns, rows=rows,
-                 caption=f"and {left} groups of fewer rows; --format json has them" if left else "")  # fmt: skip
+    return Table(
+        title=title,
+        columns=columns,
+        rows=rows,
+        caption=f"and {left} groups of fewer rows; --format json has them" if left else "",
+    )
 
 
 def _group_lines(group: Group, name: str) -> list[tuple[str, ...]]:
@@ -111,10 +115,17 @@ def _group_lines(group: Group, name: str) -> list[tuple[str, ...]]:
 
 def _summary_line(name: str, s: Summary) -> tuple[str, ...]:
     return (
-        name, str(s.rows), f"{s.median:.3f}", _share(s.within_10), _share(s.within_20), _share(s.within_30),
-        _share(s.mape), _signed(math.expm1(s.bias)), "" if s.coverage is None else _share(s.coverage),
+        name,
+        str(s.rows),
+        f"{s.median:.3f}",
+        _share(s.within_10),
+        _share(s.within_20),
+        _share(s.within_30),
+        _share(s.mape),
+        _signed(math.expm1(s.bias)),
+        "" if s.coverage is None else _share(s.coverage),
         "" if s.width is None else f"{s.width:.2f}×",
-    )  # fmt: skip
+    )
 
 
 def _worst_table(found: Backtest, most: int) -> Table:
@@ -124,19 +135,28 @@ def _worst_table(found: Backtest, most: int) -> Table:
     measures = {_unit(row) for row in rows}
     unit = f" {measures.pop()}" if len(measures) == 1 else ""
     names = told_apart([_name(row) for row in rows], 24)
-    columns = (Column(name="line", numeric=True), Column(name="row"), Column(name="accelerator"),
-               Column(name=f"measured{unit}", numeric=True), Column(name="predicted", numeric=True),
-               Column(name="off", numeric=True), Column(name="layout", optional=True))  # fmt: skip
+    columns = (
+        Column(name="line", numeric=True),
+        Column(name="row"),
+        Column(name="accelerator"),
+        Column(name=f"measured{unit}", numeric=True),
+        Column(name="predicted", numeric=True),
+        Column(name="off", numeric=True),
+        Column(name="layout", optional=True),
+    )
     lines = tuple(
         (
-            str(row.line), name, row.accelerator, units.significant(row.measured * _tokens(row)),
-            units.significant(row.predicted.mid * _tokens(row)), _signed(math.expm1(row.error)), row.layout,
+            str(row.line),
+            name,
+            row.accelerator,
+            units.significant(row.measured * _tokens(row)),
+            units.significant(row.predicted.mid * _tokens(row)),
+            _signed(math.expm1(row.error)),
+            row.layout,
         )
         for row, name in zip(rows, names, strict=True)
-    )  # fmt: skip
-    return Table(
-        title="Farthest off" if len(rows) > 1 else "The one farthest off", columns=columns, rows=lines
     )
+    return Table(title="Farthest off" if len(rows) > 1 else "The one farthest off", columns=columns, rows=lines)
 
 
 def _name(row: ScoredRow) -> str:
@@ -160,12 +180,13 @@ def _skipped_table(skipped: Sequence[SkippedRow]) -> Table:
         lines.setdefault(row.reason, []).append(row.line)
     ordered = sorted(lines.items(), key=lambda item: -len(item[1]))
     columns = (Column(name="skipped", numeric=True), Column(name="why"), Column(name="lines"))
-    rows = tuple(
-        (str(len(where)), _short(why, 200), _listed(where)) for why, where in ordered[:_MOST_REASONS]
-    )
+    rows = tuple((str(len(where)), _short(why, 200), _listed(where)) for why, where in ordered[:_MOST_REASONS])
     left = sum(len(where) for _, where in ordered[_MOST_REASONS:])
-    return Table(columns=columns, rows=rows,
-                 caption=f"and {_many(left, 'row')} for other reasons; --format json has them" if left else "")  # fmt: skip
+    return Table(
+        columns=columns,
+        rows=rows,
+        caption=f"and {_many(left, 'row')} for other reasons; --format json has them" if left else "",
+    )
 
 
 def _odd(rows: Sequence[ScoredRow]) -> list[str]:
@@ -216,20 +237,39 @@ def _record(row: ScoredRow) -> dict[str, Any]:
     """A row. Every row of a table has the same keys; what its kind does not have is null."""
     tokens = row.tokens_per_sample
     return {
-        "id": row.id, "line": row.line, "kind": str(row.kind),
+        "id": row.id,
+        "line": row.line,
+        "kind": str(row.kind),
         "unit": _UNITS_OF_RECORDS[row.kind],
-        "predicted_low": row.predicted.low, "predicted": row.predicted.mid, "predicted_high": row.predicted.high,
-        "measured": row.measured, "error": row.error, "inside": row.inside,
+        "predicted_low": row.predicted.low,
+        "predicted": row.predicted.mid,
+        "predicted_high": row.predicted.high,
+        "measured": row.measured,
+        "error": row.error,
+        "inside": row.inside,
         "predicted_tokens_per_s_per_device": row.predicted.mid * tokens if tokens else None,
         "measured_tokens_per_s_per_device": row.measured * tokens if tokens else None,
-        "steady_low": row.steady.low if row.steady else None, "steady": row.steady.mid if row.steady else None,
-        "steady_high": row.steady.high if row.steady else None, "steady_error": row.steady_error,
-        "source": row.source or None, "model": row.model or None, "family": row.family or None, "size": row.size,
-        "accelerator": row.accelerator, "generation": row.generation, "devices": row.devices, "scale": row.scale,
-        "precision": row.precision, "software": row.software or None, "framework": row.framework or None,
-        "task": row.task or None, "layout": row.layout or None, "fits": row.fits,
-        "assumed": list(row.assumed), "notes": list(row.notes),
-    }  # fmt: skip
+        "steady_low": row.steady.low if row.steady else None,
+        "steady": row.steady.mid if row.steady else None,
+        "steady_high": row.steady.high if row.steady else None,
+        "steady_error": row.steady_error,
+        "source": row.source or None,
+        "model": row.model or None,
+        "family": row.family or None,
+        "size": row.size,
+        "accelerator": row.accelerator,
+        "generation": row.generation,
+        "devices": row.devices,
+        "scale": row.scale,
+        "precision": row.precision,
+        "software": row.software or None,
+        "framework": row.framework or None,
+        "task": row.task or None,
+        "layout": row.layout or None,
+        "fits": row.fits,
+        "assumed": list(row.assumed),
+        "notes": list(row.notes),
+    }
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
@@ -245,7 +285,14 @@ def _group_record(group: Group) -> dict[str, Any]:
 
 def _summary_record(s: Summary) -> dict[str, Any]:
     return {
-        "rows": s.rows, "median_abs_ln_error": s.median, "within_10_percent": s.within_10,
-        "within_20_percent": s.within_20, "within_25_percent": s.within_25, "within_30_percent": s.within_30,
-        "mape": s.mape, "bias_ln": s.bias, "interval_coverage": s.coverage, "interval_width": s.width,
-    }  # fmt: skip
+        "rows": s.rows,
+        "median_abs_ln_error": s.median,
+        "within_10_percent": s.within_10,
+        "within_20_percent": s.within_20,
+        "within_25_percent": s.within_25,
+        "within_30_percent": s.within_30,
+        "mape": s.mape,
+        "bias_ln": s.bias,
+        "interval_coverage": s.coverage,
+        "interval_width": s.width,
+    }

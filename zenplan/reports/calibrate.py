@@ -38,17 +38,26 @@ def _points(taken: Calibration) -> tuple[Table, ...]:
     ran = [m for m in taken.measured if m.point.role != PROGRAM]
     compiled = [m for m in taken.measured if m.point.role == PROGRAM]
     mark = taken.fingerprint
-    columns = (Column(name="what"), Column(name="batch", numeric=True), Column(name="step", numeric=True),
-               Column(name="spread", numeric=True), Column(name="set-up", numeric=True),
-               Column(name="peak memory", numeric=True))  # fmt: skip
+    columns = (
+        Column(name="what"),
+        Column(name="batch", numeric=True),
+        Column(name="step", numeric=True),
+        Column(name="spread", numeric=True),
+        Column(name="set-up", numeric=True),
+        Column(name="peak memory", numeric=True),
+    )
     cores = f"{mark.threads} thread{'s' if mark.threads > 1 else ''}"
-    title = (f"{taken.subject} on {mark.device}, {mark.backend}, {'compiled' if mark.compiled else 'eager'}, "
-             f"{mark.precision}, {cores}")  # fmt: skip
+    title = (
+        f"{taken.subject} on {mark.device}, {mark.backend}, {'compiled' if mark.compiled else 'eager'}, "
+        f"{mark.precision}, {cores}"
+    )
     names = told_apart([_name(m, taken) for m in ran], _MOST)
     rows = tuple(_row(m, name, taken) for m, name in zip(ran, names, strict=True))
-    caption = (f"measured here: step: median, by {_CLOCKS[mark.clock]}; spread: half the range of the middle half; "
-               "set-up: building, compiling and the first steps, not in the step; peak memory: measured, and "
-               "predicted in brackets")  # fmt: skip
+    caption = (
+        f"measured here: step: median, by {_CLOCKS[mark.clock]}; spread: half the range of the middle half; "
+        "set-up: building, compiling and the first steps, not in the step; peak memory: measured, and "
+        "predicted in brackets"
+    )
     if taken.kind == SWEEP:
         caption += "; a point is its builder and the values of its arguments"
     steps = Table(title=title, columns=columns, rows=rows, caption=caption)
@@ -85,15 +94,26 @@ def _memory(measured: Measured) -> str:
 
 def _programs(compiled: Sequence[Measured]) -> Table:
     rows = tuple(
-        (str(m.point.depth), "-" if m.program_bytes is None else units.size(m.program_bytes),
-         "-" if m.setup_s is None else units.duration(m.setup_s), m.failure)
+        (
+            str(m.point.depth),
+            "-" if m.program_bytes is None else units.size(m.program_bytes),
+            "-" if m.setup_s is None else units.duration(m.setup_s),
+            m.failure,
+        )
         for m in compiled
-    )  # fmt: skip
-    columns = (Column(name="depth", numeric=True), Column(name="bytes of the program", numeric=True),
-               Column(name="compiling", numeric=True), Column(name="failure", optional=True))  # fmt: skip
+    )
+    columns = (
+        Column(name="depth", numeric=True),
+        Column(name="bytes of the program", numeric=True),
+        Column(name="compiling", numeric=True),
+        Column(name="failure", optional=True),
+    )
     whole = any(row[-1] for row in rows)
-    return Table(columns=columns if whole else columns[:-1], rows=rows if whole else tuple(r[:-1] for r in rows),
-                 caption="compiled and never run: read and written in a step, as the compiler counts")  # fmt: skip
+    return Table(
+        columns=columns if whole else columns[:-1],
+        rows=rows if whole else tuple(r[:-1] for r in rows),
+        caption="compiled and never run: read and written in a step, as the compiler counts",
+    )
 
 
 def _prediction(each: Calibrated) -> tuple[Table, ...]:
@@ -105,44 +125,33 @@ def _prediction(each: Calibrated) -> tuple[Table, ...]:
     if each.prediction is None or each.samples_per_s is None:
         return (Table(columns=columns, rows=(("step", "not known", each.reason),)),)
     depth = f", {target.depth} deep" if target.depth else ""
-    rows = [
-        (
-            f"step of {target.batch:,}{depth}",
-            _span(each.prediction.step_s, units.duration),
-            each.prediction.method,
-        )
-    ]
+    rows = [(f"step of {target.batch:,}{depth}", _span(each.prediction.step_s, units.duration), each.prediction.method)]
     rate = each.samples_per_s
     rows.append((f"{each.unit} a second", _span(rate * each.tokens_per_sample, units.count), "batch / step"))
     if each.flop_per_s is not None:
-        rows.append(
-            ("FLOP/s reached", units.flop_per_s(each.flop_per_s), "FLOP of training, counted, / step")
-        )
+        rows.append(("FLOP/s reached", units.flop_per_s(each.flop_per_s), "FLOP of training, counted, / step"))
     if target.predicted_bytes is not None:
         rows.append(("peak memory", units.size(target.predicted_bytes), "the memory formula, not measured"))
     rows += _run_rows(each)
-    return (
-        Table(
-            columns=columns, rows=tuple(rows), caption="80 of 100 such steps are meant to lie in the brackets"
-        ),
-    )
+    return (Table(columns=columns, rows=tuple(rows), caption="80 of 100 such steps are meant to lie in the brackets"),)
 
 
 def _run_rows(each: Calibrated) -> list[tuple[str, str, str]]:
     rows = []
     if each.run_s is not None and each.run.samples is not None:
         amount = units.count(each.run.samples * each.tokens_per_sample)
-        rows.append(
-            (f"{amount} {each.unit}", _span(each.run_s, units.duration), "steps alone, one after another")
-        )
+        rows.append((f"{amount} {each.unit}", _span(each.run_s, units.duration), "steps alone, one after another"))
         known = each.run_usd
         price = (
-            each.run.price
-            if each.run.price != "as given"
-            else f"{units.usd(each.run.usd_per_h or 0.0)} an hour, given"
+            each.run.price if each.run.price != "as given" else f"{units.usd(each.run.usd_per_h or 0.0)} an hour, given"
         )
-        rows.append(("dollars of that", _span(known, units.usd) if known else "not known",
-                     price if known else "--usd-per-hour tells a price"))  # fmt: skip
+        rows.append(
+            (
+                "dollars of that",
+                _span(known, units.usd) if known else "not known",
+                price if known else "--usd-per-hour tells a price",
+            )
+        )
     return rows
 
 
@@ -153,20 +162,33 @@ def _span(value: Range, show: Callable[[float], str]) -> str:
 def _comparison(found: Calibrations) -> Table:
     """Fastest first, each beside the fastest."""
     best = found.fastest[0] if found.fastest else None
-    columns = (Column(name="backend"), Column(name="step"), Column(name="a second", numeric=True),
-               Column(name="compile", numeric=True), Column(name="than the fastest"))  # fmt: skip
+    columns = (
+        Column(name="backend"),
+        Column(name="step"),
+        Column(name="a second", numeric=True),
+        Column(name="compile", numeric=True),
+        Column(name="than the fastest"),
+    )
     rows = [
-        (each.name, _span(each.prediction.step_s, units.duration), units.count(each.samples_per_s.mid),
-         "-" if each.setup_s is None else units.duration(each.setup_s), _beside(each, best))
-        for each in found.fastest if each.prediction and each.samples_per_s and best
-    ]  # fmt: skip
-    rows += [
-        (each.name, "not known", "-", "-", each.reason) for each in found.taken if each.prediction is None
+        (
+            each.name,
+            _span(each.prediction.step_s, units.duration),
+            units.count(each.samples_per_s.mid),
+            "-" if each.setup_s is None else units.duration(each.setup_s),
+            _beside(each, best),
+        )
+        for each in found.fastest
+        if each.prediction and each.samples_per_s and best
     ]
+    rows += [(each.name, "not known", "-", "-", each.reason) for each in found.taken if each.prediction is None]
     rows += [(each.name, "failed", "-", "-", each.reason) for each in found.failed]
-    return Table(title="compared", columns=columns, rows=tuple(rows),
-                 caption="a second: samples; compile: the longest set-up of a point; time and dollars are those of the "
-                 "whole run, where it and a price are known")  # fmt: skip
+    return Table(
+        title="compared",
+        columns=columns,
+        rows=tuple(rows),
+        caption="a second: samples; compile: the longest set-up of a point; time and dollars are those of the "
+        "whole run, where it and a price are known",
+    )
 
 
 def _beside(each: Calibrated, best: Calibrated) -> str:
@@ -192,9 +214,7 @@ def _notes(found: Calibrations) -> tuple[str, ...]:
         mark, whose = taken.fingerprint, f"{each.name}: " if found.compared else ""
         versions = ", ".join(f"{name} {version}" for name, version in mark.versions.items())
         driver = f", driver {mark.driver}" if mark.driver else ""
-        lines.append(
-            f"{whose}kept as {taken.id}: {versions}{driver}; 'zenplan calibrations show {taken.id}' shows it"
-        )
+        lines.append(f"{whose}kept as {taken.id}: {versions}{driver}; 'zenplan calibrations show {taken.id}' shows it")
         lines += [f"a stand-in: {taken.stand_in}"] if taken.stand_in else []
         lines += [f"{whose}doubt: {doubt}" for doubt in (each.prediction.doubts if each.prediction else ())]
         lines += [*_general(taken), *each.facts, *(f"{whose}{note}" for note in taken.notes)]

@@ -23,10 +23,15 @@ def calibrations_document(found: Calibrations) -> dict[str, Any]:
 def calibrations_records(found: Calibrations) -> tuple[dict[str, Any], ...]:
     """A row for each point of each calibration."""
     return tuple(
-        {"id": each.calibration.id, "backend": each.calibration.fingerprint.backend,
-         "compiled": each.calibration.fingerprint.compiled, **_point(measured, each.calibration.fingerprint)}
-        for each in found.taken for measured in each.calibration.measured
-    )  # fmt: skip
+        {
+            "id": each.calibration.id,
+            "backend": each.calibration.fingerprint.backend,
+            "compiled": each.calibration.fingerprint.compiled,
+            **_point(measured, each.calibration.fingerprint),
+        }
+        for each in found.taken
+        for measured in each.calibration.measured
+    )
 
 
 def _calibrated(each: Calibrated) -> dict[str, Any]:
@@ -54,9 +59,16 @@ def _calibrated(each: Calibrated) -> dict[str, Any]:
 
 
 def _fingerprint(mark: Fingerprint) -> dict[str, Any]:
-    return {"device": mark.device, "kind": mark.kind, "driver": mark.driver, "threads": mark.threads,
-            "backend": mark.backend, "versions": dict(mark.versions), "precision": mark.precision,
-            "compiled": mark.compiled}  # fmt: skip
+    return {
+        "device": mark.device,
+        "kind": mark.kind,
+        "driver": mark.driver,
+        "threads": mark.threads,
+        "backend": mark.backend,
+        "versions": dict(mark.versions),
+        "precision": mark.precision,
+        "compiled": mark.compiled,
+    }
 
 
 def _point(measured: Measured, mark: Fingerprint) -> dict[str, Any]:
@@ -93,13 +105,24 @@ def _prediction(each: Calibrated) -> dict[str, Any] | None:
     found, rate = each.prediction, each.samples_per_s
     if found is None or rate is None:
         return None
-    return {"step_s": _range(found.step_s), "samples_per_s": _range(rate), "flop_per_s": each.flop_per_s,
-            "method": found.method, "doubts": list(found.doubts), "stepping_s": found.stepping_s}  # fmt: skip
+    return {
+        "step_s": _range(found.step_s),
+        "samples_per_s": _range(rate),
+        "flop_per_s": each.flop_per_s,
+        "method": found.method,
+        "doubts": list(found.doubts),
+        "stepping_s": found.stepping_s,
+    }
 
 
 def _run(each: Calibrated) -> dict[str, Any]:
-    return {"samples": each.run.samples, "seconds": _range(each.run_s), "usd_per_h": each.run.usd_per_h,
-            "price": each.run.price, "usd": _range(each.run_usd)}  # fmt: skip
+    return {
+        "samples": each.run.samples,
+        "seconds": _range(each.run_s),
+        "usd_per_h": each.run.usd_per_h,
+        "price": each.run.price,
+        "usd": _range(each.run_usd),
+    }
 
 
 def _range(value: Range | None) -> dict[str, float] | None:

@@ -14,11 +14,23 @@ from zenplan.domain.prediction import StepPrediction
 from zenplan.domain.report import Column, Report, Table
 from zenplan.domain.stored import UNFINISHED, Stored
 
-_LIST = (Column(name="id"), Column(name="when"), Column(name="device"), Column(name="software"),
-         Column(name="subject"), Column(name="state"))  # fmt: skip
-_POINTS = (Column(name="point"), Column(name="step", numeric=True), Column(name="spread", numeric=True),
-           Column(name="steps", numeric=True), Column(name="setup", numeric=True),
-           Column(name="peak\nmemory", numeric=True), Column(name="predicted\nmemory", numeric=True))  # fmt: skip
+_LIST = (
+    Column(name="id"),
+    Column(name="when"),
+    Column(name="device"),
+    Column(name="software"),
+    Column(name="subject"),
+    Column(name="state"),
+)
+_POINTS = (
+    Column(name="point"),
+    Column(name="step", numeric=True),
+    Column(name="spread", numeric=True),
+    Column(name="steps", numeric=True),
+    Column(name="setup", numeric=True),
+    Column(name="peak\nmemory", numeric=True),
+    Column(name="predicted\nmemory", numeric=True),
+)
 _ROLES = {OPERATOR: " (operator)", PROGRAM: " (compiled only)"}
 
 
@@ -65,12 +77,23 @@ def _subject(c: Calibration) -> str:
 def _list_record(stored: Stored) -> dict[str, Any]:
     c, f = stored.calibration, stored.calibration.fingerprint
     return {
-        "id": c.id, "taken_at": c.taken_at.astimezone(UTC).isoformat(), "device": f.device, "backend": f.backend,
-        "compiled": f.compiled, "precision": f.precision, "threads": f.threads, "kind": c.kind, "subject": c.subject,
-        "family": c.family, "points": len(c.measured), "points_that_ran": len(c.steps),
-        "samples": sum(len(m.samples) for m in c.measured), "state": stored.state, "origin": stored.origin,
+        "id": c.id,
+        "taken_at": c.taken_at.astimezone(UTC).isoformat(),
+        "device": f.device,
+        "backend": f.backend,
+        "compiled": f.compiled,
+        "precision": f.precision,
+        "threads": f.threads,
+        "kind": c.kind,
+        "subject": c.subject,
+        "family": c.family,
+        "points": len(c.measured),
+        "points_that_ran": len(c.steps),
+        "samples": sum(len(m.samples) for m in c.measured),
+        "state": stored.state,
+        "origin": stored.origin,
         "notes": len(c.notes),
-    }  # fmt: skip
+    }
 
 
 def calibration_report(stored: Stored, prediction: StepPrediction | None, why_none: str) -> Report:
@@ -86,11 +109,7 @@ def calibration_report(stored: Stored, prediction: StepPrediction | None, why_no
     tables = (
         _facts(stored),
         *((_points(c),) if c.measured else ()),
-        *(
-            (Table(columns=(Column(name="point"), Column(name="why it failed")), rows=tuple(failed)),)
-            if failed
-            else ()
-        ),
+        *((Table(columns=(Column(name="point"), Column(name="why it failed")), rows=tuple(failed)),) if failed else ()),
         *((_predicted(prediction),) if prediction else ()),
     )
     missing = (f"no prediction: {why_none}",) if why_none else ()
@@ -172,17 +191,28 @@ def _document(stored: Stored, p: StepPrediction | None, why_none: str) -> dict[s
         written["step_s"] = m.step_s(clock) if m.samples else None
         written["spread"] = m.spread(clock) if len(m.samples) > 2 else None
     step = None if p is None else {"low": p.step_s.low, "mid": p.step_s.mid, "high": p.step_s.high}
-    prediction = None if p is None else {"step_s": step, "method": p.method, "doubts": list(p.doubts),
-                                         "stepping_s": p.stepping_s}  # fmt: skip
+    prediction = (
+        None
+        if p is None
+        else {"step_s": step, "method": p.method, "doubts": list(p.doubts), "stepping_s": p.stepping_s}
+    )
     return {**document, "clock": clock, "prediction": prediction, "no_prediction": why_none}
 
 
 def _point_record(c: Calibration, m: Measured) -> dict[str, Any]:
     clock, p = c.fingerprint.clock, m.point
     return {
-        "point": p.key, "role": p.role, "depth": p.depth, "batch": p.batch,
+        "point": p.key,
+        "role": p.role,
+        "depth": p.depth,
+        "batch": p.batch,
         "step_s": m.step_s(clock) if m.samples else None,
-        "spread": m.spread(clock) if len(m.samples) > 2 else None, "clock": clock, "samples": len(m.samples),
-        "setup_s": m.setup_s, "peak_bytes": m.peak_bytes, "predicted_bytes": p.predicted_bytes,
-        "program_bytes": m.program_bytes, "failure": m.failure,
-    }  # fmt: skip
+        "spread": m.spread(clock) if len(m.samples) > 2 else None,
+        "clock": clock,
+        "samples": len(m.samples),
+        "setup_s": m.setup_s,
+        "peak_bytes": m.peak_bytes,
+        "predicted_bytes": p.predicted_bytes,
+        "program_bytes": m.program_bytes,
+        "failure": m.failure,
+    }

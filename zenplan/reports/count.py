@@ -44,11 +44,7 @@ def count_report(count: ModelCount, batch: int, precision: Precision, depth: int
         schema="zenplan.count/1",
         document=count_document(count, batch, precision),
         records=count_records(count, batch, precision),
-        tables=(
-            _layers(count, nodes, batch, precision),
-            _totals(count, batch, precision),
-            *_kinds(count, batch),
-        ),
+        tables=(_layers(count, nodes, batch, precision), _totals(count, batch, precision), *_kinds(count, batch)),
         notes=_notes(count),
     )
 
@@ -70,9 +66,14 @@ def _tree(count: ModelCount, depth: int | None) -> list[_Node]:
 
 
 def _layers(count: ModelCount, nodes: Sequence[_Node], batch: int, precision: Precision) -> Table:
-    columns = (Column(name="layer"), Column(name="output", optional=True), Column(name="params", numeric=True),
-               Column(name="FLOP", numeric=True), Column(name="kept", numeric=True),
-               Column(name="FLOP/B", numeric=True))  # fmt: skip
+    columns = (
+        Column(name="layer"),
+        Column(name="output", optional=True),
+        Column(name="params", numeric=True),
+        Column(name="FLOP", numeric=True),
+        Column(name="kept", numeric=True),
+        Column(name="FLOP/B", numeric=True),
+    )
     group = " A layer with others beneath it has their sum." if any(len(n.layers) > 1 for n in nodes) else ""
     shape = f", input {count.input_shape}" if count.input_shape else ""
     return Table(
@@ -129,47 +130,49 @@ def _totals(count: ModelCount, batch: int, precision: Precision) -> Table:
         (f"activations kept, {precision.name}", units.size(kept), units.size(kept * batch)),
         ("FLOP/byte, forward", units.significant(one), units.significant(many)),
     ]
-    columns = (Column(name="total"), Column(name="one sample", numeric=True),
-               Column(name=f"batch of {batch:,}", numeric=True))  # fmt: skip
-    wide = batch > 1
-    return Table(
-        columns=columns if wide else columns[:2], rows=tuple(row if wide else row[:2] for row in rows)
+    columns = (
+        Column(name="total"),
+        Column(name="one sample", numeric=True),
+        Column(name=f"batch of {batch:,}", numeric=True),
     )
+    wide = batch > 1
+    return Table(columns=columns if wide else columns[:2], rows=tuple(row if wide else row[:2] for row in rows))
 
 
 def _kinds(count: ModelCount, batch: int) -> tuple[Table, ...]:
     """The operators by their kinds; none of a model without any."""
     operators = [o for layer in count.layers for o in layer.operators]
-    names = sorted(
-        {kind_of(o) for o in operators}, key=lambda n: -sum(o.flop for o in operators if kind_of(o) == n)
-    )
+    names = sorted({kind_of(o) for o in operators}, key=lambda n: -sum(o.flop for o in operators if kind_of(o) == n))
     flop, elements = count.forward_flop, sum(moved_elements(o, batch) for o in operators)
     rows = []
     for name in names:
         own = [o for o in operators if kind_of(o) == name]
-        rows.append((
-            name, f"{len(own):,}", units.percent(ratio(sum(o.flop for o in own), flop)),
-            units.percent(ratio(sum(moved_elements(o, batch) for o in own), elements)),
-            units.percent(ratio(sum(o.saved_elements for o in own), count.activation_elements)),
-        ))  # fmt: skip
-    columns = (
-        Column(name="operators"),
-        *(Column(name=n, numeric=True) for n in ("count", "FLOP", "bytes", "kept")),
-    )
+        rows.append(
+            (
+                name,
+                f"{len(own):,}",
+                units.percent(ratio(sum(o.flop for o in own), flop)),
+                units.percent(ratio(sum(moved_elements(o, batch) for o in own), elements)),
+                units.percent(ratio(sum(o.saved_elements for o in own), count.activation_elements)),
+            )
+        )
+    columns = (Column(name="operators"), *(Column(name=n, numeric=True) for n in ("count", "FLOP", "bytes", "kept")))
     return (Table(columns=columns, rows=tuple(rows)),) if rows else ()
 
 
 def _notes(count: ModelCount) -> tuple[str, ...]:
     """Conventions, then what was not counted by a rule of its kind."""
-    lines = [f"built with Keras on {count.backend}; a multiply-add is 2 FLOP, and only products and convolutions have "
-             "any; a training step is the forward pass and the gradients, nothing computed again."]  # fmt: skip
+    lines = [
+        f"built with Keras on {count.backend}; a multiply-add is 2 FLOP, and only products and convolutions have "
+        "any; a training step is the forward pass and the gradients, nothing computed again."
+    ]
     told = {
         "registered": "counted by the function that was registered for",
         "traced": "counted from the operations that it calls, no rule being known for",
         "unknown": "UNKNOWN, and not in the sums, is the cost of",
     }
     for method, text in told.items():
-        names = [layer.label for layer in count.layers if layer.method == method]  # fmt: skip
+        names = [layer.label for layer in count.layers if layer.method == method]
         if names:
             lines.append(f"{text}: {', '.join(names[:6])}{', …' if len(names) > 6 else ''}")
     noted = [f"{layer.name or layer.kind}: {layer.note}" for layer in count.layers if layer.note]

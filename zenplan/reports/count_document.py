@@ -11,8 +11,13 @@ from zenplan.domain.operators import Attention, Lookup, MatMul, Operator
 from zenplan.domain.precision import Precision
 from zenplan.domain.recurrent import Recurrent
 
-_KINDS = {MatMul: "product", Attention: "attention", Convolution: "convolution", Recurrent: "recurrence",
-          Lookup: "look-up"}  # fmt: skip
+_KINDS = {
+    MatMul: "product",
+    Attention: "attention",
+    Convolution: "convolution",
+    Recurrent: "recurrence",
+    Lookup: "look-up",
+}
 
 
 def kind_of(op: Operator) -> str:
@@ -75,11 +80,16 @@ def _layer(layer: LayerCount, batch: int, precision: Precision) -> dict[str, Any
         "method": layer.method,
         "note": layer.note,
         "operators": [
-            {"name": o.name, "kind": kind_of(o), "parameters": o.parameters, "forward_flop": o.flop,
-             "saved_elements": o.saved_elements}
+            {
+                "name": o.name,
+                "kind": kind_of(o),
+                "parameters": o.parameters,
+                "forward_flop": o.flop,
+                "saved_elements": o.saved_elements,
+            }
             for o in layer.operators
         ],
-    }  # fmt: skip
+    }
 
 
 def count_records(count: ModelCount, batch: int, precision: Precision) -> tuple[dict[str, Any], ...]:

@@ -36,8 +36,13 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
     first = answer.ranked[0]
     lines = derive(answer.plan, answer.operations, first.quote, first.bill) if explain else ()
     full = answer.ranked if details else answer.ranked[:1]
-    tables = [_money(answer), _layouts(answer), *(_detail(answer, r) for r in full), *here_table(answer),
-              _assumptions(answer)]  # fmt: skip
+    tables = [
+        _money(answer),
+        _layouts(answer),
+        *(_detail(answer, r) for r in full),
+        *here_table(answer),
+        _assumptions(answer),
+    ]
     if explain:
         tables.append(_derivation(lines))
     return Report(
@@ -62,9 +67,7 @@ def _title(answer: Answer) -> str:
 
 
 def _kind(answer: Answer) -> str:
-    return {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}[
-        answer.plan.method
-    ]
+    return {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}[answer.plan.method]
 
 
 def _label(ranked: Ranked) -> str:
@@ -92,13 +95,15 @@ def _money(answer: Answer) -> Table:
     for place, ranked in enumerate(answer.ranked, 1):
         quote, bill = ranked.quote, ranked.bill
         bills = {kind: quote.bill(kind) for kind in (Billing.ON_DEMAND, Billing.SPOT)}
-        rows.append((
-            str(place),
-            f"{_label(ranked)}\n{_where(quote)}",
-            f"{_devices(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
-            _time(bill.run.calendar_s),
-            *(_usd(b.total_usd) if b else _missing(quote, k) for k, b in bills.items()),
-        ))  # fmt: skip
+        rows.append(
+            (
+                str(place),
+                f"{_label(ranked)}\n{_where(quote)}",
+                f"{_devices(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
+                _time(bill.run.calendar_s),
+                *(_usd(b.total_usd) if b else _missing(quote, k) for k, b in bills.items()),
+            )
+        )
     columns = (
         Column(name="#", numeric=True),
         Column(name="quote"),
@@ -128,18 +133,26 @@ def _layouts(answer: Answer) -> Table:
     for place, ranked in enumerate(answer.ranked, 1):
         estimate = ranked.quote.estimate
         has = estimate.cluster.accelerator.capacity_bytes
-        rows.append((
-            str(place),
-            str(estimate.layout),
-            f"{units.size(estimate.memory.total_bytes)} of {units.size(has)}",
-            units.duration(estimate.step.total_s),
-            units.percent(estimate.mfu),
-            _as_of(ranked),
-            _spent(estimate.step.parts(), most=2),
-        ))  # fmt: skip
-    columns = (Column(name="#", numeric=True), Column(name="layout"), Column(name="memory", numeric=True),
-               Column(name="step", numeric=True), Column(name="MFU", numeric=True),
-               Column(name="price of"), Column(name="mostly", optional=True))  # fmt: skip
+        rows.append(
+            (
+                str(place),
+                str(estimate.layout),
+                f"{units.size(estimate.memory.total_bytes)} of {units.size(has)}",
+                units.duration(estimate.step.total_s),
+                units.percent(estimate.mfu),
+                _as_of(ranked),
+                _spent(estimate.step.parts(), most=2),
+            )
+        )
+    columns = (
+        Column(name="#", numeric=True),
+        Column(name="layout"),
+        Column(name="memory", numeric=True),
+        Column(name="step", numeric=True),
+        Column(name="MFU", numeric=True),
+        Column(name="price of"),
+        Column(name="mostly", optional=True),
+    )
     return Table(title="How each is laid out", columns=columns, rows=tuple(rows))
 
 
@@ -163,18 +176,24 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
         ("layout", _layout(answer, quote)),
         ("step", f"{units.duration(estimate.step.total_s)}: {_spent(estimate.step.parts(), most=6)}"),
         ("memory", _memory(quote)),
-        ("speed", f"{units.count(estimate.samples_per_s * load.tokens_per_sample)} {load.unit}/s, "
-                  f"MFU {units.percent(estimate.mfu)}"),
+        (
+            "speed",
+            f"{units.count(estimate.samples_per_s * load.tokens_per_sample)} {load.unit}/s, "
+            f"MFU {units.percent(estimate.mfu)}",
+        ),
         ("steady", f"{units.duration(run.steady_s.mid)} for {run.steady_s.mid / estimate.step.total_s:,.0f} steps"),
-        ("wall-clock", f"{units.duration(run.calendar_s.mid)} with start-up, evaluation, checkpoints every "
-                       f"{units.duration(run.checkpoint_interval_s)} ({units.size(run.checkpoint_bytes)} each) and "
-                       f"{units.significant(run.interruptions, 2)} interruptions: goodput "
-                       f"{units.percent(run.goodput)}"),
+        (
+            "wall-clock",
+            f"{units.duration(run.calendar_s.mid)} with start-up, evaluation, checkpoints every "
+            f"{units.duration(run.checkpoint_interval_s)} ({units.size(run.checkpoint_bytes)} each) and "
+            f"{units.significant(run.interruptions, 2)} interruptions: goodput "
+            f"{units.percent(run.goodput)}",
+        ),
         *((str(b.billing), _bill(b)) for b in quote.bills),
         ("energy", _energy(quote)),
         ("price", _price(quote)),
         *((("evidence", estimate.evidence),) if estimate.correction else ()),
-    ]  # fmt: skip
+    ]
     columns = (Column(name=f"#{place} {_label(ranked)}"), Column(name=_where(quote)))
     return Table(title="", columns=columns, rows=tuple(rows))
 
@@ -200,8 +219,10 @@ def _bill(bill: Bill) -> str:
     spans = units.span(units.usd(total.low), units.usd(total.high))
     time = ""
     if bill.billing is Billing.SPOT:
-        time = (f"; {units.duration(bill.run.calendar_s.mid)} with "
-                f"{units.significant(bill.run.interruptions, 2)} interruptions")  # fmt: skip
+        time = (
+            f"; {units.duration(bill.run.calendar_s.mid)} with "
+            f"{units.significant(bill.run.interruptions, 2)} interruptions"
+        )
     return f"{units.usd(total.mid)} ({spans}): {', '.join(parts)}{time}"
 
 
@@ -209,7 +230,9 @@ def _energy(quote: Quote) -> str:
     energy = quote.energy
     if energy is None:
         return "not known: no power limit in the data sheet"
-    told = f"{units.count(energy.kwh.mid)} kWh ({units.span(units.count(energy.kwh.low), units.count(energy.kwh.high))})"
+    told = (
+        f"{units.count(energy.kwh.mid)} kWh ({units.span(units.count(energy.kwh.low), units.count(energy.kwh.high))})"
+    )
     if energy.co2e_kg is None:
         return f"{told}; CO2e not known for region '{quote.offer.region}'"
     return f"{told}, {units.count(energy.co2e_kg.mid)} kg CO2e"
@@ -235,8 +258,7 @@ def _assumptions(answer: Answer) -> Table:
 
 def _derivation(lines: tuple[Line, ...]) -> Table:
     rows = tuple(
-        (f"{x.group}: {x.quantity}", x.shown, f"= {x.formula}\n{x.origin}" if x.formula else x.origin)
-        for x in lines
+        (f"{x.group}: {x.quantity}", x.shown, f"= {x.formula}\n{x.origin}" if x.formula else x.origin) for x in lines
     )
     columns = (Column(name="quantity"), Column(name="value", numeric=True), Column(name="formula and origin"))
     return Table(title="Derivation of #1", columns=columns, rows=rows)
@@ -266,9 +288,7 @@ def _grounds(answer: Answer) -> tuple[str, ...]:
 
 def _input(answer: Answer) -> tuple[str, ...]:
     """Which quotes have too few processors to prepare what their devices take; nothing where all keep up."""
-    found = [
-        (place, r.quote, supply(answer.plan.workload, r.quote)) for place, r in enumerate(answer.ranked, 1)
-    ]
+    found = [(place, r.quote, supply(answer.plan.workload, r.quote)) for place, r in enumerate(answer.ranked, 1)]
     short = [(place, quote, s) for place, quote, s in found if s is not None and s.waits > 0]
     if not short:
         return ()
@@ -276,7 +296,9 @@ def _input(answer: Answer) -> tuple[str, ...]:
     unit, preparation = answer.plan.workload.unit, least.preparation
     samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
     others = "".join(f", #{p}" for p, *_ in short if p != place)
-    return (f"The input pipeline of #{place}{others}: {_devices(quote)} × {quote.offer.instance.accelerator} can take "
-            f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "
-            f"{units.count(least.prepared_per_s)}: the devices would wait; prepare data in advance, or on the "
-            f"devices. Assumed: {preparation.source}.",)  # fmt: skip
+    return (
+        f"The input pipeline of #{place}{others}: {_devices(quote)} × {quote.offer.instance.accelerator} can take "
+        f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "
+        f"{units.count(least.prepared_per_s)}: the devices would wait; prepare data in advance, or on the "
+        f"devices. Assumed: {preparation.source}.",
+    )

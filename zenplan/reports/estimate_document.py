@@ -83,8 +83,11 @@ def _quote(answer: Answer, ranked: Ranked) -> dict[str, Any]:
         "devices": quote.devices,
         "idle_devices": quote.idle_devices,
         "layout": {**asdict(estimate.layout), "recompute": str(estimate.layout.recompute)},
-        "memory": {**estimate.memory.parts(), "total_bytes": estimate.memory.total_bytes,
-                   "available_bytes": estimate.cluster.accelerator.capacity_bytes},
+        "memory": {
+            **estimate.memory.parts(),
+            "total_bytes": estimate.memory.total_bytes,
+            "available_bytes": estimate.cluster.accelerator.capacity_bytes,
+        },
         "step": {**estimate.step.parts(), "total_s": range_document(estimate.step_s)},
         "mfu": estimate.mfu,
         "samples_per_s": estimate.samples_per_s,
@@ -95,7 +98,7 @@ def _quote(answer: Answer, ranked: Ranked) -> dict[str, Any]:
         "evidence": estimate.evidence,
         "grounds": str(estimate.grounds),
         "correction": _correction(estimate),
-    }  # fmt: skip
+    }
 
 
 def _correction(estimate: Estimate) -> dict[str, Any] | None:
@@ -107,8 +110,12 @@ def _input(answer: Answer, quote: Quote) -> dict[str, Any] | None:
     found = supply(answer.plan.workload, quote)
     if found is None:
         return None
-    return {"vcpus": found.vcpus, "prepared_samples_per_s": found.prepared_per_s, "share": found.share,
-            "basis": found.preparation.source}  # fmt: skip
+    return {
+        "vcpus": found.vcpus,
+        "prepared_samples_per_s": found.prepared_per_s,
+        "share": found.share,
+        "basis": found.preparation.source,
+    }
 
 
 def _bill(quote: Quote, bill: Bill) -> dict[str, Any]:
@@ -134,8 +141,12 @@ def _energy(quote: Quote) -> dict[str, Any] | None:
     if quote.energy is None:
         return None
     co2e = quote.energy.co2e_kg
-    return {"kwh": range_document(quote.energy.kwh), "co2e_kg": range_document(co2e) if co2e else None,
-            "pue": quote.energy.pue, "grid_source": quote.energy.grid_source or None}  # fmt: skip
+    return {
+        "kwh": range_document(quote.energy.kwh),
+        "co2e_kg": range_document(co2e) if co2e else None,
+        "pue": quote.energy.pue,
+        "grid_source": quote.energy.grid_source or None,
+    }
 
 
 def record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
@@ -146,9 +157,14 @@ def record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
     row: dict[str, Any] = {
         "labels": " ".join(ranked.labels),
         "billing": str(bill.billing),
-        "provider": instance.provider, "instance": instance.name, "tier": quote.offer.tier,
-        "region": quote.offer.region, "accelerator": instance.accelerator,
-        "machines": quote.nodes, "devices": quote.devices, "idle_devices": quote.idle_devices,
+        "provider": instance.provider,
+        "instance": instance.name,
+        "tier": quote.offer.tier,
+        "region": quote.offer.region,
+        "accelerator": instance.accelerator,
+        "machines": quote.nodes,
+        "devices": quote.devices,
+        "idle_devices": quote.idle_devices,
         "layout": str(estimate.layout),
         "memory_bytes": estimate.memory.total_bytes,
         "memory_available_bytes": estimate.cluster.accelerator.capacity_bytes,
@@ -158,15 +174,19 @@ def record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
         "grounds": str(estimate.grounds),
         "input_share": found.share if found else None,
         "gpu_hours": quote.gpu_hours(bill).mid,
-        "wall_clock_s_low": bill.run.calendar_s.low, "wall_clock_s": bill.run.calendar_s.mid,
+        "wall_clock_s_low": bill.run.calendar_s.low,
+        "wall_clock_s": bill.run.calendar_s.mid,
         "wall_clock_s_high": bill.run.calendar_s.high,
-    }  # fmt: skip
+    }
     for kind in Billing:
         own, price, name = quote.bill(kind), quote.offer.price(kind), str(kind).replace("-", "_")
         total = own.total_usd if own else None
-        row |= {f"{name}_usd_low": total.low if total else None, f"{name}_usd": total.mid if total else None,
-                f"{name}_usd_high": total.high if total else None,
-                f"{name}_price_as_of": price.as_of if price else None}  # fmt: skip
+        row |= {
+            f"{name}_usd_low": total.low if total else None,
+            f"{name}_usd": total.mid if total else None,
+            f"{name}_usd_high": total.high if total else None,
+            f"{name}_price_as_of": price.as_of if price else None,
+        }
     row["kwh"] = quote.energy.kwh.mid if quote.energy else None
     row["co2e_kg"] = quote.energy.co2e_kg.mid if quote.energy and quote.energy.co2e_kg else None
     return row

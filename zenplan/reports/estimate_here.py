@@ -18,13 +18,23 @@ def here_table(answer: Answer) -> tuple[Table, ...]:
     if not answer.here:
         return ()
     unit = answer.plan.workload.unit
-    columns = (Column(name="with"), Column(name="step", numeric=True), Column(name=f"{unit}/s", numeric=True),
-               Column(name="whole run", numeric=True), Column(name="evidence"))  # fmt: skip
+    columns = (
+        Column(name="with"),
+        Column(name="step", numeric=True),
+        Column(name=f"{unit}/s", numeric=True),
+        Column(name="whole run", numeric=True),
+        Column(name="evidence"),
+    )
     device = answer.here[0].calibration.fingerprint.device
     tokens = answer.plan.workload.tokens_per_sample
-    return (Table(title=f"On this machine: {device}", columns=columns, rows=tuple(_row(s, tokens) for s in answer.here),
-                  caption="steps alone, one after another; no data sheet tells what other processors take"),
-            )  # fmt: skip
+    return (
+        Table(
+            title=f"On this machine: {device}",
+            columns=columns,
+            rows=tuple(_row(s, tokens) for s in answer.here),
+            caption="steps alone, one after another; no data sheet tells what other processors take",
+        ),
+    )
 
 
 def _row(step: LocalStep, tokens_per_sample: int) -> tuple[str, ...]:
@@ -58,9 +68,18 @@ def here_document(answer: Answer) -> list[dict[str, Any]]:
 def _document(step: LocalStep) -> dict[str, Any]:
     taken, mark = step.calibration, step.calibration.fingerprint
     return {
-        "calibration": taken.id, "taken_at": taken.taken_at.isoformat(), "origin": step.origin or None,
-        "device": mark.device, "backend": mark.backend, "compiled": mark.compiled, "precision": mark.precision,
-        "threads": mark.threads, "batch_samples": step.batch, "step_s": range_document(step.prediction.step_s),
-        "samples_per_s": range_document(step.samples_per_s), "steps_s": range_document(step.run_s),
-        "method": step.prediction.method, "changed": list(step.changed),
-    }  # fmt: skip
+        "calibration": taken.id,
+        "taken_at": taken.taken_at.isoformat(),
+        "origin": step.origin or None,
+        "device": mark.device,
+        "backend": mark.backend,
+        "compiled": mark.compiled,
+        "precision": mark.precision,
+        "threads": mark.threads,
+        "batch_samples": step.batch,
+        "step_s": range_document(step.prediction.step_s),
+        "samples_per_s": range_document(step.samples_per_s),
+        "steps_s": range_document(step.run_s),
+        "method": step.prediction.method,
+        "changed": list(step.changed),
+    }

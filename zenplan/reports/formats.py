@@ -36,8 +36,9 @@ class Format:
 
 def exporters() -> tuple[Format, ...]:
     """Every built-in format; ``table`` is the default."""
-    return tuple(Format(n, f) for n, f in (("table", table), ("json", to_json), ("csv", to_csv),
-                                           ("markdown", markdown)))  # fmt: skip
+    return tuple(
+        Format(n, f) for n, f in (("table", table), ("json", to_json), ("csv", to_csv), ("markdown", markdown))
+    )
 
 
 def to_json(report: Report) -> str:
@@ -124,8 +125,16 @@ def table(report: Report, width: int | None = None, colour: bool = False) -> str
     from rich.text import Text
 
     across = max(width or shutil.get_terminal_size((80, 24)).columns, _LEAST_WIDTH)
-    console = Console(file=io.StringIO(), width=across, force_terminal=colour, highlight=False, markup=False,
-                      emoji=False, color_system="standard" if colour else None, legacy_windows=False)  # fmt: skip
+    console = Console(
+        file=io.StringIO(),
+        width=across,
+        force_terminal=colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system="standard" if colour else None,
+        legacy_windows=False,
+    )
     for each in report.tables:
         if each.title:
             console.print(Text(each.title, style="bold"))
@@ -153,8 +162,9 @@ def _rich_table(each: Table, width: int) -> Any:
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
     for place, across in zip(kept, widths, strict=True):
         column = each.columns[place]
-        drawn.add_column(Text(column.name), justify="right" if column.numeric else "left", overflow="fold",
-                         width=across)  # fmt: skip
+        drawn.add_column(
+            Text(column.name), justify="right" if column.numeric else "left", overflow="fold", width=across
+        )
     for row in each.rows:
         drawn.add_row(*(Text(row[place]) for place in kept))
     return drawn
@@ -199,10 +209,7 @@ def _widths(each: Table, kept: list[int], width: int) -> list[int] | None:
     room = width - _GAP * (len(kept) - 1)
     most = [_longest(each, p, str.splitlines) for p in kept]
     words = [_longest(each, p, str.split) for p in kept]
-    least = [
-        m if each.columns[p].numeric else min(w, _LONG_WORD)
-        for p, m, w in zip(kept, most, words, strict=True)
-    ]
+    least = [m if each.columns[p].numeric else min(w, _LONG_WORD) for p, m, w in zip(kept, most, words, strict=True)]
     for place in sorted(range(len(kept)), key=lambda i: -words[i]):
         if not each.columns[kept[place]].numeric:
             least[place] -= max(0, min(sum(least) - room, least[place] - _NARROWEST))

@@ -44,10 +44,13 @@ def shown(layout: Layout, between: str = " ") -> str:
 def _list(found: Tradeoff) -> Table:
     load = found.plan.workload
     columns = (
-        Column(name="#", numeric=True), Column(name="layout"), Column(name=f"step,\n{load.unit}/s\na device", numeric=True),
-        Column(name="MFU", numeric=True), Column(name="memory\nof a\ndevice", numeric=True),
+        Column(name="#", numeric=True),
+        Column(name="layout"),
+        Column(name=f"step,\n{load.unit}/s\na device", numeric=True),
+        Column(name="MFU", numeric=True),
+        Column(name="memory\nof a\ndevice", numeric=True),
         Column(name="loses\nmost to"),
-    )  # fmt: skip
+    )
     rows = tuple(
         (
             str(place),
@@ -60,8 +63,9 @@ def _list(found: Tradeoff) -> Table:
         for place, e in enumerate(found.listed, 1)
     )
     order = "fastest" if found.by == "time" else "leanest"
-    return Table(title=f"{found.plan.workload.name} on {_where(found)}: layouts, {order} first",
-                 columns=columns, rows=rows)  # fmt: skip
+    return Table(
+        title=f"{found.plan.workload.name} on {_where(found)}: layouts, {order} first", columns=columns, rows=rows
+    )
 
 
 def _units_per_s(found: Tradeoff, estimate: Estimate) -> float:
@@ -86,8 +90,10 @@ def _plot(found: Tradeoff) -> Table:
     near = [e for e in found.frontier if e.step.total_s <= slowest_s]
     points = [Point(across=e.memory.total_bytes, up=e.step.total_s, mark=_mark(found, e)) for e in near]
     low, high = units.size(points[-1].across), units.size(points[0].across)
-    columns = (Column(name="step", numeric=True),
-               Column(name=f"memory of a device, from {low} to {high}", optional=True))  # fmt: skip
+    columns = (
+        Column(name="step", numeric=True),
+        Column(name=f"memory of a device, from {low} to {high}", optional=True),
+    )
     count = "one layout" if len(points) == 1 else f"{len(points)} layouts"
     title = f"Step time against memory: {count} that no other beats in both"
     rows = drawn(points, units.duration)
@@ -104,8 +110,10 @@ def _caption(found: Tradeoff) -> str:
         return f"F fastest and leanest: {shown(first.layout)}"
     longer = last.step.total_s / first.step.total_s
     leanest = "L leanest" if longer <= _DRAWN else "The leanest"
-    return (f"F fastest: {shown(first.layout)}. {leanest}: {shown(last.layout)}, "
-            f"{units.size(last.memory.total_bytes)}, {units.significant(longer)} times as long.")  # fmt: skip
+    return (
+        f"F fastest: {shown(first.layout)}. {leanest}: {shown(last.layout)}, "
+        f"{units.size(last.memory.total_bytes)}, {units.significant(longer)} times as long."
+    )
 
 
 def _notes(found: Tradeoff) -> tuple[str, ...]:
@@ -114,13 +122,16 @@ def _notes(found: Tradeoff) -> tuple[str, ...]:
     return (
         *_second(found),
         *_cost(found),
-        *((f"A step is {batch.value} ({batch.origin}), {found.plan.precision.name}, {found.plan.optimizer.name}.",)
-          if batch else ()),
+        *(
+            (f"A step is {batch.value} ({batch.origin}), {found.plan.precision.name}, {found.plan.optimizer.name}.",)
+            if batch
+            else ()
+        ),
         *_padding(found),
         f"Compared {found.considered:,} layouts, of which {found.fitting:,} fit; of those with the same degrees, "
         "only the ones that no other beats in both time and memory are listed.",
         spread(found.fastest),
-    )  # fmt: skip
+    )
 
 
 def spread(estimate: Estimate) -> str:
@@ -176,8 +187,10 @@ def _fewer(found: Tradeoff) -> tuple[str, ...]:
         return (f"{'; '.join(_beside(found, size) for size in told)}.",)
     if len(smaller) == 1:
         return (f"{smaller[0].devices:,} devices are no cheaper.",)
-    return (f"None of {len(smaller)} smaller sizes, from {smaller[-1].devices:,} to {smaller[0].devices:,} devices, "
-            "is cheaper.",)  # fmt: skip
+    return (
+        f"None of {len(smaller)} smaller sizes, from {smaller[-1].devices:,} to {smaller[0].devices:,} devices, "
+        "is cheaper.",
+    )
 
 
 def _saved(whole: Fewer, size: Fewer) -> float:

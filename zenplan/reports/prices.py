@@ -32,7 +32,7 @@ def prices_report(tables: Sequence[PriceTable], today: date) -> Report:
         records=tuple(_record(o) for o in offers),
         tables=(_offers(offers), _ages(tables, today)),
         notes=(f"Offers: {len(offers)}; providers: {len(tables)}. {_NOTE}", *left_out),
-    )  # fmt: skip
+    )
 
 
 def _device_usd_per_h(offer: Offer) -> float:
@@ -48,17 +48,25 @@ def _order(offer: Offer) -> tuple[bool, float, str, str, str]:
 
 def _offers(offers: Sequence[Offer]) -> Table:
     # Provider and region share a column: 80 then have room for the price of a device-hour.
-    columns = (Column(name="provider, region"), Column(name="instance"), Column(name="GPUs"),
-               Column(name="on-demand/h", numeric=True), Column(name="spot/h", numeric=True),
-               Column(name="GPU-h", numeric=True))  # fmt: skip
+    columns = (
+        Column(name="provider, region"),
+        Column(name="instance"),
+        Column(name="GPUs"),
+        Column(name="on-demand/h", numeric=True),
+        Column(name="spot/h", numeric=True),
+        Column(name="GPU-h", numeric=True),
+    )
     rows = tuple(
         (
-            f"{o.instance.provider}, {o.region}", o.instance.name + (f" ({o.tier})" if o.tier else ""),
-            f"{o.instance.devices} × {o.instance.accelerator}", _shown(o.on_demand), _shown(o.spot),
+            f"{o.instance.provider}, {o.region}",
+            o.instance.name + (f" ({o.tier})" if o.tier else ""),
+            f"{o.instance.devices} × {o.instance.accelerator}",
+            _shown(o.on_demand),
+            _shown(o.spot),
             units.usd(_device_usd_per_h(o)),
         )
         for o in offers
-    )  # fmt: skip
+    )
     return Table(columns=columns, rows=rows)
 
 
@@ -67,16 +75,30 @@ def _shown(price: Price | None) -> str:
 
 
 def _ages(tables: Sequence[PriceTable], today: date) -> Table:
-    columns = (Column(name="provider"), Column(name="offers", numeric=True), Column(name="oldest price"),
-               Column(name="newest price"), Column(name="undated", numeric=True),
-               Column(name="billed by"))  # fmt: skip
+    columns = (
+        Column(name="provider"),
+        Column(name="offers", numeric=True),
+        Column(name="oldest price"),
+        Column(name="newest price"),
+        Column(name="undated", numeric=True),
+        Column(name="billed by"),
+    )
     rows = []
     for record in (_table_record(t, today) for t in tables):
-        ages = [f"{record[k]} ({record[f'{k}_age_days']:,} days)" if record[k] else "not known"
-                for k in ("oldest", "newest")]  # fmt: skip
+        ages = [
+            f"{record[k]} ({record[f'{k}_age_days']:,} days)" if record[k] else "not known"
+            for k in ("oldest", "newest")
+        ]
         step = record["granularity_s"]
-        rows.append((record["provider"], str(record["offers"]), *ages, str(record["undated"]),
-                     units.duration(step) if step else "not known"))  # fmt: skip
+        rows.append(
+            (
+                record["provider"],
+                str(record["offers"]),
+                *ages,
+                str(record["undated"]),
+                units.duration(step) if step else "not known",
+            )
+        )
     return Table(title="How old each table is", columns=columns, rows=tuple(rows))
 
 
@@ -96,10 +118,16 @@ def _table_record(table: PriceTable, today: date) -> dict[str, Any]:
 def _record(offer: Offer) -> dict[str, Any]:
     instance = offer.instance
     row: dict[str, Any] = {
-        "provider": instance.provider, "instance": instance.name, "tier": offer.tier or None, "region": offer.region,
-        "accelerator": instance.accelerator, "devices": instance.devices, "vcpus": instance.vcpus,
-        "ram_bytes": instance.ram_bytes, "network_bytes_per_s": instance.network_bytes_per_s,
-    }  # fmt: skip
+        "provider": instance.provider,
+        "instance": instance.name,
+        "tier": offer.tier or None,
+        "region": offer.region,
+        "accelerator": instance.accelerator,
+        "devices": instance.devices,
+        "vcpus": instance.vcpus,
+        "ram_bytes": instance.ram_bytes,
+        "network_bytes_per_s": instance.network_bytes_per_s,
+    }
     for kind in Billing:
         price, name = offer.price(kind), str(kind).replace("-", "_")
         row[f"{name}_usd_per_h"] = price.usd_per_h if price else None

@@ -15,9 +15,15 @@ SCHEMA = "zenplan.profile/1"
 
 _NO_SHEET = "no data sheet: unknown to the catalogue"
 _UNIT_OF_SUFFIX = {
-    "_bytes": "B", "_hz": "Hz", "_w": "W", "_j": "J", "_c": "°C", "_utilisation": "ratio", "_cores": "cores",
+    "_bytes": "B",
+    "_hz": "Hz",
+    "_w": "W",
+    "_j": "J",
+    "_c": "°C",
+    "_utilisation": "ratio",
+    "_cores": "cores",
     "_THREADS": "threads",
-}  # fmt: skip
+}
 _KWH_J = 3.6e6
 
 
@@ -44,10 +50,7 @@ def profile_report(profile: Profile, sheets: Mapping[int, Accelerator | None]) -
         schema=SCHEMA,
         document=document,
         records=tuple(_record(device, sheet) for device, sheet in pairs),
-        tables=(
-            *(_device_table(device, sheet) for device, sheet in pairs),
-            _host_table(profile.host, profile.driver),
-        ),
+        tables=(*(_device_table(device, sheet) for device, sheet in pairs), _host_table(profile.host, profile.driver)),
         notes=(f"no GPU: {why}",) if why else (),
     )
 

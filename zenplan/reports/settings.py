@@ -16,12 +16,9 @@ SCHEMA: Final = "zenplan.config/1"
 def config_report(settings: Settings) -> Report:
     """What each setting is, and where that comes from."""
     records = tuple(_records(settings))
-    columns = (
-        Column(name="setting"), Column(name="value"), Column(name="from"), Column(name="what", optional=True)
-    )  # fmt: skip
+    columns = (Column(name="setting"), Column(name="value"), Column(name="from"), Column(name="what", optional=True))
     rows = tuple(
-        (r["setting"], "–" if r["value"] is None else str(r["value"]), r["origin"], r["help"])
-        for r in records
+        (r["setting"], "–" if r["value"] is None else str(r["value"]), r["origin"], r["help"]) for r in records
     )
     read = ", ".join(map(str, settings.files)) or "none found"
     return Report(
@@ -32,10 +29,7 @@ def config_report(settings: Settings) -> Report:
         },
         records=records,
         tables=(Table(title="settings", columns=columns, rows=rows),),
-        notes=(
-            f"settings files: {read}",
-            "order: flag, ZENPLAN_… variable, project file, user file, default",
-        ),
+        notes=(f"settings files: {read}", "order: flag, ZENPLAN_… variable, project file, user file, default"),
     )
 
 

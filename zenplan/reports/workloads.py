@@ -12,12 +12,23 @@ from zenplan.domain.recurrent import Recurrent
 from zenplan.domain.report import Column, Report, Table
 from zenplan.domain.workload import Workload
 
-_LANGUAGE = (Column(name="model"), Column(name="kind"), Column(name="parameters", numeric=True),
-             Column(name="active", numeric=True, optional=True), Column(name="layers", numeric=True),
-             Column(name="sequence", numeric=True), Column(name="FLOP/token", numeric=True))  # fmt: skip
-_OTHER = (Column(name="model"), Column(name="params", numeric=True), Column(name="FLOP,\nforward", numeric=True),
-          Column(name="FLOP,\ntraining", numeric=True), Column(name="unit"),
-          Column(name="usual data"))  # fmt: skip
+_LANGUAGE = (
+    Column(name="model"),
+    Column(name="kind"),
+    Column(name="parameters", numeric=True),
+    Column(name="active", numeric=True, optional=True),
+    Column(name="layers", numeric=True),
+    Column(name="sequence", numeric=True),
+    Column(name="FLOP/token", numeric=True),
+)
+_OTHER = (
+    Column(name="model"),
+    Column(name="params", numeric=True),
+    Column(name="FLOP,\nforward", numeric=True),
+    Column(name="FLOP,\ntraining", numeric=True),
+    Column(name="unit"),
+    Column(name="usual data"),
+)
 
 
 def workloads_report(models: Sequence[tuple[str, Workload]]) -> Report:
@@ -31,11 +42,13 @@ def workloads_report(models: Sequence[tuple[str, Workload]]) -> Report:
         document={"workloads": list(records)},
         records=records,
         tables=tuple(_family_table(family, of) for family, of in by_family.items()),
-        notes=(f"{len(models)} models. FLOP are of one sample, under FLOP/token of one token; these and training are of a "
-               "training step, forward and backward.",
-               "Any other: --params, --config with a Hugging Face config.json, --keras, or --params with "
-               "--flops-per-sample."),
-    )  # fmt: skip
+        notes=(
+            f"{len(models)} models. FLOP are of one sample, under FLOP/token of one token; these and training are of a "
+            "training step, forward and backward.",
+            "Any other: --params, --config with a Hugging Face config.json, --keras, or --params with "
+            "--flops-per-sample.",
+        ),
+    )
 
 
 def _family_table(family: str, models: Sequence[Workload]) -> Table:
@@ -46,51 +59,95 @@ def _family_table(family: str, models: Sequence[Workload]) -> Table:
 
 
 def _language_row(w: Workload) -> tuple[str, ...]:
-    return (w.name, w.family, units.count(w.parameters), units.count(w.active_parameters), str(w.layers),
-            f"{w.tokens_per_sample:,}", f"{w.training_flop_per_sample / w.tokens_per_sample:.2e}")  # fmt: skip
+    return (
+        w.name,
+        w.family,
+        units.count(w.parameters),
+        units.count(w.active_parameters),
+        str(w.layers),
+        f"{w.tokens_per_sample:,}",
+        f"{w.training_flop_per_sample / w.tokens_per_sample:.2e}",
+    )
 
 
 def _other_row(w: Workload) -> tuple[str, ...]:
     data = w.usual.dataset.partition(", ")[0] if w.usual else ""
-    return (w.name, units.count(w.parameters), units.count(w.flop_per_sample),
-            units.count(w.training_flop_per_sample), w.unit, data)  # fmt: skip
+    return (
+        w.name,
+        units.count(w.parameters),
+        units.count(w.flop_per_sample),
+        units.count(w.training_flop_per_sample),
+        w.unit,
+        data,
+    )
 
 
 def _record(family: str, w: Workload) -> dict[str, Any]:
     return {
-        "name": w.name, "plugin_family": family, "family": w.family, "parameters": w.parameters,
-        "active_parameters": w.active_parameters, "layers": w.layers, "unit": w.unit,
-        "tokens_per_sample": w.tokens_per_sample, "forward_flop_per_sample": w.flop_per_sample,
+        "name": w.name,
+        "plugin_family": family,
+        "family": w.family,
+        "parameters": w.parameters,
+        "active_parameters": w.active_parameters,
+        "layers": w.layers,
+        "unit": w.unit,
+        "tokens_per_sample": w.tokens_per_sample,
+        "forward_flop_per_sample": w.flop_per_sample,
         "training_flop_per_sample": w.training_flop_per_sample,
-    }  # fmt: skip
+    }
 
 
 def workload_report(family: str, workload: Workload) -> Report:
     """One model, block by block and operator by operator, for one sample forward."""
     operators = [(b, o) for b in workload.blocks for o in b.operators]
     records = tuple(
-        {"block": b.name, "repeat": b.repeat, "operator": o.name, "kind": type(o).__name__.lower(), "shape": _shape(o),
-         "parameters": o.parameters, "flop": o.flop, "saved_elements": o.saved_elements}
+        {
+            "block": b.name,
+            "repeat": b.repeat,
+            "operator": o.name,
+            "kind": type(o).__name__.lower(),
+            "shape": _shape(o),
+            "parameters": o.parameters,
+            "flop": o.flop,
+            "saved_elements": o.saved_elements,
+        }
         for b, o in operators
-    )  # fmt: skip
-    columns = (Column(name="block"), Column(name="operator"), Column(name="shape"),
-               Column(name="parameters", numeric=True), Column(name="FLOP", numeric=True),
-               Column(name="kept", numeric=True, optional=True))  # fmt: skip
+    )
+    columns = (
+        Column(name="block"),
+        Column(name="operator"),
+        Column(name="shape"),
+        Column(name="parameters", numeric=True),
+        Column(name="FLOP", numeric=True),
+        Column(name="kept", numeric=True, optional=True),
+    )
     rows = tuple(
-        (f"{b.name} × {b.repeat}", o.name, _shape(o), units.count(o.parameters), f"{o.flop:.2e}" if o.flop else "0",
-         units.count(o.saved_elements))
+        (
+            f"{b.name} × {b.repeat}",
+            o.name,
+            _shape(o),
+            units.count(o.parameters),
+            f"{o.flop:.2e}" if o.flop else "0",
+            units.count(o.saved_elements),
+        )
         for b, o in operators
-    )  # fmt: skip
+    )
     title = f"{workload.name}: {units.count(workload.parameters)} parameters, {workload.family}"
     facts = tuple(f"{f.name}: {f.value} ({f.origin}{f'; {f.why}' if f.why else ''})" for f in workload.facts)
     return Report(
         schema="zenplan.workload/1",
         document={**_record(family, workload), "operators": list(records)},
         records=records,
-        tables=(Table(title=title, columns=columns, rows=rows,
-                      caption="for one sample, forward, each repetition; kept: elements saved for the backward"),),
+        tables=(
+            Table(
+                title=title,
+                columns=columns,
+                rows=rows,
+                caption="for one sample, forward, each repetition; kept: elements saved for the backward",
+            ),
+        ),
         notes=facts,
-    )  # fmt: skip
+    )
 
 
 def _shape(op: Operator) -> str:
@@ -112,6 +169,4 @@ def _shape(op: Operator) -> str:
 
 
 def _product(rows: float, inner: float, columns: float) -> str:
-    return "×".join(
-        f"{size:.0f}" if size == int(size) else units.significant(size) for size in (rows, inner, columns)
-    )
+    return "×".join(f"{size:.0f}" if size == int(size) else units.significant(size) for size in (rows, inner, columns))

@@ -82,47 +82,118 @@ class Call:
         self.kept.add(tensor.key)
         return self.of_sample(tensor)
 
-    def product(self, name: str, source: Tensor, columns: float, *, inner: float | None = None,
-                bias: bool = False, tied: bool = False) -> MatMul:  # fmt: skip
+    def product(
+        self,
+        name: str,
+        source: Tensor,
+        columns: float,
+        *,
+        inner: float | None = None,
+        bias: bool = False,
+        tied: bool = False,
+    ) -> MatMul:
         """A tensor's rows by a weight of the layer: ``inner`` × ``columns``, its last dimension where not given."""
         inner = inner or source.shape[-1]
         rows = self.of_sample(source) / inner
-        return MatMul(name=name, rows=rows, inner=inner, columns=columns, split=Split.NONE, bias=bias, tied=tied,
-                      trainable=self.learns, input_gradient=source.learns,
-                      saved=self.keep(source, self.learns) / rows)  # fmt: skip
+        return MatMul(
+            name=name,
+            rows=rows,
+            inner=inner,
+            columns=columns,
+            split=Split.NONE,
+            bias=bias,
+            tied=tied,
+            trainable=self.learns,
+            input_gradient=source.learns,
+            saved=self.keep(source, self.learns) / rows,
+        )
 
-    def between(
-        self, name: str, left: Tensor, right: Tensor, rows: float, inner: float, columns: float
-    ) -> MatMul:
+    def between(self, name: str, left: Tensor, right: Tensor, rows: float, inner: float, columns: float) -> MatMul:
         """A product of two tensors; ``rows`` of one sample, with all groups. The right one may be a weight."""
         own = right.variable and right.size == inner * columns and right.variable not in self.owned
         if own:
             self.owned.add(right.variable)
         saved = self.keep(left, right.learns) + self.keep(right, left.learns)
-        return MatMul(name=name, rows=rows, inner=inner, columns=columns, split=Split.NONE, tied=not own,
-                      trainable=right.learns, input_gradient=left.learns, saved=saved / rows)  # fmt: skip
+        return MatMul(
+            name=name,
+            rows=rows,
+            inner=inner,
+            columns=columns,
+            split=Split.NONE,
+            tied=not own,
+            trainable=right.learns,
+            input_gradient=left.learns,
+            saved=saved / rows,
+        )
 
-    def attention(self, query: Tensor, key: Tensor, value: Tensor, *, heads: int, kv_heads: int, key_dim: int,
-                  value_dim: int, queries: int, keys: int) -> tuple[Operator, ...]:  # fmt: skip
+    def attention(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        heads: int,
+        kv_heads: int,
+        key_dim: int,
+        value_dim: int,
+        queries: int,
+        keys: int,
+    ) -> tuple[Operator, ...]:
         """Scores and weighted sum. Keras computes masked scores too, so that a causal mask takes nothing off."""
         if (query.learns and key.learns and value.learns) or self.learns:
-            return (Attention(name="attention", heads=heads, kv_heads=kv_heads, key_dim=key_dim,
-                              value_dim=value_dim, queries=queries, keys=keys, causal=False),)  # fmt: skip
+            return (
+                Attention(
+                    name="attention",
+                    heads=heads,
+                    kv_heads=kv_heads,
+                    key_dim=key_dim,
+                    value_dim=value_dim,
+                    queries=queries,
+                    keys=keys,
+                    causal=False,
+                ),
+            )
         # Some of it has no gradient, which the noun cannot say: as two products.
         rows = heads * queries
         return (
-            MatMul(name="scores", rows=rows, inner=key_dim, columns=keys, split=Split.NONE, tied=True,
-                   trainable=key.learns, input_gradient=query.learns),
-            MatMul(name="weighted sum", rows=rows, inner=keys, columns=value_dim, split=Split.NONE, tied=True,
-                   trainable=value.learns, input_gradient=query.learns or key.learns),
-        )  # fmt: skip
+            MatMul(
+                name="scores",
+                rows=rows,
+                inner=key_dim,
+                columns=keys,
+                split=Split.NONE,
+                tied=True,
+                trainable=key.learns,
+                input_gradient=query.learns,
+            ),
+            MatMul(
+                name="weighted sum",
+                rows=rows,
+                inner=keys,
+                columns=value_dim,
+                split=Split.NONE,
+                tied=True,
+                trainable=value.learns,
+                input_gradient=query.learns or key.learns,
+            ),
+        )
 
-    def stream(self, name: str, *tensors: Tensor, passes: float | None = None, saved: float = 0.0,
-               weights: float = 0.0) -> tuple[Stream, ...]:  # fmt: skip
+    def stream(
+        self, name: str, *tensors: Tensor, passes: float | None = None, saved: float = 0.0, weights: float = 0.0
+    ) -> tuple[Stream, ...]:
         """Tensors that are read or written once each, or the largest of them ``passes`` times."""
         largest = max(t.size for t in tensors)
         if not largest:
             return ()
         passes = passes or sum(t.size for t in tensors) / largest
-        return (Stream(name=name, elements=largest / self.batch, passes=passes, split=Split.NONE, saved=saved,
-                       weights=weights, trainable=self.backward),)  # fmt: skip
+        return (
+            Stream(
+                name=name,
+                elements=largest / self.batch,
+                passes=passes,
+                split=Split.NONE,
+                saved=saved,
+                weights=weights,
+                trainable=self.backward,
+            ),
+        )

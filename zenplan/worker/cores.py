@@ -17,6 +17,8 @@ def own_cores(rank: int, world: int, threads: int) -> None:
         return
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < world * threads:
-        raise UsageError(f"{world} workers of {threads} thread(s) need {world * threads} cores, there are {len(allowed)}",
-                         "take fewer workers or threads")  # fmt: skip
+        raise UsageError(
+            f"{world} workers of {threads} thread(s) need {world * threads} cores, there are {len(allowed)}",
+            "take fewer workers or threads",
+        )
     os.sched_setaffinity(0, allowed[rank * threads : (rank + 1) * threads])

@@ -46,8 +46,7 @@ def count_model(
     if attempt.reason:
         tracker.events.append(Event(layer=model, path=(), method="unknown", note=attempt.reason))
     layers = tuple(layer_counts(model, tracker.events))
-    return ModelCount(name=model.name, backend=keras.config.backend(), layers=layers,
-                      input_shape=_text((args, kwargs)))  # fmt: skip
+    return ModelCount(name=model.name, backend=keras.config.backend(), layers=layers, input_shape=_text((args, kwargs)))
 
 
 def _inputs(
@@ -55,9 +54,7 @@ def _inputs(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Symbolic tensors of closed shapes, nested as the arguments of the model's call are."""
     if not isinstance(model, keras.Model):
-        raise UsageError(
-            f"{type(model).__name__} is no Keras model", "count_flop takes a keras.Model that is built"
-        )
+        raise UsageError(f"{type(model).__name__} is no Keras model", "count_flop takes a keras.Model that is built")
     every = _known(model)
     if not every:
         raise UsageError(f"model {model.name} has no input shape: it was never built", _HINT)
@@ -72,8 +69,10 @@ def _inputs(
             raise UsageError(f"model {model.name}: the shape of input '{tensor.name}' is open", _HINT)
         own = tuple(tensor.shape[1:])
         if _graph(model) is not None and not _fits(shape, own):
-            raise UsageError(f"model {model.name}: input '{tensor.name}' is {_sizes(own)}, not {_sizes(shape)}",
-                             "--input-shape is for what its own shape leaves open")  # fmt: skip
+            raise UsageError(
+                f"model {model.name}: input '{tensor.name}' is {_sizes(own)}, not {_sizes(shape)}",
+                "--input-shape is for what its own shape leaves open",
+            )
         samples = batch or tensor.shape[0] or 1
         closed[id(tensor)] = keras.KerasTensor((samples, *shape), dtype=tensor.dtype, name=tensor.name)
     args, kwargs = keras.tree.map_structure(lambda t: closed.get(id(t), t), known)

@@ -19,8 +19,10 @@ def symbolic_input(model: keras.Model, batch: int, shapes: Sequence[Sequence[int
     """
     args, kwargs = closed_inputs(model, batch, shapes)
     if len(args) != 1 or any(isinstance(t, keras.KerasTensor) for t in keras.tree.flatten(kwargs)):
-        raise UsageError(f"model {model.name} takes its inputs as several arguments",
-                         "training gives a model one: a tensor, a list or a dictionary of them")  # fmt: skip
+        raise UsageError(
+            f"model {model.name} takes its inputs as several arguments",
+            "training gives a model one: a tensor, a list or a dictionary of them",
+        )
     return args[0]
 
 
@@ -56,8 +58,7 @@ def _losses(model: keras.Model, outputs: Any, count: int) -> list[Any]:
         return [given.get(name) for name in names]
     given = list(given) if isinstance(given, list | tuple) else [given] * count
     if len(given) != count:
-        raise UsageError(f"model {model.name} has {count} outputs and {len(given)} losses",
-                         "give each output its loss")  # fmt: skip
+        raise UsageError(f"model {model.name} has {count} outputs and {len(given)} losses", "give each output its loss")
     return given
 
 

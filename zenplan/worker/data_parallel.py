@@ -59,9 +59,7 @@ def measure_together(job: Mapping[str, Any], events: Events) -> None:
         RuntimeError: another rank is gone, or did not answer for a minute.
     """
     if keras.config.backend() != "torch":
-        raise UsageError(
-            f"Keras on {keras.config.backend()} is not timed in data parallel", "take --backend torch"
-        )
+        raise UsageError(f"Keras on {keras.config.backend()} is not timed in data parallel", "take --backend torch")
     machine.prepare("cpu", job["threads"], job["precision"])
     events.send(event="machine", **machine.described("cpu", job["threads"], False))
     with _joined(job):
@@ -75,8 +73,9 @@ def measure_together(job: Mapping[str, Any], events: Events) -> None:
 @contextmanager
 def _joined(job: Mapping[str, Any]) -> Iterator[None]:
     """Within it the ranks know each other."""
-    distributed.init_process_group("gloo", init_method=job["rendezvous"], rank=job["rank"],
-                                   world_size=job["world"], timeout=_PATIENCE)  # fmt: skip
+    distributed.init_process_group(
+        "gloo", init_method=job["rendezvous"], rank=job["rank"], world_size=job["world"], timeout=_PATIENCE
+    )
     yield
     # Not after an error: what is waited for then may never come.
     distributed.barrier()
@@ -131,8 +130,9 @@ def _take_rounds(held: list[_Replica], group: int, job: Mapping[str, Any], event
         distributed.all_reduce(tensor)
     for number in range(job["rounds"]):
         for tensor in tensors:
-            events.send(event="reduced", bytes=4 * tensor.numel(), group=group, round=number,
-                        wall_s=_all_reduce_s(tensor))  # fmt: skip
+            events.send(
+                event="reduced", bytes=4 * tensor.numel(), group=group, round=number, wall_s=_all_reduce_s(tensor)
+            )
         for replica in held:
             for way in replica.ways:
                 _sample(replica, way, number, job["rank"], events)

@@ -49,9 +49,7 @@ def contractions(equation: str, shapes: Sequence[Shape]) -> Iterator[Contraction
         done, at = step.result[0], len(terms) + index - 1
 
 
-def _contraction(
-    a: str, b: str, later: set[str], sizes: dict[str, int], left: int, right: int
-) -> Contraction:
+def _contraction(a: str, b: str, later: set[str], sizes: dict[str, int], left: int, right: int) -> Contraction:
     def size(letters: set[str]) -> int:
         return math.prod(sizes[letter] for letter in letters)
 

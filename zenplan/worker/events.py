@@ -95,9 +95,12 @@ def _together(old: Any, new: Any) -> Operator:
     if isinstance(old, Recurrent):
         return replace(old, steps=old.steps + new.steps)
     sizes = ("positions", "input_elements", "output_elements")
-    both: Operator = replace(old, **{s: getattr(old, s) + getattr(new, s) for s in sizes},
-                             saved=old.saved_elements + new.saved_elements,
-                             input_gradient=old.input_gradient or new.input_gradient)  # fmt: skip
+    both: Operator = replace(
+        old,
+        **{s: getattr(old, s) + getattr(new, s) for s in sizes},
+        saved=old.saved_elements + new.saved_elements,
+        input_gradient=old.input_gradient or new.input_gradient,
+    )
     return both
 
 
@@ -114,10 +117,17 @@ def scaled(operator: Operator, times: float, sequential: bool) -> Operator:
     if isinstance(operator, MatMul):
         if not sequential or operator.tied:
             return replace(operator, rows=operator.rows * times)
-        return Recurrent(name=operator.name, steps=times, inner=operator.inner, columns=operator.columns,
-                         rows=operator.rows, bias=operator.bias, trainable=operator.trainable,
-                         input_gradient=operator.input_gradient or operator.trainable,
-                         kernels=LOOP_KERNELS)  # fmt: skip
+        return Recurrent(
+            name=operator.name,
+            steps=times,
+            inner=operator.inner,
+            columns=operator.columns,
+            rows=operator.rows,
+            bias=operator.bias,
+            trainable=operator.trainable,
+            input_gradient=operator.input_gradient or operator.trainable,
+            kernels=LOOP_KERNELS,
+        )
     if isinstance(operator, Convolution):
         sizes = ("positions", "input_elements", "output_elements", "saved_elements")
         grown = {s.replace("saved_elements", "saved"): getattr(operator, s) * times for s in sizes}
@@ -152,10 +162,16 @@ def _count(each: _Layer, weights: list[Any], trained: set[int]) -> Iterator[Laye
         return  # the model itself, which only calls its layers
     method = next((m for m in ("unknown", "traced", "registered") if m in each.methods), "rule")
     yield LayerCount(
-        path=path, kind=each.first.kind, output_shape=each.output_shape, calls=each.calls,
-        parameters=_sum(weights), trainable_parameters=_sum(w for w in weights if id(w) in trained),
-        operators=tuple(each.operators), method=method, note="; ".join(each.notes),
-    )  # fmt: skip
+        path=path,
+        kind=each.first.kind,
+        output_shape=each.output_shape,
+        calls=each.calls,
+        parameters=_sum(weights),
+        trainable_parameters=_sum(w for w in weights if id(w) in trained),
+        operators=tuple(each.operators),
+        method=method,
+        note="; ".join(each.notes),
+    )
 
 
 def _sum(weights: Iterable[Any]) -> float:

@@ -38,9 +38,7 @@ def weightless(wanted: bool) -> Iterator[None]:
         yield
 
 
-def imported_model(
-    target: str, events: Events, arguments: Mapping[str, Any] = MappingProxyType({})
-) -> keras.Model:
+def imported_model(target: str, events: Events, arguments: Mapping[str, Any] = MappingProxyType({})) -> keras.Model:
     """The model of ``package.module:name``, imported with the current folder first.
 
     Args:
@@ -98,10 +96,13 @@ def _check_arguments(target: str, function: Callable[..., Any], arguments: Mappi
         signature.bind(**arguments)
     except TypeError as error:
         if arguments:
-            raise UsageError(f"{target} cannot be called with {', '.join(arguments)}: {error}",
-                             f"it is {function.__name__}{signature}") from None  # fmt: skip
-        raise UsageError(f"{target} takes arguments",
-                         "write a function that calls it with them, and name that") from None  # fmt: skip
+            raise UsageError(
+                f"{target} cannot be called with {', '.join(arguments)}: {error}",
+                f"it is {function.__name__}{signature}",
+            ) from None
+        raise UsageError(
+            f"{target} takes arguments", "write a function that calls it with them, and name that"
+        ) from None
 
 
 def _what(value: object) -> str:

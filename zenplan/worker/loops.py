@@ -59,9 +59,7 @@ def conditional(follower: Follower, op: Any, loop_vars: Any) -> Any:
     return keras.tree.pack_sequence_as(loop_vars, keras.tree.flatten(result))
 
 
-def choice(
-    follower: Follower, op: Any, pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]
-) -> Any:
+def choice(follower: Follower, op: Any, pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
     """What is done if it is true."""
     follower.remark("of a choice, what is done if it is true is counted")
     return true_fn()
@@ -74,6 +72,11 @@ def switch(follower: Follower, op: Any, index: Any, branches: Any, *operands: An
 
 
 LOOPS: dict[str, Callable[..., Any]] = {
-    "Map": mapped, "VectorizedMap": vectorized, "Scan": scan, "ForiLoop": counted, "WhileLoop": conditional,
-    "Cond": choice, "Switch": switch,
-}  # fmt: skip
+    "Map": mapped,
+    "VectorizedMap": vectorized,
+    "Scan": scan,
+    "ForiLoop": counted,
+    "WhileLoop": conditional,
+    "Cond": choice,
+    "Switch": switch,
+}

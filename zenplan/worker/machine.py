@@ -62,11 +62,20 @@ def described(device: str, threads: int, compiled: bool) -> dict[str, Any]:
     import keras
 
     backend = keras.config.backend()
-    versions = {"keras": keras.__version__, backend: import_module(backend).__version__,
-                "python": platform.python_version()}  # fmt: skip
+    versions = {
+        "keras": keras.__version__,
+        backend: import_module(backend).__version__,
+        "python": platform.python_version(),
+    }
     name = _gpu_name(backend) if device == "gpu" else _processor()
-    return {"device": name, "kind": device, "driver": "", "threads": threads, "versions": versions,
-            "compiled": compiled}  # fmt: skip
+    return {
+        "device": name,
+        "kind": device,
+        "driver": "",
+        "threads": threads,
+        "versions": versions,
+        "compiled": compiled,
+    }
 
 
 def _prepare_jax(device: str, threads: int, precision: str) -> None:

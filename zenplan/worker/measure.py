@@ -102,8 +102,7 @@ class _Measurement:
         memory.give_back(self.job["device"])
         forgotten = memory.forget_peak(self.job["device"])
         self._timed(ready)
-        self.events.send(event="built", key=ready.key, setup_s=time.perf_counter() - start,
-                         program_bytes=program)  # fmt: skip
+        self.events.send(event="built", key=ready.key, setup_s=time.perf_counter() - start, program_bytes=program)
         peak = memory.peak_over(before, self._level(), forgotten)
         self.events.send(event="peak", key=ready.key, bytes=peak, how=before.how if before and peak else "")
         return ready
@@ -116,8 +115,7 @@ class _Measurement:
         start = time.perf_counter()
         found = whole_program(point, self.job, self.events, lambda model: self._count(point, model))
         self._announce(True)
-        self.events.send(event="built", key=point["key"], setup_s=time.perf_counter() - start,
-                         program_bytes=found)  # fmt: skip
+        self.events.send(event="built", key=point["key"], setup_s=time.perf_counter() - start, program_bytes=found)
 
     def _sampled(self, ready: Ready, number: int) -> bool:
         """Whether the step was made, and its times sent."""

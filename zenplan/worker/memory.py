@@ -125,8 +125,11 @@ def _on_gpu() -> Level | None:
 def _resident() -> Level | None:
     try:
         lines = _STATUS.read_text(encoding="ascii").splitlines()
-        found = {name: float(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)
-                 if name in ("VmRSS", "VmHWM")}  # fmt: skip
+        found = {
+            name: float(rest.split()[0]) * 1024
+            for name, _, rest in (line.partition(":") for line in lines)
+            if name in ("VmRSS", "VmHWM")
+        }
         return Level(how="resident set", used_bytes=found["VmRSS"], peak_bytes=found["VmHWM"])
     except (OSError, KeyError):
         return None

@@ -46,9 +46,7 @@ def convolution(result: Shape, channels: int, inner: float) -> Product:
     return Product(rows=math.prod(result) / channels, inner=inner, columns=channels)
 
 
-def abstract(
-    operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Callable[..., Any], list[Any]]:
+def abstract(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Callable[..., Any], list[Any]]:
     """``operation.call`` as a function of its tensors alone, and those; all other arguments stay as they are.
 
     Args:

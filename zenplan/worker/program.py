@@ -36,8 +36,12 @@ def program_bytes(model: keras.Model, x: Any, y: Any) -> float | None:
             lambda t: jax.ShapeDtypeStruct(tuple(t.shape), keras.backend.standardize_dtype(t.dtype)), nested
         )
 
-    groups = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables,
-              model.metrics_variables)  # fmt: skip
+    groups = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
     # As Keras's own step asks for it: the state, then the data without weights of samples.
     state = tuple(shapes(list(group)) for group in groups)
     data = (shapes(x), None if y is None else shapes(y), None)
@@ -69,8 +73,13 @@ def whole_program(
     return _whole(point, job, events, usual_optimizer(), look)
 
 
-def _whole(point: Mapping[str, Any], job: Mapping[str, Any], events: Events, optimizer: keras.optimizers.Optimizer,
-           look: Callable[[keras.Model], None]) -> float | None:  # fmt: skip
+def _whole(
+    point: Mapping[str, Any],
+    job: Mapping[str, Any],
+    events: Events,
+    optimizer: keras.optimizers.Optimizer,
+    look: Callable[[keras.Model], None],
+) -> float | None:
     import jax
 
     model = built_model(point["model"], job["precision"], events)

@@ -111,9 +111,7 @@ def says(error: BaseException) -> str:
     # The place of a syntax error is told apart from what it says.
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     lines = [line.strip() for line in _STYLES.sub("", text).splitlines() if line.strip()]
-    around = [
-        i for i, line in enumerate(lines[:-1], 1) if line.startswith(_AROUND[0]) or line.endswith(_AROUND[1])
-    ]
+    around = [i for i, line in enumerate(lines[:-1], 1) if line.startswith(_AROUND[0]) or line.endswith(_AROUND[1])]
     lines = lines[around[-1] :] if around else lines
     return (lines[0] if lines else "")[:_MOST_LETTERS]
 

@@ -57,8 +57,9 @@ def built_model(wanted: Mapping[str, Any], precision: str, events: Events) -> ke
     if wanted["kind"] == "target":
         model = imported_model(wanted["target"], events, wanted.get("arguments") or {})
         if model.train_function is not None:
-            raise UsageError(f"{wanted['target']} is one model for several points",
-                             "name a function that builds a new one")  # fmt: skip
+            raise UsageError(
+                f"{wanted['target']} is one model for several points", "name a function that builds a new one"
+            )
     elif wanted["kind"] == "config":
         model = configured_model(_in_policy(wanted["config"], POLICIES[precision]), events)
     else:
@@ -81,8 +82,11 @@ def compile_model(model: keras.Model, outputs: Any, compiled: bool | None, optim
         optimizer: for a model that has none; None for AdamW.
     """
     if not model.compiled:
-        model.compile(optimizer=optimizer or usual_optimizer(), loss=usual_losses(outputs),
-                      jit_compile="auto" if compiled is None else compiled)  # fmt: skip
+        model.compile(
+            optimizer=optimizer or usual_optimizer(),
+            loss=usual_losses(outputs),
+            jit_compile="auto" if compiled is None else compiled,
+        )
     elif compiled is not None:
         model.run_eagerly = model.run_eagerly and not compiled
         model.jit_compile = compiled
@@ -114,8 +118,10 @@ def build_training(model: keras.Model, x: Any, y: Any, own_loss: bool) -> None:
     with attempt:
         model._symbolic_build(data_batch=(x, y, None))
     if attempt.reason:
-        raise UsageError(f"the loss or a metric of model {model.name} fails on made-up targets: {attempt.reason}",
-                         "leave the model uncompiled: a usual loss is taken then")  # fmt: skip
+        raise UsageError(
+            f"the loss or a metric of model {model.name} fails on made-up targets: {attempt.reason}",
+            "leave the model uncompiled: a usual loss is taken then",
+        )
 
 
 def with_data(key: str, model: keras.Model, symbolic: Any, compiled: bool | None) -> Ready:

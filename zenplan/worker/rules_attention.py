@@ -32,8 +32,17 @@ def multi_head(layer: Any, call: Call) -> Iterator[Operator]:
     yield call.product("key", key, kv_heads * key_dim, bias=bias)
     yield call.product("value", value, kv_heads * value_dim, bias=bias)
     queries, keys, groups = _axes(layer, call, query, value)
-    yield from call.attention(query, key, value, heads=heads * groups, kv_heads=kv_heads * groups, key_dim=key_dim,
-                              value_dim=value_dim, queries=queries, keys=keys)  # fmt: skip
+    yield from call.attention(
+        query,
+        key,
+        value,
+        heads=heads * groups,
+        kv_heads=kv_heads * groups,
+        key_dim=key_dim,
+        value_dim=value_dim,
+        queries=queries,
+        keys=keys,
+    )
     inside = Tensor(shape=(*query.shape[:-1], heads * value_dim), learns=call.backward)
     call.kept.add(inside.key)  # attention keeps what it returns
     if gated:
@@ -62,8 +71,17 @@ def dot_product(layer: Any, call: Call) -> Iterator[Operator]:
         yield from _additive(call, query, value)
         return
     groups = round(call.parts(query))
-    yield from call.attention(query, key, value, heads=groups, kv_heads=groups, key_dim=key.shape[-1],
-                              value_dim=value.shape[-1], queries=queries, keys=keys)  # fmt: skip
+    yield from call.attention(
+        query,
+        key,
+        value,
+        heads=groups,
+        kv_heads=groups,
+        key_dim=key.shape[-1],
+        value_dim=value.shape[-1],
+        queries=queries,
+        keys=keys,
+    )
 
 
 @rule("AdditiveAttention")

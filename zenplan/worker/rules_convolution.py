@@ -46,8 +46,9 @@ def _convolution(layer: Any, call: Call, name: str, at: Tensor, **sizes: Any) ->
 def convolution(layer: Any, call: Call) -> Iterator[Operator]:
     """A window of the input at every position of the output."""
     inputs = _channels(call.inputs[0], layer)
-    yield _convolution(layer, call, "convolution", call.outputs[0], inputs=inputs, outputs=layer.filters,
-                       groups=layer.groups)  # fmt: skip
+    yield _convolution(
+        layer, call, "convolution", call.outputs[0], inputs=inputs, outputs=layer.filters, groups=layer.groups
+    )
     yield from activation(layer.activation, call)
 
 
@@ -55,8 +56,7 @@ def convolution(layer: Any, call: Call) -> Iterator[Operator]:
 def transposed(layer: Any, call: Call) -> Iterator[Operator]:
     """A window of the output for every position of the input."""
     inputs = _channels(call.inputs[0], layer)
-    yield _convolution(layer, call, "transposed convolution", call.inputs[0], inputs=inputs,
-                       outputs=layer.filters)  # fmt: skip
+    yield _convolution(layer, call, "transposed convolution", call.inputs[0], inputs=inputs, outputs=layer.filters)
     yield from activation(layer.activation, call)
 
 
@@ -64,8 +64,15 @@ def transposed(layer: Any, call: Call) -> Iterator[Operator]:
 def depthwise(layer: Any, call: Call) -> Iterator[Operator]:
     """Each channel on its own."""
     inputs = _channels(call.inputs[0], layer)
-    yield _convolution(layer, call, "depthwise convolution", call.outputs[0], inputs=inputs, groups=inputs,
-                       outputs=inputs * layer.depth_multiplier)  # fmt: skip
+    yield _convolution(
+        layer,
+        call,
+        "depthwise convolution",
+        call.outputs[0],
+        inputs=inputs,
+        groups=inputs,
+        outputs=inputs * layer.depth_multiplier,
+    )
     yield from activation(layer.activation, call)
 
 
@@ -75,10 +82,28 @@ def separable(layer: Any, call: Call) -> Iterator[Operator]:
     inputs, result = _channels(call.inputs[0], layer), call.outputs[0]
     middle = inputs * layer.depth_multiplier
     between = positions(call, result, layer.rank, layer.data_format) * middle
-    yield _convolution(layer, call, "depthwise convolution", result, inputs=inputs, groups=inputs, outputs=middle,
-                       output_elements=between, bias=False)  # fmt: skip
-    yield Convolution(name="pointwise convolution", positions=between / middle, window=1, inputs=middle,
-                      outputs=layer.filters, input_elements=between, output_elements=call.of_sample(result),
-                      bias=layer.use_bias, saved=between if call.learns else 0.0, trainable=call.learns,
-                      input_gradient=call.backward)  # fmt: skip
+    yield _convolution(
+        layer,
+        call,
+        "depthwise convolution",
+        result,
+        inputs=inputs,
+        groups=inputs,
+        outputs=middle,
+        output_elements=between,
+        bias=False,
+    )
+    yield Convolution(
+        name="pointwise convolution",
+        positions=between / middle,
+        window=1,
+        inputs=middle,
+        outputs=layer.filters,
+        input_elements=between,
+        output_elements=call.of_sample(result),
+        bias=layer.use_bias,
+        saved=between if call.learns else 0.0,
+        trainable=call.learns,
+        input_gradient=call.backward,
+    )
     yield from activation(layer.activation, call)

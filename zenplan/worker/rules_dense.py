@@ -44,5 +44,10 @@ def embedding(layer: Any, call: Call) -> Iterator[Operator]:
     if call.arguments.get("reverse"):
         yield call.product("product", source, layer.input_dim, tied=layer.tie_weights)
     else:
-        yield Lookup(name="table", entries=layer.input_dim, width=layer.output_dim, rows=call.of_sample(source),
-                     trainable=call.learns)  # fmt: skip
+        yield Lookup(
+            name="table",
+            entries=layer.input_dim,
+            width=layer.output_dim,
+            rows=call.of_sample(source),
+            trainable=call.learns,
+        )

@@ -15,13 +15,58 @@ from zenplan.worker.einsum import contractions
 from zenplan.worker.rules_stream import from_output
 
 # Nothing moves: the result lies where its operand does.
-VIEWS = ("Reshape", "ExpandDims", "Squeeze", "Ravel", "StopGradient", "ConvertToTensor", "View", "GetItem",
-         "BroadcastTo", "Unstack", "Split", "Cast")  # fmt: skip
+VIEWS = (
+    "Reshape",
+    "ExpandDims",
+    "Squeeze",
+    "Ravel",
+    "StopGradient",
+    "ConvertToTensor",
+    "View",
+    "GetItem",
+    "BroadcastTo",
+    "Unstack",
+    "Split",
+    "Cast",
+)
 # Sums and copies: their gradient needs no operand.
-LINEAR = ("Add", "Subtract", "Negative", "Sum", "Mean", "Average", "Concatenate", "Stack", "Hstack", "Vstack",
-          "Transpose", "Swapaxes", "Moveaxis", "Flip", "Roll", "Pad", "Repeat", "Tile", "Slice", "AveragePool", "Take",
-          "TakeAlongAxis", "OneHot", "Rearrange", "ExtractPatches", "DepthToSpace", "SpaceToDepth", "Diag",
-          "Tril", "Triu", "ZerosLike", "OnesLike", "FullLike", "Cumsum", "Arange")  # fmt: skip
+LINEAR = (
+    "Add",
+    "Subtract",
+    "Negative",
+    "Sum",
+    "Mean",
+    "Average",
+    "Concatenate",
+    "Stack",
+    "Hstack",
+    "Vstack",
+    "Transpose",
+    "Swapaxes",
+    "Moveaxis",
+    "Flip",
+    "Roll",
+    "Pad",
+    "Repeat",
+    "Tile",
+    "Slice",
+    "AveragePool",
+    "Take",
+    "TakeAlongAxis",
+    "OneHot",
+    "Rearrange",
+    "ExtractPatches",
+    "DepthToSpace",
+    "SpaceToDepth",
+    "Diag",
+    "Tril",
+    "Triu",
+    "ZerosLike",
+    "OnesLike",
+    "FullLike",
+    "Cumsum",
+    "Arange",
+)
 
 
 def operation(op: Any, call: Call) -> Iterable[Operator]:
@@ -99,9 +144,17 @@ def _einsum(op: Any, call: Call) -> Iterator[Operator]:
 def _attention(op: Any, call: Call) -> Iterable[Operator]:
     query, key, value = call.inputs[:3]
     parts = round(call.parts(query))
-    return call.attention(query, key, value, heads=query.shape[2] * parts, kv_heads=key.shape[2] * parts,
-                          key_dim=query.shape[3],
-                          value_dim=value.shape[3], queries=query.shape[1], keys=key.shape[1])  # fmt: skip
+    return call.attention(
+        query,
+        key,
+        value,
+        heads=query.shape[2] * parts,
+        kv_heads=key.shape[2] * parts,
+        key_dim=query.shape[3],
+        value_dim=value.shape[3],
+        queries=query.shape[1],
+        keys=key.shape[1],
+    )
 
 
 def _convolve(op: Any, call: Call) -> Iterator[Operator]:
@@ -129,7 +182,15 @@ def _separable(op: Any, call: Call) -> Iterator[Operator]:
 
 
 _PRODUCTS: dict[str, Callable[[Any, Call], Iterable[Operator]]] = {
-    "Matmul": _matmul, "Dot": _dot, "Inner": _dot, "Vdot": _vdot, "Tensordot": _tensordot, "Einsum": _einsum,
-    "DotProductAttention": _attention, "Conv": _convolve, "ConvTranspose": _convolve, "DepthwiseConv": _convolve,
+    "Matmul": _matmul,
+    "Dot": _dot,
+    "Inner": _dot,
+    "Vdot": _vdot,
+    "Tensordot": _tensordot,
+    "Einsum": _einsum,
+    "DotProductAttention": _attention,
+    "Conv": _convolve,
+    "ConvTranspose": _convolve,
+    "DepthwiseConv": _convolve,
     "SeparableConv": _separable,
-}  # fmt: skip
+}

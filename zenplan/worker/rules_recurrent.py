@@ -40,8 +40,17 @@ def _products(cell: Any, call: Call, source: Tensor, steps: int, kernels: int) -
     # A GRU whose reset comes after the product has a bias for each of the two products.
     twice = cell.use_bias and bool(getattr(cell, "reset_after", False))
     yield call.product("input", source, columns, bias=cell.use_bias)
-    yield Recurrent(name="state", steps=steps, inner=cell.units, columns=columns, rows=call.parts(source),
-                    kernels=kernels, bias=twice, trainable=call.learns, input_gradient=call.backward)  # fmt: skip
+    yield Recurrent(
+        name="state",
+        steps=steps,
+        inner=cell.units,
+        columns=columns,
+        rows=call.parts(source),
+        kernels=kernels,
+        bias=twice,
+        trainable=call.learns,
+        input_gradient=call.backward,
+    )
 
 
 def _kind(cell: Any) -> str:
@@ -58,9 +67,26 @@ def convolutional(layer: Any, call: Call) -> Iterator[Operator]:
     result = Tensor(shape=(shape[0], *shape[2:]) if layer.return_sequences else shape)
     places = positions(call, result, cell.rank, cell.data_format)
     window, columns = math.prod(cell.kernel_size), 4 * cell.filters
-    yield Convolution(name="input", positions=steps * places, window=window, inputs=inputs, outputs=columns,
-                      input_elements=call.of_sample(source), output_elements=steps * places * columns,
-                      bias=cell.use_bias, saved=call.keep(source, call.learns), trainable=call.learns,
-                      input_gradient=source.learns)  # fmt: skip
-    yield Recurrent(name="state", steps=steps, inner=window * cell.filters, columns=columns, rows=places,
-                    kernels=LOOP_KERNELS, trainable=call.learns, input_gradient=call.backward)  # fmt: skip
+    yield Convolution(
+        name="input",
+        positions=steps * places,
+        window=window,
+        inputs=inputs,
+        outputs=columns,
+        input_elements=call.of_sample(source),
+        output_elements=steps * places * columns,
+        bias=cell.use_bias,
+        saved=call.keep(source, call.learns),
+        trainable=call.learns,
+        input_gradient=source.learns,
+    )
+    yield Recurrent(
+        name="state",
+        steps=steps,
+        inner=window * cell.filters,
+        columns=columns,
+        rows=places,
+        kernels=LOOP_KERNELS,
+        trainable=call.learns,
+        input_gradient=call.backward,
+    )

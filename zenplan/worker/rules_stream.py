@@ -15,8 +15,25 @@ from zenplan.worker.call import Call
 from zenplan.worker.registry import rule
 
 # Their gradient is found from what they return; that of others from what they were given.
-FROM_OUTPUT = ("relu", "relu6", "leaky_relu", "sigmoid", "hard_sigmoid", "tanh", "softmax", "log_softmax", "elu",
-               "selu", "exp", "exponential", "softplus", "hard_tanh", "sqrt", "rsqrt", "reciprocal")  # fmt: skip
+FROM_OUTPUT = (
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "sigmoid",
+    "hard_sigmoid",
+    "tanh",
+    "softmax",
+    "log_softmax",
+    "elu",
+    "selu",
+    "exp",
+    "exponential",
+    "softplus",
+    "hard_tanh",
+    "sqrt",
+    "rsqrt",
+    "reciprocal",
+)
 
 
 def from_output(name: str) -> bool:
@@ -56,8 +73,7 @@ def batch_norm(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads for the statistics of the batch, reads and writes; a frozen one has its statistics."""
     source = call.inputs[0]
     passes = 3 if layer.trainable else 2
-    return call.stream("norm", source, passes=passes, saved=call.keep(source, layer.trainable),
-                       weights=weights(layer))  # fmt: skip
+    return call.stream("norm", source, passes=passes, saved=call.keep(source, layer.trainable), weights=weights(layer))
 
 
 @rule("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization")
@@ -68,8 +84,15 @@ def norm(layer: Any, call: Call) -> Iterable[Operator]:
     return call.stream("norm", source, passes=passes, saved=call.keep(source), weights=weights(layer))
 
 
-@rule("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout", "GaussianDropout",
-      "GaussianNoise")  # fmt: skip
+@rule(
+    "Dropout",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "AlphaDropout",
+    "GaussianDropout",
+    "GaussianNoise",
+)
 def dropout(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads and writes; keeps a mask of one byte an element, half of a 16-bit element.
 
@@ -91,17 +114,44 @@ def merge(layer: Any, call: Call) -> Iterable[Operator]:
     return call.stream(name, *call.inputs, call.outputs[0], saved=saved)
 
 
-@rule("MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
-      "GlobalMaxPooling3D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D")  # fmt: skip
+@rule(
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
+)
 def max_pooling(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads the input, which it keeps to find the greatest again, and writes the output."""
     return call.stream("pooling", call.inputs[0], call.outputs[0], saved=call.keep(call.inputs[0]))
 
 
-@rule("AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "GlobalAveragePooling1D",
-      "GlobalAveragePooling2D", "GlobalAveragePooling3D", "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D",
-      "AdaptiveAveragePooling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Cropping1D", "Cropping2D",
-      "Cropping3D", "UpSampling1D", "UpSampling2D", "UpSampling3D", "Permute", "RepeatVector")  # fmt: skip
+@rule(
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "Permute",
+    "RepeatVector",
+)
 def copied(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads the input and writes the output; keeps nothing."""
     return call.stream(type(layer).__name__.lower(), *call.inputs, *call.outputs)

@@ -23,8 +23,17 @@ _MOST_ROW = 1024
 # --- three families
 
 
-def transformer(depth: int = 2, width: int = 64, heads: int = 4, ff_width: int = 256, seq_len: int = 32, vocab: int = 512,
-                gated: bool = False, norm: str = "layer", causal: bool = True) -> keras.Model:  # fmt: skip
+def transformer(
+    depth: int = 2,
+    width: int = 64,
+    heads: int = 4,
+    ff_width: int = 256,
+    seq_len: int = 32,
+    vocab: int = 512,
+    gated: bool = False,
+    norm: str = "layer",
+    causal: bool = True,
+) -> keras.Model:
     """A decoder with norms before its layers: tokens ``(seq_len,)`` to ``(seq_len, vocab)`` logits.
 
     Args:
@@ -41,9 +50,7 @@ def transformer(depth: int = 2, width: int = 64, heads: int = 4, ff_width: int =
 
 
 def _attend(x: Any, width: int, heads: int, seq_len: int, causal: bool) -> Any:
-    query, key, value = (
-        ops.reshape(layers.Dense(width)(x), (-1, seq_len, heads, width // heads)) for _ in range(3)
-    )
+    query, key, value = (ops.reshape(layers.Dense(width)(x), (-1, seq_len, heads, width // heads)) for _ in range(3))
     found = ops.dot_product_attention(query, key, value, is_causal=causal)
     return layers.Dense(width)(ops.reshape(found, (-1, seq_len, width)))
 
@@ -99,8 +106,9 @@ def _residual(x: Any, channels: int, stride: int, kind: str) -> Any:
     return layers.ReLU()(new + x)
 
 
-def recurrent(depth: int = 2, width: int = 32, seq_len: int = 16, features: int = 32, cell: str = "lstm",
-              classes: int = 100) -> keras.Model:  # fmt: skip
+def recurrent(
+    depth: int = 2, width: int = 32, seq_len: int = 16, features: int = 32, cell: str = "lstm", classes: int = 100
+) -> keras.Model:
     """A stack of recurrent layers: ``(seq_len, features)`` to the logits of each step. ``cell``: ``lstm`` or ``gru``."""
     steps = keras.Input((seq_len, features))
     x = steps
@@ -121,8 +129,9 @@ def product(rows: int = 64, inner: int = 64, columns: int = 64, repeat: int = 2)
     return keras.Model(source, ops.mean(x, axis=1), name="product")
 
 
-def convolution(image_size: int = 16, inputs: int = 16, outputs: int = 16, window: int = 3, stride: int = 1,
-                repeat: int = 2) -> keras.Model:  # fmt: skip
+def convolution(
+    image_size: int = 16, inputs: int = 16, outputs: int = 16, window: int = 3, stride: int = 1, repeat: int = 2
+) -> keras.Model:
     """Convolutions of one map, and the sum of what they give."""
     source = keras.Input((image_size, image_size, inputs))
     x = Added(inputs)(source)
@@ -136,9 +145,7 @@ def attention(heads: int = 2, head_dim: int = 16, seq_len: int = 64, repeat: int
     x = ops.reshape(Added(heads * head_dim)(source), (-1, seq_len, heads, head_dim))
     for _ in range(repeat):
         x = ops.dot_product_attention(x, x, x)
-    return keras.Model(
-        source, ops.mean(ops.reshape(x, (-1, seq_len, heads * head_dim)), axis=1), name="attention"
-    )
+    return keras.Model(source, ops.mean(ops.reshape(x, (-1, seq_len, heads * head_dim)), axis=1), name="attention")
 
 
 def stream(elements: int = 16_384, repeat: int = 2) -> keras.Model:

@@ -80,9 +80,7 @@ class _Builder:
         elif isinstance(first, Recurrent):
             flow.begin((products.size(first.steps), products.size(first.rows * first.inner)))
         elif not isinstance(first, Lookup):
-            raise UsageError(
-                f"no stand-in can be made of {name}: it has no weights", "give the model itself: --keras"
-            )
+            raise UsageError(f"no stand-in can be made of {name}: it has no weights", "give the model itself: --keras")
 
     def _block(self, operators: Sequence[Operator]) -> None:
         before: Operator | None = None
@@ -90,11 +88,7 @@ class _Builder:
         for op, after in zip(operators, [*operators[1:], None], strict=True):
             if skipped:
                 skipped = False
-            elif (
-                isinstance(op, MatMul)
-                and isinstance(after, Recurrent)
-                and products.is_recurrent_layer(op, after)
-            ):
+            elif isinstance(op, MatMul) and isinstance(after, Recurrent) and products.is_recurrent_layer(op, after):
                 products.recurrent_layer(op, after, self._flow)
                 skipped = True
             else:

@@ -250,9 +250,7 @@ def stretched(tensor: Any, rows: int, width: int) -> Any:
 def _flat(tensor: Any) -> Any:
     """A map as rows."""
     return (
-        tensor
-        if len(tensor.shape) == 3
-        else ops.reshape(tensor, (-1, math.prod(tensor.shape[1:-1]), tensor.shape[-1]))
+        tensor if len(tensor.shape) == 3 else ops.reshape(tensor, (-1, math.prod(tensor.shape[1:-1]), tensor.shape[-1]))
     )
 
 

@@ -107,9 +107,7 @@ class Maps:
         kinds = _MAX_POOLS if largest else _MEAN_POOLS
         pool = [n - (m - 1) * s for n, m, s in zip(before, after, _strides(before, after), strict=True)]
         if before == after or min(pool) < 1:
-            layer = kinds[len(before) - 1](
-                3 if before == after else 2, _strides(before, after), padding="same"
-            )
+            layer = kinds[len(before) - 1](3 if before == after else 2, _strides(before, after), padding="same")
         else:
             layer = kinds[len(before) - 1](tuple(pool), _strides(before, after))
         flow.put(layer(source))
@@ -152,8 +150,9 @@ def _strides(before: Sequence[int], after: Sequence[int]) -> tuple[int, ...]:
     return (stride,) * len(before)
 
 
-def _edged(source: Any, before: Sequence[int], after: Sequence[int], kernel: Sequence[int],
-           strides: Sequence[int]) -> Any:  # fmt: skip
+def _edged(
+    source: Any, before: Sequence[int], after: Sequence[int], kernel: Sequence[int], strides: Sequence[int]
+) -> Any:
     """Zeros around the map, or a part of it, so that a window slides to exactly as many places."""
     needed = [(m - 1) * s + k for m, s, k in zip(after, strides, kernel, strict=True)]
     missing = [max(0, want - n) for want, n in zip(needed, before, strict=True)]

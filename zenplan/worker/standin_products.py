@@ -121,8 +121,9 @@ def is_recurrent_layer(first: MatMul, then: Recurrent) -> bool:
 def recurrent_layer(first: MatMul, then: Recurrent, flow: Flow) -> None:
     """Keras's layer of that many gates, which does both products."""
     source = flow.take(size(first.rows), size(first.inner), learned=first.input_gradient)
-    layer = _CELLS[round(then.columns / then.inner)](size(then.inner), return_sequences=True, use_bias=then.bias,
-                                                     trainable=then.trainable)  # fmt: skip
+    layer = _CELLS[round(then.columns / then.inner)](
+        size(then.inner), return_sequences=True, use_bias=then.bias, trainable=then.trainable
+    )
     flow.put(layer(source), learns=then.trainable)
 
 

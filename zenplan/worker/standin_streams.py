@@ -15,8 +15,15 @@ from zenplan.worker.standin_products import size
 
 # The loss is the trainer's; moving statistics are the norms'.
 _NOTHING = ("loss", "losses", "moving statistics")
-_FUNCTIONS = {"relu": ops.relu, "gelu": ops.gelu, "swish": ops.silu, "hard swish": ops.hard_silu,
-              "sigmoid": ops.sigmoid, "hard sigmoid": ops.hard_sigmoid, "softmax": ops.softmax}  # fmt: skip
+_FUNCTIONS = {
+    "relu": ops.relu,
+    "gelu": ops.gelu,
+    "swish": ops.silu,
+    "hard swish": ops.hard_silu,
+    "sigmoid": ops.sigmoid,
+    "hard sigmoid": ops.hard_sigmoid,
+    "softmax": ops.softmax,
+}
 _DROPPED = 0.1
 # An elementwise operation that no compiler joins with the one before it, and that changes values little.
 _SLOPE = 0.9

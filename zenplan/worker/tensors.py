@@ -38,8 +38,9 @@ class Tensors:
         # A weight, or what the backend made of weights before any symbolic tensor came in.
         variable = isinstance(tensor, keras.Variable)
         learns = tensor.trainable if variable else layer is not None and layer.trainable_weights
-        found = Tensor(shape=tuple(tensor.shape), learns=bool(learns), weight=True,
-                       variable=id(tensor) if variable else 0)  # fmt: skip
+        found = Tensor(
+            shape=tuple(tensor.shape), learns=bool(learns), weight=True, variable=id(tensor) if variable else 0
+        )
         self.known[id(tensor)] = (tensor, found)
         return found
 

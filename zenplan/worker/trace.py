@@ -38,6 +38,13 @@ def traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tra
 def operators_of(trace: Trace, call: Call) -> Iterator[Operator]:
     """Its products as operators. A trace does not tell whose weights they have: the layer's, as far as it has any."""
     for index, product in enumerate(trace.products):
-        yield MatMul(name="product", rows=product.rows / call.batch, inner=product.inner, columns=product.columns,
-                     split=Split.NONE, tied=True, trainable=call.backward,
-                     input_gradient=call.reached or (index > 0 and call.learns))  # fmt: skip
+        yield MatMul(
+            name="product",
+            rows=product.rows / call.batch,
+            inner=product.inner,
+            columns=product.columns,
+            split=Split.NONE,
+            tied=True,
+            trainable=call.backward,
+            input_gradient=call.reached or (index > 0 and call.learns),
+        )

@@ -62,10 +62,7 @@ def _products(op: Any) -> list[Product]:
 
 def _contracted(op: Any, shapes: list[tuple[int, ...]]) -> list[Product]:
     equation = op.get_attr("equation").decode()
-    return [
-        Product(rows=c.groups * c.rows, inner=c.inner, columns=c.columns)
-        for c in contractions(equation, shapes)
-    ]
+    return [Product(rows=c.groups * c.rows, inner=c.inner, columns=c.columns) for c in contractions(equation, shapes)]
 
 
 def _function(graph: Any, op: Any, name: str) -> Any:

@@ -89,9 +89,7 @@ class Tracker:
             self._same_place(call, outputs)
         owner = self.around[-1]
         method = "rule" if is_keras(type(owner)) else "traced"
-        self._append(
-            Event(layer=owner, path=self._path(), operators=tuple(operation(op, call)), method=method)
-        )
+        self._append(Event(layer=owner, path=self._path(), operators=tuple(operation(op, call)), method=method))
         return outputs
 
     def derived(self, shape: tuple[int, ...], source: Any, learns: bool = False, view: bool = False) -> Any:
@@ -134,8 +132,10 @@ class Tracker:
         """Run its ``call`` on symbolic tensors; where it cannot, have the backend trace it."""
         self.around.append(layer)
         path = self._path()
-        followed = self._follow(lambda: wrapper(self, layer, args, kwargs) if wrapper else layer.call(*args, **kwargs),
-                                Event(layer=layer, path=path, calls=1))  # fmt: skip
+        followed = self._follow(
+            lambda: wrapper(self, layer, args, kwargs) if wrapper else layer.call(*args, **kwargs),
+            Event(layer=layer, path=path, calls=1),
+        )
         self.around.pop()
         if followed.reason:
             return self._outside(layer, args, kwargs, followed.partial)
@@ -157,9 +157,7 @@ class Tracker:
         self.tensors.kept, self.tensors.owned = kept, owned
         return _Followed(reason=reason, partial=partial)
 
-    def _outside(
-        self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], partial: Sequence[Event] = ()
-    ) -> Any:
+    def _outside(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], partial: Sequence[Event] = ()) -> Any:
         """Code that only the backend can follow: its products. Where that fails too, what was seen until then.
 
         Args:
@@ -176,9 +174,7 @@ class Tracker:
             # What a loop runs may use the weights of the layer around it.
             call = self._call(op, args, kwargs, trace.outputs, of=owner)
             note = _OUTSIDE + ("; a loop of unknown length once" if trace.open_loops else "")
-            self._note(
-                owner, call, operators_of(trace, call), whole=is_layer, method="traced", note=note, path=path
-            )
+            self._note(owner, call, operators_of(trace, call), whole=is_layer, method="traced", note=note, path=path)
             return trace.outputs
         if not is_layer:
             raise DataError(attempt.reason)  # its layer may still be traced as a whole
@@ -200,9 +196,7 @@ class Tracker:
             self._note(layer, call, (), whole=True, method="unknown", note=attempt.reason)
         else:
             parts = call.parts(call.inputs[0])
-            self._note(
-                layer, call, (scaled(o, parts, False) for o in operators), whole=True, method="registered"
-            )
+            self._note(layer, call, (scaled(o, parts, False) for o in operators), whole=True, method="registered")
         return outputs
 
     def specification(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -219,12 +213,30 @@ class Tracker:
 
     # --- noting
 
-    def _note(self, layer: Any, call: Call, operators: Iterable[Operator], *, whole: bool, method: str = "rule",
-              note: str = "", path: tuple[str, ...] | None = None) -> None:  # fmt: skip
+    def _note(
+        self,
+        layer: Any,
+        call: Call,
+        operators: Iterable[Operator],
+        *,
+        whole: bool,
+        method: str = "rule",
+        note: str = "",
+        path: tuple[str, ...] | None = None,
+    ) -> None:
         shape = call.outputs[0].shape if call.outputs else None
-        self._append(Event(layer=layer, path=self._path(layer) if path is None else path, whole=whole,
-                           operators=tuple(operators), output_shape=shape, calls=int(whole), method=method,
-                           note=note))  # fmt: skip
+        self._append(
+            Event(
+                layer=layer,
+                path=self._path(layer) if path is None else path,
+                whole=whole,
+                operators=tuple(operators),
+                output_shape=shape,
+                calls=int(whole),
+                method=method,
+                note=note,
+            )
+        )
 
     def _append(self, event: Event) -> None:
         if self.times != 1:
@@ -244,9 +256,7 @@ class Tracker:
 
     # --- tensors
 
-    def _call(
-        self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any, of: Any = None
-    ) -> Call:
+    def _call(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any, of: Any = None) -> Call:
         """The call as its rule sees it; what it returns depends on weights from here on, if it does.
 
         Args:
@@ -264,17 +274,24 @@ class Tracker:
         if type(op).__name__ == "StopGradient":
             backward = False
         made = [
-            self.tensors.remember(t, backward)
-            for t in keras.tree.flatten(outputs)
-            if isinstance(t, keras.KerasTensor)
+            self.tensors.remember(t, backward) for t in keras.tree.flatten(outputs) if isinstance(t, keras.KerasTensor)
         ]
-        return Call(inputs=tuple(seen), outputs=tuple(made), arguments=self._arguments(op, args, kwargs) if is_layer
-                    else {}, batch=self.batch, learns=learns, kept=self.tensors.kept, owned=self.tensors.owned)  # fmt: skip
+        return Call(
+            inputs=tuple(seen),
+            outputs=tuple(made),
+            arguments=self._arguments(op, args, kwargs) if is_layer else {},
+            batch=self.batch,
+            learns=learns,
+            kept=self.tensors.kept,
+            owned=self.tensors.owned,
+        )
 
     def _arguments(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         bound = inspect.signature(op.call).bind(*args, **kwargs).arguments
-        return {k: keras.tree.map_structure(lambda t: self._seen(t) if hasattr(t, "shape") else t, v)
-                for k, v in bound.items()}  # fmt: skip
+        return {
+            k: keras.tree.map_structure(lambda t: self._seen(t) if hasattr(t, "shape") else t, v)
+            for k, v in bound.items()
+        }
 
     def _seen(self, tensor: Any) -> Tensor:
         return self.tensors.seen(tensor, self.around[-1] if self.around else None)

@@ -37,9 +37,7 @@ def time_distributed(follower: Follower, layer: Any, args: tuple[Any, ...], kwar
     batch, steps, *rest = args[0].shape
     merged = follower.derived((batch * steps, *rest), args[0], view=True)
     inside = layer.layer(merged, **_training(layer.layer, kwargs))
-    return keras.tree.map_structure(
-        lambda t: follower.derived((batch, steps, *t.shape[1:]), t, view=True), inside
-    )
+    return keras.tree.map_structure(lambda t: follower.derived((batch, steps, *t.shape[1:]), t, view=True), inside)
 
 
 def loop(follower: Follower, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

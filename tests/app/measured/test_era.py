@@ -13,8 +13,13 @@ from zenplan.domain.software import Software, software_of
 CATALOGUE = Catalogue(accelerators=read_accelerators())
 
 
-def era(framework: str = "PyTorch", attention: str = "", gpu: str = "A100-SXM4-80GB", precision: str = "bf16",
-        recompute: str = "none") -> Era:  # fmt: skip
+def era(
+    framework: str = "PyTorch",
+    attention: str = "",
+    gpu: str = "A100-SXM4-80GB",
+    precision: str = "bf16",
+    recompute: str = "none",
+) -> Era:
     row = {"framework": framework, "attention": attention, "recompute": recompute}
     return era_of(row, CATALOGUE.by_name(gpu), PRECISIONS[precision], software_of(framework))
 
@@ -59,9 +64,7 @@ def test_no_fused_kernel_for_old_devices(gpu: str) -> None:
     assert era(attention="standard", gpu=gpu, precision="fp16").assumed == ()
 
 
-@pytest.mark.parametrize(
-    ("precision", "fused"), [("fp32", False), ("tf32", False), ("fp16", True), ("fp8", True)]
-)
+@pytest.mark.parametrize(("precision", "fused"), [("fp32", False), ("tf32", False), ("fp16", True), ("fp8", True)])
 def test_fused_kernels_are_for_16_bits(precision: str, fused: bool) -> None:
     # Under fp8 attention stays in 16 bits.
     found = era(attention="flash", gpu="H100-SXM5-80GB", precision=precision)

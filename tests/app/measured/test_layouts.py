@@ -22,16 +22,28 @@ MODERN = Era(fused_attention=True, sequence=True, zero_stages=(0, 1, 2, 3), half
 COMPILED = Era(fused_attention=True, sequence=True, zero_stages=(3,), half=True, assumed=())
 OLD = Era(fused_attention=False, sequence=False, zero_stages=(0, 1), half=False, assumed=())
 # All cells that are read; a test fills in its own.
-EMPTY = dict.fromkeys(("framework", "global_batch", "micro_batch", "dp", "tp", "pp", "cp", "ep", "vp", "zero_stage",
-                       "recompute"), "")  # fmt: skip
-FULL = {**EMPTY, "framework": "Megatron-LM", "global_batch": "64", "micro_batch": "4", "dp": "2", "tp": "2", "pp": "2",
-        "zero_stage": "1", "recompute": "none"}  # fmt: skip
+EMPTY = dict.fromkeys(
+    ("framework", "global_batch", "micro_batch", "dp", "tp", "pp", "cp", "ep", "vp", "zero_stage", "recompute"), ""
+)
+FULL = {
+    **EMPTY,
+    "framework": "Megatron-LM",
+    "global_batch": "64",
+    "micro_batch": "4",
+    "dp": "2",
+    "tp": "2",
+    "pp": "2",
+    "zero_stage": "1",
+    "recompute": "none",
+}
 
 
 def gpt(layers: int, width: int) -> Workload:
     """12 · layers · width² parameters, nearly."""
-    return lower(TransformerShape(layers=layers, width=width, heads=width // 128, ff_width=4 * width, vocab=1024,
-                                  seq_len=1024), "gpt")  # fmt: skip
+    return lower(
+        TransformerShape(layers=layers, width=width, heads=width // 128, ff_width=4 * width, vocab=1024, seq_len=1024),
+        "gpt",
+    )
 
 
 # About 1.2e9 parameters, whose 18 bytes each fit one device, and 64e9, whose 1.2 TB do not by far.
@@ -39,12 +51,18 @@ SMALL, LARGE = gpt(24, 2048), gpt(80, 8192)
 
 
 def cluster(devices: int = 8) -> Cluster:
-    return Cluster(accelerator=A100, efficiency=EFFICIENCY, node_devices=min(devices, 8), nodes=-(-devices // 8),
-                   network_bytes_per_s=25e9)  # fmt: skip
+    return Cluster(
+        accelerator=A100,
+        efficiency=EFFICIENCY,
+        node_devices=min(devices, 8),
+        nodes=-(-devices // 8),
+        network_bytes_per_s=25e9,
+    )
 
 
-def layouts(devices: int = 8, workload: Workload = SMALL, era: Era = MODERN, row: dict[str, str] | None = None,
-            **cells: str) -> tuple[Layout, ...]:  # fmt: skip
+def layouts(
+    devices: int = 8, workload: Workload = SMALL, era: Era = MODERN, row: dict[str, str] | None = None, **cells: str
+) -> tuple[Layout, ...]:
     return candidate_layouts({**(row or FULL), **cells}, cluster(devices), workload, era)
 
 

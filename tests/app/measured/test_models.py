@@ -14,10 +14,21 @@ from zenplan.errors import Skipped
 
 CATALOGUE = Catalogue(accelerators=read_accelerators())
 COEFFICIENTS = read_coefficients()
-ROW = {"family": "cnn", "model": "mobilenet_v9", "params": "5e6", "flop_per_sample_fwd": "1e9",
-       "activations_per_sample": "9e6", "sample_unit": "images", "input": "224x224x3", "accelerator": "RTX-3090",
-       "devices": "1", "precision": "amp-fp16", "framework": "pytorch", "global_batch": "256",
-       "samples_per_s_per_device": "900"}  # fmt: skip
+ROW = {
+    "family": "cnn",
+    "model": "mobilenet_v9",
+    "params": "5e6",
+    "flop_per_sample_fwd": "1e9",
+    "activations_per_sample": "9e6",
+    "sample_unit": "images",
+    "input": "224x224x3",
+    "accelerator": "RTX-3090",
+    "devices": "1",
+    "precision": "amp-fp16",
+    "framework": "pytorch",
+    "global_batch": "256",
+    "samples_per_s_per_device": "900",
+}
 
 
 def found(**cells: str) -> Run | str:
@@ -72,8 +83,10 @@ def test_of_two_ways_to_stride_the_rows_flop_tell() -> None:
 
 
 def test_the_size_of_the_image_is_the_rows() -> None:
-    small, large = (one(model="resnet50", params="", flop_per_sample_fwd="", input=size).plan.workload.flop_per_sample
-                    for size in ("224x224x3", "448x448x3"))  # fmt: skip
+    small, large = (
+        one(model="resnet50", params="", flop_per_sample_fwd="", input=size).plan.workload.flop_per_sample
+        for size in ("224x224x3", "448x448x3")
+    )
     assert large == pytest.approx(4 * small, rel=0.01)
 
 
@@ -102,8 +115,13 @@ def test_all_devices_share_out_the_batch() -> None:
 
 
 # One process and eight devices: what compiles turns the maps, what runs operator by operator does not.
-REPLICATED = {"model": "resnet50 (tf_cnn_benchmarks)", "flop_per_sample_fwd": "8.2e9", "params": "25.6M", "devices": "8",
-              "framework": "tensorflow-2.3"}  # fmt: skip
+REPLICATED = {
+    "model": "resnet50 (tf_cnn_benchmarks)",
+    "flop_per_sample_fwd": "8.2e9",
+    "params": "25.6M",
+    "devices": "8",
+    "framework": "tensorflow-2.3",
+}
 
 
 @pytest.mark.parametrize(
@@ -119,9 +137,7 @@ REPLICATED = {"model": "resnet50 (tf_cnn_benchmarks)", "flop_per_sample_fwd": "8
         ({"precision": "fp32"}, True, ""),
     ],
 )
-def test_how_feature_maps_lie_is_said_or_goes_by_the_software(
-    cells: dict[str, str], last: bool, told: str
-) -> None:
+def test_how_feature_maps_lie_is_said_or_goes_by_the_software(cells: dict[str, str], last: bool, told: str) -> None:
     run = one(**cells)
     assert run.plan.channels_last is last
     assert any(told in text for text in run.assumed) if told else not any("layout" in t for t in run.assumed)
@@ -129,9 +145,7 @@ def test_how_feature_maps_lie_is_said_or_goes_by_the_software(
 
 def test_the_optimizer_is_the_usual_one() -> None:
     assert one().plan.optimizer.name == "sgd-momentum"
-    assert (
-        one(model="GNMT v2", family="rnn", params="", flop_per_sample_fwd="").plan.optimizer.name == "adamw"
-    )
+    assert one(model="GNMT v2", family="rnn", params="", flop_per_sample_fwd="").plan.optimizer.name == "adamw"
     assert one(family="transformer").plan.optimizer.name == "adamw"
 
 

@@ -64,8 +64,10 @@ def test_a_bad_cell_is_named(changed: dict[str, str], reason: str) -> None:
 def test_both_gradients_are_told_apart() -> None:
     found = measured(bwd_inputs_ms="2", bwd_weights_ms="3")
     assert [(p.name, p.measured_ms) for p in found.passes] == [
-        ("forward", 1.5), ("input gradient", 2.0), ("weight gradient", 3.0),
-    ]  # fmt: skip
+        ("forward", 1.5),
+        ("input gradient", 2.0),
+        ("weight gradient", 3.0),
+    ]
     assert all(p.predicted_ms > 0 for p in found.passes)
 
 

@@ -13,16 +13,70 @@ from zenplan.domain.software import Software
 
 CATALOGUE = Catalogue(accelerators=read_accelerators())
 COEFFICIENTS = read_coefficients()
-COLUMNS = ("family", "model", "params", "active_params", "layers", "width", "heads", "kv_heads", "ff_width", "gated",
-           "vocab", "seq_len", "task", "accelerator", "devices", "node_devices", "network_gbit_per_s_per_device",
-           "precision", "attention", "framework", "compiled", "global_batch", "micro_batch", "dp", "tp", "pp", "cp",
-           "ep", "vp", "zero_stage", "recompute", "tokens_per_s_per_device", "samples_per_s_per_device")  # fmt: skip
+COLUMNS = (
+    "family",
+    "model",
+    "params",
+    "active_params",
+    "layers",
+    "width",
+    "heads",
+    "kv_heads",
+    "ff_width",
+    "gated",
+    "vocab",
+    "seq_len",
+    "task",
+    "accelerator",
+    "devices",
+    "node_devices",
+    "network_gbit_per_s_per_device",
+    "precision",
+    "attention",
+    "framework",
+    "compiled",
+    "global_batch",
+    "micro_batch",
+    "dp",
+    "tp",
+    "pp",
+    "cp",
+    "ep",
+    "vp",
+    "zero_stage",
+    "recompute",
+    "tokens_per_s_per_device",
+    "samples_per_s_per_device",
+)
 # The least that a row has to say.
-BARE = {**dict.fromkeys(COLUMNS, ""), "family": "decoder", "model": "in-house", "params": "1.3e9", "seq_len": "2048",
-        "accelerator": "A100-SXM4-80GB", "devices": "8", "tokens_per_s_per_device": "15000"}  # fmt: skip
-FULL = {**BARE, "layers": "24", "width": "2048", "heads": "16", "vocab": "50257", "precision": "bf16",
-        "attention": "flash", "framework": "Megatron-LM", "global_batch": "64", "micro_batch": "4", "dp": "4",
-        "tp": "2", "pp": "1", "zero_stage": "1", "recompute": "selective", "task": "pretrain"}  # fmt: skip
+BARE = {
+    **dict.fromkeys(COLUMNS, ""),
+    "family": "decoder",
+    "model": "in-house",
+    "params": "1.3e9",
+    "seq_len": "2048",
+    "accelerator": "A100-SXM4-80GB",
+    "devices": "8",
+    "tokens_per_s_per_device": "15000",
+}
+FULL = {
+    **BARE,
+    "layers": "24",
+    "width": "2048",
+    "heads": "16",
+    "vocab": "50257",
+    "precision": "bf16",
+    "attention": "flash",
+    "framework": "Megatron-LM",
+    "global_batch": "64",
+    "micro_batch": "4",
+    "dp": "4",
+    "tp": "2",
+    "pp": "1",
+    "zero_stage": "1",
+    "recompute": "selective",
+    "task": "pretrain",
+}
 
 
 def one(row: dict[str, str], **cells: str) -> Run:
@@ -160,15 +214,9 @@ def test_samples_are_sequences() -> None:
         ({"devices": "12", "dp": "6", "global_batch": "48"}, 2, 8, 25e9),  # the last node is half in use
     ],
 )
-def test_devices_are_in_nodes(
-    cells: dict[str, str], nodes: int, node: int, network_bytes_per_s: float | None
-) -> None:
+def test_devices_are_in_nodes(cells: dict[str, str], nodes: int, node: int, network_bytes_per_s: float | None) -> None:
     cluster = one(FULL, **cells).cluster
-    assert (cluster.nodes, cluster.node_devices, cluster.network_bytes_per_s) == (
-        nodes,
-        node,
-        network_bytes_per_s,
-    )
+    assert (cluster.nodes, cluster.node_devices, cluster.network_bytes_per_s) == (nodes, node, network_bytes_per_s)
     assert cluster.devices == int(cells.get("devices", 8))
 
 
@@ -184,8 +232,16 @@ def test_of_the_layouts_that_a_row_can_mean_those_that_fit() -> None:
 
 def test_of_none_that_fits_the_leanest() -> None:
     # 40e9 parameters over two tensor-parallel devices: 36 GB of 16-bit weights on each, and more than twice that beside.
-    cells = {"layers": "64", "width": "7168", "heads": "56", "devices": "2", "dp": "1", "micro_batch": "",
-             "recompute": "", "zero_stage": "1"}  # fmt: skip
+    cells = {
+        "layers": "64",
+        "width": "7168",
+        "heads": "56",
+        "devices": "2",
+        "dp": "1",
+        "micro_batch": "",
+        "recompute": "",
+        "zero_stage": "1",
+    }
     run = one(FULL, **cells)
     assert not run.fits
     (layout,) = run.layouts

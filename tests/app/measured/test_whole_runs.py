@@ -18,9 +18,17 @@ TABLE = Path(__file__).parents[3] / "benchmarks" / "published" / "full_runs.csv"
 CATALOGUE = Catalogue(accelerators=read_accelerators())
 COEFFICIENTS = read_coefficients()
 ROW = {
-    "id": "x", "model": "Llama-2-7B", "family": "decoder", "params": "6738000000", "tokens": "2000000000000",
-    "seq_len": "4096", "precision": "bf16", "accelerator": "A100-SXM4-80GB", "devices": "256", "gpu_hours": "184320",
-}  # fmt: skip
+    "id": "x",
+    "model": "Llama-2-7B",
+    "family": "decoder",
+    "params": "6738000000",
+    "tokens": "2000000000000",
+    "seq_len": "4096",
+    "precision": "bf16",
+    "accelerator": "A100-SXM4-80GB",
+    "devices": "256",
+    "gpu_hours": "184320",
+}
 
 
 def one(**changes: str) -> WholeRun:
@@ -72,14 +80,7 @@ def test_unknown_devices_are_chosen_and_said_to_be() -> None:
 
 
 def test_the_other_names_of_the_columns() -> None:
-    row = {
-        **ROW,
-        "gpu": ROW["accelerator"],
-        "n_gpus": "256",
-        "wall_days": "30",
-        "arch": "dense",
-        "family": "meta",
-    }
+    row = {**ROW, "gpu": ROW["accelerator"], "n_gpus": "256", "wall_days": "30", "arch": "dense", "family": "meta"}
     for gone in ("accelerator", "devices"):
         row.pop(gone)
     (found,) = whole_runs([row], CATALOGUE, COEFFICIENTS)
@@ -223,6 +224,4 @@ def test_the_published_table_does_not_contradict_itself() -> None:
         if row["devices"] and row["days"]:
             hours = float(row["devices"]) * float(row["days"]) * 24
             # Nemotron-4 began on fewer devices than it ended on.
-            assert float(row["gpu_hours"]) == pytest.approx(
-                hours, rel=0.2 if row["id"] == "epoch-017" else 0.02
-            )
+            assert float(row["gpu_hours"]) == pytest.approx(hours, rel=0.2 if row["id"] == "epoch-017" else 0.02)

@@ -12,15 +12,59 @@ from zenplan.domain.software import Software
 from zenplan.domain.workload import Workload
 from zenplan.errors import Skipped
 
-EMPTY = dict.fromkeys(("family", "model", "params", "active_params", "layers", "width", "heads", "kv_heads", "ff_width",
-                       "gated", "vocab", "seq_len", "task"), "")  # fmt: skip
-GPT = {**EMPTY, "family": "decoder", "model": "GPT", "layers": "24", "width": "2048", "heads": "16", "vocab": "50257",
-       "seq_len": "1024", "task": "pretrain"}  # fmt: skip
-BERT = {**GPT, "family": "encoder", "model": "BERT", "width": "768", "layers": "12", "heads": "12", "vocab": "30522",
-        "seq_len": "512"}  # fmt: skip
-MIXTURE = {**GPT, "family": "moe-decoder", "model": "in-house", "layers": "32", "width": "4096", "heads": "32",
-           "kv_heads": "8", "ff_width": "14336", "gated": "yes", "vocab": "32000", "params": "46.7e9",
-           "active_params": "12.9e9"}  # fmt: skip
+EMPTY = dict.fromkeys(
+    (
+        "family",
+        "model",
+        "params",
+        "active_params",
+        "layers",
+        "width",
+        "heads",
+        "kv_heads",
+        "ff_width",
+        "gated",
+        "vocab",
+        "seq_len",
+        "task",
+    ),
+    "",
+)
+GPT = {
+    **EMPTY,
+    "family": "decoder",
+    "model": "GPT",
+    "layers": "24",
+    "width": "2048",
+    "heads": "16",
+    "vocab": "50257",
+    "seq_len": "1024",
+    "task": "pretrain",
+}
+BERT = {
+    **GPT,
+    "family": "encoder",
+    "model": "BERT",
+    "width": "768",
+    "layers": "12",
+    "heads": "12",
+    "vocab": "30522",
+    "seq_len": "512",
+}
+MIXTURE = {
+    **GPT,
+    "family": "moe-decoder",
+    "model": "in-house",
+    "layers": "32",
+    "width": "4096",
+    "heads": "32",
+    "kv_heads": "8",
+    "ff_width": "14336",
+    "gated": "yes",
+    "vocab": "32000",
+    "params": "46.7e9",
+    "active_params": "12.9e9",
+}
 
 
 def workload(row: dict[str, str], software: Software | None = None, **cells: str) -> Workload:
@@ -63,9 +107,7 @@ def test_what_a_shape_leaves_out() -> None:
         (None, "50257", 50_257),
     ],
 )
-def test_megatron_class_software_pads_the_vocabulary(
-    software: Software | None, printed: str, entries: int
-) -> None:
+def test_megatron_class_software_pads_the_vocabulary(software: Software | None, printed: str, entries: int) -> None:
     assert product(workload(GPT, software, vocab=printed), "head").columns == entries
 
 
@@ -94,17 +136,12 @@ def test_electra_trains_a_generator_of_a_third_beside_it() -> None:
     # It says of each position whether it was replaced: beside its layers that is as good as no head.
     alone, both = workload(BERT, task="sft"), workload(BERT, model="ELECTRA-base")
     assert both.blocks[len(both.blocks) // 2 :] == alone.blocks
-    generator = Workload(
-        name="g", family="encoder", blocks=both.blocks[: len(both.blocks) // 2], tokens_per_sample=1
-    )
+    generator = Workload(name="g", family="encoder", blocks=both.blocks[: len(both.blocks) // 2], tokens_per_sample=1)
     assert (generator.layers, both.layers) == (12, 24)
     # Clark et al. 2020, table 6: width 256, 4 heads of 64, feed-forward 1024.
     (attention,) = {o for b in generator.blocks for o in b.operators if isinstance(o, Attention)}
     assert (attention.heads, attention.key_dim) == (4, 64)
-    assert (product(generator, "feed-forward up").inner, product(generator, "feed-forward up").columns) == (
-        256,
-        1024,
-    )
+    assert (product(generator, "feed-forward up").inner, product(generator, "feed-forward up").columns) == (256, 1024)
     assert both.parameters == alone.parameters + generator.parameters
     # The generator predicts the masked positions, as BERT does.
     assert product(generator, "head").rows == 80

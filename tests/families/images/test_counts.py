@@ -36,9 +36,7 @@ def activations(load: Workload) -> float:
     )
 
 
-@pytest.mark.parametrize(
-    "row", table("keras_applications.csv"), ids=lambda r: f"{r['keras']}-{r['image_size']}"
-)
+@pytest.mark.parametrize("row", table("keras_applications.csv"), ids=lambda r: f"{r['keras']}-{r['image_size']}")
 def test_as_keras_counts_its_own(row: Row) -> None:
     """Written by benchmarks/keras_applications.py; exact, at the usual image size and at another."""
     load = FAMILY.lower({"model": row["model"], "image_size": int(row["image_size"])})
@@ -72,18 +70,24 @@ def test_as_published(row: Row) -> None:
 @pytest.mark.parametrize(
     ("model", "millions"),
     # pytorch-image-models' table of activations, in millions, of the same architectures.
-    [("resnet18", 2.48), ("resnet50-v1.5", 11.11), ("vgg16", 13.56), ("densenet121", 6.90), ("mobilenetv2", 6.68),
-     ("efficientnet-b0", 6.75), ("convnext-tiny", 13.44), ("regnety-3.2gf", 11.26)],
-)  # fmt: skip
+    [
+        ("resnet18", 2.48),
+        ("resnet50-v1.5", 11.11),
+        ("vgg16", 13.56),
+        ("densenet121", 6.90),
+        ("mobilenetv2", 6.68),
+        ("efficientnet-b0", 6.75),
+        ("convnext-tiny", 13.44),
+        ("regnety-3.2gf", 11.26),
+    ],
+)
 def test_activations_as_published(model: str, millions: float) -> None:
     assert activations(FAMILY.lower({"model": model})) == pytest.approx(millions * 1e6, rel=0.002)
 
 
 def test_counted_by_hand() -> None:
     """AlexNet in one tower, as tf_cnn_benchmarks has it, and U-Net with two classes and one channel."""
-    convolutions = (
-        3 * 121 * 64 + 64 * 25 * 192 + 9 * (192 * 384 + 384 * 384 + 384 * 256) + 64 + 192 + 384 * 2 + 256
-    )
+    convolutions = 3 * 121 * 64 + 64 * 25 * 192 + 9 * (192 * 384 + 384 * 384 + 384 * 256) + 64 + 192 + 384 * 2 + 256
     dense = 6 * 6 * 256 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000
     assert FAMILY.lower({"model": "alexnet"}).parameters == convolutions + dense
 

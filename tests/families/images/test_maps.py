@@ -22,9 +22,17 @@ def operators_of(x: Map) -> list[Operator]:
 
 @pytest.mark.parametrize(
     ("edge", "kernel", "stride", "padding", "out"),
-    [(224, 7, 2, 3, 112), (224, 3, 2, "same", 112), (225, 3, 2, "same", 113), (299, 3, 2, "valid", 149),
-     (7, 3, 1, "valid", 5), (7, 2, 2, "valid", 3), (8, 1, 2, "valid", 4), (5, 5, 1, "valid", 1)],
-)  # fmt: skip
+    [
+        (224, 7, 2, 3, 112),
+        (224, 3, 2, "same", 112),
+        (225, 3, 2, "same", 113),
+        (299, 3, 2, "valid", 149),
+        (7, 3, 1, "valid", 5),
+        (7, 2, 2, "valid", 3),
+        (8, 1, 2, "valid", 4),
+        (5, 5, 1, "valid", 1),
+    ],
+)
 def test_sizes(edge: int, kernel: int, stride: int, padding: str | int, out: int) -> None:
     x = image(edge)
     assert x.conv(8, kernel, stride, padding).size == (out, out)
@@ -131,8 +139,11 @@ def test_like_blocks_are_one_that_repeats() -> None:
     load = load_of(x)
     # The first of the three keeps its input, which a ReLU keeps for the others.
     assert [(b.name, b.repeat, b.place) for b in load.blocks] == [
-        ("stem", 1, "middle"), ("stage", 1, "middle"), ("stage", 2, "middle"), ("head", 1, "last"),
-    ]  # fmt: skip
+        ("stem", 1, "middle"),
+        ("stage", 1, "middle"),
+        ("stage", 2, "middle"),
+        ("head", 1, "last"),
+    ]
     assert [b.boundary for b in load.blocks] == [256, 256, 256, 0]
 
 

@@ -58,13 +58,7 @@ def test_each_grows_with_its_image(model: str) -> None:
 def test_classes(model: str) -> None:
     """The head is a product and a bias for each class."""
     ten, thousand = (FAMILY.lower({"model": f"{model}:classes={n}"}) for n in (10, 1000))
-    inner = {
-        "resnet18": 512,
-        "vgg16": 4096,
-        "mobilenetv3-large": 1280,
-        "nasnetmobile": 1056,
-        "convnext-tiny": 768,
-    }
+    inner = {"resnet18": 512, "vgg16": 4096, "mobilenetv3-large": 1280, "nasnetmobile": 1056, "convnext-tiny": 768}
     assert thousand.parameters - ten.parameters == 990 * (inner[model] + 1)
 
 
@@ -84,9 +78,7 @@ def test_the_generic_one_by_hand() -> None:
     assert load.parameters == first + second + third + norms + 16 * 10 + 10
 
 
-@pytest.mark.parametrize(
-    "wrong", ["stages=0", "stages=9,depth=8", "stages=20,depth=40", "width=0", "classes=0"]
-)
+@pytest.mark.parametrize("wrong", ["stages=0", "stages=9,depth=8", "stages=20,depth=40", "width=0", "classes=0"])
 def test_a_generic_one_that_cannot_be_built(wrong: str) -> None:
     with pytest.raises(UsageError):
         lower(f"convnet:{wrong}")

@@ -58,9 +58,7 @@ def test_a_convnet_is_a_pyramid() -> None:
 def test_layers_are_a_multiple_of_four(layers: int, taken: int) -> None:
     for kind in ("convnet", "mlp"):
         load = summary(*RESNET50, kind, "a model", layers)
-        assert taken == sum(
-            b.repeat for b in load.blocks for o in b.operators if isinstance(o, Convolution | MatMul)
-        )
+        assert taken == sum(b.repeat for b in load.blocks for o in b.operators if isinstance(o, Convolution | MatMul))
 
 
 def test_unknown_activations_are_assumed_and_said() -> None:
@@ -83,19 +81,20 @@ def test_streams_of_a_transformer_are_those_of_its_widths() -> None:
     assert block.repeat == 6
     touched = {o.name: o.elements for o in block.operators if not isinstance(o, MatMul | Convolution)}
     one = rows * width
-    assert touched == {
-        "norm": pytest.approx(one),
-        "input": pytest.approx(one),
-        "activation": pytest.approx(4 * one),
-    }
+    assert touched == {"norm": pytest.approx(one), "input": pytest.approx(one), "activation": pytest.approx(4 * one)}
     assert block.boundary == pytest.approx(one)
 
 
 @pytest.mark.parametrize(
     ("changes", "what"),
-    [({"flop": 0.0}, "flop"), ({"activations": -1.0}, "activations"), ({"parameters": math.nan}, "parameters"),
-     ({"layers": 0}, "layers"), ({"kind": "convnets"}, "kind")],
-)  # fmt: skip
+    [
+        ({"flop": 0.0}, "flop"),
+        ({"activations": -1.0}, "activations"),
+        ({"parameters": math.nan}, "parameters"),
+        ({"layers": 0}, "layers"),
+        ({"kind": "convnets"}, "kind"),
+    ],
+)
 def test_bad_counts(changes: dict[str, float | str], what: str) -> None:
     given = {"flop": 1e9, "activations": 1e6, "parameters": 1e6, "kind": "convnet", "name": "x", **changes}
     with pytest.raises(DataError, match=what):

@@ -40,18 +40,37 @@ def standin(request: Request, families: Sequence[WorkloadFamily], how: How, back
     Raises:
         UsageError: nothing says which, or an option does not go with it.
     """
-    plan = training_plan(replace(request, software=_software(how, backend), precision=how.precision,
-                                 optimizer=request.optimizer or "adamw"), families, whole_run=False)  # fmt: skip
+    plan = training_plan(
+        replace(
+            request, software=_software(how, backend), precision=how.precision, optimizer=request.optimizer or "adamw"
+        ),
+        families,
+        whole_run=False,
+    )
     workload = plan.workload
     batch, facts = _batch(request.batch, workload)
-    model = {"kind": "blocks", "blocks": blocks_document(workload.blocks), "name": workload.name,
-             "tokens_per_sample": workload.tokens_per_sample, "unit": workload.unit}  # fmt: skip
-    return Subject(name=workload.name, plan=plan, batch=batch, model=model, stand_in=standin_note(workload.blocks),
-                   depth=repeated(workload), device=how.device, facts=facts)  # fmt: skip
+    model = {
+        "kind": "blocks",
+        "blocks": blocks_document(workload.blocks),
+        "name": workload.name,
+        "tokens_per_sample": workload.tokens_per_sample,
+        "unit": workload.unit,
+    }
+    return Subject(
+        name=workload.name,
+        plan=plan,
+        batch=batch,
+        model=model,
+        stand_in=standin_note(workload.blocks),
+        depth=repeated(workload),
+        device=how.device,
+        facts=facts,
+    )
 
 
-def own_model(target: str, request: Request, how: How, backend: str, vary: Vary | None, depth: int | None,
-              tell: Tell) -> Subject:  # fmt: skip
+def own_model(
+    target: str, request: Request, how: How, backend: str, vary: Vary | None, depth: int | None, tell: Tell
+) -> Subject:
     """The user's own Keras model, counted first.
 
     Raises:
@@ -61,9 +80,7 @@ def own_model(target: str, request: Request, how: How, backend: str, vary: Vary 
     if (vary is None) != (depth is None):
         raise UsageError("--vary and --depth go together", "as in: --vary depth=1,2,4 --depth 12")
     if vary and depth is not None and max(vary.depths) >= depth:
-        raise UsageError(
-            f"--vary must be less deep than --depth {depth}", "as in: --vary depth=1,2,4 --depth 12"
-        )
+        raise UsageError(f"--vary must be less deep than --depth {depth}", "as in: --vary depth=1,2,4 --depth 12")
     arguments = {vary.argument: depth} if vary else {}
     model: dict[str, Any] = {"kind": "target", "target": target, "arguments": arguments}
     if target.endswith(".keras"):
@@ -71,17 +88,32 @@ def own_model(target: str, request: Request, how: How, backend: str, vary: Vary 
             raise UsageError("--vary is for a function", "a .keras file is one model, of one depth")
         model = {"kind": "config", "config": read_keras_config(target), "input_shapes": []}
     workload, unknown = _counted(target, arguments, backend, tell)
-    plan = training_plan(replace(request, keras=workload, software=_software(how, backend), precision=how.precision,
-                                 optimizer=request.optimizer or "adamw"), (), whole_run=False)  # fmt: skip
+    plan = training_plan(
+        replace(
+            request,
+            keras=workload,
+            software=_software(how, backend),
+            precision=how.precision,
+            optimizer=request.optimizer or "adamw",
+        ),
+        (),
+        whole_run=False,
+    )
     batch, facts = _batch(request.batch, plan.workload)
-    return Subject(name=target, plan=plan, batch=batch, model=model, depth=depth, device=how.device,
-                   facts=(*facts, *unknown), vary=vary.argument if vary else "",
-                   depths=vary.depths if vary else ())  # fmt: skip
+    return Subject(
+        name=target,
+        plan=plan,
+        batch=batch,
+        model=model,
+        depth=depth,
+        device=how.device,
+        facts=(*facts, *unknown),
+        vary=vary.argument if vary else "",
+        depths=vary.depths if vary else (),
+    )
 
 
-def _counted(
-    target: str, arguments: Mapping[str, Any], backend: str, tell: Tell
-) -> tuple[Workload, tuple[str, ...]]:
+def _counted(target: str, arguments: Mapping[str, Any], backend: str, tell: Tell) -> tuple[Workload, tuple[str, ...]]:
     """The Keras model as something to train, and what could not be counted of it.
 
     It is counted on one of Keras's backends, whatever then runs it.

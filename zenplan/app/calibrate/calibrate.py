@@ -67,8 +67,15 @@ class Machine:
     notes: tuple[str, ...] = ()
 
 
-def calibrate(wanted: Wanted, engines: Sequence[Engine], how: How, machine: Machine, store: CalibrationStore,
-              show: Show, warn: Callable[[str], None]) -> Calibrations:  # fmt: skip
+def calibrate(
+    wanted: Wanted,
+    engines: Sequence[Engine],
+    how: How,
+    machine: Machine,
+    store: CalibrationStore,
+    show: Show,
+    warn: Callable[[str], None],
+) -> Calibrations:
     """Measure on each engine, and predict.
 
     Args:
@@ -83,9 +90,7 @@ def calibrate(wanted: Wanted, engines: Sequence[Engine], how: How, machine: Mach
     if wanted.compare and not wanted.is_model:
         raise UsageError("nothing says which model to compare", "as in: --model gpt2 --compare")
     if wanted.vary and wanted.keras is None:
-        raise UsageError(
-            "--vary is for --keras", "it names an argument of the function that builds the model"
-        )
+        raise UsageError("--vary is for --keras", "it names an argument of the function that builds the model")
     notes = before(how, machine.profile)
     for note in notes:
         warn(note)
@@ -109,13 +114,18 @@ def calibrate(wanted: Wanted, engines: Sequence[Engine], how: How, machine: Mach
 
 
 def _name(engine: Engine, how: How) -> str:
-    return (
-        engine.name if how.compiled is None else f"{engine.name}, {'compiled' if how.compiled else 'eager'}"
-    )
+    return engine.name if how.compiled is None else f"{engine.name}, {'compiled' if how.compiled else 'eager'}"
 
 
-def _one(wanted: Wanted, engine: Engine, how: How, machine: Machine, store: CalibrationStore, show: Show,
-         warn: Callable[[str], None]) -> Calibrated:  # fmt: skip
+def _one(
+    wanted: Wanted,
+    engine: Engine,
+    how: How,
+    machine: Machine,
+    store: CalibrationStore,
+    show: Show,
+    warn: Callable[[str], None],
+) -> Calibrated:
     """On one engine."""
     subject = _subject(wanted, engine, how, machine, show) if wanted.is_model else None
     about = model.about(subject) if subject else sweep.about(wanted.family)
@@ -148,29 +158,44 @@ def _busy(session: Session, warn: Callable[[str], None]) -> None:
 def _subject(wanted: Wanted, engine: Engine, how: How, machine: Machine, show: Show) -> Subject:
     if wanted.keras is None:
         return standin(wanted.request, machine.families, how, engine.name)
-    return own_model(wanted.keras, wanted.request, how, engine.name, wanted.vary, wanted.depth,
-                     lambda stage, _seconds: show(0.0, f"{engine.name}: {stage}"))  # fmt: skip
+    return own_model(
+        wanted.keras,
+        wanted.request,
+        how,
+        engine.name,
+        wanted.vary,
+        wanted.depth,
+        lambda stage, _seconds: show(0.0, f"{engine.name}: {stage}"),
+    )
 
 
-def _session(engine: Engine, how: How, machine: Machine, store: CalibrationStore, about: About,
-             show: Show) -> Session:  # fmt: skip
+def _session(engine: Engine, how: How, machine: Machine, store: CalibrationStore, about: About, show: Show) -> Session:
     gpu = gpu_of(machine.profile) if how.device == "gpu" else None
-    record = Record(store=store, about=about, backend=engine.name, precision=how.precision,
-                    gpu=(gpu.name.value or "") if gpu else "",
-                    driver=(machine.profile.driver.driver_version.value or "") if gpu else "")  # fmt: skip
-    return Session(engine=engine, how=how, profile=machine.profile, record=record, show=show,
-                   notes=machine.notes)  # fmt: skip
+    record = Record(
+        store=store,
+        about=about,
+        backend=engine.name,
+        precision=how.precision,
+        gpu=(gpu.name.value or "") if gpu else "",
+        driver=(machine.profile.driver.driver_version.value or "") if gpu else "",
+    )
+    return Session(engine=engine, how=how, profile=machine.profile, record=record, show=show, notes=machine.notes)
 
 
-def _calibrated(calibration: Calibration, subject: Subject | None, wanted: Wanted, how: How,
-                machine: Machine) -> Calibrated:  # fmt: skip
+def _calibrated(
+    calibration: Calibration, subject: Subject | None, wanted: Wanted, how: How, machine: Machine
+) -> Calibrated:
     if subject is None:
-        return Calibrated(
-            calibration=calibration, prediction=None, reason="a sweep is of no model", facts=how.facts
-        )
+        return Calibrated(calibration=calibration, prediction=None, reason="a sweep is of no model", facts=how.facts)
     workload = subject.plan.workload
     sheet = machine.sheet if how.device == "gpu" else None
     prediction, reason = prediction_of(calibration)
-    return Calibrated(calibration=calibration, prediction=prediction, reason=reason, unit=workload.unit,
-                      tokens_per_sample=workload.tokens_per_sample, facts=(*how.facts, *subject.facts),
-                      run=whole_run(wanted.request, workload, wanted.usd_per_h, sheet, machine.tables))  # fmt: skip
+    return Calibrated(
+        calibration=calibration,
+        prediction=prediction,
+        reason=reason,
+        unit=workload.unit,
+        tokens_per_sample=workload.tokens_per_sample,
+        facts=(*how.facts, *subject.facts),
+        run=whole_run(wanted.request, workload, wanted.usd_per_h, sheet, machine.tables),
+    )

@@ -43,8 +43,16 @@ class How:
     facts: tuple[str, ...] = ()
 
 
-def how_of(profile: Profile, *, device: str | None, precision: str | None, threads: int | None,
-           compiled: bool | None, minutes: float, strict: bool) -> How:  # fmt: skip
+def how_of(
+    profile: Profile,
+    *,
+    device: str | None,
+    precision: str | None,
+    threads: int | None,
+    compiled: bool | None,
+    minutes: float,
+    strict: bool,
+) -> How:
     """What was asked for, and the usual for the rest.
 
     Raises:
@@ -63,13 +71,18 @@ def how_of(profile: Profile, *, device: str | None, precision: str | None, threa
     kind = device or ("gpu" if profile.devices else "cpu")
     facts = []
     if device is None:
-        facts.append(
-            f"on the {kind}: {'the driver shows one' if kind == 'gpu' else 'the driver shows no GPU'}"
-        )
+        facts.append(f"on the {kind}: {'the driver shows one' if kind == 'gpu' else 'the driver shows no GPU'}")
     if precision is None:
         facts.append(f"in {_USUAL_PRECISION[kind]}: the usual on a {kind}; --precision changes it")
-    return How(device=kind, precision=precision or _USUAL_PRECISION[kind], threads=threads or cores,
-               compiled=compiled, minutes=minutes, strict=strict, facts=tuple(facts))  # fmt: skip
+    return How(
+        device=kind,
+        precision=precision or _USUAL_PRECISION[kind],
+        threads=threads or cores,
+        compiled=compiled,
+        minutes=minutes,
+        strict=strict,
+        facts=tuple(facts),
+    )
 
 
 def engines_of(
@@ -103,8 +116,6 @@ def gpu_of(profile: Profile, environ: Mapping[str, str] = os.environ) -> Device 
     """The GPU that a framework takes: the first of ``CUDA_VISIBLE_DEVICES``, or of all."""
     wanted = environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
     named = [
-        d
-        for d in profile.devices
-        if wanted and (str(d.index) == wanted or (d.uuid.value or "").startswith(wanted))
+        d for d in profile.devices if wanted and (str(d.index) == wanted or (d.uuid.value or "").startswith(wanted))
     ]
     return next(iter(named or profile.devices), None)

@@ -26,9 +26,15 @@ _PROGRAMS_SHARE: Final = 0.4
 def about(subject: Subject) -> About:
     """What the calibration of a model says of itself."""
     workload = subject.plan.workload
-    return About(kind=MODEL, subject=subject.name, family=workload.family, stand_in=subject.stand_in,
-                 target=subject.target, parameters=workload.parameters,
-                 flop_per_sample=workload.training_flop_per_sample)  # fmt: skip
+    return About(
+        kind=MODEL,
+        subject=subject.name,
+        family=workload.family,
+        stand_in=subject.stand_in,
+        target=subject.target,
+        parameters=workload.parameters,
+        flop_per_sample=workload.training_flop_per_sample,
+    )
 
 
 def calibrate_model(session: Session, subject: Subject) -> None:
@@ -60,9 +66,7 @@ def _depths(session: Session, subject: Subject) -> Sequence[int | None]:
     session.run(subject.tasks((*depths, subject.depth), (subject.batch,), PROGRAM), in_turn=True)
     if not subject.depths and is_superlinear(session.calibration().measured, subject.target):
         deeper = depths_for(subject.depth, superlinear=True)
-        session.run(
-            subject.tasks([d for d in deeper if d not in depths], (subject.batch,), PROGRAM), in_turn=True
-        )
+        session.run(subject.tasks([d for d in deeper if d not in depths], (subject.batch,), PROGRAM), in_turn=True)
         depths = deeper
     session.begin, session.end = session.end, 1.0
     return depths
@@ -72,9 +76,7 @@ def _batches(session: Session, subject: Subject, depths: Sequence[int | None]) -
     """The wanted batch, or two fractions of it where it would take too long, or where there are no depths."""
     fractions = _fractions(subject.batch)
     if subject.depth is not None:
-        rate = _SLOW_FLOP_PER_S[session.how.device] * (
-            1 if session.how.device == "gpu" else session.how.threads
-        )
+        rate = _SLOW_FLOP_PER_S[session.how.device] * (1 if session.how.device == "gpu" else session.how.threads)
         budget_flop = 60.0 * session.how.minutes * rate / (LEAST_ROUNDS + 2)
         if sum(subject.flop(d, subject.batch) for d in depths) <= budget_flop:
             return (subject.batch,)

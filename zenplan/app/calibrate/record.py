@@ -36,9 +36,18 @@ class About:
 
     def begun(self, id: str, fingerprint: Fingerprint) -> Calibration:
         """The calibration, with nothing measured yet."""
-        return Calibration(id=id, kind=self.kind, subject=self.subject, family=self.family, stand_in=self.stand_in,
-                           fingerprint=fingerprint, target=self.target, parameters=self.parameters,
-                           flop_per_sample=self.flop_per_sample, taken_at=datetime.now(UTC))  # fmt: skip
+        return Calibration(
+            id=id,
+            kind=self.kind,
+            subject=self.subject,
+            family=self.family,
+            stand_in=self.stand_in,
+            fingerprint=fingerprint,
+            target=self.target,
+            parameters=self.parameters,
+            flop_per_sample=self.flop_per_sample,
+            taken_at=datetime.now(UTC),
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -140,11 +149,15 @@ class Record:
 
     def _machine(self, event: Mapping[str, Any]) -> None:
         fingerprint = Fingerprint(
-            device=self.gpu or str(event["device"]), kind=str(event["kind"]),
+            device=self.gpu or str(event["device"]),
+            kind=str(event["kind"]),
             driver=self.driver or str(event["driver"]),
-            threads=int(event["threads"]), backend=self.backend, precision=self.precision,
-            versions={str(k): str(v) for k, v in event["versions"].items()}, compiled=bool(event["compiled"]),
-        )  # fmt: skip
+            threads=int(event["threads"]),
+            backend=self.backend,
+            precision=self.precision,
+            versions={str(k): str(v) for k, v in event["versions"].items()},
+            compiled=bool(event["compiled"]),
+        )
         if self.id:
             return
         begun = self.about.begun(self.store.new_id(), fingerprint)
@@ -155,8 +168,9 @@ class Record:
             return
         self.id = found.id
         for each in found.measured:
-            self.heard[each.point.key] = Heard(samples=len(each.samples), failure=each.failure,
-                                               built=each.program_bytes is not None)  # fmt: skip
+            self.heard[each.point.key] = Heard(
+                samples=len(each.samples), failure=each.failure, built=each.program_bytes is not None
+            )
         if found.measured:
             raise Resumed
 
@@ -173,13 +187,18 @@ class Record:
     def _built(self, key: str, event: Mapping[str, Any]) -> None:
         found = self._known(key)
         found.built = True
-        self.store.set_point(self.id, key, setup_s=_number(event["setup_s"]),
-                             program_bytes=_number(event.get("program_bytes")))  # fmt: skip
+        self.store.set_point(
+            self.id, key, setup_s=_number(event["setup_s"]), program_bytes=_number(event.get("program_bytes"))
+        )
 
     def _sample(self, key: str, event: Mapping[str, Any]) -> None:
         found = self._known(key)
-        sample = Sample(round=found.first_round + int(event["round"]), wall_s=float(event["wall_s"]),
-                        cpu_s=float(event["cpu_s"]), clock_hz=self.clock_hz())  # fmt: skip
+        sample = Sample(
+            round=found.first_round + int(event["round"]),
+            wall_s=float(event["wall_s"]),
+            cpu_s=float(event["cpu_s"]),
+            clock_hz=self.clock_hz(),
+        )
         self.store.add_sample(self.id, key, sample)
         found.samples, self.last = found.samples + 1, key
 

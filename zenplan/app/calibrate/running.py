@@ -86,8 +86,7 @@ class Session:
             except _TimeUp:
                 if not self.record.id:
                     raise ZenplanError(
-                        f"{self.engine.name} had not started when the time was over",
-                        "give it a minute: --minutes 1",
+                        f"{self.engine.name} had not started when the time was over", "give it a minute: --minutes 1"
                     ) from None
                 self.record.cut_off("the time was over")
                 return
@@ -103,9 +102,7 @@ class Session:
                 crashes += 1
                 if crashes > _RESTARTS:
                     rest = sum(not self.record.done(task, LEAST_ROUNDS) for task in tasks)
-                    self._keep(
-                        [f"given up after {crashes} workers ended in the middle: {rest} points are left"]
-                    )
+                    self._keep([f"given up after {crashes} workers ended in the middle: {rest} points are left"])
                     return
 
     def _worker(self, tasks: Sequence[Task], in_turn: bool, until_s: float | None) -> None:
@@ -118,9 +115,15 @@ class Session:
         try:
             with watching(self.how, self.profile, seen) as watch:
                 self.record.clock_hz = watch.clock_hz
-                run_job(self._job(tasks, in_turn), self.engine.name, limits, self._tell(tasks, until_s, watch),
-                        hear=self.record.hear, command=self.engine.worker(),
-                        environment=measuring_environment(self.how.device, self.how.threads, os.environ))  # fmt: skip
+                run_job(
+                    self._job(tasks, in_turn),
+                    self.engine.name,
+                    limits,
+                    self._tell(tasks, until_s, watch),
+                    hear=self.record.hear,
+                    command=self.engine.worker(),
+                    environment=measuring_environment(self.how.device, self.how.threads, os.environ),
+                )
         finally:
             self.spent_s += self._last_s
             self._keep(seen)
@@ -130,18 +133,23 @@ class Session:
             self.record.store.add_note(self.record.id, note)
 
     def _job(self, tasks: Sequence[Task], in_turn: bool) -> dict[str, Any]:
-        points = [{"key": t.point.key, "role": t.point.role, "batch": t.point.batch, "model": dict(t.model)}
-                  for t in tasks]  # fmt: skip
+        points = [
+            {"key": t.point.key, "role": t.point.role, "batch": t.point.batch, "model": dict(t.model)} for t in tasks
+        ]
         return {
-            "job": "measure", "what": self.record.about.subject, "precision": self.how.precision,
-            "compiled": self.how.compiled, "threads": self.how.threads, "device": self.how.device, "points": points,
+            "job": "measure",
+            "what": self.record.about.subject,
+            "precision": self.how.precision,
+            "compiled": self.how.compiled,
+            "threads": self.how.threads,
+            "device": self.how.device,
+            "points": points,
             "rounds": {"least": LEAST_ROUNDS, "most": MOST_ROUNDS, "seconds": self.stepping_s},
-            "in_turn": in_turn, "count": any(t.point.role != PROGRAM for t in tasks),
-        }  # fmt: skip
+            "in_turn": in_turn,
+            "count": any(t.point.role != PROGRAM for t in tasks),
+        }
 
-    def _tell(
-        self, tasks: Sequence[Task], until_s: float | None, watch: Watch
-    ) -> Callable[[str, float], None]:
+    def _tell(self, tasks: Sequence[Task], until_s: float | None, watch: Watch) -> Callable[[str, float], None]:
         steps = {t.point.key: 1 if t.point.role == PROGRAM else 1 + MOST_ROUNDS for t in tasks}
 
         def tell(stage: str, seconds: float) -> None:
@@ -150,9 +158,7 @@ class Session:
                 raise ZenplanError(watch.lost)
             heard = self.record.heard
             known = {key: heard[key] for key in steps if key in heard}
-            did = sum(
-                steps[k] if h.failure else h.built + min(h.samples, MOST_ROUNDS) for k, h in known.items()
-            )
+            did = sum(steps[k] if h.failure else h.built + min(h.samples, MOST_ROUNDS) for k, h in known.items())
             share = did / sum(steps.values())
             if until_s is not None:
                 share = max(share, min(1.0, (self.spent_s + seconds) / until_s))

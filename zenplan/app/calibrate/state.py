@@ -30,9 +30,7 @@ def before(how: How, profile: Profile) -> tuple[str, ...]:
     )
     notes = tuple(note for note in found if note)
     if notes and how.strict:
-        raise ZenplanError(
-            f"not measured under --strict: {notes[0]}", "wait until it is over, or leave --strict out"
-        )
+        raise ZenplanError(f"not measured under --strict: {notes[0]}", "wait until it is over, or leave --strict out")
     return notes
 
 

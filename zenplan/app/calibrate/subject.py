@@ -57,9 +57,7 @@ class Subject:
     def target(self) -> Point:
         """The step that is wanted."""
         found = self.point(STEP, self.depth, self.batch)
-        return replace(
-            found, key="target", features=features_of_blocks(self.plan.workload.blocks, self.batch)
-        )
+        return replace(found, key="target", features=features_of_blocks(self.plan.workload.blocks, self.batch))
 
     def point(self, role: str, depth: int | None, batch: int) -> Point:
         """It at that depth and batch."""

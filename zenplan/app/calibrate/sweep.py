@@ -40,9 +40,7 @@ def calibrate_sweep(session: Session) -> None:
     session.stepping_s = until_s / 2
     points = _points(session, until_s)
     if not points:
-        raise UsageError(
-            f"{units.duration(until_s)} is too short for a single point", "give it a minute: --minutes 1"
-        )
+        raise UsageError(f"{units.duration(until_s)} is too short for a single point", "give it a minute: --minutes 1")
     session.run([_task(point) for point in points], in_turn=True, until_s=until_s)
 
 
@@ -57,6 +55,4 @@ def _points(session: Session, until_s: float) -> tuple[SweepPoint, ...]:
 def _task(point: SweepPoint) -> Task:
     role = OPERATOR if point.family == _SINGLE else STEP
     model = {"kind": "target", "target": f"{_BUILDERS}:{point.builder}", "arguments": dict(point.arguments)}
-    return Task(
-        point=Point(key=point.key, role=role, batch=point.batch, features=point.features), model=model
-    )
+    return Task(point=Point(key=point.key, role=role, batch=point.batch, features=point.features), model=model)

@@ -14,8 +14,13 @@ from zenplan.domain.request import Request
 from zenplan.domain.workload import Workload
 
 
-def whole_run(request: Request, workload: Workload, usd_per_h: float | None, sheet: Accelerator | None,
-              tables: Sequence[PriceTable]) -> WholeRun:  # fmt: skip
+def whole_run(
+    request: Request,
+    workload: Workload,
+    usd_per_h: float | None,
+    sheet: Accelerator | None,
+    tables: Sequence[PriceTable],
+) -> WholeRun:
     """Samples as they were given, and a price as it was given, or else the lowest of that accelerator.
 
     Args:
@@ -29,5 +34,8 @@ def whole_run(request: Request, workload: Workload, usd_per_h: float | None, she
     if found is None:
         return WholeRun(samples=samples)
     dated = f" as of {found.as_of}" if found.as_of else ""
-    return WholeRun(samples=samples, usd_per_h=found.usd_per_h,
-                    price=f"{units.usd(found.usd_per_h)} an hour on demand, {found.offer}{dated}")  # fmt: skip
+    return WholeRun(
+        samples=samples,
+        usd_per_h=found.usd_per_h,
+        price=f"{units.usd(found.usd_per_h)} an hour on demand, {found.offer}{dated}",
+    )

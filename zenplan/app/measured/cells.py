@@ -19,10 +19,15 @@ _NAMES = {
     "id": ("id",),
 }
 _FAMILIES = {
-    "": "decoder", "dense": "decoder", "decoder": "decoder", "encoder": "encoder",
-    "enc-dec": "encoder-decoder", "encoder-decoder": "encoder-decoder",
-    "moe": "moe-decoder", "moe-decoder": "moe-decoder",
-}  # fmt: skip
+    "": "decoder",
+    "dense": "decoder",
+    "decoder": "decoder",
+    "encoder": "encoder",
+    "enc-dec": "encoder-decoder",
+    "encoder-decoder": "encoder-decoder",
+    "moe": "moe-decoder",
+    "moe-decoder": "moe-decoder",
+}
 
 
 class Cells:

@@ -38,9 +38,7 @@ class Era:
     assumed: tuple[str, ...]
 
 
-def era_of(
-    row: Mapping[str, str], sheet: Accelerator, precision: Precision, software: Software | None
-) -> Era:
+def era_of(row: Mapping[str, str], sheet: Accelerator, precision: Precision, software: Software | None) -> Era:
     """The era of a row, by its software's name, its device and its precision."""
     name = row["framework"].lower()
     fused, why = _fused(row["attention"], name, sheet, precision)
@@ -65,16 +63,12 @@ def _fused(attention: str, name: str, sheet: Accelerator, precision: Precision) 
     if sheet.architecture in _NO_FLASH:
         return (
             False,
-            ""
-            if attention == "standard"
-            else f"attention is standard: no fused kernel for {sheet.architecture}",
+            "" if attention == "standard" else f"attention is standard: no fused kernel for {sheet.architecture}",
         )
     if precision.other_dtype in ("fp32", "tf32"):
         return (
             False,
-            ""
-            if attention == "standard"
-            else f"attention is standard: no fused kernel in {precision.other_dtype}",
+            "" if attention == "standard" else f"attention is standard: no fused kernel in {precision.other_dtype}",
         )
     if attention == "standard":
         return False, ""
@@ -87,9 +81,7 @@ def _fused(attention: str, name: str, sheet: Accelerator, precision: Precision) 
     return True, "attention is empty: fused"
 
 
-def channels_last(
-    row: Mapping[str, str], precision: Precision, software: Software | None
-) -> tuple[bool, str]:
+def channels_last(row: Mapping[str, str], precision: Precision, software: Software | None) -> tuple[bool, str]:
     """Whether feature maps lie with their channels last, as tensor cores take them, and why it is taken so.
 
     PyTorch keeps channels first where nobody asks, also in NVIDIA's containers. TensorFlow turns 16-bit ones, but not
@@ -101,9 +93,7 @@ def channels_last(
         return layout != "nchw", ""
     if "pytorch" in name and software is not Software.FUSED:
         return False, "layout is empty: channels first, the default of PyTorch"
-    if "tf_cnn_benchmarks" in row["model"] and (
-        precision.other_dtype == "tf32" or _replicated(row, software)
-    ):
+    if "tf_cnn_benchmarks" in row["model"] and (precision.other_dtype == "tf32" or _replicated(row, software)):
         return False, "layout is empty: channels first, the default of tf_cnn_benchmarks"
     return True, "layout is empty: channels last, as tensor cores take them"
 

@@ -41,11 +41,21 @@ def candidate_layouts(row: Row, cluster: Cluster, workload: Workload, era: Era) 
         # Without a global batch, as many micro-batches as fill the pipeline.
         accumulation = math.ceil(batch / (dp * micro)) if batch else (8 * pp if pp > 1 else 1)
         for zero in _stages(row, era, pp, partial):
-            found.append(Layout(
-                dp=dp, tp=tp, pp=pp, cp=cp, ep=ep, zero=zero, micro_batch=micro,
-                accumulation=accumulation, interleave=whole(row, "vp", 1) if pp > 1 else 1, recompute=again,
-                sequence=era.sequence,
-            ))  # fmt: skip
+            found.append(
+                Layout(
+                    dp=dp,
+                    tp=tp,
+                    pp=pp,
+                    cp=cp,
+                    ep=ep,
+                    zero=zero,
+                    micro_batch=micro,
+                    accumulation=accumulation,
+                    interleave=whole(row, "vp", 1) if pp > 1 else 1,
+                    recompute=again,
+                    sequence=era.sequence,
+                )
+            )
     if not found:
         raise Skipped(f"global batch {batch} is below one micro-batch for each data-parallel group")
     return tuple(found)
@@ -67,11 +77,14 @@ def data_parallel(row: Row, cluster: Cluster) -> tuple[Layout, ...]:
     micros = (whole(row, "micro_batch", 1),) if row["micro_batch"] else (each,) if each else _MICRO_BATCHES
     return tuple(
         Layout(
-            dp=dp, zero=int(row["zero_stage"] or 0), micro_batch=micro, accumulation=max(1, math.ceil(each / micro)),
+            dp=dp,
+            zero=int(row["zero_stage"] or 0),
+            micro_batch=micro,
+            accumulation=max(1, math.ceil(each / micro)),
             recompute=Recompute(row["recompute"] or Recompute.NONE),
         )
         for micro in micros
-    )  # fmt: skip
+    )
 
 
 def whole(row: Row, name: str, default: int) -> int:
@@ -91,10 +104,7 @@ def _is_partial(row: Row, cluster: Cluster, workload: Workload) -> bool:
     if row["zero_stage"] in ("1", "2", "3"):
         return False
     split = whole(row, "tp", 1) * whole(row, "pp", 1) * whole(row, "ep", 1)
-    return (
-        _STATE_BYTES * workload.trainable_parameters / split
-        > _IMPOSSIBLE * cluster.accelerator.capacity_bytes
-    )
+    return _STATE_BYTES * workload.trainable_parameters / split > _IMPOSSIBLE * cluster.accelerator.capacity_bytes
 
 
 def _stages(row: Row, era: Era, pp: int, partial: bool) -> tuple[int, ...]:
@@ -110,9 +120,7 @@ def _stages(row: Row, era: Era, pp: int, partial: bool) -> tuple[int, ...]:
     return offered or (1,)
 
 
-def _degrees(
-    row: Row, cluster: Cluster, workload: Workload, partial: bool
-) -> Iterator[tuple[int, int, int, int]]:
+def _degrees(row: Row, cluster: Cluster, workload: Workload, partial: bool) -> Iterator[tuple[int, int, int, int]]:
     """(dp, tp, pp, cp): as printed; where tp and pp are not and one device cannot hold it, all that divide."""
     cp, devices = whole(row, "cp", 1), cluster.devices
     if row["tp"] or row["pp"] or not partial:

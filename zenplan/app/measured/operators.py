@@ -32,11 +32,7 @@ Cells = Mapping[str, str]
 Op = MatMul | Convolution | Recurrent
 
 # What is measured of a row, and what it is called in a score.
-PASSES: Final = {
-    "fwd_ms": "forward",
-    "bwd_inputs_ms": "input gradient",
-    "bwd_weights_ms": "weight gradient",
-}
+PASSES: Final = {"fwd_ms": "forward", "bwd_inputs_ms": "input gradient", "bwd_weights_ms": "weight gradient"}
 # Gates of a cell, and the family whose coefficients go with an operator.
 _GATES: Final = {"rnn-vanilla": 1, "rnn-gru": 3, "rnn-lstm": 4}
 _FAMILIES: Final = {"gemm": "mlp", "conv": "convnet"}
@@ -89,18 +85,31 @@ def measured_operator(cells: Cells, catalogue: Catalogue, coefficients: Coeffici
     precision = precision_of(_text(cells, "precision"), sheet)
     op, batch = operator_of(cells)
     kind = _text(cells, "op").lower()
-    workload = Workload(name=op.name, family=_FAMILIES.get(kind, "recurrent"), tokens_per_sample=1, unit="samples",
-                        blocks=(Block(name=op.name, operators=(op,)),))  # fmt: skip
-    # The library's benchmark has channels first.
-    plan = TrainingPlan(workload=workload, samples=batch, global_batch=batch, precision=precision,
-                        optimizer=OPTIMIZERS["sgd"], channels_last=False)  # fmt: skip
-    efficiency = coefficients.of(sheet.architecture, precision, None, workload.family)
-    cluster = Cluster(
-        accelerator=sheet, efficiency=efficiency, node_devices=1, nodes=1, network_bytes_per_s=None
+    workload = Workload(
+        name=op.name,
+        family=_FAMILIES.get(kind, "recurrent"),
+        tokens_per_sample=1,
+        unit="samples",
+        blocks=(Block(name=op.name, operators=(op,)),),
     )
+    # The library's benchmark has channels first.
+    plan = TrainingPlan(
+        workload=workload,
+        samples=batch,
+        global_batch=batch,
+        precision=precision,
+        optimizer=OPTIMIZERS["sgd"],
+        channels_last=False,
+    )
+    efficiency = coefficients.of(sheet.architecture, precision, None, workload.family)
+    cluster = Cluster(accelerator=sheet, efficiency=efficiency, node_devices=1, nodes=1, network_bytes_per_s=None)
     told = (stored(precision, sheet), "layout: channels first" if isinstance(op, Convolution) else "")
-    return MeasuredOperator(plan=plan, cluster=cluster, passes=tuple(_passes(cells, plan, cluster, op)),
-                            assumed=(*assumed, *filter(None, told)))  # fmt: skip
+    return MeasuredOperator(
+        plan=plan,
+        cluster=cluster,
+        passes=tuple(_passes(cells, plan, cluster, op)),
+        assumed=(*assumed, *filter(None, told)),
+    )
 
 
 def operator_of(cells: Cells) -> tuple[Op, int]:
@@ -112,14 +121,16 @@ def operator_of(cells: Cells) -> tuple[Op, int]:
     kind = _text(cells, "op").lower()
     if kind == "gemm":
         # A column of the result is a sample: that is how a layer multiplies its weight with a batch.
-        return MatMul(name="product", rows=1, inner=_whole(cells, "k"), columns=_whole(cells, "m"),
-                      split=Split.NONE), _whole(cells, "n")  # fmt: skip
+        return MatMul(
+            name="product", rows=1, inner=_whole(cells, "k"), columns=_whole(cells, "m"), split=Split.NONE
+        ), _whole(cells, "n")
     if kind == "conv":
         return _convolution(_text(cells, "spec")), _whole(cells, "batch")
     if kind in _GATES:
         hidden = _whole(cells, "hidden")
-        return Recurrent(name=kind, steps=_whole(cells, "timesteps"), inner=hidden,
-                         columns=_GATES[kind] * hidden), _whole(cells, "batch")  # fmt: skip
+        return Recurrent(
+            name=kind, steps=_whole(cells, "timesteps"), inner=hidden, columns=_GATES[kind] * hidden
+        ), _whole(cells, "batch")
     raise Skipped(f"operator '{words.short(_text(cells, 'op'))}' cannot be predicted")
 
 
@@ -134,8 +145,15 @@ def _convolution(spec: str) -> Convolution:
     if not min(found["stride"]):
         raise DataError(f"spec has a stride of 0: '{words.short(spec)}'")
     across, down = ((side + 2 * pad - window) // stride + 1 for side, window, pad, stride in sides)
-    return Convolution(name="convolution", positions=across * down, window=wide * high, inputs=inputs, outputs=outputs,
-                       input_elements=width * height * inputs, output_elements=across * down * outputs)  # fmt: skip
+    return Convolution(
+        name="convolution",
+        positions=across * down,
+        window=wide * high,
+        inputs=inputs,
+        outputs=outputs,
+        input_elements=width * height * inputs,
+        output_elements=across * down * outputs,
+    )
 
 
 def _passes(cells: Cells, plan: TrainingPlan, cluster: Cluster, op: Op) -> Iterator[Pass]:
@@ -149,10 +167,7 @@ def _passes(cells: Cells, plan: TrainingPlan, cluster: Cluster, op: Op) -> Itera
 
 def _predicted_ms(plan: TrainingPlan, cluster: Cluster, op: Op) -> tuple[float, float, float]:
     """Milliseconds forward, for the gradient of the input, and for that of the weight."""
-    layouts, hardware = (
-        Layouts.of([Layout(micro_batch=plan.global_batch)]),
-        Hardware.of([cluster], plan.precision),
-    )
+    layouts, hardware = (Layouts.of([Layout(micro_batch=plan.global_batch)]), Hardware.of([cluster], plan.precision))
     block = plan.workload.blocks[0]
     forward, backward = operator_work(op, block, plan, layouts, hardware)
     _, inputs = operator_work(replace(op, trainable=False), block, plan, layouts, hardware)

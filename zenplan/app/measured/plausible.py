@@ -59,9 +59,7 @@ def check_speed(workload: Workload, samples_per_s: float, sheet: Accelerator, pr
         return
     share = _least_flop(workload, precision) * samples_per_s / peak
     if share > 1.0:
-        raise Skipped(
-            f"faster than the device's peak: {share:.1f} times the dense {precision.name} of {sheet.name}"
-        )
+        raise Skipped(f"faster than the device's peak: {share:.1f} times the dense {precision.name} of {sheet.name}")
 
 
 def _least_flop(workload: Workload, precision: Precision) -> float:

@@ -13,14 +13,22 @@ from zenplan.planning.arrays import can_run
 # Names that tables use for what ``PRECISIONS`` has: mixed precision, scaling recipes of fp8 and fp4. The first that
 # is found decides.
 _WORDS: Final = (
-    ("fp4", "nvfp4"), ("fp8-mx", "mxfp8"), ("mxfp8", "mxfp8"), ("fp8", "fp8"), ("bf16", "bf16"), ("bfloat16", "bf16"),
-    ("fp16", "fp16"), ("float16", "fp16"), ("half", "fp16"), ("tf32", "tf32"), ("fp32", "fp32"), ("float32", "fp32"),
-)  # fmt: skip
+    ("fp4", "nvfp4"),
+    ("fp8-mx", "mxfp8"),
+    ("mxfp8", "mxfp8"),
+    ("fp8", "fp8"),
+    ("bf16", "bf16"),
+    ("bfloat16", "bf16"),
+    ("fp16", "fp16"),
+    ("float16", "fp16"),
+    ("half", "fp16"),
+    ("tf32", "tf32"),
+    ("fp32", "fp32"),
+    ("float32", "fp32"),
+)
 # Numbers of 16 bits that are computed with as 32: GeForce of Pascal multiplies in fp16 at a 64th of the speed (NVIDIA,
 # CUDA Programming Guide, arithmetic throughput), and libraries do not.
-_STORED: Final = Precision(
-    name="fp16", matmul_dtype="fp32", other_dtype="fp32", compute_bytes=2, master_bytes=4
-)
+_STORED: Final = Precision(name="fp16", matmul_dtype="fp32", other_dtype="fp32", compute_bytes=2, master_bytes=4)
 # Which 16 bits they are is not said.
 _MIXED: Final = re.compile(r"(auto)?(mixed|amp)([-_ ]?precision)?|16[-_ ]?mixed", re.IGNORECASE)
 

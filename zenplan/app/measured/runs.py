@@ -61,9 +61,7 @@ class Run:
         return self.cluster.devices
 
 
-def runs(
-    rows: Sequence[Row], catalogue: Catalogue, coefficients: Coefficients
-) -> Iterator[Run | tuple[Row, str]]:
+def runs(rows: Sequence[Row], catalogue: Catalogue, coefficients: Coefficients) -> Iterator[Run | tuple[Row, str]]:
     """Each row as a run, or with the reason why it is none."""
     for row in rows:
         try:
@@ -82,35 +80,41 @@ def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
     efficiency = coefficients.of(accelerator.architecture, precision, software, workload.family)
     cluster = _cluster(row, accelerator, efficiency)
     layouts = (
-        data_parallel(row, cluster)
-        if row["family"] in BY_NAME
-        else candidate_layouts(row, cluster, workload, era)
+        data_parallel(row, cluster) if row["family"] in BY_NAME else candidate_layouts(row, cluster, workload, era)
     )
     maps_last, why = channels_last(row, precision, software)
     plan = TrainingPlan(
-        workload=workload, samples=1e6, global_batch=layouts[0].global_batch, precision=precision,
-        optimizer=_optimizer(workload), method=method, weight_bytes=precision.compute_bytes,
-        fused_attention=era.fused_attention, channels_last=maps_last, software=software,
-    )  # fmt: skip
+        workload=workload,
+        samples=1e6,
+        global_batch=layouts[0].global_batch,
+        precision=precision,
+        optimizer=_optimizer(workload),
+        method=method,
+        weight_bytes=precision.compute_bytes,
+        fused_attention=era.fused_attention,
+        channels_last=maps_last,
+        software=software,
+    )
     # The layout that the row does not say in full is one that fits; of none, the leanest: the run was made.
     needs = peak_memory(plan, Layouts.of(layouts)).total_bytes
     fits = needs <= accelerator.capacity_bytes
     kept = fits.nonzero()[0] if fits.any() else [int(needs.argmin())]
-    return Run(row=row, plan=plan, layouts=tuple(layouts[i] for i in kept), fits=bool(fits.any()), cluster=cluster,
-               guessed=len(layouts) > 1 or not row["global_batch"],
-               tokens_per_s=measured(row, workload.tokens_per_sample),
-               assumed=(*_told(era, workload), *filter(None, [why, stored(precision, accelerator)]),
-                        *_unknown(row, software)))  # fmt: skip
+    return Run(
+        row=row,
+        plan=plan,
+        layouts=tuple(layouts[i] for i in kept),
+        fits=bool(fits.any()),
+        cluster=cluster,
+        guessed=len(layouts) > 1 or not row["global_batch"],
+        tokens_per_s=measured(row, workload.tokens_per_sample),
+        assumed=(*_told(era, workload), *filter(None, [why, stored(precision, accelerator)]), *_unknown(row, software)),
+    )
 
 
 def _software(row: Row) -> Software | None:
     """The kind of framework. Beyond language models neither PyTorch nor TensorFlow compiles unless it is asked to."""
     compiled = row.get("compiled", "")
-    if (
-        row["family"] in BY_NAME
-        and not compiled
-        and re.search("pytorch|tensorflow", row["framework"].lower())
-    ):
+    if row["family"] in BY_NAME and not compiled and re.search("pytorch|tensorflow", row["framework"].lower()):
         compiled = "no"
     return software_of(row["framework"], compiled)
 
@@ -148,16 +152,20 @@ def _cluster(row: Row, sheet: Accelerator, efficiency: Efficiency) -> Cluster:
     printed = row["network_gbit_per_s_per_device"]
     # A row that names no network ran on the accelerator's usual one.
     network = float(printed) * 1e9 / 8 if printed else sheet.network_bytes_per_s
-    return Cluster(accelerator=sheet, efficiency=efficiency, node_devices=node, nodes=-(-devices // node),
-                   used=devices, network_bytes_per_s=network if devices > node else None)  # fmt: skip
+    return Cluster(
+        accelerator=sheet,
+        efficiency=efficiency,
+        node_devices=node,
+        nodes=-(-devices // node),
+        used=devices,
+        network_bytes_per_s=network if devices > node else None,
+    )
 
 
 def measured(row: Row, tokens_per_sample: int) -> float:
     """Tokens a second and device: as measured, or samples a second times a sample's tokens."""
     # Of an encoder-decoder tables count the encoder's tokens, so the samples are surer.
-    if row["samples_per_s_per_device"] and (
-        row["family"] == "encoder-decoder" or not row["tokens_per_s_per_device"]
-    ):
+    if row["samples_per_s_per_device"] and (row["family"] == "encoder-decoder" or not row["tokens_per_s_per_device"]):
         return float(row["samples_per_s_per_device"]) * tokens_per_sample
     if row["tokens_per_s_per_device"]:
         return float(row["tokens_per_s_per_device"])
@@ -181,10 +189,13 @@ def _empty(row: Row) -> Sequence[tuple[str, str]]:
     software = (("framework", "the average of all software"), ("precision", "bf16, or fp16 before it"))
     if row["family"] not in BY_NAME:
         return (
-            ("global_batch", "enough micro-batches to fill the pipeline"), ("micro_batch", "the fastest that fits"),
-            ("recompute", "the fastest that fits"), ("zero_stage", "the fastest that fits"), ("task", "pre-training"),
+            ("global_batch", "enough micro-batches to fill the pipeline"),
+            ("micro_batch", "the fastest that fits"),
+            ("recompute", "the fastest that fits"),
+            ("zero_stage", "the fastest that fits"),
+            ("task", "pre-training"),
             *software,
-        )  # fmt: skip
+        )
     if row["global_batch"] or row["micro_batch"]:
         return software
     return ("global_batch", "the fastest that fits"), *software

@@ -43,8 +43,14 @@ def model_of(cells: Cells) -> Model:
     if shape.family == "encoder-decoder":
         decoder = max(1, round(length * _DECODER_SHARE))
         shape = replace(shape, seq_len=decoder, encoder_seq_len=length)
-        facts += (Fact(name="decoder", value=f"{decoder} tokens for {length} of the encoder",
-                       origin=Origin.ASSUMED, why="what span corruption leaves (Raffel et al. 2020)"),)  # fmt: skip
+        facts += (
+            Fact(
+                name="decoder",
+                value=f"{decoder} tokens for {length} of the encoder",
+                origin=Origin.ASSUMED,
+                why="what span corruption leaves (Raffel et al. 2020)",
+            ),
+        )
     return Model(workload=lower(shape, cells.text("model"), facts), tokens_per_sample=length)
 
 
@@ -59,8 +65,12 @@ def _shape(cells: Cells) -> tuple[TransformerShape, tuple[Fact, ...]]:
         shape, facts = shape_for(params, None, seq_len)
         if family == "encoder-decoder":
             paired = _paired(shape, params)
-            fact = Fact(name="layers", value=f"{paired.layers} of the encoder, as many of the decoder",
-                        origin=Origin.ASSUMED, why="half of the parameters each, cross-attention counted")  # fmt: skip
+            fact = Fact(
+                name="layers",
+                value=f"{paired.layers} of the encoder, as many of the decoder",
+                origin=Origin.ASSUMED,
+                why="half of the parameters each, cross-attention counted",
+            )
             return paired, (*facts, fact)
         return replace(shape, family=family), facts
     active = cells.number_or_none("active_params")
@@ -75,6 +85,4 @@ def _paired(shape: TransformerShape, params: float) -> TransformerShape:
     def pair(layers: int) -> TransformerShape:
         return replace(shape, family="encoder-decoder", layers=layers, encoder_layers=layers)
 
-    return min(
-        (pair(n) for n in range(1, shape.layers + 1)), key=lambda s: abs(lower(s, "pair").parameters - params)
-    )
+    return min((pair(n) for n in range(1, shape.layers + 1)), key=lambda s: abs(lower(s, "pair").parameters - params))

@@ -69,8 +69,12 @@ class WholeRun:
     facts: tuple[Fact, ...]
 
     def __post_init__(self) -> None:
-        checks.positive(f"run {self.id}", measured_gpu_hours=self.measured_gpu_hours, devices=self.devices,
-                        measured_days=self.measured_days)  # fmt: skip
+        checks.positive(
+            f"run {self.id}",
+            measured_gpu_hours=self.measured_gpu_hours,
+            devices=self.devices,
+            measured_days=self.measured_days,
+        )
 
     @property
     def steady_days(self) -> Range | None:
@@ -83,8 +87,9 @@ class WholeRun:
         return self.calendar_gpu_hours * (HOUR_S / DAY_S / self.devices) if self.devices_known else None
 
 
-def whole_runs(rows: Sequence[Row], catalogue: Catalogue, coefficients: Coefficients,
-               operations: Operations = OPERATIONS) -> list[WholeRun | tuple[Row, str]]:  # fmt: skip
+def whole_runs(
+    rows: Sequence[Row], catalogue: Catalogue, coefficients: Coefficients, operations: Operations = OPERATIONS
+) -> list[WholeRun | tuple[Row, str]]:
     """Each row as a run with its prediction, or with the reason why it has none; in the rows' order.
 
     Args:
@@ -103,8 +108,7 @@ def whole_runs(rows: Sequence[Row], catalogue: Catalogue, coefficients: Coeffici
     return found
 
 
-def _whole_run(cells: Cells, catalogue: Catalogue, coefficients: Coefficients,
-               operations: Operations) -> WholeRun:  # fmt: skip
+def _whole_run(cells: Cells, catalogue: Catalogue, coefficients: Coefficients, operations: Operations) -> WholeRun:
     sheet = catalogue.by_name(cells.text("accelerator"))
     tokens, measured = cells.number("tokens"), cells.gpu_hours()
     model = model_of(cells)
@@ -118,10 +122,16 @@ def _whole_run(cells: Cells, catalogue: Catalogue, coefficients: Coefficients,
     if not math.isfinite(run.calendar_s.high):
         raise DataError("failures come faster than work is saved: the prediction never ends")
     return WholeRun(
-        id=cells.id, row=cells.row, measured_gpu_hours=measured, steady_gpu_hours=run.steady_s * hours,
-        calendar_gpu_hours=run.calendar_s * hours, devices=devices, devices_known=cells.has("devices"),
-        measured_days=cells.days(), facts=(*plan.facts, told, sized, *joined, *fits),
-    )  # fmt: skip
+        id=cells.id,
+        row=cells.row,
+        measured_gpu_hours=measured,
+        steady_gpu_hours=run.steady_s * hours,
+        calendar_gpu_hours=run.calendar_s * hours,
+        devices=devices,
+        devices_known=cells.has("devices"),
+        measured_days=cells.days(),
+        facts=(*plan.facts, told, sized, *joined, *fits),
+    )
 
 
 def _precision(cells: Cells, sheet: Accelerator) -> tuple[Precision, Fact]:
@@ -136,17 +146,21 @@ def _software(cells: Cells) -> tuple[Software | None, Fact]:
     """The kind of the row's framework; without one, what ``zenplan estimate`` assumes."""
     given = cells.text("framework", "")
     if not given:
-        return _SOFTWARE, Fact(name="software", value=str(_SOFTWARE), origin=Origin.ASSUMED,
-                               why="the row does not say; what zenplan estimate assumes")  # fmt: skip
+        return _SOFTWARE, Fact(
+            name="software",
+            value=str(_SOFTWARE),
+            origin=Origin.ASSUMED,
+            why="the row does not say; what zenplan estimate assumes",
+        )
     software = software_of(given)
     if software is None:
-        return None, Fact(name="software", value="the average of all", origin=Origin.ASSUMED,
-                          why=f"framework {given} is not known")  # fmt: skip
+        return None, Fact(
+            name="software", value="the average of all", origin=Origin.ASSUMED, why=f"framework {given} is not known"
+        )
     return software, Fact(name="software", value=str(software), origin=Origin.PUBLISHED, why=given)
 
 
-def _devices(cells: Cells, model: Model, tokens: float, sheet: Accelerator,
-             precision: Precision) -> tuple[int, Fact]:  # fmt: skip
+def _devices(cells: Cells, model: Model, tokens: float, sheet: Accelerator, precision: Precision) -> tuple[int, Fact]:
     """As many as the row says, or the power of two that would take about a month."""
     given = cells.whole_or_none("devices")
     if given is not None:
@@ -163,8 +177,9 @@ def _devices(cells: Cells, model: Model, tokens: float, sheet: Accelerator,
     return devices, Fact(name="devices", value=f"{devices:,}", origin=Origin.ASSUMED, why=why)
 
 
-def _cluster(sheet: Accelerator, devices: int, plan: TrainingPlan,
-             coefficients: Coefficients) -> tuple[Cluster, list[Fact]]:  # fmt: skip
+def _cluster(
+    sheet: Accelerator, devices: int, plan: TrainingPlan, coefficients: Coefficients
+) -> tuple[Cluster, list[Fact]]:
     """The usual nodes of that accelerator, as many as hold the devices, on its usual network."""
     node = min(sheet.node_devices, devices)
     network, facts = sheet.network_bytes_per_s, []
@@ -173,8 +188,14 @@ def _cluster(sheet: Accelerator, devices: int, plan: TrainingPlan,
         value = f"{8 * network / 1e9:.0f} Gbit/s a device"
         facts.append(Fact(name="network", value=value, origin=Origin.ASSUMED, why="the data sheet has none"))
     efficiency = coefficients.of(sheet.architecture, plan.precision, plan.software, plan.workload.family)
-    cluster = Cluster(accelerator=sheet, efficiency=efficiency, node_devices=node,
-                      nodes=-(-devices // node), used=devices, network_bytes_per_s=network)  # fmt: skip
+    cluster = Cluster(
+        accelerator=sheet,
+        efficiency=efficiency,
+        node_devices=node,
+        nodes=-(-devices // node),
+        used=devices,
+        network_bytes_per_s=network,
+    )
     return cluster, facts
 
 
@@ -201,23 +222,36 @@ def _plan(cells: Cells, model: Model, tokens: float, devices: int, precision: Pr
     batch, sized = _batch(cells, model, tokens, devices)
     software, told = _software(cells)
     return TrainingPlan(
-        workload=model.workload, samples=tokens / model.tokens_per_sample, global_batch=batch, precision=precision,
-        optimizer=OPTIMIZERS["adamw"], software=software, facts=(*model.workload.facts, sized, told),
-    )  # fmt: skip
+        workload=model.workload,
+        samples=tokens / model.tokens_per_sample,
+        global_batch=batch,
+        precision=precision,
+        optimizer=OPTIMIZERS["adamw"],
+        software=software,
+        facts=(*model.workload.facts, sized, told),
+    )
 
 
 def _run(plan: TrainingPlan, cluster: Cluster, operations: Operations) -> tuple[RunTime, list[Fact]]:
     """The run in the fastest layout that fits; where none is found to fit, in the leanest, which is then said."""
     found = search(plan, (cluster,))
-    layout = Fact(
-        name="layout", value=str(found.layouts.at(0)), origin=Origin.DERIVED, why="found by the search"
-    )
+    layout = Fact(name="layout", value=str(found.layouts.at(0)), origin=Origin.DERIVED, why="found by the search")
     facts = [layout]
     if not found.fits[0]:
         needs = units.size(float(found.memory.total_bytes[0]))
-        facts.append(Fact(name="memory", value=f"{needs} a device", origin=Origin.DERIVED,
-                          why="more than fits: the run was made, so its layout was leaner than any tried"))  # fmt: skip
-    start = Fact(name="start-up", value=units.duration(operations.startup_s), origin=Origin.ASSUMED,
-                 why="makers count GPU-hours from the start of training, not of renting")  # fmt: skip
+        facts.append(
+            Fact(
+                name="memory",
+                value=f"{needs} a device",
+                origin=Origin.DERIVED,
+                why="more than fits: the run was made, so its layout was leaner than any tried",
+            )
+        )
+    start = Fact(
+        name="start-up",
+        value=units.duration(operations.startup_s),
+        origin=Origin.ASSUMED,
+        why="makers count GPU-hours from the start of training, not of renting",
+    )
     facts.append(start)
     return runs_on(plan, operations, (cluster,), found).at(0), facts

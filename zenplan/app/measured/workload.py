@@ -86,9 +86,7 @@ def _mixture(cells: _Shape, seq_len: int) -> Workload:
     count, active = (round((float(n) - rest) / one) for n in (cells.params, cells.active_params))
     if not 1 <= active <= count:
         raise Skipped(f"{cells.params} parameters, {cells.active_params} active, do not make whole experts")
-    return lower(
-        replace(dense, experts=Experts(count=count, active=active, width=dense.ff_width)), cells.model
-    )
+    return lower(replace(dense, experts=Experts(count=count, active=active, width=dense.ff_width)), cells.model)
 
 
 def _encoder_decoder(cells: _Shape, seq_len: int, shape: TransformerShape | None) -> Workload:
@@ -103,9 +101,17 @@ def _encoder_decoder(cells: _Shape, seq_len: int, shape: TransformerShape | None
     # An encoder layer has 12 h^2 weights, a decoder layer with its cross-attention 16 h^2.
     width = max(1, round(math.sqrt(float(cells.params) / (28 * layers)) / 128)) * 128
     guess = TransformerShape(
-        family="encoder-decoder", layers=layers, encoder_layers=layers, width=width, heads=max(1, width // 64),
-        ff_width=4 * width, vocab=_vocabulary(cells), seq_len=target, encoder_seq_len=seq_len, dropout=True,
-    )  # fmt: skip
+        family="encoder-decoder",
+        layers=layers,
+        encoder_layers=layers,
+        width=width,
+        heads=max(1, width // 64),
+        ff_width=4 * width,
+        vocab=_vocabulary(cells),
+        seq_len=target,
+        encoder_seq_len=seq_len,
+        dropout=True,
+    )
     why = f"the row has no shape; T5's {layers} layers on each side"
     fact = Fact(name="shape", value=f"{layers} + {layers} layers × {width}", origin=Origin.ASSUMED, why=why)
     return lower(guess, cells.model, (fact,))
@@ -116,12 +122,21 @@ def _shape_of(cells: _Shape, seq_len: int) -> TransformerShape:
     heads = int(float(cells.heads)) if cells.heads else max(1, width // 128)
     encoder, gated = cells.family == "encoder", cells.gated == "yes"
     return TransformerShape(
-        family="encoder" if encoder else "decoder", layers=layers, width=width, heads=heads,
+        family="encoder" if encoder else "decoder",
+        layers=layers,
+        width=width,
+        heads=heads,
         kv_heads=int(float(cells.kv_heads)) if cells.kv_heads else heads,
         ff_width=int(float(cells.ff_width)) if cells.ff_width else 4 * width,
-        vocab=_vocabulary(cells), seq_len=seq_len, gated=gated, tied=not gated,
-        positions=0, head_transform=encoder, head_dim=max(1, width // heads), predicted=_predicted(cells, seq_len),
-    )  # fmt: skip
+        vocab=_vocabulary(cells),
+        seq_len=seq_len,
+        gated=gated,
+        tied=not gated,
+        positions=0,
+        head_transform=encoder,
+        head_dim=max(1, width // heads),
+        predicted=_predicted(cells, seq_len),
+    )
 
 
 def _of_shape(cells: _Shape, seq_len: int) -> Workload:
@@ -131,8 +146,9 @@ def _of_shape(cells: _Shape, seq_len: int) -> Workload:
     # The model says of each position whether it was replaced: its head is as good as none.
     workload = lower(replace(shape, predicted=1.0 / seq_len), cells.model)
     heads = max(1, shape.heads // _GENERATOR)
-    small = replace(shape, width=shape.width // _GENERATOR, heads=heads, kv_heads=heads,
-                    ff_width=shape.ff_width // _GENERATOR)  # fmt: skip
+    small = replace(
+        shape, width=shape.width // _GENERATOR, heads=heads, kv_heads=heads, ff_width=shape.ff_width // _GENERATOR
+    )
     generator = lower(small, "generator")
     return replace(workload, blocks=(*generator.blocks, *workload.blocks))
 

@@ -11,14 +11,15 @@ from zenplan.families.images.usual import imagenet
 from zenplan.families.named import Builder
 
 _SIZES = {
-    "tiny": ((3, 3, 9, 3), 96), "small": ((3, 3, 27, 3), 96), "base": ((3, 3, 27, 3), 128),
-    "large": ((3, 3, 27, 3), 192), "xlarge": ((3, 3, 27, 3), 256),
-}  # fmt: skip
+    "tiny": ((3, 3, 9, 3), 96),
+    "small": ((3, 3, 27, 3), 96),
+    "base": ((3, 3, 27, 3), 128),
+    "large": ((3, 3, 27, 3), 192),
+    "xlarge": ((3, 3, 27, 3), 256),
+}
 
 
-def _convnext(
-    name: str, blocks: tuple[int, ...], width: int, image_size: int = 224, classes: int = 1000
-) -> Workload:
+def _convnext(name: str, blocks: tuple[int, ...], width: int, image_size: int = 224, classes: int = 1000) -> Workload:
     x = image(image_size).conv(width, 4, 4, "valid", bias=True).layer_norm()
     for stage, count in enumerate(blocks):
         if stage:

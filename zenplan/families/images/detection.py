@@ -87,18 +87,8 @@ def _mask_rcnn(image_size: int = 800, classes: int = 91, proposals: int = 512) -
     masks = _tower(_regions(levels[0].block("masks"), with_mask, 14), 4)
     masks.transposed(_PYRAMID, 2, 2).act().conv(classes, bias=True).loss()
     facts = (
-        Fact(
-            name="padded image",
-            value=f"{image_size} × {long}",
-            origin=Origin.ASSUMED,
-            why="the largest of COCO's",
-        ),
-        Fact(
-            name="regions with a mask",
-            value=str(with_mask),
-            origin=Origin.ASSUMED,
-            why="a quarter of the proposals",
-        ),
+        Fact(name="padded image", value=f"{image_size} × {long}", origin=Origin.ASSUMED, why="the largest of COCO's"),
+        Fact(name="regions with a mask", value=str(with_mask), origin=Origin.ASSUMED, why="a quarter of the proposals"),
     )
     usual = coco(12, 16, "He et al. 2017; Detectron's 1x schedule")
     return x.net.workload("maskrcnn-resnet50-fpn", usual, facts)
@@ -118,16 +108,18 @@ def _aligned(level: Map, count: int, edge: int) -> Map:
 def models() -> Mapping[str, Builder]:
     """Names to builders."""
     resnet50 = Residual(blocks=DEPTHS[50])
-    open_images = Usual(dataset="OpenImages v6 of MLPerf", samples=1_170_301, epochs=6, global_batch=256,
-                        optimizer="adamw", source="MLPerf Training v2.0")  # fmt: skip
+    open_images = Usual(
+        dataset="OpenImages v6 of MLPerf",
+        samples=1_170_301,
+        epochs=6,
+        global_batch=256,
+        optimizer="adamw",
+        source="MLPerf Training v2.0",
+    )
     return {
-        "ssd300-resnet34": partial(
-            _ssd, "ssd300-resnet34", Residual(blocks=DEPTHS[34][:3], bottleneck=False)
-        ),
+        "ssd300-resnet34": partial(_ssd, "ssd300-resnet34", Residual(blocks=DEPTHS[34][:3], bottleneck=False)),
         "ssd300-resnet50": partial(_ssd, "ssd300-resnet50", replace(resnet50, blocks=DEPTHS[50][:3])),
-        "retinanet-resnet50": partial(
-            _retinanet, "retinanet-resnet50", resnet50, coco(12, 16, "Lin et al. 2017")
-        ),
+        "retinanet-resnet50": partial(_retinanet, "retinanet-resnet50", resnet50, coco(12, 16, "Lin et al. 2017")),
         "retinanet-resnext50": partial(
             _retinanet, "retinanet-resnext50", replace(resnet50, groups=32, width=4), open_images, classes=264
         ),

@@ -14,44 +14,80 @@ from zenplan.families.images.usual import imagenet
 from zenplan.families.named import Builder
 
 # Window, blocks, channels, expansion, stride; in V2 also: whether the first two convolutions are one.
-_STAGES = ((3, 1, 16, 1, 1), (3, 2, 24, 6, 2), (5, 2, 40, 6, 2), (3, 3, 80, 6, 2), (5, 3, 112, 6, 1),
-           (5, 4, 192, 6, 2), (3, 1, 320, 6, 1))  # fmt: skip
+_STAGES = (
+    (3, 1, 16, 1, 1),
+    (3, 2, 24, 6, 2),
+    (5, 2, 40, 6, 2),
+    (3, 3, 80, 6, 2),
+    (5, 3, 112, 6, 1),
+    (5, 4, 192, 6, 2),
+    (3, 1, 320, 6, 1),
+)
 # Factor of the width, of the depth, and the image size.
-_SCALES = ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260), (1.2, 1.4, 300), (1.4, 1.8, 380), (1.6, 2.2, 456),
-           (1.8, 2.6, 528), (2.0, 3.1, 600))  # fmt: skip
+_SCALES = (
+    (1.0, 1.0, 224),
+    (1.0, 1.1, 240),
+    (1.1, 1.2, 260),
+    (1.2, 1.4, 300),
+    (1.4, 1.8, 380),
+    (1.6, 2.2, 456),
+    (1.8, 2.6, 528),
+    (2.0, 3.1, 600),
+)
 
 # Blocks, channels, expansion, stride, fused, gate.
 Row = tuple[int, int, int, int, bool, bool]
 _V2_B: tuple[Row, ...] = (
-    (1, 16, 1, 1, True, False), (2, 32, 4, 2, True, False), (2, 48, 4, 2, True, False),
-    (3, 96, 4, 2, False, True), (5, 112, 6, 1, False, True), (8, 192, 6, 2, False, True),
-)  # fmt: skip
+    (1, 16, 1, 1, True, False),
+    (2, 32, 4, 2, True, False),
+    (2, 48, 4, 2, True, False),
+    (3, 96, 4, 2, False, True),
+    (5, 112, 6, 1, False, True),
+    (8, 192, 6, 2, False, True),
+)
 _V2_S: tuple[Row, ...] = (
-    (2, 24, 1, 1, True, False), (4, 48, 4, 2, True, False), (4, 64, 4, 2, True, False),
-    (6, 128, 4, 2, False, True), (9, 160, 6, 1, False, True), (15, 256, 6, 2, False, True),
-)  # fmt: skip
+    (2, 24, 1, 1, True, False),
+    (4, 48, 4, 2, True, False),
+    (4, 64, 4, 2, True, False),
+    (6, 128, 4, 2, False, True),
+    (9, 160, 6, 1, False, True),
+    (15, 256, 6, 2, False, True),
+)
 _V2_M: tuple[Row, ...] = (
-    (3, 24, 1, 1, True, False), (5, 48, 4, 2, True, False), (5, 80, 4, 2, True, False),
-    (7, 160, 4, 2, False, True), (14, 176, 6, 1, False, True), (18, 304, 6, 2, False, True),
+    (3, 24, 1, 1, True, False),
+    (5, 48, 4, 2, True, False),
+    (5, 80, 4, 2, True, False),
+    (7, 160, 4, 2, False, True),
+    (14, 176, 6, 1, False, True),
+    (18, 304, 6, 2, False, True),
     (5, 512, 6, 1, False, True),
-)  # fmt: skip
+)
 _V2_L: tuple[Row, ...] = (
-    (4, 32, 1, 1, True, False), (7, 64, 4, 2, True, False), (7, 96, 4, 2, True, False),
-    (10, 192, 4, 2, False, True), (19, 224, 6, 1, False, True), (25, 384, 6, 2, False, True),
+    (4, 32, 1, 1, True, False),
+    (7, 64, 4, 2, True, False),
+    (7, 96, 4, 2, True, False),
+    (10, 192, 4, 2, False, True),
+    (19, 224, 6, 1, False, True),
+    (25, 384, 6, 2, False, True),
     (7, 640, 6, 1, False, True),
-)  # fmt: skip
+)
 # Stages, channels of the stem, factor of the width, of the depth, image size.
 _V2 = {
-    "b0": (_V2_B, 32, 1.0, 1.0, 224), "b1": (_V2_B, 32, 1.0, 1.1, 240), "b2": (_V2_B, 32, 1.1, 1.2, 260),
-    "b3": (_V2_B, 32, 1.2, 1.4, 300), "s": (_V2_S, 24, 1.0, 1.0, 384), "m": (_V2_M, 24, 1.0, 1.0, 480),
+    "b0": (_V2_B, 32, 1.0, 1.0, 224),
+    "b1": (_V2_B, 32, 1.0, 1.1, 240),
+    "b2": (_V2_B, 32, 1.1, 1.2, 260),
+    "b3": (_V2_B, 32, 1.2, 1.4, 300),
+    "s": (_V2_S, 24, 1.0, 1.0, 384),
+    "m": (_V2_M, 24, 1.0, 1.0, 480),
     "l": (_V2_L, 32, 1.0, 1.0, 480),
-}  # fmt: skip
+}
 # Of each of the three colours a mean and a variance, and a count: the input's norm, learned from data beforehand.
 _INPUT_STATISTICS = 7
 
 
-def _inverted(x: Map, out: int, kernel: int, expansion: int, stride: int, *, gate: bool = True,
-              padded: bool = True) -> Map:  # fmt: skip
+def _inverted(
+    x: Map, out: int, kernel: int, expansion: int, stride: int, *, gate: bool = True, padded: bool = True
+) -> Map:
     before = x
     if expansion > 1:
         x = x.conv(expansion * x.channels).norm().act("swish")
@@ -116,9 +152,7 @@ def models() -> Mapping[str, Builder]:
         for i, (wide, deep, size) in enumerate(_SCALES)
     }
     second = {
-        f"efficientnetv2-{kind}": partial(
-            _efficientnet_v2, f"efficientnetv2-{kind}", kind, image_size=row[-1]
-        )
+        f"efficientnetv2-{kind}": partial(_efficientnet_v2, f"efficientnetv2-{kind}", kind, image_size=row[-1])
         for kind, row in _V2.items()
     }
     return {**first, **second}

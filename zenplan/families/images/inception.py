@@ -19,8 +19,9 @@ Step = tuple[int, Window]
 _SOURCE = "Szegedy et al. 2016"
 
 
-def _unit(x: Map, channels: int, kernel: Window = 1, stride: int = 1, padding: Padding = "same", *,
-          scale: bool = False) -> Map:  # fmt: skip
+def _unit(
+    x: Map, channels: int, kernel: Window = 1, stride: int = 1, padding: Padding = "same", *, scale: bool = False
+) -> Map:
     return x.conv(channels, kernel, stride, padding).norm(scale=scale).act()
 
 
@@ -75,9 +76,7 @@ def _split(x: Map) -> Map:
 def _inception_resnet_v2(image_size: int = 299, classes: int = 1000) -> Workload:
     x = _unit(_unit(image(image_size), 32, 3, 2, "valid"), 32, 3, 1, "valid")
     x = _unit(_unit(_unit(x, 64, 3).max_pool(3, 2), 80, 1, 1, "valid"), 192, 3, 1, "valid").max_pool(3, 2)
-    x = _branch(x, (96, 1)).concat(
-        _branch(x, (48, 1), (64, 5)), _branch(x, (64, 1), (96, 3), (96, 3)), _pooled(x, 64)
-    )
+    x = _branch(x, (96, 1)).concat(_branch(x, (48, 1), (64, 5)), _branch(x, (64, 1), (96, 3), (96, 3)), _pooled(x, 64))
     for _ in range(10):
         x = x.block("35 × 35")
         branches = [_branch(x, (32, 1), (32, 3)), _branch(x, (32, 1), (48, 3), (64, 3))]
@@ -106,11 +105,18 @@ def _residual(x: Map, mixed: Map) -> Map:
 
 # Channels of 1 × 1; before and of 3 × 3; before and of the second 3 × 3; after the pool. None: a pool of that window.
 _GOOGLENET: tuple[tuple[int, ...], ...] = (
-    (64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64), (3,),
-    (192, 96, 208, 16, 48, 64), (160, 112, 224, 24, 64, 64), (128, 128, 256, 24, 64, 64),
-    (112, 144, 288, 32, 64, 64), (256, 160, 320, 32, 128, 128), (2,),
-    (256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128),
-)  # fmt: skip
+    (64, 96, 128, 16, 32, 32),
+    (128, 128, 192, 32, 96, 64),
+    (3,),
+    (192, 96, 208, 16, 48, 64),
+    (160, 112, 224, 24, 64, 64),
+    (128, 128, 256, 24, 64, 64),
+    (112, 144, 288, 32, 64, 64),
+    (256, 160, 320, 32, 128, 128),
+    (2,),
+    (256, 160, 320, 32, 128, 128),
+    (384, 192, 384, 48, 128, 128),
+)
 
 
 def _googlenet(image_size: int = 224, classes: int = 1000) -> Workload:
@@ -132,8 +138,4 @@ def _googlenet(image_size: int = 224, classes: int = 1000) -> Workload:
 
 def models() -> Mapping[str, Builder]:
     """Names to builders."""
-    return {
-        "googlenet": _googlenet,
-        "inceptionv3": _inception_v3,
-        "inceptionresnetv2": _inception_resnet_v2,
-    }
+    return {"googlenet": _googlenet, "inceptionv3": _inception_v3, "inceptionresnetv2": _inception_resnet_v2}

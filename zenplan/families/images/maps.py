@@ -53,8 +53,16 @@ class Map:
 
     # --- products and convolutions
 
-    def conv(self, channels: int, kernel: Window = 1, stride: int = 1, padding: Padding = "same", *,
-             bias: bool = False, groups: int = 1) -> Map:  # fmt: skip
+    def conv(
+        self,
+        channels: int,
+        kernel: Window = 1,
+        stride: int = 1,
+        padding: Padding = "same",
+        *,
+        bias: bool = False,
+        groups: int = 1,
+    ) -> Map:
         """A convolution; with as many groups as channels, a depthwise one."""
         window = self._window(kernel)
         out = self._next(self._slid(window, stride, padding), channels, self.learned or not self.net.frozen)
@@ -69,20 +77,25 @@ class Map:
         self._convolve(out, self.positions, window, f"transposed {_shown(window)}convolution", bias, 1)
         return out
 
-    def _convolve(self, out: Map, positions: int, window: tuple[int, ...], name: str, bias: bool,
-                  groups: int) -> None:  # fmt: skip
+    def _convolve(self, out: Map, positions: int, window: tuple[int, ...], name: str, bias: bool, groups: int) -> None:
         self.net.add(
             Convolution(
-                name=name, positions=positions, window=math.prod(window), inputs=self.channels,
-                outputs=out.channels, groups=groups, input_elements=self.elements,
-                output_elements=out.elements, bias=bias, trainable=not self.net.frozen,
-                saved=0.0 if self.net.frozen else self._kept(), input_gradient=self.learned,
+                name=name,
+                positions=positions,
+                window=math.prod(window),
+                inputs=self.channels,
+                outputs=out.channels,
+                groups=groups,
+                input_elements=self.elements,
+                output_elements=out.elements,
+                bias=bias,
+                trainable=not self.net.frozen,
+                saved=0.0 if self.net.frozen else self._kept(),
+                input_gradient=self.learned,
             )
-        )  # fmt: skip
+        )
 
-    def depthwise(
-        self, kernel: Window, stride: int = 1, padding: Padding = "same", *, bias: bool = False
-    ) -> Map:
+    def depthwise(self, kernel: Window, stride: int = 1, padding: Padding = "same", *, bias: bool = False) -> Map:
         """A convolution of each channel alone."""
         return self.conv(self.channels, kernel, stride, padding, bias=bias, groups=self.channels)
 
@@ -94,18 +107,34 @@ class Map:
         """A product with the whole map as one row."""
         out = self._next((1,) * len(self.size), channels, True)
         self.net.add(
-            MatMul(name="dense", rows=1, inner=self.elements, columns=channels, split=Split.NONE, bias=bias,
-                   saved=self._kept(), input_gradient=self.learned)
-        )  # fmt: skip
+            MatMul(
+                name="dense",
+                rows=1,
+                inner=self.elements,
+                columns=channels,
+                split=Split.NONE,
+                bias=bias,
+                saved=self._kept(),
+                input_gradient=self.learned,
+            )
+        )
         return out
 
     def project(self, channels: int, *, bias: bool = True) -> Map:
         """The same product at each position."""
         out = self._next(self.size, channels, True)
         self.net.add(
-            MatMul(name="dense", rows=self.positions, inner=self.channels, columns=channels, split=Split.NONE,
-                   bias=bias, saved=self._kept() / self.positions, input_gradient=self.learned)
-        )  # fmt: skip
+            MatMul(
+                name="dense",
+                rows=self.positions,
+                inner=self.channels,
+                columns=channels,
+                split=Split.NONE,
+                bias=bias,
+                saved=self._kept() / self.positions,
+                input_gradient=self.learned,
+            )
+        )
         return out
 
     # --- streams
@@ -149,8 +178,9 @@ class Map:
 
     def concat(self, *others: Map) -> Map:
         """The channels of all, copied side by side."""
-        out = self._next(self.size, self.channels + sum(m.channels for m in others),
-                         self.learned or any(m.learned for m in others))  # fmt: skip
+        out = self._next(
+            self.size, self.channels + sum(m.channels for m in others), self.learned or any(m.learned for m in others)
+        )
         self._stream("concatenation", out.elements, 2)
         return out
 
@@ -195,13 +225,26 @@ class Map:
         return self
 
     def _stream(
-        self, name: str, elements: float, passes: float, saved: float = 0.0, weights: float = 0.0, *,
+        self,
+        name: str,
+        elements: float,
+        passes: float,
+        saved: float = 0.0,
+        weights: float = 0.0,
+        *,
         trainable: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.net.add(
-            Stream(name=name, elements=elements, passes=passes, split=Split.NONE, saved=saved, weights=weights,
-                   trainable=trainable)
-        )  # fmt: skip
+            Stream(
+                name=name,
+                elements=elements,
+                passes=passes,
+                split=Split.NONE,
+                saved=saved,
+                weights=weights,
+                trainable=trainable,
+            )
+        )
 
     # --- shapes alone
 
@@ -244,9 +287,7 @@ def image(size: Window, channels: int = 3) -> Map:
     """
     edges = (size, size) if isinstance(size, int) else size
     if min(edges) < 1:
-        raise UsageError(
-            f"an image of {' × '.join(map(str, edges))} is no image", "write it as in: --image-size 224"
-        )
+        raise UsageError(f"an image of {' × '.join(map(str, edges))} is no image", "write it as in: --image-size 224")
     net = Net()
     return Map(net=net, size=edges, channels=channels, learned=False, key=net.new_map())
 

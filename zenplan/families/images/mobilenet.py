@@ -17,26 +17,30 @@ Row = tuple[float, int, int, int, bool, bool]
 
 # Channels and stride of each block of v1; expansion, channels, blocks and stride of each stage of v2.
 _V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
-_V2 = (
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
+_V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 _SMALL: tuple[Row, ...] = (
-    (1, 16, 3, 2, True, False), (72 / 16, 24, 3, 2, False, False), (88 / 24, 24, 3, 1, False, False),
-    (4, 40, 5, 2, True, True), *((6, 40, 5, 1, True, True),) * 2, *((3, 48, 5, 1, True, True),) * 2,
-    (6, 96, 5, 2, True, True), *((6, 96, 5, 1, True, True),) * 2,
-)  # fmt: skip
+    (1, 16, 3, 2, True, False),
+    (72 / 16, 24, 3, 2, False, False),
+    (88 / 24, 24, 3, 1, False, False),
+    (4, 40, 5, 2, True, True),
+    *((6, 40, 5, 1, True, True),) * 2,
+    *((3, 48, 5, 1, True, True),) * 2,
+    (6, 96, 5, 2, True, True),
+    *((6, 96, 5, 1, True, True),) * 2,
+)
 _LARGE: tuple[Row, ...] = (
-    (1, 16, 3, 1, False, False), (4, 24, 3, 2, False, False), (3, 24, 3, 1, False, False),
-    (3, 40, 5, 2, True, False), *((3, 40, 5, 1, True, False),) * 2, (6, 80, 3, 2, False, True),
-    (2.5, 80, 3, 1, False, True), *((2.3, 80, 3, 1, False, True),) * 2, *((6, 112, 3, 1, True, True),) * 2,
-    (6, 160, 5, 2, True, True), *((6, 160, 5, 1, True, True),) * 2,
-)  # fmt: skip
+    (1, 16, 3, 1, False, False),
+    (4, 24, 3, 2, False, False),
+    (3, 24, 3, 1, False, False),
+    (3, 40, 5, 2, True, False),
+    *((3, 40, 5, 1, True, False),) * 2,
+    (6, 80, 3, 2, False, True),
+    (2.5, 80, 3, 1, False, True),
+    *((2.3, 80, 3, 1, False, True),) * 2,
+    *((6, 112, 3, 1, True, True),) * 2,
+    (6, 160, 5, 2, True, True),
+    *((6, 160, 5, 1, True, True),) * 2,
+)
 
 
 def nearest(channels: float) -> int:
@@ -83,9 +87,7 @@ def _mobilenet_v2(image_size: int = 224, classes: int = 1000) -> Workload:
     return x.net.workload("mobilenetv2", imagenet(300, 1536, source="Sandler et al. 2018"))
 
 
-def _mobilenet_v3(
-    name: str, rows: tuple[Row, ...], last: int, image_size: int = 224, classes: int = 1000
-) -> Workload:
+def _mobilenet_v3(name: str, rows: tuple[Row, ...], last: int, image_size: int = 224, classes: int = 1000) -> Workload:
     x = image(image_size).conv(16, 3, 2).norm().act("hard swish")
     for expansion, channels, kernel, stride, gate, smooth in rows:
         x = x.block(f"{channels} channels" + (", first" if stride == 2 else ""))

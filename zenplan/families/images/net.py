@@ -65,19 +65,21 @@ class Net:
         self._operators = []
 
     def workload(
-        self,
-        name: str,
-        usual: Usual,
-        facts: tuple[Fact, ...] = (),
-        *,
-        unit: str = "images",
-        read: str = "image",
+        self, name: str, usual: Usual, facts: tuple[Fact, ...] = (), *, unit: str = "images", read: str = "image"
     ) -> Workload:
         """What was collected; the block that is not ended is the network's head. ``read`` is the workload's input."""
         if self._statistics:
             # Written once a step, beside the maps; next to nothing.
-            self.add(Stream(name="moving statistics", elements=self._statistics, passes=1, split=Split.NONE,
-                            weights=self._statistics, trainable=False))  # fmt: skip
+            self.add(
+                Stream(
+                    name="moving statistics",
+                    elements=self._statistics,
+                    passes=1,
+                    split=Split.NONE,
+                    weights=self._statistics,
+                    trainable=False,
+                )
+            )
         head = Block(name=self._name, operators=tuple(self._operators), place="last")
         return Workload(
             name=name,

@@ -45,12 +45,7 @@ def _two_dense(x: Map, classes: int, *, dropout: bool) -> Map:
 
 
 def _convnet(
-    depth: int = 16,
-    width: int = 64,
-    kernel: int = 3,
-    image_size: int = 224,
-    classes: int = 1000,
-    stages: int = 4,
+    depth: int = 16, width: int = 64, kernel: int = 3, image_size: int = 224, classes: int = 1000, stages: int = 4
 ) -> Workload:
     """``depth`` convolutions with norm and ReLU in stages, each half the size of the one before, twice the channels."""
     if min(depth, width, kernel, classes) < 1 or not 1 <= stages <= min(depth, _MOST_STAGES):

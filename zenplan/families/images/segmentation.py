@@ -15,9 +15,7 @@ from zenplan.families.named import Builder
 _FILTERS = (32, 64, 128, 256, 320, 320)
 
 
-def _unet(
-    image_size: int = 572, classes: int = 2, channels: int = 1, width: int = 64, levels: int = 5
-) -> Workload:
+def _unet(image_size: int = 572, classes: int = 2, channels: int = 1, width: int = 64, levels: int = 5) -> Workload:
     x, passed = image(image_size, channels), list[Map]()
     for level in range(levels):
         x = _twice(x, width * 2**level)
@@ -27,8 +25,14 @@ def _unet(
     for level in range(levels - 2, -1, -1):
         x = x.block(f"up {level + 1}").transposed(width * 2**level, 2, 2)
         x = _twice(x.concat(passed[level].cropped(x.size)), width * 2**level)
-    usual = Usual(dataset="EM segmentation (ISBI 2012)", samples=30, epochs=1700, global_batch=8,
-                  optimizer="adamw", source="NVIDIA DeepLearningExamples, UNet Medical: 6,400 steps")  # fmt: skip
+    usual = Usual(
+        dataset="EM segmentation (ISBI 2012)",
+        samples=30,
+        epochs=1700,
+        global_batch=8,
+        optimizer="adamw",
+        source="NVIDIA DeepLearningExamples, UNet Medical: 6,400 steps",
+    )
     return x.block("head").conv(classes, bias=True).loss().net.workload("unet", usual)
 
 
@@ -48,12 +52,16 @@ def _unet3d(image_size: int = 128, classes: int = 3) -> Workload:
     for level in range(len(passed) - 1, -1, -1):
         x = x.block(f"up {level + 1}").transposed(_FILTERS[level], 2, 2).cropped(passed[level].size)
         x = _normed(_normed(x.concat(passed[level]), _FILTERS[level]), _FILTERS[level])
-    usual = Usual(dataset="KiTS19 of MLPerf", samples=168, epochs=2000, global_batch=32,
-                  optimizer="sgd-momentum", source="MLPerf Training v1.1")  # fmt: skip
-    # Volumes are decoded and resampled beforehand; what is left to do for each is to cut a part out.
-    return (
-        x.block("head").conv(classes, bias=True).loss().net.workload("unet3d", usual, unit="samples", read="")
+    usual = Usual(
+        dataset="KiTS19 of MLPerf",
+        samples=168,
+        epochs=2000,
+        global_batch=32,
+        optimizer="sgd-momentum",
+        source="MLPerf Training v1.1",
     )
+    # Volumes are decoded and resampled beforehand; what is left to do for each is to cut a part out.
+    return x.block("head").conv(classes, bias=True).loss().net.workload("unet3d", usual, unit="samples", read="")
 
 
 def _normed(x: Map, channels: int, stride: int = 1) -> Map:

@@ -56,11 +56,7 @@ def _nasnet(
 
 def _twice(x: Map, filters: int, kernel: int, stride: int = 1) -> Map:
     x = x.act()
-    x = (
-        x.fixed(kernel).separable(filters, kernel, 2, "valid")
-        if stride == 2
-        else x.separable(filters, kernel)
-    )
+    x = x.fixed(kernel).separable(filters, kernel, 2, "valid") if stride == 2 else x.separable(filters, kernel)
     return x.norm().act().separable(filters, kernel).norm()
 
 

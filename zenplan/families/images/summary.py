@@ -92,20 +92,25 @@ def _pyramid(flop: float, activations: float, parameters: float, convolutions: i
     channels = activations / (15.0 / 8.0 * convolutions * positions)
     window = parameters / (85.0 * convolutions * channels**2)
     for stage in range(_STAGES):
-        yield from _stage(
-            f"stage {stage + 1}", positions / 4**stage, channels * 2**stage, window, convolutions
-        )
+        yield from _stage(f"stage {stage + 1}", positions / 4**stage, channels * 2**stage, window, convolutions)
 
 
 def _stage(name: str, positions: float, channels: float, window: float, convolutions: int) -> Iterable[Block]:
     """Convolutions, each with its norm and activation, and a residual sum after every third."""
     size = positions * channels
     one: tuple[Operator, ...] = (
-        Convolution(name="convolution", positions=positions, window=window, inputs=channels, outputs=channels,
-                    input_elements=size, output_elements=size),
+        Convolution(
+            name="convolution",
+            positions=positions,
+            window=window,
+            inputs=channels,
+            outputs=channels,
+            input_elements=size,
+            output_elements=size,
+        ),
         Stream(name="norm", elements=size, passes=3, split=Split.NONE, saved=size),
         Stream(name="activation", elements=size, passes=2, split=Split.NONE),
-    )  # fmt: skip
+    )
     total = Stream(name="residual sum", elements=size, passes=3, split=Split.NONE)
     threes, rest = divmod(convolutions, 3)
     if threes:

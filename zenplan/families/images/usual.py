@@ -15,11 +15,23 @@ def imagenet(
     source: str = "He et al. 2016, Goyal et al. 2017",
 ) -> Usual:
     """A classifier on ImageNet-1k."""
-    return Usual(dataset="ImageNet-1k", samples=IMAGENET, epochs=epochs, global_batch=global_batch,
-                 optimizer=optimizer, source=source)  # fmt: skip
+    return Usual(
+        dataset="ImageNet-1k",
+        samples=IMAGENET,
+        epochs=epochs,
+        global_batch=global_batch,
+        optimizer=optimizer,
+        source=source,
+    )
 
 
 def coco(epochs: float, global_batch: int, source: str) -> Usual:
     """A detector on COCO."""
-    return Usual(dataset="COCO 2017", samples=COCO, epochs=epochs, global_batch=global_batch,
-                 optimizer="sgd-momentum", source=source)  # fmt: skip
+    return Usual(
+        dataset="COCO 2017",
+        samples=COCO,
+        epochs=epochs,
+        global_batch=global_batch,
+        optimizer="sgd-momentum",
+        source=source,
+    )

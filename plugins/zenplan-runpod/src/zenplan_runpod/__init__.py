@@ -29,8 +29,7 @@ class RunPod:
     def fetch(self, http: Http) -> PriceTable:
         """Raises DataError: there is no live client yet."""
         raise DataError(
-            "zenplan-runpod has no live client yet",
-            "the bundled table is dated; a newer release may refresh it",
+            "zenplan-runpod has no live client yet", "the bundled table is dated; a newer release may refresh it"
         )
 
 
