@@ -25,12 +25,12 @@ from intervals import LeftOut, checked, plain
 from prior import LANGUAGE, OTHERS, start
 from scoring import Summary, by_group, macro, published, six_nd, source
 
-from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.measured.runs import Run, runs
-from zenplan.domain.backtest import size_of
-from zenplan.domain.catalogue import Catalogue
-from zenplan.domain.coefficients import Coefficients
+from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.backtesting.runs import Run, runs
+from zenplan.domain.answer.backtest import size_of
+from zenplan.domain.fit.coefficients import Coefficients
+from zenplan.domain.hardware.catalogue import Catalogue
 
 _HEAD = ("runs", "median ln error", "MAPE", "within 10 %", "within 25 %", "bias")
 # The runs that other models are judged by too.

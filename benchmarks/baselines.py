@@ -18,13 +18,13 @@ from types import ModuleType
 
 from scoring import Summary, by_group, macro, published, source
 
-from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.measured.runs import Run, runs
-from zenplan.domain.accelerator import Accelerator
-from zenplan.domain.catalogue import Catalogue
-from zenplan.domain.layout import Layout, Recompute
+from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.backtesting.runs import Run, runs
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.precision import Precision
+from zenplan.domain.training.layout import Layout, Recompute
 
 EFFICIENCY = 0.5
 _NEEDED = ("layers", "width", "heads", "vocab", "seq_len")

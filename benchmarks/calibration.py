@@ -28,14 +28,14 @@ from calibration_targets import TARGETS
 from heard import Heard, document_of, read_heard
 from readme import write as write_between
 
-from zenplan.adapters.sweep_table import read_sweep
-from zenplan.adapters.worker_environment import measuring_environment
-from zenplan.adapters.worker_process import Limits, run_job
-from zenplan.domain.calibration import MODEL, PROGRAM, STEP, SWEEP, Calibration, Fingerprint, Measured, Point
+from zenplan.adapters.tables.sweep import read_sweep
+from zenplan.adapters.workers.environment import measuring_environment
+from zenplan.adapters.workers.process import Limits, run_job
+from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, SWEEP, Calibration, Fingerprint, Measured, Point
 from zenplan.errors import ZenplanError
-from zenplan.planning.design import SweepPoint, depths_for, sweep_points
-from zenplan.planning.extrapolation import is_superlinear, predicted
-from zenplan.planning.sweep import predicted_by_sweep
+from zenplan.planning.calibration.depth_fit import is_superlinear, predicted
+from zenplan.planning.calibration.design import SweepPoint, depths_for, sweep_points
+from zenplan.planning.calibration.kernel_fit import predicted_by_sweep
 
 HERE = Path(__file__).parent
 BACKENDS = ("torch", "tensorflow", "jax")
@@ -106,7 +106,7 @@ def run_sweep(backend: str) -> Heard:
 
 
 def _sweep_point(p: SweepPoint) -> dict[str, Any]:
-    model = {"kind": "target", "target": f"zenplan.worker.samples:{p.builder}", "arguments": dict(p.arguments)}
+    model = {"kind": "target", "target": f"zenplan.worker.proxies.samples:{p.builder}", "arguments": dict(p.arguments)}
     return {"key": p.key, "role": STEP, "batch": p.batch, "depth": None, "model": model}
 
 

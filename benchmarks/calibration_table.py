@@ -9,7 +9,7 @@ from statistics import median
 
 from calibration_targets import ASKED
 
-from zenplan.domain.calibration import Calibration
+from zenplan.domain.measured.calibration import Calibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

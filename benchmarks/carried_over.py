@@ -28,12 +28,12 @@ from model import FIELDS, Model
 from prior import LANGUAGE, OTHERS
 
 import zenplan
-from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.measured.runs import Run
-from zenplan.domain.coefficients import Coefficients
-from zenplan.domain.correction import BATCH, KINDS
-from zenplan.planning.correction import kind_of
-from zenplan.planning.interval import spread_of
+from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.backtesting.runs import Run
+from zenplan.domain.fit.coefficients import Coefficients
+from zenplan.domain.fit.correction import BATCH, KINDS
+from zenplan.planning.calibration.correction import kind_of
+from zenplan.planning.physics.interval import spread_of
 
 Array = npt.NDArray[np.float64]
 

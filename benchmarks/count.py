@@ -46,7 +46,7 @@ def one_backend(names: list[str]) -> list[dict[str, Any]]:
     from count_models import MODELS
     from independent_counts import count
 
-    from zenplan.worker.count import count_model
+    from zenplan.worker.counting.count import count_model
 
     rows = []
     for name in names or MODELS:
@@ -84,7 +84,7 @@ def applications() -> list[str]:
     """Each architecture of ``keras.applications``: what is counted, and whether its parameters are Keras's own."""
     import keras
 
-    from zenplan.worker.count import count_model
+    from zenplan.worker.counting.count import count_model
 
     rows = []
     for name, build in sorted(vars(keras.applications).items()):

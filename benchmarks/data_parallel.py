@@ -26,9 +26,9 @@ from typing import Any
 
 import readme
 
-from zenplan.app.data_parallel import TOGETHER, DataParallel, Heard, Replica, predicted_step, run_ranks
-from zenplan.domain.calibration import Measured, Sample
-from zenplan.planning.design import depths_for
+from zenplan.commands.calibrate.data_parallel import TOGETHER, DataParallel, Heard, Replica, predicted_step, run_ranks
+from zenplan.domain.measured.calibration import Measured, Sample
+from zenplan.planning.calibration.design import depths_for
 
 HERE = Path(__file__).parent
 KEPT = HERE / "measured" / "data_parallel.json"

@@ -29,10 +29,10 @@ from model import Model
 from prior import STAGES, Stage, start
 from scoring import by_group, macro, source
 
-from zenplan.adapters.coefficient_table import coefficients_of, document_of
-from zenplan.app.measured.runs import Run
-from zenplan.domain.coefficients import GENERATION, Coefficients
-from zenplan.domain.interval import Interval
+from zenplan.adapters.tables.coefficients import coefficients_of, document_of
+from zenplan.backtesting.runs import Run
+from zenplan.domain.fit.coefficients import GENERATION, Coefficients
+from zenplan.domain.fit.interval import Interval
 
 TARGET = Path(__file__).parents[1] / "zenplan" / "data" / "coefficients.json"
 # Runs on more devices than this are left out together, to see how the fit carries to a larger scale.

@@ -16,12 +16,20 @@ from model import Model
 from prior import START, WIDTH, Stage
 from scoring import by_group, published, source
 
-from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.adapters.run_shapes import BY_NAME
-from zenplan.app.measured.runs import Run, runs
-from zenplan.domain.catalogue import Catalogue
-from zenplan.domain.coefficients import FAMILY, GENERATION, OTHERS, PRECISION, SOFTWARE, Coefficients, precision_class
-from zenplan.domain.workload import LANGUAGE as LANGUAGE_FAMILIES
+from zenplan.adapters.runs.shapes import BY_NAME
+from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.backtesting.runs import Run, runs
+from zenplan.domain.fit.coefficients import (
+    FAMILY,
+    GENERATION,
+    OTHERS,
+    PRECISION,
+    SOFTWARE,
+    Coefficients,
+    precision_class,
+)
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.model.workload import LANGUAGE as LANGUAGE_FAMILIES
 
 Array = npt.NDArray[np.float64]
 

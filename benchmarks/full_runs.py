@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 import readme
 
-from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.measured.whole_runs import WholeRun, whole_runs
-from zenplan.domain.catalogue import Catalogue
-from zenplan.domain.estimate import Range
-from zenplan.domain.operations import Operations
+from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.backtesting.whole_runs import WholeRun, whole_runs
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.range import Range
+from zenplan.domain.training.operations import Operations
 
 TABLE = Path(__file__).parent / "published" / "full_runs.csv"
 _QUANTILES = (0.1, 0.5, 0.9)
@@ -65,7 +65,7 @@ def triple(pairs: Sequence[Pair]) -> tuple[float, float, float]:
 
 
 def calendar(pair: Pair, production: tuple[float, float, float]) -> Range:
-    """The run's calendar under other figures of ``production``; as ``planning.run`` applies them."""
+    """The run's calendar under other figures of ``production``; as ``planning.money.run`` applies them."""
     low, mid, high = (1.0 + (p - 1.0) * pair.share for p in production)
     bare = pair.bare.calendar_gpu_hours
     return Range(

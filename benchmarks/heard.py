@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from zenplan.domain.calibration import Measured, Point, Sample
-from zenplan.domain.count_document import read_count
-from zenplan.planning.features import features_of
+from zenplan.domain.measured.calibration import Measured, Point, Sample
+from zenplan.domain.model.count_document import read_count
+from zenplan.planning.calibration.features import features_of
 
 
 class Heard:

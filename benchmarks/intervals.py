@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scoring import by_group, source
 
-from zenplan.app.measured.runs import Run
-from zenplan.domain.interval import Interval, Spread
-from zenplan.planning.interval import BEYOND, UNMEASURED, traits
+from zenplan.backtesting.runs import Run
+from zenplan.domain.fit.interval import Interval, Spread
+from zenplan.planning.physics.interval import BEYOND, UNMEASURED, traits
 
 Array = npt.NDArray[np.float64]
 

@@ -23,18 +23,18 @@ import numpy as np
 import readme
 from scoring import published, source
 
-from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.measured.runs import Run, runs
-from zenplan.domain.catalogue import Catalogue
-from zenplan.domain.estimate import MemoryUse
-from zenplan.domain.layout import Layout, Recompute
-from zenplan.domain.plan import OPTIMIZERS, TrainingPlan
+from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.backtesting.runs import Run, runs
+from zenplan.domain.answer.estimate import MemoryUse
+from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import software_of
-from zenplan.families.transformer import TransformerShape, lower
-from zenplan.planning.arrays import Layouts
-from zenplan.planning.memory import peak_memory
+from zenplan.domain.training.layout import Layout, Recompute
+from zenplan.domain.training.plan import OPTIMIZERS, TrainingPlan
+from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.planning.physics.columns import Layouts
+from zenplan.planning.physics.memory import peak_memory
 from zenplan.units import GIB
 
 TABLE = Path(__file__).parent / "published" / "memory_peaks.csv"

@@ -23,12 +23,12 @@ from statistics import median
 import readme
 from scoring import PUBLISHED, Summary, published
 
-from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.backtest import backtest
-from zenplan.app.measured.runs import Run, alike, runs
-from zenplan.domain.catalogue import Catalogue
-from zenplan.planning.throughput import fastest
+from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.backtesting.runs import Run, alike, runs
+from zenplan.commands.backtest.use_case import backtest
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.planning.physics.throughput import fastest
 
 Row = Mapping[str, str]
 

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from prior import START
 
-from zenplan.app.measured.runs import Run, alike
-from zenplan.domain.coefficients import Coefficients
-from zenplan.domain.efficiency import Efficiency
-from zenplan.domain.interval import Interval
-from zenplan.domain.plan import TrainingPlan
-from zenplan.planning.arrays import Hardware, Layouts
-from zenplan.planning.step import step_time
+from zenplan.backtesting.runs import Run, alike
+from zenplan.domain.fit.coefficients import Coefficients
+from zenplan.domain.fit.efficiency import Efficiency
+from zenplan.domain.fit.interval import Interval
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.physics.columns import Hardware, Layouts
+from zenplan.planning.physics.step import step_time
 
 Array = npt.NDArray[np.float64]
 

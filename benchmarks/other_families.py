@@ -16,14 +16,14 @@ from fitting import errors_of, publisher
 from intervals import LeftOut, checked, plain
 from scoring import PUBLISHED, Summary, by_group, macro, source
 
-from zenplan.adapters.accelerator_table import read_accelerators
-from zenplan.app.backtest import backtest
-from zenplan.app.measured.runs import Run
-from zenplan.domain.backtest import Kind, ScoredRow
-from zenplan.domain.catalogue import Catalogue
-from zenplan.domain.cluster import Cluster
-from zenplan.domain.coefficients import Coefficients
-from zenplan.domain.workload import LANGUAGE
+from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.backtesting.runs import Run
+from zenplan.commands.backtest.use_case import backtest
+from zenplan.domain.answer.backtest import Kind, ScoredRow
+from zenplan.domain.fit.coefficients import Coefficients
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.model.workload import LANGUAGE
 
 Errors = Sequence[tuple[Run, float]]
 Table = Callable[[str, Sequence[Sequence[str]]], str]

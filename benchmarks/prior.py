@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zenplan.domain.coefficients import FAMILY, GENERATION, PRECISION, SOFTWARE, Coefficient, Coefficients
-from zenplan.domain.interval import Interval
+from zenplan.domain.fit.coefficients import FAMILY, GENERATION, PRECISION, SOFTWARE, Coefficient, Coefficients
+from zenplan.domain.fit.interval import Interval
 
 
 def _c(name: str, value: float, least: float, most: float, unit: str, meaning: str) -> Coefficient:

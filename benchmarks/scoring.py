@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
-from zenplan.app.measured.runs import Run
-from zenplan.domain.backtest import Summary
-from zenplan.planning import scores
+from zenplan.backtesting.runs import Run
+from zenplan.domain.answer.backtest import Summary
+from zenplan.planning.explain import scores
 
 __all__ = ["Summary", "by_group", "macro", "published", "six_nd", "source"]
 

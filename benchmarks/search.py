@@ -17,19 +17,19 @@ from functools import partial
 
 import numpy as np
 
-from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.inputs import catalogue, price_tables
-from zenplan.app.layouts import cluster_of
-from zenplan.app.offers import matching, select
-from zenplan.app.training_plan import training_plan
-from zenplan.domain.cluster import Cluster
-from zenplan.domain.plan import TrainingPlan
-from zenplan.domain.request import Request
-from zenplan.planning.arrays import Hardware
-from zenplan.planning.candidates import candidates
-from zenplan.planning.memory import peak_memory
-from zenplan.planning.search import near_of, search, survey
-from zenplan.planning.step import step_time
+from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.commands.layouts.use_case import cluster_of
+from zenplan.commands.shared.offers import matching, select
+from zenplan.commands.shared.tables import catalogue, price_tables
+from zenplan.commands.shared.training_plan import training_plan
+from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.domain.training.request import Request
+from zenplan.planning.physics.columns import Hardware
+from zenplan.planning.physics.memory import peak_memory
+from zenplan.planning.physics.step import step_time
+from zenplan.planning.search.candidates import candidates
+from zenplan.planning.search.search import near_of, search, survey
 from zenplan.plugins import load_plugins
 
 # The comparison: Calculon (Isaev et al. 2023) on the same model and devices takes 69 layouts a second, and does not

@@ -1,7 +1,8 @@
 """Candidates of the general sweep, counted: writes ``zenplan/data/sweep.json``.
 
 Shapes for a processor's core, and the same wider, with more samples, for GPUs: which of them are run is chosen on the
-device, by how fast it is (``planning.design``). Run it where Keras is installed: ``python benchmarks/sweep_points.py``.
+device, by how fast it is (``planning.calibration.design``). Run it where Keras is installed:
+``python benchmarks/sweep_points.py``.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from zenplan import count_flop
-from zenplan.adapters.sweep_table import SCHEMA
-from zenplan.planning.features import features_of
-from zenplan.worker import samples
+from zenplan.adapters.tables.sweep import SCHEMA
+from zenplan.planning.calibration.features import features_of
+from zenplan.worker.proxies import samples
 
 TABLE = Path(__file__).parents[1] / "zenplan" / "data" / "sweep.json"
 

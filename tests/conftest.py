@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters.coefficient_table import read_coefficients
-from zenplan.app.estimate import estimate
-from zenplan.app.inputs import catalogue, price_tables
-from zenplan.domain.answer import Answer
-from zenplan.domain.estimate import Range
-from zenplan.domain.offer import PriceTable
-from zenplan.domain.request import Request
+from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.commands.estimate.use_case import estimate
+from zenplan.commands.shared.tables import catalogue, price_tables
+from zenplan.domain.answer.answer import Answer
+from zenplan.domain.market.offer import PriceTable
+from zenplan.domain.range import Range
+from zenplan.domain.training.request import Request
 from zenplan.plugins import load_plugins
 
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenplan.app.training_plan import training_plan
-from zenplan.domain.answer import Answer
-from zenplan.domain.layout import Layout
-from zenplan.domain.offer import Billing, Offer, PriceTable, Terms
-from zenplan.domain.request import Request
+from zenplan.commands.shared.training_plan import training_plan
+from zenplan.domain.answer.answer import Answer
+from zenplan.domain.market.offer import Billing, Offer, PriceTable, Terms
+from zenplan.domain.training.layout import Layout
+from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit
-from zenplan.planning.arrays import Layouts
-from zenplan.planning.memory import peak_memory
+from zenplan.planning.physics.columns import Layouts
+from zenplan.planning.physics.memory import peak_memory
 from zenplan.plugins import load_plugins
 
 LAZY = settings(max_examples=20, deadline=None, derandomize=True)

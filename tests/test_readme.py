@@ -23,10 +23,10 @@ from typing import Any
 import pytest
 
 import zenplan.hookspecs
-from zenplan.adapters import price_table
-from zenplan.adapters.accelerator_table import SOURCE_KEYS, read_accelerators
-from zenplan.adapters.price_table import PRICES, REQUIRED, read_price_csv
-from zenplan.domain.catalogue import Catalogue
+from zenplan.adapters.prices import table as price_table
+from zenplan.adapters.prices.table import PRICES, REQUIRED, read_price_csv
+from zenplan.adapters.tables.accelerators import SOURCE_KEYS, read_accelerators
+from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.errors import DataError
 from zenplan.plugins.sources import GROUP
 from zenplan.protocols import PriceProvider
@@ -61,7 +61,7 @@ def commands() -> dict[tuple[str, ...], set[str]]:
     """The path of each command to its options."""
     from typer.main import get_command
 
-    from zenplan.cli.commands import app
+    from zenplan.commands.app import app
 
     def below(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
         options = {o for p in command.params for o in p.opts if o.startswith("--")}
@@ -80,7 +80,7 @@ def source() -> str:
 @cache
 def variables() -> set[str]:
     """Environment variables that zenplan reads."""
-    from zenplan.adapters.config import SETTINGS
+    from zenplan.adapters.settings.settings import SETTINGS
 
     return {setting.variable for setting in SETTINGS.values()} | set(re.findall(r"\bZENPLAN_[A-Z_]+\b", source()))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from zenplan.domain.count import ModelCount
+    from zenplan.domain.model.count import ModelCount
 
 __version__ = "0.1.0"
 
@@ -26,7 +26,7 @@ def count_flop(model: Any, batch: int | None = None, input_shapes: Sequence[Sequ
     Raises:
         UsageError: the model was never built, or the shape of an input is open.
     """
-    from zenplan.worker.count import count_model
+    from zenplan.worker.counting.count import count_model
 
     return count_model(model, batch, input_shapes)
 
@@ -35,7 +35,7 @@ def register_layer(layer: type) -> Callable[[Callable[..., Any]], Callable[..., 
     """A decorator of the function that counts a layer of your own, where its operations cannot be traced.
 
     The function gets the layer and the shapes of its inputs, without the batch; it answers with operators of
-    ``zenplan.domain.operators`` for one sample, a multiply-add being 2 FLOP:
+    ``zenplan.domain.model.operators`` for one sample, a multiply-add being 2 FLOP:
 
         @zenplan.register_layer(MyLayer)
         def operators(layer, input_shapes):
@@ -45,6 +45,6 @@ def register_layer(layer: type) -> Callable[[Callable[..., Any]], Callable[..., 
     Args:
         layer: the class; its subclasses are counted alike.
     """
-    from zenplan.worker.registry import register_layer as register
+    from zenplan.worker.counting.registry import register_layer as register
 
     return register(layer)

@@ -1,5 +1,5 @@
 """``python -m zenplan``."""
 
-from zenplan.cli import main
+from zenplan.commands.main import main
 
 main()

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from zenplan.domain.accelerator import Accelerator
+from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
 
 PROJECT = "zenplan"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from zenplan.domain.offer import PriceTable
+from zenplan.domain.market.offer import PriceTable
+from zenplan.domain.model.workload import Workload
 from zenplan.domain.report import Report
-from zenplan.domain.workload import Workload
 
 
 class Http(Protocol):

@@ -7,8 +7,8 @@ from importlib.resources import files
 
 import pytest
 
-from zenplan.adapters.accelerator_table import SOURCE_KEYS, read_accelerators
-from zenplan.domain.catalogue import Catalogue, plain
+from zenplan.adapters.tables.accelerators import SOURCE_KEYS, read_accelerators
+from zenplan.domain.hardware.catalogue import Catalogue, plain
 from zenplan.errors import DataError, UnknownName
 
 ACCELERATORS = read_accelerators()

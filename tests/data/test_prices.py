@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import zenplan
-from zenplan.adapters import price_table
-from zenplan.adapters.price_table import bundled_tables, read_folder
-from zenplan.domain.offer import Offer
+from zenplan.adapters.prices import table as price_table
+from zenplan.adapters.prices.table import bundled_tables, read_folder
+from zenplan.domain.market.offer import Offer
 
 DATA = Path(zenplan.__file__).parent / "data"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.domain.operators import Attention, Lookup
-from zenplan.domain.plan import OPTIMIZERS
-from zenplan.domain.recurrent import Recurrent
-from zenplan.domain.workload import Workload
+from zenplan.domain.model.operators import Attention, Lookup
+from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.workload import Workload
+from zenplan.domain.training.plan import OPTIMIZERS
 from zenplan.errors import UsageError
 from zenplan.families import classifiers, diffusion, graphs, mlp, recommenders, recurrent, speech, vision
 from zenplan.families.named import Builder, NamedFamily

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.accelerator import Accelerator
-from zenplan.domain.cluster import Cluster
-from zenplan.domain.efficiency import Efficiency
-from zenplan.domain.interval import Interval
-from zenplan.domain.layout import Layout
-from zenplan.domain.operators import Operator
-from zenplan.domain.plan import OPTIMIZERS, TrainingPlan
+from zenplan.domain.fit.efficiency import Efficiency
+from zenplan.domain.fit.interval import Interval
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.precision import PRECISIONS
-from zenplan.domain.workload import Block, Workload
-from zenplan.families.transformer import TransformerShape, lower
-from zenplan.planning.arrays import Hardware, Layouts
+from zenplan.domain.training.layout import Layout
+from zenplan.domain.training.plan import OPTIMIZERS, TrainingPlan
+from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.planning.physics.columns import Hardware, Layouts
 
 SHEET = Accelerator(
     name="Round-80GB",

@@ -18,15 +18,15 @@ from typing import Any, Protocol, get_type_hints
 import pytest
 
 import zenplan.plugins
-from zenplan.domain.offer import PriceTable
+from zenplan.domain.market.offer import PriceTable
 from zenplan.plugins import Plugins, Problem, builtin, load_plugins
 from zenplan.plugins.items import KINDS, MOST_ITEMS
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
 from time import sleep
-from zenplan.domain.accelerator import Accelerator
-from zenplan.domain.offer import PriceTable
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.market.offer import PriceTable
 from zenplan.hookspecs import hookimpl
 
 def sheet(name):
@@ -678,7 +678,7 @@ def test_loading_is_quick_and_imports_nothing_heavy() -> None:
         plugins = zenplan.plugins.load_plugins({"ZENPLAN_PLUGINS": ""})
         took.append(perf_counter() - start)
     assert min(took) < 0.005, took
-    heavy = {"numpy", "rich", "typer", "keras", "pynvml", "csv", "zenplan.adapters.price_table"}
+    heavy = {"numpy", "rich", "typer", "keras", "pynvml", "csv", "zenplan.adapters.prices.table"}
     assert not heavy & set(sys.modules), heavy & set(sys.modules)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, env=environment(ROOT))

@@ -130,7 +130,7 @@ def count(folder: Path) -> Callable[..., Any]:
     """The count of a target in that folder, with the first backend that is installed."""
     if not INSTALLED:
         pytest.skip("Keras and a backend are not installed")
-    from zenplan.app.count import count_keras
+    from zenplan.commands.shared.counting import count_keras
 
     return lambda target, backend=None, **options: count_keras(target, backend or INSTALLED[0], **options)
 

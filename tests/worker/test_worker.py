@@ -116,7 +116,7 @@ def test_what_goes_wrong_is_one_line(target: str, message: str, code: int, count
 
 _LOAD = """
 import json, os, sys
-from zenplan.worker.load import imported_model
+from zenplan.worker.counting.load import imported_model
 from zenplan.worker.protocol import Events
 for target in sys.argv[1:]:
     with Events(1) as events:
@@ -179,7 +179,7 @@ def test_what_it_does_is_told(count: Count) -> None:
 
 
 def test_it_ends_when_its_parent_is_gone(count: Count, folder: Path, lives: Callable[[int], bool]) -> None:
-    program = "from zenplan.app.count import count_keras; count_keras('workers:build')"
+    program = "from zenplan.commands.shared.counting import count_keras; count_keras('workers:build')"
     text = "import os, time\ndef build():\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
     (folder / "workers.py").write_text(text, encoding="utf-8")
     # What is killed cannot clean up: its home is left in here.

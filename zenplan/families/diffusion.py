@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from zenplan.domain.evidence import Fact, Origin
-from zenplan.domain.operators import Lookup, Operator, Stream
-from zenplan.domain.workload import Block, Usual, Workload
+from zenplan.domain.model.operators import Lookup, Operator, Stream
+from zenplan.domain.model.workload import Block, Usual, Workload
+from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, convolution, dense, pointwise
 from zenplan.families.unet import Shape, encoder, network

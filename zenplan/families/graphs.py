@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from zenplan.domain.evidence import Fact, Origin
-from zenplan.domain.operators import Operator
-from zenplan.domain.workload import Block, Usual, Workload
+from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.workload import Block, Usual, Workload
+from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError
 from zenplan.families import molecules
 from zenplan.families.named import Builder

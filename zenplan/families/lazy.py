@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from zenplan.domain.workload import Workload
+from zenplan.domain.model.workload import Workload
 from zenplan.families.named import Builder, NamedFamily
 
 

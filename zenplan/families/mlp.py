@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from functools import partial
 
-from zenplan.domain.operators import Operator
-from zenplan.domain.workload import Usual, Workload
+from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.workload import Usual, Workload
 from zenplan.errors import UsageError
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, convolution, dense, loss, pointwise

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from zenplan import units
-from zenplan.domain.evidence import Fact, Origin
-from zenplan.domain.workload import Workload
+from zenplan.domain.model.workload import Workload
+from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UnknownName, UsageError
-from zenplan.families.presets import plain
+from zenplan.families.transformer.presets import plain
 
 Builder = Callable[..., Workload]
 

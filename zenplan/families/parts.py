@@ -5,11 +5,11 @@ All sizes are for one sample, forward. Each keeps for the backward pass what the
 
 from __future__ import annotations
 
-from zenplan.domain.convolution import Convolution
-from zenplan.domain.operators import MatMul, Operator, Stream
-from zenplan.domain.recurrent import Recurrent
-from zenplan.domain.split import Split
-from zenplan.domain.workload import Block
+from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import MatMul, Operator, Stream
+from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.split import Split
+from zenplan.domain.model.workload import Block
 from zenplan.errors import UsageError
 
 # Gates of a recurrent cell: products of its input, and of its last state, that make its next one.

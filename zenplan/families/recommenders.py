@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from zenplan.domain.evidence import Fact, Origin
-from zenplan.domain.operators import Lookup, Operator
-from zenplan.domain.workload import Usual, Workload
+from zenplan.domain.model.operators import Lookup, Operator
+from zenplan.domain.model.workload import Usual, Workload
+from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.mlp import stack
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, dense, loss, pointwise

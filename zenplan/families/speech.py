@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from zenplan.domain.operators import Operator
-from zenplan.domain.workload import Usual, Workload
+from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.workload import Usual, Workload
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, check_heads, convolution, pointwise
-from zenplan.families.transformer import TransformerShape, lower
+from zenplan.families.transformer.lowering import TransformerShape, lower
 
 # 680,000 hours in pieces of 30 s; 1,048,576 steps of 256 of them.
 WHISPER = Usual(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zenplan.domain.operators import Attention, Operator
-from zenplan.domain.workload import Block
+from zenplan.domain.model.operators import Attention, Operator
+from zenplan.domain.model.workload import Block
 from zenplan.families.parts import block, convolution, dense, pointwise
 
 

@@ -1,6 +1,6 @@
 """Vision transformers: ViT and DeiT, Swin with its windows, and the image encoder of SAM.
 
-Their layers are those of ``families.transformer``; what is their own is how an image becomes tokens, and which of
+Their layers are those of ``families.transformer.lowering``; what is their own is how an image becomes tokens, and which of
 them see each other.
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from zenplan.domain.operators import Attention, MatMul, Operator
-from zenplan.domain.workload import Block, Usual, Workload
+from zenplan.domain.model.operators import Attention, MatMul, Operator
+from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.errors import UsageError
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, check_heads, convolution, dense, loss, pointwise
-from zenplan.families.transformer import TransformerShape, lower
+from zenplan.families.transformer.lowering import TransformerShape, lower
 
 _IMAGES = 1_281_167
 _SAM_WHOLE = 4  # layers of SAM that see the whole image

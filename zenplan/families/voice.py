@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from zenplan.domain.evidence import Fact, Origin
-from zenplan.domain.operators import Lookup, Operator
-from zenplan.domain.recurrent import Recurrent
-from zenplan.domain.workload import Block, Usual, Workload
+from zenplan.domain.model.operators import Lookup, Operator
+from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.workload import Block, Usual, Workload
+from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, convolution, dense, loss, pointwise, recurrent
 

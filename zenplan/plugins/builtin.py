@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from zenplan.domain.accelerator import Accelerator
+from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.hookspecs import hookimpl
 from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @hookimpl
 def zenplan_accelerators() -> Iterable[Accelerator]:
     """The bundled data sheets."""
-    from zenplan.adapters.accelerator_table import read_accelerators
+    from zenplan.adapters.tables.accelerators import read_accelerators
 
     return read_accelerators()
 
@@ -24,7 +24,7 @@ def zenplan_accelerators() -> Iterable[Accelerator]:
 @hookimpl
 def zenplan_price_providers() -> Iterable[PriceProvider]:
     """A provider for each name in the bundled price table."""
-    from zenplan.adapters.price_table import bundled_providers
+    from zenplan.adapters.prices.table import bundled_providers
 
     return bundled_providers()
 
@@ -32,9 +32,9 @@ def zenplan_price_providers() -> Iterable[PriceProvider]:
 @hookimpl
 def zenplan_workloads() -> Iterable[WorkloadFamily]:
     """Families of named models, and transformers, with the published models as presets."""
-    from zenplan.adapters.model_table import read_models
-    from zenplan.families.family import TransformerFamily
+    from zenplan.adapters.tables.models import read_models
     from zenplan.families.lazy import LazyFamily
+    from zenplan.families.transformer.family import TransformerFamily
 
     # The last one is asked for what nobody knows: configurations, sizes, other names of a model.
     return (
@@ -108,7 +108,7 @@ def _graphs() -> Mapping[str, Builder]:
 @hookimpl
 def zenplan_engines() -> Iterable[Engine]:
     """Keras on each of its backends."""
-    from zenplan.adapters.engines import engines
+    from zenplan.adapters.workers.engines import engines
 
     return engines()
 
@@ -116,6 +116,6 @@ def zenplan_engines() -> Iterable[Engine]:
 @hookimpl
 def zenplan_exporters() -> Iterable[Exporter]:
     """The formats of ``--format``."""
-    from zenplan.reports.formats import exporters
+    from zenplan.adapters.formats import exporters
 
     return exporters()

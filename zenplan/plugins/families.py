@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from zenplan.domain.workload import Workload
+from zenplan.domain.model.workload import Workload
 from zenplan.errors import DataError, ZenplanError
 from zenplan.plugins.guard import Outcome
 from zenplan.protocols import WorkloadFamily

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any, Final
 
 from zenplan.domain import checks
-from zenplan.domain.accelerator import Accelerator
-from zenplan.domain.offer import Offer, PriceTable, Terms
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.market.offer import Offer, PriceTable, Terms
 from zenplan.errors import DataError, nearest
 from zenplan.plugins import guard
 from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily

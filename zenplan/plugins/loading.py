@@ -20,9 +20,9 @@ import pluggy
 
 import zenplan
 from zenplan import hookspecs
-from zenplan.domain.accelerator import Accelerator
-from zenplan.domain.catalogue import plain
-from zenplan.domain.offer import PriceTable
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.hardware.catalogue import plain
+from zenplan.domain.market.offer import PriceTable
 from zenplan.domain.plugin import PluginInfo, Problem
 from zenplan.errors import nearest
 from zenplan.plugins import guard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zenplan.domain.count_document import count_document
+from zenplan.domain.model.count_document import count_document
 from zenplan.worker.protocol import Events
 
 
@@ -18,8 +18,8 @@ def count(job: dict[str, Any], events: Events) -> None:
         events: the way to the parent.
     """
     # Keras takes its backend from the environment at its first import: not before the job is known.
-    from zenplan.worker.count import count_model
-    from zenplan.worker.load import configured_model, imported_model, weightless, with_inputs
+    from zenplan.worker.counting.count import count_model
+    from zenplan.worker.counting.load import configured_model, imported_model, weightless, with_inputs
 
     with weightless(not job["values"]):
         if job["config"] is not None:
@@ -41,11 +41,11 @@ def measure(job: dict[str, Any], events: Events) -> None:
         job: as in ``protocol``.
         events: the way to the parent.
     """
-    from zenplan.worker.machine import confined
+    from zenplan.worker.measuring.machine import confined
 
     # Before a framework is imported, which starts threads.
     threads = confined(job["threads"])
-    from zenplan.worker.measure import measure_points
+    from zenplan.worker.measuring.measure import measure_points
 
     measure_points(job, threads, events)
     events.send(event="done")
@@ -58,11 +58,11 @@ def data_parallel(job: dict[str, Any], events: Events) -> None:
         job: as in ``data_parallel``.
         events: the way to the parent.
     """
-    from zenplan.worker.cores import own_cores
+    from zenplan.worker.measuring.cores import own_cores
 
     # Before a framework is imported, which starts threads.
     own_cores(job["rank"], job["world"], job["threads"])
-    from zenplan.worker.data_parallel import measure_together
+    from zenplan.worker.measuring.data_parallel import measure_together
 
     measure_together(job, events)
     events.send(event="done")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pluggy
 import pytest
 from zenplan import hookspecs, units
-from zenplan.domain.offer import Billing
+from zenplan.domain.market.offer import Billing
 from zenplan.errors import DataError
 from zenplan.protocols import PriceProvider
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.domain.convolution import Convolution
-from zenplan.domain.operators import MatMul, Operator, Stream
-from zenplan.domain.workload import Workload
+from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import MatMul, Operator, Stream
+from zenplan.domain.model.workload import Workload
 from zenplan.errors import UsageError
 from zenplan.families.images.maps import Map, image
 from zenplan.families.images.usual import imagenet

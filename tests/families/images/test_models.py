@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.domain.convolution import Convolution
-from zenplan.domain.operators import MatMul
-from zenplan.domain.plan import OPTIMIZERS
-from zenplan.domain.workload import Workload
+from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import MatMul
+from zenplan.domain.model.workload import Workload
+from zenplan.domain.training.plan import OPTIMIZERS
 from zenplan.errors import UnknownName, UsageError
 from zenplan.families.images.models import models
 from zenplan.families.named import NamedFamily
-from zenplan.families.presets import plain
+from zenplan.families.transformer.presets import plain
 
 FAMILY = NamedFamily("convnet", models())
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenplan.domain.convolution import Convolution
-from zenplan.domain.evidence import Origin
-from zenplan.domain.operators import MatMul
-from zenplan.domain.workload import Workload
+from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import MatMul
+from zenplan.domain.model.workload import Workload
+from zenplan.domain.provenance import Origin
 from zenplan.errors import DataError
 from zenplan.families.images.summary import ACTIVATIONS, summary
 

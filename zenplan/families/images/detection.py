@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from zenplan.domain.evidence import Fact, Origin
-from zenplan.domain.workload import Usual, Workload
+from zenplan.domain.model.workload import Usual, Workload
+from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.images.maps import Map, image
 from zenplan.families.images.resnet import DEPTHS, Residual, stages, stem
 from zenplan.families.images.usual import coco

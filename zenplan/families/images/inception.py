@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zenplan.domain.workload import Workload
+from zenplan.domain.model.workload import Workload
 from zenplan.families.images.maps import Map, Padding, Window, image
 from zenplan.families.images.resnet import classify
 from zenplan.families.images.usual import imagenet

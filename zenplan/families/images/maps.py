@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from zenplan.domain.convolution import Convolution
-from zenplan.domain.operators import MatMul, Stream
-from zenplan.domain.split import Split
+from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import MatMul, Stream
+from zenplan.domain.model.split import Split
 from zenplan.errors import UsageError
 from zenplan.families.images.net import Net
 from zenplan.families.parts import loss

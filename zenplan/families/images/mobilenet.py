@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from zenplan.domain.workload import Workload
+from zenplan.domain.model.workload import Workload
 from zenplan.families.images.maps import Map, image
 from zenplan.families.images.resnet import classify, squeeze
 from zenplan.families.images.usual import imagenet

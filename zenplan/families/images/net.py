@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zenplan.domain.evidence import Fact
-from zenplan.domain.operators import Operator, Stream
-from zenplan.domain.split import Split
-from zenplan.domain.workload import Block, Usual, Workload
+from zenplan.domain.model.operators import Operator, Stream
+from zenplan.domain.model.split import Split
+from zenplan.domain.model.workload import Block, Usual, Workload
+from zenplan.domain.provenance import Fact
 
 
 class Net:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from zenplan.domain.workload import Workload
+from zenplan.domain.model.workload import Workload
 from zenplan.errors import UsageError
 from zenplan.families.images.maps import Map, image
 from zenplan.families.images.usual import imagenet

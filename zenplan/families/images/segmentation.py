@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zenplan.domain.workload import Usual, Workload
+from zenplan.domain.model.workload import Usual, Workload
 from zenplan.families.images.maps import Map, image
 from zenplan.families.named import Builder
 

@@ -21,11 +21,11 @@ from collections.abc import Iterable
 
 from zenplan import units
 from zenplan.domain import checks
-from zenplan.domain.convolution import Convolution
-from zenplan.domain.evidence import Fact, Origin
-from zenplan.domain.operators import MatMul, Operator, Stream
-from zenplan.domain.split import Split
-from zenplan.domain.workload import Block, Workload
+from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import MatMul, Operator, Stream
+from zenplan.domain.model.split import Split
+from zenplan.domain.model.workload import Block, Workload
+from zenplan.domain.provenance import Fact, Origin
 
 # A = k·F/√P: positions are F/2P, widths go as √P. k is the median of the models for which pytorch-image-models
 # publishes all three counts (487, 235 and 14 of them); half of them lie within 37, 25 and 20 % of it.
@@ -125,7 +125,7 @@ def _stack(flop: float, activations: float, parameters: float, layers: int) -> I
     rows = flop / (2.0 * parameters)
     columns = parameters / (products * inner)
     product = MatMul(name="product", rows=rows, inner=inner, columns=columns, split=Split.NONE)
-    # The streams of ``families.transformer``: a norm, what it passes on, and the same again before the activation.
+    # The streams of ``families.transformer.lowering``: a norm, what it passes on, and the same again before the activation.
     size = rows * columns * _PRODUCTS / _WIDTHS
     norm = Stream(name="norm", elements=size, passes=4, split=Split.NONE, saved=size)
     passed = Stream(name="input", elements=size, passes=1, split=Split.NONE, saved=size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zenplan.domain.workload import Usual
+from zenplan.domain.model.workload import Usual
 
 IMAGENET = 1_281_167  # training images of ILSVRC 2012
 COCO = 118_287  # training images of COCO 2017

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zenplan.adapters.price_table import read_folder
-from zenplan.domain.offer import PriceTable
+from zenplan.adapters.prices.table import read_folder
+from zenplan.domain.market.offer import PriceTable
 from zenplan.errors import DataError
 from zenplan.hookspecs import hookimpl
 from zenplan.protocols import Http, PriceProvider

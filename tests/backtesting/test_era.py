@@ -1,0 +1,109 @@
+"""What a run's software did at its time, where its row does not say."""
+
+from typing import Any
+
+import pytest
+
+from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.backtesting.era import Era, era_of
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.precision import PRECISIONS
+from zenplan.domain.software import Software, software_of
+
+CATALOGUE = Catalogue(accelerators=read_accelerators())
+
+
+def era(
+    framework: str = "PyTorch",
+    attention: str = "",
+    gpu: str = "A100-SXM4-80GB",
+    precision: str = "bf16",
+    recompute: str = "none",
+) -> Era:
+    row = {"framework": framework, "attention": attention, "recompute": recompute}
+    return era_of(row, CATALOGUE.by_name(gpu), PRECISIONS[precision], software_of(framework))
+
+
+@pytest.mark.parametrize(
+    ("framework", "fused", "why"),
+    [
+        ("PyTorch", True, "fused"),
+        ("", True, "fused"),
+        ("torchtitan 2024-12", True, "fused"),
+        ("Megatron-LM 2020", False, "older than FlashAttention"),
+        ("Megatron-LM v1.1", False, "older than FlashAttention"),
+        ("Megatron-DeepSpeed (BigScience)", False, "older than FlashAttention"),
+        ("Megatron-LM", False, "default of Megatron-LM"),
+        ("NeMo Megatron", False, "default of Megatron-LM"),
+        ("Megatron-LM 2023", False, "default of Megatron-LM"),
+        ("Megatron-LM 2024-06", True, "fused"),
+        ("Megatron-Core", True, "fused"),
+        ("Megatron-Bridge", True, "fused"),
+        ("NeMo 24.07", True, "fused"),
+    ],
+)
+def test_attention_where_the_row_does_not_say(framework: str, fused: bool, why: str) -> None:
+    found = era(framework)
+    assert found.fused_attention is fused
+    (said,) = found.assumed
+    assert said.startswith("attention is ")
+    assert why in said
+
+
+def test_a_row_that_says_is_believed() -> None:
+    for attention, fused in (("flash", True), ("standard", False)):
+        found = era("Megatron-LM", attention)
+        assert (found.fused_attention, found.assumed) == (fused, ())
+
+
+@pytest.mark.parametrize("gpu", ["V100-SXM2-32GB", "P100-SXM2-16GB"])
+def test_no_fused_kernel_for_old_devices(gpu: str) -> None:
+    found = era(attention="flash", gpu=gpu, precision="fp16")
+    assert not found.fused_attention
+    assert "no fused kernel for" in found.assumed[0]
+    assert era(attention="standard", gpu=gpu, precision="fp16").assumed == ()
+
+
+@pytest.mark.parametrize(("precision", "fused"), [("fp32", False), ("tf32", False), ("fp16", True), ("fp8", True)])
+def test_fused_kernels_are_for_16_bits(precision: str, fused: bool) -> None:
+    # Under fp8 attention stays in 16 bits.
+    found = era(attention="flash", gpu="H100-SXM5-80GB", precision=precision)
+    assert found.fused_attention is fused
+    assert (precision in "".join(found.assumed)) is not fused
+
+
+def test_sequence_parallelism_came_with_fused_attention_and_selective_recomputation() -> None:
+    # Korthikanti et al. 2022 brought both; what is older has neither.
+    assert not era("Megatron-LM v1.1").sequence
+    assert not era("Megatron-LM", "standard", recompute="full").sequence
+    assert era("Megatron-LM", "standard", recompute="selective").sequence
+    assert era("Megatron-LM", "flash").sequence
+
+
+@pytest.mark.parametrize(
+    ("framework", "stages"),
+    [
+        ("Megatron-LM", (0, 1)),
+        ("Megatron-DeepSpeed", (0, 1, 2, 3)),
+        ("Composer/llm-foundry", (0, 1, 2, 3)),
+        ("HuggingFace", (0, 1, 2, 3)),
+        ("in-house", (0, 1, 2, 3)),
+        ("torchtitan 2024-12", (3,)),
+        ("MaxText", (0, 3)),
+    ],
+)
+def test_zero_stages_that_software_offers(framework: str, stages: tuple[int, ...]) -> None:
+    assert era(framework).zero_stages == stages
+
+
+def test_selective_means_every_second_product_under_a_compiler() -> None:
+    def half(framework: Any) -> bool:
+        return era(framework).half
+
+    assert [half(name) for name in ("torchtitan", "Megatron-LM", "HuggingFace", "MaxText")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert software_of("torchtitan") is Software.COMPILED

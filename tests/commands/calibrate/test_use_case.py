@@ -1,0 +1,339 @@
+"""Calibrating, with a worker whose events are written here: what is measured, kept, halved, gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zenplan.adapters.machine.host import read_host
+from zenplan.adapters.store.store import CalibrationStore
+from zenplan.adapters.workers.engines import KerasEngine, engines
+from zenplan.commands.calibrate import asked, running, sweep, use_case
+from zenplan.commands.calibrate import how as hows
+from zenplan.commands.calibrate.how import How, engines_of, how_of
+from zenplan.commands.calibrate.model import _fractions, _halved
+from zenplan.commands.calibrate.use_case import Machine, Wanted, calibrate
+from zenplan.domain.hardware.device import Device, DriverState, Profile, Reading
+from zenplan.domain.measured.calibrated import Calibrations
+from zenplan.domain.model.count import LayerCount, ModelCount
+from zenplan.domain.model.operators import MatMul
+from zenplan.domain.model.split import Split
+from zenplan.domain.training.request import Request
+from zenplan.errors import UnknownName, UsageError, ZenplanError
+from zenplan.plugins import load_plugins
+
+HERE = Profile(driver=DriverState.absent("no driver"), devices=(), host=read_host(), taken_at=datetime.now(UTC))
+HOW = How(device="cpu", precision="fp32", threads=1)
+# Six layers; the batch is small enough to be affordable.
+GPT = Request(model="gpt2", seq_len=32, batch=4)
+Step = Callable[[Mapping[str, Any]], float]
+
+
+class Worker:
+    """In place of a worker process: steps take what ``step_s`` says; ``trouble`` may raise or fail a point."""
+
+    def __init__(self, step_s: Step, trouble: Callable[[Mapping[str, Any]], str] = lambda point: "") -> None:
+        self.step_s, self.trouble, self.jobs = step_s, trouble, list[Mapping[str, Any]]()
+
+    def __call__(
+        self, job: Mapping[str, Any], backend: str, limits: Any, tell: Any, *, hear: Any, command: Any, environment: Any
+    ) -> dict[str, Any]:
+        self.jobs.append(job)
+        hear(
+            {
+                "event": "machine",
+                "device": "a processor",
+                "kind": "cpu",
+                "driver": "",
+                "threads": job["threads"],
+                "versions": {"keras": "3"},
+                "compiled": False,
+            }
+        )
+        tell("build", 0.1)
+        good = []
+        for point in job["points"]:
+            said = self.trouble(point)
+            if said.startswith("failed:"):
+                hear({"event": "failed", "key": point["key"], "reason": said.removeprefix("failed:")})
+                continue
+            if said:
+                raise ZenplanError(said)
+            size = (
+                1e9 * (1 + depth_of(point) ** 2)
+                if point["role"] == "program" and self.superlinear
+                else 1e9 * (1 + depth_of(point))
+            )
+            hear({"event": "built", "key": point["key"], "setup_s": 1.0, "program_bytes": size})
+            good += [point] if point["role"] != "program" else []
+        for number in range(3):
+            tell("measure", self.round_s * number)
+            for point in good:
+                seconds = self.step_s(point)
+                hear({"event": "sample", "key": point["key"], "round": number, "wall_s": seconds, "cpu_s": seconds})
+        return {"event": "done"}
+
+    superlinear, round_s = False, 1.0
+
+    @property
+    def keys(self) -> list[list[str]]:
+        """What each worker was asked for."""
+        return [[point["key"] for point in job["points"]] for job in self.jobs]
+
+
+def depth_of(point: Mapping[str, Any]) -> int:
+    return next((b["repeat"] for b in point["model"].get("blocks", ()) if b["place"] == "middle"), 1)
+
+
+def linear(point: Mapping[str, Any]) -> float:
+    return 0.01 + point["batch"] * (0.002 + 0.005 * depth_of(point))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[CalibrationStore]:
+    with CalibrationStore.open(tmp_path / "calibrations.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture
+def run(store: CalibrationStore, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Calibrations]:
+    """The use case with that worker."""
+    monkeypatch.setattr(use_case, "before", lambda how, profile: ())
+    families = load_plugins({"ZENPLAN_PLUGINS": ""}).workloads()
+
+    def call(worker: Worker, wanted: Wanted | None = None, backend: str = "torch", how: How = HOW) -> Calibrations:
+        monkeypatch.setattr(running, "run_job", worker)
+        machine = Machine(profile=HERE, sheet=None, families=families)
+        return calibrate(
+            wanted or Wanted(request=GPT),
+            [KerasEngine(backend)],
+            how,
+            machine,
+            store,
+            lambda share, text: None,
+            lambda text: None,
+        )
+
+    return call
+
+
+def test_a_model_is_run_at_three_depths_and_the_whole_is_predicted(run: Any, store: CalibrationStore) -> None:
+    worker = Worker(linear)
+    wanted = Wanted(request=replace(GPT, samples=1e6), usd_per_h=3.6)
+    found = run(worker, wanted).taken[0]
+    assert worker.keys == [["depth=1 batch=4", "depth=2 batch=4", "depth=4 batch=4"]]
+    truth = 0.01 + 4 * (0.002 + 0.005 * 12)
+    assert found.prediction.step_s.mid == pytest.approx(truth, rel=1e-3)
+    assert found.samples_per_s.mid == pytest.approx(4 / truth, rel=1e-3)
+    assert found.run_s.mid == pytest.approx(1e6 / 4 * truth, rel=1e-3)
+    assert found.run_usd.mid == pytest.approx(found.run_s.mid * 0.001, rel=1e-6)
+    assert store.state(found.calibration.id) == "done"
+    assert found.calibration.target.depth == 12
+    assert found.calibration.target.features["product_flop"] > 0
+
+
+def test_a_program_that_grows_faster_than_its_depth_is_run_deeper(run: Any) -> None:
+    worker = Worker(linear)
+    worker.superlinear = True
+    run(worker, backend="jax")
+    programs = [key for keys in worker.keys for key in keys if key.startswith("program")]
+    assert "program depth=12 batch=4" in programs
+    assert any(key.startswith("depth=7 ") for key in worker.keys[-1])
+    assert not any(job["count"] for job in worker.jobs if job["points"][0]["role"] == "program")
+
+
+def test_short_of_memory_the_batch_is_halved_and_the_failure_is_kept(run: Any) -> None:
+    worker = Worker(linear, lambda p: "failed:out of memory" if p["batch"] > 2 else "")
+    found = run(worker).taken[0]
+    assert [p["batch"] for p in worker.jobs[1]["points"]] == [1, 1, 1, 2, 2, 2]
+    failures = [m for m in found.calibration.measured if m.failure]
+    assert {m.failure for m in failures} == {"out of memory"}
+    assert found.prediction.step_s.mid == pytest.approx(0.01 + 4 * (0.002 + 0.005 * 12), rel=0.01)
+
+
+def test_what_the_system_kills_for_its_memory_is_tried_at_less(run: Any) -> None:
+    worker = Worker(linear, lambda p: "it was killed by SIGKILL" if p["batch"] > 2 else "")
+    found = run(worker).taken[0]
+    assert {p["batch"] for p in worker.jobs[-1]["points"]} == {1, 2}
+    assert found.prediction.step_s.mid == pytest.approx(0.01 + 4 * (0.002 + 0.005 * 12), rel=0.01)
+
+
+def test_a_crash_costs_its_point_and_the_rest_goes_on(run: Any) -> None:
+    worker = Worker(linear, lambda p: "it was killed by SIGSEGV" if depth_of(p) == 2 else "")
+    found = run(worker).taken[0]
+    assert worker.keys[1] == ["depth=1 batch=4", "depth=4 batch=4"]
+    lost = next(m for m in found.calibration.measured if m.point.depth == 2)
+    assert lost.failure == "it was killed by SIGSEGV"
+    assert found.prediction is not None
+
+
+def test_where_everything_crashes_the_first_reason_is_the_error(run: Any, store: CalibrationStore) -> None:
+    worker = Worker(linear, lambda p: f"crash {depth_of(p)}")
+    with pytest.raises(ZenplanError, match=r"nothing of .* was measured: depth=1 batch=4: crash 1"):
+        run(worker)
+    assert len(worker.jobs) == 3
+    assert store.all()[0].measured[0].failure == "crash 1"
+
+
+def test_an_interrupted_run_is_gone_on_with(run: Any, store: CalibrationStore) -> None:
+    steps = iter(range(100))
+
+    def interrupted(point: Mapping[str, Any]) -> float:
+        # The second round is broken off after the first point's fourth sample.
+        if next(steps) == 8:
+            raise KeyboardInterrupt
+        return linear(point)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Worker(interrupted))
+    begun = store.all()[0]
+    assert [len(m.samples) for m in begun.measured] == [3, 3, 2]
+    worker = Worker(linear)
+    # What another process begins is its own: this one is no longer at it.
+    store._db.execute("UPDATE calibrations SET writer = ''")
+    found = run(worker).taken[0]
+    assert found.calibration.id == begun.id
+    assert worker.keys[-1] == ["depth=4 batch=4"]
+    assert [s.round for s in found.calibration.measured[2].samples] == [0, 1, 2, 3, 4]
+
+
+def test_where_worker_after_worker_ends_what_is_left_is_told(run: Any, store: CalibrationStore) -> None:
+    worker = Worker(linear, lambda p: "killed")
+    with pytest.raises(ZenplanError, match="killed"):
+        run(worker, Wanted(request=Request()))
+    found, left = store.all()[0], len(worker.jobs[0]["points"]) - 4
+    assert [m.failure for m in found.measured] == 4 * ["killed"]
+    assert f"given up after 4 workers ended in the middle: {left} points are left" in found.notes
+
+
+def test_what_is_older_than_a_day_is_begun_anew(run: Any, store: CalibrationStore) -> None:
+    found = run(Worker(linear)).taken[0].calibration
+    store.remove(found.id)
+    store.begin(replace(found, id="oldoldol", taken_at=datetime.now(UTC) - timedelta(days=2)))
+    store._db.execute("UPDATE calibrations SET writer = ''")
+    assert run(Worker(linear)).taken[0].calibration.id != "oldoldol"
+
+
+def test_a_comparison_says_what_failed_and_goes_on(run: Any) -> None:
+    def trouble(point: Mapping[str, Any]) -> str:
+        return "no compiler" if worker.jobs[-1]["compiled"] else ""
+
+    worker = Worker(linear, trouble)
+    found = run(worker, Wanted(request=GPT, compare=True))
+    assert [f.name for f in found.failed] == ["torch, compiled"]
+    assert "no compiler" in found.failed[0].reason
+    assert len(found.fastest) == 1
+
+
+def test_a_sweep_stops_when_its_time_is_over(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(lambda point: 0.01)
+    worker.round_s = 40.0
+    found = run(worker, Wanted(request=Request())).taken[0]
+    assert found.prediction is None
+    assert worker.jobs[0]["in_turn"]
+    assert found.calibration.kind == "sweep"
+    assert {len(m.samples) for m in found.calibration.measured} == {2}
+    with pytest.raises(UsageError, match="too short for a single point"):
+        run(worker, Wanted(request=Request()), how=replace(HOW, minutes=0.001))
+
+
+def test_a_sweep_has_every_family_before_any_has_two() -> None:
+    session = running.Session(
+        engine=KerasEngine("torch"),
+        how=HOW,
+        profile=HERE,
+        show=lambda s, t: None,
+        record=running.Record(
+            store=None,
+            about=sweep.about("all"),
+            backend="torch",  # type: ignore[arg-type]
+            precision="fp32",
+        ),
+    )
+    kinds = [p.family for p in sweep._points(session, 50.0)]
+    assert len(set(kinds[:4])) == 4
+
+
+def test_strict_refuses_a_busy_machine(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zenplan.commands.calibrate import state
+
+    monkeypatch.setattr(state, "crowded_now", lambda cores, threads: "busy: very")
+    with pytest.raises(ZenplanError, match="not measured under --strict: busy: very"):
+        state.before(replace(HOW, strict=True), HERE)
+    assert state.before(HOW, HERE) == ("busy: very",)
+
+
+def test_strict_refuses_a_gpu_that_is_held_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    from zenplan.commands.calibrate import state
+
+    @contextmanager
+    def watched(index: int) -> Iterator[Any]:
+        yield lambda: (Reading.of(1e9), Reading.of("heat"))
+
+    monkeypatch.setattr(state, "watched", watched)
+    monkeypatch.setattr(state, "crowded_now", lambda cores, threads: "")
+    gpu = Device.unreadable(0, "it does not tell")
+    with pytest.raises(ZenplanError, match="under --strict: throttled: the GPU's clock was held down by heat"):
+        state.before(replace(HOW, device="gpu", strict=True), replace(HERE, devices=(gpu,)))
+
+
+def test_a_model_for_an_engine_of_a_plugin_is_counted_on_a_backend_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = LayerCount(
+        path=("a",),
+        kind="Dense",
+        parameters=16,
+        trainable_parameters=16,
+        operators=(MatMul(name="a", rows=1, inner=4, columns=4, split=Split.NONE),),
+    )
+    unknown = LayerCount(path=("b",), kind="Odd", method="unknown")
+    asked_for = []
+
+    def counted(target: str, backend: str | None, **options: Any) -> ModelCount:
+        asked_for.append(backend)
+        return ModelCount(name="m", backend="jax", input_shape="4", layers=(known, unknown))
+
+    monkeypatch.setattr(asked, "count_keras", counted)
+    found = [
+        asked.own_model("m:f", Request(batch=4), HOW, name, None, None, lambda stage, seconds: None)
+        for name in ("torch", "a plugin's")
+    ]
+    assert asked_for == ["torch", None]
+    assert found[0].facts == ("FLOP and predicted memory are without b (Odd), whose cost is unknown",)
+
+
+@pytest.mark.parametrize(
+    ("batch", "fractions", "next_ones"),
+    [(32, (8, 16), (4, 8)), (4, (1, 2), (1, 2)), (2, (1, 2), (1, 2)), (1, (1,), (1,)), (7, (1, 3), (1, 2))],
+)
+def test_fractions_of_a_batch(batch: int, fractions: tuple[int, ...], next_ones: tuple[int, ...]) -> None:
+    assert _fractions(batch) == fractions
+    assert _halved(fractions) == next_ones
+
+
+# --- how
+
+
+def test_engines_are_those_that_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hows, "is_installed", lambda name: name in ("jax", "torch"))
+    monkeypatch.setattr(hows, "backend_of", lambda wanted, environ: wanted or "jax")
+    assert [e.name for e in engines_of("all", engines(), {})] == ["jax", "torch"]
+    assert [e.name for e in engines_of(None, engines(), {})] == ["jax"]
+    with pytest.raises(UnknownName):
+        engines_of("flax", engines(), {})
+
+
+def test_how_is_the_usual_where_nothing_is_said() -> None:
+    asked = {"device": None, "precision": None, "threads": None, "compiled": None, "minutes": 1.0, "strict": False}
+    found = how_of(HERE, **asked)  # type: ignore[arg-type]
+    assert (found.device, found.precision) == ("cpu", "fp32")
+    assert found.threads >= 1
+    assert len(found.facts) == 2
+    for wrong in ({"device": "gpu"}, {"device": "tpu"}, {"precision": "fp8"}, {"threads": 10_000}):
+        with pytest.raises(UsageError):
+            how_of(HERE, **{**asked, **wrong})  # type: ignore[arg-type]

@@ -1,0 +1,128 @@
+"""zenplan as a user runs it: a process of its own, in a home, a folder and an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE = (sys.executable, "-m", "zenplan")
+# Prices show how old they are: the day is held, and everything else is as in ``python -m zenplan``.
+_ON_A_DAY = """
+import datetime, sys
+class Day(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 12, 1, tzinfo=tz)
+datetime.datetime = Day
+from zenplan.commands.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+ON_A_DAY = (sys.executable, "-c", _ON_A_DAY)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a process."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Of stdout."""
+        return self.out.splitlines()
+
+
+class Zenplan:
+    """Runs command lines in a folder of its own."""
+
+    module: Sequence[str] = MODULE
+    on_a_day: Sequence[str] = ON_A_DAY
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.cwd, self.tmp = (folder / name for name in ("home", "cwd", "tmp"))
+        for each in (self.home, self.cwd, self.tmp):
+            each.mkdir()
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Nothing of the machine but where programs are. Plugins that happen to be installed stay out."""
+        xdg = {f"XDG_{n}_HOME": str(self.home / n.lower()) for n in ("CONFIG", "DATA", "CACHE", "STATE")}
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "TMPDIR": str(self.tmp),
+            "COLUMNS": "80",
+            "TZ": "UTC",
+            "LANG": "C.UTF-8",
+            "ZENPLAN_PLUGINS": "",
+            **xdg,
+            **more,
+        }
+
+    def __call__(
+        self, *argv: str, environ: Mapping[str, str] | None = None, program: Sequence[str] = MODULE, **more: Any
+    ) -> Ended:
+        """One command line, to its end."""
+        more.setdefault("stdin", subprocess.DEVNULL)
+        more.setdefault("stdout", subprocess.PIPE)
+        more.setdefault("stderr", subprocess.PIPE)
+        env = self.environment() if environ is None else environ
+        more.setdefault("cwd", self.cwd)
+        more.setdefault("timeout", 60)
+        done = subprocess.run(
+            [*program, *argv], env=env, text=True, encoding="utf-8", errors="replace", check=False, **more
+        )
+        return Ended(done.returncode, done.stdout or "", done.stderr or "")
+
+
+@pytest.fixture
+def zenplan(tmp_path: Path) -> Zenplan:
+    """A fresh home and folder."""
+    folder = tmp_path / "zenplan"
+    folder.mkdir()
+    return Zenplan(folder)
+
+
+@pytest.fixture(scope="session")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ended]:
+    """The end of a command line in a clean environment, each run once for the whole session."""
+    plain = Zenplan(tmp_path_factory.mktemp("shared"))
+
+    @cache
+    def run(*argv: str, columns: int = 80, on_a_day: bool = False) -> Ended:
+        environ = plain.environment(COLUMNS=str(columns))
+        return plain(*argv, environ=environ, program=ON_A_DAY if on_a_day else MODULE)
+
+    return run
+
+
+@pytest.fixture
+def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """The same in this process, for what needs no process of its own: quicker, and warnings are errors."""
+    from zenplan.commands.main import run
+
+    for name in [n for n in os.environ if n.startswith(("ZENPLAN_", "XDG_")) or n in ("NO_COLOR", "TERM")]:
+        monkeypatch.delenv(name)
+    home, cwd = tmp_path / "home", tmp_path / "cwd"
+    home.mkdir()
+    cwd.mkdir()
+    monkeypatch.chdir(cwd)
+    for name, value in {"HOME": str(home), "COLUMNS": "80", "ZENPLAN_PLUGINS": ""}.items():
+        monkeypatch.setenv(name, value)
+
+    def call(*argv: str) -> Ended:
+        capsys.readouterr()
+        code = run(argv)
+        out, err = capsys.readouterr()
+        return Ended(code, out, err)
+
+    return call

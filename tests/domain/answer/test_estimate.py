@@ -1,0 +1,53 @@
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zenplan.domain.answer.estimate import Bill, MemoryUse, RunTime, StepTime
+from zenplan.domain.market.offer import Billing
+from zenplan.domain.range import Range
+from zenplan.errors import DataError
+
+RANGE = Range(low=1, mid=2, high=4)
+
+
+def test_a_range_is_in_order() -> None:
+    for low, mid, high in ((2, 1, 3), (1, 3, 2), (float("nan"), 1, 2)):
+        with pytest.raises(DataError, match="does not hold"):
+            Range(low=low, mid=mid, high=high)
+    Range(low=1, mid=1, high=1)
+    Range(low=1, mid=2, high=float("inf"))
+
+
+@given(factor=st.floats(0, 1e6), more=st.floats(-1e6, 1e6))
+def test_a_range_scaled_and_shifted_stays_one(factor: float, more: float) -> None:
+    assert RANGE * factor == Range(low=factor, mid=2 * factor, high=4 * factor)
+    assert RANGE + more == Range(low=1 + more, mid=2 + more, high=4 + more)
+
+
+def test_parts_add_up() -> None:
+    step = StepTime(**{f.name: float(2**i) for i, f in enumerate(fields(StepTime))})
+    assert step.total_s == 2 ** len(fields(StepTime)) - 1
+    assert list(step.parts()) == [f.name for f in fields(StepTime)]
+    memory = MemoryUse(**{f.name: float(2**i) for i, f in enumerate(fields(MemoryUse))})
+    assert memory.total_bytes == 2 ** len(fields(MemoryUse)) - 1
+
+
+def bill(storage: float | None, egress: float | None) -> Bill:
+    run = RunTime(
+        steady_s=RANGE,
+        calendar_s=RANGE,
+        goodput=1.0,
+        checkpoint_interval_s=1,
+        checkpoint_write_s=1,
+        checkpoint_bytes=1,
+        interruptions=0,
+    )
+    return Bill(billing=Billing.SPOT, run=run, billed_h=1, compute_usd=RANGE, storage_usd=storage, egress_usd=egress)
+
+
+def test_a_bill_adds_what_is_known() -> None:
+    assert bill(None, None).total_usd == RANGE
+    assert bill(0.0, None).total_usd == RANGE
+    assert bill(10.0, 100.0).total_usd == RANGE + 110.0

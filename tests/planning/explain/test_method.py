@@ -1,0 +1,77 @@
+from typing import Any
+
+import pytest
+
+from zenplan.domain.model.operators import Attention, MatMul
+from zenplan.domain.training.layout import Layout
+from zenplan.families.transformer.lowering import Experts
+from zenplan.planning.explain.method import QLORA_WEIGHT_BYTES, with_adapters
+from zenplan.planning.physics.step import step_time
+
+# A layer of the small GPT: query-key-value, output, up, down.
+PRODUCTS = [(512, 1536), (512, 512), (512, 2048), (2048, 512)]
+
+
+def flop(make: Any, workload: Any, samples: int = 64) -> float:
+    """FLOP of a step, by a device that nothing but arithmetic limits."""
+    hw = make.hardware(make.cluster(sheet={"memory_bytes_per_s": make.no_limit}))
+    return float(step_time(make.plan(workload), make.columns(Layout(accumulation=samples)), hw).compute_s[0]) * 1e14
+
+
+@pytest.mark.parametrize("rank", [4, 16])
+def test_adapters_are_pairs_of_thin_products(make: Any, rank: int) -> None:
+    # Hu et al. 2021, section 4.1: r · (in + out) trained parameters beside each product.
+    added = 4 * rank * sum(inner + columns for inner, columns in PRODUCTS)
+    before, after = make.workload(), with_adapters(make.workload(), rank)
+    assert after.parameters - before.parameters == added
+    assert after.trainable_parameters == added
+
+
+def test_lora_costs_four_flop_a_parameter_and_token_not_six(make: Any) -> None:
+    workload = make.workload(seq_len=8)
+    adapters = 4 * 16 * sum(inner + columns for inner, columns in PRODUCTS)
+    tokens, frozen = 64 * 8, workload.active_parameters
+    assert flop(make, workload) == pytest.approx(6 * frozen * tokens, rel=0.01)
+    # The adapters' narrow products are not at their full speed.
+    assert flop(make, with_adapters(workload)) == pytest.approx((4 * frozen + 6 * adapters) * tokens, rel=0.02)
+
+
+def test_attention_and_shapes_stay_as_they_are(make: Any) -> None:
+    before, after = make.workload(), with_adapters(make.workload())
+    assert after.layers == before.layers
+    assert after.heads == before.heads
+
+    def attention(workload: Any) -> list[Attention]:
+        return [o for b in workload.blocks for o in b.operators if isinstance(o, Attention)]
+
+    assert attention(after) == attention(before)
+
+
+def test_experts_and_routers_have_no_adapters(make: Any) -> None:
+    workload = with_adapters(make.workload(experts=Experts(count=8, active=2, width=512, shared_width=256)))
+    trained = {o.name for b in workload.blocks for o in b.operators if isinstance(o, MatMul) and o.trainable}
+    assert trained == {
+        f"{name} adapter {way}"
+        for name in ("attention query-key-value", "attention output", "shared expert up", "shared expert down")
+        for way in ("down", "up")
+    }
+
+
+def test_an_adapter_is_divided_as_its_product_is(make: Any) -> None:
+    # Tensor parallelism needs no other sum than the product's own: the thin inner side is never divided.
+    step = [o for b in with_adapters(make.workload()).blocks for o in b.operators if isinstance(o, MatMul)]
+    splits = {o.name: str(o.split) for o in step}
+    assert splits["feed-forward up adapter down"] == "none"
+    assert splits["feed-forward up adapter up"] == "columns"
+    assert splits["feed-forward down adapter down"] == "rows"
+    assert splits["feed-forward down adapter up"] == "none"
+
+
+def test_what_was_assumed_is_said(make: Any) -> None:
+    assert any("rank 16" in fact.value for fact in with_adapters(make.workload()).facts)
+
+
+def test_qlora_is_a_little_over_four_bits() -> None:
+    # Dettmers et al. 2023: blocks of 64 with 8-bit constants, themselves in blocks of 256 with 32-bit ones:
+    # 4 + 8/64 + 32/(64 · 256) bits.
+    assert pytest.approx(4 + 8 / 64 + 32 / (64 * 256), abs=1e-3) == 8 * QLORA_WEIGHT_BYTES

@@ -1,0 +1,1 @@
+"""This machine: host, GPUs, what is installed."""

@@ -1,0 +1,1 @@
+"""Price tables: the bundled ones and the user's own."""

@@ -1,0 +1,189 @@
+"""Price tables in CSV: the one that ships with zenplan, a plugin's, and a user's own.
+
+A user's file needs the columns of ``REQUIRED`` and at least one of ``PRICES``; a price that is not known is an
+empty cell. It may also have ``region`` (empty: ``any``), ``sold_by`` (``instance`` or ``gpu``), ``tier``, ``vcpus``,
+``ram_gib``, ``network_gbit_per_s_per_device``,
+``on_demand_as_of``, ``spot_as_of`` (ISO 8601), ``source`` and ``spot_source``. Other columns are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache, partial
+from pathlib import Path
+
+from zenplan import units
+from zenplan.adapters.files.csv_input import Row, read_rows, rows_of
+from zenplan.adapters.prices.rows import GBIT_PER_S, Canonical, Machines, exactly, offers_of
+from zenplan.domain.market.offer import Offer, PriceTable, Terms
+from zenplan.errors import DataError, InputFileError
+from zenplan.protocols import Http
+
+REQUIRED = ("provider", "instance", "accelerator", "devices")
+PRICES = ("on_demand_usd_per_h", "spot_usd_per_h")
+
+DATA = Path(__file__).parents[2] / "data"
+_MONTH_S = units.YEAR_S / 12
+
+
+@dataclass(frozen=True, slots=True)
+class CsvPriceProvider:
+    """A provider whose prices are a table in a file, with no live source."""
+
+    name: str
+    load: Callable[[], PriceTable]
+
+    def bundled(self) -> PriceTable:
+        """The table of the file."""
+        return self.load()
+
+    def fetch(self, http: Http) -> PriceTable:
+        """Raises DataError: a file has no live source."""
+        raise DataError(
+            f"no live source for the prices of {self.name}", "the bundled table is used; a plugin may fetch them"
+        )
+
+
+def bundled_tables() -> tuple[PriceTable, ...]:
+    """The tables that ship with zenplan, one for each provider, by name. Read once."""
+    return read_folder(DATA)
+
+
+def bundled_providers() -> tuple[CsvPriceProvider, ...]:
+    """A provider for each of the bundled tables. No table is read before one is asked for."""
+    return folder_providers(DATA)
+
+
+def folder_providers(folder: Path) -> tuple[CsvPriceProvider, ...]:
+    """A provider for each name in the folder's ``prices.csv``; for plugins that ship such a folder."""
+    lines = (folder / "prices.csv").read_text(encoding="utf-8").splitlines()[1:]
+    # The provider is the first column and never quoted: names cost no parsing.
+    names = sorted({line.split(",", 1)[0] for line in lines} - {""})
+    return tuple(CsvPriceProvider(name, partial(_table_of, folder, name)) for name in names)
+
+
+@lru_cache(maxsize=8)
+def read_folder(folder: Path) -> tuple[PriceTable, ...]:
+    """The tables of a folder that ships with a distribution, one for each provider, by name.
+
+    The folder holds ``prices.csv`` and may hold ``machine_sizes.csv``, ``instances.csv`` and ``terms.csv``.
+    Accelerator names are taken as they are. Raises DataError if a row of one of the three is not valid.
+    """
+    return _tables(_shipped(folder, "prices.csv"), _machines(folder), _terms(folder), None, "bundled table")
+
+
+def read_price_csv(
+    path: Path, accelerators: Collection[str] | Canonical, today: date | None = None
+) -> tuple[PriceTable, ...]:
+    """The tables of a user's own file, one for each provider in it.
+
+    A row that is not valid is left out, and ``PriceTable.left_out`` says its line and why; the others
+    answer. Contract terms and networks of providers that zenplan knows are those of the bundled tables.
+
+    Args:
+        path: the CSV file.
+        accelerators: gives the canonical name of an accelerator for a name that people type, or raises
+            ``UnknownName``; or just the canonical names. A row with any other is left out with the nearest ones.
+        today: a row with a price of a later date is left out; None accepts any date.
+
+    Raises:
+        InputFileError: the file cannot be used, lacks a column, or has no valid row.
+    """
+    rows = read_rows(path, REQUIRED, "price table", PRICES)
+    canonical = accelerators if callable(accelerators) else exactly(accelerators)
+    tables = _tables(rows, _machines(DATA), _terms(DATA), canonical, path.name, today)
+    if not any(table.offers for table in tables):
+        reasons = [reason for table in tables for reason in table.left_out]
+        raise InputFileError(
+            f"price table {path} has no valid row among {len(reasons)}; {reasons[0]}",
+            "correct the rows: a price is in dollars per hour, an unknown one is an empty cell",
+        )
+    return tables
+
+
+def _table_of(folder: Path, name: str) -> PriceTable:
+    return next(table for table in read_folder(folder) if table.provider == name)
+
+
+def _tables(
+    rows: Iterable[tuple[int, Row]],
+    machines: Machines,
+    terms: dict[str, Terms],
+    canonical: Canonical | None,
+    source: str,
+    today: date | None = None,
+) -> tuple[PriceTable, ...]:
+    offers: dict[str, list[Offer]] = {}
+    left_out: dict[str, list[str]] = {}
+    seen: dict[tuple[str, ...], int] = {}
+    for line, row in rows:
+        provider = row.get("provider", "")
+        try:
+            made = offers_of(row, machines, canonical, source, today)
+            for offer in made:
+                key = (provider, offer.instance.name, offer.region, offer.tier)
+                if seen.setdefault(key, line) != line:
+                    raise DataError(f"the same instance and region as line {seen[key]}")
+        except DataError as error:
+            left_out.setdefault(provider, []).append(f"line {line}: {error.message}")
+        else:
+            offers.setdefault(provider, []).extend(made)
+    return tuple(
+        PriceTable(
+            provider=name or "(no provider)",
+            offers=tuple(offers.get(name, ())),
+            terms=terms.get(name),
+            left_out=tuple(left_out.get(name, ())),
+        )
+        for name in sorted(offers.keys() | left_out.keys())
+    )
+
+
+def _shipped(folder: Path, name: str) -> list[tuple[int, Row]]:
+    file = folder / name
+    return list(rows_of(file.read_text(encoding="utf-8"))) if file.exists() else []
+
+
+@lru_cache(maxsize=8)
+def _machines(folder: Path) -> Machines:
+    networks = {}
+    for line, row in _shipped(folder, "instances.csv"):
+        rate = _figure(row, "network_gbit_per_s_per_device", f"instances.csv line {line}")
+        if rate:
+            networks[row["provider"], row["instance"]] = rate * GBIT_PER_S
+    sizes = {}
+    for line, row in _shipped(folder, "machine_sizes.csv"):
+        numbers = row["sizes"].split(";")
+        if not all(n.isdigit() and int(n) > 0 for n in numbers):
+            raise DataError(f"machine_sizes.csv line {line}: sizes are as in 1;2;4;8, not '{row['sizes']}'")
+        sizes[row["provider"], row["accelerator"]] = tuple(int(n) for n in numbers)
+    return Machines(networks=networks, sizes=sizes)
+
+
+@lru_cache(maxsize=8)
+def _terms(folder: Path) -> dict[str, Terms]:
+    return {row["provider"]: _terms_of(line, row) for line, row in _shipped(folder, "terms.csv")}
+
+
+def _terms_of(line: int, row: Row) -> Terms:
+    where = f"terms.csv line {line}"
+    storage = _figure(row, "storage_usd_per_gb_month", where)
+    egress = _figure(row, "egress_usd_per_gb", where)
+    return Terms(
+        provider=row["provider"],
+        granularity_s=_figure(row, "granularity_s", where),
+        minimum_s=_figure(row, "minimum_s", where) or 0.0,
+        storage_usd_per_byte_s=None if storage is None else storage / units.GB / _MONTH_S,
+        egress_usd_per_byte=None if egress is None else egress / units.GB,
+        pue=_figure(row, "pue", where),
+        source=row["source"],
+    )
+
+
+def _figure(row: Row, column: str, where: str) -> float | None:
+    try:
+        return float(row[column]) if row[column] else None
+    except ValueError:
+        raise DataError(f"{where}: {column} is not a number: '{row[column]}'") from None

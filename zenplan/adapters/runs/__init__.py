@@ -1,0 +1,1 @@
+"""Tables of measured training runs, as people publish them."""

@@ -1,0 +1,217 @@
+"""The bundled table of accelerators: two CSV files in, ``Accelerator`` nouns out.
+
+``accelerators.csv`` says what a product is; ``accelerator_figures.csv`` has one figure a line, each with its
+source, because two figures of one data sheet are seldom confirmed in the same place. A figure that is not
+known has no line.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from io import StringIO
+from typing import Any, Final, NamedTuple
+
+from zenplan.domain.hardware.accelerator import Accelerator, Source
+from zenplan.errors import DataError
+from zenplan.units import GB, MIB, TFLOP_PER_S
+
+IDENTITY_FILE: Final = "accelerators.csv"
+FIGURES_FILE: Final = "accelerator_figures.csv"
+_IDENTITY_COLUMNS: Final = (
+    "name",
+    "vendor",
+    "architecture",
+    "nvml_names",
+    "aliases",
+    "compute_capability",
+    "link",
+    "trains",
+    "peer_access",
+    "notes",
+)
+_FIGURES_COLUMNS: Final = ("accelerator", "figure", "value", "source", "status", "date")
+_HZ_PER_MHZ: Final = 1e6
+_BYTES_PER_GBIT: Final = GB / 8
+
+# Figure in the file -> field of the noun, and the base units in one of the file's units.
+_REAL: Final = {
+    "clock_mhz": ("clock_hz", _HZ_PER_MHZ),
+    "tensor_clock_mhz": ("tensor_clock_hz", _HZ_PER_MHZ),
+    "memory_gb": ("memory_bytes", GB),
+    "memory_mib": ("visible_bytes", MIB),
+    "memory_gb_per_s": ("memory_bytes_per_s", GB),
+    "link_gb_per_s": ("link_bytes_per_s", GB),
+    "network_gbit_per_s": ("network_bytes_per_s", _BYTES_PER_GBIT),
+    "power_w": ("power_w", 1.0),
+    "sustained_share": ("sustained_share", 1.0),
+}
+_WHOLE: Final = (
+    "multiprocessors",
+    "fp32_flop_per_clock",
+    "tensor_flop_per_clock",
+    "link_devices",
+    "node_devices",
+    "pcie_generation",
+)
+_PEAK: Final = {
+    "fp32_tflops": "fp32",
+    "tf32_tflops": "tf32",
+    "fp16_tflops": "fp16",
+    "bf16_tflops": "bf16",
+    "fp8_tflops": "fp8",
+    "fp4_tflops": "fp4",
+    "int8_tops": "int8",
+}
+# Figure in the file -> its key in ``Accelerator.sources``; a peak is ``peak_flop_per_s.bf16``.
+SOURCE_KEYS: Final = {
+    **{figure: name for figure, (name, _) in _REAL.items()},
+    **{figure: figure for figure in _WHOLE},
+    **{figure: f"peak_flop_per_s.{dtype}" for figure, dtype in _PEAK.items()},
+}
+
+
+class _Row(NamedTuple):
+    """A line of a file, and where it stood."""
+
+    file: str
+    line: int
+    cells: dict[str, str]
+
+    def wrong(self, column: str, what: str) -> DataError:
+        return DataError(f"{self.file}, line {self.line}, column {column}: {what}")
+
+
+def read_accelerators(folder: Traversable | None = None) -> tuple[Accelerator, ...]:
+    """Every accelerator of the bundled table, or of the two files in ``folder``, in the order of the file.
+
+    Raises:
+        DataError: a row is malformed; the message names the file, the line and the column.
+    """
+    folder = files("zenplan") / "data" if folder is None else folder
+    identities: dict[str, _Row] = {}
+    for row in _rows(folder, IDENTITY_FILE, _IDENTITY_COLUMNS, _named):
+        if row.cells["name"] in identities:
+            first = identities[row.cells["name"]].line
+            raise row.wrong("name", f"'{row.cells['name']}' is already on line {first}")
+        identities[row.cells["name"]] = row
+    fields: dict[str, dict[str, Any]] = {name: {"peaks": {}, "sources": {}} for name in identities}
+    sources: dict[tuple[str, str, str], Source] = {}
+    for row in _rows(folder, FIGURES_FILE, _FIGURES_COLUMNS, _known(fields)):
+        _take_figure(row, fields[row.cells["accelerator"]], sources)
+    return tuple(_accelerator(row, fields[name]) for name, row in identities.items())
+
+
+def _rows(folder: Traversable, file: str, columns: tuple[str, ...], check: Callable[[_Row], None]) -> Iterator[_Row]:
+    """The rows of one file, each with every column, each passed by ``check``."""
+    reader = csv.reader(StringIO((folder / file).read_text(encoding="utf-8")), strict=True)
+    try:
+        header = tuple(next(reader, ()))
+        if header != columns:
+            raise DataError(f"{file}, line 1: columns are {','.join(header)}, not {','.join(columns)}")
+        for cells in reader:
+            row = _Row(file, reader.line_num, dict(zip(columns, cells, strict=False)))
+            if len(cells) != len(columns):
+                column = columns[min(len(cells), len(columns) - 1)]
+                raise row.wrong(column, f"the row has {len(cells)} cells, not {len(columns)}")
+            check(row)
+            yield row
+    except csv.Error as error:
+        raise DataError(f"{file}, line {reader.line_num}: not valid CSV: {error}") from error
+
+
+def _named(row: _Row) -> None:
+    """Each of the first three cells says something."""
+    for column in _IDENTITY_COLUMNS[:3]:
+        if not row.cells[column].strip():
+            raise row.wrong(column, "is empty")
+
+
+def _known(names: dict[str, dict[str, Any]]) -> Callable[[_Row], None]:
+    """A check that a figure belongs to an accelerator of the table and is one we know."""
+
+    def check(row: _Row) -> None:
+        if row.cells["accelerator"] not in names:
+            raise row.wrong("accelerator", f"'{row.cells['accelerator']}' is not in {IDENTITY_FILE}")
+        if row.cells["figure"] not in SOURCE_KEYS:
+            raise row.wrong("figure", f"unknown figure '{row.cells['figure']}'")
+
+    return check
+
+
+def _take_figure(row: _Row, fields: dict[str, Any], sources: dict[tuple[str, str, str], Source]) -> None:
+    """Put one figure, in base units, and its source among the fields of its accelerator."""
+    figure = row.cells["figure"]
+    key = SOURCE_KEYS[figure]
+    if key in fields["sources"]:
+        raise row.wrong("figure", f"{figure} of {row.cells['accelerator']} is given twice")
+    if figure in _PEAK:
+        fields["peaks"][_PEAK[figure]] = _number(row) * TFLOP_PER_S
+    elif figure in _REAL:
+        name, unit = _REAL[figure]
+        fields[name] = _number(row) * unit
+    else:
+        fields[figure] = _whole(row)
+    fields["sources"][key] = _source(row, sources)
+
+
+def _number(row: _Row) -> float:
+    try:
+        value = float(row.cells["value"])
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise row.wrong("value", f"'{row.cells['value']}' is not a number above zero")
+    return value
+
+
+def _whole(row: _Row) -> int:
+    value = _number(row)
+    if not value.is_integer():
+        raise row.wrong("value", f"'{row.cells['value']}' is not a whole number")
+    return int(value)
+
+
+def _source(row: _Row, sources: dict[tuple[str, str, str], Source]) -> Source:
+    """The source of a row; rows of one source share it, which also makes the table load faster."""
+    key = (row.cells["source"], row.cells["status"], row.cells["date"])
+    if key not in sources:
+        try:
+            sources[key] = Source(text=key[0], status=key[1], date=key[2])
+        except DataError as error:
+            raise row.wrong("source, status or date", error.message) from error
+    return sources[key]
+
+
+def _accelerator(row: _Row, fields: dict[str, Any]) -> Accelerator:
+    cells = row.cells
+    for figure in ("memory_gb", "memory_gb_per_s"):
+        if SOURCE_KEYS[figure] not in fields:
+            raise row.wrong("name", f"{cells['name']} has no {figure} in {FIGURES_FILE}")
+    peaks, sources = fields.pop("peaks"), fields.pop("sources")
+    try:
+        return Accelerator(
+            name=cells["name"],
+            vendor=cells["vendor"],
+            architecture=cells["architecture"],
+            nvml_names=_several(cells["nvml_names"]),
+            aliases=_several(cells["aliases"]),
+            compute_capability=cells["compute_capability"] or None,
+            link=cells["link"],
+            trains=cells["trains"] == "yes",
+            peer_access=cells["peer_access"] == "yes",
+            notes=cells["notes"],
+            peak_flop_per_s=peaks,
+            sources=sources,
+            **fields,
+        )
+    except DataError as error:
+        # The cells of the figures are already checked: what is left to be wrong is the link.
+        raise row.wrong("link", error.message) from error
+
+
+def _several(cell: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in cell.split(";") if part.strip())

@@ -1,0 +1,77 @@
+"""The fitted coefficients of the step-time model: ``data/coefficients.json``, written by ``benchmarks/fit.py``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from zenplan.domain.fit.coefficients import OTHERS, Coefficient, Coefficients
+from zenplan.domain.fit.efficiency import Efficiency
+from zenplan.domain.fit.interval import Interval
+from zenplan.errors import DataError
+
+SCHEMA = "zenplan/coefficients/1"
+NAMES = {f.name for f in fields(Efficiency) if f.type == "float"} - {"wide_matmul"} | OTHERS.keys()
+
+
+@cache
+def read_coefficients() -> Coefficients:
+    """The coefficients that come with zenplan.
+
+    Raises:
+        DataError: the file is not what it should be.
+    """
+    return coefficients_of(json.loads((files("zenplan") / "data" / "coefficients.json").read_text(encoding="utf-8")))
+
+
+def coefficients_of(document: Mapping[str, Any]) -> Coefficients:
+    """The coefficients of a document of that schema."""
+    try:
+        if document["schema"] != SCHEMA:
+            raise DataError(f"coefficients: schema '{document['schema']}' is not '{SCHEMA}'")
+        fitted = document["fitted"]
+        if missing := NAMES - set(document["coefficients"]):
+            raise DataError(f"coefficients: no {sorted(missing)[0]}")
+        return Coefficients(
+            all={name: Coefficient(name=name, **each) for name, each in document["coefficients"].items()},
+            interval=Interval(**document["interval"]),
+            other_interval=Interval(**document["other_interval"]),
+            source=f"{fitted['by']} on {fitted['on']}, {fitted['date']}",
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"coefficients: {error}") from error
+
+
+def document_of(coefficients: Coefficients, fitted: Mapping[str, Any]) -> dict[str, Any]:
+    """The document that ``coefficients_of`` reads back; ``fitted`` is the provenance."""
+    return {
+        "schema": SCHEMA,
+        "fitted": dict(fitted),
+        "coefficients": {
+            name: {
+                "value": float(f"{c.value:.4g}"),
+                "unit": c.unit,
+                "meaning": c.meaning,
+                "least": c.least,
+                "most": c.most,
+                "factors": {g: float(f"{f:.4g}") for g, f in sorted(c.factors.items())},
+            }
+            for name, c in coefficients.all.items()
+        },
+        "interval": _interval(coefficients.interval),
+        "other_interval": _interval(coefficients.other_interval),
+    }
+
+
+def _interval(i: Interval) -> dict[str, Any]:
+    return {
+        "down": round(i.down, 4),
+        "up": round(i.up, 4),
+        "basis": i.basis,
+        "devices": i.devices,
+        "factors": {name: round(f, 3) for name, f in sorted(i.factors.items())},
+    }

@@ -1,0 +1,262 @@
+"""The worker process: started, watched and ended; what becomes of it is an answer or one of zenplan's errors.
+
+It runs the user's code, so it is trusted with nothing: it has a time and a memory of its own, a home folder for Keras
+that is gone at its end, and what it prints stays apart from our answer. The rest of the environment is the user's,
+whose code it is, but for what ``worker_environment`` sets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from zenplan.adapters.workers.environment import COUNTING, worker_environment
+from zenplan.adapters.workers.errors import ended, raised, took_too_long, took_too_much
+from zenplan.errors import DataError, UnknownName, UsageError, ZenplanError
+
+BACKENDS: Final = ("jax", "torch", "tensorflow")
+USUAL_TIME_S: Final = 120.0
+_LOOK_S, _READ_BYTES, _MOST_SAID_BYTES = 0.05, 1 << 20, 4096
+# The count of a model of ten thousand layers has some ten megabytes.
+_MOST_ANSWER_BYTES = 500_000_000
+
+# The event that ends a job which did not fail, by the job's name.
+_ANSWERS = {"count": "count", "measure": "done", "data_parallel": "done"}
+
+# Told now and then: the stage that the worker is in, and the seconds since its start.
+Tell = Callable[[str, float], None]
+# Told each event before the last, as it comes.
+Hear = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a worker may take.
+
+    Attributes:
+        memory_bytes: resident; None for no limit.
+    """
+
+    time_s: float = USUAL_TIME_S
+    memory_bytes: float | None = None
+
+
+def _unheard(_event: dict[str, Any]) -> None:
+    pass
+
+
+def backend_of(wanted: str | None, environ: Mapping[str, str]) -> str:
+    """The backend to run Keras on: the one that is wanted, that of ``KERAS_BACKEND``, or the first that is installed.
+
+    Raises:
+        UsageError: it is none of Keras's, or it or Keras is not installed.
+    """
+    name = wanted or environ.get("KERAS_BACKEND")
+    if name and name not in BACKENDS:
+        raise UnknownName("backend", name, BACKENDS)
+    names = (name,) if name else BACKENDS
+    installed = [each for each in names if find_spec(each)]
+    missing = "keras" if not find_spec("keras") else "" if installed else name or "jax, torch or tensorflow"
+    if missing:
+        raise UsageError(
+            f"{missing} is not installed, and no Keras model runs without", f"pip install 'zenplan[{names[0]}]'"
+        )
+    return installed[0]
+
+
+def own_worker() -> tuple[str, ...]:
+    """The command line of zenplan's worker."""
+    # Without -P a file of the current folder could stand in for one of Python's.
+    return (sys.executable, "-P", "-m", "zenplan.worker")
+
+
+def run_job(
+    job: Mapping[str, Any],
+    backend: str,
+    limits: Limits,
+    tell: Tell,
+    hear: Hear = _unheard,
+    environment: Mapping[str, str] = COUNTING,
+    command: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The answer of a worker: its last event.
+
+    A model to count is first built without values in its weights, which takes no memory; where that fails inside a
+    library, which may have wanted values, again with them.
+
+    Args:
+        job: as in ``zenplan.worker.protocol``, without ``values``; ``what`` is how errors call the model.
+        hear: told what a job finds before its end; what it raises ends the worker.
+        environment: what the worker has over the user's own; as of ``worker_environment``.
+        command: that starts a worker of another kind; empty for zenplan's.
+
+    Raises:
+        ZenplanError: the job failed; the message says how.
+    """
+    start = time.monotonic()
+    for values in (False, True):
+        given = {**job, "values": values} if job["job"] == "count" else job
+        with _started(given, backend, environment, command) as worker:
+            event = worker.answer(limits, start, tell, hear)
+        if "values" not in given or event.get("event") != "raised" or not event.get("inside"):
+            break
+    if event.get("event") == "raised":
+        raise raised(event, str(job["what"]), backend)
+    if event.get("event") == "error":
+        error = UsageError if event.get("exit_code") == UsageError.exit_code else ZenplanError
+        raise error(str(event.get("message")), str(event.get("hint")))
+    return event
+
+
+@contextmanager
+def _started(
+    job: Mapping[str, Any], backend: str, environment: Mapping[str, str], command: Sequence[str]
+) -> Iterator[_Worker]:
+    """A worker with that job. It and whatever it started are gone at the end."""
+    ours, theirs = os.pipe()
+    with tempfile.TemporaryDirectory(prefix="zenplan-", ignore_cleanup_errors=True) as home:
+        _keep_settings(Path(home))
+        argv = list(command or own_worker())
+        try:
+            process = subprocess.Popen(  # noqa: S603 - a command is that of an engine the user installed
+                argv,
+                env={**os.environ, **environment, **worker_environment(backend, home)},
+                pass_fds=(theirs,),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(ours)
+            raise ZenplanError(
+                f"the worker of {backend} does not start: {argv[0]}: {error.strerror}",
+                "the plugin that has this engine names the command",
+            ) from error
+        finally:
+            os.close(theirs)
+        worker = _Worker(process=process, events=ours, what=str(job["what"]), last=_ANSWERS[job["job"]])
+        try:
+            worker.give(json.dumps({**job, "events": theirs}))
+            yield worker
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            for pipe in (process.stdin, process.stderr):
+                with suppress(BrokenPipeError):
+                    pipe.close() if pipe else None
+            os.close(ours)
+
+
+def _keep_settings(home: Path) -> None:
+    """The user's Keras settings (the order of channels, the float type) hold in the private home too."""
+    # A user without a home, as in some containers, has no settings either.
+    with suppress(OSError, RuntimeError):
+        own = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+        shutil.copyfile(own, home / "keras.json")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Worker:
+    """A running worker.
+
+    Attributes:
+        events: the descriptor on which it answers.
+        what: the model, as errors call it.
+        last: the event that ends its job.
+        stage: that it is in.
+        partial: the beginning of a line that has not ended yet.
+        said: the end of its stderr.
+    """
+
+    process: subprocess.Popen[bytes]
+    events: int
+    what: str
+    last: str
+    stage: str = "start"
+    partial: bytearray = field(default_factory=bytearray)
+    said: bytearray = field(default_factory=bytearray)
+
+    def give(self, job: str) -> None:
+        """Write the job to its stdin, which stays open: it ends when its parent does."""
+        if self.process.stdin is not None:
+            # One that is gone already is found out about below.
+            with suppress(BrokenPipeError):
+                self.process.stdin.write(job.encode() + b"\n")
+                self.process.stdin.flush()
+
+    def answer(self, limits: Limits, start: float, tell: Tell, hear: Hear) -> dict[str, Any]:
+        """Its last event. Raises ZenplanError where it took too long or too much, or ended without one."""
+        with selectors.DefaultSelector() as selector:
+            for descriptor in (self.events, self.process.stderr):
+                if descriptor is not None:
+                    selector.register(descriptor, selectors.EVENT_READ)
+            while True:
+                # Looked at before what it wrote is read: then nothing is left behind by one that is gone.
+                gone = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                for event in self._read(selector):
+                    if event.get("event") in (self.last, "error", "raised"):
+                        return event
+                    if event.get("event") == "stage":
+                        self.stage = str(event.get("stage"))
+                    else:
+                        hear(event)
+                if gone:
+                    killed = gone.si_code != os.CLD_EXITED
+                    raise ended(gone.si_status, killed, self.stage, self.what, self.said.decode(errors="replace"))
+                self._check(limits, start)
+                tell(self.stage, time.monotonic() - start)
+
+    def _check(self, limits: Limits, start: float) -> None:
+        if time.monotonic() - start > limits.time_s:
+            raise took_too_long(limits.time_s, self.stage, self.what, self.last == "count")
+        if limits.memory_bytes is not None and _resident_bytes(self.process.pid) > limits.memory_bytes:
+            raise took_too_much(limits.memory_bytes, self.stage, self.what, self.last == "count")
+
+    def _read(self, selector: selectors.BaseSelector) -> list[dict[str, Any]]:
+        """The events that have come, waiting a moment for the first."""
+        lines: list[bytes] = []
+        for key, _ in selector.select(_LOOK_S):
+            found = os.read(key.fd, _READ_BYTES)
+            if not found:
+                selector.unregister(key.fileobj)
+            elif key.fd == self.events:
+                *ended_lines, rest = (self.partial + found).split(b"\n")
+                lines, self.partial = [*lines, *map(bytes, ended_lines)], bytearray(rest)
+            else:
+                self.said = (self.said + found)[-_MOST_SAID_BYTES:]
+        if len(self.partial) > _MOST_ANSWER_BYTES:
+            raise DataError(f"the worker's answer on {self.what} has no end")
+        return [_event(line) for line in lines]
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"the worker wrote what is no event: {line[:60]!r}") from error
+    if not isinstance(event, dict):
+        raise DataError(f"the worker wrote what is no event: {line[:60]!r}")
+    return event
+
+
+def _resident_bytes(pid: int) -> int:
+    """Of the process, as /proc tells it; 0 on a system without it, where no limit is held."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0

@@ -1,0 +1,1 @@
+"""Rows of measured runs as runs that can be predicted."""

@@ -1,0 +1,121 @@
+"""How it is measured: the device, the arithmetic, the threads, and which engines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from zenplan.adapters.workers.engines import is_installed
+from zenplan.adapters.workers.process import BACKENDS, backend_of
+from zenplan.domain.hardware.device import Device, Profile
+from zenplan.errors import UnknownName, UsageError
+from zenplan.protocols import Engine
+
+ALL: Final = "all"
+DEVICES: Final = ("cpu", "gpu")
+# What Keras can be told to compute in; its products are cut short to tf32 by the library, where it does that.
+PRECISIONS: Final = ("fp32", "tf32", "bf16", "fp16")
+# Keras has its parameters in fp32; large models on a GPU are trained in bf16.
+_USUAL_PRECISION: Final = {"cpu": "fp32", "gpu": "bf16"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """The ways in which steps are run.
+
+    Attributes:
+        device: ``cpu`` or ``gpu``.
+        threads: of the host that compute.
+        compiled: None for what Keras does by itself on the backend.
+        minutes: that measuring may take on each backend.
+        strict: a machine that is not fit to be measured is refused.
+        facts: what was not asked for and chosen here, one line each.
+    """
+
+    device: str
+    precision: str
+    threads: int
+    compiled: bool | None = None
+    minutes: float = 1.0
+    strict: bool = False
+    facts: tuple[str, ...] = ()
+
+
+def how_of(
+    profile: Profile,
+    *,
+    device: str | None,
+    precision: str | None,
+    threads: int | None,
+    compiled: bool | None,
+    minutes: float,
+    strict: bool,
+) -> How:
+    """What was asked for, and the usual for the rest.
+
+    Raises:
+        UnknownName: there is no such device or precision.
+        UsageError: there is no GPU, or there are fewer cores than threads.
+    """
+    if device not in (None, *DEVICES):
+        raise UnknownName("device", str(device), DEVICES)
+    if device == "gpu" and not profile.devices:
+        raise UsageError(f"there is no GPU: {profile.driver.reason}", "--device cpu measures the processor")
+    if precision not in (None, *PRECISIONS):
+        raise UsageError(f"Keras does not train in {precision}", f"one of {', '.join(PRECISIONS)}")
+    cores = int(profile.host.usable_cores or 1) or 1
+    if threads is not None and threads > cores:
+        raise UsageError(f"there are no {threads} cores, only {cores}", f"give --threads {cores} or fewer")
+    kind = device or ("gpu" if profile.devices else "cpu")
+    facts = []
+    if device is None:
+        facts.append(f"on the {kind}: {'the driver shows one' if kind == 'gpu' else 'the driver shows no GPU'}")
+    if precision is None:
+        facts.append(f"in {_USUAL_PRECISION[kind]}: the usual on a {kind}; --precision changes it")
+    return How(
+        device=kind,
+        precision=precision or _USUAL_PRECISION[kind],
+        threads=threads or cores,
+        compiled=compiled,
+        minutes=minutes,
+        strict=strict,
+        facts=tuple(facts),
+    )
+
+
+def engines_of(
+    wanted: str | None, known: Sequence[Engine], environ: Mapping[str, str] = os.environ
+) -> tuple[Engine, ...]:
+    """The engines to measure: one by its name, ``all`` that are installed, or as ``backend_of`` chooses.
+
+    Raises:
+        UsageError: what was asked for is not installed, or nothing is; UnknownName: nobody has such an engine.
+    """
+    by_name = {engine.name: engine for engine in known}
+    if wanted == ALL:
+        there = tuple(e for e in known if e.name not in BACKENDS or is_installed(e.name))
+        return there or (by_name[backend_of(None, {})],)
+    if wanted is not None and wanted not in by_name:
+        raise UnknownName("backend", wanted, (*by_name, ALL))
+    if wanted is not None and wanted not in BACKENDS:
+        return (by_name[wanted],)
+    name = backend_of(wanted, environ)
+    if name not in by_name:
+        raise UsageError(f"no plugin gives an engine for {name}", "ZENPLAN_BLOCK must not have builtin in it")
+    return (by_name[name],)
+
+
+def both_ways(how: How) -> tuple[How, ...]:
+    """With compilation and without."""
+    return tuple(replace(how, compiled=compiled) for compiled in (True, False))
+
+
+def gpu_of(profile: Profile, environ: Mapping[str, str] = os.environ) -> Device | None:
+    """The GPU that a framework takes: the first of ``CUDA_VISIBLE_DEVICES``, or of all."""
+    wanted = environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    named = [
+        d for d in profile.devices if wanted and (str(d.index) == wanted or (d.uuid.value or "").startswith(wanted))
+    ]
+    return next(iter(named or profile.devices), None)

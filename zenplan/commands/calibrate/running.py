@@ -1,0 +1,170 @@
+"""Running it: workers that are given points, watched, and started again without the point that ended one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from zenplan.adapters.workers.environment import measuring_environment
+from zenplan.adapters.workers.process import Limits, run_job
+from zenplan.commands.calibrate.how import How
+from zenplan.commands.calibrate.record import Record, Resumed
+from zenplan.commands.calibrate.state import Watch, watching
+from zenplan.commands.calibrate.subject import Task
+from zenplan.domain.hardware.device import Profile
+from zenplan.domain.measured.calibration import PROGRAM, Calibration
+from zenplan.errors import UsageError, ZenplanError
+from zenplan.protocols import Engine
+
+# Told now and then: the share that is done, 0 to 1, and what is being done.
+Show = Callable[[float, str], None]
+LEAST_ROUNDS: Final = 3
+MOST_ROUNDS: Final = 7
+# Of stepping, after which no further round is begun.
+STEPPING_S: Final = 15.0
+# A worker that ended in the middle is started again so often.
+_RESTARTS: Final = 3
+# Beside the minutes that were given, for building and compiling each point.
+_SETUP_S: Final = 300.0
+_MEMORY_SHARE: Final = 0.8
+
+
+class _TimeUp(Exception):
+    """The minutes are over."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """Measuring on one engine.
+
+    Attributes:
+        show: told how far it is.
+        notes: of the machine, from before.
+        begin, end: of the share of all work that the next run is.
+        spent_s: by workers so far.
+        stage: that the worker is in.
+        stepping_s: after which no further round is begun.
+    """
+
+    engine: Engine
+    how: How
+    profile: Profile
+    record: Record
+    show: Show
+    notes: tuple[str, ...] = ()
+    begin: float = 0.0
+    end: float = 1.0
+    spent_s: float = 0.0
+    stage: str = ""
+    stepping_s: float = STEPPING_S
+    _last_s: float = 0.0
+
+    def calibration(self) -> Calibration:
+        """As it is in the store now."""
+        return self.record.store.get(self.record.id)
+
+    def run(self, tasks: Sequence[Task], *, in_turn: bool, until_s: float | None = None) -> None:
+        """Measure the points, those left out that are measured already.
+
+        A worker that crashes, hangs or is killed costs the point that it was at, and is started again without it.
+
+        Args:
+            in_turn: each point is set up, stepped and freed before the next; else all are held and take turns.
+            until_s: seconds of all workers after which no more is measured; None to measure all.
+
+        Raises:
+            UsageError: the model, or the engine, is not one.
+            ZenplanError: no worker began at all.
+        """
+        crashes = 0
+        while left := [task for task in tasks if not self.record.done(task, LEAST_ROUNDS)]:
+            try:
+                self._worker(left, in_turn, until_s)
+                return
+            except _TimeUp:
+                if not self.record.id:
+                    raise ZenplanError(
+                        f"{self.engine.name} had not started when the time was over", "give it a minute: --minutes 1"
+                    ) from None
+                self.record.cut_off("the time was over")
+                return
+            except Resumed:
+                continue
+            except UsageError:
+                raise
+            except ZenplanError as error:
+                key = self.record.in_work(self.stage)
+                if not self.record.id or not key:
+                    raise
+                self.record.fail(key, error.message)
+                crashes += 1
+                if crashes > _RESTARTS:
+                    rest = sum(not self.record.done(task, LEAST_ROUNDS) for task in tasks)
+                    self._keep([f"given up after {crashes} workers ended in the middle: {rest} points are left"])
+                    return
+
+    def _worker(self, tasks: Sequence[Task], in_turn: bool, until_s: float | None) -> None:
+        self.record.expect(tasks)
+        self._last_s, self.stage = 0.0, "start"
+        time_s = 3.0 * 60.0 * self.how.minutes + _SETUP_S * len(tasks)
+        usable = self.profile.host.usable_memory_bytes
+        limits = Limits(time_s=time_s, memory_bytes=_MEMORY_SHARE * usable if usable else None)
+        seen = list(self.notes)
+        try:
+            with watching(self.how, self.profile, seen) as watch:
+                self.record.clock_hz = watch.clock_hz
+                run_job(
+                    self._job(tasks, in_turn),
+                    self.engine.name,
+                    limits,
+                    self._tell(tasks, until_s, watch),
+                    hear=self.record.hear,
+                    command=self.engine.worker(),
+                    environment=measuring_environment(self.how.device, self.how.threads, os.environ),
+                )
+        finally:
+            self.spent_s += self._last_s
+            self._keep(seen)
+
+    def _keep(self, notes: Sequence[str]) -> None:
+        for note in notes if self.record.id else ():
+            self.record.store.add_note(self.record.id, note)
+
+    def _job(self, tasks: Sequence[Task], in_turn: bool) -> dict[str, Any]:
+        points = [
+            {"key": t.point.key, "role": t.point.role, "batch": t.point.batch, "model": dict(t.model)} for t in tasks
+        ]
+        return {
+            "job": "measure",
+            "what": self.record.about.subject,
+            "precision": self.how.precision,
+            "compiled": self.how.compiled,
+            "threads": self.how.threads,
+            "device": self.how.device,
+            "points": points,
+            "rounds": {"least": LEAST_ROUNDS, "most": MOST_ROUNDS, "seconds": self.stepping_s},
+            "in_turn": in_turn,
+            "count": any(t.point.role != PROGRAM for t in tasks),
+        }
+
+    def _tell(self, tasks: Sequence[Task], until_s: float | None, watch: Watch) -> Callable[[str, float], None]:
+        steps = {t.point.key: 1 if t.point.role == PROGRAM else 1 + MOST_ROUNDS for t in tasks}
+
+        def tell(stage: str, seconds: float) -> None:
+            self._last_s = seconds
+            if watch.lost:
+                raise ZenplanError(watch.lost)
+            heard = self.record.heard
+            known = {key: heard[key] for key in steps if key in heard}
+            did = sum(steps[k] if h.failure else h.built + min(h.samples, MOST_ROUNDS) for k, h in known.items())
+            share = did / sum(steps.values())
+            if until_s is not None:
+                share = max(share, min(1.0, (self.spent_s + seconds) / until_s))
+            self.stage, key = stage, self.record.in_work(stage)
+            self.show(self.begin + (self.end - self.begin) * share, f"{self.engine.name}: {stage} {key}")
+            if until_s is not None and self.spent_s + seconds > until_s:
+                raise _TimeUp
+
+        return tell

@@ -1,0 +1,58 @@
+"""Calibrating the device in general: operators and small models of three families, the most telling first."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from zenplan import units
+from zenplan.adapters.tables.sweep import read_sweep
+from zenplan.commands.calibrate.record import About
+from zenplan.commands.calibrate.running import MOST_ROUNDS, Session
+from zenplan.commands.calibrate.subject import Task
+from zenplan.domain.measured.calibration import OPERATOR, STEP, SWEEP, Point
+from zenplan.errors import UnknownName, UsageError
+from zenplan.planning.calibration.design import SweepPoint, sweep_points
+
+FAMILIES: Final = ("transformer", "convnet", "recurrent")
+ALL: Final = "all"
+_BUILDERS: Final = "zenplan.worker.proxies.samples"
+_SINGLE: Final = "operator"
+# More is planned than there is time for, since what setting up takes is a rough guess; the time ends it.
+_PLANNED: Final = 1.5
+# What one product reaches on a core, or on a GPU, in FLOP/s. It decides on which points are tried, not on what they tell.
+_FLOP_PER_S: Final = {"cpu": 6e10, "gpu": 3e13}
+
+
+def about(family: str) -> About:
+    """What a sweep says of itself. Raises UnknownName: there is no such family."""
+    if family not in (ALL, *FAMILIES):
+        raise UnknownName("family", family, (ALL, *FAMILIES))
+    return About(kind=SWEEP, subject=family, family=family)
+
+
+def calibrate_sweep(session: Session) -> None:
+    """Measure the points of the session's family, in their order, until the time is over.
+
+    Raises:
+        UsageError: there is too little of it for a single point.
+    """
+    until_s = 60.0 * session.how.minutes
+    session.stepping_s = until_s / 2
+    points = _points(session, until_s)
+    if not points:
+        raise UsageError(f"{units.duration(until_s)} is too short for a single point", "give it a minute: --minutes 1")
+    session.run([_task(point) for point in points], in_turn=True, until_s=until_s)
+
+
+def _points(session: Session, until_s: float) -> tuple[SweepPoint, ...]:
+    """Those of the family and the single operators, the most telling for their time first."""
+    family, how = session.record.about.family, session.how
+    rate = _FLOP_PER_S[how.device] * (1 if how.device == "gpu" else how.threads)
+    wanted = [p for p in read_sweep() if family in (ALL, p.family) or p.family == _SINGLE]
+    return sweep_points(wanted, session.engine.name, rate, _PLANNED * until_s, MOST_ROUNDS + 2)
+
+
+def _task(point: SweepPoint) -> Task:
+    role = OPERATOR if point.family == _SINGLE else STEP
+    model = {"kind": "target", "target": f"{_BUILDERS}:{point.builder}", "arguments": dict(point.arguments)}
+    return Task(point=Point(key=point.key, role=role, batch=point.batch, features=point.features), model=model)

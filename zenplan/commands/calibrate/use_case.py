@@ -1,0 +1,201 @@
+"""``zenplan calibrate``, from what was asked for to what is predicted; on one engine or on several, compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from zenplan.adapters.store.store import CalibrationStore
+from zenplan.commands.calibrate import model, sweep
+from zenplan.commands.calibrate.asked import Vary, own_model, standin
+from zenplan.commands.calibrate.how import How, both_ways, gpu_of
+from zenplan.commands.calibrate.record import About, Record
+from zenplan.commands.calibrate.running import Session, Show
+from zenplan.commands.calibrate.state import before
+from zenplan.commands.calibrate.subject import Subject
+from zenplan.commands.calibrate.whole_run import whole_run
+from zenplan.commands.calibrations.use_case import prediction_of
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.hardware.device import Profile
+from zenplan.domain.market.offer import PriceTable
+from zenplan.domain.measured.calibrated import Calibrated, Calibrations, Failed
+from zenplan.domain.measured.calibration import Calibration
+from zenplan.domain.training.request import Request
+from zenplan.errors import UsageError, ZenplanError
+from zenplan.protocols import Engine, WorkloadFamily
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be measured, and what for.
+
+    Attributes:
+        family: of a sweep.
+        request: a model, its batch, and how much it is trained on; none of them for a sweep.
+        keras: a target of the user's.
+        vary, depth: of its builder.
+        compare: on every engine, with compilation and without.
+    """
+
+    request: Request
+    family: str = sweep.ALL
+    keras: str | None = None
+    vary: Vary | None = None
+    depth: int | None = None
+    compare: bool = False
+    usd_per_h: float | None = None
+
+    @property
+    def is_model(self) -> bool:
+        """Whether a model is asked about, not the device in general."""
+        return any((self.keras, self.request.model, self.request.config, self.request.params))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where it is measured, and all that zenplan knows of such machines.
+
+    Attributes:
+        sheet: of its GPU; None without one that is known.
+        notes: what speaks against measuring it now.
+    """
+
+    profile: Profile
+    sheet: Accelerator | None
+    tables: Sequence[PriceTable] = ()
+    families: Sequence[WorkloadFamily] = ()
+    notes: tuple[str, ...] = ()
+
+
+def calibrate(
+    wanted: Wanted,
+    engines: Sequence[Engine],
+    how: How,
+    machine: Machine,
+    store: CalibrationStore,
+    show: Show,
+    warn: Callable[[str], None],
+) -> Calibrations:
+    """Measure on each engine, and predict.
+
+    Args:
+        store: takes every sample as it is measured.
+        show: told the share that is done and what is being done.
+        warn: told what speaks against the measurement, when it is seen.
+
+    Raises:
+        UsageError: what was asked for is not possible.
+        ZenplanError: nothing at all was measured, or ``--strict`` forbids it.
+    """
+    if wanted.compare and not wanted.is_model:
+        raise UsageError("nothing says which model to compare", "as in: --model gpt2 --compare")
+    if wanted.vary and wanted.keras is None:
+        raise UsageError("--vary is for --keras", "it names an argument of the function that builds the model")
+    notes = before(how, machine.profile)
+    for note in notes:
+        warn(note)
+    ways = [(engine, each) for engine in engines for each in (both_ways(how) if wanted.compare else (how,))]
+    taken: list[Calibrated] = []
+    failed: list[Failed] = []
+    for place, (engine, each) in enumerate(ways):
+
+        def part(share: float, text: str, place: int = place) -> None:
+            show((place + share) / len(ways), text)
+
+        try:
+            taken.append(_one(wanted, engine, each, replace(machine, notes=notes), store, part, warn))
+        except ZenplanError as error:
+            if len(ways) == 1:
+                raise
+            failed.append(Failed(name=_name(engine, each), reason=error.message, hint=error.hint))
+    if not taken:
+        raise ZenplanError(f"{failed[0].name}: {failed[0].reason}", failed[0].hint)
+    return Calibrations(taken=tuple(taken), failed=tuple(failed), compared=wanted.compare)
+
+
+def _name(engine: Engine, how: How) -> str:
+    return engine.name if how.compiled is None else f"{engine.name}, {'compiled' if how.compiled else 'eager'}"
+
+
+def _one(
+    wanted: Wanted,
+    engine: Engine,
+    how: How,
+    machine: Machine,
+    store: CalibrationStore,
+    show: Show,
+    warn: Callable[[str], None],
+) -> Calibrated:
+    """On one engine."""
+    subject = _subject(wanted, engine, how, machine, show) if wanted.is_model else None
+    about = model.about(subject) if subject else sweep.about(wanted.family)
+    session = _session(engine, how, machine, store, about, show)
+    try:
+        if subject is None:
+            sweep.calibrate_sweep(session)
+        else:
+            model.calibrate_model(session, subject)
+    finally:
+        # What was seen is said, whatever became of the rest; what was not finished is gone on with by the next run.
+        if session.record.id:
+            for note in session.calibration().notes:
+                warn(note)
+    _busy(session, warn)
+    store.finish(session.record.id)
+    model.came_to_something(session)
+    return _calibrated(session.calibration(), subject, wanted, how, machine)
+
+
+def _busy(session: Session, warn: Callable[[str], None]) -> None:
+    """A note, where the steps themselves waited for other programs."""
+    found = session.calibration()
+    if found.was_busy:
+        note = f"busy: steps took {found.waited:.2f} times as long as they computed"
+        session.record.store.add_note(found.id, note)
+        warn(note)
+
+
+def _subject(wanted: Wanted, engine: Engine, how: How, machine: Machine, show: Show) -> Subject:
+    if wanted.keras is None:
+        return standin(wanted.request, machine.families, how, engine.name)
+    return own_model(
+        wanted.keras,
+        wanted.request,
+        how,
+        engine.name,
+        wanted.vary,
+        wanted.depth,
+        lambda stage, _seconds: show(0.0, f"{engine.name}: {stage}"),
+    )
+
+
+def _session(engine: Engine, how: How, machine: Machine, store: CalibrationStore, about: About, show: Show) -> Session:
+    gpu = gpu_of(machine.profile) if how.device == "gpu" else None
+    record = Record(
+        store=store,
+        about=about,
+        backend=engine.name,
+        precision=how.precision,
+        gpu=(gpu.name.value or "") if gpu else "",
+        driver=(machine.profile.driver.driver_version.value or "") if gpu else "",
+    )
+    return Session(engine=engine, how=how, profile=machine.profile, record=record, show=show, notes=machine.notes)
+
+
+def _calibrated(
+    calibration: Calibration, subject: Subject | None, wanted: Wanted, how: How, machine: Machine
+) -> Calibrated:
+    if subject is None:
+        return Calibrated(calibration=calibration, prediction=None, reason="a sweep is of no model", facts=how.facts)
+    workload = subject.plan.workload
+    sheet = machine.sheet if how.device == "gpu" else None
+    prediction, reason = prediction_of(calibration)
+    return Calibrated(
+        calibration=calibration,
+        prediction=prediction,
+        reason=reason,
+        unit=workload.unit,
+        tokens_per_sample=workload.tokens_per_sample,
+        facts=(*how.facts, *subject.facts),
+        run=whole_run(wanted.request, workload, wanted.usd_per_h, sheet, machine.tables),
+    )

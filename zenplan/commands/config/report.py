@@ -1,0 +1,39 @@
+"""What ``zenplan config`` answers: each setting, its value, and where that comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from zenplan.adapters.settings.settings import SETTINGS, Settings
+from zenplan.domain.market.offer import Billing
+from zenplan.domain.report import Column, Report, Table
+
+SCHEMA: Final = "zenplan.config/1"
+
+
+def config_report(settings: Settings) -> Report:
+    """What each setting is, and where that comes from."""
+    records = tuple(_records(settings))
+    columns = (Column(name="setting"), Column(name="value"), Column(name="from"), Column(name="what", optional=True))
+    rows = tuple(
+        (r["setting"], "–" if r["value"] is None else str(r["value"]), r["origin"], r["help"]) for r in records
+    )
+    read = ", ".join(map(str, settings.files)) or "none found"
+    return Report(
+        schema=SCHEMA,
+        document={
+            "settings": {r["setting"]: {"value": r["value"], "origin": r["origin"]} for r in records},
+            "files": [str(path) for path in settings.files],
+        },
+        records=records,
+        tables=(Table(title="settings", columns=columns, rows=rows),),
+        notes=(f"settings files: {read}", "order: flag, ZENPLAN_… variable, project file, user file, default"),
+    )
+
+
+def _records(settings: Settings) -> Iterator[dict[str, Any]]:
+    for name, value in settings.values.items():
+        plain = str(value.value) if isinstance(value.value, Path | Billing) else value.value
+        yield {"setting": name, "value": plain, "origin": value.origin, "help": SETTINGS[name].help}

@@ -1,0 +1,90 @@
+"""``zenplan count``: what a Keras model computes, layer by layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zenplan.commands.shared.settings import Format, resolved
+
+if TYPE_CHECKING:
+    from zenplan.domain.model.count import ModelCount
+
+# Neither a batch nor a depth is larger.
+_MOST = 1e12
+
+
+def _option(text: str, metavar: str) -> Any:
+    return typer.Option(help=text, metavar=metavar)
+
+
+def count(
+    target: Annotated[str, typer.Argument(help="package.module:function, or a .keras file.", metavar="TARGET")],
+    backend: Annotated[
+        str | None, _option("jax, torch or tensorflow; else KERAS_BACKEND, or what is installed.", "NAME")
+    ] = None,
+    input_shape: Annotated[
+        str | None, _option("Of one sample, as in 224,224,3; several with ; between them.", "SHAPE")
+    ] = None,
+    batch: Annotated[str | None, _option("Samples of a step, which totals are also given for.", "COUNT")] = None,
+    precision: Annotated[str | None, _option("Of activations in memory; bf16 by default.", "NAME")] = None,
+    depth: Annotated[str | None, _option("Levels of nested layers that the table shows.", "COUNT")] = None,
+    timeout: Annotated[str, _option("How long building and counting may take.", "TIME")] = "120s",
+    memory: Annotated[str | None, _option("How much memory it may take; else 80 % of this machine's.", "BYTES")] = None,
+    output: Format = None,
+) -> None:
+    """Count a Keras model: parameters, FLOP, activations and operators, layer by layer and in total.
+
+    The function takes no arguments and returns the model; it is called in a process of its own. Of a .keras file only
+    the configuration is read, and no code that is in it is run. Exit code 1: a layer's cost is unknown.
+    """
+    from zenplan.commands.count.report import count_report
+    from zenplan.commands.shared.counting import count_keras
+    from zenplan.commands.shared.output import loaded_plugins, say
+    from zenplan.commands.shared.progress import elapsed
+    from zenplan.domain.precision import PRECISIONS
+    from zenplan.units import parse_bytes, parse_duration_s, parse_whole
+
+    settings = resolved(format=output, precision=precision)
+    samples, levels = (
+        None if text is None else parse_whole(text, flag, _MOST, example=32)
+        for text, flag in ((batch, "--batch"), (depth, "--depth"))
+    )
+    time_s = parse_duration_s(timeout, "timeout")
+    memory_bytes = parse_bytes(memory, "memory") if memory else None
+    shapes = _shapes(input_shape)
+    with loaded_plugins() as plugins:
+        with elapsed(target) as tell:
+            counted = count_keras(
+                target, backend, input_shapes=shapes, batch=samples, time_s=time_s, memory_bytes=memory_bytes, tell=tell
+            )
+        report = count_report(counted, samples or 1, PRECISIONS[settings["precision"] or "bf16"], levels)
+        say(report, settings["format"], plugins)
+    _own_up(counted)
+
+
+def _own_up(counted: ModelCount) -> None:
+    """An error after the answer, if it lacks the cost of a layer."""
+    from zenplan.errors import ZenplanError
+
+    if counted.unknown:
+        names = ", ".join(layer.label for layer in counted.unknown[:3])
+        more = f" and {len(counted.unknown) - 3} more" if len(counted.unknown) > 3 else ""
+        raise ZenplanError(f"unknown cost: {names}{more}", "tell it with zenplan.register_layer; the rest is counted")
+
+
+def _shapes(text: str | None) -> list[list[int]]:
+    """``224,224,3;10`` as lists of sizes."""
+    from zenplan.errors import UsageError
+
+    if text is None:
+        return []
+    shapes = [[size.strip() for size in shape.split(",")] for shape in text.split(";")]
+    sizes = [size for shape in shapes for size in shape]
+    if not all(size.isascii() and size.isdigit() and len(size) < 10 and int(size) for size in sizes):
+        raise UsageError(
+            f"input shape must be sizes with commas between them, not '{text}'",
+            "write it as in: 224,224,3 and several as in: '128,64;10'",
+        )
+    return [[int(size) for size in shape] for shape in shapes]

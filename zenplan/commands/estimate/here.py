@@ -1,0 +1,85 @@
+"""What a run takes on this machine's own processor, as a table and as a document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from zenplan import units
+from zenplan.commands.shared.ranges import range_document
+from zenplan.domain.answer.answer import Answer
+from zenplan.domain.measured.step import LocalStep
+from zenplan.domain.range import Range
+from zenplan.domain.report import Column, Table
+
+
+def here_table(answer: Answer) -> tuple[Table, ...]:
+    """A row for each way in which it was calibrated here; no table where it never was."""
+    if not answer.here:
+        return ()
+    unit = answer.plan.workload.unit
+    columns = (
+        Column(name="with"),
+        Column(name="step", numeric=True),
+        Column(name=f"{unit}/s", numeric=True),
+        Column(name="whole run", numeric=True),
+        Column(name="evidence"),
+    )
+    device = answer.here[0].calibration.fingerprint.device
+    tokens = answer.plan.workload.tokens_per_sample
+    return (
+        Table(
+            title=f"On this machine: {device}",
+            columns=columns,
+            rows=tuple(_row(s, tokens) for s in answer.here),
+            caption="steps alone, one after another; no data sheet tells what other processors take",
+        ),
+    )
+
+
+def _row(step: LocalStep, tokens_per_sample: int) -> tuple[str, ...]:
+    mark = step.calibration.fingerprint
+    threads = f"{mark.threads} thread{'s' * (mark.threads > 1)}"
+    return (
+        f"{mark.backend}, {'compiled' if mark.compiled else 'eager'}\n{mark.precision}, {threads}",
+        f"{_span(step.prediction.step_s, units.duration)}\nbatch {step.batch:,}",
+        _span(step.samples_per_s * tokens_per_sample, units.count),
+        _span(step.run_s, units.duration),
+        _evidence(step),
+    )
+
+
+def _span(value: Range, show: Callable[[float], str]) -> str:
+    return f"{show(value.mid)}\n{units.span(show(value.low), show(value.high))}"
+
+
+def _evidence(step: LocalStep) -> str:
+    where = "measured" if step.origin else "measured here"
+    what = "" if step.calibration.target else "by a sweep of other models"
+    parts = (f"{where} on {step.calibration.taken_at.date().isoformat()}", what, step.origin, *step.changed)
+    return "\n".join(part for part in parts if part)
+
+
+def here_document(answer: Answer) -> list[dict[str, Any]]:
+    """The same in JSON types and base units."""
+    return [_document(step) for step in answer.here]
+
+
+def _document(step: LocalStep) -> dict[str, Any]:
+    taken, mark = step.calibration, step.calibration.fingerprint
+    return {
+        "calibration": taken.id,
+        "taken_at": taken.taken_at.isoformat(),
+        "origin": step.origin or None,
+        "device": mark.device,
+        "backend": mark.backend,
+        "compiled": mark.compiled,
+        "precision": mark.precision,
+        "threads": mark.threads,
+        "batch_samples": step.batch,
+        "step_s": range_document(step.prediction.step_s),
+        "samples_per_s": range_document(step.samples_per_s),
+        "steps_s": range_document(step.run_s),
+        "method": step.prediction.method,
+        "changed": list(step.changed),
+    }

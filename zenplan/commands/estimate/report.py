@@ -1,0 +1,305 @@
+"""The answer to ``zenplan estimate`` as a report: tables for people, a document for programs."""
+
+from __future__ import annotations
+
+from zenplan import units
+from zenplan.commands.estimate.document import document, record
+from zenplan.commands.estimate.here import here_table
+from zenplan.commands.layouts.report import padded, spread
+from zenplan.domain.answer.answer import Answer, Ranked
+from zenplan.domain.answer.estimate import Bill, Quote
+from zenplan.domain.fit.correction import Grounds
+from zenplan.domain.market.offer import Billing
+from zenplan.domain.range import Range
+from zenplan.domain.report import Column, Report, Table
+from zenplan.planning.explain.derivation import derive
+from zenplan.planning.explain.derivation_line import Line
+from zenplan.planning.physics.input_pipeline import supply
+from zenplan.planning.search.tradeoff import part_name
+
+SCHEMA = "zenplan.estimate/1"
+_UNKNOWN = "?"
+_GROUNDS = {
+    Grounds.MEASURED: "measured on that accelerator",
+    Grounds.CARRIED: "carried over from another accelerator",
+    Grounds.PUBLISHED: "fitted on published runs",
+}
+
+
+def estimate_report(answer: Answer, explain: bool = False, details: bool = False) -> Report:
+    """The whole answer.
+
+    Args:
+        answer: what was found.
+        explain: with the derivation of the first quote.
+        details: with every quote in full, not the first alone.
+    """
+    first = answer.ranked[0]
+    lines = derive(answer.plan, answer.operations, first.quote, first.bill) if explain else ()
+    full = answer.ranked if details else answer.ranked[:1]
+    tables = [
+        _money(answer),
+        _layouts(answer),
+        *(_detail(answer, r) for r in full),
+        *here_table(answer),
+        _assumptions(answer),
+    ]
+    if explain:
+        tables.append(_derivation(lines))
+    return Report(
+        schema=SCHEMA,
+        document=document(answer, lines),
+        records=tuple(record(answer, r) for r in answer.ranked),
+        tables=tuple(tables),
+        notes=_notes(answer, first.quote),
+    )
+
+
+def _title(answer: Answer) -> str:
+    plan = answer.plan
+    load = plan.workload
+    size = f"{units.count(load.parameters)} parameters"
+    # A size that was asked for is met within a percent: it is not said twice.
+    of_size = " parameters" in load.name
+    what = load.name if of_size else f"{load.name} ({size})"
+    moe = f", {units.count(load.active_parameters)} active," if load.experts > 1 and not of_size else ""
+    flop = load.training_flop_per_sample * plan.samples
+    return f"{_kind(answer)} {what}{moe} on {units.count(plan.tokens)} {load.unit}: {units.flop(flop)}"
+
+
+def _kind(answer: Answer) -> str:
+    return {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}[answer.plan.method]
+
+
+def _label(ranked: Ranked) -> str:
+    return ", ".join(ranked.labels) or "between"
+
+
+def _where(quote: Quote) -> str:
+    instance = quote.offer.instance
+    tier = f" ({quote.offer.tier})" if quote.offer.tier not in ("", "on-demand", "spot") else ""
+    region = f", {quote.offer.region}" if quote.offer.region != "any" else ""
+    return f"{quote.nodes} × {instance.provider} {instance.name}{tier}{region}"
+
+
+def _usd(amount: Range) -> str:
+    return f"{units.usd(amount.mid)}\n{units.span(units.usd(amount.low), units.usd(amount.high))}"
+
+
+def _time(time: Range) -> str:
+    return f"{units.duration(time.mid)}\n{units.span(units.duration(time.low), units.duration(time.high))}"
+
+
+def _money(answer: Answer) -> Table:
+    """What each quote takes in time and dollars: the middle, and the range under it."""
+    rows = []
+    for place, ranked in enumerate(answer.ranked, 1):
+        quote, bill = ranked.quote, ranked.bill
+        bills = {kind: quote.bill(kind) for kind in (Billing.ON_DEMAND, Billing.SPOT)}
+        rows.append(
+            (
+                str(place),
+                f"{_label(ranked)}\n{_where(quote)}",
+                f"{_devices(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
+                _time(bill.run.calendar_s),
+                *(_usd(b.total_usd) if b else _missing(quote, k) for k, b in bills.items()),
+            )
+        )
+    columns = (
+        Column(name="#", numeric=True),
+        Column(name="quote"),
+        Column(name="GPUs"),
+        *(Column(name=name, numeric=True) for name in ("wall-clock", "on-demand", "spot")),
+    )
+    return Table(title=_title(answer), columns=columns, rows=tuple(rows), caption=answer.verdict)
+
+
+def _devices(quote: Quote) -> str:
+    """Devices that are rented, or how many of them train: ``3 of 4``."""
+    used = quote.devices - quote.idle_devices
+    return f"{used:,} of {quote.devices:,}" if quote.idle_devices else f"{quote.devices:,}"
+
+
+def _missing(quote: Quote, kind: Billing) -> str:
+    """Why there is no bill: the price is not known, or the run would never end."""
+    return "never ends" if quote.offer.price(kind) else _UNKNOWN
+
+
+def _gpu_hours(ranked: Ranked) -> str:
+    return f"{units.count(ranked.quote.gpu_hours(ranked.bill).mid)} GPU-h"
+
+
+def _layouts(answer: Answer) -> Table:
+    rows = []
+    for place, ranked in enumerate(answer.ranked, 1):
+        estimate = ranked.quote.estimate
+        has = estimate.cluster.accelerator.capacity_bytes
+        rows.append(
+            (
+                str(place),
+                str(estimate.layout),
+                f"{units.size(estimate.memory.total_bytes)} of {units.size(has)}",
+                units.duration(estimate.step.total_s),
+                units.percent(estimate.mfu),
+                _as_of(ranked),
+                _spent(estimate.step.parts(), most=2),
+            )
+        )
+    columns = (
+        Column(name="#", numeric=True),
+        Column(name="layout"),
+        Column(name="memory", numeric=True),
+        Column(name="step", numeric=True),
+        Column(name="MFU", numeric=True),
+        Column(name="price of"),
+        Column(name="mostly", optional=True),
+    )
+    return Table(title="How each is laid out", columns=columns, rows=tuple(rows))
+
+
+def _as_of(ranked: Ranked) -> str:
+    price = ranked.quote.offer.price(ranked.bill.billing)
+    return price.as_of.isoformat() if price and price.as_of else "no date"
+
+
+def _spent(parts: dict[str, float], most: int) -> str:
+    """The largest parts of a step and their shares."""
+    total = sum(parts.values())
+    ordered = sorted(parts.items(), key=lambda p: -p[1])[:most]
+    return ", ".join(f"{part_name(n)} {units.percent(v / total)}" for n, v in ordered if v > 0.005 * total)
+
+
+def _detail(answer: Answer, ranked: Ranked) -> Table:
+    """One quote in full."""
+    quote, run, estimate = ranked.quote, ranked.bill.run, ranked.quote.estimate
+    place, load = answer.ranked.index(ranked) + 1, answer.plan.workload
+    rows = [
+        ("layout", _layout(answer, quote)),
+        ("step", f"{units.duration(estimate.step.total_s)}: {_spent(estimate.step.parts(), most=6)}"),
+        ("memory", _memory(quote)),
+        (
+            "speed",
+            f"{units.count(estimate.samples_per_s * load.tokens_per_sample)} {load.unit}/s, "
+            f"MFU {units.percent(estimate.mfu)}",
+        ),
+        ("steady", f"{units.duration(run.steady_s.mid)} for {run.steady_s.mid / estimate.step.total_s:,.0f} steps"),
+        (
+            "wall-clock",
+            f"{units.duration(run.calendar_s.mid)} with start-up, evaluation, checkpoints every "
+            f"{units.duration(run.checkpoint_interval_s)} ({units.size(run.checkpoint_bytes)} each) and "
+            f"{units.significant(run.interruptions, 2)} interruptions: goodput "
+            f"{units.percent(run.goodput)}",
+        ),
+        *((str(b.billing), _bill(b)) for b in quote.bills),
+        ("energy", _energy(quote)),
+        ("price", _price(quote)),
+        *((("evidence", estimate.evidence),) if estimate.correction else ()),
+    ]
+    columns = (Column(name=f"#{place} {_label(ranked)}"), Column(name=_where(quote)))
+    return Table(title="", columns=columns, rows=tuple(rows))
+
+
+def _layout(answer: Answer, quote: Quote) -> str:
+    layout, idle = quote.estimate.layout, quote.idle_devices
+    told = padded(layout, answer.plan.global_batch)
+    return f"{layout}; {idle or 'no'} device{'s' * (idle > 1)} idle{'; ' * bool(told)}{told}"
+
+
+def _memory(quote: Quote) -> str:
+    """The peak and its parts; what the fullest stage of a pipeline has none of (the logits) is not said."""
+    parts = quote.estimate.memory.parts()
+    named = ", ".join(f"{n.removesuffix('_bytes')} {units.size(v)}" for n, v in parts.items() if v)
+    return f"{units.size(quote.estimate.memory.total_bytes)} a device: {named}"
+
+
+def _bill(bill: Bill) -> str:
+    total = bill.total_usd
+    parts = [f"machines {units.usd(bill.compute_usd.mid)} ({units.significant(bill.billed_h)} h billed)"]
+    for name, usd in (("checkpoint storage", bill.storage_usd), ("egress of the weights", bill.egress_usd)):
+        parts.append(f"{name} not known" if usd is None else f"{name} {units.usd(usd)}")
+    spans = units.span(units.usd(total.low), units.usd(total.high))
+    time = ""
+    if bill.billing is Billing.SPOT:
+        time = (
+            f"; {units.duration(bill.run.calendar_s.mid)} with "
+            f"{units.significant(bill.run.interruptions, 2)} interruptions"
+        )
+    return f"{units.usd(total.mid)} ({spans}): {', '.join(parts)}{time}"
+
+
+def _energy(quote: Quote) -> str:
+    energy = quote.energy
+    if energy is None:
+        return "not known: no power limit in the data sheet"
+    told = (
+        f"{units.count(energy.kwh.mid)} kWh ({units.span(units.count(energy.kwh.low), units.count(energy.kwh.high))})"
+    )
+    if energy.co2e_kg is None:
+        return f"{told}; CO2e not known for region '{quote.offer.region}'"
+    return f"{told}, {units.count(energy.co2e_kg.mid)} kg CO2e"
+
+
+def _price(quote: Quote) -> str:
+    parts = []
+    for kind in (Billing.ON_DEMAND, Billing.SPOT):
+        price = quote.offer.price(kind)
+        if price:
+            date = f"as of {price.as_of}" if price.as_of else "of unknown date"
+            parts.append(f"{kind} {units.usd(price.usd_per_h)}/h {date} ({price.source})")
+    return "; ".join(parts)
+
+
+def _assumptions(answer: Answer) -> Table:
+    """Every input, with what it is and why."""
+    facts = (*answer.plan.facts, *answer.operations.facts())
+    rows = tuple((f.name, f.value, f"{f.origin}: {f.why}" if f.why else str(f.origin)) for f in facts)
+    columns = (Column(name="input"), Column(name="value"), Column(name="origin"))
+    return Table(title="What this rests on", columns=columns, rows=rows)
+
+
+def _derivation(lines: tuple[Line, ...]) -> Table:
+    rows = tuple(
+        (f"{x.group}: {x.quantity}", x.shown, f"= {x.formula}\n{x.origin}" if x.formula else x.origin) for x in lines
+    )
+    columns = (Column(name="quantity"), Column(name="value", numeric=True), Column(name="formula and origin"))
+    return Table(title="Derivation of #1", columns=columns, rows=rows)
+
+
+def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
+    return (
+        *_input(answer),
+        spread(first.estimate),
+        *_grounds(answer),
+        f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {answer.frontier} on the "
+        "frontier of time and dollars. '?' is a price that is not known.",
+        *answer.left_out,
+    )
+
+
+def _grounds(answer: Answer) -> tuple[str, ...]:
+    """What each quote rests on, where they do not all rest on published runs."""
+    places: dict[Grounds, list[str]] = {grounds: [] for grounds in Grounds}
+    for place, ranked in enumerate(answer.ranked, 1):
+        places[ranked.quote.estimate.grounds].append(f"#{place}")
+    if len(places[Grounds.PUBLISHED]) == len(answer.ranked):
+        return ()
+    told = "; ".join(f"{', '.join(found)} {_GROUNDS[grounds]}" for grounds, found in places.items() if found)
+    return (f"Step times: {told}.",)
+
+
+def _input(answer: Answer) -> tuple[str, ...]:
+    """Which quotes have too few processors to prepare what their devices take; nothing where all keep up."""
+    found = [(place, r.quote, supply(answer.plan.workload, r.quote)) for place, r in enumerate(answer.ranked, 1)]
+    short = [(place, quote, s) for place, quote, s in found if s is not None and s.waits > 0]
+    if not short:
+        return ()
+    place, quote, least = min(short, key=lambda each: each[2].share)
+    unit, preparation = answer.plan.workload.unit, least.preparation
+    samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
+    others = "".join(f", #{p}" for p, *_ in short if p != place)
+    return (
+        f"The input pipeline of #{place}{others}: {_devices(quote)} × {quote.offer.instance.accelerator} can take "
+        f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "
+        f"{units.count(least.prepared_per_s)}: the devices would wait; prepare data in advance, or on the "
+        f"devices. Assumed: {preparation.source}.",
+    )

@@ -1,0 +1,203 @@
+"""Estimate: from what the user asks to ranked quotes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from zenplan import units
+from zenplan.adapters.tables.carbon import grid_intensity
+from zenplan.commands.shared.evidence import Evidence, evidence_of
+from zenplan.commands.shared.here import steps_here
+from zenplan.commands.shared.offers import Selection, matching, select
+from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
+from zenplan.commands.shared.training_plan import training_plan
+from zenplan.domain.answer.answer import Answer, Ranked
+from zenplan.domain.answer.estimate import Bill
+from zenplan.domain.fit.coefficients import Coefficients
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.market.offer import Billing, PriceTable
+from zenplan.domain.measured.stored import Stored
+from zenplan.domain.training.operations import Operations
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.domain.training.request import Request
+from zenplan.errors import NoFit
+from zenplan.planning.money.quotes import Market, market
+from zenplan.planning.money.ranking import Ranking, rank
+from zenplan.planning.search.search import usable_bytes
+from zenplan.protocols import WorkloadFamily
+
+# What a smaller number of devices must take less of, in time and in dollars, to be worth a line.
+_CLEARLY = 0.95
+# Nodes in so many together have more layouts than the next smaller number of them may have.
+_ROUND = 8
+
+
+def estimate(
+    request: Request,
+    catalogue: Catalogue,
+    tables: Sequence[PriceTable],
+    families: Sequence[WorkloadFamily],
+    coefficients: Coefficients,
+    operations: Operations | None = None,
+    calibrations: Sequence[Stored] = (),
+) -> Answer:
+    """The quotes that answer a request, with what fits of the calibrations.
+
+    Raises:
+        UsageError: the request is wrong.
+        NoFit: no offer can run it; the message says what is nearest.
+    """
+    operations = operations or Operations()
+    plan = training_plan(request, families)
+    evidence = evidence_of(plan, catalogue, coefficients, calibrations)
+    offers = matching(request, tables, catalogue)
+    selection = select(request, offers, catalogue, plan, coefficients, evidence)
+    if not selection.options:
+        raise NoFit(_no_options(request, plan), _hint(request, plan, selection, catalogue))
+    found = market(plan, operations, selection.clusters, selection.options)
+    usable = found.usable(request.billing).nonzero()[0]
+    if not len(usable):
+        raise NoFit(*_why_nothing(request, found))
+    bills = found.bills(request.billing)
+    usd, calendar = bills.total_usd[1][usable], bills.runs.calendar_s[1][usable]
+    ranking = rank(usd, calendar, request.top, request.deadline_s, request.budget_usd)
+    chosen = [int(usable[i]) for i in ranking.order]
+    ranked = tuple(
+        Ranked(quote=found.quote(index, request.billing, _grid), bill=bills.at(index), labels=labels)
+        for index, labels in zip(chosen, ranking.labels, strict=True)
+    )
+    return Answer(
+        request=request,
+        plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(ranked)))),
+        operations=operations,
+        ranked=ranked,
+        verdict=_verdict(request, ranked[0].bill, ranking),
+        met=ranking.met,
+        options=len(selection.options),
+        layouts=found.found.considered,
+        frontier=ranking.frontier,
+        left_out=(
+            *_fewer(request, found, chosen[0], evidence),
+            *evidence.notes,
+            *selection.left_out,
+            *_not_quoted(request, found),
+        ),
+        here=steps_here(plan, calibrations),
+    )
+
+
+def _used(ranked: Sequence[Ranked]) -> set[str]:
+    """The calibrations that any of these rests on."""
+    return {r.quote.estimate.correction.calibration for r in ranked if r.quote.estimate.correction}
+
+
+def _fewer(request: Request, found: Market, best: int, evidence: Evidence) -> tuple[str, ...]:
+    """The number of whole machines just below the one asked for, where it is clearly faster and cheaper than the
+    best quote: a number with few divisors has few layouts. Powers of two have enough."""
+    asked, option = request.gpus, found.options[best]
+    cluster = found.clusters[option.cluster]
+    each = cluster.node_devices
+    if asked is None or not asked & (asked - 1):
+        return ()
+    nodes = sorted({(asked - 1) // each, (asked - 1) // (_ROUND * each) * _ROUND} - {0})
+    if not nodes:
+        return ()
+    clusters = [evidence.corrected(replace(cluster, nodes=n, used=None)) for n in nodes]
+    options = [replace(option, nodes=n, cluster=place) for place, n in enumerate(nodes)]
+    other = market(found.plan, found.operations, clusters, options)
+    bills, own = other.bills(request.billing), found.bills(request.billing).at(best)
+    usable = other.usable(request.billing).nonzero()[0].tolist()
+    if not usable:
+        return ()
+    place = min(usable, key=lambda index: float(bills.total_usd[1][index]))
+    longer = float(bills.runs.calendar_s[1][place]) / own.run.calendar_s.mid
+    dearer = float(bills.total_usd[1][place]) / own.total_usd.mid
+    if max(longer, dearer) > _CLEARLY:
+        return ()
+    return (
+        f"not asked for: {clusters[place].devices:,} of these devices would take {units.percent(1.0 - longer)} "
+        f"less time and cost {units.percent(1.0 - dearer)} less than #1",
+    )
+
+
+def _grid(provider: str, region: str) -> tuple[float, str] | None:
+    grid = grid_intensity(provider, region)
+    return (grid.kg_per_j, grid.source) if grid else None
+
+
+def _no_options(request: Request, plan: TrainingPlan) -> str:
+    if request.gpus:
+        return f"no offer can be joined to {request.gpus} devices that train in {plan.precision.name}"
+    return f"no offer has devices that train in {plan.precision.name}"
+
+
+def _hint(request: Request, plan: TrainingPlan, selection: Selection, catalogue: Catalogue) -> str:
+    sheet = catalogue.by_name(request.gpu) if request.gpu else None
+    if sheet is not None and sheet.trains and not trains_in(sheet, plan.precision):
+        return other_precision(sheet, plan.precision)
+    if selection.alone:
+        return "machines whose network is not known are quoted alone; ask for fewer --gpus or another provider"
+    return selection.left_out[-1] if selection.left_out else "a larger --max-gpus may help"
+
+
+def _short(found: Market, cluster: int) -> str:
+    """How far one cluster is from fitting the plan, in its leanest layout."""
+    return shortfall(found.clusters[cluster], float(found.found.memory.total_bytes[cluster]))
+
+
+def _nearest(found: Market, clusters: Sequence[int]) -> int:
+    needs = found.found.memory.total_bytes
+    return min(clusters, key=lambda c: float(needs[c]) / usable_bytes(found.clusters[c]))
+
+
+def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
+    """Message and hint for when no option is usable: nothing fits, or nothing has a price of that kind."""
+    fits = found.found.fits
+    if not fits.any():
+        nearest = _nearest(found, range(len(found.clusters)))
+        return f"does not fit: {_short(found, nearest)}", what_helps(found.plan.workload)
+    other = Billing.SPOT if request.billing is Billing.ON_DEMAND else Billing.ON_DEMAND
+    if found.usable(other).any():
+        return f"no offer that fits has a price under {request.billing}", f"try --billing {other}"
+    return "no run would end: failures come faster than work is saved", "ask for fewer --gpus"
+
+
+def _not_quoted(request: Request, found: Market) -> list[str]:
+    """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind."""
+    lines = []
+    unfit = [int(c) for c in (~found.found.fits).nonzero()[0]]
+    if unfit:
+        lines.append(
+            f"{len(unfit)} of {len(found.clusters)} clusters do not fit; the nearest: "
+            f"{_short(found, _nearest(found, unfit))}"
+        )
+    fits = found.found.fits[found.owner]
+    priced = found.priced(request.billing)
+    for count, what in (
+        (int((fits & ~priced).sum()), f"have no price under {request.billing}"),
+        (int((fits & priced & ~found.usable(request.billing)).sum()), "would never end"),
+    ):
+        if count:
+            lines.append(f"{count:,} of {len(found.options):,} options fit and {what}")
+    return lines
+
+
+def _verdict(request: Request, bill: Bill, ranking: Ranking) -> str:
+    """Whether the first quote meets the deadline and the budget, in one line; empty where none was set."""
+    parts = []
+    for limit, value, show, what in (
+        (request.deadline_s, bill.run.calendar_s, units.duration, "deadline"),
+        (request.budget_usd, bill.total_usd, units.usd, "budget"),
+    ):
+        if limit is None:
+            continue
+        if value.mid > limit:
+            parts.append(f"misses the {what} of {show(limit)} by {show(value.mid - limit)}")
+        elif value.high > limit:
+            parts.append(f"meets the {what} of {show(limit)}, but not at its high end ({show(value.high)})")
+        else:
+            parts.append(f"meets the {what} of {show(limit)}, even at its high end ({show(value.high)})")
+    if not parts:
+        return ""
+    return ("best: " if ranking.met else "nothing meets that; the nearest ") + "; ".join(parts)

@@ -1,0 +1,104 @@
+"""``zenplan layouts``: the ways to lay a training step out over so many devices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zenplan.commands.shared import options
+from zenplan.commands.shared.request import request_of
+from zenplan.commands.shared.settings import Format, Gpu, Prices, resolved
+
+if TYPE_CHECKING:
+    from zenplan.adapters.settings.settings import Settings
+    from zenplan.domain.training.request import Request
+
+
+def _option(text: str, metavar: str) -> Any:
+    return typer.Option(help=text, metavar=metavar)
+
+
+def layouts(
+    params: options.Params = None,
+    model: options.Model = None,
+    config: options.Config = None,
+    keras: options.Keras = None,
+    active_params: options.ActiveParams = None,
+    flops_per_sample: options.FlopsPerSample = None,
+    activations_per_sample: options.ActivationsPerSample = None,
+    gpu: Gpu = None,
+    gpus: Annotated[str | None, _option("How many devices.", "COUNT")] = None,
+    image_size: options.ImageSize = None,
+    seq_len: options.SeqLen = None,
+    global_batch: options.GlobalBatch = None,
+    batch: options.Batch = None,
+    precision: options.Precision = None,
+    optimizer: options.Optimizer = None,
+    software: options.Software = None,
+    method: options.Method = None,
+    by: Annotated[str, _option("time or memory: what the list is ordered by.", "ORDER")] = "time",
+    top: Annotated[str, _option("How many layouts to list.", "COUNT")] = "10",
+    tokens: Annotated[str | None, typer.Option(hidden=True)] = None,
+    prices: Prices = None,
+    no_calibrations: options.NoCalibrations = False,
+    output: Format = None,
+) -> None:
+    """List the best layouts of a training step on so many devices of one kind.
+
+    A layout is the degrees of data, tensor, pipeline, context and expert parallelism, the ZeRO stage, the
+    micro-batch and what is recomputed. Every one that can be run is compared. Exit code 3: none fits.
+    """
+    if tokens is not None:
+        from zenplan.errors import UsageError
+
+        raise UsageError("layouts takes no --tokens", "it is about one step; 'zenplan estimate' is about a whole run")
+    settings = resolved(
+        gpu=gpu,
+        gpus=gpus,
+        precision=precision,
+        optimizer=optimizer,
+        software=software,
+        top=top,
+        format=output,
+        prices=prices,
+    )
+    request = request_of(
+        settings,
+        params=params,
+        model=model,
+        config=config,
+        keras=keras,
+        active_params=active_params,
+        flops_per_sample=flops_per_sample,
+        activations_per_sample=activations_per_sample,
+        image_size=image_size,
+        seq_len=seq_len,
+        global_batch=global_batch,
+        batch=batch,
+        method=method,
+    )
+    _answer(request, by, settings, not no_calibrations)
+
+
+def _answer(request: Request, by: str, settings: Settings, calibrated: bool) -> None:
+    from zenplan.adapters.tables.coefficients import read_coefficients
+    from zenplan.commands.layouts.report import layouts_report
+    from zenplan.commands.layouts.use_case import layouts as use_case
+    from zenplan.commands.shared.output import loaded_plugins, say
+    from zenplan.commands.shared.stored import stored
+    from zenplan.commands.shared.tables import catalogue, price_tables
+
+    with loaded_plugins() as plugins:
+        sheets = catalogue(plugins)
+        tables = price_tables(plugins, sheets, settings["prices"])
+        found = use_case(
+            request,
+            by,
+            sheets,
+            tables,
+            plugins.workloads(),
+            read_coefficients(),
+            calibrations=stored() if calibrated else (),
+        )
+        say(layouts_report(found), settings["format"], plugins)

@@ -1,0 +1,145 @@
+"""Layouts: every way to lay a training step out over so many devices of one kind, and what each costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from zenplan.commands.shared.cheapest import cheapest
+from zenplan.commands.shared.evidence import Evidence, evidence_of
+from zenplan.commands.shared.shortfall import lacks, other_precision, shortfall, trains_in, what_helps
+from zenplan.commands.shared.training_plan import training_plan
+from zenplan.domain.answer.tradeoff import DevicePrice, Fewer, Tradeoff
+from zenplan.domain.fit.coefficients import Coefficients
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.market.offer import PriceTable
+from zenplan.domain.measured.stored import Stored
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.domain.training.request import Request
+from zenplan.errors import NoFit, UnknownName, UsageError
+from zenplan.planning.search.search import Found, sample_s, search, survey
+from zenplan.planning.search.tradeoff import frontier, listed, runner_up
+from zenplan.protocols import WorkloadFamily
+from zenplan.units import HOUR_S
+
+ORDERS = ("time", "memory")
+
+
+def layouts(
+    request: Request,
+    by: str,
+    catalogue: Catalogue,
+    tables: Sequence[PriceTable],
+    families: Sequence[WorkloadFamily],
+    coefficients: Coefficients,
+    calibrations: Sequence[Stored] = (),
+) -> Tradeoff:
+    """The layouts of a request's workload on its ``gpus`` devices of kind ``gpu``, with what fits of the calibrations.
+
+    Raises:
+        UsageError: the request is wrong, or does not name the devices.
+        NoFit: no layout fits, the accelerator has no peak for the precision, or nothing joins so many.
+    """
+    if request.gpu is None or request.gpus is None:
+        missing = "--gpu" if request.gpu is None else "--gpus"
+        raise UsageError(f"{missing} is missing", "name the devices, as in: --gpu H100 --gpus 64")
+    if by not in ORDERS:
+        raise UnknownName("order", by, ORDERS)
+    sheet = catalogue.by_name(request.gpu)
+    plan = training_plan(request, families, whole_run=False)
+    evidence = evidence_of(plan, catalogue, coefficients, calibrations)
+    cluster = evidence.corrected(cluster_of(plan, sheet, request.gpus, coefficients))
+    found = survey(plan, cluster)
+    if not found.fits.any():
+        least = float(found.memory.total_bytes.min())
+        raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan.workload))
+    price = cheapest(sheet, tables)
+    return Tradeoff(
+        plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(cluster)))),
+        cluster=cluster,
+        by=by,
+        listed=tuple(found.estimate(plan, cluster, i) for i in listed(plan, found, by, request.top).tolist()),
+        frontier=tuple(found.estimate(plan, cluster, i) for i in frontier(plan, found).tolist()),
+        runner_up=runner_up(plan, found),
+        sizes=_sizes(plan, sheet, request.gpus, coefficients, evidence, price),
+        price=price,
+        considered=found.considered,
+        fitting=int(found.fits.sum()),
+    )
+
+
+def cluster_of(plan: TrainingPlan, sheet: Accelerator, devices: int, coefficients: Coefficients) -> Cluster:
+    """So many devices in the accelerator's usual nodes, as few as hold them, joined by its usual network."""
+    if not sheet.trains:
+        raise NoFit(f"{sheet.name} is made for inference only", "'zenplan accelerators' lists the others")
+    if not trains_in(sheet, plan.precision):
+        raise NoFit(f"{sheet.name} has {lacks(sheet, plan.precision)}", other_precision(sheet, plan.precision))
+    nodes = -(-devices // sheet.node_devices)
+    if nodes > 1 and sheet.network_bytes_per_s is None and sheet.link_devices < devices:
+        reach = max(sheet.node_devices, sheet.link_devices)
+        raise NoFit(
+            f"no network is known that joins {devices:,} × {sheet.name}", f"its data sheet joins {reach:,} of them"
+        )
+    return Cluster(
+        accelerator=sheet,
+        nodes=nodes,
+        node_devices=sheet.node_devices,
+        used=devices,
+        efficiency=coefficients.of(sheet.architecture, plan.precision, plan.software, plan.workload.family),
+        network_bytes_per_s=sheet.network_bytes_per_s,
+    )
+
+
+def _used(cluster: Cluster) -> set[str]:
+    correction = cluster.efficiency.correction
+    return {correction.calibration} if correction else set()
+
+
+def _sizes(
+    plan: TrainingPlan,
+    sheet: Accelerator,
+    devices: int,
+    coefficients: Coefficients,
+    evidence: Evidence,
+    price: DevicePrice | None,
+) -> tuple[Fewer, ...]:
+    """This number of devices, and those smaller ones that fit, as in ``smaller``."""
+    numbers = [devices, *smaller(devices, sheet.node_devices)]
+    clusters = [evidence.corrected(cluster_of(plan, sheet, n, coefficients)) for n in numbers]
+    best = search(plan, clusters)
+    each_s = sample_s(plan, best.layouts, best.steps)
+    return tuple(
+        _fewer(plan, best, place, number, float(each_s[place]), price)
+        for place, number in enumerate(numbers)
+        if best.fits[place]
+    )
+
+
+def smaller(devices: int, node_devices: int) -> list[int]:
+    """Fewer devices that may be cheaper, most first.
+
+    Halves, as long as they are whole, and powers of two: they divide among most layouts. Where the number itself is
+    no power of two, also the next that fill nodes, and eights, since a number with few divisors has few layouts.
+    """
+    numbers = {2**power for power in range((devices - 1).bit_length())}
+    half = devices
+    while half % 2 == 0:
+        half //= 2
+        numbers.add(half)
+    if devices & (devices - 1):
+        numbers |= {(devices - 1) // many * many for many in (node_devices, 8)}
+    return sorted(numbers - {0}, reverse=True)
+
+
+def _fewer(
+    plan: TrainingPlan, best: Found, place: int, devices: int, each_s: float, price: DevicePrice | None
+) -> Fewer:
+    token_h = devices * each_s / HOUR_S / plan.workload.tokens_per_sample
+    return Fewer(
+        devices=devices,
+        layout=best.layouts.at(place),
+        sample_s=each_s,
+        usd_per_token=price.usd_per_h * token_h if price else None,
+    )

@@ -1,0 +1,89 @@
+"""The command line: argv in, text out. ``main`` is the one place where an error becomes a line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from zenplan.errors import ZenplanError
+
+_INTERRUPTED, _CLOSED_PIPE = 130, 141
+
+
+def main() -> NoReturn:
+    """The ``zenplan`` command."""
+    import gc
+
+    # Most commands live for half a second and make little garbage: collect seldom.
+    gc.set_threshold(100_000, 50, 50)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code: 0 done, 1 error, 2 usage, 3 the answer is no."""
+    from zenplan.commands.shared.output import complain, hush
+
+    try:
+        if sys.stdout is None:
+            raise ZenplanError("stdout is closed", "there is nowhere to write the answer")
+        code = _run(argv)
+        sys.stdout.flush()
+    except ZenplanError as error:
+        complain(error.message, error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our answer has enough: say nothing, also not when Python flushes at exit.
+        hush(sys.stdout)
+        return _CLOSED_PIPE
+    except OSError as error:
+        return _disowned(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except Exception as error:
+        # The program's top, one of the two broad excepts: a fault of ours is still one line.
+        if os.environ.get("ZENPLAN_TRACEBACK"):
+            raise
+        complain(
+            f"a fault in zenplan: {type(error).__name__}: {error}", "ZENPLAN_TRACEBACK=1 shows where; please report it"
+        )
+        return 1
+    return code
+
+
+def _disowned(message: str) -> int:
+    """An error of the system (a full disk, say), after which stdout may not be flushed again."""
+    from zenplan.commands.shared.output import complain, hush
+
+    complain(message, "nothing was lost: zenplan writes only what it prints")
+    hush(sys.stdout)
+    return 1
+
+
+def _run(argv: Sequence[str]) -> int:
+    import typer
+
+    from zenplan.commands.app import app
+    from zenplan.errors import UsageError
+
+    # Typer carries its own copy of Click; its base class is reached through what Typer exports.
+    click_exception: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+    try:
+        code = app(args=list(argv), prog_name="zenplan", standalone_mode=False)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    except SystemExit as error:
+        # What Typer makes of a closed pipe; it ends the program for nothing else here.
+        raise BrokenPipeError from error
+    except click_exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stdout.write(error.format_message() + "\n")
+            return 0
+        hint = "'zenplan --help' lists the commands, 'zenplan COMMAND --help' its options"
+        raise UsageError(error.format_message(), hint) from error
+    if code == _INTERRUPTED:
+        # Typer turns Ctrl-C in a command into this code; no command of ours has it.
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else 0

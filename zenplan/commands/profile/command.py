@@ -1,0 +1,21 @@
+"""``zenplan profile``: the machine as it is."""
+
+from __future__ import annotations
+
+from zenplan.commands.shared.settings import Format, resolved
+
+
+def profile(output: Format = None) -> None:
+    """Show the GPUs of this machine, read over NVML, each with its data sheet, and the host.
+
+    A counter that a device does not have is said to be not supported; it is never shown as 0.
+    """
+    from zenplan.commands.profile.report import profile_report
+    from zenplan.commands.profile.use_case import profile as use_case
+    from zenplan.commands.shared.output import loaded_plugins, say
+    from zenplan.commands.shared.tables import catalogue
+
+    settings = resolved(format=output)
+    with loaded_plugins() as plugins:
+        taken, sheets = use_case(catalogue(plugins))
+        say(profile_report(taken, sheets), settings["format"], plugins)

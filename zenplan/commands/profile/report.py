@@ -1,0 +1,217 @@
+"""What ``zenplan profile`` answers: the profile as a document, as records and as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from zenplan import units
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.hardware.device import NOT_SET, Device, DriverState, Host, Process, Profile, Reading
+from zenplan.domain.report import Column, Report, Table
+
+SCHEMA = "zenplan.profile/1"
+
+_NO_SHEET = "no data sheet: unknown to the catalogue"
+_UNIT_OF_SUFFIX = {
+    "_bytes": "B",
+    "_hz": "Hz",
+    "_w": "W",
+    "_j": "J",
+    "_c": "°C",
+    "_utilisation": "ratio",
+    "_cores": "cores",
+    "_THREADS": "threads",
+}
+_KWH_J = 3.6e6
+
+
+def profile_report(profile: Profile, sheets: Mapping[int, Accelerator | None]) -> Report:
+    """The report of a profile.
+
+    Args:
+        profile: what is present.
+        sheets: index of a device to its data sheet; None, or no entry, where the catalogue has none.
+    """
+    pairs = [(device, sheets.get(device.index)) for device in profile.devices]
+    document = {
+        "taken_at": profile.taken_at.isoformat(timespec="seconds"),
+        "driver": {
+            "driver_version": _plain("driver_version", profile.driver.driver_version),
+            "cuda_version": _plain("cuda_version", profile.driver.cuda_version),
+            "reason": profile.driver.reason or None,
+        },
+        "devices": [{**_readings(device), "sheet": _sheet(sheet)} for device, sheet in pairs],
+        "host": _readings(profile.host),
+    }
+    why = profile.driver.reason
+    return Report(
+        schema=SCHEMA,
+        document=document,
+        records=tuple(_record(device, sheet) for device, sheet in pairs),
+        tables=(*(_device_table(device, sheet) for device, sheet in pairs), _host_table(profile.host, profile.driver)),
+        notes=(f"no GPU: {why}",) if why else (),
+    )
+
+
+# --- for programs
+
+
+def _plain(name: str, item: Any) -> Any:
+    """A field as JSON types; the unit is the one that the field's name ends in."""
+    if isinstance(item, Mapping):
+        return {key: _plain(key, each) for key, each in item.items()}
+    if not isinstance(item, Reading):
+        return item
+    if item.value is None:
+        return {"value": None, "reason": item.reason}
+    value = [_readings(each) for each in item.value] if isinstance(item.value, tuple) else item.value
+    unit = next((unit for suffix, unit in _UNIT_OF_SUFFIX.items() if name.endswith(suffix)), None)
+    return {"value": value, "unit": unit}
+
+
+def _readings(noun: Device | Host | Process) -> dict[str, Any]:
+    return {each.name: _plain(each.name, getattr(noun, each.name)) for each in fields(noun)}
+
+
+def _sheet(sheet: Accelerator | None) -> dict[str, Any] | None:
+    if sheet is None:
+        return None
+    return {
+        "name": sheet.name,
+        "vendor": sheet.vendor,
+        "architecture": sheet.architecture,
+        "peak_flop_per_s": dict(sheet.peak_flop_per_s),
+        "memory_bytes": sheet.memory_bytes,
+        "memory_bytes_per_s": sheet.memory_bytes_per_s,
+    }
+
+
+def _record(device: Device, sheet: Accelerator | None) -> dict[str, Any]:
+    """One flat row; what could not be read is None, never 0. Of the processes it has the number."""
+    row: dict[str, Any] = {"index": device.index}
+    for each in fields(device):
+        if each.name != "index":
+            value = getattr(device, each.name).value
+            row[each.name] = len(value) if isinstance(value, tuple) else value
+    row["sheet"] = sheet.name if sheet else None
+    row["sheet_bf16_flop_per_s"] = sheet.peak("bf16") if sheet else None
+    row["sheet_memory_bytes"] = sheet.memory_bytes if sheet else None
+    row["sheet_memory_bytes_per_s"] = sheet.memory_bytes_per_s if sheet else None
+    return row
+
+
+# --- for people
+
+
+def _table(title: str, rows: list[tuple[str, str]]) -> Table:
+    return Table(title=title, columns=(Column(name="what"), Column(name="reading")), rows=tuple(rows))
+
+
+def _show(reading: Reading[Any], write: Callable[[Any], str] = str) -> str:
+    return reading.reason if reading.value is None else write(reading.value)
+
+
+def _of(now: Reading[Any], most: Reading[Any], write: Callable[[Any], str] = str) -> str:
+    """``now of most``, or a reason once where both lack a value for the same one."""
+    if now.value is None and now.reason == most.reason:
+        return now.reason
+    return f"{_show(now, write)} of {_show(most, write)}"
+
+
+def _mhz(hz: float) -> str:
+    return f"{hz / 1e6:,.0f} MHz"
+
+
+def _watts(power_w: float) -> str:
+    return f"{units.significant(power_w)} W"
+
+
+def _on_off(on: bool) -> str:
+    return "on" if on else "off"
+
+
+def _device_table(device: Device, sheet: Accelerator | None) -> Table:
+    title = f"GPU {device.index}: {_show(device.name)}"
+    if device.problem:
+        return _table(title, [("state", device.problem), ("data sheet", "none: the GPU gave no name")])
+    rows = [
+        ("uuid", _show(device.uuid)),
+        ("compute capability", _show(device.compute_capability)),
+        ("memory", _memory_text(device)),
+        ("SM clock", _of(device.sm_clock_hz, device.sm_clock_max_hz, _mhz)),
+        ("memory clock", _of(device.memory_clock_hz, device.memory_clock_max_hz, _mhz)),
+        ("power", _of(device.power_draw_w, device.power_limit_w, _watts)),
+        ("energy counter", _show(device.energy_j, lambda j: f"{units.significant(j / _KWH_J)} kWh")),
+        ("temperature", _show(device.temperature_c, lambda c: f"{c} °C")),
+        ("GPU busy", _show(device.gpu_utilisation, units.percent)),
+        ("memory busy", _show(device.memory_utilisation, units.percent)),
+        ("PCIe generation", _of(device.pcie_generation, device.pcie_generation_max)),
+        ("PCIe lanes", _of(device.pcie_width, device.pcie_width_max)),
+        ("NVLink", _nvlink_text(device)),
+        ("MIG", _show(device.mig_enabled, _on_off)),
+        ("ECC", _show(device.ecc_enabled, _on_off)),
+        ("compute processes", _show(device.compute_processes, _processes_text)),
+        ("graphics processes", _show(device.graphics_processes, _processes_text)),
+    ]
+    return _table(title, rows + _sheet_rows(device, sheet))
+
+
+def _memory_text(device: Device) -> str:
+    total, free = device.memory_total_bytes, device.memory_free_bytes
+    if total.value is None:
+        return total.reason
+    return f"{units.size(total.value)}, {_show(free, units.size)} free"
+
+
+def _nvlink_text(device: Device) -> str:
+    if device.nvlink_count.value is None:
+        return device.nvlink_count.reason
+    links = _of(device.nvlink_active_count, device.nvlink_count)
+    return f"{links} links up, version {_show(device.nvlink_version)}"
+
+
+def _processes_text(processes: tuple[Process, ...]) -> str:
+    if not processes:
+        return "none"
+    known = [each.used_bytes.value for each in processes if each.used_bytes.value is not None]
+    unknown = len(processes) - len(known)
+    parts = [f"{units.size(sum(known))}"] if known else []
+    parts += [f"memory of {unknown} unknown"] if unknown else []
+    return f"{len(processes)} ({', '.join(parts)})"
+
+
+def _sheet_rows(device: Device, sheet: Accelerator | None) -> list[tuple[str, str]]:
+    if sheet is None:
+        return [("data sheet", _NO_SHEET if device.name.value else "none: the GPU gave no name")]
+    peak = sheet.peak("bf16")
+    return [
+        ("data sheet", sheet.name),
+        ("  bf16 dense peak", units.flop_per_s(peak) if peak else "none on the data sheet"),
+        ("  memory", units.size(sheet.memory_bytes)),
+        ("  bandwidth", f"{units.size(sheet.memory_bytes_per_s)}/s"),
+    ]
+
+
+def _host_table(host: Host, driver: DriverState) -> Table:
+    made = {name: asked for name, asked in host.blas_threads.items() if asked.reason != NOT_SET}
+    threads = [f"{name}: {_show(asked)}" for name, asked in made.items()]
+    rows = [
+        ("processor", _show(host.cpu_model)),
+        ("cores, logical", _show(host.logical_cores)),
+        ("cores, physical", _show(host.physical_cores)),
+        ("cores, this process", _show(host.affinity_cores)),
+        ("cores, container", _show(host.cpu_limit_cores, units.significant)),
+        ("BLAS threads", ", ".join(threads) or NOT_SET),
+        ("memory", _show(host.memory_total_bytes, units.size)),
+        ("memory, available", _show(host.memory_available_bytes, units.size)),
+        ("memory, container", _show(host.memory_limit_bytes, units.size)),
+        ("disk, free", _show(host.disk_free_bytes, units.size)),
+        ("system", _show(host.os)),
+        ("kernel", _show(host.kernel)),
+        ("Python", _show(host.python_version)),
+    ]
+    if driver.driver_version.value is not None:
+        rows += [("NVIDIA driver", driver.driver_version.value), ("CUDA, up to", _show(driver.cuda_version))]
+    return _table("host", rows)

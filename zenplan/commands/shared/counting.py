@@ -1,0 +1,107 @@
+"""Count: what a Keras model computes, layer by layer, found out in a worker process."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from zenplan.adapters.files.keras_file import read_keras_config
+from zenplan.adapters.machine.host import read_host
+from zenplan.adapters.workers.process import USUAL_TIME_S, Limits, Tell, backend_of, run_job
+from zenplan.domain.model.count import ModelCount
+from zenplan.domain.model.count_document import read_count
+from zenplan.domain.model.workload import Workload
+from zenplan.errors import InputFileError, UsageError
+
+# Of the memory that this process may use, what a worker may take where nothing else is said.
+_MEMORY_SHARE = 0.8
+_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_HINT = "name a function, as in package.module:build_model, or a .keras file"
+
+
+def _untold(_stage: str, _seconds: float) -> None:
+    pass
+
+
+def count_keras(
+    target: str,
+    backend: str | None = None,
+    *,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
+    input_shapes: Sequence[Sequence[int]] = (),
+    batch: int | None = None,
+    time_s: float = USUAL_TIME_S,
+    memory_bytes: float | None = None,
+    tell: Tell = _untold,
+) -> ModelCount:
+    """The count of a Keras model.
+
+    Args:
+        target: ``package.module:function``, imported with the current folder first, or a ``.keras`` file.
+        backend: of Keras; None for that of ``KERAS_BACKEND``, or the first that is installed.
+        arguments: that the function is called with, by name.
+        input_shapes: of one sample, without the batch, for a model that was never built or has an open shape.
+        batch: samples that it is called with, for one that depends on their number; None for any.
+        time_s: the worker may take that long.
+        memory_bytes: and that much; None for 80 % of what this process may use.
+        tell: told the worker's stage and its seconds, now and then.
+
+    Raises:
+        UsageError: the target is not one, or what it needs is not installed.
+        ZenplanError: it cannot be built or counted; the message says why.
+    """
+    job: dict[str, Any] = {
+        "job": "count",
+        "what": target,
+        "target": None,
+        "config": None,
+        "batch": batch,
+        "arguments": dict(arguments),
+        "input_shapes": [list(shape) for shape in input_shapes],
+    }
+    if target.endswith(".keras"):
+        job["config"] = read_keras_config(target)
+    else:
+        job["target"] = _function(target)
+    if memory_bytes is None and (usable := read_host().usable_memory_bytes):
+        memory_bytes = _MEMORY_SHARE * usable
+    chosen = backend_of(backend, os.environ)
+    event = run_job(job, chosen, Limits(time_s=time_s, memory_bytes=memory_bytes), tell)
+    return read_count(event.get("count"))
+
+
+def keras_workload(target: str, backend: str | None = None, **options: Any) -> Workload:
+    """A Keras model as something to train; arguments and errors as of ``count_keras``.
+
+    Raises:
+        UsageError: besides, a layer's cost is unknown: what trains the rest of the model is not what was asked.
+    """
+    count = count_keras(target, backend, **options)
+    if count.unknown:
+        raise UsageError(
+            f"{target}: the cost of {count.unknown[0].label} is unknown",
+            "zenplan.register_layer tells it; 'zenplan count' shows the rest",
+        )
+    return count.workload()
+
+
+def _function(target: str) -> str:
+    """The target, if it can be a function's name. What looks like a file gets a hint of its own."""
+    path = Path(target.partition(":")[0])
+    if _FUNCTION.fullmatch(target) and path.suffix != ".py":
+        return target
+    if path.suffix == ".py":
+        name = target.partition(":")[2] or "build_model"
+        raise UsageError(f"'{target}' is a path, not a module", f"write it as in: {path.stem}:{name}")
+    if path.suffix in (".h5", ".hdf5"):
+        raise InputFileError(
+            f"model {target}: the HDF5 format may run code, and is not read", "save it with model.save('model.keras')"
+        )
+    if Path(target).exists():
+        kind = "a directory" if Path(target).is_dir() else "no .keras file"
+        raise InputFileError(f"model {target} is {kind}", "save it with model.save('model.keras')")
+    raise UsageError(f"'{target}' names no model", _HINT)

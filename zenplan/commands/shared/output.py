@@ -1,0 +1,112 @@
+"""The answer to stdout, the rest to stderr, as the terminal can take it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from zenplan.domain.report import Report
+from zenplan.errors import UnknownName, UsageError
+from zenplan.plugins import Plugins, load_plugins
+
+# What a terminal without these characters shows in their place.
+_PLAIN = str.maketrans(
+    {
+        "×": "x",
+        "·": ".",
+        "–": "-",
+        "…": "...",
+        "µ": "u",
+        "≤": "<=",
+        "≥": ">=",
+        "∞": "inf",
+        "─": "-",
+        "━": "-",
+        "√": "sqrt",
+        "Σ": "sum ",
+        "δ": "delta",
+        "τ": "tau",
+        "λ": "lambda",
+        "−": "-",
+        "⌈": "ceil(",
+        "⌉": ")",
+        "°": "",
+        "÷": "/",
+        "→": "->",
+        "²": "^2",
+        "α": "alpha",
+        "π": "pi",
+        "—": "-",
+        "\u0304": "_mean",
+    }
+)
+
+
+def write(stream: TextIO | None, text: str) -> None:
+    """Write ``text``; where the stream cannot encode a character, a plain one in its place.
+
+    A stream that was closed before the program started is None, and takes nothing.
+    """
+    if stream is None:
+        return
+    encoding = stream.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
+    stream.write(text)
+
+
+def say(report: Report, name: str, plugins: Plugins) -> None:
+    """The report on stdout in the named format."""
+    exporter = next((e for e in plugins.exporters() if e.name == name), None)
+    if not plugins.exporters():
+        raise UsageError("no plugin gives a format to answer in", "ZENPLAN_BLOCK must not have builtin in it")
+    if exporter is None:
+        raise UnknownName("format", name, (e.name for e in plugins.exporters()))
+    if name == "table" and _colourful(sys.stdout):
+        from zenplan.adapters.formats import table
+
+        write(sys.stdout, table(report, colour=True))
+        return
+    outcome = plugins.ask(exporter, f"format {name}", lambda: exporter.export(report))
+    if outcome.value is None:
+        raise UnknownName("working format", name, (e.name for e in plugins.exporters() if e.name != name))
+    write(sys.stdout, outcome.value)
+
+
+def _colourful(stream: TextIO) -> bool:
+    """Whether to write ANSI styles there (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def loaded_plugins() -> Iterator[Plugins]:
+    """The plugins, for one command. What was left out of them is said at its end, also where it fails: one
+    line on stderr for each, and why."""
+    plugins = load_plugins()
+    try:
+        yield plugins
+    finally:
+        for problem in plugins.problems():
+            if not problem.kept:
+                write(sys.stderr, f"warning: plugin {problem.plugin}: {problem.what}: {problem.reason}\n")
+
+
+def complain(message: str, hint: str = "") -> None:
+    """An error: one line, and one line of hint."""
+    lines: Sequence[str] = (f"error: {message}", *((f"hint: {hint}",) if hint else ()))
+    try:
+        for line in lines:
+            write(sys.stderr, " ".join(line.split()) + "\n")
+    except OSError:
+        # Nowhere to say it; the exit code still does.
+        hush(sys.stderr)
+
+
+def hush(stream: TextIO) -> None:
+    """Send the rest of a stream nowhere: what is left in its buffer would fail again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

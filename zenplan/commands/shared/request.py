@@ -1,0 +1,79 @@
+"""Flags of a training run into a request: one place for every command that has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zenplan.adapters.settings.settings import Settings
+    from zenplan.domain.model.workload import Workload
+    from zenplan.domain.training.request import Request
+
+
+def request_of(settings: Settings, **given: Any) -> Request:
+    """The flags in base units; each is checked on its own here, together later. One that is not given is None."""
+    from zenplan.domain.training.request import Request
+    from zenplan.units import parse_bytes, parse_count, parse_duration_s, parse_usd
+
+    def parsed(name: str, parse: Any, *more: Any) -> Any:
+        value = given.get(name)
+        return None if value is None else parse(value, f"--{name.replace('_', '-')}", *more)
+
+    return Request(
+        params=parsed("params", parse_count, 1e14),
+        model=given.get("model"),
+        config=_config(given.get("config")),
+        flop_per_sample=parsed("flops_per_sample", parse_count, 1e18),
+        activations_per_sample=parsed("activations_per_sample", parse_count, 1e15),
+        active_params=parsed("active_params", parse_count, 1e14),
+        tokens=parsed("tokens", parse_count, 1e18),
+        dataset_bytes=parsed("dataset_size", parse_bytes),
+        samples=parsed("samples", whole, 1e15),
+        epochs=parsed("epochs", parse_count, 1e9),
+        image_size=parsed("image_size", whole, 1e5),
+        seq_len=parsed("seq_len", whole, 1e8),
+        global_batch_tokens=parsed("global_batch", parse_count, 1e12),
+        batch=parsed("batch", whole, 1e9),
+        method=given.get("method"),
+        deadline_s=parsed("deadline", parse_duration_s),
+        budget_usd=parsed("budget", parse_usd),
+        precision=settings["precision"],
+        optimizer=settings["optimizer"],
+        software=settings["software"],
+        gpu=settings["gpu"],
+        gpus=settings["gpus"],
+        provider=settings["provider"],
+        region=settings["region"],
+        billing=settings["billing"],
+        top=settings["top"],
+        max_gpus=settings["max_gpus"],
+        # The last: it takes seconds, which a slip in another flag should not cost.
+        keras=_counted(given.get("keras")),
+    )
+
+
+def _config(file: Path | None) -> Mapping[str, Any] | None:
+    from zenplan.adapters.settings.model_config import read_model_config
+
+    return None if file is None else read_model_config(file)
+
+
+def _counted(target: str | None) -> Workload | None:
+    """The Keras model, counted, with progress on stderr."""
+    if target is None:
+        return None
+    from zenplan.commands.shared.progress import elapsed
+    from zenplan.commands.shared.workload import keras_model
+
+    with elapsed(target) as tell:
+        return keras_model(target, tell)
+
+
+def whole(text: str | None, what: str, most: float) -> int | None:
+    """A whole number as people write it, None where it is not given. Raises UsageError: it is not one."""
+    from zenplan.units import parse_whole
+
+    return None if text is None else parse_whole(text, what, most)

@@ -1,0 +1,76 @@
+"""What devices lack for a plan, in one line: memory, or the precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zenplan import units
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.model.workload import Workload
+from zenplan.domain.precision import PRECISIONS, Precision
+from zenplan.planning.physics.columns import can_run
+from zenplan.planning.search.search import HEADROOM, usable_bytes
+
+# From the narrowest products to the widest.
+_NARROW_FIRST = ("nvfp4", "mxfp8", "fp8", "bf16", "fp16", "tf32", "fp32")
+# Products that take scales of blocks (OCP Microscaling Formats 2023): from this compute capability on (NVIDIA,
+# PTX ISA, tcgen05.mma.block_scale and mma.block_scale), and on AMD's generation (CDNA 4 instruction set).
+_BLOCK_SCALES_SINCE, _BLOCK_SCALES_IN = 10, "CDNA4"
+
+
+def what_helps(workload: Workload) -> str:
+    """A hint: what makes a model fit that does not; a smaller sample, and adapters, where it has such."""
+    ways = ["more --gpus", "devices with more memory"]
+    if workload.tokens_per_sample > 1:
+        ways.append("a shorter --seq-len")
+    elif any(fact.name == "image size" for fact in workload.facts):
+        ways.append("a smaller --image-size")
+    if workload.heads:
+        ways.append("--method lora or qlora")
+    return f"{', '.join(ways[:-1])}, or {ways[-1]}"
+
+
+def shortfall(where: Cluster, needs_bytes: float) -> str:
+    """What the leanest layout needs on each device, what it has, and what is missing."""
+    return (
+        f"{where.devices} × {where.accelerator.name} needs {units.size(needs_bytes)} a device of "
+        f"{units.size(where.accelerator.capacity_bytes)}, {HEADROOM:.0%} of it left free: "
+        f"{units.size(needs_bytes - usable_bytes(where))} short"
+    )
+
+
+def trains_in(sheet: Accelerator, precision: Precision) -> bool:
+    """Whether an accelerator has the precision: its peaks, and under mxfp8 products with a scale for each block."""
+    return can_run(sheet, precision) and (precision.name != "mxfp8" or _has_block_scales(sheet))
+
+
+def lacks(sheet: Accelerator, precision: Precision) -> str:
+    """What an accelerator that does not train in the precision has not, as in ``no bf16 peak in the data sheet``."""
+    if can_run(sheet, precision):
+        return f"no products with scales of blocks, which {precision.name} needs"
+    return f"no {precision.name} peak in the data sheet"
+
+
+def _has_block_scales(sheet: Accelerator) -> bool:
+    return (
+        sheet.peak("fp4") is not None
+        or sheet.architecture == _BLOCK_SCALES_IN
+        or (sheet.compute_major or 0) >= _BLOCK_SCALES_SINCE
+    )
+
+
+def other_precision(sheet: Accelerator, asked: Precision) -> str:
+    """A hint: what to train in on an accelerator that has not the precision that was asked for.
+
+    The next wider one that it has, or its widest; with all of those that it has.
+    """
+    has = [name for name in _NARROW_FIRST if trains_in(sheet, PRECISIONS[name])]
+    if not has:
+        return f"'zenplan accelerators show {sheet.name}' has what is known of it"
+    return f"try --precision {_next(has, asked.name)}; {sheet.name} has {', '.join(has)}"
+
+
+def _next(has: Sequence[str], asked: str) -> str:
+    place = _NARROW_FIRST.index(asked)
+    return next((name for name in has if _NARROW_FIRST.index(name) > place), has[-1])

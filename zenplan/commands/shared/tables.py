@@ -1,0 +1,150 @@
+"""What every use case starts from: the catalogue, the price tables and the families that plugins give."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.market.offer import Offer, PriceTable
+from zenplan.domain.model.workload import Workload
+from zenplan.errors import DataError, UnknownName, UsageError
+from zenplan.plugins import Plugins
+from zenplan.protocols import WorkloadFamily
+
+
+def catalogue(plugins: Plugins) -> Catalogue:
+    """The data sheets of all plugins."""
+    return Catalogue(accelerators=plugins.accelerators())
+
+
+def price_tables(plugins: Plugins, sheets: Catalogue, own: Path | None) -> tuple[PriceTable, ...]:
+    """Every provider's table. A table in the user's own file takes the place of the provider's it names.
+
+    Raises:
+        InputFileError: the user's file cannot be used.
+    """
+    mine: tuple[PriceTable, ...] = ()
+    if own is not None:
+        from zenplan.adapters.prices.table import read_price_csv
+
+        # Aliases are names too; the local day, so that nobody loses a price dated today.
+        mine = read_price_csv(own, lambda name: sheets.by_name(name).name, date.today())
+    replaced = {t.provider for t in mine}
+    others = (plugins.bundled_table(p) for p in plugins.price_providers() if p.name not in replaced)
+    return (*mine, *others)
+
+
+def filtered(
+    tables: Sequence[PriceTable],
+    sheets: Catalogue,
+    gpu: str | None,
+    provider: str | None,
+    region: str | None,
+    spot: bool,
+) -> tuple[PriceTable, ...]:
+    """The tables with only the offers that pass; a name that nobody has is an error.
+
+    Raises:
+        UnknownName: an accelerator, provider or region that no table has.
+    """
+    wanted = sheets.by_name(gpu).name if gpu else None
+    if provider and provider not in {t.provider for t in tables}:
+        raise UnknownName("provider", provider, (t.provider for t in tables), "zenplan prices")
+    tables = [t for t in tables if provider in (None, t.provider)]
+    regions = {o.region for t in tables for o in t.offers}
+    if region and region not in regions:
+        raise UnknownName(f"region of {provider}" if provider else "region", region, regions, "zenplan prices")
+
+    def passes(offer: Offer) -> bool:
+        return (
+            wanted in (None, offer.instance.accelerator)
+            and region in (None, offer.region)
+            and (not spot or offer.spot is not None)
+        )
+
+    return tuple(
+        PriceTable(
+            provider=t.provider, terms=t.terms, left_out=t.left_out, offers=tuple(o for o in t.offers if passes(o))
+        )
+        for t in tables
+    )
+
+
+def models(families: Sequence[WorkloadFamily], only: str | None = None) -> tuple[tuple[str, Workload], ...]:
+    """Every named model that its family can lower, with the name of that family.
+
+    Args:
+        only: a family's name, or a kind of model (as in ``Workload.family``), whose models alone are wanted.
+
+    Raises:
+        UnknownName: there is no such family.
+    """
+    names = [family.name for family in families]
+    wanted = only.lower() if only else None
+    found = []
+    for family in families:
+        # A family's own name is looked at first: then no other one's models have to be made.
+        if wanted in names and wanted != family.name:
+            continue
+        for name in family.presets():
+            # A plugin that fails on one of its models is named in its problems; the others still answer.
+            with contextlib.suppress(DataError):
+                found.append((family.name, family.lower({"model": name})))
+    if wanted is None or wanted in names:
+        return tuple(found)
+    kept = tuple((name, w) for name, w in found if w.family == wanted)
+    if not kept:
+        raise UnknownName("family", only or "", (*names, *(w.family for _, w in found)))
+    return kept
+
+
+def model(families: Sequence[WorkloadFamily], name: str, **options: Any) -> tuple[str, Workload]:
+    """One named model, lowered with these options, and the name of its family.
+
+    Raises:
+        UsageError: no family knows it, or it has no such option.
+    """
+    return _family_of(families, name).name, lowered(families, {"model": name, **options})
+
+
+def lowered(families: Sequence[WorkloadFamily], options: Mapping[str, Any]) -> Workload:
+    """The workload of the family that knows the model; configurations and sizes go to zenplan's own, the last.
+
+    Raises:
+        UsageError: there is no family, or the options are wrong; UnknownName: no family knows the model.
+    """
+    name = options.get("model")
+    family = _family_of(families, name)
+    try:
+        return family.lower({key: value for key, value in options.items() if value is not None})
+    except UnknownName:
+        if name is None or _knows(family, name):
+            raise
+        known = (each for family in families for each in family.presets())
+        raise UnknownName("model", name.partition(":")[0], known, listing="zenplan workloads") from None
+
+
+def _family_of(families: Sequence[WorkloadFamily], model: str | None) -> WorkloadFamily:
+    """The family that has a model of that very name; else one that has it but for case, punctuation and what stands
+    after a colon; else zenplan's own, which comes last: it knows sizes, configurations and other names.
+
+    Raises:
+        UsageError: there is no family at all.
+    """
+    if not families:
+        raise UsageError("no plugin knows any family of models", "'zenplan plugins' says what failed")
+    if model is None:
+        return families[-1]
+    exact = next((f for f in families if model in f.presets()), None)
+    return exact or next((f for f in families if _knows(f, model)), families[-1])
+
+
+def _knows(family: WorkloadFamily, model: str) -> bool:
+    from zenplan.families.named import name_of
+    from zenplan.families.transformer.presets import plain
+
+    return name_of(model) in map(plain, family.presets())

@@ -1,0 +1,124 @@
+"""From a request to a training plan: what was not given is inferred, and said to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from zenplan.commands.shared.amount import amount
+from zenplan.commands.shared.workload import workload_of
+from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import Attention
+from zenplan.domain.model.workload import Workload
+from zenplan.domain.precision import PRECISIONS, Precision
+from zenplan.domain.provenance import Fact, Origin
+from zenplan.domain.software import Software
+from zenplan.domain.training.plan import METHODS, OPTIMIZERS, Optimizer, TrainingPlan
+from zenplan.domain.training.request import Request
+from zenplan.errors import UnknownName, UsageError
+from zenplan.planning.explain.method import QLORA_WEIGHT_BYTES, with_adapters
+from zenplan.protocols import WorkloadFamily
+
+_METHOD_NAMES = {"full": "full training of all parameters", "lora": "LoRA", "qlora": "QLoRA, 4-bit weights"}
+# What a model runs in where nothing says so, and why: large language models, Keras's, all others.
+_LANGUAGE_SOFTWARE = (Software.FUSED, "as in Megatron-LM; plain PyTorch is --software eager, torch.compile compiled")
+_PLAIN_SOFTWARE = (Software.EAGER, "as in plain PyTorch; torch.compile is --software compiled, JAX xla")
+_KERAS_SOFTWARE = {
+    "torch": (Software.EAGER, "as Keras on PyTorch, where nothing is compiled unless asked"),
+    "jax": (Software.XLA, "as Keras on JAX"),
+    "tensorflow": (Software.XLA, "as Keras on TensorFlow"),
+}
+
+
+def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_run: bool = True) -> TrainingPlan:
+    """The plan that a request asks for; of one step alone where it is not about a ``whole_run``.
+
+    Raises:
+        UsageError: the request contradicts itself, or names something unknown.
+    """
+    workload = workload_of(request, families)
+    precision, precision_fact = _precision(request)
+    optimizer, optimizer_fact = _optimizer(request, workload)
+    method = "full" if request.method is None else request.method
+    if method not in METHODS:
+        raise UnknownName("method", method, METHODS)
+    how_much = amount(request, workload, whole_run)
+    software, software_fact = _software(request, workload)
+    weight_bytes = QLORA_WEIGHT_BYTES if method == "qlora" else precision.compute_bytes
+    if method != "full":
+        workload = with_adapters(workload)
+    if not workload.trainable_parameters:
+        raise UsageError(
+            f"nothing of {workload.name} would be trained",
+            "adapters are for products of its layers; try --method full"
+            if method != "full"
+            else "all of its layers are frozen",
+        )
+    facts = (
+        *workload.facts,
+        *how_much.facts,
+        precision_fact,
+        software_fact,
+        optimizer_fact,
+        Fact(name="method", value=_METHOD_NAMES[method], origin=_origin(request.method)),
+        *_kernels(workload),
+    )
+    return TrainingPlan(
+        workload=workload,
+        samples=how_much.samples,
+        global_batch=how_much.global_batch,
+        precision=precision,
+        optimizer=optimizer,
+        method=method,
+        weight_bytes=weight_bytes,
+        software=software,
+        facts=facts,
+    )
+
+
+def _origin(given: str | None) -> Origin:
+    return Origin.GIVEN if given else Origin.ASSUMED
+
+
+def _precision(request: Request) -> tuple[Precision, Fact]:
+    name = "bf16" if request.precision is None else request.precision
+    if name not in PRECISIONS:
+        raise UnknownName("precision", name, PRECISIONS)
+    why = "" if request.precision else "what large models are trained in; fp32 master weights beside it"
+    return PRECISIONS[name], Fact(name="precision", value=name, origin=_origin(request.precision), why=why)
+
+
+def _optimizer(request: Request, workload: Workload) -> tuple[Optimizer, Fact]:
+    """As given, as usual for the model, or AdamW."""
+    usual = workload.usual
+    if request.optimizer is None and usual is not None:
+        name = usual.optimizer
+        fact = Fact(name="optimizer", value=name, origin=Origin.PUBLISHED, why=usual.source)
+    else:
+        name = "adamw" if request.optimizer is None else request.optimizer
+        fact = Fact(name="optimizer", value=name, origin=_origin(request.optimizer))
+    if name not in OPTIMIZERS:
+        raise UnknownName("optimizer", name, OPTIMIZERS)
+    return OPTIMIZERS[name], fact
+
+
+def _software(request: Request, workload: Workload) -> tuple[Software, Fact]:
+    name, why = request.software, ""
+    if name is None:
+        backend = next((f.value for f in workload.facts if f.name == "backend"), "")
+        name, why = _KERAS_SOFTWARE.get(backend, _PLAIN_SOFTWARE)
+        if workload.unit == "tokens" and workload.usual is None:
+            name, why = _LANGUAGE_SOFTWARE
+    if name not in tuple(Software):
+        raise UnknownName("software", name, Software)
+    return Software(name), Fact(name="software", value=str(name), origin=_origin(request.software), why=why)
+
+
+def _kernels(workload: Workload) -> Iterator[Fact]:
+    """How attention and feature maps are computed, where the model has them."""
+    kinds = {type(o) for b in workload.blocks for o in b.operators}
+    if Attention in kinds:
+        yield Fact(name="attention", value="fused (flash)", origin=Origin.ASSUMED, why="the default of today's stacks")
+    if Convolution in kinds:
+        yield Fact(
+            name="feature maps", value="channels last (NHWC)", origin=Origin.ASSUMED, why="as tensor cores take them"
+        )

@@ -1,0 +1,1 @@
+"""What is answered: estimates, quotes, trade-offs, scores."""

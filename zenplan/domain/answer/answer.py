@@ -1,0 +1,50 @@
+"""Answer: what ``zenplan estimate`` found, before it is written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zenplan.domain.answer.estimate import Bill, Quote
+from zenplan.domain.measured.step import LocalStep
+from zenplan.domain.training.operations import Operations
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.domain.training.request import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """A quote and what it is: ``best`` (or ``nearest``), ``cheapest``, ``balanced``, ``fastest``, several, or between them.
+
+    ``bill`` is the one under the billing kind that quotes are ranked by.
+    """
+
+    quote: Quote
+    bill: Bill
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The quotes worth showing, and what was looked at to find them.
+
+    Attributes:
+        ranked: the best first, then from cheap to fast.
+        verdict: with a deadline or a budget, whether it is met and by what margin; empty without.
+        met: whether the deadline and the budget are met; True without them.
+        options, layouts: how many combinations of offer and size, and layouts, were compared.
+        frontier: quotes that no other beats in both time and dollars.
+        left_out: what was not quoted, or not used, and why, one line each.
+        here: what the model takes on this machine's own processor, where that was measured.
+    """
+
+    request: Request
+    plan: TrainingPlan
+    operations: Operations
+    ranked: tuple[Ranked, ...]
+    verdict: str
+    met: bool
+    options: int
+    layouts: int
+    frontier: int
+    left_out: tuple[str, ...]
+    here: tuple[LocalStep, ...] = ()

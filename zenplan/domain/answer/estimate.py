@@ -1,0 +1,201 @@
+"""What is predicted: ranges, the parts of a step, memory by part, the run, the bill, and the quote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from zenplan.domain import checks
+from zenplan.domain.fit.correction import Correction, Grounds
+from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.market.offer import Billing, Offer, Terms
+from zenplan.domain.range import Range
+from zenplan.domain.training.layout import Layout
+from zenplan.errors import DataError
+from zenplan.units import HOUR_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTime:
+    """Seconds of one optimizer step, by what they are spent on; the parts add up to the step.
+
+    Attributes:
+        compute_s: matrix products and attention.
+        memory_s: operators limited by memory bandwidth.
+        overhead_s: fixed time of the operators on the device.
+        launch_s: the device waits for the host to launch.
+        host_s: the device waits between steps: input, launches of the optimizer, logging.
+        recompute_s: forward work done again in the backward pass.
+        tensor_s, pipeline_s, data_s, expert_s, context_s: exposed communication of each parallelism.
+        lookup_s: rows of tables that devices share out, on their way to the samples and back.
+        bubble_s: pipeline stages that wait.
+        optimizer_s: the update of the weights.
+    """
+
+    compute_s: float
+    memory_s: float
+    overhead_s: float
+    launch_s: float
+    host_s: float
+    recompute_s: float
+    tensor_s: float
+    pipeline_s: float
+    data_s: float
+    expert_s: float
+    lookup_s: float
+    context_s: float
+    bubble_s: float
+    optimizer_s: float
+
+    def parts(self) -> dict[str, float]:
+        """Part name to seconds, in order."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @property
+    def total_s(self) -> float:
+        """The whole step."""
+        return sum(self.parts().values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryUse:
+    """Peak bytes on the fullest device, by part.
+
+    Attributes:
+        weights_bytes: in the compute type, or sharded as master weights under ZeRO-3, with the layers in use.
+        gradients_bytes: accumulated in fp32.
+        optimizer_bytes: master weights and the optimizer's state.
+        activations_bytes: what the backward pass keeps.
+        logits_bytes: of the output head, in 16 bits and in fp32, where the loss is computed.
+        workspace_bytes: the framework's context, its libraries and the buffers of collectives.
+        fragmentation_bytes: what the allocator holds and cannot use.
+    """
+
+    weights_bytes: float
+    gradients_bytes: float
+    optimizer_bytes: float
+    activations_bytes: float
+    logits_bytes: float
+    workspace_bytes: float
+    fragmentation_bytes: float
+
+    def parts(self) -> dict[str, float]:
+        """Part name to bytes, in order."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @property
+    def total_bytes(self) -> float:
+        """The whole peak."""
+        return sum(self.parts().values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTime:
+    """From steps to a calendar.
+
+    Attributes:
+        steady_s: all steps, one after another.
+        calendar_s: with start-up, evaluation, checkpoints, failures and the work they lose.
+        goodput: steady over calendar time, middle estimate.
+        checkpoint_interval_s: the best interval between checkpoints.
+        checkpoint_bytes: one checkpoint.
+        interruptions: failures and preemptions expected in the whole run.
+    """
+
+    steady_s: Range
+    calendar_s: Range
+    goodput: float
+    checkpoint_interval_s: float
+    checkpoint_write_s: float
+    checkpoint_bytes: float
+    interruptions: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """Dollars under one billing kind; a part that is not known is None and not in the total.
+
+    Attributes:
+        billed_h: hours of each machine after rounding, middle estimate.
+    """
+
+    billing: Billing
+    run: RunTime
+    billed_h: float
+    compute_usd: Range
+    storage_usd: float | None
+    egress_usd: float | None
+
+    @property
+    def total_usd(self) -> Range:
+        """All parts that are known."""
+        return self.compute_usd + (self.storage_usd or 0.0) + (self.egress_usd or 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energy:
+    """Electricity of the whole run, and what making it emitted; None where the grid is not known."""
+
+    kwh: Range
+    co2e_kg: Range | None
+    pue: float
+    grid_source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a plan takes on a cluster in its best layout.
+
+    Attributes:
+        mfu: model FLOP utilisation: 6ND-style useful FLOP over the dense peak, no recomputation counted.
+        evidence: what the prediction rests on, for people.
+    """
+
+    cluster: Cluster
+    layout: Layout
+    step: StepTime
+    step_s: Range
+    memory: MemoryUse
+    mfu: float
+    samples_per_s: float
+    evidence: str
+
+    @property
+    def correction(self) -> Correction | None:
+        """What a measurement made of the prediction; None where none fits."""
+        return self.cluster.efficiency.correction
+
+    @property
+    def grounds(self) -> Grounds:
+        """The kind of evidence."""
+        return self.correction.grounds if self.correction else Grounds.PUBLISHED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """An estimate and an offer: dollars. ``bills`` has an entry for each billing kind with a known price."""
+
+    estimate: Estimate
+    offer: Offer
+    terms: Terms | None
+    nodes: int
+    idle_devices: int
+    bills: tuple[Bill, ...]
+    energy: Energy | None
+
+    def __post_init__(self) -> None:
+        checks.positive("quote", nodes=self.nodes)
+        if not self.bills:
+            raise DataError("quote: no price")
+
+    def bill(self, billing: Billing) -> Bill | None:
+        """The bill under that billing kind, None where its price is unknown."""
+        return next((b for b in self.bills if b.billing is billing), None)
+
+    @property
+    def devices(self) -> int:
+        """Devices that are paid for, idle ones too."""
+        return self.nodes * self.offer.instance.devices
+
+    def gpu_hours(self, bill: Bill) -> Range:
+        """Hours of all devices together, under that bill; idle ones count."""
+        return bill.run.calendar_s * (self.devices / HOUR_S)

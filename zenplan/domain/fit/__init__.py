@@ -1,0 +1,1 @@
+"""What was learned from published runs: coefficients, efficiencies, intervals, corrections."""

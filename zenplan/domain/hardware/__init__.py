@@ -1,0 +1,1 @@
+"""What it runs on: accelerators, the devices of this machine, clusters, the catalogue."""

@@ -1,0 +1,1 @@
+"""What it costs: instances, offers, prices, terms."""

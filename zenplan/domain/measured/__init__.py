@@ -1,0 +1,1 @@
+"""What was measured here: calibrations, their points and samples, and what they predict."""

@@ -1,0 +1,211 @@
+"""Calibration: what was measured on one device, through one framework, in one precision; samples as they came.
+
+Nothing here is fitted: ``planning`` makes predictions of it, so that a better fit needs no new measurement.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from statistics import median
+from types import MappingProxyType
+from typing import Final
+
+from zenplan.domain import checks
+from zenplan.errors import DataError
+
+# What a calibration is of: one model, or the device in general.
+MODEL, SWEEP = "model", "sweep"
+KINDS: Final = (MODEL, SWEEP)
+# What a point runs: training steps of a model, or of one operator; or it is compiled and never run.
+STEP, OPERATOR, PROGRAM = "step", "operator", "program"
+ROLES: Final = (STEP, OPERATOR, PROGRAM)
+# A step is timed by the processor's clock where one thread computes: other programs do not disturb it.
+WALL, CPU = "wall", "cpu"
+# Above it a step waited for something else than itself.
+_BUSY = 1.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """On what a calibration holds.
+
+    Attributes:
+        device: what the driver, or the system, calls it: ``NVIDIA H100 80GB HBM3``, or the processor's model.
+        kind: ``gpu`` or ``cpu``.
+        driver: of a GPU; empty for a processor.
+        threads: of the host that compute.
+        backend: of Keras.
+        versions: of ``keras``, the backend, ``python``.
+        precision: as in ``domain.precision.PRECISIONS``.
+        compiled: whether a compiler saw the whole step (XLA, torch.compile).
+    """
+
+    device: str
+    kind: str
+    driver: str = ""
+    threads: int
+    backend: str
+    versions: Mapping[str, str]
+    precision: str
+    compiled: bool
+
+    def __post_init__(self) -> None:
+        checks.named("fingerprint", device=self.device, backend=self.backend, precision=self.precision)
+        checks.one_of("fingerprint", "kind", self.kind, ("gpu", "cpu"))
+        checks.positive("fingerprint", threads=self.threads)
+        object.__setattr__(self, "versions", MappingProxyType(dict(self.versions)))
+
+    @property
+    def clock(self) -> str:
+        """The clock that steps are timed by: the processor's where it is one thread that computes."""
+        return CPU if self.kind == "cpu" and self.threads == 1 else WALL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One measured step, both clocks read at its ends, the device waited for.
+
+    Attributes:
+        round: of the measurement; all points take their turn in each.
+        cpu_s: of the whole process, all threads.
+        clock_hz: of the GPU while it ran; None where it was not read.
+    """
+
+    round: int
+    wall_s: float
+    cpu_s: float
+    clock_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        checks.not_negative("sample", round=self.round)
+        checks.positive("sample", wall_s=self.wall_s, clock_hz=self.clock_hz)
+        checks.not_negative("sample", cpu_s=self.cpu_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What is run: one model at one depth and batch.
+
+    Attributes:
+        key: its name, unique in the calibration: ``depth=2 batch=8``.
+        role: one of ``ROLES``.
+        depth: repetitions of the block that repeats; None where the model is taken as it is.
+        batch: samples of a step.
+        features: what a step has of each kind of work, see ``planning.calibration.features``; empty where nobody counted.
+        predicted_bytes: of the device's memory, at the peak; None where nobody predicted it.
+    """
+
+    key: str
+    role: str = STEP
+    depth: int | None = None
+    batch: int
+    features: Mapping[str, float] = field(default_factory=dict)
+    predicted_bytes: float | None = None
+
+    def __post_init__(self) -> None:
+        checks.named("point", key=self.key)
+        checks.one_of(f"point {self.key}", "role", self.role, ROLES)
+        checks.positive(f"point {self.key}", batch=self.batch, depth=self.depth)
+        checks.not_negative(f"point {self.key}", **self.features)
+        object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What became of a point.
+
+    Attributes:
+        samples: after the warm-up, in order.
+        setup_s: building, compiling and the first steps.
+        peak_bytes: of memory; None where the backend does not tell.
+        program_bytes: that the compiled program reads and writes, by its compiler's own count; None without one.
+        failure: why there are no samples (``out of memory``, ``killed by SIGSEGV``); empty where there are.
+    """
+
+    point: Point
+    samples: tuple[Sample, ...] = ()
+    setup_s: float | None = None
+    peak_bytes: float | None = None
+    program_bytes: float | None = None
+    failure: str = ""
+
+    def seconds(self, clock: str) -> tuple[float, ...]:
+        """Of its steps, by that clock, in order."""
+        return tuple(s.cpu_s if clock == CPU else s.wall_s for s in self.samples)
+
+    def step_s(self, clock: str) -> float:
+        """The median step. Raises DataError: it has no samples."""
+        if not self.samples:
+            raise DataError(f"point {self.point.key} has no samples: {self.failure or 'not measured yet'}")
+        return median(self.seconds(clock))
+
+    def spread(self, clock: str) -> float:
+        """How far apart its steps are: half of the range of the middle half, in ln; 0 with fewer than three."""
+        found = sorted(map(math.log, self.seconds(clock)))
+        if len(found) < 3:
+            return 0.0
+        return (found[(3 * len(found)) // 4] - found[len(found) // 4]) / 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Measurements of one model, or of a sweep, on one device in one go.
+
+    Attributes:
+        id: in the store; short letters and digits.
+        kind: ``MODEL`` or ``SWEEP``.
+        subject: the model's name, as it was asked for; of a sweep, the family or ``all``.
+        stand_in: how what ran differs from the model: empty where it is the user's own.
+        target: the whole model at the wanted batch, never measured here; None for a sweep.
+        parameters, flop_per_sample: of the whole model; FLOP of training.
+        taken_at: when it began.
+        notes: what was seen on the machine (``busy: ...``), one line each.
+    """
+
+    id: str
+    kind: str
+    subject: str
+    family: str
+    stand_in: str = ""
+    fingerprint: Fingerprint
+    target: Point | None = None
+    parameters: float | None = None
+    flop_per_sample: float | None = None
+    measured: tuple[Measured, ...] = ()
+    taken_at: datetime
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        checks.named("calibration", id=self.id, subject=self.subject, family=self.family)
+        checks.one_of(f"calibration {self.id}", "kind", self.kind, KINDS)
+        if self.taken_at.tzinfo is None:
+            raise DataError(f"calibration {self.id}: taken_at must have a time zone")
+        if (self.target is None) != (self.kind == SWEEP):
+            raise DataError(f"calibration {self.id}: one of a model has a target, a sweep has none")
+        keys = [m.point.key for m in self.measured]
+        if len(set(keys)) != len(keys):
+            raise DataError(f"calibration {self.id}: two points have one key")
+
+    @property
+    def steps(self) -> tuple[Measured, ...]:
+        """Points that ran."""
+        return tuple(m for m in self.measured if m.samples)
+
+    @property
+    def waited(self) -> float:
+        """How much longer steps took than their threads computed, in the median; 1 where they waited for nothing.
+
+        Of a GPU, whose work the processor waits for, it says nothing: 1.
+        """
+        if self.fingerprint.kind == "gpu":
+            return 1.0
+        shares = [s.wall_s / s.cpu_s for m in self.steps for s in m.samples if s.cpu_s > 0]
+        return max(1.0, median(shares)) if shares else 1.0
+
+    @property
+    def was_busy(self) -> bool:
+        """Whether something else ran on the processors while it was taken."""
+        return self.waited > _BUSY

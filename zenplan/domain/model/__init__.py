@@ -1,0 +1,1 @@
+"""What is computed: operators, the workload made of them, and counts of Keras models."""

@@ -1,0 +1,160 @@
+"""Workload: what is trained, lowered to operators with shapes.
+
+Parameters, FLOP, bytes moved and activation bytes all come from this one list, so that every family of
+models goes the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zenplan.domain import checks
+from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import MatMul, Operator
+from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.provenance import Fact, Origin
+from zenplan.errors import DataError
+
+# Families of language models.
+LANGUAGE = ("decoder", "encoder", "encoder-decoder", "moe-decoder")
+# What a processor may have to prepare of each sample.
+INPUTS = ("", "image", "table", "audio")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Operators that come one after another, ``repeat`` times.
+
+    Attributes:
+        boundary: elements of one sample that leave the block: what a pipeline stage sends on, and what
+            full recomputation keeps.
+        reductions: sums over the tensor-parallel group, forward (2 in a transformer layer).
+        place: ``first`` and ``last`` blocks belong to the first and last pipeline stage, ``middle`` ones
+            are spread over all.
+    """
+
+    name: str
+    operators: tuple[Operator, ...]
+    repeat: int = 1
+    boundary: float = 0.0
+    reductions: int = 0
+    place: str = "middle"
+
+    def __post_init__(self) -> None:
+        checks.positive(f"block {self.name}", repeat=self.repeat)
+        checks.not_negative(f"block {self.name}", boundary=self.boundary, reductions=self.reductions)
+        checks.one_of(f"block {self.name}", "place", self.place, ("first", "middle", "last"))
+
+    @property
+    def parameters(self) -> float:
+        """Parameters of one repetition."""
+        return sum(o.parameters for o in self.operators)
+
+    @property
+    def flop(self) -> float:
+        """Forward FLOP of one sample through one repetition."""
+        return sum(o.flop for o in self.operators)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """How a model is usually trained: what is taken where nothing else is said.
+
+    Attributes:
+        dataset, samples: the data, and how many samples it has; ``epochs`` passes over it.
+        global_batch: samples a step.
+        optimizer: one of ``domain.training.plan.OPTIMIZERS``.
+        source: whose recipe it is.
+    """
+
+    dataset: str
+    samples: float
+    epochs: float
+    global_batch: int
+    optimizer: str
+    source: str
+
+    def __post_init__(self) -> None:
+        checks.named("usual training", dataset=self.dataset, optimizer=self.optimizer, source=self.source)
+        checks.positive("usual training", samples=self.samples, epochs=self.epochs, global_batch=self.global_batch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A model to train.
+
+    Attributes:
+        tokens_per_sample: tokens of one sample; 1 where a sample is not a sequence.
+        unit: what people count the data in: ``tokens``, or what a sample is where it is no sequence (``images``,
+            ``samples``).
+        heads: attention heads, which tensor parallelism must divide; 0 where there are none.
+        usual: how it is usually trained; None for a language model, whose recipe goes by its size.
+        input: what a processor does for each sample before a device sees it: ``image`` (decode, crop, flip),
+            ``table``, ``audio``; empty where that is next to nothing.
+        facts: what was given and what was assumed to arrive at these shapes.
+    """
+
+    name: str
+    family: str
+    blocks: tuple[Block, ...]
+    tokens_per_sample: int
+    unit: str = "tokens"
+    heads: int = 0
+    usual: Usual | None = None
+    input: str = ""
+    facts: tuple[Fact, ...] = ()
+
+    def __post_init__(self) -> None:
+        checks.named("workload", name=self.name, family=self.family, unit=self.unit)
+        checks.one_of(f"workload {self.name}", "input", self.input, INPUTS)
+        checks.positive(f"workload {self.name}", tokens_per_sample=self.tokens_per_sample)
+        if not self.blocks:
+            raise DataError(f"workload {self.name}: no blocks")
+
+    @property
+    def parameters(self) -> float:
+        """All parameters, each counted once."""
+        return sum(b.parameters * b.repeat for b in self.blocks)
+
+    @property
+    def active_parameters(self) -> float:
+        """Parameters that one token meets in a product (the N of 6ND), plus norms; no input embedding."""
+        return sum(o.active_parameters * b.repeat for b in self.blocks for o in b.operators)
+
+    @property
+    def trainable_parameters(self) -> float:
+        """Parameters that get a gradient."""
+        return sum(o.parameters * b.repeat for b in self.blocks for o in b.operators if o.trainable)
+
+    @property
+    def layers(self) -> int:
+        """Repetitions of the blocks that pipeline stages share out."""
+        return sum(b.repeat for b in self.blocks if b.place == "middle")
+
+    @property
+    def flop_per_sample(self) -> float:
+        """Forward FLOP of one sample; masked attention scores are not counted."""
+        return sum(b.flop * b.repeat for b in self.blocks)
+
+    @property
+    def training_flop_per_sample(self) -> float:
+        """FLOP of one sample, forward and backward, nothing recomputed: three times forward, less the gradient
+        of a frozen weight, and of an input before which nothing learns."""
+        return sum(o.flop * b.repeat * (1.0 + gradients(o)) for b in self.blocks for o in b.operators)
+
+    @property
+    def shape_is_guessed(self) -> bool:
+        """Whether only its size was known, and its shape is the usual one of that size."""
+        return any(f.name == "shape" and f.origin is Origin.ASSUMED for f in self.facts)
+
+    @property
+    def experts(self) -> int:
+        """The most experts any product has; 1 in a dense model."""
+        return max((o.experts for b in self.blocks for o in b.operators if isinstance(o, MatMul)), default=1)
+
+
+def gradients(op: Operator) -> int:
+    """Products of the backward pass that are as large as the forward one: for the weight, and for the input."""
+    if isinstance(op, MatMul | Convolution | Recurrent):
+        return int(op.trainable) + int(op.input_gradient)
+    return 2

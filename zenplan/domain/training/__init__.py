@@ -1,0 +1,1 @@
+"""What is asked, and how it is run: request, plan, layout, operations."""

@@ -1,0 +1,81 @@
+"""Request: what the user asked for, parsed and checked one by one; what is None was left to zenplan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zenplan.domain import checks
+from zenplan.domain.market.offer import Billing
+from zenplan.domain.model.workload import Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The options of ``zenplan estimate``, in base units.
+
+    Attributes:
+        params, model, config, keras: exactly one says what is trained; ``keras`` is a model that was counted.
+        flop_per_sample, activations_per_sample: with ``params``, of a model that is known by these alone: forward
+            FLOP of one sample, and elements that its products and convolutions write.
+        tokens, dataset_bytes, samples: at most one says how much; ``epochs`` repeats it.
+        image_size: pixels of a side of the input.
+        global_batch_tokens, batch: tokens or samples a step; at most one.
+        gpu, gpus, provider, region: which offers to look at.
+        billing: the kind that quotes are ranked by.
+        deadline_s, budget_usd: what the answer must meet.
+        top: how many quotes to show.
+        max_gpus: the largest cluster to consider where ``gpus`` is not given.
+    """
+
+    params: float | None = None
+    active_params: float | None = None
+    model: str | None = None
+    config: Mapping[str, Any] | None = None
+    keras: Workload | None = None
+    flop_per_sample: float | None = None
+    activations_per_sample: float | None = None
+    tokens: float | None = None
+    dataset_bytes: float | None = None
+    samples: float | None = None
+    epochs: float | None = None
+    image_size: int | None = None
+    seq_len: int | None = None
+    global_batch_tokens: float | None = None
+    batch: int | None = None
+    precision: str | None = None
+    optimizer: str | None = None
+    software: str | None = None
+    method: str | None = None
+    gpu: str | None = None
+    gpus: int | None = None
+    provider: str | None = None
+    region: str | None = None
+    billing: Billing = Billing.ON_DEMAND
+    deadline_s: float | None = None
+    budget_usd: float | None = None
+    top: int = 5
+    max_gpus: int = 1024
+
+    def __post_init__(self) -> None:
+        checks.positive(
+            "request",
+            params=self.params,
+            active_params=self.active_params,
+            flop_per_sample=self.flop_per_sample,
+            activations_per_sample=self.activations_per_sample,
+            tokens=self.tokens,
+            dataset_bytes=self.dataset_bytes,
+            samples=self.samples,
+            epochs=self.epochs,
+            image_size=self.image_size,
+            seq_len=self.seq_len,
+            gpus=self.gpus,
+            global_batch_tokens=self.global_batch_tokens,
+            batch=self.batch,
+            deadline_s=self.deadline_s,
+            budget_usd=self.budget_usd,
+            top=self.top,
+            max_gpus=self.max_gpus,
+        )

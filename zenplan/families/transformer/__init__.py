@@ -1,0 +1,1 @@
+"""Transformers: presets, Hugging Face configurations, sizes, and how they are lowered."""

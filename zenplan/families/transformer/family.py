@@ -1,0 +1,136 @@
+"""The transformer family: a preset's name, a configuration or a size, to a workload."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from zenplan import units
+from zenplan.domain.model.workload import Workload
+from zenplan.domain.provenance import Fact, Origin
+from zenplan.errors import UsageError
+from zenplan.families.transformer import huggingface, presets, sizing
+from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.families.transformer.presets import Preset
+
+_KINDS = ("model", "config", "params")
+_OPTIONS = (*_KINDS, "active_params", "seq_len")
+_FAMILY = "decoder-only transformer"
+_HINT = "name a model, give its config.json, or say how many parameters"
+
+
+class TransformerFamily:
+    """Decoders, encoders and encoder-decoders, dense and mixtures of experts. A ``WorkloadFamily``."""
+
+    name = "transformer"
+
+    def __init__(self, presets: Mapping[str, Preset]) -> None:
+        """``presets`` by name, in the order in which they are listed."""
+        self._presets = presets
+
+    def presets(self) -> Iterable[str]:
+        """Names that ``--model`` takes."""
+        return tuple(self._presets)
+
+    def lower(self, options: Mapping[str, Any]) -> Workload:
+        """The workload that the options describe, with a fact for each thing given or inferred.
+
+        Args:
+            options: exactly one of ``model`` (a preset's name), ``config`` (a decoded ``config.json``) and
+                ``params`` (a count); beside it ``active_params`` (with ``params``) and ``seq_len``. What is
+                None counts as not given.
+
+        Raises:
+            UsageError: an option is unknown, wrong or does not go with another; UnknownName: no such model.
+        """
+        given = {key: value for key, value in options.items() if value is not None}
+        kind = _kind_of(given)
+        seq_len = given.get("seq_len")
+        if "active_params" in given and kind != "params":
+            raise UsageError(f"active parameters do not go with a {kind}", "they say how a mixture of --params is cut")
+        if kind == "model":
+            return self._of_preset(given["model"], seq_len)
+        if kind == "config":
+            return _of_config(given["config"], seq_len)
+        return _of_size(given["params"], given.get("active_params"), seq_len)
+
+    def _of_preset(self, name: Any, seq_len: Any) -> Workload:
+        if not isinstance(name, str):
+            raise UsageError("the model's name is not a text", "'zenplan workloads' lists the names")
+        preset = presets.find(self._presets, name)
+        why = f"{preset.source} ({preset.status} {preset.date})"
+        published = units.count(preset.parameters)
+        facts: tuple[Fact, ...] = (
+            Fact(name="model", value=preset.name, origin=Origin.GIVEN),
+            Fact(name="shape", value=_size(preset.shape), origin=Origin.PUBLISHED, why=why),
+            Fact(name="parameters as published", value=published, origin=Origin.PUBLISHED, why=why),
+        )
+        shape = preset.shape
+        if seq_len is None:
+            length = str(shape.seq_len)
+            facts += (Fact(name="sequence length", value=length, origin=Origin.PUBLISHED, why="as it was trained"),)
+        else:
+            shape, grown = huggingface.with_seq_len(shape, seq_len)
+            facts += (_given_length(seq_len), *grown)
+        return lower(shape, preset.name, facts)
+
+
+def _kind_of(given: Mapping[str, Any]) -> str:
+    unknown = [key for key in given if key not in _OPTIONS]
+    if unknown:
+        raise UsageError(f"a transformer has no option '{unknown[0]}'", f"it has {', '.join(_OPTIONS)}")
+    kinds = [kind for kind in _KINDS if kind in given]
+    if not kinds:
+        raise UsageError("nothing says which model to train", _HINT)
+    if len(kinds) > 1:
+        raise UsageError(f"{' and '.join(kinds)} are given; only one can hold", _HINT)
+    return kinds[0]
+
+
+def _of_config(config: Any, seq_len: Any) -> Workload:
+    shape, told = huggingface.shape_from_config(config, seq_len)
+    kind = str(config["model_type"])
+    facts = (Fact(name="model configuration", value=kind, origin=Origin.GIVEN, why=_size(shape)), *told)
+    if seq_len is not None:
+        facts += (_given_length(seq_len),)
+    return lower(shape, _config_name(config, kind), facts)
+
+
+def _config_name(config: Mapping[str, Any], kind: str) -> str:
+    """The name that the configuration has for itself, where it is a plain one."""
+    name = config.get("_name_or_path")
+    if isinstance(name, str):
+        last = name.rstrip("/").rpartition("/")[2]
+        if re.fullmatch(r"[A-Za-z0-9][\w.-]{0,79}", last):
+            return last
+    return kind
+
+
+def _of_size(params: Any, active: Any, seq_len: Any) -> Workload:
+    shape, told = sizing.shape_for(params, active, seq_len)
+    facts: tuple[Fact, ...] = (
+        Fact(name="parameters", value=units.count(params), origin=Origin.GIVEN),
+        Fact(name="family", value=_FAMILY, origin=Origin.ASSUMED, why="what most models of that kind are"),
+    )
+    name = f"{units.count(params)} parameters"
+    if active is not None:
+        facts += (Fact(name="active parameters", value=units.count(active), origin=Origin.GIVEN),)
+    if shape.experts is not None:
+        name += f", {units.count(active)} active"
+    if seq_len is not None:
+        facts += (_given_length(seq_len),)
+    return lower(shape, name, (*facts, *told))
+
+
+def _given_length(seq_len: int) -> Fact:
+    return Fact(name="sequence length", value=str(seq_len), origin=Origin.GIVEN)
+
+
+def _size(shape: TransformerShape) -> str:
+    """A shape in a few words."""
+    layers = f"{shape.encoder_layers}+{shape.layers}" if shape.encoder_layers else str(shape.layers)
+    text = f"{layers} layers of {shape.width}, {shape.heads} heads, feed-forward {shape.ff_width}"
+    if shape.experts is not None:
+        text += f", {shape.experts.active} of {shape.experts.count} experts"
+    return f"{text}, vocabulary {shape.vocab:,}"

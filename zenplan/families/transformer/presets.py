@@ -1,0 +1,65 @@
+"""Presets: models that are known by name, with the parameter count their makers published."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from zenplan.domain import checks
+from zenplan.errors import UnknownName
+from zenplan.families.transformer.lowering import TransformerShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A published model.
+
+    Attributes:
+        name: as people type it, in small letters (``llama3-8b``).
+        parameters: as published, or as transformers 5.23 counts the model it builds; a multi-token prediction
+            module and a vision tower are left out.
+        source: a document, or a repository and path.
+        status: of the shape: ``read`` (someone looked at that source for this table) or ``recalled``.
+        date: when it was read or recalled, ISO 8601.
+        aliases: other names that people type.
+        tolerance: how far the count of the shape may lie from the published one, as a ratio; above 0.01
+            only where the source rounds to two digits.
+    """
+
+    name: str
+    shape: TransformerShape
+    parameters: float
+    source: str
+    status: str
+    date: str
+    aliases: tuple[str, ...] = ()
+    tolerance: float = 0.01
+
+    def __post_init__(self) -> None:
+        checks.named("preset", name=self.name, source=self.source, date=self.date)
+        checks.positive(f"preset {self.name}", parameters=self.parameters, tolerance=self.tolerance)
+        checks.one_of(f"preset {self.name}", "status", self.status, ("read", "recalled"))
+
+
+def plain(name: str) -> str:
+    """A name without case, punctuation and the organisation before a slash: ``meta-llama/Llama-3-8B``.
+
+    Between two digits any punctuation is a dot, so that 13b and 1.3b (or 1_3b) stay two names.
+    """
+    last = name.rpartition("/")[2].lower()
+    dotted = re.sub(r"(?<=\d)[\W_]+(?=\d)", ".", last)
+    return "".join(letter for letter in dotted if letter.isalnum() or letter == ".").strip(".")
+
+
+def find(presets: Mapping[str, Preset], name: str) -> Preset:
+    """The preset of that name or alias, whatever its case and punctuation.
+
+    Raises:
+        UnknownName: there is none; the hint names the nearest.
+    """
+    wanted = plain(name)
+    for preset in presets.values():
+        if wanted in (plain(preset.name), *map(plain, preset.aliases)):
+            return preset
+    raise UnknownName("model", name, presets, listing="zenplan workloads")

@@ -1,0 +1,114 @@
+"""How a model of a given size is usually trained: how many tokens, how long sequences, how large batches."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+from zenplan import units
+from zenplan.domain.model.workload import Workload
+from zenplan.domain.provenance import Fact, Origin
+from zenplan.errors import UsageError
+
+TOKENS_PER_PARAMETER = 20.0
+BYTES_PER_TOKEN = 4.0
+# Parameters to tokens of one batch. GPT-3 (arXiv 2005.14165, Table 2.1): 125M to 760M 0.5M, 1.3B and 2.7B 1M,
+# 6.7B and 13B 2M. Llama 65B (2302.13971, Table 2) and Llama 2 70B (2307.09288, section 2.2): 4M. Llama 3.1
+# 405B (2407.21783, section 3.4.1): 16M for most of its training. GPT-3 175B's 3.2M is older than these.
+BATCHES = ((760e6, 0.5e6), (1.3e9, 1e6), (2.7e9, 1e6), (6.7e9, 2e6), (13e9, 2e6), (65e9, 4e6), (405e9, 16e6))
+# Parameters below which that many tokens make a sequence: GPT-3 and Pythia trained at 2,048, Llama 2 at
+# 4,096, Llama 3 at 8,192.
+SEQUENCES = ((1e9, 2048, "GPT-3 and Pythia"), (100e9, 4096, "Llama 2"), (math.inf, 8192, "Llama 3"))
+# A batch as large as the whole of a small model's data would leave no steps to learn in.
+LEAST_STEPS = 1000
+
+
+class Recipe(NamedTuple):
+    """What a training run of usual length takes: tokens in all, tokens of a batch, tokens of a sequence."""
+
+    tokens: float
+    global_batch_tokens: int
+    seq_len: int
+    facts: tuple[Fact, ...]
+
+
+def recipe(
+    parameters: float, active_parameters: float | None = None, seq_len: int | None = None, tokens: float | None = None
+) -> Recipe:
+    """Compute-optimal tokens, and the usual batch and sequence length of published runs of that size.
+
+    Args:
+        parameters: all of them.
+        active_parameters: of a mixture of experts, those that a token meets; None for a dense model, whose
+            tokens go by all of its parameters, as in Hoffmann et al.
+        seq_len: tokens of one sequence where it is settled already (a preset's own).
+        tokens: what there is to train on where that is settled; None for the compute optimum.
+    """
+    _check(parameters, active_parameters or parameters, seq_len)
+    count = active_parameters or parameters
+    optimum = TOKENS_PER_PARAMETER * count
+    tokens = tokens or optimum
+    met = "active parameter" if active_parameters else "parameter"
+    why = f"20 tokens for each {met}, the compute optimum of Hoffmann et al. 2022 (arXiv 2203.15556)"
+    facts = [Fact(name="tokens", value=units.count(optimum), origin=Origin.ASSUMED, why=why)]
+    if seq_len is None:
+        seq_len, told = sequence_length(parameters)
+        facts += told
+    batch = min(_batch(count), tokens / LEAST_STEPS)
+    # A power of two divides among any usual number of devices.
+    sequences = 2 ** max(round(math.log2(batch / seq_len)), 0)
+    why = "batches of GPT-3, Llama and Llama 3 at that size, rounded to a power of two of sequences"
+    if batch < _batch(count):
+        why = f"a batch that leaves at least {LEAST_STEPS:,} steps, rounded to a power of two of sequences"
+    value = f"{units.count(sequences * seq_len)} tokens ({sequences} × {seq_len})"
+    facts.append(Fact(name="global batch", value=value, origin=Origin.ASSUMED, why=why))
+    return Recipe(tokens, sequences * seq_len, seq_len, tuple(facts))
+
+
+def recipe_for(workload: Workload, tokens: float | None = None) -> Recipe:
+    """The recipe of a workload, at its own sequence length; of a mixture, by its active parameters."""
+    active = workload.active_parameters if workload.experts > 1 else None
+    return recipe(workload.parameters, active, workload.tokens_per_sample, tokens)
+
+
+def sequence_length(parameters: float) -> tuple[int, tuple[Fact, ...]]:
+    """Tokens of one sequence that published models of that size were trained at, and whose they were."""
+    length, whose = next((length, whose) for below, length, whose in SEQUENCES if parameters < below)
+    why = f"what {whose} trained at"
+    return length, (Fact(name="sequence length", value=str(length), origin=Origin.ASSUMED, why=why),)
+
+
+def tokens_of_bytes(size_bytes: float) -> tuple[float, Fact]:
+    """The tokens in that much text, and why so many.
+
+    A token of GPT-2's vocabulary is about 4 bytes of English text: OpenAI's guide says 4 characters, the Pile
+    has 0.29 tokens to a byte of mixed text (Gao et al. 2020, arXiv 2101.00027, section 3.1), code has more.
+
+    Raises:
+        UsageError: the size is not above zero and finite.
+    """
+    if not (math.isfinite(size_bytes) and size_bytes > 0):
+        raise UsageError(f"a data set of {size_bytes:g} bytes", "give a size above zero, as in: 500GB")
+    tokens = size_bytes / BYTES_PER_TOKEN
+    why = f"{units.size(size_bytes)} at 4 bytes of English text a token (a GPT-2-like vocabulary)"
+    return tokens, Fact(name="dataset tokens", value=units.count(tokens), origin=Origin.ASSUMED, why=why)
+
+
+def _batch(parameters: float) -> float:
+    """Straight lines between the published batches, over logarithms of both."""
+    if parameters <= BATCHES[0][0]:
+        return BATCHES[0][1]
+    for (below, low), (above, high) in pairwise(BATCHES):
+        if parameters <= above:
+            share = math.log(parameters / below) / math.log(above / below)
+            return low * math.exp(share * math.log(high / low))
+    return BATCHES[-1][1]
+
+
+def _check(parameters: float, active: float, seq_len: int | None) -> None:
+    for value in (parameters, active):
+        if not (math.isfinite(value) and value > 0):
+            raise UsageError(f"a model of {value:g} parameters", "give a count above zero")
+    if seq_len is not None and seq_len < 1:
+        raise UsageError(f"a sequence length of {seq_len}", "give at least 1 token")

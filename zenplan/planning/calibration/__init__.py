@@ -1,0 +1,1 @@
+"""What to measure, and the fits to what was measured."""

@@ -1,0 +1,134 @@
+"""The fit of a sweep: seconds for each kind of work, from short steps of small models and of single operators.
+
+    t = Σ coefficient · feature,    each coefficient ≥ 0, errors relative
+
+What a feature is says ``planning.calibration.features``. A feature stays where the points that were left out are met
+better with
+it than without, so that a few are left. What the sweep never ran, it does not know.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from zenplan.domain.measured.calibration import Calibration, Measured
+from zenplan.domain.measured.prediction import StepPrediction
+from zenplan.domain.range import Range
+from zenplan.errors import DataError
+from zenplan.planning.calibration.features import FEATURES
+from zenplan.planning.calibration.nnls import nonnegative
+from zenplan.planning.physics.columns import Array
+
+# Fewer say nothing of what was left out.
+_LEAST_POINTS: Final = 6
+# Going without a feature must not make the left-out error larger than by this share.
+_WORSE: Final = 0.02
+# Work of a kind that the sweep has not seen may be that share of a model's before its answer is refused.
+_MOST_UNSEEN: Final = 0.05
+# Kinds of work that a device has whatever the model: without them no model is answered for.
+_ALWAYS: Final = ("steps",)
+_EIGHTY: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepFit:
+    """Coefficients, and how far points lay from a fit without them.
+
+    Attributes:
+        seconds: feature to seconds for one of it; those without one cost nothing that could be seen.
+        seen: features that any point had.
+        left_out: ln(measured / predicted) of each point, fitted without its builder's points of that size.
+    """
+
+    seconds: Mapping[str, float]
+    seen: frozenset[str]
+    left_out: tuple[float, ...]
+
+    def step_s(self, features: Mapping[str, float]) -> float:
+        """The step that has these features."""
+        return sum(self.seconds.get(name, 0.0) * amount for name, amount in features.items())
+
+    @property
+    def width(self) -> float:
+        """In ln: four of five left-out points were nearer than that."""
+        return float(np.quantile(np.abs(self.left_out), _EIGHTY))
+
+
+def fit_sweep(measured: Sequence[Measured], clock: str) -> SweepFit:
+    """The fit to the points of one sweep.
+
+    Raises:
+        DataError: there are too few.
+    """
+    points = [m for m in measured if m.samples and m.point.features]
+    if len(points) < _LEAST_POINTS:
+        raise DataError(f"{len(points)} points of a sweep are too few to fit: {_LEAST_POINTS} are needed")
+    names = [name for name in FEATURES if any(m.point.features.get(name) for m in points)]
+    terms = np.array([[m.point.features.get(name, 0.0) for name in names] for m in points])
+    seconds = np.array([m.step_s(clock) for m in points])
+    groups = [m.point.key.split(" batch=")[0] for m in points]
+    kept = _chosen(terms, seconds, groups, [names.index(n) for n in _ALWAYS if n in names])
+    found = _solved(terms[:, kept], seconds)
+    return SweepFit(
+        seconds={names[place]: float(value) for place, value in zip(kept, found, strict=True) if value > 0},
+        seen=frozenset(names),
+        left_out=tuple(_left_out(terms[:, kept], seconds, groups)),
+    )
+
+
+def predicted_by_sweep(sweep: Calibration, features: Mapping[str, float]) -> StepPrediction:
+    """The step of a model that the device has not been calibrated for.
+
+    Raises:
+        DataError: the sweep is too small, or the model has work of a kind that it never ran.
+    """
+    fit = fit_sweep(sweep.measured, sweep.fingerprint.clock)
+    unseen = [name for name in features if name not in fit.seen and name.endswith("_flop")]
+    every = sum(v for n, v in features.items() if n.endswith("_flop"))
+    if every and sum(features[name] for name in unseen) > _MOST_UNSEEN * every:
+        raise DataError(f"the sweep never ran {FEATURES[unseen[0]]}: calibrate for the model itself")
+    mid, width = fit.step_s(features), math.exp(fit.width)
+    return StepPrediction(
+        step_s=Range(low=mid / width, mid=mid, high=mid * width),
+        method=f"a sweep of {len(fit.left_out)} points, none of this model",
+    )
+
+
+def _solved(terms: Array, seconds: Array) -> Array:
+    return nonnegative(terms, seconds, 1.0 / seconds)
+
+
+def _left_out(terms: Array, seconds: Array, groups: Sequence[str]) -> list[float]:
+    """ln(measured / predicted) of each point; the points of its group are left out of the fit together."""
+    errors = [0.0] * len(seconds)
+    for group in dict.fromkeys(groups):
+        rows = np.array([each == group for each in groups])
+        answers = terms[rows] @ _solved(terms[~rows], seconds[~rows])
+        # A point that nothing else is like is answered with next to nothing: off by e at most, not by infinity.
+        answers = np.maximum(answers, seconds[rows] / math.e)
+        for row, answer in zip(np.flatnonzero(rows), answers, strict=True):
+            errors[row] = float(np.log(seconds[row] / answer))
+    return errors
+
+
+def _chosen(terms: Array, seconds: Array, groups: Sequence[str], always: Sequence[int]) -> list[int]:
+    """Places of the features that are kept: the least telling goes first, as long as that costs nothing."""
+
+    def error(places: Sequence[int]) -> float:
+        return float(np.mean(np.abs(_left_out(terms[:, list(places)], seconds, groups))))
+
+    kept = list(range(terms.shape[1]))
+    now = error(kept)
+    while len(kept) > 1:
+        tried = {out: error([k for k in kept if k != out]) for out in kept if out not in always}
+        if not tried or min(tried.values()) > now * (1 + _WORSE):
+            break
+        least = min(tried, key=lambda out: tried[out])
+        now = min(now, tried[least])
+        kept.remove(least)
+    return kept

@@ -1,0 +1,1 @@
+"""How an answer came about: the derivation, what limits it, scores."""

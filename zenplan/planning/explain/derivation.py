@@ -1,0 +1,413 @@
+"""Derivation: every formula, number, unit and origin behind one quote, in the order they are computed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from zenplan import units
+from zenplan.domain.answer.estimate import Bill, Quote
+from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import Attention, MatMul
+from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.workload import Workload
+from zenplan.domain.provenance import Origin
+from zenplan.domain.training.operations import Operations
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.explain.derivation_line import Line, line, operator_lines
+from zenplan.planning.explain.limits import limit_lines
+from zenplan.planning.physics.columns import kept_up
+from zenplan.planning.physics.memory import COLLECTIVES_BYTES, FRAGMENTATION, WORKSPACE_BYTES, logit_bytes
+from zenplan.planning.physics.states import trained_bytes
+from zenplan.planning.physics.step import FORMULAS
+from zenplan.planning.search.tradeoff import runner_up_on, why
+
+
+def derive(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) -> tuple[Line, ...]:
+    """The whole derivation of one bill of one quote."""
+    return (
+        *_model(plan, quote),
+        *_layout(plan, quote),
+        *_accelerator(plan, quote),
+        *_memory(plan, quote),
+        *operator_lines(plan, quote.estimate),
+        *_step(plan, quote),
+        *limit_lines(plan, quote),
+        *_run(operations, quote, bill),
+        *_bill(plan, operations, quote, bill),
+        *_energy(operations, quote),
+    )
+
+
+def _model(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
+    load = plan.workload
+    # What fills up the last micro-batches is computed, but is no progress.
+    computed = quote.estimate.layout.global_batch
+    batch = min(computed, plan.global_batch)
+    steps = math.ceil(plan.samples / batch)
+    derived = f"{Origin.DERIVED} from the operators"
+    yield line(
+        "model", "N parameters", "Σ weights of operators", load.parameters, "", units.count(load.parameters), derived
+    )
+    yield line(
+        "model",
+        "N active",
+        "Σ weights a token meets in products",
+        load.active_parameters,
+        "",
+        units.count(load.active_parameters),
+        derived,
+    )
+    yield line(
+        "model",
+        "N trained",
+        "Σ weights that get a gradient",
+        load.trainable_parameters,
+        "",
+        units.count(load.trainable_parameters),
+        derived,
+    )
+    yield line(
+        "model",
+        "training FLOP a sample",
+        "3 · forward, or 2 · forward of frozen products",
+        load.training_flop_per_sample,
+        "FLOP",
+        units.flop(load.training_flop_per_sample),
+        derived,
+    )
+    yield line(
+        "model",
+        "forward FLOP a sample",
+        _flop_formula(load),
+        load.flop_per_sample,
+        "FLOP",
+        units.flop(load.flop_per_sample),
+        derived,
+    )
+    yield line(
+        "model", "B samples a step", "the global batch", float(batch), "samples", f"{batch:,}", "see the assumptions"
+    )
+    if computed > batch:
+        yield line(
+            "model",
+            "computed a step",
+            "d·b·m: B in whole micro-batches",
+            float(computed),
+            "samples",
+            f"{computed:,}",
+            "the layout",
+        )
+    yield line("model", "steps", "⌈samples / B⌉", float(steps), "", f"{steps:,}", str(Origin.DERIVED))
+
+
+def _flop_formula(load: Workload) -> str:
+    """The sum over the kinds of operators that the model has."""
+    kinds = {type(o) for b in load.blocks for o in b.operators}
+    terms = (
+        (MatMul, "2·m·n·k"),
+        (Attention, "attention 2·s·s̄·a·(d_k+d_v)"),
+        (Convolution, "convolution 2·positions·window·(inputs/groups)·outputs"),
+        (Recurrent, "recurrent 2·steps·rows·state·gates"),
+    )
+    return f"Σ {' + '.join(told for kind, told in terms if kind in kinds)}"
+
+
+def _layout(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
+    layout = quote.estimate.layout
+    for quantity, value in (
+        ("d data-parallel", layout.dp),
+        ("t tensor-parallel", layout.tp),
+        ("p pipeline stages", layout.pp),
+        ("v virtual stages", layout.interleave),
+        ("e expert-parallel", layout.ep),
+        ("c context-parallel", layout.cp),
+        ("b samples a micro-batch", layout.micro_batch),
+        ("m micro-batches a step", layout.accumulation),
+    ):
+        yield line("layout", quantity, "", float(value), "", str(value), "found by the search")
+    second = runner_up_on(plan, quote.estimate.cluster)
+    if second is not None:
+        yield line(
+            "layout",
+            "runner-up",
+            "",
+            second.slower,
+            "",
+            f"+{units.percent(second.slower)}",
+            f"{second.layout} {why(second)}",
+        )
+
+
+def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
+    cluster, efficiency = quote.estimate.cluster, quote.estimate.cluster.efficiency
+    sheet = cluster.accelerator
+    dtype = plan.precision.matmul_dtype
+
+    def sheet_line(quantity: str, value: float | None, unit: str, shown: str, key: str) -> Iterator[Line]:
+        if value is not None:
+            source = sheet.sources.get(key)
+            told = f"{Origin.DATA_SHEET}: {source.text} ({source.status} {source.date})" if source else "data sheet"
+            yield line("accelerator", quantity, "", value, unit, shown, told)
+
+    peak = sheet.peak(dtype)
+    yield from sheet_line(
+        f"P dense {dtype} peak", peak, "FLOP/s", units.flop_per_s(peak or 0), f"peak_flop_per_s.{dtype}"
+    )
+    wide = plan.precision.other_dtype
+    if wide != dtype:
+        yield from sheet_line(
+            f"P dense {wide} peak",
+            sheet.peak(wide),
+            "FLOP/s",
+            units.flop_per_s(sheet.peak(wide) or 0),
+            f"peak_flop_per_s.{wide}",
+        )
+    if sheet.sustained_share is not None:
+        yield from sheet_line(
+            "share of P kept up", sheet.sustained_share, "", units.percent(sheet.sustained_share), "sustained_share"
+        )
+    yield from sheet_line(
+        "W memory bandwidth",
+        sheet.memory_bytes_per_s,
+        "B/s",
+        f"{units.size(sheet.memory_bytes_per_s)}/s",
+        "memory_bytes_per_s",
+    )
+    link = cluster.link_bytes_per_s or sheet.link_bytes_per_s
+    yield from sheet_line(
+        f"link ({sheet.link}), one direction", link, "B/s", f"{units.size(link or 0)}/s", "link_bytes_per_s"
+    )
+    network = cluster.network_bytes_per_s
+    if network is not None and cluster.nodes > 1:
+        yield line(
+            "accelerator", "network, each device", "", network, "B/s", f"{units.size(network)}/s", "instance table"
+        )
+    keeps = kept_up(sheet)
+    for name, value in (
+        ("e of large products", efficiency.matmul * keeps),
+        ("e of fused attention", efficiency.attention * keeps),
+        ("e_m of memory", efficiency.memory),
+        *_of_convolutions(plan, efficiency.convolution * keeps),
+        ("e of the link", efficiency.link),
+        ("e of the network", efficiency.network),
+    ):
+        yield line("accelerator", name, "", value, "", units.percent(value), f"fitted: {efficiency.source}")
+    yield line(
+        "accelerator",
+        "t0 of an operator",
+        "",
+        efficiency.operator_s,
+        "s",
+        units.duration(efficiency.operator_s),
+        f"fitted: {efficiency.source}",
+    )
+    if efficiency.correction is not None:
+        yield line(
+            "accelerator",
+            "measured over predicted",
+            "e of all but link and network are divided by it; t0, c and launches are multiplied",
+            efficiency.correction.factor,
+            "",
+            f"{efficiency.correction.factor:.3f}",
+            efficiency.correction.spread.basis,
+        )
+
+
+def _of_convolutions(plan: TrainingPlan, reached: float) -> tuple[tuple[str, float], ...]:
+    """What only a model with convolutions is limited by."""
+    there = any(isinstance(o, Convolution) for b in plan.workload.blocks for o in b.operators)
+    return (("e_c of convolutions", reached),) if there else ()
+
+
+def _memory(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
+    memory = quote.estimate.memory
+    each = trained_bytes(plan, sharded=quote.estimate.layout.zero >= 3)
+    weight = f"{each.weight:g}"
+    if plan.method == "qlora":
+        weight = f"{plan.weight_bytes:.3g} (frozen products) or {weight}"
+    outputs = "s·vocabulary" if plan.workload.tokens_per_sample > 1 else "classes"
+    formulas = {
+        "weights_bytes": f"N·{weight} bytes/(t·p), shared by d·c from ZeRO-3 on; experts by e too",
+        "gradients_bytes": f"N trained · {each.gradient:g} bytes/(t·p), shared by d·c from ZeRO-2 on",
+        "optimizer_bytes": f"N trained · {each.optimizer:g} bytes/(t·p), shared by d·c from ZeRO-1 on",
+        "activations_bytes": "Σ kept by operators · micro-batches under way",
+        "logits_bytes": f"b·{outputs}·{logit_bytes(plan):g} bytes/(t·c), on the last stage",
+        "workspace_bytes": f"{units.size(WORKSPACE_BYTES)}, and {units.size(COLLECTIVES_BYTES)} for collectives",
+        "fragmentation_bytes": f"{FRAGMENTATION:.0%} of activations and logits",
+    }
+    for name, value in memory.parts().items():
+        yield line(
+            "memory",
+            name.removesuffix("_bytes"),
+            formulas[name],
+            value,
+            "B",
+            units.size(value),
+            "Rajbhandari et al. 2020, Korthikanti et al. 2022",
+        )
+    has = quote.estimate.cluster.accelerator.capacity_bytes
+    yield line(
+        "memory",
+        "total",
+        "sum",
+        memory.total_bytes,
+        "B",
+        f"{units.size(memory.total_bytes)} of {units.size(has)}",
+        str(Origin.DERIVED),
+    )
+
+
+def _step(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
+    step = quote.estimate.step
+    for name, value in step.parts().items():
+        formula, source = FORMULAS[name]
+        yield line("step", name.removesuffix("_s"), formula, value, "s", units.duration(value), source)
+    yield line("step", "step", "sum of the parts", step.total_s, "s", units.duration(step.total_s), str(Origin.DERIVED))
+    low, high = quote.estimate.step_s.low, quote.estimate.step_s.high
+    for name, value in (("low", low), ("high", high)):
+        yield line(
+            "step",
+            f"step, {name}",
+            f"step · {value / step.total_s:.3g}",
+            value,
+            "s",
+            units.duration(value),
+            quote.estimate.evidence,
+        )
+    yield line(
+        "step",
+        "MFU",
+        f"training FLOP·B / (step·devices·P {plan.precision.other_dtype})",
+        quote.estimate.mfu,
+        "",
+        units.percent(quote.estimate.mfu),
+        "no recomputation, causal attention halved",
+    )
+
+
+def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
+    run, hours, assumed = bill.run, quote.gpu_hours(bill).mid, str(Origin.ASSUMED)
+    yield line(
+        "run", "steady", "steps · step", run.steady_s.mid, "s", units.duration(run.steady_s.mid), str(Origin.DERIVED)
+    )
+    written = f"N trained · states / (machines · {units.size(operations.checkpoint_bytes_per_s)}/s)"
+    yield line(
+        "run", "δ checkpoint", written, run.checkpoint_write_s, "s", units.duration(run.checkpoint_write_s), assumed
+    )
+    yield line(
+        "run",
+        "interruptions",
+        "λ·T, λ = devices/MTBF + nodes·preemptions",
+        run.interruptions,
+        "",
+        units.significant(run.interruptions),
+        "Llama 3 (2024); see the assumptions",
+    )
+    yield line(
+        "run",
+        "τ between checkpoints",
+        "√(2·δ/λ), at most T",
+        run.checkpoint_interval_s,
+        "s",
+        units.duration(run.checkpoint_interval_s),
+        "Young 1974, Daly 2006",
+    )
+    usual = operations.production[1]
+    formula = f"1 + (p − 1)·min(devices·T/{units.duration(operations.production_ramp_device_s)}, 1)"
+    device_s = run.steady_s.mid * quote.nodes * quote.offer.instance.devices
+    share = 1.0 + (usual - 1.0) * min(device_s / operations.production_ramp_device_s, 1.0)
+    yield line(
+        "run",
+        "π production",
+        f"{formula}, p = {usual:g}",
+        share,
+        "",
+        units.significant(share),
+        "whole published runs; see the assumptions",
+    )
+    yield line(
+        "run",
+        "calendar",
+        "start + T·π·(1 + eval)·e^(λR)·(e^(λ(τ+δ)) − 1)/(λτ)",
+        run.calendar_s.mid,
+        "s",
+        units.duration(run.calendar_s.mid),
+        "Daly 2006",
+    )
+    yield line("run", "GPU-hours", "calendar · devices", hours, "h", units.count(hours), str(Origin.DERIVED))
+
+
+def _bill(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
+    price = quote.offer.price(bill.billing)
+    if price is not None:
+        date = f"as of {price.as_of}" if price.as_of else "date not known"
+        yield line(
+            "bill",
+            f"{bill.billing} price of a machine",
+            "",
+            price.usd_per_h,
+            "USD/h",
+            f"{units.usd(price.usd_per_h)}/h",
+            f"{price.source}, {date}",
+        )
+    terms = quote.terms
+    rounding = terms.granularity_s if terms else None
+    yield line(
+        "bill",
+        "billed hours",
+        "calendar rounded up",
+        bill.billed_h,
+        "h",
+        units.significant(bill.billed_h, 4),
+        f"rounded to {units.duration(rounding)}: {terms.source}"
+        if terms and rounding
+        else "rounding not known: to the hour",
+    )
+    yield line(
+        "bill",
+        "machines",
+        "billed hours · price · machines",
+        bill.compute_usd.mid,
+        "USD",
+        units.usd(bill.compute_usd.mid),
+        str(Origin.DERIVED),
+    )
+    for name, value, formula in (
+        (
+            "checkpoint storage",
+            bill.storage_usd,
+            f"{operations.kept_checkpoints} kept · {units.size(bill.run.checkpoint_bytes)} · calendar · price",
+        ),
+        ("egress of the weights", bill.egress_usd, f"N trained · {plan.precision.compute_bytes} bytes · price"),
+    ):
+        if value is not None and terms:
+            yield line("bill", name, formula, value, "USD", units.usd(value), terms.source)
+    yield line("bill", "total", "sum", bill.total_usd.mid, "USD", units.usd(bill.total_usd.mid), str(Origin.DERIVED))
+
+
+def _energy(operations: Operations, quote: Quote) -> Iterator[Line]:
+    energy = quote.energy
+    if energy is None:
+        return
+    share = operations.power_share[1]
+    formula = f"devices · (limit · {share:g} + {operations.host_w:g} W) · PUE {energy.pue:g} · calendar"
+    yield line(
+        "energy",
+        "electricity",
+        formula,
+        energy.kwh.mid,
+        "kWh",
+        f"{units.count(energy.kwh.mid)} kWh",
+        str(Origin.ASSUMED),
+    )
+    if energy.co2e_kg is not None:
+        yield line(
+            "energy",
+            "CO2e",
+            "electricity · intensity of the grid",
+            energy.co2e_kg.mid,
+            "kg",
+            f"{units.count(energy.co2e_kg.mid)} kg",
+            energy.grid_source,
+        )

@@ -1,0 +1,1 @@
+"""The physics of a step: operators, collectives, memory, time."""

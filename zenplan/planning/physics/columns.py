@@ -1,0 +1,203 @@
+"""Nouns as columns: many layouts and clusters at once, one array entry each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.precision import Precision
+from zenplan.domain.training.layout import Layout, Recompute
+from zenplan.domain.training.plan import TrainingPlan
+
+Array = npt.NDArray[np.float64]
+
+# Share of a layer that is computed again from its input.
+_SHARES = {Recompute.FULL: 1.0, Recompute.HALF: 0.5}
+_COUNTS = ("dp", "tp", "pp", "cp", "ep", "zero", "micro_batch", "accumulation", "interleave")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layouts:
+    """Layouts, field by field as in ``domain.training.layout.Layout``; shape (n,), all floats.
+
+    ``full`` is the share of a layer that is recomputed from its input, ``selective`` 0 or 1 for attention
+    alone, ``sequence`` 0 or 1. ``shard`` 0 means that ZeRO divides over all replicas.
+    """
+
+    dp: Array
+    tp: Array
+    pp: Array
+    cp: Array
+    ep: Array
+    zero: Array
+    micro_batch: Array
+    accumulation: Array
+    interleave: Array
+    full: Array
+    selective: Array
+    shard: Array
+    sequence: Array
+
+    @property
+    def shards(self) -> Array:
+        """Devices over which ZeRO divides: all replicas, or a group of them under hybrid sharding."""
+        whole: Array = np.where(self.shard > 0, self.shard, self.replicas)
+        return whole
+
+    @property
+    def replicas(self) -> Array:
+        """Devices that hold the same weights: those of a data-parallel and a context-parallel group."""
+        return self.dp * self.cp
+
+    @property
+    def samples(self) -> Array:
+        """Samples a step: the global batch, rounded up to whole micro-batches."""
+        return self.dp * self.micro_batch * self.accumulation
+
+    @classmethod
+    def of(cls, layouts: Sequence[Layout]) -> Layouts:
+        """The columns of these layouts."""
+        plain = [f.name for f in fields(cls) if f.name not in ("full", "selective", "shard")]
+        columns: dict[str, Any] = {n: np.array([getattr(x, n) for x in layouts], dtype=float) for n in plain}
+        columns["full"] = np.array([_SHARES.get(x.recompute, 0.0) for x in layouts], dtype=float)
+        columns["selective"] = np.array([x.recompute is Recompute.SELECTIVE for x in layouts], dtype=float)
+        columns["shard"] = np.array([x.shard or 0 for x in layouts], dtype=float)
+        return cls(**columns)
+
+    def take(self, index: Any) -> Layouts:
+        """Those entries, in that order."""
+        return Layouts(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def at(self, index: int) -> Layout:
+        """One entry as a noun."""
+        full, selective = float(self.full[index]), bool(self.selective[index])
+        values = {n: int(getattr(self, n)[index]) for n in _COUNTS}
+        again = next((r for r, share in _SHARES.items() if share == full), None)
+        recompute = again or (Recompute.SELECTIVE if selective else Recompute.NONE)
+        return Layout(
+            **values, recompute=recompute, shard=int(self.shard[index]) or None, sequence=bool(self.sequence[index])
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """Clusters in columns, with the efficiencies, and what was measured, already applied.
+
+    Attributes:
+        matmul_flop_per_s, other_flop_per_s: reached by large products, in the plan's matmul dtype and in
+            the one of what stays wider; attention_flop_per_s by fused attention, convolution_flop_per_s by
+            convolutions before they have to be fed.
+        feed_flop_per_s: at which multiprocessors feed their cores in a convolution, with operands of 16 bits.
+        linked: devices the fast link joins; near: devices reached without the network.
+        link_, pcie_, network_bytes_per_s: reached by collectives, each device, one direction.
+        fill_elements: of a product's inner dimension, lost to filling and draining its pipeline.
+        row_bytes: what the rows of a product's operands should be multiples of, for its full speed.
+        operator_s, launch_s: fixed time of an operator on the device, and of the host to launch it.
+        host_s: between two steps.
+        contention: share of hidden communication that is paid all the same.
+    """
+
+    matmul_flop_per_s: Array
+    other_flop_per_s: Array
+    attention_flop_per_s: Array
+    convolution_flop_per_s: Array
+    feed_flop_per_s: Array
+    memory_bytes_per_s: Array
+    link_bytes_per_s: Array
+    pcie_bytes_per_s: Array
+    network_bytes_per_s: Array
+    linked: Array
+    near: Array
+    devices: Array
+    fill_elements: Array
+    row_bytes: Array
+    operator_s: Array
+    launch_s: Array
+    host_s: Array
+    contention: Array
+    link_hop_s: Array
+    network_hop_s: Array
+
+    @classmethod
+    def of(cls, clusters: Sequence[Cluster], precision: Precision) -> Hardware:
+        """The columns of these clusters. Each must have a peak in the precision's dtypes (``can_run``)."""
+        return cls(**dict(zip((f.name for f in fields(cls)), _columns(clusters, precision), strict=True)))
+
+    def take(self, index: Any) -> Hardware:
+        """Those entries, in that order."""
+        return Hardware(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+# What the best measured products keep up on the accelerators that the coefficients were fitted on: A100 0.87,
+# H100 0.80, B200 0.78 (stas00/ml-engineering, MAMF). A data sheet that promises more than its product keeps up
+# is taken at its word only so far.
+USUAL_SUSTAINED_SHARE = 0.78
+
+
+def kept_up(sheet: Accelerator) -> float:
+    """What is left of the fitted efficiency on an accelerator that keeps up less of its peak than usual."""
+    return min(1.0, (sheet.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE)
+
+
+def largest_share(plan: TrainingPlan, lay: Layouts) -> Array:
+    """Share of the layers on the fullest stage. Whole layers only: 30 on 4 stages leave 8 on one."""
+    layers = max(plan.workload.layers, 1)
+    share: Array = np.ceil(layers / lay.pp) / layers
+    return share
+
+
+def can_run(sheet: Accelerator, precision: Precision) -> bool:
+    """Whether the data sheet has a peak for the precision."""
+    return sheet.peak(precision.matmul_dtype) is not None and sheet.peak(precision.other_dtype) is not None
+
+
+def _row_bytes(sheet: Accelerator) -> float:
+    """Products are fastest in rows of 128 bytes; before compute capability 8, of 16 (NVIDIA, Matrix Multiplication
+    Background User's Guide)."""
+    major = sheet.compute_major
+    return 16.0 if major is not None and major < 8 else 128.0
+
+
+def _columns(clusters: Sequence[Cluster], precision: Precision) -> npt.NDArray[np.float64]:
+    return np.array([_row(c, precision) for c in clusters], dtype=float).T
+
+
+def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
+    """One cluster's columns, in the order of ``Hardware``'s fields."""
+    e, sheet = c.efficiency, c.accelerator
+    # What a device does by itself takes so many times as long; what it exchanges with others does not.
+    longer = e.correction.factor if e.correction else 1.0
+    keeps = kept_up(sheet) / longer
+    matmul = sheet.peak(precision.matmul_dtype) or np.nan
+    other = sheet.peak(precision.other_dtype) or np.nan
+    pcie = (e.pcie if sheet.peer_access else e.staged) * c.pcie_bytes_per_s
+    link = c.link_bytes_per_s or sheet.link_bytes_per_s
+    return (
+        e.matmul * keeps * matmul,
+        e.wide_matmul * keeps * other,
+        e.attention * keeps * other,
+        e.convolution * keeps * other,
+        e.feed * (sheet.clocks_per_s or np.inf) / longer,
+        e.memory * sheet.memory_bytes_per_s / longer,
+        e.link * link if link else pcie,
+        pcie,
+        # A cluster without a network has one node: no traffic crosses it.
+        e.network * c.network_bytes_per_s if c.network_bytes_per_s else np.inf,
+        c.linked_devices,
+        max(c.linked_devices, c.node_devices),
+        c.devices,
+        e.fill_elements,
+        _row_bytes(sheet),
+        e.operator_s * longer,
+        e.launch_s * longer,
+        e.host_s * longer,
+        e.contention,
+        e.link_hop_s,
+        e.network_hop_s,
+    )

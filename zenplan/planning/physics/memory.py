@@ -1,0 +1,170 @@
+"""Peak memory of the fullest device, by part.
+
+States: ``planning.physics.states``. Activations: what each operator keeps (Korthikanti et al. 2022), for as many
+micro-batches as a pipeline's first stage holds (Narayanan et al. 2021). The fullest device is on the first stage,
+which holds the most micro-batches, or on the last, which holds the logits: both are computed.
+
+The backward pass begins with the logits, while every activation is there; once they are gone, a recomputed layer
+takes their place. So the larger of the two counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from zenplan.domain.answer.estimate import MemoryUse
+from zenplan.domain.model.operators import Attention, Lookup, Operator, Stream
+from zenplan.domain.model.split import Split
+from zenplan.domain.model.workload import Block
+from zenplan.domain.software import Software
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.physics.columns import Array, Layouts, largest_share
+from zenplan.planning.physics.operators import divisor
+from zenplan.planning.physics.states import Ends, placed, states, with_ends
+from zenplan.units import GB
+
+# The framework's context and its libraries' kernels: BigScience saw 1.3 GiB on a V100 and 1.5 GiB on an A100 (2022).
+WORKSPACE_BYTES = 1.5 * GB
+# The buffers of collectives, where there is more than one device: what the device's own tool shows beyond that.
+COLLECTIVES_BYTES = 1.0 * GB
+# Activations are of many sizes and come and go: what the allocator cannot fill with them.
+FRAGMENTATION = 0.06
+# Bytes of a logit at the peak: 16 bits, and its fp32 copy, for which the loss is computed, which a compiled loss keeps
+# to. A fused one works on 16 bits and makes their gradient beside them. In plain PyTorch, log-softmax and gradient are
+# two more (torchtitan before and after its loss was compiled, 2024 and 2025; llm-foundry's runs, which all fitted).
+_COMPILED = (Software.COMPILED, Software.XLA)
+_LOGIT_BYTES = {Software.COMPILED: 6.0, Software.XLA: 6.0, Software.FUSED: 4.0, Software.EAGER: 14.0, None: 10.0}
+# An activation that keeps three times what it makes has a gate: both of its inputs and its product. The activated
+# gate is a fourth, unless a compiler makes it again (NVIDIA/Megatron-LM#482 lists it, and measured peaks have it).
+_GATED = 3.0
+# Scores, softmax and dropout of unfused attention: 2 + 2 + 1 bytes of every score are kept.
+_SCORE_BYTES = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """``domain.answer.estimate.MemoryUse`` in columns: bytes by part, shape (n,) each."""
+
+    weights_bytes: Array
+    gradients_bytes: Array
+    optimizer_bytes: Array
+    activations_bytes: Array
+    logits_bytes: Array
+    workspace_bytes: Array
+    fragmentation_bytes: Array
+
+    @property
+    def total_bytes(self) -> Array:
+        """The whole peak."""
+        return sum((getattr(self, f.name) for f in fields(self)), np.zeros_like(self.weights_bytes))
+
+    def at(self, index: int) -> MemoryUse:
+        """One entry as a noun."""
+        return MemoryUse(**{f.name: float(getattr(self, f.name)[index]) for f in fields(self)})
+
+
+def logit_bytes(plan: TrainingPlan) -> float:
+    """Bytes of one logit at the peak, by the kind of software that computes the loss."""
+    return _LOGIT_BYTES[plan.software]
+
+
+def _is_logits(op: Operator) -> bool:
+    """The loss's stream over the vocabulary: the only one wider than the compute type."""
+    return isinstance(op, Stream) and op.element_bytes is not None
+
+
+def _kept_bytes(op: Operator, plan: TrainingPlan, lay: Layouts) -> Array:
+    """Bytes that one operator keeps of one micro-batch, nothing recomputed but what ``selective`` says.
+
+    Under fp8 too: products keep their inputs as they come, and the 8-bit copies are made again (torchtitan's and
+    FlagPerf's fp8 runs peak no lower than their bf16 ones).
+    """
+    if isinstance(op, Lookup):
+        return np.zeros_like(lay.tp)
+    if isinstance(op, Stream) and _is_logits(op):
+        size = op.elements * logit_bytes(plan)
+        logits: Array = size * lay.micro_batch / (divisor(op.split, lay) * lay.cp)
+        return logits
+    width = plan.precision.compute_bytes
+    saved = np.full_like(lay.tp, op.saved_elements)
+    if isinstance(op, Stream) and op.saved == _GATED * op.elements and plan.software not in _COMPILED:
+        # Where every second product is kept, what lies between them is made again.
+        saved = saved + np.where((lay.full > 0) & (lay.full < 1), 0.0, op.elements)
+    kept: Array = saved * width * lay.micro_batch / (divisor(op.split, lay) * lay.cp)
+    if isinstance(op, Attention) and not plan.fused_attention:
+        scores = op.score_elements * _SCORE_BYTES * (1.0 - lay.selective)
+        kept = kept + scores * lay.micro_batch / (lay.tp * lay.cp)
+    return kept
+
+
+def _kept_by_blocks(blocks: Iterable[Block], plan: TrainingPlan, lay: Layouts, logits: bool) -> Array:
+    """Bytes that one repetition of each block keeps of one micro-batch: the logits, or all the rest."""
+    return sum(
+        (_kept_bytes(o, plan, lay) for b in blocks for o in b.operators if _is_logits(o) == logits),
+        np.zeros_like(lay.tp),
+    )
+
+
+def layer_activation_bytes(plan: TrainingPlan, lay: Layouts) -> Array:
+    """Bytes that all layers keep of one micro-batch: of what is recomputed, the inputs; of the rest, everything."""
+    total = np.zeros_like(lay.tp)
+    for block in placed(plan.workload.blocks, "middle"):
+        inputs = block.boundary * plan.precision.compute_bytes * lay.micro_batch
+        inputs = inputs / (divisor(Split.SEQUENCE, lay) * lay.cp)
+        kept = _kept_by_blocks((block,), plan, lay, logits=False)
+        total = total + block.repeat * (lay.full * inputs + (1.0 - lay.full) * kept)
+    return total
+
+
+def _activations(plan: TrainingPlan, lay: Layouts) -> tuple[Ends, Ends]:
+    """Bytes kept at the peak: activations, and logits beside them."""
+    blocks = plan.workload.blocks
+    stage = layer_activation_bytes(plan, lay) * largest_share(plan, lay)
+    # 1F1B: the first stage has min(p, m) micro-batches under way, the last has one. Interleaving keeps
+    # (1 + (p-1)/(p·v)) times as many (Korthikanti et al. 2022, section 4.2.3) on the first; its last stage starts
+    # backward with (v-1)·p + 1 parts under way, each a v-th of a stage.
+    interleaved = np.where(lay.interleave > 1, 1.0 + (lay.pp - 1) / (lay.pp * lay.interleave), 1.0)
+    first, last = (_kept_by_blocks(placed(blocks, p), plan, lay, logits=False) for p in ("first", "last"))
+    logits = _kept_by_blocks(placed(blocks, "last"), plan, lay, logits=True)
+    head, tail = with_ends(lay, first, last)
+    none, ends = with_ends(lay, np.zeros_like(logits), logits)
+    # While a layer is computed again, all that it keeps is there for a moment.
+    again = np.zeros_like(lay.tp)
+    for block in placed(blocks, "middle"):
+        again = np.maximum(again, _kept_by_blocks((block,), plan, lay, logits=False))
+    again = np.where(lay.full > 0, again, 0.0)
+    under_way = np.minimum(lay.pp, lay.accumulation)
+    most = stage * interleaved * under_way + head
+    parts = ((lay.interleave - 1.0) * lay.pp + 1.0) / lay.interleave
+    least = np.where(lay.interleave > 1, np.minimum(parts, interleaved * under_way), 1.0)
+    # Beside the logits a recomputed layer takes no more than what it is larger by.
+    beside = (most + np.maximum(again - none, 0.0), stage * least + tail + np.maximum(again - ends, 0.0))
+    return beside, (none, ends)
+
+
+def peak_memory(plan: TrainingPlan, lay: Layouts) -> Memory:
+    """The peak of the fullest device. Depends on the layout only, not on the hardware."""
+    held = states(plan, lay)
+    kept, logits = _activations(plan, lay)
+    # What is not fitted well into the allocator's blocks comes and goes with the activations.
+    loose = (FRAGMENTATION * (kept[0] + logits[0]), FRAGMENTATION * (kept[1] + logits[1]))
+    # The update's copies are there when the activations are gone; only what they are larger by is the peak's.
+    copies = (held.unscaled[end] - kept[end] - logits[end] - loose[end] for end in (0, 1))
+    first_extra, last_extra = (np.maximum(extra, 0.0) for extra in copies)
+    updated = (held.optimizer[0] + first_extra, held.optimizer[1] + last_extra)
+    parts = (held.weights, held.gradients, updated, kept, logits, loose)
+    first, last = (sum(part[end] for part in parts) for end in (0, 1))
+    fuller = last > first
+    weights, gradients, optimizer, activations, ends, fragmentation = (np.where(fuller, b, a) for a, b in parts)
+    return Memory(
+        weights_bytes=weights,
+        gradients_bytes=gradients,
+        optimizer_bytes=optimizer,
+        activations_bytes=activations,
+        logits_bytes=ends,
+        workspace_bytes=WORKSPACE_BYTES + np.where(lay.replicas * lay.tp * lay.pp > 1, COLLECTIVES_BYTES, 0.0),
+        fragmentation_bytes=fragmentation,
+    )

@@ -1,0 +1,164 @@
+"""Time of operators on one device: a roofline with a fixed cost.
+
+    t = t0 + max(F / (P·e), Q / (W·e_m))
+
+F the FLOP, P the dense peak, Q the bytes, W the memory bandwidth (Williams et al. 2009, the roofline
+model). A product of inner dimension k has e·k / (k + k0): every tile of its result fills and drains its
+pipeline once (NVIDIA, Matrix Multiplication Background User's Guide). The fixed cost t0 is what the ramp-up
+and the tail take; for a product of F FLOP it makes the efficiency e·F / (F + P·e·t0), the saturating curve
+that measured products follow. The host launches operators ahead of the device: launches cost time only
+where they take longer than the work itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
+from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.split import Split
+from zenplan.domain.model.workload import Block
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.physics.columns import Array, Hardware, Layouts
+from zenplan.planning.physics.convolutions import convolution_work
+from zenplan.planning.physics.recurrences import recurrent_work
+from zenplan.planning.physics.work import Passes, Work, roofline
+
+# Bytes that a backward pass moves for each one forward: a norm reads two and writes one more.
+_STREAM_BACKWARD = 1.5
+# A fused attention kernel computes the scores again in its backward pass: 5 products to the forward's 2
+# (Dao et al. 2022, algorithm 4).
+_FUSED_BACKWARD = 2.5
+# An unfused one writes and reads the scores as product, softmax, dropout and input of the next product.
+_SCORE_PASSES, _SCORE_PASSES_BACKWARD, _UNFUSED_OPERATORS = 6.0, 8.0, 5
+# Tensor cores take operands in rows of 16 bytes: a head of another width leaves them for slower kernels (NVIDIA,
+# Matrix Multiplication Background User's Guide). How much is lost, there and in products of odd widths, is our
+# assumption, near what BigScience's sweep of shapes shows.
+_ALIGNED_BYTES = 16
+_MISALIGNED_HEAD, _MISALIGNED_PRODUCT, _SLOWER_PRODUCT = 0.1, 0.5, 0.85
+
+
+def divisor(split: Split, layouts: Layouts) -> Array:
+    """What tensor parallelism divides an operator by."""
+    if split is Split.NONE:
+        return np.ones_like(layouts.tp)
+    if split is Split.SEQUENCE:
+        return np.where(layouts.sequence > 0, layouts.tp, 1.0)
+    return layouts.tp
+
+
+def expert_tensor(layouts: Layouts) -> Array:
+    """Devices that share one expert: the tensor group, or fewer where expert groups are larger than dp·cp.
+
+    Expert groups fold over the tensor groups then (Megatron-Core's expert tensor parallelism).
+    """
+    return np.clip(layouts.tp * layouts.replicas / layouts.ep, 1.0, layouts.tp)
+
+
+def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, narrow: bool) -> tuple[Work, Work]:
+    """A product; the backward pass has one for its input and, if it is trained, one for its weight."""
+    rate = hw.other_flop_per_s
+    if narrow:
+        wide = plan.precision.wide_share
+        rate = 1.0 / ((1.0 - wide) / hw.matmul_flop_per_s + wide / hw.other_flop_per_s)
+    narrow = narrow and plan.precision.matmul_dtype != plan.precision.other_dtype
+    width = plan.precision.compute_bytes
+    operand = 1 if narrow else width  # bytes of an element that goes into the product
+    tp, local = divisor(op.split, lay), op.experts / np.minimum(lay.ep, op.experts)
+    rows = lay.micro_batch * op.rows / lay.cp * op.active
+    if op.experts > 1:
+        # Where expert groups fold over tensor groups, each device has whole experts and fewer rows.
+        rows, tp = rows * expert_tensor(lay) / lay.tp, np.minimum(tp, expert_tensor(lay))
+    inner = op.inner / tp if op.split is Split.ROWS else op.inner * np.ones_like(tp)
+    columns = op.columns / tp if op.split is Split.COLUMNS else op.columns * np.ones_like(tp)
+    weights = inner * columns * local
+    moved = rows * (inner * operand + columns * width) + weights * operand
+    aligned = np.minimum(_alignment(inner * operand, hw), _alignment(columns * operand, hw))
+    flop = 2.0 * rows * inner * columns / aligned
+
+    def product(depth: Array) -> Work:
+        return roofline(hw, flop * (1.0 + hw.fill_elements / depth), rate, moved, 1)
+
+    # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
+    forward = product(inner)
+    backward = product(columns) if op.input_gradient else Work.none(lay)
+    if op.trainable:
+        backward = backward + product(rows / local)
+    if narrow:
+        # The inputs are cast to 8 bits, and their transposes for the backward pass: read wide, written narrow.
+        forward = forward + roofline(hw, 0.0 * rows, rate, rows * inner * (width + 1.0), 1)
+        backward = backward + roofline(hw, 0.0 * rows, rate, rows * columns * (width + 1.0), 1)
+    if not op.trainable and plan.weight_bytes < width:
+        # Weights kept in 4 bits are expanded before each product: read small, written at full width.
+        forward = forward + roofline(hw, 0.0 * rows, rate, weights * (plan.weight_bytes + width), 1)
+    return forward, backward
+
+
+def _alignment(row_bytes: Array, hw: Hardware) -> Array:
+    """What operands in rows of that size leave of a product's speed."""
+    fast, aligned = row_bytes / hw.row_bytes, row_bytes / _ALIGNED_BYTES
+    # Whole numbers by rounding: numpy's remainder of floats takes nine times as long.
+    slower = np.where(aligned == np.rint(aligned), _SLOWER_PRODUCT, _MISALIGNED_PRODUCT)
+    return np.where(fast == np.rint(fast), 1.0, slower)
+
+
+def _attention(op: Attention, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    share = lay.micro_batch / (lay.tp * lay.cp)
+    width = plan.precision.compute_bytes
+    odd = op.key_dim * width % _ALIGNED_BYTES or op.value_dim * width % _ALIGNED_BYTES
+    aligned = _MISALIGNED_HEAD if odd else 1.0
+    moved = op.io_elements * share * width
+    if plan.fused_attention:
+        flop = op.flop * share / aligned
+        backward = roofline(hw, _FUSED_BACKWARD * flop, hw.attention_flop_per_s, 2.5 * moved, 2)
+        return roofline(hw, flop, hw.attention_flop_per_s, moved, 1), backward
+    flop, scores = op.full_flop * share / aligned, op.score_elements * share * width
+    # The two products are limited by arithmetic, the softmax between them by memory: one after the other.
+    forward = roofline(hw, flop, hw.other_flop_per_s, moved, 2)
+    softmax = roofline(hw, 0.0 * flop, hw.other_flop_per_s, _SCORE_PASSES * scores, _UNFUSED_OPERATORS - 2)
+    back = roofline(hw, 2.0 * flop, hw.other_flop_per_s, 2.0 * moved, 4)
+    unsoft = roofline(hw, 0.0 * flop, hw.other_flop_per_s, _SCORE_PASSES_BACKWARD * scores, 3)
+    return forward + softmax, back + unsoft
+
+
+def _stream(op: Stream | Lookup, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    if isinstance(op, Lookup):
+        elements, passes, width = float(op.rows * op.width), 2.0, float(plan.precision.compute_bytes)
+        split = Split.SEQUENCE  # every device looks up its own part of the rows
+    else:
+        elements, passes, split = op.elements, op.passes, op.split
+        width = op.element_bytes or plan.precision.compute_bytes
+    moved = elements * passes * width * lay.micro_batch / (divisor(split, lay) * lay.cp)
+    forward, backward = (
+        roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
+    )
+    return forward, backward
+
+
+def operator_work(op: Operator, block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    """Forward and backward work of one operator for one micro-batch."""
+    if isinstance(op, MatMul):
+        # Under fp8 the layers' products run in it; the head and the router stay wider.
+        narrow = block.place == "middle" and op.split is not Split.NONE
+        return _matmul(op, plan, lay, hw, narrow)
+    if isinstance(op, Attention):
+        return _attention(op, plan, lay, hw)
+    if isinstance(op, Convolution):
+        return convolution_work(op, plan, lay, hw)
+    if isinstance(op, Recurrent):
+        return recurrent_work(op, plan, lay, hw)
+    return _stream(op, plan, lay, hw)
+
+
+def block_passes(block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
+    """The work of one repetition of a block for one micro-batch, on one device."""
+    forward, backward, again = Work.none(lay), Work.none(lay), Work.none(lay)
+    for op in block.operators:
+        ahead, back = operator_work(op, block, plan, lay, hw)
+        forward, backward = forward + ahead, backward + back
+        if block.place == "middle":
+            # A fused kernel already computes its scores again; selective recomputation adds nothing to it.
+            unfused = isinstance(op, Attention) and not plan.fused_attention
+            again = again + ahead * (lay.full + (lay.selective if unfused else 0.0))
+    return Passes(forward, backward, again)

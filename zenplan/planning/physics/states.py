@@ -1,0 +1,181 @@
+"""Memory of the states: weights, gradients, master weights and the optimizer's, as ZeRO divides them.
+
+Rajbhandari et al. 2020 (ZeRO) for what each stage divides. Bytes of a trained parameter under mixed precision:
+2 of the weight, 4 of the gradient (accumulated in fp32), 4 of the master weight, 8 of Adam: 18 (Megatron-LM's
+distributed optimizer divides the last 12). In fp16 the gradients are scaled and in 16 bits: 16. The update unscales
+them into fp32 copies, 4 more, which take the place that the activations had. Under ZeRO-3 (PyTorch's FSDP) the sharded
+weight is the master weight, 16 in all, and the 16-bit one exists only while its layer is in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from zenplan.domain.model.operators import MatMul, Operator, Stream
+from zenplan.domain.model.split import Split
+from zenplan.domain.model.workload import Block
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.physics.columns import Array, Layouts, largest_share
+from zenplan.planning.physics.operators import divisor, expert_tensor
+from zenplan.planning.physics.tables import is_shared_out, resident_bytes
+
+# A figure on the first pipeline stage and on the last: the fullest device is on one of the two.
+Ends = tuple[Array, Array]
+# Of the gradient of a parameter, and of its fp32 copy for the update, which is there in fp16 only.
+_GRADIENT_BYTES, _SCALED_GRADIENT_BYTES, _UNSCALED_BYTES = 4.0, 2.0, 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Bytes at both ends of a pipeline; weights with what ZeRO-3 gathers.
+
+    Attributes:
+        unscaled: fp32 copies of scaled gradients, which are there during the update only.
+    """
+
+    weights: Ends
+    gradients: Ends
+    optimizer: Ends
+    unscaled: Ends
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Parameters on one device: those that train, frozen products, and what else is frozen; at both ends."""
+
+    trained: Ends
+    products: Ends
+    others: Ends
+
+
+class Trained(NamedTuple):
+    """Bytes of one parameter that trains; ``unscaled`` as in ``States``."""
+
+    weight: float
+    gradient: float
+    optimizer: float
+    unscaled: float
+
+
+def trained_bytes(plan: TrainingPlan, sharded: bool = False) -> Trained:
+    """Bytes of one parameter that trains; ``sharded`` where ZeRO-3 divides the weights."""
+    p = plan.precision
+    scaled = p.matmul_dtype == "fp16"
+    return Trained(
+        weight=float(p.master_bytes or p.compute_bytes) if sharded else float(p.compute_bytes),
+        gradient=_SCALED_GRADIENT_BYTES if scaled else _GRADIENT_BYTES,
+        optimizer=plan.optimizer.state_bytes + (0.0 if sharded else p.master_bytes),
+        unscaled=_UNSCALED_BYTES if scaled else 0.0,
+    )
+
+
+def placed(blocks: Iterable[Block], place: str) -> list[Block]:
+    """The blocks of one place."""
+    return [b for b in blocks if b.place == place]
+
+
+def with_ends(lay: Layouts, first: Array, last: Array) -> Ends:
+    """What the ends of the model add to each; without a pipeline one device has both."""
+    return np.where(lay.pp > 1, first, first + last), np.where(lay.pp > 1, last, first + last)
+
+
+def _share(op: Operator, lay: Layouts, experts: Array) -> Array:
+    """Devices of a tensor group, and of an expert group, that divide an operator's parameters."""
+    if isinstance(op, MatMul) and op.experts > 1:
+        return expert_tensor(lay) * np.minimum(experts, op.experts)
+    return divisor(Split.NONE if isinstance(op, Stream) else op.split, lay)
+
+
+def _kind(op: Operator, block: Block) -> str:
+    if op.trainable:
+        return "trained"
+    return "products" if isinstance(op, MatMul) and block.place == "middle" else "others"
+
+
+def _counts(plan: TrainingPlan, lay: Layouts, experts: Array) -> _Counts:
+    """Parameters on one device of a stage, experts divided by that."""
+    sums = {
+        (kind, place): np.zeros_like(lay.tp)
+        for kind in ("trained", "products", "others")
+        for place in ("first", "middle", "last")
+    }
+    for block in plan.workload.blocks:
+        for op in block.operators:
+            if op.parameters and not is_shared_out(op):
+                key = (_kind(op, block), block.place)
+                sums[key] = sums[key] + op.parameters * block.repeat / _share(op, lay, experts)
+    layers = largest_share(plan, lay)
+    ends = {}
+    for kind in ("trained", "products", "others"):
+        head, tail = with_ends(lay, sums[kind, "first"], sums[kind, "last"])
+        middle = sums[kind, "middle"] * layers
+        ends[kind] = (middle + head, middle + tail)
+    # A tied head on another stage than the embedding is a parameter of its own there, kept equal by a sum.
+    tied = sum(
+        float(o.inner * o.columns)
+        for b in placed(plan.workload.blocks, "last")
+        for o in b.operators
+        if isinstance(o, MatMul) and o.tied and o.trainable
+    )
+    first, last = ends["trained"]
+    return _Counts((first, last + np.where(lay.pp > 1, tied / lay.tp, 0.0)), ends["products"], ends["others"])
+
+
+def states(plan: TrainingPlan, lay: Layouts) -> States:
+    """The states of the fullest device at both ends of the pipeline; shape (n,) each, in bytes."""
+    p = plan.precision
+
+    dense = _counts(plan, lay, lay.ep) if plan.workload.experts == 1 else None
+
+    def divided(stage: int) -> tuple[_Counts, Array]:
+        # An expert is on every ep-th of them, which share its states: with ep that is all, as for the rest.
+        on = lay.zero >= stage
+        experts = np.where(on, np.maximum(lay.ep / lay.shards, 1.0), lay.ep)
+        return dense or _counts(plan, lay, experts), np.where(on, lay.shards, 1.0)
+
+    (own, among), (late, gradients), (early, optimizer) = (divided(stage) for stage in (3, 2, 1))
+    sharded = lay.zero >= 3
+    plain, under3 = trained_bytes(plan), trained_bytes(plan, sharded=True)
+    trained = np.where(sharded, under3.weight, plain.weight)
+    state = np.where(sharded, under3.optimizer, plain.optimizer)
+    in_use = np.where(sharded, _gathered(plan, lay), 0.0)
+
+    def weights(end: int) -> Array:
+        frozen = own.products[end] * plan.weight_bytes + own.others[end] * p.compute_bytes
+        total: Array = (own.trained[end] * trained + frozen) / among + in_use
+        return total
+
+    tables, table_states = resident_bytes(plan, lay)
+    held = _both(early.trained, state / optimizer)
+    return States(
+        weights=(weights(0) + tables, weights(1) + tables),
+        gradients=_both(late.trained, plain.gradient / gradients),
+        optimizer=(held[0] + table_states, held[1] + table_states),
+        unscaled=_both(early.trained, plain.unscaled / optimizer),
+    )
+
+
+def _both(ends: Ends, factor: Array) -> Ends:
+    return ends[0] * factor, ends[1] * factor
+
+
+def _gathered(plan: TrainingPlan, lay: Layouts) -> Array:
+    """What ZeRO-3 holds whole, in the compute type: the layer in use and the one fetched ahead, and the gradient
+    of the one in use; the ends of the model stay whole from the forward pass to the backward."""
+    width = float(plan.precision.compute_bytes)
+    largest, ends = np.zeros_like(lay.tp), np.zeros_like(lay.tp)
+    for block in plan.workload.blocks:
+        count = np.zeros_like(lay.tp)
+        for op in (o for o in block.operators if not is_shared_out(o)):
+            size = plan.weight_bytes if not op.trainable and isinstance(op, MatMul) else width
+            count = count + op.parameters * size / _share(op, lay, lay.ep)
+        if block.place == "middle":
+            largest = np.maximum(largest, count)
+        else:
+            ends = ends + count
+    whole: Array = 3.0 * largest + ends
+    return whole

@@ -1,0 +1,298 @@
+"""Time of one optimizer step, by part, for many layouts on many clusters at once.
+
+    step = m · stage + (p-1)/v · stage + exposed communication + optimizer + c
+
+m micro-batches a step, p pipeline stages, v virtual stages on each (Narayanan et al. 2021); a stage is its
+share of the layers, and the slowest has an end of the model too; c what the host does between steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from zenplan.domain.answer.estimate import StepTime
+from zenplan.domain.model.operators import Attention, MatMul
+from zenplan.domain.model.workload import Block
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.physics.collectives import all_reduce_s, dispatch_s, gather_s, send_s
+from zenplan.planning.physics.columns import Array, Hardware, Layouts, largest_share
+from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
+from zenplan.planning.physics.tables import is_shared_out, travel_s, updated_bytes
+from zenplan.planning.physics.work import Passes, Work
+
+# Share of the backward pass of the last micro-batch under which gradients can travel: the first layers
+# to finish start it, the last layer's gradient has nothing to hide behind.
+OVERLAP = 0.8
+# The update reads a gradient in fp32.
+_UPDATE_READS_GRADIENT = 4.0
+
+# What each part is, for --explain: a formula in the symbols above, and where it is from.
+FORMULAS = {
+    "compute_s": ("m · Σ F/(P·e)", "roofline (Williams et al. 2009); F counted operator by operator"),
+    "memory_s": ("m · Σ max(0, Q/(W·e_m) − F/(P·e))", "roofline (Williams et al. 2009)"),
+    "overhead_s": ("m · operators · t0", "ramp-up and tail of an operator, fitted"),
+    "launch_s": ("m · max(0, operators · launch − work)", "the host launches ahead of the device"),
+    "host_s": ("c", "input, optimizer launches and logging between steps, fitted"),
+    "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
+    "tensor_s": (
+        "m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B",
+        "ring all-reduce; Narayanan et al. 2021",
+    ),
+    "pipeline_s": (
+        "2 · (m + p − 1) · b·s·h·bytes/(t·B); interleaved: of m·v inner ones what is not hidden",
+        "Narayanan et al. 2021",
+    ),
+    "data_s": (
+        "all-reduce of gradients, or ZeRO gathers, beyond what computation hides; a share of what it hides",
+        "ring over two levels; Rajbhandari et al. 2020",
+    ),
+    "expert_s": ("m · layers/p · 4 · (e−1)/e · tokens·h·k·bytes/B", "all-to-all"),
+    "lookup_s": ("m · 2 · (n−1)/n · b·rows·width·bytes/B", "all-to-all of the rows of tables that devices share out"),
+    "context_s": ("m · Σ max(0, ring of keys and values − attention)", "ring attention (Liu et al. 2023)"),
+    "bubble_s": ("(p−1)/v · stage", "1F1B (Narayanan et al. 2021)"),
+    "optimizer_s": ("bytes of states / (W·e_m)", "each state read and written once"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """``domain.answer.estimate.StepTime`` in columns: seconds by part, shape (n,) each."""
+
+    compute_s: Array
+    memory_s: Array
+    overhead_s: Array
+    launch_s: Array
+    host_s: Array
+    recompute_s: Array
+    tensor_s: Array
+    pipeline_s: Array
+    data_s: Array
+    expert_s: Array
+    lookup_s: Array
+    context_s: Array
+    bubble_s: Array
+    optimizer_s: Array
+
+    @property
+    def total_s(self) -> Array:
+        """The whole step."""
+        return sum((getattr(self, f.name) for f in fields(self)), np.zeros_like(self.compute_s))
+
+    def at(self, index: int) -> StepTime:
+        """One entry as a noun."""
+        return StepTime(**{f.name: float(getattr(self, f.name)[index]) for f in fields(self)})
+
+
+def step_time(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Steps:
+    """Seconds of a step by part. ``lay`` and ``hw`` have one entry for each candidate, in the same order."""
+    stage = _slowest_stage(plan, lay, hw)
+    m = lay.accumulation
+    share = largest_share(plan, lay)
+    tensor = _tensor_s(plan, lay, hw) * share
+    expert = _expert_s(plan, lay, hw) * share
+    context = _context_s(plan, lay, hw) * share
+    forward = stage.forward + stage.backward
+    work_s = forward.total_s + stage.again.total_s
+    launch = np.maximum(hw.launch_s * (forward.launches + stage.again.launches) - work_s, 0.0)
+    one = work_s + launch + tensor + expert + context
+    once = 2.0 * _boundary_s(plan, lay, hw)
+    # With virtual stages, v times as many sends, a device computes one while another's are under way. A send to
+    # one neighbour takes next to nothing from what computes, so what is hidden is free.
+    under = m * np.maximum(lay.interleave * once - one, 0.0)
+    pipeline = (lay.pp - 1) * once + np.where(lay.interleave > 1, under, m * once)
+    return Steps(
+        compute_s=m * forward.compute_s,
+        memory_s=m * forward.memory_s,
+        overhead_s=m * forward.overhead_s,
+        launch_s=m * launch,
+        host_s=hw.host_s,
+        recompute_s=m * stage.again.total_s,
+        tensor_s=m * tensor,
+        pipeline_s=np.where(lay.pp > 1, pipeline, 0.0),
+        data_s=_data_s(plan, lay, hw, stage),
+        expert_s=m * expert,
+        lookup_s=m * travel_s(plan, lay, hw),
+        context_s=m * context,
+        bubble_s=(lay.pp - 1) / lay.interleave * one,
+        optimizer_s=_optimizer_s(plan, lay, hw),
+    )
+
+
+def _middle(plan: TrainingPlan) -> list[Block]:
+    return [b for b in plan.workload.blocks if b.place == "middle"]
+
+
+def _slowest_stage(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
+    """Work of the slowest stage for one micro-batch: its share of the layers, and the slower end."""
+    nothing = Passes(*(Work.none(lay),) * 3)
+    first, middle, last = nothing, nothing, nothing
+    for block in plan.workload.blocks:
+        passes = block_passes(block, plan, lay, hw) * block.repeat
+        if block.place == "middle":
+            middle = middle + passes
+        elif block.place == "first":
+            first = first + passes
+        else:
+            last = last + passes
+    share = largest_share(plan, lay)
+    parts = []
+    for name in ("forward", "backward", "again"):
+        end, head = getattr(first, name), getattr(last, name)
+        # The head outweighs the embedding in every transformer; alone, a stage has both.
+        parts.append(getattr(middle, name) * share + head + end * np.where(lay.pp > 1, 0.0, 1.0))
+    return Passes(*parts)
+
+
+def _tensor_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+    """All-reduces of all layers for one micro-batch: forward, backward, and again under full recomputation."""
+    total = np.zeros_like(lay.tp)
+    one = np.ones_like(lay.tp)
+    for block in _middle(plan):
+        size = block.boundary * lay.micro_batch * plan.precision.compute_bytes / lay.cp
+        once = all_reduce_s(hw, size, lay.tp, one)
+        total = total + block.repeat * block.reductions * (2.0 + lay.full) * once
+    return np.where(lay.tp > 1, total, 0.0)
+
+
+def _expert_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+    """All-to-alls to the experts and back, forward and backward, of all layers for one micro-batch."""
+    total = np.zeros_like(lay.tp)
+    if not (lay.ep > 1).any():
+        return total
+    for block in _middle(plan):
+        routed = [o for o in block.operators if isinstance(o, MatMul) and o.experts > 1]
+        if routed:
+            rows = routed[0].rows * lay.micro_batch / (lay.cp * lay.tp)
+            size = rows * routed[0].inner * plan.precision.compute_bytes
+            once = dispatch_s(hw, size, float(routed[0].active), lay.ep, expert_tensor(lay))
+            total = total + block.repeat * (4.0 + 2.0 * lay.full) * once
+    return np.where(lay.ep > 1, total, 0.0)
+
+
+def _context_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+    """Keys and values passed round the context group, beyond the attention they are passed under.
+
+    Backward, they come round again and so do their gradients.
+    """
+    total = np.zeros_like(lay.tp)
+    if not (lay.cp > 1).any():
+        return total
+    for block in _middle(plan):
+        for op in (o for o in block.operators if isinstance(o, Attention)):
+            pairs = op.keys * op.kv_heads * (op.key_dim + op.value_dim)
+            size = pairs * lay.micro_batch * plan.precision.compute_bytes / lay.tp
+            ring = gather_s(hw, size, lay.cp, lay.tp)
+            ahead, back = operator_work(op, block, plan, lay, hw)
+            exposed = np.maximum(ring - ahead.total_s, 0.0) + np.maximum(2.0 * ring - back.total_s, 0.0)
+            total = total + block.repeat * exposed
+    return np.where(lay.cp > 1, total, 0.0)
+
+
+def _boundary_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+    """One send of a micro-batch between two stages.
+
+    Under sequence parallelism each device of a tensor group sends its part; without, only the interleaved
+    schedule's scatter and gather does that (Narayanan et al. 2021, section 4.1), else each sends the whole.
+    """
+    parts = np.where((lay.sequence > 0) | (lay.interleave > 1), lay.tp, 1.0)
+    size = max((b.boundary for b in _middle(plan)), default=0.0) * lay.micro_batch * plan.precision.compute_bytes
+    # Stages are the outermost dimension: together they span all devices.
+    return send_s(hw, size / (parts * lay.cp), hw.devices)
+
+
+def _data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes) -> Array:
+    """Communication of data parallelism and ZeRO in a step, as far as it costs time."""
+    scatter = _over_data_s(plan, lay, hw, trained_only=True)
+    # A plain all-reduce is a reduce-scatter and an all-gather; ZeRO-1 moves as much, once a step. ZeRO-2 keeps
+    # no whole gradients, so it scatters those of every micro-batch.
+    hidden = OVERLAP * stage.backward.total_s
+    plain = _paid(hw, 2.0 * scatter, hidden)
+    plain = plain + np.where(lay.zero == 2, (lay.accumulation - 1) * _paid(hw, scatter, hidden), 0.0)
+    sharded, last = np.zeros_like(plain), 2.0 * scatter
+    if (lay.zero >= 3).any():
+        gather = _over_data_s(plan, lay, hw, trained_only=False)
+        sharded = _sharded_s(plan, lay, hw, stage, gather, scatter)
+        last = np.where(lay.zero >= 3, gather + scatter, last)
+    between = _between_shards_s(plan, lay, hw, np.maximum(hidden - last, 0.0))
+    return np.where(lay.replicas > 1, np.where(lay.zero >= 3, sharded, plain) + between, 0.0)
+
+
+def _paid(hw: Hardware, communication: Array, hidden: Array) -> Array:
+    """Seconds that a communication adds: what computation does not hide, and a share of what it does.
+
+    The two compete for memory and multiprocessors, so that each slows the other (contention, fitted).
+    """
+    exposed = np.maximum(communication - hidden, 0.0)
+    return exposed + hw.contention * (communication - exposed)
+
+
+def _over_data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, trained_only: bool) -> Array:
+    """A gather of a device's weights, or a scatter of their gradients, over the devices that share them."""
+    dense, experts = _moved_bytes(plan, lay, trained_only)
+    once = gather_s(hw, dense, lay.shards, lay.tp)
+    if not (experts > 0).any():
+        return once
+    # Experts live on every ep-th device only, so they meet that many fewer.
+    alike, apart = _expert_replicas(lay)
+    return once + gather_s(hw, experts, alike, apart)
+
+
+def _moved_bytes(plan: TrainingPlan, lay: Layouts, trained_only: bool) -> tuple[Array, Array]:
+    """Bytes of a device's weights that data parallelism moves: those all have, and those of its experts."""
+    parameters = dict.fromkeys(("first", "middle", "last", "experts"), 0.0)
+    for block in plan.workload.blocks:
+        for op in (o for o in block.operators if o.trainable or not trained_only):
+            if is_shared_out(op):
+                continue
+            routed = isinstance(op, MatMul) and op.experts > 1
+            parameters["experts" if routed else block.place] += op.parameters * block.repeat
+    width, share = float(plan.precision.compute_bytes), largest_share(plan, lay)
+    # The fullest stage has its share of the layers, and the larger end of the model.
+    first, last = parameters["first"], parameters["last"]
+    ends = np.where(lay.pp > 1, max(first, last), first + last)
+    return (
+        (parameters["middle"] * share + ends) * width / lay.tp,
+        parameters["experts"] * share * width / (expert_tensor(lay) * lay.ep),
+    )
+
+
+def _expert_replicas(lay: Layouts) -> tuple[Array, Array]:
+    """Devices that have the same experts, and how far they are from each other."""
+    apart = expert_tensor(lay) * lay.ep
+    return np.maximum(lay.tp * lay.replicas / apart, 1.0), apart
+
+
+def _between_shards_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, hidden: Array) -> Array:
+    """Hybrid sharding: groups that hold the same shards all-reduce their gradients once a step.
+
+    ``hidden`` is what the group's own collectives leave of the backward pass. Experts are scattered over all
+    that have them in any case.
+    """
+    groups = lay.replicas / lay.shards
+    if not (groups > 1).any():
+        return np.zeros_like(lay.tp)
+    dense, _ = _moved_bytes(plan, lay, trained_only=True)
+    reduce = all_reduce_s(hw, dense / lay.shards, groups, lay.tp * lay.shards)
+    return np.where(groups > 1, _paid(hw, reduce, hidden), 0.0)
+
+
+def _sharded_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes, gather: Array, scatter: Array) -> Array:
+    """ZeRO-3: weights are gathered for each pass of each micro-batch, gradients scattered; with prefetch,
+    only what takes longer than the layer before it is exposed, and the first layer's gather."""
+    ahead = _paid(hw, gather, stage.forward.total_s)
+    back = _paid(hw, gather + scatter, stage.backward.total_s + stage.again.total_s)
+    first_layer = (gather + scatter) / max(plan.workload.layers, 1)
+    exposed: Array = lay.accumulation * (ahead + back) + first_layer
+    return exposed
+
+
+def _optimizer_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+    """The update reads the gradient, reads and writes each state and the master weight, writes the weight."""
+    p = plan.precision
+    moved = _UPDATE_READS_GRADIENT + 2.0 * (plan.optimizer.state_bytes + p.master_bytes) + p.compute_bytes
+    dense, experts = (size / p.compute_bytes for size in _moved_bytes(plan, lay, trained_only=True))
+    alike, _ = _expert_replicas(lay)
+    own = np.where(lay.zero >= 1, dense / lay.shards + experts / alike, dense + experts)
+    return (own * moved + updated_bytes(plan, lay)) / hw.memory_bytes_per_s

@@ -1,0 +1,71 @@
+"""Work: seconds of operators on one device, and the roofline that they come from.
+
+    t = t0 + max(F / (P·e), Q / (W·e_m))
+
+F the FLOP, P the dense peak, Q the bytes, W the memory bandwidth (Williams et al. 2009, the roofline model).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zenplan.planning.physics.columns import Array, Hardware, Layouts
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Seconds of some operators: limited by arithmetic, by memory, and fixed; and how many there are.
+
+    Shape (n,) each.
+    """
+
+    compute_s: Array
+    memory_s: Array
+    overhead_s: Array
+    launches: Array
+
+    @property
+    def total_s(self) -> Array:
+        """All that the device does."""
+        return self.compute_s + self.memory_s + self.overhead_s
+
+    @classmethod
+    def none(cls, lay: Layouts) -> Work:
+        """No work."""
+        zero = np.zeros_like(lay.tp)
+        return cls(zero, zero, zero, zero)
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            self.compute_s + other.compute_s,
+            self.memory_s + other.memory_s,
+            self.overhead_s + other.overhead_s,
+            self.launches + other.launches,
+        )
+
+    def __mul__(self, factor: float | Array) -> Work:
+        return Work(self.compute_s * factor, self.memory_s * factor, self.overhead_s * factor, self.launches * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """The work of a forward pass, of a backward pass, and of what is computed again in between."""
+
+    forward: Work
+    backward: Work
+    again: Work
+
+    def __add__(self, other: Passes) -> Passes:
+        return Passes(self.forward + other.forward, self.backward + other.backward, self.again + other.again)
+
+    def __mul__(self, factor: float) -> Passes:
+        return Passes(self.forward * factor, self.backward * factor, self.again * factor)
+
+
+def roofline(hw: Hardware, flop: Array, rate: Array, moved_bytes: Array, launches: float) -> Work:
+    """t0 + max(F / rate, Q / bandwidth), split into what limits it."""
+    compute = flop / rate
+    memory = np.maximum(moved_bytes / hw.memory_bytes_per_s - compute, 0.0)
+    return Work(compute, memory, hw.operator_s * launches, np.full_like(compute, launches))

@@ -1,0 +1,236 @@
+"""The search: for each cluster, the layout that fits its memory and is fastest; or all of them, to compare.
+
+Layouts depend on the number of devices, memory on the layout, time on both. So memory is computed once for
+each number of devices, and time only for layouts that fit and that no other makes pointless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zenplan.domain.answer.estimate import Estimate
+from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.range import Range
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.physics.columns import Array, Hardware, Layouts
+from zenplan.planning.physics.interval import spread_of
+from zenplan.planning.physics.memory import Memory, peak_memory
+from zenplan.planning.physics.step import Steps, step_time
+from zenplan.planning.search.candidates import candidates, reachable
+
+_Mask = npt.NDArray[np.bool_]
+# Candidates evaluated at once: enough for numpy, few enough for the processor's cache.
+_CHUNK = 4_096
+# Left free of a device's memory: published peaks that the device itself shows lie about so much above the predicted
+# ones in the median (benchmarks/memory.py).
+HEADROOM = 0.12
+# What may be recomputed, as (``full``, ``selective``): each takes longer than the one before it, and less memory.
+# A fused kernel computes its scores again by itself, so selective recomputation is for unfused attention.
+_FUSED, _UNFUSED = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0)), ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Layouts with what they take: the best of each cluster, or all of one; shape (n,).
+
+    Attributes:
+        fits: whether it fits memory; where no layout of a cluster does, its entry is the leanest.
+        considered: layouts that were compared.
+    """
+
+    fits: _Mask
+    layouts: Layouts
+    steps: Steps
+    memory: Memory
+    considered: int
+
+    def estimate(self, plan: TrainingPlan, cluster: Cluster, index: int) -> Estimate:
+        """One entry as a noun; ``cluster`` is the one that it is on."""
+        step, samples = self.steps.at(index), float(useful_samples(plan, self.layouts)[index])
+        spread, useful = spread_of(plan, cluster), plan.workload.training_flop_per_sample * samples
+        peak = cluster.accelerator.peak(plan.precision.other_dtype) or float("nan")
+        return Estimate(
+            cluster=cluster,
+            layout=self.layouts.at(index),
+            step=step,
+            step_s=Range(low=step.total_s * spread.low, mid=step.total_s, high=step.total_s * spread.high),
+            memory=self.memory.at(index),
+            mfu=useful / (step.total_s * cluster.devices * peak),
+            samples_per_s=samples / step.total_s,
+            evidence=spread.basis,
+        )
+
+
+def usable_bytes(cluster: Cluster) -> float:
+    """Memory of one device that a layout may fill."""
+    return cluster.accelerator.capacity_bytes * (1.0 - HEADROOM)
+
+
+def near_of(cluster: Cluster) -> int:
+    """Devices of the cluster that are near each other: no network between them."""
+    return max(cluster.linked_devices, cluster.node_devices)
+
+
+def useful_samples(plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Samples a step gets on with, shape (n,): those of the batch that was asked for.
+
+    What fills up the last micro-batches is computed, and takes its time, but is no progress. Speed, MFU, the
+    number of steps and dollars all count by this.
+    """
+    useful: Array = np.minimum(layouts.samples, plan.global_batch)
+    return useful
+
+
+def sample_s(plan: TrainingPlan, layouts: Layouts, steps: Steps) -> Array:
+    """Seconds for a useful sample, shape (n,): what layouts are compared by."""
+    each: Array = steps.total_s / useful_samples(plan, layouts)
+    return each
+
+
+def search(plan: TrainingPlan, clusters: Sequence[Cluster]) -> Found:
+    """The fastest layout that fits, for each cluster. Every cluster must have a peak for the precision."""
+    keys = [(c.devices, near_of(c)) for c in clusters]
+    pools = _pools(plan, keys)
+    # Clusters of as many devices with as much memory have the same choice.
+    fitting: dict[tuple[tuple[int, int], float], Layouts] = {}
+    for key, cluster in zip(keys, clusters, strict=True):
+        capacity = usable_bytes(cluster)
+        if (key, capacity) not in fitting:
+            fitting[key, capacity] = pools[key].choose(capacity)
+    chosen = [fitting[k, usable_bytes(c)] for k, c in zip(keys, clusters, strict=True)]
+    lengths = [len(c.dp) for c in chosen]
+    hardware = Hardware.of(clusters, plan.precision)
+    all_of = _joined(chosen)
+    best = _fastest(plan, all_of, hardware, lengths)
+    layouts = all_of.take(np.cumsum(lengths) - lengths + best)
+    memory = peak_memory(plan, layouts)
+    return Found(
+        fits=memory.total_bytes <= np.array([usable_bytes(c) for c in clusters]),
+        layouts=layouts,
+        steps=step_time(plan, layouts, hardware),
+        memory=memory,
+        considered=sum(pool.needs_bytes.size for pool in pools.values()),
+    )
+
+
+def survey(plan: TrainingPlan, cluster: Cluster) -> Found:
+    """Every layout of one cluster, with and without recomputation, fitting or not. The cluster must have a
+    peak for the precision."""
+    every = candidates(plan, cluster.devices, [near_of(cluster)])
+    some = every.take(reachable(plan, every, cluster.devices, near_of(cluster)))
+    layouts = _joined([_recomputing(some, rung) for rung in _rungs(plan)])
+    hardware = Hardware.of([cluster], plan.precision)
+    steps, memory = [], []
+    for part in _chunks(len(layouts.dp)):
+        lay = layouts.take(part)
+        steps.append(step_time(plan, lay, hardware.take(np.zeros(len(lay.dp), dtype=np.intp))))
+        memory.append(peak_memory(plan, lay))
+    needs: Memory = _joined(memory)
+    fits = needs.total_bytes <= usable_bytes(cluster)
+    return Found(fits=fits, layouts=layouts, steps=_joined(steps), memory=needs, considered=len(fits))
+
+
+def _rungs(plan: TrainingPlan) -> tuple[tuple[float, float], ...]:
+    return _FUSED if plan.fused_attention else _UNFUSED
+
+
+def _recomputing(layouts: Layouts, rung: tuple[float, float]) -> Layouts:
+    full, selective = (np.full_like(layouts.dp, share) for share in rung)
+    return replace(layouts, full=full, selective=selective)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Columns one after another."""
+    kind = type(parts[0])
+    return kind(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(kind)})
+
+
+def _chunks(length: int) -> Iterator[slice]:
+    return (slice(start, min(start + _CHUNK, length)) for start in range(0, length, _CHUNK))
+
+
+def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequence[int]) -> Array:
+    """For each cluster, the place of its fastest layout among its own."""
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    each_s = np.empty(len(owner))
+    for part in _chunks(len(owner)):
+        lay = layouts.take(part)
+        each_s[part] = sample_s(plan, lay, step_time(plan, lay, hw.take(owner[part])))
+    ends = np.cumsum(lengths)
+    return np.array([np.argmin(each_s[e - n : e]) for e, n in zip(ends, lengths, strict=True)])
+
+
+def _pools(plan: TrainingPlan, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], _Pool]:
+    """For each distinct number of devices, and of those near each other, every layout with its memory."""
+    sizes = sorted({devices for devices, _ in keys})
+    every = [candidates(plan, size, {near for d, near in keys if d == size}) for size in sizes]
+    layouts: Layouts = _joined(every)
+    # One evaluation for all: a call for each number of devices would cost more than it computes.
+    needs = np.stack([peak_memory(plan, _recomputing(layouts, rung)).total_bytes for rung in _rungs(plan)])
+    pools, ends = {}, np.cumsum([len(each.dp) for each in every])
+    starts = dict(zip(sizes, ends - [len(each.dp) for each in every], strict=True))
+    for devices, near in dict.fromkeys(keys):
+        those = every[sizes.index(devices)]
+        index = np.flatnonzero(reachable(plan, those, devices, near))
+        pools[devices, near] = _Pool.of(plan, those.take(index), needs[:, starts[devices] + index])
+    return pools
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Every layout for a number of devices, and the bytes it needs on each rung of recomputation, (rungs, n).
+
+    ``starts`` are the places where degrees or ZeRO change, ``group`` is which of those runs an entry is in;
+    ``exact`` entries have no pipeline and waste none of the batch.
+    """
+
+    plan: TrainingPlan
+    layouts: Layouts
+    needs_bytes: Array
+    starts: npt.NDArray[np.intp]
+    group: npt.NDArray[np.intp]
+    exact: _Mask
+
+    @classmethod
+    def of(cls, plan: TrainingPlan, lay: Layouts, needs_bytes: Array) -> _Pool:
+        """The pool, with what every capacity asks of it."""
+        parts = np.stack([lay.tp, lay.cp, lay.pp, lay.dp, lay.ep, lay.zero, lay.shard])
+        starts = np.flatnonzero(np.r_[True, (parts[:, 1:] != parts[:, :-1]).any(axis=0)])
+        group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(lay.dp)]))
+        exact = (lay.pp == 1) & (lay.samples < plan.global_batch + lay.dp)
+        return cls(plan, lay, needs_bytes, starts, group, exact)
+
+    def choose(self, capacity_bytes: float) -> Layouts:
+        """The layouts that fit and may be the fastest. Where nothing fits, the leanest.
+
+        Recomputation only as far as memory asks for it: every rung takes longer than the one before.
+        """
+        fits = self.needs_bytes <= capacity_bytes
+        # The first rung that fits; one beyond the last where none does.
+        rung = np.where(fits.any(axis=0), fits.argmax(axis=0), len(fits))
+        index = np.flatnonzero((rung < len(fits)) & ~self._pointless(rung))
+        if not len(index):
+            lowest, leanest = np.unravel_index(np.argmin(self.needs_bytes), self.needs_bytes.shape)
+            index, rung = np.array([leanest]), np.full_like(rung, lowest)
+        full, selective = np.array(_rungs(self.plan))[rung[index]].T
+        return replace(self.layouts.take(index), full=full, selective=selective)
+
+    def _pointless(self, rung: npt.NDArray[np.intp]) -> _Mask:
+        """Entries that another one beats on every accelerator, since it recomputes no more and ..."""
+        lay, starts, group, exact = self.layouts, self.starts, self.group, self.exact
+        place, lengths = np.arange(len(rung)), np.diff(np.r_[starts, len(rung)])
+        # ... is ZeRO-1, which scatters gradients once a step and not once a micro-batch. Its entries stand
+        # right before those of ZeRO-2, as many and in the same order.
+        twin = np.maximum(place - lengths[group], 0)
+        pointless: _Mask = (lay.zero == 2) & (rung[twin] <= rung)
+        # ... has, without a pipeline, a larger micro-batch that wastes none of the batch: no fixed time and
+        # no weight is met more often than it has to be.
+        for each in range(len(self.needs_bytes)):
+            last = np.maximum.reduceat(np.where(exact & (rung == each), place, -1), starts)
+            pointless |= (lay.pp == 1) & (rung == each) & (place < last[group])
+        return pointless

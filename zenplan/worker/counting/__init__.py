@@ -1,0 +1,1 @@
+"""Counting what a Keras model computes, layer by layer."""

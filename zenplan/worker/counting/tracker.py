@@ -1,0 +1,313 @@
+"""Tracker: follows a model's call through its layers and operations, and notes what each of them computes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+
+from zenplan.domain.model.operators import Operator
+from zenplan.errors import DataError
+from zenplan.worker.counting import rules_attention, rules_convolution, rules_dense, rules_recurrent  # noqa: F401
+from zenplan.worker.counting.attempt import Attempt
+from zenplan.worker.counting.call import Call, Tensor
+from zenplan.worker.counting.events import Event, scaled
+from zenplan.worker.counting.loops import LOOPS
+from zenplan.worker.counting.registry import by_class, is_keras, known, registered
+from zenplan.worker.counting.rules_ops import VIEWS, operation
+from zenplan.worker.counting.tensors import Tensors
+from zenplan.worker.counting.trace import operators_of, traced
+from zenplan.worker.counting.wrappers import WRAPPERS
+
+_OUTSIDE = "counted from the backend's trace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Followed:
+    """What came of running code on symbolic tensors: outputs, or why there are none and what was seen until then."""
+
+    outputs: Any = None
+    reason: str = ""
+    partial: Sequence[Event] = ()
+
+
+@dataclass(slots=True)
+class Tracker:
+    """What was seen of a model's call.
+
+    Attributes:
+        batch: samples in it.
+        events: what was counted, in order.
+        around: layers whose ``call`` is running, the outermost first, which is the model.
+        times: how often what is seen now happens: the steps of a loop around it.
+        sequential: whether these come one after the other.
+        asleep: what is called is called for its shape only.
+        tensors: those that were seen.
+    """
+
+    batch: int
+    events: list[Event] = field(default_factory=list)
+    around: list[Any] = field(default_factory=list)
+    times: float = 1.0
+    sequential: bool = False
+    asleep: bool = False
+    tensors: Tensors = field(default_factory=Tensors)
+
+    def layer(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A layer is called: count it by what is known of it, or enter it. Returns symbolic outputs."""
+        if self.asleep:
+            return layer.compute_output_spec(*args, **kwargs)
+        counter, rule = registered(layer), known(layer)
+        if counter is not None:
+            return self._registered(layer, counter, args, kwargs)
+        if rule is not None:
+            outputs = self.specification(layer, args, kwargs)
+            call = self._call(layer, args, kwargs, outputs)
+            found = tuple(rule(layer, call))
+            if not found:
+                self._same_place(call, outputs)
+            self._note(layer, call, found, whole=True)
+            return outputs
+        return self._enter(layer, by_class(layer, WRAPPERS), args, kwargs)
+
+    def operation(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A ``keras.ops`` operation is called by the layer that is running."""
+        if self.asleep:
+            return op.compute_output_spec(*args, **kwargs)
+        if isinstance(op, keras.Function):
+            return op.call(*args, **kwargs)
+        if type(op).__name__ in LOOPS:
+            followed = self._follow(lambda: LOOPS[type(op).__name__](self, op, *args, **kwargs))
+            return self._outside(op, args, kwargs) if followed.reason else followed.outputs
+        outputs = self.specification(op, args, kwargs)
+        call = self._call(op, args, kwargs, outputs)
+        if type(op).__name__ in VIEWS:
+            self._same_place(call, outputs)
+        owner = self.around[-1]
+        method = "rule" if is_keras(type(owner)) else "traced"
+        self._append(Event(layer=owner, path=self._path(), operators=tuple(operation(op, call)), method=method))
+        return outputs
+
+    def derived(self, shape: tuple[int, ...], source: Any, learns: bool = False, view: bool = False) -> Any:
+        """A symbolic tensor that depends on what ``source`` depends on, or on weights that are trained.
+
+        Args:
+            shape: with the batch.
+            source: the tensor it is made of.
+            learns: whether weights that are trained went into it.
+            view: it lies where ``source`` lies.
+        """
+        tensor, before = keras.KerasTensor(shape, dtype=source.dtype), self._seen(source)
+        self.tensors.remember(tensor, learns or before.learns, before.key if view else None)
+        return tensor
+
+    def carried(self, nested: Any) -> Any:
+        """What goes from one turn of a loop into the next: of the same shapes, and made by the layer around it."""
+        learns = bool(self.around[-1].trainable_weights)
+        return keras.tree.map_structure(
+            lambda t: self.derived(tuple(t.shape), t, learns) if hasattr(t, "shape") else t, nested
+        )
+
+    @contextmanager
+    def repeated(self, times: float, sequential: bool = True) -> Iterator[None]:
+        """Within it, all happens ``times`` times, ``sequential``: one after the other."""
+        before = self.times, self.sequential
+        self.times, self.sequential = times * self.times, sequential or self.sequential
+        try:
+            yield
+        finally:
+            self.times, self.sequential = before
+
+    def remark(self, text: str) -> None:
+        """Say something of how the layer that is running was counted."""
+        self._append(Event(layer=self.around[-1], path=self._path(), note=text))
+
+    # --- entering
+
+    def _enter(self, layer: Any, wrapper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run its ``call`` on symbolic tensors; where it cannot, have the backend trace it."""
+        self.around.append(layer)
+        path = self._path()
+        followed = self._follow(
+            lambda: wrapper(self, layer, args, kwargs) if wrapper else layer.call(*args, **kwargs),
+            Event(layer=layer, path=path, calls=1),
+        )
+        self.around.pop()
+        if followed.reason:
+            return self._outside(layer, args, kwargs, followed.partial)
+        self.events.append(Event(layer=layer, path=path, output_shape=_first_shape(followed.outputs)))
+        return followed.outputs
+
+    def _follow(self, run: Callable[[], Any], *first: Event) -> _Followed:
+        """Run code on symbolic tensors. Where that fails, it leaves no trace but what it is known by."""
+        start, kept, owned = len(self.events), set(self.tensors.kept), set(self.tensors.owned)
+        self.events.extend(first)
+        outputs, attempt = None, Attempt()
+        with attempt:
+            outputs = run()
+        reason = attempt.reason or ("" if _symbolic(outputs) else "it returns no tensors")
+        if not reason:
+            return _Followed(outputs=outputs)
+        partial = self.events[start:]
+        del self.events[start:]
+        self.tensors.kept, self.tensors.owned = kept, owned
+        return _Followed(reason=reason, partial=partial)
+
+    def _outside(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], partial: Sequence[Event] = ()) -> Any:
+        """Code that only the backend can follow: its products. Where that fails too, what was seen until then.
+
+        Args:
+            op: a layer, or an operation of the one that is running.
+            args, kwargs: of its call.
+            partial: what a layer did before it met what Keras cannot follow.
+        """
+        is_layer = isinstance(op, keras.Layer)
+        owner, path = (op, self._path(op)) if is_layer else (self.around[-1], self._path())
+        attempt = Attempt()
+        with attempt:
+            trace = traced(op, args, kwargs)
+        if not attempt.reason:
+            # What a loop runs may use the weights of the layer around it.
+            call = self._call(op, args, kwargs, trace.outputs, of=owner)
+            note = _OUTSIDE + ("; a loop of unknown length once" if trace.open_loops else "")
+            self._note(owner, call, operators_of(trace, call), whole=is_layer, method="traced", note=note, path=path)
+            return trace.outputs
+        if not is_layer:
+            raise DataError(attempt.reason)  # its layer may still be traced as a whole
+        self.events.extend(partial)
+        # A layer may know the shape of what it returns without running; else what is around it fails in turn.
+        outputs = self.specification(op, args, kwargs)
+        call = self._call(op, args, kwargs, outputs)
+        self._note(owner, call, (), whole=not partial, method="unknown", note=attempt.reason, path=path)
+        return outputs
+
+    def _registered(self, layer: Any, counter: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        outputs = self.specification(layer, args, kwargs)
+        call = self._call(layer, args, kwargs, outputs)
+        shapes = [t.shape[1:] for t in call.inputs]
+        attempt = Attempt()
+        with attempt:
+            operators = tuple(_checked(layer, counter(layer, shapes)))
+        if attempt.reason:
+            self._note(layer, call, (), whole=True, method="unknown", note=attempt.reason)
+        else:
+            parts = call.parts(call.inputs[0])
+            self._note(layer, call, (scaled(o, parts, False) for o in operators), whole=True, method="registered")
+        return outputs
+
+    def specification(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a call returns, as Keras works it out; it may call others for that, which count nothing.
+        Where Keras leaves a size open, as the user may of an EinsumDense, the backend closes it."""
+        self.asleep = True
+        try:
+            outputs = op.compute_output_spec(*args, **kwargs)
+            if any(None in t.shape for t in keras.tree.flatten(outputs) if isinstance(t, keras.KerasTensor)):
+                outputs = keras.Operation.compute_output_spec(op, *args, **kwargs)
+            return outputs
+        finally:
+            self.asleep = False
+
+    # --- noting
+
+    def _note(
+        self,
+        layer: Any,
+        call: Call,
+        operators: Iterable[Operator],
+        *,
+        whole: bool,
+        method: str = "rule",
+        note: str = "",
+        path: tuple[str, ...] | None = None,
+    ) -> None:
+        shape = call.outputs[0].shape if call.outputs else None
+        self._append(
+            Event(
+                layer=layer,
+                path=self._path(layer) if path is None else path,
+                whole=whole,
+                operators=tuple(operators),
+                output_shape=shape,
+                calls=int(whole),
+                method=method,
+                note=note,
+            )
+        )
+
+    def _append(self, event: Event) -> None:
+        if self.times != 1:
+            # What a cell's own rule calls a product sees the input alone, and waits for nothing.
+            waits = self.sequential and not (is_keras(type(event.layer)) and event.kind.endswith("Cell"))
+            operators = tuple(scaled(o, self.times, waits) for o in event.operators)
+            event = replace(event, operators=operators)
+        self.events.append(event)
+
+    def _same_place(self, call: Call, outputs: Any) -> None:
+        """Nothing was computed: the whole input lies where it lay, and is not kept twice; parts of it may each be."""
+        if len(call.outputs) == 1 and call.inputs and call.outputs[0].size == call.inputs[0].size:
+            self.tensors.remember(keras.tree.flatten(outputs)[0], call.outputs[0].learns, call.inputs[0].key)
+
+    def _path(self, *more: Any) -> tuple[str, ...]:
+        return tuple(layer.name for layer in (*self.around, *more)[1:])
+
+    # --- tensors
+
+    def _call(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any, of: Any = None) -> Call:
+        """The call as its rule sees it; what it returns depends on weights from here on, if it does.
+
+        Args:
+            op: what is called.
+            args, kwargs: of its call.
+            outputs: symbolic.
+            of: the layer whose weights it may use; itself, if it is one, where None.
+        """
+        is_layer = isinstance(op, keras.Layer)
+        of = of or (op if is_layer else None)
+        plain = {k: v for k, v in kwargs.items() if "mask" not in k} if is_layer else kwargs
+        seen = [self._seen(t) for t in keras.tree.flatten((args, plain)) if hasattr(t, "shape")]
+        learns = of is not None and bool(of.trainable_weights)
+        backward = learns or any(t.learns for t in seen)
+        if type(op).__name__ == "StopGradient":
+            backward = False
+        made = [
+            self.tensors.remember(t, backward) for t in keras.tree.flatten(outputs) if isinstance(t, keras.KerasTensor)
+        ]
+        return Call(
+            inputs=tuple(seen),
+            outputs=tuple(made),
+            arguments=self._arguments(op, args, kwargs) if is_layer else {},
+            batch=self.batch,
+            learns=learns,
+            kept=self.tensors.kept,
+            owned=self.tensors.owned,
+        )
+
+    def _arguments(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        bound = inspect.signature(op.call).bind(*args, **kwargs).arguments
+        return {
+            k: keras.tree.map_structure(lambda t: self._seen(t) if hasattr(t, "shape") else t, v)
+            for k, v in bound.items()
+        }
+
+    def _seen(self, tensor: Any) -> Tensor:
+        return self.tensors.seen(tensor, self.around[-1] if self.around else None)
+
+
+def _symbolic(outputs: Any) -> bool:
+    """Whether a call gave what symbolic tensors go on from."""
+    return all(isinstance(t, keras.KerasTensor) for t in keras.tree.flatten(outputs) if t is not None)
+
+
+def _first_shape(outputs: Any) -> tuple[int, ...] | None:
+    return next((tuple(t.shape) for t in keras.tree.flatten(outputs) if t is not None), None)
+
+
+def _checked(layer: Any, operators: Iterable[Any]) -> Iterator[Operator]:
+    for operator in operators:
+        if not isinstance(operator, Operator):
+            raise DataError(f"what counts {layer.name} gave {operator!r}, which is no operator")
+        yield operator

@@ -1,0 +1,1 @@
+"""Measuring steps of models on this machine."""

@@ -1,0 +1,160 @@
+"""A model made ready to be stepped: built in its precision, compiled with an optimizer and a loss, with data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from zenplan.errors import UsageError
+from zenplan.worker.counting.attempt import Attempt
+from zenplan.worker.counting.load import configured_model, imported_model, with_inputs
+from zenplan.worker.measuring.data import made_inputs, made_targets
+from zenplan.worker.measuring.losses import usual_losses
+from zenplan.worker.protocol import Events
+
+# Of Keras, where a layer says nothing else: what is computed in, and fp32 weights.
+POLICIES = {"fp32": "float32", "tf32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
+_LEARNING_RATE = 1e-4
+
+
+@dataclass(slots=True, kw_only=True)
+class Ready:
+    """A model and what it is stepped with.
+
+    Attributes:
+        x, y: arrays of the backend, made once; symbolic tensors where the model has no values.
+    """
+
+    key: str
+    model: keras.Model
+    x: Any
+    y: Any
+
+    def step(self) -> None:
+        """One training step."""
+        self.model.train_on_batch(self.x, self.y)
+
+
+def built_model(wanted: Mapping[str, Any], precision: str, events: Events) -> keras.Model:
+    """The model of a point.
+
+    A builder that sets a policy of its own keeps it, and so does a file in which one is set.
+
+    Args:
+        wanted: ``model`` of the point, as in ``protocol``.
+        precision: one of ``POLICIES``.
+
+    Raises:
+        UsageError: what ``load`` says, or the same model was stepped before.
+    """
+    if precision not in POLICIES:
+        raise UsageError(f"Keras does not train in {precision}", f"known: {', '.join(POLICIES)}")
+    # For each anew: the last builder may have set another.
+    keras.config.set_dtype_policy(POLICIES[precision])
+    if wanted["kind"] == "target":
+        model = imported_model(wanted["target"], events, wanted.get("arguments") or {})
+        if model.train_function is not None:
+            raise UsageError(
+                f"{wanted['target']} is one model for several points", "name a function that builds a new one"
+            )
+    elif wanted["kind"] == "config":
+        model = configured_model(_in_policy(wanted["config"], POLICIES[precision]), events)
+    else:
+        from zenplan.worker.proxies.proxy import standin_model
+
+        events.begin("build")
+        model = standin_model(dict(wanted))
+    shapes = wanted.get("input_shapes")
+    if shapes and not getattr(model, "inputs", None):
+        with_inputs(model, shapes)
+    return model
+
+
+def compile_model(model: keras.Model, outputs: Any, compiled: bool | None, optimizer: Any) -> None:
+    """Give it the optimizer and the usual losses, unless its builder compiled it; and the compiler as asked.
+
+    Args:
+        outputs: of the model, symbolic.
+        compiled: by XLA or torch.compile; None for what its builder or Keras chooses.
+        optimizer: for a model that has none; None for AdamW.
+    """
+    if not model.compiled:
+        model.compile(
+            optimizer=optimizer or usual_optimizer(),
+            loss=usual_losses(outputs),
+            jit_compile="auto" if compiled is None else compiled,
+        )
+    elif compiled is not None:
+        model.run_eagerly = model.run_eagerly and not compiled
+        model.jit_compile = compiled
+
+
+def usual_optimizer() -> keras.optimizers.Optimizer:
+    """AdamW, the optimizer that plans are made with."""
+    return keras.optimizers.AdamW(_LEARNING_RATE)
+
+
+def outputs_of(model: keras.Model, x: Any) -> Any:
+    """What the model returns for symbolic inputs: symbolic tensors of closed shapes."""
+    with keras.StatelessScope():
+        return model(x)
+
+
+def build_training(model: keras.Model, x: Any, y: Any, own_loss: bool) -> None:
+    """Build the optimizer's, the loss's and the metrics' state, as the first step would.
+
+    Raises:
+        UsageError: a loss or a metric of the builder's own does not take made-up targets.
+    """
+    if model.optimizer is not None:
+        model.optimizer.build(model.trainable_variables)
+    if not own_loss:
+        model._symbolic_build(data_batch=(x, y, None))
+        return
+    attempt = Attempt()
+    with attempt:
+        model._symbolic_build(data_batch=(x, y, None))
+    if attempt.reason:
+        raise UsageError(
+            f"the loss or a metric of model {model.name} fails on made-up targets: {attempt.reason}",
+            "leave the model uncompiled: a usual loss is taken then",
+        )
+
+
+def with_data(key: str, model: keras.Model, symbolic: Any, compiled: bool | None) -> Ready:
+    """A built model, compiled and with arrays to step it on.
+
+    Args:
+        symbolic: of ``symbolic_input``.
+        compiled: as of ``compile_model``.
+    """
+    outputs, own = outputs_of(model, symbolic), bool(model.compiled)
+    compile_model(model, outputs, compiled, None)
+    x, y = made_inputs(model, symbolic), made_targets(model, outputs)
+    build_training(model, x, y, own)
+    return Ready(key=key, model=model, x=x, y=y)
+
+
+def _in_policy(config: dict[str, Any], policy: str) -> dict[str, Any]:
+    """The configuration with that policy in each layer, if the file has Keras's usual one in all of them."""
+    if any(each["config"]["name"] != "float32" for each in _policies(config)):
+        return config
+    for each in _policies(config):
+        each["config"]["name"] = policy
+    return config
+
+
+def _policies(config: Any) -> Iterator[dict[str, Any]]:
+    """The policies that the layers of a file are saved with."""
+    if isinstance(config, list):
+        for each in config:
+            yield from _policies(each)
+    elif isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            yield config
+        else:
+            for each in config.values():
+                yield from _policies(each)

@@ -1,0 +1,1 @@
+"""Proxy models: Keras models made of a workload's own operators."""

@@ -1,0 +1,127 @@
+"""Streams of a stand-in: norms, sums, activations, gates, pools; what is not known by name is done element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from zenplan.domain.model.operators import Stream
+from zenplan.worker.proxies.flow import Flow
+from zenplan.worker.proxies.layers import Added
+from zenplan.worker.proxies.maps import Maps
+from zenplan.worker.proxies.products import size
+
+# The loss is the trainer's; moving statistics are the norms'.
+_NOTHING = ("loss", "losses", "moving statistics")
+_FUNCTIONS = {
+    "relu": ops.relu,
+    "gelu": ops.gelu,
+    "swish": ops.silu,
+    "hard swish": ops.hard_silu,
+    "sigmoid": ops.sigmoid,
+    "hard sigmoid": ops.hard_sigmoid,
+    "softmax": ops.softmax,
+}
+_DROPPED = 0.1
+# An elementwise operation that no compiler joins with the one before it, and that changes values little.
+_SLOPE = 0.9
+
+
+def stream(op: Stream, flow: Flow, maps: Maps) -> None:
+    """Do what the stream's name says; else as many elementwise operations as it has passes for.
+
+    A stream of one pass that has no weights is somebody's reading of its input, and nothing by itself.
+    """
+    elements = size(op.elements)
+    if op.name in _NOTHING:
+        return
+    if "norm" in op.name:
+        _norm(op, flow)
+    elif op.weights:
+        flow.put(Added(size(op.weights), trainable=op.trainable)(flow.take_elements(elements)), learns=True)
+    elif "pool" in op.name or op.name.startswith("mean of"):
+        maps.pool(op, flow, largest="max" in op.name)
+    elif op.name == "upsampling":
+        maps.enlarge(op, flow)
+    elif op.name == "concatenation":
+        _concatenate(op, flow)
+    elif op.name.endswith("sum") and op.passes == 3:
+        source = flow.take_elements(elements)
+        flow.put(source + ops.reshape(flow.partner(elements), (-1, *source.shape[1:])))
+    elif op.name == "gate" and op.passes == 2:
+        _gate(flow, elements)
+    elif op.passes == 3 and flow.current.elements == 2 * elements:
+        gate, value = ops.split(flow.use(flow.current), 2, axis=-1)
+        flow.put(ops.silu(gate) * value)
+    elif op.passes > 1:
+        flow.put(_by_element(op, flow.take_elements(elements)))
+
+
+def _norm(op: Stream, flow: Flow) -> None:
+    """A batch norm; else a norm of each row, by its passes with the residual sum before it."""
+    elements = size(op.elements)
+    width = _width(op, flow)
+    if width:
+        source = flow.take(elements // width, width)
+        if flow.current.elements == elements and flow.current.width == width:
+            source = flow.use(flow.current)
+    else:
+        source = flow.take_elements(elements)
+    if op.passes >= 4:
+        before = flow.residual
+        if before is not None and before is not source and tuple(before.shape) == tuple(source.shape):
+            source = source + before
+        flow.residual = source
+    flow.put(_norm_layer(op, source.shape[-1])(source), learns=op.trainable)
+
+
+def _width(op: Stream, flow: Flow) -> int:
+    """Elements of a row: as many as there are weights, or half of them; 0 where neither can be."""
+    weights, elements = round(op.weights), size(op.elements)
+    likely = flow.current.width
+    if likely in (weights, weights / 2) and elements % likely == 0:
+        return likely
+    return weights // 2 if weights % 2 == 0 and weights and elements % (weights // 2) == 0 else 0
+
+
+def _norm_layer(op: Stream, width: int) -> Any:
+    both, trainable = op.weights >= 2 * width, op.trainable
+    if op.name in ("batch norm", "frozen norm"):
+        return keras.layers.BatchNormalization(scale=both, trainable=trainable)
+    if op.weights == width:
+        return keras.layers.RMSNormalization(trainable=trainable)
+    return keras.layers.LayerNormalization(scale=both, center=both, trainable=trainable)
+
+
+def _concatenate(op: Stream, flow: Flow) -> None:
+    """Maps of as many places side by side; where there are none that add up, a copy."""
+    elements, rows = size(op.elements), flow.current.rows
+    parts = flow.parts(rows, elements // rows)
+    if parts is None:
+        flow.put(flow.take_elements(elements))
+        return
+    places = parts[-1].shape[1:-1]
+    flow.put(ops.concatenate([ops.reshape(p, (-1, *places, p.shape[-1])) for p in parts], axis=-1))
+
+
+def _gate(flow: Flow, elements: int) -> None:
+    """A map times the current tensor, which has a number for each of its channels."""
+    gate = flow.use(flow.current)
+    source = flow.take_elements(elements)
+    flow.put(source * ops.reshape(gate, (-1,) + (1,) * (len(source.shape) - 2) + (gate.shape[-1],)))
+
+
+def _by_element(op: Stream, source: Any) -> Any:
+    function = _FUNCTIONS.get(op.name)
+    if function is None and "activation" in op.name:
+        # What is smooth keeps its input for the backward pass; the other keeps nothing.
+        function = ops.gelu if op.saved else ops.relu
+    done = source if function is None else function(source)
+    if "dropout" in op.name:
+        return keras.layers.Dropout(_DROPPED)(done)
+    if function is None:
+        for _ in range(round(op.passes / 2)):
+            done = ops.leaky_relu(done, _SLOPE)
+    return done
