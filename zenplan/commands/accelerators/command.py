@@ -10,6 +10,7 @@ from zenplan.commands.shared.settings import Format, resolved
 
 accelerators_app = typer.Typer(
     invoke_without_command=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 

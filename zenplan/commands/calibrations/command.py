@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 calibrations_app = typer.Typer(
     invoke_without_command=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 
