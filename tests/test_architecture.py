@@ -113,11 +113,7 @@ LONGER = {
     "commands/layouts/command.py:layouts": "as estimate",
     "commands/calibrate/command.py:calibrate": "as estimate",
     # Grown when the formatter was switched on everywhere; they are to be cut by what they do.
-    "commands/estimate/use_case.py:estimate": "",
-    "domain/training/operations.py:facts": "",
     "families/speech.py:_whisper": "",
-    "planning/explain/derivation.py:_model": "",
-    "planning/explain/derivation.py:_accelerator": "",
     "commands/workloads/report.py:workload_report": "",
     "worker/counting/call.py:attention": "",
 }
