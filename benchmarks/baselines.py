@@ -16,15 +16,17 @@ from collections import Counter
 from functools import cache
 from types import ModuleType
 
-from scoring import Summary, by_group, macro, published, source
+from tables import macro, published
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.backtesting.runs import Run, runs
+from zenplan.domain.answer.backtest import Summary
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.precision import Precision
 from zenplan.domain.training.layout import Layout, Recompute
+from zenplan.fitting.published import by_group, source
 
 EFFICIENCY = 0.5
 _NEEDED = ("layers", "width", "heads", "vocab", "seq_len")
