@@ -14,7 +14,7 @@ import logging
 import math
 from collections import Counter
 from functools import cache
-from types import ModuleType
+from typing import Any
 
 from tables import macro, published
 
@@ -44,7 +44,7 @@ def installed() -> bool:
 
 
 @cache
-def _library() -> ModuleType:
+def _library() -> Any:
     logging.disable(logging.WARNING)  # it warns of what is not installed, and of every row that is unusual
     try:
         from llm_analysis import analysis
@@ -114,7 +114,7 @@ def _tokens_per_s(run: Run, layout: Layout) -> float:
     return float(layout.global_batch * model.max_seq_len / found["latency_per_iter"] / layout.devices)
 
 
-def _gpu(library: ModuleType, sheet: Accelerator, precision: Precision) -> object:
+def _gpu(library: Any, sheet: Accelerator, precision: Precision) -> object:
     """The accelerator's data sheet; under fp8 its 8-bit peak is that of fp8."""
     wide = sheet.peak(precision.other_dtype) or 0.0
     return library.GPUConfig(

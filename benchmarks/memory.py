@@ -62,9 +62,21 @@ class Peak:
 
 def shape_of(row: Row) -> TransformerShape:
     """The row's shape."""
-    whole = {n: int(row[n]) for n in ("layers", "width", "heads", "kv_heads", "ff_width", "vocab", "seq_len")}
-    switches = {n: row[n] == "yes" for n in ("gated", "tied", "biases", "dropout")}
-    return TransformerShape(**whole, **switches, positions=0 if row["gated"] == "yes" else whole["seq_len"])
+    gated, seq_len = row["gated"] == "yes", int(row["seq_len"])
+    return TransformerShape(
+        layers=int(row["layers"]),
+        width=int(row["width"]),
+        heads=int(row["heads"]),
+        kv_heads=int(row["kv_heads"]),
+        ff_width=int(row["ff_width"]),
+        vocab=int(row["vocab"]),
+        seq_len=seq_len,
+        gated=gated,
+        tied=row["tied"] == "yes",
+        biases=row["biases"] == "yes",
+        dropout=row["dropout"] == "yes",
+        positions=0 if gated else seq_len,
+    )
 
 
 def layout_of(row: Row) -> Layout:

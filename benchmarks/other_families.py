@@ -110,9 +110,9 @@ def scaling(errors: Errors) -> str:
             found[box].append((measured, measured * math.exp(error - own)))
     lines = ["| one node, against one device | rows | measured | predicted | apart, median |", "|---|" + "---:|" * 4]
     for box, pairs in found.items():
-        measured, predicted = ([pair[i] for pair in pairs] for i in (0, 1))
+        shown = " | ".join(_span([pair[i] for pair in pairs]) for i in (0, 1))
         apart = median(abs(math.log(p / m)) for m, p in pairs)
-        lines.append(f"| {box} | {len(pairs)} | {_span(measured)} | {_span(predicted)} | {apart:.3f} |")
+        lines.append(f"| {box} | {len(pairs)} | {shown} | {apart:.3f} |")
     return "\n".join(lines)
 
 
