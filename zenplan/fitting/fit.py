@@ -80,8 +80,8 @@ def _field(name: str) -> str:
 
 
 def _weights(all_runs: Sequence[Run], errors: Array) -> Array:
-    """Of squares that stand for absolute errors; each source has the same in all, for
-    a family; those of one publisher together have more than one source, and less than as many."""
+    """Of squares that stand for absolute errors, shape (runs,). Each source has the same in all, for a family; those of
+    one publisher together have more than one source, and less than as many."""
     share = np.sqrt(_share(all_runs, source) * _share(all_runs, publisher))
     steep = 1.0 / np.maximum(np.abs(errors), _SQUARE)
     return share * np.where(np.abs(errors) > _CAP, 0.2 * steep, steep)
