@@ -14,30 +14,28 @@ import argparse
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import baselines
 import other_families
 import readme
-from fit import LARGE, accelerator, generation, observed_errors
-from fitting import all_published, errors_of, fitted_to
-from intervals import LeftOut, checked, plain
-from prior import LANGUAGE, OTHERS, start
-from scoring import Summary, by_group, macro, published, six_nd, source
+from tables import PUBLISHED, Errors, cells, macro, paths, published, table
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.runs import Run, runs
-from zenplan.domain.answer.backtest import size_of
+from zenplan.backtesting.runs import Row, Run, runs
+from zenplan.domain.answer.backtest import Summary, size_of
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.fitting.fit import errors_of
+from zenplan.fitting.intervals import checked, plain
+from zenplan.fitting.left_out import LARGE, Observed, fitted_stages
+from zenplan.fitting.prior import LANGUAGE, OTHERS
+from zenplan.fitting.published import accelerator, by_group, generation, published_runs, source
 
-_HEAD = ("runs", "median ln error", "MAPE", "within 10 %", "within 25 %", "bias")
 # The runs that other models are judged by too.
 _JUDGED = ("SC21 paper", "Korthikanti", "llm-foundry")
 _SMALL, _FEW = 350e6, 8
-
-Errors = Sequence[tuple[Run, float]]
 
 
 def scale(run: Run) -> str:
@@ -60,23 +58,13 @@ def told(run: Run) -> str:
     return "in part" if run.guessed else "in full"
 
 
-def cells(name: str, s: Summary) -> list[str]:
-    """A row of the table."""
-    return [
-        name,
-        str(s.rows),
-        f"{s.median:.3f}",
-        f"{100 * s.mape:.1f} %",
-        f"{100 * s.within_10:.0f} %",
-        f"{100 * s.within_25:.0f} %",
-        f"{100 * math.expm1(s.bias):+.0f} %",
-    ]
-
-
-def table(title: str, rows: Sequence[Sequence[str]]) -> str:
-    """Rows under the head, as a markdown table."""
-    lines = [f"| {title} | " + " | ".join(_HEAD) + " |", "|---|" + "---:|" * len(_HEAD)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+def six_nd(run: Run, utilisation: float = 0.4) -> float:
+    """ln(predicted / measured) of the rule of thumb: 6·N·D FLOP at 40 % of the bf16 or fp16 peak."""
+    sheet = run.cluster.accelerator
+    dense = sheet.peak("fp16" if run.plan.precision.name in ("fp16", "fp32", "tf32") else "bf16")
+    peak = dense if dense is not None else max(sheet.peak_flop_per_s.values())
+    active = float(run.row["active_params"] or run.row["params"])
+    return math.log(utilisation * peak / (6.0 * active) / run.tokens_per_s)
 
 
 def grouped(errors: Errors, key: Callable[[Run], Hashable]) -> list[list[str]]:
@@ -109,7 +97,7 @@ def _rules(all_runs: Sequence[Run], fitted: Errors) -> list[list[str]]:
     return rows
 
 
-def _left_out(observed: Mapping[str, Sequence[LeftOut]]) -> list[list[str]]:
+def _left_out(observed: Observed) -> list[list[str]]:
     keys = {"source": source, "accelerator": accelerator, "generation": generation, "scale": source}
     names = {
         "source": "**zenplan, each source left out of the fit**",
@@ -140,7 +128,7 @@ def _targets(fitted: Errors, best: Errors) -> str:
     return table("rows, each counted once", rows)
 
 
-def _coverage(observed: Mapping[str, Sequence[LeftOut]]) -> str:
+def _coverage(observed: Observed) -> str:
     together = [o for name in ("source", "generation", "scale") for o in observed[name]]
     ids = {row["id"] for row in published(LANGUAGE.tables[0])}
     lines = ["| 80 % interval | holds | median half-width |", "|---|---:|---:|"]
@@ -155,7 +143,7 @@ def _coverage(observed: Mapping[str, Sequence[LeftOut]]) -> str:
     return "\n".join(lines)
 
 
-def _notes(outcomes: Sequence[Run | tuple[Mapping[str, str], str]]) -> str:
+def _notes(outcomes: Sequence[Run | tuple[Row, str]]) -> str:
     skipped = Counter(re.sub(r"\d+", "N", r[1]) for r in outcomes if not isinstance(r, Run))
     all_runs = [r for r in outcomes if isinstance(r, Run)]
     return (
@@ -165,14 +153,11 @@ def _notes(outcomes: Sequence[Run | tuple[Mapping[str, str], str]]) -> str:
     )
 
 
-Observed = Mapping[str, Sequence[LeftOut]]
-
-
 def report(coefficients: Coefficients, observed: Observed, other: Observed) -> str:
     """All tables, as markdown; without what was left out, of both stages, what is fitted alone."""
     outcomes = list(runs(published(), Catalogue(accelerators=read_accelerators()), coefficients))
     all_runs = [r for r in outcomes if isinstance(r, Run)]
-    errors = errors_of(all_published(LANGUAGE, coefficients), coefficients)
+    errors = errors_of(published_runs(paths(LANGUAGE.tables), coefficients), coefficients)
     fitted = _of(LANGUAGE.tables[0], errors)
     out, how = (plain(observed["source"]), "sources left out") if observed else (errors, "fitted")
     best = _of(LANGUAGE.tables[0], out)
@@ -188,8 +173,8 @@ def report(coefficients: Coefficients, observed: Observed, other: Observed) -> s
         ("source", named),
     ):
         parts.append(table(f"{title} ({how})", grouped(best, key)))
-    others = all_published(OTHERS, coefficients)
-    return "\n\n".join([*parts, _notes(outcomes), *other_families.report(other, others, coefficients, table, cells)])
+    others = published_runs(paths(OTHERS.tables), coefficients)
+    return "\n\n".join([*parts, _notes(outcomes), *other_families.report(other, others, coefficients)])
 
 
 def main() -> None:
@@ -200,13 +185,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick and arguments.readme:
         parser.error("--quick has no figures on what was left out, which the README is about")
-    coefficients, observed = read_coefficients(), [{}, {}]
+    observed: Sequence[Observed] = [{}, {}]
     if not arguments.quick:
-        language = all_published(LANGUAGE, start())
-        first = fitted_to(language, LANGUAGE, start())
-        others = all_published(OTHERS, first)
-        observed = [observed_errors(language, LANGUAGE, start()), observed_errors(others, OTHERS, first)]
-    text = report(coefficients, *observed)
+        observed = [stage.observed for stage in fitted_stages(PUBLISHED)]
+    text = report(read_coefficients(), *observed)
     print(text)
     if arguments.readme:
         readme.write("accuracy", text)

@@ -14,17 +14,19 @@ import logging
 import math
 from collections import Counter
 from functools import cache
-from types import ModuleType
+from typing import Any
 
-from scoring import Summary, by_group, macro, published, source
+from tables import macro, published
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.backtesting.runs import Run, runs
+from zenplan.domain.answer.backtest import Summary
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.precision import Precision
 from zenplan.domain.training.layout import Layout, Recompute
+from zenplan.fitting.published import by_group, source
 
 EFFICIENCY = 0.5
 _NEEDED = ("layers", "width", "heads", "vocab", "seq_len")
@@ -42,7 +44,7 @@ def installed() -> bool:
 
 
 @cache
-def _library() -> ModuleType:
+def _library() -> Any:
     logging.disable(logging.WARNING)  # it warns of what is not installed, and of every row that is unusual
     try:
         from llm_analysis import analysis
@@ -112,7 +114,7 @@ def _tokens_per_s(run: Run, layout: Layout) -> float:
     return float(layout.global_batch * model.max_seq_len / found["latency_per_iter"] / layout.devices)
 
 
-def _gpu(library: ModuleType, sheet: Accelerator, precision: Precision) -> object:
+def _gpu(library: Any, sheet: Accelerator, precision: Precision) -> object:
     """The accelerator's data sheet; under fp8 its 8-bit peak is that of fp8."""
     wide = sheet.peak(precision.other_dtype) or 0.0
     return library.GPUConfig(

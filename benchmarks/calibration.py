@@ -101,7 +101,7 @@ def run_target(backend: str, function: str, arguments: Mapping[str, Any], batch:
 
 def run_sweep(backend: str) -> Heard:
     """The general sweep, as ``zenplan calibrate`` chooses it for a processor."""
-    chosen = sweep_points(read_sweep(), backend, CORE_FLOP_PER_S, SWEEP_S, SWEEP_ROUNDS["most"] + 2)
+    chosen = sweep_points(read_sweep(), backend, CORE_FLOP_PER_S, SWEEP_S, int(SWEEP_ROUNDS["most"]) + 2)
     return measured(backend, "sweep", [_sweep_point(p) for p in chosen], SWEEP_ROUNDS, in_turn=True)
 
 
@@ -183,7 +183,7 @@ def _kept(backend: str) -> Path:
 def measure_all(backend: str, only: Sequence[int]) -> dict[str, Any]:
     """The sweep and every target on one backend, as a document."""
     sweep = run_sweep(backend)
-    found = {"date": datetime.now(UTC).date().isoformat(), "sweep": document_of(sweep), "targets": {}}
+    found: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat(), "sweep": document_of(sweep), "targets": {}}
     for place in only:
         _, function, arguments, batch = TARGETS[place]
         heard = run_target(backend, function, arguments, batch)

@@ -5,23 +5,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import layers
 
 
-class Positions(layers.Layer):
+class Positions(layers.Layer):  # type: ignore[misc,unused-ignore]
     """A learned table of positions."""
 
-    def build(self, shape):
+    def build(self, shape: Any) -> None:
         """An entry for each position."""
         self.table = self.add_weight(shape=shape[1:], name="table")
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         """The same for every sample."""
         return x + self.table
 
 
-def gpt(depth=12, width=256, heads=4, seq_len=128, vocab=2048):
+def gpt(depth: int = 12, width: int = 256, heads: int = 4, seq_len: int = 128, vocab: int = 2048) -> keras.Model:
     """A decoder with Keras's own attention layer, GELU, layer norms before."""
     tokens = keras.Input((seq_len,), dtype="int32")
     x = Positions()(layers.Embedding(vocab, width)(tokens))
@@ -33,7 +35,15 @@ def gpt(depth=12, width=256, heads=4, seq_len=128, vocab=2048):
     return keras.Model(tokens, layers.Dense(vocab, use_bias=False)(layers.LayerNormalization()(x)))
 
 
-def llama(depth=10, width=256, heads=4, kv_heads=2, ff_width=704, seq_len=128, vocab=2048):
+def llama(
+    depth: int = 10,
+    width: int = 256,
+    heads: int = 4,
+    kv_heads: int = 2,
+    ff_width: int = 704,
+    seq_len: int = 128,
+    vocab: int = 2048,
+) -> keras.Model:
     """A decoder with grouped queries, RMS norms, a gated feed-forward network and no biases."""
     tokens = keras.Input((seq_len,), dtype="int32")
     x = layers.Embedding(vocab, width)(tokens)
@@ -47,7 +57,9 @@ def llama(depth=10, width=256, heads=4, kv_heads=2, ff_width=704, seq_len=128, v
     return keras.Model(tokens, layers.Dense(vocab, use_bias=False)(layers.RMSNormalization()(x)))
 
 
-def encoder(depth=8, width=256, heads=8, seq_len=192, vocab=5000, classes=20):
+def encoder(
+    depth: int = 8, width: int = 256, heads: int = 8, seq_len: int = 192, vocab: int = 5000, classes: int = 20
+) -> keras.Model:
     """An encoder with dropout and norms after each sum, for classes of whole texts."""
     tokens = keras.Input((seq_len,), dtype="int32")
     x = layers.Dropout(0.1)(Positions()(layers.Embedding(vocab, width)(tokens)))
@@ -59,13 +71,13 @@ def encoder(depth=8, width=256, heads=8, seq_len=192, vocab=5000, classes=20):
     return keras.Model(tokens, layers.Dense(classes)(layers.GlobalAveragePooling1D()(x)))
 
 
-def _conv(x, width, window=3, stride=1, activation="relu"):
+def _conv(x: Any, width: int, window: int = 3, stride: int = 1, activation: str | None = "relu") -> Any:
     x = layers.Conv2D(width, window, strides=stride, padding="same", use_bias=False)(x)
     x = layers.BatchNormalization()(x)
     return layers.Activation(activation)(x) if activation else x
 
 
-def resnet(depth=5, width=16, size=32, bottleneck=False, classes=10):
+def resnet(depth: int = 5, width: int = 16, size: int = 32, bottleneck: bool = False, classes: int = 10) -> keras.Model:
     """A residual net of three stages for small images."""
     image = keras.Input((size, size, 3))
     x = _conv(image, width)
@@ -85,7 +97,7 @@ def resnet(depth=5, width=16, size=32, bottleneck=False, classes=10):
     return keras.Model(image, layers.Dense(classes)(layers.GlobalAveragePooling2D()(x)))
 
 
-def plain(depth=4, width=32, size=48, classes=10):
+def plain(depth: int = 4, width: int = 32, size: int = 48, classes: int = 10) -> keras.Model:
     """Convolutions one after another, and pooling between stages."""
     image = keras.Input((size, size, 3))
     x = image
@@ -96,7 +108,7 @@ def plain(depth=4, width=32, size=48, classes=10):
     return keras.Model(image, layers.Dense(classes)(layers.Dense(256, activation="relu")(layers.Flatten()(x))))
 
 
-def mobile(depth=5, width=24, size=64, classes=10):
+def mobile(depth: int = 5, width: int = 24, size: int = 64, classes: int = 10) -> keras.Model:
     """Inverted residuals with depthwise convolutions."""
     image = keras.Input((size, size, 3))
     x = _conv(image, width, 3, 2)
@@ -112,7 +124,15 @@ def mobile(depth=5, width=24, size=64, classes=10):
     return keras.Model(image, layers.Dense(classes)(layers.GlobalAveragePooling2D()(x)))
 
 
-def recurrent(depth=6, width=128, seq_len=64, cell="LSTM", both_ways=False, features=32, classes=10):
+def recurrent(
+    depth: int = 6,
+    width: int = 128,
+    seq_len: int = 64,
+    cell: str = "LSTM",
+    both_ways: bool = False,
+    features: int = 32,
+    classes: int = 10,
+) -> keras.Model:
     """Stacked LSTM or GRU layers, one way or both ways."""
     steps = keras.Input((seq_len, features))
     x = steps

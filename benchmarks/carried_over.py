@@ -3,288 +3,58 @@
     python benchmarks/carried_over.py                 the table
     python benchmarks/carried_over.py --write         and ``zenplan/data/carried_over.csv``, which estimate reads
 
-Pairs of published runs of one publisher, in one software and precision. The first, on one device, says how many times
-as long as predicted the device's own work takes; the second is predicted again with that factor to a power. The power
-is the one with the least mean error on the pairs of all other publishers; where the mean does not fall by more than
-its standard error between publishers, a measurement is not carried over. The coefficients are those that are shipped,
-so that what is to be beaten was fitted to these very runs. Widths are shares of the 80 % interval that the second run
-has without the first.
+Pairs of published runs of one publisher, in one software and precision (``zenplan/fitting/carry.py``). The coefficients
+are those that are shipped, so that what is to be beaten was fitted to these very runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from fitting import all_published, publisher
-from model import FIELDS, Model
-from prior import LANGUAGE, OTHERS
+from tables import paths
 
-import zenplan
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.runs import Run
-from zenplan.domain.fit.coefficients import Coefficients
-from zenplan.domain.fit.correction import BATCH, KINDS
-from zenplan.planning.calibration.correction import kind_of
-from zenplan.planning.physics.interval import spread_of
+from zenplan.domain.fit.correction import KINDS
+from zenplan.fitting.carry import Pairs, carried_over, carried_pairs, measured_runs
+from zenplan.fitting.prior import STAGES
+from zenplan.fitting.published import published_runs
 
-Array = npt.NDArray[np.float64]
-
-TABLE = Path(zenplan.__file__).parent / "data" / "carried_over.csv"
+TABLE = Path(__file__).parents[1] / "zenplan" / "data" / "carried_over.csv"
 COLUMNS = ("kind", "power", "down", "up", "pairs", "publishers", "median", "source", "date")
-# First runs that a second one is paired with, of each kind.
-_ENOUGH = 10
-# ln of the factors at which runs on several devices are predicted; in between, a line.
-_GRID = np.linspace(-1.5, 1.5, 13)
-_POWERS = np.linspace(0.0, 1.0, 11)
-# Errors above it say no more.
-_CAP = 0.7
-# With fewer publishers nothing can be said of how far they differ.
-_LEAST_PUBLISHERS = 3
-_RATES = ("matmul", "wide_matmul", "attention", "convolution", "feed", "memory")
-_TIMES = ("operator_s", "launch_s", "host_s")
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A published run.
-
-    Attributes:
-        errors: ln(measured / predicted) time where the device's own work takes exp(``_GRID``) times as long.
-        down, up: of its 80 % interval, in ln.
-    """
-
-    run: Run
-    errors: Array
-    down: float
-    up: float
-
-    @property
-    def prior(self) -> float:
-        """ln(measured / predicted) time without a factor."""
-        return float(np.interp(0.0, _GRID, self.errors))
-
-    @property
-    def model(self) -> Hashable:
-        """What is trained."""
-        names = ("model", "params", "seq_len", "layers", "width", "image_size", "task", "attention")
-        return tuple(self.run.row.get(name, "") for name in names)
-
-    @property
-    def setting(self) -> Hashable:
-        """Who measured it, in which software and precision."""
-        row, plan = self.run.row, self.run.plan
-        return (
-            publisher(self.run),
-            plan.precision.name,
-            plan.software,
-            row["framework"],
-            row.get("compiled", ""),
-            row.get("layout", ""),
-        )
-
-    def after(self, first: Measured, power: float) -> float:
-        """ln(measured / predicted) time with the factor of another run to a power."""
-        return float(np.interp(first.prior * power, _GRID, self.errors))
-
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Pairs of one kind.
-
-    Attributes:
-        errors: ln(measured / predicted) of the second run under each of ``_POWERS``, shape (pairs, powers).
-        publishers: of each pair.
-        weights: each publisher has the same, each second run of one too.
-        widths: of the second runs' intervals, shape (pairs, 2): down and up.
-    """
-
-    errors: Array
-    publishers: Sequence[str]
-    weights: Array
-    widths: Array
-
-    def best(self, rows: npt.NDArray[np.bool_]) -> int:
-        """The place of the power with the least mean error on these pairs; none if there are none."""
-        if not rows.any():
-            return 0
-        return int(np.argmin(self._means(self.errors[rows], self.weights[rows])))
-
-    @staticmethod
-    def _means(errors: Array, weights: Array) -> Array:
-        means: Array = np.average(np.minimum(np.abs(errors), _CAP), axis=0, weights=weights)
-        return means
-
-    def left_out(self) -> Array:
-        """The errors, each under the power of the other publishers' pairs; shape (pairs,)."""
-        names, found = np.array(self.publishers), np.zeros(len(self.publishers))
-        for name in dict.fromkeys(self.publishers):
-            own = names == name
-            found[own] = self.errors[own, self.best(~own)]
-        return found
-
-    def summary(self, errors: Array) -> tuple[float, float, float]:
-        """Mean, median and 80 % of absolute errors."""
-        size = np.abs(errors)
-        mean = float(self._means(errors[:, None], self.weights)[0])
-        return mean, _quantile(size, self.weights, 0.5), _quantile(size, self.weights, 0.8)
-
-    @property
-    def power(self) -> float:
-        """That a factor is carried over with; 0 where carrying over does not help."""
-        names, places = np.unique(self.publishers, return_inverse=True)
-        if len(names) < _LEAST_PUBLISHERS:
-            return 0.0
-        gained = np.minimum(np.abs(self.errors[:, 0]), _CAP) - np.minimum(np.abs(self.left_out()), _CAP)
-        each = [places == place for place in range(len(names))]
-        of_each = [np.average(gained[own], weights=self.weights[own]) for own in each]
-        if np.mean(of_each) <= np.std(of_each, ddof=1) / np.sqrt(len(names)):
-            return 0.0
-        return float(_POWERS[self.best(np.ones(len(places), dtype=bool))])
-
-    def shares(self, without: str = "") -> tuple[float, float]:
-        """Of an interval's width, what is left of it: down and up; from the pairs of all publishers but one."""
-        some = np.array(self.publishers) != without
-        scaled, weights = self._scaled()[some], self.weights[some]
-        return max(-_quantile(scaled, weights, 0.1), 0.01), max(_quantile(scaled, weights, 0.9), 0.01)
-
-    def _scaled(self) -> Array:
-        """Left-out errors over the widths of the intervals on their side."""
-        errors = self.left_out()
-        scaled: Array = errors / np.where(errors < 0, self.widths[:, 0], self.widths[:, 1])
-        return scaled
-
-    def holds(self) -> float:
-        """The share of pairs inside of what is left of their intervals, by the other publishers' pairs."""
-        names, scaled = np.array(self.publishers), self._scaled()
-        inside = np.zeros(len(scaled))
-        for name in dict.fromkeys(self.publishers):
-            down, up = self.shares(without=name)
-            own = names == name
-            inside[own] = (scaled[own] >= -down) & (scaled[own] <= up)
-        return float(np.average(inside, weights=self.weights))
-
-
-def _quantile(values: Array, weights: Array, share: float) -> float:
-    order = np.argsort(values)
-    reached = np.cumsum(weights[order]) / weights.sum()
-    return float(values[order][min(int(np.searchsorted(reached, share)), len(order) - 1)])
-
-
-def measured_runs(coefficients: Coefficients) -> list[Measured]:
-    """All published runs, with their errors."""
-    found = []
-    for stage in (LANGUAGE, OTHERS):
-        runs = all_published(stage, coefficients)
-        for run, errors in zip(runs, _errors(runs, coefficients), strict=True):
-            spread = spread_of(run.plan, run.cluster, layout_known=not run.guessed)
-            found.append(Measured(run, errors, -float(np.log(spread.low)), float(np.log(spread.high))))
-    return found
-
-
-def _errors(runs: Sequence[Run], coefficients: Coefficients) -> Array:
-    """As in ``Measured``, shape (runs, grid). Of one device it is a line: all is the device's own work."""
-    model = Model(runs, coefficients)
-    errors: Array = model.errors(model.efficiencies(coefficients))[:, None] - _GRID
-    several = [place for place, run in enumerate(runs) if run.devices > 1]
-    model = Model([runs[place] for place in several], coefficients)
-    plain: Array = model.efficiencies(coefficients)
-    for column, factor in enumerate(np.exp(_GRID)):
-        moved = plain.copy()
-        moved[:, [FIELDS.index(name) for name in _RATES]] /= factor
-        moved[:, [FIELDS.index(name) for name in _TIMES]] *= factor
-        errors[several, column] = model.errors(moved)
-    return errors
-
-
-def paired(runs: Sequence[Measured]) -> Iterator[tuple[str, Measured, Measured]]:
-    """Kind, the run that was measured first, and the one it is carried over to."""
-    settings: dict[Hashable, list[Measured]] = defaultdict(list)
-    for each in runs:
-        settings[each.setting].append(each)
-    for together in settings.values():
-        alone = [each for each in together if each.run.devices == 1]
-        for second in together:
-            by_kind: dict[str, list[Measured]] = defaultdict(list)
-            for first in alone:
-                if first is not second and (kind := _kind(first, second)):
-                    by_kind[kind].append(first)
-            for kind, all_first in by_kind.items():
-                few = min(len(all_first), _ENOUGH)
-                yield from ((kind, all_first[i * len(all_first) // few], second) for i in range(few))
-
-
-def _kind(first: Measured, second: Measured) -> str:
-    same = first.model == second.model
-    if not same and first.run.plan.workload.family != second.run.plan.workload.family:
-        return ""
-    found = kind_of(first.run.cluster.accelerator, second.run.cluster, same_model=same)
-    alike = first.run.plan.global_batch == second.run.plan.global_batch
-    return "" if found == BATCH and alike else found
-
-
-def gathered(pairs: Sequence[tuple[Measured, Measured]]) -> Pairs:
-    """Pairs of one kind as columns."""
-    names = [publisher(second.run) for _, second in pairs]
-    of_second = Counter(id(second) for _, second in pairs)
-    of_publisher = Counter(
-        {name: len({id(s) for (_, s), n in zip(pairs, names, strict=True) if n == name}) for name in set(names)}
-    )
-    return Pairs(
-        errors=np.array([[second.after(first, power) for power in _POWERS] for first, second in pairs]),
-        publishers=names,
-        weights=np.array([1.0 / of_second[id(s)] / of_publisher[n] for (_, s), n in zip(pairs, names, strict=True)]),
-        widths=np.array([[second.down, second.up] for _, second in pairs]),
-    )
-
-
-def table(found: dict[str, Pairs]) -> str:
+def table(found: Mapping[str, Pairs]) -> str:
     """What each kind of pair comes out with, as markdown."""
     lines = [
         "| carried over to | pairs | publishers | without: median, 80 % | with | power | of the interval | holds |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for kind, pairs in found.items():
+        each = carried_over(kind, pairs)
         _, before, before_80 = pairs.summary(pairs.errors[:, 0])
         _, after, after_80 = pairs.summary(pairs.left_out())
-        down, up = pairs.shares()
-        used = (
-            f"{pairs.power:.1f} | {down:.0%} down, {up:.0%} up | {pairs.holds():.0%}" if pairs.power else "not used | |"
-        )
+        used = f"{each.power:.1f} | {each.down:.0%} down, {each.up:.0%} up | {pairs.holds():.0%}"
         lines.append(
-            f"| {KINDS[kind]} | {len(pairs.publishers):,} | {len(set(pairs.publishers))} | "
-            f"{before:.3f}, {before_80:.3f} | {after:.3f}, {after_80:.3f} | {used} |"
+            f"| {KINDS[kind]} | {each.pairs:,} | {each.publishers} | "
+            f"{before:.3f}, {before_80:.3f} | {after:.3f}, {after_80:.3f} | {used if each.power else 'not used | |'} |"
         )
     return "\n".join(lines)
 
 
-def write(found: dict[str, Pairs]) -> None:
+def write(found: Mapping[str, Pairs]) -> None:
     """The table that estimate reads."""
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for kind, pairs in found.items():
-            down, up = pairs.shares()
-            writer.writerow(
-                (
-                    kind,
-                    f"{pairs.power:.1f}",
-                    f"{down:.3f}",
-                    f"{up:.3f}",
-                    len(pairs.publishers),
-                    len(set(pairs.publishers)),
-                    f"{pairs.summary(pairs.left_out())[1]:.3f}",
-                    "benchmarks/carried_over.py",
-                    date.today().isoformat(),
-                )
-            )
+            each, median = carried_over(kind, pairs), pairs.summary(pairs.left_out())[1]
+            figures = (f"{each.power:.1f}", f"{each.down:.3f}", f"{each.up:.3f}", each.pairs, each.publishers)
+            origin = ("benchmarks/carried_over.py", date.today().isoformat())
+            writer.writerow((kind, *figures, f"{median:.3f}", *origin))
 
 
 def main() -> None:
@@ -292,10 +62,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--write", action="store_true", help="write zenplan/data/carried_over.csv")
     arguments = parser.parse_args()
-    by_kind: dict[str, list[tuple[Measured, Measured]]] = defaultdict(list)
-    for kind, first, second in paired(measured_runs(read_coefficients())):
-        by_kind[kind].append((first, second))
-    found = {kind: gathered(by_kind[kind]) for kind in KINDS if kind in by_kind}
+    coefficients = read_coefficients()
+    stages = [published_runs(paths(stage.tables), coefficients) for stage in STAGES]
+    found = carried_pairs([run for runs in stages for run in measured_runs(runs, coefficients)])
     print(table(found))
     if arguments.write:
         write(found)

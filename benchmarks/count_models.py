@@ -87,7 +87,7 @@ def unet() -> Any:
     return keras.Model(image, layers.Conv2D(1, 1)(x))
 
 
-class Mixing(layers.Layer):
+class Mixing(layers.Layer):  # type: ignore[misc,unused-ignore]
     """Two products of its own, one with a weight, one of two tensors."""
 
     def build(self, input_shape: Any) -> None:
@@ -101,7 +101,7 @@ class Mixing(layers.Layer):
         return ops.matmul(scores, inputs)
 
 
-class Subclassed(keras.Model):
+class Subclassed(keras.Model):  # type: ignore[misc,unused-ignore]
     """A model with a ``call`` of its own, a custom layer, and a loop over one layer."""
 
     def __init__(self) -> None:

@@ -5,80 +5,27 @@
     python benchmarks/full_runs.py --readme     also write the scores into README.md
 
 Steady is the steps alone; the calendar has start-up, evaluation, checkpoints, failures and the work they lose, and
-``Operations.production``: what whole runs took over all of that. Its three figures are fitted here, each group of
-sources as heavy as another, and scored on groups left out of the fit.
+``Operations.production``: what whole runs took over all of that. Its three figures are fitted in
+``zenplan/fitting/production.py``, each group of sources as heavy as another, and scored on groups left out of the fit.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import readme
+from tables import PUBLISHED
 
-from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.whole_runs import WholeRun, whole_runs
-from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.range import Range
-from zenplan.domain.training.operations import Operations
+from zenplan.fitting.production import Pair, fit_production, left_out_calendars, pairs_of
+from zenplan.fitting.published import rows_of
 
-TABLE = Path(__file__).parent / "published" / "full_runs.csv"
-_QUANTILES = (0.1, 0.5, 0.9)
-_BOUNDS = (0.5, 3.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """A run, and what the calendar model has for it without ``production``: what the factor is fitted to."""
-
-    run: WholeRun
-    bare: WholeRun
-
-    @property
-    def group(self) -> str:
-        """Whose run it is: a publisher, or a collection of many."""
-        return self.run.row.get("group") or self.run.row.get("family") or "all"
-
-    @property
-    def share(self) -> float:
-        """How much of ``production`` a run of that size has."""
-        return min(1.0, self.bare.steady_gpu_hours.mid * 3600 / Operations().production_ramp_device_s)
-
-
-def triple(pairs: Sequence[Pair]) -> tuple[float, float, float]:
-    """Low, middle and high of measured over bare time, of the runs that have all of it; groups weigh alike."""
-    long = [p for p in pairs if p.share == 1.0]
-    sizes = Counter(p.group for p in long)
-    ratios = np.array([p.run.measured_gpu_hours / p.bare.calendar_gpu_hours.mid for p in long])
-    order = np.argsort(ratios)
-    weights = np.array([1.0 / sizes[p.group] for p in long])[order]
-    place = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
-    low, mid, high = (float(np.interp(q, place, ratios[order])) for q in _QUANTILES)
-    return max(low, _BOUNDS[0]), max(mid, 1.0), min(max(high, mid, 1.0), _BOUNDS[1])
-
-
-def calendar(pair: Pair, production: tuple[float, float, float]) -> Range:
-    """The run's calendar under other figures of ``production``; as ``planning.money.run`` applies them."""
-    low, mid, high = (1.0 + (p - 1.0) * pair.share for p in production)
-    bare = pair.bare.calendar_gpu_hours
-    return Range(
-        low=max(bare.low, min(bare.low * mid, bare.mid * low)),
-        mid=bare.mid * mid,
-        high=max(bare.high * mid, bare.mid * high),
-    )
-
-
-def left_out(pairs: Sequence[Pair]) -> list[Range]:
-    """Each run's calendar under ``production`` fitted to the other groups."""
-    fitted = {g: triple([p for p in pairs if p.group != g]) for g in {p.group for p in pairs}}
-    return [calendar(p, fitted[p.group]) for p in pairs]
+TABLE = PUBLISHED / "full_runs.csv"
 
 
 def summary(name: str, measured: Iterable[float], predicted: Iterable[Range]) -> str:
@@ -106,29 +53,13 @@ def line(pair: Pair) -> str:
     )
 
 
-def pairs_of(rows: Sequence[dict[str, str]]) -> tuple[list[Pair], list[tuple[str, str]]]:
-    """Each row's two predictions, and the rows without one with their reasons."""
-    catalogue, coefficients = Catalogue(accelerators=read_accelerators()), read_coefficients()
-    bare = replace(Operations(), startup_s=0.0, production=(1.0, 1.0, 1.0))
-    both = zip(
-        rows, whole_runs(rows, catalogue, coefficients), whole_runs(rows, catalogue, coefficients, bare), strict=True
-    )
-    found, skipped = [], []
-    for row, run, plain in both:
-        if isinstance(run, WholeRun) and isinstance(plain, WholeRun):
-            found.append(Pair(run=run, bare=plain))
-        elif isinstance(run, tuple):
-            skipped.append((row.get("id", "?"), run[1]))
-    return found, skipped
-
-
 def scores(pairs: Sequence[Pair]) -> str:
     """The table of scores, and by group."""
     lines = ["| prediction | runs | median ln error | bias | in its range |", "|---|---:|---:|---:|---:|"]
     measured = [p.run.measured_gpu_hours for p in pairs]
     lines.append(summary("the steps alone", measured, [p.run.steady_gpu_hours for p in pairs]))
     lines.append(summary("the calendar", measured, [p.run.calendar_gpu_hours for p in pairs]))
-    out = left_out(pairs)
+    out = left_out_calendars(pairs)
     lines.append(summary("**the calendar, each group of sources left out of the fit**", measured, out))
     for group in sorted({p.group for p in pairs}):
         mine = [(m, r) for m, r, p in zip(measured, out, pairs, strict=True) if p.group == group]
@@ -142,8 +73,7 @@ def main() -> None:
     parser.add_argument("table", nargs="?", type=Path, default=TABLE, help="a table of whole runs")
     parser.add_argument("--readme", action="store_true", help="also write the scores into README.md")
     arguments = parser.parse_args()
-    with arguments.table.open(newline="", encoding="utf-8") as file:
-        pairs, skipped = pairs_of(list(csv.DictReader(file)))
+    pairs, skipped = pairs_of(rows_of(arguments.table), read_coefficients())
     heads = (
         "run",
         "group",
@@ -158,7 +88,7 @@ def main() -> None:
     print("| " + " | ".join(heads) + " |\n|---|---|" + "---:|" * 6 + "---|")
     print("\n".join(line(p) for p in pairs))
     text = scores(pairs)
-    low, mid, high = triple(pairs)
+    low, mid, high = fit_production(pairs)
     print(f"\n{text}\n\nOperations.production fitted to these runs: {low:.2f}, {mid:.2f}, {high:.2f}")
     print("\n".join(f"left out: {name}: {why}" for name, why in skipped))
     if arguments.readme:

@@ -12,16 +12,14 @@ context and buffers, as nvidia-smi shows them.
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import readme
-from scoring import published, source
+from tables import published
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
@@ -33,11 +31,11 @@ from zenplan.domain.software import software_of
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.domain.training.plan import OPTIMIZERS, TrainingPlan
 from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.fitting.published import source
 from zenplan.planning.physics.columns import Layouts
 from zenplan.planning.physics.memory import peak_memory
 from zenplan.units import GIB
 
-TABLE = Path(__file__).parent / "published" / "memory_peaks.csv"
 # What each tool does not count.
 _NOT_COUNTED = {"allocated": ("workspace_bytes", "fragmentation_bytes"), "reserved": ("workspace_bytes",), "device": ()}
 Row = dict[str, str]
@@ -64,9 +62,21 @@ class Peak:
 
 def shape_of(row: Row) -> TransformerShape:
     """The row's shape."""
-    whole = {n: int(row[n]) for n in ("layers", "width", "heads", "kv_heads", "ff_width", "vocab", "seq_len")}
-    switches = {n: row[n] == "yes" for n in ("gated", "tied", "biases", "dropout")}
-    return TransformerShape(**whole, **switches, positions=0 if row["gated"] == "yes" else whole["seq_len"])
+    gated, seq_len = row["gated"] == "yes", int(row["seq_len"])
+    return TransformerShape(
+        layers=int(row["layers"]),
+        width=int(row["width"]),
+        heads=int(row["heads"]),
+        kv_heads=int(row["kv_heads"]),
+        ff_width=int(row["ff_width"]),
+        vocab=int(row["vocab"]),
+        seq_len=seq_len,
+        gated=gated,
+        tied=row["tied"] == "yes",
+        biases=row["biases"] == "yes",
+        dropout=row["dropout"] == "yes",
+        positions=0 if gated else seq_len,
+    )
 
 
 def layout_of(row: Row) -> Layout:
@@ -123,8 +133,7 @@ def main() -> None:
     parser.add_argument("--rows", action="store_true", help="every peak, by part")
     parser.add_argument("--readme", action="store_true", help="also write the scores into README.md")
     arguments = parser.parse_args()
-    with TABLE.open(newline="", encoding="utf-8") as file:
-        found = peaks(csv.DictReader(file))
+    found = peaks(published("memory_peaks.csv"))
     if arguments.rows:
         names = " | ".join(n.removesuffix("_bytes") for n in found[0].memory.parts())
         print(f"| peak | layout | {names} | predicted GiB | measured GiB | ratio |")

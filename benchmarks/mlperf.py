@@ -13,7 +13,6 @@ what the samples to the target take at the speed that the same run logged, where
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,12 +20,13 @@ from dataclasses import dataclass
 from statistics import median
 
 import readme
-from scoring import PUBLISHED, Summary, published
+from tables import PUBLISHED, published
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.backtesting.runs import Run, alike, runs
 from zenplan.commands.backtest.use_case import backtest
+from zenplan.domain.answer.backtest import Summary
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.planning.physics.throughput import fastest
 
@@ -118,8 +118,7 @@ def as_run(row: Row, target: Target, columns: Sequence[str]) -> Row:
 def scored(rows: Sequence[Row]) -> tuple[list[Scored], Counter[str]]:
     """The runs that can be predicted, and why others cannot."""
     known, left_out = targets(), Counter[str]()
-    with (PUBLISHED / "mlperf_throughput.csv").open(newline="", encoding="utf-8") as file:
-        logged = {row["id"]: row for row in csv.DictReader(file)}
+    logged = {row["id"]: row for row in published("mlperf_throughput.csv")}
     columns = list(next(iter(logged.values())))
     asked: list[tuple[Row, Target]] = []
     for row in rows:

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from statistics import median
 
-from fit import accelerator
-from fitting import errors_of, publisher
-from intervals import LeftOut, checked, plain
-from scoring import PUBLISHED, Summary, by_group, macro, source
+from tables import PUBLISHED, Errors, cells, macro, table
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.backtesting.runs import Run
 from zenplan.commands.backtest.use_case import backtest
-from zenplan.domain.answer.backtest import Kind, ScoredRow
+from zenplan.domain.answer.backtest import Kind, ScoredRow, Summary
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.workload import LANGUAGE
-
-Errors = Sequence[tuple[Run, float]]
-Table = Callable[[str, Sequence[Sequence[str]]], str]
-Cells = Callable[[str, Summary], list[str]]
+from zenplan.fitting.fit import errors_of
+from zenplan.fitting.intervals import checked, plain
+from zenplan.fitting.left_out import Observed
+from zenplan.fitting.published import accelerator, by_group, publisher, source
 
 _ORDER = ("convnet", "vision transformer", "recurrent", "recommender", "mlp", "diffusion", "gnn")
 _THROUGH_HOST, _PCIE, _NVLINK = "over PCIe, through the host (GeForce)", "over PCIe", "NVLink or NVSwitch"
@@ -42,7 +39,7 @@ def _counted(run: Run) -> bool:
     return bool(run.row["flop_per_sample"] and run.row["activations_per_sample"])
 
 
-def families(observed: Mapping[str, Sequence[LeftOut]], table: Table, cells: Cells) -> str:
+def families(observed: Observed) -> str:
     """A table of errors on what was left out by source, by accelerator, by publisher, for each family."""
     parts = []
     for name, key, title in (
@@ -69,7 +66,7 @@ def families(observed: Mapping[str, Sequence[LeftOut]], table: Table, cells: Cel
     return "\n\n".join(parts)
 
 
-def coverage(observed: Mapping[str, Sequence[LeftOut]]) -> str:
+def coverage(observed: Observed) -> str:
     """How often the 80 % interval held, by family, on sources and accelerators that it did not know."""
     together = [o for name in observed if name != "accelerator" for o in observed[name]]
     lines = [
@@ -86,7 +83,7 @@ def coverage(observed: Mapping[str, Sequence[LeftOut]]) -> str:
     return "\n".join(lines)
 
 
-def by_source(errors: Errors, table: Table, cells: Cells) -> str:
+def by_source(errors: Errors) -> str:
     """Every source of every family, left out."""
     rows = []
     for family in _ORDER:
@@ -113,9 +110,9 @@ def scaling(errors: Errors) -> str:
             found[box].append((measured, measured * math.exp(error - own)))
     lines = ["| one node, against one device | rows | measured | predicted | apart, median |", "|---|" + "---:|" * 4]
     for box, pairs in found.items():
-        measured, predicted = ([pair[i] for pair in pairs] for i in (0, 1))
+        shown = " | ".join(_span([pair[i] for pair in pairs]) for i in (0, 1))
         apart = median(abs(math.log(p / m)) for m, p in pairs)
-        lines.append(f"| {box} | {len(pairs)} | {_span(measured)} | {_span(predicted)} | {apart:.3f} |")
+        lines.append(f"| {box} | {len(pairs)} | {shown} | {apart:.3f} |")
     return "\n".join(lines)
 
 
@@ -144,7 +141,7 @@ def _rows(name: str, coefficients: Coefficients, kind: Kind) -> list[ScoredRow]:
     return [row for row in found.rows if row.kind is kind]
 
 
-def operators(coefficients: Coefficients, table: Table, cells: Cells) -> str:
+def operators(coefficients: Coefficients) -> str:
     """Single operators of DeepBench: none of them was in the fit."""
     scored = _rows("operators.csv", coefficients, Kind.OPERATOR)
     groups = {"": scored}
@@ -174,22 +171,16 @@ def keras(coefficients: Coefficients) -> str:
     )
 
 
-def report(
-    observed: Mapping[str, Sequence[LeftOut]],
-    runs: Sequence[Run],
-    coefficients: Coefficients,
-    table: Table,
-    cells: Cells,
-) -> Iterator[str]:
+def report(observed: Observed, runs: Sequence[Run], coefficients: Coefficients) -> Iterator[str]:
     """All tables, as markdown; without ``observed`` what is fitted alone."""
     yield "### Other families"
     fitted = errors_of(runs, coefficients)
     rows = [cells(family, macro(by_group(_of_family(fitted, family), source))) for family in _ORDER]
     yield table("other families (fitted)", rows)
     if observed:
-        yield families(observed, table, cells)
+        yield families(observed)
         yield coverage(observed)
-        yield by_source(plain(observed["source"]), table, cells)
+        yield by_source(plain(observed["source"]))
         yield scaling(plain(observed["source"]))
-    yield operators(coefficients, table, cells)
+    yield operators(coefficients)
     yield keras(coefficients)

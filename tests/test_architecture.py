@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "zenplan"
+BENCHMARKS = ROOT / "benchmarks"
 
 FLOORS = {
     "__init__": 1,
@@ -35,8 +36,9 @@ FLOORS = {
     "plugins": 6,
     "backtesting": 7,
     "testing": 7,
-    "commands": 8,
-    "__main__": 9,
+    "fitting": 8,
+    "commands": 9,
+    "__main__": 10,
 }
 
 # A place to those it may import from. Siblings on one floor are written down only where there is a reason:
@@ -60,6 +62,7 @@ ALLOWED = {
     # zenplan's own items come through the same hooks as anybody's, so the seam stands on what makes them.
     "plugins": PHYSICS | SEAM | {"adapters", "plugins"},
     "backtesting": PHYSICS | SEAM | {"adapters", "plugins", "backtesting"},
+    "fitting": PHYSICS | {"adapters", "backtesting", "fitting"},
     "testing": NOUNS | SEAM | {"adapters", "plugins"},
     "commands": PHYSICS | SEAM | {"adapters", "plugins", "backtesting", "commands"},
     "__main__": {"commands"},
@@ -70,7 +73,7 @@ PYTHON_API = {("__init__", "worker"), ("__init__", "domain")}
 
 # Everything that is not Python's own, and where it may be imported.
 OUTSIDE = {
-    "numpy": ("planning/",),
+    "numpy": ("planning/", "fitting/"),
     "msgspec": ("documents.py", "worker/", "adapters/", "commands/"),
     "rich": ("adapters/formats.py", "commands/"),
     "typer": ("commands/",),
@@ -204,14 +207,14 @@ def test_only_allowed_arrows() -> None:
     assert wrong == []
 
 
-def test_no_circle_between_files() -> None:
-    graph = {module: {m for m, _ in arrows(file)} for module, file in modules().items()}
+def circles(graph: Mapping[str, set[str]]) -> list[str]:
+    """Each circle of imports, as text."""
     state: dict[str, int] = {}
-    circles: list[str] = []
+    found: list[str] = []
 
     def visit(module: str, path: tuple[str, ...]) -> None:
         if state.get(module) == 1:
-            circles.append(" -> ".join((*path[path.index(module) :], module)))
+            found.append(" -> ".join((*path[path.index(module) :], module)))
         if module in state:
             return
         state[module] = 1
@@ -221,7 +224,20 @@ def test_no_circle_between_files() -> None:
 
     for module in sorted(graph):
         visit(module, ())
-    assert circles == []
+    return found
+
+
+def test_no_circle_between_files() -> None:
+    assert circles({module: {m for m, _ in arrows(file)} for module, file in modules().items()}) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b -> c -> b"]
+
+
+def test_no_circle_between_benchmarks() -> None:
+    """A benchmark is a script: it may import what lies beside it, by its name and without changing where Python looks."""
+    scripts = {file.stem: file for file in BENCHMARKS.glob("*.py")}
+    names = {stem: {name.split(".")[0] for name, _ in imported(file)} for stem, file in scripts.items()}
+    assert circles({stem: each & scripts.keys() for stem, each in names.items()}) == []
+    assert [stem for stem, file in scripts.items() if "sys.path" in file.read_text(encoding="utf-8")] == []
 
 
 def test_the_reader_of_arrows_sees_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,6 +303,17 @@ def test_nouns_and_physics_touch_nothing_of_the_world() -> None:
                 r"(^|\.)(open|now|today|getenv|input)$", ast.unparse(node.func)
             ):
                 wrong.append(f"{within(file)}:{node.lineno} calls {ast.unparse(node.func)}")
+    assert wrong == []
+
+
+def test_the_fit_writes_nothing() -> None:
+    """It reads tables and answers with nouns; scripts in ``benchmarks/`` print them and write them down."""
+    written = re.compile(r"(^|\.)(open|write|write_text|write_bytes|writerows?|dump|print)$")
+    wrong = []
+    for file in files():
+        if named(file, "fitting/"):
+            calls = [node for node in ast.walk(tree(file)) if isinstance(node, ast.Call)]
+            wrong += [f"{within(file)}:{c.lineno}" for c in calls if written.search(ast.unparse(c.func))]
     assert wrong == []
 
 

@@ -76,7 +76,7 @@ class Stage:
     """One of the fits that follow each other. What an earlier one fitted stands.
 
     Attributes:
-        tables: published runs that it is fitted to.
+        tables: names of the tables of published runs that it is fitted to.
         common: coefficients whose common value it fits.
         groups: coefficient to the kinds of groups that may differ in it, and by how much they are expected to: one
             standard deviation of ln.
@@ -116,9 +116,9 @@ OTHERS = Stage(
     pull=0.01,
 )
 STAGES = (LANGUAGE, OTHERS)
-NONE = Interval(down=1, up=1, basis="none")
 
 
 def start() -> Coefficients:
-    """Where the fit begins."""
-    return Coefficients(all=START, interval=NONE, other_interval=NONE, source="start")
+    """Where the fit begins; its intervals say nothing yet."""
+    none = Interval(down=1, up=1, basis="none")
+    return Coefficients(all=START, interval=none, other_interval=none, source="start")

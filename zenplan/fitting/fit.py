@@ -12,13 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from model import Model
-from prior import START, WIDTH, Stage
-from scoring import by_group, published, source
 
-from zenplan.adapters.runs.shapes import BY_NAME
-from zenplan.adapters.tables.accelerators import read_accelerators
-from zenplan.backtesting.runs import Run, runs
+from zenplan.backtesting.runs import Run
 from zenplan.domain.fit.coefficients import (
     FAMILY,
     GENERATION,
@@ -28,8 +23,10 @@ from zenplan.domain.fit.coefficients import (
     Coefficients,
     precision_class,
 )
-from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.model.workload import LANGUAGE as LANGUAGE_FAMILIES
+from zenplan.fitting.model import Model
+from zenplan.fitting.prior import START, WIDTH, Stage
+from zenplan.fitting.published import by_group, publisher, source, thinned
 
 Array = npt.NDArray[np.float64]
 
@@ -37,8 +34,6 @@ Array = npt.NDArray[np.float64]
 _REFERENCE = f"{PRECISION}/16-bit"
 # Below this |ln error| squares, above it absolute values; errors above the cap say no more.
 _SQUARE, _CAP = 0.06, 0.7
-# Rows of one source that a fit sees.
-_ENOUGH = 200
 
 
 def groups_of(run: Run) -> dict[str, str]:
@@ -85,8 +80,8 @@ def _field(name: str) -> str:
 
 
 def _weights(all_runs: Sequence[Run], errors: Array) -> Array:
-    """Of squares that stand for absolute errors; each source has the same in all, for
-    a family; those of one publisher together have more than one source, and less than as many."""
+    """Of squares that stand for absolute errors, shape (runs,). Each source has the same in all, for a family; those of
+    one publisher together have more than one source, and less than as many."""
     share = np.sqrt(_share(all_runs, source) * _share(all_runs, publisher))
     steep = 1.0 / np.maximum(np.abs(errors), _SQUARE)
     return share * np.where(np.abs(errors) > _CAP, 0.2 * steep, steep)
@@ -104,7 +99,15 @@ def _share(all_runs: Sequence[Run], key: Callable[[Run], Hashable]) -> Array:
 
 
 def fit(model: Model, stage: Stage, begin: Coefficients, start: Coefficients, steps: int = 14) -> Coefficients:
-    """The coefficients that fit a model's runs: what the stage may change of ``begin``, from ``start`` on."""
+    """The coefficients that fit a model's runs.
+
+    Args:
+        model: of the runs that are fitted to.
+        stage: which coefficients and groups may change, and how strongly they are drawn to where the fit begins.
+        begin: what earlier stages fitted; a group that has a factor there keeps it.
+        start: from where the steps go.
+        steps: of Gauss and Newton; each moves a coefficient by a factor of at most exp(0.2).
+    """
     all_runs = model.runs
     parameters = _parameters(all_runs, stage, begin)
     fields = [*dict.fromkeys(_field(name) for name, _ in parameters), "wide_matmul"]
@@ -143,49 +146,20 @@ def _moved(c: Coefficients, parameters: Sequence[tuple[str, str]], values: Array
     return replace(c, all=fresh)
 
 
-def publisher(run: Run) -> str:
-    """Who published a run: of other models, a repository and the model's folder in it. Twenty logs of one benchmark
-    script on as many machines are one source when it is left out."""
-    if run.row["family"] not in BY_NAME:
-        return source(run)
-    repository, _, path = source(run).partition(":")
-    return f"{repository}:{path.rpartition('/')[0]}"
-
-
-def all_published(stage: Stage, c: Coefficients) -> list[Run]:
-    """The published runs of a stage that can be predicted."""
-    catalogue = Catalogue(accelerators=read_accelerators())
-    rows = [row for name in stage.tables for row in published(name)]
-    return [r for r in runs(rows, catalogue, c) if isinstance(r, Run)]
-
-
-def thinned(all_runs: Sequence[Run]) -> list[Run]:
-    """The runs without every one of a source beyond ``_ENOUGH`` models: a source of a thousand teaches no more than
-    one of some hundreds, and weighs as much. Those that stay are evenly spread over its table."""
-    groups = by_group([(r, float(place)) for place, r in enumerate(all_runs) if _teaches(r)], source)
-    kept = [places[i] for places in groups.values() for i in _spread(len(places))]
-    return [all_runs[int(place)] for place in sorted(kept)]
-
-
-def _teaches(run: Run) -> bool:
-    """Whether a fit sees it. Small models over a network that nobody named say nothing but how slow that was."""
-    named = run.row["network_gbit_per_s_per_device"] or run.row["family"] not in BY_NAME
-    return bool(named) or run.cluster.nodes == 1
-
-
-def _spread(count: int) -> list[int]:
-    few = min(count, _ENOUGH)
-    return [i * count // few for i in range(few)]
-
-
 def fitted_to(all_runs: Sequence[Run], stage: Stage, begin: Coefficients) -> Coefficients:
-    """The fit of a stage: twice, as under other coefficients other layouts may be the fastest."""
+    """The fit of a stage to runs: twice, as under other coefficients other layouts may be the fastest.
+
+    Args:
+        all_runs: those of the stage's tables.
+        stage: what is fitted.
+        begin: what earlier stages fitted.
+    """
     some = thinned(all_runs)
     first = fit(Model(some, begin), stage, begin, begin)
     return fit(Model(some, first), stage, begin, first, steps=6)
 
 
 def errors_of(all_runs: Sequence[Run], c: Coefficients) -> list[tuple[Run, float]]:
-    """ln(predicted / measured) speed of each run."""
+    """Each run with ln(predicted / measured) of its speed."""
     model = Model(all_runs, c)
     return list(zip(all_runs, map(float, model.errors(model.efficiencies(c))), strict=True))

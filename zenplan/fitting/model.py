@@ -1,6 +1,7 @@
 """The step-time model as a function of its coefficients, on many measured runs at once.
 
-Layouts and data sheets do not change while coefficients are fitted, so they are put into columns once.
+Layouts and data sheets do not change while coefficients are fitted, so they are put into columns once. The formulas are
+those of ``planning/physics/step.py``.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from prior import START
 
 from zenplan.backtesting.runs import Run, alike
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.fit.efficiency import Efficiency
 from zenplan.domain.fit.interval import Interval
 from zenplan.domain.training.plan import TrainingPlan
+from zenplan.fitting.prior import START
 from zenplan.planning.physics.columns import Hardware, Layouts
 from zenplan.planning.physics.step import step_time
 
@@ -53,27 +54,36 @@ _SCALED = {
 _TAKEN = ("fill_elements", "operator_s", "launch_s", "host_s", "contention")
 # Of the layouts that a row can mean, those that can be the fastest under other coefficients too.
 _NEAR = 1.25
-_FIXED = {name: START[name].value for name in ("link_hop_s", "network_hop_s")}
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Runs of one model in one arithmetic: one evaluation."""
+    """Runs of one model in one arithmetic: one evaluation. Columns have an entry for each layout of each run.
+
+    Attributes:
+        hardware: what the data sheets say, at efficiency 1.
+        owner: the index of each layout's run in the model's runs.
+        peer: whether its devices reach each other over PCIe, without the host.
+    """
 
     plan: TrainingPlan
     layouts: Layouts
-    sheet: Hardware
-    owner: npt.NDArray[np.intp]  # the place of each layout's run
-    reach: npt.NDArray[np.bool_]  # whether its devices reach each other over PCIe
+    hardware: Hardware
+    owner: npt.NDArray[np.intp]
+    peer: npt.NDArray[np.bool_]
 
 
 class Model:
-    """ln(predicted / measured) tokens a second of each run, under any coefficients."""
+    """ln(predicted / measured) tokens a second of each run, under any coefficients.
+
+    Of the layouts that a run can have had the fastest counts.
+    """
 
     def __init__(self, runs: Sequence[Run], start: Coefficients) -> None:
+        """Layouts that under ``start`` are far from a run's fastest are left out for good."""
         self.runs = runs
         self._measured = np.log([r.tokens_per_s for r in runs])
-        self._groups = [_group(runs, places) for places in alike(runs)]
+        self._groups = [_group(runs, indices) for indices in alike(runs)]
         best = self._layout_speeds(self.efficiencies(start)[None])
         self._groups = [_pruned(g, speed[0]) for g, speed in zip(self._groups, best, strict=True)]
 
@@ -82,14 +92,15 @@ class Model:
         return np.array([values_of(efficiency_of(r, coefficients)) for r in self.runs])
 
     def errors(self, efficiencies: Array) -> Array:
-        """Shape (runs,)."""
-        return self._errors(efficiencies[None])[0]
+        """ln(predicted / measured) under efficiencies, shape (runs, fields); shape (runs,)."""
+        found: Array = self._errors(efficiencies[None])[0]
+        return found
 
     def slopes(self, efficiencies: Array, fields: Sequence[str], step: float = 0.02) -> tuple[Array, Array]:
         """Errors, shape (runs,), and d ln(speed) / d ln(field) by differences, shape (runs, fields)."""
         variants = np.repeat(efficiencies[None], len(fields) + 1, axis=0)
-        for place, name in enumerate(fields, 1):
-            variants[place, :, FIELDS.index(name)] *= 1 + step
+        for index, name in enumerate(fields, 1):
+            variants[index, :, FIELDS.index(name)] *= 1 + step
         at, *moved = self._errors(variants)
         return at, (np.array(moved) - at).T / np.log1p(step)
 
@@ -106,11 +117,11 @@ class Model:
         speeds = []
         for g in self._groups:
             again = np.tile(np.arange(len(g.owner)), len(variants))
-            layouts, sheet = g.layouts.take(again), g.sheet.take(again)
+            layouts, spec = g.layouts.take(again), g.hardware.take(again)
             e = dict(zip(FIELDS, variants[:, g.owner].reshape(len(again), -1).T, strict=True))
-            scaled = {column: getattr(sheet, column) * e[name] for column, name in _SCALED.items()}
-            scaled["pcie_bytes_per_s"] = sheet.pcie_bytes_per_s * np.where(g.reach[again], e["pcie"], e["staged"])
-            hw = replace(sheet, **scaled, **{name: e[name] for name in _TAKEN})
+            scaled = {column: getattr(spec, column) * e[name] for column, name in _SCALED.items()}
+            scaled["pcie_bytes_per_s"] = spec.pcie_bytes_per_s * np.where(g.peer[again], e["pcie"], e["staged"])
+            hw = replace(spec, **scaled, **{name: e[name] for name in _TAKEN})
             tokens = layouts.samples * g.plan.workload.tokens_per_sample
             speed = tokens / step_time(g.plan, layouts, hw).total_s / hw.devices
             speeds.append(speed.reshape(len(variants), -1))
@@ -125,11 +136,11 @@ def efficiency_of(run: Run, coefficients: Coefficients) -> Efficiency:
 
 
 def values_of(efficiency: Efficiency) -> list[float]:
-    """The fitted fields."""
+    """The fitted fields, in the order of ``FIELDS``."""
     return [getattr(efficiency, name) for name in FIELDS]
 
 
-def _group(runs: Sequence[Run], places: Sequence[int]) -> _Group:
+def _group(runs: Sequence[Run], indices: Sequence[int]) -> _Group:
     whole = Efficiency(
         architecture="sheet",
         matmul=1,
@@ -147,24 +158,24 @@ def _group(runs: Sequence[Run], places: Sequence[int]) -> _Group:
         host_s=0,
         launch_s=0,
         contention=1,
-        **_FIXED,
+        link_hop_s=START["link_hop_s"].value,
+        network_hop_s=START["network_hop_s"].value,
         source="data sheet",
         interval=Interval(down=1, up=1, basis="none"),
     )
-    clusters = [replace(runs[p].cluster, efficiency=whole) for p in places]
-    counts = [len(runs[p].layouts) for p in places]
-    index = np.repeat(np.arange(len(places)), counts)
-    plan = runs[places[0]].plan
+    clusters = [replace(runs[i].cluster, efficiency=whole) for i in indices]
+    of_layout = np.repeat(np.arange(len(indices)), [len(runs[i].layouts) for i in indices])
+    plan = runs[indices[0]].plan
     return _Group(
         plan=plan,
-        layouts=Layouts.of([layout for p in places for layout in runs[p].layouts]),
-        sheet=Hardware.of(clusters, plan.precision).take(index),
-        owner=np.array(places, dtype=np.intp)[index],
-        reach=np.array([c.accelerator.peer_access for c in clusters])[index],
+        layouts=Layouts.of([layout for i in indices for layout in runs[i].layouts]),
+        hardware=Hardware.of(clusters, plan.precision).take(of_layout),
+        owner=np.array(indices, dtype=np.intp)[of_layout],
+        peer=np.array([c.accelerator.peer_access for c in clusters])[of_layout],
     )
 
 
 def _pruned(group: _Group, speed: Array) -> _Group:
     fastest = {int(o): speed[group.owner == o].max() for o in np.unique(group.owner)}
     kept = np.flatnonzero(speed * _NEAR >= [fastest[int(o)] for o in group.owner])
-    return _Group(group.plan, group.layouts.take(kept), group.sheet.take(kept), group.owner[kept], group.reach[kept])
+    return _Group(group.plan, group.layouts.take(kept), group.hardware.take(kept), group.owner[kept], group.peer[kept])

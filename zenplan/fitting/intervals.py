@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scoring import by_group, source
 
 from zenplan.backtesting.runs import Run
 from zenplan.domain.fit.interval import Interval, Spread
+from zenplan.fitting.published import by_group, source
 from zenplan.planning.physics.interval import BEYOND, UNMEASURED, traits
 
 Array = npt.NDArray[np.float64]
@@ -74,7 +74,7 @@ def fit_interval(observed: Sequence[LeftOut], basis: str) -> Interval:
     pull = np.diag([0.0] + [_PULL] * len(names))
     beta = np.linalg.solve((columns.T * weights) @ columns + pull, (columns.T * weights) @ size)
     scale = np.exp(amounts @ beta[1:])
-    low, high = (_quantile(errors / scale, weights, q) for q in ((1 - ASKED) / 2, (1 + ASKED) / 2))
+    low, high = (quantile(errors / scale, weights, q) for q in ((1 - ASKED) / 2, (1 + ASKED) / 2))
     factors = {name: float(np.exp(b)) for name, b in zip(names, beta[1:], strict=True)}
     devices = float(max((o.run.devices for o in near), default=1))
     found = Interval(down=max(-low, 0.01), up=max(high, 0.01), factors=factors, devices=devices, basis=basis)
@@ -88,7 +88,7 @@ def _widening(interval: Interval, observed: Sequence[LeftOut], name: str) -> flo
         return 1.0
     needed = np.array([max(o.error / interval.up, -o.error / interval.down) / interval.scale(o.traits) for o in far])
     amount = float(np.average([o.traits[name] for o in far], weights=_by_source(far)))
-    return float(max(1.0, _quantile(needed, _by_source(far), ASKED)) ** (1.0 / amount))
+    return float(max(1.0, quantile(needed, _by_source(far), ASKED)) ** (1.0 / amount))
 
 
 def _by_source(observed: Sequence[LeftOut]) -> Array:
@@ -96,7 +96,8 @@ def _by_source(observed: Sequence[LeftOut]) -> Array:
     return np.array([1.0 / len(counts[source(o.run)]) for o in observed])
 
 
-def _quantile(values: Array, weights: Array, share: float) -> float:
+def quantile(values: Array, weights: Array, share: float) -> float:
+    """The least of the values, shape (n,), up to which that share of all weight lies; no interpolation."""
     order = np.argsort(values)
     reached = np.cumsum(weights[order]) / weights.sum()
     return float(values[order][min(int(np.searchsorted(reached, share)), len(order) - 1)])

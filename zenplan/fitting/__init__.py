@@ -1,0 +1,1 @@
+"""The fit: coefficients, intervals and corrections that published runs come out with. It writes nothing."""

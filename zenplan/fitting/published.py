@@ -1,0 +1,109 @@
+"""Published runs as the fit reads them, and what groups them: source, publisher, accelerator, generation.
+
+The one place of the fit that knows the columns of a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from zenplan.adapters.runs.shapes import BY_NAME
+from zenplan.adapters.runs.table import open_runs
+from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.backtesting.runs import Row, Run, runs
+from zenplan.domain.fit.coefficients import Coefficients
+from zenplan.domain.hardware.catalogue import Catalogue
+
+# Rows of one source that a fit sees.
+MAX_ROWS = 200
+
+
+def rows_of(table: Path) -> list[Row]:
+    """The rows of a table of runs, by column; an empty cell is unknown.
+
+    Raises:
+        InputFileError: there is no such table, or it is none of runs.
+    """
+    with open_runs(table) as opened:
+        return [row.cells for row in opened.rows]
+
+
+def published_runs(tables: Iterable[Path], coefficients: Coefficients) -> list[Run]:
+    """The runs of some tables that can be predicted, in their order; rows that cannot are left out.
+
+    Args:
+        tables: CSV files of ``benchmarks/published``, or others in their columns.
+        coefficients: for the efficiency of each run's cluster.
+
+    Raises:
+        InputFileError: there is no such table, or it is none of runs.
+    """
+    rows = [row for table in tables for row in rows_of(table)]
+    found = runs(rows, Catalogue(accelerators=read_accelerators()), coefficients)
+    return [run for run in found if isinstance(run, Run)]
+
+
+def source(run: Run) -> str:
+    """The document that a run is from."""
+    return run.row["source"]
+
+
+def publisher(run: Run) -> str:
+    """Who published a run: of other models, a repository and the model's folder in it. Twenty logs of one benchmark
+    script on as many machines are one source when it is left out."""
+    if run.row["family"] not in BY_NAME:
+        return source(run)
+    repository, _, path = source(run).partition(":")
+    return f"{repository}:{path.rpartition('/')[0]}"
+
+
+def accelerator(run: Run) -> str:
+    """The product that a run was made on."""
+    return run.cluster.accelerator.name
+
+
+def generation(run: Run) -> str:
+    """The accelerator's architecture."""
+    return run.cluster.accelerator.architecture
+
+
+def trained_model(run: Run) -> Hashable:
+    """What is trained: the same for runs of one model at one size of its input."""
+    names = ("model", "params", "seq_len", "layers", "width", "image_size", "task", "attention")
+    return tuple(run.row.get(name, "") for name in names)
+
+
+def setting(run: Run) -> Hashable:
+    """Who measured a run, in which software and precision."""
+    row, plan = run.row, run.plan
+    how = (row["framework"], row.get("compiled", ""), row.get("layout", ""))
+    return publisher(run), plan.precision.name, plan.software, *how
+
+
+def by_group(errors: Iterable[tuple[Run, float]], key: Callable[[Run], Hashable]) -> Mapping[Hashable, list[float]]:
+    """Errors by group, groups and errors in the order of the runs."""
+    groups: dict[Hashable, list[float]] = {}
+    for run, error in errors:
+        groups.setdefault(key(run), []).append(error)
+    return groups
+
+
+def thinned(all_runs: Sequence[Run]) -> list[Run]:
+    """The runs without every one of a source beyond ``MAX_ROWS``: a source of a thousand rows teaches no more than
+    one of some hundreds, and weighs as much. Those that stay are evenly spread over its table."""
+    groups = by_group([(r, float(place)) for place, r in enumerate(all_runs) if _teaches(r)], source)
+    kept = [places[i] for places in groups.values() for i in spread_evenly(len(places), MAX_ROWS)]
+    return [all_runs[int(place)] for place in sorted(kept)]
+
+
+def spread_evenly(count: int, most: int) -> list[int]:
+    """At most so many of the places 0 to ``count``, evenly spread."""
+    few = min(count, most)
+    return [i * count // few for i in range(few)]
+
+
+def _teaches(run: Run) -> bool:
+    """Whether a fit sees it. Small models over a network that nobody named say nothing but how slow that was."""
+    named = run.row["network_gbit_per_s_per_device"] or run.row["family"] not in BY_NAME
+    return bool(named) or run.cluster.nodes == 1
