@@ -1,7 +1,13 @@
-"""zenplan as a user runs it: a process of its own, in a home, a folder and an environment of its own."""
+"""zenplan as a user runs it, in a home, a folder and an environment of its own.
+
+``answer`` and ``called`` run it in this process, which takes milliseconds and makes warnings errors; ``zenplan``
+starts a process, for what needs one: signals, pipes, terminals, the start and the exit, worker processes.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -100,14 +107,33 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ended]:
     @cache
     def run(*argv: str, columns: int = 80, on_a_day: bool = False) -> Ended:
         environ = plain.environment(COLUMNS=str(columns))
-        return plain(*argv, environ=environ, program=ON_A_DAY if on_a_day else MODULE)
+        return plain(*argv, environ=environ, program=ON_A_DAY) if on_a_day else here(argv, environ, plain.cwd)
 
     return run
 
 
+def here(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Ended:
+    """A command line in this process, its output in files as of a pipe."""
+    from zenplan.commands.main import run
+
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        contextlib.chdir(cwd),
+        mock.patch.dict(os.environ, environ, clear=True),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = run(argv)
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode("utf-8"))  # type: ignore[attr-defined]  # a BytesIO
+    return Ended(code, *texts)
+
+
 @pytest.fixture
 def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """The same in this process, for what needs no process of its own: quicker, and warnings are errors."""
+    """A command line in a fresh home and folder, in an environment that the test may change first."""
     from zenplan.commands.main import run
 
     for name in [n for n in os.environ if n.startswith(("ZENPLAN_", "XDG_")) or n in ("NO_COLOR", "TERM")]:

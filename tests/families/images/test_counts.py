@@ -36,14 +36,14 @@ def activations(load: Workload) -> float:
     )
 
 
-@pytest.mark.parametrize("row", table("keras_applications.csv"), ids=lambda r: f"{r['keras']}-{r['image_size']}")
-def test_as_keras_counts_its_own(row: Row) -> None:
+def test_as_keras_counts_its_own() -> None:
     """Written by benchmarks/keras_applications.py; exact, at the usual image size and at another."""
-    load = FAMILY.lower({"model": row["model"], "image_size": int(row["image_size"])})
-    assert load.parameters == int(row["parameters"])
-    assert load.trainable_parameters == int(row["trainable_parameters"])
-    assert load.flop_per_sample == int(row["forward_flop"])
-    assert activations(load) == pytest.approx(int(row["activations"]), rel=1e-12)
+    for row in table("keras_applications.csv"):
+        load = FAMILY.lower({"model": row["model"], "image_size": int(row["image_size"])})
+        assert load.parameters == int(row["parameters"]), row
+        assert load.trainable_parameters == int(row["trainable_parameters"]), row
+        assert load.flop_per_sample == int(row["forward_flop"]), row
+        assert activations(load) == pytest.approx(int(row["activations"]), rel=1e-12), row
 
 
 def test_every_class_of_keras_is_found_by_its_name() -> None:
@@ -56,15 +56,15 @@ def test_every_class_of_keras_is_found_by_its_name() -> None:
         assert shown == [size]
 
 
-@pytest.mark.parametrize("row", table("published.csv"), ids=lambda r: r["model"])
-def test_as_published(row: Row) -> None:
+def test_as_published() -> None:
     """Those who print parameters leave out moving statistics, and frozen norms with them; a GMAC is 2 GFLOP."""
-    load = FAMILY.lower({"model": row["model"]})
-    frozen_norms = load.parameters - load.trainable_parameters
-    frozen_norms -= sum(o.parameters * repeat for o, repeat in products(load) if not o.trainable)
-    assert load.parameters - frozen_norms == int(row["parameters"])
-    if row["gmac"]:
-        assert load.flop_per_sample == pytest.approx(2e9 * float(row["gmac"]), rel=0.01, abs=1e7)
+    for row in table("published.csv"):
+        load = FAMILY.lower({"model": row["model"]})
+        frozen_norms = load.parameters - load.trainable_parameters
+        frozen_norms -= sum(o.parameters * repeat for o, repeat in products(load) if not o.trainable)
+        assert load.parameters - frozen_norms == int(row["parameters"]), row["model"]
+        if row["gmac"]:
+            assert load.flop_per_sample == pytest.approx(2e9 * float(row["gmac"]), rel=0.01, abs=1e7), row["model"]
 
 
 @pytest.mark.parametrize(

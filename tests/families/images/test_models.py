@@ -25,33 +25,33 @@ def test_names_differ_however_they_are_written() -> None:
     assert len(set(names)) == len(names) > 70
 
 
-@pytest.mark.parametrize("model", FAMILY.presets())
-def test_each_says_how_it_is_trained(model: str) -> None:
-    load = lower(model)
-    assert load.name.startswith(model)
-    assert load.family == "convnet"
-    assert load.usual is not None
-    assert load.usual.optimizer in OPTIMIZERS
-    assert load.usual.source
-    assert {"image size", "classes"} <= {f.name for f in load.facts}
+def test_each_says_how_it_is_trained() -> None:
+    for model in FAMILY.presets():
+        load = lower(model)
+        assert load.name.startswith(model), model
+        assert load.family == "convnet", model
+        assert load.usual is not None, model
+        assert load.usual.optimizer in OPTIMIZERS, model
+        assert load.usual.source, model
+        assert {"image size", "classes"} <= {f.name for f in load.facts}, model
 
 
-@pytest.mark.parametrize("model", FAMILY.presets())
-def test_each_has_one_first_product(model: str) -> None:
+def test_each_has_one_first_product() -> None:
     """It gets no gradient for its input; where the stem is frozen, those that read frozen maps do not."""
-    products = [o for b in lower(model).blocks for o in b.operators if isinstance(o, Convolution | MatMul)]
-    assert not products[0].input_gradient
-    first = [o for o in products if o.trainable and not o.input_gradient]
-    frozen = {"retinanet-resnet50": 2, "retinanet-resnext50": 2, "maskrcnn-resnet50-fpn": 3}
-    assert len(first) == frozen.get(model, 1)
+    for model in FAMILY.presets():
+        products = [o for b in lower(model).blocks for o in b.operators if isinstance(o, Convolution | MatMul)]
+        assert not products[0].input_gradient, model
+        first = [o for o in products if o.trainable and not o.input_gradient]
+        frozen = {"retinanet-resnet50": 2, "retinanet-resnext50": 2, "maskrcnn-resnet50-fpn": 3}
+        assert len(first) == frozen.get(model, 1), model
 
 
-@pytest.mark.parametrize("model", FAMILY.presets())
-def test_each_grows_with_its_image(model: str) -> None:
-    small, large = lower(model, image_size=320), lower(model, image_size=384)
-    assert large.flop_per_sample > small.flop_per_sample
-    if model not in ("alexnet", "vgg16", "vgg19"):  # whose dense layers see the whole map
-        assert large.parameters == small.parameters
+def test_each_grows_with_its_image() -> None:
+    for model in FAMILY.presets():
+        small, large = lower(model, image_size=320), lower(model, image_size=384)
+        assert large.flop_per_sample > small.flop_per_sample, model
+        if model not in ("alexnet", "vgg16", "vgg19"):  # whose dense layers see the whole map
+            assert large.parameters == small.parameters, model
 
 
 @pytest.mark.parametrize("model", ["resnet18", "vgg16", "mobilenetv3-large", "nasnetmobile", "convnext-tiny"])

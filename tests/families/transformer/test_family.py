@@ -32,11 +32,11 @@ def test_it_is_a_workload_family() -> None:
     assert "gpt2-124m" in FAMILY.presets()
 
 
-@pytest.mark.parametrize("name", FAMILY.presets())
-def test_every_preset_is_lowered(name: str) -> None:
-    workload = FAMILY.lower({"model": name})
-    assert workload.name == name
-    assert workload.flop_per_sample > 0
+def test_every_preset_is_lowered() -> None:
+    for name in FAMILY.presets():
+        workload = FAMILY.lower({"model": name})
+        assert workload.name == name, name
+        assert workload.flop_per_sample > 0, name
 
 
 def test_a_preset_says_where_it_comes_from() -> None:
