@@ -8,8 +8,7 @@ from collections.abc import Mapping
 
 from zenplan import units
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Lookup
+from zenplan.domain.model.operators import Convolution, Embedding
 from zenplan.domain.model.workload import Workload, gradients
 from zenplan.domain.precision import Precision
 from zenplan.errors import Skipped
@@ -35,7 +34,7 @@ def check_parameters(row: Mapping[str, str], workload: Workload) -> None:
     if not row["params"] or workload.shape_is_guessed:
         return
     given, found = float(row["params"]), workload.parameters
-    embedding = sum(o.parameters for b in workload.blocks for o in b.operators if isinstance(o, Lookup))
+    embedding = sum(o.parameters for b in workload.blocks for o in b.operators if isinstance(o, Embedding))
     counts = (found, found - embedding, found + embedding)
     if not any(abs(given / count - 1.0) <= _SAME_MODEL for count in counts if count > 0):
         what = "the shape" if row["layers"] and row["width"] else f"the published {row['model']}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from zenplan.domain.model.operators import Lookup, Operator, Stream
+from zenplan.domain.model.operators import Elementwise, Embedding, Operator
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.named import Builder
@@ -52,7 +52,7 @@ _LATENT_CHANNELS, _STRIDE = 4, 8
 def _modulated(layer: Block, width: int, rows: int) -> Block:
     """The layer with norms that have no weights, but scales, shifts and gates made from the step and the class."""
     size = rows * width
-    plain = [replace(op, weights=0.0) if isinstance(op, Stream) else op for op in layer.operators]
+    plain = [replace(op, weights=0.0) if isinstance(op, Elementwise) else op for op in layer.operators]
     operators: list[Operator] = [
         dense("modulation", 1, width, 6 * width),
         *plain,
@@ -83,7 +83,7 @@ def _dit(
         pointwise("positions", size, 3, weights=size),
         dense("step 1", 1, 256, width, first=True),
         dense("step 2", 1, width, width),
-        Lookup(name="class", entries=classes + 1, width=width, rows=1),
+        Embedding(name="class", entries=classes + 1, width=width, rows=1),
     ]
     head: list[Operator] = [
         dense("final modulation", 1, width, 2 * width),

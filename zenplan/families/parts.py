@@ -5,10 +5,7 @@ All sizes are for one sample, forward. Each keeps for the backward pass what the
 
 from __future__ import annotations
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Convolution, Elementwise, MatMul, Operator, Recurrent, Split
 from zenplan.domain.model.workload import Block
 from zenplan.errors import UsageError
 
@@ -33,9 +30,9 @@ def dense(
     )
 
 
-def pointwise(name: str, elements: float, passes: float = 2, *, kept: float = 0.0, weights: float = 0.0) -> Stream:
+def pointwise(name: str, elements: float, passes: float = 2, *, kept: float = 0.0, weights: float = 0.0) -> Elementwise:
     """An operator that goes over its elements; ``kept``: elements kept for the backward pass, ``weights``: its own."""
-    return Stream(name=name, elements=elements, passes=passes, split=Split.NONE, saved=kept, weights=weights)
+    return Elementwise(name=name, elements=elements, passes=passes, split=Split.NONE, saved=kept, weights=weights)
 
 
 def convolution(
@@ -84,9 +81,9 @@ def recurrent(
     return operators
 
 
-def loss(rows: float, classes: float) -> Stream:
+def loss(rows: float, classes: float) -> Elementwise:
     """A softmax and its loss in fp32: 16-bit logits and their fp32 copy are there at once, 6 bytes an element."""
-    return Stream(
+    return Elementwise(
         name="loss", elements=rows * classes, passes=4, split=Split.NONE, saved=1.5 * rows * classes, element_bytes=4.0
     )
 

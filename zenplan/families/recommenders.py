@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from zenplan.domain.model.operators import Lookup, Operator
+from zenplan.domain.model.operators import Embedding, Operator
 from zenplan.domain.model.workload import Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.mlp import stack
@@ -154,8 +154,8 @@ _HOT = (3, 2, 1, 2, 6, 1, 1, 1, 1, 7, 3, 8, 1, 6, 9, 5, 1, 1, 1, 12, 100, 27, 10
 
 
 def _tables(entries: float, width: int, tables: int, rows: int) -> list[Operator]:
-    """All tables as one fused look-up, and the sum of each table's rows where a sample has several of one."""
-    operators: list[Operator] = [Lookup(name="tables", entries=entries, width=width, rows=rows, sparse=True)]
+    """All tables as one fused embedding, and the sum of each table's rows where a sample has several of one."""
+    operators: list[Operator] = [Embedding(name="tables", entries=entries, width=width, rows=rows, sparse=True)]
     if rows > tables:
         operators.append(pointwise("pooling", rows * width, 1 + tables / rows))
     return operators
@@ -233,8 +233,8 @@ def _recommender(
 def _ncf(*, users: int = 138_493, items: int = 26_744, factors: int = 64, width: int = 256) -> Workload:
     """NeuMF (He et al. 2017): factors multiplied, and a network beside; a sample is a user with one item."""
     half = width // 2
-    lookups: list[Operator] = [
-        Lookup(name=f"{name} {kind}", entries=entries, width=size, rows=1)
+    embeddings: list[Operator] = [
+        Embedding(name=f"{name} {kind}", entries=entries, width=size, rows=1)
         for name, entries in (("user", users), ("item", items))
         for kind, size in (("factors", factors), ("vector", half))
     ]
@@ -251,7 +251,7 @@ def _ncf(*, users: int = 138_493, items: int = 26_744, factors: int = 64, width:
         loss(1, 1),
     ]
     blocks = (
-        block("tables", lookups, 2 * factors + width, place="first"),
+        block("tables", embeddings, 2 * factors + width, place="first"),
         block("network", network, last),
         block("head", head, 0, place="last"),
     )
@@ -280,8 +280,8 @@ def _wide_and_deep(*, width: int = 1024, layers: int = 5) -> Workload:
         width, layers: of the network.
     """
     few = sum(_OUTBRAIN_ONE_HOT)
-    lookups: list[Operator] = [
-        Lookup(name=f"tables of {size}", entries=entries, width=size, rows=rows)
+    embeddings: list[Operator] = [
+        Embedding(name=f"tables of {size}", entries=entries, width=size, rows=rows)
         for size, (entries, rows) in _OUTBRAIN.items()
     ]
     # 14 of the 64 wide tables have a place of their own among the inputs: several rows of one are averaged.
@@ -289,13 +289,13 @@ def _wide_and_deep(*, width: int = 1024, layers: int = 5) -> Workload:
     taken = sum(rows for _, rows in _OUTBRAIN.values()) + len(_OUTBRAIN_ONE_HOT)
     linear = sum(entries for entries, _ in _OUTBRAIN.values()) + few
     wide: list[Operator] = [
-        Lookup(name="linear categories", entries=linear, width=1, rows=taken),
+        Embedding(name="linear categories", entries=linear, width=1, rows=taken),
         dense("linear numbers", 1, _OUTBRAIN_NUMBERS, 1, first=True),
     ]
-    lookups.append(pointwise("average and join", inputs, 3))
+    embeddings.append(pointwise("average and join", inputs, 3))
     deep = stack((inputs, *(layers * (width,)), 1), first=False, last=True)
     blocks = (
-        block("tables", lookups, inputs, place="first"),
+        block("tables", embeddings, inputs, place="first"),
         block("wide", wide, 1, place="first"),
         block("deep", deep, 1),
         block("head", [loss(1, 1)], 0, place="last"),
@@ -318,7 +318,7 @@ def _vae_cf(*, items: int = 20_108, hidden: int = 600, latent: int = 200, rated:
         rated: items that a user rated: the rows of the first layer's weight that are summed, no product.
     """
     encoder: list[Operator] = [
-        Lookup(name="items", entries=items, width=hidden, rows=rated),
+        Embedding(name="items", entries=items, width=hidden, rows=rated),
         pointwise("sum of items", rated * hidden, 1 + 1 / rated, weights=hidden),
         pointwise("activation", hidden, kept=hidden),
         dense("mean and deviation", 1, hidden, 2 * latent, kept=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from zenplan.domain.model.operators import Lookup, Operator
+from zenplan.domain.model.operators import Embedding, Operator
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families import voice
@@ -54,7 +54,7 @@ def _stack(
     width = sides * hidden
     blocks = []
     if text:
-        table = Lookup(name="embedding", entries=vocab, width=features, rows=seq_len)
+        table = Embedding(name="embedding", entries=vocab, width=features, rows=seq_len)
         blocks.append(block("embedding", [table], seq_len * features, place="first"))
     for layer in range(layers):
         inputs = features if layer == 0 else width
@@ -125,7 +125,7 @@ def _gnmt(
     """
     steps = round(seq_len * padding)
     tables = [("embedding", 2 * steps)] if shared else [("source embedding", steps), ("target embedding", steps)]
-    lookups: list[Operator] = [Lookup(name=n, entries=vocab, width=hidden, rows=rows) for n, rows in tables]
+    embeddings: list[Operator] = [Embedding(name=n, entries=vocab, width=hidden, rows=rows) for n, rows in tables]
     head: list[Operator] = [dense("classifier", steps, hidden, vocab), loss(steps, vocab)]
     why = "6 epochs at the published tokens/s and minutes have 175M tokens each, in 3.5M pairs"
     padded = "batches are drawn from 5 buckets of 10 lengths each, padded to the longest"
@@ -133,7 +133,7 @@ def _gnmt(
         name="gnmt",
         family="recurrent",
         blocks=(
-            block("embedding", lookups, 2 * steps * hidden, place="first"),
+            block("embedding", embeddings, 2 * steps * hidden, place="first"),
             *_gnmt_side("encoder", steps, hidden, layers),
             *_gnmt_side("decoder", steps, hidden, layers),
             block("head", head, 0, place="last"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from zenplan.domain.model.operators import Lookup, Operator
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Embedding, Operator, Recurrent
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.named import Builder
@@ -46,7 +45,7 @@ def _rnn_t(
     ]
     late = recurrent("layer 3", "lstm", half, 2 * hidden, hidden)
     late += [op for n in (4, 5) for op in recurrent(f"layer {n}", "lstm", half, hidden, hidden)]
-    text: list[Operator] = [Lookup(name="embedding", entries=vocab - 1, width=prediction, rows=words)]
+    text: list[Operator] = [Embedding(name="embedding", entries=vocab - 1, width=prediction, rows=words)]
     text += [op for n in (1, 2) for op in recurrent(f"layer {n}", "lstm", words, prediction, prediction)]
     joint: list[Operator] = [
         dense("speech", half, hidden, prediction),
@@ -135,7 +134,7 @@ def _tacotron2(*, frames: int = 566, text: int = 100, padding: float = 1.5, symb
     """
     steps, letters = round(frames * padding), round(text * padding)
     encoder: list[Operator] = [
-        Lookup(name="embedding", entries=symbols, width=512, rows=letters),
+        Embedding(name="embedding", entries=symbols, width=512, rows=letters),
         *_convolutions((512, 512, 512, 512), letters),
         *recurrent("lstm", "lstm", letters, 512, 256, bidirectional=True),
     ]

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from zenplan.commands.shared.training_plan import training_plan
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Convolution, MatMul, Split
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan

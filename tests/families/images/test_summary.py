@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul
+from zenplan.domain.model.operators import Convolution, MatMul
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Origin
 from zenplan.errors import DataError

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from zenplan.commands.shared.amount import amount
 from zenplan.commands.shared.workload import workload_of
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Attention
+from zenplan.domain.model.operators import Attention, Convolution
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.precision import PRECISIONS, Precision
 from zenplan.domain.provenance import Fact, Origin

@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Convolution,
+    Elementwise,
+    Embedding,
+    MatMul,
+    Operator,
+    Recurrent,
+    Split,
+)
 
 _OPERATORS: dict[str, type[Operator]] = {
-    kind.__name__: kind for kind in (MatMul, Attention, Convolution, Recurrent, Stream, Lookup)
+    kind.__name__: kind for kind in (MatMul, Attention, Convolution, Recurrent, Elementwise, Embedding)
 }
 
 

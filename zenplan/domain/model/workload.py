@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain import checks
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul, Operator
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Convolution, MatMul, Operator, Recurrent
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import DataError
 

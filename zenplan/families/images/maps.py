@@ -10,9 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Convolution, Elementwise, MatMul, Split
 from zenplan.errors import UsageError
 from zenplan.families.images.net import Net
 from zenplan.families.parts import loss
@@ -137,43 +135,43 @@ class Map:
         )
         return out
 
-    # --- streams
+    # --- elementwise
 
     def norm(self, *, scale: bool = True) -> Map:
         """A batch norm: two reads, one write. A frozen one scales and shifts, and keeps nothing."""
         self.net.add_statistics(2 * self.channels)
         weights = (2.0 if scale else 1.0) * self.channels
         if self.net.frozen_norms:
-            self._stream("frozen norm", self.elements, 2, weights=weights, trainable=False)
+            self._elementwise("frozen norm", self.elements, 2, weights=weights, trainable=False)
         else:
-            self._stream("batch norm", self.elements, 3, self._kept(), weights)
+            self._elementwise("batch norm", self.elements, 3, self._kept(), weights)
         return self._next(self.size, self.channels, self.learned or not self.net.frozen_norms)
 
     def layer_norm(self, name: str = "layer norm") -> Map:
         """A norm over the channels of each position, or over the positions of each channel."""
-        self._stream(name, self.elements, 3, self._kept(), 2.0 * self.channels)
+        self._elementwise(name, self.elements, 3, self._kept(), 2.0 * self.channels)
         return self._next(self.size, self.channels, True)
 
     def scale(self) -> Map:
         """A learned factor for each channel."""
-        self._stream("layer scale", self.elements, 2, self._kept(), float(self.channels))
+        self._elementwise("layer scale", self.elements, 2, self._kept(), float(self.channels))
         return self._next(self.size, self.channels, self.learned)
 
     def act(self, kind: str = "relu") -> Map:
         """An activation, by element."""
         out = self._next(self.size, self.channels, self.learned)
         kept = self if kind in _SMOOTH else out
-        self._stream(kind, self.elements, 2, kept._kept() if self.learned else 0.0)
+        self._elementwise(kind, self.elements, 2, kept._kept() if self.learned else 0.0)
         return out
 
     def plus(self, other: Map) -> Map:
         """A residual sum."""
-        self._stream("residual sum", self.elements, 3)
+        self._elementwise("residual sum", self.elements, 3)
         return self._next(self.size, self.channels, self.learned or other.learned)
 
     def times(self, gate: Map) -> Map:
         """Each channel times its gate."""
-        self._stream("gate", self.elements, 2, self._kept() + gate._kept())
+        self._elementwise("gate", self.elements, 2, self._kept() + gate._kept())
         return self._next(self.size, self.channels, self.learned)
 
     def concat(self, *others: Map) -> Map:
@@ -181,12 +179,12 @@ class Map:
         out = self._next(
             self.size, self.channels + sum(m.channels for m in others), self.learned or any(m.learned for m in others)
         )
-        self._stream("concatenation", out.elements, 2)
+        self._elementwise("concatenation", out.elements, 2)
         return out
 
     def dropout(self, *, whole: bool = False) -> Map:
         """Keeps a mask of one byte an element: half of a 16-bit element. A whole sample is dropped by one factor."""
-        self._stream("dropout", self.elements, 2, 0.0 if whole else self.elements / 2)
+        self._elementwise("dropout", self.elements, 2, 0.0 if whole else self.elements / 2)
         return self._next(self.size, self.channels, self.learned)
 
     def max_pool(self, kernel: Window, stride: int, padding: Padding = "valid") -> Map:
@@ -200,23 +198,23 @@ class Map:
     def _pool(self, name: str, kernel: Window, stride: int, padding: Padding, *, keeps: bool) -> Map:
         out = self._next(self._slid(self._window(kernel), stride, padding), self.channels, self.learned)
         saved = self._kept() + out.elements if keeps and self.learned else 0.0
-        self._stream(name, self.elements, 1 + out.elements / self.elements, saved)
+        self._elementwise(name, self.elements, 1 + out.elements / self.elements, saved)
         return out
 
     def global_pool(self) -> Map:
         """The mean of each channel."""
-        self._stream("global pool", self.elements, 1)
+        self._elementwise("global pool", self.elements, 1)
         return self._next((1,) * len(self.size), self.channels, self.learned)
 
     def enlarge(self, size: tuple[int, ...]) -> Map:
         """Interpolated to that size."""
         out = self._next(size, self.channels, self.learned)
-        self._stream("upsampling", out.elements, 1 + self.elements / out.elements)
+        self._elementwise("upsampling", out.elements, 1 + self.elements / out.elements)
         return out
 
     def resampled(self, reads: float) -> Map:
         """Each element from that many others."""
-        self._stream("resampling", self.elements, 1 + reads)
+        self._elementwise("resampling", self.elements, 1 + reads)
         return self._next(self.size, self.channels, self.learned)
 
     def loss(self) -> Map:
@@ -224,7 +222,7 @@ class Map:
         self.net.add(loss(self.positions, self.channels))
         return self
 
-    def _stream(
+    def _elementwise(
         self,
         name: str,
         elements: float,
@@ -235,7 +233,7 @@ class Map:
         trainable: bool = True,
     ) -> None:
         self.net.add(
-            Stream(
+            Elementwise(
                 name=name,
                 elements=elements,
                 passes=passes,

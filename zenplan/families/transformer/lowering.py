@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain import checks
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Attention, Elementwise, Embedding, MatMul, Operator, Split
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact
 from zenplan.errors import DataError
@@ -121,21 +120,21 @@ class TransformerShape:
         return self.head_dim or self.width // self.heads
 
 
-def _norm(shape: TransformerShape, name: str, rows: int, width: int | None = None) -> Stream:
+def _norm(shape: TransformerShape, name: str, rows: int, width: int | None = None) -> Elementwise:
     """A layer norm with the residual sum before it: read twice, written twice; keeps its input."""
     across = width or shape.width
     weights = across * (2 if shape.norm_biases else 1)
-    return Stream(
+    return Elementwise(
         name=name, elements=rows * across, passes=4, split=Split.SEQUENCE, saved=rows * across, weights=weights
     )
 
 
-def _dropout(shape: TransformerShape, name: str, rows: int) -> tuple[Stream, ...]:
+def _dropout(shape: TransformerShape, name: str, rows: int) -> tuple[Elementwise, ...]:
     """A dropout keeps a mask of one byte an element: half of a 16-bit element."""
     if not shape.dropout:
         return ()
     size = rows * shape.width
-    return (Stream(name=name, elements=size, passes=2, split=Split.SEQUENCE, saved=size / 2),)
+    return (Elementwise(name=name, elements=size, passes=2, split=Split.SEQUENCE, saved=size / 2),)
 
 
 def _attend(
@@ -164,7 +163,7 @@ def _attend(
             )
         ]
     return [
-        Stream(name=f"{name} input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
+        Elementwise(name=f"{name} input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
         *products,
         Attention(
             name=name,
@@ -200,7 +199,7 @@ def _attend_latent(shape: TransformerShape, latent: LatentAttention, rows: int, 
         else []
     )
     return [
-        Stream(name="attention input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
+        Elementwise(name="attention input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
         *down,
         MatMul(name="attention query up", rows=rows, inner=query_from, columns=heads * key_dim, split=Split.COLUMNS),
         MatMul(
@@ -250,7 +249,7 @@ def _feed_forward(
             experts=count,
             active=active,
         ),
-        Stream(
+        Elementwise(
             name=f"{name} activation",
             elements=rows * width * active,
             passes=3 if shape.gated else 2,
@@ -277,7 +276,7 @@ def _mix(shape: TransformerShape, experts: Experts, rows: int) -> list[Operator]
     return [
         MatMul(name="router", rows=rows, inner=shape.width, columns=experts.count, split=Split.NONE),
         # Tokens are gathered by expert and put back: two copies of every row an expert meets.
-        Stream(name="expert permutation", elements=size, passes=4, split=Split.SEQUENCE, saved=size),
+        Elementwise(name="expert permutation", elements=size, passes=4, split=Split.SEQUENCE, saved=size),
         *_feed_forward(shape, rows, experts.width, "experts", experts.count, experts.active),
         *shared,
     ]
@@ -301,7 +300,7 @@ def _layer(
         operators += _attend(shape, rows, cross_keys, causal=False, window=None, cross=True)
     operators += [
         _norm(shape, "feed-forward norm", rows),
-        Stream(
+        Elementwise(
             name="feed-forward input",
             elements=rows * shape.width,
             passes=1,
@@ -346,10 +345,10 @@ def _middle(shape: TransformerShape) -> list[Block]:
 
 def _embedding(shape: TransformerShape) -> Block:
     rows = shape.seq_len
-    tables: list[Operator] = [Lookup(name="token embedding", entries=shape.vocab, width=shape.width, rows=rows)]
+    tables: list[Operator] = [Embedding(name="token embedding", entries=shape.vocab, width=shape.width, rows=rows)]
     for name, entries in (("position embedding", shape.positions), ("segment embedding", shape.segments)):
         if entries:
-            tables.append(Lookup(name=name, entries=entries, width=shape.width, rows=rows, split=Split.NONE))
+            tables.append(Embedding(name=name, entries=entries, width=shape.width, rows=rows, split=Split.NONE))
     tables += _dropout(shape, "embedding dropout", rows)
     return Block(name="embedding", operators=tuple(tables), boundary=float(rows * shape.width), place="first")
 
@@ -382,7 +381,7 @@ def _head(shape: TransformerShape) -> Block:
             tied=shape.tied,
         ),
         # The loss works in fp32: 16-bit logits and their fp32 copy are there at once, 6 bytes an element.
-        Stream(
+        Elementwise(
             name="loss", elements=rows * vocab, passes=4, split=Split.HEADS, saved=1.5 * rows * vocab, element_bytes=4.0
         ),
     ]

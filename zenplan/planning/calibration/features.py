@@ -9,10 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from zenplan.domain.model.convolution import Convolution
 from zenplan.domain.model.count import moved_elements
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Embedding, MatMul, Operator, Recurrent
 from zenplan.domain.model.workload import Block, gradients
 
 # Feature to what it is, in the order of tables.
@@ -77,7 +75,7 @@ def _of_operator(op: Operator, batch: float) -> dict[str, float]:
             "recurrent_elements": passes * moved_elements(op, batch),
         }
     elements = moved_elements(op, batch)
-    if isinstance(op, Stream) or not op.sparse:
+    if isinstance(op, Elementwise) or not op.sparse:
         elements *= 1.0 + _STREAM_BACKWARD
     return found | {"stream_elements": elements}
 
@@ -87,6 +85,6 @@ def _refused(operators: Iterable[Operator]) -> float:
     sums = Counter(
         op.elements
         for op in operators
-        if isinstance(op, Stream) and not isinstance(op, Lookup) and op.name.startswith(_RESIDUAL)
+        if isinstance(op, Elementwise) and not isinstance(op, Embedding) and op.name.startswith(_RESIDUAL)
     )
     return sum(elements * count * (count - 1) / 2.0 for elements, count in sums.items())

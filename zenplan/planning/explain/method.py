@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zenplan.domain.model.operators import Attention, MatMul, Operator
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Attention, MatMul, Operator, Split
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
 

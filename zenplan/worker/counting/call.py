@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zenplan.domain.model.operators import Attention, MatMul, Operator, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Attention, Elementwise, MatMul, Operator, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,16 +177,16 @@ class Call:
             ),
         )
 
-    def stream(
+    def elementwise(
         self, name: str, *tensors: Tensor, passes: float | None = None, saved: float = 0.0, weights: float = 0.0
-    ) -> tuple[Stream, ...]:
+    ) -> tuple[Elementwise, ...]:
         """Tensors that are read or written once each, or the largest of them ``passes`` times."""
         largest = max(t.size for t in tensors)
         if not largest:
             return ()
         passes = passes or sum(t.size for t in tensors) / largest
         return (
-            Stream(
+            Elementwise(
                 name=name,
                 elements=largest / self.batch,
                 passes=passes,

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zenplan.domain.model.convolution import Convolution
 from zenplan.domain.model.count import LayerCount
-from zenplan.domain.model.operators import Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Convolution, Elementwise, Embedding, MatMul, Operator, Recurrent
 
 # A step of a framework's loop: products, gates, states, each a kernel or two.
 LOOP_KERNELS = 12
@@ -74,7 +72,7 @@ def _add(operators: list[Operator], new: Operator, again: bool) -> None:
         operators.append(new)
     elif isinstance(new, MatMul):
         operators.append(replace(new, tied=True))
-    elif isinstance(new, Stream):
+    elif isinstance(new, Elementwise):
         operators.append(replace(new, weights=0.0))
     else:
         alike = [i for i, old in enumerate(operators) if _same_weight(old, new)]
@@ -90,7 +88,7 @@ def _same_weight(a: Operator, b: Operator) -> bool:
 
 def _together(old: Any, new: Any) -> Operator:
     """Both of one weight: these nouns have no word for a weight that another owns."""
-    if isinstance(old, Lookup):
+    if isinstance(old, Embedding):
         return replace(old, rows=old.rows + new.rows)
     if isinstance(old, Recurrent):
         return replace(old, steps=old.steps + new.steps)
@@ -132,9 +130,9 @@ def scaled(operator: Operator, times: float, sequential: bool) -> Operator:
         sizes = ("positions", "input_elements", "output_elements", "saved_elements")
         grown = {s.replace("saved_elements", "saved"): getattr(operator, s) * times for s in sizes}
         return replace(operator, **grown)
-    if isinstance(operator, Stream):
+    if isinstance(operator, Elementwise):
         return replace(operator, elements=operator.elements * times, saved=operator.saved * times)
-    if isinstance(operator, Lookup):
+    if isinstance(operator, Embedding):
         return replace(operator, rows=operator.rows * times)
     heads = round(operator.heads * times), round(operator.kv_heads * times)
     return replace(operator, heads=heads[0], kv_heads=heads[1])

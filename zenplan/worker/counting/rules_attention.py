@@ -48,7 +48,7 @@ def multi_head(layer: Any, call: Call) -> Iterator[Operator]:
     if gated:
         yield call.product("gate", query, heads * value_dim, bias=bias)
         kept = 2 * call.of_sample(inside) if call.backward else 0.0
-        yield from call.stream("gate", inside, passes=5, saved=kept)
+        yield from call.elementwise("gate", inside, passes=5, saved=kept)
     columns = call.outputs[0].size * inside.shape[-1] / inside.size
     yield call.product("output", inside, columns, bias=bias)
 
@@ -93,7 +93,7 @@ def additive(layer: Any, call: Call) -> Iterator[Operator]:
 def _additive(call: Call, query: Tensor, value: Tensor) -> Iterator[Operator]:
     pairs = Tensor(shape=(query.shape[0], query.shape[1], value.shape[1], query.shape[-1]))
     # The sum and its tanh, which is kept, then the weighted sum over the last dimension.
-    yield from call.stream("scores", pairs, passes=5, saved=call.keep(pairs))
+    yield from call.elementwise("scores", pairs, passes=5, saved=call.keep(pairs))
     scores = Tensor(shape=pairs.shape[:-1], learns=call.backward)
     rows = call.of_sample(query) / query.shape[-1]
     yield call.between("weighted sum", scores, value, rows, value.shape[1], value.shape[-1])

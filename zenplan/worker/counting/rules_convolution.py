@@ -6,11 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import Convolution, Operator
 from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.registry import rule
-from zenplan.worker.counting.rules_stream import activation
+from zenplan.worker.counting.rules_elementwise import activation
 
 
 def positions(call: Call, tensor: Tensor, rank: int, data_format: str) -> float:

@@ -1,6 +1,6 @@
 """Rules of ``keras.ops``: what a layer computes in its own ``call``, operation by operation.
 
-Products and convolutions are those of their operands; all else is a stream over the tensors of the operation.
+Products and convolutions are those of their operands; all else is elementwise work over the tensors of the operation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from zenplan.domain.model.operators import Operator
 from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.einsum import contractions
-from zenplan.worker.counting.rules_stream import from_output
+from zenplan.worker.counting.rules_elementwise import from_output
 
 # Nothing moves: the result lies where its operand does.
 VIEWS = (
@@ -79,21 +79,21 @@ def operation(op: Any, call: Call) -> Iterable[Operator]:
     name = type(op).__name__
     if name in VIEWS:
         return ()
-    return _PRODUCTS.get(name, _stream)(op, call)
+    return _PRODUCTS.get(name, _elementwise)(op, call)
 
 
-def _stream(op: Any, call: Call) -> Iterable[Operator]:
+def _elementwise(op: Any, call: Call) -> Iterable[Operator]:
     name = type(op).__name__
     needed = () if name in LINEAR else call.outputs if from_output(name) else call.inputs
     saved = sum(call.keep(t) for t in needed)
-    return call.stream(name.lower(), *call.inputs, *call.outputs, saved=saved)
+    return call.elementwise(name.lower(), *call.inputs, *call.outputs, saved=saved)
 
 
 def _contract(equation: str, call: Call, name: str) -> Iterator[Operator]:
-    """The products of an equation; of one with a single operand, a stream."""
+    """The products of an equation; of one with a single operand, elementwise work."""
     tensors = list(call.inputs)
     if len(tensors) == 1:
-        yield from call.stream(name, *tensors, *call.outputs)
+        yield from call.elementwise(name, *tensors, *call.outputs)
         return
     for step in contractions(equation, [t.shape for t in tensors]):
         left, right, rows, columns = tensors[step.left], tensors[step.right], step.rows, step.columns

@@ -6,9 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Operator
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Convolution, Operator, Recurrent
 from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.events import LOOP_KERNELS
 from zenplan.worker.counting.registry import rule

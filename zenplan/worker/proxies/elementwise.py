@@ -1,4 +1,4 @@
-"""Streams of a stand-in: norms, sums, activations, gates, pools; what is not known by name is done element by element."""
+"""Elementwise work of a stand-in: norms, sums, activations, gates, pools; what has no known name goes element by element."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from zenplan.domain.model.operators import Stream
+from zenplan.domain.model.operators import Elementwise
 from zenplan.worker.proxies.flow import Flow
 from zenplan.worker.proxies.layers import Added
 from zenplan.worker.proxies.maps import Maps
@@ -29,10 +29,10 @@ _DROPPED = 0.1
 _SLOPE = 0.9
 
 
-def stream(op: Stream, flow: Flow, maps: Maps) -> None:
-    """Do what the stream's name says; else as many elementwise operations as it has passes for.
+def elementwise(op: Elementwise, flow: Flow, maps: Maps) -> None:
+    """Do what its name says; else as many elementwise operations as it has passes for.
 
-    A stream of one pass that has no weights is somebody's reading of its input, and nothing by itself.
+    One of one pass that has no weights is somebody's reading of its input, and nothing by itself.
     """
     elements = size(op.elements)
     if op.name in _NOTHING:
@@ -59,7 +59,7 @@ def stream(op: Stream, flow: Flow, maps: Maps) -> None:
         flow.put(_by_element(op, flow.take_elements(elements)))
 
 
-def _norm(op: Stream, flow: Flow) -> None:
+def _norm(op: Elementwise, flow: Flow) -> None:
     """A batch norm; else a norm of each row, by its passes with the residual sum before it."""
     elements = size(op.elements)
     width = _width(op, flow)
@@ -77,7 +77,7 @@ def _norm(op: Stream, flow: Flow) -> None:
     flow.put(_norm_layer(op, source.shape[-1])(source), learns=op.trainable)
 
 
-def _width(op: Stream, flow: Flow) -> int:
+def _width(op: Elementwise, flow: Flow) -> int:
     """Elements of a row: as many as there are weights, or half of them; 0 where neither can be."""
     weights, elements = round(op.weights), size(op.elements)
     likely = flow.current.width
@@ -86,7 +86,7 @@ def _width(op: Stream, flow: Flow) -> int:
     return weights // 2 if weights % 2 == 0 and weights and elements % (weights // 2) == 0 else 0
 
 
-def _norm_layer(op: Stream, width: int) -> Any:
+def _norm_layer(op: Elementwise, width: int) -> Any:
     both, trainable = op.weights >= 2 * width, op.trainable
     if op.name in ("batch norm", "frozen norm"):
         return keras.layers.BatchNormalization(scale=both, trainable=trainable)
@@ -95,7 +95,7 @@ def _norm_layer(op: Stream, width: int) -> Any:
     return keras.layers.LayerNormalization(scale=both, center=both, trainable=trainable)
 
 
-def _concatenate(op: Stream, flow: Flow) -> None:
+def _concatenate(op: Elementwise, flow: Flow) -> None:
     """Maps of as many places side by side; where there are none that add up, a copy."""
     elements, rows = size(op.elements), flow.current.rows
     parts = flow.parts(rows, elements // rows)
@@ -113,7 +113,7 @@ def _gate(flow: Flow, elements: int) -> None:
     flow.put(source * ops.reshape(gate, (-1,) + (1,) * (len(source.shape) - 2) + (gate.shape[-1],)))
 
 
-def _by_element(op: Stream, source: Any) -> Any:
+def _by_element(op: Elementwise, source: Any) -> Any:
     function = _FUNCTIONS.get(op.name)
     if function is None and "activation" in op.name:
         # What is smooth keeps its input for the backward pass; the other keeps nothing.

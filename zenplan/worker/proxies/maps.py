@@ -10,8 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Stream
+from zenplan.domain.model.operators import Convolution, Elementwise
 from zenplan.worker.proxies.flow import Flow
 from zenplan.worker.proxies.products import size
 
@@ -94,7 +93,7 @@ class Maps:
                 return (edge,) * rank
         return (window,)
 
-    def pool(self, op: Stream, flow: Flow, *, largest: bool) -> None:
+    def pool(self, op: Elementwise, flow: Flow, *, largest: bool) -> None:
         """A pool to as many positions as its passes tell: it reads once, and writes what is left."""
         source = flow.take_elements(size(op.elements))
         channels = source.shape[-1]
@@ -112,7 +111,7 @@ class Maps:
             layer = kinds[len(before) - 1](tuple(pool), _strides(before, after))
         flow.put(layer(source))
 
-    def enlarge(self, op: Stream, flow: Flow) -> None:
+    def enlarge(self, op: Elementwise, flow: Flow) -> None:
         """Each place of the current map as often as it takes to have that many."""
         source = flow.use(flow.current)
         rank, channels = len(source.shape) - 2, source.shape[-1]

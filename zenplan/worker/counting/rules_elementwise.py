@@ -1,6 +1,6 @@
 """Rules of layers that compute no product: norms, activations, pooling, merging, reshaping, dropout, preprocessing.
 
-Each is a stream over its tensors. Passes are those of an eager framework's kernels: a batch norm reads its input
+Each is elementwise work over its tensors. Passes are those of an eager framework's kernels: a batch norm reads its input
 twice and writes once, an activation reads and writes.
 """
 
@@ -54,7 +54,7 @@ def activation(function: Any, call: Call) -> Iterable[Operator]:
     result = call.outputs[0]
     inside = call.of_sample(result) if call.backward and not from_output(name) else 0.0
     saved = call.keep(result, from_output(name)) + inside
-    return call.stream(name, result, passes=2, saved=saved)
+    return call.elementwise(name, result, passes=2, saved=saved)
 
 
 @rule("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax")
@@ -65,7 +65,7 @@ def activation_layer(layer: Any, call: Call) -> Iterable[Operator]:
     if name == "linear":
         return ()
     saved = call.keep(call.outputs[0] if from_output(name) else call.inputs[0])
-    return call.stream(name, call.outputs[0], passes=2, saved=saved, weights=weights(layer))
+    return call.elementwise(name, call.outputs[0], passes=2, saved=saved, weights=weights(layer))
 
 
 @rule("BatchNormalization")
@@ -73,7 +73,9 @@ def batch_norm(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads for the statistics of the batch, reads and writes; a frozen one has its statistics."""
     source = call.inputs[0]
     passes = 3 if layer.trainable else 2
-    return call.stream("norm", source, passes=passes, saved=call.keep(source, layer.trainable), weights=weights(layer))
+    return call.elementwise(
+        "norm", source, passes=passes, saved=call.keep(source, layer.trainable), weights=weights(layer)
+    )
 
 
 @rule("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization")
@@ -81,7 +83,7 @@ def norm(layer: Any, call: Call) -> Iterable[Operator]:
     """One kernel that reads and writes where the statistics are those of a row; maps of a group are read twice."""
     source = call.inputs[0]
     passes = 3 if type(layer).__name__ == "GroupNormalization" else 2
-    return call.stream("norm", source, passes=passes, saved=call.keep(source), weights=weights(layer))
+    return call.elementwise("norm", source, passes=passes, saved=call.keep(source), weights=weights(layer))
 
 
 @rule(
@@ -103,7 +105,7 @@ def dropout(layer: Any, call: Call) -> Iterable[Operator]:
     source = call.inputs[0]
     kept = {"Dropout": 0.5, "AlphaDropout": 0.5, "GaussianDropout": 1.0}.get(type(layer).__name__, 0.0)
     saved = kept * call.of_sample(source) if call.backward else 0.0
-    return call.stream("dropout", source, passes=2, saved=saved)
+    return call.elementwise("dropout", source, passes=2, saved=saved)
 
 
 @rule("Add", "Subtract", "Average", "Concatenate", "Multiply", "Maximum", "Minimum")
@@ -111,7 +113,7 @@ def merge(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads every input and writes; a product, and the greater of two, keep them."""
     name = type(layer).__name__.lower()
     saved = sum(call.keep(t) for t in call.inputs) if name in ("multiply", "maximum", "minimum") else 0.0
-    return call.stream(name, *call.inputs, call.outputs[0], saved=saved)
+    return call.elementwise(name, *call.inputs, call.outputs[0], saved=saved)
 
 
 @rule(
@@ -127,7 +129,7 @@ def merge(layer: Any, call: Call) -> Iterable[Operator]:
 )
 def max_pooling(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads the input, which it keeps to find the greatest again, and writes the output."""
-    return call.stream("pooling", call.inputs[0], call.outputs[0], saved=call.keep(call.inputs[0]))
+    return call.elementwise("pooling", call.inputs[0], call.outputs[0], saved=call.keep(call.inputs[0]))
 
 
 @rule(
@@ -154,7 +156,7 @@ def max_pooling(layer: Any, call: Call) -> Iterable[Operator]:
 )
 def copied(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads the input and writes the output; keeps nothing."""
-    return call.stream(type(layer).__name__.lower(), *call.inputs, *call.outputs)
+    return call.elementwise(type(layer).__name__.lower(), *call.inputs, *call.outputs)
 
 
 @rule("Flatten", "Reshape", "Identity", "InputLayer", "ActivityRegularization")
@@ -166,7 +168,7 @@ def view(layer: Any, call: Call) -> Iterable[Operator]:
 @rule("Masking")
 def masking(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads to find the mask, reads and writes."""
-    return call.stream("mask", call.inputs[0], passes=3)
+    return call.elementwise("mask", call.inputs[0], passes=3)
 
 
 @rule("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing", "Discretization")
@@ -180,4 +182,4 @@ def preprocessing(layer: Any, call: Call) -> Iterator[Operator]:
     """Reads the input and writes the output; an augmentation draws on it twice, with what it draws at random."""
     tensors = (*call.inputs, *call.outputs)
     augments = any(cls.__name__ == "BaseImagePreprocessingLayer" for cls in type(layer).__mro__)
-    yield from call.stream("preprocessing", *tensors, passes=4 if augments else 2)
+    yield from call.elementwise("preprocessing", *tensors, passes=4 if augments else 2)
