@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from zenplan.domain.model.operators import Embedding, Operator
+from zenplan.domain.model.operators import ElementwiseKind, Embedding, Operator
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families import voice
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, dense, loss, pointwise, recurrent
+from zenplan.families.parts import block, dense, elementwise, loss, recurrent
 
 PENN_TREEBANK = Usual(
     dataset="Penn Treebank, 929,589 tokens",
@@ -62,7 +62,7 @@ def _stack(
             "cell", cell, seq_len, inputs, hidden, bidirectional=bidirectional, first=layer == 0 and not text
         )
         dropped = seq_len * width
-        operators.append(pointwise("dropout", dropped, kept=dropped / 2))
+        operators.append(elementwise(ElementwiseKind.DROPOUT, "dropout", dropped, kept=dropped / 2))
         blocks.append(block(f"layer {layer + 1}", operators, dropped))
     rows, outputs = (1, classes) if classes else (seq_len, vocab if text else features)
     head: list[Operator] = [dense("head", rows, width, outputs), loss(rows, outputs)]
@@ -87,7 +87,7 @@ def _gnmt_attention(steps: int, hidden: int) -> list[Operator]:
         dense("attention query", steps, hidden, hidden, bias=False, kept=False),
         dense("attention keys", steps, hidden, hidden, bias=False),
         # A fuser joins sum and tanh: written once, read by the product with the score's weights.
-        pointwise("attention scores", pairs, 2, kept=pairs, weights=2 * hidden + 1),
+        elementwise(ElementwiseKind.OTHER, "attention scores", pairs, 2, kept=pairs, weights=2 * hidden + 1),
     ]
 
 
@@ -102,9 +102,9 @@ def _gnmt_side(side: str, steps: int, hidden: int, layers: int) -> list[Block]:
         operators = recurrent("lstm", "lstm", steps, wide if joined else hidden, hidden, bidirectional=both)
         if not encoder and layer == 0:
             operators += _gnmt_attention(steps, hidden)
-        operators.append(pointwise("dropout", size, kept=size / 2))
+        operators.append(elementwise(ElementwiseKind.DROPOUT, "dropout", size, kept=size / 2))
         if layer > 1:
-            operators.append(pointwise("residual sum", size, 3))
+            operators.append(elementwise(ElementwiseKind.RESIDUAL, "residual sum", size, 3))
         blocks.append(block(f"{side} layer {layer + 1}", operators, 2 * size if both else size))
     return blocks
 

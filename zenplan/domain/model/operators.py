@@ -2,10 +2,14 @@
 
 All sizes are for one sample (a sequence, an image), forward, on one device; ``split`` says what tensor
 parallelism divides. A multiply-add counts as 2 FLOP.
+
+What an operator is stands in its ``kind``, ``function``, ``role`` and ``kernel``; its ``name`` is shown to people, and
+nothing is decided by it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,6 +27,47 @@ class Split(StrEnum):
     NONE = "none"
 
 
+class Role(StrEnum):
+    """What a product is for, where that matters."""
+
+    OTHER = "other"
+    ATTENTION = "attention"  # a projection into queries, or out of attention
+    KEY_VALUE = "key-value"  # a projection into keys and values, alone or with the queries
+    ROUTER = "router"  # which experts a token meets
+
+
+class ElementwiseKind(StrEnum):
+    """What an elementwise operator does."""
+
+    OTHER = "other"  # anything else, and what is not said: plain work of that size
+    NORM = "norm"  # over rows or groups: a layer, RMS, group or instance norm
+    BATCH_NORM = "batch norm"  # with the statistics of the batch, or with frozen ones
+    ACTIVATION = "activation"
+    DROPOUT = "dropout"
+    ACTIVATION_DROPOUT = "activation and dropout"
+    RESIDUAL = "residual sum"
+    SUM = "sum"  # of two tensors, which compilers are not known to compute again
+    GATE = "gate"  # each channel of a map times a number
+    CONCATENATION = "concatenation"
+    MAX_POOL = "max pool"
+    MEAN_POOL = "mean pool"
+    UPSAMPLING = "upsampling"
+    LOSS = "loss"
+    STATISTICS = "moving statistics"
+
+
+class Function(StrEnum):
+    """Activation functions that are told apart."""
+
+    RELU = "relu"
+    GELU = "gelu"
+    SWISH = "swish"
+    HARD_SWISH = "hard swish"
+    SIGMOID = "sigmoid"
+    HARD_SIGMOID = "hard sigmoid"
+    SOFTMAX = "softmax"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatMul:
     """A product of ``rows`` × ``inner`` by ``inner`` × ``columns``, with its weight.
@@ -34,6 +79,7 @@ class MatMul:
         tied: the weight belongs to another operator.
         trainable: False for a frozen weight, which gets no gradient.
         input_gradient: False where nothing before it learns, so that its input gets no gradient.
+        role: what it is for.
     """
 
     name: str
@@ -41,6 +87,7 @@ class MatMul:
     inner: float
     columns: float
     split: Split
+    role: Role = Role.OTHER
     experts: int = 1
     active: int = 1
     bias: bool = False
@@ -159,6 +206,7 @@ class Convolution:
     Attributes:
         positions: of the output; of a transposed convolution, of the input.
         window: elements of the kernel's window: 9 of a 3 × 3.
+        kernel: edges of the window, one for each dimension of the map; empty where only their product is known.
         inputs, outputs: channels.
         groups: parts that do not see each other; a depthwise convolution has one for each input channel.
         input_elements, output_elements: of the feature maps of one sample.
@@ -171,6 +219,7 @@ class Convolution:
     window: float
     inputs: float
     outputs: float
+    kernel: tuple[int, ...] = ()
     groups: float = 1
     input_elements: float
     output_elements: float
@@ -190,6 +239,8 @@ class Convolution:
             input_elements=self.input_elements,
             output_elements=self.output_elements,
         )
+        if self.kernel and math.prod(self.kernel) != self.window:
+            raise DataError(f"convolution {self.name}: a kernel of {self.kernel} has no window of {self.window:g}")
 
     split = Split.NONE
 
@@ -283,6 +334,8 @@ class Elementwise:
     """An operator limited by memory bandwidth: norms, activations, residual sums, losses.
 
     Attributes:
+        kind: what it does; a model's proxy does plain elementwise work where that is not said.
+        function: of an activation; None where it is not said.
         elements: elements of one sample that it touches.
         passes: how often each is read or written, forward: in a language model by fused kernels, in any other by
             those of an eager framework, one for each thing it does.
@@ -295,6 +348,8 @@ class Elementwise:
     elements: float
     passes: float
     split: Split
+    kind: ElementwiseKind = ElementwiseKind.OTHER
+    function: Function | None = None
     saved: float = 0.0
     weights: float = 0.0
     element_bytes: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zenplan.domain.model.operators import Elementwise, Operator, Split
+from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Operator, Split
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact
 
@@ -72,6 +72,7 @@ class Net:
             self.add(
                 Elementwise(
                     name="moving statistics",
+                    kind=ElementwiseKind.STATISTICS,
                     elements=self._statistics,
                     passes=1,
                     split=Split.NONE,

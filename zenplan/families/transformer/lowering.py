@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain import checks
-from zenplan.domain.model.operators import Attention, Elementwise, Embedding, MatMul, Operator, Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Elementwise,
+    ElementwiseKind,
+    Embedding,
+    MatMul,
+    Operator,
+    Role,
+    Split,
+)
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact
 from zenplan.errors import DataError
@@ -125,7 +134,13 @@ def _norm(shape: TransformerShape, name: str, rows: int, width: int | None = Non
     across = width or shape.width
     weights = across * (2 if shape.norm_biases else 1)
     return Elementwise(
-        name=name, elements=rows * across, passes=4, split=Split.SEQUENCE, saved=rows * across, weights=weights
+        name=name,
+        kind=ElementwiseKind.NORM,
+        elements=rows * across,
+        passes=4,
+        split=Split.SEQUENCE,
+        saved=rows * across,
+        weights=weights,
     )
 
 
@@ -134,7 +149,25 @@ def _dropout(shape: TransformerShape, name: str, rows: int) -> tuple[Elementwise
     if not shape.dropout:
         return ()
     size = rows * shape.width
-    return (Elementwise(name=name, elements=size, passes=2, split=Split.SEQUENCE, saved=size / 2),)
+    return (
+        Elementwise(
+            name=name, kind=ElementwiseKind.DROPOUT, elements=size, passes=2, split=Split.SEQUENCE, saved=size / 2
+        ),
+    )
+
+
+def _projection(
+    name: str,
+    rows: int,
+    inner: int,
+    columns: int,
+    split: Split,
+    *,
+    role: Role = Role.ATTENTION,
+    bias: bool = False,
+    saved: float = 0.0,
+) -> MatMul:
+    return MatMul(name=name, role=role, rows=rows, inner=inner, columns=columns, split=split, bias=bias, saved=saved)
 
 
 def _attend(
@@ -147,20 +180,15 @@ def _attend(
     if shape.latent is not None:
         return _attend_latent(shape, shape.latent, rows, causal)
     # Queries, keys and values read one input, which is kept once.
-    products: list[Operator] = [
-        MatMul(name=f"{name} query", rows=rows, inner=h, columns=heads * d, split=Split.COLUMNS, bias=bias),
-        MatMul(name=f"{name} key-value", rows=keys, inner=h, columns=2 * kv * d, split=Split.COLUMNS, bias=bias),
-    ]
-    if not cross:
+    if cross:
         products = [
-            MatMul(
-                name=f"{name} query-key-value",
-                rows=rows,
-                inner=h,
-                columns=(heads + 2 * kv) * d,
-                split=Split.COLUMNS,
-                bias=bias,
-            )
+            _projection(f"{name} query", rows, h, heads * d, Split.COLUMNS, bias=bias),
+            _projection(f"{name} key-value", keys, h, 2 * kv * d, Split.COLUMNS, role=Role.KEY_VALUE, bias=bias),
+        ]
+    else:
+        columns = (heads + 2 * kv) * d
+        products = [
+            _projection(f"{name} query-key-value", rows, h, columns, Split.COLUMNS, role=Role.KEY_VALUE, bias=bias)
         ]
     return [
         Elementwise(name=f"{name} input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
@@ -176,7 +204,7 @@ def _attend(
             causal=causal,
             window=window,
         ),
-        MatMul(name=f"{name} output", rows=rows, inner=heads * d, columns=h, split=Split.ROWS, bias=bias),
+        _projection(f"{name} output", rows, heads * d, h, Split.ROWS, bias=bias),
         *_dropout(shape, f"{name} dropout", rows),
     ]
 
@@ -184,39 +212,18 @@ def _attend(
 def _attend_latent(shape: TransformerShape, latent: LatentAttention, rows: int, causal: bool) -> list[Operator]:
     h, heads, query_from = shape.width, shape.heads, latent.query_rank or shape.width
     key_dim = latent.nope_dim + latent.rope_dim
-    down = (
-        [
-            MatMul(
-                name="attention query down",
-                rows=rows,
-                inner=h,
-                columns=latent.query_rank,
-                split=Split.NONE,
-                saved=latent.query_rank,
-            )
-        ]
-        if latent.query_rank
-        else []
-    )
+    down = []
+    if latent.query_rank:
+        rank = latent.query_rank
+        down = [_projection("attention query down", rows, h, rank, Split.NONE, saved=rank)]
+    narrow = latent.kv_rank + latent.rope_dim
+    wide = heads * (latent.nope_dim + latent.value_dim)
     return [
         Elementwise(name="attention input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
         *down,
-        MatMul(name="attention query up", rows=rows, inner=query_from, columns=heads * key_dim, split=Split.COLUMNS),
-        MatMul(
-            name="attention key-value down",
-            rows=rows,
-            inner=h,
-            columns=latent.kv_rank + latent.rope_dim,
-            split=Split.NONE,
-            saved=latent.kv_rank,
-        ),
-        MatMul(
-            name="attention key-value up",
-            rows=rows,
-            inner=latent.kv_rank,
-            columns=heads * (latent.nope_dim + latent.value_dim),
-            split=Split.COLUMNS,
-        ),
+        _projection("attention query up", rows, query_from, heads * key_dim, Split.COLUMNS),
+        _projection("attention key-value down", rows, h, narrow, Split.NONE, saved=latent.kv_rank),
+        _projection("attention key-value up", rows, latent.kv_rank, wide, Split.COLUMNS),
         Attention(
             name="attention",
             heads=heads,
@@ -227,7 +234,7 @@ def _attend_latent(shape: TransformerShape, latent: LatentAttention, rows: int, 
             keys=rows,
             causal=causal,
         ),
-        MatMul(name="attention output", rows=rows, inner=heads * latent.value_dim, columns=h, split=Split.ROWS),
+        _projection("attention output", rows, heads * latent.value_dim, h, Split.ROWS),
     ]
 
 
@@ -251,6 +258,7 @@ def _feed_forward(
         ),
         Elementwise(
             name=f"{name} activation",
+            kind=ElementwiseKind.ACTIVATION,
             elements=rows * width * active,
             passes=3 if shape.gated else 2,
             split=Split.HEADS,
@@ -274,7 +282,7 @@ def _mix(shape: TransformerShape, experts: Experts, rows: int) -> list[Operator]
     size = rows * shape.width * experts.active
     shared = _feed_forward(shape, rows, experts.shared_width, "shared expert") if experts.shared_width else []
     return [
-        MatMul(name="router", rows=rows, inner=shape.width, columns=experts.count, split=Split.NONE),
+        MatMul(name="router", role=Role.ROUTER, rows=rows, inner=shape.width, columns=experts.count, split=Split.NONE),
         # Tokens are gathered by expert and put back: two copies of every row an expert meets.
         Elementwise(name="expert permutation", elements=size, passes=4, split=Split.SEQUENCE, saved=size),
         *_feed_forward(shape, rows, experts.width, "experts", experts.count, experts.active),
@@ -382,7 +390,13 @@ def _head(shape: TransformerShape) -> Block:
         ),
         # The loss works in fp32: 16-bit logits and their fp32 copy are there at once, 6 bytes an element.
         Elementwise(
-            name="loss", elements=rows * vocab, passes=4, split=Split.HEADS, saved=1.5 * rows * vocab, element_bytes=4.0
+            name="loss",
+            kind=ElementwiseKind.LOSS,
+            elements=rows * vocab,
+            passes=4,
+            split=Split.HEADS,
+            saved=1.5 * rows * vocab,
+            element_bytes=4.0,
         ),
     ]
     return Block(name="head", operators=tuple(operators), place="last")

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zenplan.domain.model.operators import Attention, Elementwise, MatMul, Operator, Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Elementwise,
+    ElementwiseKind,
+    Function,
+    MatMul,
+    Operator,
+    Role,
+    Split,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +97,7 @@ class Call:
         columns: float,
         *,
         inner: float | None = None,
+        role: Role = Role.OTHER,
         bias: bool = False,
         tied: bool = False,
     ) -> MatMul:
@@ -100,6 +110,7 @@ class Call:
             inner=inner,
             columns=columns,
             split=Split.NONE,
+            role=role,
             bias=bias,
             tied=tied,
             trainable=self.learns,
@@ -178,7 +189,14 @@ class Call:
         )
 
     def elementwise(
-        self, name: str, *tensors: Tensor, passes: float | None = None, saved: float = 0.0, weights: float = 0.0
+        self,
+        kind: ElementwiseKind,
+        name: str,
+        *tensors: Tensor,
+        function: Function | None = None,
+        passes: float | None = None,
+        saved: float = 0.0,
+        weights: float = 0.0,
     ) -> tuple[Elementwise, ...]:
         """Tensors that are read or written once each, or the largest of them ``passes`` times."""
         largest = max(t.size for t in tensors)
@@ -188,6 +206,8 @@ class Call:
         return (
             Elementwise(
                 name=name,
+                kind=kind,
+                function=function,
                 elements=largest / self.batch,
                 passes=passes,
                 split=Split.NONE,

@@ -62,12 +62,16 @@ class _Layer:
         self.methods.add(event.method)
         if event.note and event.note not in self.notes:
             self.notes.append(event.note)
+        met: set[int] = set()
         for operator in event.operators:
-            _add(self.operators, operator, again)
+            _add(self.operators, operator, again, met)
 
 
-def _add(operators: list[Operator], new: Operator, again: bool) -> None:
-    """Append; of a layer's second call, what owns weights is put together with that of the first."""
+def _add(operators: list[Operator], new: Operator, again: bool, met: set[int]) -> None:
+    """Append; of a layer's second call, what owns weights is put together with that of the first.
+
+    ``met``: places of those that this call was put together with; of several alike, the first goes to the first.
+    """
     if not again or not new.parameters:
         operators.append(new)
     elif isinstance(new, MatMul):
@@ -75,15 +79,13 @@ def _add(operators: list[Operator], new: Operator, again: bool) -> None:
     elif isinstance(new, Elementwise):
         operators.append(replace(new, weights=0.0))
     else:
-        alike = [i for i, old in enumerate(operators) if _same_weight(old, new)]
-        if alike:
-            operators[alike[0]] = _together(operators[alike[0]], new)
-        else:
+        what = type(new), new.parameters
+        place = next((i for i, o in enumerate(operators) if i not in met and (type(o), o.parameters) == what), None)
+        if place is None:
             operators.append(new)
-
-
-def _same_weight(a: Operator, b: Operator) -> bool:
-    return type(a) is type(b) and a.name == b.name and a.parameters == b.parameters
+        else:
+            met.add(place)
+            operators[place] = _together(operators[place], new)
 
 
 def _together(old: Any, new: Any) -> Operator:

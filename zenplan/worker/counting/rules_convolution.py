@@ -32,6 +32,7 @@ def _convolution(layer: Any, call: Call, name: str, at: Tensor, **sizes: Any) ->
         trainable=call.learns,
         **{
             "window": math.prod(layer.kernel_size),
+            "kernel": tuple(layer.kernel_size),
             "output_elements": call.of_sample(result),
             "bias": layer.use_bias,
             "saved": call.keep(source, call.learns),
@@ -96,6 +97,7 @@ def separable(layer: Any, call: Call) -> Iterator[Operator]:
         name="pointwise convolution",
         positions=between / middle,
         window=1,
+        kernel=(1,) * layer.rank,
         inputs=middle,
         outputs=layer.filters,
         input_elements=between,

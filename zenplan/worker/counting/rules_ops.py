@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.einsum import contractions
 from zenplan.worker.counting.rules_elementwise import from_output
@@ -68,6 +68,13 @@ LINEAR = (
     "Arange",
 )
 
+_KINDS = {
+    "Add": ElementwiseKind.RESIDUAL,
+    "Concatenate": ElementwiseKind.CONCATENATION,
+    "MaxPool": ElementwiseKind.MAX_POOL,
+    "AveragePool": ElementwiseKind.MEAN_POOL,
+}
+
 
 def operation(op: Any, call: Call) -> Iterable[Operator]:
     """Operators of one operation.
@@ -86,14 +93,16 @@ def _elementwise(op: Any, call: Call) -> Iterable[Operator]:
     name = type(op).__name__
     needed = () if name in LINEAR else call.outputs if from_output(name) else call.inputs
     saved = sum(call.keep(t) for t in needed)
-    return call.elementwise(name.lower(), *call.inputs, *call.outputs, saved=saved)
+    return call.elementwise(
+        _KINDS.get(name, ElementwiseKind.OTHER), name.lower(), *call.inputs, *call.outputs, saved=saved
+    )
 
 
 def _contract(equation: str, call: Call, name: str) -> Iterator[Operator]:
     """The products of an equation; of one with a single operand, elementwise work."""
     tensors = list(call.inputs)
     if len(tensors) == 1:
-        yield from call.elementwise(name, *tensors, *call.outputs)
+        yield from call.elementwise(ElementwiseKind.OTHER, name, *tensors, *call.outputs)
         return
     for step in contractions(equation, [t.shape for t in tensors]):
         left, right, rows, columns = tensors[step.left], tensors[step.right], step.rows, step.columns

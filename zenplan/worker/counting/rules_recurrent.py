@@ -69,6 +69,7 @@ def convolutional(layer: Any, call: Call) -> Iterator[Operator]:
         name="input",
         positions=steps * places,
         window=window,
+        kernel=tuple(cell.kernel_size),
         inputs=inputs,
         outputs=columns,
         input_elements=call.of_sample(source),

@@ -1,4 +1,4 @@
-"""Elementwise work of a stand-in: norms, sums, activations, gates, pools; what has no known name goes element by element."""
+"""Elementwise work of a stand-in: norms, sums, activations, gates, pools; of any other kind, element by element."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from typing import Any
 import keras
 from keras import ops
 
-from zenplan.domain.model.operators import Elementwise
+from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Function
 from zenplan.worker.proxies.flow import Flow
 from zenplan.worker.proxies.layers import Added
 from zenplan.worker.proxies.maps import Maps
 from zenplan.worker.proxies.products import size
 
 # The loss is the trainer's; moving statistics are the norms'.
-_NOTHING = ("loss", "losses", "moving statistics")
+_NOTHING = (ElementwiseKind.LOSS, ElementwiseKind.STATISTICS)
+_NORMS = (ElementwiseKind.NORM, ElementwiseKind.BATCH_NORM)
+_SUMS = (ElementwiseKind.RESIDUAL, ElementwiseKind.SUM)
+_ACTIVATIONS = (ElementwiseKind.ACTIVATION, ElementwiseKind.ACTIVATION_DROPOUT)
+_DROPOUTS = (ElementwiseKind.DROPOUT, ElementwiseKind.ACTIVATION_DROPOUT)
 _FUNCTIONS = {
-    "relu": ops.relu,
-    "gelu": ops.gelu,
-    "swish": ops.silu,
-    "hard swish": ops.hard_silu,
-    "sigmoid": ops.sigmoid,
-    "hard sigmoid": ops.hard_sigmoid,
-    "softmax": ops.softmax,
+    Function.RELU: ops.relu,
+    Function.GELU: ops.gelu,
+    Function.SWISH: ops.silu,
+    Function.HARD_SWISH: ops.hard_silu,
+    Function.SIGMOID: ops.sigmoid,
+    Function.HARD_SIGMOID: ops.hard_sigmoid,
+    Function.SOFTMAX: ops.softmax,
 }
 _DROPPED = 0.1
 # An elementwise operation that no compiler joins with the one before it, and that changes values little.
@@ -30,27 +34,27 @@ _SLOPE = 0.9
 
 
 def elementwise(op: Elementwise, flow: Flow, maps: Maps) -> None:
-    """Do what its name says; else as many elementwise operations as it has passes for.
+    """Do what the operator's kind says; of another kind, as many elementwise operations as it has passes for.
 
     One of one pass that has no weights is somebody's reading of its input, and nothing by itself.
     """
     elements = size(op.elements)
-    if op.name in _NOTHING:
+    if op.kind in _NOTHING:
         return
-    if "norm" in op.name:
+    if op.kind in _NORMS:
         _norm(op, flow)
     elif op.weights:
         flow.put(Added(size(op.weights), trainable=op.trainable)(flow.take_elements(elements)), learns=True)
-    elif "pool" in op.name or op.name.startswith("mean of"):
-        maps.pool(op, flow, largest="max" in op.name)
-    elif op.name == "upsampling":
+    elif op.kind in (ElementwiseKind.MAX_POOL, ElementwiseKind.MEAN_POOL):
+        maps.pool(op, flow, largest=op.kind is ElementwiseKind.MAX_POOL)
+    elif op.kind is ElementwiseKind.UPSAMPLING:
         maps.enlarge(op, flow)
-    elif op.name == "concatenation":
+    elif op.kind is ElementwiseKind.CONCATENATION:
         _concatenate(op, flow)
-    elif op.name.endswith("sum") and op.passes == 3:
+    elif op.kind in _SUMS:
         source = flow.take_elements(elements)
         flow.put(source + ops.reshape(flow.partner(elements), (-1, *source.shape[1:])))
-    elif op.name == "gate" and op.passes == 2:
+    elif op.kind is ElementwiseKind.GATE:
         _gate(flow, elements)
     elif op.passes == 3 and flow.current.elements == 2 * elements:
         gate, value = ops.split(flow.use(flow.current), 2, axis=-1)
@@ -88,7 +92,7 @@ def _width(op: Elementwise, flow: Flow) -> int:
 
 def _norm_layer(op: Elementwise, width: int) -> Any:
     both, trainable = op.weights >= 2 * width, op.trainable
-    if op.name in ("batch norm", "frozen norm"):
+    if op.kind is ElementwiseKind.BATCH_NORM:
         return keras.layers.BatchNormalization(scale=both, trainable=trainable)
     if op.weights == width:
         return keras.layers.RMSNormalization(trainable=trainable)
@@ -114,14 +118,13 @@ def _gate(flow: Flow, elements: int) -> None:
 
 
 def _by_element(op: Elementwise, source: Any) -> Any:
-    function = _FUNCTIONS.get(op.name)
-    if function is None and "activation" in op.name:
+    if op.kind in _ACTIVATIONS:
         # What is smooth keeps its input for the backward pass; the other keeps nothing.
-        function = ops.gelu if op.saved else ops.relu
-    done = source if function is None else function(source)
-    if "dropout" in op.name:
-        return keras.layers.Dropout(_DROPPED)(done)
-    if function is None:
+        unsaid = ops.gelu if op.saved else ops.relu
+        source = unsaid(source) if op.function is None else _FUNCTIONS[op.function](source)
+    if op.kind in _DROPOUTS:
+        return keras.layers.Dropout(_DROPPED)(source)
+    if op.kind not in _ACTIVATIONS:
         for _ in range(round(op.passes / 2)):
-            done = ops.leaky_relu(done, _SLOPE)
-    return done
+            source = ops.leaky_relu(source, _SLOPE)
+    return source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,13 +78,10 @@ class Maps:
         flow.put(_layer(op, kernel, **options)(source), learns=op.trainable)
 
     def _kernel(self, op: Convolution, entering: int) -> tuple[int, ...]:
-        """The window along each dimension: as its name says (``1 × 7``), else a square or cube, else a line."""
+        """The window along each dimension: its kernel, else a square or cube, else a line."""
+        if op.kernel:
+            return op.kernel
         window = size(op.window)
-        named = re.search(r"\d+(?: × \d+)+", op.name)
-        if named:
-            kernel = tuple(map(int, named[0].split(" × ")))
-            if math.prod(kernel) == window:
-                return kernel
         ranks = (self.rank_of(entering),) if window == 1 else (2, 3)
         for rank in ranks:
             edge = round(window ** (1 / rank))

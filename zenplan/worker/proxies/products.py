@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from zenplan.domain.model.operators import Attention, Embedding, MatMul, Recurrent
+from zenplan.domain.model.operators import Attention, Embedding, MatMul, Recurrent, Role
 from zenplan.domain.model.proxy import MOST_EXPERTS
 from zenplan.worker.proxies.flow import Flow, stretched
 from zenplan.worker.proxies.layers import Cell, Table
@@ -62,7 +62,7 @@ def product(op: MatMul, flow: Flow, tables: Tables) -> None:
         _experts(op, flow)
         return
     # Queries wait for their keys, which are made of what the queries are made of.
-    source = flow.take(rows, inner, aside=op.name.endswith("key-value"), learned=op.input_gradient)
+    source = flow.take(rows, inner, aside=op.role is Role.KEY_VALUE, learned=op.input_gradient)
     if op.tied:
         other = ops.swapaxes(source, 1, 2) if rows == columns else stretched(source, inner, columns)
         flow.put(ops.matmul(source, other))
