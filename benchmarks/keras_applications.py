@@ -52,7 +52,9 @@ _OTHER_SIZE = 203
 def usual_size(model: str) -> int:
     """The image size that zenplan takes for that model."""
     workload = NamedFamily("convnet", models()).lower({"model": model})
-    return next(int(f.value) for f in workload.facts if f.name == "image size")
+    if workload.image_size is None:
+        raise LookupError(f"{model} has no image size")
+    return workload.image_size
 
 
 def counted(workload: Workload) -> tuple[float, float]:

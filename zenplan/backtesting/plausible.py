@@ -31,7 +31,7 @@ def check_parameters(row: Mapping[str, str], workload: Workload) -> None:
     Raises:
         Skipped: they lie more than 25 % apart; the message has both.
     """
-    if not row["params"] or workload.shape_is_guessed:
+    if not row["params"] or workload.guessed_shape:
         return
     given, found = float(row["params"]), workload.parameters
     embedding = sum(o.parameters for b in workload.blocks for o in b.operators if isinstance(o, Embedding))

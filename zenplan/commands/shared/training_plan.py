@@ -70,6 +70,7 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_ru
         method=method,
         weight_bytes=weight_bytes,
         software=software,
+        batch_fact=how_much.batch_fact,
         facts=facts,
     )
 
@@ -103,8 +104,7 @@ def _optimizer(request: Request, workload: Workload) -> tuple[Optimizer, Fact]:
 def _software(request: Request, workload: Workload) -> tuple[Software, Fact]:
     name, why = request.software, ""
     if name is None:
-        backend = next((f.value for f in workload.facts if f.name == "backend"), "")
-        name, why = _KERAS_SOFTWARE.get(backend, _PLAIN_SOFTWARE)
+        name, why = _KERAS_SOFTWARE.get(workload.backend, _PLAIN_SOFTWARE)
         if workload.unit == "tokens" and workload.usual is None:
             name, why = _LANGUAGE_SOFTWARE
     if name not in tuple(Software):

@@ -199,6 +199,7 @@ class ModelCount:
             tokens_per_sample=1,
             unit="samples",
             input="image" if _IMAGE.fullmatch(self.input_shape) else "",
+            backend=self.backend,
             facts=(
                 Fact(name="backend", value=self.backend, origin=Origin.DERIVED, why="with which Keras built it"),
                 Fact(name="family", value=family, origin=Origin.DERIVED, why=why),

@@ -66,6 +66,7 @@ def summary(
         tokens_per_sample=1,
         unit="images" if sampled else "samples",
         input="image" if sampled else "",
+        guessed_shape=True,
         facts=tuple(facts),
     )
 

@@ -75,6 +75,7 @@ class TransformerShape:
         windows: sliding windows of the layers in turn, None for full attention; () for full everywhere.
         dropout: the classic recipe with dropout masks to keep (GPT-2/3, BERT, T5).
         predicted: share of the positions that reach the head (BERT predicts the masked 15 % alone).
+        guessed: only the number of parameters was known, and all else is usual for it.
     """
 
     family: str = "decoder"
@@ -100,6 +101,7 @@ class TransformerShape:
     encoder_seq_len: int = 0
     experts: Experts | None = None
     latent: LatentAttention | None = None
+    guessed: bool = False
 
     def __post_init__(self) -> None:
         checks.one_of("transformer", "family", self.family, FAMILIES)
@@ -412,5 +414,6 @@ def lower(shape: TransformerShape, name: str, facts: tuple[Fact, ...] = ()) -> W
         blocks=(_embedding(shape), *_middle(shape), _head(shape)),
         tokens_per_sample=tokens,
         heads=shape.heads,
+        guessed_shape=shape.guessed,
         facts=facts,
     )
