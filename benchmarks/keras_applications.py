@@ -19,8 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul
+from zenplan.domain.model.operators import Convolution, MatMul
 from zenplan.domain.model.workload import Workload
 from zenplan.families.images.models import models
 from zenplan.families.named import NamedFamily
@@ -53,7 +52,9 @@ _OTHER_SIZE = 203
 def usual_size(model: str) -> int:
     """The image size that zenplan takes for that model."""
     workload = NamedFamily("convnet", models()).lower({"model": model})
-    return next(int(f.value) for f in workload.facts if f.name == "image size")
+    if workload.image_size is None:
+        raise LookupError(f"{model} has no image size")
+    return workload.image_size
 
 
 def counted(workload: Workload) -> tuple[float, float]:

@@ -72,7 +72,7 @@ def test_published_names_are_those_of_built_in_models(
     published: str, cells: dict[str, str], parameters: float | None
 ) -> None:
     run = one(model=published, params="", flop_per_sample_fwd="", **cells)
-    assert not run.plan.workload.shape_is_guessed
+    assert not run.plan.workload.guessed_shape
     if parameters is not None:
         assert run.plan.workload.parameters == pytest.approx(parameters, rel=0.05)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.domain.model.operators import Attention, Lookup
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Attention, Embedding, Recurrent
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.plan import OPTIMIZERS
 from zenplan.errors import UsageError
@@ -179,7 +178,7 @@ def test_a_model_says_what_it_is_and_how_it_is_trained(family: str, name: str) -
     assert kept(workload) > 0
     # Something comes first, before which nothing learns; else the input is looked up.
     first = any(
-        not getattr(o, "input_gradient", True) or isinstance(o, Lookup) for b in workload.blocks for o in b.operators
+        not getattr(o, "input_gradient", True) or isinstance(o, Embedding) for b in workload.blocks for o in b.operators
     )
     assert first
     assert 2 <= workload.training_flop_per_sample / workload.flop_per_sample <= 3
@@ -251,7 +250,7 @@ def test_tables_that_devices_share_out_are_dlrms() -> None:
         for name in recommenders.MODELS
         for b in made(name).blocks
         for o in b.operators
-        if isinstance(o, Lookup) and o.sparse
+        if isinstance(o, Embedding) and o.sparse
     }
     assert shared == {"dlrm", "dlrm-large", "dlrm-mlperf", "dlrm-dcnv2", "recommender"}
 

@@ -17,10 +17,7 @@ from zenplan.backtesting.precisions import precision_of, stored
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Convolution, MatMul, Recurrent, Split
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import OPTIMIZERS, TrainingPlan

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 
 from zenplan import units
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Lookup
+from zenplan.domain.model.operators import Convolution, Embedding
 from zenplan.domain.model.workload import Workload, gradients
 from zenplan.domain.precision import Precision
 from zenplan.errors import Skipped
@@ -32,10 +31,10 @@ def check_parameters(row: Mapping[str, str], workload: Workload) -> None:
     Raises:
         Skipped: they lie more than 25 % apart; the message has both.
     """
-    if not row["params"] or workload.shape_is_guessed:
+    if not row["params"] or workload.guessed_shape:
         return
     given, found = float(row["params"]), workload.parameters
-    embedding = sum(o.parameters for b in workload.blocks for o in b.operators if isinstance(o, Lookup))
+    embedding = sum(o.parameters for b in workload.blocks for o in b.operators if isinstance(o, Embedding))
     counts = (found, found - embedding, found + embedding)
     if not any(abs(given / count - 1.0) <= _SAME_MODEL for count in counts if count > 0):
         what = "the shape" if row["layers"] and row["width"] else f"the published {row['model']}"

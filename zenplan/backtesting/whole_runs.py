@@ -55,6 +55,7 @@ class WholeRun:
         steady_gpu_hours: the steps alone. calendar_gpu_hours: with start-up, evaluation, checkpoints, failures and
             the share by which production lies above the steps.
         devices: how many it ran on, or how many were taken where the row does not say.
+        precision, layout: as predicted. software: the kind of the row's framework; empty where it has none that is known.
         measured_days: None where neither the days nor the devices are published.
         facts: what was given and what was taken to arrive at the prediction.
     """
@@ -67,6 +68,9 @@ class WholeRun:
     devices: int
     devices_known: bool
     measured_days: float | None
+    precision: str
+    layout: str
+    software: str
     facts: tuple[Fact, ...]
 
     def __post_init__(self) -> None:
@@ -118,7 +122,7 @@ def _whole_run(cells: Cells, catalogue: Catalogue, coefficients: Coefficients, o
     plan = _plan(cells, model, tokens, devices, precision)
     check_speed(plan.workload, plan.samples / (measured * HOUR_S), sheet, precision)
     cluster, joined = _cluster(sheet, devices, plan, coefficients)
-    run, fits = _run(plan, cluster, operations)
+    run, layout, fits = _run(plan, cluster, operations)
     hours = devices / HOUR_S
     if not math.isfinite(run.calendar_s.high):
         raise DataError("failures come faster than work is saved: the prediction never ends")
@@ -131,6 +135,9 @@ def _whole_run(cells: Cells, catalogue: Catalogue, coefficients: Coefficients, o
         devices=devices,
         devices_known=cells.has("devices"),
         measured_days=cells.days(),
+        precision=precision.name,
+        layout=layout,
+        software=str(plan.software or "") if cells.text("framework", "") else "",
         facts=(*plan.facts, told, sized, *joined, *fits),
     )
 
@@ -233,11 +240,11 @@ def _plan(cells: Cells, model: Model, tokens: float, devices: int, precision: Pr
     )
 
 
-def _run(plan: TrainingPlan, cluster: Cluster, operations: Operations) -> tuple[RunTime, list[Fact]]:
+def _run(plan: TrainingPlan, cluster: Cluster, operations: Operations) -> tuple[RunTime, str, list[Fact]]:
     """The run in the fastest layout that fits; where none is found to fit, in the leanest, which is then said."""
     found = search(plan, (cluster,))
-    layout = Fact(name="layout", value=str(found.layouts.at(0)), origin=Origin.DERIVED, why="found by the search")
-    facts = [layout]
+    layout = str(found.layouts.at(0))
+    facts = [Fact(name="layout", value=layout, origin=Origin.DERIVED, why="found by the search")]
     if not found.fits[0]:
         needs = units.size(float(found.memory.total_bytes[0]))
         facts.append(
@@ -255,4 +262,4 @@ def _run(plan: TrainingPlan, cluster: Cluster, operations: Operations) -> tuple[
         why="makers count GPU-hours from the start of training, not of renting",
     )
     facts.append(start)
-    return runs_on(plan, operations, (cluster,), found).at(0), facts
+    return runs_on(plan, operations, (cluster,), found).at(0), layout, facts

@@ -111,6 +111,7 @@ def _encoder_decoder(cells: _Shape, seq_len: int, shape: TransformerShape | None
         seq_len=target,
         encoder_seq_len=seq_len,
         dropout=True,
+        guessed=True,
     )
     why = f"the row has no shape; T5's {layers} layers on each side"
     fact = Fact(name="shape", value=f"{layers} + {layers} layers × {width}", origin=Origin.ASSUMED, why=why)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Usual, Workload
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, check_heads, dense, loss, pointwise
+from zenplan.families.parts import block, check_heads, dense, elementwise, loss
 from zenplan.families.transformer.lowering import TransformerShape, lower
 
 SST_2 = Usual(
@@ -48,9 +48,9 @@ def _classifier(
     )
     embedding, *encoder, _ = lower(shape, name).blocks
     head: list[Operator] = [
-        pointwise("final norm", seq_len * width, 4, kept=seq_len * width, weights=2 * width),
+        elementwise(ElementwiseKind.NORM, "final norm", seq_len * width, 4, kept=seq_len * width, weights=2 * width),
         dense("first token", 1, width, width),
-        pointwise("activation", width, kept=width),
+        elementwise(ElementwiseKind.ACTIVATION, "activation", width, kept=width),
         dense("head", 1, width, classes),
         loss(1, classes),
     ]

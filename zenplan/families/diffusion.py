@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from zenplan.domain.model.operators import Lookup, Operator, Stream
+from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Embedding, Operator
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, convolution, dense, pointwise
+from zenplan.families.parts import block, convolution, dense, elementwise
 from zenplan.families.unet import Shape, encoder, network
 from zenplan.families.vision import encoder_layers, side
 
@@ -52,12 +52,12 @@ _LATENT_CHANNELS, _STRIDE = 4, 8
 def _modulated(layer: Block, width: int, rows: int) -> Block:
     """The layer with norms that have no weights, but scales, shifts and gates made from the step and the class."""
     size = rows * width
-    plain = [replace(op, weights=0.0) if isinstance(op, Stream) else op for op in layer.operators]
+    plain = [replace(op, weights=0.0) if isinstance(op, Elementwise) else op for op in layer.operators]
     operators: list[Operator] = [
         dense("modulation", 1, width, 6 * width),
         *plain,
-        pointwise("scales and shifts", 2 * size, 4, kept=2 * size),
-        pointwise("gates", 2 * size, 2, kept=2 * size),
+        elementwise(ElementwiseKind.OTHER, "scales and shifts", 2 * size, 4, kept=2 * size),
+        elementwise(ElementwiseKind.OTHER, "gates", 2 * size, 2, kept=2 * size),
     ]
     return replace(layer, operators=tuple(operators))
 
@@ -79,18 +79,20 @@ def _dit(
     rows = side(latent, patch) ** 2
     size, area = rows * width, patch * patch
     stem: list[Operator] = [
-        convolution("patches", _LATENT_CHANNELS, width, area, rows, input_positions=latent**2, first=True),
-        pointwise("positions", size, 3, weights=size),
+        convolution("patches", _LATENT_CHANNELS, width, (patch, patch), rows, input_positions=latent**2, first=True),
+        elementwise(ElementwiseKind.OTHER, "positions", size, 3, weights=size),
         dense("step 1", 1, 256, width, first=True),
         dense("step 2", 1, width, width),
-        Lookup(name="class", entries=classes + 1, width=width, rows=1),
+        Embedding(name="class", entries=classes + 1, width=width, rows=1),
     ]
     head: list[Operator] = [
         dense("final modulation", 1, width, 2 * width),
-        pointwise("final norm", size, 4, kept=size),
+        elementwise(ElementwiseKind.NORM, "final norm", size, 4, kept=size),
         # The noise and its variance, for each element of the patch.
         dense("noise", rows, width, 2 * area * _LATENT_CHANNELS),
-        pointwise("loss", latent**2 * 2 * _LATENT_CHANNELS, 4, kept=latent**2 * 2 * _LATENT_CHANNELS),
+        elementwise(
+            ElementwiseKind.LOSS, "loss", latent**2 * 2 * _LATENT_CHANNELS, 4, kept=latent**2 * 2 * _LATENT_CHANNELS
+        ),
     ]
     blocks = (
         block("patches", stem, size, place="first"),

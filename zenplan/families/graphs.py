@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError
 from zenplan.families import molecules
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, dense, loss, pointwise
+from zenplan.families.parts import block, dense, elementwise, loss
 
 PRODUCTS = Usual(
     dataset="ogbn-products, nodes to train on",
@@ -46,8 +46,8 @@ def _join(
     """A layer's products: of the mean of the neighbours (GCN); of the node beside it (GraphSAGE); of every neighbour,
     by its relation, with attention (RGAT)."""
     edges = nodes * taken
-    gathered = pointwise("gather", edges * inputs, 2)
-    mean = pointwise("mean of neighbours", edges * inputs, 1 + 1 / taken)
+    gathered = elementwise(ElementwiseKind.OTHER, "gather", edges * inputs, 2)
+    mean = elementwise(ElementwiseKind.MEAN_POOL, "mean of neighbours", edges * inputs, 1 + 1 / taken)
     if kind == "gcn":
         return [gathered, mean, dense("product", nodes, inputs, outputs, first=first)]
     if kind == "sage":
@@ -64,8 +64,15 @@ def _join(
     return [
         gathered,
         *products,
-        pointwise("attention scores", edges * outputs, 1, kept=edges * outputs, weights=2.0 * outputs * relations),
-        pointwise("weighted sum", edges * outputs, 2 + 1 / taken),
+        elementwise(
+            ElementwiseKind.OTHER,
+            "attention scores",
+            edges * outputs,
+            1,
+            kept=edges * outputs,
+            weights=2.0 * outputs * relations,
+        ),
+        elementwise(ElementwiseKind.OTHER, "weighted sum", edges * outputs, 2 + 1 / taken),
         dense("node", nodes, inputs, outputs, first=first),
     ]
 
@@ -99,7 +106,8 @@ def _neighbours(
         outputs = classes if last else width
         operators = _join(kind, nodes, number, inputs, outputs, relations, layer == 1)
         if not last:
-            operators.append(pointwise("activation and dropout", nodes * outputs, 4, kept=nodes * outputs / 2))
+            what, size = ElementwiseKind.ACTIVATION_DROPOUT, nodes * outputs
+            operators.append(elementwise(what, "activation and dropout", size, 4, kept=size / 2))
         blocks.append(block(f"layer {layer}", operators, nodes * outputs))
         inputs = outputs
     blocks.append(block("loss", [loss(1, classes)], 0, place="last"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from functools import partial
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Usual, Workload
 from zenplan.errors import UsageError
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, convolution, dense, loss, pointwise
+from zenplan.families.parts import block, convolution, dense, elementwise, loss
 from zenplan.families.vision import side
 
 MNIST = Usual(
@@ -39,7 +39,7 @@ def stack(widths: tuple[int, ...], *, first: bool = True, last: bool = False) ->
     for number, (inner, columns) in enumerate(itertools.pairwise(widths), 1):
         operators.append(dense(f"layer {number}", 1, inner, columns, first=first and number == 1))
         if not last or number < len(widths) - 1:
-            operators.append(pointwise(f"activation {number}", columns))
+            operators.append(elementwise(ElementwiseKind.ACTIVATION, f"activation {number}", columns))
     return operators
 
 
@@ -80,9 +80,9 @@ def _mixing(name: str, rows: int, inner: int, columns: int) -> list[Operator]:
     """Norm, a dense layer up, GELU, one down and the sum with what came in; ``rows`` do not see each other."""
     size = rows * inner
     return [
-        pointwise(f"{name} norm", size, 4, kept=2 * size),
+        elementwise(ElementwiseKind.NORM, f"{name} norm", size, 4, kept=2 * size),
         dense(f"{name} up", rows, inner, columns, kept=False),
-        pointwise(f"{name} activation", rows * columns, kept=rows * columns),
+        elementwise(ElementwiseKind.ACTIVATION, f"{name} activation", rows * columns, kept=rows * columns),
         dense(f"{name} down", rows, columns, inner),
     ]
 
@@ -105,14 +105,14 @@ def _mixer(
     layer: list[Operator] = [
         *_mixing("token", width, positions, tokens),
         # The patches go to the end and back: copies.
-        pointwise("transposes", size, 4, weights=4 * width),
+        elementwise(ElementwiseKind.OTHER, "transposes", size, 4, weights=4 * width),
         *_mixing("channel", positions, width, channels),
     ]
     stem: list[Operator] = [
-        convolution("patches", 3, width, patch * patch, positions, input_positions=image_size**2, first=True)
+        convolution("patches", 3, width, (patch, patch), positions, input_positions=image_size**2, first=True)
     ]
     head: list[Operator] = [
-        pointwise("norm and mean", size, 4, kept=size, weights=2 * width),
+        elementwise(ElementwiseKind.NORM, "norm and mean", size, 4, kept=size, weights=2 * width),
         dense("head", 1, width, classes),
         loss(1, classes),
     ]

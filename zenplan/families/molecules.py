@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import ElementwiseKind, Function, Operator
 from zenplan.domain.model.workload import Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, dense, pointwise
+from zenplan.families.parts import block, dense, elementwise
 
 QM9 = Usual(
     dataset="QM9, molecules to train on",
@@ -30,9 +30,9 @@ def _radial(name: str, edges: int, outputs: int) -> list[Operator]:
     size = edges * _HIDDEN
     return [
         dense(f"{name} 1", edges, _EDGE, _HIDDEN, first=True),
-        pointwise(f"{name} norm 1", 2 * size, 4, kept=2 * size, weights=2 * _HIDDEN),
+        elementwise(ElementwiseKind.NORM, f"{name} norm 1", 2 * size, 4, kept=2 * size, weights=2 * _HIDDEN),
         dense(f"{name} 2", edges, _HIDDEN, _HIDDEN),
-        pointwise(f"{name} norm 2", 2 * size, 4, kept=2 * size, weights=2 * _HIDDEN),
+        elementwise(ElementwiseKind.NORM, f"{name} norm 2", 2 * size, 4, kept=2 * size, weights=2 * _HIDDEN),
         dense(f"{name} weights", edges, _HIDDEN, outputs, bias=False),
     ]
 
@@ -45,12 +45,12 @@ def _kernel(name: str, edges: int, inputs: int, outputs: int, bases: int, before
     weights, turned = bases * inputs * outputs, edges * inputs * bases * after
     return [
         *_radial(f"{name} radial", edges, weights),
-        pointwise(f"{name} gather", edges * inputs * before, 3, kept=edges * inputs * before),
-        pointwise(f"{name} bases", edges * before * bases * after, 1),
+        elementwise(ElementwiseKind.OTHER, f"{name} gather", edges * inputs * before, 3, kept=edges * inputs * before),
+        elementwise(ElementwiseKind.OTHER, f"{name} bases", edges * before * bases * after, 1),
         replace(dense(f"{name} turned", edges * inputs, before, bases * after, bias=False, kept=False), tied=True),
-        pointwise(f"{name} weights", edges * weights, 1, kept=edges * weights),
+        elementwise(ElementwiseKind.OTHER, f"{name} weights", edges * weights, 1, kept=edges * weights),
         replace(dense(f"{name} kernel", edges * outputs, inputs * bases, after, bias=False, kept=False), tied=True),
-        pointwise(f"{name} turned again", turned, 1, kept=turned),
+        elementwise(ElementwiseKind.OTHER, f"{name} turned again", turned, 1, kept=turned),
     ]
 
 
@@ -75,15 +75,20 @@ def _layer(atoms: int, edges: int, degrees: int, channels: int, heads: int, firs
     inputs, size = _ATOM if first else channels, atoms * channels * width
     operators += [dense(f"query {k}", atoms * (2 * k + 1), inputs, half, bias=False) for k in range(keyed)]
     operators += [
-        pointwise("scores", edges * half * keyed**2, 2, kept=edges * half * keyed**2),
-        pointwise("softmax", edges * heads, 6, kept=edges * heads),
-        pointwise("weighted values", edges * half * width, 4, kept=edges * half * width),
+        elementwise(ElementwiseKind.OTHER, "scores", edges * half * keyed**2, 2, kept=edges * half * keyed**2),
+        elementwise(
+            ElementwiseKind.ACTIVATION, "softmax", edges * heads, 6, function=Function.SOFTMAX, kept=edges * heads
+        ),
+        elementwise(ElementwiseKind.OTHER, "weighted values", edges * half * width, 4, kept=edges * half * width),
     ]
     operators += [
         dense(f"project {k}", atoms * (2 * k + 1), half + (inputs if k < keyed else 0), channels, bias=False)
         for k in range(degrees)
     ]
-    return [*operators, pointwise("norm", size, 6, kept=2 * size, weights=2 * degrees * channels)]
+    return [
+        *operators,
+        elementwise(ElementwiseKind.NORM, "norm", size, 6, kept=2 * size, weights=2 * degrees * channels),
+    ]
 
 
 def _se3(
@@ -94,7 +99,7 @@ def _se3(
     head = [
         *_kernel("last", edges, channels, last, degrees, degrees**2, 1),
         dense("self", atoms, channels, last, bias=False),
-        pointwise("largest of the atoms", atoms * last, 2, kept=atoms * last),
+        elementwise(ElementwiseKind.OTHER, "largest of the atoms", atoms * last, 2, kept=atoms * last),
         dense("head 1", 1, last, last),
         dense("head 2", 1, last, 1),
     ]

@@ -62,7 +62,8 @@ class NamedFamily:
                 raise UsageError(f"{found} has no {_FLAGS.get(key, key)}", _known(parameters))
             values[key] = value
         workload = self._models[found](**values)
-        return replace(workload, facts=(*_facts(text, parameters, values), *workload.facts))
+        size = values.get("image_size", parameters.get("image_size"))
+        return replace(workload, image_size=size, facts=(*_facts(text, parameters, values), *workload.facts))
 
     def _find(self, name: str) -> str:
         wanted = plain(name)

@@ -5,10 +5,19 @@ All sizes are for one sample, forward. Each keeps for the backward pass what the
 
 from __future__ import annotations
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+import math
+
+from zenplan.domain.model.operators import (
+    Convolution,
+    Elementwise,
+    ElementwiseKind,
+    Function,
+    MatMul,
+    Operator,
+    Recurrent,
+    Role,
+    Split,
+)
 from zenplan.domain.model.workload import Block
 from zenplan.errors import UsageError
 
@@ -17,7 +26,15 @@ GATES = {"lstm": 4, "gru": 3, "simple": 1}
 
 
 def dense(
-    name: str, rows: float, inner: float, columns: float, *, bias: bool = True, first: bool = False, kept: bool = True
+    name: str,
+    rows: float,
+    inner: float,
+    columns: float,
+    *,
+    role: Role = Role.OTHER,
+    bias: bool = True,
+    first: bool = False,
+    kept: bool = True,
 ) -> MatMul:
     """A dense layer over ``rows``; ``first`` where nothing before it learns, ``kept`` where its input is its own to
     keep (and not another's too)."""
@@ -27,22 +44,41 @@ def dense(
         inner=inner,
         columns=columns,
         split=Split.NONE,
+        role=role,
         bias=bias,
         saved=inner if kept else 0.0,
         input_gradient=not first,
     )
 
 
-def pointwise(name: str, elements: float, passes: float = 2, *, kept: float = 0.0, weights: float = 0.0) -> Stream:
+def elementwise(
+    kind: ElementwiseKind,
+    name: str,
+    elements: float,
+    passes: float = 2,
+    *,
+    function: Function | None = None,
+    kept: float = 0.0,
+    weights: float = 0.0,
+) -> Elementwise:
     """An operator that goes over its elements; ``kept``: elements kept for the backward pass, ``weights``: its own."""
-    return Stream(name=name, elements=elements, passes=passes, split=Split.NONE, saved=kept, weights=weights)
+    return Elementwise(
+        name=name,
+        kind=kind,
+        function=function,
+        elements=elements,
+        passes=passes,
+        split=Split.NONE,
+        saved=kept,
+        weights=weights,
+    )
 
 
 def convolution(
     name: str,
     inputs: float,
     outputs: float,
-    window: float,
+    kernel: tuple[int, ...],
     positions: float,
     *,
     input_positions: float | None = None,
@@ -50,12 +86,16 @@ def convolution(
     first: bool = False,
     kept: float | None = None,
 ) -> Convolution:
-    """A convolution that gives ``positions`` of ``outputs`` channels; as many positions come in, unless said."""
+    """A convolution that gives ``positions`` of ``outputs`` channels; as many positions come in, unless said.
+
+    ``kernel``: edges of its window, one for each dimension of the map.
+    """
     before = positions if input_positions is None else input_positions
     return Convolution(
         name=name,
         positions=positions,
-        window=window,
+        window=math.prod(kernel),
+        kernel=kernel,
         inputs=inputs,
         outputs=outputs,
         input_elements=before * inputs,
@@ -84,10 +124,16 @@ def recurrent(
     return operators
 
 
-def loss(rows: float, classes: float) -> Stream:
+def loss(rows: float, classes: float) -> Elementwise:
     """A softmax and its loss in fp32: 16-bit logits and their fp32 copy are there at once, 6 bytes an element."""
-    return Stream(
-        name="loss", elements=rows * classes, passes=4, split=Split.NONE, saved=1.5 * rows * classes, element_bytes=4.0
+    return Elementwise(
+        name="loss",
+        kind=ElementwiseKind.LOSS,
+        elements=rows * classes,
+        passes=4,
+        split=Split.NONE,
+        saved=1.5 * rows * classes,
+        element_bytes=4.0,
     )
 
 

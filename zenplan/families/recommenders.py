@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from zenplan.domain.model.operators import Lookup, Operator
+from zenplan.domain.model.operators import ElementwiseKind, Embedding, Operator
 from zenplan.domain.model.workload import Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.mlp import stack
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, dense, loss, pointwise
+from zenplan.families.parts import block, dense, elementwise, loss
 
 _EXAMPLES = "NVIDIA DeepLearningExamples"
 # Criteo's click logs of 24 days, the last of which is for testing.
@@ -154,10 +154,10 @@ _HOT = (3, 2, 1, 2, 6, 1, 1, 1, 1, 7, 3, 8, 1, 6, 9, 5, 1, 1, 1, 12, 100, 27, 10
 
 
 def _tables(entries: float, width: int, tables: int, rows: int) -> list[Operator]:
-    """All tables as one fused look-up, and the sum of each table's rows where a sample has several of one."""
-    operators: list[Operator] = [Lookup(name="tables", entries=entries, width=width, rows=rows, sparse=True)]
+    """All tables as one fused embedding, and the sum of each table's rows where a sample has several of one."""
+    operators: list[Operator] = [Embedding(name="tables", entries=entries, width=width, rows=rows, sparse=True)]
     if rows > tables:
-        operators.append(pointwise("pooling", rows * width, 1 + tables / rows))
+        operators.append(elementwise(ElementwiseKind.MEAN_POOL, "pooling", rows * width, 1 + tables / rows))
     return operators
 
 
@@ -188,14 +188,14 @@ def _dlrm(
             interaction += [
                 dense(f"cross {layer} down", 1, joined, cross_rank, bias=False),
                 dense(f"cross {layer} up", 1, cross_rank, joined),
-                pointwise(f"cross {layer} product and sum", joined, 4, kept=joined),
+                elementwise(ElementwiseKind.OTHER, f"cross {layer} product and sum", joined, 4, kept=joined),
             ]
     else:
         joined = -(-(vectors * (vectors - 1) // 2 + width) // 8) * 8  # padded for tensor cores
         interaction = [
             # A batched product of the vectors with themselves: it owns no weight.
             replace(dense("interaction", vectors, width, vectors, bias=False), tied=True),
-            pointwise("pairs", vectors * width + joined),
+            elementwise(ElementwiseKind.OTHER, "pairs", vectors * width + joined),
         ]
     head = [*stack((joined, top, top, top // 2, top // 4, 1), first=False, last=True), loss(1, 1)]
     blocks = (
@@ -233,8 +233,8 @@ def _recommender(
 def _ncf(*, users: int = 138_493, items: int = 26_744, factors: int = 64, width: int = 256) -> Workload:
     """NeuMF (He et al. 2017): factors multiplied, and a network beside; a sample is a user with one item."""
     half = width // 2
-    lookups: list[Operator] = [
-        Lookup(name=f"{name} {kind}", entries=entries, width=size, rows=1)
+    embeddings: list[Operator] = [
+        Embedding(name=f"{name} {kind}", entries=entries, width=size, rows=1)
         for name, entries in (("user", users), ("item", items))
         for kind, size in (("factors", factors), ("vector", half))
     ]
@@ -242,16 +242,18 @@ def _ncf(*, users: int = 138_493, items: int = 26_744, factors: int = 64, width:
     for number, (inner, columns) in enumerate(((width, width), (width, half), (half, half // 2)), 1):
         network += [
             dense(f"layer {number}", 1, inner, columns),
-            pointwise(f"activation and dropout {number}", columns, 4, kept=columns / 2),
+            elementwise(
+                ElementwiseKind.ACTIVATION_DROPOUT, f"activation and dropout {number}", columns, 4, kept=columns / 2
+            ),
         ]
     last = factors + half // 2
     head: list[Operator] = [
-        pointwise("product of factors", factors, 3, kept=2 * factors),
+        elementwise(ElementwiseKind.OTHER, "product of factors", factors, 3, kept=2 * factors),
         dense("prediction", 1, last, 1),
         loss(1, 1),
     ]
     blocks = (
-        block("tables", lookups, 2 * factors + width, place="first"),
+        block("tables", embeddings, 2 * factors + width, place="first"),
         block("network", network, last),
         block("head", head, 0, place="last"),
     )
@@ -280,8 +282,8 @@ def _wide_and_deep(*, width: int = 1024, layers: int = 5) -> Workload:
         width, layers: of the network.
     """
     few = sum(_OUTBRAIN_ONE_HOT)
-    lookups: list[Operator] = [
-        Lookup(name=f"tables of {size}", entries=entries, width=size, rows=rows)
+    embeddings: list[Operator] = [
+        Embedding(name=f"tables of {size}", entries=entries, width=size, rows=rows)
         for size, (entries, rows) in _OUTBRAIN.items()
     ]
     # 14 of the 64 wide tables have a place of their own among the inputs: several rows of one are averaged.
@@ -289,13 +291,13 @@ def _wide_and_deep(*, width: int = 1024, layers: int = 5) -> Workload:
     taken = sum(rows for _, rows in _OUTBRAIN.values()) + len(_OUTBRAIN_ONE_HOT)
     linear = sum(entries for entries, _ in _OUTBRAIN.values()) + few
     wide: list[Operator] = [
-        Lookup(name="linear categories", entries=linear, width=1, rows=taken),
+        Embedding(name="linear categories", entries=linear, width=1, rows=taken),
         dense("linear numbers", 1, _OUTBRAIN_NUMBERS, 1, first=True),
     ]
-    lookups.append(pointwise("average and join", inputs, 3))
+    embeddings.append(elementwise(ElementwiseKind.OTHER, "average and join", inputs, 3))
     deep = stack((inputs, *(layers * (width,)), 1), first=False, last=True)
     blocks = (
-        block("tables", lookups, inputs, place="first"),
+        block("tables", embeddings, inputs, place="first"),
         block("wide", wide, 1, place="first"),
         block("deep", deep, 1),
         block("head", [loss(1, 1)], 0, place="last"),
@@ -318,11 +320,11 @@ def _vae_cf(*, items: int = 20_108, hidden: int = 600, latent: int = 200, rated:
         rated: items that a user rated: the rows of the first layer's weight that are summed, no product.
     """
     encoder: list[Operator] = [
-        Lookup(name="items", entries=items, width=hidden, rows=rated),
-        pointwise("sum of items", rated * hidden, 1 + 1 / rated, weights=hidden),
-        pointwise("activation", hidden, kept=hidden),
+        Embedding(name="items", entries=items, width=hidden, rows=rated),
+        elementwise(ElementwiseKind.OTHER, "sum of items", rated * hidden, 1 + 1 / rated, weights=hidden),
+        elementwise(ElementwiseKind.ACTIVATION, "activation", hidden, kept=hidden),
         dense("mean and deviation", 1, hidden, 2 * latent, kept=False),
-        pointwise("sample", 2 * latent, 3, kept=2 * latent),
+        elementwise(ElementwiseKind.OTHER, "sample", 2 * latent, 3, kept=2 * latent),
     ]
     decoder = [*stack((latent, hidden, items), first=False, last=True), loss(1, items)]
     blocks = (block("encoder", encoder, latent), block("decoder", decoder, 0, place="last"))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from zenplan.domain.model.operators import Lookup, Operator
+from zenplan.domain.model.operators import ElementwiseKind, Embedding, Operator
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families import voice
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, dense, loss, pointwise, recurrent
+from zenplan.families.parts import block, dense, elementwise, loss, recurrent
 
 PENN_TREEBANK = Usual(
     dataset="Penn Treebank, 929,589 tokens",
@@ -54,7 +54,7 @@ def _stack(
     width = sides * hidden
     blocks = []
     if text:
-        table = Lookup(name="embedding", entries=vocab, width=features, rows=seq_len)
+        table = Embedding(name="embedding", entries=vocab, width=features, rows=seq_len)
         blocks.append(block("embedding", [table], seq_len * features, place="first"))
     for layer in range(layers):
         inputs = features if layer == 0 else width
@@ -62,7 +62,7 @@ def _stack(
             "cell", cell, seq_len, inputs, hidden, bidirectional=bidirectional, first=layer == 0 and not text
         )
         dropped = seq_len * width
-        operators.append(pointwise("dropout", dropped, kept=dropped / 2))
+        operators.append(elementwise(ElementwiseKind.DROPOUT, "dropout", dropped, kept=dropped / 2))
         blocks.append(block(f"layer {layer + 1}", operators, dropped))
     rows, outputs = (1, classes) if classes else (seq_len, vocab if text else features)
     head: list[Operator] = [dense("head", rows, width, outputs), loss(rows, outputs)]
@@ -87,7 +87,7 @@ def _gnmt_attention(steps: int, hidden: int) -> list[Operator]:
         dense("attention query", steps, hidden, hidden, bias=False, kept=False),
         dense("attention keys", steps, hidden, hidden, bias=False),
         # A fuser joins sum and tanh: written once, read by the product with the score's weights.
-        pointwise("attention scores", pairs, 2, kept=pairs, weights=2 * hidden + 1),
+        elementwise(ElementwiseKind.OTHER, "attention scores", pairs, 2, kept=pairs, weights=2 * hidden + 1),
     ]
 
 
@@ -102,9 +102,9 @@ def _gnmt_side(side: str, steps: int, hidden: int, layers: int) -> list[Block]:
         operators = recurrent("lstm", "lstm", steps, wide if joined else hidden, hidden, bidirectional=both)
         if not encoder and layer == 0:
             operators += _gnmt_attention(steps, hidden)
-        operators.append(pointwise("dropout", size, kept=size / 2))
+        operators.append(elementwise(ElementwiseKind.DROPOUT, "dropout", size, kept=size / 2))
         if layer > 1:
-            operators.append(pointwise("residual sum", size, 3))
+            operators.append(elementwise(ElementwiseKind.RESIDUAL, "residual sum", size, 3))
         blocks.append(block(f"{side} layer {layer + 1}", operators, 2 * size if both else size))
     return blocks
 
@@ -125,7 +125,7 @@ def _gnmt(
     """
     steps = round(seq_len * padding)
     tables = [("embedding", 2 * steps)] if shared else [("source embedding", steps), ("target embedding", steps)]
-    lookups: list[Operator] = [Lookup(name=n, entries=vocab, width=hidden, rows=rows) for n, rows in tables]
+    embeddings: list[Operator] = [Embedding(name=n, entries=vocab, width=hidden, rows=rows) for n, rows in tables]
     head: list[Operator] = [dense("classifier", steps, hidden, vocab), loss(steps, vocab)]
     why = "6 epochs at the published tokens/s and minutes have 175M tokens each, in 3.5M pairs"
     padded = "batches are drawn from 5 buckets of 10 lengths each, padded to the longest"
@@ -133,7 +133,7 @@ def _gnmt(
         name="gnmt",
         family="recurrent",
         blocks=(
-            block("embedding", lookups, 2 * steps * hidden, place="first"),
+            block("embedding", embeddings, 2 * steps * hidden, place="first"),
             *_gnmt_side("encoder", steps, hidden, layers),
             *_gnmt_side("decoder", steps, hidden, layers),
             block("head", head, 0, place="last"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Usual, Workload
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, check_heads, convolution, pointwise
+from zenplan.families.parts import block, check_heads, convolution, elementwise
 from zenplan.families.transformer.lowering import TransformerShape, lower
 
 # 680,000 hours in pieces of 30 s; 1,048,576 steps of 256 of them.
@@ -56,15 +56,17 @@ def _whisper(
         positions=seq_len,
     )
     ears: list[Operator] = [
-        convolution("convolution 1", mels, width, 3, frames, first=True),
-        pointwise("activation 1", frames * width, kept=frames * width),
-        convolution("convolution 2", width, width, 3, rows, input_positions=frames),
-        pointwise("activation 2", rows * width, kept=rows * width),
-        pointwise("positions", rows * width, 3, weights=rows * width),
+        convolution("convolution 1", mels, width, (3,), frames, first=True),
+        elementwise(ElementwiseKind.ACTIVATION, "activation 1", frames * width, kept=frames * width),
+        convolution("convolution 2", width, width, (3,), rows, input_positions=frames),
+        elementwise(ElementwiseKind.ACTIVATION, "activation 2", rows * width, kept=rows * width),
+        elementwise(ElementwiseKind.OTHER, "positions", rows * width, 3, weights=rows * width),
     ]
     # The decoder's norm is that of the shape's head; this is the encoder's.
     done = block(
-        "encoder norm", [pointwise("encoder norm", rows * width, 3, kept=rows * width, weights=2 * width)], rows * width
+        "encoder norm",
+        [elementwise(ElementwiseKind.NORM, "encoder norm", rows * width, 3, kept=rows * width, weights=2 * width)],
+        rows * width,
     )
     embedding, encoder, *decoder = lower(shape, name).blocks
     return Workload(

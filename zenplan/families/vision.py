@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from zenplan.domain.model.operators import Attention, MatMul, Operator
+from zenplan.domain.model.operators import Attention, ElementwiseKind, MatMul, Operator, Role
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.errors import UsageError
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, check_heads, convolution, dense, loss, pointwise
+from zenplan.families.parts import block, check_heads, convolution, dense, elementwise, loss
 from zenplan.families.transformer.lowering import TransformerShape, lower
 
 _IMAGES = 1_281_167
@@ -80,13 +80,13 @@ def windowed(layer: Block, windows: int, tokens: int, table: float = 0.0) -> Blo
     """
     operators: list[Operator] = []
     for op in layer.operators:
-        if isinstance(op, MatMul) and op.name.startswith("attention"):
+        if isinstance(op, MatMul) and op.role in (Role.ATTENTION, Role.KEY_VALUE):
             op = replace(op, rows=windows * tokens)
         if isinstance(op, Attention):
             # Windows are to attention what heads are: parts that do not see each other.
             heads = op.heads * windows
             size = windows * tokens * op.heads * op.key_dim
-            operators.append(pointwise("windows", size, 4, weights=table))
+            operators.append(elementwise(ElementwiseKind.OTHER, "windows", size, 4, weights=table))
             op = replace(op, heads=heads, kv_heads=heads, queries=tokens, keys=tokens)
         operators.append(op)
     return replace(layer, operators=tuple(operators))
@@ -112,15 +112,17 @@ def _patches(image_size: int, patch: int, width: int, extra: int = 0, positions:
     size = (count + extra) * width
     weights = (size if positions else 0) + extra * width
     operators: list[Operator] = [
-        convolution("patches", 3, width, patch * patch, count, input_positions=image_size**2, first=True),
-        pointwise("positions", size, 3, weights=weights),
+        convolution("patches", 3, width, (patch, patch), count, input_positions=image_size**2, first=True),
+        elementwise(ElementwiseKind.OTHER, "positions", size, 3, weights=weights),
     ]
     return block("patches", operators, size, place="first")
 
 
 def _head(rows: int, width: int, classes: int, heads: int = 1) -> Block:
     """Norm, and a classifier of one token (or the mean of all); DeiT's distilled form has two."""
-    operators: list[Operator] = [pointwise("final norm", rows * width, 4, kept=rows * width, weights=2 * width)]
+    operators: list[Operator] = [
+        elementwise(ElementwiseKind.NORM, "final norm", rows * width, 4, kept=rows * width, weights=2 * width)
+    ]
     operators += [dense("head", 1, width, classes) for _ in range(heads)]
     return block("head", [*operators, loss(1, classes)], 0, place="last")
 
@@ -163,7 +165,7 @@ def _merging(positions: int, width: int) -> Block:
     """Four neighbours become one token of twice the width."""
     size = positions * width
     operators: list[Operator] = [
-        pointwise("gather and norm", size, 4, kept=size, weights=8 * width),
+        elementwise(ElementwiseKind.NORM, "gather and norm", size, 4, kept=size, weights=8 * width),
         dense("merge", positions / 4, 4 * width, 2 * width, bias=False),
     ]
     return block(f"merging into {2 * width}", operators, size / 2)
@@ -188,7 +190,7 @@ def _swin(
     """
     across = side(image_size, 32) * 8
     stem = _patches(image_size, 4, width, positions=False)
-    norm = pointwise("norm", across**2 * width, 4, kept=across**2 * width, weights=2 * width)
+    norm = elementwise(ElementwiseKind.NORM, "norm", across**2 * width, 4, kept=across**2 * width, weights=2 * width)
     blocks = [replace(stem, operators=(stem.operators[0], norm))]
     for stage, depth in enumerate(depths):
         channels, parts = width * 2**stage, heads * 2**stage
@@ -223,10 +225,10 @@ def _sam(*, image_size: int = 1024, layers: int = 32, width: int = 1280, heads: 
     whole = windowed(replace(layer, repeat=_SAM_WHOLE, name="whole layer"), 1, rows, 2 * (2 * across - 1) * per_head)
     size = rows * channels
     neck: list[Operator] = [
-        convolution("neck 1", width, channels, 1, rows, bias=False),
-        pointwise("neck norm 1", size, 4, kept=size, weights=2 * channels),
-        convolution("neck 2", channels, channels, 9, rows, bias=False),
-        pointwise("neck norm 2", size, 4, kept=size, weights=2 * channels),
+        convolution("neck 1", width, channels, (1, 1), rows, bias=False),
+        elementwise(ElementwiseKind.NORM, "neck norm 1", size, 4, kept=size, weights=2 * channels),
+        convolution("neck 2", channels, channels, (3, 3), rows, bias=False),
+        elementwise(ElementwiseKind.NORM, "neck norm 2", size, 4, kept=size, weights=2 * channels),
     ]
     blocks = (
         _patches(image_size, 16, width),

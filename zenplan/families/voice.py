@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from zenplan.domain.model.operators import Lookup, Operator
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import ElementwiseKind, Embedding, Operator, Recurrent
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, convolution, dense, loss, pointwise, recurrent
+from zenplan.families.parts import block, convolution, dense, elementwise, loss, recurrent
 
 LIBRISPEECH = Usual(
     dataset="LibriSpeech, 960 hours",
@@ -46,12 +45,14 @@ def _rnn_t(
     ]
     late = recurrent("layer 3", "lstm", half, 2 * hidden, hidden)
     late += [op for n in (4, 5) for op in recurrent(f"layer {n}", "lstm", half, hidden, hidden)]
-    text: list[Operator] = [Lookup(name="embedding", entries=vocab - 1, width=prediction, rows=words)]
+    text: list[Operator] = [Embedding(name="embedding", entries=vocab - 1, width=prediction, rows=words)]
     text += [op for n in (1, 2) for op in recurrent(f"layer {n}", "lstm", words, prediction, prediction)]
     joint: list[Operator] = [
         dense("speech", half, hidden, prediction),
         dense("text", words, prediction, prediction),
-        pointwise("sum and activation", pairs * prediction, 2, kept=pairs * prediction / 2),
+        elementwise(
+            ElementwiseKind.ACTIVATION, "sum and activation", pairs * prediction, 2, kept=pairs * prediction / 2
+        ),
         dense("pieces", pairs, prediction, vocab),
         loss(pairs, vocab),
     ]
@@ -85,9 +86,11 @@ def _convolutions(widths: tuple[int, ...], positions: int) -> list[Operator]:
     for number, (inputs, outputs) in enumerate(itertools.pairwise(widths), 1):
         size = positions * outputs
         operators += [
-            convolution(f"convolution {number}", inputs, outputs, 5, positions),
-            pointwise(f"batch norm {number}", size, 3, kept=size, weights=2 * outputs),
-            pointwise(f"activation and dropout {number}", size, 4, kept=1.5 * size),
+            convolution(f"convolution {number}", inputs, outputs, (5,), positions),
+            elementwise(ElementwiseKind.NORM, f"batch norm {number}", size, 3, kept=size, weights=2 * outputs),
+            elementwise(
+                ElementwiseKind.ACTIVATION_DROPOUT, f"activation and dropout {number}", size, 4, kept=1.5 * size
+            ),
         ]
     return operators
 
@@ -106,7 +109,7 @@ def _tacotron_decoder(frames: int, text: int) -> list[Operator]:
     return [
         dense("prenet 1", frames, MELS, 256, bias=False, first=True),
         dense("prenet 2", frames, 256, 256, bias=False),
-        pointwise("prenet activations", 2 * 256 * frames, 4, kept=256 * frames),
+        elementwise(ElementwiseKind.ACTIVATION, "prenet activations", 2 * 256 * frames, 4, kept=256 * frames),
         dense("attention memory", text, 512, 128, bias=False),
         # Cell and context are inputs of the same step, so that no product can be taken ahead.
         Recurrent(name="attention cell input", steps=frames, inner=256 + 512, columns=4096, kernels=1, bias=True),
@@ -118,8 +121,8 @@ def _tacotron_decoder(frames: int, text: int) -> list[Operator]:
         Recurrent(name="location product", steps=frames, rows=text, inner=32, columns=128, kernels=_LOCATION / 2),
         Recurrent(name="attention energy", steps=frames, rows=text, inner=128, columns=1, kernels=_ENERGY),
         # The sums with query and memory and their tanh; then the memory itself, read for the context.
-        pointwise("attention sums", looked * 128, 7, kept=looked * 128),
-        pointwise("attention context", looked * 512, 1),
+        elementwise(ElementwiseKind.OTHER, "attention sums", looked * 128, 7, kept=looked * 128),
+        elementwise(ElementwiseKind.OTHER, "attention context", looked * 512, 1),
         Recurrent(name="decoder cell input", steps=frames, inner=1024 + 512, columns=4096, kernels=1, bias=True),
         Recurrent(name="decoder cell", steps=frames, inner=1024, columns=4096, kernels=_CELL - 1, bias=True),
         Recurrent(name="frame and end", steps=frames, inner=1024 + 512, columns=MELS + 1, kernels=_FRAME, bias=True),
@@ -135,13 +138,13 @@ def _tacotron2(*, frames: int = 566, text: int = 100, padding: float = 1.5, symb
     """
     steps, letters = round(frames * padding), round(text * padding)
     encoder: list[Operator] = [
-        Lookup(name="embedding", entries=symbols, width=512, rows=letters),
+        Embedding(name="embedding", entries=symbols, width=512, rows=letters),
         *_convolutions((512, 512, 512, 512), letters),
         *recurrent("lstm", "lstm", letters, 512, 256, bidirectional=True),
     ]
     postnet: list[Operator] = [
         *_convolutions((MELS, 512, 512, 512, 512, MELS), steps),
-        pointwise("losses", steps * MELS, 6, kept=2 * steps * MELS),
+        elementwise(ElementwiseKind.LOSS, "losses", steps * MELS, 6, kept=2 * steps * MELS),
     ]
     return Workload(
         name="tacotron2",
@@ -181,22 +184,22 @@ def _flow(number: int, repeat: int, left: int, channels: int, positions: int) ->
     """Flows of WaveGlow: an invertible 1 × 1 convolution, then a coupling by 8 dilated convolutions."""
     size, half = positions * channels, left // 2
     operators: list[Operator] = [
-        convolution("invertible", left, left, 1, positions, bias=False, first=number == 1),
-        convolution("start", half, channels, 1, positions),
+        convolution("invertible", left, left, (1,), positions, bias=False, first=number == 1),
+        convolution("start", half, channels, (1,), positions),
     ]
     for layer in range(1, 9):
         outputs = 2 * channels if layer < 8 else channels
         operators += [
-            convolution(f"dilated {layer}", channels, 2 * channels, 3, positions),
-            convolution(f"condition {layer}", 8 * MELS, 2 * channels, 1, positions, kept=0.0),
+            convolution(f"dilated {layer}", channels, 2 * channels, (3,), positions),
+            convolution(f"condition {layer}", 8 * MELS, 2 * channels, (1,), positions, kept=0.0),
             # Reads both, of twice the channels, and writes their gated product.
-            pointwise(f"gate {layer}", size, 5, kept=2 * size),
-            convolution(f"residual and skip {layer}", channels, outputs, 1, positions),
-            pointwise(f"sums {layer}", size, 6),
+            elementwise(ElementwiseKind.OTHER, f"gate {layer}", size, 5, kept=2 * size),
+            convolution(f"residual and skip {layer}", channels, outputs, (1,), positions),
+            elementwise(ElementwiseKind.OTHER, f"sums {layer}", size, 6),
         ]
     operators += [
-        convolution("end", channels, left, 1, positions),
-        pointwise("coupling", positions * left, 4, kept=positions * left),
+        convolution("end", channels, left, (1,), positions),
+        elementwise(ElementwiseKind.OTHER, "coupling", positions * left, 4, kept=positions * left),
     ]
     return block(f"flows from {number} on", operators, positions * left, repeat=repeat)
 
@@ -210,9 +213,14 @@ def _waveglow(*, channels: int = 512, segment: int = 8000) -> Workload:
     """
     frames, positions = segment // 256 + 1, segment // 8
     spectrogram: list[Operator] = [
-        # A transposed convolution: its positions are those of its input.
-        replace(convolution("upsampling", MELS, MELS, 1024, frames, first=True), output_elements=segment * MELS),
-        pointwise("grouping", segment * MELS, 2, kept=segment * MELS),
+        # A transposed convolution: its positions are those of its input. Its proxy has a square window, as long as the
+        # kernel is not said.
+        replace(
+            convolution("upsampling", MELS, MELS, (1024,), frames, first=True),
+            kernel=(),
+            output_elements=segment * MELS,
+        ),
+        elementwise(ElementwiseKind.OTHER, "grouping", segment * MELS, 2, kept=segment * MELS),
     ]
     return Workload(
         name="waveglow",
@@ -220,7 +228,7 @@ def _waveglow(*, channels: int = 512, segment: int = 8000) -> Workload:
         blocks=(
             block("spectrogram", spectrogram, segment * MELS, place="first"),
             *(_flow(1 + 4 * n, 4, 8 - 2 * n, channels, positions) for n in range(3)),
-            block("end", [pointwise("loss", segment, 4, kept=segment)], 0, place="last"),
+            block("end", [elementwise(ElementwiseKind.LOSS, "loss", segment, 4, kept=segment)], 0, place="last"),
         ),
         tokens_per_sample=segment,
         unit="audio-samples",

@@ -22,8 +22,7 @@ from zenplan.commands.calibrate.use_case import Machine, Wanted, calibrate
 from zenplan.domain.hardware.device import Device, DriverState, Profile, Reading
 from zenplan.domain.measured.calibrated import Calibrations
 from zenplan.domain.model.count import LayerCount, ModelCount
-from zenplan.domain.model.operators import MatMul
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.training.request import Request
 from zenplan.errors import UnknownName, UsageError, ZenplanError
 from zenplan.plugins import load_plugins

@@ -134,8 +134,7 @@ def test_ctrl_c_ends_both_processes(project: Any) -> None:
 _API = """
 import sys
 import zenplan
-from zenplan.domain.model.operators import MatMul
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import MatMul, Split
 assert "keras" not in sys.modules
 from models import Raw, net, raw
 

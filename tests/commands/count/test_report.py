@@ -8,10 +8,8 @@ import pytest
 
 from zenplan.adapters.formats import table, to_csv
 from zenplan.commands.count.report import count_report
-from zenplan.domain.model.convolution import Convolution
 from zenplan.domain.model.count import LayerCount, ModelCount
-from zenplan.domain.model.operators import MatMul, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Convolution, Elementwise, MatMul, Split
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.report import Report
 
@@ -129,7 +127,7 @@ def test_precision_is_that_of_bytes_and_changes_no_flop() -> None:
 
 
 def test_kinds_of_operators_have_their_share() -> None:
-    stream = Stream(name="s", elements=1000, passes=2, split=Split.NONE, saved=500)
+    stream = Elementwise(name="s", elements=1000, passes=2, split=Split.NONE, saved=500)
     net = ModelCount(name="n", backend="jax", layers=(dense("a"), dense("b", operators=(stream,))))
     assert cells(report(net), 2) == {
         "product": ("1", "100 %", "84 %", "17 %"),

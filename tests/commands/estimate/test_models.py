@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from zenplan.domain.model.operators import MatMul
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.model.workload import Block, Workload
-from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError
 
 SCHEMAS = Path(__file__).parents[3] / "zenplan" / "data" / "schemas"
@@ -66,8 +64,7 @@ def keras(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def counted(target: str, **_: Any) -> Workload:
             if isinstance(answer, UsageError):
                 raise answer
-            built = Fact(name="backend", value="jax", origin=Origin.DERIVED)
-            return replace(answer, name=target, facts=(*answer.facts, built))
+            return replace(answer, name=target, backend="jax")
 
         monkeypatch.setattr("zenplan.commands.shared.counting.keras_workload", counted)
 

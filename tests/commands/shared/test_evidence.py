@@ -190,7 +190,7 @@ def test_the_newest_of_one_kind_counts() -> None:
 
 def test_whose_it_is_is_said() -> None:
     found = evidence(taken(0.1), origin="imported from team.json on 2026-12-01")
-    assert found.steps[0].told == f"measured on one {H100} on 2026-11-20 (imported from team.json on 2026-12-01)"
+    assert found.steps[0].told == f"on one {H100} on 2026-11-20 (imported from team.json on 2026-12-01)"
 
 
 def sweep(slower: float) -> Calibration:

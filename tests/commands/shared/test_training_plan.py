@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from zenplan.commands.shared.training_plan import training_plan
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Convolution, MatMul, Split
 from zenplan.domain.model.workload import Block, Usual, Workload
-from zenplan.domain.provenance import Fact, Origin
+from zenplan.domain.provenance import Fact
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import DataError, UnknownName, UsageError
@@ -184,8 +182,7 @@ def test_a_model_that_uses_each_weight_once_is_a_stack_of_dense_layers() -> None
 
 @pytest.mark.parametrize(("backend", "software"), [("jax", "xla"), ("tensorflow", "xla"), ("torch", "eager")])
 def test_a_keras_model_is_trained_as_it_was_counted(backend: str, software: str) -> None:
-    built = Fact(name="backend", value=backend, origin=Origin.DERIVED)
-    counted = replace(unusual(), name="mine", family="keras", facts=(built,))
+    counted = replace(unusual(), name="mine", family="keras", backend=backend)
     made = plan(keras=counted, samples=1e5, epochs=2.0)
     assert made.workload.flop_per_sample == counted.flop_per_sample
     assert made.samples == 2e5

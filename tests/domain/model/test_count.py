@@ -9,20 +9,26 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.model.convolution import Convolution
 from zenplan.domain.model.count import LayerCount, ModelCount, moved_elements
 from zenplan.domain.model.count_document import count_document, read_count
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Convolution,
+    Elementwise,
+    Embedding,
+    MatMul,
+    Operator,
+    Recurrent,
+    Split,
+)
 from zenplan.errors import DataError
 
 PRODUCT = MatMul(name="p", rows=2, inner=3, columns=5, split=Split.NONE, bias=True, saved=3, input_gradient=False)
 CONVOLUTION = Convolution(name="c", positions=4, window=9, inputs=3, outputs=8, input_elements=48, output_elements=32)
 RECURRENCE = Recurrent(name="r", steps=7, inner=4, columns=16)
 ATTENTION = Attention(name="a", heads=2, kv_heads=2, key_dim=4, value_dim=4, queries=5, keys=6, causal=False)
-STREAM = Stream(name="s", elements=10, passes=3, split=Split.NONE, weights=4)
-LOOKUP = Lookup(name="l", entries=100, width=4, rows=6)
+STREAM = Elementwise(name="s", elements=10, passes=3, split=Split.NONE, weights=4)
+LOOKUP = Embedding(name="l", entries=100, width=4, rows=6)
 ALL = (PRODUCT, CONVOLUTION, RECURRENCE, ATTENTION, STREAM, LOOKUP)
 
 

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Attention, Elementwise, Embedding, MatMul, Split
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.errors import DataError
 
@@ -63,16 +62,16 @@ def test_a_window_wider_than_the_sequence_is_none() -> None:
 
 
 def test_streams_and_tables_have_no_flop() -> None:
-    norm = Stream(name="norm", elements=10, passes=4, split=Split.SEQUENCE, weights=8, saved=10)
-    table = Lookup(name="embedding", entries=100, width=4, rows=10)
+    norm = Elementwise(name="norm", elements=10, passes=4, split=Split.SEQUENCE, weights=8, saved=10)
+    table = Embedding(name="embedding", entries=100, width=4, rows=10)
     assert (norm.flop, norm.parameters, norm.active_parameters, norm.saved_elements) == (0, 8, 8, 10)
     # The FLOP conventions of the field leave the input table out.
     assert (table.flop, table.parameters, table.active_parameters, table.saved_elements) == (0, 400, 0, 0)
 
 
 def test_a_workload_counts_every_repetition() -> None:
-    norm = Stream(name="norm", elements=10, passes=4, split=Split.SEQUENCE, weights=8)
-    table = Block(name="in", operators=(Lookup(name="t", entries=100, width=4, rows=10),), place="first")
+    norm = Elementwise(name="norm", elements=10, passes=4, split=Split.SEQUENCE, weights=8)
+    table = Block(name="in", operators=(Embedding(name="t", entries=100, width=4, rows=10),), place="first")
     layer = Block(name="layer", operators=(PRODUCT, norm), repeat=3)
     more = Block(name="other", operators=(replace(PRODUCT, experts=4),), repeat=2)
     head = Block(name="out", operators=(replace(PRODUCT, trainable=False),), place="last")
@@ -98,8 +97,8 @@ def test_sizes_are_above_zero(field: str, size: int) -> None:
     [
         (ATTENTION, {"heads": 0}),
         (ATTENTION, {"window": 0}),
-        (Stream(name="s", elements=1, passes=1, split=Split.NONE), {"passes": 0}),
-        (Lookup(name="l", entries=1, width=1, rows=1), {"width": 0}),
+        (Elementwise(name="s", elements=1, passes=1, split=Split.NONE), {"passes": 0}),
+        (Embedding(name="l", entries=1, width=1, rows=1), {"width": 0}),
         (Block(name="b", operators=()), {"repeat": 0}),
         (Block(name="b", operators=()), {"boundary": -1.0}),
         (Block(name="b", operators=()), {"place": "nowhere"}),

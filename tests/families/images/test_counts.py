@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul
+from zenplan.domain.model.operators import Convolution, MatMul
 from zenplan.domain.model.workload import Workload
 from zenplan.families.images.models import models
 from zenplan.families.named import NamedFamily

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul, Operator, Stream
+from zenplan.domain.model.operators import Convolution, Elementwise, MatMul, Operator
 from zenplan.domain.model.workload import Workload
 from zenplan.errors import UsageError
 from zenplan.families.images.maps import Map, image
@@ -103,8 +102,8 @@ def test_pools() -> None:
     x = image(4).conv(8)
     found = {o.name: o for o in operators_of(x.max_pool(2, 2).average_pool(2, 2).global_pool())}
     largest, mean, whole = found["max pool"], found["average pool"], found["global pool"]
-    assert isinstance(largest, Stream)
-    assert isinstance(mean, Stream)
+    assert isinstance(largest, Elementwise)
+    assert isinstance(mean, Elementwise)
     assert (largest.elements, largest.passes, largest.saved) == (128, 1.25, 128 + 32)
     assert (mean.elements, mean.passes, mean.saved) == (32, 1.25, 0)
     assert whole.saved_elements == 0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul
+from zenplan.domain.model.operators import Convolution, MatMul
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.plan import OPTIMIZERS
 from zenplan.errors import UnknownName, UsageError

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul
+from zenplan.domain.model.operators import Convolution, MatMul
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Origin
 from zenplan.errors import DataError
@@ -64,7 +63,7 @@ def test_layers_are_a_multiple_of_four(layers: int, taken: int) -> None:
 def test_unknown_activations_are_assumed_and_said() -> None:
     known = summary(*RESNET50, "convnet", "a model")
     assert [f.name for f in known.facts] == ["shape"]
-    assert known.shape_is_guessed
+    assert known.guessed_shape
     load = summary(RESNET50[0], None, RESNET50[2], "convnet", "a model")
     fact = load.facts[0]
     assert (fact.name, fact.value, fact.origin) == ("activations", "13.1M elements", Origin.ASSUMED)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Stream
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Convolution,
+    Elementwise,
+    ElementwiseKind,
+    Embedding,
+    MatMul,
+    Recurrent,
+    Split,
+)
 from zenplan.domain.model.workload import Block
 from zenplan.planning.calibration.features import FEATURES, features_of, features_of_blocks
 
@@ -56,13 +62,16 @@ def test_recurrent_steps_wait_whatever_the_batch():
 
 
 def test_residual_sums_count_those_before_them():
-    sums = [Stream(name="add", elements=10, passes=3, split=Split.NONE) for _ in range(4)]
-    other = Stream(name="add", elements=7, passes=3, split=Split.NONE)
-    assert features_of([*sums, other], 2)["refused_elements"] == 2 * 10 * (0 + 1 + 2 + 3)
+    sums = [
+        Elementwise(name="s", kind=ElementwiseKind.RESIDUAL, elements=10, passes=3, split=Split.NONE) for _ in range(4)
+    ]
+    other = Elementwise(name="s", kind=ElementwiseKind.RESIDUAL, elements=7, passes=3, split=Split.NONE)
+    plain = Elementwise(name="residual sum", elements=10, passes=3, split=Split.NONE)
+    assert features_of([*sums, other, plain], 2)["refused_elements"] == 2 * 10 * (0 + 1 + 2 + 3)
 
 
 def test_blocks_count_as_often_as_they_are_repeated():
-    lookup = Lookup(name="tokens", entries=100, width=8, rows=16)
+    lookup = Embedding(name="tokens", entries=100, width=8, rows=16)
     block = Block(name="b", operators=(lookup,), repeat=3)
     assert features_of_blocks([block], 2) == pytest.approx(features_of([lookup] * 3, 2))
     assert set(features_of_blocks([block], 2)) <= set(FEATURES)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import Convolution
 from zenplan.domain.training.layout import Layout
 from zenplan.planning.physics.convolutions import convolution_work
 

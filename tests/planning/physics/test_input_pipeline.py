@@ -9,10 +9,7 @@ import pytest
 
 from zenplan.domain.answer.estimate import Quote
 from zenplan.domain.market.offer import Billing, Instance, Offer, Price
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Stream
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Convolution, Elementwise, Recurrent, Split
 from zenplan.domain.model.workload import INPUTS, Block
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
@@ -32,7 +29,7 @@ CONVOLUTION = Convolution(
     input_elements=200_704,
     output_elements=200_704,
 )
-NORM = Stream(name="norm", elements=200_704, passes=3, split=Split.NONE, saved=200_704, weights=128)
+NORM = Elementwise(name="norm", elements=200_704, passes=3, split=Split.NONE, saved=200_704, weights=128)
 STEPS = Recurrent(name="state", steps=50, inner=512, columns=2048, kernels=12)
 
 

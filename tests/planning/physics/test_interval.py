@@ -54,11 +54,10 @@ def test_each_trait_by_itself(make: Any) -> None:
     assert found == {UNMEASURED: 1, "software/fused": 1}
 
 
-@pytest.mark.parametrize(("origin", "guessed"), [(Origin.ASSUMED, True), (Origin.GIVEN, False)])
-def test_a_shape_is_guessed_where_it_is_assumed(make: Any, origin: Origin, guessed: bool) -> None:
-    fact = Fact(name="shape", value="4 layers", origin=origin)
-    other = Fact(name="vocab", value="1024", origin=Origin.ASSUMED)
-    plan = make.plan(replace(make.workload(), facts=(fact, other)))
+@pytest.mark.parametrize("guessed", [True, False])
+def test_a_guessed_shape_is_a_trait(make: Any, guessed: bool) -> None:
+    fact = Fact(name="shape", value="4 layers", origin=Origin.ASSUMED)
+    plan = make.plan(replace(make.workload(), guessed_shape=guessed, facts=(fact,)))
     assert (GUESSED_SHAPE in traits(plan, on(make))) is guessed
 
 

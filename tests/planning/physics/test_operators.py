@@ -4,8 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Attention, Elementwise, Embedding, MatMul, Split
 from zenplan.domain.model.workload import Block
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
@@ -244,7 +243,7 @@ def test_fp8_casts_inputs_and_gradients(make: Any) -> None:
         (SQUARE, {}, (1, 2)),
         (replace(SQUARE, trainable=False), {}, (1, 1)),
         (SQUARE, {"precision": "fp8"}, (2, 3)),  # and a cast each way
-        (Stream(name="norm", elements=1e6, passes=4, split=Split.SEQUENCE), {}, (1, 1)),
+        (Elementwise(name="norm", elements=1e6, passes=4, split=Split.SEQUENCE), {}, (1, 1)),
     ],
 )
 def test_kernels_that_the_host_launches(make: Any, op: Any, changes: Any, launches: tuple[int, int]) -> None:
@@ -325,11 +324,11 @@ def test_a_fused_kernel_is_one_launch_and_the_plain_one_five(make: Any) -> None:
 
 
 def test_a_stream_is_bytes_over_bandwidth(make: Any) -> None:
-    norm = Stream(name="norm", elements=1e6, passes=4, split=Split.SEQUENCE)
+    norm = Elementwise(name="norm", elements=1e6, passes=4, split=Split.SEQUENCE)
     forward, backward = work(make, norm, Layout(micro_batch=2, tp=2))
     assert seconds(forward) == pytest.approx((0, 8e-6, 0))
     assert seconds(backward) == pytest.approx((0, 12e-6, 0))
-    wide = Stream(name="loss", elements=1e6, passes=1, split=Split.HEADS, element_bytes=4.0)
+    wide = Elementwise(name="loss", elements=1e6, passes=1, split=Split.HEADS, element_bytes=4.0)
     assert seconds(work(make, wide)[0]) == pytest.approx((0, 4e-6, 0))
 
 
@@ -341,13 +340,13 @@ def test_streams_are_divided_only_with_sequence_parallelism(make: Any) -> None:
         (Split.HEADS, False, 4),
         (Split.NONE, True, 1),
     ):
-        stream = Stream(name="norm", elements=1e6, passes=4, split=split)
+        stream = Elementwise(name="norm", elements=1e6, passes=4, split=split)
         forward, _ = work(make, stream, Layout(tp=4, sequence=sequence))
         assert seconds(forward)[1] == pytest.approx(8e-6 / devices)
 
 
 def test_a_look_up_reads_and_writes_rows_not_the_table(make: Any) -> None:
-    table = Lookup(name="embedding", entries=10**9, width=500, rows=1000)
+    table = Embedding(name="embedding", entries=10**9, width=500, rows=1000)
     assert seconds(work(make, table)[0]) == pytest.approx((0, 2e-6, 0))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Recurrent
 from zenplan.domain.training.layout import Layout
 from zenplan.planning.physics.recurrences import recurrent_work
 

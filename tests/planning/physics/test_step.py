@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zenplan.domain.answer.estimate import StepTime
-from zenplan.domain.model.operators import MatMul
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.families.transformer.lowering import Experts
 from zenplan.planning.physics.columns import Layouts

@@ -6,30 +6,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zenplan.domain.model.operators import Lookup, MatMul
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Embedding, MatMul, Split
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.layout import Layout
 from zenplan.planning.physics.memory import peak_memory
 from zenplan.planning.physics.step import step_time
 
 # A billion rows of 64: 64e9 parameters. 26 of them for a sample.
-TABLES = Lookup(name="tables", entries=1e9, width=64, rows=26, sparse=True)
+TABLES = Embedding(name="tables", entries=1e9, width=64, rows=26, sparse=True)
 TOP = MatMul(name="top", rows=1, inner=512, columns=512, split=Split.NONE)
 ROWS = 26 * 64
 
 
-def load(make: Any, table: Lookup = TABLES) -> Workload:
+def load(make: Any, table: Embedding = TABLES) -> Workload:
     return replace(make.only(table, TOP), family="recommender", unit="samples")
 
 
-def steps(make: Any, layout: Layout, table: Lookup = TABLES, **changes: Any) -> Any:
+def steps(make: Any, layout: Layout, table: Embedding = TABLES, **changes: Any) -> Any:
     plan = make.plan(load(make, table), optimizer="sgd", **changes)
     cluster = make.cluster(nodes=1, node_devices=8)
     return step_time(plan, make.columns(layout), make.hardware(cluster)).at(0)
 
 
-def memory(make: Any, layout: Layout, table: Lookup = TABLES) -> Any:
+def memory(make: Any, layout: Layout, table: Embedding = TABLES) -> Any:
     plan = make.plan(load(make, table), optimizer="adamw")
     return peak_memory(plan, make.columns(layout)).at(0)
 

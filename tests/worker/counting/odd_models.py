@@ -11,8 +11,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from zenplan.domain.model.operators import MatMul, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Elementwise, MatMul, Split
 from zenplan.errors import UsageError
 from zenplan.worker.counting.count import count_model
 from zenplan.worker.counting.registry import register_layer
@@ -172,7 +171,7 @@ def own(layer, shapes):
         return [3]
     return [
         MatMul(name="mine", rows=shape[0], inner=shape[1], columns=7, split=Split.NONE, tied=True),
-        Stream(name="rest", elements=10, passes=2, split=Split.NONE),
+        Elementwise(name="rest", elements=10, passes=2, split=Split.NONE),
     ]
 
 

@@ -7,19 +7,25 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Convolution,
+    Elementwise,
+    Embedding,
+    MatMul,
+    Operator,
+    Recurrent,
+    Split,
+)
 from zenplan.worker.counting.events import Event, layer_counts, scaled
 
 PRODUCT = MatMul(name="p", rows=2, inner=3, columns=5, split=Split.NONE, saved=3)
 CONVOLUTION = Convolution(
     name="c", positions=16, window=9, inputs=2, outputs=4, input_elements=32, output_elements=64, input_gradient=False
 )
-TABLE = Lookup(name="t", entries=10, width=4, rows=3)
+TABLE = Embedding(name="t", entries=10, width=4, rows=3)
 STEPS = Recurrent(name="r", steps=7, inner=5, columns=20)
-STREAM = Stream(name="s", elements=8, passes=3, split=Split.NONE, saved=8, weights=4)
+STREAM = Elementwise(name="s", elements=8, passes=3, split=Split.NONE, saved=8, weights=4)
 ATTENTION = Attention(name="a", heads=2, kv_heads=2, key_dim=4, value_dim=4, queries=5, keys=5, causal=False)
 ALL: tuple[Operator, ...] = (PRODUCT, CONVOLUTION, TABLE, STEPS, STREAM, ATTENTION)
 

@@ -7,18 +7,15 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Stream
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Embedding, MatMul, Recurrent, Split
 from zenplan.domain.model.workload import gradients
 from zenplan.worker.counting import (
     rules_attention,
     rules_convolution,
     rules_dense,
+    rules_elementwise,
     rules_ops,
     rules_recurrent,
-    rules_stream,
 )
 from zenplan.worker.counting.call import Call, Tensor
 
@@ -82,8 +79,8 @@ def test_what_a_layer_before_keeps_is_not_kept_twice() -> None:
 def test_an_activation_keeps_its_output_or_what_it_was_given(function: Any, saved: float | None) -> None:
     settings = layer(units=5, use_bias=False, activation=function)
     case = call((1, 2, 3), out=(1, 2, 5))
-    _, *streams = rules_dense.dense(settings, case)
-    assert [s.saved_elements for s in streams] == ([] if saved is None else [saved])
+    _, *others = rules_dense.dense(settings, case)
+    assert [s.saved_elements for s in others] == ([] if saved is None else [saved])
     # A ReLU's is there for the next layer too; a swish's input is nowhere else.
     assert (case.outputs[0].key in case.kept) == (function is relu)
 
@@ -122,7 +119,7 @@ def test_einsum_dense_is_the_product_of_its_equation(
 def test_an_embedding_is_rows_of_a_table_and_in_reverse_a_product_with_it() -> None:
     settings = layer(input_dim=50, output_dim=8, tie_weights=True)
     (table,) = rules_dense.embedding(settings, call((2, 6), batch=2))
-    assert isinstance(table, Lookup)
+    assert isinstance(table, Embedding)
     assert (table.rows, table.parameters, table.flop) == (6, 400, 0)
     (product,) = rules_dense.embedding(settings, call((2, 6, 8), batch=2, reverse=True))
     assert (product.flop, product.parameters) == (2 * 6 * 8 * 50, 0)
@@ -244,7 +241,7 @@ def test_attention_without_gradients_is_two_products_without_any() -> None:
 def test_additive_attention_has_no_product_in_its_scores() -> None:
     q, v = Tensor(shape=(1, 5, 8), learns=True), Tensor(shape=(1, 7, 8), learns=True)
     scores, total = rules_attention.additive(layer(), call(q, v, out=(1, 5, 8)))
-    assert isinstance(scores, Stream)
+    assert isinstance(scores, Elementwise)
     assert (scores.elements, total.flop) == (5 * 7 * 8, 2 * 5 * 7 * 8)
 
 
@@ -254,19 +251,19 @@ def test_the_whole_of_two_tensors_is_multiplied_by_vdot() -> None:
     assert product.flop == 2 * 12
 
 
-# --- streams
+# --- elementwise
 
 
 @pytest.mark.parametrize(("kind", "kept"), [("GaussianDropout", 8), ("GaussianNoise", 0), ("SpatialDropout1D", 0)])
 def test_noise_that_is_multiplied_with_is_kept(kind: str, kept: float) -> None:
-    (stream,) = rules_stream.dropout(layer(kind, rate=0.1, stddev=0.1), call((1, 8)))
-    assert stream.saved_elements == kept
+    (op,) = rules_elementwise.dropout(layer(kind, rate=0.1, stddev=0.1), call((1, 8)))
+    assert op.saved_elements == kept
 
 
 def test_an_activation_that_is_a_layer_is_told_by_its_name_too() -> None:
     function = type("LeakyReLU", (SimpleNamespace,), {})()
-    (stream,) = rules_stream.activation(function, call((1, 4), out=(1, 8)))
-    assert stream.saved_elements == 8
+    (op,) = rules_elementwise.activation(function, call((1, 4), out=(1, 8)))
+    assert op.saved_elements == 8
 
 
 def weight(*shape: int) -> Any:
@@ -275,30 +272,32 @@ def weight(*shape: int) -> Any:
 
 def test_a_batch_norm_reads_twice_and_writes_once_and_a_frozen_one_reads_once() -> None:
     free = layer(trainable=True, trainable_weights=[weight(8), weight(8)])
-    (norm,) = rules_stream.batch_norm(free, call((2, 4, 4, 8), batch=2))
+    (norm,) = rules_elementwise.batch_norm(free, call((2, 4, 4, 8), batch=2))
     assert (norm.elements, norm.passes, norm.saved_elements, norm.parameters) == (128, 3, 128, 16)
-    (norm,) = rules_stream.batch_norm(layer(trainable=False, trainable_weights=[]), call((1, 4, 4, 8), learns=False))
+    (norm,) = rules_elementwise.batch_norm(
+        layer(trainable=False, trainable_weights=[]), call((1, 4, 4, 8), learns=False)
+    )
     assert (norm.passes, norm.saved_elements) == (2, 0)
 
 
 def test_a_residual_sum_reads_two_and_writes_one_and_keeps_nothing() -> None:
-    (stream,) = rules_stream.merge(layer("Add"), call((1, 4, 8), (1, 4, 8), out=(1, 4, 8)))
-    assert (stream.elements, stream.passes, stream.saved_elements) == (32, 3, 0)
-    (stream,) = rules_stream.merge(layer("Multiply"), call((1, 4, 8), (1, 1, 8), out=(1, 4, 8)))
-    assert stream.saved_elements == 40
+    (op,) = rules_elementwise.merge(layer("Add"), call((1, 4, 8), (1, 4, 8), out=(1, 4, 8)))
+    assert (op.elements, op.passes, op.saved_elements) == (32, 3, 0)
+    (op,) = rules_elementwise.merge(layer("Multiply"), call((1, 4, 8), (1, 1, 8), out=(1, 4, 8)))
+    assert op.saved_elements == 40
 
 
 def test_pooling_moves_its_input_and_a_part_of_it_again() -> None:
-    (stream,) = rules_stream.max_pooling(layer("MaxPooling2D"), call((1, 8, 8, 4), out=(1, 4, 4, 4)))
-    assert (stream.elements, stream.passes, stream.saved_elements) == (256, 1.25, 256)
-    (stream,) = rules_stream.copied(layer("AveragePooling2D"), call((1, 8, 8, 4), out=(1, 4, 4, 4)))
-    assert stream.saved_elements == 0
+    (op,) = rules_elementwise.max_pooling(layer("MaxPooling2D"), call((1, 8, 8, 4), out=(1, 4, 4, 4)))
+    assert (op.elements, op.passes, op.saved_elements) == (256, 1.25, 256)
+    (op,) = rules_elementwise.copied(layer("AveragePooling2D"), call((1, 8, 8, 4), out=(1, 4, 4, 4)))
+    assert op.saved_elements == 0
 
 
 def test_a_dropout_of_nothing_costs_nothing() -> None:
-    assert rules_stream.dropout(layer("Dropout", rate=0), call((1, 8))) == ()
-    (stream,) = rules_stream.dropout(layer("Dropout", rate=0.1), call((1, 8)))
-    assert stream.saved_elements == 4  # a byte an element
+    assert rules_elementwise.dropout(layer("Dropout", rate=0), call((1, 8))) == ()
+    (op,) = rules_elementwise.dropout(layer("Dropout", rate=0.1), call((1, 8)))
+    assert op.saved_elements == 4  # a byte an element
 
 
 # --- keras.ops

@@ -1,4 +1,4 @@
-"""Stand-ins beside the workloads they are made of: ``python proxy_models.py truth|step MODEL ...`` prints JSON.
+"""Stand-ins beside the workloads they are made of: ``python proxy_models.py truth|step|names MODEL ...`` prints JSON.
 
 A model is a preset's name with its parameters, and ``@`` with the length of its sequences; ``{...}`` is a configuration.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -21,6 +22,27 @@ from zenplan.domain.model.workload import Workload, gradients
 from zenplan.plugins import load_plugins
 from zenplan.worker.counting.load import weightless
 from zenplan.worker.proxies.proxy import standin_model
+
+# What names of operators have meant.
+WORDS = (
+    "norm",
+    "batch norm",
+    "frozen norm",
+    "relu",
+    "activation and dropout",
+    "residual sum",
+    "add",
+    "max pool",
+    "mean of neighbours",
+    "gate",
+    "concatenation",
+    "upsampling",
+    "loss",
+    "moving statistics",
+    "1 × 7 convolution",
+    "attention key-value",
+    "router",
+)
 
 
 def workload(text: str) -> Workload:
@@ -84,6 +106,35 @@ def step(text: str) -> dict[str, Any]:
     return {"losses": losses, "moved": moved / len(before)}
 
 
+def renamed(of: Workload) -> Workload:
+    """The same with every operator and block called by a word that once meant something, or by none."""
+    draw = np.random.default_rng(len(of.blocks))
+
+    def name() -> str:
+        return str(draw.choice(WORDS)) if draw.random() < 0.5 else draw.bytes(5).hex()
+
+    blocks = tuple(
+        replace(b, name=name(), operators=tuple(replace(o, name=name()) for o in b.operators)) for b in of.blocks
+    )
+    return replace(of, blocks=blocks)
+
+
+def names(text: str) -> dict[str, Any]:
+    """The layers of the stand-in, two repetitions of a block at most, under the model's names and under others."""
+    of = workload(text)
+    of = replace(of, blocks=tuple(replace(b, repeat=min(b.repeat, 2)) for b in of.blocks))
+    with weightless(True):
+        return {key: list(map(_layer, built(w).operations)) for key, w in (("own", of), ("other", renamed(of)))}
+
+
+def _layer(of: Any) -> str:
+    """Its class, its settings but names and seeds, and the shape that leaves it."""
+    settings = of.get_config() if type(of).__module__.startswith("keras.src.layers") else {}
+    plain = {k: v for k, v in settings.items() if isinstance(v, int | float | tuple) and k != "seed"}
+    shapes = [tuple(t.shape) for t in keras.tree.flatten(of.output)]
+    return f"{type(of).__name__} {plain} {shapes}"
+
+
 if __name__ == "__main__":
-    act = {"truth": truth, "step": step}[sys.argv[1]]
+    act = {"truth": truth, "step": step, "names": names}[sys.argv[1]]
     print(json.dumps({name: act(name) for name in sys.argv[2:]}))  # noqa: T201

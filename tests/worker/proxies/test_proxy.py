@@ -137,6 +137,13 @@ def test_what_a_stand_in_is_short_of(model: str) -> None:
 
 
 @needs_keras
+@pytest.mark.parametrize("model", [*TRUE, *FAR])
+def test_a_stand_in_does_not_go_by_names(model: str) -> None:
+    row = answers(INSTALLED[0], "names", *TRUE, *FAR)[model]
+    assert row["own"] == row["other"]
+
+
+@needs_keras
 @pytest.mark.parametrize("backend", INSTALLED)
 @pytest.mark.parametrize("model", STEPPED)
 def test_every_weight_of_a_stand_in_learns(model: str, backend: str) -> None:

@@ -250,9 +250,6 @@ def score_whole_runs(rows: Iterable[TableRow], catalogue: Catalogue, coefficient
 
 def _scored_whole(row: TableRow, run: WholeRun, sheet: Accelerator, assumed: tuple[str, ...]) -> ScoredRow:
     cells = row.cells
-    facts = {fact.name: fact.value for fact in run.facts}
-
-    software = next((f.value for f in run.facts if f.name == "software" and f.origin is Origin.PUBLISHED), "")
 
     def says(column: str) -> str:
         return known(column, cells.get(column, ""))
@@ -267,8 +264,8 @@ def _scored_whole(row: TableRow, run: WholeRun, sheet: Accelerator, assumed: tup
         size=size_of(number("params", cells["params"])),
         accelerator=sheet.name,
         generation=sheet.architecture,
-        precision=facts["precision"],
-        software=software,
+        precision=run.precision,
+        software=run.software,
         framework=says("framework"),
         task=says("task").lower(),
         scale="one node" if run.devices <= sheet.node_devices else "several nodes",
@@ -276,7 +273,7 @@ def _scored_whole(row: TableRow, run: WholeRun, sheet: Accelerator, assumed: tup
         predicted=run.calendar_gpu_hours,
         measured=run.measured_gpu_hours,
         steady=run.steady_gpu_hours,
-        layout=facts["layout"],
+        layout=run.layout,
         assumed=(
             *assumed,
             *filter(None, [tokens(says("seq_len"))[1]]),

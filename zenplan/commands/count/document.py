@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from zenplan.domain.model.convolution import Convolution
 from zenplan.domain.model.count import LayerCount, ModelCount
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Attention, Convolution, Embedding, MatMul, Operator, Recurrent
 from zenplan.domain.precision import Precision
 
 _KINDS = {
@@ -16,7 +14,7 @@ _KINDS = {
     Attention: "attention",
     Convolution: "convolution",
     Recurrent: "recurrence",
-    Lookup: "look-up",
+    Embedding: "look-up",
 }
 
 

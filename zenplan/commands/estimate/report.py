@@ -60,7 +60,7 @@ def _title(answer: Answer) -> str:
     load = plan.workload
     size = f"{units.count(load.parameters)} parameters"
     # A size that was asked for is met within a percent: it is not said twice.
-    of_size = " parameters" in load.name
+    of_size = load.guessed_shape
     what = load.name if of_size else f"{load.name} ({size})"
     moe = f", {units.count(load.active_parameters)} active," if load.experts > 1 and not of_size else ""
     flop = load.training_flop_per_sample * plan.samples

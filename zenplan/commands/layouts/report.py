@@ -117,8 +117,7 @@ def _caption(found: Tradeoff) -> str:
 
 
 def _notes(found: Tradeoff) -> tuple[str, ...]:
-    facts = {f.name: f for f in found.plan.facts}
-    batch = facts.get("global batch")
+    batch = found.plan.batch_fact
     return (
         *_second(found),
         *_cost(found),

@@ -20,10 +20,14 @@ _BATCH: Final = 256
 
 
 class Amount(NamedTuple):
-    """Samples of the whole run, repetitions counted; samples a step; and a fact for each input."""
+    """Samples of the whole run, repetitions counted; samples a step; and a fact for each input.
+
+    ``batch_fact`` is that of the global batch, the last of ``facts``.
+    """
 
     samples: float
     global_batch: int
+    batch_fact: Fact
     facts: tuple[Fact, ...]
 
 
@@ -46,7 +50,7 @@ def amount(request: Request, workload: Workload, whole_run: bool = True) -> Amou
             f"the most is {units.count(_MOST)}",
         )
     batch, fact = _global_batch(request, workload, total)
-    return Amount(total, batch, (*facts, *told, fact))
+    return Amount(total, batch, fact, (*facts, *told, fact))
 
 
 def _check(request: Request, workload: Workload) -> None:
@@ -102,7 +106,7 @@ def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float,
         ]
     if workload.unit == "tokens":
         optimal = recipe.recipe_for(workload)
-        return optimal.tokens / length, [f for f in optimal.facts if f.name == "tokens"]
+        return optimal.tokens / length, [optimal.tokens_fact]
     if whole_run:
         raise UsageError("nothing says how much data there is", "give --samples 1.2M, and --epochs 90")
     return float(request.batch or _BATCH), []
@@ -131,7 +135,7 @@ def _global_batch(request: Request, workload: Workload, samples: float) -> tuple
         return usual.global_batch, _batch_fact(workload, usual.global_batch, Origin.PUBLISHED, usual.source)
     if workload.unit == "tokens":
         found = recipe.recipe_for(workload, samples * length)
-        return max(1, found.global_batch_tokens // length), next(f for f in found.facts if f.name == "global batch")
+        return max(1, found.global_batch_tokens // length), found.batch_fact
     batch = max(1, min(_BATCH, int(samples)))
     return batch, _batch_fact(workload, batch, Origin.ASSUMED, "a common size; --batch changes it")
 

@@ -99,7 +99,7 @@ class Evidence:
         return replace(plain, efficiency=replace(plain.efficiency, correction=best)) if best else plain
 
     def _correction(self, step: MeasuredStep, cluster: Cluster) -> Correction | None:
-        kind, told = kind_of(step.sheet, cluster), step.told
+        kind, told = kind_of(step.sheet, cluster), f"measured {step.told}"
         # The very step that was measured is carried nowhere.
         itself = kind == BATCH and step.own and step.batch == self.plan.global_batch
         carried = usable(read_carried_over(), kind)
@@ -134,7 +134,7 @@ class Evidence:
 
 def _why(step: MeasuredStep) -> str:
     ratio = step.step_s.mid / step.predicted_s
-    return f"{step.told.removeprefix('measured ')}; × {ratio:.2f} of what published runs let expect"
+    return f"{step.told}; × {ratio:.2f} of what published runs let expect"
 
 
 def evidence_of(
@@ -214,9 +214,9 @@ def step_of(taken: Calibration, plan: TrainingPlan) -> tuple[int, StepPrediction
 
 def _told(stored: Stored, found: StepPrediction) -> str:
     taken = stored.calibration
-    where = "measured" if stored.origin else "measured here"
+    where = "" if stored.origin else "here "
     how = f" by {found.method}" if taken.kind != MODEL else ""
     # Versions of another's machine say nothing of this one.
     since = () if stored.origin else tuple(changed(taken.fingerprint))
     whose = f" ({'; '.join(filter(None, (stored.origin, *since)))})" if stored.origin or since else ""
-    return f"{where} on one {taken.fingerprint.device} on {taken.taken_at.date().isoformat()}{how}{whose}"
+    return f"{where}on one {taken.fingerprint.device} on {taken.taken_at.date().isoformat()}{how}{whose}"

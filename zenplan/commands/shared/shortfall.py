@@ -24,7 +24,7 @@ def what_helps(workload: Workload) -> str:
     ways = ["more --gpus", "devices with more memory"]
     if workload.tokens_per_sample > 1:
         ways.append("a shorter --seq-len")
-    elif any(fact.name == "image size" for fact in workload.facts):
+    elif workload.image_size:
         ways.append("a smaller --image-size")
     if workload.heads:
         ways.append("--method lora or qlora")

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from zenplan.commands.shared.amount import amount
 from zenplan.commands.shared.workload import workload_of
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Attention
+from zenplan.domain.model.operators import Attention, Convolution
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.precision import PRECISIONS, Precision
 from zenplan.domain.provenance import Fact, Origin
@@ -71,6 +70,7 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_ru
         method=method,
         weight_bytes=weight_bytes,
         software=software,
+        batch_fact=how_much.batch_fact,
         facts=facts,
     )
 
@@ -104,8 +104,7 @@ def _optimizer(request: Request, workload: Workload) -> tuple[Optimizer, Fact]:
 def _software(request: Request, workload: Workload) -> tuple[Software, Fact]:
     name, why = request.software, ""
     if name is None:
-        backend = next((f.value for f in workload.facts if f.name == "backend"), "")
-        name, why = _KERAS_SOFTWARE.get(backend, _PLAIN_SOFTWARE)
+        name, why = _KERAS_SOFTWARE.get(workload.backend, _PLAIN_SOFTWARE)
         if workload.unit == "tokens" and workload.usual is None:
             name, why = _LANGUAGE_SOFTWARE
     if name not in tuple(Software):

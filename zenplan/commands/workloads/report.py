@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from zenplan import units
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Lookup, MatMul, Operator
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Embedding, MatMul, Operator, Recurrent
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.report import Column, Report, Table
 
+# What the published document calls each.
+_KINDS = {
+    MatMul: "matmul",
+    Attention: "attention",
+    Convolution: "convolution",
+    Recurrent: "recurrent",
+    Elementwise: "stream",
+    Embedding: "lookup",
+}
 _LANGUAGE = (
     Column(name="model"),
     Column(name="kind"),
@@ -105,7 +112,7 @@ def workload_report(family: str, workload: Workload) -> Report:
             "block": b.name,
             "repeat": b.repeat,
             "operator": o.name,
-            "kind": type(o).__name__.lower(),
+            "kind": _KINDS[type(o)],
             "shape": _shape(o),
             "parameters": o.parameters,
             "flop": o.flop,
@@ -162,7 +169,7 @@ def _shape(op: Operator) -> str:
     if isinstance(op, Recurrent):
         kernels = f", {op.kernels:,.0f} kernels each" if op.kernels > 1 else ""
         return f"{op.steps:,.0f} steps of {_product(op.rows, op.inner, op.columns)}{kernels}"
-    if isinstance(op, Lookup):
+    if isinstance(op, Embedding):
         return f"entries {op.entries:,.0f} width {op.width:,.0f}{' sparse' if op.sparse else ''}"
     names = ("heads", "queries", "keys", "elements")
     return " ".join(f"{n} {getattr(op, n):,.0f}" for n in names if hasattr(op, n))

@@ -21,7 +21,7 @@ class MeasuredStep:
         batch: samples of the step.
         own: the calibration is of this very model; else of the device in general, which no batch is closest to.
         step_s: with its 80 % interval; ``predicted_s`` is what is predicted for it without the calibration.
-        told: for people: ``measured here on NVIDIA H100 80GB HBM3 on 2026-11-20``.
+        told: where it was measured, for people: ``here on one NVIDIA H100 80GB HBM3 on 2026-11-20``.
     """
 
     calibration: str

@@ -7,10 +7,16 @@ import re
 from dataclasses import dataclass
 
 from zenplan.domain import checks
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Convolution,
+    Elementwise,
+    Embedding,
+    MatMul,
+    Operator,
+    Recurrent,
+    Split,
+)
 from zenplan.domain.model.workload import Block, Workload, gradients
 from zenplan.domain.provenance import Fact, Origin
 
@@ -35,7 +41,7 @@ def moved_elements(op: Operator, batch: float = 1.0) -> float:
         return op.steps * (op.inner * op.columns + batch * op.rows * (op.inner + op.columns))
     if isinstance(op, Attention):
         return batch * op.io_elements
-    if isinstance(op, Lookup):
+    if isinstance(op, Embedding):
         return batch * op.rows * op.width * 2.0
     return batch * op.elements * op.passes
 
@@ -105,19 +111,19 @@ class LayerCount:
         return sum(moved_elements(o, batch) for o in self.operators) * element_bytes
 
     def block(self) -> Block | None:
-        """Its operators, and a stream of the weights that none of them has; None without any. Its outputs leave it."""
+        """Its operators, and elementwise work for weights that none of them has; None without any. Its outputs leave."""
         operators = self.operators + self._other_weights()
         if not operators:
             return None
         output = math.prod(size or 1 for size in self.output_shape[1:])
         return Block(name=self.name or self.kind, operators=operators, boundary=float(output * self.calls))
 
-    def _other_weights(self) -> tuple[Stream, ...]:
+    def _other_weights(self) -> tuple[Elementwise, ...]:
         learnt = self.trainable_parameters - sum(o.parameters for o in self.operators if o.trainable)
         frozen = self.parameters - self.trainable_parameters
         frozen -= sum(o.parameters for o in self.operators if not o.trainable)
         return tuple(
-            Stream(
+            Elementwise(
                 name=f"{self.name} {name}",
                 elements=weights,
                 passes=1,
@@ -193,6 +199,7 @@ class ModelCount:
             tokens_per_sample=1,
             unit="samples",
             input="image" if _IMAGE.fullmatch(self.input_shape) else "",
+            backend=self.backend,
             facts=(
                 Fact(name="backend", value=self.backend, origin=Origin.DERIVED, why="with which Keras built it"),
                 Fact(name="family", value=family, origin=Origin.DERIVED, why=why),

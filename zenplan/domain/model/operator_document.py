@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import asdict, fields
+from enum import StrEnum
 from typing import Any
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Convolution,
+    Elementwise,
+    ElementwiseKind,
+    Embedding,
+    Function,
+    MatMul,
+    Operator,
+    Recurrent,
+    Role,
+    Split,
+)
 
 _OPERATORS: dict[str, type[Operator]] = {
-    kind.__name__: kind for kind in (MatMul, Attention, Convolution, Recurrent, Stream, Lookup)
+    kind.__name__: kind for kind in (MatMul, Attention, Convolution, Recurrent, Elementwise, Embedding)
+}
+# Types of fields that are words of a list.
+_WORDS: dict[str, type[StrEnum]] = {
+    "Split": Split,
+    "Role": Role,
+    "ElementwiseKind": ElementwiseKind,
+    "Function | None": Function,
 }
 
 
-def operator_document(operator: Operator) -> dict[str, Any]:
+def operator_document(each: Operator) -> dict[str, Any]:
     """The operator as a dictionary of JSON types, its class as ``type``."""
-    return {"type": type(operator).__name__, **asdict(operator)}
+    return {"type": type(each).__name__, **asdict(each)}
 
 
 def read_operator(document: dict[str, Any]) -> Operator:
@@ -28,14 +46,22 @@ def read_operator(document: dict[str, Any]) -> Operator:
     """
     kind = _OPERATORS[document["type"]]
     given = own(kind, document)
-    return kind(**{**given, "split": Split(given["split"])} if "split" in given else given)
+    for field in fields(kind):
+        word = _WORDS.get(str(field.type))
+        if word is not None and given.get(field.name) is not None:
+            given[field.name] = word(given[field.name])
+    if "kernel" in given:
+        given["kernel"] = tuple(operator.index(edge) for edge in given["kernel"])
+    return kind(**given)
 
 
 def own(kind: type[Any], document: dict[str, Any]) -> dict[str, Any]:
     """The fields of that class, texts where they should be and nowhere else. Raises TypeError: elsewhere."""
     found = {f.name: document[f.name] for f in fields(kind) if f.name in document}
     for field in fields(kind):
-        if field.name in found and str(field.type).startswith(("str", "Split")):
+        if str(field.type) in _WORDS:
+            continue
+        if field.name in found and str(field.type).startswith("str"):
             found[field.name] = text(found[field.name])
         elif isinstance(found.get(field.name), str):
             raise TypeError(f"{field.name} is a text")

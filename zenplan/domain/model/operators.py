@@ -1,18 +1,71 @@
-"""Operators: products, attention, convolutions, recurrent steps, streams and look-ups, each with its shape.
+"""Operators: products, attention, convolutions, recurrent steps, elementwise work and embeddings, each with its shape.
 
 All sizes are for one sample (a sequence, an image), forward, on one device; ``split`` says what tensor
 parallelism divides. A multiply-add counts as 2 FLOP.
+
+What an operator is stands in its ``kind``, ``function``, ``role`` and ``kernel``; its ``name`` is shown to people, and
+nothing is decided by it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 from zenplan.domain import checks
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
 from zenplan.errors import DataError
+
+
+class Split(StrEnum):
+    """What tensor parallelism of degree t divides in an operator."""
+
+    COLUMNS = "columns"  # outputs of a product: each device has n/t columns
+    ROWS = "rows"  # inputs of a product: each device has k/t rows, then an all-reduce
+    HEADS = "heads"  # attention heads, and what lies between two divided products
+    SEQUENCE = "sequence"  # divided only with sequence parallelism
+    NONE = "none"
+
+
+class Role(StrEnum):
+    """What a product is for, where that matters."""
+
+    OTHER = "other"
+    ATTENTION = "attention"  # a projection into queries, or out of attention
+    KEY_VALUE = "key-value"  # a projection into keys and values, alone or with the queries
+    ROUTER = "router"  # which experts a token meets
+
+
+class ElementwiseKind(StrEnum):
+    """What an elementwise operator does."""
+
+    OTHER = "other"  # anything else, and what is not said: plain work of that size
+    NORM = "norm"  # over rows or groups: a layer, RMS, group or instance norm
+    BATCH_NORM = "batch norm"  # with the statistics of the batch, or with frozen ones
+    ACTIVATION = "activation"
+    DROPOUT = "dropout"
+    ACTIVATION_DROPOUT = "activation and dropout"
+    RESIDUAL = "residual sum"
+    SUM = "sum"  # of two tensors, which compilers are not known to compute again
+    GATE = "gate"  # each channel of a map times a number
+    CONCATENATION = "concatenation"
+    MAX_POOL = "max pool"
+    MEAN_POOL = "mean pool"
+    UPSAMPLING = "upsampling"
+    LOSS = "loss"
+    STATISTICS = "moving statistics"
+
+
+class Function(StrEnum):
+    """Activation functions that are told apart."""
+
+    RELU = "relu"
+    GELU = "gelu"
+    SWISH = "swish"
+    HARD_SWISH = "hard swish"
+    SIGMOID = "sigmoid"
+    HARD_SIGMOID = "hard sigmoid"
+    SOFTMAX = "softmax"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +79,7 @@ class MatMul:
         tied: the weight belongs to another operator.
         trainable: False for a frozen weight, which gets no gradient.
         input_gradient: False where nothing before it learns, so that its input gets no gradient.
+        role: what it is for.
     """
 
     name: str
@@ -33,6 +87,7 @@ class MatMul:
     inner: float
     columns: float
     split: Split
+    role: Role = Role.OTHER
     experts: int = 1
     active: int = 1
     bias: bool = False
@@ -145,10 +200,142 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
+class Convolution:
+    """A convolution over feature maps, in any number of dimensions.
+
+    Attributes:
+        positions: of the output; of a transposed convolution, of the input.
+        window: elements of the kernel's window: 9 of a 3 × 3.
+        kernel: edges of the window, one for each dimension of the map; empty where only their product is known.
+        inputs, outputs: channels.
+        groups: parts that do not see each other; a depthwise convolution has one for each input channel.
+        input_elements, output_elements: of the feature maps of one sample.
+        saved: elements kept for the backward pass; the input's where None.
+        input_gradient: False where nothing before it learns, so that its input gets no gradient.
+    """
+
+    name: str
+    positions: float
+    window: float
+    inputs: float
+    outputs: float
+    kernel: tuple[int, ...] = ()
+    groups: float = 1
+    input_elements: float
+    output_elements: float
+    bias: bool = False
+    saved: float | None = None
+    trainable: bool = True
+    input_gradient: bool = True
+
+    def __post_init__(self) -> None:
+        checks.positive(
+            f"convolution {self.name}",
+            positions=self.positions,
+            window=self.window,
+            inputs=self.inputs,
+            outputs=self.outputs,
+            groups=self.groups,
+            input_elements=self.input_elements,
+            output_elements=self.output_elements,
+        )
+        if self.kernel and math.prod(self.kernel) != self.window:
+            raise DataError(f"convolution {self.name}: a kernel of {self.kernel} has no window of {self.window:g}")
+
+    split = Split.NONE
+
+    @property
+    def inner(self) -> float:
+        """What each output element is a sum over: the window of one group's input channels."""
+        return self.window * self.inputs / self.groups
+
+    @property
+    def flop(self) -> float:
+        """Forward FLOP of one sample, computed directly: 2 · positions · inner · outputs."""
+        return 2.0 * self.positions * self.inner * self.outputs
+
+    @property
+    def parameters(self) -> float:
+        """Kernel and bias."""
+        return self.inner * self.outputs + (self.outputs if self.bias else 0.0)
+
+    @property
+    def active_parameters(self) -> float:
+        """All of its parameters meet every position."""
+        return self.parameters
+
+    @property
+    def saved_elements(self) -> float:
+        """Elements of one sample kept for the backward pass."""
+        return self.input_elements if self.saved is None else self.saved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recurrent:
+    """The part of a recurrent layer that goes step by step: the product with its own last state.
+
+    The product with the layer's input needs no state: it is a ``MatMul`` over all steps at once.
+
+    Attributes:
+        steps: of one sample, each of which waits for the one before it.
+        inner, columns: of the product of a step: the state, and the gates made of it (LSTM: 4 times the state).
+        rows: of the product, for one sample: 1, or the positions of a convolutional cell.
+        input_gradient: False where neither it nor anything before it learns, so that its states get no gradient.
+        kernels: launched in a step: 1 where a library runs the sequence, tens where a framework's loop does.
+    """
+
+    name: str
+    steps: float
+    inner: float
+    columns: float
+    rows: float = 1
+    kernels: float = 1
+    bias: bool = False
+    trainable: bool = True
+    input_gradient: bool = True
+
+    def __post_init__(self) -> None:
+        checks.positive(
+            f"recurrence {self.name}",
+            steps=self.steps,
+            inner=self.inner,
+            columns=self.columns,
+            rows=self.rows,
+            kernels=self.kernels,
+        )
+
+    split = Split.NONE
+
+    @property
+    def flop(self) -> float:
+        """Forward FLOP of one sample, all steps."""
+        return 2.0 * self.steps * self.rows * self.inner * self.columns
+
+    @property
+    def parameters(self) -> float:
+        """Weights and biases, which all steps share."""
+        return self.inner * self.columns + (self.columns if self.bias else 0.0)
+
+    @property
+    def active_parameters(self) -> float:
+        """All of its parameters meet every step."""
+        return self.parameters
+
+    @property
+    def saved_elements(self) -> float:
+        """Elements of one sample kept for the backward pass, if it comes here: the gates of every step, the state."""
+        if not (self.trainable or self.input_gradient):
+            return 0.0
+        return self.steps * self.rows * (self.columns + self.inner)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elementwise:
     """An operator limited by memory bandwidth: norms, activations, residual sums, losses.
 
     Attributes:
+        kind: what it does; a model's proxy does plain elementwise work where that is not said.
+        function: of an activation; None where it is not said.
         elements: elements of one sample that it touches.
         passes: how often each is read or written, forward: in a language model by fused kernels, in any other by
             those of an eager framework, one for each thing it does.
@@ -161,13 +348,15 @@ class Stream:
     elements: float
     passes: float
     split: Split
+    kind: ElementwiseKind = ElementwiseKind.OTHER
+    function: Function | None = None
     saved: float = 0.0
     weights: float = 0.0
     element_bytes: float | None = None
     trainable: bool = True
 
     def __post_init__(self) -> None:
-        checks.positive(f"stream {self.name}", elements=self.elements, passes=self.passes)
+        checks.positive(f"elementwise {self.name}", elements=self.elements, passes=self.passes)
 
     flop = 0.0
 
@@ -188,7 +377,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup:
+class Embedding:
     """Rows taken from a table: token and position embeddings, categories. Bytes, no FLOP.
 
     Attributes:
@@ -206,7 +395,7 @@ class Lookup:
     trainable: bool = True
 
     def __post_init__(self) -> None:
-        checks.positive(f"lookup {self.name}", entries=self.entries, width=self.width, rows=self.rows)
+        checks.positive(f"embedding {self.name}", entries=self.entries, width=self.width, rows=self.rows)
 
     flop = 0.0
     saved_elements = 0.0
@@ -218,4 +407,4 @@ class Lookup:
         return float(self.entries * self.width)
 
 
-Operator = MatMul | Attention | Convolution | Recurrent | Stream | Lookup
+Operator = MatMul | Attention | Convolution | Recurrent | Elementwise | Embedding

@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain import checks
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul, Operator
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.provenance import Fact, Origin
+from zenplan.domain.model.operators import Convolution, MatMul, Operator, Recurrent
+from zenplan.domain.provenance import Fact
 from zenplan.errors import DataError
 
 # Families of language models.
@@ -91,7 +89,10 @@ class Workload:
         usual: how it is usually trained; None for a language model, whose recipe goes by its size.
         input: what a processor does for each sample before a device sees it: ``image`` (decode, crop, flip),
             ``table``, ``audio``; empty where that is next to nothing.
-        facts: what was given and what was assumed to arrive at these shapes.
+        backend: of Keras, with which it was built; empty where it is no Keras model.
+        image_size: edge of its images, where that is a parameter of the model.
+        guessed_shape: only its size was known, and its shape is the usual one of that size.
+        facts: what was given and what was assumed to arrive at these shapes, to be shown.
     """
 
     name: str
@@ -102,6 +103,9 @@ class Workload:
     heads: int = 0
     usual: Usual | None = None
     input: str = ""
+    backend: str = ""
+    image_size: int | None = None
+    guessed_shape: bool = False
     facts: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
@@ -141,11 +145,6 @@ class Workload:
         """FLOP of one sample, forward and backward, nothing recomputed: three times forward, less the gradient
         of a frozen weight, and of an input before which nothing learns."""
         return sum(o.flop * b.repeat * (1.0 + gradients(o)) for b in self.blocks for o in b.operators)
-
-    @property
-    def shape_is_guessed(self) -> bool:
-        """Whether only its size was known, and its shape is the usual one of that size."""
-        return any(f.name == "shape" and f.origin is Origin.ASSUMED for f in self.facts)
 
     @property
     def experts(self) -> int:

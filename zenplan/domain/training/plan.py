@@ -52,6 +52,7 @@ class TrainingPlan:
         fused_attention: attention runs in a fused (flash) kernel that never writes the scores.
         channels_last: feature maps lie with their channels last (NHWC), as tensor cores take them.
         software: the kind of framework that runs it; None where it is not known.
+        batch_fact: where the global batch is from; it is one of ``facts``. None where nothing is said of it.
     """
 
     workload: Workload
@@ -64,6 +65,7 @@ class TrainingPlan:
     fused_attention: bool = True
     channels_last: bool = True
     software: Software | None = None
+    batch_fact: Fact | None = None
     facts: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:

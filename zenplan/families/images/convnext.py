@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from zenplan.domain.model.operators import Function
 from zenplan.domain.model.workload import Workload
 from zenplan.families.images.maps import Map, image
 from zenplan.families.images.usual import imagenet
@@ -31,7 +32,7 @@ def _convnext(name: str, blocks: tuple[int, ...], width: int, image_size: int = 
 
 
 def _block(x: Map) -> Map:
-    wide = x.depthwise(7, bias=True).layer_norm().project(4 * x.channels).act("gelu")
+    wide = x.depthwise(7, bias=True).layer_norm().project(4 * x.channels).act(Function.GELU)
     return wide.project(x.channels).scale().plus(x)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from functools import partial
 
+from zenplan.domain.model.operators import Function
 from zenplan.domain.model.workload import Workload
 from zenplan.families.images.maps import Map, image
 from zenplan.families.images.mobilenet import nearest, rounded
@@ -90,21 +91,21 @@ def _inverted(
 ) -> Map:
     before = x
     if expansion > 1:
-        x = x.conv(expansion * x.channels).norm().act("swish")
+        x = x.conv(expansion * x.channels).norm().act(Function.SWISH)
     if padded and stride == 2:
-        x = x.fixed(kernel).depthwise(kernel, 2, "valid").norm().act("swish")
+        x = x.fixed(kernel).depthwise(kernel, 2, "valid").norm().act(Function.SWISH)
     else:
-        x = x.depthwise(kernel, stride).norm().act("swish")
+        x = x.depthwise(kernel, stride).norm().act(Function.SWISH)
     if gate:
-        x = squeeze(x, max(1, before.channels // 4), "swish")
+        x = squeeze(x, max(1, before.channels // 4), Function.SWISH)
     return _added(x.conv(out).norm(), before, stride)
 
 
 def _fused(x: Map, out: int, expansion: int, stride: int) -> Map:
     before = x
     if expansion == 1:
-        return _added(x.conv(out, 3, stride).norm().act("swish"), before, stride)
-    x = x.conv(expansion * x.channels, 3, stride).norm().act("swish")
+        return _added(x.conv(out, 3, stride).norm().act(Function.SWISH), before, stride)
+    x = x.conv(expansion * x.channels, 3, stride).norm().act(Function.SWISH)
     return _added(x.conv(out).norm(), before, stride)
 
 
@@ -114,13 +115,13 @@ def _added(x: Map, before: Map, stride: int) -> Map:
 
 
 def _head(x: Map, channels: int, classes: int) -> Map:
-    return classify(x.conv(channels).norm().act("swish"), classes)
+    return classify(x.conv(channels).norm().act(Function.SWISH), classes)
 
 
 def _efficientnet(name: str, wide: float, deep: float, image_size: int, classes: int = 1000) -> Workload:
     x = image(image_size)
     x.net.add_statistics(_INPUT_STATISTICS)
-    x = x.fixed(3).conv(rounded(32 * wide), 3, 2, "valid").norm().act("swish")
+    x = x.fixed(3).conv(rounded(32 * wide), 3, 2, "valid").norm().act(Function.SWISH)
     for stage, (kernel, blocks, channels, expansion, first) in enumerate(_STAGES):
         for index in range(math.ceil(deep * blocks)):
             x = x.block(f"stage {stage + 1}" + ("" if index else ", first"))
@@ -132,7 +133,7 @@ def _efficientnet(name: str, wide: float, deep: float, image_size: int, classes:
 def _efficientnet_v2(name: str, kind: str, image_size: int, classes: int = 1000) -> Workload:
     rows, stem, wide, deep, _ = _V2[kind]
     x = image(image_size)
-    x = x.conv(nearest(stem * wide), 3, 2).norm().act("swish")
+    x = x.conv(nearest(stem * wide), 3, 2).norm().act(Function.SWISH)
     for stage, (blocks, channels, expansion, first, fused, gate) in enumerate(rows):
         out = nearest(channels * wide)
         for index in range(math.ceil(deep * blocks)):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from zenplan.domain.model.operators import Function
 from zenplan.domain.model.workload import Workload
 from zenplan.families.images.maps import Map, image
 from zenplan.families.images.resnet import classify, squeeze
@@ -64,15 +65,15 @@ def _mobilenet(image_size: int = 224, classes: int = 1000) -> Workload:
     return x.net.workload("mobilenet", imagenet(source="Howard et al. 2017"))
 
 
-def _inverted(x: Map, wide: int, channels: int, kernel: int, stride: int, kind: str, gate: bool) -> Map:
+def _inverted(x: Map, wide: int, channels: int, kernel: int, stride: int, function: Function, gate: bool) -> Map:
     """A narrow map, widened, convolved by channel, gated, and narrowed again."""
     before = x
     if wide != x.channels:
-        x = x.conv(wide).norm().act(kind)
+        x = x.conv(wide).norm().act(function)
     x = x.depthwise(kernel) if stride == 1 else x.fixed(kernel).depthwise(kernel, 2, "valid")
-    x = x.norm().act(kind)
+    x = x.norm().act(function)
     if gate:
-        x = squeeze(x, rounded(wide * 0.25), last="hard sigmoid")
+        x = squeeze(x, rounded(wide * 0.25), last=Function.HARD_SIGMOID)
     x = x.conv(channels).norm()
     return x.plus(before) if stride == 1 and channels == before.channels else x
 
@@ -82,19 +83,19 @@ def _mobilenet_v2(image_size: int = 224, classes: int = 1000) -> Workload:
     for expansion, channels, blocks, first in _V2:
         for index in range(blocks):
             x = x.block(f"{channels} channels" + ("" if index else ", first"))
-            x = _inverted(x, expansion * x.channels, channels, 3, 1 if index else first, "relu", False)
+            x = _inverted(x, expansion * x.channels, channels, 3, 1 if index else first, Function.RELU, False)
     x = classify(x.conv(1280).norm().act(), classes)
     return x.net.workload("mobilenetv2", imagenet(300, 1536, source="Sandler et al. 2018"))
 
 
 def _mobilenet_v3(name: str, rows: tuple[Row, ...], last: int, image_size: int = 224, classes: int = 1000) -> Workload:
-    x = image(image_size).conv(16, 3, 2).norm().act("hard swish")
+    x = image(image_size).conv(16, 3, 2).norm().act(Function.HARD_SWISH)
     for expansion, channels, kernel, stride, gate, smooth in rows:
         x = x.block(f"{channels} channels" + (", first" if stride == 2 else ""))
         wide = rounded(x.channels * expansion)
-        x = _inverted(x, wide, channels, kernel, stride, "hard swish" if smooth else "relu", gate)
-    x = x.conv(rounded(6 * x.channels)).norm().act("hard swish").block("head").global_pool()
-    x = x.conv(last, bias=True).act("hard swish").dropout().conv(classes, bias=True).loss()
+        x = _inverted(x, wide, channels, kernel, stride, Function.HARD_SWISH if smooth else Function.RELU, gate)
+    x = x.conv(rounded(6 * x.channels)).norm().act(Function.HARD_SWISH).block("head").global_pool()
+    x = x.conv(last, bias=True).act(Function.HARD_SWISH).dropout().conv(classes, bias=True).loss()
     return x.net.workload(name, imagenet(600, 4096, source="Howard et al. 2019"))
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zenplan.domain.model.operators import Operator, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Operator, Split
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.domain.provenance import Fact
 
@@ -71,8 +70,9 @@ class Net:
         if self._statistics:
             # Written once a step, beside the maps; next to nothing.
             self.add(
-                Stream(
+                Elementwise(
                     name="moving statistics",
+                    kind=ElementwiseKind.STATISTICS,
                     elements=self._statistics,
                     passes=1,
                     split=Split.NONE,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from zenplan.domain.model.operators import Function
 from zenplan.domain.model.workload import Workload
 from zenplan.errors import UsageError
 from zenplan.families.images.maps import Map, image
@@ -80,9 +81,9 @@ def _bottleneck(x: Map, net: Residual, width: int, out: int, stride: int) -> Map
     return x.conv(out, bias=net.bias).norm()
 
 
-def squeeze(x: Map, channels: int, kind: str = "relu", last: str = "sigmoid") -> Map:
+def squeeze(x: Map, channels: int, function: Function = Function.RELU, last: Function = Function.SIGMOID) -> Map:
     """A squeeze-and-excitation gate: two 1 × 1 convolutions of the mean of each channel."""
-    gate = x.global_pool().conv(channels, bias=True).act(kind).conv(x.channels, bias=True).act(last)
+    gate = x.global_pool().conv(channels, bias=True).act(function).conv(x.channels, bias=True).act(last)
     return x.times(gate)
 
 

@@ -21,9 +21,7 @@ from collections.abc import Iterable
 
 from zenplan import units
 from zenplan.domain import checks
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import MatMul, Operator, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Convolution, Elementwise, ElementwiseKind, MatMul, Operator, Split
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
 
@@ -68,6 +66,7 @@ def summary(
         tokens_per_sample=1,
         unit="images" if sampled else "samples",
         input="image" if sampled else "",
+        guessed_shape=True,
         facts=tuple(facts),
     )
 
@@ -108,10 +107,10 @@ def _stage(name: str, positions: float, channels: float, window: float, convolut
             input_elements=size,
             output_elements=size,
         ),
-        Stream(name="norm", elements=size, passes=3, split=Split.NONE, saved=size),
-        Stream(name="activation", elements=size, passes=2, split=Split.NONE),
+        Elementwise(name="norm", kind=ElementwiseKind.NORM, elements=size, passes=3, split=Split.NONE, saved=size),
+        Elementwise(name="activation", kind=ElementwiseKind.ACTIVATION, elements=size, passes=2, split=Split.NONE),
     )
-    total = Stream(name="residual sum", elements=size, passes=3, split=Split.NONE)
+    total = Elementwise(name="residual sum", kind=ElementwiseKind.RESIDUAL, elements=size, passes=3, split=Split.NONE)
     threes, rest = divmod(convolutions, 3)
     if threes:
         yield Block(name=name, operators=(*one * 3, total), repeat=threes, boundary=size)
@@ -125,10 +124,17 @@ def _stack(flop: float, activations: float, parameters: float, layers: int) -> I
     rows = flop / (2.0 * parameters)
     columns = parameters / (products * inner)
     product = MatMul(name="product", rows=rows, inner=inner, columns=columns, split=Split.NONE)
-    # The streams of ``families.transformer.lowering``: a norm, what it passes on, and the same again before the activation.
+    # As in ``families.transformer.lowering``: a norm, what it passes on, and the same again before the activation.
     size = rows * columns * _PRODUCTS / _WIDTHS
-    norm = Stream(name="norm", elements=size, passes=4, split=Split.NONE, saved=size)
-    passed = Stream(name="input", elements=size, passes=1, split=Split.NONE, saved=size)
-    activation = Stream(name="activation", elements=4 * size, passes=2, split=Split.NONE, saved=8 * size)
+    norm = Elementwise(name="norm", kind=ElementwiseKind.NORM, elements=size, passes=4, split=Split.NONE, saved=size)
+    passed = Elementwise(name="input", elements=size, passes=1, split=Split.NONE, saved=size)
+    activation = Elementwise(
+        name="activation",
+        kind=ElementwiseKind.ACTIVATION,
+        elements=4 * size,
+        passes=2,
+        split=Split.NONE,
+        saved=8 * size,
+    )
     operators = (norm, passed, product, product, norm, passed, product, activation, product)
     yield Block(name="layer", operators=operators, repeat=layers, boundary=size)

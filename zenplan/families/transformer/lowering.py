@@ -9,8 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain import checks
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Elementwise,
+    ElementwiseKind,
+    Embedding,
+    MatMul,
+    Operator,
+    Role,
+    Split,
+)
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact
 from zenplan.errors import DataError
@@ -67,6 +75,7 @@ class TransformerShape:
         windows: sliding windows of the layers in turn, None for full attention; () for full everywhere.
         dropout: the classic recipe with dropout masks to keep (GPT-2/3, BERT, T5).
         predicted: share of the positions that reach the head (BERT predicts the masked 15 % alone).
+        guessed: only the number of parameters was known, and all else is usual for it.
     """
 
     family: str = "decoder"
@@ -92,6 +101,7 @@ class TransformerShape:
     encoder_seq_len: int = 0
     experts: Experts | None = None
     latent: LatentAttention | None = None
+    guessed: bool = False
 
     def __post_init__(self) -> None:
         checks.one_of("transformer", "family", self.family, FAMILIES)
@@ -121,21 +131,45 @@ class TransformerShape:
         return self.head_dim or self.width // self.heads
 
 
-def _norm(shape: TransformerShape, name: str, rows: int, width: int | None = None) -> Stream:
+def _norm(shape: TransformerShape, name: str, rows: int, width: int | None = None) -> Elementwise:
     """A layer norm with the residual sum before it: read twice, written twice; keeps its input."""
     across = width or shape.width
     weights = across * (2 if shape.norm_biases else 1)
-    return Stream(
-        name=name, elements=rows * across, passes=4, split=Split.SEQUENCE, saved=rows * across, weights=weights
+    return Elementwise(
+        name=name,
+        kind=ElementwiseKind.NORM,
+        elements=rows * across,
+        passes=4,
+        split=Split.SEQUENCE,
+        saved=rows * across,
+        weights=weights,
     )
 
 
-def _dropout(shape: TransformerShape, name: str, rows: int) -> tuple[Stream, ...]:
+def _dropout(shape: TransformerShape, name: str, rows: int) -> tuple[Elementwise, ...]:
     """A dropout keeps a mask of one byte an element: half of a 16-bit element."""
     if not shape.dropout:
         return ()
     size = rows * shape.width
-    return (Stream(name=name, elements=size, passes=2, split=Split.SEQUENCE, saved=size / 2),)
+    return (
+        Elementwise(
+            name=name, kind=ElementwiseKind.DROPOUT, elements=size, passes=2, split=Split.SEQUENCE, saved=size / 2
+        ),
+    )
+
+
+def _projection(
+    name: str,
+    rows: int,
+    inner: int,
+    columns: int,
+    split: Split,
+    *,
+    role: Role = Role.ATTENTION,
+    bias: bool = False,
+    saved: float = 0.0,
+) -> MatMul:
+    return MatMul(name=name, role=role, rows=rows, inner=inner, columns=columns, split=split, bias=bias, saved=saved)
 
 
 def _attend(
@@ -148,23 +182,18 @@ def _attend(
     if shape.latent is not None:
         return _attend_latent(shape, shape.latent, rows, causal)
     # Queries, keys and values read one input, which is kept once.
-    products: list[Operator] = [
-        MatMul(name=f"{name} query", rows=rows, inner=h, columns=heads * d, split=Split.COLUMNS, bias=bias),
-        MatMul(name=f"{name} key-value", rows=keys, inner=h, columns=2 * kv * d, split=Split.COLUMNS, bias=bias),
-    ]
-    if not cross:
+    if cross:
         products = [
-            MatMul(
-                name=f"{name} query-key-value",
-                rows=rows,
-                inner=h,
-                columns=(heads + 2 * kv) * d,
-                split=Split.COLUMNS,
-                bias=bias,
-            )
+            _projection(f"{name} query", rows, h, heads * d, Split.COLUMNS, bias=bias),
+            _projection(f"{name} key-value", keys, h, 2 * kv * d, Split.COLUMNS, role=Role.KEY_VALUE, bias=bias),
+        ]
+    else:
+        columns = (heads + 2 * kv) * d
+        products = [
+            _projection(f"{name} query-key-value", rows, h, columns, Split.COLUMNS, role=Role.KEY_VALUE, bias=bias)
         ]
     return [
-        Stream(name=f"{name} input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
+        Elementwise(name=f"{name} input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
         *products,
         Attention(
             name=name,
@@ -177,7 +206,7 @@ def _attend(
             causal=causal,
             window=window,
         ),
-        MatMul(name=f"{name} output", rows=rows, inner=heads * d, columns=h, split=Split.ROWS, bias=bias),
+        _projection(f"{name} output", rows, heads * d, h, Split.ROWS, bias=bias),
         *_dropout(shape, f"{name} dropout", rows),
     ]
 
@@ -185,39 +214,18 @@ def _attend(
 def _attend_latent(shape: TransformerShape, latent: LatentAttention, rows: int, causal: bool) -> list[Operator]:
     h, heads, query_from = shape.width, shape.heads, latent.query_rank or shape.width
     key_dim = latent.nope_dim + latent.rope_dim
-    down = (
-        [
-            MatMul(
-                name="attention query down",
-                rows=rows,
-                inner=h,
-                columns=latent.query_rank,
-                split=Split.NONE,
-                saved=latent.query_rank,
-            )
-        ]
-        if latent.query_rank
-        else []
-    )
+    down = []
+    if latent.query_rank:
+        rank = latent.query_rank
+        down = [_projection("attention query down", rows, h, rank, Split.NONE, saved=rank)]
+    narrow = latent.kv_rank + latent.rope_dim
+    wide = heads * (latent.nope_dim + latent.value_dim)
     return [
-        Stream(name="attention input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
+        Elementwise(name="attention input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
         *down,
-        MatMul(name="attention query up", rows=rows, inner=query_from, columns=heads * key_dim, split=Split.COLUMNS),
-        MatMul(
-            name="attention key-value down",
-            rows=rows,
-            inner=h,
-            columns=latent.kv_rank + latent.rope_dim,
-            split=Split.NONE,
-            saved=latent.kv_rank,
-        ),
-        MatMul(
-            name="attention key-value up",
-            rows=rows,
-            inner=latent.kv_rank,
-            columns=heads * (latent.nope_dim + latent.value_dim),
-            split=Split.COLUMNS,
-        ),
+        _projection("attention query up", rows, query_from, heads * key_dim, Split.COLUMNS),
+        _projection("attention key-value down", rows, h, narrow, Split.NONE, saved=latent.kv_rank),
+        _projection("attention key-value up", rows, latent.kv_rank, wide, Split.COLUMNS),
         Attention(
             name="attention",
             heads=heads,
@@ -228,7 +236,7 @@ def _attend_latent(shape: TransformerShape, latent: LatentAttention, rows: int, 
             keys=rows,
             causal=causal,
         ),
-        MatMul(name="attention output", rows=rows, inner=heads * latent.value_dim, columns=h, split=Split.ROWS),
+        _projection("attention output", rows, heads * latent.value_dim, h, Split.ROWS),
     ]
 
 
@@ -250,8 +258,9 @@ def _feed_forward(
             experts=count,
             active=active,
         ),
-        Stream(
+        Elementwise(
             name=f"{name} activation",
+            kind=ElementwiseKind.ACTIVATION,
             elements=rows * width * active,
             passes=3 if shape.gated else 2,
             split=Split.HEADS,
@@ -275,9 +284,9 @@ def _mix(shape: TransformerShape, experts: Experts, rows: int) -> list[Operator]
     size = rows * shape.width * experts.active
     shared = _feed_forward(shape, rows, experts.shared_width, "shared expert") if experts.shared_width else []
     return [
-        MatMul(name="router", rows=rows, inner=shape.width, columns=experts.count, split=Split.NONE),
+        MatMul(name="router", role=Role.ROUTER, rows=rows, inner=shape.width, columns=experts.count, split=Split.NONE),
         # Tokens are gathered by expert and put back: two copies of every row an expert meets.
-        Stream(name="expert permutation", elements=size, passes=4, split=Split.SEQUENCE, saved=size),
+        Elementwise(name="expert permutation", elements=size, passes=4, split=Split.SEQUENCE, saved=size),
         *_feed_forward(shape, rows, experts.width, "experts", experts.count, experts.active),
         *shared,
     ]
@@ -301,7 +310,7 @@ def _layer(
         operators += _attend(shape, rows, cross_keys, causal=False, window=None, cross=True)
     operators += [
         _norm(shape, "feed-forward norm", rows),
-        Stream(
+        Elementwise(
             name="feed-forward input",
             elements=rows * shape.width,
             passes=1,
@@ -346,10 +355,10 @@ def _middle(shape: TransformerShape) -> list[Block]:
 
 def _embedding(shape: TransformerShape) -> Block:
     rows = shape.seq_len
-    tables: list[Operator] = [Lookup(name="token embedding", entries=shape.vocab, width=shape.width, rows=rows)]
+    tables: list[Operator] = [Embedding(name="token embedding", entries=shape.vocab, width=shape.width, rows=rows)]
     for name, entries in (("position embedding", shape.positions), ("segment embedding", shape.segments)):
         if entries:
-            tables.append(Lookup(name=name, entries=entries, width=shape.width, rows=rows, split=Split.NONE))
+            tables.append(Embedding(name=name, entries=entries, width=shape.width, rows=rows, split=Split.NONE))
     tables += _dropout(shape, "embedding dropout", rows)
     return Block(name="embedding", operators=tuple(tables), boundary=float(rows * shape.width), place="first")
 
@@ -382,8 +391,14 @@ def _head(shape: TransformerShape) -> Block:
             tied=shape.tied,
         ),
         # The loss works in fp32: 16-bit logits and their fp32 copy are there at once, 6 bytes an element.
-        Stream(
-            name="loss", elements=rows * vocab, passes=4, split=Split.HEADS, saved=1.5 * rows * vocab, element_bytes=4.0
+        Elementwise(
+            name="loss",
+            kind=ElementwiseKind.LOSS,
+            elements=rows * vocab,
+            passes=4,
+            split=Split.HEADS,
+            saved=1.5 * rows * vocab,
+            element_bytes=4.0,
         ),
     ]
     return Block(name="head", operators=tuple(operators), place="last")
@@ -399,5 +414,6 @@ def lower(shape: TransformerShape, name: str, facts: tuple[Fact, ...] = ()) -> W
         blocks=(_embedding(shape), *_middle(shape), _head(shape)),
         tokens_per_sample=tokens,
         heads=shape.heads,
+        guessed_shape=shape.guessed,
         facts=facts,
     )

@@ -30,7 +30,14 @@ class Recipe(NamedTuple):
     tokens: float
     global_batch_tokens: int
     seq_len: int
-    facts: tuple[Fact, ...]
+    tokens_fact: Fact
+    length_facts: tuple[Fact, ...]
+    batch_fact: Fact
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """Where all of it is from."""
+        return (self.tokens_fact, *self.length_facts, self.batch_fact)
 
 
 def recipe(
@@ -51,10 +58,10 @@ def recipe(
     tokens = tokens or optimum
     met = "active parameter" if active_parameters else "parameter"
     why = f"20 tokens for each {met}, the compute optimum of Hoffmann et al. 2022 (arXiv 2203.15556)"
-    facts = [Fact(name="tokens", value=units.count(optimum), origin=Origin.ASSUMED, why=why)]
+    tokens_fact = Fact(name="tokens", value=units.count(optimum), origin=Origin.ASSUMED, why=why)
+    length_facts: tuple[Fact, ...] = ()
     if seq_len is None:
-        seq_len, told = sequence_length(parameters)
-        facts += told
+        seq_len, length_facts = sequence_length(parameters)
     batch = min(_batch(count), tokens / LEAST_STEPS)
     # A power of two divides among any usual number of devices.
     sequences = 2 ** max(round(math.log2(batch / seq_len)), 0)
@@ -62,8 +69,8 @@ def recipe(
     if batch < _batch(count):
         why = f"a batch that leaves at least {LEAST_STEPS:,} steps, rounded to a power of two of sequences"
     value = f"{units.count(sequences * seq_len)} tokens ({sequences} × {seq_len})"
-    facts.append(Fact(name="global batch", value=value, origin=Origin.ASSUMED, why=why))
-    return Recipe(tokens, sequences * seq_len, seq_len, tuple(facts))
+    batch_fact = Fact(name="global batch", value=value, origin=Origin.ASSUMED, why=why)
+    return Recipe(tokens, sequences * seq_len, seq_len, tokens_fact, length_facts, batch_fact)
 
 
 def recipe_for(workload: Workload, tokens: float | None = None) -> Recipe:

@@ -54,7 +54,7 @@ def shape_for(
                 "give at most as many active parameters as there are",
             )
         shape = _mixture(params, active_params)
-    shape, grown = huggingface.with_seq_len(shape, tokens)
+    shape, grown = huggingface.with_seq_len(replace(shape, guessed=True), tokens)
     return shape, (*_facts(shape, params), *facts, *grown)
 
 

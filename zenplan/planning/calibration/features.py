@@ -9,10 +9,16 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from zenplan.domain.model.convolution import Convolution
 from zenplan.domain.model.count import moved_elements
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import (
+    Attention,
+    Convolution,
+    Elementwise,
+    ElementwiseKind,
+    MatMul,
+    Operator,
+    Recurrent,
+)
 from zenplan.domain.model.workload import Block, gradients
 
 # Feature to what it is, in the order of tables.
@@ -35,7 +41,6 @@ FEATURES: Final = {
 }
 # Bytes that a backward pass moves for each one forward, as in ``planning.physics.operators``.
 _STREAM_BACKWARD: Final = 1.5
-_RESIDUAL: Final = ("add", "residual")
 
 
 def features_of(operators: Iterable[Operator], batch: int) -> dict[str, float]:
@@ -77,7 +82,7 @@ def _of_operator(op: Operator, batch: float) -> dict[str, float]:
             "recurrent_elements": passes * moved_elements(op, batch),
         }
     elements = moved_elements(op, batch)
-    if isinstance(op, Stream) or not op.sparse:
+    if isinstance(op, Elementwise) or not op.sparse:
         elements *= 1.0 + _STREAM_BACKWARD
     return found | {"stream_elements": elements}
 
@@ -85,8 +90,6 @@ def _of_operator(op: Operator, batch: float) -> dict[str, float]:
 def _refused(operators: Iterable[Operator]) -> float:
     """Elements of each residual sum, times how many of its size came before: what XLA may compute again."""
     sums = Counter(
-        op.elements
-        for op in operators
-        if isinstance(op, Stream) and not isinstance(op, Lookup) and op.name.startswith(_RESIDUAL)
+        op.elements for op in operators if isinstance(op, Elementwise) and op.kind is ElementwiseKind.RESIDUAL
     )
     return sum(elements * count * (count - 1) / 2.0 for elements, count in sums.items())

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from zenplan import units
 from zenplan.domain.answer.estimate import Bill, Quote
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Attention, MatMul
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Attention, Convolution, MatMul, Recurrent
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from zenplan import units
 from zenplan.domain.answer.estimate import Estimate
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Operator
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Convolution, Operator, Recurrent
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Hardware, Layouts
 from zenplan.planning.physics.operators import operator_work

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zenplan.domain.model.operators import Attention, MatMul, Operator
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Attention, MatMul, Operator, Role, Split
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
 
@@ -36,7 +35,7 @@ def _adapted(block: Block, rank: int) -> Block:
     for op in block.operators:
         operators.append(op if isinstance(op, Attention) else replace(op, trainable=False))
         # Experts and the router are left as they are, as adapter libraries do by default.
-        if block.place == "middle" and isinstance(op, MatMul) and op.experts == 1 and op.name != "router":
+        if block.place == "middle" and isinstance(op, MatMul) and op.experts == 1 and op.role is not Role.ROUTER:
             operators += _pair(op, rank)
     return replace(block, operators=tuple(operators))
 

@@ -11,7 +11,7 @@ and as many multiprocessors a card of four times the peak is not twice as fast.
 
 from __future__ import annotations
 
-from zenplan.domain.model.convolution import Convolution
+from zenplan.domain.model.operators import Convolution
 from zenplan.domain.model.workload import gradients
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Hardware, Layouts

@@ -34,7 +34,7 @@ def traits(plan: TrainingPlan, cluster: Cluster, layout_known: bool = True) -> M
         f"software/{plan.software}": plan.software is not None,
         UNKNOWN_SOFTWARE: plan.software is None,
         f"family/{plan.workload.family}": plan.workload.family not in LANGUAGE,
-        GUESSED_SHAPE: plan.workload.shape_is_guessed,
+        GUESSED_SHAPE: plan.workload.guessed_shape,
         GUESSED_LAYOUT: not layout_known,
         SEVERAL_NODES: cluster.nodes > 1,
         EXPERTS: plan.workload.experts > 1,

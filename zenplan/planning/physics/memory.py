@@ -16,8 +16,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from zenplan.domain.answer.estimate import MemoryUse
-from zenplan.domain.model.operators import Attention, Lookup, Operator, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Attention, Elementwise, Embedding, Operator, Split
 from zenplan.domain.model.workload import Block
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import TrainingPlan
@@ -72,8 +71,8 @@ def logit_bytes(plan: TrainingPlan) -> float:
 
 
 def _is_logits(op: Operator) -> bool:
-    """The loss's stream over the vocabulary: the only one wider than the compute type."""
-    return isinstance(op, Stream) and op.element_bytes is not None
+    """The loss's elementwise work over the vocabulary: the only one wider than the compute type."""
+    return isinstance(op, Elementwise) and op.element_bytes is not None
 
 
 def _kept_bytes(op: Operator, plan: TrainingPlan, lay: Layouts) -> Array:
@@ -82,15 +81,15 @@ def _kept_bytes(op: Operator, plan: TrainingPlan, lay: Layouts) -> Array:
     Under fp8 too: products keep their inputs as they come, and the 8-bit copies are made again (torchtitan's and
     FlagPerf's fp8 runs peak no lower than their bf16 ones).
     """
-    if isinstance(op, Lookup):
+    if isinstance(op, Embedding):
         return np.zeros_like(lay.tp)
-    if isinstance(op, Stream) and _is_logits(op):
+    if isinstance(op, Elementwise) and _is_logits(op):
         size = op.elements * logit_bytes(plan)
         logits: Array = size * lay.micro_batch / (divisor(op.split, lay) * lay.cp)
         return logits
     width = plan.precision.compute_bytes
     saved = np.full_like(lay.tp, op.saved_elements)
-    if isinstance(op, Stream) and op.saved == _GATED * op.elements and plan.software not in _COMPILED:
+    if isinstance(op, Elementwise) and op.saved == _GATED * op.elements and plan.software not in _COMPILED:
         # Where every second product is kept, what lies between them is made again.
         saved = saved + np.where((lay.full > 0) & (lay.full < 1), 0.0, op.elements)
     kept: Array = saved * width * lay.micro_batch / (divisor(op.split, lay) * lay.cp)

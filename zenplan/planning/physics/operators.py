@@ -14,10 +14,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Convolution,
+    Elementwise,
+    Embedding,
+    MatMul,
+    Operator,
+    Recurrent,
+    Split,
+)
 from zenplan.domain.model.workload import Block
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
@@ -122,8 +128,8 @@ def _attention(op: Attention, plan: TrainingPlan, lay: Layouts, hw: Hardware) ->
     return forward + softmax, back + unsoft
 
 
-def _stream(op: Stream | Lookup, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
-    if isinstance(op, Lookup):
+def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    if isinstance(op, Embedding):
         elements, passes, width = float(op.rows * op.width), 2.0, float(plan.precision.compute_bytes)
         split = Split.SEQUENCE  # every device looks up its own part of the rows
     else:
@@ -148,7 +154,7 @@ def operator_work(op: Operator, block: Block, plan: TrainingPlan, lay: Layouts, 
         return convolution_work(op, plan, lay, hw)
     if isinstance(op, Recurrent):
         return recurrent_work(op, plan, lay, hw)
-    return _stream(op, plan, lay, hw)
+    return _elementwise(op, plan, lay, hw)
 
 
 def block_passes(block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Recurrent
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
 from zenplan.planning.physics.work import Work, roofline

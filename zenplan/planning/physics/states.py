@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zenplan.domain.model.operators import MatMul, Operator, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import Elementwise, MatMul, Operator, Split
 from zenplan.domain.model.workload import Block
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Layouts, largest_share
@@ -87,7 +86,7 @@ def _share(op: Operator, lay: Layouts, experts: Array) -> Array:
     """Devices of a tensor group, and of an expert group, that divide an operator's parameters."""
     if isinstance(op, MatMul) and op.experts > 1:
         return expert_tensor(lay) * np.minimum(experts, op.experts)
-    return divisor(Split.NONE if isinstance(op, Stream) else op.split, lay)
+    return divisor(Split.NONE if isinstance(op, Elementwise) else op.split, lay)
 
 
 def _kind(op: Operator, block: Block) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from zenplan.domain.model.operators import Lookup, Operator
+from zenplan.domain.model.operators import Embedding, Operator
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.collectives import dispatch_s
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
@@ -22,27 +22,27 @@ _GRADIENT_BYTES = 4.0
 
 def is_shared_out(op: Operator) -> bool:
     """Whether the operator looks rows up in tables that devices share out."""
-    return isinstance(op, Lookup) and op.sparse
+    return isinstance(op, Embedding) and op.sparse
 
 
-def _lookups(plan: TrainingPlan) -> Iterator[tuple[Lookup, int]]:
+def _tables(plan: TrainingPlan) -> Iterator[tuple[Embedding, int]]:
     """Each with how often it is there."""
     for block in plan.workload.blocks:
         for op in block.operators:
-            if isinstance(op, Lookup) and op.sparse:
+            if isinstance(op, Embedding) and op.sparse:
                 yield op, block.repeat
 
 
 def resident_bytes(plan: TrainingPlan, lay: Layouts) -> tuple[Array, Array]:
     """Bytes of a device's tables, and of their optimizer's states; shape (n,) each."""
-    entries = sum(op.parameters * repeat for op, repeat in _lookups(plan))
+    entries = sum(op.parameters * repeat for op, repeat in _tables(plan))
     share = entries / (lay.replicas * lay.tp)
     return share * plan.precision.compute_bytes, share * plan.optimizer.state_bytes
 
 
 def travel_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
     """Seconds of the all-to-alls of one micro-batch, forward and backward; shape (n,)."""
-    elements = sum(op.rows * op.width * repeat for op, repeat in _lookups(plan))
+    elements = sum(op.rows * op.width * repeat for op, repeat in _tables(plan))
     if not elements:
         return np.zeros_like(lay.tp)
     size = elements * lay.micro_batch * plan.precision.compute_bytes
@@ -51,6 +51,6 @@ def travel_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
 
 def updated_bytes(plan: TrainingPlan, lay: Layouts) -> Array:
     """Bytes that the update of a device's rows moves in a step: gradient, each state and the row itself; shape (n,)."""
-    elements = sum(op.rows * op.width * repeat for op, repeat in _lookups(plan) if op.trainable)
+    elements = sum(op.rows * op.width * repeat for op, repeat in _tables(plan) if op.trainable)
     each = _GRADIENT_BYTES + 2.0 * (plan.optimizer.state_bytes + plan.precision.compute_bytes)
     return elements * each * lay.micro_batch * lay.accumulation

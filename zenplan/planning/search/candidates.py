@@ -22,8 +22,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from zenplan.domain.model.operators import MatMul
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.model.workload import LANGUAGE
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan

@@ -7,8 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zenplan.domain.model.operators import Attention, MatMul, Operator, Stream
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Elementwise,
+    ElementwiseKind,
+    Function,
+    MatMul,
+    Operator,
+    Role,
+    Split,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,7 @@ class Call:
         columns: float,
         *,
         inner: float | None = None,
+        role: Role = Role.OTHER,
         bias: bool = False,
         tied: bool = False,
     ) -> MatMul:
@@ -101,6 +110,7 @@ class Call:
             inner=inner,
             columns=columns,
             split=Split.NONE,
+            role=role,
             bias=bias,
             tied=tied,
             trainable=self.learns,
@@ -178,17 +188,26 @@ class Call:
             ),
         )
 
-    def stream(
-        self, name: str, *tensors: Tensor, passes: float | None = None, saved: float = 0.0, weights: float = 0.0
-    ) -> tuple[Stream, ...]:
+    def elementwise(
+        self,
+        kind: ElementwiseKind,
+        name: str,
+        *tensors: Tensor,
+        function: Function | None = None,
+        passes: float | None = None,
+        saved: float = 0.0,
+        weights: float = 0.0,
+    ) -> tuple[Elementwise, ...]:
         """Tensors that are read or written once each, or the largest of them ``passes`` times."""
         largest = max(t.size for t in tensors)
         if not largest:
             return ()
         passes = passes or sum(t.size for t in tensors) / largest
         return (
-            Stream(
+            Elementwise(
                 name=name,
+                kind=kind,
+                function=function,
                 elements=largest / self.batch,
                 passes=passes,
                 split=Split.NONE,

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zenplan.domain.model.convolution import Convolution
 from zenplan.domain.model.count import LayerCount
-from zenplan.domain.model.operators import Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Convolution, Elementwise, Embedding, MatMul, Operator, Recurrent
 
 # A step of a framework's loop: products, gates, states, each a kernel or two.
 LOOP_KERNELS = 12
@@ -64,33 +62,35 @@ class _Layer:
         self.methods.add(event.method)
         if event.note and event.note not in self.notes:
             self.notes.append(event.note)
+        met: set[int] = set()
         for operator in event.operators:
-            _add(self.operators, operator, again)
+            _add(self.operators, operator, again, met)
 
 
-def _add(operators: list[Operator], new: Operator, again: bool) -> None:
-    """Append; of a layer's second call, what owns weights is put together with that of the first."""
+def _add(operators: list[Operator], new: Operator, again: bool, met: set[int]) -> None:
+    """Append; of a layer's second call, what owns weights is put together with that of the first.
+
+    ``met``: places of those that this call was put together with; of several alike, the first goes to the first.
+    """
     if not again or not new.parameters:
         operators.append(new)
     elif isinstance(new, MatMul):
         operators.append(replace(new, tied=True))
-    elif isinstance(new, Stream):
+    elif isinstance(new, Elementwise):
         operators.append(replace(new, weights=0.0))
     else:
-        alike = [i for i, old in enumerate(operators) if _same_weight(old, new)]
-        if alike:
-            operators[alike[0]] = _together(operators[alike[0]], new)
-        else:
+        what = type(new), new.parameters
+        place = next((i for i, o in enumerate(operators) if i not in met and (type(o), o.parameters) == what), None)
+        if place is None:
             operators.append(new)
-
-
-def _same_weight(a: Operator, b: Operator) -> bool:
-    return type(a) is type(b) and a.name == b.name and a.parameters == b.parameters
+        else:
+            met.add(place)
+            operators[place] = _together(operators[place], new)
 
 
 def _together(old: Any, new: Any) -> Operator:
     """Both of one weight: these nouns have no word for a weight that another owns."""
-    if isinstance(old, Lookup):
+    if isinstance(old, Embedding):
         return replace(old, rows=old.rows + new.rows)
     if isinstance(old, Recurrent):
         return replace(old, steps=old.steps + new.steps)
@@ -132,9 +132,9 @@ def scaled(operator: Operator, times: float, sequential: bool) -> Operator:
         sizes = ("positions", "input_elements", "output_elements", "saved_elements")
         grown = {s.replace("saved_elements", "saved"): getattr(operator, s) * times for s in sizes}
         return replace(operator, **grown)
-    if isinstance(operator, Stream):
+    if isinstance(operator, Elementwise):
         return replace(operator, elements=operator.elements * times, saved=operator.saved * times)
-    if isinstance(operator, Lookup):
+    if isinstance(operator, Embedding):
         return replace(operator, rows=operator.rows * times)
     heads = round(operator.heads * times), round(operator.kv_heads * times)
     return replace(operator, heads=heads[0], kv_heads=heads[1])

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import ElementwiseKind, Operator, Role
 from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.registry import rule
 
@@ -28,9 +28,9 @@ def multi_head(layer: Any, call: Call) -> Iterator[Operator]:
     query, value = call.arguments["query"], call.arguments["value"]
     key = call.arguments.get("key") or value
     heads, kv_heads, key_dim, value_dim, bias, gated = _widths(layer)
-    yield call.product("query", query, heads * key_dim, bias=bias)
-    yield call.product("key", key, kv_heads * key_dim, bias=bias)
-    yield call.product("value", value, kv_heads * value_dim, bias=bias)
+    yield call.product("query", query, heads * key_dim, role=Role.ATTENTION, bias=bias)
+    yield call.product("key", key, kv_heads * key_dim, role=Role.KEY_VALUE, bias=bias)
+    yield call.product("value", value, kv_heads * value_dim, role=Role.KEY_VALUE, bias=bias)
     queries, keys, groups = _axes(layer, call, query, value)
     yield from call.attention(
         query,
@@ -48,9 +48,9 @@ def multi_head(layer: Any, call: Call) -> Iterator[Operator]:
     if gated:
         yield call.product("gate", query, heads * value_dim, bias=bias)
         kept = 2 * call.of_sample(inside) if call.backward else 0.0
-        yield from call.stream("gate", inside, passes=5, saved=kept)
+        yield from call.elementwise(ElementwiseKind.OTHER, "gate", inside, passes=5, saved=kept)
     columns = call.outputs[0].size * inside.shape[-1] / inside.size
-    yield call.product("output", inside, columns, bias=bias)
+    yield call.product("output", inside, columns, role=Role.ATTENTION, bias=bias)
 
 
 def _axes(layer: Any, call: Call, query: Tensor, value: Tensor) -> tuple[int, int, int]:
@@ -93,7 +93,7 @@ def additive(layer: Any, call: Call) -> Iterator[Operator]:
 def _additive(call: Call, query: Tensor, value: Tensor) -> Iterator[Operator]:
     pairs = Tensor(shape=(query.shape[0], query.shape[1], value.shape[1], query.shape[-1]))
     # The sum and its tanh, which is kept, then the weighted sum over the last dimension.
-    yield from call.stream("scores", pairs, passes=5, saved=call.keep(pairs))
+    yield from call.elementwise(ElementwiseKind.OTHER, "scores", pairs, passes=5, saved=call.keep(pairs))
     scores = Tensor(shape=pairs.shape[:-1], learns=call.backward)
     rows = call.of_sample(query) / query.shape[-1]
     yield call.between("weighted sum", scores, value, rows, value.shape[1], value.shape[-1])

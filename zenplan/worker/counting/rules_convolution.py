@@ -6,11 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import Convolution, Operator
 from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.registry import rule
-from zenplan.worker.counting.rules_stream import activation
+from zenplan.worker.counting.rules_elementwise import activation
 
 
 def positions(call: Call, tensor: Tensor, rank: int, data_format: str) -> float:
@@ -33,6 +32,7 @@ def _convolution(layer: Any, call: Call, name: str, at: Tensor, **sizes: Any) ->
         trainable=call.learns,
         **{
             "window": math.prod(layer.kernel_size),
+            "kernel": tuple(layer.kernel_size),
             "output_elements": call.of_sample(result),
             "bias": layer.use_bias,
             "saved": call.keep(source, call.learns),
@@ -97,6 +97,7 @@ def separable(layer: Any, call: Call) -> Iterator[Operator]:
         name="pointwise convolution",
         positions=between / middle,
         window=1,
+        kernel=(1,) * layer.rank,
         inputs=middle,
         outputs=layer.filters,
         input_elements=between,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from zenplan.domain.model.operators import Lookup, Operator
+from zenplan.domain.model.operators import Embedding, Operator
 from zenplan.worker.counting.call import Call
 from zenplan.worker.counting.einsum import contractions
 from zenplan.worker.counting.registry import rule
-from zenplan.worker.counting.rules_stream import activation
+from zenplan.worker.counting.rules_elementwise import activation
 
 
 def _lora(layer: Any) -> bool:
@@ -44,7 +44,7 @@ def embedding(layer: Any, call: Call) -> Iterator[Operator]:
     if call.arguments.get("reverse"):
         yield call.product("product", source, layer.input_dim, tied=layer.tie_weights)
     else:
-        yield Lookup(
+        yield Embedding(
             name="table",
             entries=layer.input_dim,
             width=layer.output_dim,

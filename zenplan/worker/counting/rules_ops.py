@@ -1,6 +1,6 @@
 """Rules of ``keras.ops``: what a layer computes in its own ``call``, operation by operation.
 
-Products and convolutions are those of their operands; all else is a stream over the tensors of the operation.
+Products and convolutions are those of their operands; all else is elementwise work over the tensors of the operation.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.einsum import contractions
-from zenplan.worker.counting.rules_stream import from_output
+from zenplan.worker.counting.rules_elementwise import from_output
 
 # Nothing moves: the result lies where its operand does.
 VIEWS = (
@@ -68,6 +68,13 @@ LINEAR = (
     "Arange",
 )
 
+_KINDS = {
+    "Add": ElementwiseKind.RESIDUAL,
+    "Concatenate": ElementwiseKind.CONCATENATION,
+    "MaxPool": ElementwiseKind.MAX_POOL,
+    "AveragePool": ElementwiseKind.MEAN_POOL,
+}
+
 
 def operation(op: Any, call: Call) -> Iterable[Operator]:
     """Operators of one operation.
@@ -79,21 +86,23 @@ def operation(op: Any, call: Call) -> Iterable[Operator]:
     name = type(op).__name__
     if name in VIEWS:
         return ()
-    return _PRODUCTS.get(name, _stream)(op, call)
+    return _PRODUCTS.get(name, _elementwise)(op, call)
 
 
-def _stream(op: Any, call: Call) -> Iterable[Operator]:
+def _elementwise(op: Any, call: Call) -> Iterable[Operator]:
     name = type(op).__name__
     needed = () if name in LINEAR else call.outputs if from_output(name) else call.inputs
     saved = sum(call.keep(t) for t in needed)
-    return call.stream(name.lower(), *call.inputs, *call.outputs, saved=saved)
+    return call.elementwise(
+        _KINDS.get(name, ElementwiseKind.OTHER), name.lower(), *call.inputs, *call.outputs, saved=saved
+    )
 
 
 def _contract(equation: str, call: Call, name: str) -> Iterator[Operator]:
-    """The products of an equation; of one with a single operand, a stream."""
+    """The products of an equation; of one with a single operand, elementwise work."""
     tensors = list(call.inputs)
     if len(tensors) == 1:
-        yield from call.stream(name, *tensors, *call.outputs)
+        yield from call.elementwise(ElementwiseKind.OTHER, name, *tensors, *call.outputs)
         return
     for step in contractions(equation, [t.shape for t in tensors]):
         left, right, rows, columns = tensors[step.left], tensors[step.right], step.rows, step.columns

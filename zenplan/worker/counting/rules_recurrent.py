@@ -6,9 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Operator
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Convolution, Operator, Recurrent
 from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.events import LOOP_KERNELS
 from zenplan.worker.counting.registry import rule
@@ -71,6 +69,7 @@ def convolutional(layer: Any, call: Call) -> Iterator[Operator]:
         name="input",
         positions=steps * places,
         window=window,
+        kernel=tuple(cell.kernel_size),
         inputs=inputs,
         outputs=columns,
         input_elements=call.of_sample(source),

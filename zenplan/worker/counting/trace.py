@@ -11,8 +11,7 @@ from typing import Any
 
 import keras
 
-from zenplan.domain.model.operators import MatMul, Operator
-from zenplan.domain.model.split import Split
+from zenplan.domain.model.operators import MatMul, Operator, Split
 from zenplan.worker.counting.call import Call
 from zenplan.worker.counting.products import Trace
 

@@ -1,4 +1,4 @@
-"""Streams of a stand-in: norms, sums, activations, gates, pools; what is not known by name is done element by element."""
+"""Elementwise work of a stand-in: norms, sums, activations, gates, pools; of any other kind, element by element."""
 
 from __future__ import annotations
 
@@ -7,50 +7,54 @@ from typing import Any
 import keras
 from keras import ops
 
-from zenplan.domain.model.operators import Stream
+from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Function
 from zenplan.worker.proxies.flow import Flow
 from zenplan.worker.proxies.layers import Added
 from zenplan.worker.proxies.maps import Maps
 from zenplan.worker.proxies.products import size
 
 # The loss is the trainer's; moving statistics are the norms'.
-_NOTHING = ("loss", "losses", "moving statistics")
+_NOTHING = (ElementwiseKind.LOSS, ElementwiseKind.STATISTICS)
+_NORMS = (ElementwiseKind.NORM, ElementwiseKind.BATCH_NORM)
+_SUMS = (ElementwiseKind.RESIDUAL, ElementwiseKind.SUM)
+_ACTIVATIONS = (ElementwiseKind.ACTIVATION, ElementwiseKind.ACTIVATION_DROPOUT)
+_DROPOUTS = (ElementwiseKind.DROPOUT, ElementwiseKind.ACTIVATION_DROPOUT)
 _FUNCTIONS = {
-    "relu": ops.relu,
-    "gelu": ops.gelu,
-    "swish": ops.silu,
-    "hard swish": ops.hard_silu,
-    "sigmoid": ops.sigmoid,
-    "hard sigmoid": ops.hard_sigmoid,
-    "softmax": ops.softmax,
+    Function.RELU: ops.relu,
+    Function.GELU: ops.gelu,
+    Function.SWISH: ops.silu,
+    Function.HARD_SWISH: ops.hard_silu,
+    Function.SIGMOID: ops.sigmoid,
+    Function.HARD_SIGMOID: ops.hard_sigmoid,
+    Function.SOFTMAX: ops.softmax,
 }
 _DROPPED = 0.1
 # An elementwise operation that no compiler joins with the one before it, and that changes values little.
 _SLOPE = 0.9
 
 
-def stream(op: Stream, flow: Flow, maps: Maps) -> None:
-    """Do what the stream's name says; else as many elementwise operations as it has passes for.
+def elementwise(op: Elementwise, flow: Flow, maps: Maps) -> None:
+    """Do what the operator's kind says; of another kind, as many elementwise operations as it has passes for.
 
-    A stream of one pass that has no weights is somebody's reading of its input, and nothing by itself.
+    One of one pass that has no weights is somebody's reading of its input, and nothing by itself.
     """
     elements = size(op.elements)
-    if op.name in _NOTHING:
+    if op.kind in _NOTHING:
         return
-    if "norm" in op.name:
+    if op.kind in _NORMS:
         _norm(op, flow)
     elif op.weights:
         flow.put(Added(size(op.weights), trainable=op.trainable)(flow.take_elements(elements)), learns=True)
-    elif "pool" in op.name or op.name.startswith("mean of"):
-        maps.pool(op, flow, largest="max" in op.name)
-    elif op.name == "upsampling":
+    elif op.kind in (ElementwiseKind.MAX_POOL, ElementwiseKind.MEAN_POOL):
+        maps.pool(op, flow, largest=op.kind is ElementwiseKind.MAX_POOL)
+    elif op.kind is ElementwiseKind.UPSAMPLING:
         maps.enlarge(op, flow)
-    elif op.name == "concatenation":
+    elif op.kind is ElementwiseKind.CONCATENATION:
         _concatenate(op, flow)
-    elif op.name.endswith("sum") and op.passes == 3:
+    elif op.kind in _SUMS:
         source = flow.take_elements(elements)
         flow.put(source + ops.reshape(flow.partner(elements), (-1, *source.shape[1:])))
-    elif op.name == "gate" and op.passes == 2:
+    elif op.kind is ElementwiseKind.GATE:
         _gate(flow, elements)
     elif op.passes == 3 and flow.current.elements == 2 * elements:
         gate, value = ops.split(flow.use(flow.current), 2, axis=-1)
@@ -59,7 +63,7 @@ def stream(op: Stream, flow: Flow, maps: Maps) -> None:
         flow.put(_by_element(op, flow.take_elements(elements)))
 
 
-def _norm(op: Stream, flow: Flow) -> None:
+def _norm(op: Elementwise, flow: Flow) -> None:
     """A batch norm; else a norm of each row, by its passes with the residual sum before it."""
     elements = size(op.elements)
     width = _width(op, flow)
@@ -77,7 +81,7 @@ def _norm(op: Stream, flow: Flow) -> None:
     flow.put(_norm_layer(op, source.shape[-1])(source), learns=op.trainable)
 
 
-def _width(op: Stream, flow: Flow) -> int:
+def _width(op: Elementwise, flow: Flow) -> int:
     """Elements of a row: as many as there are weights, or half of them; 0 where neither can be."""
     weights, elements = round(op.weights), size(op.elements)
     likely = flow.current.width
@@ -86,16 +90,16 @@ def _width(op: Stream, flow: Flow) -> int:
     return weights // 2 if weights % 2 == 0 and weights and elements % (weights // 2) == 0 else 0
 
 
-def _norm_layer(op: Stream, width: int) -> Any:
+def _norm_layer(op: Elementwise, width: int) -> Any:
     both, trainable = op.weights >= 2 * width, op.trainable
-    if op.name in ("batch norm", "frozen norm"):
+    if op.kind is ElementwiseKind.BATCH_NORM:
         return keras.layers.BatchNormalization(scale=both, trainable=trainable)
     if op.weights == width:
         return keras.layers.RMSNormalization(trainable=trainable)
     return keras.layers.LayerNormalization(scale=both, center=both, trainable=trainable)
 
 
-def _concatenate(op: Stream, flow: Flow) -> None:
+def _concatenate(op: Elementwise, flow: Flow) -> None:
     """Maps of as many places side by side; where there are none that add up, a copy."""
     elements, rows = size(op.elements), flow.current.rows
     parts = flow.parts(rows, elements // rows)
@@ -113,15 +117,14 @@ def _gate(flow: Flow, elements: int) -> None:
     flow.put(source * ops.reshape(gate, (-1,) + (1,) * (len(source.shape) - 2) + (gate.shape[-1],)))
 
 
-def _by_element(op: Stream, source: Any) -> Any:
-    function = _FUNCTIONS.get(op.name)
-    if function is None and "activation" in op.name:
+def _by_element(op: Elementwise, source: Any) -> Any:
+    if op.kind in _ACTIVATIONS:
         # What is smooth keeps its input for the backward pass; the other keeps nothing.
-        function = ops.gelu if op.saved else ops.relu
-    done = source if function is None else function(source)
-    if "dropout" in op.name:
-        return keras.layers.Dropout(_DROPPED)(done)
-    if function is None:
+        unsaid = ops.gelu if op.saved else ops.relu
+        source = unsaid(source) if op.function is None else _FUNCTIONS[op.function](source)
+    if op.kind in _DROPOUTS:
+        return keras.layers.Dropout(_DROPPED)(source)
+    if op.kind not in _ACTIVATIONS:
         for _ in range(round(op.passes / 2)):
-            done = ops.leaky_relu(done, _SLOPE)
-    return done
+            source = ops.leaky_relu(source, _SLOPE)
+    return source

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Stream
+from zenplan.domain.model.operators import Convolution, Elementwise
 from zenplan.worker.proxies.flow import Flow
 from zenplan.worker.proxies.products import size
 
@@ -80,13 +78,10 @@ class Maps:
         flow.put(_layer(op, kernel, **options)(source), learns=op.trainable)
 
     def _kernel(self, op: Convolution, entering: int) -> tuple[int, ...]:
-        """The window along each dimension: as its name says (``1 × 7``), else a square or cube, else a line."""
+        """The window along each dimension: its kernel, else a square or cube, else a line."""
+        if op.kernel:
+            return op.kernel
         window = size(op.window)
-        named = re.search(r"\d+(?: × \d+)+", op.name)
-        if named:
-            kernel = tuple(map(int, named[0].split(" × ")))
-            if math.prod(kernel) == window:
-                return kernel
         ranks = (self.rank_of(entering),) if window == 1 else (2, 3)
         for rank in ranks:
             edge = round(window ** (1 / rank))
@@ -94,7 +89,7 @@ class Maps:
                 return (edge,) * rank
         return (window,)
 
-    def pool(self, op: Stream, flow: Flow, *, largest: bool) -> None:
+    def pool(self, op: Elementwise, flow: Flow, *, largest: bool) -> None:
         """A pool to as many positions as its passes tell: it reads once, and writes what is left."""
         source = flow.take_elements(size(op.elements))
         channels = source.shape[-1]
@@ -112,7 +107,7 @@ class Maps:
             layer = kinds[len(before) - 1](tuple(pool), _strides(before, after))
         flow.put(layer(source))
 
-    def enlarge(self, op: Stream, flow: Flow) -> None:
+    def enlarge(self, op: Elementwise, flow: Flow) -> None:
         """Each place of the current map as often as it takes to have that many."""
         source = flow.use(flow.current)
         rank, channels = len(source.shape) - 2, source.shape[-1]

@@ -1,4 +1,4 @@
-"""Products, attention, recurrences and look-ups of a stand-in, each as the Keras layer that does it."""
+"""Products, attention, recurrences and embeddings of a stand-in, each as the Keras layer that does it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from zenplan.domain.model.operators import Attention, Lookup, MatMul
+from zenplan.domain.model.operators import Attention, Embedding, MatMul, Recurrent, Role
 from zenplan.domain.model.proxy import MOST_EXPERTS
-from zenplan.domain.model.recurrent import Recurrent
 from zenplan.worker.proxies.flow import Flow, stretched
 from zenplan.worker.proxies.layers import Cell, Table
 
@@ -25,15 +24,15 @@ def size(number: float) -> int:
 
 
 class Tables:
-    """The look-up tables of a stand-in, of which a product may use the largest one's weight."""
+    """The embedding tables of a stand-in, of which a product may use the largest one's weight."""
 
-    def __init__(self, lookups: Sequence[Lookup]) -> None:
-        self._most = max((size(o.entries) for o in lookups), default=0)
+    def __init__(self, embeddings: Sequence[Embedding]) -> None:
+        self._most = max((size(o.entries) for o in embeddings), default=0)
         self._numbers: dict[int, Any] = {}
         self._largest: dict[int, Any] = {}
 
-    def look_up(self, op: Lookup, flow: Flow, beside: bool) -> None:
-        """Rows of a table for the model's input of whole numbers; ``beside`` a look-up of the same size, their sum."""
+    def look_up(self, op: Embedding, flow: Flow, beside: bool) -> None:
+        """Rows of a table for the model's input of whole numbers; ``beside`` an embedding of the same size, their sum."""
         rows, width = size(op.rows), size(op.width)
         if rows not in self._numbers:
             self._numbers[rows] = keras.Input((rows,), dtype="int32")
@@ -63,7 +62,7 @@ def product(op: MatMul, flow: Flow, tables: Tables) -> None:
         _experts(op, flow)
         return
     # Queries wait for their keys, which are made of what the queries are made of.
-    source = flow.take(rows, inner, aside=op.name.endswith("key-value"), learned=op.input_gradient)
+    source = flow.take(rows, inner, aside=op.role is Role.KEY_VALUE, learned=op.input_gradient)
     if op.tied:
         other = ops.swapaxes(source, 1, 2) if rows == columns else stretched(source, inner, columns)
         flow.put(ops.matmul(source, other))

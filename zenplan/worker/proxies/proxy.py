@@ -14,13 +14,11 @@ from typing import Any
 import keras
 
 from zenplan.domain.model.block_document import read_blocks
-from zenplan.domain.model.convolution import Convolution
-from zenplan.domain.model.operators import Attention, Lookup, MatMul, Operator, Stream
-from zenplan.domain.model.recurrent import Recurrent
+from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Embedding, MatMul, Operator, Recurrent
 from zenplan.domain.model.workload import Block
 from zenplan.errors import UsageError
 from zenplan.worker.proxies import products
-from zenplan.worker.proxies.elementwise import stream
+from zenplan.worker.proxies.elementwise import elementwise
 from zenplan.worker.proxies.flow import Flow
 from zenplan.worker.proxies.maps import Maps
 
@@ -54,8 +52,8 @@ class _Builder:
     def __init__(self, blocks: Sequence[Block]) -> None:
         operators = [o for b in blocks for o in b.operators]
         self._blocks, self._flow, self._maps = blocks, Flow(), Maps()
-        self._tables = products.Tables([o for o in operators if isinstance(o, Lookup)])
-        self._first = next((o for o in operators if not isinstance(o, Stream)), None)
+        self._tables = products.Tables([o for o in operators if isinstance(o, Embedding)])
+        self._first = next((o for o in operators if not isinstance(o, Elementwise)), None)
 
     def model(self, name: str) -> keras.Model:
         """All blocks one after another; every repetition has weights of its own."""
@@ -79,7 +77,7 @@ class _Builder:
             self._maps.begin(first, flow)
         elif isinstance(first, Recurrent):
             flow.begin((products.size(first.steps), products.size(first.rows * first.inner)))
-        elif not isinstance(first, Lookup):
+        elif not isinstance(first, Embedding):
             raise UsageError(f"no stand-in can be made of {name}: it has no weights", "give the model itself: --keras")
 
     def _block(self, operators: Sequence[Operator]) -> None:
@@ -98,8 +96,8 @@ class _Builder:
     def _operator(self, op: Operator, before: Operator | None) -> None:
         flow = self._flow
         match op:
-            case Lookup():
-                beside = isinstance(before, Lookup) and (before.rows, before.width) == (op.rows, op.width)
+            case Embedding():
+                beside = isinstance(before, Embedding) and (before.rows, before.width) == (op.rows, op.width)
                 self._tables.look_up(op, flow, beside)
             case MatMul():
                 products.product(op, flow, self._tables)
@@ -109,8 +107,8 @@ class _Builder:
                 self._maps.convolve(op, flow)
             case Recurrent():
                 products.recurrence(op, flow)
-            case Stream():
-                stream(op, flow, self._maps)
+            case Elementwise():
+                elementwise(op, flow, self._maps)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Rules of layers that compute no product: norms, activations, pooling, merging, reshaping, dropout, preprocessing.
 
-Each is a stream over its tensors. Passes are those of an eager framework's kernels: a batch norm reads its input
+Each is elementwise work over its tensors. Passes are those of an eager framework's kernels: a batch norm reads its input
 twice and writes once, an activation reads and writes.
 """
 
@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import ElementwiseKind, Function, Operator
 from zenplan.worker.counting.call import Call
 from zenplan.worker.counting.registry import rule
 
@@ -36,6 +36,21 @@ FROM_OUTPUT = (
 )
 
 
+# What Keras calls them.
+_FUNCTIONS = {
+    "relu": Function.RELU,
+    "gelu": Function.GELU,
+    "silu": Function.SWISH,
+    "swish": Function.SWISH,
+    "hard_silu": Function.HARD_SWISH,
+    "hard_swish": Function.HARD_SWISH,
+    "sigmoid": Function.SIGMOID,
+    "hard_sigmoid": Function.HARD_SIGMOID,
+    "softmax": Function.SOFTMAX,
+}
+_MERGES = {"Add": ElementwiseKind.RESIDUAL, "Concatenate": ElementwiseKind.CONCATENATION}
+
+
 def from_output(name: str) -> bool:
     """Whether the gradient of that function, or of the class of that name, is found from what it returns."""
     return name.lower().replace("_", "") in {n.replace("_", "") for n in FROM_OUTPUT}
@@ -54,7 +69,8 @@ def activation(function: Any, call: Call) -> Iterable[Operator]:
     result = call.outputs[0]
     inside = call.of_sample(result) if call.backward and not from_output(name) else 0.0
     saved = call.keep(result, from_output(name)) + inside
-    return call.stream(name, result, passes=2, saved=saved)
+    kind, known = ElementwiseKind.ACTIVATION, _FUNCTIONS.get(name)
+    return call.elementwise(kind, name, result, function=known, passes=2, saved=saved)
 
 
 @rule("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax")
@@ -65,7 +81,15 @@ def activation_layer(layer: Any, call: Call) -> Iterable[Operator]:
     if name == "linear":
         return ()
     saved = call.keep(call.outputs[0] if from_output(name) else call.inputs[0])
-    return call.stream(name, call.outputs[0], passes=2, saved=saved, weights=weights(layer))
+    return call.elementwise(
+        ElementwiseKind.ACTIVATION,
+        name,
+        call.outputs[0],
+        function=_FUNCTIONS.get(name),
+        passes=2,
+        saved=saved,
+        weights=weights(layer),
+    )
 
 
 @rule("BatchNormalization")
@@ -73,7 +97,14 @@ def batch_norm(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads for the statistics of the batch, reads and writes; a frozen one has its statistics."""
     source = call.inputs[0]
     passes = 3 if layer.trainable else 2
-    return call.stream("norm", source, passes=passes, saved=call.keep(source, layer.trainable), weights=weights(layer))
+    return call.elementwise(
+        ElementwiseKind.BATCH_NORM,
+        "norm",
+        source,
+        passes=passes,
+        saved=call.keep(source, layer.trainable),
+        weights=weights(layer),
+    )
 
 
 @rule("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization")
@@ -81,7 +112,9 @@ def norm(layer: Any, call: Call) -> Iterable[Operator]:
     """One kernel that reads and writes where the statistics are those of a row; maps of a group are read twice."""
     source = call.inputs[0]
     passes = 3 if type(layer).__name__ == "GroupNormalization" else 2
-    return call.stream("norm", source, passes=passes, saved=call.keep(source), weights=weights(layer))
+    return call.elementwise(
+        ElementwiseKind.NORM, "norm", source, passes=passes, saved=call.keep(source), weights=weights(layer)
+    )
 
 
 @rule(
@@ -103,7 +136,7 @@ def dropout(layer: Any, call: Call) -> Iterable[Operator]:
     source = call.inputs[0]
     kept = {"Dropout": 0.5, "AlphaDropout": 0.5, "GaussianDropout": 1.0}.get(type(layer).__name__, 0.0)
     saved = kept * call.of_sample(source) if call.backward else 0.0
-    return call.stream("dropout", source, passes=2, saved=saved)
+    return call.elementwise(ElementwiseKind.DROPOUT, "dropout", source, passes=2, saved=saved)
 
 
 @rule("Add", "Subtract", "Average", "Concatenate", "Multiply", "Maximum", "Minimum")
@@ -111,7 +144,8 @@ def merge(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads every input and writes; a product, and the greater of two, keep them."""
     name = type(layer).__name__.lower()
     saved = sum(call.keep(t) for t in call.inputs) if name in ("multiply", "maximum", "minimum") else 0.0
-    return call.stream(name, *call.inputs, call.outputs[0], saved=saved)
+    kind = _MERGES.get(type(layer).__name__, ElementwiseKind.OTHER)
+    return call.elementwise(kind, name, *call.inputs, call.outputs[0], saved=saved)
 
 
 @rule(
@@ -127,7 +161,9 @@ def merge(layer: Any, call: Call) -> Iterable[Operator]:
 )
 def max_pooling(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads the input, which it keeps to find the greatest again, and writes the output."""
-    return call.stream("pooling", call.inputs[0], call.outputs[0], saved=call.keep(call.inputs[0]))
+    return call.elementwise(
+        ElementwiseKind.MAX_POOL, "pooling", call.inputs[0], call.outputs[0], saved=call.keep(call.inputs[0])
+    )
 
 
 @rule(
@@ -140,21 +176,35 @@ def max_pooling(layer: Any, call: Call) -> Iterable[Operator]:
     "AdaptiveAveragePooling1D",
     "AdaptiveAveragePooling2D",
     "AdaptiveAveragePooling3D",
+)
+def mean_pooling(layer: Any, call: Call) -> Iterable[Operator]:
+    """Reads the input and writes the output; keeps nothing."""
+    return _moved(layer, call, ElementwiseKind.MEAN_POOL)
+
+
+@rule("UpSampling1D", "UpSampling2D", "UpSampling3D")
+def upsampling(layer: Any, call: Call) -> Iterable[Operator]:
+    """Reads the input and writes the output; keeps nothing."""
+    return _moved(layer, call, ElementwiseKind.UPSAMPLING)
+
+
+@rule(
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
-    "UpSampling1D",
-    "UpSampling2D",
-    "UpSampling3D",
     "Permute",
     "RepeatVector",
 )
 def copied(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads the input and writes the output; keeps nothing."""
-    return call.stream(type(layer).__name__.lower(), *call.inputs, *call.outputs)
+    return _moved(layer, call, ElementwiseKind.OTHER)
+
+
+def _moved(layer: Any, call: Call, kind: ElementwiseKind) -> Iterable[Operator]:
+    return call.elementwise(kind, type(layer).__name__.lower(), *call.inputs, *call.outputs)
 
 
 @rule("Flatten", "Reshape", "Identity", "InputLayer", "ActivityRegularization")
@@ -166,7 +216,7 @@ def view(layer: Any, call: Call) -> Iterable[Operator]:
 @rule("Masking")
 def masking(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads to find the mask, reads and writes."""
-    return call.stream("mask", call.inputs[0], passes=3)
+    return call.elementwise(ElementwiseKind.OTHER, "mask", call.inputs[0], passes=3)
 
 
 @rule("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing", "Discretization")
@@ -180,4 +230,4 @@ def preprocessing(layer: Any, call: Call) -> Iterator[Operator]:
     """Reads the input and writes the output; an augmentation draws on it twice, with what it draws at random."""
     tensors = (*call.inputs, *call.outputs)
     augments = any(cls.__name__ == "BaseImagePreprocessingLayer" for cls in type(layer).__mro__)
-    yield from call.stream("preprocessing", *tensors, passes=4 if augments else 2)
+    yield from call.elementwise(ElementwiseKind.OTHER, "preprocessing", *tensors, passes=4 if augments else 2)
