@@ -56,12 +56,13 @@ ALLOWED = {
     "worker": NOUNS | {"worker"},
     "protocols": NOUNS,
     "hookspecs": NOUNS | {"protocols"},
-    "adapters": PHYSICS | SEAM | {"adapters"},
+    # What a worker and its parent say to each other, and nothing else of the worker: see the test below.
+    "adapters": PHYSICS | SEAM | {"adapters", "worker"},
     # zenplan's own items come through the same hooks as anybody's, so the seam stands on what makes them.
     "plugins": PHYSICS | SEAM | {"adapters", "plugins"},
     "backtesting": PHYSICS | SEAM | {"adapters", "plugins", "backtesting"},
     "testing": NOUNS | SEAM | {"adapters", "plugins"},
-    "commands": PHYSICS | SEAM | {"adapters", "plugins", "backtesting", "commands"},
+    "commands": PHYSICS | SEAM | {"adapters", "plugins", "backtesting", "commands", "worker"},
     "__main__": {"commands"},
 }
 
@@ -206,6 +207,17 @@ def test_only_allowed_arrows() -> None:
         if place(module) not in ALLOWED[place(module_name)]
     ]
     assert wrong == []
+
+
+def test_of_the_worker_others_see_its_protocol_alone() -> None:
+    """All else of it may import a framework."""
+    seen = {
+        module
+        for name, file in modules().items()
+        for module, _ in arrows(file)
+        if place(module) == "worker" and place(name) in ("adapters", "commands")
+    }
+    assert seen == {"zenplan.worker.protocol"}
 
 
 def test_no_circle_between_files() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,74 +25,76 @@ from zenplan.domain.model.count import LayerCount, ModelCount
 from zenplan.domain.model.operators import MatMul
 from zenplan.domain.model.split import Split
 from zenplan.domain.training.request import Request
-from zenplan.errors import UnknownName, UsageError, ZenplanError
+from zenplan.errors import FailureKind, UnknownName, UsageError, ZenplanError
 from zenplan.plugins import load_plugins
+from zenplan.worker.protocol import Blocks, Built, Done, Failed, Measure, Sampled, WantedPoint
+from zenplan.worker.protocol import Machine as RunsOn
 
 HERE = Profile(driver=DriverState.absent("no driver"), devices=(), host=read_host(), taken_at=datetime.now(UTC))
 HOW = How(device="cpu", precision="fp32", threads=1)
 # Six layers; the batch is small enough to be affordable.
 GPT = Request(model="gpt2", seq_len=32, batch=4)
-Step = Callable[[Mapping[str, Any]], float]
+Step = Callable[[WantedPoint], float]
+# What becomes of a point that ends its worker, or fails alone.
+Crash = tuple[FailureKind, str]
+FINE = (FailureKind.NONE, "")
 
 
 class Worker:
-    """In place of a worker process: steps take what ``step_s`` says; ``trouble`` may raise or fail a point."""
+    """In place of a worker process: steps take what ``step_s`` says; ``trouble`` may end it, or ``fails`` fail a point."""
 
-    def __init__(self, step_s: Step, trouble: Callable[[Mapping[str, Any]], str] = lambda point: "") -> None:
-        self.step_s, self.trouble, self.jobs = step_s, trouble, list[Mapping[str, Any]]()
+    def __init__(
+        self,
+        step_s: Step,
+        trouble: Callable[[WantedPoint], Crash] = lambda point: FINE,
+        fails: Callable[[WantedPoint], Crash] = lambda point: FINE,
+    ) -> None:
+        self.step_s, self.trouble, self.fails, self.jobs = step_s, trouble, fails, list[Measure]()
 
     def __call__(
-        self, job: Mapping[str, Any], backend: str, limits: Any, tell: Any, *, hear: Any, command: Any, environment: Any
-    ) -> dict[str, Any]:
+        self, job: Measure, backend: str, limits: Any, tell: Any, *, hear: Any, command: Any, environment: Any
+    ) -> Done:
         self.jobs.append(job)
-        hear(
-            {
-                "event": "machine",
-                "device": "a processor",
-                "kind": "cpu",
-                "driver": "",
-                "threads": job["threads"],
-                "versions": {"keras": "3"},
-                "compiled": False,
-            }
-        )
+        hear(RunsOn(device="a processor", kind="cpu", threads=job.threads, versions={"keras": "3"}, compiled=False))
         tell("build", 0.1)
         good = []
-        for point in job["points"]:
-            said = self.trouble(point)
-            if said.startswith("failed:"):
-                hear({"event": "failed", "key": point["key"], "reason": said.removeprefix("failed:")})
+        for point in job.points:
+            kind, said = self.fails(point)
+            if kind:
+                hear(Failed(key=point.key, reason=said, kind=kind))
                 continue
-            if said:
-                raise ZenplanError(said)
+            kind, said = self.trouble(point)
+            if kind:
+                raise ZenplanError(said, kind=kind)
             size = (
                 1e9 * (1 + depth_of(point) ** 2)
-                if point["role"] == "program" and self.superlinear
+                if point.role == "program" and self.superlinear
                 else 1e9 * (1 + depth_of(point))
             )
-            hear({"event": "built", "key": point["key"], "setup_s": 1.0, "program_bytes": size})
-            good += [point] if point["role"] != "program" else []
+            hear(Built(key=point.key, setup_s=1.0, program_bytes=size))
+            good += [point] if point.role != "program" else []
         for number in range(3):
             tell("measure", self.round_s * number)
             for point in good:
                 seconds = self.step_s(point)
-                hear({"event": "sample", "key": point["key"], "round": number, "wall_s": seconds, "cpu_s": seconds})
-        return {"event": "done"}
+                hear(Sampled(key=point.key, round=number, wall_s=seconds, cpu_s=seconds))
+        return Done()
 
     superlinear, round_s = False, 1.0
 
     @property
     def keys(self) -> list[list[str]]:
         """What each worker was asked for."""
-        return [[point["key"] for point in job["points"]] for job in self.jobs]
+        return [[point.key for point in job.points] for job in self.jobs]
 
 
-def depth_of(point: Mapping[str, Any]) -> int:
-    return next((b["repeat"] for b in point["model"].get("blocks", ()) if b["place"] == "middle"), 1)
+def depth_of(point: WantedPoint) -> int:
+    blocks = point.model.blocks if isinstance(point.model, Blocks) else ()
+    return next((b.repeat for b in blocks if b.place == "middle"), 1)
 
 
-def linear(point: Mapping[str, Any]) -> float:
-    return 0.01 + point["batch"] * (0.002 + 0.005 * depth_of(point))
+def linear(point: WantedPoint) -> float:
+    return 0.01 + point.batch * (0.002 + 0.005 * depth_of(point))
 
 
 @pytest.fixture
@@ -145,36 +147,60 @@ def test_a_program_that_grows_faster_than_its_depth_is_run_deeper(run: Any) -> N
     programs = [key for keys in worker.keys for key in keys if key.startswith("program")]
     assert "program depth=12 batch=4" in programs
     assert any(key.startswith("depth=7 ") for key in worker.keys[-1])
-    assert not any(job["count"] for job in worker.jobs if job["points"][0]["role"] == "program")
+    assert not any(job.count for job in worker.jobs if job.points[0].role == "program")
 
 
 def test_short_of_memory_the_batch_is_halved_and_the_failure_is_kept(run: Any) -> None:
-    worker = Worker(linear, lambda p: "failed:out of memory" if p["batch"] > 2 else "")
+    worker = Worker(linear, fails=lambda p: (FailureKind.OUT_OF_MEMORY, "out of memory") if p.batch > 2 else FINE)
     found = run(worker).taken[0]
-    assert [p["batch"] for p in worker.jobs[1]["points"]] == [1, 1, 1, 2, 2, 2]
+    assert [p.batch for p in worker.jobs[1].points] == [1, 1, 1, 2, 2, 2]
     failures = [m for m in found.calibration.measured if m.failure]
-    assert {m.failure for m in failures} == {"out of memory"}
+    assert {(m.failure, m.failure_kind) for m in failures} == {("out of memory", FailureKind.OUT_OF_MEMORY)}
     assert found.prediction.step_s.mid == pytest.approx(0.01 + 4 * (0.002 + 0.005 * 12), rel=0.01)
 
 
 def test_what_the_system_kills_for_its_memory_is_tried_at_less(run: Any) -> None:
-    worker = Worker(linear, lambda p: "it was killed by SIGKILL" if p["batch"] > 2 else "")
+    worker = Worker(linear, lambda p: (FailureKind.KILLED, "it was killed by SIGKILL") if p.batch > 2 else FINE)
     found = run(worker).taken[0]
-    assert {p["batch"] for p in worker.jobs[-1]["points"]} == {1, 2}
+    assert {p.batch for p in worker.jobs[-1].points} == {1, 2}
     assert found.prediction.step_s.mid == pytest.approx(0.01 + 4 * (0.002 + 0.005 * 12), rel=0.01)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind])
+@pytest.mark.parametrize("alone", [True, False], ids=["its point alone", "the worker"])
+def test_what_is_done_after_a_failure_goes_by_its_kind_and_never_by_its_words(
+    run: Any, store: CalibrationStore, kind: FailureKind, alone: bool
+) -> None:
+    done = []
+    for words in ("out of memory", "killed by SIGKILL", "[gloo/pair.cc] reset by peer", "yes", ""):
+        trouble = lambda p, words=words: (kind, words) if p.batch > 2 else FINE  # noqa: E731 - a line
+        worker = Worker(linear, **{"fails" if alone else "trouble": trouble})
+        try:
+            found = run(worker).taken[0]
+            kinds = [(m.point.key, m.failure_kind) for m in found.calibration.measured]
+            said = (found.prediction.step_s, found.prediction.method, len(found.prediction.doubts), kinds)
+        except ZenplanError as error:
+            said = (type(error), error.kind)
+        done.append((worker.keys, said))
+        for each in store.all():
+            store.remove(each.id)
+    for each in done[1:]:
+        assert each == done[0]
+    halved = {FailureKind.OUT_OF_MEMORY, FailureKind.KILLED}
+    assert any("batch=2" in key for keys in done[0][0] for key in keys) is (kind in halved)
+
+
 def test_a_crash_costs_its_point_and_the_rest_goes_on(run: Any) -> None:
-    worker = Worker(linear, lambda p: "it was killed by SIGSEGV" if depth_of(p) == 2 else "")
+    worker = Worker(linear, lambda p: (FailureKind.CRASHED, "it was killed by SIGSEGV") if depth_of(p) == 2 else FINE)
     found = run(worker).taken[0]
     assert worker.keys[1] == ["depth=1 batch=4", "depth=4 batch=4"]
     lost = next(m for m in found.calibration.measured if m.point.depth == 2)
-    assert lost.failure == "it was killed by SIGSEGV"
+    assert (lost.failure, lost.failure_kind) == ("it was killed by SIGSEGV", FailureKind.CRASHED)
     assert found.prediction is not None
 
 
 def test_where_everything_crashes_the_first_reason_is_the_error(run: Any, store: CalibrationStore) -> None:
-    worker = Worker(linear, lambda p: f"crash {depth_of(p)}")
+    worker = Worker(linear, lambda p: (FailureKind.CRASHED, f"crash {depth_of(p)}"))
     with pytest.raises(ZenplanError, match=r"nothing of .* was measured: depth=1 batch=4: crash 1"):
         run(worker)
     assert len(worker.jobs) == 3
@@ -184,7 +210,7 @@ def test_where_everything_crashes_the_first_reason_is_the_error(run: Any, store:
 def test_an_interrupted_run_is_gone_on_with(run: Any, store: CalibrationStore) -> None:
     steps = iter(range(100))
 
-    def interrupted(point: Mapping[str, Any]) -> float:
+    def interrupted(point: WantedPoint) -> float:
         # The second round is broken off after the first point's fourth sample.
         if next(steps) == 8:
             raise KeyboardInterrupt
@@ -204,10 +230,10 @@ def test_an_interrupted_run_is_gone_on_with(run: Any, store: CalibrationStore) -
 
 
 def test_where_worker_after_worker_ends_what_is_left_is_told(run: Any, store: CalibrationStore) -> None:
-    worker = Worker(linear, lambda p: "killed")
+    worker = Worker(linear, lambda p: (FailureKind.CRASHED, "killed"))
     with pytest.raises(ZenplanError, match="killed"):
         run(worker, Wanted(request=Request()))
-    found, left = store.all()[0], len(worker.jobs[0]["points"]) - 4
+    found, left = store.all()[0], len(worker.jobs[0].points) - 4
     assert [m.failure for m in found.measured] == 4 * ["killed"]
     assert f"given up after 4 workers ended in the middle: {left} points are left" in found.notes
 
@@ -221,8 +247,8 @@ def test_what_is_older_than_a_day_is_begun_anew(run: Any, store: CalibrationStor
 
 
 def test_a_comparison_says_what_failed_and_goes_on(run: Any) -> None:
-    def trouble(point: Mapping[str, Any]) -> str:
-        return "no compiler" if worker.jobs[-1]["compiled"] else ""
+    def trouble(point: WantedPoint) -> Crash:
+        return (FailureKind.RAISED, "no compiler") if worker.jobs[-1].compiled else FINE
 
     worker = Worker(linear, trouble)
     found = run(worker, Wanted(request=GPT, compare=True))
@@ -236,7 +262,7 @@ def test_a_sweep_stops_when_its_time_is_over(run: Any, monkeypatch: pytest.Monke
     worker.round_s = 40.0
     found = run(worker, Wanted(request=Request())).taken[0]
     assert found.prediction is None
-    assert worker.jobs[0]["in_turn"]
+    assert worker.jobs[0].in_turn
     assert found.calibration.kind == "sweep"
     assert {len(m.samples) for m in found.calibration.measured} == {2}
     with pytest.raises(UsageError, match="too short for a single point"):
