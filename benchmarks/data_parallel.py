@@ -38,8 +38,8 @@ from zenplan.worker.protocol import TOGETHER, WAYS, Built, Reduced, Sampled, Tar
 
 HERE = Path(__file__).parent
 KEPT = HERE / "measured" / "data_parallel.json"
-WORLD, ASKED = 2, 15
-HOW = How(device="cpu", precision="fp32", threads=1)
+ASKED = 15
+HOW = How(device="cpu", precision="fp32", threads=1, workers=2)
 # Of calibration_models.py: family, function, arguments, batch of one worker.
 TARGETS: tuple[tuple[str, str, dict[str, Any], int], ...] = (
     ("transformer", "gpt", {"depth": 12, "width": 256, "heads": 4, "seq_len": 128, "vocab": 2048}, 4),
@@ -103,7 +103,7 @@ def outcome(heard: Recorder, number: int, place: int) -> Outcome:
         name=f"{function} {told} batch=2×{batch}",
         truth=stepped(heard, whole.point.key, TOGETHER),
         gradient_bytes=heard.heard[whole.point.key].gradient_bytes or 0.0,
-        found=predicted_step(heard, number, shallow, int(arguments["depth"]), HOW, WORLD),
+        found=predicted_step(heard, number, shallow, int(arguments["depth"]), HOW),
     )
 
 
@@ -185,7 +185,7 @@ def read_heard(document: Mapping[str, Any]) -> Recorder:
 def measured(places: Sequence[int]) -> dict[str, Any]:
     """All samples of those targets, from one run of both workers."""
     os.chdir(HERE)
-    heard = run_ranks("the targets", [group(place) for place in places], HOW, WORLD, lambda stage, seconds: None)
+    heard = run_ranks("the targets", [group(place) for place in places], HOW, lambda stage, seconds: None)
     return document_of(heard, places)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from zenplan.adapters.machine.host import read_host
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.adapters.workers.engines import KerasEngine, engines
-from zenplan.commands.calibrate import asked, running, sweep, use_case
+from zenplan.commands.calibrate import asked, data_parallel, running, sweep, use_case
 from zenplan.commands.calibrate import how as hows
 from zenplan.commands.calibrate.how import How, engines_of, how_of
 from zenplan.commands.calibrate.model import _fractions, _halved
+from zenplan.commands.calibrate.report import calibrate_report
 from zenplan.commands.calibrate.use_case import Machine, Wanted, calibrate
 from zenplan.domain.hardware.device import Device, DriverState, Profile, Reading
 from zenplan.domain.measured.calibrated import Calibrations
@@ -27,11 +30,12 @@ from zenplan.domain.model.split import Split
 from zenplan.domain.training.request import Request
 from zenplan.errors import FailureKind, UnknownName, UsageError, ZenplanError
 from zenplan.plugins import load_plugins
-from zenplan.worker.protocol import Blocks, Built, Done, Failed, Measure, Sampled, WantedPoint
+from zenplan.worker.protocol import Blocks, Built, Done, Failed, Measure, Reduced, Replica, Sampled, WantedPoint
 from zenplan.worker.protocol import Machine as RunsOn
 
 HERE = Profile(driver=DriverState.absent("no driver"), devices=(), host=read_host(), taken_at=datetime.now(UTC))
 HOW = How(device="cpu", precision="fp32", threads=1)
+SCHEMA = Path(__file__).parents[3] / "zenplan" / "data" / "schemas" / "calibrate-1.json"
 # Six layers; the batch is small enough to be affordable.
 GPT = Request(model="gpt2", seq_len=32, batch=4)
 Step = Callable[[WantedPoint], float]
@@ -88,7 +92,7 @@ class Worker:
         return [[point.key for point in job.points] for job in self.jobs]
 
 
-def depth_of(point: WantedPoint) -> int:
+def depth_of(point: WantedPoint | Replica) -> int:
     blocks = point.model.blocks if isinstance(point.model, Blocks) else ()
     return next((b.repeat for b in blocks if b.place == "middle"), 1)
 
@@ -342,6 +346,71 @@ def test_fractions_of_a_batch(batch: int, fractions: tuple[int, ...], next_ones:
     assert _halved(fractions) == next_ones
 
 
+# --- several workers
+
+
+def ranks_in_place(monkeypatch: pytest.MonkeyPatch, step_s: Callable[[Any], float]) -> list[Any]:
+    """In place of the workers of a job: each step takes what ``step_s`` says, a byte to reduce a nanosecond."""
+    jobs: list[Any] = []
+
+    def run_job(job: Any, backend: str, limits: Any, tell: Any, hear: Any, environment: Any) -> Done:
+        jobs.append(job)
+        hear(RunsOn(device="a processor", kind="cpu", threads=job.threads, versions={"keras": "3"}, compiled=False))
+        tell("measure", 1.0)
+        for number in range(job.rounds):
+            for size in job.sizes:
+                hear(Reduced(group=0, bytes=size, round=number, wall_s=1e-9 * size))
+            for replica in job.groups[0]:
+                gradients = 1e6 * depth_of(replica)
+                hear(Built(key=replica.key, setup_s=1.0, gradient_bytes=gradients))
+                for way, seconds in (("alone", 0.0), ("at_once", 0.0), ("together", 1e-9 * gradients)):
+                    if way != "alone" or job.rank == 0:
+                        wall_s = step_s(replica) + seconds
+                        hear(Sampled(key=replica.key, way=way, round=number, wall_s=wall_s, cpu_s=wall_s))
+        return Done()
+
+    monkeypatch.setattr(data_parallel, "run_job", run_job)
+    return jobs
+
+
+def test_the_step_of_several_workers_stands_beside_that_of_one(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = ranks_in_place(monkeypatch, linear)
+    found = run(Worker(linear), how=replace(HOW, workers=2)).taken[0]
+    assert sorted(job.rank for job in jobs) == [0, 1]
+    assert {(job.world, job.threads, job.precision) for job in jobs} == {(2, 1, "fp32")}
+    assert [replica.key for replica in jobs[0].groups[0]] == ["depth=1 batch=4", "depth=2 batch=4", "depth=4 batch=4"]
+    alone_s = 0.01 + 4 * (0.002 + 0.005 * 12)
+    together = found.together
+    assert (together.workers, together.batch) == (2, 4)
+    assert together.gradient_bytes == pytest.approx(12e6)
+    assert together.reduce_s == pytest.approx(12e6 * 1e-9, rel=1e-3)
+    assert together.exposed == pytest.approx(1.0, rel=1e-3)
+    assert together.step.step_s.mid == pytest.approx(alone_s + 12e6 * 1e-9, rel=1e-3)
+    assert together.speed_up == pytest.approx(2 * alone_s / (alone_s + 12e6 * 1e-9), rel=1e-3)
+    report = calibrate_report(Calibrations(taken=(found,)))
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    document = json.loads(json.dumps({"schema": report.schema, **report.document}))
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(document)] == []
+    assert "together" in schema["properties"]["calibrations"]["items"]["properties"]
+    rows = {row[0]: row[1:] for table in report.tables for row in table.rows}
+    assert rows["step of 2 × 4"][1].endswith("all-reduce × 1.00")
+    assert rows["step of 4, 12 deep"][0].startswith("258 ms")
+    assert rows["speed-up"] == ("1.91", "of 2, beside one worker alone")
+
+
+def test_without_several_workers_the_document_says_nothing_of_them(run: Any) -> None:
+    report = calibrate_report(run(Worker(linear)))
+    assert "together" not in report.document["calibrations"][0]
+
+
+def test_a_model_in_which_nothing_repeats_has_no_step_of_several_workers(run: Any) -> None:
+    worker = Worker(linear)
+    with pytest.raises(UsageError, match="predicts resnet50 from less deep ones, and nothing in it repeats") as caught:
+        run(worker, Wanted(request=Request(model="resnet50", batch=2)), how=replace(HOW, workers=2))
+    assert "--vary" in caught.value.hint
+    assert worker.jobs == []
+
+
 # --- how
 
 
@@ -360,6 +429,6 @@ def test_how_is_the_usual_where_nothing_is_said() -> None:
     assert (found.device, found.precision) == ("cpu", "fp32")
     assert found.threads >= 1
     assert len(found.facts) == 2
-    for wrong in ({"device": "gpu"}, {"device": "tpu"}, {"precision": "fp8"}, {"threads": 10_000}):
+    for wrong in ({"workers": 10_000}, {"device": "gpu"}, {"device": "tpu"}, {"precision": "fp8"}, {"threads": 10_000}):
         with pytest.raises(UsageError):
             how_of(HERE, **{**asked, **wrong})  # type: ignore[arg-type]

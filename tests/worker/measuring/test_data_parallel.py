@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,7 +25,7 @@ needs_two = pytest.mark.skipif(
     not (find_spec("keras") and find_spec("torch")) or CORES < 2, reason="torch or a second core is missing"
 )
 
-HOW = How(device="cpu", precision="fp32", threads=1)
+HOW = How(device="cpu", precision="fp32", threads=1, workers=2)
 MODELS = """
 import json, os
 import keras
@@ -128,7 +129,7 @@ def test_a_point_that_nobody_asked_for_is_an_error():
 @needs_two
 def test_every_way_every_size_every_round():
     groups = [[task("small", 1), task("small", 2, (TOGETHER,))], [task("small", 3)]]
-    found = run_ranks("small", groups, HOW, 2, quiet)
+    found = run_ranks("small", groups, HOW, quiet)
     heard = found.heard
     assert {(key, way): sorted(rounds) for key, each in heard.items() for way, rounds in each.samples.items()} == {
         (key, way): list(range(ROUNDS))
@@ -147,7 +148,7 @@ def test_every_way_every_size_every_round():
 @pytest.mark.parametrize(("way", "alike"), [(TOGETHER, True), (AT_ONCE, False)])
 def test_weights_stay_alike_only_where_gradients_are_averaged(folder: Path, way: str, alike: bool):
     """Both start from rank 0's values; their losses differ, so that only averaged gradients keep them alike."""
-    run_ranks("watched", [[task("watched", ways=(way,))]], HOW, 2, quiet)
+    run_ranks("watched", [[task("watched", ways=(way,))]], HOW, quiet)
     first, second = ([json.loads(line) for line in file.read_text().splitlines()] for file in folder.glob("weights*"))
     assert len(first) == len(second) == ROUNDS + 2
     assert first[0][0] == second[0][0]
@@ -159,7 +160,7 @@ def test_weights_stay_alike_only_where_gradients_are_averaged(folder: Path, way:
 @needs_two
 def test_the_step_of_a_whole_model_is_made_of_its_parts():
     shallow = [task("small", depth, batch=4, width=64) for depth in (1, 2, 4)]
-    found = predicted_step(run_ranks("small", [shallow], HOW, 2, quiet), 0, shallow, 6, HOW, 2)
+    found = predicted_step(run_ranks("small", [shallow], HOW, quiet), 0, shallow, 6, HOW)
     link = AllReduce(latency_s=found.latency_s, s_per_byte=found.s_per_byte)
     assert found.step.step_s.mid == pytest.approx(found.compute.step_s.mid + found.exposed * found.reduce_s)
     assert found.reduce_s == pytest.approx(link.seconds(4 * (6 * (64 * 64 + 64) + 64 * 3 + 3)))
@@ -174,7 +175,7 @@ def test_the_step_of_a_whole_model_is_made_of_its_parts():
 def test_a_worker_that_fails_does_not_keep_the_other(function: str, said: str):
     start = time.monotonic()
     with pytest.raises(ZenplanError, match=said):
-        run_ranks("bad", [[task(function)]], HOW, 2, quiet)
+        run_ranks("bad", [[task(function)]], HOW, quiet)
     assert time.monotonic() - start < 50
 
 
@@ -190,10 +191,10 @@ def test_the_error_that_others_follow_from_is_told(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("zenplan.commands.calibrate.data_parallel.run_job", run_job)
     with pytest.raises(ZenplanError, match=own):
-        run_ranks("small", [], HOW, 2, quiet)
+        run_ranks("small", [], HOW, quiet)
 
 
 @needs_two
 def test_more_workers_than_cores_are_refused():
     with pytest.raises(ZenplanError, match=f"need {CORES + 1} cores, there are {CORES}"):
-        run_ranks("small", [[task("small")]], HOW, CORES + 1, quiet)
+        run_ranks("small", [[task("small")]], replace(HOW, workers=CORES + 1), quiet)

@@ -57,24 +57,19 @@ def check_depth(subject: Subject) -> None:
         )
 
 
-def calibrate_workers(subject: Subject, how: How, workers: int, tell: Tell) -> DataParallelStep:
-    """The step of a model on so many workers of this machine, each with its batch, from shallow ones.
-
-    Args:
-        how: the threads are those of one worker.
+def calibrate_workers(subject: Subject, how: How, tell: Tell) -> DataParallelStep:
+    """The step of a model on several workers of this machine, each with its batch, from shallow ones.
 
     Raises:
         ZenplanError: a worker failed; the message says how. DataError: too little was measured.
     """
     depth = subject.depth or 1
     shallow = [subject.task(STEP, d, subject.batch) for d in subject.depths or depths_for(depth)]
-    recorder = run_ranks(subject.name, [shallow], how, workers, tell)
-    return predicted_step(recorder, 0, shallow, depth, how, workers)
+    recorder = run_ranks(subject.name, [shallow], how, tell)
+    return predicted_step(recorder, 0, shallow, depth, how)
 
 
-def predicted_step(
-    recorder: Recorder, group: int, shallow: Sequence[Task], depth: int, how: How, workers: int
-) -> DataParallelStep:
+def predicted_step(recorder: Recorder, group: int, shallow: Sequence[Task], depth: int, how: How) -> DataParallelStep:
     """The step of a model that deep, from the shallow models of its group.
 
     Raises:
@@ -85,12 +80,12 @@ def predicted_step(
     sizes = {each.point.depth or 1: recorder.heard[each.point.key].gradient_bytes or 0.0 for each in shallow}
     compute_s, step_s = ([m.step_s("wall") for m in steps[way]] for way in (AT_ONCE, TOGETHER))
     exposed = exposed_share(compute_s, [link.seconds(size) for size in sizes.values()], step_s)
-    calibrations = (_calibration(recorder, steps[way], depth, how, workers) for way in (ALONE, AT_ONCE))
+    calibrations = (_calibration(recorder, steps[way], depth, how) for way in (ALONE, AT_ONCE))
     alone, compute = map(predicted, calibrations)
     gradient_bytes = gradient_bytes_at(depth, sizes)
     reduce_s = link.seconds(gradient_bytes)
     return DataParallelStep(
-        workers=workers,
+        workers=how.workers,
         batch=shallow[0].point.batch,
         step=data_parallel_step(compute, reduce_s, exposed),
         compute=compute,
@@ -117,12 +112,12 @@ def link_of(recorder: Recorder, group: int) -> AllReduce:
     return fitted_all_reduce(list(found), list(found.values()))
 
 
-def _calibration(recorder: Recorder, steps: Sequence[Measured], depth: int, how: How, workers: int) -> Calibration:
+def _calibration(recorder: Recorder, steps: Sequence[Measured], depth: int, how: How) -> Calibration:
     if recorder.machine is None:
         raise DataError("no worker said what it runs on")
     # The threads of all workers: they wait for each other, so that the clock is the wall's.
     fingerprint = fingerprint_of(
-        recorder.machine, backend=BACKEND, precision=how.precision, threads=workers * how.threads
+        recorder.machine, backend=BACKEND, precision=how.precision, threads=how.workers * how.threads
     )
     return Calibration(
         id="ranks",
@@ -136,13 +131,12 @@ def _calibration(recorder: Recorder, steps: Sequence[Measured], depth: int, how:
     )
 
 
-def run_ranks(what: str, groups: Sequence[Sequence[Task]], how: How, workers: int, tell: Tell) -> Recorder:
+def run_ranks(what: str, groups: Sequence[Sequence[Task]], how: How, tell: Tell) -> Recorder:
     """Start the workers, one for each rank, and record what they say to their end.
 
     Args:
         what: as errors call the models.
         groups: models of one are held at the same time and take turns.
-        how: the threads are those of one worker.
         tell: of the stages of rank 0.
 
     Raises:
@@ -150,19 +144,19 @@ def run_ranks(what: str, groups: Sequence[Sequence[Task]], how: How, workers: in
     """
     recorder = Recorder()
     recorder.expect(task.point for group in groups for task in group)
-    with tempfile.TemporaryDirectory(prefix="zenplan-") as folder, ThreadPoolExecutor(workers) as pool:
+    with tempfile.TemporaryDirectory(prefix="zenplan-") as folder, ThreadPoolExecutor(how.workers) as pool:
         job = DataParallel(
             what=what,
             precision=how.precision,
             threads=how.threads,
-            world=workers,
+            world=how.workers,
             rendezvous=(Path(folder) / "ranks").as_uri(),
             sizes=SIZES_BYTES,
             rounds=ROUNDS,
             groups=tuple(tuple(map(_replica, group)) for group in groups),
         )
         ranks = _Ranks(job=job, recorder=recorder, tell=tell)
-        list(pool.map(ranks.run, range(workers)))
+        list(pool.map(ranks.run, range(how.workers)))
     if ranks.errors:
         # What a worker says that has lost another comes often before the other is seen to be gone.
         raise min(ranks.errors, key=lambda error: error.kind is FailureKind.NO_COLLECTIVES)
