@@ -84,8 +84,8 @@ def calibrate(
     --model, --config, --params or --keras: that model's own blocks at full width, a few deep, and the whole predicted
     from them. Every step is kept as it is measured; after Ctrl-C, the same command goes on.
 
-    With --workers, as in 'zenplan calibrate --model gpt2 --batch 4 --workers 2': also the step of so many processes of
-    this machine, each with a batch and threads of its own, whose gradients PyTorch averages over gloo.
+    Several: 'zenplan calibrate --model gpt2 --batch 4 --workers 2' also predicts the step of two processes of this
+    machine, each with a batch and threads of its own, whose gradients PyTorch averages over gloo.
     """
     settings = resolved(format=output, precision=precision, prices=prices)
     given = {
