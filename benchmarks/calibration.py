@@ -25,122 +25,111 @@ from typing import Any
 
 from calibration_table import Outcome, off, report, summary
 from calibration_targets import TARGETS
-from heard import Heard, document_of, read_heard
+from heard import document_of, expecting, read_heard
 from readme import write as write_between
 
 from zenplan.adapters.tables.sweep import read_sweep
 from zenplan.adapters.workers.environment import measuring_environment
 from zenplan.adapters.workers.process import Limits, run_job
-from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, SWEEP, Calibration, Fingerprint, Measured, Point
+from zenplan.commands.calibrate.record import Recorder, fingerprint_of
+from zenplan.commands.calibrate.subject import Task
+from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, SWEEP, Calibration, Measured, Point
 from zenplan.errors import ZenplanError
 from zenplan.planning.calibration.depth_fit import is_superlinear, predicted
 from zenplan.planning.calibration.design import SweepPoint, depths_for, sweep_points
 from zenplan.planning.calibration.kernel_fit import predicted_by_sweep
+from zenplan.worker.protocol import Measure, Rounds, Target, WantedPoint
 
 HERE = Path(__file__).parent
 BACKENDS = ("torch", "tensorflow", "jax")
-ROUNDS = {"least": 5, "most": 5, "seconds": 600.0}
+ROUNDS = Rounds(least=5, most=5, seconds=600.0)
 # As where the wanted batch does not fit: which part of it, at which depths.
 FRACTIONS = ((2, (1, 2)), (4, (1, 2, 4)))
-SWEEP_S, SWEEP_ROUNDS = 60.0, {"least": 3, "most": 5, "seconds": 600.0}
+SWEEP_S, SWEEP_ROUNDS = 60.0, Rounds(least=3, most=5, seconds=600.0)
 CORE_FLOP_PER_S = 6e10
 TRUTH = "truth"
 LIMITS = Limits(time_s=3600.0)
 
 
-def measured(
-    backend: str, what: str, points: Sequence[Mapping[str, Any]], rounds: Mapping[str, Any], in_turn: bool = False
-) -> Heard:
+def measured(backend: str, what: str, tasks: Sequence[Task], rounds: Rounds, in_turn: bool = False) -> Recorder:
     """Those points, in one worker."""
-    heard = Heard(points)
-    job = {
-        "job": "measure",
-        "what": what,
-        "precision": "fp32",
-        "compiled": None,
-        "threads": 1,
-        "device": "cpu",
-        "points": list(points),
-        "rounds": rounds,
-        "in_turn": in_turn,
-        "count": True,
-    }
-    run_job(job, backend, LIMITS, lambda stage, seconds: None, heard, measuring_environment("cpu", 1, os.environ))
-    return heard
+    recorder = expecting(task.point for task in tasks)
+    job = Measure(
+        what=what,
+        precision="fp32",
+        threads=1,
+        device="cpu",
+        points=tuple(
+            WantedPoint(key=t.point.key, role=t.point.role, batch=t.point.batch, model=t.model) for t in tasks
+        ),
+        rounds=rounds,
+        in_turn=in_turn,
+        count=True,
+    )
+    environment = measuring_environment("cpu", 1, os.environ)
+    run_job(job, backend, LIMITS, lambda stage, seconds: None, recorder.hear, environment)
+    return recorder
 
 
 def _point(
     function: str, arguments: Mapping[str, Any], depth: int, batch: int, role: str = STEP, key: str = ""
-) -> dict[str, Any]:
-    model = {"kind": "target", "target": f"calibration_models:{function}", "arguments": {**arguments, "depth": depth}}
-    return {
-        "key": key or f"{role} depth={depth} batch={batch}",
-        "role": role,
-        "batch": batch,
-        "depth": depth,
-        "model": model,
-    }
+) -> Task:
+    model = Target(target=f"calibration_models:{function}", arguments={**arguments, "depth": depth})
+    key = key or f"{role} depth={depth} batch={batch}"
+    return Task(point=Point(key=key, role=role, depth=depth, batch=batch), model=model)
 
 
-def run_target(backend: str, function: str, arguments: Mapping[str, Any], batch: int) -> Heard:
+def run_target(backend: str, function: str, arguments: Mapping[str, Any], batch: int) -> Recorder:
     """The calibration of a target, and the target in its turns."""
     depth = int(arguments["depth"])
     depths, programs = depths_for(depth), {}
     if backend == "jax":
         points = [_point(function, arguments, d, batch, PROGRAM) for d in (*depths[:2], depth)]
-        programs = measured(backend, function, points, ROUNDS).found
+        programs = measured(backend, function, points, ROUNDS).heard
         target = Point(key="target", depth=depth, batch=batch)
-        depths = depths_for(depth, superlinear=is_superlinear(list(programs.values()), target))
+        depths = depths_for(depth, superlinear=is_superlinear([each.measured() for each in programs.values()], target))
     points = [_point(function, arguments, d, batch) for d in depths]
     points += [_point(function, arguments, d, batch // part) for part, some in FRACTIONS for d in some if d < depth]
     points.append(_point(function, arguments, depth, batch, key=TRUTH))
     heard = measured(backend, function, points, ROUNDS)
-    heard.found |= programs
+    heard.heard |= programs
     return heard
 
 
-def run_sweep(backend: str) -> Heard:
+def run_sweep(backend: str) -> Recorder:
     """The general sweep, as ``zenplan calibrate`` chooses it for a processor."""
-    chosen = sweep_points(read_sweep(), backend, CORE_FLOP_PER_S, SWEEP_S, int(SWEEP_ROUNDS["most"]) + 2)
+    chosen = sweep_points(read_sweep(), backend, CORE_FLOP_PER_S, SWEEP_S, SWEEP_ROUNDS.most + 2)
     return measured(backend, "sweep", [_sweep_point(p) for p in chosen], SWEEP_ROUNDS, in_turn=True)
 
 
-def _sweep_point(p: SweepPoint) -> dict[str, Any]:
-    model = {"kind": "target", "target": f"zenplan.worker.proxies.samples:{p.builder}", "arguments": dict(p.arguments)}
-    return {"key": p.key, "role": STEP, "batch": p.batch, "depth": None, "model": model}
+def _sweep_point(p: SweepPoint) -> Task:
+    model = Target(target=f"zenplan.worker.proxies.samples:{p.builder}", arguments=dict(p.arguments))
+    return Task(point=Point(key=p.key, batch=p.batch), model=model)
 
 
 def calibration_of(
-    heard: Heard, backend: str, target: Point | None, at: Callable[[int], bool] = lambda batch: True
+    heard: Recorder, backend: str, target: Point | None, at: Callable[[int], bool] = lambda batch: True
 ) -> Calibration:
     """All that was heard but the truth, as a calibration; of the steps those ``at`` some batches."""
-    machine = heard.machine
-    mark = Fingerprint(
-        device=machine["device"],
-        kind="cpu",
-        threads=1,
-        backend=backend,
-        versions=machine["versions"],
-        precision="fp32",
-        compiled=machine["compiled"],
-    )
-    kept = tuple(m for key, m in heard.found.items() if key != TRUTH and (m.point.role == PROGRAM or at(m.point.batch)))
+    fingerprint = fingerprint_of(heard.machine, backend=backend, precision="fp32")
+    found = {key: each.measured() for key, each in heard.heard.items()}
+    kept = tuple(m for key, m in found.items() if key != TRUTH and (m.point.role == PROGRAM or at(m.point.batch)))
     return Calibration(
         id="benchmark",
         kind=SWEEP if target is None else MODEL,
         subject="target",
         family="any",
-        fingerprint=mark,
+        fingerprint=fingerprint,
         target=target,
         measured=kept,
         taken_at=datetime.now(UTC),
     )
 
 
-def outcome(place: int, heard: Heard, backend: str, sweep: Calibration | None) -> Outcome:
+def outcome(place: int, heard: Recorder, backend: str, sweep: Calibration | None) -> Outcome:
     """What each method says of a target, and what was measured."""
     family, function, arguments, batch = TARGETS[place]
-    truth = heard.found[TRUTH]
+    truth = heard.heard[TRUTH].measured()
     target = replace(truth.point, key="target")
     whole = calibration_of(heard, backend, target, lambda b: b == batch)
     parts = calibration_of(heard, backend, target, lambda b: b < batch)

@@ -25,14 +25,21 @@ from statistics import median
 from typing import Any
 
 import readme
+from heard import expecting, machine_document, read_machine
 
-from zenplan.commands.calibrate.data_parallel import TOGETHER, DataParallel, Heard, Replica, predicted_step, run_ranks
-from zenplan.domain.measured.calibration import Measured, Sample
+from zenplan.commands.calibrate.data_parallel import predicted_step, run_ranks, stepped
+from zenplan.commands.calibrate.how import How
+from zenplan.commands.calibrate.record import Recorder
+from zenplan.commands.calibrate.subject import Task
+from zenplan.domain.measured.calibration import Measured, Point
+from zenplan.domain.measured.prediction import DataParallelStep
 from zenplan.planning.calibration.design import depths_for
+from zenplan.worker.protocol import TOGETHER, WAYS, Built, Reduced, Sampled, Target
 
 HERE = Path(__file__).parent
 KEPT = HERE / "measured" / "data_parallel.json"
-WORLD, ASKED = 2, 15
+ASKED = 15
+HOW = How(device="cpu", precision="fp32", threads=1, workers=2)
 # Of calibration_models.py: family, function, arguments, batch of one worker.
 TARGETS: tuple[tuple[str, str, dict[str, Any], int], ...] = (
     ("transformer", "gpt", {"depth": 12, "width": 256, "heads": 4, "seq_len": 128, "vocab": 2048}, 4),
@@ -60,7 +67,7 @@ class Outcome:
     name: str
     truth: Measured
     gradient_bytes: float
-    found: DataParallel
+    found: DataParallelStep
 
     @property
     def truth_s(self) -> float:
@@ -72,23 +79,21 @@ class Outcome:
         return seconds / self.truth_s - 1
 
 
-def replica(place: int, depth: int) -> Replica:
+def task(place: int, depth: int) -> Task:
     """A target's model at some depth; at its whole depth it is the truth, which is stepped together alone."""
     _, function, arguments, batch = TARGETS[place]
-    model = {"kind": "target", "target": f"calibration_models:{function}", "arguments": {**arguments, "depth": depth}}
-    key = f"{place} depth={depth}"
-    if depth == arguments["depth"]:
-        return Replica(key=key, depth=depth, batch=batch, model=model, ways=(TOGETHER,))
-    return Replica(key=key, depth=depth, batch=batch, model=model)
+    model = Target(target=f"calibration_models:{function}", arguments={**arguments, "depth": depth})
+    point = Point(key=f"{place} depth={depth}", depth=depth, batch=batch)
+    return Task(point=point, model=model, ways=(TOGETHER,) if depth == arguments["depth"] else WAYS)
 
 
-def group(place: int) -> list[Replica]:
+def group(place: int) -> list[Task]:
     """The shallow models of a target, and last the target."""
     depth = int(TARGETS[place][2]["depth"])
-    return [replica(place, d) for d in (*depths_for(depth), depth)]
+    return [task(place, d) for d in (*depths_for(depth), depth)]
 
 
-def outcome(heard: Heard, number: int, place: int) -> Outcome:
+def outcome(heard: Recorder, number: int, place: int) -> Outcome:
     """What is said of a target, measured as the group of that number."""
     family, function, arguments, batch = TARGETS[place]
     *shallow, whole = group(place)
@@ -96,9 +101,9 @@ def outcome(heard: Heard, number: int, place: int) -> Outcome:
     return Outcome(
         family=family,
         name=f"{function} {told} batch=2×{batch}",
-        truth=heard.measured(whole, TOGETHER),
-        gradient_bytes=heard.gradient_bytes[whole.key],
-        found=predicted_step(heard, number, shallow, whole.depth, WORLD),
+        truth=stepped(heard, whole.point.key, TOGETHER),
+        gradient_bytes=heard.heard[whole.point.key].gradient_bytes or 0.0,
+        found=predicted_step(heard, number, shallow, int(arguments["depth"]), HOW),
     )
 
 
@@ -142,11 +147,12 @@ def _median_worst(errors: Sequence[float]) -> str:
     return f"{median(sizes):.1f} / {max(sizes):.1f}"
 
 
-def document_of(heard: Heard, places: Sequence[int]) -> dict[str, Any]:
+def document_of(heard: Recorder, places: Sequence[int]) -> dict[str, Any]:
     """What was heard, as JSON types: every sample, in microseconds."""
     steps = [
         {"key": key, "way": way, "round": s.round, "wall_s": round(s.wall_s, 6), "cpu_s": round(s.cpu_s, 6)}
-        for (key, way), rounds in heard.steps.items()
+        for key, each in heard.heard.items()
+        for way, rounds in each.samples.items()
         for s in rounds.values()
     ]
     reduced = [
@@ -155,29 +161,31 @@ def document_of(heard: Heard, places: Sequence[int]) -> dict[str, Any]:
         for place, seconds in rounds.items()
     ]
     return {
-        "machine": heard.machine,
+        "machine": machine_document(heard),
         "targets": list(places),
-        "gradient_bytes": heard.gradient_bytes,
+        "gradient_bytes": {key: each.gradient_bytes for key, each in heard.heard.items()},
         "samples": steps,
         "reduced": reduced,
     }
 
 
-def read_heard(document: Mapping[str, Any]) -> Heard:
-    """What ``document_of`` wrote."""
-    heard = Heard(machine=document["machine"], gradient_bytes=document["gradient_bytes"])
+def read_heard(document: Mapping[str, Any]) -> Recorder:
+    """What ``document_of`` wrote: the same events again."""
+    heard = expecting(each.point for place in document["targets"] for each in group(place))
+    heard.hear(read_machine(document["machine"]))
+    for key, size in document["gradient_bytes"].items():
+        heard.hear(Built(key=key, setup_s=0.0, gradient_bytes=size))
     for each in document["samples"]:
-        sample = Sample(round=each["round"], wall_s=each["wall_s"], cpu_s=each["cpu_s"])
-        heard.steps.setdefault((each["key"], each["way"]), {})[sample.round] = sample
+        heard.hear(Sampled(**each))
     for each in document["reduced"]:
-        heard.reduced.setdefault((each["group"], each["bytes"]), {})[each["round"]] = each["wall_s"]
+        heard.hear(Reduced(**each))
     return heard
 
 
 def measured(places: Sequence[int]) -> dict[str, Any]:
     """All samples of those targets, from one run of both workers."""
     os.chdir(HERE)
-    heard = run_ranks("the targets", [group(place) for place in places], WORLD, lambda stage, seconds: None)
+    heard = run_ranks("the targets", [group(place) for place in places], HOW, lambda stage, seconds: None)
     return document_of(heard, places)
 
 

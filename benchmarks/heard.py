@@ -1,53 +1,30 @@
-"""What a worker that measures says, as measured points; and those as a file of samples."""
+"""What a worker that measures said, as a file of samples and back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from zenplan.domain.measured.calibration import Measured, Point, Sample
-from zenplan.domain.model.count_document import read_count
-from zenplan.planning.calibration.features import features_of
+from zenplan.commands.calibrate.record import Recorder
+from zenplan.documents import convert, plain
+from zenplan.domain.measured.calibration import Point
+from zenplan.errors import FailureKind
+from zenplan.worker.protocol import Built, Machine, Sampled
 
 
-class Heard:
-    """The events of a worker, as measured points."""
-
-    def __init__(self, points: Sequence[Mapping[str, Any]]) -> None:
-        """``points`` of the job, each with its depth."""
-        self.found = {
-            p["key"]: Measured(point=Point(key=p["key"], role=p["role"], depth=p["depth"], batch=p["batch"]))
-            for p in points
-        }
-        self.machine: dict[str, Any] = {}
-
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        """One event."""
-        kind = event["event"]
-        if kind == "machine":
-            self.machine = dict(event)
-        if "key" not in event:
-            return
-        has = self.found[event["key"]]
-        if kind == "sample":
-            sample = Sample(round=event["round"], wall_s=event["wall_s"], cpu_s=event["cpu_s"])
-            has = replace(has, samples=(*has.samples, sample))
-        elif kind == "built":
-            has = replace(has, setup_s=event["setup_s"], program_bytes=event["program_bytes"])
-        elif kind == "failed":
-            has = replace(has, failure=event["reason"])
-        elif kind == "count":
-            operators = [op for layer in read_count(event["count"]).layers for op in layer.operators]
-            features = features_of(operators, has.point.batch)
-            has = replace(has, point=replace(has.point, features=features))
-        self.found[event["key"]] = has
+def expecting(points: Iterable[Point]) -> Recorder:
+    """A recorder of those points, all of which are in it from the start."""
+    recorder = Recorder()
+    recorder.expect(points)
+    for key in recorder.points:
+        recorder.known(key)
+    return recorder
 
 
-def document_of(heard: Heard) -> dict[str, Any]:
+def document_of(recorder: Recorder) -> dict[str, Any]:
     """What was heard, as JSON types: every sample, in microseconds."""
     return {
-        "machine": heard.machine,
+        "machine": machine_document(recorder),
         "points": [
             {
                 "key": m.point.key,
@@ -61,24 +38,35 @@ def document_of(heard: Heard) -> dict[str, Any]:
                 "wall_s": [round(s.wall_s, 6) for s in m.samples],
                 "cpu_s": [round(s.cpu_s, 6) for s in m.samples],
             }
-            for m in heard.found.values()
+            for m in (heard.measured() for heard in recorder.heard.values())
         ],
     }
 
 
-def read_heard(document: Mapping[str, Any]) -> Heard:
-    """What ``document_of`` wrote."""
-    heard = Heard(document["points"])
-    heard.machine = document["machine"]
+def machine_document(recorder: Recorder) -> Any:
+    """On what it was measured."""
+    return plain(recorder.machine)
+
+
+def read_machine(document: Any) -> Machine:
+    """What ``machine_document`` wrote."""
+    return convert(document, Machine, "the machine")
+
+
+def read_heard(document: Mapping[str, Any]) -> Recorder:
+    """What ``document_of`` wrote: the same events again."""
+    points = [
+        Point(key=p["key"], role=p["role"], depth=p["depth"], batch=p["batch"], features=p["features"])
+        for p in document["points"]
+    ]
+    recorder = expecting(points)
+    recorder.hear(read_machine(document["machine"]))
     for each in document["points"]:
-        samples = zip(each["wall_s"], each["cpu_s"], strict=True)
-        has = heard.found[each["key"]]
-        heard.found[each["key"]] = replace(
-            has,
-            point=replace(has.point, features=each["features"]),
-            setup_s=each["setup_s"],
-            program_bytes=each["program_bytes"],
-            failure=each["failure"],
-            samples=tuple(Sample(round=i, wall_s=w, cpu_s=c) for i, (w, c) in enumerate(samples)),
-        )
-    return heard
+        key = each["key"]
+        if each["setup_s"] is not None:
+            recorder.hear(Built(key=key, setup_s=each["setup_s"], program_bytes=each["program_bytes"]))
+        for number, (wall_s, cpu_s) in enumerate(zip(each["wall_s"], each["cpu_s"], strict=True)):
+            recorder.hear(Sampled(key=key, round=number, wall_s=wall_s, cpu_s=cpu_s))
+        if each["failure"]:
+            recorder.fail(key, each["failure"], FailureKind.OTHER)
+    return recorder

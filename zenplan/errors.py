@@ -13,21 +13,55 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import StrEnum
+
+
+class FailureKind(StrEnum):
+    """What kept a piece of work from its end, as whoever noticed it knows: what is done next goes by this, never by words.
+
+    One that is not known here, of a newer worker or a newer store, is ``OTHER``.
+    """
+
+    NONE = ""  # nothing did
+    OUT_OF_MEMORY = "out_of_memory"  # an allocation failed, or a limit on memory was passed
+    KILLED = "killed"  # by SIGKILL, by which systems end what takes too much memory
+    CRASHED = "crashed"  # by another signal
+    ENDED = "ended"  # the process left without a word
+    TIMED_OUT = "timed_out"  # the time for it was over
+    NO_COLLECTIVES = "no_collectives"  # another worker did not answer any more
+    RAISED = "raised"  # an exception of the model's, the builder's or the framework's
+    REFUSED = "refused"  # what was asked for is not possible
+    UNSUPPORTED = "unsupported"  # this framework does not do it
+    OTHER = "other"
+
+    @classmethod
+    def _missing_(cls, value: object) -> FailureKind:
+        return cls.OTHER
 
 
 class ZenplanError(Exception):
-    """An error with a message of one line, a hint of one line, and an exit code."""
+    """An error with a message of one line, a hint of one line, and an exit code.
+
+    Attributes:
+        kind: of a failure in a worker process.
+        type: the name of the exception that was raised there; empty where none was.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        self.message = _one_line(message)
-        self.hint = _one_line(hint)
+    def __init__(
+        self, message: str, hint: str = "", *, kind: FailureKind = FailureKind.REFUSED, type: str = ""
+    ) -> None:
+        self.message = printable(message)
+        self.hint = printable(hint)
+        self.kind, self.type = kind, type
         super().__init__(self.message)
 
 
-def _one_line(text: str) -> str:
-    """The text without what a terminal would not show as a character: a name may hold a line break."""
+def printable(text: str) -> str:
+    """The text on one line, without what a terminal would not show as a character: a name may hold a line break."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

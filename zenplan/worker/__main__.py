@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
 
-from zenplan.worker.jobs import JOBS
-from zenplan.worker.protocol import Events
+from zenplan.worker.jobs import do
+from zenplan.worker.protocol import Events, decode_job
 
 
 def _end_with_parent(descriptor: int) -> None:
@@ -20,14 +19,14 @@ def _end_with_parent(descriptor: int) -> None:
 
 def main() -> None:
     """Do the job; what goes wrong in it becomes an event."""
-    job = json.loads(sys.stdin.readline())
+    job = decode_job(sys.stdin.readline())
     stdin = os.dup(0)
     # Code of the user's that reads from stdin finds it empty.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     threading.Thread(target=_end_with_parent, args=(stdin,), daemon=True).start()
-    with Events(job["events"]) as events:
+    with Events(job.events) as events:
         events.begin("start")
-        JOBS[job["job"]](job, events)
+        do(job, events)
 
 
 main()

@@ -1,71 +1,67 @@
-"""The worker's jobs, by name: what the parent asks for, from dictionary to events."""
+"""The worker's jobs: what the parent asks for, to events."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from zenplan.domain.model.count_document import count_document
-from zenplan.worker.protocol import Events
+from zenplan.worker.counting.keras_file import read_keras_config
+from zenplan.worker.protocol import AnyJob, Count, Counted, DataParallel, Done, Events, File, Measure
 
 
-def count(job: dict[str, Any], events: Events) -> None:
-    """Count a model, layer by layer, and send the count.
+def do(job: AnyJob, events: Events) -> None:
+    """Do the job, whichever it is."""
+    if isinstance(job, Count):
+        _count(job, events)
+    elif isinstance(job, Measure):
+        _measure(job, events)
+    else:
+        _data_parallel(job, events)
 
-    Args:
-        job: ``target`` (``package.module:name``) with ``arguments``, or ``config`` (of a ``.keras`` file);
-            ``input_shapes`` of one sample, for a model whose own are open or missing; ``batch``, None for any; ``values``,
-            whether variables get their values, which a builder may need.
-        events: the way to the parent.
-    """
+
+def _count(job: Count, events: Events) -> None:
+    """Count a model, layer by layer, and send the count."""
+    wanted, config = job.model, dict[str, Any]()
+    if isinstance(wanted, File):
+        events.begin("read")
+        # One that is refused is refused at once: before a framework is imported.
+        config = read_keras_config(wanted.path)
+        events.begin("start")
     # Keras takes its backend from the environment at its first import: not before the job is known.
     from zenplan.worker.counting.count import count_model
     from zenplan.worker.counting.load import configured_model, imported_model, weightless, with_inputs
 
-    with weightless(not job["values"]):
-        if job["config"] is not None:
-            model = configured_model(job["config"], events)
+    shapes = wanted.input_shapes
+    with weightless(not job.values):
+        if isinstance(wanted, File):
+            model = configured_model(config, events)
         else:
-            model = imported_model(job["target"], events, job.get("arguments") or {})
-        shapes = job["input_shapes"]
+            model = imported_model(wanted.target, events, wanted.arguments)
         if shapes and not getattr(model, "inputs", None):
             with_inputs(model, shapes)
         events.begin("count")
-        counted = count_model(model, job["batch"], shapes)
-    events.send(event="count", count=count_document(counted))
+        counted = count_model(model, job.batch, shapes)
+    events.send(Counted(count=counted))
 
 
-def measure(job: dict[str, Any], events: Events) -> None:
-    """Step models and time them; each sample is sent as it comes.
-
-    Args:
-        job: as in ``protocol``.
-        events: the way to the parent.
-    """
+def _measure(job: Measure, events: Events) -> None:
+    """Step models and time them; each sample is sent as it comes."""
     from zenplan.worker.measuring.machine import confined
 
     # Before a framework is imported, which starts threads.
-    threads = confined(job["threads"])
+    threads = confined(job.threads)
     from zenplan.worker.measuring.measure import measure_points
 
     measure_points(job, threads, events)
-    events.send(event="done")
+    events.send(Done())
 
 
-def data_parallel(job: dict[str, Any], events: Events) -> None:
-    """Step models as one of several ranks, and time them.
-
-    Args:
-        job: as in ``data_parallel``.
-        events: the way to the parent.
-    """
-    from zenplan.worker.measuring.cores import own_cores
+def _data_parallel(job: DataParallel, events: Events) -> None:
+    """Step models as one of several ranks, and time them."""
+    from zenplan.worker.measuring.machine import own_cores
 
     # Before a framework is imported, which starts threads.
-    own_cores(job["rank"], job["world"], job["threads"])
+    own_cores(job.rank, job.world, job.threads)
     from zenplan.worker.measuring.data_parallel import measure_together
 
     measure_together(job, events)
-    events.send(event="done")
-
-
-JOBS = {"count": count, "measure": measure, "data_parallel": data_parallel}
+    events.send(Done())

@@ -1,38 +1,17 @@
-"""What the worker says to its parent: one JSON document a line, on a file descriptor of its own.
+"""What the parent and its worker say to each other: a job, then events, one JSON document a line.
 
-Events of any job: ``stage`` (it begins to import, build, count, compile or measure), ``error`` (one of zenplan's errors),
-``raised`` (any other exception: its last line, and the place in the user's code). The last two end the job.
+The parent writes one job, a line, to the worker's stdin; ``job`` in it says which. The worker answers on a descriptor
+of its own, which the job names, with events; ``event`` in each says which. ``Error`` and ``Raised`` end any job, and
+so does the event that its class names as ``last``.
 
-The job ``count`` is answered by ``count``, which ends it.
-
-The job ``measure``::
-
-    what       how errors call the model
-    precision  as in ``domain.precision``; those that Keras has a policy for
-    compiled   true or false, by XLA or torch.compile; null for what the builder or Keras chooses
-    threads    of the host
-    device     cpu or gpu
-    points     [{key, role (``step``, ``operator``: stepped; ``program``: compiled alone), batch, model}]
-    model      {kind: target, target, arguments, input_shapes}, {kind: config, config, input_shapes}, or
-               {kind: blocks, ...} as ``standin_model`` takes it
-    rounds     {least, most, seconds}: it ends after ``most``, or once ``least`` are done and steps took ``seconds``
-    in_turn    false: all models are held, and each round steps every one; true: one is built, stepped, freed
-    count      whether each model is counted
-
-Its events, beside the stages; those of a point have its ``key``::
-
-    machine    {device, kind, driver, threads, versions, compiled}: once, before those below
-    count      {count}: where asked for
-    built      {setup_s, program_bytes}: until it was warm; the bytes are null where no compiler tells
-    peak       {bytes, how}: of the warm model, over what was in use before; null where nobody tells
-    sample     {round, wall_s, cpu_s}: of one step
-    failed     {reason}: it is left out from here on, the others go on
-    done       the end
+A worker of a plugin's (another framework) speaks the same, and may be newer or older than its parent. So fields have
+defaults where one can do without, a field that is not known is ignored, and **an event whose name is not here is
+skipped**; whatever else is no event of these types is one DataError. The names ``step``, ``metric`` and ``checkpoint``
+are kept for a job that trains.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -40,15 +19,362 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar, cast, get_args
 
-from zenplan.errors import ZenplanError
+import msgspec
+
+from zenplan import documents
+from zenplan.domain.measured.calibration import STEP
+from zenplan.domain.model.count import ModelCount
+from zenplan.domain.model.workload import Block
+from zenplan.errors import DataError, FailureKind, ZenplanError
 
 _MOST_LETTERS = 500
+# Of a line that is no event, in the error that says so.
+_SHOWN_BYTES = 60
 # What Keras writes in a line before an exception of a layer, which it raises anew.
 _AROUND = ("Exception encountered when calling", "Error encountered:")
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
 _OURS = str(Path(__file__).resolve().parents[1])
+_NO_MEMORY = {"MemoryError", "OutOfMemoryError", "ResourceExhaustedError"}
+
+
+# --- events
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=str.lower):
+    """What a worker says.
+
+    Attributes:
+        stage: what it is at: ``start``, ``read``, ``import``, ``build``, ``count``, ``compile`` or ``measure``.
+    """
+
+    stage: str = ""
+
+
+class Stage(Event, frozen=True, kw_only=True):
+    """It begins another stage."""
+
+
+class Machine(Event, frozen=True, kw_only=True):
+    """On what it measures; once, before all that was measured.
+
+    Attributes:
+        device, kind, driver, threads, versions, compiled: as in ``domain.measured.calibration.Fingerprint``.
+    """
+
+    device: str
+    kind: str
+    driver: str = ""
+    threads: int
+    versions: dict[str, str]
+    compiled: bool
+
+
+class Counted(Event, frozen=True, kw_only=True, tag="count"):
+    """A model's count: the answer of the job ``count``, and of a point where the job ``measure`` asks for it.
+
+    Attributes:
+        key: of the point; empty where there is none.
+    """
+
+    key: str = ""
+    count: ModelCount
+
+
+class Built(Event, frozen=True, kw_only=True):
+    """A model is built, compiled and warm.
+
+    Attributes:
+        setup_s: until then.
+        program_bytes: that a step reads and writes, by the compiler's count; None where no compiler tells.
+        gradient_bytes: that are reduced in a step; None where one worker has no need of it.
+    """
+
+    key: str
+    setup_s: float
+    program_bytes: float | None = None
+    gradient_bytes: float | None = None
+
+
+class Peak(Event, frozen=True, kw_only=True):
+    """The peak of memory of a warm model, over what was in use before.
+
+    Attributes:
+        bytes: None where nobody tells.
+        how: ``allocator`` of a GPU, ``resident set`` of the process.
+    """
+
+    key: str
+    bytes: float | None = None
+    how: str = ""
+
+
+class Sampled(Event, frozen=True, kw_only=True, tag="sample"):
+    """One step was timed; as ``domain.measured.calibration.Sample``.
+
+    Attributes:
+        way: of several workers, how they stepped: ``alone``, ``at_once``, ``together``; empty of one.
+    """
+
+    key: str
+    way: str = ""
+    round: int
+    wall_s: float
+    cpu_s: float
+
+
+class Reduced(Event, frozen=True, kw_only=True):
+    """One all-reduce of a tensor was timed, with nothing else going on.
+
+    Attributes:
+        group: of models, between whose steps it was.
+    """
+
+    bytes: int
+    group: int
+    round: int
+    wall_s: float
+
+
+class Failed(Event, frozen=True, kw_only=True):
+    """A point is left out from here on; the others go on.
+
+    Attributes:
+        reason: for people.
+        kind, type: as of ``domain.measured.calibration.Measured``.
+    """
+
+    key: str
+    reason: str
+    kind: FailureKind = FailureKind.OTHER
+    type: str = ""
+
+
+class Done(Event, frozen=True, kw_only=True):
+    """The end of a job that has no answer of its own."""
+
+
+class Error(Event, frozen=True, kw_only=True):
+    """One of zenplan's errors ended the job."""
+
+    message: str
+    hint: str = ""
+    exit_code: int = ZenplanError.exit_code
+    kind: FailureKind = FailureKind.REFUSED
+    type: str = ""
+
+
+class Raised(Event, frozen=True, kw_only=True):
+    """Any other exception ended the job.
+
+    Attributes:
+        type: its class.
+        text: the first line of what it says.
+        module: of an import that failed, else empty.
+        place: in the user's code, as in ``file.py:12``; empty where none of it was running.
+        inside: whether a library raised it that is not Python's import.
+    """
+
+    type: str = ""
+    text: str = ""
+    module: str = ""
+    place: str = ""
+    inside: bool = False
+    kind: FailureKind = FailureKind.RAISED
+
+
+class _Unknown(msgspec.Struct):
+    """An event of any name."""
+
+    event: str
+
+
+_AnyEvent = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
+_NAMES = {kind.__struct_config__.tag for kind in get_args(_AnyEvent)}
+
+
+def decode_event(line: bytes) -> Event | None:
+    """The event that a worker wrote, its texts printable; None for one whose name is not known here.
+
+    Raises:
+        DataError: it is no event. The process that wrote it ran code that is not ours.
+    """
+    what = f"the worker wrote what is no event: {line[:_SHOWN_BYTES]!r}"
+    try:
+        return documents.decode(line, cast(type[Event], _AnyEvent), what, foreign=True)
+    except DataError:
+        if documents.decode(line, _Unknown, what).event in _NAMES:
+            raise
+        return None
+
+
+# --- jobs
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="target"):
+    """The model that a function of the user's returns.
+
+    Attributes:
+        target: ``package.module:name``, imported with the current folder first.
+        arguments: that the function is called with, by name.
+        input_shapes: of one sample, for a model whose own are open or missing.
+    """
+
+    target: str
+    arguments: dict[str, Any] = {}
+    input_shapes: tuple[tuple[int, ...], ...] = ()
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="file"):
+    """The model of a ``.keras`` file."""
+
+    path: str
+    input_shapes: tuple[tuple[int, ...], ...] = ()
+
+
+class Blocks(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="blocks"):
+    """A model made of the operators of a workload, in its place.
+
+    Attributes:
+        name, blocks, tokens_per_sample, unit: of the workload.
+    """
+
+    name: str
+    blocks: tuple[Block, ...]
+    tokens_per_sample: int = 1
+    unit: str = "samples"
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """What it is made of says its shapes."""
+        return ()
+
+
+Model = Target | File | Blocks
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True, tag_field="job"):
+    """What a worker is to do.
+
+    Attributes:
+        last: the event that ends it.
+        what: how errors call the model.
+        events: the descriptor that the worker answers on; its parent fills it in.
+    """
+
+    last: ClassVar[type[Event]] = Done
+    what: str
+    events: int = -1
+
+
+class Count(Job, frozen=True, kw_only=True, tag="count"):
+    """Count a model, layer by layer.
+
+    Attributes:
+        batch: samples that it is called with; None for any.
+        values: whether variables get their values, which a builder may need.
+    """
+
+    last: ClassVar[type[Event]] = Counted
+    model: Target | File
+    batch: int | None = None
+    values: bool = False
+
+
+class WantedPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A model to be stepped at a batch.
+
+    Attributes:
+        role: of a point: ``step`` and ``operator`` are stepped, a ``program`` is compiled alone.
+    """
+
+    key: str
+    role: str = STEP
+    batch: int
+    model: Model
+
+
+class Rounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How often all models are stepped: it ends after ``most``, or once ``least`` are done and took ``seconds``."""
+
+    least: int
+    most: int
+    seconds: float
+
+
+class Measure(Job, frozen=True, kw_only=True, tag="measure"):
+    """Step models and time them.
+
+    Attributes:
+        precision: as in ``domain.precision``; those that Keras has a policy for.
+        compiled: by XLA or torch.compile; None for what the builder or Keras chooses.
+        threads: of the host.
+        device: ``cpu`` or ``gpu``.
+        in_turn: False: all models are held, and each round steps every one; True: one is built, stepped, freed.
+        count: whether each model is counted.
+    """
+
+    precision: str
+    compiled: bool | None = None
+    threads: int
+    device: str
+    points: tuple[WantedPoint, ...]
+    rounds: Rounds
+    in_turn: bool = False
+    count: bool = False
+
+
+class Replica(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that every rank has a copy of.
+
+    Attributes:
+        batch: of one rank.
+        ways: in which it is timed, of ``WAYS``.
+    """
+
+    key: str
+    batch: int
+    model: Model
+    ways: tuple[str, ...]
+
+
+# Rank 0 steps and the others wait; all step and reduce nothing; all step, and gradients are averaged while backward goes on.
+ALONE, AT_ONCE, TOGETHER = WAYS = ("alone", "at_once", "together")
+
+
+class DataParallel(Job, frozen=True, kw_only=True, tag="data_parallel"):
+    """Step models as one of several ranks, each a process of this machine, and time them. All ranks get the same job.
+
+    Attributes:
+        rank: 0 to world - 1; the one field in which the ranks' jobs differ.
+        world: processes.
+        rendezvous: ``file://`` address that all can read, of a file that is not there yet.
+        precision, threads: as of ``Measure``; each rank has cores of its own.
+        sizes: bytes of the all-reduces that are timed in each round of each group.
+        rounds: of each group.
+        groups: models of a group are held together and take turns.
+    """
+
+    rank: int = 0
+    world: int
+    rendezvous: str
+    precision: str
+    threads: int
+    sizes: tuple[int, ...]
+    rounds: int
+    groups: tuple[tuple[Replica, ...], ...]
+
+
+AnyJob = Count | Measure | DataParallel
+
+
+def decode_job(line: str) -> AnyJob:
+    """The job that the parent wrote."""
+    return documents.decode(line, cast(type[AnyJob], AnyJob), "the job")
+
+
+# --- the worker's end
 
 
 @dataclass(slots=True)
@@ -66,11 +392,11 @@ class Events:
     def begin(self, stage: str) -> None:
         """Say what is done from here on."""
         self.stage = stage
-        self.send(event="stage")
+        self.send(Stage())
 
-    def send(self, **event: Any) -> None:
+    def send(self, event: Event) -> None:
         """One line, with the stage in it."""
-        line = json.dumps({"stage": self.stage, **event}, allow_nan=False) + "\n"
+        line = documents.encode(msgspec.structs.replace(event, stage=self.stage)) + "\n"
         left = memoryview(line.encode())
         while left:
             left = left[os.write(self.descriptor, left) :]
@@ -82,28 +408,32 @@ class Events:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if isinstance(error, ZenplanError):
-            self.send(event="error", message=error.message, hint=error.hint, exit_code=error.exit_code)
+            self.send(
+                Error(
+                    message=error.message,
+                    hint=error.hint,
+                    exit_code=error.exit_code,
+                    kind=error.kind,
+                    type=error.type,
+                )
+            )
         elif error is not None:
-            self.send(event="raised", **described(error))
+            self.send(described(error))
         return True
 
 
-def described(error: BaseException) -> dict[str, Any]:
-    """The exception for a reader: its kind, what it says (its first line), and the last place outside of libraries.
-
-    Returns:
-        ``kind``; ``text``; ``module`` of an import that failed, else empty; ``place``, as in ``file.py:12``, empty
-        where none of the user's code was running; ``inside``, whether a library raised it that is
-        not Python's import.
-    """
+def described(error: BaseException) -> Raised:
+    """The exception for a reader: its class, what it says (its first line), and the last place outside of libraries."""
     files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return {
-        "kind": type(error).__name__,
-        "text": says(error),
-        "module": str(error.name or "") if isinstance(error, ImportError) else "",
-        "place": _place(error),
-        "inside": not isinstance(error, ImportError | SyntaxError) and not (files and _is_users(files[-1])),
-    }
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return Raised(
+        type=type(error).__name__,
+        text=says(error),
+        module=str(error.name or "") if isinstance(error, ImportError) else "",
+        place=_place(error),
+        inside=not isinstance(error, ImportError | SyntaxError) and not (files and _is_users(files[-1])),
+        kind=FailureKind.OUT_OF_MEMORY if names & _NO_MEMORY else FailureKind.RAISED,
+    )
 
 
 def says(error: BaseException) -> str:

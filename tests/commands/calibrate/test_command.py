@@ -79,6 +79,22 @@ def test_a_model_is_measured_and_the_whole_predicted(project: Any) -> None:
     assert found["id"] in json.dumps(listed)
 
 
+@pytest.mark.skipif(
+    not (find_spec("keras") and find_spec("torch")) or len(os.sched_getaffinity(0)) < 2,
+    reason="torch or a second core is missing",
+)
+def test_the_step_of_two_workers_stands_below_that_of_one(project: Any) -> None:
+    vary = [each for each in VARY if each not in ("--threads", "1")]
+    ended = project("calibrate", "--keras", "models:net", *vary, "--workers", "2", timeout=300)
+    assert ended.code == 0, ended.err
+    assert max(map(len, ended.lines)) <= 80
+    rows = [line.split("  ")[0].strip() for line in ended.lines]
+    one, two = rows.index("step of 8, 6 deep"), rows.index("step of 2 × 8")
+    assert one < two < rows.index("all-reduce") < rows.index("speed-up")
+    gradients = 4 * (5 * (32 * 32 + 32) + (16 * 32 + 32) + (32 * 4 + 4))
+    assert f"{gradients / 1e3:.1f} kB" in " ".join(ended.out.split())
+
+
 @needs_keras
 def test_the_answer_fits_80_columns_and_says_where_numbers_are_from(project: Any) -> None:
     ended = measured(project, "--keras", "models:net", "--batch", "8", "--threads", "1")
@@ -123,6 +139,14 @@ def test_ctrl_c_keeps_what_is_there_and_says_so(project: Any) -> None:
         (("--batch", "8"), "--batch is of a model"),
         (("--seq-len", "128"), "--seq-len is of a model"),
         (("--usd-per-hour", "2"), "--usd-per-hour is of a model"),
+        (("--workers", "2"), "--workers is of a model"),
+        (("--model", "gpt2", "--workers", "1"), "--workers 1 are not several"),
+        (("--model", "gpt2", "--workers", "two"), "--workers"),
+        (("--model", "gpt2", "--workers", "2", "--compare"), "--workers does not go with --compare"),
+        (("--model", "gpt2", "--workers", "2", "--backend", "jax"), "--workers runs on torch, not on jax"),
+        (("--model", "gpt2", "--workers", "2", "--device", "gpu"), "--workers runs on the processor, not on a gpu"),
+        (("--model", "gpt2", "--workers", "2", "--compiled"), "--workers does not go with --compiled"),
+        (("--model", "gpt2", "--workers", "10000"), "10000 workers need a core each"),
         (("--model", "gpt2", "--depth", "4"), "--depth is for --keras"),
         (("--model", "gpt2", "--compare", "--eager"), "--eager does not go with --compare"),
         (("--keras", "models.py:net"), "'models.py:net' is a path, not a module"),

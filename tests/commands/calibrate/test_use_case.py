@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,88 +11,93 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from zenplan.adapters.machine.host import read_host
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.adapters.workers.engines import KerasEngine, engines
-from zenplan.commands.calibrate import asked, running, sweep, use_case
+from zenplan.commands.calibrate import asked, data_parallel, running, sweep, use_case
 from zenplan.commands.calibrate import how as hows
 from zenplan.commands.calibrate.how import How, engines_of, how_of
 from zenplan.commands.calibrate.model import _fractions, _halved
+from zenplan.commands.calibrate.report import calibrate_report
 from zenplan.commands.calibrate.use_case import Machine, Wanted, calibrate
 from zenplan.domain.hardware.device import Device, DriverState, Profile, Reading
 from zenplan.domain.measured.calibrated import Calibrations
 from zenplan.domain.model.count import LayerCount, ModelCount
 from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.training.request import Request
-from zenplan.errors import UnknownName, UsageError, ZenplanError
+from zenplan.errors import FailureKind, UnknownName, UsageError, ZenplanError
 from zenplan.plugins import load_plugins
+from zenplan.worker.protocol import Blocks, Built, Done, Failed, Measure, Reduced, Replica, Sampled, WantedPoint
+from zenplan.worker.protocol import Machine as RunsOn
 
 HERE = Profile(driver=DriverState.absent("no driver"), devices=(), host=read_host(), taken_at=datetime.now(UTC))
 HOW = How(device="cpu", precision="fp32", threads=1)
+SCHEMA = Path(__file__).parents[3] / "zenplan" / "data" / "schemas" / "calibrate-1.json"
 # Six layers; the batch is small enough to be affordable.
 GPT = Request(model="gpt2", seq_len=32, batch=4)
-Step = Callable[[Mapping[str, Any]], float]
+Step = Callable[[WantedPoint], float]
+# What becomes of a point that ends its worker, or fails alone.
+Crash = tuple[FailureKind, str]
+FINE = (FailureKind.NONE, "")
 
 
 class Worker:
-    """In place of a worker process: steps take what ``step_s`` says; ``trouble`` may raise or fail a point."""
+    """In place of a worker process: steps take what ``step_s`` says; ``trouble`` may end it, or ``fails`` fail a point."""
 
-    def __init__(self, step_s: Step, trouble: Callable[[Mapping[str, Any]], str] = lambda point: "") -> None:
-        self.step_s, self.trouble, self.jobs = step_s, trouble, list[Mapping[str, Any]]()
+    def __init__(
+        self,
+        step_s: Step,
+        trouble: Callable[[WantedPoint], Crash] = lambda point: FINE,
+        fails: Callable[[WantedPoint], Crash] = lambda point: FINE,
+    ) -> None:
+        self.step_s, self.trouble, self.fails, self.jobs = step_s, trouble, fails, list[Measure]()
 
     def __call__(
-        self, job: Mapping[str, Any], backend: str, limits: Any, tell: Any, *, hear: Any, command: Any, environment: Any
-    ) -> dict[str, Any]:
+        self, job: Measure, backend: str, limits: Any, tell: Any, *, hear: Any, command: Any, environment: Any
+    ) -> Done:
         self.jobs.append(job)
-        hear(
-            {
-                "event": "machine",
-                "device": "a processor",
-                "kind": "cpu",
-                "driver": "",
-                "threads": job["threads"],
-                "versions": {"keras": "3"},
-                "compiled": False,
-            }
-        )
+        hear(RunsOn(device="a processor", kind="cpu", threads=job.threads, versions={"keras": "3"}, compiled=False))
         tell("build", 0.1)
         good = []
-        for point in job["points"]:
-            said = self.trouble(point)
-            if said.startswith("failed:"):
-                hear({"event": "failed", "key": point["key"], "reason": said.removeprefix("failed:")})
+        for point in job.points:
+            kind, said = self.fails(point)
+            if kind:
+                hear(Failed(key=point.key, reason=said, kind=kind))
                 continue
-            if said:
-                raise ZenplanError(said)
+            kind, said = self.trouble(point)
+            if kind:
+                raise ZenplanError(said, kind=kind)
             size = (
                 1e9 * (1 + depth_of(point) ** 2)
-                if point["role"] == "program" and self.superlinear
+                if point.role == "program" and self.superlinear
                 else 1e9 * (1 + depth_of(point))
             )
-            hear({"event": "built", "key": point["key"], "setup_s": 1.0, "program_bytes": size})
-            good += [point] if point["role"] != "program" else []
+            hear(Built(key=point.key, setup_s=1.0, program_bytes=size))
+            good += [point] if point.role != "program" else []
         for number in range(3):
             tell("measure", self.round_s * number)
             for point in good:
                 seconds = self.step_s(point)
-                hear({"event": "sample", "key": point["key"], "round": number, "wall_s": seconds, "cpu_s": seconds})
-        return {"event": "done"}
+                hear(Sampled(key=point.key, round=number, wall_s=seconds, cpu_s=seconds))
+        return Done()
 
     superlinear, round_s = False, 1.0
 
     @property
     def keys(self) -> list[list[str]]:
         """What each worker was asked for."""
-        return [[point["key"] for point in job["points"]] for job in self.jobs]
+        return [[point.key for point in job.points] for job in self.jobs]
 
 
-def depth_of(point: Mapping[str, Any]) -> int:
-    return next((b["repeat"] for b in point["model"].get("blocks", ()) if b["place"] == "middle"), 1)
+def depth_of(point: WantedPoint | Replica) -> int:
+    blocks = point.model.blocks if isinstance(point.model, Blocks) else ()
+    return next((b.repeat for b in blocks if b.place == "middle"), 1)
 
 
-def linear(point: Mapping[str, Any]) -> float:
-    return 0.01 + point["batch"] * (0.002 + 0.005 * depth_of(point))
+def linear(point: WantedPoint) -> float:
+    return 0.01 + point.batch * (0.002 + 0.005 * depth_of(point))
 
 
 @pytest.fixture
@@ -144,36 +150,60 @@ def test_a_program_that_grows_faster_than_its_depth_is_run_deeper(run: Any) -> N
     programs = [key for keys in worker.keys for key in keys if key.startswith("program")]
     assert "program depth=12 batch=4" in programs
     assert any(key.startswith("depth=7 ") for key in worker.keys[-1])
-    assert not any(job["count"] for job in worker.jobs if job["points"][0]["role"] == "program")
+    assert not any(job.count for job in worker.jobs if job.points[0].role == "program")
 
 
 def test_short_of_memory_the_batch_is_halved_and_the_failure_is_kept(run: Any) -> None:
-    worker = Worker(linear, lambda p: "failed:out of memory" if p["batch"] > 2 else "")
+    worker = Worker(linear, fails=lambda p: (FailureKind.OUT_OF_MEMORY, "out of memory") if p.batch > 2 else FINE)
     found = run(worker).taken[0]
-    assert [p["batch"] for p in worker.jobs[1]["points"]] == [1, 1, 1, 2, 2, 2]
+    assert [p.batch for p in worker.jobs[1].points] == [1, 1, 1, 2, 2, 2]
     failures = [m for m in found.calibration.measured if m.failure]
-    assert {m.failure for m in failures} == {"out of memory"}
+    assert {(m.failure, m.failure_kind) for m in failures} == {("out of memory", FailureKind.OUT_OF_MEMORY)}
     assert found.prediction.step_s.mid == pytest.approx(0.01 + 4 * (0.002 + 0.005 * 12), rel=0.01)
 
 
 def test_what_the_system_kills_for_its_memory_is_tried_at_less(run: Any) -> None:
-    worker = Worker(linear, lambda p: "it was killed by SIGKILL" if p["batch"] > 2 else "")
+    worker = Worker(linear, lambda p: (FailureKind.KILLED, "it was killed by SIGKILL") if p.batch > 2 else FINE)
     found = run(worker).taken[0]
-    assert {p["batch"] for p in worker.jobs[-1]["points"]} == {1, 2}
+    assert {p.batch for p in worker.jobs[-1].points} == {1, 2}
     assert found.prediction.step_s.mid == pytest.approx(0.01 + 4 * (0.002 + 0.005 * 12), rel=0.01)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind])
+@pytest.mark.parametrize("alone", [True, False], ids=["its point alone", "the worker"])
+def test_what_is_done_after_a_failure_goes_by_its_kind_and_never_by_its_words(
+    run: Any, store: CalibrationStore, kind: FailureKind, alone: bool
+) -> None:
+    done = []
+    for words in ("out of memory", "killed by SIGKILL", "[gloo/pair.cc] reset by peer", "yes", ""):
+        trouble = lambda p, words=words: (kind, words) if p.batch > 2 else FINE  # noqa: E731 - a line
+        worker = Worker(linear, **{"fails" if alone else "trouble": trouble})
+        try:
+            found = run(worker).taken[0]
+            kinds = [(m.point.key, m.failure_kind) for m in found.calibration.measured]
+            said = (found.prediction.step_s, found.prediction.method, len(found.prediction.doubts), kinds)
+        except ZenplanError as error:
+            said = (type(error), error.kind)
+        done.append((worker.keys, said))
+        for each in store.all():
+            store.remove(each.id)
+    for each in done[1:]:
+        assert each == done[0]
+    halved = {FailureKind.OUT_OF_MEMORY, FailureKind.KILLED}
+    assert any("batch=2" in key for keys in done[0][0] for key in keys) is (kind in halved)
+
+
 def test_a_crash_costs_its_point_and_the_rest_goes_on(run: Any) -> None:
-    worker = Worker(linear, lambda p: "it was killed by SIGSEGV" if depth_of(p) == 2 else "")
+    worker = Worker(linear, lambda p: (FailureKind.CRASHED, "it was killed by SIGSEGV") if depth_of(p) == 2 else FINE)
     found = run(worker).taken[0]
     assert worker.keys[1] == ["depth=1 batch=4", "depth=4 batch=4"]
     lost = next(m for m in found.calibration.measured if m.point.depth == 2)
-    assert lost.failure == "it was killed by SIGSEGV"
+    assert (lost.failure, lost.failure_kind) == ("it was killed by SIGSEGV", FailureKind.CRASHED)
     assert found.prediction is not None
 
 
 def test_where_everything_crashes_the_first_reason_is_the_error(run: Any, store: CalibrationStore) -> None:
-    worker = Worker(linear, lambda p: f"crash {depth_of(p)}")
+    worker = Worker(linear, lambda p: (FailureKind.CRASHED, f"crash {depth_of(p)}"))
     with pytest.raises(ZenplanError, match=r"nothing of .* was measured: depth=1 batch=4: crash 1"):
         run(worker)
     assert len(worker.jobs) == 3
@@ -183,7 +213,7 @@ def test_where_everything_crashes_the_first_reason_is_the_error(run: Any, store:
 def test_an_interrupted_run_is_gone_on_with(run: Any, store: CalibrationStore) -> None:
     steps = iter(range(100))
 
-    def interrupted(point: Mapping[str, Any]) -> float:
+    def interrupted(point: WantedPoint) -> float:
         # The second round is broken off after the first point's fourth sample.
         if next(steps) == 8:
             raise KeyboardInterrupt
@@ -203,10 +233,10 @@ def test_an_interrupted_run_is_gone_on_with(run: Any, store: CalibrationStore) -
 
 
 def test_where_worker_after_worker_ends_what_is_left_is_told(run: Any, store: CalibrationStore) -> None:
-    worker = Worker(linear, lambda p: "killed")
+    worker = Worker(linear, lambda p: (FailureKind.CRASHED, "killed"))
     with pytest.raises(ZenplanError, match="killed"):
         run(worker, Wanted(request=Request()))
-    found, left = store.all()[0], len(worker.jobs[0]["points"]) - 4
+    found, left = store.all()[0], len(worker.jobs[0].points) - 4
     assert [m.failure for m in found.measured] == 4 * ["killed"]
     assert f"given up after 4 workers ended in the middle: {left} points are left" in found.notes
 
@@ -220,8 +250,8 @@ def test_what_is_older_than_a_day_is_begun_anew(run: Any, store: CalibrationStor
 
 
 def test_a_comparison_says_what_failed_and_goes_on(run: Any) -> None:
-    def trouble(point: Mapping[str, Any]) -> str:
-        return "no compiler" if worker.jobs[-1]["compiled"] else ""
+    def trouble(point: WantedPoint) -> Crash:
+        return (FailureKind.RAISED, "no compiler") if worker.jobs[-1].compiled else FINE
 
     worker = Worker(linear, trouble)
     found = run(worker, Wanted(request=GPT, compare=True))
@@ -235,7 +265,7 @@ def test_a_sweep_stops_when_its_time_is_over(run: Any, monkeypatch: pytest.Monke
     worker.round_s = 40.0
     found = run(worker, Wanted(request=Request())).taken[0]
     assert found.prediction is None
-    assert worker.jobs[0]["in_turn"]
+    assert worker.jobs[0].in_turn
     assert found.calibration.kind == "sweep"
     assert {len(m.samples) for m in found.calibration.measured} == {2}
     with pytest.raises(UsageError, match="too short for a single point"):
@@ -315,6 +345,71 @@ def test_fractions_of_a_batch(batch: int, fractions: tuple[int, ...], next_ones:
     assert _halved(fractions) == next_ones
 
 
+# --- several workers
+
+
+def ranks_in_place(monkeypatch: pytest.MonkeyPatch, step_s: Callable[[Any], float]) -> list[Any]:
+    """In place of the workers of a job: each step takes what ``step_s`` says, a byte to reduce a nanosecond."""
+    jobs: list[Any] = []
+
+    def run_job(job: Any, backend: str, limits: Any, tell: Any, hear: Any, environment: Any) -> Done:
+        jobs.append(job)
+        hear(RunsOn(device="a processor", kind="cpu", threads=job.threads, versions={"keras": "3"}, compiled=False))
+        tell("measure", 1.0)
+        for number in range(job.rounds):
+            for size in job.sizes:
+                hear(Reduced(group=0, bytes=size, round=number, wall_s=1e-9 * size))
+            for replica in job.groups[0]:
+                gradients = 1e6 * depth_of(replica)
+                hear(Built(key=replica.key, setup_s=1.0, gradient_bytes=gradients))
+                for way, seconds in (("alone", 0.0), ("at_once", 0.0), ("together", 1e-9 * gradients)):
+                    if way != "alone" or job.rank == 0:
+                        wall_s = step_s(replica) + seconds
+                        hear(Sampled(key=replica.key, way=way, round=number, wall_s=wall_s, cpu_s=wall_s))
+        return Done()
+
+    monkeypatch.setattr(data_parallel, "run_job", run_job)
+    return jobs
+
+
+def test_the_step_of_several_workers_stands_beside_that_of_one(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = ranks_in_place(monkeypatch, linear)
+    found = run(Worker(linear), how=replace(HOW, workers=2)).taken[0]
+    assert sorted(job.rank for job in jobs) == [0, 1]
+    assert {(job.world, job.threads, job.precision) for job in jobs} == {(2, 1, "fp32")}
+    assert [replica.key for replica in jobs[0].groups[0]] == ["depth=1 batch=4", "depth=2 batch=4", "depth=4 batch=4"]
+    alone_s = 0.01 + 4 * (0.002 + 0.005 * 12)
+    together = found.together
+    assert (together.workers, together.batch) == (2, 4)
+    assert together.gradient_bytes == pytest.approx(12e6)
+    assert together.reduce_s == pytest.approx(12e6 * 1e-9, rel=1e-3)
+    assert together.exposed == pytest.approx(1.0, rel=1e-3)
+    assert together.step.step_s.mid == pytest.approx(alone_s + 12e6 * 1e-9, rel=1e-3)
+    assert together.speed_up == pytest.approx(2 * alone_s / (alone_s + 12e6 * 1e-9), rel=1e-3)
+    report = calibrate_report(Calibrations(taken=(found,)))
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    document = json.loads(json.dumps({"schema": report.schema, **report.document}))
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(document)] == []
+    assert "together" in schema["properties"]["calibrations"]["items"]["properties"]
+    rows = {row[0]: row[1:] for table in report.tables for row in table.rows}
+    assert rows["step of 2 × 4"][1].endswith("all-reduce × 1.00")
+    assert rows["step of 4, 12 deep"][0].startswith("258 ms")
+    assert rows["speed-up"] == ("1.91", "of 2, beside one worker alone")
+
+
+def test_without_several_workers_the_document_says_nothing_of_them(run: Any) -> None:
+    report = calibrate_report(run(Worker(linear)))
+    assert "together" not in report.document["calibrations"][0]
+
+
+def test_a_model_in_which_nothing_repeats_has_no_step_of_several_workers(run: Any) -> None:
+    worker = Worker(linear)
+    with pytest.raises(UsageError, match="predicts resnet50 from less deep ones, and nothing in it repeats") as caught:
+        run(worker, Wanted(request=Request(model="resnet50", batch=2)), how=replace(HOW, workers=2))
+    assert "--vary" in caught.value.hint
+    assert worker.jobs == []
+
+
 # --- how
 
 
@@ -333,6 +428,6 @@ def test_how_is_the_usual_where_nothing_is_said() -> None:
     assert (found.device, found.precision) == ("cpu", "fp32")
     assert found.threads >= 1
     assert len(found.facts) == 2
-    for wrong in ({"device": "gpu"}, {"device": "tpu"}, {"precision": "fp8"}, {"threads": 10_000}):
+    for wrong in ({"workers": 10_000}, {"device": "gpu"}, {"device": "tpu"}, {"precision": "fp8"}, {"threads": 10_000}):
         with pytest.raises(UsageError):
             how_of(HERE, **{**asked, **wrong})  # type: ignore[arg-type]

@@ -289,7 +289,7 @@ SPOILED: dict[str, tuple[Callable[[Any], Any], str]] = {
         "FLOP a second is more",
     ),
     "memory": (lambda d: point(d).update(peak_bytes=1e30), "peak_bytes is 1e+30"),
-    "negative memory": (lambda d: point(d).update(peak_bytes=-1), "peak_bytes is below zero"),
+    "negative memory": (lambda d: point(d).update(peak_bytes=-1), "peak_bytes must be zero or above"),
     "clock": (lambda d: point(d)["samples"][0].update(clock_hz=1e13), "clock_hz is 1e+13"),
     "batch": (lambda d: point(d)["point"].update(batch=0), "batch must be above zero"),
     "role": (lambda d: point(d)["point"].update(role="shell"), "role is 'shell'"),

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from zenplan import documents
 from zenplan.domain.model.count import LayerCount, ModelCount, moved_elements
-from zenplan.domain.model.count_document import count_document, read_count
 from zenplan.domain.model.operators import (
     Attention,
     Convolution,
@@ -46,6 +46,16 @@ ALL = (PRODUCT, CONVOLUTION, RECURRENCE, ATTENTION, STREAM, LOOKUP)
 )
 def test_bytes_of_weights_are_read_once_for_a_batch(op: Operator, one: float, two: float) -> None:
     assert (moved_elements(op), moved_elements(op, 2)) == (one, two)
+
+
+def count_document(count: ModelCount) -> Any:
+    """As a worker sends it."""
+    return json.loads(documents.encode(count))
+
+
+def read_count(document: Any) -> ModelCount:
+    """As its parent reads it."""
+    return documents.decode(json.dumps(document), ModelCount, "the count", foreign=True)
 
 
 @pytest.fixture
@@ -113,7 +123,7 @@ def test_a_layer_is_checked(wrong: dict[str, Any]) -> None:
 def test_json_and_back_is_the_same(count: ModelCount) -> None:
     everything = LayerCount(path=("all",), kind="All", operators=ALL)
     whole = ModelCount(name="net", backend="torch", layers=(*count.layers, everything), notes=("a", "b"))
-    assert read_count(json.loads(json.dumps(count_document(whole)))) == whole
+    assert read_count(count_document(whole)) == whole
 
 
 @pytest.mark.parametrize(
@@ -138,7 +148,7 @@ def test_json_and_back_is_the_same(count: ModelCount) -> None:
     ],
 )
 def test_what_is_no_count_is_refused(spoil: Callable[[Any], Any], count: ModelCount) -> None:
-    document = json.loads(json.dumps(count_document(count)))
+    document = count_document(count)
     spoil(document)
     with pytest.raises(DataError):
         read_count(document)
@@ -151,7 +161,7 @@ def test_nothing_is_no_count(document: Any) -> None:
 
 
 def test_letters_that_move_the_cursor_are_left_out(count: ModelCount) -> None:
-    document = json.loads(json.dumps(count_document(count)))
+    document = count_document(count)
     document["layers"][0].update(path=["a\x1b[2Jb"], kind="K\n", note="n\x07")
     document["name"] = "net\x1b"
     read = read_count(document)

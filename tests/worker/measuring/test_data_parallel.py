@@ -5,30 +5,27 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from zenplan.commands.calibrate.data_parallel import (
-    ALONE,
-    AT_ONCE,
-    ROUNDS,
-    SIZES_BYTES,
-    TOGETHER,
-    WAYS,
-    Heard,
-    Replica,
-    calibrate_data_parallel,
-    run_ranks,
-)
-from zenplan.errors import DataError, ZenplanError
+from zenplan.commands.calibrate.data_parallel import ROUNDS, SIZES_BYTES, predicted_step, run_ranks, stepped
+from zenplan.commands.calibrate.how import How
+from zenplan.commands.calibrate.record import Recorder
+from zenplan.commands.calibrate.subject import Task
+from zenplan.domain.measured.calibration import Point
+from zenplan.errors import DataError, FailureKind, ZenplanError
+from zenplan.planning.calibration.data_parallel import AllReduce
+from zenplan.worker.protocol import ALONE, AT_ONCE, TOGETHER, WAYS, Built, DataParallel, Reduced, Sampled, Target
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 needs_two = pytest.mark.skipif(
     not (find_spec("keras") and find_spec("torch")) or CORES < 2, reason="torch or a second core is missing"
 )
 
+HOW = How(device="cpu", precision="fp32", threads=1, workers=2)
 MODELS = """
 import json, os
 import keras
@@ -81,60 +78,77 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def replica(function: str, depth: int = 1, ways: tuple[str, ...] = WAYS) -> Replica:
-    arguments = {} if function == "watched" else {"depth": depth}
-    model = {"kind": "target", "target": f"ranked_models:{function}", "arguments": arguments}
-    return Replica(key=f"depth={depth}", depth=depth, batch=2, model=model, ways=ways)
+def task(function: str, depth: int = 1, ways: tuple[str, ...] = WAYS, batch: int = 2, **more: int) -> Task:
+    arguments = {} if function == "watched" else {"depth": depth, **more}
+    model = Target(target=f"ranked_models:{function}", arguments=arguments)
+    return Task(point=Point(key=f"depth={depth}", depth=depth, batch=batch), model=model, ways=ways)
+
+
+def recorder() -> Recorder:
+    found = Recorder()
+    found.expect([task("small").point])
+    return found
 
 
 def quiet(stage: str, seconds: float) -> None:
     pass
 
 
-def sample(round_: int, wall_s: float, way: str = TOGETHER) -> dict[str, object]:
-    return {"event": "sample", "key": "depth=1", "way": way, "round": round_, "wall_s": wall_s, "cpu_s": 0.1}
+def sample(round_: int, wall_s: float, way: str = TOGETHER) -> Sampled:
+    return Sampled(key="depth=1", way=way, round=round_, wall_s=wall_s, cpu_s=0.1)
 
 
 def test_a_step_ends_with_the_last_worker():
-    heard = Heard()
+    heard = recorder()
     for round_, wall_s in ((0, 1.0), (0, 3.0), (1, 5.0), (1, 2.0)):
         heard.hear(sample(round_, wall_s))
-    assert [s.wall_s for s in heard.measured(replica("small"), TOGETHER).samples] == [3.0, 5.0]
+    assert [s.wall_s for s in stepped(heard, "depth=1", TOGETHER).samples] == [3.0, 5.0]
 
 
 def test_an_all_reduce_ends_with_the_last_worker():
-    heard = Heard()
+    heard = recorder()
     for wall_s in (0.2, 0.5, 0.3):
-        heard.hear({"event": "reduced", "group": 1, "bytes": 64, "round": 0, "wall_s": wall_s})
+        heard.hear(Reduced(group=1, bytes=64, round=0, wall_s=wall_s))
     assert heard.reduced == {(1, 64): {0: 0.5}}
 
 
 def test_a_way_that_was_not_stepped_is_said():
+    heard = recorder()
     with pytest.raises(DataError, match="depth=1 was not stepped alone"):
-        Heard().measured(replica("small"), ALONE)
+        stepped(heard, "depth=1", ALONE)
+    heard.hear(Built(key="depth=1", setup_s=1.0))
+    with pytest.raises(DataError, match="depth=1 was not stepped alone"):
+        stepped(heard, "depth=1", ALONE)
+
+
+def test_a_point_that_nobody_asked_for_is_an_error():
+    with pytest.raises(DataError, match="a point that it was not asked for: 'depth=2'"):
+        recorder().hear(Built(key="depth=2", setup_s=1.0))
 
 
 @needs_two
 def test_every_way_every_size_every_round():
-    groups = [[replica("small", 1), replica("small", 2, (TOGETHER,))], [replica("small", 3)]]
-    heard = run_ranks("small", groups, 2, quiet)
-    assert {(key, way): sorted(rounds) for (key, way), rounds in heard.steps.items()} == {
+    groups = [[task("small", 1), task("small", 2, (TOGETHER,))], [task("small", 3)]]
+    found = run_ranks("small", groups, HOW, quiet)
+    heard = found.heard
+    assert {(key, way): sorted(rounds) for key, each in heard.items() for way, rounds in each.samples.items()} == {
         (key, way): list(range(ROUNDS))
         for key, ways in (("depth=1", WAYS), ("depth=2", (TOGETHER,)), ("depth=3", WAYS))
         for way in ways
     }
-    assert set(heard.reduced) == {(group, size) for group in (0, 1) for size in SIZES_BYTES}
-    assert all(sorted(rounds) == list(range(ROUNDS)) for rounds in heard.reduced.values())
+    assert set(found.reduced) == {(group, size) for group in (0, 1) for size in SIZES_BYTES}
+    assert all(sorted(rounds) == list(range(ROUNDS)) for rounds in found.reduced.values())
     # Floats of four bytes: a layer of 8 × 8 and its bias for each depth, and the last one of 8 × 3.
-    assert heard.gradient_bytes == {f"depth={d}": 4 * (72 * d + 27) for d in (1, 2, 3)}
-    assert heard.machine["versions"].keys() == {"keras", "torch", "python"}
+    assert {key: h.gradient_bytes for key, h in heard.items()} == {f"depth={d}": 4 * (72 * d + 27) for d in (1, 2, 3)}
+    assert found.machine is not None
+    assert found.machine.versions.keys() == {"keras", "torch", "python"}
 
 
 @needs_two
 @pytest.mark.parametrize(("way", "alike"), [(TOGETHER, True), (AT_ONCE, False)])
 def test_weights_stay_alike_only_where_gradients_are_averaged(folder: Path, way: str, alike: bool):
     """Both start from rank 0's values; their losses differ, so that only averaged gradients keep them alike."""
-    run_ranks("watched", [[replica("watched", ways=(way,))]], 2, quiet)
+    run_ranks("watched", [[task("watched", ways=(way,))]], HOW, quiet)
     first, second = ([json.loads(line) for line in file.read_text().splitlines()] for file in folder.glob("weights*"))
     assert len(first) == len(second) == ROUNDS + 2
     assert first[0][0] == second[0][0]
@@ -145,9 +159,11 @@ def test_weights_stay_alike_only_where_gradients_are_averaged(folder: Path, way:
 
 @needs_two
 def test_the_step_of_a_whole_model_is_made_of_its_parts():
-    found = calibrate_data_parallel("ranked_models:small", {"depth": 6, "width": 64}, "depth", 4, 2, quiet)
+    shallow = [task("small", depth, batch=4, width=64) for depth in (1, 2, 4)]
+    found = predicted_step(run_ranks("small", [shallow], HOW, quiet), 0, shallow, 6, HOW)
+    link = AllReduce(latency_s=found.latency_s, s_per_byte=found.s_per_byte)
     assert found.step.step_s.mid == pytest.approx(found.compute.step_s.mid + found.exposed * found.reduce_s)
-    assert found.reduce_s == pytest.approx(found.link.seconds(4 * (6 * (64 * 64 + 64) + 64 * 3 + 3)))
+    assert found.reduce_s == pytest.approx(link.seconds(4 * (6 * (64 * 64 + 64) + 64 * 3 + 3)))
     assert found.step.step_s.low < found.step.step_s.mid < found.step.step_s.high
     assert found.compute.method == "depths 1, 2, 4 at batch 4"
 
@@ -159,23 +175,26 @@ def test_the_step_of_a_whole_model_is_made_of_its_parts():
 def test_a_worker_that_fails_does_not_keep_the_other(function: str, said: str):
     start = time.monotonic()
     with pytest.raises(ZenplanError, match=said):
-        run_ranks("bad", [[replica(function)]], 2, quiet)
+        run_ranks("bad", [[task(function)]], HOW, quiet)
     assert time.monotonic() - start < 50
 
 
-def test_the_error_that_others_follow_from_is_told(monkeypatch: pytest.MonkeyPatch):
-    """A worker that loses its peer may say so before the parent has seen that the peer is gone."""
+@pytest.mark.parametrize(("lost", "own"), [("lost", "the peer's own"), ("the peer's own", "gloo: reset by peer")])
+def test_the_error_that_others_follow_from_is_told(monkeypatch: pytest.MonkeyPatch, lost: str, own: str):
+    """A worker that loses its peer may say so before the parent has seen that the peer is gone. Its words are nothing."""
 
-    def run_job(job: dict[str, int], *more: object) -> None:
-        time.sleep(0.1 * job["rank"])
-        raise ZenplanError("[gloo/pair.cc] reset by peer" if job["rank"] == 0 else "the peer's own", "none")
+    def run_job(job: DataParallel, *more: object) -> None:
+        time.sleep(0.1 * job.rank)
+        if job.rank == 0:
+            raise ZenplanError(lost, "none", kind=FailureKind.NO_COLLECTIVES)
+        raise ZenplanError(own, "none", kind=FailureKind.RAISED)
 
     monkeypatch.setattr("zenplan.commands.calibrate.data_parallel.run_job", run_job)
-    with pytest.raises(ZenplanError, match="the peer's own"):
-        run_ranks("small", [], 2, quiet)
+    with pytest.raises(ZenplanError, match=own):
+        run_ranks("small", [], HOW, quiet)
 
 
 @needs_two
 def test_more_workers_than_cores_are_refused():
     with pytest.raises(ZenplanError, match=f"need {CORES + 1} cores, there are {CORES}"):
-        run_ranks("small", [[replica("small")]], CORES + 1, quiet)
+        run_ranks("small", [[task("small")]], replace(HOW, workers=CORES + 1), quiet)

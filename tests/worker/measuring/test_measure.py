@@ -16,11 +16,14 @@ from typing import Any
 
 import pytest
 
+from zenplan import documents
 from zenplan.adapters.workers.environment import measuring_environment
 from zenplan.adapters.workers.process import Limits, run_job
 from zenplan.domain.measured.calibration import Sample
-from zenplan.domain.model.count_document import read_count
+from zenplan.domain.model.count import ModelCount
 from zenplan.errors import UsageError, ZenplanError
+from zenplan.worker.protocol import Done, Target, WantedPoint
+from zenplan.worker.protocol import Measure as Job
 
 INSTALLED = [b for b in ("jax", "torch", "tensorflow") if find_spec("keras") and find_spec(b)]
 
@@ -152,33 +155,23 @@ def measure(folder: Path) -> Measure:
     """Runs a job of points in a worker, and returns the events that come before its end."""
     (folder / "steps.py").write_text(MODELS, encoding="utf-8")
 
-    def run(*points: dict[str, Any], backend: str = INSTALLED[0], **fields: Any) -> list[dict[str, Any]]:
+    def run(*points: WantedPoint, backend: str = INSTALLED[0], **fields: Any) -> list[dict[str, Any]]:
         rounds = {"least": 2, "most": 2, "seconds": 60.0, **fields.pop("rounds", {})}
-        job = {
-            "job": "measure",
-            "what": "it",
-            "precision": "fp32",
-            "compiled": None,
-            "threads": 1,
-            "device": "cpu",
-            "points": points,
-            "rounds": rounds,
-            "in_turn": False,
-            "count": False,
-            **fields,
-        }
+        usual = {"what": "it", "precision": "fp32", "threads": 1, "device": "cpu", "points": points, "rounds": rounds}
+        job = documents.convert(documents.plain({**usual, **fields, "job": "measure"}), Job, "the job")
         heard: list[dict[str, Any]] = []
-        environment = measuring_environment(job["device"], 1, os.environ)
-        last = run_job(job, backend, Limits(), lambda stage, seconds: None, heard.append, environment)
-        assert last["event"] == "done"
+        environment = measuring_environment(job.device, 1, os.environ)
+        hear = lambda event: heard.append(documents.plain(event))  # noqa: E731 - a line
+        last = run_job(job, backend, Limits(), lambda stage, seconds: None, hear, environment)
+        assert isinstance(last, Done)
         return heard
 
     return run
 
 
-def point(name: str, key: str = "", role: str = "step", batch: int = 2, **arguments: Any) -> dict[str, Any]:
-    model = {"kind": "target", "target": f"steps:{name}", "arguments": arguments}
-    return {"key": key or name, "role": role, "batch": batch, "model": model}
+def point(name: str, key: str = "", role: str = "step", batch: int = 2, **arguments: Any) -> WantedPoint:
+    model = Target(target=f"steps:{name}", arguments=arguments)
+    return WantedPoint(key=key or name, role=role, batch=batch, model=model)
 
 
 def names(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -205,7 +198,9 @@ def test_all_points_take_their_turn_in_each_round(measure: Measure, backend: str
     assert (machine["kind"], machine["threads"], machine["compiled"]) == ("cpu", 1, backend == "jax")
     assert set(machine["versions"]) == {"keras", backend, "python"}
     assert machine["device"]
-    assert read_count(count["count"]).parameters == (4 * 8 + 8) + (8 * 8 + 8) + (8 * 3 + 3)
+    assert documents.convert(count["count"], ModelCount, "the count").parameters == (4 * 8 + 8) + (8 * 8 + 8) + (
+        8 * 3 + 3
+    )
     assert built["setup_s"] > 0
     assert (built["program_bytes"] or 0) > 0 if backend == "jax" else built["program_bytes"] is None
     # The others' memory is in the process too.
@@ -299,17 +294,17 @@ def test_the_compiler_is_as_asked_for(measure: Measure, folder: Path, backend: s
 
 SAVED = """
 import json, sys, keras
-from zenplan.worker.protocol import Events
+from zenplan.worker.protocol import Events, File
 from zenplan.worker.measuring.ready import built_model
 
 def config(policy):
     keras.config.set_dtype_policy(policy)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    return keras.saving.serialize_keras_object(model)
+    model.save("model.keras")
 
 def built(policy):
-    wanted = {"kind": "config", "config": config(policy)}
-    return built_model(wanted, "bf16", Events(1)).layers[-1].dtype_policy.name
+    config(policy)
+    return built_model(File(path="model.keras"), "bf16", Events(1)).layers[-1].dtype_policy.name
 
 found = [built(policy) for policy in ("float32", "mixed_float16", "float64")]
 print()
@@ -317,9 +312,11 @@ print(json.dumps(found))
 """
 
 
-def test_a_saved_model_takes_the_precision_unless_it_has_one() -> None:
+def test_a_saved_model_takes_the_precision_unless_it_has_one(tmp_path: Path) -> None:
     environment = {**os.environ, "KERAS_BACKEND": INSTALLED[0]}
-    done = subprocess.run([sys.executable, "-c", SAVED], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SAVED], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert json.loads(done.stdout.splitlines()[-1]) == ["mixed_bfloat16", "mixed_float16", "float64"]
 
 
@@ -330,7 +327,9 @@ def test_a_lack_of_memory_is_that_points_and_the_others_go_on(measure: Measure, 
     points = [point("short", kind=kind, after=after), point("small")]
     events = measure(*points, rounds={"least": 3, "most": 3})
     failed = [e for e in events if e["event"] == "failed"]
-    assert [(e["key"], e["reason"]) for e in failed] == [("short", "out of memory")]
+    assert [(e["key"], e["reason"], e["kind"]) for e in failed] == [("short", "out of memory", "out_of_memory")]
+    names_of = {"torch": "OutOfMemoryError", "jax": "RuntimeError", "host": "MemoryError"}
+    assert failed[0]["type"] == names_of[kind]
     sampled = [e["key"] for e in events if e["event"] == "sample"]
     assert (sampled.count("short"), sampled.count("small")) == (max(0, after - 2), 3)
 
@@ -361,7 +360,7 @@ def test_any_other_exception_ends_the_job(measure: Measure) -> None:
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )
 def test_what_cannot_be_trained_is_one_line(
-    measure: Measure, points: list[dict[str, Any]], message: str, hint: str
+    measure: Measure, points: list[WantedPoint], message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
         measure(*points)

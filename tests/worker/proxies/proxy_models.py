@@ -15,12 +15,13 @@ import keras
 import numpy as np
 
 import zenplan
+from zenplan import documents
 from zenplan.commands.shared import tables as inputs
-from zenplan.domain.model.block_document import blocks_document
 from zenplan.domain.model.operators import Attention
 from zenplan.domain.model.workload import Workload, gradients
 from zenplan.plugins import load_plugins
 from zenplan.worker.counting.load import weightless
+from zenplan.worker.protocol import Blocks
 from zenplan.worker.proxies.proxy import standin_model
 
 # What names of operators have meant.
@@ -56,8 +57,8 @@ def workload(text: str) -> Workload:
 
 def built(of: Workload) -> keras.Model:
     """Its stand-in, through JSON as a worker gets it."""
-    documents = json.loads(json.dumps(blocks_document(of.blocks)))
-    return standin_model({"kind": "blocks", "blocks": documents, "name": of.name})
+    model = documents.decode(documents.encode(Blocks(name=of.name, blocks=of.blocks)), Blocks, "blocks")
+    return standin_model(model.name, model.blocks)
 
 
 def flop(of: Workload) -> float:

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from zenplan import documents
 from zenplan.commands.shared import tables as inputs
-from zenplan.domain.model.block_document import blocks_document, read_blocks
 from zenplan.domain.model.proxy import standin_note
 from zenplan.domain.model.workload import Workload
 from zenplan.errors import DataError
 from zenplan.plugins import load_plugins
+from zenplan.worker.protocol import Blocks
 
 SCRIPT = Path(__file__).with_name("proxy_models.py")
 INSTALLED = [b for b in ("jax", "torch", "tensorflow") if importlib.util.find_spec(b)]
@@ -156,15 +157,16 @@ def test_every_weight_of_a_stand_in_learns(model: str, backend: str) -> None:
 @pytest.mark.parametrize("name", ["mixtral-8x7b", "resnet18", "lstm", "whisper-tiny"])
 def test_blocks_come_back_from_json(name: str) -> None:
     blocks = workload(name).blocks
-    assert read_blocks(json.loads(json.dumps(blocks_document(blocks)))) == blocks
+    model = Blocks(name=name, blocks=blocks)
+    assert documents.decode(documents.encode(model), Blocks, "it") == model
 
 
 @pytest.mark.parametrize(
     "wrong", [None, 3, [{}], [{"name": 5, "operators": []}], [{"name": "a", "operators": [{"type": "Nothing"}]}]]
 )
 def test_other_documents_are_no_blocks(wrong: Any) -> None:
-    with pytest.raises(DataError, match="these are no blocks"):
-        read_blocks(wrong)
+    with pytest.raises(DataError, match=r"^these blocks: .* at `\$.blocks"):
+        documents.decode(json.dumps({"kind": "blocks", "name": "m", "blocks": wrong}), Blocks, "these blocks")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ from zenplan.errors import DataError
 
 _OF: Final = {
     "calibrations": "SELECT id, taken_at, subject, fingerprint FROM calibrations WHERE id = coalesce(?, id)",
-    "points": "SELECT calibration, number, point, setup_s, peak_bytes, program_bytes, failure FROM points "
+    "points": "SELECT calibration, number, point, setup_s, peak_bytes, program_bytes, failure, failure_kind, "
+    "failure_type FROM points "
     "WHERE calibration = coalesce(?, calibration) ORDER BY number",
     "samples": "SELECT point, round, wall_s, cpu_s, clock_hz FROM samples WHERE point IN "
     "(SELECT number FROM points WHERE calibration = coalesce(?, calibration)) ORDER BY number",
@@ -74,9 +75,11 @@ def _calibration(
             peak_bytes=peak_bytes,
             program_bytes=program_bytes,
             failure=failure,
+            failure_kind=failure_kind,
+            failure_type=failure_type,
             samples=tuple(Sample(round=r, wall_s=w, cpu_s=c, clock_hz=h) for r, w, c, h in samples[number]),
         )
-        for number, point, setup_s, peak_bytes, program_bytes, failure in points
+        for number, point, setup_s, peak_bytes, program_bytes, failure, failure_kind, failure_type in points
     )
     return Calibration(
         id=id,
@@ -120,9 +123,19 @@ def insert_point(db: sqlite3.Connection, id: str, m: Measured) -> None:
     if db.execute("SELECT 1 FROM points WHERE calibration = ? AND key = ?", (id, m.point.key)).fetchone():
         raise DataError(f"calibration {id} has a point {m.point.key} already")
     number = db.execute(
-        "INSERT INTO points (calibration, key, point, setup_s, peak_bytes, program_bytes, failure) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (id, m.point.key, point, m.setup_s, m.peak_bytes, m.program_bytes, one_line(m.failure)),
+        "INSERT INTO points (calibration, key, point, setup_s, peak_bytes, program_bytes, failure, "
+        "failure_kind, failure_type) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            id,
+            m.point.key,
+            point,
+            m.setup_s,
+            m.peak_bytes,
+            m.program_bytes,
+            one_line(m.failure),
+            m.failure_kind,
+            m.failure_type,
+        ),
     ).lastrowid
     for sample in m.samples:
         insert_sample(db, number, sample)

@@ -49,8 +49,13 @@ CREATE TABLE notes (
 CREATE INDEX notes_of_calibration ON notes (calibration);
 """
 
+_FAILURE_KIND: Final = """
+ALTER TABLE points ADD COLUMN failure_kind TEXT NOT NULL DEFAULT '';
+ALTER TABLE points ADD COLUMN failure_type TEXT NOT NULL DEFAULT '';
+"""
+
 # The first makes version 1 out of an empty file. A step that was released is never changed: another one is added.
-STEPS: Final = (_FIRST,)
+STEPS: Final = (_FIRST, _FAILURE_KIND)
 
 
 class Unusable(Exception):

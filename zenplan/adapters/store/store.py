@@ -103,6 +103,8 @@ class CalibrationStore:
         peak_bytes: float | None = None,
         program_bytes: float | None = None,
         failure: str | None = None,
+        failure_kind: str | None = None,
+        failure_type: str | None = None,
         features: Mapping[str, float] | None = None,
     ) -> None:
         """Set what became of a point; what is None stays as it is. An empty ``failure`` takes an earlier one away."""
@@ -112,12 +114,16 @@ class CalibrationStore:
                 point = point_document(replace(read_point(point), features=features))
             self._db.execute(
                 "UPDATE points SET setup_s = coalesce(?, setup_s), peak_bytes = coalesce(?, peak_bytes), "
-                "program_bytes = coalesce(?, program_bytes), failure = coalesce(?, failure), point = ? WHERE number = ?",
+                "program_bytes = coalesce(?, program_bytes), failure = coalesce(?, failure), "
+                "failure_kind = coalesce(?, failure_kind), failure_type = coalesce(?, failure_type), point = ? "
+                "WHERE number = ?",
                 (
                     setup_s,
                     peak_bytes,
                     program_bytes,
                     None if failure is None else one_line(failure),
+                    failure_kind,
+                    failure_type,
                     as_json(point),
                     number,
                 ),

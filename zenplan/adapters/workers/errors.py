@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
-from typing import Any
 
 from zenplan import units
-from zenplan.errors import UsageError, ZenplanError
+from zenplan.errors import FailureKind, UsageError, ZenplanError
+from zenplan.worker.protocol import Error, Raised
 
 _DOING = {
     "start": "starting",
+    "read": "reading it",
     "import": "importing it",
     "build": "building it",
     "count": "counting it",
@@ -21,10 +21,22 @@ _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompil
 _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
 
 
-def raised(event: Mapping[str, Any], what: str, backend: str) -> ZenplanError:
+def told(event: Error) -> ZenplanError:
+    """One of zenplan's errors, as the worker told it."""
+    error = UsageError if event.exit_code == UsageError.exit_code else ZenplanError
+    return error(event.message, event.hint, kind=event.kind, type=event.type)
+
+
+def raised(event: Raised, what: str, backend: str) -> ZenplanError:
     """An exception in the worker: of the import, of the user's builder, of the count, or of a training step."""
-    kind, text, place, stage = (str(event.get(name) or "") for name in ("kind", "text", "place", "stage"))
-    where = f" ({place})" if place else ""
+    error = _raised(event, what, backend)
+    error.kind, error.type = event.kind, event.type
+    return error
+
+
+def _raised(event: Raised, what: str, backend: str) -> ZenplanError:
+    kind, text, stage = event.type, event.text, event.stage
+    where = f" ({event.place})" if event.place else ""
     why = f"{kind}: {text}" if text else kind
     if kind == "SystemExit":
         return ZenplanError(
@@ -38,7 +50,7 @@ def raised(event: Mapping[str, Any], what: str, backend: str) -> ZenplanError:
         )
     if stage == "import":
         module = what.partition(":")[0]
-        missing = str(event.get("module") or "")
+        missing = event.module
         if kind == "ModuleNotFoundError" and f"{module}.".startswith(f"{missing}."):
             return UsageError(
                 f"there is no module {missing}",
@@ -51,6 +63,8 @@ def raised(event: Mapping[str, Any], what: str, backend: str) -> ZenplanError:
         return ZenplanError(
             f"building {what} raised {why}{where}", "the model must build before anything is known of it"
         )
+    if stage == "read":
+        return ZenplanError(f"reading {what} raised {why}{where}", "save the model with model.save('model.keras')")
     if stage in ("compile", "measure"):
         return _stepping(what, backend, kind, why, where)
     return ZenplanError(f"counting {what} raised {why}{where}", "another --backend may do; please report it")
@@ -73,28 +87,32 @@ def ended(status: int, killed: bool, stage: str, what: str, said: str) -> Zenpla
     doing = _DOING.get(stage, stage)
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     last = f"its last words: {lines[-1][:200]}" if lines else ""
-    if not killed and stage == "start":
-        return ZenplanError(f"the worker ended with code {status} before it began", last)
     if not killed:
-        return ZenplanError(f"{what} ended the worker (os._exit, code {status}) while {doing}", last)
+        began = f"{what} ended the worker (os._exit, code {status}) while {doing}"
+        message = f"the worker ended with code {status} before it began" if stage == "start" else began
+        return ZenplanError(message, last, kind=FailureKind.ENDED)
     name = signal.Signals(status).name if status in signal.valid_signals() else f"signal {status}"
-    hint = "the system kills what takes too much memory" if status == signal.SIGKILL else last
+    short = status == signal.SIGKILL
+    hint = "the system kills what takes too much memory" if short else last
     if status in _WITH_CPP:
         hint = last or "native code of the backend or the builder crashed"
-    return ZenplanError(f"{what} was killed by {name} while {doing}", hint)
+    kind = FailureKind.KILLED if short else FailureKind.CRASHED
+    return ZenplanError(f"{what} was killed by {name} while {doing}", hint, kind=kind)
 
 
 def took_too_long(limit_s: float, stage: str, what: str, counting: bool) -> ZenplanError:
     """The time is up; ``counting``, or measuring."""
-    hint = "'zenplan count --timeout 10min' gives it more" if counting else "--minutes 5 gives it more"
     return ZenplanError(
-        f"{what} takes longer than {units.duration(limit_s)}, and was still {_DOING.get(stage, stage)}", hint
+        f"{what} takes longer than {units.duration(limit_s)}, and was still {_DOING.get(stage, stage)}",
+        "'zenplan count --timeout 10min' gives it more" if counting else "--minutes 5 gives it more",
+        kind=FailureKind.TIMED_OUT,
     )
 
 
 def took_too_much(limit_bytes: float, stage: str, what: str, counting: bool) -> ZenplanError:
     """The memory is up; ``counting``, or measuring."""
-    hint = "'zenplan count --memory 64GB' gives it more" if counting else "--batch makes it smaller"
     return ZenplanError(
-        f"{what} takes more than {units.size(limit_bytes)} of memory while {_DOING.get(stage, stage)}", hint
+        f"{what} takes more than {units.size(limit_bytes)} of memory while {_DOING.get(stage, stage)}",
+        "'zenplan count --memory 64GB' gives it more" if counting else "--batch makes it smaller",
+        kind=FailureKind.OUT_OF_MEMORY,
     )

@@ -7,7 +7,6 @@ whose code it is, but for what ``worker_environment`` sets.
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
 import shutil
@@ -21,11 +20,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from zenplan.adapters.workers.environment import COUNTING, worker_environment
-from zenplan.adapters.workers.errors import ended, raised, took_too_long, took_too_much
+from zenplan.adapters.workers.errors import ended, raised, told, took_too_long, took_too_much
+from zenplan.documents import encode
 from zenplan.errors import DataError, UnknownName, UsageError, ZenplanError
+from zenplan.worker.protocol import Count, Error, Event, Job, Raised, Stage, decode_event
 
 BACKENDS: Final = ("jax", "torch", "tensorflow")
 USUAL_TIME_S: Final = 120.0
@@ -33,13 +36,10 @@ _LOOK_S, _READ_BYTES, _MOST_SAID_BYTES = 0.05, 1 << 20, 4096
 # The count of a model of ten thousand layers has some ten megabytes.
 _MOST_ANSWER_BYTES = 500_000_000
 
-# The event that ends a job which did not fail, by the job's name.
-_ANSWERS = {"count": "count", "measure": "done", "data_parallel": "done"}
-
 # Told now and then: the stage that the worker is in, and the seconds since its start.
 Tell = Callable[[str, float], None]
 # Told each event before the last, as it comes.
-Hear = Callable[[dict[str, Any]], None]
+Hear = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Limits:
     memory_bytes: float | None = None
 
 
-def _unheard(_event: dict[str, Any]) -> None:
+def _unheard(_event: Event) -> None:
     pass
 
 
@@ -84,21 +84,20 @@ def own_worker() -> tuple[str, ...]:
 
 
 def run_job(
-    job: Mapping[str, Any],
+    job: Job,
     backend: str,
     limits: Limits,
     tell: Tell,
     hear: Hear = _unheard,
     environment: Mapping[str, str] = COUNTING,
     command: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> Event:
     """The answer of a worker: its last event.
 
     A model to count is first built without values in its weights, which takes no memory; where that fails inside a
     library, which may have wanted values, again with them.
 
     Args:
-        job: as in ``zenplan.worker.protocol``, without ``values``; ``what`` is how errors call the model.
         hear: told what a job finds before its end; what it raises ends the worker.
         environment: what the worker has over the user's own; as of ``worker_environment``.
         command: that starts a worker of another kind; empty for zenplan's.
@@ -107,24 +106,23 @@ def run_job(
         ZenplanError: the job failed; the message says how.
     """
     start = time.monotonic()
-    for values in (False, True):
-        given = {**job, "values": values} if job["job"] == "count" else job
-        with _started(given, backend, environment, command) as worker:
+    tries = (
+        [msgspec.structs.replace(job, values=values) for values in (False, True)] if isinstance(job, Count) else [job]
+    )
+    for each in tries:
+        with _started(each, backend, environment, command) as worker:
             event = worker.answer(limits, start, tell, hear)
-        if "values" not in given or event.get("event") != "raised" or not event.get("inside"):
+        if not isinstance(event, Raised) or not event.inside:
             break
-    if event.get("event") == "raised":
-        raise raised(event, str(job["what"]), backend)
-    if event.get("event") == "error":
-        error = UsageError if event.get("exit_code") == UsageError.exit_code else ZenplanError
-        raise error(str(event.get("message")), str(event.get("hint")))
+    if isinstance(event, Raised):
+        raise raised(event, job.what, backend)
+    if isinstance(event, Error):
+        raise told(event)
     return event
 
 
 @contextmanager
-def _started(
-    job: Mapping[str, Any], backend: str, environment: Mapping[str, str], command: Sequence[str]
-) -> Iterator[_Worker]:
+def _started(job: Job, backend: str, environment: Mapping[str, str], command: Sequence[str]) -> Iterator[_Worker]:
     """A worker with that job. It and whatever it started are gone at the end."""
     ours, theirs = os.pipe()
     with tempfile.TemporaryDirectory(prefix="zenplan-", ignore_cleanup_errors=True) as home:
@@ -148,9 +146,9 @@ def _started(
             ) from error
         finally:
             os.close(theirs)
-        worker = _Worker(process=process, events=ours, what=str(job["what"]), last=_ANSWERS[job["job"]])
+        worker = _Worker(process=process, events=ours, job=job)
         try:
-            worker.give(json.dumps({**job, "events": theirs}))
+            worker.give(encode(msgspec.structs.replace(job, events=theirs)))
             yield worker
         finally:
             with suppress(ProcessLookupError):
@@ -176,8 +174,6 @@ class _Worker:
 
     Attributes:
         events: the descriptor on which it answers.
-        what: the model, as errors call it.
-        last: the event that ends its job.
         stage: that it is in.
         partial: the beginning of a line that has not ended yet.
         said: the end of its stderr.
@@ -185,8 +181,7 @@ class _Worker:
 
     process: subprocess.Popen[bytes]
     events: int
-    what: str
-    last: str
+    job: Job
     stage: str = "start"
     partial: bytearray = field(default_factory=bytearray)
     said: bytearray = field(default_factory=bytearray)
@@ -199,7 +194,7 @@ class _Worker:
                 self.process.stdin.write(job.encode() + b"\n")
                 self.process.stdin.flush()
 
-    def answer(self, limits: Limits, start: float, tell: Tell, hear: Hear) -> dict[str, Any]:
+    def answer(self, limits: Limits, start: float, tell: Tell, hear: Hear) -> Event:
         """Its last event. Raises ZenplanError where it took too long or too much, or ended without one."""
         with selectors.DefaultSelector() as selector:
             for descriptor in (self.events, self.process.stderr):
@@ -209,25 +204,26 @@ class _Worker:
                 # Looked at before what it wrote is read: then nothing is left behind by one that is gone.
                 gone = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
                 for event in self._read(selector):
-                    if event.get("event") in (self.last, "error", "raised"):
+                    if isinstance(event, self.job.last | Error | Raised):
                         return event
-                    if event.get("event") == "stage":
-                        self.stage = str(event.get("stage"))
+                    if isinstance(event, Stage):
+                        self.stage = event.stage
                     else:
                         hear(event)
                 if gone:
                     killed = gone.si_code != os.CLD_EXITED
-                    raise ended(gone.si_status, killed, self.stage, self.what, self.said.decode(errors="replace"))
+                    raise ended(gone.si_status, killed, self.stage, self.job.what, self.said.decode(errors="replace"))
                 self._check(limits, start)
                 tell(self.stage, time.monotonic() - start)
 
     def _check(self, limits: Limits, start: float) -> None:
+        counting = isinstance(self.job, Count)
         if time.monotonic() - start > limits.time_s:
-            raise took_too_long(limits.time_s, self.stage, self.what, self.last == "count")
+            raise took_too_long(limits.time_s, self.stage, self.job.what, counting)
         if limits.memory_bytes is not None and _resident_bytes(self.process.pid) > limits.memory_bytes:
-            raise took_too_much(limits.memory_bytes, self.stage, self.what, self.last == "count")
+            raise took_too_much(limits.memory_bytes, self.stage, self.job.what, counting)
 
-    def _read(self, selector: selectors.BaseSelector) -> list[dict[str, Any]]:
+    def _read(self, selector: selectors.BaseSelector) -> list[Event]:
         """The events that have come, waiting a moment for the first."""
         lines: list[bytes] = []
         for key, _ in selector.select(_LOOK_S):
@@ -240,18 +236,8 @@ class _Worker:
             else:
                 self.said = (self.said + found)[-_MOST_SAID_BYTES:]
         if len(self.partial) > _MOST_ANSWER_BYTES:
-            raise DataError(f"the worker's answer on {self.what} has no end")
-        return [_event(line) for line in lines]
-
-
-def _event(line: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"the worker wrote what is no event: {line[:60]!r}") from error
-    if not isinstance(event, dict):
-        raise DataError(f"the worker wrote what is no event: {line[:60]!r}")
-    return event
+            raise DataError(f"the worker's answer on {self.job.what} has no end")
+        return [event for line in lines if (event := decode_event(line)) is not None]
 
 
 def _resident_bytes(pid: int) -> int:

@@ -6,19 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from zenplan.adapters.files.keras_file import read_keras_config
 from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.calibrate.subject import Subject, repeated
-from zenplan.commands.shared.counting import count_keras
+from zenplan.commands.shared.counting import count_keras, keras_model
 from zenplan.commands.shared.training_plan import training_plan
-from zenplan.domain.model.block_document import blocks_document
 from zenplan.domain.model.proxy import standin_note
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.software import keras_software
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError
 from zenplan.protocols import WorkloadFamily
+from zenplan.worker.protocol import Blocks
 
 Tell = Callable[[str, float], None]
 _BATCH: Final = 8
@@ -49,13 +48,12 @@ def standin(request: Request, families: Sequence[WorkloadFamily], how: How, back
     )
     workload = plan.workload
     batch, facts = _batch(request.batch, workload)
-    model = {
-        "kind": "blocks",
-        "blocks": blocks_document(workload.blocks),
-        "name": workload.name,
-        "tokens_per_sample": workload.tokens_per_sample,
-        "unit": workload.unit,
-    }
+    model = Blocks(
+        name=workload.name,
+        blocks=workload.blocks,
+        tokens_per_sample=workload.tokens_per_sample,
+        unit=workload.unit,
+    )
     return Subject(
         name=workload.name,
         plan=plan,
@@ -82,11 +80,9 @@ def own_model(
     if vary and depth is not None and max(vary.depths) >= depth:
         raise UsageError(f"--vary must be less deep than --depth {depth}", "as in: --vary depth=1,2,4 --depth 12")
     arguments = {vary.argument: depth} if vary else {}
-    model: dict[str, Any] = {"kind": "target", "target": target, "arguments": arguments}
-    if target.endswith(".keras"):
-        if vary:
-            raise UsageError("--vary is for a function", "a .keras file is one model, of one depth")
-        model = {"kind": "config", "config": read_keras_config(target), "input_shapes": []}
+    if vary and target.endswith(".keras"):
+        raise UsageError("--vary is for a function", "a .keras file is one model, of one depth")
+    model = keras_model(target, arguments)
     workload, unknown = _counted(target, arguments, backend, tell)
     plan = training_plan(
         replace(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MOST = 1e12
 # Options that say nothing where no model is asked about.
-_OF_A_MODEL = ("batch", "image_size", "seq_len", "samples", "tokens", "epochs", "usd_per_hour")
+_OF_A_MODEL = ("batch", "image_size", "seq_len", "samples", "tokens", "epochs", "usd_per_hour", "workers")
 
 
 def _option(flag: str, text: str, metavar: str) -> Any:
@@ -44,6 +44,7 @@ Compiled = Annotated[
 ]
 Compare = Annotated[bool, typer.Option("--compare", help="All backends, compiled and not, side by side.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse a machine that is busy, hot or on battery.")]
+Workers = Annotated[str | None, _option("--workers", "Also the step of so many that train together.", "COUNT")]
 Usd = Annotated[str | None, _option("--usd-per-hour", "What an hour of the device costs.", "USD")]
 Count = Annotated[str | None, _option("--samples", "Samples of the data set, as in 1.2M.", "COUNT")]
 Tokens = Annotated[str | None, _option("--tokens", "Tokens to train on, as in 300B.", "COUNT")]
@@ -69,6 +70,7 @@ def calibrate(
     family: Family = None,
     minutes: Minutes = 1.0,
     strict: Strict = False,
+    workers: Workers = None,
     samples: Count = None,
     tokens: Tokens = None,
     epochs: Epochs = None,
@@ -82,10 +84,14 @@ def calibrate(
     --model, --config, --params or --keras: that model's own blocks at full width, a few deep, and the whole predicted
     from them. Every step is kept as it is measured; after Ctrl-C, the same command goes on.
 
+    Several: '--workers 2' also predicts the step of two processes of this machine, each with a batch and threads of its
+    own, whose gradients PyTorch averages over gloo.
+
     \b
     Examples:
       zenplan calibrate --minutes 1
       zenplan calibrate --model gpt2 --batch 8
+      zenplan calibrate --model gpt2 --batch 4 --workers 2
       zenplan calibrate --keras mine:build --vary depth=1,2,4 --depth 12 --batch 16
     """
     settings = resolved(format=output, precision=precision, prices=prices)
@@ -100,16 +106,39 @@ def calibrate(
         "tokens": tokens,
         "epochs": epochs,
     }
+    several = whole(workers, "--workers", _MOST)
+    if several is not None:
+        backend, device = _together(several, backend, device, compiled, compare)
     how = {
         "device": device,
         "precision": settings["precision"],
         "compiled": _compiled(compiled, compare),
         "strict": strict,
         "threads": whole(threads, "--threads", _MOST),
+        "workers": several or 1,
         "minutes": _minutes(minutes),
     }
-    wanted = _wanted(settings, given, keras, family, vary, depth, compare, usd_per_hour)
+    wanted = _wanted(settings, given, keras, family, vary, depth, compare, usd_per_hour, several)
     _answer(wanted, backend, how, settings)
+
+
+def _together(
+    workers: int, backend: str | None, device: str | None, compiled: bool | None, compare: bool
+) -> tuple[str, str]:
+    """The backend and the device of several workers, of which there is one each. Raises UsageError: another is asked for."""
+    from zenplan.errors import UsageError
+
+    if workers < 2:
+        raise UsageError(f"--workers {workers} are not several", "as in: --workers 2; without it one is measured")
+    if compare:
+        raise UsageError("--workers does not go with --compare", "several workers run on one backend, torch")
+    if backend not in (None, "torch"):
+        raise UsageError(f"--workers runs on torch, not on {backend}", "leave --backend out")
+    if device not in (None, "cpu"):
+        raise UsageError(f"--workers runs on the processor, not on a {device}", "leave --device out")
+    if compiled:
+        raise UsageError("--workers does not go with --compiled", "its workers step without a compiler")
+    return "torch", "cpu"
 
 
 def _compiled(value: bool | None, compare: bool) -> bool | None:
@@ -139,6 +168,7 @@ def _wanted(
     depth: str | None,
     compare: bool,
     usd_per_hour: str | None,
+    workers: int | None,
 ) -> Wanted:
     from zenplan.commands.calibrate.use_case import Wanted
     from zenplan.errors import UsageError
@@ -150,7 +180,7 @@ def _wanted(
         raise UsageError(f"{' and '.join(said)} contradict", "give one of them")
     if said and family is not None:
         raise UsageError(f"--family does not go with {said[0]}", "it is for a calibration of no model in particular")
-    of_model = {**given, "usd_per_hour": usd_per_hour}
+    of_model = {**given, "usd_per_hour": usd_per_hour, "workers": workers}
     alone = [f"--{name.replace('_', '-')}" for name in _OF_A_MODEL if of_model[name] is not None]
     if alone and not said:
         raise UsageError(f"{alone[0]} is of a model, and none was given", "as in: --model gpt2 --batch 8")

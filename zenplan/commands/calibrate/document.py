@@ -8,6 +8,7 @@ from typing import Any
 from zenplan.commands.shared.ranges import range_document
 from zenplan.domain.measured.calibrated import Calibrated, Calibrations
 from zenplan.domain.measured.calibration import Calibration, Fingerprint, Measured
+from zenplan.domain.measured.prediction import DataParallelStep
 from zenplan.domain.range import Range
 
 
@@ -52,6 +53,7 @@ def _calibrated(each: Calibrated) -> dict[str, Any]:
         "target": _target(taken),
         "prediction": _prediction(each),
         "no_prediction": each.reason,
+        **_together(each.together),
         "run": _run(each),
         "facts": list(each.facts),
         "notes": list(taken.notes),
@@ -112,6 +114,30 @@ def _prediction(each: Calibrated) -> dict[str, Any] | None:
         "method": found.method,
         "doubts": list(found.doubts),
         "stepping_s": found.stepping_s,
+    }
+
+
+def _together(found: DataParallelStep | None) -> dict[str, Any]:
+    """A field of its own where several workers were asked for, and none where they were not."""
+    if found is None:
+        return {}
+    return {
+        "together": {
+            "workers": found.workers,
+            "batch": found.batch,
+            "step_s": _range(found.step.step_s),
+            "samples_per_s": _range(found.samples_per_s),
+            "speed_up": found.speed_up,
+            "compute_s": _range(found.compute.step_s),
+            "alone_s": _range(found.alone.step_s),
+            "all_reduce_s": found.reduce_s,
+            "all_reduce_bytes": found.gradient_bytes,
+            "latency_s": found.latency_s,
+            "s_per_byte": found.s_per_byte,
+            "exposed": found.exposed,
+            "method": found.step.method,
+            "doubts": list(found.step.doubts),
+        }
     }
 
 

@@ -27,7 +27,8 @@ class How:
 
     Attributes:
         device: ``cpu`` or ``gpu``.
-        threads: of the host that compute.
+        threads: of the host that compute; of each worker where there are several.
+        workers: processes that train together, whose step is predicted beside that of one.
         compiled: None for what Keras does by itself on the backend.
         minutes: that measuring may take on each backend.
         strict: a machine that is not fit to be measured is refused.
@@ -37,6 +38,7 @@ class How:
     device: str
     precision: str
     threads: int
+    workers: int = 1
     compiled: bool | None = None
     minutes: float = 1.0
     strict: bool = False
@@ -49,6 +51,7 @@ def how_of(
     device: str | None,
     precision: str | None,
     threads: int | None,
+    workers: int = 1,
     compiled: bool | None,
     minutes: float,
     strict: bool,
@@ -66,8 +69,12 @@ def how_of(
     if precision not in (None, *PRECISIONS):
         raise UsageError(f"Keras does not train in {precision}", f"one of {', '.join(PRECISIONS)}")
     cores = int(profile.host.usable_cores or 1) or 1
-    if threads is not None and threads > cores:
-        raise UsageError(f"there are no {threads} cores, only {cores}", f"give --threads {cores} or fewer")
+    if workers > cores:
+        raise UsageError(f"{workers} workers need a core each, and there are {cores}", f"at most --workers {cores}")
+    most = cores // workers
+    if threads is not None and threads > most:
+        each = f" for each of {workers} workers" if workers > 1 else ""
+        raise UsageError(f"there are no {threads} cores{each}, only {cores}", f"give --threads {most} or fewer")
     kind = device or ("gpu" if profile.devices else "cpu")
     facts = []
     if device is None:
@@ -77,7 +84,8 @@ def how_of(
     return How(
         device=kind,
         precision=precision or _USUAL_PRECISION[kind],
-        threads=threads or cores,
+        threads=threads or most,
+        workers=workers,
         compiled=compiled,
         minutes=minutes,
         strict=strict,

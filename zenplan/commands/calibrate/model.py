@@ -10,13 +10,15 @@ from zenplan.commands.calibrate.record import About
 from zenplan.commands.calibrate.running import LEAST_ROUNDS, Session
 from zenplan.commands.calibrate.subject import Subject
 from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, Measured
-from zenplan.errors import DataError, ZenplanError
+from zenplan.errors import DataError, FailureKind, ZenplanError
 from zenplan.planning.calibration.depth_fit import is_superlinear, predicted
 from zenplan.planning.calibration.design import depths_for
 
 # What a device computes at the least, in FLOP/s: a core, or a GPU. It only decides on what is tried first.
 _SLOW_FLOP_PER_S: Final = {"cpu": 5e10, "gpu": 1e13}
 _FRACTIONS: Final = (4, 2)
+# Systems kill what takes too much of it.
+_OF_MEMORY: Final = (FailureKind.OUT_OF_MEMORY, FailureKind.KILLED)
 # The engine that can compile a program without running it.
 _TELLS_BYTES: Final = "jax"
 # Compiling the whole model takes its share of the time.
@@ -97,8 +99,7 @@ def _halved(batches: Sequence[int]) -> tuple[int, ...]:
 
 
 def _short_of_memory(session: Session) -> bool:
-    # SIGKILL is how the system ends what takes too much of it.
-    return any(word in m.failure for m in _steps(session) for word in ("memory", "SIGKILL"))
+    return any(m.failure_kind in _OF_MEMORY for m in _steps(session))
 
 
 def _steps(session: Session) -> list[Measured]:

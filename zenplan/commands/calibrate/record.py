@@ -1,18 +1,18 @@
-"""From the worker's events to the store, each as it comes."""
+"""From the workers' events to measured points: in memory, and of a calibration in the store, each as it comes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate.subject import Task
-from zenplan.domain.measured.calibration import PROGRAM, Calibration, Fingerprint, Point, Sample
-from zenplan.domain.model.count_document import read_count
-from zenplan.errors import DataError
+from zenplan.domain.measured.calibration import PROGRAM, Calibration, Fingerprint, Measured, Point, Sample
+from zenplan.errors import DataError, FailureKind
 from zenplan.planning.calibration.features import features_of
+from zenplan.worker.protocol import Built, Counted, Event, Failed, Machine, Peak, Reduced, Sampled
 
 # What is older is begun anew: the machine is no longer what it was.
 _RESUMED_WITHIN: Final = timedelta(days=1)
@@ -50,27 +50,157 @@ class About:
         )
 
 
+def fingerprint_of(machine: Machine, **changed: Any) -> Fingerprint:
+    """What a worker runs on; ``backend``, ``precision``, and whatever else is known better than by the worker."""
+    told = {name: getattr(machine, name) for name in ("device", "kind", "driver", "threads", "versions", "compiled")}
+    return Fingerprint(**{**told, **changed})
+
+
 @dataclass(slots=True, kw_only=True)
 class Heard:
-    """What is known of a point so far."""
+    """What is known of a point so far.
 
-    built: bool = False
-    samples: int = 0
+    Attributes:
+        point: its features come with its count.
+        samples: by the way that several workers step (empty of one), and by the round.
+        first_round: the next worker's first round is this one.
+        gradient_bytes: that several workers reduce in a step.
+        others: fields of ``Measured`` that are known.
+    """
+
+    point: Point
+    samples: dict[str, dict[int, Sample]] = field(default_factory=dict)
     first_round: int = 0
-    failure: str = ""
+    built: bool = False
+    gradient_bytes: float | None = None
+    others: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Steps of one worker."""
+        return len(self.samples.get("", ()))
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has no samples or no more."""
+        return self.measured().failed
+
+    def measured(self, way: str = "") -> Measured:
+        """All that was measured of it; of several workers in that way."""
+        rounds = self.samples.get(way, {})
+        return Measured(point=self.point, samples=tuple(rounds[number] for number in sorted(rounds)), **self.others)
 
 
 @dataclass(slots=True, kw_only=True)
-class Record:
-    """A calibration in the making.
+class Recorder:
+    """What workers say, as measured points.
+
+    Attributes:
+        points: that workers were asked for, by key.
+        machine: as the last worker told it.
+        heard: of each point, in the order in which they came.
+        reduced: of all-reduces, group and bytes to the seconds of each round, of the rank that took longest.
+        last: the key of the last sample.
+        clock_hz: reads the GPU's clock at each sample.
+    """
+
+    points: dict[str, Point] = field(default_factory=dict)
+    machine: Machine | None = None
+    heard: dict[str, Heard] = field(default_factory=dict)
+    reduced: dict[tuple[int, int], dict[int, float]] = field(default_factory=dict)
+    last: str = ""
+    clock_hz: Callable[[], float | None] = lambda: None
+
+    def expect(self, points: Iterable[Point]) -> None:
+        """The points that the next worker is asked for."""
+        self.points = {point.key: point for point in points}
+        for key in self.points.keys() & self.heard.keys():
+            # Rounds of another worker are other rounds.
+            each = self.heard[key]
+            each.first_round, each.built = each.count, False
+        self.last = ""
+
+    def hear(self, event: Event) -> None:
+        """One event. Raises DataError where it says what cannot be."""
+        match event:
+            case Machine():
+                self.machine = event
+                self.begin(event)
+            case Counted():
+                operators = [o for layer in event.count.layers for o in layer.operators]
+                heard = self.known(event.key)
+                heard.point = replace(heard.point, features=features_of(operators, heard.point.batch))
+                self.keep(heard, features=heard.point.features)
+            case Built():
+                heard = self.known(event.key)
+                heard.built, heard.gradient_bytes = True, event.gradient_bytes
+                self._set(heard, setup_s=event.setup_s, program_bytes=event.program_bytes)
+            case Peak():
+                self._set(self.known(event.key), peak_bytes=event.bytes)
+            case Sampled():
+                self._sample(event)
+            case Reduced():
+                seconds = self.reduced.setdefault((event.group, event.bytes), {})
+                seconds[event.round] = max(seconds.get(event.round, 0.0), event.wall_s)
+            case Failed():
+                self.fail(event.key, event.reason, event.kind, event.type)
+
+    def fail(self, key: str, reason: str, kind: FailureKind, type: str = "") -> None:
+        """The point has none or no more samples, for that reason."""
+        self._set(self.known(key), failure=reason, failure_kind=kind, failure_type=type)
+
+    def known(self, key: str) -> Heard:
+        """What is known of the point. Raises DataError: no worker was asked for it."""
+        if key not in self.heard:
+            if key not in self.points:
+                raise DataError(f"the worker speaks of a point that it was not asked for: '{key:.40}'")
+            self.heard[key] = Heard(point=self.points[key])
+            self.add(self.points[key])
+        return self.heard[key]
+
+    def begin(self, machine: Machine) -> None:
+        """A worker has said what it runs on. Here, as below, nothing more is done with it."""
+
+    def add(self, point: Point) -> None:
+        """A point was heard of for the first time."""
+
+    def keep(self, heard: Heard, **fields: Any) -> None:
+        """These fields of the point, or of what was measured of it, are known now."""
+
+    def keep_sample(self, key: str, sample: Sample) -> None:
+        """A step was timed."""
+
+    def _set(self, heard: Heard, **fields: Any) -> None:
+        # What a worker says is checked where every noun is.
+        Measured(point=heard.point, **{**heard.others, **fields})
+        heard.others |= fields
+        self.keep(heard, **fields)
+
+    def _sample(self, event: Sampled) -> None:
+        heard = self.known(event.key)
+        sample = Sample(
+            round=heard.first_round + event.round,
+            wall_s=event.wall_s,
+            cpu_s=event.cpu_s,
+            clock_hz=self.clock_hz(),
+        )
+        rounds = heard.samples.setdefault(event.way, {})
+        before = rounds.get(sample.round)
+        # A step of several workers ends when the last of them does.
+        if before is None or before.wall_s < sample.wall_s:
+            self.keep_sample(event.key, sample)
+            rounds[sample.round] = sample
+        self.last = event.key
+
+
+@dataclass(slots=True, kw_only=True)
+class Record(Recorder):
+    """A calibration in the making: all that is heard goes to the store at once.
 
     Attributes:
         backend, precision: of its fingerprint.
         gpu, driver: as NVML calls them; empty on a processor, and where there is no NVML.
-        clock_hz: reads the GPU's clock at each sample.
         id: in the store; empty until the worker has said what it runs on.
-        heard: of each point, in the order in which they came.
-        last: the key of the last sample.
     """
 
     store: CalibrationStore
@@ -79,85 +209,40 @@ class Record:
     precision: str
     gpu: str = ""
     driver: str = ""
-    clock_hz: Callable[[], float | None] = lambda: None
     id: str = ""
-    tasks: dict[str, Task] = field(default_factory=dict)
-    heard: dict[str, Heard] = field(default_factory=dict)
-    last: str = ""
-
-    def expect(self, tasks: Sequence[Task]) -> None:
-        """The points that the next worker is asked for."""
-        self.tasks = {task.point.key: task for task in tasks}
-        for key in self.tasks.keys() & self.heard.keys():
-            # Rounds of another worker are other rounds.
-            each = self.heard[key]
-            each.first_round, each.built = each.samples, False
-        self.last = ""
 
     def done(self, task: Task, least: int) -> bool:
         """Whether nothing more is to be asked for it."""
-        found = self.heard.get(task.point.key, Heard())
-        enough = found.built if task.point.role == PROGRAM else found.samples >= least
-        return bool(found.failure) or enough
-
-    def hear(self, event: Mapping[str, Any]) -> None:
-        """One event. Raises Resumed, or DataError where it is none."""
-        kind, key = event.get("event"), str(event.get("key", ""))
-        try:
-            if kind == "machine":
-                self._machine(event)
-            elif kind == "count":
-                operators = [o for layer in read_count(event["count"]).layers for o in layer.operators]
-                batch = self._task(key).point.batch
-                self._known(key)
-                self.store.set_point(self.id, key, features=features_of(operators, batch))
-            elif kind == "built":
-                self._built(key, event)
-            elif kind == "sample":
-                self._sample(key, event)
-            elif kind == "peak":
-                self._known(key)
-                self.store.set_point(self.id, key, peak_bytes=_number(event["bytes"]))
-            elif kind == "failed":
-                self.fail(key, str(event["reason"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"the worker wrote what is no event: {event!r:.80}") from error
-
-    def fail(self, key: str, reason: str) -> None:
-        """The point has none or no more samples, for that reason."""
-        self._known(key).failure = reason
-        self.store.set_point(self.id, key, failure=reason)
+        found = self.heard.get(task.point.key)
+        if found is None:
+            return False
+        return found.failed or (found.built if task.point.role == PROGRAM else found.count >= least)
 
     def cut_off(self, reason: str) -> None:
-        """What was begun and has no sample will have none."""
-        for key in [k for k, h in self.heard.items() if not h.samples and not h.failure and k in self.tasks]:
-            self.fail(key, reason)
+        """What was begun and has no sample will have none: the time is over."""
+        for key in [k for k, h in self.heard.items() if not h.count and not h.failed and k in self.points]:
+            self.fail(key, reason, FailureKind.TIMED_OUT)
 
     def in_work(self, stage: str) -> str:
         """The point that a worker is at, in that stage; empty where it is at none."""
-        left = [key for key in self.tasks if not self.heard.get(key, Heard()).failure]
-        unbuilt = [key for key in left if not self.heard.get(key, Heard()).built]
-        stepped = [key for key in left if key not in unbuilt and self.tasks[key].point.role != PROGRAM]
+        failed = {key for key, heard in self.heard.items() if heard.failed}
+        built = {key for key, heard in self.heard.items() if heard.built}
+        left = [key for key in self.points if key not in failed]
+        unbuilt = [key for key in left if key not in built]
+        stepped = [key for key in left if key in built and self.points[key].role != PROGRAM]
         if not stepped or (unbuilt and stage != "measure"):
             return next(iter(unbuilt), "")
         if unbuilt:
             # One after another: the last that was built.
             return stepped[-1]
         # All take their turn: the one after the last.
-        place = stepped.index(self.last) + 1 if self.last in stepped else 0
-        return stepped[place % len(stepped)]
+        index = stepped.index(self.last) + 1 if self.last in stepped else 0
+        return stepped[index % len(stepped)]
 
-    def _machine(self, event: Mapping[str, Any]) -> None:
-        fingerprint = Fingerprint(
-            device=self.gpu or str(event["device"]),
-            kind=str(event["kind"]),
-            driver=self.driver or str(event["driver"]),
-            threads=int(event["threads"]),
-            backend=self.backend,
-            precision=self.precision,
-            versions={str(k): str(v) for k, v in event["versions"].items()},
-            compiled=bool(event["compiled"]),
-        )
+    def begin(self, machine: Machine) -> None:
+        """Begin it in the store, or go on with one that was left unfinished. Raises Resumed."""
+        better = {name: value for name, value in (("device", self.gpu), ("driver", self.driver)) if value}
+        fingerprint = fingerprint_of(machine, backend=self.backend, precision=self.precision, **better)
         if self.id:
             return
         begun = self.about.begun(self.store.new_id(), fingerprint)
@@ -167,41 +252,28 @@ class Record:
             self.store.begin(begun)
             return
         self.id = found.id
-        for each in found.measured:
-            self.heard[each.point.key] = Heard(
-                samples=len(each.samples), failure=each.failure, built=each.program_bytes is not None
-            )
+        self.heard = {each.point.key: _heard_before(each) for each in found.measured}
         if found.measured:
             raise Resumed
 
-    def _task(self, key: str) -> Task:
-        return self.tasks[key]
+    def add(self, point: Point) -> None:
+        """The point is in the store from the first word on it."""
+        self.store.add_point(self.id, point)
 
-    def _known(self, key: str) -> Heard:
-        """What is known of the point, which is in the store from the first word on it."""
-        if key not in self.heard:
-            self.store.add_point(self.id, self._task(key).point)
-            self.heard[key] = Heard()
-        return self.heard[key]
+    def keep(self, heard: Heard, **fields: Any) -> None:
+        """To the store."""
+        self.store.set_point(self.id, heard.point.key, **fields)
 
-    def _built(self, key: str, event: Mapping[str, Any]) -> None:
-        found = self._known(key)
-        found.built = True
-        self.store.set_point(
-            self.id, key, setup_s=_number(event["setup_s"]), program_bytes=_number(event.get("program_bytes"))
-        )
-
-    def _sample(self, key: str, event: Mapping[str, Any]) -> None:
-        found = self._known(key)
-        sample = Sample(
-            round=found.first_round + int(event["round"]),
-            wall_s=float(event["wall_s"]),
-            cpu_s=float(event["cpu_s"]),
-            clock_hz=self.clock_hz(),
-        )
+    def keep_sample(self, key: str, sample: Sample) -> None:
+        """To the store."""
         self.store.add_sample(self.id, key, sample)
-        found.samples, self.last = found.samples + 1, key
 
 
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
+def _heard_before(found: Measured) -> Heard:
+    """What an earlier run has measured of a point."""
+    return Heard(
+        point=found.point,
+        samples={"": dict(enumerate(found.samples))},
+        built=found.program_bytes is not None,
+        others={"failure": found.failure, "failure_kind": found.failure_kind, "failure_type": found.failure_type},
+    )

@@ -133,6 +133,7 @@ def _prediction(each: Calibrated) -> tuple[Table, ...]:
     if target.predicted_bytes is not None:
         rows.append(("peak memory", units.size(target.predicted_bytes), "the memory formula, not measured"))
     rows += _run_rows(each)
+    rows += _together_rows(each)
     return (Table(columns=columns, rows=tuple(rows), caption="80 of 100 such steps are meant to lie in the brackets"),)
 
 
@@ -153,6 +154,21 @@ def _run_rows(each: Calibrated) -> list[tuple[str, str, str]]:
             )
         )
     return rows
+
+
+def _together_rows(each: Calibrated) -> list[tuple[str, str, str]]:
+    """The step of several workers, below that of one."""
+    found = each.together
+    if found is None:
+        return []
+    rate = found.samples_per_s * each.tokens_per_sample
+    reduced = f"{units.size(found.gradient_bytes)} of gradients over gloo, by itself"
+    return [
+        (f"step of {found.workers} × {found.batch:,}", _span(found.step.step_s, units.duration), found.step.method),
+        (f"{each.unit} a second", _span(rate, units.count), f"{found.workers} workers, {found.batch:,} samples each"),
+        ("all-reduce", units.duration(found.reduce_s), reduced),
+        ("speed-up", units.significant(found.speed_up), f"of {found.workers}, beside one worker alone"),
+    ]
 
 
 def _span(value: Range, show: Callable[[float], str]) -> str:

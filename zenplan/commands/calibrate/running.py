@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from zenplan.adapters.workers.environment import measuring_environment
 from zenplan.adapters.workers.process import Limits, run_job
@@ -17,6 +17,7 @@ from zenplan.domain.hardware.device import Profile
 from zenplan.domain.measured.calibration import PROGRAM, Calibration
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.protocols import Engine
+from zenplan.worker.protocol import Measure, Rounds, WantedPoint
 
 # Told now and then: the share that is done, 0 to 1, and what is being done.
 Show = Callable[[float, str], None]
@@ -98,7 +99,7 @@ class Session:
                 key = self.record.in_work(self.stage)
                 if not self.record.id or not key:
                     raise
-                self.record.fail(key, error.message)
+                self.record.fail(key, error.message, error.kind, error.type)
                 crashes += 1
                 if crashes > _RESTARTS:
                     rest = sum(not self.record.done(task, LEAST_ROUNDS) for task in tasks)
@@ -106,7 +107,7 @@ class Session:
                     return
 
     def _worker(self, tasks: Sequence[Task], in_turn: bool, until_s: float | None) -> None:
-        self.record.expect(tasks)
+        self.record.expect(task.point for task in tasks)
         self._last_s, self.stage = 0.0, "start"
         time_s = 3.0 * 60.0 * self.how.minutes + _SETUP_S * len(tasks)
         usable = self.profile.host.usable_memory_bytes
@@ -132,22 +133,19 @@ class Session:
         for note in notes if self.record.id else ():
             self.record.store.add_note(self.record.id, note)
 
-    def _job(self, tasks: Sequence[Task], in_turn: bool) -> dict[str, Any]:
-        points = [
-            {"key": t.point.key, "role": t.point.role, "batch": t.point.batch, "model": dict(t.model)} for t in tasks
-        ]
-        return {
-            "job": "measure",
-            "what": self.record.about.subject,
-            "precision": self.how.precision,
-            "compiled": self.how.compiled,
-            "threads": self.how.threads,
-            "device": self.how.device,
-            "points": points,
-            "rounds": {"least": LEAST_ROUNDS, "most": MOST_ROUNDS, "seconds": self.stepping_s},
-            "in_turn": in_turn,
-            "count": any(t.point.role != PROGRAM for t in tasks),
-        }
+    def _job(self, tasks: Sequence[Task], in_turn: bool) -> Measure:
+        points = [WantedPoint(key=t.point.key, role=t.point.role, batch=t.point.batch, model=t.model) for t in tasks]
+        return Measure(
+            what=self.record.about.subject,
+            precision=self.how.precision,
+            compiled=self.how.compiled,
+            threads=self.how.threads,
+            device=self.how.device,
+            points=tuple(points),
+            rounds=Rounds(least=LEAST_ROUNDS, most=MOST_ROUNDS, seconds=self.stepping_s),
+            in_turn=in_turn,
+            count=any(t.point.role != PROGRAM for t in tasks),
+        )
 
     def _tell(self, tasks: Sequence[Task], until_s: float | None, watch: Watch) -> Callable[[str, float], None]:
         steps = {t.point.key: 1 if t.point.role == PROGRAM else 1 + MOST_ROUNDS for t in tasks}
@@ -158,7 +156,7 @@ class Session:
                 raise ZenplanError(watch.lost)
             heard = self.record.heard
             known = {key: heard[key] for key in steps if key in heard}
-            did = sum(steps[k] if h.failure else h.built + min(h.samples, MOST_ROUNDS) for k, h in known.items())
+            did = sum(steps[k] if h.failed else h.built + min(h.count, MOST_ROUNDS) for k, h in known.items())
             share = did / sum(steps.values())
             if until_s is not None:
                 share = max(share, min(1.0, (self.spent_s + seconds) / until_s))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
+
+from msgspec import structs
 
 from zenplan.domain.measured.calibration import PROGRAM, STEP, Point
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan
+from zenplan.errors import DataError
 from zenplan.planning.calibration.features import features_of_blocks
 from zenplan.planning.physics.columns import Layouts
 from zenplan.planning.physics.memory import peak_memory
+from zenplan.worker.protocol import WAYS, Blocks, Model, Target
 
 # Less deep than that, nothing is saved by running less than the whole.
 _SHALLOW: Final = 3
@@ -20,10 +24,11 @@ _SHALLOW: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A point, and the model that a worker is to make for it."""
+    """A point, and the model that a worker is to make for it; of several workers, the ways in which they step it."""
 
     point: Point
-    model: Mapping[str, Any]
+    model: Model
+    ways: tuple[str, ...] = WAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,7 @@ class Subject:
     name: str
     plan: TrainingPlan
     batch: int
-    model: Mapping[str, Any]
+    model: Model
     stand_in: str = ""
     depth: int | None = None
     vary: str = ""
@@ -89,13 +94,14 @@ class Subject:
             return known.training_flop_per_sample * batch
         return self.plan.workload.training_flop_per_sample * batch * (depth or 1) / (self.depth or 1)
 
-    def _model(self, depth: int | None) -> Mapping[str, Any]:
+    def _model(self, depth: int | None) -> Model:
         if depth is None or depth == self.depth:
             return self.model
-        if self.vary:
-            return {**self.model, "arguments": {**self.model.get("arguments", {}), self.vary: depth}}
-        blocks = [{**b, "repeat": depth} if _repeats(b) else b for b in self.model["blocks"]]
-        return {**self.model, "blocks": blocks}
+        if isinstance(self.model, Target):
+            return structs.replace(self.model, arguments={**self.model.arguments, self.vary: depth})
+        if isinstance(self.model, Blocks):
+            return structs.replace(self.model, blocks=at_depth(self.model.blocks, depth))
+        raise DataError(f"{self.name} is a file, of one depth")
 
     def _peak_bytes(self, workload: Workload, batch: int) -> float:
         """Predicted for one device. A processor has no context of a GPU's driver."""
@@ -113,7 +119,3 @@ def repeated(workload: Workload) -> int | None:
 def at_depth(blocks: Sequence[Block], depth: int) -> tuple[Block, ...]:
     """The blocks with the one that repeats ``depth`` times."""
     return tuple(replace(b, repeat=depth) if b.place == "middle" and b.repeat > 1 else b for b in blocks)
-
-
-def _repeats(block: Mapping[str, Any]) -> bool:
-    return bool(block["place"] == "middle" and block["repeat"] > 1)

@@ -12,6 +12,7 @@ from zenplan.commands.calibrate.subject import Task
 from zenplan.domain.measured.calibration import OPERATOR, STEP, SWEEP, Point
 from zenplan.errors import UnknownName, UsageError
 from zenplan.planning.calibration.design import SweepPoint, sweep_points
+from zenplan.worker.protocol import Target
 
 FAMILIES: Final = ("transformer", "convnet", "recurrent")
 ALL: Final = "all"
@@ -54,5 +55,5 @@ def _points(session: Session, until_s: float) -> tuple[SweepPoint, ...]:
 
 def _task(point: SweepPoint) -> Task:
     role = OPERATOR if point.family == _SINGLE else STEP
-    model = {"kind": "target", "target": f"{_BUILDERS}:{point.builder}", "arguments": dict(point.arguments)}
+    model = Target(target=f"{_BUILDERS}:{point.builder}", arguments=dict(point.arguments))
     return Task(point=Point(key=point.key, role=role, batch=point.batch, features=point.features), model=model)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.commands.calibrate import model, sweep
+from zenplan.commands.calibrate import data_parallel, model, sweep
 from zenplan.commands.calibrate.asked import Vary, own_model, standin
 from zenplan.commands.calibrate.how import How, both_ways, gpu_of
 from zenplan.commands.calibrate.record import About, Record
@@ -128,6 +128,8 @@ def _one(
 ) -> Calibrated:
     """On one engine."""
     subject = _subject(wanted, engine, how, machine, show) if wanted.is_model else None
+    if subject and how.workers > 1:
+        data_parallel.check_depth(subject)
     about = model.about(subject) if subject else sweep.about(wanted.family)
     session = _session(engine, how, machine, store, about, show)
     try:
@@ -143,7 +145,13 @@ def _one(
     _busy(session, warn)
     store.finish(session.record.id)
     model.came_to_something(session)
-    return _calibrated(session.calibration(), subject, wanted, how, machine)
+    found = _calibrated(session.calibration(), subject, wanted, how, machine)
+    if subject is None or how.workers == 1:
+        return found
+    together = data_parallel.calibrate_workers(
+        subject, how, lambda stage, _seconds: show(1.0, f"{how.workers} workers: {stage}")
+    )
+    return replace(found, together=together)
 
 
 def _busy(session: Session, warn: Callable[[str], None]) -> None:

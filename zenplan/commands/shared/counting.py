@@ -9,17 +9,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from zenplan.adapters.files.keras_file import read_keras_config
+from zenplan.adapters.files.regular_file import open_regular
 from zenplan.adapters.machine.host import read_host
 from zenplan.adapters.workers.process import USUAL_TIME_S, Limits, Tell, backend_of, run_job
 from zenplan.domain.model.count import ModelCount
-from zenplan.domain.model.count_document import read_count
 from zenplan.domain.model.workload import Workload
-from zenplan.errors import InputFileError, UsageError
+from zenplan.errors import DataError, InputFileError, UsageError
+from zenplan.worker.protocol import Count, Counted, File, Target
 
 # Of the memory that this process may use, what a worker may take where nothing else is said.
 _MEMORY_SHARE = 0.8
 _FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_SAVE = "save the model with model.save('model.keras'), or count it from code: package.module:function"
 _HINT = "name a function, as in package.module:build_model, or a .keras file"
 
 
@@ -54,24 +55,30 @@ def count_keras(
         UsageError: the target is not one, or what it needs is not installed.
         ZenplanError: it cannot be built or counted; the message says why.
     """
-    job: dict[str, Any] = {
-        "job": "count",
-        "what": target,
-        "target": None,
-        "config": None,
-        "batch": batch,
-        "arguments": dict(arguments),
-        "input_shapes": [list(shape) for shape in input_shapes],
-    }
-    if target.endswith(".keras"):
-        job["config"] = read_keras_config(target)
-    else:
-        job["target"] = _function(target)
+    job = Count(what=target, model=keras_model(target, arguments, input_shapes), batch=batch)
     if memory_bytes is None and (usable := read_host().usable_memory_bytes):
         memory_bytes = _MEMORY_SHARE * usable
     chosen = backend_of(backend, os.environ)
-    event = run_job(job, chosen, Limits(time_s=time_s, memory_bytes=memory_bytes), tell)
-    return read_count(event.get("count"))
+    answer = run_job(job, chosen, Limits(time_s=time_s, memory_bytes=memory_bytes), tell)
+    if not isinstance(answer, Counted):
+        raise DataError(f"the worker has no count of {target}")
+    return answer.count
+
+
+def keras_model(
+    target: str, arguments: Mapping[str, Any] = MappingProxyType({}), input_shapes: Sequence[Sequence[int]] = ()
+) -> Target | File:
+    """The model as a worker takes it; arguments as of ``count_keras``.
+
+    Raises:
+        UsageError: the target is not one; InputFileError: it is no regular file that can be opened.
+    """
+    shapes = tuple(tuple(shape) for shape in input_shapes)
+    if not target.endswith(".keras"):
+        return Target(target=_function(target), arguments=dict(arguments), input_shapes=shapes)
+    # What is in it is the worker's to read, which has limits: a small file may unpack to gigabytes.
+    os.close(open_regular(target, f"model {target}", float("inf"), _SAVE))
+    return File(path=target, input_shapes=shapes)
 
 
 def keras_workload(target: str, backend: str | None = None, **options: Any) -> Workload:

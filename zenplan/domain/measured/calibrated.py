@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain.measured.calibration import Calibration
-from zenplan.domain.measured.prediction import StepPrediction
+from zenplan.domain.measured.prediction import DataParallelStep, StepPrediction
 from zenplan.domain.range import Range
 from zenplan.units import HOUR_S
 
@@ -31,6 +31,7 @@ class Calibrated:
 
     Attributes:
         prediction: None of a sweep, or where too little was measured; ``reason`` says which.
+        together: the same step of several workers; None where nobody asked.
         unit, tokens_per_sample: what samples are counted in.
         facts: what was chosen and by whom (``batch 8: no --batch was given``), one line each.
     """
@@ -38,6 +39,7 @@ class Calibrated:
     calibration: Calibration
     prediction: StepPrediction | None
     reason: str = ""
+    together: DataParallelStep | None = None
     unit: str = "samples"
     tokens_per_sample: int = 1
     run: WholeRun = WholeRun()

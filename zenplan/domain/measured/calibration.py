@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from zenplan.domain import checks
-from zenplan.errors import DataError
+from zenplan.errors import DataError, FailureKind
 
 # What a calibration is of: one model, or the device in general.
 MODEL, SWEEP = "model", "sweep"
@@ -122,7 +122,10 @@ class Measured:
         setup_s: building, compiling and the first steps.
         peak_bytes: of memory; None where the backend does not tell.
         program_bytes: that the compiled program reads and writes, by its compiler's own count; None without one.
-        failure: why there are no samples (``out of memory``, ``killed by SIGSEGV``); empty where there are.
+        failure: why there are no samples (``out of memory``, ``killed by SIGSEGV``); empty where there are. It may hold
+            what the user's code raised.
+        failure_kind: the same for programs; what is done next goes by this.
+        failure_type: the name of the exception's class; empty where none was raised.
     """
 
     point: Point
@@ -131,6 +134,22 @@ class Measured:
     peak_bytes: float | None = None
     program_bytes: float | None = None
     failure: str = ""
+    failure_kind: FailureKind = FailureKind.NONE
+    failure_type: str = ""
+
+    def __post_init__(self) -> None:
+        checks.not_negative(
+            f"point {self.point.key}",
+            setup_s=self.setup_s,
+            peak_bytes=self.peak_bytes,
+            program_bytes=self.program_bytes,
+        )
+        object.__setattr__(self, "failure_kind", FailureKind(self.failure_kind))
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has no samples or no more; what was stored before kinds were has only words for it."""
+        return bool(self.failure_kind or self.failure)
 
     def seconds(self, clock: str) -> tuple[float, ...]:
         """Of its steps, by that clock, in order."""

@@ -221,4 +221,4 @@ def _said(used: Sequence[Measured], fit: _Fit, excess: dict[int, float]) -> list
 
 
 def _missing(measured: Sequence[Measured]) -> list[str]:
-    return [f"not measured: {m.point.key} ({m.failure})" for m in measured if m.failure and m.point.role == STEP]
+    return [f"not measured: {m.point.key} ({m.failure})" for m in measured if m.failed and m.point.role == STEP]

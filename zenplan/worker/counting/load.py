@@ -71,7 +71,7 @@ def imported_model(target: str, events: Events, arguments: Mapping[str, Any] = M
 
 
 def configured_model(config: dict[str, Any], events: Events) -> keras.Model:
-    """The model of a configuration that ``adapters.files.keras_file`` let pass; Keras's own safe mode guards it again."""
+    """The model of a configuration that ``keras_file`` let pass; Keras's own safe mode guards it again."""
     events.begin("build")
     model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     if not isinstance(model, keras.Model):

@@ -7,9 +7,9 @@ import platform
 import time
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from zenplan.errors import UsageError
+from zenplan.worker.protocol import Machine
 
 _CPUINFO, _STAT = Path("/proc/cpuinfo"), Path("/proc/stat")
 # Of looking which cores are idle: some ticks of the system's clock.
@@ -32,6 +32,23 @@ def confined(threads: int) -> int:
     idlest = sorted(allowed, key=lambda core: (before.get(core, 0) - after.get(core, 0), core))[:threads]
     os.sched_setaffinity(0, idlest)
     return len(idlest)
+
+
+def own_cores(rank: int, world: int, threads: int) -> None:
+    """Keep this process to cores that no other rank has; a system without affinity places them as it likes.
+
+    Raises:
+        UsageError: there are too few.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < world * threads:
+        raise UsageError(
+            f"{world} workers of {threads} thread(s) need {world * threads} cores, there are {len(allowed)}",
+            "take fewer workers or threads",
+        )
+    os.sched_setaffinity(0, allowed[rank * threads : (rank + 1) * threads])
 
 
 def _idle_ticks() -> dict[int, int]:
@@ -57,25 +74,19 @@ def prepare(device: str, threads: int, precision: str) -> None:
     )
 
 
-def described(device: str, threads: int, compiled: bool) -> dict[str, Any]:
-    """The event ``machine``, without its name."""
+def described(device: str, threads: int, compiled: bool) -> Machine:
+    """The machine, for the parent."""
     import keras
 
     backend = keras.config.backend()
     versions = {
         "keras": keras.__version__,
-        backend: import_module(backend).__version__,
+        # torch has a kind of text of its own for it.
+        backend: str(import_module(backend).__version__),
         "python": platform.python_version(),
     }
     name = _gpu_name(backend) if device == "gpu" else _processor()
-    return {
-        "device": name,
-        "kind": device,
-        "driver": "",
-        "threads": threads,
-        "versions": versions,
-        "compiled": compiled,
-    }
+    return Machine(device=name, kind=device, threads=threads, versions=versions, compiled=compiled)
 
 
 def _prepare_jax(device: str, threads: int, precision: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ from zenplan.worker.counting.attempt import Attempt
 from zenplan.worker.counting.load import weightless
 from zenplan.worker.measuring.data import made_targets, symbolic_input
 from zenplan.worker.measuring.ready import build_training, built_model, compile_model, outputs_of, usual_optimizer
-from zenplan.worker.protocol import Events
+from zenplan.worker.protocol import Events, Measure, WantedPoint
 
 
 def has_program(model: keras.Model) -> bool:
@@ -51,14 +51,13 @@ def program_bytes(model: keras.Model, x: Any, y: Any) -> float | None:
 
 
 def whole_program(
-    point: Mapping[str, Any], job: Mapping[str, Any], events: Events, look: Callable[[keras.Model], None]
+    point: WantedPoint, job: Measure, events: Events, look: Callable[[keras.Model], None]
 ) -> float | None:
     """``program_bytes`` of a point's model, which is built without values, so that it takes no memory.
 
     Where a builder does not let itself be called so, as one that makes an optimizer, its weights have values.
 
     Args:
-        point, job: as in ``protocol``.
         look: called with the model once its program is known.
     """
     # Its few numbers have values from the start, which nothing within the scope may have.
@@ -74,18 +73,18 @@ def whole_program(
 
 
 def _whole(
-    point: Mapping[str, Any],
-    job: Mapping[str, Any],
+    point: WantedPoint,
+    job: Measure,
     events: Events,
     optimizer: keras.optimizers.Optimizer,
     look: Callable[[keras.Model], None],
 ) -> float | None:
     import jax
 
-    model = built_model(point["model"], job["precision"], events)
-    x = symbolic_input(model, point["batch"], point["model"].get("input_shapes") or ())
+    model = built_model(point.model, job.precision, events)
+    x = symbolic_input(model, point.batch, point.model.input_shapes)
     outputs, own = outputs_of(model, x), bool(model.compiled)
-    compile_model(model, outputs, job["compiled"], optimizer)
+    compile_model(model, outputs, job.compiled, optimizer)
     y = jax.eval_shape(lambda: made_targets(model, outputs))
     build_training(model, x, y, own)
     events.begin("compile")

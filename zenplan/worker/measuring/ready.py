@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,11 @@ import keras
 
 from zenplan.errors import UsageError
 from zenplan.worker.counting.attempt import Attempt
+from zenplan.worker.counting.keras_file import read_keras_config
 from zenplan.worker.counting.load import configured_model, imported_model, with_inputs
 from zenplan.worker.measuring.data import made_inputs, made_targets
 from zenplan.worker.measuring.losses import usual_losses
-from zenplan.worker.protocol import Events
+from zenplan.worker.protocol import Events, File, Model, Target
 
 # Of Keras, where a layer says nothing else: what is computed in, and fp32 weights.
 POLICIES = {"fp32": "float32", "tf32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
@@ -38,13 +39,12 @@ class Ready:
         self.model.train_on_batch(self.x, self.y)
 
 
-def built_model(wanted: Mapping[str, Any], precision: str, events: Events) -> keras.Model:
+def built_model(wanted: Model, precision: str, events: Events) -> keras.Model:
     """The model of a point.
 
     A builder that sets a policy of its own keeps it, and so does a file in which one is set.
 
     Args:
-        wanted: ``model`` of the point, as in ``protocol``.
         precision: one of ``POLICIES``.
 
     Raises:
@@ -54,20 +54,21 @@ def built_model(wanted: Mapping[str, Any], precision: str, events: Events) -> ke
         raise UsageError(f"Keras does not train in {precision}", f"known: {', '.join(POLICIES)}")
     # For each anew: the last builder may have set another.
     keras.config.set_dtype_policy(POLICIES[precision])
-    if wanted["kind"] == "target":
-        model = imported_model(wanted["target"], events, wanted.get("arguments") or {})
+    if isinstance(wanted, Target):
+        model = imported_model(wanted.target, events, wanted.arguments)
         if model.train_function is not None:
             raise UsageError(
-                f"{wanted['target']} is one model for several points", "name a function that builds a new one"
+                f"{wanted.target} is one model for several points", "name a function that builds a new one"
             )
-    elif wanted["kind"] == "config":
-        model = configured_model(_in_policy(wanted["config"], POLICIES[precision]), events)
+    elif isinstance(wanted, File):
+        events.begin("read")
+        model = configured_model(_in_policy(read_keras_config(wanted.path), POLICIES[precision]), events)
     else:
         from zenplan.worker.proxies.proxy import standin_model
 
         events.begin("build")
-        model = standin_model(dict(wanted))
-    shapes = wanted.get("input_shapes")
+        model = standin_model(wanted.name, wanted.blocks)
+    shapes = wanted.input_shapes
     if shapes and not getattr(model, "inputs", None):
         with_inputs(model, shapes)
     return model

@@ -7,13 +7,11 @@ else an earlier one that does, else the current one repeated or cut. So the step
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import keras
 
-from zenplan.domain.model.block_document import read_blocks
 from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Embedding, MatMul, Operator, Recurrent
 from zenplan.domain.model.workload import Block
 from zenplan.errors import UsageError
@@ -25,20 +23,18 @@ from zenplan.worker.proxies.maps import Maps
 _DEEPEST = 100_000
 
 
-def standin_model(model: Mapping[str, Any]) -> keras.Model:
+def standin_model(name: str, blocks: Sequence[Block]) -> keras.Model:
     """The stand-in of a model.
 
     Its inputs are whole numbers where it looks up rows, floats where nothing learns before an operator; its output is the
     last tensor, ``(batch, ..., classes)``.
 
     Args:
-        model: ``blocks`` as ``domain.model.block_document`` writes them; ``name``.
+        name, blocks: of the workload.
 
     Raises:
-        DataError: these are no blocks; UsageError: a model cannot be made of them.
+        UsageError: a model cannot be made of them.
     """
-    blocks = read_blocks(model["blocks"])
-    name = str(model.get("name") or "stand-in")
     try:
         return _Builder(blocks).model(name)
     except ValueError as error:

@@ -6,16 +6,20 @@ import base64
 import json
 import marshal
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from zenplan.adapters.files import keras_file
-from zenplan.adapters.files.keras_file import read_keras_config
+from zenplan.commands.shared.counting import keras_model
 from zenplan.errors import InputFileError
+from zenplan.worker.counting import keras_file
+from zenplan.worker.counting.keras_file import read_keras_config
 
 DENSE = {
     "module": "keras.layers",
@@ -242,6 +246,38 @@ def test_an_archive_without_one_configuration_is_refused(tmp_path: Path) -> None
 
 
 def test_no_file_and_no_regular_file_are_said_so(tmp_path: Path) -> None:
-    assert "does not exist" in refused(str(tmp_path / "none.keras"))
+    """Already where it is asked for; what is in it is read in the worker alone."""
     (tmp_path / "folder.keras").mkdir()
-    assert "is a directory" in refused(str(tmp_path / "folder.keras"))
+    for name, said in (("none", "does not exist"), ("folder", "is a directory")):
+        with pytest.raises(InputFileError, match=said) as caught:
+            keras_model(str(tmp_path / f"{name}.keras"))
+        assert caught.value.hint
+
+
+_PEAK = """
+import resource, sys
+from zenplan.commands.shared.counting import count_keras
+from zenplan.errors import UsageError
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+try:
+    count_keras(sys.argv[1])
+except UsageError as error:
+    print(error.message)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not find_spec("keras"), reason="Keras is not installed")
+def test_a_file_that_unpacks_to_much_takes_none_of_the_parents_memory(saved: Callable[..., str]) -> None:
+    """30 kB of it are 60 MB of JSON, and over a gigabyte of lists."""
+    path = saved(b'{"class_name": "Sequential", "x": [' + b"[]," * 20_000_000 + b"[]]}")
+    assert Path(path).stat().st_size < 100_000
+    done = subprocess.run([sys.executable, "-c", _PEAK, path], capture_output=True, text=True, check=True)
+    message, grown = done.stdout.splitlines()
+    assert (
+        message
+        == f"model {path} is refused: layer without a name: Sequential is a class of others, which no module is named for"
+    )
+    assert int(grown) < 30e6

@@ -2,21 +2,20 @@
 
 The file is a zip of ``config.json``, the weights and more; of all that, only the configuration is read, in memory.
 What in it would make Keras import or run anything but its own layers is refused: lambdas, classes of others,
-layers that load further files.
+layers that load further files. A small file may unpack to much: the parent never reads it, the worker does, within
+its limits; that the path is one of a regular file has been looked at.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zenplan import units
-from zenplan.adapters.files.regular_file import open_regular
 from zenplan.errors import InputFileError
 
 _HINT = "save the model with model.save('model.keras'), or count it from code: package.module:function"
@@ -59,15 +58,14 @@ def read_keras_config(path: str) -> dict[str, Any]:
     How the model was compiled is left out: it has no part in the count.
 
     Raises:
-        InputFileError: there is no such file, it is no such archive, larger than any model's, or hostile.
+        InputFileError: it is no such archive, larger than any model's, or hostile.
     """
     what = f"model {path}"
-    descriptor = open_regular(path, what, float("inf"), _HINT)
-    with os.fdopen(descriptor, "rb") as file:
-        try:
+    try:
+        with Path(path).open("rb") as file:
             text = _config_text(file, what)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
-            raise InputFileError(f"{what} is no .keras file: {error}", _HINT) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
+        raise InputFileError(f"{what} is no .keras file: {error}", _HINT) from error
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
