@@ -111,6 +111,8 @@ def calibration_of(
     heard: Recorder, backend: str, target: Point | None, at: Callable[[int], bool] = lambda batch: True
 ) -> Calibration:
     """All that was heard but the truth, as a calibration; of the steps those ``at`` some batches."""
+    if heard.machine is None:
+        raise SystemExit(f"the worker of {backend} never said what it runs on")
     fingerprint = fingerprint_of(heard.machine, backend=backend, precision="fp32")
     found = {key: each.measured() for key, each in heard.heard.items()}
     kept = tuple(m for key, m in found.items() if key != TRUTH and (m.point.role == PROGRAM or at(m.point.batch)))
