@@ -27,10 +27,11 @@ from scoring import Summary, by_group, macro, published, six_nd, source
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.runs import Run, runs
+from zenplan.backtesting.runs import Run, runs_of
 from zenplan.domain.answer.backtest import size_of
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.errors import ZenplanError
 
 _HEAD = ("runs", "median ln error", "MAPE", "within 10 %", "within 25 %", "bias")
 # The runs that other models are judged by too.
@@ -47,7 +48,7 @@ def scale(run: Run) -> str:
 
 def size(run: Run) -> str:
     """Parameters, in three classes."""
-    return size_of(float(run.row["params"]))
+    return size_of(run.measured.params or math.nan)
 
 
 def software(run: Run) -> str:
@@ -96,7 +97,7 @@ def named(run: Run) -> str:
 def _of(table_name: str, errors: Errors) -> Errors:
     """The errors on the rows of one table."""
     ids = {row["id"] for row in published(table_name)}
-    return [(run, e) for run, e in errors if run.row["id"] in ids]
+    return [(run, e) for run, e in errors if run.measured.id in ids]
 
 
 def _rules(all_runs: Sequence[Run], fitted: Errors) -> list[list[str]]:
@@ -135,7 +136,7 @@ def _targets(fitted: Errors, best: Errors) -> str:
     for title, errors in (("fitted", fitted), ("left out", best)):
         mine = [e for r, e in errors if any(word in source(r) for word in _JUDGED)]
         rows.append(cells(f"Megatron SC21 table 1, Korthikanti table 5, llm-foundry ({title})", Summary.of(mine)))
-        small = [e for r, e in errors if float(r.row["params"]) <= _SMALL and r.devices <= _FEW]
+        small = [e for r, e in errors if (r.measured.params or math.inf) <= _SMALL and r.devices <= _FEW]
         rows.append(cells(f"up to 350M parameters on up to {_FEW} devices ({title})", Summary.of(small)))
     return table("rows, each counted once", rows)
 
@@ -150,13 +151,13 @@ def _coverage(observed: Mapping[str, Sequence[LeftOut]]) -> str:
         ("of a generation that neither knew", "generation", generation),
         (f"of more than {LARGE} devices, unknown to the fit, by source", "scale", source),
     ):
-        found = checked(together, [o for o in observed[judged] if o.run.row["id"] in ids], key)
+        found = checked(together, [o for o in observed[judged] if o.run.measured.id in ids], key)
         lines.append(f"| {name} | {100 * found.coverage:.0f} % | {100 * found.half_width:.0f} % |")
     return "\n".join(lines)
 
 
-def _notes(outcomes: Sequence[Run | tuple[Mapping[str, str], str]]) -> str:
-    skipped = Counter(re.sub(r"\d+", "N", r[1]) for r in outcomes if not isinstance(r, Run))
+def _notes(outcomes: Sequence[Run | ZenplanError]) -> str:
+    skipped = Counter(re.sub(r"\d+", "N", r.message) for r in outcomes if not isinstance(r, Run))
     all_runs = [r for r in outcomes if isinstance(r, Run)]
     return (
         f"{len(all_runs)} runs from {len({source(r) for r in all_runs})} sources; {sum(skipped.values())} rows are not "
@@ -170,7 +171,7 @@ Observed = Mapping[str, Sequence[LeftOut]]
 
 def report(coefficients: Coefficients, observed: Observed, other: Observed) -> str:
     """All tables, as markdown; without what was left out, of both stages, what is fitted alone."""
-    outcomes = list(runs(published(), Catalogue(accelerators=read_accelerators()), coefficients))
+    outcomes = list(runs_of(published(), Catalogue(accelerators=read_accelerators()), coefficients))
     all_runs = [r for r in outcomes if isinstance(r, Run)]
     errors = errors_of(all_published(LANGUAGE, coefficients), coefficients)
     fitted = _of(LANGUAGE.tables[0], errors)

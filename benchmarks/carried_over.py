@@ -74,20 +74,20 @@ class Measured:
     @property
     def model(self) -> Hashable:
         """What is trained."""
-        names = ("model", "params", "seq_len", "layers", "width", "image_size", "task", "attention")
-        return tuple(self.run.row.get(name, "") for name in names)
+        names = ("model", "params", "seq_len", "layers", "width", "image_size", "task", "fused_attention")
+        return tuple(getattr(self.run.measured, name) for name in names)
 
     @property
     def setting(self) -> Hashable:
         """Who measured it, in which software and precision."""
-        row, plan = self.run.row, self.run.plan
+        measured, plan = self.run.measured, self.run.plan
         return (
             publisher(self.run),
             plan.precision.name,
             plan.software,
-            row["framework"],
-            row.get("compiled", ""),
-            row.get("layout", ""),
+            measured.framework,
+            measured.compiled,
+            measured.channels_last,
         )
 
     def after(self, first: Measured, power: float) -> float:

@@ -16,9 +16,8 @@ from model import Model
 from prior import START, WIDTH, Stage
 from scoring import by_group, published, source
 
-from zenplan.adapters.runs.shapes import BY_NAME
 from zenplan.adapters.tables.accelerators import read_accelerators
-from zenplan.backtesting.runs import Run, runs
+from zenplan.backtesting.runs import Run, runs_of
 from zenplan.domain.fit.coefficients import (
     FAMILY,
     GENERATION,
@@ -29,6 +28,7 @@ from zenplan.domain.fit.coefficients import (
     precision_class,
 )
 from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.measured.run import BY_NAME
 from zenplan.domain.model.workload import LANGUAGE as LANGUAGE_FAMILIES
 
 Array = npt.NDArray[np.float64]
@@ -146,7 +146,7 @@ def _moved(c: Coefficients, parameters: Sequence[tuple[str, str]], values: Array
 def publisher(run: Run) -> str:
     """Who published a run: of other models, a repository and the model's folder in it. Twenty logs of one benchmark
     script on as many machines are one source when it is left out."""
-    if run.row["family"] not in BY_NAME:
+    if run.measured.family not in BY_NAME:
         return source(run)
     repository, _, path = source(run).partition(":")
     return f"{repository}:{path.rpartition('/')[0]}"
@@ -156,7 +156,7 @@ def all_published(stage: Stage, c: Coefficients) -> list[Run]:
     """The published runs of a stage that can be predicted."""
     catalogue = Catalogue(accelerators=read_accelerators())
     rows = [row for name in stage.tables for row in published(name)]
-    return [r for r in runs(rows, catalogue, c) if isinstance(r, Run)]
+    return [r for r in runs_of(rows, catalogue, c) if isinstance(r, Run)]
 
 
 def thinned(all_runs: Sequence[Run]) -> list[Run]:
@@ -169,7 +169,7 @@ def thinned(all_runs: Sequence[Run]) -> list[Run]:
 
 def _teaches(run: Run) -> bool:
     """Whether a fit sees it. Small models over a network that nobody named say nothing but how slow that was."""
-    named = run.row["network_gbit_per_s_per_device"] or run.row["family"] not in BY_NAME
+    named = run.measured.network_bytes_per_s or run.measured.family not in BY_NAME
     return bool(named) or run.cluster.nodes == 1
 
 

@@ -24,10 +24,11 @@ import readme
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.whole_runs import WholeRun, whole_runs
+from zenplan.backtesting.whole_runs import OPERATIONS, PredictedWholeRun, whole_runs_of
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
+from zenplan.errors import ZenplanError
 
 TABLE = Path(__file__).parent / "published" / "full_runs.csv"
 _QUANTILES = (0.1, 0.5, 0.9)
@@ -38,13 +39,14 @@ _BOUNDS = (0.5, 3.0)
 class Pair:
     """A run, and what the calendar model has for it without ``production``: what the factor is fitted to."""
 
-    run: WholeRun
-    bare: WholeRun
+    run: PredictedWholeRun
+    bare: PredictedWholeRun
+    publisher: str = ""
 
     @property
     def group(self) -> str:
         """Whose run it is: a publisher, or a collection of many."""
-        return self.run.row.get("group") or self.run.row.get("family") or "all"
+        return self.publisher or self.run.measured.written_family or "all"
 
     @property
     def share(self) -> float:
@@ -100,7 +102,7 @@ def line(pair: Pair) -> str:
     within = "yes" if calendar_.low <= hours <= calendar_.high else "no"
     devices = f"{run.devices:,}" if run.devices_known else f"({run.devices:,})"
     return (
-        f"| {run.row['model'][:30]} | {pair.group} | {devices} | {hours:,.4g} | {run.steady_gpu_hours.mid:,.4g} "
+        f"| {run.measured.model[:30]} | {pair.group} | {devices} | {hours:,.4g} | {run.steady_gpu_hours.mid:,.4g} "
         f"| {hours / run.steady_gpu_hours.mid:.2f} | {calendar_.mid:,.4g} | {hours / calendar_.mid:.2f} "
         f"| {within} |"
     )
@@ -110,15 +112,14 @@ def pairs_of(rows: Sequence[dict[str, str]]) -> tuple[list[Pair], list[tuple[str
     """Each row's two predictions, and the rows without one with their reasons."""
     catalogue, coefficients = Catalogue(accelerators=read_accelerators()), read_coefficients()
     bare = replace(Operations(), startup_s=0.0, production=(1.0, 1.0, 1.0))
-    both = zip(
-        rows, whole_runs(rows, catalogue, coefficients), whole_runs(rows, catalogue, coefficients, bare), strict=True
-    )
+    run_of, bare_of = (whole_runs_of(rows, catalogue, coefficients, o) for o in (OPERATIONS, bare))
+    both = zip(rows, run_of, bare_of, strict=True)
     found, skipped = [], []
     for row, run, plain in both:
-        if isinstance(run, WholeRun) and isinstance(plain, WholeRun):
-            found.append(Pair(run=run, bare=plain))
-        elif isinstance(run, tuple):
-            skipped.append((row.get("id", "?"), run[1]))
+        if isinstance(run, PredictedWholeRun) and isinstance(plain, PredictedWholeRun):
+            found.append(Pair(run=run, bare=plain, publisher=row.get("group", "")))
+        elif isinstance(run, ZenplanError):
+            skipped.append((row.get("id", "?"), run.message))
     return found, skipped
 
 

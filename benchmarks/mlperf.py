@@ -25,7 +25,7 @@ from scoring import PUBLISHED, Summary, published
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.runs import Run, alike, runs
+from zenplan.backtesting.runs import Run, alike, runs_of
 from zenplan.commands.backtest.use_case import backtest
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.planning.physics.throughput import fastest
@@ -129,13 +129,13 @@ def scored(rows: Sequence[Row]) -> tuple[list[Scored], Counter[str]]:
         else:
             asked.append((row, target))
     catalogue = Catalogue(accelerators=read_accelerators())
-    found = runs([as_run(row, target, columns) for row, target in asked], catalogue, read_coefficients())
+    found = runs_of([as_run(row, target, columns) for row, target in asked], catalogue, read_coefficients())
     made: list[tuple[Row, Target, Run]] = []
     for (row, target), run in zip(asked, found, strict=True):
         if isinstance(run, Run):
             made.append((row, target, run))
         else:
-            left_out[run[1]] += 1
+            left_out[run.message] += 1
     return list(_with_minutes(made, logged)), left_out
 
 

@@ -27,7 +27,7 @@ def six_nd(run: Run, utilisation: float = 0.4) -> float:
     sheet = run.cluster.accelerator
     dense = sheet.peak("fp16" if run.plan.precision.name in ("fp16", "fp32", "tf32") else "bf16")
     peak = dense if dense is not None else max(sheet.peak_flop_per_s.values())
-    active = float(run.row["active_params"] or run.row["params"])
+    active = run.measured.active_params or run.measured.params or math.nan
     return math.log(utilisation * peak / (6.0 * active) / run.tokens_per_s)
 
 
@@ -41,7 +41,7 @@ def by_group(errors: Sequence[tuple[Run, float]], key: Callable[[Run], Hashable]
 
 def source(run: Run) -> str:
     """The run's source: the document, not the row."""
-    return run.row["source"]
+    return run.measured.source
 
 
 def macro(groups: Mapping[Hashable, Sequence[float]]) -> Summary:

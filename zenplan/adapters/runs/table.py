@@ -15,8 +15,8 @@ from typing import Final, TextIO
 
 from zenplan.adapters.files.csv_records import Record, records
 from zenplan.adapters.files.regular_file import open_regular
+from zenplan.adapters.runs.cells import known
 from zenplan.adapters.runs.dialects import KERAS, MLPERF
-from zenplan.adapters.runs.words import known
 from zenplan.domain.answer.backtest import Kind
 from zenplan.errors import InputFileError
 
