@@ -21,14 +21,19 @@ class ZenplanError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        self.message = _one_line(message)
-        self.hint = _one_line(hint)
+        self.message = printable(message)
+        self.hint = printable(hint)
         super().__init__(self.message)
 
 
-def _one_line(text: str) -> str:
-    """The text without what a terminal would not show as a character: a name may hold a line break."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def printable(text: str, instead: str = "\N{REPLACEMENT CHARACTER}") -> str:
+    """The text on one line, without what a terminal would take for a command: a name may hold a line break.
+
+    Args:
+        text: of somebody else.
+        instead: stands where a character that is not shown stood.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else instead for c in text)
 
 
 class UsageError(ZenplanError):

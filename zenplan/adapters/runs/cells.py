@@ -6,7 +6,6 @@ Each reader takes a cell's text and gives the project's word, a number or a noun
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from zenplan.domain.precision import PRECISIONS, Precision
 from zenplan.domain.training.layout import Recompute
 from zenplan.errors import Skipped, UnknownName, UsageError
 from zenplan.planning.physics.columns import can_run
-from zenplan.units import parse_count
+from zenplan.units import is_amount, number_of, parse_count
 
 # What stands in cells of which nothing is known.
 _EMPTY: Final = frozenset(("n/a", "na", "-", "--", "–", "—", "?", "null", "none"))
@@ -61,9 +60,8 @@ def number(name: str, text: str) -> float:
         Skipped: it is none; the message has the column's name.
     """
     shown = short(text)
-    try:
-        value = float(text)
-    except ValueError:
+    value = number_of(text)
+    if value is None:
         if "," in text and not _THOUSANDS.fullmatch(text):
             raise Skipped(f"{name} is not a number: '{shown}'") from None
         try:
@@ -75,7 +73,7 @@ def number(name: str, text: str) -> float:
 
 def positive(name: str, value: float, shown: str) -> float:
     """The value, if it is finite and above zero."""
-    if not (math.isfinite(value) and value > 0):
+    if not is_amount(value):
         raise Skipped(f"{name} must be above zero and finite, not {shown}")
     return value
 
