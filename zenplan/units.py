@@ -53,7 +53,7 @@ def number_of(text: str) -> float | None:
 
 def is_amount(value: float) -> bool:
     """Whether there can be so much of something: finite and above zero."""
-    return math.isfinite(value) and value > 0
+    return 0 < value < math.inf
 
 
 def digits_of(text: str, most: int) -> int | None:
