@@ -76,7 +76,7 @@ def predicted_operator(measured: MeasuredOperator, coefficients: Coefficients) -
     )
     efficiency = coefficients.of(accelerator.architecture, measured.precision, None, family)
     cluster = Cluster(accelerator=accelerator, efficiency=efficiency, node_devices=1, nodes=1, network_bytes_per_s=None)
-    told = (
+    taken = (
         stored(measured.precision, accelerator),
         "layout: channels first" if isinstance(operator, Convolution) else "",
     )
@@ -84,7 +84,7 @@ def predicted_operator(measured: MeasuredOperator, coefficients: Coefficients) -
         plan=plan,
         cluster=cluster,
         passes=_passes(measured, plan, cluster),
-        assumed=(*measured.assumed, *filter(None, told)),
+        assumed=(*measured.assumed, *filter(None, taken)),
     )
 
 

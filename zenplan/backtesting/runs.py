@@ -122,7 +122,7 @@ def _run(run: MeasuredRun, coefficients: Coefficients) -> Run:
         guessed=len(layouts) > 1 or not run.global_batch,
         tokens_per_s=measured_tokens_per_s(run, workload.tokens_per_sample),
         assumed=(
-            *_told(traits, workload),
+            *_assumed_of_software(traits, workload),
             *filter(None, [why, stored(run.precision, run.accelerator)]),
             *_unknown(run, software),
         ),
@@ -144,7 +144,7 @@ def _optimizer(workload: Workload) -> Optimizer:
     return OPTIMIZERS["sgd-momentum" if workload.family == "convnet" else "adamw"]
 
 
-def _told(traits: SoftwareTraits, workload: Workload) -> tuple[str, ...]:
+def _assumed_of_software(traits: SoftwareTraits, workload: Workload) -> tuple[str, ...]:
     """What was taken of the software, where the model has something to do with it."""
     attends = any(isinstance(op, Attention) for block in workload.blocks for op in block.operators)
     return traits.assumed if attends else ()

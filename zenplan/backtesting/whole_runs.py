@@ -217,18 +217,18 @@ def _devices(run: MeasuredWholeRun, model: Model) -> tuple[int, Fact]:
 
 
 def _cluster(
-    sheet: Accelerator, devices: int, plan: TrainingPlan, coefficients: Coefficients
+    accelerator: Accelerator, devices: int, plan: TrainingPlan, coefficients: Coefficients
 ) -> tuple[Cluster, list[Fact]]:
     """The usual nodes of that accelerator, as many as hold the devices, on its usual network."""
-    node = min(sheet.node_devices, devices)
-    network, facts = sheet.network_bytes_per_s, []
+    node = min(accelerator.node_devices, devices)
+    network, facts = accelerator.network_bytes_per_s, []
     if devices > node and network is None:
         network = _USUAL_NETWORK_BYTES_PER_S
         value = f"{8 * network / 1e9:.0f} Gbit/s a device"
         facts.append(Fact(name="network", value=value, origin=Origin.ASSUMED, why="the data sheet has none"))
-    efficiency = coefficients.of(sheet.architecture, plan.precision, plan.software, plan.workload.family)
+    efficiency = coefficients.of(accelerator.architecture, plan.precision, plan.software, plan.workload.family)
     cluster = Cluster(
-        accelerator=sheet,
+        accelerator=accelerator,
         efficiency=efficiency,
         node_devices=node,
         nodes=-(-devices // node),
@@ -259,7 +259,7 @@ def _batch(run: MeasuredWholeRun, model: Model, devices: int) -> tuple[int, Fact
 def _plan(run: MeasuredWholeRun, model: Model, devices: int) -> TrainingPlan:
     """AdamW with the row's batch and software, or the usual ones."""
     batch, sized = _batch(run, model, devices)
-    software, told = _software(run)
+    software, named = _software(run)
     return TrainingPlan(
         workload=model.workload,
         samples=run.tokens / model.tokens_per_sample,
@@ -267,7 +267,7 @@ def _plan(run: MeasuredWholeRun, model: Model, devices: int) -> TrainingPlan:
         precision=run.precision,
         optimizer=OPTIMIZERS["adamw"],
         software=software,
-        facts=(*model.workload.facts, sized, told),
+        facts=(*model.workload.facts, sized, named),
     )
 
 

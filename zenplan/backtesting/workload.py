@@ -316,24 +316,26 @@ def check_parameters(run: MeasuredRun, workload: Workload) -> None:
         raise Skipped(f"params of {units.count(given)}, but {what} has {units.count(found)}")
 
 
-def check_speed(workload: Workload, samples_per_s: float, sheet: Accelerator, precision: Precision) -> None:
+def check_speed(workload: Workload, samples_per_s: float, accelerator: Accelerator, precision: Precision) -> None:
     """Find a measurement that no device can have made.
 
     Args:
         workload: of which the forward and the backward pass count, and nothing computed again.
         samples_per_s: measured, of one device.
-        sheet: the device's data sheet.
+        accelerator: the device's data sheet.
         precision: of the row, or taken for it.
 
     Raises:
         Skipped: that is more than the dense peak.
     """
-    peak = sheet.peak(precision.matmul_dtype)
+    peak = accelerator.peak(precision.matmul_dtype)
     if peak is None:
         return
     share = _least_flop(workload, precision) * samples_per_s / peak
     if share > 1.0:
-        raise Skipped(f"faster than the device's peak: {share:.1f} times the dense {precision.name} of {sheet.name}")
+        raise Skipped(
+            f"faster than the device's peak: {share:.1f} times the dense {precision.name} of {accelerator.name}"
+        )
 
 
 def _least_flop(workload: Workload, precision: Precision) -> float:

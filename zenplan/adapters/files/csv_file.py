@@ -45,7 +45,7 @@ def lines_of(text: str) -> Iterator[tuple[int, list[str]]]:
     try:
         for cells in lines:
             if any(cells):
-                yield lines.line_num, [cell.strip() for cell in cells]
+                yield lines.line_num, list(map(str.strip, cells))
     except csv.Error as error:
         raise NotCsv(lines.line_num, error) from error
 

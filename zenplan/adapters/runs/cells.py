@@ -190,10 +190,10 @@ def accelerator_of(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Acce
     # What the driver prints of a slice is the name of the whole.
     if _SLICE.search(name):
         raise Skipped(f"{text} is a slice of a device, not a whole one")
-    sheet = _by_name(name, catalogue)
-    if not sheet.trains:
-        raise Skipped(f"{sheet.name} is made for inference only")
-    return sheet, (f"{text}: the form factor is not stated: {sheet.name}",) if name != text else ()
+    accelerator = _by_name(name, catalogue)
+    if not accelerator.trains:
+        raise Skipped(f"{accelerator.name} is made for inference only")
+    return accelerator, (f"{text}: the form factor is not stated: {accelerator.name}",) if name != text else ()
 
 
 def _by_name(name: str, catalogue: Catalogue) -> Accelerator:
@@ -201,8 +201,8 @@ def _by_name(name: str, catalogue: Catalogue) -> Accelerator:
     product = _MAKER.sub("", name, count=1)
     with contextlib.suppress(UnknownName):
         return catalogue.by_name(name)
-    if (sheet := catalogue.by_nvml(name)) is not None:
-        return sheet
+    if (accelerator := catalogue.by_nvml(name)) is not None:
+        return accelerator
     try:
         return catalogue.by_name(product)
     except UnknownName as error:
@@ -234,7 +234,7 @@ _STORED: Final = Precision(name="fp16", matmul_dtype="fp32", other_dtype="fp32",
 _MIXED: Final = re.compile(r"(auto)?(mixed|amp)([-_ ]?precision)?|16[-_ ]?mixed", re.IGNORECASE)
 
 
-def precision_of(text: str, sheet: Accelerator) -> Precision:
+def precision_of(text: str, accelerator: Accelerator) -> Precision:
     """The precision under the name that zenplan has for it; bf16 or what is before it where none is said.
 
     Raises:
@@ -245,11 +245,11 @@ def precision_of(text: str, sheet: Accelerator) -> Precision:
     if name is None and not unsaid(text):
         raise Skipped(f"precision '{text}' is not known")
     # Before bf16 there was fp16.
-    precision = PRECISIONS[name or ("bf16" if sheet.peak("bf16") else "fp16")]
-    if "pseudo" in word or (name == "fp16" and not can_run(sheet, precision)):
+    precision = PRECISIONS[name or ("bf16" if accelerator.peak("bf16") else "fp16")]
+    if "pseudo" in word or (name == "fp16" and not can_run(accelerator, precision)):
         precision = _STORED
-    if not can_run(sheet, precision):
-        raise Skipped(f"no {precision.name} peak in the data sheet of {sheet.name}")
+    if not can_run(accelerator, precision):
+        raise Skipped(f"no {precision.name} peak in the data sheet of {accelerator.name}")
     return precision
 
 
@@ -258,11 +258,11 @@ def unsaid(text: str) -> bool:
     return not text or _MIXED.fullmatch(text) is not None
 
 
-def stored(precision: Precision, sheet: Accelerator) -> str:
+def stored(precision: Precision, accelerator: Accelerator) -> str:
     """What is told where numbers are kept in a precision that the accelerator does not compute in; else empty."""
     if precision != _STORED:
         return ""
-    return f"precision fp16 on {sheet.name}: kept in fp16, computed in fp32"
+    return f"precision fp16 on {accelerator.name}: kept in fp16, computed in fp32"
 
 
 # --- the network

@@ -132,14 +132,14 @@ def _keras(cells: Mapping[str, str], catalogue: Catalogue) -> Translated:
     if found is None:
         raise Skipped(f"no built-in model is the {short(name)} of Keras' benchmark page")
     step_ms, batch = _figure(cells, KERAS), _figure(cells, "batch")
-    sheet, form = accelerator_of({"gpu": _MACHINE.sub("", cells.get("gpu", ""))}, catalogue)
+    accelerator, form = accelerator_of({"gpu": _MACHINE.sub("", cells.get("gpu", ""))}, catalogue)
     framework, length = _BACKENDS.get(backend, backend), _LENGTH.search(what)
-    precision, told = _multiplied(cells.get("precision", ""), found, framework, sheet)
+    precision, assumed = _multiplied(cells.get("precision", ""), found, framework, accelerator)
     ours = found.cells() | {
         "input": what.split(";")[0],
         "seq_len": length[1] if length else "",
         "task": _method(what),
-        "accelerator": sheet.name,
+        "accelerator": accelerator.name,
         "devices": "1",
         "node_devices": "1",
         "precision": precision,
@@ -147,7 +147,7 @@ def _keras(cells: Mapping[str, str], catalogue: Catalogue) -> Translated:
         "compiled": "no" if "eager" in jit else "yes" if jit else "",
     }
     figures = {"global_batch": batch, "micro_batch": batch, "samples_per_s_per_device": 1e3 * batch / step_ms}
-    return Translated({**cells, **ours}, figures, (*form, *told))
+    return Translated({**cells, **ours}, figures, (*form, *assumed))
 
 
 def _figure(cells: Mapping[str, str], column: str) -> float:
@@ -163,9 +163,9 @@ def _method(what: str) -> str:
     return "lora" if "lora" in what.lower() else "sft" if "-class" in what else "pretrain"
 
 
-def _multiplied(precision: str, found: _Model, framework: str, sheet: Accelerator) -> tuple[str, tuple[str, ...]]:
+def _multiplied(precision: str, found: _Model, framework: str, accelerator: Accelerator) -> tuple[str, tuple[str, ...]]:
     """In which precision float32 is multiplied: TensorFlow and JAX do it in TF32, PyTorch only in convolutions."""
-    if precision != "float32" or sheet.peak("tf32") is None:
+    if precision != "float32" or accelerator.peak("tf32") is None:
         return precision, ()
     if framework.endswith(("TensorFlow", "JAX")):
         return "tf32", ("precision is float32: tf32, the default of TensorFlow and JAX",)
@@ -184,30 +184,30 @@ def _mlperf(cells: Mapping[str, str], catalogue: Catalogue) -> Translated:
     found = _SSD300 if name == "ssd" and version in _SSD300_UNTIL else _MLPERF_MODELS.get(name)
     if found is None:
         raise Skipped(f"no built-in model is MLPerf's {short(name)}")
-    sheet, form = accelerator_of(cells, catalogue)
-    precision, speed = _submitted(sheet, found), _figure(cells, MLPERF)
-    told = [*form, f"precision is not printed: {precision}, usual for {name} on {sheet.name}"]
+    accelerator, form = accelerator_of(cells, catalogue)
+    precision, speed = _submitted(accelerator, found), _figure(cells, MLPERF)
+    assumed = [*form, f"precision is not printed: {precision}, usual for {name} on {accelerator.name}"]
     if found is _RETINANET:
-        told.append("the logged throughput of RetinaNet is that of one device")
+        assumed.append("the logged throughput of RetinaNet is that of one device")
     else:
         speed /= _figure(cells, "n_gpus")
     # GPT-3 counts its tokens.
     column = "tokens_per_s_per_device" if name == "gpt3" else "samples_per_s_per_device"
     ours = found.cells() | {
-        "accelerator": sheet.name,
+        "accelerator": accelerator.name,
         "nodes": cells.get("n_nodes", ""),
         "precision": precision,
         "framework": _framework(cells.get("framework", ""), found.framework),
         "source": cells.get("source") or f"mlcommons/training_results_{version}",
     }
-    return Translated({**cells, **ours}, {column: speed}, tuple(told))
+    return Translated({**cells, **ours}, {column: speed}, tuple(assumed))
 
 
-def _submitted(sheet: Accelerator, found: _Model) -> str:
+def _submitted(accelerator: Accelerator, found: _Model) -> str:
     """The precision that submissions have: results do not print it."""
-    if sheet.vendor != "NVIDIA":
+    if accelerator.vendor != "NVIDIA":
         return "bf16"
-    return "fp8" if found.fp8 and sheet.architecture in _IN_FP8 else "fp16"
+    return "fp8" if found.fp8 and accelerator.architecture in _IN_FP8 else "fp16"
 
 
 def _framework(text: str, written_in: str) -> str:

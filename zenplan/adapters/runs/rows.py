@@ -97,8 +97,8 @@ def measured_run(cells: Cells, catalogue: Catalogue) -> MeasuredRun:
         Skipped: the family cannot be predicted yet, there is no measurement, a cell is no figure, the layout is
             impossible, or no accelerator has that name.
     """
-    written, (cells, figures, told) = cells, in_our_words(cells, catalogue)
-    assumed = list(told)
+    written, (cells, figures, taken) = cells, in_our_words(cells, catalogue)
+    assumed = list(taken)
     family = _family(cells, assumed)
     accelerator, form = read.accelerator_of(cells, catalogue)
     assumed += form

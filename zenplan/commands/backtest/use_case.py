@@ -166,7 +166,7 @@ def score_operators(
 
 
 def _scored_passes(row: TableRow, measured: MeasuredOperator, found: PredictedOperator) -> Sequence[ScoredRow]:
-    plan, sheet = found.plan, measured.accelerator
+    plan, accelerator = found.plan, measured.accelerator
     spread = spread_of(plan, found.cluster)
     return [
         ScoredRow(
@@ -177,8 +177,8 @@ def _scored_passes(row: TableRow, measured: MeasuredOperator, found: PredictedOp
             model="",
             family=measured.written_kind,
             size=size_of(plan.workload.parameters),
-            accelerator=sheet.name,
-            generation=sheet.architecture,
+            accelerator=accelerator.name,
+            generation=accelerator.architecture,
             precision=measured.written_precision,
             software="",
             framework="",
@@ -197,7 +197,7 @@ def _scored_passes(row: TableRow, measured: MeasuredOperator, found: PredictedOp
 
 def _scored(row: TableRow, measured: MeasuredRun, run: Run, layout: Layout, speed: float) -> Scored:
     """The row beside its prediction, of which both are samples a second and device; skipped if they are worlds apart."""
-    plan, sheet = run.plan, run.cluster.accelerator
+    plan, accelerator = run.plan, run.cluster.accelerator
     odd, length = odd_experts(measured.ep or 1, plan.workload), plan.workload.tokens_per_sample
     samples_per_s = measured_tokens_per_s(measured, length) / length
     if reason := too_slow(speed, samples_per_s):
@@ -210,8 +210,8 @@ def _scored(row: TableRow, measured: MeasuredRun, run: Run, layout: Layout, spee
         model="" if measured.model == UNNAMED else measured.model,
         family=measured.family,
         size=size_of(plan.workload.parameters),
-        accelerator=sheet.name,
-        generation=sheet.architecture,
+        accelerator=accelerator.name,
+        generation=accelerator.architecture,
         precision=plan.precision.name,
         software=str(plan.software or ""),
         framework=measured.framework,
@@ -242,7 +242,7 @@ def score_whole_runs(rows: Iterable[TableRow], catalogue: Catalogue, coefficient
 
 
 def _scored_whole(row: TableRow, run: PredictedWholeRun) -> ScoredRow:
-    measured, sheet = run.measured, run.measured.accelerator
+    measured, accelerator = run.measured, run.measured.accelerator
     return ScoredRow(
         id=row.id,
         line=row.line,
@@ -251,13 +251,13 @@ def _scored_whole(row: TableRow, run: PredictedWholeRun) -> ScoredRow:
         model=measured.model,
         family=measured.written_family,
         size=size_of(measured.params),
-        accelerator=sheet.name,
-        generation=sheet.architecture,
+        accelerator=accelerator.name,
+        generation=accelerator.architecture,
         precision=measured.precision.name,
         software=str(known_software(measured) or ""),
         framework=measured.framework,
         task=measured.written_task.lower(),
-        scale="one node" if run.devices <= sheet.node_devices else "several nodes",
+        scale="one node" if run.devices <= accelerator.node_devices else "several nodes",
         devices=measured.devices,
         predicted=run.calendar_gpu_hours,
         measured=run.measured_gpu_hours,
