@@ -23,10 +23,11 @@ from tables import PUBLISHED, Errors, cells, macro, paths, published, table
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.runs import Row, Run, runs
+from zenplan.backtesting.runs import Run, runs_of
 from zenplan.domain.answer.backtest import Summary, size_of
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.errors import ZenplanError
 from zenplan.fitting.fit import errors_of
 from zenplan.fitting.intervals import checked, plain
 from zenplan.fitting.left_out import LARGE, Observed, fitted_stages
@@ -45,7 +46,7 @@ def scale(run: Run) -> str:
 
 def size(run: Run) -> str:
     """Parameters, in three classes."""
-    return size_of(float(run.row["params"]))
+    return size_of(run.measured.params or math.nan)
 
 
 def software(run: Run) -> str:
@@ -63,7 +64,7 @@ def six_nd(run: Run, utilisation: float = 0.4) -> float:
     sheet = run.cluster.accelerator
     dense = sheet.peak("fp16" if run.plan.precision.name in ("fp16", "fp32", "tf32") else "bf16")
     peak = dense if dense is not None else max(sheet.peak_flop_per_s.values())
-    active = float(run.row["active_params"] or run.row["params"])
+    active = run.measured.active_params or run.measured.params or math.nan
     return math.log(utilisation * peak / (6.0 * active) / run.tokens_per_s)
 
 
@@ -84,7 +85,7 @@ def named(run: Run) -> str:
 def _of(table_name: str, errors: Errors) -> Errors:
     """The errors on the rows of one table."""
     ids = {row["id"] for row in published(table_name)}
-    return [(run, e) for run, e in errors if run.row["id"] in ids]
+    return [(run, e) for run, e in errors if run.measured.id in ids]
 
 
 def _rules(all_runs: Sequence[Run], fitted: Errors) -> list[list[str]]:
@@ -123,7 +124,7 @@ def _targets(fitted: Errors, best: Errors) -> str:
     for title, errors in (("fitted", fitted), ("left out", best)):
         mine = [e for r, e in errors if any(word in source(r) for word in _JUDGED)]
         rows.append(cells(f"Megatron SC21 table 1, Korthikanti table 5, llm-foundry ({title})", Summary.of(mine)))
-        small = [e for r, e in errors if float(r.row["params"]) <= _SMALL and r.devices <= _FEW]
+        small = [e for r, e in errors if (r.measured.params or math.inf) <= _SMALL and r.devices <= _FEW]
         rows.append(cells(f"up to 350M parameters on up to {_FEW} devices ({title})", Summary.of(small)))
     return table("rows, each counted once", rows)
 
@@ -138,13 +139,13 @@ def _coverage(observed: Observed) -> str:
         ("of a generation that neither knew", "generation", generation),
         (f"of more than {LARGE} devices, unknown to the fit, by source", "scale", source),
     ):
-        found = checked(together, [o for o in observed[judged] if o.run.row["id"] in ids], key)
+        found = checked(together, [o for o in observed[judged] if o.run.measured.id in ids], key)
         lines.append(f"| {name} | {100 * found.coverage:.0f} % | {100 * found.half_width:.0f} % |")
     return "\n".join(lines)
 
 
-def _notes(outcomes: Sequence[Run | tuple[Row, str]]) -> str:
-    skipped = Counter(re.sub(r"\d+", "N", r[1]) for r in outcomes if not isinstance(r, Run))
+def _notes(outcomes: Sequence[Run | ZenplanError]) -> str:
+    skipped = Counter(re.sub(r"\d+", "N", r.message) for r in outcomes if not isinstance(r, Run))
     all_runs = [r for r in outcomes if isinstance(r, Run)]
     return (
         f"{len(all_runs)} runs from {len({source(r) for r in all_runs})} sources; {sum(skipped.values())} rows are not "
@@ -155,7 +156,7 @@ def _notes(outcomes: Sequence[Run | tuple[Row, str]]) -> str:
 
 def report(coefficients: Coefficients, observed: Observed, other: Observed) -> str:
     """All tables, as markdown; without what was left out, of both stages, what is fitted alone."""
-    outcomes = list(runs(published(), Catalogue(accelerators=read_accelerators()), coefficients))
+    outcomes = list(runs_of(published(), Catalogue(accelerators=read_accelerators()), coefficients))
     all_runs = [r for r in outcomes if isinstance(r, Run)]
     errors = errors_of(published_runs(paths(LANGUAGE.tables), coefficients), coefficients)
     fitted = _of(LANGUAGE.tables[0], errors)

@@ -20,7 +20,7 @@ from tables import macro, published
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.runs import Run, runs
+from zenplan.backtesting.runs import Run, runs_of
 from zenplan.domain.answer.backtest import Summary
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -69,7 +69,7 @@ def why_not(run: Run) -> str:
     """Why it cannot express a run; empty where it can."""
     if run.plan.workload.family not in ("decoder", "encoder"):
         return f"no {run.plan.workload.family}"
-    if any(not run.row.get(name) for name in _NEEDED):
+    if any(not getattr(run.measured, name) for name in _NEEDED):
         return "its shape is not in the row"
     if run.layouts[0].cp > 1:
         return "no context parallelism"
@@ -79,20 +79,19 @@ def why_not(run: Run) -> str:
 
 
 def _tokens_per_s(run: Run, layout: Layout) -> float:
-    library, row = _library(), run.row
-    width, layers = int(float(row["width"])), int(float(row["layers"]))
-    inner = int(float(row["ff_width"])) if row.get("ff_width") else 4 * width
-    heads = int(float(row["heads"]))
+    library, measured = _library(), run.measured
+    width = measured.width or 0
+    inner = measured.ff_width or 4 * width
     model = library.ModelConfig(
         name="run",
-        num_layers=layers,
-        n_head=heads,
+        num_layers=measured.layers,
+        n_head=measured.heads,
         hidden_dim=width,
-        vocab_size=int(float(row["vocab"])),
-        max_seq_len=int(float(row["seq_len"])),
+        vocab_size=measured.vocab,
+        max_seq_len=measured.seq_len,
         ffn_embed_dim=inner,
         expansion_ratio=inner / width,
-        num_key_value_heads=int(float(row["kv_heads"])) if row.get("kv_heads") else heads,
+        num_key_value_heads=measured.kv_heads or measured.heads,
     )
     bits = 8 if run.plan.precision.matmul_dtype == "fp8" else 16
     analysis = library.LLMAnalysis(
@@ -132,7 +131,7 @@ def main() -> None:
     """Print how many runs it takes, and its errors."""
     if not installed():
         raise SystemExit("llm-analysis is not installed: pip install fire && pip install --no-deps llm-analysis")
-    made = runs(published(), Catalogue(accelerators=read_accelerators()), read_coefficients())
+    made = runs_of(published(), Catalogue(accelerators=read_accelerators()), read_coefficients())
     all_runs = [r for r in made if isinstance(r, Run)]
     errors = [(r, e) for r in all_runs if (e := llm_analysis(r)) is not None]
     left_out = Counter(why for r in all_runs if (why := why_not(r)))

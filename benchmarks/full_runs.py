@@ -47,7 +47,7 @@ def line(pair: Pair) -> str:
     within = "yes" if calendar_.low <= hours <= calendar_.high else "no"
     devices = f"{run.devices:,}" if run.devices_known else f"({run.devices:,})"
     return (
-        f"| {run.row['model'][:30]} | {pair.group} | {devices} | {hours:,.4g} | {run.steady_gpu_hours.mid:,.4g} "
+        f"| {run.measured.model[:30]} | {pair.group} | {devices} | {hours:,.4g} | {run.steady_gpu_hours.mid:,.4g} "
         f"| {hours / run.steady_gpu_hours.mid:.2f} | {calendar_.mid:,.4g} | {hours / calendar_.mid:.2f} "
         f"| {within} |"
     )

@@ -23,7 +23,7 @@ from tables import published
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.runs import Run, runs
+from zenplan.backtesting.runs import Run, runs_of
 from zenplan.domain.answer.estimate import MemoryUse
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.precision import PRECISIONS
@@ -158,7 +158,7 @@ def scores(found: Sequence[Peak]) -> str:
 
 def fits() -> str:
     """How many of the runs of ``language_models.csv``, which were all made, are found to fit, and which are not."""
-    made = runs(published(), Catalogue(accelerators=read_accelerators()), read_coefficients())
+    made = runs_of(published(), Catalogue(accelerators=read_accelerators()), read_coefficients())
     all_runs = [r for r in made if isinstance(r, Run)]
     unfit = Counter(source(r) for r in all_runs if not r.fits)
     share = 1.0 - unfit.total() / len(all_runs)

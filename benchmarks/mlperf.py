@@ -24,7 +24,7 @@ from tables import PUBLISHED, published
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.runs import Run, alike, runs
+from zenplan.backtesting.runs import Run, alike, runs_of
 from zenplan.commands.backtest.use_case import backtest
 from zenplan.domain.answer.backtest import Summary
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -128,13 +128,13 @@ def scored(rows: Sequence[Row]) -> tuple[list[Scored], Counter[str]]:
         else:
             asked.append((row, target))
     catalogue = Catalogue(accelerators=read_accelerators())
-    found = runs([as_run(row, target, columns) for row, target in asked], catalogue, read_coefficients())
+    found = runs_of([as_run(row, target, columns) for row, target in asked], catalogue, read_coefficients())
     made: list[tuple[Row, Target, Run]] = []
     for (row, target), run in zip(asked, found, strict=True):
         if isinstance(run, Run):
             made.append((row, target, run))
         else:
-            left_out[run[1]] += 1
+            left_out[run.message] += 1
     return list(_with_minutes(made, logged)), left_out
 
 

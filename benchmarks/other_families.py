@@ -36,7 +36,7 @@ def _of_family(errors: Errors, family: str) -> Errors:
 
 def _counted(run: Run) -> bool:
     """Whether the row says its FLOP and its activations."""
-    return bool(run.row["flop_per_sample"] and run.row["activations_per_sample"])
+    return bool(run.measured.flop_per_sample and run.measured.activations_per_sample)
 
 
 def families(observed: Observed) -> str:
@@ -125,8 +125,9 @@ def _box(cluster: Cluster) -> str:
 
 def _same(run: Run) -> Hashable:
     """What a run on one device and one on several have in common."""
-    micro = run.layouts[0].micro_batch
-    return (source(run), run.row["accelerator"], run.row["model"], run.row["precision"], run.row["compiled"], micro)
+    measured, micro = run.measured, run.layouts[0].micro_batch
+    device = measured.accelerator.name
+    return (source(run), device, measured.model, measured.written_precision, measured.compiled, micro)
 
 
 def _span(values: Sequence[float]) -> str:

@@ -81,3 +81,9 @@ def test_an_unknown_name_far_from_all_says_where_they_are() -> None:
     assert UnknownName("gpu", "zzz", GPUS, listing="zenplan accelerators").hint == "'zenplan accelerators' lists them"
     assert UnknownName("gpu", "zzz", ("a", "b")).hint == "known: a, b"
     assert UnknownName("gpu", "zzz", map(str, range(100, 130))).hint.endswith(", …")
+
+
+def test_what_a_terminal_would_take_for_a_command_is_shown_as_a_sign() -> None:
+    assert errors.printable("Größe 7") == "Größe 7"
+    assert errors.printable("a\x1b[31m\nb") == "a\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}b"
+    assert errors.printable("a\tb", " ") == "a b"

@@ -299,3 +299,34 @@ def test_a_range_says_a_common_unit_once() -> None:
     assert units.span("59 min", "1.2 h") == "59 min–1.2 h"
     assert units.span("$10", "$20") == "$10–20"
     assert units.span("1.2", "3") == "1.2–3"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("7e9", 7e9), (" -0.5 ", -0.5), ("inf", math.inf), ("7B", None), ("", None)]
+)
+def test_numbers_as_programs_write_them(text: str, value: float | None) -> None:
+    assert units.number_of(text) == value
+
+
+def test_an_amount_is_finite_and_above_zero() -> None:
+    assert [units.is_amount(v) for v in (1e-320, 1e308, 0.0, -1.0, math.inf, math.nan)] == [True, True] + [False] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("100", 100),
+        ("0", None),
+        ("101", None),
+        ("-1", None),
+        ("1.0", None),
+        ("\u0663", None),
+        ("²", None),
+        ("", None),
+        # More digits than Python converts.
+        ("9" * 5000, None),
+    ],
+)
+def test_plain_digits_up_to_a_most(text: str, value: int | None) -> None:
+    assert units.digits_of(text, 100) == value

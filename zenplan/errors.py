@@ -58,11 +58,14 @@ class ZenplanError(Exception):
         super().__init__(self.message)
 
 
-def printable(text: str) -> str:
-    """The text on one line, without what a terminal would not show as a character: a name may hold a line break."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def printable(text: str, instead: str = "\N{REPLACEMENT CHARACTER}") -> str:
+    """The text on one line, without what a terminal would take for a command: a name may hold a line break.
+
+    Args:
+        text: of somebody else.
+        instead: stands where a character that is not shown stood.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else instead for c in text)
 
 
 class UsageError(ZenplanError):

@@ -43,6 +43,29 @@ _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z
 _PART = re.compile(r"((?:\d[\d_,]*(?:\.\d*)?|\.\d+)\s*([a-zµ]*))\s*", re.IGNORECASE)
 
 
+def number_of(text: str) -> float | None:
+    """The number that programs write so: ``7e9``, ``-0.5``, ``inf``; None where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def is_amount(value: float) -> bool:
+    """Whether there can be so much of something: finite and above zero."""
+    return 0 < value < math.inf
+
+
+def digits_of(text: str, most: int) -> int | None:
+    """A whole number from 1 to ``most`` in plain digits, ``4096``; None where it is none.
+
+    The length is looked at first: Python refuses to convert a text of more than 4,300 digits.
+    """
+    plain = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    value = int(text) if plain else 0
+    return value if 0 < value <= most else None
+
+
 def _parse(text: str, units: Mapping[str, float], what: str, example: str) -> float:
     hint = f"write it as in: {example}"
     match = _NUMBER.fullmatch(text)
@@ -52,7 +75,7 @@ def _parse(text: str, units: Mapping[str, float], what: str, example: str) -> fl
         unit = f"knows no unit '{match[2]}'" if match[2] else "needs a unit"
         raise UsageError(f"{what} {unit}: '{text}'", hint)
     value = float(match[1].replace(",", "").replace("_", "")) * units[match[2].lower()]
-    if not math.isfinite(value) or value <= 0:
+    if not is_amount(value):
         raise UsageError(f"{what} must be above zero and finite, not '{text}'", hint)
     return value
 

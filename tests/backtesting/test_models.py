@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.adapters.runs.columns import run_cells
+from zenplan.adapters.runs.rows import measured_run
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.backtesting.runs import Run, runs
@@ -32,8 +32,8 @@ ROW = {
 
 
 def found(**cells: str) -> Run | str:
-    (each,) = runs([run_cells(ROW | cells, CATALOGUE).row], CATALOGUE, COEFFICIENTS)
-    return each if isinstance(each, Run) else each[1]
+    (each,) = runs([measured_run(ROW | cells, CATALOGUE)], COEFFICIENTS)
+    return each if isinstance(each, Run) else each.message
 
 
 def one(**cells: str) -> Run:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from zenplan.adapters.runs.rows import measured_operator, operator_of
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.operators import MeasuredOperator, measured_operator, operator_of
+from zenplan.backtesting.operators import PredictedOperator, predicted_operator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.errors import ZenplanError
 
@@ -16,8 +17,8 @@ SPEC = "W=224,H=112,C=3,K=64,S=7,R=5,pad=3/2,stride=2/1"
 ROW = {"op": "CONV", "accelerator": "T4", "precision": "fp32", "batch": "8", "spec": SPEC, "fwd_ms": "1.5"}
 
 
-def measured(**cells: str) -> MeasuredOperator:
-    return measured_operator(ROW | cells, CATALOGUE, COEFFICIENTS)
+def predicted(**cells: str) -> PredictedOperator:
+    return predicted_operator(measured_operator(ROW | cells, CATALOGUE), COEFFICIENTS)
 
 
 def test_a_convolution_goes_by_its_spec() -> None:
@@ -57,12 +58,12 @@ def test_a_recurrent_layer_goes_step_by_step(name: str, gates: int) -> None:
 )
 def test_a_bad_cell_is_named(changed: dict[str, str], reason: str) -> None:
     with pytest.raises(ZenplanError) as caught:
-        measured(k="8", n="8", **changed)
+        predicted(k="8", n="8", **changed)
     assert reason in caught.value.message
 
 
 def test_both_gradients_are_told_apart() -> None:
-    found = measured(bwd_inputs_ms="2", bwd_weights_ms="3")
+    found = predicted(bwd_inputs_ms="2", bwd_weights_ms="3")
     assert [(p.name, p.measured_ms) for p in found.passes] == [
         ("forward", 1.5),
         ("input gradient", 2.0),
@@ -72,13 +73,13 @@ def test_both_gradients_are_told_apart() -> None:
 
 
 def test_more_work_takes_longer_and_a_half_format_less_time() -> None:
-    one, more = measured().passes[0].predicted_ms, measured(batch="64").passes[0].predicted_ms
+    one, more = predicted().passes[0].predicted_ms, predicted(batch="64").passes[0].predicted_ms
     assert 4 * one < more < 9 * one
-    assert measured(batch="64", precision="fp16").passes[0].predicted_ms < more
+    assert predicted(batch="64", precision="fp16").passes[0].predicted_ms < more
 
 
 def test_pseudo_fp16_moves_half_the_bytes_at_the_speed_of_fp32() -> None:
-    found = measured(precision="pseudo-fp16", accelerator="P100-PCIe-16GB?")
+    found = predicted(precision="pseudo-fp16", accelerator="P100-PCIe-16GB?")
     assert (found.plan.precision.matmul_dtype, found.plan.precision.compute_bytes) == ("fp32", 2)
     assert found.assumed == (
         "P100-PCIe-16GB?: the form factor is not stated: P100-PCIE-16GB",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from zenplan.adapters.runs.columns import MEASURED, NUMBERS, WHOLE, run_cells
-from zenplan.adapters.runs.shapes import BY_NAME
+from zenplan.adapters.runs.rows import MEASURED, NUMBERS, WHOLE, measured_run
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.measured.run import BY_NAME
 
 PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published"
 CATALOGUE = Catalogue(accelerators=read_accelerators())
@@ -33,9 +33,9 @@ def test_every_row_has_a_name_of_its_own_a_source_and_a_licence(name: str) -> No
 @pytest.mark.parametrize("name", RUNS)
 def test_every_run_is_in_the_projects_own_words(name: str) -> None:
     for row in rows(name):
-        read = run_cells(row, CATALOGUE).row
-        assert row["accelerator"] == read["accelerator"]
-        assert row["family"] == read["family"]
+        run = measured_run(row, CATALOGUE)
+        assert row["accelerator"] == run.accelerator.name
+        assert row["family"] == run.family
         assert any(row[column] for column in MEASURED), row["id"]
         assert all(float(row[column]) > 0 for column in (*NUMBERS, *WHOLE) if row.get(column)), row["id"]
         if row["family"] in BY_NAME and row["micro_batch"]:

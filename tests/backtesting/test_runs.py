@@ -6,10 +6,11 @@ import pytest
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.runs import Run, runs
+from zenplan.backtesting.runs import Run, measured_tokens_per_s, runs_of
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Recompute
+from zenplan.errors import Skipped
 
 CATALOGUE = Catalogue(accelerators=read_accelerators())
 COEFFICIENTS = read_coefficients()
@@ -80,15 +81,15 @@ FULL = {
 
 
 def one(row: dict[str, str], **cells: str) -> Run:
-    (found,) = runs([{**row, **cells}], CATALOGUE, COEFFICIENTS)
-    assert isinstance(found, Run), found[1]
+    (found,) = runs_of([{**row, **cells}], CATALOGUE, COEFFICIENTS)
+    assert isinstance(found, Run), found.message
     return found
 
 
 def why(row: dict[str, str], **cells: str) -> str:
-    (found,) = runs([{**row, **cells}], CATALOGUE, COEFFICIENTS)
+    (found,) = runs_of([{**row, **cells}], CATALOGUE, COEFFICIENTS)
     assert not isinstance(found, Run)
-    return found[1]
+    return found.message
 
 
 def test_a_row_that_says_all_leaves_nothing_to_assume() -> None:
@@ -162,12 +163,12 @@ def test_names_of_precisions(printed: str, gpu: str, name: str) -> None:
         ({"precision": "int4"}, "precision 'int4' is not known"),
         ({"precision": "fp8"}, "no fp8 peak in the data sheet of A100-SXM4-80GB"),
         ({"precision": "bf16", "accelerator": "V100-SXM2-32GB"}, "no bf16 peak"),
-        ({"ep": "16"}, "ep = 16 is more than the 8 devices of a pipeline stage"),
+        ({"ep": "16"}, "ep = 16 is more than devices = 8"),
         ({"accelerator": "Z9000"}, "Z9000"),
         ({"seq_len": ""}, "no seq_len"),
         ({"dp": "3"}, "not 8 devices"),
         ({"global_batch": "15"}, "below one micro-batch"),
-        ({"tokens_per_s_per_device": ""}, "no measured"),
+        ({"tokens_per_s_per_device": ""}, "no measurement"),
         ({"width": "", "params": ""}, "neither a shape nor params"),
     ],
 )
@@ -189,16 +190,19 @@ def test_a_lora_row_trains_adapters_of_the_usual_rank() -> None:
 
 def test_one_bad_row_does_not_stop_the_others() -> None:
     rows = [FULL, {**FULL, "accelerator": "Z9000"}, {**FULL, "devices": "16", "dp": "8"}]
-    first, bad, last = runs(rows, CATALOGUE, COEFFICIENTS)
+    first, bad, last = runs_of(rows, CATALOGUE, COEFFICIENTS)
     assert isinstance(first, Run)
-    assert isinstance(bad, tuple)
-    assert bad[0] is rows[1]
+    assert isinstance(bad, Skipped)
+    assert bad.message.startswith("unknown accelerator 'Z9000'")
     assert isinstance(last, Run)
     assert [first.devices, last.devices] == [8, 16]
 
 
 def test_samples_are_sequences() -> None:
-    assert one(FULL, tokens_per_s_per_device="", samples_per_s_per_device="7.5").tokens_per_s == 7.5 * 2048
+    run = one(FULL, tokens_per_s_per_device="", samples_per_s_per_device="7.5")
+    assert run.tokens_per_s == 7.5 * 2048
+    with pytest.raises(Skipped, match="no measured"):
+        measured_tokens_per_s(run.measured.without_measurement(), 2048)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.whole_runs import OPERATIONS, WholeRun, whole_runs
+from zenplan.backtesting.whole_runs import OPERATIONS, PredictedWholeRun, whole_runs_of
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
@@ -31,19 +31,19 @@ ROW = {
 }
 
 
-def one(**changes: str) -> WholeRun:
-    (found,) = whole_runs([{**ROW, **changes}], CATALOGUE, COEFFICIENTS)
-    assert isinstance(found, WholeRun), found[1]
+def one(**changes: str) -> PredictedWholeRun:
+    (found,) = whole_runs_of([{**ROW, **changes}], CATALOGUE, COEFFICIENTS)
+    assert isinstance(found, PredictedWholeRun), found.message
     return found
 
 
 def why(**changes: str) -> str:
-    (found,) = whole_runs([{**ROW, **changes}], CATALOGUE, COEFFICIENTS)
-    assert isinstance(found, tuple)
-    return found[1]
+    (found,) = whole_runs_of([{**ROW, **changes}], CATALOGUE, COEFFICIENTS)
+    assert not isinstance(found, PredictedWholeRun)
+    return found.message
 
 
-def facts(run: WholeRun) -> dict[str, Any]:
+def facts(run: PredictedWholeRun) -> dict[str, Any]:
     return {f.name: f for f in run.facts}
 
 
@@ -83,8 +83,8 @@ def test_the_other_names_of_the_columns() -> None:
     row = {**ROW, "gpu": ROW["accelerator"], "n_gpus": "256", "wall_days": "30", "arch": "dense", "family": "meta"}
     for gone in ("accelerator", "devices"):
         row.pop(gone)
-    (found,) = whole_runs([row], CATALOGUE, COEFFICIENTS)
-    assert isinstance(found, WholeRun)
+    (found,) = whole_runs_of([row], CATALOGUE, COEFFICIENTS)
+    assert isinstance(found, PredictedWholeRun)
     assert found.steady_gpu_hours == one().steady_gpu_hours
     assert found.measured_days == 30
 
@@ -118,9 +118,9 @@ def test_twice_the_tokens_are_twice_the_steps() -> None:
 
 def test_start_up_counts_where_it_is_asked_for() -> None:
     assert OPERATIONS.startup_s == 0
-    ((booted,), (warm,)) = (whole_runs([ROW], CATALOGUE, COEFFICIENTS, o) for o in (Operations(), OPERATIONS))
-    assert isinstance(booted, WholeRun)
-    assert isinstance(warm, WholeRun)
+    ((booted,), (warm,)) = (whole_runs_of([ROW], CATALOGUE, COEFFICIENTS, o) for o in (Operations(), OPERATIONS))
+    assert isinstance(booted, PredictedWholeRun)
+    assert isinstance(warm, PredictedWholeRun)
     more = booted.calendar_gpu_hours.mid - warm.calendar_gpu_hours.mid
     assert more == pytest.approx(256 * Operations().startup_s / 3600)
 
@@ -139,7 +139,7 @@ def test_start_up_counts_where_it_is_asked_for() -> None:
         ({"params": "1"}, "--params of 1"),
         ({"devices": "1.5"}, "devices is not a whole number"),
         ({"accelerator": "Abacus"}, "unknown accelerator 'Abacus'"),
-        ({"accelerator": ""}, "accelerator is missing"),
+        ({"accelerator": ""}, "accelerator is empty"),
         ({"model": ""}, "model is missing"),
         ({"precision": "int3"}, "precision 'int3' is not known"),
         ({"accelerator": "A100-SXM4-80GB", "precision": "fp8"}, "no fp8 peak"),
@@ -179,8 +179,8 @@ def test_a_usual_batch_grows_to_one_sample_a_device() -> None:
 
 
 def test_a_bad_row_leaves_the_others_alone() -> None:
-    found = whole_runs([{**ROW, "tokens": "?"}, ROW, {}], CATALOGUE, COEFFICIENTS)
-    assert [isinstance(f, WholeRun) for f in found] == [False, True, False]
+    found = whole_runs_of([{**ROW, "tokens": "?"}, ROW, {}], CATALOGUE, COEFFICIENTS)
+    assert [isinstance(f, PredictedWholeRun) for f in found] == [False, True, False]
 
 
 CELLS = st.sampled_from(
@@ -191,10 +191,10 @@ CELLS = st.sampled_from(
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(changes=st.dictionaries(st.sampled_from(sorted({*ROW, "active_params", "days", "arch"})), CELLS))
 def test_no_cell_stops_the_table(changes: dict[str, str]) -> None:
-    (found,) = whole_runs([{**ROW, **changes}], CATALOGUE, COEFFICIENTS)
-    if isinstance(found, tuple):
-        assert found[1]
-        assert "\n" not in found[1]
+    (found,) = whole_runs_of([{**ROW, **changes}], CATALOGUE, COEFFICIENTS)
+    if not isinstance(found, PredictedWholeRun):
+        assert found.message
+        assert "\n" not in found.message
     else:
         assert 0 < found.steady_gpu_hours.mid < math.inf
         assert found.calendar_gpu_hours.high < math.inf
@@ -203,7 +203,7 @@ def test_no_cell_stops_the_table(changes: dict[str, str]) -> None:
 def test_every_published_run_is_predicted() -> None:
     with TABLE.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    runs = [r for r in whole_runs(rows, CATALOGUE, COEFFICIENTS) if isinstance(r, WholeRun)]
+    runs = [r for r in whole_runs_of(rows, CATALOGUE, COEFFICIENTS) if isinstance(r, PredictedWholeRun)]
     assert len(runs) == len(rows)
     inside = sum(r.calendar_gpu_hours.low <= r.measured_gpu_hours <= r.calendar_gpu_hours.high for r in runs)
     assert inside / len(runs) > 0.7

@@ -4,14 +4,19 @@ from typing import Any
 
 import pytest
 
+from zenplan.adapters.runs.rows import measured_run
+from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.models import read_models
 from zenplan.backtesting.workload import run_workload
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.model.operators import Attention, Elementwise, MatMul
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Origin
 from zenplan.domain.software import Software
 from zenplan.errors import Skipped
 
+CATALOGUE = Catalogue(accelerators=read_accelerators())
 EMPTY = dict.fromkeys(
     (
         "family",
@@ -67,8 +72,13 @@ MIXTURE = {
 }
 
 
+def measured(cells: dict[str, str]) -> MeasuredRun:
+    least = {"accelerator": "A100-SXM4-80GB", "devices": "1", "samples_per_s_per_device": "1"}
+    return measured_run({**least, **cells}, CATALOGUE)
+
+
 def workload(row: dict[str, str], software: Software | None = None, **cells: str) -> Workload:
-    return run_workload({**row, **cells}, software)
+    return run_workload(measured({**row, **cells}), software)
 
 
 def product(load: Workload, name: str) -> MatMul:
@@ -213,5 +223,5 @@ def test_a_row_that_says_too_little(cells: Any, why: str) -> None:
 def test_rows_of_one_model_share_it() -> None:
     # Other cells do not matter, nor does software that pads alike.
     rows = ({**GPT, "devices": "8"}, {**GPT, "devices": "64"})
-    first, second = (run_workload(row, kind) for row, kind in zip(rows, (Software.EAGER, None), strict=True))
+    first, second = (run_workload(measured(row), kind) for row, kind in zip(rows, (Software.EAGER, None), strict=True))
     assert first is second

@@ -350,5 +350,7 @@ def test_a_malformed_product_is_an_error_that_says_where(tmp_path, row, message)
 
 
 def test_other_columns_are_an_error(tmp_path):
-    with pytest.raises(DataError, match="line 1: columns are"):
+    with pytest.raises(DataError, match="line 1: no column aliases"):
         read(tmp_path, header="name,vendor")
+    with pytest.raises(DataError, match="line 1: colour is no column of it"):
+        read(tmp_path, row=f"{GOOD_ROW},red", header=f"{HEADER},colour")

@@ -126,9 +126,9 @@ def true_coefficients() -> Coefficients:
 
 @pytest.fixture
 def as_if() -> Callable[..., Run]:
-    """A run with other cells in its row."""
+    """A run with other figures in its row."""
 
-    def changed(run: Run, **cells: str) -> Run:
-        return replace(run, row={**run.row, **cells})
+    def changed(run: Run, **figures: Any) -> Run:
+        return replace(run, measured=replace(run.measured, **figures))
 
     return changed

@@ -72,8 +72,8 @@ def test_a_value_stays_within_its_bounds(toy: list[Run], stage: Stage) -> None:
 def test_a_source_of_many_rows_weighs_as_much_as_one_of_few(toy: list[Run], stage: Stage) -> None:
     """One source is 30 % faster: copies of its rows do not pull the common value towards it."""
     common = replace(stage, groups={})
-    quick = [replace(r, tokens_per_s=r.tokens_per_s * (1.3 if r.row["source"] == "maker0:log" else 1.0)) for r in toy]
-    many = quick + [r for r in quick if r.row["source"] == "maker0:log"] * 20
+    quick = [replace(r, tokens_per_s=r.tokens_per_s * (1.3 if r.measured.source == "maker0:log" else 1.0)) for r in toy]
+    many = quick + [r for r in quick if r.measured.source == "maker0:log"] * 20
     once, often = (fitted_to(runs, common, start()).all["matmul"].value for runs in (quick, many))
     assert often == pytest.approx(once, rel=1e-6)
 

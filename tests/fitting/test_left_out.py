@@ -22,14 +22,14 @@ from zenplan.planning.physics.interval import BEYOND, UNMEASURED
 
 def predicted(errors: list[tuple[Run, float]]) -> dict[str, float]:
     """ln of the predicted speed of each run, by id."""
-    return {run.row["id"]: error + math.log(run.tokens_per_s) for run, error in errors}
+    return {run.measured.id: error + math.log(run.tokens_per_s) for run, error in errors}
 
 
 def test_a_source_that_is_left_out_is_never_seen(toy: list[Run], stage: Stage) -> None:
     """Its measured speeds may be anything: what is predicted for it stays to the last bit, for others it moves."""
     wrong = [replace(r, tokens_per_s=r.tokens_per_s * (3.0 if source(r) == "maker1:log" else 1.0)) for r in toy]
     before, after = (predicted(left_out(runs, source, stage, start(), processes=1)) for runs in (toy, wrong))
-    own = {r.row["id"] for r in toy if source(r) == "maker1:log"}
+    own = {r.measured.id for r in toy if source(r) == "maker1:log"}
     assert len(own) == 3
     assert all(after[name] == pytest.approx(before[name], abs=1e-12) for name in own)
     assert all(abs(after[name] - before[name]) > 1e-4 for name in before.keys() - own)
@@ -37,7 +37,7 @@ def test_a_source_that_is_left_out_is_never_seen(toy: list[Run], stage: Stage) -
 
 def test_every_run_is_left_out_once(toy: list[Run], stage: Stage) -> None:
     found = left_out(toy, source, stage, start(), processes=1)
-    assert sorted(run.row["id"] for run, _ in found) == sorted(run.row["id"] for run in toy)
+    assert sorted(run.measured.id for run, _ in found) == sorted(run.measured.id for run in toy)
     # The toy is lawful, so that the others' rows say what the missing ones are.
     assert max(abs(error) for _, error in found) < 0.05
 
@@ -45,7 +45,7 @@ def test_every_run_is_left_out_once(toy: list[Run], stage: Stage) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking where a test runner has threads
 def test_processes_find_the_same(toy: list[Run], stage: Stage) -> None:
     alone, together = (left_out(toy, source, stage, start(), processes=n) for n in (1, 2))
-    assert [(run.row["id"], error) for run, error in alone] == [(run.row["id"], error) for run, error in together]
+    assert [(run.measured.id, error) for run, error in alone] == [(run.measured.id, error) for run, error in together]
 
 
 def test_where_nothing_is_left_the_fit_is_where_it_began(toy: list[Run], stage: Stage) -> None:
@@ -97,7 +97,7 @@ def test_a_row_that_cannot_be_predicted_is_no_run(folder: Path, tmp_path: Path) 
     lines[3] = lines[3].replace("A100-SXM4-80GB", "Abacus-1")
     (tmp_path / "toy.csv").write_text("\n".join(lines), encoding="utf-8")
     found = published_runs([tmp_path / "toy.csv"], start())
-    assert [run.row["id"] for run in found] == [f"toy-{i:02d}" for i in range(12) if i != 2]
+    assert [run.measured.id for run in found] == [f"toy-{i:02d}" for i in range(12) if i != 2]
 
 
 def test_a_table_that_is_not_there_is_an_error(tmp_path: Path, stage: Stage) -> None:
@@ -111,14 +111,14 @@ def test_a_table_that_is_not_there_is_an_error(tmp_path: Path, stage: Stage) -> 
 def test_a_long_source_is_thinned_evenly(toy: list[Run], as_if: Callable[..., Run]) -> None:
     long = [as_if(toy[0], id=str(i), source="long") for i in range(4 * MAX_ROWS)]
     short = [as_if(toy[1], id="short")]
-    kept = [run.row["id"] for run in thinned([*long, *short])]
+    kept = [run.measured.id for run in thinned([*long, *short])]
     assert kept == [*map(str, range(0, 4 * MAX_ROWS, 4)), "short"]
 
 
 def test_small_models_over_a_network_that_nobody_named_teach_nothing(toy: list[Run], as_if: Callable[..., Run]) -> None:
     over_nodes = replace(toy[0], cluster=replace(toy[0].cluster, node_devices=4, nodes=2, network_bytes_per_s=25e9))
     convnet = as_if(over_nodes, family="convnet")
-    named = as_if(convnet, network_gbit_per_s_per_device="25")
+    named = as_if(convnet, network_bytes_per_s=25e9 / 8)
     assert thinned([convnet, named, over_nodes]) == [named, over_nodes]
 
 

@@ -1,18 +1,110 @@
-"""The layouts that a measured run can have had: as its row says, and every choice where it does not."""
+"""The layouts that a measured run can have had: as its row says, and every choice where it does not.
+
+What its software could do at its time decides which choices there were.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from zenplan.backtesting.era import Era
 from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.model.workload import Workload
+from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.errors import Skipped
 
-Row = Mapping[str, str]
+# Frameworks by name or year from before FlashAttention (May 2022). BigScience trained until then.
+_BEFORE_FLASH = re.compile(r"bigscience|megatron\S* v1\.\d|\b20(1[5-9]|20|21)\b")
+# No fused attention kernel was made for these.
+_NO_FLASH = ("Kepler", "Maxwell", "Pascal", "Volta")
+# Megatron-LM and NeMo kept fused attention off by default until NeMo 24.
+_MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|202[4-9]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftwareTraits:
+    """What a run's software did, or could do where the row does not say.
+
+    Attributes:
+        fused_attention: attention ran in a fused kernel.
+        sequence: what lies between tensor-parallel products was divided too (Korthikanti et al. 2022).
+        zero_stages: ZeRO stages that the software offered.
+        half: selective recomputation computes every second product again (torchtitan), not attention alone.
+        assumed: what was taken, and why.
+    """
+
+    fused_attention: bool
+    sequence: bool
+    zero_stages: tuple[int, ...]
+    half: bool
+    assumed: tuple[str, ...]
+
+
+def software_traits(run: MeasuredRun, software: Software | None) -> SoftwareTraits:
+    """By the software's name, the device and the precision."""
+    name = run.framework.lower()
+    fused, why = _fused(run, name)
+    stages: tuple[int, ...] = (0, 1, 2, 3)
+    if software is Software.FUSED and "deepspeed" not in name and "foundry" not in name:
+        stages = (0, 1)
+    elif software is Software.COMPILED:
+        stages = (3,)
+    elif software is Software.XLA:
+        stages = (0, 3)
+    return SoftwareTraits(
+        fused_attention=fused,
+        sequence=fused or run.recompute is Recompute.SELECTIVE,
+        zero_stages=stages,
+        half=software is Software.COMPILED,
+        assumed=(why,) if why else (),
+    )
+
+
+def _fused(run: MeasuredRun, name: str) -> tuple[bool, str]:
+    """Whether attention was fused, and why it is taken so where the row does not say or cannot be right."""
+    lacking = run.accelerator.architecture if run.accelerator.architecture in _NO_FLASH else ""
+    if not lacking and run.precision.other_dtype in ("fp32", "tf32"):
+        lacking = f"in {run.precision.other_dtype}"
+    elif lacking:
+        lacking = f"for {lacking}"
+    if lacking:
+        return False, "" if run.fused_attention is False else f"attention is standard: no fused kernel {lacking}"
+    if run.fused_attention is False:
+        return False, ""
+    if _BEFORE_FLASH.search(name):
+        return False, "attention is standard: the software is older than FlashAttention"
+    if run.fused_attention:
+        return True, ""
+    if re.search("megatron|nemo", name) and not _MODERN_MEGATRON.search(name):
+        return False, "attention is empty: standard, the default of Megatron-LM and NeMo until 2024"
+    return True, "attention is empty: fused"
+
+
+def channels_last(run: MeasuredRun, software: Software | None) -> tuple[bool, str]:
+    """Whether feature maps lie with their channels last, as tensor cores take them, and why it is taken so.
+
+    PyTorch keeps channels first where nobody asks, also in NVIDIA's containers. TensorFlow turns 16-bit ones, but not
+    those of several replicas in one process; what is tuned by hand has them last. Without tensor cores it makes no
+    difference.
+    """
+    name = run.framework.lower()
+    if run.channels_last is not None or run.family != "convnet" or run.precision.other_dtype == "fp32":
+        return run.channels_last is not False, ""
+    if "pytorch" in name and software is not Software.FUSED:
+        return False, "layout is empty: channels first, the default of PyTorch"
+    # One process that runs operator by operator on several devices.
+    replicated = software is Software.EAGER and run.devices > 1
+    if "tf_cnn_benchmarks" in run.model and (run.precision.other_dtype == "tf32" or replicated):
+        return False, "layout is empty: channels first, the default of tf_cnn_benchmarks"
+    return True, "layout is empty: channels last, as tensor cores take them"
+
+
+# --- layouts
 
 _MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 # Bytes of weights, gradients and optimizer state of a parameter in mixed precision (Rajbhandari et al. 2020).
@@ -21,18 +113,20 @@ _STATE_BYTES = 18.0
 _IMPOSSIBLE = 1.5
 
 
-def candidate_layouts(row: Row, cluster: Cluster, workload: Workload, era: Era) -> tuple[Layout, ...]:
+def candidate_layouts(
+    run: MeasuredRun, cluster: Cluster, workload: Workload, traits: SoftwareTraits
+) -> tuple[Layout, ...]:
     """Every layout that the row can mean.
 
     Raises:
         Skipped: the row's degrees do not multiply to its devices, or its batch is below one micro-batch.
     """
-    batch, ep = whole(row, "global_batch", 0), whole(row, "ep", 1)
-    micros = (whole(row, "micro_batch", 1),) if row["micro_batch"] else _MICRO_BATCHES
+    batch, ep = run.global_batch or 0, run.ep or 1
+    micros = (run.micro_batch,) if run.micro_batch else _MICRO_BATCHES
     found = []
-    partial = _is_partial(row, cluster, workload)
+    partial = _is_partial(run, cluster, workload)
     for (dp, tp, pp, cp), micro, again in itertools.product(
-        _degrees(row, cluster, workload, partial), micros, _recomputations(row, era)
+        _degrees(run, cluster, workload, partial), micros, _recomputations(run, traits)
     ):
         if ep > dp * tp * cp:
             raise Skipped(f"ep = {ep} is more than the {dp * tp * cp} devices of a pipeline stage")
@@ -40,7 +134,7 @@ def candidate_layouts(row: Row, cluster: Cluster, workload: Workload, era: Era) 
             continue
         # Without a global batch, as many micro-batches as fill the pipeline.
         accumulation = math.ceil(batch / (dp * micro)) if batch else (8 * pp if pp > 1 else 1)
-        for zero in _stages(row, era, pp, partial):
+        for zero in _stages(run, traits, pp, partial):
             found.append(
                 Layout(
                     dp=dp,
@@ -51,9 +145,9 @@ def candidate_layouts(row: Row, cluster: Cluster, workload: Workload, era: Era) 
                     zero=zero,
                     micro_batch=micro,
                     accumulation=accumulation,
-                    interleave=whole(row, "vp", 1) if pp > 1 else 1,
+                    interleave=(run.vp or 1) if pp > 1 else 1,
                     recompute=again,
-                    sequence=era.sequence,
+                    sequence=traits.sequence,
                 )
             )
     if not found:
@@ -61,80 +155,76 @@ def candidate_layouts(row: Row, cluster: Cluster, workload: Workload, era: Era) 
     return tuple(found)
 
 
-def data_parallel(row: Row, cluster: Cluster) -> tuple[Layout, ...]:
+def data_parallel(run: MeasuredRun, cluster: Cluster) -> tuple[Layout, ...]:
     """Every device has the whole model and a part of the batch, as anything but a language transformer is trained.
 
     Raises:
         Skipped: the row divides the model, or its batch is below one micro-batch for each device.
     """
-    divided = [name for name in ("tp", "pp", "cp", "ep") if whole(row, name, 1) > 1]
-    if divided:
-        raise Skipped(f"{divided[0]} = {row[divided[0]]}: family {row['family']} is predicted with dp alone")
-    dp, batch = cluster.devices, whole(row, "global_batch", 0)
-    if batch and batch < dp * whole(row, "micro_batch", 1):
+    degrees = {"tp": run.tp, "pp": run.pp, "cp": run.cp, "ep": run.ep}
+    for name, degree in degrees.items():
+        if degree and degree > 1:
+            raise Skipped(f"{name} = {degree}: family {run.family} is predicted with dp alone")
+    dp, batch = cluster.devices, run.global_batch or 0
+    if batch and batch < dp * (run.micro_batch or 1):
         raise Skipped(f"global batch {batch} is below one micro-batch for each data-parallel group")
     each = math.ceil(batch / dp)
-    micros = (whole(row, "micro_batch", 1),) if row["micro_batch"] else (each,) if each else _MICRO_BATCHES
+    micros = (run.micro_batch,) if run.micro_batch else (each,) if each else _MICRO_BATCHES
     return tuple(
         Layout(
             dp=dp,
-            zero=int(row["zero_stage"] or 0),
+            zero=run.zero_stage or 0,
             micro_batch=micro,
             accumulation=max(1, math.ceil(each / micro)),
-            recompute=Recompute(row["recompute"] or Recompute.NONE),
+            recompute=run.recompute or Recompute.NONE,
         )
         for micro in micros
     )
 
 
-def whole(row: Row, name: str, default: int) -> int:
-    """A whole number of a row, at least one; the default where the cell is empty."""
-    return max(1, int(float(row[name]))) if row.get(name) else default
-
-
-def _recomputations(row: Row, era: Era) -> tuple[Recompute, ...]:
-    if not row["recompute"]:
+def _recomputations(run: MeasuredRun, traits: SoftwareTraits) -> tuple[Recompute, ...]:
+    if run.recompute is None:
         return (Recompute.NONE, Recompute.SELECTIVE, Recompute.FULL)
-    again = Recompute(row["recompute"])
-    return (Recompute.HALF,) if again is Recompute.SELECTIVE and era.half else (again,)
+    return (Recompute.HALF,) if run.recompute is Recompute.SELECTIVE and traits.half else (run.recompute,)
 
 
-def _is_partial(row: Row, cluster: Cluster, workload: Workload) -> bool:
+def _is_partial(run: MeasuredRun, cluster: Cluster, workload: Workload) -> bool:
     """Whether the printed layout cannot be the whole of it: its states alone need far more than the memory."""
-    if row["zero_stage"] in ("1", "2", "3"):
+    if run.zero_stage:
         return False
-    split = whole(row, "tp", 1) * whole(row, "pp", 1) * whole(row, "ep", 1)
+    split = (run.tp or 1) * (run.pp or 1) * (run.ep or 1)
     return _STATE_BYTES * workload.trainable_parameters / split > _IMPOSSIBLE * cluster.accelerator.capacity_bytes
 
 
-def _stages(row: Row, era: Era, pp: int, partial: bool) -> tuple[int, ...]:
+def _stages(run: MeasuredRun, traits: SoftwareTraits, pp: int, partial: bool) -> tuple[int, ...]:
     """ZeRO stages. Pipelines keep gradients whole: of the stages, they go with the first."""
-    printed = row["zero_stage"]
-    if printed in ("1", "2", "3"):
-        return (int(printed),)
-    if printed == "0" and not partial:
+    if run.zero_stage:
+        return (run.zero_stage,)
+    if run.zero_stage == 0 and not partial:
         # NeMo's recipes divide the optimizer's state without printing it.
-        name = row["framework"].lower()
+        name = run.framework.lower()
         return (1,) if "nemo" in name or "bridge" in name else (0,)
-    offered = tuple(z for z in era.zero_stages if pp == 1 or z <= 1)
+    offered = tuple(z for z in traits.zero_stages if pp == 1 or z <= 1)
     return offered or (1,)
 
 
-def _degrees(row: Row, cluster: Cluster, workload: Workload, partial: bool) -> Iterator[tuple[int, int, int, int]]:
+def _degrees(
+    run: MeasuredRun, cluster: Cluster, workload: Workload, partial: bool
+) -> Iterator[tuple[int, int, int, int]]:
     """(dp, tp, pp, cp): as printed; where tp and pp are not and one device cannot hold it, all that divide."""
-    cp, devices = whole(row, "cp", 1), cluster.devices
-    if row["tp"] or row["pp"] or not partial:
-        tp, pp = whole(row, "tp", 1), whole(row, "pp", 1)
-        dp = whole(row, "dp", max(1, devices // (tp * pp * cp)))
+    cp, devices = run.cp or 1, cluster.devices
+    if run.tp or run.pp or not partial:
+        tp, pp = run.tp or 1, run.pp or 1
+        dp = run.dp or max(1, devices // (tp * pp * cp))
         if tp * pp * cp * dp != devices:
             raise Skipped(f"tp·pp·cp·dp = {tp * pp * cp * dp}, not {devices} devices")
         yield dp, tp, pp, cp
         return
-    layers, wanted = max(workload.layers, 1), whole(row, "dp", 0)
+    layers = max(workload.layers, 1)
     if devices % cp:
         raise Skipped(f"cp = {cp} does not divide {devices} devices")
     for tp, pp in itertools.product((1, 2, 4, 8), range(1, layers + 1)):
         if tp <= cluster.node_devices and layers % pp == 0 and devices % (tp * pp * cp) == 0:
             dp = devices // (tp * pp * cp)
-            if dp == (wanted or dp):
+            if dp == (run.dp or dp):
                 yield dp, tp, pp, cp

@@ -1,26 +1,30 @@
-"""Measured training runs as nouns: a row of a table becomes a plan, its layouts and a cluster.
+"""Measured training runs that can be predicted: a run becomes a plan, its layouts and a cluster.
 
-Empty is unknown. What a row does not say is chosen as a user of that software would have, and never from the
-measured figure; each choice is told in ``Run.assumed``.
+What a row does not say is chosen as a user of that software would have, and never from the measured figure; each
+choice is told in ``Run.assumed``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from zenplan.adapters.runs.shapes import BY_NAME
-from zenplan.backtesting.era import Era, channels_last, era_of
-from zenplan.backtesting.layouts import candidate_layouts, data_parallel, whole
-from zenplan.backtesting.models import named_workload
-from zenplan.backtesting.precisions import precision_of, stored, unsaid
+from zenplan.adapters.runs.cells import stored, unsaid
+from zenplan.adapters.runs.rows import measured_run
+from zenplan.backtesting.layouts import (
+    SoftwareTraits,
+    candidate_layouts,
+    channels_last,
+    data_parallel,
+    software_traits,
+)
 from zenplan.backtesting.workload import run_workload
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.fit.efficiency import Efficiency
-from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.measured.run import BY_NAME, MeasuredRun
 from zenplan.domain.model.operators import Attention
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.software import Software, software_of
@@ -31,14 +35,13 @@ from zenplan.planning.explain.method import with_adapters
 from zenplan.planning.physics.columns import Layouts
 from zenplan.planning.physics.memory import peak_memory
 
-Row = Mapping[str, str]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One measured run.
+    """One measured run, as it can be predicted.
 
     Attributes:
+        measured: as its row says.
         layouts: what the row says, or all that it can mean and that fit memory; the fastest is taken.
         fits: whether the memory model finds that any fits; the run was made, so it should.
         tokens_per_s: measured, of one device.
@@ -46,7 +49,7 @@ class Run:
         assumed: what the row does not say, and what was taken.
     """
 
-    row: Row
+    measured: MeasuredRun
     plan: TrainingPlan
     layouts: tuple[Layout, ...]
     fits: bool
@@ -61,66 +64,77 @@ class Run:
         return self.cluster.devices
 
 
-def runs(rows: Sequence[Row], catalogue: Catalogue, coefficients: Coefficients) -> Iterator[Run | tuple[Row, str]]:
-    """Each row as a run, or with the reason why it is none."""
+def runs(measured: Iterable[MeasuredRun], coefficients: Coefficients) -> Iterator[Run | ZenplanError]:
+    """Each run with what it takes to predict it, or with the reason why it cannot be."""
+    for each in measured:
+        try:
+            yield _run(each, coefficients)
+        except ZenplanError as error:
+            yield error
+
+
+def runs_of(
+    rows: Iterable[Mapping[str, str]], catalogue: Catalogue, coefficients: Coefficients
+) -> Iterator[Run | ZenplanError]:
+    """The same of rows of a table, text by column, which name accelerators of the catalogue."""
     for row in rows:
         try:
-            yield _run(row, catalogue, coefficients)
+            measured = measured_run(row, catalogue)
         except ZenplanError as error:
-            yield row, str(error)
+            yield error
+        else:
+            yield from runs((measured,), coefficients)
 
 
-def _run(row: Row, catalogue: Catalogue, coefficients: Coefficients) -> Run:
-    accelerator, software = catalogue.by_name(row["accelerator"]), _software(row)
-    precision = precision_of(row["precision"], accelerator)
-    era = era_of(row, accelerator, precision, software)
-    workload, method = _trained(row, software), "lora" if row["task"] == "lora" else "full"
+def _run(run: MeasuredRun, coefficients: Coefficients) -> Run:
+    software = _software(run)
+    traits = software_traits(run, software)
+    workload, method = run_workload(run, software), "lora" if run.task == "lora" else "full"
     if method == "lora":
         workload = with_adapters(workload)
-    efficiency = coefficients.of(accelerator.architecture, precision, software, workload.family)
-    cluster = _cluster(row, accelerator, efficiency)
-    layouts = (
-        data_parallel(row, cluster) if row["family"] in BY_NAME else candidate_layouts(row, cluster, workload, era)
-    )
-    maps_last, why = channels_last(row, precision, software)
+    efficiency = coefficients.of(run.accelerator.architecture, run.precision, software, workload.family)
+    cluster = _cluster(run, efficiency)
+    named = run.family in BY_NAME
+    layouts = data_parallel(run, cluster) if named else candidate_layouts(run, cluster, workload, traits)
+    maps_last, why = channels_last(run, software)
     plan = TrainingPlan(
         workload=workload,
         samples=1e6,
         global_batch=layouts[0].global_batch,
-        precision=precision,
+        precision=run.precision,
         optimizer=_optimizer(workload),
         method=method,
-        weight_bytes=precision.compute_bytes,
-        fused_attention=era.fused_attention,
+        weight_bytes=run.precision.compute_bytes,
+        fused_attention=traits.fused_attention,
         channels_last=maps_last,
         software=software,
     )
     # The layout that the row does not say in full is one that fits; of none, the leanest: the run was made.
     needs = peak_memory(plan, Layouts.of(layouts)).total_bytes
-    fits = needs <= accelerator.capacity_bytes
+    fits = needs <= run.accelerator.capacity_bytes
     kept = fits.nonzero()[0] if fits.any() else [int(needs.argmin())]
     return Run(
-        row=row,
+        measured=run,
         plan=plan,
         layouts=tuple(layouts[i] for i in kept),
         fits=bool(fits.any()),
         cluster=cluster,
-        guessed=len(layouts) > 1 or not row["global_batch"],
-        tokens_per_s=measured(row, workload.tokens_per_sample),
-        assumed=(*_told(era, workload), *filter(None, [why, stored(precision, accelerator)]), *_unknown(row, software)),
+        guessed=len(layouts) > 1 or not run.global_batch,
+        tokens_per_s=measured_tokens_per_s(run, workload.tokens_per_sample),
+        assumed=(
+            *_assumed_of_software(traits, workload),
+            *filter(None, [why, stored(run.precision, run.accelerator)]),
+            *_unknown(run, software),
+        ),
     )
 
 
-def _software(row: Row) -> Software | None:
+def _software(run: MeasuredRun) -> Software | None:
     """The kind of framework. Beyond language models neither PyTorch nor TensorFlow compiles unless it is asked to."""
-    compiled = row.get("compiled", "")
-    if row["family"] in BY_NAME and not compiled and re.search("pytorch|tensorflow", row["framework"].lower()):
+    compiled = run.compiled
+    if run.family in BY_NAME and not compiled and re.search("pytorch|tensorflow", run.framework.lower()):
         compiled = "no"
-    return software_of(row["framework"], compiled)
-
-
-def _trained(row: Row, software: Software | None) -> Workload:
-    return named_workload(row) if row["family"] in BY_NAME else run_workload(row, software)
+    return software_of(run.framework, compiled)
 
 
 def _optimizer(workload: Workload) -> Optimizer:
@@ -130,72 +144,78 @@ def _optimizer(workload: Workload) -> Optimizer:
     return OPTIMIZERS["sgd-momentum" if workload.family == "convnet" else "adamw"]
 
 
-def _told(era: Era, workload: Workload) -> tuple[str, ...]:
+def _assumed_of_software(traits: SoftwareTraits, workload: Workload) -> tuple[str, ...]:
     """What was taken of the software, where the model has something to do with it."""
     attends = any(isinstance(op, Attention) for block in workload.blocks for op in block.operators)
-    return era.assumed if attends else ()
+    return traits.assumed if attends else ()
 
 
 def alike(made: Sequence[Run]) -> list[list[int]]:
-    """Places of runs of one model in one arithmetic, together: each list is one evaluation of the step time."""
+    """Indices of runs of one model in one arithmetic, together: each list is one evaluation of the step time."""
     groups: dict[Hashable, list[int]] = {}
-    for place, run in enumerate(made):
+    for index, run in enumerate(made):
         plan = run.plan
         key = (id(plan.workload), plan.precision, plan.fused_attention, plan.channels_last, plan.optimizer)
-        groups.setdefault(key, []).append(place)
+        groups.setdefault(key, []).append(index)
     return list(groups.values())
 
 
-def _cluster(row: Row, sheet: Accelerator, efficiency: Efficiency) -> Cluster:
-    devices = whole(row, "devices", 1)
-    node = min(devices, whole(row, "node_devices", min(sheet.node_devices, devices)))
-    printed = row["network_gbit_per_s_per_device"]
+def _cluster(run: MeasuredRun, efficiency: Efficiency) -> Cluster:
+    node = min(run.devices, run.node_devices or run.accelerator.node_devices)
     # A row that names no network ran on the accelerator's usual one.
-    network = float(printed) * 1e9 / 8 if printed else sheet.network_bytes_per_s
+    network = run.network_bytes_per_s or run.accelerator.network_bytes_per_s
     return Cluster(
-        accelerator=sheet,
+        accelerator=run.accelerator,
         efficiency=efficiency,
         node_devices=node,
-        nodes=-(-devices // node),
-        used=devices,
-        network_bytes_per_s=network if devices > node else None,
+        nodes=-(-run.devices // node),
+        used=run.devices,
+        network_bytes_per_s=network if run.devices > node else None,
     )
 
 
-def measured(row: Row, tokens_per_sample: int) -> float:
-    """Tokens a second and device: as measured, or samples a second times a sample's tokens."""
+def measured_tokens_per_s(run: MeasuredRun, tokens_per_sample: int) -> float:
+    """Of one device: as measured, or samples a second times a sample's tokens.
+
+    Raises:
+        Skipped: neither was measured.
+    """
+    tokens, samples = run.tokens_per_s_per_device, run.samples_per_s_per_device
     # Of an encoder-decoder tables count the encoder's tokens, so the samples are surer.
-    if row["samples_per_s_per_device"] and (row["family"] == "encoder-decoder" or not row["tokens_per_s_per_device"]):
-        return float(row["samples_per_s_per_device"]) * tokens_per_sample
-    if row["tokens_per_s_per_device"]:
-        return float(row["tokens_per_s_per_device"])
+    if samples and (run.family == "encoder-decoder" or not tokens):
+        return samples * tokens_per_sample
+    if tokens:
+        return tokens
     raise Skipped("no measured tokens_per_s_per_device or samples_per_s_per_device")
 
 
-def _unknown(row: Row, software: Software | None) -> list[str]:
+def _unknown(run: MeasuredRun, software: Software | None) -> list[str]:
     """The cells that are empty or say nothing known, and what is taken in their place."""
-    said = [f"{name} is empty: {taken}" for name, taken in _empty(row) if not row.get(name)]
-    if row["framework"] and software is None:
-        said.append(f"framework {row['framework']} is not known: the average of all software")
-    if row["precision"] and unsaid(row["precision"]):
-        said.append(f"precision is {row['precision']}: bf16, or fp16 before it")
-    if row["task"] == "lora":
+    said = [f"{name} is empty: {taken}" for name, given, taken in _needed(run) if given in (None, "")]
+    if run.framework and software is None:
+        said.append(f"framework {run.framework} is not known: the average of all software")
+    if run.written_precision and unsaid(run.written_precision):
+        said.append(f"precision is {run.written_precision}: bf16, or fp16 before it")
+    if run.task == "lora":
         said.append("adapters: of zenplan's usual rank, on every product of a layer")
     return said
 
 
-def _empty(row: Row) -> Sequence[tuple[str, str]]:
-    """The cells that matter to a row's family, and what an empty one stands for."""
-    software = (("framework", "the average of all software"), ("precision", "bf16, or fp16 before it"))
-    if row["family"] not in BY_NAME:
+def _needed(run: MeasuredRun) -> Sequence[tuple[str, object, str]]:
+    """The cells that matter to a row's family, what they say, and what an empty one stands for."""
+    software = (
+        ("framework", run.framework, "the average of all software"),
+        ("precision", run.written_precision, "bf16, or fp16 before it"),
+    )
+    if run.family not in BY_NAME:
         return (
-            ("global_batch", "enough micro-batches to fill the pipeline"),
-            ("micro_batch", "the fastest that fits"),
-            ("recompute", "the fastest that fits"),
-            ("zero_stage", "the fastest that fits"),
-            ("task", "pre-training"),
+            ("global_batch", run.global_batch, "enough micro-batches to fill the pipeline"),
+            ("micro_batch", run.micro_batch, "the fastest that fits"),
+            ("recompute", run.recompute, "the fastest that fits"),
+            ("zero_stage", run.zero_stage, "the fastest that fits"),
+            ("task", run.task, "pre-training"),
             *software,
         )
-    if row["global_batch"] or row["micro_batch"]:
+    if run.global_batch or run.micro_batch:
         return software
-    return ("global_batch", "the fastest that fits"), *software
+    return ("global_batch", run.global_batch, "the fastest that fits"), *software

@@ -14,6 +14,7 @@ from zenplan.errors import UsageError
 from zenplan.families import molecules
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, dense, elementwise, loss
+from zenplan.units import digits_of
 
 PRODUCTS = Usual(
     dataset="ogbn-products, nodes to train on",
@@ -23,7 +24,7 @@ PRODUCTS = Usual(
     optimizer="adamw",
     source="Hu et al. 2020 (OGB), the data; its GraphSAGE example, the rest",
 )
-_MOST_HOPS = 20
+_MOST_HOPS, _MOST_NEIGHBOURS = 20, 100_000
 
 
 def hops(text: str) -> tuple[int, ...]:
@@ -33,11 +34,10 @@ def hops(text: str) -> tuple[int, ...]:
         UsageError: it is not 1 to 20 whole numbers from 1 to 100,000.
     """
     parts = text.lower().split("x")
-    if len(parts) > _MOST_HOPS or not all(
-        p.isascii() and p.isdigit() and len(p) < 7 and 0 < int(p) <= 100_000 for p in parts
-    ):
+    taken = [digits_of(part, _MOST_NEIGHBOURS) for part in parts]
+    if len(parts) > _MOST_HOPS or None in taken:
         raise UsageError(f"neighbours cannot be '{text}'", "write whole numbers as in: 15x10x5")
-    return tuple(int(p) for p in parts)
+    return tuple(filter(None, taken))
 
 
 def _join(

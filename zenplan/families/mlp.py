@@ -11,6 +11,7 @@ from zenplan.errors import UsageError
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, convolution, dense, elementwise, loss
 from zenplan.families.vision import side
+from zenplan.units import digits_of
 
 MNIST = Usual(
     dataset="MNIST",
@@ -50,11 +51,12 @@ def _widths(text: str) -> tuple[int, ...]:
         UsageError: it is not two to 1001 whole numbers above zero.
     """
     parts = text.lower().split("x")
-    if not all(p.isascii() and p.isdigit() and 0 < len(p) < 11 and 0 < int(p) <= _MOST_WIDTH for p in parts):
+    widths = [digits_of(part, _MOST_WIDTH) for part in parts]
+    if None in widths:
         raise UsageError(f"widths of mlp cannot be '{text}'", "write whole numbers as in: 784x512x10")
     if not 2 <= len(parts) <= _MOST_LAYERS + 1:
         raise UsageError(f"an mlp of {len(parts) - 1} layers is not planned for", "write 2 to 1001 widths")
-    return tuple(int(p) for p in parts)
+    return tuple(filter(None, widths))
 
 
 def _mlp(name: str, /, *, widths: str = "784x512x512x10") -> Workload:

@@ -8,17 +8,18 @@ is left between it and the measured hours is the factor that is fitted here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from zenplan.adapters.tables.accelerators import read_accelerators
-from zenplan.backtesting.whole_runs import Row, WholeRun, whole_runs
+from zenplan.backtesting.whole_runs import PredictedWholeRun, whole_runs_of
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
+from zenplan.errors import ZenplanError
 from zenplan.units import HOUR_S
 
 Production = tuple[float, float, float]
@@ -32,13 +33,14 @@ _MIN, _MAX = 0.5, 3.0
 class Pair:
     """A run, and what the calendar model has for it without ``production``: what the factor is fitted to."""
 
-    run: WholeRun
-    bare: WholeRun
+    run: PredictedWholeRun
+    bare: PredictedWholeRun
+    publisher: str = ""
 
     @property
     def group(self) -> str:
         """Whose run it is: a publisher, or a collection of many."""
-        return self.run.row.get("group") or self.run.row.get("family") or "all"
+        return self.publisher or self.run.measured.written_family or "all"
 
     @property
     def share(self) -> float:
@@ -75,7 +77,7 @@ def left_out_calendars(pairs: Sequence[Pair]) -> list[Range]:
     return [calendar(p, fitted[p.group]) for p in pairs]
 
 
-def pairs_of(rows: Sequence[Row], coefficients: Coefficients) -> tuple[list[Pair], list[tuple[str, str]]]:
+def pairs_of(rows: Sequence[Mapping[str, str]], coefficients: Coefficients) -> tuple[list[Pair], list[tuple[str, str]]]:
     """Each row's two predictions, and the rows without one, by id, with the reason.
 
     Args:
@@ -84,12 +86,12 @@ def pairs_of(rows: Sequence[Row], coefficients: Coefficients) -> tuple[list[Pair
     """
     catalogue = Catalogue(accelerators=read_accelerators())
     bare = replace(Operations(), startup_s=0.0, production=(1.0, 1.0, 1.0))
-    usual = whole_runs(rows, catalogue, coefficients)
-    without = whole_runs(rows, catalogue, coefficients, bare)
+    usual = whole_runs_of(rows, catalogue, coefficients)
+    without = whole_runs_of(rows, catalogue, coefficients, bare)
     found, skipped = [], []
     for row, run, plain in zip(rows, usual, without, strict=True):
-        if isinstance(run, WholeRun) and isinstance(plain, WholeRun):
-            found.append(Pair(run=run, bare=plain))
-        elif isinstance(run, tuple):
-            skipped.append((row.get("id", "?"), run[1]))
+        if isinstance(run, PredictedWholeRun) and isinstance(plain, PredictedWholeRun):
+            found.append(Pair(run=run, bare=plain, publisher=row.get("group", "")))
+        elif isinstance(run, ZenplanError):
+            skipped.append((row.get("id", "?"), run.message))
     return found, skipped

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from zenplan.adapters.runs.shapes import BY_NAME
 from zenplan.adapters.runs.table import open_runs
 from zenplan.adapters.tables.accelerators import read_accelerators
-from zenplan.backtesting.runs import Row, Run, runs
+from zenplan.backtesting.runs import Run, runs_of
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.measured.run import BY_NAME
 
 # Rows of one source that a fit sees.
 MAX_ROWS = 200
 
 
-def rows_of(table: Path) -> list[Row]:
+def rows_of(table: Path) -> list[Mapping[str, str]]:
     """The rows of a table of runs, by column; an empty cell is unknown.
 
     Raises:
@@ -40,19 +40,19 @@ def published_runs(tables: Iterable[Path], coefficients: Coefficients) -> list[R
         InputFileError: there is no such table, or it is none of runs.
     """
     rows = [row for table in tables for row in rows_of(table)]
-    found = runs(rows, Catalogue(accelerators=read_accelerators()), coefficients)
+    found = runs_of(rows, Catalogue(accelerators=read_accelerators()), coefficients)
     return [run for run in found if isinstance(run, Run)]
 
 
 def source(run: Run) -> str:
     """The document that a run is from."""
-    return run.row["source"]
+    return run.measured.source
 
 
 def publisher(run: Run) -> str:
     """Who published a run: of other models, a repository and the model's folder in it. Twenty logs of one benchmark
     script on as many machines are one source when it is left out."""
-    if run.row["family"] not in BY_NAME:
+    if run.measured.family not in BY_NAME:
         return source(run)
     repository, _, path = source(run).partition(":")
     return f"{repository}:{path.rpartition('/')[0]}"
@@ -70,14 +70,14 @@ def generation(run: Run) -> str:
 
 def trained_model(run: Run) -> Hashable:
     """What is trained: the same for runs of one model at one size of its input."""
-    names = ("model", "params", "seq_len", "layers", "width", "image_size", "task", "attention")
-    return tuple(run.row.get(name, "") for name in names)
+    names = ("model", "params", "seq_len", "layers", "width", "image_size", "task", "fused_attention")
+    return tuple(getattr(run.measured, name) for name in names)
 
 
 def setting(run: Run) -> Hashable:
     """Who measured a run, in which software and precision."""
-    row, plan = run.row, run.plan
-    how = (row["framework"], row.get("compiled", ""), row.get("layout", ""))
+    measured, plan = run.measured, run.plan
+    how = (measured.framework, measured.compiled, measured.channels_last)
     return publisher(run), plan.precision.name, plan.software, *how
 
 
@@ -105,5 +105,5 @@ def spread_evenly(count: int, most: int) -> list[int]:
 
 def _teaches(run: Run) -> bool:
     """Whether a fit sees it. Small models over a network that nobody named say nothing but how slow that was."""
-    named = run.row["network_gbit_per_s_per_device"] or run.row["family"] not in BY_NAME
+    named = run.measured.network_bytes_per_s or run.measured.family not in BY_NAME
     return bool(named) or run.cluster.nodes == 1

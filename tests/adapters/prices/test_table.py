@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zenplan import units
-from zenplan.adapters.files import csv_input
+from zenplan.adapters.files import csv_file
 from zenplan.adapters.prices import table as price_table
 from zenplan.adapters.prices.rows import Machines, exactly, offers_of
 from zenplan.adapters.prices.table import (
@@ -268,7 +268,7 @@ def test_no_file_a_folder_and_too_big(tmp_path: Path, monkeypatch: pytest.Monkey
         read_price_csv(tmp_path / "none.csv", KNOWN)
     with pytest.raises(InputFileError, match="is a directory"):
         read_price_csv(tmp_path, KNOWN)
-    monkeypatch.setattr(csv_input, "MAX_BYTES", 10)
+    monkeypatch.setattr(csv_file, "MAX_BYTES", 10)
     with pytest.raises(InputFileError, match="may have no more than"):
         read_price_csv(write(tmp_path, GOOD), KNOWN)
 
@@ -334,9 +334,13 @@ def test_a_plugins_folder_needs_only_prices(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("terms.csv", f"provider,source,{TERMS}\nm,here,second,,,,\n", "terms.csv line 2: granularity_s"),
-        ("machine_sizes.csv", "provider,accelerator,sizes\nm,,1-8\n", "machine_sizes.csv line 2"),
-        ("instances.csv", f"provider,instance,{NETWORK}\nm,x,fast\n", "instances.csv line 2"),
+        (
+            "terms.csv",
+            f"provider,source,{TERMS}\nm,here,second,,,,\n",
+            "terms.csv, line 2, column granularity_s: 'second' is not a number",
+        ),
+        ("machine_sizes.csv", "provider,accelerator,sizes\nm,,1-8\n", "machine_sizes.csv, line 2, column sizes"),
+        ("instances.csv", f"provider,instance,{NETWORK}\nm,x,fast\n", "instances.csv, line 2, column network"),
     ],
 )
 def test_a_bad_row_beside_the_prices_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zenplan.adapters.files.csv_records import records
+from zenplan.adapters.files.csv_file import records
 from zenplan.adapters.runs.table import TableRow, open_runs
 from zenplan.domain.answer.backtest import Kind
 from zenplan.errors import InputFileError

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from zenplan.adapters.runs.columns import run_cells
+from zenplan.adapters.runs.rows import measured_run
 from zenplan.adapters.runs.table import TableRow
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
@@ -18,6 +18,7 @@ from zenplan.backtesting.runs import Run, runs
 from zenplan.commands.backtest.use_case import backtest, score_runs
 from zenplan.domain.answer.backtest import Backtest, Kind, ScoredRow
 from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.measured.run import MeasuredRun
 from zenplan.planning.physics.interval import spread_of
 
 PUBLISHED = Path(__file__).parents[3] / "benchmarks" / "published"
@@ -74,7 +75,7 @@ def test_a_run_is_predicted_from_what_its_row_says(tmp_path: Path) -> None:
 
 
 def test_the_interval_is_that_of_the_times_turned_round() -> None:
-    (run,) = (r for r in runs([run_cells(ROW, CATALOGUE).row], CATALOGUE, read_coefficients()) if isinstance(r, Run))
+    (run,) = (r for r in runs([measured_run(ROW, CATALOGUE)], read_coefficients()) if isinstance(r, Run))
     times = spread_of(run.plan, run.cluster)
     (row,) = score_runs([TableRow(2, ROW)], CATALOGUE, read_coefficients())
     assert isinstance(row, ScoredRow)
@@ -242,9 +243,9 @@ def test_a_table_may_have_both_kinds_of_rows(tmp_path: Path) -> None:
 def test_rows_that_are_alike_are_predicted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def counted(rows: Sequence[Mapping[str, str]], *rest: Any) -> Any:
-        asked.append(len(rows))
-        return runs(rows, *rest)
+    def counted(measured: Collection[MeasuredRun], *rest: Any) -> Any:
+        asked.append(len(measured))
+        return runs(measured, *rest)
 
     monkeypatch.setattr("zenplan.commands.backtest.use_case.runs", counted)
     faster = ROW | {"id": "b", "tokens_per_s_per_device": "16000"}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from zenplan import units
 from zenplan.errors import InputFileError
+
+T = TypeVar("T")
 
 
 def read_text(path: str | os.PathLike[str], what: str, most_bytes: int, hint: str) -> str:
@@ -34,6 +38,35 @@ def read_text(path: str | os.PathLike[str], what: str, most_bytes: int, hint: st
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputFileError(f"{what} is not text in UTF-8 (byte {error.start})", hint) from error
+
+
+def decoded(text: str, decode: Callable[[str], T], what: str, kind: str, hint: str) -> T:
+    """What a text of somebody else's stands for.
+
+    Args:
+        text: the text.
+        decode: ``json.loads``, ``tomllib.loads``.
+        what: how the file is called in an error.
+        kind: what it should be: ``JSON``, ``TOML``.
+        hint: what the file should be.
+
+    Raises:
+        InputFileError: it is not of that kind, is nested too deeply, or holds a number that is too long.
+    """
+    try:
+        return decode(text)
+    except RecursionError as error:
+        raise InputFileError(f"{what} is nested too deeply", hint) from error
+    except ValueError as error:
+        # Python refuses whole numbers of more than 4,300 digits, with a plain ValueError that has no place.
+        if type(error) is ValueError:
+            raise InputFileError(f"{what} holds a number that is too long", hint) from error
+        from json import JSONDecodeError
+
+        reason = str(error)
+        if isinstance(error, JSONDecodeError):
+            reason = f"{error.msg} (line {error.lineno}, column {error.colno})"
+        raise InputFileError(f"{what} is not {kind}: {reason}", hint) from error
 
 
 def open_regular(path: str | os.PathLike[str], what: str, most_bytes: float, hint: str) -> int:

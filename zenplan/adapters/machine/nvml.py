@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zenplan.domain.hardware.device import Device, DriverState, Process, Reading
+from zenplan.errors import printable
 
 # The numbers of NVML's C interface. They never change, and an older binding has not all of their names.
 _LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND = 12, 13
@@ -59,7 +60,7 @@ def _reason(error: Any) -> str:
 def _text(answer: str | bytes) -> Reading[str]:
     """A text on one line, whatever bytes the driver put into it."""
     decoded = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
-    clean = "".join(c if c.isprintable() else "?" for c in decoded).strip()
+    clean = printable(decoded, "?").strip()
     return Reading.of(clean) if clean else Reading.missing("the driver gave an empty text")
 
 

@@ -7,7 +7,6 @@ the provider is known to rent, at a price in proportion.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,7 +19,7 @@ from zenplan.errors import DataError, UnknownName
 GBIT_PER_S = 1e9 / 8
 
 # The largest slice of a TPU pod has 9,216 chips; no machine has more virtual processors than this.
-_MOST_DEVICES = 10_000
+MOST_DEVICES = 10_000
 _MOST_VCPUS = 1e6
 # The least price seen is $0.03; a thousandth of a dollar is a slip of units.
 _LEAST_USD_PER_DEVICE_H = 0.001
@@ -163,22 +162,20 @@ def _number(row: Mapping[str, str], column: str) -> float | None:
     cell = row.get(column, "")
     if not cell:
         return None
-    try:
-        value = float(cell)
-    except ValueError:
-        raise DataError(f"{column} is not a number: '{cell[:20]}'") from None
-    if not (math.isfinite(value) and value > 0):
+    value = units.number_of(cell)
+    if value is None:
+        raise DataError(f"{column} is not a number: '{cell[:20]}'")
+    if not units.is_amount(value):
         raise DataError(f"{column} must be above zero and finite, not {cell[:20]}; leave it empty if unknown")
     return value
 
 
 def _count(row: Mapping[str, str], column: str) -> int:
     cell = row.get(column, "")
-    # The length first: Python refuses to convert a text of thousands of digits.
-    digits = cell.isascii() and cell.isdigit() and len(cell) <= len(str(_MOST_DEVICES))
-    if not (digits and 0 < int(cell) <= _MOST_DEVICES):
-        raise DataError(f"{column} must be a whole number from 1 to {_MOST_DEVICES}, not '{cell[:20]}'")
-    return int(cell)
+    value = units.digits_of(cell, MOST_DEVICES)
+    if value is None:
+        raise DataError(f"{column} must be a whole number from 1 to {MOST_DEVICES}, not '{cell[:20]}'")
+    return value
 
 
 def _date(row: Mapping[str, str], column: str) -> date | None:

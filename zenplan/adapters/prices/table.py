@@ -15,8 +15,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from zenplan import units
-from zenplan.adapters.files.csv_input import Row, read_rows, rows_of
-from zenplan.adapters.prices.rows import GBIT_PER_S, Canonical, Machines, exactly, offers_of
+from zenplan.adapters.files.csv_file import DataRow, Row, read_rows, rows_of
+from zenplan.adapters.files.data import DATA
+from zenplan.adapters.prices.rows import GBIT_PER_S, MOST_DEVICES, Canonical, Machines, exactly, offers_of
 from zenplan.domain.market.offer import Offer, PriceTable, Terms
 from zenplan.errors import DataError, InputFileError
 from zenplan.protocols import Http
@@ -24,7 +25,6 @@ from zenplan.protocols import Http
 REQUIRED = ("provider", "instance", "accelerator", "devices")
 PRICES = ("on_demand_usd_per_h", "spot_usd_per_h")
 
-DATA = Path(__file__).parents[2] / "data"
 _MONTH_S = units.YEAR_S / 12
 
 
@@ -149,16 +149,17 @@ def _shipped(folder: Path, name: str) -> list[tuple[int, Row]]:
 @lru_cache(maxsize=8)
 def _machines(folder: Path) -> Machines:
     networks = {}
-    for line, row in _shipped(folder, "instances.csv"):
-        rate = _figure(row, "network_gbit_per_s_per_device", f"instances.csv line {line}")
+    for line, cells in _shipped(folder, "instances.csv"):
+        rate = DataRow("instances.csv", line, cells).number_or_none("network_gbit_per_s_per_device")
         if rate:
-            networks[row["provider"], row["instance"]] = rate * GBIT_PER_S
+            networks[cells["provider"], cells["instance"]] = rate * GBIT_PER_S
     sizes = {}
     for line, row in _shipped(folder, "machine_sizes.csv"):
-        numbers = row["sizes"].split(";")
-        if not all(n.isdigit() and int(n) > 0 for n in numbers):
-            raise DataError(f"machine_sizes.csv line {line}: sizes are as in 1;2;4;8, not '{row['sizes']}'")
-        sizes[row["provider"], row["accelerator"]] = tuple(int(n) for n in numbers)
+        numbers = [units.digits_of(number, MOST_DEVICES) for number in row["sizes"].split(";")]
+        if None in numbers:
+            wrong = f"'{row['sizes']}' is not as in 1;2;4;8"
+            raise DataRow("machine_sizes.csv", line, row).wrong("sizes", wrong)
+        sizes[row["provider"], row["accelerator"]] = tuple(filter(None, numbers))
     return Machines(networks=networks, sizes=sizes)
 
 
@@ -168,22 +169,14 @@ def _terms(folder: Path) -> dict[str, Terms]:
 
 
 def _terms_of(line: int, row: Row) -> Terms:
-    where = f"terms.csv line {line}"
-    storage = _figure(row, "storage_usd_per_gb_month", where)
-    egress = _figure(row, "egress_usd_per_gb", where)
+    figure = DataRow("terms.csv", line, row).number_or_none
+    storage, egress = figure("storage_usd_per_gb_month"), figure("egress_usd_per_gb")
     return Terms(
         provider=row["provider"],
-        granularity_s=_figure(row, "granularity_s", where),
-        minimum_s=_figure(row, "minimum_s", where) or 0.0,
+        granularity_s=figure("granularity_s"),
+        minimum_s=figure("minimum_s") or 0.0,
         storage_usd_per_byte_s=None if storage is None else storage / units.GB / _MONTH_S,
         egress_usd_per_byte=None if egress is None else egress / units.GB,
-        pue=_figure(row, "pue", where),
+        pue=figure("pue"),
         source=row["source"],
     )
-
-
-def _figure(row: Row, column: str, where: str) -> float | None:
-    try:
-        return float(row[column]) if row[column] else None
-    except ValueError:
-        raise DataError(f"{where}: {column} is not a number: '{row[column]}'") from None

@@ -10,11 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from zenplan.adapters.runs import words
-from zenplan.adapters.runs.accelerator import accelerator_of
+from zenplan.adapters.runs.cells import accelerator_of, known, number, short
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.errors import DataError, Skipped
+from zenplan.errors import Skipped
 
 # A row that has one of the project's own is no dialect.
 _OURS: Final = ("tokens_per_s_per_device", "samples_per_s_per_device")
@@ -91,61 +90,72 @@ _IN_FP8: Final = ("Hopper", "Blackwell", "Blackwell Ultra")
 _LISTED: Final = re.compile(r"\s*[,;/]\s*|\s+and\s+")
 
 
-def in_our_words(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """The row under the project's columns, and what was taken that its table does not print; other rows as they are.
+class Translated(NamedTuple):
+    """A row under the project's columns.
+
+    Attributes:
+        cells: text by column. figures: what was worked out, by column; it comes before what a cell says.
+        assumed: what was taken that the table does not print.
+    """
+
+    cells: Mapping[str, str]
+    figures: Mapping[str, float] = {}
+    assumed: tuple[str, ...] = ()
+
+
+def in_our_words(cells: Mapping[str, str], catalogue: Catalogue) -> Translated:
+    """The row under the project's columns; one that is in no dialect as it is.
 
     Args:
         cells: text by column, as the table has them.
         catalogue: the accelerators that a row may name.
 
     Raises:
-        Skipped: it is no training, has no speed, or no built-in model is that of the row.
-        DataError: a cell is no figure, or no accelerator has that name.
+        Skipped: it is no training, has no speed, no built-in model is that of the row, a cell is no figure, or no
+            accelerator has that name.
     """
     if cells.keys().isdisjoint(_OURS):
         if KERAS in cells:
             return _keras(cells, catalogue)
         if MLPERF in cells:
             return _mlperf(cells, catalogue)
-    return cells, ()
+    return Translated(cells)
 
 
-def _keras(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Mapping[str, str], tuple[str, ...]]:
+def _keras(cells: Mapping[str, str], catalogue: Catalogue) -> Translated:
     """A row of milliseconds a step, of one device."""
     name, backend, what = (cells.get(column, "") for column in ("model", "backend", "input"))
     task, jit = cells.get("task", ""), cells.get("jit", "").lower()
     if task.lower() != "train":
-        raise Skipped(f"task {words.short(task)} is no training" if task else "task is empty")
+        raise Skipped(f"task {short(task)} is no training" if task else "task is empty")
     found = _KERAS_MODELS.get(name)
     if found is None:
-        raise Skipped(f"no built-in model is the {words.short(name)} of Keras' benchmark page")
+        raise Skipped(f"no built-in model is the {short(name)} of Keras' benchmark page")
     step_ms, batch = _figure(cells, KERAS), _figure(cells, "batch")
-    sheet, form = accelerator_of({"gpu": _MACHINE.sub("", cells.get("gpu", ""))}, catalogue)
+    accelerator, form = accelerator_of({"gpu": _MACHINE.sub("", cells.get("gpu", ""))}, catalogue)
     framework, length = _BACKENDS.get(backend, backend), _LENGTH.search(what)
-    precision, told = _multiplied(cells.get("precision", ""), found, framework, sheet)
+    precision, assumed = _multiplied(cells.get("precision", ""), found, framework, accelerator)
     ours = found.cells() | {
         "input": what.split(";")[0],
         "seq_len": length[1] if length else "",
         "task": _method(what),
-        "accelerator": sheet.name,
+        "accelerator": accelerator.name,
         "devices": "1",
         "node_devices": "1",
         "precision": precision,
         "framework": framework,
         "compiled": "no" if "eager" in jit else "yes" if jit else "",
-        "global_batch": repr(batch),
-        "micro_batch": repr(batch),
-        "samples_per_s_per_device": repr(1e3 * batch / step_ms),
     }
-    return {**cells, **ours}, (*form, *told)
+    figures = {"global_batch": batch, "micro_batch": batch, "samples_per_s_per_device": 1e3 * batch / step_ms}
+    return Translated({**cells, **ours}, figures, (*form, *assumed))
 
 
 def _figure(cells: Mapping[str, str], column: str) -> float:
     """A cell that must have a figure."""
-    text = words.known(column, cells.get(column, ""))
+    text = known(column, cells.get(column, ""))
     if not text:
-        raise DataError(f"{column} is empty")
-    return words.number(column, text)
+        raise Skipped(f"{column} is empty")
+    return number(column, text)
 
 
 def _method(what: str) -> str:
@@ -153,9 +163,9 @@ def _method(what: str) -> str:
     return "lora" if "lora" in what.lower() else "sft" if "-class" in what else "pretrain"
 
 
-def _multiplied(precision: str, found: _Model, framework: str, sheet: Accelerator) -> tuple[str, tuple[str, ...]]:
+def _multiplied(precision: str, found: _Model, framework: str, accelerator: Accelerator) -> tuple[str, tuple[str, ...]]:
     """In which precision float32 is multiplied: TensorFlow and JAX do it in TF32, PyTorch only in convolutions."""
-    if precision != "float32" or sheet.peak("tf32") is None:
+    if precision != "float32" or accelerator.peak("tf32") is None:
         return precision, ()
     if framework.endswith(("TensorFlow", "JAX")):
         return "tf32", ("precision is float32: tf32, the default of TensorFlow and JAX",)
@@ -164,41 +174,40 @@ def _multiplied(precision: str, found: _Model, framework: str, sheet: Accelerato
     return precision, ()
 
 
-def _mlperf(cells: Mapping[str, str], catalogue: Catalogue) -> tuple[Mapping[str, str], tuple[str, ...]]:
+def _mlperf(cells: Mapping[str, str], catalogue: Catalogue) -> Translated:
     """A row of the samples a second of all devices."""
-    if not words.known(MLPERF, cells[MLPERF]):
+    if not known(MLPERF, cells[MLPERF]):
         raise Skipped(
             "no logged throughput; minutes to a target are not a speed: python benchmarks/mlperf.py scores them"
         )
     name, version = cells.get("benchmark", ""), cells.get("version", "")
     found = _SSD300 if name == "ssd" and version in _SSD300_UNTIL else _MLPERF_MODELS.get(name)
     if found is None:
-        raise Skipped(f"no built-in model is MLPerf's {words.short(name)}")
-    sheet, form = accelerator_of(cells, catalogue)
-    precision, speed = _submitted(sheet, found), _figure(cells, MLPERF)
-    told = [*form, f"precision is not printed: {precision}, usual for {name} on {sheet.name}"]
+        raise Skipped(f"no built-in model is MLPerf's {short(name)}")
+    accelerator, form = accelerator_of(cells, catalogue)
+    precision, speed = _submitted(accelerator, found), _figure(cells, MLPERF)
+    assumed = [*form, f"precision is not printed: {precision}, usual for {name} on {accelerator.name}"]
     if found is _RETINANET:
-        told.append("the logged throughput of RetinaNet is that of one device")
+        assumed.append("the logged throughput of RetinaNet is that of one device")
     else:
         speed /= _figure(cells, "n_gpus")
     # GPT-3 counts its tokens.
     column = "tokens_per_s_per_device" if name == "gpt3" else "samples_per_s_per_device"
     ours = found.cells() | {
-        "accelerator": sheet.name,
+        "accelerator": accelerator.name,
         "nodes": cells.get("n_nodes", ""),
         "precision": precision,
         "framework": _framework(cells.get("framework", ""), found.framework),
-        column: repr(speed),
         "source": cells.get("source") or f"mlcommons/training_results_{version}",
     }
-    return {**cells, **ours}, tuple(told)
+    return Translated({**cells, **ours}, {column: speed}, tuple(assumed))
 
 
-def _submitted(sheet: Accelerator, found: _Model) -> str:
+def _submitted(accelerator: Accelerator, found: _Model) -> str:
     """The precision that submissions have: results do not print it."""
-    if sheet.vendor != "NVIDIA":
+    if accelerator.vendor != "NVIDIA":
         return "bf16"
-    return "fp8" if found.fp8 and sheet.architecture in _IN_FP8 else "fp16"
+    return "fp8" if found.fp8 and accelerator.architecture in _IN_FP8 else "fp16"
 
 
 def _framework(text: str, written_in: str) -> str:

@@ -1,25 +1,29 @@
-"""The shape of a measured run's model, where its table does not print all of it."""
+"""The shape and the layout of a measured run: what its table does not print of them, and whether its cells agree."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from zenplan.adapters.tables.models import models_by_name
 from zenplan.errors import Skipped
 from zenplan.families.transformer.presets import plain
 
+# Fields of ``MeasuredRun``, None where a cell is empty.
+Known = Mapping[str, Any]
+
 # What tables write to what zenplan has. A bare transformer is found by its model's name.
 FAMILIES: Final = {
     "": "decoder",
-    "decoder": "decoder",
     "dense": "decoder",
+    "decoder": "decoder",
     "encoder": "encoder",
-    "encoder-decoder": "encoder-decoder",
     "enc-dec": "encoder-decoder",
-    "moe-decoder": "moe-decoder",
+    "encoder-decoder": "encoder-decoder",
     "moe": "moe-decoder",
+    "moe-decoder": "moe-decoder",
     "transformer": "transformer",
     "convnet": "convnet",
     "cnn": "convnet",
@@ -34,10 +38,6 @@ FAMILIES: Final = {
     "gnn": "gnn",
     "mlp": "mlp",
 }
-# Families whose models are known by their name, or by their FLOP; the others have a shape of layers, heads and widths.
-BY_NAME: Final = frozenset(
-    ("convnet", "vision transformer", "speech transformer", "recurrent", "recommender", "diffusion", "gnn", "mlp")
-)
 # Families of models whose feed-forward network has three products, for rows whose sizes do not tell.
 _GATED: Final = re.compile(r"llama|qwen|mi[sx]tral|internlm|deepseek|gemma|phi-?[34]|oss|olmo|yi-|baichuan")
 # A count that lies within the first of the printed one says which it is, if the other lies beyond the second.
@@ -46,56 +46,117 @@ _NEAR, _FAR = 0.05, 0.1
 _SAME_MODEL: Final = 0.1
 
 
-def gated(row: Mapping[str, str]) -> str:
-    """``yes`` where the feed-forward network has three products, ``no`` where two, empty without a shape.
+def gated(known: Known) -> bool | None:
+    """Whether the feed-forward network has three products, not two; None without a shape.
 
     The row's parameters decide, where the count of one alone is near them; else the model's family does.
     A gated model has its own output matrix, one with two products shares the embedding.
     """
-    if not (row["layers"] and row["width"]):
-        return ""
-    if row["params"] and row["ff_width"] and row["vocab"] and row["family"] == "decoder":
-        params = float(row["params"])
-        three, two = (abs(_parameters(row, products) / params - 1.0) for products in (3, 2))
+    if not (known["layers"] and known["width"]):
+        return None
+    if known["params"] and known["ff_width"] and known["vocab"] and known["family"] == "decoder":
+        three, two = (abs(_parameters(known, products) / known["params"] - 1.0) for products in (3, 2))
         if min(three, two) <= _NEAR and max(three, two) > _FAR:
-            return "yes" if three < two else "no"
-    return "yes" if _GATED.search(row["model"].lower()) else "no"
+            return bool(three < two)
+    return _GATED.search(known["model"].lower()) is not None
 
 
-def _parameters(row: Mapping[str, str], products: int) -> float:
+def _parameters(known: Known, products: int) -> float:
     """Of a decoder: attention, the feed-forward network and the embedding (Narayanan et al. 2021, section 5.1)."""
-    width, heads = float(row["width"]), float(row["heads"] or 1)
-    keys = float(row["kv_heads"] or heads) / heads
-    layer = width * width * (2.0 + 2.0 * keys) + products * width * float(row["ff_width"])
-    return float(row["layers"]) * layer + float(row["vocab"]) * width * (products - 1)
+    width, heads = float(known["width"]), float(known["heads"] or 1)
+    keys = float(known["kv_heads"] or heads) / heads
+    layer = width * width * (2.0 + 2.0 * keys) + products * width * float(known["ff_width"])
+    return float(known["layers"]) * layer + float(known["vocab"]) * width * (products - 1)
 
 
-def shape_by_name(row: Mapping[str, str]) -> dict[str, str]:
-    """The cells of a shape of which the row says the model's name alone.
+def shape_by_name(known: Known) -> dict[str, Any]:
+    """The fields of a shape of which the row says the model's name alone.
 
     Raises:
         Skipped: no published model has that name and about as many parameters.
     """
-    name = row["model"]
+    name = known["model"]
     # Of "BioBERT (BERT-base)" either can be the published one.
     names = (name, re.sub(r"\(.*\)", "", name), *re.findall(r"\((.*?)\)", name))
     found = (p for n in names if (p := models_by_name().get(plain(n))) is not None)
-    preset = next((p for p in found if _about(row["params"], p.parameters)), None)
+    preset = next((p for p in found if _about(known["params"], p.parameters)), None)
     if preset is None:
         raise Skipped(f"family transformer: no published model has the name {name} and as many parameters")
     shape = preset.shape
     return {
         "family": shape.family,
-        "layers": str(shape.layers),
-        "width": str(shape.width),
-        "heads": str(shape.heads),
-        "kv_heads": str(shape.kv_heads or ""),
-        "ff_width": str(shape.ff_width),
-        "vocab": str(shape.vocab),
-        "gated": "yes" if shape.gated else "no",
-        "seq_len": row["seq_len"] or str(shape.seq_len),
+        "layers": shape.layers,
+        "width": shape.width,
+        "heads": shape.heads,
+        "kv_heads": shape.kv_heads or None,
+        "ff_width": shape.ff_width,
+        "vocab": shape.vocab,
+        "seq_len": known["seq_len"] or shape.seq_len,
     }
 
 
-def _about(params: str, published: float) -> bool:
-    return not params or abs(float(params) / published - 1.0) <= _SAME_MODEL
+def _about(params: float | None, published: float) -> bool:
+    return not params or abs(params / published - 1.0) <= _SAME_MODEL
+
+
+# --- whether cells agree
+
+# Two printed figures that differ by no more than this are one, rounded.
+_AGREE: Final = 0.02
+# What should divide what; a run where it does not is rare, but there are some.
+_DIVIDES: Final = (("tp", "heads"), ("kv_heads", "heads"), ("heads", "width"), ("cp", "seq_len"))
+_AT_MOST: Final = (("tp", "heads"), ("kv_heads", "heads"), ("micro_batch", "global_batch"), ("ep", "devices"))
+_MIXTURES: Final = ("moe-decoder",)
+# Stages are often shared out with the embedding, the head or both counted as layers.
+_ENDS: Final = (0, 1, 2)
+
+
+def check_layout(known: Known, nodes: int | None, node_devices: int | None) -> None:
+    """Find a layout that no run can have had.
+
+    Args:
+        known: fields of ``MeasuredRun``, None where a cell is empty.
+        nodes, node_devices: as the row prints them, before anything is worked out; None where it does not.
+
+    Raises:
+        Skipped: two cells contradict each other; the message has both.
+    """
+    counts = {name: value for name, value in known.items() if value is not None}
+    stages, parts = counts.get("pp", 1), counts.get("vp", 1)
+    if stages * parts > counts.get("layers", math.inf):
+        raise Skipped(f"{stages} pipeline stages of {parts} parts need more than {counts['layers']} layers")
+    for name, whole in _AT_MOST:
+        if counts.get(name, 1) > counts.get(whole, math.inf):
+            raise Skipped(f"{name} = {counts[name]} is more than {whole} = {counts[whole]}")
+    if counts.get("ep", 1) > 1 and known["family"] not in _MIXTURES:
+        raise Skipped(f"ep = {counts['ep']}, but a model of the family {known['family']} has no experts")
+    devices = counts["devices"]
+    # The last node, or the only one, may be in use in part.
+    if nodes and node_devices and nodes != -(-devices // node_devices):
+        raise Skipped(
+            f"nodes · node_devices = {nodes} · {node_devices} = {nodes * node_devices}, not {devices} devices"
+        )
+    degrees = {name: counts[name] for name in ("tp", "pp", "dp", "cp") if name in counts}
+    product = math.prod(degrees.values())
+    if devices % product or (len({"tp", "pp", "dp"} & degrees.keys()) == 3 and product != devices):
+        raise Skipped(f"{'·'.join(degrees)} = {product}, not {devices} devices")
+
+
+def odd_cells(known: Known) -> list[str]:
+    """Notes on cells that do not go together, but with which a run can be predicted."""
+    counts = {name: value for name, value in known.items() if value is not None}
+    notes = [
+        f"{name} = {counts[name]} does not divide {whole} = {counts[whole]}"
+        for name, whole in _DIVIDES
+        if name in counts and whole in counts and counts[whole] % counts[name]
+    ]
+    stages, parts, layers = counts.get("pp", 1), counts.get("vp", 1), counts.get("layers", 0)
+    if all((layers + more) % (stages * parts) for more in _ENDS):
+        product = f"pp · vp = {stages * parts}" if parts > 1 else f"pp = {stages}"
+        notes.append(f"{product} does not divide layers = {layers}")
+    tokens, samples = known["tokens_per_s_per_device"], known["samples_per_s_per_device"]
+    if tokens and samples and known["seq_len"]:
+        ratio = tokens / (samples * known["seq_len"])
+        if abs(ratio - 1.0) > _AGREE:
+            notes.append(f"tokens_per_s_per_device is {ratio:.2f} times samples_per_s_per_device · seq_len")
+    return notes

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TextIO
 
-from zenplan.adapters.files.csv_records import Record, records
+from zenplan.adapters.files.csv_file import Record, records
 from zenplan.adapters.files.regular_file import open_regular
+from zenplan.adapters.runs.cells import known
 from zenplan.adapters.runs.dialects import KERAS, MLPERF
-from zenplan.adapters.runs.words import known
 from zenplan.domain.answer.backtest import Kind
-from zenplan.errors import InputFileError
+from zenplan.errors import InputFileError, printable
 
 _WHAT: Final = "table of runs"
 _HINT: Final = (
@@ -134,7 +134,7 @@ def _check_columns(header: list[str], what: str) -> None:
         raise InputFileError(f"{what} has no column {', no column '.join(missing)}", _HINT)
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
-        raise InputFileError(f"{what} has the column {_shown(twice[0])} twice", _HINT)
+        raise InputFileError(f"{what} has the column {printable(twice[0])} twice", _HINT)
 
 
 def _missing(header: list[str], needed: tuple[tuple[str, ...], ...]) -> list[str]:
@@ -158,7 +158,7 @@ def _row(record: Record, header: list[str]) -> TableRow:
         problem = "a cell is not text in UTF-8"
     elif len(cells) < len(header) or any(cells[len(header) :]):
         problem = f"{len(cells)} cells under {len(header)} columns"
-    named = {name: _shown(cell) for name, cell in zip(header, cells, strict=False)}
+    named = {name: printable(cell) for name, cell in zip(header, cells, strict=False)}
     return TableRow(record.line, named, problem, _kind(named))
 
 
@@ -176,8 +176,3 @@ def _kind(cells: Mapping[str, str]) -> Kind:
 def _is_text(cell: str) -> bool:
     # What could not be decoded stands there as half of a surrogate pair.
     return cell.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in cell)
-
-
-def _shown(cell: str) -> str:
-    """The cell without what a terminal would take for a command."""
-    return cell if cell.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell)

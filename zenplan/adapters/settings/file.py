@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zenplan import units
-from zenplan.adapters.files.regular_file import read_text
+from zenplan.adapters.files.regular_file import decoded, read_text
 from zenplan.errors import InputFileError
 
 PROJECT_FILE: Final = "zenplan.toml"
@@ -82,13 +82,4 @@ def _of_pyproject(path: Path) -> Mapping[str, Any] | None:
 def _decoded(path: Path, content: str) -> dict[str, Any]:
     import tomllib
 
-    try:
-        return tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        # Python's text ends in "(at line 3, column 7)".
-        raise InputFileError(f"{path} is not TOML: {error}", _HINT) from error
-    except RecursionError as error:
-        raise InputFileError(f"{path} is nested too deeply", _HINT) from error
-    except ValueError as error:
-        # Python refuses whole numbers of more than 4,300 digits, and does not say where.
-        raise InputFileError(f"{path} holds a number that is too long", _HINT) from error
+    return decoded(content, tomllib.loads, str(path), "TOML", _HINT)

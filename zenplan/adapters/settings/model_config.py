@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from zenplan.adapters.files.regular_file import read_text
+from zenplan.adapters.files.regular_file import decoded, read_text
 from zenplan.errors import InputFileError
 
 MOST_BYTES = 16 * 10**6
@@ -22,19 +22,10 @@ def read_model_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     shown = repr(os.fspath(path))
     text = read_text(path, f"the model configuration {shown}", MOST_BYTES, _HINT)
-    try:
-        decoded = json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InputFileError(f"{shown} is not JSON: {error.msg} ({where})", _HINT) from error
-    except RecursionError as error:
-        raise InputFileError(f"{shown} is nested too deeply", _HINT) from error
-    except ValueError as error:
-        # Python refuses whole numbers of more than 4,300 digits, with a ValueError that has no place.
-        raise InputFileError(f"{shown} holds a number that is too long", _HINT) from error
-    if not isinstance(decoded, dict):
-        raise InputFileError(f"{shown} holds {_kind(decoded)}, not a JSON object", _HINT)
-    return decoded
+    found = decoded(text, json.loads, shown, "JSON", _HINT)
+    if not isinstance(found, dict):
+        raise InputFileError(f"{shown} holds {_kind(found)}, not a JSON object", _HINT)
+    return found
 
 
 def _kind(decoded: Any) -> str:

@@ -7,14 +7,11 @@ known has no line.
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from importlib.resources.abc import Traversable
-from io import StringIO
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from zenplan.adapters.files.csv_file import DataRow, data_rows
 from zenplan.domain.hardware.accelerator import Accelerator, Source
 from zenplan.errors import DataError
 from zenplan.units import GB, MIB, TFLOP_PER_S
@@ -74,25 +71,13 @@ SOURCE_KEYS: Final = {
 }
 
 
-class _Row(NamedTuple):
-    """A line of a file, and where it stood."""
-
-    file: str
-    line: int
-    cells: dict[str, str]
-
-    def wrong(self, column: str, what: str) -> DataError:
-        return DataError(f"{self.file}, line {self.line}, column {column}: {what}")
-
-
 def read_accelerators(folder: Traversable | None = None) -> tuple[Accelerator, ...]:
     """Every accelerator of the bundled table, or of the two files in ``folder``, in the order of the file.
 
     Raises:
         DataError: a row is malformed; the message names the file, the line and the column.
     """
-    folder = files("zenplan") / "data" if folder is None else folder
-    identities: dict[str, _Row] = {}
+    identities: dict[str, DataRow] = {}
     for row in _rows(folder, IDENTITY_FILE, _IDENTITY_COLUMNS, _named):
         if row.cells["name"] in identities:
             first = identities[row.cells["name"]].line
@@ -105,35 +90,27 @@ def read_accelerators(folder: Traversable | None = None) -> tuple[Accelerator, .
     return tuple(_accelerator(row, fields[name]) for name, row in identities.items())
 
 
-def _rows(folder: Traversable, file: str, columns: tuple[str, ...], check: Callable[[_Row], None]) -> Iterator[_Row]:
+def _rows(
+    folder: Traversable | None, file: str, columns: tuple[str, ...], check: Callable[[DataRow], None]
+) -> Iterator[DataRow]:
     """The rows of one file, each with every column, each passed by ``check``."""
-    reader = csv.reader(StringIO((folder / file).read_text(encoding="utf-8")), strict=True)
-    try:
-        header = tuple(next(reader, ()))
-        if header != columns:
-            raise DataError(f"{file}, line 1: columns are {','.join(header)}, not {','.join(columns)}")
-        for cells in reader:
-            row = _Row(file, reader.line_num, dict(zip(columns, cells, strict=False)))
-            if len(cells) != len(columns):
-                column = columns[min(len(cells), len(columns) - 1)]
-                raise row.wrong(column, f"the row has {len(cells)} cells, not {len(columns)}")
-            check(row)
-            yield row
-    except csv.Error as error:
-        raise DataError(f"{file}, line {reader.line_num}: not valid CSV: {error}") from error
+    text = None if folder is None else (folder / file).read_text(encoding="utf-8")
+    for row in data_rows(file, columns, text):
+        check(row)
+        yield row
 
 
-def _named(row: _Row) -> None:
+def _named(row: DataRow) -> None:
     """Each of the first three cells says something."""
     for column in _IDENTITY_COLUMNS[:3]:
-        if not row.cells[column].strip():
+        if not row.cells[column]:
             raise row.wrong(column, "is empty")
 
 
-def _known(names: dict[str, dict[str, Any]]) -> Callable[[_Row], None]:
+def _known(names: dict[str, dict[str, Any]]) -> Callable[[DataRow], None]:
     """A check that a figure belongs to an accelerator of the table and is one we know."""
 
-    def check(row: _Row) -> None:
+    def check(row: DataRow) -> None:
         if row.cells["accelerator"] not in names:
             raise row.wrong("accelerator", f"'{row.cells['accelerator']}' is not in {IDENTITY_FILE}")
         if row.cells["figure"] not in SOURCE_KEYS:
@@ -142,40 +119,23 @@ def _known(names: dict[str, dict[str, Any]]) -> Callable[[_Row], None]:
     return check
 
 
-def _take_figure(row: _Row, fields: dict[str, Any], sources: dict[tuple[str, str, str], Source]) -> None:
+def _take_figure(row: DataRow, fields: dict[str, Any], sources: dict[tuple[str, str, str], Source]) -> None:
     """Put one figure, in base units, and its source among the fields of its accelerator."""
     figure = row.cells["figure"]
     key = SOURCE_KEYS[figure]
     if key in fields["sources"]:
         raise row.wrong("figure", f"{figure} of {row.cells['accelerator']} is given twice")
     if figure in _PEAK:
-        fields["peaks"][_PEAK[figure]] = _number(row) * TFLOP_PER_S
+        fields["peaks"][_PEAK[figure]] = row.number("value") * TFLOP_PER_S
     elif figure in _REAL:
         name, unit = _REAL[figure]
-        fields[name] = _number(row) * unit
+        fields[name] = row.number("value") * unit
     else:
-        fields[figure] = _whole(row)
+        fields[figure] = row.whole("value")
     fields["sources"][key] = _source(row, sources)
 
 
-def _number(row: _Row) -> float:
-    try:
-        value = float(row.cells["value"])
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise row.wrong("value", f"'{row.cells['value']}' is not a number above zero")
-    return value
-
-
-def _whole(row: _Row) -> int:
-    value = _number(row)
-    if not value.is_integer():
-        raise row.wrong("value", f"'{row.cells['value']}' is not a whole number")
-    return int(value)
-
-
-def _source(row: _Row, sources: dict[tuple[str, str, str], Source]) -> Source:
+def _source(row: DataRow, sources: dict[tuple[str, str, str], Source]) -> Source:
     """The source of a row; rows of one source share it, which also makes the table load faster."""
     key = (row.cells["source"], row.cells["status"], row.cells["date"])
     if key not in sources:
@@ -186,7 +146,7 @@ def _source(row: _Row, sources: dict[tuple[str, str, str], Source]) -> Source:
     return sources[key]
 
 
-def _accelerator(row: _Row, fields: dict[str, Any]) -> Accelerator:
+def _accelerator(row: DataRow, fields: dict[str, Any]) -> Accelerator:
     cells = row.cells
     for figure in ("memory_gb", "memory_gb_per_s"):
         if SOURCE_KEYS[figure] not in fields:

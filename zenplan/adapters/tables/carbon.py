@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
+from zenplan.adapters.files.csv_file import data_rows
 from zenplan.domain import checks
 
-_DATA = Path(__file__).parents[2] / "data"
+_REGIONS = ("provider", "region", "country")
+_CARBON = ("country", "name", "g_co2e_per_kwh", "year", "source")
 _J_PER_KWH = 3.6e6
 _G_PER_KG = 1000.0
 
@@ -35,20 +35,16 @@ def grid_intensity(provider: str, region: str) -> GridIntensity | None:
 
 @cache
 def _countries() -> dict[tuple[str, str], str]:
-    return {(row["provider"], row["region"]): row["country"] for row in _rows("regions.csv")}
+    rows = (row.cells for row in data_rows("regions.csv", _REGIONS))
+    return {(cells["provider"], cells["region"]): cells["country"] for cells in rows}
 
 
 @cache
 def _intensities() -> dict[str, GridIntensity]:
     return {
-        row["country"]: GridIntensity(
-            kg_per_j=float(row["g_co2e_per_kwh"]) / _G_PER_KG / _J_PER_KWH,
-            source=f"{row['name']} {row['year']}, {row['source']}",
+        row.cells["country"]: GridIntensity(
+            kg_per_j=row.number("g_co2e_per_kwh") / _G_PER_KG / _J_PER_KWH,
+            source=f"{row.cells['name']} {row.cells['year']}, {row.cells['source']}",
         )
-        for row in _rows("carbon.csv")
+        for row in data_rows("carbon.csv", _CARBON)
     }
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    text = (_DATA / name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))

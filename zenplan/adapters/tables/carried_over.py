@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
+from zenplan.adapters.files.csv_file import data_rows
 from zenplan.domain.fit.correction import CarriedOver
 
-_TABLE = Path(__file__).parents[2] / "data" / "carried_over.csv"
+_COLUMNS = ("kind", "power", "down", "up", "pairs", "publishers", "median", "source", "date")
 
 
 @cache
 def read_carried_over() -> Mapping[str, CarriedOver]:
     """Kind of pair to what pairs of published runs say of it. Raises DataError: a figure is impossible."""
-    rows = csv.DictReader(_TABLE.read_text(encoding="utf-8").splitlines())
     return {
-        row["kind"]: CarriedOver(
-            kind=row["kind"],
-            power=float(row["power"]),
-            down=float(row["down"]),
-            up=float(row["up"]),
-            pairs=int(row["pairs"]),
-            publishers=int(row["publishers"]),
+        row.cells["kind"]: CarriedOver(
+            kind=row.cells["kind"],
+            power=row.number_or_none("power") or 0.0,
+            down=row.number("down"),
+            up=row.number("up"),
+            pairs=row.whole_or_zero("pairs"),
+            publishers=row.whole_or_zero("publishers"),
         )
-        for row in rows
+        for row in data_rows("carried_over.csv", _COLUMNS)
     }

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from zenplan.adapters.files.data import data_text
 from zenplan.domain.fit.coefficients import OTHERS, Coefficient, Coefficients
 from zenplan.domain.fit.efficiency import Efficiency
 from zenplan.domain.fit.interval import Interval
@@ -25,7 +25,7 @@ def read_coefficients() -> Coefficients:
     Raises:
         DataError: the file is not what it should be.
     """
-    return coefficients_of(json.loads((files("zenplan") / "data" / "coefficients.json").read_text(encoding="utf-8")))
+    return coefficients_of(json.loads(data_text("coefficients.json")))
 
 
 def coefficients_of(document: Mapping[str, Any]) -> Coefficients:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
 
+from zenplan.adapters.files.data import data_text
 from zenplan.errors import DataError
 from zenplan.planning.calibration.design import SweepPoint
 
@@ -22,7 +22,7 @@ def read_sweep() -> tuple[SweepPoint, ...]:
     Raises:
         DataError: the file is not what it should be.
     """
-    document = json.loads((files("zenplan") / "data" / "sweep.json").read_text(encoding="utf-8"))
+    document = json.loads(data_text("sweep.json"))
     try:
         if document["schema"] != SCHEMA:
             raise DataError(f"sweep: schema '{document['schema']}' is not '{SCHEMA}'")

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from zenplan.adapters.runs.accelerator import accelerator_of
-from zenplan.adapters.runs.columns import MEASURED, UNNAMED, RunCells, run_cells
+from zenplan.adapters.runs.rows import measured_operator, measured_run, measured_whole_run
 from zenplan.adapters.runs.table import TableRow, open_runs
-from zenplan.adapters.runs.words import known, number, tokens
-from zenplan.backtesting.operators import MeasuredOperator, measured_operator
-from zenplan.backtesting.plausible import check_parameters, check_speed, odd_experts, too_slow
-from zenplan.backtesting.runs import Run, alike, measured, runs
-from zenplan.backtesting.whole_runs import WholeRun, whole_runs
+from zenplan.backtesting.operators import PredictedOperator, predicted_operator
+from zenplan.backtesting.runs import Run, alike, measured_tokens_per_s, runs
+from zenplan.backtesting.whole_runs import PredictedWholeRun, known_software, whole_runs
+from zenplan.backtesting.workload import check_parameters, check_speed, odd_experts, too_slow
 from zenplan.domain.answer.backtest import Backtest, Kind, ScoredRow, SkippedRow, size_of
 from zenplan.domain.fit.coefficients import Coefficients
-from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.measured.run import UNNAMED, MeasuredOperator, MeasuredRun
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.layout import Layout
-from zenplan.errors import DataError, Skipped, ZenplanError
+from zenplan.errors import Skipped, ZenplanError
 from zenplan.planning.explain.scores import groups_of
 from zenplan.planning.physics.interval import spread_of
 from zenplan.planning.physics.throughput import fastest
 
 # Rows that are predicted together: enough of one model for numpy, few enough for any memory.
 _CHUNK = 500
-# Cells that no prediction is made from.
-_ANSWERS = ("id", "source", *MEASURED)
 
 Scored = ScoredRow | SkippedRow
 T = TypeVar("T")
@@ -79,43 +75,39 @@ def _score(rows: Sequence[TableRow], catalogue: Catalogue, coefficients: Coeffic
     found = {
         Kind.WHOLE_RUN: ((row,) for row in score_whole_runs(of_kind[Kind.WHOLE_RUN], catalogue, coefficients)),
         Kind.THROUGHPUT: ((row,) for row in score_runs(of_kind[Kind.THROUGHPUT], catalogue, coefficients)),
-        Kind.OPERATOR: score_operators(of_kind[Kind.OPERATOR], catalogue, coefficients),
+        Kind.OPERATOR: iter(score_operators(of_kind[Kind.OPERATOR], catalogue, coefficients)),
     }
     return itertools.chain.from_iterable(next(found[row.kind]) for row in rows)
 
 
 def score_runs(rows: Iterable[TableRow], catalogue: Catalogue, coefficients: Coefficients) -> list[Scored]:
     """Rows of throughput, each with its prediction or the reason why it has none; in their order."""
-    found, usable = _usable(rows, lambda cells: run_cells(cells, catalogue))
-    made: list[tuple[int, TableRow, RunCells, Run]] = []
+    found, usable = _usable(rows, lambda row: measured_run(row.cells, catalogue))
+    made: list[tuple[int, TableRow, MeasuredRun, Run]] = []
     # Rows that differ in their measurement alone are one run.
-    alike = {_question(cells.row): cells.row for _, _, cells in usable}
-    outcomes = dict(zip(alike, runs(list(alike.values()), catalogue, coefficients), strict=True))
-    for place, row, cells in usable:
-        outcome = outcomes[_question(cells.row)]
-        reason = _implausible(cells.row, outcome) if isinstance(outcome, Run) else outcome[1]
+    asked = [measured.without_measurement() for _, _, measured in usable]
+    measured_of = {question: measured for question, (*_, measured) in zip(asked, usable, strict=True)}
+    outcomes = dict(zip(measured_of, runs(measured_of.values(), coefficients), strict=True))
+    for question, (index, row, measured) in zip(asked, usable, strict=True):
+        outcome = outcomes[question]
+        reason = _implausible(measured, outcome) if isinstance(outcome, Run) else outcome.message
         if isinstance(outcome, Run) and not reason:
-            made.append((place, row, cells, outcome))
+            made.append((index, row, measured, outcome))
         else:
-            found[place] = _skipped(row, reason)
-    asked = list({id(run): run for *_, run in made}.values())
-    predicted = dict(zip(map(id, asked), _predicted(asked), strict=True))
-    for place, row, cells, run in made:
-        found[place] = _scored(row, cells, run, *predicted[id(run)])
-    return [found[place] for place in sorted(found)]
+            found[index] = _skipped(row, reason)
+    different = list({id(run): run for *_, run in made}.values())
+    predicted = dict(zip(map(id, different), _predicted(different), strict=True))
+    for index, row, measured, run in made:
+        found[index] = _scored(row, measured, run, *predicted[id(run)])
+    return [found[index] for index in sorted(found)]
 
 
-def _question(row: Mapping[str, str]) -> Hashable:
-    """What is predicted from: all but who says it, and what was measured."""
-    return tuple(text for name, text in row.items() if name not in _ANSWERS)
-
-
-def _implausible(row: Mapping[str, str], run: Run) -> str:
+def _implausible(measured: MeasuredRun, run: Run) -> str:
     """Why the row cannot have been; else empty."""
     load = run.plan.workload
     try:
-        check_parameters(row, load)
-        samples_per_s = measured(row, load.tokens_per_sample) / load.tokens_per_sample
+        check_parameters(measured, load)
+        samples_per_s = measured_tokens_per_s(measured, load.tokens_per_sample) / load.tokens_per_sample
         check_speed(load, samples_per_s, run.cluster.accelerator, run.plan.precision)
     except Skipped as error:
         return error.message
@@ -123,18 +115,19 @@ def _implausible(row: Mapping[str, str], run: Run) -> str:
 
 
 def _usable(
-    rows: Iterable[TableRow], read: Callable[[Mapping[str, str]], T]
+    rows: Iterable[TableRow], read: Callable[[TableRow], T]
 ) -> tuple[dict[int, Scored], list[tuple[int, TableRow, T]]]:
-    """By their places: the rows that cannot be read, and those that can with what was read."""
+    """By their index: the rows that cannot be read, and those that can with what was read."""
     skipped: dict[int, Scored] = {}
     usable: list[tuple[int, TableRow, T]] = []
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
+        if row.problem:
+            skipped[index] = _skipped(row, row.problem)
+            continue
         try:
-            if row.problem:
-                raise DataError(row.problem)
-            usable.append((place, row, read(row.cells)))
+            usable.append((index, row, read(row)))
         except ZenplanError as error:
-            skipped[place] = _skipped(row, error.message)
+            skipped[index] = _skipped(row, error.message)
     return skipped, usable
 
 
@@ -145,11 +138,11 @@ def _skipped(row: TableRow, reason: str) -> SkippedRow:
 def _predicted(made: Sequence[Run]) -> list[tuple[Layout, float]]:
     """The layout and the speed of each run; runs of one model in one arithmetic are evaluated together."""
     found: dict[int, tuple[Layout, float]] = {}
-    for places in alike(made):
-        together = [made[p] for p in places]
+    for indices in alike(made):
+        together = [made[i] for i in indices]
         speeds = fastest(together[0].plan, [r.cluster for r in together], [r.layouts for r in together])
-        found.update(zip(places, speeds, strict=True))
-    return [found[place] for place in range(len(made))]
+        found.update(zip(indices, speeds, strict=True))
+    return [found[index] for index in range(len(made))]
 
 
 def _range(run: Run, speed: float) -> Range:
@@ -160,32 +153,33 @@ def _range(run: Run, speed: float) -> Range:
 
 def score_operators(
     rows: Iterable[TableRow], catalogue: Catalogue, coefficients: Coefficients
-) -> Iterator[Sequence[Scored]]:
+) -> list[Sequence[Scored]]:
     """Rows of operators, each with its passes and their predictions, or the reason why it has none; in their order."""
-    for row in rows:
+    skipped, usable = _usable(rows, lambda row: measured_operator(row.cells, catalogue))
+    found: dict[int, Sequence[Scored]] = {index: (row,) for index, row in skipped.items()}
+    for index, row, measured in usable:
         try:
-            if row.problem:
-                raise DataError(row.problem)
-            yield _scored_passes(row, measured_operator(row.cells, catalogue, coefficients))
+            found[index] = _scored_passes(row, measured, predicted_operator(measured, coefficients))
         except ZenplanError as error:
-            yield (_skipped(row, error.message),)
+            found[index] = (_skipped(row, error.message),)
+    return [found[index] for index in sorted(found)]
 
 
-def _scored_passes(row: TableRow, found: MeasuredOperator) -> Sequence[ScoredRow]:
-    plan, sheet = found.plan, found.cluster.accelerator
+def _scored_passes(row: TableRow, measured: MeasuredOperator, found: PredictedOperator) -> Sequence[ScoredRow]:
+    plan, accelerator = found.plan, measured.accelerator
     spread = spread_of(plan, found.cluster)
     return [
         ScoredRow(
             id=row.id,
             line=row.line,
             kind=Kind.OPERATOR,
-            source=known("source", row.cells.get("source", "")),
+            source=measured.source,
             model="",
-            family=row.cells["op"],
+            family=measured.written_kind,
             size=size_of(plan.workload.parameters),
-            accelerator=sheet.name,
-            generation=sheet.architecture,
-            precision=known("precision", row.cells.get("precision", "")),
+            accelerator=accelerator.name,
+            generation=accelerator.architecture,
+            precision=measured.written_precision,
             software="",
             framework="",
             task=each.name,
@@ -201,27 +195,27 @@ def _scored_passes(row: TableRow, found: MeasuredOperator) -> Sequence[ScoredRow
     ]
 
 
-def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: float) -> Scored:
+def _scored(row: TableRow, measured: MeasuredRun, run: Run, layout: Layout, speed: float) -> Scored:
     """The row beside its prediction, of which both are samples a second and device; skipped if they are worlds apart."""
-    text, plan, sheet = cells.row, run.plan, run.cluster.accelerator
-    odd, length = odd_experts(int(text["ep"] or 1), plan.workload), plan.workload.tokens_per_sample
-    samples_per_s = measured(text, length) / length
+    plan, accelerator = run.plan, run.cluster.accelerator
+    odd, length = odd_experts(measured.ep or 1, plan.workload), plan.workload.tokens_per_sample
+    samples_per_s = measured_tokens_per_s(measured, length) / length
     if reason := too_slow(speed, samples_per_s):
         return _skipped(row, reason)
     return ScoredRow(
         id=row.id,
         line=row.line,
         kind=Kind.THROUGHPUT,
-        source=text["source"],
-        model="" if text["model"] == UNNAMED else text["model"],
-        family=text["family"],
+        source=measured.source,
+        model="" if measured.model == UNNAMED else measured.model,
+        family=measured.family,
         size=size_of(plan.workload.parameters),
-        accelerator=sheet.name,
-        generation=sheet.architecture,
+        accelerator=accelerator.name,
+        generation=accelerator.architecture,
         precision=plan.precision.name,
         software=str(plan.software or ""),
-        framework=text["framework"],
-        task=known("task", row.cells.get("task", "")).lower(),
+        framework=measured.framework,
+        task=measured.written_task.lower(),
         scale="one node" if run.cluster.nodes == 1 else "several nodes",
         devices=run.cluster.devices,
         predicted=_range(run, speed),
@@ -230,53 +224,47 @@ def _scored(row: TableRow, cells: RunCells, run: Run, layout: Layout, speed: flo
         tokens_per_sample=length if length > 1 or plan.workload.unit == "tokens" else None,
         layout=str(layout),
         fits=run.fits,
-        assumed=(*cells.assumed, *run.assumed),
-        notes=(*cells.notes, *([odd] if odd else [])),
+        assumed=(*measured.assumed, *run.assumed),
+        notes=(*measured.notes, *([odd] if odd else [])),
     )
 
 
 def score_whole_runs(rows: Iterable[TableRow], catalogue: Catalogue, coefficients: Coefficients) -> list[Scored]:
     """Rows of GPU-hours, each with its prediction or the reason why it has none; in their order."""
-    found, usable = _usable(rows, lambda cells: accelerator_of(cells, catalogue))
-    named = [{**row.cells, "accelerator": sheet.name} for _, row, (sheet, _) in usable]
-    outcomes = whole_runs(named, catalogue, coefficients)
-    for (place, row, (sheet, assumed)), outcome in zip(usable, outcomes, strict=True):
-        if isinstance(outcome, WholeRun):
-            found[place] = _scored_whole(row, outcome, sheet, assumed)
+    found, usable = _usable(rows, lambda row: measured_whole_run(row.cells, catalogue))
+    outcomes = whole_runs((measured for *_, measured in usable), coefficients)
+    for (index, row, _), outcome in zip(usable, outcomes, strict=True):
+        if isinstance(outcome, PredictedWholeRun):
+            found[index] = _scored_whole(row, outcome)
         else:
-            found[place] = _skipped(row, outcome[1])
-    return [found[place] for place in sorted(found)]
+            found[index] = _skipped(row, outcome.message)
+    return [found[index] for index in sorted(found)]
 
 
-def _scored_whole(row: TableRow, run: WholeRun, sheet: Accelerator, assumed: tuple[str, ...]) -> ScoredRow:
-    cells = row.cells
-
-    def says(column: str) -> str:
-        return known(column, cells.get(column, ""))
-
+def _scored_whole(row: TableRow, run: PredictedWholeRun) -> ScoredRow:
+    measured, accelerator = run.measured, run.measured.accelerator
     return ScoredRow(
         id=row.id,
         line=row.line,
         kind=Kind.WHOLE_RUN,
-        source=says("source"),
-        model=says("model"),
-        family=says("arch") or says("family"),
-        size=size_of(number("params", cells["params"])),
-        accelerator=sheet.name,
-        generation=sheet.architecture,
-        precision=run.precision,
-        software=run.software,
-        framework=says("framework"),
-        task=says("task").lower(),
-        scale="one node" if run.devices <= sheet.node_devices else "several nodes",
-        devices=run.devices if run.devices_known else None,
+        source=measured.source,
+        model=measured.model,
+        family=measured.written_family,
+        size=size_of(measured.params),
+        accelerator=accelerator.name,
+        generation=accelerator.architecture,
+        precision=measured.precision.name,
+        software=str(known_software(measured) or ""),
+        framework=measured.framework,
+        task=measured.written_task.lower(),
+        scale="one node" if run.devices <= accelerator.node_devices else "several nodes",
+        devices=measured.devices,
         predicted=run.calendar_gpu_hours,
         measured=run.measured_gpu_hours,
         steady=run.steady_gpu_hours,
-        layout=run.layout,
+        layout=str(run.layout),
         assumed=(
-            *assumed,
-            *filter(None, [tokens(says("seq_len"))[1]]),
+            *measured.assumed,
             *(f"{f.name}: {f.value}{f', {f.why}' if f.why else ''}" for f in run.facts if f.origin is Origin.ASSUMED),
         ),
     )

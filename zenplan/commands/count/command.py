@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Neither a batch nor a depth is larger.
 _MOST = 1e12
+# Of an axis of an input.
+_MOST_SIZE = 999_999_999
 
 
 def _option(text: str, metavar: str) -> Any:
@@ -82,14 +84,14 @@ def _own_up(counted: ModelCount) -> None:
 def _shapes(text: str | None) -> list[list[int]]:
     """``224,224,3;10`` as lists of sizes."""
     from zenplan.errors import UsageError
+    from zenplan.units import digits_of
 
     if text is None:
         return []
-    shapes = [[size.strip() for size in shape.split(",")] for shape in text.split(";")]
-    sizes = [size for shape in shapes for size in shape]
-    if not all(size.isascii() and size.isdigit() and len(size) < 10 and int(size) for size in sizes):
+    shapes = [[digits_of(size.strip(), _MOST_SIZE) for size in shape.split(",")] for shape in text.split(";")]
+    if any(None in shape for shape in shapes):
         raise UsageError(
             f"input shape must be sizes with commas between them, not '{text}'",
             "write it as in: 224,224,3 and several as in: '128,64;10'",
         )
-    return [[int(size) for size in shape] for shape in shapes]
+    return [list(filter(None, shape)) for shape in shapes]

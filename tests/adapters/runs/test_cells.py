@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenplan.adapters.runs.network import Network, network_of
+from zenplan.adapters.runs.cells import Network, network_of
 
 IN_WORDS = (
     # text, devices a node, Gbit/s of a device, Gbit/s of a node

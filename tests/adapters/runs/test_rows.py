@@ -1,19 +1,23 @@
-"""Rows of tables of runs, brought under the project's names."""
+"""Rows of tables of runs, read into nouns."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenplan.adapters.runs.columns import MEASURED, NUMBERS, WHOLE, RunCells, run_cells
+from zenplan.adapters.runs.rows import NUMBERS, WHOLE, measured_run
 from zenplan.adapters.runs.shapes import gated
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.measured.run import MeasuredRun
+from zenplan.domain.training.layout import Recompute
 from zenplan.errors import ZenplanError
 
 PUBLISHED = Path(__file__).parents[3] / "benchmarks" / "published" / "language_models.csv"
@@ -46,47 +50,54 @@ ROW = {
 }
 
 
-def cells(**changed: str) -> RunCells:
-    return run_cells(ROW | changed, CATALOGUE)
+def read(**changed: str) -> MeasuredRun:
+    return measured_run(ROW | changed, CATALOGUE)
 
 
-def cells_or_reason(row: dict[str, str]) -> RunCells | str:
+def run_or_reason(row: dict[str, str]) -> MeasuredRun | str:
     try:
-        return run_cells(row, CATALOGUE)
+        return measured_run(row, CATALOGUE)
     except ZenplanError as error:
         return error.message
 
 
-def test_a_row_gets_the_projects_columns() -> None:
-    row = cells().row
-    assert (row["width"], row["ff_width"], row["micro_batch"], row["zero_stage"]) == ("2048", "8192", "4", "1")
-    assert float(row["network_gbit_per_s_per_device"]) == 200
-    assert float(row["params"]) == 1.3e9
-    # Every column is there, and what the row does not have is empty.
-    assert row["cp"] == row["attention"] == row["samples_per_s_per_device"] == ""
-    assert cells().assumed == cells().notes == ()
-    assert cells(model="").row["model"] == "unnamed"
+def test_a_row_is_read_under_the_projects_names() -> None:
+    run = read()
+    assert (run.width, run.ff_width, run.micro_batch, run.zero_stage) == (2048, 8192, 4, 1)
+    assert (run.network_bytes_per_s, run.params) == (25e9, 1.3e9)
+    # What the row does not have is unknown.
+    assert run.cp is run.fused_attention is run.samples_per_s_per_device is None
+    assert run.assumed == run.notes == ()
+    assert read(model="").model == "unnamed"
 
 
 def test_the_projects_own_names_come_first() -> None:
-    assert cells(width="1024").row["width"] == "1024"
-    own = cells(network_gbit_per_s_per_device="50", node_devices="4").row
-    assert (own["node_devices"], float(own["network_gbit_per_s_per_device"])) == ("4", 50)
+    assert read(width="1024").width == 1024
+    own = read(network_gbit_per_s_per_device="50", node_devices="4")
+    assert (own.node_devices, own.network_bytes_per_s) == (4, 6.25e9)
 
 
 def test_published_rows_stay_as_they_are() -> None:
     with PUBLISHED.open(newline="", encoding="utf-8") as file:
         published = list(csv.DictReader(file))
-    found = [(before, cells_or_reason(before)) for before in published]
+    found = [(before, run_or_reason(before)) for before in published]
     skipped = [after for _, after in found if isinstance(after, str)]
-    kept = [(before, after.row) for before, after in found if isinstance(after, RunCells)]
+    kept = [(before, after) for before, after in found if isinstance(after, MeasuredRun)]
     assert len(kept) > 600
     assert all("devices" in reason for reason in skipped)
-    for before, row in kept:
+    written = {
+        "accelerator": lambda run: run.accelerator.name,
+        "precision": lambda run: run.written_precision,
+        "attention": lambda run: {None: "", True: "flash", False: "standard"}[run.fused_attention],
+        "gated": lambda run: {None: "", True: "yes", False: "no"}[run.gated],
+        "network_gbit_per_s_per_device": lambda run: run.network_bytes_per_s and run.network_bytes_per_s * 8e-9,
+    }
+    for before, run in kept:
         # Those two are what people read, not what predicts.
-        assert before.keys() - row.keys() == {"licence", "confidence"}
-        for name in before.keys() & row.keys():
-            same = before[name] == row[name] or math.isclose(float(before[name]), float(row[name]))
+        for name in before.keys() - {"licence", "confidence"}:
+            after = written[name](run) if name in written else getattr(run, name)
+            text = "" if after is None else str(after)
+            same = before[name] == text or math.isclose(float(before[name]), float(text))
             assert same, (before["id"], name)
 
 
@@ -95,19 +106,19 @@ def test_published_rows_stay_as_they_are() -> None:
     [("a100", "A100-SXM4-80GB"), ("H100-SXM5-80GB", "H100-SXM5-80GB"), ("v100-32gb", "V100-SXM2-32GB")],
 )
 def test_accelerators_go_by_name_or_alias(text: str, name: str) -> None:
-    assert cells(accelerator=text).row["accelerator"] == name
+    assert read(accelerator=text, precision="").accelerator.name == name
 
 
 def test_a_form_factor_that_is_not_stated_is_said() -> None:
-    found = cells(accelerator="A100-80GB-?")
-    assert found.row["accelerator"] == "A100-SXM4-80GB"
+    found = read(accelerator="A100-80GB-?")
+    assert found.accelerator.name == "A100-SXM4-80GB"
     assert found.assumed == ("A100-80GB-?: the form factor is not stated: A100-SXM4-80GB",)
 
 
 def test_nodes_give_the_devices_of_one() -> None:
-    assert cells(network="", nodes="4").row["node_devices"] == "4"
+    assert read(network="", nodes="4").node_devices == 4
     # Sixteen devices on three machines: no more than six on any.
-    assert cells(network="", nodes="3").row["node_devices"] == "6"
+    assert read(network="", nodes="3").node_devices == 6
 
 
 @pytest.mark.parametrize(
@@ -156,7 +167,7 @@ def test_nodes_give_the_devices_of_one() -> None:
 )
 def test_a_bad_cell_is_named(changed: dict[str, str], reason: str) -> None:
     with pytest.raises(ZenplanError) as caught:
-        cells(**changed)
+        read(**changed)
     assert reason in caught.value.message
 
 
@@ -174,50 +185,50 @@ def test_a_bare_transformer_is_found_by_its_name() -> None:
         "dp": "",
         "sample_unit": "sequences",
     }
-    bert = cells(model="BERT-large", params="336000000", input="seq128", **bare).row
-    assert (bert["family"], bert["layers"], bert["width"], bert["seq_len"]) == ("encoder", "24", "1024", "128")
-    assert cells(model="BioBERT (BERT-base)", params="110000000", input="seq512", **bare).row["layers"] == "12"
+    bert = read(model="BERT-large", params="336000000", input="seq128", **bare)
+    assert (bert.family, bert.layers, bert.width, bert.seq_len) == ("encoder", 24, 1024, 128)
+    assert read(model="BioBERT (BERT-base)", params="110000000", input="seq512", **bare).layers == 12
     # The name alone is not enough: another size is another model.
     with pytest.raises(ZenplanError, match="no published model"):
-        cells(model="BERT-large", params="110000000", **bare)
+        read(model="BERT-large", params="110000000", **bare)
 
 
 def test_measurements_that_do_not_agree_are_noted() -> None:
-    assert cells(samples_per_s_per_device="6.85").notes == ()
-    (note,) = cells(samples_per_s_per_device="13.7").notes
+    assert read(samples_per_s_per_device="6.85").notes == ()
+    (note,) = read(samples_per_s_per_device="13.7").notes
     assert note == "tokens_per_s_per_device is 0.50 times samples_per_s_per_device · seq_len"
 
 
-LLAMA = {
+LLAMA: dict[str, Any] = {
     "family": "decoder",
     "model": "",
-    "layers": "32",
-    "width": "4096",
-    "heads": "32",
-    "kv_heads": "",
-    "vocab": "32000",
-    "ff_width": "11008",
-    "params": "6.738e9",
+    "layers": 32,
+    "width": 4096,
+    "heads": 32,
+    "kv_heads": None,
+    "vocab": 32000,
+    "ff_width": 11008,
+    "params": 6.738e9,
 }
-GPT = LLAMA | {"ff_width": "16384", "vocab": "50257", "params": "6.65e9"}
+GPT = LLAMA | {"ff_width": 16384, "vocab": 50257, "params": 6.65e9}
 
 
 @pytest.mark.parametrize(
-    ("row", "answer"),
+    ("known", "answer"),
     [
-        (LLAMA, "yes"),
-        (GPT, "no"),
+        (LLAMA, True),
+        (GPT, False),
         # The parameters say it, whatever the name is.
-        (GPT | {"model": "llama-like"}, "no"),
-        (LLAMA | {"params": ""}, "no"),
-        (LLAMA | {"params": "", "model": "Mixtral"}, "yes"),
-        (LLAMA | {"params": "", "model": "Qwen3-8B"}, "yes"),
-        (LLAMA | {"params": "", "model": "Nemotron-8B"}, "no"),
-        (LLAMA | {"layers": ""}, ""),
+        (GPT | {"model": "llama-like"}, False),
+        (LLAMA | {"params": None}, False),
+        (LLAMA | {"params": None, "model": "Mixtral"}, True),
+        (LLAMA | {"params": None, "model": "Qwen3-8B"}, True),
+        (LLAMA | {"params": None, "model": "Nemotron-8B"}, False),
+        (LLAMA | {"layers": None}, None),
     ],
 )
-def test_gated_by_parameters_else_by_family(row: dict[str, str], answer: str) -> None:
-    assert gated(row) == answer
+def test_gated_by_parameters_else_by_family(known: dict[str, Any], answer: bool | None) -> None:
+    assert gated(known) is answer
 
 
 odd = st.sampled_from(["", "0", "-1", "nan", "inf", "1e308", "x", "3", "1e5", "²", "0x10", "1_0", " ", "1e-320"])
@@ -226,16 +237,18 @@ odd = st.sampled_from(["", "0", "-1", "nan", "inf", "1e308", "x", "3", "1e5", "�
 @given(
     st.dictionaries(st.sampled_from(sorted({*ROW, *WHOLE, *NUMBERS, "gated", "attention", "task"})), odd, max_size=6)
 )
-def test_whatever_comes_out_is_a_number_or_empty(changed: dict[str, str]) -> None:
-    found = cells_or_reason(ROW | changed)
-    if isinstance(found, str):
-        assert found
+def test_whatever_comes_out_is_a_number_or_unknown(changed: dict[str, str]) -> None:
+    run = run_or_reason(ROW | changed)
+    if isinstance(run, str):
+        assert run
         return
-    row = found.row
-    assert any(row[name] for name in MEASURED)
-    for name in (*WHOLE, *NUMBERS):
-        assert not row[name] or 0 < float(row[name]) < math.inf
-        assert name not in WHOLE or not row[name] or row[name].isdecimal()
+    assert run.tokens_per_s_per_device or run.samples_per_s_per_device
+    fields = {field.name for field in dataclasses.fields(MeasuredRun)}
+    assert {*WHOLE, *NUMBERS} - fields == {"nodes", "network_gbit_per_s_per_device"}
+    for name in ({*WHOLE, *NUMBERS} & fields) | {"network_bytes_per_s"}:
+        value = getattr(run, name)
+        assert value is None or 0 < value < math.inf
+        assert name not in WHOLE or value is None or isinstance(value, int)
 
 
 @pytest.mark.parametrize(
@@ -252,74 +265,75 @@ def test_whatever_comes_out_is_a_number_or_empty(changed: dict[str, str]) -> Non
     ],
 )
 def test_numbers_as_people_write_them(column: str, text: str, plain: float) -> None:
-    assert float(cells(**{column: text}).row[column]) == plain
+    assert getattr(read(**{column: text}), column) == plain
 
 
 def test_what_k_means_of_a_sequence_is_said() -> None:
-    assert cells(seq_len="8K").assumed == ("seq_len of 8K: 8,192 tokens",)
-    assert cells(seq_len="8192").assumed == ()
+    assert read(seq_len="8K").assumed == ("seq_len of 8K: 8,192 tokens",)
+    assert read(seq_len="8192").assumed == ()
 
 
 @pytest.mark.parametrize("text", ["N/A", "na", "-", "?", "null", "None", "—"])
 def test_words_for_nothing_are_empty(text: str) -> None:
-    row = cells(micro_batch=text, framework=text, precision=text, vocab=text, task=text, d_ff="8192", ff_width=text).row
-    assert [row[n] for n in ("micro_batch", "framework", "precision", "vocab", "task")] == [""] * 5
+    run = read(micro_batch=text, framework=text, precision=text, vocab=text, task=text, d_ff="8192", ff_width=text)
+    assert run.micro_batch is run.vocab is None
+    assert run.framework == run.written_precision == run.task == run.written_task == ""
     # A name that says nothing leaves the word to the other one.
-    assert row["ff_width"] == "8192"
+    assert run.ff_width == 8192
     with pytest.raises(ZenplanError, match="devices is empty"):
-        cells(devices=text)
+        read(devices=text)
 
 
 def test_none_is_an_answer_where_it_means_one() -> None:
-    row = cells(attention="none", recompute="None", zero_stage="none").row
-    assert (row["attention"], row["recompute"], row["zero_stage"]) == ("standard", "none", "0")
+    run = read(attention="none", recompute="None", zero_stage="none")
+    assert (run.fused_attention, run.recompute, run.zero_stage) == (False, Recompute.NONE, 0)
 
 
 @pytest.mark.parametrize(
     ("text", "stage"),
-    [("zero3", "3"), ("ZeRO-2", "2"), ("stage 1", "1"), ("zero_stage_3", "3"), ("FSDP", "3"), ("0.0", "0")],
+    [("zero3", 3), ("ZeRO-2", 2), ("stage 1", 1), ("zero_stage_3", 3), ("FSDP", 3), ("0.0", 0)],
 )
-def test_stages_of_zero(text: str, stage: str) -> None:
-    assert cells(zero_stage=text).row["zero_stage"] == stage
+def test_stages_of_zero(text: str, stage: int) -> None:
+    assert read(zero_stage=text).zero_stage == stage
 
 
 @pytest.mark.parametrize(
-    ("text", "word", "noted"),
+    ("text", "fused", "noted"),
     [
-        ("flash", "flash", False),
-        ("FlashAttention-2", "flash", False),
-        ("sdpa", "flash", False),
-        ("TE", "flash", False),
-        ("cuDNN", "flash", False),
-        ("xformers", "flash", False),
-        ("eager", "standard", False),
-        ("math", "standard", False),
-        ("unfused", "standard", False),
-        ("magic", "flash", True),
+        ("flash", True, False),
+        ("FlashAttention-2", True, False),
+        ("sdpa", True, False),
+        ("TE", True, False),
+        ("cuDNN", True, False),
+        ("xformers", True, False),
+        ("eager", False, False),
+        ("math", False, False),
+        ("unfused", False, False),
+        ("magic", True, True),
     ],
 )
-def test_words_for_attention(text: str, word: str, noted: bool) -> None:
-    found = cells(attention=text)
-    assert found.row["attention"] == word
+def test_words_for_attention(text: str, fused: bool, noted: bool) -> None:
+    found = read(attention=text)
+    assert found.fused_attention is fused
     assert found.notes == (("attention 'magic' is not known: fused is taken",) if noted else ())
 
 
 def test_words_for_the_task() -> None:
     words = {"Pre-Training": "pretrain", "fine-tuning": "sft", "SFT": "sft", "LoRA": "lora", "": ""}
     for text, word in words.items():
-        found = cells(task=text)
-        assert (found.row["task"], found.notes) == (word, ())
-    odd_task = cells(task="dancing")
-    assert odd_task.row["task"] == "pretrain"
+        found = read(task=text)
+        assert (found.task, found.notes, found.written_task) == (word, (), text)
+    odd_task = read(task="dancing")
+    assert odd_task.task == "pretrain"
     assert odd_task.notes == ("task 'dancing' is not known: pre-training is taken",)
 
 
 def test_a_network_that_tells_nothing_is_noted() -> None:
-    (note,) = cells(network="very fast").notes
+    (note,) = read(network="very fast").notes
     assert note == "network 'very fast' tells no speed: the usual one of A100-SXM4-80GB is taken"
-    assert cells(network="NVLink3").notes == ()
+    assert read(network="NVLink3").notes == ()
     # Within a node there is none to cross.
-    assert cells(network="very fast", devices="8", dp="1").notes == ()
+    assert read(network="very fast", devices="8", dp="1").notes == ()
 
 
 @pytest.mark.parametrize(
@@ -334,17 +348,17 @@ def test_a_network_that_tells_nothing_is_noted() -> None:
     ],
 )
 def test_degrees_that_do_not_divide_are_noted(changed: dict[str, str], note: str) -> None:
-    assert cells(**changed).notes == (note,)
+    assert read(**changed).notes == (note,)
 
 
 def test_the_ends_of_a_model_may_count_as_layers() -> None:
     # BLOOM: 70 layers, the embedding and the head, in 12 stages.
-    assert cells(layers="70", tp="1", pp="12", dp="1", devices="12").notes == ()
+    assert read(layers="70", tp="1", pp="12", dp="1", devices="12").notes == ()
 
 
 def test_a_node_may_be_in_use_in_part() -> None:
     part = {"devices": "4", "dp": "1", "tp": "4", "pp": "1", "nodes": "1", "node_devices": "8"}
-    assert cells(**part).row["node_devices"] == "8"
+    assert read(**part).node_devices == 8
 
 
 @pytest.mark.parametrize(
@@ -357,8 +371,7 @@ def test_a_node_may_be_in_use_in_part() -> None:
     ],
 )
 def test_accelerators_go_by_what_drivers_print(text: str, name: str) -> None:
-    row = cells(accelerator=text, precision="bf16", network="8x200G").row
-    assert row["accelerator"] == name
+    assert read(accelerator=text, precision="bf16", network="8x200G").accelerator.name == name
 
 
 @pytest.mark.parametrize(
@@ -374,34 +387,35 @@ def test_accelerators_go_by_what_drivers_print(text: str, name: str) -> None:
     ],
 )
 def test_other_families_have_one_name_each(family: str, unit: str, found: str) -> None:
-    assert cells(family=family, sample_unit=unit).row["family"] == found
+    assert read(family=family, sample_unit=unit).family == found
 
 
 def test_an_image_its_flop_and_its_layout_are_read_from_where_tables_have_them() -> None:
-    row = cells(
+    run = read(
         family="cnn",
         sample_unit="images",
         input="224x224x3",
         flop_per_sample_fwd="8.2e9",
         activations_per_sample="11M",
         notes="timm MACs | layout=nhwc",
-    ).row
-    assert (row["image_size"], row["layout"], row["unit"]) == ("224", "nhwc", "images")
-    assert (float(row["flop_per_sample"]), float(row["activations_per_sample"])) == (8.2e9, 11e6)
-    assert cells(family="cnn", framework="pytorch-1.12-channels_last").row["layout"] == "nhwc"
+    )
+    assert (run.image_size, run.channels_last, run.unit) == (224, True, "images")
+    assert (run.flop_per_sample, run.activations_per_sample) == (8.2e9, 11e6)
+    assert read(family="cnn", framework="pytorch-1.12-channels_last").channels_last
     again = {"family": "diffusion", "recompute": "", "notes": "2*MACs | gradient_checkpointing=1; fast"}
-    assert cells(**again).row["recompute"] == "full"
-    assert cells(**again | {"recompute": "none"}).row["recompute"] == "none"
+    assert read(**again).recompute is Recompute.FULL
+    assert read(**again | {"recompute": "none"}).recompute is Recompute.NONE
     # A picture that is no square has no one side; what the cell says comes first.
-    assert cells(family="cnn", input="800x1333x3").row["image_size"] == ""
-    assert cells(family="cnn", input="224x224x3", image_size="288", layout="NCHW").row["image_size"] == "288"
+    assert read(family="cnn", input="800x1333x3").image_size is None
+    own = read(family="cnn", input="224x224x3", image_size="288", layout="NCHW")
+    assert (own.image_size, own.channels_last) == (288, False)
 
 
 def test_a_speed_in_parts_of_a_sample_is_one_of_tokens() -> None:
     said = {"tokens_per_s_per_device": "", "samples_per_s_per_device": "80000", "flop_per_sample_fwd": "1.27e8"}
-    row = cells(family="rnn", sample_unit="mel-frames", **said).row
-    assert (float(row["tokens_per_s_per_device"]), row["samples_per_s_per_device"]) == (80_000, "")
+    run = read(family="rnn", sample_unit="mel-frames", **said)
+    assert (run.tokens_per_s_per_device, run.samples_per_s_per_device) == (80_000, None)
     # The FLOP beside it are those of a part, and of how many parts a sample has the row says nothing.
-    assert row["flop_per_sample"] == ""
-    whole = cells(family="rnn", sample_unit="samples", **said).row
-    assert (float(whole["samples_per_s_per_device"]), float(whole["flop_per_sample"])) == (80_000, 1.27e8)
+    assert run.flop_per_sample is None
+    whole = read(family="rnn", sample_unit="samples", **said)
+    assert (whole.samples_per_s_per_device, whole.flop_per_sample) == (80_000, 1.27e8)

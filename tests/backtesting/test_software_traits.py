@@ -5,23 +5,33 @@ from typing import Any
 import pytest
 
 from zenplan.adapters.tables.accelerators import read_accelerators
-from zenplan.backtesting.era import Era, era_of
+from zenplan.backtesting.layouts import SoftwareTraits, software_traits
 from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import Software, software_of
+from zenplan.domain.training.layout import Recompute
 
 CATALOGUE = Catalogue(accelerators=read_accelerators())
 
 
-def era(
+def traits(
     framework: str = "PyTorch",
-    attention: str = "",
+    fused_attention: bool | None = None,
     gpu: str = "A100-SXM4-80GB",
     precision: str = "bf16",
-    recompute: str = "none",
-) -> Era:
-    row = {"framework": framework, "attention": attention, "recompute": recompute}
-    return era_of(row, CATALOGUE.by_name(gpu), PRECISIONS[precision], software_of(framework))
+    recompute: Recompute = Recompute.NONE,
+) -> SoftwareTraits:
+    run = MeasuredRun(
+        accelerator=CATALOGUE.by_name(gpu),
+        devices=8,
+        precision=PRECISIONS[precision],
+        family="decoder",
+        framework=framework,
+        fused_attention=fused_attention,
+        recompute=recompute,
+    )
+    return software_traits(run, software_of(framework))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +53,7 @@ def era(
     ],
 )
 def test_attention_where_the_row_does_not_say(framework: str, fused: bool, why: str) -> None:
-    found = era(framework)
+    found = traits(framework)
     assert found.fused_attention is fused
     (said,) = found.assumed
     assert said.startswith("attention is ")
@@ -51,33 +61,33 @@ def test_attention_where_the_row_does_not_say(framework: str, fused: bool, why: 
 
 
 def test_a_row_that_says_is_believed() -> None:
-    for attention, fused in (("flash", True), ("standard", False)):
-        found = era("Megatron-LM", attention)
+    for fused in (True, False):
+        found = traits("Megatron-LM", fused)
         assert (found.fused_attention, found.assumed) == (fused, ())
 
 
 @pytest.mark.parametrize("gpu", ["V100-SXM2-32GB", "P100-SXM2-16GB"])
 def test_no_fused_kernel_for_old_devices(gpu: str) -> None:
-    found = era(attention="flash", gpu=gpu, precision="fp16")
+    found = traits(fused_attention=True, gpu=gpu, precision="fp16")
     assert not found.fused_attention
     assert "no fused kernel for" in found.assumed[0]
-    assert era(attention="standard", gpu=gpu, precision="fp16").assumed == ()
+    assert traits(fused_attention=False, gpu=gpu, precision="fp16").assumed == ()
 
 
 @pytest.mark.parametrize(("precision", "fused"), [("fp32", False), ("tf32", False), ("fp16", True), ("fp8", True)])
 def test_fused_kernels_are_for_16_bits(precision: str, fused: bool) -> None:
     # Under fp8 attention stays in 16 bits.
-    found = era(attention="flash", gpu="H100-SXM5-80GB", precision=precision)
+    found = traits(fused_attention=True, gpu="H100-SXM5-80GB", precision=precision)
     assert found.fused_attention is fused
     assert (precision in "".join(found.assumed)) is not fused
 
 
 def test_sequence_parallelism_came_with_fused_attention_and_selective_recomputation() -> None:
     # Korthikanti et al. 2022 brought both; what is older has neither.
-    assert not era("Megatron-LM v1.1").sequence
-    assert not era("Megatron-LM", "standard", recompute="full").sequence
-    assert era("Megatron-LM", "standard", recompute="selective").sequence
-    assert era("Megatron-LM", "flash").sequence
+    assert not traits("Megatron-LM v1.1").sequence
+    assert not traits("Megatron-LM", False, recompute=Recompute.FULL).sequence
+    assert traits("Megatron-LM", False, recompute=Recompute.SELECTIVE).sequence
+    assert traits("Megatron-LM", True).sequence
 
 
 @pytest.mark.parametrize(
@@ -93,12 +103,12 @@ def test_sequence_parallelism_came_with_fused_attention_and_selective_recomputat
     ],
 )
 def test_zero_stages_that_software_offers(framework: str, stages: tuple[int, ...]) -> None:
-    assert era(framework).zero_stages == stages
+    assert traits(framework).zero_stages == stages
 
 
 def test_selective_means_every_second_product_under_a_compiler() -> None:
     def half(framework: Any) -> bool:
-        return era(framework).half
+        return traits(framework).half
 
     assert [half(name) for name in ("torchtitan", "Megatron-LM", "HuggingFace", "MaxText")] == [
         True,
