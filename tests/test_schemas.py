@@ -7,15 +7,29 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
+from zenplan.commands.accelerators.document import ProductDocument
+from zenplan.commands.calibrate.document import FingerprintDocument
+from zenplan.commands.calibrations.document import SampleDocument
+from zenplan.commands.estimate.document import PriceDocument
 from zenplan.commands.main import run
+from zenplan.commands.prices.document import OfferDocument
+from zenplan.commands.shared.document import FactDocument, LayoutDocument
 from zenplan.documents import Document, file_of, schema
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.market.offer import Instance, Price
+from zenplan.domain.measured.calibration import Fingerprint, Sample
+from zenplan.domain.provenance import Fact, Origin
+from zenplan.domain.training.layout import Layout
+from zenplan.errors import DataError
 
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT / "zenplan" / "data" / "schemas"
@@ -169,3 +183,34 @@ def test_a_value_out_of_bounds_is_refused(document: Any) -> None:
             node[name] = value
     assert tried
     assert check.is_valid(found)
+
+
+# --- the nouns hold the same bounds
+
+NOUNS = (
+    (Layout(), LayoutDocument),
+    (Fact(name="tokens", value="1", origin=Origin.GIVEN), FactDocument),
+    (Price(usd_per_h=1.0, as_of=None, source="a list"), PriceDocument),
+    (Instance(provider="p", name="i", accelerator="X1", devices=8), OfferDocument),
+    (
+        Accelerator(name="X1", vendor="V", architecture="A", memory_bytes=1e9, memory_bytes_per_s=1e9),
+        ProductDocument,
+    ),
+    (Sample(round=0, wall_s=1.0, cpu_s=1.0), SampleDocument),
+    (
+        Fingerprint(device="d", kind="cpu", threads=1, backend="torch", versions={}, precision="fp32", compiled=False),
+        FingerprintDocument,
+    ),
+)
+
+
+@pytest.mark.parametrize(("noun", "kind"), NOUNS, ids=lambda each: getattr(each, "__name__", ""))
+def test_a_noun_takes_nothing_that_the_schema_of_its_document_refuses(noun: Any, kind: type[Document]) -> None:
+    # A day is a date in the noun, and cannot be another text.
+    own = {field.name for field in fields(noun)} - {"as_of"}
+    told = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
+    refused = [(name, beyond) for name in told if name in own for beyond in bounds(told[name])]
+    assert refused
+    for name, beyond in refused:
+        with pytest.raises(DataError):
+            replace(noun, **{name: beyond})
