@@ -118,7 +118,6 @@ LONGER = {
     "commands/calibrate/command.py:calibrate": "as estimate",
     # Grown when the formatter was switched on everywhere; they are to be cut by what they do.
     "families/speech.py:_whisper": "",
-    "commands/workloads/report.py:workload_report": "",
     "worker/counting/call.py:attention": "",
 }
 
@@ -424,6 +423,7 @@ _COMMANDS = "import zenplan.commands.app"
 _PYTHON_API = "import zenplan; assert callable(zenplan.count_flop)"
 _HELP = "from zenplan.commands.main import run; assert run(['--help']) == 0"
 _CONFIG = "from zenplan.commands.main import run; assert run(['config', '--format', 'json']) == 0"
+_ESTIMATE = "from zenplan.commands.main import run; assert run(['estimate', '--params', '1e9', '--format', '{}']) == 0"
 
 
 def loaded(code: str, *paths: Path) -> set[str]:
@@ -435,9 +435,24 @@ def loaded(code: str, *paths: Path) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1])) & set(HEAVY)
 
 
-@pytest.mark.parametrize("code", [_PYTHON_API, _COMMANDS, _HELP, _CONFIG], ids=["api", "commands", "help", "config"])
+@pytest.mark.parametrize("code", [_PYTHON_API, _COMMANDS, _HELP], ids=["api", "commands", "help"])
 def test_starting_loads_nothing_heavy(code: str) -> None:
     assert loaded(code) == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "needed"),
+    [
+        (_CONFIG, {"msgspec"}),
+        (_ESTIMATE.format("json"), {"msgspec", "numpy"}),
+        (_ESTIMATE.format("csv"), {"numpy"}),
+        (_ESTIMATE.format("table"), {"numpy", "rich"}),
+    ],
+    ids=["config in JSON", "estimate in JSON", "estimate in CSV", "estimate for people"],
+)
+def test_a_command_loads_what_its_answer_needs(code: str, needed: set[str]) -> None:
+    """JSON is written with msgspec, and nothing else is; a table is drawn with rich."""
+    assert loaded(code) == needed
 
 
 @pytest.mark.parametrize("name", HEAVY)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,49 @@ import msgspec
 from zenplan.errors import DataError, ZenplanError, printable
 
 T = TypeVar("T")
+D = TypeVar("D", bound="Document")
+
+_SCHEMAS = "https://raw.githubusercontent.com/zenplan/zenplan/main/zenplan/data/schemas"
+
+
+class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """An object of a published document: its fields have types, bounds and descriptions, of which its schema is made.
+
+    The outermost one is tagged with the schema's name and version: ``tag_field="schema", tag="zenplan.prices/1"``.
+    The first line of its docstring is the schema's title.
+    """
+
+
+def fill(kind: type[D], noun: Any, /, **own: Any) -> D:
+    """The object of a noun: each field is the noun's attribute of that name, but for those given by name."""
+    return kind(**{name: getattr(noun, name) for name in kind.__struct_fields__ if name not in own}, **own)
+
+
+def published(document: Any) -> dict[str, Any]:
+    """The document as JSON types. A figure that is not finite is null, where the schema lets it be unknown.
+
+    Raises:
+        DataError: it is not finite elsewhere; the message says where.
+    """
+    infinite: list[float] = []
+    written = _finite(plain(document), infinite)
+    if infinite:
+        convert(written, type(document), f"{type(document).__name__}, in which a number is not finite")
+    return cast(dict[str, Any], written)
+
+
+def _finite(value: Any, infinite: list[float]) -> Any:
+    """The value with None for each number that is not finite; those are added to the list."""
+    if isinstance(value, dict):
+        return {name: _finite(each, infinite) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each, infinite) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        infinite.append(value)
+        return None
+    return value
+
+
 # Of an object that may be of several classes.
 _TAG = "type"
 
@@ -43,7 +87,7 @@ def encode(value: Any, *, indent: int | None = None) -> str:
 
 def plain(value: Any) -> Any:
     """The value as dictionaries, lists, texts, numbers, booleans and None."""
-    return msgspec.to_builtins(_tagged(value, _wire(cast(Any, type(value))).structs), enc_hook=_mapping)
+    return msgspec.to_builtins(_tagged(value, _wire(cast(Any, type(value))).structs), enc_hook=_known)
 
 
 def decode(text: str | bytes, kind: type[T], what: str, *, foreign: bool = False) -> T:
@@ -80,9 +124,26 @@ def convert(value: Any, kind: type[T], what: str) -> T:
         raise DataError(f"{what}: {error}") from error
 
 
-def schema(kind: Any) -> dict[str, Any]:
-    """The JSON schema (2020-12) of documents of that type."""
-    return msgspec.json.schema(_wire(kind).kind)
+def schema(kind: type[Document]) -> dict[str, Any]:
+    """The JSON schema (2020-12) of a published document, with its address and title."""
+    definitions = msgspec.json.schema(kind)["$defs"]
+    name = str(kind.__struct_config__.tag)
+    root = definitions.pop(kind.__name__)
+    title, _, description = root["description"].partition(".\n\n")
+    root["properties"]["schema"] = {"const": name, "description": "Name and version of this document."}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"{_SCHEMAS}/{file_of(name)}",
+        **root,
+        "title": title,
+        "description": " ".join(description.split()),
+        **({"$defs": definitions} if definitions else {}),
+    }
+
+
+def file_of(schema: str) -> str:
+    """The file of the schema of that name and version: ``prices-1.json`` of ``zenplan.prices/1``."""
+    return f"{schema.removeprefix('zenplan.').replace('/', '-')}.json"
 
 
 @cache
@@ -90,10 +151,12 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
-def _mapping(value: Any) -> Any:
-    """What msgspec does not know: a mapping that cannot be changed is a mapping."""
+def _known(value: Any) -> Any:
+    """What msgspec does not know: a mapping that cannot be changed is a mapping, and NumPy's number is a number."""
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, float):
+        return float(value)
     raise NotImplementedError(f"{type(value).__name__} has no JSON")
 
 

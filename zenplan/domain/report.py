@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
-from zenplan.domain import checks
 from zenplan.errors import DataError
 
 
@@ -41,21 +40,39 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """An answer in both shapes: tables and notes for people, records for programs.
+    """An answer in both shapes: tables and notes for people; a document and records for programs.
 
     Attributes:
-        schema: name and version of the JSON document, as in ``zenplan.estimate/1``.
-        document: the whole answer, of JSON types only; ``schema`` is put in front of it.
-        records: the rows that CSV shows, all with the same keys in the same order.
+        make_document: makes the whole answer as it is published, its schema first; only where it is asked for.
+        make_records: makes the rows that CSV shows, mappings or objects of the document, all with the same keys in the
+            same order.
         tables: what a person reads, in order.
         notes: lines under the tables: where the numbers come from, what was left out.
     """
 
-    schema: str
-    document: Mapping[str, Any]
-    records: tuple[Mapping[str, Any], ...]
+    make_document: Callable[[], Any]
+    make_records: Callable[[], Iterable[Any]]
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = field(default=())
 
-    def __post_init__(self) -> None:
-        checks.named("report", schema=self.schema)
+    @property
+    def document(self) -> dict[str, Any]:
+        """The whole answer in JSON types, with the name and version of its schema under ``schema``.
+
+        Raises:
+            DataError: a number that must be known is not finite.
+        """
+        from zenplan.documents import published
+
+        return published(self.make_document())
+
+    @property
+    def records(self) -> tuple[Mapping[str, Any], ...]:
+        """The rows that CSV shows; None is unknown."""
+        return tuple(each if isinstance(each, Mapping) else _plain(each) for each in self.make_records())
+
+
+def _plain(document: Any) -> Mapping[str, Any]:
+    from zenplan.documents import plain
+
+    return cast(Mapping[str, Any], plain(document))

@@ -317,7 +317,7 @@ def test_the_toml_reader_is_loaded_only_for_a_file(home: Path) -> None:
 def test_the_report_says_where_each_value_comes_from(ask: Ask, home: Path) -> None:
     (home / "user.toml").write_text("prices = 'mine.csv'\n")
     report = config_report(ask({"billing": "spot"}, ZENPLAN_TOP="3"))
-    assert report.schema == "zenplan.config/1"
+    assert report.document["schema"] == "zenplan.config/1"
     assert json.loads(json.dumps(report.document)) == report.document
     assert report.document["files"] == [str(home / "user.toml")]
     told = report.document["settings"]

@@ -18,7 +18,7 @@ from zenplan.commands.shared import progress
 
 ROOT = Path(__file__).parents[3]
 PUBLISHED = ROOT / "benchmarks" / "published"
-SCHEMA = json.loads((ROOT / "zenplan/data/schemas/backtest-1.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((ROOT / "zenplan/data/schemas/backtest-2.json").read_text(encoding="utf-8"))
 HEADER = "id,source,family,params,seq_len,accelerator,devices,precision,framework,tokens_per_s_per_device"
 LLAMA = "llama,paper,decoder,7e9,4096,A100-SXM4-80GB,8,bf16,Megatron-LM 2023,3000"
 GPT = "gpt,blog,decoder,1e9,2048,H100-SXM5-80GB,8,bf16,Megatron-LM 2023,30000"
@@ -66,7 +66,7 @@ def test_json_is_what_its_schema_says(called: Called, table: Callable[..., str])
     ended = called("backtest", table(LLAMA, "x,,,,,,,,,", GPT), "--format", "json")
     document = json.loads(ended.out)
     assert list(document) == ["schema", "rows", "groups", "skipped"]
-    assert document["schema"] == "zenplan/backtest/1"
+    assert document["schema"] == "zenplan.backtest/2"
     assert wrong(document) == []
     first, second = document["rows"]
     assert (first["id"], first["line"], second["line"]) == ("llama", 2, 4)

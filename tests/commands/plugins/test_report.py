@@ -13,7 +13,7 @@ from zenplan.hookspecs import hookimpl
 from zenplan.plugins.loading import Plugins, _load, load_plugins
 from zenplan.plugins.sources import Journal, Source
 
-DOCUMENT_KEYS = {"plugins", "failures", "duplicates"}
+DOCUMENT_KEYS = {"schema", "plugins", "failures", "duplicates"}
 
 
 def report_of(plugins: Plugins) -> Report:
@@ -49,7 +49,7 @@ def report() -> Report:
 
 
 def test_each_plugin_with_its_hooks_items_and_failures(report: Report) -> None:
-    assert report.schema == "zenplan.plugins/1"
+    assert report.document["schema"] == "zenplan.plugins/1"
     assert set(report.document) == DOCUMENT_KEYS
     first, second, third = report.document["plugins"]
     assert (first["name"], first["version"], first["distribution"]) == ("first", "1.0", "dist-first")
@@ -97,5 +97,5 @@ def test_without_trouble_there_is_one_table() -> None:
 
 def test_no_plugin_at_all() -> None:
     report = report_of(load_plugins({"ZENPLAN_PLUGINS": "", "ZENPLAN_BLOCK": "builtin"}))
-    assert report.document == {"plugins": [], "failures": [], "duplicates": []}
+    assert report.document == {"schema": "zenplan.plugins/1", "plugins": [], "failures": [], "duplicates": []}
     assert report.records == ()

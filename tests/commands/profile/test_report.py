@@ -90,7 +90,7 @@ def rows(table: Table) -> dict[str, str]:
 
 def test_the_document_is_json_with_units_and_reasons() -> None:
     report = profile_report(profile(device(**KNOWN | {"power_draw_w": 0.0})), {0: SHEET})
-    assert report.schema == "zenplan.profile/1"
+    assert report.document["schema"] == "zenplan.profile/1"
     document = json.loads(json.dumps(report.document, allow_nan=False))
     assert document == report.document
     assert document["taken_at"] == "2026-01-02T03:04:05+00:00"

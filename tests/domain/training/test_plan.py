@@ -6,7 +6,7 @@ import pytest
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.precision import DTYPES, PRECISIONS
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.domain.report import Column, Report, Table
+from zenplan.domain.report import Column, Table
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import OPTIMIZERS, TrainingPlan
 from zenplan.domain.training.request import Request
@@ -62,8 +62,6 @@ def test_a_fact_has_a_name_and_a_value() -> None:
 def test_rows_have_as_many_cells_as_columns() -> None:
     with pytest.raises(DataError, match="2 cells under 1 columns"):
         Table(columns=(Column(name="a"),), rows=(("1", "2"),))
-    with pytest.raises(DataError):
-        Report(schema="", document={}, records=(), tables=())
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ _NAMES = {
 
 def accelerators_report(sheets: Sequence[Accelerator]) -> Report:
     """A row for each accelerator: by vendor, by generation as they come, then the fastest first."""
-    sheets = sorted(sheets, key=_order(sheets))
+    sheets = tuple(sorted(sheets, key=_order(sheets)))
     columns = (
         Column(name="name"),
         Column(name="architecture"),
@@ -56,9 +56,8 @@ def accelerators_report(sheets: Sequence[Accelerator]) -> Report:
         for sheet in sheets
     )
     return Report(
-        schema="zenplan.accelerators/1",
-        document={"accelerators": [_record(s) for s in sheets]},
-        records=tuple(_record(s) for s in sheets),
+        make_document=lambda: _catalogue(sheets),
+        make_records=lambda: _catalogue(sheets).accelerators,
         tables=(Table(columns=columns, rows=rows),),
         notes=(
             f"{len(sheets)} accelerators. Peaks are dense, in TFLOP/s with fp32 accumulation; – is not known "
@@ -91,25 +90,10 @@ def _link(sheet: Accelerator) -> str:
     return f"{units.size(sheet.link_bytes_per_s)}/s × {sheet.link_devices}"
 
 
-def _record(sheet: Accelerator) -> dict[str, Any]:
-    return {
-        "name": sheet.name,
-        "vendor": sheet.vendor,
-        "architecture": sheet.architecture,
-        "compute_capability": sheet.compute_capability,
-        "memory_bytes": sheet.memory_bytes,
-        "visible_bytes": sheet.visible_bytes,
-        "memory_bytes_per_s": sheet.memory_bytes_per_s,
-        **{f"{d}_flop_per_s": sheet.peak(d) for d in DTYPES},
-        "link": sheet.link,
-        "link_bytes_per_s": sheet.link_bytes_per_s,
-        "link_devices": sheet.link_devices,
-        "node_devices": sheet.node_devices,
-        "network_bytes_per_s": sheet.network_bytes_per_s,
-        "power_w": sheet.power_w,
-        "trains": sheet.trains,
-        "peer_access": sheet.peer_access,
-    }
+def _catalogue(sheets: tuple[Accelerator, ...]) -> Any:
+    from zenplan.commands.accelerators.document import accelerators_document
+
+    return accelerators_document(sheets)
 
 
 def accelerator_report(sheet: Accelerator) -> Report:
@@ -122,25 +106,9 @@ def accelerator_report(sheet: Accelerator) -> Report:
         rows.append((_NAMES.get(name, name.removeprefix("peak_flop_per_s.")), shown, told))
     columns = (Column(name="figure"), Column(name="value", numeric=True), Column(name="source"))
     names = f"aliases: {', '.join(sheet.aliases) or 'none'}; NVML: {', '.join(sheet.nvml_names) or 'not known'}"
-    sources = {n: {"text": s.text, "status": s.status, "date": s.date} for n, s in sheet.sources.items()}
     return Report(
-        schema="zenplan.accelerator/1",
-        document={
-            **_record(sheet),
-            "nvml_names": list(sheet.nvml_names),
-            "aliases": list(sheet.aliases),
-            "notes": sheet.notes,
-            "sources": sources,
-        },
-        records=tuple(
-            {
-                "figure": n,
-                "value": v,
-                "source": sheet.sources[n].text if n in sheet.sources else None,
-                "status": sheet.sources[n].status if n in sheet.sources else None,
-            }
-            for n, v, _ in figures
-        ),
+        make_document=lambda: _sheet(sheet),
+        make_records=lambda: (_record(sheet, name, value) for name, value, _ in figures),
         tables=(
             Table(
                 title=f"{sheet.name} ({sheet.vendor} {sheet.architecture})",
@@ -151,6 +119,22 @@ def accelerator_report(sheet: Accelerator) -> Report:
         ),
         notes=(names,),
     )
+
+
+def _sheet(sheet: Accelerator) -> Any:
+    from zenplan.commands.accelerators.document import accelerator_document
+
+    return accelerator_document(sheet)
+
+
+def _record(sheet: Accelerator, figure: str, value: float) -> dict[str, Any]:
+    source = sheet.sources.get(figure)
+    return {
+        "figure": figure,
+        "value": value,
+        "source": source.text if source else None,
+        "status": source.status if source else None,
+    }
 
 
 def _figures(sheet: Accelerator) -> Iterator[tuple[str, float | None, str]]:

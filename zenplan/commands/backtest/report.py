@@ -22,7 +22,6 @@ _NOTE = (
 _CALENDAR = "First of each the calendar, with failures, checkpoints and evaluation; below it the steps alone."
 _OPERATORS = "Operators are a library's, alone and timed on the device; an error above 0 is a time that is too long."
 _UNITS = {Kind.WHOLE_RUN: "GPU-hours", Kind.THROUGHPUT: "samples/s of a device", Kind.OPERATOR: "ms of a pass"}
-_UNITS_OF_RECORDS = {Kind.WHOLE_RUN: "GPU-hours", Kind.THROUGHPUT: "samples/s per device", Kind.OPERATOR: "ms"}
 _FITTED = "The coefficients were fitted to published runs: a table that has these very runs shows the fit, no forecast."
 
 
@@ -33,20 +32,14 @@ def backtest_report(found: Backtest, worst: int) -> Report:
         found: what the use case found.
         worst: how many of the rows that are farthest off to show.
     """
-    rows = [_record(row) for row in found.rows]
     tables = [
         *_score_tables(found),
         *([_worst_table(found, worst)] if worst and found.rows else []),
         *([_skipped_table(found.skipped)] if found.skipped else []),
     ]
     return Report(
-        schema="zenplan/backtest/1",
-        document={
-            "rows": rows,
-            "groups": [_group_record(group) for group in found.groups],
-            "skipped": [{"id": s.id, "line": s.line, "reason": s.reason} for s in found.skipped],
-        },
-        records=tuple(_flat(row) for row in rows),
+        make_document=lambda: _document(found),
+        make_records=lambda: map(_record, found.rows),
         tables=tuple(tables),
         notes=(*_explained(found), *_odd(found.rows), *_too_large(found.rows)),
     )
@@ -233,66 +226,15 @@ def _signed(ratio: float) -> str:
 # --- for programs
 
 
+def _document(found: Backtest) -> Any:
+    from zenplan.commands.backtest.document import backtest_document
+
+    return backtest_document(found)
+
+
 def _record(row: ScoredRow) -> dict[str, Any]:
-    """A row. Every row of a table has the same keys; what its kind does not have is null."""
-    tokens = row.tokens_per_sample
-    return {
-        "id": row.id,
-        "line": row.line,
-        "kind": str(row.kind),
-        "unit": _UNITS_OF_RECORDS[row.kind],
-        "predicted_low": row.predicted.low,
-        "predicted": row.predicted.mid,
-        "predicted_high": row.predicted.high,
-        "measured": row.measured,
-        "error": row.error,
-        "inside": row.inside,
-        "predicted_tokens_per_s_per_device": row.predicted.mid * tokens if tokens else None,
-        "measured_tokens_per_s_per_device": row.measured * tokens if tokens else None,
-        "steady_low": row.steady.low if row.steady else None,
-        "steady": row.steady.mid if row.steady else None,
-        "steady_high": row.steady.high if row.steady else None,
-        "steady_error": row.steady_error,
-        "source": row.source or None,
-        "model": row.model or None,
-        "family": row.family or None,
-        "size": row.size,
-        "accelerator": row.accelerator,
-        "generation": row.generation,
-        "devices": row.devices,
-        "scale": row.scale,
-        "precision": row.precision,
-        "software": row.software or None,
-        "framework": row.framework or None,
-        "task": row.task or None,
-        "layout": row.layout or None,
-        "fits": row.fits,
-        "assumed": list(row.assumed),
-        "notes": list(row.notes),
-    }
+    """A row for a line of CSV."""
+    from zenplan.commands.backtest.document import row_document
+    from zenplan.documents import plain
 
-
-def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """The record for a line of CSV."""
-    return {k: "; ".join(v) or None if isinstance(v, list) else v for k, v in record.items()}
-
-
-def _group_record(group: Group) -> dict[str, Any]:
-    record = {"by": group.by, "group": group.name, "sources": group.sources, **_summary_record(group.summary)}
-    record["steady"] = _summary_record(group.steady) if group.steady else None
-    return record
-
-
-def _summary_record(s: Summary) -> dict[str, Any]:
-    return {
-        "rows": s.rows,
-        "median_abs_ln_error": s.median,
-        "within_10_percent": s.within_10,
-        "within_20_percent": s.within_20,
-        "within_25_percent": s.within_25,
-        "within_30_percent": s.within_30,
-        "mape": s.mape,
-        "bias_ln": s.bias,
-        "interval_coverage": s.coverage,
-        "interval_width": s.width,
-    }
+    return {k: "; ".join(v) or None if isinstance(v, tuple) else v for k, v in plain(row_document(row)).items()}

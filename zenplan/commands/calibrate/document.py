@@ -1,155 +1,320 @@
-"""The JSON document and the records of ``zenplan calibrate``: every point, and what is predicted from them."""
+"""The JSON document of ``zenplan calibrate``: every point, and what is predicted from them. Its schema is made of it."""
 
 from __future__ import annotations
 
 from statistics import median
-from typing import Any
+from typing import Annotated, Literal
 
-from zenplan.commands.shared.ranges import range_document
+from msgspec import UNSET, Meta, UnsetType
+
+from zenplan.commands.shared.document import (
+    Count,
+    CountFromZero,
+    Moment,
+    Name,
+    NotNegative,
+    Positive,
+    one_of,
+)
+from zenplan.documents import Document, fill
 from zenplan.domain.measured.calibrated import Calibrated, Calibrations
-from zenplan.domain.measured.calibration import Calibration, Fingerprint, Measured
+from zenplan.domain.measured.calibration import CPU, KINDS, ROLES, WALL, Fingerprint, Measured
 from zenplan.domain.measured.prediction import DataParallelStep
-from zenplan.domain.range import Range
 
 
-def calibrations_document(found: Calibrations) -> dict[str, Any]:
+class FingerprintDocument(Document):
+    """On what the calibration holds."""
+
+    device: Annotated[Name, Meta(description="What the driver, or the system, calls it.")]
+    kind: Annotated[Literal["cpu", "gpu"], Meta(description="Processor or GPU.")]
+    driver: Annotated[str, Meta(description="Version of a GPU's driver; empty for a processor.")]
+    threads: Annotated[Count, Meta(description="Threads of the host that compute.")]
+    backend: Annotated[Name, Meta(description="Backend of Keras, or a plugin's engine.")]
+    versions: Annotated[
+        dict[str, Annotated[str, Meta(description="A version.")]],
+        Meta(description="Versions, by the name of the software."),
+    ]
+    precision: Annotated[Name, Meta(description="Number format, as in bf16.")]
+    compiled: Annotated[bool, Meta(description="Whether a compiler saw the whole step (XLA, torch.compile).")]
+
+
+class PointDocument(Document):
+    """A point: one model at one depth and batch."""
+
+    key: Annotated[Name, Meta(description="Its name.")]
+    role: Annotated[
+        str,
+        one_of(*ROLES),
+        Meta(description="Training steps of a model, or of one operator; or compiled and never run."),
+    ]
+    depth: Annotated[
+        Count | None,
+        Meta(description="Repetitions of the block that repeats; null where the model is taken as it is."),
+    ]
+    batch: Annotated[Count, Meta(description="Samples of a step.")]
+    rounds: Annotated[CountFromZero, Meta(description="Steps that were timed.")]
+    clock: Annotated[
+        str,
+        one_of(WALL, CPU),
+        Meta(description="The clock of step_s: the processor's where one thread computes."),
+    ]
+    step_s: Annotated[NotNegative | None, Meta(description="Median step, in seconds; null without one.")]
+    spread: Annotated[
+        NotNegative | None,
+        Meta(description="Half of the range of the middle half of the steps, in ln; null without one."),
+    ]
+    wall_s: Annotated[NotNegative | None, Meta(description="Median step by the wall clock, in seconds.")]
+    cpu_s: Annotated[
+        NotNegative | None,
+        Meta(description="Median step by the processor's clock, all threads, in seconds."),
+    ]
+    clock_hz: Annotated[
+        Positive | None,
+        Meta(description="Median clock of the GPU, in Hz; null where it was not read."),
+    ]
+    setup_s: Annotated[NotNegative | None, Meta(description="Building, compiling and the first steps, in seconds.")]
+    peak_bytes: Annotated[
+        Positive | None,
+        Meta(description="Peak memory, measured, in bytes; null where the backend does not tell."),
+    ]
+    predicted_bytes: Annotated[
+        Positive | None,
+        Meta(description="Peak memory, predicted, in bytes; null where nobody predicted it."),
+    ]
+    program_bytes: Annotated[
+        Positive | None,
+        Meta(description="Read and written by the compiled program, in bytes, as its compiler counts."),
+    ]
+    failure: Annotated[str, Meta(description="Why there are no samples; empty where there are.")]
+
+
+class TargetDocument(Document):
+    """The step that is predicted."""
+
+    depth: Annotated[Count | None, Meta(description="As of a point.")]
+    batch: Annotated[Count, Meta(description="Samples of a step.")]
+    predicted_bytes: Annotated[Positive | None, Meta(description="Peak memory, predicted, in bytes.")]
+
+
+class SecondsDocument(Document):
+    """A time, in seconds."""
+
+    low: Annotated[Positive, Meta(description="Low end of the 80 % interval, in seconds.")]
+    mid: Annotated[Positive, Meta(description="Middle, in seconds.")]
+    high: Annotated[Positive, Meta(description="High end, in seconds.")]
+
+
+class RateDocument(Document):
+    """Samples a second, a count a second."""
+
+    low: Annotated[Positive, Meta(description="Low end of the 80 % interval, a count a second.")]
+    mid: Annotated[Positive, Meta(description="Middle, a count a second.")]
+    high: Annotated[Positive, Meta(description="High end, a count a second.")]
+
+
+class DollarsDocument(Document):
+    """An amount, in dollars."""
+
+    low: Annotated[Positive, Meta(description="Low end of the 80 % interval, in dollars.")]
+    mid: Annotated[Positive, Meta(description="Middle, in dollars.")]
+    high: Annotated[Positive, Meta(description="High end, in dollars.")]
+
+
+class PredictionDocument(Document):
+    """What is predicted."""
+
+    step_s: Annotated[SecondsDocument, Meta(description="The step, in seconds.")]
+    samples_per_s: Annotated[RateDocument, Meta(description="Samples a second, a count a second.")]
+    flop_per_s: Annotated[Positive | None, Meta(description="Reached, in FLOP of training a second.")]
+    method: Annotated[Name, Meta(description="How it was found.")]
+    doubts: Annotated[
+        tuple[Annotated[Name, Meta(description="A line.")], ...],
+        Meta(description="What widened the interval."),
+    ]
+    stepping_s: Annotated[NotNegative, Meta(description="Spent on timed steps, in seconds.")]
+
+
+class TogetherDocument(Document):
+    """The step of several workers."""
+
+    workers: Annotated[int, Meta(ge=2, description="Processes, each with a copy of the model.")]
+    batch: Annotated[Count, Meta(description="Samples of one worker in a step.")]
+    step_s: Annotated[SecondsDocument, Meta(description="The step of all, predicted, in seconds.")]
+    samples_per_s: Annotated[RateDocument, Meta(description="Samples of all workers a second.")]
+    speed_up: Annotated[Positive, Meta(description="Samples a second over those of one worker alone.")]
+    compute_s: Annotated[
+        SecondsDocument,
+        Meta(description="A worker's step while the others compute too, without the all-reduce, in seconds."),
+    ]
+    alone_s: Annotated[SecondsDocument, Meta(description="A worker's step while the others wait, in seconds.")]
+    all_reduce_s: Annotated[NotNegative, Meta(description="All-reduce of the gradients by itself, in seconds.")]
+    all_reduce_bytes: Annotated[NotNegative, Meta(description="Bytes of gradients that a worker reduces in a step.")]
+    latency_s: Annotated[NotNegative, Meta(description="Of an all-reduce among the workers, in seconds.")]
+    s_per_byte: Annotated[NotNegative, Meta(description="Seconds of an all-reduce for a byte of a worker's tensor.")]
+    exposed: Annotated[NotNegative, Meta(description="Seconds by which the step grows for a second of all-reduce.")]
+    method: Annotated[Name, Meta(description="How it was found.")]
+    doubts: Annotated[
+        tuple[Annotated[Name, Meta(description="A line.")], ...],
+        Meta(description="What widened the interval, one line each."),
+    ]
+
+
+class RunDocument(Document):
+    """The whole run."""
+
+    samples: Annotated[Positive | None, Meta(description="Samples seen; null where nobody said.")]
+    seconds: Annotated[
+        SecondsDocument | None,
+        Meta(description="All steps, one after another, in seconds; null where it is not known."),
+    ]
+    usd_per_h: Annotated[
+        Positive | None,
+        Meta(description="Of the device, in dollars an hour; null where it is not known."),
+    ]
+    price: Annotated[str, Meta(description="Where the price is from.")]
+    usd: Annotated[
+        DollarsDocument | None,
+        Meta(description="Dollars of the device, in dollars; null where it is not known."),
+    ]
+
+
+class CalibrationDocument(Document):
+    """A calibration and what it predicts."""
+
+    id: Annotated[Name, Meta(description="In the store.")]
+    kind: Annotated[str, one_of(*KINDS), Meta(description="Of one model, or of the device in general.")]
+    subject: Annotated[Name, Meta(description="The model's name; of a sweep, the family.")]
+    family: Annotated[Name, Meta(description="Family of the model.")]
+    stand_in: Annotated[str, Meta(description="How what ran differs from the model; empty where it is the user's own.")]
+    taken_at: Annotated[Moment, Meta(description="When it began.")]
+    fingerprint: Annotated[FingerprintDocument, Meta(description="On what the calibration holds.")]
+    parameters: Annotated[NotNegative | None, Meta(description="Of the whole model, a count.")]
+    flop_per_sample: Annotated[
+        NotNegative | None,
+        Meta(description="Of training, one sample of the whole model, in FLOP."),
+    ]
+    unit: Annotated[Name, Meta(description="What samples are counted in.")]
+    tokens_per_sample: Annotated[Count, Meta(description="Tokens of a sample, a count; 1 where it is no sequence.")]
+    points: Annotated[tuple[PointDocument, ...], Meta(description="What was measured, in order.")]
+    target: Annotated[TargetDocument | None, Meta(description="The step that is predicted; null for a sweep.")]
+    prediction: Annotated[PredictionDocument | None, Meta(description="What is predicted; null where nothing is.")]
+    no_prediction: Annotated[str, Meta(description="Why nothing is predicted; empty where it is.")]
+    run: Annotated[RunDocument, Meta(description="The whole run.")]
+    facts: Annotated[
+        tuple[Annotated[Name, Meta(description="A line.")], ...],
+        Meta(description="What was not asked for and chosen."),
+    ]
+    notes: Annotated[
+        tuple[Annotated[Name, Meta(description="A line.")], ...],
+        Meta(description="What was seen on the machine."),
+    ]
+    together: Annotated[
+        TogetherDocument | UnsetType,
+        Meta(description="The step of several workers; only where --workers asked for it."),
+    ] = UNSET
+
+
+class FailedDocument(Document):
+    """A calibration that failed."""
+
+    name: Annotated[Name, Meta(description="Backend, and whether it was compiled.")]
+    reason: Annotated[Name, Meta(description="Why.")]
+
+
+class CalibrateDocument(Document, tag_field="schema", tag="zenplan.calibrate/1"):
+    """Answer of 'zenplan calibrate'.
+
+    What was measured on this machine, and what is predicted from it.
+    """
+
+    compared: Annotated[bool, Meta(description="Whether the calibrations are of one model, to be compared.")]
+    calibrations: Annotated[
+        tuple[CalibrationDocument, ...],
+        Meta(description="In the order in which they were asked for."),
+    ]
+    failed: Annotated[tuple[FailedDocument, ...], Meta(description="Those that came to nothing.")]
+
+
+def calibrate_document(found: Calibrations) -> CalibrateDocument:
     """The whole answer."""
-    return {
-        "compared": found.compared,
-        "calibrations": [_calibrated(each) for each in found.taken],
-        "failed": [{"name": f.name, "reason": f.reason} for f in found.failed],
-    }
-
-
-def calibrations_records(found: Calibrations) -> tuple[dict[str, Any], ...]:
-    """A row for each point of each calibration."""
-    return tuple(
-        {
-            "id": each.calibration.id,
-            "backend": each.calibration.fingerprint.backend,
-            "compiled": each.calibration.fingerprint.compiled,
-            **_point(measured, each.calibration.fingerprint),
-        }
-        for each in found.taken
-        for measured in each.calibration.measured
+    return CalibrateDocument(
+        compared=found.compared,
+        calibrations=tuple(_calibrated(each) for each in found.taken),
+        failed=tuple(fill(FailedDocument, each) for each in found.failed),
     )
 
 
-def _calibrated(each: Calibrated) -> dict[str, Any]:
+def _calibrated(each: Calibrated) -> CalibrationDocument:
     taken = each.calibration
-    return {
-        "id": taken.id,
-        "kind": taken.kind,
-        "subject": taken.subject,
-        "family": taken.family,
-        "stand_in": taken.stand_in,
-        "taken_at": taken.taken_at.isoformat(),
-        "fingerprint": _fingerprint(taken.fingerprint),
-        "parameters": taken.parameters,
-        "flop_per_sample": taken.flop_per_sample,
-        "unit": each.unit,
-        "tokens_per_sample": each.tokens_per_sample,
-        "points": [_point(m, taken.fingerprint) for m in taken.measured],
-        "target": _target(taken),
-        "prediction": _prediction(each),
-        "no_prediction": each.reason,
-        **_together(each.together),
-        "run": _run(each),
-        "facts": list(each.facts),
-        "notes": list(taken.notes),
-    }
+    return fill(
+        CalibrationDocument,
+        taken,
+        taken_at=taken.taken_at.isoformat(),
+        fingerprint=fill(FingerprintDocument, taken.fingerprint),
+        unit=each.unit,
+        tokens_per_sample=each.tokens_per_sample,
+        points=tuple(point_document(measured, taken.fingerprint) for measured in taken.measured),
+        target=None if taken.target is None else fill(TargetDocument, taken.target),
+        prediction=_prediction(each),
+        together=_together(each.together),
+        no_prediction=each.reason,
+        run=fill(
+            RunDocument,
+            each.run,
+            seconds=None if each.run_s is None else fill(SecondsDocument, each.run_s),
+            usd=None if each.run_usd is None else fill(DollarsDocument, each.run_usd),
+        ),
+        facts=each.facts,
+    )
 
 
-def _fingerprint(mark: Fingerprint) -> dict[str, Any]:
-    return {
-        "device": mark.device,
-        "kind": mark.kind,
-        "driver": mark.driver,
-        "threads": mark.threads,
-        "backend": mark.backend,
-        "versions": dict(mark.versions),
-        "precision": mark.precision,
-        "compiled": mark.compiled,
-    }
-
-
-def _point(measured: Measured, mark: Fingerprint) -> dict[str, Any]:
-    point, samples, clock = measured.point, measured.samples, mark.clock
+def point_document(measured: Measured, mark: Fingerprint) -> PointDocument:
+    """A point: the medians of its steps; None of one that never ran."""
+    samples, clock = measured.samples, mark.clock
     clocks = [s.clock_hz for s in samples if s.clock_hz is not None]
-    return {
-        "key": point.key,
-        "role": point.role,
-        "depth": point.depth,
-        "batch": point.batch,
-        "rounds": len(samples),
-        "clock": clock,
-        "step_s": measured.step_s(clock) if samples else None,
-        "spread": measured.spread(clock) if samples else None,
-        "wall_s": median(s.wall_s for s in samples) if samples else None,
-        "cpu_s": median(s.cpu_s for s in samples) if samples else None,
-        "clock_hz": median(clocks) if clocks else None,
-        "setup_s": measured.setup_s,
-        "peak_bytes": measured.peak_bytes,
-        "predicted_bytes": point.predicted_bytes,
-        "program_bytes": measured.program_bytes,
-        "failure": measured.failure,
-    }
+    return fill(
+        PointDocument,
+        measured.point,
+        rounds=len(samples),
+        clock=clock,
+        step_s=measured.step_s(clock) if samples else None,
+        spread=measured.spread(clock) if samples else None,
+        wall_s=median(s.wall_s for s in samples) if samples else None,
+        cpu_s=median(s.cpu_s for s in samples) if samples else None,
+        clock_hz=median(clocks) if clocks else None,
+        setup_s=measured.setup_s,
+        peak_bytes=measured.peak_bytes,
+        program_bytes=measured.program_bytes,
+        failure=measured.failure,
+    )
 
 
-def _target(taken: Calibration) -> dict[str, Any] | None:
-    target = taken.target
-    if target is None:
-        return None
-    return {"depth": target.depth, "batch": target.batch, "predicted_bytes": target.predicted_bytes}
-
-
-def _prediction(each: Calibrated) -> dict[str, Any] | None:
+def _prediction(each: Calibrated) -> PredictionDocument | None:
     found, rate = each.prediction, each.samples_per_s
     if found is None or rate is None:
         return None
-    return {
-        "step_s": _range(found.step_s),
-        "samples_per_s": _range(rate),
-        "flop_per_s": each.flop_per_s,
-        "method": found.method,
-        "doubts": list(found.doubts),
-        "stepping_s": found.stepping_s,
-    }
+    return fill(
+        PredictionDocument,
+        found,
+        step_s=fill(SecondsDocument, found.step_s),
+        samples_per_s=fill(RateDocument, rate),
+        flop_per_s=each.flop_per_s,
+    )
 
 
-def _together(found: DataParallelStep | None) -> dict[str, Any]:
+def _together(found: DataParallelStep | None) -> TogetherDocument | UnsetType:
     """A field of its own where several workers were asked for, and none where they were not."""
     if found is None:
-        return {}
-    return {
-        "together": {
-            "workers": found.workers,
-            "batch": found.batch,
-            "step_s": _range(found.step.step_s),
-            "samples_per_s": _range(found.samples_per_s),
-            "speed_up": found.speed_up,
-            "compute_s": _range(found.compute.step_s),
-            "alone_s": _range(found.alone.step_s),
-            "all_reduce_s": found.reduce_s,
-            "all_reduce_bytes": found.gradient_bytes,
-            "latency_s": found.latency_s,
-            "s_per_byte": found.s_per_byte,
-            "exposed": found.exposed,
-            "method": found.step.method,
-            "doubts": list(found.step.doubts),
-        }
-    }
-
-
-def _run(each: Calibrated) -> dict[str, Any]:
-    return {
-        "samples": each.run.samples,
-        "seconds": _range(each.run_s),
-        "usd_per_h": each.run.usd_per_h,
-        "price": each.run.price,
-        "usd": _range(each.run_usd),
-    }
-
-
-def _range(value: Range | None) -> dict[str, float] | None:
-    return None if value is None else range_document(value)
+        return UNSET
+    return fill(
+        TogetherDocument,
+        found,
+        step_s=fill(SecondsDocument, found.step.step_s),
+        samples_per_s=fill(RateDocument, found.samples_per_s),
+        compute_s=fill(SecondsDocument, found.compute.step_s),
+        alone_s=fill(SecondsDocument, found.alone.step_s),
+        all_reduce_s=found.reduce_s,
+        all_reduce_bytes=found.gradient_bytes,
+        method=found.step.method,
+        doubts=found.step.doubts,
+    )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
+from typing import Any
 
 from zenplan import units
-from zenplan.commands.calibrate.document import calibrations_document, calibrations_records
 from zenplan.commands.shared.told_apart import told_apart
 from zenplan.domain.measured.calibrated import Calibrated, Calibrations
 from zenplan.domain.measured.calibration import CPU, PROGRAM, SWEEP, Calibration, Measured
@@ -25,12 +25,29 @@ def calibrate_report(found: Calibrations) -> Report:
     """The points of each calibration and its prediction; or those predictions beside each other, fastest first."""
     each = [table for taken in found.taken for table in (*_points(taken.calibration), *_prediction(taken))]
     return Report(
-        schema="zenplan.calibrate/1",
-        document=calibrations_document(found),
-        records=calibrations_records(found),
+        make_document=lambda: _document(found),
+        make_records=lambda: _records(found),
         tables=(_comparison(found),) if found.compared else tuple(each),
         notes=_notes(found),
     )
+
+
+def _document(found: Calibrations) -> Any:
+    from zenplan.commands.calibrate.document import calibrate_document
+
+    return calibrate_document(found)
+
+
+def _records(found: Calibrations) -> Iterator[dict[str, Any]]:
+    """A row for each point of each calibration."""
+    from zenplan.commands.calibrate.document import point_document
+    from zenplan.documents import plain
+
+    for taken in (each.calibration for each in found.taken):
+        mark = taken.fingerprint
+        for measured in taken.measured:
+            point = plain(point_document(measured, mark))
+            yield {"id": taken.id, "backend": mark.backend, "compiled": mark.compiled, **point}
 
 
 def _points(taken: Calibration) -> tuple[Table, ...]:

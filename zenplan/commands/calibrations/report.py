@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import Any
 
 from zenplan import units
-from zenplan.adapters.store.document import calibration_document
+from zenplan.adapters.store.document import SCHEMA
 from zenplan.adapters.store.file import calibrations_document
 from zenplan.domain.measured.calibration import CPU, OPERATOR, PROGRAM, SWEEP, Calibration, Fingerprint, Measured
 from zenplan.domain.measured.prediction import StepPrediction
@@ -48,9 +48,8 @@ def calibrations_report(entries: Sequence[Stored], left_out: Sequence[str]) -> R
         notes += ("no calibrations: 'zenplan calibrate' takes one",)
     table = Table(columns=_LIST, rows=tuple(map(_list_row, entries)))
     return Report(
-        schema="zenplan.calibrations/1",
-        document=calibrations_document(entries, left_out),
-        records=tuple(map(_list_record, entries)),
+        make_document=lambda: {"schema": SCHEMA, **calibrations_document(entries, left_out)},
+        make_records=lambda: map(_list_record, entries),
         tables=(table,) if entries else (),
         notes=notes,
     )
@@ -115,9 +114,8 @@ def calibration_report(stored: Stored, prediction: StepPrediction | None, why_no
     missing = (f"no prediction: {why_none}",) if why_none else ()
     notes = (*missing, *(prediction.doubts if prediction else ()), *c.notes)
     return Report(
-        schema="zenplan.calibration/1",
-        document=_document(stored, prediction, why_none),
-        records=tuple(_point_record(c, m) for m in c.measured),
+        make_document=lambda: _document(stored, prediction, why_none),
+        make_records=lambda: (_point_record(c, m) for m in c.measured),
         tables=tables,
         notes=notes,
     )
@@ -183,20 +181,10 @@ def _predicted(p: StepPrediction) -> Table:
     )
 
 
-def _document(stored: Stored, p: StepPrediction | None, why_none: str) -> dict[str, Any]:
-    c = stored.calibration
-    document = calibration_document(stored)
-    clock = c.fingerprint.clock
-    for written, m in zip(document["measured"], c.measured, strict=True):
-        written["step_s"] = m.step_s(clock) if m.samples else None
-        written["spread"] = m.spread(clock) if len(m.samples) > 2 else None
-    step = None if p is None else {"low": p.step_s.low, "mid": p.step_s.mid, "high": p.step_s.high}
-    prediction = (
-        None
-        if p is None
-        else {"step_s": step, "method": p.method, "doubts": list(p.doubts), "stepping_s": p.stepping_s}
-    )
-    return {**document, "clock": clock, "prediction": prediction, "no_prediction": why_none}
+def _document(stored: Stored, prediction: StepPrediction | None, why_none: str) -> Any:
+    from zenplan.commands.calibrations.document import calibration_document
+
+    return calibration_document(stored, prediction, why_none)
 
 
 def _point_record(c: Calibration, m: Measured) -> dict[str, Any]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from zenplan.adapters.settings.settings import SETTINGS, Settings
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.report import Column, Report, Table
-
-SCHEMA: Final = "zenplan.config/1"
 
 
 def config_report(settings: Settings) -> Report:
@@ -22,15 +20,17 @@ def config_report(settings: Settings) -> Report:
     )
     read = ", ".join(map(str, settings.files)) or "none found"
     return Report(
-        schema=SCHEMA,
-        document={
-            "settings": {r["setting"]: {"value": r["value"], "origin": r["origin"]} for r in records},
-            "files": [str(path) for path in settings.files],
-        },
-        records=records,
+        make_document=lambda: _document(settings),
+        make_records=lambda: records,
         tables=(Table(title="settings", columns=columns, rows=rows),),
         notes=(f"settings files: {read}", "order: flag, ZENPLAN_… variable, project file, user file, default"),
     )
+
+
+def _document(settings: Settings) -> Any:
+    from zenplan.commands.config.document import config_document
+
+    return config_document(settings)
 
 
 def _records(settings: Settings) -> Iterator[dict[str, Any]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from zenplan import units
-from zenplan.commands.count.document import count_document, count_records, kind_of, moved, ratio
+from zenplan.commands.count.figures import kind_of, moved, ratio
 from zenplan.domain.model.count import LayerCount, ModelCount, moved_elements
 from zenplan.domain.precision import Precision
 from zenplan.domain.report import Column, Report, Table
@@ -41,12 +42,30 @@ def count_report(count: ModelCount, batch: int, precision: Precision, depth: int
     """
     nodes = _tree(count, depth)
     return Report(
-        schema="zenplan.count/1",
-        document=count_document(count, batch, precision),
-        records=count_records(count, batch, precision),
+        make_document=lambda: _document(count, batch, precision),
+        make_records=lambda: (_record(layer, batch, precision) for layer in count.layers),
         tables=(_layers(count, nodes, batch, precision), _totals(count, batch, precision), *_kinds(count, batch)),
         notes=_notes(count),
     )
+
+
+def _document(count: ModelCount, batch: int, precision: Precision) -> Any:
+    from zenplan.commands.count.document import count_document
+
+    return count_document(count, batch, precision)
+
+
+def _record(layer: LayerCount, batch: int, precision: Precision) -> dict[str, Any]:
+    """A row for a layer; the operators by their kinds."""
+    from zenplan.commands.count.document import layer_document
+    from zenplan.documents import plain
+
+    return {
+        **plain(layer_document(layer, batch, precision)),
+        "path": layer.name,
+        "output_shape": "×".join("?" if size is None else str(size) for size in layer.output_shape),
+        "operators": " ".join(dict.fromkeys(kind_of(o) for o in layer.operators)),
+    }
 
 
 def _tree(count: ModelCount, depth: int | None) -> list[_Node]:

@@ -1,12 +1,10 @@
-"""What a run takes on this machine's own processor, as a table and as a document."""
+"""What a run takes on this machine's own processor, as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from zenplan import units
-from zenplan.commands.shared.ranges import range_document
 from zenplan.domain.answer.answer import Answer
 from zenplan.domain.measured.step import LocalStep
 from zenplan.domain.range import Range
@@ -58,28 +56,3 @@ def _evidence(step: LocalStep) -> str:
     what = "" if step.calibration.target else "by a sweep of other models"
     parts = (f"{where} on {step.calibration.taken_at.date().isoformat()}", what, step.origin, *step.changed)
     return "\n".join(part for part in parts if part)
-
-
-def here_document(answer: Answer) -> list[dict[str, Any]]:
-    """The same in JSON types and base units."""
-    return [_document(step) for step in answer.here]
-
-
-def _document(step: LocalStep) -> dict[str, Any]:
-    taken, mark = step.calibration, step.calibration.fingerprint
-    return {
-        "calibration": taken.id,
-        "taken_at": taken.taken_at.isoformat(),
-        "origin": step.origin or None,
-        "device": mark.device,
-        "backend": mark.backend,
-        "compiled": mark.compiled,
-        "precision": mark.precision,
-        "threads": mark.threads,
-        "batch_samples": step.batch,
-        "step_s": range_document(step.prediction.step_s),
-        "samples_per_s": range_document(step.samples_per_s),
-        "steps_s": range_document(step.run_s),
-        "method": step.prediction.method,
-        "changed": list(step.changed),
-    }

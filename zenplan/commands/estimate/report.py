@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from zenplan import units
-from zenplan.commands.estimate.document import document, record
 from zenplan.commands.estimate.here import here_table
 from zenplan.commands.layouts.report import padded, spread
 from zenplan.domain.answer.answer import Answer, Ranked
@@ -17,7 +18,6 @@ from zenplan.planning.explain.derivation_line import Line
 from zenplan.planning.physics.input_pipeline import supply
 from zenplan.planning.search.tradeoff import part_name
 
-SCHEMA = "zenplan.estimate/1"
 _UNKNOWN = "?"
 _GROUNDS = {
     Grounds.MEASURED: "measured on that accelerator",
@@ -47,12 +47,17 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
     if explain:
         tables.append(_derivation(lines))
     return Report(
-        schema=SCHEMA,
-        document=document(answer, lines),
-        records=tuple(record(answer, r) for r in answer.ranked),
+        make_document=lambda: _document(answer, lines),
+        make_records=lambda: (_record(answer, r) for r in answer.ranked),
         tables=tuple(tables),
         notes=_notes(answer, first.quote),
     )
+
+
+def _document(answer: Answer, lines: tuple[Line, ...]) -> Any:
+    from zenplan.commands.estimate.document import document
+
+    return document(answer, lines)
 
 
 def _title(answer: Answer) -> str:
@@ -303,3 +308,46 @@ def _input(answer: Answer) -> tuple[str, ...]:
         f"{units.count(least.prepared_per_s)}: the devices would wait; prepare data in advance, or on the "
         f"devices. Assumed: {preparation.source}.",
     )
+
+
+def _record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
+    """One quote as a flat row, for CSV. What is not known is None."""
+    quote, bill = ranked.quote, ranked.bill
+    estimate, instance = quote.estimate, quote.offer.instance
+    found = supply(answer.plan.workload, quote)
+    row: dict[str, Any] = {
+        "labels": " ".join(ranked.labels),
+        "billing": str(bill.billing),
+        "provider": instance.provider,
+        "instance": instance.name,
+        "tier": quote.offer.tier,
+        "region": quote.offer.region,
+        "accelerator": instance.accelerator,
+        "machines": quote.nodes,
+        "devices": quote.devices,
+        "idle_devices": quote.idle_devices,
+        "layout": str(estimate.layout),
+        "memory_bytes": estimate.memory.total_bytes,
+        "memory_available_bytes": estimate.cluster.accelerator.capacity_bytes,
+        "step_s": estimate.step.total_s,
+        "mfu": estimate.mfu,
+        "samples_per_s": estimate.samples_per_s,
+        "grounds": str(estimate.grounds),
+        "input_share": found.share if found else None,
+        "gpu_hours": quote.gpu_hours(bill).mid,
+        "wall_clock_s_low": bill.run.calendar_s.low,
+        "wall_clock_s": bill.run.calendar_s.mid,
+        "wall_clock_s_high": bill.run.calendar_s.high,
+    }
+    for kind in Billing:
+        own, price, name = quote.bill(kind), quote.offer.price(kind), str(kind).replace("-", "_")
+        total = own.total_usd if own else None
+        row |= {
+            f"{name}_usd_low": total.low if total else None,
+            f"{name}_usd": total.mid if total else None,
+            f"{name}_usd_high": total.high if total else None,
+            f"{name}_price_as_of": price.as_of if price else None,
+        }
+    row["kwh"] = quote.energy.kwh.mid if quote.energy else None
+    row["co2e_kg"] = quote.energy.co2e_kg.mid if quote.energy and quote.energy.co2e_kg else None
+    return row

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from zenplan import units
-from zenplan.commands.layouts.document import document, record
 from zenplan.commands.layouts.text_plot import Point, drawn
 from zenplan.domain.answer.estimate import Estimate
 from zenplan.domain.answer.tradeoff import Fewer, Tradeoff
@@ -11,7 +13,6 @@ from zenplan.domain.report import Column, Report, Table
 from zenplan.domain.training.layout import Layout
 from zenplan.planning.search.tradeoff import part_name, why
 
-SCHEMA = "zenplan.layouts/1"
 # How many of a unit the cost is told of: a token is next to nothing.
 _BILLION, _MILLION = ("a billion", 1e9), ("a million", 1e6)
 # A size that saves less than this is not worth a word.
@@ -23,12 +24,33 @@ _DRAWN = 3.0
 def layouts_report(found: Tradeoff) -> Report:
     """The whole answer."""
     return Report(
-        schema=SCHEMA,
-        document=document(found),
-        records=tuple(record(found, e) for e in found.listed),
+        make_document=lambda: _document(found),
+        make_records=lambda: (_record(found, e) for e in found.listed),
         tables=(_list(found), _plot(found)),
         notes=_notes(found),
     )
+
+
+def _document(found: Tradeoff) -> Any:
+    from zenplan.commands.layouts.document import document
+
+    return document(found)
+
+
+def _record(found: Tradeoff, estimate: Estimate) -> Mapping[str, Any]:
+    """One layout of the list on one level, for CSV."""
+    from zenplan.commands.layouts.document import tried
+    from zenplan.documents import plain
+
+    whole = plain(tried(found, estimate))
+    shares = ("memory_share", "mfu", "samples_per_s", "tokens_per_s_per_device")
+    return {
+        **whole["layout"],
+        "step_s": estimate.step.total_s,
+        **estimate.step.parts(),
+        "memory_bytes": estimate.memory.total_bytes,
+        **{name: whole[name] for name in shares},
+    }
 
 
 def _where(found: Tradeoff) -> str:

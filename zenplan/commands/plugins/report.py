@@ -8,7 +8,6 @@ from typing import Any, Final
 from zenplan.domain.plugin import PluginInfo, Problem
 from zenplan.domain.report import Column, Report, Table
 
-SCHEMA: Final = "zenplan.plugins/1"
 _NOTE: Final = (
     "installed plugins come first, zenplan's own last, and the first to use a name keeps it; "
     "ZENPLAN_PLUGINS=a,b loads only these (empty: none), ZENPLAN_BLOCK=a leaves one out"
@@ -20,27 +19,17 @@ def plugins_report(infos: tuple[PluginInfo, ...], problems: tuple[Problem, ...])
     failures = tuple(each for each in problems if not each.kept)
     taken = tuple(each for each in problems if each.kept)
     return Report(
-        schema=SCHEMA,
-        document={
-            "plugins": [_document(info) for info in infos],
-            "failures": [{"plugin": p.plugin, "what": p.what, "reason": p.reason} for p in failures],
-            "duplicates": [{"what": p.what, "kept": p.kept, "left_out": p.plugin} for p in taken],
-        },
-        records=tuple(_records(infos, (*failures, *taken))),
+        make_document=lambda: _document(infos, failures, taken),
+        make_records=lambda: _records(infos, (*failures, *taken)),
         tables=tuple(_tables(infos, failures, taken)),
         notes=(_NOTE,),
     )
 
 
-def _document(info: PluginInfo) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "version": info.version or None,
-        "distribution": info.distribution or None,
-        "hooks": list(info.hooks),
-        "items": dict(info.items),
-        "failures": [{"what": p.what, "reason": p.reason} for p in info.failures],
-    }
+def _document(infos: tuple[PluginInfo, ...], failures: tuple[Problem, ...], taken: tuple[Problem, ...]) -> Any:
+    from zenplan.commands.plugins.document import plugins_document
+
+    return plugins_document(infos, failures, taken)
 
 
 def _records(infos: tuple[PluginInfo, ...], problems: tuple[Problem, ...]) -> Iterator[Mapping[str, Any]]:

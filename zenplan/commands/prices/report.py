@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from zenplan import units
-from zenplan.domain.market.offer import Billing, Offer, Price, PriceTable
+from zenplan.domain.market.offer import Offer, Price, PriceTable
 from zenplan.domain.report import Column, Report, Table
 
 _UNKNOWN = "?"
@@ -23,16 +23,17 @@ def prices_report(tables: Sequence[PriceTable], today: date) -> Report:
     offers = sorted((o for t in tables for o in t.offers), key=_order)
     left_out = [f"{t.provider}: {reason}" for t in tables for reason in t.left_out]
     return Report(
-        schema="zenplan.prices/1",
-        document={
-            "offers": [_record(o) for o in offers],
-            "tables": [_table_record(t, today) for t in tables],
-            "left_out": left_out,
-        },
-        records=tuple(_record(o) for o in offers),
+        make_document=lambda: _document(offers, tables, today),
+        make_records=lambda: _document(offers, (), today).offers,
         tables=(_offers(offers), _ages(tables, today)),
         notes=(f"Offers: {len(offers)}; providers: {len(tables)}. {_NOTE}", *left_out),
     )
+
+
+def _document(offers: Sequence[Offer], tables: Sequence[PriceTable], today: date) -> Any:
+    from zenplan.commands.prices.document import prices_document
+
+    return prices_document(offers, tables, today)
 
 
 def _device_usd_per_h(offer: Offer) -> float:
@@ -83,54 +84,14 @@ def _ages(tables: Sequence[PriceTable], today: date) -> Table:
         Column(name="undated", numeric=True),
         Column(name="billed by"),
     )
-    rows = []
-    for record in (_table_record(t, today) for t in tables):
-        ages = [
-            f"{record[k]} ({record[f'{k}_age_days']:,} days)" if record[k] else "not known"
-            for k in ("oldest", "newest")
-        ]
-        step = record["granularity_s"]
-        rows.append(
-            (
-                record["provider"],
-                str(record["offers"]),
-                *ages,
-                str(record["undated"]),
-                units.duration(step) if step else "not known",
-            )
+    rows = tuple(
+        (
+            table.provider,
+            str(len(table.offers)),
+            *(f"{day.isoformat()} ({(today - day).days:,} days)" if day else "not known" for day in table.days),
+            str(table.undated),
+            units.duration(table.terms.granularity_s) if table.terms and table.terms.granularity_s else "not known",
         )
-    return Table(title="How old each table is", columns=columns, rows=tuple(rows))
-
-
-def _table_record(table: PriceTable, today: date) -> dict[str, Any]:
-    prices = [p for o in table.offers for p in (o.on_demand, o.spot) if p]
-    dates = sorted(p.as_of for p in prices if p.as_of)
-    ends = {"oldest": dates[0] if dates else None, "newest": dates[-1] if dates else None}
-    record: dict[str, Any] = {"provider": table.provider, "offers": len(table.offers)}
-    for name, day in ends.items():
-        record[name] = day.isoformat() if day else None
-        record[f"{name}_age_days"] = (today - day).days if day else None
-    record["undated"] = sum(1 for p in prices if p.as_of is None)
-    record["granularity_s"] = table.terms.granularity_s if table.terms else None
-    return record
-
-
-def _record(offer: Offer) -> dict[str, Any]:
-    instance = offer.instance
-    row: dict[str, Any] = {
-        "provider": instance.provider,
-        "instance": instance.name,
-        "tier": offer.tier or None,
-        "region": offer.region,
-        "accelerator": instance.accelerator,
-        "devices": instance.devices,
-        "vcpus": instance.vcpus,
-        "ram_bytes": instance.ram_bytes,
-        "network_bytes_per_s": instance.network_bytes_per_s,
-    }
-    for kind in Billing:
-        price, name = offer.price(kind), str(kind).replace("-", "_")
-        row[f"{name}_usd_per_h"] = price.usd_per_h if price else None
-        row[f"{name}_as_of"] = price.as_of.isoformat() if price and price.as_of else None
-        row[f"{name}_source"] = price.source if price else None
-    return row
+        for table in tables
+    )
+    return Table(title="How old each table is", columns=columns, rows=rows)

@@ -11,19 +11,7 @@ from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.device import NOT_SET, Device, DriverState, Host, Process, Profile, Reading
 from zenplan.domain.report import Column, Report, Table
 
-SCHEMA = "zenplan.profile/1"
-
 _NO_SHEET = "no data sheet: unknown to the catalogue"
-_UNIT_OF_SUFFIX = {
-    "_bytes": "B",
-    "_hz": "Hz",
-    "_w": "W",
-    "_j": "J",
-    "_c": "°C",
-    "_utilisation": "ratio",
-    "_cores": "cores",
-    "_THREADS": "threads",
-}
 _KWH_J = 3.6e6
 
 
@@ -35,21 +23,10 @@ def profile_report(profile: Profile, sheets: Mapping[int, Accelerator | None]) -
         sheets: index of a device to its data sheet; None, or no entry, where the catalogue has none.
     """
     pairs = [(device, sheets.get(device.index)) for device in profile.devices]
-    document = {
-        "taken_at": profile.taken_at.isoformat(timespec="seconds"),
-        "driver": {
-            "driver_version": _plain("driver_version", profile.driver.driver_version),
-            "cuda_version": _plain("cuda_version", profile.driver.cuda_version),
-            "reason": profile.driver.reason or None,
-        },
-        "devices": [{**_readings(device), "sheet": _sheet(sheet)} for device, sheet in pairs],
-        "host": _readings(profile.host),
-    }
     why = profile.driver.reason
     return Report(
-        schema=SCHEMA,
-        document=document,
-        records=tuple(_record(device, sheet) for device, sheet in pairs),
+        make_document=lambda: _document(profile, sheets),
+        make_records=lambda: (_record(device, sheet) for device, sheet in pairs),
         tables=(*(_device_table(device, sheet) for device, sheet in pairs), _host_table(profile.host, profile.driver)),
         notes=(f"no GPU: {why}",) if why else (),
     )
@@ -58,34 +35,10 @@ def profile_report(profile: Profile, sheets: Mapping[int, Accelerator | None]) -
 # --- for programs
 
 
-def _plain(name: str, item: Any) -> Any:
-    """A field as JSON types; the unit is the one that the field's name ends in."""
-    if isinstance(item, Mapping):
-        return {key: _plain(key, each) for key, each in item.items()}
-    if not isinstance(item, Reading):
-        return item
-    if item.value is None:
-        return {"value": None, "reason": item.reason}
-    value = [_readings(each) for each in item.value] if isinstance(item.value, tuple) else item.value
-    unit = next((unit for suffix, unit in _UNIT_OF_SUFFIX.items() if name.endswith(suffix)), None)
-    return {"value": value, "unit": unit}
+def _document(profile: Profile, sheets: Mapping[int, Accelerator | None]) -> Any:
+    from zenplan.commands.profile.document import profile_document
 
-
-def _readings(noun: Device | Host | Process) -> dict[str, Any]:
-    return {each.name: _plain(each.name, getattr(noun, each.name)) for each in fields(noun)}
-
-
-def _sheet(sheet: Accelerator | None) -> dict[str, Any] | None:
-    if sheet is None:
-        return None
-    return {
-        "name": sheet.name,
-        "vendor": sheet.vendor,
-        "architecture": sheet.architecture,
-        "peak_flop_per_s": dict(sheet.peak_flop_per_s),
-        "memory_bytes": sheet.memory_bytes,
-        "memory_bytes_per_s": sheet.memory_bytes_per_s,
-    }
+    return profile_document(profile, sheets)
 
 
 def _record(device: Device, sheet: Accelerator | None) -> dict[str, Any]:

@@ -40,14 +40,12 @@ _OTHER = (
 
 def workloads_report(models: Sequence[tuple[str, Workload]]) -> Report:
     """A row for each named model, in a table for each family plugin that knows some."""
-    records = tuple(_record(family, w) for family, w in models)
     by_family: dict[str, list[Workload]] = {}
     for family, workload in models:
         by_family.setdefault(family, []).append(workload)
     return Report(
-        schema="zenplan.workloads/1",
-        document={"workloads": list(records)},
-        records=records,
+        make_document=lambda: _models(models),
+        make_records=lambda: _models(models).workloads,
         tables=tuple(_family_table(family, of) for family, of in by_family.items()),
         notes=(
             f"{len(models)} models. FLOP are of one sample, under FLOP/token of one token; these and training are of a "
@@ -89,37 +87,21 @@ def _other_row(w: Workload) -> tuple[str, ...]:
     )
 
 
-def _record(family: str, w: Workload) -> dict[str, Any]:
-    return {
-        "name": w.name,
-        "plugin_family": family,
-        "family": w.family,
-        "parameters": w.parameters,
-        "active_parameters": w.active_parameters,
-        "layers": w.layers,
-        "unit": w.unit,
-        "tokens_per_sample": w.tokens_per_sample,
-        "forward_flop_per_sample": w.flop_per_sample,
-        "training_flop_per_sample": w.training_flop_per_sample,
-    }
+def _models(models: Sequence[tuple[str, Workload]]) -> Any:
+    from zenplan.commands.workloads.document import workloads_document
+
+    return workloads_document(models)
+
+
+def _model(family: str, workload: Workload) -> Any:
+    from zenplan.commands.workloads.document import workload_document
+
+    return workload_document(family, workload, _shape)
 
 
 def workload_report(family: str, workload: Workload) -> Report:
     """One model, block by block and operator by operator, for one sample forward."""
     operators = [(b, o) for b in workload.blocks for o in b.operators]
-    records = tuple(
-        {
-            "block": b.name,
-            "repeat": b.repeat,
-            "operator": o.name,
-            "kind": _KINDS[type(o)],
-            "shape": _shape(o),
-            "parameters": o.parameters,
-            "flop": o.flop,
-            "saved_elements": o.saved_elements,
-        }
-        for b, o in operators
-    )
     columns = (
         Column(name="block"),
         Column(name="operator"),
@@ -142,9 +124,8 @@ def workload_report(family: str, workload: Workload) -> Report:
     title = f"{workload.name}: {units.count(workload.parameters)} parameters, {workload.family}"
     facts = tuple(f"{f.name}: {f.value} ({f.origin}{f'; {f.why}' if f.why else ''})" for f in workload.facts)
     return Report(
-        schema="zenplan.workload/1",
-        document={**_record(family, workload), "operators": list(records)},
-        records=records,
+        make_document=lambda: _model(family, workload),
+        make_records=lambda: _model(family, workload).operators,
         tables=(
             Table(
                 title=title,

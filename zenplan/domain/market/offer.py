@@ -135,7 +135,22 @@ class PriceTable:
     terms: Terms | None = None
     left_out: tuple[str, ...] = ()
 
+    @property
+    def prices(self) -> tuple[Price, ...]:
+        """Every price of its offers that is known."""
+        return tuple(price for offer in self.offers for price in (offer.on_demand, offer.spot) if price)
+
+    @property
+    def days(self) -> tuple[date | None, date | None]:
+        """The oldest and the newest date on any price of the table; None where no price has one."""
+        dated = [price.as_of for price in self.prices if price.as_of]
+        return min(dated, default=None), max(dated, default=None)
+
     def as_of(self) -> date | None:
         """The oldest date on any price of the table; None where no price has one."""
-        dates = [p.as_of for o in self.offers for p in (o.on_demand, o.spot) if p and p.as_of]
-        return min(dates, default=None)
+        return self.days[0]
+
+    @property
+    def undated(self) -> int:
+        """Prices without a date."""
+        return sum(price.as_of is None for price in self.prices)

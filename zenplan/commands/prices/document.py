@@ -1,0 +1,130 @@
+"""The JSON document of what offers cost. Its schema is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from zenplan.commands.shared.document import (
+    Count,
+    CountFromZero,
+    Day,
+    Name,
+    NotNegative,
+    Positive,
+)
+from zenplan.documents import Document, fill
+from zenplan.domain.market.offer import Offer, Price, PriceTable
+
+
+class OfferDocument(Document):
+    """A machine in a place, with its prices."""
+
+    provider: Annotated[Name, Meta(description="Who rents it out.")]
+    instance: Annotated[Name, Meta(description="Machine type of the provider.")]
+    tier: Annotated[str | None, Meta(description="The provider's class of service; null where it has none.")]
+    region: Annotated[Name, Meta(description="Where it is; 'any' where the provider does not say.")]
+    accelerator: Annotated[Name, Meta(description="Canonical name of the accelerator.")]
+    devices: Annotated[Count, Meta(description="Accelerators in one machine, a count.")]
+    vcpus: Annotated[Count | None, Meta(description="Virtual processors of one machine, a count.")]
+    ram_bytes: Annotated[Positive | None, Meta(description="Memory of the host, in bytes.")]
+    network_bytes_per_s: Annotated[
+        Positive | None,
+        Meta(
+            description="Bandwidth between machines for each device, in bytes a second; null where it is not known, "
+            "and then the machine is quoted alone."
+        ),
+    ]
+    on_demand_usd_per_h: Annotated[
+        Positive | None,
+        Meta(description="on-demand price of the whole machine, in US dollars an hour; null where it is not known."),
+    ]
+    on_demand_as_of: Annotated[
+        Day | None,
+        Meta(description="The day it was seen, ISO 8601; null where that is not known."),
+    ]
+    on_demand_source: Annotated[str | None, Meta(description="Where it was read; null without a price.")]
+    spot_usd_per_h: Annotated[
+        Positive | None,
+        Meta(description="spot price of the whole machine, in US dollars an hour; null where it is not known."),
+    ]
+    spot_as_of: Annotated[Day | None, Meta(description="The day it was seen, ISO 8601; null where that is not known.")]
+    spot_source: Annotated[str | None, Meta(description="Where it was read; null without a price.")]
+
+
+class TableDocument(Document):
+    """One provider's table."""
+
+    provider: Annotated[Name, Meta(description="Whose table it is.")]
+    offers: Annotated[CountFromZero, Meta(description="Offers of it that are shown, a count.")]
+    oldest: Annotated[Day | None, Meta(description="Day of the oldest price, ISO 8601; null where none has a date.")]
+    oldest_age_days: Annotated[int | None, Meta(description="Age of that price today, in days.")]
+    newest: Annotated[Day | None, Meta(description="Day of the newest price, ISO 8601; null where none has a date.")]
+    newest_age_days: Annotated[int | None, Meta(description="Age of that price today, in days.")]
+    undated: Annotated[CountFromZero, Meta(description="Prices without a date, a count.")]
+    granularity_s: Annotated[
+        NotNegative | None,
+        Meta(description="What billed time is rounded up to, in seconds; null where it is not known."),
+    ]
+
+
+class PricesDocument(Document, tag_field="schema", tag="zenplan.prices/1"):
+    """Answer of 'zenplan prices'.
+
+    What offers cost; null is not known, never 0.
+    """
+
+    offers: Annotated[tuple[OfferDocument, ...], Meta(description="Offers, the cheapest device-hour first.")]
+    tables: Annotated[tuple[TableDocument, ...], Meta(description="How old each table is.")]
+    left_out: Annotated[tuple[Name, ...], Meta(description="Rows that could not be used and why, one line each.")]
+
+
+def prices_document(offers: Sequence[Offer], tables: Sequence[PriceTable], today: date) -> PricesDocument:
+    """Offers in that order, and how old the tables are that they come from."""
+    return PricesDocument(
+        offers=tuple(_offer(offer) for offer in offers),
+        tables=tuple(_table(table, today) for table in tables),
+        left_out=tuple(f"{table.provider}: {reason}" for table in tables for reason in table.left_out),
+    )
+
+
+def _offer(offer: Offer) -> OfferDocument:
+    instance = offer.instance
+    return fill(
+        OfferDocument,
+        instance,
+        instance=instance.name,
+        tier=offer.tier or None,
+        region=offer.region,
+        **_price("on_demand", offer.on_demand),
+        **_price("spot", offer.spot),
+    )
+
+
+def _price(kind: str, price: Price | None) -> dict[str, Any]:
+    return {
+        f"{kind}_usd_per_h": price.usd_per_h if price else None,
+        f"{kind}_as_of": _day(price.as_of) if price else None,
+        f"{kind}_source": price.source if price else None,
+    }
+
+
+def _table(table: PriceTable, today: date) -> TableDocument:
+    oldest, newest = table.days
+    return fill(
+        TableDocument,
+        table,
+        offers=len(table.offers),
+        oldest=_day(oldest),
+        oldest_age_days=(today - oldest).days if oldest else None,
+        newest=_day(newest),
+        newest_age_days=(today - newest).days if newest else None,
+        granularity_s=table.terms.granularity_s if table.terms else None,
+    )
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None
