@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from zenplan.domain.training.plan import OPTIMIZERS, TrainingPlan
 from zenplan.planning.calibration.features import features_of_blocks
 from zenplan.planning.explain.method import with_adapters
 from zenplan.planning.physics.columns import Hardware, Layouts
-from zenplan.planning.physics.interval import spread_of
+from zenplan.planning.physics.interval import spread_of, traits
 from zenplan.planning.physics.step import step_time
 from zenplan.plugins import load_plugins
 
@@ -40,12 +41,12 @@ ASKED = {**{name: {"model": name} for f in FAMILIES for name in f.presets()}, **
 WORDS = ("add", "residual sum", "norm", "router", "attention key-value", "loss", "shape", "image size", "backend")
 
 
-def renamed(of: Workload) -> Workload:
-    """The same with its operators, blocks and facts under other names."""
+def renamed(of: Workload, words: Sequence[str]) -> Workload:
+    """The same with its operators, blocks and facts called by any of the words; where there are none, by no word."""
     draw = np.random.default_rng(len(of.blocks))
 
     def name() -> str:
-        return str(draw.choice(WORDS)) if draw.random() < 0.5 else draw.bytes(5).hex()
+        return str(draw.choice(words)) if words else draw.bytes(5).hex()
 
     blocks = tuple(
         replace(b, name=name(), operators=tuple(replace(o, name=name()) for o in b.operators)) for b in of.blocks
@@ -60,21 +61,21 @@ def nameless(of: Workload) -> list[Any]:
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 def test_features_and_adapters_do_not_go_by_names(asked: dict[str, Any]) -> None:
     own = inputs.lowered(FAMILIES, asked)
-    other = renamed(own)
-    assert features_of_blocks(other.blocks, 8) == features_of_blocks(own.blocks, 8)
-    assert nameless(with_adapters(other)) == nameless(with_adapters(own))
+    for other in (renamed(own, WORDS), renamed(own, ())):
+        assert features_of_blocks(other.blocks, 8) == features_of_blocks(own.blocks, 8)
+        assert nameless(with_adapters(other)) == nameless(with_adapters(own))
 
 
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 def test_intervals_and_hints_do_not_go_by_names(asked: dict[str, Any]) -> None:
     own = inputs.lowered(FAMILIES, asked)
-    other = renamed(own)
-    assert interval(other) == interval(own)
-    assert what_helps(other) == what_helps(own)
+    for other in (renamed(own, WORDS), renamed(own, ())):
+        assert interval(other) == interval(own)
+        assert what_helps(other) == what_helps(own)
 
 
-def interval(of: Workload) -> tuple[Spread, float]:
-    """The range of a step, and the step, on eight devices."""
+def interval(of: Workload) -> tuple[Mapping[str, float], Spread, float]:
+    """What the range of a step goes by, the range, and the step, on eight devices."""
     plan = TrainingPlan(
         workload=of,
         samples=1e6,
@@ -86,4 +87,4 @@ def interval(of: Workload) -> tuple[Spread, float]:
     efficiency = COEFFICIENTS.of(H100.architecture, plan.precision, plan.software, of.family)
     cluster = Cluster(accelerator=H100, efficiency=efficiency, node_devices=8)
     steps = step_time(plan, Layouts.of([Layout(dp=8, micro_batch=1)]), Hardware.of([cluster], plan.precision))
-    return spread_of(plan, cluster), float(steps.total_s[0])
+    return traits(plan, cluster), spread_of(plan, cluster), float(steps.total_s[0])

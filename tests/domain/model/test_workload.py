@@ -5,11 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenplan.domain.model.operators import Attention, Elementwise, Embedding, MatMul, Split
+from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Embedding, MatMul, Split
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.errors import DataError
 
 PRODUCT = MatMul(name="up", rows=10, inner=4, columns=6, split=Split.COLUMNS)
+CONVOLUTION = Convolution(
+    name="c", positions=16, window=9, inputs=2, outputs=4, kernel=(3, 3), input_elements=32, output_elements=64
+)
 ATTENTION = Attention(name="a", heads=8, kv_heads=2, key_dim=16, value_dim=4, queries=10, keys=20, causal=False)
 
 
@@ -99,6 +102,7 @@ def test_sizes_are_above_zero(field: str, size: int) -> None:
         (ATTENTION, {"window": 0}),
         (Elementwise(name="s", elements=1, passes=1, split=Split.NONE), {"passes": 0}),
         (Embedding(name="l", entries=1, width=1, rows=1), {"width": 0}),
+        (CONVOLUTION, {"kernel": (3, 2)}),
         (Block(name="b", operators=()), {"repeat": 0}),
         (Block(name="b", operators=()), {"boundary": -1.0}),
         (Block(name="b", operators=()), {"place": "nowhere"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -91,3 +92,11 @@ def test_the_worst_method_of_a_layer_is_its_method_and_notes_are_said_once() -> 
     traced = Event(layer=one, path=("one",), method="traced", note="a loop", operators=(STREAM,))
     (count,) = counted(layer(inside=(one,)), Event(layer=one, path=("one",), calls=1), traced, traced).values()
     assert (count.method, count.note, len(count.operators)) == ("traced", "a loop", 2)
+
+
+def test_two_weights_alike_are_told_apart_by_their_order_in_a_second_call() -> None:
+    one = layer(name="one")
+    first = Event(layer=one, path=("one",), calls=1, operators=(TABLE, replace(TABLE, rows=5)))
+    second = replace(first, operators=(replace(TABLE, name="x"), replace(TABLE, name="t", rows=7)))
+    (count,) = counted(layer(inside=(one,)), first, second).values()
+    assert [o.rows for o in count.operators if isinstance(o, Embedding)] == [3 + 3, 5 + 7]
