@@ -97,7 +97,7 @@ def test_a_union_of_structs_that_hold_them_is_read_by_their_tag() -> None:
         ({"size": "2"}, r"Expected `int \| float`, got `str` - at `\$.ends\[0\].size`"),
         ({"size": True}, r"Expected `int \| float`, got `bool` - at `\$.ends\[0\].size`"),
         ({"size": -1}, r"it: leaf: size must be above zero and finite, not -1 - at `\$.ends\[0\]`"),
-        ({"size": 10**400}, r"int too large to convert to float - at `\$.ends\[0\]`"),
+        ({"size": 10**400}, r"at `\$.ends\[0\].size`"),
         ({"colour": "blue"}, r"Invalid enum value 'blue' - at `\$.ends\[0\].colour`"),
     ],
 )

@@ -21,6 +21,8 @@ from zenplan.errors import DataError, ZenplanError
 
 # Of an object that may be of several classes.
 _TAG = "type"
+# Products of a few such numbers are still a float.
+_WHOLE: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def wire(kind: Any) -> Wire:
         if hint in replaced:
             return struct(hint)
         if hint is float and numbers:
-            return int | float
+            return _WHOLE | float
         origin, inner = get_origin(hint), get_args(hint)
         if origin in (None, Literal):
             return hint

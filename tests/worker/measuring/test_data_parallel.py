@@ -18,7 +18,7 @@ from zenplan.commands.calibrate.subject import Task
 from zenplan.domain.measured.calibration import Point
 from zenplan.errors import DataError, FailureKind, ZenplanError
 from zenplan.planning.calibration.data_parallel import AllReduce
-from zenplan.worker.protocol import ALONE, AT_ONCE, TOGETHER, WAYS, Built, DataParallel, Reduced, Sampled, Target
+from zenplan.worker.protocol import ALONE, AT_ONCE, TOGETHER, WAYS, Built, DataParallel, Event, Reduced, Sampled, Target
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 needs_two = pytest.mark.skipif(
@@ -119,6 +119,26 @@ def test_a_way_that_was_not_stepped_is_said():
     heard.hear(Built(key="depth=1", setup_s=1.0))
     with pytest.raises(DataError, match="depth=1 was not stepped alone"):
         stepped(heard, "depth=1", ALONE)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Built(key="depth=1", setup_s=-1.0),
+        Built(key="depth=1", setup_s=1.0, gradient_bytes=-4.0),
+        sample(0, 0.0),
+        sample(-1, 1.0),
+        Reduced(group=0, bytes=0, round=0, wall_s=1.0),
+        Reduced(group=0, bytes=4, round=0, wall_s=-1.0),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_an_error(event: Event):
+    heard = recorder()
+    with pytest.raises(DataError):
+        heard.hear(event)
+    assert heard.reduced == {}
+    assert [each.count for each in heard.heard.values()] in ([], [0])
 
 
 def test_a_point_that_nobody_asked_for_is_an_error():

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate.subject import Task
+from zenplan.domain import checks
 from zenplan.domain.measured.calibration import PROGRAM, Calibration, Fingerprint, Measured, Point, Sample
 from zenplan.errors import DataError, FailureKind
 from zenplan.planning.calibration.features import features_of
@@ -132,6 +133,7 @@ class Recorder:
                 heard.point = replace(heard.point, features=features_of(operators, heard.point.batch))
                 self.keep(heard, features=heard.point.features)
             case Built():
+                checks.not_negative(f"point {event.key}", gradient_bytes=event.gradient_bytes)
                 heard = self.known(event.key)
                 heard.built, heard.gradient_bytes = True, event.gradient_bytes
                 self._set(heard, setup_s=event.setup_s, program_bytes=event.program_bytes)
@@ -140,6 +142,7 @@ class Recorder:
             case Sampled():
                 self._sample(event)
             case Reduced():
+                checks.positive("all-reduce", bytes=event.bytes, wall_s=event.wall_s)
                 seconds = self.reduced.setdefault((event.group, event.bytes), {})
                 seconds[event.round] = max(seconds.get(event.round, 0.0), event.wall_s)
             case Failed():
