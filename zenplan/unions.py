@@ -21,8 +21,8 @@ from zenplan.errors import DataError, ZenplanError
 
 # Of an object that may be of several classes.
 _TAG = "type"
-# Products of a few such numbers are still a float.
-_WHOLE: Any = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+# JSON has whole numbers of any length; products of a few of these are still a float.
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,13 @@ def wire(kind: Any) -> Wire:
     structs: dict[type, type[msgspec.Struct]] = {}
 
     def of(hint: Any, numbers: bool = False) -> Any:
-        """The hint with structs in place of classes; ``numbers``: a whole number for a float stays one."""
+        """The hint with structs for classes; ``numbers``: whole ones have a bound, and for a float one stays whole."""
         if hint in replaced:
             return struct(hint)
+        if hint is int and numbers:
+            return Whole
         if hint is float and numbers:
-            return _WHOLE | float
+            return Whole | float
         origin, inner = get_origin(hint), get_args(hint)
         if origin in (None, Literal):
             return hint
