@@ -421,7 +421,9 @@ def test_starting_loads_nothing_heavy(code: str) -> None:
 
 def test_a_table_of_quotes_needs_no_json() -> None:
     """Reading and writing it would cost 40 ms."""
-    estimate = "from zenplan.commands.main import run; assert run(['estimate', '--params', '1e9', '--gpu', 'H100']) == 0"
+    estimate = (
+        "from zenplan.commands.main import run; assert run(['estimate', '--params', '1e9', '--gpu', 'H100']) == 0"
+    )
     assert loaded(estimate) == {"numpy", "rich"}
 
 
