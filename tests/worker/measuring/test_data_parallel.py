@@ -138,7 +138,7 @@ def test_what_cannot_be_is_an_error(event: Event):
     with pytest.raises(DataError):
         heard.hear(event)
     assert heard.reduced == {}
-    assert [each.count for each in heard.heard.values()] in ([], [0])
+    assert [each.count for each in heard.progress.values()] in ([], [0])
 
 
 def test_a_point_that_nobody_asked_for_is_an_error():
@@ -150,7 +150,7 @@ def test_a_point_that_nobody_asked_for_is_an_error():
 def test_every_way_every_size_every_round():
     groups = [[task("small", 1), task("small", 2, (TOGETHER,))], [task("small", 3)]]
     found = run_ranks("small", groups, HOW, quiet)
-    heard = found.heard
+    heard = found.progress
     assert {(key, way): sorted(rounds) for key, each in heard.items() for way, rounds in each.samples.items()} == {
         (key, way): list(range(ROUNDS))
         for key, ways in (("depth=1", WAYS), ("depth=2", (TOGETHER,)), ("depth=3", WAYS))
