@@ -25,7 +25,7 @@ from typing import Any
 
 from calibration_table import Outcome, off, report, summary
 from calibration_targets import TARGETS
-from heard import document_of, expecting, read_heard
+from kept_samples import document_of, expecting, read_samples
 from readme import write as write_between
 
 from zenplan.adapters.tables.sweep import read_sweep
@@ -85,15 +85,15 @@ def run_target(backend: str, function: str, arguments: Mapping[str, Any], batch:
     depths, programs = depths_for(depth), {}
     if backend == "jax":
         points = [_point(function, arguments, d, batch, PROGRAM) for d in (*depths[:2], depth)]
-        programs = measured(backend, function, points, ROUNDS).heard
+        programs = measured(backend, function, points, ROUNDS).progress
         target = Point(key="target", depth=depth, batch=batch)
         depths = depths_for(depth, superlinear=is_superlinear([each.measured() for each in programs.values()], target))
     points = [_point(function, arguments, d, batch) for d in depths]
     points += [_point(function, arguments, d, batch // part) for part, some in FRACTIONS for d in some if d < depth]
     points.append(_point(function, arguments, depth, batch, key=TRUTH))
-    heard = measured(backend, function, points, ROUNDS)
-    heard.heard |= programs
-    return heard
+    recorder = measured(backend, function, points, ROUNDS)
+    recorder.progress |= programs
+    return recorder
 
 
 def run_sweep(backend: str) -> Recorder:
@@ -108,13 +108,13 @@ def _sweep_point(p: SweepPoint) -> Task:
 
 
 def calibration_of(
-    heard: Recorder, backend: str, target: Point | None, at: Callable[[int], bool] = lambda batch: True
+    recorder: Recorder, backend: str, target: Point | None, at: Callable[[int], bool] = lambda batch: True
 ) -> Calibration:
-    """All that was heard but the truth, as a calibration; of the steps those ``at`` some batches."""
-    if heard.machine is None:
+    """All that was measured but the truth, as a calibration; of the steps those ``at`` some batches."""
+    if recorder.machine is None:
         raise SystemExit(f"the worker of {backend} never said what it runs on")
-    fingerprint = fingerprint_of(heard.machine, backend=backend, precision="fp32")
-    found = {key: each.measured() for key, each in heard.heard.items()}
+    fingerprint = fingerprint_of(recorder.machine, backend=backend, precision="fp32")
+    found = {key: each.measured() for key, each in recorder.progress.items()}
     kept = tuple(m for key, m in found.items() if key != TRUTH and (m.point.role == PROGRAM or at(m.point.batch)))
     return Calibration(
         id="benchmark",
@@ -128,13 +128,13 @@ def calibration_of(
     )
 
 
-def outcome(place: int, heard: Recorder, backend: str, sweep: Calibration | None) -> Outcome:
+def outcome(place: int, recorder: Recorder, backend: str, sweep: Calibration | None) -> Outcome:
     """What each method says of a target, and what was measured."""
     family, function, arguments, batch = TARGETS[place]
-    truth = heard.heard[TRUTH].measured()
+    truth = recorder.progress[TRUTH].measured()
     target = replace(truth.point, key="target")
-    whole = calibration_of(heard, backend, target, lambda b: b == batch)
-    parts = calibration_of(heard, backend, target, lambda b: b < batch)
+    whole = calibration_of(recorder, backend, target, lambda b: b == batch)
+    parts = calibration_of(recorder, backend, target, lambda b: b < batch)
     found, largest = predicted(whole), max(whole.steps, key=_flop)
     told = " ".join(f"{n}={v}" for n, v in arguments.items())
     return Outcome(
@@ -177,9 +177,9 @@ def measure_all(backend: str, only: Sequence[int]) -> dict[str, Any]:
     found: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat(), "sweep": document_of(sweep), "targets": {}}
     for place in only:
         _, function, arguments, batch = TARGETS[place]
-        heard = run_target(backend, function, arguments, batch)
-        found["targets"][str(place)] = document_of(heard)
-        told = outcome(place, heard, backend, None)
+        recorder = run_target(backend, function, arguments, batch)
+        found["targets"][str(place)] = document_of(recorder)
+        told = outcome(place, recorder, backend, None)
         print(
             f"{backend} {told.name}: {1e3 * told.truth_s:.0f} ms, {off(told.mid_s, told.truth_s)} %",
             file=sys.stderr,
@@ -190,9 +190,9 @@ def measure_all(backend: str, only: Sequence[int]) -> dict[str, Any]:
 
 def outcomes_of(backend: str, document: Mapping[str, Any]) -> tuple[list[Outcome], Calibration]:
     """What the methods say of what was measured."""
-    sweep = calibration_of(read_heard(document["sweep"]), backend, None)
+    sweep = calibration_of(read_samples(document["sweep"]), backend, None)
     return [
-        outcome(int(place), read_heard(heard), backend, sweep) for place, heard in document["targets"].items()
+        outcome(int(place), read_samples(recorder), backend, sweep) for place, recorder in document["targets"].items()
     ], sweep
 
 

@@ -25,7 +25,7 @@ from statistics import median
 from typing import Any
 
 import readme
-from heard import expecting, machine_document, read_machine
+from kept_samples import expecting, machine_document, read_machine
 
 from zenplan.commands.calibrate.data_parallel import predicted_step, run_ranks, stepped
 from zenplan.commands.calibrate.how import How
@@ -93,7 +93,7 @@ def group(place: int) -> list[Task]:
     return [task(place, d) for d in (*depths_for(depth), depth)]
 
 
-def outcome(heard: Recorder, number: int, place: int) -> Outcome:
+def outcome(recorder: Recorder, number: int, place: int) -> Outcome:
     """What is said of a target, measured as the group of that number."""
     family, function, arguments, batch = TARGETS[place]
     *shallow, whole = group(place)
@@ -101,9 +101,9 @@ def outcome(heard: Recorder, number: int, place: int) -> Outcome:
     return Outcome(
         family=family,
         name=f"{function} {told} batch=2×{batch}",
-        truth=stepped(heard, whole.point.key, TOGETHER),
-        gradient_bytes=heard.heard[whole.point.key].gradient_bytes or 0.0,
-        found=predicted_step(heard, number, shallow, int(arguments["depth"]), HOW),
+        truth=stepped(recorder, whole.point.key, TOGETHER),
+        gradient_bytes=recorder.progress[whole.point.key].gradient_bytes or 0.0,
+        found=predicted_step(recorder, number, shallow, int(arguments["depth"]), HOW),
     )
 
 
@@ -147,46 +147,46 @@ def _median_worst(errors: Sequence[float]) -> str:
     return f"{median(sizes):.1f} / {max(sizes):.1f}"
 
 
-def document_of(heard: Recorder, places: Sequence[int]) -> dict[str, Any]:
-    """What was heard, as JSON types: every sample, in microseconds."""
+def document_of(recorder: Recorder, places: Sequence[int]) -> dict[str, Any]:
+    """What was recorder, as JSON types: every sample, in microseconds."""
     steps = [
         {"key": key, "way": way, "round": s.round, "wall_s": round(s.wall_s, 6), "cpu_s": round(s.cpu_s, 6)}
-        for key, each in heard.heard.items()
+        for key, each in recorder.progress.items()
         for way, rounds in each.samples.items()
         for s in rounds.values()
     ]
     reduced = [
         {"group": number, "bytes": size, "round": place, "wall_s": round(seconds, 6)}
-        for (number, size), rounds in heard.reduced.items()
+        for (number, size), rounds in recorder.reduced.items()
         for place, seconds in rounds.items()
     ]
     return {
-        "machine": machine_document(heard),
+        "machine": machine_document(recorder),
         "targets": list(places),
-        "gradient_bytes": {key: each.gradient_bytes for key, each in heard.heard.items()},
+        "gradient_bytes": {key: each.gradient_bytes for key, each in recorder.progress.items()},
         "samples": steps,
         "reduced": reduced,
     }
 
 
-def read_heard(document: Mapping[str, Any]) -> Recorder:
+def read_samples(document: Mapping[str, Any]) -> Recorder:
     """What ``document_of`` wrote: the same events again."""
-    heard = expecting(each.point for place in document["targets"] for each in group(place))
-    heard.hear(read_machine(document["machine"]))
+    recorder = expecting(each.point for place in document["targets"] for each in group(place))
+    recorder.hear(read_machine(document["machine"]))
     for key, size in document["gradient_bytes"].items():
-        heard.hear(Built(key=key, setup_s=0.0, gradient_bytes=size))
+        recorder.hear(Built(key=key, setup_s=0.0, gradient_bytes=size))
     for each in document["samples"]:
-        heard.hear(Sampled(**each))
+        recorder.hear(Sampled(**each))
     for each in document["reduced"]:
-        heard.hear(Reduced(**each))
-    return heard
+        recorder.hear(Reduced(**each))
+    return recorder
 
 
 def measured(places: Sequence[int]) -> dict[str, Any]:
     """All samples of those targets, from one run of both workers."""
     os.chdir(HERE)
-    heard = run_ranks("the targets", [group(place) for place in places], HOW, lambda stage, seconds: None)
-    return document_of(heard, places)
+    recorder = run_ranks("the targets", [group(place) for place in places], HOW, lambda stage, seconds: None)
+    return document_of(recorder, places)
 
 
 def main() -> None:
@@ -202,8 +202,8 @@ def main() -> None:
     if given.write:
         KEPT.parent.mkdir(exist_ok=True)
         KEPT.write_text(json.dumps(document, indent=0) + "\n", encoding="utf-8")
-    heard = read_heard(document)
-    outcomes = [outcome(heard, number, place) for number, place in enumerate(document["targets"])]
+    recorder = read_samples(document)
+    outcomes = [outcome(recorder, number, place) for number, place in enumerate(document["targets"])]
     print(report(outcomes))
     if given.readme:
         readme.write("data-parallel", "\n".join(summary(outcomes)))

@@ -28,6 +28,7 @@ from zenplan.domain.measured.calibration import STEP
 from zenplan.domain.model.count import ModelCount
 from zenplan.domain.model.workload import Block
 from zenplan.errors import DataError, FailureKind, ZenplanError
+from zenplan.unions import Whole
 
 _MOST_LETTERS = 500
 # Of a line that is no event, in the error that says so.
@@ -66,7 +67,7 @@ class Machine(Event, frozen=True, kw_only=True):
     device: str
     kind: str
     driver: str = ""
-    threads: int
+    threads: Whole
     versions: dict[str, str]
     compiled: bool
 
@@ -119,7 +120,7 @@ class Sampled(Event, frozen=True, kw_only=True, tag="sample"):
 
     key: str
     way: str = ""
-    round: int
+    round: Whole
     wall_s: float
     cpu_s: float
 
@@ -131,9 +132,9 @@ class Reduced(Event, frozen=True, kw_only=True):
         group: of models, between whose steps it was.
     """
 
-    bytes: int
-    group: int
-    round: int
+    bytes: Whole
+    group: Whole
+    round: Whole
     wall_s: float
 
 

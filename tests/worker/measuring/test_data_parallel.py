@@ -18,7 +18,7 @@ from zenplan.commands.calibrate.subject import Task
 from zenplan.domain.measured.calibration import Point
 from zenplan.errors import DataError, FailureKind, ZenplanError
 from zenplan.planning.calibration.data_parallel import AllReduce
-from zenplan.worker.protocol import ALONE, AT_ONCE, TOGETHER, WAYS, Built, DataParallel, Reduced, Sampled, Target
+from zenplan.worker.protocol import ALONE, AT_ONCE, TOGETHER, WAYS, Built, DataParallel, Event, Reduced, Sampled, Target
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 needs_two = pytest.mark.skipif(
@@ -121,6 +121,26 @@ def test_a_way_that_was_not_stepped_is_said():
         stepped(heard, "depth=1", ALONE)
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        Built(key="depth=1", setup_s=-1.0),
+        Built(key="depth=1", setup_s=1.0, gradient_bytes=-4.0),
+        sample(0, 0.0),
+        sample(-1, 1.0),
+        Reduced(group=0, bytes=0, round=0, wall_s=1.0),
+        Reduced(group=0, bytes=4, round=0, wall_s=-1.0),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_an_error(event: Event):
+    heard = recorder()
+    with pytest.raises(DataError):
+        heard.hear(event)
+    assert heard.reduced == {}
+    assert [each.count for each in heard.progress.values()] in ([], [0])
+
+
 def test_a_point_that_nobody_asked_for_is_an_error():
     with pytest.raises(DataError, match="a point that it was not asked for: 'depth=2'"):
         recorder().hear(Built(key="depth=2", setup_s=1.0))
@@ -130,7 +150,7 @@ def test_a_point_that_nobody_asked_for_is_an_error():
 def test_every_way_every_size_every_round():
     groups = [[task("small", 1), task("small", 2, (TOGETHER,))], [task("small", 3)]]
     found = run_ranks("small", groups, HOW, quiet)
-    heard = found.heard
+    heard = found.progress
     assert {(key, way): sorted(rounds) for key, each in heard.items() for way, rounds in each.samples.items()} == {
         (key, way): list(range(ROUNDS))
         for key, ways in (("depth=1", WAYS), ("depth=2", (TOGETHER,)), ("depth=3", WAYS))

@@ -77,7 +77,7 @@ def predicted_step(recorder: Recorder, group: int, shallow: Sequence[Task], dept
     """
     link = link_of(recorder, group)
     steps = {way: [stepped(recorder, each.point.key, way) for each in shallow] for way in WAYS}
-    sizes = {each.point.depth or 1: recorder.heard[each.point.key].gradient_bytes or 0.0 for each in shallow}
+    sizes = {each.point.depth or 1: recorder.progress[each.point.key].gradient_bytes or 0.0 for each in shallow}
     compute_s, step_s = ([m.step_s("wall") for m in steps[way]] for way in (AT_ONCE, TOGETHER))
     exposed = exposed_share(compute_s, [link.seconds(size) for size in sizes.values()], step_s)
     calibrations = (_calibration(recorder, steps[way], depth, how) for way in (ALONE, AT_ONCE))
@@ -100,7 +100,7 @@ def predicted_step(recorder: Recorder, group: int, shallow: Sequence[Task], dept
 
 def stepped(recorder: Recorder, key: str, way: str) -> Measured:
     """The steps of a model in that way. Raises DataError: there are none."""
-    found = recorder.heard[key].measured(way) if key in recorder.heard else None
+    found = recorder.progress[key].measured(way) if key in recorder.progress else None
     if found is None or not found.samples:
         raise DataError(f"{key} was not stepped {way}")
     return found

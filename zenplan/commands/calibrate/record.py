@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate.subject import Task
+from zenplan.domain import checks
 from zenplan.domain.measured.calibration import PROGRAM, Calibration, Fingerprint, Measured, Point, Sample
 from zenplan.errors import DataError, FailureKind
 from zenplan.planning.calibration.features import features_of
@@ -57,7 +58,7 @@ def fingerprint_of(machine: Machine, **changed: Any) -> Fingerprint:
 
 
 @dataclass(slots=True, kw_only=True)
-class Heard:
+class Progress:
     """What is known of a point so far.
 
     Attributes:
@@ -98,7 +99,7 @@ class Recorder:
     Attributes:
         points: that workers were asked for, by key.
         machine: as the last worker told it.
-        heard: of each point, in the order in which they came.
+        progress: of each point, in the order in which they came.
         reduced: of all-reduces, group and bytes to the seconds of each round, of the rank that took longest.
         last: the key of the last sample.
         clock_hz: reads the GPU's clock at each sample.
@@ -106,7 +107,7 @@ class Recorder:
 
     points: dict[str, Point] = field(default_factory=dict)
     machine: Machine | None = None
-    heard: dict[str, Heard] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
     reduced: dict[tuple[int, int], dict[int, float]] = field(default_factory=dict)
     last: str = ""
     clock_hz: Callable[[], float | None] = lambda: None
@@ -114,9 +115,9 @@ class Recorder:
     def expect(self, points: Iterable[Point]) -> None:
         """The points that the next worker is asked for."""
         self.points = {point.key: point for point in points}
-        for key in self.points.keys() & self.heard.keys():
+        for key in self.points.keys() & self.progress.keys():
             # Rounds of another worker are other rounds.
-            each = self.heard[key]
+            each = self.progress[key]
             each.first_round, each.built = each.count, False
         self.last = ""
 
@@ -128,18 +129,20 @@ class Recorder:
                 self.begin(event)
             case Counted():
                 operators = [o for layer in event.count.layers for o in layer.operators]
-                heard = self.known(event.key)
-                heard.point = replace(heard.point, features=features_of(operators, heard.point.batch))
-                self.keep(heard, features=heard.point.features)
+                progress = self.known(event.key)
+                progress.point = replace(progress.point, features=features_of(operators, progress.point.batch))
+                self.keep(progress, features=progress.point.features)
             case Built():
-                heard = self.known(event.key)
-                heard.built, heard.gradient_bytes = True, event.gradient_bytes
-                self._set(heard, setup_s=event.setup_s, program_bytes=event.program_bytes)
+                checks.not_negative(f"point {event.key}", gradient_bytes=event.gradient_bytes)
+                progress = self.known(event.key)
+                progress.built, progress.gradient_bytes = True, event.gradient_bytes
+                self._set(progress, setup_s=event.setup_s, program_bytes=event.program_bytes)
             case Peak():
                 self._set(self.known(event.key), peak_bytes=event.bytes)
             case Sampled():
                 self._sample(event)
             case Reduced():
+                checks.positive("all-reduce", bytes=event.bytes, wall_s=event.wall_s)
                 seconds = self.reduced.setdefault((event.group, event.bytes), {})
                 seconds[event.round] = max(seconds.get(event.round, 0.0), event.wall_s)
             case Failed():
@@ -149,14 +152,14 @@ class Recorder:
         """The point has none or no more samples, for that reason."""
         self._set(self.known(key), failure=reason, failure_kind=kind, failure_type=type)
 
-    def known(self, key: str) -> Heard:
+    def known(self, key: str) -> Progress:
         """What is known of the point. Raises DataError: no worker was asked for it."""
-        if key not in self.heard:
+        if key not in self.progress:
             if key not in self.points:
                 raise DataError(f"the worker speaks of a point that it was not asked for: '{key:.40}'")
-            self.heard[key] = Heard(point=self.points[key])
+            self.progress[key] = Progress(point=self.points[key])
             self.add(self.points[key])
-        return self.heard[key]
+        return self.progress[key]
 
     def begin(self, machine: Machine) -> None:
         """A worker has said what it runs on. Here, as below, nothing more is done with it."""
@@ -164,27 +167,27 @@ class Recorder:
     def add(self, point: Point) -> None:
         """A point was heard of for the first time."""
 
-    def keep(self, heard: Heard, **fields: Any) -> None:
+    def keep(self, progress: Progress, **fields: Any) -> None:
         """These fields of the point, or of what was measured of it, are known now."""
 
     def keep_sample(self, key: str, sample: Sample) -> None:
         """A step was timed."""
 
-    def _set(self, heard: Heard, **fields: Any) -> None:
+    def _set(self, progress: Progress, **fields: Any) -> None:
         # What a worker says is checked where every noun is.
-        Measured(point=heard.point, **{**heard.others, **fields})
-        heard.others |= fields
-        self.keep(heard, **fields)
+        Measured(point=progress.point, **{**progress.others, **fields})
+        progress.others |= fields
+        self.keep(progress, **fields)
 
     def _sample(self, event: Sampled) -> None:
-        heard = self.known(event.key)
+        progress = self.known(event.key)
         sample = Sample(
-            round=heard.first_round + event.round,
+            round=progress.first_round + event.round,
             wall_s=event.wall_s,
             cpu_s=event.cpu_s,
             clock_hz=self.clock_hz(),
         )
-        rounds = heard.samples.setdefault(event.way, {})
+        rounds = progress.samples.setdefault(event.way, {})
         before = rounds.get(sample.round)
         # A step of several workers ends when the last of them does.
         if before is None or before.wall_s < sample.wall_s:
@@ -213,20 +216,20 @@ class Record(Recorder):
 
     def done(self, task: Task, least: int) -> bool:
         """Whether nothing more is to be asked for it."""
-        found = self.heard.get(task.point.key)
+        found = self.progress.get(task.point.key)
         if found is None:
             return False
         return found.failed or (found.built if task.point.role == PROGRAM else found.count >= least)
 
     def cut_off(self, reason: str) -> None:
         """What was begun and has no sample will have none: the time is over."""
-        for key in [k for k, h in self.heard.items() if not h.count and not h.failed and k in self.points]:
+        for key in [k for k, h in self.progress.items() if not h.count and not h.failed and k in self.points]:
             self.fail(key, reason, FailureKind.TIMED_OUT)
 
     def in_work(self, stage: str) -> str:
         """The point that a worker is at, in that stage; empty where it is at none."""
-        failed = {key for key, heard in self.heard.items() if heard.failed}
-        built = {key for key, heard in self.heard.items() if heard.built}
+        failed = {key for key, each in self.progress.items() if each.failed}
+        built = {key for key, each in self.progress.items() if each.built}
         left = [key for key in self.points if key not in failed]
         unbuilt = [key for key in left if key not in built]
         stepped = [key for key in left if key in built and self.points[key].role != PROGRAM]
@@ -252,7 +255,7 @@ class Record(Recorder):
             self.store.begin(begun)
             return
         self.id = found.id
-        self.heard = {each.point.key: _heard_before(each) for each in found.measured}
+        self.progress = {each.point.key: _before(each) for each in found.measured}
         if found.measured:
             raise Resumed
 
@@ -260,18 +263,18 @@ class Record(Recorder):
         """The point is in the store from the first word on it."""
         self.store.add_point(self.id, point)
 
-    def keep(self, heard: Heard, **fields: Any) -> None:
+    def keep(self, progress: Progress, **fields: Any) -> None:
         """To the store."""
-        self.store.set_point(self.id, heard.point.key, **fields)
+        self.store.set_point(self.id, progress.point.key, **fields)
 
     def keep_sample(self, key: str, sample: Sample) -> None:
         """To the store."""
         self.store.add_sample(self.id, key, sample)
 
 
-def _heard_before(found: Measured) -> Heard:
+def _before(found: Measured) -> Progress:
     """What an earlier run has measured of a point."""
-    return Heard(
+    return Progress(
         point=found.point,
         samples={"": dict(enumerate(found.samples))},
         built=found.program_bytes is not None,

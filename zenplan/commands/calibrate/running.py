@@ -154,8 +154,8 @@ class Session:
             self._last_s = seconds
             if watch.lost:
                 raise ZenplanError(watch.lost)
-            heard = self.record.heard
-            known = {key: heard[key] for key in steps if key in heard}
+            found = self.record.progress
+            known = {key: found[key] for key in steps if key in found}
             did = sum(steps[k] if h.failed else h.built + min(h.count, MOST_ROUNDS) for k, h in known.items())
             share = did / sum(steps.values())
             if until_s is not None:

@@ -38,7 +38,7 @@ def count_model(
     Raises:
         UsageError: it is no model; it has no input shape, one with an open dimension, or other ones than those given.
     """
-    args, kwargs = _inputs(model, batch, input_shapes)
+    args, kwargs = closed_inputs(model, batch, input_shapes)
     tracker = Tracker(batch=_tensors((args, kwargs))[0].shape[0])
     attempt = Attempt()
     with keras.StatelessScope(), following(tracker), attempt:
@@ -49,7 +49,7 @@ def count_model(
     return ModelCount(name=model.name, backend=keras.config.backend(), layers=layers, input_shape=_text((args, kwargs)))
 
 
-def _inputs(
+def closed_inputs(
     model: Any, batch: int | None, shapes: Sequence[Sequence[int]] | None
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Symbolic tensors of closed shapes, nested as the arguments of the model's call are."""

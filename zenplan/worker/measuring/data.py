@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from zenplan.errors import UsageError
-from zenplan.worker.counting.count import _inputs as closed_inputs
+from zenplan.worker.counting.count import closed_inputs
 
 
 def symbolic_input(model: keras.Model, batch: int, shapes: Sequence[Sequence[int]]) -> Any:

@@ -13,7 +13,6 @@ from zenplan.worker.counting.attempt import Attempt
 from zenplan.worker.counting.keras_file import read_keras_config
 from zenplan.worker.counting.load import configured_model, imported_model, with_inputs
 from zenplan.worker.measuring.data import made_inputs, made_targets
-from zenplan.worker.measuring.losses import usual_losses
 from zenplan.worker.protocol import Events, File, Model, Target
 
 # Of Keras, where a layer says nothing else: what is computed in, and fp32 weights.
@@ -96,6 +95,34 @@ def compile_model(model: keras.Model, outputs: Any, compiled: bool | None, optim
 def usual_optimizer() -> keras.optimizers.Optimizer:
     """AdamW, the optimizer that plans are made with."""
     return keras.optimizers.AdamW(_LEARNING_RATE)
+
+
+def usual_losses(outputs: Any) -> Any:
+    """For each output its loss, nested as the model returns them: of classes, or of numbers.
+
+    Args:
+        outputs: symbolic, of closed shapes with the batch first.
+    """
+    return keras.tree.map_structure(_usual_loss, outputs)
+
+
+def _usual_loss(output: Any) -> keras.losses.Loss:
+    if len(output.shape) > 1 and output.shape[-1] > 1:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=not _is_softmax(output))
+    return keras.losses.MeanSquaredError()
+
+
+def _is_softmax(output: Any) -> bool:
+    """Whether the layer that it comes from, as far as Keras knows it, ends in a softmax."""
+    history = getattr(output, "_keras_history", None)
+    if history is None:
+        return False
+    layer = history.operation
+    inside = getattr(getattr(layer, "_functional", layer), "outputs", None)
+    if inside:
+        return _is_softmax(inside[history.tensor_index])
+    activation = getattr(getattr(layer, "activation", None), "__name__", "")
+    return isinstance(layer, keras.layers.Softmax) or activation == "softmax"
 
 
 def outputs_of(model: keras.Model, x: Any) -> Any:

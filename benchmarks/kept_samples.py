@@ -22,7 +22,7 @@ def expecting(points: Iterable[Point]) -> Recorder:
 
 
 def document_of(recorder: Recorder) -> dict[str, Any]:
-    """What was heard, as JSON types: every sample, in microseconds."""
+    """What was recorder, as JSON types: every sample, in microseconds."""
     return {
         "machine": machine_document(recorder),
         "points": [
@@ -38,7 +38,7 @@ def document_of(recorder: Recorder) -> dict[str, Any]:
                 "wall_s": [round(s.wall_s, 6) for s in m.samples],
                 "cpu_s": [round(s.cpu_s, 6) for s in m.samples],
             }
-            for m in (heard.measured() for heard in recorder.heard.values())
+            for m in (progress.measured() for progress in recorder.progress.values())
         ],
     }
 
@@ -53,7 +53,7 @@ def read_machine(document: Any) -> Machine:
     return convert(document, Machine, "the machine")
 
 
-def read_heard(document: Mapping[str, Any]) -> Recorder:
+def read_samples(document: Mapping[str, Any]) -> Recorder:
     """What ``document_of`` wrote: the same events again."""
     points = [
         Point(key=p["key"], role=p["role"], depth=p["depth"], batch=p["batch"], features=p["features"])
