@@ -10,7 +10,6 @@ import os
 import shutil
 import sqlite3
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -18,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
+from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.store import migrations
 from zenplan.errors import UsageError, ZenplanError
 
@@ -170,8 +170,8 @@ def _only_the_file(path: Path) -> sqlite3.Connection:
 
 def _copied(path: Path) -> sqlite3.Connection:
     """Into memory, by way of a folder with room: to read a journal is to write beside it."""
-    with tempfile.TemporaryDirectory(prefix="zenplan-store-", ignore_cleanup_errors=True) as folder:
-        copy = Path(folder) / path.name
+    with scratch() as folder:
+        copy = folder / path.name
         for ending in ("", "-wal"):
             if (part := Path(f"{path}{ending}")).exists():
                 shutil.copyfile(part, f"{copy}{ending}")

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.workers.environment import COUNTING, worker_environment
 from zenplan.adapters.workers.errors import ended, raised, took_too_long, took_too_much
 from zenplan.errors import DataError, UnknownName, UsageError, ZenplanError
@@ -127,13 +127,13 @@ def _started(
 ) -> Iterator[_Worker]:
     """A worker with that job. It and whatever it started are gone at the end."""
     ours, theirs = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="zenplan-", ignore_cleanup_errors=True) as home:
-        _keep_settings(Path(home))
+    with scratch() as home:
+        _keep_settings(home)
         argv = list(command or own_worker())
         try:
             process = subprocess.Popen(  # noqa: S603 - a command is that of an engine the user installed
                 argv,
-                env={**os.environ, **environment, **worker_environment(backend, home)},
+                env={**os.environ, **environment, **worker_environment(backend, str(home))},
                 pass_fds=(theirs,),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from statistics import median
 from threading import Lock
 from typing import Any
 
+from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.workers.environment import measuring_environment
 from zenplan.adapters.workers.process import Limits, Tell, run_job
 from zenplan.domain.measured.calibration import MODEL, Calibration, Fingerprint, Measured, Point, Sample
@@ -218,14 +217,14 @@ def run_ranks(what: str, groups: Sequence[Sequence[Replica]], world: int, tell: 
     Raises:
         ZenplanError: a worker failed; the message is of the one that the others only lost. They are ended.
     """
-    with tempfile.TemporaryDirectory(prefix="zenplan-") as folder, ThreadPoolExecutor(world) as pool:
+    with scratch() as folder, ThreadPoolExecutor(world) as pool:
         job = {
             "job": "data_parallel",
             "what": what,
             "precision": "fp32",
             "threads": _THREADS,
             "world": world,
-            "rendezvous": (Path(folder) / "ranks").as_uri(),
+            "rendezvous": (folder / "ranks").as_uri(),
             "sizes": SIZES_BYTES,
             "rounds": ROUNDS,
             "groups": [[each.document() for each in group] for group in groups],
