@@ -45,10 +45,14 @@ def one_of(noun: str, field: str, value: str, allowed: Iterable[str]) -> None:
 def lines(noun: str, **fields: str) -> None:
     """Every field is a text on one line, of no more than ``MOST_LETTERS`` letters, all of which a terminal shows."""
     for name, value in fields.items():
-        if len(value) > MOST_LETTERS:
-            raise DataError(f"{noun}: {name} must have no more than {MOST_LETTERS:,} letters, not {len(value):,}")
-        if not value.isprintable():
-            raise DataError(f"{noun}: {name} must be on one line, without control characters")
+        _line(noun, name, value)
+
+
+def _line(noun: str, name: str, value: str) -> None:
+    if len(value) > MOST_LETTERS:
+        raise DataError(f"{noun}: {name} must have no more than {MOST_LETTERS:,} letters, not {len(value):,}")
+    if not value.isprintable():
+        raise DataError(f"{noun}: {name} must be on one line, without control characters")
 
 
 def one_line(text: str) -> str:
@@ -61,7 +65,7 @@ def counts(noun: str, **fields: int | None) -> None:
     """Every field that is known is a whole number from 0 to below ``MOST_COUNT``."""
     for name, value in fields.items():
         if value is not None and not 0 <= value < MOST_COUNT:
-            raise DataError(f"{noun}: {name} must be a whole number from 0 to below {MOST_COUNT:g}")
+            raise DataError(f"{noun}: {name} must be zero or above and below {MOST_COUNT:g}")
 
 
 def few(noun: str, **fields: Mapping[str, object]) -> None:
@@ -70,4 +74,4 @@ def few(noun: str, **fields: Mapping[str, object]) -> None:
         if len(value) > MOST_NAMES:
             raise DataError(f"{noun}: {name} must have no more than {MOST_NAMES} names, not {len(value):,}")
         for key in value:
-            lines(noun, **{f"a name in {name}": key})
+            _line(noun, name, key)

@@ -436,13 +436,13 @@ def nothing_is_lost(path: Path, reported: list[str]) -> None:
     db.close()
 
 
-def test_no_committed_sample_is_lost_by_a_hundred_kills(tmp_path: Path) -> None:
+def test_no_committed_sample_is_lost_by_a_hundred_kills(quick: Path) -> None:
     """A quarter of them while the store is made; the others on stores that saw the kills before."""
     chance = random.Random(5)  # noqa: S311
     counts = []
     for n in range(100):
         new = n % 4 == 0
-        path = tmp_path / (f"new-{n}" if new else f"old-{n % 4}") / "calibrations.sqlite"
+        path = quick / (f"new-{n}" if new else f"old-{n % 4}") / "calibrations.sqlite"
         reported = killed(path, 0 if new else chance.randrange(12), chance.uniform(0.0, 0.02))
         nothing_is_lost(path, reported)
         counts.append(max(0, len(reported) - 1))
@@ -450,7 +450,7 @@ def test_no_committed_sample_is_lost_by_a_hundred_kills(tmp_path: Path) -> None:
     # The kills came at all stages: before any sample, and after many.
     assert min(counts) == 0
     assert sum(c > 0 for c in counts) > 20
-    assert not list(tmp_path.rglob("*.kept-*"))
+    assert not list(quick.rglob("*.kept-*"))
 
 
 # --- stores that are none
@@ -463,6 +463,21 @@ def kept(path: Path) -> list[Path]:
 def garbage(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"this is no database" * 500)
+
+
+def short(path: Path) -> None:
+    """SQLite takes it for an empty database, and would write over it."""
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"S")
+
+
+def unwritable(path: Path) -> None:
+    """Its header says that only an SQLite of the future may write it: this one reads it, and no more."""
+    with CalibrationStore.open(path) as store:
+        begun(store)
+    content = bytearray(path.read_bytes())
+    content[18] = 7
+    path.write_bytes(content)
 
 
 def torn(path: Path) -> None:
@@ -484,7 +499,10 @@ def newer(path: Path) -> None:
     db.close()
 
 
-@pytest.mark.parametrize(("spoil", "reason"), [(garbage, "damaged"), (torn, "damaged"), (newer, "newer zenplan")])
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [(garbage, "damaged"), (short, "damaged"), (unwritable, "damaged"), (torn, "damaged"), (newer, "newer zenplan")],
+)
 def test_a_store_that_cannot_be_used_is_kept_aside_and_a_new_one_begun(spoil: Any, reason: str, path: Path) -> None:
     spoil(path)
     content = path.read_bytes()
@@ -539,7 +557,10 @@ def test_two_in_one_second_are_both_kept(path: Path) -> None:
     assert len(kept(path)) == 2
 
 
-@pytest.mark.parametrize(("spoil", "reason"), [(garbage, "damaged"), (torn, "damaged"), (newer, "newer zenplan")])
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [(garbage, "damaged"), (short, "damaged"), (torn, "damaged"), (newer, "newer zenplan")],
+)
 def test_reading_goes_on_without_it_and_touches_nothing(spoil: Any, reason: str, path: Path) -> None:
     spoil(path)
     content = path.read_bytes()

@@ -119,21 +119,21 @@ def _opened_to_write(path: Path) -> sqlite3.Connection:
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     """Make it a sound store of the newest version that can be written. Raises Unusable."""
     with _told_damage():
-        _check(db)
+        _check(db, path)
+        # Readers and one writer at a time go on beside each other; it stays in the file's header.
+        db.execute("PRAGMA journal_mode = WAL")
+        # Every commit is on the disk before it is said to be done.
+        db.execute("PRAGMA synchronous = FULL")
+        migrations.migrate(db)
+        _check_tables(db)
         try:
-            # Readers and one writer at a time go on beside each other; it stays in the file's header.
-            db.execute("PRAGMA journal_mode = WAL")
-            # Every commit is on the disk before it is said to be done.
-            db.execute("PRAGMA synchronous = FULL")
-            migrations.migrate(db)
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("ROLLBACK")
+            db.execute("UPDATE measured SET number = number WHERE FALSE")
         except sqlite3.OperationalError as error:
-            # A file that its own header calls one that may not be written.
+            # Its header says that only a later SQLite may write it. (The file is not opened to read that there: closing
+            # it would let go of SQLite's locks.)
             if _code(error) == sqlite3.SQLITE_READONLY and _is_writable(path):
                 raise Unusable("is damaged") from error
             raise
-        _check_tables(db)
 
 
 def _opened_to_read(path: Path) -> sqlite3.Connection:
@@ -186,7 +186,7 @@ def _readable(db: sqlite3.Connection, path: Path, *pragmas: str) -> sqlite3.Conn
         for pragma in pragmas:
             db.execute(pragma)
         with _told_damage():
-            waited(db, path, lambda: _check(db))
+            waited(db, path, lambda: _check(db, path))
             if migrations.version(db) < len(migrations.STEPS):
                 db = _in_memory(db)
             else:
@@ -203,13 +203,16 @@ def _in_memory(db: sqlite3.Connection) -> sqlite3.Connection:
     return copy
 
 
-def _check(db: sqlite3.Connection) -> None:
+def _check(db: sqlite3.Connection, path: Path) -> None:
     """Read all of the file. Raises Unusable: it is another program's, of a newer version, or damaged."""
     application, version = (
         db.execute(asked).fetchone()[0] for asked in ("PRAGMA application_id", "PRAGMA user_version")
     )
     names = {table[1] for table in migrations.tables(db)}
     if application == 0 and version == 0 and not names:
+        # SQLite takes a file that is shorter than its shortest page for an empty one.
+        if path.stat().st_size > 0 and db.execute("PRAGMA page_count").fetchone()[0] == 0:
+            raise Unusable("is damaged")
         return
     if application != migrations.APPLICATION_ID and not names & {"measured", "calibrations"}:
         raise Unusable("is another program's database", foreign=True)

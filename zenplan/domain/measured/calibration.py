@@ -90,7 +90,6 @@ class Sample:
     clock_hz: float | None = None
 
     def __post_init__(self) -> None:
-        checks.not_negative("sample", round=self.round)
         checks.counts("sample", round=self.round)
         checks.positive("sample", wall_s=self.wall_s, clock_hz=self.clock_hz)
         checks.not_negative("sample", cpu_s=self.cpu_s)
