@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from zenplan.errors import ZenplanError
 
-_INTERRUPTED, _CLOSED_PIPE = 130, 141
+_INTERRUPTED, _CLOSED_PIPE, _TERMINATED = 130, 141, 143
 
 
 def main() -> NoReturn:
@@ -18,10 +18,30 @@ def main() -> NoReturn:
 
     # Most commands live for half a second and make little garbage: collect seldom.
     gc.set_threshold(100_000, 50, 50)
+    _leave_on_sigterm()
     code = run(sys.argv[1:])
     # Python would look through all that is left before it ends: it is a tenth of a short command.
     gc.freeze()
-    sys.exit(code)
+    sys.exit(_TERMINATED if code == _INTERRUPTED and _terminated else code)
+
+
+# Filled when SIGTERM has come.
+_terminated: list[int] = []
+
+
+def _leave_on_sigterm() -> None:
+    """SIGTERM leaves as Ctrl-C does: workers are ended, folders removed, one line said."""
+    import signal
+
+    def leave(number: int, _frame: object) -> None:
+        # What is left to do is done once, and undisturbed.
+        signal.signal(number, signal.SIG_IGN)
+        _terminated.append(number)
+        raise KeyboardInterrupt
+
+    # Not where whoever started us wants it ignored.
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, leave)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -37,7 +57,7 @@ def run(argv: Sequence[str]) -> int:
         complain(error.message, error.hint)
         return error.exit_code
     except KeyboardInterrupt:
-        complain("interrupted")
+        complain("terminated" if _terminated else "interrupted")
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our answer has enough: say nothing, also not when Python flushes at exit.

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from zenplan.errors import DataError
+
+# Letters of a text, entries of a mapping from names to values, and what no count of anything reaches.
+MOST_LETTERS: Final = 1000
+MOST_NAMES: Final = 200
+MOST_COUNT: Final = 1e12
 
 
 def positive(noun: str, **fields: float | None) -> None:
     """Every field that is known is finite and above zero."""
     for name, value in fields.items():
-        if value is not None and not (math.isfinite(value) and value > 0):
+        if value is not None and not 0 < value < math.inf:
             raise DataError(f"{noun}: {name} must be above zero and finite, not {value}")
 
 
 def not_negative(noun: str, **fields: float | None) -> None:
     """Every field that is known is finite and zero or above."""
     for name, value in fields.items():
-        if value is not None and not (math.isfinite(value) and value >= 0):
+        if value is not None and not 0 <= value < math.inf:
             raise DataError(f"{noun}: {name} must be zero or above and finite, not {value}")
 
 
@@ -34,3 +40,38 @@ def one_of(noun: str, field: str, value: str, allowed: Iterable[str]) -> None:
     choices = tuple(allowed)
     if value not in choices:
         raise DataError(f"{noun}: {field} is {value!r}, not one of {', '.join(choices)}")
+
+
+def lines(noun: str, **fields: str) -> None:
+    """Every field is a text on one line, of no more than ``MOST_LETTERS`` letters, all of which a terminal shows."""
+    for name, value in fields.items():
+        _line(noun, name, value)
+
+
+def _line(noun: str, name: str, value: str) -> None:
+    if len(value) > MOST_LETTERS:
+        raise DataError(f"{noun}: {name} must have no more than {MOST_LETTERS:,} letters, not {len(value):,}")
+    if not value.isprintable():
+        raise DataError(f"{noun}: {name} must be on one line, without control characters")
+
+
+def one_line(text: str) -> str:
+    """What ``lines`` takes, of what others said: on one line, and cut off where it is too long."""
+    line = " ".join(text.split())[:MOST_LETTERS]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
+def counts(noun: str, **fields: int | None) -> None:
+    """Every field that is known is a whole number from 0 to below ``MOST_COUNT``."""
+    for name, value in fields.items():
+        if value is not None and not 0 <= value < MOST_COUNT:
+            raise DataError(f"{noun}: {name} must be zero or above and below {MOST_COUNT:g}")
+
+
+def few(noun: str, **fields: Mapping[str, object]) -> None:
+    """Every field has no more than ``MOST_NAMES`` names, each of them as ``lines`` has it."""
+    for name, value in fields.items():
+        if len(value) > MOST_NAMES:
+            raise DataError(f"{noun}: {name} must have no more than {MOST_NAMES} names, not {len(value):,}")
+        for key in value:
+            _line(noun, name, key)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +22,8 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters.store import schema as calibration_schema
-from zenplan.adapters.store import writer as calibration_writer
-from zenplan.adapters.store.schema import APPLICATION_ID, STEPS, Unusable, prepare
+from zenplan.adapters.store import migrations, opening, records
+from zenplan.adapters.store.migrations import APPLICATION_ID, STEPS, migrate
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.domain.measured.calibration import MODEL, SWEEP, Calibration, Fingerprint, Measured, Point, Sample
 from zenplan.domain.measured.stored import DONE, RUNNING, UNFINISHED, Stored
@@ -39,6 +42,7 @@ TARGET = Point(key="depth=12 batch=8", depth=12, batch=8, features={"products": 
 POINT = Point(key="depth=2 batch=8", depth=2, batch=8)
 WHEN = datetime(2026, 11, 1, 8, 30, 0, 123456, tzinfo=UTC)
 DAY = timedelta(days=1)
+VERSION_1 = (Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8")
 
 
 def calibration(id: str = "aaaaaaaa", **changes: Any) -> Calibration:
@@ -135,10 +139,9 @@ def test_a_calibration_that_is_removed_leaves_nothing(store: CalibrationStore, p
     store.remove(gone)
     assert [c.id for c in store.all()] == [kept]
     with sqlite3.connect(path) as db:
-        tables = "SELECT (SELECT count(*) FROM points), (SELECT count(*) FROM samples), (SELECT count(*) FROM notes)"
-        counts = db.execute(tables).fetchone()
+        rows = db.execute("SELECT record, kind FROM measured ORDER BY number").fetchall()
     db.close()
-    assert counts == (1, 1, 1)
+    assert rows == [(kept, kind) for kind in ("calibration", "state", "point", "sample", "note")]
     with pytest.raises(UnknownName):
         store.add_sample(gone, POINT.key, sample())
 
@@ -184,16 +187,87 @@ def test_what_could_not_be_read_is_not_written(store: CalibrationStore, do: Any,
 
 def test_a_row_that_cannot_be_read_is_named_and_the_others_are_read(store: CalibrationStore, path: Path) -> None:
     bad, good = begun(store), begun(store)
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE calibrations SET fingerprint = '{\"device\": 3}' WHERE id = ?", (bad,))
-    db.close()
+    change(path, bad, "calibration", lambda body: {**body, "fingerprint": {"device": 3}})
     assert [c.id for c in store.all()] == [good]
     (line,) = store.left_out
-    assert line.startswith(f"calibration {bad} cannot be read: fingerprint: ")
+    assert line.startswith(f"calibration {bad} cannot be read: its first row: ")
+    assert "$.fingerprint.device" in line
     with pytest.raises(DataError, match="cannot be read"):
         store.get(bad)
     store.remove(bad)
     assert (len(store.all()), store.left_out) == (1, ())
+
+
+def change(path: Path, id: str, kind: str, changed: Callable[[Any], Any], checked: bool = True) -> None:
+    """Rewrite the first row of that kind; with its checksum, as another program would, or without, as a disk does."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        asked = "SELECT number, key, body, checksum FROM measured WHERE record = ? AND kind = ?"
+        number, key, body, sum = db.execute(asked, (id, kind)).fetchone()
+        body = json.dumps(changed(json.loads(body)))
+        if checked:
+            sum = migrations.checksum(id.encode(), number, kind.encode(), key.encode(), body.encode())
+        row = (body, sum, id, number)
+        db.execute("UPDATE measured SET body = ?, checksum = ? WHERE record = ? AND number = ?", row)
+
+
+def test_a_value_that_changed_on_the_disk_is_left_out_and_named(store: CalibrationStore, path: Path) -> None:
+    id, good = begun(store), begun(store)
+    for round in range(3):
+        store.add_sample(id, POINT.key, sample(round))
+    change(path, id, "sample", lambda body: {**body, "wall_s": 0.4}, checked=False)
+    assert [s.round for s in store.get(id).measured[0].samples] == [1, 2]
+    assert store.left_out == (f"calibration {id}: 1 of its rows is damaged (sample {POINT.key})",)
+    assert {c.id for c in store.all()} == {id, good}
+    # The one that is damaged can be taken out, and nothing is wrong any more.
+    store.remove(id)
+    assert (len(store.all()), store.left_out) == (1, ())
+
+
+def test_rows_that_are_gone_are_named(store: CalibrationStore, path: Path) -> None:
+    id = begun(store)
+    store.add_sample(id, POINT.key, sample())
+    store.add_note(id, "busy")
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("DELETE FROM measured WHERE kind = 'sample'")
+    assert store.get(id).measured == (Measured(point=POINT),)
+    assert store.left_out == (f"calibration {id}: 1 of its rows is damaged",)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "left"),
+    [
+        ("body", "calibration", 1),
+        ("record", "calibration", 1),
+        ("body", "note", 2),
+        ("kind", "point", 2),
+        ("key", "sample", 2),
+        ("body", "state", 2),
+    ],
+)
+def test_a_text_that_is_no_utf_8_is_a_damaged_row(
+    column: str, kind: str, left: int, store: CalibrationStore, path: Path
+) -> None:
+    id, good = begun(store), begun(store)
+    store.add_sample(id, POINT.key, sample())
+    store.add_note(id, "busy")
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        spoiled = f"UPDATE measured SET {column} = CAST(x'ff61fe' AS TEXT) WHERE record = ? AND kind = ?"  # noqa: S608
+        db.execute(spoiled, (id, kind))
+    with CalibrationStore.open(path, only_read=True) as read:
+        found = read.entries()
+        assert len(found) == left
+        assert good in {s.calibration.id for s in found}
+        assert read.left_out
+        assert all(line.isprintable() for line in read.left_out)
+        named = {line.split()[1].rstrip(":") for line in read.left_out}
+    if kind == "state":
+        assert {s.origin for s in found} == {"", "of unknown origin"}
+    with CalibrationStore.open(path) as again:
+        assert again.told == ""
+        for name in named:
+            again.remove(name)
+        again.all()
+        assert again.left_out == ()
 
 
 # --- resuming
@@ -201,7 +275,7 @@ def test_a_row_that_cannot_be_read_is_named_and_the_others_are_read(store: Calib
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch, writer: str) -> None:
     monkeypatch.setattr("zenplan.adapters.store.store.this_process", lambda: writer)
-    monkeypatch.setattr("zenplan.adapters.store.rows.this_process", lambda: writer)
+    monkeypatch.setattr("zenplan.adapters.store.records.this_process", lambda: writer)
 
 
 def dead() -> int:
@@ -213,7 +287,7 @@ def dead() -> int:
 def test_what_a_dead_process_began_is_unfinished_and_gone_on_with_once(
     store: CalibrationStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = calibration_writer.this_process().rpartition(":")[0]
+    node = records.this_process().rpartition(":")[0]
     with monkeypatch.context() as patch:
         elsewhere(patch, f"{node}:{dead()}")
         id = begun(store)
@@ -267,10 +341,10 @@ def test_a_newer_one_of_another_batch_does_not_hide_it(
 )
 def test_who_is_at_it(node: str, process: int | str, age_s: float, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     process = {"parent": os.getppid(), "own": os.getpid()}.get(str(process), process)
-    monkeypatch.setattr(calibration_writer.platform, "node", lambda: "here")
-    monkeypatch.setattr(calibration_writer, "_STARTED", time.time() - 3000)
-    assert calibration_writer.state_of(0, f"{node}:{process}", time.time() - age_s) == state
-    assert calibration_writer.state_of(1, f"{node}:{process}", time.time() - age_s) == DONE
+    monkeypatch.setattr(records.platform, "node", lambda: "here")
+    monkeypatch.setattr(records, "_STARTED", time.time() - 3000)
+    assert records.state_of(0, f"{node}:{process}", time.time() - age_s) == state
+    assert records.state_of(1, f"{node}:{process}", time.time() - age_s) == DONE
 
 
 def test_what_was_imported_is_not_gone_on_with(store: CalibrationStore) -> None:
@@ -288,70 +362,69 @@ def test_all_or_none_are_inserted(store: CalibrationStore) -> None:
 # --- two at once
 
 
-_WRITER = """
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from zenplan.adapters.store.store import CalibrationStore
-from zenplan.domain.measured.calibration import Calibration, Fingerprint, Point, Sample
-path, most = Path(sys.argv[1]), int(sys.argv[2])
-print("ready", flush=True)
-with CalibrationStore.open(path) as store:
-    assert store.told == "", store.told
-    id = store.new_id()
-    fingerprint = Fingerprint(device="d", kind="cpu", threads=1, backend="torch", versions={}, precision="fp32",
-                              compiled=False)
-    store.begin(Calibration(id=id, kind="sweep", subject="all", family="all", fingerprint=fingerprint,
-                            taken_at=datetime.now(UTC)))
-    print(id, flush=True)
-    store.add_point(id, Point(key="p", batch=1))
-    for round in range(most):
-        store.add_sample(id, "p", Sample(round=round, wall_s=0.1 + round, cpu_s=0.1))
-        print(round, flush=True)
-    store.finish(id)
-"""
+def measure(path: Path, most: int, say: Callable[[object], object]) -> None:
+    """Begin a calibration and add samples, each said when it is there."""
+    with CalibrationStore.open(path) as store:
+        assert store.told == "", store.told
+        id = store.new_id()
+        store.begin(calibration(id, kind=SWEEP, target=None))
+        say(id)
+        store.add_point(id, Point(key="p", batch=1))
+        for round in range(most):
+            store.add_sample(id, "p", sample(round, 0.1 + round))
+            say(round)
+        store.finish(id)
 
 
-def writer(path: Path, most: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", _WRITER, str(path), str(most)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def writer(path: Path, most: int) -> tuple[int, int]:
+    """A process that measures: its number, and what it says. It is a fork, which needs no time to import."""
+    ours, theirs = os.pipe()
+    process = os.fork()
+    if not process:
+        code = 1
+        try:
+            measure(path, most, lambda said: os.write(theirs, f"{said}\n".encode()))
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(theirs)
+    return process, ours
 
 
 def test_several_processes_begin_one_store_and_write_it_at_once(path: Path) -> None:
     writers = [writer(path, 20) for _ in range(4)]
-    ended = [(w.communicate(timeout=60), w.returncode) for w in writers]
-    assert [(err, code) for (_, err), code in ended] == [("", 0)] * 4
+    for process, pipe in writers:
+        with os.fdopen(pipe, encoding="ascii") as file:
+            assert len(file.read().splitlines()) == 21
+        assert os.waitpid(process, 0)[1] == 0
     with CalibrationStore.open(path) as store:
         found = store.entries()
         assert sorted(len(s.calibration.measured[0].samples) for s in found) == [20] * 4
         assert {s.state for s in found} == {DONE}
+        assert store.left_out == ()
 
 
 # --- kill -9
 
 
-def killed(path: Path, delay_s: float) -> list[str]:
-    """What a writer reported, that long after it was about to open the store."""
-    process = writer(path, 10**6)
-    with process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stdout.readline() == "ready\n"
+def killed(path: Path, lines: int, delay_s: float) -> list[str]:
+    """What a writer said that was killed so long after it had said that many lines."""
+    process, pipe = writer(path, 10**6)
+    with os.fdopen(pipe, encoding="ascii") as file:
+        said = [file.readline() for _ in range(lines)]
         time.sleep(delay_s)
-        process.kill()
-        # Not communicate: it leaves out what readline has taken from the pipe already.
-        out = process.stdout.read()
-        assert process.stderr.read() == ""
-    # A line that was cut off was not reported.
-    return [line for line in out.splitlines(keepends=True) if line.endswith("\n")]
+        os.kill(process, signal.SIGKILL)
+        # It was killed, and did not end by a fault before.
+        assert os.waitpid(process, 0)[1] == signal.SIGKILL
+        # A line that was cut off was not said.
+        return [line.strip() for line in (*said, *file) if line.endswith("\n")]
 
 
 def nothing_is_lost(path: Path, reported: list[str]) -> None:
     with CalibrationStore.open(path) as store:
         assert store.told == ""
         if reported:
-            found = store.get(reported[0].strip())
+            found = store.get(reported[0])
             rounds = [s.round for m in found.measured for s in m.samples]
             assert rounds[: len(reported) - 1] == [int(line) for line in reported[1:]]
             # At most the one that was committed and not reported any more.
@@ -363,30 +436,21 @@ def nothing_is_lost(path: Path, reported: list[str]) -> None:
     db.close()
 
 
-def test_no_committed_sample_is_lost_by_a_hundred_kills(tmp_path: Path) -> None:
+def test_no_committed_sample_is_lost_by_a_hundred_kills(quick: Path) -> None:
     """A quarter of them while the store is made; the others on stores that saw the kills before."""
     chance = random.Random(5)  # noqa: S311
-    delays = [
-        [chance.uniform(0.0, 0.02) if n % 4 == 0 else chance.uniform(0.01, 0.1) for n in range(25)] for _ in range(4)
-    ]
-
-    def one_after_another(number: int) -> list[int]:
-        counts = []
-        for n, delay_s in enumerate(delays[number]):
-            name = f"new-{n}" if n % 4 == 0 else "old"
-            path = tmp_path / f"{number}-{name}" / "calibrations.sqlite"
-            reported = killed(path, delay_s)
-            nothing_is_lost(path, reported)
-            counts.append(max(0, len(reported) - 1))
-        return counts
-
-    with ThreadPoolExecutor(4) as pool:
-        counts = [c for part in pool.map(one_after_another, range(4)) for c in part]
+    counts = []
+    for n in range(100):
+        new = n % 4 == 0
+        path = quick / (f"new-{n}" if new else f"old-{n % 4}") / "calibrations.sqlite"
+        reported = killed(path, 0 if new else chance.randrange(12), chance.uniform(0.0, 0.02))
+        nothing_is_lost(path, reported)
+        counts.append(max(0, len(reported) - 1))
     assert len(counts) == 100
     # The kills came at all stages: before any sample, and after many.
     assert min(counts) == 0
     assert sum(c > 0 for c in counts) > 20
-    assert not list(tmp_path.rglob("*.kept-*"))
+    assert not list(quick.rglob("*.kept-*"))
 
 
 # --- stores that are none
@@ -399,6 +463,21 @@ def kept(path: Path) -> list[Path]:
 def garbage(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"this is no database" * 500)
+
+
+def short(path: Path) -> None:
+    """SQLite takes it for an empty database, and would write over it."""
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"S")
+
+
+def unwritable(path: Path) -> None:
+    """Its header says that only an SQLite of the future may write it: this one reads it, and no more."""
+    with CalibrationStore.open(path) as store:
+        begun(store)
+    content = bytearray(path.read_bytes())
+    content[18] = 7
+    path.write_bytes(content)
 
 
 def torn(path: Path) -> None:
@@ -420,7 +499,10 @@ def newer(path: Path) -> None:
     db.close()
 
 
-@pytest.mark.parametrize(("spoil", "reason"), [(garbage, "damaged"), (torn, "damaged"), (newer, "newer zenplan")])
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [(garbage, "damaged"), (short, "damaged"), (unwritable, "damaged"), (torn, "damaged"), (newer, "newer zenplan")],
+)
 def test_a_store_that_cannot_be_used_is_kept_aside_and_a_new_one_begun(spoil: Any, reason: str, path: Path) -> None:
     spoil(path)
     content = path.read_bytes()
@@ -456,13 +538,13 @@ def test_what_is_kept_aside_has_its_journal_with_it(path: Path) -> None:
     newer(path)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("PRAGMA wal_autocheckpoint = 0")
-    holder.execute("INSERT INTO notes (calibration, text) SELECT id, 'in the journal' FROM calibrations")
+    holder.execute("INSERT INTO measured SELECT record, 9, 'note', '', 'in the journal', 0 FROM measured LIMIT 1")
     with CalibrationStore.open(path) as store:
         assert "newer" in store.told
     endings = [file.name.partition(".kept-")[2][16:] for file in kept(path)]
     assert "-wal" in endings
     aside = sqlite3.connect(kept(path)[0])
-    assert aside.execute("SELECT text FROM notes").fetchall() == [("in the journal",)]
+    assert aside.execute("SELECT body FROM measured WHERE kind = 'note'").fetchall() == [("in the journal",)]
     aside.close()
     holder.close()
 
@@ -475,7 +557,10 @@ def test_two_in_one_second_are_both_kept(path: Path) -> None:
     assert len(kept(path)) == 2
 
 
-@pytest.mark.parametrize(("spoil", "reason"), [(garbage, "damaged"), (torn, "damaged"), (newer, "newer zenplan")])
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [(garbage, "damaged"), (short, "damaged"), (torn, "damaged"), (newer, "newer zenplan")],
+)
 def test_reading_goes_on_without_it_and_touches_nothing(spoil: Any, reason: str, path: Path) -> None:
     spoil(path)
     content = path.read_bytes()
@@ -523,23 +608,32 @@ def test_what_is_open_to_be_read_is_not_written(path: Path) -> None:
 def test_an_older_store_takes_the_steps_it_lacks(path: Path) -> None:
     with CalibrationStore.open(path) as store:
         id = begun(store)
-    steps = (*STEPS, "ALTER TABLE points ADD COLUMN watts REAL;\nUPDATE points SET watts = 300;")
+
+    def more(db: sqlite3.Connection) -> None:
+        db.execute("ALTER TABLE measured ADD COLUMN watts REAL")
+        db.execute("UPDATE measured SET watts = 300")
+
     db = sqlite3.connect(path, isolation_level=None)
-    prepare(db, steps)
-    assert db.execute("SELECT calibration, watts FROM points").fetchall() == [(id, 300.0)]
+    migrate(db, (*STEPS, more))
+    assert db.execute("SELECT DISTINCT record, watts FROM measured").fetchall() == [(id, 300.0)]
     assert db.execute("PRAGMA user_version").fetchone() == (len(STEPS) + 1,)
-    # It has them now.
-    prepare(db, steps)
-    with pytest.raises(Unusable, match="newer"):
-        prepare(db)
+    # It has them now: the column would be there twice.
+    migrate(db, (*STEPS, more))
     db.close()
+    with CalibrationStore.open(path, only_read=True) as store:
+        assert "newer" in store.told
 
 
 def test_a_step_that_fails_leaves_the_version_before(path: Path) -> None:
     CalibrationStore.open(path).close()
     db = sqlite3.connect(path, isolation_level=None)
+
+    def fails(db: sqlite3.Connection) -> None:
+        db.execute("CREATE TABLE more (a)")
+        db.execute("INSERT INTO nowhere VALUES (1)")
+
     with pytest.raises(sqlite3.OperationalError):
-        prepare(db, (*STEPS, "CREATE TABLE more (a);\nINSERT INTO nowhere VALUES (1);"))
+        migrate(db, (*STEPS, fails))
     db.close()
     with CalibrationStore.open(path) as store:
         assert store.told == ""
@@ -549,8 +643,77 @@ def test_a_step_that_fails_leaves_the_version_before(path: Path) -> None:
     db.close()
 
 
-def test_every_statement_of_a_step_is_run() -> None:
-    assert len(calibration_schema._statements(STEPS[0])) == STEPS[0].count(";\n")
+def version_1(path: Path) -> None:
+    """A store as the first version wrote it: three calibrations, one of them imported."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript(VERSION_1)
+        db.execute("PRAGMA journal_mode = WAL")
+
+
+OLD = (
+    Stored(
+        calibration=calibration(
+            "aaaaaaaa",
+            measured=(
+                Measured(
+                    point=replace(POINT, features={"products": 4e11}),
+                    setup_s=4.2,
+                    peak_bytes=2e9,
+                    program_bytes=1e9,
+                    samples=(sample(), replace(sample(1), clock_hz=1.41e9)),
+                ),
+                Measured(
+                    point=replace(POINT, key="depth=4 batch=8", depth=4), failure="building a:b raised ValueError: x"
+                ),
+            ),
+            notes=("busy: 3 others", "é"),
+        ),
+        state=DONE,
+    ),
+    Stored(
+        calibration=calibration(
+            "bbbbbbbb", kind=SWEEP, target=None, subject="all", parameters=None, flop_per_sample=None
+        ),
+        state=UNFINISHED,
+        origin="imported from a.json on 2026-11-02",
+    ),
+    Stored(calibration=calibration("cccccccc", measured=(Measured(point=POINT, samples=(sample(),)),)), state=DONE),
+)
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
+    version_1(path)
+    with CalibrationStore.open(path) as store:
+        assert store.told == ""
+        assert sorted(store.entries(), key=lambda s: s.calibration.id) == list(OLD)
+        assert store.left_out == ()
+        store.add_sample("cccccccc", POINT.key, sample(1))
+        assert len(store.get("cccccccc").measured[0].samples) == 2
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("measured",)]
+    assert kept(path) == []
+
+
+def test_a_store_of_the_first_version_is_read_as_it_is(path: Path) -> None:
+    version_1(path)
+    content = path.read_bytes()
+    with CalibrationStore.open(path, only_read=True) as store:
+        assert store.told == ""
+        assert sorted(store.entries(), key=lambda s: s.calibration.id) == list(OLD)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("spoiled", ["x'ff'", "'no json'", "'[1]'", "CAST(x'ff' AS TEXT)", "3"])
+def test_what_could_not_be_read_in_the_first_version_is_named_after_it(spoiled: str, path: Path) -> None:
+    version_1(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(f"UPDATE calibrations SET subject = {spoiled} WHERE id = 'aaaaaaaa'")  # noqa: S608
+    with CalibrationStore.open(path) as store:
+        assert store.told == ""
+        assert {c.id for c in store.all()} == {"bbbbbbbb", "cccccccc"}
+        (line,) = store.left_out
+        assert line.startswith("calibration aaaaaaaa cannot be read: ")
 
 
 # --- the system says no
@@ -580,17 +743,112 @@ def test_a_full_disk_is_said_and_what_was_committed_stays(store: CalibrationStor
         assert len(other.get(id).measured[0].samples) == added + 1
 
 
-def test_a_store_that_another_holds_is_said(store: CalibrationStore, path: Path) -> None:
+def test_a_store_that_another_holds_is_said(
+    store: CalibrationStore, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     id = begun(store)
-    store._db.execute("PRAGMA busy_timeout = 50")
+    hasty(monkeypatch, store)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    with pytest.raises(ZenplanError, match="held by another program"):
+    with pytest.raises(ZenplanError, match="held by another program") as held:
         store.finish(id)
+    assert held.value.hint
+    assert capsys.readouterr().err == f"waiting for {path}, which another process holds; 0 s at most\n"
     holder.execute("ROLLBACK")
     holder.close()
     store.finish(id)
     assert store.state(id) == DONE
+
+
+def hasty(monkeypatch: pytest.MonkeyPatch, store: CalibrationStore | None = None) -> None:
+    """A lock is waited for without a word for 50 ms, and for 300 ms in all."""
+    monkeypatch.setattr(opening, "_SILENT_S", 0.05)
+    monkeypatch.setattr(opening, "_PATIENCE_S", 0.3)
+    if store:
+        store._db.execute("PRAGMA busy_timeout = 50")
+
+
+def test_a_lock_that_is_let_go_is_waited_for(
+    store: CalibrationStore, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    id = begun(store)
+    hasty(monkeypatch, store)
+    monkeypatch.setattr(opening, "_PATIENCE_S", 20.0)
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as pool:
+        letting_go = pool.submit(lambda: (time.sleep(0.4), holder.execute("ROLLBACK")))
+        store.finish(id)
+        letting_go.result()
+    holder.close()
+    assert store.state(id) == DONE
+    assert capsys.readouterr().err.startswith("waiting for ")
+
+
+@pytest.mark.parametrize("only_read", [False, True])
+def test_a_store_that_is_held_while_it_is_opened_is_said(
+    only_read: bool, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with CalibrationStore.open(path) as store:
+        begun(store)
+    hasty(monkeypatch)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    holder.execute("BEGIN IMMEDIATE")
+    if only_read:
+        with CalibrationStore.open(path, only_read=True) as read:
+            assert "held by another program: going on without" in read.told
+            assert read.unreadable is not None
+    else:
+        with pytest.raises(ZenplanError, match="held by another program"):
+            CalibrationStore.open(path)
+    assert capsys.readouterr().err.startswith("waiting for ")
+    holder.close()
+    assert kept(path) == []
+
+
+def test_another_process_that_opens_it_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.parent.mkdir()
+    hasty(monkeypatch)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(ZenplanError, match="held by another program"):
+        CalibrationStore.open(path)
+    os.close(descriptor)
+    assert capsys.readouterr().err.count("waiting for ") == 1
+    CalibrationStore.open(path).close()
+
+
+# A limit on files' sizes is what a full disk is: what is there may be read, and nothing grows.
+_ON_A_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from zenplan.adapters.store.store import CalibrationStore
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+with CalibrationStore.open(Path(sys.argv[1]), only_read=True) as store:
+    print([len(m.samples) for c in store.all() for m in c.measured], repr(store.told), store.left_out)
+"""
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_what_is_stored_is_read_on_a_full_disk(journal: bool, path: Path, tmp_path: Path) -> None:
+    with CalibrationStore.open(path) as store:
+        id = begun(store)
+        for round in range(20):
+            store.add_sample(id, POINT.key, sample(round))
+        if journal:
+            # As it is left by a process that was killed: some of it is in the journal alone.
+            killed = tmp_path / "killed"
+            killed.mkdir()
+            for ending in ("", "-wal"):
+                (killed / f"{path.name}{ending}").write_bytes(Path(f"{path}{ending}").read_bytes())
+            path = killed / path.name
+    argv = [sys.executable, "-c", _ON_A_FULL_DISK, str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "[20] '' ()\n")
 
 
 def test_a_folder_where_a_file_should_be_is_said(path: Path) -> None:
@@ -613,7 +871,7 @@ import os, sys
 from pathlib import Path
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.errors import ZenplanError
-import zenplan.adapters.store.rows, zenplan.domain.measured.calibration, fcntl, shutil
+import zenplan.documents, zenplan.domain.measured.calibration, fcntl, shutil
 path = Path(sys.argv[1])
 if os.getuid() == 0:
     os.setgid(65534)

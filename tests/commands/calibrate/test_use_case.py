@@ -210,7 +210,14 @@ def test_where_everything_crashes_the_first_reason_is_the_error(run: Any, store:
     assert store.all()[0].measured[0].failure == "crash 1"
 
 
-def test_an_interrupted_run_is_gone_on_with(run: Any, store: CalibrationStore) -> None:
+def let_go(store: CalibrationStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was at its calibration is at it no more."""
+    with monkeypatch.context() as patch, store._changing(store.all()[0].id):
+        patch.setattr("zenplan.adapters.store.records.this_process", lambda: "")
+        store._touch(store.all()[0].id)
+
+
+def test_an_interrupted_run_is_gone_on_with(run: Any, store: CalibrationStore, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = iter(range(100))
 
     def interrupted(point: WantedPoint) -> float:
@@ -225,7 +232,7 @@ def test_an_interrupted_run_is_gone_on_with(run: Any, store: CalibrationStore) -
     assert [len(m.samples) for m in begun.measured] == [3, 3, 2]
     worker = Worker(linear)
     # What another process begins is its own: this one is no longer at it.
-    store._db.execute("UPDATE calibrations SET writer = ''")
+    let_go(store, monkeypatch)
     found = run(worker).taken[0]
     assert found.calibration.id == begun.id
     assert worker.keys[-1] == ["depth=4 batch=4"]
@@ -241,11 +248,13 @@ def test_where_worker_after_worker_ends_what_is_left_is_told(run: Any, store: Ca
     assert f"given up after 4 workers ended in the middle: {left} points are left" in found.notes
 
 
-def test_what_is_older_than_a_day_is_begun_anew(run: Any, store: CalibrationStore) -> None:
+def test_what_is_older_than_a_day_is_begun_anew(
+    run: Any, store: CalibrationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = run(Worker(linear)).taken[0].calibration
     store.remove(found.id)
     store.begin(replace(found, id="oldoldol", taken_at=datetime.now(UTC) - timedelta(days=2)))
-    store._db.execute("UPDATE calibrations SET writer = ''")
+    let_go(store, monkeypatch)
     assert run(Worker(linear)).taken[0].calibration.id != "oldoldol"
 
 

@@ -108,7 +108,10 @@ def test_an_unknown_layer_is_said_after_the_rest_is_counted(project: Any) -> Non
 
 
 @needs_keras
-def test_ctrl_c_ends_both_processes(project: Any) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_ctrl_c_and_sigterm_end_both_processes(number: int, code: int, said: str, project: Any) -> None:
     environ = project.environment()
     running = subprocess.Popen(
         [*project.module, "count", "models:sleeps"],
@@ -123,11 +126,11 @@ def test_ctrl_c_ends_both_processes(project: Any) -> None:
         while not (project.cwd / "started").exists():
             assert time.monotonic() < end, "it did not start"
             time.sleep(0.05)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         out, err = running.communicate(timeout=20)
     finally:
         running.kill()
-    assert (running.returncode, out, err) == (130, "", "error: interrupted\n")
+    assert (running.returncode, out, err) == (code, "", f"error: {said}\n")
     assert list(Path(project.tmp).iterdir()) == []
 
 

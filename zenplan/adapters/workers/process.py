@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from typing import Final
 
 import msgspec
 
+from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.workers.environment import COUNTING, worker_environment
 from zenplan.adapters.workers.errors import ended, raised, told, took_too_long, took_too_much
 from zenplan.documents import encode
@@ -125,13 +125,13 @@ def run_job(
 def _started(job: Job, backend: str, environment: Mapping[str, str], command: Sequence[str]) -> Iterator[_Worker]:
     """A worker with that job. It and whatever it started are gone at the end."""
     ours, theirs = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="zenplan-", ignore_cleanup_errors=True) as home:
-        _keep_settings(Path(home))
+    with scratch() as home:
+        _keep_settings(home)
         argv = list(command or own_worker())
         try:
             process = subprocess.Popen(  # noqa: S603 - a command is that of an engine the user installed
                 argv,
-                env={**os.environ, **environment, **worker_environment(backend, home)},
+                env={**os.environ, **environment, **worker_environment(backend, str(home))},
                 pass_fds=(theirs,),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,

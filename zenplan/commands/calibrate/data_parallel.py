@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from statistics import median
 from threading import Lock
 from typing import Final
 
 from msgspec import structs
 
+from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.machine.host import read_host
 from zenplan.adapters.workers.environment import measuring_environment
 from zenplan.adapters.workers.process import Limits, Tell, run_job
@@ -144,13 +143,13 @@ def run_ranks(what: str, groups: Sequence[Sequence[Task]], how: How, tell: Tell)
     """
     recorder = Recorder()
     recorder.expect(task.point for group in groups for task in group)
-    with tempfile.TemporaryDirectory(prefix="zenplan-") as folder, ThreadPoolExecutor(how.workers) as pool:
+    with scratch() as folder, ThreadPoolExecutor(how.workers) as pool:
         job = DataParallel(
             what=what,
             precision=how.precision,
             threads=how.threads,
             world=how.workers,
-            rendezvous=(Path(folder) / "ranks").as_uri(),
+            rendezvous=(folder / "ranks").as_uri(),
             sizes=SIZES_BYTES,
             rounds=ROUNDS,
             groups=tuple(tuple(map(_replica, group)) for group in groups),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zenplan.commands.shared.settings import Format, resolved
+from zenplan.errors import ZenplanError
 
 if TYPE_CHECKING:
     from zenplan.adapters.store.store import CalibrationStore
@@ -40,15 +41,23 @@ _Id = Annotated[str, typer.Argument(help="Its id, or the first letters of it, fo
 
 
 @contextmanager
-def _store(only_read: bool = True) -> Iterator[CalibrationStore]:
-    """The user's store. What its opening has to tell goes to stderr."""
+def _store(only_read: bool = True, quiet: bool = False) -> Iterator[CalibrationStore]:
+    """The user's store. What its opening has to tell goes to stderr, unless ``quiet``."""
     from zenplan.adapters.store.store import CalibrationStore
     from zenplan.commands.shared.output import write
 
     with CalibrationStore.open(only_read=only_read) as store:
-        if store.told:
+        if store.told and not quiet:
             write(sys.stderr, f"warning: {store.told}\n")
         yield store
+
+
+def _tell_left_out(lines: tuple[str, ...]) -> None:
+    """What could not be read, on stderr."""
+    from zenplan.commands.shared.output import write
+
+    for line in lines:
+        write(sys.stderr, f"warning: left out: {line}\n")
 
 
 def _tell(text: str) -> None:
@@ -78,7 +87,8 @@ def _show(id: _Id, output: Format = None) -> None:
 
     settings = resolved(format=output)
     with loaded_plugins() as plugins, _store() as store:
-        (stored,) = chosen(store, [id])
+        (stored,), left_out = chosen(store, [id])
+        _tell_left_out(left_out)
         say(calibration_report(stored, *prediction_of(stored.calibration)), settings["format"], plugins)
 
 
@@ -94,9 +104,13 @@ def _export(
     from zenplan.commands.calibrations.use_case import chosen
     from zenplan.commands.shared.output import write
 
-    with _store() as store:
-        found = chosen(store, ids or ())
-        content = calibrations_text(found, store.left_out)
+    with _store(quiet=True) as store:
+        if store.unreadable:
+            # A file that is there may hold the only copy.
+            raise ZenplanError(f"nothing is exported: {store.unreadable.message}", store.unreadable.hint)
+        found, left_out = chosen(store, ids or ())
+        _tell_left_out(left_out)
+        content = calibrations_text(found, left_out)
     if file == "-":
         write(sys.stdout, content)
         return

@@ -93,6 +93,8 @@ class MeasuredDocument(Document):
         Meta(description="What the compiled program reads and writes by its compiler's count, in bytes; null without."),
     ]
     failure: Annotated[ShortText, Meta(description="Why it failed; empty where it did not.")]
+    failure_kind: Annotated[ShortText, Meta(description="The same in a word, for programs; empty where nobody knew.")]
+    failure_type: Annotated[ShortText, Meta(description="Name of the exception's class; empty where none was raised.")]
     step_s: Annotated[NotNegative | None, Meta(description="Median step, in seconds; null without samples.")]
     spread: Annotated[
         NotNegative | None,

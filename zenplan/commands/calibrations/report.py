@@ -7,8 +7,7 @@ from datetime import UTC
 from typing import Any
 
 from zenplan import units
-from zenplan.adapters.store.document import SCHEMA
-from zenplan.adapters.store.file import calibrations_document
+from zenplan.adapters.store.file import SCHEMA, calibrations_document
 from zenplan.domain.measured.calibration import CPU, OPERATOR, PROGRAM, SWEEP, Calibration, Fingerprint, Measured
 from zenplan.domain.measured.prediction import StepPrediction
 from zenplan.domain.measured.stored import UNFINISHED, Stored

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from zenplan.adapters.files.document_fields import one_line
-from zenplan.adapters.store.file import read_calibration_file
+from zenplan.adapters.store.file import read_calibration_file, shared
 from zenplan.adapters.store.store import CalibrationStore
+from zenplan.domain.checks import one_line
 from zenplan.domain.measured.calibration import MODEL, Calibration
 from zenplan.domain.measured.prediction import StepPrediction
 from zenplan.domain.measured.stored import DONE, UNFINISHED, Stored
@@ -24,11 +24,21 @@ class Imported:
     there: tuple[str, ...]
 
 
-def chosen(store: CalibrationStore, names: Sequence[str]) -> tuple[Stored, ...]:
-    """Those with these ids, or ids that begin so; all without any. Raises UnknownName, UsageError."""
+def chosen(store: CalibrationStore, names: Sequence[str]) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
+    """Those with these ids, or ids that begin so, all without any; and what was left out of them, a line each.
+
+    Raises:
+        UnknownName, UsageError: a name is of none, or of several.
+        DataError: one cannot be read.
+    """
     if not names:
-        return store.entries()
-    return tuple(store.entry(id) for id in dict.fromkeys(map(store.find, names)))
+        return store.entries(), store.left_out
+    found: list[Stored] = []
+    left_out: list[str] = []
+    for id in dict.fromkeys(map(store.find, names)):
+        found.append(store.entry(id))
+        left_out += store.left_out
+    return tuple(found), tuple(left_out)
 
 
 def prediction_of(calibration: Calibration) -> tuple[StepPrediction | None, str]:
@@ -52,12 +62,12 @@ def take_in(store: CalibrationStore, path: Path, now: datetime) -> Imported:
     """
     there, added = [], []
     origin = f"imported from {one_line(path.name)[:200]} on {now.date().isoformat()}"
-    known = {stored.calibration.id: stored.calibration for stored in store.entries()}
+    known = {stored.calibration.id: stored for stored in store.entries()}
     for stored in read_calibration_file(path, now):
         id = stored.calibration.id
         if id not in known:
             added.append(replace(stored, origin=origin, state=DONE if stored.state == DONE else UNFINISHED))
-        elif known[id] == stored.calibration:
+        elif shared(known[id]).calibration == shared(stored).calibration:
             there.append(id)
         else:
             raise UsageError(

@@ -45,7 +45,8 @@ _MOST_NOTES: Final = 3
 
 def stored_calibrations(warn: Callable[[str], None]) -> tuple[Stored, ...]:
     """Those of the user's store; none where there is no store. What cannot be read is one line to ``warn``."""
-    from zenplan.adapters.store.store import CalibrationStore, store_path
+    from zenplan.adapters.store.records import store_path
+    from zenplan.adapters.store.store import CalibrationStore
 
     if not store_path().exists():
         return ()

@@ -55,7 +55,17 @@ class Fingerprint:
     def __post_init__(self) -> None:
         checks.named("fingerprint", device=self.device, backend=self.backend, precision=self.precision)
         checks.one_of("fingerprint", "kind", self.kind, ("gpu", "cpu"))
+        checks.lines(
+            "fingerprint",
+            device=self.device,
+            driver=self.driver,
+            backend=self.backend,
+            precision=self.precision,
+            **{f"version of {name}": version for name, version in self.versions.items()},
+        )
+        checks.few("fingerprint", versions=self.versions)
         checks.positive("fingerprint", threads=self.threads)
+        checks.counts("fingerprint", threads=self.threads)
         object.__setattr__(self, "versions", MappingProxyType(dict(self.versions)))
 
     @property
@@ -80,7 +90,7 @@ class Sample:
     clock_hz: float | None = None
 
     def __post_init__(self) -> None:
-        checks.not_negative("sample", round=self.round)
+        checks.counts("sample", round=self.round)
         checks.positive("sample", wall_s=self.wall_s, clock_hz=self.clock_hz)
         checks.not_negative("sample", cpu_s=self.cpu_s)
 
@@ -107,9 +117,13 @@ class Point:
 
     def __post_init__(self) -> None:
         checks.named("point", key=self.key)
-        checks.one_of(f"point {self.key}", "role", self.role, ROLES)
-        checks.positive(f"point {self.key}", batch=self.batch, depth=self.depth)
-        checks.not_negative(f"point {self.key}", **self.features)
+        checks.lines("point", key=self.key)
+        what = f"point {self.key}"
+        checks.one_of(what, "role", self.role, ROLES)
+        checks.positive(what, batch=self.batch, depth=self.depth)
+        checks.counts(what, batch=self.batch, depth=self.depth)
+        checks.not_negative(what, **{**self.features, "predicted_bytes": self.predicted_bytes})
+        checks.few(what, features=self.features)
         object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
 
 
@@ -122,8 +136,8 @@ class Measured:
         setup_s: building, compiling and the first steps.
         peak_bytes: of memory; None where the backend does not tell.
         program_bytes: that the compiled program reads and writes, by its compiler's own count; None without one.
-        failure: why there are no samples (``out of memory``, ``killed by SIGSEGV``); empty where there are. It may hold
-            what the user's code raised.
+        failure: why there are no samples (``out of memory``, ``killed by SIGSEGV``); empty where there are. It may quote
+            the user's own code: what is shared has its kind and type alone.
         failure_kind: the same for programs; what is done next goes by this.
         failure_type: the name of the exception's class; empty where none was raised.
     """
@@ -138,12 +152,9 @@ class Measured:
     failure_type: str = ""
 
     def __post_init__(self) -> None:
-        checks.not_negative(
-            f"point {self.point.key}",
-            setup_s=self.setup_s,
-            peak_bytes=self.peak_bytes,
-            program_bytes=self.program_bytes,
-        )
+        what = f"point {self.point.key}"
+        checks.not_negative(what, setup_s=self.setup_s, peak_bytes=self.peak_bytes, program_bytes=self.program_bytes)
+        checks.lines(what, failure=self.failure, failure_type=self.failure_type)
         object.__setattr__(self, "failure_kind", FailureKind(self.failure_kind))
 
     @property
@@ -199,14 +210,22 @@ class Calibration:
 
     def __post_init__(self) -> None:
         checks.named("calibration", id=self.id, subject=self.subject, family=self.family)
-        checks.one_of(f"calibration {self.id}", "kind", self.kind, KINDS)
+        checks.lines("calibration", id=self.id, subject=self.subject, family=self.family, stand_in=self.stand_in)
+        what = f"calibration {self.id}"
+        checks.one_of(what, "kind", self.kind, KINDS)
+        checks.not_negative(what, parameters=self.parameters, flop_per_sample=self.flop_per_sample)
+        for note in self.notes:
+            checks.lines(what, note=note)
         if self.taken_at.tzinfo is None:
-            raise DataError(f"calibration {self.id}: taken_at must have a time zone")
+            raise DataError(f"{what}: taken_at must have its time zone")
+        # At the edges of the calendar the same moment in another zone is no date any more.
+        if not 1 < self.taken_at.year < 9999:
+            raise DataError(f"{what}: taken_at must be from year 2 to 9998, not {self.taken_at.year}")
         if (self.target is None) != (self.kind == SWEEP):
-            raise DataError(f"calibration {self.id}: one of a model has a target, a sweep has none")
+            raise DataError(f"{what}: one of a model has a target, a sweep has none")
         keys = [m.point.key for m in self.measured]
         if len(set(keys)) != len(keys):
-            raise DataError(f"calibration {self.id}: two points have one key")
+            raise DataError(f"{what}: two points have one key")
 
     @property
     def steps(self) -> tuple[Measured, ...]:
