@@ -18,7 +18,6 @@ from typing import Any, Final, TypeVar
 
 import pluggy
 
-import zenplan
 from zenplan import hookspecs
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import plain
@@ -31,6 +30,7 @@ from zenplan.plugins.guard import Outcome
 from zenplan.plugins.items import KINDS, Kind, sorted_out, table_of, wrong_hook
 from zenplan.plugins.sources import Journal, Source, installed
 from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
+from zenplan.version import __version__
 
 BUILTIN: Final = "builtin"
 
@@ -187,7 +187,7 @@ def load_plugins(environ: Mapping[str, str] = os.environ, *, timeout_s: float = 
             reason = "not installed" + (f"; did you mean {' or '.join(near)}?" if near else "")
             journal.add(Source(name=guard.one_line(name), load=lambda: None), "load", reason)
     sources = [each for each in sources if wanted is None or each.name in wanted]
-    sources.append(Source(name=BUILTIN, distribution="zenplan", version=zenplan.__version__, load=_load_builtin))
+    sources.append(Source(name=BUILTIN, distribution="zenplan", version=__version__, load=_load_builtin))
     return Plugins(tuple(_load(each, journal) for each in sources if each.name not in blocked), journal)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -84,16 +84,21 @@ def _colourful(stream: TextIO) -> bool:
 
 
 @contextmanager
-def loaded_plugins() -> Iterator[Plugins]:
-    """The plugins, for one command. What was left out of them is said at its end, also where it fails: one
-    line on stderr for each, and why."""
+def loaded_plugins(warn: Callable[[str], None] | None = None) -> Iterator[Plugins]:
+    """The plugins, for one command. What was left out of them is said at its end, also where it fails: one line for
+    each, and why, to ``warn`` or else on stderr."""
     plugins = load_plugins()
     try:
         yield plugins
     finally:
         for problem in plugins.problems():
             if not problem.kept:
-                write(sys.stderr, f"warning: plugin {problem.plugin}: {problem.what}: {problem.reason}\n")
+                (warn or warned)(f"plugin {problem.plugin}: {problem.what}: {problem.reason}")
+
+
+def warned(text: str) -> None:
+    """A warning: one line on stderr."""
+    write(sys.stderr, f"warning: {text}\n")
 
 
 def complain(message: str, hint: str = "") -> None:
