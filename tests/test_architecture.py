@@ -78,7 +78,7 @@ OUTSIDE = {
     "msgspec": ("documents.py", "worker/", "adapters/", "commands/"),
     "rich": ("adapters/formats.py", "commands/"),
     "typer": ("commands/",),
-    "pluggy": ("plugins/loading.py", "hookspecs.py"),
+    "pluggy": ("hookspecs.py",),
     "pynvml": ("adapters/machine/nvml.py",),
     "platformdirs": ("adapters/", "commands/"),
     "keras": ("worker/",),

@@ -370,8 +370,10 @@ def test_the_answer_is_no() -> None:
 
 def test_a_bad_plugin_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZENPLAN_PLUGINS", "nobody")
-    with pytest.warns(zenplan.ZenplanWarning, match="plugin nobody: load: not installed"):
+    with pytest.warns(zenplan.ZenplanWarning, match="plugin nobody: load: not installed") as told:
         assert zenplan.estimate(params=1e9, gpu="H100").best
+    # It is said at the line that asked.
+    assert [w.filename for w in told] == [__file__]
 
 
 # --- the page

@@ -16,6 +16,7 @@ from zenplan.version import __version__
 if TYPE_CHECKING:
     from zenplan.adapters.prices.table import read_price_folder
     from zenplan.api import (
+        ZenplanWarning,
         accelerators,
         backtest,
         calibrate,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from zenplan.domain.provenance import Fact, Origin
     from zenplan.domain.range import Range
     from zenplan.domain.report import Column, Report, Table
-    from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError, ZenplanWarning
+    from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError
     from zenplan.hookspecs import hookimpl
     from zenplan.protocols import Engine, Exporter, Http, PriceProvider, WorkloadFamily
     from zenplan.results import Answer, Backtest, Calibrations, Catalogue, Prices, Profile, Tradeoff
@@ -47,6 +48,7 @@ else:
     _MODULES = {
         "zenplan.adapters.prices.table": ("read_price_folder",),
         "zenplan.api": (
+            "ZenplanWarning",
             "accelerators",
             "backtest",
             "calibrate",
@@ -76,7 +78,6 @@ else:
             "UnknownName",
             "UsageError",
             "ZenplanError",
-            "ZenplanWarning",
         ),
         "zenplan.hookspecs": ("hookimpl",),
         "zenplan.protocols": ("Engine", "Exporter", "Http", "PriceProvider", "WorkloadFamily"),

@@ -8,6 +8,7 @@ Nothing is printed; what the command line says on stderr is a ``ZenplanWarning``
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from zenplan.commands.shared.output import loaded_plugins
 from zenplan.commands.shared.request import check_sizes, request_of
 from zenplan.commands.shared.tables import catalogue, filtered, only, price_tables
-from zenplan.errors import UsageError, ZenplanWarning
+from zenplan.errors import UsageError
 from zenplan.results import Answer, Backtest, Calibrations, Catalogue, Prices, Profile, Tradeoff, result
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ Number = float | str
 File = str | os.PathLike[str]
 Counter = Callable[[Any, Sequence[tuple[int, ...]]], "Iterable[Operator]"]
 _LARGE = 10**60
+_HERE = str(Path(__file__).parent)
+
+
+class ZenplanWarning(UserWarning):
+    """What the command line says on stderr before it answers all the same."""
 
 
 def estimate(
@@ -429,4 +435,8 @@ def _unseen(*progress: object) -> None:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, ZenplanWarning, stacklevel=2)
+    """A warning, at the line outside zenplan that asked."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_code.co_filename.startswith((_HERE, contextlib.__file__)):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, ZenplanWarning, stacklevel=level)

@@ -70,10 +70,6 @@ class NoFit(ZenplanError):
     exit_code = 3
 
 
-class ZenplanWarning(UserWarning):
-    """What the command line says on stderr before it answers all the same; from Python, a warning."""
-
-
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Names close to ``name``, nearest first: by spelling without case or punctuation, then by part."""
 

@@ -22,8 +22,8 @@ from zenplan.adapters.prices.table import (
     bundled_providers,
     bundled_tables,
     folder_providers,
-    read_price_folder,
     read_price_csv,
+    read_price_folder,
 )
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.domain.hardware.catalogue import Catalogue

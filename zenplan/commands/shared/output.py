@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from zenplan.domain.report import Report
-from zenplan.errors import UnknownName, UsageError
+from zenplan.errors import DataError, UnknownName, UsageError
 from zenplan.plugins import Plugins, load_plugins
 
 # What a terminal without these characters shows in their place.
@@ -72,10 +72,11 @@ def say(report: Report, name: str, plugins: Plugins) -> None:
 
         write(sys.stdout, table(report, colour=True))
         return
-    outcome = plugins.ask(exporter, f"format {name}", lambda: exporter.export(report))
-    if outcome.value is None:
-        raise UnknownName("working format", name, (e.name for e in plugins.exporters() if e.name != name))
-    write(sys.stdout, outcome.value)
+    try:
+        text = exporter.export(report)
+    except DataError as error:
+        raise UnknownName("working format", name, (e.name for e in plugins.exporters() if e.name != name)) from error
+    write(sys.stdout, text)
 
 
 def _colourful(stream: TextIO) -> bool:
