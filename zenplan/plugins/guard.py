@@ -90,7 +90,9 @@ class _StdoutWithout:
 
     def write(self, text: str) -> int:
         """Write to whichever stream the calling thread has."""
-        return (sys.stderr if threading.current_thread() is self._thread else self._stream).write(text)
+        stream = sys.stderr if threading.current_thread() is self._thread else self._stream
+        # A stream that was closed before the program started is None, and takes nothing.
+        return stream.write(text) if stream else len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
