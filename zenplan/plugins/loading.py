@@ -132,10 +132,11 @@ class Plugins:
 
     def _hooks(self, source: Source) -> dict[str, Callable[[], Any]]:
         """The hooks of the plugin, once loaded, in the order of ``KINDS``; none where that fails."""
-        hooks, wrong = self._attempt(source, "load", lambda: hooks_of(source.load())).value or ({}, None)
-        for name, reason in (wrong or {}).items():
+        outcome = self._attempt(source, "load", lambda: hooks_of(source.load()))
+        hooks, wrong = outcome.value or ({}, {})
+        for name, reason in wrong.items():
             self._add(source, name, reason)
-        if not hooks and wrong == {}:
+        if not (hooks or wrong or outcome.reason):
             self._add(source, "load", "it implements no hook of zenplan")
         return {name: hooks[name] for name in KINDS if name in hooks}
 
