@@ -1,22 +1,52 @@
-"""The README's figures are written here by what measures them, each between two marks of its own."""
+"""Figures in the README and the docs are written here by what measures them, each between two marks of its own."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md")))
+# What the README's small table has, of the rows in docs/accuracy.md and docs/calibration.md.
+_SUMMARY = (
+    "6·N·D at 40 % of peak",
+    "llm-analysis at its documented 0.5",
+    "**zenplan, each source left out of the fit**",
+    "zenplan, each generation left out, averaged over generations",
+    "zenplan, all runs above 128 devices left out",
+)
 
 
-def with_text(name: str, text: str) -> str:
-    """The README with that text between ``<!-- name -->`` and ``<!-- /name -->``."""
+def with_text(page: Path, name: str, text: str) -> str:
+    """The page with that text between ``<!-- name -->`` and ``<!-- /name -->``."""
     marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    old = README.read_text(encoding="utf-8")
-    if not marks.search(old):
-        raise SystemExit(f"README.md has no marks '{name}'")
-    return marks.sub(lambda m: f"{m[1]}{text}\n{m[2]}", old)
+    return marks.sub(lambda m: f"{m[1]}{text}\n{m[2]}", page.read_text(encoding="utf-8"))
+
+
+def pages_of(name: str) -> list[Path]:
+    """The pages that have those marks."""
+    found = [page for page in PAGES if page.exists() and f"<!-- {name} -->" in page.read_text(encoding="utf-8")]
+    if not found:
+        raise SystemExit(f"no page has marks '{name}'")
+    return found
 
 
 def write(name: str, text: str) -> None:
-    """Write it there."""
-    README.write_text(with_text(name, text), encoding="utf-8")
+    """Write it wherever those marks are, and the README's summary anew."""
+    for page in pages_of(name):
+        page.write_text(with_text(page, name, text), encoding="utf-8")
+    if name != "summary":
+        write("summary", summary())
+
+
+def summary() -> str:
+    """The README's small table: rows of docs/accuracy.md as they are, and how often intervals held."""
+    rows = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8").splitlines()
+    first = next(i for i, row in enumerate(rows) if row.startswith("| language models |"))
+    kept = [next(row for row in rows if row.startswith(f"| {label} |")) for label in _SUMMARY]
+    intervals = next(i for i, row in enumerate(rows) if row.startswith("| 80 % interval | holds |"))
+    return "\n".join([*rows[first : first + 2], *kept, "", *rows[intervals : intervals + 4]])
+
+
+if __name__ == "__main__":
+    write("summary", summary())

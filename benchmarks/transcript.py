@@ -1,4 +1,4 @@
-"""Write the transcript at the top of README.md: what the first command answers today.
+"""Write the transcript at the top of the READMEs: what the first command answers today.
 
 python benchmarks/transcript.py
 """
@@ -22,14 +22,17 @@ def answer() -> str:
     command = [sys.executable, "-m", *COMMAND.split()]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     shown = run.stdout.split(_CUT)[0].rstrip()
-    return f"```console\n$ {COMMAND}\n{shown}\n```\n\n(The inputs follow, each with its origin.)"
+    return f"```console\n$ {COMMAND}\n{shown}\n```"
 
 
 def main() -> None:
     """Replace what is between the marks, or compare with it."""
     if sys.argv[1:] == ["--check"]:
-        old = readme.README.read_text(encoding="utf-8")
-        same = readme.with_text("transcript", answer()) == old
+        text = answer()
+        same = all(
+            readme.with_text(p, "transcript", text) == p.read_text(encoding="utf-8")
+            for p in readme.pages_of("transcript")
+        )
         sys.exit(0 if same else "README.md: run python benchmarks/transcript.py")
     readme.write("transcript", answer())
 

@@ -120,11 +120,7 @@ LONGER = {
     "api.py:layouts": "as api.estimate",
     "api.py:calibrate": "as api.estimate",
     # Grown when the formatter was switched on everywhere; they are to be cut by what they do.
-    "commands/estimate/use_case.py:estimate": "",
-    "domain/training/operations.py:facts": "",
     "families/speech.py:_whisper": "",
-    "planning/explain/derivation.py:_model": "",
-    "planning/explain/derivation.py:_accelerator": "",
     "commands/workloads/report.py:workload_report": "",
     "worker/counting/call.py:attention": "",
 }

@@ -15,6 +15,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,8 @@ def test_a_function_says_what_its_arguments_are(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["estimate", "layouts", "calibrate", "backtest", "accelerators", "prices"])
 def test_the_arguments_are_the_flags_of_the_command(name: str) -> None:
-    from zenplan.commands import app, listing
-
-    command = {"accelerators": listing._accelerators, "prices": listing.prices}.get(name) or getattr(app, name)
+    room = import_module(f"zenplan.commands.{name}.command")
+    command = getattr(room, "_accelerators" if name == "accelerators" else name)
     flags = inspect.signature(command).parameters
     arguments = inspect.signature(getattr(zenplan, name)).parameters
     # --tokens of layouts is there to be refused; the context is Typer's.

@@ -1,27 +1,103 @@
-"""The commands. Each imports what it needs when it is run: starting takes no longer than Typer does."""
+"""The commands by name. Each is imported and built when it is asked for: starting takes no longer than Typer does."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-from zenplan.commands.backtest.command import backtest
-from zenplan.commands.calibrate.command import calibrate
-from zenplan.commands.calibrations.command import calibrations_app
-from zenplan.commands.count.command import count
-from zenplan.commands.estimate.command import estimate
-from zenplan.commands.layouts.command import layouts
-from zenplan.commands.listing import accelerators_app, config, plugins, prices, workloads_app
-from zenplan.commands.profile.command import profile
+# What runs a command, ``module:name`` in this package, and its line in the list: there is room for 58 letters.
+ROOMS: Final = {
+    "estimate": ("estimate.command:estimate", "Time, GPU-hours, dollars and memory of a training run."),
+    "layouts": ("layouts.command:layouts", "The best layouts of a step on so many devices."),
+    "count": ("count.command:count", "Parameters, FLOP and activations of any Keras model."),
+    "backtest": ("backtest.command:backtest", "Measured runs of a table beside what is predicted."),
+    "profile": ("profile.command:profile", "The GPUs of this machine, their data sheets, and the host."),
+    "calibrate": ("calibrate.command:calibrate", "Measure this machine, and predict a model it has never run."),
+    "calibrations": (
+        "calibrations.command:calibrations_app",
+        "What was measured here: list, show, share, remove.",
+    ),
+    "accelerators": (
+        "accelerators.command:accelerators_app",
+        "Accelerators, or one data sheet with its sources.",
+    ),
+    "prices": ("prices.command:prices", "What offers cost, and how old each price table is."),
+    "workloads": ("workloads.command:workloads_app", "Named models, or one operator by operator."),
+    "plugins": ("plugins.command:plugins", "Plugins, what each gives, and what was left out and why."),
+    "config": ("config.command:config", "Each setting, and where its value comes from."),
+}
+# The variable through which a shell asks for completions.
+COMPLETION: Final = "_ZENPLAN_COMPLETE"
+_SHELLS: Final = ("bash", "zsh", "fish", "powershell", "pwsh")
+
+
+class _Built(MutableMapping[str, Any]):
+    """Commands by name, each imported and built when it is asked for."""
+
+    def __init__(self) -> None:
+        self._built: dict[str, Any] = dict.fromkeys(ROOMS)
+
+    def __getitem__(self, name: str) -> Any:
+        if self._built[name] is None:
+            self._built[name] = _build(name)
+        return self._built[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._built[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._built)
+
+    def __len__(self) -> int:
+        return len(self._built)
+
+
+def _build(name: str) -> Any:
+    module, _, attribute = ROOMS[name][0].partition(":")
+    room = getattr(import_module(f"zenplan.commands.{module}"), attribute)
+    if not isinstance(room, typer.Typer):
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(name)(room)
+        room = alone
+    command = typer.main.get_command(room)
+    command.name = name
+    return command
+
+
+class _Commands(TyperGroup):
+    """zenplan's commands. The list of them needs none of them."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Built()
+
+    def list_commands(self, _: Any) -> list[str]:
+        """Their names, in order."""
+        return list(ROOMS)
+
+    def format_commands(self, _: Any, formatter: Any) -> None:
+        """The list of them in the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in ROOMS.items()])
+
 
 app = typer.Typer(
     name="zenplan",
+    cls=_Commands,
     help="What a training run takes: time, GPU-hours, dollars and memory, before you pay for it.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -33,25 +109,46 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _completion(shell: str | None) -> None:
+    """Print the script that completes commands and options in that shell. Nothing is installed."""
+    if shell is None:
+        return
+    from zenplan.errors import UsageError
+
+    if shell not in _SHELLS:
+        raise UsageError(f"no completion for the shell '{shell}'", f"there is one for {', '.join(_SHELLS)}")
+    os.environ[COMPLETION] = f"source_{shell}"
+    try:
+        complete()
+    finally:
+        del os.environ[COMPLETION]
+
+
+def complete() -> None:
+    """Answer a shell that asks for completions through that variable, and leave."""
+    import typer.completion
+
+    # What Typer asks for when it completes makes the shells known to it.
+    typer.completion.get_completion_inspect_parameters()
+    app(args=[], prog_name="zenplan", standalone_mode=False)
+
+
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
     ] = False,
+    show_completion: Annotated[
+        str | None,
+        typer.Option(
+            "--show-completion",
+            callback=_completion,
+            is_eager=True,
+            help="Show the completion script of a shell: bash, zsh, fish, powershell.",
+            metavar="SHELL",
+        ),
+    ] = None,
 ) -> None:
-    pass
-
-
-# In the list of commands there is room for 58 letters; Typer cuts a longer help off.
-app.command(short_help="Time, GPU-hours, dollars and memory of a training run.")(estimate)
-app.command(short_help="The best layouts of a step on so many devices.")(layouts)
-app.command(short_help="Parameters, FLOP and activations of any Keras model.")(count)
-app.command(short_help="Measured runs of a table beside what is predicted.")(backtest)
-app.command(short_help="The GPUs of this machine, their data sheets, and the host.")(profile)
-app.command(short_help="Measure this machine, and predict a model it has never run.")(calibrate)
-app.add_typer(calibrations_app, name="calibrations", short_help="What was measured here: list, show, share, remove.")
-app.add_typer(accelerators_app, name="accelerators", short_help="Accelerators, or one data sheet with its sources.")
-app.command(short_help="What offers cost, and how old each price table is.")(prices)
-app.add_typer(workloads_app, name="workloads", short_help="Named models, or one operator by operator.")
-app.command(short_help="Plugins, what each gives, and what was left out and why.")(plugins)
-app.command(short_help="Each setting, and where its value comes from.")(config)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

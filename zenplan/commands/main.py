@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from zenplan.errors import ZenplanError
 
@@ -18,7 +18,10 @@ def main() -> NoReturn:
 
     # Most commands live for half a second and make little garbage: collect seldom.
     gc.set_threshold(100_000, 50, 50)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # Python would look through all that is left before it ends: it is a tenth of a short command.
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -65,22 +68,21 @@ def _disowned(message: str) -> int:
 def _run(argv: Sequence[str]) -> int:
     import typer
 
-    from zenplan.commands.app import app
+    from zenplan.commands.app import COMPLETION, app, complete
     from zenplan.errors import UsageError
 
-    # Typer carries its own copy of Click; its base class is reached through what Typer exports.
-    click_exception: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
+        if COMPLETION in os.environ:
+            complete()
         code = app(args=list(argv), prog_name="zenplan", standalone_mode=False)
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     except SystemExit as error:
+        if error.code == 0:
+            return 0
         # What Typer makes of a closed pipe; it ends the program for nothing else here.
         raise BrokenPipeError from error
-    except click_exception as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            sys.stdout.write(error.format_message() + "\n")
-            return 0
+    except typer.TyperException as error:
         hint = "'zenplan --help' lists the commands, 'zenplan COMMAND --help' its options"
         raise UsageError(error.format_message(), hint) from error
     if code == _INTERRUPTED:

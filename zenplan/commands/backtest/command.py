@@ -45,6 +45,11 @@ def backtest(
     A row that cannot be used is skipped with its line and the reason. JSON has predicted_low, predicted,
     predicted_high and measured of each row, in samples a second and device, in GPU-hours or milliseconds; CSV has a
     line for each scored row. Exit code 0: at least one row was scored; 1: none; 2: the file cannot be used.
+
+    \b
+    Examples:
+      zenplan backtest runs.csv
+      zenplan backtest runs.csv --by source,precision --worst 5
     """
     from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.backtest.report import backtest_report

@@ -71,6 +71,12 @@ def calibrate(
     Without a model: operators and small models of three families, for what 'zenplan estimate' says of any model. With
     --model, --config, --params or --keras: that model's own blocks at full width, a few deep, and the whole predicted
     from them. Every step is kept as it is measured; after Ctrl-C, the same command goes on.
+
+    \b
+    Examples:
+      zenplan calibrate --minutes 1
+      zenplan calibrate --model gpt2 --batch 8
+      zenplan calibrate --keras mine:build --vary depth=1,2,4 --depth 12 --batch 16
     """
     from zenplan.commands.calibrate.flags import how_flags, wanted_of
 

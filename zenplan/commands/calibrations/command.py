@@ -16,10 +16,25 @@ if TYPE_CHECKING:
     from zenplan.adapters.store.store import CalibrationStore
 
 calibrations_app = typer.Typer(
-    help="List, show, share and remove calibrations: what was measured here or imported.",
-    no_args_is_help=True,
+    invoke_without_command=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
+
+
+@calibrations_app.callback()
+def _calibrations(context: typer.Context) -> None:
+    """List, show, share and remove calibrations: what was measured here or imported.
+
+    \b
+    Examples:
+      zenplan calibrations list
+      zenplan calibrations export team.json
+      zenplan calibrations import team.json
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
 
 _Id = Annotated[str, typer.Argument(help="Its id, or the first letters of it, four at least.", metavar="ID")]
 

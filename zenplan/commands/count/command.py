@@ -38,6 +38,11 @@ def count(
 
     The function takes no arguments and returns the model; it is called in a process of its own. Of a .keras file only
     the configuration is read, and no code that is in it is run. Exit code 1: a layer's cost is unknown.
+
+    \b
+    Examples:
+      zenplan count keras.applications:ResNet50 --batch 256 --depth 1
+      zenplan count mine:build --input-shape 224,224,3
     """
     from zenplan.commands.count.report import count_report
     from zenplan.commands.shared.counting import count_keras

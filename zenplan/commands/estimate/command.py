@@ -62,6 +62,12 @@ def estimate(
 
     One of --params, --model, --config and --keras says what to train; all the rest has a default that is shown
     with its origin. Exit code 3: it does not fit, or nothing meets the deadline or the budget.
+
+    \b
+    Examples:
+      zenplan estimate --params 1e9
+      zenplan estimate --model llama3-8b --tokens 10B --deadline 4d --budget 5000
+      zenplan estimate --model resnet50 --gpu H100 --gpus 8 --provider aws --explain
     """
     settings = resolved(
         gpu=gpu,

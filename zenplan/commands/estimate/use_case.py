@@ -56,17 +56,8 @@ def estimate(
     if not selection.options:
         raise NoFit(_no_options(request, plan), _hint(request, plan, selection, catalogue))
     found = market(plan, operations, selection.clusters, selection.options)
-    usable = found.usable(request.billing).nonzero()[0]
-    if not len(usable):
-        raise NoFit(*_why_nothing(request, found))
-    bills = found.bills(request.billing)
-    usd, calendar = bills.total_usd[1][usable], bills.runs.calendar_s[1][usable]
-    ranking = rank(usd, calendar, request.top, request.deadline_s, request.budget_usd)
-    chosen = [int(usable[i]) for i in ranking.order]
-    ranked = tuple(
-        Ranked(quote=found.quote(index, request.billing, _grid), bill=bills.at(index), labels=labels)
-        for index, labels in zip(chosen, ranking.labels, strict=True)
-    )
+    ranking, ranked, best = _ranked(request, found)
+    left_out = (*_fewer(request, found, best, evidence), *evidence.notes, *selection.left_out)
     return Answer(
         request=request,
         plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(ranked)))),
@@ -77,14 +68,29 @@ def estimate(
         options=len(selection.options),
         layouts=found.found.considered,
         frontier=ranking.frontier,
-        left_out=(
-            *_fewer(request, found, chosen[0], evidence),
-            *evidence.notes,
-            *selection.left_out,
-            *_not_quoted(request, found),
-        ),
+        left_out=(*left_out, *_not_quoted(request, found)),
         here=steps_here(plan, calibrations),
     )
+
+
+def _ranked(request: Request, found: Market) -> tuple[Ranking, tuple[Ranked, ...], int]:
+    """The market's options in order, those that are quoted, and which of its options comes first.
+
+    Raises:
+        NoFit: none can be run.
+    """
+    usable = found.usable(request.billing).nonzero()[0]
+    if not len(usable):
+        raise NoFit(*_why_nothing(request, found))
+    bills = found.bills(request.billing)
+    usd, calendar = bills.total_usd[1][usable], bills.runs.calendar_s[1][usable]
+    ranking = rank(usd, calendar, request.top, request.deadline_s, request.budget_usd)
+    chosen = [int(usable[i]) for i in ranking.order]
+    ranked = tuple(
+        Ranked(quote=found.quote(i, request.billing, _grid), bill=bills.at(i), labels=labels)
+        for i, labels in zip(chosen, ranking.labels, strict=True)
+    )
+    return ranking, ranked, chosen[0]
 
 
 def _used(ranked: Sequence[Ranked]) -> set[str]:

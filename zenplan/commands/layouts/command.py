@@ -48,6 +48,11 @@ def layouts(
 
     A layout is the degrees of data, tensor, pipeline, context and expert parallelism, the ZeRO stage, the
     micro-batch and what is recomputed. Every one that can be run is compared. Exit code 3: none fits.
+
+    \b
+    Examples:
+      zenplan layouts --params 70e9 --gpu H100 --gpus 64
+      zenplan layouts --model deepseek-v3 --gpu H100 --gpus 2048 --by memory
     """
     if tokens is not None:
         from zenplan.errors import UsageError

@@ -9,6 +9,11 @@ def profile(output: Format = None) -> None:
     """Show the GPUs of this machine, read over NVML, each with its data sheet, and the host.
 
     A counter that a device does not have is said to be not supported; it is never shown as 0.
+
+    \b
+    Examples:
+      zenplan profile
+      zenplan profile --format json
     """
     from zenplan.commands.profile.report import profile_report
     from zenplan.commands.profile.use_case import profile as use_case

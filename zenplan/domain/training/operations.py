@@ -77,7 +77,6 @@ class Operations:
         """The assumptions, for people."""
         low_power, power, high_power = self.power_share
         low, mid, high = (100 * p * HOUR_S for p in self.preemptions_per_node_s)
-        ramp_h = self.production_ramp_device_s / HOUR_S
         least, usual, most = self.production
         return (
             Fact(
@@ -114,7 +113,7 @@ class Operations:
             Fact(name="PUE", value=f"{self.pue:g} where the provider's is not published", origin=Origin.ASSUMED),
             Fact(
                 name="production",
-                value=f"× {usual:g} ({least:g}–{most:g}) from {ramp_h:g} GPU-hours on",
+                value=f"× {usual:g} ({least:g}–{most:g}) from {self.production_ramp_device_s / HOUR_S:g} GPU-hours on",
                 origin=Origin.PUBLISHED,
                 why="whole published runs against benchmarks of their steps: slow nodes, batch ramp, roll-backs",
             ),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from zenplan import units
 from zenplan.domain.answer.estimate import Bill, Quote
+from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.convolution import Convolution
 from zenplan.domain.model.operators import Attention, MatMul
 from zenplan.domain.model.recurrent import Recurrent
@@ -40,64 +41,28 @@ def derive(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill)
 
 
 def _model(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
-    load = plan.workload
+    load, derived = plan.workload, f"{Origin.DERIVED} from the operators"
     # What fills up the last micro-batches is computed, but is no progress.
     computed = quote.estimate.layout.global_batch
     batch = min(computed, plan.global_batch)
     steps = math.ceil(plan.samples / batch)
-    derived = f"{Origin.DERIVED} from the operators"
-    yield line(
-        "model", "N parameters", "Σ weights of operators", load.parameters, "", units.count(load.parameters), derived
-    )
-    yield line(
-        "model",
-        "N active",
-        "Σ weights a token meets in products",
-        load.active_parameters,
-        "",
-        units.count(load.active_parameters),
-        derived,
-    )
-    yield line(
-        "model",
-        "N trained",
-        "Σ weights that get a gradient",
-        load.trainable_parameters,
-        "",
-        units.count(load.trainable_parameters),
-        derived,
-    )
-    yield line(
-        "model",
-        "training FLOP a sample",
-        "3 · forward, or 2 · forward of frozen products",
-        load.training_flop_per_sample,
-        "FLOP",
-        units.flop(load.training_flop_per_sample),
-        derived,
-    )
-    yield line(
-        "model",
-        "forward FLOP a sample",
-        _flop_formula(load),
-        load.flop_per_sample,
-        "FLOP",
-        units.flop(load.flop_per_sample),
-        derived,
-    )
-    yield line(
-        "model", "B samples a step", "the global batch", float(batch), "samples", f"{batch:,}", "see the assumptions"
-    )
+    trained = "3 · forward, or 2 · forward of frozen products"
+    for quantity, formula, count in (
+        ("N parameters", "Σ weights of operators", load.parameters),
+        ("N active", "Σ weights a token meets in products", load.active_parameters),
+        ("N trained", "Σ weights that get a gradient", load.trainable_parameters),
+    ):
+        yield line("model", quantity, formula, count, "", units.count(count), derived)
+    for quantity, formula, flop in (
+        ("training FLOP a sample", trained, load.training_flop_per_sample),
+        ("forward FLOP a sample", _flop_formula(load), load.flop_per_sample),
+    ):
+        yield line("model", quantity, formula, flop, "FLOP", units.flop(flop), derived)
+    asked = "see the assumptions"
+    yield line("model", "B samples a step", "the global batch", float(batch), "samples", f"{batch:,}", asked)
     if computed > batch:
-        yield line(
-            "model",
-            "computed a step",
-            "d·b·m: B in whole micro-batches",
-            float(computed),
-            "samples",
-            f"{computed:,}",
-            "the layout",
-        )
+        whole = "d·b·m: B in whole micro-batches"
+        yield line("model", "computed a step", whole, float(computed), "samples", f"{computed:,}", "the layout")
     yield line("model", "steps", "⌈samples / B⌉", float(steps), "", f"{steps:,}", str(Origin.DERIVED))
 
 
@@ -140,50 +105,40 @@ def _layout(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
 
 
 def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
-    cluster, efficiency = quote.estimate.cluster, quote.estimate.cluster.efficiency
-    sheet = cluster.accelerator
-    dtype = plan.precision.matmul_dtype
+    cluster = quote.estimate.cluster
+    yield from _data_sheet(plan, cluster)
+    network = cluster.network_bytes_per_s
+    if network is not None and cluster.nodes > 1:
+        shown = f"{units.size(network)}/s"
+        yield line("accelerator", "network, each device", "", network, "B/s", shown, "instance table")
+    yield from _efficiency(plan, cluster)
 
-    def sheet_line(quantity: str, value: float | None, unit: str, shown: str, key: str) -> Iterator[Line]:
+
+def _data_sheet(plan: TrainingPlan, cluster: Cluster) -> Iterator[Line]:
+    """What of the accelerator's data sheet the step's time rests on."""
+    sheet, dtype, wide = cluster.accelerator, plan.precision.matmul_dtype, plan.precision.other_dtype
+    link, kept, bandwidth = (
+        cluster.link_bytes_per_s or sheet.link_bytes_per_s,
+        sheet.sustained_share,
+        sheet.memory_bytes_per_s,
+    )
+    peaks = [(f"P dense {d} peak", sheet.peak(d), f"peak_flop_per_s.{d}") for d in dict.fromkeys((dtype, wide))]
+    for quantity, value, unit, shown, key in (
+        *((name, peak, "FLOP/s", units.flop_per_s(peak or 0), key) for name, peak, key in peaks),
+        ("share of P kept up", kept, "", units.percent(kept or 0), "sustained_share"),
+        ("W memory bandwidth", bandwidth, "B/s", f"{units.size(bandwidth)}/s", "memory_bytes_per_s"),
+        (f"link ({sheet.link}), one direction", link, "B/s", f"{units.size(link or 0)}/s", "link_bytes_per_s"),
+    ):
         if value is not None:
             source = sheet.sources.get(key)
             told = f"{Origin.DATA_SHEET}: {source.text} ({source.status} {source.date})" if source else "data sheet"
             yield line("accelerator", quantity, "", value, unit, shown, told)
 
-    peak = sheet.peak(dtype)
-    yield from sheet_line(
-        f"P dense {dtype} peak", peak, "FLOP/s", units.flop_per_s(peak or 0), f"peak_flop_per_s.{dtype}"
-    )
-    wide = plan.precision.other_dtype
-    if wide != dtype:
-        yield from sheet_line(
-            f"P dense {wide} peak",
-            sheet.peak(wide),
-            "FLOP/s",
-            units.flop_per_s(sheet.peak(wide) or 0),
-            f"peak_flop_per_s.{wide}",
-        )
-    if sheet.sustained_share is not None:
-        yield from sheet_line(
-            "share of P kept up", sheet.sustained_share, "", units.percent(sheet.sustained_share), "sustained_share"
-        )
-    yield from sheet_line(
-        "W memory bandwidth",
-        sheet.memory_bytes_per_s,
-        "B/s",
-        f"{units.size(sheet.memory_bytes_per_s)}/s",
-        "memory_bytes_per_s",
-    )
-    link = cluster.link_bytes_per_s or sheet.link_bytes_per_s
-    yield from sheet_line(
-        f"link ({sheet.link}), one direction", link, "B/s", f"{units.size(link or 0)}/s", "link_bytes_per_s"
-    )
-    network = cluster.network_bytes_per_s
-    if network is not None and cluster.nodes > 1:
-        yield line(
-            "accelerator", "network, each device", "", network, "B/s", f"{units.size(network)}/s", "instance table"
-        )
-    keeps = kept_up(sheet)
+
+def _efficiency(plan: TrainingPlan, cluster: Cluster) -> Iterator[Line]:
+    """The fitted coefficients, and what a measurement makes of them."""
+    efficiency, keeps = cluster.efficiency, kept_up(cluster.accelerator)
+    fitted = f"fitted: {efficiency.source}"
     for name, value in (
         ("e of large products", efficiency.matmul * keeps),
         ("e of fused attention", efficiency.attention * keeps),
@@ -192,26 +147,13 @@ def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
         ("e of the link", efficiency.link),
         ("e of the network", efficiency.network),
     ):
-        yield line("accelerator", name, "", value, "", units.percent(value), f"fitted: {efficiency.source}")
-    yield line(
-        "accelerator",
-        "t0 of an operator",
-        "",
-        efficiency.operator_s,
-        "s",
-        units.duration(efficiency.operator_s),
-        f"fitted: {efficiency.source}",
-    )
-    if efficiency.correction is not None:
-        yield line(
-            "accelerator",
-            "measured over predicted",
-            "e of all but link and network are divided by it; t0, c and launches are multiplied",
-            efficiency.correction.factor,
-            "",
-            f"{efficiency.correction.factor:.3f}",
-            efficiency.correction.spread.basis,
-        )
+        yield line("accelerator", name, "", value, "", units.percent(value), fitted)
+    fixed_s, found = efficiency.operator_s, efficiency.correction
+    yield line("accelerator", "t0 of an operator", "", fixed_s, "s", units.duration(fixed_s), fitted)
+    if found is not None:
+        formula = "e of all but link and network are divided by it; t0, c and launches are multiplied"
+        shown = f"{found.factor:.3f}"
+        yield line("accelerator", "measured over predicted", formula, found.factor, "", shown, found.spread.basis)
 
 
 def _of_convolutions(plan: TrainingPlan, reached: float) -> tuple[tuple[str, float], ...]:

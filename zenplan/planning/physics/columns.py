@@ -16,6 +16,7 @@ from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.domain.training.plan import TrainingPlan
 
 Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.intp]
 
 # Share of a layer that is computed again from its input.
 _SHARES = {Recompute.FULL: 1.0, Recompute.HALF: 0.5}
@@ -132,6 +133,42 @@ class Hardware:
     def take(self, index: Any) -> Hardware:
         """Those entries, in that order."""
         return Hardware(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+# What one device's work depends on, of a layout and of a cluster: not on how many there are, nor on what joins them.
+_NOTICED = ("tp", "cp", "ep", "replicas", "micro_batch", "full", "selective", "sequence")
+_OF_THE_DEVICE = (
+    "matmul_flop_per_s",
+    "other_flop_per_s",
+    "attention_flop_per_s",
+    "convolution_flop_per_s",
+    "feed_flop_per_s",
+    "memory_bytes_per_s",
+    "fill_elements",
+    "row_bytes",
+    "operator_s",
+)
+
+
+def working_alike(layouts: Layouts, hardware: Hardware) -> tuple[Index, Index]:
+    """Which candidates one device of works alike, whatever the rest of its cluster does.
+
+    Returns:
+        The first candidate of each kind, shape (kinds,), and the kind of each candidate, shape (n,).
+    """
+    # Candidates of one cluster stand together: only where the device changes is it looked up.
+    devices = np.stack([getattr(hardware, name) for name in _OF_THE_DEVICE])
+    starts = np.flatnonzero(np.r_[True, (devices[:, 1:] != devices[:, :-1]).any(axis=0)])
+    _, which = np.unique(devices[:, starts], axis=1, return_inverse=True)
+    kind = np.repeat(which.ravel(), np.diff(np.r_[starts, len(layouts.dp)]))
+    for name in _NOTICED:
+        if name == "replicas" and not (layouts.ep > 1).any():
+            continue
+        # A share of a layer that is recomputed is a whole number of halves; all others are whole.
+        column = (2.0 * getattr(layouts, name)).astype(np.int64)
+        kind = kind * (column.max() + 1) + column
+    _, first, alike = np.unique(kind, return_index=True, return_inverse=True)
+    return first, alike
 
 
 # What the best measured products keep up on the accelerators that the coefficients were fitted on: A100 0.87,

@@ -17,7 +17,7 @@ from zenplan.domain.model.operators import Attention, MatMul
 from zenplan.domain.model.workload import Block
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.collectives import all_reduce_s, dispatch_s, gather_s, send_s
-from zenplan.planning.physics.columns import Array, Hardware, Layouts, largest_share
+from zenplan.planning.physics.columns import Array, Hardware, Layouts, largest_share, working_alike
 from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
 from zenplan.planning.physics.tables import is_shared_out, travel_s, updated_bytes
 from zenplan.planning.physics.work import Passes, Work
@@ -126,23 +126,18 @@ def _middle(plan: TrainingPlan) -> list[Block]:
 
 def _slowest_stage(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
     """Work of the slowest stage for one micro-batch: its share of the layers, and the slower end."""
-    nothing = Passes(*(Work.none(lay),) * 3)
-    first, middle, last = nothing, nothing, nothing
+    # Many layouts differ only in what a device does not notice: how many there are, and how they are joined.
+    first_of, alike = working_alike(lay, hw)
+    some, on = lay.take(first_of), hw.take(first_of)
+    nothing = Passes(*(Work.none(some),) * 3)
+    sums = dict.fromkeys(("first", "middle", "last"), nothing)
     for block in plan.workload.blocks:
-        passes = block_passes(block, plan, lay, hw) * block.repeat
-        if block.place == "middle":
-            middle = middle + passes
-        elif block.place == "first":
-            first = first + passes
-        else:
-            last = last + passes
+        sums[block.place] = sums[block.place] + block_passes(block, plan, some, on) * block.repeat
+    first, middle, last = (sums[place].take(alike) for place in ("first", "middle", "last"))
     share = largest_share(plan, lay)
-    parts = []
-    for name in ("forward", "backward", "again"):
-        end, head = getattr(first, name), getattr(last, name)
-        # The head outweighs the embedding in every transformer; alone, a stage has both.
-        parts.append(getattr(middle, name) * share + head + end * np.where(lay.pp > 1, 0.0, 1.0))
-    return Passes(*parts)
+    # The head outweighs the embedding in every transformer; alone, a stage has both.
+    alone = np.where(lay.pp > 1, 0.0, 1.0)
+    return middle * share + last + first * alone
 
 
 def _tensor_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
 
@@ -37,6 +38,10 @@ class Work:
         zero = np.zeros_like(lay.tp)
         return cls(zero, zero, zero, zero)
 
+    def take(self, index: npt.NDArray[np.intp]) -> Work:
+        """Those entries, in that order."""
+        return Work(self.compute_s[index], self.memory_s[index], self.overhead_s[index], self.launches[index])
+
     def __add__(self, other: Work) -> Work:
         return Work(
             self.compute_s + other.compute_s,
@@ -57,10 +62,14 @@ class Passes:
     backward: Work
     again: Work
 
+    def take(self, index: npt.NDArray[np.intp]) -> Passes:
+        """Those entries, in that order."""
+        return Passes(self.forward.take(index), self.backward.take(index), self.again.take(index))
+
     def __add__(self, other: Passes) -> Passes:
         return Passes(self.forward + other.forward, self.backward + other.backward, self.again + other.again)
 
-    def __mul__(self, factor: float) -> Passes:
+    def __mul__(self, factor: float | Array) -> Passes:
         return Passes(self.forward * factor, self.backward * factor, self.again * factor)
 
 

@@ -7,7 +7,7 @@ each number of devices, and time only for layouts that fit and that no other mak
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from zenplan.planning.search.candidates import candidates, reachable
 
 _Mask = npt.NDArray[np.bool_]
 # Candidates evaluated at once: enough for numpy, few enough for the processor's cache.
-_CHUNK = 4_096
+_CHUNK = 8_192
 # Left free of a device's memory: published peaks that the device itself shows lie about so much above the predicted
 # ones in the median (benchmarks/memory.py).
 HEADROOM = 0.12
@@ -186,7 +186,7 @@ class _Pool:
     """Every layout for a number of devices, and the bytes it needs on each rung of recomputation, (rungs, n).
 
     ``starts`` are the places where degrees or ZeRO change, ``group`` is which of those runs an entry is in;
-    ``exact`` entries have no pipeline and waste none of the batch.
+    ``exact`` entries have no pipeline and waste none of the batch; ``chosen`` remembers choices by their rungs.
     """
 
     plan: TrainingPlan
@@ -195,6 +195,7 @@ class _Pool:
     starts: npt.NDArray[np.intp]
     group: npt.NDArray[np.intp]
     exact: _Mask
+    chosen: dict[bytes, Layouts] = field(default_factory=dict)
 
     @classmethod
     def of(cls, plan: TrainingPlan, lay: Layouts, needs_bytes: Array) -> _Pool:
@@ -213,7 +214,15 @@ class _Pool:
         fits = self.needs_bytes <= capacity_bytes
         # The first rung that fits; one beyond the last where none does.
         rung = np.where(fits.any(axis=0), fits.argmax(axis=0), len(fits))
-        index = np.flatnonzero((rung < len(fits)) & ~self._pointless(rung))
+        # Devices that differ little in memory have room for the same.
+        same = rung.tobytes()
+        if same not in self.chosen:
+            self.chosen[same] = self._chosen(rung)
+        return self.chosen[same]
+
+    def _chosen(self, rung: npt.NDArray[np.intp]) -> Layouts:
+        rungs = len(self.needs_bytes)
+        index = np.flatnonzero((rung < rungs) & ~self._pointless(rung))
         if not len(index):
             lowest, leanest = np.unravel_index(np.argmin(self.needs_bytes), self.needs_bytes.shape)
             index, rung = np.array([leanest]), np.full_like(rung, lowest)
