@@ -22,7 +22,7 @@ PACKAGE = ROOT / "zenplan"
 BENCHMARKS = ROOT / "benchmarks"
 
 FLOORS = {
-    "__init__": 1,
+    "version": 1,
     "units": 1,
     "errors": 1,
     "documents": 1,
@@ -40,16 +40,19 @@ FLOORS = {
     "fitting": 8,
     "commands": 9,
     "__main__": 10,
+    "results": 10,
+    "api": 11,
+    "__init__": 12,
 }
 
 # A place to those it may import from. Siblings on one floor are written down only where there is a reason:
 # planning and families do not know each other, the physics and the models meet in the commands.
-GROUND = {"__init__", "units", "errors", "documents", "unions"}
+GROUND = {"version", "units", "errors", "documents", "unions"}
 NOUNS = GROUND | {"domain"}
 PHYSICS = NOUNS | {"planning", "families"}
 SEAM = {"hookspecs", "protocols"}
 ALLOWED = {
-    "__init__": {"worker", "domain"},
+    "version": set[str](),
     "errors": set[str](),
     "units": {"errors"},
     "documents": {"errors", "unions"},
@@ -69,10 +72,11 @@ ALLOWED = {
     "testing": NOUNS | SEAM | {"adapters", "plugins"},
     "commands": PHYSICS | SEAM | {"adapters", "plugins", "backtesting", "commands", "worker"},
     "__main__": {"commands"},
+    "results": NOUNS | {"adapters", "commands"},
+    "api": PHYSICS | SEAM | {"adapters", "plugins", "commands", "worker", "results"},
+    # The public face: names from anywhere, imported when they are used. Nobody inside imports it.
+    "__init__": NOUNS | SEAM | {"adapters", "results", "api"},
 }
-
-# The only arrows up: from the package's own functions, which import when they are called.
-PYTHON_API = {("__init__", "worker"), ("__init__", "domain")}
 
 # Everything that is not Python's own, and where it may be imported.
 OUTSIDE = {
@@ -80,7 +84,7 @@ OUTSIDE = {
     "msgspec": ("documents.py", "unions.py", "worker/", "adapters/", "commands/"),
     "rich": ("adapters/formats.py", "commands/"),
     "typer": ("commands/",),
-    "pluggy": ("plugins/loading.py", "hookspecs.py"),
+    "pluggy": ("hookspecs.py",),
     "pynvml": ("adapters/machine/nvml.py",),
     "platformdirs": ("adapters/", "commands/"),
     "keras": ("worker/",),
@@ -118,6 +122,9 @@ LONGER = {
     "commands/estimate/command.py:estimate": "Typer reads the flags from the signature, and there is a line for each",
     "commands/layouts/command.py:layouts": "as estimate",
     "commands/calibrate/command.py:calibrate": "as estimate",
+    "api.py:estimate": "the flags of the command are the arguments, and there are two lines for each",
+    "api.py:layouts": "as api.estimate",
+    "api.py:calibrate": "as api.estimate",
     # Grown when the formatter was switched on everywhere; they are to be cut by what they do.
     "families/speech.py:_whisper": "",
     "worker/counting/call.py:attention": "",
@@ -196,7 +203,7 @@ def test_every_place_has_a_floor() -> None:
 
 def test_the_table_has_no_arrow_up() -> None:
     up = [(a, b) for a, allowed in ALLOWED.items() for b in allowed if FLOORS[b] > FLOORS[a]]
-    assert set(up) == PYTHON_API
+    assert up == []
 
 
 def test_only_allowed_arrows() -> None:
@@ -422,7 +429,7 @@ def test_every_python_file_says_what_it_is() -> None:
 
 _LOADED = "import json, sys; print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
 _COMMANDS = "import zenplan.commands.app"
-_PYTHON_API = "import zenplan; assert callable(zenplan.count_flop)"
+_PYTHON_API = "import zenplan; assert callable(zenplan.count_flop); assert zenplan.Offer; assert zenplan.Answer"
 _HELP = "from zenplan.commands.main import run; assert run(['--help']) == 0"
 _CONFIG = "from zenplan.commands.main import run; assert run(['config', '--format', 'json']) == 0"
 _ESTIMATE = "from zenplan.commands.main import run; assert run(['estimate', '--params', '1e9', '--format', '{}']) == 0"

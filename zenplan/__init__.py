@@ -1,50 +1,181 @@
 """zenplan: what a training run will take, in time, GPU-hours, dollars and memory, before you pay for it.
 
-From Python: ``count_flop`` counts a Keras model, ``register_layer`` tells what a layer of your own computes.
+    answer = zenplan.estimate(params=1e9, gpu="H100", gpus=64)
+    answer.best.total_usd.mid
+
+A function for each question (``zenplan.api``), what it returns (``zenplan.results``), and all that a plugin hands over.
+This is the whole public face: what is not here may change without notice. A name is imported when it is first used.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zenplan.version import __version__
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
+    from zenplan.adapters.prices.table import read_price_folder
+    from zenplan.api import (
+        ZenplanWarning,
+        accelerators,
+        backtest,
+        calibrate,
+        count_flop,
+        estimate,
+        layouts,
+        prices,
+        profile,
+        register_layer,
+    )
+    from zenplan.domain.answer.answer import Ranked
+    from zenplan.domain.hardware.accelerator import Accelerator, Source
+    from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
     from zenplan.domain.model.count import ModelCount
+    from zenplan.domain.model.operators import (
+        Attention,
+        Convolution,
+        Elementwise,
+        ElementwiseKind,
+        Embedding,
+        Function,
+        MatMul,
+        Operator,
+        Recurrent,
+        Role,
+        Split,
+    )
+    from zenplan.domain.model.workload import Block, Usual, Workload
+    from zenplan.domain.provenance import Fact, Origin
+    from zenplan.domain.range import Range
+    from zenplan.domain.report import Column, Report, Table
+    from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError
+    from zenplan.hookspecs import hookimpl
+    from zenplan.protocols import Engine, Exporter, Http, PriceProvider, WorkloadFamily
+    from zenplan.results import Answer, Backtest, Calibrations, Catalogue, Prices, Profile, Tradeoff
+else:
+    # The same again for whoever runs it; a test holds the two together.
+    _MODULES = {
+        "zenplan.adapters.prices.table": ("read_price_folder",),
+        "zenplan.api": (
+            "ZenplanWarning",
+            "accelerators",
+            "backtest",
+            "calibrate",
+            "count_flop",
+            "estimate",
+            "layouts",
+            "prices",
+            "profile",
+            "register_layer",
+        ),
+        "zenplan.domain.answer.answer": ("Ranked",),
+        "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
+        "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
+        "zenplan.domain.model.count": ("ModelCount",),
+        "zenplan.domain.model.operators": (
+            "Attention",
+            "Convolution",
+            "Elementwise",
+            "ElementwiseKind",
+            "Embedding",
+            "Function",
+            "MatMul",
+            "Operator",
+            "Recurrent",
+            "Role",
+            "Split",
+        ),
+        "zenplan.domain.model.workload": ("Block", "Usual", "Workload"),
+        "zenplan.domain.provenance": ("Fact", "Origin"),
+        "zenplan.domain.range": ("Range",),
+        "zenplan.domain.report": ("Column", "Report", "Table"),
+        "zenplan.errors": (
+            "DataError",
+            "InputFileError",
+            "NoFit",
+            "UnknownName",
+            "UsageError",
+            "ZenplanError",
+        ),
+        "zenplan.hookspecs": ("hookimpl",),
+        "zenplan.protocols": ("Engine", "Exporter", "Http", "PriceProvider", "WorkloadFamily"),
+        "zenplan.results": ("Answer", "Backtest", "Calibrations", "Catalogue", "Prices", "Profile", "Tradeoff"),
+    }
+    _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-__version__ = "0.1.0"
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module 'zenplan' has no attribute {name!r}")
+        from importlib import import_module
+
+        found = getattr(import_module(_MODULE_OF[name]), name)
+        globals()[name] = found
+        return found
+
+    def __dir__() -> list[str]:
+        return list(__all__)
 
 
-def count_flop(model: Any, batch: int | None = None, input_shapes: Sequence[Sequence[int]] | None = None) -> ModelCount:
-    """What a Keras model computes, layer by layer; ``.forward_flop`` and ``.training_flop`` are the sums of a sample.
-
-    Args:
-        model: a built ``keras.Model``, on any backend. It is not run, and is left as it is.
-        batch: samples that it is called with; None for 1, as few models depend on it.
-        input_shapes: of one sample, one for each input, where the model's own have an open size.
-
-    Raises:
-        UsageError: the model was never built, or the shape of an input is open.
-    """
-    from zenplan.worker.counting.count import count_model
-
-    return count_model(model, batch, input_shapes)
-
-
-def register_layer(layer: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator of the function that counts a layer of your own, where its operations cannot be traced.
-
-    The function gets the layer and the shapes of its inputs, without the batch; it answers with operators of
-    ``zenplan.domain.model.operators`` for one sample, a multiply-add being 2 FLOP:
-
-        @zenplan.register_layer(MyLayer)
-        def operators(layer, input_shapes):
-            (length, width), *_ = input_shapes
-            yield MatMul(name="mix", rows=length, inner=width, columns=layer.units, split=Split.NONE)
-
-    Args:
-        layer: the class; its subclasses are counted alike.
-    """
-    from zenplan.worker.counting.registry import register_layer as register
-
-    return register(layer)
+__all__ = [
+    "Accelerator",
+    "Answer",
+    "Attention",
+    "Backtest",
+    "Billing",
+    "Block",
+    "Calibrations",
+    "Catalogue",
+    "Column",
+    "Convolution",
+    "DataError",
+    "Elementwise",
+    "ElementwiseKind",
+    "Embedding",
+    "Engine",
+    "Exporter",
+    "Fact",
+    "Function",
+    "Http",
+    "InputFileError",
+    "Instance",
+    "MatMul",
+    "ModelCount",
+    "NoFit",
+    "Offer",
+    "Operator",
+    "Origin",
+    "Price",
+    "PriceProvider",
+    "PriceTable",
+    "Prices",
+    "Profile",
+    "Range",
+    "Ranked",
+    "Recurrent",
+    "Report",
+    "Role",
+    "Source",
+    "Split",
+    "Table",
+    "Terms",
+    "Tradeoff",
+    "UnknownName",
+    "UsageError",
+    "Usual",
+    "Workload",
+    "WorkloadFamily",
+    "ZenplanError",
+    "ZenplanWarning",
+    "__version__",
+    "accelerators",
+    "backtest",
+    "calibrate",
+    "count_flop",
+    "estimate",
+    "hookimpl",
+    "layouts",
+    "prices",
+    "profile",
+    "read_price_folder",
+    "register_layer",
+]

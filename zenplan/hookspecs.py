@@ -1,7 +1,7 @@
 """The five hooks of a zenplan plugin. None takes an argument; each returns an iterable.
 
 A plugin is a module (or an object) registered under the entry-point group ``zenplan``, with any of
-these functions marked by ``@zenplan.hookspecs.hookimpl``. Items come from the plugins that are installed
+these functions marked by ``@zenplan.hookimpl``. Items come from the plugins that are installed
 first and from zenplan's own last; the first to use a name keeps it, and ``zenplan plugins`` names both.
 """
 

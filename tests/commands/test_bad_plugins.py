@@ -111,6 +111,118 @@ def test_a_family_that_raises_is_named(presets: str, command: str, zenplan: Any,
     assert "plugin family " in ended.err
 
 
+ODD = """
+from zenplan import Accelerator, Block, MatMul, Split, Workload
+class Family:
+    name = "mine"
+    def presets(self):
+        return ["mine-1b"]
+    def lower(self, options):
+        product = dict(name="p", rows=8, inner=8, columns=8, split=Split.NONE)
+        return {}
+@hookimpl
+def zenplan_workloads():
+    return [Family()]
+"""
+BLOCK = "Block(name='b', operators=({},))"
+WORKLOAD = "Workload(name='m', family='mine', blocks=({},), tokens_per_sample=8)"
+ODD_MODELS = {
+    "7": "it returned a int, not Workload",
+    "Workload": "it returned a type, not Workload",
+    WORKLOAD.format("7"): "blocks[0]: a int, not Block",
+    WORKLOAD.format(BLOCK.format("None")): "blocks[0].operators[0]: a NoneType, not MatMul or Attention or ",
+    WORKLOAD.format(BLOCK.format("MatMul(**product | {'split': 'rows'})")): "operators[0].split: a str, not Split",
+    WORKLOAD.format(BLOCK.format("MatMul(**product | {'saved': float('nan')})")): "operators[0].saved is nan",
+    WORKLOAD.format(BLOCK.format("MatMul(**product | {'saved': 'all'})")): "operators[0].saved: a str, not float",
+    WORKLOAD.format(BLOCK.format("MatMul(**product | {'rows': -1})")): "rows must be above zero and finite, not -1",
+    WORKLOAD.format(BLOCK.format("MatMul(**product | {'tied': 3})")): "operators[0].tied: a int, not bool",
+    WORKLOAD.format(BLOCK.format("MatMul(**product)")).replace("8)", "'8')"): "TypeError: ",
+    WORKLOAD.format(BLOCK.format("MatMul(**product)")).replace("8)", "8, heads='2')"): "heads: a str, not int",
+    WORKLOAD.format(BLOCK.format("MatMul(**product)")).replace(
+        "8)", "8, facts=('given',))"
+    ): "facts[0]: a str, not Fact",
+}
+
+
+@pytest.mark.parametrize("made", ODD_MODELS)
+def test_a_family_whose_model_is_odd_is_named_and_the_others_answer(
+    made: str, called: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"odd{abs(hash(made))}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ZENPLAN_PLUGINS", name)
+    install(tmp_path, name, ODD.format(made).replace("return {}", f"return {made}"))
+    ended = called("estimate", "--model", "mine-1b", "--gpu", "h100")
+    warning, error, hint = ended.err.splitlines()
+    assert (ended.code, ended.out) == (1, "")
+    assert warning.startswith(f"warning: plugin {name} (dist-{name} 1.0): mine.lower(): ")
+    assert ODD_MODELS[made] in warning
+    assert error.startswith("error: mine.lower() of a plugin failed: ")
+    assert hint == "hint: 'zenplan plugins' lists it"
+    assert called("estimate", "--model", "gpt2-124m", "--gpu", "h100").code == 0
+
+
+EXPORTERS = {
+    "return None": "odd.export(): it returned a NoneType, not str",
+    "return b'bytes'": "odd.export(): it returned a bytes, not str",
+    "raise KeyError('no')": "odd.export(): KeyError: 'no'",
+    "return report.document['nothing']": "odd.export(): KeyError: 'nothing'",
+    "raise SystemExit": "odd.export(): SystemExit",
+}
+
+
+@pytest.mark.parametrize("body", EXPORTERS)
+def test_a_format_that_fails_is_named(body: str, called: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"format{abs(hash(body))}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ZENPLAN_PLUGINS", name)
+    text = f"class Odd:\n    name = 'odd'\n    def export(self, report):\n        {body}\n"
+    install(tmp_path, name, f"{text}@hookimpl\ndef zenplan_exporters():\n    return [Odd()]\n")
+    ended = called("accelerators", "--format", "odd")
+    assert (ended.code, ended.out) == (2, "")
+    assert EXPORTERS[body] in ended.err
+    assert "error: unknown working format 'odd'" in ended.err
+    assert called("accelerators").code == 0
+
+
+ENGINES = {
+    "return None": "it returned None, not an iterable of str",
+    "return 'python -m mine'": "it returned a str, not an iterable of str",
+    "return []": "it returned nothing",
+    "return ['python', 7]": "[1]: a int, not str",
+    "raise OSError(2, 'gone')": "FileNotFoundError: [Errno 2] gone",
+}
+
+
+@pytest.mark.parametrize("body", ENGINES)
+def test_an_engine_that_cannot_start_is_named(
+    body: str, called: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"engine{abs(hash(body))}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ZENPLAN_PLUGINS", name)
+    text = f"class Odd:\n    name = 'odd'\n    extra = 'odd'\n    def worker(self):\n        {body}\n"
+    install(tmp_path, name, f"{text}@hookimpl\ndef zenplan_engines():\n    return [Odd()]\n")
+    ended = called("calibrate", "--model", "gpt2-124m", "--batch", "1", "--backend", "odd", "--device", "cpu")
+    assert (ended.code, ended.out) == (1, "")
+    assert f"odd.worker(): {ENGINES[body]}" in ended.err
+    assert "error: odd.worker() of a plugin failed: " in ended.err
+
+
+def test_a_data_sheet_of_odd_fields_is_left_out_alone(
+    called: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ZENPLAN_PLUGINS", "sheets")
+    made = "Accelerator(name='{}', vendor='V', architecture='A', memory_bytes=1e9, memory_bytes_per_s=1e9, {})"
+    rows = [made.format("good", ""), made.format("bad", "aliases='x1'"), made.format("worse", "power_w='300'")]
+    text = f"from zenplan import Accelerator\n@hookimpl\ndef zenplan_accelerators():\n    yield {rows[0]}\n"
+    install(tmp_path, "sheets", f"{text}    yield {rows[1]}\n")
+    ended = called("accelerators", "show", "good")
+    assert ended.code == 0
+    assert ended.err.endswith("zenplan_accelerators: item 2 is left out: aliases: a str, not tuple\n")
+
+
 def test_a_plugin_that_was_left_out_is_said_also_where_the_command_fails(zenplan: Any, tmp_path: Path) -> None:
     # The name that nobody knows may be one that the plugin would have given.
     environ = zenplan.environment(**install(tmp_path, "shop", BAD["raises-in-a-hook"]))

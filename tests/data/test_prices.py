@@ -12,7 +12,7 @@ import pytest
 
 import zenplan
 from zenplan.adapters.prices import table as price_table
-from zenplan.adapters.prices.table import bundled_tables, read_folder
+from zenplan.adapters.prices.table import bundled_tables, read_price_folder
 from zenplan.domain.market.offer import Offer
 
 DATA = Path(zenplan.__file__).parent / "data"
@@ -186,7 +186,7 @@ def test_terms_are_in_base_units() -> None:
 
 def test_the_tables_load_fast() -> None:
     def once() -> float:
-        for cached in (read_folder, price_table._machines, price_table._terms):
+        for cached in (read_price_folder, price_table._machines, price_table._terms):
             cached.cache_clear()
         start = time.perf_counter()
         bundled_tables()

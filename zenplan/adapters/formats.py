@@ -83,6 +83,34 @@ def _cells(each: Table) -> list[str]:
     ]
 
 
+def html(report: Report) -> str:
+    """The report's tables and notes for a notebook: every text escaped, no styles but the alignment of numbers."""
+    parts = []
+    for each in report.tables:
+        rows = "".join(_html_row(each, row, "td") for row in each.rows)
+        caption = f"<caption>{_escaped(each.title)}</caption>" if each.title else ""
+        head = _html_row(each, tuple(c.name for c in each.columns), "th")
+        parts.append(f"<table>{caption}<thead>{head}</thead><tbody>{rows}</tbody></table>")
+        parts += [f"<p>{_escaped(each.caption)}</p>"] if each.caption else []
+    notes = "".join(f"<li>{_escaped(note)}</li>" for note in report.notes)
+    return "\n".join([*parts, *([f"<ul>{notes}</ul>"] if notes else [])])
+
+
+def _html_row(each: Table, row: tuple[str, ...], tag: str) -> str:
+    text = "text-align: {}" + "; white-space: pre; font-family: monospace" * each.drawing
+    cells = (
+        f'<{tag} style="{text.format("right" if column.numeric else "left")}">{_escaped(cell)}</{tag}>'
+        for column, cell in zip(each.columns, row, strict=True)
+    )
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _escaped(text: str) -> str:
+    from html import escape
+
+    return escape(text).replace("\n", "<br>")
+
+
 def _fenced(each: Table) -> list[str]:
     """A drawing as it is: letters of one width, blanks kept."""
     rows = [tuple(c.name for c in each.columns), *each.rows]

@@ -103,7 +103,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from zenplan import __version__
+        from zenplan.version import __version__
 
         typer.echo(f"zenplan {__version__}")
         raise typer.Exit

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
+from numbers import Integral, Real
+from types import UnionType
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from zenplan.errors import DataError
 
@@ -75,3 +79,51 @@ def few(noun: str, **fields: Mapping[str, object]) -> None:
             raise DataError(f"{noun}: {name} must have no more than {MOST_NAMES} names, not {len(value):,}")
         for key in value:
             _line(noun, name, key)
+
+
+def unlike(value: Any, kind: Any, place: str = "") -> str:
+    """Where a noun, or something in it, is not what its declared type says; empty where all of it is.
+
+    Args:
+        value: a noun, or anything that is in one.
+        kind: a class, a union, ``tuple[X, ...]`` or ``Mapping[X, Y]``; a float has to be finite.
+        place: of the value in the noun, as in ``blocks[0].operators[2].rows``.
+    """
+    parts = get_args(kind)
+    if isinstance(kind, UnionType):
+        reasons = [unlike(value, part, place) for part in parts]
+        near = (r for r, part in zip(reasons, parts, strict=True) if not get_args(part) and isinstance(value, part))
+        return "" if "" in reasons else next(near, _not(value, kind, place))
+    if kind is Any:
+        return ""
+    whole = get_origin(kind) or {float: Real, int: Integral}.get(kind, kind)
+    if not isinstance(value, whole) or (isinstance(value, bool) and kind in (int, float)):
+        return _not(value, kind, place)
+    if kind is float and not math.isfinite(value):
+        return f"{place or 'it'} is {value}"
+    if is_dataclass(kind):
+        hints = _hints(whole)
+        inner = [(getattr(value, f.name), hints[f.name], f"{place}{'.' * bool(place)}{f.name}") for f in fields(kind)]
+    elif whole in (tuple, Iterable, Sequence):
+        inner = [(each, parts[0], f"{place}[{number}]") for number, each in enumerate(value)]
+    else:
+        pairs = value.items() if parts else ()
+        inner = [
+            (each, part, f"{place}[{key!r}]") for key, v in pairs for each, part in ((key, parts[0]), (v, parts[1]))
+        ]
+    return next((reason for each in inner if (reason := unlike(*each))), "")
+
+
+def _not(value: Any, kind: Any, place: str) -> str:
+    parts = (
+        [p for p in get_args(kind) if p is not type(None)]
+        if isinstance(kind, UnionType)
+        else [get_origin(kind) or kind]
+    )
+    said = f"{place}: " if place else "it returned "
+    return f"{said}a {type(value).__name__}, not {' or '.join(part.__name__ for part in parts)}"
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Final
 
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.hookspecs import hookimpl
@@ -11,6 +12,20 @@ from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
 
 if TYPE_CHECKING:
     from zenplan.families.named import Builder
+
+
+# Families of named models; the module of one is imported once somebody asks for one of its models.
+_FAMILIES: Final[Mapping[str, Callable[[], Mapping[str, Builder]]]] = {
+    "convnet": lambda: importlib.import_module("zenplan.families.images.models").models(),
+    "recurrent": lambda: importlib.import_module("zenplan.families.recurrent").MODELS,
+    "recommender": lambda: importlib.import_module("zenplan.families.recommenders").MODELS,
+    "mlp": lambda: importlib.import_module("zenplan.families.mlp").MODELS,
+    "vision transformer": lambda: importlib.import_module("zenplan.families.vision").MODELS,
+    "speech transformer": lambda: importlib.import_module("zenplan.families.speech").MODELS,
+    "text classifier": lambda: importlib.import_module("zenplan.families.classifiers").MODELS,
+    "diffusion": lambda: importlib.import_module("zenplan.families.diffusion").MODELS,
+    "gnn": lambda: importlib.import_module("zenplan.families.graphs").MODELS,
+}
 
 
 @hookimpl
@@ -36,73 +51,9 @@ def zenplan_workloads() -> Iterable[WorkloadFamily]:
     from zenplan.families.lazy import LazyFamily
     from zenplan.families.transformer.family import TransformerFamily
 
+    named = (LazyFamily(name, models) for name, models in _FAMILIES.items())
     # The last one is asked for what nobody knows: configurations, sizes, other names of a model.
-    return (
-        LazyFamily("convnet", _convnets),
-        LazyFamily("recurrent", _recurrent),
-        LazyFamily("recommender", _recommenders),
-        LazyFamily("mlp", _mlp),
-        LazyFamily("vision transformer", _vision),
-        LazyFamily("speech transformer", _speech),
-        LazyFamily("text classifier", _classifiers),
-        LazyFamily("diffusion", _diffusion),
-        LazyFamily("gnn", _graphs),
-        TransformerFamily(presets=read_models()),
-    )
-
-
-def _convnets() -> Mapping[str, Builder]:
-    from zenplan.families.images.models import models
-
-    return models()
-
-
-def _recurrent() -> Mapping[str, Builder]:
-    from zenplan.families.recurrent import MODELS
-
-    return MODELS
-
-
-def _recommenders() -> Mapping[str, Builder]:
-    from zenplan.families.recommenders import MODELS
-
-    return MODELS
-
-
-def _mlp() -> Mapping[str, Builder]:
-    from zenplan.families.mlp import MODELS
-
-    return MODELS
-
-
-def _vision() -> Mapping[str, Builder]:
-    from zenplan.families.vision import MODELS
-
-    return MODELS
-
-
-def _speech() -> Mapping[str, Builder]:
-    from zenplan.families.speech import MODELS
-
-    return MODELS
-
-
-def _classifiers() -> Mapping[str, Builder]:
-    from zenplan.families.classifiers import MODELS
-
-    return MODELS
-
-
-def _diffusion() -> Mapping[str, Builder]:
-    from zenplan.families.diffusion import MODELS
-
-    return MODELS
-
-
-def _graphs() -> Mapping[str, Builder]:
-    from zenplan.families.graphs import MODELS
-
-    return MODELS
+    return (*named, TransformerFamily(presets=read_models()))
 
 
 @hookimpl

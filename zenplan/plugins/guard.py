@@ -1,8 +1,8 @@
 """The plugin border: calls code that is not ours, and answers whatever that code does.
 
-A plugin may raise anything at all, exit, print, or never come back. ``attempt`` turns each of these into a
-reason of one line. What it cannot stop is native code that keeps the interpreter to itself, or that ends
-the process.
+A plugin may raise anything at all, exit, print, or never come back: each becomes a reason of one line. One that never
+comes back is left alone in its thread, which ends with the program. Native code that keeps the interpreter to itself,
+or that ends the process, cannot be stopped.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from dataclasses import dataclass
-from time import perf_counter
+from functools import partial
 from typing import Any, Final, Generic, TextIO, TypeVar, cast
 
 from zenplan.errors import ZenplanError
@@ -30,13 +29,11 @@ class Outcome(Generic[T]):
     Attributes:
         reason: empty where there is a value (which may be None).
         given_up: there was no answer in time; the call may still be running.
-        elapsed_s: wall time until there was an answer, or until we stopped waiting for one.
     """
 
-    value: T | None
+    value: T | None = None
     reason: str = ""
     given_up: bool = False
-    elapsed_s: float = 0.0
 
 
 def attempt(work: Callable[[], T], timeout_s: float | None) -> Outcome[T]:
@@ -44,71 +41,48 @@ def attempt(work: Callable[[], T], timeout_s: float | None) -> Outcome[T]:
 
     Args:
         work: what to call, plugin code included.
-        timeout_s: how long to wait for it, in a thread that is then left alone, with stdout sent to stderr;
-            None for zenplan's own code, which is called directly.
+        timeout_s: how long to wait for it, in a thread that writes to stderr what it has for stdout; None for
+            zenplan's own code, which is called directly.
     """
-    start = perf_counter()
-    answer = _run(work) if timeout_s is None else _run_in_thread(work, timeout_s)
-    value, reason = answer or (None, f"no answer within {timeout_s:g} s")
-    return Outcome(value=value, reason=reason, given_up=answer is None, elapsed_s=perf_counter() - start)
+    if timeout_s is None:
+        return _outcome(work)
+    found: list[Outcome[T]] = []
+    # A daemon: a plugin that hangs must not keep the program from ending.
+    thread = threading.Thread(target=lambda: found.append(_outcome(work)), name="zenplan-plugin", daemon=True)
+    stdout, sys.stdout = sys.stdout, cast(TextIO, _StdoutWithout(sys.stdout, thread))
+    thread.start()
+    thread.join(timeout_s)
+    if not found:
+        return Outcome(reason=f"no answer within {timeout_s:g} s", given_up=True)
+    sys.stdout = stdout
+    return found[0]
 
 
 def one_line(text: str) -> str:
     """The text on one line, without control characters, and not longer than a few lines of a terminal."""
-    plain = "".join(c if c.isprintable() else " " for c in text)
-    plain = " ".join(plain.split())
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return plain if len(plain) <= _MOST_LETTERS else f"{plain[: _MOST_LETTERS - 1]}…"
 
 
-def _run(work: Callable[[], T]) -> tuple[T | None, str]:
-    value, error = _caught(work)
-    if error is None:
-        return value, ""
-    # The error is the plugin's own too: its text can raise as well.
-    text, trouble = _caught(lambda: one_line(str(error)))
-    kind = type(error).__name__
-    if not text or trouble:
-        return None, kind
-    return None, text if isinstance(error, ZenplanError) else f"{kind}: {text}"
-
-
-def _caught(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
+def _outcome(work: Callable[[], T], explained: bool = True) -> Outcome[T]:
     try:
-        return work(), None
-    except KeyboardInterrupt as error:
+        return Outcome(value=work())
+    except BaseException as error:
         # The user's own Ctrl-C reaches the main thread only; in any other, a plugin raised it.
-        if threading.current_thread() is threading.main_thread():
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise
-        return None, error
-    except BaseException as error:  # noqa: BLE001 - the plugin border: a plugin raises whatever it likes
-        return None, error
+        # The error is the plugin's own too: its text can raise as well.
+        text = _outcome(partial(_text, error), explained=False).value if explained else ""
+        kind = type(error).__name__
+        return Outcome(reason=(text if isinstance(error, ZenplanError) else f"{kind}: {text}") if text else kind)
 
 
-def _run_in_thread(work: Callable[[], T], timeout_s: float) -> tuple[T | None, str] | None:
-    answer: list[tuple[T | None, str]] = []
-    # A daemon: a plugin that hangs must not keep the program from ending.
-    thread = threading.Thread(target=lambda: answer.append(_run(work)), name="zenplan-plugin", daemon=True)
-    # stdout is the answer; what a plugin says is progress at best.
-    with redirect_stdout(sys.stderr):
-        thread.start()
-        thread.join(timeout_s)
-    if answer:
-        return answer[0]
-    sys.stdout = cast(TextIO, _StdoutWithout(sys.stdout, thread))
-    _stop(thread)
-    return None
-
-
-def _stop(thread: threading.Thread) -> None:
-    """Ask the thread to exit. One that loops would otherwise take its share of every second from us."""
-    import ctypes
-
-    # It is heard between two steps of Python code; one that sleeps hears it when it wakes up.
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+def _text(error: BaseException) -> str:
+    return one_line(str(error))
 
 
 class _StdoutWithout:
-    """stdout, except for a thread that was given up and may still print: that goes to stderr."""
+    """stdout, except for one thread, which has stderr: stdout is the answer; what a plugin says is progress at best."""
 
     def __init__(self, stream: TextIO, thread: threading.Thread) -> None:
         self._stream = stream
@@ -116,8 +90,9 @@ class _StdoutWithout:
 
     def write(self, text: str) -> int:
         """Write to whichever stream the calling thread has."""
-        given_up = threading.current_thread() is self._thread
-        return (sys.stderr if given_up else self._stream).write(text)
+        stream = sys.stderr if threading.current_thread() is self._thread else self._stream
+        # A stream that was closed before the program started is None, and takes nothing.
+        return stream.write(text) if stream else len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -3,71 +3,55 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, get_origin, get_type_hints
 
 from zenplan.domain import checks
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.domain.market.offer import Offer, PriceTable, Terms
-from zenplan.errors import DataError, nearest
-from zenplan.plugins import guard
+from zenplan.errors import DataError, NoFit, UsageError, ZenplanError, nearest
+from zenplan.plugins.guard import Outcome, attempt
 from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
 
 MOST_ITEMS: Final = 10_000
 _MOST_BAD: Final = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What the items of one hook are.
-
-    Attributes:
-        hook: the hook that hands them over.
-        noun: what one of them is called.
-        type: their class, or the protocol they follow.
-        texts, calls: the protocol's members; none where the items are of a class of ours.
-    """
-
-    hook: str
-    noun: str
-    type: type
-    texts: tuple[str, ...] = ()
-    calls: tuple[str, ...] = ()
-
-
-KINDS: Final = {
-    kind.hook: kind
-    for kind in (
-        Kind(hook="zenplan_accelerators", noun="accelerator", type=Accelerator),
-        Kind(
-            hook="zenplan_price_providers",
-            noun="price provider",
-            type=PriceProvider,
-            texts=("name",),
-            calls=("bundled", "fetch"),
-        ),
-        Kind(
-            hook="zenplan_workloads",
-            noun="workload family",
-            type=WorkloadFamily,
-            texts=("name",),
-            calls=("presets", "lower"),
-        ),
-        Kind(hook="zenplan_engines", noun="engine", type=Engine, texts=("name", "extra"), calls=("worker",)),
-        Kind(hook="zenplan_exporters", noun="exporter", type=Exporter, texts=("name",), calls=("export",)),
-    )
+# A hook, what one of its items is called, and its class or the protocol it follows.
+KINDS: Final[Mapping[str, tuple[str, type]]] = {
+    "zenplan_accelerators": ("accelerator", Accelerator),
+    "zenplan_price_providers": ("price provider", PriceProvider),
+    "zenplan_workloads": ("workload family", WorkloadFamily),
+    "zenplan_engines": ("engine", Engine),
+    "zenplan_exporters": ("exporter", Exporter),
 }
 
+Texts = Mapping[str, str]
+Ask = Callable[[str, Callable[[], Any]], Outcome[Any]]
 
-def wrong_hook(function: Callable[..., Any], hook: str, options: Mapping[str, Any]) -> str:
-    """Why that function cannot be that hook; empty where it can.
 
-    Args:
-        options: what ``@hookimpl`` was given.
-    """
+def hooks_of(plugin: Any) -> tuple[dict[str, Callable[[], Any]], dict[str, str]]:
+    """The hooks of a plugin that can be called; and those that cannot, with the reason. Raises TypeError: it is None."""
+    if plugin is None:
+        raise TypeError("the entry point leads to None")
+    hooks: dict[str, Callable[[], Any]] = {}
+    wrong: dict[str, str] = {}
+    for name in dir(plugin):
+        function: Any = getattr(plugin, name, None)
+        options = getattr(function, "zenplan_impl", None) if inspect.isroutine(function) else None
+        if isinstance(options, Mapping):
+            hook = options.get("specname") or name
+            # An optional one is meant for another release of zenplan.
+            if (reason := _wrong_hook(function, hook, options)) and (hook in KINDS or not options.get("optionalhook")):
+                wrong[name] = reason
+            elif not reason:
+                hooks[hook] = function
+        elif name in KINDS and inspect.isroutine(function):
+            wrong[name] = "it is not marked with @hookimpl"
+    return hooks, wrong
+
+
+def _wrong_hook(function: Any, hook: str, options: Mapping[str, Any]) -> str:
     if hook not in KINDS:
         near = nearest(hook, KINDS, count=1) or sorted(KINDS)
         return f"there is no such hook; did you mean {' or '.join(near)}?"
@@ -75,73 +59,98 @@ def wrong_hook(function: Callable[..., Any], hook: str, options: Mapping[str, An
         return "it is a wrapper; a hook returns items"
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return "it is async; a hook is a plain function"
-    needed = [p.name for p in inspect.signature(function).parameters.values() if _is_needed(p)]
+    every = inspect.signature(function).parameters.values()
+    needed = [p.name for p in every if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return f"it takes arguments ({', '.join(needed)}); a hook takes none" if needed else ""
 
 
-def sorted_out(answers: Iterable[Any], kind: Kind) -> tuple[list[tuple[str, Any]], list[str]]:
-    """The items of a plugin's answers with their names, and the reasons why others are left out.
-
-    Raises:
-        DataError: an answer is no iterable, or has no end.
-    """
-    good: list[tuple[str, Any]] = []
-    bad: list[str] = []
-    # pluggy leaves None out of its list of answers.
-    for answer in answers or [None]:
-        for number, item in enumerate(_listed(answer, kind), start=1):
-            outcome = guard.attempt(partial(_name_of, item, kind), None)
-            if outcome.value is None:
-                bad.append(f"item {number} is left out: {outcome.reason}")
-            else:
-                good.append((outcome.value, item))
-    if len(bad) > _MOST_BAD:
-        bad[_MOST_BAD:] = [f"{len(bad) - _MOST_BAD} items more are left out"]
-    return good, bad
-
-
-def table_of(name: str, table: Any) -> PriceTable:
-    """The table, once it is known to be one of the provider of that name. Raises DataError if it is not."""
-    if not isinstance(table, PriceTable):
-        raise DataError(f"it returned a {type(table).__name__}, not a PriceTable")
-    if table.provider != name:
-        raise DataError(f"it returned the table of {table.provider!r}")
-    if table.terms is not None and not isinstance(table.terms, Terms):
-        raise DataError(f"its terms are a {type(table.terms).__name__}, not Terms")
-    for field, of in (("offers", Offer), ("left_out", str)):
-        rows = getattr(table, field)
-        if not isinstance(rows, tuple) or not all(isinstance(row, of) for row in rows):
-            raise DataError(f"its {field} are not a tuple of {of.__name__}")
-    return table
-
-
-def _listed(answer: Any, kind: Kind) -> tuple[Any, ...]:
-    """The items of a hook's answer. Raises DataError if it is no iterable, or one that has no end."""
+def listed(answer: Any, kind: type) -> tuple[Any, ...]:
+    """What the iterable has. Raises DataError: it is none, or has no end."""
     # A text is an iterable too, of letters, and never what was meant.
     if answer is None or isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
         what = "None" if answer is None else f"a {type(answer).__name__}"
-        raise DataError(f"it returned {what}, not an iterable of {kind.type.__name__}")
+        raise DataError(f"it returned {what}, not an iterable of {kind.__name__}")
     items = tuple(islice(answer, MOST_ITEMS + 1))
     if len(items) > MOST_ITEMS:
         raise DataError(f"it yields more than {MOST_ITEMS:,} items")
     return items
 
 
-def _name_of(item: Any, kind: Kind) -> str:
-    """The item's name, once the item is known to be of its kind. Raises DataError if it is not."""
-    what = f"a {type(item).__name__}, not {kind.type.__name__}"
+def sorted_out(answer: Any, kind: type) -> tuple[list[tuple[Any, Texts]], list[str]]:
+    """The items of a hook's answer with their texts, and the reasons why others are left out. Raises as ``listed``."""
+    good: list[tuple[Any, Texts]] = []
+    bad: list[str] = []
+    for number, item in enumerate(listed(answer, kind), start=1):
+        outcome = attempt(partial(_texts_of, item, kind), None)
+        if outcome.value is None:
+            bad.append(f"item {number} is left out: {outcome.reason}")
+        else:
+            good.append((item, outcome.value))
+    if len(bad) > _MOST_BAD:
+        bad[_MOST_BAD:] = [f"{len(bad) - _MOST_BAD} items more are left out"]
+    return good, bad
+
+
+def _texts_of(item: Any, kind: type) -> Texts:
+    """The item's name and other texts, once it is known to be of its kind. Raises DataError: it is not."""
     if isinstance(item, type):
         raise DataError(f"the class {item.__name__}, not an instance of it")
-    if not kind.calls and not isinstance(item, kind.type):
-        raise DataError(what)
-    missing = [name for name in kind.calls if not callable(getattr(item, name, None))]
-    missing += [name for name in kind.texts if not hasattr(item, name)]
+    if is_dataclass(kind):
+        if reason := checks.unlike(item, kind):
+            raise DataError(reason.removeprefix("it returned "))
+        return {"name": item.name}
+    members = {name: isinstance(member, property) for name, member in vars(kind).items() if name[0] != "_"}
+    missing = [name for name, text in members.items() if not text and not callable(getattr(item, name, None))]
+    missing += [name for name, text in members.items() if text and not hasattr(item, name)]
     if missing:
-        raise DataError(f"{what}: it has no {', no '.join(missing)}")
-    checks.named(type(item).__name__, **{text: getattr(item, text) for text in kind.texts})
-    return str(item.name)
+        raise DataError(f"a {type(item).__name__}, not {kind.__name__}: it has no {', no '.join(missing)}")
+    texts = {name: getattr(item, name) for name, text in members.items() if text}
+    checks.named(type(item).__name__, **texts)
+    return texts
 
 
-def _is_needed(parameter: inspect.Parameter) -> bool:
-    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return parameter.default is inspect.Parameter.empty and parameter.kind not in optional
+class Guarded:
+    """A plugin's item behind the border: its texts as they were when it came, its calls answered as its protocol says.
+
+    Args:
+        item: of the plugin.
+        kind: the protocol that it follows.
+        texts: its name, and the others that the protocol has.
+        ask: calls into the plugin, and keeps what goes wrong.
+    """
+
+    def __init__(self, item: Any, kind: type, texts: Texts, ask: Ask) -> None:
+        self._item, self._kind, self._ask = item, kind, ask
+        self.name = texts["name"]
+        vars(self).update(texts)
+
+    def __getattr__(self, member: str) -> Any:
+        """A call: it raises what the plugin says of the user's input, DataError where it fails; many things are none."""
+        if member[0] == "_" or member not in vars(self._kind):
+            raise AttributeError(member)
+        returns = get_type_hints(vars(self._kind)[member])["return"]
+
+        def call(*arguments: Any) -> Any:
+            outcome = self._ask(f"{self.name}.{member}()", partial(self._answer, member, returns, arguments))
+            if isinstance(outcome.value, ZenplanError):
+                raise outcome.value
+            if outcome.reason and get_origin(returns) is not Iterable:
+                reason = f"{self.name}.{member}() of a plugin failed: {outcome.reason}"
+                raise DataError(reason, "'zenplan plugins' lists it")
+            return () if outcome.reason else outcome.value
+
+        return call
+
+    def _answer(self, member: str, returns: Any, arguments: tuple[Any, ...]) -> Any:
+        try:
+            value = getattr(self._item, member)(*arguments)
+        except (UsageError, NoFit) as error:
+            return error  # an answer to the user, not a failure of the plugin
+        if get_origin(returns) in (Iterable, Sequence):
+            value = listed(value, str)
+        reason = checks.unlike(value, returns)
+        if getattr(value, "provider", self.name) != self.name:
+            reason = f"it returned the table of {value.provider!r}"
+        if reason or (get_origin(returns) is Sequence and not value):
+            raise DataError(reason or "it returned nothing")
+        return value

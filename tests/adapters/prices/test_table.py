@@ -22,8 +22,8 @@ from zenplan.adapters.prices.table import (
     bundled_providers,
     bundled_tables,
     folder_providers,
-    read_folder,
     read_price_csv,
+    read_price_folder,
 )
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -312,9 +312,9 @@ def test_no_row_becomes_an_offer_with_an_impossible_price(cells: dict[str, str])
 
 
 def test_providers_of_the_bundled_tables_load_lazily_and_have_no_live_source() -> None:
-    read_folder.cache_clear()
+    read_price_folder.cache_clear()
     providers = {p.name: p for p in bundled_providers()}
-    assert read_folder.cache_info().currsize == 0
+    assert read_price_folder.cache_info().currsize == 0
     assert list(providers) == [t.provider for t in bundled_tables()]
     aws = providers["aws"]
     assert isinstance(aws, PriceProvider)
@@ -347,7 +347,7 @@ def test_a_bad_row_beside_the_prices_is_named(tmp_path: Path, name: str, text: s
     write(tmp_path, GOOD)
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=message):
-        read_folder(tmp_path)
+        read_price_folder(tmp_path)
 
 
 def test_the_documented_columns_are_the_required_ones() -> None:

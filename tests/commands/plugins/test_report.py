@@ -10,8 +10,7 @@ from zenplan.commands.plugins.report import plugins_report
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.report import Report
 from zenplan.hookspecs import hookimpl
-from zenplan.plugins.loading import Plugins, _load, load_plugins
-from zenplan.plugins.sources import Journal, Source
+from zenplan.plugins.loading import Plugins, Source, load_plugins
 
 DOCUMENT_KEYS = {"schema", "plugins", "failures", "duplicates"}
 
@@ -35,7 +34,6 @@ def fail() -> object:
 
 @pytest.fixture
 def report() -> Report:
-    journal = Journal()
     first = plugin(
         zenplan_accelerators=lambda: [sheet("X1"), sheet("X2")], zenplan_engines=lambda: [1], zenplan_engins=lambda: [2]
     )
@@ -45,7 +43,7 @@ def report() -> Report:
         Source(name="second", load=lambda: second),
         Source(name="third", distribution="dist-third", version="3", load=fail),
     )
-    return report_of(Plugins(tuple(_load(source, journal) for source in sources), journal))
+    return report_of(Plugins(sources))
 
 
 def test_each_plugin_with_its_hooks_items_and_failures(report: Report) -> None:

@@ -48,7 +48,7 @@ class CsvPriceProvider:
 
 def bundled_tables() -> tuple[PriceTable, ...]:
     """The tables that ship with zenplan, one for each provider, by name. Read once."""
-    return read_folder(DATA)
+    return read_price_folder(DATA)
 
 
 def bundled_providers() -> tuple[CsvPriceProvider, ...]:
@@ -65,7 +65,7 @@ def folder_providers(folder: Path) -> tuple[CsvPriceProvider, ...]:
 
 
 @lru_cache(maxsize=8)
-def read_folder(folder: Path) -> tuple[PriceTable, ...]:
+def read_price_folder(folder: Path) -> tuple[PriceTable, ...]:
     """The tables of a folder that ships with a distribution, one for each provider, by name.
 
     The folder holds ``prices.csv`` and may hold ``machine_sizes.csv``, ``instances.csv`` and ``terms.csv``.
@@ -104,7 +104,7 @@ def read_price_csv(
 
 
 def _table_of(folder: Path, name: str) -> PriceTable:
-    return next(table for table in read_folder(folder) if table.provider == name)
+    return next(table for table in read_price_folder(folder) if table.provider == name)
 
 
 def _tables(

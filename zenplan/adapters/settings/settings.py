@@ -157,7 +157,7 @@ def user_config_file() -> Path:
 
 
 def resolve(
-    flags: Mapping[str, object | None], environ: Mapping[str, str], cwd: Path, user_file: Path | None
+    flags: Mapping[str, object | None], environ: Mapping[str, str], cwd: Path | None, user_file: Path | None
 ) -> Settings:
     """Every setting, from whoever comes first: flag, variable, project's file, user's file, default.
 
@@ -166,7 +166,7 @@ def resolve(
     Args:
         flags: by the name of the setting; None where the flag was not given.
         environ: an empty variable counts as none.
-        cwd: where the search for the project's file starts.
+        cwd: where the search for the project's file starts; None to read none.
         user_file: see ``user_config_file``; None to read none.
 
     Raises:
@@ -175,7 +175,7 @@ def resolve(
     """
     layers = [_of_flags(flags), _of_variables(environ)]
     files: list[Path] = []
-    for found in (_project(environ, cwd), _user(user_file)):
+    for found in (_project(environ, cwd) if cwd else None, _user(user_file)):
         if found:
             files.append(found[0])
             layers.append(_of_file(*found))

@@ -37,19 +37,12 @@ def _accelerators(
         return
     from zenplan.commands.accelerators.report import accelerators_report
     from zenplan.commands.shared.output import loaded_plugins, say
-    from zenplan.commands.shared.tables import catalogue
-    from zenplan.errors import UnknownName
+    from zenplan.commands.shared.tables import catalogue, only
 
     settings = resolved(format=output)
     with loaded_plugins() as plugins:
-        sheets = list(catalogue(plugins))
-        for field, wanted in (("vendor", vendor), ("architecture", architecture)):
-            if wanted:
-                known = {getattr(s, field) for s in sheets}
-                sheets = [s for s in sheets if getattr(s, field).lower() == wanted.lower()]
-                if not sheets:
-                    raise UnknownName(field, wanted, known)
-        say(accelerators_report(sheets), settings["format"], plugins)
+        sheets = only(catalogue(plugins), vendor, architecture)
+        say(accelerators_report(tuple(sheets)), settings["format"], plugins)
 
 
 @accelerators_app.command("show")

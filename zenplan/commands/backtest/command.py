@@ -54,30 +54,16 @@ def backtest(
     from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.backtest.report import backtest_report
     from zenplan.commands.backtest.use_case import backtest as use_case
+    from zenplan.commands.backtest.use_case import check_scored, keys_of
     from zenplan.commands.shared.output import loaded_plugins, say
     from zenplan.commands.shared.progress import progress
     from zenplan.commands.shared.tables import catalogue
-    from zenplan.errors import ZenplanError
 
     settings = resolved(format=output)
-    keys = _keys(by)
+    keys = keys_of(by)
     with loaded_plugins() as plugins:
         with progress("backtest") as done:
             found = use_case(table, catalogue(plugins), read_coefficients(), keys, done)
         say(backtest_report(found, worst), settings["format"], plugins)
-    if not found.rows:
-        first = found.skipped[0]
-        raise ZenplanError(f"no row of {table} could be scored", f"line {first.line}: {first.reason}")
+    check_scored(found)
     return 0
-
-
-def _keys(text: str) -> list[str]:
-    """What to group by, each once."""
-    from zenplan.domain.answer.backtest import GROUPINGS
-    from zenplan.errors import UnknownName
-
-    keys = list(dict.fromkeys(word.strip().lower() for word in text.split(",") if word.strip()))
-    for key in keys:
-        if key not in GROUPINGS:
-            raise UnknownName("key of --by", key, GROUPINGS)
-    return keys

@@ -13,14 +13,14 @@ from zenplan.backtesting.operators import PredictedOperator, predicted_operator
 from zenplan.backtesting.runs import Run, alike, measured_tokens_per_s, runs
 from zenplan.backtesting.whole_runs import PredictedWholeRun, known_software, whole_runs
 from zenplan.backtesting.workload import check_parameters, check_speed, odd_experts, too_slow
-from zenplan.domain.answer.backtest import Backtest, Kind, ScoredRow, SkippedRow, size_of
+from zenplan.domain.answer.backtest import GROUPINGS, Backtest, Kind, ScoredRow, SkippedRow, size_of
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.measured.run import UNNAMED, MeasuredOperator, MeasuredRun
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.layout import Layout
-from zenplan.errors import Skipped, ZenplanError
+from zenplan.errors import Skipped, UnknownName, ZenplanError
 from zenplan.planning.explain.scores import groups_of
 from zenplan.planning.physics.interval import spread_of
 from zenplan.planning.physics.throughput import fastest
@@ -62,6 +62,22 @@ def backtest(
                     skipped.append(each)
             progress(table.share_read())
     return Backtest(table=str(path), rows=tuple(scored), skipped=tuple(skipped), groups=groups_of(scored, by))
+
+
+def keys_of(text: str) -> list[str]:
+    """What to group by, each once: keys with commas between them. Raises UnknownName: there is no such key."""
+    keys = list(dict.fromkeys(word.strip().lower() for word in text.split(",") if word.strip()))
+    for key in keys:
+        if key not in GROUPINGS:
+            raise UnknownName("key of --by", key, GROUPINGS)
+    return keys
+
+
+def check_scored(found: Backtest) -> None:
+    """Raises ZenplanError: no row of the table could be scored."""
+    if not found.rows:
+        first = found.skipped[0]
+        raise ZenplanError(f"no row of {found.table} could be scored", f"line {first.line}: {first.reason}")
 
 
 def _chunks(rows: Iterator[TableRow]) -> Iterator[list[TableRow]]:

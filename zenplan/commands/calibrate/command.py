@@ -7,23 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zenplan.commands.shared import options
-from zenplan.commands.shared.request import request_of, whole
 from zenplan.commands.shared.settings import Format, Prices, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zenplan.adapters.settings.settings import Settings
-    from zenplan.commands.calibrate.asked import Vary
     from zenplan.commands.calibrate.use_case import Wanted
-    from zenplan.domain.hardware.catalogue import Catalogue
-    from zenplan.domain.hardware.device import Profile
-    from zenplan.domain.measured.calibrated import Calibrations
-    from zenplan.plugins import Plugins
-
-_MOST = 1e12
-# Options that say nothing where no model is asked about.
-_OF_A_MODEL = ("batch", "image_size", "seq_len", "samples", "tokens", "epochs", "usd_per_hour", "workers")
 
 
 def _option(flag: str, text: str, metavar: str) -> Any:
@@ -94,6 +84,8 @@ def calibrate(
       zenplan calibrate --model gpt2 --batch 4 --workers 2
       zenplan calibrate --keras mine:build --vary depth=1,2,4 --depth 12 --batch 16
     """
+    from zenplan.commands.calibrate.flags import how_flags, wanted_of, workers_of
+
     settings = resolved(format=output, precision=precision, prices=prices)
     given = {
         "model": model,
@@ -106,168 +98,42 @@ def calibrate(
         "tokens": tokens,
         "epochs": epochs,
     }
-    several = whole(workers, "--workers", _MOST)
-    if several is not None:
-        backend, device = _together(several, backend, device, compiled, compare)
-    how = {
-        "device": device,
-        "precision": settings["precision"],
-        "compiled": _compiled(compiled, compare),
-        "strict": strict,
-        "threads": whole(threads, "--threads", _MOST),
-        "workers": several or 1,
-        "minutes": _minutes(minutes),
-    }
-    wanted = _wanted(settings, given, keras, family, vary, depth, compare, usd_per_hour, several)
+    several, backend, device = workers_of(workers, backend, device, compiled, compare)
+    how = how_flags(
+        device=device,
+        precision=settings["precision"],
+        compiled=compiled,
+        compare=compare,
+        strict=strict,
+        threads=threads,
+        minutes=minutes,
+        workers=several,
+    )
+    wanted = wanted_of(settings, {**given, "workers": several}, keras, family, vary, depth, compare, usd_per_hour)
     _answer(wanted, backend, how, settings)
 
 
-def _together(
-    workers: int, backend: str | None, device: str | None, compiled: bool | None, compare: bool
-) -> tuple[str, str]:
-    """The backend and the device of several workers, of which there is one each. Raises UsageError: another is asked for."""
-    from zenplan.errors import UsageError
-
-    if workers < 2:
-        raise UsageError(f"--workers {workers} are not several", "as in: --workers 2; without it one is measured")
-    if compare:
-        raise UsageError("--workers does not go with --compare", "several workers run on one backend, torch")
-    if backend not in (None, "torch"):
-        raise UsageError(f"--workers runs on torch, not on {backend}", "leave --backend out")
-    if device not in (None, "cpu"):
-        raise UsageError(f"--workers runs on the processor, not on a {device}", "leave --device out")
-    if compiled:
-        raise UsageError("--workers does not go with --compiled", "its workers step without a compiler")
-    return "torch", "cpu"
-
-
-def _compiled(value: bool | None, compare: bool) -> bool | None:
-    from zenplan.errors import UsageError
-
-    if compare and value is not None:
-        raise UsageError(
-            f"{'--compiled' if value else '--eager'} does not go with --compare", "a comparison is of both"
-        )
-    return value
-
-
-def _minutes(value: float) -> float:
-    from zenplan.errors import UsageError
-
-    if not 0.0 < value <= 1440.0:
-        raise UsageError(f"--minutes must be more than 0 and at most a day, not {value:g}", "as in: --minutes 1")
-    return value
-
-
-def _wanted(
-    settings: Settings,
-    given: Mapping[str, Any],
-    keras: str | None,
-    family: str | None,
-    vary: str | None,
-    depth: str | None,
-    compare: bool,
-    usd_per_hour: str | None,
-    workers: int | None,
-) -> Wanted:
-    from zenplan.commands.calibrate.use_case import Wanted
-    from zenplan.errors import UsageError
-    from zenplan.units import parse_usd
-
-    said = [f"--{name}" for name in ("model", "config", "params") if given[name] is not None]
-    said += ["--keras"] if keras is not None else []
-    if len(said) > 1:
-        raise UsageError(f"{' and '.join(said)} contradict", "give one of them")
-    if said and family is not None:
-        raise UsageError(f"--family does not go with {said[0]}", "it is for a calibration of no model in particular")
-    of_model = {**given, "usd_per_hour": usd_per_hour, "workers": workers}
-    alone = [f"--{name.replace('_', '-')}" for name in _OF_A_MODEL if of_model[name] is not None]
-    if alone and not said:
-        raise UsageError(f"{alone[0]} is of a model, and none was given", "as in: --model gpt2 --batch 8")
-    if depth is not None and keras is None:
-        raise UsageError("--depth is for --keras", "it goes with --vary, as in: --vary depth=1,2,4 --depth 12")
-    return Wanted(
-        request=request_of(settings, **given),
-        keras=keras,
-        family=family or "all",
-        compare=compare,
-        vary=_vary(vary),
-        depth=whole(depth, "--depth", _MOST),
-        usd_per_h=None if usd_per_hour is None else parse_usd(usd_per_hour, "--usd-per-hour"),
-    )
-
-
-def _vary(text: str | None) -> Vary | None:
-    """``depth=1,2,4``: the argument, and its values."""
-    from zenplan.commands.calibrate.asked import Vary
-    from zenplan.errors import UsageError
-
-    if text is None:
-        return None
-    name, _, values = text.partition("=")
-    parts = [part.strip() for part in values.split(",")]
-    if not name.strip().isidentifier() or not all(p.isascii() and p.isdigit() and 0 < int(p) < 1e6 for p in parts):
-        raise UsageError(f"--vary must be an argument and its values, not '{text}'", "as in: --vary depth=1,2,4")
-    depths = tuple(sorted({int(part) for part in parts}))
-    if len(depths) < 2:
-        raise UsageError("--vary needs two depths or more", "as in: --vary depth=1,2,4")
-    return Vary(argument=name.strip(), depths=depths)
-
-
 def _answer(wanted: Wanted, backend: str | None, how: Mapping[str, Any], settings: Settings) -> None:
-    from zenplan.commands.calibrate.how import ALL, engines_of, how_of
-    from zenplan.commands.calibrate.report import calibrate_report
-    from zenplan.commands.profile.use_case import profile
-    from zenplan.commands.shared.output import loaded_plugins, say
-    from zenplan.commands.shared.tables import catalogue
-
-    with loaded_plugins() as plugins:
-        sheets = catalogue(plugins)
-        found, by_index = profile(sheets)
-        chosen = how_of(found, **how)
-        engines = engines_of(ALL if wanted.compare and backend is None else backend, plugins.engines())
-        answer = _measured(wanted, engines, chosen, found, by_index, plugins, sheets, settings)
-        say(calibrate_report(answer), settings["format"], plugins)
-
-
-def _measured(
-    wanted: Wanted,
-    engines: Any,
-    how: Any,
-    found: Profile,
-    by_index: Mapping[int, Any],
-    plugins: Plugins,
-    sheets: Catalogue,
-    settings: Settings,
-) -> Calibrations:
     """Measure, with progress and warnings on stderr."""
     import sys
 
-    from zenplan.adapters.store.store import CalibrationStore
-    from zenplan.commands.calibrate.how import gpu_of
-    from zenplan.commands.calibrate.use_case import Machine, calibrate
-    from zenplan.commands.shared.output import write
+    from zenplan.commands.calibrate.flags import measured
+    from zenplan.commands.calibrate.report import calibrate_report
+    from zenplan.commands.shared.output import loaded_plugins, say, warned, write
     from zenplan.commands.shared.progress import staged
-    from zenplan.commands.shared.tables import price_tables
 
-    warned: list[str] = []
+    said: set[str] = set()
 
     def warn(text: str) -> None:
-        if text not in warned:
-            warned.append(text)
-            write(sys.stderr, f"warning: {text}\n")
+        if text not in said:
+            said.add(text)
+            warned(text)
 
-    gpu = gpu_of(found) if how.device == "gpu" else None
-    tables = price_tables(plugins, sheets, settings["prices"]) if gpu else ()
-    machine = Machine(
-        profile=found, sheet=by_index.get(gpu.index) if gpu else None, tables=tables, families=plugins.workloads()
-    )
-    with CalibrationStore.open() as store:
-        if store.told:
-            warn(store.told)
+    with loaded_plugins() as plugins:
         try:
             with staged("calibrate") as show:
-                return calibrate(wanted, engines, how, machine, store, show, warn)
+                answer = measured(wanted, backend, how, settings["prices"], plugins, show, warn)
         except KeyboardInterrupt:
             write(sys.stderr, "what was measured is kept: run it again to go on\n")
             raise
+        say(calibrate_report(answer), settings["format"], plugins)

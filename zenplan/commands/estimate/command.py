@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zenplan.commands.shared import options
-from zenplan.commands.shared.request import request_of
+from zenplan.commands.shared.request import check_sizes, request_of
 from zenplan.commands.shared.settings import Format, Gpu, Prices, Provider, Region, resolved
 
 if TYPE_CHECKING:
@@ -83,10 +83,7 @@ def estimate(
         format=output,
         prices=prices,
     )
-    if gpus is not None and max_gpus is not None and settings["gpus"] > settings["max_gpus"]:
-        from zenplan.errors import UsageError
-
-        raise UsageError(f"--gpus {gpus} and --max-gpus {max_gpus} contradict", "give one of them")
+    check_sizes(settings, gpus, max_gpus)
     request = request_of(
         settings,
         params=params,

@@ -87,10 +87,14 @@ def keras_workload(target: str, backend: str | None = None, **options: Any) -> W
     Raises:
         UsageError: besides, a layer's cost is unknown: what trains the rest of the model is not what was asked.
     """
-    count = count_keras(target, backend, **options)
+    return trained(count_keras(target, backend, **options), target)
+
+
+def trained(count: ModelCount, name: str) -> Workload:
+    """A counted model as something to train. Raises UsageError: a layer's cost is unknown."""
     if count.unknown:
         raise UsageError(
-            f"{target}: the cost of {count.unknown[0].label} is unknown",
+            f"{name}: the cost of {count.unknown[0].label} is unknown",
             "zenplan.register_layer tells it; 'zenplan count' shows the rest",
         )
     return count.workload()

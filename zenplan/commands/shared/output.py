@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
 from zenplan.domain.report import Report
-from zenplan.errors import UnknownName, UsageError
+from zenplan.errors import DataError, UnknownName, UsageError
 from zenplan.plugins import Plugins, load_plugins
 
 # What a terminal without these characters shows in their place.
@@ -72,10 +72,11 @@ def say(report: Report, name: str, plugins: Plugins) -> None:
 
         write(sys.stdout, table(report, colour=True))
         return
-    outcome = plugins.ask(exporter, f"format {name}", lambda: exporter.export(report))
-    if outcome.value is None:
-        raise UnknownName("working format", name, (e.name for e in plugins.exporters() if e.name != name))
-    write(sys.stdout, outcome.value)
+    try:
+        text = exporter.export(report)
+    except DataError as error:
+        raise UnknownName("working format", name, (e.name for e in plugins.exporters() if e.name != name)) from error
+    write(sys.stdout, text)
 
 
 def _colourful(stream: TextIO) -> bool:
@@ -84,16 +85,21 @@ def _colourful(stream: TextIO) -> bool:
 
 
 @contextmanager
-def loaded_plugins() -> Iterator[Plugins]:
-    """The plugins, for one command. What was left out of them is said at its end, also where it fails: one
-    line on stderr for each, and why."""
+def loaded_plugins(warn: Callable[[str], None] | None = None) -> Iterator[Plugins]:
+    """The plugins, for one command. What was left out of them is said at its end, also where it fails: one line for
+    each, and why, to ``warn`` or else on stderr."""
     plugins = load_plugins()
     try:
         yield plugins
     finally:
         for problem in plugins.problems():
             if not problem.kept:
-                write(sys.stderr, f"warning: plugin {problem.plugin}: {problem.what}: {problem.reason}\n")
+                (warn or warned)(f"plugin {problem.plugin}: {problem.what}: {problem.reason}")
+
+
+def warned(text: str) -> None:
+    """A warning: one line on stderr."""
+    write(sys.stderr, f"warning: {text}\n")
 
 
 def complain(message: str, hint: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from zenplan.adapters.settings.settings import Settings
@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from zenplan.domain.training.request import Request
 
 
-def request_of(settings: Settings, **given: Any) -> Request:
-    """The flags in base units; each is checked on its own here, together later. One that is not given is None."""
+def request_of(settings: Settings, count: Callable[[str], Workload] | None = None, **given: Any) -> Request:
+    """The flags in base units; each is checked on its own here, together later. One that is not given is None.
+
+    Args:
+        settings: those of the flags that are settings too.
+        count: makes a workload of a Keras target; None to count it with progress on stderr.
+        given: the other flags, as texts.
+    """
     from zenplan.domain.training.request import Request
     from zenplan.units import parse_bytes, parse_count, parse_duration_s, parse_usd
 
@@ -51,20 +57,26 @@ def request_of(settings: Settings, **given: Any) -> Request:
         top=settings["top"],
         max_gpus=settings["max_gpus"],
         # The last: it takes seconds, which a slip in another flag should not cost.
-        keras=_counted(given.get("keras")),
+        keras=None if given.get("keras") is None else (count or _counted)(given["keras"]),
     )
 
 
-def _config(file: Path | None) -> Mapping[str, Any] | None:
+def check_sizes(settings: Settings, gpus: object | None, max_gpus: object | None) -> None:
+    """Raises UsageError: both were given and contradict."""
+    if gpus is not None and max_gpus is not None and settings["gpus"] > settings["max_gpus"]:
+        from zenplan.errors import UsageError
+
+        raise UsageError(f"--gpus {gpus} and --max-gpus {max_gpus} contradict", "give one of them")
+
+
+def _config(file: Path | dict[str, Any] | None) -> Mapping[str, Any] | None:
     from zenplan.adapters.settings.model_config import read_model_config
 
-    return None if file is None else read_model_config(file)
+    return file if file is None or isinstance(file, dict) else read_model_config(file)
 
 
-def _counted(target: str | None) -> Workload | None:
+def _counted(target: str) -> Workload:
     """The Keras model, counted, with progress on stderr."""
-    if target is None:
-        return None
     from zenplan.commands.shared.progress import elapsed
     from zenplan.commands.shared.workload import keras_model
 

@@ -21,6 +21,18 @@ def catalogue(plugins: Plugins) -> Catalogue:
     return Catalogue(accelerators=plugins.accelerators())
 
 
+def only(sheets: Catalogue, vendor: str | None, architecture: str | None) -> Catalogue:
+    """The data sheets of that maker and that generation. Raises UnknownName: there are none."""
+    found = sheets.accelerators
+    for field, wanted in (("vendor", vendor), ("architecture", architecture)):
+        if wanted:
+            known = {getattr(sheet, field) for sheet in found}
+            found = tuple(sheet for sheet in found if getattr(sheet, field).lower() == wanted.lower())
+            if not found:
+                raise UnknownName(field, wanted, known)
+    return Catalogue(accelerators=found)
+
+
 def price_tables(plugins: Plugins, sheets: Catalogue, own: Path | None) -> tuple[PriceTable, ...]:
     """Every provider's table. A table in the user's own file takes the place of the provider's it names.
 

@@ -59,9 +59,13 @@ def keras_model(target: str, tell: Callable[[str, float], None]) -> Workload:
     """
     from zenplan.commands.shared.counting import keras_workload
 
-    found = keras_workload(target, tell=tell)
-    fact = Fact(name="Keras model", value=target, origin=Origin.GIVEN, why="counted layer by layer")
-    return replace(found, facts=(fact, *found.facts))
+    return given_model(keras_workload(target, tell=tell), target)
+
+
+def given_model(counted: Workload, name: str) -> Workload:
+    """A Keras model that was counted, with the fact that it was given."""
+    fact = Fact(name="Keras model", value=name, origin=Origin.GIVEN, why="counted layer by layer")
+    return replace(counted, facts=(fact, *counted.facts))
 
 
 def _flag(option: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from zenplan.domain.answer.estimate import Bill, Quote
 from zenplan.domain.measured.step import LocalStep
+from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
@@ -21,6 +22,21 @@ class Ranked:
     quote: Quote
     bill: Bill
     labels: tuple[str, ...] = ()
+
+    @property
+    def wall_clock_s(self) -> Range:
+        """From the start of the run to its end."""
+        return self.bill.run.calendar_s
+
+    @property
+    def gpu_hours(self) -> Range:
+        """Hours of all devices that are rented."""
+        return self.quote.gpu_hours(self.bill)
+
+    @property
+    def total_usd(self) -> Range:
+        """Machines, storage and egress."""
+        return self.bill.total_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +64,8 @@ class Answer:
     frontier: int
     left_out: tuple[str, ...]
     here: tuple[LocalStep, ...] = ()
+
+    @property
+    def best(self) -> Ranked:
+        """The first quote."""
+        return self.ranked[0]

@@ -6,11 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zenplan.adapters.prices.table import read_folder
-from zenplan.domain.market.offer import PriceTable
-from zenplan.errors import DataError
-from zenplan.hookspecs import hookimpl
-from zenplan.protocols import Http, PriceProvider
+from zenplan import DataError, Http, PriceProvider, PriceTable, hookimpl, read_price_folder
 
 _DATA = Path(__file__).parent / "data"
 
@@ -23,7 +19,7 @@ class RunPod:
 
     def bundled(self) -> PriceTable:
         """Pods of 1, 2, 4 and 8 GPUs, in both tiers, at the dates in the table."""
-        (table,) = read_folder(_DATA)
+        (table,) = read_price_folder(_DATA)
         return table
 
     def fetch(self, http: Http) -> PriceTable:

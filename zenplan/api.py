@@ -1,0 +1,446 @@
+"""zenplan from Python: a function for each question that the command line answers.
+
+Arguments are the flags of the command, with the same defaults and errors; a number may be a number (``1e9``) or a text
+as on the command line (``"1B"``). ``ZENPLAN_GPU`` and the like, ``zenplan.toml`` and the user's settings are not read:
+an answer depends on its arguments, the installed plugins and, unless told otherwise, the calibrations of this machine.
+Nothing is printed; what the command line says on stderr is a ``ZenplanWarning``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zenplan.commands.shared.output import loaded_plugins
+from zenplan.commands.shared.request import check_sizes, request_of
+from zenplan.commands.shared.tables import catalogue, filtered, only, price_tables
+from zenplan.errors import UsageError
+from zenplan.results import Answer, Backtest, Calibrations, Catalogue, Prices, Profile, Tradeoff, result
+
+if TYPE_CHECKING:
+    from zenplan.adapters.settings.settings import Settings
+    from zenplan.domain.measured.stored import Stored
+    from zenplan.domain.model.count import ModelCount
+    from zenplan.domain.model.operators import Operator
+    from zenplan.domain.model.workload import Workload
+
+Number = float | str
+File = str | os.PathLike[str]
+Counter = Callable[[Any, Sequence[tuple[int, ...]]], "Iterable[Operator]"]
+_LARGE = 10**60
+_HERE = str(Path(__file__).parent)
+
+
+class ZenplanWarning(UserWarning):
+    """What the command line says on stderr before it answers all the same."""
+
+
+def estimate(
+    *,
+    params: Number | None = None,
+    model: str | None = None,
+    config: File | Mapping[str, Any] | None = None,
+    keras: Any = None,
+    active_params: Number | None = None,
+    flops_per_sample: Number | None = None,
+    activations_per_sample: Number | None = None,
+    tokens: Number | None = None,
+    dataset_size: Number | None = None,
+    samples: Number | None = None,
+    epochs: Number | None = None,
+    image_size: Number | None = None,
+    seq_len: Number | None = None,
+    global_batch: Number | None = None,
+    batch: Number | None = None,
+    precision: str | None = None,
+    optimizer: str | None = None,
+    software: str | None = None,
+    method: str | None = None,
+    gpu: str | None = None,
+    gpus: Number | None = None,
+    max_gpus: Number | None = None,
+    provider: str | None = None,
+    region: str | None = None,
+    billing: str | None = None,
+    prices: File | None = None,
+    deadline: timedelta | str | None = None,
+    budget: Number | None = None,
+    top: Number | None = None,
+    no_calibrations: bool = False,
+) -> Answer:
+    """Time, GPU-hours, dollars and memory of a training run: quotes, the best first. As ``zenplan estimate``.
+
+    One of ``params``, ``model``, ``config`` and ``keras`` says what to train; all the rest has a default, which
+    ``answer.plan.facts`` names with its origin.
+
+    Args:
+        params: parameters, as in 1e9 or "7B".
+        model: a named model, or one with parameters: "resnet:depth=101".
+        config: a Hugging Face config.json, or what is in one.
+        keras: a Keras model: "package.module:function", a .keras file, or a built ``keras.Model``.
+        active_params: parameters that a token meets, for a mixture of experts.
+        flops_per_sample: with ``params``: forward FLOP of a sample; a multiply-add is 2.
+        activations_per_sample: with those: elements that its products write.
+        tokens: to train on, as in "300B".
+        dataset_size: bytes of text, as in "1TB", instead of ``tokens``.
+        samples: images or other samples of the data set.
+        epochs: passes over that data.
+        image_size: pixels of a side of the input.
+        seq_len: tokens of a sequence.
+        global_batch: tokens of an optimizer step.
+        batch: samples of an optimizer step.
+        precision: bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.
+        optimizer: adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.
+        software: eager, fused (Megatron-LM), compiled or xla.
+        method: full, lora or qlora.
+        gpu: the accelerator, as in "H100" or "a100-40gb".
+        gpus: exactly so many devices.
+        max_gpus: the largest cluster to consider.
+        provider: whose offers, as in "aws".
+        region: of the provider.
+        billing: on-demand or spot: what to rank by.
+        prices: a CSV of your own prices; it replaces the providers it names.
+        deadline: the latest it may take, as in "7d", or a ``timedelta``.
+        budget: the most it may cost, in dollars.
+        top: how many quotes.
+        no_calibrations: do without what was measured by ``calibrate``.
+
+    Raises:
+        UsageError: an argument is wrong, or two contradict.
+        NoFit: no offer can run it. One that misses the deadline or the budget is an answer: see ``answer.met``.
+    """
+    given = _flags(locals())
+    from zenplan.adapters.tables.coefficients import read_coefficients
+    from zenplan.commands.estimate.use_case import estimate as use_case
+
+    settings = _settings(given)
+    check_sizes(settings, gpus, max_gpus)
+    request = request_of(settings, _workload, **given)
+    with loaded_plugins(_warn) as plugins:
+        sheets = catalogue(plugins)
+        tables = price_tables(plugins, sheets, settings["prices"])
+        known = () if no_calibrations else _stored()
+        found = use_case(request, sheets, tables, plugins.workloads(), read_coefficients(), calibrations=known)
+    return result(Answer, found)
+
+
+def layouts(
+    *,
+    gpu: str,
+    gpus: Number,
+    params: Number | None = None,
+    model: str | None = None,
+    config: File | Mapping[str, Any] | None = None,
+    keras: Any = None,
+    active_params: Number | None = None,
+    flops_per_sample: Number | None = None,
+    activations_per_sample: Number | None = None,
+    image_size: Number | None = None,
+    seq_len: Number | None = None,
+    global_batch: Number | None = None,
+    batch: Number | None = None,
+    precision: str | None = None,
+    optimizer: str | None = None,
+    software: str | None = None,
+    method: str | None = None,
+    by: str = "time",
+    top: Number = 10,
+    prices: File | None = None,
+    no_calibrations: bool = False,
+) -> Tradeoff:
+    """The best layouts of a training step on so many devices of one kind. As ``zenplan layouts``.
+
+    Args:
+        gpu: the accelerator, as in "H100".
+        gpus: how many devices.
+        params, model, config, keras: one of them says what to train, as for ``estimate``.
+        active_params, flops_per_sample, activations_per_sample: as for ``estimate``.
+        image_size, seq_len, global_batch, batch: sizes, as for ``estimate``.
+        precision, optimizer, software, method: how it is trained, as for ``estimate``.
+        by: time or memory: what the list is ordered by.
+        top: how many layouts to list.
+        prices: a CSV of your own prices.
+        no_calibrations: do without what was measured by ``calibrate``.
+
+    Raises:
+        UsageError: an argument is wrong, or two contradict.
+        NoFit: no layout fits, or nothing joins so many devices.
+    """
+    given = _flags(locals())
+    from zenplan.adapters.tables.coefficients import read_coefficients
+    from zenplan.commands.layouts.use_case import layouts as use_case
+
+    settings = _settings(given)
+    request = request_of(settings, _workload, **given)
+    with loaded_plugins(_warn) as plugins:
+        sheets = catalogue(plugins)
+        tables = price_tables(plugins, sheets, settings["prices"])
+        known = () if no_calibrations else _stored()
+        found = use_case(request, by, sheets, tables, plugins.workloads(), read_coefficients(), calibrations=known)
+    return result(Tradeoff, found)
+
+
+def calibrate(
+    *,
+    model: str | None = None,
+    config: File | Mapping[str, Any] | None = None,
+    params: Number | None = None,
+    keras: File | None = None,
+    vary: str | None = None,
+    depth: Number | None = None,
+    batch: Number | None = None,
+    image_size: Number | None = None,
+    seq_len: Number | None = None,
+    backend: str | None = None,
+    compare: bool = False,
+    compiled: bool | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    threads: Number | None = None,
+    workers: Number | None = None,
+    family: str | None = None,
+    minutes: float = 1.0,
+    strict: bool = False,
+    samples: Number | None = None,
+    tokens: Number | None = None,
+    epochs: Number | None = None,
+    usd_per_hour: Number | None = None,
+    prices: File | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> Calibrations:
+    """Measure this machine through the framework that trains on it; for minutes. As ``zenplan calibrate``.
+
+    Every step is kept in the user's store as it is measured: after an interrupt, the same call goes on.
+
+    Args:
+        model, config, params, keras: whose blocks to measure and which to predict; none for a general calibration.
+        vary: an argument of the function that ``keras`` names, and its values: "depth=1,2,4".
+        depth: the whole model's value of that argument.
+        batch: samples of a step on one device.
+        image_size, seq_len: sizes of a sample.
+        backend: jax, torch, tensorflow, a plugin's, or all.
+        compare: all backends, compiled and not, side by side.
+        compiled: by XLA or torch.compile, or not; None as Keras does.
+        device: cpu or gpu; None for a GPU where there is one.
+        precision: fp32, tf32, bf16 or fp16.
+        threads: of the host; None for all cores.
+        workers: processes of this machine, whose step together is predicted too; PyTorch on the processor.
+        family: of a general calibration: transformer, convnet, recurrent or all.
+        minutes: that measuring may take on each backend.
+        strict: refuse a machine that is busy, hot or on battery.
+        samples, tokens, epochs: of the whole run that is predicted.
+        usd_per_hour: what an hour of the device costs.
+        prices: a CSV of your own prices.
+        progress: called with the share that is done, 0 to 1, and what is being done.
+
+    Raises:
+        UsageError: an argument is wrong, two contradict, or the backend is not installed.
+        ZenplanError: nothing at all was measured.
+    """
+    given = _flags(locals())
+    from zenplan.commands.calibrate.flags import how_flags, measured, wanted_of, workers_of
+
+    settings = _settings({name: given[name] for name in ("precision", "prices")})
+    several, backend, device = workers_of(given["workers"], backend, device, compiled, compare)
+    how = how_flags(
+        device=device,
+        precision=settings["precision"],
+        compiled=compiled,
+        compare=compare,
+        strict=strict,
+        threads=given["threads"],
+        minutes=minutes,
+        workers=several,
+    )
+    of_request = ("model", "config", "params", "batch", "image_size", "seq_len", "samples", "tokens", "epochs")
+    asked = {**{name: given[name] for name in of_request}, "workers": several}
+    target = None if keras is None else os.fspath(keras)
+    wanted = wanted_of(settings, asked, target, family, vary, given["depth"], compare, given["usd_per_hour"])
+    with loaded_plugins(_warn) as plugins:
+        found = measured(wanted, backend, how, settings["prices"], plugins, progress or _unseen, _warn)
+    return result(Calibrations, found)
+
+
+def backtest(
+    table: File, *, by: str | Sequence[str] = "accelerator", progress: Callable[[float], None] | None = None
+) -> Backtest:
+    """Every measured run of a table, and what is predicted for it. As ``zenplan backtest``, whose help has the columns.
+
+    Args:
+        table: a CSV file of measured runs.
+        by: what to group errors by, as in "accelerator,size" or ("accelerator", "size").
+        progress: called with the share of the file that is done, 0 to 1.
+
+    Raises:
+        UsageError: the file cannot be used, or there is no such key.
+        ZenplanError: no row could be scored.
+    """
+    from zenplan.adapters.tables.coefficients import read_coefficients
+    from zenplan.commands.backtest.use_case import backtest as use_case
+    from zenplan.commands.backtest.use_case import check_scored, keys_of
+
+    keys = keys_of(by if isinstance(by, str) else ",".join(by))
+    with loaded_plugins(_warn) as plugins:
+        found = use_case(Path(table), catalogue(plugins), read_coefficients(), keys, progress or _unseen)
+    check_scored(found)
+    return result(Backtest, found)
+
+
+def profile() -> Profile:
+    """The GPUs of this machine, read over NVML, each with its data sheet, and the host. As ``zenplan profile``."""
+    from zenplan.commands.profile.use_case import profile as use_case
+
+    with loaded_plugins(_warn) as plugins:
+        taken, sheets = use_case(catalogue(plugins))
+    return result(Profile, taken, sheets=sheets)
+
+
+def accelerators(*, vendor: str | None = None, architecture: str | None = None) -> Catalogue:
+    """Accelerators that are known. As ``zenplan accelerators``; ``.by_name("h100")`` is one data sheet.
+
+    Args:
+        vendor: only this maker's, as in "NVIDIA".
+        architecture: only this generation, as in "Hopper".
+
+    Raises:
+        UnknownName: there is none of these.
+    """
+    with loaded_plugins(_warn) as plugins:
+        return result(Catalogue, only(catalogue(plugins), vendor, architecture))
+
+
+def prices(
+    *,
+    gpu: str | None = None,
+    provider: str | None = None,
+    region: str | None = None,
+    spot: bool = False,
+    prices: File | None = None,
+) -> Prices:
+    """What offers cost, a table for each provider. As ``zenplan prices``.
+
+    Args:
+        gpu: only offers with this accelerator.
+        provider: only this provider's.
+        region: only in this region.
+        spot: only offers with a spot price.
+        prices: a CSV of your own prices; it replaces the providers it names.
+
+    Raises:
+        UsageError: nobody has such an accelerator, provider or region, or the file cannot be used.
+    """
+    settings = _settings(_flags(locals()))
+    with loaded_plugins(_warn) as plugins:
+        sheets = catalogue(plugins)
+        tables = price_tables(plugins, sheets, settings["prices"])
+        found = filtered(tables, sheets, settings["gpu"], settings["provider"], settings["region"], spot)
+    return Prices(t for t in found if t.offers or t.left_out)
+
+
+def count_flop(model: Any, batch: int | None = None, input_shapes: Sequence[Sequence[int]] | None = None) -> ModelCount:
+    """What a Keras model computes, layer by layer; ``.forward_flop`` and ``.training_flop`` are the sums of a sample.
+
+    Args:
+        model: a built ``keras.Model``, on any backend. It is not run, and is left as it is.
+        batch: samples that it is called with; None for 1, as few models depend on it.
+        input_shapes: of one sample, one for each input, where the model's own have an open size.
+
+    Raises:
+        UsageError: the model was never built, or the shape of an input is open.
+    """
+    from zenplan.worker.counting.count import count_model
+
+    return count_model(model, batch, input_shapes)
+
+
+def register_layer(layer: type) -> Callable[[Counter], Counter]:
+    """A decorator of the function that counts a layer of your own, where its operations cannot be traced.
+
+    The function gets the layer and the shapes of its inputs, without the batch; it answers with operators for one
+    sample, a multiply-add being 2 FLOP:
+
+        @zenplan.register_layer(MyLayer)
+        def operators(layer, input_shapes):
+            (length, width), *_ = input_shapes
+            yield zenplan.MatMul(name="mix", rows=length, inner=width, columns=layer.units, split=zenplan.Split.NONE)
+
+    Args:
+        layer: the class; its subclasses are counted alike.
+    """
+    from zenplan.worker.counting.registry import register_layer as register
+
+    return register(layer)
+
+
+# --- arguments as flags
+
+
+def _flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as they would stand on a command line: numbers as texts, files as paths."""
+    return {name: _flag(name, value) for name, value in arguments.items() if name not in _NOT_FLAGS}
+
+
+# What is handed on as it is, and what is no argument.
+_NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "spot", "strict")
+
+
+def _flag(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, str) or name == "keras":
+        return value
+    if isinstance(value, os.PathLike):
+        return Path(value)
+    if isinstance(value, Mapping) and name == "config":
+        return dict(value)
+    if isinstance(value, timedelta) and name == "deadline":
+        return f"{value.total_seconds()}s"
+    # True and False are numbers to Python, which also writes no whole number of more than 4,300 digits.
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return str(int(value)) if abs(int(value)) < _LARGE else "infinite"
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return repr(float(value))
+    raise UsageError(f"--{name.replace('_', '-')} cannot be a {type(value).__name__}", "give a number or a text")
+
+
+def _settings(given: Mapping[str, Any]) -> Settings:
+    """Those of the arguments that are settings, and the defaults for the rest: no variable or file is read."""
+    from zenplan.adapters.settings.settings import SETTINGS, resolve
+
+    return resolve({name: value for name, value in given.items() if name in SETTINGS}, {}, None, None)
+
+
+def _workload(keras: Any) -> Workload:
+    """A Keras model as something to train: a target in a process of its own, a model where it is."""
+    from zenplan.commands.shared.workload import given_model, keras_model
+
+    if isinstance(keras, str | os.PathLike):
+        return keras_model(os.fspath(keras), _unseen)
+    if "keras" not in sys.modules:
+        raise UsageError(f"--keras cannot be a {type(keras).__name__}", "give a built keras.Model, or package:function")
+    from zenplan.commands.shared.counting import trained
+
+    return given_model(trained(count_flop(keras), keras.name), keras.name)
+
+
+def _stored() -> tuple[Stored, ...]:
+    from zenplan.commands.shared.evidence import stored_calibrations
+
+    return stored_calibrations(_warn)
+
+
+def _unseen(*progress: object) -> None:
+    pass
+
+
+def _warn(text: str) -> None:
+    """A warning, at the line outside zenplan that asked."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_code.co_filename.startswith((_HERE, contextlib.__file__)):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, ZenplanWarning, stacklevel=level)

@@ -1,0 +1,150 @@
+"""What the functions of ``zenplan`` return: nouns that also know their document and their table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from zenplan.domain.answer import answer, backtest, tradeoff
+from zenplan.domain.hardware import catalogue, device
+from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.market.offer import Offer, PriceTable
+from zenplan.domain.measured import calibrated
+from zenplan.domain.report import Report
+
+T = TypeVar("T")
+
+
+class Shown:
+    """A result as its command shows it: ``print`` writes the table, a notebook draws it."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """The answer in both shapes: tables for people, a document for programs."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """The published JSON document, as ``--format json`` prints it: of JSON types, ``schema`` first."""
+        return _document(self.report())
+
+    def __str__(self) -> str:
+        """The tables, as wide as the terminal."""
+        from zenplan.adapters.formats import table
+
+        return table(self.report()).rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        from zenplan.adapters.formats import html
+
+        return html(self.report())
+
+
+class Answer(Shown, answer.Answer):
+    """The quotes that answer ``estimate``, and what was looked at to find them; ``best`` is the first of ``ranked``."""
+
+    __slots__ = ()
+
+    def report(self, explain: bool = False) -> Report:
+        """As ``zenplan estimate`` shows it; with the derivation of the first quote where ``explain``."""
+        from zenplan.commands.estimate.report import estimate_report
+
+        return estimate_report(self, explain)
+
+    def to_dict(self, explain: bool = False) -> dict[str, Any]:
+        """The document of ``zenplan estimate --format json``; with that of ``--explain``, every formula and number."""
+        return _document(self.report(explain))
+
+
+class Tradeoff(Shown, tradeoff.Tradeoff):
+    """The layouts of one cluster beside each other; ``fastest`` and ``leanest`` are the ends of the frontier."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan layouts`` shows it."""
+        from zenplan.commands.layouts.report import layouts_report
+
+        return layouts_report(self)
+
+
+class Backtest(Shown, backtest.Backtest):
+    """Measured runs beside what is predicted for them: ``rows``, ``skipped`` and ``groups``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan backtest`` shows it, with the five rows that are farthest off."""
+        from zenplan.commands.backtest.report import backtest_report
+
+        return backtest_report(self, 5)
+
+
+class Calibrations(Shown, calibrated.Calibrations):
+    """What was measured on this machine, and what is predicted from it: ``taken``, ``failed`` and ``fastest``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan calibrate`` shows it."""
+        from zenplan.commands.calibrate.report import calibrate_report
+
+        return calibrate_report(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile(Shown, device.Profile):
+    """The GPUs of this machine and the host, when it was read; ``sheets`` has the data sheet of each GPU by its index."""
+
+    sheets: Mapping[int, Accelerator | None]
+
+    def report(self) -> Report:
+        """As ``zenplan profile`` shows it."""
+        from zenplan.commands.profile.report import profile_report
+
+        return profile_report(self, self.sheets)
+
+
+class Catalogue(Shown, catalogue.Catalogue):
+    """Data sheets of accelerators, in their order; ``by_name`` finds one by its name, an alias or what NVML calls it."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan accelerators`` shows it."""
+        from zenplan.commands.accelerators.report import accelerators_report
+
+        return accelerators_report(tuple(self))
+
+
+class Prices(Shown, tuple[PriceTable, ...]):
+    """The price table of each provider."""
+
+    __slots__ = ()
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """Those of all tables."""
+        return tuple(offer for table in self for offer in table.offers)
+
+    def report(self) -> Report:
+        """As ``zenplan prices`` shows it today."""
+        from datetime import UTC, datetime
+
+        from zenplan.commands.prices.report import prices_report
+
+        return prices_report(self, datetime.now(UTC).date())
+
+
+def result(kind: type[T], noun: Any, **more: Any) -> T:
+    """The noun as a result: with the same fields, and ``more``."""
+    return kind(**{f.name: getattr(noun, f.name) for f in fields(noun) if f.init}, **more)
+
+
+def _document(report: Report) -> dict[str, Any]:
+    from zenplan.adapters.formats import to_json
+
+    document: dict[str, Any] = json.loads(to_json(report))
+    return document
