@@ -74,6 +74,25 @@ def test_a_hybrid_group_is_the_rest_of_a_node(make: Any) -> None:
     assert set((lay.shard * lay.tp)[reachable(planned(make), lay, 32, 8)]) == {0, 8}
 
 
+def test_zero_is_over_all_that_hold_the_same_weights(make: Any) -> None:
+    """Data-parallel times context-parallel groups; its later stages go without a pipeline, none with one replica."""
+    lay = columns(make, 8, (4, 8), seq_len=32_768, batch=16)
+    replicas = lay.dp * lay.cp
+    for alone, pipeline, stages in (
+        (True, True, {0}),
+        (True, False, {0}),
+        (False, True, {1}),
+        (False, False, {1, 2, 3}),
+    ):
+        kind = ((replicas == 1) == alone) & ((lay.pp > 1) == pipeline)
+        assert set(lay.zero[kind]) == stages, (alone, pipeline)
+    # As many groups of either sort: their quotient is one, their product is not.
+    assert set(lay.zero[(lay.dp == 2) & (lay.cp == 2) & (lay.pp == 1)]) == {1, 2, 3}
+    # The rest of a node of four: two devices beside a tensor group of two, all four where there is none.
+    for dp, cp, part in ((2, 2, 2), (4, 2, 4), (2, 4, 4)):
+        assert set(lay.shard[(lay.dp == dp) & (lay.cp == cp) & (lay.zero == 3)]) == {0, part}, (dp, cp)
+
+
 def test_micro_batches_are_powers_of_two_and_what_divides(make: Any) -> None:
     # Two groups of 21 samples: three and seven divide, four wastes three.
     lay = columns(make, 2, (2,), batch=42)
