@@ -59,7 +59,7 @@ def test_what_tells_as_much_to_a_thousandth_is_as_good_and_the_cheaper_is_taken(
     cheap, dear = (point(f"{flop}", product_flop=flop, steps=1.0) for flop in (0.9999e9, 1e9))
     step_s = {cheap.key: 0.1, dear.key: 0.1}
     assert chosen([dear, cheap], step_s, {cheap.key: 1.0, dear.key: 5.0}, budget_s=5.5)[0] == cheap
-    better = point("better", product_flop=2e9)
+    better = point("better", product_flop=2e9, steps=1.0)
     costs = {cheap.key: 1.0, better.key: 5.0}
     assert chosen([cheap, better], dict.fromkeys(costs, 0.1), costs, budget_s=5.5)[0] == better
 
