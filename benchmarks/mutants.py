@@ -8,8 +8,9 @@
 A mutant is one change of one expression: another operator, comparison, bound or constant, ``None`` returned, a call
 left out. They are drawn at random, with a fixed seed, from all of ``planning/``; text, annotations and decorators
 have none. Each runs in a forked process against ``tests/planning/<room>/test_<module>.py``, then against its room's
-other tests and those that import the module. Some change no answer at all: ``EQUIVALENT`` in ``mutants_equivalent.csv``
-says why. A mutant is known by its function and its texts, not by its line.
+other tests and those that import the module. Some change no answer at all: in the table, ``equivalent`` stands for
+``survived`` where a person has seen that, and the reason in the last column; another run keeps both. A mutant is
+known by its function and its texts, not by its line.
 """
 
 from __future__ import annotations

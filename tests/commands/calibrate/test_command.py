@@ -56,6 +56,7 @@ def measured(project: Any, *argv: str) -> Any:
     return project("calibrate", "--backend", BACKEND, *argv, timeout=300)
 
 
+@pytest.mark.slow
 @needs_keras
 def test_a_model_is_measured_and_the_whole_predicted(project: Any) -> None:
     ended = measured(
@@ -79,6 +80,7 @@ def test_a_model_is_measured_and_the_whole_predicted(project: Any) -> None:
     assert found["id"] in json.dumps(listed)
 
 
+@pytest.mark.slow
 @needs_keras
 def test_the_answer_fits_80_columns_and_says_where_numbers_are_from(project: Any) -> None:
     ended = measured(project, "--keras", "models:net", "--batch", "8", "--threads", "1")
@@ -89,6 +91,7 @@ def test_the_answer_fits_80_columns_and_says_where_numbers_are_from(project: Any
     assert "measured here" in ended.out
 
 
+@pytest.mark.slow
 @needs_keras
 def test_a_killed_worker_is_a_failed_point(project: Any) -> None:
     ended = measured(project, "--keras", "models:dies", *VARY, "--eager", "--format", "json")
@@ -100,6 +103,7 @@ def test_a_killed_worker_is_a_failed_point(project: Any) -> None:
     assert any("depth=2" in doubt for doubt in found["prediction"]["doubts"])
 
 
+@pytest.mark.slow
 @needs_keras
 def test_ctrl_c_keeps_what_is_there_and_says_so(project: Any) -> None:
     argv = [*project.module, "calibrate", "--keras", "models:slow", "--backend", BACKEND]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,27 @@ def test_micro_batches_are_powers_of_two_and_what_divides(make: Any) -> None:
     shared = lay.take((lay.dp == 2) & (lay.zero == 1))
     assert sorted(set(shared.micro_batch)) == [1, 2, 3, 4, 7, 8, 16, 21]
     assert dict(zip(shared.micro_batch, shared.accumulation, strict=True))[4] == 6
+
+
+def test_a_micro_batch_of_a_language_model_has_at_most_128_samples(make: Any) -> None:
+    lay = columns(make, 8, batch=8 * 512)
+    assert sorted(set(lay.micro_batch[lay.dp == 8])) == [2**i for i in range(8)]
+
+
+def test_a_context_group_takes_several_samples_only_where_they_cannot_be_shared_out(make: Any) -> None:
+    """Two groups of two devices, two samples at once: four of a batch go to as many groups, three do not."""
+    for batch, several in ((4, False), (3, True)):
+        lay = columns(make, 4, (4,), batch=batch, seq_len=32_768)
+        of = (lay.dp == 2) & (lay.cp == 2)
+        assert (2 in set(lay.micro_batch[of])) is several, batch
+
+
+def test_only_language_models_have_stages(make: Any) -> None:
+    plan = planned(make, 64)
+    images = replace(plan, workload=replace(plan.workload, family="convnet"))
+    assert set(candidates(plan, 8, (8,)).pp) == {1, 2, 4, 8}
+    assert set(candidates(images, 8, (8,)).pp) == {1}
+    assert max(candidates(images, 1, (1,)).micro_batch) == 64
 
 
 def test_expert_groups_divide_the_experts_and_the_stage(make: Any) -> None:

@@ -114,6 +114,7 @@ def test_a_way_that_was_not_stepped_is_said():
         Heard().measured(replica("small"), ALONE)
 
 
+@pytest.mark.slow
 @needs_two
 def test_every_way_every_size_every_round():
     groups = [[replica("small", 1), replica("small", 2, (TOGETHER,))], [replica("small", 3)]]
@@ -130,6 +131,7 @@ def test_every_way_every_size_every_round():
     assert heard.machine["versions"].keys() == {"keras", "torch", "python"}
 
 
+@pytest.mark.slow
 @needs_two
 @pytest.mark.parametrize(("way", "alike"), [(TOGETHER, True), (AT_ONCE, False)])
 def test_weights_stay_alike_only_where_gradients_are_averaged(folder: Path, way: str, alike: bool):
@@ -143,6 +145,7 @@ def test_weights_stay_alike_only_where_gradients_are_averaged(folder: Path, way:
     assert not set(first[0][1]) & set(second[0][1])
 
 
+@pytest.mark.slow
 @needs_two
 def test_the_step_of_a_whole_model_is_made_of_its_parts():
     found = calibrate_data_parallel("ranked_models:small", {"depth": 6, "width": 64}, "depth", 4, 2, quiet)
@@ -152,6 +155,7 @@ def test_the_step_of_a_whole_model_is_made_of_its_parts():
     assert found.compute.method == "depths 1, 2, 4 at batch 4"
 
 
+@pytest.mark.slow
 @needs_two
 @pytest.mark.parametrize(
     ("function", "said"), [("one_dies", "code 3"), ("one_raises", "no weights here")], ids=["dies", "raises"]
@@ -175,6 +179,7 @@ def test_the_error_that_others_follow_from_is_told(monkeypatch: pytest.MonkeyPat
         run_ranks("small", [], 2, quiet)
 
 
+@pytest.mark.slow
 @needs_two
 def test_more_workers_than_cores_are_refused():
     with pytest.raises(ZenplanError, match=f"need {CORES + 1} cores, there are {CORES}"):
