@@ -306,6 +306,16 @@ def test_two_experts_are_a_mixture(make: Any) -> None:
     assert one.data_s == pytest.approx(2 * 1 / 2 * 2 * (workload.parameters - experts) / 100e9)
 
 
+def test_a_stage_sums_the_gradients_of_its_own_layers_experts(make: Any) -> None:
+    """Of two mixtures whose experts differ in width, on two stages: half of what they differ by, over two devices."""
+    sheet = {**FAST, "memory_bytes_per_s": 1e30}
+    wide, narrow = (make.workload(experts=replace(MIXTURE, width=w)) for w in (2048, 512))
+    layout = Layout(dp=2, pp=2, zero=1, accumulation=2)
+    seconds = [step(make, layout, make.plan(load), sheet=sheet).data_s for load in (wide, narrow)]
+    more = (wide.parameters - narrow.parameters) / 2
+    assert seconds[0] - seconds[1] == pytest.approx(2 * 1 / 2 * 2 * more / 100e9)
+
+
 @pytest.mark.parametrize(
     ("dp", "ep", "zero", "dense_by", "experts_by"),
     # Copies of an expert are on every ep-th device only; ZeRO divides its states over those.
