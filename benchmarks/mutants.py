@@ -78,7 +78,7 @@ class Mutant:
         after: what stands there instead.
         number: which of the places in the function with these texts, from 0.
         outcome: one of the three words, or empty before it ran.
-        told: the test that saw it, or why none can.
+        told: the test that saw it (empty where only that one did was kept), or why none can.
     """
 
     module: str
