@@ -673,12 +673,12 @@ def test_ctrl_c_ends_a_program_that_waits_for_a_plugin(make: Make, tmp_path: Pat
 def test_loading_is_quick_and_imports_nothing_heavy() -> None:
     code = """
     import sys, zenplan.plugins
-    from time import perf_counter
+    from time import process_time
     took = []
     for _ in range(5):
-        start = perf_counter()
+        start = process_time()
         plugins = zenplan.plugins.load_plugins({"ZENPLAN_PLUGINS": ""})
-        took.append(perf_counter() - start)
+        took.append(process_time() - start)
     assert min(took) < 0.005, took
     heavy = {"numpy", "rich", "typer", "keras", "pynvml", "csv", "zenplan.adapters.prices.table"}
     assert not heavy & set(sys.modules), heavy & set(sys.modules)

@@ -56,6 +56,7 @@ def measured(project: Any, *argv: str) -> Any:
     return project("calibrate", "--backend", BACKEND, *argv, timeout=300)
 
 
+@pytest.mark.slow
 @needs_keras
 def test_a_model_is_measured_and_the_whole_predicted(project: Any) -> None:
     ended = measured(
@@ -79,6 +80,7 @@ def test_a_model_is_measured_and_the_whole_predicted(project: Any) -> None:
     assert found["id"] in json.dumps(listed)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (find_spec("keras") and find_spec("torch")) or len(os.sched_getaffinity(0)) < 2,
     reason="torch or a second core is missing",
@@ -95,6 +97,7 @@ def test_the_step_of_two_workers_stands_below_that_of_one(project: Any) -> None:
     assert f"{gradients / 1e3:.1f} kB" in " ".join(ended.out.split())
 
 
+@pytest.mark.slow
 @needs_keras
 def test_the_answer_fits_80_columns_and_says_where_numbers_are_from(project: Any) -> None:
     ended = measured(project, "--keras", "models:net", "--batch", "8", "--threads", "1")
@@ -105,6 +108,7 @@ def test_the_answer_fits_80_columns_and_says_where_numbers_are_from(project: Any
     assert "measured here" in ended.out
 
 
+@pytest.mark.slow
 @needs_keras
 def test_a_killed_worker_is_a_failed_point(project: Any) -> None:
     ended = measured(project, "--keras", "models:dies", *VARY, "--eager", "--format", "json")
@@ -116,6 +120,7 @@ def test_a_killed_worker_is_a_failed_point(project: Any) -> None:
     assert any("depth=2" in doubt for doubt in found["prediction"]["doubts"])
 
 
+@pytest.mark.slow
 @needs_keras
 def test_ctrl_c_keeps_what_is_there_and_says_so(project: Any) -> None:
     argv = [*project.module, "calibrate", "--keras", "models:slow", "--backend", BACKEND]

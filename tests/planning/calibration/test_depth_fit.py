@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ import pytest
 
 from zenplan.domain.measured.calibration import Calibration, Fingerprint, Measured, Point, Sample
 from zenplan.errors import DataError
-from zenplan.planning.calibration.depth_fit import predicted
+from zenplan.planning.calibration.depth_fit import is_superlinear, predicted
 
 ONE_THREAD = Fingerprint(
     device="a processor",
@@ -152,3 +153,88 @@ def test_failed_points_are_left_out(law: Callable[[int, int], float]):
     found = predicted(calibration(measured(1, 8, law(1, 8)), measured(2, 8, law(2, 8)), failed))
     assert found.step_s.mid == pytest.approx(law(12, 8))
     assert found.doubts == ("not measured: depth=4 batch=8 (out of memory)",)
+
+
+def spread(*points: Measured) -> float:
+    """In ln, one standard deviation: 80 of 100 cases of a normal distribution lie within 1.2816 of them."""
+    step = predicted(calibration(*points)).step_s
+    assert step.high / step.mid == pytest.approx(step.mid / step.low)
+    return math.log(step.high / step.mid) / 1.2816
+
+
+# Two runs of one program differ by 1.5 %; each doubling beyond the largest step adds 0.8 %.
+ALIKE, DOUBLING, NONE_TO_SPARE = 0.015, 0.008, 0.03
+
+
+def test_the_interval_of_a_step_of_the_whole_is_that_of_two_runs():
+    assert spread(measured(1, 8, 0.1), measured(12, 8, 0.9)) == pytest.approx(ALIKE)
+
+
+def test_the_interval_adds_what_rounds_depths_and_reach_tell():
+    """Rounds that are 10 % apart, on a line that no point can be spared of, twelve times as long as the longest step."""
+    rounds = [math.exp(x) for x in (-0.1, 0.0, 0.1)]
+    found = spread(*(measured(d, 8, [0.1 * d * r for r in rounds]) for d in (1, 2)))
+    standard_error = 1.25 * 0.1 / math.sqrt(3)
+    assert found == pytest.approx(math.hypot(ALIKE, standard_error, NONE_TO_SPARE, DOUBLING * math.log2(6)))
+
+
+def test_two_rounds_say_nothing_of_rounds():
+    found = spread(*(measured(d, 8, [0.09 * d, 0.11 * d]) for d in (1, 2)))
+    assert found == pytest.approx(math.hypot(ALIKE, NONE_TO_SPARE, DOUBLING * math.log2(6)))
+
+
+def test_a_round_that_says_next_to_nothing_counts_as_half_the_largest_step():
+    found = spread(*(measured(d, 8, [0.1 * d, 0.1 * d, 1e-6 * d]) for d in (1, 2)))
+    error = 1.25 * statistics.stdev(map(math.log, (1.2, 1.2, 0.1))) / math.sqrt(3)
+    assert found == pytest.approx(math.hypot(ALIKE, error, NONE_TO_SPARE, DOUBLING * math.log2(6)))
+
+
+def test_a_point_too_many_tells_how_far_the_answer_moves():
+    """By hand: the lines through two of the three points, at twelve, against the best line through all."""
+    points = [measured(1, 8, 1.0), measured(2, 8, 2.0), measured(3, 8, 3.3)]
+    mid = predicted(calibration(*points)).step_s.mid
+    lines = (2.0 + 1.3 * 10, 1.0 + 1.15 * 11, 1.0 + 1.0 * 11)
+    moved = math.sqrt(statistics.fmean(math.log(line / mid) ** 2 for line in lines))
+    assert spread(*points) == pytest.approx(math.hypot(ALIKE, moved, DOUBLING * math.log2(mid / 3.3)))
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-9], ids=["bytes", "gigabytes"])
+def test_the_share_of_the_bytes_beyond_the_line_is_doubtful(unit):
+    """Three depths are enough to see it, and only the proportion of the bytes counts."""
+    beyond = {1: 0.0, 2: 0.0, 4: 6e8, 12: 11e9}
+    sizes = {d: unit * (1e9 * d + more) for d, more in beyond.items()}
+    points = [measured(d, 8, 0.1 * d + 1e-10 * beyond[d], sizes[d]) for d in (1, 2, 4)]
+    found = predicted(calibration(*points, program(12, 8, sizes[12])))
+    assert found.step_s.mid == pytest.approx(1.2 + 1.1)
+    assert found.method == "depths 1, 2, 4 at batch 8, and the bytes of compiled programs"
+    doubtful, reach = 0.15 * 1.1 / 2.3, DOUBLING * math.log2(2.3 / 0.46)
+    assert spread(*points, program(12, 8, sizes[12])) == pytest.approx(
+        math.hypot(ALIKE, NONE_TO_SPARE, doubtful, reach)
+    )
+
+
+def test_growth_that_the_steps_do_not_show_is_a_doubt_where_few_depths_were_run():
+    sizes = {1: 1e9, 2: 2e9, 4: 4e9, 12: 20e9}
+    points = [measured(d, 8, 0.1 * d, sizes[d]) for d in (1, 2, 4)]
+    assert predicted(calibration(*points, program(12, 8, sizes[12]))).doubts == ()
+    programs = [program(d, 8, sizes[d]) for d in (4, 12)]
+    assert predicted(calibration(*points[:2], *programs)).doubts == (
+        "the compiled program grows faster than its depth, and too few depths were run",
+    )
+
+
+@pytest.mark.parametrize(("more", "expected"), [(0.0, False), (0.04, False), (0.06, True)])
+def test_a_program_is_superlinear_from_a_twentieth_beyond_the_line_on(more, expected):
+    target = Point(key="target", depth=12, batch=8)
+    programs = [program(d, 8, 1e9 + 1e8 * d) for d in (1, 2)] + [program(12, 8, 2.2e9 * (1 + more))]
+    assert is_superlinear(programs, target) is expected
+    # A step of that depth that failed has no bytes.
+    failed = Measured(point=Point(key="depth=12", depth=12, batch=8), failure="out of memory")
+    assert is_superlinear([*programs, failed], target) is expected
+
+
+def test_without_the_targets_program_nothing_is_superlinear():
+    programs = [program(d, 8, 1e9 * d * d) for d in (1, 2, 4)]
+    assert not is_superlinear(programs, Point(key="target", depth=12, batch=8))
+    assert not is_superlinear(programs, Point(key="target", depth=None, batch=8))
+    assert not is_superlinear(programs[1:], Point(key="target", depth=4, batch=8))

@@ -55,6 +55,15 @@ def test_of_two_that_tell_the_same_the_cheaper_is_taken():
     assert chosen([dear, cheap], step_s, {cheap.key: 1.0, dear.key: 5.0}, budget_s=5.5) == (cheap,)
 
 
+def test_what_tells_as_much_to_a_thousandth_is_as_good_and_the_cheaper_is_taken():
+    cheap, dear = (point(f"{flop}", product_flop=flop, steps=1.0) for flop in (0.9999e9, 1e9))
+    step_s = {cheap.key: 0.1, dear.key: 0.1}
+    assert chosen([dear, cheap], step_s, {cheap.key: 1.0, dear.key: 5.0}, budget_s=5.5)[0] == cheap
+    better = point("better", product_flop=2e9, steps=1.0)
+    costs = {cheap.key: 1.0, better.key: 5.0}
+    assert chosen([cheap, better], dict.fromkeys(costs, 0.1), costs, budget_s=5.5)[0] == better
+
+
 def test_the_budget_holds():
     every = [point(f"t{i}", product_flop=1e9 * (1 + i)) for i in range(20)]
     expected = {p.key: 0.1 * (1 + i) for i, p in enumerate(every)}

@@ -92,3 +92,13 @@ def test_work_that_was_never_run_is_refused():
 def test_too_few_points_are_an_error():
     with pytest.raises(DataError, match="5 points of a sweep are too few"):
         fit_sweep(points(5), "cpu")
+
+
+def test_six_points_are_enough():
+    assert len(fit_sweep(points(6), "cpu").left_out) == 6
+
+
+def test_what_costs_nothing_is_not_kept():
+    """Parameters cost nothing by that law: the points that are left out are met as well without them."""
+    for noise in (0.0, 0.05):
+        assert "parameters" not in fit_sweep(points(24, noise), "cpu").seconds

@@ -1,14 +1,18 @@
 """Whoever reads a derivation can compute each figure again from the lines before it."""
 
+import re
 from datetime import date
 from typing import Any
 
 import pytest
+from zenplan.domain.model.split import Split
 
 from zenplan.domain.answer.estimate import MemoryUse, StepTime
 from zenplan.domain.market.offer import Billing, Instance, Offer, Price, Terms
+from zenplan.domain.model.operators import MatMul
 from zenplan.domain.training.operations import Operations
 from zenplan.planning.explain.derivation import Line, derive
+from zenplan.planning.explain.limits import _line
 from zenplan.planning.money.quotes import Option, market
 
 TERMS = Terms(
@@ -16,10 +20,12 @@ TERMS = Terms(
 )
 
 
-def lines_of(make: Any, terms: Terms | None = TERMS, **plan: Any) -> tuple[Any, Any, tuple[Line, ...]]:
+def lines_of(
+    make: Any, terms: Terms | None = TERMS, as_of: date | None = date(2026, 1, 1), **plan: Any
+) -> tuple[Any, Any, tuple[Line, ...]]:
     chosen = make.plan(**{"samples": 1e7, "global_batch": 100, **plan})
     machine = Instance(provider="p", name="m8", accelerator="Round-80GB", devices=8, network_bytes_per_s=10e9)
-    price = Price(usd_per_h=20.0, as_of=date(2026, 1, 1), source="a price list")
+    price = Price(usd_per_h=20.0, as_of=as_of, source="a price list")
     offer = Offer(instance=machine, region="here", on_demand=price)
     found = market(
         chosen, Operations(), [make.cluster(nodes=3)], [Option(offer=offer, terms=terms, nodes=3, cluster=0)]
@@ -98,3 +104,88 @@ def test_what_is_not_known_has_no_line(make: Any) -> None:
     assert "egress of the weights" not in names
     rounding = next(line for line in lines if line.quantity == "billed hours")
     assert "not known" in rounding.origin
+
+
+def named(lines: tuple[Line, ...], group: str, quantity: str) -> Line:
+    return next(line for line in lines if (line.group, line.quantity) == (group, quantity))
+
+
+def test_a_price_says_its_date_or_that_it_has_none(make: Any) -> None:
+    for as_of, told in ((date(2026, 1, 1), "as of 2026-01-01"), (None, "date not known")):
+        _, _, lines = lines_of(make, as_of=as_of)
+        assert named(lines, "bill", "on-demand price of a machine").origin == f"a price list, {told}"
+
+
+def test_under_fp8_there_are_two_peaks(make: Any) -> None:
+    _, _, lines = lines_of(make, precision="fp8")
+    peaks = {dtype: named(lines, "accelerator", f"P dense {dtype} peak") for dtype in ("fp8", "bf16")}
+    assert {dtype: line.value for dtype, line in peaks.items()} == {"fp8": 200e12, "bf16": 100e12}
+    assert {dtype: line.shown for dtype, line in peaks.items()} == {"fp8": "200 TFLOP/s", "bf16": "100 TFLOP/s"}
+
+
+def test_the_formulas_of_memory_are_those_of_the_plan(make: Any, derived: Any) -> None:
+    plain = derived[2]["memory", "weights"].formula
+    assert plain.startswith("N·2 bytes/")
+    _, _, lines = lines_of(make, method="qlora", weight_bytes=0.516)
+    assert named(lines, "memory", "weights").formula.startswith("N·0.516 (frozen products) or 2 bytes/")
+    assert "b·s·vocabulary·" in derived[2]["memory", "logits"].formula
+    product = MatMul(name="head", rows=1, inner=1024, columns=1024, split=Split.COLUMNS)
+    _, _, lines = lines_of(make, workload=make.only(product))
+    assert "b·classes·" in named(lines, "memory", "logits").formula
+
+
+def test_operators_take_what_the_step_computes(make: Any, derived: Any) -> None:
+    """Seconds of one micro-batch, forward and backward: with one stage, all layers and both ends."""
+    estimate, lines = derived[0].estimate, derived[2]
+    assert (estimate.layout.pp, estimate.step.recompute_s) == (1, 0)
+    total = 0.0
+    for (group, quantity), line in lines.items():
+        if group == "operator":
+            repeat = int(quantity.split(": ")[0].split(" × ")[1])
+            total += repeat * line.value
+    step = estimate.step
+    one = (step.compute_s + step.memory_s + step.overhead_s) / estimate.layout.accumulation
+    assert total == pytest.approx(one)
+
+
+def test_an_operator_says_what_takes_its_time(derived: Any) -> None:
+    formulas = [line.formula for (group, _), line in derived[2].items() if group == "operator"]
+    part = r"\S+ \S+ (arithmetic|memory|fixed)( \+ \S+ \S+ (arithmetic|memory|fixed))*"
+    assert formulas
+    for formula in formulas:
+        assert re.fullmatch(rf"forward ({part}|0 s), backward ({part}|0 s)", formula), formula
+    assert any("arithmetic" in formula for formula in formulas)
+
+
+def test_production_has_its_share_of_a_run_shorter_than_a_nodes_day(make: Any) -> None:
+    """Of 24 devices for T, over 8 for a day; the usual whole run takes p times its steps."""
+    operations = Operations()
+    shares = []
+    for samples in (1e5, 1e9):
+        _, _, lines = lines_of(make, samples=samples)
+        steady = named(lines, "run", "steady").value
+        ramp = min(steady * 24 / (8 * 86_400), 1.0)
+        expected = 1 + (operations.production[1] - 1) * ramp
+        assert named(lines, "run", "π production").value == pytest.approx(expected)
+        shares.append(ramp)
+    assert shares[0] < 0.5
+    assert shares[1] == 1.0
+
+
+def test_the_largest_share_is_the_limit(derived: Any) -> None:
+    line = derived[2]["limit", "step"]
+    shares = {name: float(share) for name, share in re.findall(r"([a-z ]+?) ([\d.]+)\s?%", line.formula)}
+    shares = {name.strip(): share for name, share in shares.items()}
+    assert len(shares) > 1
+    assert line.shown == max(shares, key=lambda name: shares[name]) == next(iter(shares))
+    assert 100 * line.value == pytest.approx(shares[line.shown], abs=1)
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+
+
+def test_what_takes_no_time_is_limited_by_nothing() -> None:
+    line = _line("a block", {"compute": 0.0, "launches": 0.0}, "parts")
+    assert (line.shown, line.value, line.formula) == ("nothing", 0.0, "")
+    # What takes less than half a percent is not named.
+    line = _line("a block", {"compute": 0.004, "launches": 0.996}, "parts")
+    assert (line.shown, line.value) == ("launches", 0.996)
+    assert "compute" not in line.formula

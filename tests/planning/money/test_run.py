@@ -79,6 +79,15 @@ def test_the_calendar_is_dalys_where_failures_are_rare(make: Any, devices: int) 
     assert float(runs.calendar_s[1, 0]) == pytest.approx(expected, rel=0.01)
 
 
+def test_the_calendar_is_dalys_equation(make: Any) -> None:
+    """To the digit, restarts and all: on machines that stay, nothing is waited for but the restart."""
+    operations = replace(NOTHING, restart_s=600, replace_s=9000, production=(1, 1, 1))
+    runs = run(make, operations, 100, devices=16_384)
+    write, tau = float(runs.checkpoint_write_s[0]), float(runs.checkpoint_interval_s[0])
+    expected = daly_s(100 * DAY_S, tau, write, operations.device_mtbf_s / 16_384, 600)
+    assert float(runs.calendar_s[1, 0]) == pytest.approx(expected, rel=1e-9)
+
+
 def test_half_an_interval_is_lost_with_each_failure(make: Any) -> None:
     # Checkpoints that take 1/800 of the time between failures: the best interval is 1/20 of it. Writing costs a
     # fortieth of the run and lost work another; to second order that is Daly's.

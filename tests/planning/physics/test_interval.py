@@ -48,8 +48,9 @@ def test_each_trait_by_itself(make: Any) -> None:
     assert more(make.plan(), on(make)) == {UNKNOWN_SOFTWARE}
     assert more(plan, on(make, nodes=2)) == {SEVERAL_NODES}
     assert more(plan, on(make), known=False) == {GUESSED_LAYOUT}
-    mixture = make.workload(experts=Experts(count=8, active=2, width=512))
-    assert more(replace(plan, workload=mixture), on(make)) == {EXPERTS}
+    for count in (2, 8):
+        mixture = make.workload(experts=Experts(count=count, active=2, width=512))
+        assert more(replace(plan, workload=mixture), on(make)) == {EXPERTS}
     found = traits(plan, on(make, architecture="Rubin"))
     assert found == {UNMEASURED: 1, "software/fused": 1}
 
@@ -80,3 +81,9 @@ def test_a_range_of_seconds_for_each_cluster(make: Any) -> None:
     ranges = step_ranges(make.plan(), clusters, np.array([1.0, 10.0, 100.0]))
     expected = [[1 / 1.5, 1, 2], [10 / 1.5**2, 10, 40], [100 / 1.5**3, 100, 800]]
     np.testing.assert_allclose(ranges.T, expected)
+
+
+def test_it_is_the_layout_that_is_taken_as_known(make: Any) -> None:
+    cluster = make.cluster(efficiency={"interval": replace(MEASURED, factors={GUESSED_LAYOUT: 2.0})})
+    known, guessed = (spread_of(make.plan(), cluster, *args) for args in ((), (False,)))
+    assert math.log(guessed.high) > 1.5 * math.log(known.high)

@@ -92,8 +92,9 @@ def test_a_stage_has_its_layers_and_one_end(make: Any) -> None:
     # The last of four stages: 8 layers, the last norm and the head. With a single micro-batch the logits make
     # it the fuller one.
     plan = make.plan(lower(replace(MODELS["llama2-7b"].shape, seq_len=64), "x"))
-    use = peak(make, plan, Layout(pp=4))
-    assert use.optimizer_bytes == pytest.approx(12 * (8 * LAYER + 32_000 * 4096 + 4096))
+    for stages in (2, 4):
+        use = peak(make, plan, Layout(pp=stages))
+        assert use.optimizer_bytes == pytest.approx(12 * (32 / stages * LAYER + 32_000 * 4096 + 4096))
 
 
 def test_a_tied_head_on_another_stage_is_a_copy(make: Any) -> None:
@@ -107,12 +108,12 @@ def test_a_tied_head_on_another_stage_is_a_copy(make: Any) -> None:
 MIXTURE = Experts(count=8, active=2, width=512)
 
 
-@pytest.mark.parametrize("ep", [1, 2, 4, 8])
+@pytest.mark.parametrize(("experts", "ep"), [(8, 1), (8, 2), (8, 4), (8, 8), (2, 1), (2, 2)])
 @pytest.mark.parametrize("zero", [1, 2])
-def test_a_group_keeps_every_optimizer_state_once(make: Any, ep: int, zero: int) -> None:
+def test_a_group_keeps_every_optimizer_state_once(make: Any, experts: int, ep: int, zero: int) -> None:
     # Experts divided over ep devices have dp/ep copies, and ZeRO divides the states among those only: over
     # the whole group of 8 all 12 bytes a parameter must be somewhere.
-    workload = make.workload(experts=MIXTURE)
+    workload = make.workload(experts=replace(MIXTURE, count=experts))
     use = peak(make, make.plan(workload), Layout(dp=8, ep=ep, zero=zero))
     assert 8 * use.optimizer_bytes == pytest.approx(12 * workload.parameters)
     if zero == 2:
@@ -154,6 +155,10 @@ def test_full_recomputation_keeps_the_inputs_of_the_layers(make: Any) -> None:
     plan = make.plan(lower(GPT3, "gpt"))
     layout = Layout(recompute=Recompute.FULL, micro_batch=2)
     assert layers_bytes(make, plan, layout) == pytest.approx(8 * 2 * S * 2 * H)
+    # A tensor group has them in parts under sequence parallelism, a context group always.
+    for sequence, parts in ((True, 32), (False, 4)):
+        divided = replace(layout, tp=8, cp=4, sequence=sequence)
+        assert layers_bytes(make, plan, divided) == pytest.approx(8 * 2 * S * 2 * H / parts)
 
 
 def test_context_parallelism_divides_activations(make: Any) -> None:
@@ -166,9 +171,9 @@ def test_context_parallelism_divides_activations(make: Any) -> None:
 )
 def test_logits_are_six_bytes_and_what_the_loss_adds(make: Any, software: Software | None, each: int) -> None:
     # 16-bit logits and their fp32 copy; the softmax; the gradient.
-    for tp in (1, 8):
-        use = peak(make, make.plan(lower(GPT3, "gpt"), software=software), Layout(micro_batch=2, tp=tp))
-        assert use.logits_bytes == pytest.approx(each * 2 * S * GPT3.vocab / tp)
+    for tp, cp in ((1, 1), (8, 1), (2, 4)):
+        use = peak(make, make.plan(lower(GPT3, "gpt"), software=software), Layout(micro_batch=2, tp=tp, cp=cp))
+        assert use.logits_bytes == pytest.approx(each * 2 * S * GPT3.vocab / (tp * cp))
 
 
 def test_logits_are_where_the_loss_is(make: Any) -> None:
@@ -202,6 +207,18 @@ def test_a_gate_keeps_its_activation_unless_it_is_compiled(make: Any, software: 
         for s in (MODELS["llama2-7b"].shape, narrow)
     ]
     assert kept[0] - kept[1] == pytest.approx(32 * 2 * widths * 4096 * (11_008 - 4096))
+
+
+@pytest.mark.parametrize(("software", "widths"), [(None, 3), (Software.COMPILED, 3)])
+def test_where_every_second_product_is_kept_a_gates_activation_is_made_again(
+    make: Any, software: Software | None, widths: int
+) -> None:
+    narrow = replace(MODELS["llama2-7b"].shape, ff_width=4096)
+    kept = [
+        layers_bytes(make, make.plan(lower(s, "x"), software=software), Layout(recompute=Recompute.HALF))
+        for s in (MODELS["llama2-7b"].shape, narrow)
+    ]
+    assert kept[0] - kept[1] == pytest.approx(0.5 * 32 * 2 * widths * 4096 * (11_008 - 4096))
 
 
 def test_activations_are_as_wide_under_fp8(make: Any) -> None:
@@ -258,6 +275,13 @@ def test_interleaving_keeps_more(make: Any) -> None:
     assert two / one == pytest.approx(1 + 3 / 8)
 
 
+def test_the_last_of_interleaved_stages_starts_backward_with_v_1_p_1_parts_under_way(make: Any) -> None:
+    """Of two stages with two parts each, three halves; beside a large head the last stage is the fuller one."""
+    plan = make.plan(lower(replace(GPT3, vocab=400_000), "gpt"))
+    one, two = (peak(make, plan, Layout(pp=2, accumulation=8, interleave=v)).activations_bytes for v in (1, 2))
+    assert two - one == pytest.approx(0.5 * 4 * 34 * S * H, rel=0.01)
+
+
 def test_one_layer_is_there_whole_while_it_is_computed_again(make: Any) -> None:
     plan = make.plan(NO_HEAD)
     use = peak(make, plan, Layout(recompute=Recompute.FULL))
@@ -273,6 +297,11 @@ def test_workspace_is_a_constant_and_fragmentation_a_share_of_what_comes_and_goe
         assert peak(make, make.plan(LLAMA), layout).workspace_bytes == WORKSPACE_BYTES + COLLECTIVES_BYTES == 2.5e9
     assert use.fragmentation_bytes == pytest.approx(0.06 * (use.activations_bytes + use.logits_bytes))
     assert FRAGMENTATION == 0.06
+    # Of two stages either may be the fuller: the first has more micro-batches under way, the last may have the logits.
+    for vocab in (8, 400_000):
+        stages = peak(make, make.plan(lower(replace(GPT3, vocab=vocab), "gpt")), Layout(pp=2, accumulation=8))
+        assert stages.fragmentation_bytes == pytest.approx(0.06 * (stages.activations_bytes + stages.logits_bytes))
+        assert (stages.logits_bytes > 0) == (vocab > 8)
     assert use.total_bytes == pytest.approx(sum(use.parts().values()))
 
 
@@ -295,6 +324,24 @@ def test_qlora_keeps_the_products_in_four_bits(make: Any) -> None:
     expected = 4.127 / 8 * PRODUCTS + 2 * (N - PRODUCTS + ADAPTERS)
     assert use.weights_bytes == pytest.approx(expected)
     assert use.weights_bytes < 4.2e9  # 13.5 GB in 16 bits
+
+
+def test_zero3_gathers_frozen_products_in_four_bits(make: Any) -> None:
+    """Of two models that differ by the width of their layers' gates: an eighth of all, and three layers whole."""
+    shape, each = MODELS["llama2-7b"].shape, 4.127 / 8
+    wide, narrow = (
+        peak(
+            make,
+            make.plan(with_adapters(lower(replace(shape, ff_width=f), "x")), method="qlora", weight_bytes=each),
+            Layout(dp=8, zero=3),
+        )
+        for f in (11_008, 4096)
+    )
+    products, adapters = 3 * 4096 * (11_008 - 4096), 3 * 16 * (11_008 - 4096)
+    # Adapters train: their shard is the master weight of four bytes, what is gathered has two.
+    shards = 32 / 8 * (products * each + adapters * 4)
+    whole = 3 * (products * each + adapters * 2)
+    assert wide.weights_bytes - narrow.weights_bytes == pytest.approx(shards + whole)
 
 
 LAYOUTS = st.builds(

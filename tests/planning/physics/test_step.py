@@ -162,6 +162,16 @@ def test_the_slowest_stage_sets_the_pace(make: Any, part: str) -> None:
     assert getattr(step(make, layout, six), part) == pytest.approx(getattr(step(make, layout, eight), part))
 
 
+def test_a_stage_of_a_pipeline_has_one_end_of_the_model(make: Any) -> None:
+    """Bytes alone take time. Layers, head and embedding of one stage, two and four: M + h + e, M/2 + h, M/4 + h.
+
+    Of the embedding, the rows of two tables are 4 passes over a sample's states and its dropout 2; half as much again
+    backward.
+    """
+    one, two, four = (step(make, Layout(pp=p), sheet=FAST).memory_s for p in (1, 2, 4))
+    assert one - 3 * two + 2 * four == pytest.approx(2.5 * 6 * BOUNDARY / 1e12)
+
+
 def test_gradients_are_hidden_behind_a_long_backward_pass(make: Any) -> None:
     assert step(make, Layout(dp=8, accumulation=8), sheet=SLOW).data_s == 0
 
@@ -285,6 +295,26 @@ def test_experts_are_summed_once_under_hybrid_sharding(make: Any) -> None:
     assert one.data_s == pytest.approx((3 + 2 / LAYERS) * once + 2 * 1 / 2 * rest / 8 / 10e9)
 
 
+def test_two_experts_are_a_mixture(make: Any) -> None:
+    """One on each of two devices: half of the rows that go to two experts travel, and only the rest is summed."""
+    workload = make.workload(experts=replace(MIXTURE, count=2))
+    experts = LAYERS * 2 * (2 * H * 512 + 512 + H)
+    sheet = {**FAST, "memory_bytes_per_s": 1e30}
+    one = step(make, Layout(dp=2, ep=2, zero=1), make.plan(workload), sheet=sheet)
+    assert one.expert_s == pytest.approx(LAYERS * 4 * 1 / 2 * 2 * BOUNDARY / 100e9)
+    assert one.data_s == pytest.approx(2 * 1 / 2 * 2 * (workload.parameters - experts) / 100e9)
+
+
+def test_a_stage_sums_the_gradients_of_its_own_layers_experts(make: Any) -> None:
+    """Of two mixtures whose experts differ in width, on two stages: half of what they differ by, over two devices."""
+    sheet = {**FAST, "memory_bytes_per_s": 1e30}
+    wide, narrow = (make.workload(experts=replace(MIXTURE, width=w)) for w in (2048, 512))
+    layout = Layout(dp=2, pp=2, zero=1, accumulation=2)
+    seconds = [step(make, layout, make.plan(load), sheet=sheet).data_s for load in (wide, narrow)]
+    more = (wide.parameters - narrow.parameters) / 2
+    assert seconds[0] - seconds[1] == pytest.approx(2 * 1 / 2 * 2 * more / 100e9)
+
+
 @pytest.mark.parametrize(
     ("dp", "ep", "zero", "dense_by", "experts_by"),
     # Copies of an expert are on every ep-th device only; ZeRO divides its states over those.
@@ -312,8 +342,9 @@ def test_keys_and_values_travel_under_the_attention(make: Any) -> None:
     # Ring attention (Liu et al. 2023): keys and values of 512 each for every token go round forward, and
     # with their gradients backward; long scores hide them, and nothing else would.
     sheet = {**FAST, "memory_bytes_per_s": 1e30}
-    ring = 3 / 4 * 2 * 2 * S * H / 100e9
-    assert step(make, Layout(cp=4), sheet=sheet).context_s == pytest.approx(LAYERS * 3 * ring)
+    for cp in (2, 4):
+        ring = (cp - 1) / cp * 2 * 2 * S * H / 100e9
+        assert step(make, Layout(cp=cp), sheet=sheet).context_s == pytest.approx(LAYERS * 3 * ring)
     assert step(make, Layout(cp=4), sheet=SLOW).context_s == 0
 
 

@@ -61,6 +61,9 @@ def test_only_rows_that_were_taken_are_updated(make: Any) -> None:
     small, large = (steps(make, Layout(micro_batch=b)).optimizer_s for b in (1024, 2048))
     # Read a gradient in fp32, read and write the row: 8 bytes an element under plain SGD.
     assert large - small == pytest.approx(1024 * ROWS * 8 / 1e12)
+    # As many again in each micro-batch of the step.
+    several = steps(make, Layout(micro_batch=1024, accumulation=4)).optimizer_s
+    assert several - small == pytest.approx(3 * 1024 * ROWS * 8 / 1e12)
     whole = steps(make, Layout(micro_batch=1024), replace(TABLES, sparse=False)).optimizer_s
     assert whole > 1000 * small
 

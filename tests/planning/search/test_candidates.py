@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,12 +75,53 @@ def test_a_hybrid_group_is_the_rest_of_a_node(make: Any) -> None:
     assert set((lay.shard * lay.tp)[reachable(planned(make), lay, 32, 8)]) == {0, 8}
 
 
+def test_zero_is_over_all_that_hold_the_same_weights(make: Any) -> None:
+    """Data-parallel times context-parallel groups; its later stages go without a pipeline, none with one replica."""
+    lay = columns(make, 8, (4, 8), seq_len=32_768, batch=16)
+    replicas = lay.dp * lay.cp
+    for alone, pipeline, stages in (
+        (True, True, {0}),
+        (True, False, {0}),
+        (False, True, {1}),
+        (False, False, {1, 2, 3}),
+    ):
+        kind = ((replicas == 1) == alone) & ((lay.pp > 1) == pipeline)
+        assert set(lay.zero[kind]) == stages, (alone, pipeline)
+    # As many groups of either sort: their quotient is one, their product is not.
+    assert set(lay.zero[(lay.dp == 2) & (lay.cp == 2) & (lay.pp == 1)]) == {1, 2, 3}
+    # The rest of a node of four: two devices beside a tensor group of two, all four where there is none.
+    for dp, cp, part in ((2, 2, 2), (4, 2, 4), (2, 4, 4)):
+        assert set(lay.shard[(lay.dp == dp) & (lay.cp == cp) & (lay.zero == 3)]) == {0, part}, (dp, cp)
+
+
 def test_micro_batches_are_powers_of_two_and_what_divides(make: Any) -> None:
     # Two groups of 21 samples: three and seven divide, four wastes three.
     lay = columns(make, 2, (2,), batch=42)
     shared = lay.take((lay.dp == 2) & (lay.zero == 1))
     assert sorted(set(shared.micro_batch)) == [1, 2, 3, 4, 7, 8, 16, 21]
     assert dict(zip(shared.micro_batch, shared.accumulation, strict=True))[4] == 6
+
+
+def test_a_micro_batch_of_a_language_model_has_at_most_128_samples(make: Any) -> None:
+    for share, divide in ((512, {1}), (500, {1, 2, 4, 5, 10, 20, 25, 50, 100, 125})):
+        lay = columns(make, 8, batch=8 * share)
+        assert set(lay.micro_batch[lay.dp == 8]) == {2**i for i in range(8)} | divide
+
+
+def test_a_context_group_takes_several_samples_only_where_they_cannot_be_shared_out(make: Any) -> None:
+    """Two groups of two devices, two samples at once: four of a batch go to as many groups, three do not."""
+    for batch, several in ((4, False), (3, True)):
+        lay = columns(make, 4, (4,), batch=batch, seq_len=32_768)
+        of = (lay.dp == 2) & (lay.cp == 2)
+        assert (2 in set(lay.micro_batch[of])) is several, batch
+
+
+def test_only_language_models_have_stages(make: Any) -> None:
+    plan = planned(make, 64)
+    images = replace(plan, workload=replace(plan.workload, family="convnet"))
+    assert set(candidates(plan, 8, (8,)).pp) == {1, 2, 4, 8}
+    assert set(candidates(images, 8, (8,)).pp) == {1}
+    assert max(candidates(images, 1, (1,)).micro_batch) == 64
 
 
 def test_expert_groups_divide_the_experts_and_the_stage(make: Any) -> None:

@@ -294,6 +294,24 @@ def test_recomputation_comes_only_where_memory_asks_for_it(make: Any) -> None:
     assert layouts.at(1).zero < 2
 
 
+def test_what_may_be_recomputed_depends_on_the_attention(make: Any) -> None:
+    """(share of a layer, attention alone): a fused kernel computes its scores again by itself, so half comes instead."""
+    for fused, rungs in ((True, {(0.0, 0.0), (0.5, 0.0), (1.0, 0.0)}), (False, {(0.0, 0.0), (0.0, 1.0), (1.0, 0.0)})):
+        layouts = survey(make.plan(global_batch=BATCH, fused_attention=fused), make.cluster()).layouts
+        assert set(zip(layouts.full.tolist(), layouts.selective.tolist(), strict=True)) == rungs
+
+
+def test_what_fills_a_device_to_the_last_byte_fits(make: Any) -> None:
+    plan, filled = make.plan(global_batch=BATCH), 0
+    for need in np.unique(survey(plan, make.cluster()).memory.total_bytes)[:40]:
+        cluster = make.cluster(sheet={"memory_bytes": float(need) / 0.88})
+        if usable_bytes(cluster) == need:  # what the division rounds to is not always
+            found = survey(plan, cluster)
+            assert found.fits[found.memory.total_bytes == need].all()
+            filled += 1
+    assert filled
+
+
 def test_a_batch_of_one_is_answered_on_every_kind_of_node(make: Any) -> None:
     plan = make.plan(make.workload(**SHAPES["large"]), global_batch=1)
     clusters = [make.cluster(node_devices=n, nodes=64 // n) for n in (1, 2, 8, 64)]

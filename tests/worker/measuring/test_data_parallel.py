@@ -146,6 +146,7 @@ def test_a_point_that_nobody_asked_for_is_an_error():
         recorder().hear(Built(key="depth=2", setup_s=1.0))
 
 
+@pytest.mark.slow
 @needs_two
 def test_every_way_every_size_every_round():
     groups = [[task("small", 1), task("small", 2, (TOGETHER,))], [task("small", 3)]]
@@ -164,6 +165,7 @@ def test_every_way_every_size_every_round():
     assert found.machine.versions.keys() == {"keras", "torch", "python"}
 
 
+@pytest.mark.slow
 @needs_two
 @pytest.mark.parametrize(("way", "alike"), [(TOGETHER, True), (AT_ONCE, False)])
 def test_weights_stay_alike_only_where_gradients_are_averaged(folder: Path, way: str, alike: bool):
@@ -177,6 +179,7 @@ def test_weights_stay_alike_only_where_gradients_are_averaged(folder: Path, way:
     assert not set(first[0][1]) & set(second[0][1])
 
 
+@pytest.mark.slow
 @needs_two
 def test_the_step_of_a_whole_model_is_made_of_its_parts():
     shallow = [task("small", depth, batch=4, width=64) for depth in (1, 2, 4)]
@@ -188,6 +191,7 @@ def test_the_step_of_a_whole_model_is_made_of_its_parts():
     assert found.compute.method == "depths 1, 2, 4 at batch 4"
 
 
+@pytest.mark.slow
 @needs_two
 @pytest.mark.parametrize(
     ("function", "said"), [("one_dies", "code 3"), ("one_raises", "no weights here")], ids=["dies", "raises"]
@@ -214,6 +218,7 @@ def test_the_error_that_others_follow_from_is_told(monkeypatch: pytest.MonkeyPat
         run_ranks("small", [], HOW, quiet)
 
 
+@pytest.mark.slow
 @needs_two
 def test_more_workers_than_cores_are_refused():
     with pytest.raises(ZenplanError, match=f"need {CORES + 1} cores, there are {CORES}"):
