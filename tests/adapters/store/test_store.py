@@ -436,6 +436,7 @@ def nothing_is_lost(path: Path, reported: list[str]) -> None:
     db.close()
 
 
+@pytest.mark.slow
 def test_no_committed_sample_is_lost_by_a_hundred_kills(quick: Path) -> None:
     """A quarter of them while the store is made; the others on stores that saw the kills before."""
     chance = random.Random(5)  # noqa: S311

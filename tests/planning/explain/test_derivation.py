@@ -5,11 +5,10 @@ from datetime import date
 from typing import Any
 
 import pytest
-from zenplan.domain.model.split import Split
 
 from zenplan.domain.answer.estimate import MemoryUse, StepTime
 from zenplan.domain.market.offer import Billing, Instance, Offer, Price, Terms
-from zenplan.domain.model.operators import MatMul
+from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.training.operations import Operations
 from zenplan.planning.explain.derivation import Line, derive
 from zenplan.planning.explain.limits import _line

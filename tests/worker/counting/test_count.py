@@ -70,6 +70,7 @@ def assert_agrees(row: dict[str, Any], within: float) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.slow
 def test_the_count_is_that_of_others(backend: str) -> None:
     rows = compared(backend, *SMALL)
     for row in rows.values():
@@ -86,6 +87,7 @@ def test_the_count_of_large_models_is_that_of_a_jaxpr() -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.slow
 def test_every_weight_is_counted_once(backend: str) -> None:
     for row in compared(backend, *SMALL).values():
         assert row["parameters"] == row["keras"] == row["workload"], row["model"]

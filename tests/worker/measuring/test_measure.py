@@ -258,6 +258,7 @@ def test_a_program_fails_elsewhere_and_the_others_go_on(measure: Measure) -> Non
 
 
 @pytest.mark.parametrize("backend", INSTALLED)
+@pytest.mark.slow
 def test_inputs_and_targets_are_what_the_model_asks_for(measure: Measure, folder: Path, backend: str) -> None:
     measure(*(point(name) for name in ("classes", "softmax", "numbers", "own", "sparse")), backend=backend)
     classes, softmax, numbers, own, sparse = told(folder)
@@ -282,6 +283,7 @@ def test_the_precision_is_kerass_policy(measure: Measure, folder: Path, precisio
 
 
 @pytest.mark.parametrize("backend", [b for b in INSTALLED if b != "torch"])
+@pytest.mark.slow
 def test_the_compiler_is_as_asked_for(measure: Measure, folder: Path, backend: str) -> None:
     once = {"least": 1, "most": 1}
     events = measure(point("own"), compiled=True, rounds=once, backend=backend)

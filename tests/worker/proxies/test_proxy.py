@@ -122,6 +122,7 @@ def answers(backend: str, what: str, *models: str) -> dict[str, Any]:
 
 @needs_keras
 @pytest.mark.parametrize("model", TRUE)
+@pytest.mark.slow
 def test_a_stand_in_has_the_size_of_its_workload(model: str) -> None:
     row = answers(INSTALLED[0], "truth", *TRUE, *FAR)[model]
     assert row["unknown"] == []
@@ -147,6 +148,7 @@ def test_a_stand_in_does_not_go_by_names(model: str) -> None:
 @needs_keras
 @pytest.mark.parametrize("backend", INSTALLED)
 @pytest.mark.parametrize("model", STEPPED)
+@pytest.mark.slow
 def test_every_weight_of_a_stand_in_learns(model: str, backend: str) -> None:
     row = answers(backend, "step", *STEPPED)[model]
     first, second = row["losses"]

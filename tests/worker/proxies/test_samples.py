@@ -47,6 +47,7 @@ def rows(backend: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("backend", INSTALLED)
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_a_sample_is_counted_whole_and_all_of_it_learns(name: str, backend: str) -> None:
     row = rows(backend)[name]
     assert row["unknown"] == []

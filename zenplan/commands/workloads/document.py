@@ -15,8 +15,18 @@ from zenplan.commands.shared.document import (
     Positive,
 )
 from zenplan.documents import Document, fill
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Embedding, MatMul, Operator, Recurrent
 from zenplan.domain.model.workload import Workload
+
+# What the published document calls each.
+_KINDS = {
+    MatMul: "matmul",
+    Attention: "attention",
+    Convolution: "convolution",
+    Recurrent: "recurrent",
+    Elementwise: "stream",
+    Embedding: "lookup",
+}
 
 
 class ModelDocument(Document):
@@ -102,7 +112,7 @@ def workload_document(family: str, load: Workload, shape: Callable[[Operator], s
             block=block.name,
             repeat=block.repeat,
             operator=op.name,
-            kind=type(op).__name__.lower(),
+            kind=_KINDS[type(op)],
             shape=shape(op),
         )
         for block in load.blocks

@@ -6,19 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from zenplan import units
-from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Embedding, MatMul, Operator, Recurrent
+from zenplan.domain.model.operators import Convolution, Embedding, MatMul, Operator, Recurrent
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.report import Column, Report, Table
 
-# What the published document calls each.
-_KINDS = {
-    MatMul: "matmul",
-    Attention: "attention",
-    Convolution: "convolution",
-    Recurrent: "recurrent",
-    Elementwise: "stream",
-    Embedding: "lookup",
-}
 _LANGUAGE = (
     Column(name="model"),
     Column(name="kind"),
