@@ -21,7 +21,6 @@ import csv
 import os
 import random
 import resource
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -293,7 +292,6 @@ def ran(wanted: Sequence[Mutant]) -> Iterator[Mutant]:
     """What becomes of each, one process at a time."""
     keys = {mutant.key for mutant in wanted}
     os.chdir(ROOT)
-    sys.path.insert(0, str(ROOT))
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     _prepare()
     for path in sorted(PLANNING.rglob("*.py")):

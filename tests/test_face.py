@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,11 @@ def test_a_name_that_is_not_there() -> None:
 
 
 def test_the_release_is_said_once() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == zenplan.__version__
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert whole["project"]["dynamic"] == ["version"]
+    said = (ROOT / whole["tool"]["hatch"]["version"]["path"]).read_text(encoding="utf-8")
+    assert f'__version__ = "{zenplan.__version__}"' in said
+    assert version("zenplan") == zenplan.__version__
 
 
 def test_importing_it_imports_none_of_its_modules() -> None:

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
+from zenplan.commands.app import ROOMS
+
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "zenplan" / "data" / "schemas"
 FAKE_NVML = ROOT / "tests" / "adapters" / "machine" / "fake_nvml.c"
@@ -95,7 +97,7 @@ def test_nothing_is_lost_where_it_is_narrow(columns: int, answer: Callable[..., 
     assert "spot" in shown
 
 
-@pytest.mark.parametrize("argv", [("--help",), ("estimate", "--help")], ids=words)
+@pytest.mark.parametrize("argv", [("--help",), *((name, "--help") for name in ROOMS)], ids=words)
 def test_help_fits_too(argv: tuple[str, ...], answer: Callable[..., Any]) -> None:
     ended = answer(*argv)
     assert [line for line in ended.lines if wide(line) > 80] == []

@@ -67,7 +67,7 @@ def estimate(
     Examples:
       zenplan estimate --params 1e9
       zenplan estimate --model llama3-8b --tokens 10B --deadline 4d --budget 5000
-      zenplan estimate --model resnet50 --gpu H100 --gpus 8 --provider aws --explain
+      zenplan estimate --model resnet50 --gpu H100 --gpus 8 --explain
     """
     settings = resolved(
         gpu=gpu,
