@@ -82,7 +82,7 @@ def calibrate(
       zenplan calibrate --minutes 1
       zenplan calibrate --model gpt2 --batch 8
       zenplan calibrate --model gpt2 --batch 4 --workers 2
-      zenplan calibrate --keras mine:build --vary depth=1,2,4 --depth 12 --batch 16
+      zenplan calibrate --keras mine:build --vary depth=1,2,4 --depth 12
     """
     from zenplan.commands.calibrate.flags import how_flags, wanted_of, workers_of
 
