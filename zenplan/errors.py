@@ -12,8 +12,9 @@ ZenplanError            exit code 1   one line of what is wrong, one line of hin
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Any
 
 
 class FailureKind(StrEnum):
@@ -120,3 +121,16 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     close = difflib.get_close_matches(wanted, by_plain, n=count, cutoff=0.6)
     inside = [p for p in by_plain if len(wanted) >= 2 and wanted in p and p not in close]
     return [by_plain[p] for p in (close + inside)[:count]]
+
+
+def shown(value: Any) -> str:
+    """A value that somebody gave, in a few characters, on one line, whatever it is."""
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    # Python refuses to write whole numbers of more than 4,300 digits.
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**18:
+        return "a number of more than 18 digits"
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

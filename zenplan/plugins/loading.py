@@ -162,7 +162,7 @@ class Plugins:
         """What each plugin's hook hands over, less what is not of its kind."""
         for source, hooks in self._loaded:
             if hook in hooks:
-                work = partial(_called, hooks[hook], kind)
+                work = partial(_called, hooks[hook], kind, source.timeout_s is None)
                 good, bad = self._attempt(source, hook, work).value or ([], [])
                 for reason in bad:
                     self._add(source, hook, reason)
@@ -189,8 +189,10 @@ class Plugins:
             self._problems.append(problem)
 
 
-def _called(hook: Callable[[], Any], kind: type) -> tuple[list[tuple[Any, Mapping[str, str]]], list[str]]:
-    return sorted_out(hook(), kind)
+def _called(
+    hook: Callable[[], Any], kind: type, trusted: bool
+) -> tuple[list[tuple[Any, Mapping[str, str]]], list[str]]:
+    return sorted_out(hook(), kind, trusted=trusted)
 
 
 def load_plugins(environ: Mapping[str, str] = os.environ, *, timeout_s: float = guard.TIMEOUT_S) -> Plugins:

@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from zenplan.adapters.store.migrations import STATE, add_row, checksum, shown
 from zenplan.adapters.store.opening import open_to_read, open_to_write, our_errors, waited
+from zenplan.adapters.store.path import store_path
 from zenplan.domain.checks import one_line
 from zenplan.domain.measured.stored import DONE, RUNNING, UNFINISHED
 from zenplan.errors import UnknownName, UsageError, ZenplanError
@@ -306,10 +307,3 @@ def _lives(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def store_path() -> Path:
-    """Where the user's store is."""
-    import platformdirs
-
-    return platformdirs.user_data_path("zenplan", appauthor=False) / "calibrations.sqlite"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.domain.answer.answer import Answer
-from zenplan.domain.measured.step import LocalStep
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Table
+
+if TYPE_CHECKING:
+    from zenplan.domain.measured.step import LocalStep
 
 
 def here_table(answer: Answer) -> tuple[Table, ...]:

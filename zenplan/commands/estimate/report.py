@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zenplan import units
 from zenplan.commands.estimate.here import here_table
-from zenplan.commands.layouts.report import padded, spread
+from zenplan.commands.shared.sentences import padded, spread
 from zenplan.domain.answer.answer import Answer, Ranked
-from zenplan.domain.answer.estimate import Bill, Quote
+from zenplan.domain.answer.estimate import Bill, Quote, part_name
 from zenplan.domain.fit.correction import Grounds
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
-from zenplan.planning.explain.derivation import derive
-from zenplan.planning.explain.derivation_line import Line
 from zenplan.planning.physics.input_pipeline import supply
-from zenplan.planning.search.tradeoff import part_name
+
+if TYPE_CHECKING:
+    from zenplan.planning.explain.derivation_line import Line
 
 _UNKNOWN = "?"
 _GROUNDS = {
@@ -35,7 +35,7 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
         details: with every quote in full, not the first alone.
     """
     first = answer.ranked[0]
-    lines = derive(answer.plan, answer.operations, first.quote, first.bill) if explain else ()
+    lines = _derived(answer) if explain else ()
     full = answer.ranked if details else answer.ranked[:1]
     tables = [
         _money(answer),
@@ -52,6 +52,13 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
         tables=tuple(tables),
         notes=_notes(answer, first.quote),
     )
+
+
+def _derived(answer: Answer) -> tuple[Line, ...]:
+    from zenplan.planning.explain.derivation import derive
+
+    first = answer.ranked[0]
+    return derive(answer.plan, answer.operations, first.quote, first.bill)
 
 
 def _document(answer: Answer, lines: tuple[Line, ...]) -> Any:

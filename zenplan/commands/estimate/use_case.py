@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import grid_intensity
 from zenplan.commands.shared.evidence import Evidence, evidence_of
-from zenplan.commands.shared.here import steps_here
 from zenplan.commands.shared.offers import Selection, matching, select
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.training_plan import training_plan
@@ -17,7 +17,6 @@ from zenplan.domain.answer.estimate import Bill
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import Billing, PriceTable
-from zenplan.domain.measured.stored import Stored
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
@@ -26,6 +25,10 @@ from zenplan.planning.money.quotes import Market, market
 from zenplan.planning.money.ranking import Ranking, rank
 from zenplan.planning.search.search import usable_bytes
 from zenplan.protocols import WorkloadFamily
+
+if TYPE_CHECKING:
+    from zenplan.domain.measured.step import LocalStep
+    from zenplan.domain.measured.stored import Stored
 
 # What a smaller number of devices must take less of, in time and in dollars, to be worth a line.
 _CLEARLY = 0.95
@@ -69,7 +72,7 @@ def estimate(
         layouts=found.found.considered,
         frontier=ranking.frontier,
         left_out=(*left_out, *_not_quoted(request, found)),
-        here=steps_here(plan, calibrations),
+        here=_here(plan, calibrations),
     )
 
 
@@ -91,6 +94,15 @@ def _ranked(request: Request, found: Market) -> tuple[Ranking, tuple[Ranked, ...
         for i, labels in zip(chosen, ranking.labels, strict=True)
     )
     return ranking, ranked, chosen[0]
+
+
+def _here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[LocalStep, ...]:
+    """What the plan takes on this machine's own processor."""
+    if not calibrations:
+        return ()
+    from zenplan.commands.shared.here import steps_here
+
+    return steps_here(plan, calibrations)
 
 
 def _used(ranked: Sequence[Ranked]) -> set[str]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from zenplan import units
 from zenplan.commands.layouts.text_plot import Point, drawn
-from zenplan.domain.answer.estimate import Estimate
+from zenplan.commands.shared.sentences import padded, spread
+from zenplan.domain.answer.estimate import Estimate, part_name
 from zenplan.domain.answer.tradeoff import Fewer, Tradeoff
 from zenplan.domain.report import Column, Report, Table
 from zenplan.domain.training.layout import Layout
-from zenplan.planning.search.tradeoff import part_name, why
+from zenplan.planning.search.tradeoff import why
 
 # How many of a unit the cost is told of: a token is next to nothing.
 _BILLION, _MILLION = ("a billion", 1e9), ("a million", 1e6)
@@ -155,24 +156,10 @@ def _notes(found: Tradeoff) -> tuple[str, ...]:
     )
 
 
-def spread(estimate: Estimate) -> str:
-    """How far a step may be from what is said, and how that is known; one sentence for every command."""
-    step_s = estimate.step_s
-    low, high = step_s.low / step_s.mid, step_s.high / step_s.mid
-    return f"A step may take ×{low:.2f} to ×{high:.2f} of the time shown; {estimate.evidence}."
-
-
 def _padding(found: Tradeoff) -> tuple[str, ...]:
     """What the fastest computes beside the batch that was asked for."""
     told = padded(found.fastest.layout, found.plan.global_batch)
     return (f"The fastest {told}; the others take their time and count for nothing.",) if told else ()
-
-
-def padded(layout: Layout, batch: int) -> str:
-    """What of a step is no progress: places for samples that the batch does not fill; empty where it fills all."""
-    if layout.global_batch <= batch:
-        return ""
-    return f"fills {batch:,} of its {layout.global_batch:,} places for samples in a step"
 
 
 def _second(found: Tradeoff) -> tuple[str, ...]:

@@ -10,30 +10,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from zenplan import units
-from zenplan.adapters.tables.carried_over import read_carried_over
-from zenplan.commands.shared.changed import changed
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.fit.correction import BATCH, KINDS, Correction, Grounds
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.measured.calibration import MODEL, SWEEP, Calibration
-from zenplan.domain.measured.prediction import StepPrediction
-from zenplan.domain.measured.step import MeasuredStep
-from zenplan.domain.measured.stored import RUNNING, Stored
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.software import keras_software
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.errors import DataError, ZenplanError
-from zenplan.planning.calibration.correction import alone_s, correction, kind_of, usable
-from zenplan.planning.calibration.depth_fit import predicted
-from zenplan.planning.calibration.features import features_of_blocks
-from zenplan.planning.calibration.kernel_fit import predicted_by_sweep
 from zenplan.planning.physics.interval import spread_of
+
+if TYPE_CHECKING:
+    # What calibrations need is imported where there are any: most users have none.
+    from zenplan.domain.measured.calibration import Calibration
+    from zenplan.domain.measured.prediction import StepPrediction
+    from zenplan.domain.measured.step import MeasuredStep
+    from zenplan.domain.measured.stored import Stored
 
 # Parameters and FLOP of one model, counted in two ways, differ by no more.
 _SAME: Final = 0.005
@@ -45,11 +42,12 @@ _MOST_NOTES: Final = 3
 
 def stored_calibrations(warn: Callable[[str], None]) -> tuple[Stored, ...]:
     """Those of the user's store; none where there is no store. What cannot be read is one line to ``warn``."""
-    from zenplan.adapters.store.records import store_path
-    from zenplan.adapters.store.store import CalibrationStore
+    from zenplan.adapters.store.path import store_path
 
     if not store_path().exists():
         return ()
+    from zenplan.adapters.store.store import CalibrationStore
+
     try:
         with CalibrationStore.open(only_read=True) as store:
             found = store.entries()
@@ -65,6 +63,8 @@ def stored_calibrations(warn: Callable[[str], None]) -> tuple[Stored, ...]:
 
 def is_of(calibration: Calibration, workload: Workload) -> bool:
     """Whether it is of that very model."""
+    from zenplan.domain.measured.calibration import MODEL
+
     pairs = (
         (calibration.parameters, workload.parameters),
         (calibration.flop_per_sample, workload.training_flop_per_sample),
@@ -100,6 +100,9 @@ class Evidence:
         return replace(plain, efficiency=replace(plain.efficiency, correction=best)) if best else plain
 
     def _correction(self, step: MeasuredStep, cluster: Cluster) -> Correction | None:
+        from zenplan.adapters.tables.carried_over import read_carried_over
+        from zenplan.planning.calibration.correction import correction, kind_of, usable
+
         kind, told = kind_of(step.sheet, cluster), f"measured {step.told}"
         # The very step that was measured is carried nowhere.
         itself = kind == BATCH and step.own and step.batch == self.plan.global_batch
@@ -146,6 +149,11 @@ def evidence_of(
     Args:
         calibrations: the newest first.
     """
+    if not calibrations:
+        return Evidence(plan=plan)
+    from zenplan.domain.measured.calibration import SWEEP
+    from zenplan.domain.measured.stored import RUNNING
+
     ready = [s for s in calibrations if s.calibration.fingerprint.kind == "gpu" and s.state != RUNNING]
     mine = [s for s in ready if is_of(s.calibration, plan.workload)]
     notes = [_not_used(s.calibration, plan) for s in mine if not _fits(s, plan)]
@@ -183,6 +191,9 @@ def _not_used(taken: Calibration, plan: TrainingPlan) -> str:
 
 def _step(stored: Stored, sheet: Accelerator, plan: TrainingPlan, coefficients: Coefficients) -> MeasuredStep | None:
     """The step that a calibration gives for a plan; None where too little was measured, or nothing like it."""
+    from zenplan.domain.measured.step import MeasuredStep
+    from zenplan.planning.calibration.correction import alone_s
+
     taken, load = stored.calibration, plan.workload
     known = step_of(taken, plan)
     if known is None:
@@ -204,6 +215,10 @@ def _step(stored: Stored, sheet: Accelerator, plan: TrainingPlan, coefficients: 
 def step_of(taken: Calibration, plan: TrainingPlan) -> tuple[int, StepPrediction] | None:
     """The batch and the step that a calibration gives for a plan's model; None where too little was measured, or
     nothing like its work."""
+    from zenplan.planning.calibration.depth_fit import predicted
+    from zenplan.planning.calibration.features import features_of_blocks
+    from zenplan.planning.calibration.kernel_fit import predicted_by_sweep
+
     try:
         if taken.target:
             return taken.target.batch, predicted(taken)
@@ -214,6 +229,9 @@ def step_of(taken: Calibration, plan: TrainingPlan) -> tuple[int, StepPrediction
 
 
 def _told(stored: Stored, found: StepPrediction) -> str:
+    from zenplan.commands.shared.changed import changed
+    from zenplan.domain.measured.calibration import MODEL
+
     taken = stored.calibration
     where = "" if stored.origin else "here "
     how = f" by {found.method}" if taken.kind != MODEL else ""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from zenplan.domain.answer.estimate import Bill, Quote
-from zenplan.domain.measured.step import LocalStep
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
+
+if TYPE_CHECKING:
+    from zenplan.domain.measured.step import LocalStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,16 @@ from zenplan.domain.training.layout import Layout
 from zenplan.errors import DataError
 from zenplan.units import HOUR_S
 
+# Where the name of a part is not enough for people.
+PART_NAMES = {
+    "tensor": "tensor-parallel",
+    "data": "data-parallel",
+    "pipeline": "pipeline sends",
+    "expert": "expert all-to-all",
+    "context": "context-parallel",
+    "memory": "memory-bound",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTime:
@@ -54,6 +64,12 @@ class StepTime:
     def total_s(self) -> float:
         """The whole step."""
         return sum(self.parts().values())
+
+
+def part_name(part: str) -> str:
+    """A part of a step as people know it: ``tensor_s`` is tensor-parallel communication."""
+    bare = part.removesuffix("_s")
+    return PART_NAMES.get(bare, bare)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

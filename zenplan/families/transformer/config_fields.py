@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import UsageError
+from zenplan.errors import UsageError, shown
 from zenplan.families.transformer.huggingface_types import DERIVED, REQUIRED
 
 # Beyond these a number is a mistake, and lowering so many layers would take minutes.
@@ -15,19 +15,6 @@ MOST_LAYERS = 10_000
 MOST_HEADS = 100_000
 MOST_WIDTH = 10_000_000
 MOST_ENTRIES = 100_000_000
-
-
-def shown(value: Any) -> str:
-    """A value of a configuration in a few characters, on one line, whatever it is."""
-    if isinstance(value, Mapping):
-        return "an object"
-    if isinstance(value, list | tuple):
-        return "a list"
-    # Python refuses to write whole numbers of more than 4,300 digits.
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**18:
-        return "a number of more than 18 digits"
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 class ConfigFields:

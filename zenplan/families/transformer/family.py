@@ -10,8 +10,8 @@ from zenplan import units
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError
-from zenplan.families.transformer import huggingface, presets, sizing
-from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.families.transformer import presets, sizing
+from zenplan.families.transformer.lowering import TransformerShape, lower, with_seq_len
 from zenplan.families.transformer.presets import Preset
 
 _KINDS = ("model", "config", "params")
@@ -71,7 +71,7 @@ class TransformerFamily:
             length = str(shape.seq_len)
             facts += (Fact(name="sequence length", value=length, origin=Origin.PUBLISHED, why="as it was trained"),)
         else:
-            shape, grown = huggingface.with_seq_len(shape, seq_len)
+            shape, grown = with_seq_len(shape, seq_len)
             facts += (_given_length(seq_len), *grown)
         return lower(shape, preset.name, facts)
 
@@ -89,7 +89,9 @@ def _kind_of(given: Mapping[str, Any]) -> str:
 
 
 def _of_config(config: Any, seq_len: Any) -> Workload:
-    shape, told = huggingface.shape_from_config(config, seq_len)
+    from zenplan.families.transformer.huggingface import shape_from_config
+
+    shape, told = shape_from_config(config, seq_len)
     kind = str(config["model_type"])
     facts = (Fact(name="model configuration", value=kind, origin=Origin.GIVEN, why=_size(shape)), *told)
     if seq_len is not None:

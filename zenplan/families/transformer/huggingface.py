@@ -7,23 +7,26 @@ The table in ``huggingface_types`` says where each ``model_type`` keeps what. Wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import DataError, UsageError, nearest
+from zenplan.errors import DataError, UsageError, nearest, shown
 from zenplan.families.transformer.config_fields import (
     MOST_ENTRIES,
     MOST_HEADS,
     MOST_LAYERS,
     MOST_WIDTH,
     ConfigFields,
-    shown,
 )
 from zenplan.families.transformer.huggingface_types import TYPES, ModelType
-from zenplan.families.transformer.lowering import Experts, LatentAttention, TransformerShape
+from zenplan.families.transformer.lowering import (
+    Experts,
+    LatentAttention,
+    TransformerShape,
+    check_seq_len,
+    with_seq_len,
+)
 
-MOST_SEQ_LEN = 10_000_000
 # Llama 3 (arXiv 2407.21783, section 3.4) trained nearly all of its tokens at 8,192 and reached its 131,072
 # only at the end; a reach beyond that says what a model can read, not what it is trained on.
 USUAL_SEQ_LEN = 8192
@@ -71,29 +74,6 @@ def shape_from_config(
         raise UsageError(f"the model configuration does not fit together: {error}", "check its sizes") from error
     shape, grown = with_seq_len(shape, tokens)
     return shape, (*fields.facts, *grown)
-
-
-def with_seq_len(shape: TransformerShape, seq_len: int) -> tuple[TransformerShape, tuple[Fact, ...]]:
-    """The shape at another sequence length; a learned position table that is too short grows to it.
-
-    Raises:
-        UsageError: not a whole number from 1 to 10,000,000.
-    """
-    check_seq_len(seq_len)
-    facts: tuple[Fact, ...] = ()
-    positions = shape.positions
-    if 0 < positions < seq_len:
-        why = f"the learned table of {positions} is too short for sequences of {seq_len} tokens"
-        facts = (Fact(name="position table", value=str(seq_len), origin=Origin.ASSUMED, why=why),)
-        positions = seq_len
-    encoder = seq_len if shape.family == "encoder-decoder" else 0
-    return replace(shape, seq_len=seq_len, positions=positions, encoder_seq_len=encoder), facts
-
-
-def check_seq_len(seq_len: object) -> None:
-    """Raises UsageError unless it is a whole number from 1 to 10,000,000."""
-    if isinstance(seq_len, bool) or not isinstance(seq_len, int) or not 1 <= seq_len <= MOST_SEQ_LEN:
-        raise UsageError(f"a sequence length of {shown(seq_len)} is not possible", f"give 1 to {MOST_SEQ_LEN:,} tokens")
 
 
 def _type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, Mapping[str, Any]]:

@@ -6,7 +6,7 @@ any shape (gated, grouped-query, latent attention, experts) has its own sum rath
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zenplan.domain import checks
 from zenplan.domain.model.operators import (
@@ -20,10 +20,12 @@ from zenplan.domain.model.operators import (
     Split,
 )
 from zenplan.domain.model.workload import Block, Workload
-from zenplan.domain.provenance import Fact
-from zenplan.errors import DataError
+from zenplan.domain.provenance import Fact, Origin
+from zenplan.errors import DataError, UsageError, shown
 
 FAMILIES = ("decoder", "encoder", "encoder-decoder")
+
+MOST_SEQ_LEN = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,6 +404,29 @@ def _head(shape: TransformerShape) -> Block:
         ),
     ]
     return Block(name="head", operators=tuple(operators), place="last")
+
+
+def with_seq_len(shape: TransformerShape, seq_len: int) -> tuple[TransformerShape, tuple[Fact, ...]]:
+    """The shape at another sequence length; a learned position table that is too short grows to it.
+
+    Raises:
+        UsageError: not a whole number from 1 to 10,000,000.
+    """
+    check_seq_len(seq_len)
+    facts: tuple[Fact, ...] = ()
+    positions = shape.positions
+    if 0 < positions < seq_len:
+        why = f"the learned table of {positions} is too short for sequences of {seq_len} tokens"
+        facts = (Fact(name="position table", value=str(seq_len), origin=Origin.ASSUMED, why=why),)
+        positions = seq_len
+    encoder = seq_len if shape.family == "encoder-decoder" else 0
+    return replace(shape, seq_len=seq_len, positions=positions, encoder_seq_len=encoder), facts
+
+
+def check_seq_len(seq_len: object) -> None:
+    """Raises UsageError unless it is a whole number from 1 to 10,000,000."""
+    if isinstance(seq_len, bool) or not isinstance(seq_len, int) or not 1 <= seq_len <= MOST_SEQ_LEN:
+        raise UsageError(f"a sequence length of {shown(seq_len)} is not possible", f"give 1 to {MOST_SEQ_LEN:,} tokens")
 
 
 def lower(shape: TransformerShape, name: str, facts: tuple[Fact, ...] = ()) -> Workload:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from zenplan import units
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError
-from zenplan.families.transformer import huggingface, proportions, recipe
-from zenplan.families.transformer.lowering import Experts, TransformerShape, lower
+from zenplan.families.transformer import proportions, recipe
+from zenplan.families.transformer.lowering import Experts, TransformerShape, lower, with_seq_len
 from zenplan.families.transformer.proportions import (
     SMALL,
     VOCABULARY,
@@ -54,7 +54,7 @@ def shape_for(
                 "give at most as many active parameters as there are",
             )
         shape = _mixture(params, active_params)
-    shape, grown = huggingface.with_seq_len(replace(shape, guessed=True), tokens)
+    shape, grown = with_seq_len(replace(shape, guessed=True), tokens)
     return shape, (*_facts(shape, params), *facts, *grown)
 
 

@@ -9,20 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from zenplan import units
+from zenplan.domain.answer.estimate import part_name
 from zenplan.domain.answer.tradeoff import RunnerUp
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array
 from zenplan.planning.search.search import Found, sample_s, survey, useful_samples
 
-PART_NAMES = {
-    "tensor": "tensor-parallel",
-    "data": "data-parallel",
-    "pipeline": "pipeline sends",
-    "expert": "expert all-to-all",
-    "context": "context-parallel",
-    "memory": "memory-bound",
-}
 # What makes a layout another one, and not a variant of the same.
 _DEGREES = ("dp", "tp", "pp", "cp", "ep")
 # A difference in time below this is none: such layouts differ in a field that does not matter here.
@@ -31,12 +24,6 @@ _SAME = 1e-9
 _NAMED = 0.002
 
 _Index = npt.NDArray[np.intp]
-
-
-def part_name(part: str) -> str:
-    """A part of a step as people know it: ``tensor_s`` is tensor-parallel communication."""
-    bare = part.removesuffix("_s")
-    return PART_NAMES.get(bare, bare)
 
 
 def frontier(plan: TrainingPlan, found: Found) -> _Index:
