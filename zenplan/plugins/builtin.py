@@ -12,6 +12,7 @@ from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
 
 if TYPE_CHECKING:
     from zenplan.families.named import Builder
+    from zenplan.families.transformer.presets import Preset
 
 
 # Families of named models; the module of one is imported once somebody asks for one of its models.
@@ -47,13 +48,18 @@ def zenplan_price_providers() -> Iterable[PriceProvider]:
 @hookimpl
 def zenplan_workloads() -> Iterable[WorkloadFamily]:
     """Families of named models, and transformers, with the published models as presets."""
-    from zenplan.adapters.tables.models import read_models
     from zenplan.families.lazy import LazyFamily
     from zenplan.families.transformer.family import TransformerFamily
 
     named = (LazyFamily(name, models) for name, models in _FAMILIES.items())
     # The last one is asked for what nobody knows: configurations, sizes, other names of a model.
-    return (*named, TransformerFamily(presets=read_models()))
+    return (*named, TransformerFamily(presets=_presets))
+
+
+def _presets() -> Mapping[str, Preset]:
+    from zenplan.adapters.tables.models import read_models
+
+    return read_models()
 
 
 @hookimpl

@@ -58,7 +58,7 @@ def talker(seq_len: int = 100) -> Workload:
 FAMILIES = (
     NamedFamily("toys", {"toy-net-50": toynet, "unusual": unusual}),
     LazyFamily("talkers", lambda: {"talker": talker}),
-    TransformerFamily(presets={}),
+    TransformerFamily(presets=dict),
 )
 
 

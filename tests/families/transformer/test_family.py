@@ -10,7 +10,7 @@ from zenplan.errors import UnknownName, UsageError
 from zenplan.families.transformer.family import TransformerFamily
 from zenplan.protocols import WorkloadFamily
 
-FAMILY = TransformerFamily(read_models())
+FAMILY = TransformerFamily(read_models)
 LLAMA: dict[str, Any] = {
     "model_type": "llama",
     "hidden_size": 256,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from zenplan import units
@@ -25,9 +26,13 @@ class TransformerFamily:
 
     name = "transformer"
 
-    def __init__(self, presets: Mapping[str, Preset]) -> None:
-        """``presets`` by name, in the order in which they are listed."""
-        self._presets = presets
+    def __init__(self, presets: Callable[[], Mapping[str, Preset]]) -> None:
+        """``presets`` reads those that are known, by name, in the order in which they are listed."""
+        self._read = presets
+
+    @cached_property
+    def _presets(self) -> Mapping[str, Preset]:
+        return self._read()
 
     def presets(self) -> Iterable[str]:
         """Names that ``--model`` takes."""
