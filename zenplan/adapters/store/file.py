@@ -1,8 +1,7 @@
-"""Calibrations as a document: what ``export`` writes and ``import`` reads, as teams share it.
+"""Files of calibrations, as teams share them: what ``import`` reads, and how ``export`` puts a file down.
 
-A calibration is its noun, as JSON, with its state and origin. What is shared says of a failure its kind and the type of
-what was raised, never a text: it may quote the user's own code. A file is written whole or not at all, and read as
-what nobody vouches for; nothing in it is run. The schema is ``data/schemas/calibrations-1.json``.
+A calibration is its noun, as JSON, with its state and origin (the document is ``commands/calibrations/document.py``). A
+file is written whole or not at all, and read as what nobody vouches for; nothing in it is run.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +22,7 @@ from zenplan.adapters.store.store import ID
 from zenplan.domain import checks
 from zenplan.domain.measured.calibration import CPU, OPERATOR, Calibration, Measured, Point
 from zenplan.domain.measured.stored import Stored
-from zenplan.errors import DataError, InputFileError, UsageError
+from zenplan.errors import DataError, InputFileError
 from zenplan.units import DAY_S
 
 SCHEMA: Final = "zenplan.calibrations/1"
@@ -49,16 +48,8 @@ _MOST_PARAMETERS: Final = 1e15
 # --- what is written
 
 
-def calibration_document(stored: Stored) -> dict[str, Any]:
-    """The calibration with its state and origin, of JSON types only; times are in UTC."""
-    found = documents.plain(stored.calibration)
-    taken_at = stored.calibration.taken_at.astimezone(UTC).isoformat()
-    first = {"id": found["id"], "state": stored.state, "origin": stored.origin, "taken_at": taken_at}
-    return {**first, **{name: value for name, value in found.items() if name not in first}}
-
-
 def shared(stored: Stored) -> Stored:
-    """The same without what is nobody else's: texts of failures, and the folders of a model's file."""
+    """The calibration without what is nobody else's: texts of failures, and the folders of a model's file."""
     c = stored.calibration
     measured = tuple(replace(m, failure=_shared_failure(m)) for m in c.measured)
     return replace(stored, calibration=replace(c, subject=_file_name(c.subject), measured=measured))
@@ -75,23 +66,6 @@ def _shared_failure(m: Measured) -> str:
 def _file_name(subject: str) -> str:
     is_file = subject.endswith((".keras", ".h5"))
     return re.split(r"[/\\]", subject)[-1] if is_file else subject
-
-
-def calibrations_document(calibrations: Iterable[Stored], left_out: Iterable[str] = ()) -> dict[str, Any]:
-    """The calibrations as one object, without its schema; and what could not be read of the store, a line each."""
-    return {"calibrations": [calibration_document(shared(s)) for s in calibrations], "left_out": list(left_out)}
-
-
-def calibrations_text(calibrations: Iterable[Stored], left_out: Iterable[str] = ()) -> str:
-    """The same as text, with its schema. Raises UsageError: it is more than ``import`` takes."""
-    document = {"schema": SCHEMA, **calibrations_document(calibrations, left_out)}
-    text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    if (size := len(text.encode())) > MOST_BYTES:
-        raise UsageError(
-            f"these calibrations make a file of {units.size(size)}, and 'import' takes {units.size(MOST_BYTES)}",
-            "export some of them: name their ids after the file",
-        )
-    return text
 
 
 def write_calibrations(path: Path, content: str) -> None:
@@ -157,7 +131,7 @@ def _read(decoded: Any) -> tuple[Stored, ...]:
 
 
 def _stored(document: Any) -> Stored:
-    """The calibration that ``calibration_document`` wrote. Raises DataError: it is no such thing."""
+    """The calibration that a document holds. Raises DataError: it is no such thing."""
     if not isinstance(document, dict):
         raise DataError("a calibration must be an object")
     id = document.get("id")
@@ -169,7 +143,7 @@ def _stored(document: Any) -> Stored:
     whole = {"calibration": calibration, "state": document.get("state"), "origin": document.get("origin", "")}
     stored = documents.convert(whole, Stored, what)
     checks.lines(what, origin=stored.origin)
-    _no_others(what, document, calibration_document(stored))
+    _no_others(what, document, {**documents.plain(calibration), "state": "", "origin": ""})
     return stored
 
 
