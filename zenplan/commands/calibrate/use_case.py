@@ -79,9 +79,13 @@ def calibrate(
     """Measure on each engine, and predict.
 
     Args:
+        wanted: what to measure: a model, or the device in general.
+        engines: each in its turn.
+        how: device, precision, threads, time and rounds.
+        machine: on which, and with which software.
         store: takes every sample as it is measured.
-        show: told the share that is done and what is being done.
-        warn: told what speaks against the measurement, when it is seen.
+        show: called with the share that is done and what is being done.
+        warn: called with what speaks against the measurement, when it is seen.
 
     Raises:
         UsageError: what was asked for is not possible.

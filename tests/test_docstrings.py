@@ -1,0 +1,39 @@
+"""A function of many parameters says what each is: where users and the physics are."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "zenplan"
+WHERE = ("api.py", "protocols.py", "hookspecs.py", "testing.py", "planning/**/*.py", "commands/*/use_case.py")
+MANY = 4
+
+
+def unexplained(file: Path) -> Iterator[str]:
+    """Parameters of public functions with many that ``Args:`` does not name; ``a, b: of both`` names two."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        every = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        names = [each.arg for each in every if each.arg not in ("self", "cls")]
+        _, _, section = (ast.get_docstring(node) or "").partition("Args:")
+        told = {name.strip() for line in section.splitlines() for name in line.partition(":")[0].split(",")}
+        yield from (f"{file.name}, {node.name}: {name}" for name in names if len(names) >= MANY and name not in told)
+
+
+def test_a_function_of_many_parameters_says_what_each_is() -> None:
+    found = [file for where in WHERE for file in PACKAGE.glob(where)]
+    assert len(found) > 30
+    assert [each for file in found for each in unexplained(file)] == []
+
+
+def test_a_parameter_that_is_not_explained_would_be_seen(tmp_path: Path) -> None:
+    file = tmp_path / "some.py"
+    text = '"""F.\n\n    Args:\n        a, b: of both.\n        c: more.\n    """'
+    file.write_text(
+        f"def f(a, b, *, c, d):\n    {text}\ndef g(a, b, c):\n    pass\ndef _h(a, b, c, d):\n    pass\n",
+        encoding="utf-8",
+    )
+    assert list(unexplained(file)) == ["some.py, f: d"]
