@@ -1,14 +1,20 @@
-"""A function of many parameters says what each is: where users and the physics are."""
+"""What is read by others: many parameters are explained, and words are those of the field."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "zenplan"
 WHERE = ("api.py", "protocols.py", "hookspecs.py", "testing.py", "planning/**/*.py", "commands/*/use_case.py")
 MANY = 4
+# What a user reads; in code, names may be older than the words for people.
+PAGES = ("README*.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md")
+SOURCES = ("api.py", "results.py", "protocols.py", "hookspecs.py", "testing.py", "commands/**/command.py")
+OURS = re.compile(r"\b(?:stand-?ins?|heard|told|era|(?<!data )(?<!spec )sheets?)\b", re.IGNORECASE)
+CODE = re.compile(r"``?[^`]+``?")
 
 
 def unexplained(file: Path) -> Iterator[str]:
@@ -37,3 +43,29 @@ def test_a_parameter_that_is_not_explained_would_be_seen(tmp_path: Path) -> None
         encoding="utf-8",
     )
     assert list(unexplained(file)) == ["some.py, f: d"]
+
+
+def private_words(text: str) -> list[str]:
+    """Words of our own in a text for people, outside of what stands in it as code."""
+    return OURS.findall(CODE.sub("", text))
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Each page, and each docstring and text of the modules that users meet."""
+    for file in (found for where in PAGES for found in PACKAGE.parent.glob(where)):
+        yield file.name, " ".join(file.read_text(encoding="utf-8").split())
+    for file in (found for where in (*SOURCES, "commands/shared/options.py") for found in PACKAGE.glob(where)):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+                yield f"{file.name}:{node.lineno}", " ".join(node.value.split())
+
+
+def test_pages_and_help_have_no_words_of_our_own() -> None:
+    read = list(texts())
+    assert len(read) > 100
+    assert [(where, found) for where, text in read if (found := private_words(text))] == []
+    assert private_words("The stand-in of a sheet is told; a data sheet and `told` are not.") == [
+        "stand-in",
+        "sheet",
+        "told",
+    ]
