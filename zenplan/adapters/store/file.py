@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zenplan import documents, units
-from zenplan.adapters.files.regular_file import read_text
+from zenplan.adapters.files.regular_file import decoded, read_text
 from zenplan.adapters.store.store import ID
 from zenplan.domain import checks
 from zenplan.domain.measured.calibration import CPU, OPERATOR, Calibration, Measured, Point
@@ -108,26 +108,26 @@ def read_calibration_file(path: Path, now: datetime) -> tuple[Stored, ...]:
         InputFileError: it is no such file, or any of its values is impossible; the message says which.
     """
     what = f"the file of calibrations {os.fspath(path)!r}"
-    decoded = _decoded(read_text(path, what, MOST_BYTES, _HINT), what)
+    text = read_text(path, what, MOST_BYTES, _HINT)
     try:
-        found = _read(decoded)
+        found = _read(decoded(text, _JSON.decode, what, "JSON", _HINT))
         _check([stored.calibration for stored in found], now)
     except DataError as error:
         raise InputFileError(f"{what}: {error.message}", _HINT) from error
     return found
 
 
-def _read(decoded: Any) -> tuple[Stored, ...]:
-    schema = decoded.get("schema") if isinstance(decoded, dict) else None
+def _read(document: Any) -> tuple[Stored, ...]:
+    schema = document.get("schema") if isinstance(document, dict) else None
     name, _, version = SCHEMA.partition("/")
     if isinstance(schema, str) and schema.startswith(f"{name}/") and schema != SCHEMA:
         raise DataError(f"it is of version {schema.partition('/')[2][:20]}, and this zenplan reads {version}")
     if schema != SCHEMA:
         raise DataError(f"it has no schema {SCHEMA}")
-    _no_others("it", decoded, {"schema": "", "calibrations": [], "left_out": []})
-    if not isinstance(decoded.get("calibrations"), list):
+    _no_others("it", document, {"schema": "", "calibrations": [], "left_out": []})
+    if not isinstance(document.get("calibrations"), list):
         raise DataError("calibrations must be a list")
-    return tuple(_stored(each) for each in decoded["calibrations"])
+    return tuple(_stored(each) for each in document["calibrations"])
 
 
 def _stored(document: Any) -> Stored:
@@ -159,21 +159,6 @@ def _no_others(what: str, given: Any, known: Any) -> None:
             _no_others(what, value, its)
 
 
-def _decoded(content: str, what: str) -> Any:
-    try:
-        return json.loads(content, object_pairs_hook=_unique, parse_constant=_not_finite)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InputFileError(f"{what} is not JSON: {error.msg} ({where})", _HINT) from error
-    except RecursionError as error:
-        raise InputFileError(f"{what} is nested too deeply", _HINT) from error
-    except DataError as error:
-        raise InputFileError(f"{what}: {error.message}", _HINT) from error
-    except ValueError as error:
-        # Python refuses whole numbers of more than 4,300 digits, with a ValueError that has no place.
-        raise InputFileError(f"{what} holds a number that is too long", _HINT) from error
-
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -185,6 +170,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _not_finite(name: str) -> float:
     raise DataError(f"{name} is no number")
+
+
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_not_finite)
 
 
 # --- what cannot be

@@ -13,18 +13,20 @@ from typing import Annotated, Any, Literal, TypeVar
 from msgspec import Meta
 
 from zenplan import units
-from zenplan.adapters.store.file import MOST_BYTES, shared
+from zenplan.adapters.store.file import MOST_BYTES, SCHEMA, shared
+from zenplan.adapters.store.store import ID
 from zenplan.commands.shared.document import Count, CountFromZero, Moment, NotNegative, Positive, one_of
 from zenplan.documents import Document, encode, fill
+from zenplan.domain.checks import MOST_LETTERS, MOST_NAMES
 from zenplan.domain.measured.calibration import CPU, KINDS, ROLES, WALL, Measured
 from zenplan.domain.measured.prediction import StepPrediction
 from zenplan.domain.measured.stored import STATES, Stored
 from zenplan.errors import UsageError
 
 # What a file that others wrote may hold at most.
-ShortText = Annotated[str, Meta(max_length=1000)]
-ShortName = Annotated[str, Meta(min_length=1, max_length=1000)]
-CalibrationId = Annotated[str, Meta(pattern="^[a-z2-7]{8}$")]
+ShortText = Annotated[str, Meta(max_length=MOST_LETTERS)]
+ShortName = Annotated[str, Meta(min_length=1, max_length=MOST_LETTERS)]
+CalibrationId = Annotated[str, Meta(pattern=f"^{ID.pattern}$")]
 
 
 class FingerprintDocument(Document):
@@ -37,7 +39,7 @@ class FingerprintDocument(Document):
     backend: Annotated[ShortName, Meta(description="Of Keras, as in torch.")]
     versions: Annotated[
         dict[str, Annotated[ShortText, Meta(description="A version.")]],
-        Meta(max_length=200, description="Of keras, the backend and python."),
+        Meta(max_length=MOST_NAMES, description="Of keras, the backend and python."),
     ]
     precision: Annotated[ShortName, Meta(description="Training precision, as in bf16.")]
     compiled: Annotated[bool, Meta(description="Whether a compiler saw the whole step (XLA, torch.compile).")]
@@ -62,7 +64,8 @@ class PointDocument(Document):
     features: Annotated[
         dict[str, Annotated[NotNegative, Meta(description="How much of it.")]],
         Meta(
-            max_length=200, description="What a step has of each kind of work, by its name; empty where nobody counted."
+            max_length=MOST_NAMES,
+            description="What a step has of each kind of work, by its name; empty where nobody counted.",
         ),
     ]
     predicted_bytes: Annotated[
@@ -83,8 +86,8 @@ class SampleDocument(Document):
     clock_hz: Annotated[Positive | None, Meta(description="Clock of the GPU, in Hz; null where it was not read.")]
 
 
-class RunDocument(Document):
-    """A point and its steps."""
+class StepsDocument(Document):
+    """A point and the steps that were taken of it."""
 
     point: Annotated[PointDocument, Meta(description="What was run.")]
     samples: Annotated[tuple[SampleDocument, ...], Meta(description="Steps after the warm-up, in order.")]
@@ -102,7 +105,7 @@ class RunDocument(Document):
     ]
 
 
-class MeasuredDocument(RunDocument):
+class MeasuredDocument(StepsDocument):
     """A point and what became of it."""
 
     failure: Annotated[ShortText, Meta(description="Why it failed; empty where it did not.")]
@@ -115,7 +118,7 @@ class MeasuredDocument(RunDocument):
     ]
 
 
-class SharedMeasuredDocument(RunDocument):
+class SharedMeasuredDocument(StepsDocument):
     """A point and what became of it."""
 
     failure: Annotated[
@@ -232,7 +235,7 @@ class SharedCalibrationDocument(SubjectDocument):
     notes: _Notes
 
 
-class CalibrationsDocument(Document, tag_field="schema", tag="zenplan.calibrations/1"):
+class CalibrationsDocument(Document, tag_field="schema", tag=SCHEMA):
     """Answer of 'zenplan calibrations list', and what 'export' writes and 'import' reads.
 
     Calibrations with every sample.
@@ -246,7 +249,7 @@ class CalibrationsDocument(Document, tag_field="schema", tag="zenplan.calibratio
 
 
 S = TypeVar("S", bound=SubjectDocument)
-R = TypeVar("R", bound=RunDocument)
+R = TypeVar("R", bound=StepsDocument)
 
 
 def calibration_document(stored: Stored, prediction: StepPrediction | None, why_none: str) -> CalibrationDocument:
