@@ -83,7 +83,7 @@ def _points(taken: Calibration) -> tuple[Table, ...]:
 
 def _name(measured: Measured, taken: Calibration) -> str:
     """The point without its batch; of a sweep, the builder and the values of its arguments alone."""
-    key = measured.point.key.removesuffix(f" batch={measured.point.batch}")
+    key = measured.point.variant
     if taken.kind != SWEEP:
         return key
     builder, *arguments = key.split(" ")

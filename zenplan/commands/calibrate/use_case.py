@@ -9,7 +9,7 @@ from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate import data_parallel, model, sweep
 from zenplan.commands.calibrate.asked import Vary, own_model, proxy
 from zenplan.commands.calibrate.how import How, both_ways, gpu_of
-from zenplan.commands.calibrate.record import About, Record
+from zenplan.commands.calibrate.record import About, StoredRecorder
 from zenplan.commands.calibrate.running import Session, Show
 from zenplan.commands.calibrate.state import before
 from zenplan.commands.calibrate.subject import Subject
@@ -183,7 +183,7 @@ def _subject(wanted: Wanted, engine: Engine, how: How, machine: Machine, show: S
 
 def _session(engine: Engine, how: How, machine: Machine, store: CalibrationStore, about: About, show: Show) -> Session:
     gpu = gpu_of(machine.profile) if how.device == "gpu" else None
-    record = Record(
+    record = StoredRecorder(
         store=store,
         about=about,
         backend=engine.name,
