@@ -18,7 +18,7 @@ from zenplan.commands.calibrations.use_case import prediction_of
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.device import Profile
 from zenplan.domain.market.offer import PriceTable
-from zenplan.domain.measured.calibrated import Calibrated, Calibrations, Failed
+from zenplan.domain.measured.calibrated import Calibrated, Calibrations, FailedCalibration
 from zenplan.domain.measured.calibration import Calibration
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError, ZenplanError
@@ -100,7 +100,7 @@ def calibrate(
         warn(note)
     ways = [(engine, each) for engine in engines for each in (both_ways(how) if wanted.compare else (how,))]
     taken: list[Calibrated] = []
-    failed: list[Failed] = []
+    failed: list[FailedCalibration] = []
     for place, (engine, each) in enumerate(ways):
 
         def part(share: float, text: str, place: int = place) -> None:
@@ -111,7 +111,7 @@ def calibrate(
         except ZenplanError as error:
             if len(ways) == 1:
                 raise
-            failed.append(Failed(name=_name(engine, each), reason=error.message, hint=error.hint))
+            failed.append(FailedCalibration(name=_name(engine, each), reason=error.message, hint=error.hint))
     if not taken:
         raise ZenplanError(f"{failed[0].name}: {failed[0].reason}", failed[0].hint)
     return Calibrations(taken=tuple(taken), failed=tuple(failed), compared=wanted.compare)
