@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+
+import zenplan
 
 PACKAGE = Path(__file__).parents[1] / "zenplan"
 WHERE = ("api.py", "protocols.py", "hookspecs.py", "testing.py", "planning/**/*.py", "commands/*/use_case.py")
@@ -33,6 +36,14 @@ def test_a_function_of_many_parameters_says_what_each_is() -> None:
     found = [file for where in WHERE for file in PACKAGE.glob(where)]
     assert len(found) > 30
     assert [each for file in found for each in unexplained(file)] == []
+
+
+def test_a_noun_of_the_face_says_what_its_fields_are() -> None:
+    nouns = [each for each in (getattr(zenplan, name) for name in zenplan.__all__) if is_dataclass(each)]
+    assert len(nouns) > 15
+    for noun in nouns:
+        explained = any("Attributes:" in (kind.__doc__ or "") for kind in noun.__mro__)
+        assert explained or len(fields(noun)) < MANY, noun
 
 
 def test_a_parameter_that_is_not_explained_would_be_seen(tmp_path: Path) -> None:
