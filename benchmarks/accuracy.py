@@ -170,7 +170,7 @@ def report(coefficients: Coefficients, observed: Observed, other: Observed) -> s
         ("software", software),
         ("scale", scale),
         ("size", size),
-        ("configuration told", told),
+        ("configuration stated", told),
         ("source", named),
     ):
         parts.append(table(f"{title} ({how})", grouped(best, key)))

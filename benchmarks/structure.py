@@ -12,7 +12,9 @@ How it is counted:
   is below; a file that lies in the place itself is a room of its own.
 * JSON fields written by hand are string keys in dict displays, and in ``x["key"] = ...``, inside functions of the files
   that make documents: those called ``document``, ``report``, ``reports`` or ``protocol``, also as a part of the name
-  (``count_document``) or as a folder.
+  (``count_document``) or as a folder. ``zenplan/documents.py`` makes the schemas: its keys, and those of
+  ``extra_json_schema=``, are JSON Schema's own. Functions called ``_record`` or ``_list_record`` make a row of CSV; their
+  keys are its columns, counted apart.
 * Mutants are those of ``benchmarks/measured/mutants.csv``.
 """
 
@@ -36,6 +38,8 @@ MUTANTS = "benchmarks/measured/mutants.csv"
 MAX_FUNCTION = 50
 _SKIP = re.compile(r"#\s*fmt:\s*(?:skip|off)\b")
 _DOCUMENTS = re.compile(r"(?:^|[/_])(?:documents?|reports?|protocol)(?:$|[/_])")
+_SERIALIZER = f"{PACKAGE}/documents.py"
+_RECORD = re.compile(r"_records?$")
 _SHOWN = 5
 
 # Path in the repository to text.
@@ -121,17 +125,25 @@ def functions(trees: Mapping[str, ast.Module]) -> dict[str, int]:
     return found
 
 
-def json_fields(path: str, tree: ast.Module) -> int:
-    """String keys that the functions of a file write; none where the file makes no document."""
-    if not _DOCUMENTS.search(path.removesuffix(".py")):
+def written_keys(path: str, tree: ast.Module, *, records: bool = False) -> int:
+    """String keys that the functions of a file write; none where the file makes no document.
+
+    Args:
+        path: of the file, in the repository.
+        tree: the file, parsed.
+        records: count those of functions that make a row of CSV, and of no others.
+    """
+    if path == _SERIALIZER or not _DOCUMENTS.search(path.removesuffix(".py")):
         return 0
-    within = {
-        id(node): node
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-        for node in ast.walk(function)
-    }
-    return sum(map(_keys, within.values()))
+    found: dict[int, ast.AST] = {}
+    schemas: set[int] = set()
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            nodes = list(ast.walk(function))
+            if bool(_RECORD.search(function.name)) is records:
+                found |= {id(node): node for node in nodes}
+            schemas |= {id(n.value) for n in nodes if isinstance(n, ast.keyword) and n.arg == "extra_json_schema"}
+    return sum(_keys(node) for name, node in found.items() if name not in schemas)
 
 
 def _keys(node: ast.AST) -> int:
@@ -146,7 +158,8 @@ def _is_text(node: ast.expr | None) -> bool:
 
 def mutants(table: str | None) -> str:
     """Share of mutants that tests see, and of those that change no answer."""
-    rows = list(csv.DictReader(io.StringIO(table or "")))
+    lines = io.StringIO(table or "")
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     outcomes = [row.get("outcome") or "" for row in rows]
     if not any(outcomes):
         return "not measured"
@@ -160,7 +173,8 @@ def figures(files: Files) -> dict[str, str]:
     trees = {path: ast.parse(text) for path, text in texts.items()}
     lines = [len(text.splitlines()) for text in texts.values()]
     skips = [len(_SKIP.findall(text)) for text in texts.values()]
-    fields = [json_fields(path, tree) for path, tree in trees.items()]
+    fields = [written_keys(path, tree) for path, tree in trees.items()]
+    columns = [written_keys(path, tree, records=True) for path, tree in trees.items()]
     pairs = arrows(trees)
     importers = defaultdict(set)
     for path, target in pairs:
@@ -178,6 +192,7 @@ def figures(files: Files) -> dict[str, str]:
         "files with one importer": str(sum(len(who) == 1 for who in importers.values())),
         "skips of the formatter": f"{sum(skips)} in {sum(map(bool, skips))} files" if any(skips) else "0",
         "JSON fields written by hand": f"{sum(fields)} in {sum(map(bool, fields))} files" if any(fields) else "0",
+        "CSV columns written by hand": f"{sum(columns)} in {sum(map(bool, columns))} files" if any(columns) else "0",
         "mutants": mutants(files.get(MUTANTS)),
         "arrows between places": str(len(between)),
     }

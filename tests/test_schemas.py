@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,13 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from zenplan.commands.accelerators.document import ProductDocument
 from zenplan.commands.calibrate.document import FingerprintDocument
-from zenplan.commands.calibrations.document import SampleDocument
+from zenplan.commands.calibrations.document import FingerprintDocument as StoredFingerprintDocument
+from zenplan.commands.calibrations.document import (
+    MeasuredDocument,
+    PointDocument,
+    SampleDocument,
+    SharedCalibrationDocument,
+)
 from zenplan.commands.estimate.document import PriceDocument
 from zenplan.commands.main import run
 from zenplan.commands.prices.document import OfferDocument
@@ -26,15 +33,13 @@ from zenplan.commands.shared.document import FactDocument, LayoutDocument
 from zenplan.documents import Document, file_of, schema
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Instance, Price
-from zenplan.domain.measured.calibration import Fingerprint, Sample
+from zenplan.domain.measured.calibration import SWEEP, Calibration, Fingerprint, Measured, Point, Sample
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.layout import Layout
 from zenplan.errors import DataError
 
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT / "zenplan" / "data" / "schemas"
-# Of the file that 'calibrations export' writes: its document is the store's, and its schema written by hand.
-BY_HAND = "calibrations-1.json"
 
 
 def published() -> dict[str, type[Document]]:
@@ -68,7 +73,7 @@ def test_a_schema_is_what_its_document_says(file: str) -> None:
 
 
 def test_no_schema_lies_there_without_a_document() -> None:
-    assert {file.name for file in SCHEMAS.iterdir()} == {*KINDS, BY_HAND}
+    assert {file.name for file in SCHEMAS.iterdir()} == KINDS.keys()
 
 
 # --- what they refuse: each field of a document taken away, renamed, of another type, out of its bounds
@@ -187,6 +192,10 @@ def test_a_value_out_of_bounds_is_refused(document: Any) -> None:
 
 # --- the nouns hold the same bounds
 
+POINT = Point(key="depth=1 batch=8", batch=8)
+FINGERPRINT = Fingerprint(
+    device="d", kind="cpu", threads=1, backend="torch", versions={}, precision="fp32", compiled=False
+)
 NOUNS = (
     (Layout(), LayoutDocument),
     (Fact(name="tokens", value="1", origin=Origin.GIVEN), FactDocument),
@@ -197,17 +206,28 @@ NOUNS = (
         ProductDocument,
     ),
     (Sample(round=0, wall_s=1.0, cpu_s=1.0), SampleDocument),
+    (FINGERPRINT, FingerprintDocument),
+    (FINGERPRINT, StoredFingerprintDocument),
+    (POINT, PointDocument),
+    (Measured(point=POINT), MeasuredDocument),
     (
-        Fingerprint(device="d", kind="cpu", threads=1, backend="torch", versions={}, precision="fp32", compiled=False),
-        FingerprintDocument,
+        Calibration(
+            id="abcdefgh",
+            kind=SWEEP,
+            subject="all",
+            family="all",
+            fingerprint=FINGERPRINT,
+            taken_at=datetime(2026, 11, 20, tzinfo=UTC),
+        ),
+        SharedCalibrationDocument,
     ),
 )
 
 
 @pytest.mark.parametrize(("noun", "kind"), NOUNS, ids=lambda each: getattr(each, "__name__", ""))
 def test_a_noun_takes_nothing_that_the_schema_of_its_document_refuses(noun: Any, kind: type[Document]) -> None:
-    # A day is a date in the noun, and cannot be another text.
-    own = {field.name for field in fields(noun)} - {"as_of"}
+    # A day is a date in the noun, and cannot be another text; a kind that is not known is another; ids are the store's.
+    own = {field.name for field in fields(noun)} - {"as_of", "failure_kind", "id"}
     told = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
     refused = [(name, beyond) for name in told if name in own for beyond in bounds(told[name])]
     assert refused

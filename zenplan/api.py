@@ -2,7 +2,7 @@
 
 Arguments are the flags of the command, with the same defaults and errors; a number may be a number (``1e9``) or a text
 as on the command line (``"1B"``). ``ZENPLAN_GPU`` and the like, ``zenplan.toml`` and the user's settings are not read:
-an answer depends on its arguments, the installed plugins and, unless told otherwise, the calibrations of this machine.
+an answer depends on its arguments, the installed plugins and, by default, the calibrations of this machine.
 Nothing is printed; what the command line says on stderr is a ``ZenplanWarning``.
 """
 

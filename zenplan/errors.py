@@ -1,4 +1,4 @@
-"""Every error zenplan raises on purpose.
+"""The errors that zenplan raises on purpose, by exit code; a module with one of its own raises a kind of these.
 
 ZenplanError            exit code 1   one line of what is wrong, one line of hint
 ├── UsageError          exit code 2   the command line, a setting or an input file is wrong

@@ -11,7 +11,7 @@ import pytest
 
 from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.commands.shared import tables as inputs
-from zenplan.commands.shared.shortfall import what_helps
+from zenplan.commands.shared.shortfall import trains_in, what_helps
 from zenplan.domain.fit.interval import Spread
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.workload import Workload
@@ -88,3 +88,11 @@ def interval(of: Workload) -> tuple[Mapping[str, float], Spread, float]:
     cluster = Cluster(accelerator=H100, efficiency=efficiency, node_devices=8)
     steps = step_time(plan, Layouts.of([Layout(dp=8, micro_batch=1)]), Hardware.of([cluster], plan.precision))
     return traits(plan, cluster), spread_of(plan, cluster), float(steps.total_s[0])
+
+
+def test_what_a_device_trains_in_does_not_go_by_names() -> None:
+    sheets = tuple(inputs.catalogue(PLUGINS))
+    for precision in PRECISIONS.values():
+        other = replace(precision, name="bf16" if precision.block_scaled else "mxfp8")
+        assert [trains_in(sheet, other) for sheet in sheets] == [trains_in(sheet, precision) for sheet in sheets]
+    assert len({trains_in(sheet, PRECISIONS["mxfp8"]) for sheet in sheets}) == 2

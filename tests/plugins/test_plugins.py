@@ -529,6 +529,23 @@ def test_a_table_that_cannot_be_used_is_empty_and_says_why(make: Make, body: str
     assert [(p.what, p.reason) for p in plugins.problems()] == [("shop.bundled()", expected)]
 
 
+def test_a_table_says_why_it_is_empty_whatever_the_provider_is_called(make: Make) -> None:
+    make(
+        "table",
+        """
+        class Bad(Shop):
+            def bundled(self):
+                raise ValueError("the disk failed: again")
+        @hookimpl
+        def zenplan_price_providers():
+            return [Bad("a failed: shop")]
+    """,
+    )
+    plugins = load("table")
+    (provider,) = plugins.price_providers()
+    assert plugins.bundled_table(provider).left_out == ("the whole table: ValueError: the disk failed: again",)
+
+
 def test_a_table_of_a_provider_that_came_through_no_hook() -> None:
     class Odd:
         name = "Odd"

@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from zenplan.errors import DataError
+from zenplan.errors import DataError, printable
 
 # Letters of a text, entries of a mapping from names to values, and what no count of anything reaches.
 MOST_LETTERS: Final = 1000
@@ -61,8 +61,7 @@ def _line(noun: str, name: str, value: str) -> None:
 
 def one_line(text: str) -> str:
     """What ``lines`` takes, of what others said: on one line, and cut off where it is too long."""
-    line = " ".join(text.split())[:MOST_LETTERS]
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return printable(" ".join(text.split())[:MOST_LETTERS])
 
 
 def counts(noun: str, **fields: int | None) -> None:

@@ -21,7 +21,14 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One input of an estimate: its name, its value as shown, its origin, and why it is what it is."""
+    """One input of an estimate, for people: nothing is computed from it.
+
+    Attributes:
+        name: what it is.
+        value: as shown.
+        origin: where the value comes from.
+        why: it is that; empty where nothing is to be said.
+    """
 
     name: str
     value: str

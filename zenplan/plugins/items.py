@@ -117,6 +117,19 @@ def _texts_of(item: Any, kind: type) -> Texts:
     return texts
 
 
+class PluginFailed(DataError):
+    """A call of a plugin's item came to nothing.
+
+    Args:
+        call: as in ``shop.bundled()``.
+        reason: one line.
+    """
+
+    def __init__(self, call: str, reason: str) -> None:
+        super().__init__(f"{call} of a plugin failed: {reason}", "'zenplan plugins' lists it")
+        self.reason = reason
+
+
 class Guarded:
     """A plugin's item behind the border: its texts as they were when it came, its calls answered as its protocol says.
 
@@ -133,7 +146,7 @@ class Guarded:
         vars(self).update(texts)
 
     def __getattr__(self, member: str) -> Any:
-        """A call: it raises what the plugin says of the user's input, DataError where it fails; many things are none."""
+        """A call: it raises what the plugin says of the user's input, PluginFailed where it fails; many things are none."""
         if member[0] == "_" or member not in vars(self._kind):
             raise AttributeError(member)
         returns = get_type_hints(vars(self._kind)[member])["return"]
@@ -143,8 +156,7 @@ class Guarded:
             if isinstance(outcome.value, ZenplanError):
                 raise outcome.value
             if outcome.reason and get_origin(returns) is not Iterable:
-                reason = f"{self.name}.{member}() of a plugin failed: {outcome.reason}"
-                raise DataError(reason, "'zenplan plugins' lists it")
+                raise PluginFailed(f"{self.name}.{member}()", outcome.reason)
             return () if outcome.reason else outcome.value
 
         return call

@@ -22,7 +22,7 @@ from zenplan.domain.market.offer import PriceTable
 from zenplan.domain.plugin import PluginInfo, Problem
 from zenplan.errors import DataError, nearest
 from zenplan.plugins import guard
-from zenplan.plugins.items import KINDS, Guarded, hooks_of, sorted_out
+from zenplan.plugins.items import KINDS, Guarded, PluginFailed, hooks_of, sorted_out
 from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
 from zenplan.version import __version__
 
@@ -105,7 +105,7 @@ class Plugins:
             try:
                 self._tables[name] = provider.bundled()
             except DataError as error:
-                reason = error.message.partition(" failed: ")[2] or error.message
+                reason = error.reason if isinstance(error, PluginFailed) else error.message
                 self._tables[name] = PriceTable(provider=name, offers=(), left_out=(f"the whole table: {reason}",))
         return self._tables[name]
 

@@ -287,7 +287,7 @@ def test_a_sweep_has_every_family_before_any_has_two() -> None:
         how=HOW,
         profile=HERE,
         show=lambda s, t: None,
-        record=running.Record(
+        record=running.StoredRecorder(
             store=None,
             about=sweep.about("all"),
             backend="torch",  # type: ignore[arg-type]

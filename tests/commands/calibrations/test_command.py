@@ -126,6 +126,19 @@ def test_the_list_for_programs(filled: Callable[..., Any]) -> None:
     assert "| abcdefgh |" in filled("calibrations", "list", "--format", "markdown").out
 
 
+def test_what_is_exported_is_what_its_schema_says(filled: Callable[..., Any]) -> None:
+    document = json.loads(filled("calibrations", "export", "-").out)
+    assert wrong(document) == []
+    assert document == json.loads(filled("calibrations", "list", "--format", "json").out)
+    run = document["calibrations"][0]["measured"][0]
+    assert {"step_s", "spread", "clock"} & {*run, *document["calibrations"][0]} == set()
+    # Files of the first version have no kind of failure; nothing else may be missing.
+    del run["failure_kind"], run["failure_type"]
+    assert wrong(document) == []
+    del run["failure"]
+    assert wrong(document)
+
+
 def test_an_empty_list_makes_no_store(called: Callable[..., Any]) -> None:
     ended = called("calibrations", "list")
     assert (ended.code, ended.err) == (0, "")
@@ -414,9 +427,9 @@ def swept(count: int) -> Iterator[Measured]:
 def test_no_more_is_exported_than_is_imported(filled: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     Path("team.json").write_text("good", encoding="utf-8")
     size = len(filled("calibrations", "export", "-").out.encode())
-    monkeypatch.setattr("zenplan.adapters.store.file.MOST_BYTES", size)
+    monkeypatch.setattr("zenplan.commands.calibrations.document.MOST_BYTES", size)
     assert filled("calibrations", "export", "-").code == 0
-    monkeypatch.setattr("zenplan.adapters.store.file.MOST_BYTES", size - 1)
+    monkeypatch.setattr("zenplan.commands.calibrations.document.MOST_BYTES", size - 1)
     ended = filled("calibrations", "export", "team.json")
     assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 2)
     assert "name their ids" in ended.err

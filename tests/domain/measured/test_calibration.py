@@ -132,3 +132,11 @@ def test_what_a_mapping_was_made_of_may_change() -> None:
     made = replace(HOST, versions=versions)
     versions["jax"] = "9"
     assert made == HOST
+
+
+def test_points_that_differ_in_their_batch_alone_are_of_one_variant() -> None:
+    one = replace(POINT, key="product rows=8 batch=16", batch=16)
+    other = replace(POINT, key="product rows=8 batch=4", batch=4)
+    assert one.variant == other.variant == "product rows=8"
+    # Of another's file, whose keys say nothing of batches: each is its own.
+    assert replace(POINT, key="my batch=first", batch=4).variant == "my batch=first"

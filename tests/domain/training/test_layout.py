@@ -26,7 +26,7 @@ def test_devices_and_batch_are_products() -> None:
     ],
 )
 def test_a_layout_in_a_few_words(layout: Layout, text: str) -> None:
-    assert str(layout) == text
+    assert str(layout) == text == f"{layout.degrees} {layout.batches}"
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,12 @@ def call(
 
 
 def layer(kind: str = "Layer", **settings: Any) -> Any:
-    return type(kind, (SimpleNamespace,), {})(**settings)
+    return type(kind, (SimpleNamespace,), {"__module__": "keras.layers"})(**settings)
+
+
+def own(kind: str, **settings: Any) -> Any:
+    """A layer of a user's class that is made from Keras's."""
+    return type("Add", (type(layer(kind)),), {"__module__": "models"})(**settings)
 
 
 # --- dense
@@ -292,6 +297,35 @@ def test_pooling_moves_its_input_and_a_part_of_it_again() -> None:
     assert (op.elements, op.passes, op.saved_elements) == (256, 1.25, 256)
     (op,) = rules_elementwise.copied(layer("AveragePooling2D"), call((1, 8, 8, 4), out=(1, 4, 4, 4)))
     assert op.saved_elements == 0
+
+
+def test_a_layer_made_from_one_of_keras_is_counted_as_that_one_whatever_its_name() -> None:
+    for rule, kind, settings in (
+        (rules_elementwise.dropout, "Dropout", {"rate": 0.5}),
+        (rules_elementwise.dropout, "GaussianDropout", {"rate": 0.5}),
+        (rules_elementwise.merge, "Add", {}),
+        (rules_elementwise.merge, "Multiply", {}),
+        (rules_elementwise.merge, "Concatenate", {}),
+        (rules_elementwise.norm, "GroupNormalization", {"trainable_weights": [weight(8)]}),
+        (rules_elementwise.activation_layer, "LeakyReLU", {"trainable_weights": []}),
+        (rules_elementwise.copied, "Permute", {}),
+    ):
+        asked = (4, 8), (4, 8)
+        keras, users = (list(rule(made(kind, **settings), call(*asked, out=(4, 8)))) for made in (layer, own))
+        assert keras == users, kind
+    (query, *_) = rules_attention.multi_head(
+        own(
+            "GroupedQueryAttention",
+            num_query_heads=4,
+            num_key_value_heads=2,
+            head_dim=8,
+            use_bias=False,
+            use_gate=False,
+            dropout=0.0,
+        ),
+        call((6, 32), out=(6, 32), query=Tensor(shape=(1, 6, 32)), value=Tensor(shape=(1, 6, 32))),
+    )
+    assert isinstance(query, MatMul)
 
 
 def test_a_dropout_of_nothing_costs_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Stand-ins beside the workloads they are made of: ``python proxy_models.py truth|step|names MODEL ...`` prints JSON.
+"""Proxy models beside the workloads they are made of: ``python proxy_models.py truth|step|names MODEL ...`` prints JSON.
 
 A model is a preset's name with its parameters, and ``@`` with the length of its sequences; ``{...}`` is a configuration.
 """
@@ -22,7 +22,7 @@ from zenplan.domain.model.workload import Workload, gradients
 from zenplan.plugins import load_plugins
 from zenplan.worker.counting.load import weightless
 from zenplan.worker.protocol import Blocks
-from zenplan.worker.proxies.proxy import standin_model
+from zenplan.worker.proxies.proxy import proxy_model
 
 # What names of operators have meant.
 WORDS = (
@@ -56,9 +56,9 @@ def workload(text: str) -> Workload:
 
 
 def built(of: Workload) -> keras.Model:
-    """Its stand-in, through JSON as a worker gets it."""
+    """Its proxy model, through JSON as a worker gets it."""
     model = documents.decode(documents.encode(Blocks(name=of.name, blocks=of.blocks)), Blocks, "blocks")
-    return standin_model(model.name, model.blocks)
+    return proxy_model(model.name, model.blocks)
 
 
 def flop(of: Workload) -> float:
@@ -71,7 +71,7 @@ def flop(of: Workload) -> float:
 
 
 def truth(text: str) -> dict[str, Any]:
-    """Parameters and FLOP of the stand-in over those of the workload, and what could not be counted."""
+    """Parameters and FLOP of the proxy model over those of the workload, and what could not be counted."""
     of = workload(text)
     with weightless(True):
         model = built(of)
@@ -121,7 +121,7 @@ def renamed(of: Workload) -> Workload:
 
 
 def names(text: str) -> dict[str, Any]:
-    """The layers of the stand-in, two repetitions of a block at most, under the model's names and under others."""
+    """The layers of the proxy model, two repetitions of a block at most, under the model's names and under others."""
     of = workload(text)
     of = replace(of, blocks=tuple(replace(b, repeat=min(b.repeat, 2)) for b in of.blocks))
     with weightless(True):

@@ -15,7 +15,7 @@ import pytest
 
 from zenplan import documents
 from zenplan.commands.shared import tables as inputs
-from zenplan.domain.model.proxy import standin_note
+from zenplan.domain.model.proxy import proxy_note
 from zenplan.domain.model.workload import Workload
 from zenplan.errors import DataError
 from zenplan.plugins import load_plugins
@@ -76,7 +76,7 @@ TRUE = (
     "rgat",
     "se3-transformer",
 )
-# What is further off, and by how much: the ratio of parameters. A stand-in has 8 of 64 experts.
+# What is further off, and by how much: the ratio of parameters. A proxy model has 8 of 64 experts.
 FAR = {"deepseek-v2-lite@64": 0.198, "olmoe-1b-7b@64": 0.185}
 
 TINY = {
@@ -182,10 +182,10 @@ def test_other_documents_are_no_blocks(wrong: Any) -> None:
     ],
 )
 def test_the_note_says_what_is_approximate(name: str, seq_len: int | None, said: str) -> None:
-    assert said in standin_note(workload(name, seq_len).blocks)
+    assert said in proxy_note(workload(name, seq_len).blocks)
 
 
 def test_the_note_says_nothing_that_is_not_so() -> None:
-    note = standin_note(workload("gpt2-124m").blocks)
+    note = proxy_note(workload("gpt2-124m").blocks)
     assert "experts" not in note
     assert "window" not in note

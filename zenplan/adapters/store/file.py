@@ -1,8 +1,7 @@
-"""Calibrations as a document: what ``export`` writes and ``import`` reads, as teams share it.
+"""Files of calibrations, as teams share them: what ``import`` reads, and how ``export`` puts a file down.
 
-A calibration is its noun, as JSON, with its state and origin. What is shared says of a failure its kind and the type of
-what was raised, never a text: it may quote the user's own code. A file is written whole or not at all, and read as
-what nobody vouches for; nothing in it is run. The schema is ``data/schemas/calibrations-1.json``.
+A calibration is its noun, as JSON, with its state and origin (the document is ``commands/calibrations/document.py``). A
+file is written whole or not at all, and read as what nobody vouches for; nothing in it is run.
 """
 
 from __future__ import annotations
@@ -11,19 +10,19 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from zenplan import documents, units
-from zenplan.adapters.files.regular_file import read_text
+from zenplan.adapters.files.regular_file import decoded, read_text
 from zenplan.adapters.store.store import ID
 from zenplan.domain import checks
 from zenplan.domain.measured.calibration import CPU, OPERATOR, Calibration, Measured, Point
 from zenplan.domain.measured.stored import Stored
-from zenplan.errors import DataError, InputFileError, UsageError
+from zenplan.errors import DataError, InputFileError
 from zenplan.units import DAY_S
 
 SCHEMA: Final = "zenplan.calibrations/1"
@@ -49,16 +48,8 @@ _MOST_PARAMETERS: Final = 1e15
 # --- what is written
 
 
-def calibration_document(stored: Stored) -> dict[str, Any]:
-    """The calibration with its state and origin, of JSON types only; times are in UTC."""
-    found = documents.plain(stored.calibration)
-    taken_at = stored.calibration.taken_at.astimezone(UTC).isoformat()
-    first = {"id": found["id"], "state": stored.state, "origin": stored.origin, "taken_at": taken_at}
-    return {**first, **{name: value for name, value in found.items() if name not in first}}
-
-
 def shared(stored: Stored) -> Stored:
-    """The same without what is nobody else's: texts of failures, and the folders of a model's file."""
+    """The calibration without what is nobody else's: texts of failures, and the folders of a model's file."""
     c = stored.calibration
     measured = tuple(replace(m, failure=_shared_failure(m)) for m in c.measured)
     return replace(stored, calibration=replace(c, subject=_file_name(c.subject), measured=measured))
@@ -75,23 +66,6 @@ def _shared_failure(m: Measured) -> str:
 def _file_name(subject: str) -> str:
     is_file = subject.endswith((".keras", ".h5"))
     return re.split(r"[/\\]", subject)[-1] if is_file else subject
-
-
-def calibrations_document(calibrations: Iterable[Stored], left_out: Iterable[str] = ()) -> dict[str, Any]:
-    """The calibrations as one object, without its schema; and what could not be read of the store, a line each."""
-    return {"calibrations": [calibration_document(shared(s)) for s in calibrations], "left_out": list(left_out)}
-
-
-def calibrations_text(calibrations: Iterable[Stored], left_out: Iterable[str] = ()) -> str:
-    """The same as text, with its schema. Raises UsageError: it is more than ``import`` takes."""
-    document = {"schema": SCHEMA, **calibrations_document(calibrations, left_out)}
-    text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    if (size := len(text.encode())) > MOST_BYTES:
-        raise UsageError(
-            f"these calibrations make a file of {units.size(size)}, and 'import' takes {units.size(MOST_BYTES)}",
-            "export some of them: name their ids after the file",
-        )
-    return text
 
 
 def write_calibrations(path: Path, content: str) -> None:
@@ -134,30 +108,30 @@ def read_calibration_file(path: Path, now: datetime) -> tuple[Stored, ...]:
         InputFileError: it is no such file, or any of its values is impossible; the message says which.
     """
     what = f"the file of calibrations {os.fspath(path)!r}"
-    decoded = _decoded(read_text(path, what, MOST_BYTES, _HINT), what)
+    text = read_text(path, what, MOST_BYTES, _HINT)
     try:
-        found = _read(decoded)
+        found = _read(decoded(text, _JSON.decode, what, "JSON", _HINT))
         _check([stored.calibration for stored in found], now)
     except DataError as error:
         raise InputFileError(f"{what}: {error.message}", _HINT) from error
     return found
 
 
-def _read(decoded: Any) -> tuple[Stored, ...]:
-    schema = decoded.get("schema") if isinstance(decoded, dict) else None
+def _read(document: Any) -> tuple[Stored, ...]:
+    schema = document.get("schema") if isinstance(document, dict) else None
     name, _, version = SCHEMA.partition("/")
     if isinstance(schema, str) and schema.startswith(f"{name}/") and schema != SCHEMA:
         raise DataError(f"it is of version {schema.partition('/')[2][:20]}, and this zenplan reads {version}")
     if schema != SCHEMA:
         raise DataError(f"it has no schema {SCHEMA}")
-    _no_others("it", decoded, {"schema": "", "calibrations": [], "left_out": []})
-    if not isinstance(decoded.get("calibrations"), list):
+    _no_others("it", document, {"schema": "", "calibrations": [], "left_out": []})
+    if not isinstance(document.get("calibrations"), list):
         raise DataError("calibrations must be a list")
-    return tuple(_stored(each) for each in decoded["calibrations"])
+    return tuple(_stored(each) for each in document["calibrations"])
 
 
 def _stored(document: Any) -> Stored:
-    """The calibration that ``calibration_document`` wrote. Raises DataError: it is no such thing."""
+    """The calibration that a document holds. Raises DataError: it is no such thing."""
     if not isinstance(document, dict):
         raise DataError("a calibration must be an object")
     id = document.get("id")
@@ -169,7 +143,7 @@ def _stored(document: Any) -> Stored:
     whole = {"calibration": calibration, "state": document.get("state"), "origin": document.get("origin", "")}
     stored = documents.convert(whole, Stored, what)
     checks.lines(what, origin=stored.origin)
-    _no_others(what, document, calibration_document(stored))
+    _no_others(what, document, {**documents.plain(calibration), "state": "", "origin": ""})
     return stored
 
 
@@ -185,21 +159,6 @@ def _no_others(what: str, given: Any, known: Any) -> None:
             _no_others(what, value, its)
 
 
-def _decoded(content: str, what: str) -> Any:
-    try:
-        return json.loads(content, object_pairs_hook=_unique, parse_constant=_not_finite)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InputFileError(f"{what} is not JSON: {error.msg} ({where})", _HINT) from error
-    except RecursionError as error:
-        raise InputFileError(f"{what} is nested too deeply", _HINT) from error
-    except DataError as error:
-        raise InputFileError(f"{what}: {error.message}", _HINT) from error
-    except ValueError as error:
-        # Python refuses whole numbers of more than 4,300 digits, with a ValueError that has no place.
-        raise InputFileError(f"{what} holds a number that is too long", _HINT) from error
-
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -211,6 +170,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _not_finite(name: str) -> float:
     raise DataError(f"{name} is no number")
+
+
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_not_finite)
 
 
 # --- what cannot be

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import cache
-from typing import Any
+from typing import Any, get_type_hints
 
 from zenplan.adapters.files.data import data_text
 from zenplan.domain.fit.coefficients import OTHERS, Coefficient, Coefficients
@@ -15,7 +14,7 @@ from zenplan.domain.fit.interval import Interval
 from zenplan.errors import DataError
 
 SCHEMA = "zenplan/coefficients/1"
-NAMES = {f.name for f in fields(Efficiency) if f.type == "float"} - {"wide_matmul"} | OTHERS.keys()
+NAMES = {name for name, kind in get_type_hints(Efficiency).items() if kind is float} - {"wide_matmul"} | OTHERS.keys()
 
 
 @cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from msgspec import Meta
 
@@ -17,6 +19,8 @@ from zenplan.commands.shared.document import (
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.backtest import GROUPINGS, SIZES, Backtest, Group, Kind, ScoredRow, Summary
 from zenplan.domain.software import Software
+
+S = TypeVar("S", bound=Document)
 
 _UNITS: Final = {Kind.WHOLE_RUN: "GPU-hours", Kind.THROUGHPUT: "samples/s per device", Kind.OPERATOR: "ms"}
 
@@ -208,25 +212,22 @@ def row_document(row: ScoredRow) -> RowDocument:
 
 
 def _group(group: Group) -> GroupDocument:
-    return fill(
-        GroupDocument,
-        group,
-        group=group.name,
-        **_summary(group.summary),
-        steady=SummaryDocument(**_summary(group.steady)) if group.steady else None,
+    steady = _summary(SummaryDocument, group.steady) if group.steady else None
+    return _summary(partial(fill, GroupDocument, group), group.summary, group=group.name, steady=steady)
+
+
+def _summary(make: Callable[..., S], s: Summary, **own: Any) -> S:
+    """What ``make`` makes of the errors of rows, and of what else it is given."""
+    return make(
+        rows=s.rows,
+        median_abs_ln_error=s.median,
+        within_10_percent=s.within_10,
+        within_20_percent=s.within_20,
+        within_25_percent=s.within_25,
+        within_30_percent=s.within_30,
+        mape=s.mape,
+        bias_ln=s.bias,
+        interval_coverage=s.coverage,
+        interval_width=s.width,
+        **own,
     )
-
-
-def _summary(s: Summary) -> dict[str, Any]:
-    return {
-        "rows": s.rows,
-        "median_abs_ln_error": s.median,
-        "within_10_percent": s.within_10,
-        "within_20_percent": s.within_20,
-        "within_25_percent": s.within_25,
-        "within_30_percent": s.within_30,
-        "mape": s.mape,
-        "bias_ln": s.bias,
-        "interval_coverage": s.coverage,
-        "interval_width": s.width,
-    }

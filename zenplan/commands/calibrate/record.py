@@ -197,8 +197,8 @@ class Recorder:
 
 
 @dataclass(slots=True, kw_only=True)
-class Record(Recorder):
-    """A calibration in the making: all that is heard goes to the store at once.
+class StoredRecorder(Recorder):
+    """A calibration in the making: each event of the worker goes to the store at once.
 
     Attributes:
         backend, precision: of its fingerprint.

@@ -83,7 +83,7 @@ def _points(taken: Calibration) -> tuple[Table, ...]:
 
 def _name(measured: Measured, taken: Calibration) -> str:
     """The point without its batch; of a sweep, the builder and the values of its arguments alone."""
-    key = measured.point.key.removesuffix(f" batch={measured.point.batch}")
+    key = measured.point.variant
     if taken.kind != SWEEP:
         return key
     builder, *arguments = key.split(" ")
@@ -248,7 +248,7 @@ def _notes(found: Calibrations) -> tuple[str, ...]:
         versions = ", ".join(f"{name} {version}" for name, version in mark.versions.items())
         driver = f", driver {mark.driver}" if mark.driver else ""
         lines.append(f"{whose}kept as {taken.id}: {versions}{driver}; 'zenplan calibrations show {taken.id}' shows it")
-        lines += [f"a stand-in: {taken.stand_in}"] if taken.stand_in else []
+        lines += [f"a proxy model: {taken.stand_in}"] if taken.stand_in else []
         lines += [f"{whose}doubt: {doubt}" for doubt in (each.prediction.doubts if each.prediction else ())]
         lines += [*_general(taken), *each.facts, *(f"{whose}{note}" for note in taken.notes)]
     if not found.compared:

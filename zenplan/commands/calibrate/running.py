@@ -10,7 +10,7 @@ from typing import Final
 from zenplan.adapters.workers.environment import measuring_environment
 from zenplan.adapters.workers.process import Limits, run_job
 from zenplan.commands.calibrate.how import How
-from zenplan.commands.calibrate.record import Record, Resumed
+from zenplan.commands.calibrate.record import Resumed, StoredRecorder
 from zenplan.commands.calibrate.state import Watch, watching
 from zenplan.commands.calibrate.subject import Task
 from zenplan.domain.hardware.device import Profile
@@ -52,7 +52,7 @@ class Session:
     engine: Engine
     how: How
     profile: Profile
-    record: Record
+    record: StoredRecorder
     show: Show
     notes: tuple[str, ...] = ()
     begin: float = 0.0

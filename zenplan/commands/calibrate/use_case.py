@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate import data_parallel, model, sweep
-from zenplan.commands.calibrate.asked import Vary, own_model, standin
+from zenplan.commands.calibrate.asked import Vary, own_model, proxy
 from zenplan.commands.calibrate.how import How, both_ways, gpu_of
-from zenplan.commands.calibrate.record import About, Record
+from zenplan.commands.calibrate.record import About, StoredRecorder
 from zenplan.commands.calibrate.running import Session, Show
 from zenplan.commands.calibrate.state import before
 from zenplan.commands.calibrate.subject import Subject
@@ -18,7 +18,7 @@ from zenplan.commands.calibrations.use_case import prediction_of
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.device import Profile
 from zenplan.domain.market.offer import PriceTable
-from zenplan.domain.measured.calibrated import Calibrated, Calibrations, Failed
+from zenplan.domain.measured.calibrated import Calibrated, Calibrations, FailedCalibration
 from zenplan.domain.measured.calibration import Calibration
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError, ZenplanError
@@ -79,9 +79,13 @@ def calibrate(
     """Measure on each engine, and predict.
 
     Args:
+        wanted: what to measure: a model, or the device in general.
+        engines: each in its turn.
+        how: device, precision, threads, time and rounds.
+        machine: on which, and with which software.
         store: takes every sample as it is measured.
-        show: told the share that is done and what is being done.
-        warn: told what speaks against the measurement, when it is seen.
+        show: called with the share that is done and what is being done.
+        warn: called with what speaks against the measurement, when it is seen.
 
     Raises:
         UsageError: what was asked for is not possible.
@@ -96,7 +100,7 @@ def calibrate(
         warn(note)
     ways = [(engine, each) for engine in engines for each in (both_ways(how) if wanted.compare else (how,))]
     taken: list[Calibrated] = []
-    failed: list[Failed] = []
+    failed: list[FailedCalibration] = []
     for place, (engine, each) in enumerate(ways):
 
         def part(share: float, text: str, place: int = place) -> None:
@@ -107,7 +111,7 @@ def calibrate(
         except ZenplanError as error:
             if len(ways) == 1:
                 raise
-            failed.append(Failed(name=_name(engine, each), reason=error.message, hint=error.hint))
+            failed.append(FailedCalibration(name=_name(engine, each), reason=error.message, hint=error.hint))
     if not taken:
         raise ZenplanError(f"{failed[0].name}: {failed[0].reason}", failed[0].hint)
     return Calibrations(taken=tuple(taken), failed=tuple(failed), compared=wanted.compare)
@@ -165,7 +169,7 @@ def _busy(session: Session, warn: Callable[[str], None]) -> None:
 
 def _subject(wanted: Wanted, engine: Engine, how: How, machine: Machine, show: Show) -> Subject:
     if wanted.keras is None:
-        return standin(wanted.request, machine.families, how, engine.name)
+        return proxy(wanted.request, machine.families, how, engine.name)
     return own_model(
         wanted.keras,
         wanted.request,
@@ -179,7 +183,7 @@ def _subject(wanted: Wanted, engine: Engine, how: How, machine: Machine, show: S
 
 def _session(engine: Engine, how: How, machine: Machine, store: CalibrationStore, about: About, show: Show) -> Session:
     gpu = gpu_of(machine.profile) if how.device == "gpu" else None
-    record = Record(
+    record = StoredRecorder(
         store=store,
         about=about,
         backend=engine.name,

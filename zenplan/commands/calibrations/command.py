@@ -100,7 +100,8 @@ def _export(
     ] = None,
 ) -> None:
     """Write calibrations to a file that 'import' reads elsewhere."""
-    from zenplan.adapters.store.file import calibrations_text, write_calibrations
+    from zenplan.adapters.store.file import write_calibrations
+    from zenplan.commands.calibrations.document import calibrations_text
     from zenplan.commands.calibrations.use_case import chosen
     from zenplan.commands.shared.output import write
 

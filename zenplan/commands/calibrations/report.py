@@ -7,7 +7,6 @@ from datetime import UTC
 from typing import Any
 
 from zenplan import units
-from zenplan.adapters.store.file import SCHEMA, calibrations_document
 from zenplan.domain.measured.calibration import CPU, OPERATOR, PROGRAM, SWEEP, Calibration, Fingerprint, Measured
 from zenplan.domain.measured.prediction import StepPrediction
 from zenplan.domain.measured.stored import UNFINISHED, Stored
@@ -47,11 +46,17 @@ def calibrations_report(entries: Sequence[Stored], left_out: Sequence[str]) -> R
         notes += ("no calibrations: 'zenplan calibrate' takes one",)
     table = Table(columns=_LIST, rows=tuple(map(_list_row, entries)))
     return Report(
-        make_document=lambda: {"schema": SCHEMA, **calibrations_document(entries, left_out)},
+        make_document=lambda: _documents(entries, left_out),
         make_records=lambda: map(_list_record, entries),
         tables=(table,) if entries else (),
         notes=notes,
     )
+
+
+def _documents(entries: Sequence[Stored], left_out: Sequence[str]) -> Any:
+    from zenplan.commands.calibrations.document import calibrations_document
+
+    return calibrations_document(entries, left_out)
 
 
 def _list_row(stored: Stored) -> tuple[str, ...]:

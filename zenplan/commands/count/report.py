@@ -13,6 +13,11 @@ from zenplan.domain.precision import Precision
 from zenplan.domain.report import Column, Report, Table
 
 _INDENT = "  "
+_METHODS = {
+    "registered": "counted by the function that was registered for",
+    "traced": "counted from the operations that it calls, no rule being known for",
+    "unknown": "UNKNOWN, and not in the sums, is the cost of",
+}
 
 
 @dataclass(slots=True)
@@ -185,12 +190,7 @@ def _notes(count: ModelCount) -> tuple[str, ...]:
         f"built with Keras on {count.backend}; a multiply-add is 2 FLOP, and only products and convolutions have "
         "any; a training step is the forward pass and the gradients, nothing computed again."
     ]
-    told = {
-        "registered": "counted by the function that was registered for",
-        "traced": "counted from the operations that it calls, no rule being known for",
-        "unknown": "UNKNOWN, and not in the sums, is the cost of",
-    }
-    for method, text in told.items():
+    for method, text in _METHODS.items():
         names = [layer.label for layer in count.layers if layer.method == method]
         if names:
             lines.append(f"{text}: {', '.join(names[:6])}{', …' if len(names) > 6 else ''}")

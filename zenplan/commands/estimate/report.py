@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zenplan.planning.explain.derivation_line import Line
 
 _UNKNOWN = "?"
+_KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
 _GROUNDS = {
     Grounds.MEASURED: "measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator",
@@ -80,7 +81,7 @@ def _title(answer: Answer) -> str:
 
 
 def _kind(answer: Answer) -> str:
-    return {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}[answer.plan.method]
+    return _KINDS[answer.plan.method]
 
 
 def _label(ranked: Ranked) -> str:

@@ -47,6 +47,15 @@ def estimate(
 ) -> Answer:
     """The quotes that answer a request, with what fits of the calibrations.
 
+    Args:
+        request: what was asked.
+        catalogue: every accelerator.
+        tables: what providers ask, a table each.
+        families: that a model can be of.
+        coefficients: fitted to published runs.
+        operations: how the run is operated: restarts, checkpoints, power; the usual ones where None.
+        calibrations: of this machine's store; none for an answer without them.
+
     Raises:
         UsageError: the request is wrong.
         NoFit: no offer can run it; the message says what is nearest.

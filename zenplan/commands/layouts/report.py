@@ -60,8 +60,7 @@ def _where(found: Tradeoff) -> str:
 
 def shown(layout: Layout, between: str = " ") -> str:
     """A layout with its degrees and the rest apart, for a cell of two lines."""
-    degrees, _, rest = str(layout).partition(" mb")
-    return f"{degrees}{between}mb{rest}"
+    return f"{layout.degrees}{between}{layout.batches}"
 
 
 def _list(found: Tradeoff) -> Table:

@@ -38,6 +38,15 @@ def layouts(
 ) -> Tradeoff:
     """The layouts of a request's workload on its ``gpus`` devices of kind ``gpu``, with what fits of the calibrations.
 
+    Args:
+        request: what was asked.
+        by: one of ``ORDERS``: what the best of them have least of.
+        catalogue: every accelerator.
+        tables: what providers ask, a table each.
+        families: that a model can be of.
+        coefficients: fitted to published runs.
+        calibrations: of this machine's store; none for an answer without them.
+
     Raises:
         UsageError: the request is wrong, or does not name the devices.
         NoFit: no layout fits, the accelerator has no peak for the precision, or nothing joins so many.
@@ -71,7 +80,17 @@ def layouts(
 
 
 def cluster_of(plan: TrainingPlan, sheet: Accelerator, devices: int, coefficients: Coefficients) -> Cluster:
-    """So many devices in the accelerator's usual nodes, as few as hold them, joined by its usual network."""
+    """So many devices in the accelerator's usual nodes, as few as hold them, joined by its usual network.
+
+    Args:
+        plan: what is trained, and in which precision.
+        sheet: of the accelerator.
+        devices: a count.
+        coefficients: fitted to published runs.
+
+    Raises:
+        NoFit: they are not made for training, lack the precision, or nothing joins so many.
+    """
     if not sheet.trains:
         raise NoFit(f"{sheet.name} is made for inference only", "'zenplan accelerators' lists the others")
     if not trains_in(sheet, plan.precision):

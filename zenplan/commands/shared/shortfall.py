@@ -41,8 +41,8 @@ def shortfall(where: Cluster, needs_bytes: float) -> str:
 
 
 def trains_in(sheet: Accelerator, precision: Precision) -> bool:
-    """Whether an accelerator has the precision: its peaks, and under mxfp8 products with a scale for each block."""
-    return can_run(sheet, precision) and (precision.name != "mxfp8" or _has_block_scales(sheet))
+    """Whether an accelerator has the precision: its peaks, and products that take scales of blocks where it has such."""
+    return can_run(sheet, precision) and (not precision.block_scaled or _has_block_scales(sheet))
 
 
 def lacks(sheet: Accelerator, precision: Precision) -> str:

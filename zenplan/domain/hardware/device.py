@@ -214,7 +214,14 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What is present here, and when that was read (with its time zone)."""
+    """What is present on this machine.
+
+    Attributes:
+        driver: why there is no GPU, where there is none.
+        devices: each GPU, by its index.
+        host: the machine around the GPUs.
+        taken_at: when it was read, with its time zone.
+    """
 
     driver: DriverState
     devices: tuple[Device, ...]

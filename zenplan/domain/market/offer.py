@@ -67,9 +67,13 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """An instance in a place, and its price under each billing kind. A missing price is unknown, never 0.
+    """An instance in a region, and its price under each billing kind.
 
-    ``tier`` is the provider's own class of service (``community``, ``secure``), empty where it has none.
+    Attributes:
+        instance: the machine.
+        region: as the provider calls it; ``any`` where it does not say.
+        on_demand, spot: None is unknown, never 0; one of them is known.
+        tier: the provider's own class of service (``community``, ``secure``), empty where it has none.
     """
 
     instance: Instance
@@ -128,7 +132,14 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceTable:
-    """The offers of one provider, and the rows that had to be left out, each with its reason."""
+    """The offers of one provider.
+
+    Attributes:
+        provider: its name, as in each of its offers.
+        offers: in the order of the table.
+        terms: of billing; None where nothing is known of them.
+        left_out: rows that could not be used, a line each, with the reason.
+    """
 
     provider: str
     offers: tuple[Offer, ...]

@@ -88,7 +88,7 @@ class Calibrated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class FailedCalibration:
     """A calibration that came to nothing.
 
     Attributes:
@@ -111,7 +111,7 @@ class Calibrations:
     """
 
     taken: tuple[Calibrated, ...]
-    failed: tuple[Failed, ...] = ()
+    failed: tuple[FailedCalibration, ...] = ()
     compared: bool = False
 
     @property

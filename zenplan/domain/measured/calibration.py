@@ -126,6 +126,11 @@ class Point:
         checks.few(what, features=self.features)
         object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
 
+    @property
+    def variant(self) -> str:
+        """The key without the batch: what is run, at whatever batch."""
+        return self.key.removesuffix(f" batch={self.batch}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:

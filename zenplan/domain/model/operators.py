@@ -57,7 +57,7 @@ class ElementwiseKind(StrEnum):
 
 
 class Function(StrEnum):
-    """Activation functions that are told apart."""
+    """Activation functions that differ in cost or in what they keep."""
 
     RELU = "relu"
     GELU = "gelu"

@@ -75,14 +75,24 @@ class Layout:
         """Samples a step."""
         return self.dp * self.micro_batch * self.accumulation
 
-    def __str__(self) -> str:
+    @property
+    def degrees(self) -> str:
+        """Over what the devices are divided, as in ``dp8·tp2``; ``one device``."""
         degrees = [f"{n}{d}" for n, d in (("dp", self.dp), ("tp", self.tp), ("pp", self.pp)) if d > 1]
         degrees += [f"{n}{d}" for n, d in (("cp", self.cp), ("ep", self.ep)) if d > 1]
         degrees += [f"v{self.interleave}"] if self.interleave > 1 else []
-        parts = ["·".join(degrees) or "one device", f"mb{self.micro_batch}×{self.accumulation}"]
+        return "·".join(degrees) or "one device"
+
+    @property
+    def batches(self) -> str:
+        """What each device computes at a time and keeps, as in ``mb1×4 ZeRO-3 recompute full``."""
+        parts = [f"mb{self.micro_batch}×{self.accumulation}"]
         if self.zero:
             among = f" over {self.shard}" if self.shard and self.shard != self.dp * self.cp else ""
             parts.append(f"ZeRO-{self.zero}{among}")
         if self.recompute is not Recompute.NONE:
             parts.append(f"recompute {self.recompute}")
         return " ".join(parts)
+
+    def __str__(self) -> str:
+        return f"{self.degrees} {self.batches}"

@@ -69,10 +69,12 @@ def correction(
     """What a measured step makes of a prediction.
 
     Args:
-        measured_s: of one device, with its 80 % interval; ``predicted_s`` is of the same step.
+        measured_s: of one device, with its 80 % interval.
+        predicted_s: of the same step.
         carried: how well it carries to what is predicted; None where that is the very step.
         prior: of the prediction without it.
-        grounds, basis: what this is, for programs and for people; ``calibration`` is the measurement's id.
+        grounds, basis: what this is, for programs and for people.
+        calibration: the measurement's id.
     """
     power = carried.power if carried else 1.0
     # The two are independent: their variances add up.

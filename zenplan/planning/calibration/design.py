@@ -101,6 +101,7 @@ def sweep_points(
 
     Args:
         candidates: of the families that are wanted.
+        backend: of Keras, which decides how long it takes to set one up.
         flop_per_s: that a product may reach on the device.
         budget_s: for all, set up and all.
         rounds: steps of each, its warm-up counted.

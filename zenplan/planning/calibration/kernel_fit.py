@@ -71,7 +71,7 @@ def fit_sweep(measured: Sequence[Measured], clock: str) -> SweepFit:
     names = [name for name in FEATURES if any(m.point.features.get(name) for m in points)]
     terms = np.array([[m.point.features.get(name, 0.0) for name in names] for m in points])
     seconds = np.array([m.step_s(clock) for m in points])
-    groups = [m.point.key.split(" batch=")[0] for m in points]
+    groups = [m.point.variant for m in points]
     kept = _chosen(terms, seconds, groups, [names.index(n) for n in _ALWAYS if n in names])
     found = _solved(terms[:, kept], seconds)
     return SweepFit(

@@ -23,7 +23,14 @@ from zenplan.planning.search.tradeoff import runner_up_on, why
 
 
 def derive(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) -> tuple[Line, ...]:
-    """The whole derivation of one bill of one quote."""
+    """The whole derivation of one bill of one quote.
+
+    Args:
+        plan: what is trained.
+        operations: how the run is operated.
+        quote: whose time and memory is derived.
+        bill: of that quote, on-demand or spot.
+    """
     return (
         *_model(plan, quote),
         *_layout(plan, quote),

@@ -35,7 +35,17 @@ class Line:
 
 
 def line(group: str, quantity: str, formula: str, value: float, unit: str, shown: str, origin: str) -> Line:
-    """A line, its fields in their order."""
+    """A line, its fields in their order.
+
+    Args:
+        group: part of the derivation, as in ``step``.
+        quantity: name and symbol.
+        formula: that it comes from; empty of an input.
+        value: in that unit.
+        unit: as in ``bytes``; empty of a ratio or a count.
+        shown: the value for people.
+        origin: where it comes from, with its source.
+    """
     return Line(group=group, quantity=quantity, formula=formula, value=value, unit=unit, shown=shown, origin=origin)
 
 

@@ -65,6 +65,10 @@ def bills(
     """What runs cost.
 
     Args:
+        plan: what is trained; its weights are what is carried away in the end.
+        operations: how many checkpoints are kept.
+        runs: their time on the calendar, and the bytes of a checkpoint; n of them.
+        billing: the kind of price.
         usd_per_h: for one whole machine, shape (n,); nan where the price is not known.
         nodes: machines, shape (n,); all of their devices are paid for, idle ones too.
         terms: each provider's, None where nothing is known of them.
@@ -104,6 +108,8 @@ def energy(
     """Electricity of a run and its emissions.
 
     Args:
+        operations: what share of the limit is drawn, and by the host.
+        calendar_s: of the run, on the calendar.
         used, idle: devices that train, and devices that are paid for and stand by.
         power_w: the accelerator's power limit; without it there is no answer.
         pue: the provider's, or None for the assumed one.

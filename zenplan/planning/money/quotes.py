@@ -110,7 +110,11 @@ def market(
 ) -> Market:
     """Search every cluster, then time and bill every option.
 
-    ``clusters`` has each distinct one once: many offers are the same machine at another price.
+    Args:
+        plan: what is trained.
+        operations: how the run is operated.
+        clusters: each distinct one once: many offers are the same machine at another price.
+        options: each with the index of its cluster.
     """
     found = search(plan, clusters)
     owner = np.array([o.cluster for o in options], dtype=np.intp)

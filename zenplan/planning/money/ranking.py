@@ -46,6 +46,13 @@ def rank(usd: Array, time_s: Array, top: int, deadline_s: float | None, budget_u
 
     With a deadline or a budget the first is the best that meets them: the cheapest in time, or, with a
     budget only, the fastest within it. Where nothing meets them, the nearest miss: the smallest overrun.
+
+    Args:
+        usd: middle dollars of each option; shape (n,).
+        time_s: middle calendar time of each option; shape (n,).
+        top: how many to name at most.
+        deadline_s: on the calendar; None without one.
+        budget_usd: None without one.
     """
     late = np.maximum(time_s / deadline_s, 1.0) if deadline_s else np.ones_like(time_s)
     dear = np.maximum(usd / budget_usd, 1.0) if budget_usd else np.ones_like(usd)

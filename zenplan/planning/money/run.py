@@ -117,7 +117,14 @@ def _in_production(steady_s: Array, devices: Array, operations: Operations) -> A
 
 
 def runs_on(plan: TrainingPlan, operations: Operations, clusters: Sequence[Cluster], found: Found) -> Runs:
-    """Whole runs on machines that nobody takes away, each cluster in the layout found for it."""
+    """Whole runs on machines that nobody takes away, each cluster in the layout found for it.
+
+    Args:
+        plan: what is trained.
+        operations: how the run is operated.
+        clusters: n of them.
+        found: the layout of each cluster, with its step; n entries.
+    """
     devices, nodes = (np.array([float(getattr(c, n)) for c in clusters]) for n in ("devices", "nodes"))
     step_s = step_ranges(plan, clusters, found.steps.total_s)
     return run_time(plan, operations, step_s, useful_samples(plan, found.layouts), devices, nodes, spot=False)

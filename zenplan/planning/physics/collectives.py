@@ -36,7 +36,14 @@ def gather_s(hw: Hardware, size_bytes: Array, group: Array, stride: Array) -> Ar
 
 
 def all_reduce_s(hw: Hardware, size_bytes: Array, group: Array, stride: Array) -> Array:
-    """Seconds of an all-reduce of ``size_bytes``: a reduce-scatter and an all-gather."""
+    """Seconds of an all-reduce of ``size_bytes``: a reduce-scatter and an all-gather.
+
+    Args:
+        hw: the clusters; n entries, as of every array here.
+        size_bytes: bytes of the whole buffer on each device.
+        group: devices that take part.
+        stride: devices between neighbours of the group: 1 where they are next to each other.
+    """
     return 2.0 * gather_s(hw, size_bytes, group, stride)
 
 

@@ -30,7 +30,14 @@ _SAME_SIZE = 1.3
 
 def convolution_work(op: Convolution, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
     """Forward and backward work of one micro-batch; the backward pass has a convolution for the weight and one for
-    the input, as far as they have gradients."""
+    the input, as far as they have gradients.
+
+    Args:
+        op: sized for one sample.
+        plan: what is trained, and in which precision.
+        lay: the layouts; n entries.
+        hw: the devices; n entries, or one.
+    """
     width = plan.precision.compute_bytes
     flop = op.flop / _fewer(op, plan) * lay.micro_batch / lay.cp
     maps = (op.input_elements + op.output_elements) * lay.micro_batch / lay.cp * width

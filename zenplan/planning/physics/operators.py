@@ -143,7 +143,15 @@ def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, lay: Layouts, 
 
 
 def operator_work(op: Operator, block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
-    """Forward and backward work of one operator for one micro-batch."""
+    """Forward and backward work of one operator for one micro-batch.
+
+    Args:
+        op: sized for one sample.
+        block: that it is in.
+        plan: what is trained, and in which precision.
+        lay: the layouts; n entries.
+        hw: the devices; n entries, or one.
+    """
     if isinstance(op, MatMul):
         # Under fp8 the layers' products run in it; the head and the router stay wider.
         narrow = block.place == "middle" and op.split is not Split.NONE
@@ -158,7 +166,14 @@ def operator_work(op: Operator, block: Block, plan: TrainingPlan, lay: Layouts, 
 
 
 def block_passes(block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
-    """The work of one repetition of a block for one micro-batch, on one device."""
+    """The work of one repetition of a block for one micro-batch, on one device.
+
+    Args:
+        block: of operators that are sized for one sample.
+        plan: what is trained, and in which precision.
+        lay: the layouts; n entries.
+        hw: the devices; n entries, or one.
+    """
     forward, backward, again = Work.none(lay), Work.none(lay), Work.none(lay)
     for op in block.operators:
         ahead, back = operator_work(op, block, plan, lay, hw)

@@ -16,7 +16,14 @@ from zenplan.planning.physics.work import Work, roofline
 
 
 def recurrent_work(op: Recurrent, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
-    """Forward and backward work of one micro-batch."""
+    """Forward and backward work of one micro-batch.
+
+    Args:
+        op: sized for one sample.
+        plan: what is trained, and in which precision.
+        lay: the layouts; n entries.
+        hw: the devices; n entries, or one.
+    """
     width = plan.precision.compute_bytes
     rows = lay.micro_batch * op.rows
     flop = 2.0 * rows * op.inner * op.columns

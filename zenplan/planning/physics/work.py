@@ -74,7 +74,15 @@ class Passes:
 
 
 def roofline(hw: Hardware, flop: Array, rate: Array, moved_bytes: Array, launches: float) -> Work:
-    """t0 + max(F / rate, Q / bandwidth), split into what limits it."""
+    """t0 + max(F / rate, Q / bandwidth), split into what limits it (Williams et al. 2009).
+
+    Args:
+        hw: the devices; n entries, or one, as of every array here.
+        flop: F, floating-point operations.
+        rate: FLOP a second that this work reaches where nothing else limits it.
+        moved_bytes: Q, read from and written to the device's memory.
+        launches: kernels, a count; each has the fixed time t0.
+    """
     compute = flop / rate
     memory = np.maximum(moved_bytes / hw.memory_bytes_per_s - compute, 0.0)
     return Work(compute, memory, hw.operator_s * launches, np.full_like(compute, launches))

@@ -68,6 +68,12 @@ def reachable(plan: TrainingPlan, layouts: Layouts, devices: int, near: int) -> 
 
     A tensor group that does not divide a node would lie across two; a hybrid group is the rest of a node.
     Groups without a sample are only for where no other layout is left.
+
+    Args:
+        plan: what is trained.
+        layouts: n of them.
+        devices: of the cluster, a count.
+        near: of them, those that are joined by the fast links of a node, a count.
     """
     node = min(near, devices)
     within = (node % layouts.tp == 0) & ((layouts.shard == 0) | (layouts.shard * layouts.tp == node))

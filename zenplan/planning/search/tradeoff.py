@@ -35,10 +35,16 @@ def frontier(plan: TrainingPlan, found: Found) -> _Index:
 
 
 def listed(plan: TrainingPlan, found: Found, by: str, most: int) -> _Index:
-    """Places of the best layouts that fit, by ``time`` or ``memory``.
+    """Indices of the best layouts that fit, by ``time`` or ``memory``.
 
     Of those with the same degrees, each is there that no other one beats in both: a list of ten should not be
     one layout ten times.
+
+    Args:
+        plan: what is trained.
+        found: every layout, with its step and its memory.
+        by: ``time`` or ``memory``: what the first has least of.
+        most: how many at most.
     """
     order = _by_time(plan, found)
     needs, degrees = found.memory.total_bytes, _degrees(found)[:, order].T

@@ -69,6 +69,11 @@ def by_class(layer: Any, table: Mapping[str, T]) -> T | None:
     return next((table[cls.__name__] for cls in line if cls.__name__ in table), None)
 
 
+def keras_name(layer: Any) -> str:
+    """What Keras calls the layer, or the nearest of its own layers that a user's class is made from."""
+    return next(cls.__name__ for cls in type(layer).__mro__ if is_keras(cls))
+
+
 def is_keras(cls: type) -> bool:
     """Whether the class comes with Keras."""
     return cls.__module__.partition(".")[0] == "keras"

@@ -11,12 +11,12 @@ from typing import Any
 
 from zenplan.domain.model.operators import ElementwiseKind, Operator, Role
 from zenplan.worker.counting.call import Call, Tensor
-from zenplan.worker.counting.registry import rule
+from zenplan.worker.counting.registry import keras_name, rule
 
 
 def _widths(layer: Any) -> tuple[int, int, int, int, bool, bool]:
     """Heads, heads of keys and values, widths of a key and of a value; whether it has biases, and a gate."""
-    if type(layer).__name__ == "GroupedQueryAttention":
+    if keras_name(layer) == "GroupedQueryAttention":
         wide, bias, gate = layer.head_dim, layer.use_bias, layer.use_gate
         return layer.num_query_heads, layer.num_key_value_heads, wide, wide, bias, gate
     return layer.num_heads, layer.num_heads, layer.key_dim, layer.value_dim, layer._use_bias, layer._use_gate

@@ -12,7 +12,7 @@ from typing import Any
 
 from zenplan.domain.model.operators import ElementwiseKind, Function, Operator
 from zenplan.worker.counting.call import Call
-from zenplan.worker.counting.registry import rule
+from zenplan.worker.counting.registry import keras_name, rule
 
 # Their gradient is found from what they return; that of others from what they were given.
 FROM_OUTPUT = (
@@ -77,7 +77,7 @@ def activation(function: Any, call: Call) -> Iterable[Operator]:
 def activation_layer(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads and writes; keeps what its gradient is found from."""
     function = getattr(layer, "activation", None)
-    name = getattr(function, "__name__", type(layer).__name__).lower()
+    name = getattr(function, "__name__", keras_name(layer)).lower()
     if name == "linear":
         return ()
     saved = call.keep(call.outputs[0] if from_output(name) else call.inputs[0])
@@ -111,7 +111,7 @@ def batch_norm(layer: Any, call: Call) -> Iterable[Operator]:
 def norm(layer: Any, call: Call) -> Iterable[Operator]:
     """One kernel that reads and writes where the statistics are those of a row; maps of a group are read twice."""
     source = call.inputs[0]
-    passes = 3 if type(layer).__name__ == "GroupNormalization" else 2
+    passes = 3 if keras_name(layer) == "GroupNormalization" else 2
     return call.elementwise(
         ElementwiseKind.NORM, "norm", source, passes=passes, saved=call.keep(source), weights=weights(layer)
     )
@@ -134,7 +134,7 @@ def dropout(layer: Any, call: Call) -> Iterable[Operator]:
     if not (getattr(layer, "rate", 0) or getattr(layer, "stddev", 0)):
         return ()
     source = call.inputs[0]
-    kept = {"Dropout": 0.5, "AlphaDropout": 0.5, "GaussianDropout": 1.0}.get(type(layer).__name__, 0.0)
+    kept = {"Dropout": 0.5, "AlphaDropout": 0.5, "GaussianDropout": 1.0}.get(keras_name(layer), 0.0)
     saved = kept * call.of_sample(source) if call.backward else 0.0
     return call.elementwise(ElementwiseKind.DROPOUT, "dropout", source, passes=2, saved=saved)
 
@@ -142,9 +142,9 @@ def dropout(layer: Any, call: Call) -> Iterable[Operator]:
 @rule("Add", "Subtract", "Average", "Concatenate", "Multiply", "Maximum", "Minimum")
 def merge(layer: Any, call: Call) -> Iterable[Operator]:
     """Reads every input and writes; a product, and the greater of two, keep them."""
-    name = type(layer).__name__.lower()
+    name = keras_name(layer).lower()
     saved = sum(call.keep(t) for t in call.inputs) if name in ("multiply", "maximum", "minimum") else 0.0
-    kind = _MERGES.get(type(layer).__name__, ElementwiseKind.OTHER)
+    kind = _MERGES.get(keras_name(layer), ElementwiseKind.OTHER)
     return call.elementwise(kind, name, *call.inputs, call.outputs[0], saved=saved)
 
 
@@ -204,7 +204,7 @@ def copied(layer: Any, call: Call) -> Iterable[Operator]:
 
 
 def _moved(layer: Any, call: Call, kind: ElementwiseKind) -> Iterable[Operator]:
-    return call.elementwise(kind, type(layer).__name__.lower(), *call.inputs, *call.outputs)
+    return call.elementwise(kind, keras_name(layer).lower(), *call.inputs, *call.outputs)
 
 
 @rule("Flatten", "Reshape", "Identity", "InputLayer", "ActivityRegularization")

@@ -1,4 +1,4 @@
-"""Elementwise work of a stand-in: norms, sums, activations, gates, pools; of any other kind, element by element."""
+"""Elementwise work of a proxy model: norms, sums, activations, gates, pools; of any other kind, element by element."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stand-in: a Keras model that does what the operators of a workload say, at their sizes, in their order.
+"""Proxy model: a Keras model that does what the operators of a workload say, at their sizes, in their order.
 
 A workload says what is computed, not how its tensors are joined: each operator takes the current tensor where sizes fit,
 else an earlier one that does, else the current one repeated or cut. So the step of a model is timed without its source.
@@ -23,8 +23,8 @@ from zenplan.worker.proxies.maps import Maps
 _DEEPEST = 100_000
 
 
-def standin_model(name: str, blocks: Sequence[Block]) -> keras.Model:
-    """The stand-in of a model.
+def proxy_model(name: str, blocks: Sequence[Block]) -> keras.Model:
+    """The proxy of a model.
 
     Its inputs are whole numbers where it looks up rows, floats where nothing learns before an operator; its output is the
     last tensor, ``(batch, ..., classes)``.
@@ -40,7 +40,7 @@ def standin_model(name: str, blocks: Sequence[Block]) -> keras.Model:
     except ValueError as error:
         # Keras refuses sizes that do not go together with it.
         raise UsageError(
-            f"no stand-in can be made of {name}: {error}", "give the model itself, as a Keras model: --keras"
+            f"no proxy model can be made of {name}: {error}", "give the model itself, as a Keras model: --keras"
         ) from error
 
 
@@ -74,7 +74,9 @@ class _Builder:
         elif isinstance(first, Recurrent):
             flow.begin((products.size(first.steps), products.size(first.rows * first.inner)))
         elif not isinstance(first, Embedding):
-            raise UsageError(f"no stand-in can be made of {name}: it has no weights", "give the model itself: --keras")
+            raise UsageError(
+                f"no proxy model can be made of {name}: it has no weights", "give the model itself: --keras"
+            )
 
     def _block(self, operators: Sequence[Operator]) -> None:
         before: Operator | None = None
