@@ -353,8 +353,11 @@ def count_flop(model: Any, batch: int | None = None, input_shapes: Sequence[Sequ
         input_shapes: of one sample, one for each input, where the model's own have an open size.
 
     Raises:
-        UsageError: the model was never built, or the shape of an input is open.
+        UsageError: it is no Keras model, it was never built, or the shape of an input is open.
     """
+    # Whoever has a model has imported Keras, on the backend of their choice.
+    if "keras" not in sys.modules:
+        raise UsageError(f"{type(model).__name__} is no Keras model", "count_flop takes a keras.Model that is built")
     from zenplan.worker.counting.count import count_model
 
     return count_model(model, batch, input_shapes)
