@@ -301,6 +301,13 @@ def test_a_keras_model_as_it_is() -> None:
     assert answer.plan.samples == 2e6
 
 
+def test_what_is_no_keras_model_is_refused_before_keras_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    with pytest.raises(zenplan.UsageError, match="str is no Keras model"):
+        zenplan.count_flop("mine:build")
+    assert "keras" not in sys.modules
+
+
 # --- as a table
 
 

@@ -31,6 +31,7 @@ import pytest
 import zenplan.hookspecs
 from zenplan.adapters.prices import table as price_table
 from zenplan.adapters.prices.table import PRICES, REQUIRED, read_price_csv
+from zenplan.adapters.settings.settings import resolve
 from zenplan.adapters.tables.accelerators import SOURCE_KEYS, read_accelerators
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.errors import DataError
@@ -73,7 +74,7 @@ def commands() -> dict[tuple[str, ...], set[str]]:
     from zenplan.commands.app import app
 
     def below(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
-        options = {o for p in command.params for o in p.opts if o.startswith("--")}
+        options = {o for p in command.params for o in (*p.opts, *p.secondary_opts) if o.startswith("--")}
         yield path, options | {"--help"}
         for name, each in getattr(command, "commands", {}).items():
             yield from below(each, (*path, name))
@@ -307,6 +308,15 @@ def test_the_entry_points_in_the_documents_are_those_of_a_plugin() -> None:
     assert found
     for body in found:
         assert tomllib.loads(body)["project"]["entry-points"][GROUP]
+
+
+def test_the_settings_in_the_documents_are_settings(tmp_path: Path) -> None:
+    found = [body for body in blocks("toml") if "entry-points" not in body]
+    assert found
+    for body in found:
+        (tmp_path / "zenplan.toml").write_text(body, encoding="utf-8")
+        settings = resolve({}, {}, tmp_path, None)
+        assert {name: settings[name] for name in tomllib.loads(body)} == tomllib.loads(body)
 
 
 def test_the_prices_in_the_documents_can_be_read(tmp_path: Path) -> None:

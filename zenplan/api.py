@@ -85,9 +85,9 @@ def estimate(
         model: a named model, or one with parameters: "resnet:depth=101".
         config: a Hugging Face config.json, or what is in one.
         keras: a Keras model: "package.module:function", a .keras file, or a built ``keras.Model``.
-        active_params: parameters that a token meets, for a mixture of experts.
+        active_params: parameters active for a token, in a mixture of experts.
         flops_per_sample: with ``params``: forward FLOP of a sample; a multiply-add is 2.
-        activations_per_sample: with those: elements that its products write.
+        activations_per_sample: with those: output elements of its products and convolutions, forward.
         tokens: to train on, as in "300B".
         dataset_size: bytes of text, as in "1TB", instead of ``tokens``.
         samples: images or other samples of the data set.
@@ -101,15 +101,15 @@ def estimate(
         software: eager, fused (Megatron-LM), compiled or xla.
         method: full, lora or qlora.
         gpu: the accelerator, as in "H100" or "a100-40gb".
-        gpus: exactly so many devices.
-        max_gpus: the largest cluster to consider.
+        gpus: exactly this many devices.
+        max_gpus: the largest cluster to consider; 1024 by default.
         provider: whose offers, as in "aws".
         region: of the provider.
-        billing: on-demand or spot: what to rank by.
+        billing: the price to rank by: on-demand (default) or spot.
         prices: a CSV of your own prices; it replaces the providers it names.
         deadline: the latest it may take, as in "7d", or a ``timedelta``.
         budget: the most it may cost, in dollars.
-        top: how many quotes.
+        top: how many quotes; 5 by default.
         no_calibrations: do without what was measured by ``calibrate``.
 
     Raises:
@@ -353,8 +353,11 @@ def count_flop(model: Any, batch: int | None = None, input_shapes: Sequence[Sequ
         input_shapes: of one sample, one for each input, where the model's own have an open size.
 
     Raises:
-        UsageError: the model was never built, or the shape of an input is open.
+        UsageError: it is no Keras model, it was never built, or the shape of an input is open.
     """
+    # Whoever has a model has imported Keras, on the backend of their choice.
+    if "keras" not in sys.modules:
+        raise UsageError(f"{type(model).__name__} is no Keras model", "count_flop takes a keras.Model that is built")
     from zenplan.worker.counting.count import count_model
 
     return count_model(model, batch, input_shapes)

@@ -126,7 +126,7 @@ class Prices(Shown, tuple[PriceTable, ...]):
 
     @property
     def offers(self) -> tuple[Offer, ...]:
-        """Those of all tables."""
+        """Those of all tables, table by table, not by price; an offer's ``on_demand`` and ``spot`` are None if unknown."""
         return tuple(offer for table in self for offer in table.offers)
 
     def report(self) -> Report:

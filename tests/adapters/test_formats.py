@@ -1,4 +1,4 @@
-"""CSV for a spreadsheet: no text of it is a formula."""
+"""CSV for a spreadsheet: no text of it is a formula. Tables: no line of a cell is empty."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters.formats import to_csv
-from zenplan.domain.report import Report
+from zenplan.adapters.formats import table, to_csv
+from zenplan.domain.report import Column, Report, Table
 
 
 def cell(value: Any) -> str:
@@ -30,3 +30,12 @@ def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe(text: str) -> No
 )
 def test_numbers_and_other_texts_stay_as_they_are(value: Any, shown: str) -> None:
     assert cell(value) == shown
+
+
+def test_a_word_that_fills_whole_lines_leaves_none_empty() -> None:
+    machine = "4 × nebius gpu-b200-sxm_8gpu-160vcpu-1792gb, us-central1"
+    columns = (Column(name="quote"), *(Column(name=f"{n}" * 12, numeric=True) for n in range(4)))
+    rows = Table(columns=columns, rows=((machine, *("9" * 12,) * 4),))
+    report = Report(make_document=dict, make_records=tuple, tables=(rows,))
+    for width in range(70, 110):
+        assert all(line.strip() for line in table(report, width=width).splitlines())

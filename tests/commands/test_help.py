@@ -1,7 +1,11 @@
-"""Help: examples that are true, ``-h``, and completion."""
+"""Help: examples that are true, ``-h``, completion, and the page of all options that is made of it.
+
+``ZENPLAN_REGENERATE=1 pytest tests/commands/test_help.py`` writes the tables of ``docs/commands.md``.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -13,6 +17,8 @@ import pytest
 
 from zenplan.commands.app import ROOMS
 
+PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
+_MARKED = re.compile(r"(?<=<!-- commands -->\n).*(?=<!-- /commands -->)", re.DOTALL)
 _EXAMPLE = re.compile(r"^ +zenplan(.*)$", re.MULTILINE)
 # They measure, build a model, or read a file of the user's: their flags are read, and no more.
 _ONLY_READ = ("calibrate", "count", "backtest", "calibrations import", "calibrations export")
@@ -35,6 +41,28 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 def examples() -> list[list[str]]:
     return [shlex.split(found) for _, command in commands() for found in _EXAMPLE.findall(command.help or "")]
+
+
+def tables() -> str:
+    """Each command with its arguments and options, in markdown."""
+    text = ""
+    for words, command in commands():
+        context = command.make_context(words, [], resilient_parsing=True)
+        # A hidden option has no record.
+        records = filter(None, (p.get_help_record(context) for p in command.params if "--help" not in p.opts))
+        rows = [f"| `{name}` | {' '.join(what.split())} |\n" for name, what in records]
+        text += f"\n## zenplan {words}\n\n{' '.join(command.help.split(chr(10) * 2)[0].split())}\n"
+        text += "".join(["\n| option | what it is |\n|---|---|\n", *rows]) if rows else ""
+    return f"{text}\n"
+
+
+def test_the_page_of_commands_is_what_the_help_says() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    made = _MARKED.sub(lambda _: tables(), page)
+    if os.environ.get("ZENPLAN_REGENERATE"):
+        PAGE.write_text(made, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == made, "stale: ZENPLAN_REGENERATE=1 pytest tests/commands/test_help.py"
+    assert made.count("\n## zenplan ") == len(list(commands()))
 
 
 def test_every_command_has_an_example() -> None:

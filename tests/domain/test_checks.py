@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zenplan.domain.checks import unlike
+from zenplan.domain.checks import not_negative, positive, unlike
+from zenplan.errors import DataError
 
 
 class Colour(StrEnum):
@@ -70,3 +71,9 @@ def test_what_is_as_declared(noun: Whole) -> None:
 )
 def test_what_is_not_is_named_with_its_place(noun: Any, reason: str) -> None:
     assert unlike(noun, Whole) == reason
+
+
+def test_a_number_that_is_none_is_named_by_its_field() -> None:
+    for check in (positive, not_negative):
+        with pytest.raises(DataError, match="price: usd_per_h must be a number, not '15'"):
+            check("price", usd_per_h="15")

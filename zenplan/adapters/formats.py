@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -183,8 +184,13 @@ def _rich_table(each: Table, width: int) -> Any:
             Text(column.name), justify="right" if column.numeric else "left", overflow="fold", width=across
         )
     for row in each.rows:
-        drawn.add_row(*(Text(row[place]) for place in kept))
+        drawn.add_row(*(Text(_folded(row[place], across)) for place, across in zip(kept, widths, strict=True)))
     return drawn
+
+
+def _folded(text: str, width: int) -> str:
+    """The text with a line break behind each word that fills whole lines: rich puts the blank there on one of its own."""
+    return re.sub(r"(\S+) ", lambda m: f"{m[1]}\n" if len(m[1]) > width and len(m[1]) % width == 0 else m[0], text)
 
 
 def _stacked(each: Table) -> Any:

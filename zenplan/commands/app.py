@@ -92,7 +92,11 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="zenplan",
     cls=_Commands,
-    help="What a training run takes: time, GPU-hours, dollars and memory, before you pay for it.",
+    help="""What a training run takes: time, GPU-hours, dollars and memory, before you pay for it.
+
+    Begin with 'zenplan estimate --params 1e9'; 'zenplan COMMAND --help' has examples.
+
+    Exit codes: 0 done, 1 error, 2 wrong usage, 3 the answer is no, 130 interrupted.""",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

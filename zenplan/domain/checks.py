@@ -21,14 +21,22 @@ MOST_COUNT: Final = 1e12
 def positive(noun: str, **fields: float | None) -> None:
     """Every field that is known is finite and above zero."""
     for name, value in fields.items():
-        if value is not None and not 0 < value < math.inf:
+        try:
+            wrong = value is not None and not 0 < value < math.inf
+        except TypeError as error:
+            raise DataError(f"{noun}: {name} must be a number, not {value!r}") from error
+        if wrong:
             raise DataError(f"{noun}: {name} must be above zero and finite, not {value}")
 
 
 def not_negative(noun: str, **fields: float | None) -> None:
     """Every field that is known is finite and zero or above."""
     for name, value in fields.items():
-        if value is not None and not 0 <= value < math.inf:
+        try:
+            wrong = value is not None and not 0 <= value < math.inf
+        except TypeError as error:
+            raise DataError(f"{noun}: {name} must be a number, not {value!r}") from error
+        if wrong:
             raise DataError(f"{noun}: {name} must be zero or above and finite, not {value}")
 
 

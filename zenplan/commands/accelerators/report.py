@@ -60,7 +60,7 @@ def accelerators_report(sheets: Sequence[Accelerator]) -> Report:
         make_records=lambda: _catalogue(sheets).accelerators,
         tables=(Table(columns=columns, rows=rows),),
         notes=(
-            f"{len(sheets)} accelerators. Peaks are dense, in TFLOP/s with fp32 accumulation; – is not known "
+            f"Accelerators: {len(sheets)}. Peaks are dense, in TFLOP/s with fp32 accumulation; – is not known "
             "or not there. 'zenplan accelerators show NAME' has the source of each figure.",
         ),
     )

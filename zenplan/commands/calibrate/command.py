@@ -23,18 +23,19 @@ def _option(flag: str, text: str, metavar: str) -> Any:
 Backend = Annotated[str | None, _option("--backend", "jax, torch, tensorflow, a plugin's, or all.", "NAME")]
 DeviceKind = Annotated[str | None, _option("--device", "cpu or gpu; a GPU where there is one.", "KIND")]
 Precision = Annotated[str | None, _option("--precision", "fp32, tf32, bf16 or fp16.", "NAME")]
-Threads = Annotated[str | None, _option("--threads", "Of the host; all cores by default.", "COUNT")]
-Minutes = Annotated[float, _option("--minutes", "What measuring may take on each backend.", "NUMBER")]
+Threads = Annotated[str | None, _option("--threads", "Threads of the host to run on; all cores by default.", "COUNT")]
+Minutes = Annotated[float, _option("--minutes", "Minutes that measuring may take on each backend.", "NUMBER")]
 Family = Annotated[str | None, _option("--family", "transformer, convnet, recurrent or all.", "NAME")]
 Batch = Annotated[str | None, _option("--batch", "Samples of a step on one device.", "COUNT")]
-Vary_ = Annotated[str | None, _option("--vary", "An argument of the builder: depth=1,2,4.", "NAME=LIST")]
+Vary_ = Annotated[str | None, _option("--vary", "An argument of the builder, with values: depth=1,2,4.", "NAME=LIST")]
 Depth = Annotated[str | None, _option("--depth", "The whole model's value of that argument.", "COUNT")]
 Compiled = Annotated[
-    bool | None, typer.Option("--compiled/--eager", help="By XLA or torch.compile, or not; else as Keras does.")
+    bool | None,
+    typer.Option("--compiled/--eager", help="Compiled by XLA or torch.compile, or not; else Keras's choice."),
 ]
 Compare = Annotated[bool, typer.Option("--compare", help="All backends, compiled and not, side by side.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse a machine that is busy, hot or on battery.")]
-Workers = Annotated[str | None, _option("--workers", "Also the step of so many that train together.", "COUNT")]
+Workers = Annotated[str | None, _option("--workers", "Also predict the step of this many processes together.", "COUNT")]
 Usd = Annotated[str | None, _option("--usd-per-hour", "What an hour of the device costs.", "USD")]
 Count = Annotated[str | None, _option("--samples", "Samples of the data set, as in 1.2M.", "COUNT")]
 Tokens = Annotated[str | None, _option("--tokens", "Tokens to train on, as in 300B.", "COUNT")]

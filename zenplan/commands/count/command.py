@@ -27,10 +27,10 @@ def count(
         str | None, _option("jax, torch or tensorflow; else KERAS_BACKEND, or what is installed.", "NAME")
     ] = None,
     input_shape: Annotated[
-        str | None, _option("Of one sample, as in 224,224,3; several with ; between them.", "SHAPE")
+        str | None, _option("Shape of one sample, as in 224,224,3; several with ; between.", "SHAPE")
     ] = None,
-    batch: Annotated[str | None, _option("Samples of a step, which totals are also given for.", "COUNT")] = None,
-    precision: Annotated[str | None, _option("Of activations in memory; bf16 by default.", "NAME")] = None,
+    batch: Annotated[str | None, _option("Samples of a step; totals are given for it too.", "COUNT")] = None,
+    precision: Annotated[str | None, _option("Precision of activations in memory; bf16 by default.", "NAME")] = None,
     depth: Annotated[str | None, _option("Levels of nested layers that the table shows.", "COUNT")] = None,
     timeout: Annotated[str, _option("How long building and counting may take.", "TIME")] = "120s",
     memory: Annotated[str | None, _option("How much memory it may take; else 80 % of this machine's.", "BYTES")] = None,

@@ -44,15 +44,19 @@ def estimate(
     software: options.Software = None,
     method: options.Method = None,
     gpu: Gpu = None,
-    gpus: Annotated[str | None, _option("--gpus", "Exactly so many devices.", "COUNT")] = None,
-    max_gpus: Annotated[str | None, _option("--max-gpus", "The largest cluster to consider.", "COUNT")] = None,
+    gpus: Annotated[str | None, _option("--gpus", "Exactly this many devices.", "COUNT")] = None,
+    max_gpus: Annotated[
+        str | None, _option("--max-gpus", "The largest cluster to consider; 1024 by default.", "COUNT")
+    ] = None,
     provider: Provider = None,
     region: Region = None,
-    billing: Annotated[str | None, _option("--billing", "on-demand or spot: what to rank by.", "KIND")] = None,
+    billing: Annotated[
+        str | None, _option("--billing", "The price to rank by: on-demand (default) or spot.", "KIND")
+    ] = None,
     prices: Prices = None,
     deadline: Annotated[str | None, _option("--deadline", "The latest it may take, as in 7d, 36h.", "TIME")] = None,
     budget: Annotated[str | None, _option("--budget", "The most it may cost, in dollars.", "USD")] = None,
-    top: Annotated[str | None, _option("--top", "How many quotes to show.", "COUNT")] = None,
+    top: Annotated[str | None, _option("--top", "How many quotes to show; 5 by default.", "COUNT")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show every formula and number of the first.")] = False,
     details: Annotated[bool, typer.Option("--details", help="Show every quote in full, not the first alone.")] = False,
     no_calibrations: options.NoCalibrations = False,

@@ -19,13 +19,14 @@ Model = Annotated[
 Config = Annotated[Path | None, _option("--config", "A Hugging Face config.json.", "FILE")]
 Keras = Annotated[str | None, _option("--keras", "A Keras model: package.module:function, or a .keras file.", "TARGET")]
 ActiveParams = Annotated[
-    str | None, _option("--active-params", "Parameters a token meets, for a mixture of experts.", "COUNT")
+    str | None, _option("--active-params", "Parameters active for a token, in a mixture of experts.", "COUNT")
 ]
 FlopsPerSample = Annotated[
     str | None, _option("--flops-per-sample", "With --params: forward FLOP of a sample, as in 8.2e9.", "FLOP")
 ]
 ActivationsPerSample = Annotated[
-    str | None, _option("--activations-per-sample", "With those: elements that its products write.", "COUNT")
+    str | None,
+    _option("--activations-per-sample", "With those: output elements of its products and convolutions.", "COUNT"),
 ]
 ImageSize = Annotated[str | None, _option("--image-size", "Pixels of a side of the input, as in 224.", "COUNT")]
 SeqLen = Annotated[str | None, _option("--seq-len", "Tokens of a sequence.", "COUNT")]

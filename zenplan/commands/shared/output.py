@@ -75,7 +75,8 @@ def say(report: Report, name: str, plugins: Plugins) -> None:
     try:
         text = exporter.export(report)
     except DataError as error:
-        raise UnknownName("working format", name, (e.name for e in plugins.exporters() if e.name != name)) from error
+        others = sorted(e.name for e in plugins.exporters() if e.name != name)
+        raise DataError(error.message, f"other formats: {', '.join(others)}" if others else "") from error
     write(sys.stdout, text)
 
 

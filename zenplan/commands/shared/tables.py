@@ -110,7 +110,7 @@ def models(families: Sequence[WorkloadFamily], only: str | None = None) -> tuple
         return tuple(found)
     kept = tuple((name, w) for name, w in found if w.family == wanted)
     if not kept:
-        raise UnknownName("family", only or "", (*names, *(w.family for _, w in found)))
+        raise UnknownName("family", only or "", (*names, *(w.family for _, w in found)), "zenplan workloads")
     return kept
 
 

@@ -39,7 +39,7 @@ def workloads_report(models: Sequence[tuple[str, Workload]]) -> Report:
         make_records=lambda: _models(models).workloads,
         tables=tuple(_family_table(family, of) for family, of in by_family.items()),
         notes=(
-            f"{len(models)} models. FLOP are of one sample, under FLOP/token of one token; these and training are of a "
+            f"Models: {len(models)}. FLOP are of one sample, under FLOP/token of one token; these and training are of a "
             "training step, forward and backward.",
             "Any other: --params, --config with a Hugging Face config.json, --keras, or --params with "
             "--flops-per-sample.",
