@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import json
 import math
+import pickle
 import re
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from fractions import Fraction
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -150,6 +153,24 @@ def test_the_arguments_are_the_flags_of_the_command(name: str) -> None:
 # --- it answers as the command
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda: zenplan.estimate(params=1e9, gpu="H100", gpus=8),
+        lambda: zenplan.layouts(params=1e9, gpu="H100", gpus=8),
+        lambda: zenplan.accelerators(vendor="amd"),
+        lambda: zenplan.prices(gpu="H100"),
+        zenplan.profile,
+    ],
+    ids=["estimate", "layouts", "accelerators", "prices", "profile"],
+)
+def test_an_answer_goes_to_another_process(asked: Callable[[], Any]) -> None:
+    found = asked()
+    for other in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):  # noqa: S301 - its own bytes
+        assert (type(other), other) == (type(found), found)
+        assert other.to_dict() == found.to_dict()
+
+
 def test_estimate(printed: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
     answer = zenplan.estimate(params=1e9, gpu="H100", gpus=64)
     assert capsys.readouterr() == ("", "")
@@ -248,6 +269,11 @@ def test_accelerators(printed: Callable[..., str]) -> None:
     assert found.to_dict() == json.loads(printed(*argv.split()))
     assert found.by_name("h100").memory_bytes > 79e9
     assert {sheet.architecture for sheet in found} == {"Hopper"}
+
+
+def test_a_maker_that_is_no_text() -> None:
+    with pytest.raises(zenplan.UsageError, match="--vendor cannot be a bool"):
+        zenplan.accelerators(vendor=True)  # type: ignore[arg-type]  # what is wrong is the point
 
 
 def test_prices(printed: Callable[..., str]) -> None:
@@ -364,6 +390,10 @@ def test_settings_of_the_user_are_not_read(alone: Path, monkeypatch: pytest.Monk
         ({"keras": 7}, "--keras cannot be a int|int is no Keras model"),
         ({"params": 1e9, "model": "gpt2"}, "--params and --model contradict"),
         ({"config": "nowhere.json"}, "nowhere.json"),
+        ({"params": Fraction(10**5000, 3)}, "--params is not a number: 'infinite'"),
+        ({"params": Path("1e9")}, f"--params cannot be a {type(Path()).__name__}"),
+        ({"model": Path("gpt2")}, f"--model cannot be a {type(Path()).__name__}"),
+        ({"params": 1e9, "deadline": Path("7d")}, f"--deadline cannot be a {type(Path()).__name__}"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

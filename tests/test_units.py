@@ -330,3 +330,10 @@ def test_an_amount_is_finite_and_above_zero() -> None:
 )
 def test_plain_digits_up_to_a_most(text: str, value: int | None) -> None:
     assert units.digits_of(text, 100) == value
+
+
+@pytest.mark.parametrize("parse", [units.parse_count, units.parse_usd])
+def test_next_to_nothing_is_no_amount(parse: Callable[[str], float]) -> None:
+    assert parse("1e-12") == 1e-12
+    with pytest.raises(UsageError, match="5e-324 is less than zenplan plans for"):
+        parse("5e-324")

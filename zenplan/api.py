@@ -261,7 +261,7 @@ def calibrate(
     )
     of_request = ("model", "config", "params", "batch", "image_size", "seq_len", "samples", "tokens", "epochs")
     asked = {**{name: given[name] for name in of_request}, "workers": several}
-    target = None if keras is None else os.fspath(keras)
+    target = None if keras is None else os.fsdecode(keras)
     wanted = wanted_of(settings, asked, target, family, vary, given["depth"], compare, given["usd_per_hour"])
     with loaded_plugins(_warn) as plugins:
         found = measured(wanted, backend, how, settings["prices"], plugins, progress or _unseen, _warn)
@@ -312,8 +312,9 @@ def accelerators(*, vendor: str | None = None, architecture: str | None = None) 
     Raises:
         UnknownName: there is none of these.
     """
+    given = _flags(locals())
     with loaded_plugins(_warn) as plugins:
-        return result(Catalogue, only(catalogue(plugins), vendor, architecture))
+        return result(Catalogue, only(catalogue(plugins), **given))
 
 
 def prices(
@@ -392,13 +393,14 @@ def _flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 # What is handed on as it is, and what is no argument.
 _NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "spot", "strict")
+_FILES = ("config", "prices")
 
 
 def _flag(name: str, value: Any) -> Any:
     if value is None or isinstance(value, str) or name == "keras":
         return value
-    if isinstance(value, os.PathLike):
-        return Path(value)
+    if isinstance(value, os.PathLike) and name in _FILES:
+        return Path(os.fsdecode(value))
     if isinstance(value, Mapping) and name == "config":
         return dict(value)
     if isinstance(value, timedelta) and name == "deadline":
@@ -407,7 +409,10 @@ def _flag(name: str, value: Any) -> Any:
     if isinstance(value, Integral) and not isinstance(value, bool):
         return str(int(value)) if abs(int(value)) < _LARGE else "infinite"
     if isinstance(value, Real) and not isinstance(value, bool):
-        return repr(float(value))
+        try:
+            return repr(float(value))
+        except OverflowError:  # a fraction can be larger than any float
+            return "infinite"
     raise UsageError(f"--{name.replace('_', '-')} cannot be a {type(value).__name__}", "give a number or a text")
 
 
@@ -423,7 +428,7 @@ def _workload(keras: Any) -> Workload:
     from zenplan.commands.shared.workload import given_model, keras_model
 
     if isinstance(keras, str | os.PathLike):
-        return keras_model(os.fspath(keras), _unseen)
+        return keras_model(os.fsdecode(keras), _unseen)
     if "keras" not in sys.modules:
         raise UsageError(f"--keras cannot be a {type(keras).__name__}", "give a built keras.Model, or package:function")
     from zenplan.commands.shared.counting import trained

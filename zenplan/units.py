@@ -18,6 +18,9 @@ KIB, MIB, GIB, TIB = 2.0**10, 2.0**20, 2.0**30, 2.0**40
 MINUTE_S, HOUR_S, DAY_S, WEEK_S, YEAR_S = 60.0, 3600.0, 86400.0, 604800.0, 365.25 * 86400.0
 TFLOP_PER_S = 1e12
 
+# Nobody asks for less of anything, and what is divided by it stays finite.
+_LEAST = 1e-12
+
 _COUNT = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15}
 _BYTES = {
     "": 1.0,
@@ -77,6 +80,8 @@ def _parse(text: str, units: Mapping[str, float], what: str, example: str) -> fl
     value = float(match[1].replace(",", "").replace("_", "")) * units[match[2].lower()]
     if not is_amount(value):
         raise UsageError(f"{what} must be above zero and finite, not '{text}'", hint)
+    if value < _LEAST:
+        raise UsageError(f"{what} of {text} is less than zenplan plans for", hint)
     return value
 
 

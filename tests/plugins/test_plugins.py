@@ -272,11 +272,13 @@ def test_an_entry_point_that_leads_nowhere(make: Make, point: str) -> None:
 
 
 def test_a_plugin_that_prints_does_not_spoil_the_answer(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    make("chatty", "print('hello from the import')\n" + GOOD.replace("return", "print('and the hook'); return"))
+    hook = "sys.stdout.writelines(['and the ', 'hook\\n']); sys.stdout.close(); return"
+    make("chatty", "import sys\nprint('hello from the import')\n" + GOOD.replace("return", hook))
     plugins = load("chatty")
     assert len(plugins.accelerators()) == 2
+    print("the answer")  # noqa: T201 - what stdout is still for
     said = capsys.readouterr()
-    assert said.out == ""
+    assert said.out == "the answer\n"
     assert said.err == "hello from the import\nand the hook\n"
 
 
@@ -379,6 +381,7 @@ BAD_ITEMS = {
     "Shop(name='a\\nb')": "must be a name",
     "Raising()": "ValueError: no name today",
     "Exiting()": "SystemExit",
+    "Shop(name=Name('evil'))": "RuntimeError: shown",
     "Partial()": "a Partial, not PriceProvider: it has no fetch",
     "sheet('H100')": "a Accelerator, not PriceProvider",
 }
@@ -391,6 +394,11 @@ class Exiting(Shop):
     def name(self): raise SystemExit
     @name.setter
     def name(self, value): pass
+
+class Name(str):
+    def __str__(self): raise RuntimeError("shown")
+    def __eq__(self, other): raise RuntimeError("compared")
+    __hash__ = str.__hash__
 
 class Partial:
     name = "partial"

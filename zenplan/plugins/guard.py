@@ -90,9 +90,15 @@ class _StdoutWithout:
 
     def write(self, text: str) -> int:
         """Write to whichever stream the calling thread has."""
-        stream = sys.stderr if threading.current_thread() is self._thread else self._stream
+        stream = self._own()
         # A stream that was closed before the program started is None, and takes nothing.
         return stream.write(text) if stream else len(text)
 
+    def close(self) -> None:
+        """Nothing: the stream is not the plugin's to close."""
+
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self._own(), name)
+
+    def _own(self) -> TextIO | None:
+        return sys.stderr if threading.current_thread() is self._thread else self._stream

@@ -114,7 +114,8 @@ def _texts_of(item: Any, kind: type) -> Texts:
         raise DataError(f"a {type(item).__name__}, not {kind.__name__}: it has no {', no '.join(missing)}")
     texts = {name: getattr(item, name) for name, text in members.items() if text}
     checks.named(type(item).__name__, **texts)
-    return texts
+    # A subclass of str may do anything when it is compared or shown.
+    return {name: str(text) for name, text in texts.items()}
 
 
 class PluginFailed(DataError):

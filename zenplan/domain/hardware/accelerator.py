@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from zenplan.domain import checks
+from zenplan.domain.mapping import read_only
 from zenplan.domain.precision import DTYPES
 
 
@@ -107,8 +107,8 @@ class Accelerator:
         for dtype, rate in self.peak_flop_per_s.items():
             checks.one_of(what, "dtype of a peak", dtype, DTYPES)
             checks.positive(what, **{f"peak {dtype}": rate})
-        object.__setattr__(self, "peak_flop_per_s", MappingProxyType(dict(self.peak_flop_per_s)))
-        object.__setattr__(self, "sources", MappingProxyType(dict(self.sources)))
+        object.__setattr__(self, "peak_flop_per_s", read_only(self.peak_flop_per_s))
+        object.__setattr__(self, "sources", read_only(self.sources))
 
     def peak(self, dtype: str) -> float | None:
         """Dense FLOP/s in ``dtype``, or None where the data sheet has none."""

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.mapping import read_only
 from zenplan.errors import UnknownName
 from zenplan.units import GB, GIB
 
@@ -47,8 +48,8 @@ class Catalogue:
                 nvml.setdefault(_bare(name), each)
         # The longest name first, so that an H200 is never looked at as an H20 with something behind it.
         longest_first = dict(sorted(nvml.items(), key=lambda item: -len(item[0])))
-        object.__setattr__(self, "_names", MappingProxyType(names))
-        object.__setattr__(self, "_nvml", MappingProxyType(longest_first))
+        object.__setattr__(self, "_names", read_only(names))
+        object.__setattr__(self, "_nvml", read_only(longest_first))
 
     def __iter__(self) -> Iterator[Accelerator]:
         """The accelerators, in their order."""

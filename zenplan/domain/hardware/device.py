@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 from zenplan.domain import checks
+from zenplan.domain.mapping import read_only
 from zenplan.errors import DataError
 
 # The reason of a setting that nobody made: the one reason that is no trouble.
@@ -197,7 +197,7 @@ class Host:
 
     def __post_init__(self) -> None:
         _check_readings("host", self)
-        object.__setattr__(self, "blas_threads", MappingProxyType(dict(self.blas_threads)))
+        object.__setattr__(self, "blas_threads", read_only(self.blas_threads))
 
     @property
     def usable_cores(self) -> float | None:

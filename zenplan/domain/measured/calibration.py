@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
-from types import MappingProxyType
 from typing import Final
 
 from zenplan.domain import checks
+from zenplan.domain.mapping import read_only
 from zenplan.errors import DataError, FailureKind
 
 # What a calibration is of: one model, or the device in general.
@@ -66,7 +66,7 @@ class Fingerprint:
         checks.few("fingerprint", versions=self.versions)
         checks.positive("fingerprint", threads=self.threads)
         checks.counts("fingerprint", threads=self.threads)
-        object.__setattr__(self, "versions", MappingProxyType(dict(self.versions)))
+        object.__setattr__(self, "versions", read_only(self.versions))
 
     @property
     def clock(self) -> str:
@@ -124,7 +124,7 @@ class Point:
         checks.counts(what, batch=self.batch, depth=self.depth)
         checks.not_negative(what, **{**self.features, "predicted_bytes": self.predicted_bytes})
         checks.few(what, features=self.features)
-        object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
+        object.__setattr__(self, "features", read_only(self.features))
 
     @property
     def variant(self) -> str:
