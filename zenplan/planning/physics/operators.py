@@ -24,11 +24,9 @@ from zenplan.domain.model.operators import (
     Recurrent,
     Split,
 )
-from zenplan.domain.model.workload import Block
+from zenplan.domain.model.workload import Block, gradients
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
-from zenplan.planning.physics.convolutions import convolution_work
-from zenplan.planning.physics.recurrences import recurrent_work
 from zenplan.planning.physics.work import Passes, Work, roofline
 
 # Bytes that a backward pass moves for each one forward: a norm reads two and writes one more.
@@ -168,3 +166,77 @@ def block_passes(block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -
             unfused = isinstance(op, Attention) and not plan.fused_attention
             again = again + ahead * (lay.full + (lay.selective if unfused else 0.0))
     return Passes(forward, backward, again)
+
+
+# --- recurrent layers
+#
+# Time of what a recurrent layer must do step by step.
+#
+# A step waits for the one before it. So it has the fixed time of its kernels, and reads the weights again, at each
+# step; its product has only the samples of the micro-batch as rows (Diamos et al. 2016, persistent RNNs). Of the
+# backward pass the gradient of the state goes step by step too, that of the weight is one product over all steps.
+
+
+def recurrent_work(op: Recurrent, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    """Forward and backward work of one micro-batch."""
+    width = plan.precision.compute_bytes
+    rows = lay.micro_batch * op.rows
+    flop = 2.0 * rows * op.inner * op.columns
+    moved = op.inner * op.columns * width + rows * (op.inner + op.columns) * width
+
+    def step(depth: Array | float) -> Work:
+        filled = flop * (1.0 + hw.fill_elements / depth)
+        return roofline(hw, filled, hw.other_flop_per_s, moved, op.kernels) * op.steps
+
+    forward = step(op.inner)
+    backward = step(op.columns) if op.input_gradient else Work.none(lay)
+    if op.trainable:
+        every = op.steps * flop * (1.0 + hw.fill_elements / (op.steps * rows))
+        kept = op.steps * rows * (op.inner + op.columns) * width
+        backward = backward + roofline(hw, every, hw.other_flop_per_s, kept * np.ones_like(lay.tp), 1)
+    return forward, backward
+
+
+# --- convolutions
+#
+# Time of a convolution on one device: a product over windows, as libraries compute it.
+#
+# Every output position is a row, its window of the input channels the inner dimension (implicit GEMM; Chetlur et al.
+# 2014, cuDNN). So it follows the law of products, at an efficiency of its own. Its operands come and go as feature
+# maps, which is all that a depthwise one takes time for.
+#
+# Tensor cores have become ten times as fast while what a multiprocessor loads from its caches in a clock has hardly
+# grown. So each operation takes its time on the cores and a time to be fed, 1/(P·e_c) + 1/(clocks·feed): at the same
+# clock and as many multiprocessors a card of four times the peak is not twice as fast.
+
+# 16-bit tensor cores take channels last: without, each operand is transposed, read and written once more.
+_TENSOR_CORES = ("fp16", "bf16")
+# Bytes of the operands that feeding is counted in.
+_HALF = 2.0
+# Windows that fewer multiplications can do in fp32, where the window meets every position; and how many fewer there are
+# in effect: 2.25 of a tile of 2 x 2 (Lavin & Gray 2016), of which the transforms take back a part.
+_WINOGRAD_WINDOWS, _WINOGRAD = (9.0, 25.0), 1.7
+# A window that is not moved by more than one position has about as many inputs as outputs.
+_SAME_SIZE = 1.3
+
+
+def convolution_work(op: Convolution, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    """Forward and backward work of one micro-batch; the backward pass has a convolution for the weight and one for
+    the input, as far as they have gradients."""
+    width = plan.precision.compute_bytes
+    flop = op.flop / _fewer(op, plan) * lay.micro_batch / lay.cp
+    maps = (op.input_elements + op.output_elements) * lay.micro_batch / lay.cp * width
+    moved = maps + op.parameters * width
+    fed = width / _HALF / hw.feed_flop_per_s
+    rate = 1.0 / (1.0 / hw.convolution_flop_per_s + fed)
+    once = roofline(hw, flop, rate, moved, 1)
+    if not plan.channels_last and plan.precision.other_dtype in _TENSOR_CORES:
+        once = once + roofline(hw, 0.0 * flop, rate, 2.0 * maps, 0)
+    return once, once * float(gradients(op))
+
+
+def _fewer(op: Convolution, plan: TrainingPlan) -> float:
+    """What computing it directly takes over what the library takes."""
+    every = op.input_elements / op.inputs < _SAME_SIZE * op.positions
+    plain = plan.precision.other_dtype == "fp32" and op.groups == 1
+    return _WINOGRAD if plain and every and op.window in _WINOGRAD_WINDOWS else 1.0
