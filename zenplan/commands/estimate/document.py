@@ -32,7 +32,7 @@ from zenplan.domain.market.offer import Billing, Price
 from zenplan.domain.measured.step import LocalStep
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import METHODS
-from zenplan.planning.explain.derivation_line import Line
+from zenplan.planning.explain.derivation import Line
 from zenplan.planning.physics.input_pipeline import supply
 
 Label = Literal["best", "nearest", "cheapest", "balanced", "fastest"]

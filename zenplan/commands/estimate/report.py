@@ -13,8 +13,7 @@ from zenplan.domain.fit.correction import Grounds
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
-from zenplan.planning.explain.derivation import derive
-from zenplan.planning.explain.derivation_line import Line
+from zenplan.planning.explain.derivation import Line, derive
 from zenplan.planning.physics.input_pipeline import supply
 from zenplan.planning.search.tradeoff import part_name
 

@@ -8,13 +8,16 @@ share of the layers, and the slowest has an end of the model too; c what the hos
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from zenplan.domain.answer.estimate import StepTime
+from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.operators import Attention, MatMul
 from zenplan.domain.model.workload import Block
+from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.collectives import all_reduce_s, dispatch_s, gather_s, send_s
 from zenplan.planning.physics.columns import Array, Hardware, Layouts, largest_share, working_alike
@@ -291,3 +294,32 @@ def _optimizer_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
     alike, _ = _expert_replicas(lay)
     own = np.where(lay.zero >= 1, dense / lay.shards + experts / alike, dense + experts)
     return (own * moved + updated_bytes(plan, lay)) / hw.memory_bytes_per_s
+
+
+# --- runs that were made
+
+
+def fastest(
+    plan: TrainingPlan, clusters: Sequence[Cluster], layouts: Sequence[Sequence[Layout]]
+) -> list[tuple[Layout, float]]:
+    """The layout with the most samples a second, and how many it does on one device, for each run.
+
+    Args:
+        plan: what all of these runs have in common: the workload, the precision and the way of attention.
+        clusters: where each run ran.
+        layouts: what each can have had; at least one.
+
+    Returns:
+        For each run its layout, and samples a second and device.
+    """
+    counts = [len(each) for each in layouts]
+    columns = Layouts.of([layout for each in layouts for layout in each])
+    hardware = Hardware.of(clusters, plan.precision).take(np.repeat(np.arange(len(clusters)), counts))
+    speeds = columns.samples / step_time(plan, columns, hardware).total_s / hardware.devices
+    starts = np.cumsum([0, *counts[:-1]])
+    found = []
+    for options, start in zip(layouts, starts, strict=True):
+        mine = speeds[start : start + len(options)]
+        best = int(np.argmax(mine))
+        found.append((options[best], float(mine[best])))
+    return found
