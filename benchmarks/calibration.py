@@ -29,8 +29,7 @@ from kept_samples import document_of, expecting, read_samples
 from readme import write as write_between
 
 from zenplan.adapters.tables.sweep import read_sweep
-from zenplan.adapters.workers.environment import measuring_environment
-from zenplan.adapters.workers.process import Limits, run_job
+from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.commands.calibrate.record import Recorder, fingerprint_of
 from zenplan.commands.calibrate.subject import Task
 from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, SWEEP, Calibration, Measured, Point

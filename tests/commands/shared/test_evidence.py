@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.adapters.tables.carried_over import read_carried_over
-from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.adapters.tables.coefficients import read_carried_over, read_coefficients
 from zenplan.adapters.tables.sweep import read_sweep
 from zenplan.commands.estimate.use_case import estimate
 from zenplan.commands.layouts.use_case import cluster_of, layouts

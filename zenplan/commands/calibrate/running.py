@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from zenplan.adapters.workers.environment import measuring_environment
-from zenplan.adapters.workers.process import Limits, run_job
+from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.calibrate.record import Record, Resumed
 from zenplan.commands.calibrate.state import Watch, watching

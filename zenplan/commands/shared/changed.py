@@ -9,7 +9,7 @@ from zenplan.domain.measured.calibration import Fingerprint
 
 def changed(mark: Fingerprint) -> Iterator[str]:
     """What is installed in another version than it was measured with; what is in the build alone does not count."""
-    from zenplan.adapters.machine.installed import installed_version
+    from zenplan.adapters.machine.host import installed_version
 
     for name, then in mark.versions.items():
         now = installed_version(name)

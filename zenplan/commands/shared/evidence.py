@@ -2,7 +2,7 @@
 
 A calibration of a model fits a plan of as many parameters and FLOP, in its precision and kind of software; a sweep
 fits every model that has no other work than the sweep ran. What a calibration is used for, pairs of published runs
-decide (``adapters.tables.carried_over``).
+decide (``adapters.tables.coefficients``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from zenplan import units
-from zenplan.adapters.tables.carried_over import read_carried_over
+from zenplan.adapters.tables.coefficients import read_carried_over
 from zenplan.commands.shared.changed import changed
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.fit.correction import BATCH, KINDS, Correction, Grounds

@@ -67,6 +67,8 @@ class Tensors:
         return found
 
 
+# --- the tracker
+
 _OUTSIDE = "counted from the backend's trace"
 
 
