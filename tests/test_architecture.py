@@ -125,9 +125,6 @@ LONGER = {
     "api.py:estimate": "the flags of the command are the arguments, and there are two lines for each",
     "api.py:layouts": "as api.estimate",
     "api.py:calibrate": "as api.estimate",
-    # Grown when the formatter was switched on everywhere; they are to be cut by what they do.
-    "families/speech.py:_whisper": "",
-    "worker/counting/call.py:attention": "",
 }
 
 HEAVY = ("keras", "jax", "torch", "tensorflow", "pynvml", "ray", "numpy", "rich", "msgspec")
