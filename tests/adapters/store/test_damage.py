@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.domain.measured.calibration import Calibration, Measured, Point, Sample
-from zenplan.domain.measured.stored import DONE, Stored
+from zenplan.domain.measured.calibration import DONE, Calibration, Measured, Point, Sample, Stored
 from zenplan.errors import ZenplanError
 
 from .test_store import calibration

@@ -25,8 +25,19 @@ import pytest
 from zenplan.adapters.store import migrations, opening, records
 from zenplan.adapters.store.migrations import APPLICATION_ID, STEPS, migrate
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.domain.measured.calibration import MODEL, SWEEP, Calibration, Fingerprint, Measured, Point, Sample
-from zenplan.domain.measured.stored import DONE, RUNNING, UNFINISHED, Stored
+from zenplan.domain.measured.calibration import (
+    DONE,
+    MODEL,
+    RUNNING,
+    SWEEP,
+    UNFINISHED,
+    Calibration,
+    Fingerprint,
+    Measured,
+    Point,
+    Sample,
+    Stored,
+)
 from zenplan.errors import DataError, UnknownName, UsageError, ZenplanError
 
 FINGERPRINT = Fingerprint(

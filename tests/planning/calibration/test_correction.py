@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.fit.correction import (
+from zenplan.domain.fit.efficiency import (
     ACCELERATOR,
     ACCELERATOR_DEVICES,
     BATCH,
@@ -19,8 +19,8 @@ from zenplan.domain.fit.correction import (
     CarriedOver,
     Correction,
     Grounds,
+    Spread,
 )
-from zenplan.domain.fit.interval import Spread
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.range import Range

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, Self
 from zenplan.adapters.store.migrations import STATE, add_row, checksum, shown
 from zenplan.adapters.store.opening import open_to_read, open_to_write, our_errors, waited
 from zenplan.domain.checks import one_line
-from zenplan.domain.measured.stored import DONE, RUNNING, UNFINISHED
+from zenplan.domain.measured.calibration import DONE, RUNNING, UNFINISHED
 from zenplan.errors import UnknownName, UsageError, ZenplanError
 
 # Letters of an id that are enough, where no other begins with them.

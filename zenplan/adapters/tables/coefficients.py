@@ -11,9 +11,7 @@ from typing import Any
 from zenplan.adapters.files.csv_file import data_rows
 from zenplan.adapters.files.data import data_text
 from zenplan.domain.fit.coefficients import OTHERS, Coefficient, Coefficients
-from zenplan.domain.fit.correction import CarriedOver
-from zenplan.domain.fit.efficiency import Efficiency
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import CarriedOver, Efficiency, Interval
 from zenplan.errors import DataError
 
 SCHEMA = "zenplan/coefficients/1"

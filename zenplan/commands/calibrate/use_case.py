@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from zenplan import units
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate import data_parallel, model, sweep
 from zenplan.commands.calibrate.asked import Vary, own_model, standin
@@ -13,13 +14,15 @@ from zenplan.commands.calibrate.record import About, Record
 from zenplan.commands.calibrate.running import Session, Show
 from zenplan.commands.calibrate.state import before
 from zenplan.commands.calibrate.subject import Subject
-from zenplan.commands.calibrate.whole_run import whole_run
 from zenplan.commands.calibrations.use_case import prediction_of
+from zenplan.commands.shared.amount import amount
+from zenplan.commands.shared.tables import cheapest
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.device import Profile
 from zenplan.domain.market.offer import PriceTable
-from zenplan.domain.measured.calibrated import Calibrated, Calibrations, Failed
+from zenplan.domain.measured.calibrated import Calibrated, Calibrations, Failed, WholeRun
 from zenplan.domain.measured.calibration import Calibration
+from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.protocols import Engine, WorkloadFamily
@@ -206,4 +209,34 @@ def _calibrated(
         tokens_per_sample=workload.tokens_per_sample,
         facts=(*how.facts, *subject.facts),
         run=whole_run(wanted.request, workload, wanted.usd_per_h, sheet, machine.tables),
+    )
+
+
+# --- what the steps are for
+
+
+def whole_run(
+    request: Request,
+    workload: Workload,
+    usd_per_h: float | None,
+    sheet: Accelerator | None,
+    tables: Sequence[PriceTable],
+) -> WholeRun:
+    """Samples as they were given, and a price as it was given, or else the lowest of that accelerator.
+
+    Args:
+        sheet: of the device; None of a processor, whose price nobody knows.
+    """
+    asked = request.samples or request.tokens or request.dataset_bytes or request.epochs
+    samples = amount(request, workload).samples if asked else None
+    if usd_per_h is not None:
+        return WholeRun(samples=samples, usd_per_h=usd_per_h, price="as given")
+    found = cheapest(sheet, tables) if sheet else None
+    if found is None:
+        return WholeRun(samples=samples)
+    dated = f" as of {found.as_of}" if found.as_of else ""
+    return WholeRun(
+        samples=samples,
+        usd_per_h=found.usd_per_h,
+        price=f"{units.usd(found.usd_per_h)} an hour on demand, {found.offer}{dated}",
     )

@@ -9,9 +9,8 @@ from msgspec import Meta
 
 from zenplan.commands.shared.document import Count, CountFromZero, Moment, NotNegative, Positive, one_of
 from zenplan.documents import Document, fill
-from zenplan.domain.measured.calibration import CPU, KINDS, ROLES, WALL, Measured
+from zenplan.domain.measured.calibration import CPU, KINDS, ROLES, STATES, WALL, Measured, Stored
 from zenplan.domain.measured.prediction import StepPrediction
-from zenplan.domain.measured.stored import STATES, Stored
 
 # What a file that others wrote may hold at most.
 ShortText = Annotated[str, Meta(max_length=1000)]

@@ -10,9 +10,8 @@ from pathlib import Path
 from zenplan.adapters.store.file import read_calibration_file, shared
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.domain.checks import one_line
-from zenplan.domain.measured.calibration import MODEL, Calibration
+from zenplan.domain.measured.calibration import DONE, MODEL, UNFINISHED, Calibration, Stored
 from zenplan.domain.measured.prediction import StepPrediction
-from zenplan.domain.measured.stored import DONE, UNFINISHED, Stored
 from zenplan.errors import DataError, UsageError
 
 

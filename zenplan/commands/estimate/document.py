@@ -27,9 +27,9 @@ from zenplan.commands.shared.document import (
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.answer.estimate import Bill, Quote
-from zenplan.domain.fit.correction import Grounds
+from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.market.offer import Billing, Price
-from zenplan.domain.measured.step import LocalStep
+from zenplan.domain.measured.prediction import LocalStep
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import METHODS
 from zenplan.planning.explain.derivation import Line

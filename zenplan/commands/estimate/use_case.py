@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import grid_intensity
-from zenplan.commands.shared.evidence import Evidence, evidence_of
-from zenplan.commands.shared.here import steps_here
+from zenplan.commands.shared.evidence import Evidence, changed, evidence_of, is_of, step_of
 from zenplan.commands.shared.offers import Selection, matching, select
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.training_plan import training_plan
@@ -17,7 +16,8 @@ from zenplan.domain.answer.estimate import Bill
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import Billing, PriceTable
-from zenplan.domain.measured.stored import Stored
+from zenplan.domain.measured.calibration import MODEL, RUNNING, SWEEP, Stored
+from zenplan.domain.measured.prediction import LocalStep
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
@@ -207,3 +207,57 @@ def _verdict(request: Request, bill: Bill, ranking: Ranking) -> str:
     if not parts:
         return ""
     return ("best: " if ranking.met else "nothing meets that; the nearest ") + "; ".join(parts)
+
+
+# --- on this machine
+
+
+def steps_here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[LocalStep, ...]:
+    """The newest of each way to run it, the fastest first: calibrations of the model, and sweeps where there is none."""
+    ready = [
+        s
+        for s in calibrations
+        if s.calibration.fingerprint.kind == "cpu"
+        and s.state != RUNNING
+        and (is_of(s.calibration, plan.workload) or s.calibration.kind == SWEEP)
+    ]
+    if not ready:
+        return ()
+    from zenplan.adapters.machine.host import processor_name, read_host
+
+    host = read_host()
+    of_here = [s for s in ready if s.calibration.fingerprint.device == processor_name(host)]
+    newest: dict[tuple[object, int | None], LocalStep] = {}
+    # Those of the model first; of a kind the newest first.
+    for stored in sorted(of_here, key=lambda s: (s.calibration.kind != MODEL, -s.calibration.taken_at.timestamp())):
+        mark = stored.calibration.fingerprint
+        way = (mark.backend, mark.compiled, mark.precision, mark.threads)
+        swept = stored.calibration.kind == SWEEP
+        if swept and (way in {known for known, _ in newest} or not _can_hold(plan, host.usable_memory_bytes)):
+            continue
+        if found := _step(stored, plan):
+            newest.setdefault((way, None if swept else found.batch), found)
+    return tuple(sorted(newest.values(), key=lambda step: step.run_s.mid))
+
+
+def _can_hold(plan: TrainingPlan, memory_bytes: int | None) -> bool:
+    """Whether the weights and what is kept beside them fit: nobody waits for a run that does not."""
+    precision = plan.precision
+    kept = precision.compute_bytes + precision.master_bytes + plan.optimizer.state_bytes
+    return memory_bytes is None or plan.workload.parameters * kept <= memory_bytes
+
+
+def _step(stored: Stored, plan: TrainingPlan) -> LocalStep | None:
+    """None where the calibration says nothing of the model."""
+    taken, known = stored.calibration, step_of(stored.calibration, plan)
+    if known is None:
+        return None
+    batch, found = known
+    return LocalStep(
+        calibration=taken,
+        prediction=found,
+        batch=batch,
+        samples=plan.samples,
+        origin=stored.origin,
+        changed=tuple(changed(taken.fingerprint)),
+    )

@@ -8,22 +8,20 @@ decide (``adapters.tables.coefficients``).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from zenplan import units
 from zenplan.adapters.tables.coefficients import read_carried_over
-from zenplan.commands.shared.changed import changed
 from zenplan.domain.fit.coefficients import Coefficients
-from zenplan.domain.fit.correction import BATCH, KINDS, Correction, Grounds
+from zenplan.domain.fit.efficiency import BATCH, KINDS, Correction, Grounds
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.measured.calibration import MODEL, SWEEP, Calibration
-from zenplan.domain.measured.prediction import StepPrediction
-from zenplan.domain.measured.step import MeasuredStep
-from zenplan.domain.measured.stored import RUNNING, Stored
+from zenplan.domain.measured.calibration import MODEL, RUNNING, SWEEP, Calibration, Fingerprint, Stored
+from zenplan.domain.measured.prediction import MeasuredStep, StepPrediction
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.software import keras_software
@@ -221,3 +219,25 @@ def _told(stored: Stored, found: StepPrediction) -> str:
     since = () if stored.origin else tuple(changed(taken.fingerprint))
     whose = f" ({'; '.join(filter(None, (stored.origin, *since)))})" if stored.origin or since else ""
     return f"{where}on one {taken.fingerprint.device} on {taken.taken_at.date().isoformat()}{how}{whose}"
+
+
+# --- what changed since
+
+
+def changed(mark: Fingerprint) -> Iterator[str]:
+    """What is installed in another version than it was measured with; what is in the build alone does not count."""
+    from zenplan.adapters.machine.host import installed_version
+
+    for name, then in mark.versions.items():
+        now = installed_version(name)
+        if now is None:
+            yield f"{name} {then}, which is not installed now"
+        elif now.partition("+")[0] != then.partition("+")[0]:
+            yield f"{name} {then}, now {now}"
+
+
+def stored() -> tuple[Stored, ...]:
+    """Those in the store; one line on stderr where some or all cannot be read."""
+    from zenplan.commands.shared.output import write
+
+    return stored_calibrations(lambda line: write(sys.stderr, f"warning: {line}\n"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain.answer.estimate import Bill, Quote
-from zenplan.domain.measured.step import LocalStep
+from zenplan.domain.measured.prediction import LocalStep
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from zenplan.domain import checks
-from zenplan.domain.fit.correction import Correction, Grounds
+from zenplan.domain.fit.efficiency import Correction, Grounds
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.market.offer import Billing, Offer, Terms
 from zenplan.domain.range import Range

@@ -247,3 +247,27 @@ class Calibration:
     def was_busy(self) -> bool:
         """Whether something else ran on the processors while it was taken."""
         return self.waited > _BUSY
+
+
+# --- in the store
+
+# Running: a process is at it. Unfinished: it ended before its time, and a second run goes on with it.
+RUNNING, UNFINISHED, DONE = "running", "unfinished", "done"
+STATES: Final = (RUNNING, UNFINISHED, DONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A calibration in the store.
+
+    Attributes:
+        state: one of ``STATES``.
+        origin: ``imported from team.json on 2026-12-01``; empty where it was measured by whom the store belongs to.
+    """
+
+    calibration: Calibration
+    state: str
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        checks.one_of(f"calibration {self.calibration.id}", "state", self.state, STATES)
