@@ -146,7 +146,7 @@ def _is_text(node: ast.expr | None) -> bool:
 
 def mutants(table: str | None) -> str:
     """Share of mutants that tests see, and of those that change no answer."""
-    rows = list(csv.DictReader(io.StringIO(table or "")))
+    rows = list(csv.DictReader(line for line in (table or "").splitlines() if not line.startswith("#")))
     outcomes = [row.get("outcome") or "" for row in rows]
     if not any(outcomes):
         return "not measured"

@@ -51,7 +51,7 @@ def test_every_figure_is_what_was_written(structure: ModuleType) -> None:
 
 
 def test_mutants_are_read_where_they_were_measured(structure: ModuleType) -> None:
-    table = "module,outcome\na,killed\nb,killed\nc,equivalent\nd,survived\n"
+    table = "# 4 drawn\nmodule,outcome\na,killed\nb,killed\nc,equivalent\nd,survived\n"
     assert structure.mutants(table) == "50% killed, 25% equivalent, of 4"
     assert (
         structure.mutants("module,other\na,b\n") == structure.mutants(None) == structure.mutants("") == "not measured"

@@ -9,9 +9,9 @@ from zenplan.adapters.tables.sweep import read_sweep
 from zenplan.commands.calibrate.record import About
 from zenplan.commands.calibrate.running import MOST_ROUNDS, Session
 from zenplan.commands.calibrate.subject import Task
-from zenplan.domain.measured.calibration import OPERATOR, STEP, SWEEP, Point
+from zenplan.domain.measured.calibration import OPERATOR, STEP, SWEEP, Point, SweepPoint
 from zenplan.errors import UnknownName, UsageError
-from zenplan.planning.calibration.design import SweepPoint, sweep_points
+from zenplan.planning.calibration.design import sweep_points
 from zenplan.worker.protocol import Target
 
 FAMILIES: Final = ("transformer", "convnet", "recurrent")

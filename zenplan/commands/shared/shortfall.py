@@ -9,7 +9,6 @@ from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.precision import PRECISIONS, Precision
-from zenplan.planning.physics.columns import can_run
 from zenplan.planning.search.search import HEADROOM, usable_bytes
 
 # From the narrowest products to the widest.
@@ -42,12 +41,12 @@ def shortfall(where: Cluster, needs_bytes: float) -> str:
 
 def trains_in(sheet: Accelerator, precision: Precision) -> bool:
     """Whether an accelerator has the precision: its peaks, and under mxfp8 products with a scale for each block."""
-    return can_run(sheet, precision) and (precision.name != "mxfp8" or _has_block_scales(sheet))
+    return sheet.can_run(precision) and (precision.name != "mxfp8" or _has_block_scales(sheet))
 
 
 def lacks(sheet: Accelerator, precision: Precision) -> str:
     """What an accelerator that does not train in the precision has not, as in ``no bf16 peak in the data sheet``."""
-    if can_run(sheet, precision):
+    if sheet.can_run(precision):
         return f"no products with scales of blocks, which {precision.name} needs"
     return f"no {precision.name} peak in the data sheet"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from zenplan.domain import checks
 from zenplan.errors import DataError, FailureKind
@@ -247,6 +247,35 @@ class Calibration:
     def was_busy(self) -> bool:
         """Whether something else ran on the processors while it was taken."""
         return self.waited > _BUSY
+
+
+# --- candidates of a sweep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPoint:
+    """A candidate of a sweep.
+
+    Attributes:
+        builder: a function of ``zenplan.worker.proxies.samples``.
+        arguments: of the builder.
+        family: ``transformer``, ``convnet``, ``recurrent``; ``operator`` for a single one.
+        flop: of a training step of ``batch`` samples.
+        features: of that step, as in ``planning.calibration.features``.
+    """
+
+    builder: str
+    arguments: Mapping[str, Any]
+    family: str
+    batch: int
+    flop: float
+    features: Mapping[str, float]
+
+    @property
+    def key(self) -> str:
+        """Its name: ``transformer depth=2 width=256 batch=8``."""
+        told = " ".join(f"{name}={value}" for name, value in self.arguments.items())
+        return f"{self.builder} {told} batch={self.batch}"
 
 
 # --- in the store

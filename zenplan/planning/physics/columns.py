@@ -127,7 +127,7 @@ class Hardware:
 
     @classmethod
     def of(cls, clusters: Sequence[Cluster], precision: Precision) -> Hardware:
-        """The columns of these clusters. Each must have a peak in the precision's dtypes (``can_run``)."""
+        """The columns of these clusters. Each must have a peak in the precision's dtypes (``Accelerator.can_run``)."""
         return cls(**dict(zip((f.name for f in fields(cls)), _columns(clusters, precision), strict=True)))
 
     def take(self, index: Any) -> Hardware:
@@ -187,11 +187,6 @@ def largest_share(plan: TrainingPlan, lay: Layouts) -> Array:
     layers = max(plan.workload.layers, 1)
     share: Array = np.ceil(layers / lay.pp) / layers
     return share
-
-
-def can_run(sheet: Accelerator, precision: Precision) -> bool:
-    """Whether the data sheet has a peak for the precision."""
-    return sheet.peak(precision.matmul_dtype) is not None and sheet.peak(precision.other_dtype) is not None
 
 
 def _row_bytes(sheet: Accelerator) -> float:
