@@ -16,10 +16,10 @@ from jsonschema import Draft202012Validator
 from zenplan.adapters.machine.host import read_host
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.adapters.workers.engines import KerasEngine, engines
-from zenplan.commands.calibrate import asked, data_parallel, running, sweep, use_case
+from zenplan.commands.calibrate import asked, data_parallel, points, running, use_case
 from zenplan.commands.calibrate import how as hows
 from zenplan.commands.calibrate.how import How, engines_of, how_of
-from zenplan.commands.calibrate.model import _fractions, _halved
+from zenplan.commands.calibrate.points import _fractions, _halved
 from zenplan.commands.calibrate.report import calibrate_report
 from zenplan.commands.calibrate.use_case import Machine, Wanted, calibrate
 from zenplan.domain.hardware.device import Device, DriverState, Profile, Reading
@@ -289,12 +289,12 @@ def test_a_sweep_has_every_family_before_any_has_two() -> None:
         show=lambda s, t: None,
         record=running.Record(
             store=None,
-            about=sweep.about("all"),
+            about=points.sweep_about("all"),
             backend="torch",  # type: ignore[arg-type]
             precision="fp32",
         ),
     )
-    kinds = [p.family for p in sweep._points(session, 50.0)]
+    kinds = [p.family for p in points._sweep_points(session, 50.0)]
     assert len(set(kinds[:4])) == 4
 
 

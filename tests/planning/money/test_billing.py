@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from zenplan.domain.market.offer import Billing, Terms
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
-from zenplan.planning.money.billing import Bills, bills, energy
+from zenplan.planning.money.quotes import Bills, bills, energy
 from zenplan.planning.money.run import Runs
 from zenplan.units import HOUR_S
 

@@ -7,9 +7,17 @@ from dataclasses import dataclass, replace
 
 from zenplan import units
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.commands.calibrate import data_parallel, model, sweep
+from zenplan.commands.calibrate import data_parallel
 from zenplan.commands.calibrate.asked import Vary, own_model, standin
 from zenplan.commands.calibrate.how import How, both_ways, gpu_of
+from zenplan.commands.calibrate.points import (
+    ALL,
+    calibrate_model,
+    calibrate_sweep,
+    came_to_something,
+    model_about,
+    sweep_about,
+)
 from zenplan.commands.calibrate.record import About, Record
 from zenplan.commands.calibrate.running import Session, Show
 from zenplan.commands.calibrate.state import before
@@ -41,7 +49,7 @@ class Wanted:
     """
 
     request: Request
-    family: str = sweep.ALL
+    family: str = ALL
     keras: str | None = None
     vary: Vary | None = None
     depth: int | None = None
@@ -133,13 +141,13 @@ def _one(
     subject = _subject(wanted, engine, how, machine, show) if wanted.is_model else None
     if subject and how.workers > 1:
         data_parallel.check_depth(subject)
-    about = model.about(subject) if subject else sweep.about(wanted.family)
+    about = model_about(subject) if subject else sweep_about(wanted.family)
     session = _session(engine, how, machine, store, about, show)
     try:
         if subject is None:
-            sweep.calibrate_sweep(session)
+            calibrate_sweep(session)
         else:
-            model.calibrate_model(session, subject)
+            calibrate_model(session, subject)
     finally:
         # What was seen is said, whatever became of the rest; what was not finished is gone on with by the next run.
         if session.record.id:
@@ -147,7 +155,7 @@ def _one(
                 warn(note)
     _busy(session, warn)
     store.finish(session.record.id)
-    model.came_to_something(session)
+    came_to_something(session)
     found = _calibrated(session.calibration(), subject, wanted, how, machine)
     if subject is None or how.workers == 1:
         return found

@@ -11,15 +11,15 @@ from typing import Any
 
 import keras
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import MatMul, Operator, Split
 from zenplan.errors import DataError
 from zenplan.worker.counting import rules_convolution, rules_products  # noqa: F401
 from zenplan.worker.counting.attempt import Attempt
 from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.events import Event, scaled
+from zenplan.worker.counting.products import Trace
 from zenplan.worker.counting.registry import by_class, is_keras, known, registered
 from zenplan.worker.counting.rules_ops import VIEWS, operation
-from zenplan.worker.counting.trace import operators_of, traced
 from zenplan.worker.counting.wrappers import LOOPS, WRAPPERS
 
 # --- what is known of tensors
@@ -377,3 +377,44 @@ def following(tracker: Tracker) -> Iterator[None]:
         yield
     finally:
         layer_class.symbolic_call, operation_class.symbolic_call, layer_class.add_loss, module.Node = before
+
+
+# --- the backend's own trace
+#
+# The backend's own trace of code that Keras cannot follow: raw JAX, PyTorch or TensorFlow in a layer's ``call``.
+#
+# What comes of it are products, by their three sizes; whose weights they use it does not tell. Loops are counted as
+# often as they run where that number is fixed, else once.
+
+
+def traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace:
+    """Run ``operation.call`` on the backend's abstract tensors; whatever it raises goes on to the caller.
+
+    Args:
+        operation: a ``keras.Operation``, layers among them.
+        args, kwargs: of its call, with a ``keras.KerasTensor`` of a closed shape for each tensor.
+    """
+    # Imported here: there is one backend in a process, and its walk needs its library.
+    match keras.config.backend():
+        case "jax":
+            from zenplan.worker.counting.trace_jax import trace
+        case "torch":
+            from zenplan.worker.counting.trace_torch import trace
+        case _:
+            from zenplan.worker.counting.trace_tensorflow import trace
+    return trace(operation, args, kwargs)
+
+
+def operators_of(trace: Trace, call: Call) -> Iterator[Operator]:
+    """Its products as operators. A trace does not tell whose weights they have: the layer's, as far as it has any."""
+    for index, product in enumerate(trace.products):
+        yield MatMul(
+            name="product",
+            rows=product.rows / call.batch,
+            inner=product.inner,
+            columns=product.columns,
+            split=Split.NONE,
+            tied=True,
+            trainable=call.backward,
+            input_gradient=call.reached or (index > 0 and call.learns),
+        )
