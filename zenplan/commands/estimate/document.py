@@ -404,7 +404,7 @@ def _bill(quote: Quote, bill: Bill) -> BillDocument:
         run,
         billing=bill.billing,
         steady_s=fill(RangeDocument, run.steady_s),
-        wall_clock_s=fill(RangeDocument, run.calendar_s),
+        wall_clock_s=fill(RangeDocument, run.wall_clock_s),
         gpu_hours=fill(RangeDocument, quote.gpu_hours(bill)),
         billed_h=bill.billed_h,
         machines_usd=fill(RangeDocument, bill.compute_usd),

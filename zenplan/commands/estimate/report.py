@@ -106,7 +106,7 @@ def _money(answer: Answer) -> Table:
                 str(place),
                 f"{_label(ranked)}\n{_where(quote)}",
                 f"{_devices(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
-                _time(bill.run.calendar_s),
+                _time(bill.run.wall_clock_s),
                 *(_usd(b.total_usd) if b else _missing(quote, k) for k, b in bills.items()),
             )
         )
@@ -190,7 +190,7 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
         ("steady", f"{units.duration(run.steady_s.mid)} for {run.steady_s.mid / estimate.step.total_s:,.0f} steps"),
         (
             "wall-clock",
-            f"{units.duration(run.calendar_s.mid)} with start-up, evaluation, checkpoints every "
+            f"{units.duration(run.wall_clock_s.mid)} with start-up, evaluation, checkpoints every "
             f"{units.duration(run.checkpoint_interval_s)} ({units.size(run.checkpoint_bytes)} each) and "
             f"{units.significant(run.interruptions, 2)} interruptions: goodput "
             f"{units.percent(run.goodput)}",
@@ -226,7 +226,7 @@ def _bill(bill: Bill) -> str:
     time = ""
     if bill.billing is Billing.SPOT:
         time = (
-            f"; {units.duration(bill.run.calendar_s.mid)} with "
+            f"; {units.duration(bill.run.wall_clock_s.mid)} with "
             f"{units.significant(bill.run.interruptions, 2)} interruptions"
         )
     return f"{units.usd(total.mid)} ({spans}): {', '.join(parts)}{time}"
@@ -335,9 +335,9 @@ def _record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
         "grounds": str(estimate.grounds),
         "input_share": found.share if found else None,
         "gpu_hours": quote.gpu_hours(bill).mid,
-        "wall_clock_s_low": bill.run.calendar_s.low,
-        "wall_clock_s": bill.run.calendar_s.mid,
-        "wall_clock_s_high": bill.run.calendar_s.high,
+        "wall_clock_s_low": bill.run.wall_clock_s.low,
+        "wall_clock_s": bill.run.wall_clock_s.mid,
+        "wall_clock_s_high": bill.run.wall_clock_s.high,
     }
     for kind in Billing:
         own, price, name = quote.bill(kind), quote.offer.price(kind), str(kind).replace("-", "_")

@@ -83,7 +83,7 @@ def _ranked(request: Request, found: Market) -> tuple[Ranking, tuple[Ranked, ...
     if not len(usable):
         raise NoFit(*_why_nothing(request, found))
     bills = found.bills(request.billing)
-    usd, calendar = bills.total_usd[1][usable], bills.runs.calendar_s[1][usable]
+    usd, calendar = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
     ranking = rank(usd, calendar, request.top, request.deadline_s, request.budget_usd)
     chosen = [int(usable[i]) for i in ranking.order]
     ranked = tuple(
@@ -117,7 +117,7 @@ def _fewer(request: Request, found: Market, best: int, evidence: Evidence) -> tu
     if not usable:
         return ()
     place = min(usable, key=lambda index: float(bills.total_usd[1][index]))
-    longer = float(bills.runs.calendar_s[1][place]) / own.run.calendar_s.mid
+    longer = float(bills.runs.wall_clock_s[1][place]) / own.run.wall_clock_s.mid
     dearer = float(bills.total_usd[1][place]) / own.total_usd.mid
     if max(longer, dearer) > _CLEARLY:
         return ()
@@ -193,7 +193,7 @@ def _verdict(request: Request, bill: Bill, ranking: Ranking) -> str:
     """Whether the first quote meets the deadline and the budget, in one line; empty where none was set."""
     parts = []
     for limit, value, show, what in (
-        (request.deadline_s, bill.run.calendar_s, units.duration, "deadline"),
+        (request.deadline_s, bill.run.wall_clock_s, units.duration, "deadline"),
         (request.budget_usd, bill.total_usd, units.usd, "budget"),
     ):
         if limit is None:

@@ -26,7 +26,7 @@ class Ranked:
     @property
     def wall_clock_s(self) -> Range:
         """From the start of the run to its end."""
-        return self.bill.run.calendar_s
+        return self.bill.run.wall_clock_s
 
     @property
     def gpu_hours(self) -> Range:

@@ -273,9 +273,9 @@ def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
         "run",
         "calendar",
         "start + T·π·(1 + eval)·e^(λR)·(e^(λ(τ+δ)) − 1)/(λτ)",
-        run.calendar_s.mid,
+        run.wall_clock_s.mid,
         "s",
-        units.duration(run.calendar_s.mid),
+        units.duration(run.wall_clock_s.mid),
         "Daly 2006",
     )
     yield line("run", "GPU-hours", "calendar · devices", hours, "h", units.count(hours), str(Origin.DERIVED))

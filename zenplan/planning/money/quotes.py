@@ -68,7 +68,7 @@ class Market:
         """Options that fit memory, have a price of that kind, and finish even at their high end."""
         b = self.bills(billing)
         fits = self.found.fits[self.owner]
-        usable: npt.NDArray[np.bool_] = fits & np.isfinite(b.compute_usd[2]) & np.isfinite(b.runs.calendar_s[2])
+        usable: npt.NDArray[np.bool_] = fits & np.isfinite(b.compute_usd[2]) & np.isfinite(b.runs.wall_clock_s[2])
         return usable
 
     def quote(self, index: int, billing: Billing, grid: Grid) -> Quote:
@@ -78,7 +78,7 @@ class Market:
         estimate = self.estimate(option.cluster)
         devices = option.nodes * option.offer.instance.devices
         used = estimate.layout.devices
-        calendar_s = self.bills(billing).runs.at(index).calendar_s
+        wall_clock_s = self.bills(billing).runs.at(index).wall_clock_s
         return Quote(
             estimate=estimate,
             offer=option.offer,
@@ -86,14 +86,14 @@ class Market:
             nodes=option.nodes,
             idle_devices=devices - used,
             bills=tuple(b.at(index) for b in entries),
-            energy=self._energy(option, calendar_s, used, devices - used, grid),
+            energy=self._energy(option, wall_clock_s, used, devices - used, grid),
         )
 
-    def _energy(self, option: Option, calendar_s: Range, used: int, idle: int, grid: Grid) -> Energy | None:
+    def _energy(self, option: Option, wall_clock_s: Range, used: int, idle: int, grid: Grid) -> Energy | None:
         instance = option.offer.instance
         return energy(
             self.operations,
-            calendar_s,
+            wall_clock_s,
             used,
             idle,
             self.clusters[option.cluster].accelerator.power_w,
@@ -200,9 +200,9 @@ def bills(
     minimum = np.array([t.minimum_s if t else 0.0 for t in terms])
     storage = np.array([_known(t.storage_usd_per_byte_s if t else None) for t in terms])
     egress = np.array([_known(t.egress_usd_per_byte if t else None) for t in terms])
-    billed = np.ceil(np.maximum(runs.calendar_s, minimum) / granularity) * granularity
+    billed = np.ceil(np.maximum(runs.wall_clock_s, minimum) / granularity) * granularity
     # For how long a run without an end is stored is not known; free storage times infinity is not a number.
-    kept_s = np.where(np.isfinite(runs.calendar_s[1]), runs.calendar_s[1], np.nan)
+    kept_s = np.where(np.isfinite(runs.wall_clock_s[1]), runs.wall_clock_s[1], np.nan)
     stored = runs.checkpoint_bytes * operations.kept_checkpoints * kept_s
     result = plan.workload.trainable_parameters * plan.precision.compute_bytes
     return Bills(
@@ -221,7 +221,7 @@ def _known(value: float | None) -> float:
 
 def energy(
     operations: Operations,
-    calendar_s: Range,
+    wall_clock_s: Range,
     used: int,
     idle: int,
     power_w: float | None,
@@ -239,7 +239,7 @@ def energy(
     if power_w is None:
         return None
     factor = pue or operations.pue
-    times = (calendar_s.low, calendar_s.mid, calendar_s.high)
+    times = (wall_clock_s.low, wall_clock_s.mid, wall_clock_s.high)
     low, mid, high = (
         (
             used * (power_w * share + operations.host_w)
