@@ -182,10 +182,10 @@ def kept_up(sheet: Accelerator) -> float:
     return min(1.0, (sheet.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE)
 
 
-def largest_share(plan: TrainingPlan, lay: Layouts) -> Array:
+def largest_share(plan: TrainingPlan, layouts: Layouts) -> Array:
     """Share of the layers on the fullest stage. Whole layers only: 30 on 4 stages leave 8 on one."""
     layers = max(plan.workload.layers, 1)
-    share: Array = np.ceil(layers / lay.pp) / layers
+    share: Array = np.ceil(layers / layouts.pp) / layers
     return share
 
 

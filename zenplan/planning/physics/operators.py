@@ -60,7 +60,7 @@ def expert_tensor(layouts: Layouts) -> Array:
     return np.clip(layouts.tp * layouts.replicas / layouts.ep, 1.0, layouts.tp)
 
 
-def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, narrow: bool) -> tuple[Work, Work]:
+def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narrow: bool) -> tuple[Work, Work]:
     """A product; the backward pass has one for its input and, if it is trained, one for its weight."""
     rate = hw.other_flop_per_s
     if narrow:
@@ -69,11 +69,11 @@ def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, narrow: 
     narrow = narrow and plan.precision.matmul_dtype != plan.precision.other_dtype
     width = plan.precision.compute_bytes
     operand = 1 if narrow else width  # bytes of an element that goes into the product
-    tp, local = divisor(op.split, lay), op.experts / np.minimum(lay.ep, op.experts)
-    rows = lay.micro_batch * op.rows / lay.cp * op.active
+    tp, local = divisor(op.split, layouts), op.experts / np.minimum(layouts.ep, op.experts)
+    rows = layouts.micro_batch * op.rows / layouts.cp * op.active
     if op.experts > 1:
         # Where expert groups fold over tensor groups, each device has whole experts and fewer rows.
-        rows, tp = rows * expert_tensor(lay) / lay.tp, np.minimum(tp, expert_tensor(lay))
+        rows, tp = rows * expert_tensor(layouts) / layouts.tp, np.minimum(tp, expert_tensor(layouts))
     inner = op.inner / tp if op.split is Split.ROWS else op.inner * np.ones_like(tp)
     columns = op.columns / tp if op.split is Split.COLUMNS else op.columns * np.ones_like(tp)
     weights = inner * columns * local
@@ -86,7 +86,7 @@ def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, narrow: 
 
     # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
     forward = product(inner)
-    backward = product(columns) if op.input_gradient else Work.none(lay)
+    backward = product(columns) if op.input_gradient else Work.none(layouts)
     if op.trainable:
         backward = backward + product(rows / local)
     if narrow:
@@ -107,8 +107,8 @@ def _alignment(row_bytes: Array, hw: Hardware) -> Array:
     return np.where(fast == np.rint(fast), 1.0, slower)
 
 
-def _attention(op: Attention, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
-    share = lay.micro_batch / (lay.tp * lay.cp)
+def _attention(op: Attention, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    share = layouts.micro_batch / (layouts.tp * layouts.cp)
     width = plan.precision.compute_bytes
     odd = op.key_dim * width % _ALIGNED_BYTES or op.value_dim * width % _ALIGNED_BYTES
     aligned = _MISALIGNED_HEAD if odd else 1.0
@@ -126,45 +126,45 @@ def _attention(op: Attention, plan: TrainingPlan, lay: Layouts, hw: Hardware) ->
     return forward + softmax, back + unsoft
 
 
-def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
     if isinstance(op, Embedding):
         elements, passes, width = float(op.rows * op.width), 2.0, float(plan.precision.compute_bytes)
         split = Split.SEQUENCE  # every device looks up its own part of the rows
     else:
         elements, passes, split = op.elements, op.passes, op.split
         width = op.element_bytes or plan.precision.compute_bytes
-    moved = elements * passes * width * lay.micro_batch / (divisor(split, lay) * lay.cp)
+    moved = elements * passes * width * layouts.micro_batch / (divisor(split, layouts) * layouts.cp)
     forward, backward = (
         roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
     )
     return forward, backward
 
 
-def operator_work(op: Operator, block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+def operator_work(op: Operator, block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
     """Forward and backward work of one operator for one micro-batch."""
     if isinstance(op, MatMul):
         # Under fp8 the layers' products run in it; the head and the router stay wider.
         narrow = block.place == "middle" and op.split is not Split.NONE
-        return _matmul(op, plan, lay, hw, narrow)
+        return _matmul(op, plan, layouts, hw, narrow)
     if isinstance(op, Attention):
-        return _attention(op, plan, lay, hw)
+        return _attention(op, plan, layouts, hw)
     if isinstance(op, Convolution):
-        return convolution_work(op, plan, lay, hw)
+        return convolution_work(op, plan, layouts, hw)
     if isinstance(op, Recurrent):
-        return recurrent_work(op, plan, lay, hw)
-    return _elementwise(op, plan, lay, hw)
+        return recurrent_work(op, plan, layouts, hw)
+    return _elementwise(op, plan, layouts, hw)
 
 
-def block_passes(block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
+def block_passes(block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes:
     """The work of one repetition of a block for one micro-batch, on one device."""
-    forward, backward, again = Work.none(lay), Work.none(lay), Work.none(lay)
+    forward, backward, again = Work.none(layouts), Work.none(layouts), Work.none(layouts)
     for op in block.operators:
-        ahead, back = operator_work(op, block, plan, lay, hw)
+        ahead, back = operator_work(op, block, plan, layouts, hw)
         forward, backward = forward + ahead, backward + back
         if block.place == "middle":
             # A fused kernel already computes its scores again; selective recomputation adds nothing to it.
             unfused = isinstance(op, Attention) and not plan.fused_attention
-            again = again + ahead * (lay.full + (lay.selective if unfused else 0.0))
+            again = again + ahead * (layouts.full + (layouts.selective if unfused else 0.0))
     return Passes(forward, backward, again)
 
 
@@ -177,10 +177,10 @@ def block_passes(block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -
 # backward pass the gradient of the state goes step by step too, that of the weight is one product over all steps.
 
 
-def recurrent_work(op: Recurrent, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
     """Forward and backward work of one micro-batch."""
     width = plan.precision.compute_bytes
-    rows = lay.micro_batch * op.rows
+    rows = layouts.micro_batch * op.rows
     flop = 2.0 * rows * op.inner * op.columns
     moved = op.inner * op.columns * width + rows * (op.inner + op.columns) * width
 
@@ -189,11 +189,11 @@ def recurrent_work(op: Recurrent, plan: TrainingPlan, lay: Layouts, hw: Hardware
         return roofline(hw, filled, hw.other_flop_per_s, moved, op.kernels) * op.steps
 
     forward = step(op.inner)
-    backward = step(op.columns) if op.input_gradient else Work.none(lay)
+    backward = step(op.columns) if op.input_gradient else Work.none(layouts)
     if op.trainable:
         every = op.steps * flop * (1.0 + hw.fill_elements / (op.steps * rows))
         kept = op.steps * rows * (op.inner + op.columns) * width
-        backward = backward + roofline(hw, every, hw.other_flop_per_s, kept * np.ones_like(lay.tp), 1)
+        backward = backward + roofline(hw, every, hw.other_flop_per_s, kept * np.ones_like(layouts.tp), 1)
     return forward, backward
 
 
@@ -220,12 +220,12 @@ _WINOGRAD_WINDOWS, _WINOGRAD = (9.0, 25.0), 1.7
 _SAME_SIZE = 1.3
 
 
-def convolution_work(op: Convolution, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+def convolution_work(op: Convolution, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
     """Forward and backward work of one micro-batch; the backward pass has a convolution for the weight and one for
     the input, as far as they have gradients."""
     width = plan.precision.compute_bytes
-    flop = op.flop / _fewer(op, plan) * lay.micro_batch / lay.cp
-    maps = (op.input_elements + op.output_elements) * lay.micro_batch / lay.cp * width
+    flop = op.flop / _fewer(op, plan) * layouts.micro_batch / layouts.cp
+    maps = (op.input_elements + op.output_elements) * layouts.micro_batch / layouts.cp * width
     moved = maps + op.parameters * width
     fed = width / _HALF / hw.feed_flop_per_s
     rate = 1.0 / (1.0 / hw.convolution_flop_per_s + fed)
