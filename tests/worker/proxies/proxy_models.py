@@ -22,7 +22,7 @@ from zenplan.domain.model.workload import Workload, gradients
 from zenplan.plugins import load_plugins
 from zenplan.worker.counting.load import weightless
 from zenplan.worker.protocol import Blocks
-from zenplan.worker.proxies.proxy import standin_model
+from zenplan.worker.proxies.proxy import proxy_model
 
 # What names of operators have meant.
 WORDS = (
@@ -58,7 +58,7 @@ def workload(text: str) -> Workload:
 def built(of: Workload) -> keras.Model:
     """Its stand-in, through JSON as a worker gets it."""
     model = documents.decode(documents.encode(Blocks(name=of.name, blocks=of.blocks)), Blocks, "blocks")
-    return standin_model(model.name, model.blocks)
+    return proxy_model(model.name, model.blocks)
 
 
 def flop(of: Workload) -> float:

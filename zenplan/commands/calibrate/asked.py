@@ -1,4 +1,4 @@
-"""From what was asked for to a subject: a named model, a configuration or a size as a stand-in; a Keras model itself."""
+"""From what was asked for to a subject: a named model, a configuration or a size as a proxy model; a Keras model itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zenplan.commands.calibrate.how import How
 from zenplan.commands.calibrate.subject import Subject, repeated
 from zenplan.commands.shared.counting import count_keras, keras_model
 from zenplan.commands.shared.training_plan import training_plan
-from zenplan.domain.model.proxy import standin_note
+from zenplan.domain.model.proxy import proxy_note
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.software import keras_software
 from zenplan.domain.training.request import Request
@@ -33,7 +33,7 @@ class Vary:
     depths: tuple[int, ...]
 
 
-def standin(request: Request, families: Sequence[WorkloadFamily], how: How, backend: str) -> Subject:
+def proxy_of(request: Request, families: Sequence[WorkloadFamily], how: How, backend: str) -> Subject:
     """A model known by its operators alone. ``request`` says which, and the batch.
 
     Raises:
@@ -59,7 +59,7 @@ def standin(request: Request, families: Sequence[WorkloadFamily], how: How, back
         plan=plan,
         batch=batch,
         model=model,
-        stand_in=standin_note(workload.blocks),
+        stand_in=proxy_note(workload.blocks),
         depth=repeated(workload),
         device=how.device,
         facts=facts,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from zenplan import units
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate import data_parallel
-from zenplan.commands.calibrate.asked import Vary, own_model, standin
+from zenplan.commands.calibrate.asked import Vary, own_model, proxy_of
 from zenplan.commands.calibrate.how import How, both_ways, gpu_of
 from zenplan.commands.calibrate.points import (
     ALL,
@@ -176,7 +176,7 @@ def _busy(session: Session, warn: Callable[[str], None]) -> None:
 
 def _subject(wanted: Wanted, engine: Engine, how: How, machine: Machine, show: Show) -> Subject:
     if wanted.keras is None:
-        return standin(wanted.request, machine.families, how, engine.name)
+        return proxy_of(wanted.request, machine.families, how, engine.name)
     return own_model(
         wanted.keras,
         wanted.request,

@@ -12,8 +12,8 @@ from zenplan.domain.model.workload import Block
 MOST_EXPERTS: Final = 8
 
 
-def standin_note(blocks: Iterable[Block]) -> str:
-    """What a stand-in of these blocks approximates, in a sentence."""
+def proxy_note(blocks: Iterable[Block]) -> str:
+    """What a proxy model of these blocks approximates, in a sentence."""
     operators = [o for b in blocks for o in b.operators]
     said = ["made of the model's operators at their sizes, joined where the sizes fit"]
     experts = max((o.experts for o in operators if isinstance(o, MatMul)), default=1)

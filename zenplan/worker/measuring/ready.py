@@ -63,10 +63,10 @@ def built_model(wanted: Model, precision: str, events: Events) -> keras.Model:
         events.begin("read")
         model = configured_model(_in_policy(read_keras_config(wanted.path), POLICIES[precision]), events)
     else:
-        from zenplan.worker.proxies.proxy import standin_model
+        from zenplan.worker.proxies.proxy import proxy_model
 
         events.begin("build")
-        model = standin_model(wanted.name, wanted.blocks)
+        model = proxy_model(wanted.name, wanted.blocks)
     shapes = wanted.input_shapes
     if shapes and not getattr(model, "inputs", None):
         with_inputs(model, shapes)

@@ -1,4 +1,4 @@
-"""Flow: the tensors of a stand-in as it is built, and which of them an operator of given sizes takes.
+"""Flow: the tensors of a proxy model as it is built, and which of them an operator of given sizes takes.
 
 A tensor is ``(batch, rows, width)`` or a map ``(batch, *places, channels)``, whose places are its rows.
 """

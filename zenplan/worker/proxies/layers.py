@@ -1,4 +1,4 @@
-"""Layers that a stand-in needs and Keras has not: small tables, weights of any number, steps of any cell."""
+"""Layers that a proxy model needs and Keras has not: small tables, weights of any number, steps of any cell."""
 
 from __future__ import annotations
 

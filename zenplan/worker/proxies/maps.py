@@ -1,4 +1,4 @@
-"""Convolutions, pools and enlarged maps of a stand-in. Operators tell positions; here they get a height and a width."""
+"""Convolutions, pools and enlarged maps of a proxy model. Operators tell positions; here they get a height and a width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Products, attention, recurrences and embeddings of a stand-in, each as the Keras layer that does it."""
+"""Products, attention, recurrences and embeddings of a proxy model, each as the Keras layer that does it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def size(number: float) -> int:
 
 
 class Tables:
-    """The embedding tables of a stand-in, of which a product may use the largest one's weight."""
+    """The embedding tables of a proxy model, of which a product may use the largest one's weight."""
 
     def __init__(self, embeddings: Sequence[Embedding]) -> None:
         self._most = max((size(o.entries) for o in embeddings), default=0)

@@ -36,8 +36,8 @@ from zenplan.worker.proxies.products import size
 _DEEPEST = 100_000
 
 
-def standin_model(name: str, blocks: Sequence[Block]) -> keras.Model:
-    """The stand-in of a model.
+def proxy_model(name: str, blocks: Sequence[Block]) -> keras.Model:
+    """The proxy of a model.
 
     Its inputs are whole numbers where it looks up rows, floats where nothing learns before an operator; its output is the
     last tensor, ``(batch, ..., classes)``.
@@ -138,7 +138,7 @@ def _plain(name: str) -> str:
 
 # --- elementwise operators
 #
-# Elementwise work of a stand-in: norms, sums, activations, gates, pools; of any other kind, element by element.
+# Elementwise work of a proxy model: norms, sums, activations, gates, pools; of any other kind, element by element.
 
 # The loss is the trainer's; moving statistics are the norms'.
 _NOTHING = (ElementwiseKind.LOSS, ElementwiseKind.STATISTICS)
