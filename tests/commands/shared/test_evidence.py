@@ -133,7 +133,7 @@ def test_versions_that_have_changed_since_are_told() -> None:
     mark = replace(older.calibration.fingerprint, versions={"numpy": "0.1"})
     older = replace(older, calibration=replace(older.calibration, fingerprint=mark))
     (step,) = evidence_of(PLAN, SHEETS, COEFFICIENTS, [older]).steps
-    assert step.told.endswith(f"on 2026-11-20 (numpy 0.1, now {numpy.__version__})")
+    assert step.where.endswith(f"on 2026-11-20 (numpy 0.1, now {numpy.__version__})")
 
 
 def test_elsewhere_it_is_carried_over_as_pairs_of_runs_say() -> None:
@@ -190,7 +190,7 @@ def test_the_newest_of_one_kind_counts() -> None:
 
 def test_whose_it_is_is_said() -> None:
     found = evidence(taken(0.1), origin="imported from team.json on 2026-12-01")
-    assert found.steps[0].told == f"on one {H100} on 2026-11-20 (imported from team.json on 2026-12-01)"
+    assert found.steps[0].where == f"on one {H100} on 2026-11-20 (imported from team.json on 2026-12-01)"
 
 
 def sweep(slower: float) -> Calibration:
@@ -222,7 +222,7 @@ def test_a_sweep_speaks_for_any_model_on_its_device() -> None:
     assert not once.own
     assert twice.step_s.mid == pytest.approx(2 * once.step_s.mid, rel=0.02)
     assert once.predicted_s == pytest.approx(expected_s(64))
-    assert "by a sweep of" in once.told
+    assert "by a sweep of" in once.where
 
 
 def test_a_sweep_is_not_asked_where_the_model_was_measured() -> None:

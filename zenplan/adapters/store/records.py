@@ -73,12 +73,12 @@ class Records:
 
     Attributes:
         unreadable: why there is nothing to read, where the store could not be opened to be read.
-        told: what happened when it was opened, on one line for the user; empty where nothing did.
+        warning: what happened when it was opened, on one line for the user; empty where nothing did.
         left_out: what the last reading left out, and why; a line each.
     """
 
-    def __init__(self, path: Path, db: sqlite3.Connection, told: str, unreadable: ZenplanError | None) -> None:
-        self.path, self._db, self.told, self.unreadable = path, db, told, unreadable
+    def __init__(self, path: Path, db: sqlite3.Connection, warning: str, unreadable: ZenplanError | None) -> None:
+        self.path, self._db, self.warning, self.unreadable = path, db, warning, unreadable
         self.left_out: tuple[str, ...] = ()
         # A text that is no UTF-8 is a damaged row, not an error.
         db.text_factory = bytes

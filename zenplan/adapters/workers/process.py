@@ -155,7 +155,7 @@ def run_job(
     if isinstance(event, Raised):
         raise raised(event, job.what, backend)
     if isinstance(event, Error):
-        raise told(event)
+        raise error_of(event)
     return event
 
 
@@ -301,7 +301,7 @@ _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompil
 _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
 
 
-def told(event: Error) -> ZenplanError:
+def error_of(event: Error) -> ZenplanError:
     """One of zenplan's errors, as the worker told it."""
     error = UsageError if event.exit_code == UsageError.exit_code else ZenplanError
     return error(event.message, event.hint, kind=event.kind, type=event.type)

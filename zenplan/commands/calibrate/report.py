@@ -105,8 +105,8 @@ def _row(measured: Measured, name: str, taken: Calibration) -> tuple[str, ...]:
 
 def _memory(measured: Measured) -> str:
     peak, expected = measured.peak_bytes, measured.point.predicted_bytes
-    told = "not measured" if peak is None else units.size(peak)
-    return told if expected is None else f"{told} ({units.size(expected)})"
+    text = "not measured" if peak is None else units.size(peak)
+    return text if expected is None else f"{text} ({units.size(expected)})"
 
 
 def _programs(compiled: Sequence[Measured]) -> Table:

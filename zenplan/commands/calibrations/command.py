@@ -47,8 +47,8 @@ def _store(only_read: bool = True, quiet: bool = False) -> Iterator[CalibrationS
     from zenplan.commands.shared.output import write
 
     with CalibrationStore.open(only_read=only_read) as store:
-        if store.told and not quiet:
-            write(sys.stderr, f"warning: {store.told}\n")
+        if store.warning and not quiet:
+            write(sys.stderr, f"warning: {store.warning}\n")
         yield store
 
 

@@ -52,9 +52,9 @@ def stored_calibrations(warn: Callable[[str], None]) -> tuple[Stored, ...]:
         with CalibrationStore.open(only_read=True) as store:
             found = store.entries()
             bad = store.left_out
-            if store.told or bad:
+            if store.warning or bad:
                 more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
-                warn(store.told or f"left out of the calibrations: {bad[0]}{more}")
+                warn(store.warning or f"left out of the calibrations: {bad[0]}{more}")
             return found
     except ZenplanError as error:
         warn(f"{error.message}: going on without calibrations")
@@ -98,7 +98,7 @@ class Evidence:
         return replace(plain, efficiency=replace(plain.efficiency, correction=best)) if best else plain
 
     def _correction(self, step: MeasuredStep, cluster: Cluster) -> Correction | None:
-        kind, told = kind_of(step.sheet, cluster), f"measured {step.told}"
+        kind, told = kind_of(step.sheet, cluster), f"measured {step.where}"
         # The very step that was measured is carried nowhere.
         itself = kind == BATCH and step.own and step.batch == self.plan.global_batch
         carried = usable(read_carried_over(), kind)
@@ -133,7 +133,7 @@ class Evidence:
 
 def _why(step: MeasuredStep) -> str:
     ratio = step.step_s.mid / step.predicted_s
-    return f"{step.told}; × {ratio:.2f} of what published runs let expect"
+    return f"{step.where}; × {ratio:.2f} of what published runs let expect"
 
 
 def evidence_of(
@@ -195,7 +195,7 @@ def _step(stored: Stored, sheet: Accelerator, plan: TrainingPlan, coefficients: 
         own=taken.target is not None,
         step_s=found.step_s,
         predicted_s=alone_s(plan, one, batch),
-        told=_told(stored, found),
+        where=_where(stored, found),
     )
 
 
@@ -211,7 +211,7 @@ def step_of(taken: Calibration, plan: TrainingPlan) -> tuple[int, StepPrediction
         return None
 
 
-def _told(stored: Stored, found: StepPrediction) -> str:
+def _where(stored: Stored, found: StepPrediction) -> str:
     taken = stored.calibration
     where = "" if stored.origin else "here "
     how = f" by {found.method}" if taken.kind != MODEL else ""

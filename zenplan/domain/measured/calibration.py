@@ -274,8 +274,8 @@ class SweepPoint:
     @property
     def key(self) -> str:
         """Its name: ``transformer depth=2 width=256 batch=8``."""
-        told = " ".join(f"{name}={value}" for name, value in self.arguments.items())
-        return f"{self.builder} {told} batch={self.batch}"
+        text = " ".join(f"{name}={value}" for name, value in self.arguments.items())
+        return f"{self.builder} {text} batch={self.batch}"
 
 
 # --- in the store

@@ -85,7 +85,7 @@ class MeasuredStep:
         batch: samples of the step.
         own: the calibration is of this very model; else of the device in general, which no batch is closest to.
         step_s: with its 80 % interval; ``predicted_s`` is what is predicted for it without the calibration.
-        told: where it was measured, for people: ``here on one NVIDIA H100 80GB HBM3 on 2026-11-20``.
+        where: where it was measured, for people: ``here on one NVIDIA H100 80GB HBM3 on 2026-11-20``.
     """
 
     calibration: str
@@ -94,10 +94,10 @@ class MeasuredStep:
     own: bool
     step_s: Range
     predicted_s: float
-    told: str
+    where: str
 
     def __post_init__(self) -> None:
-        checks.named("measured step", calibration=self.calibration, told=self.told)
+        checks.named("measured step", calibration=self.calibration, where=self.where)
         what = f"step of {self.calibration}"
         checks.positive(what, batch=self.batch, predicted_s=self.predicted_s, step_s=self.step_s.low)
 

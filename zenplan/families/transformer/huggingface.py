@@ -121,8 +121,8 @@ class ConfigFields:
 
     def wrong(self, key: str, value: Any, wanted: str) -> UsageError:
         """The error for a value that is not what its key holds."""
-        told = "not a number (NaN)" if isinstance(value, float) and math.isnan(value) else shown(value)
-        return UsageError(f"the model configuration's '{key}' is {told}", f"it must be {wanted}")
+        text = "not a number (NaN)" if isinstance(value, float) and math.isnan(value) else shown(value)
+        return UsageError(f"the model configuration's '{key}' is {text}", f"it must be {wanted}")
 
     def _absent(self, key: str, default: Any) -> int | None:
         if default == REQUIRED:

@@ -206,9 +206,9 @@ def _range(mid: float, spread: float) -> Range:
 def _method(used: Sequence[Measured], fit: _Fit) -> str:
     depths = sorted({m.point.depth for m in used if m.point.depth is not None})
     batches = sorted({m.point.batch for m in used})
-    told = f"depths {', '.join(map(str, depths))}" if len(depths) > 1 else "the whole model"
-    told += f" at batch {', '.join(map(str, batches))}"
-    return told + (", and the bytes of compiled programs" if fit.superlinear else "")
+    text = f"depths {', '.join(map(str, depths))}" if len(depths) > 1 else "the whole model"
+    text += f" at batch {', '.join(map(str, batches))}"
+    return text + (", and the bytes of compiled programs" if fit.superlinear else "")
 
 
 def _said(used: Sequence[Measured], fit: _Fit, excess: dict[int, float]) -> list[str]:
