@@ -108,10 +108,10 @@ def calibrate(
     ways = [(engine, each) for engine in engines for each in (both_ways(how) if wanted.compare else (how,))]
     taken: list[Calibrated] = []
     failed: list[Failed] = []
-    for place, (engine, each) in enumerate(ways):
+    for index, (engine, each) in enumerate(ways):
 
-        def part(share: float, text: str, place: int = place) -> None:
-            show((place + share) / len(ways), text)
+        def part(share: float, text: str, index: int = index) -> None:
+            show((index + share) / len(ways), text)
 
         try:
             taken.append(_one(wanted, engine, each, replace(machine, notes=notes), store, part, warn))

@@ -111,9 +111,9 @@ def _sizes(
     best = search(plan, clusters)
     each_s = sample_s(plan, best.layouts, best.steps)
     return tuple(
-        _fewer(plan, best, place, number, float(each_s[place]), price)
-        for place, number in enumerate(numbers)
-        if best.fits[place]
+        _fewer(plan, best, index, number, float(each_s[index]), price)
+        for index, number in enumerate(numbers)
+        if best.fits[index]
     )
 
 
@@ -134,12 +134,12 @@ def smaller(devices: int, node_devices: int) -> list[int]:
 
 
 def _fewer(
-    plan: TrainingPlan, best: Found, place: int, devices: int, each_s: float, price: DevicePrice | None
+    plan: TrainingPlan, best: Found, index: int, devices: int, each_s: float, price: DevicePrice | None
 ) -> Fewer:
     token_h = devices * each_s / HOUR_S / plan.workload.tokens_per_sample
     return Fewer(
         devices=devices,
-        layout=best.layouts.at(place),
+        layout=best.layouts.at(index),
         sample_s=each_s,
         usd_per_token=price.usd_per_h * token_h if price else None,
     )

@@ -71,5 +71,5 @@ def other_precision(sheet: Accelerator, asked: Precision) -> str:
 
 
 def _next(has: Sequence[str], asked: str) -> str:
-    place = _NARROW_FIRST.index(asked)
-    return next((name for name in has if _NARROW_FIRST.index(name) > place), has[-1])
+    index = _NARROW_FIRST.index(asked)
+    return next((name for name in has if _NARROW_FIRST.index(name) > index), has[-1])

@@ -159,7 +159,7 @@ class _Fit:
 
     def _solved(self, seconds: Array, rows: Sequence[int] | None = None) -> Array:
         chosen = list(range(len(seconds))) if rows is None else list(rows)
-        terms, ends = self.terms[chosen], [place for place, name in enumerate(self.names) if name in _ENDS]
+        terms, ends = self.terms[chosen], [index for index, name in enumerate(self.names) if name in _ENDS]
         # A term of either sign is the difference of two that are not negative.
         found = nonnegative(np.hstack([terms, -terms[:, ends]]), seconds[chosen], seconds[chosen] ** -0.5)
         found[ends] -= found[len(self.names) :]
@@ -189,8 +189,8 @@ class _Fit:
 
 
 def _at(measured: Measured, number: int, clock: str) -> float:
-    place = next(i for i, s in enumerate(measured.samples) if s.round == number)
-    return measured.seconds(clock)[place]
+    index = next(i for i, s in enumerate(measured.samples) if s.round == number)
+    return measured.seconds(clock)[index]
 
 
 def _reach(fit: _Fit, mid: float) -> float:

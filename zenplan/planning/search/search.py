@@ -232,14 +232,14 @@ class _Pool:
     def _pointless(self, rung: npt.NDArray[np.intp]) -> _Mask:
         """Entries that another one beats on every accelerator, since it recomputes no more and ..."""
         layouts, starts, group, exact = self.layouts, self.starts, self.group, self.exact
-        place, lengths = np.arange(len(rung)), np.diff(np.r_[starts, len(rung)])
+        index, lengths = np.arange(len(rung)), np.diff(np.r_[starts, len(rung)])
         # ... is ZeRO-1, which scatters gradients once a step and not once a micro-batch. Its entries stand
         # right before those of ZeRO-2, as many and in the same order.
-        twin = np.maximum(place - lengths[group], 0)
+        twin = np.maximum(index - lengths[group], 0)
         pointless: _Mask = (layouts.zero == 2) & (rung[twin] <= rung)
         # ... has, without a pipeline, a larger micro-batch that wastes none of the batch: no fixed time and
         # no weight is met more often than it has to be.
         for each in range(len(self.needs_bytes)):
-            last = np.maximum.reduceat(np.where(exact & (rung == each), place, -1), starts)
-            pointless |= (layouts.pp == 1) & (rung == each) & (place < last[group])
+            last = np.maximum.reduceat(np.where(exact & (rung == each), index, -1), starts)
+            pointless |= (layouts.pp == 1) & (rung == each) & (index < last[group])
         return pointless
