@@ -47,15 +47,15 @@ def layouts(
         raise UsageError(f"{missing} is missing", "name the devices, as in: --gpu H100 --gpus 64")
     if by not in ORDERS:
         raise UnknownName("order", by, ORDERS)
-    sheet = catalogue.by_name(request.gpu)
+    accelerator = catalogue.by_name(request.gpu)
     plan = training_plan(request, families, whole_run=False)
     evidence = evidence_of(plan, catalogue, coefficients, calibrations)
-    cluster = evidence.corrected(cluster_of(plan, sheet, request.gpus, coefficients))
+    cluster = evidence.corrected(cluster_of(plan, accelerator, request.gpus, coefficients))
     found = survey(plan, cluster)
     if not found.fits.any():
         least = float(found.memory.total_bytes.min())
         raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan.workload))
-    price = cheapest(sheet, tables)
+    price = cheapest(accelerator, tables)
     return Tradeoff(
         plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(cluster)))),
         cluster=cluster,
@@ -63,32 +63,35 @@ def layouts(
         listed=tuple(found.estimate(plan, cluster, i) for i in listed(plan, found, by, request.top).tolist()),
         frontier=tuple(found.estimate(plan, cluster, i) for i in frontier(plan, found).tolist()),
         runner_up=runner_up(plan, found),
-        sizes=_sizes(plan, sheet, request.gpus, coefficients, evidence, price),
+        sizes=_sizes(plan, accelerator, request.gpus, coefficients, evidence, price),
         price=price,
         considered=found.considered,
         fitting=int(found.fits.sum()),
     )
 
 
-def cluster_of(plan: TrainingPlan, sheet: Accelerator, devices: int, coefficients: Coefficients) -> Cluster:
+def cluster_of(plan: TrainingPlan, accelerator: Accelerator, devices: int, coefficients: Coefficients) -> Cluster:
     """So many devices in the accelerator's usual nodes, as few as hold them, joined by its usual network."""
-    if not sheet.trains:
-        raise NoFit(f"{sheet.name} is made for inference only", "'zenplan accelerators' lists the others")
-    if not trains_in(sheet, plan.precision):
-        raise NoFit(f"{sheet.name} has {lacks(sheet, plan.precision)}", other_precision(sheet, plan.precision))
-    nodes = -(-devices // sheet.node_devices)
-    if nodes > 1 and sheet.network_bytes_per_s is None and sheet.link_devices < devices:
-        reach = max(sheet.node_devices, sheet.link_devices)
+    if not accelerator.trains:
+        raise NoFit(f"{accelerator.name} is made for inference only", "'zenplan accelerators' lists the others")
+    if not trains_in(accelerator, plan.precision):
         raise NoFit(
-            f"no network is known that joins {devices:,} × {sheet.name}", f"its data sheet joins {reach:,} of them"
+            f"{accelerator.name} has {lacks(accelerator, plan.precision)}", other_precision(accelerator, plan.precision)
+        )
+    nodes = -(-devices // accelerator.node_devices)
+    if nodes > 1 and accelerator.network_bytes_per_s is None and accelerator.link_devices < devices:
+        reach = max(accelerator.node_devices, accelerator.link_devices)
+        raise NoFit(
+            f"no network is known that joins {devices:,} × {accelerator.name}",
+            f"its data sheet joins {reach:,} of them",
         )
     return Cluster(
-        accelerator=sheet,
+        accelerator=accelerator,
         nodes=nodes,
-        node_devices=sheet.node_devices,
+        node_devices=accelerator.node_devices,
         used=devices,
-        efficiency=coefficients.of(sheet.architecture, plan.precision, plan.software, plan.workload.family),
-        network_bytes_per_s=sheet.network_bytes_per_s,
+        efficiency=coefficients.of(accelerator.architecture, plan.precision, plan.software, plan.workload.family),
+        network_bytes_per_s=accelerator.network_bytes_per_s,
     )
 
 
@@ -99,15 +102,15 @@ def _used(cluster: Cluster) -> set[str]:
 
 def _sizes(
     plan: TrainingPlan,
-    sheet: Accelerator,
+    accelerator: Accelerator,
     devices: int,
     coefficients: Coefficients,
     evidence: Evidence,
     price: DevicePrice | None,
 ) -> tuple[Fewer, ...]:
     """This number of devices, and those smaller ones that fit, as in ``smaller``."""
-    numbers = [devices, *smaller(devices, sheet.node_devices)]
-    clusters = [evidence.corrected(cluster_of(plan, sheet, n, coefficients)) for n in numbers]
+    numbers = [devices, *smaller(devices, accelerator.node_devices)]
+    clusters = [evidence.corrected(cluster_of(plan, accelerator, n, coefficients)) for n in numbers]
     best = search(plan, clusters)
     each_s = sample_s(plan, best.layouts, best.steps)
     return tuple(

@@ -39,35 +39,35 @@ def shortfall(where: Cluster, needs_bytes: float) -> str:
     )
 
 
-def trains_in(sheet: Accelerator, precision: Precision) -> bool:
+def trains_in(accelerator: Accelerator, precision: Precision) -> bool:
     """Whether an accelerator has the precision: its peaks, and under mxfp8 products with a scale for each block."""
-    return sheet.can_run(precision) and (precision.name != "mxfp8" or _has_block_scales(sheet))
+    return accelerator.can_run(precision) and (precision.name != "mxfp8" or _has_block_scales(accelerator))
 
 
-def lacks(sheet: Accelerator, precision: Precision) -> str:
+def lacks(accelerator: Accelerator, precision: Precision) -> str:
     """What an accelerator that does not train in the precision has not, as in ``no bf16 peak in the data sheet``."""
-    if sheet.can_run(precision):
+    if accelerator.can_run(precision):
         return f"no products with scales of blocks, which {precision.name} needs"
     return f"no {precision.name} peak in the data sheet"
 
 
-def _has_block_scales(sheet: Accelerator) -> bool:
+def _has_block_scales(accelerator: Accelerator) -> bool:
     return (
-        sheet.peak("fp4") is not None
-        or sheet.architecture == _BLOCK_SCALES_IN
-        or (sheet.compute_major or 0) >= _BLOCK_SCALES_SINCE
+        accelerator.peak("fp4") is not None
+        or accelerator.architecture == _BLOCK_SCALES_IN
+        or (accelerator.compute_major or 0) >= _BLOCK_SCALES_SINCE
     )
 
 
-def other_precision(sheet: Accelerator, asked: Precision) -> str:
+def other_precision(accelerator: Accelerator, asked: Precision) -> str:
     """A hint: what to train in on an accelerator that has not the precision that was asked for.
 
     The next wider one that it has, or its widest; with all of those that it has.
     """
-    has = [name for name in _NARROW_FIRST if trains_in(sheet, PRECISIONS[name])]
+    has = [name for name in _NARROW_FIRST if trains_in(accelerator, PRECISIONS[name])]
     if not has:
-        return f"'zenplan accelerators show {sheet.name}' has what is known of it"
-    return f"try --precision {_next(has, asked.name)}; {sheet.name} has {', '.join(has)}"
+        return f"'zenplan accelerators show {accelerator.name}' has what is known of it"
+    return f"try --precision {_next(has, asked.name)}; {accelerator.name} has {', '.join(has)}"
 
 
 def _next(has: Sequence[str], asked: str) -> str:

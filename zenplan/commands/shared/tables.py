@@ -28,8 +28,8 @@ def only(sheets: Catalogue, vendor: str | None, architecture: str | None) -> Cat
     found = sheets.accelerators
     for field, wanted in (("vendor", vendor), ("architecture", architecture)):
         if wanted:
-            known = {getattr(sheet, field) for sheet in found}
-            found = tuple(sheet for sheet in found if getattr(sheet, field).lower() == wanted.lower())
+            known = {getattr(accelerator, field) for accelerator in found}
+            found = tuple(accelerator for accelerator in found if getattr(accelerator, field).lower() == wanted.lower())
             if not found:
                 raise UnknownName(field, wanted, known)
     return Catalogue(accelerators=found)
@@ -167,13 +167,13 @@ def _knows(family: WorkloadFamily, model: str) -> bool:
 # --- the lowest price
 
 
-def cheapest(sheet: Accelerator, tables: Sequence[PriceTable]) -> DevicePrice | None:
+def cheapest(accelerator: Accelerator, tables: Sequence[PriceTable]) -> DevicePrice | None:
     """The lowest on-demand price of one device of that kind, in any number and place; None where none is known."""
     prices = [
         (offer.on_demand.usd_per_h / offer.instance.devices, offer)
         for table in tables
         for offer in table.offers
-        if offer.instance.accelerator == sheet.name and offer.on_demand is not None
+        if offer.instance.accelerator == accelerator.name and offer.on_demand is not None
     ]
     if not prices:
         return None
