@@ -22,7 +22,6 @@ from zenplan.commands.calibrate.record import About, Record
 from zenplan.commands.calibrate.running import Session, Show
 from zenplan.commands.calibrate.state import before
 from zenplan.commands.calibrate.subject import Subject
-from zenplan.commands.calibrations.use_case import prediction_of
 from zenplan.commands.shared.amount import amount
 from zenplan.commands.shared.tables import cheapest
 from zenplan.domain.hardware.accelerator import Accelerator
@@ -33,6 +32,7 @@ from zenplan.domain.measured.calibration import Calibration
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError, ZenplanError
+from zenplan.planning.calibration.depth_fit import prediction_of
 from zenplan.protocols import Engine, WorkloadFamily
 
 

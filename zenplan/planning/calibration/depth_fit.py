@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from zenplan.domain.measured.calibration import PROGRAM, STEP, Calibration, Measured, Point
+from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, Calibration, Measured, Point
 from zenplan.domain.measured.prediction import StepPrediction
 from zenplan.domain.range import Range
 from zenplan.errors import DataError
@@ -80,6 +80,16 @@ def predicted(calibration: Calibration) -> StepPrediction:
         doubts=doubts,
         stepping_s=stepping_s,
     )
+
+
+def prediction_of(calibration: Calibration) -> tuple[StepPrediction | None, str]:
+    """The step of the calibration's model; or None, and why there is none. A sweep has neither."""
+    if calibration.kind != MODEL:
+        return None, ""
+    try:
+        return predicted(calibration), ""
+    except DataError as error:
+        return None, error.message
 
 
 def is_superlinear(measured: Sequence[Measured], target: Point) -> bool:
