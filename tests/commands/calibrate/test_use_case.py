@@ -299,26 +299,22 @@ def test_a_sweep_has_every_family_before_any_has_two() -> None:
 
 
 def test_strict_refuses_a_busy_machine(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zenplan.commands.calibrate import state
-
-    monkeypatch.setattr(state, "crowded_now", lambda cores, threads: "busy: very")
+    monkeypatch.setattr(running, "crowded_now", lambda cores, threads: "busy: very")
     with pytest.raises(ZenplanError, match="not measured under --strict: busy: very"):
-        state.before(replace(HOW, strict=True), HERE)
-    assert state.before(HOW, HERE) == ("busy: very",)
+        running.before(replace(HOW, strict=True), HERE)
+    assert running.before(HOW, HERE) == ("busy: very",)
 
 
 def test_strict_refuses_a_gpu_that_is_held_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    from zenplan.commands.calibrate import state
-
     @contextmanager
     def watched(index: int) -> Iterator[Any]:
         yield lambda: (Reading.of(1e9), Reading.of("heat"))
 
-    monkeypatch.setattr(state, "watched", watched)
-    monkeypatch.setattr(state, "crowded_now", lambda cores, threads: "")
+    monkeypatch.setattr(running, "watched", watched)
+    monkeypatch.setattr(running, "crowded_now", lambda cores, threads: "")
     gpu = Device.unreadable(0, "it does not tell")
     with pytest.raises(ZenplanError, match="under --strict: throttled: the GPU's clock was held down by heat"):
-        state.before(replace(HOW, device="gpu", strict=True), replace(HERE, devices=(gpu,)))
+        running.before(replace(HOW, device="gpu", strict=True), replace(HERE, devices=(gpu,)))
 
 
 def test_a_model_for_an_engine_of_a_plugin_is_counted_on_a_backend_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,7 @@ from zenplan.commands.calibrate.points import (
     sweep_about,
 )
 from zenplan.commands.calibrate.record import About, Record
-from zenplan.commands.calibrate.running import Session, Show
-from zenplan.commands.calibrate.state import before
+from zenplan.commands.calibrate.running import Session, Show, before
 from zenplan.commands.calibrate.subject import Subject
 from zenplan.commands.shared.amount import amount
 from zenplan.commands.shared.tables import cheapest
