@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import grid_intensity
+from zenplan.commands.estimate.offers import Selection, matching, select
 from zenplan.commands.shared.evidence import Evidence, changed, evidence_of, is_of, step_of
-from zenplan.commands.shared.offers import Selection, matching, select
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Answer, Ranked
