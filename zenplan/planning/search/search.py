@@ -155,7 +155,7 @@ def _chunks(length: int) -> Iterator[slice]:
 
 
 def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequence[int]) -> Array:
-    """For each cluster, the place of its fastest layout among its own."""
+    """For each cluster, the index of its fastest layout among its own."""
     owner = np.repeat(np.arange(len(lengths)), lengths)
     each_s = np.empty(len(owner))
     for part in _chunks(len(owner)):
