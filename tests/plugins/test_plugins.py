@@ -22,7 +22,7 @@ from zenplan.domain.market.offer import PriceTable
 from zenplan.domain.model.workload import Workload
 from zenplan.errors import DataError
 from zenplan.plugins import Plugins, Problem, builtin, load_plugins
-from zenplan.plugins.loading import KINDS, MOST_ITEMS, Guarded
+from zenplan.plugins.items import KINDS, MOST_ITEMS, Guarded
 from zenplan.protocols import PriceProvider
 
 ROOT = Path(__file__).parents[2]
