@@ -29,14 +29,13 @@ from kept_samples import document_of, expecting, read_samples
 from readme import write as write_between
 
 from zenplan.adapters.tables.sweep import read_sweep
-from zenplan.adapters.workers.environment import measuring_environment
-from zenplan.adapters.workers.process import Limits, run_job
+from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.commands.calibrate.record import Recorder, fingerprint_of
 from zenplan.commands.calibrate.subject import Task
-from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, SWEEP, Calibration, Measured, Point
+from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, SWEEP, Calibration, Measured, Point, SweepPoint
 from zenplan.errors import ZenplanError
 from zenplan.planning.calibration.depth_fit import is_superlinear, predicted
-from zenplan.planning.calibration.design import SweepPoint, depths_for, sweep_points
+from zenplan.planning.calibration.design import depths_for, sweep_points
 from zenplan.planning.calibration.kernel_fit import predicted_by_sweep
 from zenplan.worker.protocol import Measure, Rounds, Target, WantedPoint
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from tables import paths
 
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.domain.fit.correction import KINDS
+from zenplan.domain.fit.efficiency import KINDS
 from zenplan.fitting.carry import Pairs, carried_over, carried_pairs, measured_runs
 from zenplan.fitting.prior import STAGES
 from zenplan.fitting.published import published_runs

@@ -28,7 +28,7 @@ from zenplan.backtesting.runs import Run, alike, runs_of
 from zenplan.commands.backtest.use_case import backtest
 from zenplan.domain.answer.backtest import Summary
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.planning.physics.throughput import fastest
+from zenplan.planning.physics.step import fastest
 
 Row = Mapping[str, str]
 

@@ -18,8 +18,8 @@ from functools import partial
 import numpy as np
 
 from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.commands.estimate.offers import matching, select
 from zenplan.commands.layouts.use_case import cluster_of
-from zenplan.commands.shared.offers import matching, select
 from zenplan.commands.shared.tables import catalogue, price_tables
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.hardware.cluster import Cluster

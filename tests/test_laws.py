@@ -25,7 +25,7 @@ Ask = Callable[..., Answer]
 def least(answer: Answer, billing: Billing = Billing.ON_DEMAND) -> tuple[float, float]:
     """Dollars of the cheapest, and seconds of the fastest, of the quotes shown."""
     bills = [b for r in answer.ranked if (b := r.quote.bill(billing)) is not None]
-    return min(b.total_usd.mid for b in bills), min(b.run.calendar_s.mid for b in bills)
+    return min(b.total_usd.mid for b in bills), min(b.run.wall_clock_s.mid for b in bills)
 
 
 SIZES = st.floats(7.5, 10.5).map(lambda exponent: 10**exponent)
@@ -81,7 +81,7 @@ def test_every_range_is_in_order(ask: Ask, params: float, tokens: float, billing
         assert len(found) >= 4
         assert all(0 < r.low <= r.mid <= r.high for r in found)
         for bill in ranked.quote.bills:
-            assert bill.run.calendar_s.mid > bill.run.steady_s.mid
+            assert bill.run.wall_clock_s.mid > bill.run.steady_s.mid
             assert 0 < bill.run.goodput < 1
         assert sum(ranked.quote.estimate.step.parts().values()) == pytest.approx(ranked.quote.estimate.step_s.mid)
 

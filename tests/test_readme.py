@@ -223,12 +223,12 @@ def ended_otherwise(argv: list[str], code: int, environ: dict[str, str], folder:
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured, is so as seldom as an answer needs, and of a sweep only the smallest step and product."""
-    from zenplan.commands.calibrate import running, sweep
+    from zenplan.commands.calibrate import points, running
 
-    points = sweep.read_sweep()
-    few = [next(p for p in points if p.family == family) for family in dict.fromkeys(p.family for p in points)]
+    found = points.read_sweep()
+    few = [next(p for p in found if p.family == family) for family in dict.fromkeys(p.family for p in found)]
     monkeypatch.setattr(running, "MOST_ROUNDS", running.LEAST_ROUNDS)
-    monkeypatch.setattr(sweep, "read_sweep", lambda: few)
+    monkeypatch.setattr(points, "read_sweep", lambda: few)
 
 
 @pytest.fixture

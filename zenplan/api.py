@@ -26,7 +26,7 @@ from zenplan.results import Answer, Backtest, Calibrations, Catalogue, Prices, P
 
 if TYPE_CHECKING:
     from zenplan.adapters.settings.settings import Settings
-    from zenplan.domain.measured.stored import Stored
+    from zenplan.domain.measured.calibration import Stored
     from zenplan.domain.model.count import ModelCount
     from zenplan.domain.model.operators import Operator
     from zenplan.domain.model.workload import Workload

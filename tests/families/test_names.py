@@ -12,7 +12,7 @@ import pytest
 from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.commands.shared import tables as inputs
 from zenplan.commands.shared.shortfall import trains_in, what_helps
-from zenplan.domain.fit.interval import Spread
+from zenplan.domain.fit.efficiency import Spread
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.precision import PRECISIONS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zenplan.backtesting.runs import Run
-from zenplan.domain.fit.correction import ACCELERATOR, BATCH, KINDS
+from zenplan.domain.fit.efficiency import ACCELERATOR, BATCH, KINDS
 from zenplan.fitting.carry import Pairs, carried_over, carried_pairs, measured_runs
 from zenplan.fitting.fit import errors_of
 from zenplan.fitting.prior import start

@@ -13,7 +13,7 @@ from zenplan.domain.fit.coefficients import GENERATION, SOFTWARE, Coefficients
 from zenplan.fitting.fit import errors_of, fitted_to, groups_of
 from zenplan.fitting.model import FIELDS, Model
 from zenplan.fitting.prior import STAGES, START, Stage, start
-from zenplan.planning.physics.throughput import fastest
+from zenplan.planning.physics.step import fastest
 
 AMPERE, HOPPER = f"{GENERATION}/Ampere", f"{GENERATION}/Hopper"
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.fit.efficiency import Efficiency
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import Efficiency, Interval
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.operators import Operator

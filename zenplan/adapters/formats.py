@@ -115,7 +115,7 @@ def _escaped(text: str) -> str:
 def _fenced(each: Table) -> list[str]:
     """A drawing as it is: letters of one width, blanks kept."""
     rows = [tuple(c.name for c in each.columns), *each.rows]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(each.columns))]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(each.columns))]
     lines = (
         "  ".join(
             text.rjust(width) if column.numeric else text.ljust(width)
@@ -178,8 +178,8 @@ def _rich_table(each: Table, width: int) -> Any:
     if widths is None:
         return _stacked(each)
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    for place, across in zip(kept, widths, strict=True):
-        column = each.columns[place]
+    for index, across in zip(kept, widths, strict=True):
+        column = each.columns[index]
         drawn.add_column(
             Text(column.name), justify="right" if column.numeric else "left", overflow="fold", width=across
         )
@@ -207,19 +207,19 @@ def _stacked(each: Table) -> Any:
     return drawn
 
 
-def _longest(each: Table, place: int, parts: Callable[[str], list[str]]) -> int:
-    texts = (each.columns[place].name, *(row[place] for row in each.rows))
+def _longest(each: Table, index: int, parts: Callable[[str], list[str]]) -> int:
+    texts = (each.columns[index].name, *(row[index] for row in each.rows))
     return max((len(part) for text in texts for part in parts(text)), default=0)
 
 
 def _columns_that_fit(each: Table, width: int) -> list[int]:
     """All columns, less optional ones from the right while the widest cells do not fit."""
     kept = list(range(len(each.columns)))
-    for place in reversed(kept.copy()):
+    for index in reversed(kept.copy()):
         if sum(_longest(each, p, str.splitlines) + _GAP for p in kept) - _GAP <= width:
             break
-        if each.columns[place].optional:
-            kept.remove(place)
+        if each.columns[index].optional:
+            kept.remove(index)
     return kept
 
 
@@ -233,16 +233,16 @@ def _widths(each: Table, kept: list[int], width: int) -> list[int] | None:
     most = [_longest(each, p, str.splitlines) for p in kept]
     words = [_longest(each, p, str.split) for p in kept]
     least = [m if each.columns[p].numeric else min(w, _LONG_WORD) for p, m, w in zip(kept, most, words, strict=True)]
-    for place in sorted(range(len(kept)), key=lambda i: -words[i]):
-        if not each.columns[kept[place]].numeric:
-            least[place] -= max(0, min(sum(least) - room, least[place] - _NARROWEST))
+    for index in sorted(range(len(kept)), key=lambda i: -words[i]):
+        if not each.columns[kept[index]].numeric:
+            least[index] -= max(0, min(sum(least) - room, least[index] - _NARROWEST))
     if sum(least) > room:
         return None
     # What is left: a column that lacks little gets all of it, so short ones stay on one line; the rest share.
     lack = [m - n for m, n in zip(most, least, strict=True)]
     places = sorted(range(len(kept)), key=lambda i: lack[i])
-    for number, place in enumerate(places):
+    for number, index in enumerate(places):
         spare, others = room - sum(least), sum(lack[i] for i in places[number:])
-        share = lack[place] if lack[place] <= _LITTLE else spare * lack[place] // others
-        least[place] += min(spare, share, lack[place])
+        share = lack[index] if lack[index] <= _LITTLE else spare * lack[index] // others
+        least[index] += min(spare, share, lack[index])
     return least

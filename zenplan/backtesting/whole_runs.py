@@ -143,13 +143,13 @@ def _whole_run(run: MeasuredWholeRun, coefficients: Coefficients, operations: Op
     cluster, joined = _cluster(run.accelerator, devices, plan, coefficients)
     time, layout, fits = _run(plan, cluster, operations)
     hours = devices / HOUR_S
-    if not math.isfinite(time.calendar_s.high):
+    if not math.isfinite(time.wall_clock_s.high):
         raise Skipped("failures come faster than work is saved: the prediction never ends")
     return PredictedWholeRun(
         measured=run,
         measured_gpu_hours=gpu_hours,
         steady_gpu_hours=time.steady_s * hours,
-        calendar_gpu_hours=time.calendar_s * hours,
+        calendar_gpu_hours=time.wall_clock_s * hours,
         devices=devices,
         measured_days=_days(run),
         plan=plan,

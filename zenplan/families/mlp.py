@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import partial
 
 from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Usual, Workload
 from zenplan.errors import UsageError
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, convolution, dense, elementwise, loss
-from zenplan.families.vision import side
+from zenplan.families.parts import block, convolution, dense, elementwise, loss, side, stack
 from zenplan.units import digits_of
 
 MNIST = Usual(
@@ -30,18 +28,6 @@ IMAGENET = Usual(
     source="Tolstikhin et al. 2021, table 3",
 )
 _MOST_LAYERS, _MOST_WIDTH = 1000, 10**9
-
-
-def stack(widths: tuple[int, ...], *, first: bool = True, last: bool = False) -> list[Operator]:
-    """Dense layers between these widths, each followed by an activation; the last one without it where ``last``
-    says that it ends the model, the first without a gradient of its input where ``first`` says nothing learns before.
-    """
-    operators: list[Operator] = []
-    for number, (inner, columns) in enumerate(itertools.pairwise(widths), 1):
-        operators.append(dense(f"layer {number}", 1, inner, columns, first=first and number == 1))
-        if not last or number < len(widths) - 1:
-            operators.append(elementwise(ElementwiseKind.ACTIVATION, f"activation {number}", columns))
-    return operators
 
 
 def _widths(text: str) -> tuple[int, ...]:

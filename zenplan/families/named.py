@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from zenplan import units
@@ -120,3 +121,27 @@ def _facts(text: str, parameters: Mapping[str, Any], values: Mapping[str, Any]) 
         why = "" if key in values else "the model's own"
         shown = values.get(key, default)
         yield Fact(name=key.replace("_", " "), value=str(shown) or "none", origin=origin, why=why)
+
+
+# --- imported when it is used
+
+
+class LazyFamily:
+    """A ``NamedFamily`` that is made when it is first used. A ``WorkloadFamily``."""
+
+    def __init__(self, name: str, models: Callable[[], Mapping[str, Builder]]) -> None:
+        """``models`` imports the functions and gives them by name, in the order of the listing."""
+        self.name = name
+        self._models = models
+
+    @cached_property
+    def _family(self) -> NamedFamily:
+        return NamedFamily(self.name, self._models())
+
+    def presets(self) -> Iterable[str]:
+        """Names that ``--model`` takes."""
+        return self._family.presets()
+
+    def lower(self, options: Mapping[str, Any]) -> Workload:
+        """The workload of a model; as in ``NamedFamily.lower``."""
+        return self._family.lower(options)

@@ -5,6 +5,7 @@ All sizes are for one sample, forward. Each keeps for the backward pass what the
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from zenplan.domain.model.operators import (
@@ -146,3 +147,29 @@ def check_heads(heads: int, width: int) -> None:
 def block(name: str, operators: list[Operator], boundary: float, *, repeat: int = 1, place: str = "middle") -> Block:
     """A block of these operators, which sends ``boundary`` elements of a sample on."""
     return Block(name=name, operators=tuple(operators), repeat=repeat, boundary=float(boundary), place=place)
+
+
+def stack(widths: tuple[int, ...], *, first: bool = True, last: bool = False) -> list[Operator]:
+    """Dense layers between these widths, each followed by an activation; the last one without it where ``last``
+    says that it ends the model, the first without a gradient of its input where ``first`` says nothing learns before.
+    """
+    operators: list[Operator] = []
+    for number, (inner, columns) in enumerate(itertools.pairwise(widths), 1):
+        operators.append(dense(f"layer {number}", 1, inner, columns, first=first and number == 1))
+        if not last or number < len(widths) - 1:
+            operators.append(elementwise(ElementwiseKind.ACTIVATION, f"activation {number}", columns))
+    return operators
+
+
+def side(image_size: int, patch: int) -> int:
+    """Patches along one side of the image.
+
+    Raises:
+        UsageError: there is none, or a part of one is left.
+    """
+    if image_size < patch or image_size % patch:
+        raise UsageError(
+            f"an image of {image_size} is not cut into patches of {patch}",
+            f"give --image-size as a multiple of {patch}",
+        )
+    return image_size // patch

@@ -12,9 +12,8 @@ from functools import partial
 from zenplan.domain.model.operators import ElementwiseKind, Embedding, Operator
 from zenplan.domain.model.workload import Usual, Workload
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.families.mlp import stack
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, dense, elementwise, loss
+from zenplan.families.parts import block, dense, elementwise, loss, stack
 
 _EXAMPLES = "NVIDIA DeepLearningExamples"
 # Criteo's click logs of 24 days, the last of which is for testing.

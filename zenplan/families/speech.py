@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from zenplan.domain.model.operators import ElementwiseKind, Operator
-from zenplan.domain.model.workload import Usual, Workload
+from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, check_heads, convolution, elementwise
 from zenplan.families.transformer.lowering import TransformerShape, lower
@@ -55,30 +55,35 @@ def _whisper(
         encoder_seq_len=rows,
         positions=seq_len,
     )
-    ears: list[Operator] = [
-        convolution("convolution 1", mels, width, (3,), frames, first=True),
-        elementwise(ElementwiseKind.ACTIVATION, "activation 1", frames * width, kept=frames * width),
-        convolution("convolution 2", width, width, (3,), rows, input_positions=frames),
-        elementwise(ElementwiseKind.ACTIVATION, "activation 2", rows * width, kept=rows * width),
-        elementwise(ElementwiseKind.OTHER, "positions", rows * width, 3, weights=rows * width),
-    ]
-    # The decoder's norm is that of the shape's head; this is the encoder's.
-    done = block(
-        "encoder norm",
-        [elementwise(ElementwiseKind.NORM, "encoder norm", rows * width, 3, kept=rows * width, weights=2 * width)],
-        rows * width,
-    )
     embedding, encoder, *decoder = lower(shape, name).blocks
     return Workload(
         name=name,
         family="speech transformer",
-        blocks=(block("ears", ears, rows * width, place="first"), encoder, done, embedding, *decoder),
+        blocks=(_ears(mels, width, frames, rows), encoder, _encoder_norm(rows * width, width), embedding, *decoder),
         tokens_per_sample=1,
         unit="samples",
         heads=heads,
         usual=WHISPER,
         input="audio",
     )
+
+
+def _ears(mels: int, width: int, frames: int, rows: int) -> Block:
+    """Two convolutions over ``frames`` of the spectrogram to ``rows`` tokens, and their positions."""
+    operators: list[Operator] = [
+        convolution("convolution 1", mels, width, (3,), frames, first=True),
+        elementwise(ElementwiseKind.ACTIVATION, "activation 1", frames * width, kept=frames * width),
+        convolution("convolution 2", width, width, (3,), rows, input_positions=frames),
+        elementwise(ElementwiseKind.ACTIVATION, "activation 2", rows * width, kept=rows * width),
+        elementwise(ElementwiseKind.OTHER, "positions", rows * width, 3, weights=rows * width),
+    ]
+    return block("ears", operators, rows * width, place="first")
+
+
+def _encoder_norm(elements: int, width: int) -> Block:
+    """The decoder's norm is that of the shape's head; this is the encoder's."""
+    norm = elementwise(ElementwiseKind.NORM, "encoder norm", elements, 3, kept=elements, weights=2 * width)
+    return block("encoder norm", [norm], elements)
 
 
 MODELS: dict[str, Builder] = {

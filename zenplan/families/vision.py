@@ -13,7 +13,7 @@ from zenplan.domain.model.operators import Attention, ElementwiseKind, MatMul, O
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.errors import UsageError
 from zenplan.families.named import Builder
-from zenplan.families.parts import block, check_heads, convolution, dense, elementwise, loss
+from zenplan.families.parts import block, check_heads, convolution, dense, elementwise, loss, side
 from zenplan.families.transformer.lowering import TransformerShape, lower
 
 _IMAGES = 1_281_167
@@ -90,20 +90,6 @@ def windowed(layer: Block, windows: int, tokens: int, table: float = 0.0) -> Blo
             op = replace(op, heads=heads, kv_heads=heads, queries=tokens, keys=tokens)
         operators.append(op)
     return replace(layer, operators=tuple(operators))
-
-
-def side(image_size: int, patch: int) -> int:
-    """Patches along one side of the image.
-
-    Raises:
-        UsageError: there is none, or a part of one is left.
-    """
-    if image_size < patch or image_size % patch:
-        raise UsageError(
-            f"an image of {image_size} is not cut into patches of {patch}",
-            f"give --image-size as a multiple of {patch}",
-        )
-    return image_size // patch
 
 
 def _patches(image_size: int, patch: int, width: int, extra: int = 0, positions: bool = True) -> Block:

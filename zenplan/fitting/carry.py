@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from zenplan.backtesting.runs import Run
 from zenplan.domain.fit.coefficients import Coefficients
-from zenplan.domain.fit.correction import BATCH, KINDS, CarriedOver
+from zenplan.domain.fit.efficiency import BATCH, KINDS, CarriedOver
 from zenplan.fitting.intervals import quantile
 from zenplan.fitting.model import FIELDS, Model
 from zenplan.fitting.published import publisher, setting, spread_evenly, trained_model

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zenplan.backtesting.runs import Run
-from zenplan.domain.fit.interval import Interval, Spread
+from zenplan.domain.fit.efficiency import Interval, Spread
 from zenplan.fitting.published import by_group, source
 from zenplan.planning.physics.interval import BEYOND, UNMEASURED, traits
 

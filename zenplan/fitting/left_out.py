@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zenplan.backtesting.runs import Run
 from zenplan.domain.fit.coefficients import GENERATION, Coefficients
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import Interval
 from zenplan.fitting.fit import fit, fitted_to
 from zenplan.fitting.intervals import LeftOut, fit_interval, left_out_traits
 from zenplan.fitting.model import Model

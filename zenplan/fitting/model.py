@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from zenplan.backtesting.runs import Run, alike
 from zenplan.domain.fit.coefficients import Coefficients
-from zenplan.domain.fit.efficiency import Efficiency
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import Efficiency, Interval
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.fitting.prior import START
 from zenplan.planning.physics.columns import Hardware, Layouts

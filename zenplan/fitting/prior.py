@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zenplan.domain.fit.coefficients import FAMILY, GENERATION, PRECISION, SOFTWARE, Coefficient, Coefficients
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import Interval
 
 
 def _c(name: str, value: float, least: float, most: float, unit: str, meaning: str) -> Coefficient:

@@ -92,9 +92,9 @@ def by_group(errors: Iterable[tuple[Run, float]], key: Callable[[Run], Hashable]
 def thinned(all_runs: Sequence[Run]) -> list[Run]:
     """The runs without every one of a source beyond ``MAX_ROWS``: a source of a thousand rows teaches no more than
     one of some hundreds, and weighs as much. Those that stay are evenly spread over its table."""
-    groups = by_group([(r, float(place)) for place, r in enumerate(all_runs) if _teaches(r)], source)
+    groups = by_group([(r, float(index)) for index, r in enumerate(all_runs) if _teaches(r)], source)
     kept = [places[i] for places in groups.values() for i in spread_evenly(len(places), MAX_ROWS)]
-    return [all_runs[int(place)] for place in sorted(kept)]
+    return [all_runs[int(index)] for index in sorted(kept)]
 
 
 def spread_evenly(count: int, most: int) -> list[int]:

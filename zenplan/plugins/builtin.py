@@ -48,7 +48,7 @@ def zenplan_price_providers() -> Iterable[PriceProvider]:
 @hookimpl
 def zenplan_workloads() -> Iterable[WorkloadFamily]:
     """Families of named models, and transformers, with the published models as presets."""
-    from zenplan.families.lazy import LazyFamily
+    from zenplan.families.named import LazyFamily
     from zenplan.families.transformer.family import TransformerFamily
 
     named = (LazyFamily(name, models) for name, models in _FAMILIES.items())

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters.settings.file import MOST_BYTES
-from zenplan.adapters.settings.settings import DEFAULT, SETTINGS, Settings, resolve, user_config_file
+from zenplan.adapters.settings.settings import DEFAULT, MOST_BYTES, SETTINGS, Settings, resolve, user_config_file
 from zenplan.commands.config.report import config_report
 from zenplan.domain.market.offer import Billing
 from zenplan.errors import InputFileError, UsageError, ZenplanError

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.domain.measured.calibration import Calibration, Measured, Point, Sample
-from zenplan.domain.measured.stored import DONE, Stored
+from zenplan.domain.measured.calibration import DONE, Calibration, Measured, Point, Sample, Stored
 from zenplan.errors import ZenplanError
 
 from .test_store import calibration
@@ -53,7 +52,7 @@ def read(path: Path, whole: tuple[Calibration, ...]) -> str:
     try:
         with CalibrationStore.open(path, only_read=True) as store:
             found = {c.id: c for c in store.all()}
-            if store.told:
+            if store.warning:
                 return "said to be damaged"
             if not found and path.stat().st_size == 0:
                 return "empty"
@@ -78,7 +77,7 @@ def written(path: Path) -> str:
             store.add_sample(id, "depth=2", Sample(round=0, wall_s=0.3, cpu_s=0.3))
             store.finish(id)
             assert len(store.get(id).measured[0].samples) == 1
-            return "kept aside" if store.told else "gone on with"
+            return "kept aside" if store.warning else "gone on with"
     except (ZenplanError, ValueError):
         return "a dead end"
 

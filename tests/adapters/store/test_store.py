@@ -25,8 +25,19 @@ import pytest
 from zenplan.adapters.store import migrations, opening, records
 from zenplan.adapters.store.migrations import APPLICATION_ID, STEPS, migrate
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.domain.measured.calibration import MODEL, SWEEP, Calibration, Fingerprint, Measured, Point, Sample
-from zenplan.domain.measured.stored import DONE, RUNNING, UNFINISHED, Stored
+from zenplan.domain.measured.calibration import (
+    DONE,
+    MODEL,
+    RUNNING,
+    SWEEP,
+    UNFINISHED,
+    Calibration,
+    Fingerprint,
+    Measured,
+    Point,
+    Sample,
+    Stored,
+)
 from zenplan.errors import DataError, UnknownName, UsageError, ZenplanError
 
 FINGERPRINT = Fingerprint(
@@ -263,7 +274,7 @@ def test_a_text_that_is_no_utf_8_is_a_damaged_row(
     if kind == "state":
         assert {s.origin for s in found} == {"", "of unknown origin"}
     with CalibrationStore.open(path) as again:
-        assert again.told == ""
+        assert again.warning == ""
         for name in named:
             again.remove(name)
         again.all()
@@ -365,7 +376,7 @@ def test_all_or_none_are_inserted(store: CalibrationStore) -> None:
 def measure(path: Path, most: int, say: Callable[[object], object]) -> None:
     """Begin a calibration and add samples, each said when it is there."""
     with CalibrationStore.open(path) as store:
-        assert store.told == "", store.told
+        assert store.warning == "", store.warning
         id = store.new_id()
         store.begin(calibration(id, kind=SWEEP, target=None))
         say(id)
@@ -422,7 +433,7 @@ def killed(path: Path, lines: int, delay_s: float) -> list[str]:
 
 def nothing_is_lost(path: Path, reported: list[str]) -> None:
     with CalibrationStore.open(path) as store:
-        assert store.told == ""
+        assert store.warning == ""
         if reported:
             found = store.get(reported[0])
             rounds = [s.round for m in found.measured for s in m.samples]
@@ -509,13 +520,13 @@ def test_a_store_that_cannot_be_used_is_kept_aside_and_a_new_one_begun(spoil: An
     content = path.read_bytes()
     with CalibrationStore.open(path) as store:
         (aside,) = kept(path)
-        assert reason in store.told
-        assert aside.name in store.told
-        assert "\n" not in store.told
+        assert reason in store.warning
+        assert aside.name in store.warning
+        assert "\n" not in store.warning
         begun(store)
     assert aside.read_bytes() == content
     with CalibrationStore.open(path) as store:
-        assert (store.told, len(store.all())) == ("", 1)
+        assert (store.warning, len(store.all())) == ("", 1)
 
 
 def test_of_several_that_find_it_damaged_one_keeps_it_aside(path: Path) -> None:
@@ -524,7 +535,7 @@ def test_of_several_that_find_it_damaged_one_keeps_it_aside(path: Path) -> None:
     def told(_: int) -> str:
         with CalibrationStore.open(path) as store:
             begun(store)
-            return store.told
+            return store.warning
 
     with ThreadPoolExecutor(4) as pool:
         lines = list(pool.map(told, range(8)))
@@ -541,7 +552,7 @@ def test_what_is_kept_aside_has_its_journal_with_it(path: Path) -> None:
     holder.execute("PRAGMA wal_autocheckpoint = 0")
     holder.execute("INSERT INTO measured SELECT record, 9, 'note', '', 'in the journal', 0 FROM measured LIMIT 1")
     with CalibrationStore.open(path) as store:
-        assert "newer" in store.told
+        assert "newer" in store.warning
     endings = [file.name.partition(".kept-")[2][16:] for file in kept(path)]
     assert "-wal" in endings
     aside = sqlite3.connect(kept(path)[0])
@@ -566,7 +577,7 @@ def test_reading_goes_on_without_it_and_touches_nothing(spoil: Any, reason: str,
     spoil(path)
     content = path.read_bytes()
     with CalibrationStore.open(path, only_read=True) as store:
-        assert reason in store.told
+        assert reason in store.warning
         assert store.all() == ()
     assert path.read_bytes() == content
     assert kept(path) == []
@@ -585,14 +596,14 @@ def test_another_programs_database_is_left_alone(path: Path) -> None:
     with pytest.raises(UsageError, match="another program's database"):
         CalibrationStore.open(path)
     with CalibrationStore.open(path, only_read=True) as store:
-        assert "another program's database" in store.told
+        assert "another program's database" in store.warning
     assert path.read_bytes() == content
     assert kept(path) == []
 
 
 def test_reading_makes_nothing(path: Path) -> None:
     with CalibrationStore.open(path, only_read=True) as store:
-        assert (store.told, store.all()) == ("", ())
+        assert (store.warning, store.all()) == ("", ())
     assert not path.parent.exists()
 
 
@@ -622,7 +633,7 @@ def test_an_older_store_takes_the_steps_it_lacks(path: Path) -> None:
     migrate(db, (*STEPS, more))
     db.close()
     with CalibrationStore.open(path, only_read=True) as store:
-        assert "newer" in store.told
+        assert "newer" in store.warning
 
 
 def test_a_step_that_fails_leaves_the_version_before(path: Path) -> None:
@@ -637,7 +648,7 @@ def test_a_step_that_fails_leaves_the_version_before(path: Path) -> None:
         migrate(db, (*STEPS, fails))
     db.close()
     with CalibrationStore.open(path) as store:
-        assert store.told == ""
+        assert store.warning == ""
     db = sqlite3.connect(path)
     assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'more'").fetchone() == (0,)
     assert db.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
@@ -686,7 +697,7 @@ OLD = (
 def test_a_store_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
     version_1(path)
     with CalibrationStore.open(path) as store:
-        assert store.told == ""
+        assert store.warning == ""
         assert sorted(store.entries(), key=lambda s: s.calibration.id) == list(OLD)
         assert store.left_out == ()
         store.add_sample("cccccccc", POINT.key, sample(1))
@@ -700,7 +711,7 @@ def test_a_store_of_the_first_version_is_read_as_it_is(path: Path) -> None:
     version_1(path)
     content = path.read_bytes()
     with CalibrationStore.open(path, only_read=True) as store:
-        assert store.told == ""
+        assert store.warning == ""
         assert sorted(store.entries(), key=lambda s: s.calibration.id) == list(OLD)
     assert path.read_bytes() == content
 
@@ -711,7 +722,7 @@ def test_what_could_not_be_read_in_the_first_version_is_named_after_it(spoiled: 
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute(f"UPDATE calibrations SET subject = {spoiled} WHERE id = 'aaaaaaaa'")  # noqa: S608
     with CalibrationStore.open(path) as store:
-        assert store.told == ""
+        assert store.warning == ""
         assert {c.id for c in store.all()} == {"bbbbbbbb", "cccccccc"}
         (line,) = store.left_out
         assert line.startswith("calibration aaaaaaaa cannot be read: ")
@@ -798,7 +809,7 @@ def test_a_store_that_is_held_while_it_is_opened_is_said(
     holder.execute("BEGIN IMMEDIATE")
     if only_read:
         with CalibrationStore.open(path, only_read=True) as read:
-            assert "held by another program: going on without" in read.told
+            assert "held by another program: going on without" in read.warning
             assert read.unreadable is not None
     else:
         with pytest.raises(ZenplanError, match="held by another program"):
@@ -830,7 +841,7 @@ from zenplan.adapters.store.store import CalibrationStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 with CalibrationStore.open(Path(sys.argv[1]), only_read=True) as store:
-    print([len(m.samples) for c in store.all() for m in c.measured], repr(store.told), store.left_out)
+    print([len(m.samples) for c in store.all() for m in c.measured], repr(store.warning), store.left_out)
 """
 
 
@@ -857,7 +868,7 @@ def test_a_folder_where_a_file_should_be_is_said(path: Path) -> None:
     with pytest.raises(ZenplanError, match="it is a folder"):
         CalibrationStore.open(path)
     with CalibrationStore.open(path, only_read=True) as store:
-        assert "it is a folder" in store.told
+        assert "it is a folder" in store.warning
 
 
 def test_a_file_where_the_folder_should_be_is_said(path: Path) -> None:
@@ -882,13 +893,13 @@ try:
 except ZenplanError as error:
     print(error.message)
 with CalibrationStore.open(path, only_read=True) as store:
-    print(len(store.all()), repr(store.told))
+    print(len(store.all()), repr(store.warning))
 try:
     CalibrationStore.open(path.parent / "deeper" / "calibrations.sqlite")
 except ZenplanError as error:
     print(error.message)
 with CalibrationStore.open(path.parent / "shut" / "calibrations.sqlite", only_read=True) as store:
-    print(store.told)
+    print(store.warning)
 """
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import NAMES, SCHEMA, coefficients_of, document_of, read_coefficients
 from zenplan.domain.fit.coefficients import Coefficient, Coefficients
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import Interval
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import Software
 from zenplan.errors import DataError

@@ -10,9 +10,16 @@ from typing import Any
 import pytest
 
 from zenplan.adapters.workers import process as worker_process
-from zenplan.adapters.workers.environment import measuring_environment
-from zenplan.adapters.workers.errors import ended, raised, took_too_long, took_too_much
-from zenplan.adapters.workers.process import Limits, backend_of, run_job
+from zenplan.adapters.workers.process import (
+    Limits,
+    backend_of,
+    ended,
+    measuring_environment,
+    raised,
+    run_job,
+    took_too_long,
+    took_too_much,
+)
 from zenplan.documents import plain
 from zenplan.errors import DataError, FailureKind, UnknownName, UsageError, ZenplanError
 from zenplan.worker.protocol import Count, Done, Measure, Raised, Rounds, Target

@@ -16,10 +16,10 @@ from jsonschema import Draft202012Validator
 from zenplan.adapters.machine.host import read_host
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.adapters.workers.engines import KerasEngine, engines
-from zenplan.commands.calibrate import asked, data_parallel, running, sweep, use_case
+from zenplan.commands.calibrate import asked, data_parallel, points, running, use_case
 from zenplan.commands.calibrate import how as hows
 from zenplan.commands.calibrate.how import How, engines_of, how_of
-from zenplan.commands.calibrate.model import _fractions, _halved
+from zenplan.commands.calibrate.points import _fractions, _halved
 from zenplan.commands.calibrate.report import calibrate_report
 from zenplan.commands.calibrate.use_case import Machine, Wanted, calibrate
 from zenplan.domain.hardware.device import Device, DriverState, Profile, Reading
@@ -289,36 +289,32 @@ def test_a_sweep_has_every_family_before_any_has_two() -> None:
         show=lambda s, t: None,
         record=running.StoredRecorder(
             store=None,
-            about=sweep.about("all"),
+            about=points.sweep_about("all"),
             backend="torch",  # type: ignore[arg-type]
             precision="fp32",
         ),
     )
-    kinds = [p.family for p in sweep._points(session, 50.0)]
+    kinds = [p.family for p in points._sweep_points(session, 50.0)]
     assert len(set(kinds[:4])) == 4
 
 
 def test_strict_refuses_a_busy_machine(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zenplan.commands.calibrate import state
-
-    monkeypatch.setattr(state, "crowded_now", lambda cores, threads: "busy: very")
+    monkeypatch.setattr(running, "crowded_now", lambda cores, threads: "busy: very")
     with pytest.raises(ZenplanError, match="not measured under --strict: busy: very"):
-        state.before(replace(HOW, strict=True), HERE)
-    assert state.before(HOW, HERE) == ("busy: very",)
+        running.before(replace(HOW, strict=True), HERE)
+    assert running.before(HOW, HERE) == ("busy: very",)
 
 
 def test_strict_refuses_a_gpu_that_is_held_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    from zenplan.commands.calibrate import state
-
     @contextmanager
     def watched(index: int) -> Iterator[Any]:
         yield lambda: (Reading.of(1e9), Reading.of("heat"))
 
-    monkeypatch.setattr(state, "watched", watched)
-    monkeypatch.setattr(state, "crowded_now", lambda cores, threads: "")
+    monkeypatch.setattr(running, "watched", watched)
+    monkeypatch.setattr(running, "crowded_now", lambda cores, threads: "")
     gpu = Device.unreadable(0, "it does not tell")
     with pytest.raises(ZenplanError, match="under --strict: throttled: the GPU's clock was held down by heat"):
-        state.before(replace(HOW, device="gpu", strict=True), replace(HERE, devices=(gpu,)))
+        running.before(replace(HOW, device="gpu", strict=True), replace(HERE, devices=(gpu,)))
 
 
 def test_a_model_for_an_engine_of_a_plugin_is_counted_on_a_backend_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,19 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.domain.measured.calibration import MODEL, PROGRAM, SWEEP, Calibration, Fingerprint, Measured, Point, Sample
-from zenplan.domain.measured.stored import DONE, UNFINISHED, Stored
+from zenplan.domain.measured.calibration import (
+    DONE,
+    MODEL,
+    PROGRAM,
+    SWEEP,
+    UNFINISHED,
+    Calibration,
+    Fingerprint,
+    Measured,
+    Point,
+    Sample,
+    Stored,
+)
 from zenplan.errors import FailureKind
 
 SCHEMAS = Path(__file__).parents[3] / "zenplan" / "data" / "schemas"

@@ -13,8 +13,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from zenplan.adapters.machine.host import read_host
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.domain.measured.calibration import MODEL, Calibration, Fingerprint, Measured, Point, Sample
-from zenplan.domain.measured.stored import DONE, Stored
+from zenplan.domain.measured.calibration import DONE, MODEL, Calibration, Fingerprint, Measured, Point, Sample, Stored
 from zenplan.plugins import load_plugins
 
 SCHEMAS = Path(__file__).parents[3] / "zenplan" / "data" / "schemas"

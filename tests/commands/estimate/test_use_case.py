@@ -25,10 +25,10 @@ def usd(quote: Quote, billing: Billing = Billing.ON_DEMAND) -> float:
     return bill.total_usd.mid
 
 
-def calendar_s(quote: Quote, billing: Billing = Billing.ON_DEMAND) -> float:
+def wall_clock_s(quote: Quote, billing: Billing = Billing.ON_DEMAND) -> float:
     bill = quote.bill(billing)
     assert bill is not None
-    return bill.run.calendar_s.mid
+    return bill.run.wall_clock_s.mid
 
 
 def test_a_size_alone_is_answered(ask: Ask) -> None:
@@ -43,7 +43,7 @@ def test_a_size_alone_is_answered(ask: Ask) -> None:
     assert labels == {"cheapest", "balanced", "fastest"}
     dollars = [usd(q) for q in quotes(answer)]
     assert dollars == sorted(dollars)
-    times = [calendar_s(q) for q in quotes(answer)]
+    times = [wall_clock_s(q) for q in quotes(answer)]
     assert times == sorted(times, reverse=True)
 
 
@@ -60,7 +60,7 @@ def test_every_quote_fits_and_holds_together(ask: Ask) -> None:
         price = quote.offer.price(Billing.ON_DEMAND)
         assert price is not None
         assert bill.compute_usd.mid == pytest.approx(bill.billed_h * price.usd_per_h * quote.nodes)
-        assert bill.billed_h * 3600 >= bill.run.calendar_s.mid * (1 - 1e-12)
+        assert bill.billed_h * 3600 >= bill.run.wall_clock_s.mid * (1 - 1e-12)
 
 
 @pytest.mark.parametrize("name", ["h100", "H100-SXM5-80GB", "NVIDIA H100 80GB HBM3"])
@@ -116,7 +116,7 @@ def test_spot_is_ranked_by_spot(ask: Ask) -> None:
     assert dollars == sorted(dollars)
     for quote in quotes(found):
         if quote.bill(Billing.ON_DEMAND) is not None:
-            assert calendar_s(quote, Billing.SPOT) > calendar_s(quote)
+            assert wall_clock_s(quote, Billing.SPOT) > wall_clock_s(quote)
 
 
 def test_a_deadline_that_can_be_met(ask: Ask) -> None:
@@ -124,7 +124,7 @@ def test_a_deadline_that_can_be_met(ask: Ask) -> None:
     best = bound.ranked[0]
     assert bound.met
     assert "best" in best.labels
-    assert calendar_s(best.quote) <= DAY_S < calendar_s(free.ranked[0].quote)
+    assert wall_clock_s(best.quote) <= DAY_S < wall_clock_s(free.ranked[0].quote)
     assert usd(best.quote) >= usd(free.ranked[0].quote)
     assert "meets the deadline of 24.0 h" in bound.verdict
 
@@ -134,7 +134,7 @@ def test_a_deadline_that_cannot_be_met(ask: Ask) -> None:
     assert not answer.met
     assert "misses the deadline of 1.00 min by" in answer.verdict
     fastest = next(r for r in ask(params=1e9, top=50).ranked if "fastest" in r.labels)
-    assert calendar_s(answer.ranked[0].quote) <= calendar_s(fastest.quote)
+    assert wall_clock_s(answer.ranked[0].quote) <= wall_clock_s(fastest.quote)
 
 
 def test_a_budget_that_can_be_met(ask: Ask) -> None:
@@ -143,7 +143,7 @@ def test_a_budget_that_can_be_met(ask: Ask) -> None:
     assert usd(answer.ranked[0].quote) <= 1000
     assert "meets the budget of $1,000" in answer.verdict
     larger = ask(params=1e9, budget_usd=3000.0)
-    assert calendar_s(larger.ranked[0].quote) <= calendar_s(answer.ranked[0].quote)
+    assert wall_clock_s(larger.ranked[0].quote) <= wall_clock_s(answer.ranked[0].quote)
 
 
 def test_a_budget_that_cannot_be_met(ask: Ask) -> None:
@@ -279,7 +279,7 @@ def test_fewer_devices_are_told_of_where_they_are_faster_and_cheaper(ask: Ask) -
     assert found is not None
     fewer = ask(gpus=int(found[1].replace(",", "")), **options).ranked[0].bill
     own = odd.ranked[0].bill
-    assert int(found[2]) == pytest.approx(100 * (1 - fewer.run.calendar_s.mid / own.run.calendar_s.mid), abs=1)
+    assert int(found[2]) == pytest.approx(100 * (1 - fewer.run.wall_clock_s.mid / own.run.wall_clock_s.mid), abs=1)
     assert int(found[3]) == pytest.approx(100 * (1 - fewer.total_usd.mid / own.total_usd.mid), abs=1)
     for gpus in (3, 64, 1000):
         assert not any("not asked for" in line for line in ask(gpus=gpus, **options).left_out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.commands.layouts.text_plot import Point, drawn
+from zenplan.commands.layouts.report import Point, drawn
 
 
 def plot(*points: tuple[float, float, str]) -> list[tuple[str, str]]:

@@ -12,30 +12,30 @@ from typing import Any
 import pytest
 
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.adapters.tables.carried_over import read_carried_over
-from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.adapters.tables.coefficients import read_carried_over, read_coefficients
 from zenplan.adapters.tables.sweep import read_sweep
-from zenplan.commands.estimate.use_case import estimate
+from zenplan.commands.estimate.use_case import estimate, steps_here
 from zenplan.commands.layouts.use_case import cluster_of, layouts
-from zenplan.commands.shared import here
 from zenplan.commands.shared.evidence import Evidence, evidence_of, stored_calibrations
 from zenplan.commands.shared.tables import catalogue, price_tables
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Answer
-from zenplan.domain.fit.correction import ACCELERATOR, BATCH, DEVICES, KINDS, MODEL_DEVICES, VENDOR, Grounds
-from zenplan.domain.fit.correction import MODEL as OTHER_MODEL
+from zenplan.domain.fit.efficiency import ACCELERATOR, BATCH, DEVICES, KINDS, MODEL_DEVICES, VENDOR, Grounds
+from zenplan.domain.fit.efficiency import MODEL as OTHER_MODEL
 from zenplan.domain.hardware.device import Reading
 from zenplan.domain.measured.calibration import (
+    DONE,
     MODEL,
     OPERATOR,
+    RUNNING,
     SWEEP,
     Calibration,
     Fingerprint,
     Measured,
     Point,
     Sample,
+    Stored,
 )
-from zenplan.domain.measured.stored import DONE, RUNNING, Stored
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.request import Request
 from zenplan.planning.calibration.correction import alone_s
@@ -133,7 +133,7 @@ def test_versions_that_have_changed_since_are_told() -> None:
     mark = replace(older.calibration.fingerprint, versions={"numpy": "0.1"})
     older = replace(older, calibration=replace(older.calibration, fingerprint=mark))
     (step,) = evidence_of(PLAN, SHEETS, COEFFICIENTS, [older]).steps
-    assert step.told.endswith(f"on 2026-11-20 (numpy 0.1, now {numpy.__version__})")
+    assert step.where.endswith(f"on 2026-11-20 (numpy 0.1, now {numpy.__version__})")
 
 
 def test_elsewhere_it_is_carried_over_as_pairs_of_runs_say() -> None:
@@ -190,7 +190,7 @@ def test_the_newest_of_one_kind_counts() -> None:
 
 def test_whose_it_is_is_said() -> None:
     found = evidence(taken(0.1), origin="imported from team.json on 2026-12-01")
-    assert found.steps[0].told == f"on one {H100} on 2026-11-20 (imported from team.json on 2026-12-01)"
+    assert found.steps[0].where == f"on one {H100} on 2026-11-20 (imported from team.json on 2026-12-01)"
 
 
 def sweep(slower: float) -> Calibration:
@@ -222,7 +222,7 @@ def test_a_sweep_speaks_for_any_model_on_its_device() -> None:
     assert not once.own
     assert twice.step_s.mid == pytest.approx(2 * once.step_s.mid, rel=0.02)
     assert once.predicted_s == pytest.approx(expected_s(64))
-    assert "by a sweep of" in once.told
+    assert "by a sweep of" in once.where
 
 
 def test_a_sweep_is_not_asked_where_the_model_was_measured() -> None:
@@ -265,20 +265,20 @@ def test_on_this_machine_the_newest_of_each_way_is_told() -> None:
 def test_on_this_machine_a_sweep_speaks_where_the_model_was_not_measured() -> None:
     (swept,) = stored(sweep(1.0))
     swept = replace(swept, calibration=replace(swept.calibration, fingerprint=PROCESSOR))
-    (found,) = here.steps_here(PLAN, [swept])
+    (found,) = steps_here(PLAN, [swept])
     assert "a sweep of" in found.prediction.method
     assert found.run_s.mid == pytest.approx(PLAN.samples / found.batch * found.prediction.step_s.mid)
-    (measured,) = here.steps_here(PLAN, [*stored(taken(1.0, PROCESSOR)), swept])
+    (measured,) = steps_here(PLAN, [*stored(taken(1.0, PROCESSOR)), swept])
     assert measured.calibration.kind == "model"
     huge = replace(PLAN, workload=replace(PLAN.workload, blocks=(replace(PLAN.workload.blocks[1], repeat=10**6),)))
-    assert here.steps_here(huge, [swept]) == (), "nobody waits for what does not fit"
+    assert steps_here(huge, [swept]) == (), "nobody waits for what does not fit"
 
 
 @pytest.mark.usefixtures("abacus")
 def test_other_versions_are_told() -> None:
     import numpy
 
-    (found,) = here.steps_here(PLAN, stored(taken(1.0, PROCESSOR)))
+    (found,) = steps_here(PLAN, stored(taken(1.0, PROCESSOR)))
     assert found.changed == (f"numpy 0.1, now {numpy.__version__}", "nothing 1.0, which is not installed now")
 
 

@@ -14,8 +14,7 @@ from zenplan.domain.provenance import Fact
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import DataError, UnknownName, UsageError
-from zenplan.families.lazy import LazyFamily
-from zenplan.families.named import NamedFamily
+from zenplan.families.named import LazyFamily, NamedFamily
 from zenplan.families.transformer.family import TransformerFamily
 from zenplan.plugins import load_plugins
 

@@ -37,7 +37,7 @@ def test_parts_add_up() -> None:
 def bill(storage: float | None, egress: float | None) -> Bill:
     run = RunTime(
         steady_s=RANGE,
-        calendar_s=RANGE,
+        wall_clock_s=RANGE,
         goodput=1.0,
         checkpoint_interval_s=1,
         checkpoint_write_s=1,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zenplan.domain.fit.coefficients import OTHERS, Coefficient, Coefficients, precision_class
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import Interval
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import Software
 from zenplan.errors import DataError

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.fit.efficiency import Efficiency
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import Efficiency, Interval
 from zenplan.errors import DataError
 
 SHARES = ("matmul", "wide_matmul", "attention", "link", "pcie", "staged", "network")

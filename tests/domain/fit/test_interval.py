@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenplan.domain.fit.interval import Interval, Spread
+from zenplan.domain.fit.efficiency import Interval, Spread
 from zenplan.errors import DataError
 
 LAZY = settings(max_examples=60, deadline=None, derandomize=True)

@@ -2,8 +2,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.fit.efficiency import Efficiency
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import Efficiency, Interval
 from zenplan.domain.hardware.accelerator import Accelerator, Source
 from zenplan.domain.hardware.cluster import PCIE_X16_BYTES_PER_S, Cluster
 from zenplan.errors import DataError

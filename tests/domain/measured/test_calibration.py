@@ -19,8 +19,8 @@ from zenplan.domain.measured.calibration import (
     Measured,
     Point,
     Sample,
+    Stored,
 )
-from zenplan.domain.measured.stored import Stored
 from zenplan.errors import DataError
 
 HOST = Fingerprint(

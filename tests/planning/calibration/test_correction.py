@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.domain.fit.correction import (
+from zenplan.domain.fit.efficiency import (
     ACCELERATOR,
     ACCELERATOR_DEVICES,
     BATCH,
@@ -19,8 +19,8 @@ from zenplan.domain.fit.correction import (
     CarriedOver,
     Correction,
     Grounds,
+    Spread,
 )
-from zenplan.domain.fit.interval import Spread
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.range import Range
@@ -50,8 +50,10 @@ def test_all_that_one_device_does_takes_so_many_times_as_long(make: Any, factor:
 
 def test_what_devices_exchange_takes_as_long_as_before(make: Any) -> None:
     cluster, plan = make.cluster(node_devices=8), make.plan()
-    lay = Layouts.of([Layout(dp=2, tp=4, micro_batch=4)])
-    before, after = (step_time(plan, lay, Hardware.of([c], plan.precision)) for c in (cluster, corrected(cluster, 1.5)))
+    layouts = Layouts.of([Layout(dp=2, tp=4, micro_batch=4)])
+    before, after = (
+        step_time(plan, layouts, Hardware.of([c], plan.precision)) for c in (cluster, corrected(cluster, 1.5))
+    )
     assert after.tensor_s[0] == before.tensor_s[0] > 0
     assert after.compute_s[0] == pytest.approx(1.5 * before.compute_s[0])
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from zenplan.planning.calibration.design import SweepPoint, chosen, depths_for, expected_s, setup_s
+from zenplan.domain.measured.calibration import SweepPoint
+from zenplan.planning.calibration.design import chosen, depths_for, expected_s, setup_s
 
 
 @pytest.mark.parametrize(

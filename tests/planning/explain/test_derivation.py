@@ -10,8 +10,7 @@ from zenplan.domain.answer.estimate import MemoryUse, StepTime
 from zenplan.domain.market.offer import Billing, Instance, Offer, Price, Terms
 from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.training.operations import Operations
-from zenplan.planning.explain.derivation import Line, derive
-from zenplan.planning.explain.limits import _line
+from zenplan.planning.explain.derivation import Line, _line, derive
 from zenplan.planning.money.quotes import Option, market
 
 TERMS = Terms(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from zenplan.domain.market.offer import Billing, Terms
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
-from zenplan.planning.money.billing import Bills, bills, energy
+from zenplan.planning.money.quotes import Bills, bills, energy
 from zenplan.planning.money.run import Runs
 from zenplan.units import HOUR_S
 
@@ -20,15 +20,15 @@ def terms(**changes: Any) -> Terms:
 
 def bill(
     make: Any,
-    calendar_s: float,
+    wall_clock_s: float,
     usd_per_h: float = 10.0,
     nodes: float = 1.0,
     own: Terms | None = None,
     checkpoint_bytes: float = 0.0,
 ) -> Bills:
     runs = Runs(
-        steady_s=np.array([[calendar_s]] * 3),
-        calendar_s=np.array([[calendar_s * x] for x in (0.5, 1.0, 2.0)]),
+        steady_s=np.array([[wall_clock_s]] * 3),
+        wall_clock_s=np.array([[wall_clock_s * x] for x in (0.5, 1.0, 2.0)]),
         checkpoint_interval_s=np.array([1.0]),
         checkpoint_write_s=np.array([1.0]),
         checkpoint_bytes=checkpoint_bytes,
@@ -39,11 +39,11 @@ def bill(
 
 
 @pytest.mark.parametrize(
-    ("granularity_s", "calendar_s", "billed_s"),
+    ("granularity_s", "wall_clock_s", "billed_s"),
     [(1, 5000.2, 5001), (60, 5000, 5040), (600, 5000, 5400), (3600, 5000, 7200), (3600, 3600, 3600)],
 )
-def test_time_is_rounded_up(make: Any, granularity_s: float, calendar_s: float, billed_s: float) -> None:
-    found = bill(make, calendar_s, own=terms(granularity_s=granularity_s))
+def test_time_is_rounded_up(make: Any, granularity_s: float, wall_clock_s: float, billed_s: float) -> None:
+    found = bill(make, wall_clock_s, own=terms(granularity_s=granularity_s))
     assert found.at(0).billed_h * HOUR_S == pytest.approx(billed_s)
     assert found.at(0).compute_usd.mid == pytest.approx(billed_s / 3600 * 10)
 

@@ -68,7 +68,7 @@ def test_a_quote_is_its_clusters_best_layout_its_run_and_its_bill(make: Any) -> 
     by_hand = run_time(
         plan, Operations(), np.array([[step_s]] * 3), np.array([512.0]), np.array([16.0]), np.array([2.0]), spot=False
     )
-    assert bill.run.calendar_s.mid == pytest.approx(float(by_hand.calendar_s[1, 0]))
+    assert bill.run.wall_clock_s.mid == pytest.approx(float(by_hand.wall_clock_s[1, 0]))
     assert bill.compute_usd.mid == pytest.approx(bill.billed_h * 20.0 * 2)
 
 
@@ -113,7 +113,7 @@ def test_idle_devices_are_paid_for(make: Any) -> None:
     assert bill.compute_usd.mid == pytest.approx(bill.billed_h * 2 * 20.0)
     # They draw a little power too.
     assert quote.energy is not None
-    hours = bill.run.calendar_s.mid / 3600
+    hours = bill.run.wall_clock_s.mid / 3600
     assert quote.energy.kwh.mid == pytest.approx((12 * (0.8 * 500 + 100) + 4 * (0.12 * 500 + 100)) / 1000 * 1.1 * hours)
 
 
@@ -145,7 +145,7 @@ def test_spot_takes_longer_than_on_demand(make: Any) -> None:
         kept, taken = (quote.bill(b) for b in (Billing.ON_DEMAND, Billing.SPOT))
         assert kept is not None
         assert taken is not None
-        assert taken.run.calendar_s.mid > kept.run.calendar_s.mid
+        assert taken.run.wall_clock_s.mid > kept.run.wall_clock_s.mid
         assert taken.run.steady_s == kept.run.steady_s
 
 
@@ -154,7 +154,7 @@ def test_spot_takes_longer_than_on_demand(make: Any) -> None:
 def test_dollars_for_machines_are_linear_in_their_price(make: Any, factor: float, usd: float) -> None:
     one, other = (stand(make, usd=p) for p in (usd, usd * factor))
     np.testing.assert_allclose(other.on_demand.compute_usd, factor * one.on_demand.compute_usd, rtol=1e-9)
-    np.testing.assert_array_equal(other.on_demand.runs.calendar_s, one.on_demand.runs.calendar_s)
+    np.testing.assert_array_equal(other.on_demand.runs.wall_clock_s, one.on_demand.runs.wall_clock_s)
 
 
 @LAZY
@@ -165,7 +165,7 @@ def test_more_data_is_neither_cheaper_nor_faster(make: Any, samples: float, more
     for billing in Billing:
         a, b = less.bills(billing), full.bills(billing)
         assert (a.total_usd <= b.total_usd).all()
-        assert (a.runs.calendar_s <= b.runs.calendar_s).all()
+        assert (a.runs.wall_clock_s <= b.runs.wall_clock_s).all()
 
 
 @LAZY

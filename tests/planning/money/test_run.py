@@ -52,7 +52,7 @@ def test_a_checkpoint_has_weights_masters_and_moments(make: Any) -> None:
 def test_llama3_has_its_466_interruptions(make: Any) -> None:
     # Dubey et al. 2024, section 3.3.4: 54 days on 16,384 H100.
     runs = run(make, replace(Operations(), startup_s=0), 54, devices=16_384)
-    per_day = float(runs.interruptions[0] / (runs.calendar_s[1, 0] / DAY_S))
+    per_day = float(runs.interruptions[0] / (runs.wall_clock_s[1, 0] / DAY_S))
     assert per_day * 54 == pytest.approx(466, rel=1e-6)
 
 
@@ -76,7 +76,7 @@ def test_the_calendar_is_dalys_where_failures_are_rare(make: Any, devices: int) 
     mtbf = operations.device_mtbf_s / devices
     write, tau = float(runs.checkpoint_write_s[0]), float(runs.checkpoint_interval_s[0])
     expected = daly_s(100 * DAY_S, tau, write, mtbf, 600)
-    assert float(runs.calendar_s[1, 0]) == pytest.approx(expected, rel=0.01)
+    assert float(runs.wall_clock_s[1, 0]) == pytest.approx(expected, rel=0.01)
 
 
 def test_the_calendar_is_dalys_equation(make: Any) -> None:
@@ -85,7 +85,7 @@ def test_the_calendar_is_dalys_equation(make: Any) -> None:
     runs = run(make, operations, 100, devices=16_384)
     write, tau = float(runs.checkpoint_write_s[0]), float(runs.checkpoint_interval_s[0])
     expected = daly_s(100 * DAY_S, tau, write, operations.device_mtbf_s / 16_384, 600)
-    assert float(runs.calendar_s[1, 0]) == pytest.approx(expected, rel=1e-9)
+    assert float(runs.wall_clock_s[1, 0]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_half_an_interval_is_lost_with_each_failure(make: Any) -> None:
@@ -95,7 +95,7 @@ def test_half_an_interval_is_lost_with_each_failure(make: Any) -> None:
     write_rate = checkpoint_bytes(make.plan()) / (mtbf / 800 * 128)
     runs = run(make, replace(NOTHING, checkpoint_bytes_per_s=write_rate), 100, devices=1024)
     assert float(runs.checkpoint_interval_s[0]) == pytest.approx(mtbf / 20)
-    excess = float(runs.calendar_s[1, 0]) / (100 * DAY_S) - 1
+    excess = float(runs.wall_clock_s[1, 0]) / (100 * DAY_S) - 1
     assert excess == pytest.approx(daly_s(1, mtbf / 20, mtbf / 800, mtbf, 0) - 1, rel=0.05)
     assert excess == pytest.approx(2 / 40, rel=0.05)
 
@@ -103,9 +103,9 @@ def test_half_an_interval_is_lost_with_each_failure(make: Any) -> None:
 def test_start_up_and_evaluation_are_on_the_calendar(make: Any) -> None:
     safe = replace(NOTHING, device_mtbf_s=1e30, checkpoint_bytes_per_s=1e30)
     base = run(make, safe, 1)
-    assert base.calendar_s == pytest.approx(base.steady_s)
-    assert run(make, replace(safe, startup_s=500), 1).calendar_s == pytest.approx(base.steady_s + 500)
-    assert run(make, replace(safe, evaluation_share=0.05), 1).calendar_s == pytest.approx(1.05 * base.steady_s)
+    assert base.wall_clock_s == pytest.approx(base.steady_s)
+    assert run(make, replace(safe, startup_s=500), 1).wall_clock_s == pytest.approx(base.steady_s + 500)
+    assert run(make, replace(safe, evaluation_share=0.05), 1).wall_clock_s == pytest.approx(1.05 * base.steady_s)
 
 
 SAFE = replace(NOTHING, device_mtbf_s=1e30, checkpoint_bytes_per_s=1e30)
@@ -114,25 +114,25 @@ SAFE = replace(NOTHING, device_mtbf_s=1e30, checkpoint_bytes_per_s=1e30)
 def test_a_run_of_days_takes_what_production_takes(make: Any) -> None:
     # 10 days in steps 0.9 to 1.1 times as long. Production at 1.0 to 1.9 is wider than those: its ends are the run's.
     runs = run(make, replace(SAFE, production=(1.0, 1.3, 1.9)), 10)
-    assert runs.calendar_s[:, 0] == pytest.approx([10 * DAY_S, 13 * DAY_S, 19 * DAY_S])
+    assert runs.wall_clock_s[:, 0] == pytest.approx([10 * DAY_S, 13 * DAY_S, 19 * DAY_S])
 
 
 def test_the_wider_of_two_spreads_counts_and_never_their_product(make: Any) -> None:
     # Production is nearly certain: the ends are those of the steps, times its middle.
     runs = run(make, replace(SAFE, production=(1.29, 1.3, 1.31)), 10)
-    assert runs.calendar_s[:, 0] == pytest.approx([9 * 1.3 * DAY_S, 13 * DAY_S, 11 * 1.3 * DAY_S])
+    assert runs.wall_clock_s[:, 0] == pytest.approx([9 * 1.3 * DAY_S, 13 * DAY_S, 11 * 1.3 * DAY_S])
 
 
 def test_nothing_is_faster_than_the_low_end_of_the_steps(make: Any) -> None:
     runs = run(make, replace(SAFE, production=(0.6, 1.2, 1.5)), 10)
-    assert float(runs.calendar_s[0, 0]) == pytest.approx(9 * DAY_S)
+    assert float(runs.wall_clock_s[0, 0]) == pytest.approx(9 * DAY_S)
 
 
 @pytest.mark.parametrize(("days", "share"), [(0.25, 0.25), (0.5, 0.5), (1.0, 1.0), (7.0, 1.0)])
 def test_a_run_shorter_than_a_day_has_its_share_of_production(make: Any, days: float, share: float) -> None:
     runs = run(make, replace(SAFE, production=(1.0, 1.4, 2.0)), days)
-    assert float(runs.calendar_s[1, 0]) == pytest.approx(days * DAY_S * (1 + 0.4 * share))
-    assert float(runs.calendar_s[2, 0]) == pytest.approx(days * DAY_S * (1 + share), rel=0.15)
+    assert float(runs.wall_clock_s[1, 0]) == pytest.approx(days * DAY_S * (1 + 0.4 * share))
+    assert float(runs.wall_clock_s[2, 0]) == pytest.approx(days * DAY_S * (1 + share), rel=0.15)
 
 
 @pytest.mark.parametrize("bad", [(1.2, 1.1, 1.5), (0.4, 1.1, 1.5), (1.0, 1.1, 3.5), (0.7, 0.8, 0.9)])
@@ -152,7 +152,7 @@ def test_a_run_of_each_cluster_in_its_layout(make: Any) -> None:
     # The spread of the made-up efficiency is 0.8 to 1.25.
     assert runs.steady_s[0] == pytest.approx(0.8 * steps)
     assert runs.steady_s[2] == pytest.approx(1.25 * steps)
-    per_s = runs.interruptions / runs.calendar_s[1]
+    per_s = runs.interruptions / runs.wall_clock_s[1]
     assert float(per_s[1] / per_s[0]) == pytest.approx(4)  # four times the devices fail four times as often
 
 
@@ -160,29 +160,29 @@ def test_a_short_run_writes_one_checkpoint(make: Any) -> None:
     operations = replace(NOTHING, device_mtbf_s=1e30, checkpoint_bytes_per_s=1e6)
     runs = run(make, operations, 0.01)
     assert float(runs.checkpoint_interval_s[0]) == pytest.approx(0.01 * DAY_S, rel=0.1)
-    assert float(runs.calendar_s[1, 0] - runs.steady_s[1, 0]) == pytest.approx(float(runs.checkpoint_write_s[0]))
+    assert float(runs.wall_clock_s[1, 0] - runs.steady_s[1, 0]) == pytest.approx(float(runs.checkpoint_write_s[0]))
 
 
 @pytest.mark.parametrize("devices", [8, 512])
 def test_spot_takes_longer(make: Any, devices: int) -> None:
     kept, taken = (run(make, Operations(), 3, devices=devices, spot=spot) for spot in (False, True))
-    assert (taken.calendar_s > kept.calendar_s).all()
+    assert (taken.wall_clock_s > kept.wall_clock_s).all()
     assert taken.interruptions > kept.interruptions
 
 
 def test_preemptions_are_counted_by_machine(make: Any) -> None:
     operations = replace(NOTHING, device_mtbf_s=1e30, preemptions_per_node_s=(0.0, 1 / DAY_S, 2 / DAY_S))
     runs = run(make, operations, 1, devices=16, spot=True)
-    assert float(runs.interruptions[0]) == pytest.approx(2 * float(runs.calendar_s[1, 0]) / DAY_S)
+    assert float(runs.interruptions[0]) == pytest.approx(2 * float(runs.wall_clock_s[1, 0]) / DAY_S)
 
 
 def test_a_run_that_is_always_interrupted_never_ends(make: Any) -> None:
     operations = replace(NOTHING, restart_s=HOUR_S, preemptions_per_node_s=(0.0, 0.5 / HOUR_S, 1.0 / HOUR_S))
-    low, middle, high = run(make, operations, 10, spot=True).calendar_s[:, 0]
+    low, middle, high = run(make, operations, 10, spot=True).wall_clock_s[:, 0]
     # It is slow long before it is hopeless: Daly's equation has no cliff.
     assert low < middle < high < math.inf
     worse = run(make, replace(operations, restart_s=YEAR_S), 10, spot=True)
-    assert math.isinf(worse.calendar_s[1, 0])
+    assert math.isinf(worse.wall_clock_s[1, 0])
     assert worse.at(0).goodput == 0
 
 
@@ -196,14 +196,14 @@ def test_a_run_that_is_always_interrupted_never_ends(make: Any) -> None:
 def test_a_longer_run_ends_later(make: Any, days: float, more: float, devices: int, spot: bool) -> None:
     short, long = (run(make, Operations(), d, devices=devices, spot=spot) for d in (days, days * more))
     for one in (short, long):
-        assert (one.calendar_s[0] <= one.calendar_s[1]).all()
-        assert (one.calendar_s[1] <= one.calendar_s[2]).all()
-        assert (one.calendar_s > one.steady_s).all()
-    assert (long.calendar_s >= short.calendar_s).all()
+        assert (one.wall_clock_s[0] <= one.wall_clock_s[1]).all()
+        assert (one.wall_clock_s[1] <= one.wall_clock_s[2]).all()
+        assert (one.wall_clock_s > one.steady_s).all()
+    assert (long.wall_clock_s >= short.wall_clock_s).all()
 
 
 def test_a_run_as_a_noun(make: Any) -> None:
     one = run(make, Operations(), 10).at(0)
-    assert one.goodput == pytest.approx(one.steady_s.mid / one.calendar_s.mid)
+    assert one.goodput == pytest.approx(one.steady_s.mid / one.wall_clock_s.mid)
     assert 0.9 / 1.3 < one.goodput < 1 / 1.3
     assert (one.steady_s.low, one.steady_s.high) == pytest.approx((9 * DAY_S, 11 * DAY_S))

@@ -9,7 +9,7 @@ import pytest
 
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.training.layout import Layout, Recompute
-from zenplan.planning.physics.columns import can_run, kept_up, largest_share
+from zenplan.planning.physics.columns import kept_up, largest_share
 
 LAYOUTS = (
     Layout(dp=6, cp=2, zero=3, shard=4, micro_batch=5, accumulation=7, recompute=Recompute.FULL),
@@ -50,10 +50,10 @@ def test_a_device_keeps_up_what_the_fitted_ones_do_or_less(make: Any, share: flo
 
 def test_a_precision_needs_a_peak_for_products_and_one_for_the_rest(make: Any) -> None:
     bf16, fp8 = PRECISIONS["bf16"], PRECISIONS["fp8"]
-    assert can_run(make.sheet(), fp8)
-    assert not can_run(make.sheet(peak_flop_per_s={"bf16": 1e14}), fp8)
-    assert not can_run(make.sheet(peak_flop_per_s={"fp8": 1e14}), fp8)
-    assert not can_run(make.sheet(peak_flop_per_s={"fp8": 1e14}), bf16)
+    assert make.sheet().can_run(fp8)
+    assert not make.sheet(peak_flop_per_s={"bf16": 1e14}).can_run(fp8)
+    assert not make.sheet(peak_flop_per_s={"fp8": 1e14}).can_run(fp8)
+    assert not make.sheet(peak_flop_per_s={"fp8": 1e14}).can_run(bf16)
 
 
 @pytest.mark.parametrize(("capability", "row_bytes"), [(None, 128), ("7.5", 16), ("8.0", 128), ("9.0", 128)])

@@ -7,7 +7,7 @@ import pytest
 
 from zenplan.domain.model.operators import Convolution
 from zenplan.domain.training.layout import Layout
-from zenplan.planning.physics.convolutions import convolution_work
+from zenplan.planning.physics.operators import convolution_work
 
 # 2 · 56² · 9 · 256 · 256 FLOP; maps of 56² · 256 elements.
 MAP = 56**2 * 256

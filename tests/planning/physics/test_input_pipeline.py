@@ -13,9 +13,7 @@ from zenplan.domain.model.operators import Convolution, Elementwise, Recurrent, 
 from zenplan.domain.model.workload import INPUTS, Block
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
-from zenplan.planning.explain.derivation import derive
-from zenplan.planning.explain.derivation_line import Line
-from zenplan.planning.explain.limits import LIMITS
+from zenplan.planning.explain.derivation import LIMITS, Line, derive
 from zenplan.planning.money.quotes import Option, market
 from zenplan.planning.physics.input_pipeline import PREPARATIONS, supply
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import Interval
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.software import Software
 from zenplan.families.transformer.lowering import Experts

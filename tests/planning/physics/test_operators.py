@@ -364,18 +364,18 @@ def test_a_look_up_reads_and_writes_rows_not_the_table(make: Any) -> None:
 def test_what_is_computed_again(make: Any) -> None:
     layer = Block(name="layer", operators=(SQUARE, HEADS))
     end = Block(name="head", operators=(SQUARE,), place="last")
-    lay = make.columns(
+    layouts = make.columns(
         *(Layout(recompute=r) for r in (Recompute.NONE, Recompute.SELECTIVE, Recompute.HALF, Recompute.FULL))
     )
     hw = make.hardware(*[make.cluster()] * 4)
     forward_s, attention_s = SQUARE_S + 20.48e-6, 20.48e-6 + 96e-6
     # A fused kernel computes its scores again in any case.
-    ahead = block_passes(layer, make.plan(), lay, hw)
+    ahead = block_passes(layer, make.plan(), layouts, hw)
     assert ahead.again.total_s == pytest.approx([0, 0, forward_s / 2, forward_s])
     assert ahead.again.launches == pytest.approx([0, 0, 1, 2])
-    unfused = block_passes(layer, make.plan(fused_attention=False), lay, hw)
+    unfused = block_passes(layer, make.plan(fused_attention=False), layouts, hw)
     assert unfused.again.total_s[1] == pytest.approx(attention_s)
-    assert not block_passes(end, make.plan(), lay, hw).again.total_s.any()
+    assert not block_passes(end, make.plan(), layouts, hw).again.total_s.any()
 
 
 def arithmetic(make: Any, plan: Any, layout: Layout) -> tuple[float, float]:

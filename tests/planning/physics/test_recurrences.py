@@ -6,7 +6,7 @@ import pytest
 
 from zenplan.domain.model.operators import Recurrent
 from zenplan.domain.training.layout import Layout
-from zenplan.planning.physics.recurrences import recurrent_work
+from zenplan.planning.physics.operators import recurrent_work
 
 LSTM = Recurrent(name="LSTM", steps=50, inner=1024, columns=4096)
 WEIGHTS = 1024 * 4096 * 2

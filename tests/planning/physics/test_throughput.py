@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from zenplan.domain.training.layout import Layout, Recompute
-from zenplan.planning.physics.step import step_time
-from zenplan.planning.physics.throughput import fastest
+from zenplan.planning.physics.step import fastest, step_time
 
 SLOW = Layout(dp=8, micro_batch=1, accumulation=1, recompute=Recompute.FULL)
 FAST = Layout(dp=8, micro_batch=1, accumulation=1)

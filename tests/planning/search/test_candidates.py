@@ -24,13 +24,13 @@ def columns(make: Any, devices: int, nears: tuple[int, ...] = (8,), batch: int =
 
 @pytest.mark.parametrize("devices", [1, 7, 24, 48, 96, 1000, 2520])
 def test_every_layout_uses_all_devices_and_feeds_the_batch(make: Any, devices: int) -> None:
-    lay = columns(make, devices)
-    assert len(lay.dp)
-    assert (lay.dp * lay.tp * lay.pp * lay.cp == devices).all()
-    assert (lay.samples >= 2048).all()
-    assert (lay.samples < 2048 + lay.dp * lay.micro_batch).all()
-    assert (64 % lay.tp == 0).all()
-    assert (lay.pp <= 80).all()
+    layouts = columns(make, devices)
+    assert len(layouts.dp)
+    assert (layouts.dp * layouts.tp * layouts.pp * layouts.cp == devices).all()
+    assert (layouts.samples >= 2048).all()
+    assert (layouts.samples < 2048 + layouts.dp * layouts.micro_batch).all()
+    assert (64 % layouts.tp == 0).all()
+    assert (layouts.pp <= 80).all()
 
 
 def test_divisors() -> None:
@@ -53,67 +53,67 @@ def test_a_tensor_group_cuts_heads_and_widths_into_whole_parts(make: Any) -> Non
 
 
 def test_what_is_near_decides_on_tensor_groups(make: Any) -> None:
-    lay = columns(make, 24, (4, 6, 8))
+    layouts = columns(make, 24, (4, 6, 8))
     for near, possible in ((4, {1, 2, 4}), (6, {1, 2}), (8, {1, 2, 4, 8})):
-        assert set(lay.tp[reachable(planned(make), lay, 24, near)]) == possible
+        assert set(layouts.tp[reachable(planned(make), layouts, 24, near)]) == possible
 
 
 def test_where_the_batch_is_too_small_for_the_nodes_devices_stay_without_samples(make: Any) -> None:
     # One sample on 64 devices, two layers: nodes of 32 can share it, those of one or six cannot.
     plan = planned(make, 1, layers=2)
-    lay = candidates(plan, 64, (1, 6, 32))
-    assert set(lay.tp[reachable(plan, lay, 64, 32)]) == {32}
+    layouts = candidates(plan, 64, (1, 6, 32))
+    assert set(layouts.tp[reachable(plan, layouts, 64, 32)]) == {32}
     for near in (1, 6):
-        assert set(lay.dp[reachable(plan, lay, 64, near)]) == {64}
+        assert set(layouts.dp[reachable(plan, layouts, 64, near)]) == {64}
 
 
 def test_a_hybrid_group_is_the_rest_of_a_node(make: Any) -> None:
-    lay = columns(make, 32, (4, 8))
-    hybrid = lay.take(lay.shard > 0)
+    layouts = columns(make, 32, (4, 8))
+    hybrid = layouts.take(layouts.shard > 0)
     assert set(hybrid.zero) == {3}
     assert set(hybrid.shard * hybrid.tp) == {4, 8}
-    assert set((lay.shard * lay.tp)[reachable(planned(make), lay, 32, 8)]) == {0, 8}
+    assert set((layouts.shard * layouts.tp)[reachable(planned(make), layouts, 32, 8)]) == {0, 8}
 
 
 def test_zero_is_over_all_that_hold_the_same_weights(make: Any) -> None:
     """Data-parallel times context-parallel groups; its later stages go without a pipeline, none with one replica."""
-    lay = columns(make, 8, (4, 8), seq_len=32_768, batch=16)
-    replicas = lay.dp * lay.cp
+    layouts = columns(make, 8, (4, 8), seq_len=32_768, batch=16)
+    replicas = layouts.dp * layouts.cp
     for alone, pipeline, stages in (
         (True, True, {0}),
         (True, False, {0}),
         (False, True, {1}),
         (False, False, {1, 2, 3}),
     ):
-        kind = ((replicas == 1) == alone) & ((lay.pp > 1) == pipeline)
-        assert set(lay.zero[kind]) == stages, (alone, pipeline)
+        kind = ((replicas == 1) == alone) & ((layouts.pp > 1) == pipeline)
+        assert set(layouts.zero[kind]) == stages, (alone, pipeline)
     # As many groups of either sort: their quotient is one, their product is not.
-    assert set(lay.zero[(lay.dp == 2) & (lay.cp == 2) & (lay.pp == 1)]) == {1, 2, 3}
+    assert set(layouts.zero[(layouts.dp == 2) & (layouts.cp == 2) & (layouts.pp == 1)]) == {1, 2, 3}
     # The rest of a node of four: two devices beside a tensor group of two, all four where there is none.
     for dp, cp, part in ((2, 2, 2), (4, 2, 4), (2, 4, 4)):
-        assert set(lay.shard[(lay.dp == dp) & (lay.cp == cp) & (lay.zero == 3)]) == {0, part}, (dp, cp)
+        assert set(layouts.shard[(layouts.dp == dp) & (layouts.cp == cp) & (layouts.zero == 3)]) == {0, part}, (dp, cp)
 
 
 def test_micro_batches_are_powers_of_two_and_what_divides(make: Any) -> None:
     # Two groups of 21 samples: three and seven divide, four wastes three.
-    lay = columns(make, 2, (2,), batch=42)
-    shared = lay.take((lay.dp == 2) & (lay.zero == 1))
+    layouts = columns(make, 2, (2,), batch=42)
+    shared = layouts.take((layouts.dp == 2) & (layouts.zero == 1))
     assert sorted(set(shared.micro_batch)) == [1, 2, 3, 4, 7, 8, 16, 21]
     assert dict(zip(shared.micro_batch, shared.accumulation, strict=True))[4] == 6
 
 
 def test_a_micro_batch_of_a_language_model_has_at_most_128_samples(make: Any) -> None:
     for share, divide in ((512, {1}), (500, {1, 2, 4, 5, 10, 20, 25, 50, 100, 125})):
-        lay = columns(make, 8, batch=8 * share)
-        assert set(lay.micro_batch[lay.dp == 8]) == {2**i for i in range(8)} | divide
+        layouts = columns(make, 8, batch=8 * share)
+        assert set(layouts.micro_batch[layouts.dp == 8]) == {2**i for i in range(8)} | divide
 
 
 def test_a_context_group_takes_several_samples_only_where_they_cannot_be_shared_out(make: Any) -> None:
     """Two groups of two devices, two samples at once: four of a batch go to as many groups, three do not."""
     for batch, several in ((4, False), (3, True)):
-        lay = columns(make, 4, (4,), batch=batch, seq_len=32_768)
-        of = (lay.dp == 2) & (lay.cp == 2)
-        assert (2 in set(lay.micro_batch[of])) is several, batch
+        layouts = columns(make, 4, (4,), batch=batch, seq_len=32_768)
+        of = (layouts.dp == 2) & (layouts.cp == 2)
+        assert (2 in set(layouts.micro_batch[of])) is several, batch
 
 
 def test_only_language_models_have_stages(make: Any) -> None:
@@ -125,10 +125,10 @@ def test_only_language_models_have_stages(make: Any) -> None:
 
 
 def test_expert_groups_divide_the_experts_and_the_stage(make: Any) -> None:
-    lay = columns(make, 24, experts=Experts(count=12, active=2, width=1024), batch=48)
-    assert set(lay.ep) == {1, 2, 3, 4, 6, 12}
-    stage = lay.tp * lay.dp * lay.cp
-    assert (stage % lay.ep == 0).all()
+    layouts = columns(make, 24, experts=Experts(count=12, active=2, width=1024), batch=48)
+    assert set(layouts.ep) == {1, 2, 3, 4, 6, 12}
+    stage = layouts.tp * layouts.dp * layouts.cp
+    assert (stage % layouts.ep == 0).all()
 
 
 def test_context_groups_leave_enough_of_the_sequence(make: Any) -> None:
@@ -139,14 +139,14 @@ def test_context_groups_leave_enough_of_the_sequence(make: Any) -> None:
 
 
 def test_a_stage_of_one_layer_has_no_virtual_ones(make: Any) -> None:
-    lay = columns(make, 80, (8,), batch=80)
-    assert set(lay.interleave[lay.pp == 80]) == {1}
-    assert set(lay.interleave[(lay.pp == 10) & (lay.accumulation % 10 == 0)]) == {1, 2, 4, 8}
-    assert set(lay.interleave[lay.accumulation % lay.pp > 0]) == {1}
+    layouts = columns(make, 80, (8,), batch=80)
+    assert set(layouts.interleave[layouts.pp == 80]) == {1}
+    assert set(layouts.interleave[(layouts.pp == 10) & (layouts.accumulation % 10 == 0)]) == {1, 2, 4, 8}
+    assert set(layouts.interleave[layouts.accumulation % layouts.pp > 0]) == {1}
 
 
 def test_entries_of_one_kind_stand_together(make: Any) -> None:
-    lay = columns(make, 48)
-    kinds = np.stack([lay.tp, lay.cp, lay.pp, lay.dp, lay.ep, lay.zero, lay.shard])
+    layouts = columns(make, 48)
+    kinds = np.stack([layouts.tp, layouts.cp, layouts.pp, layouts.dp, layouts.ep, layouts.zero, layouts.shard])
     runs = 1 + int((kinds[:, 1:] != kinds[:, :-1]).any(axis=0).sum())
     assert runs == len(np.unique(kinds, axis=1).T)

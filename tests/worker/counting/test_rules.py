@@ -10,12 +10,10 @@ import pytest
 from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Embedding, MatMul, Recurrent, Split
 from zenplan.domain.model.workload import gradients
 from zenplan.worker.counting import (
-    rules_attention,
     rules_convolution,
-    rules_dense,
     rules_elementwise,
     rules_ops,
-    rules_recurrent,
+    rules_products,
 )
 from zenplan.worker.counting.call import Call, Tensor
 
@@ -67,7 +65,7 @@ def own(kind: str, **settings: Any) -> Any:
 
 def test_a_dense_layer_multiplies_every_row_of_a_sample_and_keeps_its_input() -> None:
     settings = layer(units=5, use_bias=True, activation=linear)
-    (product,) = rules_dense.dense(settings, call((4, 7, 3), out=(4, 7, 5), batch=4))
+    (product,) = rules_products.dense(settings, call((4, 7, 3), out=(4, 7, 5), batch=4))
     assert (product.flop, product.parameters, product.saved_elements) == (2 * 7 * 3 * 5, 3 * 5 + 5, 7 * 3)
 
 
@@ -75,8 +73,8 @@ def test_what_a_layer_before_keeps_is_not_kept_twice() -> None:
     seen: set[object] = set()
     shared = Tensor(shape=(1, 3), learns=True)
     settings = layer(units=5, use_bias=True, activation=linear)
-    (first,) = rules_dense.dense(settings, call(shared, out=(1, 5), kept=seen))
-    (second,) = rules_dense.dense(settings, call(shared, out=(1, 5), kept=seen))
+    (first,) = rules_products.dense(settings, call(shared, out=(1, 5), kept=seen))
+    (second,) = rules_products.dense(settings, call(shared, out=(1, 5), kept=seen))
     assert (first.saved_elements, second.saved_elements) == (3, 0)
 
 
@@ -84,7 +82,7 @@ def test_what_a_layer_before_keeps_is_not_kept_twice() -> None:
 def test_an_activation_keeps_its_output_or_what_it_was_given(function: Any, saved: float | None) -> None:
     settings = layer(units=5, use_bias=False, activation=function)
     case = call((1, 2, 3), out=(1, 2, 5))
-    _, *others = rules_dense.dense(settings, case)
+    _, *others = rules_products.dense(settings, case)
     assert [s.saved_elements for s in others] == ([] if saved is None else [saved])
     # A ReLU's is there for the next layer too; a swish's input is nowhere else.
     assert (case.outputs[0].key in case.kept) == (function is relu)
@@ -95,7 +93,7 @@ def test_an_activation_keeps_its_output_or_what_it_was_given(function: Any, save
 )
 def test_gradients_go_where_something_learns(learns: bool, before: bool, expected: int) -> None:
     source = Tensor(shape=(1, 3), learns=before)
-    (product,) = rules_dense.dense(
+    (product,) = rules_products.dense(
         layer(units=5, use_bias=True, activation=linear), call(source, out=(1, 5), learns=learns)
     )
     assert gradients(product) == expected
@@ -117,16 +115,16 @@ def test_einsum_dense_is_the_product_of_its_equation(
     settings = layer(
         weights=[SimpleNamespace(name="kernel", shape=kernel)], equation=equation, bias=None, activation=linear
     )
-    (product,) = rules_dense.einsum_dense(settings, call(shape, out=(1, 4, 5)))
+    (product,) = rules_products.einsum_dense(settings, call(shape, out=(1, 4, 5)))
     assert (product.flop, product.parameters) == (flop, parameters)
 
 
 def test_an_embedding_is_rows_of_a_table_and_in_reverse_a_product_with_it() -> None:
     settings = layer(input_dim=50, output_dim=8, tie_weights=True)
-    (table,) = rules_dense.embedding(settings, call((2, 6), batch=2))
+    (table,) = rules_products.embedding(settings, call((2, 6), batch=2))
     assert isinstance(table, Embedding)
     assert (table.rows, table.parameters, table.flop) == (6, 400, 0)
-    (product,) = rules_dense.embedding(settings, call((2, 6, 8), batch=2, reverse=True))
+    (product,) = rules_products.embedding(settings, call((2, 6, 8), batch=2, reverse=True))
     assert (product.flop, product.parameters) == (2 * 6 * 8 * 50, 0)
 
 
@@ -186,7 +184,7 @@ def test_a_first_separable_convolution_has_a_gradient_only_between_its_parts() -
 @pytest.mark.parametrize(("name", "gates", "twice"), [("SimpleRNNCell", 1, 0), ("GRUCell", 3, 1), ("LSTMCell", 4, 0)])
 def test_a_recurrent_layer_is_a_product_of_all_steps_and_one_in_each(name: str, gates: int, twice: int) -> None:
     cell = layer(name, units=5, use_bias=True, reset_after=bool(twice))
-    product, steps = rules_recurrent.recurrent(layer(cell=cell), call((2, 9, 3), batch=2))
+    product, steps = rules_products.recurrent(layer(cell=cell), call((2, 9, 3), batch=2))
     assert isinstance(steps, Recurrent)
     assert (product.flop, steps.flop) == (2 * 9 * 3 * gates * 5, 2 * 9 * 5 * gates * 5)
     assert (steps.steps, steps.kernels) == (9, 1)
@@ -194,14 +192,14 @@ def test_a_recurrent_layer_is_a_product_of_all_steps_and_one_in_each(name: str, 
 
 
 def test_a_cell_alone_is_one_step_of_a_loop_with_many_kernels() -> None:
-    _, step = rules_recurrent.cell(layer("LSTMCell", units=5, use_bias=True), call((1, 3)))
-    assert (step.steps, step.kernels) == (1, rules_recurrent.LOOP_KERNELS)
+    _, step = rules_products.cell(layer("LSTMCell", units=5, use_bias=True), call((1, 3)))
+    assert (step.steps, step.kernels) == (1, rules_products.LOOP_KERNELS)
 
 
 def test_a_convolutional_recurrence_has_a_row_for_each_position() -> None:
     cell = layer(units=0, rank=2, data_format="channels_last", kernel_size=(3, 3), filters=5, use_bias=True)
     settings = layer(cell=cell, return_sequences=True)
-    conv_op, steps = rules_recurrent.convolutional(settings, call((1, 4, 8, 8, 2), out=(1, 4, 6, 6, 5)))
+    conv_op, steps = rules_products.convolutional(settings, call((1, 4, 8, 8, 2), out=(1, 4, 6, 6, 5)))
     assert conv_op.flop == 4 * 2 * 36 * 9 * 2 * 20
     assert steps.flop == 4 * 2 * 36 * 9 * 5 * 20
 
@@ -216,7 +214,7 @@ def heads(**settings: Any) -> Any:
 
 def test_multi_head_attention_projects_attends_and_projects_again() -> None:
     x = Tensor(shape=(2, 7, 16), learns=True)
-    ops = tuple(rules_attention.multi_head(heads(), call(x, out=(2, 7, 16), batch=2, query=x, value=x)))
+    ops = tuple(rules_products.multi_head(heads(), call(x, out=(2, 7, 16), batch=2, query=x, value=x)))
     products = [o for o in ops if isinstance(o, MatMul)]
     (attention,) = [o for o in ops if isinstance(o, Attention)]
     assert [p.name for p in products] == ["query", "key", "value", "output"]
@@ -229,7 +227,7 @@ def test_multi_head_attention_projects_attends_and_projects_again() -> None:
 
 def test_attention_over_one_axis_is_done_for_each_entry_of_the_others() -> None:
     x = Tensor(shape=(1, 3, 7, 16), learns=True)
-    ops = rules_attention.multi_head(heads(_attention_axes=(2,)), call(x, out=(1, 3, 7, 16), query=x, value=x))
+    ops = rules_products.multi_head(heads(_attention_axes=(2,)), call(x, out=(1, 3, 7, 16), query=x, value=x))
     (attention,) = [o for o in ops if isinstance(o, Attention)]
     assert (attention.heads, attention.queries, attention.keys) == (12, 7, 7)
 
@@ -237,7 +235,7 @@ def test_attention_over_one_axis_is_done_for_each_entry_of_the_others() -> None:
 def test_attention_without_gradients_is_two_products_without_any() -> None:
     q = Tensor(shape=(1, 5, 8))
     frozen = call(q, q, out=(1, 5, 8), learns=False)
-    ops = tuple(rules_attention.dot_product(layer(score_mode="dot"), frozen))
+    ops = tuple(rules_products.dot_product(layer(score_mode="dot"), frozen))
     assert [o.flop for o in ops] == [2 * 5 * 8 * 5] * 2
     assert [gradients(o) for o in ops] == [0, 0]
     assert [o.parameters for o in ops] == [0, 0]
@@ -245,7 +243,7 @@ def test_attention_without_gradients_is_two_products_without_any() -> None:
 
 def test_additive_attention_has_no_product_in_its_scores() -> None:
     q, v = Tensor(shape=(1, 5, 8), learns=True), Tensor(shape=(1, 7, 8), learns=True)
-    scores, total = rules_attention.additive(layer(), call(q, v, out=(1, 5, 8)))
+    scores, total = rules_products.additive(layer(), call(q, v, out=(1, 5, 8)))
     assert isinstance(scores, Elementwise)
     assert (scores.elements, total.flop) == (5 * 7 * 8, 2 * 5 * 7 * 8)
 
@@ -313,7 +311,7 @@ def test_a_layer_made_from_one_of_keras_is_counted_as_that_one_whatever_its_name
         asked = (4, 8), (4, 8)
         keras, users = (list(rule(made(kind, **settings), call(*asked, out=(4, 8)))) for made in (layer, own))
         assert keras == users, kind
-    (query, *_) = rules_attention.multi_head(
+    (query, *_) = rules_products.multi_head(
         own(
             "GroupedQueryAttention",
             num_query_heads=4,

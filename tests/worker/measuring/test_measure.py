@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 
 from zenplan import documents
-from zenplan.adapters.workers.environment import measuring_environment
-from zenplan.adapters.workers.process import Limits, run_job
+from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.domain.measured.calibration import Sample
 from zenplan.domain.model.count import ModelCount
 from zenplan.errors import UsageError, ZenplanError

@@ -123,7 +123,7 @@ def answers(backend: str, what: str, *models: str) -> dict[str, Any]:
 @needs_keras
 @pytest.mark.parametrize("model", TRUE)
 @pytest.mark.slow
-def test_a_stand_in_has_the_size_of_its_workload(model: str) -> None:
+def test_a_proxy_has_the_size_of_its_workload(model: str) -> None:
     row = answers(INSTALLED[0], "truth", *TRUE, *FAR)[model]
     assert row["unknown"] == []
     assert row["parameters"] == pytest.approx(1.0, abs=0.02)
@@ -132,7 +132,7 @@ def test_a_stand_in_has_the_size_of_its_workload(model: str) -> None:
 
 @needs_keras
 @pytest.mark.parametrize("model", FAR)
-def test_what_a_stand_in_is_short_of(model: str) -> None:
+def test_what_a_proxy_is_short_of(model: str) -> None:
     row = answers(INSTALLED[0], "truth", *TRUE, *FAR)[model]
     assert row["parameters"] == pytest.approx(FAR[model], abs=0.005)
     assert row["flop"] == pytest.approx(1.0, abs=0.05)
@@ -140,7 +140,7 @@ def test_what_a_stand_in_is_short_of(model: str) -> None:
 
 @needs_keras
 @pytest.mark.parametrize("model", [*TRUE, *FAR])
-def test_a_stand_in_does_not_go_by_names(model: str) -> None:
+def test_a_proxy_does_not_go_by_names(model: str) -> None:
     row = answers(INSTALLED[0], "names", *TRUE, *FAR)[model]
     assert row["own"] == row["other"]
 
@@ -149,7 +149,7 @@ def test_a_stand_in_does_not_go_by_names(model: str) -> None:
 @pytest.mark.parametrize("backend", INSTALLED)
 @pytest.mark.parametrize("model", STEPPED)
 @pytest.mark.slow
-def test_every_weight_of_a_stand_in_learns(model: str, backend: str) -> None:
+def test_every_weight_of_a_proxy_learns(model: str, backend: str) -> None:
     row = answers(backend, "step", *STEPPED)[model]
     first, second = row["losses"]
     assert first != second

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -180,3 +181,21 @@ def _threads(environ: Mapping[str, str], name: str) -> Reading[int]:
     # OpenMP takes one number for each level of nesting; the first is the one that counts here.
     first = text.split(",")[0].strip()
     return Reading.of(int(first)) if first.isdecimal() else Reading.missing(f"not a number: {text[:20]!r}")
+
+
+# --- what is installed
+
+# A framework that comes under several names.
+_DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
+
+
+def installed_version(name: str) -> str | None:
+    """Of ``python`` itself too; None where it is not installed."""
+    if name == "python":
+        return platform.python_version()
+    for distribution in _DISTRIBUTIONS.get(name, (name,)):
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return None

@@ -50,7 +50,7 @@ def _busy_s(root: Path) -> float | None:
         first = (root / "proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
     except (OSError, IndexError, ValueError):
         return None
-    ticks = [int(t) for place, t in enumerate(first) if place not in (*_IDLE, *_GUEST)]
+    ticks = [int(t) for index, t in enumerate(first) if index not in (*_IDLE, *_GUEST)]
     return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 

@@ -16,7 +16,6 @@ from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.precision import PRECISIONS, Precision
 from zenplan.domain.training.layout import Recompute
 from zenplan.errors import Skipped, UnknownName, UsageError
-from zenplan.planning.physics.columns import can_run
 from zenplan.units import is_amount, number_of, parse_count
 
 # What stands in cells of which nothing is known.
@@ -246,9 +245,9 @@ def precision_of(text: str, accelerator: Accelerator) -> Precision:
         raise Skipped(f"precision '{text}' is not known")
     # Before bf16 there was fp16.
     precision = PRECISIONS[name or ("bf16" if accelerator.peak("bf16") else "fp16")]
-    if "pseudo" in word or (name == "fp16" and not can_run(accelerator, precision)):
+    if "pseudo" in word or (name == "fp16" and not accelerator.can_run(precision)):
         precision = _STORED
-    if not can_run(accelerator, precision):
+    if not accelerator.can_run(precision):
         raise Skipped(f"no {precision.name} peak in the data sheet of {accelerator.name}")
     return precision
 

@@ -20,8 +20,7 @@ from zenplan import documents, units
 from zenplan.adapters.files.regular_file import decoded, read_text
 from zenplan.adapters.store.store import ID
 from zenplan.domain import checks
-from zenplan.domain.measured.calibration import CPU, OPERATOR, Calibration, Measured, Point
-from zenplan.domain.measured.stored import Stored
+from zenplan.domain.measured.calibration import CPU, OPERATOR, Calibration, Measured, Point, Stored
 from zenplan.errors import DataError, InputFileError
 from zenplan.units import DAY_S
 

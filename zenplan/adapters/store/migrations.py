@@ -95,8 +95,8 @@ def _one_table(db: sqlite3.Connection) -> None:
             rows.append((POINT, key, _json(_point, *point)))
             rows += [(SAMPLE, key, _json(_sample, *sample)) for _, *sample in samples[number]]
         rows += [(NOTE, b"", _json(bytes.decode, note)) for _, note in notes[id]]
-        for place, (kind, key, body) in enumerate(rows):
-            add_row(db, shown(id), place, kind, shown(key), body)
+        for index, (kind, key, body) in enumerate(rows):
+            add_row(db, shown(id), index, kind, shown(key), body)
 
 
 def _by_first(db: sqlite3.Connection, query: str) -> defaultdict[Any, list[tuple[Any, ...]]]:

@@ -23,7 +23,7 @@ from zenplan.adapters.store.migrations import STATE, add_row, checksum, shown
 from zenplan.adapters.store.opening import open_to_read, open_to_write, our_errors, waited
 from zenplan.adapters.store.path import store_path
 from zenplan.domain.checks import one_line
-from zenplan.domain.measured.stored import DONE, RUNNING, UNFINISHED
+from zenplan.domain.measured.calibration import DONE, RUNNING, UNFINISHED
 from zenplan.errors import UnknownName, UsageError, ZenplanError
 
 # Letters of an id that are enough, where no other begins with them.
@@ -52,7 +52,7 @@ class State:
 
     @property
     def word(self) -> str:
-        """One of ``domain.measured.stored.STATES``."""
+        """One of ``domain.measured.calibration.STATES``."""
         return state_of(self.finished, self.writer, self.written_at)
 
 
@@ -74,12 +74,12 @@ class Records:
 
     Attributes:
         unreadable: why there is nothing to read, where the store could not be opened to be read.
-        told: what happened when it was opened, on one line for the user; empty where nothing did.
+        warning: what happened when it was opened, on one line for the user; empty where nothing did.
         left_out: what the last reading left out, and why; a line each.
     """
 
-    def __init__(self, path: Path, db: sqlite3.Connection, told: str, unreadable: ZenplanError | None) -> None:
-        self.path, self._db, self.told, self.unreadable = path, db, told, unreadable
+    def __init__(self, path: Path, db: sqlite3.Connection, warning: str, unreadable: ZenplanError | None) -> None:
+        self.path, self._db, self.warning, self.unreadable = path, db, warning, unreadable
         self.left_out: tuple[str, ...] = ()
         # A text that is no UTF-8 is a damaged row, not an error.
         db.text_factory = bytes
@@ -133,7 +133,7 @@ class Records:
             self._db.execute("DELETE FROM measured WHERE CAST(record AS BLOB) = CAST(? AS BLOB)", (raw,))
 
     def state(self, id: str) -> str:
-        """One of ``domain.measured.stored.STATES``. Raises UnknownName."""
+        """One of ``domain.measured.calibration.STATES``. Raises UnknownName."""
         rows = self._rows(id).get(id)
         if not rows:
             raise self._unknown(id)

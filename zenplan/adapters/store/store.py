@@ -12,8 +12,7 @@ from typing import Any, Final
 from zenplan.adapters.store.migrations import CALIBRATION, NOTE, POINT, SAMPLE, STATE
 from zenplan.adapters.store.records import Records, Row, State, this_process
 from zenplan.domain.checks import one_line
-from zenplan.domain.measured.calibration import Calibration, Measured, Point, Sample
-from zenplan.domain.measured.stored import DONE, RUNNING, UNFINISHED, Stored
+from zenplan.domain.measured.calibration import DONE, RUNNING, UNFINISHED, Calibration, Measured, Point, Sample, Stored
 from zenplan.errors import DataError
 
 ID: Final = re.compile(r"[a-z2-7]{8}")

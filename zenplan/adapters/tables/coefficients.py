@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
+from zenplan.adapters.files.csv_file import data_rows
 from zenplan.adapters.files.data import data_text
 from zenplan.domain.fit.coefficients import OTHERS, Coefficient, Coefficients
-from zenplan.domain.fit.efficiency import Efficiency
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import CarriedOver, Efficiency, Interval
 from zenplan.errors import DataError
 
 SCHEMA = "zenplan/coefficients/1"
@@ -73,4 +73,25 @@ def _interval(i: Interval) -> dict[str, Any]:
         "basis": i.basis,
         "devices": i.devices,
         "factors": {name: round(f, 3) for name, f in sorted(i.factors.items())},
+    }
+
+
+# --- what carries over
+
+_COLUMNS = ("kind", "power", "down", "up", "pairs", "publishers", "median", "source", "date")
+
+
+@cache
+def read_carried_over() -> Mapping[str, CarriedOver]:
+    """Kind of pair to what pairs of published runs say of it. Raises DataError: a figure is impossible."""
+    return {
+        row.cells["kind"]: CarriedOver(
+            kind=row.cells["kind"],
+            power=row.number_or_none("power") or 0.0,
+            down=row.number("down"),
+            up=row.number("up"),
+            pairs=row.whole_or_zero("pairs"),
+            publishers=row.whole_or_zero("publishers"),
+        )
+        for row in data_rows("carried_over.csv", _COLUMNS)
     }

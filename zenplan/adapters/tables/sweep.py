@@ -9,8 +9,8 @@ import json
 from functools import cache
 
 from zenplan.adapters.files.data import data_text
+from zenplan.domain.measured.calibration import SweepPoint
 from zenplan.errors import DataError
-from zenplan.planning.calibration.design import SweepPoint
 
 SCHEMA = "zenplan/sweep/1"
 

@@ -102,8 +102,8 @@ def accelerator_report(sheet: Accelerator) -> Report:
     rows = []
     for name, _, shown in figures:
         source = sheet.sources.get(name)
-        told = f"{source.status} {source.date}: {source.text}" if source else "not stated"
-        rows.append((_NAMES.get(name, name.removeprefix("peak_flop_per_s.")), shown, told))
+        text = f"{source.status} {source.date}: {source.text}" if source else "not stated"
+        rows.append((_NAMES.get(name, name.removeprefix("peak_flop_per_s.")), shown, text))
     columns = (Column(name="figure"), Column(name="value", numeric=True), Column(name="source"))
     names = f"aliases: {', '.join(sheet.aliases) or 'none'}; NVML: {', '.join(sheet.nvml_names) or 'not known'}"
     return Report(

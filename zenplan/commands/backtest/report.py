@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zenplan import units
-from zenplan.commands.shared.told_apart import told_apart
+from zenplan.commands.shared.shorten import shortened
 from zenplan.domain.answer.backtest import Backtest, Group, Kind, ScoredRow, SkippedRow, Summary
 from zenplan.domain.report import Column, Report, Table
 
@@ -89,7 +89,7 @@ def _group_table(title: str, head: str, groups: Sequence[Group]) -> Table:
     shown = groups
     if len(groups) > _MOST_GROUPS:
         shown = sorted(groups, key=lambda g: -g.summary.rows)[:_MOST_GROUPS]
-    names = told_apart([group.name for group in shown], _NAME)
+    names = shortened([group.name for group in shown], _NAME)
     rows = tuple(line for group, name in zip(shown, names, strict=True) for line in _group_lines(group, name))
     left = len(groups) - len(shown)
     return Table(
@@ -127,7 +127,7 @@ def _worst_table(found: Backtest, most: int) -> Table:
     # Of several units, a whole run is seen by its size, and the room is short.
     measures = {_unit(row) for row in rows}
     unit = f" {measures.pop()}" if len(measures) == 1 else ""
-    names = told_apart([_name(row) for row in rows], 24)
+    names = shortened([_name(row) for row in rows], 24)
     columns = (
         Column(name="line", numeric=True),
         Column(name="row"),

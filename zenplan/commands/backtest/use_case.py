@@ -23,7 +23,7 @@ from zenplan.domain.training.layout import Layout
 from zenplan.errors import Skipped, UnknownName, ZenplanError
 from zenplan.planning.explain.scores import groups_of
 from zenplan.planning.physics.interval import spread_of
-from zenplan.planning.physics.throughput import fastest
+from zenplan.planning.physics.step import fastest
 
 # Rows that are predicted together: enough of one model for numpy, few enough for any memory.
 _CHUNK = 500

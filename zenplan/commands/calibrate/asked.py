@@ -33,7 +33,7 @@ class Vary:
     depths: tuple[int, ...]
 
 
-def proxy(request: Request, families: Sequence[WorkloadFamily], how: How, backend: str) -> Subject:
+def proxy_of(request: Request, families: Sequence[WorkloadFamily], how: How, backend: str) -> Subject:
     """A model known by its operators alone. ``request`` says which, and the batch.
 
     Raises:
@@ -118,8 +118,8 @@ def _counted(target: str, arguments: Mapping[str, Any], backend: str, tell: Tell
     if not count.unknown:
         return count.workload(), ()
     more = f" and {len(count.unknown) - 1} more" if len(count.unknown) > 1 else ""
-    told = f"FLOP and predicted memory are without {count.unknown[0].label}{more}, whose cost is unknown"
-    return count.workload(), (told,)
+    text = f"FLOP and predicted memory are without {count.unknown[0].label}{more}, whose cost is unknown"
+    return count.workload(), (text,)
 
 
 def _software(how: How, backend: str) -> str:

@@ -19,8 +19,7 @@ from msgspec import structs
 
 from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.machine.host import read_host
-from zenplan.adapters.workers.environment import measuring_environment
-from zenplan.adapters.workers.process import Limits, Tell, run_job
+from zenplan.adapters.workers.process import Limits, Tell, measuring_environment, run_job
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.calibrate.record import Recorder, fingerprint_of
 from zenplan.commands.calibrate.subject import Subject, Task

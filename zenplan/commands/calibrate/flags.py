@@ -164,6 +164,6 @@ def measured(
     sheet = by_index.get(gpu.index) if gpu else None
     machine = Machine(profile=found, sheet=sheet, tables=tables, families=plugins.workloads())
     with CalibrationStore.open() as store:
-        if store.told:
-            warn(store.told)
+        if store.warning:
+            warn(store.warning)
         return calibrate(wanted, engines, chosen, machine, store, show, warn)

@@ -53,8 +53,8 @@ class About:
 
 def fingerprint_of(machine: Machine, **changed: Any) -> Fingerprint:
     """What a worker runs on; ``backend``, ``precision``, and whatever else is known better than by the worker."""
-    told = {name: getattr(machine, name) for name in ("device", "kind", "driver", "threads", "versions", "compiled")}
-    return Fingerprint(**{**told, **changed})
+    known = {name: getattr(machine, name) for name in ("device", "kind", "driver", "threads", "versions", "compiled")}
+    return Fingerprint(**{**known, **changed})
 
 
 @dataclass(slots=True, kw_only=True)

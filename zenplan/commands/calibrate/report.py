@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from zenplan import units
-from zenplan.commands.shared.told_apart import told_apart
+from zenplan.commands.shared.shorten import shortened
 from zenplan.domain.measured.calibrated import Calibrated, Calibrations
 from zenplan.domain.measured.calibration import CPU, PROGRAM, SWEEP, Calibration, Measured
 from zenplan.domain.range import Range
@@ -68,7 +68,7 @@ def _points(taken: Calibration) -> tuple[Table, ...]:
         f"{taken.subject} on {mark.device}, {mark.backend}, {'compiled' if mark.compiled else 'eager'}, "
         f"{mark.precision}, {cores}"
     )
-    names = told_apart([_name(m, taken) for m in ran], _MOST)
+    names = shortened([_name(m, taken) for m in ran], _MOST)
     rows = tuple(_row(m, name, taken) for m, name in zip(ran, names, strict=True))
     caption = (
         f"measured here: step: median, by {_CLOCKS[mark.clock]}; spread: half the range of the middle half; "
@@ -105,8 +105,8 @@ def _row(measured: Measured, name: str, taken: Calibration) -> tuple[str, ...]:
 
 def _memory(measured: Measured) -> str:
     peak, expected = measured.peak_bytes, measured.point.predicted_bytes
-    told = "not measured" if peak is None else units.size(peak)
-    return told if expected is None else f"{told} ({units.size(expected)})"
+    text = "not measured" if peak is None else units.size(peak)
+    return text if expected is None else f"{text} ({units.size(expected)})"
 
 
 def _programs(compiled: Sequence[Measured]) -> Table:

@@ -5,23 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from zenplan import units
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.commands.calibrate import data_parallel, model, sweep
-from zenplan.commands.calibrate.asked import Vary, own_model, proxy
+from zenplan.commands.calibrate import data_parallel
+from zenplan.commands.calibrate.asked import Vary, own_model, proxy_of
 from zenplan.commands.calibrate.how import How, both_ways, gpu_of
+from zenplan.commands.calibrate.points import (
+    ALL,
+    calibrate_model,
+    calibrate_sweep,
+    came_to_something,
+    model_about,
+    sweep_about,
+)
 from zenplan.commands.calibrate.record import About, StoredRecorder
-from zenplan.commands.calibrate.running import Session, Show
-from zenplan.commands.calibrate.state import before
+from zenplan.commands.calibrate.running import Session, Show, before
 from zenplan.commands.calibrate.subject import Subject
-from zenplan.commands.calibrate.whole_run import whole_run
-from zenplan.commands.calibrations.use_case import prediction_of
+from zenplan.commands.shared.amount import amount
+from zenplan.commands.shared.tables import cheapest
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.device import Profile
 from zenplan.domain.market.offer import PriceTable
-from zenplan.domain.measured.calibrated import Calibrated, Calibrations, FailedCalibration
+from zenplan.domain.measured.calibrated import Calibrated, Calibrations, FailedCalibration, WholeRun
 from zenplan.domain.measured.calibration import Calibration
+from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError, ZenplanError
+from zenplan.planning.calibration.depth_fit import prediction_of
 from zenplan.protocols import Engine, WorkloadFamily
 
 
@@ -38,7 +48,7 @@ class Wanted:
     """
 
     request: Request
-    family: str = sweep.ALL
+    family: str = ALL
     keras: str | None = None
     vary: Vary | None = None
     depth: int | None = None
@@ -101,10 +111,10 @@ def calibrate(
     ways = [(engine, each) for engine in engines for each in (both_ways(how) if wanted.compare else (how,))]
     taken: list[Calibrated] = []
     failed: list[FailedCalibration] = []
-    for place, (engine, each) in enumerate(ways):
+    for index, (engine, each) in enumerate(ways):
 
-        def part(share: float, text: str, place: int = place) -> None:
-            show((place + share) / len(ways), text)
+        def part(share: float, text: str, index: int = index) -> None:
+            show((index + share) / len(ways), text)
 
         try:
             taken.append(_one(wanted, engine, each, replace(machine, notes=notes), store, part, warn))
@@ -134,13 +144,13 @@ def _one(
     subject = _subject(wanted, engine, how, machine, show) if wanted.is_model else None
     if subject and how.workers > 1:
         data_parallel.check_depth(subject)
-    about = model.about(subject) if subject else sweep.about(wanted.family)
+    about = model_about(subject) if subject else sweep_about(wanted.family)
     session = _session(engine, how, machine, store, about, show)
     try:
         if subject is None:
-            sweep.calibrate_sweep(session)
+            calibrate_sweep(session)
         else:
-            model.calibrate_model(session, subject)
+            calibrate_model(session, subject)
     finally:
         # What was seen is said, whatever became of the rest; what was not finished is gone on with by the next run.
         if session.record.id:
@@ -148,7 +158,7 @@ def _one(
                 warn(note)
     _busy(session, warn)
     store.finish(session.record.id)
-    model.came_to_something(session)
+    came_to_something(session)
     found = _calibrated(session.calibration(), subject, wanted, how, machine)
     if subject is None or how.workers == 1:
         return found
@@ -169,7 +179,7 @@ def _busy(session: Session, warn: Callable[[str], None]) -> None:
 
 def _subject(wanted: Wanted, engine: Engine, how: How, machine: Machine, show: Show) -> Subject:
     if wanted.keras is None:
-        return proxy(wanted.request, machine.families, how, engine.name)
+        return proxy_of(wanted.request, machine.families, how, engine.name)
     return own_model(
         wanted.keras,
         wanted.request,
@@ -210,4 +220,34 @@ def _calibrated(
         tokens_per_sample=workload.tokens_per_sample,
         facts=(*how.facts, *subject.facts),
         run=whole_run(wanted.request, workload, wanted.usd_per_h, sheet, machine.tables),
+    )
+
+
+# --- what the steps are for
+
+
+def whole_run(
+    request: Request,
+    workload: Workload,
+    usd_per_h: float | None,
+    sheet: Accelerator | None,
+    tables: Sequence[PriceTable],
+) -> WholeRun:
+    """Samples as they were given, and a price as it was given, or else the lowest of that accelerator.
+
+    Args:
+        sheet: of the device; None of a processor, whose price nobody knows.
+    """
+    asked = request.samples or request.tokens or request.dataset_bytes or request.epochs
+    samples = amount(request, workload).samples if asked else None
+    if usd_per_h is not None:
+        return WholeRun(samples=samples, usd_per_h=usd_per_h, price="as given")
+    found = cheapest(sheet, tables) if sheet else None
+    if found is None:
+        return WholeRun(samples=samples)
+    dated = f" as of {found.as_of}" if found.as_of else ""
+    return WholeRun(
+        samples=samples,
+        usd_per_h=found.usd_per_h,
+        price=f"{units.usd(found.usd_per_h)} an hour on demand, {found.offer}{dated}",
     )

@@ -47,8 +47,8 @@ def _store(only_read: bool = True, quiet: bool = False) -> Iterator[CalibrationS
     from zenplan.commands.shared.output import write
 
     with CalibrationStore.open(only_read=only_read) as store:
-        if store.told and not quiet:
-            write(sys.stderr, f"warning: {store.told}\n")
+        if store.warning and not quiet:
+            write(sys.stderr, f"warning: {store.warning}\n")
         yield store
 
 
@@ -82,8 +82,9 @@ def _list(output: Format = None) -> None:
 def _show(id: _Id, output: Format = None) -> None:
     """Show one: its points, and the step predicted of them."""
     from zenplan.commands.calibrations.report import calibration_report
-    from zenplan.commands.calibrations.use_case import chosen, prediction_of
+    from zenplan.commands.calibrations.use_case import chosen
     from zenplan.commands.shared.output import loaded_plugins, say
+    from zenplan.planning.calibration.depth_fit import prediction_of
 
     settings = resolved(format=output)
     with loaded_plugins() as plugins, _store() as store:

@@ -18,9 +18,8 @@ from zenplan.adapters.store.store import ID
 from zenplan.commands.shared.document import Count, CountFromZero, Moment, NotNegative, Positive, one_of
 from zenplan.documents import Document, encode, fill
 from zenplan.domain.checks import MOST_LETTERS, MOST_NAMES
-from zenplan.domain.measured.calibration import CPU, KINDS, ROLES, WALL, Measured
+from zenplan.domain.measured.calibration import CPU, KINDS, ROLES, STATES, WALL, Measured, Stored
 from zenplan.domain.measured.prediction import StepPrediction
-from zenplan.domain.measured.stored import STATES, Stored
 from zenplan.errors import UsageError
 
 # What a file that others wrote may hold at most.

@@ -7,9 +7,18 @@ from datetime import UTC
 from typing import Any
 
 from zenplan import units
-from zenplan.domain.measured.calibration import CPU, OPERATOR, PROGRAM, SWEEP, Calibration, Fingerprint, Measured
+from zenplan.domain.measured.calibration import (
+    CPU,
+    OPERATOR,
+    PROGRAM,
+    SWEEP,
+    UNFINISHED,
+    Calibration,
+    Fingerprint,
+    Measured,
+    Stored,
+)
 from zenplan.domain.measured.prediction import StepPrediction
-from zenplan.domain.measured.stored import UNFINISHED, Stored
 from zenplan.domain.report import Column, Report, Table
 
 _LIST = (

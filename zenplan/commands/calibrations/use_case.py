@@ -10,10 +10,8 @@ from pathlib import Path
 from zenplan.adapters.store.file import read_calibration_file, shared
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.domain.checks import one_line
-from zenplan.domain.measured.calibration import MODEL, Calibration
-from zenplan.domain.measured.prediction import StepPrediction
-from zenplan.domain.measured.stored import DONE, UNFINISHED, Stored
-from zenplan.errors import DataError, UsageError
+from zenplan.domain.measured.calibration import DONE, UNFINISHED, Stored
+from zenplan.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +37,6 @@ def chosen(store: CalibrationStore, names: Sequence[str]) -> tuple[tuple[Stored,
         found.append(store.entry(id))
         left_out += store.left_out
     return tuple(found), tuple(left_out)
-
-
-def prediction_of(calibration: Calibration) -> tuple[StepPrediction | None, str]:
-    """The step of the calibration's model; or None, and why there is none. A sweep has neither."""
-    from zenplan.planning.calibration.depth_fit import predicted
-
-    if calibration.kind != MODEL:
-        return None, ""
-    try:
-        return predicted(calibration), ""
-    except DataError as error:
-        return None, error.message
 
 
 def take_in(store: CalibrationStore, path: Path, now: datetime) -> Imported:

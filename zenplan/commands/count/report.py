@@ -85,7 +85,7 @@ def _tree(count: ModelCount, depth: int | None) -> list[_Node]:
             if layer.path == node.path:
                 node.kind, node.shape = layer.kind, layer.output_shape
     # A layer that is called again later stands where it was first: its parent's place decides.
-    order = {path: place for place, path in enumerate(nodes)}
+    order = {path: index for index, path in enumerate(nodes)}
     return [nodes[p] for p in sorted(nodes, key=lambda p: [order[p[:end]] for end in range(1, len(p) + 1)])]
 
 

@@ -116,8 +116,8 @@ def _answer(request: Request, settings: Settings, explain: bool, details: bool, 
     from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.estimate.report import estimate_report
     from zenplan.commands.estimate.use_case import estimate as use_case
+    from zenplan.commands.shared.evidence import stored
     from zenplan.commands.shared.output import loaded_plugins, say
-    from zenplan.commands.shared.stored import stored
     from zenplan.commands.shared.tables import catalogue, price_tables
     from zenplan.errors import NoFit
 

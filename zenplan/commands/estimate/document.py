@@ -27,12 +27,12 @@ from zenplan.commands.shared.document import (
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.answer.estimate import Bill, Quote
-from zenplan.domain.fit.correction import Grounds
+from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.market.offer import Billing, Price
-from zenplan.domain.measured.step import LocalStep
+from zenplan.domain.measured.prediction import LocalStep
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import METHODS
-from zenplan.planning.explain.derivation_line import Line
+from zenplan.planning.explain.derivation import Line
 from zenplan.planning.physics.input_pipeline import supply
 
 Label = Literal["best", "nearest", "cheapest", "balanced", "fastest"]
@@ -404,7 +404,7 @@ def _bill(quote: Quote, bill: Bill) -> BillDocument:
         run,
         billing=bill.billing,
         steady_s=fill(RangeDocument, run.steady_s),
-        wall_clock_s=fill(RangeDocument, run.calendar_s),
+        wall_clock_s=fill(RangeDocument, run.wall_clock_s),
         gpu_hours=fill(RangeDocument, quote.gpu_hours(bill)),
         billed_h=bill.billed_h,
         machines_usd=fill(RangeDocument, bill.compute_usd),

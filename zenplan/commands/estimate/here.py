@@ -1,61 +1,61 @@
-"""What a run takes on this machine's own processor, as a table."""
+"""What a plan takes on this machine's own processor, where that was calibrated; imported where anything was."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from zenplan import units
-from zenplan.domain.answer.answer import Answer
-from zenplan.domain.range import Range
-from zenplan.domain.report import Column, Table
-
-if TYPE_CHECKING:
-    from zenplan.domain.measured.step import LocalStep
+from zenplan.commands.shared.evidence import changed, is_of, step_of
+from zenplan.domain.measured.calibration import MODEL, RUNNING, SWEEP, Stored
+from zenplan.domain.measured.prediction import LocalStep
+from zenplan.domain.training.plan import TrainingPlan
 
 
-def here_table(answer: Answer) -> tuple[Table, ...]:
-    """A row for each way in which it was calibrated here; no table where it never was."""
-    if not answer.here:
+def steps_here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[LocalStep, ...]:
+    """The newest of each way to run it, the fastest first: calibrations of the model, and sweeps where there is none."""
+    ready = [
+        s
+        for s in calibrations
+        if s.calibration.fingerprint.kind == "cpu"
+        and s.state != RUNNING
+        and (is_of(s.calibration, plan.workload) or s.calibration.kind == SWEEP)
+    ]
+    if not ready:
         return ()
-    unit = answer.plan.workload.unit
-    columns = (
-        Column(name="with"),
-        Column(name="step", numeric=True),
-        Column(name=f"{unit}/s", numeric=True),
-        Column(name="whole run", numeric=True),
-        Column(name="evidence"),
+    from zenplan.adapters.machine.host import processor_name, read_host
+
+    host = read_host()
+    of_here = [s for s in ready if s.calibration.fingerprint.device == processor_name(host)]
+    newest: dict[tuple[object, int | None], LocalStep] = {}
+    # Those of the model first; of a kind the newest first.
+    for stored in sorted(of_here, key=lambda s: (s.calibration.kind != MODEL, -s.calibration.taken_at.timestamp())):
+        mark = stored.calibration.fingerprint
+        way = (mark.backend, mark.compiled, mark.precision, mark.threads)
+        swept = stored.calibration.kind == SWEEP
+        if swept and (way in {known for known, _ in newest} or not _can_hold(plan, host.usable_memory_bytes)):
+            continue
+        if found := _step(stored, plan):
+            newest.setdefault((way, None if swept else found.batch), found)
+    return tuple(sorted(newest.values(), key=lambda step: step.run_s.mid))
+
+
+def _can_hold(plan: TrainingPlan, memory_bytes: int | None) -> bool:
+    """Whether the weights and what is kept beside them fit: nobody waits for a run that does not."""
+    precision = plan.precision
+    kept = precision.compute_bytes + precision.master_bytes + plan.optimizer.state_bytes
+    return memory_bytes is None or plan.workload.parameters * kept <= memory_bytes
+
+
+def _step(stored: Stored, plan: TrainingPlan) -> LocalStep | None:
+    """None where the calibration says nothing of the model."""
+    taken, known = stored.calibration, step_of(stored.calibration, plan)
+    if known is None:
+        return None
+    batch, found = known
+    return LocalStep(
+        calibration=taken,
+        prediction=found,
+        batch=batch,
+        samples=plan.samples,
+        origin=stored.origin,
+        changed=tuple(changed(taken.fingerprint)),
     )
-    device = answer.here[0].calibration.fingerprint.device
-    tokens = answer.plan.workload.tokens_per_sample
-    return (
-        Table(
-            title=f"On this machine: {device}",
-            columns=columns,
-            rows=tuple(_row(s, tokens) for s in answer.here),
-            caption="steps alone, one after another; no data sheet tells what other processors take",
-        ),
-    )
-
-
-def _row(step: LocalStep, tokens_per_sample: int) -> tuple[str, ...]:
-    mark = step.calibration.fingerprint
-    threads = f"{mark.threads} thread{'s' * (mark.threads > 1)}"
-    return (
-        f"{mark.backend}, {'compiled' if mark.compiled else 'eager'}\n{mark.precision}, {threads}",
-        f"{_span(step.prediction.step_s, units.duration)}\nbatch {step.batch:,}",
-        _span(step.samples_per_s * tokens_per_sample, units.count),
-        _span(step.run_s, units.duration),
-        _evidence(step),
-    )
-
-
-def _span(value: Range, show: Callable[[float], str]) -> str:
-    return f"{show(value.mid)}\n{units.span(show(value.low), show(value.high))}"
-
-
-def _evidence(step: LocalStep) -> str:
-    where = "measured" if step.origin else "measured here"
-    what = "" if step.calibration.target else "by a sweep of other models"
-    parts = (f"{where} on {step.calibration.taken_at.date().isoformat()}", what, step.origin, *step.changed)
-    return "\n".join(part for part in parts if part)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from zenplan import units
-from zenplan.commands.estimate.here import here_table
 from zenplan.commands.shared.sentences import padded, spread
 from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.answer.estimate import Bill, Quote, part_name
-from zenplan.domain.fit.correction import Grounds
+from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 from zenplan.planning.physics.input_pipeline import supply
 
 if TYPE_CHECKING:
-    from zenplan.planning.explain.derivation_line import Line
+    from zenplan.domain.measured.prediction import LocalStep
+    from zenplan.planning.explain.derivation import Line
 
 _UNKNOWN = "?"
 _KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
@@ -114,7 +115,7 @@ def _money(answer: Answer) -> Table:
                 str(place),
                 f"{_label(ranked)}\n{_where(quote)}",
                 f"{_devices(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
-                _time(bill.run.calendar_s),
+                _time(bill.run.wall_clock_s),
                 *(_usd(b.total_usd) if b else _missing(quote, k) for k, b in bills.items()),
             )
         )
@@ -198,7 +199,7 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
         ("steady", f"{units.duration(run.steady_s.mid)} for {run.steady_s.mid / estimate.step.total_s:,.0f} steps"),
         (
             "wall-clock",
-            f"{units.duration(run.calendar_s.mid)} with start-up, evaluation, checkpoints every "
+            f"{units.duration(run.wall_clock_s.mid)} with start-up, evaluation, checkpoints every "
             f"{units.duration(run.checkpoint_interval_s)} ({units.size(run.checkpoint_bytes)} each) and "
             f"{units.significant(run.interruptions, 2)} interruptions: goodput "
             f"{units.percent(run.goodput)}",
@@ -234,7 +235,7 @@ def _bill(bill: Bill) -> str:
     time = ""
     if bill.billing is Billing.SPOT:
         time = (
-            f"; {units.duration(bill.run.calendar_s.mid)} with "
+            f"; {units.duration(bill.run.wall_clock_s.mid)} with "
             f"{units.significant(bill.run.interruptions, 2)} interruptions"
         )
     return f"{units.usd(total.mid)} ({spans}): {', '.join(parts)}{time}"
@@ -343,9 +344,9 @@ def _record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
         "grounds": str(estimate.grounds),
         "input_share": found.share if found else None,
         "gpu_hours": quote.gpu_hours(bill).mid,
-        "wall_clock_s_low": bill.run.calendar_s.low,
-        "wall_clock_s": bill.run.calendar_s.mid,
-        "wall_clock_s_high": bill.run.calendar_s.high,
+        "wall_clock_s_low": bill.run.wall_clock_s.low,
+        "wall_clock_s": bill.run.wall_clock_s.mid,
+        "wall_clock_s_high": bill.run.wall_clock_s.high,
     }
     for kind in Billing:
         own, price, name = quote.bill(kind), quote.offer.price(kind), str(kind).replace("-", "_")
@@ -359,3 +360,53 @@ def _record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
     row["kwh"] = quote.energy.kwh.mid if quote.energy else None
     row["co2e_kg"] = quote.energy.co2e_kg.mid if quote.energy and quote.energy.co2e_kg else None
     return row
+
+
+# --- on this machine
+
+
+def here_table(answer: Answer) -> tuple[Table, ...]:
+    """A row for each way in which it was calibrated here; no table where it never was."""
+    if not answer.here:
+        return ()
+    unit = answer.plan.workload.unit
+    columns = (
+        Column(name="with"),
+        Column(name="step", numeric=True),
+        Column(name=f"{unit}/s", numeric=True),
+        Column(name="whole run", numeric=True),
+        Column(name="evidence"),
+    )
+    device = answer.here[0].calibration.fingerprint.device
+    tokens = answer.plan.workload.tokens_per_sample
+    return (
+        Table(
+            title=f"On this machine: {device}",
+            columns=columns,
+            rows=tuple(_row(s, tokens) for s in answer.here),
+            caption="steps alone, one after another; no data sheet tells what other processors take",
+        ),
+    )
+
+
+def _row(step: LocalStep, tokens_per_sample: int) -> tuple[str, ...]:
+    mark = step.calibration.fingerprint
+    threads = f"{mark.threads} thread{'s' * (mark.threads > 1)}"
+    return (
+        f"{mark.backend}, {'compiled' if mark.compiled else 'eager'}\n{mark.precision}, {threads}",
+        f"{_span(step.prediction.step_s, units.duration)}\nbatch {step.batch:,}",
+        _span(step.samples_per_s * tokens_per_sample, units.count),
+        _span(step.run_s, units.duration),
+        _evidence(step),
+    )
+
+
+def _span(value: Range, show: Callable[[float], str]) -> str:
+    return f"{show(value.mid)}\n{units.span(show(value.low), show(value.high))}"
+
+
+def _evidence(step: LocalStep) -> str:
+    where = "measured" if step.origin else "measured here"
+    what = "" if step.calibration.target else "by a sweep of other models"
+    parts = (f"{where} on {step.calibration.taken_at.date().isoformat()}", what, step.origin, *step.changed)
+    return "\n".join(part for part in parts if part)

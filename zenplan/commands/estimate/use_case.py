@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import grid_intensity
+from zenplan.commands.estimate.offers import Selection, matching, select
 from zenplan.commands.shared.evidence import Evidence, evidence_of
-from zenplan.commands.shared.offers import Selection, matching, select
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Answer, Ranked
@@ -27,8 +27,8 @@ from zenplan.planning.search.search import usable_bytes
 from zenplan.protocols import WorkloadFamily
 
 if TYPE_CHECKING:
-    from zenplan.domain.measured.step import LocalStep
-    from zenplan.domain.measured.stored import Stored
+    from zenplan.domain.measured.calibration import Stored
+    from zenplan.domain.measured.prediction import LocalStep
 
 # What a smaller number of devices must take less of, in time and in dollars, to be worth a line.
 _CLEARLY = 0.95
@@ -95,7 +95,7 @@ def _ranked(request: Request, found: Market) -> tuple[Ranking, tuple[Ranked, ...
     if not len(usable):
         raise NoFit(*_why_nothing(request, found))
     bills = found.bills(request.billing)
-    usd, calendar = bills.total_usd[1][usable], bills.runs.calendar_s[1][usable]
+    usd, calendar = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
     ranking = rank(usd, calendar, request.top, request.deadline_s, request.budget_usd)
     chosen = [int(usable[i]) for i in ranking.order]
     ranked = tuple(
@@ -109,7 +109,7 @@ def _here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[LocalStep
     """What the plan takes on this machine's own processor."""
     if not calibrations:
         return ()
-    from zenplan.commands.shared.here import steps_here
+    from zenplan.commands.estimate.here import steps_here
 
     return steps_here(plan, calibrations)
 
@@ -138,7 +138,7 @@ def _fewer(request: Request, found: Market, best: int, evidence: Evidence) -> tu
     if not usable:
         return ()
     place = min(usable, key=lambda index: float(bills.total_usd[1][index]))
-    longer = float(bills.runs.calendar_s[1][place]) / own.run.calendar_s.mid
+    longer = float(bills.runs.wall_clock_s[1][place]) / own.run.wall_clock_s.mid
     dearer = float(bills.total_usd[1][place]) / own.total_usd.mid
     if max(longer, dearer) > _CLEARLY:
         return ()
@@ -214,7 +214,7 @@ def _verdict(request: Request, bill: Bill, ranking: Ranking) -> str:
     """Whether the first quote meets the deadline and the budget, in one line; empty where none was set."""
     parts = []
     for limit, value, show, what in (
-        (request.deadline_s, bill.run.calendar_s, units.duration, "deadline"),
+        (request.deadline_s, bill.run.wall_clock_s, units.duration, "deadline"),
         (request.budget_usd, bill.total_usd, units.usd, "budget"),
     ):
         if limit is None:

@@ -90,8 +90,8 @@ def _answer(request: Request, by: str, settings: Settings, calibrated: bool) -> 
     from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.layouts.report import layouts_report
     from zenplan.commands.layouts.use_case import layouts as use_case
+    from zenplan.commands.shared.evidence import stored
     from zenplan.commands.shared.output import loaded_plugins, say
-    from zenplan.commands.shared.stored import stored
     from zenplan.commands.shared.tables import catalogue, price_tables
 
     with loaded_plugins() as plugins:

@@ -22,7 +22,7 @@ from zenplan.commands.shared.document import (
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.estimate import Estimate
 from zenplan.domain.answer.tradeoff import Tradeoff
-from zenplan.domain.fit.correction import Grounds
+from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import METHODS
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from zenplan.commands.shared.cheapest import cheapest
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.shortfall import lacks, other_precision, shortfall, trains_in, what_helps
+from zenplan.commands.shared.tables import cheapest
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.tradeoff import DevicePrice, Fewer, Tradeoff
 from zenplan.domain.fit.coefficients import Coefficients
@@ -15,7 +15,7 @@ from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.market.offer import PriceTable
-from zenplan.domain.measured.stored import Stored
+from zenplan.domain.measured.calibration import Stored
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UnknownName, UsageError
@@ -56,15 +56,15 @@ def layouts(
         raise UsageError(f"{missing} is missing", "name the devices, as in: --gpu H100 --gpus 64")
     if by not in ORDERS:
         raise UnknownName("order", by, ORDERS)
-    sheet = catalogue.by_name(request.gpu)
+    accelerator = catalogue.by_name(request.gpu)
     plan = training_plan(request, families, whole_run=False)
     evidence = evidence_of(plan, catalogue, coefficients, calibrations)
-    cluster = evidence.corrected(cluster_of(plan, sheet, request.gpus, coefficients))
+    cluster = evidence.corrected(cluster_of(plan, accelerator, request.gpus, coefficients))
     found = survey(plan, cluster)
     if not found.fits.any():
         least = float(found.memory.total_bytes.min())
         raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan.workload))
-    price = cheapest(sheet, tables)
+    price = cheapest(accelerator, tables)
     return Tradeoff(
         plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(cluster)))),
         cluster=cluster,
@@ -72,42 +72,45 @@ def layouts(
         listed=tuple(found.estimate(plan, cluster, i) for i in listed(plan, found, by, request.top).tolist()),
         frontier=tuple(found.estimate(plan, cluster, i) for i in frontier(plan, found).tolist()),
         runner_up=runner_up(plan, found),
-        sizes=_sizes(plan, sheet, request.gpus, coefficients, evidence, price),
+        sizes=_sizes(plan, accelerator, request.gpus, coefficients, evidence, price),
         price=price,
         considered=found.considered,
         fitting=int(found.fits.sum()),
     )
 
 
-def cluster_of(plan: TrainingPlan, sheet: Accelerator, devices: int, coefficients: Coefficients) -> Cluster:
+def cluster_of(plan: TrainingPlan, accelerator: Accelerator, devices: int, coefficients: Coefficients) -> Cluster:
     """So many devices in the accelerator's usual nodes, as few as hold them, joined by its usual network.
 
     Args:
         plan: what is trained, and in which precision.
-        sheet: of the accelerator.
+        accelerator: its data sheet.
         devices: a count.
         coefficients: fitted to published runs.
 
     Raises:
         NoFit: they are not made for training, lack the precision, or nothing joins so many.
     """
-    if not sheet.trains:
-        raise NoFit(f"{sheet.name} is made for inference only", "'zenplan accelerators' lists the others")
-    if not trains_in(sheet, plan.precision):
-        raise NoFit(f"{sheet.name} has {lacks(sheet, plan.precision)}", other_precision(sheet, plan.precision))
-    nodes = -(-devices // sheet.node_devices)
-    if nodes > 1 and sheet.network_bytes_per_s is None and sheet.link_devices < devices:
-        reach = max(sheet.node_devices, sheet.link_devices)
+    if not accelerator.trains:
+        raise NoFit(f"{accelerator.name} is made for inference only", "'zenplan accelerators' lists the others")
+    if not trains_in(accelerator, plan.precision):
         raise NoFit(
-            f"no network is known that joins {devices:,} × {sheet.name}", f"its data sheet joins {reach:,} of them"
+            f"{accelerator.name} has {lacks(accelerator, plan.precision)}", other_precision(accelerator, plan.precision)
+        )
+    nodes = -(-devices // accelerator.node_devices)
+    if nodes > 1 and accelerator.network_bytes_per_s is None and accelerator.link_devices < devices:
+        reach = max(accelerator.node_devices, accelerator.link_devices)
+        raise NoFit(
+            f"no network is known that joins {devices:,} × {accelerator.name}",
+            f"its data sheet joins {reach:,} of them",
         )
     return Cluster(
-        accelerator=sheet,
+        accelerator=accelerator,
         nodes=nodes,
-        node_devices=sheet.node_devices,
+        node_devices=accelerator.node_devices,
         used=devices,
-        efficiency=coefficients.of(sheet.architecture, plan.precision, plan.software, plan.workload.family),
-        network_bytes_per_s=sheet.network_bytes_per_s,
+        efficiency=coefficients.of(accelerator.architecture, plan.precision, plan.software, plan.workload.family),
+        network_bytes_per_s=accelerator.network_bytes_per_s,
     )
 
 
@@ -118,21 +121,21 @@ def _used(cluster: Cluster) -> set[str]:
 
 def _sizes(
     plan: TrainingPlan,
-    sheet: Accelerator,
+    accelerator: Accelerator,
     devices: int,
     coefficients: Coefficients,
     evidence: Evidence,
     price: DevicePrice | None,
 ) -> tuple[Fewer, ...]:
     """This number of devices, and those smaller ones that fit, as in ``smaller``."""
-    numbers = [devices, *smaller(devices, sheet.node_devices)]
-    clusters = [evidence.corrected(cluster_of(plan, sheet, n, coefficients)) for n in numbers]
+    numbers = [devices, *smaller(devices, accelerator.node_devices)]
+    clusters = [evidence.corrected(cluster_of(plan, accelerator, n, coefficients)) for n in numbers]
     best = search(plan, clusters)
     each_s = sample_s(plan, best.layouts, best.steps)
     return tuple(
-        _fewer(plan, best, place, number, float(each_s[place]), price)
-        for place, number in enumerate(numbers)
-        if best.fits[place]
+        _fewer(plan, best, index, number, float(each_s[index]), price)
+        for index, number in enumerate(numbers)
+        if best.fits[index]
     )
 
 
@@ -153,12 +156,12 @@ def smaller(devices: int, node_devices: int) -> list[int]:
 
 
 def _fewer(
-    plan: TrainingPlan, best: Found, place: int, devices: int, each_s: float, price: DevicePrice | None
+    plan: TrainingPlan, best: Found, index: int, devices: int, each_s: float, price: DevicePrice | None
 ) -> Fewer:
     token_h = devices * each_s / HOUR_S / plan.workload.tokens_per_sample
     return Fewer(
         devices=devices,
-        layout=best.layouts.at(place),
+        layout=best.layouts.at(index),
         sample_s=each_s,
         usd_per_token=price.usd_per_h * token_h if price else None,
     )

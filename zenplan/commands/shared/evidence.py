@@ -2,19 +2,20 @@
 
 A calibration of a model fits a plan of as many parameters and FLOP, in its precision and kind of software; a sweep
 fits every model that has no other work than the sweep ran. What a calibration is used for, pairs of published runs
-decide (``adapters.tables.carried_over``).
+decide (``adapters.tables.coefficients``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from zenplan import units
 from zenplan.domain.fit.coefficients import Coefficients
-from zenplan.domain.fit.correction import BATCH, KINDS, Correction, Grounds
+from zenplan.domain.fit.efficiency import BATCH, KINDS, Correction, Grounds
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
@@ -27,10 +28,8 @@ from zenplan.planning.physics.interval import spread_of
 
 if TYPE_CHECKING:
     # What calibrations need is imported where there are any: most users have none.
-    from zenplan.domain.measured.calibration import Calibration
-    from zenplan.domain.measured.prediction import StepPrediction
-    from zenplan.domain.measured.step import MeasuredStep
-    from zenplan.domain.measured.stored import Stored
+    from zenplan.domain.measured.calibration import Calibration, Fingerprint, Stored
+    from zenplan.domain.measured.prediction import MeasuredStep, StepPrediction
 
 # Parameters and FLOP of one model, counted in two ways, differ by no more.
 _SAME: Final = 0.005
@@ -52,9 +51,9 @@ def stored_calibrations(warn: Callable[[str], None]) -> tuple[Stored, ...]:
         with CalibrationStore.open(only_read=True) as store:
             found = store.entries()
             bad = store.left_out
-            if store.told or bad:
+            if store.warning or bad:
                 more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
-                warn(store.told or f"left out of the calibrations: {bad[0]}{more}")
+                warn(store.warning or f"left out of the calibrations: {bad[0]}{more}")
             return found
     except ZenplanError as error:
         warn(f"{error.message}: going on without calibrations")
@@ -100,10 +99,10 @@ class Evidence:
         return replace(plain, efficiency=replace(plain.efficiency, correction=best)) if best else plain
 
     def _correction(self, step: MeasuredStep, cluster: Cluster) -> Correction | None:
-        from zenplan.adapters.tables.carried_over import read_carried_over
+        from zenplan.adapters.tables.coefficients import read_carried_over
         from zenplan.planning.calibration.correction import correction, kind_of, usable
 
-        kind, told = kind_of(step.sheet, cluster), f"measured {step.told}"
+        kind, told = kind_of(step.sheet, cluster), f"measured {step.where}"
         # The very step that was measured is carried nowhere.
         itself = kind == BATCH and step.own and step.batch == self.plan.global_batch
         carried = usable(read_carried_over(), kind)
@@ -138,7 +137,7 @@ class Evidence:
 
 def _why(step: MeasuredStep) -> str:
     ratio = step.step_s.mid / step.predicted_s
-    return f"{step.told}; × {ratio:.2f} of what published runs let expect"
+    return f"{step.where}; × {ratio:.2f} of what published runs let expect"
 
 
 def evidence_of(
@@ -151,8 +150,7 @@ def evidence_of(
     """
     if not calibrations:
         return Evidence(plan=plan)
-    from zenplan.domain.measured.calibration import SWEEP
-    from zenplan.domain.measured.stored import RUNNING
+    from zenplan.domain.measured.calibration import RUNNING, SWEEP
 
     ready = [s for s in calibrations if s.calibration.fingerprint.kind == "gpu" and s.state != RUNNING]
     mine = [s for s in ready if is_of(s.calibration, plan.workload)]
@@ -191,7 +189,7 @@ def _not_used(taken: Calibration, plan: TrainingPlan) -> str:
 
 def _step(stored: Stored, sheet: Accelerator, plan: TrainingPlan, coefficients: Coefficients) -> MeasuredStep | None:
     """The step that a calibration gives for a plan; None where too little was measured, or nothing like it."""
-    from zenplan.domain.measured.step import MeasuredStep
+    from zenplan.domain.measured.prediction import MeasuredStep
     from zenplan.planning.calibration.correction import alone_s
 
     taken, load = stored.calibration, plan.workload
@@ -208,7 +206,7 @@ def _step(stored: Stored, sheet: Accelerator, plan: TrainingPlan, coefficients: 
         own=taken.target is not None,
         step_s=found.step_s,
         predicted_s=alone_s(plan, one, batch),
-        told=_told(stored, found),
+        where=_where(stored, found),
     )
 
 
@@ -228,8 +226,7 @@ def step_of(taken: Calibration, plan: TrainingPlan) -> tuple[int, StepPrediction
         return None
 
 
-def _told(stored: Stored, found: StepPrediction) -> str:
-    from zenplan.commands.shared.changed import changed
+def _where(stored: Stored, found: StepPrediction) -> str:
     from zenplan.domain.measured.calibration import MODEL
 
     taken = stored.calibration
@@ -239,3 +236,25 @@ def _told(stored: Stored, found: StepPrediction) -> str:
     since = () if stored.origin else tuple(changed(taken.fingerprint))
     whose = f" ({'; '.join(filter(None, (stored.origin, *since)))})" if stored.origin or since else ""
     return f"{where}on one {taken.fingerprint.device} on {taken.taken_at.date().isoformat()}{how}{whose}"
+
+
+# --- what changed since
+
+
+def changed(mark: Fingerprint) -> Iterator[str]:
+    """What is installed in another version than it was measured with; what is in the build alone does not count."""
+    from zenplan.adapters.machine.host import installed_version
+
+    for name, then in mark.versions.items():
+        now = installed_version(name)
+        if now is None:
+            yield f"{name} {then}, which is not installed now"
+        elif now.partition("+")[0] != then.partition("+")[0]:
+            yield f"{name} {then}, now {now}"
+
+
+def stored() -> tuple[Stored, ...]:
+    """Those in the store; one line on stderr where some or all cannot be read."""
+    from zenplan.commands.shared.output import write
+
+    return stored_calibrations(lambda line: write(sys.stderr, f"warning: {line}\n"))

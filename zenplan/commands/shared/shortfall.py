@@ -9,7 +9,6 @@ from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.precision import PRECISIONS, Precision
-from zenplan.planning.physics.columns import can_run
 from zenplan.planning.search.search import HEADROOM, usable_bytes
 
 # From the narrowest products to the widest.
@@ -40,37 +39,37 @@ def shortfall(where: Cluster, needs_bytes: float) -> str:
     )
 
 
-def trains_in(sheet: Accelerator, precision: Precision) -> bool:
+def trains_in(accelerator: Accelerator, precision: Precision) -> bool:
     """Whether an accelerator has the precision: its peaks, and products that take scales of blocks where it has such."""
-    return can_run(sheet, precision) and (not precision.block_scaled or _has_block_scales(sheet))
+    return accelerator.can_run(precision) and (not precision.block_scaled or _has_block_scales(accelerator))
 
 
-def lacks(sheet: Accelerator, precision: Precision) -> str:
+def lacks(accelerator: Accelerator, precision: Precision) -> str:
     """What an accelerator that does not train in the precision has not, as in ``no bf16 peak in the data sheet``."""
-    if can_run(sheet, precision):
+    if accelerator.can_run(precision):
         return f"no products with scales of blocks, which {precision.name} needs"
     return f"no {precision.name} peak in the data sheet"
 
 
-def _has_block_scales(sheet: Accelerator) -> bool:
+def _has_block_scales(accelerator: Accelerator) -> bool:
     return (
-        sheet.peak("fp4") is not None
-        or sheet.architecture == _BLOCK_SCALES_IN
-        or (sheet.compute_major or 0) >= _BLOCK_SCALES_SINCE
+        accelerator.peak("fp4") is not None
+        or accelerator.architecture == _BLOCK_SCALES_IN
+        or (accelerator.compute_major or 0) >= _BLOCK_SCALES_SINCE
     )
 
 
-def other_precision(sheet: Accelerator, asked: Precision) -> str:
+def other_precision(accelerator: Accelerator, asked: Precision) -> str:
     """A hint: what to train in on an accelerator that has not the precision that was asked for.
 
     The next wider one that it has, or its widest; with all of those that it has.
     """
-    has = [name for name in _NARROW_FIRST if trains_in(sheet, PRECISIONS[name])]
+    has = [name for name in _NARROW_FIRST if trains_in(accelerator, PRECISIONS[name])]
     if not has:
-        return f"'zenplan accelerators show {sheet.name}' has what is known of it"
-    return f"try --precision {_next(has, asked.name)}; {sheet.name} has {', '.join(has)}"
+        return f"'zenplan accelerators show {accelerator.name}' has what is known of it"
+    return f"try --precision {_next(has, asked.name)}; {accelerator.name} has {', '.join(has)}"
 
 
 def _next(has: Sequence[str], asked: str) -> str:
-    place = _NARROW_FIRST.index(asked)
-    return next((name for name in has if _NARROW_FIRST.index(name) > place), has[-1])
+    index = _NARROW_FIRST.index(asked)
+    return next((name for name in has if _NARROW_FIRST.index(name) > index), has[-1])

@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from zenplan.domain.answer.tradeoff import DevicePrice
+from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import Offer, PriceTable
 from zenplan.domain.model.workload import Workload
@@ -26,8 +28,8 @@ def only(sheets: Catalogue, vendor: str | None, architecture: str | None) -> Cat
     found = sheets.accelerators
     for field, wanted in (("vendor", vendor), ("architecture", architecture)):
         if wanted:
-            known = {getattr(sheet, field) for sheet in found}
-            found = tuple(sheet for sheet in found if getattr(sheet, field).lower() == wanted.lower())
+            known = {getattr(accelerator, field) for accelerator in found}
+            found = tuple(accelerator for accelerator in found if getattr(accelerator, field).lower() == wanted.lower())
             if not found:
                 raise UnknownName(field, wanted, known)
     return Catalogue(accelerators=found)
@@ -160,3 +162,25 @@ def _knows(family: WorkloadFamily, model: str) -> bool:
     from zenplan.families.transformer.presets import plain
 
     return name_of(model) in map(plain, family.presets())
+
+
+# --- the lowest price
+
+
+def cheapest(accelerator: Accelerator, tables: Sequence[PriceTable]) -> DevicePrice | None:
+    """The lowest on-demand price of one device of that kind, in any number and place; None where none is known."""
+    prices = [
+        (offer.on_demand.usd_per_h / offer.instance.devices, offer)
+        for table in tables
+        for offer in table.offers
+        if offer.instance.accelerator == accelerator.name and offer.on_demand is not None
+    ]
+    if not prices:
+        return None
+    usd_per_h, offer = min(prices, key=lambda each: each[0])
+    tier = f" ({offer.tier})" if offer.tier else ""
+    return DevicePrice(
+        usd_per_h=usd_per_h,
+        offer=f"{offer.instance.provider} {offer.instance.name}{tier}",
+        as_of=offer.on_demand.as_of if offer.on_demand else None,
+    )

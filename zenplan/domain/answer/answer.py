@@ -12,7 +12,7 @@ from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 
 if TYPE_CHECKING:
-    from zenplan.domain.measured.step import LocalStep
+    from zenplan.domain.measured.prediction import LocalStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Ranked:
     @property
     def wall_clock_s(self) -> Range:
         """From the start of the run to its end."""
-        return self.bill.run.calendar_s
+        return self.bill.run.wall_clock_s
 
     @property
     def gpu_hours(self) -> Range:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from zenplan.domain import checks
-from zenplan.domain.fit.correction import Correction, Grounds
+from zenplan.domain.fit.efficiency import Correction, Grounds
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.market.offer import Billing, Offer, Terms
 from zenplan.domain.range import Range
@@ -110,15 +110,15 @@ class RunTime:
 
     Attributes:
         steady_s: all steps, one after another.
-        calendar_s: with start-up, evaluation, checkpoints, failures and the work they lose.
-        goodput: steady over calendar time, middle estimate.
+        wall_clock_s: with start-up, evaluation, checkpoints, failures and the work they lose.
+        goodput: steady over wall-clock time, middle estimate.
         checkpoint_interval_s: the best interval between checkpoints.
         checkpoint_bytes: one checkpoint.
         interruptions: failures and preemptions expected in the whole run.
     """
 
     steady_s: Range
-    calendar_s: Range
+    wall_clock_s: Range
     goodput: float
     checkpoint_interval_s: float
     checkpoint_write_s: float
@@ -214,4 +214,4 @@ class Quote:
 
     def gpu_hours(self, bill: Bill) -> Range:
         """Hours of all devices together, under that bill; idle ones count."""
-        return bill.run.calendar_s * (self.devices / HOUR_S)
+        return bill.run.wall_clock_s * (self.devices / HOUR_S)

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from zenplan.domain import checks
-from zenplan.domain.fit.efficiency import Efficiency
-from zenplan.domain.fit.interval import Interval
+from zenplan.domain.fit.efficiency import Efficiency, Interval
 from zenplan.domain.model.workload import LANGUAGE
 from zenplan.domain.precision import Precision
 from zenplan.domain.software import Software

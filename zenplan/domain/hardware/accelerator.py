@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from zenplan.domain import checks
 from zenplan.domain.mapping import read_only
-from zenplan.domain.precision import DTYPES
+from zenplan.domain.precision import DTYPES, Precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +113,10 @@ class Accelerator:
     def peak(self, dtype: str) -> float | None:
         """Dense FLOP/s in ``dtype``, or None where the data sheet has none."""
         return self.peak_flop_per_s.get(dtype)
+
+    def can_run(self, precision: Precision) -> bool:
+        """Whether the data sheet has a peak for the precision."""
+        return self.peak(precision.matmul_dtype) is not None and self.peak(precision.other_dtype) is not None
 
     @property
     def compute_major(self) -> int | None:

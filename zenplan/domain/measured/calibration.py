@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from zenplan.domain import checks
 from zenplan.domain.mapping import read_only
@@ -252,3 +252,56 @@ class Calibration:
     def was_busy(self) -> bool:
         """Whether something else ran on the processors while it was taken."""
         return self.waited > _BUSY
+
+
+# --- candidates of a sweep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPoint:
+    """A candidate of a sweep.
+
+    Attributes:
+        builder: a function of ``zenplan.worker.proxies.samples``.
+        arguments: of the builder.
+        family: ``transformer``, ``convnet``, ``recurrent``; ``operator`` for a single one.
+        flop: of a training step of ``batch`` samples.
+        features: of that step, as in ``planning.calibration.features``.
+    """
+
+    builder: str
+    arguments: Mapping[str, Any]
+    family: str
+    batch: int
+    flop: float
+    features: Mapping[str, float]
+
+    @property
+    def key(self) -> str:
+        """Its name: ``transformer depth=2 width=256 batch=8``."""
+        text = " ".join(f"{name}={value}" for name, value in self.arguments.items())
+        return f"{self.builder} {text} batch={self.batch}"
+
+
+# --- in the store
+
+# Running: a process is at it. Unfinished: it ended before its time, and a second run goes on with it.
+RUNNING, UNFINISHED, DONE = "running", "unfinished", "done"
+STATES: Final = (RUNNING, UNFINISHED, DONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A calibration in the store.
+
+    Attributes:
+        state: one of ``STATES``.
+        origin: ``imported from team.json on 2026-12-01``; empty where it was measured by whom the store belongs to.
+    """
+
+    calibration: Calibration
+    state: str
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        checks.one_of(f"calibration {self.calibration.id}", "state", self.state, STATES)

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from zenplan.domain.fit.correction import (
+from zenplan.domain.fit.efficiency import (
     ACCELERATOR,
     ACCELERATOR_DEVICES,
     BATCH,
@@ -24,8 +24,8 @@ from zenplan.domain.fit.correction import (
     CarriedOver,
     Correction,
     Grounds,
+    Spread,
 )
-from zenplan.domain.fit.interval import Spread
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.range import Range

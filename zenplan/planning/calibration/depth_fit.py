@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from zenplan.domain.measured.calibration import PROGRAM, STEP, Calibration, Measured, Point
+from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, Calibration, Measured, Point
 from zenplan.domain.measured.prediction import StepPrediction
 from zenplan.domain.range import Range
 from zenplan.errors import DataError
@@ -80,6 +80,16 @@ def predicted(calibration: Calibration) -> StepPrediction:
         doubts=doubts,
         stepping_s=stepping_s,
     )
+
+
+def prediction_of(calibration: Calibration) -> tuple[StepPrediction | None, str]:
+    """The step of the calibration's model; or None, and why there is none. A sweep has neither."""
+    if calibration.kind != MODEL:
+        return None, ""
+    try:
+        return predicted(calibration), ""
+    except DataError as error:
+        return None, error.message
 
 
 def is_superlinear(measured: Sequence[Measured], target: Point) -> bool:
@@ -159,7 +169,7 @@ class _Fit:
 
     def _solved(self, seconds: Array, rows: Sequence[int] | None = None) -> Array:
         chosen = list(range(len(seconds))) if rows is None else list(rows)
-        terms, ends = self.terms[chosen], [place for place, name in enumerate(self.names) if name in _ENDS]
+        terms, ends = self.terms[chosen], [index for index, name in enumerate(self.names) if name in _ENDS]
         # A term of either sign is the difference of two that are not negative.
         found = nonnegative(np.hstack([terms, -terms[:, ends]]), seconds[chosen], seconds[chosen] ** -0.5)
         found[ends] -= found[len(self.names) :]
@@ -189,8 +199,8 @@ class _Fit:
 
 
 def _at(measured: Measured, number: int, clock: str) -> float:
-    place = next(i for i, s in enumerate(measured.samples) if s.round == number)
-    return measured.seconds(clock)[place]
+    index = next(i for i, s in enumerate(measured.samples) if s.round == number)
+    return measured.seconds(clock)[index]
 
 
 def _reach(fit: _Fit, mid: float) -> float:
@@ -206,9 +216,9 @@ def _range(mid: float, spread: float) -> Range:
 def _method(used: Sequence[Measured], fit: _Fit) -> str:
     depths = sorted({m.point.depth for m in used if m.point.depth is not None})
     batches = sorted({m.point.batch for m in used})
-    told = f"depths {', '.join(map(str, depths))}" if len(depths) > 1 else "the whole model"
-    told += f" at batch {', '.join(map(str, batches))}"
-    return told + (", and the bytes of compiled programs" if fit.superlinear else "")
+    text = f"depths {', '.join(map(str, depths))}" if len(depths) > 1 else "the whole model"
+    text += f" at batch {', '.join(map(str, batches))}"
+    return text + (", and the bytes of compiled programs" if fit.superlinear else "")
 
 
 def _said(used: Sequence[Measured], fit: _Fit, excess: dict[int, float]) -> list[str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from zenplan.domain.measured.calibration import SweepPoint
 from zenplan.planning.physics.columns import Array
 
 _USUAL_DEPTHS: Final = (1, 2, 4)
@@ -46,32 +46,6 @@ def depths_for(depth: int, superlinear: bool = False) -> tuple[int, ...]:
     usual = _USUAL_DEPTHS if depth > max(_USUAL_DEPTHS) else _SHALLOW
     deeper = (round(_DEEPER * depth),) if superlinear else ()
     return tuple(sorted(d for d in {*usual, *deeper} if d < depth))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepPoint:
-    """A candidate of a sweep.
-
-    Attributes:
-        builder: a function of ``zenplan.worker.proxies.samples``.
-        arguments: of the builder.
-        family: ``transformer``, ``convnet``, ``recurrent``; ``operator`` for a single one.
-        flop: of a training step of ``batch`` samples.
-        features: of that step, as in ``planning.calibration.features``.
-    """
-
-    builder: str
-    arguments: Mapping[str, Any]
-    family: str
-    batch: int
-    flop: float
-    features: Mapping[str, float]
-
-    @property
-    def key(self) -> str:
-        """Its name: ``transformer depth=2 width=256 batch=8``."""
-        told = " ".join(f"{name}={value}" for name, value in self.arguments.items())
-        return f"{self.builder} {told} batch={self.batch}"
 
 
 def expected_s(points: Iterable[SweepPoint], flop_per_s: float) -> dict[str, float]:

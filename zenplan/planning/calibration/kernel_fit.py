@@ -75,7 +75,7 @@ def fit_sweep(measured: Sequence[Measured], clock: str) -> SweepFit:
     kept = _chosen(terms, seconds, groups, [names.index(n) for n in _ALWAYS if n in names])
     found = _solved(terms[:, kept], seconds)
     return SweepFit(
-        seconds={names[place]: float(value) for place, value in zip(kept, found, strict=True) if value > 0},
+        seconds={names[index]: float(value) for index, value in zip(kept, found, strict=True) if value > 0},
         seen=frozenset(names),
         left_out=tuple(_left_out(terms[:, kept], seconds, groups)),
     )

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
 
 from zenplan import units
-from zenplan.domain.answer.estimate import Bill, Quote
+from zenplan.domain.answer.estimate import Bill, Estimate, Quote
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.model.operators import Attention, Convolution, MatMul, Recurrent
+from zenplan.domain.model.operators import Attention, Convolution, MatMul, Operator, Recurrent
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
-from zenplan.planning.explain.derivation_line import Line, line, operator_lines
-from zenplan.planning.explain.limits import limit_lines
-from zenplan.planning.physics.columns import kept_up
+from zenplan.planning.physics.columns import Hardware, Layouts, kept_up
+from zenplan.planning.physics.input_pipeline import Supply, supply
 from zenplan.planning.physics.memory import COLLECTIVES_BYTES, FRAGMENTATION, WORKSPACE_BYTES, logit_bytes
+from zenplan.planning.physics.operators import block_passes, operator_work
 from zenplan.planning.physics.states import trained_bytes
 from zenplan.planning.physics.step import FORMULAS
+from zenplan.planning.physics.work import Work
 from zenplan.planning.search.tradeoff import runner_up_on, why
 
 
@@ -277,9 +280,9 @@ def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
         "run",
         "calendar",
         "start + T·π·(1 + eval)·e^(λR)·(e^(λ(τ+δ)) − 1)/(λτ)",
-        run.calendar_s.mid,
+        run.wall_clock_s.mid,
         "s",
-        units.duration(run.calendar_s.mid),
+        units.duration(run.wall_clock_s.mid),
         "Daly 2006",
     )
     yield line("run", "GPU-hours", "calendar · devices", hours, "h", units.count(hours), str(Origin.DERIVED))
@@ -358,3 +361,131 @@ def _energy(operations: Operations, quote: Quote) -> Iterator[Line]:
             f"{units.count(energy.co2e_kg.mid)} kg",
             energy.grid_source,
         )
+
+
+# --- operators
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One quantity.
+
+    Attributes:
+        group: what it belongs to: model, accelerator, layout, memory, step, run, bill.
+        formula: in the symbols of the field; empty for what is read or given.
+        value: in base units; ``shown`` is the same for people.
+        origin: where it comes from, and the source.
+    """
+
+    group: str
+    quantity: str
+    formula: str
+    value: float
+    unit: str
+    shown: str
+    origin: str
+
+
+def line(group: str, quantity: str, formula: str, value: float, unit: str, shown: str, origin: str) -> Line:
+    """A line, its fields in their order.
+
+    Args:
+        group: part of the derivation, as in ``step``.
+        quantity: name and symbol.
+        formula: that it comes from; empty of an input.
+        value: in that unit.
+        unit: as in ``bytes``; empty of a ratio or a count.
+        shown: the value for people.
+        origin: where it comes from, with its source.
+    """
+    return Line(group=group, quantity=quantity, formula=formula, value=value, unit=unit, shown=shown, origin=origin)
+
+
+def operator_lines(plan: TrainingPlan, estimate: Estimate) -> Iterator[Line]:
+    """Each operator's time for one micro-batch on one device: forward and backward, arithmetic and the rest."""
+    layouts = Layouts.of([estimate.layout])
+    hardware = Hardware.of([estimate.cluster], plan.precision)
+    share = estimate.layout.micro_batch / (estimate.layout.tp * estimate.layout.cp)
+    for block in plan.workload.blocks:
+        for op in block.operators:
+            forward, backward = operator_work(op, block, plan, layouts, hardware)
+            total = float(forward.total_s[0] + backward.total_s[0])
+            formula = f"forward {_parts(forward)}, backward {_parts(backward)}"
+            flop = f"; F {units.flop(op.flop * share)} forward" if op.flop else ""
+            yield line(
+                "operator",
+                f"{block.name} × {block.repeat}: {op.name}",
+                formula,
+                total,
+                "s",
+                units.duration(total),
+                f"{_law(op)}{flop}",
+            )
+
+
+def _law(op: Operator) -> str:
+    """The time of one pass of an operator, in the symbols of the lines of the accelerator."""
+    if isinstance(op, Convolution):
+        return "t0 + max(F/(P·e_c), Q/(W·e_m))"
+    if isinstance(op, Recurrent):
+        return f"{op.steps:,.0f} steps · ({op.kernels:g}·t0 + max(F/(P·e), Q/(W·e_m)))"
+    return "t0 + max(F/(P·e), Q/(W·e_m))" if op.flop else "t0 + Q/(W·e_m)"
+
+
+def _parts(work: Work) -> str:
+    """Seconds of arithmetic, of memory beyond it, and fixed, those that there are."""
+    named = (("arithmetic", work.compute_s), ("memory", work.memory_s), ("fixed", work.overhead_s))
+    return " + ".join(f"{units.duration(float(s[0]))} {name}" for name, s in named if s[0] > 0) or "0 s"
+
+
+# --- limits
+
+# The parts of a step that each limit has; what is computed again counts as arithmetic, of which it mostly is.
+LIMITS: Final = {
+    "compute": ("compute_s", "recompute_s"),
+    "memory bandwidth": ("memory_s", "optimizer_s"),
+    "launches": ("overhead_s", "launch_s", "host_s"),
+    "communication": ("tensor_s", "pipeline_s", "data_s", "expert_s", "lookup_s", "context_s"),
+    "pipeline bubble": ("bubble_s",),
+}
+
+
+def limit_lines(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
+    """The whole step, the input pipeline beside it, and each block of operators."""
+    step = quote.estimate.step.parts()
+    shares = {name: sum(step[part] for part in parts) for name, parts in LIMITS.items()}
+    yield _line("step", shares, "parts of the step")
+    found = supply(plan.workload, quote)
+    if found is not None:
+        yield _input(found)
+    layouts = Layouts.of([quote.estimate.layout])
+    hardware = Hardware.of([quote.estimate.cluster], plan.precision)
+    for block in plan.workload.blocks:
+        passes = block_passes(block, plan, layouts, hardware)
+        work = passes.forward + passes.backward
+        parts = {"compute": work.compute_s, "memory bandwidth": work.memory_s, "launches": work.overhead_s}
+        yield _line(
+            f"{block.name} × {block.repeat}",
+            {name: float(s[0]) for name, s in parts.items()},
+            "parts of its operators, forward and backward",
+        )
+
+
+def _line(what: str, seconds: dict[str, float], of: str) -> Line:
+    """Which limit takes the largest share, and the shares of all that have one."""
+    total = sum(seconds.values())
+    shares = {name: s / total for name, s in sorted(seconds.items(), key=lambda each: -each[1]) if s > 0.005 * total}
+    first = next(iter(shares), "nothing")
+    told = ", ".join(f"{name} {units.percent(share)}" for name, share in shares.items())
+    return line("limit", what, told, shares.get(first, 0.0), "", first, f"{Origin.DERIVED}: {of}")
+
+
+def _input(found: Supply) -> Line:
+    """Samples that the processors prepare for each one that the devices take."""
+    formula = f"{found.vcpus:,} vCPUs / {units.duration(found.preparation.vcpu_s)} a sample / samples a second"
+    shown = f"keeps up {units.significant(found.share)} times over"
+    if found.waits > 0:
+        shown = f"too slow: {units.percent(found.share)} of what is taken"
+    return line(
+        "limit", "input pipeline", formula, found.share, "", shown, f"{Origin.ASSUMED}: {found.preparation.source}"
+    )

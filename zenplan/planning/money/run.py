@@ -33,7 +33,7 @@ class Runs:
     """``domain.answer.estimate.RunTime`` in columns; low, middle and high as rows of shape (3, n)."""
 
     steady_s: Array
-    calendar_s: Array
+    wall_clock_s: Array
     checkpoint_interval_s: Array
     checkpoint_write_s: Array
     checkpoint_bytes: float
@@ -43,11 +43,11 @@ class Runs:
         """One entry as a noun."""
         steady, calendar = (
             Range(**dict(zip(("low", "mid", "high"), map(float, a[:, index]), strict=True)))
-            for a in (self.steady_s, self.calendar_s)
+            for a in (self.steady_s, self.wall_clock_s)
         )
         return RunTime(
             steady_s=steady,
-            calendar_s=calendar,
+            wall_clock_s=calendar,
             goodput=steady.mid / calendar.mid,
             checkpoint_interval_s=float(self.checkpoint_interval_s[index]),
             checkpoint_write_s=float(self.checkpoint_write_s[index]),
@@ -91,7 +91,7 @@ def run_time(
     calendar = np.where(slower < _HOPELESS, work * slower, np.inf) + operations.startup_s
     return Runs(
         steady_s=steady,
-        calendar_s=calendar,
+        wall_clock_s=calendar,
         checkpoint_interval_s=interval,
         checkpoint_write_s=write,
         checkpoint_bytes=size,

@@ -127,7 +127,7 @@ class Hardware:
 
     @classmethod
     def of(cls, clusters: Sequence[Cluster], precision: Precision) -> Hardware:
-        """The columns of these clusters. Each must have a peak in the precision's dtypes (``can_run``)."""
+        """The columns of these clusters. Each must have a peak in the precision's dtypes (``Accelerator.can_run``)."""
         return cls(**dict(zip((f.name for f in fields(cls)), _columns(clusters, precision), strict=True)))
 
     def take(self, index: Any) -> Hardware:
@@ -177,27 +177,22 @@ def working_alike(layouts: Layouts, hardware: Hardware) -> tuple[Index, Index]:
 USUAL_SUSTAINED_SHARE = 0.78
 
 
-def kept_up(sheet: Accelerator) -> float:
+def kept_up(accelerator: Accelerator) -> float:
     """What is left of the fitted efficiency on an accelerator that keeps up less of its peak than usual."""
-    return min(1.0, (sheet.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE)
+    return min(1.0, (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE)
 
 
-def largest_share(plan: TrainingPlan, lay: Layouts) -> Array:
+def largest_share(plan: TrainingPlan, layouts: Layouts) -> Array:
     """Share of the layers on the fullest stage. Whole layers only: 30 on 4 stages leave 8 on one."""
     layers = max(plan.workload.layers, 1)
-    share: Array = np.ceil(layers / lay.pp) / layers
+    share: Array = np.ceil(layers / layouts.pp) / layers
     return share
 
 
-def can_run(sheet: Accelerator, precision: Precision) -> bool:
-    """Whether the data sheet has a peak for the precision."""
-    return sheet.peak(precision.matmul_dtype) is not None and sheet.peak(precision.other_dtype) is not None
-
-
-def _row_bytes(sheet: Accelerator) -> float:
+def _row_bytes(accelerator: Accelerator) -> float:
     """Products are fastest in rows of 128 bytes; before compute capability 8, of 16 (NVIDIA, Matrix Multiplication
     Background User's Guide)."""
-    major = sheet.compute_major
+    major = accelerator.compute_major
     return 16.0 if major is not None and major < 8 else 128.0
 
 
@@ -207,21 +202,21 @@ def _columns(clusters: Sequence[Cluster], precision: Precision) -> npt.NDArray[n
 
 def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
     """One cluster's columns, in the order of ``Hardware``'s fields."""
-    e, sheet = c.efficiency, c.accelerator
+    e, accelerator = c.efficiency, c.accelerator
     # What a device does by itself takes so many times as long; what it exchanges with others does not.
     longer = e.correction.factor if e.correction else 1.0
-    keeps = kept_up(sheet) / longer
-    matmul = sheet.peak(precision.matmul_dtype) or np.nan
-    other = sheet.peak(precision.other_dtype) or np.nan
-    pcie = (e.pcie if sheet.peer_access else e.staged) * c.pcie_bytes_per_s
-    link = c.link_bytes_per_s or sheet.link_bytes_per_s
+    keeps = kept_up(accelerator) / longer
+    matmul = accelerator.peak(precision.matmul_dtype) or np.nan
+    other = accelerator.peak(precision.other_dtype) or np.nan
+    pcie = (e.pcie if accelerator.peer_access else e.staged) * c.pcie_bytes_per_s
+    link = c.link_bytes_per_s or accelerator.link_bytes_per_s
     return (
         e.matmul * keeps * matmul,
         e.wide_matmul * keeps * other,
         e.attention * keeps * other,
         e.convolution * keeps * other,
-        e.feed * (sheet.clocks_per_s or np.inf) / longer,
-        e.memory * sheet.memory_bytes_per_s / longer,
+        e.feed * (accelerator.clocks_per_s or np.inf) / longer,
+        e.memory * accelerator.memory_bytes_per_s / longer,
         e.link * link if link else pcie,
         pcie,
         # A cluster without a network has one node: no traffic crosses it.
@@ -230,7 +225,7 @@ def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
         max(c.linked_devices, c.node_devices),
         c.devices,
         e.fill_elements,
-        _row_bytes(sheet),
+        _row_bytes(accelerator),
         e.operator_s * longer,
         e.launch_s * longer,
         e.host_s * longer,

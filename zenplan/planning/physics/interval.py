@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zenplan.domain.fit.interval import Spread
+from zenplan.domain.fit.efficiency import Spread
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.workload import LANGUAGE
 from zenplan.domain.training.plan import TrainingPlan

@@ -75,79 +75,79 @@ def _is_logits(op: Operator) -> bool:
     return isinstance(op, Elementwise) and op.element_bytes is not None
 
 
-def _kept_bytes(op: Operator, plan: TrainingPlan, lay: Layouts) -> Array:
+def _kept_bytes(op: Operator, plan: TrainingPlan, layouts: Layouts) -> Array:
     """Bytes that one operator keeps of one micro-batch, nothing recomputed but what ``selective`` says.
 
     Under fp8 too: products keep their inputs as they come, and the 8-bit copies are made again (torchtitan's and
     FlagPerf's fp8 runs peak no lower than their bf16 ones).
     """
     if isinstance(op, Embedding):
-        return np.zeros_like(lay.tp)
+        return np.zeros_like(layouts.tp)
     if isinstance(op, Elementwise) and _is_logits(op):
         size = op.elements * logit_bytes(plan)
-        logits: Array = size * lay.micro_batch / (divisor(op.split, lay) * lay.cp)
+        logits: Array = size * layouts.micro_batch / (divisor(op.split, layouts) * layouts.cp)
         return logits
     width = plan.precision.compute_bytes
-    saved = np.full_like(lay.tp, op.saved_elements)
+    saved = np.full_like(layouts.tp, op.saved_elements)
     if isinstance(op, Elementwise) and op.saved == _GATED * op.elements and plan.software not in _COMPILED:
         # Where every second product is kept, what lies between them is made again.
-        saved = saved + np.where((lay.full > 0) & (lay.full < 1), 0.0, op.elements)
-    kept: Array = saved * width * lay.micro_batch / (divisor(op.split, lay) * lay.cp)
+        saved = saved + np.where((layouts.full > 0) & (layouts.full < 1), 0.0, op.elements)
+    kept: Array = saved * width * layouts.micro_batch / (divisor(op.split, layouts) * layouts.cp)
     if isinstance(op, Attention) and not plan.fused_attention:
-        scores = op.score_elements * _SCORE_BYTES * (1.0 - lay.selective)
-        kept = kept + scores * lay.micro_batch / (lay.tp * lay.cp)
+        scores = op.score_elements * _SCORE_BYTES * (1.0 - layouts.selective)
+        kept = kept + scores * layouts.micro_batch / (layouts.tp * layouts.cp)
     return kept
 
 
-def _kept_by_blocks(blocks: Iterable[Block], plan: TrainingPlan, lay: Layouts, logits: bool) -> Array:
+def _kept_by_blocks(blocks: Iterable[Block], plan: TrainingPlan, layouts: Layouts, logits: bool) -> Array:
     """Bytes that one repetition of each block keeps of one micro-batch: the logits, or all the rest."""
     return sum(
-        (_kept_bytes(o, plan, lay) for b in blocks for o in b.operators if _is_logits(o) == logits),
-        np.zeros_like(lay.tp),
+        (_kept_bytes(o, plan, layouts) for b in blocks for o in b.operators if _is_logits(o) == logits),
+        np.zeros_like(layouts.tp),
     )
 
 
-def layer_activation_bytes(plan: TrainingPlan, lay: Layouts) -> Array:
+def layer_activation_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
     """Bytes that all layers keep of one micro-batch: of what is recomputed, the inputs; of the rest, everything."""
-    total = np.zeros_like(lay.tp)
+    total = np.zeros_like(layouts.tp)
     for block in placed(plan.workload.blocks, "middle"):
-        inputs = block.boundary * plan.precision.compute_bytes * lay.micro_batch
-        inputs = inputs / (divisor(Split.SEQUENCE, lay) * lay.cp)
-        kept = _kept_by_blocks((block,), plan, lay, logits=False)
-        total = total + block.repeat * (lay.full * inputs + (1.0 - lay.full) * kept)
+        inputs = block.boundary * plan.precision.compute_bytes * layouts.micro_batch
+        inputs = inputs / (divisor(Split.SEQUENCE, layouts) * layouts.cp)
+        kept = _kept_by_blocks((block,), plan, layouts, logits=False)
+        total = total + block.repeat * (layouts.full * inputs + (1.0 - layouts.full) * kept)
     return total
 
 
-def _activations(plan: TrainingPlan, lay: Layouts) -> tuple[Ends, Ends]:
+def _activations(plan: TrainingPlan, layouts: Layouts) -> tuple[Ends, Ends]:
     """Bytes kept at the peak: activations, and logits beside them."""
     blocks = plan.workload.blocks
-    stage = layer_activation_bytes(plan, lay) * largest_share(plan, lay)
+    stage = layer_activation_bytes(plan, layouts) * largest_share(plan, layouts)
     # 1F1B: the first stage has min(p, m) micro-batches under way, the last has one. Interleaving keeps
     # (1 + (p-1)/(p·v)) times as many (Korthikanti et al. 2022, section 4.2.3) on the first; its last stage starts
     # backward with (v-1)·p + 1 parts under way, each a v-th of a stage.
-    interleaved = np.where(lay.interleave > 1, 1.0 + (lay.pp - 1) / (lay.pp * lay.interleave), 1.0)
-    first, last = (_kept_by_blocks(placed(blocks, p), plan, lay, logits=False) for p in ("first", "last"))
-    logits = _kept_by_blocks(placed(blocks, "last"), plan, lay, logits=True)
-    head, tail = with_ends(lay, first, last)
-    none, ends = with_ends(lay, np.zeros_like(logits), logits)
+    interleaved = np.where(layouts.interleave > 1, 1.0 + (layouts.pp - 1) / (layouts.pp * layouts.interleave), 1.0)
+    first, last = (_kept_by_blocks(placed(blocks, p), plan, layouts, logits=False) for p in ("first", "last"))
+    logits = _kept_by_blocks(placed(blocks, "last"), plan, layouts, logits=True)
+    head, tail = with_ends(layouts, first, last)
+    none, ends = with_ends(layouts, np.zeros_like(logits), logits)
     # While a layer is computed again, all that it keeps is there for a moment.
-    again = np.zeros_like(lay.tp)
+    again = np.zeros_like(layouts.tp)
     for block in placed(blocks, "middle"):
-        again = np.maximum(again, _kept_by_blocks((block,), plan, lay, logits=False))
-    again = np.where(lay.full > 0, again, 0.0)
-    under_way = np.minimum(lay.pp, lay.accumulation)
+        again = np.maximum(again, _kept_by_blocks((block,), plan, layouts, logits=False))
+    again = np.where(layouts.full > 0, again, 0.0)
+    under_way = np.minimum(layouts.pp, layouts.accumulation)
     most = stage * interleaved * under_way + head
-    parts = ((lay.interleave - 1.0) * lay.pp + 1.0) / lay.interleave
-    least = np.where(lay.interleave > 1, np.minimum(parts, interleaved * under_way), 1.0)
+    parts = ((layouts.interleave - 1.0) * layouts.pp + 1.0) / layouts.interleave
+    least = np.where(layouts.interleave > 1, np.minimum(parts, interleaved * under_way), 1.0)
     # Beside the logits a recomputed layer takes no more than what it is larger by.
     beside = (most + np.maximum(again - none, 0.0), stage * least + tail + np.maximum(again - ends, 0.0))
     return beside, (none, ends)
 
 
-def peak_memory(plan: TrainingPlan, lay: Layouts) -> Memory:
+def peak_memory(plan: TrainingPlan, layouts: Layouts) -> Memory:
     """The peak of the fullest device. Depends on the layout only, not on the hardware."""
-    held = states(plan, lay)
-    kept, logits = _activations(plan, lay)
+    held = states(plan, layouts)
+    kept, logits = _activations(plan, layouts)
     # What is not fitted well into the allocator's blocks comes and goes with the activations.
     loose = (FRAGMENTATION * (kept[0] + logits[0]), FRAGMENTATION * (kept[1] + logits[1]))
     # The update's copies are there when the activations are gone; only what they are larger by is the peak's.
@@ -164,6 +164,7 @@ def peak_memory(plan: TrainingPlan, lay: Layouts) -> Memory:
         optimizer_bytes=optimizer,
         activations_bytes=activations,
         logits_bytes=ends,
-        workspace_bytes=WORKSPACE_BYTES + np.where(lay.replicas * lay.tp * lay.pp > 1, COLLECTIVES_BYTES, 0.0),
+        workspace_bytes=WORKSPACE_BYTES
+        + np.where(layouts.replicas * layouts.tp * layouts.pp > 1, COLLECTIVES_BYTES, 0.0),
         fragmentation_bytes=fragmentation,
     )

@@ -24,11 +24,9 @@ from zenplan.domain.model.operators import (
     Recurrent,
     Split,
 )
-from zenplan.domain.model.workload import Block
+from zenplan.domain.model.workload import Block, gradients
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
-from zenplan.planning.physics.convolutions import convolution_work
-from zenplan.planning.physics.recurrences import recurrent_work
 from zenplan.planning.physics.work import Passes, Work, roofline
 
 # Bytes that a backward pass moves for each one forward: a norm reads two and writes one more.
@@ -62,7 +60,7 @@ def expert_tensor(layouts: Layouts) -> Array:
     return np.clip(layouts.tp * layouts.replicas / layouts.ep, 1.0, layouts.tp)
 
 
-def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, narrow: bool) -> tuple[Work, Work]:
+def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narrow: bool) -> tuple[Work, Work]:
     """A product; the backward pass has one for its input and, if it is trained, one for its weight."""
     rate = hw.other_flop_per_s
     if narrow:
@@ -71,11 +69,11 @@ def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, narrow: 
     narrow = narrow and plan.precision.matmul_dtype != plan.precision.other_dtype
     width = plan.precision.compute_bytes
     operand = 1 if narrow else width  # bytes of an element that goes into the product
-    tp, local = divisor(op.split, lay), op.experts / np.minimum(lay.ep, op.experts)
-    rows = lay.micro_batch * op.rows / lay.cp * op.active
+    tp, local = divisor(op.split, layouts), op.experts / np.minimum(layouts.ep, op.experts)
+    rows = layouts.micro_batch * op.rows / layouts.cp * op.active
     if op.experts > 1:
         # Where expert groups fold over tensor groups, each device has whole experts and fewer rows.
-        rows, tp = rows * expert_tensor(lay) / lay.tp, np.minimum(tp, expert_tensor(lay))
+        rows, tp = rows * expert_tensor(layouts) / layouts.tp, np.minimum(tp, expert_tensor(layouts))
     inner = op.inner / tp if op.split is Split.ROWS else op.inner * np.ones_like(tp)
     columns = op.columns / tp if op.split is Split.COLUMNS else op.columns * np.ones_like(tp)
     weights = inner * columns * local
@@ -88,7 +86,7 @@ def _matmul(op: MatMul, plan: TrainingPlan, lay: Layouts, hw: Hardware, narrow: 
 
     # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
     forward = product(inner)
-    backward = product(columns) if op.input_gradient else Work.none(lay)
+    backward = product(columns) if op.input_gradient else Work.none(layouts)
     if op.trainable:
         backward = backward + product(rows / local)
     if narrow:
@@ -109,8 +107,8 @@ def _alignment(row_bytes: Array, hw: Hardware) -> Array:
     return np.where(fast == np.rint(fast), 1.0, slower)
 
 
-def _attention(op: Attention, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
-    share = lay.micro_batch / (lay.tp * lay.cp)
+def _attention(op: Attention, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    share = layouts.micro_batch / (layouts.tp * layouts.cp)
     width = plan.precision.compute_bytes
     odd = op.key_dim * width % _ALIGNED_BYTES or op.value_dim * width % _ALIGNED_BYTES
     aligned = _MISALIGNED_HEAD if odd else 1.0
@@ -128,58 +126,146 @@ def _attention(op: Attention, plan: TrainingPlan, lay: Layouts, hw: Hardware) ->
     return forward + softmax, back + unsoft
 
 
-def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
     if isinstance(op, Embedding):
         elements, passes, width = float(op.rows * op.width), 2.0, float(plan.precision.compute_bytes)
         split = Split.SEQUENCE  # every device looks up its own part of the rows
     else:
         elements, passes, split = op.elements, op.passes, op.split
         width = op.element_bytes or plan.precision.compute_bytes
-    moved = elements * passes * width * lay.micro_batch / (divisor(split, lay) * lay.cp)
+    moved = elements * passes * width * layouts.micro_batch / (divisor(split, layouts) * layouts.cp)
     forward, backward = (
         roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
     )
     return forward, backward
 
 
-def operator_work(op: Operator, block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> tuple[Work, Work]:
+def operator_work(op: Operator, block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
     """Forward and backward work of one operator for one micro-batch.
 
     Args:
         op: sized for one sample.
         block: that it is in.
         plan: what is trained, and in which precision.
-        lay: the layouts; n entries.
+        layouts: n entries.
         hw: the devices; n entries, or one.
     """
     if isinstance(op, MatMul):
         # Under fp8 the layers' products run in it; the head and the router stay wider.
         narrow = block.place == "middle" and op.split is not Split.NONE
-        return _matmul(op, plan, lay, hw, narrow)
+        return _matmul(op, plan, layouts, hw, narrow)
     if isinstance(op, Attention):
-        return _attention(op, plan, lay, hw)
+        return _attention(op, plan, layouts, hw)
     if isinstance(op, Convolution):
-        return convolution_work(op, plan, lay, hw)
+        return convolution_work(op, plan, layouts, hw)
     if isinstance(op, Recurrent):
-        return recurrent_work(op, plan, lay, hw)
-    return _elementwise(op, plan, lay, hw)
+        return recurrent_work(op, plan, layouts, hw)
+    return _elementwise(op, plan, layouts, hw)
 
 
-def block_passes(block: Block, plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
+def block_passes(block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes:
     """The work of one repetition of a block for one micro-batch, on one device.
 
     Args:
         block: of operators that are sized for one sample.
         plan: what is trained, and in which precision.
-        lay: the layouts; n entries.
+        layouts: n entries.
         hw: the devices; n entries, or one.
     """
-    forward, backward, again = Work.none(lay), Work.none(lay), Work.none(lay)
+    forward, backward, again = Work.none(layouts), Work.none(layouts), Work.none(layouts)
     for op in block.operators:
-        ahead, back = operator_work(op, block, plan, lay, hw)
+        ahead, back = operator_work(op, block, plan, layouts, hw)
         forward, backward = forward + ahead, backward + back
         if block.place == "middle":
             # A fused kernel already computes its scores again; selective recomputation adds nothing to it.
             unfused = isinstance(op, Attention) and not plan.fused_attention
-            again = again + ahead * (lay.full + (lay.selective if unfused else 0.0))
+            again = again + ahead * (layouts.full + (layouts.selective if unfused else 0.0))
     return Passes(forward, backward, again)
+
+
+# --- recurrent layers
+#
+# Time of what a recurrent layer must do step by step.
+#
+# A step waits for the one before it. So it has the fixed time of its kernels, and reads the weights again, at each
+# step; its product has only the samples of the micro-batch as rows (Diamos et al. 2016, persistent RNNs). Of the
+# backward pass the gradient of the state goes step by step too, that of the weight is one product over all steps.
+
+
+def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    """Forward and backward work of one micro-batch.
+
+    Args:
+        op: sized for one sample.
+        plan: what is trained, and in which precision.
+        layouts: n entries.
+        hw: the devices; n entries, or one.
+    """
+    width = plan.precision.compute_bytes
+    rows = layouts.micro_batch * op.rows
+    flop = 2.0 * rows * op.inner * op.columns
+    moved = op.inner * op.columns * width + rows * (op.inner + op.columns) * width
+
+    def step(depth: Array | float) -> Work:
+        filled = flop * (1.0 + hw.fill_elements / depth)
+        return roofline(hw, filled, hw.other_flop_per_s, moved, op.kernels) * op.steps
+
+    forward = step(op.inner)
+    backward = step(op.columns) if op.input_gradient else Work.none(layouts)
+    if op.trainable:
+        every = op.steps * flop * (1.0 + hw.fill_elements / (op.steps * rows))
+        kept = op.steps * rows * (op.inner + op.columns) * width
+        backward = backward + roofline(hw, every, hw.other_flop_per_s, kept * np.ones_like(layouts.tp), 1)
+    return forward, backward
+
+
+# --- convolutions
+#
+# Time of a convolution on one device: a product over windows, as libraries compute it.
+#
+# Every output position is a row, its window of the input channels the inner dimension (implicit GEMM; Chetlur et al.
+# 2014, cuDNN). So it follows the law of products, at an efficiency of its own. Its operands come and go as feature
+# maps, which is all that a depthwise one takes time for.
+#
+# Tensor cores have become ten times as fast while what a multiprocessor loads from its caches in a clock has hardly
+# grown. So each operation takes its time on the cores and a time to be fed, 1/(P·e_c) + 1/(clocks·feed): at the same
+# clock and as many multiprocessors a card of four times the peak is not twice as fast.
+
+# 16-bit tensor cores take channels last: without, each operand is transposed, read and written once more.
+_TENSOR_CORES = ("fp16", "bf16")
+# Bytes of the operands that feeding is counted in.
+_HALF = 2.0
+# Windows that fewer multiplications can do in fp32, where the window meets every position; and how many fewer there are
+# in effect: 2.25 of a tile of 2 x 2 (Lavin & Gray 2016), of which the transforms take back a part.
+_WINOGRAD_WINDOWS, _WINOGRAD = (9.0, 25.0), 1.7
+# A window that is not moved by more than one position has about as many inputs as outputs.
+_SAME_SIZE = 1.3
+
+
+def convolution_work(op: Convolution, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    """Forward and backward work of one micro-batch; the backward pass has a convolution for the weight and one for
+    the input, as far as they have gradients.
+
+    Args:
+        op: sized for one sample.
+        plan: what is trained, and in which precision.
+        layouts: n entries.
+        hw: the devices; n entries, or one.
+    """
+    width = plan.precision.compute_bytes
+    flop = op.flop / _fewer(op, plan) * layouts.micro_batch / layouts.cp
+    maps = (op.input_elements + op.output_elements) * layouts.micro_batch / layouts.cp * width
+    moved = maps + op.parameters * width
+    fed = width / _HALF / hw.feed_flop_per_s
+    rate = 1.0 / (1.0 / hw.convolution_flop_per_s + fed)
+    once = roofline(hw, flop, rate, moved, 1)
+    if not plan.channels_last and plan.precision.other_dtype in _TENSOR_CORES:
+        once = once + roofline(hw, 0.0 * flop, rate, 2.0 * maps, 0)
+    return once, once * float(gradients(op))
+
+
+def _fewer(op: Convolution, plan: TrainingPlan) -> float:
+    """What computing it directly takes over what the library takes."""
+    every = op.input_elements / op.inputs < _SAME_SIZE * op.positions
+    plain = plan.precision.other_dtype == "fp32" and op.groups == 1
+    return _WINOGRAD if plain and every and op.window in _WINOGRAD_WINDOWS else 1.0

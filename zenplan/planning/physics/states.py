@@ -77,16 +77,16 @@ def placed(blocks: Iterable[Block], place: str) -> list[Block]:
     return [b for b in blocks if b.place == place]
 
 
-def with_ends(lay: Layouts, first: Array, last: Array) -> Ends:
+def with_ends(layouts: Layouts, first: Array, last: Array) -> Ends:
     """What the ends of the model add to each; without a pipeline one device has both."""
-    return np.where(lay.pp > 1, first, first + last), np.where(lay.pp > 1, last, first + last)
+    return np.where(layouts.pp > 1, first, first + last), np.where(layouts.pp > 1, last, first + last)
 
 
-def _share(op: Operator, lay: Layouts, experts: Array) -> Array:
+def _share(op: Operator, layouts: Layouts, experts: Array) -> Array:
     """Devices of a tensor group, and of an expert group, that divide an operator's parameters."""
     if isinstance(op, MatMul) and op.experts > 1:
-        return expert_tensor(lay) * np.minimum(experts, op.experts)
-    return divisor(Split.NONE if isinstance(op, Elementwise) else op.split, lay)
+        return expert_tensor(layouts) * np.minimum(experts, op.experts)
+    return divisor(Split.NONE if isinstance(op, Elementwise) else op.split, layouts)
 
 
 def _kind(op: Operator, block: Block) -> str:
@@ -95,10 +95,10 @@ def _kind(op: Operator, block: Block) -> str:
     return "products" if isinstance(op, MatMul) and block.place == "middle" else "others"
 
 
-def _counts(plan: TrainingPlan, lay: Layouts, experts: Array) -> _Counts:
+def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
     """Parameters on one device of a stage, experts divided by that."""
     sums = {
-        (kind, place): np.zeros_like(lay.tp)
+        (kind, place): np.zeros_like(layouts.tp)
         for kind in ("trained", "products", "others")
         for place in ("first", "middle", "last")
     }
@@ -106,11 +106,11 @@ def _counts(plan: TrainingPlan, lay: Layouts, experts: Array) -> _Counts:
         for op in block.operators:
             if op.parameters and not is_shared_out(op):
                 key = (_kind(op, block), block.place)
-                sums[key] = sums[key] + op.parameters * block.repeat / _share(op, lay, experts)
-    layers = largest_share(plan, lay)
+                sums[key] = sums[key] + op.parameters * block.repeat / _share(op, layouts, experts)
+    layers = largest_share(plan, layouts)
     ends = {}
     for kind in ("trained", "products", "others"):
-        head, tail = with_ends(lay, sums[kind, "first"], sums[kind, "last"])
+        head, tail = with_ends(layouts, sums[kind, "first"], sums[kind, "last"])
         middle = sums[kind, "middle"] * layers
         ends[kind] = (middle + head, middle + tail)
     # A tied head on another stage than the embedding is a parameter of its own there, kept equal by a sum.
@@ -121,34 +121,34 @@ def _counts(plan: TrainingPlan, lay: Layouts, experts: Array) -> _Counts:
         if isinstance(o, MatMul) and o.tied and o.trainable
     )
     first, last = ends["trained"]
-    return _Counts((first, last + np.where(lay.pp > 1, tied / lay.tp, 0.0)), ends["products"], ends["others"])
+    return _Counts((first, last + np.where(layouts.pp > 1, tied / layouts.tp, 0.0)), ends["products"], ends["others"])
 
 
-def states(plan: TrainingPlan, lay: Layouts) -> States:
+def states(plan: TrainingPlan, layouts: Layouts) -> States:
     """The states of the fullest device at both ends of the pipeline; shape (n,) each, in bytes."""
     p = plan.precision
 
-    dense = _counts(plan, lay, lay.ep) if plan.workload.experts == 1 else None
+    dense = _counts(plan, layouts, layouts.ep) if plan.workload.experts == 1 else None
 
     def divided(stage: int) -> tuple[_Counts, Array]:
         # An expert is on every ep-th of them, which share its states: with ep that is all, as for the rest.
-        on = lay.zero >= stage
-        experts = np.where(on, np.maximum(lay.ep / lay.shards, 1.0), lay.ep)
-        return dense or _counts(plan, lay, experts), np.where(on, lay.shards, 1.0)
+        on = layouts.zero >= stage
+        experts = np.where(on, np.maximum(layouts.ep / layouts.shards, 1.0), layouts.ep)
+        return dense or _counts(plan, layouts, experts), np.where(on, layouts.shards, 1.0)
 
     (own, among), (late, gradients), (early, optimizer) = (divided(stage) for stage in (3, 2, 1))
-    sharded = lay.zero >= 3
+    sharded = layouts.zero >= 3
     plain, under3 = trained_bytes(plan), trained_bytes(plan, sharded=True)
     trained = np.where(sharded, under3.weight, plain.weight)
     state = np.where(sharded, under3.optimizer, plain.optimizer)
-    in_use = np.where(sharded, _gathered(plan, lay), 0.0)
+    in_use = np.where(sharded, _gathered(plan, layouts), 0.0)
 
     def weights(end: int) -> Array:
         frozen = own.products[end] * plan.weight_bytes + own.others[end] * p.compute_bytes
         total: Array = (own.trained[end] * trained + frozen) / among + in_use
         return total
 
-    tables, table_states = resident_bytes(plan, lay)
+    tables, table_states = resident_bytes(plan, layouts)
     held = _both(early.trained, state / optimizer)
     return States(
         weights=(weights(0) + tables, weights(1) + tables),
@@ -162,16 +162,16 @@ def _both(ends: Ends, factor: Array) -> Ends:
     return ends[0] * factor, ends[1] * factor
 
 
-def _gathered(plan: TrainingPlan, lay: Layouts) -> Array:
+def _gathered(plan: TrainingPlan, layouts: Layouts) -> Array:
     """What ZeRO-3 holds whole, in the compute type: the layer in use and the one fetched ahead, and the gradient
     of the one in use; the ends of the model stay whole from the forward pass to the backward."""
     width = float(plan.precision.compute_bytes)
-    largest, ends = np.zeros_like(lay.tp), np.zeros_like(lay.tp)
+    largest, ends = np.zeros_like(layouts.tp), np.zeros_like(layouts.tp)
     for block in plan.workload.blocks:
-        count = np.zeros_like(lay.tp)
+        count = np.zeros_like(layouts.tp)
         for op in (o for o in block.operators if not is_shared_out(o)):
             size = plan.weight_bytes if not op.trainable and isinstance(op, MatMul) else width
-            count = count + op.parameters * size / _share(op, lay, lay.ep)
+            count = count + op.parameters * size / _share(op, layouts, layouts.ep)
         if block.place == "middle":
             largest = np.maximum(largest, count)
         else:

@@ -8,13 +8,16 @@ share of the layers, and the slowest has an end of the model too; c what the hos
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from zenplan.domain.answer.estimate import StepTime
+from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.operators import Attention, MatMul
 from zenplan.domain.model.workload import Block
+from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.collectives import all_reduce_s, dispatch_s, gather_s, send_s
 from zenplan.planning.physics.columns import Array, Hardware, Layouts, largest_share, working_alike
@@ -85,23 +88,23 @@ class Steps:
         return StepTime(**{f.name: float(getattr(self, f.name)[index]) for f in fields(self)})
 
 
-def step_time(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Steps:
-    """Seconds of a step by part. ``lay`` and ``hw`` have one entry for each candidate, in the same order."""
-    stage = _slowest_stage(plan, lay, hw)
-    m = lay.accumulation
-    share = largest_share(plan, lay)
-    tensor = _tensor_s(plan, lay, hw) * share
-    expert = _expert_s(plan, lay, hw) * share
-    context = _context_s(plan, lay, hw) * share
+def step_time(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Steps:
+    """Seconds of a step by part. ``layouts`` and ``hw`` have one entry for each candidate, in the same order."""
+    stage = _slowest_stage(plan, layouts, hw)
+    m = layouts.accumulation
+    share = largest_share(plan, layouts)
+    tensor = _tensor_s(plan, layouts, hw) * share
+    expert = _expert_s(plan, layouts, hw) * share
+    context = _context_s(plan, layouts, hw) * share
     forward = stage.forward + stage.backward
     work_s = forward.total_s + stage.again.total_s
     launch = np.maximum(hw.launch_s * (forward.launches + stage.again.launches) - work_s, 0.0)
     one = work_s + launch + tensor + expert + context
-    once = 2.0 * _boundary_s(plan, lay, hw)
+    once = 2.0 * _boundary_s(plan, layouts, hw)
     # With virtual stages, v times as many sends, a device computes one while another's are under way. A send to
     # one neighbour takes next to nothing from what computes, so what is hidden is free.
-    under = m * np.maximum(lay.interleave * once - one, 0.0)
-    pipeline = (lay.pp - 1) * once + np.where(lay.interleave > 1, under, m * once)
+    under = m * np.maximum(layouts.interleave * once - one, 0.0)
+    pipeline = (layouts.pp - 1) * once + np.where(layouts.interleave > 1, under, m * once)
     return Steps(
         compute_s=m * forward.compute_s,
         memory_s=m * forward.memory_s,
@@ -110,13 +113,13 @@ def step_time(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Steps:
         host_s=hw.host_s,
         recompute_s=m * stage.again.total_s,
         tensor_s=m * tensor,
-        pipeline_s=np.where(lay.pp > 1, pipeline, 0.0),
-        data_s=_data_s(plan, lay, hw, stage),
+        pipeline_s=np.where(layouts.pp > 1, pipeline, 0.0),
+        data_s=_data_s(plan, layouts, hw, stage),
         expert_s=m * expert,
-        lookup_s=m * travel_s(plan, lay, hw),
+        lookup_s=m * travel_s(plan, layouts, hw),
         context_s=m * context,
-        bubble_s=(lay.pp - 1) / lay.interleave * one,
-        optimizer_s=_optimizer_s(plan, lay, hw),
+        bubble_s=(layouts.pp - 1) / layouts.interleave * one,
+        optimizer_s=_optimizer_s(plan, layouts, hw),
     )
 
 
@@ -124,94 +127,94 @@ def _middle(plan: TrainingPlan) -> list[Block]:
     return [b for b in plan.workload.blocks if b.place == "middle"]
 
 
-def _slowest_stage(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Passes:
+def _slowest_stage(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes:
     """Work of the slowest stage for one micro-batch: its share of the layers, and the slower end."""
     # Many layouts differ only in what a device does not notice: how many there are, and how they are joined.
-    first_of, alike = working_alike(lay, hw)
-    some, on = lay.take(first_of), hw.take(first_of)
+    first_of, alike = working_alike(layouts, hw)
+    some, on = layouts.take(first_of), hw.take(first_of)
     nothing = Passes(*(Work.none(some),) * 3)
     sums = dict.fromkeys(("first", "middle", "last"), nothing)
     for block in plan.workload.blocks:
         sums[block.place] = sums[block.place] + block_passes(block, plan, some, on) * block.repeat
     first, middle, last = (sums[place].take(alike) for place in ("first", "middle", "last"))
-    share = largest_share(plan, lay)
+    share = largest_share(plan, layouts)
     # The head outweighs the embedding in every transformer; alone, a stage has both.
-    alone = np.where(lay.pp > 1, 0.0, 1.0)
+    alone = np.where(layouts.pp > 1, 0.0, 1.0)
     return middle * share + last + first * alone
 
 
-def _tensor_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+def _tensor_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     """All-reduces of all layers for one micro-batch: forward, backward, and again under full recomputation."""
-    total = np.zeros_like(lay.tp)
-    one = np.ones_like(lay.tp)
+    total = np.zeros_like(layouts.tp)
+    one = np.ones_like(layouts.tp)
     for block in _middle(plan):
-        size = block.boundary * lay.micro_batch * plan.precision.compute_bytes / lay.cp
-        once = all_reduce_s(hw, size, lay.tp, one)
-        total = total + block.repeat * block.reductions * (2.0 + lay.full) * once
-    return np.where(lay.tp > 1, total, 0.0)
+        size = block.boundary * layouts.micro_batch * plan.precision.compute_bytes / layouts.cp
+        once = all_reduce_s(hw, size, layouts.tp, one)
+        total = total + block.repeat * block.reductions * (2.0 + layouts.full) * once
+    return np.where(layouts.tp > 1, total, 0.0)
 
 
-def _expert_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     """All-to-alls to the experts and back, forward and backward, of all layers for one micro-batch."""
-    total = np.zeros_like(lay.tp)
-    if not (lay.ep > 1).any():
+    total = np.zeros_like(layouts.tp)
+    if not (layouts.ep > 1).any():
         return total
     for block in _middle(plan):
         routed = [o for o in block.operators if isinstance(o, MatMul) and o.experts > 1]
         if routed:
-            rows = routed[0].rows * lay.micro_batch / (lay.cp * lay.tp)
+            rows = routed[0].rows * layouts.micro_batch / (layouts.cp * layouts.tp)
             size = rows * routed[0].inner * plan.precision.compute_bytes
-            once = dispatch_s(hw, size, float(routed[0].active), lay.ep, expert_tensor(lay))
-            total = total + block.repeat * (4.0 + 2.0 * lay.full) * once
-    return np.where(lay.ep > 1, total, 0.0)
+            once = dispatch_s(hw, size, float(routed[0].active), layouts.ep, expert_tensor(layouts))
+            total = total + block.repeat * (4.0 + 2.0 * layouts.full) * once
+    return np.where(layouts.ep > 1, total, 0.0)
 
 
-def _context_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+def _context_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     """Keys and values passed round the context group, beyond the attention they are passed under.
 
     Backward, they come round again and so do their gradients.
     """
-    total = np.zeros_like(lay.tp)
-    if not (lay.cp > 1).any():
+    total = np.zeros_like(layouts.tp)
+    if not (layouts.cp > 1).any():
         return total
     for block in _middle(plan):
         for op in (o for o in block.operators if isinstance(o, Attention)):
             pairs = op.keys * op.kv_heads * (op.key_dim + op.value_dim)
-            size = pairs * lay.micro_batch * plan.precision.compute_bytes / lay.tp
-            ring = gather_s(hw, size, lay.cp, lay.tp)
-            ahead, back = operator_work(op, block, plan, lay, hw)
+            size = pairs * layouts.micro_batch * plan.precision.compute_bytes / layouts.tp
+            ring = gather_s(hw, size, layouts.cp, layouts.tp)
+            ahead, back = operator_work(op, block, plan, layouts, hw)
             exposed = np.maximum(ring - ahead.total_s, 0.0) + np.maximum(2.0 * ring - back.total_s, 0.0)
             total = total + block.repeat * exposed
-    return np.where(lay.cp > 1, total, 0.0)
+    return np.where(layouts.cp > 1, total, 0.0)
 
 
-def _boundary_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+def _boundary_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     """One send of a micro-batch between two stages.
 
     Under sequence parallelism each device of a tensor group sends its part; without, only the interleaved
     schedule's scatter and gather does that (Narayanan et al. 2021, section 4.1), else each sends the whole.
     """
-    parts = np.where((lay.sequence > 0) | (lay.interleave > 1), lay.tp, 1.0)
-    size = max((b.boundary for b in _middle(plan)), default=0.0) * lay.micro_batch * plan.precision.compute_bytes
+    parts = np.where((layouts.sequence > 0) | (layouts.interleave > 1), layouts.tp, 1.0)
+    size = max((b.boundary for b in _middle(plan)), default=0.0) * layouts.micro_batch * plan.precision.compute_bytes
     # Stages are the outermost dimension: together they span all devices.
-    return send_s(hw, size / (parts * lay.cp), hw.devices)
+    return send_s(hw, size / (parts * layouts.cp), hw.devices)
 
 
-def _data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes) -> Array:
+def _data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, stage: Passes) -> Array:
     """Communication of data parallelism and ZeRO in a step, as far as it costs time."""
-    scatter = _over_data_s(plan, lay, hw, trained_only=True)
+    scatter = _over_data_s(plan, layouts, hw, trained_only=True)
     # A plain all-reduce is a reduce-scatter and an all-gather; ZeRO-1 moves as much, once a step. ZeRO-2 keeps
     # no whole gradients, so it scatters those of every micro-batch.
     hidden = OVERLAP * stage.backward.total_s
     plain = _paid(hw, 2.0 * scatter, hidden)
-    plain = plain + np.where(lay.zero == 2, (lay.accumulation - 1) * _paid(hw, scatter, hidden), 0.0)
+    plain = plain + np.where(layouts.zero == 2, (layouts.accumulation - 1) * _paid(hw, scatter, hidden), 0.0)
     sharded, last = np.zeros_like(plain), 2.0 * scatter
-    if (lay.zero >= 3).any():
-        gather = _over_data_s(plan, lay, hw, trained_only=False)
-        sharded = _sharded_s(plan, lay, hw, stage, gather, scatter)
-        last = np.where(lay.zero >= 3, gather + scatter, last)
-    between = _between_shards_s(plan, lay, hw, np.maximum(hidden - last, 0.0))
-    return np.where(lay.replicas > 1, np.where(lay.zero >= 3, sharded, plain) + between, 0.0)
+    if (layouts.zero >= 3).any():
+        gather = _over_data_s(plan, layouts, hw, trained_only=False)
+        sharded = _sharded_s(plan, layouts, hw, stage, gather, scatter)
+        last = np.where(layouts.zero >= 3, gather + scatter, last)
+    between = _between_shards_s(plan, layouts, hw, np.maximum(hidden - last, 0.0))
+    return np.where(layouts.replicas > 1, np.where(layouts.zero >= 3, sharded, plain) + between, 0.0)
 
 
 def _paid(hw: Hardware, communication: Array, hidden: Array) -> Array:
@@ -223,18 +226,18 @@ def _paid(hw: Hardware, communication: Array, hidden: Array) -> Array:
     return exposed + hw.contention * (communication - exposed)
 
 
-def _over_data_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, trained_only: bool) -> Array:
+def _over_data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, trained_only: bool) -> Array:
     """A gather of a device's weights, or a scatter of their gradients, over the devices that share them."""
-    dense, experts = _moved_bytes(plan, lay, trained_only)
-    once = gather_s(hw, dense, lay.shards, lay.tp)
+    dense, experts = _moved_bytes(plan, layouts, trained_only)
+    once = gather_s(hw, dense, layouts.shards, layouts.tp)
     if not (experts > 0).any():
         return once
     # Experts live on every ep-th device only, so they meet that many fewer.
-    alike, apart = _expert_replicas(lay)
+    alike, apart = _expert_replicas(layouts)
     return once + gather_s(hw, experts, alike, apart)
 
 
-def _moved_bytes(plan: TrainingPlan, lay: Layouts, trained_only: bool) -> tuple[Array, Array]:
+def _moved_bytes(plan: TrainingPlan, layouts: Layouts, trained_only: bool) -> tuple[Array, Array]:
     """Bytes of a device's weights that data parallelism moves: those all have, and those of its experts."""
     parameters = dict.fromkeys(("first", "middle", "last", "experts"), 0.0)
     for block in plan.workload.blocks:
@@ -243,51 +246,82 @@ def _moved_bytes(plan: TrainingPlan, lay: Layouts, trained_only: bool) -> tuple[
                 continue
             routed = isinstance(op, MatMul) and op.experts > 1
             parameters["experts" if routed else block.place] += op.parameters * block.repeat
-    width, share = float(plan.precision.compute_bytes), largest_share(plan, lay)
+    width, share = float(plan.precision.compute_bytes), largest_share(plan, layouts)
     # The fullest stage has its share of the layers, and the larger end of the model.
     first, last = parameters["first"], parameters["last"]
-    ends = np.where(lay.pp > 1, max(first, last), first + last)
+    ends = np.where(layouts.pp > 1, max(first, last), first + last)
     return (
-        (parameters["middle"] * share + ends) * width / lay.tp,
-        parameters["experts"] * share * width / (expert_tensor(lay) * lay.ep),
+        (parameters["middle"] * share + ends) * width / layouts.tp,
+        parameters["experts"] * share * width / (expert_tensor(layouts) * layouts.ep),
     )
 
 
-def _expert_replicas(lay: Layouts) -> tuple[Array, Array]:
+def _expert_replicas(layouts: Layouts) -> tuple[Array, Array]:
     """Devices that have the same experts, and how far they are from each other."""
-    apart = expert_tensor(lay) * lay.ep
-    return np.maximum(lay.tp * lay.replicas / apart, 1.0), apart
+    apart = expert_tensor(layouts) * layouts.ep
+    return np.maximum(layouts.tp * layouts.replicas / apart, 1.0), apart
 
 
-def _between_shards_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, hidden: Array) -> Array:
+def _between_shards_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, hidden: Array) -> Array:
     """Hybrid sharding: groups that hold the same shards all-reduce their gradients once a step.
 
     ``hidden`` is what the group's own collectives leave of the backward pass. Experts are scattered over all
     that have them in any case.
     """
-    groups = lay.replicas / lay.shards
+    groups = layouts.replicas / layouts.shards
     if not (groups > 1).any():
-        return np.zeros_like(lay.tp)
-    dense, _ = _moved_bytes(plan, lay, trained_only=True)
-    reduce = all_reduce_s(hw, dense / lay.shards, groups, lay.tp * lay.shards)
+        return np.zeros_like(layouts.tp)
+    dense, _ = _moved_bytes(plan, layouts, trained_only=True)
+    reduce = all_reduce_s(hw, dense / layouts.shards, groups, layouts.tp * layouts.shards)
     return np.where(groups > 1, _paid(hw, reduce, hidden), 0.0)
 
 
-def _sharded_s(plan: TrainingPlan, lay: Layouts, hw: Hardware, stage: Passes, gather: Array, scatter: Array) -> Array:
+def _sharded_s(
+    plan: TrainingPlan, layouts: Layouts, hw: Hardware, stage: Passes, gather: Array, scatter: Array
+) -> Array:
     """ZeRO-3: weights are gathered for each pass of each micro-batch, gradients scattered; with prefetch,
     only what takes longer than the layer before it is exposed, and the first layer's gather."""
     ahead = _paid(hw, gather, stage.forward.total_s)
     back = _paid(hw, gather + scatter, stage.backward.total_s + stage.again.total_s)
     first_layer = (gather + scatter) / max(plan.workload.layers, 1)
-    exposed: Array = lay.accumulation * (ahead + back) + first_layer
+    exposed: Array = layouts.accumulation * (ahead + back) + first_layer
     return exposed
 
 
-def _optimizer_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+def _optimizer_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     """The update reads the gradient, reads and writes each state and the master weight, writes the weight."""
     p = plan.precision
     moved = _UPDATE_READS_GRADIENT + 2.0 * (plan.optimizer.state_bytes + p.master_bytes) + p.compute_bytes
-    dense, experts = (size / p.compute_bytes for size in _moved_bytes(plan, lay, trained_only=True))
-    alike, _ = _expert_replicas(lay)
-    own = np.where(lay.zero >= 1, dense / lay.shards + experts / alike, dense + experts)
-    return (own * moved + updated_bytes(plan, lay)) / hw.memory_bytes_per_s
+    dense, experts = (size / p.compute_bytes for size in _moved_bytes(plan, layouts, trained_only=True))
+    alike, _ = _expert_replicas(layouts)
+    own = np.where(layouts.zero >= 1, dense / layouts.shards + experts / alike, dense + experts)
+    return (own * moved + updated_bytes(plan, layouts)) / hw.memory_bytes_per_s
+
+
+# --- runs that were made
+
+
+def fastest(
+    plan: TrainingPlan, clusters: Sequence[Cluster], layouts: Sequence[Sequence[Layout]]
+) -> list[tuple[Layout, float]]:
+    """The layout with the most samples a second, and how many it does on one device, for each run.
+
+    Args:
+        plan: what all of these runs have in common: the workload, the precision and the way of attention.
+        clusters: where each run ran.
+        layouts: what each can have had; at least one.
+
+    Returns:
+        For each run its layout, and samples a second and device.
+    """
+    counts = [len(each) for each in layouts]
+    columns = Layouts.of([layout for each in layouts for layout in each])
+    hardware = Hardware.of(clusters, plan.precision).take(np.repeat(np.arange(len(clusters)), counts))
+    speeds = columns.samples / step_time(plan, columns, hardware).total_s / hardware.devices
+    starts = np.cumsum([0, *counts[:-1]])
+    found = []
+    for options, start in zip(layouts, starts, strict=True):
+        mine = speeds[start : start + len(options)]
+        best = int(np.argmax(mine))
+        found.append((options[best], float(mine[best])))
+    return found

@@ -33,24 +33,24 @@ def _tables(plan: TrainingPlan) -> Iterator[tuple[Embedding, int]]:
                 yield op, block.repeat
 
 
-def resident_bytes(plan: TrainingPlan, lay: Layouts) -> tuple[Array, Array]:
+def resident_bytes(plan: TrainingPlan, layouts: Layouts) -> tuple[Array, Array]:
     """Bytes of a device's tables, and of their optimizer's states; shape (n,) each."""
     entries = sum(op.parameters * repeat for op, repeat in _tables(plan))
-    share = entries / (lay.replicas * lay.tp)
+    share = entries / (layouts.replicas * layouts.tp)
     return share * plan.precision.compute_bytes, share * plan.optimizer.state_bytes
 
 
-def travel_s(plan: TrainingPlan, lay: Layouts, hw: Hardware) -> Array:
+def travel_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     """Seconds of the all-to-alls of one micro-batch, forward and backward; shape (n,)."""
     elements = sum(op.rows * op.width * repeat for op, repeat in _tables(plan))
     if not elements:
-        return np.zeros_like(lay.tp)
-    size = elements * lay.micro_batch * plan.precision.compute_bytes
-    return 2.0 * dispatch_s(hw, size, 1.0, lay.replicas, lay.tp)
+        return np.zeros_like(layouts.tp)
+    size = elements * layouts.micro_batch * plan.precision.compute_bytes
+    return 2.0 * dispatch_s(hw, size, 1.0, layouts.replicas, layouts.tp)
 
 
-def updated_bytes(plan: TrainingPlan, lay: Layouts) -> Array:
+def updated_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
     """Bytes that the update of a device's rows moves in a step: gradient, each state and the row itself; shape (n,)."""
     elements = sum(op.rows * op.width * repeat for op, repeat in _tables(plan) if op.trainable)
     each = _GRADIENT_BYTES + 2.0 * (plan.optimizer.state_bytes + plan.precision.compute_bytes)
-    return elements * each * lay.micro_batch * lay.accumulation
+    return elements * each * layouts.micro_batch * layouts.accumulation

@@ -33,9 +33,9 @@ class Work:
         return self.compute_s + self.memory_s + self.overhead_s
 
     @classmethod
-    def none(cls, lay: Layouts) -> Work:
+    def none(cls, layouts: Layouts) -> Work:
         """No work."""
-        zero = np.zeros_like(lay.tp)
+        zero = np.zeros_like(layouts.tp)
         return cls(zero, zero, zero, zero)
 
     def take(self, index: npt.NDArray[np.intp]) -> Work:

@@ -127,9 +127,9 @@ def survey(plan: TrainingPlan, cluster: Cluster) -> Found:
     hardware = Hardware.of([cluster], plan.precision)
     steps, memory = [], []
     for part in _chunks(len(layouts.dp)):
-        lay = layouts.take(part)
-        steps.append(step_time(plan, lay, hardware.take(np.zeros(len(lay.dp), dtype=np.intp))))
-        memory.append(peak_memory(plan, lay))
+        chunk = layouts.take(part)
+        steps.append(step_time(plan, chunk, hardware.take(np.zeros(len(chunk.dp), dtype=np.intp))))
+        memory.append(peak_memory(plan, chunk))
     needs: Memory = _joined(memory)
     fits = needs.total_bytes <= usable_bytes(cluster)
     return Found(fits=fits, layouts=layouts, steps=_joined(steps), memory=needs, considered=len(fits))
@@ -155,12 +155,12 @@ def _chunks(length: int) -> Iterator[slice]:
 
 
 def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequence[int]) -> Array:
-    """For each cluster, the place of its fastest layout among its own."""
+    """For each cluster, the index of its fastest layout among its own."""
     owner = np.repeat(np.arange(len(lengths)), lengths)
     each_s = np.empty(len(owner))
     for part in _chunks(len(owner)):
-        lay = layouts.take(part)
-        each_s[part] = sample_s(plan, lay, step_time(plan, lay, hw.take(owner[part])))
+        chunk = layouts.take(part)
+        each_s[part] = sample_s(plan, chunk, step_time(plan, chunk, hw.take(owner[part])))
     ends = np.cumsum(lengths)
     return np.array([np.argmin(each_s[e - n : e]) for e, n in zip(ends, lengths, strict=True)])
 
@@ -198,13 +198,13 @@ class _Pool:
     chosen: dict[bytes, Layouts] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: TrainingPlan, lay: Layouts, needs_bytes: Array) -> _Pool:
+    def of(cls, plan: TrainingPlan, layouts: Layouts, needs_bytes: Array) -> _Pool:
         """The pool, with what every capacity asks of it."""
-        parts = np.stack([lay.tp, lay.cp, lay.pp, lay.dp, lay.ep, lay.zero, lay.shard])
+        parts = np.stack([layouts.tp, layouts.cp, layouts.pp, layouts.dp, layouts.ep, layouts.zero, layouts.shard])
         starts = np.flatnonzero(np.r_[True, (parts[:, 1:] != parts[:, :-1]).any(axis=0)])
-        group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(lay.dp)]))
-        exact = (lay.pp == 1) & (lay.samples < plan.global_batch + lay.dp)
-        return cls(plan, lay, needs_bytes, starts, group, exact)
+        group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(layouts.dp)]))
+        exact = (layouts.pp == 1) & (layouts.samples < plan.global_batch + layouts.dp)
+        return cls(plan, layouts, needs_bytes, starts, group, exact)
 
     def choose(self, capacity_bytes: float) -> Layouts:
         """The layouts that fit and may be the fastest. Where nothing fits, the leanest.
@@ -231,15 +231,15 @@ class _Pool:
 
     def _pointless(self, rung: npt.NDArray[np.intp]) -> _Mask:
         """Entries that another one beats on every accelerator, since it recomputes no more and ..."""
-        lay, starts, group, exact = self.layouts, self.starts, self.group, self.exact
-        place, lengths = np.arange(len(rung)), np.diff(np.r_[starts, len(rung)])
+        layouts, starts, group, exact = self.layouts, self.starts, self.group, self.exact
+        index, lengths = np.arange(len(rung)), np.diff(np.r_[starts, len(rung)])
         # ... is ZeRO-1, which scatters gradients once a step and not once a micro-batch. Its entries stand
         # right before those of ZeRO-2, as many and in the same order.
-        twin = np.maximum(place - lengths[group], 0)
-        pointless: _Mask = (lay.zero == 2) & (rung[twin] <= rung)
+        twin = np.maximum(index - lengths[group], 0)
+        pointless: _Mask = (layouts.zero == 2) & (rung[twin] <= rung)
         # ... has, without a pipeline, a larger micro-batch that wastes none of the batch: no fixed time and
         # no weight is met more often than it has to be.
         for each in range(len(self.needs_bytes)):
-            last = np.maximum.reduceat(np.where(exact & (rung == each), place, -1), starts)
-            pointless |= (lay.pp == 1) & (rung == each) & (place < last[group])
+            last = np.maximum.reduceat(np.where(exact & (rung == each), index, -1), starts)
+            pointless |= (layouts.pp == 1) & (rung == each) & (index < last[group])
         return pointless

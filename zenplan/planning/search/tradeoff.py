@@ -50,12 +50,12 @@ def listed(plan: TrainingPlan, found: Found, by: str, most: int) -> _Index:
     needs, degrees = found.memory.total_bytes, _degrees(found)[:, order].T
     least: dict[tuple[float, ...], float] = {}
     kept = []
-    for place, key in zip(order.tolist(), map(tuple, degrees.tolist()), strict=True):
-        if needs[place] < least.get(key, np.inf):
-            least[key] = float(needs[place])
-            kept.append(place)
+    for index, key in zip(order.tolist(), map(tuple, degrees.tolist()), strict=True):
+        if needs[index] < least.get(key, np.inf):
+            least[key] = float(needs[index])
+            kept.append(index)
     if by == "memory":
-        kept.sort(key=lambda place: float(needs[place]))
+        kept.sort(key=lambda index: float(needs[index]))
     return np.array(list(islice(kept, most)), dtype=np.intp)
 
 

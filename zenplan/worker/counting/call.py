@@ -163,30 +163,8 @@ class Call:
                     causal=False,
                 ),
             )
-        # Some of it has no gradient, which the noun cannot say: as two products.
-        rows = heads * queries
-        return (
-            MatMul(
-                name="scores",
-                rows=rows,
-                inner=key_dim,
-                columns=keys,
-                split=Split.NONE,
-                tied=True,
-                trainable=key.learns,
-                input_gradient=query.learns,
-            ),
-            MatMul(
-                name="weighted sum",
-                rows=rows,
-                inner=keys,
-                columns=value_dim,
-                split=Split.NONE,
-                tied=True,
-                trainable=value.learns,
-                input_gradient=query.learns or key.learns,
-            ),
-        )
+        # Some of it has no gradient, which the noun cannot say.
+        return _two_products(query, key, value, rows=heads * queries, key_dim=key_dim, value_dim=value_dim, keys=keys)
 
     def elementwise(
         self,
@@ -216,3 +194,30 @@ class Call:
                 trainable=self.backward,
             ),
         )
+
+
+def _two_products(
+    query: Tensor, key: Tensor, value: Tensor, *, rows: int, key_dim: int, value_dim: int, keys: int
+) -> tuple[MatMul, MatMul]:
+    """Attention as what it is made of: the scores of ``rows`` (heads × queries), and the weighted sum."""
+    scores = MatMul(
+        name="scores",
+        rows=rows,
+        inner=key_dim,
+        columns=keys,
+        split=Split.NONE,
+        tied=True,
+        trainable=key.learns,
+        input_gradient=query.learns,
+    )
+    weighted = MatMul(
+        name="weighted sum",
+        rows=rows,
+        inner=keys,
+        columns=value_dim,
+        split=Split.NONE,
+        tied=True,
+        trainable=value.learns,
+        input_gradient=query.learns or key.learns,
+    )
+    return scores, weighted

@@ -16,8 +16,7 @@ from zenplan.domain.model.count import ModelCount
 from zenplan.errors import UsageError
 from zenplan.worker.counting.attempt import Attempt
 from zenplan.worker.counting.events import Event, layer_counts
-from zenplan.worker.counting.following import following
-from zenplan.worker.counting.tracker import Tracker
+from zenplan.worker.counting.tracker import Tracker, following
 
 _HINT = "give the model an Input, or name the shape of one sample: --input-shape 224,224,3"
 

@@ -80,12 +80,12 @@ def _add(operators: list[Operator], new: Operator, again: bool, met: set[int]) -
         operators.append(replace(new, weights=0.0))
     else:
         what = type(new), new.parameters
-        place = next((i for i, o in enumerate(operators) if i not in met and (type(o), o.parameters) == what), None)
-        if place is None:
+        index = next((i for i, o in enumerate(operators) if i not in met and (type(o), o.parameters) == what), None)
+        if index is None:
             operators.append(new)
         else:
-            met.add(place)
-            operators[place] = _together(operators[place], new)
+            met.add(index)
+            operators[index] = _together(operators[index], new)
 
 
 def _together(old: Any, new: Any) -> Operator:

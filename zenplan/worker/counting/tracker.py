@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,18 +11,63 @@ from typing import Any
 
 import keras
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import MatMul, Operator, Split
 from zenplan.errors import DataError
-from zenplan.worker.counting import rules_attention, rules_convolution, rules_dense, rules_recurrent  # noqa: F401
+from zenplan.worker.counting import rules_convolution, rules_products  # noqa: F401
 from zenplan.worker.counting.attempt import Attempt
 from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.events import Event, scaled
-from zenplan.worker.counting.loops import LOOPS
+from zenplan.worker.counting.products import Trace
 from zenplan.worker.counting.registry import by_class, is_keras, known, registered
 from zenplan.worker.counting.rules_ops import VIEWS, operation
-from zenplan.worker.counting.tensors import Tensors
-from zenplan.worker.counting.trace import operators_of, traced
-from zenplan.worker.counting.wrappers import WRAPPERS
+from zenplan.worker.counting.wrappers import LOOPS, WRAPPERS
+
+# --- what is known of tensors
+
+
+@dataclass(slots=True)
+class Tensors:
+    """The tensors of a call.
+
+    Attributes:
+        known: by id, each with itself, so that no other gets its id.
+        kept: keys of those that are kept for the backward pass.
+        owned: ids of weights that a product has counted as its own.
+    """
+
+    known: dict[int, tuple[Any, Tensor]] = field(default_factory=dict)
+    kept: set[object] = field(default_factory=set)
+    owned: set[int] = field(default_factory=set)
+
+    def seen(self, tensor: Any, layer: Any) -> Tensor:
+        """What is known of a tensor; of a new one, what it is.
+
+        Args:
+            tensor: symbolic, a variable, or an array of the backend's.
+            layer: whose call it is met in; None for the model's.
+        """
+        if id(tensor) in self.known:
+            return self.known[id(tensor)][1]
+        if isinstance(tensor, keras.KerasTensor):
+            return self.remember(tensor, False)
+        # A weight, or what the backend made of weights before any symbolic tensor came in.
+        variable = isinstance(tensor, keras.Variable)
+        learns = tensor.trainable if variable else layer is not None and layer.trainable_weights
+        found = Tensor(
+            shape=tuple(tensor.shape), learns=bool(learns), weight=True, variable=id(tensor) if variable else 0
+        )
+        self.known[id(tensor)] = (tensor, found)
+        return found
+
+    def remember(self, tensor: Any, learns: bool, key: object = None) -> Tensor:
+        """A symbolic tensor, which ``learns`` unless it has no gradient; ``key`` is that of the one it is a view of."""
+        differentiable = "float" in str(tensor.dtype) or "complex" in str(tensor.dtype)
+        found = Tensor(shape=tuple(tensor.shape), learns=learns and differentiable, key=key or object())
+        self.known[id(tensor)] = (tensor, found)
+        return found
+
+
+# --- the tracker
 
 _OUTSIDE = "counted from the backend's trace"
 
@@ -311,3 +357,64 @@ def _checked(layer: Any, operators: Iterable[Any]) -> Iterator[Operator]:
         if not isinstance(operator, Operator):
             raise DataError(f"what counts {layer.name} gave {operator!r}, which is no operator")
         yield operator
+
+
+# --- following a call
+
+
+@contextmanager
+def following(tracker: Tracker) -> Iterator[None]:
+    """Have Keras ask the tracker for what a symbolic call returns; all is as it was afterwards, whatever happens."""
+    layer_class, operation_class = keras.Layer, keras.Operation
+    module: Any = sys.modules[layer_class.__module__]
+    before = layer_class.symbolic_call, operation_class.symbolic_call, layer_class.add_loss, module.Node
+    layer_class.symbolic_call = lambda self, *args, **kwargs: tracker.layer(self, args, kwargs)
+    operation_class.symbolic_call = lambda self, *args, **kwargs: tracker.operation(self, args, kwargs)
+    layer_class.add_loss = lambda self, loss: None  # it takes no symbolic ones
+    # A node would tie our tensors to the model's graph for good.
+    module.Node = lambda **_: None
+    try:
+        yield
+    finally:
+        layer_class.symbolic_call, operation_class.symbolic_call, layer_class.add_loss, module.Node = before
+
+
+# --- the backend's own trace
+#
+# The backend's own trace of code that Keras cannot follow: raw JAX, PyTorch or TensorFlow in a layer's ``call``.
+#
+# What comes of it are products, by their three sizes; whose weights they use it does not tell. Loops are counted as
+# often as they run where that number is fixed, else once.
+
+
+def traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace:
+    """Run ``operation.call`` on the backend's abstract tensors; whatever it raises goes on to the caller.
+
+    Args:
+        operation: a ``keras.Operation``, layers among them.
+        args, kwargs: of its call, with a ``keras.KerasTensor`` of a closed shape for each tensor.
+    """
+    # Imported here: there is one backend in a process, and its walk needs its library.
+    match keras.config.backend():
+        case "jax":
+            from zenplan.worker.counting.trace_jax import trace
+        case "torch":
+            from zenplan.worker.counting.trace_torch import trace
+        case _:
+            from zenplan.worker.counting.trace_tensorflow import trace
+    return trace(operation, args, kwargs)
+
+
+def operators_of(trace: Trace, call: Call) -> Iterator[Operator]:
+    """Its products as operators. A trace does not tell whose weights they have: the layer's, as far as it has any."""
+    for index, product in enumerate(trace.products):
+        yield MatMul(
+            name="product",
+            rows=product.rows / call.batch,
+            inner=product.inner,
+            columns=product.columns,
+            split=Split.NONE,
+            tied=True,
+            trainable=call.backward,
+            input_gradient=call.reached or (index > 0 and call.learns),
+        )

@@ -1,21 +1,34 @@
-"""Steps of several models, timed in turns: what the job ``Measure`` does."""
+"""What is measured of models: their steps, timed in turns, the memory that these take, and the compiled program."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import keras
 
 from zenplan.domain.measured.calibration import PROGRAM
 from zenplan.errors import FailureKind
+from zenplan.worker.counting.attempt import Attempt
 from zenplan.worker.counting.count import count_model
-from zenplan.worker.measuring import machine, memory
-from zenplan.worker.measuring.data import symbolic_input
-from zenplan.worker.measuring.program import has_program, program_bytes, whole_program
-from zenplan.worker.measuring.ready import Ready, built_model, with_data
+from zenplan.worker.counting.load import weightless
+from zenplan.worker.measuring import machine
+from zenplan.worker.measuring.data import made_targets, symbolic_input
+from zenplan.worker.measuring.ready import (
+    Ready,
+    build_training,
+    built_model,
+    compile_model,
+    outputs_of,
+    usual_optimizer,
+    with_data,
+)
 from zenplan.worker.measuring.timing import timed
 from zenplan.worker.protocol import Built, Counted, Events, Failed, Measure, Peak, Sampled, WantedPoint
 
@@ -84,11 +97,11 @@ class _Measurement:
             import jax
 
             jax.clear_caches()
-        memory.give_back(self.job.device)
+        give_back(self.job.device)
 
     def _warm(self, point: WantedPoint) -> Ready:
         first = not self.announced
-        before = self._level() if first or not memory.keeps_what_is_free(self.job.device) else None
+        before = self._level() if first or not keeps_what_is_free(self.job.device) else None
         start = time.perf_counter()
         model = built_model(point.model, self.job.precision, self.events)
         symbolic = symbolic_input(model, point.batch, point.model.input_shapes)
@@ -98,11 +111,11 @@ class _Measurement:
         self.events.begin("compile")
         ready.step()
         program = program_bytes(model, ready.x, ready.y) if has_program(model) else None
-        memory.give_back(self.job.device)
-        forgotten = memory.forget_peak(self.job.device)
+        give_back(self.job.device)
+        forgotten = forget_peak(self.job.device)
         self._timed(ready)
         self.events.send(Built(key=ready.key, setup_s=time.perf_counter() - start, program_bytes=program))
-        peak = memory.peak_over(before, self._level(), forgotten)
+        peak = peak_over(before, self._level(), forgotten)
         self.events.send(Peak(key=ready.key, bytes=peak, how=before.how if before and peak else ""))
         return ready
 
@@ -128,11 +141,11 @@ class _Measurement:
         self.left_s -= times[0]
         return times
 
-    def _level(self) -> memory.Level | None:
+    def _level(self) -> Level | None:
         """Of memory now. A processor's is that of the whole process, and tells of a model only while it is alone."""
         if self.job.device == "cpu" and not self.job.in_turn:
             return None
-        return memory.level(self.job.device)
+        return level(self.job.device)
 
     def _count(self, point: WantedPoint, model: keras.Model) -> None:
         if self.job.count:
@@ -150,8 +163,8 @@ class _Measurement:
         """What the work returns; None where memory was not enough for it, which is told."""
         try:
             return work()
-        except memory.kinds_of_shortage() as error:
-            if not memory.is_shortage(error):
+        except kinds_of_shortage() as error:
+            if not is_shortage(error):
                 raise
             name = type(error).__name__
         # Out of the handler nothing refers to what the work had made.
@@ -163,4 +176,216 @@ class _Measurement:
         # The model that would tell what Keras chooses did not come to be: as for one without layers.
         self._announce(bool(keras.Sequential().jit_compile) if asked is None else asked)
         self.events.send(Failed(key=key, reason=reason, kind=kind, type=type))
-        memory.give_back(self.job.device)
+        give_back(self.job.device)
+
+
+# --- memory
+#
+# Peaks of memory, of a GPU's allocator or of this process, and the errors that say it was not enough.
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+# What forgets the highest resident set so far: proc(5).
+_FORGET = "5"
+_SHORT = ("RESOURCE_EXHAUSTED", "out of memory", "can't allocate memory", "ALLOC_FAILED")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """Memory as it is at one moment.
+
+    Attributes:
+        how: ``allocator`` of a GPU, ``resident set`` of this process.
+        used_bytes, peak_bytes: now, and at most since it was last forgotten.
+    """
+
+    how: str
+    used_bytes: float
+    peak_bytes: float
+
+
+def level(device: str) -> Level | None:
+    """Of the GPU as the framework allocates it, or of this process; None where nobody tells."""
+    return _on_gpu() if device == "gpu" else _resident()
+
+
+def forget_peak(device: str) -> bool:
+    """Let the peak begin anew; False where that cannot be done, as with jax."""
+    backend = keras.config.backend()
+    if device == "cpu":
+        try:
+            _CLEAR.write_text(_FORGET, encoding="ascii")
+        except OSError:
+            return False
+    elif backend == "torch":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+    elif backend == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.reset_memory_stats("GPU:0")
+    return device == "cpu" or backend != "jax"
+
+
+def peak_over(before: Level | None, after: Level | None, forgotten: bool) -> float | None:
+    """Bytes at the peak, over what was in use before; None where nobody tells.
+
+    One that was not forgotten in between, and has not risen since, may be that of something else.
+    """
+    if before is None or after is None or not (forgotten or after.peak_bytes > before.peak_bytes):
+        return None
+    return max(0.0, after.peak_bytes - before.used_bytes) or None
+
+
+def give_back(device: str) -> None:
+    """What nothing refers to any more goes back to the system, so that it is not counted as the next one's."""
+    gc.collect()
+    if device == "gpu" and keras.config.backend() == "torch":
+        import torch
+
+        torch.cuda.empty_cache()
+    # Only glibc has it; other systems keep what they keep.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def keeps_what_is_free(device: str) -> bool:
+    """Whether the framework holds on to memory of models that are gone, so that the next one's peak does not show.
+
+    TensorFlow's allocator for processors does: of equal models the second rose by a tenth of the first.
+    """
+    return device == "cpu" and keras.config.backend() == "tensorflow"
+
+
+def kinds_of_shortage() -> tuple[type[Exception], ...]:
+    """Classes of exceptions that a lack of memory may be told by; ``is_shortage`` says whether one is."""
+    if keras.config.backend() != "tensorflow":
+        return (MemoryError, RuntimeError)
+    import tensorflow
+
+    return (MemoryError, RuntimeError, tensorflow.errors.ResourceExhaustedError)
+
+
+def is_shortage(error: Exception) -> bool:
+    """Whether it says that memory was not enough: frameworks do so by a class of theirs or by their words."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    known = names & {"MemoryError", "OutOfMemoryError", "ResourceExhaustedError"}
+    return bool(known) or any(words in str(error) for words in _SHORT)
+
+
+def _on_gpu() -> Level | None:
+    backend = keras.config.backend()
+    if backend == "torch":
+        import torch
+
+        used, peak = torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated()
+    elif backend == "tensorflow":
+        import tensorflow
+
+        found = tensorflow.config.experimental.get_memory_info("GPU:0")
+        used, peak = found["current"], found["peak"]
+    else:
+        import jax
+
+        stats: dict[str, Any] | None = jax.devices()[0].memory_stats()
+        if stats is None:
+            return None
+        used, peak = stats["bytes_in_use"], stats["peak_bytes_in_use"]
+    return Level(how="allocator", used_bytes=used, peak_bytes=peak)
+
+
+def _resident() -> Level | None:
+    try:
+        lines = _STATUS.read_text(encoding="ascii").splitlines()
+        found = {
+            name: float(rest.split()[0]) * 1024
+            for name, _, rest in (line.partition(":") for line in lines)
+            if name in ("VmRSS", "VmHWM")
+        }
+        return Level(how="resident set", used_bytes=found["VmRSS"], peak_bytes=found["VmHWM"])
+    except (OSError, KeyError):
+        return None
+
+
+# --- the compiled program
+#
+# The compiled program of a training step, by its compiler's own count. Only jax tells it.
+
+
+def has_program(model: keras.Model) -> bool:
+    """Whether its step is one program, of a compiler that tells what it moves."""
+    return keras.config.backend() == "jax" and model.jit_compile and not model.run_eagerly
+
+
+def program_bytes(model: keras.Model, x: Any, y: Any) -> float | None:
+    """Bytes that one training step reads and writes, as XLA counts them; None where it does not.
+
+    It is compiled on shapes alone: nothing runs, and nothing is allocated. One that has been stepped on arrays of
+    these shapes is not compiled again, since jax keeps what it lowered.
+
+    Args:
+        model: with its optimizer, loss and metrics built; its variables need no values.
+        x, y: arrays or symbolic tensors, as for ``train_on_batch``.
+    """
+    import jax
+
+    def shapes(nested: Any) -> Any:
+        return keras.tree.map_structure(
+            lambda t: jax.ShapeDtypeStruct(tuple(t.shape), keras.backend.standardize_dtype(t.dtype)), nested
+        )
+
+    groups = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    # As Keras's own step asks for it: the state, then the data without weights of samples.
+    state = tuple(shapes(list(group)) for group in groups)
+    data = (shapes(x), None if y is None else shapes(y), None)
+    step = jax.jit(model.train_step, donate_argnums=0)
+    found = step.lower(state, data).compile().cost_analysis() or {}
+    return float(found.get("bytes accessed", 0.0)) or None
+
+
+def whole_program(
+    point: WantedPoint, job: Measure, events: Events, look: Callable[[keras.Model], None]
+) -> float | None:
+    """``program_bytes`` of a point's model, which is built without values, so that it takes no memory.
+
+    Where a builder does not let itself be called so, as one that makes an optimizer, its weights have values.
+
+    Args:
+        look: called with the model once its program is known.
+    """
+    # Its few numbers have values from the start, which nothing within the scope may have.
+    optimizer = usual_optimizer()
+    attempt = Attempt()
+    try:
+        with weightless(True), attempt:
+            return _whole(point, job, events, optimizer, look)
+    finally:
+        # Keras would give these weights their values as soon as another model is built.
+        keras.utils.clear_session(free_memory=False)
+    return _whole(point, job, events, usual_optimizer(), look)
+
+
+def _whole(
+    point: WantedPoint,
+    job: Measure,
+    events: Events,
+    optimizer: keras.optimizers.Optimizer,
+    look: Callable[[keras.Model], None],
+) -> float | None:
+    import jax
+
+    model = built_model(point.model, job.precision, events)
+    x = symbolic_input(model, point.batch, point.model.input_shapes)
+    outputs, own = outputs_of(model, x), bool(model.compiled)
+    compile_model(model, outputs, job.compiled, optimizer)
+    y = jax.eval_shape(lambda: made_targets(model, outputs))
+    build_training(model, x, y, own)
+    events.begin("compile")
+    found = program_bytes(model, x, y)
+    look(model)
+    return found

@@ -1,14 +1,17 @@
-"""Residual networks: of Keras (ResNet, ResNetV2), of torchvision (ResNet, ResNeXt, Wide ResNet), and with gates.
+"""Residual networks, and those that came of them: RegNet, DenseNet, ConvNeXt.
 
-He et al. 2015 (arXiv 1512.03385), 2016 (1603.05027); Xie et al. 2017 (1611.05431); Zagoruyko & Komodakis 2016
-(1605.07146); Hu et al. 2018 (1709.01507).
+Of Keras (ResNet, ResNetV2), of torchvision (ResNet, ResNeXt, Wide ResNet), and with gates: He et al. 2015 (arXiv
+1512.03385), 2016 (1603.05027); Xie et al. 2017 (1611.05431); Zagoruyko & Komodakis 2016 (1605.07146); Hu et al. 2018
+(1709.01507).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 
 from zenplan.domain.model.operators import Function
 from zenplan.domain.model.workload import Workload
@@ -124,7 +127,7 @@ def _resnet_v2(name: str, blocks: tuple[int, ...], image_size: int = 224, classe
     return classify(x.norm().act(), classes).net.workload(name, imagenet())
 
 
-def models() -> Mapping[str, Builder]:
+def resnet_models() -> Mapping[str, Builder]:
     """Names to builders."""
     keras = {f"resnet{d}": Residual(blocks=DEPTHS[d], bias=True, first=True) for d in (50, 101, 152)}
     torch = {
@@ -143,3 +146,126 @@ def models() -> Mapping[str, Builder]:
     second = {f"resnet{d}-v2": partial(_resnet_v2, f"resnet{d}-v2", DEPTHS[d]) for d in (50, 101, 152)}
     named = {name: partial(_resnet, name, net) for name, net in (keras | torch).items()}
     return {**named, **second, "resnet": _any_depth}
+
+
+# --- RegNet
+#
+# RegNet (Radosavovic et al. 2020, arXiv 2003.13678): widths that grow along a line, rounded to stages. As in
+# torchvision.
+#
+# X has no gates, Y has one in each block.
+
+# Depth, first width, slope, ratio between stages, channels of a group.
+Line = tuple[int, int, float, float, int]
+_LINES: Mapping[str, Line] = {
+    "x-400mf": (22, 24, 24.48, 2.54, 16),
+    "x-800mf": (16, 56, 35.73, 2.28, 16),
+    "x-1.6gf": (18, 80, 34.01, 2.25, 24),
+    "x-3.2gf": (25, 88, 26.31, 2.25, 48),
+    "x-8gf": (23, 80, 49.56, 2.88, 120),
+    "x-16gf": (22, 216, 55.59, 2.1, 128),
+    "x-32gf": (23, 320, 69.86, 2.0, 168),
+    "y-400mf": (16, 48, 27.89, 2.09, 8),
+    "y-800mf": (14, 56, 38.84, 2.4, 16),
+    "y-1.6gf": (27, 48, 20.71, 2.65, 24),
+    "y-3.2gf": (21, 80, 42.63, 2.66, 24),
+    "y-8gf": (17, 192, 76.82, 2.19, 56),
+    "y-16gf": (18, 200, 106.23, 2.48, 112),
+    "y-32gf": (20, 232, 115.89, 2.53, 232),
+}
+
+
+def _regnet_stages(line: Line) -> list[tuple[int, int, int]]:
+    """Blocks, width, and channels of a group of each stage."""
+    depth, first, slope, ratio, group = line
+    widths = []
+    for block in range(depth):
+        step = round(math.log((first + slope * block) / first) / math.log(ratio))
+        widths.append(round(first * ratio**step / 8) * 8)
+    found = []
+    for width, alike in groupby(widths):
+        each = min(group, width)
+        near = int(width + each / 2) // each * each
+        found.append((len(list(alike)), near if near >= 0.9 * width else near + each, each))
+    return found
+
+
+def _regnet(name: str, line: Line, gated: bool, image_size: int = 224, classes: int = 1000) -> Workload:
+    x = image(image_size).conv(32, 3, 2, 1).norm().act()
+    for stage, (blocks, width, group) in enumerate(_regnet_stages(line)):
+        for index in range(blocks):
+            x = x.block(f"stage {stage + 1}" + ("" if index else ", first"))
+            x = _regnet_block(x, width, group, 1 if index else 2, gated)
+    return classify(x, classes).net.workload(name, imagenet(100, 1024, source="Radosavovic et al. 2020"))
+
+
+def _regnet_block(x: Map, width: int, group: int, stride: int, gated: bool) -> Map:
+    shortcut = x.conv(width, 1, stride, "valid").norm() if stride > 1 else x
+    inside = x.conv(width).norm().act().conv(width, 3, stride, 1, groups=width // group).norm().act()
+    if gated:
+        inside = squeeze(inside, round(0.25 * x.channels))
+    return inside.conv(width).norm().plus(shortcut).act()
+
+
+def regnet_models() -> Mapping[str, Builder]:
+    """Names to builders."""
+    return {f"regnet{k}": partial(_regnet, f"regnet{k}", line, k[0] == "y") for k, line in _LINES.items()}
+
+
+# --- DenseNet
+#
+# DenseNet (Huang et al. 2017, arXiv 1608.06993): each layer sees all before it.
+
+_GROWTH = 32
+_DEPTHS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}
+
+
+def _densenet(name: str, blocks: tuple[int, ...], image_size: int = 224, classes: int = 1000) -> Workload:
+    x = stem(image(image_size))
+    for stage, layers in enumerate(blocks):
+        if stage:
+            x = x.block(f"transition {stage}").norm().act().conv(x.channels // 2).average_pool(2, 2)
+        x = x.block(f"stage {stage + 1}")
+        for _ in range(layers):
+            new = x.norm().act().conv(4 * _GROWTH).norm().act().conv(_GROWTH, 3)
+            x = x.concat(new)
+    return classify(x.norm().act(), classes).net.workload(name, imagenet(source="Huang et al. 2017"))
+
+
+def densenet_models() -> Mapping[str, Builder]:
+    """Names to builders."""
+    return {f"densenet{d}": partial(_densenet, f"densenet{d}", blocks) for d, blocks in _DEPTHS.items()}
+
+
+# --- ConvNeXt
+#
+# ConvNeXt (Liu et al. 2022, arXiv 2201.03545), as Keras has it.
+
+_SIZES = {
+    "tiny": ((3, 3, 9, 3), 96),
+    "small": ((3, 3, 27, 3), 96),
+    "base": ((3, 3, 27, 3), 128),
+    "large": ((3, 3, 27, 3), 192),
+    "xlarge": ((3, 3, 27, 3), 256),
+}
+
+
+def _convnext(name: str, blocks: tuple[int, ...], width: int, image_size: int = 224, classes: int = 1000) -> Workload:
+    x = image(image_size).conv(width, 4, 4, "valid", bias=True).layer_norm()
+    for stage, count in enumerate(blocks):
+        if stage:
+            x = x.block(f"to stage {stage + 1}").layer_norm().conv(width * 2**stage, 2, 2, "valid", bias=True)
+        for _ in range(count):
+            x = _convnext_block(x.block(f"stage {stage + 1}"))
+    x = x.block("head").global_pool().layer_norm().dense(classes).loss()
+    return x.net.workload(name, imagenet(300, 4096, "adamw", "Liu et al. 2022"))
+
+
+def _convnext_block(x: Map) -> Map:
+    wide = x.depthwise(7, bias=True).layer_norm().project(4 * x.channels).act(Function.GELU)
+    return wide.project(x.channels).scale().plus(x)
+
+
+def convnext_models() -> Mapping[str, Builder]:
+    """Names to builders."""
+    return {f"convnext-{s}": partial(_convnext, f"convnext-{s}", *shape) for s, shape in _SIZES.items()}

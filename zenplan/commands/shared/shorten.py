@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 
 
-def told_apart(names: Sequence[str], most: int) -> list[str]:
+def shortened(names: Sequence[str], most: int) -> list[str]:
     """The names in at most that many letters each; different ones stay so, if there is a way.
 
     What all the long ones begin or end with goes first, then what is in the middle; those that are still alike are

@@ -70,18 +70,18 @@ def select(
     for table in tables:
         chosen.left_out.extend(_bad_rows(table))
         for offer in table.offers:
-            sheet = sheets.get(offer.instance.accelerator)
-            if sheet is None:
+            accelerator = sheets.get(offer.instance.accelerator)
+            if accelerator is None:
                 unknown.add(offer.instance.accelerator)
                 continue
-            if not (sheet.trains and trains_in(sheet, precision)):
-                why = lacks(sheet, precision) if sheet.trains else "made for inference only"
-                unable.setdefault(why, set()).add(sheet.name)
+            if not (accelerator.trains and trains_in(accelerator, precision)):
+                why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
+                unable.setdefault(why, set()).add(accelerator.name)
                 continue
             sizes = list(_sizes(request, offer))
             chosen.alone += not sizes
             for nodes, used in sizes:
-                place = _place(chosen, places, offer.instance, sheet, efficiency, nodes, used, corrected)
+                place = _place(chosen, places, offer.instance, accelerator, efficiency, nodes, used, corrected)
                 chosen.options.append(Option(offer=offer, terms=table.terms, nodes=nodes, cluster=place))
     if unknown:
         chosen.left_out.append(f"no data sheet: {', '.join(sorted(unknown))}")
@@ -100,23 +100,23 @@ def _place(
     chosen: Selection,
     places: dict[tuple[object, ...], int],
     instance: Instance,
-    sheet: Accelerator,
+    accelerator: Accelerator,
     efficiency: Callable[[str], Efficiency],
     nodes: int,
     used: int,
     corrected: Callable[[Cluster], Cluster],
 ) -> int:
     """The cluster's place in the list: the same machine at another price or place is the same cluster."""
-    key = (sheet.name, instance.devices, nodes, used, instance.network_bytes_per_s, instance.link_bytes_per_s)
+    key = (accelerator.name, instance.devices, nodes, used, instance.network_bytes_per_s, instance.link_bytes_per_s)
     if key not in places:
         places[key] = len(chosen.clusters)
         chosen.clusters.append(
             corrected(
                 Cluster(
-                    accelerator=sheet,
+                    accelerator=accelerator,
                     node_devices=instance.devices,
                     nodes=nodes,
-                    efficiency=efficiency(sheet.architecture),
+                    efficiency=efficiency(accelerator.architecture),
                     used=used,
                     network_bytes_per_s=instance.network_bytes_per_s,
                     link_bytes_per_s=instance.link_bytes_per_s,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenplan.commands.shared.told_apart import told_apart
+from zenplan.commands.shared.shorten import shortened
 
 LONG = "github.com/somebody/something/"
 
@@ -21,13 +21,13 @@ LONG = "github.com/somebody/something/"
     ],
 )
 def test_names_that_differ_stay_different(names: list[str], shown: list[str]) -> None:
-    found = told_apart(names, 18)
+    found = shortened(names, 18)
     assert found == shown
 
 
 @given(st.lists(st.text("ab/", max_size=30), max_size=8))
 def test_no_name_is_too_long_and_one_name_stays_one(names: list[str]) -> None:
-    found = told_apart(names, 9)
+    found = shortened(names, 9)
     assert len(found) == len(names)
     assert all(len(name) <= 9 for name in found)
     pairs = set(zip(names, found, strict=True))
@@ -43,5 +43,5 @@ def test_names_that_differ_in_the_middle_of_many_are_shown_from_there() -> None:
         "elsewhere/with/another/README.md",
         "a/third/place/of/figures.csv",
     ]
-    assert told_apart(names, 14)[:2] == ["…one/language…", "…two/language…"]
-    assert len(set(told_apart(names, 14))) == 4
+    assert shortened(names, 14)[:2] == ["…one/language…", "…two/language…"]
+    assert len(set(shortened(names, 14))) == 4

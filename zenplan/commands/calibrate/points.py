@@ -1,4 +1,4 @@
-"""Calibrating for one model: which depths, at which batches, and what is done where that is not enough."""
+"""Which points are measured: of one model, at which depths and batches; of the device in general, by a sweep."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from zenplan import units
+from zenplan.adapters.tables.sweep import read_sweep
 from zenplan.commands.calibrate.record import About
-from zenplan.commands.calibrate.running import LEAST_ROUNDS, Session
-from zenplan.commands.calibrate.subject import Subject
-from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, Measured
-from zenplan.errors import DataError, FailureKind, ZenplanError
+from zenplan.commands.calibrate.running import LEAST_ROUNDS, MOST_ROUNDS, Session
+from zenplan.commands.calibrate.subject import Subject, Task
+from zenplan.domain.measured.calibration import MODEL, OPERATOR, PROGRAM, STEP, SWEEP, Measured, Point, SweepPoint
+from zenplan.errors import DataError, FailureKind, UnknownName, UsageError, ZenplanError
 from zenplan.planning.calibration.depth_fit import is_superlinear, predicted
-from zenplan.planning.calibration.design import depths_for
+from zenplan.planning.calibration.design import depths_for, sweep_points
+from zenplan.worker.protocol import Target
+
+# --- of one model
+
 
 # What a device computes at the least, in FLOP/s: a core, or a GPU. It only decides on what is tried first.
 _SLOW_FLOP_PER_S: Final = {"cpu": 5e10, "gpu": 1e13}
@@ -25,7 +30,7 @@ _TELLS_BYTES: Final = "jax"
 _PROGRAMS_SHARE: Final = 0.4
 
 
-def about(subject: Subject) -> About:
+def model_about(subject: Subject) -> About:
     """What the calibration of a model says of itself."""
     workload = subject.plan.workload
     return About(
@@ -133,3 +138,52 @@ def came_to_something(session: Session) -> None:
         f"nothing of {calibration.subject} was measured: {reasons[0] if reasons else 'the time was over'}",
         f"--minutes gives it more time than {units.duration(60.0 * session.how.minutes)}; --batch makes it smaller",
     )
+
+
+# --- of a sweep
+#
+# Calibrating the device in general: operators and small models of three families, the most telling first.
+
+FAMILIES: Final = ("transformer", "convnet", "recurrent")
+ALL: Final = "all"
+_BUILDERS: Final = "zenplan.worker.proxies.samples"
+_SINGLE: Final = "operator"
+# More is planned than there is time for, since what setting up takes is a rough guess; the time ends it.
+_PLANNED: Final = 1.5
+# What one product reaches on a core, or on a GPU, in FLOP/s. It decides on which points are tried, not on what they tell.
+_FLOP_PER_S: Final = {"cpu": 6e10, "gpu": 3e13}
+
+
+def sweep_about(family: str) -> About:
+    """What a sweep says of itself. Raises UnknownName: there is no such family."""
+    if family not in (ALL, *FAMILIES):
+        raise UnknownName("family", family, (ALL, *FAMILIES))
+    return About(kind=SWEEP, subject=family, family=family)
+
+
+def calibrate_sweep(session: Session) -> None:
+    """Measure the points of the session's family, in their order, until the time is over.
+
+    Raises:
+        UsageError: there is too little of it for a single point.
+    """
+    until_s = 60.0 * session.how.minutes
+    session.stepping_s = until_s / 2
+    points = _sweep_points(session, until_s)
+    if not points:
+        raise UsageError(f"{units.duration(until_s)} is too short for a single point", "give it a minute: --minutes 1")
+    session.run([_task(point) for point in points], in_turn=True, until_s=until_s)
+
+
+def _sweep_points(session: Session, until_s: float) -> tuple[SweepPoint, ...]:
+    """Those of the family and the single operators, the most telling for their time first."""
+    family, how = session.record.about.family, session.how
+    rate = _FLOP_PER_S[how.device] * (1 if how.device == "gpu" else how.threads)
+    wanted = [p for p in read_sweep() if family in (ALL, p.family) or p.family == _SINGLE]
+    return sweep_points(wanted, session.engine.name, rate, _PLANNED * until_s, MOST_ROUNDS + 2)
+
+
+def _task(point: SweepPoint) -> Task:
+    role = OPERATOR if point.family == _SINGLE else STEP
+    model = Target(target=f"{_BUILDERS}:{point.builder}", arguments=dict(point.arguments))
+    return Task(point=Point(key=point.key, role=role, batch=point.batch, features=point.features), model=model)
