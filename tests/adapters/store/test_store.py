@@ -863,6 +863,15 @@ def test_what_is_stored_is_read_on_a_full_disk(journal: bool, path: Path, tmp_pa
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "[20] '' ()\n")
 
 
+def test_a_pipe_where_a_file_should_be_is_said(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(ZenplanError, match="it is a pipe"):
+        CalibrationStore.open(path)
+    with CalibrationStore.open(path, only_read=True) as store:
+        assert "it is a pipe" in store.told
+
+
 def test_a_folder_where_a_file_should_be_is_said(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(ZenplanError, match="it is a folder"):

@@ -106,8 +106,7 @@ def _connected(name: str, uri: bool = False) -> sqlite3.Connection:
 
 
 def _opened_to_write(path: Path) -> sqlite3.Connection:
-    if path.is_dir():
-        raise _not_usable(path, "it is a folder")
+    _check_kind(path)
     db = _connected(str(path))
     with ExitStack() as undo:
         undo.callback(db.close)
@@ -138,8 +137,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 
 def _opened_to_read(path: Path) -> sqlite3.Connection:
     """By the first way that works: where the disk is full, or may not be written, SQLite must not need to write."""
-    if path.is_dir():
-        raise _not_usable(path, "it is a folder")
+    _check_kind(path)
     ways: list[Callable[[Path], sqlite3.Connection]] = [_only_the_file, _copied]
     if _is_writable(path):
         ways = [_beside_others, _alone_with_it, *ways]
@@ -315,6 +313,14 @@ def _held(path: Path) -> ZenplanError:
 
 def _is_writable(path: Path) -> bool:
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _check_kind(path: Path) -> None:
+    """Raises ZenplanError: it is a folder, or a pipe, of which nothing would ever come."""
+    if path.is_dir():
+        raise _not_usable(path, "it is a folder")
+    if path.is_fifo():
+        raise _not_usable(path, "it is a pipe")
 
 
 def _not_usable(path: Path, reason: str) -> ZenplanError:
