@@ -14,7 +14,8 @@ import pytest
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.adapters.tables.coefficients import read_carried_over, read_coefficients
 from zenplan.adapters.tables.sweep import read_sweep
-from zenplan.commands.estimate.use_case import estimate, steps_here
+from zenplan.commands.estimate.here import steps_here
+from zenplan.commands.estimate.use_case import estimate
 from zenplan.commands.layouts.use_case import cluster_of, layouts
 from zenplan.commands.shared.evidence import Evidence, evidence_of, stored_calibrations
 from zenplan.commands.shared.tables import catalogue, price_tables

@@ -236,7 +236,11 @@ def whole_run(
     """Samples as they were given, and a price as it was given, or else the lowest of that accelerator.
 
     Args:
+        request: what was asked for: samples, tokens or epochs, if any.
+        workload: the model.
+        usd_per_h: of the device, as given; None where nobody said.
         sheet: of the device; None of a processor, whose price nobody knows.
+        tables: of prices.
     """
     asked = request.samples or request.tokens or request.dataset_bytes or request.epochs
     samples = amount(request, workload).samples if asked else None
