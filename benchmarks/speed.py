@@ -15,8 +15,8 @@ import time
 
 BASE = ("python -c 'import typer'", [sys.executable, "-c", "import typer"], None)
 COMMANDS = (
-    ("zenplan --help", [sys.executable, "-m", "zenplan", "--help"], 3.0),
-    ("zenplan estimate --params 1e9", [sys.executable, "-m", "zenplan", "estimate", "--params", "1e9"], 8.0),
+    ("zenplan --help", [sys.executable, "-m", "zenplan", "--help"], 1.3),
+    ("zenplan estimate --params 1e9", [sys.executable, "-m", "zenplan", "estimate", "--params", "1e9"], 6.0),
     ("zenplan estimate --params 70e9", [sys.executable, "-m", "zenplan", "estimate", "--params", "70e9"], None),
     ("zenplan prices", [sys.executable, "-m", "zenplan", "prices"], None),
 )
