@@ -869,7 +869,7 @@ def test_a_pipe_where_a_file_should_be_is_said(path: Path) -> None:
     with pytest.raises(ZenplanError, match="it is a pipe"):
         CalibrationStore.open(path)
     with CalibrationStore.open(path, only_read=True) as store:
-        assert "it is a pipe" in store.told
+        assert "it is a pipe" in store.warning
 
 
 def test_a_folder_where_a_file_should_be_is_said(path: Path) -> None:
