@@ -17,7 +17,7 @@ def main() -> NoReturn:
     import gc
 
     # Most commands live for half a second and make little garbage: collect seldom.
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(1_000_000, 50, 50)
     _leave_on_sigterm()
     code = run(sys.argv[1:])
     # Python would look through all that is left before it ends: it is a tenth of a short command.

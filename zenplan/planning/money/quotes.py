@@ -36,7 +36,7 @@ class Option:
     cluster: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Market:
     """Every option with its run and its bill under both billing kinds, in columns of the options' order.
 
@@ -153,7 +153,7 @@ COARSEST_S = HOUR_S
 _J_PER_KWH = 3.6e6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bills:
     """``domain.answer.estimate.Bill`` in columns; low, middle and high as rows of shape (3, n). Unknown is nan."""
 

@@ -28,7 +28,7 @@ from zenplan.planning.search.search import Found, useful_samples
 _HOPELESS = 100.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Runs:
     """``domain.answer.estimate.RunTime`` in columns; low, middle and high as rows of shape (3, n)."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ _SHARES = {Recompute.FULL: 1.0, Recompute.HALF: 0.5}
 _COUNTS = ("dp", "tp", "pp", "cp", "ep", "zero", "micro_batch", "accumulation", "interleave")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Layouts:
     """Layouts, field by field as in ``domain.training.layout.Layout``; shape (n,), all floats.
 
@@ -86,7 +86,7 @@ class Layouts:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Hardware:
     """Clusters in columns, with the efficiencies, and what was measured, already applied.
 
@@ -197,39 +197,65 @@ def _row_bytes(accelerator: Accelerator) -> float:
 
 
 def _columns(clusters: Sequence[Cluster], precision: Precision) -> npt.NDArray[np.float64]:
-    return np.array([_row(c, precision) for c in clusters], dtype=float).T
+    devices: dict[tuple[int, int], _Device] = {}
+    rows = []
+    for c in clusters:
+        key = (id(c.accelerator), id(c.efficiency))
+        if key not in devices:
+            devices[key] = _device(c, precision)
+        rows.append(_row(c, devices[key]))
+    return np.array(rows, dtype=float).T
 
 
-def _row(c: Cluster, precision: Precision) -> tuple[float, ...]:
-    """One cluster's columns, in the order of ``Hardware``'s fields."""
+class _Device(NamedTuple):
+    """What of a cluster's columns is the device's alone: those before the link, and those behind ``devices``."""
+
+    first: tuple[float, ...]
+    last: tuple[float, ...]
+
+
+def _device(c: Cluster, precision: Precision) -> _Device:
     e, accelerator = c.efficiency, c.accelerator
     # What a device does by itself takes so many times as long; what it exchanges with others does not.
     longer = e.correction.factor if e.correction else 1.0
     keeps = kept_up(accelerator) / longer
     matmul = accelerator.peak(precision.matmul_dtype) or np.nan
     other = accelerator.peak(precision.other_dtype) or np.nan
+    return _Device(
+        first=(
+            e.matmul * keeps * matmul,
+            e.wide_matmul * keeps * other,
+            e.attention * keeps * other,
+            e.convolution * keeps * other,
+            e.feed * (accelerator.clocks_per_s or np.inf) / longer,
+            e.memory * accelerator.memory_bytes_per_s / longer,
+        ),
+        last=(
+            e.fill_elements,
+            _row_bytes(accelerator),
+            e.operator_s * longer,
+            e.launch_s * longer,
+            e.host_s * longer,
+            e.contention,
+            e.link_hop_s,
+            e.network_hop_s,
+        ),
+    )
+
+
+def _row(c: Cluster, device: _Device) -> tuple[float, ...]:
+    """One cluster's columns, in the order of ``Hardware``'s fields."""
+    e, accelerator, linked = c.efficiency, c.accelerator, c.linked_devices
     pcie = (e.pcie if accelerator.peer_access else e.staged) * c.pcie_bytes_per_s
     link = c.link_bytes_per_s or accelerator.link_bytes_per_s
     return (
-        e.matmul * keeps * matmul,
-        e.wide_matmul * keeps * other,
-        e.attention * keeps * other,
-        e.convolution * keeps * other,
-        e.feed * (accelerator.clocks_per_s or np.inf) / longer,
-        e.memory * accelerator.memory_bytes_per_s / longer,
+        *device.first,
         e.link * link if link else pcie,
         pcie,
         # A cluster without a network has one node: no traffic crosses it.
         e.network * c.network_bytes_per_s if c.network_bytes_per_s else np.inf,
-        c.linked_devices,
-        max(c.linked_devices, c.node_devices),
+        linked,
+        max(linked, c.node_devices),
         c.devices,
-        e.fill_elements,
-        _row_bytes(accelerator),
-        e.operator_s * longer,
-        e.launch_s * longer,
-        e.host_s * longer,
-        e.contention,
-        e.link_hop_s,
-        e.network_hop_s,
+        *device.last,
     )

@@ -52,6 +52,15 @@ def spread_of(plan: TrainingPlan, cluster: Cluster, layout_known: bool = True) -
 
 def step_ranges(plan: TrainingPlan, clusters: Sequence[Cluster], step_s: Array) -> Array:
     """Low, middle and high seconds of a step on each cluster; ``step_s`` is shape (n,), the answer (3, n)."""
-    spreads = [spread_of(plan, c) for c in clusters]
+    known: dict[tuple[object, ...], Spread] = {}
+
+    def spread(c: Cluster) -> Spread:
+        # All that an interval goes by.
+        key = (id(c.efficiency), c.accelerator.architecture, c.nodes > 1, c.devices)
+        if key not in known:
+            known[key] = spread_of(plan, c)
+        return known[key]
+
+    spreads = [spread(c) for c in clusters]
     low, high = (np.array([getattr(s, end) for s in spreads]) for end in ("low", "high"))
     return np.stack([step_s * low, step_s, step_s * high])

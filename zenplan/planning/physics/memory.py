@@ -43,7 +43,7 @@ _GATED = 3.0
 _SCORE_BYTES = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Memory:
     """``domain.answer.estimate.MemoryUse`` in columns: bytes by part, shape (n,) each."""
 

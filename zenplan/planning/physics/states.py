@@ -28,7 +28,7 @@ Ends = tuple[Array, Array]
 _GRADIENT_BYTES, _SCALED_GRADIENT_BYTES, _UNSCALED_BYTES = 4.0, 2.0, 4.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class States:
     """Bytes at both ends of a pipeline; weights with what ZeRO-3 gathers.
 
@@ -42,7 +42,7 @@ class States:
     unscaled: Ends
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Counts:
     """Parameters on one device: those that train, frozen products, and what else is frozen; at both ends."""
 

@@ -59,7 +59,7 @@ FORMULAS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Steps:
     """``domain.answer.estimate.StepTime`` in columns: seconds by part, shape (n,) each."""
 

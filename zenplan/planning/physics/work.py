@@ -15,7 +15,7 @@ import numpy.typing as npt
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Work:
     """Seconds of some operators: limited by arithmetic, by memory, and fixed; and how many there are.
 
@@ -54,7 +54,7 @@ class Work:
         return Work(self.compute_s * factor, self.memory_s * factor, self.overhead_s * factor, self.launches * factor)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Passes:
     """The work of a forward pass, of a backward pass, and of what is computed again in between."""
 

@@ -34,7 +34,7 @@ HEADROOM = 0.12
 _FUSED, _UNFUSED = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0)), ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Found:
     """Layouts with what they take: the best of each cluster, or all of one; shape (n,).
 
@@ -181,12 +181,13 @@ def _pools(plan: TrainingPlan, keys: Sequence[tuple[int, int]]) -> dict[tuple[in
     return pools
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Pool:
     """Every layout for a number of devices, and the bytes it needs on each rung of recomputation, (rungs, n).
 
-    ``starts`` are the places where degrees or ZeRO change, ``group`` is which of those runs an entry is in;
-    ``exact`` entries have no pipeline and waste none of the batch; ``chosen`` remembers choices by their rungs.
+    ``starts`` are the places where degrees or ZeRO change, ``group`` is which of those runs an entry is in; ``twin``
+    is the entry before it that is the same under one ZeRO stage less; ``flat`` entries have no pipeline, ``exact``
+    ones waste none of the batch besides; ``chosen`` remembers choices by their rungs.
     """
 
     plan: TrainingPlan
@@ -194,6 +195,8 @@ class _Pool:
     needs_bytes: Array
     starts: npt.NDArray[np.intp]
     group: npt.NDArray[np.intp]
+    twin: npt.NDArray[np.intp]
+    flat: _Mask
     exact: _Mask
     chosen: dict[bytes, Layouts] = field(default_factory=dict)
 
@@ -201,10 +204,17 @@ class _Pool:
     def of(cls, plan: TrainingPlan, layouts: Layouts, needs_bytes: Array) -> _Pool:
         """The pool, with what every capacity asks of it."""
         parts = np.stack([layouts.tp, layouts.cp, layouts.pp, layouts.dp, layouts.ep, layouts.zero, layouts.shard])
-        starts = np.flatnonzero(np.r_[True, (parts[:, 1:] != parts[:, :-1]).any(axis=0)])
-        group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(layouts.dp)]))
-        exact = (layouts.pp == 1) & (layouts.samples < plan.global_batch + layouts.dp)
-        return cls(plan, layouts, needs_bytes, starts, group, exact)
+        count = parts.shape[1]
+        new = np.ones(count, dtype=bool)
+        new[1:] = (parts[:, 1:] != parts[:, :-1]).any(axis=0)
+        starts = np.flatnonzero(new)
+        group = np.cumsum(new) - 1
+        lengths = np.diff(starts, append=count)
+        # Entries of ZeRO-1 stand right before those of ZeRO-2, as many and in the same order.
+        twin = np.maximum(np.arange(count) - lengths[group], 0)
+        flat = layouts.pp == 1
+        exact = flat & (layouts.samples < plan.global_batch + layouts.dp)
+        return cls(plan, layouts, needs_bytes, starts, group, twin, flat, exact)
 
     def choose(self, capacity_bytes: float) -> Layouts:
         """The layouts that fit and may be the fastest. Where nothing fits, the leanest.
@@ -231,15 +241,14 @@ class _Pool:
 
     def _pointless(self, rung: npt.NDArray[np.intp]) -> _Mask:
         """Entries that another one beats on every accelerator, since it recomputes no more and ..."""
-        layouts, starts, group, exact = self.layouts, self.starts, self.group, self.exact
-        index, lengths = np.arange(len(rung)), np.diff(np.r_[starts, len(rung)])
-        # ... is ZeRO-1, which scatters gradients once a step and not once a micro-batch. Its entries stand
-        # right before those of ZeRO-2, as many and in the same order.
-        twin = np.maximum(index - lengths[group], 0)
-        pointless: _Mask = (layouts.zero == 2) & (rung[twin] <= rung)
+        index = np.arange(len(rung))
+        # ... is ZeRO-1, which scatters gradients once a step and not once a micro-batch.
+        pointless: _Mask = (self.layouts.zero == 2) & (rung[self.twin] <= rung)
         # ... has, without a pipeline, a larger micro-batch that wastes none of the batch: no fixed time and
         # no weight is met more often than it has to be.
         for each in range(len(self.needs_bytes)):
-            last = np.maximum.reduceat(np.where(exact & (rung == each), index, -1), starts)
-            pointless |= (layouts.pp == 1) & (rung == each) & (index < last[group])
+            here = rung == each
+            if here.any():
+                last = np.maximum.reduceat(np.where(self.exact & here, index, -1), self.starts)
+                pointless |= self.flat & here & (index < last[self.group])
         return pointless
