@@ -9,12 +9,12 @@ from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.shortfall import lacks, other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.tables import cheapest
 from zenplan.commands.shared.training_plan import training_plan
-from zenplan.domain.answer.tradeoff import DevicePrice, Fewer, Tradeoff
+from zenplan.domain.answer.tradeoff import Fewer, Tradeoff
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.market.offer import PriceTable
+from zenplan.domain.market.offer import DevicePrice, PriceTable
 from zenplan.domain.measured.calibration import Stored
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request

@@ -8,10 +8,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from zenplan.domain.answer.tradeoff import DevicePrice
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import Offer, PriceTable
+from zenplan.domain.market.offer import DevicePrice, Offer, PriceTable
 from zenplan.domain.model.workload import Workload
 from zenplan.errors import DataError, UnknownName, UsageError
 from zenplan.plugins import Plugins

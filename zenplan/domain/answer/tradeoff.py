@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
 from zenplan.domain.answer.estimate import Estimate
 from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.market.offer import DevicePrice
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan
 
@@ -38,15 +38,6 @@ class Fewer:
     layout: Layout
     sample_s: float
     usd_per_token: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DevicePrice:
-    """The cheapest on-demand price of one device, and whose it is."""
-
-    usd_per_h: float
-    offer: str
-    as_of: date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,3 +165,12 @@ class PriceTable:
     def undated(self) -> int:
         """Prices without a date."""
         return sum(price.as_of is None for price in self.prices)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePrice:
+    """The cheapest on-demand price of one device, and whose it is."""
+
+    usd_per_h: float
+    offer: str
+    as_of: date | None
