@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, TextIO, TypeVar, cast
 
-from zenplan.errors import ZenplanError
+from zenplan.errors import ZenplanError, printable
 
 TIMEOUT_S: Final = 5.0
 _MOST_LETTERS: Final = 300
@@ -60,7 +60,7 @@ def attempt(work: Callable[[], T], timeout_s: float | None) -> Outcome[T]:
 
 def one_line(text: str) -> str:
     """The text on one line, without control characters, and not longer than a few lines of a terminal."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    plain = " ".join(printable(text, " ").split())
     return plain if len(plain) <= _MOST_LETTERS else f"{plain[: _MOST_LETTERS - 1]}…"
 
 
