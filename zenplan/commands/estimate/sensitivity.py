@@ -99,10 +99,10 @@ def _amount(case: _Case) -> Iterator[Effect]:
         return
     total, unit = plan.tokens, plan.workload.unit
     changes = (
-        case.again(f"{units.count(total * factor)} {unit}", plan=replace(plan, samples=plan.samples * factor))
+        case.again(units.count(total * factor), plan=replace(plan, samples=plan.samples * factor))
         for factor in (_HALF, _TWICE)
     )
-    yield from case.effect(unit, f"{units.count(total)} in all", fact.origin, *changes)
+    yield from case.effect(unit, units.count(total), fact.origin, *changes)
 
 
 def _step(case: _Case) -> Iterator[Effect]:
@@ -121,14 +121,18 @@ def _operations(case: _Case) -> Iterator[Effect]:
         ("production", f"× {now.production[1]:g}", Origin.PUBLISHED, _production(now, 0), _production(now, 2)),
         (
             "start-up",
-            units.duration(now.startup_s),
+            _minutes(now.startup_s),
             Origin.ASSUMED,
-            (units.duration(_QUICK_START_S), replace(now, startup_s=_QUICK_START_S)),
-            (units.duration(_SLOW_START_S), replace(now, startup_s=_SLOW_START_S)),
+            (_minutes(_QUICK_START_S), replace(now, startup_s=_QUICK_START_S)),
+            (_minutes(_SLOW_START_S), replace(now, startup_s=_SLOW_START_S)),
         ),
         ("device failures", "as published", Origin.PUBLISHED, _failures(now, 3.0), _failures(now, 1 / 3)),
     ):
         yield from case.effect(name, value, origin, *(case.again(v, operations=o) for v, o in (low, high)))
+
+
+def _minutes(time_s: float) -> str:
+    return f"{time_s / units.MINUTE_S:g} min"
 
 
 def _production(now: Operations, place: int) -> tuple[str, Operations]:
@@ -149,7 +153,7 @@ def _price(case: _Case) -> Iterator[Effect]:
     changes = (
         case.again(f"{units.usd(price.usd_per_h * factor)}/h", price=factor) for factor in (1 - _DEARER, 1 + _DEARER)
     )
-    yield from case.effect("price", f"{units.usd(price.usd_per_h)}/h a machine", Origin.PUBLISHED, *changes)
+    yield from case.effect("price", f"{units.usd(price.usd_per_h)}/h", Origin.PUBLISHED, *changes)
 
 
 def _shape(case: _Case) -> Iterator[Effect]:
