@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zenplan.domain.answer.answer import Answer
-from zenplan.domain.answer.project import ProjectPlan
+from zenplan.domain.training.project_plan import ProjectPlan
 from zenplan.errors import UsageError
 from zenplan.planning.money.project import project
 

@@ -101,9 +101,10 @@ def plans(answer: Answer) -> Table:
         Column(name="wall-clock", numeric=True),
         Column(name="on"),
     )
-    aged = {ranked.labels[0]: price_age(answer, ranked) for ranked in told.values()}
-    told_of = ", ".join(f"{label} {age}" for label, age in aged.items() if age)
-    return Table(columns=columns, rows=rows, emphasis=0, caption=told_of and f"* price: {told_of}")
+    # That of the recommended is in the verdict.
+    aged = {r.labels[0]: price_age(answer, r) for r in told.values() if r is not answer.recommended}
+    ages = ", ".join(f"{label} {age}" for label, age in aged.items() if age)
+    return Table(columns=columns, rows=rows, emphasis=0, caption=ages and f"* price: {ages}")
 
 
 def _plan(answer: Answer, ranked: Ranked) -> tuple[str, ...]:
@@ -212,6 +213,5 @@ def further(answer: Answer) -> tuple[str, ...]:
     """Where the rest is."""
     return (
         *filter(None, (beside(answer), rate(answer))),
-        f"{answer.options:,} offers compared. More: --details (layouts, bills, sources), --explain (formulas), "
-        "'zenplan compare', 'zenplan what-if'.",
+        f"Of {answer.options:,} offers. More: --details, --explain, zenplan compare, zenplan what-if.",
     )

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zenplan.adapters.settings.settings import Settings
-    from zenplan.domain.answer.project import ProjectPlan
     from zenplan.domain.market.currency import Currency
     from zenplan.domain.model.workload import Workload
+    from zenplan.domain.training.project_plan import ProjectPlan
     from zenplan.domain.training.request import Request
 
 
@@ -36,7 +36,7 @@ def request_of(settings: Settings, count: Callable[[str], Workload] | None = Non
         count: makes a workload of a Keras target; None to count it with progress on stderr.
         given: the other flags, as texts.
     """
-    from zenplan.domain.answer.project import ProjectPlan
+    from zenplan.domain.training.project_plan import ProjectPlan
     from zenplan.domain.training.request import Request
 
     values = parsed(given)

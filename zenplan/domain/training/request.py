@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zenplan.domain import checks
-from zenplan.domain.answer.project import ProjectPlan
 from zenplan.domain.market.currency import Currency
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.model.workload import Workload
+from zenplan.domain.training.project_plan import ProjectPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,12 @@ from datetime import date, timedelta
 
 from zenplan import units
 from zenplan.domain.answer.estimate import Bill
-from zenplan.domain.answer.project import FAILED_SHARE, TRIAL_SHARE, Cost, Month, Project, ProjectPlan
+from zenplan.domain.answer.project import Cost, Month, Project
 from zenplan.domain.model.workload import LANGUAGE
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.plan import TrainingPlan
+from zenplan.domain.training.project_plan import FAILED_SHARE, TRIAL_SHARE, ProjectPlan
 from zenplan.units import DAY_S
 
 # Experiments beside the final run, in lengths of it. Final runs are 10 to 30 % of the compute for research and
