@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zenplan import units
 from zenplan.adapters.tables.carbon import grid_intensity
 from zenplan.commands.estimate.offers import Selection, matching, select
+from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.known import Known
@@ -67,7 +68,7 @@ def estimate(request: Request, known: Known) -> Answer:
         options=len(selection.options),
         layouts=found.found.considered,
         frontier=tuple(_at(found, request, i, ()) for i in ranking.frontier),
-        sensitivity=effects(request, known, found, ranking.order[0], best),
+        sensitivity=effects(Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)),
         project=project(given.project, plan, best.bill, given.samples, known.today),
         left_out=(*left_out, *_not_quoted(request, found)),
         here=_here(plan, known.calibrations),
