@@ -55,14 +55,12 @@ class Flag:
         """As on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
-    def parameter(self) -> inspect.Parameter:
-        """As an argument of a command."""
+    def parameter(self, several: bool) -> inspect.Parameter:
+        """As an argument of a command, which may be given several times."""
         option = typer.Option(self.flag, help=self.help, metavar=self.metavar)
+        kind = list[self.kind] if several else self.kind  # type: ignore[name-defined]  # a type that is known by then
         return inspect.Parameter(
-            self.name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=None,
-            annotation=Annotated[self.kind | None, option],
+            self.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[kind | None, option]
         )
 
 
@@ -216,8 +214,9 @@ def parsed(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def takes(*flags: Flag) -> Callable[[Command], Command]:
-    """A decorator: the command has these flags, before those of its own, and is given them as keyword arguments."""
+def takes(*flags: Flag, several: bool = False) -> Callable[[Command], Command]:
+    """A decorator: the command has these flags, before those of its own, and is given them as keyword arguments;
+    each as a list where it may come ``several`` times."""
 
     def decorated(command: Command) -> Command:
         own = inspect.signature(command, eval_str=True)
@@ -225,7 +224,7 @@ def takes(*flags: Flag) -> Callable[[Command], Command]:
         arguments = [p for p in kept if p.default is inspect.Parameter.empty]
         options = [p for p in kept if p.default is not inspect.Parameter.empty]
         # Typer reads the flags of a command from its signature.
-        signature = own.replace(parameters=[*arguments, *(flag.parameter() for flag in flags), *options])
+        signature = own.replace(parameters=[*arguments, *(flag.parameter(several) for flag in flags), *options])
         command.__signature__ = signature  # type: ignore[attr-defined]  # functions take attributes, Callable has none
         return command
 
