@@ -25,9 +25,13 @@ LEAST_STEPS = 1000
 
 
 class Recipe(NamedTuple):
-    """What a training run of usual length takes: tokens in all, tokens of a batch, tokens of a sequence."""
+    """What a training run of usual length takes: tokens in all, tokens of a batch, tokens of a sequence.
+
+    ``optimum`` is the compute-optimal number of tokens, whatever there is to train on.
+    """
 
     tokens: float
+    optimum: float
     global_batch_tokens: int
     seq_len: int
     tokens_fact: Fact
@@ -70,7 +74,7 @@ def recipe(
         why = f"a batch that leaves at least {LEAST_STEPS:,} steps, rounded to a power of two of sequences"
     value = f"{units.count(sequences * seq_len)} tokens ({sequences} × {seq_len})"
     batch_fact = Fact(name="global batch", value=value, origin=Origin.ASSUMED, why=why)
-    return Recipe(tokens, sequences * seq_len, seq_len, tokens_fact, length_facts, batch_fact)
+    return Recipe(tokens, optimum, sequences * seq_len, seq_len, tokens_fact, length_facts, batch_fact)
 
 
 def recipe_for(workload: Workload, tokens: float | None = None) -> Recipe:
