@@ -79,7 +79,8 @@ def estimate(
     """Time, GPU-hours, dollars and memory of a training run: quotes, the best first. As ``zenplan estimate``.
 
     One of ``params``, ``model``, ``config`` and ``keras`` says what to train; all the rest has a default, which
-    ``answer.plan.facts`` names with its origin.
+    ``answer.plan.facts`` names with its origin. With none of them, ``budget``, ``deadline``, ``tokens`` or
+    ``dataset_size`` gives the largest language model for it.
 
     Args:
         params: parameters, as in 1e9 or "7B".

@@ -281,6 +281,7 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
     return (
+        *answer.judgement,
         *_input(answer),
         spread(first.estimate),
         *_grounds(answer),

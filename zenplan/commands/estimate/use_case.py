@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from zenplan import units
 from zenplan.adapters.tables.carbon import grid_intensity
 from zenplan.commands.estimate.offers import Selection, matching, select
+from zenplan.commands.estimate.sizing import sized
 from zenplan.commands.shared.evidence import Evidence, evidence_of
+from zenplan.commands.shared.judgement import judgement
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Answer, Label, Ranked
@@ -64,13 +66,19 @@ def estimate(
         NoFit: no offer can run it; the message says what is nearest.
     """
     operations = operations or Operations()
-    plan = training_plan(request, families)
-    evidence = evidence_of(plan, catalogue, coefficients, calibrations)
-    offers = matching(request, tables, catalogue)
-    selection = select(request, offers, catalogue, plan, coefficients, evidence)
-    if not selection.options:
-        raise NoFit(_no_options(request, plan), _hint(request, plan, selection, catalogue))
-    found = market(plan, operations, selection.clusters, selection.options)
+
+    def looked(request: Request) -> tuple[Evidence, Selection, Market]:
+        plan = training_plan(request, families)
+        evidence = evidence_of(plan, catalogue, coefficients, calibrations)
+        selection = select(request, matching(request, tables, catalogue), catalogue, plan, coefficients, evidence)
+        if not selection.options:
+            raise NoFit(_no_options(request, plan), _hint(request, plan, selection, catalogue))
+        return evidence, selection, market(plan, operations, selection.clusters, selection.options)
+
+    size = sized(request, lambda other: looked(other)[2])
+    request = size.request if size else request
+    evidence, selection, found = looked(request)
+    plan = size.told(found.plan) if size else found.plan
     ranking = _ranking(request, found)
     ranked = tuple(_at(found, request, i, labels) for i, labels in zip(ranking.order, ranking.labels, strict=True))
     left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *selection.left_out)
@@ -88,6 +96,7 @@ def estimate(
         sensitivity=(),
         left_out=(*left_out, *_not_quoted(request, found)),
         here=_here(plan, calibrations),
+        judgement=judgement(plan),
     )
 
 
