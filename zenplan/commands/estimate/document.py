@@ -226,6 +226,10 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
         Meta(description="Whether the first quote meets deadline and budget; true where none was given."),
     ]
     verdict: Annotated[str, Meta(description="The same in words; empty where neither was given.")]
+    judgement: Annotated[
+        tuple[str, ...],
+        Meta(description="Whether the amount of training is sensible, one line each; empty where all is as usual."),
+    ]
     quotes: Annotated[
         tuple[QuoteDocument, ...],
         Meta(min_length=1, description="Quotes, the recommended first and then from cheap to fast."),

@@ -27,6 +27,23 @@ def _whole(most: float) -> Parse:
     return lambda text, what: units.parse_whole(text, what, most)
 
 
+def _deadline_s(text: str, what: str) -> float:
+    from zenplan.adapters.clock import today
+    from zenplan.commands.shared.deadline import parse_deadline_s
+
+    return parse_deadline_s(text, what, today())
+
+
+def _data_kind(text: str, _: str) -> str:
+    from zenplan.errors import UnknownName
+    from zenplan.families.transformer.samples import KINDS
+
+    kind = text.strip().lower()
+    if kind not in KINDS:
+        raise UnknownName("kind of data", text, KINDS)
+    return kind
+
+
 def _as_given(text: str, _: str) -> str:
     return text
 
@@ -106,8 +123,14 @@ _DATA: Final = (
     Flag(
         name="samples",
         metavar="COUNT",
-        help="Images or other samples of the data set, as in 1.2M.",
+        help="Images, texts or other samples of the data set, as in 1.2M.",
         parse=_whole(1e15),
+    ),
+    Flag(
+        name="data_kind",
+        metavar="KIND",
+        help="What the texts of --samples are, for their length: chat, instructions, reasoning, documents, code, books.",
+        parse=_data_kind,
     ),
     Flag(name="epochs", metavar="NUMBER", help="Passes over that data.", parse=_count(1e9)),
 )
@@ -151,9 +174,9 @@ _WISHES: Final = (
     Flag(
         name="deadline",
         metavar="TIME",
-        help="The latest it may take, as in 7d, 36h.",
+        help="The latest it may take, or the day to be done by: 7d, 36h, 2027-03-01, '1 March'.",
         field="deadline_s",
-        parse=units.parse_duration_s,
+        parse=_deadline_s,
     ),
     Flag(
         name="budget",

@@ -11,7 +11,6 @@ from zenplan.commands.shared import options
 from zenplan.commands.shared.options import FLAGS
 from zenplan.commands.shared.settings import Format
 
-
 if TYPE_CHECKING:
     from zenplan.domain.training.request import Request
 
@@ -44,7 +43,7 @@ def what_if(
     from zenplan.commands.shared.output import loaded_plugins, say, warned
     from zenplan.commands.shared.request import asked
     from zenplan.commands.what_if.report import sensitivity_report, what_if_report
-    from zenplan.commands.what_if.use_case import Speed, changed_flags, factor_of
+    from zenplan.commands.what_if.use_case import Speed, changed_flags
     from zenplan.commands.what_if.use_case import what_if as use_case
 
     factors = _factors(given)

@@ -21,7 +21,7 @@ _COLUMNS = (
 def what_if_report(found: WhatIf) -> Report:
     """The plan as it was, with each change, and with all of them."""
     best = found.before.recommended
-    rows = [("as asked", *_figures(best.total_usd.mid, best.wall_clock_s.mid), "")]
+    rows: list[tuple[str, ...]] = [("as asked", *_figures(best.total_usd.mid, best.wall_clock_s.mid), "")]
     rows += [(name, *_row(change, best)) for name, change in found.alone]
     if len(found.alone) > 1:
         rows.append(("all together", *_row(found.together, best)))

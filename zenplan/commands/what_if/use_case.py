@@ -34,6 +34,8 @@ _BASES: Final[Mapping[str, Callable[[Answer], float]]] = {
     "global_batch": lambda answer: answer.plan.global_batch * answer.plan.workload.tokens_per_sample,
 }
 RELATIVE: Final = tuple(_BASES)
+
+
 class Speed(NamedTuple):
     """Changes of the machines alone: what prices and the MFU are multiplied with; None without one."""
 
@@ -69,8 +71,8 @@ def changed_flags(answer: Answer, factors: Mapping[str, float]) -> dict[str, str
         total = plan.tokens * factors.get("samples", 1.0) * factors.get("epochs", 1.0)
         values |= {"tokens": repr(total), **dict.fromkeys(("samples", "dataset_size", "epochs"))}
     elif factors.keys() & {"samples", "epochs"}:
-        kept = {"samples": plan.samples / plan.epochs, "epochs": plan.epochs}
-        values = {name: _written(name, value) for name, value in kept.items()} | values
+        for name in {"samples", "epochs"} - factors.keys():
+            values[name] = _written(name, _BASES[name](answer))
     if not factors.keys() & {"batch", "global_batch"}:
         values |= {"batch": str(plan.global_batch), "global_batch": None}
     return values
@@ -80,9 +82,7 @@ def _written(name: str, value: float) -> str:
     return str(max(1, round(value))) if name in ("samples", "seq_len", "batch") else repr(value)
 
 
-def what_if(
-    before: Answer, known: Known, asked: Mapping[str, Request], together: Request, speed: Speed
-) -> WhatIf:
+def what_if(before: Answer, known: Known, asked: Mapping[str, Request], together: Request, speed: Speed) -> WhatIf:
     """The changes alone and together.
 
     Args:
