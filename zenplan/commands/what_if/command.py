@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +11,8 @@ from zenplan.commands.shared.options import FLAGS
 from zenplan.commands.shared.settings import Format
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from zenplan.domain.training.request import Request
 
 
@@ -19,7 +20,7 @@ def _option(flag: str, text: str, metavar: str) -> Any:
     return typer.Option(flag, help=text, metavar=metavar)
 
 
-@options.takes(*options.RUN)
+@options.takes(*options.RUN, several=True)
 def what_if(
     price: Annotated[str | None, _option("--price", "All prices, as in -10% or x2.", "CHANGE")] = None,
     mfu: Annotated[str | None, _option("--mfu", "MFU, as in 0.35, 35% or -10%.", "CHANGE")] = None,
@@ -29,8 +30,9 @@ def what_if(
 ) -> None:
     """Show the recommended plan beside the same with something changed.
 
-    A value with a sign and a percentage, or x2, is a change of what was taken: --tokens +50%, --price -10%. All other
-    flags are the question, as for 'estimate'. Without any change, every input by how far it moves the plan.
+    A value with a sign and a percentage, or x2, is a change: --tokens +50%, --price -10%. All other values are the
+    question, as for 'estimate', so a flag can come twice: --tokens 2B --tokens +50%. Without any change, every input is
+    shown by how far it moves the plan.
 
     \b
     Examples:
@@ -46,8 +48,8 @@ def what_if(
     from zenplan.commands.what_if.use_case import Speed, changed_flags
     from zenplan.commands.what_if.use_case import what_if as use_case
 
-    factors = _factors(given)
-    base = {name: None if name in factors else value for name, value in given.items()}
+    base, changes = _parted(given)
+    factors = _factors(changes)
     with loaded_plugins() as plugins:
         settings, request = asked(output, base)
         world = known(plugins, settings["prices"], None if no_calibrations else warned)
@@ -61,29 +63,46 @@ def what_if(
         def changed(some: Mapping[str, float]) -> Request:
             return asked(output, {**base, **changed_flags(before, some)})[1]
 
-        each = {f"{FLAGS[name].flag} {given[name]}": changed({name: factor}) for name, factor in factors.items()}
+        each = {f"{FLAGS[name].flag} {changes[name]}": changed({name: factor}) for name, factor in factors.items()}
         together = changed(factors) if factors else request
         found = use_case(before, world, each, together, speed)
         say(what_if_report(found), settings["format"], plugins)
 
 
-def _factors(given: Mapping[str, str | None]) -> dict[str, float]:
-    """Flags that are changes, and what they multiply with. Raises UsageError: of one that has no amount."""
+def _parted(given: Mapping[str, Sequence[Any] | None]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values that are the question, and those that are changes. Raises UsageError: two of one kind for a flag."""
+    from zenplan.commands.what_if.use_case import factor_of
+    from zenplan.errors import UsageError
+
+    base: dict[str, Any] = dict.fromkeys(given)
+    changes: dict[str, str] = {}
+    for name, values in given.items():
+        for value in values or ():
+            flag = FLAGS[name].flag
+            relative = isinstance(value, str) and factor_of(value, flag) is not None
+            if changes.get(name) if relative else base[name] is not None:
+                what = "changes" if relative else "values"
+                raise UsageError(f"{flag} has two {what}", "'zenplan compare' takes several; here one, and one change")
+            if relative:
+                changes[name] = value
+            else:
+                base[name] = value
+    return base, changes
+
+
+def _factors(changes: Mapping[str, str]) -> dict[str, float]:
+    """What each change multiplies with. Raises UsageError: of a flag that has no amount."""
     from zenplan.commands.what_if.use_case import RELATIVE, factor_of
     from zenplan.errors import UsageError
 
-    found = {}
-    for name, text in given.items():
-        factor = factor_of(text, FLAGS[name].flag) if isinstance(text, str) else None
-        if factor is None:
-            continue
+    for name, text in changes.items():
         if name not in RELATIVE:
             raise UsageError(
                 f"{FLAGS[name].flag} {text}: no such change is known",
                 f"changes are of --price, --mfu, {', '.join(FLAGS[each].flag for each in RELATIVE)}",
             )
-        found[name] = factor
-    return found
+    factors = {name: factor_of(text, FLAGS[name].flag) for name, text in changes.items()}
+    return {name: factor for name, factor in factors.items() if factor is not None}
 
 
 def _price(text: str | None) -> float | None:
