@@ -170,15 +170,6 @@ def assumptions(answer: Answer, most: int | None = MOST_EFFECTS) -> tuple[Table,
     return (Table(columns=columns, rows=rows),)
 
 
-def room_for_assumptions(answer: Answer, shown: Table) -> int:
-    """How many rows of them a terminal of 80 × 24 has room for, under the verdict and the plans that are shown."""
-    texts = (verdict(answer), shown.caption, *further(answer))
-    plain = sum(len(textwrap.wrap(text, _WIDTH)) for text in texts if text)
-    rows = sum(max(cell.count("\n") + 1 for cell in row) for row in shown.rows)
-    # A line between the parts, and two lines of headings for each table.
-    return max(1, min(MOST_EFFECTS, _LINES - plain - rows - 3 - 4))
-
-
 def _changes(answer: Answer, effect: Effect) -> tuple[str, str]:
     less, more = ("", *effect.changes) if len(effect.changes) == 1 else effect.changes
     return _change(answer, less), _change(answer, more)
@@ -215,9 +206,33 @@ def rate(answer: Answer) -> str:
     return f"$1 is {currency.per_usd:g} {currency.code}, as given{day_of}."
 
 
-def further(answer: Answer) -> tuple[str, ...]:
+def further(answer: Answer) -> str:
     """Where the rest is."""
-    return (
-        *filter(None, (beside(answer), rate(answer))),
-        f"Of {answer.options:,} offers. More: --details, --explain, zenplan compare, zenplan what-if.",
-    )
+    return f"Of {answer.options:,} offers. More: --details, --explain, zenplan compare, zenplan what-if."
+
+
+def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+    """The tables and the lines under the verdict, as many as a terminal of 80 × 24 has room for.
+
+    What matters more takes its room first: the plans, the largest effect, what is to be said of the amount, the
+    project around the run, more effects.
+    """
+    shown = plans(answer)
+    room = _LINES - _lines(verdict(answer)) - _rows(shown) - _lines(further(answer)) - 2
+    (effects, *_), lines = assumptions(answer) or (None,), []
+    left = room - (_rows(effects) - len(effects.rows) + 2 if effects else 0)
+    for line in filter(None, (rate(answer), *answer.judgement, beside(answer))):
+        if _lines(line) <= left:
+            lines.append(line)
+            left -= _lines(line)
+    tables = (shown, *assumptions(answer, min(MOST_EFFECTS, 1 + max(left, 0)))) if effects and left >= 0 else (shown,)
+    return tables, (*lines, further(answer))
+
+
+def _lines(text: str) -> int:
+    return len(textwrap.wrap(text, _WIDTH))
+
+
+def _rows(table: Table) -> int:
+    """Lines that a table takes, with its headings."""
+    return 2 + sum(max(cell.count("\n") + 1 for cell in row) for row in table.rows) + _lines(table.caption)
