@@ -63,7 +63,7 @@ def layouts(
     found = survey(plan, cluster)
     if not found.fits.any():
         least = float(found.memory.total_bytes.min())
-        raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan.workload))
+        raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan, [cluster]))
     price = cheapest(accelerator, tables)
     return Tradeoff(
         plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(cluster)))),

@@ -38,6 +38,14 @@ Precision = Annotated[str | None, _option("--precision", "bf16, fp16, fp8, mxfp8
 Optimizer = Annotated[
     str | None, _option("--optimizer", "adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.", "NAME")
 ]
-Software = Annotated[str | None, _option("--software", "eager, fused (Megatron-LM), compiled or xla.", "KIND")]
+Software = Annotated[
+    str | None,
+    _option(
+        "--software",
+        "What runs it: hf-trainer, unsloth, axolotl, fsdp, deepspeed, megatron, nemo, maxtext or keras, whose layouts "
+        "alone are searched; or a kind, which may run any: eager, fused, compiled, xla.",
+        "NAME",
+    ),
+]
 Method = Annotated[str | None, _option("--method", "full, lora or qlora.", "NAME")]
 NoCalibrations = Annotated[bool, typer.Option("--no-calibrations", help="Do without what was measured by calibrate.")]
