@@ -56,8 +56,7 @@ def candidates(plan: TrainingPlan, devices: int, nears: Iterable[int]) -> Layout
     """
     nodes = sorted({min(near, devices) for near in nears})
     rows = _degrees(plan, devices, nodes)
-    rows = _experts(plan, rows)
-    rows = _together(plan, rows)
+    rows = _together(plan, _experts(plan, rows))
     rows = _sharded(plan, rows, nodes)
     rows = _micro_batches(plan, rows)
     rows = _interleaved(plan, rows)
@@ -116,6 +115,7 @@ def _degrees(plan: TrainingPlan, devices: int, nodes: Sequence[int]) -> _Rows:
     dp = devices // (tp * cp * pp)
     kept = (devices % (tp * cp * pp) == 0) & (dp <= plan.global_batch) & (dp > 0)
     rows = {n: column[kept].astype(float) for n, column in (("tp", tp), ("cp", cp), ("pp", pp), ("dp", dp))}
+    rows = _together(plan, rows)
     if not all((node % rows["tp"] == 0).any() for node in nodes):
         # More devices than the batch can feed: the least wasteful is one sample each.
         alone = {"tp": 1.0, "cp": 1.0, "pp": 1.0, "dp": float(devices)}
@@ -129,8 +129,10 @@ def _has(plan: TrainingPlan, parallelism: str) -> bool:
 
 
 def _together(plan: TrainingPlan, rows: _Rows) -> _Rows:
-    """The rows without two parallelisms that the plan's software does not have together."""
+    """The rows without two parallelisms, of those that they have, that the plan's software does not have together."""
     for one, other in plan.stack.apart if plan.stack else ():
+        if one not in rows or other not in rows:
+            continue
         kept = (rows[one] == 1) | (rows[other] == 1)
         rows = {n: column[kept] for n, column in rows.items()}
     return rows
