@@ -115,9 +115,9 @@ STACKS: Final = {
             recompute=_BY_LAYER,
             sources={
                 "parallel": "huggingface/trl:docs/source/distributing_training.md",
-                "zero": f"{_ACCELERATE}/fsdp_and_deepspeed.md; huggingface/peft:docs/source/accelerate/deepspeed.md",
+                "zero": f"{_ACCELERATE}/fsdp_and_deepspeed.md; huggingface/peft:docs/source/accelerate/deepspeed.md; "
+                "hybrid: huggingface/accelerate:examples/torch_native_parallelism/README.md",
                 "recompute": "huggingface/trl:docs/source/reducing_memory_usage.md",
-                # 4-bit weights go with ZeRO-3 and FSDP since bitsandbytes 0.43.3.
                 "methods": "huggingface/peft:docs/source/accelerate/fsdp.md, deepspeed.md",
                 "precisions": f"{_ACCELERATE}/low_precision_training.md",
             },
@@ -176,7 +176,7 @@ STACKS: Final = {
             sources={
                 "parallel": "pytorch/torchtitan:docs/fsdp.md",
                 "zero": "pytorch/torchtitan:docs/fsdp.md",
-                "recompute": "docs.pytorch.org/docs/stable/checkpoint.html",
+                "recompute": "pytorch/torchtitan:torchtitan/distributed/activation_checkpoint.py",
                 "methods": "bitsandbytes-foundation/bitsandbytes:docs/source/fsdp_qlora.md",
                 "precisions": "pytorch/torchtitan:torchtitan/components/quantization/float8.md, mxfp8.md",
             },
@@ -223,7 +223,7 @@ STACKS: Final = {
         ),
         Stack(
             name="nemo",
-            what="NeMo, which is Megatron Bridge",
+            what="NeMo on Megatron Bridge",
             kind=Software.FUSED,
             fitted=True,
             methods=("full", "lora"),
