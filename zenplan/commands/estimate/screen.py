@@ -125,6 +125,13 @@ def _short(answer: Answer) -> Callable[[float], str]:
     return lambda usd: f"{sign}{units.count(usd * rate)}" if usd * rate >= 1e4 else full(usd)
 
 
+def _brief(answer: Answer) -> Callable[[float], str]:
+    """Amounts with two digits: $35K."""
+    currency = answer.request.currency
+    sign, per_usd = (currency.sign, currency.per_usd) if currency else ("$", 1.0)
+    return lambda usd: f"{sign}{units.count(usd * per_usd, 2)}"
+
+
 def where(quote: Quote) -> str:
     """The devices, and under them the machines that are to be rented, each name whole."""
     devices = f"{devices_of(quote)} × {quote.offer.instance.accelerator}"
@@ -178,8 +185,8 @@ def _changes(answer: Answer, effect: Effect) -> tuple[str, str]:
 def _change(answer: Answer, change: Change | str) -> str:
     if isinstance(change, str):
         return change
-    usd = "" if change.usd is None else f"{money(answer)(change.usd)}, "
-    return f"{change.value}: {usd}{units.duration(change.wall_clock_s)}"
+    usd = "" if change.usd is None else f"{_brief(answer)(change.usd)}, "
+    return f"{change.value}: {usd}{units.duration(change.wall_clock_s, 2)}"
 
 
 def beside(answer: Answer) -> str:
