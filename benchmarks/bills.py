@@ -26,6 +26,7 @@ from zenplan import units
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.commands.estimate.use_case import estimate
+from zenplan.commands.shared.known import Known
 from zenplan.domain.answer.answer import Answer
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
