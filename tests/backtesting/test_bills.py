@@ -96,3 +96,9 @@ def test_the_error_and_the_range_are_of_gpu_hours(bench: Any) -> None:
     assert bill.error == 0
     assert bill.inside
     assert "| 1.00 | yes |" in bench.line(bill)
+
+
+@pytest.mark.slow
+def test_half_of_the_bills_are_in_their_range_as_the_first_screen_says(bench: Any) -> None:
+    inside = [bill.inside for _, bill in bench.bills(ROWS)]
+    assert 0.35 <= sum(inside) / len(inside) <= 0.65

@@ -28,7 +28,7 @@ _WHERE = 32
 _HELD = {
     Grounds.MEASURED: "the model was measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
-    Grounds.PUBLISHED: "such ranges held 80 % of the published runs left out of the fit",
+    Grounds.PUBLISHED: "such ranges held 80 % of published steps left out of the fit, half of new makers' bills",
 }
 
 
