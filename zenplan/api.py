@@ -72,6 +72,8 @@ def estimate(
     prices: File | None = None,
     deadline: timedelta | str | None = None,
     budget: Number | None = None,
+    horizon: timedelta | str | None = None,
+    day_is_worth: Number | None = None,
     top: Number | None = None,
     no_calibrations: bool = False,
 ) -> Answer:
@@ -109,6 +111,8 @@ def estimate(
         prices: a CSV of your own prices; it replaces the providers it names.
         deadline: the latest it may take, as in "7d", or a ``timedelta``.
         budget: the most it may cost, in dollars.
+        horizon: leave out plans that take longer; 90 days by default, or a later ``deadline``.
+        day_is_worth: what each day sooner is worth, in dollars; by default a share of the bill.
         top: how many quotes; 5 by default.
         no_calibrations: do without what was measured by ``calibrate``.
 
@@ -395,7 +399,7 @@ def _flag(name: str, value: Any) -> Any:
         return Path(os.fsdecode(value))
     if isinstance(value, Mapping) and name == "config":
         return dict(value)
-    if isinstance(value, timedelta) and name == "deadline":
+    if isinstance(value, timedelta) and name in ("deadline", "horizon"):
         return f"{value.total_seconds()}s"
     # True and False are numbers to Python, which also writes no whole number of more than 4,300 digits.
     if isinstance(value, Integral) and not isinstance(value, bool):

@@ -40,7 +40,7 @@ _BYTES = {
     "gib": GIB,
     "tib": TIB,
 }
-_TIME = {"s": 1.0, "sec": 1.0, "m": MINUTE_S, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "w": WEEK_S}
+_TIME = {"s": 1.0, "sec": 1.0, "m": MINUTE_S, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "w": WEEK_S, "y": YEAR_S}
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-zµ]*)\s*", re.IGNORECASE)
 # One part of 5d12h: it has no sign and no exponent.
 _PART = re.compile(r"((?:\d[\d_,]*(?:\.\d*)?|\.\d+)\s*([a-zµ]*))\s*", re.IGNORECASE)

@@ -281,6 +281,8 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
     return (
+        answer.rule,
+        *(f"Would help: {way.text} ({way.change})." for way in answer.would_help),
         *_input(answer),
         spread(first.estimate),
         *_grounds(answer),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from zenplan import units
 from zenplan.domain import checks
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.model.workload import Workload
+
+# Nobody plans for longer without having said so.
+HORIZON_S: Final = 90 * units.DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,8 @@ class Request:
         gpu, gpus, provider, region: which offers to look at.
         billing: the kind that quotes are ranked by.
         deadline_s, budget_usd: what the answer must meet.
+        horizon_s: plans that take longer are no candidates; None for ``HORIZON_S``, or a later deadline.
+        day_usd: what a day is worth, in dollars; None for a share of the bill (``planning.money.ranking``).
         top: how many quotes to show.
         max_gpus: the largest cluster to consider where ``gpus`` is not given.
     """
@@ -55,6 +61,8 @@ class Request:
     billing: Billing = Billing.ON_DEMAND
     deadline_s: float | None = None
     budget_usd: float | None = None
+    horizon_s: float | None = None
+    day_usd: float | None = None
     top: int = 5
     max_gpus: int = 1024
 
@@ -76,6 +84,13 @@ class Request:
             batch=self.batch,
             deadline_s=self.deadline_s,
             budget_usd=self.budget_usd,
+            horizon_s=self.horizon_s,
+            day_usd=self.day_usd,
             top=self.top,
             max_gpus=self.max_gpus,
         )
+
+    @property
+    def longest_s(self) -> float:
+        """The horizon: as given, else ``HORIZON_S`` or the deadline, whichever is later."""
+        return self.horizon_s if self.horizon_s is not None else max(HORIZON_S, self.deadline_s or 0.0)
