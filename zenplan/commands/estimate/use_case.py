@@ -49,7 +49,8 @@ def estimate(request: Request, known: Known) -> Answer:
     found = market(plan, known.operations, selection.clusters, selection.options)
     wish = Wish.of(request)
     ranking = _ranking(request, found, wish)
-    ranked = tuple(_at(found, request, i, ranking) for i in ranking.order)
+    quotes = {i: _at(found, request, i, ranking) for i in {*ranking.order, *ranking.frontier}}
+    ranked = tuple(quotes[i] for i in ranking.order)
     left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *selection.left_out)
     return Answer(
         request=request,
@@ -63,7 +64,7 @@ def estimate(request: Request, known: Known) -> Answer:
         would_help=would_help(request, found, ranking, known.today),
         options=len(selection.options),
         layouts=found.found.considered,
-        frontier=tuple(_at(found, request, i, ranking) for i in ranking.frontier),
+        frontier=tuple(quotes[i] for i in ranking.frontier),
         sensitivity=(),
         left_out=(*left_out, *_not_quoted(request, found, ranking)),
         here=_here(plan, known.calibrations),

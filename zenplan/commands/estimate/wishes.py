@@ -31,7 +31,6 @@ def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking) -> st
             f"{units.duration(bill.run.wall_clock_s.mid)} on {_where(found, first)}; "
             f"--horizon {_time_flag(2.0 * bill.run.wall_clock_s.mid)} shows slower plans"
         )
-    missed = "" if ranking.met else "nothing meets that; the nearest "
     kept = [
         _kept(limit, value.mid, value.high, what, show)
         for limit, value, show, what in (
@@ -41,7 +40,10 @@ def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking) -> st
         if limit is not None
     ]
     if kept:
-        parts.append((missed or ("recommended: " if ranking.in_time else "it ")) + "; ".join(kept))
+        parts.append(
+            ("it " if parts else "recommended: " if ranking.met else "nothing meets that; the nearest ")
+            + "; ".join(kept)
+        )
     return "; ".join(parts)
 
 
@@ -66,7 +68,7 @@ def would_help(request: Request, found: Market, ranking: Ranking, today: date) -
     ways = [
         _other_billing(request, found, wish),
         *_larger_budget(request, found, wish),
-        _later(request, found, wish, today),
+        _later(request, found, ranking, today),
     ]
     if not any(ways):
         ways.append(_change(request, found, request.billing, ranking.order[0], today))
@@ -106,10 +108,12 @@ def _larger_budget(request: Request, found: Market, wish: Wish) -> list[WouldHel
     return ways
 
 
-def _later(request: Request, found: Market, wish: Wish, today: date) -> WouldHelp | None:
+def _later(request: Request, found: Market, ranking: Ranking, today: date) -> WouldHelp | None:
     """The earliest day at that budget: as far as the user said to wait; who said nothing may wait longer."""
     longest_s = request.horizon_s if request.horizon_s and request.deadline_s else math.inf
-    index = fastest(found, request.billing, math.inf if wish.budget_usd is None else wish.budget_usd)
+    index: int | None = ranking.order[0]
+    if request.budget_usd is not None:
+        index = fastest(found, request.billing, request.budget_usd)
     if index is None or found.bills(request.billing).runs.wall_clock_s[1, index] > longest_s:
         return None
     return _change(request, found, request.billing, index, today)
@@ -125,22 +129,23 @@ def _change(
     bills = found.bills(billing)
     usd, time_s = float(bills.total_usd[1, index]), float(bills.runs.wall_clock_s[1, index])
     flags, parts = [], []
+    late = today is not None and time_s > (request.deadline_s or request.longest_s)
+    dear = request.budget_usd is not None and usd > request.budget_usd
     if billing is not request.billing:
         flags.append(f"--billing {billing}")
-    if request.budget_usd is not None and usd > request.budget_usd:
+    if dear:
         enough, high = _up(usd), float(bills.total_usd[2, index])
-        flags.append(f"--budget {enough:.12g}")
         under = f" under {billing}" if billing is not request.billing else ""
-        parts.append(
-            f"the smallest budget that is enough{under} is {units.usd(enough)} ({units.usd(high)} at its high end)"
-        )
-    if today and time_s > (request.deadline_s or request.longest_s):
+        what = "a budget of" if late else f"the smallest budget that is enough{under} is"
+        flags.append(f"--budget {enough:.12g}")
+        parts.append(f"{what} {units.usd(enough)} ({units.usd(high)} at its high end)")
+    if late and today is not None:
+        what = "until" if dear else f"the soonest{' at that budget' if request.budget_usd is not None else ''} is"
         flags.append(f"--{'deadline' if request.deadline_s else 'horizon'} {_time_flag(time_s)}")
-        held = "" if request.budget_usd is None or parts else " at that budget"
-        parts.append(f"{_day(today, time_s)}{held}")
+        parts.append(f"{what} {_day(today, time_s)}")
     if not parts:
         return None
-    return _way(found, billing, index, " ".join(flags), f"{' and '.join(parts)}: {told(found, billing, index)}")
+    return _way(found, billing, index, " ".join(flags), f"{', '.join(parts)}: {told(found, billing, index)}")
 
 
 def _way(found: Market, billing: Billing, index: int, change: str, text: str) -> WouldHelp:
@@ -165,7 +170,7 @@ def _day(today: date, time_s: float) -> str:
         day = today + timedelta(seconds=math.ceil(time_s / units.DAY_S) * units.DAY_S)
     except OverflowError:  # no calendar goes so far
         return f"in {units.duration(time_s)}"
-    return f"by {day.day} {day:%B %Y}"
+    return f"{day.day} {day:%B %Y}"
 
 
 def _time_flag(time_s: float) -> str:
