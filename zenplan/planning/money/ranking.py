@@ -1,27 +1,27 @@
-"""Ranking: which plan is recommended, the cheapest and the fastest within what was asked, and the frontier.
+"""Ranking: which plan is recommended, which is the cheapest and the fastest, and the frontier that they are on.
 
-A wish is kept in this order. A plan beyond the horizon is no candidate; where all are, those about as fast as the
-fastest are. Of the candidates, those count whose middles keep the deadline and the budget; of these, the recommended
-is one whose high end keeps the budget, then the deadline, or comes nearest to that. Of what is left it is the one of
-the least
+What was asked comes first. A plan that takes longer than the horizon is no candidate; where all do, those about as
+fast as the fastest are. Of the candidates, those count whose middles keep the deadline and the budget; of these, the
+recommended is one whose high end keeps the budget, then the deadline, or comes nearest to that. Among what is left it
+is the knee of dollars against days: the plan of the least
 
     dollars · (days + 1/3) ** (1/3)
 
-the knee of dollars against days. Half the time may cost a quarter more (2 ** (1/3) = 1.26), twice the dollars must
-buy an eighth of it. The third of a day is a working day of eight hours: what ends within it is had the same day, so
-20 minutes for $1.58 are not left for 19 at $45, while 13 days for $125 are left for one day at $146, and that is not
-left for 1.7 hours at $352. Both figures are assumed; they are what picks on some forty varied requests looked best
-with.
+Half the time may cost a quarter more (2 ** (1/3) = 1.26), and twice the dollars must buy an eighth of the time. The
+third of a day is a working day of eight hours: of runs that end within one, it matters little which ends first.
+So $1.58 for 20 minutes stays before $45 for 19; $146 for one day is taken before $125 for 13 days, and before $352
+for 1.7 hours. Both figures are assumed: they were chosen by what they pick for forty varied requests, of $0.01 to $7M.
 
-Why a product and not a rate: a rate of, say, $100 a day is all that matters beside a run of $2 and nothing beside one
-of $2M, and moves with the currency. The product does not change when all prices are multiplied. Each plan has its
-figure by itself, so that no plan that is added, dropped or allowed changes which of two others is better: the pick
-stays when a dominated plan comes in, or one beyond the horizon, and when a budget grows that its high end kept
-already. Where prices move by 2 %, another can be picked only if its figure was within those per cents of the least.
-The figure rises with dollars and with days, so the pick is on the frontier; and what saves next to no time is never
-worth more than next to nothing.
+Why a product, and no rate of so many dollars a day: beside a run of $2 a rate of $100 is everything, beside one of $2M
+nothing, and it is another in another currency. The product picks the same when all prices are multiplied. Its price is
+that it does not know what people cost: for a run of a few dollars it may wait a day that a salary would not. Who knows
+what a day is worth says so (``Wish.day_usd``); then it is the plan of the least dollars + rate · days.
 
-Who knows what a day is worth says so (``Wish.day_usd``); then it is the least of dollars + rate · days.
+Either figure is of one plan, so that no plan which is added, left out or allowed changes which of two others is better:
+the pick stays when a plan comes in that another beats, or one beyond the horizon, and when a budget grows that its high
+end kept already. Either rises with dollars and with days, so the pick is on the frontier, and nothing dearer is picked
+for next to no time. When prices move by 2 %, it changes only to a plan whose figure was within those per cents of its
+own; where two that differ in dollars and days are as good as that, it may be either.
 """
 
 from __future__ import annotations
