@@ -157,4 +157,7 @@ def test_a_day_that_is_worth_more_is_not_slower(ask: Ask) -> None:
     times = [ask(params=3e9, day_usd=worth, top=1).ranked[0].wall_clock_s.mid for worth in (1.0, 100.0, 1e4, 1e8)]
     assert times == sorted(times, reverse=True)
     assert times[0] > times[-1]
-    assert "$500" in ask(params=1e9, day_usd=500.0).rule
+    answer = ask(params=1e9, day_usd=500.0)
+    facts = {fact.name: fact for fact in answer.plan.facts}
+    assert "$500" in answer.rule
+    assert (facts["value of time"].value, facts["value of time"].origin) == ("$500 a day", "given")

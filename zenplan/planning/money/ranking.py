@@ -36,7 +36,7 @@ from zenplan import units
 from zenplan.domain.answer.answer import Label
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.domain.training.request import Request
+from zenplan.domain.training.request import HORIZON_S, Request
 from zenplan.planning.money.quotes import Market
 from zenplan.planning.physics.columns import Array
 
@@ -91,26 +91,23 @@ class Wish:
 
     def facts(self, request: Request) -> tuple[Fact, ...]:
         """What was assumed of the wish, for people."""
-        given = request.horizon_s is not None
-        longer = self.deadline_s if not given and self.horizon_s == self.deadline_s else None
-        why = (
-            "as long as the deadline"
-            if longer
-            else ""
-            if given
-            else "few wait longer; --horizon TIME shows slower plans"
+        horizon = Fact(
+            name="horizon",
+            value=units.duration(self.horizon_s),
+            origin=Origin.GIVEN,
+            why="" if request.horizon_s else "as late as the deadline",
+        )
+        if request.horizon_s is None and self.horizon_s == HORIZON_S:
+            horizon = replace(horizon, origin=Origin.ASSUMED, why="few wait longer; --horizon TIME shows slower plans")
+        worth = Fact(
+            name="value of time",
+            value=f"half the time may cost {units.percent(2**POWER - 1)} more",
+            origin=Origin.ASSUMED,
+            why="a share of the bill, whatever its size; --day-is-worth USD sets a rate",
         )
         if self.day_usd is not None:
-            rate = Fact(name="a day is worth", value=units.usd(self.day_usd), origin=Origin.GIVEN)
-        else:
-            rate = Fact(
-                name="a day is worth",
-                value=f"half the time: {units.percent(2**POWER - 1)} more dollars",
-                origin=Origin.ASSUMED,
-                why="a share of the bill, whatever its size; --day-is-worth USD sets a rate",
-            )
-        origin = Origin.GIVEN if given or longer else Origin.ASSUMED
-        return (Fact(name="horizon", value=units.duration(self.horizon_s), origin=origin, why=why), rate)
+            worth = Fact(name="value of time", value=f"{units.usd(self.day_usd)} a day", origin=Origin.GIVEN)
+        return horizon, worth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
