@@ -54,6 +54,9 @@ def estimate(
     tokens: Number | None = None,
     dataset_size: Number | None = None,
     samples: Number | None = None,
+    data: File | None = None,
+    text_column: str | None = None,
+    tokenizer: File | None = None,
     epochs: Number | None = None,
     image_size: Number | None = None,
     seq_len: Number | None = None,
@@ -91,6 +94,9 @@ def estimate(
         tokens: to train on, as in "300B".
         dataset_size: bytes of text, as in "1TB", instead of ``tokens``.
         samples: images or other samples of the data set.
+        data: a text, JSONL, Parquet or CSV file, or a folder of them or of images, which is counted.
+        text_column: of these data, the column or key of the text; the longest where it is not known by its name.
+        tokenizer: a tokenizer.json, to count the tokens of these data.
         epochs: passes over that data.
         image_size: pixels of a side of the input.
         seq_len: tokens of a sequence.
@@ -122,7 +128,7 @@ def estimate(
 
     settings = _settings(given)
     check_sizes(settings, gpus, max_gpus)
-    request = request_of(settings, _workload, **given)
+    request = request_of(settings, _workload, _unseen, **given)
     with loaded_plugins(_warn) as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
@@ -393,7 +399,7 @@ def _flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 # What is handed on as it is, and what is no argument.
 _NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "spot", "strict")
-_FILES = ("config", "prices")
+_FILES = ("config", "data", "prices", "tokenizer")
 
 
 def _flag(name: str, value: Any) -> Any:

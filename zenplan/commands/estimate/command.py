@@ -34,6 +34,9 @@ def estimate(
     samples: Annotated[
         str | None, _option("--samples", "Images or other samples of the data set, as in 1.2M.", "COUNT")
     ] = None,
+    data: options.Data = None,
+    text_column: options.TextColumn = None,
+    tokenizer: options.Tokenizer = None,
     epochs: Annotated[str | None, _option("--epochs", "Passes over that data.", "NUMBER")] = None,
     image_size: options.ImageSize = None,
     seq_len: options.SeqLen = None,
@@ -100,6 +103,9 @@ def estimate(
         tokens=tokens,
         dataset_size=dataset_size,
         samples=samples,
+        data=data,
+        text_column=text_column,
+        tokenizer=tokenizer,
         epochs=epochs,
         image_size=image_size,
         seq_len=seq_len,

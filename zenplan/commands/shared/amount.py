@@ -87,13 +87,19 @@ def _check(request: Request, workload: Workload) -> None:
 def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float, list[Fact]]:
     """Samples of the data set: as given, or text in bytes, or the model's usual data, or compute-optimal."""
     length, usual = workload.tokens_per_sample, workload.usual
+    if request.data is not None:
+        from zenplan.commands.shared.data import amount_of
+
+        return amount_of(request.data, workload)
     if request.samples:
         return request.samples, [Fact(name="samples", value=units.count(request.samples), origin=Origin.GIVEN)]
     if request.tokens:
         fact = Fact(name="tokens", value=units.count(request.tokens), origin=Origin.GIVEN)
         return request.tokens / length, [fact]
     if request.dataset_bytes:
-        tokens, fact = recipe.tokens_of_bytes(request.dataset_bytes)
+        from zenplan.families.transformer.tokens import tokens_of_bytes
+
+        tokens, fact = tokens_of_bytes(request.dataset_bytes)
         return tokens / length, [fact]
     if usual is not None:
         return usual.samples, [
@@ -114,7 +120,7 @@ def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float,
 
 def _epochs(request: Request, workload: Workload, data: float) -> tuple[float, list[Fact]]:
     """Passes over the data: as given, or as usual for the model; one over text, and where nothing is usual."""
-    usual, counted = workload.usual, request.tokens or request.dataset_bytes
+    usual, counted = workload.usual, request.tokens or request.dataset_bytes or (request.data and request.data.tokens)
     epochs = request.epochs or (usual.epochs if usual and not counted else None)
     if epochs is None:
         return 1.0, []

@@ -34,6 +34,15 @@ GlobalBatch = Annotated[str | None, _option("--global-batch", "Tokens of an opti
 Batch = Annotated[
     str | None, _option("--batch", "Samples of an optimizer step (images, sequences), as in 256.", "COUNT")
 ]
+Data = Annotated[
+    Path | None, _option("--data", "Text, JSONL, Parquet or CSV, or a folder of them or of images: counted.", "PATH")
+]
+TextColumn = Annotated[
+    str | None, _option("--text-column", "With --data: the column or key of its text; else the longest.", "NAME")
+]
+Tokenizer = Annotated[
+    Path | None, _option("--tokenizer", "With --data: a tokenizer.json, to count its tokens.", "FILE")
+]
 Precision = Annotated[str | None, _option("--precision", "bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.", "NAME")]
 Optimizer = Annotated[
     str | None, _option("--optimizer", "adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.", "NAME")

@@ -9,6 +9,7 @@ from typing import Any
 from zenplan.domain import checks
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.model.workload import Workload
+from zenplan.domain.training.data_set import DataSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,7 @@ class Request:
         params, model, config, keras: exactly one says what is trained; ``keras`` is a model that was counted.
         flop_per_sample, activations_per_sample: with ``params``, of a model that is known by these alone: forward
             FLOP of one sample, and elements that its products and convolutions write.
-        tokens, dataset_bytes, samples: at most one says how much; ``epochs`` repeats it.
+        tokens, dataset_bytes, samples, data: at most one says how much; ``epochs`` repeats it. ``data`` were counted.
         image_size: pixels of a side of the input.
         global_batch_tokens, batch: tokens or samples a step; at most one.
         gpu, gpus, provider, region: which offers to look at.
@@ -39,6 +40,7 @@ class Request:
     tokens: float | None = None
     dataset_bytes: float | None = None
     samples: float | None = None
+    data: DataSet | None = None
     epochs: float | None = None
     image_size: int | None = None
     seq_len: int | None = None
