@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.data import estimates
-from zenplan.adapters.data.columns import TextColumns, find_columns
 from zenplan.adapters.data.drawing import Drawing, Group
 from zenplan.adapters.data.estimates import Draw, Lot, Total
 from zenplan.adapters.data.images import count_images
 from zenplan.adapters.data.meter import Meter, Tokenize
-from zenplan.adapters.data.records import Reader
+from zenplan.adapters.data.probe import Probed, probe
 from zenplan.adapters.data.walk import HINT, DataFile, PassedBy, files_of
 from zenplan.domain.range import Range
 from zenplan.domain.training.data_set import DataKind, DataSet
 from zenplan.errors import DataError
 from zenplan.families.transformer.tokens import tokens_per_byte
 
-# Records that columns are looked for in, of each of so many files.
-_PROBED_FILES: Final = 8
-_PROBED: Final = 64
 # Bytes of text that are looked at for their kind and tokens: a tokenizer does one or two million a second.
 _LOOKED_AT: Final = 4e6
 _LEAST_LOOKED_AT: Final = 2048.0
@@ -75,62 +70,33 @@ def count(asked: Asked, tell: Callable[[float], None]) -> DataSet:
     by_kind = sorted(files, key=lambda file: (file.format, file.gzip))
     groups = [Group(list(each), *key) for key, each in groupby(by_kind, key=lambda file: (file.format, file.gzip))]
     drawing = Drawing(passed_by, told, asked.seed)
-    probed = {group.format: list[dict[str, Any]]() for group in groups}
-    for group in groups:
-        probed[group.format] += _probe(group, drawing)
-    found = {name: find_columns(rows, asked.text_column) for name, rows in probed.items() if rows}
-    kind = _kind(groups, found)
-    kept = [g for g in groups if g.format in found and found[g.format].kind.has_tokens == kind.has_tokens]
-    for group in groups:
-        if group not in kept and group.format in found:
+    probed = {id(group): probe(group, drawing, asked.text_column) for group in groups}
+    found = [(group, each) for group in groups if (each := probed[id(group)]) is not None]
+    if not found:
+        raise _nothing(asked.path, passed_by)
+    kind = _kind(found)
+    kept = [(group, each) for group, each in found if each.kind.has_tokens == kind.has_tokens]
+    for group, each in found:
+        if each.kind.has_tokens != kind.has_tokens:
             for file in group.files:
                 passed_by.add(file.path, f"without text, beside {kind.record}")
-    lots = [(group, _lot(group, found[group.format], drawing, asked, passed_by, kept)) for group in kept]
-    rows = {name: probed[name] for name in dict.fromkeys(group.format for group in kept)}
-    return _data_set(asked, kind, lots, found, rows, drawing, passed_by)
+    every = sum(group.bytes_to_read for group, _ in kept)
+    lots = [_lot(group, each, drawing, asked, passed_by, every) for group, each in kept]
+    return _data_set(asked, kind, [*zip(*zip(*kept, strict=True), lots, strict=True)], drawing, passed_by)
 
 
-def _probe(group: Group, drawing: Drawing) -> list[dict[str, Any]]:
-    """Some records of a group: from the start of some files, and from somewhere in them."""
-    if group.format == "text":
-        return [{"text": " "}]
-    rows: list[dict[str, Any]] = []
-    step = max(1, len(group.files) // _PROBED_FILES)
-    for file in group.files[::step][:_PROBED_FILES]:
-        drawing.read(file, partial(_look, rows, group.format != "Parquet"))
-    # The ones that were chosen may all be broken.
-    for file in group.files:
-        if rows:
-            break
-        drawing.read(file, partial(_look, rows, False))
-    return rows
-
-
-def _look(rows: list[dict[str, Any]], anywhere: bool, reader: Reader) -> list[Draw]:
-    rows += (dict(r.row) for r in islice(reader.records(), _PROBED) if not r.problem)
-    if anywhere and reader.size and not reader.sequential and reader.size > 4 * _PART:
-        low = 0.6 * reader.size
-        rows += (dict(r.row) for r in islice(reader.records(low, low + _PART), _PROBED) if not r.problem)
-    return []
-
-
-def _kind(groups: Sequence[Group], found: dict[str, TextColumns]) -> DataKind:
+def _kind(found: Sequence[tuple[Group, Probed]]) -> DataKind:
     """Of most of the bytes; with text, where any has text."""
     sizes: dict[DataKind, float] = {}
-    for group in groups:
-        if group.format in found:
-            kind = found[group.format].kind
-            sizes[kind] = sizes.get(kind, 0.0) + group.size_bytes
+    for group, each in found:
+        sizes[each.kind] = sizes.get(each.kind, 0.0) + group.size_bytes
     texts = {kind: size for kind, size in sizes.items() if kind.has_tokens} or sizes
-    return max(texts, key=lambda kind: texts[kind]) if texts else DataKind.TEXT
+    return max(texts, key=lambda kind: texts[kind])
 
 
-def _lot(
-    group: Group, columns: TextColumns, drawing: Drawing, asked: Asked, passed_by: PassedBy, kept: Sequence[Group]
-) -> Lot:
-    every = sum(each.bytes_to_read for each in kept)
+def _lot(group: Group, probed: Probed, drawing: Drawing, asked: Asked, passed_by: PassedBy, every: float) -> Lot:
     most = max(_LOOKED_AT * _PART / every, _LEAST_LOOKED_AT) if every > _LOOKED_AT else float("inf")
-    lot = drawing.lot(group, Meter(columns, asked.tokenize, most, passed_by))
+    lot = drawing.lot(group, Meter(probed.columns, asked.tokenize, most, passed_by))
     if group.format == "text":
         lot.records = sum(file.path not in drawing.bad for file in group.files)
     return lot
@@ -139,41 +105,39 @@ def _lot(
 def _data_set(
     asked: Asked,
     kind: DataKind,
-    found_lots: Sequence[tuple[Group, Lot]],
-    columns: dict[str, TextColumns],
-    rows: dict[str, list[dict[str, Any]]],
+    found: Sequence[tuple[Group, Probed, Lot]],
     drawing: Drawing,
     passed_by: PassedBy,
 ) -> DataSet:
-    lots = [lot for _, lot in found_lots]
+    lots = [lot for _, _, lot in found]
     records = estimates.records_in(lots)
     text = estimates.text_in(lots) if kind.has_tokens else None
     if records.mid < 1 or (text is not None and text.mid <= 0):
         raise _nothing(asked.path, passed_by)
-    files = [file for group, _ in found_lots for file in group.files if file.path not in drawing.bad]
-    whole = all(lot.whole for lot in lots)
+    files = [file for group, _, _ in found for file in group.files if file.path not in drawing.bad]
     size, read = float(sum(file.size_bytes for file in files)), sum(lot.read_bytes for lot in lots)
-    used = [columns[name] for name in rows]
-    names = dict.fromkeys(name for name, each in rows.items() for row in each for name in row)
-    texts = dict.fromkeys(name for each in used for name in (*each.needed, *each.more))
-    read_of = "all of it" if whole else f"{units.size(read)} of {units.size(size)}"
-    figures, how = (
-        ({}, f"counted in {read_of}") if text is None else _tokens(asked, lots, records, text, files, read_of)
-    )
-    other = [name for each in used for name in each.other]
-    if other:
-        how += f"; of the text columns the longest, not {', '.join(other[:4])}"
+    whole = all(lot.whole for lot in lots)
+    figures: dict[str, Any] = {}
+    how = "all of it was read" if whole else f"{units.size(read)} of {units.size(size)} were read"
+    if text is not None:
+        figures, rule = _tokens(asked, lots, records, text, files)
+        how = f"{how}; {rule}"
+    used = [columns for _, each, _ in found for columns in each.columns]
+    if other := [name for each in used for name in each.other]:
+        how += f"; of the text columns the longest is read, not {', '.join(other[:4])}"
+    names = tuple(dict.fromkeys(name for _, each, _ in found for name in each.names))
     return DataSet(
         path=str(asked.path),
         kind=kind,
         files=len(files),
         size_bytes=size,
-        formats=tuple(dict.fromkeys(f"{g.format} in gzip" if g.gzip else g.format for g, _ in found_lots)),
+        formats=tuple(dict.fromkeys(f"{g.format} in gzip" if g.gzip else g.format for g, _, _ in found)),
         records=records.range,
-        columns=() if set(rows) == {"text"} else tuple(names),
-        text_columns=() if set(rows) == {"text"} else tuple(texts),
+        columns=names,
+        text_columns=tuple(dict.fromkeys(n for each in used for n in (*each.needed, *each.more) if n in names)),
         read_bytes=min(read, size),
         whole=whole,
+        tokenizer=asked.tokenizer,
         how=how,
         left_out=passed_by.lines,
         **figures,
@@ -191,7 +155,7 @@ def _nothing(path: Path, passed_by: PassedBy) -> DataError:
 
 
 def _tokens(
-    asked: Asked, lots: Sequence[Lot], records: Total, text: Total, files: Sequence[DataFile], read_of: str
+    asked: Asked, lots: Sequence[Lot], records: Total, text: Total, files: Sequence[DataFile]
 ) -> tuple[dict[str, Any], str]:
     """The figures of a data set with text, and how its tokens were arrived at."""
     rate, exact, how = _rate(asked, lots)
@@ -214,7 +178,7 @@ def _tokens(
         middle, high = (estimates.percentile(lots, p) for p in (0.5, 0.95))
     figures["median_tokens"] = None if middle is None else middle * rate.mid
     figures["p95_tokens"] = None if high is None else high * rate.mid
-    return figures, f"measured on {read_of}; {how}"
+    return figures, how
 
 
 def _product(size: Total, rate: Range, exact: Total | None) -> Range:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
@@ -43,6 +44,8 @@ class CsvReader:
         except UnicodeDecodeError as error:
             raise BadFile("not text in UTF-8") from error
         self._between = max(",;\t|", key=text.count)
+        cell = rf'(?:[^"{re.escape(self._between)}\r\n]*+|"(?:[^"]|"")*+")'
+        self._written = re.compile(rf"{cell}(?:{re.escape(self._between)}{cell})*+\r?\n?")
         _, size, cells, _ = next(self._rows(0, float("inf")), (0, 0, [], ""))
         self.columns = tuple(cell.strip() or f"column {place}" for place, cell in enumerate(cells, start=1))
         self._body = size
@@ -59,19 +62,29 @@ class CsvReader:
             yield Record(place=where, size=float(size), row=row, problem=problem)
 
     def _start(self, low: int, high: float) -> int:
-        """Where the first row starts from there on."""
-        starts = [place for place, _ in islice(self._source.lines(low, high), _STARTS)]
-        for place in starts:
-            widths = [len(cells) for _, _, cells, _ in islice(self._rows(place, place + _TRIED_BYTES), _TRIED_ROWS)]
-            if widths and all(width == len(self.columns) for width in widths):
+        """Where the first row starts from there on; ``high`` where none does before."""
+        # All of them first: trying one moves the file.
+        for place, _ in [*islice(self._source.lines(low, high), _STARTS)]:
+            lines = _Lines(self._source, place)
+            tried = [*islice(self._of_lines(lines, place + _TRIED_BYTES), _TRIED_ROWS)]
+            if tried and all(self._is_row(cells, raw) for _, cells, raw, _ in tried):
                 return place
-        return starts[0] if starts else int(min(high, self.size or high))
+        return int(min(high, self.size or high))
+
+    def _is_row(self, cells: list[str], raw: str) -> bool:
+        """Whether this was written as a row: as wide as the header, and with quotes only around cells."""
+        return len(cells) == len(self.columns) and bool(self._written.fullmatch(raw))
 
     def _rows(self, start: int, high: float) -> Iterator[tuple[int, int, list[str], str]]:
         """Place, size and cells of each row from a place where one starts, or what is wrong with it."""
         lines = _Lines(self._source, start)
+        for place, cells, _, problem in self._of_lines(lines, high):
+            yield place, lines.place - place, cells, problem
+
+    def _of_lines(self, lines: _Lines, high: float) -> Iterator[tuple[int, list[str], str, str]]:
+        """Place, cells, text and problem of each row."""
         while lines.place < high:
-            place, lines.problem = lines.place, ""
+            place, lines.problem, lines.text = lines.place, "", ""
             try:
                 cells = next(csv.reader(lines, delimiter=self._between), None)
             except csv.Error:
@@ -79,7 +92,7 @@ class CsvReader:
             if cells is None:
                 return
             if any(cells) or lines.problem:
-                yield place, lines.place - place, cells, lines.problem
+                yield place, cells, lines.text, lines.problem
 
     @property
     def at(self) -> float:
@@ -97,12 +110,13 @@ class CsvReader:
 
 
 class _Lines:
-    """Lines as texts from a place where one starts; ``place`` is that of the next, ``problem`` what is wrong so far."""
+    """Lines as texts from a place where one starts; ``place`` is that of the next, ``text`` all since that was
+    last emptied, ``problem`` what is wrong in it."""
 
     def __init__(self, source: Source, start: int) -> None:
         # The byte before it ends a line.
         self._lines = source.lines(start, float("inf"))
-        self.place, self.problem = start, ""
+        self.place, self.problem, self.text = start, "", ""
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -114,4 +128,6 @@ class _Lines:
             text = line.decode("utf-8-sig" if not place else "utf-8")
         except UnicodeDecodeError:
             text, self.problem = line.decode("utf-8", "replace"), "not UTF-8"
-        return text.replace("\0", "")
+        text = text.replace("\0", "")
+        self.text += text
+        return text

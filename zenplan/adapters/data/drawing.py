@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, takewhile
+from itertools import accumulate, groupby, takewhile
 from typing import Final
 
 from zenplan.adapters.data.estimates import Draw, Lot
@@ -106,7 +108,8 @@ class Drawing:
                 draws += found
                 read += file.size_bytes
             self._tell(float(file.size_bytes))
-        return Lot(measure=sum(d.measure for d in draws), draws=draws, whole=True, read=1.0, read_bytes=read)
+        measure = sum(d.measure for d in draws)
+        return Lot(measure=measure, size=measure, draws=draws, whole=True, read_bytes=read)
 
     @staticmethod
     def _every(meter: Meter, path: str, reader: Reader) -> list[Draw]:
@@ -125,7 +128,7 @@ class Drawing:
             draws.append(self._part(group.files[index], low, min(low + _PART, sizes[index]), meter))
             self._tell(total / number)
         read = sum(d.measure for d in draws)
-        return Lot(measure=total, draws=draws, whole=False, read=min(read / total, 1.0), read_bytes=read)
+        return Lot(measure=total, size=total, draws=draws, whole=False, read_bytes=read)
 
     def _part(self, file: DataFile, low: float, high: float, meter: Meter) -> Draw:
         size = high - low
@@ -133,24 +136,46 @@ class Drawing:
         return found[0] if found else Draw(measure=size, raw=size)
 
     def _parquet(self, group: Group, meter: Meter) -> Lot:
-        """Parts of row groups, which the metadata of all files weigh."""
+        """Batches of rows, from row groups that the metadata of all files weigh. A row group that is drawn from is
+        decoded to its end, which says how much larger it is in memory than the metadata have it.
+        """
         weighed = [(file, *self._weighed(file)) for file in group.files]
         good = [(file, size, count, groups) for file, size, count, groups in weighed if groups]
         sizes = [size for _, size, _, _ in good]
         total, row_groups = sum(sizes), sum(groups for _, _, _, groups in good)
         fewest, most = _PARQUET_DRAWS
-        number = int(min(max(_DECODED / max(0.5 * total / max(row_groups, 1), 1.0), fewest), most))
-        draws = []
-        for index, within in self._places(sizes, number):
-            part = 4.0 * _PART
-            low = within // part * part
-            draws.append(self._part(good[index][0], low, min(low + part, sizes[index]), meter))
-            self._tell(group.size_bytes / number)
-        share = min(sum(d.measure for d in draws) / total, 1.0) if total else 1.0
-        known = sum(count for _, _, count, _ in good)
+        number = int(min(max(_DECODED * row_groups / total, fewest), most)) if total else 0
+        places = [list(each) for _, each in groupby(self._places(sizes, number), key=lambda place: place[0])]
+        draws, decoded = list[Draw](), list[tuple[float, float, float]]()
+        for each in places:
+            file, within = good[each[0][0]][0], [place for _, place in each]
+            found = self.read(file, partial(self._batches, file, within, meter, decoded))
+            draws += found if found is not None else [Draw(measure=1.0, raw=1.0) for _ in within]
+            self._tell(group.size_bytes * len(within) / number)
+        ratio, error = _ratio(decoded)
+        read = min(sum(d.raw for d in draws) / (ratio * total), 1.0) if ratio * total else 0.0
         return Lot(
-            measure=total, draws=draws, whole=False, records=known, read=share, read_bytes=share * group.size_bytes
+            measure=total,
+            size=ratio * total,
+            size_error=error,
+            draws=draws,
+            whole=False,
+            records=sum(count for _, _, count, _ in good),
+            read_bytes=read * group.size_bytes,
         )
+
+    @staticmethod
+    def _batches(
+        file: DataFile, places: list[float], meter: Meter, decoded: list[tuple[float, float, float]], reader: Reader
+    ) -> list[Draw]:
+        from zenplan.adapters.data.parquet import ParquetReader
+
+        draws = []
+        if isinstance(reader, ParquetReader):
+            for found in reader.at_places(places):
+                decoded.append((found.decoded_bytes, found.group_size, float(len(found.batches))))
+                draws += [meter.draw(records, size, file.path) for size, records in found.batches]
+        return draws
 
     def _weighed(self, file: DataFile) -> tuple[float, int, int]:
         """Measure, rows and row groups of a Parquet file; all 0 where it cannot be used."""
@@ -164,54 +189,62 @@ class Drawing:
         return found[-1]
 
     def _forward(self, group: Group, meter: Meter) -> Lot:
-        """Parts of what is read from its start, as far as it may take."""
-        number = min(_FILES, len(group.files))
+        """Parts of what is read from its start, as far as it may take: of all of a few files, else of some."""
         sizes = [float(file.size_bytes) for file in group.files]
-        # All of a few; else files by their size.
-        chosen = range(number) if number == len(sizes) else [i for i, _ in self._places(sizes, number)]
-        draws, unpacked, packed, left = list[Draw](), list[tuple[float, float]](), 0.0, 0.0
-        for index in dict.fromkeys(chosen):
+        some = len(sizes) > _FILES
+        times = Counter(index for index, _ in self._places(sizes, _FILES)) if some else Counter(range(len(sizes)))
+        draws, unpacked, packed, left = list[Draw](), list[tuple[float, float, float]](), 0.0, 0.0
+        for index, number in times.items():
             file = group.files[index]
-            most = _FORWARD[file.format in ("JSON", "CSV")] / number
+            most = _FORWARD[reads_in_order(file)] / len(times)
+            share = number / _FILES if some else sizes[index] / sum(sizes)
             found: list[tuple[float, float]] = []
-            made = self.read(file, partial(self._ahead, file, most, meter, found))
-            draws += made or []
-            unpacked += found if made is not None else []
-            packed += min(most, file.size_bytes)
-            left += max(file.size_bytes - most, 0.0)
-            self._tell(group.size_bytes / number)
-        measure, error = _unpacked(unpacked, group.size_bytes)
-        read = sum(d.measure for d in draws)
+            made = self.read(file, partial(self._ahead, file, most, _DRAWS / len(times), meter, found)) or []
+            for draw in made:
+                draw.share, draw.file = share / len(made), index if some else None
+            draws += made
+            if made:
+                unpacked += [(out, on_disk, share) for out, on_disk in found]
+            packed += min(most, sizes[index])
+            left += max(sizes[index] - most, 0.0)
+            self._tell(group.size_bytes / len(times))
+        ratio, error = _ratio([(out, on_disk, share) for out, on_disk, share in unpacked])
+        measure = ratio * group.size_bytes
+        read = min(sum(d.measure for d in draws) / measure, 1.0) if measure else 0.0
         return Lot(
             measure=measure,
+            size=measure,
+            size_error=error if some else 0.0,
             draws=draws,
             whole=False,
-            measure_error=error,
             unseen=_UNSEEN * left / (left + packed),
-            read=min(read / measure, 1.0) if measure else 1.0,
-            read_bytes=sum(on_disk for _, on_disk in unpacked),
+            read_bytes=read * group.size_bytes,
         )
 
     def _ahead(
-        self, file: DataFile, most: float, meter: Meter, found: list[tuple[float, float]], reader: Reader
+        self, file: DataFile, most: float, number: float, meter: Meter, found: list[tuple[float, float]], reader: Reader
     ) -> list[Draw]:
-        """Draws of one file up to so many of its bytes on the disk; ``found`` is told how far that was, in both units."""
+        """About ``number`` draws of one file up to so many of its bytes on the disk; ``found`` is told how far that
+        was, unpacked and on the disk.
+        """
         draws = []
-        if reader.sequential or file.format == "JSON":
+        if reads_in_order(file):
             within = takewhile(lambda _: reader.on_disk <= most, reader.records())
             draws = list(meter.draws(within, _PART, file.path))
         else:
-            stride = max(_PART, min(most, file.size_bytes) * _EXPANSION * _FILES / _DRAWS / 4.0)
+            stride = max(_PART, min(most, file.size_bytes) * _EXPANSION / number)
             start = 0.0
             while reader.on_disk < most:
                 low = start + self._random.random() * (stride - _PART)
-                if low >= reader.at or not draws:
-                    draw = meter.draw(reader.records(low, low + _PART), _PART, file.path)
-                    if reader.at < low or (reader.at == low and not draw.raw):
-                        break
-                    draw.measure = min(_PART, reader.at - low) or _PART
-                    draws.append(draw)
                 start += stride
+                high = low + _PART
+                # A record that was longer than its part has been read beyond this one, or into it.
+                at = reader.at if draws else 0.0
+                draw = meter.draw(reader.records(max(low, at), high) if at < high else (), _PART, file.path)
+                if reader.at <= low:
+                    break
+                draw.measure = min(_PART, reader.at - low)
+                draws.append(draw)
         found.append((reader.at, min(reader.on_disk, float(file.size_bytes))))
         return draws
 
@@ -226,13 +259,19 @@ class Drawing:
             yield index, min(max(place - (ends[index] - sizes[index]), 0.0), sizes[index])
 
 
-def _unpacked(found: Sequence[tuple[float, float]], on_disk: float) -> tuple[float, float]:
-    """What files of that many bytes hold in all, from how many came out of how many of some; and its standard error."""
-    out, of = sum(a for a, _ in found), sum(b for _, b in found)
-    if not of:
+def reads_in_order(file: DataFile) -> bool:
+    """Whether a place in the file is reached only by understanding all that stands before."""
+    return file.format == "JSON" or (file.gzip and file.format == "CSV")
+
+
+def _ratio(found: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """The mean ratio of two figures, each with its weight, and its standard error as a share of it."""
+    total = sum(weight for _, _, weight in found)
+    if not total:
         return 0.0, 0.0
-    ratio, number = out / of, len(found)
-    if number < 2 or of >= 0.999 * on_disk:
-        return ratio * on_disk, 0.0
-    residuals = sum((a - ratio * b) ** 2 for a, b in found)
-    return ratio * on_disk, (number / (number - 1) * residuals) ** 0.5 / out
+    ratio = sum(weight * a / b for a, b, weight in found) / total
+    number = len(found)
+    if number < 2:
+        return ratio, 0.0
+    residuals = sum((weight * (a / b - ratio)) ** 2 for a, b, weight in found)
+    return ratio, math.sqrt(number / (number - 1.0) * residuals) / (total * ratio)

@@ -2,9 +2,10 @@
 
 A lot of data is divided into parts, of which some are drawn, each with a chance in proportion to its measure, one
 from every stretch of equal measure. A total is the measure of the lot times the mean over draws of what a unit of
-measure has (Hansen and Hurwitz 1943); where what is asked for goes with the size of the records themselves, times the
-ratio of both, which varies less (Cochran, Sampling Techniques, 1977, chapter 6). The variance is that of draws from
-anywhere, which is not less than that of one from every stretch.
+measure has (Hansen and Hurwitz 1943); where what is asked for goes with the size of the records themselves, the size
+of all records times the ratio of both, which varies less (Cochran, Sampling Techniques, 1977, chapter 6). The variance
+is that of successive differences between draws (Wolter, Introduction to Variance Estimation, 2007, section 8.2): it
+does not count what differs between one end of sorted data and the other. Where files are drawn first, each is one draw.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from zenplan.domain.range import Range
@@ -20,7 +22,9 @@ from zenplan.domain.range import Range
 # Half-width of an 80 % interval in standard errors: of a normal distribution, and more with few draws (Student's t).
 _NORMAL: Final = 1.2816
 # Records have long tails: of few draws the variance is more often too small than too large.
-_TAIL: Final = 1.3
+_TAIL: Final = 1.5
+# Half of the range of a sampled total at least: of the few longest records a sample knows nothing. Assumed.
+_LEAST: Final = 0.01
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,13 +33,17 @@ class Draw:
 
     Attributes:
         measure: of the part.
-        records: that start in it; ``raw`` is their size in the same unit, ``text_bytes`` that of their text.
+        share: of the lot that the draw stands for; None for as much as any other.
+        file: where files were drawn first, which; None where parts were.
+        records: that start in it; ``raw`` is their size, ``text_bytes`` that of their text.
         sampled_bytes: of that text, what was looked at for its kind and tokens; ``tokens`` of it, None if not counted.
         kinds: bytes of that sample by kind of text.
         lengths: bytes of text of each record.
     """
 
     measure: float
+    share: float | None = None
+    file: int | None = None
     records: int = 0
     raw: float = 0.0
     text_bytes: float = 0.0
@@ -50,26 +58,29 @@ class Lot:
     """Data that is read in one way, and the draws from it.
 
     Attributes:
-        measure: of all of it; ``measure_error`` is its standard error, as a share.
+        measure: of all of it; ``size`` is that of all records, in the unit of ``raw``; ``size_error`` the standard
+            error of either, as a share.
         draws: all parts where ``whole``.
         records: in it, where that is known.
         unseen: how far the part that could not be drawn from may differ, as a share of the whole; assumed.
-        read: share of it that was drawn.
         read_bytes: bytes of the files that were read for it.
     """
 
     measure: float
+    size: float
+    size_error: float = 0.0
     draws: list[Draw]
     whole: bool
-    measure_error: float = 0.0
     records: int | None = None
     unseen: float = 0.0
-    read: float = 0.0
     read_bytes: float = 0.0
 
     def weight(self, draw: Draw) -> float:
         """How many parts like this one the draw stands for."""
-        return 1.0 if self.whole else self.measure / (len(self.draws) * draw.measure)
+        if self.whole:
+            return 1.0
+        share = 1.0 / len(self.draws) if draw.share is None else draw.share
+        return self.measure * share / draw.measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +108,15 @@ def text_in(lots: Iterable[Lot]) -> Total:
 
 def ratio_of(lots: Sequence[Lot], above: Callable[[Draw], float], below: Callable[[Draw], float]) -> Total:
     """The ratio of two figures over all draws, each standing for as much as it was drawn for."""
-    pairs = [
-        (lot.weight(d) * above(d), lot.weight(d) * below(d), math.sqrt(1.0 - lot.read))
-        for lot in lots
-        for d in lot.draws
-    ]
-    total = sum(y for _, y, _ in pairs)
-    ratio = sum(x for x, _, _ in pairs) / total if total else 0.0
-    residuals = [(x - ratio * y) * finite for x, y, finite in pairs]
+    drawn = [(lot.weight(draw), draw) for lot in lots for draw in lot.draws]
+    total = sum(weight * below(draw) for weight, draw in drawn)
+    ratio = sum(weight * above(draw) for weight, draw in drawn) / total if total else 0.0
+    residuals: dict[tuple[bool, int], float] = {}
+    for place, (weight, draw) in enumerate(drawn):
+        key = (True, draw.file) if draw.file is not None else (False, place)
+        residuals[key] = residuals.get(key, 0.0) + weight * (above(draw) - ratio * below(draw))
     unseen = max((lot.unseen for lot in lots), default=0.0)
-    return Total(ratio, math.hypot(_half_width(residuals, ratio * total), unseen))
+    return Total(ratio, math.hypot(_half_width(list(residuals.values()), ratio * total), unseen))
 
 
 def percentile(lots: Sequence[Lot], share: float) -> float | None:
@@ -130,27 +140,27 @@ def _records(lot: Lot) -> Total:
         return Total(float(lot.records), 0.0)
     if lot.whole:
         return Total(float(sum(d.records for d in lot.draws)), 0.0)
-    rates = [d.records / d.measure for d in lot.draws]
-    mean = sum(rates) / len(rates)
-    residuals = [(rate - mean) * math.sqrt(1.0 - lot.read) for rate in rates]
-    error = math.hypot(_half_width(residuals, sum(rates)), _NORMAL * lot.measure_error, lot.unseen)
-    return Total(mean * lot.measure, error)
+    found = ratio_of([lot], lambda d: float(d.records), lambda d: d.measure)
+    return Total(found.mid * lot.measure, math.hypot(max(found.error, _LEAST), _NORMAL * lot.size_error))
 
 
 def _text(lot: Lot) -> Total:
     if lot.whole:
         return Total(sum(d.text_bytes for d in lot.draws), 0.0)
     found = ratio_of([lot], lambda d: d.text_bytes, lambda d: d.raw)
-    return Total(found.mid * lot.measure, math.hypot(found.error, _NORMAL * lot.measure_error))
+    return Total(found.mid * lot.size, math.hypot(max(found.error, _LEAST), _NORMAL * lot.size_error))
 
 
 def _half_width(residuals: Sequence[float], total: float) -> float:
-    """Of the 80 % interval of a sum of draws, as a share of it, from what each differs by."""
+    """Of the 80 % interval of a sum of draws, as a share of it, from what each differs by, in order."""
     number = len(residuals)
     if number < 2 or total <= 0:
         return 1.0 if any(residuals) else 0.0
-    error = math.sqrt(number / (number - 1.0) * sum(r * r for r in residuals))
-    student = _NORMAL + (_NORMAL**3 + _NORMAL) / (4.0 * (number - 1.0))
+    differences = sum((b - a) ** 2 for a, b in pairwise(residuals))
+    error = math.sqrt(number * differences / (2.0 * (number - 1.0)))
+    # As good as two of three draws would be, were their mean known.
+    free = max(2.0 * number / 3.0 - 1.0, 1.0)
+    student = _NORMAL + (_NORMAL**3 + _NORMAL) / (4.0 * free)
     return _TAIL * student * error / total
 
 

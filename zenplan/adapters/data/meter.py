@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from zenplan.adapters.data.columns import TextColumns
 from zenplan.adapters.data.estimates import Draw
@@ -21,13 +21,15 @@ class Meter:
     """Measures draws, all of one format.
 
     Args:
-        columns: what is read of a record.
+        columns: what is read of a record: the first of these that it has.
         tokenize: counts tokens; None to go by the kind of text.
         most_bytes: of text of a draw that are looked at for its kind and tokens.
         passed_by: told of records that cannot be used.
     """
 
-    def __init__(self, columns: TextColumns, tokenize: Tokenize | None, most_bytes: float, passed_by: PassedBy) -> None:
+    def __init__(
+        self, columns: Sequence[TextColumns], tokenize: Tokenize | None, most_bytes: float, passed_by: PassedBy
+    ) -> None:
         self._columns, self._tokenize, self._most, self._passed_by = columns, tokenize, most_bytes, passed_by
 
     def draw(self, records: Iterable[Record], measure: float, path: str) -> Draw:
@@ -38,12 +40,12 @@ class Meter:
             if record.problem:
                 self._passed_by.add(f"{path}, {record.place}", record.problem, "records")
                 continue
-            if not self._columns.kind.has_tokens:
+            if not self._columns[0].kind.has_tokens:
                 draw.records += 1
                 continue
-            text = self._columns.text(record.row)
+            text = self._text(record.row)
             if text is None:
-                names = " and ".join(self._columns.needed)
+                names = " and ".join(self._columns[0].needed)
                 self._passed_by.add(f"{path}, {record.place}", f"no text under {names}", "records")
                 continue
             size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
@@ -59,6 +61,12 @@ class Meter:
                 text = text[len(sample[-1]) :]
         self._look_at(draw, sample)
         return draw
+
+    def _text(self, row: Mapping[str, Any]) -> str | None:
+        for columns in self._columns:
+            if row.keys() >= set(columns.needed):
+                return columns.text(row)
+        return None
 
     def draws(self, records: Iterator[Record], measure: float, path: str) -> Iterator[Draw]:
         """All records of a file, in draws of about that measure each."""

@@ -5,6 +5,7 @@ encoding and compression. Its metadata count rows and bytes of each column befor
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from zenplan.adapters.data.records import BadFile, Record
@@ -12,8 +13,22 @@ from zenplan.adapters.data.source import opened
 from zenplan.adapters.data.walk import DataFile
 from zenplan.errors import UsageError
 
-_ROWS: Final = 256
+_ROWS: Final = 128
 _BUFFER: Final = 1 << 20
+
+
+@dataclass(slots=True)
+class FromGroup:
+    """What was taken from one row group.
+
+    Attributes:
+        group_size: of it, in the unit of the reader's ``size``; ``decoded_bytes`` is what it takes in memory.
+        batches: the size of each batch of rows, and its records, whose sizes are in memory.
+    """
+
+    group_size: float
+    decoded_bytes: float = 0.0
+    batches: list[tuple[float, list[Record]]] = field(default_factory=list)
 
 
 class ParquetReader:
@@ -92,6 +107,41 @@ class ParquetReader:
                         yield Record(place=f"row {before + offset + 1}", size=each, row=row)
         except self._broken as error:
             raise BadFile(f"a broken Parquet file: {str(error).splitlines()[0]}") from error
+
+    def at_places(self, places: list[float]) -> Iterator[FromGroup]:
+        """The batches that are at these places, one after another, by row group; each of these is decoded whole.
+
+        Raises:
+            BadFile: what is decoded is broken.
+        """
+        start, before = 0.0, 0
+        for group, (size, rows) in enumerate(zip(self._sizes, self._rows, strict=True)):
+            # The last rows may be in a smaller batch.
+            here = sorted(
+                min(int((p - start) / size * rows), rows - 1) // _ROWS for p in places if 0 <= p - start < size
+            )
+            if here:
+                yield self._taken(group, here, before)
+            start, before = start + size, before + rows
+
+    def _taken(self, group: int, numbers: list[int], before: int) -> FromGroup:
+        each = self._sizes[group] / self._rows[group]
+        found = FromGroup(self._sizes[group])
+        try:
+            batches = self._file.iter_batches(_ROWS, row_groups=[group], columns=self._read, use_threads=False)
+            for number, batch in enumerate(batches):
+                found.decoded_bytes += batch.nbytes
+                if number not in numbers:
+                    continue
+                size = batch.nbytes / batch.num_rows
+                records = [
+                    Record(place=f"row {before + number * _ROWS + offset}", size=size, row=row)
+                    for offset, row in enumerate(batch.to_pylist(), start=1)
+                ]
+                found.batches += [(batch.num_rows * each, records)] * numbers.count(number)
+        except self._broken as error:
+            raise BadFile(f"a broken Parquet file: {str(error).splitlines()[0]}") from error
+        return found
 
     @property
     def at(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import os
 import stat
@@ -50,7 +51,8 @@ class Source:
                 if (what := really(self._raw.read(HEAD_BYTES))) != "gzip":
                     raise BadFile(f"{what or 'no gzip'}, whatever its suffix says")
                 self._raw.seek(0)
-                self._file = cast(IO[bytes], gzip.GzipFile(fileobj=self._raw))
+                # To go back a little must not mean to begin again.
+                self._file = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=self._raw)), _CHUNK)
             what = really(self.read(HEAD_BYTES))
             if what and not (html and what == "HTML"):
                 raise BadFile(f"{what}, whatever its suffix says")

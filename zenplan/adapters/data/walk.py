@@ -128,7 +128,7 @@ def _of_folder(folder: Path, passed_by: PassedBy, tell: Callable[[], None]) -> l
         name = file.path.rpartition(os.sep)[2].lower()
         if (file.format == "image") != images:
             passed_by.add(_within(folder, file.path), "beside images" if images else "an image beside other data")
-        elif name in _SETTINGS or (tables and file.format == "text" and name.startswith(_ABOUT)):
+        elif name in _SETTINGS or (tables and file.format == "text" and name.endswith(_CODE) | name.startswith(_ABOUT)):
             passed_by.add(_within(folder, file.path), "about the data")
         else:
             kept.append(file)

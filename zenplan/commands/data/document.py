@@ -52,7 +52,10 @@ class DataDocument(Document, tag_field="schema", tag="zenplan.data/1"):
     classes: Annotated[CountFromZero, Meta(description="Sub-folders with images, a count; 0 for other data.")]
     read_bytes: Annotated[NotNegative, Meta(description="What was read to measure this, in bytes.")]
     whole: Annotated[bool, Meta(description="Whether that is all of it.")]
-    how: Annotated[Name, Meta(description="How tokens were counted, for people.")]
+    tokenizer: Annotated[
+        str, Meta(description="The file with which tokens were counted; empty where they go by the kind of text.")
+    ]
+    how: Annotated[Name, Meta(description="How all this was arrived at, for people.")]
     left_out: Annotated[tuple[LeftOutDocument, ...], Meta(description="What was not counted, by reason.")]
 
 

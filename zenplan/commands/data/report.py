@@ -67,15 +67,21 @@ def _figures(data: DataSet) -> Table:
 
 
 def _range(figure: Range, size: bool = False) -> str:
-    return span_of(figure, units.size if size else units.count) or "counted"
+    if figure.low == figure.high:
+        return "counted"
+    return span_of(figure, units.size if size else units.count) or f"± {units.percent(figure.high / figure.mid - 1.0)}"
 
 
 def _left_out(data: DataSet) -> tuple[Table, ...]:
     if not data.left_out:
         return ()
     columns = (Column(name="left out", numeric=True), Column(name="why"), Column(name="the first"))
-    rows = tuple((f"{each.count:,} {each.what}", each.why, each.example) for each in data.left_out)
-    caption = "" if data.whole else "of the records, those in what was read"
+    rows = tuple(
+        (f"{each.count:,} {each.what if each.count > 1 else each.what[:-1]}", each.why, each.example)
+        for each in data.left_out
+    )
+    sampled = not data.whole and any(each.what == "records" for each in data.left_out)
+    caption = "of records, those in what was read" if sampled else ""
     return (Table(title="Left out", columns=columns, rows=rows, caption=caption),)
 
 

@@ -90,11 +90,12 @@ def _what(data: DataSet) -> str:
 
 def _text_facts(data: DataSet) -> list[Fact]:
     tokens, mean = data.tokens, data.tokens_per_record
+    origin = Origin.MEASURED if data.tokenizer else Origin.DERIVED
     facts = [
         Fact(
             name="tokens of the data",
             value=f"{units.count(tokens.mid)}{_span(tokens)}",
-            origin=Origin.MEASURED,
+            origin=origin,
             why=data.how,
         )
         for tokens in (tokens,)

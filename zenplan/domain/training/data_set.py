@@ -69,7 +69,8 @@ class DataSet:
         columns: names of columns or keys that were found; ``text_columns`` are those that were read.
         classes: sub-folders that hold images; 0 where there are none.
         read_bytes: of the files, what was read to measure this; ``whole`` where it is all of them.
-        how: the tokens were arrived at, for people.
+        tokenizer: the file with which tokens were counted; empty where they go by the kind of text.
+        how: all this was arrived at, for people.
         left_out: what was not counted.
     """
 
@@ -89,6 +90,7 @@ class DataSet:
     classes: int = 0
     read_bytes: float
     whole: bool
+    tokenizer: str = ""
     how: str
     left_out: tuple[LeftOut, ...] = ()
 
