@@ -44,7 +44,8 @@ class CsvReader:
         except UnicodeDecodeError as error:
             raise BadFile("not text in UTF-8") from error
         self._between = max(",;\t|", key=text.count)
-        cell = rf'(?:[^"{re.escape(self._between)}\r\n]*+|"(?:[^"]|"")*+")'
+        # The quotes are tried first: nothing is taken back.
+        cell = rf'(?:"(?:[^"]|"")*+"|[^"{re.escape(self._between)}\r\n]*+)'
         self._written = re.compile(rf"{cell}(?:{re.escape(self._between)}{cell})*+\r?\n?")
         _, size, cells, _ = next(self._rows(0, float("inf")), (0, 0, [], ""))
         self.columns = tuple(cell.strip() or f"column {place}" for place, cell in enumerate(cells, start=1))

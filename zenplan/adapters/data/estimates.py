@@ -23,6 +23,8 @@ from zenplan.domain.range import Range
 _NORMAL: Final = 1.2816
 # Records have long tails: of few draws the variance is more often too small than too large.
 _TAIL: Final = 1.5
+# Where more than that is text, what is not is estimated.
+_MOSTLY: Final = 0.8
 # Half of the range of a sampled total at least: of the few longest records a sample knows nothing. Assumed.
 _LEAST: Final = 0.01
 
@@ -148,6 +150,10 @@ def _text(lot: Lot) -> Total:
     if lot.whole:
         return Total(sum(d.text_bytes for d in lot.draws), 0.0)
     found = ratio_of([lot], lambda d: d.text_bytes, lambda d: d.raw)
+    if found.mid > _MOSTLY and lot.size == lot.measure:
+        # What is not text goes with the number of records. So the few longest, which no draw met, are counted as text.
+        other = ratio_of([lot], lambda d: d.raw - d.text_bytes, lambda d: d.measure)
+        found = Total(1.0 - other.mid, math.hypot(other.error * abs(other.mid) / (1.0 - other.mid), lot.unseen))
     return Total(found.mid * lot.size, math.hypot(max(found.error, _LEAST), _NORMAL * lot.size_error))
 
 

@@ -58,21 +58,19 @@ class JsonArrayReader:
                 buffer.next_letter()
             elif number:
                 raise BadFile(f"not JSON: no comma after element {number}")
-            value, letters = buffer.value()
+            value, size = buffer.value()
             number += 1
             problem = "" if isinstance(value, dict) else "no JSON object"
-            yield Record(
-                place=f"element {number}", size=float(letters + 1), row={} if problem else value, problem=problem
-            )
+            yield Record(place=f"element {number}", size=float(size + 1), row={} if problem else value, problem=problem)
 
     def _of_object(self, buffer: _Buffer) -> Iterator[Record]:
-        value, letters = buffer.value()
+        value, size = buffer.value()
         lists = [each for each in value.values() if isinstance(each, list) and any(isinstance(o, dict) for o in each)]
         rows = max(lists, key=len) if lists else [value]
         for number, row in enumerate(rows, start=1):
             problem = "" if isinstance(row, dict) else "no JSON object"
-            size = float(letters) / len(rows)
-            yield Record(place=f"element {number}", size=size, row={} if problem else row, problem=problem)
+            each = float(size) / len(rows)
+            yield Record(place=f"element {number}", size=each, row={} if problem else row, problem=problem)
 
     @property
     def at(self) -> float:
@@ -128,7 +126,7 @@ class _Buffer:
         self._from += letters
 
     def value(self) -> tuple[Any, int]:
-        """The value that starts here, and its letters."""
+        """The value that starts here, and its bytes."""
         while True:
             try:
                 found, end = self._json.raw_decode(self._read, self._from)
@@ -141,5 +139,5 @@ class _Buffer:
                     raise BadFile(f"JSON with an element of more than {MOST_RECORD_BYTES / 1e6:.0f} MB") from error
                 self.more()
                 continue
-            letters, self._from = end - self._from, end
-            return found, letters
+            used, self._from = self._read[self._from : end], end
+            return found, len(used) if used.isascii() else len(used.encode("utf-8", "replace"))
