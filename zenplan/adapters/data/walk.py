@@ -154,12 +154,20 @@ def _below(folder: Path, passed_by: PassedBy, tell: Callable[[], None]) -> Itera
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
-                    if entry.is_dir():
+                    if _is_folder(entry):
                         waiting.append(entry.path)
                     else:
                         yield from _file(entry, folder, passed_by)
         except OSError as error:
             passed_by.add(_within(folder, current), f"cannot be read: {_reason(error)}")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads to itself: asked again as a file, it says so.
+        return False
 
 
 def _file(entry: os.DirEntry[str], folder: Path, passed_by: PassedBy) -> Iterator[DataFile]:
