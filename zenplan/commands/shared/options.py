@@ -38,10 +38,13 @@ Data = Annotated[
     Path | None, _option("--data", "Text, JSONL, Parquet or CSV, or a folder of them or of images: counted.", "PATH")
 ]
 TextColumn = Annotated[
-    str | None, _option("--text-column", "With --data: the column or key of its text; else the longest.", "NAME")
+    str | None,
+    _option(
+        "--text-column", "The column or key of the text of these data; else found by its name, or the longest.", "NAME"
+    ),
 ]
 Tokenizer = Annotated[
-    Path | None, _option("--tokenizer", "With --data: a tokenizer.json, to count its tokens.", "FILE")
+    Path | None, _option("--tokenizer", "A tokenizer.json, to count the tokens of these data.", "FILE")
 ]
 Precision = Annotated[str | None, _option("--precision", "bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.", "NAME")]
 Optimizer = Annotated[

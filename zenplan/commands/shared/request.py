@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ def request_of(
     from zenplan.domain.training.request import Request
     from zenplan.units import parse_bytes, parse_count, parse_duration_s, parse_usd
 
-    def parsed(name: str, parse: Any, *more: Any) -> Any:
-        value = given.get(name)
-        return None if value is None else parse(value, f"--{name.replace('_', '-')}", *more)
-
+    parsed = partial(_parsed, given)
     return Request(
         params=parsed("params", parse_count, 1e14),
         model=given.get("model"),
@@ -67,6 +65,11 @@ def request_of(
         # The last: it takes seconds, which a slip in another flag should not cost.
         keras=None if given.get("keras") is None else (count or _counted)(given["keras"]),
     )
+
+
+def _parsed(given: Mapping[str, Any], name: str, parse: Any, *more: Any) -> Any:
+    value = given.get(name)
+    return None if value is None else parse(value, f"--{name.replace('_', '-')}", *more)
 
 
 def check_sizes(settings: Settings, gpus: object | None, max_gpus: object | None) -> None:
