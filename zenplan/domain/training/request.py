@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zenplan.domain import checks
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.model.workload import Workload
-from zenplan.domain.training.data_set import DataSet
+
+if TYPE_CHECKING:
+    # Most requests have none, and every command waits for what is imported.
+    from zenplan.domain.training.data_set import DataSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
