@@ -236,6 +236,25 @@ def test_files_below_a_folder(tmp_path: Path) -> None:
     assert not any(".git" in name or "hidden" in name for name in left_out)
 
 
+def test_names_that_no_terminal_shows_are_made_plain(tmp_path: Path) -> None:
+    for name in (b"a\nb.bin", b"\xff.bin", b"c\x1b[31m.bin", b"good.jsonl"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text('{"text": "x"}\n', encoding="utf-8")
+    passed_by = PassedBy()
+    assert len(files_of(tmp_path, passed_by, lambda: None)) == 1
+    (line,) = passed_by.lines
+    assert line.count == 3
+    assert line.example.isprintable()
+
+
+def test_a_reason_is_one_wherever_in_a_file_it_is() -> None:
+    passed_by = PassedBy()
+    for place in (5, 17):
+        passed_by.add(f"{place}.txt", f"not text in UTF-8 (byte {place})")
+    assert [(line.why, line.count, line.example) for line in passed_by.lines] == [
+        ("not text in UTF-8", 2, "5.txt, byte 5")
+    ]
+
+
 def test_nothing_to_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
     (tmp_path / "empty.csv").touch()

@@ -16,6 +16,7 @@ from zenplan.adapters.data.images import count_images
 from zenplan.adapters.data.meter import Meter, Tokenize
 from zenplan.adapters.data.probe import Probed, probe
 from zenplan.adapters.data.walk import HINT, DataFile, PassedBy, files_of
+from zenplan.domain import checks
 from zenplan.domain.range import Range
 from zenplan.domain.training.data_set import DataKind, DataSet
 from zenplan.errors import DataError
@@ -127,7 +128,7 @@ def _data_set(
         how += f"; of the text columns the longest is read, not {', '.join(other[:4])}"
     names = tuple(dict.fromkeys(name for _, each, _ in found for name in each.names))
     return DataSet(
-        path=str(asked.path),
+        path=checks.one_line(str(asked.path)),
         kind=kind,
         files=len(files),
         size_bytes=size,

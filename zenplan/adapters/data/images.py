@@ -11,6 +11,7 @@ from zenplan.adapters.data.records import BadFile
 from zenplan.adapters.data.signature import HEAD_BYTES, IMAGES, really
 from zenplan.adapters.data.source import opened
 from zenplan.adapters.data.walk import HINT, DataFile, PassedBy
+from zenplan.domain import checks
 from zenplan.domain.range import Range
 from zenplan.domain.training.data_set import DataKind, DataSet
 from zenplan.errors import DataError
@@ -37,7 +38,7 @@ def count_images(path: Path, files: Sequence[DataFile], passed_by: PassedBy) -> 
     folders = {Path(file.path).parent for file in good} - {path}
     how = f"{len(good):,} files, the first bytes of {'each' if step == 1 else f'{len(looked_at):,}'} looked at"
     return DataSet(
-        path=str(path),
+        path=checks.one_line(str(path)),
         kind=DataKind.IMAGES,
         files=len(good),
         size_bytes=float(sum(file.size_bytes for file in good)),

@@ -57,7 +57,7 @@ class JsonArrayReader:
                 buffer.skip(1)
                 buffer.next_letter()
             elif number:
-                raise BadFile(f"not JSON: no comma after element {number}")
+                raise BadFile(f"not JSON: no comma behind an element (element {number})")
             value, size = buffer.value()
             number += 1
             problem = "" if isinstance(value, dict) else "no JSON object"

@@ -18,19 +18,24 @@ def read_tokenizer(path: str | os.PathLike[str]) -> str:
     return read_text(path, f"the tokenizer '{os.fspath(path)}'", _MOST_BYTES, HINT)
 
 
-def tokenizer_of(text: str) -> Callable[[Sequence[str]], list[int]]:
-    """A function from texts to the tokens of each, without those that only mark an end.
-
-    Raises:
-        UsageError: ``tokenizers`` is not installed.
-        Exception: the text is no tokenizer; the library raises nothing more exact.
-    """
+def check_installed() -> None:
+    """Raises UsageError: ``tokenizers`` is not installed."""
     try:
-        from tokenizers import Tokenizer
+        import tokenizers  # noqa: F401 (it is only asked whether it can be)
     except ImportError as error:
         raise UsageError(
             "a tokenizer needs the package tokenizers, which is not installed", "pip install 'zenplan[data]'"
         ) from error
+
+
+def tokenizer_of(text: str) -> Callable[[Sequence[str]], list[int]]:
+    """A function from texts to the tokens of each, without those that only mark an end.
+
+    Raises:
+        Exception: the text is no tokenizer; the library raises nothing more exact.
+    """
+    from tokenizers import Tokenizer
+
     made = Tokenizer.from_str(text)
     made.no_truncation()
     made.no_padding()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from zenplan.adapters.data.signature import HEAD_BYTES, IMAGES, really
+from zenplan.domain import checks
 from zenplan.domain.training.data_set import LeftOut
 from zenplan.errors import DataError
 
@@ -28,6 +30,8 @@ FORMATS: Final = {
     **dict.fromkeys((".csv", ".tsv"), "CSV"),
     **dict.fromkeys((".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"), "image"),
 }
+# Where in a file something is wrong: it is another in each of them, and the reason the same.
+_PLACE: Final = re.compile(r" \(((?:byte|element) \d+)\)$")
 # Beside data of another format these are about it, not of it.
 _ABOUT: Final = ("readme", "license", "licence", "notice", "changelog", "citation", "contributing")
 _SETTINGS: Final = ("dataset_info.json", "dataset_infos.json", "state.json", "metadata.json", "config.json")
@@ -50,7 +54,9 @@ class PassedBy:
     _seen: dict[tuple[str, str], list[int | str]] = field(default_factory=dict)
 
     def add(self, example: str, why: str, what: str = "files") -> None:
-        """One more. The first of a reason is its example."""
+        """One more. The first of a reason is its example, with the place that the reason ends with."""
+        if place := _PLACE.search(why):
+            why, example = why[: place.start()], f"{example}, {place[1]}"
         entry = self._seen.setdefault((what, why), [0, example])
         entry[0] = int(entry[0]) + 1
 
@@ -58,7 +64,7 @@ class PassedBy:
     def lines(self) -> tuple[LeftOut, ...]:
         """By reason, in the order in which they came."""
         return tuple(
-            LeftOut(what=what, why=why, count=int(count), example=str(example) or ".")
+            LeftOut(what=what, why=why, count=int(count), example=checks.one_line(str(example)) or "?")
             for (what, why), (count, example) in self._seen.items()
         )
 
@@ -183,8 +189,7 @@ def _file(entry: os.DirEntry[str], folder: Path, passed_by: PassedBy) -> Iterato
     elif not status.st_size:
         passed_by.add(place, "empty")
     elif not name:
-        suffix = "".join(Path(entry.name).suffixes[-2:] if zipped else Path(entry.name).suffixes[-1:])
-        passed_by.add(place, f"a suffix that zenplan does not read: {suffix}" if suffix else "no suffix")
+        passed_by.add(place, "a format that zenplan does not read, by its suffix")
     else:
         yield DataFile(entry.path, status.st_size, name, zipped)
 

@@ -46,14 +46,13 @@ def counted(
 
 
 def _tokenize(path: Path) -> Any:
-    from zenplan.adapters.data.tokenizer import HINT, read_tokenizer, tokenizer_of
+    from zenplan.adapters.data.tokenizer import HINT, check_installed, read_tokenizer, tokenizer_of
     from zenplan.plugins.guard import attempt
 
+    check_installed()
     text = read_tokenizer(path)
     found = attempt(lambda: tokenizer_of(text), None)
     if found.value is None:
-        if "not installed" in found.reason:
-            raise UsageError(found.reason, "pip install 'zenplan[data]'")
         raise DataError(f"'{os.fspath(path)}' is no tokenizer: {found.reason.removeprefix('Exception: ')}", HINT)
     return found.value
 
