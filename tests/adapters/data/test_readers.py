@@ -222,6 +222,7 @@ def test_files_below_a_folder(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text('{"text": "x"}\n', encoding="utf-8")
+    (tmp_path / "one.jsonl").write_text('{"text": "x"}\n' * 9, encoding="utf-8")
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "b" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "itself").symlink_to(tmp_path / "itself")
@@ -234,6 +235,15 @@ def test_files_below_a_folder(tmp_path: Path) -> None:
     assert left_out["pipe.jsonl"] == "not a regular file"
     assert {"README.md", "a.bin", "b/loop", "itself"} <= left_out.keys()
     assert not any(".git" in name or "hidden" in name for name in left_out)
+
+
+def test_code_is_data_where_it_is_most_of_a_folder(tmp_path: Path) -> None:
+    for name, size in (("a.py", 5000), ("README.md", 100), ("few.csv", 50)):
+        (tmp_path / name).write_text("x,y\n" * size, encoding="utf-8")
+    assert len(files_of(tmp_path, PassedBy(), lambda: None)) == 3
+    (tmp_path / "many.csv").write_text("x,y\n" * 50_000, encoding="utf-8")
+    files = files_of(tmp_path, PassedBy(), lambda: None)
+    assert [Path(file.path).name for file in files] == ["few.csv", "many.csv"]
 
 
 def test_names_that_no_terminal_shows_are_made_plain(tmp_path: Path) -> None:

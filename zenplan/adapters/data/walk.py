@@ -49,14 +49,16 @@ class DataFile:
 
 @dataclass(slots=True)
 class PassedBy:
-    """What is not counted, put together by its reason."""
+    """What is not counted, put together by its reason; ``folder`` is left out of the paths in it."""
 
+    folder: str = ""
     _seen: dict[tuple[str, str], list[int | str]] = field(default_factory=dict)
 
     def add(self, example: str, why: str, what: str = "files") -> None:
         """One more. The first of a reason is its example, with the place that the reason ends with."""
         if place := _PLACE.search(why):
             why, example = why[: place.start()], f"{example}, {place[1]}"
+        example = example.removeprefix(f"{self.folder}{os.sep}") if self.folder else example
         entry = self._seen.setdefault((what, why), [0, example])
         entry[0] = int(entry[0]) + 1
 
@@ -123,12 +125,13 @@ def _format(name: str) -> tuple[str, bool]:
 
 
 def _of_folder(folder: Path, passed_by: PassedBy, tell: Callable[[], None]) -> list[DataFile]:
+    passed_by.folder = str(folder).rstrip(os.sep)
     every = sorted(_below(folder, passed_by, tell), key=lambda file: file.path)
-    sizes: dict[bool, int] = {True: 0, False: 0}
+    sizes = dict.fromkeys(("image", "text", "table"), 0)
     for file in every:
-        sizes[file.format == "image"] += file.size_bytes
-    images = sizes[True] > sizes[False]
-    tables = any(file.format not in ("image", "text") for file in every)
+        sizes[file.format if file.format in sizes else "table"] += file.size_bytes
+    images = sizes["image"] > sizes["text"] + sizes["table"]
+    tables = sizes["table"] > sizes["text"]
     kept = []
     for file in every:
         name = file.path.rpartition(os.sep)[2].lower()
