@@ -250,6 +250,11 @@ def folder(tmp_path: Path) -> Path:
     )
     (tmp_path / "prices.csv").write_text("\n".join(prices) + "\n", encoding="utf-8")
     (tmp_path / "mine.py").write_text(_MINE, encoding="utf-8")
+    chat = {"messages": [{"role": "user", "content": "How are you?"}, {"role": "assistant", "content": "Well."}]}
+    (tmp_path / "chats.jsonl").write_text(f"{json.dumps(chat)}\n" * 200, encoding="utf-8")
+    (tmp_path / "photos" / "cats").mkdir(parents=True)
+    for number in range(300):
+        (tmp_path / "photos" / "cats" / f"{number}.jpg").write_bytes(b"\xff\xd8\xff\xe0 a photo")
     measured = Path("benchmarks", "published", "language_models.csv")
     (tmp_path / measured).parent.mkdir(parents=True)
     lines = (ROOT / measured).read_text(encoding="utf-8").splitlines(keepends=True)

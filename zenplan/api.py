@@ -55,6 +55,9 @@ def estimate(
     dataset_size: Number | None = None,
     samples: Number | None = None,
     data_kind: str | None = None,
+    data: File | None = None,
+    text_column: str | None = None,
+    tokenizer: File | None = None,
     epochs: Number | None = None,
     image_size: Number | None = None,
     seq_len: Number | None = None,
@@ -96,6 +99,9 @@ def estimate(
         dataset_size: bytes of text, as in "1TB", instead of ``tokens``.
         samples: images, texts or other samples of the data set.
         data_kind: what the texts of ``samples`` are: chat, instructions, reasoning, documents, code or books.
+        data: a text, JSONL, Parquet or CSV file, or a folder of them or of images, which is counted.
+        text_column: of these data, the column or key of the text; the longest where it is not known by its name.
+        tokenizer: a tokenizer.json, to count the tokens of these data.
         epochs: passes over that data.
         image_size: pixels of a side of the input.
         seq_len: tokens of a sequence.
@@ -129,7 +135,7 @@ def estimate(
 
     settings = _settings(given)
     check_sizes(settings, gpus, max_gpus)
-    request = request_of(settings, _workload, **given)
+    request = request_of(settings, _workload, _unseen, **given)
     with loaded_plugins(_warn) as plugins:
         found = use_case(request, known(plugins, settings["prices"], None if no_calibrations else _warn))
     return result(Answer, found)
@@ -393,7 +399,7 @@ def _flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 # What is handed on as it is, and what is no argument.
 _NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "spot", "strict")
-_FILES = ("config", "prices")
+_FILES = ("config", "data", "prices", "tokenizer")
 
 
 def _flag(name: str, value: Any) -> Any:

@@ -56,6 +56,8 @@ COMMANDS = {
     "help_accelerators": ("accelerators", "--help"),
     "help_accelerators_show": ("accelerators", "show", "--help"),
     "help_prices": ("prices", "--help"),
+    "help_data": ("data", "--help"),
+    "help_data_show": ("data", "show", "--help"),
     "help_workloads": ("workloads", "--help"),
     "help_workloads_show": ("workloads", "show", "--help"),
     "help_plugins": ("plugins", "--help"),

@@ -227,14 +227,17 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     shown = plans(answer)
     room = _LINES - _lines(verdict(answer)) - _rows(shown) - _lines(further(answer)) - 2
     (effects, *_), lines = assumptions(answer) or (None,), []
-    left = room - (_rows(effects) - len(effects.rows) + 2 if effects else 0)
+    # The headings of the effects, the largest of them, and a line before; where nothing is met, what would comes first.
+    heads = (2 + 1 + 1) if effects else 0
+    left = room - (heads if answer.met else 0)
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
     for line in filter(None, (*ways, rate(answer), *answer.judgement, beside(answer))):
         if _lines(line) <= left:
             lines.append(line)
             left -= _lines(line)
-    tables = (shown, *assumptions(answer, min(MOST_EFFECTS, 1 + max(left, 0)))) if effects and left >= 0 else (shown,)
-    return tables, (*lines, further(answer))
+    left -= 0 if answer.met else heads
+    more = assumptions(answer, min(MOST_EFFECTS, 1 + left)) if left >= 0 else ()
+    return (shown, *more), (*lines, further(answer))
 
 
 def _lines(text: str) -> int:

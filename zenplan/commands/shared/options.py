@@ -132,6 +132,18 @@ _DATA: Final = (
         help="What the texts of --samples are, for their length: chat, instructions, reasoning, documents, code, books.",
         parse=_data_kind,
     ),
+    Flag(
+        name="data",
+        metavar="PATH",
+        help="Text, JSONL, Parquet or CSV, or a folder of them or of images: counted.",
+        kind=Path,
+    ),
+    Flag(
+        name="text_column",
+        metavar="NAME",
+        help="The column or key of the text of these data; else found by its name, or the longest.",
+    ),
+    Flag(name="tokenizer", metavar="FILE", help="A tokenizer.json, to count the tokens of these data.", kind=Path),
     Flag(name="epochs", metavar="NUMBER", help="Passes over that data.", parse=_count(1e9)),
 )
 _STEP: Final = (

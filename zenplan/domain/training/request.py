@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from zenplan import units
 from zenplan.domain import checks
@@ -16,6 +16,10 @@ from zenplan.domain.training.project_plan import ProjectPlan
 # Nobody plans for longer without having said so.
 HORIZON_S: Final = 90 * units.DAY_S
 
+if TYPE_CHECKING:
+    # Most requests have none, and every command waits for what is imported.
+    from zenplan.domain.training.data_set import DataSet
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -25,7 +29,7 @@ class Request:
         params, model, config, keras: exactly one says what is trained; ``keras`` is a model that was counted.
         flop_per_sample, activations_per_sample: with ``params``, of a model that is known by these alone: forward
             FLOP of one sample, and elements that its products and convolutions write.
-        tokens, dataset_bytes, samples: at most one says how much; ``epochs`` repeats it.
+        tokens, dataset_bytes, samples, data: at most one says how much; ``epochs`` repeats it. ``data`` were counted.
         data_kind: what the texts of ``samples`` are, which says how long they are.
         image_size: pixels of a side of the input.
         global_batch_tokens, batch: tokens or samples a step; at most one.
@@ -51,6 +55,7 @@ class Request:
     dataset_bytes: float | None = None
     samples: float | None = None
     data_kind: str | None = None
+    data: DataSet | None = None
     epochs: float | None = None
     image_size: int | None = None
     seq_len: int | None = None
