@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zenplan.domain import checks
+from zenplan.domain.mapping import read_only
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.model.workload import Workload
 
@@ -27,6 +28,7 @@ class Request:
         deadline_s, budget_usd: what the answer must meet.
         top: how many quotes to show.
         max_gpus: the largest cluster to consider where ``gpus`` is not given.
+        given: the flags that it was made of, by their names, as they were given; None for a model built in Python.
     """
 
     params: float | None = None
@@ -57,6 +59,7 @@ class Request:
     budget_usd: float | None = None
     top: int = 5
     max_gpus: int = 1024
+    given: Mapping[str, Any] = field(default_factory=lambda: read_only({}), compare=False)
 
     def __post_init__(self) -> None:
         checks.positive(
