@@ -74,6 +74,7 @@ def estimate(
     budget: Number | None = None,
     top: Number | None = None,
     no_calibrations: bool = False,
+    request: File | None = None,
 ) -> Answer:
     """Time, GPU-hours, dollars and memory of a training run: quotes, the best first. As ``zenplan estimate``.
 
@@ -111,6 +112,7 @@ def estimate(
         budget: the most it may cost, in dollars.
         top: how many quotes; 5 by default.
         no_calibrations: do without what was measured by ``calibrate``.
+        request: a TOML file of these arguments; those given beside it come first.
 
     Raises:
         UsageError: an argument is wrong, or two contradict.
@@ -120,15 +122,17 @@ def estimate(
     from zenplan.adapters.clock import today
     from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.estimate.use_case import estimate as use_case
+    from zenplan.commands.shared.request_file import with_request
 
+    given = with_request(request, given)
     settings = _settings(given)
-    check_sizes(settings, gpus, max_gpus)
-    request = request_of(settings, _workload, **given)
+    check_sizes(settings, given["gpus"], given["max_gpus"])
+    asked = request_of(settings, _workload, **given)
     with loaded_plugins(_warn) as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
         known = () if no_calibrations else _stored()
-        found = use_case(request, sheets, tables, plugins.workloads(), read_coefficients(), today(), calibrations=known)
+        found = use_case(asked, sheets, tables, plugins.workloads(), read_coefficients(), today(), calibrations=known)
     return result(Answer, found)
 
 
@@ -393,7 +397,7 @@ def _flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # What is handed on as it is, and what is no argument.
-_NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "spot", "strict")
+_NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "request", "spot", "strict")
 _FILES = ("config", "prices")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +21,13 @@ def estimate(
     explain: Annotated[bool, typer.Option("--explain", help="Show every formula and number of the first.")] = False,
     details: Annotated[bool, typer.Option("--details", help="Show every quote in full, not the first alone.")] = False,
     no_calibrations: options.NoCalibrations = False,
+    request: Annotated[
+        Path | None,
+        typer.Option("--request", help="A TOML file of these flags; those given beside it come first.", metavar="FILE"),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Write the plan to this file too, for 'diff'.", metavar="FILE")
+    ] = None,
     output: Format = None,
     **given: Any,
 ) -> int:
@@ -33,32 +41,34 @@ def estimate(
       zenplan estimate --params 1e9
       zenplan estimate --model llama3-8b --tokens 10B --deadline 4d --budget 5000
       zenplan estimate --model resnet50 --gpu H100 --gpus 8 --explain
+      zenplan estimate --params 1e9 --budget 5000 --save plan.json
     """
-    settings, request = asked(output, given)
-    return _answer(request, settings, explain, details, not no_calibrations)
+    if request is not None:
+        from zenplan.commands.shared.request_file import with_request
+
+        given = with_request(request, given)
+    if save is not None:
+        from zenplan.commands.estimate.saved_plan import check_place
+
+        check_place(save)
+    settings, wanted = asked(output, given)
+    return _answer(wanted, settings, explain, details, not no_calibrations, save)
 
 
-def _answer(request: Request, settings: Settings, explain: bool, details: bool, calibrated: bool) -> int:
-    from zenplan.adapters.clock import today
-    from zenplan.adapters.tables.coefficients import read_coefficients
+def _answer(
+    request: Request, settings: Settings, explain: bool, details: bool, calibrated: bool, save: Path | None
+) -> int:
+    from zenplan.commands.estimate.answered import answered
     from zenplan.commands.estimate.report import estimate_report
-    from zenplan.commands.estimate.use_case import estimate as use_case
-    from zenplan.commands.shared.evidence import stored
     from zenplan.commands.shared.output import loaded_plugins, say
-    from zenplan.commands.shared.tables import catalogue, price_tables
     from zenplan.errors import NoFit
 
     with loaded_plugins() as plugins:
-        sheets = catalogue(plugins)
-        tables = price_tables(plugins, sheets, settings["prices"])
-        answer = use_case(
-            request,
-            sheets,
-            tables,
-            plugins.workloads(),
-            read_coefficients(),
-            today(),
-            calibrations=stored() if calibrated else (),
-        )
-        say(estimate_report(answer, explain, details), settings["format"], plugins)
+        answer = answered(request, settings, plugins, calibrated)
+        report = estimate_report(answer, explain, details)
+        if save is not None:
+            from zenplan.commands.estimate.saved_plan import write_plan
+
+            write_plan(save, report.make_document())
+        say(report, settings["format"], plugins)
     return 0 if answer.met else NoFit.exit_code

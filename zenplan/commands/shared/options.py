@@ -166,8 +166,18 @@ _WISHES: Final = (
     ),
     Flag(name="top", metavar="COUNT", help="How many quotes to show; 5 by default."),
 )
+# The groups by the names of their tables in a request file.
+GROUPS: Final = {
+    "model": _MODEL,
+    "data": _DATA,
+    "step": _STEP,
+    "hardware": _HARDWARE,
+    "offers": _OFFERS,
+    "prices": _PRICES,
+    "wishes": _WISHES,
+}
 # The flags of a whole run, and of one step of it, in the order of their help.
-RUN: Final = (*_MODEL, *_DATA, *_STEP, *_HARDWARE, *_OFFERS, *_PRICES, *_WISHES)
+RUN: Final = tuple(flag for group in GROUPS.values() for flag in group)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 

@@ -1,0 +1,145 @@
+"""Request files: the flags of a run in TOML, as ``--request`` reads them.
+
+A key is the name of a flag, ``seq_len`` or ``seq-len``. It stands at the top or in the table of its group, ``[model]``,
+``[data]`` and so on (``options.GROUPS``). ``[train]`` belongs to training and is left to it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, get_args, get_origin
+
+from zenplan.adapters.files.toml_file import TomlFile, read_toml_file
+from zenplan.adapters.settings.settings import SETTINGS
+from zenplan.commands.shared.options import FLAGS, GROUPS, Flag
+from zenplan.errors import UsageError, nearest, shown
+
+_HINT: Final = 'a request is TOML, a flag a line, as in: params = "7B"'
+# Tables that others read.
+_OTHERS: Final = ("train",)
+_MODEL_FILES: Final = (".keras", ".h5")
+
+
+def is_given(value: object) -> bool:
+    """Whether a flag was given: an empty list is a flag that may come several times and did not."""
+    return value is not None and value != [] and value != ()
+
+
+def with_request(path: str | os.PathLike[str] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that were given over those of the request file, if there is one.
+
+    Raises:
+        UsageError: a key of the file is unknown, or its value cannot be used; the message names the line.
+        InputFileError: the file cannot be read.
+    """
+    if path is None:
+        return dict(given)
+    found = read_request(path)
+    return {**given, **{name: value for name, value in found.items() if not is_given(given.get(name))}}
+
+
+def read_request(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The flags in a request file, each as the command line would hand it over. Raises as ``with_request``."""
+    file = read_toml_file(path, os.fspath(path), _HINT)
+    found: dict[str, Any] = {}
+    lines: dict[str, tuple[str, ...]] = {}
+    for keys, given in _entries(file):
+        flag = _flag(file, keys)
+        if flag.name in found:
+            first = file.line(*lines[flag.name])
+            raise UsageError(f"{file.at(*keys)}: {flag.name} is there already, in line {first}", "keep one of the two")
+        found[flag.name], lines[flag.name] = _value(file, keys, flag, given), keys
+    if not found:
+        raise UsageError(f"{file.name} has nothing in it", _HINT)
+    return found
+
+
+def _entries(file: TomlFile) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each key with its value, from the top and from the tables."""
+    for key, value in file.values.items():
+        if not isinstance(value, dict):
+            yield (key,), value
+        elif key in GROUPS:
+            yield from (((key, inner), each) for inner, each in value.items())
+        elif key not in _OTHERS:
+            if _name(key) in FLAGS:
+                raise UsageError(f"{file.at(key)}: {key} cannot be a table", f"write it as in: {_name(key)} = …")
+            raise file.unknown((key,), (*GROUPS, *_OTHERS), "table")
+
+
+def _flag(file: TomlFile, keys: tuple[str, ...]) -> Flag:
+    """The flag that a key names, in its own table or at the top."""
+    table, name = keys[0] if len(keys) > 1 else None, _name(keys[-1])
+    own = next((group for group, flags in GROUPS.items() if name in {flag.name for flag in flags}), None)
+    if own is None:
+        known = [flag.name for flag in GROUPS[table]] if table else list(FLAGS)
+        raise file.unknown(keys, FLAGS if nearest(name, FLAGS) and not nearest(name, known) else known)
+    if table not in (None, own):
+        raise UsageError(f"{file.at(*keys)}: {keys[-1]} is no key of [{table}]", f"it stands in [{own}], or at the top")
+    return FLAGS[name]
+
+
+def _name(key: str) -> str:
+    # Who writes --seq-len writes seq-len as well.
+    return key.replace("-", "_")
+
+
+def _value(file: TomlFile, keys: tuple[str, ...], flag: Flag, given: Any) -> Any:
+    """The value as from the command line, once it is known to be one that the flag can have."""
+    key = keys[-1]
+    several = get_origin(flag.kind) is list
+    kind = get_args(flag.kind)[0] if several else flag.kind
+    try:
+        if several:
+            each = given if isinstance(given, list) else [given]
+            value: Any = [_one(file, flag, kind, one) for one in each]
+        else:
+            value = _one(file, flag, kind, given)
+        if flag.parse:
+            flag.parse(value, key)
+        elif flag.name in SETTINGS:
+            _set(SETTINGS[flag.name].parse, key, value)
+    except UsageError as error:
+        raise UsageError(f"{file.at(*keys)}: {error.message}", error.hint or flag.help) from error
+    return value
+
+
+def _set(parse: Any, key: str, value: Any) -> None:
+    try:
+        parse(value)
+    except UsageError as error:
+        raise UsageError(f"{key} {error.message}, not {shown(value)}", error.hint) from error
+
+
+def _one(file: TomlFile, flag: Flag, kind: Any, given: Any) -> Any:
+    """One value in the type that Typer would give it; a path is one from the file's folder."""
+    if kind is bool:
+        if isinstance(given, bool):
+            return given
+        raise UsageError(f"{flag.name} must be true or false, not {shown(given)}")
+    if isinstance(given, date):
+        given = given.isoformat()
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise UsageError(f"{flag.name} must be a text or a number, not {shown(given)}", f"{flag.name}: {flag.help}")
+    text = given if isinstance(given, str) else _number(given)
+    if not text.strip():
+        raise UsageError(f"{flag.name} is empty", f"{flag.name}: {flag.help}")
+    is_file = kind is Path or (flag.name == "keras" and text.endswith(_MODEL_FILES))
+    if not is_file:
+        return text
+    if not isinstance(given, str):
+        raise UsageError(f"{flag.name} must be a path in quotes, not {shown(given)}")
+    try:
+        path = file.folder / Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{flag.name} {text}: {error}", "write the whole path") from error
+    return path if kind is Path else os.fspath(path)
+
+
+def _number(value: float) -> str:
+    """As people write it: 7e+09, not 7000000000.0."""
+    short = f"{value:g}"
+    return short if isinstance(value, float) and float(short) == value else repr(value)
