@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 @options.takes(*options.RUN)
 def estimate(
-    explain: Annotated[bool, typer.Option("--explain", help="Show every formula and number of the first.")] = False,
-    details: Annotated[bool, typer.Option("--details", help="Show every quote in full, not the first alone.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show every formula and number of the recommended.")
+    ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Show every quote in full, its bill, layout and sources.")
+    ] = False,
     no_calibrations: options.NoCalibrations = False,
     request: Annotated[
         Path | None,
@@ -58,13 +62,14 @@ def estimate(
 def _answer(
     request: Request, settings: Settings, explain: bool, details: bool, calibrated: bool, save: Path | None
 ) -> int:
-    from zenplan.commands.estimate.answered import answered
     from zenplan.commands.estimate.report import estimate_report
-    from zenplan.commands.shared.output import loaded_plugins, say
+    from zenplan.commands.estimate.use_case import estimate as use_case
+    from zenplan.commands.shared.known import known
+    from zenplan.commands.shared.output import loaded_plugins, say, warned
     from zenplan.errors import NoFit
 
     with loaded_plugins() as plugins:
-        answer = answered(request, settings, plugins, calibrated)
+        answer = use_case(request, known(plugins, settings["prices"], warned if calibrated else None))
         report = estimate_report(answer, explain, details)
         if save is not None:
             from zenplan.commands.estimate.saved_plan import write_plan
