@@ -151,7 +151,8 @@ def _price(case: _Case) -> Iterator[Effect]:
     if price is None:
         return
     changes = (
-        case.again(f"{units.usd(price.usd_per_h * factor)}/h", price=factor) for factor in (1 - _DEARER, 1 + _DEARER)
+        case.again(f"{sign}{units.percent(_DEARER)}", price=factor)
+        for sign, factor in (("−", 1 - _DEARER), ("+", 1 + _DEARER))
     )
     yield from case.effect("price", f"{units.usd(price.usd_per_h)}/h", Origin.PUBLISHED, *changes)
 
