@@ -41,6 +41,7 @@ COMMANDS = {
     "plugins": ("plugins",),
     "help": ("--help",),
     "help_estimate": ("estimate", "--help"),
+    "help_diff": ("diff", "--help"),
     "help_layouts": ("layouts", "--help"),
     "help_count": ("count", "--help"),
     "help_calibrate": ("calibrate", "--help"),

@@ -88,22 +88,37 @@ def _name(key: str) -> str:
 
 
 def _value(file: TomlFile, keys: tuple[str, ...], flag: Flag, given: Any) -> Any:
-    """The value as from the command line, once it is known to be one that the flag can have."""
-    key = keys[-1]
+    try:
+        return flag_value(flag, given, file.folder, keys[-1])
+    except UsageError as error:
+        raise UsageError(f"{file.at(*keys)}: {error.message}", error.hint or f"{flag.name}: {flag.help}") from error
+
+
+def flag_value(flag: Flag, given: Any, folder: Path, key: str) -> Any:
+    """What a file holds for a flag, as the command line would hand it over, once it is known to be possible.
+
+    Args:
+        flag: whose value it is.
+        given: as decoded from TOML or JSON.
+        folder: that paths are from.
+        key: how an error calls it.
+
+    Raises:
+        UsageError: the flag cannot be that.
+    """
     several = get_origin(flag.kind) is list
     kind = get_args(flag.kind)[0] if several else flag.kind
-    try:
-        if several:
-            each = given if isinstance(given, list) else [given]
-            value: Any = [_one(file, flag, kind, one) for one in each]
-        else:
-            value = _one(file, flag, kind, given)
-        if flag.parse:
-            flag.parse(value, key)
-        elif flag.name in SETTINGS:
-            _set(SETTINGS[flag.name].parse, key, value)
-    except UsageError as error:
-        raise UsageError(f"{file.at(*keys)}: {error.message}", error.hint or flag.help) from error
+    value: Any
+    if several:
+        value = [
+            _one(flag, key, kind, folder, each) for each in (given if isinstance(given, list | tuple) else [given])
+        ]
+    else:
+        value = _one(flag, key, kind, folder, given)
+    if flag.parse:
+        flag.parse(value, key)
+    elif flag.name in SETTINGS:
+        _set(SETTINGS[flag.name].parse, key, value)
     return value
 
 
@@ -114,28 +129,28 @@ def _set(parse: Any, key: str, value: Any) -> None:
         raise UsageError(f"{key} {error.message}, not {shown(value)}", error.hint) from error
 
 
-def _one(file: TomlFile, flag: Flag, kind: Any, given: Any) -> Any:
-    """One value in the type that Typer would give it; a path is one from the file's folder."""
+def _one(flag: Flag, key: str, kind: Any, folder: Path, given: Any) -> Any:
+    """One value in the type that Typer would give it."""
     if kind is bool:
         if isinstance(given, bool):
             return given
-        raise UsageError(f"{flag.name} must be true or false, not {shown(given)}")
+        raise UsageError(f"{key} must be true or false, not {shown(given)}")
     if isinstance(given, date):
         given = given.isoformat()
     if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise UsageError(f"{flag.name} must be a text or a number, not {shown(given)}", f"{flag.name}: {flag.help}")
+        raise UsageError(f"{key} must be a text or a number, not {shown(given)}")
     text = given if isinstance(given, str) else _number(given)
     if not text.strip():
-        raise UsageError(f"{flag.name} is empty", f"{flag.name}: {flag.help}")
+        raise UsageError(f"{key} is empty")
     is_file = kind is Path or (flag.name == "keras" and text.endswith(_MODEL_FILES))
     if not is_file:
         return text
     if not isinstance(given, str):
-        raise UsageError(f"{flag.name} must be a path in quotes, not {shown(given)}")
+        raise UsageError(f"{key} must be a path in quotes, not {shown(given)}")
     try:
-        path = file.folder / Path(text).expanduser()
+        path = folder / Path(text).expanduser()
     except RuntimeError as error:
-        raise UsageError(f"{flag.name} {text}: {error}", "write the whole path") from error
+        raise UsageError(f"{key} {text}: {error}", "write the whole path") from error
     return path if kind is Path else os.fspath(path)
 
 
