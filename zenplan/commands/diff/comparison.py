@@ -142,7 +142,8 @@ class Comparison:
     """Two plans, and all that differs.
 
     Attributes:
-        figures: of the recommended plans, changed or not; the first two are dollars and wall-clock time.
+        figures: of the recommended plans, changed or not; the first two are dollars and time of all that was given:
+            runs, experiments, data.
         hardware, layout: what the recommended plans run on and how; None where that is the same.
         inputs: that differ, by their names.
         request: flags that differ, by their names.
@@ -209,11 +210,14 @@ def _figures(old: Side, new: Side) -> Iterator[Figure]:
     def of_energy(name: str) -> Any:
         return lambda side: getattr(side.quote.energy, name, None)
 
-    yield figure("total_usd", "dollars", of_bill("total_usd"))
-    yield figure("wall_clock_s", "wall-clock time", of_bill("wall_clock_s"))
-    yield figure("gpu_hours", "GPU-hours", of_bill("gpu_hours"))
-    yield figure("kwh", "energy", of_energy("kwh"))
-    yield figure("co2e_kg", "CO2e", of_energy("co2e_kg"))
+    # What is spent is the bill of the project, which the budget is for; without one around the run both are the same.
+    yield figure("total_usd", "dollars", lambda side: side.document.project.total_usd)
+    yield figure("wall_clock_s", "wall-clock time", lambda side: side.document.project.wall_clock_s)
+    yield figure("run_usd", "dollars of a run", of_bill("total_usd"))
+    yield figure("run_wall_clock_s", "time of a run", of_bill("wall_clock_s"))
+    yield figure("gpu_hours", "GPU-hours of a run", of_bill("gpu_hours"))
+    yield figure("kwh", "energy of a run", of_energy("kwh"))
+    yield figure("co2e_kg", "CO2e of a run", of_energy("co2e_kg"))
     yield figure("memory_bytes", "memory of a device", lambda side: side.quote.memory.total_bytes)
     yield figure("devices", "devices", lambda side: side.quote.devices)
     yield figure("usd_per_h", "price of the machines", _usd_per_h)

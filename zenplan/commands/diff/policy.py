@@ -277,6 +277,8 @@ def show(name: str, value: float) -> str:
     by_name: dict[str, Callable[[float], str]] = {
         "total_usd": units.usd,
         "wall_clock_s": units.duration,
+        "run_usd": units.usd,
+        "run_wall_clock_s": units.duration,
         "gpu_hours": lambda hours: f"{units.count(hours)} GPU-h",
         "kwh": lambda kwh: f"{units.count(kwh)} kWh",
         "co2e_kg": lambda kg: f"{units.count(kg)} kg",

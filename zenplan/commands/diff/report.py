@@ -15,6 +15,8 @@ from zenplan.domain.report import Column, Report, Table
 
 _UNKNOWN: Final = "?"
 _NONE: Final = "none"
+# Figures of a run beside those of the whole.
+_WHOLE: Final = {"run_usd": "total_usd", "run_wall_clock_s": "wall_clock_s"}
 
 
 def diff_report(found: Comparison, policy: Policy, findings: tuple[Finding, ...], today: date) -> Report:
@@ -135,9 +137,15 @@ def _figures(found: Comparison) -> Table:
             {True: "yes", False: "no", None: ""}[figure.inside],
         )
         for figure in found.figures
-        if figure.old or figure.new
+        if (figure.old or figure.new) and not _repeats(found, figure)
     )
     return Table(columns=columns, rows=rows)
+
+
+def _repeats(found: Comparison, figure: Figure) -> bool:
+    """Whether a figure of the run is that of the whole too, in both plans."""
+    whole = _WHOLE.get(figure.name)
+    return whole is not None and (found.figure(whole).old, found.figure(whole).new) == (figure.old, figure.new)
 
 
 def _range(name: str, value: Range | None) -> str:
