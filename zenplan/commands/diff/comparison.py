@@ -207,27 +207,34 @@ def _figures(old: Side, new: Side) -> Iterator[Figure]:
     def of_bill(name: str) -> Any:
         return lambda side: getattr(side.bill, name, None)
 
-    def of_energy(name: str) -> Any:
-        return lambda side: getattr(side.quote.energy, name, None)
-
     # What is spent is the bill of the project, which the budget is for; without one around the run both are the same.
     yield figure("total_usd", "dollars", lambda side: side.document.project.total_usd)
     yield figure("wall_clock_s", "wall-clock time", lambda side: side.document.project.wall_clock_s)
     yield figure("run_usd", "dollars of a run", of_bill("total_usd"))
     yield figure("run_wall_clock_s", "time of a run", of_bill("wall_clock_s"))
-    yield figure("gpu_hours", "GPU-hours of a run", of_bill("gpu_hours"))
-    yield figure("kwh", "energy of a run", of_energy("kwh"))
-    yield figure("co2e_kg", "CO2e of a run", of_energy("co2e_kg"))
+    yield figure("gpu_hours", "GPU-hours", lambda side: _of_all_runs(side, getattr(side.bill, "gpu_hours", None)))
+    yield figure("kwh", "energy", lambda side: _of_all_runs(side, getattr(side.quote.energy, "kwh", None)))
+    yield figure("co2e_kg", "CO2e", lambda side: _of_all_runs(side, getattr(side.quote.energy, "co2e_kg", None)))
     yield figure("memory_bytes", "memory of a device", lambda side: side.quote.memory.total_bytes)
     yield figure("devices", "devices", lambda side: side.quote.devices)
     yield figure("usd_per_h", "price of the machines", _usd_per_h)
+
+
+def _of_all_runs(side: Side, of_one: RangeDocument | None) -> Range | None:
+    """As many times as the project's runs are longer than one."""
+    if of_one is None or side.bill is None or not side.bill.wall_clock_s.mid:
+        return None
+    one = Range(low=of_one.low, mid=of_one.mid, high=of_one.high)
+    return one * (side.document.project.wall_clock_s.mid / side.bill.wall_clock_s.mid)
 
 
 def _usd_per_h(side: Side) -> float | None:
     return side.price.usd_per_h * side.quote.machines if side.price else None
 
 
-def _range(value: RangeDocument | float | None) -> Range | None:
+def _range(value: RangeDocument | Range | float | None) -> Range | None:
+    if isinstance(value, Range):
+        return value
     if isinstance(value, RangeDocument):
         return Range(low=value.low, mid=value.mid, high=value.high)
     return None if value is None else Range(low=value, mid=value, high=value)

@@ -29,7 +29,7 @@ def diff_report(found: Comparison, policy: Policy, findings: tuple[Finding, ...]
         today: the day of the comparison.
     """
     failing = policy.broken(findings)
-    verdict = _verdict(found, policy, failing)
+    verdict = _verdict(found, policy, findings, failing)
     return Report(
         make_document=lambda: _document(found, findings, failing, verdict, today),
         make_records=lambda: (_record(figure) for figure in found.figures),
@@ -64,12 +64,16 @@ def _record(figure: Figure) -> dict[str, Any]:
 # --- the verdict
 
 
-def _verdict(found: Comparison, policy: Policy, failing: Sequence[Finding]) -> str:
+def _verdict(found: Comparison, policy: Policy, findings: Sequence[Finding], failing: Sequence[Finding]) -> str:
     parts = []
+    kept = [rule for rule in policy.rules if rule not in {f.rule for f in findings}]
+    let_through = [f.rule for f in findings if f not in failing]
     if failing:
-        parts.append(f"Fails {', '.join(dict.fromkeys(f.rule for f in failing))}")
-    elif policy.rules:
-        parts.append(f"Passes {', '.join(policy.rules)}")
+        parts.append(f"Fails {', '.join(f.rule for f in failing)}")
+    elif kept:
+        parts.append(f"Passes {', '.join(kept)}")
+    if let_through:
+        parts.append(f"Not known, and let through: {', '.join(let_through)}")
     if found.same:
         parts.append("Nothing differs")
     else:
