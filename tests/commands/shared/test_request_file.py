@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import zenplan
 from zenplan.commands.shared.options import FLAGS, GROUPS
 
+PAGE = Path(__file__).parents[3] / "docs" / "plans.md"
 Call = Callable[..., Any]
 REQUEST = """\
 budget = 50_000
@@ -93,6 +95,24 @@ def test_every_flag_has_a_table_and_stands_at_the_top_too() -> None:
     assert {"model", "prices"} <= GROUPS.keys() & FLAGS.keys()
 
 
+def test_a_key_may_stand_in_any_table_once(called: Call, request_file: Callable[[str], Path]) -> None:
+    request_file('[model]\nparams = 1e9\nmethod = "full"\n[wishes]\ngpus = 8\n[hardware]\ngpu = "H100"\nmax-gpus = 8\n')
+    told = json.loads(called("estimate", "--request", "request.toml", "--format", "json").out)
+    assert told["request"] == {"params": "1e+09", "method": "full", "gpu": "H100", "gpus": "8", "max_gpus": "8"}
+
+
+def test_the_page_has_every_key_in_its_table() -> None:
+    """``ZENPLAN_REGENERATE=1`` writes it."""
+    rows = "".join(f"| `[{name}]` | {', '.join(f'`{f.name}`' for f in group)} |\n" for name, group in GROUPS.items())
+    marked = re.compile(r"(?<=<!-- tables -->\n).*(?=<!-- /tables -->)", re.DOTALL)
+    page = PAGE.read_text(encoding="utf-8")
+    made = marked.sub(lambda _: f"\n| table | its keys |\n|---|---|\n{rows}\n", page)
+    if os.environ.get("ZENPLAN_REGENERATE"):
+        PAGE.write_text(made, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == made
+    assert "| `[data]` | `tokens`" in made
+
+
 def test_paths_are_from_the_folder_of_the_file(called: Call) -> None:
     folder = Path("plans")
     folder.mkdir()
@@ -111,7 +131,8 @@ def test_paths_are_from_the_folder_of_the_file(called: Call) -> None:
         ("params = 1e9\n\nparms = 2\n", 3, "unknown key 'parms'", "did you mean params"),
         ("[model]\nparams = 1e9\n[data]\ntokenz = 2\n", 4, "unknown key 'tokenz'", "did you mean tokens"),
         ("[modl]\nparams = 1e9\n", 1, "unknown table 'modl'", "did you mean model"),
-        ("[model]\nparams = 1e9\ntokens = 1e9\n", 3, "tokens is no key of [model]", "[data]"),
+        ("[model]\nparams = 1e9\nbudgget = 1e9\n", 3, "unknown key 'budgget'", "did you mean budget"),
+        ("[data]\nxyzzy = 1e9\n", 2, "unknown key 'xyzzy'", "known: tokens"),
         ('params = 1e9\n[step]\n"seq-len" = "long"\n', 3, "seq-len", "write it as in"),
         ("params = 1e9\nxyzzy = 3\n\n[wishes]\ndeadline = 7\n", 2, "unknown key 'xyzzy'", "known: "),
         ("params = 1e9\n[wishes]\ndeadline = 7\n", 3, "deadline needs a unit", "7d"),

@@ -1,7 +1,7 @@
 """Request files: the flags of a run in TOML, as ``--request`` reads them.
 
-A key is the name of a flag, ``seq_len`` or ``seq-len``. It stands at the top or in the table of its group, ``[model]``,
-``[data]`` and so on (``options.GROUPS``). ``[train]`` belongs to training and is left to it.
+A key is the name of a flag, ``seq_len`` or ``seq-len``. It stands at the top or in a table, ``[model]``, ``[data]`` and
+so on: those of ``options.GROUPS``. ``[train]`` belongs to training and is left to it.
 """
 
 from __future__ import annotations
@@ -71,15 +71,12 @@ def _entries(file: TomlFile) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 def _flag(file: TomlFile, keys: tuple[str, ...]) -> Flag:
-    """The flag that a key names, in its own table or at the top."""
-    table, name = keys[0] if len(keys) > 1 else None, _name(keys[-1])
-    own = next((group for group, flags in GROUPS.items() if name in {flag.name for flag in flags}), None)
-    if own is None:
-        known = [flag.name for flag in GROUPS[table]] if table else list(FLAGS)
-        raise file.unknown(keys, FLAGS if nearest(name, FLAGS) and not nearest(name, known) else known)
-    if table not in (None, own):
-        raise UsageError(f"{file.at(*keys)}: {keys[-1]} is no key of [{table}]", f"it stands in [{own}], or at the top")
-    return FLAGS[name]
+    """The flag that a key names. No two have one name, so it may stand in any table."""
+    name = _name(keys[-1])
+    if name in FLAGS:
+        return FLAGS[name]
+    own = [flag.name for flag in GROUPS[keys[0]]] if len(keys) > 1 else list(FLAGS)
+    raise file.unknown(keys, FLAGS if nearest(name, FLAGS) else own)
 
 
 def _name(key: str) -> str:
