@@ -238,6 +238,10 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
         Meta(description="Whether the first quote meets deadline and budget; true where none was given."),
     ]
     verdict: Annotated[str, Meta(description="The same in words; empty where neither was given.")]
+    judgement: Annotated[
+        tuple[str, ...],
+        Meta(description="Whether the amount of training is sensible, one line each; empty where all is as usual."),
+    ]
     quotes: Annotated[
         tuple[QuoteDocument, ...],
         Meta(min_length=1, description="Quotes, the recommended first and then from cheap to fast."),
@@ -294,8 +298,8 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
         quotes=tuple(quote_document(load, ranked) for ranked in answer.ranked),
         today=answer.today.isoformat(),
         finish=answer.finish.isoformat() if answer.finish else None,
-        frontier=tuple(_point(ranked) for ranked in answer.frontier),
-        sensitivity=tuple(_effect(effect) for effect in answer.sensitivity),
+        frontier=tuple(point(ranked) for ranked in answer.frontier),
+        sensitivity=tuple(effect(each) for each in answer.sensitivity),
         project=_project(answer.project),
         currency=_currency(answer.request.currency),
         compared=fill(ComparedDocument, answer),
@@ -304,7 +308,8 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
     )
 
 
-def _point(ranked: Ranked) -> PointDocument:
+def point(ranked: Ranked) -> PointDocument:
+    """A quote in short."""
     quote, instance = ranked.quote, ranked.quote.offer.instance
     price = quote.offer.price(ranked.bill.billing)
     return PointDocument(
@@ -338,8 +343,9 @@ def _currency(currency: Currency | None) -> CurrencyDocument | None:
     return fill(CurrencyDocument, currency, as_of=currency.as_of.isoformat() if currency.as_of else None)
 
 
-def _effect(effect: Effect) -> EffectDocument:
-    return fill(EffectDocument, effect, changes=tuple(_change(change) for change in effect.changes))
+def effect(found: Effect) -> EffectDocument:
+    """How far one input moves a plan."""
+    return fill(EffectDocument, found, changes=tuple(_change(change) for change in found.changes))
 
 
 def _change(change: Change) -> ChangeDocument:

@@ -283,6 +283,7 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
     return (
+        *answer.judgement,
         *_input(answer),
         *filter(None, (screen.rate(answer),)),
         spread(first.estimate),

@@ -112,7 +112,7 @@ def _plan(answer: Answer, ranked: Ranked) -> tuple[str, ...]:
     return (
         "\n".join(ranked.labels),
         f"{usd(ranked.total_usd.mid)}{mark}\n{_span(ranked.total_usd, _short(answer))}",
-        _both(ranked.wall_clock_s, units.duration),
+        both(ranked.wall_clock_s, units.duration),
         where(ranked.quote),
     )
 
@@ -127,14 +127,19 @@ def _short(answer: Answer) -> Callable[[float], str]:
 
 def where(quote: Quote) -> str:
     """The devices, and under them the machines that are to be rented, each name whole."""
+    devices = f"{devices_of(quote)} × {quote.offer.instance.accelerator}"
+    one = machines(quote)
+    return f"{devices}\n{one if len(one) <= _WHERE else machines(quote, apart=True)}"
+
+
+def machines(quote: Quote, apart: bool = False) -> str:
+    """The machines that are to be rented: ``8 × aws p5.48xlarge, us-east-1``; their name on a line of its own if apart."""
     instance, region = quote.offer.instance, quote.offer.region
     tier = f" ({quote.offer.tier})" if quote.offer.tier not in ("", "on-demand", "spot") else ""
     place = "" if region == "any" else f", {region}"
-    devices = f"{devices_of(quote)} × {instance.accelerator}"
-    one = f"{quote.nodes} × {instance.provider} {instance.name}{tier}{place}"
-    if len(one) <= _WHERE:
-        return f"{devices}\n{one}"
-    return f"{devices}\n{quote.nodes} × {instance.provider}{tier}{place}\n{instance.name}"
+    if apart:
+        return f"{quote.nodes} × {instance.provider}{tier}{place}\n{instance.name}"
+    return f"{quote.nodes} × {instance.provider} {instance.name}{tier}{place}"
 
 
 def devices_of(quote: Quote) -> str:
@@ -147,7 +152,8 @@ def _span(value: Range, show: Callable[[float], str]) -> str:
     return units.span(show(value.low), show(value.high))
 
 
-def _both(value: Range, show: Callable[[float], str]) -> str:
+def both(value: Range, show: Callable[[float], str]) -> str:
+    """The middle, and under it the ends."""
     return f"{show(value.mid)}\n{_span(value, show)}"
 
 

@@ -11,7 +11,9 @@ from zenplan.adapters.tables.carbon import grid_intensity
 from zenplan.commands.estimate.offers import Selection, matching, select
 from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
+from zenplan.commands.estimate.sizing import sized
 from zenplan.commands.shared.evidence import Evidence, evidence_of
+from zenplan.commands.shared.judgement import judgement
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.training_plan import training_plan
@@ -46,19 +48,16 @@ def estimate(request: Request, known: Known) -> Answer:
         NoFit: no offer can run it; the message says what is nearest.
     """
     given, request = request, _one_run(request)
-    plan = training_plan(request, known.families)
-    evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
-    offers = matching(request, known.tables, known.catalogue)
-    selection = select(request, offers, known.catalogue, plan, known.coefficients, evidence)
-    if not selection.options:
-        raise NoFit(_no_options(request, plan), _hint(request, plan, selection, known.catalogue))
-    found = market(plan, known.operations, selection.clusters, selection.options)
+    size = sized(request, lambda other: _looked(other, known)[2])
+    request = size.request if size else request
+    evidence, selection, found = _looked(request, known)
+    plan = size.told(found.plan) if size else found.plan
     ranking = _ranking(request, found)
     ranked = tuple(_at(found, request, i, labels) for i, labels in zip(ranking.order, ranking.labels, strict=True))
     best = ranked[0]
     left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *selection.left_out)
     return Answer(
-        request=given,
+        request=replace(request, deadline_s=given.deadline_s, budget_usd=given.budget_usd),
         today=known.today,
         plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *evidence.facts(_used(ranked)))),
         operations=known.operations,
@@ -72,7 +71,24 @@ def estimate(request: Request, known: Known) -> Answer:
         project=project(given.project, plan, best.bill, given.samples, known.today),
         left_out=(*left_out, *_not_quoted(request, found)),
         here=_here(plan, known.calibrations),
+        judgement=judgement(plan),
     )
+
+
+def _looked(request: Request, known: Known) -> tuple[Evidence, Selection, Market]:
+    """Every option for a request, with its run and its bills.
+
+    Raises:
+        UsageError: the request is wrong.
+        NoFit: there are none.
+    """
+    plan = training_plan(request, known.families)
+    evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
+    offers = matching(request, known.tables, known.catalogue)
+    selection = select(request, offers, known.catalogue, plan, known.coefficients, evidence)
+    if not selection.options:
+        raise NoFit(_no_options(request, plan), _hint(request, plan, selection, known.catalogue))
+    return evidence, selection, market(plan, known.operations, selection.clusters, selection.options)
 
 
 def _one_run(request: Request) -> Request:

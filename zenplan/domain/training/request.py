@@ -23,6 +23,7 @@ class Request:
         flop_per_sample, activations_per_sample: with ``params``, of a model that is known by these alone: forward
             FLOP of one sample, and elements that its products and convolutions write.
         tokens, dataset_bytes, samples: at most one says how much; ``epochs`` repeats it.
+        data_kind: what the texts of ``samples`` are, which says how long they are.
         image_size: pixels of a side of the input.
         global_batch_tokens, batch: tokens or samples a step; at most one.
         gpu, gpus, provider, region: which offers to look at.
@@ -45,6 +46,7 @@ class Request:
     tokens: float | None = None
     dataset_bytes: float | None = None
     samples: float | None = None
+    data_kind: str | None = None
     epochs: float | None = None
     image_size: int | None = None
     seq_len: int | None = None
