@@ -123,13 +123,13 @@ def estimate(
     """
     given = _flags(locals())
     from zenplan.commands.estimate.use_case import estimate as use_case
-    from zenplan.commands.shared.request_file import with_request
+    from zenplan.commands.shared.request_file import lines_named, with_request
 
-    given = with_request(request, given)
-    settings = _settings(given)
-    check_sizes(settings, given["gpus"], given["max_gpus"])
-    asked = request_of(settings, _workload, **given)
-    with loaded_plugins(_warn) as plugins:
+    with lines_named(request, given), loaded_plugins(_warn) as plugins:
+        given = with_request(request, given)
+        settings = _settings(given)
+        check_sizes(settings, given["gpus"], given["max_gpus"])
+        asked = request_of(settings, _workload, **given)
         found = use_case(asked, known(plugins, settings["prices"], None if no_calibrations else _warn))
     return result(Answer, found)
 

@@ -145,6 +145,16 @@ def test_paths_are_from_the_folder_of_the_file(called: Call) -> None:
         ("params = 1e9\nseq-len = 1\n[step]\nseq_len = 2\n", 4, "seq_len is there already, in line 2", "keep one"),
         ('model = "gpt2"\nconfig = 3\n', 2, "config must be a path in quotes, not 3", "config: "),
         ('params = 1e9\n[offers]\nbilling = "free"\n', 3, "billing must be one of", "billing: "),
+        # What is found out later.
+        ('params = 1e9\n[hardware]\ngpu = "H1000"\n', 3, "unknown accelerator 'H1000'", "did you mean"),
+        ('# x\nmodel = "llama9-8b"\n', 2, "unknown model 'llama9-8b'", "did you mean"),
+        ('params = 1e9\n[model]\nmethod = "magic"\n', 3, "unknown method 'magic'", "known: "),
+        ('params = 1e9\nprovider = "awss"\n', 2, "unknown provider 'awss'", "did you mean"),
+        ('params = 1e9\n\nprices = "none.csv"\n', 3, "", "CSV"),
+        ('config = "none.json"\n', 1, "", ""),
+        ('params = 1e9\ncurrency = "EUR"\nrate = "much"\n', 3, "--rate", "0.92"),
+        ("params = 1e9\ntokens = 1e9\ndataset_size = '1GB'\n", 2, "", ""),
+        ("params = 1e9\ngpus = 8\nmax_gpus = 4\n", 2, "--gpus", ""),
     ],
     ids=str,
 )

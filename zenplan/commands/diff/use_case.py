@@ -15,7 +15,7 @@ from zenplan.commands.shared.known import Known, known
 from zenplan.commands.shared.options import FLAGS
 from zenplan.commands.shared.output import warned
 from zenplan.commands.shared.request import check_sizes, request_of
-from zenplan.commands.shared.request_file import flag_value, read_request
+from zenplan.commands.shared.request_file import flag_value, lines_named, read_request
 from zenplan.errors import InputFileError, NoFit, UsageError, ZenplanError
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def _side(path: Path, plugins: Plugins, calibrated: bool) -> Side:
         return Side(name=os.fspath(path), document=read_plan(path))
     from zenplan.commands.shared.settings import resolved
 
-    return _estimated(os.fspath(path), read_request(path), resolved, plugins, calibrated)
+    with lines_named(path, {}):
+        return _estimated(os.fspath(path), read_request(path), resolved, plugins, calibrated)
 
 
 def _again(old: Side, plugins: Plugins, calibrated: bool) -> Side:

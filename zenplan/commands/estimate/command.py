@@ -12,8 +12,7 @@ from zenplan.commands.shared.request import asked
 from zenplan.commands.shared.settings import Format
 
 if TYPE_CHECKING:
-    from zenplan.adapters.settings.settings import Settings
-    from zenplan.domain.training.request import Request
+    from collections.abc import Mapping
 
 
 @options.takes(*options.RUN)
@@ -50,20 +49,20 @@ def estimate(
       zenplan estimate --model resnet50 --gpu H100 --gpus 8 --explain
       zenplan estimate --params 1e9 --budget 5000 --save plan.json
     """
-    if request is not None:
-        from zenplan.commands.shared.request_file import with_request
-
-        given = with_request(request, given)
     if save is not None:
         from zenplan.commands.estimate.saved_plan import check_place
 
         check_place(save)
-    settings, wanted = asked(output, given)
-    return _answer(wanted, settings, explain, details, not no_calibrations, save)
+    if request is None:
+        return _answer(output, given, explain, details, not no_calibrations, save)
+    from zenplan.commands.shared.request_file import lines_named, with_request
+
+    with lines_named(request, given):
+        return _answer(output, with_request(request, given), explain, details, not no_calibrations, save)
 
 
 def _answer(
-    request: Request, settings: Settings, explain: bool, details: bool, calibrated: bool, save: Path | None
+    output: str | None, given: Mapping[str, Any], explain: bool, details: bool, calibrated: bool, save: Path | None
 ) -> int:
     from zenplan.commands.estimate.report import estimate_report
     from zenplan.commands.estimate.use_case import estimate as use_case
@@ -71,6 +70,7 @@ def _answer(
     from zenplan.commands.shared.output import loaded_plugins, say, warned
     from zenplan.errors import NoFit
 
+    settings, request = asked(output, given)
     with loaded_plugins() as plugins:
         answer = use_case(request, known(plugins, settings["prices"], warned if calibrated else None))
         report = estimate_report(answer, explain, details)

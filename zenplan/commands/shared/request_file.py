@@ -7,8 +7,11 @@ so on: those of ``options.GROUPS``. ``[train]`` belongs to training and is left 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
 
@@ -39,6 +42,40 @@ def with_request(path: str | os.PathLike[str] | None, given: Mapping[str, Any]) 
         return dict(given)
     found = read_request(path)
     return {**given, **{name: value for name, value in found.items() if not is_given(given.get(name))}}
+
+
+@contextmanager
+def lines_named(path: str | os.PathLike[str] | None, given: Mapping[str, Any]) -> Iterator[None]:
+    """Whatever is wrong with a value of the file is said with its line, also where it is found out later: a name that
+    nobody has, two that contradict, a file that is not there.
+
+    Args:
+        path: of the request file; None without one.
+        given: the flags beside it, which come before the file's.
+    """
+    try:
+        yield
+    except UsageError as error:
+        where = _where(path, given, error.message) if path is not None else None
+        if where is None:
+            raise
+        raise UsageError(f"{where}: {error.message}", error.hint) from error
+
+
+def _where(path: str | os.PathLike[str], given: Mapping[str, Any], message: str) -> str | None:
+    """The line of the first key whose flag or value the message names; None of none."""
+    if message.startswith(os.fspath(path)):
+        return None
+    file = read_toml_file(path, os.fspath(path), _HINT)
+    own = [(keys, value) for keys, value in _entries(file) if not is_given(given.get(_name(keys[-1])))]
+    by_flag = (keys for keys, _ in own if _has(message, FLAGS[_name(keys[-1])].flag))
+    by_value = (keys for keys, value in own if isinstance(value, str) and value.strip() and _has(message, value))
+    found = next(chain(by_flag, by_value), None)
+    return None if found is None else file.at(*found)
+
+
+def _has(message: str, word: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", message) is not None
 
 
 def read_request(path: str | os.PathLike[str]) -> dict[str, Any]:
