@@ -13,6 +13,8 @@ from zenplan.adapters.files.regular_file import decoded, read_text
 from zenplan.errors import UsageError, nearest
 
 MOST_BYTES: Final = int(0.25 * units.MB)
+# Names in a hint.
+_MOST_SHOWN: Final = 20
 # What a statement of several lines can end with.
 _CLOSING: Final = frozenset("\"']}")
 
@@ -57,7 +59,8 @@ class TomlFile:
         """The error of a key that nobody reads, with the nearest ones that somebody does."""
         names = tuple(known)
         near = nearest(keys[-1], names)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+        more = ", …" if len(names) > _MOST_SHOWN else ""
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names[:_MOST_SHOWN])}{more}"
         return UsageError(f"{self.at(*keys)}: unknown {what} '{keys[-1][:60]}'", hint)
 
 

@@ -10,96 +10,82 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from zenplan import documents, units
-from zenplan.adapters.files.regular_file import decoded, open_regular, read_text
+from zenplan.adapters.files.regular_file import open_regular, read_text
 from zenplan.adapters.files.whole_file import write_whole
 from zenplan.commands.estimate.document import EstimateDocument
-from zenplan.commands.shared.document import RangeDocument
-from zenplan.domain.range import Range
-from zenplan.errors import DataError, InputFileError, UsageError, ZenplanError, shown
+from zenplan.errors import DataError, InputFileError, UsageError, shown
 
 SCHEMA: Final = str(EstimateDocument.__struct_config__.tag)
 MOST_BYTES: Final = int(64 * units.MB)
 _HINT: Final = "give a plan that 'zenplan estimate --save plan.json' wrote"
+# More than there is of anything; products of a few are still finite.
+_MOST: Final = 1e60
+_RANGE: Final = {"low", "mid", "high"}
+_DAYS: Final = ("today", "finish", "as_of", "price_as_of")
 # What a plan begins with, of any version: its schema is written first.
 _BEGINNING: Final = re.compile(r'\s*\{\s*"schema"\s*:\s*"zenplan\.estimate/')
 _BEGINNING_BYTES: Final = 1000
+
+
+class _Head(msgspec.Struct):
+    schema: str = ""
 
 
 def read_plan(path: str | os.PathLike[str]) -> EstimateDocument:
     """The plan in that file, checked as a whole; what a terminal would not show is taken out of its texts.
 
     Raises:
-        ZenplanError: there is no such file, or it holds something else: not JSON, another document, another version,
-            a value that is out of its bounds.
+        DataError: it cannot be read, is no plan, of another version, or holds what cannot be; the message says what.
     """
-    what = f"plan {os.fspath(path)}"
+    what = f"the plan {os.fspath(path)!r}"
     try:
         text = read_text(path, what, MOST_BYTES, _HINT)
-        _check_schema(decoded(text, json.loads, what, "JSON", _HINT), what)
-    except InputFileError as error:
-        raise ZenplanError(error.message, error.hint) from error
-    try:
+        _check_version(documents.decode(text, _Head, what).schema, what)
         found = documents.decode(text, EstimateDocument, what, foreign=True)
-        _check(found, what)
+    except InputFileError as error:
+        raise DataError(error.message, error.hint) from error
     except DataError as error:
-        raise ZenplanError(error.message, _HINT) from error
+        raise DataError(error.message, error.hint or _HINT) from error
+    for wrong in _impossible(documents.plain(found), ""):
+        raise DataError(f"{what}: {wrong}", _HINT)
     return found
 
 
-def _check_schema(found: Any, what: str) -> None:
-    """Raise ZenplanError if a document is no estimate of the version that is read here."""
-    schema = found.get("schema") if isinstance(found, dict) else None
+def _check_version(schema: str, what: str) -> None:
     name, _, version = SCHEMA.partition("/")
-    given, _, of_version = schema.partition("/") if isinstance(schema, str) else ("", "", "")
+    given, _, of = schema.partition("/")
     if given != name:
-        kind = f"it is {schema}" if isinstance(schema, str) and given.startswith("zenplan.") else "it has no schema"
-        raise ZenplanError(f"{what} is no saved plan: {kind[:80]}", _HINT)
-    if schema == SCHEMA:
-        return
-    of_plan, own = units.digits_of(of_version, 10**6), int(version)
-    if of_plan is None:
-        raise ZenplanError(f"{what} is of version {shown(of_version)}, which there is not", _HINT)
-    newer = of_plan > own
-    raise ZenplanError(
-        f"{what} is of {'the newer' if newer else 'the older'} version {of_plan}, and this zenplan reads {own}",
-        "read it with a newer zenplan" if newer else "make it again with 'zenplan estimate --save'",
-    )
+        raise DataError(f"{what} is no plan: its schema is {shown(schema)}, not {SCHEMA}", _HINT)
+    if of != version:
+        newer = (units.digits_of(of, 10**9) or 0) > int(version)
+        hint = "a newer zenplan reads it" if newer else "estimate it again with this zenplan"
+        raise DataError(f"{what} is of version {shown(of)}, and this zenplan reads {version}", hint)
 
 
-def _check(document: EstimateDocument, what: str) -> None:
-    """Raise DataError for what the bounds of single fields do not hold: days that exist, ranges in order."""
-    for where, each in _below(document, ""):
-        if isinstance(each, RangeDocument):
-            try:
-                Range(low=each.low, mid=each.mid, high=each.high)
-            except DataError as error:
-                raise DataError(f"{what}: {error.message} - at `${where}`") from error
-    for day in (document.today, document.finish, *(point.price_as_of for point in document.frontier)):
-        if day is not None:
-            _day(day, what)
-    for quote in document.quotes:
-        for price in (quote.prices.on_demand, quote.prices.spot):
-            if price is not None and price.as_of is not None:
-                _day(price.as_of, what)
+def _impossible(value: Any, place: str) -> Iterator[str]:
+    """What the bounds of single fields do not say: ranges that are none, days that no calendar has, sheer size."""
+    if isinstance(value, dict):
+        if value.keys() == _RANGE and not value["low"] <= value["mid"] <= value["high"]:
+            yield f"{place}: the range {value['low']:g}, {value['mid']:g}, {value['high']:g} is not in order"
+        for name, each in value.items():
+            inner = f"{place}.{name}".lstrip(".")
+            yield from _no_day(each, inner) if name in _DAYS else ()
+            yield from _impossible(each, inner)
+    elif isinstance(value, list | tuple):
+        for number, each in enumerate(value):
+            yield from _impossible(each, f"{place}[{number}]")
+    elif isinstance(value, int | float) and abs(value) > _MOST:
+        yield f"{place}: there is not so much of anything"
 
 
-def _below(value: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """Every object in the document, with its place."""
-    if isinstance(value, documents.Document):
-        yield where, value
-        for name in value.__struct_fields__:
-            yield from _below(getattr(value, name), f"{where}.{name}")
-    elif isinstance(value, tuple):
-        for index, each in enumerate(value):
-            yield from _below(each, f"{where}[{index}]")
-
-
-def _day(text: str, what: str) -> None:
+def _no_day(value: Any, place: str) -> Iterator[str]:
     try:
-        date.fromisoformat(text)
-    except ValueError as error:
-        raise DataError(f"{what}: there is no day {text}") from error
+        date.fromisoformat(value or "2000-01-01")
+    except (TypeError, ValueError):
+        yield f"{place}: {shown(value)} is no day"
 
 
 def check_place(path: Path) -> None:

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, time
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
@@ -169,7 +169,7 @@ def _one(flag: Flag, key: str, kind: Any, folder: Path, given: Any) -> Any:
         if isinstance(given, bool):
             return given
         raise UsageError(f"{key} must be true or false, not {shown(given)}")
-    if isinstance(given, date):
+    if isinstance(given, date | time):
         given = given.isoformat()
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise UsageError(f"{key} must be a text or a number, not {shown(given)}")
