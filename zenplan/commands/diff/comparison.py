@@ -148,7 +148,7 @@ class Comparison:
         inputs: that differ, by their names.
         request: flags that differ, by their names.
         prices: that differ, of what both plans quote; of what the old one quotes where the new one was estimated now.
-        met: whether deadline and budget are met, where that differs.
+        met: whether deadline, budget and horizon are met, where that differs.
     """
 
     old: Side
@@ -196,7 +196,7 @@ def compare(old: Side, new: Side) -> Comparison:
         inputs=tuple(_inputs(old.document, new.document)),
         request=tuple(_request(old.document.request, new.document.request)),
         prices=tuple(_prices(old, new)),
-        met=_differs("deadline and budget", _met(old), _met(new)),
+        met=_differs("what was asked for", _met(old), _met(new)),
     )
 
 
@@ -246,8 +246,10 @@ def _layout(side: Side) -> str:
 
 
 def _met(side: Side) -> str:
+    if not side.document.met:
+        return "missed"
     asked = side.document.deadline_s is not None or side.document.budget_usd is not None
-    return ("met" if side.document.met else "missed") if asked else "not asked for"
+    return "met" if asked else "not asked for"
 
 
 def _differs(name: str, old: str | None, new: str | None) -> Differs | None:
