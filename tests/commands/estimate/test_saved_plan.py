@@ -107,7 +107,7 @@ def test_from_python(called: Call) -> None:
         (lambda p: _with_usd(p, {"low": 3, "mid": 2, "high": 4}), "total_usd"),
         (lambda p: _with_usd(p, {"low": 1, "mid": 2}), "total_usd"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_no_plan_of_this_version(
     change: Callable[[dict[str, Any]], Any], said: str, plan: dict[str, Any], called: Call
