@@ -79,7 +79,19 @@ def estimate(
     horizon: timedelta | str | None = None,
     day_is_worth: Number | None = None,
     top: Number | None = None,
+    repeat: Number | None = None,
+    trials: Number | None = None,
+    trial_share: Number | None = None,
+    failed_runs: Number | None = None,
+    data_usd: Number | None = None,
+    label_usd: Number | None = None,
+    label_hours: Number | None = None,
+    label_rate: Number | None = None,
+    currency: str | None = None,
+    rate: Number | None = None,
+    rate_date: date | str | None = None,
     no_calibrations: bool = False,
+    request: File | None = None,
 ) -> Answer:
     """Time, GPU-hours, dollars and memory of a training run: quotes, the best first. As ``zenplan estimate``.
 
@@ -124,7 +136,19 @@ def estimate(
         horizon: leave out plans that take longer; 90 days by default, or a later ``deadline``.
         day_is_worth: what each day sooner is worth, in dollars; by default a share of the bill.
         top: how many quotes; 5 by default.
+        repeat: runs of full length: seeds, ablations. The budget and the deadline are for all of them.
+        trials: experiments before the run, each of ``trial_share`` of its length, 0.05 by default.
+        trial_share: as a ratio, or as in "5%".
+        failed_runs: runs that fail, half way on average.
+        data_usd: what the data cost: licence, purchase, collection.
+        label_usd: what a labelled sample costs.
+        label_hours: or hours of labelling, each of ``label_rate`` dollars.
+        label_rate: what an hour of labelling costs.
+        currency: shows amounts in it too, as in "EUR"; with ``rate``.
+        rate: so much of it for a dollar.
+        rate_date: the day of that rate.
         no_calibrations: do without what was measured by ``calibrate``.
+        request: a TOML file of these arguments; those given beside it come first.
 
     Raises:
         UsageError: an argument is wrong, or two contradict.
@@ -132,12 +156,14 @@ def estimate(
     """
     given = _flags(locals())
     from zenplan.commands.estimate.use_case import estimate as use_case
+    from zenplan.commands.shared.request_file import lines_named, with_request
 
-    settings = _settings(given)
-    check_sizes(settings, gpus, max_gpus)
-    request = request_of(settings, _workload, _unseen, **given)
-    with loaded_plugins(_warn) as plugins:
-        found = use_case(request, known(plugins, settings["prices"], None if no_calibrations else _warn))
+    with lines_named(request, given), loaded_plugins(_warn) as plugins:
+        given = with_request(request, given)
+        settings = _settings(given)
+        check_sizes(settings, given["gpus"], given["max_gpus"])
+        asked = request_of(settings, _workload, _unseen, **given)
+        found = use_case(asked, known(plugins, settings["prices"], None if no_calibrations else _warn))
     return result(Answer, found)
 
 
@@ -398,7 +424,7 @@ def _flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # What is handed on as it is, and what is no argument.
-_NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "spot", "strict")
+_NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "request", "spot", "strict")
 _FILES = ("config", "data", "prices", "tokenizer")
 
 

@@ -43,6 +43,7 @@ COMMANDS = {
     "help_estimate": ("estimate", "--help"),
     "help_compare": ("compare", "--help"),
     "help_what_if": ("what-if", "--help"),
+    "help_diff": ("diff", "--help"),
     "help_layouts": ("layouts", "--help"),
     "help_count": ("count", "--help"),
     "help_calibrate": ("calibrate", "--help"),

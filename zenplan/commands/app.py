@@ -15,6 +15,7 @@ ROOMS: Final = {
     "estimate": ("estimate.command:estimate", "Time, GPU-hours, dollars and memory of a training run."),
     "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),
     "what-if": ("what_if.command:what_if", "The same plan with another price, amount, speed."),
+    "diff": ("diff.command:diff", "Two plans: what changed, and whether it may."),
     "layouts": ("layouts.command:layouts", "The best layouts of a step on so many devices."),
     "count": ("count.command:count", "Parameters, FLOP and activations of any Keras model."),
     "backtest": ("backtest.command:backtest", "Measured runs of a table beside what is predicted."),

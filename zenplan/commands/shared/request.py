@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from zenplan.commands.shared.options import parsed
+from zenplan.commands.shared.options import FLAGS, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from zenplan.adapters.settings.settings import Settings
@@ -51,6 +53,7 @@ def request_of(
     check_labels(project)
     return Request(
         **values,
+        given=_given(settings, given),
         project=project,
         currency=_currency(given),
         config=_config(given.get("config")),
@@ -68,6 +71,31 @@ def request_of(
         # The last: it takes seconds, which a slip in another flag should not cost.
         keras=None if given.get("keras") is None else (count or _counted)(given["keras"]),
     )
+
+
+def _given(settings: Settings, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Every flag that was given, and each setting that is not its default: the same again makes the same request."""
+    from zenplan.adapters.settings.settings import DEFAULT, SETTINGS
+    from zenplan.domain.mapping import read_only
+
+    found = {name: given[name] for name in FLAGS if given.get(name) is not None}
+    for name in FLAGS.keys() & SETTINGS.keys() - found.keys():
+        if settings.origin(name) != DEFAULT:
+            found[name] = settings[name]
+    return read_only({name: _as_given(found[name]) for name in FLAGS if name in found})
+
+
+def _as_given(value: Any) -> Any:
+    """The value of a flag as a file holds it; None for what it cannot hold, a model that was built in Python."""
+    if isinstance(value, str | os.PathLike):
+        return os.fsdecode(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, list | tuple):
+        return tuple(map(_as_given, value))
+    if isinstance(value, bool):
+        return value
+    return str(value) if isinstance(value, int | float) else None
 
 
 def check_sizes(settings: Settings, gpus: object | None, max_gpus: object | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zenplan import units
 from zenplan.domain import checks
+from zenplan.domain.mapping import read_only
 from zenplan.domain.market.currency import Currency
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.model.workload import Workload
@@ -42,6 +43,7 @@ class Request:
         day_usd: what a day is worth, in dollars; None for a share of the bill (``planning.money.ranking``).
         top: how many quotes to show.
         max_gpus: the largest cluster to consider where ``gpus`` is not given.
+        given: the flags that it was made of, by their names, as they were given; None for a model built in Python.
     """
 
     params: float | None = None
@@ -78,6 +80,7 @@ class Request:
     day_usd: float | None = None
     top: int = 5
     max_gpus: int = 1024
+    given: Mapping[str, Any] = field(default_factory=lambda: read_only({}), compare=False)
 
     def __post_init__(self) -> None:
         checks.positive(
