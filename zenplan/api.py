@@ -437,7 +437,7 @@ def _flag(name: str, value: Any) -> Any:
         return dict(value)
     if isinstance(value, timedelta) and name in ("deadline", "horizon"):
         return f"{value.total_seconds()}s"
-    if isinstance(value, date) and name == "deadline":
+    if isinstance(value, date) and name in ("deadline", "rate_date"):
         return (value.date() if isinstance(value, datetime) else value).isoformat()
     # True and False are numbers to Python, which also writes no whole number of more than 4,300 digits.
     if isinstance(value, Integral) and not isinstance(value, bool):
