@@ -1,0 +1,332 @@
+"""The sections of the page, each from the published document: JSON types, with whatever parts there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from zenplan import units
+from zenplan.adapters.page import figures, frontier
+from zenplan.adapters.page.figures import Object
+from zenplan.adapters.page.markup import Markup, element
+from zenplan.adapters.page.tables import Part, pairs, parts_table, stacked_table, with_range
+
+_KINDS: Final = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
+# More of them are for programs, which read the document.
+_MOST_ROWS: Final = 60
+# Parts of the time that are less than this share of it are put together.
+_SMALL: Final = 0.01
+_LABELS: Final = ("recommended", "nearest", "best", "cheapest", "balanced", "fastest")
+
+
+def title(document: Object) -> str:
+    """What is trained on how much."""
+    load, plan = document["workload"], document["plan"]
+    kind = _KINDS.get(plan["method"], f"{plan['method']} of")
+    return f"{kind} {load['name']} on {units.count(plan['tokens'])} {load['unit']}"
+
+
+def section(name: str, heading: str, *children: Markup | None, lead: str = "") -> Markup:
+    """A section with its heading, and a sentence under it."""
+    return element(
+        "section",
+        element("h2", heading, id=name),
+        element("p", lead, class_="lead") if lead else None,
+        *children,
+        aria_labelledby=name,
+        class_=name,
+    )
+
+
+def bill_of(document: Object, quote: Object, billing: str = "") -> Object | None:
+    """The bill of a quote by which it is ranked, or the one there is."""
+    wanted = billing or document["billing"]
+    bills: Sequence[Object] = quote["bills"]
+    return next((b for b in bills if b["billing"] == wanted), None if billing or not bills else bills[0])
+
+
+def _price(quote: Object, billing: str) -> Object | None:
+    found: Object | None = quote["prices"].get(billing)
+    return found
+
+
+# --- the verdict
+
+
+def verdict(document: Object) -> Markup:
+    """The first plan: dollars, time, the day it ends; where, and how old its price is."""
+    quote = document["quotes"][0]
+    bill = bill_of(document, quote)
+    wall, total = (bill["wall_clock_s"], bill["total_usd"]) if bill else (None, None)
+    finish = document.get("finish")
+    numbers = [
+        ("Cost", figures.usd(total), figures.usd_span(total)),
+        ("Time", figures.time(wall), figures.time_span(wall)),
+        *([("Done by", figures.day(finish), "if it starts today")] if finish else []),
+    ]
+    return element(
+        "section",
+        element("h2", "Verdict", id="verdict", class_="unseen"),
+        element("dl", *(_number(*each) for each in numbers), class_="numbers"),
+        element("p", _sentence(document, quote, bill), class_="sentence"),
+        element("p", document["verdict"], class_="met" if document["met"] else "missed") if document["verdict"] else None,
+        element(
+            "p",
+            "The range under each figure runs from the 10th to the 90th percentile: one run in ten ends below it, one "
+            f"in ten above. It rests on {quote['evidence']}.",
+            class_="lead",
+        ),
+        aria_labelledby="verdict",
+        class_="verdict",
+    )
+
+
+def _number(name: str, amount: str, span: str) -> Markup:
+    return element("div", element("dt", name), element("dd", amount), element("dd", span, class_="span"))
+
+
+def _sentence(document: Object, quote: Object, bill: Object | None) -> Markup:
+    name = quote["labels"][0].capitalize() if quote["labels"] else "The plan"
+    paid = f", paid {bill['billing']}" if bill else ""
+    text = f": {figures.machines(quote)}, rented as {figures.place(quote)}{paid}. "
+    price = _price(quote, bill["billing"]) if bill else None
+    return element("span", element("strong", name), text, _price_told(document, price))
+
+
+def _price_told(document: Object, price: Object | None) -> Markup:
+    if price is None:
+        return element("span", "Its price is not known.")
+    age = figures.age(price["as_of"], document.get("today"))
+    told = f"{units.usd(price['usd_per_h'])} an hour for each machine: a price "
+    old = figures.is_old(price["as_of"], document.get("today"))
+    return element("span", told, element("span", age, class_="old" if old else None), ".")
+
+
+# --- plans
+
+
+def plans(document: Object) -> Markup:
+    """The plans that have a name, side by side."""
+    quotes = [q for q in document["quotes"] if q["labels"]] or list(document["quotes"][:1])
+    first = bill_of(document, document["quotes"][0])
+    cards = (_card(document, quote, first) for quote in quotes[: len(_LABELS)])
+    return section("plans", "The plans to choose from", element("div", *cards, class_="cards"))
+
+
+def _card(document: Object, quote: Object, first: Object | None) -> Markup:
+    bill = bill_of(document, quote)
+    name = " and ".join(quote["labels"]).capitalize() or "The plan"
+    rows: list[tuple[str, Any]] = []
+    if bill:
+        price = _price(quote, bill["billing"])
+        today = document.get("today")
+        rows += [
+            ("Cost", with_range(figures.usd(bill["total_usd"]), figures.usd_span(bill["total_usd"]))),
+            ("Time", with_range(figures.time(bill["wall_clock_s"]), figures.time_span(bill["wall_clock_s"]))),
+            ("GPU-hours", units.count(bill["gpu_hours"]["mid"])),
+            ("Paid", bill["billing"]),
+            ("Price", f"{figures.age(price['as_of'], today)}" if price else figures.NOT_KNOWN),
+        ]
+    memory = quote["memory"]
+    rows += [
+        ("Memory", f"{units.size(memory['total_bytes'])} of {units.size(memory['available_bytes'])}"),
+        ("MFU", units.percent(quote["mfu"])),
+    ]
+    beside = _beside(bill, first)
+    return element(
+        "article",
+        element("h3", name),
+        element("p", figures.machines(quote), class_="machines"),
+        element("p", figures.place(quote), class_="place"),
+        pairs(rows),
+        element("p", beside, class_="beside") if beside else None,
+        class_=f"card {quote['labels'][0] if quote['labels'] else ''}".strip(),
+    )
+
+
+def _beside(bill: Object | None, first: Object | None) -> str:
+    """How it compares with the first plan; empty for that one."""
+    if not bill or not first or bill is first:
+        return ""
+    usd, time = (figures.middle(bill[n]) for n in ("total_usd", "wall_clock_s"))
+    first_usd, first_time = (figures.middle(first[n]) for n in ("total_usd", "wall_clock_s"))
+    if not usd or not time or not first_usd or not first_time:
+        return ""
+    return f"{_times(usd / first_usd)} the cost and {_times(time / first_time)} the time of the first"
+
+
+def _times(ratio: float) -> str:
+    return f"{units.significant(ratio, 2)} ×"
+
+
+def choice(document: Object) -> Markup | None:
+    """The frontier: a picture for wide screens and paper, one for narrow screens, and the plans as rows."""
+    points = frontier.drawn(document["frontier"])
+    if not points:
+        return None
+    limits = {name: document[name] for name in ("deadline_s", "budget_usd")}
+    every = len(document["frontier"])
+    some = "" if len(points) == every else f" {len(points)} of {every:,} are drawn."
+    return section(
+        "frontier",
+        "Dollars against time",
+        element(
+            "figure",
+            frontier.chart(points, 960, 440, "wide", limits),
+            frontier.chart(points, 343, 360, "narrow", limits),
+            element("div", class_="picked", id="picked", hidden=True),
+        ),
+        element(
+            "details",
+            element("summary", f"These {len(points)} plans as a table"),
+            element("div", frontier.table(points, document.get("today")), class_="scrolled", tabindex="0", role="region",
+                    aria_label="Plans on the frontier"),
+        ),
+        lead=f"Each mark is a plan that no other beats in both; the lines through it are its ranges.{some}",
+    )
+
+
+# --- parts
+
+
+def money(document: Object) -> Markup | None:
+    """The bill of the first plan, by whatever parts it has."""
+    quote = document["quotes"][0]
+    bill = bill_of(document, quote)
+    if bill is None:
+        return None
+    whole = figures.middle(bill["total_usd"]) or 0.0
+    parts = []
+    for name, value in figures.parts_of(bill, "_usd", ("total_usd",)):
+        middle = figures.middle(value)
+        parts.append(
+            Part(
+                name=figures.described(document["schema"], "BillDocument", name),
+                amount="not known, not in the total" if middle is None else units.usd(middle),
+                range=figures.usd_span(value),
+                share=None if middle is None or not whole else middle / whole,
+            )
+        )
+    total = Part(name="Together", amount=units.usd(whole), range=figures.usd_span(bill["total_usd"]))
+    others = (_other(b) for b in quote["bills"] if b is not bill)
+    return section("money", "Where the money goes", parts_table("The bill by part", parts, total), *others)
+
+
+def _other(bill: Object) -> Markup:
+    span, wall = figures.usd_span(bill["total_usd"]), figures.time(bill["wall_clock_s"])
+    told = f"Paid {bill['billing']} instead: {figures.usd(bill['total_usd'])}{f' ({span})' if span else ''} in {wall}."
+    return element("p", told, class_="lead")
+
+
+def hours(document: Object) -> Markup | None:
+    """The time of the first plan from start to end: the parts of its steps, and all that is no step."""
+    quote = document["quotes"][0]
+    bill = bill_of(document, quote)
+    if bill is None:
+        return None
+    wall, steady = bill["wall_clock_s"]["mid"], bill["steady_s"]["mid"]
+    named = figures.parts_of(quote["step"], "_s", ("total_s",))
+    of_step = sum(value for _, value in named) or 1.0
+    found = [
+        (figures.described(document["schema"], "StepDocument", name), value / of_step * steady) for name, value in named
+    ]
+    found.append(("Start-up, evaluation, checkpoints, interruptions", max(wall - steady, 0.0)))
+    large = sorted((f for f in found if f[1] >= _SMALL * wall), key=lambda f: -f[1])
+    rest = [value for _, value in found if 0 < value < _SMALL * wall]
+    large += [("All else", sum(rest))] if rest else []
+    parts = (Part(name=n, amount=figures.time(v), share=v / wall if wall else None) for n, v in large)
+    total = Part(name="Together", amount=figures.time(wall), range=figures.time_span(bill["wall_clock_s"]))
+    return section("hours", "Where the time goes", parts_table("The time by part", parts, total))
+
+
+def memory(document: Object) -> Markup:
+    """The memory of the fullest device, and what is left of it."""
+    use = document["quotes"][0]["memory"]
+    has, used = use["available_bytes"], use["total_bytes"]
+    found = [(n, v) for n, v in figures.parts_of(use, "_bytes", ("total_bytes", "available_bytes")) if v]
+    parts = [
+        Part(name=figures.described(document["schema"], "MemoryDocument", n), amount=units.size(v), share=v / has)
+        for n, v in sorted(found, key=lambda f: -f[1])
+    ]
+    parts.append(Part(name="Free", amount=units.size(max(has - used, 0.0)), share=max(has - used, 0.0) / has, free=True))
+    total = Part(name="What the device has", amount=units.size(has))
+    return section("memory", "Where the memory goes", parts_table("The memory by part", parts, total))
+
+
+# --- what it rests on
+
+
+def assumptions(document: Object) -> Markup:
+    """Every input, with where it comes from and why."""
+    inputs = document["inputs"]
+    rows = (
+        (fact["name"], fact["value"], element("span", fact["origin"], class_=f"origin {_word(fact['origin'])}"), fact["why"])
+        for fact in inputs[:_MOST_ROWS]
+    )
+    return section(
+        "assumptions",
+        "What this rests on",
+        stacked_table("Inputs of the estimate", ("Input", "Value", "Origin", "Why, and from where"), rows),
+        *_more(len(inputs)),
+    )
+
+
+def _word(origin: str) -> str:
+    return origin.replace(" ", "-")
+
+
+def _more(there: int) -> Iterator[Markup]:
+    if there > _MOST_ROWS:
+        yield element("p", f"and {there - _MOST_ROWS:,} more, which the plan's JSON has", class_="lead")
+
+
+def prices(document: Object) -> Markup:
+    """What a machine of each plan costs an hour, when that was seen, and where."""
+    quotes = document["quotes"]
+    rows = (row for quote in quotes[:_MOST_ROWS] for row in _price_rows(document, quote))
+    today = document.get("today")
+    lead = f"Ages are as of {figures.day(today)}; a price of more than {figures.OLD_DAYS} days, or undated, is marked."
+    head = ("Machine", "Paid", "An hour", "Seen", "Age", "Source")
+    table = stacked_table("Prices", head, rows, "price-table")
+    return section("prices", "Prices and their age", table, *_more(len(quotes)), lead=lead if today else "")
+
+
+def _price_rows(document: Object, quote: Object) -> Iterator[tuple[str | Markup, ...]]:
+    today = document.get("today")
+    instance = f"{quote['provider']} {quote['instance']}"
+    region = "" if quote["region"] == "any" else f", {quote['region']}"
+    for billing, price in quote["prices"].items():
+        if price is None:
+            yield f"{instance}{region}", billing, figures.NOT_KNOWN, "", "", ""
+            continue
+        age = figures.age(price["as_of"], today)
+        marked = element("span", age, class_="old" if figures.is_old(price["as_of"], today) else None)
+        seen = price["as_of"] or "no date"
+        yield f"{instance}{region}", billing, units.usd(price["usd_per_h"]), seen, marked, price["source"]
+
+
+def notes(document: Object) -> Markup:
+    """How much was looked at, and what was left out."""
+    compared, left_out = document["compared"], document["left_out"]
+    lines = [
+        f"Compared {compared['options']:,} sizes of offers and {compared['layouts']:,} layouts; "
+        f"{compared['frontier']:,} of them are on the frontier.",
+        *left_out[:_MOST_ROWS],
+    ]
+    return section("notes", "What was looked at", element("ul", *(element("li", line) for line in lines)))
+
+
+def derivation(document: Object) -> Markup | None:
+    """Every formula and number of the first plan, folded away."""
+    lines = document.get("derivation") or ()
+    if not lines:
+        return None
+    rows = (
+        (f"{x['group']}: {x['quantity']}", x["shown"], x["formula"], x["origin"]) for x in lines[: 10 * _MOST_ROWS]
+    )
+    table = stacked_table("Derivation", ("Quantity", "Value", "Formula", "Origin"), rows)
+    return section(
+        "derivation",
+        "How it was computed",
+        element("details", element("summary", f"Every formula and number: {len(lines):,} lines"), table),
+    )
