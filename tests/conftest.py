@@ -1,11 +1,13 @@
 """What several test files start from."""
 
+import os
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
 
+from zenplan.adapters.clock import VARIABLE, today
 from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.commands.estimate.use_case import estimate
 from zenplan.commands.shared.tables import catalogue, price_tables
@@ -14,6 +16,9 @@ from zenplan.domain.market.offer import PriceTable
 from zenplan.domain.range import Range
 from zenplan.domain.training.request import Request
 from zenplan.plugins import load_plugins
+
+# Ages of prices and finish dates are of one day, here and in the commands that tests start.
+os.environ.setdefault(VARIABLE, "2026-11-29")
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +30,7 @@ def ask() -> Callable[..., Answer]:
     coefficients = read_coefficients()
 
     def asked(prices: Callable[[PriceTable], PriceTable] = lambda table: table, **options: Any) -> Answer:
-        return estimate(Request(**options), sheets, tuple(map(prices, tables)), families, coefficients)
+        return estimate(Request(**options), sheets, tuple(map(prices, tables)), families, coefficients, today())
 
     return asked
 

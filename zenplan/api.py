@@ -117,6 +117,7 @@ def estimate(
         NoFit: no offer can run it. One that misses the deadline or the budget is an answer: see ``answer.met``.
     """
     given = _flags(locals())
+    from zenplan.adapters.clock import today
     from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.estimate.use_case import estimate as use_case
 
@@ -127,7 +128,7 @@ def estimate(
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
         known = () if no_calibrations else _stored()
-        found = use_case(request, sheets, tables, plugins.workloads(), read_coefficients(), calibrations=known)
+        found = use_case(request, sheets, tables, plugins.workloads(), read_coefficients(), today(), calibrations=known)
     return result(Answer, found)
 
 

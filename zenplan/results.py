@@ -131,11 +131,10 @@ class Prices(Shown, tuple[PriceTable, ...]):
 
     def report(self) -> Report:
         """As ``zenplan prices`` shows it today."""
-        from datetime import UTC, datetime
-
+        from zenplan.adapters.clock import today
         from zenplan.commands.prices.report import prices_report
 
-        return prices_report(self, datetime.now(UTC).date())
+        return prices_report(self, today())
 
 
 def result(kind: type[T], noun: Any, **more: Any) -> T:

@@ -61,7 +61,7 @@ def test_the_answer_comes_with_a_warning(name: str, zenplan: Any, tmp_path: Path
     environ = zenplan.environment(**install(tmp_path, name, BAD[name]))
     ended = zenplan("estimate", "--params", "1e9", "--gpu", "h100", "--format", "json", environ=environ)
     assert ended.code == 0, ended.err
-    assert ended.out.startswith('{\n  "schema": "zenplan.estimate/1"')
+    assert ended.out.startswith('{\n  "schema": "zenplan.estimate/2"')
     warnings = [line for line in ended.err.splitlines() if not line.startswith("hello")]
     assert len(warnings) == LINES.get(name, 1)
     assert all(line.startswith(f"warning: plugin {name} ") for line in warnings)

@@ -251,7 +251,7 @@ def test_a_wrong_document_is_refused(spoil: Callable[[Any], Any], answer: Callab
 def test_the_schemas_are_in_the_package() -> None:
     """They are found where the package is, as a program that reads the documents would look for them."""
     code = (
-        "import importlib.resources as r; print(r.files('zenplan').joinpath('data/schemas/estimate-1.json').is_file())"
+        "import importlib.resources as r; print(r.files('zenplan').joinpath('data/schemas/estimate-2.json').is_file())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"

@@ -312,7 +312,7 @@ def point(document: Any) -> Any:
 SPOILED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "no schema": (lambda d: d.pop("schema"), "no schema zenplan.calibrations/1"),
     "newer": (lambda d: d.update(schema="zenplan.calibrations/2"), "it is of version 2, and this zenplan reads 1"),
-    "another schema": (lambda d: d.update(schema="zenplan.estimate/1"), "no schema zenplan.calibrations/1"),
+    "another schema": (lambda d: d.update(schema="zenplan.estimate/2"), "no schema zenplan.calibrations/1"),
     "lacks": (
         lambda d: d["calibrations"][0].pop("fingerprint"),
         "calibration abcdefgh: Object missing required field `fingerprint`",

@@ -81,7 +81,7 @@ def fill(store: Path) -> None:
 def test_the_document_says_what_was_measured(called: Called, store: Path) -> None:
     fill(store)
     document = json.loads(called(*ASKED, "--batch", "8", "--format", "json").out)
-    schema = json.loads((SCHEMAS / "estimate-1.json").read_text(encoding="utf-8"))
+    schema = json.loads((SCHEMAS / "estimate-2.json").read_text(encoding="utf-8"))
     Draft202012Validator(schema, format_checker=FormatChecker()).validate(document)
     first = document["quotes"][0]
     assert first["grounds"] == "measured"

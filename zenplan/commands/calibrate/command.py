@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zenplan.commands.shared import options
-from zenplan.commands.shared.settings import Format, Prices, resolved
+from zenplan.commands.shared.settings import Format, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,21 +37,31 @@ Compare = Annotated[bool, typer.Option("--compare", help="All backends, compiled
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse a machine that is busy, hot or on battery.")]
 Workers = Annotated[str | None, _option("--workers", "Also predict the step of this many processes together.", "COUNT")]
 Usd = Annotated[str | None, _option("--usd-per-hour", "What an hour of the device costs.", "USD")]
-Count = Annotated[str | None, _option("--samples", "Samples of the data set, as in 1.2M.", "COUNT")]
-Tokens = Annotated[str | None, _option("--tokens", "Tokens to train on, as in 300B.", "COUNT")]
-Epochs = Annotated[str | None, _option("--epochs", "Passes over that data.", "NUMBER")]
 
 
+# Of a request, what a calibration of its model needs.
+_REQUEST = tuple(
+    options.FLAGS[name]
+    for name in (
+        "model",
+        "config",
+        "params",
+        "keras",
+        "image_size",
+        "seq_len",
+        "samples",
+        "tokens",
+        "epochs",
+        "prices",
+    )
+)
+
+
+@options.takes(*_REQUEST)
 def calibrate(
-    model: options.Model = None,
-    config: options.Config = None,
-    params: options.Params = None,
-    keras: options.Keras = None,
     vary: Vary_ = None,
     depth: Depth = None,
     batch: Batch = None,
-    image_size: options.ImageSize = None,
-    seq_len: options.SeqLen = None,
     backend: Backend = None,
     compare: Compare = False,
     compiled: Compiled = None,
@@ -62,12 +72,9 @@ def calibrate(
     minutes: Minutes = 1.0,
     strict: Strict = False,
     workers: Workers = None,
-    samples: Count = None,
-    tokens: Tokens = None,
-    epochs: Epochs = None,
     usd_per_hour: Usd = None,
-    prices: Prices = None,
     output: Format = None,
+    **given: Any,
 ) -> None:
     """Measure this machine through the framework that trains on it.
 
@@ -87,18 +94,8 @@ def calibrate(
     """
     from zenplan.commands.calibrate.flags import how_flags, wanted_of, workers_of
 
+    keras, prices = given.pop("keras"), given.pop("prices")
     settings = resolved(format=output, precision=precision, prices=prices)
-    given = {
-        "model": model,
-        "config": config,
-        "params": params,
-        "batch": batch,
-        "image_size": image_size,
-        "seq_len": seq_len,
-        "samples": samples,
-        "tokens": tokens,
-        "epochs": epochs,
-    }
     several, backend, device = workers_of(workers, backend, device, compiled, compare)
     how = how_flags(
         device=device,
@@ -110,7 +107,9 @@ def calibrate(
         minutes=minutes,
         workers=several,
     )
-    wanted = wanted_of(settings, {**given, "workers": several}, keras, family, vary, depth, compare, usd_per_hour)
+    wanted = wanted_of(
+        settings, {**given, "batch": batch, "workers": several}, keras, family, vary, depth, compare, usd_per_hour
+    )
     _answer(wanted, backend, how, settings)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -25,17 +25,16 @@ from zenplan.commands.shared.document import (
     one_of,
 )
 from zenplan.documents import Document, fill
-from zenplan.domain.answer.answer import Answer, Ranked
+from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
 from zenplan.domain.answer.estimate import Bill, Quote
 from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.market.offer import Billing, Price
 from zenplan.domain.measured.prediction import LocalStep
+from zenplan.domain.provenance import Origin
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import METHODS
 from zenplan.planning.explain.derivation import Line
 from zenplan.planning.physics.input_pipeline import supply
-
-Label = Literal["best", "nearest", "cheapest", "balanced", "fastest"]
 
 
 class WorkloadDocument(Document):
@@ -266,7 +265,46 @@ class ComparedDocument(Document):
 
     options: Annotated[Count, Meta(description="Combinations of offer and number of machines, a count.")]
     layouts: Annotated[Count, Meta(description="Layouts, a count.")]
-    frontier: Annotated[Count, Meta(description="Options that no other beats in both time and dollars, a count.")]
+
+
+class PointDocument(Document):
+    """A quote of the frontier: what it takes, and on what."""
+
+    labels: Annotated[tuple[Label, ...], DISTINCT, Meta(description="What it is among all; empty: between the others.")]
+    provider: Annotated[Name, Meta(description="Who rents it out.")]
+    instance: Annotated[Name, Meta(description="Machine type of the provider.")]
+    region: Annotated[Name, Meta(description="Where it is; 'any' where the provider does not say.")]
+    accelerator: Annotated[Name, Meta(description="Canonical name of the accelerator.")]
+    machines: Annotated[Count, Meta(description="Machines rented, a count.")]
+    devices: Annotated[Count, Meta(description="Devices rented, a count.")]
+    wall_clock_s: Annotated[RangeDocument, Meta(description="Time from start to end, in seconds.")]
+    total_usd: Annotated[RangeDocument, Meta(description="The whole bill, in US dollars.")]
+    price_as_of: Annotated[
+        Day | None,
+        Meta(description="The day its price was seen, ISO 8601; null where its source has no date."),
+    ]
+
+
+class ChangeDocument(Document):
+    """The recommended plan with another value of an input."""
+
+    value: Annotated[Name, Meta(description="Of the input, for people.")]
+    total_usd: Annotated[
+        NotNegative | None, Meta(description="The whole bill, in US dollars; null where no price is known.")
+    ]
+    wall_clock_s: Annotated[NotNegative, Meta(description="Time from start to end, in seconds.")]
+
+
+class EffectDocument(Document):
+    """How far one input moves the recommended plan."""
+
+    input: Annotated[Name, Meta(description="Its name, as among the inputs.")]
+    value: Annotated[Name, Meta(description="What was taken, for people.")]
+    origin: Annotated[Origin, Meta(description="Where that is from.")]
+    changes: Annotated[
+        tuple[ChangeDocument, ...],
+        Meta(min_length=1, max_length=2, description="With a smaller and a larger value, in that order."),
+    ]
 
 
 class LineDocument(Document):
@@ -284,13 +322,21 @@ class LineDocument(Document):
     origin: Annotated[Name, Meta(description="Where it comes from.")]
 
 
-class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/1"):
+class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
     """Answer of 'zenplan estimate'.
 
     Ranked quotes for one training run. Quantities are in base units, named by the suffix of the field; ratios are 0
     to 1; null is not known, never 0.
     """
 
+    today: Annotated[Day, Meta(description="The day of the estimate, ISO 8601.")]
+    finish: Annotated[
+        Day | None,
+        Meta(
+            description="The day the first quote ends if it starts today, by its middle, ISO 8601; null where no "
+            "calendar goes so far."
+        ),
+    ]
     workload: Annotated[WorkloadDocument, Meta(description="What is trained.")]
     plan: Annotated[PlanDocument, Meta(description="How it is trained.")]
     inputs: Annotated[
@@ -313,7 +359,15 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/1"):
     verdict: Annotated[str, Meta(description="The same in words; empty where neither was given.")]
     quotes: Annotated[
         tuple[QuoteDocument, ...],
-        Meta(min_length=1, description="Quotes, the best first and then from cheap to fast."),
+        Meta(min_length=1, description="Quotes, the recommended first and then from cheap to fast."),
+    ]
+    frontier: Annotated[
+        tuple[PointDocument, ...],
+        Meta(min_length=1, description="The quotes that no other beats in both time and dollars, from cheap to fast."),
+    ]
+    sensitivity: Annotated[
+        tuple[EffectDocument, ...],
+        Meta(description="Inputs by how far they move the recommended plan, the farthest first."),
     ]
     compared: Annotated[ComparedDocument, Meta(description="How much was looked at.")]
     left_out: Annotated[tuple[str, ...], Meta(description="What was not quoted, or not used, and why, one line each.")]
@@ -350,6 +404,10 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
         deadline_s=answer.request.deadline_s,
         budget_usd=answer.request.budget_usd,
         quotes=tuple(_quote(answer, ranked) for ranked in answer.ranked),
+        today=answer.today.isoformat(),
+        finish=answer.finish.isoformat() if answer.finish else None,
+        frontier=tuple(_point(ranked) for ranked in answer.frontier),
+        sensitivity=tuple(_effect(effect) for effect in answer.sensitivity),
         compared=fill(ComparedDocument, answer),
         here=tuple(_here(step) for step in answer.here),
         derivation=tuple(fill(LineDocument, line) for line in lines) or UNSET,
@@ -382,6 +440,31 @@ def _quote(answer: Answer, ranked: Ranked) -> QuoteDocument:
         grounds=estimate.grounds,
         correction=fill(CorrectionDocument, estimate.correction) if estimate.correction else None,
     )
+
+
+def _point(ranked: Ranked) -> PointDocument:
+    quote, instance = ranked.quote, ranked.quote.offer.instance
+    price = quote.offer.price(ranked.bill.billing)
+    return PointDocument(
+        labels=ranked.labels,
+        provider=instance.provider,
+        instance=instance.name,
+        region=quote.offer.region,
+        accelerator=instance.accelerator,
+        machines=quote.nodes,
+        devices=quote.devices,
+        wall_clock_s=fill(RangeDocument, ranked.wall_clock_s),
+        total_usd=fill(RangeDocument, ranked.total_usd),
+        price_as_of=price.as_of.isoformat() if price and price.as_of else None,
+    )
+
+
+def _effect(effect: Effect) -> EffectDocument:
+    return fill(EffectDocument, effect, changes=tuple(_change(change) for change in effect.changes))
+
+
+def _change(change: Change) -> ChangeDocument:
+    return fill(ChangeDocument, change, total_usd=change.usd)
 
 
 def _price(price: Price | None) -> PriceDocument | None:

@@ -284,7 +284,7 @@ def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
         *_input(answer),
         spread(first.estimate),
         *_grounds(answer),
-        f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {answer.frontier} on the "
+        f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {len(answer.frontier)} on the "
         "frontier of time and dollars. '?' is a price that is not known.",
         *answer.left_out,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 from zenplan import units
@@ -12,7 +13,7 @@ from zenplan.commands.estimate.offers import Selection, matching, select
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.training_plan import training_plan
-from zenplan.domain.answer.answer import Answer, Ranked
+from zenplan.domain.answer.answer import Answer, Label, Ranked
 from zenplan.domain.answer.estimate import Bill
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -42,6 +43,7 @@ def estimate(
     tables: Sequence[PriceTable],
     families: Sequence[WorkloadFamily],
     coefficients: Coefficients,
+    today: date,
     operations: Operations | None = None,
     calibrations: Sequence[Stored] = (),
 ) -> Answer:
@@ -53,6 +55,7 @@ def estimate(
         tables: what providers ask, a table each.
         families: that a model can be of.
         coefficients: fitted to published runs.
+        today: the day that it is asked.
         operations: how the run is operated: restarts, checkpoints, power; the usual ones where None.
         calibrations: of this machine's store; none for an answer without them.
 
@@ -68,10 +71,12 @@ def estimate(
     if not selection.options:
         raise NoFit(_no_options(request, plan), _hint(request, plan, selection, catalogue))
     found = market(plan, operations, selection.clusters, selection.options)
-    ranking, ranked, best = _ranked(request, found)
-    left_out = (*_fewer(request, found, best, evidence), *evidence.notes, *selection.left_out)
+    ranking = _ranking(request, found)
+    ranked = tuple(_at(found, request, i, labels) for i, labels in zip(ranking.order, ranking.labels, strict=True))
+    left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *selection.left_out)
     return Answer(
         request=request,
+        today=today,
         plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(ranked)))),
         operations=operations,
         ranked=ranked,
@@ -79,14 +84,15 @@ def estimate(
         met=ranking.met,
         options=len(selection.options),
         layouts=found.found.considered,
-        frontier=ranking.frontier,
+        frontier=tuple(_at(found, request, i, ()) for i in ranking.frontier),
+        sensitivity=(),
         left_out=(*left_out, *_not_quoted(request, found)),
         here=_here(plan, calibrations),
     )
 
 
-def _ranked(request: Request, found: Market) -> tuple[Ranking, tuple[Ranked, ...], int]:
-    """The market's options in order, those that are quoted, and which of its options comes first.
+def _ranking(request: Request, found: Market) -> Ranking:
+    """The market's options in order.
 
     Raises:
         NoFit: none can be run.
@@ -97,12 +103,19 @@ def _ranked(request: Request, found: Market) -> tuple[Ranking, tuple[Ranked, ...
     bills = found.bills(request.billing)
     usd, calendar = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
     ranking = rank(usd, calendar, request.top, request.deadline_s, request.budget_usd)
-    chosen = [int(usable[i]) for i in ranking.order]
-    ranked = tuple(
-        Ranked(quote=found.quote(i, request.billing, _grid), bill=bills.at(i), labels=labels)
-        for i, labels in zip(chosen, ranking.labels, strict=True)
+    return replace(
+        ranking,
+        order=tuple(int(usable[i]) for i in ranking.order),
+        frontier=tuple(int(usable[i]) for i in ranking.frontier),
     )
-    return ranking, ranked, chosen[0]
+
+
+def _at(found: Market, request: Request, index: int, labels: tuple[Label, ...]) -> Ranked:
+    return Ranked(
+        quote=found.quote(index, request.billing, _grid),
+        bill=found.bills(request.billing).at(index),
+        labels=labels,
+    )
 
 
 def _here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[LocalStep, ...]:
@@ -227,4 +240,4 @@ def _verdict(request: Request, bill: Bill, ranking: Ranking) -> str:
             parts.append(f"meets the {what} of {show(limit)}, even at its high end ({show(value.high)})")
     if not parts:
         return ""
-    return ("best: " if ranking.met else "nothing meets that; the nearest ") + "; ".join(parts)
+    return ("recommended: " if ranking.met else "nothing meets that; the nearest ") + "; ".join(parts)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zenplan.commands.shared import options
-from zenplan.commands.shared.request import request_of
-from zenplan.commands.shared.settings import Format, Gpu, Prices, resolved
+from zenplan.commands.shared.request import asked
+from zenplan.commands.shared.settings import Format
 
 if TYPE_CHECKING:
     from zenplan.adapters.settings.settings import Settings
@@ -19,30 +19,14 @@ def _option(text: str, metavar: str) -> Any:
     return typer.Option(help=text, metavar=metavar)
 
 
+@options.takes(*options.STEP)
 def layouts(
-    params: options.Params = None,
-    model: options.Model = None,
-    config: options.Config = None,
-    keras: options.Keras = None,
-    active_params: options.ActiveParams = None,
-    flops_per_sample: options.FlopsPerSample = None,
-    activations_per_sample: options.ActivationsPerSample = None,
-    gpu: Gpu = None,
-    gpus: Annotated[str | None, _option("How many devices.", "COUNT")] = None,
-    image_size: options.ImageSize = None,
-    seq_len: options.SeqLen = None,
-    global_batch: options.GlobalBatch = None,
-    batch: options.Batch = None,
-    precision: options.Precision = None,
-    optimizer: options.Optimizer = None,
-    software: options.Software = None,
-    method: options.Method = None,
     by: Annotated[str, _option("time or memory: what the list is ordered by.", "ORDER")] = "time",
     top: Annotated[str, _option("How many layouts to list.", "COUNT")] = "10",
     tokens: Annotated[str | None, typer.Option(hidden=True)] = None,
-    prices: Prices = None,
     no_calibrations: options.NoCalibrations = False,
     output: Format = None,
+    **given: Any,
 ) -> None:
     """List the best layouts of a training step on so many devices of one kind.
 
@@ -58,31 +42,7 @@ def layouts(
         from zenplan.errors import UsageError
 
         raise UsageError("layouts takes no --tokens", "it is about one step; 'zenplan estimate' is about a whole run")
-    settings = resolved(
-        gpu=gpu,
-        gpus=gpus,
-        precision=precision,
-        optimizer=optimizer,
-        software=software,
-        top=top,
-        format=output,
-        prices=prices,
-    )
-    request = request_of(
-        settings,
-        params=params,
-        model=model,
-        config=config,
-        keras=keras,
-        active_params=active_params,
-        flops_per_sample=flops_per_sample,
-        activations_per_sample=activations_per_sample,
-        image_size=image_size,
-        seq_len=seq_len,
-        global_batch=global_batch,
-        batch=batch,
-        method=method,
-    )
+    settings, request = asked(output, {**given, "top": top})
     _answer(request, by, settings, not no_calibrations)
 
 

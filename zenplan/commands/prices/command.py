@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from zenplan.commands.shared.settings import Format, Gpu, Prices, Provider, Region, resolved
+from zenplan.commands.shared.options import FLAGS, takes
+from zenplan.commands.shared.settings import Format, resolved
 
 
+@takes(*(FLAGS[name] for name in ("gpu", "provider", "region", "prices")))
 def prices(
-    gpu: Gpu = None,
-    provider: Provider = None,
-    region: Region = None,
     spot: Annotated[bool, typer.Option("--spot", help="Only offers with a spot price.")] = False,
-    prices: Prices = None,
     output: Format = None,
+    **given: Any,
 ) -> None:
     """List what offers cost, cheapest device-hour first, and how old each table is.
 
@@ -24,16 +23,15 @@ def prices(
       zenplan prices --gpu H100 --provider aws
       zenplan prices --gpu A100 --spot
     """
-    from datetime import UTC, datetime
-
+    from zenplan.adapters.clock import today
     from zenplan.commands.prices.report import prices_report
     from zenplan.commands.shared.output import loaded_plugins, say
     from zenplan.commands.shared.tables import catalogue, filtered, price_tables
 
-    settings = resolved(format=output, gpu=gpu, provider=provider, region=region, prices=prices)
+    settings = resolved(format=output, **given)
     with loaded_plugins() as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
         found = filtered(tables, sheets, settings["gpu"], settings["provider"], settings["region"], spot)
         kept = tuple(t for t in found if t.offers or t.left_out)
-        say(prices_report(kept, datetime.now(UTC).date()), settings["format"], plugins)
+        say(prices_report(kept, today()), settings["format"], plugins)

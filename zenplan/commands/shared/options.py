@@ -1,43 +1,203 @@
-"""Flags that say what is trained and how: one place for every command that has them."""
+"""Flags of a request: one table for every command, file and function that has them.
+
+A command takes those it is decorated with, ``@takes(*RUN)``; ``request.request_of`` makes a request of what was given.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
+from zenplan import units
 
-def _option(flag: str, text: str, metavar: str) -> Any:
-    return typer.Option(flag, help=text, metavar=metavar)
+Command = TypeVar("Command", bound=Callable[..., Any])
+Parse = Callable[[str, str], Any]
 
 
-Params = Annotated[str | None, _option("--params", "Parameters, as in 1e9, 7B, 350M.", "COUNT")]
-Model = Annotated[
-    str | None, _option("--model", "A named model, or one with parameters: resnet:depth=101. See 'workloads'.", "NAME")
-]
-Config = Annotated[Path | None, _option("--config", "A Hugging Face config.json.", "FILE")]
-Keras = Annotated[str | None, _option("--keras", "A Keras model: package.module:function, or a .keras file.", "TARGET")]
-ActiveParams = Annotated[
-    str | None, _option("--active-params", "Parameters active for a token, in a mixture of experts.", "COUNT")
-]
-FlopsPerSample = Annotated[
-    str | None, _option("--flops-per-sample", "With --params: forward FLOP of a sample, as in 8.2e9.", "FLOP")
-]
-ActivationsPerSample = Annotated[
-    str | None,
-    _option("--activations-per-sample", "With those: output elements of its products and convolutions.", "COUNT"),
-]
-ImageSize = Annotated[str | None, _option("--image-size", "Pixels of a side of the input, as in 224.", "COUNT")]
-SeqLen = Annotated[str | None, _option("--seq-len", "Tokens of a sequence.", "COUNT")]
-GlobalBatch = Annotated[str | None, _option("--global-batch", "Tokens of an optimizer step, as in 4M.", "COUNT")]
-Batch = Annotated[
-    str | None, _option("--batch", "Samples of an optimizer step (images, sequences), as in 256.", "COUNT")
-]
-Precision = Annotated[str | None, _option("--precision", "bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.", "NAME")]
-Optimizer = Annotated[
-    str | None, _option("--optimizer", "adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.", "NAME")
-]
-Software = Annotated[str | None, _option("--software", "eager, fused (Megatron-LM), compiled or xla.", "KIND")]
-Method = Annotated[str | None, _option("--method", "full, lora or qlora.", "NAME")]
+def _count(most: float) -> Parse:
+    return lambda text, what: units.parse_count(text, what, most)
+
+
+def _whole(most: float) -> Parse:
+    return lambda text, what: units.parse_whole(text, what, most)
+
+
+def _as_given(text: str, _: str) -> str:
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """A flag, and what becomes of it.
+
+    Attributes:
+        name: as an argument in Python, a key in a file: ``seq_len`` for ``--seq-len``.
+        field: of the request; None for the name itself.
+        parse: from what was given, and the name of the flag, to the request's own unit; None for a setting, which
+            ``resolved`` has read, and for what is no part of the request.
+        kind: what Typer hands over.
+    """
+
+    name: str
+    metavar: str
+    help: str
+    field: str | None = None
+    parse: Parse | None = None
+    kind: Any = str
+
+    @property
+    def flag(self) -> str:
+        """As on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    def parameter(self) -> inspect.Parameter:
+        """As an argument of a command."""
+        option = typer.Option(self.flag, help=self.help, metavar=self.metavar)
+        return inspect.Parameter(
+            self.name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=None,
+            annotation=Annotated[self.kind | None, option],
+        )
+
+
+_MODEL: Final = (
+    Flag(name="params", metavar="COUNT", help="Parameters, as in 1e9, 7B, 350M.", parse=_count(1e14)),
+    Flag(
+        name="model",
+        metavar="NAME",
+        help="A named model, or one with parameters: resnet:depth=101. See 'workloads'.",
+        parse=_as_given,
+    ),
+    Flag(name="config", metavar="FILE", help="A Hugging Face config.json.", kind=Path),
+    Flag(name="keras", metavar="TARGET", help="A Keras model: package.module:function, or a .keras file."),
+    Flag(
+        name="active_params",
+        metavar="COUNT",
+        help="Parameters active for a token, in a mixture of experts.",
+        parse=_count(1e14),
+    ),
+    Flag(
+        name="flops_per_sample",
+        metavar="FLOP",
+        help="With --params: forward FLOP of a sample, as in 8.2e9.",
+        field="flop_per_sample",
+        parse=_count(1e18),
+    ),
+    Flag(
+        name="activations_per_sample",
+        metavar="COUNT",
+        help="With those: output elements of its products and convolutions.",
+        parse=_count(1e15),
+    ),
+)
+_DATA: Final = (
+    Flag(name="tokens", metavar="COUNT", help="Tokens to train on, as in 300B.", parse=_count(1e18)),
+    Flag(
+        name="dataset_size",
+        metavar="SIZE",
+        help="Bytes of text, as in 1TB, instead of --tokens.",
+        field="dataset_bytes",
+        parse=units.parse_bytes,
+    ),
+    Flag(
+        name="samples",
+        metavar="COUNT",
+        help="Images or other samples of the data set, as in 1.2M.",
+        parse=_whole(1e15),
+    ),
+    Flag(name="epochs", metavar="NUMBER", help="Passes over that data.", parse=_count(1e9)),
+)
+_STEP: Final = (
+    Flag(name="image_size", metavar="COUNT", help="Pixels of a side of the input, as in 224.", parse=_whole(1e5)),
+    Flag(name="seq_len", metavar="COUNT", help="Tokens of a sequence.", parse=_whole(1e8)),
+    Flag(
+        name="global_batch",
+        metavar="COUNT",
+        help="Tokens of an optimizer step, as in 4M.",
+        field="global_batch_tokens",
+        parse=_count(1e12),
+    ),
+    Flag(
+        name="batch",
+        metavar="COUNT",
+        help="Samples of an optimizer step (images, sequences), as in 256.",
+        parse=_whole(1e9),
+    ),
+    Flag(name="precision", metavar="NAME", help="bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32."),
+    Flag(name="optimizer", metavar="NAME", help="adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor."),
+    Flag(name="software", metavar="KIND", help="eager, fused (Megatron-LM), compiled or xla."),
+    Flag(name="method", metavar="NAME", help="full, lora or qlora.", parse=_as_given),
+)
+_HARDWARE: Final = (
+    Flag(name="gpu", metavar="NAME", help="Accelerator, as in H100 or a100-40gb."),
+    Flag(name="gpus", metavar="COUNT", help="Exactly this many devices."),
+)
+_OFFERS: Final = (
+    Flag(name="max_gpus", metavar="COUNT", help="The largest cluster to consider; 1024 by default."),
+    Flag(name="provider", metavar="NAME", help="Cloud, as in aws."),
+    Flag(name="region", metavar="NAME", help="The provider's region."),
+    Flag(name="billing", metavar="KIND", help="The price to rank by: on-demand (default) or spot."),
+)
+_PRICES: Final = (
+    Flag(
+        name="prices", metavar="FILE", help="A CSV of your own prices; it replaces the providers it names.", kind=Path
+    ),
+)
+_WISHES: Final = (
+    Flag(
+        name="deadline",
+        metavar="TIME",
+        help="The latest it may take, as in 7d, 36h.",
+        field="deadline_s",
+        parse=units.parse_duration_s,
+    ),
+    Flag(
+        name="budget",
+        metavar="USD",
+        help="The most it may cost, in dollars.",
+        field="budget_usd",
+        parse=units.parse_usd,
+    ),
+    Flag(name="top", metavar="COUNT", help="How many quotes to show; 5 by default."),
+)
+# The flags of a whole run, and of one step of it, in the order of their help.
+RUN: Final = (*_MODEL, *_DATA, *_STEP, *_HARDWARE, *_OFFERS, *_PRICES, *_WISHES)
+STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
+FLAGS: Final = {flag.name: flag for flag in RUN}
+
 NoCalibrations = Annotated[bool, typer.Option("--no-calibrations", help="Do without what was measured by calibrate.")]
+
+
+def parsed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a request that these flags give, in its units.
+
+    Raises:
+        UsageError: one cannot be what was given.
+    """
+    return {
+        flag.field or flag.name: flag.parse(given[flag.name], flag.flag)
+        for flag in FLAGS.values()
+        if flag.parse and given.get(flag.name) is not None
+    }
+
+
+def takes(*flags: Flag) -> Callable[[Command], Command]:
+    """A decorator: the command has these flags, before those of its own, and is given them as keyword arguments."""
+
+    def decorated(command: Command) -> Command:
+        own = inspect.signature(command, eval_str=True)
+        kept = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        arguments = [p for p in kept if p.default is inspect.Parameter.empty]
+        options = [p for p in kept if p.default is not inspect.Parameter.empty]
+        # Typer reads the flags of a command from its signature.
+        signature = own.replace(parameters=[*arguments, *(flag.parameter() for flag in flags), *options])
+        command.__signature__ = signature  # type: ignore[attr-defined]  # functions take attributes, Callable has none
+        return command
+
+    return decorated

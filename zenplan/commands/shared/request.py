@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zenplan.commands.shared.options import parsed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -11,6 +13,16 @@ if TYPE_CHECKING:
     from zenplan.adapters.settings.settings import Settings
     from zenplan.domain.model.workload import Workload
     from zenplan.domain.training.request import Request
+
+
+def asked(output: str | None, given: Mapping[str, Any]) -> tuple[Settings, Request]:
+    """The settings and the request of a command that was given these flags, None where one was not."""
+    from zenplan.adapters.settings.settings import SETTINGS
+    from zenplan.commands.shared.settings import resolved
+
+    settings = resolved(**{name: value for name, value in given.items() if name in SETTINGS}, format=output)
+    check_sizes(settings, given.get("gpus"), given.get("max_gpus"))
+    return settings, request_of(settings, **given)
 
 
 def request_of(settings: Settings, count: Callable[[str], Workload] | None = None, **given: Any) -> Request:
@@ -22,30 +34,10 @@ def request_of(settings: Settings, count: Callable[[str], Workload] | None = Non
         given: the other flags, as texts.
     """
     from zenplan.domain.training.request import Request
-    from zenplan.units import parse_bytes, parse_count, parse_duration_s, parse_usd
-
-    def parsed(name: str, parse: Any, *more: Any) -> Any:
-        value = given.get(name)
-        return None if value is None else parse(value, f"--{name.replace('_', '-')}", *more)
 
     return Request(
-        params=parsed("params", parse_count, 1e14),
-        model=given.get("model"),
+        **parsed(given),
         config=_config(given.get("config")),
-        flop_per_sample=parsed("flops_per_sample", parse_count, 1e18),
-        activations_per_sample=parsed("activations_per_sample", parse_count, 1e15),
-        active_params=parsed("active_params", parse_count, 1e14),
-        tokens=parsed("tokens", parse_count, 1e18),
-        dataset_bytes=parsed("dataset_size", parse_bytes),
-        samples=parsed("samples", whole, 1e15),
-        epochs=parsed("epochs", parse_count, 1e9),
-        image_size=parsed("image_size", whole, 1e5),
-        seq_len=parsed("seq_len", whole, 1e8),
-        global_batch_tokens=parsed("global_batch", parse_count, 1e12),
-        batch=parsed("batch", whole, 1e9),
-        method=given.get("method"),
-        deadline_s=parsed("deadline", parse_duration_s),
-        budget_usd=parsed("budget", parse_usd),
         precision=settings["precision"],
         optimizer=settings["optimizer"],
         software=settings["software"],

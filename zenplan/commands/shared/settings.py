@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 Format = Annotated[
     str | None, typer.Option("--format", help="table, json, csv, markdown, or a plugin's.", metavar="FORMAT")
 ]
-Gpu = Annotated[str | None, typer.Option("--gpu", help="Accelerator, as in H100 or a100-40gb.", metavar="NAME")]
-Provider = Annotated[str | None, typer.Option("--provider", help="Cloud, as in aws.", metavar="NAME")]
-Region = Annotated[str | None, typer.Option("--region", help="The provider's region.", metavar="NAME")]
-Prices = Annotated[
-    Path | None,
-    typer.Option("--prices", help="A CSV of your own prices; it replaces the providers it names.", metavar="FILE"),
-]
 
 
 def resolved(**flags: object | None) -> Settings:

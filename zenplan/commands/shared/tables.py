@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +41,11 @@ def price_tables(plugins: Plugins, sheets: Catalogue, own: Path | None) -> tuple
     """
     mine: tuple[PriceTable, ...] = ()
     if own is not None:
+        from zenplan.adapters.clock import today
         from zenplan.adapters.prices.table import read_price_csv
 
         # Aliases are names too; the local day, so that nobody loses a price dated today.
-        mine = read_price_csv(own, lambda name: sheets.by_name(name).name, date.today())
+        mine = read_price_csv(own, lambda name: sheets.by_name(name).name, today())
     replaced = {t.provider for t in mine}
     others = (plugins.bundled_table(p) for p in plugins.price_providers() if p.name not in replaced)
     return (*mine, *others)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from zenplan.commands.shared.options import ImageSize, SeqLen
-from zenplan.commands.shared.request import whole
+from zenplan.commands.shared.options import FLAGS, parsed, takes
 from zenplan.commands.shared.settings import Format, resolved
 
 workloads_app = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
@@ -42,12 +41,12 @@ def _workloads(
 
 
 @workloads_app.command("show")
+@takes(FLAGS["image_size"], FLAGS["seq_len"])
 def _workload(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A model, as in llama3-8b, resnet50, resnet:depth=101.", metavar="NAME")],
-    image_size: ImageSize = None,
-    seq_len: SeqLen = None,
     output: Format = None,
+    **given: Any,
 ) -> None:
     """Show one model: its operators with shapes, parameters and FLOP.
 
@@ -60,6 +59,5 @@ def _workload(
     from zenplan.commands.workloads.report import workload_report
 
     settings = resolved(format=output or context.obj)
-    options = {"image_size": whole(image_size, "--image-size", 1e5), "seq_len": whole(seq_len, "--seq-len", 1e8)}
     with loaded_plugins() as plugins:
-        say(workload_report(*model(plugins.workloads(), name, **options)), settings["format"], plugins)
+        say(workload_report(*model(plugins.workloads(), name, **parsed(given))), settings["format"], plugins)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from zenplan.domain.answer.answer import Label
 from zenplan.planning.physics.columns import Array
 
 WORTHWHILE = 0.02
@@ -18,15 +19,15 @@ class Ranking:
 
     Attributes:
         order: option indices: the chosen first, then the frontier from cheap to fast.
-        labels: for each of ``order``: ``best`` (or ``nearest``), ``cheapest``, ``balanced``, ``fastest``, or nothing.
+        labels: for each of ``order``.
         met: whether the first meets the deadline and the budget.
-        frontier: options that no other beats in both time and dollars.
+        frontier: options that no other beats in both time and dollars, from cheap to fast.
     """
 
     order: tuple[int, ...]
-    labels: tuple[tuple[str, ...], ...]
+    labels: tuple[tuple[Label, ...], ...]
     met: bool
-    frontier: int
+    frontier: tuple[int, ...]
 
 
 def pareto(usd: Array, time_s: Array) -> npt.NDArray[np.intp]:
@@ -62,21 +63,19 @@ def rank(usd: Array, time_s: Array, top: int, deadline_s: float | None, budget_u
     cheapest, fastest = int(front[0]), int(front[-1])
     # The knee: a little more money would buy less than a little more time would save.
     balanced = int(front[np.argmin(np.log(usd[front]) + np.log(time_s[front]))])
-    best = cheapest
+    best = balanced
     if deadline_s or budget_usd:
         allowed = np.flatnonzero(overrun <= max(1.0, float(overrun.min())))
         aim = time_s if budget_usd and not deadline_s else usd
         best = int(allowed[np.lexsort((usd[allowed], aim[allowed]))[0]])
-    shown = _spread(front, best, (cheapest, fastest, balanced), top, usd, time_s)
-    first = "best" if met else "nearest"
+    shown = _spread(front, best, (cheapest, fastest), top, usd, time_s)
     named = {
-        first: best if deadline_s or budget_usd else None,
-        "cheapest": cheapest,
-        "balanced": balanced,
-        "fastest": fastest,
+        Label.RECOMMENDED if met else Label.NEAREST: best,
+        Label.CHEAPEST: cheapest,
+        Label.FASTEST: fastest,
     }
     labels = tuple(tuple(n for n, i in named.items() if i == index) for index in shown)
-    return Ranking(order=tuple(shown), labels=labels, met=met, frontier=len(front))
+    return Ranking(order=tuple(shown), labels=labels, met=met, frontier=tuple(front.tolist()))
 
 
 def _spread(

@@ -1,0 +1,25 @@
+"""Today's date, in one place: ZENPLAN_TODAY sets it, for documents that should stay as they are."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+
+from zenplan.errors import UsageError
+
+VARIABLE = "ZENPLAN_TODAY"
+
+
+def today() -> date:
+    """The day here, or the one in ``ZENPLAN_TODAY``.
+
+    Raises:
+        UsageError: the variable is no date.
+    """
+    given = os.environ.get(VARIABLE, "").strip()
+    if not given:
+        return date.today()
+    try:
+        return date.fromisoformat(given)
+    except ValueError as error:
+        raise UsageError(f"{VARIABLE} is no date: '{given}'", "write it as in: 2026-11-29") from error
