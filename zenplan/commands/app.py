@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 # What runs a command, ``module:name`` in this package, and its line in the list: there is room for 58 letters.
 ROOMS: Final = {
     "estimate": ("estimate.command:estimate", "Time, GPU-hours, dollars and memory of a training run."),
+    "report": ("report.command:report", "A saved plan as one HTML page, for others to read."),
     "layouts": ("layouts.command:layouts", "The best layouts of a step on so many devices."),
     "count": ("count.command:count", "Parameters, FLOP and activations of any Keras model."),
     "backtest": ("backtest.command:backtest", "Measured runs of a table beside what is predicted."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cache
 from typing import Any, Final
@@ -55,16 +55,23 @@ def time_span(value: Any) -> str:
     return _spelled(_span(value, units.duration))
 
 
-def _span(value: Any, show: Any) -> str:
+def short_time_span(value: Any) -> str:
+    """The same with units in one or two letters."""
+    return _span(value, units.duration, spelled=False)
+
+
+def _span(value: Any, show: Callable[[float], str], spelled: bool = True) -> str:
     found = range_of(value)
     if found is None or show(found[0]) == show(found[2]):
         return ""
     low, high = show(found[0]), show(found[2])
     if high.startswith("$"):
         return f"{low} – {high}"
-    # 20 h to 3 days: each with its own unit.
     number, _, unit = low.rpartition(" ")
-    return f"{number} – {high}" if unit == high.rpartition(" ")[2] else f"{_spelled(low)} – {high}"
+    if unit == high.rpartition(" ")[2]:
+        return f"{number} – {high}"
+    # 20 hours to 3 days: each with its own unit.
+    return f"{_spelled(low) if spelled else low} – {high}"
 
 
 def _spelled(text: str) -> str:
@@ -73,35 +80,38 @@ def _spelled(text: str) -> str:
     return f"{number} {spelled.removesuffix('s') if number == '1.00' and unit in _SPELLED else spelled}".strip()
 
 
-def day(text: str | None) -> str:
+def day(text: str) -> str:
     """``3 March 2027`` for ``2027-03-03``."""
-    if not text:
-        return NOT_KNOWN
     found = date.fromisoformat(text)
     return f"{found.day} {found:%B %Y}"
 
 
-def age_days(as_of: str | None, today: str | None) -> int | None:
+def short_day(text: str) -> str:
+    """``3 Mar 2027``."""
+    found = date.fromisoformat(text)
+    return f"{found.day} {found:%b %Y}"
+
+
+def age_days(as_of: str | None, today: str) -> int | None:
     """How many days before today the price was seen; None without a date."""
-    if not as_of or not today:
+    if not as_of:
         return None
     return max((date.fromisoformat(today) - date.fromisoformat(as_of)).days, 0)
 
 
-def age(as_of: str | None, today: str | None) -> str:
-    """The same in words."""
+def seen(as_of: str | None, today: str) -> str:
+    """How long ago that was: ``12 days ago``; an old price is called so."""
     days = age_days(as_of, today)
-    if as_of is None:
-        return "undated, taken for old"
     if days is None:
-        return day(as_of)
-    return "today" if days == 0 else f"{days:,} day{'s' * (days != 1)} old"
+        return "no date, taken as old"
+    told = "today" if days == 0 else f"{days:,} day{'s' * (days != 1)} ago"
+    return f"{told}, old" if is_old(as_of, today) else told
 
 
-def is_old(as_of: str | None, today: str | None) -> bool:
+def is_old(as_of: str | None, today: str) -> bool:
     """Whether it is older than 180 days, or has no date."""
     days = age_days(as_of, today)
-    return as_of is None or (days is not None and days > OLD_DAYS)
+    return days is None or days > OLD_DAYS
 
 
 def machines(plan: Object) -> str:
@@ -113,6 +123,11 @@ def place(plan: Object) -> str:
     """``8 × aws p5.48xlarge, us-east-1``."""
     region = f", {plan['region']}" if plan["region"] != "any" else ""
     return f"{plan['machines']:,} × {plan['provider']} {plan['instance']}{region}"
+
+
+def short_time(value: float) -> str:
+    """A time with its unit in one or two letters, where there is little room."""
+    return units.duration(value)
 
 
 def parts_of(holder: Object, suffix: str, whole: tuple[str, ...]) -> list[tuple[str, Any]]:

@@ -46,13 +46,13 @@ class Box:
 
 def drawn(points: Sequence[Object]) -> list[Object]:
     """The plans that are drawn, from cheap to dear: all of them, or the named ones and evenly many of the others."""
-    priced = sorted((p for p in points if p["usd"] and p["wall_clock_s"]), key=lambda p: float(p["usd"]["mid"]))
-    if len(priced) <= MOST_POINTS:
-        return priced
-    named = [index for index, p in enumerate(priced) if p["labels"]]
+    ordered = sorted(points, key=lambda p: (p["total_usd"]["mid"], -p["wall_clock_s"]["mid"]))
+    if len(ordered) <= MOST_POINTS:
+        return ordered
+    named = [index for index, p in enumerate(ordered) if p["labels"]][:MOST_POINTS]
     room = MOST_POINTS - len(named)
-    kept = {*named, *(round(i * (len(priced) - 1) / (room - 1)) for i in range(room))}
-    return [priced[index] for index in sorted(kept)]
+    kept = {*named, *(i * (len(ordered) - 1) // max(room - 1, 1) for i in range(room))}
+    return [ordered[index] for index in sorted(kept)]
 
 
 def chart(points: Sequence[Object], width: float, height: float, kind: str, limits: dict[str, Any]) -> Markup:
@@ -66,10 +66,10 @@ def chart(points: Sequence[Object], width: float, height: float, kind: str, limi
         limits: ``deadline_s`` and ``budget_usd``, None where there is none.
     """
     across = [v for p in points for v in figures.range_of(p["wall_clock_s"]) or ()]
-    up = [v for p in points for v in figures.range_of(p["usd"]) or ()]
+    up = [v for p in points for v in figures.range_of(p["total_usd"]) or ()]
     x = scale_of(across, _LEFT, width - _RIGHT)
     y = scale_of(up, height - _BOTTOM, _TOP)
-    middles = [(x.at(p["wall_clock_s"]["mid"]), y.at(p["usd"]["mid"])) for p in points]
+    middles = [(x.at(p["wall_clock_s"]["mid"]), y.at(p["total_usd"]["mid"])) for p in points]
     line = " ".join(f"{'M' if i == 0 else 'L'}{a:.1f} {b:.1f}" for i, (a, b) in enumerate(middles))
     ranges = "few" if len(points) <= _MOST_RANGES else "many"
     order = sorted(range(len(points)), key=lambda i: bool(points[i]["labels"]))
@@ -90,8 +90,8 @@ def chart(points: Sequence[Object], width: float, height: float, kind: str, limi
 def _told(points: Sequence[Object]) -> str:
     cheap, fast = points[0], min(points, key=lambda p: float(p["wall_clock_s"]["mid"]))
     return (
-        f"Dollars against time of {len(points)} plans, from {figures.usd(cheap['usd'])} in "
-        f"{figures.time(cheap['wall_clock_s'])} to {figures.usd(fast['usd'])} in {figures.time(fast['wall_clock_s'])}"
+        f"Dollars against time of {len(points)} plans, from {figures.usd(cheap['total_usd'])} in "
+        f"{figures.time(cheap['wall_clock_s'])} to {figures.usd(fast['total_usd'])} in {figures.time(fast['wall_clock_s'])}"
     )
 
 
@@ -141,7 +141,7 @@ def _limits(x: Scale, y: Scale, limits: dict[str, Any]) -> Iterator[Markup]:
 
 def _mark(point: Object, row: int, x: Scale, y: Scale) -> Markup:
     """A plan: its range in both directions, and a mark whose shape says which it is without colour."""
-    time, usd = point["wall_clock_s"], point["usd"]
+    time, usd = point["wall_clock_s"], point["total_usd"]
     cx, cy = x.at(time["mid"]), y.at(usd["mid"])
     name = point["labels"][0] if point["labels"] else ""
     return element(
@@ -172,7 +172,7 @@ def _labels(points: Sequence[Object], middles: list[tuple[float, float]], frame:
         if not point["labels"]:
             continue
         title = " and ".join(point["labels"]).capitalize()
-        under = f"{figures.usd(point['usd'])}, {figures.time(point['wall_clock_s'])}"
+        under = f"{figures.usd(point['total_usd'])}, {figures.time(point['wall_clock_s'])}"
         box = _free(a, b, max(len(title), len(under)) * _LETTER_PX, frame, taken, marks)
         if box is None:
             continue
@@ -185,13 +185,11 @@ def _labels(points: Sequence[Object], middles: list[tuple[float, float]], frame:
         )
 
 
-def _free(
-    a: float, b: float, width: float, frame: Box, taken: Sequence[Box], marks: Sequence[Box]
-) -> Box | None:
+def _free(a: float, b: float, width: float, frame: Box, taken: Sequence[Box], marks: Sequence[Box]) -> Box | None:
     """Where around a mark two lines of text have most room; None where there is none at all."""
     wide, high = width + 2 * _AIR_PX, 2 * _LINE_PX + _AIR_PX
     best, least = None, math.inf
-    for away in (10.0, 24.0, 40.0, 60.0):
+    for away in (15.0, 26.0, 42.0, 60.0):
         for left, top in (
             (a + away, b - high - away / 4),
             (a + away, b + away / 4),
@@ -210,23 +208,23 @@ def _free(
     return best
 
 
-def table(points: Sequence[Object], today: str | None) -> Markup:
+def table(points: Sequence[Object], today: str) -> Markup:
     """The same plans as rows; ``page.js`` shows the one of them that is pointed at."""
-    head = ("Plan", "Where", "Paid", "Dollars", "Range", "Time", "Its range", "Price")
+    head = ("Plan", "Where", "Cost", "Range of the cost", "Time", "Range of the time", "Price seen", "Called")
     rows = (
         (
             figures.machines(p),
             figures.place(p),
-            p["billing"],
-            figures.usd(p["usd"]),
-            figures.usd_span(p["usd"]),
+            figures.usd(p["total_usd"]),
+            figures.usd_span(p["total_usd"]),
             figures.time(p["wall_clock_s"]),
             figures.time_span(p["wall_clock_s"]),
-            figures.age(p["price_as_of"], today),
+            figures.seen(p["price_as_of"], today),
+            ", ".join(p["labels"]),
         )
         for p in points
     )
-    numeric = {3, 4, 5, 6}
+    numeric = {2, 3, 4, 5}
     return element(
         "table",
         element("thead", element("tr", *(_cell("th", text, i in numeric) for i, text in enumerate(head)))),
@@ -241,4 +239,3 @@ def table(points: Sequence[Object], today: str | None) -> Markup:
 
 def _cell(name: str, text: str, numeric: bool) -> Markup:
     return element(name, text, class_="number" if numeric else None, scope="col" if name == "th" else None)
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, Final
@@ -26,7 +27,7 @@ Child = str | None
 
 def clean(text: str, longest: int = _LONGEST) -> str:
     """Somebody's text on one line: no control characters, none that turn the direction of reading, not too long."""
-    line = printable(" ".join(text.split()), "\N{REPLACEMENT CHARACTER}")
+    line = printable(re.sub(r"\s+", " ", text))
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
@@ -71,9 +72,10 @@ def asset(name: str) -> str:
 
 def filled(template: str, parts: Mapping[str, str]) -> str:
     """The template with each ``{{name}}`` replaced, once and in one go: what is put in is not looked at again."""
+    # Letters beyond ASCII as references: it is the same page in whatever encoding it is written.
     pieces = template.split("{{")
     text = pieces[0]
     for piece in pieces[1:]:
         name, _, rest = piece.partition("}}")
         text += parts[name] + rest
-    return text
+    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")

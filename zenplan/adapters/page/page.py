@@ -6,12 +6,15 @@ import base64
 import hashlib
 from typing import Final
 
+from zenplan import units
 from zenplan.adapters.page import sections
 from zenplan.adapters.page.figures import Object, day
 from zenplan.adapters.page.markup import asset, clean, data_block, element, filled, joined
 from zenplan.adapters.page.tornado import sensitivity
 from zenplan.version import __version__
 
+# The schema of what has a page of its own, in any version.
+ESTIMATE: Final = "zenplan.estimate/"
 # A page that goes by mail.
 MOST_BYTES: Final = 500_000
 
@@ -30,7 +33,12 @@ def page(document: Object) -> str:
             sections.verdict(document),
             sections.choice(document),
             sections.plans(document),
-            element("div", sections.money(document), sections.hours(document), sections.memory(document), class_="three"),
+            element(
+                "div",
+                element("div", sections.money(document), sections.memory(document)),
+                element("div", sections.hours(document)),
+                class_="columns",
+            ),
             sensitivity(document),
             sections.assumptions(document),
             sections.prices(document),
@@ -42,6 +50,29 @@ def page(document: Object) -> str:
     if len(whole.encode()) > MOST_BYTES:
         whole = _whole(document, main, data_block("plan", None))
     return whole
+
+
+def plain_page(schema: str, tables: str) -> str:
+    """A page of tables that are HTML already, as ``formats.html`` makes them: they style themselves.
+
+    Args:
+        schema: of the document that the tables show.
+        tables: HTML.
+    """
+    # The alignment of a cell is an attribute of its own there.
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    name = schema.removeprefix("zenplan.").partition("/")[0]
+    return filled(
+        asset("tables.html"),
+        {
+            "policy": policy,
+            "title": element("title", f"zenplan {name}"),
+            "style": asset("tables.css"),
+            "heading": joined((f"zenplan {name}",)),
+            "main": tables,
+            "made": joined((f"zenplan {__version__}, {schema}",)),
+        },
+    )
 
 
 def _whole(document: Object, main: str, plan: str) -> str:
@@ -65,14 +96,10 @@ def _whole(document: Object, main: str, plan: str) -> str:
 
 
 def _about(document: Object, load: Object) -> str:
-    from zenplan import units
-
-    today = document.get("today")
-    seen = f", estimated on {day(today)}" if today else ""
     plan = document["plan"]
     return clean(
         f"{units.count(load['parameters'])} parameters, {units.count(plan['steps'])} steps in {plan['precision']}, "
-        f"{plan['optimizer']}{seen}"
+        f"{plan['optimizer']}, estimated on {day(document['today'])}"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from zenplan import units
 from zenplan.adapters.page import figures, frontier
 from zenplan.adapters.page.figures import Object
-from zenplan.adapters.page.markup import Markup, element
+from zenplan.adapters.page.markup import Markup, element, joined
 from zenplan.adapters.page.tables import Part, pairs, parts_table, stacked_table, with_range
 
 _KINDS: Final = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
@@ -58,18 +58,20 @@ def verdict(document: Object) -> Markup:
     quote = document["quotes"][0]
     bill = bill_of(document, quote)
     wall, total = (bill["wall_clock_s"], bill["total_usd"]) if bill else (None, None)
-    finish = document.get("finish")
+    finish = document["finish"]
     numbers = [
         ("Cost", figures.usd(total), figures.usd_span(total)),
         ("Time", figures.time(wall), figures.time_span(wall)),
-        *([("Done by", figures.day(finish), "if it starts today")] if finish else []),
+        *([("Done by", figures.short_day(finish), "if it starts today")] if finish else []),
     ]
     return element(
         "section",
         element("h2", "Verdict", id="verdict", class_="unseen"),
         element("dl", *(_number(*each) for each in numbers), class_="numbers"),
         element("p", _sentence(document, quote, bill), class_="sentence"),
-        element("p", document["verdict"], class_="met" if document["met"] else "missed") if document["verdict"] else None,
+        element("p", document["verdict"], class_="met" if document["met"] else "missed")
+        if document["verdict"]
+        else None,
         element(
             "p",
             "The range under each figure runs from the 10th to the 90th percentile: one run in ten ends below it, one "
@@ -90,16 +92,22 @@ def _sentence(document: Object, quote: Object, bill: Object | None) -> Markup:
     paid = f", paid {bill['billing']}" if bill else ""
     text = f": {figures.machines(quote)}, rented as {figures.place(quote)}{paid}. "
     price = _price(quote, bill["billing"]) if bill else None
-    return element("span", element("strong", name), text, _price_told(document, price))
+    return joined((element("strong", name), text, _price_told(document, price)))
 
 
 def _price_told(document: Object, price: Object | None) -> Markup:
+    """The price of a machine, and how old it is."""
     if price is None:
-        return element("span", "Its price is not known.")
-    age = figures.age(price["as_of"], document.get("today"))
-    told = f"{units.usd(price['usd_per_h'])} an hour for each machine: a price "
-    old = figures.is_old(price["as_of"], document.get("today"))
-    return element("span", told, element("span", age, class_="old" if old else None), ".")
+        return joined(("Its price is not known.",))
+    dated = "was seen " if price["as_of"] else "has "
+    told = f"A machine costs {units.usd(price['usd_per_h'])} an hour; that price {dated}"
+    return joined((told, _seen(document, price), "."))
+
+
+def _seen(document: Object, price: Object) -> Markup:
+    """When a price was seen; an old one stands out."""
+    old = figures.is_old(price["as_of"], document["today"])
+    return element("span", figures.seen(price["as_of"], document["today"]), class_="old" if old else None)
 
 
 # --- plans
@@ -119,13 +127,12 @@ def _card(document: Object, quote: Object, first: Object | None) -> Markup:
     rows: list[tuple[str, Any]] = []
     if bill:
         price = _price(quote, bill["billing"])
-        today = document.get("today")
         rows += [
             ("Cost", with_range(figures.usd(bill["total_usd"]), figures.usd_span(bill["total_usd"]))),
             ("Time", with_range(figures.time(bill["wall_clock_s"]), figures.time_span(bill["wall_clock_s"]))),
             ("GPU-hours", units.count(bill["gpu_hours"]["mid"])),
             ("Paid", bill["billing"]),
-            ("Price", f"{figures.age(price['as_of'], today)}" if price else figures.NOT_KNOWN),
+            ("Price seen", _seen(document, price) if price else figures.NOT_KNOWN),
         ]
     memory = quote["memory"]
     rows += [
@@ -159,14 +166,12 @@ def _times(ratio: float) -> str:
     return f"{units.significant(ratio, 2)} ×"
 
 
-def choice(document: Object) -> Markup | None:
+def choice(document: Object) -> Markup:
     """The frontier: a picture for wide screens and paper, one for narrow screens, and the plans as rows."""
-    points = frontier.drawn(document["frontier"])
-    if not points:
-        return None
+    every = _points(document)
+    points = frontier.drawn(every)
     limits = {name: document[name] for name in ("deadline_s", "budget_usd")}
-    every = len(document["frontier"])
-    some = "" if len(points) == every else f" {len(points)} of {every:,} are drawn."
+    some = "" if len(points) == len(every) else f" {len(points)} of {len(every):,} are drawn."
     return section(
         "frontier",
         "Dollars against time",
@@ -179,11 +184,36 @@ def choice(document: Object) -> Markup | None:
         element(
             "details",
             element("summary", f"These {len(points)} plans as a table"),
-            element("div", frontier.table(points, document.get("today")), class_="scrolled", tabindex="0", role="region",
-                    aria_label="Plans on the frontier"),
+            element(
+                "div",
+                frontier.table(points, document["today"]),
+                class_="scrolled",
+                tabindex="0",
+                role="region",
+                aria_label="Plans on the frontier",
+            ),
         ),
         lead=f"Each mark is a plan that no other beats in both; the lines through it are its ranges.{some}",
     )
+
+
+def _points(document: Object) -> list[Object]:
+    """The plans of the frontier with the names of the quotes that are the same; and named quotes that are not on it."""
+    named = {_key(quote): quote for quote in reversed(document["quotes"]) if quote["labels"]}
+    points = [{**p, "labels": p["labels"] or named.get(_key(p), p)["labels"]} for p in document["frontier"]]
+    there = {_key(p) for p in points}
+    return [*points, *(_point(document, quote) for key, quote in named.items() if key not in there and quote["bills"])]
+
+
+def _key(plan: Object) -> tuple[Any, ...]:
+    return tuple(plan[name] for name in ("provider", "instance", "region", "machines"))
+
+
+def _point(document: Object, quote: Object) -> Object:
+    bill = bill_of(document, quote) or quote["bills"][0]
+    price = _price(quote, bill["billing"])
+    own = {name: bill[name] for name in ("total_usd", "wall_clock_s")}
+    return {**quote, **own, "price_as_of": price["as_of"] if price else None}
 
 
 # --- parts
@@ -202,8 +232,8 @@ def money(document: Object) -> Markup | None:
         parts.append(
             Part(
                 name=figures.described(document["schema"], "BillDocument", name),
-                amount="not known, not in the total" if middle is None else units.usd(middle),
-                range=figures.usd_span(value),
+                amount=figures.usd(value),
+                range="not in the total" if middle is None else figures.usd_span(value),
                 share=None if middle is None or not whole else middle / whole,
             )
         )
@@ -235,7 +265,7 @@ def hours(document: Object) -> Markup | None:
     rest = [value for _, value in found if 0 < value < _SMALL * wall]
     large += [("All else", sum(rest))] if rest else []
     parts = (Part(name=n, amount=figures.time(v), share=v / wall if wall else None) for n, v in large)
-    total = Part(name="Together", amount=figures.time(wall), range=figures.time_span(bill["wall_clock_s"]))
+    total = Part(name="Together", amount=figures.time(wall), range=figures.short_time_span(bill["wall_clock_s"]))
     return section("hours", "Where the time goes", parts_table("The time by part", parts, total))
 
 
@@ -248,7 +278,9 @@ def memory(document: Object) -> Markup:
         Part(name=figures.described(document["schema"], "MemoryDocument", n), amount=units.size(v), share=v / has)
         for n, v in sorted(found, key=lambda f: -f[1])
     ]
-    parts.append(Part(name="Free", amount=units.size(max(has - used, 0.0)), share=max(has - used, 0.0) / has, free=True))
+    parts.append(
+        Part(name="Free", amount=units.size(max(has - used, 0.0)), share=max(has - used, 0.0) / has, free=True)
+    )
     total = Part(name="What the device has", amount=units.size(has))
     return section("memory", "Where the memory goes", parts_table("The memory by part", parts, total))
 
@@ -260,13 +292,18 @@ def assumptions(document: Object) -> Markup:
     """Every input, with where it comes from and why."""
     inputs = document["inputs"]
     rows = (
-        (fact["name"], fact["value"], element("span", fact["origin"], class_=f"origin {_word(fact['origin'])}"), fact["why"])
+        (
+            fact["name"],
+            fact["value"],
+            element("span", fact["origin"], class_=f"origin {_word(fact['origin'])}"),
+            fact["why"],
+        )
         for fact in inputs[:_MOST_ROWS]
     )
     return section(
         "assumptions",
         "What this rests on",
-        stacked_table("Inputs of the estimate", ("Input", "Value", "Origin", "Why, and from where"), rows),
+        stacked_table("Inputs of the estimate", ("Input", "Value", "Origin", "Why"), rows, "input-table"),
         *_more(len(inputs)),
     )
 
@@ -282,27 +319,25 @@ def _more(there: int) -> Iterator[Markup]:
 
 def prices(document: Object) -> Markup:
     """What a machine of each plan costs an hour, when that was seen, and where."""
-    quotes = document["quotes"]
-    rows = (row for quote in quotes[:_MOST_ROWS] for row in _price_rows(document, quote))
-    today = document.get("today")
-    lead = f"Ages are as of {figures.day(today)}; a price of more than {figures.OLD_DAYS} days, or undated, is marked."
-    head = ("Machine", "Paid", "An hour", "Seen", "Age", "Source")
-    table = stacked_table("Prices", head, rows, "price-table")
-    return section("prices", "Prices and their age", table, *_more(len(quotes)), lead=lead if today else "")
+    rows = {row[:4]: row for quote in document["quotes"] for row in _price_rows(document, quote)}
+    lead = (
+        f"Ages are as of {figures.day(document['today'])}. A price that is more than {figures.OLD_DAYS} days old or has "
+        "no date is marked."
+    )
+    head = ("Machine", "Paid", "An hour", "Date", "Seen", "Source")
+    table = stacked_table("Prices", head, list(rows.values())[:_MOST_ROWS], "price-table")
+    return section("prices", "Prices and their age", table, *_more(len(rows)), lead=lead)
 
 
-def _price_rows(document: Object, quote: Object) -> Iterator[tuple[str | Markup, ...]]:
-    today = document.get("today")
-    instance = f"{quote['provider']} {quote['instance']}"
+def _price_rows(document: Object, quote: Object) -> Iterator[tuple[str, ...]]:
     region = "" if quote["region"] == "any" else f", {quote['region']}"
-    for billing, price in quote["prices"].items():
-        if price is None:
-            yield f"{instance}{region}", billing, figures.NOT_KNOWN, "", "", ""
-            continue
-        age = figures.age(price["as_of"], today)
-        marked = element("span", age, class_="old" if figures.is_old(price["as_of"], today) else None)
-        seen = price["as_of"] or "no date"
-        yield f"{instance}{region}", billing, units.usd(price["usd_per_h"]), seen, marked, price["source"]
+    machine = f"{quote['provider']} {quote['instance']}{region}"
+    found = {billing: price for billing, price in quote["prices"].items() if price}
+    if not found:
+        yield machine, "", figures.NOT_KNOWN, "", "", ""
+    for billing, price in found.items():
+        date = price["as_of"] or "–"
+        yield machine, billing, units.usd(price["usd_per_h"]), date, _seen(document, price), price["source"]
 
 
 def notes(document: Object) -> Markup:
@@ -310,7 +345,7 @@ def notes(document: Object) -> Markup:
     compared, left_out = document["compared"], document["left_out"]
     lines = [
         f"Compared {compared['options']:,} sizes of offers and {compared['layouts']:,} layouts; "
-        f"{compared['frontier']:,} of them are on the frontier.",
+        f"{len(document['frontier']):,} plans are on the frontier.",
         *left_out[:_MOST_ROWS],
     ]
     return section("notes", "What was looked at", element("ul", *(element("li", line) for line in lines)))
@@ -321,9 +356,7 @@ def derivation(document: Object) -> Markup | None:
     lines = document.get("derivation") or ()
     if not lines:
         return None
-    rows = (
-        (f"{x['group']}: {x['quantity']}", x["shown"], x["formula"], x["origin"]) for x in lines[: 10 * _MOST_ROWS]
-    )
+    rows = ((f"{x['group']}: {x['quantity']}", x["shown"], x["formula"], x["origin"]) for x in lines[: 10 * _MOST_ROWS])
     table = stacked_table("Derivation", ("Quantity", "Value", "Formula", "Origin"), rows)
     return section(
         "derivation",

@@ -48,7 +48,7 @@ def _part_row(part: Part, whole: bool = False) -> Markup:
         "tr",
         element("th", part.name, scope="row"),
         element("td", *amount, class_="number"),
-        element("td", bar, element("span", "" if whole else share, class_="share"), class_="bar-cell"),
+        element("td", *((bar, element("span", share, class_="share")) if bar else ()), class_="bar-cell"),
     )
 
 

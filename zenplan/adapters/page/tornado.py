@@ -12,7 +12,7 @@ from zenplan.adapters.page.sections import bill_of, section
 
 _MOST: Final = 15
 # The names of the columns, the field of a change, and how it is written.
-_COLUMNS: Final = (("Cost", "usd", figures.usd), ("Time", "wall_clock_s", figures.time))
+_COLUMNS: Final = (("Cost", "total_usd", figures.usd), ("Time", "wall_clock_s", figures.short_time))
 
 
 def sensitivity(document: Object) -> Markup | None:
@@ -21,14 +21,11 @@ def sensitivity(document: Object) -> Markup | None:
     bill = bill_of(document, document["quotes"][0])
     if not rows or bill is None:
         return None
-    base = {"usd": figures.middle(bill["total_usd"]), "wall_clock_s": figures.middle(bill["wall_clock_s"])}
+    base = {field: float(bill[field]["mid"]) for _, field, _ in _COLUMNS}
     head = element(
         "tr",
         element("th", "Input", scope="col"),
-        *(
-            element("th", f"{name}, from {show(base[field])}", scope="col")
-            for name, field, show in _COLUMNS
-        ),
+        *(element("th", f"{name}, from {show(base[field])}", scope="col") for name, field, show in _COLUMNS),
     )
     extent = {field: _extent(rows, field, base[field]) for _, field, _ in _COLUMNS}
     table = element(
@@ -48,12 +45,12 @@ def _values(row: Object, field: str) -> list[tuple[float, str]]:
     return sorted((value, told) for value, told in found if value is not None)
 
 
-def _extent(rows: Iterable[Object], field: str, base: float | None) -> tuple[float, float]:
-    every = [value for row in rows for value, _ in _values(row, field)] + ([base] if base is not None else [])
-    return (min(every), max(every)) if every else (0.0, 0.0)
+def _extent(rows: Iterable[Object], field: str, base: float) -> tuple[float, float]:
+    every = [value for row in rows for value, _ in _values(row, field)]
+    return min([base, *every]), max([base, *every])
 
 
-def _row(row: Object, base: dict[str, float | None], extent: dict[str, tuple[float, float]]) -> Markup:
+def _row(row: Object, base: dict[str, float], extent: dict[str, tuple[float, float]]) -> Markup:
     cells = (
         element("td", *_cell(row, field, show, base[field], extent[field]), data_name=name)
         for name, field, show in _COLUMNS
@@ -62,10 +59,10 @@ def _row(row: Object, base: dict[str, float | None], extent: dict[str, tuple[flo
     return element("tr", element("th", row["input"], element("small", told), scope="row"), *cells)
 
 
-def _cell(row: Object, field: str, show: Any, base: float | None, extent: tuple[float, float]) -> Iterator[Markup]:
+def _cell(row: Object, field: str, show: Any, base: float, extent: tuple[float, float]) -> Iterator[Markup]:
     """The figure of each change at its side of the bar, with the value that makes it."""
     found = _values(row, field)
-    if not found or base is None:
+    if not found:
         yield element("span", figures.NOT_KNOWN)
         return
     less, more = (found[0] if found[0][0] < base else None), (found[-1] if found[-1][0] > base else None)

@@ -26,13 +26,13 @@
   picked.hidden = false;
 
   const charts = Array.from(document.querySelectorAll("svg.chart"), chartOf);
-  let chosen = Math.max(0, first());
-  show(chosen);
+  let chosen = first();
   choose(chosen);
 
   function first() {
-    const named = document.querySelector(".point.recommended, .point.nearest, .point.best, .point.named");
-    return named ? Number(named.dataset.row) : 0;
+    const marks = [".point.recommended", ".point.nearest", ".point.named"].map((name) => document.querySelector(name));
+    const found = marks.find((mark) => mark);
+    return found ? Number(found.dataset.row) : 0;
   }
 
   function chartOf(svg) {
@@ -88,7 +88,7 @@
       points.forEach((point, index) => point.classList.toggle("shown", index === row));
     }
     rows[row].forEach((text, index) => {
-      values[index].textContent = text || "–";
+      values[index].textContent = text || "\u2013";
     });
   }
 
