@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import grid_intensity
 from zenplan.commands.estimate.offers import Selection, matching, select
 from zenplan.commands.shared.evidence import Evidence, evidence_of
+from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Answer, Label, Ranked
 from zenplan.domain.answer.estimate import Bill
-from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import Billing, PriceTable
-from zenplan.domain.training.operations import Operations
+from zenplan.domain.market.offer import Billing
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit
 from zenplan.planning.money.quotes import Market, market
 from zenplan.planning.money.ranking import Ranking, rank
 from zenplan.planning.search.search import usable_bytes
-from zenplan.protocols import WorkloadFamily
 
 if TYPE_CHECKING:
     from zenplan.domain.measured.calibration import Stored
@@ -37,48 +34,28 @@ _CLEARLY = 0.95
 _ROUND = 8
 
 
-def estimate(
-    request: Request,
-    catalogue: Catalogue,
-    tables: Sequence[PriceTable],
-    families: Sequence[WorkloadFamily],
-    coefficients: Coefficients,
-    today: date,
-    operations: Operations | None = None,
-    calibrations: Sequence[Stored] = (),
-) -> Answer:
+def estimate(request: Request, known: Known) -> Answer:
     """The quotes that answer a request, with what fits of the calibrations.
-
-    Args:
-        request: what was asked.
-        catalogue: every accelerator.
-        tables: what providers ask, a table each.
-        families: that a model can be of.
-        coefficients: fitted to published runs.
-        today: the day that it is asked.
-        operations: how the run is operated: restarts, checkpoints, power; the usual ones where None.
-        calibrations: of this machine's store; none for an answer without them.
 
     Raises:
         UsageError: the request is wrong.
         NoFit: no offer can run it; the message says what is nearest.
     """
-    operations = operations or Operations()
-    plan = training_plan(request, families)
-    evidence = evidence_of(plan, catalogue, coefficients, calibrations)
-    offers = matching(request, tables, catalogue)
-    selection = select(request, offers, catalogue, plan, coefficients, evidence)
+    plan = training_plan(request, known.families)
+    evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
+    offers = matching(request, known.tables, known.catalogue)
+    selection = select(request, offers, known.catalogue, plan, known.coefficients, evidence)
     if not selection.options:
-        raise NoFit(_no_options(request, plan), _hint(request, plan, selection, catalogue))
-    found = market(plan, operations, selection.clusters, selection.options)
+        raise NoFit(_no_options(request, plan), _hint(request, plan, selection, known.catalogue))
+    found = market(plan, known.operations, selection.clusters, selection.options)
     ranking = _ranking(request, found)
     ranked = tuple(_at(found, request, i, labels) for i, labels in zip(ranking.order, ranking.labels, strict=True))
     left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *selection.left_out)
     return Answer(
         request=request,
-        today=today,
+        today=known.today,
         plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(ranked)))),
-        operations=operations,
+        operations=known.operations,
         ranked=ranked,
         verdict=_verdict(request, ranked[0].bill, ranking),
         met=ranking.met,
@@ -87,7 +64,7 @@ def estimate(
         frontier=tuple(_at(found, request, i, ()) for i in ranking.frontier),
         sensitivity=(),
         left_out=(*left_out, *_not_quoted(request, found)),
-        here=_here(plan, calibrations),
+        here=_here(plan, known.calibrations),
     )
 
 
