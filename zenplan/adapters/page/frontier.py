@@ -71,15 +71,16 @@ def chart(points: Sequence[Object], width: float, height: float, kind: str, limi
     y = scale_of(up, height - _BOTTOM, _TOP)
     middles = [(x.at(p["wall_clock_s"]["mid"]), y.at(p["total_usd"]["mid"])) for p in points]
     line = " ".join(f"{'M' if i == 0 else 'L'}{a:.1f} {b:.1f}" for i, (a, b) in enumerate(middles))
+    lines, taken = _limits(x, y, limits)
     ranges = "few" if len(points) <= _MOST_RANGES else "many"
     order = sorted(range(len(points)), key=lambda i: bool(points[i]["labels"]))
     return element(
         "svg",
         *_axes(x, y, width, height),
-        *_limits(x, y, limits),
+        *lines,
         element("path", class_="frontier", d=line, aria_hidden="true"),
         element("g", *(_mark(points[i], i, x, y) for i in order), class_="points"),
-        *_labels(points, middles, Box(_LEFT, _TOP - 8, width, height - _BOTTOM)),
+        *_labels(points, middles, Box(_LEFT, _TOP - 8, width, height - _BOTTOM), taken),
         class_=f"chart {kind} {ranges}",
         viewBox=f"0 0 {width:g} {height:g}",
         role="img",
@@ -126,17 +127,24 @@ def _apart(scale: Scale, ticks: list[tuple[float, str]]) -> list[tuple[float, st
     return kept
 
 
-def _limits(x: Scale, y: Scale, limits: dict[str, Any]) -> Iterator[Markup]:
-    """Lines at the deadline and the budget, where they lie in the picture."""
+def _limits(x: Scale, y: Scale, limits: dict[str, Any]) -> tuple[list[Markup], list[Box]]:
+    """Lines at the deadline and the budget, where they lie in the picture, and the room that their names take."""
     deadline, budget = limits.get("deadline_s"), limits.get("budget_usd")
+    drawn, taken = [], []
     if deadline and x.low < deadline < x.high:
         at = x.at(deadline)
-        yield element("line", class_="limit", x1=at, x2=at, y1=y.start, y2=y.end)
-        yield element("text", "deadline", class_="axis", x=at, y=y.end - 4, text_anchor="end")
+        drawn.append(element("line", class_="limit", x1=at, x2=at, y1=y.start, y2=y.end))
+        drawn.append(element("text", "deadline", class_="axis", x=at - 6, y=y.start - 6, text_anchor="end"))
+        taken.append(Box(at - 6 - 8 * _LETTER_PX, y.start - 6 - _LINE_PX, at, y.start))
     if budget and y.low < budget < y.high:
         at = y.at(budget)
-        yield element("line", class_="limit", x1=x.start, x2=x.end, y1=at, y2=at)
-        yield element("text", "budget", class_="axis", x=x.end, y=at - 4, text_anchor="end")
+        drawn.append(element("line", class_="limit", x1=x.start, x2=x.end, y1=at, y2=at))
+        # Above the line at its right end, but below it where it is the deadline's place.
+        box = Box(x.end - 6 * _LETTER_PX, at - 5 - _LINE_PX, x.end, at)
+        high = any(box.overlap(other) for other in taken)
+        drawn.append(element("text", "budget", class_="axis", x=x.end, y=at + (15 if high else -5), text_anchor="end"))
+        taken.append(Box(box.left, at, box.right, at + 5 + _LINE_PX) if high else box)
+    return drawn, taken
 
 
 def _mark(point: Object, row: int, x: Scale, y: Scale) -> Markup:
@@ -164,10 +172,12 @@ def _shape(name: str, cx: float, cy: float) -> Markup:
     return element("circle", class_="mark", cx=cx, cy=cy, r=7.0 if name else 4.0)
 
 
-def _labels(points: Sequence[Object], middles: list[tuple[float, float]], frame: Box) -> Iterator[Markup]:
+def _labels(
+    points: Sequence[Object], middles: list[tuple[float, float]], frame: Box, lines: Sequence[Box]
+) -> Iterator[Markup]:
     """The names of the named plans, each where it covers least."""
     marks = [Box(a - 6, b - 6, a + 6, b + 6) for a, b in middles]
-    taken: list[Box] = []
+    taken = list(lines)
     for point, (a, b) in zip(points, middles, strict=True):
         if not point["labels"]:
             continue

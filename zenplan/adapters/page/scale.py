@@ -44,8 +44,9 @@ class Scale:
 
 
 def scale_of(values: list[float], start: float, end: float) -> Scale:
-    """A scale on which all of them lie, with some room at both ends."""
-    low, high = max(min(values), _LEAST), max(*values, _LEAST * 2)
+    """A scale on which all of them lie, with some room at both ends; on a logarithmic one, 0 lies at its low end."""
+    above = [value for value in values if value > 0] or [1.0]
+    low, high = max(min(above), _LEAST), max(*above, _LEAST * 2)
     if high / low > _LINEAR:
         room = (high / low) ** 0.06
         return Scale(low=low / room, high=high * room, start=start, end=end, logarithmic=True)
