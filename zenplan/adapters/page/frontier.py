@@ -70,7 +70,7 @@ def chart(points: Sequence[Object], width: float, height: float, kind: str, limi
     x = scale_of(across, _LEFT, width - _RIGHT)
     y = scale_of(up, height - _BOTTOM, _TOP)
     middles = [(x.at(p["wall_clock_s"]["mid"]), y.at(p["total_usd"]["mid"])) for p in points]
-    line = " ".join(f"{'M' if i == 0 else 'L'}{a:.1f} {b:.1f}" for i, (a, b) in enumerate(middles))
+    line = Markup(" ".join(f"{'M' if i == 0 else 'L'}{a:.1f} {b:.1f}" for i, (a, b) in enumerate(middles)))
     lines, taken = _limits(x, y, limits)
     ranges = "few" if len(points) <= _MOST_RANGES else "many"
     order = sorted(range(len(points)), key=lambda i: bool(points[i]["labels"]))

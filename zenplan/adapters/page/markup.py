@@ -32,7 +32,7 @@ def clean(text: str, longest: int = _LONGEST) -> str:
 
 
 def element(name: str, *children: Child, **attributes: str | float | bool | None) -> Markup:
-    """An element of HTML or SVG. Children that are no markup are texts.
+    """An element of HTML or SVG. Children that are no markup are somebody's texts, and so are attributes.
 
     An attribute that is None or False is left out; ``class_`` is ``class``, ``aria_label`` is ``aria-label``.
     """
@@ -54,7 +54,8 @@ def _attribute(name: str, value: Any) -> str:
         return f" {named}"
     if isinstance(value, float):
         value = f"{value:.1f}".removesuffix(".0")
-    return f' {named}="{escape(clean(str(value)))}"'
+    text = str(value) if isinstance(value, Markup) else clean(str(value))
+    return f' {named}="{escape(text)}"'
 
 
 def data_block(name: str, value: Any) -> Markup:
