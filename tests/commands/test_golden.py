@@ -39,6 +39,7 @@ COMMANDS = {
     "plugins": ("plugins",),
     "help": ("--help",),
     "help_estimate": ("estimate", "--help"),
+    "help_report": ("report", "--help"),
     "help_layouts": ("layouts", "--help"),
     "help_count": ("count", "--help"),
     "help_calibrate": ("calibrate", "--help"),

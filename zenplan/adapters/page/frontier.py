@@ -19,7 +19,7 @@ from zenplan.adapters.page.scale import Scale, dollar_ticks, scale_of, time_tick
 MOST_POINTS: Final = 200
 # With more plans the ranges are drawn of those alone that have a name or are pointed at.
 _MOST_RANGES: Final = 24
-_LETTER_PX, _LINE_PX, _AIR_PX = 6.9, 15.0, 4.0
+_LETTER_PX, _BOLD_PX, _LINE_PX, _AIR_PX = 7.0, 8.0, 15.0, 4.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 30.0, 46.0
 
 
@@ -70,7 +70,6 @@ def chart(points: Sequence[Object], width: float, height: float, kind: str, limi
     x = scale_of(across, _LEFT, width - _RIGHT)
     y = scale_of(up, height - _BOTTOM, _TOP)
     middles = [(x.at(p["wall_clock_s"]["mid"]), y.at(p["total_usd"]["mid"])) for p in points]
-    line = Markup(" ".join(f"{'M' if i == 0 else 'L'}{a:.1f} {b:.1f}" for i, (a, b) in enumerate(middles)))
     lines, taken = _limits(x, y, limits)
     ranges = "few" if len(points) <= _MOST_RANGES else "many"
     order = sorted(range(len(points)), key=lambda i: bool(points[i]["labels"]))
@@ -78,7 +77,7 @@ def chart(points: Sequence[Object], width: float, height: float, kind: str, limi
         "svg",
         *_axes(x, y, width, height),
         *lines,
-        element("path", class_="frontier", d=line, aria_hidden="true"),
+        element("path", class_="frontier", d=_line(middles), aria_hidden="true"),
         element("g", *(_mark(points[i], i, x, y) for i in order), class_="points"),
         *_labels(points, middles, Box(_LEFT, _TOP - 8, width, height - _BOTTOM), taken),
         class_=f"chart {kind} {ranges}",
@@ -86,6 +85,17 @@ def chart(points: Sequence[Object], width: float, height: float, kind: str, limi
         role="img",
         aria_label=_told(points),
     )
+
+
+def _line(middles: Sequence[tuple[float, float]]) -> Markup:
+    """Through the plans that no cheaper one is as fast as."""
+    steps: list[str] = []
+    fastest = math.inf
+    for across, up in middles:
+        if across < fastest:
+            steps.append(f"{'L' if steps else 'M'}{across:.1f} {up:.1f}")
+            fastest = across
+    return Markup(" ".join(steps))
 
 
 def _told(points: Sequence[Object]) -> str:
@@ -181,9 +191,9 @@ def _labels(
     for point, (a, b) in zip(points, middles, strict=True):
         if not point["labels"]:
             continue
-        title = " and ".join(point["labels"]).capitalize()
+        title = ", ".join(point["labels"]).capitalize()
         under = f"{figures.usd(point['total_usd'])}, {figures.time(point['wall_clock_s'])}"
-        box = _free(a, b, max(len(title), len(under)) * _LETTER_PX, frame, taken, marks)
+        box = _free(a, b, max(len(title) * _BOLD_PX, len(under) * _LETTER_PX), frame, taken, marks)
         if box is None:
             continue
         taken.append(box)

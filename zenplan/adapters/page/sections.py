@@ -123,7 +123,7 @@ def plans(document: Object) -> Markup:
 
 def _card(document: Object, quote: Object, first: Object | None) -> Markup:
     bill = bill_of(document, quote)
-    name = " and ".join(quote["labels"]).capitalize() or "The plan"
+    name = ", ".join(quote["labels"]).capitalize() or "The plan"
     rows: list[tuple[str, Any]] = []
     if bill:
         price = _price(quote, bill["billing"])
