@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 @options.takes(*options.RUN)
 def estimate(
-    explain: Annotated[bool, typer.Option("--explain", help="Show every formula and number of the first.")] = False,
-    details: Annotated[bool, typer.Option("--details", help="Show every quote in full, not the first alone.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show every formula and number of the recommended.")
+    ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Show every quote in full, its bill, layout and sources.")
+    ] = False,
     no_calibrations: options.NoCalibrations = False,
     output: Format = None,
     **given: Any,

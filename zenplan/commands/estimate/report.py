@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from zenplan import units
+from zenplan.commands.estimate import screen
 from zenplan.commands.shared.sentences import padded, spread
 from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.answer.estimate import Bill, Quote, part_name
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from zenplan.planning.explain.derivation import Line
 
 _UNKNOWN = "?"
-_KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
 _GROUNDS = {
     Grounds.MEASURED: "measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator",
@@ -33,26 +33,29 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
 
     Args:
         answer: what was found.
-        explain: with the derivation of the first quote.
-        details: with every quote in full, not the first alone.
+        explain: with the derivation of the recommended quote.
+        details: with every quote in full, what all rests on, and what was left out.
     """
-    first = answer.ranked[0]
     lines = _derived(answer) if explain else ()
-    full = answer.ranked if details else answer.ranked[:1]
-    tables = [
-        _money(answer),
-        _layouts(answer),
-        *(_detail(answer, r) for r in full),
-        *here_table(answer),
-        _assumptions(answer),
-    ]
+    plans = screen.plans(answer)
+    most = None if details else screen.room_for_assumptions(answer, plans)
+    tables = [plans, *screen.assumptions(answer, most)]
+    if details:
+        tables += [
+            _money(answer),
+            _layouts(answer),
+            *(_detail(answer, r) for r in answer.ranked),
+            *here_table(answer),
+            _assumptions(answer),
+        ]
     if explain:
         tables.append(_derivation(lines))
     return Report(
         make_document=lambda: _document(answer, lines),
         make_records=lambda: (_record(answer, r) for r in answer.ranked),
+        verdict=screen.verdict(answer),
         tables=tuple(tables),
-        notes=_notes(answer, first.quote),
+        notes=_notes(answer, answer.recommended.quote) if details else screen.further(answer),
     )
 
 
@@ -69,20 +72,8 @@ def _document(answer: Answer, lines: tuple[Line, ...]) -> Any:
     return document(answer, lines)
 
 
-def _title(answer: Answer) -> str:
-    plan = answer.plan
-    load = plan.workload
-    size = f"{units.count(load.parameters)} parameters"
-    # A size that was asked for is met within a percent: it is not said twice.
-    of_size = load.guessed_shape
-    what = load.name if of_size else f"{load.name} ({size})"
-    moe = f", {units.count(load.active_parameters)} active," if load.experts > 1 and not of_size else ""
-    flop = load.training_flop_per_sample * plan.samples
-    return f"{_kind(answer)} {what}{moe} on {units.count(plan.tokens)} {load.unit}: {units.flop(flop)}"
-
-
-def _kind(answer: Answer) -> str:
-    return _KINDS[answer.plan.method]
+def _flop(answer: Answer) -> str:
+    return units.flop(answer.plan.workload.training_flop_per_sample * answer.plan.samples)
 
 
 def _label(ranked: Ranked) -> str:
@@ -114,7 +105,7 @@ def _money(answer: Answer) -> Table:
             (
                 str(place),
                 f"{_label(ranked)}\n{_where(quote)}",
-                f"{_devices(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
+                f"{screen.devices_of(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
                 _time(bill.run.wall_clock_s),
                 *(_usd(b.total_usd) if b else _missing(quote, k) for k, b in bills.items()),
             )
@@ -125,13 +116,7 @@ def _money(answer: Answer) -> Table:
         Column(name="GPUs"),
         *(Column(name=name, numeric=True) for name in ("wall-clock", "on-demand", "spot")),
     )
-    return Table(title=_title(answer), columns=columns, rows=tuple(rows), caption=answer.verdict)
-
-
-def _devices(quote: Quote) -> str:
-    """Devices that are rented, or how many of them train: ``3 of 4``."""
-    used = quote.devices - quote.idle_devices
-    return f"{used:,} of {quote.devices:,}" if quote.idle_devices else f"{quote.devices:,}"
+    return Table(title=f"{screen.title(answer)}: {_flop(answer)}", columns=columns, rows=tuple(rows))
 
 
 def _missing(quote: Quote, kind: Billing) -> str:
@@ -312,7 +297,7 @@ def _input(answer: Answer) -> tuple[str, ...]:
     samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
     others = "".join(f", #{p}" for p, *_ in short if p != place)
     return (
-        f"The input pipeline of #{place}{others}: {_devices(quote)} × {quote.offer.instance.accelerator} can take "
+        f"The input pipeline of #{place}{others}: {screen.devices_of(quote)} × {quote.offer.instance.accelerator} can take "
         f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "
         f"{units.count(least.prepared_per_s)}: the devices would wait; prepare data in advance, or on the "
         f"devices. Assumed: {preparation.source}.",

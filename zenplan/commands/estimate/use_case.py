@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zenplan import units
 from zenplan.adapters.tables.carbon import grid_intensity
 from zenplan.commands.estimate.offers import Selection, matching, select
+from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
@@ -62,7 +63,7 @@ def estimate(request: Request, known: Known) -> Answer:
         options=len(selection.options),
         layouts=found.found.considered,
         frontier=tuple(_at(found, request, i, ()) for i in ranking.frontier),
-        sensitivity=(),
+        sensitivity=effects(request, known, found, ranking.order[0], ranked[0]),
         left_out=(*left_out, *_not_quoted(request, found)),
         here=_here(plan, known.calibrations),
     )
