@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from zenplan import units
@@ -46,6 +46,7 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
             _layouts(answer),
             *(_detail(answer, r) for r in answer.ranked),
             *here_table(answer),
+            *_project(answer),
             _assumptions(answer),
         ]
     if explain:
@@ -87,8 +88,8 @@ def _where(quote: Quote) -> str:
     return f"{quote.nodes} × {instance.provider} {instance.name}{tier}{region}"
 
 
-def _usd(amount: Range) -> str:
-    return f"{units.usd(amount.mid)}\n{units.span(units.usd(amount.low), units.usd(amount.high))}"
+def _usd(amount: Range, usd: Callable[[float], str]) -> str:
+    return f"{usd(amount.mid)}\n{units.span(usd(amount.low), usd(amount.high))}"
 
 
 def _time(time: Range) -> str:
@@ -107,7 +108,7 @@ def _money(answer: Answer) -> Table:
                 f"{_label(ranked)}\n{_where(quote)}",
                 f"{screen.devices_of(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
                 _time(bill.run.wall_clock_s),
-                *(_usd(b.total_usd) if b else _missing(quote, k) for k, b in bills.items()),
+                *(_usd(b.total_usd, screen.money(answer)) if b else _missing(quote, k) for k, b in bills.items()),
             )
         )
     columns = (
@@ -168,6 +169,22 @@ def _spent(parts: dict[str, float], most: int) -> str:
     return ", ".join(f"{part_name(n)} {units.percent(v / total)}" for n, v in ordered if v > 0.005 * total)
 
 
+def _project(answer: Answer) -> Iterator[Table]:
+    """The bill around the run, and what is spent in each month where there are several."""
+    usd, project = screen.money(answer), answer.project
+    rows = [
+        (cost.name, _usd(cost.usd, usd) if cost.usd else "not known", f"{cost.origin}: {cost.why}")
+        for cost in project.costs
+    ]
+    total = _usd(project.total_usd, usd) if project.total_usd else "not known"
+    rows.append(("in all", total, "what was given, and the runs"))
+    columns = (Column(name="project"), Column(name="cost", numeric=True), Column(name="origin"))
+    yield Table(title="The project around the run", columns=columns, rows=tuple(rows))
+    if len(project.months) > 1:
+        spent = tuple((month.month, usd(month.usd)) for month in project.months)
+        yield Table(columns=(Column(name="month"), Column(name="runs", numeric=True)), rows=spent)
+
+
 def _detail(answer: Answer, ranked: Ranked) -> Table:
     """One quote in full."""
     quote, run, estimate = ranked.quote, ranked.bill.run, ranked.quote.estimate
@@ -189,9 +206,9 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
             f"{units.significant(run.interruptions, 2)} interruptions: goodput "
             f"{units.percent(run.goodput)}",
         ),
-        *((str(b.billing), _bill(b)) for b in quote.bills),
+        *((str(b.billing), _bill(b, screen.money(answer))) for b in quote.bills),
         ("energy", _energy(quote)),
-        ("price", _price(quote)),
+        ("price", _price(quote, screen.money(answer))),
         *((("evidence", estimate.evidence),) if estimate.correction else ()),
     ]
     columns = (Column(name=f"#{place} {_label(ranked)}"), Column(name=_where(quote)))
@@ -211,19 +228,19 @@ def _memory(quote: Quote) -> str:
     return f"{units.size(quote.estimate.memory.total_bytes)} a device: {named}"
 
 
-def _bill(bill: Bill) -> str:
+def _bill(bill: Bill, usd: Callable[[float], str]) -> str:
     total = bill.total_usd
-    parts = [f"machines {units.usd(bill.compute_usd.mid)} ({units.significant(bill.billed_h)} h billed)"]
-    for name, usd in (("checkpoint storage", bill.storage_usd), ("egress of the weights", bill.egress_usd)):
-        parts.append(f"{name} not known" if usd is None else f"{name} {units.usd(usd)}")
-    spans = units.span(units.usd(total.low), units.usd(total.high))
+    parts = [f"machines {usd(bill.compute_usd.mid)} ({units.significant(bill.billed_h)} h billed)"]
+    for name, part in (("checkpoint storage", bill.storage_usd), ("egress of the weights", bill.egress_usd)):
+        parts.append(f"{name} not known" if part is None else f"{name} {usd(part)}")
+    spans = units.span(usd(total.low), usd(total.high))
     time = ""
     if bill.billing is Billing.SPOT:
         time = (
             f"; {units.duration(bill.run.wall_clock_s.mid)} with "
             f"{units.significant(bill.run.interruptions, 2)} interruptions"
         )
-    return f"{units.usd(total.mid)} ({spans}): {', '.join(parts)}{time}"
+    return f"{usd(total.mid)} ({spans}): {', '.join(parts)}{time}"
 
 
 def _energy(quote: Quote) -> str:
@@ -238,13 +255,13 @@ def _energy(quote: Quote) -> str:
     return f"{told}, {units.count(energy.co2e_kg.mid)} kg CO2e"
 
 
-def _price(quote: Quote) -> str:
+def _price(quote: Quote, usd: Callable[[float], str]) -> str:
     parts = []
     for kind in (Billing.ON_DEMAND, Billing.SPOT):
         price = quote.offer.price(kind)
         if price:
             date = f"as of {price.as_of}" if price.as_of else "of unknown date"
-            parts.append(f"{kind} {units.usd(price.usd_per_h)}/h {date} ({price.source})")
+            parts.append(f"{kind} {usd(price.usd_per_h)}/h {date} ({price.source})")
     return "; ".join(parts)
 
 
@@ -266,7 +283,9 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
     return (
+        *answer.judgement,
         *_input(answer),
+        *filter(None, (screen.rate(answer),)),
         spread(first.estimate),
         *_grounds(answer),
         f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {len(answer.frontier)} on the "

@@ -32,16 +32,25 @@ _HELD = {
 }
 
 
+def money(answer: Answer) -> Callable[[float], str]:
+    """How dollars are shown: as such, or in the currency that was asked for."""
+    currency = answer.request.currency
+    if currency is None:
+        return units.usd
+    return lambda usd: units.money(usd * currency.per_usd, currency.sign)
+
+
 def verdict(answer: Answer) -> str:
     """The recommended plan in a few sentences: dollars, days, the day it is done, both ends, its price's age."""
     best = answer.recommended
     devices = f"{devices_of(best.quote)} × {best.quote.offer.instance.accelerator}"
-    took = f"{units.usd(best.total_usd.mid)} and {units.duration(best.wall_clock_s.mid)}"
+    usd = money(answer)
+    took = f"{usd(best.total_usd.mid)} and {units.duration(best.wall_clock_s.mid)}"
     age = price_age(answer, best)
     parts = (
         f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
-        f"Range: {_span(best.total_usd, units.usd)}, {_span(best.wall_clock_s, units.duration)}; "
+        f"Range: {_span(best.total_usd, usd)}, {_span(best.wall_clock_s, units.duration)}; "
         f"{_HELD[best.quote.estimate.grounds]}.",
         age and f"Its price is {age}: ask before you count on it.",
     )
@@ -85,42 +94,52 @@ def plans(answer: Answer) -> Table:
         if ranked := answer.labelled(label):
             told.setdefault(id(ranked), ranked)
     rows = tuple(_plan(answer, ranked) for ranked in told.values())
+    currency = answer.request.currency
     columns = (
         Column(name="plan"),
-        Column(name="dollars", numeric=True),
+        Column(name=currency.code if currency else "dollars", numeric=True),
         Column(name="wall-clock", numeric=True),
         Column(name="on"),
     )
-    aged = {ranked.labels[0]: price_age(answer, ranked) for ranked in told.values()}
-    told_of = ", ".join(f"{label} {age}" for label, age in aged.items() if age)
-    return Table(columns=columns, rows=rows, emphasis=0, caption=told_of and f"* price: {told_of}")
+    # That of the recommended is in the verdict.
+    aged = {r.labels[0]: price_age(answer, r) for r in told.values() if r is not answer.recommended}
+    ages = ", ".join(f"{label} {age}" for label, age in aged.items() if age)
+    return Table(columns=columns, rows=rows, emphasis=0, caption=ages and f"* price: {ages}")
 
 
 def _plan(answer: Answer, ranked: Ranked) -> tuple[str, ...]:
-    mark = "*" if price_age(answer, ranked) else ""
+    mark, usd = "*" if price_age(answer, ranked) else "", money(answer)
     return (
         "\n".join(ranked.labels),
-        f"{units.usd(ranked.total_usd.mid)}{mark}\n{_span(ranked.total_usd, _short_usd)}",
-        _both(ranked.wall_clock_s, units.duration),
+        f"{usd(ranked.total_usd.mid)}{mark}\n{_span(ranked.total_usd, _short(answer))}",
+        both(ranked.wall_clock_s, units.duration),
         where(ranked.quote),
     )
 
 
-def _short_usd(value: float) -> str:
-    """Dollars in at most six letters: $34.6K."""
-    return f"${units.count(value)}" if value >= 1e4 else units.usd(value)
+def _short(answer: Answer) -> Callable[[float], str]:
+    """Amounts in few letters: $34.6K."""
+    currency = answer.request.currency
+    sign, rate = (currency.sign, currency.per_usd) if currency else ("$", 1.0)
+    full = money(answer)
+    return lambda usd: f"{sign}{units.count(usd * rate)}" if usd * rate >= 1e4 else full(usd)
 
 
 def where(quote: Quote) -> str:
     """The devices, and under them the machines that are to be rented, each name whole."""
+    devices = f"{devices_of(quote)} × {quote.offer.instance.accelerator}"
+    one = machines(quote)
+    return f"{devices}\n{one if len(one) <= _WHERE else machines(quote, apart=True)}"
+
+
+def machines(quote: Quote, apart: bool = False) -> str:
+    """The machines that are to be rented: ``8 × aws p5.48xlarge, us-east-1``; their name on a line of its own if apart."""
     instance, region = quote.offer.instance, quote.offer.region
     tier = f" ({quote.offer.tier})" if quote.offer.tier not in ("", "on-demand", "spot") else ""
     place = "" if region == "any" else f", {region}"
-    devices = f"{devices_of(quote)} × {instance.accelerator}"
-    one = f"{quote.nodes} × {instance.provider} {instance.name}{tier}{place}"
-    if len(one) <= _WHERE:
-        return f"{devices}\n{one}"
-    return f"{devices}\n{quote.nodes} × {instance.provider}{tier}{place}\n{instance.name}"
+    if apart:
+        return f"{quote.nodes} × {instance.provider}{tier}{place}\n{instance.name}"
+    return f"{quote.nodes} × {instance.provider} {instance.name}{tier}{place}"
 
 
 def devices_of(quote: Quote) -> str:
@@ -133,7 +152,8 @@ def _span(value: Range, show: Callable[[float], str]) -> str:
     return units.span(show(value.low), show(value.high))
 
 
-def _both(value: Range, show: Callable[[float], str]) -> str:
+def both(value: Range, show: Callable[[float], str]) -> str:
+    """The middle, and under it the ends."""
     return f"{show(value.mid)}\n{_span(value, show)}"
 
 
@@ -143,7 +163,7 @@ def assumptions(answer: Answer, most: int | None = MOST_EFFECTS) -> tuple[Table,
     With None for the most, every input, those that were given too.
     """
     told = [e for e in answer.sensitivity if most is None or e.origin is not Origin.GIVEN][:most]
-    rows = tuple((f"{e.input}: {e.value}, {e.origin}", *_changes(e)) for e in told)
+    rows = tuple((f"{e.input}: {e.value}, {e.origin}", *_changes(answer, e)) for e in told)
     if not rows:
         return ()
     columns = (Column(name="what moves it most"), Column(name="less"), Column(name="more"))
@@ -159,21 +179,45 @@ def room_for_assumptions(answer: Answer, shown: Table) -> int:
     return max(1, min(MOST_EFFECTS, _LINES - plain - rows - 3 - 4))
 
 
-def _changes(effect: Effect) -> tuple[str, str]:
+def _changes(answer: Answer, effect: Effect) -> tuple[str, str]:
     less, more = ("", *effect.changes) if len(effect.changes) == 1 else effect.changes
-    return _change(less), _change(more)
+    return _change(answer, less), _change(answer, more)
 
 
-def _change(change: Change | str) -> str:
+def _change(answer: Answer, change: Change | str) -> str:
     if isinstance(change, str):
         return change
-    usd = "" if change.usd is None else f"{units.usd(change.usd)}, "
+    usd = "" if change.usd is None else f"{money(answer)(change.usd)}, "
     return f"{change.value}: {usd}{units.duration(change.wall_clock_s)}"
+
+
+def beside(answer: Answer) -> str:
+    """The project around the run in a sentence: what it costs as far as it is known, and what is not in that."""
+    project, usd = answer.project, money(answer)
+    others = [cost for cost in project.costs if not cost.counted]
+    told = [f"{c.name} {units.span(usd(c.usd.low), usd(c.usd.high))} ({c.origin})" for c in others if c.usd]
+    told += [f"{c.name} not known" for c in others if not c.usd]
+    parts = []
+    if len(others) < len(project.costs) - 1 or answer.request.project.repeat > 1:
+        total = project.total_usd
+        span = f"{usd(total.mid)} ({units.span(usd(total.low), usd(total.high))})" if total else "no price"
+        parts.append(f"The project: {span}, {units.duration(project.wall_clock_s.mid)}.")
+    parts += [f"Beside it: {', '.join(told)}."] if told else []
+    return " ".join(parts)
+
+
+def rate(answer: Answer) -> str:
+    """The rate of the currency that amounts are shown in; empty for dollars."""
+    currency = answer.request.currency
+    if currency is None:
+        return ""
+    day_of = f" of {currency.as_of}" if currency.as_of else ", of no date"
+    return f"$1 is {currency.per_usd:g} {currency.code}, as given{day_of}."
 
 
 def further(answer: Answer) -> tuple[str, ...]:
     """Where the rest is."""
     return (
-        f"{answer.options:,} offers compared. More: --details (layouts, bills, sources), --explain (formulas), "
-        "'zenplan compare', 'zenplan what-if'.",
+        *filter(None, (beside(answer), rate(answer))),
+        f"Of {answer.options:,} offers. More: --details, --explain, zenplan compare, zenplan what-if.",
     )
