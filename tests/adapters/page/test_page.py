@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from zenplan import units
 from zenplan.adapters.page import figures, page
 from zenplan.adapters.page.markup import clean, data_block, element
-from zenplan.adapters.page.scale import dollar_ticks, scale_of, time_ticks
+from zenplan.adapters.page.scale import money_ticks, scale_of, time_ticks
 from zenplan.commands.estimate.document import EstimateDocument
 from zenplan.documents import convert
 
@@ -210,7 +210,7 @@ def test_any_json_stays_in_its_block(value: Any) -> None:
 _AMOUNTS = st.lists(st.floats(min_value=0, max_value=1e30), min_size=1, max_size=20)
 
 
-@pytest.mark.parametrize("ticks", [dollar_ticks, time_ticks])
+@pytest.mark.parametrize("ticks", [money_ticks, time_ticks])
 @given(values=_AMOUNTS, most=st.integers(2, 9))
 def test_ticks_lie_on_the_axis_and_are_few(ticks: Callable[..., Any], values: list[float], most: int) -> None:
     scale = scale_of(values, 40.0, 900.0)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.files.data import DATA, data_text
+from zenplan.adapters.page.markup import clean
+from zenplan.domain.market.currency import Currency
 
 NOT_KNOWN: Final = "not known"
 # A price that was seen earlier is marked.
@@ -33,15 +37,34 @@ def middle(value: Any) -> float | None:
     return found[1] if found else None
 
 
-def usd(value: Any) -> str:
-    """The middle in dollars."""
-    found = middle(value)
-    return NOT_KNOWN if found is None else units.usd(found)
+@dataclass(frozen=True, slots=True)
+class Money:
+    """How amounts are shown: in dollars, or in the currency that was asked for, at the rate that was given."""
+
+    sign: str = "$"
+    per_usd: float = 1.0
+    name: str = "Dollars"
+
+    def text(self, usd: Any) -> str:
+        """The middle of an amount."""
+        found = middle(usd)
+        return NOT_KNOWN if found is None else self._show(found)
+
+    def span(self, usd: Any) -> str:
+        """From low to high; empty where they are the same."""
+        return _joined(*_ends(usd, self._show))
+
+    def _show(self, usd: float) -> str:
+        return units.money(usd * self.per_usd, self.sign)
 
 
-def usd_span(value: Any) -> str:
-    """From low to high in dollars; empty where they are the same."""
-    return _span(value, units.usd)
+def money_of(document: Object) -> Money:
+    """How the amounts of a document are shown."""
+    told = document["currency"]
+    if told is None:
+        return Money()
+    currency = Currency(code=clean(told["code"], 12), per_usd=told["per_usd"])
+    return Money(sign=currency.sign, per_usd=currency.per_usd, name=currency.code)
 
 
 def time(value: Any) -> str:
@@ -52,32 +75,31 @@ def time(value: Any) -> str:
 
 def time_span(value: Any) -> str:
     """From low to high; empty where they are the same."""
-    return _spelled(_span(value, units.duration))
+    return _spelled(short_time_span(value))
 
 
 def short_time_span(value: Any) -> str:
-    """The same with units in one or two letters."""
-    return _span(value, units.duration, spelled=False)
-
-
-def _span(value: Any, show: Callable[[float], str], spelled: bool = True) -> str:
-    found = range_of(value)
-    if found is None or show(found[0]) == show(found[2]):
-        return ""
-    low, high = show(found[0]), show(found[2])
-    if high.startswith("$"):
-        return f"{low} – {high}"
+    """The same with units in one or two letters: ``8.92 – 17.4 d``, ``20.0 h – 3.10 d``."""
+    low, high = _ends(value, units.duration)
     number, _, unit = low.rpartition(" ")
-    if unit == high.rpartition(" ")[2]:
-        return f"{number} – {high}"
-    # 20 hours to 3 days: each with its own unit.
-    return f"{_spelled(low) if spelled else low} – {high}"
+    return _joined(number if unit == high.rpartition(" ")[2] else low, high)
+
+
+def _ends(value: Any, show: Callable[[float], str]) -> tuple[str, str]:
+    """Low and high as shown; empty where they are the same, or not known."""
+    found = range_of(value)
+    low, high = (show(found[0]), show(found[2])) if found else ("", "")
+    return (low, high) if low != high else ("", "")
+
+
+def _joined(low: str, high: str) -> str:
+    return f"{low} – {high}" if high else ""
 
 
 def _spelled(text: str) -> str:
-    number, _, unit = text.rpartition(" ")
-    spelled = _SPELLED.get(unit, unit)
-    return f"{number} {spelled.removesuffix('s') if number == '1.00' and unit in _SPELLED else spelled}".strip()
+    """The text with the units of times in words: ``20.0 hours – 3.10 days``."""
+    words = re.sub(r"(?<= )[dhy]\b", lambda unit: _SPELLED[unit[0]], text)
+    return re.sub(r"^1\.00 (day|hour|year)s$", r"1.00 \1", words)
 
 
 def day(text: str) -> str:

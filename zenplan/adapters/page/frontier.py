@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from zenplan.adapters.page import figures
-from zenplan.adapters.page.figures import Object
+from zenplan.adapters.page.figures import Money, Object
 from zenplan.adapters.page.markup import Markup, element
-from zenplan.adapters.page.scale import Scale, dollar_ticks, scale_of, time_ticks
+from zenplan.adapters.page.scale import Scale, money_ticks, scale_of, time_ticks
 
 # More marks than that are no picture any more.
 MOST_POINTS: Final = 200
@@ -55,7 +55,9 @@ def drawn(points: Sequence[Object]) -> list[Object]:
     return [ordered[index] for index in sorted(kept)]
 
 
-def chart(points: Sequence[Object], width: float, height: float, kind: str, limits: dict[str, Any]) -> Markup:
+def chart(
+    points: Sequence[Object], width: float, height: float, kind: str, limits: dict[str, Any], money: Money
+) -> Markup:
     """The drawing.
 
     Args:
@@ -64,6 +66,7 @@ def chart(points: Sequence[Object], width: float, height: float, kind: str, limi
         height: of it.
         kind: its class: which screens it is for.
         limits: ``deadline_s`` and ``budget_usd``, None where there is none.
+        money: how amounts are shown.
     """
     across = [v for p in points for v in figures.range_of(p["wall_clock_s"]) or ()]
     up = [v for p in points for v in figures.range_of(p["total_usd"]) or ()]
@@ -75,15 +78,15 @@ def chart(points: Sequence[Object], width: float, height: float, kind: str, limi
     order = sorted(range(len(points)), key=lambda i: bool(points[i]["labels"]))
     return element(
         "svg",
-        *_axes(x, y, width, height),
+        *_axes(x, y, width, height, money),
         *lines,
         element("path", class_="frontier", d=_line(middles), aria_hidden="true"),
         element("g", *(_mark(points[i], i, x, y) for i in order), class_="points"),
-        *_labels(points, middles, Box(_LEFT, _TOP - 8, width, height - _BOTTOM), taken),
+        *_labels(points, middles, Box(_LEFT, _TOP - 8, width, height - _BOTTOM), taken, money),
         class_=f"chart {kind} {ranges}",
         viewBox=f"0 0 {width:g} {height:g}",
         role="img",
-        aria_label=_told(points),
+        aria_label=_told(points, money),
     )
 
 
@@ -98,17 +101,17 @@ def _line(middles: Sequence[tuple[float, float]]) -> Markup:
     return Markup(" ".join(steps))
 
 
-def _told(points: Sequence[Object]) -> str:
+def _told(points: Sequence[Object], money: Money) -> str:
     cheap, fast = points[0], min(points, key=lambda p: float(p["wall_clock_s"]["mid"]))
     return (
-        f"Dollars against time of {len(points)} plans, from {figures.usd(cheap['total_usd'])} in "
-        f"{figures.time(cheap['wall_clock_s'])} to {figures.usd(fast['total_usd'])} in {figures.time(fast['wall_clock_s'])}"
+        f"{money.name} against time of {len(points)} plans, from {money.text(cheap['total_usd'])} in "
+        f"{figures.time(cheap['wall_clock_s'])} to {money.text(fast['total_usd'])} in {figures.time(fast['wall_clock_s'])}"
     )
 
 
-def _axes(x: Scale, y: Scale, width: float, height: float) -> Iterator[Markup]:
+def _axes(x: Scale, y: Scale, width: float, height: float, money: Money) -> Iterator[Markup]:
     foot = height - _BOTTOM
-    for value, text in dollar_ticks(y, 6):
+    for value, text in money_ticks(y, 6, money.sign, money.per_usd):
         at = y.at(value)
         yield element("line", class_="grid", x1=_LEFT, x2=width - _RIGHT, y1=at, y2=at)
         yield element("text", text, class_="tick", x=_LEFT - 8, y=at + 4, text_anchor="end")
@@ -116,7 +119,7 @@ def _axes(x: Scale, y: Scale, width: float, height: float) -> Iterator[Markup]:
         at = x.at(value)
         yield element("line", class_="grid", x1=at, x2=at, y1=_TOP, y2=foot)
         yield element("text", text, class_="tick", x=at, y=foot + 18, text_anchor="middle")
-    yield element("text", f"Dollars{_log(y)}", class_="axis", x=2.0, y=14.0)
+    yield element("text", f"{money.name}{_log(y)}", class_="axis", x=2.0, y=14.0)
     what = f"Time from start to end{_log(x)}"
     yield element("text", what, class_="axis", x=width - _RIGHT, y=height - 6, text_anchor="end")
 
@@ -183,7 +186,7 @@ def _shape(name: str, cx: float, cy: float) -> Markup:
 
 
 def _labels(
-    points: Sequence[Object], middles: list[tuple[float, float]], frame: Box, lines: Sequence[Box]
+    points: Sequence[Object], middles: list[tuple[float, float]], frame: Box, lines: Sequence[Box], money: Money
 ) -> Iterator[Markup]:
     """The names of the named plans, each where it covers least."""
     marks = [Box(a - 6, b - 6, a + 6, b + 6) for a, b in middles]
@@ -192,7 +195,7 @@ def _labels(
         if not point["labels"]:
             continue
         title = ", ".join(point["labels"]).capitalize()
-        under = f"{figures.usd(point['total_usd'])}, {figures.time(point['wall_clock_s'])}"
+        under = f"{money.text(point['total_usd'])}, {figures.time(point['wall_clock_s'])}"
         box = _free(a, b, max(len(title) * _BOLD_PX, len(under) * _LETTER_PX), frame, taken, marks)
         if box is None:
             continue
@@ -228,15 +231,15 @@ def _free(a: float, b: float, width: float, frame: Box, taken: Sequence[Box], ma
     return best
 
 
-def table(points: Sequence[Object], today: str) -> Markup:
+def table(points: Sequence[Object], today: str, money: Money) -> Markup:
     """The same plans as rows; ``page.js`` shows the one of them that is pointed at."""
     head = ("Plan", "Where", "Cost", "Range of the cost", "Time", "Range of the time", "Price seen", "Called")
     rows = (
         (
             figures.machines(p),
             figures.place(p),
-            figures.usd(p["total_usd"]),
-            figures.usd_span(p["total_usd"]),
+            money.text(p["total_usd"]),
+            money.span(p["total_usd"]),
             figures.time(p["wall_clock_s"]),
             figures.time_span(p["wall_clock_s"]),
             figures.seen(p["price_as_of"], today),

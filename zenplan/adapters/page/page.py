@@ -39,6 +39,7 @@ def page(document: Object) -> str:
                 element("div", sections.hours(document)),
                 class_="columns",
             ),
+            sections.project(document),
             sensitivity(document),
             sections.assumptions(document),
             sections.prices(document),

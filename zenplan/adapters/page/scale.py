@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 from zenplan import units
@@ -53,12 +53,13 @@ def scale_of(values: list[float], start: float, end: float) -> Scale:
     return Scale(low=0.0, high=high * 1.08, start=start, end=end, logarithmic=False)
 
 
-def dollar_ticks(scale: Scale, most: int) -> list[tuple[float, str]]:
-    """Round amounts on the axis with their texts, no more than ``most``."""
-    exponents = range(math.floor(math.log10(max(scale.low, _LEAST))), math.ceil(math.log10(scale.high)) + 1)
+def money_ticks(scale: Scale, most: int, sign: str = "$", per_usd: float = 1.0) -> list[tuple[float, str]]:
+    """Dollars on the axis that are round amounts in a currency, with their texts, no more than ``most``."""
+    there = replace(scale, low=scale.low * per_usd, high=scale.high * per_usd)
+    exponents = range(math.floor(math.log10(max(there.low, _LEAST))), math.ceil(math.log10(there.high)) + 1)
     every = [[m * 10.0**e for e in exponents for m in each] for each in ((1, 2, 5), (1,))]
     every += [[10.0**e for e in exponents if e % step == 0] for step in (2, 3, 6, 12, 24, 48)]
-    return [(value, _dollars(value)) for value in _few(scale, every, most)]
+    return [(value / per_usd, f"{sign}{_amount(value)}") for value in _few(there, every, most)]
 
 
 def time_ticks(scale: Scale, most: int) -> list[tuple[float, str]]:
@@ -93,19 +94,16 @@ def _steps(scale: Scale, sizes: list[float], most: int) -> Iterator[float]:
         yield number * step
 
 
-def _dollars(value: float) -> str:
-    """A round amount: $50, $1k, $20k, $1M."""
+def _amount(value: float) -> str:
+    """A round amount: 50, 1k, 20k, 1M."""
     for size, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if value >= size * 0.9995:
-            return f"${value / size:,.4g}{name}" if value < 1e15 else f"${value:.0e}"
-    return f"${value:,.4g}"
+            return f"{value / size:,.4g}{name}" if value < 1e15 else f"{value:.3g}"
+    return f"{value:,.4g}"
 
 
 def _short(value: float) -> str:
     """A round time: 30 min, 12 h, 5 d."""
     size, name = next((each for each in _SHORT if value >= each[0] * 0.9995), _SHORT[-1])
     number = value / size
-    return f"{number:,.4g} {name}" if number < 1e6 else f"{number:.0e} {name}"
-
-
-Ticks = Callable[[Scale, int], list[tuple[float, str]]]
+    return f"{number:,.4g} {name}" if number < 1e6 else f"{number:.3g} {name}"

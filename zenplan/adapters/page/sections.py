@@ -58,9 +58,9 @@ def verdict(document: Object) -> Markup:
     quote = document["quotes"][0]
     bill = bill_of(document, quote)
     wall, total = (bill["wall_clock_s"], bill["total_usd"]) if bill else (None, None)
-    finish = document["finish"]
+    finish, money = document["finish"], figures.money_of(document)
     numbers = [
-        ("Cost", figures.usd(total), figures.usd_span(total)),
+        ("Cost", money.text(total), money.span(total)),
         ("Time", figures.time(wall), figures.time_span(wall)),
         *([("Done by", figures.short_day(finish), "if it starts today")] if finish else []),
     ]
@@ -69,18 +69,28 @@ def verdict(document: Object) -> Markup:
         element("h2", "Verdict", id="verdict", class_="unseen"),
         element("dl", *(_number(*each) for each in numbers), class_="numbers"),
         element("p", _sentence(document, quote, bill), class_="sentence"),
+        *(element("p", line) for line in document["judgement"][:_MOST_ROWS]),
         element("p", document["verdict"], class_="met" if document["met"] else "missed")
         if document["verdict"]
         else None,
         element(
             "p",
             "The range under each figure runs from the 10th to the 90th percentile: one run in ten ends below it, one "
-            f"in ten above. It rests on {quote['evidence']}.",
+            f"in ten above. It rests on {quote['evidence']}.{_rate(document)}",
             class_="lead",
         ),
         aria_labelledby="verdict",
         class_="verdict",
     )
+
+
+def _rate(document: Object) -> str:
+    """At which rate amounts are shown in another currency."""
+    currency = document["currency"]
+    if currency is None:
+        return ""
+    seen = f"of {figures.day(currency['as_of'])}" if currency["as_of"] else "of no date"
+    return f" Amounts are in {currency['code']}: $1 is {currency['per_usd']:g}, a rate {seen}."
 
 
 def _number(name: str, amount: str, span: str) -> Markup:
@@ -126,9 +136,9 @@ def _card(document: Object, quote: Object, first: Object | None) -> Markup:
     name = ", ".join(quote["labels"]).capitalize() or "The plan"
     rows: list[tuple[str, Any]] = []
     if bill:
-        price = _price(quote, bill["billing"])
+        price, money = _price(quote, bill["billing"]), figures.money_of(document)
         rows += [
-            ("Cost", with_range(figures.usd(bill["total_usd"]), figures.usd_span(bill["total_usd"]))),
+            ("Cost", with_range(money.text(bill["total_usd"]), money.span(bill["total_usd"]))),
             ("Time", with_range(figures.time(bill["wall_clock_s"]), figures.time_span(bill["wall_clock_s"]))),
             ("GPU-hours", units.count(bill["gpu_hours"]["mid"])),
             ("Paid", bill["billing"]),
@@ -169,16 +179,16 @@ def _times(ratio: float) -> str:
 def choice(document: Object) -> Markup:
     """The frontier: a picture for wide screens and paper, one for narrow screens, and the plans as rows."""
     every = _points(document)
-    points = frontier.drawn(every)
+    points, money = frontier.drawn(every), figures.money_of(document)
     limits = {name: document[name] for name in ("deadline_s", "budget_usd")}
     some = "" if len(points) == len(every) else f" {len(points)} of {len(every):,} are drawn."
     return section(
         "frontier",
-        "Dollars against time",
+        f"{money.name} against time",
         element(
             "figure",
-            frontier.chart(points, 960, 440, "wide", limits),
-            frontier.chart(points, 343, 360, "narrow", limits),
+            frontier.chart(points, 960, 440, "wide", limits, money),
+            frontier.chart(points, 343, 360, "narrow", limits, money),
             element("div", class_="picked", id="picked", hidden=True),
         ),
         element(
@@ -186,7 +196,7 @@ def choice(document: Object) -> Markup:
             element("summary", f"These {len(points)} plans as a table"),
             element(
                 "div",
-                frontier.table(points, document["today"]),
+                frontier.table(points, document["today"], money),
                 class_="scrolled",
                 tabindex="0",
                 role="region",
@@ -221,31 +231,72 @@ def _point(document: Object, quote: Object) -> Object:
 
 def money(document: Object) -> Markup | None:
     """The bill of the first plan, by whatever parts it has."""
-    quote = document["quotes"][0]
+    quote, show = document["quotes"][0], figures.money_of(document)
     bill = bill_of(document, quote)
     if bill is None:
         return None
-    whole = figures.middle(bill["total_usd"]) or 0.0
-    parts = []
-    for name, value in figures.parts_of(bill, "_usd", ("total_usd",)):
-        middle = figures.middle(value)
-        parts.append(
-            Part(
-                name=figures.described(document["schema"], "BillDocument", name),
-                amount=figures.usd(value),
-                range="not in the total" if middle is None else figures.usd_span(value),
-                share=None if middle is None or not whole else middle / whole,
-            )
-        )
-    total = Part(name="Together", amount=units.usd(whole), range=figures.usd_span(bill["total_usd"]))
-    others = (_other(b) for b in quote["bills"] if b is not bill)
+    parts = (
+        _cost(show, figures.described(document["schema"], "BillDocument", name), value, bill["total_usd"])
+        for name, value in figures.parts_of(bill, "_usd", ("total_usd",))
+    )
+    total = Part(name="Together", amount=show.text(bill["total_usd"]), range=show.span(bill["total_usd"]))
+    others = (_other(show, b) for b in quote["bills"] if b is not bill)
     return section("money", "Where the money goes", parts_table("The bill by part", parts, total), *others)
 
 
-def _other(bill: Object) -> Markup:
-    span, wall = figures.usd_span(bill["total_usd"]), figures.time(bill["wall_clock_s"])
-    told = f"Paid {bill['billing']} instead: {figures.usd(bill['total_usd'])}{f' ({span})' if span else ''} in {wall}."
+def _cost(show: figures.Money, name: str, usd: Any, total: Any, counted: bool = True, note: str = "") -> Part:
+    """A line of a bill; what is not known or not counted has no share of the total."""
+    amount, whole = figures.middle(usd), figures.middle(total)
+    counts = counted and amount is not None
+    span = show.span(usd)
+    return Part(
+        name=name,
+        note=note,
+        amount=show.text(usd),
+        range=span if counts else f"{span}, not in the total".lstrip(", "),
+        share=amount / whole if counts and amount is not None and whole else None,
+    )
+
+
+def _other(show: figures.Money, bill: Object) -> Markup:
+    span, wall = show.span(bill["total_usd"]), figures.time(bill["wall_clock_s"])
+    told = f"Paid {bill['billing']} instead: {show.text(bill['total_usd'])}{f' ({span})' if span else ''} in {wall}."
     return element("p", told, class_="lead")
+
+
+def project(document: Object) -> Markup | None:
+    """What is paid around the run: experiments, further runs, data, labels; and what is spent in each month."""
+    found, show = document["project"], figures.money_of(document)
+    costs, months = found["costs"], found["months"]
+    if len(costs) < 2 and len(months) < 2:
+        return None
+    total = found["total_usd"]
+    parts = (
+        _cost(show, c["name"], c["usd"], total, c["counted"], f"{c['origin']}: {c['why']}" if c["why"] else c["origin"])
+        for c in costs[:_MOST_ROWS]
+    )
+    whole = Part(
+        name="Together",
+        note=f"{figures.time(found['wall_clock_s'])} for all runs, one after another",
+        amount=show.text(total),
+        range=show.span(total),
+    )
+    return section(
+        "project",
+        "The project around the run",
+        element("div", parts_table("The project by cost", parts, whole), _months(show, months), class_="columns"),
+    )
+
+
+def _months(show: figures.Money, months: Sequence[Object]) -> Markup | None:
+    if len(months) < 2:
+        return None
+    spent = sum(month["usd"] for month in months)
+    rows = (
+        Part(name=month["month"], amount=show.text(month["usd"]), share=month["usd"] / spent if spent else None)
+        for month in months[:_MOST_ROWS]
+    )
+    return parts_table("Spent on runs by month", rows, Part(name="Spent on runs", amount=show.text(spent)))
 
 
 def hours(document: Object) -> Markup | None:

@@ -15,6 +15,7 @@ class Part:
     Attributes:
         name: what it is.
         amount: as shown.
+        note: under its name, in small letters.
         range: from low to high, as shown; empty where there is none.
         share: of the whole, 0 to 1; None where it is not known.
         free: it is what is left over: its bar is drawn as an outline.
@@ -23,6 +24,7 @@ class Part:
     name: str
     amount: str
     range: str = ""
+    note: str = ""
     share: float | None = None
     free: bool = False
 
@@ -46,7 +48,7 @@ def _part_row(part: Part, whole: bool = False) -> Markup:
     bar = None if part.share is None or whole else share_bar(part.share, part.free)
     return element(
         "tr",
-        element("th", part.name, scope="row"),
+        element("th", part.name, element("small", part.note) if part.note else None, scope="row"),
         element("td", *amount, class_="number"),
         element("td", *((bar, element("span", share, class_="share")) if bar else ()), class_="bar-cell"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from zenplan.adapters.page import figures
@@ -11,8 +11,7 @@ from zenplan.adapters.page.markup import Markup, element
 from zenplan.adapters.page.sections import bill_of, section
 
 _MOST: Final = 15
-# The names of the columns, the field of a change, and how it is written.
-_COLUMNS: Final = (("Cost", "total_usd", figures.usd), ("Time", "wall_clock_s", figures.short_time))
+Column = tuple[str, str, Callable[[float], str]]
 
 
 def sensitivity(document: Object) -> Markup | None:
@@ -21,18 +20,23 @@ def sensitivity(document: Object) -> Markup | None:
     bill = bill_of(document, document["quotes"][0])
     if not rows or bill is None:
         return None
-    base = {field: float(bill[field]["mid"]) for _, field, _ in _COLUMNS}
+    # The names of the columns, the field of a change, and how it is written.
+    columns: tuple[Column, ...] = (
+        ("Cost", "total_usd", figures.money_of(document).text),
+        ("Time", "wall_clock_s", figures.short_time),
+    )
+    base = {field: float(bill[field]["mid"]) for _, field, _ in columns}
     head = element(
         "tr",
         element("th", "Input", scope="col"),
-        *(element("th", f"{name}, from {show(base[field])}", scope="col") for name, field, show in _COLUMNS),
+        *(element("th", f"{name}, from {show(base[field])}", scope="col") for name, field, show in columns),
     )
-    extent = {field: _extent(rows, field, base[field]) for _, field, _ in _COLUMNS}
+    extent = {field: _extent(rows, field, base[field]) for _, field, _ in columns}
     table = element(
         "table",
         element("caption", "Sensitivity of cost and time", class_="unseen"),
         element("thead", head),
-        element("tbody", *(_row(row, base, extent) for row in rows)),
+        element("tbody", *(_row(row, columns, base, extent) for row in rows)),
         class_="tornado",
     )
     lead = "Each input moved alone, all others as they are. The line in the middle is the recommended plan."
@@ -50,10 +54,12 @@ def _extent(rows: Iterable[Object], field: str, base: float) -> tuple[float, flo
     return min([base, *every]), max([base, *every])
 
 
-def _row(row: Object, base: dict[str, float], extent: dict[str, tuple[float, float]]) -> Markup:
+def _row(
+    row: Object, columns: Sequence[Column], base: dict[str, float], extent: dict[str, tuple[float, float]]
+) -> Markup:
     cells = (
         element("td", *_cell(row, field, show, base[field], extent[field]), data_name=name)
-        for name, field, show in _COLUMNS
+        for name, field, show in columns
     )
     told = f"{row['value']}, {row['origin']}"
     return element("tr", element("th", row["input"], element("small", told), scope="row"), *cells)
