@@ -58,6 +58,25 @@ def limited(document: Document) -> Document:
     return ordinary(document) | told | limits
 
 
+def spread(document: Document) -> Document:
+    """A project of many costs over many months, in another currency, with judgements."""
+    costs = [
+        {"name": name, "usd": usd, "counted": counted, "origin": origin, "why": "for a reason"}
+        for name, usd, counted, origin in (
+            ("runs", {"low": 4e5, "mid": 5e5, "high": 9e5}, True, "derived"),
+            ("data", {"low": 5e3, "mid": 5e3, "high": 5e3}, True, "given"),
+            ("experiments", {"low": 1e5, "mid": 2e5, "high": 3e5}, False, "assumed"),
+            ("labels", None, False, "assumed"),
+        )
+    ]
+    total, wall = {"low": 4.05e5, "mid": 5.05e5, "high": 9.05e5}, {"low": 1e7, "mid": 2e7, "high": 3e7}
+    months = [{"month": f"2026-{number:02d}", "usd": 5e5 / 12} for number in range(1, 13)]
+    around = {"costs": costs, "total_usd": total, "wall_clock_s": wall, "months": months}
+    currency = {"code": "JPY", "per_usd": 151.3, "as_of": "2026-11-20"}
+    judged = {"judgement": ["that is 8 % of what is usual for its size", "four passes are nearly as good as new"]}
+    return ordinary(document) | judged | {"project": around, "currency": currency}
+
+
 def alone(document: Document) -> Document:
     """One quote, one point, ranges of no width, nothing else known."""
     quote = copy.deepcopy(document["quotes"][0])
@@ -124,16 +143,17 @@ def hostile(document: Document) -> Document:
             return {n: spoiled(v, n) for n, v in value.items()}
         if isinstance(value, list):
             return [spoiled(each, name) for each in value]
-        if isinstance(value, str) and (name in _FREE or name == "left_out"):
+        if isinstance(value, str) and (name in _FREE or name in ("left_out", "judgement", "code")):
             return f"{value} {HOSTILE[next(count) % len(HOSTILE)]}"
         return value
 
-    return dict(spoiled(many(document)))
+    return dict(spoiled(spread(document) | many(document)))
 
 
 KINDS: dict[str, Callable[[Document], Document]] = {
     "ordinary": ordinary,
     "limited": limited,
+    "spread": spread,
     "alone": alone,
     "many": many,
     "huge": sized(1e12),

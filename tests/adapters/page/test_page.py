@@ -147,6 +147,21 @@ def test_a_part_that_the_page_does_not_know_is_shown_all_the_same(document: Docu
         assert text in shown
 
 
+def test_amounts_are_in_the_currency_that_was_asked_for(document: Document) -> None:
+    """The project, its months and what is not in its total too; the price list stays as it was seen."""
+    plan = KINDS["spread"](document)
+    shown = Read(page.page(plan)).texts
+    bill = document["quotes"][0]["bills"][0]
+    for usd in (bill["total_usd"]["mid"], 5.05e5, 5e3, 5e5 / 12):
+        assert units.money(usd * 151.3, "¥") in shown
+        assert units.usd(usd) not in shown
+    assert sum("not in the total" in text for text in shown) >= 2
+    assert any("$1 is 151.3" in text and "20 November 2026" in text for text in shown)
+    price = next(price for price in document["quotes"][0]["prices"].values() if price)
+    assert units.usd(price["usd_per_h"]) in shown
+    assert all(line in shown for line in plan["judgement"])
+
+
 def test_the_age_of_a_price_is_beside_the_dollars(document: Document) -> None:
     bill = document["quotes"][0]["bills"][0]
     for as_of, told, old in (

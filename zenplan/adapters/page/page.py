@@ -36,10 +36,9 @@ def page(document: Object) -> str:
             element(
                 "div",
                 element("div", sections.money(document), sections.memory(document)),
-                element("div", sections.hours(document)),
+                element("div", sections.hours(document), sections.project(document)),
                 class_="columns",
             ),
-            sections.project(document),
             sensitivity(document),
             sections.assumptions(document),
             sections.prices(document),

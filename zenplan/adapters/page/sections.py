@@ -16,6 +16,8 @@ _KINDS: Final = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QL
 _MOST_ROWS: Final = 60
 # Parts of the time that are less than this share of it are put together.
 _SMALL: Final = 0.01
+# A project that costs more than so many times its run is told beside it.
+_MORE: Final = 1.005
 _LABELS: Final = ("recommended", "nearest", "best", "cheapest", "balanced", "fastest")
 
 
@@ -69,6 +71,7 @@ def verdict(document: Object) -> Markup:
         element("h2", "Verdict", id="verdict", class_="unseen"),
         element("dl", *(_number(*each) for each in numbers), class_="numbers"),
         element("p", _sentence(document, quote, bill), class_="sentence"),
+        _around(document, bill),
         *(element("p", line) for line in document["judgement"][:_MOST_ROWS]),
         element("p", document["verdict"], class_="met" if document["met"] else "missed")
         if document["verdict"]
@@ -82,6 +85,17 @@ def verdict(document: Object) -> Markup:
         aria_labelledby="verdict",
         class_="verdict",
     )
+
+
+def _around(document: Object, bill: Object | None) -> Markup | None:
+    """What the project around the run costs, where that is more."""
+    found, show = document["project"], figures.money_of(document)
+    total = figures.middle(found["total_usd"])
+    if total is None or bill is None or total <= bill["total_usd"]["mid"] * _MORE:
+        return None
+    span = show.span(found["total_usd"])
+    told = f": {show.text(total)}{f' ({span})' if span else ''}, {figures.time(found['wall_clock_s'])} of runs."
+    return element("p", element("strong", "The project around it"), told)
 
 
 def _rate(document: Object) -> str:
@@ -184,7 +198,7 @@ def choice(document: Object) -> Markup:
     some = "" if len(points) == len(every) else f" {len(points)} of {len(every):,} are drawn."
     return section(
         "frontier",
-        f"{money.name} against time",
+        "Cost against time",
         element(
             "figure",
             frontier.chart(points, 960, 440, "wide", limits, money),
@@ -284,7 +298,8 @@ def project(document: Object) -> Markup | None:
     return section(
         "project",
         "The project around the run",
-        element("div", parts_table("The project by cost", parts, whole), _months(show, months), class_="columns"),
+        parts_table("The project by cost", parts, whole),
+        _months(show, months),
     )
 
 
