@@ -226,7 +226,7 @@ def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
     fits = found.found.fits
     if not fits.any():
         nearest = _nearest(found, range(len(found.clusters)))
-        return f"does not fit: {_short(found, nearest)}", what_helps(found.plan.workload)
+        return f"does not fit: {_short(found, nearest)}", what_helps(found.plan, found.clusters)
     other = Billing.SPOT if request.billing is Billing.ON_DEMAND else Billing.ON_DEMAND
     if found.usable(other).any():
         return f"no offer that fits has a price under {request.billing}", f"try --billing {other}"

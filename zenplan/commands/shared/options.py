@@ -152,7 +152,12 @@ _STEP: Final = (
     ),
     Flag(name="precision", metavar="NAME", help="bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32."),
     Flag(name="optimizer", metavar="NAME", help="adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor."),
-    Flag(name="software", metavar="KIND", help="eager, fused (Megatron-LM), compiled or xla."),
+    Flag(
+        name="software",
+        metavar="NAME",
+        help="What runs it: hf-trainer, unsloth, axolotl, fsdp, deepspeed, megatron, nemo, maxtext or keras, whose "
+        "layouts alone are searched; or a kind, which may run any: eager, fused, compiled, xla.",
+    ),
     Flag(name="method", metavar="NAME", help="full, lora or qlora.", parse=_as_given),
 )
 _HARDWARE: Final = (
