@@ -147,7 +147,7 @@ def hostile(document: Document) -> Document:
             return f"{value} {HOSTILE[next(count) % len(HOSTILE)]}"
         return value
 
-    return dict(spoiled(spread(document) | many(document)))
+    return dict(spoiled(many(spread(document))))
 
 
 KINDS: dict[str, Callable[[Document], Document]] = {

@@ -155,7 +155,7 @@ def test_amounts_are_in_the_currency_that_was_asked_for(document: Document) -> N
     for usd in (bill["total_usd"]["mid"], 5.05e5, 5e3, 5e5 / 12):
         assert units.money(usd * 151.3, "¥") in shown
         assert units.usd(usd) not in shown
-    assert sum("not in the total" in text for text in shown) >= 2
+    assert shown.count("not in the total") >= 2
     assert any("$1 is 151.3" in text and "20 November 2026" in text for text in shown)
     price = next(price for price in document["quotes"][0]["prices"].values() if price)
     assert units.usd(price["usd_per_h"]) in shown

@@ -18,6 +18,8 @@ from zenplan.domain.market.currency import Currency
 NOT_KNOWN: Final = "not known"
 # A price that was seen earlier is marked.
 OLD_DAYS: Final = 180
+# Nothing that is planned takes less.
+_LEAST_S: Final = 1e-6
 # An object of a document in JSON types.
 Object = Mapping[str, Any]
 
@@ -70,7 +72,7 @@ def money_of(document: Object) -> Money:
 def time(value: Any) -> str:
     """The middle as a time, its unit spelled out: ``12.4 days``."""
     found = middle(value)
-    return NOT_KNOWN if found is None else _spelled(units.duration(found))
+    return NOT_KNOWN if found is None else _spelled(short_time(found))
 
 
 def time_span(value: Any) -> str:
@@ -80,7 +82,7 @@ def time_span(value: Any) -> str:
 
 def short_time_span(value: Any) -> str:
     """The same with units in one or two letters: ``8.92 – 17.4 d``, ``20.0 h – 3.10 d``."""
-    low, high = _ends(value, units.duration)
+    low, high = _ends(value, short_time)
     number, _, unit = low.rpartition(" ")
     return _joined(number if unit == high.rpartition(" ")[2] else low, high)
 
@@ -149,7 +151,7 @@ def place(plan: Object) -> str:
 
 def short_time(value: float) -> str:
     """A time with its unit in one or two letters, where there is little room."""
-    return units.duration(value)
+    return f"< {units.duration(_LEAST_S)}" if 0 < value < _LEAST_S else units.duration(value)
 
 
 def parts_of(holder: Object, suffix: str, whole: tuple[str, ...]) -> list[tuple[str, Any]]:

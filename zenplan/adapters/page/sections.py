@@ -262,12 +262,12 @@ def _cost(show: figures.Money, name: str, usd: Any, total: Any, counted: bool = 
     """A line of a bill; what is not known or not counted has no share of the total."""
     amount, whole = figures.middle(usd), figures.middle(total)
     counts = counted and amount is not None
-    span = show.span(usd)
     return Part(
         name=name,
         note=note,
         amount=show.text(usd),
-        range=span if counts else f"{span}, not in the total".lstrip(", "),
+        range=show.span(usd),
+        counted=counts,
         share=amount / whole if counts and amount is not None and whole else None,
     )
 

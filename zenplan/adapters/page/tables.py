@@ -18,6 +18,7 @@ class Part:
         note: under its name, in small letters.
         range: from low to high, as shown; empty where there is none.
         share: of the whole, 0 to 1; None where it is not known.
+        counted: in the total.
         free: it is what is left over: its bar is drawn as an outline.
     """
 
@@ -27,6 +28,7 @@ class Part:
     note: str = ""
     share: float | None = None
     free: bool = False
+    counted: bool = True
 
 
 def parts_table(what: str, parts: Iterable[Part], total: Part) -> Markup:
@@ -43,7 +45,8 @@ def parts_table(what: str, parts: Iterable[Part], total: Part) -> Markup:
 
 
 def _part_row(part: Part, whole: bool = False) -> Markup:
-    amount = (part.amount, element("small", part.range) if part.range else None)
+    under = (part.range, "" if part.counted else "not in the total")
+    amount = (part.amount, *(element("small", text) for text in under if text))
     share = "" if part.share is None else f"{100 * part.share:.0f} %" if part.share >= 0.005 else "< 1 %"
     bar = None if part.share is None or whole else share_bar(part.share, part.free)
     return element(
