@@ -111,7 +111,7 @@ def sized(factor: float) -> Callable[[Document], Document]:
     """The plan with all dollars, times and bytes multiplied."""
 
     def grown(value: Any, name: str = "", of_size: bool = False) -> Any:
-        of_size = of_size or name.endswith(("_usd", "_s", "_bytes"))
+        of_size = of_size or f"_{name}".endswith(("_usd", "_s", "_bytes"))
         if isinstance(value, dict):
             return {n: grown(v, n, of_size) for n, v in value.items()}
         if isinstance(value, list):

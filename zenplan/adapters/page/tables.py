@@ -47,7 +47,7 @@ def parts_table(what: str, parts: Iterable[Part], total: Part) -> Markup:
 def _part_row(part: Part, whole: bool = False) -> Markup:
     under = (part.range, "" if part.counted else "not in the total")
     amount = (part.amount, *(element("small", text) for text in under if text))
-    share = "" if part.share is None else f"{100 * part.share:.0f} %" if part.share >= 0.005 else "< 1 %"
+    share = "" if part.share is None else _percent(part.share)
     bar = None if part.share is None or whole else share_bar(part.share, part.free)
     return element(
         "tr",
@@ -55,6 +55,13 @@ def _part_row(part: Part, whole: bool = False) -> Markup:
         element("td", *amount, class_="number"),
         element("td", *((bar, element("span", share, class_="share")) if bar else ()), class_="bar-cell"),
     )
+
+
+def _percent(share: float) -> str:
+    """A share in few letters, also of a total that another program wrote wrong."""
+    if share < 0.005:
+        return "< 1 %"
+    return f"{100 * share:.0f} %" if share < 1.005 else "> 100 %"
 
 
 def share_bar(share: float, free: bool = False) -> Markup:
