@@ -16,7 +16,22 @@ HOSTILE = (
     "javascript:window.taken=1",
 )
 # Texts that are no names of anything: fields with fixed values are left as they are.
-_FREE = ("name", "value", "why", "provider", "instance", "region", "accelerator", "source", "evidence", "input", "unit")
+_FREE = (
+    "change",
+    "text",
+    "rule",
+    "name",
+    "value",
+    "why",
+    "provider",
+    "instance",
+    "region",
+    "accelerator",
+    "source",
+    "evidence",
+    "input",
+    "unit",
+)
 
 
 def effects(document: Document) -> list[Document]:
@@ -53,7 +68,14 @@ def limited(document: Document) -> Document:
     """A deadline and a budget in the middle of the picture, that nothing meets."""
     usd = [p["total_usd"]["mid"] for p in document["frontier"]]
     time = [p["wall_clock_s"]["mid"] for p in document["frontier"]]
-    told = {"met": False, "verdict": "nothing meets that; the nearest misses the deadline of 1.00 h by 12 min"}
+    told: Document = {
+        "met": False,
+        "verdict": "nothing meets that; the nearest misses the deadline of 1.00 h by 12 min",
+    }
+    told["would_help"] = [
+        {"change": "--billing spot", "text": "spot would: $4,400", "total_usd": 4400.0, "wall_clock_s": 1e5},
+        {"change": "--deadline 5d", "text": "by then for as much", "total_usd": None, "wall_clock_s": 1e5},
+    ]
     limits = {"deadline_s": (min(time) * max(time)) ** 0.5, "budget_usd": (min(usd) * max(usd)) ** 0.5}
     return ordinary(document) | told | limits
 
@@ -143,7 +165,7 @@ def hostile(document: Document) -> Document:
             return {n: spoiled(v, n) for n, v in value.items()}
         if isinstance(value, list):
             return [spoiled(each, name) for each in value]
-        if isinstance(value, str) and (name in _FREE or name in ("left_out", "judgement", "code")):
+        if isinstance(value, str) and name in _FREE:
             return f"{value} {HOSTILE[next(count) % len(HOSTILE)]}"
         return value
 

@@ -76,6 +76,7 @@ def verdict(document: Object) -> Markup:
         element("p", document["verdict"], class_="met" if document["met"] else "missed")
         if document["verdict"]
         else None,
+        _helps(document["would_help"]),
         element(
             "p",
             "The range under each figure runs from the 10th to the 90th percentile: one run in ten ends below it, one "
@@ -85,6 +86,14 @@ def verdict(document: Object) -> Markup:
         aria_labelledby="verdict",
         class_="verdict",
     )
+
+
+def _helps(ways: Sequence[Object]) -> Markup | None:
+    """What would meet the wishes that nothing meets."""
+    if not ways:
+        return None
+    lines = (element("li", element("strong", way["change"]), f": {way['text']}") for way in ways[:_MOST_ROWS])
+    return element("div", element("p", "What would meet that:"), element("ul", *lines), class_="helps")
 
 
 def _around(document: Object, bill: Object | None) -> Markup | None:
@@ -142,7 +151,7 @@ def plans(document: Object) -> Markup:
     quotes = [q for q in document["quotes"] if q["labels"]] or list(document["quotes"][:1])
     first = bill_of(document, document["quotes"][0])
     cards = (_card(document, quote, first) for quote in quotes[: len(_LABELS)])
-    return section("plans", "The plans to choose from", element("div", *cards, class_="cards"))
+    return section("plans", "The plans to choose from", element("div", *cards, class_="cards"), lead=document["rule"])
 
 
 def _card(document: Object, quote: Object, first: Object | None) -> Markup:
