@@ -148,10 +148,11 @@ def problems_of(command: str, code: int, folder: Path) -> Iterator[str]:
     words = [w for w in words if not re.match(r"[A-Z_]+=", w)]
     match words:
         case ["zenplan", *argv]:
-            # What comes behind a pipe or an arrow is another program's.
+            # What comes behind a pipe or an arrow is another program's; a file in this folder is there for the next.
             cut = next((i for i, w in enumerate(argv) if w in ("|", ">", "2>")), len(argv))
+            into = argv[cut + 1] if argv[cut : cut + 1] == [">"] and re.fullmatch(r"[\w.-]+", argv[cut + 1]) else None
             unknown = [*unknown_of_zenplan(argv[:cut])]
-            yield from unknown or ended_otherwise(argv[:cut], code, environ, folder)
+            yield from unknown or ended_otherwise(argv[:cut], code, environ, folder, into)
         case ["python", *argv]:
             yield from unknown_of_script(argv)
         case ["pip", "install", *targets]:
@@ -203,18 +204,22 @@ def is_installable(target: str) -> bool:
     return all(extra in known for extra in extras.rstrip("]").split(",") if extra)
 
 
-def ended_otherwise(argv: list[str], code: int, environ: dict[str, str], folder: Path) -> Iterator[str]:
+def ended_otherwise(
+    argv: list[str], code: int, environ: dict[str, str], folder: Path, into: str | None
+) -> Iterator[str]:
     from zenplan.commands.main import run
 
     clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "80", "ZENPLAN_PLUGINS": "", **environ}
-    said = io.StringIO()
+    said, answer = io.StringIO(), io.StringIO()
     with (
         contextlib.chdir(folder),
         mock.patch.dict(os.environ, clean, clear=True),
-        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stdout(answer),
         contextlib.redirect_stderr(said),
     ):
         ended = run([*argv, "--minutes", "60"] if argv[:1] == ["calibrate"] else argv)
+    if into:
+        (folder / into).write_text(answer.getvalue(), encoding="utf-8")
     if ended != code:
         yield f"zenplan {' '.join(argv)} ended with {ended}, not {code}: {said.getvalue()}"
 

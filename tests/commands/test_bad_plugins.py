@@ -182,7 +182,7 @@ def test_a_format_that_fails_is_named(body: str, called: Any, tmp_path: Path, mo
     assert (ended.code, ended.out) == (1, "")
     assert EXPORTERS[body] in ended.err
     assert f"error: {EXPORTERS[body].replace(':', ' of a plugin failed:', 1)}" in ended.err
-    assert "hint: other formats: csv, json, markdown, table" in ended.err
+    assert "hint: other formats: csv, html, json, markdown, table" in ended.err
     assert called("accelerators").code == 0
 
 

@@ -6,6 +6,7 @@ import copy
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -126,6 +127,19 @@ def test_markdown_has_as_many_cells_in_every_row(argv: tuple[str, ...], answer: 
     for header, rule, *rows in tables:
         assert set(rule) <= set("|-:")
         assert {line.count("|") for line in (header, rule, *rows)} == {header.count("|")}
+
+
+@pytest.mark.parametrize("argv", FEW, ids=words)
+def test_html_is_a_page_of_its_own(argv: tuple[str, ...], answer: Callable[..., Any]) -> None:
+    """What a browser would make of it is tested with the page; here, that each answer has one."""
+    ended = answer(*argv, "--format", "html")
+    assert ended.code == answer(*argv).code
+    assert ended.out.startswith("<!doctype html>\n")
+    assert ended.out.endswith("</html>\n")
+    assert ended.out.count("<h1>") == 1
+    assert "<table" in ended.out
+    assert "default-src 'none'" in ended.out
+    assert re.findall(r"(?:src|href)=\"(?!data:,\")[^\"]*", ended.out) == []
 
 
 def test_the_formats_tell_the_same(answer: Callable[..., Any]) -> None:

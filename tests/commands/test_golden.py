@@ -44,6 +44,7 @@ COMMANDS = {
     "help_compare": ("compare", "--help"),
     "help_what_if": ("what-if", "--help"),
     "help_diff": ("diff", "--help"),
+    "help_report": ("report", "--help"),
     "help_layouts": ("layouts", "--help"),
     "help_count": ("count", "--help"),
     "help_calibrate": ("calibrate", "--help"),

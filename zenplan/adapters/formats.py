@@ -1,4 +1,4 @@
-"""The built-in formats: a table for people; JSON, CSV and markdown for programs and documents."""
+"""The built-in formats: a table for people; JSON, CSV and markdown for programs and documents; a page for a browser."""
 
 from __future__ import annotations
 
@@ -36,9 +36,8 @@ class Format:
 
 def exporters() -> tuple[Format, ...]:
     """Every built-in format; ``table`` is the default."""
-    return tuple(
-        Format(n, f) for n, f in (("table", table), ("json", to_json), ("csv", to_csv), ("markdown", markdown))
-    )
+    every = (("table", table), ("json", to_json), ("csv", to_csv), ("markdown", markdown), ("html", to_html))
+    return tuple(Format(name, write) for name, write in every)
 
 
 def to_json(report: Report) -> str:
@@ -84,6 +83,16 @@ def _cells(each: Table) -> list[str]:
         "|" + "|".join("---:" if c.numeric else "---" for c in each.columns) + "|",
         *("| " + " | ".join(_cell(text) for text in row) + " |" for row in each.rows),
     ]
+
+
+def to_html(report: Report) -> str:
+    """A page that needs nothing from elsewhere: an estimate's own, or the tables of any other answer."""
+    from zenplan.adapters.page.page import ESTIMATE, page, plain_page
+
+    document = report.document
+    if str(document["schema"]).startswith(ESTIMATE):
+        return page(document)
+    return plain_page(str(document["schema"]), html(report))
 
 
 def html(report: Report) -> str:

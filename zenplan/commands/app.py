@@ -16,6 +16,7 @@ ROOMS: Final = {
     "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),
     "what-if": ("what_if.command:what_if", "The same plan with another price, amount, speed."),
     "diff": ("diff.command:diff", "Two plans: what changed, and whether it may."),
+    "report": ("report.command:report", "A saved plan as one HTML page, for others to read."),
     "layouts": ("layouts.command:layouts", "The best layouts of a step on so many devices."),
     "count": ("count.command:count", "Parameters, FLOP and activations of any Keras model."),
     "backtest": ("backtest.command:backtest", "Measured runs of a table beside what is predicted."),

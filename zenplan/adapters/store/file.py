@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,10 +17,11 @@ from typing import Any, Final
 
 from zenplan import documents, units
 from zenplan.adapters.files.regular_file import decoded, read_text
+from zenplan.adapters.files.whole_file import write_whole
 from zenplan.adapters.store.store import ID
 from zenplan.domain import checks
 from zenplan.domain.measured.calibration import CPU, OPERATOR, Calibration, Measured, Point, Stored
-from zenplan.errors import DataError, InputFileError
+from zenplan.errors import DataError, InputFileError, ZenplanError
 from zenplan.units import DAY_S
 
 SCHEMA: Final = "zenplan.calibrations/1"
@@ -73,24 +73,10 @@ def write_calibrations(path: Path, content: str) -> None:
     Raises:
         InputFileError: no file can be written there.
     """
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        raise InputFileError(f"{path} is not a regular file", "name a file, or - for the terminal")
-    draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
     try:
-        try:
-            with draft.open("x", encoding="utf-8") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputFileError(
-            f"{path} cannot be written: {error.strerror}",
-            "name a file in a folder that you may write, with room on its disk",
-        ) from error
+        write_whole(path, content)
+    except ZenplanError as error:
+        raise InputFileError(error.message, error.hint) from error
 
 
 # --- what is read

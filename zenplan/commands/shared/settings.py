@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from zenplan.adapters.settings.settings import Settings
 
 Format = Annotated[
-    str | None, typer.Option("--format", help="table, json, csv, markdown, or a plugin's.", metavar="FORMAT")
+    str | None, typer.Option("--format", help="table, json, csv, markdown, html, or a plugin's.", metavar="FORMAT")
 ]
 
 
