@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
 
-from zenplan.adapters.clock import VARIABLE, today
-from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.adapters.clock import VARIABLE
 from zenplan.commands.estimate.use_case import estimate
-from zenplan.commands.shared.tables import catalogue, price_tables
+from zenplan.commands.shared.known import known
 from zenplan.domain.answer.answer import Answer
 from zenplan.domain.market.offer import PriceTable
 from zenplan.domain.range import Range
@@ -25,12 +24,10 @@ os.environ.setdefault(VARIABLE, "2026-11-29")
 def ask() -> Callable[..., Answer]:
     """The use case on the bundled tables; ``prices`` may change each table first."""
     plugins = load_plugins({"ZENPLAN_PLUGINS": ""})
-    sheets = catalogue(plugins)
-    tables, families = price_tables(plugins, sheets, None), plugins.workloads()
-    coefficients = read_coefficients()
+    world = known(plugins, None, None)
 
     def asked(prices: Callable[[PriceTable], PriceTable] = lambda table: table, **options: Any) -> Answer:
-        return estimate(Request(**options), sheets, tuple(map(prices, tables)), families, coefficients, today())
+        return estimate(Request(**options), replace(world, tables=tuple(map(prices, world.tables))))
 
     return asked
 

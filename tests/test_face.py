@@ -178,7 +178,7 @@ def test_estimate(printed: Callable[..., str], capsys: pytest.CaptureFixture[str
     document = answer.to_dict()
     assert document == told
     assert next(iter(document)) == "schema"
-    best, bill = answer.best, told["quotes"][0]["bills"][0]
+    best, bill = answer.recommended, told["quotes"][0]["bills"][0]
     assert isinstance(answer, zenplan.Answer)
     assert isinstance(best, zenplan.Ranked)
     assert best is answer.ranked[0]
@@ -368,7 +368,7 @@ def test_a_notebook_shows_it_escaped(alone: Path) -> None:
 def test_settings_of_the_user_are_not_read(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (alone / "zenplan.toml").write_text('gpu = "no such thing"\n', encoding="utf-8")
     monkeypatch.setenv("ZENPLAN_GPUS", "none")
-    assert zenplan.estimate(params=1e9, gpus=8).best.quote.devices == 8
+    assert zenplan.estimate(params=1e9, gpus=8).recommended.quote.devices == 8
 
 
 @pytest.mark.parametrize(
@@ -412,7 +412,7 @@ def test_the_answer_is_no() -> None:
 def test_a_bad_plugin_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZENPLAN_PLUGINS", "nobody")
     with pytest.warns(zenplan.ZenplanWarning, match="plugin nobody: load: not installed") as told:
-        assert zenplan.estimate(params=1e9, gpu="H100").best
+        assert zenplan.estimate(params=1e9, gpu="H100").recommended
     # It is said at the line that asked.
     assert [w.filename for w in told] == [__file__]
 
@@ -460,7 +460,7 @@ from zenplan import Offer, hookimpl
 
 answer = zenplan.estimate(params=1e9, gpu="H100", gpus=64)
 reveal_type(answer)
-reveal_type(answer.best.total_usd.mid)
+reveal_type(answer.recommended.total_usd.mid)
 reveal_type(zenplan.prices(gpu="h100").offers)
 zenplan.estimate(parms=1e9)
 zenplan.estimat(params=1e9)

@@ -26,7 +26,7 @@ from zenplan.commands.calibrations.document import (
     SampleDocument,
     SharedCalibrationDocument,
 )
-from zenplan.commands.estimate.document import PriceDocument
+from zenplan.commands.estimate.quote_document import PriceDocument
 from zenplan.commands.main import run
 from zenplan.commands.prices.document import OfferDocument
 from zenplan.commands.shared.document import FactDocument, LayoutDocument

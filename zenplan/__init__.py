@@ -1,7 +1,7 @@
 """zenplan: what a training run will take, in time, GPU-hours, dollars and memory, before you pay for it.
 
     answer = zenplan.estimate(params=1e9, gpu="H100", gpus=64)
-    answer.best.total_usd.mid
+    answer.recommended.total_usd.mid
 
 A function for each question (``zenplan.api``), what it returns (``zenplan.results``), and all that a plugin hands over.
 This is the whole public face: what is not here may change without notice. A name is imported when it is first used.

@@ -18,6 +18,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zenplan.commands.shared.known import known
 from zenplan.commands.shared.output import loaded_plugins
 from zenplan.commands.shared.request import check_sizes, request_of
 from zenplan.commands.shared.tables import catalogue, filtered, only, price_tables
@@ -26,7 +27,6 @@ from zenplan.results import Answer, Backtest, Calibrations, Catalogue, Prices, P
 
 if TYPE_CHECKING:
     from zenplan.adapters.settings.settings import Settings
-    from zenplan.domain.measured.calibration import Stored
     from zenplan.domain.model.count import ModelCount
     from zenplan.domain.model.operators import Operator
     from zenplan.domain.model.workload import Workload
@@ -120,18 +120,13 @@ def estimate(
         NoFit: no offer can run it. One that misses the deadline or the budget is an answer: see ``answer.met``.
     """
     given = _flags(locals())
-    from zenplan.adapters.clock import today
-    from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.estimate.use_case import estimate as use_case
 
     settings = _settings(given)
     check_sizes(settings, gpus, max_gpus)
     request = request_of(settings, _workload, **given)
     with loaded_plugins(_warn) as plugins:
-        sheets = catalogue(plugins)
-        tables = price_tables(plugins, sheets, settings["prices"])
-        known = () if no_calibrations else _stored()
-        found = use_case(request, sheets, tables, plugins.workloads(), read_coefficients(), today(), calibrations=known)
+        found = use_case(request, known(plugins, settings["prices"], None if no_calibrations else _warn))
     return result(Answer, found)
 
 
@@ -178,16 +173,12 @@ def layouts(
         NoFit: no layout fits, or nothing joins so many devices.
     """
     given = _flags(locals())
-    from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.layouts.use_case import layouts as use_case
 
     settings = _settings(given)
     request = request_of(settings, _workload, **given)
     with loaded_plugins(_warn) as plugins:
-        sheets = catalogue(plugins)
-        tables = price_tables(plugins, sheets, settings["prices"])
-        known = () if no_calibrations else _stored()
-        found = use_case(request, by, sheets, tables, plugins.workloads(), read_coefficients(), calibrations=known)
+        found = use_case(request, by, known(plugins, settings["prices"], None if no_calibrations else _warn))
     return result(Tradeoff, found)
 
 
@@ -440,12 +431,6 @@ def _workload(keras: Any) -> Workload:
     from zenplan.commands.shared.counting import trained
 
     return given_model(trained(count_flop(keras), keras.name), keras.name)
-
-
-def _stored() -> tuple[Stored, ...]:
-    from zenplan.commands.shared.evidence import stored_calibrations
-
-    return stored_calibrations(_warn)
 
 
 def _unseen(*progress: object) -> None:

@@ -43,7 +43,7 @@ class Shown:
 
 
 class Answer(Shown, answer.Answer):
-    """The quotes that answer ``estimate``, and what was looked at to find them; ``best`` is the first of ``ranked``."""
+    """The quotes that answer ``estimate``, and what was looked at to find them; the first is ``recommended``."""
 
     __slots__ = ()
 

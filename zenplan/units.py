@@ -180,6 +180,19 @@ def _other_currency(amount: str) -> str:
     return next((letter for letter in amount if category(letter) == "Sc" and letter != "$"), "")
 
 
+def parse_share(text: str, what: str = "share") -> float:
+    """A share above zero and at most the whole, as a ratio: ``5%``, ``0.05``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    plain = text.strip()
+    ratio = _parse(plain.removesuffix("%"), {"": 0.01 if plain.endswith("%") else 1.0}, what, "5%, 0.05")
+    if ratio > 1.0:
+        raise UsageError(f"{what} of {text} is more than the whole", "write it as in: 5%, 0.05")
+    return ratio
+
+
 def significant(value: float, digits: int = 3) -> str:
     """``value`` with that many significant digits, no exponent below 1e6, no trailing noise."""
     if not math.isfinite(value):
@@ -242,11 +255,16 @@ def duration(value: float) -> str:
     return "0 s" if value == 0 else f"{significant(value / 1e-6)} µs"
 
 
+def money(value: float, sign: str) -> str:
+    """An amount of any currency behind its sign: €0.42, €12.30, €1,234, €1.23M."""
+    if abs(value) >= 999_500:
+        return sign + _scaled(value, ((1e9, "B"), (1e6, "M")), 3)
+    return f"{sign}{value:,.0f}" if abs(value) >= 100 else f"{sign}{value:,.2f}"
+
+
 def usd(value: float) -> str:
     """US dollars: $0.42, $12.30, $1,234, $1.23M."""
-    if abs(value) >= 999_500:
-        return "$" + _scaled(value, ((1e9, "B"), (1e6, "M")), 3)
-    return f"${value:,.0f}" if abs(value) >= 100 else f"${value:,.2f}"
+    return money(value, "$")
 
 
 def percent(ratio: float) -> str:
@@ -259,4 +277,5 @@ def span(low: str, high: str) -> str:
     low_unit, high_unit = low.rpartition(" ")[2], high.rpartition(" ")[2]
     if " " in low and low_unit == high_unit:
         low = low.rpartition(" ")[0]
-    return f"{low}–{high.removeprefix('$')}" if low.startswith("$") else f"{low}–{high}"
+    sign = low[: next((place for place, letter in enumerate(low) if letter.isdigit()), 0)]
+    return f"{low}–{high.removeprefix(sign)}"

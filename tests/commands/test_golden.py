@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
+# Finish dates and ages of prices are of one day.
+DAY = "2026-11-29"
 REGENERATE = bool(os.environ.get("ZENPLAN_REGENERATE"))
 
 COMMANDS = {
@@ -61,7 +63,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_whole_output(name: str, answer: Callable[..., Any]) -> None:
-    ended = answer(*COMMANDS[name], on_a_day=name.startswith("prices"))
+    ended = answer(*COMMANDS[name], day=DAY)
     told = f"$ zenplan {' '.join(COMMANDS[name])}\n{ended.out}{ended.err}[exit code {ended.code}]\n"
     file = GOLDEN / f"{name}.txt"
     if REGENERATE:

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from zenplan.adapters.store.store import CalibrationStore
-from zenplan.adapters.tables.coefficients import read_carried_over, read_coefficients
+from zenplan.adapters.tables.coefficients import read_carried_over
 from zenplan.adapters.tables.sweep import read_sweep
 from zenplan.commands.estimate.here import steps_here
 from zenplan.commands.estimate.use_case import estimate
 from zenplan.commands.layouts.use_case import cluster_of, layouts
 from zenplan.commands.shared.evidence import Evidence, evidence_of, stored_calibrations
-from zenplan.commands.shared.tables import catalogue, price_tables
+from zenplan.commands.shared.known import known
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Answer
 from zenplan.domain.fit.efficiency import ACCELERATOR, BATCH, DEVICES, KINDS, MODEL_DEVICES, VENDOR, Grounds
@@ -43,8 +43,8 @@ from zenplan.planning.calibration.correction import alone_s
 from zenplan.planning.physics.interval import spread_of
 from zenplan.plugins import load_plugins
 
-_PLUGINS = load_plugins({"ZENPLAN_PLUGINS": ""})
-SHEETS, FAMILIES, COEFFICIENTS = catalogue(_PLUGINS), _PLUGINS.workloads(), read_coefficients()
+KNOWN = known(load_plugins({"ZENPLAN_PLUGINS": ""}), None, None)
+SHEETS, FAMILIES, COEFFICIENTS = KNOWN.catalogue, KNOWN.families, KNOWN.coefficients
 H100 = "NVIDIA H100 80GB HBM3"
 REQUEST = Request(model="gpt2-124m", tokens=1e9, software="eager")
 PLAN = training_plan(REQUEST, FAMILIES)
@@ -95,8 +95,7 @@ def evidence(*calibrations: Calibration, **more: Any) -> Evidence:
 
 def asked(*calibrations: Calibration, **options: Any) -> Answer:
     request = replace(REQUEST, **options)
-    tables = price_tables(_PLUGINS, SHEETS, None)
-    return estimate(request, SHEETS, tables, FAMILIES, COEFFICIENTS, calibrations=stored(*calibrations))
+    return estimate(request, replace(KNOWN, calibrations=stored(*calibrations)))
 
 
 def factor_on(found: Evidence, gpu: str, devices: int) -> float | None:
@@ -234,7 +233,7 @@ def test_a_sweep_is_not_asked_where_the_model_was_measured() -> None:
 def test_layouts_use_them_too() -> None:
     request = replace(REQUEST, tokens=None, gpu="H100", gpus=1, batch=8)
     step_s = 1.4 * expected_s(8)
-    found = layouts(request, "time", SHEETS, (), FAMILIES, COEFFICIENTS, stored(taken(step_s)))
+    found = layouts(request, "time", replace(KNOWN, calibrations=stored(taken(step_s))))
     assert found.fastest.step.total_s == pytest.approx(step_s)
     assert [f.value for f in found.plan.facts if f.name == "calibration"]
 

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 @options.takes(*options.RUN)
 def estimate(
-    explain: Annotated[bool, typer.Option("--explain", help="Show every formula and number of the first.")] = False,
-    details: Annotated[bool, typer.Option("--details", help="Show every quote in full, not the first alone.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show every formula and number of the recommended.")
+    ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Show every quote in full, its bill, layout and sources.")
+    ] = False,
     no_calibrations: options.NoCalibrations = False,
     output: Format = None,
     **given: Any,
@@ -42,26 +46,13 @@ def estimate(
 
 
 def _answer(request: Request, settings: Settings, explain: bool, details: bool, calibrated: bool) -> int:
-    from zenplan.adapters.clock import today
-    from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.estimate.report import estimate_report
     from zenplan.commands.estimate.use_case import estimate as use_case
-    from zenplan.commands.shared.evidence import stored
-    from zenplan.commands.shared.output import loaded_plugins, say
-    from zenplan.commands.shared.tables import catalogue, price_tables
+    from zenplan.commands.shared.known import known
+    from zenplan.commands.shared.output import loaded_plugins, say, warned
     from zenplan.errors import NoFit
 
     with loaded_plugins() as plugins:
-        sheets = catalogue(plugins)
-        tables = price_tables(plugins, sheets, settings["prices"])
-        answer = use_case(
-            request,
-            sheets,
-            tables,
-            plugins.workloads(),
-            read_coefficients(),
-            today(),
-            calibrations=stored() if calibrated else (),
-        )
+        answer = use_case(request, known(plugins, settings["prices"], warned if calibrated else None))
         say(estimate_report(answer, explain, details), settings["format"], plugins)
     return 0 if answer.met else NoFit.exit_code

@@ -4,37 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from zenplan.commands.estimate.quote_document import QuoteDocument, quote_document
 from zenplan.commands.shared.document import (
     DISTINCT,
     Count,
-    CountFromZero,
     Day,
     FactDocument,
-    LayoutDocument,
-    MemoryPartsDocument,
     Moment,
     Name,
     NotNegative,
     Positive,
     RangeDocument,
-    Ratio,
-    StepPartsDocument,
     one_of,
 )
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
-from zenplan.domain.answer.estimate import Bill, Quote
-from zenplan.domain.fit.efficiency import Grounds
-from zenplan.domain.market.offer import Billing, Price
+from zenplan.domain.answer.project import Project
+from zenplan.domain.market.currency import Currency
+from zenplan.domain.market.offer import Billing
 from zenplan.domain.measured.prediction import LocalStep
 from zenplan.domain.provenance import Origin
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import METHODS
 from zenplan.planning.explain.derivation import Line
-from zenplan.planning.physics.input_pipeline import supply
 
 
 class WorkloadDocument(Document):
@@ -71,168 +65,6 @@ class PlanDocument(Document):
     optimizer: Annotated[Name, Meta(description="The optimizer, as in adamw.")]
     software: Annotated[Software, Meta(description="The kind of framework.")]
     method: Annotated[str, one_of(*METHODS), Meta(description="Which parameters are trained.")]
-
-
-class PriceDocument(Document):
-    """A price with its date and source."""
-
-    usd_per_h: Annotated[Positive, Meta(description="Price of the whole machine, US dollars an hour.")]
-    as_of: Annotated[
-        Day | None,
-        Meta(description="The day the price was seen, ISO 8601; null where its source has no date."),
-    ]
-    source: Annotated[Name, Meta(description="Where the price was read.")]
-
-
-class MemoryDocument(MemoryPartsDocument):
-    """Peak memory of the fullest device."""
-
-    total_bytes: Annotated[Positive, Meta(description="The whole peak, in bytes.")]
-    available_bytes: Annotated[Positive, Meta(description="Memory of the device, in bytes.")]
-
-
-class StepDocument(StepPartsDocument):
-    """Where the time of one step goes; the parts add up to the middle of the total."""
-
-    total_s: Annotated[RangeDocument, Meta(description="The whole step, in seconds.")]
-
-
-class BillDocument(Document):
-    """Time and money of a run under one billing kind."""
-
-    billing: Annotated[Billing, Meta(description="How the machines are paid for.")]
-    steady_s: Annotated[RangeDocument, Meta(description="Time of the steps alone, in seconds.")]
-    wall_clock_s: Annotated[
-        RangeDocument,
-        Meta(
-            description="Time from start to end, in seconds: with start-up, evaluation, checkpoints and interruptions."
-        ),
-    ]
-    goodput: Annotated[Ratio, Meta(description="Steady over wall-clock time, a ratio.")]
-    interruptions: Annotated[NotNegative, Meta(description="Expected interruptions of the run, a count.")]
-    checkpoint_interval_s: Annotated[
-        NotNegative | None,
-        Meta(description="Time between checkpoints, in seconds; null where none is worth its time."),
-    ]
-    checkpoint_bytes: Annotated[NotNegative, Meta(description="One checkpoint, in bytes.")]
-    gpu_hours: Annotated[RangeDocument, Meta(description="Device-hours of the wall-clock time.")]
-    billed_h: Annotated[NotNegative, Meta(description="Hours that each machine is billed for, at the middle.")]
-    machines_usd: Annotated[RangeDocument, Meta(description="The machines, in US dollars.")]
-    storage_usd: Annotated[
-        NotNegative | None,
-        Meta(
-            description="Checkpoint storage, in US dollars; null where its price is not known, and then not in the "
-            "total."
-        ),
-    ]
-    egress_usd: Annotated[
-        NotNegative | None,
-        Meta(
-            description="Taking the weights out, in US dollars; null where its price is not known, and then not in "
-            "the total."
-        ),
-    ]
-    total_usd: Annotated[RangeDocument, Meta(description="The whole bill, in US dollars.")]
-
-
-class EnergyDocument(Document):
-    """Energy and emissions of the run."""
-
-    kwh: Annotated[RangeDocument, Meta(description="Energy at the meter of the data centre, in kWh.")]
-    co2e_kg: Annotated[
-        RangeDocument | None,
-        Meta(description="Emissions, in kg of CO2 equivalent; null where the grid of the region is not known."),
-    ]
-    pue: Annotated[float, Meta(ge=1, description="Power usage effectiveness used, a ratio.")]
-    grid_source: Annotated[str | None, Meta(description="Where the grid's carbon intensity comes from.")]
-
-
-class PricesDocument(Document):
-    """Prices of one machine."""
-
-    on_demand: Annotated[PriceDocument | None, Meta(description="On-demand price; null where it is not known.")] = (
-        msgspec.field(name="on-demand")
-    )
-    spot: Annotated[PriceDocument | None, Meta(description="Spot price; null where it is not known.")]
-
-
-class InputDocument(Document):
-    """The input pipeline; its time is not in the step."""
-
-    vcpus: Annotated[Count, Meta(description="Of all machines, a count.")]
-    prepared_samples_per_s: Annotated[Positive, Meta(description="Samples a second that these can prepare, about.")]
-    share: Annotated[
-        Positive,
-        Meta(description="The same as a share of what the devices take; below 1 the devices would wait."),
-    ]
-    basis: Annotated[Name, Meta(description="Where the figure is from.")]
-
-
-class CorrectionDocument(Document):
-    """A calibration that the time of a step rests on."""
-
-    calibration: Annotated[Name, Meta(description="Its id in the store.")]
-    factor: Annotated[
-        Positive,
-        Meta(description="Time of the device's own work over what published runs let expect, a ratio."),
-    ]
-
-
-class QuoteDocument(Document):
-    """An offer with what the run takes on it."""
-
-    labels: Annotated[
-        tuple[Label, ...],
-        DISTINCT,
-        Meta(description="What this quote is among those shown; empty: between the others."),
-    ]
-    provider: Annotated[Name, Meta(description="Who rents it out.")]
-    instance: Annotated[Name, Meta(description="Machine type of the provider.")]
-    tier: Annotated[str | None, Meta(description="The provider's class of service; null where it has none.")]
-    region: Annotated[Name, Meta(description="Where it is; 'any' where the provider does not say.")]
-    accelerator: Annotated[Name, Meta(description="Canonical name of the accelerator.")]
-    machines: Annotated[Count, Meta(description="Machines rented, a count.")]
-    devices: Annotated[Count, Meta(description="Devices in use, a count.")]
-    idle_devices: Annotated[CountFromZero, Meta(description="Devices that are paid for and not used, a count.")]
-    layout: Annotated[LayoutDocument, Meta(description="How a step is laid out.")]
-    memory: Annotated[MemoryDocument, Meta(description="Peak memory of the fullest device.")]
-    step: Annotated[StepDocument, Meta(description="Where the time of a step goes.")]
-    mfu: Annotated[
-        Ratio,
-        Meta(
-            description="Model FLOP utilisation: model FLOP of a step over what the devices could do in its time, a "
-            "ratio."
-        ),
-    ]
-    samples_per_s: Annotated[Positive, Meta(description="Samples (sequences, images) a second of all devices.")]
-    input: Annotated[
-        InputDocument | None,
-        Meta(
-            description="What the processors can prepare; null where a sample needs next to nothing, or the "
-            "processors are not known."
-        ),
-    ]
-    bills: Annotated[
-        tuple[BillDocument, ...],
-        Meta(min_length=1, max_length=2, description="One for each billing kind with a known price."),
-    ]
-    prices: Annotated[PricesDocument, Meta(description="Prices of one machine.")]
-    energy: Annotated[
-        EnergyDocument | None,
-        Meta(description="Energy and emissions; null where the accelerator's power is not known."),
-    ]
-    evidence: Annotated[Name, Meta(description="What the prediction of time rests on.")]
-    grounds: Annotated[
-        Grounds,
-        Meta(
-            description="The kind of evidence, strongest first: measured on that accelerator, carried over from "
-            "another one, fitted to published runs."
-        ),
-    ]
-    correction: Annotated[
-        CorrectionDocument | None,
-        Meta(description="What a calibration made of the prediction; null where none was used."),
-    ]
 
 
 class HereDocument(Document):
@@ -307,6 +139,43 @@ class EffectDocument(Document):
     ]
 
 
+class CostDocument(Document):
+    """One line of the project's bill."""
+
+    name: Annotated[Name, Meta(description="What is paid for.")]
+    usd: Annotated[RangeDocument | None, Meta(description="In US dollars; null where it is not known.")]
+    counted: Annotated[bool, Meta(description="Whether it is in the total: what was given is.")]
+    origin: Annotated[Origin, Meta(description="Where it is from.")]
+    why: Annotated[str, Meta(description="How it was found.")]
+
+
+class MonthDocument(Document):
+    """What is spent on runs in one month."""
+
+    month: Annotated[Name, Meta(description="As in 2026-12.")]
+    usd: Annotated[NotNegative, Meta(description="At the middle of the bill, in US dollars.")]
+
+
+class ProjectDocument(Document):
+    """The bill around the first quote: experiments, further runs, data, labels."""
+
+    costs: Annotated[tuple[CostDocument, ...], Meta(min_length=1, description="The runs first.")]
+    total_usd: Annotated[
+        RangeDocument | None,
+        Meta(description="Of the costs that are counted, in US dollars; null where the run has no price."),
+    ]
+    wall_clock_s: Annotated[RangeDocument, Meta(description="All runs that were given, one after another, in seconds.")]
+    months: Annotated[tuple[MonthDocument, ...], Meta(description="In order.")]
+
+
+class CurrencyDocument(Document):
+    """Another currency than US dollars, at a rate that was given."""
+
+    code: Annotated[Name, Meta(description="ISO 4217.")]
+    per_usd: Annotated[Positive, Meta(description="So much of it for one dollar.")]
+    as_of: Annotated[Day | None, Meta(description="The day of the rate, ISO 8601; null where it was not given.")]
+
+
 class LineDocument(Document):
     """One line of the derivation."""
 
@@ -373,6 +242,11 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
         tuple[EffectDocument, ...],
         Meta(description="Inputs by how far they move the recommended plan, the farthest first."),
     ]
+    project: Annotated[ProjectDocument, Meta(description="The bill around the first quote.")]
+    currency: Annotated[
+        CurrencyDocument | None,
+        Meta(description="That tables show amounts in; amounts of this document are US dollars all the same."),
+    ]
     compared: Annotated[ComparedDocument, Meta(description="How much was looked at.")]
     left_out: Annotated[tuple[str, ...], Meta(description="What was not quoted, or not used, and why, one line each.")]
     here: Annotated[
@@ -407,42 +281,16 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
         billing=answer.request.billing,
         deadline_s=answer.request.deadline_s,
         budget_usd=answer.request.budget_usd,
-        quotes=tuple(_quote(answer, ranked) for ranked in answer.ranked),
+        quotes=tuple(quote_document(load, ranked) for ranked in answer.ranked),
         today=answer.today.isoformat(),
         finish=answer.finish.isoformat() if answer.finish else None,
         frontier=tuple(_point(ranked) for ranked in answer.frontier),
         sensitivity=tuple(_effect(effect) for effect in answer.sensitivity),
+        project=_project(answer.project),
+        currency=_currency(answer.request.currency),
         compared=fill(ComparedDocument, answer),
         here=tuple(_here(step) for step in answer.here),
         derivation=tuple(fill(LineDocument, line) for line in lines) or UNSET,
-    )
-
-
-def _quote(answer: Answer, ranked: Ranked) -> QuoteDocument:
-    quote = ranked.quote
-    estimate, offer, instance = quote.estimate, quote.offer, quote.offer.instance
-    return fill(
-        QuoteDocument,
-        quote,
-        labels=ranked.labels,
-        provider=instance.provider,
-        instance=instance.name,
-        tier=offer.tier or None,
-        region=offer.region,
-        accelerator=instance.accelerator,
-        machines=quote.nodes,
-        layout=fill(LayoutDocument, estimate.layout),
-        memory=fill(MemoryDocument, estimate.memory, available_bytes=estimate.cluster.accelerator.capacity_bytes),
-        step=fill(StepDocument, estimate.step, total_s=fill(RangeDocument, estimate.step_s)),
-        mfu=estimate.mfu,
-        samples_per_s=estimate.samples_per_s,
-        input=_input(answer, quote),
-        bills=tuple(_bill(quote, bill) for bill in quote.bills),
-        prices=PricesDocument(on_demand=_price(offer.on_demand), spot=_price(offer.spot)),
-        energy=_energy(quote),
-        evidence=estimate.evidence,
-        grounds=estimate.grounds,
-        correction=fill(CorrectionDocument, estimate.correction) if estimate.correction else None,
     )
 
 
@@ -463,55 +311,29 @@ def _point(ranked: Ranked) -> PointDocument:
     )
 
 
+def _project(project: Project) -> ProjectDocument:
+    return fill(
+        ProjectDocument,
+        project,
+        costs=tuple(fill(CostDocument, c, usd=fill(RangeDocument, c.usd) if c.usd else None) for c in project.costs),
+        total_usd=fill(RangeDocument, project.total_usd) if project.total_usd else None,
+        wall_clock_s=fill(RangeDocument, project.wall_clock_s),
+        months=tuple(fill(MonthDocument, month) for month in project.months),
+    )
+
+
+def _currency(currency: Currency | None) -> CurrencyDocument | None:
+    if currency is None:
+        return None
+    return fill(CurrencyDocument, currency, as_of=currency.as_of.isoformat() if currency.as_of else None)
+
+
 def _effect(effect: Effect) -> EffectDocument:
     return fill(EffectDocument, effect, changes=tuple(_change(change) for change in effect.changes))
 
 
 def _change(change: Change) -> ChangeDocument:
     return fill(ChangeDocument, change, total_usd=change.usd)
-
-
-def _price(price: Price | None) -> PriceDocument | None:
-    if price is None:
-        return None
-    return fill(PriceDocument, price, as_of=price.as_of.isoformat() if price.as_of else None)
-
-
-def _input(answer: Answer, quote: Quote) -> InputDocument | None:
-    found = supply(answer.plan.workload, quote)
-    if found is None:
-        return None
-    return fill(InputDocument, found, prepared_samples_per_s=found.prepared_per_s, basis=found.preparation.source)
-
-
-def _bill(quote: Quote, bill: Bill) -> BillDocument:
-    run = bill.run
-    return fill(
-        BillDocument,
-        run,
-        billing=bill.billing,
-        steady_s=fill(RangeDocument, run.steady_s),
-        wall_clock_s=fill(RangeDocument, run.wall_clock_s),
-        gpu_hours=fill(RangeDocument, quote.gpu_hours(bill)),
-        billed_h=bill.billed_h,
-        machines_usd=fill(RangeDocument, bill.compute_usd),
-        storage_usd=bill.storage_usd,
-        egress_usd=bill.egress_usd,
-        total_usd=fill(RangeDocument, bill.total_usd),
-    )
-
-
-def _energy(quote: Quote) -> EnergyDocument | None:
-    energy = quote.energy
-    if energy is None:
-        return None
-    return fill(
-        EnergyDocument,
-        energy,
-        kwh=fill(RangeDocument, energy.kwh),
-        co2e_kg=fill(RangeDocument, energy.co2e_kg) if energy.co2e_kg else None,
-        grid_source=energy.grid_source or None,
-    )
 
 
 def _here(step: LocalStep) -> HereDocument:

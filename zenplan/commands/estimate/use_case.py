@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date
 from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import grid_intensity
 from zenplan.commands.estimate.offers import Selection, matching, select
+from zenplan.commands.estimate.pinned import Pinned
+from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.estimate.sizing import sized
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.judgement import judgement
+from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Answer, Label, Ranked
 from zenplan.domain.answer.estimate import Bill
-from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import Billing, PriceTable
-from zenplan.domain.training.operations import Operations
+from zenplan.domain.market.offer import Billing
+from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
-from zenplan.errors import NoFit
+from zenplan.errors import NoFit, UsageError
+from zenplan.planning.money.project import project
 from zenplan.planning.money.quotes import Market, market
 from zenplan.planning.money.ranking import Ranking, rank
 from zenplan.planning.search.search import usable_bytes
-from zenplan.protocols import WorkloadFamily
 
 if TYPE_CHECKING:
     from zenplan.domain.measured.calibration import Stored
@@ -39,65 +40,86 @@ _CLEARLY = 0.95
 _ROUND = 8
 
 
-def estimate(
-    request: Request,
-    catalogue: Catalogue,
-    tables: Sequence[PriceTable],
-    families: Sequence[WorkloadFamily],
-    coefficients: Coefficients,
-    today: date,
-    operations: Operations | None = None,
-    calibrations: Sequence[Stored] = (),
-) -> Answer:
+def estimate(request: Request, known: Known) -> Answer:
     """The quotes that answer a request, with what fits of the calibrations.
-
-    Args:
-        request: what was asked.
-        catalogue: every accelerator.
-        tables: what providers ask, a table each.
-        families: that a model can be of.
-        coefficients: fitted to published runs.
-        today: the day that it is asked.
-        operations: how the run is operated: restarts, checkpoints, power; the usual ones where None.
-        calibrations: of this machine's store; none for an answer without them.
 
     Raises:
         UsageError: the request is wrong.
         NoFit: no offer can run it; the message says what is nearest.
     """
-    operations = operations or Operations()
-
-    def looked(request: Request) -> tuple[Evidence, Selection, Market]:
-        plan = training_plan(request, families)
-        evidence = evidence_of(plan, catalogue, coefficients, calibrations)
-        selection = select(request, matching(request, tables, catalogue), catalogue, plan, coefficients, evidence)
-        if not selection.options:
-            raise NoFit(_no_options(request, plan), _hint(request, plan, selection, catalogue))
-        return evidence, selection, market(plan, operations, selection.clusters, selection.options)
-
-    size = sized(request, lambda other: looked(other)[2])
-    request = size.request if size else request
-    evidence, selection, found = looked(request)
+    given, request = request, _one_run(request)
+    size = sized(request, lambda other: _looked(other, known)[2])
+    if size:
+        given, request = replace(given, params=size.request.params), size.request
+    evidence, selection, found = _looked(request, known)
     plan = size.told(found.plan) if size else found.plan
     ranking = _ranking(request, found)
     ranked = tuple(_at(found, request, i, labels) for i, labels in zip(ranking.order, ranking.labels, strict=True))
+    best = ranked[0]
     left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *selection.left_out)
     return Answer(
-        request=request,
-        today=today,
-        plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(ranked)))),
-        operations=operations,
+        request=given,
+        today=known.today,
+        plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *evidence.facts(_used(ranked)))),
+        operations=known.operations,
         ranked=ranked,
-        verdict=_verdict(request, ranked[0].bill, ranking),
+        verdict=_verdict(request, best.bill, ranking),
         met=ranking.met,
         options=len(selection.options),
         layouts=found.found.considered,
         frontier=tuple(_at(found, request, i, ()) for i in ranking.frontier),
-        sensitivity=(),
+        sensitivity=effects(Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)),
+        project=project(given.project, plan, best.bill, given.samples, known.today),
         left_out=(*left_out, *_not_quoted(request, found)),
-        here=_here(plan, calibrations),
+        here=_here(plan, known.calibrations),
         judgement=judgement(plan),
     )
+
+
+def _looked(request: Request, known: Known) -> tuple[Evidence, Selection, Market]:
+    """Every offer that the request lets through, in each size: what it takes, and what that rests on.
+
+    Raises:
+        UsageError: the request is wrong.
+        NoFit: there is no such offer.
+    """
+    plan = training_plan(request, known.families)
+    evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
+    offers = matching(request, known.tables, known.catalogue)
+    selection = select(request, offers, known.catalogue, plan, known.coefficients, evidence)
+    if not selection.options:
+        raise NoFit(_no_options(request, plan), _hint(request, plan, selection, known.catalogue))
+    return evidence, selection, market(plan, known.operations, selection.clusters, selection.options)
+
+
+def _one_run(request: Request) -> Request:
+    """The request for one of the project's runs: its share of the deadline, and of the budget less data and labels.
+
+    Raises:
+        UsageError: nothing of the budget is left for it.
+    """
+    given, budget = request.project, request.budget_usd
+    deadline = request.deadline_s and request.deadline_s / given.runs
+    if budget is not None:
+        left = budget - given.given_usd - (request.samples or 0.0) * (given.label_usd or 0.0)
+        if left <= 0.0:
+            raise UsageError(
+                f"data and labels of {units.usd(budget - left)} leave nothing of the budget of {units.usd(budget)}",
+                "a larger --budget, or less of --data-usd and --label-usd",
+            )
+        budget = left / given.runs
+    return replace(request, deadline_s=deadline, budget_usd=budget)
+
+
+def _shared(given: Request, one: Request) -> Iterator[Fact]:
+    """What is left for one run of a project of several, or with data to pay for."""
+    for name, whole, share, show in (
+        ("deadline of one run", given.deadline_s, one.deadline_s, units.duration),
+        ("budget of one run", given.budget_usd, one.budget_usd, units.usd),
+    ):
+        if whole is not None and share is not None and share < whole:
+            why = f"of {show(whole)} for {given.project.runs:g} lengths of a run, data and labels"
+            yield Fact(name=name, value=show(share), origin=Origin.DERIVED, why=why)
 
 
 def _ranking(request: Request, found: Market) -> Ranking:

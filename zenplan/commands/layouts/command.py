@@ -47,23 +47,11 @@ def layouts(
 
 
 def _answer(request: Request, by: str, settings: Settings, calibrated: bool) -> None:
-    from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.layouts.report import layouts_report
     from zenplan.commands.layouts.use_case import layouts as use_case
-    from zenplan.commands.shared.evidence import stored
-    from zenplan.commands.shared.output import loaded_plugins, say
-    from zenplan.commands.shared.tables import catalogue, price_tables
+    from zenplan.commands.shared.known import known
+    from zenplan.commands.shared.output import loaded_plugins, say, warned
 
     with loaded_plugins() as plugins:
-        sheets = catalogue(plugins)
-        tables = price_tables(plugins, sheets, settings["prices"])
-        found = use_case(
-            request,
-            by,
-            sheets,
-            tables,
-            plugins.workloads(),
-            read_coefficients(),
-            calibrations=stored() if calibrated else (),
-        )
+        found = use_case(request, by, known(plugins, settings["prices"], warned if calibrated else None))
         say(layouts_report(found), settings["format"], plugins)

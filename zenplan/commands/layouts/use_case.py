@@ -2,50 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from zenplan.commands.shared.evidence import Evidence, evidence_of
+from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import lacks, other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.tables import cheapest
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.tradeoff import Fewer, Tradeoff
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.market.offer import DevicePrice, PriceTable
-from zenplan.domain.measured.calibration import Stored
+from zenplan.domain.market.offer import DevicePrice
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UnknownName, UsageError
 from zenplan.planning.search.search import Found, sample_s, search, survey
 from zenplan.planning.search.tradeoff import frontier, listed, runner_up
-from zenplan.protocols import WorkloadFamily
 from zenplan.units import HOUR_S
 
 ORDERS = ("time", "memory")
 
 
-def layouts(
-    request: Request,
-    by: str,
-    catalogue: Catalogue,
-    tables: Sequence[PriceTable],
-    families: Sequence[WorkloadFamily],
-    coefficients: Coefficients,
-    calibrations: Sequence[Stored] = (),
-) -> Tradeoff:
+def layouts(request: Request, by: str, known: Known) -> Tradeoff:
     """The layouts of a request's workload on its ``gpus`` devices of kind ``gpu``, with what fits of the calibrations.
 
     Args:
         request: what was asked.
         by: one of ``ORDERS``: what the best of them have least of.
-        catalogue: every accelerator.
-        tables: what providers ask, a table each.
-        families: that a model can be of.
-        coefficients: fitted to published runs.
-        calibrations: of this machine's store; none for an answer without them.
+        known: what it is answered from.
 
     Raises:
         UsageError: the request is wrong, or does not name the devices.
@@ -56,15 +41,15 @@ def layouts(
         raise UsageError(f"{missing} is missing", "name the devices, as in: --gpu H100 --gpus 64")
     if by not in ORDERS:
         raise UnknownName("order", by, ORDERS)
-    accelerator = catalogue.by_name(request.gpu)
-    plan = training_plan(request, families, whole_run=False)
-    evidence = evidence_of(plan, catalogue, coefficients, calibrations)
-    cluster = evidence.corrected(cluster_of(plan, accelerator, request.gpus, coefficients))
+    accelerator = known.catalogue.by_name(request.gpu)
+    plan = training_plan(request, known.families, whole_run=False)
+    evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
+    cluster = evidence.corrected(cluster_of(plan, accelerator, request.gpus, known.coefficients))
     found = survey(plan, cluster)
     if not found.fits.any():
         least = float(found.memory.total_bytes.min())
         raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan.workload))
-    price = cheapest(accelerator, tables)
+    price = cheapest(accelerator, known.tables)
     return Tradeoff(
         plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(cluster)))),
         cluster=cluster,
@@ -72,7 +57,7 @@ def layouts(
         listed=tuple(found.estimate(plan, cluster, i) for i in listed(plan, found, by, request.top).tolist()),
         frontier=tuple(found.estimate(plan, cluster, i) for i in frontier(plan, found).tolist()),
         runner_up=runner_up(plan, found),
-        sizes=_sizes(plan, accelerator, request.gpus, coefficients, evidence, price),
+        sizes=_sizes(plan, accelerator, request.gpus, known.coefficients, evidence, price),
         price=price,
         considered=found.considered,
         fitting=int(found.fits.sum()),

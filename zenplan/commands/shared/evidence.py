@@ -8,7 +8,6 @@ decide (``adapters.tables.coefficients``).
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -251,10 +250,3 @@ def changed(mark: Fingerprint) -> Iterator[str]:
             yield f"{name} {then}, which is not installed now"
         elif now.partition("+")[0] != then.partition("+")[0]:
             yield f"{name} {then}, now {now}"
-
-
-def stored() -> tuple[Stored, ...]:
-    """Those in the store; one line on stderr where some or all cannot be read."""
-    from zenplan.commands.shared.output import write
-
-    return stored_calibrations(lambda line: write(sys.stderr, f"warning: {line}\n"))

@@ -73,7 +73,7 @@ def tokens_of_samples(request: Request, workload: Workload, count: float) -> tup
     length = workload.tokens_per_sample
     if request.seq_len is not None and request.data_kind is None:
         why = "each fills a sequence of --seq-len; --data-kind takes the average of a kind, packed"
-        fact = Fact(name="tokens of a sample", value=f"{length:,}", origin=Origin.GIVEN, why=why)
+        fact = Fact(name=samples.LENGTH, value=f"{length:,}", origin=Origin.GIVEN, why=why)
         return count * length, [fact]
     mean, fact = samples.length(kind_of(request), request.data_kind is not None, request.seq_len)
     total = Fact(

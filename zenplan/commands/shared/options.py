@@ -189,8 +189,37 @@ _WISHES: Final = (
     ),
     Flag(name="top", metavar="COUNT", help="How many quotes to show; 5 by default."),
 )
+_PROJECT: Final = (
+    Flag(name="repeat", metavar="COUNT", help="Runs of full length: seeds, ablations.", parse=_whole(1e4)),
+    Flag(name="trials", metavar="COUNT", help="Experiments before the run.", parse=_whole(1e6)),
+    Flag(
+        name="trial_share",
+        metavar="PERCENT",
+        help="Length of each, of the run's; 5% by default.",
+        parse=units.parse_share,
+    ),
+    Flag(name="failed_runs", metavar="COUNT", help="Runs that fail, half way on average.", parse=_whole(1e4)),
+    Flag(
+        name="data_usd",
+        metavar="USD",
+        help="What the data cost: licence, purchase, collection.",
+        parse=units.parse_usd,
+    ),
+    Flag(name="label_usd", metavar="USD", help="What a labelled sample costs.", parse=units.parse_usd),
+    Flag(name="label_hours", metavar="NUMBER", help="Or hours of labelling, with --label-rate.", parse=_count(1e9)),
+    Flag(
+        name="label_rate",
+        metavar="USD",
+        help="What an hour of labelling costs.",
+        field="label_usd_per_h",
+        parse=units.parse_usd,
+    ),
+    Flag(name="currency", metavar="CODE", help="Show amounts in it too, as in EUR; with --rate."),
+    Flag(name="rate", metavar="NUMBER", help="So much of it for a dollar, as in 0.92."),
+    Flag(name="rate_date", metavar="DATE", help="The day of that rate, as in 2026-11-29."),
+)
 # The flags of a whole run, and of one step of it, in the order of their help.
-RUN: Final = (*_MODEL, *_DATA, *_STEP, *_HARDWARE, *_OFFERS, *_PRICES, *_WISHES)
+RUN: Final = (*_MODEL, *_DATA, *_STEP, *_HARDWARE, *_OFFERS, *_PRICES, *_WISHES, *_PROJECT)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 

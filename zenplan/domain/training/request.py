@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zenplan.domain import checks
+from zenplan.domain.market.currency import Currency
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.model.workload import Workload
+from zenplan.domain.training.project_plan import ProjectPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class Request:
         gpu, gpus, provider, region: which offers to look at.
         billing: the kind that quotes are ranked by.
         deadline_s, budget_usd: what the answer must meet.
+        project: what is known of the project around the run; ``deadline_s`` and ``budget_usd`` are the project's.
+        currency: that amounts are shown in beside dollars; None for dollars alone.
         top: how many quotes to show.
         max_gpus: the largest cluster to consider where ``gpus`` is not given.
     """
@@ -57,6 +61,8 @@ class Request:
     billing: Billing = Billing.ON_DEMAND
     deadline_s: float | None = None
     budget_usd: float | None = None
+    project: ProjectPlan = field(default_factory=ProjectPlan)
+    currency: Currency | None = None
     top: int = 5
     max_gpus: int = 1024
 

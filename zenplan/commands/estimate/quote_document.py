@@ -1,0 +1,264 @@
+"""The JSON document of a quote: its objects, and how they are filled."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from zenplan.commands.shared.document import (
+    DISTINCT,
+    Count,
+    CountFromZero,
+    Day,
+    LayoutDocument,
+    MemoryPartsDocument,
+    Name,
+    NotNegative,
+    Positive,
+    RangeDocument,
+    Ratio,
+    StepPartsDocument,
+)
+from zenplan.documents import Document, fill
+from zenplan.domain.answer.answer import Label, Ranked
+from zenplan.domain.answer.estimate import Bill, Quote
+from zenplan.domain.fit.efficiency import Grounds
+from zenplan.domain.market.offer import Billing, Price
+from zenplan.domain.model.workload import Workload
+from zenplan.planning.physics.input_pipeline import supply
+
+
+class PriceDocument(Document):
+    """A price with its date and source."""
+
+    usd_per_h: Annotated[Positive, Meta(description="Price of the whole machine, US dollars an hour.")]
+    as_of: Annotated[
+        Day | None,
+        Meta(description="The day the price was seen, ISO 8601; null where its source has no date."),
+    ]
+    source: Annotated[Name, Meta(description="Where the price was read.")]
+
+
+class MemoryDocument(MemoryPartsDocument):
+    """Peak memory of the fullest device."""
+
+    total_bytes: Annotated[Positive, Meta(description="The whole peak, in bytes.")]
+    available_bytes: Annotated[Positive, Meta(description="Memory of the device, in bytes.")]
+
+
+class StepDocument(StepPartsDocument):
+    """Where the time of one step goes; the parts add up to the middle of the total."""
+
+    total_s: Annotated[RangeDocument, Meta(description="The whole step, in seconds.")]
+
+
+class BillDocument(Document):
+    """Time and money of a run under one billing kind."""
+
+    billing: Annotated[Billing, Meta(description="How the machines are paid for.")]
+    steady_s: Annotated[RangeDocument, Meta(description="Time of the steps alone, in seconds.")]
+    wall_clock_s: Annotated[
+        RangeDocument,
+        Meta(
+            description="Time from start to end, in seconds: with start-up, evaluation, checkpoints and interruptions."
+        ),
+    ]
+    goodput: Annotated[Ratio, Meta(description="Steady over wall-clock time, a ratio.")]
+    interruptions: Annotated[NotNegative, Meta(description="Expected interruptions of the run, a count.")]
+    checkpoint_interval_s: Annotated[
+        NotNegative | None,
+        Meta(description="Time between checkpoints, in seconds; null where none is worth its time."),
+    ]
+    checkpoint_bytes: Annotated[NotNegative, Meta(description="One checkpoint, in bytes.")]
+    gpu_hours: Annotated[RangeDocument, Meta(description="Device-hours of the wall-clock time.")]
+    billed_h: Annotated[NotNegative, Meta(description="Hours that each machine is billed for, at the middle.")]
+    machines_usd: Annotated[RangeDocument, Meta(description="The machines, in US dollars.")]
+    storage_usd: Annotated[
+        NotNegative | None,
+        Meta(
+            description="Checkpoint storage, in US dollars; null where its price is not known, and then not in the "
+            "total."
+        ),
+    ]
+    egress_usd: Annotated[
+        NotNegative | None,
+        Meta(
+            description="Taking the weights out, in US dollars; null where its price is not known, and then not in "
+            "the total."
+        ),
+    ]
+    total_usd: Annotated[RangeDocument, Meta(description="The whole bill, in US dollars.")]
+
+
+class EnergyDocument(Document):
+    """Energy and emissions of the run."""
+
+    kwh: Annotated[RangeDocument, Meta(description="Energy at the meter of the data centre, in kWh.")]
+    co2e_kg: Annotated[
+        RangeDocument | None,
+        Meta(description="Emissions, in kg of CO2 equivalent; null where the grid of the region is not known."),
+    ]
+    pue: Annotated[float, Meta(ge=1, description="Power usage effectiveness used, a ratio.")]
+    grid_source: Annotated[str | None, Meta(description="Where the grid's carbon intensity comes from.")]
+
+
+class PricesDocument(Document):
+    """Prices of one machine."""
+
+    on_demand: Annotated[PriceDocument | None, Meta(description="On-demand price; null where it is not known.")] = (
+        msgspec.field(name="on-demand")
+    )
+    spot: Annotated[PriceDocument | None, Meta(description="Spot price; null where it is not known.")]
+
+
+class InputDocument(Document):
+    """The input pipeline; its time is not in the step."""
+
+    vcpus: Annotated[Count, Meta(description="Of all machines, a count.")]
+    prepared_samples_per_s: Annotated[Positive, Meta(description="Samples a second that these can prepare, about.")]
+    share: Annotated[
+        Positive,
+        Meta(description="The same as a share of what the devices take; below 1 the devices would wait."),
+    ]
+    basis: Annotated[Name, Meta(description="Where the figure is from.")]
+
+
+class CorrectionDocument(Document):
+    """A calibration that the time of a step rests on."""
+
+    calibration: Annotated[Name, Meta(description="Its id in the store.")]
+    factor: Annotated[
+        Positive,
+        Meta(description="Time of the device's own work over what published runs let expect, a ratio."),
+    ]
+
+
+class QuoteDocument(Document):
+    """An offer with what the run takes on it."""
+
+    labels: Annotated[
+        tuple[Label, ...],
+        DISTINCT,
+        Meta(description="What this quote is among those shown; empty: between the others."),
+    ]
+    provider: Annotated[Name, Meta(description="Who rents it out.")]
+    instance: Annotated[Name, Meta(description="Machine type of the provider.")]
+    tier: Annotated[str | None, Meta(description="The provider's class of service; null where it has none.")]
+    region: Annotated[Name, Meta(description="Where it is; 'any' where the provider does not say.")]
+    accelerator: Annotated[Name, Meta(description="Canonical name of the accelerator.")]
+    machines: Annotated[Count, Meta(description="Machines rented, a count.")]
+    devices: Annotated[Count, Meta(description="Devices in use, a count.")]
+    idle_devices: Annotated[CountFromZero, Meta(description="Devices that are paid for and not used, a count.")]
+    layout: Annotated[LayoutDocument, Meta(description="How a step is laid out.")]
+    memory: Annotated[MemoryDocument, Meta(description="Peak memory of the fullest device.")]
+    step: Annotated[StepDocument, Meta(description="Where the time of a step goes.")]
+    mfu: Annotated[
+        Ratio,
+        Meta(
+            description="Model FLOP utilisation: model FLOP of a step over what the devices could do in its time, a "
+            "ratio."
+        ),
+    ]
+    samples_per_s: Annotated[Positive, Meta(description="Samples (sequences, images) a second of all devices.")]
+    input: Annotated[
+        InputDocument | None,
+        Meta(
+            description="What the processors can prepare; null where a sample needs next to nothing, or the "
+            "processors are not known."
+        ),
+    ]
+    bills: Annotated[
+        tuple[BillDocument, ...],
+        Meta(min_length=1, max_length=2, description="One for each billing kind with a known price."),
+    ]
+    prices: Annotated[PricesDocument, Meta(description="Prices of one machine.")]
+    energy: Annotated[
+        EnergyDocument | None,
+        Meta(description="Energy and emissions; null where the accelerator's power is not known."),
+    ]
+    evidence: Annotated[Name, Meta(description="What the prediction of time rests on.")]
+    grounds: Annotated[
+        Grounds,
+        Meta(
+            description="The kind of evidence, strongest first: measured on that accelerator, carried over from "
+            "another one, fitted to published runs."
+        ),
+    ]
+    correction: Annotated[
+        CorrectionDocument | None,
+        Meta(description="What a calibration made of the prediction; null where none was used."),
+    ]
+
+
+def quote_document(workload: Workload, ranked: Ranked) -> QuoteDocument:
+    """The quote in base units."""
+    quote = ranked.quote
+    estimate, offer, instance = quote.estimate, quote.offer, quote.offer.instance
+    return fill(
+        QuoteDocument,
+        quote,
+        labels=ranked.labels,
+        provider=instance.provider,
+        instance=instance.name,
+        tier=offer.tier or None,
+        region=offer.region,
+        accelerator=instance.accelerator,
+        machines=quote.nodes,
+        layout=fill(LayoutDocument, estimate.layout),
+        memory=fill(MemoryDocument, estimate.memory, available_bytes=estimate.cluster.accelerator.capacity_bytes),
+        step=fill(StepDocument, estimate.step, total_s=fill(RangeDocument, estimate.step_s)),
+        mfu=estimate.mfu,
+        samples_per_s=estimate.samples_per_s,
+        input=_input(workload, quote),
+        bills=tuple(_bill(quote, bill) for bill in quote.bills),
+        prices=PricesDocument(on_demand=_price(offer.on_demand), spot=_price(offer.spot)),
+        energy=_energy(quote),
+        evidence=estimate.evidence,
+        grounds=estimate.grounds,
+        correction=fill(CorrectionDocument, estimate.correction) if estimate.correction else None,
+    )
+
+
+def _price(price: Price | None) -> PriceDocument | None:
+    if price is None:
+        return None
+    return fill(PriceDocument, price, as_of=price.as_of.isoformat() if price.as_of else None)
+
+
+def _input(workload: Workload, quote: Quote) -> InputDocument | None:
+    found = supply(workload, quote)
+    if found is None:
+        return None
+    return fill(InputDocument, found, prepared_samples_per_s=found.prepared_per_s, basis=found.preparation.source)
+
+
+def _bill(quote: Quote, bill: Bill) -> BillDocument:
+    run = bill.run
+    return fill(
+        BillDocument,
+        run,
+        billing=bill.billing,
+        steady_s=fill(RangeDocument, run.steady_s),
+        wall_clock_s=fill(RangeDocument, run.wall_clock_s),
+        gpu_hours=fill(RangeDocument, quote.gpu_hours(bill)),
+        billed_h=bill.billed_h,
+        machines_usd=fill(RangeDocument, bill.compute_usd),
+        storage_usd=bill.storage_usd,
+        egress_usd=bill.egress_usd,
+        total_usd=fill(RangeDocument, bill.total_usd),
+    )
+
+
+def _energy(quote: Quote) -> EnergyDocument | None:
+    energy = quote.energy
+    if energy is None:
+        return None
+    return fill(
+        EnergyDocument,
+        energy,
+        kwh=fill(RangeDocument, energy.kwh),
+        co2e_kg=fill(RangeDocument, energy.co2e_kg) if energy.co2e_kg else None,
+        grid_source=energy.grid_source or None,
+    )

@@ -1,0 +1,68 @@
+"""What an answer is made of beside the request, gathered once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zenplan.adapters.clock import today
+from zenplan.commands.shared.tables import catalogue, price_tables
+from zenplan.domain.fit.coefficients import Coefficients
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.market.offer import PriceTable
+from zenplan.domain.training.operations import Operations
+from zenplan.plugins import Plugins
+from zenplan.protocols import WorkloadFamily
+
+if TYPE_CHECKING:
+    from zenplan.domain.measured.calibration import Stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Data sheets, prices, models, fits and the day.
+
+    Attributes:
+        catalogue: every accelerator.
+        tables: what providers ask, a table each.
+        families: that a model can be of.
+        coefficients: fitted to published runs.
+        calibrations: of this machine's store; none for an answer without them.
+        operations: how a run is operated: restarts, checkpoints, power.
+        today: the day of the answer.
+    """
+
+    catalogue: Catalogue
+    tables: Sequence[PriceTable]
+    families: Sequence[WorkloadFamily]
+    coefficients: Coefficients
+    calibrations: Sequence[Stored] = ()
+    operations: Operations = field(default_factory=Operations)
+    today: date = field(default_factory=today)
+
+
+def known(plugins: Plugins, prices: Path | None, warn: Callable[[str], None] | None) -> Known:
+    """What plugins, the user's own prices and the store of calibrations give.
+
+    Args:
+        plugins: that are loaded.
+        prices: a CSV of the user's own prices; None without one.
+        warn: told what of the store cannot be read; None to do without calibrations.
+
+    Raises:
+        InputFileError: the user's prices cannot be used.
+    """
+    from zenplan.adapters.tables.coefficients import read_coefficients
+    from zenplan.commands.shared.evidence import stored_calibrations
+
+    sheets = catalogue(plugins)
+    return Known(
+        catalogue=sheets,
+        tables=price_tables(plugins, sheets, prices),
+        families=plugins.workloads(),
+        coefficients=read_coefficients(),
+        calibrations=stored_calibrations(warn) if warn else (),
+    )
