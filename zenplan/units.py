@@ -55,6 +55,8 @@ _CURRENCY = re.compile(
     r"|cad|aud|nzd|sgd|hkd|twd|brl|reais|rub|roubles?|rubles?|zl|pln|czk|pesos?|mxn|ils|nis|shekels?|btc|eth|cents?",
     re.IGNORECASE,
 )
+# Digits with several separators, or with one in front.
+_SEPARATED = re.compile(r"[+-]?(?:[0-9][0-9_.,]*[.,][0-9_]*[.,]|,[0-9]|[0-9_.]+,)")
 
 
 def number_of(text: str) -> float | None:
@@ -81,29 +83,31 @@ def digits_of(text: str, most: int) -> int | None:
     return value if 0 < value <= most else None
 
 
-def _parse(text: str, units: Mapping[str, float], what: str, example: str) -> float:
-    hint = f"write it as in: {example}"
+def _parse(text: str, units: Mapping[str, float], what: str, example: str, given: str = "") -> float:
+    """The number in base units; ``given`` is what messages show instead of the text."""
+    hint, given = f"write it as in: {example}", given or text
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise UsageError(f"{what} is not a number: '{text}'", _meant(text) or hint)
+        raise UsageError(f"{what} is not a number: '{given}'", separator_hint(text) or hint)
     if match[2].lower() not in units:
         unit = f"knows no unit '{match[2]}'" if match[2] else "needs a unit"
-        raise UsageError(f"{what} {unit}: '{text}'", hint)
+        raise UsageError(f"{what} {unit}: '{given}'", hint)
     value = float(match[1].replace(",", "").replace("_", "")) * units[match[2].lower()]
     if not is_amount(value):
-        raise UsageError(f"{what} must be above zero and finite, not '{text}'", hint)
+        raise UsageError(f"{what} must be above zero and finite, not '{given}'", hint)
     if value < _LEAST:
-        raise UsageError(f"{what} of {text} is less than zenplan plans for", hint)
+        raise UsageError(f"{what} of {given} is less than zenplan plans for", hint)
     return value
 
 
-def _meant(text: str) -> str:
-    """What to write for a number whose comma parts no thousands; empty for any other text."""
-    if "," not in text or not any(letter in "0123456789" for letter in text):
-        return ""
-    match = _DECIMAL_COMMA.fullmatch(text.strip().lstrip("$"))
-    point = f"{match[1]}.{match[2]}{match[3]}" if match else "0.5"
-    return f"a comma parts thousands, as in 1,000,000; with a decimal point: {point}"
+def separator_hint(text: str) -> str:
+    """What to write for a number whose commas or points are not where they part thousands; empty for other texts."""
+    plain = text.strip().lstrip("$")
+    if match := _DECIMAL_COMMA.fullmatch(plain):
+        return f"a comma parts thousands, as in 1,000,000; with a decimal point: {match[1]}.{match[2]}{match[3]}"
+    if _SEPARATED.match(plain):
+        return "commas part thousands, as in 1,000,000, and a point parts decimals, as in 0.5"
+    return ""
 
 
 def parse_count(text: str, what: str = "count", most: float = math.inf) -> float:
@@ -145,7 +149,7 @@ def parse_duration_s(text: str, what: str = "duration") -> float:
     """
     example = "7d, 36h, 90min, 5d12h"
     parts = list(_PART.finditer(text.strip()))
-    if len(parts) < 2 or _NUMBER.fullmatch(text) or "".join(p[0] for p in parts) != text.strip():
+    if len(parts) < 2 or not parts[0][2] or _NUMBER.fullmatch(text) or "".join(p[0] for p in parts) != text.strip():
         return _parse(text, _TIME, what, example)
     total = sum(_parse(part[1], _TIME, what, example) for part in parts)
     sizes = [_TIME[part[2].lower()] for part in parts]
@@ -167,7 +171,7 @@ def parse_usd(text: str, what: str = "amount") -> float:
     if other:
         hint = "give it in dollars, at the rate of today, as in: 5000"
         raise UsageError(f"{what} is in '{other}', not in US dollars: '{text}'", hint)
-    return _parse(amount, _COUNT, what, "5000, $5,000, 5k")
+    return _parse(amount, _COUNT, what, "5000, $5,000, 5k", text)
 
 
 def _other_currency(amount: str) -> str:

@@ -55,7 +55,10 @@ def parse_deadline_s(text: str, what: str, today: date) -> float:
         day = _day(_BY.sub("", text, count=1).strip(), today, what, text)
         if day is not None:
             return _seconds(day, today, what, text)
-    return units.parse_duration_s(_WITHIN.sub("", text, count=1), what)
+    try:
+        return units.parse_duration_s(_WITHIN.sub("", text, count=1), what)
+    except UsageError as error:
+        raise UsageError(error.message, units.separator_hint(text) or f"write it as in: {_EXAMPLE}") from error
 
 
 def _is_time(text: str) -> bool:
