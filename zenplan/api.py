@@ -101,7 +101,8 @@ def estimate(
         batch: samples of an optimizer step.
         precision: bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.
         optimizer: adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.
-        software: eager, fused (Megatron-LM), compiled or xla.
+        software: hf-trainer, unsloth, axolotl, fsdp, deepspeed, megatron, nemo, maxtext or keras, whose layouts alone
+            are searched; or a kind, which may run any: eager, fused, compiled, xla.
         method: full, lora or qlora.
         gpu: the accelerator, as in "H100" or "a100-40gb".
         gpus: exactly this many devices.

@@ -41,6 +41,8 @@ COMMANDS = {
     "plugins": ("plugins",),
     "help": ("--help",),
     "help_estimate": ("estimate", "--help"),
+    "help_compare": ("compare", "--help"),
+    "help_what_if": ("what-if", "--help"),
     "help_layouts": ("layouts", "--help"),
     "help_count": ("count", "--help"),
     "help_calibrate": ("calibrate", "--help"),

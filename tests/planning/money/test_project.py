@@ -54,8 +54,10 @@ def test_what_was_given_is_counted(answer: Answer, known: dict[str, Any], runs: 
     assert found.wall_clock_s.mid == pytest.approx(bill.run.wall_clock_s.mid * runs)
 
 
-def test_labels_of_ones_own_data_are_a_range_where_nothing_is_given(answer: Answer) -> None:
-    (labels,) = (cost for cost in around(answer, labelled=1000.0).costs if cost.name == "labels")
+def test_labels_of_ones_own_data_are_a_range_where_nothing_is_given(answer: Answer, ask: Callable[..., Answer]) -> None:
+    assert "labels" not in {cost.name for cost in around(answer, labelled=1000.0).costs}
+    of_images = ask(model="resnet50", samples=1000, gpu="L4", gpus=1).project
+    (labels,) = (cost for cost in of_images.costs if cost.name == "labels")
     assert labels.usd is not None
     assert not labels.counted
     assert 0 < labels.usd.low < labels.usd.high

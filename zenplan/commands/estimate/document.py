@@ -64,6 +64,10 @@ class PlanDocument(Document):
     precision: Annotated[Name, Meta(description="Arithmetic of a step, as in bf16.")]
     optimizer: Annotated[Name, Meta(description="The optimizer, as in adamw.")]
     software: Annotated[Software, Meta(description="The kind of framework.")]
+    stack: Annotated[
+        Name | None,
+        Meta(description="The software by name, as in hf-trainer; null where any layout may be run."),
+    ]
     method: Annotated[str, one_of(*METHODS), Meta(description="Which parameters are trained.")]
 
 
@@ -276,6 +280,7 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
             global_batch_samples=plan.global_batch,
             precision=plan.precision.name,
             optimizer=plan.optimizer.name,
+            stack=plan.stack.name if plan.stack else None,
         ),
         inputs=tuple(fill(FactDocument, fact) for fact in facts),
         billing=answer.request.billing,
@@ -284,8 +289,8 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
         quotes=tuple(quote_document(load, ranked) for ranked in answer.ranked),
         today=answer.today.isoformat(),
         finish=answer.finish.isoformat() if answer.finish else None,
-        frontier=tuple(_point(ranked) for ranked in answer.frontier),
-        sensitivity=tuple(_effect(effect) for effect in answer.sensitivity),
+        frontier=tuple(point(ranked) for ranked in answer.frontier),
+        sensitivity=tuple(effect(each) for each in answer.sensitivity),
         project=_project(answer.project),
         currency=_currency(answer.request.currency),
         compared=fill(ComparedDocument, answer),
@@ -294,7 +299,8 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
     )
 
 
-def _point(ranked: Ranked) -> PointDocument:
+def point(ranked: Ranked) -> PointDocument:
+    """A quote in short."""
     quote, instance = ranked.quote, ranked.quote.offer.instance
     price = quote.offer.price(ranked.bill.billing)
     return PointDocument(
@@ -328,8 +334,9 @@ def _currency(currency: Currency | None) -> CurrencyDocument | None:
     return fill(CurrencyDocument, currency, as_of=currency.as_of.isoformat() if currency.as_of else None)
 
 
-def _effect(effect: Effect) -> EffectDocument:
-    return fill(EffectDocument, effect, changes=tuple(_change(change) for change in effect.changes))
+def effect(found: Effect) -> EffectDocument:
+    """How far one input moves a plan."""
+    return fill(EffectDocument, found, changes=tuple(_change(change) for change in found.changes))
 
 
 def _change(change: Change) -> ChangeDocument:

@@ -78,7 +78,7 @@ def select(
                 why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
                 unable.setdefault(why, set()).add(accelerator.name)
                 continue
-            sizes = list(_sizes(request, offer))
+            sizes = list(_sizes(request, offer, plan))
             chosen.alone += not sizes
             for nodes, used in sizes:
                 place = _place(chosen, places, offer.instance, accelerator, efficiency, nodes, used, corrected)
@@ -126,8 +126,9 @@ def _place(
     return places[key]
 
 
-def _sizes(request: Request, offer: Offer) -> Iterator[tuple[int, int]]:
-    """Numbers of machines, and of devices used in all. Without a known network, one machine."""
+def _sizes(request: Request, offer: Offer, plan: TrainingPlan) -> Iterator[tuple[int, int]]:
+    """Numbers of machines, and of devices used in all. Without a known network, one machine; no more devices than
+    the plan's software usually has, of which a machine may have more: those stand idle."""
     devices = offer.instance.devices
     joined = offer.instance.network_bytes_per_s is not None
     if request.gpus is not None:
@@ -136,9 +137,9 @@ def _sizes(request: Request, offer: Offer) -> Iterator[tuple[int, int]]:
         if nodes == 1 or joined:
             yield nodes, request.gpus
         return
-    nodes = 1
+    nodes, most = 1, (plan.stack and plan.stack.usual_devices) or request.max_gpus
     while nodes * devices <= request.max_gpus:
-        yield nodes, nodes * devices
-        if not joined:
+        yield nodes, min(nodes * devices, most)
+        if not joined or nodes * devices >= most:
             return
         nodes *= 2

@@ -112,7 +112,7 @@ def _plan(answer: Answer, ranked: Ranked) -> tuple[str, ...]:
     return (
         "\n".join(ranked.labels),
         f"{usd(ranked.total_usd.mid)}{mark}\n{_span(ranked.total_usd, _short(answer))}",
-        _both(ranked.wall_clock_s, units.duration),
+        both(ranked.wall_clock_s, units.duration),
         where(ranked.quote),
     )
 
@@ -125,16 +125,28 @@ def _short(answer: Answer) -> Callable[[float], str]:
     return lambda usd: f"{sign}{units.count(usd * rate)}" if usd * rate >= 1e4 else full(usd)
 
 
+def _brief(answer: Answer) -> Callable[[float], str]:
+    """Amounts with two digits: $35K."""
+    currency = answer.request.currency
+    sign, per_usd = (currency.sign, currency.per_usd) if currency else ("$", 1.0)
+    return lambda usd: f"{sign}{units.count(usd * per_usd, 2)}"
+
+
 def where(quote: Quote) -> str:
     """The devices, and under them the machines that are to be rented, each name whole."""
+    devices = f"{devices_of(quote)} × {quote.offer.instance.accelerator}"
+    one = machines(quote)
+    return f"{devices}\n{one if len(one) <= _WHERE else machines(quote, apart=True)}"
+
+
+def machines(quote: Quote, apart: bool = False) -> str:
+    """The machines that are to be rented: ``8 × aws p5.48xlarge, us-east-1``; their name on a line of its own if apart."""
     instance, region = quote.offer.instance, quote.offer.region
     tier = f" ({quote.offer.tier})" if quote.offer.tier not in ("", "on-demand", "spot") else ""
     place = "" if region == "any" else f", {region}"
-    devices = f"{devices_of(quote)} × {instance.accelerator}"
-    one = f"{quote.nodes} × {instance.provider} {instance.name}{tier}{place}"
-    if len(one) <= _WHERE:
-        return f"{devices}\n{one}"
-    return f"{devices}\n{quote.nodes} × {instance.provider}{tier}{place}\n{instance.name}"
+    if apart:
+        return f"{quote.nodes} × {instance.provider}{tier}{place}\n{instance.name}"
+    return f"{quote.nodes} × {instance.provider} {instance.name}{tier}{place}"
 
 
 def devices_of(quote: Quote) -> str:
@@ -147,7 +159,8 @@ def _span(value: Range, show: Callable[[float], str]) -> str:
     return units.span(show(value.low), show(value.high))
 
 
-def _both(value: Range, show: Callable[[float], str]) -> str:
+def both(value: Range, show: Callable[[float], str]) -> str:
+    """The middle, and under it the ends."""
     return f"{show(value.mid)}\n{_span(value, show)}"
 
 
@@ -164,15 +177,6 @@ def assumptions(answer: Answer, most: int | None = MOST_EFFECTS) -> tuple[Table,
     return (Table(columns=columns, rows=rows),)
 
 
-def room_for_assumptions(answer: Answer, shown: Table) -> int:
-    """How many rows of them a terminal of 80 × 24 has room for, under the verdict and the plans that are shown."""
-    texts = (verdict(answer), shown.caption, *further(answer))
-    plain = sum(len(textwrap.wrap(text, _WIDTH)) for text in texts if text)
-    rows = sum(max(cell.count("\n") + 1 for cell in row) for row in shown.rows)
-    # A line between the parts, and two lines of headings for each table.
-    return max(1, min(MOST_EFFECTS, _LINES - plain - rows - 3 - 4))
-
-
 def _changes(answer: Answer, effect: Effect) -> tuple[str, str]:
     less, more = ("", *effect.changes) if len(effect.changes) == 1 else effect.changes
     return _change(answer, less), _change(answer, more)
@@ -181,8 +185,8 @@ def _changes(answer: Answer, effect: Effect) -> tuple[str, str]:
 def _change(answer: Answer, change: Change | str) -> str:
     if isinstance(change, str):
         return change
-    usd = "" if change.usd is None else f"{money(answer)(change.usd)}, "
-    return f"{change.value}: {usd}{units.duration(change.wall_clock_s)}"
+    usd = "" if change.usd is None else f"{_brief(answer)(change.usd)}, "
+    return f"{change.value}: {usd}{units.duration(change.wall_clock_s, 2)}"
 
 
 def beside(answer: Answer) -> str:
@@ -209,10 +213,33 @@ def rate(answer: Answer) -> str:
     return f"$1 is {currency.per_usd:g} {currency.code}, as given{day_of}."
 
 
-def further(answer: Answer) -> tuple[str, ...]:
-    """What is to be said of the amount of training, and where the rest is."""
-    return (
-        *answer.judgement,
-        *filter(None, (beside(answer), rate(answer))),
-        f"Of {answer.options:,} offers. More: --details, --explain, zenplan compare, zenplan what-if.",
-    )
+def further(answer: Answer) -> str:
+    """Where the rest is."""
+    return f"Of {answer.options:,} offers. More: --details, --explain, zenplan compare, zenplan what-if."
+
+
+def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+    """The tables and the lines under the verdict, as many as a terminal of 80 × 24 has room for.
+
+    What matters more takes its room first: the plans, the largest effect, what is to be said of the amount, the
+    project around the run, more effects.
+    """
+    shown = plans(answer)
+    room = _LINES - _lines(verdict(answer)) - _rows(shown) - _lines(further(answer)) - 2
+    (effects, *_), lines = assumptions(answer) or (None,), []
+    left = room - (_rows(effects) - len(effects.rows) + 2 if effects else 0)
+    for line in filter(None, (rate(answer), *answer.judgement, beside(answer))):
+        if _lines(line) <= left:
+            lines.append(line)
+            left -= _lines(line)
+    tables = (shown, *assumptions(answer, min(MOST_EFFECTS, 1 + max(left, 0)))) if effects and left >= 0 else (shown,)
+    return tables, (*lines, further(answer))
+
+
+def _lines(text: str) -> int:
+    return len(textwrap.wrap(text, _WIDTH))
+
+
+def _rows(table: Table) -> int:
+    """Lines that a table takes, with its headings."""
+    return 2 + sum(max(cell.count("\n") + 1 for cell in row) for row in table.rows) + _lines(table.caption)

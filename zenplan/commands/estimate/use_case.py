@@ -49,8 +49,7 @@ def estimate(request: Request, known: Known) -> Answer:
     """
     given, request = request, _one_run(request)
     size = sized(request, lambda other: _looked(other, known)[2])
-    if size:
-        given, request = replace(given, params=size.request.params), size.request
+    request = size.request if size else request
     evidence, selection, found = _looked(request, known)
     plan = size.told(found.plan) if size else found.plan
     ranking = _ranking(request, found)
@@ -58,7 +57,7 @@ def estimate(request: Request, known: Known) -> Answer:
     best = ranked[0]
     left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *selection.left_out)
     return Answer(
-        request=given,
+        request=replace(request, deadline_s=given.deadline_s, budget_usd=given.budget_usd),
         today=known.today,
         plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *evidence.facts(_used(ranked)))),
         operations=known.operations,
@@ -77,11 +76,11 @@ def estimate(request: Request, known: Known) -> Answer:
 
 
 def _looked(request: Request, known: Known) -> tuple[Evidence, Selection, Market]:
-    """Every offer that the request lets through, in each size: what it takes, and what that rests on.
+    """Every option for a request, with its run and its bills.
 
     Raises:
         UsageError: the request is wrong.
-        NoFit: there is no such offer.
+        NoFit: there are none.
     """
     plan = training_plan(request, known.families)
     evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
@@ -227,7 +226,7 @@ def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
     fits = found.found.fits
     if not fits.any():
         nearest = _nearest(found, range(len(found.clusters)))
-        return f"does not fit: {_short(found, nearest)}", what_helps(found.plan.workload)
+        return f"does not fit: {_short(found, nearest)}", what_helps(found.plan, found.clusters)
     other = Billing.SPOT if request.billing is Billing.ON_DEMAND else Billing.ON_DEMAND
     if found.usable(other).any():
         return f"no offer that fits has a price under {request.billing}", f"try --billing {other}"

@@ -72,14 +72,12 @@ class Flag:
         """As on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
-    def parameter(self) -> inspect.Parameter:
-        """As an argument of a command."""
+    def parameter(self, several: bool) -> inspect.Parameter:
+        """As an argument of a command, which may be given several times."""
         option = typer.Option(self.flag, help=self.help, metavar=self.metavar)
+        kind = list[self.kind] if several else self.kind  # type: ignore[name-defined]  # a type that is known by then
         return inspect.Parameter(
-            self.name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=None,
-            annotation=Annotated[self.kind | None, option],
+            self.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[kind | None, option]
         )
 
 
@@ -154,7 +152,12 @@ _STEP: Final = (
     ),
     Flag(name="precision", metavar="NAME", help="bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32."),
     Flag(name="optimizer", metavar="NAME", help="adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor."),
-    Flag(name="software", metavar="KIND", help="eager, fused (Megatron-LM), compiled or xla."),
+    Flag(
+        name="software",
+        metavar="NAME",
+        help="What runs it: hf-trainer, unsloth, axolotl, fsdp, deepspeed, megatron, nemo, maxtext or keras, whose "
+        "layouts alone are searched; or a kind, which may run any: eager, fused, compiled, xla.",
+    ),
     Flag(name="method", metavar="NAME", help="full, lora or qlora.", parse=_as_given),
 )
 _HARDWARE: Final = (
@@ -239,8 +242,9 @@ def parsed(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def takes(*flags: Flag) -> Callable[[Command], Command]:
-    """A decorator: the command has these flags, before those of its own, and is given them as keyword arguments."""
+def takes(*flags: Flag, several: bool = False) -> Callable[[Command], Command]:
+    """A decorator: the command has these flags, before those of its own, and is given them as keyword arguments;
+    each as a list where it may come ``several`` times."""
 
     def decorated(command: Command) -> Command:
         own = inspect.signature(command, eval_str=True)
@@ -248,7 +252,7 @@ def takes(*flags: Flag) -> Callable[[Command], Command]:
         arguments = [p for p in kept if p.default is inspect.Parameter.empty]
         options = [p for p in kept if p.default is not inspect.Parameter.empty]
         # Typer reads the flags of a command from its signature.
-        signature = own.replace(parameters=[*arguments, *(flag.parameter() for flag in flags), *options])
+        signature = own.replace(parameters=[*arguments, *(flag.parameter(several) for flag in flags), *options])
         command.__signature__ = signature  # type: ignore[attr-defined]  # functions take attributes, Callable has none
         return command
 

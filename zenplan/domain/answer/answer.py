@@ -99,8 +99,8 @@ class Answer:
         options, layouts: how many combinations of offer and size, and layouts, were compared.
         frontier: the quotes that no other beats in both time and dollars, from cheap to fast.
         sensitivity: inputs by how far they move the recommended plan, the farthest first.
-        judgement: whether the amount of training is sensible, a line each; none where all is as usual.
         project: the bill around the recommended plan.
+        judgement: whether the amount of training is sensible, a line each; none where all is as usual.
         left_out: what was not quoted, or not used, and why, one line each.
         here: what the model takes on this machine's own processor, where that was measured.
     """

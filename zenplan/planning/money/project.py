@@ -70,7 +70,9 @@ def _costs(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float |
             why=f"{given.failed_runs} that fail half way",
         )
     yield _data(given)
-    if labelled is not None or given.label_hours is not None:
+    # Who has text seldom pays for labels; who says so pays.
+    pays = given.label_usd is not None or given.label_hours is not None
+    if pays or (labelled is not None and plan.workload.unit != "tokens"):
         yield _labels(given, plan, labelled or 0.0)
 
 
