@@ -1,5 +1,6 @@
 import contextlib
 import math
+import time
 from collections.abc import Callable
 
 import pytest
@@ -157,6 +158,17 @@ def test_what_programs_or_other_scripts_write_is_refused(parse: Callable[[str], 
     with pytest.raises(UsageError) as caught:
         parse(text)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("parse", PARSERS)
+@pytest.mark.parametrize(
+    "text", [" " * 3000, f"5{' ' * 3000}x", "1," * 3000, "5 " * 3000, f"{'1_' * 3000}x", "$" * 3000]
+)
+def test_a_long_text_is_refused_at_once(parse: Callable[[str], float], text: str) -> None:
+    start = time.perf_counter()
+    with pytest.raises(UsageError):
+        parse(text)
+    assert time.perf_counter() - start < 1.0
 
 
 @LAZY

@@ -44,19 +44,18 @@ _NUMBER = re.compile(rf"\s*([+-]?{_DECIMAL}(?:e[+-]?[0-9]+)?)\s*([a-zµ]*)\s*", 
 # One part of 5d12h: it has no sign and no exponent.
 _PART = re.compile(rf"({_DECIMAL}\s*([a-zµ]*))\s*", re.IGNORECASE)
 # A number with one comma, as half of the world writes a decimal point.
-_DECIMAL_COMMA = re.compile(r"([+-]?[0-9]+),([0-9]+)(\s*[a-zµ]*)", re.IGNORECASE)
+_DECIMAL_COMMA = r"([+-]?[0-9]+),([0-9]+)(\s*[a-zµ]*)"
 
-# What stands before or after an amount of US dollars.
-_USD = re.compile(r"\s*(?:US\s?\$|USD|\$)?\s*(.*?)\s*(?:USD|US dollars?|dollars?|\$)?\s*", re.IGNORECASE)
+# Patterns that few commands need; re compiles each when it is first used. What stands beside US dollars:
+_USD = r"(?:US ?\$|USD|\$)? ?(.*?) ?(?:USD|US dollars?|dollars?|\$)?"
 # A name, or a dollar that is not that of the United States: C$, HK$.
-_CURRENCY_WORD = re.compile(r"[^\W\d_]+\$?")
-_CURRENCY = re.compile(
+_CURRENCY_WORD = r"[^\W\d_]+\$?"
+_CURRENCY = (
     r"euros?|eur|gbp|pounds?|quid|yen|jpy|yuan|cny|rmb|renminbi|rupees?|inr|francs?|chf|krw|won|kr|sek|nok|dkk|kron[ae]r?"
-    r"|cad|aud|nzd|sgd|hkd|twd|brl|reais|rub|roubles?|rubles?|zl|pln|czk|pesos?|mxn|ils|nis|shekels?|btc|eth|cents?",
-    re.IGNORECASE,
+    r"|cad|aud|nzd|sgd|hkd|twd|brl|reais|rub|roubles?|rubles?|zl|pln|czk|pesos?|mxn|ils|nis|shekels?|btc|eth|cents?"
 )
 # Digits with several separators, or with one in front.
-_SEPARATED = re.compile(r"[+-]?(?:[0-9][0-9_.,]*[.,][0-9_]*[.,]|,[0-9]|[0-9_.]+,)")
+_SEPARATED = r"[+-]?(?:[0-9][0-9_.,]*[.,][0-9_]*[.,]|,[0-9]|[0-9_.]+,)"
 
 
 def number_of(text: str) -> float | None:
@@ -103,9 +102,9 @@ def _parse(text: str, units: Mapping[str, float], what: str, example: str, given
 def separator_hint(text: str) -> str:
     """What to write for a number whose commas or points are not where they part thousands; empty for other texts."""
     plain = text.strip().lstrip("$")
-    if match := _DECIMAL_COMMA.fullmatch(plain):
+    if match := re.fullmatch(_DECIMAL_COMMA, plain, re.IGNORECASE):
         return f"a comma parts thousands, as in 1,000,000; with a decimal point: {match[1]}.{match[2]}{match[3]}"
-    if _SEPARATED.match(plain):
+    if re.match(_SEPARATED, plain):
         return "commas part thousands, as in 1,000,000, and a point parts decimals, as in 0.5"
     return ""
 
@@ -165,7 +164,7 @@ def parse_usd(text: str, what: str = "amount") -> float:
     Raises:
         UsageError: not a number, not above zero, not finite, or in another currency.
     """
-    match = _USD.fullmatch(text)
+    match = re.fullmatch(_USD, " ".join(text.split()), re.IGNORECASE)
     amount = match[1] if match else text
     other = _other_currency(amount)
     if other:
@@ -178,8 +177,8 @@ def _other_currency(amount: str) -> str:
     """The sign or name of a currency that is not the US dollar; empty where there is none."""
     from unicodedata import category
 
-    for word in _CURRENCY_WORD.findall(amount):
-        if _CURRENCY.fullmatch(word) or "$" in word or (len(word) == 3 and word.isupper()):
+    for word in re.findall(_CURRENCY_WORD, amount):
+        if re.fullmatch(_CURRENCY, word, re.IGNORECASE) or "$" in word or (len(word) == 3 and word.isupper()):
             return str(word)
     return next((letter for letter in amount if category(letter) == "Sc" and letter != "$"), "")
 
