@@ -73,6 +73,8 @@ def estimate(
     prices: File | None = None,
     deadline: timedelta | date | str | None = None,
     budget: Number | None = None,
+    horizon: timedelta | str | None = None,
+    day_is_worth: Number | None = None,
     top: Number | None = None,
     no_calibrations: bool = False,
 ) -> Answer:
@@ -113,6 +115,8 @@ def estimate(
         prices: a CSV of your own prices; it replaces the providers it names.
         deadline: the latest it may take, as in "7d" or a ``timedelta``, or the day to be done by: "1 March", a ``date``.
         budget: the most it may cost, in dollars.
+        horizon: leave out plans that take longer; 90 days by default, or a later ``deadline``.
+        day_is_worth: what each day sooner is worth, in dollars; by default a share of the bill.
         top: how many quotes; 5 by default.
         no_calibrations: do without what was measured by ``calibrate``.
 
@@ -399,7 +403,7 @@ def _flag(name: str, value: Any) -> Any:
         return Path(os.fsdecode(value))
     if isinstance(value, Mapping) and name == "config":
         return dict(value)
-    if isinstance(value, timedelta) and name == "deadline":
+    if isinstance(value, timedelta) and name in ("deadline", "horizon"):
         return f"{value.total_seconds()}s"
     if isinstance(value, date) and name == "deadline":
         return (value.date() if isinstance(value, datetime) else value).isoformat()

@@ -284,6 +284,8 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
     return (
         *answer.judgement,
+        answer.rule,
+        *(f"Would help: {way.text} ({way.change})." for way in answer.would_help),
         *_input(answer),
         *filter(None, (screen.rate(answer),)),
         spread(first.estimate),

@@ -28,7 +28,7 @@ _WHERE = 32
 _HELD = {
     Grounds.MEASURED: "the model was measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
-    Grounds.PUBLISHED: "such ranges held 80 % of the published runs left out of the fit",
+    Grounds.PUBLISHED: "such ranges held 80 % of published steps left out of the fit, half of new makers' bills",
 }
 
 
@@ -221,14 +221,15 @@ def further(answer: Answer) -> str:
 def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     """The tables and the lines under the verdict, as many as a terminal of 80 × 24 has room for.
 
-    What matters more takes its room first: the plans, the largest effect, what is to be said of the amount, the
-    project around the run, more effects.
+    What matters more takes its room first: the plans, the largest effect, what would meet what was asked, what is to
+    be said of the amount, the project around the run, more effects.
     """
     shown = plans(answer)
     room = _LINES - _lines(verdict(answer)) - _rows(shown) - _lines(further(answer)) - 2
     (effects, *_), lines = assumptions(answer) or (None,), []
     left = room - (_rows(effects) - len(effects.rows) + 2 if effects else 0)
-    for line in filter(None, (rate(answer), *answer.judgement, beside(answer))):
+    ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
+    for line in filter(None, (*ways, rate(answer), *answer.judgement, beside(answer))):
         if _lines(line) <= left:
             lines.append(line)
             left -= _lines(line)

@@ -12,22 +12,21 @@ from zenplan.commands.estimate.offers import Selection, matching, select
 from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.estimate.sizing import sized
+from zenplan.commands.estimate.wishes import told, verdict, would_help
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.judgement import judgement
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.training_plan import training_plan
-from zenplan.domain.answer.answer import Answer, Label, Ranked
-from zenplan.domain.answer.estimate import Bill
+from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import Billing
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
 from zenplan.planning.money.project import project
 from zenplan.planning.money.quotes import Market, market
-from zenplan.planning.money.ranking import Ranking, rank
+from zenplan.planning.money.ranking import Ranking, Wish, ranking_of
 from zenplan.planning.search.search import usable_bytes
 
 if TYPE_CHECKING:
@@ -52,24 +51,29 @@ def estimate(request: Request, known: Known) -> Answer:
     request = size.request if size else request
     evidence, selection, found = _looked(request, known)
     plan = size.told(found.plan) if size else found.plan
-    ranking = _ranking(request, found)
-    ranked = tuple(_at(found, request, i, labels) for i, labels in zip(ranking.order, ranking.labels, strict=True))
+    wish = Wish.of(request)
+    ranking = _ranking(request, found, wish)
+    quotes = {i: _at(found, request, i, ranking) for i in {*ranking.order, *ranking.frontier}}
+    ranked = tuple(quotes[i] for i in ranking.order)
     best = ranked[0]
     left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *selection.left_out)
+    facts = (*plan.facts, *_shared(given, request), *wish.facts(request), *evidence.facts(_used(ranked)))
     return Answer(
         request=replace(request, deadline_s=given.deadline_s, budget_usd=given.budget_usd),
         today=known.today,
-        plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *evidence.facts(_used(ranked)))),
+        plan=replace(plan, facts=facts),
         operations=known.operations,
         ranked=ranked,
-        verdict=_verdict(request, best.bill, ranking),
+        rule=wish.rule,
+        verdict=verdict(request, found, best.bill, ranking),
         met=ranking.met,
+        would_help=would_help(request, found, ranking, known.today),
         options=len(selection.options),
         layouts=found.found.considered,
-        frontier=tuple(_at(found, request, i, ()) for i in ranking.frontier),
+        frontier=tuple(quotes[i] for i in ranking.frontier),
         sensitivity=effects(Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)),
         project=project(given.project, plan, best.bill, given.samples, known.today),
-        left_out=(*left_out, *_not_quoted(request, found)),
+        left_out=(*left_out, *_not_quoted(request, found, ranking)),
         here=_here(plan, known.calibrations),
         judgement=judgement(plan),
     )
@@ -100,7 +104,7 @@ def _one_run(request: Request) -> Request:
     given, budget = request.project, request.budget_usd
     deadline = request.deadline_s and request.deadline_s / given.runs
     if budget is not None:
-        left = budget - given.given_usd - (request.samples or 0.0) * (given.label_usd or 0.0)
+        left = budget - request.beside_usd
         if left <= 0.0:
             raise UsageError(
                 f"data and labels of {units.usd(budget - left)} leave nothing of the budget of {units.usd(budget)}",
@@ -121,30 +125,23 @@ def _shared(given: Request, one: Request) -> Iterator[Fact]:
             yield Fact(name=name, value=show(share), origin=Origin.DERIVED, why=why)
 
 
-def _ranking(request: Request, found: Market) -> Ranking:
+def _ranking(request: Request, found: Market, wish: Wish) -> Ranking:
     """The market's options in order.
 
     Raises:
         NoFit: none can be run.
     """
-    usable = found.usable(request.billing).nonzero()[0]
-    if not len(usable):
-        raise NoFit(*_why_nothing(request, found))
-    bills = found.bills(request.billing)
-    usd, calendar = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
-    ranking = rank(usd, calendar, request.top, request.deadline_s, request.budget_usd)
-    return replace(
-        ranking,
-        order=tuple(int(usable[i]) for i in ranking.order),
-        frontier=tuple(int(usable[i]) for i in ranking.frontier),
-    )
+    ranking = ranking_of(found, request.billing, request.top, wish)
+    if ranking is None:
+        raise NoFit(*_why_nothing(request, found, wish))
+    return ranking
 
 
-def _at(found: Market, request: Request, index: int, labels: tuple[Label, ...]) -> Ranked:
+def _at(found: Market, request: Request, index: int, ranking: Ranking) -> Ranked:
     return Ranked(
         quote=found.quote(index, request.billing, _grid),
         bill=found.bills(request.billing).at(index),
-        labels=labels,
+        labels=ranking.labels.get(index, ()),
     )
 
 
@@ -221,20 +218,23 @@ def _nearest(found: Market, clusters: Sequence[int]) -> int:
     return min(clusters, key=lambda c: float(needs[c]) / usable_bytes(found.clusters[c]))
 
 
-def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
+def _why_nothing(request: Request, found: Market, wish: Wish) -> tuple[str, str]:
     """Message and hint for when no option is usable: nothing fits, or nothing has a price of that kind."""
     fits = found.found.fits
     if not fits.any():
         nearest = _nearest(found, range(len(found.clusters)))
         return f"does not fit: {_short(found, nearest)}", what_helps(found.plan, found.clusters)
-    other = Billing.SPOT if request.billing is Billing.ON_DEMAND else Billing.ON_DEMAND
-    if found.usable(other).any():
-        return f"no offer that fits has a price under {request.billing}", f"try --billing {other}"
+    other = request.billing.other
+    ranking = ranking_of(found, other, 1, wish)
+    if ranking is not None:
+        there = told(found, other, ranking.order[0])
+        return f"no offer that fits has a price under {request.billing}", f"try --billing {other}: {there}"
     return "no run would end: failures come faster than work is saved", "ask for fewer --gpus"
 
 
-def _not_quoted(request: Request, found: Market) -> list[str]:
-    """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind."""
+def _not_quoted(request: Request, found: Market, ranking: Ranking) -> list[str]:
+    """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind,
+    and what takes too long."""
     lines = []
     unfit = [int(c) for c in (~found.found.fits).nonzero()[0]]
     if unfit:
@@ -243,31 +243,16 @@ def _not_quoted(request: Request, found: Market) -> list[str]:
             f"{_short(found, _nearest(found, unfit))}"
         )
     fits = found.found.fits[found.owner]
-    priced = found.priced(request.billing)
+    priced, usable = found.priced(request.billing), found.usable(request.billing)
+    late = usable & (found.bills(request.billing).runs.wall_clock_s[1] > request.longest_s)
     for count, what in (
         (int((fits & ~priced).sum()), f"have no price under {request.billing}"),
-        (int((fits & priced & ~found.usable(request.billing)).sum()), "would never end"),
+        (int((fits & priced & ~usable).sum()), "would never end"),
+        (
+            int(late.sum()) if ranking.in_time else 0,
+            f"take longer than {units.duration(request.longest_s)} (--horizon)",
+        ),
     ):
         if count:
             lines.append(f"{count:,} of {len(found.options):,} options fit and {what}")
     return lines
-
-
-def _verdict(request: Request, bill: Bill, ranking: Ranking) -> str:
-    """Whether the first quote meets the deadline and the budget, in one line; empty where none was set."""
-    parts = []
-    for limit, value, show, what in (
-        (request.deadline_s, bill.run.wall_clock_s, units.duration, "deadline"),
-        (request.budget_usd, bill.total_usd, units.usd, "budget"),
-    ):
-        if limit is None:
-            continue
-        if value.mid > limit:
-            parts.append(f"misses the {what} of {show(limit)} by {show(value.mid - limit)}")
-        elif value.high > limit:
-            parts.append(f"meets the {what} of {show(limit)}, but not at its high end ({show(value.high)})")
-        else:
-            parts.append(f"meets the {what} of {show(limit)}, even at its high end ({show(value.high)})")
-    if not parts:
-        return ""
-    return ("recommended: " if ranking.met else "nothing meets that; the nearest ") + "; ".join(parts)

@@ -190,6 +190,20 @@ _WISHES: Final = (
         field="budget_usd",
         parse=units.parse_usd,
     ),
+    Flag(
+        name="horizon",
+        metavar="TIME",
+        help="Leave out plans that take longer; 90d by default, or a later --deadline.",
+        field="horizon_s",
+        parse=units.parse_duration_s,
+    ),
+    Flag(
+        name="day_is_worth",
+        metavar="USD",
+        help="What each day sooner is worth; by default a share of the bill.",
+        field="day_usd",
+        parse=units.parse_usd,
+    ),
     Flag(name="top", metavar="COUNT", help="How many quotes to show; 5 by default."),
 )
 _PROJECT: Final = (
