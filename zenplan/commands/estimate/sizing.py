@@ -94,6 +94,8 @@ def _largest(request: Request, most: float, ask: Ask) -> float:
                 return fits
         else:
             over = min(over, size)
+        if over <= (1.0 + _NEAR / 2.0) * fits:
+            return fits
         # A little below the limit, and between what is known to keep it and what is not.
         step = size / 4.0 if math.isinf(used) else size * math.pow((1.0 - _NEAR / 2.0) / used, 1.0 / grows)
         if not fits < step < over:
