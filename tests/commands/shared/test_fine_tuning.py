@@ -73,8 +73,11 @@ def test_a_text_is_as_long_as_its_kind_and_not_as_the_context(kind: str) -> None
 
 def test_conversations_are_usual_in_fine_tuning_and_documents_otherwise() -> None:
     tuned = plan(model="llama3-8b", method="qlora", samples=50_000.0, epochs=1.0)
-    whole = plan(model="llama3-8b", samples=50_000.0, epochs=1.0)
     assert tuned.tokens == pytest.approx(50_000 * KINDS["chat"].tokens)
+    # All of a checkpoint is tuned on the same texts as adapters are, so that the two can be compared.
+    assert plan(model="llama3-8b", samples=50_000.0, epochs=1.0).tokens == pytest.approx(tuned.tokens)
+    assert plan(model="llama3-8b", samples=1e8).tokens == pytest.approx(1e8 * KINDS["documents"].tokens)
+    whole = plan(params=8e9, samples=50_000.0, epochs=1.0)
     assert whole.tokens == pytest.approx(50_000 * KINDS["documents"].tokens)
     assert "--data-kind" in fact(tuned, "tokens of a sample").why
 

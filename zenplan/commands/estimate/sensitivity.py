@@ -83,7 +83,7 @@ def _texts(case: Pinned) -> Iterator[Effect]:
     fact = next((f for f in plan.facts if f.name == LENGTH and f.origin is Origin.ASSUMED), None)
     if fact is None:
         return
-    kind = KINDS[kind_of(case.request)]
+    kind = KINDS[kind_of(case.request, plan.workload)]
     changes = (
         case.again(units.count(tokens), plan=replace(plan, samples=plan.samples * tokens / kind.tokens))
         for tokens in (kind.low, kind.high)
