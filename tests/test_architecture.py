@@ -82,6 +82,8 @@ ALLOWED = {
 OUTSIDE = {
     "numpy": ("planning/", "fitting/"),
     "msgspec": ("documents.py", "unions.py", "worker/", "adapters/", "commands/"),
+    "pyarrow": ("adapters/data/parquet.py",),
+    "tokenizers": ("adapters/data/tokenizer.py",),
     "rich": ("adapters/formats.py", "commands/"),
     "typer": ("commands/",),
     "pluggy": ("hookspecs.py",),
@@ -124,7 +126,7 @@ LONGER = {
     "api.py:calibrate": "as api.estimate",
 }
 
-HEAVY = ("keras", "jax", "torch", "tensorflow", "pynvml", "ray", "numpy", "rich", "msgspec")
+HEAVY = ("pyarrow", "tokenizers", "keras", "jax", "torch", "tensorflow", "pynvml", "ray", "numpy", "rich", "msgspec")
 
 
 def files() -> list[Path]:

@@ -43,6 +43,8 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("README.*.md"))]
 TEXTS = [document.read_text(encoding="utf-8") for document in DOCUMENTS]
 README, EVERYTHING = TEXTS[0], "\n".join(TEXTS)
+# Blocks of TOML that say in their first line which file they are: commands in the documents read them.
+FILES = ("request.toml", "policy.toml")
 HOOKS = {name for name in vars(zenplan.hookspecs) if name.startswith("zenplan_")}
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -250,6 +252,14 @@ def folder(tmp_path: Path) -> Path:
     )
     (tmp_path / "prices.csv").write_text("\n".join(prices) + "\n", encoding="utf-8")
     (tmp_path / "mine.py").write_text(_MINE, encoding="utf-8")
+    chat = {"messages": [{"role": "user", "content": "How are you?"}, {"role": "assistant", "content": "Well."}]}
+    (tmp_path / "chats.jsonl").write_text(f"{json.dumps(chat)}\n" * 200, encoding="utf-8")
+    (tmp_path / "photos" / "cats").mkdir(parents=True)
+    for number in range(300):
+        (tmp_path / "photos" / "cats" / f"{number}.jpg").write_bytes(b"\xff\xd8\xff\xe0 a photo")
+    for name in FILES:
+        (text,) = blocks("toml", f"# {name}\n")
+        (tmp_path / name).write_text(text, encoding="utf-8")
     measured = Path("benchmarks", "published", "language_models.csv")
     (tmp_path / measured).parent.mkdir(parents=True)
     lines = (ROOT / measured).read_text(encoding="utf-8").splitlines(keepends=True)
@@ -311,7 +321,8 @@ def test_the_entry_points_in_the_documents_are_those_of_a_plugin() -> None:
 
 
 def test_the_settings_in_the_documents_are_settings(tmp_path: Path) -> None:
-    found = [body for body in blocks("toml") if "entry-points" not in body]
+    others = ("entry-points", *(f"# {name}" for name in FILES))
+    found = [body for body in blocks("toml") if not any(other in body for other in others)]
     assert found
     for body in found:
         (tmp_path / "zenplan.toml").write_text(body, encoding="utf-8")

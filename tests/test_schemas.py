@@ -88,6 +88,7 @@ def test_no_schema_lies_there_without_a_document() -> None:
         ("accelerators", "show", "h100"),
         ("prices", "--gpu", "h100", "--provider", "aws"),
         ("workloads", "show", "gpt2-124m"),
+        ("data", "show", str(ROOT / "docs")),
         ("plugins",),
         ("config",),
         ("profile",),

@@ -55,6 +55,9 @@ def estimate(
     dataset_size: Number | None = None,
     samples: Number | None = None,
     data_kind: str | None = None,
+    data: File | None = None,
+    text_column: str | None = None,
+    tokenizer: File | None = None,
     epochs: Number | None = None,
     image_size: Number | None = None,
     seq_len: Number | None = None,
@@ -76,7 +79,19 @@ def estimate(
     horizon: timedelta | str | None = None,
     day_is_worth: Number | None = None,
     top: Number | None = None,
+    repeat: Number | None = None,
+    trials: Number | None = None,
+    trial_share: Number | None = None,
+    failed_runs: Number | None = None,
+    data_usd: Number | None = None,
+    label_usd: Number | None = None,
+    label_hours: Number | None = None,
+    label_rate: Number | None = None,
+    currency: str | None = None,
+    rate: Number | None = None,
+    rate_date: date | str | None = None,
     no_calibrations: bool = False,
+    request: File | None = None,
 ) -> Answer:
     """Time, GPU-hours, dollars and memory of a training run: quotes, the best first. As ``zenplan estimate``.
 
@@ -96,6 +111,9 @@ def estimate(
         dataset_size: bytes of text, as in "1TB", instead of ``tokens``.
         samples: images, texts or other samples of the data set.
         data_kind: what the texts of ``samples`` are: chat, instructions, reasoning, documents, code or books.
+        data: a text, JSONL, Parquet or CSV file, or a folder of them or of images, which is counted.
+        text_column: of these data, the column or key of the text; the longest where it is not known by its name.
+        tokenizer: a tokenizer.json, to count the tokens of these data.
         epochs: passes over that data.
         image_size: pixels of a side of the input.
         seq_len: tokens of a sequence.
@@ -118,7 +136,19 @@ def estimate(
         horizon: leave out plans that take longer; 90 days by default, or a later ``deadline``.
         day_is_worth: what each day sooner is worth, in dollars; by default a share of the bill.
         top: how many quotes; 5 by default.
+        repeat: runs of full length: seeds, ablations. The budget and the deadline are for all of them.
+        trials: experiments before the run, each of ``trial_share`` of its length, 0.05 by default.
+        trial_share: as a ratio, or as in "5%".
+        failed_runs: runs that fail, half way on average.
+        data_usd: what the data cost: licence, purchase, collection.
+        label_usd: what a labelled sample costs.
+        label_hours: or hours of labelling, each of ``label_rate`` dollars.
+        label_rate: what an hour of labelling costs.
+        currency: shows amounts in it too, as in "EUR"; with ``rate``.
+        rate: so much of it for a dollar.
+        rate_date: the day of that rate.
         no_calibrations: do without what was measured by ``calibrate``.
+        request: a TOML file of these arguments; those given beside it come first.
 
     Raises:
         UsageError: an argument is wrong, or two contradict.
@@ -126,12 +156,14 @@ def estimate(
     """
     given = _flags(locals())
     from zenplan.commands.estimate.use_case import estimate as use_case
+    from zenplan.commands.shared.request_file import lines_named, with_request
 
-    settings = _settings(given)
-    check_sizes(settings, gpus, max_gpus)
-    request = request_of(settings, _workload, **given)
-    with loaded_plugins(_warn) as plugins:
-        found = use_case(request, known(plugins, settings["prices"], None if no_calibrations else _warn))
+    with lines_named(request, given), loaded_plugins(_warn) as plugins:
+        given = with_request(request, given)
+        settings = _settings(given)
+        check_sizes(settings, given["gpus"], given["max_gpus"])
+        asked = request_of(settings, _workload, _unseen, **given)
+        found = use_case(asked, known(plugins, settings["prices"], None if no_calibrations else _warn))
     return result(Answer, found)
 
 
@@ -392,8 +424,8 @@ def _flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # What is handed on as it is, and what is no argument.
-_NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "spot", "strict")
-_FILES = ("config", "prices")
+_NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "request", "spot", "strict")
+_FILES = ("config", "data", "prices", "tokenizer")
 
 
 def _flag(name: str, value: Any) -> Any:
@@ -405,7 +437,7 @@ def _flag(name: str, value: Any) -> Any:
         return dict(value)
     if isinstance(value, timedelta) and name in ("deadline", "horizon"):
         return f"{value.total_seconds()}s"
-    if isinstance(value, date) and name == "deadline":
+    if isinstance(value, date) and name in ("deadline", "rate_date"):
         return (value.date() if isinstance(value, datetime) else value).isoformat()
     # True and False are numbers to Python, which also writes no whole number of more than 4,300 digits.
     if isinstance(value, Integral) and not isinstance(value, bool):

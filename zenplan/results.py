@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from zenplan.domain.answer import answer, backtest, tradeoff
@@ -56,6 +58,18 @@ class Answer(Shown, answer.Answer):
     def to_dict(self, explain: bool = False) -> dict[str, Any]:
         """The document of ``zenplan estimate --format json``; with that of ``--explain``, every formula and number."""
         return _document(self.report(explain))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan to that file, as ``--save``: for ``zenplan diff``. What is there and is no plan stays there.
+
+        Raises:
+            UsageError: there is another file of that name.
+            ZenplanError: no file can be written there.
+        """
+        from zenplan.commands.estimate.document import document
+        from zenplan.commands.estimate.saved_plan import write_plan
+
+        write_plan(Path(path), document(self, ()))
 
 
 class Tradeoff(Shown, tradeoff.Tradeoff):

@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 _MARKED = re.compile(r"(?<=<!-- commands -->\n).*(?=<!-- /commands -->)", re.DOTALL)
 _EXAMPLE = re.compile(r"^ +zenplan(.*)$", re.MULTILINE)
 # They measure, build a model, or read a file of the user's: their flags are read, and no more.
-_ONLY_READ = ("calibrate", "count", "backtest", "calibrations import", "calibrations export")
+_ONLY_READ = ("calibrate", "count", "backtest", "diff", "calibrations import", "calibrations export", "data show")
 
 
 def commands() -> Iterator[tuple[str, Any]]:

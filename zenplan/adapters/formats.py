@@ -69,9 +69,11 @@ def markdown(report: Report) -> str:
     parts = [f"**{_cell(report.verdict)}**\n"] if report.verdict else []
     for each in report.tables:
         if each.title:
-            parts.append(f"### {each.title}\n")
+            head = f"<details><summary>{_escaped(each.title)}</summary>" if each.folded else f"### {each.title}"
+            parts.append(f"{head}\n")
         parts += _fenced(each) if each.drawing else _cells(each)
         parts.append(f"\n{each.caption}\n" if each.caption else "")
+        parts += ["</details>\n"] if each.title and each.folded else []
     parts += [f"- {note}" for note in report.notes]
     return "\n".join(parts).rstrip("\n") + "\n"
 

@@ -24,6 +24,7 @@ class Table:
 
     Attributes:
         drawing: its cells make a picture, in letters of one width.
+        folded: markdown hides it behind its title.
         emphasis: the row that stands out where there is colour; None for none.
     """
 
@@ -32,6 +33,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     drawing: bool = False
+    folded: bool = False
     emphasis: int | None = None
 
     def __post_init__(self) -> None:

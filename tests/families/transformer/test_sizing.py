@@ -9,8 +9,9 @@ from zenplan.domain.model.workload import PreTraining
 from zenplan.domain.provenance import Origin
 from zenplan.errors import UsageError
 from zenplan.families.transformer.lowering import lower
-from zenplan.families.transformer.recipe import recipe, recipe_for, sequence_length, tokens_of_bytes
+from zenplan.families.transformer.recipe import recipe, recipe_for, sequence_length
 from zenplan.families.transformer.sizing import aspect, shape_for
+from zenplan.families.transformer.tokens import tokens_of_bytes
 
 # Even over the logarithm, so that each size is as likely as any other.
 SIZES = st.floats(6, math.log10(2e13)).map(lambda power: 10**power)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,8 +12,7 @@ from zenplan.commands.shared.request import asked
 from zenplan.commands.shared.settings import Format
 
 if TYPE_CHECKING:
-    from zenplan.adapters.settings.settings import Settings
-    from zenplan.domain.training.request import Request
+    from collections.abc import Mapping
 
 
 @options.takes(*options.RUN)
@@ -24,6 +24,13 @@ def estimate(
         bool, typer.Option("--details", help="Show every quote in full, its bill, layout and sources.")
     ] = False,
     no_calibrations: options.NoCalibrations = False,
+    request: Annotated[
+        Path | None,
+        typer.Option("--request", help="A TOML file of these flags; those given beside it come first.", metavar="FILE"),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Write the plan to this file too, for 'diff'.", metavar="FILE")
+    ] = None,
     output: Format = None,
     **given: Any,
 ) -> int:
@@ -40,19 +47,36 @@ def estimate(
       zenplan estimate --model llama3-8b --method lora --samples 50k --data-kind chat
       zenplan estimate --budget 5000
       zenplan estimate --model resnet50 --gpu H100 --gpus 8 --explain
+      zenplan estimate --params 1e9 --budget 5000 --save plan.json
     """
-    settings, request = asked(output, given)
-    return _answer(request, settings, explain, details, not no_calibrations)
+    if save is not None:
+        from zenplan.commands.estimate.saved_plan import check_place
+
+        check_place(save)
+    if request is None:
+        return _answer(output, given, explain, details, not no_calibrations, save)
+    from zenplan.commands.shared.request_file import lines_named, with_request
+
+    with lines_named(request, given):
+        return _answer(output, with_request(request, given), explain, details, not no_calibrations, save)
 
 
-def _answer(request: Request, settings: Settings, explain: bool, details: bool, calibrated: bool) -> int:
+def _answer(
+    output: str | None, given: Mapping[str, Any], explain: bool, details: bool, calibrated: bool, save: Path | None
+) -> int:
     from zenplan.commands.estimate.report import estimate_report
     from zenplan.commands.estimate.use_case import estimate as use_case
     from zenplan.commands.shared.known import known
     from zenplan.commands.shared.output import loaded_plugins, say, warned
     from zenplan.errors import NoFit
 
+    settings, request = asked(output, given)
     with loaded_plugins() as plugins:
         answer = use_case(request, known(plugins, settings["prices"], warned if calibrated else None))
-        say(estimate_report(answer, explain, details), settings["format"], plugins)
+        report = estimate_report(answer, explain, details)
+        if save is not None:
+            from zenplan.commands.estimate.saved_plan import write_plan
+
+            write_plan(save, report.make_document())
+        say(report, settings["format"], plugins)
     return 0 if answer.met else NoFit.exit_code

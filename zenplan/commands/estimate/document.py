@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -29,6 +29,10 @@ from zenplan.domain.provenance import Origin
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import METHODS
 from zenplan.planning.explain.derivation import Line
+from zenplan.version import __version__
+
+# What was given for one flag.
+Given = str | bool | tuple[str, ...] | dict[str, Any] | None
 
 
 class WorkloadDocument(Document):
@@ -213,6 +217,14 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
     to 1; null is not known, never 0.
     """
 
+    zenplan_version: Annotated[Name, Meta(description="The release that made it.")]
+    request: Annotated[
+        dict[str, Given],
+        Meta(
+            description="The flags that it was asked with, by their names as keys of a request file; paths are as from "
+            "the folder that it was asked in; null stands for what no file can hold, a model built in Python."
+        ),
+    ]
     today: Annotated[Day, Meta(description="The day of the estimate, ISO 8601.")]
     finish: Annotated[
         Day | None,
@@ -306,6 +318,8 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
     return fill(
         EstimateDocument,
         answer,
+        zenplan_version=__version__,
+        request=dict(answer.request.given),
         workload=fill(WorkloadDocument, load, forward_flop_per_sample=load.flop_per_sample),
         plan=fill(
             PlanDocument,

@@ -286,7 +286,7 @@ def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
         *answer.judgement,
         answer.rule,
         *(f"Would help: {way.text} ({way.change})." for way in answer.would_help),
-        *_input(answer),
+        *filter(None, (screen.input_pipeline(answer),)),
         *filter(None, (screen.rate(answer),)),
         spread(first.estimate),
         *_grounds(answer),
@@ -305,24 +305,6 @@ def _grounds(answer: Answer) -> tuple[str, ...]:
         return ()
     told = "; ".join(f"{', '.join(found)} {_GROUNDS[grounds]}" for grounds, found in places.items() if found)
     return (f"Step times: {told}.",)
-
-
-def _input(answer: Answer) -> tuple[str, ...]:
-    """Which quotes have too few processors to prepare what their devices take; nothing where all keep up."""
-    found = [(place, r.quote, supply(answer.plan.workload, r.quote)) for place, r in enumerate(answer.ranked, 1)]
-    short = [(place, quote, s) for place, quote, s in found if s is not None and s.waits > 0]
-    if not short:
-        return ()
-    place, quote, least = min(short, key=lambda each: each[2].share)
-    unit, preparation = answer.plan.workload.unit, least.preparation
-    samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
-    others = "".join(f", #{p}" for p, *_ in short if p != place)
-    return (
-        f"The input pipeline of #{place}{others}: {screen.devices_of(quote)} × {quote.offer.instance.accelerator} can take "
-        f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "
-        f"{units.count(least.prepared_per_s)}: the devices would wait; prepare data in advance, or on the "
-        f"devices. Assumed: {preparation.source}.",
-    )
 
 
 def _record(answer: Answer, ranked: Ranked) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Table
+from zenplan.planning.physics.input_pipeline import supply
 
 _KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
 _PLANS = (Label.RECOMMENDED, Label.NEAREST, Label.CHEAPEST, Label.FASTEST)
@@ -204,6 +205,24 @@ def beside(answer: Answer) -> str:
     return " ".join(parts)
 
 
+def input_pipeline(answer: Answer) -> str:
+    """Which quotes have too few processors to prepare what their devices take; empty where all keep up."""
+    found = [(place, r.quote, supply(answer.plan.workload, r.quote)) for place, r in enumerate(answer.ranked, 1)]
+    short = [(place, quote, s) for place, quote, s in found if s is not None and s.waits > 0]
+    if not short:
+        return ""
+    place, quote, least = min(short, key=lambda each: each[2].share)
+    unit, preparation = answer.plan.workload.unit, least.preparation
+    samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
+    others = "".join(f", #{p}" for p, *_ in short if p != place)
+    return (
+        f"The input pipeline of #{place}{others}: {devices_of(quote)} × {quote.offer.instance.accelerator} can take "
+        f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "
+        f"{units.count(least.prepared_per_s)}: the devices would wait; prepare data in advance, or on the "
+        f"devices. Assumed: {preparation.source}."
+    )
+
+
 def rate(answer: Answer) -> str:
     """The rate of the currency that amounts are shown in; empty for dollars."""
     currency = answer.request.currency
@@ -227,14 +246,17 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     shown = plans(answer)
     room = _LINES - _lines(verdict(answer)) - _rows(shown) - _lines(further(answer)) - 2
     (effects, *_), lines = assumptions(answer) or (None,), []
-    left = room - (_rows(effects) - len(effects.rows) + 2 if effects else 0)
+    # The headings of the effects, the largest of them, and a line before; where nothing is met, what would comes first.
+    heads = (2 + 1 + 1) if effects else 0
+    left = room - (heads if answer.met else 0)
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
-    for line in filter(None, (*ways, rate(answer), *answer.judgement, beside(answer))):
+    for line in filter(None, (*ways, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))):
         if _lines(line) <= left:
             lines.append(line)
             left -= _lines(line)
-    tables = (shown, *assumptions(answer, min(MOST_EFFECTS, 1 + max(left, 0)))) if effects and left >= 0 else (shown,)
-    return tables, (*lines, further(answer))
+    left -= 0 if answer.met else heads
+    more = assumptions(answer, min(MOST_EFFECTS, 1 + left)) if left >= 0 else ()
+    return (shown, *more), (*lines, further(answer))
 
 
 def _lines(text: str) -> int:

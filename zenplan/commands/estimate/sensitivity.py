@@ -156,11 +156,8 @@ def _shape(case: Pinned) -> Iterator[Effect]:
             f"{int(length * factor):,}",
             seq_len=int(length * factor),
             tokens=tokens,
-            samples=None,
-            data_kind=None,
-            dataset_bytes=None,
-            epochs=None,
-            batch=None,
+            **dict.fromkeys(("samples", "data", "data_kind", "dataset_bytes", "batch")),
+            epochs=1.0,
             global_batch_tokens=float(plan.global_batch * length),
         )
         for factor in (_HALF, _TWICE)

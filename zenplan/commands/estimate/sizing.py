@@ -13,6 +13,7 @@ from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
 from zenplan.families.transformer import recipe
+from zenplan.families.transformer.tokens import tokens_of_bytes
 from zenplan.planning.money.quotes import Market
 
 # The least and the most that is looked at, in parameters.
@@ -23,7 +24,7 @@ _USD_PER_FLOP: Final = 2.50 / units.HOUR_S / (0.4 * 989e12)
 # How near below its limits a size is near enough, and how many sizes are tried for it.
 _NEAR: Final = 0.03
 _TRIES: Final = 7
-_WISHES: Final = ("budget_usd", "deadline_s", "tokens", "dataset_bytes")
+_WISHES: Final = ("budget_usd", "deadline_s", "tokens", "dataset_bytes", "data")
 _KINDS: Final = ("params", "model", "config", "keras", "flop_per_sample", "active_params", "samples", "image_size")
 
 Ask = Callable[[Request], Market]
@@ -69,12 +70,17 @@ def sized(request: Request, ask: Ask) -> Sized | None:
 
 def _of_data(request: Request) -> float:
     """Parameters for which the data are compute-optimal; infinite where none are given."""
-    tokens = request.tokens
-    if request.dataset_bytes is not None:
-        tokens, _ = recipe.tokens_of_bytes(request.dataset_bytes)
+    tokens = _tokens(request)
     if tokens is None:
         return math.inf
     return tokens * recipe.worth_of_passes(request.epochs or 1.0) / recipe.TOKENS_PER_PARAMETER
+
+
+def _tokens(request: Request) -> float | None:
+    """Tokens of the data; None where none are given, or they are no text."""
+    if request.data is not None:
+        return request.data.tokens.mid if request.data.tokens else None
+    return tokens_of_bytes(request.dataset_bytes)[0] if request.dataset_bytes else request.tokens
 
 
 def _largest(request: Request, most: float, ask: Ask) -> float:
@@ -111,7 +117,7 @@ def _first(request: Request, grows: float) -> float:
     if request.budget_usd is None:
         return 1e9
     flop = request.budget_usd / _USD_PER_FLOP
-    tokens = request.tokens or (recipe.tokens_of_bytes(request.dataset_bytes)[0] if request.dataset_bytes else 1.0)
+    tokens = _tokens(request) or 1.0
     each = 6.0 * (recipe.TOKENS_PER_PARAMETER if grows > 1.0 else tokens)
     return max(_LEAST, math.pow(flop / each, 1.0 / grows))
 

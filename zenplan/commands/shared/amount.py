@@ -95,6 +95,10 @@ def _check(request: Request, workload: Workload) -> None:
 def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float, list[Fact]]:
     """Samples of the data set: as given, or text in bytes, or the model's usual or published data, or compute-optimal."""
     length, usual = workload.tokens_per_sample, workload.usual
+    if request.data is not None:
+        from zenplan.commands.shared.data import amount_of
+
+        return amount_of(request.data, workload)
     if request.samples:
         given = Fact(name="samples", value=units.count(request.samples), origin=Origin.GIVEN)
         if not is_language(workload):
@@ -105,7 +109,9 @@ def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float,
         fact = Fact(name="tokens", value=units.count(request.tokens), origin=Origin.GIVEN)
         return request.tokens / length, [fact]
     if request.dataset_bytes:
-        tokens, fact = recipe.tokens_of_bytes(request.dataset_bytes)
+        from zenplan.families.transformer.tokens import tokens_of_bytes
+
+        tokens, fact = tokens_of_bytes(request.dataset_bytes)
         return tokens / length, [fact]
     if usual is not None:
         return usual.samples, [
@@ -127,9 +133,9 @@ def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float,
 def _practice(request: Request, workload: Workload, data: float) -> Practice | None:
     """How the data are usually trained on if they are one's own; None for those that come with the model."""
     if is_language(workload):
-        given = request.samples or request.dataset_bytes or (request.tokens if adapts(request) else None)
+        given = request.samples or request.data or request.dataset_bytes or (adapts(request) and request.tokens)
         return practice(request, workload, data * workload.tokens_per_sample) if given else None
-    return practice_for(workload.usual, data) if workload.usual and request.samples else None
+    return practice_for(workload.usual, data) if workload.usual and (request.samples or request.data) else None
 
 
 def _epochs(request: Request, workload: Workload, data: float, own: Practice | None) -> tuple[float, list[Fact]]:
@@ -143,7 +149,7 @@ def _epochs(request: Request, workload: Workload, data: float, own: Practice | N
         whose = f"; usual for a set of that size: {own.source}"
     elif usual is not None:
         epochs, origin, whose = usual.epochs, Origin.PUBLISHED, f"; as usual: {usual.source}"
-    elif workload.unit == "tokens" or not request.samples:
+    elif workload.unit == "tokens" or not (request.samples or request.data):
         return 1.0, []
     else:
         whose = "; nothing says what is usual: --epochs changes it"

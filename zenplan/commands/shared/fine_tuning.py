@@ -16,7 +16,7 @@ from zenplan.families.transformer import recipe, samples
 
 _DECODERS = ("decoder", "moe-decoder")
 # Flags that say how much data there is, by the fields of a request.
-_DATA = ("tokens", "dataset_bytes", "samples")
+_DATA = ("tokens", "dataset_bytes", "samples", "data")
 
 
 def is_language(workload: Workload) -> bool:

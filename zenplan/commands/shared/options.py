@@ -132,6 +132,18 @@ _DATA: Final = (
         help="What the texts of --samples are, for their length: chat, instructions, reasoning, documents, code, books.",
         parse=_data_kind,
     ),
+    Flag(
+        name="data",
+        metavar="PATH",
+        help="Text, JSONL, Parquet or CSV, or a folder of them or of images: counted.",
+        kind=Path,
+    ),
+    Flag(
+        name="text_column",
+        metavar="NAME",
+        help="The column or key of the text of these data; else found by its name, or the longest.",
+    ),
+    Flag(name="tokenizer", metavar="FILE", help="A tokenizer.json, to count the tokens of these data.", kind=Path),
     Flag(name="epochs", metavar="NUMBER", help="Passes over that data.", parse=_count(1e9)),
 )
 _STEP: Final = (
@@ -235,8 +247,19 @@ _PROJECT: Final = (
     Flag(name="rate", metavar="NUMBER", help="So much of it for a dollar, as in 0.92."),
     Flag(name="rate_date", metavar="DATE", help="The day of that rate, as in 2026-11-29."),
 )
+# The groups by the names of their tables in a request file.
+GROUPS: Final = {
+    "model": _MODEL,
+    "data": _DATA,
+    "step": _STEP,
+    "hardware": _HARDWARE,
+    "offers": _OFFERS,
+    "prices": _PRICES,
+    "wishes": _WISHES,
+    "project": _PROJECT,
+}
 # The flags of a whole run, and of one step of it, in the order of their help.
-RUN: Final = (*_MODEL, *_DATA, *_STEP, *_HARDWARE, *_OFFERS, *_PRICES, *_WISHES, *_PROJECT)
+RUN: Final = tuple(flag for group in GROUPS.values() for flag in group)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from zenplan.commands.shared.options import parsed
+from zenplan.commands.shared.options import FLAGS, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from zenplan.adapters.settings.settings import Settings
     from zenplan.domain.market.currency import Currency
     from zenplan.domain.model.workload import Workload
+    from zenplan.domain.training.data_set import DataSet
     from zenplan.domain.training.project_plan import ProjectPlan
     from zenplan.domain.training.request import Request
 
@@ -28,12 +31,18 @@ def asked(output: str | None, given: Mapping[str, Any]) -> tuple[Settings, Reque
     return settings, request_of(settings, **given)
 
 
-def request_of(settings: Settings, count: Callable[[str], Workload] | None = None, **given: Any) -> Request:
+def request_of(
+    settings: Settings,
+    count: Callable[[str], Workload] | None = None,
+    tell: Callable[[float], None] | None = None,
+    **given: Any,
+) -> Request:
     """The flags in base units; each is checked on its own here, together later. One that is not given is None.
 
     Args:
         settings: those of the flags that are settings too.
         count: makes a workload of a Keras target; None to count it with progress on stderr.
+        tell: of counting data, with the share that is done; None to show it on stderr.
         given: the other flags, as texts.
     """
     from zenplan.domain.training.project_plan import ProjectPlan
@@ -44,6 +53,7 @@ def request_of(settings: Settings, count: Callable[[str], Workload] | None = Non
     check_labels(project)
     return Request(
         **values,
+        given=_given(settings, given),
         project=project,
         currency=_currency(given),
         config=_config(given.get("config")),
@@ -57,9 +67,35 @@ def request_of(settings: Settings, count: Callable[[str], Workload] | None = Non
         billing=settings["billing"],
         top=settings["top"],
         max_gpus=settings["max_gpus"],
+        data=_data(given, tell),
         # The last: it takes seconds, which a slip in another flag should not cost.
         keras=None if given.get("keras") is None else (count or _counted)(given["keras"]),
     )
+
+
+def _given(settings: Settings, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Every flag that was given, and each setting that is not its default: the same again makes the same request."""
+    from zenplan.adapters.settings.settings import DEFAULT, SETTINGS
+    from zenplan.domain.mapping import read_only
+
+    found = {name: given[name] for name in FLAGS if given.get(name) is not None}
+    for name in FLAGS.keys() & SETTINGS.keys() - found.keys():
+        if settings.origin(name) != DEFAULT:
+            found[name] = settings[name]
+    return read_only({name: _as_given(found[name]) for name in FLAGS if name in found})
+
+
+def _as_given(value: Any) -> Any:
+    """The value of a flag as a file holds it; None for what it cannot hold, a model that was built in Python."""
+    if isinstance(value, str | os.PathLike):
+        return os.fsdecode(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, list | tuple):
+        return tuple(map(_as_given, value))
+    if isinstance(value, bool):
+        return value
+    return str(value) if isinstance(value, int | float) else None
 
 
 def check_sizes(settings: Settings, gpus: object | None, max_gpus: object | None) -> None:
@@ -112,6 +148,27 @@ def _config(file: Path | dict[str, Any] | None) -> Mapping[str, Any] | None:
     from zenplan.adapters.settings.model_config import read_model_config
 
     return file if file is None or isinstance(file, dict) else read_model_config(file)
+
+
+def _data(given: Mapping[str, Any], tell: Callable[[float], None] | None) -> DataSet | None:
+    """The data set that was pointed to, counted. Raises UsageError: another flag says how much there is, or needs it."""
+    from zenplan.errors import UsageError
+
+    path = given.get("data")
+    for name in ("text_column", "tokenizer") if path is None else ():
+        if given.get(name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} is for --data", "give --data PATH with it")
+    for name in ("tokens", "samples", "dataset_size") if path is not None else ():
+        if given.get(name) is not None:
+            raise UsageError(f"--data and --{name.replace('_', '-')} contradict", "give one of them")
+    if path is None:
+        return None
+    from pathlib import Path
+
+    from zenplan.commands.shared.data import counted
+
+    tokenizer = given.get("tokenizer")
+    return counted(Path(path), given.get("text_column"), None if tokenizer is None else Path(tokenizer), tell)
 
 
 def _counted(target: str) -> Workload:

@@ -65,11 +65,11 @@ def changed_flags(answer: Answer, factors: Mapping[str, float]) -> dict[str, str
     plan = answer.plan
     values: dict[str, str | None] = {name: _written(name, _BASES[name](answer) * f) for name, f in factors.items()}
     if "tokens" in factors:
-        values |= dict.fromkeys(("samples", "dataset_size", "epochs"))
+        values |= dict.fromkeys(("samples", "data", "data_kind", "dataset_size", "epochs"))
     elif factors.keys() & {"samples", "epochs"} and plan.workload.tokens_per_sample > 1:
         # Of texts, how many tokens a sample has is settled: as many times as many tokens are the same thing.
         total = plan.tokens * factors.get("samples", 1.0) * factors.get("epochs", 1.0)
-        values |= {"tokens": repr(total), **dict.fromkeys(("samples", "dataset_size", "epochs"))}
+        values |= {"tokens": repr(total), **dict.fromkeys(("samples", "data", "data_kind", "dataset_size", "epochs"))}
     elif factors.keys() & {"samples", "epochs"}:
         for name in {"samples", "epochs"} - factors.keys():
             values[name] = _written(name, _BASES[name](answer))

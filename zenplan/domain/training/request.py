@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from zenplan import units
 from zenplan.domain import checks
+from zenplan.domain.mapping import read_only
 from zenplan.domain.market.currency import Currency
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.model.workload import Workload
@@ -15,6 +16,10 @@ from zenplan.domain.training.project_plan import ProjectPlan
 
 # Nobody plans for longer without having said so.
 HORIZON_S: Final = 90 * units.DAY_S
+
+if TYPE_CHECKING:
+    # Most requests have none, and every command waits for what is imported.
+    from zenplan.domain.training.data_set import DataSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +30,7 @@ class Request:
         params, model, config, keras: exactly one says what is trained; ``keras`` is a model that was counted.
         flop_per_sample, activations_per_sample: with ``params``, of a model that is known by these alone: forward
             FLOP of one sample, and elements that its products and convolutions write.
-        tokens, dataset_bytes, samples: at most one says how much; ``epochs`` repeats it.
+        tokens, dataset_bytes, samples, data: at most one says how much; ``epochs`` repeats it. ``data`` were counted.
         data_kind: what the texts of ``samples`` are, which says how long they are.
         image_size: pixels of a side of the input.
         global_batch_tokens, batch: tokens or samples a step; at most one.
@@ -38,6 +43,7 @@ class Request:
         day_usd: what a day is worth, in dollars; None for a share of the bill (``planning.money.ranking``).
         top: how many quotes to show.
         max_gpus: the largest cluster to consider where ``gpus`` is not given.
+        given: the flags that it was made of, by their names, as they were given; None for a model built in Python.
     """
 
     params: float | None = None
@@ -51,6 +57,7 @@ class Request:
     dataset_bytes: float | None = None
     samples: float | None = None
     data_kind: str | None = None
+    data: DataSet | None = None
     epochs: float | None = None
     image_size: int | None = None
     seq_len: int | None = None
@@ -73,6 +80,7 @@ class Request:
     day_usd: float | None = None
     top: int = 5
     max_gpus: int = 1024
+    given: Mapping[str, Any] = field(default_factory=lambda: read_only({}), compare=False)
 
     def __post_init__(self) -> None:
         checks.positive(

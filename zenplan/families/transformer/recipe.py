@@ -15,7 +15,6 @@ from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError
 
 TOKENS_PER_PARAMETER = 20.0
-BYTES_PER_TOKEN = 4.0
 # Passes after the first that are worth 1 - 1/e of as many new tokens.
 _WORN = 15.4
 # Parameters to tokens of one batch. GPT-3 (arXiv 2005.14165, Table 2.1): 125M to 760M 0.5M, 1.3B and 2.7B 1M,
@@ -105,22 +104,6 @@ def sequence_length(parameters: float) -> tuple[int, tuple[Fact, ...]]:
     length, whose = next((length, whose) for below, length, whose in SEQUENCES if parameters < below)
     why = f"what {whose} trained at"
     return length, (Fact(name="sequence length", value=str(length), origin=Origin.ASSUMED, why=why),)
-
-
-def tokens_of_bytes(size_bytes: float) -> tuple[float, Fact]:
-    """The tokens in that much text, and why so many.
-
-    A token of GPT-2's vocabulary is about 4 bytes of English text: OpenAI's guide says 4 characters, the Pile
-    has 0.29 tokens to a byte of mixed text (Gao et al. 2020, arXiv 2101.00027, section 3.1), code has more.
-
-    Raises:
-        UsageError: the size is not above zero and finite.
-    """
-    if not (math.isfinite(size_bytes) and size_bytes > 0):
-        raise UsageError(f"a data set of {size_bytes:g} bytes", "give a size above zero, as in: 500GB")
-    tokens = size_bytes / BYTES_PER_TOKEN
-    why = f"{units.size(size_bytes)} at 4 bytes of English text a token (a GPT-2-like vocabulary)"
-    return tokens, Fact(name="dataset tokens", value=units.count(tokens), origin=Origin.ASSUMED, why=why)
 
 
 def worth_of_passes(epochs: float) -> float:

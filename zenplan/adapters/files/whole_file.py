@@ -1,0 +1,46 @@
+"""A file that is written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from zenplan.errors import ZenplanError
+
+
+def write_whole(path: Path, content: str) -> None:
+    """The content in that file: all of it, or the file as it was. One that is there keeps its permissions.
+
+    Raises:
+        ZenplanError: no file can be written there.
+    """
+    try:
+        _write(path, path.resolve(), content)
+    except (OSError, ValueError, RuntimeError) as error:
+        # A null in a name is a ValueError, a circle of links a RuntimeError.
+        raise ZenplanError(
+            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}",
+            "name a file in a folder that you may write, with room on its disk",
+        ) from error
+
+
+def _write(path: Path, target: Path, content: str) -> None:
+    there = target.stat() if target.exists() else None
+    if there and not stat.S_ISREG(there.st_mode):
+        raise ZenplanError(f"{path} is not a regular file", "name a file, or - for the terminal")
+    if there and not os.access(target, os.W_OK):
+        raise ZenplanError(f"{path} may only be read", "name another file, or change its permissions")
+    # Beside it, so that taking its place is one step.
+    draft = target.with_name(f".zenplan-{secrets.token_hex(8)}")
+    try:
+        with draft.open("x", encoding="utf-8") as file:
+            if there:
+                draft.chmod(stat.S_IMODE(there.st_mode))
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,76 @@
+"""The JSON document of a data set. Its schema is made of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from zenplan.commands.shared.document import (
+    Count,
+    CountFromZero,
+    Name,
+    NotNegative,
+    Positive,
+    RangeDocument,
+    one_of,
+)
+from zenplan.documents import Document, fill
+from zenplan.domain.range import Range
+from zenplan.domain.training.data_set import DataKind, DataSet
+
+
+class LeftOutDocument(Document):
+    """What was not counted."""
+
+    what: Annotated[str, one_of("files", "records"), Meta(description="Files, or records of them.")]
+    count: Annotated[Count, Meta(description="How many: of files all, of records those in what was read.")]
+    why: Annotated[Name, Meta(description="Why.")]
+    example: Annotated[Name, Meta(description="The first of them: a path, and where in it a record is.")]
+
+
+class DataDocument(Document, tag_field="schema", tag="zenplan.data/1"):
+    """Answer of 'zenplan data show'.
+
+    What there is to train on. A range of one value was counted, others are 80 % intervals of a sample; null is what
+    data of that kind do not have.
+    """
+
+    path: Annotated[Name, Meta(description="The file or folder.")]
+    kind: Annotated[DataKind, Meta(description="What it is of.")]
+    files: Annotated[Count, Meta(description="Files that hold records, a count.")]
+    size_bytes: Annotated[Positive, Meta(description="What they take on disk, in bytes.")]
+    formats: Annotated[tuple[Name, ...], Meta(description="Formats of these files.")]
+    records: Annotated[RangeDocument, Meta(description="Documents, conversations, rows or images, a count.")]
+    text_bytes: Annotated[RangeDocument | None, Meta(description="Text in them, in bytes of UTF-8.")]
+    tokens: Annotated[RangeDocument | None, Meta(description="Tokens of that text, a count.")]
+    tokens_per_record: Annotated[RangeDocument | None, Meta(description="Tokens of a record, the mean.")]
+    median_tokens: Annotated[NotNegative | None, Meta(description="Tokens that half of the records have at most.")]
+    p95_tokens: Annotated[NotNegative | None, Meta(description="Tokens that 95 % of the records have at most.")]
+    columns: Annotated[tuple[str, ...], Meta(description="Columns or keys that were found.")]
+    text_columns: Annotated[tuple[str, ...], Meta(description="Those that were read.")]
+    classes: Annotated[CountFromZero, Meta(description="Sub-folders with images, a count; 0 for other data.")]
+    read_bytes: Annotated[NotNegative, Meta(description="What was read to measure this, in bytes.")]
+    whole: Annotated[bool, Meta(description="Whether that is all of it.")]
+    tokenizer: Annotated[
+        str, Meta(description="The file with which tokens were counted; empty where they go by the kind of text.")
+    ]
+    how: Annotated[Name, Meta(description="How all this was arrived at, for people.")]
+    left_out: Annotated[tuple[LeftOutDocument, ...], Meta(description="What was not counted, by reason.")]
+
+
+def data_document(data: DataSet) -> DataDocument:
+    """The data set."""
+    return fill(
+        DataDocument,
+        data,
+        records=fill(RangeDocument, data.records),
+        text_bytes=_range(data.text_bytes),
+        tokens=_range(data.tokens),
+        tokens_per_record=_range(data.tokens_per_record),
+        left_out=tuple(fill(LeftOutDocument, each) for each in data.left_out),
+    )
+
+
+def _range(figure: Range | None) -> RangeDocument | None:
+    return None if figure is None else fill(RangeDocument, figure)
