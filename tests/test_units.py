@@ -1,5 +1,6 @@
 import contextlib
 import math
+import time
 from collections.abc import Callable
 
 import pytest
@@ -28,6 +29,12 @@ PARSERS = (units.parse_count, units.parse_bytes, units.parse_duration_s, units.p
         ("1e3K", 1e6),
         ("+3", 3),
         ("2P", 2e15),
+        ("1,000,000", 1e6),
+        ("12,345.5", 12_345.5),
+        ("7 billion", 7e9),
+        ("350 Million", 350e6),
+        ("1_0000_0000", 1e8),
+        ("5.", 5),
     ],
 )
 def test_counts(text: str, value: float) -> None:
@@ -59,15 +66,131 @@ def test_sizes(text: str, value: float) -> None:
         ("36h30min", 131_400),
         (" 1W 2d 3h 4min 5.5 s ", 788_645.5),
         ("1.5d.5h", 131_400),
+        ("2 weeks", 1_209_600),
+        ("36 hours", 129_600),
+        ("10 days", 864_000),
+        ("1 day 12 hours", 129_600),
+        ("90 minutes", 5400),
+        ("3 months", 3 * 365.25 / 12 * 86_400),
+        ("1 year", 365.25 * 86_400),
     ],
 )
 def test_durations(text: str, value: float) -> None:
     assert units.parse_duration_s(text) == value
 
 
-@pytest.mark.parametrize(("text", "value"), [("5000", 5000), ("$5,000", 5000), ("5k", 5000), (" $0.42 ", 0.42)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("5000", 5000), ("$5,000", 5000), ("5k", 5000), (" $0.42 ", 0.42), ("5k USD", 5000), ("USD 5000", 5000)),
+        *(
+            ("US$5k", 5000),
+            ("5,000 dollars", 5000),
+            ("5000$", 5000),
+            ("5000usd", 5000),
+            ("1.5 million US dollars", 1.5e6),
+        ),
+    ],
+)
 def test_dollars(text: str, value: float) -> None:
     assert units.parse_usd(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("€500", "500 EUR", "500eur", "£5k", "5k GBP", "¥1000", "500 CHF", "C$500", "HK$ 500", "A$5k", "500 CAD"),
+        *("$500 CAD", "₹1000", "5000 euros", "500 pounds", "1 BTC", "20,5 €", "EUR 5.000,00", "500 ¢", "10 XYZ"),
+    ],
+)
+def test_another_currency_is_never_dollars(text: str) -> None:
+    with pytest.raises(UsageError, match="not in US dollars") as caught:
+        units.parse_usd(text, "--budget")
+    assert "dollars" in caught.value.hint
+
+
+@pytest.mark.parametrize("parse", PARSERS)
+@pytest.mark.parametrize(
+    ("text", "point"),
+    [
+        *(("0,5", "0.5"), ("1,5", "1.5"), ("20,5", "20.5"), ("1,0000", "1.0000"), ("0,125", "0.125"), ("1e9,5", "")),
+        *(
+            ("1,,1", ""),
+            ("1,23,456", ""),
+            ("1,000,", ""),
+            (",5", ""),
+            ("1.000.000", ""),
+            ("1.000,5", ""),
+            ("1,000_000", ""),
+        ),
+        *(("12,34,567", ""), ("1234,567", "1234.567"), ("1,000,00", "")),
+    ],
+)
+@pytest.mark.parametrize("unit", ["", "k", " k"])
+def test_a_comma_that_parts_no_thousands_is_refused(
+    parse: Callable[[str], float], text: str, point: str, unit: str
+) -> None:
+    with pytest.raises(UsageError, match="is not a number") as caught:
+        parse(f"{text}{unit}")
+    assert point in caught.value.hint
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("parse", PARSERS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1_000_",
+        "_1",
+        "1__0",
+        "\uff11\uff10",
+        "\u0663",
+        "1\u00b2",
+        "50%",
+        "1/2",
+        "NaN",
+        "infinity",
+        "1 000 000",
+        "1'000",
+    ],
+)
+def test_what_programs_or_other_scripts_write_is_refused(parse: Callable[[str], float], text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(text)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("parse", PARSERS)
+@pytest.mark.parametrize(
+    "text", [" " * 3000, f"5{' ' * 3000}x", "1," * 3000, "5 " * 3000, f"{'1_' * 3000}x", "$" * 3000]
+)
+def test_a_long_text_is_refused_at_once(parse: Callable[[str], float], text: str) -> None:
+    start = time.perf_counter()
+    with pytest.raises(UsageError):
+        parse(text)
+    assert time.perf_counter() - start < 1.0
+
+
+@LAZY
+@given(value=st.integers(1, 10**14), decimals=st.integers(0, 999))
+def test_a_number_is_read_as_python_writes_it(value: int, decimals: int) -> None:
+    for text in (f"{value}", f"{value:,}", f"{value:_}"):
+        assert units.parse_count(text) == value
+        assert units.parse_usd(f"${text}.{decimals:03}") == pytest.approx(value + decimals / 1000, rel=1e-12)
+
+
+@LAZY
+@given(text=st.from_regex(r"[0-9]{1,4}([,._][0-9]{0,4}){1,3}", fullmatch=True))
+def test_a_number_with_separators_is_read_in_one_way_or_not_at_all(text: str) -> None:
+    """Whatever is read is what is left without commas in front of three digits, and a comma is nowhere else."""
+    with contextlib.suppress(UsageError):
+        value = units.parse_count(text)
+        whole, _, decimals = text.partition(".")
+        assert "," not in decimals
+        assert value == float(text.replace(",", "").replace("_", ""))
+        groups = whole.split(",")
+        assert all(len(group) == 3 for group in groups[1:])
+        assert len(groups) == 1 or (1 <= len(groups[0]) <= 3 and groups[0][0] != "0")
 
 
 def test_a_bare_number_is_no_duration() -> None:

@@ -44,17 +44,18 @@ _NUMBER = re.compile(rf"\s*([+-]?{_DECIMAL}(?:e[+-]?[0-9]+)?)\s*([a-zµ]*)\s*", 
 # One part of 5d12h: it has no sign and no exponent.
 _PART = re.compile(rf"({_DECIMAL}\s*([a-zµ]*))\s*", re.IGNORECASE)
 # A number with one comma, as half of the world writes a decimal point.
-_DECIMAL_COMMA = re.compile(r"([+-]?[0-9]+),([0-9]+)(\s*[a-zµ]*)", re.IGNORECASE)
+_DECIMAL_COMMA = r"([+-]?[0-9]+),([0-9]+)(\s*[a-zµ]*)"
 
-# What stands before or after an amount of US dollars.
-_USD = re.compile(r"\s*(?:US\s?\$|USD|\$)?\s*(.*?)\s*(?:USD|US dollars?|dollars?|\$)?\s*", re.IGNORECASE)
+# Patterns that few commands need; re compiles each when it is first used. What stands beside US dollars:
+_USD = r"(?:US ?\$|USD|\$)? ?(.*?) ?(?:USD|US dollars?|dollars?|\$)?"
 # A name, or a dollar that is not that of the United States: C$, HK$.
-_CURRENCY_WORD = re.compile(r"[^\W\d_]+\$?")
-_CURRENCY = re.compile(
+_CURRENCY_WORD = r"[^\W\d_]+\$?"
+_CURRENCY = (
     r"euros?|eur|gbp|pounds?|quid|yen|jpy|yuan|cny|rmb|renminbi|rupees?|inr|francs?|chf|krw|won|kr|sek|nok|dkk|kron[ae]r?"
-    r"|cad|aud|nzd|sgd|hkd|twd|brl|reais|rub|roubles?|rubles?|zl|pln|czk|pesos?|mxn|ils|nis|shekels?|btc|eth|cents?",
-    re.IGNORECASE,
+    r"|cad|aud|nzd|sgd|hkd|twd|brl|reais|rub|roubles?|rubles?|zl|pln|czk|pesos?|mxn|ils|nis|shekels?|btc|eth|cents?"
 )
+# Digits with several separators, or with one in front.
+_SEPARATED = r"[+-]?(?:[0-9][0-9_.,]*[.,][0-9_]*[.,]|,[0-9]|[0-9_.]+,)"
 
 
 def number_of(text: str) -> float | None:
@@ -81,29 +82,31 @@ def digits_of(text: str, most: int) -> int | None:
     return value if 0 < value <= most else None
 
 
-def _parse(text: str, units: Mapping[str, float], what: str, example: str) -> float:
-    hint = f"write it as in: {example}"
+def _parse(text: str, units: Mapping[str, float], what: str, example: str, given: str = "") -> float:
+    """The number in base units; ``given`` is what messages show instead of the text."""
+    hint, given = f"write it as in: {example}", given or text
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise UsageError(f"{what} is not a number: '{text}'", _meant(text) or hint)
+        raise UsageError(f"{what} is not a number: '{given}'", separator_hint(text) or hint)
     if match[2].lower() not in units:
         unit = f"knows no unit '{match[2]}'" if match[2] else "needs a unit"
-        raise UsageError(f"{what} {unit}: '{text}'", hint)
+        raise UsageError(f"{what} {unit}: '{given}'", hint)
     value = float(match[1].replace(",", "").replace("_", "")) * units[match[2].lower()]
     if not is_amount(value):
-        raise UsageError(f"{what} must be above zero and finite, not '{text}'", hint)
+        raise UsageError(f"{what} must be above zero and finite, not '{given}'", hint)
     if value < _LEAST:
-        raise UsageError(f"{what} of {text} is less than zenplan plans for", hint)
+        raise UsageError(f"{what} of {given} is less than zenplan plans for", hint)
     return value
 
 
-def _meant(text: str) -> str:
-    """What to write for a number whose comma parts no thousands; empty for any other text."""
-    if "," not in text or not any(letter in "0123456789" for letter in text):
-        return ""
-    match = _DECIMAL_COMMA.fullmatch(text.strip().lstrip("$"))
-    point = f"{match[1]}.{match[2]}{match[3]}" if match else "0.5"
-    return f"a comma parts thousands, as in 1,000,000; with a decimal point: {point}"
+def separator_hint(text: str) -> str:
+    """What to write for a number whose commas or points are not where they part thousands; empty for other texts."""
+    plain = text.strip().lstrip("$")
+    if match := re.fullmatch(_DECIMAL_COMMA, plain, re.IGNORECASE):
+        return f"a comma parts thousands, as in 1,000,000; with a decimal point: {match[1]}.{match[2]}{match[3]}"
+    if re.match(_SEPARATED, plain):
+        return "commas part thousands, as in 1,000,000, and a point parts decimals, as in 0.5"
+    return ""
 
 
 def parse_count(text: str, what: str = "count", most: float = math.inf) -> float:
@@ -145,7 +148,7 @@ def parse_duration_s(text: str, what: str = "duration") -> float:
     """
     example = "7d, 36h, 90min, 5d12h"
     parts = list(_PART.finditer(text.strip()))
-    if len(parts) < 2 or _NUMBER.fullmatch(text) or "".join(p[0] for p in parts) != text.strip():
+    if len(parts) < 2 or not parts[0][2] or _NUMBER.fullmatch(text) or "".join(p[0] for p in parts) != text.strip():
         return _parse(text, _TIME, what, example)
     total = sum(_parse(part[1], _TIME, what, example) for part in parts)
     sizes = [_TIME[part[2].lower()] for part in parts]
@@ -161,21 +164,21 @@ def parse_usd(text: str, what: str = "amount") -> float:
     Raises:
         UsageError: not a number, not above zero, not finite, or in another currency.
     """
-    match = _USD.fullmatch(text)
+    match = re.fullmatch(_USD, " ".join(text.split()), re.IGNORECASE)
     amount = match[1] if match else text
     other = _other_currency(amount)
     if other:
         hint = "give it in dollars, at the rate of today, as in: 5000"
         raise UsageError(f"{what} is in '{other}', not in US dollars: '{text}'", hint)
-    return _parse(amount, _COUNT, what, "5000, $5,000, 5k")
+    return _parse(amount, _COUNT, what, "5000, $5,000, 5k", text)
 
 
 def _other_currency(amount: str) -> str:
     """The sign or name of a currency that is not the US dollar; empty where there is none."""
     from unicodedata import category
 
-    for word in _CURRENCY_WORD.findall(amount):
-        if _CURRENCY.fullmatch(word) or "$" in word or (len(word) == 3 and word.isupper()):
+    for word in re.findall(_CURRENCY_WORD, amount):
+        if re.fullmatch(_CURRENCY, word, re.IGNORECASE) or "$" in word or (len(word) == 3 and word.isupper()):
             return str(word)
     return next((letter for letter in amount if category(letter) == "Sc" and letter != "$"), "")
 

@@ -44,7 +44,11 @@ def complaint(ended: Any, code: int) -> str:
 
 
 @pytest.mark.parametrize(
-    "value", ["-1", "0", "nan", "inf", "1e40", "", " ", "abc", "1e9x", "1e-400", "1e999", "0.5", "٣"]
+    "value",
+    [
+        *("-1", "0", "nan", "inf", "1e40", "", " ", "abc", "1e9x", "1e-400", "1e999", "0.5", "٣"),
+        *("0,5B", "1,,1B", "1,23,456", "1_000_", "50%", "1/2", "１B", "1.000.000"),
+    ],
 )
 def test_no_number_of_parameters(value: str, called: Call) -> None:
     assert "--params" in complaint(called("estimate", "--params", value), 2)
@@ -56,6 +60,17 @@ def test_no_number_of_parameters(value: str, called: Call) -> None:
         ("--gpus", "0"),
         ("--gpus", "-1"),
         ("--gpus", "1.5"),
+        ("--gpus", "0,5"),
+        ("--max-gpus", "1,5"),
+        ("--tokens", "1,5T"),
+        ("--budget", "20,5"),
+        ("--budget", "€500"),
+        ("--budget", "500 EUR"),
+        ("--deadline", "03/04/2027"),
+        ("--deadline", "2020-01-01"),
+        ("--deadline", "31 February"),
+        ("--epochs", "1,5"),
+        ("--data-kind", "poems"),
         ("--gpus", "many"),
         ("--gpus", ""),
         ("--gpus", "1e9"),

@@ -130,7 +130,7 @@ def run(store: CalibrationStore, monkeypatch: pytest.MonkeyPatch) -> Callable[..
 
 def test_a_model_is_run_at_three_depths_and_the_whole_is_predicted(run: Any, store: CalibrationStore) -> None:
     worker = Worker(linear)
-    wanted = Wanted(request=replace(GPT, samples=1e6), usd_per_h=3.6)
+    wanted = Wanted(request=replace(GPT, samples=1e6, epochs=1.0), usd_per_h=3.6)
     found = run(worker, wanted).taken[0]
     assert worker.keys == [["depth=1 batch=4", "depth=2 batch=4", "depth=4 batch=4"]]
     truth = 0.01 + 4 * (0.002 + 0.005 * 12)

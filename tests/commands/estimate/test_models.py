@@ -114,7 +114,9 @@ def test_data_and_batch_may_be_given(document: Callable[..., dict[str, Any]]) ->
     found = document("estimate", *RESNET, "--samples", "1.2M", "--epochs", "10", "--batch", "1024")
     assert (found["plan"]["samples"], found["plan"]["global_batch_samples"]) == (12e6, 1024)
     language = document("estimate", "estimate", "--params", "1e9", "--samples", "1M", "--batch", "512", "--top", "1")
-    assert (language["plan"]["samples"], language["plan"]["global_batch_samples"]) == (1e6, 512)
+    # A million documents of 700 tokens, packed.
+    assert language["plan"]["tokens"] == pytest.approx(7e8)
+    assert language["plan"]["global_batch_samples"] == 512
 
 
 def test_a_model_known_by_its_flop(document: Callable[..., dict[str, Any]]) -> None:

@@ -97,10 +97,11 @@ def test_what_is_given_comes_first() -> None:
         assert fact(made, name).origin == "given"
 
 
-def test_other_data_are_passed_over_as_often_as_is_usual() -> None:
-    assert plan(model="toy-net-50", samples=500.0).samples == 5000.0
+def test_other_data_are_passed_over_as_is_usual_for_a_set_of_that_size() -> None:
+    made = plan(model="toy-net-50", samples=500.0)
+    assert made.samples == 500.0 * made.epochs == 15_000.0
+    assert fact(made, "epochs").origin == "assumed"
     assert plan(model="toy-net-50", epochs=1.0).samples == 1000.0
-    assert fact(plan(model="toy-net-50", samples=500.0), "epochs").origin == "published"
 
 
 def test_sequences_may_be_counted_by_tokens_or_by_samples() -> None:
@@ -114,10 +115,9 @@ def test_sequences_may_be_counted_by_tokens_or_by_samples() -> None:
 
 
 def test_a_language_model_may_be_counted_by_samples() -> None:
-    made = plan(params=1e8, seq_len=1024, samples=1000.0, batch=10)
+    made = plan(params=1e8, seq_len=1024, samples=1000.0, batch=10, epochs=1.0)
     assert made.tokens == 1_024_000
     assert made.global_batch == 10
-    assert "epochs" not in {f.name for f in made.facts}
     assert plan(params=1e8, seq_len=1024, samples=1000.0, epochs=3.0).tokens == 3_072_000
 
 
@@ -255,6 +255,12 @@ def test_facts_are_only_of_what_the_model_has() -> None:
             "one of them",
         ),
         ({"model": "toy-net-50", "samples": 1e17, "epochs": 11.0}, "images are beyond what zenplan plans for", "most"),
+        (
+            {"params": 1e8, "tokens": 1e9, "data_kind": "chat"},
+            "--data-kind says how long the texts of --samples are",
+            "leave",
+        ),
+        ({"model": "toy-net-50", "samples": 10.0, "data_kind": "chat"}, "toynet takes samples as they are", "leave"),
         ({"model": "toy-net-50", "method": "lora"}, "nothing of toynet would be trained", "--method full"),
     ],
 )

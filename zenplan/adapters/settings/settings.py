@@ -121,7 +121,8 @@ def _whole(most: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         number = _number(value)
         if number is None or not 1 <= number <= most or number != int(number):
-            raise UsageError(f"must be a whole number from 1 to {most:,}")
+            hint = units.separator_hint(value) if isinstance(value, str) else ""
+            raise UsageError(f"must be a whole number from 1 to {most:,}", hint)
         return int(number)
 
     return parse

@@ -8,6 +8,7 @@ from typing import Any
 
 from zenplan import units
 from zenplan.commands.estimate.pinned import Pinned
+from zenplan.commands.shared.fine_tuning import kind_of
 from zenplan.domain.answer.answer import Change, Effect
 from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.precision import PRECISIONS
@@ -15,6 +16,7 @@ from zenplan.domain.provenance import Origin
 from zenplan.domain.software import Software
 from zenplan.domain.training.operations import Operations
 from zenplan.errors import ZenplanError
+from zenplan.families.transformer.samples import KINDS, LENGTH
 from zenplan.planning.money.sensitivity import moved
 
 # What an amount and a sequence are multiplied with; a price; how long it takes to start.
@@ -47,7 +49,15 @@ def _searched(case: Pinned, value: str, **given: Any) -> Change | None:
 def effects(case: Pinned) -> tuple[Effect, ...]:
     """The inputs that move a plan, the one that moves it farthest first."""
     ranked = case.ranked
-    all_of_them = (*_amount(case), *_step(case), *_operations(case), *_price(case), *_shape(case), *_choices(case))
+    all_of_them = (
+        *_amount(case),
+        *_texts(case),
+        *_step(case),
+        *_operations(case),
+        *_price(case),
+        *_shape(case),
+        *_choices(case),
+    )
     usd, time_s = ranked.total_usd.mid, ranked.wall_clock_s.mid
     measured = sorted(((moved(effect, usd, time_s), effect) for effect in all_of_them), key=lambda pair: -pair[0])
     return tuple(effect for far, effect in measured if far > _LEAST)
@@ -65,6 +75,20 @@ def _amount(case: Pinned) -> Iterator[Effect]:
         for factor in (_HALF, _TWICE)
     )
     yield from _effect(unit, units.count(total), fact.origin, *changes)
+
+
+def _texts(case: Pinned) -> Iterator[Effect]:
+    """The averages of data sets of the kind, where texts were counted and not their tokens."""
+    plan = case.found.plan
+    fact = next((f for f in plan.facts if f.name == LENGTH and f.origin is Origin.ASSUMED), None)
+    if fact is None:
+        return
+    kind = KINDS[kind_of(case.request, plan.workload)]
+    changes = (
+        case.again(units.count(tokens), plan=replace(plan, samples=plan.samples * tokens / kind.tokens))
+        for tokens in (kind.low, kind.high)
+    )
+    yield from _effect(fact.name, fact.value, fact.origin, *changes)
 
 
 def _step(case: Pinned) -> Iterator[Effect]:

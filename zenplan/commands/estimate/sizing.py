@@ -19,8 +19,6 @@ from zenplan.planning.money.quotes import Market
 # The least and the most that is looked at, in parameters.
 _LEAST: Final = 1e6
 _MOST: Final = 1e13
-# A budget alone is spent within so much time: nobody waits years for the cheapest machine.
-_HORIZON_S: Final = 90 * units.DAY_S
 # The first guess: dollars for a FLOP of training, of an H100 at 2.50 an hour and 40 % of its peak.
 _USD_PER_FLOP: Final = 2.50 / units.HOUR_S / (0.4 * 989e12)
 # How near below its limits a size is near enough, and how many sizes are tried for it.
@@ -102,6 +100,8 @@ def _largest(request: Request, most: float, ask: Ask) -> float:
                 return fits
         else:
             over = min(over, size)
+        if over <= (1.0 + _NEAR / 2.0) * fits:
+            return fits
         # A little below the limit, and between what is known to keep it and what is not.
         step = size / 4.0 if math.isinf(used) else size * math.pow((1.0 - _NEAR / 2.0) / used, 1.0 / grows)
         if not fits < step < over:
@@ -132,10 +132,15 @@ def _used(request: Request, ask: Ask) -> float:
     if not usable.any():
         return math.inf
     bills = market.bills(request.billing)
-    used = bills.runs.wall_clock_s[2][usable] / (request.deadline_s or _HORIZON_S)
+    used = bills.runs.wall_clock_s[2][usable] / _latest_s(request)
     if request.budget_usd is not None:
         used = used.clip(min=bills.total_usd[2][usable] / request.budget_usd)
     return float(used.min())
+
+
+def _latest_s(request: Request) -> float:
+    """The deadline, or the horizon: nobody waits years for the cheapest machine."""
+    return min(request.deadline_s or math.inf, request.longest_s)
 
 
 def _rounded_down(size: float) -> float:
@@ -148,10 +153,8 @@ def _limits(request: Request) -> str:
     parts = []
     if request.budget_usd is not None:
         parts.append(f"keeps {units.usd(request.budget_usd)}")
-        if request.deadline_s is None:
-            parts.append(f"takes no more than {units.duration(_HORIZON_S)} (assumed)")
-    if request.deadline_s is not None:
-        parts.append(f"takes no more than {units.duration(request.deadline_s)}")
+    whose = "" if request.deadline_s or request.horizon_s else " (assumed)"
+    parts.append(f"takes no more than {units.duration(_latest_s(request))}{whose}")
     return f"{' and '.join(parts)} at its high end"
 
 

@@ -12,8 +12,8 @@ from zenplan.errors import UsageError
 
 _EXAMPLE: Final = "7d, 36h, 2 weeks, 2027-03-01, 1 March"
 # What may stand before a time and before a day.
-_WITHIN: Final = re.compile(r"\s*(?:in|within)\s+", re.IGNORECASE)
-_BY: Final = re.compile(r"\s*(?:by|until|till|on)\s+", re.IGNORECASE)
+_WITHIN: Final = re.compile(r"^(?:in|within) ", re.IGNORECASE)
+_BY: Final = re.compile(r"^(?:by|until|till|on) ", re.IGNORECASE)
 _MONTHS: Final = (
     "january",
     "february",
@@ -51,11 +51,15 @@ def parse_deadline_s(text: str, what: str, today: date) -> float:
     Raises:
         UsageError: it is neither, may be meant in two ways, or is not after ``today``.
     """
-    if _BY.match(text) or not _is_time(text):
-        day = _day(_BY.sub("", text, count=1).strip(), today, what, text)
+    plain = " ".join(text.split())
+    if _BY.match(plain) or not _is_time(plain):
+        day = _day(_BY.sub("", plain, count=1), today, what, text)
         if day is not None:
             return _seconds(day, today, what, text)
-    return units.parse_duration_s(_WITHIN.sub("", text, count=1), what)
+    try:
+        return units.parse_duration_s(_WITHIN.sub("", plain, count=1), what)
+    except UsageError as error:
+        raise UsageError(error.message, units.separator_hint(text) or f"write it as in: {_EXAMPLE}") from error
 
 
 def _is_time(text: str) -> bool:

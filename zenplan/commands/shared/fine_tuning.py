@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -28,9 +29,17 @@ def adapts(request: Request) -> bool:
     return request.method not in (None, "full")
 
 
-def kind_of(request: Request) -> str:
-    """What the texts of its samples are: as given, or as usual for the method."""
-    return request.data_kind or (samples.FINE_TUNING if adapts(request) else samples.TRAINING)
+def kind_of(request: Request, workload: Workload) -> str:
+    """What the texts of its samples are: as given, or what is usual in fine-tuning or in training.
+
+    Few texts for a model that has a checkpoint fine-tune it, with adapters or all of it: both take the same texts.
+    """
+    if request.data_kind is not None:
+        return request.data_kind
+    tokens = samples.KINDS[samples.FINE_TUNING].tokens * (request.samples or math.inf)
+    trained = request.model is not None or request.config is not None
+    few = trained and tokens < FINE_TUNED_SHARE * recipe.recipe_for(workload).optimum
+    return samples.FINE_TUNING if adapts(request) or few else samples.TRAINING
 
 
 def check_data(request: Request, workload: Workload) -> None:
@@ -53,12 +62,13 @@ def fitted_length(request: Request, workload: Workload, lowered: Callable[[Reque
     Args:
         lowered: the workload of a request.
     """
-    usual = samples.KINDS[kind_of(request)].seq_len
+    kind = kind_of(request, workload)
+    usual = samples.KINDS[kind].seq_len
     plain = adapts(request) and request.seq_len is None and workload.family in _DECODERS and is_language(workload)
     if not plain or usual >= workload.tokens_per_sample:
         return workload
     found = lowered(replace(request, seq_len=usual))
-    why = f"what adapters are usually trained at on {kind_of(request)}; the model takes {workload.tokens_per_sample:,}"
+    why = f"what adapters are usually trained at on {kind}; the model takes {workload.tokens_per_sample:,}"
     fact = Fact(name="sequence length", value=str(usual), origin=Origin.ASSUMED, why=why)
     return replace(found, facts=tuple(fact if f.name == fact.name else f for f in found.facts))
 
@@ -73,9 +83,9 @@ def tokens_of_samples(request: Request, workload: Workload, count: float) -> tup
     length = workload.tokens_per_sample
     if request.seq_len is not None and request.data_kind is None:
         why = "each fills a sequence of --seq-len; --data-kind takes the average of a kind, packed"
-        fact = Fact(name="tokens of a sample", value=f"{length:,}", origin=Origin.GIVEN, why=why)
+        fact = Fact(name=samples.LENGTH, value=f"{length:,}", origin=Origin.GIVEN, why=why)
         return count * length, [fact]
-    mean, fact = samples.length(kind_of(request), request.data_kind is not None, request.seq_len)
+    mean, fact = samples.length(kind_of(request, workload), request.data_kind is not None, request.seq_len)
     total = Fact(
         name="dataset tokens",
         value=units.count(count * mean),

@@ -39,19 +39,19 @@ def _against_the_optimum(plan: TrainingPlan, share: float) -> Iterator[str]:
         smaller = units.count(sqrt(plan.tokens / recipe.TOKENS_PER_PARAMETER * optimum / recipe.TOKENS_PER_PARAMETER))
         yield (
             f"{tokens} tokens are {units.significant(share)} × the compute optimum of {model} parameters: a smaller "
-            f"model to serve, more compute to train; the optimum of that compute has {smaller}"
+            f"model to serve, more compute to train; the optimum of that compute has {smaller}."
         )
     elif share < FINE_TUNED_SHARE:
         yield (
             f"{tokens} tokens are {_percent(share)} of what {model} parameters want ({wanted}): enough to fine-tune "
-            "a trained checkpoint, far from enough to train one from the start"
+            "a trained checkpoint, far from enough to train one from the start."
         )
     elif share < _LITTLE:
         enough = units.count(plan.tokens / recipe.TOKENS_PER_PARAMETER)
         line = f"{tokens} tokens are {_percent(share)} of what {model} parameters want ({wanted}); enough for {enough}"
         worth = units.significant(recipe.worth_of_passes(_GOOD_PASSES), 2)
         again = f"; four passes are nearly as good as new, worth {worth} ({_LAW})"
-        yield line + (again if plan.epochs == 1.0 else "")
+        yield f"{line}{again if plan.epochs == 1.0 else ''}."
 
 
 def _repeated(plan: TrainingPlan, share: float) -> Iterator[str]:
@@ -61,13 +61,13 @@ def _repeated(plan: TrainingPlan, share: float) -> Iterator[str]:
     worth = recipe.worth_of_passes(plan.epochs)
     told = f"{plan.epochs:.3g} passes are worth {units.significant(worth)} of new data"
     little = "; more passes would add next to nothing" if worth < plan.epochs / 2.0 else ""
-    yield f"{told}{little} ({_LAW})"
+    yield f"{told}{little} ({_LAW})."
 
 
 def _steps(plan: TrainingPlan) -> Iterator[str]:
     if plan.steps < _FEW_STEPS:
-        many = "step is" if plan.steps == 1 else "steps are"
-        yield f"only {plan.steps} optimizer {many} few to learn in: a smaller --batch, or more --epochs"
+        many = f"{plan.steps} optimizer step{'s' * (plan.steps != 1)}"
+        yield f"Only {many}, few to learn in: a smaller --batch or more --epochs give more."
 
 
 def _percent(share: float) -> str:

@@ -41,6 +41,8 @@ KINDS: Final = {
     "code": Kind(1_800, 900, 3_600, 4096, "file", "The Stack in Dolma, arXiv 2402.00159; the range is assumed"),
     "books": Kind(92_000, 50_000, 150_000, 8192, "book", "Gutenberg in Dolma, arXiv 2402.00159; the range is assumed"),
 }
+# The name of the fact.
+LENGTH: Final = "tokens of a sample"
 FINE_TUNING: Final = "chat"
 TRAINING: Final = "documents"
 
@@ -60,6 +62,4 @@ def length(kind: str, given: bool, most: int | None = None) -> tuple[float, Fact
         why = f"{why}; cut to --seq-len"
     if not given:
         why = f"{why}; taken for {kind}, other texts: --data-kind"
-    return tokens, Fact(
-        name="tokens of a sample", value=f"{units.count(tokens)} ({kind})", origin=Origin.ASSUMED, why=why
-    )
+    return tokens, Fact(name=LENGTH, value=f"{units.count(tokens)} ({kind})", origin=Origin.ASSUMED, why=why)
