@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from zenplan import units
+from zenplan.commands.shared.ages import NO_PRICE, age_of, dated, dollar_span, dollars, seen
 from zenplan.commands.shared.sentences import padded, spread
 from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.answer.estimate import Bill, Quote, part_name
@@ -96,8 +98,10 @@ def _where(quote: Quote) -> str:
     return f"{quote.nodes} × {instance.provider} {instance.name}{tier}{region}"
 
 
-def _usd(amount: Range) -> str:
-    return f"{units.usd(amount.mid)}\n{units.span(units.usd(amount.low), units.usd(amount.high))}"
+def _usd(bill: Bill, quote: Quote, today: date) -> str:
+    """The middle, the range under it, and under that the age of an old price."""
+    lines = (dollars(bill.total_usd), dollar_span(bill.total_usd), age_of(quote.offer.price(bill.billing), today))
+    return "\n".join(filter(None, lines))
 
 
 def _time(time: Range) -> str:
@@ -116,7 +120,7 @@ def _money(answer: Answer) -> Table:
                 f"{_label(ranked)}\n{_where(quote)}",
                 f"{_devices(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
                 _time(bill.run.wall_clock_s),
-                *(_usd(b.total_usd) if b else _missing(quote, k) for k, b in bills.items()),
+                *(_usd(b, quote, answer.today) if b else _missing(quote, k) for k, b in bills.items()),
             )
         )
     columns = (
@@ -173,7 +177,9 @@ def _layouts(answer: Answer) -> Table:
 
 def _as_of(ranked: Ranked) -> str:
     price = ranked.quote.offer.price(ranked.bill.billing)
-    return price.as_of.isoformat() if price and price.as_of else "no date"
+    if price is None:
+        return NO_PRICE
+    return price.as_of.isoformat() if price.as_of else "no date"
 
 
 def _spent(parts: dict[str, float], most: int) -> str:
@@ -204,9 +210,9 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
             f"{units.significant(run.interruptions, 2)} interruptions: goodput "
             f"{units.percent(run.goodput)}",
         ),
-        *((str(b.billing), _bill(b)) for b in quote.bills),
+        *((str(b.billing), _bill(b, quote, answer.today)) for b in quote.bills),
         ("energy", _energy(quote)),
-        ("price", _price(quote)),
+        ("price", _price(quote, answer.today)),
         *((("evidence", estimate.evidence),) if estimate.correction else ()),
     ]
     columns = (Column(name=f"#{place} {_label(ranked)}"), Column(name=_where(quote)))
@@ -226,19 +232,19 @@ def _memory(quote: Quote) -> str:
     return f"{units.size(quote.estimate.memory.total_bytes)} a device: {named}"
 
 
-def _bill(bill: Bill) -> str:
-    total = bill.total_usd
-    parts = [f"machines {units.usd(bill.compute_usd.mid)} ({units.significant(bill.billed_h)} h billed)"]
+def _bill(bill: Bill, quote: Quote, today: date) -> str:
+    parts = [f"machines {dollars(bill.compute_usd)} ({units.significant(bill.billed_h)} h billed)"]
     for name, usd in (("checkpoint storage", bill.storage_usd), ("egress of the weights", bill.egress_usd)):
         parts.append(f"{name} not known" if usd is None else f"{name} {units.usd(usd)}")
-    spans = units.span(units.usd(total.low), units.usd(total.high))
+    total = dated(dollars(bill.total_usd), quote.offer.price(bill.billing), today)
+    span = dollar_span(bill.total_usd)
     time = ""
     if bill.billing is Billing.SPOT:
         time = (
             f"; {units.duration(bill.run.wall_clock_s.mid)} with "
             f"{units.significant(bill.run.interruptions, 2)} interruptions"
         )
-    return f"{units.usd(total.mid)} ({spans}): {', '.join(parts)}{time}"
+    return f"{total}{f', {span}' if span else ''}: {', '.join(parts)}{time}"
 
 
 def _energy(quote: Quote) -> str:
@@ -253,14 +259,13 @@ def _energy(quote: Quote) -> str:
     return f"{told}, {units.count(energy.co2e_kg.mid)} kg CO2e"
 
 
-def _price(quote: Quote) -> str:
+def _price(quote: Quote, today: date) -> str:
     parts = []
     for kind in (Billing.ON_DEMAND, Billing.SPOT):
         price = quote.offer.price(kind)
         if price:
-            date = f"as of {price.as_of}" if price.as_of else "of unknown date"
-            parts.append(f"{kind} {units.usd(price.usd_per_h)}/h {date} ({price.source})")
-    return "; ".join(parts)
+            parts.append(f"{kind} {units.usd(price.usd_per_h)}/h {seen(price, today)} ({price.source})")
+    return "; ".join(parts) or "nobody has one; --usd-per-hour gives one"
 
 
 def _assumptions(answer: Answer) -> Table:
@@ -284,9 +289,22 @@ def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
         *_input(answer),
         spread(first.estimate),
         *_grounds(answer),
+        *beyond_notes(answer),
         f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {len(answer.frontier)} on the "
         "frontier of time and dollars. '?' is a price that is not known.",
         *answer.left_out,
+    )
+
+
+def beyond_notes(answer: Answer) -> tuple[str, ...]:
+    """Which quotes are larger than what is had on demand; nothing where none is."""
+    limits: dict[int, list[str]] = {}
+    for place, ranked in enumerate(answer.ranked, 1):
+        if limit := ranked.quote.beyond_on_demand:
+            limits.setdefault(limit, []).append(f"#{place}")
+    return tuple(
+        f"{', '.join(places)}: more than {limit:,} on demand usually needs a reservation."
+        for limit, places in limits.items()
     )
 
 
@@ -356,7 +374,9 @@ def _record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
             f"{name}_usd": total.mid if total else None,
             f"{name}_usd_high": total.high if total else None,
             f"{name}_price_as_of": price.as_of if price else None,
+            f"{name}_price_age_days": price.age_days(answer.today) if price else None,
         }
+    row["beyond_on_demand"] = quote.beyond_on_demand
     row["kwh"] = quote.energy.kwh.mid if quote.energy else None
     row["co2e_kg"] = quote.energy.co2e_kg.mid if quote.energy and quote.energy.co2e_kg else None
     return row

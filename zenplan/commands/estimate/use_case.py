@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import grid_intensity
 from zenplan.commands.estimate.offers import Selection, matching, select
+from zenplan.commands.estimate.stated import machine_facts, plan_on_named
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
-from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Answer, Label, Ranked
 from zenplan.domain.answer.estimate import Bill
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import Billing
+from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN, Billing
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit
-from zenplan.planning.money.quotes import Market, market
+from zenplan.planning.money.candidates import Candidates, candidates, comparable
+from zenplan.planning.money.quotes import Index, Market, market
 from zenplan.planning.money.ranking import Ranking, rank
 from zenplan.planning.search.search import usable_bytes
 
@@ -41,20 +42,17 @@ def estimate(request: Request, known: Known) -> Answer:
         UsageError: the request is wrong.
         NoFit: no offer can run it; the message says what is nearest.
     """
-    plan = training_plan(request, known.families)
+    plan = plan_on_named(request, known.catalogue, known.families)
     evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
-    offers = matching(request, known.tables, known.catalogue)
-    selection = select(request, offers, known.catalogue, plan, known.coefficients, evidence)
-    if not selection.options:
-        raise NoFit(_no_options(request, plan), _hint(request, plan, selection, known.catalogue))
-    found = market(plan, known.operations, selection.clusters, selection.options)
-    ranking = _ranking(request, found)
+    search = _search(request, known, plan, evidence)
+    selection, found, ranking = search.selection, search.found, search.ranking
     ranked = tuple(_at(found, request, i, labels) for i, labels in zip(ranking.order, ranking.labels, strict=True))
     left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *selection.left_out)
+    stated = machine_facts(request, known.catalogue, ranked)
     return Answer(
         request=request,
         today=known.today,
-        plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(ranked)))),
+        plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(ranked)), *stated)),
         operations=known.operations,
         ranked=ranked,
         verdict=_verdict(request, ranked[0].bill, ranking),
@@ -63,27 +61,65 @@ def estimate(request: Request, known: Known) -> Answer:
         layouts=found.found.considered,
         frontier=tuple(_at(found, request, i, ()) for i in ranking.frontier),
         sensitivity=(),
-        left_out=(*left_out, *_not_quoted(request, found)),
+        left_out=(*left_out, *_not_quoted(request, found, search.chosen)),
         here=_here(plan, known.calibrations),
     )
 
 
-def _ranking(request: Request, found: Market) -> Ranking:
-    """The market's options in order.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Search:
+    """What was looked at, and how it is ranked."""
+
+    selection: Selection
+    found: Market
+    chosen: Candidates
+    ranking: Ranking
+
+
+def _search(request: Request, known: Known, plan: TrainingPlan, evidence: Evidence) -> _Search:
+    """What is had on demand, ranked; larger clusters, which need a reservation, only where nothing on demand does
+    what was asked, and they do.
 
     Raises:
-        NoFit: none can be run.
+        NoFit: nothing can run it.
     """
-    usable = found.usable(request.billing).nonzero()[0]
-    if not len(usable):
-        raise NoFit(*_why_nothing(request, found))
+    offers = matching(request, known.tables, known.catalogue, known.today)
+
+    def searched(reserved: bool) -> _Search:
+        selection = select(request, offers, known.catalogue, plan, known.coefficients, evidence, reserved)
+        if not selection.options:
+            raise NoFit(_no_options(request, plan, selection), _hint(request, plan, selection, known.catalogue))
+        found = market(plan, known.operations, selection.clusters, selection.options)
+        if not found.usable(request.billing).any():
+            raise NoFit(*_why_nothing(request, found))
+        chosen = candidates(found, request.billing, known.today, request.deadline_s, request.budget_usd)
+        return _Search(
+            selection=selection, found=found, chosen=chosen, ranking=_ranking(request, found, chosen.leading)
+        )
+
+    try:
+        on_demand = searched(reserved=False)
+    except NoFit:
+        if request.gpus or request.max_gpus:
+            raise
+        return searched(reserved=True)
+    if on_demand.ranking.met or not on_demand.selection.larger:
+        return on_demand
+    reserved = searched(reserved=True)
+    return reserved if reserved.ranking.met else on_demand
+
+
+def _ranking(request: Request, found: Market, leading: Index) -> Ranking:
+    """The market's options in order, of those that are candidates."""
     bills = found.bills(request.billing)
-    usd, calendar = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
-    ranking = rank(usd, calendar, request.top, request.deadline_s, request.budget_usd)
+    usd, calendar = bills.total_usd[1][leading], bills.runs.wall_clock_s[1][leading]
+    # What has no price has no budget to keep.
+    budget_usd = request.budget_usd if usd[0] >= 0 else None
+    ranking = rank(comparable(usd), calendar, request.top, request.deadline_s, budget_usd)
     return replace(
         ranking,
-        order=tuple(int(usable[i]) for i in ranking.order),
-        frontier=tuple(int(usable[i]) for i in ranking.frontier),
+        order=tuple(int(leading[i]) for i in ranking.order),
+        frontier=tuple(int(leading[i]) for i in ranking.frontier),
     )
 
 
@@ -129,6 +165,8 @@ def _fewer(request: Request, found: Market, best: int, evidence: Evidence) -> tu
         return ()
     place = min(usable, key=lambda index: float(bills.total_usd[1][index]))
     longer = float(bills.runs.wall_clock_s[1][place]) / own.run.wall_clock_s.mid
+    if own.total_usd is None or not own.total_usd.mid:
+        return ()
     dearer = float(bills.total_usd[1][place]) / own.total_usd.mid
     if max(longer, dearer) > _CLEARLY:
         return ()
@@ -143,16 +181,22 @@ def _grid(provider: str, region: str) -> tuple[float, str] | None:
     return (grid.kg_per_j, grid.source) if grid else None
 
 
-def _no_options(request: Request, plan: TrainingPlan) -> str:
+def _no_options(request: Request, plan: TrainingPlan, selection: Selection) -> str:
+    if selection.unknown and not selection.left_out[1:] and not selection.alone:
+        return f"no data sheet of {', '.join(sorted(selection.unknown))}"
+    if request.max_usd_per_h and not selection.alone:
+        return f"no offer for at most {units.usd(request.max_usd_per_h)} an hour trains in {plan.precision.name}"
     if request.gpus:
         return f"no offer can be joined to {request.gpus} devices that train in {plan.precision.name}"
     return f"no offer has devices that train in {plan.precision.name}"
 
 
 def _hint(request: Request, plan: TrainingPlan, selection: Selection, catalogue: Catalogue) -> str:
-    sheet = catalogue.by_name(request.gpu) if request.gpu else None
-    if sheet is not None and sheet.trains and not trains_in(sheet, plan.precision):
-        return other_precision(sheet, plan.precision)
+    for sheet in map(catalogue.by_name, request.gpu):
+        if sheet.trains and not trains_in(sheet, plan.precision):
+            return other_precision(sheet, plan.precision)
+    if selection.unknown:
+        return "'zenplan accelerators' lists those that are known; a plugin may bring another's data sheet"
     if selection.alone:
         return "machines whose network is not known are quoted alone; ask for fewer --gpus or another provider"
     return selection.left_out[-1] if selection.left_out else "a larger --max-gpus may help"
@@ -180,9 +224,17 @@ def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
     return "no run would end: failures come faster than work is saved", "ask for fewer --gpus"
 
 
-def _not_quoted(request: Request, found: Market) -> list[str]:
-    """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind."""
+def _not_quoted(request: Request, found: Market, chosen: Candidates) -> list[str]:
+    """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind, old prices."""
     lines = []
+    if chosen.old:
+        lines.append(
+            f"{chosen.old:,} options whose prices are over {OLD_DAYS} days old, or have no date, are ranked behind "
+            f"fresh ones within {OLD_WITHIN:.0f} times their dollars and time"
+        )
+    if len(chosen.unpriced):
+        names = sorted({found.options[i].offer.instance.accelerator for i in chosen.unpriced.tolist()})
+        lines.append(f"nobody has a price for {', '.join(names)}; asked for alone, it is answered in time and memory")
     unfit = [int(c) for c in (~found.found.fits).nonzero()[0]]
     if unfit:
         lines.append(
@@ -190,10 +242,10 @@ def _not_quoted(request: Request, found: Market) -> list[str]:
             f"{_short(found, _nearest(found, unfit))}"
         )
     fits = found.found.fits[found.owner]
-    priced = found.priced(request.billing)
+    priced, usable = found.priced(request.billing), found.usable(request.billing)
     for count, what in (
-        (int((fits & ~priced).sum()), f"have no price under {request.billing}"),
-        (int((fits & priced & ~found.usable(request.billing)).sum()), "would never end"),
+        (int((fits & ~priced & ~usable).sum()), f"have no price under {request.billing}"),
+        (int((fits & priced & ~usable).sum()), "would never end"),
     ):
         if count:
             lines.append(f"{count:,} of {len(found.options):,} options fit and {what}")
@@ -209,7 +261,9 @@ def _verdict(request: Request, bill: Bill, ranking: Ranking) -> str:
     ):
         if limit is None:
             continue
-        if value.mid > limit:
+        if value is None:
+            parts.append(f"the {what} of {show(limit)} is not looked at: nobody has a price")
+        elif value.mid > limit:
             parts.append(f"misses the {what} of {show(limit)} by {show(value.mid - limit)}")
         elif value.high > limit:
             parts.append(f"meets the {what} of {show(limit)}, but not at its high end ({show(value.high)})")

@@ -8,6 +8,7 @@ from typing import Any
 
 from zenplan.domain import checks
 from zenplan.domain.market.offer import Billing
+from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.model.workload import Workload
 
 
@@ -22,11 +23,16 @@ class Request:
         tokens, dataset_bytes, samples: at most one says how much; ``epochs`` repeats it.
         image_size: pixels of a side of the input.
         global_batch_tokens, batch: tokens or samples a step; at most one.
-        gpu, gpus, provider, region: which offers to look at.
+        gpu, provider, region, provider_class: which offers to look at: of any of these; empty for all.
+        gpus: exactly this many devices.
+        exclude_provider: whose offers are not looked at.
+        max_usd_per_h: the most that the whole cluster may cost an hour.
+        max_price_age_s: older prices, and those without a date, are not looked at.
+        usd_per_h: the price of one device of the one ``gpu``, instead of all offers; 0 for one's own.
         billing: the kind that quotes are ranked by.
         deadline_s, budget_usd: what the answer must meet.
         top: how many quotes to show.
-        max_gpus: the largest cluster to consider where ``gpus`` is not given.
+        max_gpus: the largest cluster to consider where ``gpus`` is not given; None for what is had on demand.
     """
 
     params: float | None = None
@@ -48,15 +54,20 @@ class Request:
     optimizer: str | None = None
     software: str | None = None
     method: str | None = None
-    gpu: str | None = None
+    gpu: tuple[str, ...] = ()
     gpus: int | None = None
-    provider: str | None = None
-    region: str | None = None
+    provider: tuple[str, ...] = ()
+    exclude_provider: tuple[str, ...] = ()
+    provider_class: tuple[ProviderClass, ...] = ()
+    region: tuple[str, ...] = ()
+    max_usd_per_h: float | None = None
+    max_price_age_s: float | None = None
+    usd_per_h: float | None = None
     billing: Billing = Billing.ON_DEMAND
     deadline_s: float | None = None
     budget_usd: float | None = None
     top: int = 5
-    max_gpus: int = 1024
+    max_gpus: int | None = None
 
     def __post_init__(self) -> None:
         checks.positive(
@@ -78,4 +89,7 @@ class Request:
             budget_usd=self.budget_usd,
             top=self.top,
             max_gpus=self.max_gpus,
+            max_usd_per_h=self.max_usd_per_h,
+            max_price_age_s=self.max_price_age_s,
         )
+        checks.not_negative("request", usd_per_h=self.usd_per_h)
