@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cache
@@ -39,6 +39,7 @@ class Selection:
         alone: offers whose machines cannot be joined to as many devices as asked for.
         larger: whether some offer has larger clusters than were taken: those are not had on demand.
         unknown: accelerators without a data sheet.
+        unable: accelerators that cannot run the plan, by what they lack.
     """
 
     options: list[Option] = field(default_factory=list)
@@ -47,6 +48,7 @@ class Selection:
     alone: int = 0
     larger: bool = False
     unknown: set[str] = field(default_factory=set)
+    unable: dict[str, set[str]] = field(default_factory=dict)
 
 
 def matching(
@@ -108,7 +110,7 @@ def select(
     chosen = Selection()
     corrected = evidence.corrected if evidence else lambda cluster: cluster
     places: dict[tuple[object, ...], int] = {}
-    unable: dict[str, set[str]] = {}
+    unpriced = _unpriced(request, tables)
     for table in tables:
         chosen.left_out.extend(_bad_rows(table))
         for offer in table.offers:
@@ -118,16 +120,26 @@ def select(
                 continue
             if not (accelerator.trains and trains_in(accelerator, precision)):
                 why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
-                unable.setdefault(why, set()).add(accelerator.name)
+                chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
-            limit = _limit(table, accelerator)
+            limit, without = _limit(table, accelerator), accelerator.name in unpriced
             for nodes, used in _sizes(request, offer, limit, reserved, chosen):
                 place = _place(chosen, places, offer.instance, accelerator, efficiency, nodes, used, corrected)
                 chosen.options.append(
-                    Option(offer=offer, terms=table.terms, nodes=nodes, cluster=place, on_demand=limit)
+                    Option(
+                        offer=offer, terms=table.terms, nodes=nodes, cluster=place, on_demand=limit, unpriced=without
+                    )
                 )
-    chosen.left_out.extend(_unused(chosen.unknown, unable, tables))
+    chosen.left_out.extend(_unused(chosen, tables))
     return chosen
+
+
+def _unpriced(request: Request, tables: Sequence[PriceTable]) -> set[str]:
+    """Accelerators that were asked for by name and that no offer has an on-demand price of."""
+    if not request.gpu:
+        return set()
+    offers = [offer for table in tables for offer in table.offers]
+    return {o.instance.accelerator for o in offers} - {o.instance.accelerator for o in offers if o.on_demand}
 
 
 def _limit(table: PriceTable, accelerator: Accelerator) -> OnDemandLimit:
@@ -137,10 +149,10 @@ def _limit(table: PriceTable, accelerator: Accelerator) -> OnDemandLimit:
     return on_demand_limit(table.kind, accelerator.name)
 
 
-def _unused(unknown: set[str], unable: Mapping[str, set[str]], tables: Sequence[PriceTable]) -> Iterator[str]:
-    if unknown:
-        yield f"no data sheet: {', '.join(sorted(unknown))}"
-    yield from (f"{why}: {', '.join(sorted(names))}" for why, names in sorted(unable.items()))
+def _unused(chosen: Selection, tables: Sequence[PriceTable]) -> Iterator[str]:
+    if chosen.unknown:
+        yield f"no data sheet: {', '.join(sorted(chosen.unknown))}"
+    yield from (f"{why}: {', '.join(sorted(names))}" for why, names in sorted(chosen.unable.items()))
     yield from too_old(tables)
 
 

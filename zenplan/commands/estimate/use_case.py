@@ -88,7 +88,9 @@ def _search(request: Request, known: Known, plan: TrainingPlan, evidence: Eviden
     def searched(reserved: bool) -> _Search:
         selection = select(request, offers, known.catalogue, plan, known.coefficients, evidence, reserved)
         if not selection.options:
-            raise NoFit(_no_options(request, plan, selection), _hint(request, plan, selection, known.catalogue))
+            raise NoFit(
+                _no_options(request, plan, selection, known.catalogue), _hint(request, plan, selection, known.catalogue)
+            )
         found = market(plan, known.operations, selection.clusters, selection.options)
         if not found.usable(request.billing).any():
             raise NoFit(*_why_nothing(request, found))
@@ -181,9 +183,12 @@ def _grid(provider: str, region: str) -> tuple[float, str] | None:
     return (grid.kg_per_j, grid.source) if grid else None
 
 
-def _no_options(request: Request, plan: TrainingPlan, selection: Selection) -> str:
-    if selection.unknown and not selection.left_out[1:] and not selection.alone:
+def _no_options(request: Request, plan: TrainingPlan, selection: Selection, catalogue: Catalogue) -> str:
+    if selection.unknown and not selection.unable and not selection.alone:
         return f"no data sheet of {', '.join(sorted(selection.unknown))}"
+    named = [catalogue.by_name(name) for name in request.gpu]
+    if named and not any(sheet.peak_flop_per_s for sheet in named):
+        return f"the data sheet of {' and '.join(s.name for s in named)} has no peak to predict from"
     if request.max_usd_per_h and not selection.alone:
         return f"no offer for at most {units.usd(request.max_usd_per_h)} an hour trains in {plan.precision.name}"
     if request.gpus:

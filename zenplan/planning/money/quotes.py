@@ -35,6 +35,7 @@ class Option:
     Attributes:
         cluster: its place in the list of clusters.
         on_demand: how many of them are usually had without a reservation; None where that is not known.
+        unpriced: it has no on-demand price and is looked at all the same: its bill is without dollars.
     """
 
     offer: Offer
@@ -42,6 +43,7 @@ class Option:
     nodes: int
     cluster: int
     on_demand: OnDemandLimit | None = None
+    unpriced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,12 +77,12 @@ class Market:
     def usable(self, billing: Billing) -> npt.NDArray[np.bool_]:
         """Options that fit memory, have a price of that kind, and finish even at their high end.
 
-        What has no price of any kind is taken as on demand, at dollars that are not known.
+        What is looked at without a price is taken as on demand, at dollars that are not known.
         """
         b = self.bills(billing)
         known = np.isfinite(b.compute_usd[2])
         if billing is Billing.ON_DEMAND:
-            known |= np.array([not o.offer.has_price for o in self.options])
+            known |= np.array([o.unpriced for o in self.options])
         usable: npt.NDArray[np.bool_] = self.found.fits[self.owner] & known & np.isfinite(b.runs.wall_clock_s[2])
         return usable
 
