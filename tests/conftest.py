@@ -27,8 +27,6 @@ def ask() -> Callable[..., Answer]:
     world = known(plugins, None, None)
 
     def asked(prices: Callable[[PriceTable], PriceTable] = lambda table: table, **options: Any) -> Answer:
-        several = ("gpu", "provider", "exclude_provider", "provider_class", "region")
-        options |= {n: (options[n],) for n in several if isinstance(options.get(n), str)}
         return estimate(Request(**options), replace(world, tables=tuple(map(prices, world.tables))))
 
     return asked

@@ -13,7 +13,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,7 @@ def estimate(
     tokens: Number | None = None,
     dataset_size: Number | None = None,
     samples: Number | None = None,
+    data_kind: str | None = None,
     epochs: Number | None = None,
     image_size: Number | None = None,
     seq_len: Number | None = None,
@@ -78,7 +79,7 @@ def estimate(
     usd_per_hour: Number | None = None,
     billing: str | None = None,
     prices: File | None = None,
-    deadline: timedelta | str | None = None,
+    deadline: timedelta | date | str | None = None,
     budget: Number | None = None,
     top: Number | None = None,
     no_calibrations: bool = False,
@@ -86,7 +87,8 @@ def estimate(
     """Time, GPU-hours, dollars and memory of a training run: quotes, the best first. As ``zenplan estimate``.
 
     One of ``params``, ``model``, ``config`` and ``keras`` says what to train; all the rest has a default, which
-    ``answer.plan.facts`` names with its origin.
+    ``answer.plan.facts`` names with its origin. With none of them, ``budget``, ``deadline``, ``tokens`` or
+    ``dataset_size`` gives the largest language model for it.
 
     Args:
         params: parameters, as in 1e9 or "7B".
@@ -98,7 +100,8 @@ def estimate(
         activations_per_sample: with those: output elements of its products and convolutions, forward.
         tokens: to train on, as in "300B".
         dataset_size: bytes of text, as in "1TB", instead of ``tokens``.
-        samples: images or other samples of the data set.
+        samples: images, texts or other samples of the data set.
+        data_kind: what the texts of ``samples`` are: chat, instructions, reasoning, documents, code or books.
         epochs: passes over that data.
         image_size: pixels of a side of the input.
         seq_len: tokens of a sequence.
@@ -120,7 +123,7 @@ def estimate(
         usd_per_hour: the price of one device of ``gpu``, instead of all offers; 0 for your own.
         billing: the price to rank by: on-demand (default) or spot.
         prices: a CSV of your own prices; it replaces the providers it names.
-        deadline: the latest it may take, as in "7d", or a ``timedelta``.
+        deadline: the latest it may take, as in "7d" or a ``timedelta``, or the day to be done by: "1 March", a ``date``.
         budget: the most it may cost, in dollars.
         top: how many quotes; 5 by default.
         no_calibrations: do without what was measured by ``calibrate``.
@@ -421,6 +424,8 @@ def _flag(name: str, value: Any) -> Any:
         return list(value) or None
     if isinstance(value, timedelta) and name in ("deadline", "max_price_age"):
         return f"{value.total_seconds()}s"
+    if isinstance(value, date) and name == "deadline":
+        return (value.date() if isinstance(value, datetime) else value).isoformat()
     # True and False are numbers to Python, which also writes no whole number of more than 4,300 digits.
     if isinstance(value, Integral) and not isinstance(value, bool):
         return str(int(value)) if abs(int(value)) < _LARGE else "infinite"

@@ -16,40 +16,52 @@ from zenplan.errors import UsageError
 KB, MB, GB, TB, PB = 1e3, 1e6, 1e9, 1e12, 1e15
 KIB, MIB, GIB, TIB = 2.0**10, 2.0**20, 2.0**30, 2.0**40
 MINUTE_S, HOUR_S, DAY_S, WEEK_S, YEAR_S = 60.0, 3600.0, 86400.0, 604800.0, 365.25 * 86400.0
+MONTH_S = YEAR_S / 12
 TFLOP_PER_S = 1e12
 
 # Nobody asks for less of anything, and what is divided by it stays finite.
 _LEAST = 1e-12
 
-_COUNT = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15}
-_BYTES = {
-    "": 1.0,
-    "b": 1.0,
-    "k": KB,
-    "kb": KB,
-    "m": MB,
-    "mb": MB,
-    "g": GB,
-    "gb": GB,
-    "t": TB,
-    "tb": TB,
-    "p": PB,
-    "pb": PB,
-    "kib": KIB,
-    "mib": MIB,
-    "gib": GIB,
-    "tib": TIB,
+_COUNT = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15, "bn": 1e9}
+_COUNT |= {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+_BYTES = {"": 1.0, "b": 1.0, "bytes": 1.0, "k": KB, "kb": KB, "m": MB, "mb": MB, "g": GB, "gb": GB, "t": TB, "tb": TB}
+_BYTES |= {"p": PB, "pb": PB, "kib": KIB, "mib": MIB, "gib": GIB, "tib": TIB, "pib": 1024 * TIB}
+_TIME_NAMES = {
+    1.0: "s sec secs second seconds",
+    MINUTE_S: "m min mins minute minutes",
+    HOUR_S: "h hr hrs hour hours",
+    DAY_S: "d day days",
+    WEEK_S: "w wk wks week weeks",
+    MONTH_S: "month months",
+    YEAR_S: "y yr yrs year years",
 }
-_TIME = {"s": 1.0, "sec": 1.0, "m": MINUTE_S, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "w": WEEK_S}
-_NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-zµ]*)\s*", re.IGNORECASE)
+_TIME = {name: size for size, names in _TIME_NAMES.items() for name in names.split()}
+# A comma or an underscore parts thousands; a comma in another place may be meant as a decimal point. The digits are
+# those of ASCII: others look like them.
+_DIGITS = r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*)"
+_DECIMAL = rf"(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)"
+_NUMBER = re.compile(rf"\s*([+-]?{_DECIMAL}(?:e[+-]?[0-9]+)?)\s*([a-zµ]*)\s*", re.IGNORECASE)
 # One part of 5d12h: it has no sign and no exponent.
-_PART = re.compile(r"((?:\d[\d_,]*(?:\.\d*)?|\.\d+)\s*([a-zµ]*))\s*", re.IGNORECASE)
+_PART = re.compile(rf"({_DECIMAL}\s*([a-zµ]*))\s*", re.IGNORECASE)
+# A number with one comma, as half of the world writes a decimal point.
+_DECIMAL_COMMA = re.compile(r"([+-]?[0-9]+),([0-9]+)(\s*[a-zµ]*)", re.IGNORECASE)
+
+# What stands before or after an amount of US dollars.
+_USD = re.compile(r"\s*(?:US\s?\$|USD|\$)?\s*(.*?)\s*(?:USD|US dollars?|dollars?|\$)?\s*", re.IGNORECASE)
+# A name, or a dollar that is not that of the United States: C$, HK$.
+_CURRENCY_WORD = re.compile(r"[^\W\d_]+\$?")
+_CURRENCY = re.compile(
+    r"euros?|eur|gbp|pounds?|quid|yen|jpy|yuan|cny|rmb|renminbi|rupees?|inr|francs?|chf|krw|won|kr|sek|nok|dkk|kron[ae]r?"
+    r"|cad|aud|nzd|sgd|hkd|twd|brl|reais|rub|roubles?|rubles?|zl|pln|czk|pesos?|mxn|ils|nis|shekels?|btc|eth|cents?",
+    re.IGNORECASE,
+)
 
 
 def number_of(text: str) -> float | None:
     """The number that programs write so: ``7e9``, ``-0.5``, ``inf``; None where it is none."""
     try:
-        return float(text)
+        # Python reads the digits of other scripts, too.
+        return float(text) if text.isascii() else None
     except ValueError:
         return None
 
@@ -73,7 +85,7 @@ def _parse(text: str, units: Mapping[str, float], what: str, example: str) -> fl
     hint = f"write it as in: {example}"
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise UsageError(f"{what} is not a number: '{text}'", hint)
+        raise UsageError(f"{what} is not a number: '{text}'", _meant(text) or hint)
     if match[2].lower() not in units:
         unit = f"knows no unit '{match[2]}'" if match[2] else "needs a unit"
         raise UsageError(f"{what} {unit}: '{text}'", hint)
@@ -83,6 +95,15 @@ def _parse(text: str, units: Mapping[str, float], what: str, example: str) -> fl
     if value < _LEAST:
         raise UsageError(f"{what} of {text} is less than zenplan plans for", hint)
     return value
+
+
+def _meant(text: str) -> str:
+    """What to write for a number whose comma parts no thousands; empty for any other text."""
+    if "," not in text or not any(letter in "0123456789" for letter in text):
+        return ""
+    match = _DECIMAL_COMMA.fullmatch(text.strip().lstrip("$"))
+    point = f"{match[1]}.{match[2]}{match[3]}" if match else "0.5"
+    return f"a comma parts thousands, as in 1,000,000; with a decimal point: {point}"
 
 
 def parse_count(text: str, what: str = "count", most: float = math.inf) -> float:
@@ -115,7 +136,9 @@ def parse_bytes(text: str, what: str = "size") -> float:
 
 
 def parse_duration_s(text: str, what: str = "duration") -> float:
-    """A positive duration in seconds: ``7d``, ``36h``, ``90min``, ``5d12h``. A bare number is refused.
+    """A positive duration in seconds: ``7d``, ``36h``, ``5d12h``, ``2 weeks``. A bare number is refused.
+
+    A month is a twelfth of a year of 365.25 days; ``m`` is minutes.
 
     Raises:
         UsageError: not a number with a unit, or several of them that do not go from the largest unit down.
@@ -133,8 +156,41 @@ def parse_duration_s(text: str, what: str = "duration") -> float:
 
 
 def parse_usd(text: str, what: str = "amount") -> float:
-    """A positive amount of US dollars: ``5000``, ``$5,000``, ``5k``."""
-    return _parse(text.strip().lstrip("$"), _COUNT, what, "5000, $5,000, 5k")
+    """A positive amount of US dollars: ``5000``, ``$5,000``, ``5k``, ``5k USD``.
+
+    Raises:
+        UsageError: not a number, not above zero, not finite, or in another currency.
+    """
+    match = _USD.fullmatch(text)
+    amount = match[1] if match else text
+    other = _other_currency(amount)
+    if other:
+        hint = "give it in dollars, at the rate of today, as in: 5000"
+        raise UsageError(f"{what} is in '{other}', not in US dollars: '{text}'", hint)
+    return _parse(amount, _COUNT, what, "5000, $5,000, 5k")
+
+
+def _other_currency(amount: str) -> str:
+    """The sign or name of a currency that is not the US dollar; empty where there is none."""
+    from unicodedata import category
+
+    for word in _CURRENCY_WORD.findall(amount):
+        if _CURRENCY.fullmatch(word) or "$" in word or (len(word) == 3 and word.isupper()):
+            return str(word)
+    return next((letter for letter in amount if category(letter) == "Sc" and letter != "$"), "")
+
+
+def parse_share(text: str, what: str = "share") -> float:
+    """A share above zero and at most the whole, as a ratio: ``5%``, ``0.05``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    plain = text.strip()
+    ratio = _parse(plain.removesuffix("%"), {"": 0.01 if plain.endswith("%") else 1.0}, what, "5%, 0.05")
+    if ratio > 1.0:
+        raise UsageError(f"{what} of {text} is more than the whole", "write it as in: 5%, 0.05")
+    return ratio
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -199,11 +255,16 @@ def duration(value: float) -> str:
     return "0 s" if value == 0 else f"{significant(value / 1e-6)} µs"
 
 
+def money(value: float, sign: str) -> str:
+    """An amount of any currency behind its sign: €0.42, €12.30, €1,234, €1.23M."""
+    if abs(value) >= 999_500:
+        return sign + _scaled(value, ((1e9, "B"), (1e6, "M")), 3)
+    return f"{sign}{value:,.0f}" if abs(value) >= 100 else f"{sign}{value:,.2f}"
+
+
 def usd(value: float) -> str:
     """US dollars: $0.42, $12.30, $1,234, $1.23M."""
-    if abs(value) >= 999_500:
-        return "$" + _scaled(value, ((1e9, "B"), (1e6, "M")), 3)
-    return f"${value:,.0f}" if abs(value) >= 100 else f"${value:,.2f}"
+    return money(value, "$")
 
 
 def percent(ratio: float) -> str:
@@ -216,4 +277,5 @@ def span(low: str, high: str) -> str:
     low_unit, high_unit = low.rpartition(" ")[2], high.rpartition(" ")[2]
     if " " in low and low_unit == high_unit:
         low = low.rpartition(" ")[0]
-    return f"{low}–{high.removeprefix('$')}" if low.startswith("$") else f"{low}–{high}"
+    sign = low[: next((place for place, letter in enumerate(low) if letter.isdigit()), 0)]
+    return f"{low}–{high.removeprefix(sign)}"

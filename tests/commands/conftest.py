@@ -20,19 +20,9 @@ from unittest import mock
 
 import pytest
 
+from zenplan.adapters.clock import VARIABLE
+
 MODULE = (sys.executable, "-m", "zenplan")
-# Prices show how old they are: the day is held, and everything else is as in ``python -m zenplan``.
-_ON_A_DAY = """
-import datetime, sys
-class Day(datetime.datetime):
-    @classmethod
-    def now(cls, tz=None):
-        return cls(2026, 12, 1, tzinfo=tz)
-datetime.datetime = Day
-from zenplan.commands.main import run
-sys.exit(run(sys.argv[1:]))
-"""
-ON_A_DAY = (sys.executable, "-c", _ON_A_DAY)
 
 
 @dataclass(frozen=True)
@@ -53,7 +43,6 @@ class Zenplan:
     """Runs command lines in a folder of its own."""
 
     module: Sequence[str] = MODULE
-    on_a_day: Sequence[str] = ON_A_DAY
 
     def __init__(self, folder: Path) -> None:
         self.home, self.cwd, self.tmp = (folder / name for name in ("home", "cwd", "tmp"))
@@ -71,6 +60,7 @@ class Zenplan:
             "TZ": "UTC",
             "LANG": "C.UTF-8",
             "ZENPLAN_PLUGINS": "",
+            VARIABLE: os.environ[VARIABLE],
             **xdg,
             **more,
         }
@@ -105,9 +95,9 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ended]:
     plain = Zenplan(tmp_path_factory.mktemp("shared"))
 
     @cache
-    def run(*argv: str, columns: int = 80, on_a_day: bool = False) -> Ended:
-        environ = plain.environment(COLUMNS=str(columns))
-        return plain(*argv, environ=environ, program=ON_A_DAY) if on_a_day else here(argv, environ, plain.cwd)
+    def run(*argv: str, columns: int = 80, day: str = "") -> Ended:
+        environ = plain.environment(COLUMNS=str(columns), **({VARIABLE: day} if day else {}))
+        return here(argv, environ, plain.cwd)
 
     return run
 
@@ -136,7 +126,8 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """A command line in a fresh home and folder, in an environment that the test may change first."""
     from zenplan.commands.main import run
 
-    for name in [n for n in os.environ if n.startswith(("ZENPLAN_", "XDG_")) or n in ("NO_COLOR", "TERM")]:
+    of_zenplan = (n for n in os.environ if n.startswith(("ZENPLAN_", "XDG_")) and n != VARIABLE)
+    for name in [*of_zenplan, *({"NO_COLOR", "TERM"} & set(os.environ))]:
         monkeypatch.delenv(name)
     home, cwd = tmp_path / "home", tmp_path / "cwd"
     home.mkdir()

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
+# Finish dates and ages of prices are of one day.
+DAY = "2026-11-29"
 REGENERATE = bool(os.environ.get("ZENPLAN_REGENERATE"))
 
 COMMANDS = {
@@ -39,6 +41,8 @@ COMMANDS = {
     "plugins": ("plugins",),
     "help": ("--help",),
     "help_estimate": ("estimate", "--help"),
+    "help_compare": ("compare", "--help"),
+    "help_what_if": ("what-if", "--help"),
     "help_layouts": ("layouts", "--help"),
     "help_count": ("count", "--help"),
     "help_calibrate": ("calibrate", "--help"),
@@ -61,7 +65,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_whole_output(name: str, answer: Callable[..., Any]) -> None:
-    ended = answer(*COMMANDS[name], on_a_day=name.startswith("prices"))
+    ended = answer(*COMMANDS[name], day=DAY)
     told = f"$ zenplan {' '.join(COMMANDS[name])}\n{ended.out}{ended.err}[exit code {ended.code}]\n"
     file = GOLDEN / f"{name}.txt"
     if REGENERATE:

@@ -66,7 +66,7 @@ def _harmless(value: Any) -> Any:
 
 def markdown(report: Report) -> str:
     """The report's tables in GitHub's markdown, notes as a list."""
-    parts = []
+    parts = [f"**{_cell(report.verdict)}**\n"] if report.verdict else []
     for each in report.tables:
         if each.title:
             parts.append(f"### {each.title}\n")
@@ -86,7 +86,7 @@ def _cells(each: Table) -> list[str]:
 
 def html(report: Report) -> str:
     """The report's tables and notes for a notebook: every text escaped, no styles but the alignment of numbers."""
-    parts = []
+    parts = [f"<p><strong>{_escaped(report.verdict)}</strong></p>"] if report.verdict else []
     for each in report.tables:
         rows = "".join(_html_row(each, row, "td") for row in each.rows)
         caption = f"<caption>{_escaped(each.title)}</caption>" if each.title else ""
@@ -153,6 +153,9 @@ def table(report: Report, width: int | None = None, colour: bool = False) -> str
         color_system="standard" if colour else None,
         legacy_windows=False,
     )
+    if report.verdict:
+        console.print(Text(report.verdict, style="bold"))
+        console.print()
     for each in report.tables:
         if each.title:
             console.print(Text(each.title, style="bold"))
@@ -183,8 +186,10 @@ def _rich_table(each: Table, width: int) -> Any:
         drawn.add_column(
             Text(column.name), justify="right" if column.numeric else "left", overflow="fold", width=across
         )
-    for row in each.rows:
-        drawn.add_row(*(Text(_folded(row[place], across)) for place, across in zip(kept, widths, strict=True)))
+    for number, row in enumerate(each.rows):
+        style = "bold green" if number == each.emphasis else ""
+        texts = (Text(_folded(row[place], across), style=style) for place, across in zip(kept, widths, strict=True))
+        drawn.add_row(*texts)
     return drawn
 
 

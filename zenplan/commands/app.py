@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 # What runs a command, ``module:name`` in this package, and its line in the list: there is room for 58 letters.
 ROOMS: Final = {
     "estimate": ("estimate.command:estimate", "Time, GPU-hours, dollars and memory of a training run."),
+    "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),
+    "what-if": ("what_if.command:what_if", "The same plan with another price, amount, speed."),
     "layouts": ("layouts.command:layouts", "The best layouts of a step on so many devices."),
     "count": ("count.command:count", "Parameters, FLOP and activations of any Keras model."),
     "backtest": ("backtest.command:backtest", "Measured runs of a table beside what is predicted."),

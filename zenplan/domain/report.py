@@ -24,6 +24,7 @@ class Table:
 
     Attributes:
         drawing: its cells make a picture, in letters of one width.
+        emphasis: the row that stands out where there is colour; None for none.
     """
 
     title: str = ""
@@ -31,6 +32,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     drawing: bool = False
+    emphasis: int | None = None
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -46,12 +48,14 @@ class Report:
         make_document: makes the whole answer as it is published, its schema first; only where it is asked for.
         make_records: makes the rows that CSV shows, mappings or objects of the document, all with the same keys in the
             same order.
+        verdict: the answer in a sentence or two, above all else; empty where the tables are the answer.
         tables: what a person reads, in order.
         notes: lines under the tables: where the numbers come from, what was left out.
     """
 
     make_document: Callable[[], Any]
     make_records: Callable[[], Iterable[Any]]
+    verdict: str = ""
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = field(default=())
 

@@ -17,6 +17,7 @@ SST_2 = Usual(
     global_batch=32,
     optimizer="adamw",
     source="Devlin et al. 2019, appendix A.3; GLUE, the data set",
+    task="text classification",
 )
 
 

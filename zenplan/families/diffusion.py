@@ -222,6 +222,7 @@ IMAGENET = Usual(
     global_batch=256,
     optimizer="adamw",
     source="Peebles & Xie 2023, section 4: 400,000 steps",
+    task="generation",
 )
 IMAGENET_LONG = replace(IMAGENET, epochs=1400, source="Peebles & Xie 2023, section 5.1: 7 million steps")
 # Its steps at 256 before those, a fifth of them all, are of another image size.
@@ -232,6 +233,7 @@ LAION = Usual(
     global_batch=2048,
     optimizer="adamw",
     source="CompVis, model card of Stable Diffusion 1.4: 934,000 steps at 512",
+    task="generation",
 )
 MLPERF = Usual(
     dataset="LAION-400M, filtered, as latents",
@@ -240,6 +242,7 @@ MLPERF = Usual(
     global_batch=1024,
     optimizer="adamw",
     source="MLPerf Training v4.0, stable_diffusion",
+    task="generation",
 )
 _LATENTS = Fact(
     name="input", value="latents", origin=Origin.ASSUMED, why="images and texts are encoded once, before the training"

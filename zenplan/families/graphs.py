@@ -30,6 +30,7 @@ QM9 = Usual(
     global_batch=240,
     optimizer="adamw",
     source="NVIDIA DeepLearningExamples, DGLPyTorch/DrugDiscovery/SE3Transformer",
+    task="graphs",
 )
 _ATOM, _EDGE, _HIDDEN = (6, 5, 32)  # numbers of an atom, of an edge with its length; width of the radial network
 
@@ -153,6 +154,7 @@ PRODUCTS = Usual(
     global_batch=1024,
     optimizer="adamw",
     source="Hu et al. 2020 (OGB), the data; its GraphSAGE example, the rest",
+    task="graphs",
 )
 _MOST_HOPS, _MOST_NEIGHBOURS = 20, 100_000
 

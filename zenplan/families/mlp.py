@@ -18,6 +18,7 @@ MNIST = Usual(
     global_batch=128,
     optimizer="sgd",
     source="LeCun et al. 1998, the data set; keras.io, mnist_convnet, the batch",
+    task="tables",
 )
 IMAGENET = Usual(
     dataset="ImageNet-1k",

@@ -24,6 +24,7 @@ CRITEO = Usual(
     global_batch=65_536,
     optimizer="sgd",
     source=f"{_EXAMPLES}, PyTorch/Recommendation/DLRM; MLPerf Training v0.7",
+    task="clicks",
 )
 # Adagrad, which keeps as much for each parameter as momentum does.
 MULTI_HOT = Usual(
@@ -33,6 +34,7 @@ MULTI_HOT = Usual(
     global_batch=65_536,
     optimizer="sgd-momentum",
     source="MLPerf Training v3.0, recommendation_v2",
+    task="clicks",
 )
 # 19,861,770 ratings that are trained on, and four that were never given beside each.
 MOVIELENS = Usual(
@@ -42,6 +44,7 @@ MOVIELENS = Usual(
     global_batch=1_048_576,
     optimizer="adamw",
     source=f"{_EXAMPLES}, PyTorch/Recommendation/NCF",
+    task="ratings",
 )
 MOVIELENS_USERS = Usual(
     dataset="MovieLens 20M, by user",
@@ -50,6 +53,7 @@ MOVIELENS_USERS = Usual(
     global_batch=24_576,
     optimizer="adamw",
     source=f"{_EXAMPLES}, TensorFlow/Recommendation/VAE-CF",
+    task="ratings",
 )
 OUTBRAIN = Usual(
     dataset="Outbrain click prediction",
@@ -58,6 +62,7 @@ OUTBRAIN = Usual(
     global_batch=131_072,
     optimizer="adamw",
     source=f"{_EXAMPLES}, TensorFlow/Recommendation/WideAndDeep",
+    task="clicks",
 )
 
 # Rows of the 26 tables of Criteo's categories. At least 15 times seen, as in NVIDIA's example (15.6 GiB in fp32); at

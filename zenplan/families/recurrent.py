@@ -23,13 +23,26 @@ LIBRISPEECH = Usual(
     global_batch=2048,
     optimizer="adamw",
     source="MLPerf Training v1.0, rnn_speech_recognition",
+    task="speech",
 )
 _NVIDIA = "NVIDIA DeepLearningExamples, PyTorch/SpeechSynthesis/Tacotron2"
 LJSPEECH = Usual(
-    dataset="LJSpeech, 12,500 clips", samples=12_500, epochs=1501, global_batch=1024, optimizer="adamw", source=_NVIDIA
+    dataset="LJSpeech, 12,500 clips",
+    samples=12_500,
+    epochs=1501,
+    global_batch=1024,
+    optimizer="adamw",
+    source=_NVIDIA,
+    task="synthesis",
 )
 LJSPEECH_SEGMENTS = Usual(
-    dataset="LJSpeech, 12,500 clips", samples=12_500, epochs=1001, global_batch=80, optimizer="adamw", source=_NVIDIA
+    dataset="LJSpeech, 12,500 clips",
+    samples=12_500,
+    epochs=1001,
+    global_batch=80,
+    optimizer="adamw",
+    source=_NVIDIA,
+    task="synthesis",
 )
 MELS = 80  # bands of a mel spectrogram
 
@@ -260,6 +273,7 @@ PENN_TREEBANK = Usual(
     global_batch=20,
     optimizer="sgd",
     source="Zaremba et al. 2014, section 4.1",
+    task="text",
 )
 WMT16 = Usual(
     dataset="WMT16 English-German, pairs of up to 50 tokens",
@@ -268,6 +282,7 @@ WMT16 = Usual(
     global_batch=1024,
     optimizer="adamw",
     source="NVIDIA DeepLearningExamples, PyTorch/Translation/GNMT",
+    task="translation",
 )
 
 

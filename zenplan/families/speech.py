@@ -18,6 +18,7 @@ WHISPER = Usual(
     global_batch=256,
     optimizer="adamw",
     source="Radford et al. 2022, appendix F",
+    task="speech",
 )
 _FRAMES_PER_S = 100  # of the spectrogram; every second one becomes a token of the encoder
 

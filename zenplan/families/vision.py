@@ -57,6 +57,7 @@ SA_1B = Usual(
     global_batch=256,
     optimizer="adamw",
     source="Kirillov et al. 2023, appendix A: 90,000 steps of 256 images",
+    task="detection",
 )
 
 

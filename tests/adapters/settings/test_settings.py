@@ -131,7 +131,7 @@ def test_nothing_above_home_is_read(ask: Ask, home: Path) -> None:
 def test_a_pyproject_that_says_nothing_of_zenplan_may_be_as_it_likes(ask: Ask, home: Path, content: bytes) -> None:
     (home / "work" / "pyproject.toml").write_bytes(content)
     (home / "zenplan.toml").write_text("gpu = 'further'\n")
-    assert ask()["gpu"] == "further"
+    assert ask()["gpu"] == ("further",)
 
 
 def test_a_pyproject_with_a_broken_table(ask: Ask, home: Path) -> None:
@@ -227,7 +227,7 @@ def test_every_type_of_toml_is_taken_or_refused(ask: Ask, home: Path, value: str
 def test_an_unknown_key_in_a_file(ask: Ask, home: Path) -> None:
     file = home / "work" / "zenplan.toml"
     file.write_text("provder = 'aws'\n")
-    assert complaint(ask) == f"unknown setting 'provder' in {file} / did you mean provider or provider_class?"
+    assert complaint(ask) == f"unknown setting 'provder' in {file} / did you mean provider or provider_class or exclude_provider?"
     file.write_text("[xyzzy]\n'a\\nb' = 1\n")
     assert "known: gpu, gpus" in complaint(ask)
     file.write_text('"a\\nb" = 1\n')

@@ -254,7 +254,8 @@ def test_where_all_prices_are_old_they_are_ranked_as_they_are(ask: Ask) -> None:
 
 def test_every_accelerator_that_trains_is_answered_by_name(ask: Ask, world: Known) -> None:
     rented = {o.instance.accelerator for t in world.tables for o in t.offers if o.on_demand}
-    trains = [a for a in world.catalogue if a.trains and a.peak_flop_per_s]
+    # A Graphcore IPU has 0.9 GB on the chip: no training step fits.
+    trains = [a for a in world.catalogue if a.trains and a.peak_flop_per_s and a.memory_bytes > 2e9]
     assert len(trains) > 100
     failed = []
     for sheet in trains:

@@ -23,8 +23,6 @@ _EMPTY: Final = frozenset(("n/a", "na", "-", "--", "–", "—", "?", "null", "n
 # In these columns "none" is an answer.
 _NONE_IS_A_WORD: Final = ("attention", "recompute", "zero_stage")
 _YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
-# A comma parts thousands, and nothing else: 1,5 is no number, for it may be meant as one and a half.
-_THOUSANDS: Final = re.compile(r"\d{1,3}(,\d{3})+(?![\d,]).*")
 # A sequence of 4k has 4,096 tokens.
 _BINARY: Final = re.compile(r"(\d{1,6})\s*k", re.IGNORECASE)
 _ZERO: Final = {"": None, "none": 0, "no": 0, "ddp": 0, "fsdp": 3, "fsdp2": 3}
@@ -61,8 +59,6 @@ def number(name: str, text: str) -> float:
     shown = short(text)
     value = number_of(text)
     if value is None:
-        if "," in text and not _THOUSANDS.fullmatch(text):
-            raise Skipped(f"{name} is not a number: '{shown}'") from None
         try:
             value = parse_count(text, name)
         except UsageError as error:

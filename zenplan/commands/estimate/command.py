@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 @options.takes(*options.RUN)
 def estimate(
-    explain: Annotated[bool, typer.Option("--explain", help="Show every formula and number of the first.")] = False,
-    details: Annotated[bool, typer.Option("--details", help="Show every quote in full, not the first alone.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show every formula and number of the recommended.")
+    ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Show every quote in full, its bill, layout and sources.")
+    ] = False,
     no_calibrations: options.NoCalibrations = False,
     output: Format = None,
     **given: Any,
@@ -26,12 +30,15 @@ def estimate(
     """Estimate time, GPU-hours, dollars and memory of a training run.
 
     One of --params, --model, --config and --keras says what to train; all the rest has a default that is shown
-    with its origin. Exit code 3: it does not fit, or nothing meets the deadline or the budget.
+    with its origin. With none of them, --budget, --deadline, --tokens or --dataset-size gives the largest language
+    model for it. Exit code 3: it does not fit, or nothing meets the deadline or the budget.
 
     \b
     Examples:
       zenplan estimate --params 1e9
       zenplan estimate --model llama3-8b --tokens 10B --deadline 4d --budget 5000
+      zenplan estimate --model llama3-8b --method lora --samples 50k --data-kind chat
+      zenplan estimate --budget 5000
       zenplan estimate --model resnet50 --gpu H100 --gpus 8 --explain
     """
     settings, request = asked(output, given)

@@ -21,6 +21,8 @@ from zenplan.commands.shared.document import (
 )
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
+from zenplan.domain.answer.project import Project
+from zenplan.domain.market.currency import Currency
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.measured.prediction import LocalStep
 from zenplan.domain.provenance import Origin
@@ -140,6 +142,43 @@ class EffectDocument(Document):
     ]
 
 
+class CostDocument(Document):
+    """One line of the project's bill."""
+
+    name: Annotated[Name, Meta(description="What is paid for.")]
+    usd: Annotated[RangeDocument | None, Meta(description="In US dollars; null where it is not known.")]
+    counted: Annotated[bool, Meta(description="Whether it is in the total: what was given is.")]
+    origin: Annotated[Origin, Meta(description="Where it is from.")]
+    why: Annotated[str, Meta(description="How it was found.")]
+
+
+class MonthDocument(Document):
+    """What is spent on runs in one month."""
+
+    month: Annotated[Name, Meta(description="As in 2026-12.")]
+    usd: Annotated[NotNegative, Meta(description="At the middle of the bill, in US dollars.")]
+
+
+class ProjectDocument(Document):
+    """The bill around the first quote: experiments, further runs, data, labels."""
+
+    costs: Annotated[tuple[CostDocument, ...], Meta(min_length=1, description="The runs first.")]
+    total_usd: Annotated[
+        RangeDocument | None,
+        Meta(description="Of the costs that are counted, in US dollars; null where the run has no price."),
+    ]
+    wall_clock_s: Annotated[RangeDocument, Meta(description="All runs that were given, one after another, in seconds.")]
+    months: Annotated[tuple[MonthDocument, ...], Meta(description="In order.")]
+
+
+class CurrencyDocument(Document):
+    """Another currency than US dollars, at a rate that was given."""
+
+    code: Annotated[Name, Meta(description="ISO 4217.")]
+    per_usd: Annotated[Positive, Meta(description="So much of it for one dollar.")]
+    as_of: Annotated[Day | None, Meta(description="The day of the rate, ISO 8601; null where it was not given.")]
+
+
 class LineDocument(Document):
     """One line of the derivation."""
 
@@ -190,6 +229,10 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
         Meta(description="Whether the first quote meets deadline and budget; true where none was given."),
     ]
     verdict: Annotated[str, Meta(description="The same in words; empty where neither was given.")]
+    judgement: Annotated[
+        tuple[str, ...],
+        Meta(description="Whether the amount of training is sensible, one line each; empty where all is as usual."),
+    ]
     quotes: Annotated[
         tuple[QuoteDocument, ...],
         Meta(min_length=1, description="Quotes, the recommended first and then from cheap to fast."),
@@ -201,6 +244,11 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
     sensitivity: Annotated[
         tuple[EffectDocument, ...],
         Meta(description="Inputs by how far they move the recommended plan, the farthest first."),
+    ]
+    project: Annotated[ProjectDocument, Meta(description="The bill around the first quote.")]
+    currency: Annotated[
+        CurrencyDocument | None,
+        Meta(description="That tables show amounts in; amounts of this document are US dollars all the same."),
     ]
     compared: Annotated[ComparedDocument, Meta(description="How much was looked at.")]
     left_out: Annotated[tuple[str, ...], Meta(description="What was not quoted, or not used, and why, one line each.")]
@@ -239,15 +287,18 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
         quotes=tuple(quote_document(load, ranked) for ranked in answer.ranked),
         today=answer.today.isoformat(),
         finish=answer.finish.isoformat() if answer.finish else None,
-        frontier=tuple(_point(ranked) for ranked in answer.frontier),
-        sensitivity=tuple(_effect(effect) for effect in answer.sensitivity),
+        frontier=tuple(point(ranked) for ranked in answer.frontier),
+        sensitivity=tuple(effect(each) for each in answer.sensitivity),
+        project=_project(answer.project),
+        currency=_currency(answer.request.currency),
         compared=fill(ComparedDocument, answer),
         here=tuple(_here(step) for step in answer.here),
         derivation=tuple(fill(LineDocument, line) for line in lines) or UNSET,
     )
 
 
-def _point(ranked: Ranked) -> PointDocument:
+def point(ranked: Ranked) -> PointDocument:
+    """A quote in short."""
     quote, instance = ranked.quote, ranked.quote.offer.instance
     price = quote.offer.price(ranked.bill.billing)
     return PointDocument(
@@ -264,8 +315,26 @@ def _point(ranked: Ranked) -> PointDocument:
     )
 
 
-def _effect(effect: Effect) -> EffectDocument:
-    return fill(EffectDocument, effect, changes=tuple(_change(change) for change in effect.changes))
+def _project(project: Project) -> ProjectDocument:
+    return fill(
+        ProjectDocument,
+        project,
+        costs=tuple(fill(CostDocument, c, usd=fill(RangeDocument, c.usd) if c.usd else None) for c in project.costs),
+        total_usd=fill(RangeDocument, project.total_usd) if project.total_usd else None,
+        wall_clock_s=fill(RangeDocument, project.wall_clock_s),
+        months=tuple(fill(MonthDocument, month) for month in project.months),
+    )
+
+
+def _currency(currency: Currency | None) -> CurrencyDocument | None:
+    if currency is None:
+        return None
+    return fill(CurrencyDocument, currency, as_of=currency.as_of.isoformat() if currency.as_of else None)
+
+
+def effect(found: Effect) -> EffectDocument:
+    """How far one input moves a plan."""
+    return fill(EffectDocument, found, changes=tuple(_change(change) for change in found.changes))
 
 
 def _change(change: Change) -> ChangeDocument:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from zenplan import units
+from zenplan.commands.estimate import screen
 from zenplan.commands.shared.ages import NO_PRICE, age_of, dated, dollar_span, dollars, seen
 from zenplan.commands.shared.sentences import padded, spread
 from zenplan.domain.answer.answer import Answer, Ranked
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from zenplan.planning.explain.derivation import Line
 
 _UNKNOWN = "?"
-_KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
 _GROUNDS = {
     Grounds.MEASURED: "measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator",
@@ -35,26 +35,30 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
 
     Args:
         answer: what was found.
-        explain: with the derivation of the first quote.
-        details: with every quote in full, not the first alone.
+        explain: with the derivation of the recommended quote.
+        details: with every quote in full, what all rests on, and what was left out.
     """
-    first = answer.ranked[0]
     lines = _derived(answer) if explain else ()
-    full = answer.ranked if details else answer.ranked[:1]
-    tables = [
-        _money(answer),
-        _layouts(answer),
-        *(_detail(answer, r) for r in full),
-        *here_table(answer),
-        _assumptions(answer),
-    ]
+    plans = screen.plans(answer)
+    most = None if details else screen.room_for_assumptions(answer, plans)
+    tables = [plans, *screen.assumptions(answer, most)]
+    if details:
+        tables += [
+            _money(answer),
+            _layouts(answer),
+            *(_detail(answer, r) for r in answer.ranked),
+            *here_table(answer),
+            *_project(answer),
+            _assumptions(answer),
+        ]
     if explain:
         tables.append(_derivation(lines))
     return Report(
         make_document=lambda: _document(answer, lines),
         make_records=lambda: (_record(answer, r) for r in answer.ranked),
+        verdict=screen.verdict(answer),
         tables=tuple(tables),
-        notes=_notes(answer, first.quote),
+        notes=_notes(answer, answer.recommended.quote) if details else screen.further(answer),
     )
 
 
@@ -71,20 +75,8 @@ def _document(answer: Answer, lines: tuple[Line, ...]) -> Any:
     return document(answer, lines)
 
 
-def _title(answer: Answer) -> str:
-    plan = answer.plan
-    load = plan.workload
-    size = f"{units.count(load.parameters)} parameters"
-    # A size that was asked for is met within a percent: it is not said twice.
-    of_size = load.guessed_shape
-    what = load.name if of_size else f"{load.name} ({size})"
-    moe = f", {units.count(load.active_parameters)} active," if load.experts > 1 and not of_size else ""
-    flop = load.training_flop_per_sample * plan.samples
-    return f"{_kind(answer)} {what}{moe} on {units.count(plan.tokens)} {load.unit}: {units.flop(flop)}"
-
-
-def _kind(answer: Answer) -> str:
-    return _KINDS[answer.plan.method]
+def _flop(answer: Answer) -> str:
+    return units.flop(answer.plan.workload.training_flop_per_sample * answer.plan.samples)
 
 
 def _label(ranked: Ranked) -> str:
@@ -98,9 +90,15 @@ def _where(quote: Quote) -> str:
     return f"{quote.nodes} × {instance.provider} {instance.name}{tier}{region}"
 
 
-def _usd(bill: Bill, quote: Quote, today: date) -> str:
+def _both(amount: Range, show: Callable[[float], str]) -> str:
+    """The middle, and the range under it."""
+    return "\n".join(filter(None, (dollars(amount, show), dollar_span(amount, show))))
+
+
+def _usd(bill: Bill, quote: Quote, answer: Answer) -> str:
     """The middle, the range under it, and under that the age of an old price."""
-    lines = (dollars(bill.total_usd), dollar_span(bill.total_usd), age_of(quote.offer.price(bill.billing), today))
+    show, total = screen.money(answer), bill.total_usd
+    lines = (dollars(total, show), dollar_span(total, show), age_of(quote.offer.price(bill.billing), answer.today))
     return "\n".join(filter(None, lines))
 
 
@@ -118,9 +116,9 @@ def _money(answer: Answer) -> Table:
             (
                 str(place),
                 f"{_label(ranked)}\n{_where(quote)}",
-                f"{_devices(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
+                f"{screen.devices_of(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
                 _time(bill.run.wall_clock_s),
-                *(_usd(b, quote, answer.today) if b else _missing(quote, k) for k, b in bills.items()),
+                *(_usd(b, quote, answer) if b else _missing(quote, k) for k, b in bills.items()),
             )
         )
     columns = (
@@ -129,13 +127,7 @@ def _money(answer: Answer) -> Table:
         Column(name="GPUs"),
         *(Column(name=name, numeric=True) for name in ("wall-clock", "on-demand", "spot")),
     )
-    return Table(title=_title(answer), columns=columns, rows=tuple(rows), caption=answer.verdict)
-
-
-def _devices(quote: Quote) -> str:
-    """Devices that are rented, or how many of them train: ``3 of 4``."""
-    used = quote.devices - quote.idle_devices
-    return f"{used:,} of {quote.devices:,}" if quote.idle_devices else f"{quote.devices:,}"
+    return Table(title=f"{screen.title(answer)}: {_flop(answer)}", columns=columns, rows=tuple(rows))
 
 
 def _missing(quote: Quote, kind: Billing) -> str:
@@ -189,6 +181,22 @@ def _spent(parts: dict[str, float], most: int) -> str:
     return ", ".join(f"{part_name(n)} {units.percent(v / total)}" for n, v in ordered if v > 0.005 * total)
 
 
+def _project(answer: Answer) -> Iterator[Table]:
+    """The bill around the run, and what is spent in each month where there are several."""
+    usd, project = screen.money(answer), answer.project
+    rows = [
+        (cost.name, _both(cost.usd, usd) if cost.usd else "not known", f"{cost.origin}: {cost.why}")
+        for cost in project.costs
+    ]
+    total = _both(project.total_usd, usd) if project.total_usd else "not known"
+    rows.append(("in all", total, "what was given, and the runs"))
+    columns = (Column(name="project"), Column(name="cost", numeric=True), Column(name="origin"))
+    yield Table(title="The project around the run", columns=columns, rows=tuple(rows))
+    if len(project.months) > 1:
+        spent = tuple((month.month, usd(month.usd)) for month in project.months)
+        yield Table(columns=(Column(name="month"), Column(name="runs", numeric=True)), rows=spent)
+
+
 def _detail(answer: Answer, ranked: Ranked) -> Table:
     """One quote in full."""
     quote, run, estimate = ranked.quote, ranked.bill.run, ranked.quote.estimate
@@ -210,9 +218,9 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
             f"{units.significant(run.interruptions, 2)} interruptions: goodput "
             f"{units.percent(run.goodput)}",
         ),
-        *((str(b.billing), _bill(b, quote, answer.today)) for b in quote.bills),
+        *((str(b.billing), _bill(b, quote, answer)) for b in quote.bills),
         ("energy", _energy(quote)),
-        ("price", _price(quote, answer.today)),
+        ("price", _price(quote, screen.money(answer), answer.today)),
         *((("evidence", estimate.evidence),) if estimate.correction else ()),
     ]
     columns = (Column(name=f"#{place} {_label(ranked)}"), Column(name=_where(quote)))
@@ -232,12 +240,13 @@ def _memory(quote: Quote) -> str:
     return f"{units.size(quote.estimate.memory.total_bytes)} a device: {named}"
 
 
-def _bill(bill: Bill, quote: Quote, today: date) -> str:
-    parts = [f"machines {dollars(bill.compute_usd)} ({units.significant(bill.billed_h)} h billed)"]
-    for name, usd in (("checkpoint storage", bill.storage_usd), ("egress of the weights", bill.egress_usd)):
-        parts.append(f"{name} not known" if usd is None else f"{name} {units.usd(usd)}")
-    total = dated(dollars(bill.total_usd), quote.offer.price(bill.billing), today)
-    span = dollar_span(bill.total_usd)
+def _bill(bill: Bill, quote: Quote, answer: Answer) -> str:
+    show = screen.money(answer)
+    parts = [f"machines {dollars(bill.compute_usd, show)} ({units.significant(bill.billed_h)} h billed)"]
+    for name, part in (("checkpoint storage", bill.storage_usd), ("egress of the weights", bill.egress_usd)):
+        parts.append(f"{name} not known" if part is None else f"{name} {show(part)}")
+    total = dated(dollars(bill.total_usd, show), quote.offer.price(bill.billing), answer.today)
+    span = dollar_span(bill.total_usd, show)
     time = ""
     if bill.billing is Billing.SPOT:
         time = (
@@ -259,12 +268,12 @@ def _energy(quote: Quote) -> str:
     return f"{told}, {units.count(energy.co2e_kg.mid)} kg CO2e"
 
 
-def _price(quote: Quote, today: date) -> str:
+def _price(quote: Quote, usd: Callable[[float], str], today: date) -> str:
     parts = []
     for kind in (Billing.ON_DEMAND, Billing.SPOT):
         price = quote.offer.price(kind)
         if price:
-            parts.append(f"{kind} {units.usd(price.usd_per_h)}/h {seen(price, today)} ({price.source})")
+            parts.append(f"{kind} {usd(price.usd_per_h)}/h {seen(price, today)} ({price.source})")
     return "; ".join(parts) or "nobody has one; --usd-per-hour gives one"
 
 
@@ -286,7 +295,9 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
     return (
+        *answer.judgement,
         *_input(answer),
+        *filter(None, (screen.rate(answer),)),
         spread(first.estimate),
         *_grounds(answer),
         *beyond_notes(answer),
@@ -330,7 +341,7 @@ def _input(answer: Answer) -> tuple[str, ...]:
     samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
     others = "".join(f", #{p}" for p, *_ in short if p != place)
     return (
-        f"The input pipeline of #{place}{others}: {_devices(quote)} × {quote.offer.instance.accelerator} can take "
+        f"The input pipeline of #{place}{others}: {screen.devices_of(quote)} × {quote.offer.instance.accelerator} can take "
         f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "
         f"{units.count(least.prepared_per_s)}: the devices would wait; prepare data in advance, or on the "
         f"devices. Assumed: {preparation.source}.",

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import grid_intensity
 from zenplan.commands.estimate.offers import Selection, matching, select
+from zenplan.commands.estimate.pinned import Pinned
+from zenplan.commands.estimate.sensitivity import effects
+from zenplan.commands.estimate.sizing import sized
 from zenplan.commands.estimate.stated import machine_facts, plan_on_named
 from zenplan.commands.shared.evidence import Evidence, evidence_of
+from zenplan.commands.shared.judgement import judgement
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.domain.answer.answer import Answer, Label, Ranked
 from zenplan.domain.answer.estimate import Bill
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN, Billing
+from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
-from zenplan.errors import NoFit
+from zenplan.errors import NoFit, UsageError
 from zenplan.planning.money.candidates import Candidates, candidates, comparable
+from zenplan.planning.money.project import project
 from zenplan.planning.money.quotes import Index, Market, market
 from zenplan.planning.money.ranking import Ranking, rank
 from zenplan.planning.search.search import usable_bytes
@@ -42,62 +48,118 @@ def estimate(request: Request, known: Known) -> Answer:
         UsageError: the request is wrong.
         NoFit: no offer can run it; the message says what is nearest.
     """
-    plan = plan_on_named(request, known.catalogue, known.families)
-    evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
-    search = _search(request, known, plan, evidence)
-    selection, found, ranking = search.selection, search.found, search.ranking
+    given, request = request, _one_run(request)
+    size = sized(request, lambda other: _looked(other, known).found)
+    request = size.request if size else request
+    search = _searched(request, known)
+    evidence, found, ranking = search.looked.evidence, search.looked.found, search.ranking
+    plan = size.told(found.plan) if size else found.plan
     ranked = tuple(_at(found, request, i, labels) for i, labels in zip(ranking.order, ranking.labels, strict=True))
-    left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *selection.left_out)
+    best = ranked[0]
+    left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *search.looked.selection.left_out)
     stated = machine_facts(request, known.catalogue, ranked)
     return Answer(
-        request=request,
+        request=replace(request, deadline_s=given.deadline_s, budget_usd=given.budget_usd),
         today=known.today,
-        plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(ranked)), *stated)),
+        plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *evidence.facts(_used(ranked)), *stated)),
         operations=known.operations,
         ranked=ranked,
-        verdict=_verdict(request, ranked[0].bill, ranking),
+        verdict=_verdict(request, best.bill, ranking),
         met=ranking.met,
-        options=len(selection.options),
+        options=len(found.options),
         layouts=found.found.considered,
         frontier=tuple(_at(found, request, i, ()) for i in ranking.frontier),
-        sensitivity=(),
+        sensitivity=effects(Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)),
+        project=project(given.project, plan, best.bill, given.samples, known.today),
         left_out=(*left_out, *_not_quoted(request, found, search.chosen)),
         here=_here(plan, known.calibrations),
+        judgement=judgement(plan),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Search:
-    """What was looked at, and how it is ranked."""
+class _Looked:
+    """Every option for a request, with its run and its bills."""
 
+    evidence: Evidence
     selection: Selection
     found: Market
+
+
+def _looked(request: Request, known: Known, reserved: bool = False) -> _Looked:
+    """What is had on demand; with ``reserved`` larger clusters too.
+
+    Raises:
+        UsageError: the request is wrong.
+        NoFit: there is nothing.
+    """
+    plan = plan_on_named(request, known.catalogue, known.families)
+    evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
+    offers = matching(request, known.tables, known.catalogue, known.today)
+    selection = select(request, offers, known.catalogue, plan, known.coefficients, evidence, reserved)
+    if not selection.options:
+        raise NoFit(
+            _no_options(request, plan, selection, known.catalogue), _hint(request, plan, selection, known.catalogue)
+        )
+    found = market(plan, known.operations, selection.clusters, selection.options)
+    return _Looked(evidence=evidence, selection=selection, found=found)
+
+
+def _one_run(request: Request) -> Request:
+    """The request for one of the project's runs: its share of the deadline, and of the budget less data and labels.
+
+    Raises:
+        UsageError: nothing of the budget is left for it.
+    """
+    given, budget = request.project, request.budget_usd
+    deadline = request.deadline_s and request.deadline_s / given.runs
+    if budget is not None:
+        left = budget - given.given_usd - (request.samples or 0.0) * (given.label_usd or 0.0)
+        if left <= 0.0:
+            raise UsageError(
+                f"data and labels of {units.usd(budget - left)} leave nothing of the budget of {units.usd(budget)}",
+                "a larger --budget, or less of --data-usd and --label-usd",
+            )
+        budget = left / given.runs
+    return replace(request, deadline_s=deadline, budget_usd=budget)
+
+
+def _shared(given: Request, one: Request) -> Iterator[Fact]:
+    """What is left for one run of a project of several, or with data to pay for."""
+    for name, whole, share, show in (
+        ("deadline of one run", given.deadline_s, one.deadline_s, units.duration),
+        ("budget of one run", given.budget_usd, one.budget_usd, units.usd),
+    ):
+        if whole is not None and share is not None and share < whole:
+            why = f"of {show(whole)} for {given.project.runs:g} lengths of a run, data and labels"
+            yield Fact(name=name, value=show(share), origin=Origin.DERIVED, why=why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Searched:
+    """What was looked at, and how it is ranked."""
+
+    looked: _Looked
     chosen: Candidates
     ranking: Ranking
 
 
-def _search(request: Request, known: Known, plan: TrainingPlan, evidence: Evidence) -> _Search:
+def _searched(request: Request, known: Known) -> _Searched:
     """What is had on demand, ranked; larger clusters, which need a reservation, only where nothing on demand does
     what was asked, and they do.
 
     Raises:
+        UsageError: the request is wrong.
         NoFit: nothing can run it.
     """
-    offers = matching(request, known.tables, known.catalogue, known.today)
 
-    def searched(reserved: bool) -> _Search:
-        selection = select(request, offers, known.catalogue, plan, known.coefficients, evidence, reserved)
-        if not selection.options:
-            raise NoFit(
-                _no_options(request, plan, selection, known.catalogue), _hint(request, plan, selection, known.catalogue)
-            )
-        found = market(plan, known.operations, selection.clusters, selection.options)
+    def searched(reserved: bool) -> _Searched:
+        looked = _looked(request, known, reserved)
+        found = looked.found
         if not found.usable(request.billing).any():
             raise NoFit(*_why_nothing(request, found))
         chosen = candidates(found, request.billing, known.today, request.deadline_s, request.budget_usd)
-        return _Search(
-            selection=selection, found=found, chosen=chosen, ranking=_ranking(request, found, chosen.leading)
-        )
+        return _Searched(looked=looked, chosen=chosen, ranking=_ranking(request, found, chosen.leading))
 
     try:
         on_demand = searched(reserved=False)
@@ -105,9 +167,12 @@ def _search(request: Request, known: Known, plan: TrainingPlan, evidence: Eviden
         if request.gpus or request.max_gpus:
             raise
         return searched(reserved=True)
-    if on_demand.ranking.met or not on_demand.selection.larger:
+    if on_demand.ranking.met or not on_demand.looked.selection.larger:
         return on_demand
-    reserved = searched(reserved=True)
+    try:
+        reserved = searched(reserved=True)
+    except NoFit:
+        return on_demand
     return reserved if reserved.ranking.met else on_demand
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 from zenplan import units
@@ -9,6 +10,7 @@ from zenplan.domain.market.offer import Price
 from zenplan.domain.range import Range
 
 NO_PRICE = "no price"
+Show = Callable[[float], str]
 
 
 def age_of(price: Price | None, today: date) -> str:
@@ -33,15 +35,11 @@ def seen(price: Price, today: date) -> str:
     return f"as of {price.as_of}" + (f", {(today - price.as_of).days:,} d old" if price.is_old(today) else "")
 
 
-def dollars(amount: Range | None) -> str:
-    """The middle of an amount, or that nobody has a price."""
-    if amount is None:
-        return NO_PRICE
-    return units.usd(amount.mid) if amount.mid else "$0"
+def dollars(amount: Range | None, show: Show = units.usd) -> str:
+    """The middle of an amount as it is shown, or that nobody has a price."""
+    return NO_PRICE if amount is None else show(amount.mid)
 
 
-def dollar_span(amount: Range | None) -> str:
+def dollar_span(amount: Range | None, show: Show = units.usd) -> str:
     """Its low and its high end; empty where there is none, or nothing between them."""
-    return (
-        "" if amount is None or amount.low == amount.high else units.span(units.usd(amount.low), units.usd(amount.high))
-    )
+    return "" if amount is None or amount.low == amount.high else units.span(show(amount.low), show(amount.high))

@@ -6,10 +6,12 @@ import math
 from typing import Final, NamedTuple
 
 from zenplan import units
+from zenplan.commands.shared.fine_tuning import adapts, check_data, is_language, practice, tokens_of_samples
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError
+from zenplan.families.own_data import Practice, batch_of, practice_for, sequences_of_a_step
 from zenplan.families.transformer import recipe
 
 _MOST: Final = 1e18
@@ -22,17 +24,18 @@ _BATCH: Final = 256
 class Amount(NamedTuple):
     """Samples of the whole run, repetitions counted; samples a step; and a fact for each input.
 
-    ``batch_fact`` is that of the global batch, the last of ``facts``.
+    ``batch_fact`` is that of the global batch, the last of ``facts``; ``epochs`` are the repetitions.
     """
 
     samples: float
     global_batch: int
     batch_fact: Fact
     facts: tuple[Fact, ...]
+    epochs: float
 
 
 def amount(request: Request, workload: Workload, whole_run: bool = True) -> Amount:
-    """What was asked for, else what is usual for the model.
+    """What was asked for, else what is usual for the model, or for data of one's own.
 
     Args:
         whole_run: without it only a step is asked about, and the data need not be known.
@@ -41,16 +44,21 @@ def amount(request: Request, workload: Workload, whole_run: bool = True) -> Amou
         UsageError: two options contradict, are not for such a model, or nothing says how much.
     """
     _check(request, workload)
+    if whole_run:
+        check_data(request, workload)
     data, facts = _data(request, workload, whole_run)
-    epochs, told = _epochs(request, workload, data)
+    own = _practice(request, workload, data)
+    epochs, told = _epochs(request, workload, data, own)
     total = data * epochs
     if total * workload.tokens_per_sample > _MOST:
         raise UsageError(
             f"{units.count(total * workload.tokens_per_sample)} {workload.unit} are beyond what zenplan plans for",
             f"the most is {units.count(_MOST)}",
         )
-    batch, fact = _global_batch(request, workload, total)
-    return Amount(total, batch, fact, (*facts, *told, fact))
+    batch, fact = _global_batch(request, workload, data, total, own)
+    if whole_run:
+        batch, fact = _within(batch, fact, data, workload)
+    return Amount(total, batch, fact, (*facts, *told, fact), epochs)
 
 
 def _check(request: Request, workload: Workload) -> None:
@@ -70,6 +78,9 @@ def _check(request: Request, workload: Workload) -> None:
     ):
         if given[one] is not None and given[other] is not None:
             raise UsageError(f"{one} and {other} contradict", "give one of them")
+    if request.data_kind is not None and not (request.samples and is_language(workload)):
+        what = f"{workload.name} takes samples as they are" if request.samples else "nothing is counted in samples"
+        raise UsageError(f"--data-kind says how long the texts of --samples are, and {what}", "leave it out")
     if workload.unit == "tokens":
         return
     for flag, instead in (
@@ -88,7 +99,11 @@ def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float,
     """Samples of the data set: as given, or text in bytes, or the model's usual data, or compute-optimal."""
     length, usual = workload.tokens_per_sample, workload.usual
     if request.samples:
-        return request.samples, [Fact(name="samples", value=units.count(request.samples), origin=Origin.GIVEN)]
+        given = Fact(name="samples", value=units.count(request.samples), origin=Origin.GIVEN)
+        if not is_language(workload):
+            return request.samples, [given]
+        tokens, told = tokens_of_samples(request, workload, request.samples)
+        return tokens / length, [given, *told]
     if request.tokens:
         fact = Fact(name="tokens", value=units.count(request.tokens), origin=Origin.GIVEN)
         return request.tokens / length, [fact]
@@ -112,32 +127,63 @@ def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float,
     return float(request.batch or _BATCH), []
 
 
-def _epochs(request: Request, workload: Workload, data: float) -> tuple[float, list[Fact]]:
-    """Passes over the data: as given, or as usual for the model; one over text, and where nothing is usual."""
-    usual, counted = workload.usual, request.tokens or request.dataset_bytes
-    epochs = request.epochs or (usual.epochs if usual and not counted else None)
-    if epochs is None:
+def _practice(request: Request, workload: Workload, data: float) -> Practice | None:
+    """How the data are usually trained on if they are one's own; None for those that come with the model."""
+    if is_language(workload):
+        given = request.samples or request.dataset_bytes or (request.tokens if adapts(request) else None)
+        return practice(request, workload, data * workload.tokens_per_sample) if given else None
+    return practice_for(workload.usual, data) if workload.usual and request.samples else None
+
+
+def _epochs(request: Request, workload: Workload, data: float, own: Practice | None) -> tuple[float, list[Fact]]:
+    """Passes over the data: as given, as usual for one's own or for the model; one over so many tokens."""
+    usual = None if request.tokens or request.dataset_bytes else workload.usual
+    epochs, origin, whose = 1.0, Origin.ASSUMED, ""
+    if request.epochs:
+        epochs, origin = request.epochs, Origin.GIVEN
+    elif own is not None and not request.tokens:
+        epochs = own.passes(data * workload.tokens_per_sample if is_language(workload) else data)
+        whose = f"; usual for a set of that size: {own.source}"
+    elif usual is not None:
+        epochs, origin, whose = usual.epochs, Origin.PUBLISHED, f"; as usual: {usual.source}"
+    elif workload.unit == "tokens" or not request.samples:
         return 1.0, []
-    origin, why = (Origin.GIVEN, f"{units.count(data * epochs * workload.tokens_per_sample)} {workload.unit} in all")
-    if usual is not None and request.epochs is None:
-        origin, why = Origin.PUBLISHED, f"{why}; as usual: {usual.source}"
-    return epochs, [Fact(name="epochs", value=f"{epochs:g}", origin=origin, why=why)]
+    else:
+        whose = "; nothing says what is usual: --epochs changes it"
+    why = f"{units.count(data * epochs * workload.tokens_per_sample)} {workload.unit} in all{whose}"
+    return epochs, [Fact(name="epochs", value=f"{epochs:.4g}", origin=origin, why=why)]
 
 
-def _global_batch(request: Request, workload: Workload, samples: float) -> tuple[int, Fact]:
-    """Samples a step."""
+def _global_batch(
+    request: Request, workload: Workload, data: float, total: float, own: Practice | None
+) -> tuple[int, Fact]:
+    """Samples a step; ``total`` counts the repetitions of ``data``."""
     length, usual = workload.tokens_per_sample, workload.usual
     if request.batch is not None:
         return request.batch, _batch_fact(workload, request.batch, Origin.GIVEN)
     if request.global_batch_tokens is not None:
         return _of_tokens(request.global_batch_tokens, workload)
+    if own is not None and usual is None:
+        batch = sequences_of_a_step(total)
+        return batch, _batch_fact(workload, batch, Origin.ASSUMED, "usual in fine-tuning: 16 (QLoRA) to 128 (Alpaca)")
+    if own is not None and usual is not None:
+        batch = batch_of(own, data, usual.global_batch)
+        return batch, _batch_fact(workload, batch, Origin.ASSUMED, f"usual for a set of that size: {own.source}")
     if usual is not None:
         return usual.global_batch, _batch_fact(workload, usual.global_batch, Origin.PUBLISHED, usual.source)
     if workload.unit == "tokens":
-        found = recipe.recipe_for(workload, samples * length)
+        found = recipe.recipe_for(workload, total * length)
         return max(1, found.global_batch_tokens // length), found.batch_fact
-    batch = max(1, min(_BATCH, int(samples)))
-    return batch, _batch_fact(workload, batch, Origin.ASSUMED, "a common size; --batch changes it")
+    return _BATCH, _batch_fact(workload, _BATCH, Origin.ASSUMED, "a common size; --batch changes it")
+
+
+def _within(batch: int, fact: Fact, data: float, workload: Workload) -> tuple[int, Fact]:
+    """The batch, or all the data where it is larger than they are."""
+    most = max(1, int(data))
+    if batch <= most:
+        return batch, fact
+    what = "sequences" if workload.tokens_per_sample > 1 else workload.unit
+    return most, _batch_fact(workload, most, fact.origin, f"all there is, cut from {batch:,} {what}")
 
 
 def _batch_fact(workload: Workload, batch: int, origin: Origin, why: str = "") -> Fact:

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar, get_origin
 
 import typer
 
@@ -25,6 +25,23 @@ def _count(most: float) -> Parse:
 
 def _whole(most: float) -> Parse:
     return lambda text, what: units.parse_whole(text, what, most)
+
+
+def _deadline_s(text: str, what: str) -> float:
+    from zenplan.adapters.clock import today
+    from zenplan.commands.shared.deadline import parse_deadline_s
+
+    return parse_deadline_s(text, what, today())
+
+
+def _data_kind(text: str, _: str) -> str:
+    from zenplan.errors import UnknownName
+    from zenplan.families.transformer.samples import KINDS
+
+    kind = text.strip().lower()
+    if kind not in KINDS:
+        raise UnknownName("kind of data", text, KINDS)
+    return kind
 
 
 def _as_given(text: str, _: str) -> str:
@@ -60,14 +77,13 @@ class Flag:
         """As on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
-    def parameter(self) -> inspect.Parameter:
-        """As an argument of a command."""
+    def parameter(self, several: bool) -> inspect.Parameter:
+        """As an argument of a command, which may be given several times."""
         option = typer.Option(self.flag, help=self.help, metavar=self.metavar)
+        once = several and get_origin(self.kind) is not list
+        kind = list[self.kind] if once else self.kind  # type: ignore[name-defined]  # a type that is known by then
         return inspect.Parameter(
-            self.name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=None,
-            annotation=Annotated[self.kind | None, option],
+            self.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[kind | None, option]
         )
 
 
@@ -113,8 +129,14 @@ _DATA: Final = (
     Flag(
         name="samples",
         metavar="COUNT",
-        help="Images or other samples of the data set, as in 1.2M.",
+        help="Images, texts or other samples of the data set, as in 1.2M.",
         parse=_whole(1e15),
+    ),
+    Flag(
+        name="data_kind",
+        metavar="KIND",
+        help="What the texts of --samples are, for their length: chat, instructions, reasoning, documents, code, books.",
+        parse=_data_kind,
     ),
     Flag(name="epochs", metavar="NUMBER", help="Passes over that data.", parse=_count(1e9)),
 )
@@ -177,9 +199,9 @@ _WISHES: Final = (
     Flag(
         name="deadline",
         metavar="TIME",
-        help="The latest it may take, as in 7d, 36h.",
+        help="The latest it may take, or the day to be done by: 7d, 36h, 2027-03-01, '1 March'.",
         field="deadline_s",
-        parse=units.parse_duration_s,
+        parse=_deadline_s,
     ),
     Flag(
         name="budget",
@@ -190,8 +212,37 @@ _WISHES: Final = (
     ),
     Flag(name="top", metavar="COUNT", help="How many quotes to show; 5 by default."),
 )
+_PROJECT: Final = (
+    Flag(name="repeat", metavar="COUNT", help="Runs of full length: seeds, ablations.", parse=_whole(1e4)),
+    Flag(name="trials", metavar="COUNT", help="Experiments before the run.", parse=_whole(1e6)),
+    Flag(
+        name="trial_share",
+        metavar="PERCENT",
+        help="Length of each, of the run's; 5% by default.",
+        parse=units.parse_share,
+    ),
+    Flag(name="failed_runs", metavar="COUNT", help="Runs that fail, half way on average.", parse=_whole(1e4)),
+    Flag(
+        name="data_usd",
+        metavar="USD",
+        help="What the data cost: licence, purchase, collection.",
+        parse=units.parse_usd,
+    ),
+    Flag(name="label_usd", metavar="USD", help="What a labelled sample costs.", parse=units.parse_usd),
+    Flag(name="label_hours", metavar="NUMBER", help="Or hours of labelling, with --label-rate.", parse=_count(1e9)),
+    Flag(
+        name="label_rate",
+        metavar="USD",
+        help="What an hour of labelling costs.",
+        field="label_usd_per_h",
+        parse=units.parse_usd,
+    ),
+    Flag(name="currency", metavar="CODE", help="Show amounts in it too, as in EUR; with --rate."),
+    Flag(name="rate", metavar="NUMBER", help="So much of it for a dollar, as in 0.92."),
+    Flag(name="rate_date", metavar="DATE", help="The day of that rate, as in 2026-11-29."),
+)
 # The flags of a whole run, of price tables, and of one step, in the order of their help.
-RUN: Final = (*_MODEL, *_DATA, *_STEP, *_HARDWARE, *_OFFERS, *_PRICES, *_WISHES)
+RUN: Final = (*_MODEL, *_DATA, *_STEP, *_HARDWARE, *_OFFERS, *_PRICES, *_WISHES, *_PROJECT)
 PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
@@ -212,8 +263,9 @@ def parsed(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def takes(*flags: Flag) -> Callable[[Command], Command]:
-    """A decorator: the command has these flags, before those of its own, and is given them as keyword arguments."""
+def takes(*flags: Flag, several: bool = False) -> Callable[[Command], Command]:
+    """A decorator: the command has these flags, before those of its own, and is given them as keyword arguments;
+    each as a list where it may come ``several`` times."""
 
     def decorated(command: Command) -> Command:
         own = inspect.signature(command, eval_str=True)
@@ -221,7 +273,7 @@ def takes(*flags: Flag) -> Callable[[Command], Command]:
         arguments = [p for p in kept if p.default is inspect.Parameter.empty]
         options = [p for p in kept if p.default is not inspect.Parameter.empty]
         # Typer reads the flags of a command from its signature.
-        signature = own.replace(parameters=[*arguments, *(flag.parameter() for flag in flags), *options])
+        signature = own.replace(parameters=[*arguments, *(flag.parameter(several) for flag in flags), *options])
         command.__signature__ = signature  # type: ignore[attr-defined]  # functions take attributes, Callable has none
         return command
 

@@ -81,8 +81,10 @@ def say(report: Report, name: str, plugins: Plugins) -> None:
 
 
 def _colourful(stream: TextIO) -> bool:
-    """Whether to write ANSI styles there (https://no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether to write ANSI styles there (https://no-color.org, https://force-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from zenplan.commands.shared.options import parsed
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zenplan.adapters.settings.settings import Settings
+    from zenplan.domain.market.currency import Currency
     from zenplan.domain.model.workload import Workload
+    from zenplan.domain.training.project_plan import ProjectPlan
     from zenplan.domain.training.request import Request
 
 
@@ -33,11 +36,17 @@ def request_of(settings: Settings, count: Callable[[str], Workload] | None = Non
         count: makes a workload of a Keras target; None to count it with progress on stderr.
         given: the other flags, as texts.
     """
+    from zenplan.domain.training.project_plan import ProjectPlan
     from zenplan.domain.training.request import Request
 
     _check_price(given)
+    values = parsed(given)
+    project = ProjectPlan(**{f.name: values.pop(f.name) for f in fields(ProjectPlan) if f.name in values})
+    check_labels(project)
     return Request(
-        **parsed(given),
+        **values,
+        project=project,
+        currency=_currency(given),
         config=_config(given.get("config")),
         precision=settings["precision"],
         optimizer=settings["optimizer"],
@@ -81,6 +90,44 @@ def _check_price(given: Mapping[str, Any]) -> None:
 
         flag = f"--{others[0].replace('_', '-')}"
         raise UsageError(f"--usd-per-hour and {flag} contradict", "a price of your own stands for all offers")
+
+
+def check_labels(project: ProjectPlan) -> None:
+    """Raises UsageError: hours of labelling and what one costs are not both given, or the sample's price as well."""
+    from zenplan.errors import UsageError
+
+    hours = (project.label_hours, project.label_usd_per_h)
+    if hours.count(None) == 1:
+        raise UsageError("--label-hours and --label-rate go together", "as in: --label-hours 40 --label-rate 25")
+    if None not in hours and project.label_usd is not None:
+        raise UsageError("--label-usd and --label-hours contradict", "labels are paid by the sample or by the hour")
+    if project.trial_share is not None and project.trials is None:
+        raise UsageError("--trial-share is of --trials", "as in: --trials 20 --trial-share 5%")
+
+
+def _currency(given: Mapping[str, Any]) -> Currency | None:
+    """The other currency, if one was asked for. Raises UsageError: code, rate or date cannot be used."""
+    from datetime import date
+
+    from zenplan.domain.market.currency import Currency
+    from zenplan.errors import UsageError
+    from zenplan.units import number_of
+
+    code, rate, day = (given.get(name) for name in ("currency", "rate", "rate_date"))
+    if code is None and rate is None and day is None:
+        return None
+    if code is None or rate is None:
+        raise UsageError("--currency and --rate go together", "as in: --currency EUR --rate 0.92")
+    if not (code.isascii() and code.isalpha() and len(code) == 3):
+        raise UsageError(f"--currency is no code of a currency: '{code}'", "three letters, as in: EUR, GBP, CNY")
+    value = number_of(rate)
+    if value is None or not 1e-6 < value < 1e7:
+        raise UsageError(f"--rate is no rate: '{rate}'", "so much of the currency for a dollar, as in: 0.92")
+    try:
+        as_of = None if day is None else date.fromisoformat(day)
+    except ValueError as error:
+        raise UsageError(f"--rate-date is no date: '{day}'", "as in: 2026-11-29") from error
+    return Currency(code=code.upper(), per_usd=value, as_of=as_of)
 
 
 def _config(file: Path | dict[str, Any] | None) -> Mapping[str, Any] | None:

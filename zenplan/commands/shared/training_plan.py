@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from zenplan.commands.shared.amount import amount
+from zenplan.commands.shared.fine_tuning import fitted_length
 from zenplan.commands.shared.workload import workload_of
 from zenplan.domain.model.operators import Attention, Convolution
 from zenplan.domain.model.workload import Workload
@@ -34,36 +35,36 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_ru
     Raises:
         UsageError: the request contradicts itself, or names something unknown.
     """
-    workload = workload_of(request, families)
-    precision, precision_fact = _precision(request)
-    optimizer, optimizer_fact = _optimizer(request, workload)
     method = "full" if request.method is None else request.method
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
-    how_much = amount(request, workload, whole_run)
+    workload = fitted_length(request, workload_of(request, families), lambda other: workload_of(other, families))
+    precision, precision_fact = _precision(request)
+    optimizer, optimizer_fact = _optimizer(request, workload)
     software, software_fact = _software(request, workload)
     weight_bytes = QLORA_WEIGHT_BYTES if method == "qlora" else precision.compute_bytes
-    if method != "full":
-        workload = with_adapters(workload)
-    if not workload.trainable_parameters:
+    trained = workload if method == "full" else with_adapters(workload)
+    if not trained.trainable_parameters:
         raise UsageError(
             f"nothing of {workload.name} would be trained",
             "adapters are for products of its layers; try --method full"
             if method != "full"
             else "all of its layers are frozen",
         )
+    how_much = amount(request, workload, whole_run)
     facts = (
-        *workload.facts,
+        *trained.facts,
         *how_much.facts,
         precision_fact,
         software_fact,
         optimizer_fact,
         Fact(name="method", value=_METHOD_NAMES[method], origin=_origin(request.method)),
-        *_kernels(workload),
+        *_kernels(trained),
     )
     return TrainingPlan(
-        workload=workload,
+        workload=trained,
         samples=how_much.samples,
+        epochs=how_much.epochs,
         global_batch=how_much.global_batch,
         precision=precision,
         optimizer=optimizer,

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from zenplan.domain.answer.estimate import Bill, Quote
+from zenplan.domain.answer.project import Project
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
@@ -98,6 +99,8 @@ class Answer:
         options, layouts: how many combinations of offer and size, and layouts, were compared.
         frontier: the quotes that no other beats in both time and dollars, from cheap to fast.
         sensitivity: inputs by how far they move the recommended plan, the farthest first.
+        project: the bill around the recommended plan.
+        judgement: whether the amount of training is sensible, a line each; none where all is as usual.
         left_out: what was not quoted, or not used, and why, one line each.
         here: what the model takes on this machine's own processor, where that was measured.
     """
@@ -113,8 +116,10 @@ class Answer:
     layouts: int
     frontier: tuple[Ranked, ...]
     sensitivity: tuple[Effect, ...]
+    project: Project
     left_out: tuple[str, ...]
     here: tuple[LocalStep, ...] = ()
+    judgement: tuple[str, ...] = ()
 
     @property
     def recommended(self) -> Ranked:

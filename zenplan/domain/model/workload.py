@@ -15,6 +15,11 @@ from zenplan.errors import DataError
 
 # Families of language models.
 LANGUAGE = ("decoder", "encoder", "encoder-decoder", "moe-decoder")
+# What models learn that have a usual way to be trained.
+TASKS = (
+    *("classification", "detection", "segmentation", "generation", "clicks", "ratings", "speech", "synthesis"),
+    *("text classification", "translation", "text", "graphs", "tables"),
+)
 # What a processor may have to prepare of each sample.
 INPUTS = ("", "image", "table", "audio")
 
@@ -63,6 +68,7 @@ class Usual:
         global_batch: samples a step.
         optimizer: one of ``domain.training.plan.OPTIMIZERS``.
         source: whose recipe it is.
+        task: what is learned, one of ``TASKS``; it says how other data are usually trained on.
     """
 
     dataset: str
@@ -71,9 +77,11 @@ class Usual:
     global_batch: int
     optimizer: str
     source: str
+    task: str = "classification"
 
     def __post_init__(self) -> None:
         checks.named("usual training", dataset=self.dataset, optimizer=self.optimizer, source=self.source)
+        checks.one_of("usual training", "task", self.task, TASKS)
         checks.positive("usual training", samples=self.samples, epochs=self.epochs, global_batch=self.global_batch)
 
 

@@ -47,6 +47,7 @@ class TrainingPlan:
 
     Attributes:
         samples: samples seen in the whole run, repetitions of the data counted.
+        epochs: those repetitions: passes over the data.
         global_batch: samples a step.
         weight_bytes: bytes of a frozen weight; under QLoRA it is 4 bits and its block constants.
         fused_attention: attention runs in a fused (flash) kernel that never writes the scores.
@@ -65,11 +66,18 @@ class TrainingPlan:
     fused_attention: bool = True
     channels_last: bool = True
     software: Software | None = None
+    epochs: float = 1.0
     batch_fact: Fact | None = None
     facts: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
-        checks.positive("plan", samples=self.samples, global_batch=self.global_batch, weight_bytes=self.weight_bytes)
+        checks.positive(
+            "plan",
+            samples=self.samples,
+            epochs=self.epochs,
+            global_batch=self.global_batch,
+            weight_bytes=self.weight_bytes,
+        )
         checks.one_of("plan", "method", self.method, METHODS)
 
     @property

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zenplan.domain import checks
+from zenplan.domain.market.currency import Currency
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.model.workload import Workload
+from zenplan.domain.training.project_plan import ProjectPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,7 @@ class Request:
         flop_per_sample, activations_per_sample: with ``params``, of a model that is known by these alone: forward
             FLOP of one sample, and elements that its products and convolutions write.
         tokens, dataset_bytes, samples: at most one says how much; ``epochs`` repeats it.
+        data_kind: what the texts of ``samples`` are, which says how long they are.
         image_size: pixels of a side of the input.
         global_batch_tokens, batch: tokens or samples a step; at most one.
         gpu, provider, region, provider_class: which offers to look at: of any of these; empty for all.
@@ -31,6 +34,8 @@ class Request:
         usd_per_h: the price of one device of the one ``gpu``, instead of all offers; 0 for one's own.
         billing: the kind that quotes are ranked by.
         deadline_s, budget_usd: what the answer must meet.
+        project: what is known of the project around the run; ``deadline_s`` and ``budget_usd`` are the project's.
+        currency: that amounts are shown in beside dollars; None for dollars alone.
         top: how many quotes to show.
         max_gpus: the largest cluster to consider where ``gpus`` is not given; None for what is had on demand.
     """
@@ -45,6 +50,7 @@ class Request:
     tokens: float | None = None
     dataset_bytes: float | None = None
     samples: float | None = None
+    data_kind: str | None = None
     epochs: float | None = None
     image_size: int | None = None
     seq_len: int | None = None
@@ -66,10 +72,16 @@ class Request:
     billing: Billing = Billing.ON_DEMAND
     deadline_s: float | None = None
     budget_usd: float | None = None
+    project: ProjectPlan = field(default_factory=ProjectPlan)
+    currency: Currency | None = None
     top: int = 5
     max_gpus: int | None = None
 
     def __post_init__(self) -> None:
+        """A name alone counts as one of one; numbers are checked."""
+        for several in ("gpu", "provider", "exclude_provider", "provider_class", "region"):
+            if isinstance(getattr(self, several), str):
+                object.__setattr__(self, several, (getattr(self, several),))
         checks.positive(
             "request",
             params=self.params,

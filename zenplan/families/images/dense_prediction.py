@@ -116,6 +116,7 @@ def detection_models() -> Mapping[str, Builder]:
         global_batch=256,
         optimizer="adamw",
         source="MLPerf Training v2.0",
+        task="detection",
     )
     return {
         "ssd300-resnet34": partial(_ssd, "ssd300-resnet34", Residual(blocks=DEPTHS[34][:3], bottleneck=False)),
@@ -155,6 +156,7 @@ def _unet(image_size: int = 572, classes: int = 2, channels: int = 1, width: int
         global_batch=8,
         optimizer="adamw",
         source="NVIDIA DeepLearningExamples, UNet Medical: 6,400 steps",
+        task="segmentation",
     )
     return x.block("head").conv(classes, bias=True).loss().net.workload("unet", usual)
 
@@ -182,6 +184,7 @@ def _unet3d(image_size: int = 128, classes: int = 3) -> Workload:
         global_batch=32,
         optimizer="sgd-momentum",
         source="MLPerf Training v1.1",
+        task="segmentation",
     )
     # Volumes are decoded and resampled beforehand; what is left to do for each is to cut a part out.
     return x.block("head").conv(classes, bias=True).loss().net.workload("unet3d", usual, unit="samples", read="")

@@ -34,4 +34,5 @@ def coco(epochs: float, global_batch: int, source: str) -> Usual:
         global_batch=global_batch,
         optimizer="sgd-momentum",
         source=source,
+        task="detection",
     )

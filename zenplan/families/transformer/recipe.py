@@ -13,6 +13,8 @@ from zenplan.errors import UsageError
 
 TOKENS_PER_PARAMETER = 20.0
 BYTES_PER_TOKEN = 4.0
+# Passes after the first that are worth 1 - 1/e of as many new tokens.
+_WORN = 15.4
 # Parameters to tokens of one batch. GPT-3 (arXiv 2005.14165, Table 2.1): 125M to 760M 0.5M, 1.3B and 2.7B 1M,
 # 6.7B and 13B 2M. Llama 65B (2302.13971, Table 2) and Llama 2 70B (2307.09288, section 2.2): 4M. Llama 3.1
 # 405B (2407.21783, section 3.4.1): 16M for most of its training. GPT-3 175B's 3.2M is older than these.
@@ -25,9 +27,13 @@ LEAST_STEPS = 1000
 
 
 class Recipe(NamedTuple):
-    """What a training run of usual length takes: tokens in all, tokens of a batch, tokens of a sequence."""
+    """What a training run of usual length takes: tokens in all, tokens of a batch, tokens of a sequence.
+
+    ``optimum`` is the compute-optimal number of tokens, whatever there is to train on.
+    """
 
     tokens: float
+    optimum: float
     global_batch_tokens: int
     seq_len: int
     tokens_fact: Fact
@@ -70,7 +76,7 @@ def recipe(
         why = f"a batch that leaves at least {LEAST_STEPS:,} steps, rounded to a power of two of sequences"
     value = f"{units.count(sequences * seq_len)} tokens ({sequences} × {seq_len})"
     batch_fact = Fact(name="global batch", value=value, origin=Origin.ASSUMED, why=why)
-    return Recipe(tokens, sequences * seq_len, seq_len, tokens_fact, length_facts, batch_fact)
+    return Recipe(tokens, optimum, sequences * seq_len, seq_len, tokens_fact, length_facts, batch_fact)
 
 
 def recipe_for(workload: Workload, tokens: float | None = None) -> Recipe:
@@ -100,6 +106,16 @@ def tokens_of_bytes(size_bytes: float) -> tuple[float, Fact]:
     tokens = size_bytes / BYTES_PER_TOKEN
     why = f"{units.size(size_bytes)} at 4 bytes of English text a token (a GPT-2-like vocabulary)"
     return tokens, Fact(name="dataset tokens", value=units.count(tokens), origin=Origin.ASSUMED, why=why)
+
+
+def worth_of_passes(epochs: float) -> float:
+    """Passes over new data that so many passes over the same are worth: 3.7 for 4, and never more than 16.4.
+
+    D' = U + U R* (1 - exp(-R / R*)), with R passes after the first and R* = 15.4: the law that Muennighoff et al. 2023
+    (arXiv 2305.16264, section 5) fit to 400 runs.
+    """
+    again = max(epochs - 1.0, 0.0)
+    return min(epochs, 1.0) - _WORN * math.expm1(-again / _WORN)
 
 
 def _batch(parameters: float) -> float:

@@ -1,0 +1,80 @@
+"""Compare: an estimate for each combination of what was given more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from zenplan.commands.estimate.use_case import estimate
+from zenplan.commands.shared.known import Known
+from zenplan.commands.shared.options import FLAGS
+from zenplan.domain.answer.comparison import Case, Comparison
+from zenplan.domain.training.request import Request
+from zenplan.errors import NoFit, UsageError
+
+MOST = 40
+# What a comparison without anything to compare is of.
+DEFAULT = "gpu"
+
+
+def combinations(given: Mapping[str, Sequence[Any]]) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """Flags that were given more than once, and each combination of the values of all.
+
+    Raises:
+        UsageError: there are more than ``MOST``.
+    """
+    names = tuple(name for name in FLAGS if len(given.get(name) or ()) > 1)
+    values = {name: tuple(dict.fromkeys(each)) for name, each in given.items() if each}
+    combined = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+    if len(combined) > MOST:
+        raise UsageError(f"{len(combined)} estimates are too many to compare", f"the most is {MOST}")
+    return names, combined
+
+
+def compare(
+    names: Sequence[str],
+    asked: Sequence[tuple[tuple[str, ...], Request]],
+    known: Known,
+    show: Callable[[float], None],
+) -> Comparison:
+    """The answers, one after another.
+
+    Args:
+        names: flags that differ.
+        asked: their values, and the request with them.
+        known: what all are answered from.
+        show: called with the share that is done, 0 to 1.
+
+    Raises:
+        UsageError: one of the requests is wrong.
+        NoFit: none of them can be run.
+    """
+    cases = []
+    for number, (values, request) in enumerate(asked):
+        try:
+            cases.append(Case(values=values, answer=estimate(request, known)))
+        except NoFit as error:
+            cases.append(Case(values=values, answer=None, why=error.message))
+        show((number + 1) / len(asked))
+    if not any(case.answer for case in cases):
+        raise NoFit(f"none of {len(cases)} can be run: {cases[0].why}", "each of them alone says what would help")
+    return Comparison(names=tuple(names), cases=tuple(cases))
+
+
+def each_accelerator(known: Known) -> Iterator[str]:
+    """Accelerators that somebody rents out and that are made for training."""
+    offered = {offer.instance.accelerator for table in known.tables for offer in table.offers}
+    return (sheet.name for sheet in known.catalogue if sheet.trains and sheet.name in offered)
+
+
+def ranked(found: Comparison, most: int) -> Comparison:
+    """The cases that can be run, the one with the cheapest recommended plan first; at most so many."""
+
+    def order(case: Case) -> tuple[float, float]:
+        best = case.answer.recommended if case.answer else None
+        usd = best.total_usd.mid if best and best.total_usd else float("inf")
+        return (usd, best.wall_clock_s.mid if best else float("inf"))
+
+    able = sorted((case for case in found.cases if case.answer), key=order)
+    return Comparison(names=found.names, cases=tuple(able[:most]))

@@ -1,0 +1,228 @@
+"""The first screen of an estimate: a verdict, three plans, what moves it most, and where to look further.
+
+It fits 80 columns and 24 lines; the rest is in ``report``.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from datetime import date
+
+from zenplan import units
+from zenplan.commands.shared.ages import dollar_span, dollars
+from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
+from zenplan.domain.answer.estimate import Quote
+from zenplan.domain.fit.efficiency import Grounds
+from zenplan.domain.provenance import Origin
+from zenplan.domain.range import Range
+from zenplan.domain.report import Column, Table
+
+_KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
+_PLANS = (Label.RECOMMENDED, Label.NEAREST, Label.CHEAPEST, Label.FASTEST)
+MOST_EFFECTS = 3
+_WIDTH, _LINES = 80, 24
+# Of a machine's name and place, what fits beside the figures.
+_WHERE = 32
+_HELD = {
+    Grounds.MEASURED: "the model was measured on that accelerator",
+    Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
+    Grounds.PUBLISHED: "such ranges held 80 % of the published runs left out of the fit",
+}
+
+
+def money(answer: Answer) -> Callable[[float], str]:
+    """How dollars are shown: as such, or in the currency that was asked for."""
+    currency = answer.request.currency
+    if currency is None:
+        return units.usd
+    return lambda usd: units.money(usd * currency.per_usd, currency.sign)
+
+
+def verdict(answer: Answer) -> str:
+    """The recommended plan in a few sentences: dollars, days, the day it is done, both ends, its price's age."""
+    best = answer.recommended
+    devices = f"{devices_of(best.quote)} × {best.quote.offer.instance.accelerator}"
+    usd = money(answer)
+    took = f"{dollars(best.total_usd, usd)} and {units.duration(best.wall_clock_s.mid)}"
+    age = price_age(answer, best)
+    spans = ", ".join(filter(None, (dollar_span(best.total_usd, usd), _span(best.wall_clock_s, units.duration))))
+    parts = (
+        f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
+        answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
+        f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
+        age and f"Its price is {age}: ask before you count on it.",
+    )
+    return " ".join(part for part in parts if part)
+
+
+def title(answer: Answer) -> str:
+    """What is trained, on how much: ``Training 1.00B parameters on 20.1B tokens``."""
+    plan, load = answer.plan, answer.plan.workload
+    size = f"{units.count(load.parameters)} parameters"
+    # A size that was asked for is met within a percent: it is not said twice.
+    what = load.name if load.guessed_shape else f"{load.name} ({size})"
+    moe = f", {units.count(load.active_parameters)} active," if load.experts > 1 and not load.guessed_shape else ""
+    return f"{_KINDS[plan.method]} {what}{moe} on {units.count(plan.tokens)} {load.unit}"
+
+
+def _done(answer: Answer) -> str:
+    return f", done by {day(answer.finish)} if it starts today" if answer.finish else ""
+
+
+def day(when: date) -> str:
+    """A day as people write it: 1 December 2026."""
+    return f"{when.day} {when:%B %Y}"
+
+
+def price_age(answer: Answer, ranked: Ranked) -> str:
+    """How old the price of a quote is where that is too old to count on: ``189 days old``; empty where it is fresh."""
+    price = ranked.quote.offer.price(ranked.bill.billing)
+    if price is None or not price.is_old(answer.today):
+        return ""
+    days = price.age_days(answer.today)
+    if days is not None:
+        return f"{days} days old"
+    return f"of a table of {price.table_as_of:%Y-%m}" if price.table_as_of else "of no date"
+
+
+def plans(answer: Answer) -> Table:
+    """The recommended, the cheapest and the fastest, two lines each."""
+    told: dict[int, Ranked] = {}
+    for label in _PLANS:
+        if ranked := answer.labelled(label):
+            told.setdefault(id(ranked), ranked)
+    rows = tuple(_plan(answer, ranked) for ranked in told.values())
+    currency = answer.request.currency
+    columns = (
+        Column(name="plan"),
+        Column(name=currency.code if currency else "dollars", numeric=True),
+        Column(name="wall-clock", numeric=True),
+        Column(name="on"),
+    )
+    # That of the recommended is in the verdict.
+    aged = {r.labels[0]: price_age(answer, r) for r in told.values() if r is not answer.recommended}
+    ages = ", ".join(f"{label} {age}" for label, age in aged.items() if age)
+    return Table(columns=columns, rows=rows, emphasis=0, caption=ages and f"* price: {ages}")
+
+
+def _plan(answer: Answer, ranked: Ranked) -> tuple[str, ...]:
+    mark, usd = "*" if price_age(answer, ranked) else "", money(answer)
+    return (
+        "\n".join(ranked.labels),
+        f"{dollars(ranked.total_usd, usd)}{mark}\n{dollar_span(ranked.total_usd, _short(answer))}",
+        both(ranked.wall_clock_s, units.duration),
+        where(ranked.quote),
+    )
+
+
+def _short(answer: Answer) -> Callable[[float], str]:
+    """Amounts in few letters: $34.6K."""
+    currency = answer.request.currency
+    sign, rate = (currency.sign, currency.per_usd) if currency else ("$", 1.0)
+    full = money(answer)
+    return lambda usd: f"{sign}{units.count(usd * rate)}" if usd * rate >= 1e4 else full(usd)
+
+
+def where(quote: Quote) -> str:
+    """The devices, and under them the machines that are to be rented, each name whole."""
+    devices = f"{devices_of(quote)} × {quote.offer.instance.accelerator}"
+    one = machines(quote)
+    return f"{devices}\n{one if len(one) <= _WHERE else machines(quote, apart=True)}"
+
+
+def machines(quote: Quote, apart: bool = False) -> str:
+    """The machines that are to be rented: ``8 × aws p5.48xlarge, us-east-1``; their name on a line of its own if apart."""
+    instance, region = quote.offer.instance, quote.offer.region
+    tier = f" ({quote.offer.tier})" if quote.offer.tier not in ("", "on-demand", "spot") else ""
+    place = "" if region == "any" else f", {region}"
+    if apart:
+        return f"{quote.nodes} × {instance.provider}{tier}{place}\n{instance.name}"
+    return f"{quote.nodes} × {instance.provider} {instance.name}{tier}{place}"
+
+
+def devices_of(quote: Quote) -> str:
+    """Devices that are rented, or how many of them train: ``3 of 4``."""
+    used = quote.devices - quote.idle_devices
+    return f"{used:,} of {quote.devices:,}" if quote.idle_devices else f"{quote.devices:,}"
+
+
+def _span(value: Range, show: Callable[[float], str]) -> str:
+    return units.span(show(value.low), show(value.high))
+
+
+def both(value: Range, show: Callable[[float], str]) -> str:
+    """The middle, and under it the ends."""
+    return f"{show(value.mid)}\n{_span(value, show)}"
+
+
+def assumptions(answer: Answer, most: int | None = MOST_EFFECTS) -> tuple[Table, ...]:
+    """What was not given, by how far it moves the recommended plan; at most so many rows, and no table without any.
+
+    With None for the most, every input, those that were given too.
+    """
+    told = [e for e in answer.sensitivity if most is None or e.origin is not Origin.GIVEN][:most]
+    rows = tuple((f"{e.input}: {e.value}, {e.origin}", *_changes(answer, e)) for e in told)
+    if not rows:
+        return ()
+    columns = (Column(name="what moves it most"), Column(name="less"), Column(name="more"))
+    return (Table(columns=columns, rows=rows),)
+
+
+def room_for_assumptions(answer: Answer, shown: Table) -> int:
+    """How many rows of them a terminal of 80 × 24 has room for, under the verdict and the plans that are shown."""
+    texts = (verdict(answer), shown.caption, *further(answer))
+    plain = sum(len(textwrap.wrap(text, _WIDTH)) for text in texts if text)
+    rows = sum(max(cell.count("\n") + 1 for cell in row) for row in shown.rows)
+    # A line between the parts, and two lines of headings for each table.
+    return max(1, min(MOST_EFFECTS, _LINES - plain - rows - 3 - 4))
+
+
+def _changes(answer: Answer, effect: Effect) -> tuple[str, str]:
+    less, more = ("", *effect.changes) if len(effect.changes) == 1 else effect.changes
+    return _change(answer, less), _change(answer, more)
+
+
+def _change(answer: Answer, change: Change | str) -> str:
+    if isinstance(change, str):
+        return change
+    usd = "" if change.usd is None else f"{money(answer)(change.usd)}, "
+    return f"{change.value}: {usd}{units.duration(change.wall_clock_s)}"
+
+
+def beside(answer: Answer) -> str:
+    """The project around the run in a sentence: what it costs as far as it is known, and what is not in that."""
+    project, usd = answer.project, money(answer)
+    others = [cost for cost in project.costs if not cost.counted]
+    told = [f"{c.name} {units.span(usd(c.usd.low), usd(c.usd.high))} ({c.origin})" for c in others if c.usd]
+    told += [f"{c.name} not known" for c in others if not c.usd]
+    parts = []
+    if len(others) < len(project.costs) - 1 or answer.request.project.repeat > 1:
+        total = project.total_usd
+        span = f"{usd(total.mid)} ({units.span(usd(total.low), usd(total.high))})" if total else "no price"
+        parts.append(f"The project: {span}, {units.duration(project.wall_clock_s.mid)}.")
+    parts += [f"Beside it: {', '.join(told)}."] if told else []
+    return " ".join(parts)
+
+
+def rate(answer: Answer) -> str:
+    """The rate of the currency that amounts are shown in; empty for dollars."""
+    currency = answer.request.currency
+    if currency is None:
+        return ""
+    day_of = f" of {currency.as_of}" if currency.as_of else ", of no date"
+    return f"$1 is {currency.per_usd:g} {currency.code}, as given{day_of}."
+
+
+def reserved(answer: Answer) -> str:
+    """That the recommended plan is larger than what is had on demand; empty where it is not."""
+    limit = answer.recommended.quote.beyond_on_demand
+    return f"More than {limit:,} on demand usually needs a reservation." if limit else ""
+
+
+def further(answer: Answer) -> tuple[str, ...]:
+    """Where the rest is."""
+    return (
+        *filter(None, (beside(answer), rate(answer), reserved(answer))),
+        f"Of {answer.options:,} offers. More: --details, --explain, zenplan compare, zenplan what-if.",
+    )

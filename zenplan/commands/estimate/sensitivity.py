@@ -1,0 +1,155 @@
+"""How far each input moves the recommended plan: on the machines it has, everything else as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from zenplan import units
+from zenplan.commands.estimate.pinned import Pinned
+from zenplan.domain.answer.answer import Change, Effect
+from zenplan.domain.fit.efficiency import Grounds
+from zenplan.domain.precision import PRECISIONS
+from zenplan.domain.provenance import Origin
+from zenplan.domain.software import Software
+from zenplan.domain.training.operations import Operations
+from zenplan.errors import ZenplanError
+from zenplan.planning.money.sensitivity import moved
+
+# What an amount and a sequence are multiplied with; a price; how long it takes to start.
+_HALF, _TWICE = 0.5, 2.0
+_DEARER = 0.2
+_QUICK_START_S, _SLOW_START_S = 120.0, 1800.0
+# An input that moves time and dollars by less is not worth a line.
+_LEAST = 0.005
+_AMOUNTS = ("tokens", "dataset tokens", "samples")
+# Kinds of software and of arithmetic beside those that are usual.
+_OTHER_SOFTWARE = {Software.FUSED: Software.EAGER, Software.EAGER: Software.COMPILED, Software.XLA: Software.EAGER}
+_OTHER_PRECISION = {"bf16": "fp8", "fp16": "fp8", "fp32": "bf16", "tf32": "bf16"}
+
+
+def _effect(name: str, value: str, origin: Origin, *changes: Change | None) -> Iterator[Effect]:
+    """One line, if anything of it comes to an end."""
+    ended = tuple(change for change in changes if change)
+    if ended:
+        yield Effect(input=name, value=value, origin=origin, changes=ended)
+
+
+def _searched(case: Pinned, value: str, **given: Any) -> Change | None:
+    """The best layout on the same machines for another request; None where it cannot be run there."""
+    try:
+        return case.asked(replace(case.request, **given)).again(value)
+    except ZenplanError:
+        return None
+
+
+def effects(case: Pinned) -> tuple[Effect, ...]:
+    """The inputs that move a plan, the one that moves it farthest first."""
+    ranked = case.ranked
+    all_of_them = (*_amount(case), *_step(case), *_operations(case), *_price(case), *_shape(case), *_choices(case))
+    usd, time_s = ranked.total_usd.mid if ranked.total_usd else None, ranked.wall_clock_s.mid
+    measured = sorted(((moved(effect, usd, time_s), effect) for effect in all_of_them), key=lambda pair: -pair[0])
+    return tuple(effect for far, effect in measured if far > _LEAST)
+
+
+def _amount(case: Pinned) -> Iterator[Effect]:
+    """Half and twice the data, in the same batches."""
+    plan = case.found.plan
+    fact = next((f for f in plan.facts if f.name in _AMOUNTS), None)
+    if fact is None:
+        return
+    total, unit = plan.tokens, plan.workload.unit
+    changes = (
+        case.again(units.count(total * factor), plan=replace(plan, samples=plan.samples * factor))
+        for factor in (_HALF, _TWICE)
+    )
+    yield from _effect(unit, units.count(total), fact.origin, *changes)
+
+
+def _step(case: Pinned) -> Iterator[Effect]:
+    """The interval of a step's time, as the MFU that it means."""
+    estimate = case.ranked.quote.estimate
+    slow, fast = estimate.step_s.high / estimate.step_s.mid, estimate.step_s.low / estimate.step_s.mid
+    origin = Origin.PUBLISHED if estimate.grounds is Grounds.PUBLISHED else Origin.MEASURED
+    changes = (case.again(units.percent(estimate.mfu / factor), step=factor) for factor in (slow, fast))
+    yield from _effect("MFU", units.percent(estimate.mfu), origin, *changes)
+
+
+def _operations(case: Pinned) -> Iterator[Effect]:
+    """How the run is operated, within what is stated of it."""
+    now = case.found.operations
+    for name, value, origin, low, high in (
+        ("production", f"× {now.production[1]:g}", Origin.PUBLISHED, _production(now, 0), _production(now, 2)),
+        (
+            "start-up",
+            _minutes(now.startup_s),
+            Origin.ASSUMED,
+            (_minutes(_QUICK_START_S), replace(now, startup_s=_QUICK_START_S)),
+            (_minutes(_SLOW_START_S), replace(now, startup_s=_SLOW_START_S)),
+        ),
+        ("device failures", "as published", Origin.PUBLISHED, _failures(now, 3.0), _failures(now, 1 / 3)),
+    ):
+        yield from _effect(name, value, origin, *(case.again(v, operations=o) for v, o in (low, high)))
+
+
+def _minutes(time_s: float) -> str:
+    return f"{time_s / units.MINUTE_S:g} min"
+
+
+def _production(now: Operations, place: int) -> tuple[str, Operations]:
+    ratio = now.production[place]
+    low, _, high = now.production
+    return f"× {ratio:g}", replace(now, production=(min(low, ratio), max(ratio, 1.0), max(high, ratio)))
+
+
+def _failures(now: Operations, factor: float) -> tuple[str, Operations]:
+    return f"{1 / factor:.2g} times as often", replace(now, device_mtbf_s=now.device_mtbf_s * factor)
+
+
+def _price(case: Pinned) -> Iterator[Effect]:
+    """The price of an hour, and the other way to pay."""
+    price = case.ranked.quote.offer.price(case.ranked.bill.billing)
+    if price is None:
+        return
+    changes = (
+        case.again(f"{sign}{units.percent(_DEARER)}", price=factor)
+        for sign, factor in (("−", 1 - _DEARER), ("+", 1 + _DEARER))
+    )
+    yield from _effect("price", f"{units.usd(price.usd_per_h)}/h", Origin.PUBLISHED, *changes)
+
+
+def _shape(case: Pinned) -> Iterator[Effect]:
+    """Half and twice as long sequences, of as many tokens in all and in a step."""
+    plan = case.found.plan
+    fact = next((f for f in plan.facts if f.name == "sequence length"), None)
+    if fact is None or fact.origin is Origin.GIVEN:
+        return
+    length, tokens = plan.workload.tokens_per_sample, plan.tokens
+    changes = (
+        _searched(
+            case,
+            f"{int(length * factor):,}",
+            seq_len=int(length * factor),
+            tokens=tokens,
+            samples=None,
+            dataset_bytes=None,
+            epochs=None,
+            batch=None,
+            global_batch_tokens=float(plan.global_batch * length),
+        )
+        for factor in (_HALF, _TWICE)
+    )
+    yield from _effect("sequence length", f"{length:,}", fact.origin, *changes)
+
+
+def _choices(case: Pinned) -> Iterator[Effect]:
+    """Software and arithmetic, where zenplan chose them."""
+    plan, request = case.found.plan, case.request
+    other = _OTHER_SOFTWARE.get(plan.software) if plan.software else None
+    if request.software is None and other:
+        yield from _effect("software", str(plan.software), Origin.ASSUMED, _searched(case, other, software=str(other)))
+    arithmetic = _OTHER_PRECISION.get(plan.precision.name)
+    if request.precision is None and arithmetic in PRECISIONS:
+        found = _searched(case, arithmetic, precision=arithmetic)
+        yield from _effect("precision", plan.precision.name, Origin.ASSUMED, found)

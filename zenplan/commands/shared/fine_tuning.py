@@ -1,0 +1,94 @@
+"""A language model on texts of one's own: how long they are, how often they are passed over, how many a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from zenplan import units
+from zenplan.domain.model.workload import Workload
+from zenplan.domain.provenance import Fact, Origin
+from zenplan.domain.training.request import Request
+from zenplan.errors import UsageError
+from zenplan.families.own_data import FINE_TUNED_SHARE, FINE_TUNING, Practice
+from zenplan.families.transformer import recipe, samples
+
+_DECODERS = ("decoder", "moe-decoder")
+# Flags that say how much data there is, by the fields of a request.
+_DATA = ("tokens", "dataset_bytes", "samples")
+
+
+def is_language(workload: Workload) -> bool:
+    """Whether it is a language model, which takes texts of any length; one of Keras takes samples as it was built."""
+    return workload.unit == "tokens" and workload.usual is None and not workload.backend
+
+
+def adapts(request: Request) -> bool:
+    """Whether adapters are trained beside the weights: LoRA, QLoRA."""
+    return request.method not in (None, "full")
+
+
+def kind_of(request: Request) -> str:
+    """What the texts of its samples are: as given, or as usual for the method."""
+    return request.data_kind or (samples.FINE_TUNING if adapts(request) else samples.TRAINING)
+
+
+def check_data(request: Request, workload: Workload) -> None:
+    """Raises UsageError: adapters are to be trained, and nothing says on how much.
+
+    The data of a checkpoint are not those of its fine-tuning: there is no usual amount to take.
+    """
+    if not adapts(request) or any(getattr(request, field) is not None for field in _DATA):
+        return
+    ways = "--samples 50k --seq-len 2048, --tokens 40M, or --data FILE"
+    raise UsageError(
+        f"nothing says on how much data {workload.name} is fine-tuned",
+        f"give {ways if is_language(workload) else '--samples 5k, or --data FOLDER'}",
+    )
+
+
+def fitted_length(request: Request, workload: Workload, lowered: Callable[[Request], Workload]) -> Workload:
+    """The workload at the length that adapters are usually trained at; others, and one that is given, as they are.
+
+    Args:
+        lowered: the workload of a request.
+    """
+    usual = samples.KINDS[kind_of(request)].seq_len
+    plain = adapts(request) and request.seq_len is None and workload.family in _DECODERS and is_language(workload)
+    if not plain or usual >= workload.tokens_per_sample:
+        return workload
+    found = lowered(replace(request, seq_len=usual))
+    why = f"what adapters are usually trained at on {kind_of(request)}; the model takes {workload.tokens_per_sample:,}"
+    fact = Fact(name="sequence length", value=str(usual), origin=Origin.ASSUMED, why=why)
+    return replace(found, facts=tuple(fact if f.name == fact.name else f for f in found.facts))
+
+
+def tokens_of_samples(request: Request, workload: Workload, count: float) -> tuple[float, list[Fact]]:
+    """Tokens of so many texts, and why so many.
+
+    Where only ``--seq-len`` is given, it is the length of each. Else a text is as long as is average for its kind,
+    never as the model's context: texts are packed, so that several share a sequence, and what is longer than a given
+    ``--seq-len`` is cut.
+    """
+    length = workload.tokens_per_sample
+    if request.seq_len is not None and request.data_kind is None:
+        why = "each fills a sequence of --seq-len; --data-kind takes the average of a kind, packed"
+        fact = Fact(name="tokens of a sample", value=f"{length:,}", origin=Origin.GIVEN, why=why)
+        return count * length, [fact]
+    mean, fact = samples.length(kind_of(request), request.data_kind is not None, request.seq_len)
+    total = Fact(
+        name="dataset tokens",
+        value=units.count(count * mean),
+        origin=Origin.DERIVED,
+        why=f"{units.count(count)} × {units.count(mean)}, packed into sequences of {length:,}",
+    )
+    return count * mean, [fact, total]
+
+
+def practice(request: Request, workload: Workload, tokens: float) -> Practice | None:
+    """How a data set of so many tokens is fine-tuned on; None where the model is trained from the start on it."""
+    if adapts(request):
+        return FINE_TUNING
+    share = FINE_TUNED_SHARE * recipe.recipe_for(workload).optimum
+    found = FINE_TUNING._replace(seen=min(FINE_TUNING.seen, FINE_TUNING.epochs * share))
+    return found if tokens < found.seen else None

@@ -1,0 +1,74 @@
+"""Whether a run trains on a sensible amount, in a line each: beside the compute optimum, and in its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+from typing import Final
+
+from zenplan import units
+from zenplan.commands.shared.fine_tuning import is_language
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.families.own_data import FINE_TUNED_SHARE
+from zenplan.families.transformer import recipe
+
+# Of the compute-optimal tokens: within these nothing is to be said.
+_LITTLE: Final = 0.8
+_MUCH: Final = 1.5
+# Fewer optimizer steps leave no time for a learning rate to rise and fall; assumed.
+_FEW_STEPS: Final = 100
+# Passes that are nearly as good as new data (Muennighoff et al. 2023).
+_GOOD_PASSES: Final = 4
+_LAW: Final = "Muennighoff et al. 2023, arXiv 2305.16264"
+
+
+def judgement(plan: TrainingPlan) -> tuple[str, ...]:
+    """What a careful colleague would say about the amount; nothing where all is as usual."""
+    lines: list[str] = []
+    if is_language(plan.workload) and plan.method == "full":
+        share = plan.tokens / recipe.recipe_for(plan.workload).optimum
+        lines += [*_against_the_optimum(plan, share), *_repeated(plan, share)]
+    return (*lines, *_steps(plan))
+
+
+def _against_the_optimum(plan: TrainingPlan, share: float) -> Iterator[str]:
+    optimum = plan.tokens / share
+    tokens, wanted = units.count(plan.tokens), units.count(optimum)
+    model = units.count(optimum / recipe.TOKENS_PER_PARAMETER)
+    if share > _MUCH:
+        smaller = units.count(sqrt(plan.tokens / recipe.TOKENS_PER_PARAMETER * optimum / recipe.TOKENS_PER_PARAMETER))
+        yield (
+            f"{tokens} tokens are {units.significant(share)} × the compute optimum of {model} parameters: a smaller "
+            f"model to serve, more compute to train; the optimum of that compute has {smaller}"
+        )
+    elif share < FINE_TUNED_SHARE:
+        yield (
+            f"{tokens} tokens are {_percent(share)} of what {model} parameters want ({wanted}): enough to fine-tune "
+            "a trained checkpoint, far from enough to train one from the start"
+        )
+    elif share < _LITTLE:
+        enough = units.count(plan.tokens / recipe.TOKENS_PER_PARAMETER)
+        line = f"{tokens} tokens are {_percent(share)} of what {model} parameters want ({wanted}); enough for {enough}"
+        worth = units.significant(recipe.worth_of_passes(_GOOD_PASSES), 2)
+        again = f"; four passes are nearly as good as new, worth {worth} ({_LAW})"
+        yield line + (again if plan.epochs == 1.0 else "")
+
+
+def _repeated(plan: TrainingPlan, share: float) -> Iterator[str]:
+    """What passes are worth after the first, where the model is trained and not only tuned on them."""
+    if share < FINE_TUNED_SHARE or plan.epochs <= 1.0:
+        return
+    worth = recipe.worth_of_passes(plan.epochs)
+    told = f"{plan.epochs:.3g} passes are worth {units.significant(worth)} of new data"
+    little = "; more passes would add next to nothing" if worth < plan.epochs / 2.0 else ""
+    yield f"{told}{little} ({_LAW})"
+
+
+def _steps(plan: TrainingPlan) -> Iterator[str]:
+    if plan.steps < _FEW_STEPS:
+        many = "step is" if plan.steps == 1 else "steps are"
+        yield f"only {plan.steps} optimizer {many} few to learn in: a smaller --batch, or more --epochs"
+
+
+def _percent(share: float) -> str:
+    return f"{units.significant(100.0 * share, 2)} %"

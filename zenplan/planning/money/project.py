@@ -1,0 +1,135 @@
+"""The bill of the project around a run: experiments, further runs, data, labels, month by month."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from zenplan import units
+from zenplan.domain.answer.estimate import Bill
+from zenplan.domain.answer.project import Cost, Month, Project
+from zenplan.domain.model.workload import LANGUAGE
+from zenplan.domain.provenance import Origin
+from zenplan.domain.range import Range
+from zenplan.domain.training.plan import TrainingPlan
+from zenplan.domain.training.project_plan import FAILED_SHARE, TRIAL_SHARE, ProjectPlan
+from zenplan.units import DAY_S
+
+# Experiments beside the final run, in lengths of it. Final runs are 10 to 30 % of the compute for research and
+# development at OpenAI, MiniMax and Z.ai (Epoch AI, Final training runs account for a minority of R&D compute
+# spending, 2026): 2.3 to 9 times as much beside them. Who follows a published recipe needs less: that end is assumed.
+_EXPERIMENTS = Range(low=0.2, mid=1.0, high=9.0)
+_EXPERIMENTS_WHY = (
+    "0.2–9 × the run: labs spend 70–90 % of their compute beside final runs (Epoch AI 2026); following a recipe takes "
+    "less; --trials says how many"
+)
+_TUNING = Range(low=1.0, mid=3.0, high=10.0)
+_TUNING_WHY = "1–10 × the run: a few settings tried, which is usual; --trials says how many"
+# Dollars for a label that a person gives. AWS SageMaker Ground Truth with Mechanical Turk: $0.012 an image to
+# classify and $0.036 a box, by three to five people, and $0.02 to $0.08 an object (price page, read 2026-11-29 in
+# wring.co's guide of 2026-03; the fee for an object recalled). Outlines of pixels and written answers: assumed.
+_LABELS = {
+    "convnet": Range(low=0.05, mid=0.1, high=0.2),
+    "vision": Range(low=0.05, mid=0.1, high=0.2),
+}
+_OTHER_LABELS = Range(low=0.1, mid=1.0, high=10.0)
+_MOST_MONTHS = 120
+
+
+def project(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float | None, today: date) -> Project:
+    """What the project costs around a run.
+
+    Args:
+        given: what is known of it.
+        plan: what is trained.
+        bill: of one run.
+        labelled: samples of the user's own, whose labels somebody may have to pay for; None where there are none.
+        today: when the first run starts.
+    """
+    costs = tuple(_costs(given, plan, bill, labelled))
+    known = [cost.usd for cost in costs if cost.counted and cost.usd]
+    total = Range(low=sum(c.low for c in known), mid=sum(c.mid for c in known), high=sum(c.high for c in known))
+    time_s = bill.run.wall_clock_s * given.runs
+    if bill.total_usd is None:
+        return Project(costs=costs, total_usd=None, wall_clock_s=time_s, months=())
+    runs_usd = bill.total_usd.mid * given.runs
+    return Project(
+        costs=costs, total_usd=total, wall_clock_s=time_s, months=tuple(_months(runs_usd, time_s.mid, today))
+    )
+
+
+def _costs(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float | None) -> Iterator[Cost]:
+    run = bill.total_usd
+    times = f"{given.repeat} runs of full length" if given.repeat > 1 else "one run"
+    yield Cost(name="runs", usd=_times(run, given.repeat), counted=True, origin=Origin.DERIVED, why=times)
+    yield _experiments(given, plan, run)
+    if given.failed_runs is not None:
+        yield Cost(
+            name="failed runs",
+            usd=_times(run, FAILED_SHARE * given.failed_runs),
+            counted=True,
+            origin=Origin.GIVEN,
+            why=f"{given.failed_runs} that fail half way",
+        )
+    yield _data(given)
+    # Who has text seldom pays for labels; who says so pays.
+    pays = given.label_usd is not None or given.label_hours is not None
+    if pays or (labelled is not None and plan.workload.unit != "tokens"):
+        yield _labels(given, plan, labelled or 0.0)
+
+
+def _experiments(given: ProjectPlan, plan: TrainingPlan, run: Range | None) -> Cost:
+    if given.trials is not None:
+        share = TRIAL_SHARE if given.trial_share is None else given.trial_share
+        said = "" if given.trial_share is not None else ", assumed: --trial-share says otherwise"
+        why = f"{given.trials} of {units.percent(share)} of the run each{said}"
+        usd = _times(run, given.trials * share)
+        return Cost(name="experiments", usd=usd, counted=True, origin=Origin.GIVEN, why=why)
+    pre_training = plan.method == "full" and plan.workload.family in LANGUAGE
+    beside, why = (_EXPERIMENTS, _EXPERIMENTS_WHY) if pre_training else (_TUNING, _TUNING_WHY)
+    usd = beside * run.mid if run else None
+    return Cost(name="experiments", usd=usd, counted=False, origin=Origin.ASSUMED, why=why)
+
+
+def _data(given: ProjectPlan) -> Cost:
+    if given.data_usd is None:
+        why = "licence, purchase, collection; --data-usd says how much"
+        return Cost(name="data", usd=None, counted=False, origin=Origin.ASSUMED, why=why)
+    return Cost(name="data", usd=_exactly(given.data_usd), counted=True, origin=Origin.GIVEN, why="as given")
+
+
+def _labels(given: ProjectPlan, plan: TrainingPlan, samples: float) -> Cost:
+    told = f"{units.count(samples)} samples"
+    if given.label_usd is not None:
+        why = f"{told} at {units.usd(given.label_usd)}"
+        return Cost(name="labels", usd=_exactly(samples * given.label_usd), counted=True, origin=Origin.GIVEN, why=why)
+    if given.label_hours is not None and given.label_usd_per_h is not None:
+        usd = given.label_hours * given.label_usd_per_h
+        why = f"{given.label_hours:g} h at {units.usd(given.label_usd_per_h)}"
+        return Cost(name="labels", usd=_exactly(usd), counted=True, origin=Origin.GIVEN, why=why)
+    each = _LABELS.get(plan.workload.family, _OTHER_LABELS)
+    span = units.span(units.usd(each.low), units.usd(each.high))
+    why = f"{told} at {span}, if people label them; --label-usd says how much"
+    return Cost(name="labels", usd=each * samples, counted=False, origin=Origin.ASSUMED, why=why)
+
+
+def _times(run: Range | None, number: float) -> Range | None:
+    """So many runs; None where one has no price."""
+    return run * number if run else None
+
+
+def _exactly(usd: float) -> Range:
+    return Range(low=usd, mid=usd, high=usd)
+
+
+def _months(usd: float, time_s: float, today: date) -> Iterator[Month]:
+    """Dollars of the runs by the month in which they fall, evenly over their time; so many months at most."""
+    start, left_s = today, time_s
+    for _ in range(_MOST_MONTHS):
+        following = (start.replace(day=1) + timedelta(days=32)).replace(day=1)
+        within_s = min(left_s, (following - start).days * DAY_S)
+        yield Month(month=f"{start:%Y-%m}", usd=usd * within_s / time_s)
+        left_s -= within_s
+        if left_s <= 0:
+            return
+        start = following
