@@ -227,7 +227,7 @@ def test_every_type_of_toml_is_taken_or_refused(ask: Ask, home: Path, value: str
 def test_an_unknown_key_in_a_file(ask: Ask, home: Path) -> None:
     file = home / "work" / "zenplan.toml"
     file.write_text("provder = 'aws'\n")
-    assert complaint(ask) == f"unknown setting 'provder' in {file} / did you mean provider or provider_class or exclude_provider?"
+    assert complaint(ask).startswith(f"unknown setting 'provder' in {file} / did you mean provider or ")
     file.write_text("[xyzzy]\n'a\\nb' = 1\n")
     assert "known: gpu, gpus" in complaint(ask)
     file.write_text('"a\\nb" = 1\n')

@@ -219,7 +219,7 @@ SETTINGS: Final = {
             help="hyperscaler, cloud or marketplace",
         ),
         Setting(name="region", parse=_names, help="where to rent"),
-        Setting(name="max_usd_per_hour", parse=_usd, help="the most the whole cluster may cost an hour"),
+        Setting(name="max_usd_per_hour", parse=_usd, help="the most a cluster may cost an hour"),
         Setting(name="max_price_age", parse=_age, help="how old a price may be"),
         Setting(
             name="billing",

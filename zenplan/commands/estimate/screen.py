@@ -51,7 +51,7 @@ def verdict(answer: Answer) -> str:
         f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
-        age and f"Its price is {age}: ask before you count on it.",
+        age and f"Its price is {age}: ask first.",
     )
     return " ".join(part for part in parts if part)
 

@@ -75,7 +75,9 @@ def _offers(offers: Sequence[Offer], today: date) -> Table:
 
 def _shown(price: Price | None, today: date) -> str:
     """The price, and under it its age where it is old or has no date."""
-    return "\n".join(filter(None, (units.usd(price.usd_per_h), age_of(price, today)))) if price else _UNKNOWN
+    if price is None:
+        return _UNKNOWN
+    return "\n".join(filter(None, (units.usd(price.usd_per_h), age_of(price, today).removeprefix("price "))))
 
 
 def _ages(tables: Sequence[PriceTable], today: date) -> Table:
