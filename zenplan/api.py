@@ -81,6 +81,8 @@ def estimate(
     prices: File | None = None,
     deadline: timedelta | date | str | None = None,
     budget: Number | None = None,
+    horizon: timedelta | str | None = None,
+    day_is_worth: Number | None = None,
     top: Number | None = None,
     no_calibrations: bool = False,
 ) -> Answer:
@@ -109,7 +111,8 @@ def estimate(
         batch: samples of an optimizer step.
         precision: bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.
         optimizer: adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.
-        software: eager, fused (Megatron-LM), compiled or xla.
+        software: hf-trainer, unsloth, axolotl, fsdp, deepspeed, megatron, nemo, maxtext or keras, whose layouts alone
+            are searched; or a kind, which may run any: eager, fused, compiled, xla.
         method: full, lora or qlora.
         gpu: the accelerator, as in "H100" or "a100-40gb"; or several: ("H100", "A100"), "H100,A100".
         gpus: exactly this many devices.
@@ -125,6 +128,8 @@ def estimate(
         prices: a CSV of your own prices; it replaces the providers it names.
         deadline: the latest it may take, as in "7d" or a ``timedelta``, or the day to be done by: "1 March", a ``date``.
         budget: the most it may cost, in dollars.
+        horizon: leave out plans that take longer; 90 days by default, or a later ``deadline``.
+        day_is_worth: what each day sooner is worth, in dollars; by default a share of the bill.
         top: how many quotes; 5 by default.
         no_calibrations: do without what was measured by ``calibrate``.
 
@@ -422,7 +427,7 @@ def _flag(name: str, value: Any) -> Any:
         return dict(value)
     if name in _SEVERAL and isinstance(value, Sequence) and all(isinstance(each, str) for each in value):
         return list(value) or None
-    if isinstance(value, timedelta) and name in ("deadline", "max_price_age"):
+    if isinstance(value, timedelta) and name in ("deadline", "horizon", "max_price_age"):
         return f"{value.total_seconds()}s"
     if isinstance(value, date) and name == "deadline":
         return (value.date() if isinstance(value, datetime) else value).isoformat()

@@ -238,7 +238,7 @@ def size(value: float) -> str:
     return _scaled(value, ((PB, " PB"), (TB, " TB"), (GB, " GB"), (MB, " MB"), (KB, " kB"), (1.0, " B")), 3)
 
 
-def duration(value: float) -> str:
+def duration(value: float, digits: int = 3) -> str:
     """A duration for people: 850 µs, 12.5 ms, 3.2 s, 14 min, 6.1 h, 12.4 d, 1.2 y."""
     steps = (
         (YEAR_S, " y"),
@@ -251,8 +251,8 @@ def duration(value: float) -> str:
     )
     for unit, name in steps:
         if value >= unit * 0.9995:
-            return f"{significant(value / (DAY_S if name == ' d' else unit))}{name}"
-    return "0 s" if value == 0 else f"{significant(value / 1e-6)} µs"
+            return f"{significant(value / (DAY_S if name == ' d' else unit), digits)}{name}"
+    return "0 s" if value == 0 else f"{significant(value / 1e-6, digits)} µs"
 
 
 def money(value: float, sign: str) -> str:

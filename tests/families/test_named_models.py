@@ -214,6 +214,22 @@ def test_stable_diffusions_usual_steps_are_those_at_its_image_size() -> None:
     assert usual.samples * usual.epochs / usual.global_batch == pytest.approx(194e3 + 515e3 + 225e3, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        # Model cards: 850,000 steps of 2,048; two passes over 5 million hours of half minutes. Zaremba 2014: 55 passes.
+        ("stable-diffusion-2", 850e3 * 2048),
+        ("whisper-large", 1_048_576 * 256),
+        ("whisper-large-v3", 2 * 5e6 * 120),
+        ("lstm-ptb-large", 55 * 929_589 / 35),
+    ],
+)
+def test_how_much_is_usually_seen(name: str, seen: float) -> None:
+    usual = made(name).usual
+    assert usual is not None
+    assert usual.samples * usual.epochs == pytest.approx(seen, rel=0.01)
+
+
 def test_gnmt_is_what_a_token_of_it_costs() -> None:
     """By hand, of 1024: 92M FLOP for a source token, 92 + 2 + 66 for a target's; attention's keys beside."""
     workload = made("gnmt:padding=1,seq_len=50")

@@ -235,13 +235,14 @@ LAION = Usual(
     source="CompVis, model card of Stable Diffusion 1.4: 934,000 steps at 512",
     task="generation",
 )
-MLPERF = Usual(
-    dataset="LAION-400M, filtered, as latents",
-    samples=6_513_144,
-    epochs=0.7,
-    global_batch=1024,
+# Of that data set only what was seen is published: 850,000 steps at its image size, after 550,000 at half of it.
+LAION_5B = Usual(
+    dataset="LAION-5B, filtered, as latents",
+    samples=850_000 * 2048,
+    epochs=1,
+    global_batch=2048,
     optimizer="adamw",
-    source="MLPerf Training v4.0, stable_diffusion",
+    source="Stability AI, model card of Stable Diffusion 2 base: 850,000 steps at 512",
     task="generation",
 )
 _LATENTS = Fact(
@@ -352,7 +353,7 @@ MODELS: dict[str, Builder] = {
         for patch in (2, 4, 8)
     },
     "stable-diffusion": partial(_unet, "stable-diffusion", LAION, Shape()),
-    "stable-diffusion-2": partial(_unet, "stable-diffusion-2", MLPERF, _TEXT_2),
+    "stable-diffusion-2": partial(_unet, "stable-diffusion-2", LAION_5B, _TEXT_2),
     # How long it learned at that size, and on what, is not published (Podell et al. 2023, section 3).
     "sdxl": partial(_unet, "sdxl", None, _XL, image_size=1024),
     "sd-vae-encoder": _vae_encoder,

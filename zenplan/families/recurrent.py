@@ -275,6 +275,7 @@ PENN_TREEBANK = Usual(
     source="Zaremba et al. 2014, section 4.1",
     task="text",
 )
+PENN_TREEBANK_LONG = replace(PENN_TREEBANK, epochs=55)
 WMT16 = Usual(
     dataset="WMT16 English-German, pairs of up to 50 tokens",
     samples=3_498_161,
@@ -289,6 +290,7 @@ WMT16 = Usual(
 def _stack(
     name: str,
     cell: str,
+    usual: Usual,
     /,
     *,
     layers: int = 2,
@@ -330,7 +332,7 @@ def _stack(
         blocks=tuple(blocks),
         tokens_per_sample=seq_len if text else 1,
         unit="tokens" if text else "samples",
-        usual=PENN_TREEBANK if text else None,
+        usual=usual if text else None,
     )
 
 
@@ -405,10 +407,10 @@ def _gnmt(
 
 
 MODELS: dict[str, Builder] = {
-    "lstm": partial(_stack, "lstm", "lstm"),
-    "lstm-ptb-large": partial(_stack, "lstm-ptb-large", "lstm", hidden=1500),
-    "gru": partial(_stack, "gru", "gru"),
-    "simple-rnn": partial(_stack, "simple-rnn", "simple"),
+    "lstm": partial(_stack, "lstm", "lstm", PENN_TREEBANK),
+    "lstm-ptb-large": partial(_stack, "lstm-ptb-large", "lstm", PENN_TREEBANK_LONG, hidden=1500),
+    "gru": partial(_stack, "gru", "gru", PENN_TREEBANK),
+    "simple-rnn": partial(_stack, "simple-rnn", "simple", PENN_TREEBANK),
     "gnmt": _gnmt,
     "rnn-t": _rnn_t,
     "tacotron2": _tacotron2,

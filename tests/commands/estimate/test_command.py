@@ -23,7 +23,10 @@ ODD = (
     "--provider",
     "vast-ai",
 )
-PIPELINE = ("estimate", "--model", "llama3-8b", "--gpu", "h100", "--gpus", "1001", "--tokens", "100B", "--top", "1")
+PIPELINE = (
+    *("estimate", "--model", "llama3-8b", "--gpu", "h100", "--gpus", "1001"),
+    *("--tokens", "100B", "--global-batch", "2M", "--top", "1"),
+)
 
 
 def text(ended: Any) -> str:

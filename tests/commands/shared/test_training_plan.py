@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from zenplan.adapters.tables.models import read_models
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.model.operators import Convolution, MatMul, Split
 from zenplan.domain.model.workload import Block, Usual, Workload
-from zenplan.domain.provenance import Fact
+from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import DataError, UnknownName, UsageError
@@ -57,7 +58,7 @@ def talker(seq_len: int = 100) -> Workload:
 FAMILIES = (
     NamedFamily("toys", {"toy-net-50": toynet, "unusual": unusual}),
     LazyFamily("talkers", lambda: {"talker": talker}),
-    TransformerFamily(presets=dict),
+    TransformerFamily(presets=read_models),
 )
 
 
@@ -282,3 +283,34 @@ def test_every_named_model_has_a_plan() -> None:
         made = training_plan(Request(model=name), families, whole_run=False)
         assert made.samples >= made.global_batch > 0, name
         assert made.workload.training_flop_per_sample > 0, name
+
+
+def test_a_named_language_model_is_trained_as_its_makers_did() -> None:
+    made = plan(model="gpt3-175b")
+    assert made.samples * made.workload.tokens_per_sample == pytest.approx(300e9)
+    assert made.global_batch * made.workload.tokens_per_sample == pytest.approx(3.2e6, rel=0.05)
+    assert fact(made, "tokens").origin is fact(made, "global batch").origin is Origin.PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("given", "tokens", "batch"),
+    [
+        ({"tokens": 1e12}, 1e12, 3.2e6),
+        ({"global_batch_tokens": 1e6}, 300e9, 1e6),
+        ({"batch": 512}, 300e9, 512 * 2048),
+        ({"seq_len": 4096}, 300e9, 3.2e6),
+        ({"epochs": 2.0}, 600e9, 3.2e6),
+        ({"samples": 1e9, "seq_len": 1024}, 1024e9, 3.2e6),
+    ],
+)
+def test_what_is_given_comes_before_what_was_published(given: dict[str, Any], tokens: float, batch: float) -> None:
+    made = plan(model="gpt3-175b", **given)
+    length = made.workload.tokens_per_sample
+    assert made.samples * length == pytest.approx(tokens)
+    assert made.global_batch * length == pytest.approx(batch, rel=0.05)
+
+
+def test_a_size_and_a_configuration_go_on_with_twenty_tokens_a_parameter() -> None:
+    made = plan(params=1e9)
+    assert made.samples * made.workload.tokens_per_sample == pytest.approx(20e9, rel=0.01)
+    assert fact(made, "tokens").origin is Origin.ASSUMED

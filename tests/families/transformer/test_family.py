@@ -55,6 +55,26 @@ def test_a_given_sequence_length_is_given() -> None:
         assert FAMILY.lower({**options, "seq_len": 1024}).tokens_per_sample == 1024
 
 
+def test_a_presets_length_is_that_of_its_training() -> None:
+    # Nine tenths of BERT's steps have 128 tokens, though it takes 512.
+    assert FAMILY.lower({"model": "bert-base"}).tokens_per_sample == 128
+    assert FAMILY.lower({"model": "bert-base", "seq_len": 512}).tokens_per_sample == 512
+    for name, preset in read_models().items():
+        published = preset.pretraining.seq_len if preset.pretraining else None
+        told = facts(model=name)["sequence length"]
+        assert told.value == str(published or preset.shape.seq_len), name
+        assert told.origin is (Origin.PUBLISHED if published else Origin.ASSUMED), name
+        assert told.why, name
+
+
+def test_a_preset_knows_its_makers_recipe_and_nothing_else_does() -> None:
+    found = FAMILY.lower({"model": "llama3-8b", "seq_len": 4096}).pretraining
+    assert found is not None
+    assert found.tokens == 15e12
+    for options in ({"params": 8e9}, {"config": LLAMA}):
+        assert FAMILY.lower(options).pretraining is None
+
+
 def test_gpt2_beyond_its_position_table() -> None:
     assert facts(model="gpt2", seq_len=2048)["position table"].origin is Origin.ASSUMED
     assert "position table" not in facts(model="gpt2", seq_len=512)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zenplan.domain.model.workload import PreTraining
 from zenplan.domain.provenance import Origin
 from zenplan.errors import UsageError
 from zenplan.families.transformer.lowering import lower
@@ -149,6 +150,53 @@ def test_a_batch_is_whole_sequences(params: float, seq_len: int | None) -> None:
     assert rest == 0
     assert sequences >= 1
     assert sequences & (sequences - 1) == 0
+
+
+def test_what_its_makers_published_comes_before_its_size() -> None:
+    known = PreTraining(tokens=15e12, global_batch_tokens=16_000_000, seq_len=8192, epochs=2.5, source="a report")
+    found = recipe(8e9, seq_len=8192, published=known)
+    assert (found.tokens, found.seq_len) == (15e12, 8192)
+    assert found.global_batch_tokens == pytest.approx(16e6, rel=0.05)
+    assert found.global_batch_tokens % (8192 * 64) == 0
+    assert {f.origin for f in found.facts} == {Origin.PUBLISHED}
+    # Both numbers, and whose they are.
+    assert "15.0T" in found.tokens_fact.value
+    assert "160B" in found.tokens_fact.value
+    assert "2.5" in found.tokens_fact.why
+    assert all("a report" in f.why for f in found.facts)
+
+
+def test_what_was_not_published_goes_by_size_and_says_so() -> None:
+    nothing = recipe(8e9, seq_len=8192, published=PreTraining(source="looked for"))
+    assert nothing[:3] == recipe(8e9, seq_len=8192)[:3]
+    assert {f.origin for f in nothing.facts} == {Origin.ASSUMED}
+    assert "not publish" in nothing.tokens_fact.why
+    tokens_alone = recipe(8e9, seq_len=8192, published=PreTraining(tokens=2e12, source="a card"))
+    assert tokens_alone.tokens == 2e12
+    assert tokens_alone.batch_fact.origin is Origin.ASSUMED
+    assert tokens_alone.global_batch_tokens == recipe(8e9, seq_len=8192).global_batch_tokens
+
+
+def test_tokens_at_the_compute_optimum_are_not_told_apart_from_it() -> None:
+    assert recipe(8e9, published=PreTraining(tokens=161e9, source="x")).tokens_fact.value == "161B"
+
+
+def test_a_published_batch_leaves_steps_to_learn_in() -> None:
+    known = PreTraining(tokens=15e12, global_batch_tokens=16_000_000, seq_len=8192, source="a report")
+    found = recipe(8e9, seq_len=8192, tokens=1e9, published=known)
+    assert found.global_batch_tokens <= 2 * 1e9 / 1000
+    assert found.batch_fact.origin is Origin.ASSUMED
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 10**8), st.integers(1, 10**5))
+def test_any_published_batch_is_whole_sequences(batch: int, seq_len: int) -> None:
+    published = PreTraining(tokens=1e15, global_batch_tokens=batch, source="x")
+    found = recipe(1e9, seq_len=seq_len, published=published)
+    assert found.global_batch_tokens % seq_len == 0
+    assert found.global_batch_tokens >= seq_len
+    if batch >= 20 * seq_len:
+        assert found.global_batch_tokens == pytest.approx(batch, rel=0.0501)
 
 
 @pytest.mark.parametrize(

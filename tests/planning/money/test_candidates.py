@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zenplan.domain.market.offer import OLD_WITHIN
-from zenplan.planning.money.candidates import behind, comparable
+from zenplan.planning.money.candidates import behind
 
 AMOUNT = st.floats(0.01, 1e6, allow_nan=False)
 PLANS = st.lists(st.tuples(AMOUNT, AMOUNT, st.booleans(), st.booleans()), min_size=1, max_size=30)
@@ -39,9 +39,3 @@ def test_a_price_that_is_not_known_puts_nothing_behind() -> None:
     usd, time_s = np.array([np.nan, 1.0]), np.array([1.0, 1.0])
     assert behind(usd, time_s, np.array([False, True]), np.array([True, True])).tolist() == [False, False]
     assert behind(np.array([1.0]), np.array([1.0]), np.array([True]), np.array([True])).tolist() == [False]
-
-
-def test_time_alone_tells_what_is_free_or_unknown_apart() -> None:
-    assert comparable(np.array([0.0, 0.0])).tolist() == [1.0, 1.0]
-    assert comparable(np.array([np.nan])).tolist() == [1.0]
-    assert comparable(np.array([2.0, 3.0])).tolist() == [2.0, 3.0]

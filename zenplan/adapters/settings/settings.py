@@ -18,6 +18,7 @@ from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import OPTIMIZERS
+from zenplan.domain.training.stack import STACKS
 from zenplan.errors import InputFileError, UsageError, nearest
 
 # --- files
@@ -229,7 +230,7 @@ SETTINGS: Final = {
         ),
         Setting(name="precision", parse=_one_of(*PRECISIONS), help="the arithmetic of a training step"),
         Setting(name="optimizer", parse=_one_of(*OPTIMIZERS), help="the optimizer"),
-        Setting(name="software", parse=_one_of(*Software), help="the kind of framework"),
+        Setting(name="software", parse=_one_of(*STACKS, *Software), help="the software that runs it, or its kind"),
         Setting(name="top", parse=_whole(10**4), default=5, help="how many quotes or layouts to show"),
         Setting(name="format", parse=_text, default="table", help="how an answer is written"),
         Setting(name="prices", parse=_path, help="a price table of your own, in CSV"),

@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from zenplan.adapters.files.csv_file import DataRow, data_rows
+from zenplan.adapters.tables.recipes import read_recipes
+from zenplan.domain.model.workload import PreTraining
 from zenplan.errors import DataError
 from zenplan.families.transformer.lowering import Experts, LatentAttention, TransformerShape
 from zenplan.families.transformer.presets import Preset, plain
@@ -34,15 +36,17 @@ COLUMNS = (*_TEXT, *_WHOLE, *_WHOLE_OR_NONE, *_WHOLE_OR_ZERO, *_SWITCHES, *_EXPE
 
 
 def read_models(text: str | None = None) -> Mapping[str, Preset]:
-    """The presets by name, in the table's order; ``text`` is a table to read instead of the bundled one.
+    """The presets by name, in the table's order, each with its recipe; ``text`` is a table to read instead of the
+    bundled one.
 
     Raises:
         DataError: a column is missing, a cell is not what its column holds, or a name comes twice.
     """
     presets: dict[str, Preset] = {}
     owners: dict[str, str] = {}
+    recipes = read_recipes()
     for row in data_rows("models.csv", COLUMNS, text):
-        preset = _preset(row)
+        preset = _preset(row, recipes.get(row.cells["name"]))
         for name in (preset.name, *preset.aliases):
             owner = owners.setdefault(plain(name), preset.name)
             if owner != preset.name:
@@ -57,7 +61,7 @@ def models_by_name() -> Mapping[str, Preset]:
     return MappingProxyType({plain(n): p for p in read_models().values() for n in (p.name, *p.aliases)})
 
 
-def _preset(row: DataRow) -> Preset:
+def _preset(row: DataRow, pretraining: PreTraining | None) -> Preset:
     cells = row.cells
     fields: dict[str, Any] = {column: row.whole(column) for column in _WHOLE}
     fields |= {c: row.whole_or_zero(c) for c in (*_WHOLE_OR_NONE, *_WHOLE_OR_ZERO) if cells[c]}
@@ -77,6 +81,7 @@ def _preset(row: DataRow) -> Preset:
             status=cells["status"],
             date=cells["date"],
             aliases=tuple(cells["aliases"].split()),
+            pretraining=pretraining,
         )
     except DataError as error:
         raise DataError(f"{row.file}, line {row.line}: {error.message}") from error

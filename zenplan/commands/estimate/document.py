@@ -64,6 +64,10 @@ class PlanDocument(Document):
     precision: Annotated[Name, Meta(description="Arithmetic of a step, as in bf16.")]
     optimizer: Annotated[Name, Meta(description="The optimizer, as in adamw.")]
     software: Annotated[Software, Meta(description="The kind of framework.")]
+    stack: Annotated[
+        Name | None,
+        Meta(description="The software by name, as in hf-trainer; null where any layout may be run."),
+    ]
     method: Annotated[str, one_of(*METHODS), Meta(description="Which parameters are trained.")]
 
 
@@ -179,6 +183,17 @@ class CurrencyDocument(Document):
     as_of: Annotated[Day | None, Meta(description="The day of the rate, ISO 8601; null where it was not given.")]
 
 
+class WouldHelpDocument(Document):
+    """A change of the request that would meet what was asked."""
+
+    change: Annotated[Name, Meta(description="As flags of the command.")]
+    text: Annotated[Name, Meta(description="What there is then, for people.")]
+    total_usd: Annotated[
+        NotNegative | None, Meta(description="The whole bill then, in US dollars; null where it is not known.")
+    ]
+    wall_clock_s: Annotated[NotNegative, Meta(description="Time from start to end then, in seconds.")]
+
+
 class LineDocument(Document):
     """One line of the derivation."""
 
@@ -224,14 +239,32 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
         NotNegative | None,
         Meta(description="The most it may cost, in US dollars; null where none was given."),
     ]
+    horizon_s: Annotated[
+        Positive,
+        Meta(description="Plans that take longer are no candidates while one takes less, in seconds."),
+    ]
+    day_is_worth_usd: Annotated[
+        Positive | None,
+        Meta(description="What a day is worth, in US dollars; null where a share of the bill is taken."),
+    ]
     met: Annotated[
         bool,
         Meta(description="Whether the first quote meets deadline and budget; true where none was given."),
     ]
-    verdict: Annotated[str, Meta(description="The same in words; empty where neither was given.")]
     judgement: Annotated[
         tuple[str, ...],
         Meta(description="Whether the amount of training is sensible, one line each; empty where all is as usual."),
+    ]
+    rule: Annotated[Name, Meta(description="Which quote is recommended, for people.")]
+    verdict: Annotated[
+        str,
+        Meta(
+            description="Whether the first quote meets them, and that nothing is within the horizon, in words; or empty."
+        ),
+    ]
+    would_help: Annotated[
+        tuple[WouldHelpDocument, ...],
+        Meta(description="Where nothing meets what was asked: changes of the request that would, the easiest first."),
     ]
     quotes: Annotated[
         tuple[QuoteDocument, ...],
@@ -239,7 +272,11 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
     ]
     frontier: Annotated[
         tuple[PointDocument, ...],
-        Meta(min_length=1, description="The quotes that no other beats in both time and dollars, from cheap to fast."),
+        Meta(
+            min_length=1,
+            description="Of the quotes within what was asked, those that no other beats in both time and dollars, from "
+            "cheap to fast; of all within the horizon where none is within what was asked.",
+        ),
     ]
     sensitivity: Annotated[
         tuple[EffectDocument, ...],
@@ -279,11 +316,15 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
             global_batch_samples=plan.global_batch,
             precision=plan.precision.name,
             optimizer=plan.optimizer.name,
+            stack=plan.stack.name if plan.stack else None,
         ),
         inputs=tuple(fill(FactDocument, fact) for fact in facts),
         billing=answer.request.billing,
         deadline_s=answer.request.deadline_s,
         budget_usd=answer.request.budget_usd,
+        horizon_s=answer.request.longest_s,
+        day_is_worth_usd=answer.request.day_usd,
+        would_help=tuple(fill(WouldHelpDocument, way, total_usd=way.usd) for way in answer.would_help),
         quotes=tuple(quote_document(load, ranked) for ranked in answer.ranked),
         today=answer.today.isoformat(),
         finish=answer.finish.isoformat() if answer.finish else None,

@@ -123,7 +123,7 @@ def select(
                 chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
             limit, without = _limit(table, accelerator), accelerator.name in unpriced
-            for nodes, used in _sizes(request, offer, limit, reserved, chosen):
+            for nodes, used in _sizes(request, offer, plan, limit, reserved, chosen):
                 place = _place(chosen, places, offer.instance, accelerator, efficiency, nodes, used, corrected)
                 chosen.options.append(
                     Option(
@@ -194,9 +194,10 @@ def _place(
 
 
 def _sizes(
-    request: Request, offer: Offer, limit: OnDemandLimit, reserved: bool, chosen: Selection
+    request: Request, offer: Offer, plan: TrainingPlan, limit: OnDemandLimit, reserved: bool, chosen: Selection
 ) -> Iterator[tuple[int, int]]:
-    """Numbers of machines, and of devices used in all. Without a known network, one machine."""
+    """Numbers of machines, and of devices used in all. Without a known network, one machine; no more devices than
+    the plan's software usually has, of which a machine may have more: those stand idle."""
     devices = offer.instance.devices
     joined = offer.instance.network_bytes_per_s is not None
     most = request.max_gpus or (MOST_DEVICES if reserved else min(limit.devices, MOST_DEVICES))
@@ -208,10 +209,10 @@ def _sizes(
         elif _affordable(request, offer, nodes):
             yield nodes, request.gpus
         return
-    nodes = 1
+    nodes, used = 1, (plan.stack and plan.stack.usual_devices) or most
     while nodes * devices <= most and _affordable(request, offer, nodes):
-        yield nodes, nodes * devices
-        if not joined:
+        yield nodes, min(nodes * devices, used)
+        if not joined or nodes * devices >= used:
             return
         nodes *= 2
     chosen.larger |= nodes * devices > most and not (request.max_gpus or reserved)

@@ -39,26 +39,26 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
         details: with every quote in full, what all rests on, and what was left out.
     """
     lines = _derived(answer) if explain else ()
-    plans = screen.plans(answer)
-    most = None if details else screen.room_for_assumptions(answer, plans)
-    tables = [plans, *screen.assumptions(answer, most)]
+    tables, notes = screen.screen(answer)
     if details:
-        tables += [
+        tables = (
+            *(screen.plans(answer), *screen.assumptions(answer, most=None)),
             _money(answer),
             _layouts(answer),
             *(_detail(answer, r) for r in answer.ranked),
             *here_table(answer),
             *_project(answer),
             _assumptions(answer),
-        ]
+        )
+        notes = _notes(answer, answer.recommended.quote)
     if explain:
-        tables.append(_derivation(lines))
+        tables = (*tables, _derivation(lines))
     return Report(
         make_document=lambda: _document(answer, lines),
         make_records=lambda: (_record(answer, r) for r in answer.ranked),
         verdict=screen.verdict(answer),
-        tables=tuple(tables),
-        notes=_notes(answer, answer.recommended.quote) if details else screen.further(answer),
+        tables=tables,
+        notes=notes,
     )
 
 
@@ -296,6 +296,8 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
     return (
         *answer.judgement,
+        answer.rule,
+        *(f"Would help: {way.text} ({way.change})." for way in answer.would_help),
         *_input(answer),
         *filter(None, (screen.rate(answer),)),
         spread(first.estimate),

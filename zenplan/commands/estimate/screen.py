@@ -27,7 +27,7 @@ _WHERE = 32
 _HELD = {
     Grounds.MEASURED: "the model was measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
-    Grounds.PUBLISHED: "such ranges held 80 % of the published runs left out of the fit",
+    Grounds.PUBLISHED: "such ranges held 80 % of published steps left out of the fit, half of new makers' bills",
 }
 
 
@@ -45,13 +45,14 @@ def verdict(answer: Answer) -> str:
     devices = f"{devices_of(best.quote)} × {best.quote.offer.instance.accelerator}"
     usd = money(answer)
     took = f"{dollars(best.total_usd, usd)} and {units.duration(best.wall_clock_s.mid)}"
-    age = price_age(answer, best)
+    age, limit = price_age(answer, best), best.quote.beyond_on_demand
     spans = ", ".join(filter(None, (dollar_span(best.total_usd, usd), _span(best.wall_clock_s, units.duration))))
     parts = (
         f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
         age and f"Its price is {age}: ask first.",
+        limit and f"More than {limit:,} on demand usually needs a reservation.",
     )
     return " ".join(part for part in parts if part)
 
@@ -124,6 +125,13 @@ def _short(answer: Answer) -> Callable[[float], str]:
     return lambda usd: f"{sign}{units.count(usd * rate)}" if usd * rate >= 1e4 else full(usd)
 
 
+def _brief(answer: Answer) -> Callable[[float], str]:
+    """Amounts with two digits: $35K."""
+    currency = answer.request.currency
+    sign, per_usd = (currency.sign, currency.per_usd) if currency else ("$", 1.0)
+    return lambda usd: f"{sign}{units.count(usd * per_usd, 2)}"
+
+
 def where(quote: Quote) -> str:
     """The devices, and under them the machines that are to be rented, each name whole."""
     devices = f"{devices_of(quote)} × {quote.offer.instance.accelerator}"
@@ -169,15 +177,6 @@ def assumptions(answer: Answer, most: int | None = MOST_EFFECTS) -> tuple[Table,
     return (Table(columns=columns, rows=rows),)
 
 
-def room_for_assumptions(answer: Answer, shown: Table) -> int:
-    """How many rows of them a terminal of 80 × 24 has room for, under the verdict and the plans that are shown."""
-    texts = (verdict(answer), shown.caption, *further(answer))
-    plain = sum(len(textwrap.wrap(text, _WIDTH)) for text in texts if text)
-    rows = sum(max(cell.count("\n") + 1 for cell in row) for row in shown.rows)
-    # A line between the parts, and two lines of headings for each table.
-    return max(1, min(MOST_EFFECTS, _LINES - plain - rows - 3 - 4))
-
-
 def _changes(answer: Answer, effect: Effect) -> tuple[str, str]:
     less, more = ("", *effect.changes) if len(effect.changes) == 1 else effect.changes
     return _change(answer, less), _change(answer, more)
@@ -186,8 +185,8 @@ def _changes(answer: Answer, effect: Effect) -> tuple[str, str]:
 def _change(answer: Answer, change: Change | str) -> str:
     if isinstance(change, str):
         return change
-    usd = "" if change.usd is None else f"{money(answer)(change.usd)}, "
-    return f"{change.value}: {usd}{units.duration(change.wall_clock_s)}"
+    usd = "" if change.usd is None else f"{_brief(answer)(change.usd)}, "
+    return f"{change.value}: {usd}{units.duration(change.wall_clock_s, 2)}"
 
 
 def beside(answer: Answer) -> str:
@@ -214,15 +213,34 @@ def rate(answer: Answer) -> str:
     return f"$1 is {currency.per_usd:g} {currency.code}, as given{day_of}."
 
 
-def reserved(answer: Answer) -> str:
-    """That the recommended plan is larger than what is had on demand; empty where it is not."""
-    limit = answer.recommended.quote.beyond_on_demand
-    return f"More than {limit:,} on demand usually needs a reservation." if limit else ""
-
-
-def further(answer: Answer) -> tuple[str, ...]:
+def further(answer: Answer) -> str:
     """Where the rest is."""
-    return (
-        *filter(None, (beside(answer), rate(answer), reserved(answer))),
-        f"Of {answer.options:,} offers. More: --details, --explain, zenplan compare, zenplan what-if.",
-    )
+    return f"Of {answer.options:,} offers. More: --details, --explain, zenplan compare, zenplan what-if."
+
+
+def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+    """The tables and the lines under the verdict, as many as a terminal of 80 × 24 has room for.
+
+    What matters more takes its room first: the plans, the largest effect, what would meet what was asked, what is to
+    be said of the amount, the project around the run, more effects.
+    """
+    shown = plans(answer)
+    room = _LINES - _lines(verdict(answer)) - _rows(shown) - _lines(further(answer)) - 2
+    (effects, *_), lines = assumptions(answer) or (None,), []
+    left = room - (_rows(effects) - len(effects.rows) + 2 if effects else 0)
+    ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
+    for line in filter(None, (*ways, rate(answer), *answer.judgement, beside(answer))):
+        if _lines(line) <= left:
+            lines.append(line)
+            left -= _lines(line)
+    tables = (shown, *assumptions(answer, min(MOST_EFFECTS, 1 + max(left, 0)))) if effects and left >= 0 else (shown,)
+    return tables, (*lines, further(answer))
+
+
+def _lines(text: str) -> int:
+    return len(textwrap.wrap(text, _WIDTH))
+
+
+def _rows(table: Table) -> int:
+    """Lines that a table takes, with its headings."""
+    return 2 + sum(max(cell.count("\n") + 1 for cell in row) for row in table.rows) + _lines(table.caption)

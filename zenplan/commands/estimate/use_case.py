@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 from zenplan import units
@@ -13,22 +14,22 @@ from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.estimate.sizing import sized
 from zenplan.commands.estimate.stated import machine_facts, plan_on_named
+from zenplan.commands.estimate.wishes import told, verdict, would_help
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.judgement import judgement
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
-from zenplan.domain.answer.answer import Answer, Label, Ranked
-from zenplan.domain.answer.estimate import Bill
+from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN, Billing
+from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
-from zenplan.planning.money.candidates import Candidates, candidates, comparable
+from zenplan.planning.money.candidates import candidates
 from zenplan.planning.money.project import project
-from zenplan.planning.money.quotes import Index, Market, market
-from zenplan.planning.money.ranking import Ranking, rank
+from zenplan.planning.money.quotes import Market, market
+from zenplan.planning.money.ranking import Ranking, Wish, ranking_of
 from zenplan.planning.search.search import usable_bytes
 
 if TYPE_CHECKING:
@@ -54,24 +55,28 @@ def estimate(request: Request, known: Known) -> Answer:
     search = _searched(request, known)
     evidence, found, ranking = search.looked.evidence, search.looked.found, search.ranking
     plan = size.told(found.plan) if size else found.plan
-    ranked = tuple(_at(found, request, i, labels) for i, labels in zip(ranking.order, ranking.labels, strict=True))
+    wish = Wish.of(request)
+    quotes = {i: _at(found, request, i, ranking) for i in {*ranking.order, *ranking.frontier}}
+    ranked = tuple(quotes[i] for i in ranking.order)
     best = ranked[0]
     left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *search.looked.selection.left_out)
-    stated = machine_facts(request, known.catalogue, ranked)
+    stated = (*wish.facts(request), *evidence.facts(_used(ranked)), *machine_facts(request, known.catalogue, ranked))
     return Answer(
         request=replace(request, deadline_s=given.deadline_s, budget_usd=given.budget_usd),
         today=known.today,
-        plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *evidence.facts(_used(ranked)), *stated)),
+        plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *stated)),
         operations=known.operations,
         ranked=ranked,
-        verdict=_verdict(request, best.bill, ranking),
+        rule=wish.rule,
+        verdict=verdict(request, found, best.bill, ranking),
         met=ranking.met,
+        would_help=would_help(request, found, ranking, known.today),
         options=len(found.options),
         layouts=found.found.considered,
-        frontier=tuple(_at(found, request, i, ()) for i in ranking.frontier),
+        frontier=tuple(quotes[i] for i in ranking.frontier),
         sensitivity=effects(Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)),
         project=project(given.project, plan, best.bill, given.samples, known.today),
-        left_out=(*left_out, *_not_quoted(request, found, search.chosen)),
+        left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
         here=_here(plan, known.calibrations),
         judgement=judgement(plan),
     )
@@ -114,7 +119,7 @@ def _one_run(request: Request) -> Request:
     given, budget = request.project, request.budget_usd
     deadline = request.deadline_s and request.deadline_s / given.runs
     if budget is not None:
-        left = budget - given.given_usd - (request.samples or 0.0) * (given.label_usd or 0.0)
+        left = budget - request.beside_usd
         if left <= 0.0:
             raise UsageError(
                 f"data and labels of {units.usd(budget - left)} leave nothing of the budget of {units.usd(budget)}",
@@ -140,7 +145,6 @@ class _Searched:
     """What was looked at, and how it is ranked."""
 
     looked: _Looked
-    chosen: Candidates
     ranking: Ranking
 
 
@@ -155,11 +159,11 @@ def _searched(request: Request, known: Known) -> _Searched:
 
     def searched(reserved: bool) -> _Searched:
         looked = _looked(request, known, reserved)
-        found = looked.found
-        if not found.usable(request.billing).any():
-            raise NoFit(*_why_nothing(request, found))
-        chosen = candidates(found, request.billing, known.today, request.deadline_s, request.budget_usd)
-        return _Searched(looked=looked, chosen=chosen, ranking=_ranking(request, found, chosen.leading))
+        wish = Wish.of(request)
+        ranking = ranking_of(looked.found, request.billing, request.top, wish, known.today)
+        if ranking is None:
+            raise NoFit(*_why_nothing(request, looked.found, wish, known.today))
+        return _Searched(looked=looked, ranking=ranking)
 
     try:
         on_demand = searched(reserved=False)
@@ -167,34 +171,20 @@ def _searched(request: Request, known: Known) -> _Searched:
         if request.gpus or request.max_gpus:
             raise
         return searched(reserved=True)
-    if on_demand.ranking.met or not on_demand.looked.selection.larger:
+    if (on_demand.ranking.met and on_demand.ranking.in_time) or not on_demand.looked.selection.larger:
         return on_demand
     try:
         reserved = searched(reserved=True)
     except NoFit:
         return on_demand
-    return reserved if reserved.ranking.met else on_demand
+    return reserved if reserved.ranking.met and reserved.ranking.in_time else on_demand
 
 
-def _ranking(request: Request, found: Market, leading: Index) -> Ranking:
-    """The market's options in order, of those that are candidates."""
-    bills = found.bills(request.billing)
-    usd, calendar = bills.total_usd[1][leading], bills.runs.wall_clock_s[1][leading]
-    # What has no price has no budget to keep.
-    budget_usd = request.budget_usd if usd[0] >= 0 else None
-    ranking = rank(comparable(usd), calendar, request.top, request.deadline_s, budget_usd)
-    return replace(
-        ranking,
-        order=tuple(int(leading[i]) for i in ranking.order),
-        frontier=tuple(int(leading[i]) for i in ranking.frontier),
-    )
-
-
-def _at(found: Market, request: Request, index: int, labels: tuple[Label, ...]) -> Ranked:
+def _at(found: Market, request: Request, index: int, ranking: Ranking) -> Ranked:
     return Ranked(
         quote=found.quote(index, request.billing, _grid),
         bill=found.bills(request.billing).at(index),
-        labels=labels,
+        labels=ranking.labels.get(index, ()),
     )
 
 
@@ -282,21 +272,25 @@ def _nearest(found: Market, clusters: Sequence[int]) -> int:
     return min(clusters, key=lambda c: float(needs[c]) / usable_bytes(found.clusters[c]))
 
 
-def _why_nothing(request: Request, found: Market) -> tuple[str, str]:
+def _why_nothing(request: Request, found: Market, wish: Wish, today: date) -> tuple[str, str]:
     """Message and hint for when no option is usable: nothing fits, or nothing has a price of that kind."""
     fits = found.found.fits
     if not fits.any():
         nearest = _nearest(found, range(len(found.clusters)))
-        return f"does not fit: {_short(found, nearest)}", what_helps(found.plan.workload)
-    other = Billing.SPOT if request.billing is Billing.ON_DEMAND else Billing.ON_DEMAND
-    if found.usable(other).any():
-        return f"no offer that fits has a price under {request.billing}", f"try --billing {other}"
+        return f"does not fit: {_short(found, nearest)}", what_helps(found.plan, found.clusters)
+    other = request.billing.other
+    ranking = ranking_of(found, other, 1, wish, today)
+    if ranking is not None:
+        there = told(found, other, ranking.order[0])
+        return f"no offer that fits has a price under {request.billing}", f"try --billing {other}: {there}"
     return "no run would end: failures come faster than work is saved", "ask for fewer --gpus"
 
 
-def _not_quoted(request: Request, found: Market, chosen: Candidates) -> list[str]:
-    """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind, old prices."""
+def _not_quoted(request: Request, found: Market, ranking: Ranking, today: date) -> list[str]:
+    """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind, old
+    prices, and what takes too long."""
     lines = []
+    chosen = candidates(found, request.billing, today, *Wish.of(request).limits)
     if chosen.old:
         lines.append(
             f"{chosen.old:,} options whose prices are over {OLD_DAYS} days old, or have no date, are ranked behind "
@@ -313,32 +307,15 @@ def _not_quoted(request: Request, found: Market, chosen: Candidates) -> list[str
         )
     fits = found.found.fits[found.owner]
     priced, usable = found.priced(request.billing), found.usable(request.billing)
+    late = usable & (found.bills(request.billing).runs.wall_clock_s[1] > request.longest_s)
     for count, what in (
         (int((fits & ~priced & ~usable).sum()), f"have no price under {request.billing}"),
         (int((fits & priced & ~usable).sum()), "would never end"),
+        (
+            int(late.sum()) if ranking.in_time else 0,
+            f"take longer than {units.duration(request.longest_s)} (--horizon)",
+        ),
     ):
         if count:
             lines.append(f"{count:,} of {len(found.options):,} options fit and {what}")
     return lines
-
-
-def _verdict(request: Request, bill: Bill, ranking: Ranking) -> str:
-    """Whether the first quote meets the deadline and the budget, in one line; empty where none was set."""
-    parts = []
-    for limit, value, show, what in (
-        (request.deadline_s, bill.run.wall_clock_s, units.duration, "deadline"),
-        (request.budget_usd, bill.total_usd, units.usd, "budget"),
-    ):
-        if limit is None:
-            continue
-        if value is None:
-            parts.append(f"the {what} of {show(limit)} is not looked at: nobody has a price")
-        elif value.mid > limit:
-            parts.append(f"misses the {what} of {show(limit)} by {show(value.mid - limit)}")
-        elif value.high > limit:
-            parts.append(f"meets the {what} of {show(limit)}, but not at its high end ({show(value.high)})")
-        else:
-            parts.append(f"meets the {what} of {show(limit)}, even at its high end ({show(value.high)})")
-    if not parts:
-        return ""
-    return ("recommended: " if ranking.met else "nothing meets that; the nearest ") + "; ".join(parts)

@@ -47,6 +47,10 @@ class PlanDocument(Document):
     precision: Annotated[Name, Meta(description="Arithmetic of a step, as in bf16.")]
     optimizer: Annotated[Name, Meta(description="The optimizer, as in adamw.")]
     software: Annotated[Software, Meta(description="The kind of framework.")]
+    stack: Annotated[
+        Name | None,
+        Meta(description="The software by name, as in hf-trainer; null where any layout may be run."),
+    ]
     method: Annotated[str, one_of(*METHODS), Meta(description="Which parameters are trained.")]
 
 
@@ -212,6 +216,7 @@ def document(found: Tradeoff) -> LayoutsDocument:
             global_batch_samples=plan.global_batch,
             precision=plan.precision.name,
             optimizer=plan.optimizer.name,
+            stack=plan.stack.name if plan.stack else None,
         ),
         inputs=tuple(fill(FactDocument, fact) for fact in plan.facts),
         cluster=fill(

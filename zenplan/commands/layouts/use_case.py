@@ -50,7 +50,7 @@ def layouts(request: Request, by: str, known: Known) -> Tradeoff:
     found = survey(plan, cluster)
     if not found.fits.any():
         least = float(found.memory.total_bytes.min())
-        raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan.workload))
+        raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan, [cluster]))
     price = cheapest(accelerator, known.tables, known.today)
     return Tradeoff(
         plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(cluster)))),

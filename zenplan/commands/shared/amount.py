@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, NamedTuple
 
 from zenplan import units
@@ -15,8 +14,6 @@ from zenplan.families.own_data import Practice, batch_of, practice_for, sequence
 from zenplan.families.transformer import recipe
 
 _MOST: Final = 1e18
-# How far a batch may be from the one asked for, so that it divides among devices.
-_BATCH_SLACK: Final = 0.05
 # Samples a step where nothing says how many: what image classifiers are usually trained with.
 _BATCH: Final = 256
 
@@ -96,7 +93,7 @@ def _check(request: Request, workload: Workload) -> None:
 
 
 def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float, list[Fact]]:
-    """Samples of the data set: as given, or text in bytes, or the model's usual data, or compute-optimal."""
+    """Samples of the data set: as given, or text in bytes, or the model's usual or published data, or compute-optimal."""
     length, usual = workload.tokens_per_sample, workload.usual
     if request.samples:
         given = Fact(name="samples", value=units.count(request.samples), origin=Origin.GIVEN)
@@ -120,8 +117,8 @@ def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float,
             )
         ]
     if workload.unit == "tokens":
-        optimal = recipe.recipe_for(workload)
-        return optimal.tokens / length, [optimal.tokens_fact]
+        found = recipe.recipe_for(workload)
+        return found.tokens / length, [found.tokens_fact]
     if whole_run:
         raise UsageError("nothing says how much data there is", "give --samples 1.2M, and --epochs 90")
     return float(request.batch or _BATCH), []
@@ -203,19 +200,6 @@ def _of_tokens(tokens: float, workload: Workload) -> tuple[int, Fact]:
             "give tokens a step, as in: --global-batch 1M",
         )
     asked = tokens / length
-    sequences = _divisible(asked)
+    sequences = recipe.divisible(asked)
     why = "" if sequences == round(asked) else "the nearest that divides among many devices"
     return sequences, _batch_fact(workload, sequences, Origin.GIVEN, why)
-
-
-def _divisible(count: float) -> int:
-    """The whole number within ``_BATCH_SLACK`` of ``count`` that the highest power of two divides.
-
-    976.6 sequences (4M tokens of 4,096) cannot be shared by 64 devices; 1,024 can.
-    """
-    nearest = max(1, round(count))
-    for power in range(int(math.log2(count)) + 1, 0, -1):
-        rounded = int(round(count / 2**power) * 2**power)
-        if rounded and abs(rounded / count - 1) <= _BATCH_SLACK:
-            return rounded
-    return nearest

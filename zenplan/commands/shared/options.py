@@ -158,7 +158,12 @@ _STEP: Final = (
     ),
     Flag(name="precision", metavar="NAME", help="bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32."),
     Flag(name="optimizer", metavar="NAME", help="adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor."),
-    Flag(name="software", metavar="KIND", help="eager, fused (Megatron-LM), compiled or xla."),
+    Flag(
+        name="software",
+        metavar="NAME",
+        help="What runs it: hf-trainer, unsloth, axolotl, fsdp, deepspeed, megatron, nemo, maxtext or keras, whose "
+        "layouts alone are searched; or a kind, which may run any: eager, fused, compiled, xla.",
+    ),
     Flag(name="method", metavar="NAME", help="full, lora or qlora.", parse=_as_given),
 )
 _HARDWARE: Final = (
@@ -208,6 +213,20 @@ _WISHES: Final = (
         metavar="USD",
         help="The most it may cost, in dollars.",
         field="budget_usd",
+        parse=units.parse_usd,
+    ),
+    Flag(
+        name="horizon",
+        metavar="TIME",
+        help="Leave out plans that take longer; 90d by default, or a later --deadline.",
+        field="horizon_s",
+        parse=units.parse_duration_s,
+    ),
+    Flag(
+        name="day_is_worth",
+        metavar="USD",
+        help="What each day sooner is worth; by default a share of the bill.",
+        field="day_usd",
         parse=units.parse_usd,
     ),
     Flag(name="top", metavar="COUNT", help="How many quotes to show; 5 by default."),

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from zenplan.commands.shared.amount import amount
 from zenplan.commands.shared.fine_tuning import fitted_length
+from zenplan.commands.shared.software import software_of
 from zenplan.commands.shared.workload import workload_of
 from zenplan.domain.model.operators import Attention, Convolution
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.precision import PRECISIONS, Precision
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.domain.software import Software
 from zenplan.domain.training.plan import METHODS, OPTIMIZERS, Optimizer, TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import UnknownName, UsageError
@@ -19,14 +19,6 @@ from zenplan.planning.explain.method import QLORA_WEIGHT_BYTES, with_adapters
 from zenplan.protocols import WorkloadFamily
 
 _METHOD_NAMES = {"full": "full training of all parameters", "lora": "LoRA", "qlora": "QLoRA, 4-bit weights"}
-# What a model runs in where nothing says so, and why: large language models, Keras's, all others.
-_LANGUAGE_SOFTWARE = (Software.FUSED, "as in Megatron-LM; plain PyTorch is --software eager, torch.compile compiled")
-_PLAIN_SOFTWARE = (Software.EAGER, "as in plain PyTorch; torch.compile is --software compiled, JAX xla")
-_KERAS_SOFTWARE = {
-    "torch": (Software.EAGER, "as Keras on PyTorch, where nothing is compiled unless asked"),
-    "jax": (Software.XLA, "as Keras on JAX"),
-    "tensorflow": (Software.XLA, "as Keras on TensorFlow"),
-}
 
 
 def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_run: bool = True) -> TrainingPlan:
@@ -41,7 +33,7 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_ru
     workload = fitted_length(request, workload_of(request, families), lambda other: workload_of(other, families))
     precision, precision_fact = _precision(request)
     optimizer, optimizer_fact = _optimizer(request, workload)
-    software, software_fact = _software(request, workload)
+    software, stack, software_fact = software_of(request, workload, method, precision)
     weight_bytes = QLORA_WEIGHT_BYTES if method == "qlora" else precision.compute_bytes
     trained = workload if method == "full" else with_adapters(workload)
     if not trained.trainable_parameters:
@@ -71,6 +63,7 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_ru
         method=method,
         weight_bytes=weight_bytes,
         software=software,
+        stack=stack,
         batch_fact=how_much.batch_fact,
         facts=facts,
     )
@@ -100,17 +93,6 @@ def _optimizer(request: Request, workload: Workload) -> tuple[Optimizer, Fact]:
     if name not in OPTIMIZERS:
         raise UnknownName("optimizer", name, OPTIMIZERS)
     return OPTIMIZERS[name], fact
-
-
-def _software(request: Request, workload: Workload) -> tuple[Software, Fact]:
-    name, why = request.software, ""
-    if name is None:
-        name, why = _KERAS_SOFTWARE.get(workload.backend, _PLAIN_SOFTWARE)
-        if workload.unit == "tokens" and workload.usual is None:
-            name, why = _LANGUAGE_SOFTWARE
-    if name not in tuple(Software):
-        raise UnknownName("software", name, Software)
-    return Software(name), Fact(name="software", value=str(name), origin=_origin(request.software), why=why)
 
 
 def _kernels(workload: Workload) -> Iterator[Fact]:

@@ -51,6 +51,23 @@ class ModelDocument(Document):
         Positive,
         Meta(description="Operations of a training step for one sample, forward and backward, in FLOP."),
     ]
+    published_tokens: Annotated[
+        Positive | None,
+        Meta(
+            description="Tokens that its makers trained it on, repetitions counted, a count; null where not published."
+        ),
+    ]
+    published_batch_tokens: Annotated[
+        Count | None,
+        Meta(description="Tokens a step of the stage that had most of them, a count; null where not published."),
+    ]
+    published_seq_len: Annotated[
+        Count | None,
+        Meta(description="Tokens of a sequence of that stage, a count; null where not published."),
+    ]
+    published_in: Annotated[
+        str, Meta(description="Where that is published, or was looked for; empty beyond language models.")
+    ]
 
 
 class WorkloadsDocument(Document, tag_field="schema", tag="zenplan.workloads/1"):
@@ -91,7 +108,13 @@ def workloads_document(models: Sequence[tuple[str, Workload]]) -> WorkloadsDocum
     """Models, each with the family plugin that knows it."""
     return WorkloadsDocument(
         workloads=tuple(
-            fill(ModelDocument, load, plugin_family=family, forward_flop_per_sample=load.flop_per_sample)
+            fill(
+                ModelDocument,
+                load,
+                plugin_family=family,
+                forward_flop_per_sample=load.flop_per_sample,
+                **_published(load),
+            )
             for family, load in models
         )
     )
@@ -123,5 +146,17 @@ def workload_document(family: str, load: Workload, shape: Callable[[Operator], s
         load,
         plugin_family=family,
         forward_flop_per_sample=load.flop_per_sample,
+        **_published(load),
         operators=operators,
     )
+
+
+def _published(load: Workload) -> dict[str, float | str | None]:
+    """The fields on how its makers trained it."""
+    known = load.pretraining
+    return {
+        "published_tokens": known.tokens if known else None,
+        "published_batch_tokens": known.global_batch_tokens if known else None,
+        "published_seq_len": known.seq_len if known else None,
+        "published_in": known.source if known else "",
+    }

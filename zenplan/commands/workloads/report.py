@@ -9,15 +9,17 @@ from zenplan import units
 from zenplan.domain.model.operators import Convolution, Embedding, MatMul, Operator, Recurrent
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.report import Column, Report, Table
+from zenplan.families.transformer import recipe
 
 _LANGUAGE = (
     Column(name="model"),
     Column(name="kind"),
-    Column(name="parameters", numeric=True),
+    Column(name="params", numeric=True),
     Column(name="active", numeric=True, optional=True),
-    Column(name="layers", numeric=True),
+    Column(name="layers", numeric=True, optional=True),
     Column(name="sequence", numeric=True),
-    Column(name="FLOP/token", numeric=True),
+    Column(name="tokens", numeric=True),
+    Column(name="FLOP/\ntoken", numeric=True),
 )
 _OTHER = (
     Column(name="model"),
@@ -40,7 +42,7 @@ def workloads_report(models: Sequence[tuple[str, Workload]]) -> Report:
         tables=tuple(_family_table(family, of) for family, of in by_family.items()),
         notes=(
             f"Models: {len(models)}. FLOP are of one sample, under FLOP/token of one token; these and training are of a "
-            "training step, forward and backward.",
+            "training step, forward and backward. Tokens are those its makers published.",
             "Any other: --params, --config with a Hugging Face config.json, --keras, or --params with "
             "--flops-per-sample.",
         ),
@@ -48,13 +50,14 @@ def workloads_report(models: Sequence[tuple[str, Workload]]) -> Report:
 
 
 def _family_table(family: str, models: Sequence[Workload]) -> Table:
-    # A language model has no usual data: how much it learns from goes by its size.
+    # A language model has no usual data set, but the tokens that its makers published.
     if all(w.unit == "tokens" and w.usual is None for w in models):
         return Table(title=family, columns=_LANGUAGE, rows=tuple(map(_language_row, models)))
     return Table(title=family, columns=_OTHER, rows=tuple(map(_other_row, models)))
 
 
 def _language_row(w: Workload) -> tuple[str, ...]:
+    tokens = w.pretraining.tokens if w.pretraining else None
     return (
         w.name,
         w.family,
@@ -62,6 +65,7 @@ def _language_row(w: Workload) -> tuple[str, ...]:
         units.count(w.active_parameters),
         str(w.layers),
         f"{w.tokens_per_sample:,}",
+        units.count(tokens) if tokens else "",
         f"{w.training_flop_per_sample / w.tokens_per_sample:.2e}",
     )
 
@@ -113,7 +117,10 @@ def workload_report(family: str, workload: Workload) -> Report:
         for b, o in operators
     )
     title = f"{workload.name}: {units.count(workload.parameters)} parameters, {workload.family}"
-    facts = tuple(f"{f.name}: {f.value} ({f.origin}{f'; {f.why}' if f.why else ''})" for f in workload.facts)
+    trained = recipe.recipe_for(workload).facts if workload.pretraining is not None else ()
+    facts = tuple(
+        f"{f.name}: {f.value} ({f.origin}{f'; {f.why}' if f.why else ''})" for f in (*workload.facts, *trained)
+    )
     return Report(
         make_document=lambda: _model(family, workload),
         make_records=lambda: _model(family, workload).operators,

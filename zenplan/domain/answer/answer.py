@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 class Label(StrEnum):
-    """What a quote is among all: ``nearest`` stands for ``recommended`` where nothing meets what was asked."""
+    """What a quote is among those within what was asked: deadline, budget and horizon.
+
+    ``cheapest`` has the least dollars, ``fastest`` the least time, ``recommended`` is the knee between them
+    (``planning.money.ranking``); where nothing is within what was asked, ``nearest`` stands for it and the others are
+    of all.
+    """
 
     RECOMMENDED = "recommended"
     NEAREST = "nearest"
@@ -88,16 +93,37 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WouldHelp:
+    """A change of the request that would meet what was asked, where nothing meets it as it is.
+
+    Attributes:
+        change: as flags of the command: ``--billing spot``.
+        text: what there is then, for people.
+        usd: middle dollars of that plan; None where not known.
+        wall_clock_s: its middle wall-clock time.
+    """
+
+    change: str
+    text: str
+    usd: float | None
+    wall_clock_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The quotes worth showing, and what was looked at to find them.
 
     Attributes:
         today: the day it was asked.
         ranked: the recommended first, then from cheap to fast.
-        verdict: with a deadline or a budget, whether it is met and by what margin; empty without.
+        rule: which plan is recommended, in one line.
+        verdict: with a deadline or a budget, whether it is met and by what margin, or that nothing is within the
+            horizon; empty where neither is to be said.
         met: whether the deadline and the budget are met; True without them.
+        would_help: where they are not, or nothing is within the horizon: what would do, the easiest first.
         options, layouts: how many combinations of offer and size, and layouts, were compared.
-        frontier: the quotes that no other beats in both time and dollars, from cheap to fast.
+        frontier: of the quotes within what was asked, those that no other beats in both time and dollars, from
+            cheap to fast; of all within the horizon where none is.
         sensitivity: inputs by how far they move the recommended plan, the farthest first.
         project: the bill around the recommended plan.
         judgement: whether the amount of training is sensible, a line each; none where all is as usual.
@@ -110,8 +136,10 @@ class Answer:
     plan: TrainingPlan
     operations: Operations
     ranked: tuple[Ranked, ...]
+    rule: str
     verdict: str
     met: bool
+    would_help: tuple[WouldHelp, ...]
     options: int
     layouts: int
     frontier: tuple[Ranked, ...]

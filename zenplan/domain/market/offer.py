@@ -26,6 +26,11 @@ class Billing(StrEnum):
     ON_DEMAND = "on-demand"
     SPOT = "spot"
 
+    @property
+    def other(self) -> Billing:
+        """The one that is not this."""
+        return Billing.ON_DEMAND if self is Billing.SPOT else Billing.SPOT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:

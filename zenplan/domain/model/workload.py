@@ -86,6 +86,32 @@ class Usual:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreTraining:
+    """How the makers of a language model pre-trained it; None is what they did not publish.
+
+    Attributes:
+        tokens: of the whole of it, repetitions counted; ``epochs`` passes over the data make so many.
+        global_batch_tokens: tokens a step, and ``seq_len`` tokens of a sequence, both of the stage that had most of the
+            tokens; the context window of the release may be longer.
+        source: where it is published, or where it was looked for.
+    """
+
+    tokens: float | None = None
+    global_batch_tokens: int | None = None
+    seq_len: int | None = None
+    epochs: float | None = None
+    source: str
+
+    def __post_init__(self) -> None:
+        checks.named("pre-training", source=self.source)
+        known = {name: getattr(self, name) for name in ("tokens", "global_batch_tokens", "seq_len", "epochs")}
+        checks.positive("pre-training", **known)
+        sizes = [size for size in (self.seq_len, self.global_batch_tokens, self.tokens) if size is not None]
+        if sizes != sorted(sizes):
+            raise DataError("pre-training: a sequence is more than a batch, or a batch more than all tokens")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """A model to train.
 
@@ -94,7 +120,9 @@ class Workload:
         unit: what people count the data in: ``tokens``, or what a sample is where it is no sequence (``images``,
             ``samples``).
         heads: attention heads, which tensor parallelism must divide; 0 where there are none.
-        usual: how it is usually trained; None for a language model, whose recipe goes by its size.
+        usual: how it is usually trained; None for a language model, whose recipe goes by its size where ``pretraining``
+            leaves it open.
+        pretraining: how its makers trained it, of a language model with a name.
         input: what a processor does for each sample before a device sees it: ``image`` (decode, crop, flip),
             ``table``, ``audio``; empty where that is next to nothing.
         backend: of Keras, with which it was built; empty where it is no Keras model.
@@ -110,6 +138,7 @@ class Workload:
     unit: str = "tokens"
     heads: int = 0
     usual: Usual | None = None
+    pretraining: PreTraining | None = None
     input: str = ""
     backend: str = ""
     image_size: int | None = None

@@ -11,6 +11,7 @@ from zenplan.domain.model.workload import Workload
 from zenplan.domain.precision import Precision
 from zenplan.domain.provenance import Fact
 from zenplan.domain.software import Software
+from zenplan.domain.training.stack import Stack
 
 METHODS: Final = ("full", "lora", "qlora")
 
@@ -53,6 +54,7 @@ class TrainingPlan:
         fused_attention: attention runs in a fused (flash) kernel that never writes the scores.
         channels_last: feature maps lie with their channels last (NHWC), as tensor cores take them.
         software: the kind of framework that runs it; None where it is not known.
+        stack: the software by name, whose layouts alone are searched; None where any layout may be run.
         batch_fact: where the global batch is from; it is one of ``facts``. None where nothing is said of it.
     """
 
@@ -67,6 +69,7 @@ class TrainingPlan:
     channels_last: bool = True
     software: Software | None = None
     epochs: float = 1.0
+    stack: Stack | None = None
     batch_fact: Fact | None = None
     facts: tuple[Fact, ...] = ()
 

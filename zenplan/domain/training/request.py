@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from zenplan import units
 from zenplan.domain import checks
 from zenplan.domain.market.currency import Currency
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.project_plan import ProjectPlan
+
+# Nobody plans for longer without having said so.
+HORIZON_S: Final = 90 * units.DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,8 @@ class Request:
         deadline_s, budget_usd: what the answer must meet.
         project: what is known of the project around the run; ``deadline_s`` and ``budget_usd`` are the project's.
         currency: that amounts are shown in beside dollars; None for dollars alone.
+        horizon_s: plans that take longer are no candidates; None for ``HORIZON_S``, or a later deadline.
+        day_usd: what a day is worth, in dollars; None for a share of the bill (``planning.money.ranking``).
         top: how many quotes to show.
         max_gpus: the largest cluster to consider where ``gpus`` is not given; None for what is had on demand.
     """
@@ -74,6 +80,8 @@ class Request:
     budget_usd: float | None = None
     project: ProjectPlan = field(default_factory=ProjectPlan)
     currency: Currency | None = None
+    horizon_s: float | None = None
+    day_usd: float | None = None
     top: int = 5
     max_gpus: int | None = None
 
@@ -99,9 +107,21 @@ class Request:
             batch=self.batch,
             deadline_s=self.deadline_s,
             budget_usd=self.budget_usd,
+            horizon_s=self.horizon_s,
+            day_usd=self.day_usd,
             top=self.top,
             max_gpus=self.max_gpus,
             max_usd_per_h=self.max_usd_per_h,
             max_price_age_s=self.max_price_age_s,
         )
         checks.not_negative("request", usd_per_h=self.usd_per_h)
+
+    @property
+    def longest_s(self) -> float:
+        """The horizon: as given, else ``HORIZON_S`` or the deadline, whichever is later."""
+        return self.horizon_s if self.horizon_s is not None else max(HORIZON_S, self.deadline_s or 0.0)
+
+    @property
+    def beside_usd(self) -> float:
+        """What was given of the project's dollars beside its runs: data and labels."""
+        return self.project.given_usd + (self.samples or 0.0) * (self.project.label_usd or 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -71,14 +72,22 @@ class TransformerFamily:
             Fact(name="shape", value=_size(preset.shape), origin=Origin.PUBLISHED, why=why),
             Fact(name="parameters as published", value=published, origin=Origin.PUBLISHED, why=why),
         )
-        shape = preset.shape
-        if seq_len is None:
-            length = str(shape.seq_len)
-            facts += (Fact(name="sequence length", value=length, origin=Origin.PUBLISHED, why="as it was trained"),)
-        else:
-            shape, grown = with_seq_len(shape, seq_len)
-            facts += (_given_length(seq_len), *grown)
-        return lower(shape, preset.name, facts)
+        shape, told = _at_length(preset, seq_len)
+        return replace(lower(shape, preset.name, (*facts, *told)), pretraining=preset.pretraining)
+
+
+def _at_length(preset: Preset, given: Any) -> tuple[TransformerShape, tuple[Fact, ...]]:
+    """The preset's shape at the length that was given, else at that of its training."""
+    if given is not None:
+        shape, grown = with_seq_len(preset.shape, given)
+        return shape, (_given_length(given), *grown)
+    published = preset.pretraining
+    if published is not None and published.seq_len is not None:
+        shape, grown = with_seq_len(preset.shape, published.seq_len)
+        value, origin, why = str(published.seq_len), Origin.PUBLISHED, published.source
+        return shape, (Fact(name="sequence length", value=value, origin=origin, why=why), *grown)
+    value, why = str(preset.shape.seq_len), f"that of its training is not published; {preset.source}"
+    return preset.shape, (Fact(name="sequence length", value=value, origin=Origin.ASSUMED, why=why),)
 
 
 def _kind_of(given: Mapping[str, Any]) -> str:

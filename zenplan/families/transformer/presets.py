@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zenplan.domain import checks
+from zenplan.domain.model.workload import PreTraining
 from zenplan.errors import UnknownName
 from zenplan.families.transformer.lowering import TransformerShape
 
@@ -25,6 +26,7 @@ class Preset:
         aliases: other names that people type.
         tolerance: how far the count of the shape may lie from the published one, as a ratio; above 0.01
             only where the source rounds to two digits.
+        pretraining: how its makers trained it; None where nobody has looked.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Preset:
     date: str
     aliases: tuple[str, ...] = ()
     tolerance: float = 0.01
+    pretraining: PreTraining | None = None
 
     def __post_init__(self) -> None:
         checks.named("preset", name=self.name, source=self.source, date=self.date)

@@ -1,4 +1,7 @@
-"""How a model of a given size is usually trained: how many tokens, how long sequences, how large batches."""
+"""How a model is trained where nothing is said: how many tokens, how long sequences, how large batches.
+
+What its makers published comes first; the rest goes by its size.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from zenplan import units
-from zenplan.domain.model.workload import Workload
+from zenplan.domain.model.workload import PreTraining, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError
 
@@ -24,6 +27,10 @@ BATCHES = ((760e6, 0.5e6), (1.3e9, 1e6), (2.7e9, 1e6), (6.7e9, 2e6), (13e9, 2e6)
 SEQUENCES = ((1e9, 2048, "GPT-3 and Pythia"), (100e9, 4096, "Llama 2"), (math.inf, 8192, "Llama 3"))
 # A batch as large as the whole of a small model's data would leave no steps to learn in.
 LEAST_STEPS = 1000
+# Published tokens that lie nearer to the compute optimum than this, as a ratio, are not told apart from it.
+SAME_TOKENS = 0.05
+# How far a batch may be from the one asked for, so that it divides among devices.
+BATCH_SLACK = 0.05
 
 
 class Recipe(NamedTuple):
@@ -47,42 +54,50 @@ class Recipe(NamedTuple):
 
 
 def recipe(
-    parameters: float, active_parameters: float | None = None, seq_len: int | None = None, tokens: float | None = None
+    parameters: float,
+    active_parameters: float | None = None,
+    seq_len: int | None = None,
+    tokens: float | None = None,
+    published: PreTraining | None = None,
 ) -> Recipe:
-    """Compute-optimal tokens, and the usual batch and sequence length of published runs of that size.
+    """What its makers published, else compute-optimal tokens, and the usual batch and length of runs of that size.
 
     Args:
         parameters: all of them.
         active_parameters: of a mixture of experts, those that a token meets; None for a dense model, whose
             tokens go by all of its parameters, as in Hoffmann et al.
         seq_len: tokens of one sequence where it is settled already (a preset's own).
-        tokens: what there is to train on where that is settled; None for the compute optimum.
+        tokens: what there is to train on where that is settled; None for the published tokens or the compute optimum.
+        published: how its makers trained it.
     """
     _check(parameters, active_parameters or parameters, seq_len)
-    count = active_parameters or parameters
-    optimum = TOKENS_PER_PARAMETER * count
-    tokens = tokens or optimum
-    met = "active parameter" if active_parameters else "parameter"
-    why = f"20 tokens for each {met}, the compute optimum of Hoffmann et al. 2022 (arXiv 2203.15556)"
-    tokens_fact = Fact(name="tokens", value=units.count(optimum), origin=Origin.ASSUMED, why=why)
+    usual, tokens_fact = _tokens(active_parameters or parameters, active_parameters is not None, published)
     length_facts: tuple[Fact, ...] = ()
     if seq_len is None:
         seq_len, length_facts = sequence_length(parameters)
-    batch = min(_batch(count), tokens / LEAST_STEPS)
-    # A power of two divides among any usual number of devices.
-    sequences = 2 ** max(round(math.log2(batch / seq_len)), 0)
-    why = "batches of GPT-3, Llama and Llama 3 at that size, rounded to a power of two of sequences"
-    if batch < _batch(count):
-        why = f"a batch that leaves at least {LEAST_STEPS:,} steps, rounded to a power of two of sequences"
-    value = f"{units.count(sequences * seq_len)} tokens ({sequences} × {seq_len})"
-    batch_fact = Fact(name="global batch", value=value, origin=Origin.ASSUMED, why=why)
+    tokens = tokens or usual
+    sequences, batch_fact = _sequences(active_parameters or parameters, seq_len, tokens, published)
+    optimum = TOKENS_PER_PARAMETER * (active_parameters or parameters)
     return Recipe(tokens, optimum, sequences * seq_len, seq_len, tokens_fact, length_facts, batch_fact)
 
 
 def recipe_for(workload: Workload, tokens: float | None = None) -> Recipe:
     """The recipe of a workload, at its own sequence length; of a mixture, by its active parameters."""
     active = workload.active_parameters if workload.experts > 1 else None
-    return recipe(workload.parameters, active, workload.tokens_per_sample, tokens)
+    return recipe(workload.parameters, active, workload.tokens_per_sample, tokens, workload.pretraining)
+
+
+def divisible(count: float) -> int:
+    """The whole number within ``BATCH_SLACK`` of ``count`` that the highest power of two divides.
+
+    976.6 sequences (4M tokens of 4,096) cannot be shared by 64 devices; 1,024 can.
+    """
+    nearest = max(1, round(count))
+    for power in range(int(math.log2(count)) + 1, 0, -1):
+        rounded = int(round(count / 2**power) * 2**power)
+        if rounded and abs(rounded / count - 1) <= BATCH_SLACK:
+            return rounded
+    return nearest
 
 
 def sequence_length(parameters: float) -> tuple[int, tuple[Fact, ...]]:
@@ -116,6 +131,48 @@ def worth_of_passes(epochs: float) -> float:
     """
     again = max(epochs - 1.0, 0.0)
     return min(epochs, 1.0) - _WORN * math.expm1(-again / _WORN)
+
+
+def _tokens(count: float, active: bool, published: PreTraining | None) -> tuple[float, Fact]:
+    """Tokens of the whole run; ``count`` parameters, the active ones of a mixture."""
+    optimum = TOKENS_PER_PARAMETER * count
+    if published is not None and published.tokens is not None:
+        value, ratio = units.count(published.tokens), published.tokens / optimum
+        if abs(ratio - 1.0) > SAME_TOKENS:
+            times = f"{units.significant(ratio)} ×" if ratio > 1.0 else f"{units.percent(ratio)} of"
+            value += f", {times} the compute optimum of {units.count(optimum)}"
+        why = published.source
+        if published.epochs is not None:
+            why = f"{units.significant(published.epochs)} passes over its data; {why}"
+        return published.tokens, Fact(name="tokens", value=value, origin=Origin.PUBLISHED, why=why)
+    met = "active parameter" if active else "parameter"
+    why = f"20 tokens for each {met}, the compute optimum of Hoffmann et al. 2022 (arXiv 2203.15556)"
+    if published is not None:
+        why = f"its makers did not publish them; {why}"
+    return optimum, Fact(name="tokens", value=units.count(optimum), origin=Origin.ASSUMED, why=why)
+
+
+def _sequences(count: float, seq_len: int, tokens: float, published: PreTraining | None) -> tuple[int, Fact]:
+    """Sequences of a batch: as published, or a power of two, which divides among any usual number of devices."""
+    known = published.global_batch_tokens if published is not None else None
+    usual, most = known or _batch(count), tokens / LEAST_STEPS
+    origin = Origin.ASSUMED
+    if usual > most:
+        sequences = _power_of_two(most / seq_len)
+        why = f"a batch that leaves at least {LEAST_STEPS:,} steps, rounded to a power of two of sequences"
+    elif published is not None and known:
+        sequences, origin, why = divisible(max(known / seq_len, 1.0)), Origin.PUBLISHED, published.source
+        if sequences * seq_len != known:
+            why = f"{units.count(known)}, made to divide among many devices; {why}"
+    else:
+        sequences = _power_of_two(usual / seq_len)
+        why = "batches of GPT-3, Llama and Llama 3 at that size, rounded to a power of two of sequences"
+    value = f"{units.count(sequences * seq_len)} tokens ({sequences} × {seq_len})"
+    return sequences, Fact(name="global batch", value=value, origin=origin, why=why)
+
+
+def _power_of_two(sequences: float) -> int:
+    return int(2 ** max(round(math.log2(sequences)), 0))
 
 
 def _batch(parameters: float) -> float:

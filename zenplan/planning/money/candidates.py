@@ -1,4 +1,4 @@
-"""Which plans may lead a ranking: old prices stand behind fresh ones, and what has no price behind what has one."""
+"""Which plans may lead a ranking: old prices stand behind fresh ones."""
 
 from __future__ import annotations
 
@@ -30,33 +30,23 @@ class Candidates:
     unpriced: Index
 
 
-def candidates(
-    found: Market, billing: Billing, today: date, deadline_s: float | None, budget_usd: float | None
-) -> Candidates:
-    """Options that are ranked, of those that can be run.
-
-    Where any has a price, those that have one, without those ``behind`` a fresh price; else all.
+def candidates(found: Market, billing: Billing, today: date, longest_s: float, budget_usd: float | None) -> Candidates:
+    """Options that are ranked, of those that can be run: without those that stand ``behind`` a fresh price.
 
     Args:
-        found: the options with their bills; one at least can be run.
+        found: the options with their bills.
         billing: the kind of price.
         today: the day on which prices are old or fresh.
-        deadline_s, budget_usd: what was asked; None where nothing was.
+        longest_s, budget_usd: what was asked; None where nothing was.
     """
     usable: Index = found.usable(billing).nonzero()[0]
     bills = found.bills(billing)
-    priced: Index = usable[np.isfinite(bills.total_usd[1][usable])]
-    if not len(priced):
-        return Candidates(leading=usable, old=0, unpriced=priced)
-    usd, time_s = bills.total_usd[1][priced], bills.runs.wall_clock_s[1][priced]
-    meets = (usd <= (budget_usd or np.inf)) & (time_s <= (deadline_s or np.inf))
-    old = behind(usd, time_s, found.old(billing, today)[priced], meets)
-    return Candidates(leading=priced[~old], old=int(old.sum()), unpriced=np.setdiff1d(usable, priced))
-
-
-def comparable(usd: Array) -> Array:
-    """Dollars that can be ranked by: one each where all are free, or none is known, and time alone tells them apart."""
-    return usd if (usd > 0).all() else np.ones_like(usd)
+    usd, time_s = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
+    meets = (usd <= (np.inf if budget_usd is None else budget_usd)) & (time_s <= longest_s)
+    old = behind(usd, time_s, found.old(billing, today)[usable], meets)
+    known = np.isfinite(usd)
+    unpriced = usable[~known] if known.any() else usable[:0]
+    return Candidates(leading=usable[~old], old=int(old.sum()), unpriced=unpriced)
 
 
 def behind(usd: Array, time_s: Array, old: Mask, meets: Mask) -> Mask:

@@ -9,6 +9,7 @@ What a layout must be, to be one at all:
 - A pipeline keeps its gradients whole until the step ends: of the ZeRO stages, it goes with the first.
 - A context group cuts the sequence into two parts for each device, so that causal attention is shared evenly.
 - An expert group divides the experts and the devices of a stage (Megatron-Core's parallel folding).
+- The plan's software, where it is named, has all of it: parallelisms, ZeRO stages, groups of hybrid sharding.
 
 What is left out, and why that is harmless whatever the accelerator, is said where it is left out.
 """
@@ -55,8 +56,8 @@ def candidates(plan: TrainingPlan, devices: int, nears: Iterable[int]) -> Layout
     """
     nodes = sorted({min(near, devices) for near in nears})
     rows = _degrees(plan, devices, nodes)
-    rows = _experts(plan, rows)
-    rows = _sharded(rows, nodes)
+    rows = _together(plan, _experts(plan, rows))
+    rows = _sharded(plan, rows, nodes)
     rows = _micro_batches(plan, rows)
     rows = _interleaved(plan, rows)
     one = Layouts.of([Layout()]).take(np.zeros(len(rows["dp"]), dtype=np.intp))
@@ -104,16 +105,36 @@ def _degrees(plan: TrainingPlan, devices: int, nodes: Sequence[int]) -> _Rows:
     tensor = [t for t in parts if any(node % t == 0 for node in nodes) and _cuts_evenly(plan, t)]
     context = [c for c in parts if c == 1 or _cuts_sequence(load.tokens_per_sample, c)]
     # Other models than language models are not cut into stages by any framework in use.
-    stages = [p for p in parts if load.family in LANGUAGE and p <= load.layers] or [1]
+    stages = [p for p in parts if load.family in LANGUAGE and p <= load.layers]
+    tensor, context, stages = (
+        degrees if degrees and _has(plan, name) else [1]
+        for name, degrees in (("tp", tensor), ("cp", context), ("pp", stages))
+    )
     mesh = np.meshgrid(np.array(tensor), np.array(context), np.array(stages), indexing="ij")
     tp, cp, pp = (axis.ravel() for axis in mesh)
     dp = devices // (tp * cp * pp)
     kept = (devices % (tp * cp * pp) == 0) & (dp <= plan.global_batch) & (dp > 0)
     rows = {n: column[kept].astype(float) for n, column in (("tp", tp), ("cp", cp), ("pp", pp), ("dp", dp))}
+    rows = _together(plan, rows)
     if not all((node % rows["tp"] == 0).any() for node in nodes):
         # More devices than the batch can feed: the least wasteful is one sample each.
         alone = {"tp": 1.0, "cp": 1.0, "pp": 1.0, "dp": float(devices)}
         rows = {n: np.append(column, alone[n]) for n, column in rows.items()}
+    return rows
+
+
+def _has(plan: TrainingPlan, parallelism: str) -> bool:
+    """Whether the plan's software has a parallelism; where none is named, all are tried."""
+    return plan.stack is None or plan.stack.has(parallelism, plan.method)
+
+
+def _together(plan: TrainingPlan, rows: _Rows) -> _Rows:
+    """The rows without two parallelisms, of those that they have, that the plan's software does not have together."""
+    for one, other in plan.stack.apart if plan.stack else ():
+        if one not in rows or other not in rows:
+            continue
+        kept = (rows[one] == 1) | (rows[other] == 1)
+        rows = {n: column[kept] for n, column in rows.items()}
     return rows
 
 
@@ -132,7 +153,7 @@ def _cuts_sequence(tokens: int, context: int) -> bool:
 
 def _experts(plan: TrainingPlan, rows: _Rows) -> _Rows:
     """Expert groups, within the devices of a stage: over whole data-parallel groups, then over tensor groups."""
-    groups = divisors(plan.workload.experts)
+    groups = divisors(plan.workload.experts) if _has(plan, "ep") else [1]
     pairs, which = np.unique(np.stack([rows["dp"] * rows["cp"], rows["tp"]]), axis=1, return_inverse=True)
     choices = [
         [e for e in groups if r % e == 0 or (e % r == 0 and t % (e // r) == 0)] for r, t in pairs.T.astype(int).tolist()
@@ -140,15 +161,19 @@ def _experts(plan: TrainingPlan, rows: _Rows) -> _Rows:
     return _each(rows, "ep", choices, which.ravel())
 
 
-def _sharded(rows: _Rows, nodes: Sequence[int]) -> _Rows:
+def _sharded(plan: TrainingPlan, rows: _Rows, nodes: Sequence[int]) -> _Rows:
     """ZeRO stages, and for the third also within each node alone (hybrid sharding).
 
-    Left out: no ZeRO at all, which is no faster than the first stage (it moves as many bytes, and its update
-    reads all states on every device) and needs more memory.
+    Left out, where there is the first stage: no ZeRO at all, which is no faster (it moves as many bytes, and its
+    update reads all states on every device) and needs more memory.
     """
+    has = plan.stack.zero if plan.stack else (0, 1, 2, 3)
+    least = 1 if 1 in has else 0
     replicas = rows["dp"] * rows["cp"]
     kind = np.where(replicas == 1, 0, np.where(rows["pp"] > 1, 1, 2))
-    rows = _each(rows, "zero", [[0], [1], [1, 2, 3]], kind.astype(np.intp))
+    rows = _each(rows, "zero", [[0], [least], [z for z in has if z >= least]], kind.astype(np.intp))
+    if plan.stack and not plan.stack.hybrid:
+        return {**rows, "shard": np.zeros_like(rows["dp"])}
     pairs = np.stack([rows["dp"] * rows["cp"], rows["tp"], rows["zero"]])
     kinds, which = np.unique(pairs, axis=1, return_inverse=True)
     choices = [
@@ -186,6 +211,8 @@ def _interleaved(plan: TrainingPlan, rows: _Rows) -> _Rows:
 
     More of them make the bubble smaller, and as many more sends: which is best depends on the network.
     """
+    if plan.stack and not plan.stack.interleaves:
+        return rows
     layers = plan.workload.layers
     stages, which = np.unique(rows["pp"], return_inverse=True)
     rounds = (rows["pp"] > 1) & (rows["accumulation"] % rows["pp"] == 0)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from zenplan.domain.answer.estimate import Estimate
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.range import Range
+from zenplan.domain.training.layout import Recompute
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
 from zenplan.planning.physics.interval import spread_of
@@ -31,7 +32,9 @@ _CHUNK = 8_192
 HEADROOM = 0.12
 # What may be recomputed, as (``full``, ``selective``): each takes longer than the one before it, and less memory.
 # A fused kernel computes its scores again by itself, so selective recomputation is for unfused attention.
-_FUSED, _UNFUSED = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0)), ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0))
+_NONE, _FULL = (Recompute.NONE, (0.0, 0.0)), (Recompute.FULL, (1.0, 0.0))
+_FUSED = (_NONE, (Recompute.HALF, (0.5, 0.0)), _FULL)
+_UNFUSED = (_NONE, (Recompute.SELECTIVE, (0.0, 1.0)), _FULL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -136,7 +139,9 @@ def survey(plan: TrainingPlan, cluster: Cluster) -> Found:
 
 
 def _rungs(plan: TrainingPlan) -> tuple[tuple[float, float], ...]:
-    return _FUSED if plan.fused_attention else _UNFUSED
+    """Those that the plan's software has; where none is named, all."""
+    every = _FUSED if plan.fused_attention else _UNFUSED
+    return tuple(shares for name, shares in every if plan.stack is None or name in plan.stack.recompute)
 
 
 def _recomputing(layouts: Layouts, rung: tuple[float, float]) -> Layouts:
@@ -243,7 +248,8 @@ class _Pool:
         """Entries that another one beats on every accelerator, since it recomputes no more and ..."""
         index = np.arange(len(rung))
         # ... is ZeRO-1, which scatters gradients once a step and not once a micro-batch.
-        pointless: _Mask = (self.layouts.zero == 2) & (rung[self.twin] <= rung)
+        first = self.layouts.zero[self.twin] == 1
+        pointless: _Mask = (self.layouts.zero == 2) & first & (rung[self.twin] <= rung)
         # ... has, without a pipeline, a larger micro-batch that wastes none of the batch: no fixed time and
         # no weight is met more often than it has to be.
         for each in range(len(self.needs_bytes)):

@@ -1,0 +1,192 @@
+"""What was wished for: whether it is met, and, where nothing meets it, which change of the request would."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from zenplan import units
+from zenplan.domain.answer.answer import WouldHelp
+from zenplan.domain.answer.estimate import Bill
+from zenplan.domain.market.offer import Billing
+from zenplan.domain.training.request import Request
+from zenplan.planning.money.quotes import Market
+from zenplan.planning.money.ranking import Ranking, Wish, cheapest, fastest, ranking_of
+
+# Digits of what a flag is given: rounded up, so that it is enough.
+_DIGITS = 3
+
+
+def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking) -> str:
+    """Whether the first quote meets the deadline and the budget, in one line.
+
+    Where nothing is within the horizon, that; empty where neither is to be said.
+    """
+    parts = []
+    if not ranking.in_time and request.deadline_s is None:
+        first = ranking.order[0]
+        parts.append(
+            f"nothing finishes within {units.duration(request.longest_s)}; the nearest takes "
+            f"{units.duration(bill.run.wall_clock_s.mid)} on {_where(found, first)}; "
+            f"--horizon {_time_flag(2.0 * bill.run.wall_clock_s.mid)} shows slower plans"
+        )
+    kept = [
+        _kept(limit, value.mid if value else math.nan, value.high if value else math.nan, what, show)
+        for limit, value, show, what in (
+            (request.deadline_s, bill.run.wall_clock_s, units.duration, "deadline"),
+            (request.budget_usd, bill.total_usd, units.usd, "budget"),
+        )
+        if limit is not None
+    ]
+    if kept:
+        parts.append(
+            ("it " if parts else "recommended: " if ranking.met else "nothing meets that; the nearest ")
+            + "; ".join(kept)
+        )
+    return "; ".join(parts)
+
+
+def _kept(limit: float, mid: float, high: float, what: str, show: Callable[[float], str]) -> str:
+    if math.isnan(mid):
+        return f"may miss the {what} of {show(limit)}: no price is known"
+    if mid > limit:
+        return f"misses the {what} of {show(limit)} by {show(mid - limit)}"
+    end = f"({show(high)})"
+    return f"meets the {what} of {show(limit)}, {'but not' if high > limit else 'even'} at its high end {end}"
+
+
+def would_help(request: Request, found: Market, ranking: Ranking, today: date) -> tuple[WouldHelp, ...]:
+    """What would meet the wish, of what the market has anyway; nothing where it is met.
+
+    The other kind of billing, the smallest budget that is enough in that time, the earliest day at that budget; where
+    one of them alone is not enough, what the nearest plan takes.
+    """
+    if ranking.met and ranking.in_time:
+        return ()
+    wish = Wish.of(request)
+    ways = [
+        _other_billing(request, found, wish, today),
+        *_larger_budget(request, found, wish),
+        _later(request, found, ranking, today),
+    ]
+    if not any(ways):
+        ways.append(_change(request, found, request.billing, ranking.order[0], today))
+    return tuple(way for way in ways if way)
+
+
+def told(found: Market, billing: Billing, index: int) -> str:
+    """One option in a line: its dollars and its time under one kind of billing, and what it is."""
+    bills = found.bills(billing)
+    usd, time_s = float(bills.total_usd[1, index]), float(bills.runs.wall_clock_s[1, index])
+    money = "at a price that is not known" if math.isnan(usd) else units.usd(usd)
+    return f"{money} in {units.duration(time_s)}, on {_where(found, index)}"
+
+
+def _other_billing(request: Request, found: Market, wish: Wish, today: date) -> WouldHelp | None:
+    other = request.billing.other
+    ranking = ranking_of(found, other, 1, wish, today)
+    if ranking is None or not (ranking.met and ranking.in_time):
+        return None
+    index = ranking.order[0]
+    return _way(found, other, index, f"--billing {other}", f"{other} would: {told(found, other, index)}")
+
+
+def _larger_budget(request: Request, found: Market, wish: Wish) -> list[WouldHelp | None]:
+    """The smallest budget that is enough in time; under the other kind of billing too, where that is smaller."""
+    if wish.budget_usd is None:
+        return []
+    latest_s = min(wish.deadline_s or wish.horizon_s, wish.horizon_s)
+    ways: list[WouldHelp | None] = []
+    least_usd = math.inf
+    for billing in (request.billing, request.billing.other):
+        index = cheapest(found, billing, latest_s)
+        usd = math.inf if index is None else float(found.bills(billing).total_usd[1, index])
+        if index is not None and wish.budget_usd < usd < least_usd:
+            least_usd = usd
+            ways.append(_change(request, found, billing, index))
+    return ways
+
+
+def _later(request: Request, found: Market, ranking: Ranking, today: date) -> WouldHelp | None:
+    """The earliest day at that budget: as far as the user said to wait; who said nothing may wait longer."""
+    longest_s = request.horizon_s if request.horizon_s and request.deadline_s else math.inf
+    index: int | None = ranking.order[0]
+    if request.budget_usd is not None:
+        index = fastest(found, request.billing, request.budget_usd)
+    if index is None or found.bills(request.billing).runs.wall_clock_s[1, index] > longest_s:
+        return None
+    return _change(request, found, request.billing, index, today)
+
+
+def _change(
+    request: Request, found: Market, billing: Billing, index: int, today: date | None = None
+) -> WouldHelp | None:
+    """The limits that an option misses, changed so that it keeps them; None where it misses none.
+
+    Without a day the time is kept.
+    """
+    bills = found.bills(billing)
+    usd, time_s = float(bills.total_usd[1, index]), float(bills.runs.wall_clock_s[1, index])
+    flags, parts = [], []
+    late = today is not None and time_s > (request.deadline_s or request.longest_s)
+    dear = request.budget_usd is not None and usd > request.budget_usd
+    if billing is not request.billing:
+        flags.append(f"--billing {billing}")
+    if dear:
+        # The budget is the project's.
+        enough, high = (
+            amount * request.project.runs + request.beside_usd for amount in (usd, float(bills.total_usd[2, index]))
+        )
+        enough = _up(enough)
+        under = f" under {billing}" if billing is not request.billing else ""
+        what = "a budget of" if late else f"the smallest budget that is enough{under} is"
+        flags.append(f"--budget {enough:.12g}")
+        parts.append(f"{what} {units.usd(enough)} ({units.usd(high)} at its high end)")
+    if late and today is not None:
+        whole_s = time_s * (request.project.runs if request.deadline_s else 1.0)
+        what = "until" if dear else f"the soonest{' at that budget' if request.budget_usd is not None else ''} is"
+        flags.append(f"--{'deadline' if request.deadline_s else 'horizon'} {_time_flag(whole_s)}")
+        parts.append(f"{what} {_day(today, whole_s)}")
+    if not parts:
+        return None
+    return _way(found, billing, index, " ".join(flags), f"{', '.join(parts)}: {told(found, billing, index)}")
+
+
+def _way(found: Market, billing: Billing, index: int, change: str, text: str) -> WouldHelp:
+    bills = found.bills(billing)
+    usd = float(bills.total_usd[1, index])
+    return WouldHelp(
+        change=change,
+        text=text,
+        usd=None if math.isnan(usd) else usd,
+        wall_clock_s=float(bills.runs.wall_clock_s[1, index]),
+    )
+
+
+def _where(found: Market, index: int) -> str:
+    option = found.options[index]
+    instance = option.offer.instance
+    return f"{option.nodes * instance.devices:,} × {instance.accelerator} of {instance.provider}"
+
+
+def _day(today: date, time_s: float) -> str:
+    try:
+        day = today + timedelta(seconds=math.ceil(time_s / units.DAY_S) * units.DAY_S)
+    except OverflowError:  # no calendar goes so far
+        return f"in {units.duration(time_s)}"
+    return f"{day.day} {day:%B %Y}"
+
+
+def _time_flag(time_s: float) -> str:
+    unit, name = next(
+        ((size, name) for size, name in ((units.DAY_S, "d"), (units.HOUR_S, "h")) if time_s >= 2 * size),
+        (units.MINUTE_S, "min"),
+    )
+    return f"{_up(time_s / unit):.12g}{name}"
+
+
+def _up(value: float) -> float:
+    """The next number of a few digits that is not less."""
+    digits = _DIGITS - 1 - math.floor(math.log10(value))
+    return round(math.ceil(value * 10.0**digits) / 10.0**digits, max(digits, 0))
