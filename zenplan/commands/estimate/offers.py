@@ -209,10 +209,10 @@ def _sizes(
         elif _affordable(request, offer, nodes):
             yield nodes, request.gpus
         return
-    nodes, used = 1, (plan.stack and plan.stack.usual_devices) or most
+    nodes, usual = 1, plan.stack.usual_devices if plan.stack else None
     while nodes * devices <= most and _affordable(request, offer, nodes):
-        yield nodes, min(nodes * devices, used)
-        if not joined or nodes * devices >= used:
+        yield nodes, min(nodes * devices, usual or most)
+        if not joined or (usual and nodes * devices >= usual):
             return
         nodes *= 2
     chosen.larger |= nodes * devices > most and not (request.max_gpus or reserved)
