@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from zenplan.adapters.clock import today
@@ -19,6 +20,7 @@ from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UnknownName, UsageError
+from zenplan.planning.money.ranking import Wish
 from zenplan.plugins import load_plugins
 
 Ask = Callable[..., Answer]
@@ -193,19 +195,24 @@ def test_larger_clusters_are_looked_at_only_where_nothing_on_demand_does_it(ask:
 
 
 def leads_while_fresh_is_near(answer: Answer, ranked: Ranked) -> bool:
-    """Whether a plan of an old price stands before a fresh one of the frontier within the same dollars and time."""
+    """Whether a plan of an old price is shown while fresh ones of the frontier are near in dollars, and in time."""
     price = ranked.quote.offer.price(ranked.bill.billing)
     if price is None or not price.is_old(answer.today):
         return False
     assert ranked.total_usd is not None
-    usd, time_s = ranked.total_usd.mid, ranked.wall_clock_s.mid
+    fresh = []
     for other in answer.frontier:
         seen = other.quote.offer.price(other.bill.billing)
-        assert other.total_usd is not None
-        near = other.total_usd.mid <= OLD_WITHIN * usd and other.wall_clock_s.mid <= OLD_WITHIN * time_s
-        if seen is not None and not seen.is_old(answer.today) and near:
-            return True
-    return False
+        if seen is not None and not seen.is_old(answer.today):
+            fresh.append(other)
+    if not fresh:
+        return False
+    usd, time_s = ranked.total_usd.mid, ranked.wall_clock_s.mid
+    near_usd = min(r.total_usd.mid for r in fresh if r.total_usd) <= OLD_WITHIN * usd
+    near_s = min(r.wall_clock_s.mid for r in fresh) <= OLD_WITHIN * time_s
+    cost = Wish.of(answer.request).cost
+    least = min(float(cost(np.array(r.total_usd.mid), np.array(r.wall_clock_s.mid))) for r in fresh if r.total_usd)
+    return near_usd and near_s and least <= OLD_WITHIN * float(cost(np.array(usd), np.array(time_s)))
 
 
 @pytest.mark.parametrize("billing", list(Billing))

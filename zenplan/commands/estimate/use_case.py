@@ -290,11 +290,12 @@ def _not_quoted(request: Request, found: Market, ranking: Ranking, today: date) 
     """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind, old
     prices, and what takes too long."""
     lines = []
-    chosen = candidates(found, request.billing, today, *Wish.of(request).limits)
+    wish = Wish.of(request)
+    chosen = candidates(found, request.billing, today, *wish.limits, wish.cost)
     if chosen.old:
         lines.append(
             f"{chosen.old:,} options whose prices are over {OLD_DAYS} days old, or have no date, are ranked behind "
-            f"fresh ones within {OLD_WITHIN:.0f} times their dollars and time"
+            f"fresh ones within {OLD_WITHIN:.0f} times of them"
         )
     if len(chosen.unpriced):
         names = sorted({found.options[i].offer.instance.accelerator for i in chosen.unpriced.tolist()})

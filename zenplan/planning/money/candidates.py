@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -30,7 +31,14 @@ class Candidates:
     unpriced: Index
 
 
-def candidates(found: Market, billing: Billing, today: date, longest_s: float, budget_usd: float | None) -> Candidates:
+def candidates(
+    found: Market,
+    billing: Billing,
+    today: date,
+    longest_s: float,
+    budget_usd: float | None,
+    cost: Callable[[Array, Array], Array],
+) -> Candidates:
     """Options that are ranked, of those that can be run: without those that stand ``behind`` a fresh price.
 
     Args:
@@ -38,41 +46,40 @@ def candidates(found: Market, billing: Billing, today: date, longest_s: float, b
         billing: the kind of price.
         today: the day on which prices are old or fresh.
         longest_s, budget_usd: what was asked; None where nothing was.
+        cost: what the recommended has the least of, by dollars and time.
     """
     usable: Index = found.usable(billing).nonzero()[0]
     bills = found.bills(billing)
     usd, time_s = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
     meets = (usd <= (np.inf if budget_usd is None else budget_usd)) & (time_s <= longest_s)
-    old = behind(usd, time_s, found.old(billing, today)[usable], meets)
+    old = behind((usd, time_s, cost(usd, time_s)), found.old(billing, today)[usable])
+    if meets.any() and not meets[~old].any():
+        # An old price alone meets what was asked.
+        old = np.zeros_like(old)
     known = np.isfinite(usd)
     unpriced = usable[~known] if known.any() else usable[:0]
     return Candidates(leading=usable[~old], old=int(old.sum()), unpriced=unpriced)
 
 
-def behind(usd: Array, time_s: Array, old: Mask, meets: Mask) -> Mask:
-    """Plans with an old price that stand behind one with a fresh price, shape (n,).
+def behind(measures: Sequence[Array], old: Mask) -> Mask:
+    """Plans with an old price that stand behind fresh ones, shape (n,).
 
-    That one takes at most ``OLD_WITHIN`` times its dollars and its time, and meets what was asked where it does. They
-    are no candidates: of the others, labels and frontier hold as they would without them.
+    One does unless, in some measure, no fresh plan is within ``OLD_WITHIN`` times of it. What stands behind is no
+    candidate: of the others, labels and frontier hold as they would without it. Which do depends on the best of the
+    fresh ones alone, and not on a budget or a deadline, which may then grow without moving the pick.
 
     Args:
-        usd: middle dollars; nan, an unknown price, stands neither behind nor before another.
-        time_s: middle wall-clock time.
+        measures: of which a plan should have little: dollars (nan where not known), time, what is recommended by.
         old: whether the price is old or has no date.
-        meets: whether the plan meets what was asked.
     """
-    fresh = ~old & np.isfinite(usd)
-    found = old & _within(usd, time_s, fresh & meets)
-    found |= old & ~meets & _within(usd, time_s, fresh)
-    return found
+    return old & _near(measures, ~old & np.isfinite(measures[0]))
 
 
-def _within(usd: Array, time_s: Array, fresh: Mask) -> Mask:
-    """Whether any of the fresh plans is within ``OLD_WITHIN`` times of each plan, in dollars and in time."""
-    order = np.argsort(time_s[fresh], kind="stable")
-    times, least = time_s[fresh][order], np.minimum.accumulate(usd[fresh][order])
-    if not len(times):
-        return np.zeros(len(usd), dtype=np.bool_)
-    places = np.searchsorted(times, OLD_WITHIN * time_s, side="right")
-    near: Mask = (places > 0) & (least[np.maximum(places - 1, 0)] <= OLD_WITHIN * usd)
+def _near(measures: Sequence[Array], fresh: Mask) -> Mask:
+    """Whether in each measure some fresh plan is within ``OLD_WITHIN`` times of a plan."""
+    if not fresh.any():
+        return np.zeros_like(fresh)
+    near = np.ones_like(fresh)
+    for measure in measures:
+        near &= measure[fresh].min() <= OLD_WITHIN * measure
     return near

@@ -198,7 +198,7 @@ def ranking_of(found: Market, billing: Billing, top: int, wish: Wish, today: dat
         wish: what they have to keep.
         today: the day on which prices are old: those stand behind fresh ones (``candidates``).
     """
-    usable = candidates(found, billing, today, *wish.limits).leading
+    usable = candidates(found, billing, today, *wish.limits, wish.cost).leading
     if not len(usable):
         return None
     bills = found.bills(billing)
