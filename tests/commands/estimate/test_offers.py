@@ -24,7 +24,7 @@ from zenplan.planning.money.ranking import Wish
 from zenplan.plugins import load_plugins
 
 Ask = Callable[..., Answer]
-A_YEAR_ON = date(2027, 11, 29)
+A_DAY, A_YEAR_ON = date(2026, 11, 29), date(2027, 11, 29)
 CLASSES = {
     "aws": ProviderClass.HYPERSCALER,
     "gcp": ProviderClass.HYPERSCALER,
@@ -78,12 +78,12 @@ def test_filters_compose(ask: Ask, world: Known) -> None:
     """What passes two filters is what passes each of them."""
     kinds = {t.provider: t.kind for t in world.tables}
     for provider_class in (ProviderClass.HYPERSCALER, ProviderClass.CLOUD, ProviderClass.MARKETPLACE):
-        answer = ask(gpu=("h100", "l40s"), provider_class=(provider_class,), max_price_age_s=400 * 86400.0)
+        answer = ask(gpu=("h100", "l40s"), provider_class=(provider_class,), max_price_age_s=400 * 86400.0, day=A_DAY)
         for quote in all_of(answer):
             assert kinds[quote.offer.instance.provider] is provider_class
             assert quote.offer.instance.accelerator in ("H100-SXM5-80GB", "L40S")
             for price in (quote.offer.on_demand, quote.offer.spot):
-                assert price is None or 0 <= (price.age_days(today()) or 0) <= 400
+                assert price is None or 0 <= (price.age_days(A_DAY) or 0) <= 400
 
 
 def test_every_bundled_provider_has_a_class(world: Known) -> None:
@@ -111,11 +111,11 @@ def test_the_whole_cluster_costs_no_more_an_hour(ask: Ask) -> None:
 
 
 def test_old_prices_are_left_out_and_counted(ask: Ask) -> None:
-    answer = ask(max_price_age_s=150 * 86400.0)
+    answer = ask(max_price_age_s=150 * 86400.0, day=A_DAY)
     for quote in all_of(answer):
         prices = [p for p in (quote.offer.on_demand, quote.offer.spot) if p]
         assert prices
-        assert all(p.as_of and (today() - p.as_of).days <= 150 for p in prices)
+        assert all(p.as_of and (A_DAY - p.as_of).days <= 150 for p in prices)
     assert any("are older than --max-price-age" in line for line in answer.left_out)
     assert not any("--max-price-age" in line for line in ask().left_out)
 
