@@ -114,7 +114,7 @@ def request_of(row: Row) -> Request:
         batch=int(row["global_batch"]) if row["global_batch"] else None,
         precision=row["precision"],
         method=row["method"] or None,
-        gpu=row["accelerator"],
+        gpu=(row["accelerator"],),
         gpus=int(row["devices"]),
         top=1,
         **options,

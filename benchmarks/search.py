@@ -17,6 +17,7 @@ from functools import partial
 
 import numpy as np
 
+from zenplan.adapters.clock import today
 from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.commands.estimate.offers import matching, select
 from zenplan.commands.layouts.use_case import cluster_of
@@ -89,10 +90,10 @@ def evaluate(plan: TrainingPlan, cluster: Cluster) -> None:
 
 def of_all_offers(runs: int) -> None:
     """The fastest layout for every size of every bundled offer, in one search."""
-    plugins, request = load_plugins({"ZENPLAN_PLUGINS": ""}), Request(params=70e9)
+    plugins, request = load_plugins({"ZENPLAN_PLUGINS": ""}), Request(params=70e9, max_gpus=1024)
     sheets = catalogue(plugins)
     plan = training_plan(request, plugins.workloads())
-    tables = matching(request, price_tables(plugins, sheets, None), sheets)
+    tables = matching(request, price_tables(plugins, sheets, None), sheets, today())
     clusters = select(request, tables, sheets, plan, read_coefficients()).clusters
     found = search(plan, clusters)
     print(

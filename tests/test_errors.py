@@ -58,6 +58,9 @@ def test_the_nearest_name_comes_first(typed: str, first: str) -> None:
 def test_nothing_near_is_nothing() -> None:
     assert nearest("tpu", GPUS) == []
     assert nearest("h", GPUS) == []
+    # What stands in the middle of a word is no part of a name.
+    assert nearest("m3", ("V100-SXM3-32GB", "H100-SXM5-80GB")) == []
+    assert nearest("m3", ("V100-M3-32GB",)) == ["V100-M3-32GB"]
     assert nearest("h100", ()) == []
 
 
@@ -74,7 +77,8 @@ def test_only_known_names_are_suggested(typed: str, known: list[str]) -> None:
 def test_an_unknown_name_asks_whether_another_was_meant() -> None:
     error = UnknownName("accelerator", "h200", GPUS, listing="zenplan accelerators")
     assert error.message == "unknown accelerator 'h200'"
-    assert error.hint == "did you mean H200-SXM-141GB?"
+    assert error.hint == "did you mean H200-SXM-141GB? 'zenplan accelerators' lists all"
+    assert UnknownName("accelerator", "h200", GPUS).hint == "did you mean H200-SXM-141GB?"
 
 
 def test_an_unknown_name_far_from_all_says_where_they_are() -> None:

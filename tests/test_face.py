@@ -471,7 +471,7 @@ from zenplan import Offer, hookimpl
 
 answer = zenplan.estimate(params=1e9, gpu="H100", gpus=64)
 reveal_type(answer)
-reveal_type(answer.recommended.total_usd.mid)
+reveal_type(answer.recommended.total_usd)
 reveal_type(zenplan.prices(gpu="h100").offers)
 zenplan.estimate(parms=1e9)
 zenplan.estimat(params=1e9)
@@ -492,7 +492,7 @@ def test_a_users_own_file_finds_types(tmp_path: Path) -> None:
     told = [re.sub(r"^mine\.py:(\d+): ", r"\1 ", line) for line in done.stdout.splitlines() if "defined in" not in line]
     assert told[:-1] == [
         '6 note: Revealed type is "zenplan.results.Answer"',
-        '7 note: Revealed type is "float"',
+        '7 note: Revealed type is "zenplan.domain.range.Range | None"',
         '8 note: Revealed type is "tuple[zenplan.domain.market.offer.Offer, ...]"',
         '9 error: Unexpected keyword argument "parms" for "estimate"; did you mean "params"?  [call-arg]',
         '10 error: Module has no attribute "estimat"; maybe "estimate"?  [attr-defined]',

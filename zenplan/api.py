@@ -18,10 +18,12 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zenplan.adapters.clock import today
+from zenplan.commands.shared.filters import Filters, filtered
 from zenplan.commands.shared.known import known
 from zenplan.commands.shared.output import loaded_plugins
-from zenplan.commands.shared.request import check_sizes, request_of
-from zenplan.commands.shared.tables import catalogue, filtered, only, price_tables
+from zenplan.commands.shared.request import check_sizes, filters_of, request_of
+from zenplan.commands.shared.tables import catalogue, only, price_tables
 from zenplan.errors import UsageError
 from zenplan.results import Answer, Backtest, Calibrations, Catalogue, Prices, Profile, Tradeoff, result
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from zenplan.domain.model.workload import Workload
 
 Number = float | str
+Names = str | Sequence[str]
 File = str | os.PathLike[str]
 Counter = Callable[[Any, Sequence[tuple[int, ...]]], "Iterable[Operator]"]
 _LARGE = 10**60
@@ -67,11 +70,16 @@ def estimate(
     optimizer: str | None = None,
     software: str | None = None,
     method: str | None = None,
-    gpu: str | None = None,
+    gpu: Names | None = None,
     gpus: Number | None = None,
     max_gpus: Number | None = None,
-    provider: str | None = None,
-    region: str | None = None,
+    provider: Names | None = None,
+    exclude_provider: Names | None = None,
+    provider_class: Names | None = None,
+    region: Names | None = None,
+    max_usd_per_hour: Number | None = None,
+    max_price_age: timedelta | str | None = None,
+    usd_per_hour: Number | None = None,
     billing: str | None = None,
     prices: File | None = None,
     deadline: timedelta | date | str | None = None,
@@ -124,11 +132,16 @@ def estimate(
         software: hf-trainer, unsloth, axolotl, fsdp, deepspeed, megatron, nemo, maxtext or keras, whose layouts alone
             are searched; or a kind, which may run any: eager, fused, compiled, xla.
         method: full, lora or qlora.
-        gpu: the accelerator, as in "H100" or "a100-40gb".
+        gpu: the accelerator, as in "H100" or "a100-40gb"; or several: ("H100", "A100"), "H100,A100".
         gpus: exactly this many devices.
-        max_gpus: the largest cluster to consider; 1024 by default.
-        provider: whose offers, as in "aws".
-        region: of the provider.
+        max_gpus: the largest cluster to consider; None for what is had on demand.
+        provider: whose offers, as in "aws"; or several.
+        exclude_provider: whose offers not to look at.
+        provider_class: hyperscaler, cloud, marketplace or unknown; or several.
+        region: of the provider; or several.
+        max_usd_per_hour: the most that the whole cluster may cost an hour.
+        max_price_age: leave out older prices, as in "90d", or a ``timedelta``, and those without a date.
+        usd_per_hour: the price of one device of ``gpu``, instead of all offers; 0 for your own.
         billing: the price to rank by: on-demand (default) or spot.
         prices: a CSV of your own prices; it replaces the providers it names.
         deadline: the latest it may take, as in "7d" or a ``timedelta``, or the day to be done by: "1 March", a ``date``.
@@ -351,18 +364,26 @@ def accelerators(*, vendor: str | None = None, architecture: str | None = None) 
 
 def prices(
     *,
-    gpu: str | None = None,
-    provider: str | None = None,
-    region: str | None = None,
+    gpu: Names | None = None,
+    provider: Names | None = None,
+    exclude_provider: Names | None = None,
+    provider_class: Names | None = None,
+    region: Names | None = None,
+    max_usd_per_hour: Number | None = None,
+    max_price_age: timedelta | str | None = None,
     spot: bool = False,
     prices: File | None = None,
 ) -> Prices:
     """What offers cost, a table for each provider. As ``zenplan prices``.
 
     Args:
-        gpu: only offers with this accelerator.
-        provider: only this provider's.
-        region: only in this region.
+        gpu: only offers with this accelerator, or any of several.
+        provider: only this provider's, or any of several.
+        exclude_provider: none of this provider's, or of several.
+        provider_class: only of hyperscaler, cloud, marketplace or unknown, or any of several.
+        region: only in this region, or any of several.
+        max_usd_per_hour: only machines that cost no more an hour.
+        max_price_age: leave out older prices, as in "90d", or a ``timedelta``, and those without a date.
         spot: only offers with a spot price.
         prices: a CSV of your own prices; it replaces the providers it names.
 
@@ -373,8 +394,8 @@ def prices(
     with loaded_plugins(_warn) as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
-        found = filtered(tables, sheets, settings["gpu"], settings["provider"], settings["region"], spot)
-    return Prices(t for t in found if t.offers or t.left_out)
+        found = filtered(tables, sheets, Filters(**filters_of(settings), spot=spot), today())
+    return Prices(t for t in found if t.offers or t.left_out or t.too_old)
 
 
 def count_flop(model: Any, batch: int | None = None, input_shapes: Sequence[Sequence[int]] | None = None) -> ModelCount:
@@ -426,6 +447,7 @@ def _flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
 # What is handed on as it is, and what is no argument.
 _NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "request", "spot", "strict")
 _FILES = ("config", "data", "prices", "tokenizer")
+_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region")
 
 
 def _flag(name: str, value: Any) -> Any:
@@ -435,7 +457,9 @@ def _flag(name: str, value: Any) -> Any:
         return Path(os.fsdecode(value))
     if isinstance(value, Mapping) and name == "config":
         return dict(value)
-    if isinstance(value, timedelta) and name in ("deadline", "horizon"):
+    if name in _SEVERAL and isinstance(value, Sequence) and all(isinstance(each, str) for each in value):
+        return list(value) or None
+    if isinstance(value, timedelta) and name in ("deadline", "horizon", "max_price_age"):
         return f"{value.total_seconds()}s"
     if isinstance(value, date) and name in ("deadline", "rate_date"):
         return (value.date() if isinstance(value, datetime) else value).isoformat()

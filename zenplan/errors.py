@@ -12,6 +12,7 @@ ZenplanError            exit code 1   one line of what is wrong, one line of hin
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
@@ -82,7 +83,7 @@ class UnknownName(UsageError):
         names = sorted(set(known))
         near = nearest(name, names)
         if near:
-            hint = f"did you mean {' or '.join(near)}?"
+            hint = f"did you mean {' or '.join(near)}?" + (f" '{listing}' lists all" if listing else "")
         elif listing:
             hint = f"'{listing}' lists them"
         else:
@@ -109,7 +110,8 @@ class NoFit(ZenplanError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Names close to ``name``, nearest first: by spelling without case or punctuation, then by part."""
+    """Names close to ``name``, nearest first: by spelling without case or punctuation, then by the beginning of a part:
+    ``4090`` is a part of ``RTX-4090``, ``m3`` none of ``V100-SXM3``."""
 
     def plain(text: str) -> str:
         return "".join(c for c in text.lower() if c.isalnum())
@@ -119,8 +121,14 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
         by_plain.setdefault(plain(each), each)
     wanted = plain(name)
     close = difflib.get_close_matches(wanted, by_plain, n=count, cutoff=0.6)
-    inside = [p for p in by_plain if len(wanted) >= 2 and wanted in p and p not in close]
+    inside = [p for p, each in by_plain.items() if len(wanted) >= 2 and p not in close and _has_part(each, wanted)]
     return [by_plain[p] for p in (close + inside)[:count]]
+
+
+def _has_part(name: str, wanted: str) -> bool:
+    """Whether the letters and digits of a name are, from the beginning of a word or a number of it, those wanted."""
+    starts = [m.start() for m in re.finditer(r"(?<![^\W_])[^\W_]|(?<=[^\W\d_])\d|(?<=\d)[^\W\d_]", name)]
+    return any("".join(c for c in name[s:].lower() if c.isalnum()).startswith(wanted) for s in starts)
 
 
 def shown(value: Any) -> str:

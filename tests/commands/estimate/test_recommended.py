@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from zenplan.adapters.clock import today
 from zenplan.domain.answer.answer import Answer, Label, Ranked
 from zenplan.domain.market.offer import Billing, Offer, Price, PriceTable
 from zenplan.planning.money.ranking import Wish
@@ -75,12 +76,17 @@ def beats(one: Ranked, other: Ranked) -> bool:
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs[::2])
 
 
-def every(change: Callable[[Offer, Price], float]) -> Callable[[PriceTable], PriceTable]:
-    """A table whose prices are changed."""
+def every(change: Callable[[Offer, Price], float], fresh: bool = False) -> Callable[[PriceTable], PriceTable]:
+    """A table whose prices are changed, and of today if ``fresh``: an old one may lead once it is half a fresh one."""
 
     def changed(offer: Offer) -> Offer:
         kinds = {n: p for n in ("on_demand", "spot") if (p := getattr(offer, n)) is not None}
-        return replace(offer, **{n: replace(p, usd_per_h=change(offer, p)) for n, p in kinds.items()})
+        return replace(
+            offer,
+            **{
+                n: replace(p, usd_per_h=change(offer, p), as_of=today() if fresh else p.as_of) for n, p in kinds.items()
+            },
+        )
 
     # Storage and egress keep their price: without them every dollar is a machine's.
     return lambda table: replace(table, terms=None, offers=tuple(map(changed, table.offers)))
@@ -128,14 +134,14 @@ def test_what_must_not_move_the_recommended(ask: Ask, options: dict[str, Any]) -
 
 @pytest.mark.parametrize("options", FEW, ids=name)
 def test_prices_move_the_recommended_within_their_per_cents(ask: Ask, options: dict[str, Any]) -> None:
-    plain, euros = (ask(every(lambda _, p, f=f: f * p.usd_per_h), **options, top=1) for f in (1.0, 0.92))
+    plain, euros = (ask(every(lambda _, p, f=f: f * p.usd_per_h, fresh=True), **options, top=1) for f in (1.0, 0.92))
     before = plain.ranked[0]
     if "day_usd" not in options:
         assert what(euros.ranked[0]) == what(before)
     provider = before.quote.offer.instance.provider
     for factor in (1.02, 0.98):
         after = ask(
-            every(lambda o, p, f=factor: (f if o.instance.provider == provider else 1 / f) * p.usd_per_h),
+            every(lambda o, p, f=factor: (f if o.instance.provider == provider else 1 / f) * p.usd_per_h, fresh=True),
             **options,
             top=1,
         ).ranked[0]

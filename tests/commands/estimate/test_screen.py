@@ -10,8 +10,9 @@ import pytest
 
 from zenplan.adapters.formats import table
 from zenplan.commands.estimate.report import estimate_report
-from zenplan.commands.estimate.screen import OLD_DAYS, day, price_age
+from zenplan.commands.estimate.screen import day, price_age
 from zenplan.domain.answer.answer import Answer, Label
+from zenplan.domain.market.offer import OLD_DAYS
 from zenplan.domain.provenance import Origin
 from zenplan.units import duration, usd
 
@@ -86,6 +87,7 @@ def test_a_price_that_is_old_or_has_no_date_is_marked(answer: Answer, screen: st
         price = ranked.quote.offer.price(ranked.bill.billing)
         assert price is not None
         fresh = price.as_of is not None and (answer.today - price.as_of).days <= OLD_DAYS
+        assert ranked.total_usd is not None
         assert fresh == (price_age(answer, ranked) == "")
         figure = re.escape(usd(ranked.total_usd.mid))
         assert re.search(rf"{figure}{'' if fresh else '[*]'}(?![\d*])", screen.partition("\n\n")[2])

@@ -9,6 +9,7 @@ import pytest
 from zenplan.domain.answer.answer import Answer
 from zenplan.domain.answer.estimate import Quote
 from zenplan.domain.market.offer import Billing
+from zenplan.domain.provenance import Origin
 from zenplan.errors import NoFit, UnknownName, UsageError
 from zenplan.units import duration, parse_bytes
 
@@ -204,10 +205,14 @@ def test_what_does_not_fit_says_by_how_much(ask: Ask) -> None:
 
 def test_a_v100_has_no_bf16_but_fp16(ask: Ask) -> None:
     with pytest.raises(NoFit) as caught:
-        ask(params=1e8, gpu="v100")
+        ask(params=1e8, gpu="v100", precision="bf16")
     assert caught.value.hint == "try --precision fp16; V100-SXM2-16GB has fp16, fp32"
-    found = quotes(ask(params=1e8, gpu="v100", precision="fp16"))
-    assert {q.offer.instance.accelerator for q in found} == {"V100-SXM2-16GB"}
+    answer = ask(params=1e8, gpu="v100")
+    assert {q.offer.instance.accelerator for q in quotes(answer)} == {"V100-SXM2-16GB"}
+    (fact,) = (f for f in answer.plan.facts if f.name == "precision")
+    assert (fact.value, fact.origin) == ("fp16", Origin.ASSUMED)
+    # With another that has the usual precision, that is kept.
+    assert ask(params=1e8, gpu=("v100", "a100")).plan.precision.name == "bf16"
 
 
 def test_fine_tuning_needs_less_memory(ask: Ask) -> None:

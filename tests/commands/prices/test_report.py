@@ -46,6 +46,14 @@ def test_offers_with_a_spot_price_alone_are_sorted_by_it() -> None:
     assert names(made) == ["c", "b", "a"]
 
 
+def test_old_prices_are_marked_beside_the_figure() -> None:
+    box = Instance(provider="a-cloud", name="m", accelerator="H100-SXM5-80GB", devices=1)
+    old = Price(usd_per_h=2.0, as_of=date(2026, 1, 1), source="here")
+    new = Price(usd_per_h=1.0, as_of=TODAY, source="here")
+    (row,) = report(Offer(instance=box, region="any", on_demand=old, spot=new)).tables[0].rows
+    assert row[3:5] == ("$2.00\n326 d old", "$1.00")
+
+
 def test_the_note_says_the_order() -> None:
     assert "Cheapest device-hour first" in report(offer("a", 1, 1.0)).notes[0]
 

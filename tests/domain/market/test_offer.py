@@ -1,10 +1,10 @@
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
+from zenplan.domain.market.offer import OLD_DAYS, OWN, Billing, Instance, Offer, Price, PriceTable, Terms
 from zenplan.errors import DataError
 
 MACHINE = Instance(provider="p", name="m", accelerator="H100-SXM5-80GB", devices=8)
@@ -33,7 +33,8 @@ def test_an_absurd_price_is_a_slip_of_units() -> None:
 @pytest.mark.parametrize(
     ("noun", "changes"),
     [
-        (PRICE, {"usd_per_h": 0.0}),
+        (PRICE, {"usd_per_h": -0.1}),
+        (OFFER, {"on_demand": replace(PRICE, usd_per_h=0.0)}),
         (PRICE, {"usd_per_h": float("nan")}),
         (PRICE, {"source": ""}),
         (MACHINE, {"devices": 0}),
@@ -51,6 +52,22 @@ def test_an_absurd_price_is_a_slip_of_units() -> None:
 def test_what_cannot_be_is_refused(noun: Any, changes: dict[str, Any]) -> None:
     with pytest.raises(DataError):
         replace(noun, **changes)
+
+
+def test_ones_own_devices_may_be_free_or_of_no_price() -> None:
+    own = replace(MACHINE, provider=OWN)
+    assert not Offer(instance=own, region="any").has_price
+    assert Offer(instance=own, region="any", on_demand=replace(PRICE, usd_per_h=0.0)).has_price
+
+
+def test_a_price_is_old_from_the_day_after_its_last_fresh_one() -> None:
+    seen = date(2026, 2, 1)
+    assert PRICE.age_days(seen) == 0
+    assert not PRICE.is_old(seen + timedelta(days=OLD_DAYS))
+    assert PRICE.is_old(seen + timedelta(days=OLD_DAYS + 1))
+    undated = replace(PRICE, as_of=None)
+    assert undated.age_days(seen) is None
+    assert undated.is_old(seen)
 
 
 def test_free_storage_is_not_unknown_storage() -> None:

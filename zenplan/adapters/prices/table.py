@@ -9,7 +9,7 @@ empty cell. It may also have ``region`` (empty: ``any``), ``sold_by`` (``instanc
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
@@ -313,14 +313,29 @@ def _tables(
         else:
             offers.setdefault(provider, []).extend(made)
     return tuple(
-        PriceTable(
-            provider=name or "(no provider)",
-            offers=tuple(offers.get(name, ())),
-            terms=terms.get(name),
-            left_out=tuple(left_out.get(name, ())),
+        _with_table_dates(
+            PriceTable(
+                provider=name or "(no provider)",
+                offers=tuple(offers.get(name, ())),
+                terms=terms.get(name),
+                left_out=tuple(left_out.get(name, ())),
+            )
         )
         for name in sorted(offers.keys() | left_out.keys())
     )
+
+
+def _with_table_dates(table: PriceTable) -> PriceTable:
+    """The table, in which prices without a date have the newest date of the others as that of their table."""
+    newest = table.days[1]
+    if newest is None or not table.undated:
+        return table
+
+    def dated(price: Price | None) -> Price | None:
+        return price if price is None or price.as_of else replace(price, table_as_of=newest)
+
+    offers = (replace(o, on_demand=dated(o.on_demand), spot=dated(o.spot)) for o in table.offers)
+    return replace(table, offers=tuple(offers))
 
 
 def _shipped(folder: Path, name: str) -> list[tuple[int, Row]]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from zenplan import units
 from zenplan.adapters.files.regular_file import decoded, read_text
 from zenplan.domain.market.offer import Billing
+from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import OPTIMIZERS
@@ -113,6 +114,36 @@ def _text(value: object) -> str:
     return value.strip()
 
 
+def _names(value: object) -> tuple[str, ...]:
+    """Several names: a text with commas, or a list of such. Each is kept once."""
+    texts = value if isinstance(value, list | tuple) else (value,)
+    names = [name.strip() for text in texts for name in _text(text).split(",")]
+    if not names or not all(names):
+        raise UsageError("must be names with commas between them", 'write them as in: provider = ["aws", "gcp"]')
+    return tuple(dict.fromkeys(names))
+
+
+def _each_of(*allowed: str) -> Callable[[object], tuple[str, ...]]:
+    one = _one_of(*allowed)
+    return lambda value: tuple(one(name) for name in _names(value))
+
+
+def _age(value: object) -> str:
+    text = _text(value)
+    try:
+        units.parse_duration_s(text)
+    except UsageError as error:
+        raise UsageError("must be a time with its unit", error.hint) from error
+    return text
+
+
+def _usd(value: object) -> float:
+    number = _number(value.strip().lstrip("$") if isinstance(value, str) else value)
+    if number is None or not units.is_amount(number):
+        raise UsageError("must be dollars above zero")
+    return float(number)
+
+
 def _path(value: object) -> Path:
     return value if isinstance(value, Path) else Path(_text(value))
 
@@ -179,11 +210,19 @@ class Setting:
 SETTINGS: Final = {
     setting.name: setting
     for setting in (
-        Setting(name="gpu", parse=_text, help="the accelerator to plan for"),
+        Setting(name="gpu", parse=_names, help="the accelerators to plan for"),
         Setting(name="gpus", parse=_whole(10**6), help="how many of them"),
-        Setting(name="max_gpus", parse=_whole(10**6), default=1024, help="the largest cluster to consider"),
-        Setting(name="provider", parse=_text, help="whose prices to look at"),
-        Setting(name="region", parse=_text, help="where to rent"),
+        Setting(name="max_gpus", parse=_whole(10**6), help="the largest cluster to consider"),
+        Setting(name="provider", parse=_names, help="whose prices to look at"),
+        Setting(name="exclude_provider", parse=_names, help="whose prices not to look at"),
+        Setting(
+            name="provider_class",
+            parse=lambda value: tuple(map(ProviderClass, _each_of(*ProviderClass)(value))),
+            help="hyperscaler, cloud or marketplace",
+        ),
+        Setting(name="region", parse=_names, help="where to rent"),
+        Setting(name="max_usd_per_hour", parse=_usd, help="the most a cluster may cost an hour"),
+        Setting(name="max_price_age", parse=_age, help="how old a price may be"),
         Setting(
             name="billing",
             parse=lambda value: Billing(_one_of(*Billing)(value)),
@@ -206,6 +245,13 @@ class Value:
 
     value: Any
     origin: str
+
+    @property
+    def plain(self) -> Any:
+        """As a number or a text; several names have commas between them."""
+        if isinstance(self.value, tuple):
+            return ",".join(self.value)
+        return str(self.value) if isinstance(self.value, Path | Billing) else self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,6 +360,8 @@ def _value(setting: Setting, given: object, origin: str, folder: Path | None = N
 
 
 def _shown(given: object) -> str:
+    if isinstance(given, list | tuple) and all(isinstance(each, str) for each in given):
+        given = ",".join(given)
     # A whole number in hexadecimal may be longer than Python writes in decimal.
     text = hex(given) if isinstance(given, int) and abs(given) > _LARGE else repr(given)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"

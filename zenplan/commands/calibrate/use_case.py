@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from zenplan import units
+from zenplan.adapters.clock import today
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate import data_parallel
 from zenplan.commands.calibrate.asked import Vary, own_model, proxy_of
@@ -246,12 +247,11 @@ def whole_run(
     samples = amount(request, workload).samples if asked else None
     if usd_per_h is not None:
         return WholeRun(samples=samples, usd_per_h=usd_per_h, price="as given")
-    found = cheapest(sheet, tables) if sheet else None
+    found = cheapest(sheet, tables, today()) if sheet else None
     if found is None:
         return WholeRun(samples=samples)
-    dated = f" as of {found.as_of}" if found.as_of else ""
     return WholeRun(
         samples=samples,
         usd_per_h=found.usd_per_h,
-        price=f"{units.usd(found.usd_per_h)} an hour on demand, {found.offer}{dated}",
+        price=f"{units.usd(found.usd_per_h)} an hour on demand, {found.offer}, {found.seen}",
     )

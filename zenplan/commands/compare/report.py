@@ -6,6 +6,7 @@ from typing import Any
 
 from zenplan import units
 from zenplan.commands.estimate import screen
+from zenplan.commands.shared.ages import dollar_span, dollars
 from zenplan.commands.shared.options import FLAGS
 from zenplan.domain.answer.answer import Ranked
 from zenplan.domain.answer.comparison import Case, Comparison
@@ -40,7 +41,7 @@ def _verdict(found: Comparison) -> str:
     fastest = min(able, key=lambda pair: pair[1].wall_clock_s.mid)
     parts = []
     for word, (case, best) in (("cheapest", cheapest), ("fastest", fastest)):
-        took = f"{units.usd(best.total_usd.mid)}, {units.duration(best.wall_clock_s.mid)}"
+        took = f"{dollars(best.total_usd)}, {units.duration(best.wall_clock_s.mid)}"
         parts.append(f"{word} is {', '.join(case.values) or 'this'} ({took})")
     if cheapest[0] is fastest[0]:
         return f"Cheapest and fastest{parts[0].removeprefix('cheapest')}."
@@ -48,7 +49,7 @@ def _verdict(found: Comparison) -> str:
 
 
 def _usd(best: Ranked) -> float:
-    return best.total_usd.mid
+    return best.total_usd.mid if best.total_usd else float("inf")
 
 
 def _row(case: Case) -> tuple[str, ...]:
@@ -57,7 +58,7 @@ def _row(case: Case) -> tuple[str, ...]:
     best, money = case.answer.recommended, screen.money(case.answer)
     return (
         *case.values,
-        f"{money(best.total_usd.mid)}\n{units.span(money(best.total_usd.low), money(best.total_usd.high))}",
+        f"{dollars(best.total_usd, money)}\n{dollar_span(best.total_usd, money)}",
         screen.both(best.wall_clock_s, units.duration),
         screen.where(best.quote),
     )

@@ -73,7 +73,8 @@ def ranked(found: Comparison, most: int) -> Comparison:
 
     def order(case: Case) -> tuple[float, float]:
         best = case.answer.recommended if case.answer else None
-        return (best.total_usd.mid, best.wall_clock_s.mid) if best else (float("inf"), float("inf"))
+        usd = best.total_usd.mid if best and best.total_usd else float("inf")
+        return (usd, best.wall_clock_s.mid if best else float("inf"))
 
     able = sorted((case for case in found.cases if case.answer), key=order)
     return Comparison(names=found.names, cases=tuple(able[:most]))

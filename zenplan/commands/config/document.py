@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Generic, TypeVar
 
 from msgspec import Meta
@@ -24,11 +23,21 @@ class SettingDocument(Document, Generic[T]):
 class SettingsDocument(Document):
     """Every setting."""
 
-    gpu: Annotated[SettingDocument[str], Meta(description="The accelerator to plan for.")]
+    gpu: Annotated[SettingDocument[str], Meta(description="The accelerators to plan for, with commas between.")]
     gpus: Annotated[SettingDocument[int], Meta(description="How many devices, a count.")]
     max_gpus: Annotated[SettingDocument[int], Meta(description="The largest cluster to consider, in devices.")]
-    provider: Annotated[SettingDocument[str], Meta(description="Whose prices to look at.")]
-    region: Annotated[SettingDocument[str], Meta(description="Where to rent.")]
+    provider: Annotated[SettingDocument[str], Meta(description="Whose prices to look at, with commas between.")]
+    exclude_provider: Annotated[
+        SettingDocument[str], Meta(description="Whose prices not to look at, with commas between.")
+    ]
+    provider_class: Annotated[
+        SettingDocument[str], Meta(description="Which kinds of providers to look at, with commas between.")
+    ]
+    region: Annotated[SettingDocument[str], Meta(description="Where to rent, with commas between.")]
+    max_usd_per_hour: Annotated[
+        SettingDocument[float], Meta(description="The most the whole cluster may cost an hour, in US dollars.")
+    ]
+    max_price_age: Annotated[SettingDocument[str], Meta(description="How old a price may be, as in 90d.")]
     billing: Annotated[SettingDocument[str], Meta(description="The price that quotes are ranked by.")]
     precision: Annotated[SettingDocument[str], Meta(description="The arithmetic of a training step.")]
     optimizer: Annotated[SettingDocument[str], Meta(description="The optimizer.")]
@@ -55,8 +64,5 @@ def config_document(settings: Settings) -> ConfigDocument:
     """Every setting, and the files that were read."""
     values = settings.values.items()
     # SettingsDocument has a field for each; one that it lacks is an error when this is run.
-    found = {
-        n: SettingDocument(value=str(v.value) if isinstance(v.value, Path) else v.value, origin=v.origin)
-        for n, v in values
-    }
+    found = {n: SettingDocument(value=v.plain, origin=v.origin) for n, v in values}
     return ConfigDocument(settings=SettingsDocument(**found), files=tuple(map(str, settings.files)))

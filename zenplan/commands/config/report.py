@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from zenplan.adapters.settings.settings import SETTINGS, Settings
-from zenplan.domain.market.offer import Billing
 from zenplan.domain.report import Column, Report, Table
 
 
@@ -35,5 +33,4 @@ def _document(settings: Settings) -> Any:
 
 def _records(settings: Settings) -> Iterator[dict[str, Any]]:
     for name, value in settings.values.items():
-        plain = str(value.value) if isinstance(value.value, Path | Billing) else value.value
-        yield {"setting": name, "value": plain, "origin": value.origin, "help": SETTINGS[name].help}
+        yield {"setting": name, "value": value.plain, "origin": value.origin, "help": SETTINGS[name].help}

@@ -118,7 +118,10 @@ class PointDocument(Document):
     machines: Annotated[Count, Meta(description="Machines rented, a count.")]
     devices: Annotated[Count, Meta(description="Devices rented, a count.")]
     wall_clock_s: Annotated[RangeDocument, Meta(description="Time from start to end, in seconds.")]
-    total_usd: Annotated[RangeDocument, Meta(description="The whole bill, in US dollars.")]
+    total_usd: Annotated[
+        RangeDocument | None,
+        Meta(description="The whole bill, in US dollars; null where the price of the machines is not known."),
+    ]
     price_as_of: Annotated[
         Day | None,
         Meta(description="The day its price was seen, ISO 8601; null where its source has no date."),
@@ -362,7 +365,7 @@ def point(ranked: Ranked) -> PointDocument:
         machines=quote.nodes,
         devices=quote.devices,
         wall_clock_s=fill(RangeDocument, ranked.wall_clock_s),
-        total_usd=fill(RangeDocument, ranked.total_usd),
+        total_usd=fill(RangeDocument, ranked.total_usd) if ranked.total_usd else None,
         price_as_of=price.as_of.isoformat() if price and price.as_of else None,
     )
 

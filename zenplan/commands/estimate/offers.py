@@ -2,50 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date
 from functools import cache
 
+from zenplan import units
+from zenplan.adapters.tables.market import on_demand_limit
+from zenplan.commands.estimate.own import own_table
 from zenplan.commands.shared.evidence import Evidence
+from zenplan.commands.shared.filters import Filters, filtered, too_old
 from zenplan.commands.shared.shortfall import lacks, trains_in
-from zenplan.commands.shared.tables import filtered
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.fit.efficiency import Efficiency
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.market.offer import Instance, Offer, PriceTable
+from zenplan.domain.market.offer import OWN, Instance, Offer, PriceTable
+from zenplan.domain.market.provider import OnDemandLimit
+from zenplan.domain.provenance import Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
-from zenplan.errors import NoFit
+from zenplan.errors import NoFit, UsageError
 from zenplan.planning.money.quotes import Option
 
 _MOST_REASONS = 5
+# The largest cluster that is looked at where nobody says how many.
+MOST_DEVICES = 1024
 
 
 @dataclass(slots=True)
 class Selection:
-    """Options, the distinct clusters they stand on, and what was left out with its reason."""
+    """Options, the distinct clusters they stand on, and what was left out with its reason.
+
+    Attributes:
+        alone: offers whose machines cannot be joined to as many devices as asked for.
+        larger: whether some offer has larger clusters than were taken: those are not had on demand.
+        unknown: accelerators without a data sheet.
+        unable: accelerators that cannot run the plan, by what they lack.
+    """
 
     options: list[Option] = field(default_factory=list)
     clusters: list[Cluster] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-    alone: int = 0  # offers whose machines cannot be joined to as many devices as asked for
+    alone: int = 0
+    larger: bool = False
+    unknown: set[str] = field(default_factory=set)
+    unable: dict[str, set[str]] = field(default_factory=dict)
 
 
-def matching(request: Request, tables: Sequence[PriceTable], catalogue: Catalogue) -> tuple[PriceTable, ...]:
-    """The tables with only the offers that the request's filters let through.
+def matching(
+    request: Request, tables: Sequence[PriceTable], catalogue: Catalogue, today: date
+) -> tuple[PriceTable, ...]:
+    """The tables with only the offers that the request's filters let through, and devices without an offer that are
+    asked for by name.
 
     Raises:
         UnknownName: a provider, region or accelerator that nobody has.
+        UsageError: a price was given, but not of which accelerator.
         NoFit: all are known, but no offer has them together.
     """
-    found = filtered(tables, catalogue, request.gpu, request.provider, request.region, spot=False)
+    if request.usd_per_h is not None:
+        if len(request.gpu) != 1:
+            raise UsageError("--usd-per-hour goes with one --gpu", "it is the price of one device an hour")
+        return (own_table([catalogue.by_name(request.gpu[0])], request, today),)
+    filters = Filters(**{f.name: getattr(request, f.name) for f in fields(Filters) if f.name != "spot"})
+    found = filtered(tables, catalogue, filters, today)
+    rented = {offer.instance.accelerator for table in tables for offer in table.offers}
+    named = {(sheet := catalogue.by_name(name)).name: sheet for name in request.gpu}
+    own = [sheet for name, sheet in named.items() if name not in rented]
+    if own:
+        found = (*found, own_table(own, request, today))
     if not any(t.offers for t in found):
-        gpu = catalogue.by_name(request.gpu).name if request.gpu else None
-        asked = " ".join(str(x) for x in (gpu, request.provider, request.region) if x)
-        raise NoFit(f"no offer in the price tables has {asked}", "'zenplan prices' lists them; leave one filter out")
+        raise NoFit(*_nothing(request, named, found))
     return found
+
+
+def _nothing(request: Request, named: Iterable[str], found: Sequence[PriceTable]) -> tuple[str, str]:
+    """Message and hint for when no offer passes all filters."""
+    asked = [*named, *request.provider, *request.provider_class, *request.region]
+    asked += [f"(not {name})" for name in request.exclude_provider]
+    what = f" has {' '.join(asked)}" if asked else ""
+    dear = f" for at most {units.usd(request.max_usd_per_h)} an hour" if request.max_usd_per_h else ""
+    old = too_old(found)
+    hint = old[0] if old else "'zenplan prices' lists them; leave one filter out"
+    return f"no offer in the price tables{what}{dear}{' that is fresh enough' if old else ''}", hint
 
 
 def select(
@@ -55,8 +96,12 @@ def select(
     plan: TrainingPlan,
     coefficients: Coefficients,
     evidence: Evidence | None = None,
+    reserved: bool = False,
 ) -> Selection:
-    """Every size of every offer that could run the plan's precision, on clusters that are corrected by the evidence."""
+    """Every size of every offer that could run the plan's precision, on clusters that are corrected by the evidence.
+
+    Where nobody says how many, up to what is had on demand; with ``reserved`` up to ``MOST_DEVICES``.
+    """
     precision = plan.precision
     sheets = {a.name: a for a in catalogue}
     efficiency = cache(
@@ -65,28 +110,50 @@ def select(
     chosen = Selection()
     corrected = evidence.corrected if evidence else lambda cluster: cluster
     places: dict[tuple[object, ...], int] = {}
-    unknown: set[str] = set()
-    unable: dict[str, set[str]] = {}
+    unpriced = _unpriced(request, tables)
     for table in tables:
         chosen.left_out.extend(_bad_rows(table))
         for offer in table.offers:
             accelerator = sheets.get(offer.instance.accelerator)
             if accelerator is None:
-                unknown.add(offer.instance.accelerator)
+                chosen.unknown.add(offer.instance.accelerator)
                 continue
             if not (accelerator.trains and trains_in(accelerator, precision)):
                 why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
-                unable.setdefault(why, set()).add(accelerator.name)
+                chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
-            sizes = list(_sizes(request, offer, plan))
-            chosen.alone += not sizes
-            for nodes, used in sizes:
+            limit, without = _limit(table, accelerator), accelerator.name in unpriced
+            for nodes, used in _sizes(request, offer, plan, limit, reserved, chosen):
                 place = _place(chosen, places, offer.instance, accelerator, efficiency, nodes, used, corrected)
-                chosen.options.append(Option(offer=offer, terms=table.terms, nodes=nodes, cluster=place))
-    if unknown:
-        chosen.left_out.append(f"no data sheet: {', '.join(sorted(unknown))}")
-    chosen.left_out.extend(f"{why}: {', '.join(sorted(names))}" for why, names in sorted(unable.items()))
+                chosen.options.append(
+                    Option(
+                        offer=offer, terms=table.terms, nodes=nodes, cluster=place, on_demand=limit, unpriced=without
+                    )
+                )
+    chosen.left_out.extend(_unused(chosen, tables))
     return chosen
+
+
+def _unpriced(request: Request, tables: Sequence[PriceTable]) -> set[str]:
+    """Accelerators that were asked for by name and that no offer has an on-demand price of."""
+    if not request.gpu:
+        return set()
+    offers = [offer for table in tables for offer in table.offers]
+    return {o.instance.accelerator for o in offers} - {o.instance.accelerator for o in offers if o.on_demand}
+
+
+def _limit(table: PriceTable, accelerator: Accelerator) -> OnDemandLimit:
+    """The largest cluster on demand; of devices that nobody rents out, one machine."""
+    if table.provider == OWN:
+        return OnDemandLimit(devices=accelerator.node_devices, origin=Origin.DATA_SHEET, source="one machine")
+    return on_demand_limit(table.kind, accelerator.name)
+
+
+def _unused(chosen: Selection, tables: Sequence[PriceTable]) -> Iterator[str]:
+    if chosen.unknown:
+        yield f"no data sheet: {', '.join(sorted(chosen.unknown))}"
+    yield from (f"{why}: {', '.join(sorted(names))}" for why, names in sorted(chosen.unable.items()))
+    yield from too_old(tables)
 
 
 def _bad_rows(table: PriceTable) -> list[str]:
@@ -126,20 +193,32 @@ def _place(
     return places[key]
 
 
-def _sizes(request: Request, offer: Offer, plan: TrainingPlan) -> Iterator[tuple[int, int]]:
+def _sizes(
+    request: Request, offer: Offer, plan: TrainingPlan, limit: OnDemandLimit, reserved: bool, chosen: Selection
+) -> Iterator[tuple[int, int]]:
     """Numbers of machines, and of devices used in all. Without a known network, one machine; no more devices than
     the plan's software usually has, of which a machine may have more: those stand idle."""
     devices = offer.instance.devices
     joined = offer.instance.network_bytes_per_s is not None
+    most = request.max_gpus or (MOST_DEVICES if reserved else min(limit.devices, MOST_DEVICES))
     if request.gpus is not None:
         # As few machines as hold them; what is left of the last one stands idle, and is paid for.
         nodes = -(-request.gpus // devices)
-        if nodes == 1 or joined:
+        if nodes > 1 and not joined:
+            chosen.alone += 1
+        elif _affordable(request, offer, nodes):
             yield nodes, request.gpus
         return
-    nodes, most = 1, (plan.stack and plan.stack.usual_devices) or request.max_gpus
-    while nodes * devices <= request.max_gpus:
-        yield nodes, min(nodes * devices, most)
-        if not joined or nodes * devices >= most:
+    nodes, usual = 1, plan.stack.usual_devices if plan.stack else None
+    while nodes * devices <= most and _affordable(request, offer, nodes):
+        yield nodes, min(nodes * devices, usual or most)
+        if not joined or (usual and nodes * devices >= usual):
             return
         nodes *= 2
+    chosen.larger |= nodes * devices > most and not (request.max_gpus or reserved)
+
+
+def _affordable(request: Request, offer: Offer, nodes: int) -> bool:
+    """Whether so many machines cost no more an hour than was asked for, as far as is known."""
+    price = offer.price(request.billing)
+    return price is None or request.max_usd_per_h is None or price.usd_per_h * nodes <= request.max_usd_per_h

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from zenplan.commands.estimate.stated import plan_on_named
 from zenplan.commands.shared.evidence import evidence_of
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import trains_in
-from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Change, Ranked
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
@@ -46,7 +46,7 @@ class Pinned:
             UsageError: the request is wrong.
             NoFit: they do not train in its precision, or it does not fit.
         """
-        plan = training_plan(request, self.known.families)
+        plan = plan_on_named(request, self.known.catalogue, self.known.families)
         cluster = self.ranked.quote.estimate.cluster
         if not trains_in(cluster.accelerator, plan.precision):
             raise NoFit(f"{cluster.accelerator.name} does not train in {plan.precision.name}")
@@ -65,6 +65,13 @@ class Pinned:
 def pinned(request: Request, known: Known, plan: TrainingPlan, ranked: Ranked) -> Pinned:
     """A quoted plan of an answer on its machines."""
     quote = ranked.quote
-    option = Option(offer=quote.offer, terms=quote.terms, nodes=quote.nodes, cluster=0)
+    option = Option(
+        offer=quote.offer,
+        terms=quote.terms,
+        nodes=quote.nodes,
+        cluster=0,
+        on_demand=quote.on_demand,
+        unpriced=ranked.total_usd is None,
+    )
     found = market(plan, known.operations, [quote.estimate.cluster], [option])
     return Pinned(request=request, known=known, found=found, index=0, ranked=ranked)

@@ -33,7 +33,10 @@ from zenplan.planning.physics.input_pipeline import supply
 class PriceDocument(Document):
     """A price with its date and source."""
 
-    usd_per_h: Annotated[Positive, Meta(description="Price of the whole machine, US dollars an hour.")]
+    usd_per_h: Annotated[
+        NotNegative,
+        Meta(description="Price of the whole machine, US dollars an hour; 0 only where the user said so."),
+    ]
     as_of: Annotated[
         Day | None,
         Meta(description="The day the price was seen, ISO 8601; null where its source has no date."),
@@ -74,7 +77,9 @@ class BillDocument(Document):
     checkpoint_bytes: Annotated[NotNegative, Meta(description="One checkpoint, in bytes.")]
     gpu_hours: Annotated[RangeDocument, Meta(description="Device-hours of the wall-clock time.")]
     billed_h: Annotated[NotNegative, Meta(description="Hours that each machine is billed for, at the middle.")]
-    machines_usd: Annotated[RangeDocument, Meta(description="The machines, in US dollars.")]
+    machines_usd: Annotated[
+        RangeDocument | None, Meta(description="The machines, in US dollars; null where nobody has a price for them.")
+    ]
     storage_usd: Annotated[
         NotNegative | None,
         Meta(
@@ -89,7 +94,10 @@ class BillDocument(Document):
             "the total."
         ),
     ]
-    total_usd: Annotated[RangeDocument, Meta(description="The whole bill, in US dollars.")]
+    total_usd: Annotated[
+        RangeDocument | None,
+        Meta(description="The whole bill, in US dollars; null where the price of the machines is not known."),
+    ]
 
 
 class EnergyDocument(Document):
@@ -151,6 +159,13 @@ class QuoteDocument(Document):
     machines: Annotated[Count, Meta(description="Machines rented, a count.")]
     devices: Annotated[Count, Meta(description="Devices in use, a count.")]
     idle_devices: Annotated[CountFromZero, Meta(description="Devices that are paid for and not used, a count.")]
+    beyond_on_demand: Annotated[
+        Count | None,
+        Meta(
+            description="Devices that are usually had on demand, a count, where this takes more and needs a "
+            "reservation; null where it does not."
+        ),
+    ]
     layout: Annotated[LayoutDocument, Meta(description="How a step is laid out.")]
     memory: Annotated[MemoryDocument, Meta(description="Peak memory of the fullest device.")]
     step: Annotated[StepDocument, Meta(description="Where the time of a step goes.")]
@@ -171,7 +186,11 @@ class QuoteDocument(Document):
     ]
     bills: Annotated[
         tuple[BillDocument, ...],
-        Meta(min_length=1, max_length=2, description="One for each billing kind with a known price."),
+        Meta(
+            min_length=1,
+            max_length=2,
+            description="One for each billing kind with a known price; one alone where no price is known.",
+        ),
     ]
     prices: Annotated[PricesDocument, Meta(description="Prices of one machine.")]
     energy: Annotated[
@@ -244,10 +263,10 @@ def _bill(quote: Quote, bill: Bill) -> BillDocument:
         wall_clock_s=fill(RangeDocument, run.wall_clock_s),
         gpu_hours=fill(RangeDocument, quote.gpu_hours(bill)),
         billed_h=bill.billed_h,
-        machines_usd=fill(RangeDocument, bill.compute_usd),
+        machines_usd=fill(RangeDocument, bill.compute_usd) if bill.compute_usd else None,
         storage_usd=bill.storage_usd,
         egress_usd=bill.egress_usd,
-        total_usd=fill(RangeDocument, bill.total_usd),
+        total_usd=fill(RangeDocument, bill.total_usd) if bill.total_usd else None,
     )
 
 

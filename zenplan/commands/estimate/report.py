@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from zenplan import units
 from zenplan.commands.estimate import screen
+from zenplan.commands.shared.ages import NO_PRICE, age_of, dated, dollar_span, dollars, seen
 from zenplan.commands.shared.sentences import padded, spread
 from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.answer.estimate import Bill, Quote, part_name
@@ -88,8 +90,16 @@ def _where(quote: Quote) -> str:
     return f"{quote.nodes} × {instance.provider} {instance.name}{tier}{region}"
 
 
-def _usd(amount: Range, usd: Callable[[float], str]) -> str:
-    return f"{usd(amount.mid)}\n{units.span(usd(amount.low), usd(amount.high))}"
+def _both(amount: Range, show: Callable[[float], str]) -> str:
+    """The middle, and the range under it."""
+    return "\n".join(filter(None, (dollars(amount, show), dollar_span(amount, show))))
+
+
+def _usd(bill: Bill, quote: Quote, answer: Answer) -> str:
+    """The middle, the range under it, and under that the age of an old price."""
+    show, total = screen.money(answer), bill.total_usd
+    lines = (dollars(total, show), dollar_span(total, show), age_of(quote.offer.price(bill.billing), answer.today))
+    return "\n".join(filter(None, lines))
 
 
 def _time(time: Range) -> str:
@@ -108,7 +118,7 @@ def _money(answer: Answer) -> Table:
                 f"{_label(ranked)}\n{_where(quote)}",
                 f"{screen.devices_of(quote)} ×\n{quote.offer.instance.accelerator}\n{_gpu_hours(ranked)}",
                 _time(bill.run.wall_clock_s),
-                *(_usd(b.total_usd, screen.money(answer)) if b else _missing(quote, k) for k, b in bills.items()),
+                *(_usd(b, quote, answer) if b else _missing(quote, k) for k, b in bills.items()),
             )
         )
     columns = (
@@ -159,7 +169,9 @@ def _layouts(answer: Answer) -> Table:
 
 def _as_of(ranked: Ranked) -> str:
     price = ranked.quote.offer.price(ranked.bill.billing)
-    return price.as_of.isoformat() if price and price.as_of else "no date"
+    if price is None:
+        return NO_PRICE
+    return price.as_of.isoformat() if price.as_of else "no date"
 
 
 def _spent(parts: dict[str, float], most: int) -> str:
@@ -173,10 +185,10 @@ def _project(answer: Answer) -> Iterator[Table]:
     """The bill around the run, and what is spent in each month where there are several."""
     usd, project = screen.money(answer), answer.project
     rows = [
-        (cost.name, _usd(cost.usd, usd) if cost.usd else "not known", f"{cost.origin}: {cost.why}")
+        (cost.name, _both(cost.usd, usd) if cost.usd else "not known", f"{cost.origin}: {cost.why}")
         for cost in project.costs
     ]
-    total = _usd(project.total_usd, usd) if project.total_usd else "not known"
+    total = _both(project.total_usd, usd) if project.total_usd else "not known"
     rows.append(("in all", total, "what was given, and the runs"))
     columns = (Column(name="project"), Column(name="cost", numeric=True), Column(name="origin"))
     yield Table(title="The project around the run", columns=columns, rows=tuple(rows))
@@ -206,9 +218,9 @@ def _detail(answer: Answer, ranked: Ranked) -> Table:
             f"{units.significant(run.interruptions, 2)} interruptions: goodput "
             f"{units.percent(run.goodput)}",
         ),
-        *((str(b.billing), _bill(b, screen.money(answer))) for b in quote.bills),
+        *((str(b.billing), _bill(b, quote, answer)) for b in quote.bills),
         ("energy", _energy(quote)),
-        ("price", _price(quote, screen.money(answer))),
+        ("price", _price(quote, screen.money(answer), answer.today)),
         *((("evidence", estimate.evidence),) if estimate.correction else ()),
     ]
     columns = (Column(name=f"#{place} {_label(ranked)}"), Column(name=_where(quote)))
@@ -228,19 +240,20 @@ def _memory(quote: Quote) -> str:
     return f"{units.size(quote.estimate.memory.total_bytes)} a device: {named}"
 
 
-def _bill(bill: Bill, usd: Callable[[float], str]) -> str:
-    total = bill.total_usd
-    parts = [f"machines {usd(bill.compute_usd.mid)} ({units.significant(bill.billed_h)} h billed)"]
+def _bill(bill: Bill, quote: Quote, answer: Answer) -> str:
+    show = screen.money(answer)
+    parts = [f"machines {dollars(bill.compute_usd, show)} ({units.significant(bill.billed_h)} h billed)"]
     for name, part in (("checkpoint storage", bill.storage_usd), ("egress of the weights", bill.egress_usd)):
-        parts.append(f"{name} not known" if part is None else f"{name} {usd(part)}")
-    spans = units.span(usd(total.low), usd(total.high))
+        parts.append(f"{name} not known" if part is None else f"{name} {show(part)}")
+    total = dated(dollars(bill.total_usd, show), quote.offer.price(bill.billing), answer.today)
+    span = dollar_span(bill.total_usd, show)
     time = ""
     if bill.billing is Billing.SPOT:
         time = (
             f"; {units.duration(bill.run.wall_clock_s.mid)} with "
             f"{units.significant(bill.run.interruptions, 2)} interruptions"
         )
-    return f"{usd(total.mid)} ({spans}): {', '.join(parts)}{time}"
+    return f"{total}{f', {span}' if span else ''}: {', '.join(parts)}{time}"
 
 
 def _energy(quote: Quote) -> str:
@@ -255,14 +268,13 @@ def _energy(quote: Quote) -> str:
     return f"{told}, {units.count(energy.co2e_kg.mid)} kg CO2e"
 
 
-def _price(quote: Quote, usd: Callable[[float], str]) -> str:
+def _price(quote: Quote, usd: Callable[[float], str], today: date) -> str:
     parts = []
     for kind in (Billing.ON_DEMAND, Billing.SPOT):
         price = quote.offer.price(kind)
         if price:
-            date = f"as of {price.as_of}" if price.as_of else "of unknown date"
-            parts.append(f"{kind} {usd(price.usd_per_h)}/h {date} ({price.source})")
-    return "; ".join(parts)
+            parts.append(f"{kind} {usd(price.usd_per_h)}/h {seen(price, today)} ({price.source})")
+    return "; ".join(parts) or "nobody has one; --usd-per-hour gives one"
 
 
 def _assumptions(answer: Answer) -> Table:
@@ -290,9 +302,22 @@ def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
         *filter(None, (screen.rate(answer),)),
         spread(first.estimate),
         *_grounds(answer),
+        *beyond_notes(answer),
         f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {len(answer.frontier)} on the "
         "frontier of time and dollars. '?' is a price that is not known.",
         *answer.left_out,
+    )
+
+
+def beyond_notes(answer: Answer) -> tuple[str, ...]:
+    """Which quotes are larger than what is had on demand; nothing where none is."""
+    limits: dict[int, list[str]] = {}
+    for place, ranked in enumerate(answer.ranked, 1):
+        if limit := ranked.quote.beyond_on_demand:
+            limits.setdefault(limit, []).append(f"#{place}")
+    return tuple(
+        f"{', '.join(places)}: more than {limit:,} on demand usually needs a reservation."
+        for limit, places in limits.items()
     )
 
 
@@ -344,7 +369,9 @@ def _record(answer: Answer, ranked: Ranked) -> dict[str, Any]:
             f"{name}_usd": total.mid if total else None,
             f"{name}_usd_high": total.high if total else None,
             f"{name}_price_as_of": price.as_of if price else None,
+            f"{name}_price_age_days": price.age_days(answer.today) if price else None,
         }
+    row["beyond_on_demand"] = quote.beyond_on_demand
     row["kwh"] = quote.energy.kwh.mid if quote.energy else None
     row["co2e_kg"] = quote.energy.co2e_kg.mid if quote.energy and quote.energy.co2e_kg else None
     return row

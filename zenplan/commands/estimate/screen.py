@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import date
 
 from zenplan import units
+from zenplan.commands.shared.ages import dollar_span, dollars
 from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
 from zenplan.domain.answer.estimate import Quote
 from zenplan.domain.fit.efficiency import Grounds
@@ -20,8 +21,6 @@ from zenplan.planning.physics.input_pipeline import supply
 
 _KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
 _PLANS = (Label.RECOMMENDED, Label.NEAREST, Label.CHEAPEST, Label.FASTEST)
-# A price this old is marked beside each figure that is made of it.
-OLD_DAYS = 180
 MOST_EFFECTS = 3
 _WIDTH, _LINES = 80, 24
 # Of a machine's name and place, what fits beside the figures.
@@ -46,14 +45,15 @@ def verdict(answer: Answer) -> str:
     best = answer.recommended
     devices = f"{devices_of(best.quote)} × {best.quote.offer.instance.accelerator}"
     usd = money(answer)
-    took = f"{usd(best.total_usd.mid)} and {units.duration(best.wall_clock_s.mid)}"
-    age = price_age(answer, best)
+    took = f"{dollars(best.total_usd, usd)} and {units.duration(best.wall_clock_s.mid)}"
+    age, limit = price_age(answer, best), best.quote.beyond_on_demand
+    spans = ", ".join(filter(None, (dollar_span(best.total_usd, usd), _span(best.wall_clock_s, units.duration))))
     parts = (
         f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
-        f"Range: {_span(best.total_usd, usd)}, {_span(best.wall_clock_s, units.duration)}; "
-        f"{_HELD[best.quote.estimate.grounds]}.",
-        age and f"Its price is {age}: ask before you count on it.",
+        f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
+        age and f"Its price is {age}: ask first.",
+        limit and f"More than {limit:,} on demand usually needs a reservation.",
     )
     return " ".join(part for part in parts if part)
 
@@ -80,12 +80,12 @@ def day(when: date) -> str:
 def price_age(answer: Answer, ranked: Ranked) -> str:
     """How old the price of a quote is where that is too old to count on: ``189 days old``; empty where it is fresh."""
     price = ranked.quote.offer.price(ranked.bill.billing)
-    if price is None:
+    if price is None or not price.is_old(answer.today):
         return ""
-    if price.as_of is None:
-        return "of no date"
-    days = (answer.today - price.as_of).days
-    return f"{days} days old" if days > OLD_DAYS else ""
+    days = price.age_days(answer.today)
+    if days is not None:
+        return f"{days} days old"
+    return f"of a table of {price.table_as_of:%Y-%m}" if price.table_as_of else "of no date"
 
 
 def plans(answer: Answer) -> Table:
@@ -112,7 +112,7 @@ def _plan(answer: Answer, ranked: Ranked) -> tuple[str, ...]:
     mark, usd = "*" if price_age(answer, ranked) else "", money(answer)
     return (
         "\n".join(ranked.labels),
-        f"{usd(ranked.total_usd.mid)}{mark}\n{_span(ranked.total_usd, _short(answer))}",
+        f"{dollars(ranked.total_usd, usd)}{mark}\n{dollar_span(ranked.total_usd, _short(answer))}",
         both(ranked.wall_clock_s, units.duration),
         where(ranked.quote),
     )

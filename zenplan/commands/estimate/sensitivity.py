@@ -58,7 +58,7 @@ def effects(case: Pinned) -> tuple[Effect, ...]:
         *_shape(case),
         *_choices(case),
     )
-    usd, time_s = ranked.total_usd.mid, ranked.wall_clock_s.mid
+    usd, time_s = ranked.total_usd.mid if ranked.total_usd else None, ranked.wall_clock_s.mid
     measured = sorted(((moved(effect, usd, time_s), effect) for effect in all_of_them), key=lambda pair: -pair[0])
     return tuple(effect for far, effect in measured if far > _LEAST)
 

@@ -134,7 +134,10 @@ def _used(request: Request, ask: Ask) -> float:
     bills = market.bills(request.billing)
     used = bills.runs.wall_clock_s[2][usable] / _latest_s(request)
     if request.budget_usd is not None:
-        used = used.clip(min=bills.total_usd[2][usable] / request.budget_usd)
+        usd = bills.total_usd[2][usable]
+        priced = usd >= 0
+        # What nobody has a price for has no budget to keep.
+        used = used[priced].clip(min=usd[priced] / request.budget_usd) if priced.any() else used
     return float(used.min())
 
 

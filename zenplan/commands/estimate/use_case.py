@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 from zenplan import units
@@ -12,18 +13,20 @@ from zenplan.commands.estimate.offers import Selection, matching, select
 from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.estimate.sizing import sized
+from zenplan.commands.estimate.stated import machine_facts, plan_on_named
 from zenplan.commands.estimate.wishes import told, verdict, would_help
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.judgement import judgement
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
-from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
+from zenplan.planning.money.candidates import candidates
 from zenplan.planning.money.project import project
 from zenplan.planning.money.quotes import Market, market
 from zenplan.planning.money.ranking import Ranking, Wish, ranking_of
@@ -47,52 +50,64 @@ def estimate(request: Request, known: Known) -> Answer:
         NoFit: no offer can run it; the message says what is nearest.
     """
     given, request = request, _one_run(request)
-    size = sized(request, lambda other: _looked(other, known)[2])
+    size = sized(request, lambda other: _looked(other, known).found)
     request = size.request if size else request
-    evidence, selection, found = _looked(request, known)
+    search = _searched(request, known)
+    evidence, found, ranking = search.looked.evidence, search.looked.found, search.ranking
     plan = size.told(found.plan) if size else found.plan
     wish = Wish.of(request)
-    ranking = _ranking(request, found, wish)
     quotes = {i: _at(found, request, i, ranking) for i in {*ranking.order, *ranking.frontier}}
     ranked = tuple(quotes[i] for i in ranking.order)
     best = ranked[0]
-    left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *selection.left_out)
-    facts = (*plan.facts, *_shared(given, request), *wish.facts(request), *evidence.facts(_used(ranked)))
+    left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *search.looked.selection.left_out)
+    stated = (*wish.facts(request), *evidence.facts(_used(ranked)), *machine_facts(request, known.catalogue, ranked))
     return Answer(
         request=replace(request, deadline_s=given.deadline_s, budget_usd=given.budget_usd),
         today=known.today,
-        plan=replace(plan, facts=facts),
+        plan=replace(plan, facts=(*plan.facts, *_shared(given, request), *stated)),
         operations=known.operations,
         ranked=ranked,
         rule=wish.rule,
         verdict=verdict(request, found, best.bill, ranking),
         met=ranking.met,
         would_help=would_help(request, found, ranking, known.today),
-        options=len(selection.options),
+        options=len(found.options),
         layouts=found.found.considered,
         frontier=tuple(quotes[i] for i in ranking.frontier),
         sensitivity=effects(Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)),
         project=project(given.project, plan, best.bill, given.samples, known.today),
-        left_out=(*left_out, *_not_quoted(request, found, ranking)),
+        left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
         here=_here(plan, known.calibrations),
         judgement=judgement(plan),
     )
 
 
-def _looked(request: Request, known: Known) -> tuple[Evidence, Selection, Market]:
-    """Every option for a request, with its run and its bills.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Looked:
+    """Every option for a request, with its run and its bills."""
+
+    evidence: Evidence
+    selection: Selection
+    found: Market
+
+
+def _looked(request: Request, known: Known, reserved: bool = False) -> _Looked:
+    """What is had on demand; with ``reserved`` larger clusters too.
 
     Raises:
         UsageError: the request is wrong.
-        NoFit: there are none.
+        NoFit: there is nothing.
     """
-    plan = training_plan(request, known.families)
+    plan = plan_on_named(request, known.catalogue, known.families)
     evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
-    offers = matching(request, known.tables, known.catalogue)
-    selection = select(request, offers, known.catalogue, plan, known.coefficients, evidence)
+    offers = matching(request, known.tables, known.catalogue, known.today)
+    selection = select(request, offers, known.catalogue, plan, known.coefficients, evidence, reserved)
     if not selection.options:
-        raise NoFit(_no_options(request, plan), _hint(request, plan, selection, known.catalogue))
-    return evidence, selection, market(plan, known.operations, selection.clusters, selection.options)
+        raise NoFit(
+            _no_options(request, plan, selection, known.catalogue), _hint(request, plan, selection, known.catalogue)
+        )
+    found = market(plan, known.operations, selection.clusters, selection.options)
+    return _Looked(evidence=evidence, selection=selection, found=found)
 
 
 def _one_run(request: Request) -> Request:
@@ -125,16 +140,44 @@ def _shared(given: Request, one: Request) -> Iterator[Fact]:
             yield Fact(name=name, value=show(share), origin=Origin.DERIVED, why=why)
 
 
-def _ranking(request: Request, found: Market, wish: Wish) -> Ranking:
-    """The market's options in order.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Searched:
+    """What was looked at, and how it is ranked."""
+
+    looked: _Looked
+    ranking: Ranking
+
+
+def _searched(request: Request, known: Known) -> _Searched:
+    """What is had on demand, ranked; larger clusters, which need a reservation, only where nothing on demand does
+    what was asked, and they do.
 
     Raises:
-        NoFit: none can be run.
+        UsageError: the request is wrong.
+        NoFit: nothing can run it.
     """
-    ranking = ranking_of(found, request.billing, request.top, wish)
-    if ranking is None:
-        raise NoFit(*_why_nothing(request, found, wish))
-    return ranking
+
+    def searched(reserved: bool) -> _Searched:
+        looked = _looked(request, known, reserved)
+        wish = Wish.of(request)
+        ranking = ranking_of(looked.found, request.billing, request.top, wish, known.today)
+        if ranking is None:
+            raise NoFit(*_why_nothing(request, looked.found, wish, known.today))
+        return _Searched(looked=looked, ranking=ranking)
+
+    try:
+        on_demand = searched(reserved=False)
+    except NoFit:
+        if request.gpus or request.max_gpus:
+            raise
+        return searched(reserved=True)
+    if (on_demand.ranking.met and on_demand.ranking.in_time) or not on_demand.looked.selection.larger:
+        return on_demand
+    try:
+        reserved = searched(reserved=True)
+    except NoFit:
+        return on_demand
+    return reserved if reserved.ranking.met and reserved.ranking.in_time else on_demand
 
 
 def _at(found: Market, request: Request, index: int, ranking: Ranking) -> Ranked:
@@ -179,6 +222,8 @@ def _fewer(request: Request, found: Market, best: int, evidence: Evidence) -> tu
         return ()
     place = min(usable, key=lambda index: float(bills.total_usd[1][index]))
     longer = float(bills.runs.wall_clock_s[1][place]) / own.run.wall_clock_s.mid
+    if own.total_usd is None or not own.total_usd.mid:
+        return ()
     dearer = float(bills.total_usd[1][place]) / own.total_usd.mid
     if max(longer, dearer) > _CLEARLY:
         return ()
@@ -193,16 +238,25 @@ def _grid(provider: str, region: str) -> tuple[float, str] | None:
     return (grid.kg_per_j, grid.source) if grid else None
 
 
-def _no_options(request: Request, plan: TrainingPlan) -> str:
+def _no_options(request: Request, plan: TrainingPlan, selection: Selection, catalogue: Catalogue) -> str:
+    if selection.unknown and not selection.unable and not selection.alone:
+        return f"no data sheet of {', '.join(sorted(selection.unknown))}"
+    named = [catalogue.by_name(name) for name in request.gpu]
+    if named and not any(sheet.peak_flop_per_s for sheet in named):
+        return f"the data sheet of {' and '.join(s.name for s in named)} has no peak to predict from"
+    if request.max_usd_per_h and not selection.alone:
+        return f"no offer for at most {units.usd(request.max_usd_per_h)} an hour trains in {plan.precision.name}"
     if request.gpus:
         return f"no offer can be joined to {request.gpus} devices that train in {plan.precision.name}"
     return f"no offer has devices that train in {plan.precision.name}"
 
 
 def _hint(request: Request, plan: TrainingPlan, selection: Selection, catalogue: Catalogue) -> str:
-    sheet = catalogue.by_name(request.gpu) if request.gpu else None
-    if sheet is not None and sheet.trains and not trains_in(sheet, plan.precision):
-        return other_precision(sheet, plan.precision)
+    for sheet in map(catalogue.by_name, request.gpu):
+        if sheet.trains and not trains_in(sheet, plan.precision):
+            return other_precision(sheet, plan.precision)
+    if selection.unknown:
+        return "'zenplan accelerators' lists those that are known; a plugin may bring another's data sheet"
     if selection.alone:
         return "machines whose network is not known are quoted alone; ask for fewer --gpus or another provider"
     return selection.left_out[-1] if selection.left_out else "a larger --max-gpus may help"
@@ -218,24 +272,34 @@ def _nearest(found: Market, clusters: Sequence[int]) -> int:
     return min(clusters, key=lambda c: float(needs[c]) / usable_bytes(found.clusters[c]))
 
 
-def _why_nothing(request: Request, found: Market, wish: Wish) -> tuple[str, str]:
+def _why_nothing(request: Request, found: Market, wish: Wish, today: date) -> tuple[str, str]:
     """Message and hint for when no option is usable: nothing fits, or nothing has a price of that kind."""
     fits = found.found.fits
     if not fits.any():
         nearest = _nearest(found, range(len(found.clusters)))
         return f"does not fit: {_short(found, nearest)}", what_helps(found.plan, found.clusters)
     other = request.billing.other
-    ranking = ranking_of(found, other, 1, wish)
+    ranking = ranking_of(found, other, 1, wish, today)
     if ranking is not None:
         there = told(found, other, ranking.order[0])
         return f"no offer that fits has a price under {request.billing}", f"try --billing {other}: {there}"
     return "no run would end: failures come faster than work is saved", "ask for fewer --gpus"
 
 
-def _not_quoted(request: Request, found: Market, ranking: Ranking) -> list[str]:
-    """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind,
-    and what takes too long."""
+def _not_quoted(request: Request, found: Market, ranking: Ranking, today: date) -> list[str]:
+    """What the market has beside the quotes: clusters that do not fit, offers without a price of the kind, old
+    prices, and what takes too long."""
     lines = []
+    wish = Wish.of(request)
+    chosen = candidates(found, request.billing, today, *wish.limits, wish.cost)
+    if chosen.old:
+        lines.append(
+            f"{chosen.old:,} options whose prices are over {OLD_DAYS} days old, or have no date, are ranked behind "
+            f"fresh ones within {OLD_WITHIN:.0f} times of them"
+        )
+    if len(chosen.unpriced):
+        names = sorted({found.options[i].offer.instance.accelerator for i in chosen.unpriced.tolist()})
+        lines.append(f"nobody has a price for {', '.join(names)}; asked for alone, it is answered in time and memory")
     unfit = [int(c) for c in (~found.found.fits).nonzero()[0]]
     if unfit:
         lines.append(
@@ -246,7 +310,7 @@ def _not_quoted(request: Request, found: Market, ranking: Ranking) -> list[str]:
     priced, usable = found.priced(request.billing), found.usable(request.billing)
     late = usable & (found.bills(request.billing).runs.wall_clock_s[1] > request.longest_s)
     for count, what in (
-        (int((fits & ~priced).sum()), f"have no price under {request.billing}"),
+        (int((fits & ~priced & ~usable).sum()), f"have no price under {request.billing}"),
         (int((fits & priced & ~usable).sum()), "would never end"),
         (
             int(late.sum()) if ranking.in_time else 0,

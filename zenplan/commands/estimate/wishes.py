@@ -32,7 +32,7 @@ def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking) -> st
             f"--horizon {_time_flag(2.0 * bill.run.wall_clock_s.mid)} shows slower plans"
         )
     kept = [
-        _kept(limit, value.mid, value.high, what, show)
+        _kept(limit, value.mid if value else math.nan, value.high if value else math.nan, what, show)
         for limit, value, show, what in (
             (request.deadline_s, bill.run.wall_clock_s, units.duration, "deadline"),
             (request.budget_usd, bill.total_usd, units.usd, "budget"),
@@ -66,7 +66,7 @@ def would_help(request: Request, found: Market, ranking: Ranking, today: date) -
         return ()
     wish = Wish.of(request)
     ways = [
-        _other_billing(request, found, wish),
+        _other_billing(request, found, wish, today),
         *_larger_budget(request, found, wish),
         _later(request, found, ranking, today),
     ]
@@ -83,9 +83,9 @@ def told(found: Market, billing: Billing, index: int) -> str:
     return f"{money} in {units.duration(time_s)}, on {_where(found, index)}"
 
 
-def _other_billing(request: Request, found: Market, wish: Wish) -> WouldHelp | None:
+def _other_billing(request: Request, found: Market, wish: Wish, today: date) -> WouldHelp | None:
     other = request.billing.other
-    ranking = ranking_of(found, other, 1, wish)
+    ranking = ranking_of(found, other, 1, wish, today)
     if ranking is None or not (ranking.met and ranking.in_time):
         return None
     index = ranking.order[0]

@@ -173,11 +173,10 @@ def _cost(found: Tradeoff) -> tuple[str, ...]:
     price, fewer = found.price, _fewer(found)
     if price is None:
         return (f"No on-demand price of {found.cluster.accelerator.name} is known.", *fewer)
-    date = f"as of {price.as_of}" if price.as_of else "of unknown date"
     many, unit = _many(found)[0], found.plan.workload.unit
     return (
         f"On these devices the fastest is the cheapest: {_usd_of_many(found, found.sizes[0])} for {many} {unit} at "
-        f"{units.usd(price.usd_per_h)} a GPU-hour ({price.offer}, {date}).",
+        f"{units.usd(price.usd_per_h)} a GPU-hour ({price.offer}, {price.seen}).",
         *fewer,
     )
 

@@ -36,12 +36,14 @@ def layouts(request: Request, by: str, known: Known) -> Tradeoff:
         UsageError: the request is wrong, or does not name the devices.
         NoFit: no layout fits, the accelerator has no peak for the precision, or nothing joins so many.
     """
-    if request.gpu is None or request.gpus is None:
-        missing = "--gpu" if request.gpu is None else "--gpus"
+    if len(request.gpu) > 1:
+        raise UsageError(f"layouts takes one --gpu, not {len(request.gpu)}", "'zenplan estimate' compares several")
+    if not request.gpu or request.gpus is None:
+        missing = "--gpus" if request.gpu else "--gpu"
         raise UsageError(f"{missing} is missing", "name the devices, as in: --gpu H100 --gpus 64")
     if by not in ORDERS:
         raise UnknownName("order", by, ORDERS)
-    accelerator = known.catalogue.by_name(request.gpu)
+    accelerator = known.catalogue.by_name(request.gpu[0])
     plan = training_plan(request, known.families, whole_run=False)
     evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
     cluster = evidence.corrected(cluster_of(plan, accelerator, request.gpus, known.coefficients))
@@ -49,7 +51,7 @@ def layouts(request: Request, by: str, known: Known) -> Tradeoff:
     if not found.fits.any():
         least = float(found.memory.total_bytes.min())
         raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan, [cluster]))
-    price = cheapest(accelerator, known.tables)
+    price = cheapest(accelerator, known.tables, known.today)
     return Tradeoff(
         plan=replace(plan, facts=(*plan.facts, *evidence.facts(_used(cluster)))),
         cluster=cluster,

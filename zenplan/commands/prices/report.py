@@ -8,6 +8,8 @@ from datetime import date
 from typing import Any
 
 from zenplan import units
+from zenplan.commands.shared.ages import age_of
+from zenplan.commands.shared.filters import too_old
 from zenplan.domain.market.offer import Offer, Price, PriceTable
 from zenplan.domain.report import Column, Report, Table
 
@@ -25,8 +27,8 @@ def prices_report(tables: Sequence[PriceTable], today: date) -> Report:
     return Report(
         make_document=lambda: _document(offers, tables, today),
         make_records=lambda: _document(offers, (), today).offers,
-        tables=(_offers(offers), _ages(tables, today)),
-        notes=(f"Offers: {len(offers)}; providers: {len(tables)}. {_NOTE}", *left_out),
+        tables=(_offers(offers, today), _ages(tables, today)),
+        notes=(f"Offers: {len(offers)}; providers: {len(tables)}. {_NOTE}", *too_old(tables), *left_out),
     )
 
 
@@ -47,7 +49,7 @@ def _order(offer: Offer) -> tuple[bool, float, str, str, str]:
     return offer.on_demand is None, _device_usd_per_h(offer), instance.provider, instance.name, offer.region
 
 
-def _offers(offers: Sequence[Offer]) -> Table:
+def _offers(offers: Sequence[Offer], today: date) -> Table:
     # Provider and region share a column: 80 then have room for the price of a device-hour.
     columns = (
         Column(name="provider, region"),
@@ -62,8 +64,8 @@ def _offers(offers: Sequence[Offer]) -> Table:
             f"{o.instance.provider}, {o.region}",
             o.instance.name + (f" ({o.tier})" if o.tier else ""),
             f"{o.instance.devices} × {o.instance.accelerator}",
-            _shown(o.on_demand),
-            _shown(o.spot),
+            _shown(o.on_demand, today),
+            _shown(o.spot, today),
             units.usd(_device_usd_per_h(o)),
         )
         for o in offers
@@ -71,8 +73,11 @@ def _offers(offers: Sequence[Offer]) -> Table:
     return Table(columns=columns, rows=rows)
 
 
-def _shown(price: Price | None) -> str:
-    return units.usd(price.usd_per_h) if price else _UNKNOWN
+def _shown(price: Price | None, today: date) -> str:
+    """The price, and under it its age where it is old or has no date."""
+    if price is None:
+        return _UNKNOWN
+    return "\n".join(filter(None, (units.usd(price.usd_per_h), age_of(price, today).removeprefix("price "))))
 
 
 def _ages(tables: Sequence[PriceTable], today: date) -> Table:

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar, get_origin
 
 import typer
 
@@ -48,6 +48,11 @@ def _as_given(text: str, _: str) -> str:
     return text
 
 
+def _usd_or_nothing(text: str, what: str) -> float:
+    """Dollars, which may be 0."""
+    return 0.0 if units.number_of(text.strip().lstrip("$")) == 0 else units.parse_usd(text, what)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
     """A flag, and what becomes of it.
@@ -75,7 +80,8 @@ class Flag:
     def parameter(self, several: bool) -> inspect.Parameter:
         """As an argument of a command, which may be given several times."""
         option = typer.Option(self.flag, help=self.help, metavar=self.metavar)
-        kind = list[self.kind] if several else self.kind  # type: ignore[name-defined]  # a type that is known by then
+        once = several and get_origin(self.kind) is not list
+        kind = list[self.kind] if once else self.kind  # type: ignore[name-defined]  # a type that is known by then
         return inspect.Parameter(
             self.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[kind | None, option]
         )
@@ -173,13 +179,32 @@ _STEP: Final = (
     Flag(name="method", metavar="NAME", help="full, lora or qlora.", parse=_as_given),
 )
 _HARDWARE: Final = (
-    Flag(name="gpu", metavar="NAME", help="Accelerator, as in H100 or a100-40gb."),
+    Flag(name="gpu", metavar="NAME", help="Accelerator, as in H100 or a100-40gb; several: H100,A100.", kind=list[str]),
     Flag(name="gpus", metavar="COUNT", help="Exactly this many devices."),
 )
+_FILTERS: Final = (
+    Flag(name="provider", metavar="NAME", help="Cloud, as in aws; several: aws,gcp.", kind=list[str]),
+    Flag(name="exclude_provider", metavar="NAME", help="None of this cloud's; several as above.", kind=list[str]),
+    Flag(
+        name="provider_class",
+        metavar="KIND",
+        help="hyperscaler, cloud, marketplace, or unknown; several as above.",
+        kind=list[str],
+    ),
+    Flag(name="region", metavar="NAME", help="The provider's region; several as above.", kind=list[str]),
+    Flag(name="max_usd_per_hour", metavar="USD", help="The most that the whole cluster may cost an hour."),
+    Flag(name="max_price_age", metavar="TIME", help="Leave out prices older than this, as in 90d, and undated ones."),
+)
 _OFFERS: Final = (
-    Flag(name="max_gpus", metavar="COUNT", help="The largest cluster to consider; 1024 by default."),
-    Flag(name="provider", metavar="NAME", help="Cloud, as in aws."),
-    Flag(name="region", metavar="NAME", help="The provider's region."),
+    Flag(name="max_gpus", metavar="COUNT", help="The largest cluster to consider; else what is had on demand."),
+    *_FILTERS,
+    Flag(
+        name="usd_per_hour",
+        metavar="USD",
+        help="With --gpu: the price of one device, instead of all offers; 0 for your own.",
+        field="usd_per_h",
+        parse=_usd_or_nothing,
+    ),
     Flag(name="billing", metavar="KIND", help="The price to rank by: on-demand (default) or spot."),
 )
 _PRICES: Final = (
@@ -258,8 +283,9 @@ GROUPS: Final = {
     "wishes": _WISHES,
     "project": _PROJECT,
 }
-# The flags of a whole run, and of one step of it, in the order of their help.
+# The flags of a whole run, of price tables, and of one step, in the order of their help.
 RUN: Final = tuple(flag for group in GROUPS.values() for flag in group)
+PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 

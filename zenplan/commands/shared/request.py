@@ -48,6 +48,7 @@ def request_of(
     from zenplan.domain.training.project_plan import ProjectPlan
     from zenplan.domain.training.request import Request
 
+    _check_price(given)
     values = parsed(given)
     project = ProjectPlan(**{f.name: values.pop(f.name) for f in fields(ProjectPlan) if f.name in values})
     check_labels(project)
@@ -60,10 +61,8 @@ def request_of(
         precision=settings["precision"],
         optimizer=settings["optimizer"],
         software=settings["software"],
-        gpu=settings["gpu"],
+        **filters_of(settings),
         gpus=settings["gpus"],
-        provider=settings["provider"],
-        region=settings["region"],
         billing=settings["billing"],
         top=settings["top"],
         max_gpus=settings["max_gpus"],
@@ -104,6 +103,29 @@ def check_sizes(settings: Settings, gpus: object | None, max_gpus: object | None
         from zenplan.errors import UsageError
 
         raise UsageError(f"--gpus {gpus} and --max-gpus {max_gpus} contradict", "give one of them")
+
+
+def filters_of(settings: Settings) -> dict[str, Any]:
+    """The fields of a request that say which offers to look at."""
+    from zenplan.units import parse_duration_s
+
+    age = settings["max_price_age"]
+    several = ("gpu", "provider", "exclude_provider", "provider_class", "region")
+    return {
+        **{name: settings[name] or () for name in several},
+        "max_usd_per_h": settings["max_usd_per_hour"],
+        "max_price_age_s": None if age is None else parse_duration_s(age),
+    }
+
+
+def _check_price(given: Mapping[str, Any]) -> None:
+    """Raises UsageError: a price was given, and something that only offers have."""
+    others = [name for name in ("provider", "exclude_provider", "provider_class", "region") if given.get(name)]
+    if given.get("usd_per_hour") is not None and others:
+        from zenplan.errors import UsageError
+
+        flag = f"--{others[0].replace('_', '-')}"
+        raise UsageError(f"--usd-per-hour and {flag} contradict", "a price of your own stands for all offers")
 
 
 def check_labels(project: ProjectPlan) -> None:

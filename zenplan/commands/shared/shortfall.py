@@ -103,6 +103,12 @@ def other_precision(accelerator: Accelerator, asked: Precision) -> str:
     return f"try --precision {_next(has, asked.name)}; {accelerator.name} has {', '.join(has)}"
 
 
+def next_precision(accelerator: Accelerator, asked: Precision) -> str | None:
+    """What to train in on an accelerator that has not the usual precision; None where nothing is known of it."""
+    has = [name for name in _NARROW_FIRST if trains_in(accelerator, PRECISIONS[name])]
+    return _next(has, asked.name) if has else None
+
+
 def _next(has: Sequence[str], asked: str) -> str:
     index = _NARROW_FIRST.index(asked)
     return next((name for name in has if _NARROW_FIRST.index(name) > index), has[-1])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from zenplan.commands.shared.ages import seen
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import DevicePrice, Offer, PriceTable
+from zenplan.domain.market.offer import OLD_WITHIN, DevicePrice, PriceTable
+from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.model.workload import Workload
 from zenplan.errors import DataError, UnknownName, UsageError
 from zenplan.plugins import Plugins
@@ -48,43 +52,14 @@ def price_tables(plugins: Plugins, sheets: Catalogue, own: Path | None) -> tuple
         mine = read_price_csv(own, lambda name: sheets.by_name(name).name, today())
     replaced = {t.provider for t in mine}
     others = (plugins.bundled_table(p) for p in plugins.price_providers() if p.name not in replaced)
-    return (*mine, *others)
+    return tuple(_classed(table) for table in (*mine, *others))
 
 
-def filtered(
-    tables: Sequence[PriceTable],
-    sheets: Catalogue,
-    gpu: str | None,
-    provider: str | None,
-    region: str | None,
-    spot: bool,
-) -> tuple[PriceTable, ...]:
-    """The tables with only the offers that pass; a name that nobody has is an error.
+def _classed(table: PriceTable) -> PriceTable:
+    """The table with the class of its provider, whoever the table is from: a plugin may take a provider's name over."""
+    from zenplan.adapters.tables.market import provider_class
 
-    Raises:
-        UnknownName: an accelerator, provider or region that no table has.
-    """
-    wanted = sheets.by_name(gpu).name if gpu else None
-    if provider and provider not in {t.provider for t in tables}:
-        raise UnknownName("provider", provider, (t.provider for t in tables), "zenplan prices")
-    tables = [t for t in tables if provider in (None, t.provider)]
-    regions = {o.region for t in tables for o in t.offers}
-    if region and region not in regions:
-        raise UnknownName(f"region of {provider}" if provider else "region", region, regions, "zenplan prices")
-
-    def passes(offer: Offer) -> bool:
-        return (
-            wanted in (None, offer.instance.accelerator)
-            and region in (None, offer.region)
-            and (not spot or offer.spot is not None)
-        )
-
-    return tuple(
-        PriceTable(
-            provider=t.provider, terms=t.terms, left_out=t.left_out, offers=tuple(o for o in t.offers if passes(o))
-        )
-        for t in tables
-    )
+    return table if table.kind is not ProviderClass.UNKNOWN else replace(table, kind=provider_class(table.provider))
 
 
 def models(families: Sequence[WorkloadFamily], only: str | None = None) -> tuple[tuple[str, Workload], ...]:
@@ -166,20 +141,26 @@ def _knows(family: WorkloadFamily, model: str) -> bool:
 # --- the lowest price
 
 
-def cheapest(accelerator: Accelerator, tables: Sequence[PriceTable]) -> DevicePrice | None:
-    """The lowest on-demand price of one device of that kind, in any number and place; None where none is known."""
+def cheapest(accelerator: Accelerator, tables: Sequence[PriceTable], today: date) -> DevicePrice | None:
+    """The lowest on-demand price of one device of that kind, in any number and place; None where none is known.
+
+    An old price, or one without a date, is the lowest only where no fresh one is within ``OLD_WITHIN`` times of it.
+    """
     prices = [
-        (offer.on_demand.usd_per_h / offer.instance.devices, offer)
+        (offer.on_demand.usd_per_h / offer.instance.devices, offer, offer.on_demand)
         for table in tables
         for offer in table.offers
         if offer.instance.accelerator == accelerator.name and offer.on_demand is not None
     ]
     if not prices:
         return None
-    usd_per_h, offer = min(prices, key=lambda each: each[0])
+    least = min(prices, key=lambda each: each[0])
+    fresh = min((p for p in prices if not p[2].is_old(today)), key=lambda each: each[0], default=least)
+    usd_per_h, offer, price = fresh if fresh[0] <= OLD_WITHIN * least[0] else least
     tier = f" ({offer.tier})" if offer.tier else ""
     return DevicePrice(
         usd_per_h=usd_per_h,
         offer=f"{offer.instance.provider} {offer.instance.name}{tier}",
-        as_of=offer.on_demand.as_of if offer.on_demand else None,
+        as_of=price.as_of,
+        seen=seen(price, today),
     )

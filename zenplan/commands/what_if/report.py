@@ -6,6 +6,7 @@ from typing import Any
 
 from zenplan import units
 from zenplan.commands.estimate import screen
+from zenplan.commands.shared.ages import dollars
 from zenplan.domain.answer.answer import Answer, Change, Ranked
 from zenplan.domain.answer.comparison import WhatIf
 from zenplan.domain.report import Column, Report, Table
@@ -21,7 +22,7 @@ _COLUMNS = (
 def what_if_report(found: WhatIf) -> Report:
     """The plan as it was, with each change, and with all of them."""
     best = found.before.recommended
-    rows: list[tuple[str, ...]] = [("as asked", *_figures(best.total_usd.mid, best.wall_clock_s.mid), "")]
+    rows: list[tuple[str, ...]] = [("as asked", *_figures(_usd(best), best.wall_clock_s.mid), "")]
     rows += [(name, *_row(change, best)) for name, change in found.alone]
     if len(found.alone) > 1:
         rows.append(("all together", *_row(found.together, best)))
@@ -37,7 +38,7 @@ def what_if_report(found: WhatIf) -> Report:
 def sensitivity_report(before: Answer) -> Report:
     """Every input by how far it moves the plan."""
     best = before.recommended
-    took = f"{units.usd(best.total_usd.mid)}, {units.duration(best.wall_clock_s.mid)}"
+    took = f"{dollars(best.total_usd)}, {units.duration(best.wall_clock_s.mid)}"
     return Report(
         make_document=lambda: _document(WhatIf(before=before, alone=(), together=None, after=None)),
         make_records=lambda: _document(WhatIf(before=before, alone=(), together=None, after=None)).sensitivity,
@@ -57,6 +58,10 @@ def _on(best: Ranked) -> str:
     return f"{screen.devices_of(best.quote)} × {best.quote.offer.instance.accelerator}"
 
 
+def _usd(best: Ranked) -> float | None:
+    return best.total_usd.mid if best.total_usd else None
+
+
 def _figures(usd: float | None, time_s: float) -> tuple[str, str]:
     return ("no price" if usd is None else units.usd(usd), units.duration(time_s))
 
@@ -64,14 +69,15 @@ def _figures(usd: float | None, time_s: float) -> tuple[str, str]:
 def _row(change: Change | None, best: Ranked) -> tuple[str, ...]:
     if change is None:
         return ("–", "–", "cannot be run there")
-    moved = [] if change.usd is None else [change.usd / best.total_usd.mid]
+    was = _usd(best)
+    moved = [change.usd / was] if was and change.usd is not None else []
     moved.append(change.wall_clock_s / best.wall_clock_s.mid)
     return (*_figures(change.usd, change.wall_clock_s), ", ".join(f"× {units.significant(m)}" for m in moved))
 
 
 def _verdict(found: WhatIf) -> str:
     best, names = found.before.recommended, ", ".join(name for name, _ in found.alone)
-    was = f"{units.usd(best.total_usd.mid)} and {units.duration(best.wall_clock_s.mid)}"
+    was = f"{dollars(best.total_usd)} and {units.duration(best.wall_clock_s.mid)}"
     if found.together is None:
         return f"With {names}, {_on(best)} cannot run it; without, it takes {was}."
     then = " and ".join(_figures(found.together.usd, found.together.wall_clock_s))
@@ -82,5 +88,5 @@ def _notes(found: WhatIf) -> tuple[str, ...]:
     if found.after is None:
         return ()
     then = found.after.recommended
-    took = f"{units.usd(then.total_usd.mid)}, {units.duration(then.wall_clock_s.mid)}"
+    took = f"{dollars(then.total_usd)}, {units.duration(then.wall_clock_s.mid)}"
     return (f"With all offers to choose from, recommended then: {took} on {_on(then)}, {screen.machines(then.quote)}.",)

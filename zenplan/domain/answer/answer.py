@@ -55,8 +55,8 @@ class Ranked:
         return self.quote.gpu_hours(self.bill)
 
     @property
-    def total_usd(self) -> Range:
-        """Machines, storage and egress."""
+    def total_usd(self) -> Range | None:
+        """Machines, storage and egress; None where the machines have no price."""
         return self.bill.total_usd
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from zenplan.domain import checks
 from zenplan.domain.fit.efficiency import Correction, Grounds
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.market.offer import Billing, Offer, Terms
+from zenplan.domain.market.offer import OWN, Billing, Offer, Terms
+from zenplan.domain.market.provider import OnDemandLimit
 from zenplan.domain.range import Range
 from zenplan.domain.training.layout import Layout
 from zenplan.errors import DataError
@@ -132,18 +133,21 @@ class Bill:
 
     Attributes:
         billed_h: hours of each machine after rounding, middle estimate.
+        compute_usd: of the machines; None where nobody has a price for them, and then there is no total.
     """
 
     billing: Billing
     run: RunTime
     billed_h: float
-    compute_usd: Range
+    compute_usd: Range | None
     storage_usd: float | None
     egress_usd: float | None
 
     @property
-    def total_usd(self) -> Range:
-        """All parts that are known."""
+    def total_usd(self) -> Range | None:
+        """All parts that are known; None where the price of the machines is not."""
+        if self.compute_usd is None:
+            return None
         return self.compute_usd + (self.storage_usd or 0.0) + (self.egress_usd or 0.0)
 
 
@@ -188,7 +192,12 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """An estimate and an offer: dollars. ``bills`` has an entry for each billing kind with a known price."""
+    """An estimate and an offer: dollars.
+
+    Attributes:
+        bills: an entry for each billing kind with a known price; one without dollars where the offer has no price.
+        on_demand: how many devices are usually had without a reservation; None where that is not known.
+    """
 
     estimate: Estimate
     offer: Offer
@@ -197,6 +206,7 @@ class Quote:
     idle_devices: int
     bills: tuple[Bill, ...]
     energy: Energy | None
+    on_demand: OnDemandLimit | None = None
 
     def __post_init__(self) -> None:
         checks.positive("quote", nodes=self.nodes)
@@ -206,6 +216,12 @@ class Quote:
     def bill(self, billing: Billing) -> Bill | None:
         """The bill under that billing kind, None where its price is unknown."""
         return next((b for b in self.bills if b.billing is billing), None)
+
+    @property
+    def beyond_on_demand(self) -> int | None:
+        """How many devices are usually had on demand, where this takes more; None where it does not."""
+        limit = self.on_demand
+        return limit.devices if limit and self.devices > limit.devices and self.offer.instance.provider != OWN else None
 
     @property
     def devices(self) -> int:

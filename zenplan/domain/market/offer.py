@@ -7,10 +7,17 @@ from datetime import date
 from enum import StrEnum
 
 from zenplan.domain import checks
+from zenplan.domain.market.provider import ProviderClass
 from zenplan.errors import DataError
 
 # No machine that can be rented costs more than this; a larger figure is a slip of units.
 _ABSURD_USD_PER_DEVICE_H = 1000.0
+# Prices that are older than this are marked, and ranked behind fresh ones. Neoclouds change theirs a few times a year.
+OLD_DAYS = 180
+# An old price leads only where no fresh one is within so many times of it.
+OLD_WITHIN = 2.0
+# The provider of devices that nobody rents out, or whose price the user gave: it alone has offers without a price.
+OWN = "own"
 
 
 class Billing(StrEnum):
@@ -59,15 +66,30 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """Dollars for one hour of the whole instance, seen on a date (None: the source has no date)."""
+    """Dollars for one hour of the whole instance, seen on a date.
+
+    Attributes:
+        as_of: None where the source has no date.
+        table_as_of: the newest date in the table of a price that has none itself; None where it has none either.
+    """
 
     usd_per_h: float
     as_of: date | None
     source: str
+    table_as_of: date | None = None
 
     def __post_init__(self) -> None:
-        checks.positive("price", usd_per_h=self.usd_per_h)
+        checks.not_negative("price", usd_per_h=self.usd_per_h)
         checks.named("price", source=self.source)
+
+    def age_days(self, today: date) -> int | None:
+        """Days since the price was seen; None where it has no date."""
+        return (today - self.as_of).days if self.as_of else None
+
+    def is_old(self, today: date) -> bool:
+        """Whether it was seen more than ``OLD_DAYS`` ago; a price without a date counts as older than that."""
+        days = self.age_days(today)
+        return days is None or days > OLD_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +99,8 @@ class Offer:
     Attributes:
         instance: the machine.
         region: as the provider calls it; ``any`` where it does not say.
-        on_demand, spot: None is unknown, never 0; one of them is known.
+        on_demand, spot: None is unknown, never 0; one of them is known, but for ``OWN`` devices, which may also be
+            free.
         tier: the provider's own class of service (``community``, ``secure``), empty where it has none.
     """
 
@@ -90,11 +113,20 @@ class Offer:
     def __post_init__(self) -> None:
         checks.named("offer", region=self.region)
         what = f"offer {self.instance.provider}/{self.instance.name} in {self.region}"
-        if self.on_demand is None and self.spot is None:
+        if self.instance.provider == OWN:
+            return
+        if not self.has_price:
             raise DataError(f"{what}: no price at all")
         for price in (self.on_demand, self.spot):
+            if price and not price.usd_per_h:
+                raise DataError(f"{what}: a price of 0 is no price; one that is unknown is None")
             if price and price.usd_per_h / self.instance.devices > _ABSURD_USD_PER_DEVICE_H:
                 raise DataError(f"{what}: ${price.usd_per_h} an hour is absurd for {self.instance.devices} devices")
+
+    @property
+    def has_price(self) -> bool:
+        """Whether the price under any billing kind is known."""
+        return self.on_demand is not None or self.spot is not None
 
     def price(self, billing: Billing) -> Price | None:
         """The price under that billing kind, or None where it is unknown."""
@@ -144,12 +176,16 @@ class PriceTable:
         offers: in the order of the table.
         terms: of billing; None where nothing is known of them.
         left_out: rows that could not be used, a line each, with the reason.
+        kind: of the provider.
+        too_old: prices that were left out for their age.
     """
 
     provider: str
     offers: tuple[Offer, ...]
     terms: Terms | None = None
     left_out: tuple[str, ...] = ()
+    kind: ProviderClass = ProviderClass.UNKNOWN
+    too_old: int = 0
 
     @property
     def prices(self) -> tuple[Price, ...]:
@@ -174,8 +210,13 @@ class PriceTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicePrice:
-    """The cheapest on-demand price of one device, and whose it is."""
+    """The cheapest on-demand price of one device, and whose it is.
+
+    Attributes:
+        seen: when it was seen, and how long ago where that is long, for people.
+    """
 
     usd_per_h: float
     offer: str
     as_of: date | None
+    seen: str

@@ -11,6 +11,7 @@ from zenplan.domain import checks
 from zenplan.domain.mapping import read_only
 from zenplan.domain.market.currency import Currency
 from zenplan.domain.market.offer import Billing
+from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.project_plan import ProjectPlan
 
@@ -34,7 +35,12 @@ class Request:
         data_kind: what the texts of ``samples`` are, which says how long they are.
         image_size: pixels of a side of the input.
         global_batch_tokens, batch: tokens or samples a step; at most one.
-        gpu, gpus, provider, region: which offers to look at.
+        gpu, provider, region, provider_class: which offers to look at: of any of these; empty for all.
+        gpus: exactly this many devices.
+        exclude_provider: whose offers are not looked at.
+        max_usd_per_h: the most that the whole cluster may cost an hour.
+        max_price_age_s: older prices, and those without a date, are not looked at.
+        usd_per_h: the price of one device of the one ``gpu``, instead of all offers; 0 for one's own.
         billing: the kind that quotes are ranked by.
         deadline_s, budget_usd: what the answer must meet.
         project: what is known of the project around the run; ``deadline_s`` and ``budget_usd`` are the project's.
@@ -42,7 +48,7 @@ class Request:
         horizon_s: plans that take longer are no candidates; None for ``HORIZON_S``, or a later deadline.
         day_usd: what a day is worth, in dollars; None for a share of the bill (``planning.money.ranking``).
         top: how many quotes to show.
-        max_gpus: the largest cluster to consider where ``gpus`` is not given.
+        max_gpus: the largest cluster to consider where ``gpus`` is not given; None for what is had on demand.
         given: the flags that it was made of, by their names, as they were given; None for a model built in Python.
     """
 
@@ -67,10 +73,15 @@ class Request:
     optimizer: str | None = None
     software: str | None = None
     method: str | None = None
-    gpu: str | None = None
+    gpu: tuple[str, ...] = ()
     gpus: int | None = None
-    provider: str | None = None
-    region: str | None = None
+    provider: tuple[str, ...] = ()
+    exclude_provider: tuple[str, ...] = ()
+    provider_class: tuple[ProviderClass, ...] = ()
+    region: tuple[str, ...] = ()
+    max_usd_per_h: float | None = None
+    max_price_age_s: float | None = None
+    usd_per_h: float | None = None
     billing: Billing = Billing.ON_DEMAND
     deadline_s: float | None = None
     budget_usd: float | None = None
@@ -79,10 +90,14 @@ class Request:
     horizon_s: float | None = None
     day_usd: float | None = None
     top: int = 5
-    max_gpus: int = 1024
+    max_gpus: int | None = None
     given: Mapping[str, Any] = field(default_factory=lambda: read_only({}), compare=False)
 
     def __post_init__(self) -> None:
+        """A name alone counts as one of one; numbers are checked."""
+        for several in ("gpu", "provider", "exclude_provider", "provider_class", "region"):
+            if isinstance(getattr(self, several), str):
+                object.__setattr__(self, several, (getattr(self, several),))
         checks.positive(
             "request",
             params=self.params,
@@ -104,7 +119,10 @@ class Request:
             day_usd=self.day_usd,
             top=self.top,
             max_gpus=self.max_gpus,
+            max_usd_per_h=self.max_usd_per_h,
+            max_price_age_s=self.max_price_age_s,
         )
+        checks.not_negative("request", usd_per_h=self.usd_per_h)
 
     @property
     def longest_s(self) -> float:

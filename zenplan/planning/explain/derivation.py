@@ -314,6 +314,8 @@ def _bill(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) 
         if terms and rounding
         else "rounding not known: to the hour",
     )
+    if bill.compute_usd is None or bill.total_usd is None:
+        return
     yield line(
         "bill",
         "machines",

@@ -50,6 +50,8 @@ def project(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float 
     known = [cost.usd for cost in costs if cost.counted and cost.usd]
     total = Range(low=sum(c.low for c in known), mid=sum(c.mid for c in known), high=sum(c.high for c in known))
     time_s = bill.run.wall_clock_s * given.runs
+    if bill.total_usd is None:
+        return Project(costs=costs, total_usd=None, wall_clock_s=time_s, months=())
     runs_usd = bill.total_usd.mid * given.runs
     return Project(
         costs=costs, total_usd=total, wall_clock_s=time_s, months=tuple(_months(runs_usd, time_s.mid, today))
@@ -59,12 +61,12 @@ def project(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float 
 def _costs(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float | None) -> Iterator[Cost]:
     run = bill.total_usd
     times = f"{given.repeat} runs of full length" if given.repeat > 1 else "one run"
-    yield Cost(name="runs", usd=run * given.repeat, counted=True, origin=Origin.DERIVED, why=times)
+    yield Cost(name="runs", usd=_times(run, given.repeat), counted=True, origin=Origin.DERIVED, why=times)
     yield _experiments(given, plan, run)
     if given.failed_runs is not None:
         yield Cost(
             name="failed runs",
-            usd=run * (FAILED_SHARE * given.failed_runs),
+            usd=_times(run, FAILED_SHARE * given.failed_runs),
             counted=True,
             origin=Origin.GIVEN,
             why=f"{given.failed_runs} that fail half way",
@@ -76,15 +78,16 @@ def _costs(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float |
         yield _labels(given, plan, labelled or 0.0)
 
 
-def _experiments(given: ProjectPlan, plan: TrainingPlan, run: Range) -> Cost:
+def _experiments(given: ProjectPlan, plan: TrainingPlan, run: Range | None) -> Cost:
     if given.trials is not None:
         share = TRIAL_SHARE if given.trial_share is None else given.trial_share
         said = "" if given.trial_share is not None else ", assumed: --trial-share says otherwise"
         why = f"{given.trials} of {units.percent(share)} of the run each{said}"
-        return Cost(name="experiments", usd=run * (given.trials * share), counted=True, origin=Origin.GIVEN, why=why)
+        usd = _times(run, given.trials * share)
+        return Cost(name="experiments", usd=usd, counted=True, origin=Origin.GIVEN, why=why)
     pre_training = plan.method == "full" and plan.workload.family in LANGUAGE
     beside, why = (_EXPERIMENTS, _EXPERIMENTS_WHY) if pre_training else (_TUNING, _TUNING_WHY)
-    usd = Range(low=run.mid * beside.low, mid=run.mid * beside.mid, high=run.mid * beside.high)
+    usd = beside * run.mid if run else None
     return Cost(name="experiments", usd=usd, counted=False, origin=Origin.ASSUMED, why=why)
 
 
@@ -108,6 +111,11 @@ def _labels(given: ProjectPlan, plan: TrainingPlan, samples: float) -> Cost:
     span = units.span(units.usd(each.low), units.usd(each.high))
     why = f"{told} at {span}, if people label them; --label-usd says how much"
     return Cost(name="labels", usd=each * samples, counted=False, origin=Origin.ASSUMED, why=why)
+
+
+def _times(run: Range | None, number: float) -> Range | None:
+    """So many runs; None where one has no price."""
+    return run * number if run else None
 
 
 def _exactly(usd: float) -> Range:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from zenplan.domain.answer.estimate import Bill, Energy, Estimate, Quote
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.market.offer import Billing, Offer, Terms
+from zenplan.domain.market.provider import OnDemandLimit
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
@@ -28,12 +30,20 @@ Grid = Callable[[str, str], "tuple[float, str] | None"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """So many machines of one offer. ``cluster`` is its place in the list of clusters."""
+    """So many machines of one offer.
+
+    Attributes:
+        cluster: its place in the list of clusters.
+        on_demand: how many of them are usually had without a reservation; None where that is not known.
+        unpriced: it has no on-demand price and is looked at all the same: its bill is without dollars.
+    """
 
     offer: Offer
     terms: Terms | None
     nodes: int
     cluster: int
+    on_demand: OnDemandLimit | None = None
+    unpriced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,11 +75,21 @@ class Market:
         return known
 
     def usable(self, billing: Billing) -> npt.NDArray[np.bool_]:
-        """Options that fit memory, have a price of that kind, and finish even at their high end."""
+        """Options that fit memory, have a price of that kind, and finish even at their high end.
+
+        What is looked at without a price is taken as on demand, at dollars that are not known.
+        """
         b = self.bills(billing)
-        fits = self.found.fits[self.owner]
-        usable: npt.NDArray[np.bool_] = fits & np.isfinite(b.compute_usd[2]) & np.isfinite(b.runs.wall_clock_s[2])
+        known = np.isfinite(b.compute_usd[2])
+        if billing is Billing.ON_DEMAND:
+            known |= np.array([o.unpriced for o in self.options])
+        usable: npt.NDArray[np.bool_] = self.found.fits[self.owner] & known & np.isfinite(b.runs.wall_clock_s[2])
         return usable
+
+    def old(self, billing: Billing, today: date) -> npt.NDArray[np.bool_]:
+        """Options whose price of that kind is old, or has no date; not those without one."""
+        prices = (o.offer.price(billing) for o in self.options)
+        return np.array([price is not None and price.is_old(today) for price in prices])
 
     def quote(self, index: int, billing: Billing, grid: Grid) -> Quote:
         """One option as a noun; its energy is that of the run under the given billing kind."""
@@ -86,6 +106,7 @@ class Market:
             nodes=option.nodes,
             idle_devices=devices - used,
             bills=tuple(b.at(index) for b in entries),
+            on_demand=option.on_demand,
             energy=self._energy(option, wall_clock_s, used, devices - used, grid),
         )
 
@@ -166,7 +187,7 @@ class Bills:
 
     @property
     def total_usd(self) -> Array:
-        """All parts that are known, shape (3, n)."""
+        """All parts that are known, shape (3, n); nan where the price of the machines is not."""
         total: Array = self.compute_usd + np.nan_to_num(self.storage_usd) + np.nan_to_num(self.egress_usd)
         return total
 
@@ -178,7 +199,7 @@ class Bills:
             billing=self.billing,
             run=self.runs.at(index),
             billed_h=float(self.billed_s[1, index]) / HOUR_S,
-            compute_usd=Range(low=low, mid=mid, high=high),
+            compute_usd=None if math.isnan(mid) else Range(low=low, mid=mid, high=high),
             storage_usd=None if math.isnan(storage) else storage,
             egress_usd=None if math.isnan(egress) else egress,
         )

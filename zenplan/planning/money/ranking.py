@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,7 @@ from zenplan.domain.answer.answer import Label
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.request import HORIZON_S, Request
+from zenplan.planning.money.candidates import candidates
 from zenplan.planning.money.quotes import Market
 from zenplan.planning.physics.columns import Array
 
@@ -71,6 +73,11 @@ class Wish:
             budget_usd=request.budget_usd,
             day_usd=request.day_usd,
         )
+
+    @property
+    def limits(self) -> tuple[float, float | None]:
+        """The longest time that keeps horizon and deadline, and the budget."""
+        return min(self.horizon_s, self.deadline_s or self.horizon_s), self.budget_usd
 
     def cost(self, usd: Array, time_s: Array) -> Array:
         """What the recommended has the least of: comparable among plans of one request, otherwise of no meaning."""
@@ -181,7 +188,7 @@ def rank(usd: Array, time_s: Array, top: int, wish: Wish, gpu_h: Array | None = 
     return Ranking(order=tuple(shown), labels=labels, met=met, in_time=in_time, frontier=tuple(front.tolist()))
 
 
-def ranking_of(found: Market, billing: Billing, top: int, wish: Wish) -> Ranking | None:
+def ranking_of(found: Market, billing: Billing, top: int, wish: Wish, today: date) -> Ranking | None:
     """The options of a market in order; None where none can be run.
 
     Args:
@@ -189,12 +196,16 @@ def ranking_of(found: Market, billing: Billing, top: int, wish: Wish) -> Ranking
         billing: the kind of bill that they are ranked by.
         top: how many to name at most.
         wish: what they have to keep.
+        today: the day on which prices are old: those stand behind fresh ones (``candidates``).
     """
-    usable = np.flatnonzero(found.usable(billing))
+    usable = candidates(found, billing, today, *wish.limits, wish.cost).leading
     if not len(usable):
         return None
     bills = found.bills(billing)
-    ranking = rank(bills.total_usd[:, usable], bills.runs.wall_clock_s[:, usable], top, wish)
+    time_s = bills.runs.wall_clock_s[:, usable]
+    devices = np.array([o.nodes * o.offer.instance.devices for o in found.options], dtype=np.float64)
+    gpu_h = time_s[1] * devices[usable] / units.HOUR_S
+    ranking = rank(bills.total_usd[:, usable], time_s, top, wish, gpu_h)
     return replace(
         ranking,
         order=tuple(int(usable[i]) for i in ranking.order),

@@ -1,0 +1,103 @@
+"""Which offers of the price tables are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.market.offer import Offer, Price, PriceTable
+from zenplan.domain.market.provider import ProviderClass
+from zenplan.errors import UnknownName
+from zenplan.units import DAY_S
+
+_LISTING = "zenplan prices"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What an offer must have; of several names any one; empty or None lets everything through.
+
+    Attributes:
+        max_usd_per_h: of one machine, under a billing kind that is known.
+        max_price_age_s: older prices are left out, and those without a date.
+        spot: only offers with a spot price.
+    """
+
+    gpu: tuple[str, ...] = ()
+    provider: tuple[str, ...] = ()
+    exclude_provider: tuple[str, ...] = ()
+    provider_class: tuple[ProviderClass, ...] = ()
+    region: tuple[str, ...] = ()
+    max_usd_per_h: float | None = None
+    max_price_age_s: float | None = None
+    spot: bool = False
+
+
+def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, today: date) -> tuple[PriceTable, ...]:
+    """The tables with only the offers that pass; a name that nobody has is an error.
+
+    Raises:
+        UnknownName: an accelerator, provider or region that no table has.
+    """
+    gpus = {sheets.by_name(name).name for name in wanted.gpu}
+    providers = [t.provider for t in tables]
+    for name in (*wanted.provider, *wanted.exclude_provider):
+        _known("provider", name, providers)
+    tables = [t for t in tables if _of_provider(t, wanted)]
+    regions = {o.region for t in tables for o in t.offers}
+    of = f"region of {' or '.join(wanted.provider)}" if wanted.provider else "region"
+    for region in wanted.region:
+        _known(of, region, regions)
+
+    def passes(offer: Offer) -> bool:
+        return (
+            (not gpus or offer.instance.accelerator in gpus)
+            and (not wanted.region or offer.region in wanted.region)
+            and (not wanted.spot or offer.spot is not None)
+            and _affordable((offer.on_demand, offer.spot), wanted.max_usd_per_h)
+        )
+
+    kept = (replace(t, offers=tuple(o for o in t.offers if passes(o))) for t in tables)
+    age_s = wanted.max_price_age_s
+    return tuple(kept if age_s is None else (_recent(t, age_s, today, wanted.spot) for t in kept))
+
+
+def _known(kind: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise UnknownName(kind, name, known, _LISTING)
+
+
+def _of_provider(table: PriceTable, wanted: Filters) -> bool:
+    return (
+        (not wanted.provider or table.provider in wanted.provider)
+        and table.provider not in wanted.exclude_provider
+        and (not wanted.provider_class or table.kind in wanted.provider_class)
+    )
+
+
+def _affordable(prices: Iterable[Price | None], most: float | None) -> bool:
+    return most is None or any(price.usd_per_h <= most for price in prices if price)
+
+
+def _recent(table: PriceTable, age_s: float, today: date, spot: bool) -> PriceTable:
+    """The table without older prices, and without offers that have no other."""
+
+    def keep(price: Price | None) -> Price | None:
+        days = price.age_days(today) if price else None
+        return price if days is not None and days * DAY_S <= age_s else None
+
+    offers = []
+    for offer in table.offers:
+        on_demand, of_spot = keep(offer.on_demand), keep(offer.spot)
+        if of_spot or (on_demand and not spot):
+            offers.append(replace(offer, on_demand=on_demand, spot=of_spot))
+    left = PriceTable(provider=table.provider, offers=tuple(offers))
+    return replace(table, offers=left.offers, too_old=len(table.prices) - len(left.prices))
+
+
+def too_old(tables: Iterable[PriceTable]) -> tuple[str, ...]:
+    """How many prices were left out for their age, in a line; nothing where none was."""
+    count = sum(table.too_old for table in tables)
+    return (f"{count:,} prices are older than --max-price-age, or have no date: left out",) if count else ()
