@@ -409,6 +409,34 @@ def plans_keep_their_names(found: Any) -> None:
         assert "nearest" in found["verdict"]
 
 
+def keeps(high: Any, limit: float | None) -> bool:
+    return limit is None or (high is not None and high["high"] <= limit)
+
+
+def recommended_is_no_folly(found: Any) -> None:
+    """Nobody pays twice as much for a fifth of the time, or waits a day and twice as long to save 5 %.
+
+    But for a plan whose high end keeps what was asked, where the other's does not.
+    """
+    if "recommended" not in recommended(found)["labels"] or found["day_is_worth_usd"] is not None:
+        return
+    mine = bill(found)
+    usd, wall_clock_s = dollars(mine), mine["wall_clock_s"]["mid"]
+    safe = keeps(mine["total_usd"], found["budget_usd"]) and keeps(mine["wall_clock_s"], found["deadline_s"])
+    for other in found["frontier"]:
+        theirs, took_s = dollars(other), other["wall_clock_s"]["mid"]
+        if theirs > (found["budget_usd"] or math.inf) or took_s > min(
+            found["horizon_s"], found["deadline_s"] or math.inf
+        ):
+            continue
+        if safe and not (
+            keeps(other["total_usd"], found["budget_usd"]) and keeps(other["wall_clock_s"], found["deadline_s"])
+        ):
+            continue
+        assert not (theirs <= usd / 2 and took_s <= 1.2 * wall_clock_s and usd - theirs > 1)
+        assert not (theirs <= 1.05 * usd and took_s <= wall_clock_s / 2 and wall_clock_s - took_s >= 86400)
+
+
 @each("breaks")
 def test_the_laws_of_every_answer(question: Any, day: str) -> None:
     said = answer(question, day)
@@ -426,6 +454,7 @@ def test_the_laws_of_every_answer(question: Any, day: str) -> None:
     assert found.get("met", found.get("passes", True)) is (said.code == 0)
     if "quotes" in found:
         plans_keep_their_names(found)
+        recommended_is_no_folly(found)
 
 
 def test_the_laws_would_see_a_wrong_answer() -> None:
