@@ -13,12 +13,12 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from numbers import Integral, Real
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zenplan.adapters.clock import today
+from zenplan.arguments import flags
 from zenplan.commands.shared.filters import Filters, filtered
 from zenplan.commands.shared.known import known
 from zenplan.commands.shared.output import loaded_plugins
@@ -37,7 +37,6 @@ Number = float | str
 Names = str | Sequence[str]
 File = str | os.PathLike[str]
 Counter = Callable[[Any, Sequence[tuple[int, ...]]], "Iterable[Operator]"]
-_LARGE = 10**60
 _HERE = str(Path(__file__).parent)
 
 
@@ -167,7 +166,7 @@ def estimate(
         UsageError: an argument is wrong, or two contradict.
         NoFit: no offer can run it. One that misses the deadline or the budget is an answer: see ``answer.met``.
     """
-    given = _flags(locals())
+    given = flags(locals())
     from zenplan.commands.estimate.use_case import estimate as use_case
     from zenplan.commands.shared.request_file import lines_named, with_request
 
@@ -222,7 +221,7 @@ def layouts(
         UsageError: an argument is wrong, or two contradict.
         NoFit: no layout fits, or nothing joins so many devices.
     """
-    given = _flags(locals())
+    given = flags(locals())
     from zenplan.commands.layouts.use_case import layouts as use_case
 
     settings = _settings(given)
@@ -289,7 +288,7 @@ def calibrate(
         UsageError: an argument is wrong, two contradict, or the backend is not installed.
         ZenplanError: nothing at all was measured.
     """
-    given = _flags(locals())
+    given = flags(locals())
     from zenplan.commands.calibrate.flags import how_flags, measured, wanted_of, workers_of
 
     settings = _settings({name: given[name] for name in ("precision", "prices")})
@@ -357,7 +356,7 @@ def accelerators(*, vendor: str | None = None, architecture: str | None = None) 
     Raises:
         UnknownName: there is none of these.
     """
-    given = _flags(locals())
+    given = flags(locals())
     with loaded_plugins(_warn) as plugins:
         return result(Catalogue, only(catalogue(plugins), **given))
 
@@ -390,7 +389,7 @@ def prices(
     Raises:
         UsageError: nobody has such an accelerator, provider or region, or the file cannot be used.
     """
-    settings = _settings(_flags(locals()))
+    settings = _settings(flags(locals()))
     with loaded_plugins(_warn) as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
@@ -434,44 +433,6 @@ def register_layer(layer: type) -> Callable[[Counter], Counter]:
     from zenplan.worker.counting.registry import register_layer as register
 
     return register(layer)
-
-
-# --- arguments as flags
-
-
-def _flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as they would stand on a command line: numbers as texts, files as paths."""
-    return {name: _flag(name, value) for name, value in arguments.items() if name not in _NOT_FLAGS}
-
-
-# What is handed on as it is, and what is no argument.
-_NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "request", "spot", "strict")
-_FILES = ("config", "data", "prices", "tokenizer")
-_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region")
-
-
-def _flag(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, str) or name == "keras":
-        return value
-    if isinstance(value, os.PathLike) and name in _FILES:
-        return Path(os.fsdecode(value))
-    if isinstance(value, Mapping) and name == "config":
-        return dict(value)
-    if name in _SEVERAL and isinstance(value, Sequence) and all(isinstance(each, str) for each in value):
-        return list(value) or None
-    if isinstance(value, timedelta) and name in ("deadline", "horizon", "max_price_age"):
-        return f"{value.total_seconds()}s"
-    if isinstance(value, date) and name in ("deadline", "rate_date"):
-        return (value.date() if isinstance(value, datetime) else value).isoformat()
-    # True and False are numbers to Python, which also writes no whole number of more than 4,300 digits.
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return str(int(value)) if abs(int(value)) < _LARGE else "infinite"
-    if isinstance(value, Real) and not isinstance(value, bool):
-        try:
-            return repr(float(value))
-        except OverflowError:  # a fraction can be larger than any float
-            return "infinite"
-    raise UsageError(f"--{name.replace('_', '-')} cannot be a {type(value).__name__}", "give a number or a text")
 
 
 def _settings(given: Mapping[str, Any]) -> Settings:
