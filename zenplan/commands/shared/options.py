@@ -233,7 +233,7 @@ _WISHES: Final = (
     Flag(
         name="budget",
         metavar="USD",
-        help="The most it may cost, in dollars.",
+        help="The most it may cost, in dollars, with what is given of the project.",
         field="budget_usd",
         parse=units.parse_usd,
     ),
