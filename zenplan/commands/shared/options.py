@@ -178,7 +178,7 @@ _STEP: Final = (
     Flag(
         name="software",
         metavar="NAME",
-        help="What runs it, and so which layouts are searched: hf-trainer, unsloth, axolotl, fsdp, deepspeed, "
+        help="The software that runs it, and so the layouts searched: hf-trainer, unsloth, axolotl, fsdp, deepspeed, "
         "megatron, nemo, maxtext, keras; or a kind, which may run any: eager, fused, compiled, xla.",
     ),
     Flag(name="method", metavar="NAME", help="full (default), lora or qlora.", parse=_as_given),
@@ -199,7 +199,7 @@ _FILTERS: Final = (
     Flag(
         name="region",
         metavar="NAME",
-        help="Region to rent in, as in us-east-1; several: us-east-1,us-west-2.",
+        help="Region to rent in, as in us-east-1; several with commas.",
         kind=list[str],
     ),
     Flag(name="max_usd_per_hour", metavar="USD", help="The most that an hour of the whole cluster may cost."),
@@ -259,7 +259,7 @@ _PROJECT: Final = (
     Flag(
         name="trial_share",
         metavar="PERCENT",
-        help="Length of an experiment, of the run's; 5% by default.",
+        help="Length of an experiment, as a share of the run; 5% by default.",
         parse=units.parse_share,
     ),
     Flag(name="failed_runs", metavar="COUNT", help="Runs that fail, half way on average.", parse=_whole(1e4)),
