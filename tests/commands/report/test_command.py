@@ -150,7 +150,6 @@ def _set(document: Any, path: str, value: Any) -> None:
         ("quotes.0.bills.0.total_usd.mid", 1e300),
         ("quotes.0.bills.0.total_usd.high", 0.0),
         ("quotes.0.bills.0.wall_clock_s", {"low": 2.0, "mid": 1.0, "high": 3.0}),
-        ("frontier.0.total_usd", None),
         ("frontier.0.price_as_of", "2026-00-00"),
         ("quotes.0.memory.available_bytes", 0.0),
         ("workload.parameters", 1e200),

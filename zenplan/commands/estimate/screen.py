@@ -45,13 +45,15 @@ def verdict(answer: Answer) -> str:
     best = answer.recommended
     devices = f"{devices_of(best.quote)} × {best.quote.offer.instance.accelerator}"
     usd = money(answer)
-    took = f"{dollars(best.total_usd, usd)} and {units.duration(best.wall_clock_s.mid)}"
+    cost = f"{usd(best.total_usd.mid)} and " if best.total_usd else ""
+    took = f"{cost}{units.duration(best.wall_clock_s.mid)}"
     age, limit = price_age(answer, best), best.quote.beyond_on_demand
     spans = ", ".join(filter(None, (dollar_span(best.total_usd, usd), _span(best.wall_clock_s, units.duration))))
     parts = (
         f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
+        "" if best.total_usd else "No price is known: --usd-per-hour gives one.",
         age and f"Its price is {age}: ask first.",
         limit and f"More than {limit:,} on demand usually needs a reservation.",
     )
@@ -249,8 +251,9 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     # The headings of the effects, the largest of them, and a line before; where nothing is met, what would comes first.
     heads = (2 + 1 + 1) if effects else 0
     left = room - (heads if answer.met else 0)
+    told = answer.notices[:1]
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
-    for line in filter(None, (*ways, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))):
+    for line in filter(None, (*ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))):
         if _lines(line) <= left:
             lines.append(line)
             left -= _lines(line)
