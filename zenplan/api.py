@@ -100,11 +100,11 @@ def estimate(
     no_calibrations: bool = False,
     request: File | None = None,
 ) -> Answer:
-    """Time, GPU-hours, dollars and memory of a training run: quotes, the best first. As ``zenplan estimate``.
+    """Time, GPU-hours, dollars and memory of a training run. As ``zenplan estimate``.
 
-    One of ``params``, ``model``, ``config`` and ``keras`` says what to train; all the rest has a default, which
-    ``answer.plan.facts`` names with its origin. With none of them, ``budget``, ``deadline``, ``tokens`` or
-    ``dataset_size`` gives the largest language model for it.
+    One of ``params``, ``model``, ``config`` and ``keras`` says what to train; the rest has defaults, which
+    ``answer.plan.facts`` names with their origin. With none of them, ``budget``, ``deadline``, ``tokens``,
+    ``dataset_size`` or ``data`` gives the largest language model for it. Fine-tuning with adapters needs data.
 
     Args:
         params: parameters, as in 1e9 or "7B".
@@ -124,8 +124,7 @@ def estimate(
         epochs: passes over that data.
         image_size: pixels of a side of the input.
         seq_len: tokens of a sequence.
-        global_batch: tokens of an optimizer step.
-        batch: samples of an optimizer step.
+        global_batch, batch: tokens, or samples, of an optimizer step.
         precision: bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.
         optimizer: adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.
         software: hf-trainer, unsloth, axolotl, fsdp, deepspeed, megatron, nemo, maxtext or keras, whose layouts alone
@@ -134,8 +133,7 @@ def estimate(
         gpu: the accelerator, as in "H100" or "a100-40gb"; or several: ("H100", "A100"), "H100,A100".
         gpus: exactly this many devices.
         max_gpus: the largest cluster to consider; None for what is had on demand.
-        provider: whose offers, as in "aws"; or several.
-        exclude_provider: whose offers not to look at.
+        provider, exclude_provider: whose offers to look at, as in "aws", and whose not; or several.
         provider_class: hyperscaler, cloud, marketplace or unknown; or several.
         region: of the provider; or several.
         max_usd_per_hour: the most that the whole cluster may cost an hour.
@@ -144,21 +142,17 @@ def estimate(
         billing: the price to rank by: on-demand (default) or spot.
         prices: a CSV of your own prices; it replaces the providers it names.
         deadline: the latest it may take, as in "7d" or a ``timedelta``, or the day to be done by: "1 March", a ``date``.
-        budget: the most it may cost, in dollars.
+        budget: the most it may cost, in dollars, with what is given of the project.
         horizon: leave out plans that take longer; 90 days by default, or a later ``deadline``.
         day_is_worth: what each day sooner is worth, in dollars; by default a share of the bill.
         top: how many quotes; 5 by default.
         repeat: runs of full length: seeds, ablations. The budget and the deadline are for all of them.
-        trials: experiments before the run, each of ``trial_share`` of its length, 0.05 by default.
-        trial_share: as a ratio, or as in "5%".
+        trials, trial_share: experiments before the run, and the share of its length that each has, 0.05 by default.
         failed_runs: runs that fail, half way on average.
         data_usd: what the data cost: licence, purchase, collection.
-        label_usd: what a labelled sample costs.
-        label_hours: or hours of labelling, each of ``label_rate`` dollars.
-        label_rate: what an hour of labelling costs.
-        currency: shows amounts in it too, as in "EUR"; with ``rate``.
-        rate: so much of it for a dollar.
-        rate_date: the day of that rate.
+        label_usd: what labelling a sample costs.
+        label_hours, label_rate: or hours of labelling, and what one costs.
+        currency, rate, rate_date: shows amounts in it too, as in "EUR"; what a dollar is in it, and on which day.
         no_calibrations: do without what was measured by ``calibrate``.
         request: a TOML file of these arguments; those given beside it come first.
 
