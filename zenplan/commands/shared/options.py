@@ -191,7 +191,12 @@ _FILTERS: Final = (
         help="hyperscaler, cloud, marketplace, or unknown; several as above.",
         kind=list[str],
     ),
-    Flag(name="region", metavar="NAME", help="The provider's region; several as above.", kind=list[str]),
+    Flag(
+        name="region",
+        metavar="NAME",
+        help="The provider's region, EU, or a country as in DEU; several as above.",
+        kind=list[str],
+    ),
     Flag(name="max_usd_per_hour", metavar="USD", help="The most that the whole cluster may cost an hour."),
     Flag(name="max_price_age", metavar="TIME", help="Leave out prices older than this, as in 90d, and undated ones."),
 )
