@@ -78,7 +78,7 @@ def estimate(request: Request, known: Known) -> Answer:
         project=project(given.project, plan, best.bill, given.samples, known.today),
         left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
         here=_here(plan, known.calibrations),
-        judgement=judgement(plan),
+        judgement=(*((size.said,) if size else ()), *judgement(plan)),
     )
 
 
