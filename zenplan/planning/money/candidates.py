@@ -53,8 +53,8 @@ def candidates(
     usd, time_s = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
     meets = (usd <= (np.inf if budget_usd is None else budget_usd)) & (time_s <= longest_s)
     old = behind((usd, time_s, cost(usd, time_s)), found.old(billing, today)[usable])
-    if meets.any() and not meets[~old].any():
-        # An old price alone meets what was asked.
+    if not meets[~old].any():
+        # An old price alone meets what was asked, or comes as near to it as any does.
         old = np.zeros_like(old)
     known = np.isfinite(usd)
     unpriced = usable[~known] if known.any() else usable[:0]
