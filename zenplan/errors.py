@@ -88,7 +88,9 @@ class UnknownName(UsageError):
             hint = f"'{listing}' lists them"
         else:
             hint = f"known: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}"
-        super().__init__(f"unknown {kind} '{name}'", f"{hint}; {instead}" if instead else hint)
+        super().__init__(
+            f"unknown {kind} '{name}'", f"{hint}{' ' if hint.endswith('?') else '; '}{instead}" if instead else hint
+        )
 
 
 class InputFileError(UsageError):
