@@ -208,13 +208,13 @@ def beside(answer: Answer) -> str:
     project, usd = answer.project, money(answer)
     others = [cost for cost in project.costs if not cost.counted and (cost.usd is None or cost.usd.high > 0.0)]
     told = [f"{c.name} {units.span(usd(c.usd.low), usd(c.usd.high))} ({c.origin})" for c in others if c.usd]
-    told += [f"{c.name} not known" for c in others if not c.usd]
+    told += [f"{c.name} (not known)" for c in others if not c.usd]
     parts = []
     if sum(cost.counted for cost in project.costs) > 1 or answer.request.project.repeat > 1:
         total = project.total_usd
         span = f"{usd(total.mid)} ({units.span(usd(total.low), usd(total.high))})" if total else "no price"
         parts.append(f"The project: {span}, {units.duration(project.wall_clock_s.mid)}.")
-    parts += [f"Beside it: {', '.join(told)}."] if told else []
+    parts += [f"Not included: {', '.join(told)}."] if told else []
     return " ".join(parts)
 
 

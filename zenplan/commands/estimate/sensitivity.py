@@ -64,17 +64,17 @@ def effects(case: Pinned) -> tuple[Effect, ...]:
 
 
 def _amount(case: Pinned) -> Iterator[Effect]:
-    """Half and twice the data, in the same batches."""
+    """Half and twice the data, in the same batches and passes; a data set is shown by what one pass has."""
     plan = case.found.plan
     fact = next((f for f in plan.facts if f.name in _AMOUNTS), None)
     if fact is None:
         return
     total, unit = plan.tokens, plan.workload.unit
     changes = (
-        case.again(units.count(total * factor), plan=replace(plan, samples=plan.samples * factor))
+        case.again(units.count(total * factor / plan.epochs), plan=replace(plan, samples=plan.samples * factor))
         for factor in (_HALF, _TWICE)
     )
-    yield from _effect(unit, units.count(total), fact.origin, *changes)
+    yield from _effect(unit, units.count(total / plan.epochs), fact.origin, *changes)
 
 
 def _texts(case: Pinned) -> Iterator[Effect]:
