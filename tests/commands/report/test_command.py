@@ -150,7 +150,6 @@ def _set(document: Any, path: str, value: Any) -> None:
         ("quotes.0.bills.0.total_usd.mid", 1e300),
         ("quotes.0.bills.0.total_usd.high", 0.0),
         ("quotes.0.bills.0.wall_clock_s", {"low": 2.0, "mid": 1.0, "high": 3.0}),
-        ("frontier.0.total_usd", None),
         ("frontier.0.price_as_of", "2026-00-00"),
         ("quotes.0.memory.available_bytes", 0.0),
         ("workload.parameters", 1e200),
@@ -161,6 +160,28 @@ def test_a_field_out_of_its_bounds(path: str, value: Any, plan: Any, called: Cal
     _set(plan, path, value)
     Path("plan.json").write_text(json.dumps(plan), encoding="utf-8")
     refused(called("report", "plan.json"), path.partition(".")[0])
+
+
+@pytest.mark.parametrize(
+    "own",
+    [("--gpu", "H20"), ("--gpu", "H20", "--usd-per-hour", "0"), ("--gpu", "H100", "--usd-per-hour", "0")],
+    ids=str,
+)
+def test_a_plan_without_a_price_or_for_nothing_has_a_page(own: tuple[str, ...], called: Call) -> None:
+    asked = ("estimate", "--params", "1e9", "--gpus", "8", *own)
+    page = called(*asked, "--format", "html")
+    assert (page.code, page.err) == (0, "")
+    saved = called(*asked, "--save", "plan.json")
+    assert saved.code == 0
+    again = called("report", "plan.json")
+    assert again.code == 0
+    assert ("not known" in again.out) or "--usd-per-hour" in own
+
+
+def test_one_plan_of_the_frontier_without_a_price_is_not_drawn(plan: Any, called: Call) -> None:
+    _set(plan, "frontier.0.total_usd", None)
+    Path("plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    assert called("report", "plan.json").code == 0
 
 
 def test_what_a_terminal_would_take_for_a_command_is_taken_out(plan: Any, called: Call) -> None:

@@ -200,8 +200,13 @@ def _times(ratio: float) -> str:
 
 
 def choice(document: Object) -> Markup:
-    """The frontier: a picture for wide screens and paper, one for narrow screens, and the plans as rows."""
-    every = _points(document)
+    """The frontier: a picture for wide screens and paper, one for narrow screens, and the plans as rows.
+
+    Empty where no plan has a price: there is nothing to draw time against.
+    """
+    every = [point for point in _points(document) if point["total_usd"]]
+    if not every:
+        return Markup("")
     points, money = frontier.drawn(every), figures.money_of(document)
     limits = {name: document[name] for name in ("deadline_s", "budget_usd")}
     some = "" if len(points) == len(every) else f" {len(points)} of {len(every):,} are drawn."
