@@ -84,6 +84,10 @@ def test_an_unknown_name_asks_whether_another_was_meant() -> None:
 def test_an_unknown_name_far_from_all_says_where_they_are() -> None:
     assert UnknownName("gpu", "zzz", GPUS, listing="zenplan accelerators").hint == "'zenplan accelerators' lists them"
     assert UnknownName("gpu", "zzz", ("a", "b")).hint == "known: a, b"
+    assert (
+        UnknownName("gpu", "h200", GPUS, "list", "or else").hint
+        == "did you mean H200-SXM-141GB? 'list' lists all; or else"
+    )
     assert UnknownName("gpu", "zzz", map(str, range(100, 130))).hint.endswith(", …")
 
 

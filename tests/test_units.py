@@ -34,6 +34,10 @@ PARSERS = (units.parse_count, units.parse_bytes, units.parse_duration_s, units.p
         ("7 billion", 7e9),
         ("350 Million", 350e6),
         ("1_0000_0000", 1e8),
+        ("5万", 5e4),
+        ("1.5 亿", 1.5e8),
+        ("300万", 3e6),
+        ("2万亿", 2e12),
         ("5.", 5),
     ],
 )
@@ -422,6 +426,7 @@ def test_a_range_says_a_common_unit_once() -> None:
     assert units.span("59 min", "1.2 h") == "59 min–1.2 h"
     assert units.span("$10", "$20") == "$10–20"
     assert units.span("1.2", "3") == "1.2–3"
+    assert units.span("10.0 min", "10.0 min") == "10.0 min"
 
 
 @pytest.mark.parametrize(

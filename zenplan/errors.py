@@ -77,9 +77,9 @@ class UsageError(ZenplanError):
 
 
 class UnknownName(UsageError):
-    """A name that no catalogue knows. The hint names the nearest ones."""
+    """A name that no catalogue knows. The hint names the nearest ones, the command that lists all, and what else to give."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], listing: str = "") -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], listing: str = "", instead: str = "") -> None:
         names = sorted(set(known))
         near = nearest(name, names)
         if near:
@@ -88,7 +88,9 @@ class UnknownName(UsageError):
             hint = f"'{listing}' lists them"
         else:
             hint = f"known: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}"
-        super().__init__(f"unknown {kind} '{name}'", hint)
+        super().__init__(
+            f"unknown {kind} '{name}'", f"{hint}{' ' if hint.endswith('?') else '; '}{instead}" if instead else hint
+        )
 
 
 class InputFileError(UsageError):

@@ -23,28 +23,41 @@ TFLOP_PER_S = 1e12
 _LEAST = 1e-12
 
 _COUNT = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15, "bn": 1e9}
+_COUNT |= {
+    "千": 1e3,
+    "万": 1e4,
+    "百万": 1e6,
+    "千万": 1e7,
+    "亿": 1e8,
+    "十亿": 1e9,
+    "百亿": 1e10,
+    "千亿": 1e11,
+    "万亿": 1e12,
+}
 _COUNT |= {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _BYTES = {"": 1.0, "b": 1.0, "bytes": 1.0, "k": KB, "kb": KB, "m": MB, "mb": MB, "g": GB, "gb": GB, "t": TB, "tb": TB}
 _BYTES |= {"p": PB, "pb": PB, "kib": KIB, "mib": MIB, "gib": GIB, "tib": TIB, "pib": 1024 * TIB}
 _TIME_NAMES = {
-    1.0: "s sec secs second seconds",
-    MINUTE_S: "m min mins minute minutes",
-    HOUR_S: "h hr hrs hour hours",
-    DAY_S: "d day days",
-    WEEK_S: "w wk wks week weeks",
-    MONTH_S: "month months",
-    YEAR_S: "y yr yrs year years",
+    1.0: "s sec secs second seconds 秒",
+    MINUTE_S: "m min mins minute minutes 分钟",
+    HOUR_S: "h hr hrs hour hours 小时",
+    DAY_S: "d day days 天",
+    WEEK_S: "w wk wks week weeks 周",
+    MONTH_S: "month months 个月",
+    YEAR_S: "y yr yrs year years 年",
 }
 _TIME = {name: size for size, names in _TIME_NAMES.items() for name in names.split()}
 # A comma or an underscore parts thousands; a comma in another place may be meant as a decimal point. The digits are
 # those of ASCII: others look like them.
 _DIGITS = r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*)"
 _DECIMAL = rf"(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)"
-_NUMBER = re.compile(rf"\s*([+-]?{_DECIMAL}(?:e[+-]?[0-9]+)?)\s*([a-zµ]*)\s*", re.IGNORECASE)
+# Units as Chinese writes them: 5万, 1.5亿, 3天.
+_HAN = "千万百十亿秒分钟小时天周个月年"
+_NUMBER = re.compile(rf"\s*([+-]?{_DECIMAL}(?:e[+-]?[0-9]+)?)\s*([a-zµ{_HAN}]*)\s*", re.IGNORECASE)
 # One part of 5d12h: it has no sign and no exponent.
-_PART = re.compile(rf"({_DECIMAL}\s*([a-zµ]*))\s*", re.IGNORECASE)
+_PART = re.compile(rf"({_DECIMAL}\s*([a-zµ{_HAN}]*))\s*", re.IGNORECASE)
 # A number with one comma, as half of the world writes a decimal point.
-_DECIMAL_COMMA = r"([+-]?[0-9]+),([0-9]+)(\s*[a-zµ]*)"
+_DECIMAL_COMMA = rf"([+-]?[0-9]+),([0-9]+)(\s*[a-zµ{_HAN}]*)"
 
 # Patterns that few commands need; re compiles each when it is first used. What stands beside US dollars:
 _USD = r"(?:US ?\$|USD|\$)? ?(.*?) ?(?:USD|US dollars?|dollars?|\$)?"
@@ -276,7 +289,9 @@ def percent(ratio: float) -> str:
 
 
 def span(low: str, high: str) -> str:
-    """Two shown quantities as a range; a unit or currency sign that both have is written once."""
+    """Two shown quantities as a range, or one where they look the same; a unit or sign of both is written once."""
+    if low == high:
+        return low
     low_unit, high_unit = low.rpartition(" ")[2], high.rpartition(" ")[2]
     if " " in low and low_unit == high_unit:
         low = low.rpartition(" ")[0]

@@ -39,3 +39,13 @@ def test_a_word_that_fills_whole_lines_leaves_none_empty() -> None:
     report = Report(make_document=dict, make_records=tuple, tables=(rows,))
     for width in range(70, 110):
         assert all(line.strip() for line in table(report, width=width).splitlines())
+
+
+def test_a_whole_cell_is_never_broken() -> None:
+    columns = (Column(name="input"), Column(name="less", whole=True), Column(name="more", whole=True))
+    row = ("tokens of a sample: 1.00K (chat), assumed", "570: $0.65, 1.6 h", "compiled: $0.68, 1.7 h")
+    report = Report(make_document=dict, make_records=tuple, tables=(Table(columns=columns, rows=(row,)),))
+    for width in range(60, 110):
+        told = table(report, width=width)
+        assert row[1] in told
+        assert row[2] in told

@@ -128,3 +128,16 @@ def test_a_practice_is_not_for_the_data_of_the_paper() -> None:
     assert practice_for(usual, usual.samples / 1.2) is PRACTICES["classification"]
     assert FINE_TUNING.passes(1e6) == 3
     assert FINE_TUNING.passes(1e10) == 1
+
+
+@pytest.mark.parametrize(("name", "task"), [("sdxl", "generation"), ("recommender", "clicks")])
+def test_a_model_without_a_recipe_is_trained_as_others_of_its_family(name: str, task: str) -> None:
+    """30 photographs are not one step, and two billion clicks not eight million steps."""
+    least, most, largest = BANDS[task]
+    few = plan(model=name, samples=2000)
+    assert least <= few.epochs <= most
+    assert few.global_batch <= largest
+    many = plan(model=name, samples=2e9)
+    assert many.epochs == 1
+    assert many.steps < 1e6
+    assert plan(model="sdxl", method="lora", samples=30).steps >= 500

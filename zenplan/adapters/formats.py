@@ -242,15 +242,16 @@ def _columns_that_fit(each: Table, width: int) -> list[int]:
 def _widths(each: Table, kept: list[int], width: int) -> list[int] | None:
     """How wide to draw each column; None where the terminal is too narrow for them.
 
-    A number is never broken. A text is broken between words; within one only where there is no other way,
+    A number or a whole cell is never broken. A text is broken between words; within one only where there is no other way,
     and then in the column that has the longest.
     """
     room = width - _GAP * (len(kept) - 1)
     most = [_longest(each, p, str.splitlines) for p in kept]
     words = [_longest(each, p, str.split) for p in kept]
-    least = [m if each.columns[p].numeric else min(w, _LONG_WORD) for p, m, w in zip(kept, most, words, strict=True)]
+    unbroken = [each.columns[p].numeric or each.columns[p].whole for p in kept]
+    least = [m if whole else min(w, _LONG_WORD) for whole, m, w in zip(unbroken, most, words, strict=True)]
     for index in sorted(range(len(kept)), key=lambda i: -words[i]):
-        if not each.columns[kept[index]].numeric:
+        if not unbroken[index]:
             least[index] -= max(0, min(sum(least) - room, least[index] - _NARROWEST))
     if sum(least) > room:
         return None

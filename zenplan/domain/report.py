@@ -11,11 +11,18 @@ from zenplan.errors import DataError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column of a table. ``numeric`` columns align right; ``optional`` ones go first when it is narrow."""
+    """A column of a table.
+
+    Attributes:
+        numeric: it aligns right, and no cell of it is broken.
+        optional: it goes first when it is narrow.
+        whole: no cell of it is broken.
+    """
 
     name: str
     numeric: bool = False
     optional: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

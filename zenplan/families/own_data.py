@@ -66,6 +66,9 @@ PRACTICES: Final[Mapping[str, Practice]] = {
     "graphs": Practice(50, 10e6, 128, "assumed: fifty passes, up to the samples of SE(3)-Transformers on QM9"),
     "tables": Practice(20, 10e6, 128, "assumed: twenty passes in steps of 128, as in the examples of Keras"),
 }
+# What models learn whose makers did not publish how: by ``Workload.family``, with the most samples of a step that others
+# of the family take (Stable Diffusion 2,048; DLRM in MLPerf 65,536).
+FAMILIES: Final[Mapping[str, tuple[str, int]]] = {"diffusion": ("generation", 2048), "recommender": ("clicks", 65_536)}
 # Fine-tuning of a language model; of all its parameters no more than this share of its compute-optimal tokens.
 FINE_TUNING: Final = Practice(
     3, 300e6, _LEAST_SEQUENCES, "three passes as in Alpaca, up to 300M tokens; one over larger sets; assumed"
@@ -73,8 +76,11 @@ FINE_TUNING: Final = Practice(
 FINE_TUNED_SHARE: Final = 0.01
 
 
-def practice_for(usual: Usual, samples: float) -> Practice | None:
-    """How so many samples of one's own are trained on; None where they are the data of the paper."""
+def practice_for(usual: Usual | None, samples: float, family: str = "") -> Practice | None:
+    """How so many samples of one's own are trained on; None where they are the data of the paper, or where nothing is
+    known of the family."""
+    if usual is None:
+        return PRACTICES[FAMILIES[family][0]] if family in FAMILIES else None
     near = _SAME if usual.samples >= _HANDFUL else 0.0
     return None if abs(samples / usual.samples - 1.0) <= near else PRACTICES[usual.task]
 

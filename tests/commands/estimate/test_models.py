@@ -166,10 +166,11 @@ def test_processors_that_cannot_keep_up_are_told_of(called: Call, document: Call
         assert quote["input"]["share"] * quote["samples_per_s"] == pytest.approx(
             quote["input"]["prepared_samples_per_s"]
         )
-    told = " ".join(called(*argv).out.split())
-    assert "The input pipeline of #" in told
-    assert "vCPUs decode about" in told
-    assert "the devices would wait" in told
+    for more, named in (((), "the recommended"), (("--details",), "#1")):
+        told = " ".join(called(*argv, *more).out.split())
+        assert f"The input pipeline of {named}" in told
+        assert "vCPUs decode about" in told
+        assert "the devices would wait" in told
 
 
 def test_processors_that_keep_up_are_not(called: Call) -> None:

@@ -10,12 +10,14 @@ import pytest
 
 from zenplan.adapters.formats import table
 from zenplan.commands.estimate.report import estimate_report
-from zenplan.commands.estimate.screen import day, price_age
+from zenplan.commands.estimate.screen import day, plans, price_age, title, verdict
 from zenplan.domain.answer.answer import Answer, Label
 from zenplan.domain.market.offer import OLD_DAYS
 from zenplan.domain.provenance import Origin
+from zenplan.domain.training.operations import Operations
 from zenplan.units import duration, usd
 
+Ask = Callable[..., Answer]
 # As different as they come: sizes from a table's network to 671B, given and assumed, met and missed, spot, idle devices.
 ASKED: dict[str, dict[str, Any]] = {
     "a size": {"params": 1e9},
@@ -121,13 +123,58 @@ def test_effects_are_what_another_request_finds(ask: Callable[..., Answer]) -> N
 def test_effects_come_farthest_first_and_in_order(answer: Answer) -> None:
     best = answer.recommended
     times = {e.input: [c.wall_clock_s for c in e.changes] for e in answer.sensitivity}
-    for name in ("tokens", "images", "samples", "production", "start-up"):
+    for name in ("tokens", "images", "samples", "overhead", "start-up"):
         if name in times:
             less, more = times[name]
             assert less <= best.wall_clock_s.mid <= more
     if "MFU" in times:
         slow, fast = times["MFU"]
         assert slow >= best.wall_clock_s.mid >= fast
+
+
+def test_the_range_of_one_plan_does_not_stand_beside_another_name(answer: Answer) -> None:
+    """Of a plan with several labels, all but the first say that they are that plan."""
+    for first, *others in (row[0].splitlines() for row in plans(answer).rows):
+        assert first in set(Label)
+        assert all(name.startswith("= ") and name.removeprefix("= ") in set(Label) for name in others)
+
+
+def test_passes_are_said_where_there_are_several(answer: Answer) -> None:
+    told, plan = title(answer), answer.plan
+    assert (f"({plan.epochs:.3g} × " in told) == (plan.epochs > 1)
+
+
+def test_own_machines_for_nothing_have_no_dollars(ask: Ask) -> None:
+    own = ask(params=1e9, gpu="H100", gpus=8, usd_per_h=0.0)
+    told = table(estimate_report(own), width=80)
+    verdict = told.partition("\n\n")[0]
+    assert "at $0 an hour" in " ".join(verdict.split())
+    assert "$0.00" not in verdict
+    assert "experiments" not in told
+    assert "$" not in told.partition("what moves it most")[2]
+
+
+def test_what_has_no_price_says_so_in_a_sentence_of_its_own(ask: Ask) -> None:
+    told = " ".join(verdict(ask(params=1e9, gpu="H20", gpus=8)).split())
+    assert "takes about no price" not in told
+    assert "--usd-per-hour" in told
+
+
+@pytest.mark.parametrize("wish", [{"tokens": 1e10}, {"budget_usd": 5000.0}])
+def test_a_size_that_was_found_is_said_on_the_screen(wish: dict[str, float], ask: Ask) -> None:
+    said = ask(**wish).judgement[0]
+    assert "the largest" in said
+    assert "--params" in said
+
+
+@pytest.mark.parametrize(("params", "whole"), [(4e8, False), (7e9, True)])
+def test_the_overhead_is_that_of_a_run_of_its_size(params: float, whole: bool, ask: Ask) -> None:
+    (effect,) = (e for e in ask(params=params, gpu="H100", gpus=8).sensitivity if e.input == "overhead")
+    usual = Operations().production[1]
+    shown = float(effect.value.removeprefix("× "))
+    assert shown == pytest.approx(usual) if whole else 1.0 <= shown < usual
+    least, most = effect.changes
+    assert least.wall_clock_s < most.wall_clock_s
 
 
 @pytest.mark.parametrize(("variables", "coloured"), [({"FORCE_COLOR": "1"}, True), ({}, False)])

@@ -11,6 +11,7 @@ from zenplan import units
 from zenplan.domain.answer.answer import Answer
 from zenplan.domain.market.offer import Billing
 from zenplan.errors import NoFit, UsageError
+from zenplan.units import DAY_S
 
 Ask = Callable[..., Answer]
 Call = Callable[..., Any]
@@ -96,3 +97,14 @@ def test_the_command_answers_a_budget(called: Call) -> None:
     ended = called("estimate", "--budget", "$5,000", "--gpu", "H100")
     assert ended.code == 0
     assert "parameters" in ended.out
+
+
+@pytest.mark.parametrize(("budget_usd", "days"), [(5e3, 30), (2e4, 62), (2e4, 90), (1e5, 45)])
+def test_the_plan_of_a_size_that_was_found_keeps_what_it_was_found_for(
+    ask: Callable[..., Answer], budget_usd: float, days: float
+) -> None:
+    answer = ask(budget_usd=budget_usd, deadline_s=days * DAY_S)
+    best = answer.recommended
+    assert best.total_usd is not None
+    assert best.total_usd.high <= budget_usd
+    assert best.wall_clock_s.high <= days * DAY_S

@@ -64,6 +64,28 @@ def test_what_would_help_does(ask: Ask, options: dict[str, Any], flags: str) -> 
                 assert value <= changed(way.change)[field] <= limit * value
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"params": 7e9, "budget_usd": 500.0},
+        {"params": 7e9, "deadline_s": 31 * DAY_S, "budget_usd": 5000.0},
+        {"params": 13e9, "deadline_s": 20 * DAY_S, "budget_usd": 3000.0},
+        {"params": 1e9, "budget_usd": 90.0},
+    ],
+    ids=str,
+)
+def test_nothing_that_is_told_of_is_nearer_than_the_nearest(ask: Ask, options: dict[str, Any]) -> None:
+    answer = ask(**options)
+    assert Label.NEAREST in answer.ranked[0].labels
+    enough = [
+        way.usd for way in answer.would_help if way.change.startswith("--budget") and "--billing" not in way.change
+    ]
+    assert enough
+    assert answer.ranked[0].total_usd is not None
+    assert enough[0] is not None
+    assert answer.ranked[0].total_usd.mid <= enough[0] * (1 + 1e-9)
+
+
 def test_no_budget_that_is_smaller_is_enough(ask: Ask) -> None:
     (way,) = (w for w in ask(params=7e9, budget_usd=500.0).would_help if w.change.startswith("--budget"))
     assert way.usd is not None

@@ -162,6 +162,28 @@ def test_a_field_out_of_its_bounds(path: str, value: Any, plan: Any, called: Cal
     refused(called("report", "plan.json"), path.partition(".")[0])
 
 
+@pytest.mark.parametrize(
+    "own",
+    [("--gpu", "H20"), ("--gpu", "H20", "--usd-per-hour", "0"), ("--gpu", "H100", "--usd-per-hour", "0")],
+    ids=str,
+)
+def test_a_plan_without_a_price_or_for_nothing_has_a_page(own: tuple[str, ...], called: Call) -> None:
+    asked = ("estimate", "--params", "1e9", "--gpus", "8", *own)
+    page = called(*asked, "--format", "html")
+    assert (page.code, page.err) == (0, "")
+    saved = called(*asked, "--save", "plan.json")
+    assert saved.code == 0
+    again = called("report", "plan.json")
+    assert again.code == 0
+    assert ("not known" in again.out) or "--usd-per-hour" in own
+
+
+def test_one_plan_of_the_frontier_without_a_price_is_not_drawn(plan: Any, called: Call) -> None:
+    _set(plan, "frontier.0.total_usd", None)
+    Path("plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    assert called("report", "plan.json").code == 0
+
+
 def test_what_a_terminal_would_take_for_a_command_is_taken_out(plan: Any, called: Call) -> None:
     plan["workload"]["name"] = "a\x1b[31m\u202eb"
     Path("plan.json").write_text(json.dumps(plan), encoding="utf-8")

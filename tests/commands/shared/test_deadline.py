@@ -60,6 +60,20 @@ def test_a_day_that_can_be_read_in_one_way_only() -> None:
     assert parse_deadline_s("29 February", "--deadline", TODAY) == (date(2028, 2, 29) - TODAY).days * DAY_S
 
 
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("end of January", date(2027, 1, 31)),
+        ("by the end of February", date(2027, 2, 28)),
+        ("end of Feb 2028", date(2028, 2, 29)),
+        ("end of November", date(2026, 11, 30)),
+        ("2周", date(2026, 12, 13)),
+    ],
+)
+def test_the_last_day_of_a_month_and_times_in_chinese(text: str, day: date) -> None:
+    assert parse_deadline_s(text, "--deadline", TODAY) == (day - TODAY).days * DAY_S
+
+
 @pytest.mark.parametrize("text", ["03/04", "3/4/2027", "03-04-2027", "by 12/1"])
 def test_a_day_that_may_be_one_of_two_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="two ways") as caught:

@@ -16,6 +16,7 @@ from zenplan.commands.shared.filters import Filters, filtered
 from zenplan.commands.shared.known import Known, known
 from zenplan.commands.shared.tables import cheapest
 from zenplan.domain.market.offer import OLD_DAYS, Instance, Offer, Price, PriceTable
+from zenplan.errors import UnknownName
 from zenplan.plugins import load_plugins
 
 Call = Callable[..., Any]
@@ -169,3 +170,28 @@ def test_the_lowest_price_of_a_device_is_an_old_one_only_where_no_fresh_one_is_n
     assert (found.usd_per_h, found.as_of) == (1.0, None)
     assert "no date" in found.seen
     assert cheapest(sheet, [], TODAY) is None
+
+
+# --- where
+
+
+def test_a_place_is_every_region_that_lies_there(world: Known) -> None:
+    def found(*places: str) -> set[tuple[str, str]]:
+        tables = filtered(world.tables, world.catalogue, Filters(region=places), TODAY)
+        return {(t.provider, o.region) for t in tables for o in t.offers}
+
+    union = found("EU")
+    assert {("aws", "eu-central-1"), ("nebius", "eu-north1"), ("gcp", "europe-west4")} <= union
+    # Europe is not all of the Union, and of most marketplaces nobody knows where they are.
+    assert not {("aws", "eu-west-2"), ("azure", "uksouth")} & union
+    assert all(region != "any" for _, region in union)
+    assert found("eu") == union
+    assert found("DEU") == {("aws", "eu-central-1")}
+    assert found("DEU", "us-east-1") == found("deu") | found("us-east-1")
+    assert found("DEU") | found("GBR") == found("DEU", "GBR") != union
+
+
+def test_a_place_where_nobody_has_a_region_is_an_unknown_name(world: Known) -> None:
+    for place in ("atlantis", "DE", "EUROPE", "BRA"):
+        with pytest.raises(UnknownName):
+            filtered(world.tables, world.catalogue, Filters(region=(place,)), TODAY)

@@ -1,5 +1,7 @@
 """The rules by which a name finds an accelerator, on a small catalogue made here."""
 
+from dataclasses import replace
+
 import pytest
 
 from zenplan.domain.hardware.accelerator import Accelerator
@@ -60,6 +62,22 @@ def test_an_unknown_name_has_the_nearest_ones_as_its_hint():
     with pytest.raises(UnknownName, match="unknown accelerator 'h10O'") as caught:
         CATALOGUE.by_name("h10O")
     assert "h100" in caught.value.hint
+
+
+def test_a_maker_or_a_series_has_its_accelerators_as_its_hint():
+    others = (
+        replace(make("MI300X"), vendor="AMD"),
+        replace(make("MI250X"), vendor="AMD"),
+        make("TPU-v5e"),
+        make("TPU-v4"),
+    )
+    many = Catalogue(accelerators=(*CATALOGUE.accelerators, *others))
+    for text, some, other in (("amd", "MI300X", "H100"), ("TPU", "TPU-v5e", "MI300X"), ("rtx", "RTX-3080", "TPU-v4")):
+        with pytest.raises(UnknownName) as caught:
+            many.by_name(text)
+        assert some in caught.value.hint
+        assert other not in caught.value.hint
+        assert "zenplan accelerators" in caught.value.hint
 
 
 def test_an_unknown_name_near_nothing_names_the_listing():

@@ -47,3 +47,14 @@ def test_fresh_prices_are_never_behind_and_old_ones_alone_are_not(plans: list[Pl
 def test_a_price_that_is_not_known_puts_nothing_behind() -> None:
     both = (np.array([np.nan, 1.0]), np.array([1.0, 1.0]))
     assert behind(both, np.array([False, True])).tolist() == [False, False]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(plans=PLANS, data=st.data())
+def test_a_fresh_plan_that_is_not_allowed_puts_nothing_behind(plans: list[Plan], data: st.DataObject) -> None:
+    meets = data.draw(st.lists(st.booleans(), min_size=len(plans), max_size=len(plans)))
+    usd, time_s, old = (np.array(column) for column in zip(*plans, strict=True))
+    told = behind((usd, time_s), old, np.array(meets)).tolist()
+    kept = [place for place, plan in enumerate(plans) if meets[place] or plan[2]]
+    assert [told[place] for place in kept] == (found([plans[place] for place in kept]) if kept else [])
+    assert not any(told[place] for place in range(len(plans)) if place not in kept)

@@ -86,3 +86,25 @@ def test_a_deadline_is_for_all_runs_one_after_another(ask: Callable[..., Answer]
     whole = ask(params=1e9, deadline_s=30 * 86400.0, project=ProjectPlan(repeat=3))
     assert whole.met
     assert whole.project.wall_clock_s.mid <= 30 * 86400.0
+
+
+def labels_of(answer: Answer) -> Any:
+    return next((cost for cost in answer.project.costs if cost.name == "labels"), None)
+
+
+@pytest.mark.parametrize(
+    "model", ["dlrm", "recommender", "ncf", "wide-and-deep", "sdxl", "stable-diffusion", "dit-s-8"]
+)
+def test_nobody_labels_clicks_ratings_or_what_is_drawn(model: str, ask: Callable[..., Answer]) -> None:
+    assert labels_of(ask(model=model, samples=1000, gpu="H100", gpus=1)) is None
+    given = ask(model=model, samples=1000, gpu="H100", gpus=1, project=ProjectPlan(label_usd=0.5))
+    assert labels_of(given).usd.mid == 500.0
+
+
+def test_a_picture_is_labelled_for_as_much_whatever_learns_from_it(ask: Callable[..., Answer]) -> None:
+    costs = {
+        model: labels_of(ask(model=model, samples=1000, gpu="H100", gpus=1)).usd
+        for model in ("densenet121", "vit-large", "swin-base", "mixer-b16", "unet", "sam-vit-h")
+    }
+    assert costs["densenet121"] == costs["vit-large"] == costs["swin-base"] == costs["mixer-b16"]
+    assert costs["unet"].high > costs["densenet121"].high

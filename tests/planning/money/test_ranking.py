@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zenplan.domain.market.offer import OLD_WITHIN
 from zenplan.planning.money.ranking import SAFETY, Ranking, Wish, pareto, rank
 from zenplan.units import DAY_S, HOUR_S, MINUTE_S
 
@@ -338,3 +339,24 @@ def test_without_any_price_gpu_hours_stand_for_dollars_and_nothing_is_cheapest(b
 
 def test_what_costs_nothing_is_ranked_by_time() -> None:
     assert ranked(plain((0.0, 2.0), (0.0, 1.0))).order[0] == 1
+
+
+# --- old prices
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    plans=st.lists(st.tuples(st.floats(0.01, 1e6), st.floats(60.0, 80 * DAY_S), st.booleans()), min_size=1, max_size=20)
+)
+def test_an_old_price_is_recommended_only_where_no_fresh_one_is_within_twice(
+    plans: list[tuple[float, float, bool]],
+) -> None:
+    usd, time_s, aged = (np.array(column) for column in zip(*plans, strict=True))
+    wish = Wish(horizon_s=90 * DAY_S)
+    best = rank(np.tile(usd, (3, 1)), np.tile(time_s, (3, 1)), 5, wish, aged=aged).order[0]
+    cost = wish.cost(usd, time_s)
+    if aged[best]:
+        assert (cost[~aged] >= OLD_WITHIN * cost[best]).all()
+    else:
+        assert cost[best] == cost[~aged].min()
+        assert (OLD_WITHIN * cost[aged] >= cost[best]).all()

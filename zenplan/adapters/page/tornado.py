@@ -25,6 +25,8 @@ def sensitivity(document: Object) -> Markup | None:
         ("Cost", "total_usd", figures.money_of(document).text),
         ("Time", "wall_clock_s", figures.short_time),
     )
+    # Without a price there is only the time.
+    columns = tuple(column for column in columns if bill[column[1]])
     base = {field: float(bill[field]["mid"]) for _, field, _ in columns}
     head = element(
         "tr",

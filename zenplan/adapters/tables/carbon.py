@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from zenplan.adapters.files.csv_file import data_rows
+from zenplan.adapters.tables.regions import country_of
 from zenplan.domain import checks
 
-_REGIONS = ("provider", "region", "country")
 _CARBON = ("country", "name", "g_co2e_per_kwh", "year", "source")
 _J_PER_KWH = 3.6e6
 _G_PER_KG = 1000.0
@@ -29,14 +29,8 @@ class GridIntensity:
 
 def grid_intensity(provider: str, region: str) -> GridIntensity | None:
     """The yearly average of the country in which the region lies; None where the country is not known."""
-    country = _countries().get((provider, region))
+    country = country_of(provider, region)
     return _intensities().get(country) if country else None
-
-
-@cache
-def _countries() -> dict[tuple[str, str], str]:
-    rows = (row.cells for row in data_rows("regions.csv", _REGIONS))
-    return {(cells["provider"], cells["region"]): cells["country"] for cells in rows}
 
 
 @cache

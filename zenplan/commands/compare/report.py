@@ -44,8 +44,8 @@ def _verdict(found: Comparison) -> str:
         took = f"{dollars(best.total_usd)}, {units.duration(best.wall_clock_s.mid)}"
         parts.append(f"{word} is {', '.join(case.values) or 'this'} ({took})")
     if cheapest[0] is fastest[0]:
-        return f"Cheapest and fastest{parts[0].removeprefix('cheapest')}."
-    return f"{parts[0][0].upper()}{parts[0][1:]}; {parts[1]}."
+        return f"Of these the cheapest and fastest{parts[0].removeprefix('cheapest')}."
+    return f"Of these the {parts[0]}; the {parts[1]}."
 
 
 def _usd(best: Ranked) -> float:

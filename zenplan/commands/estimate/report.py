@@ -298,7 +298,7 @@ def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
         *answer.judgement,
         answer.rule,
         *(f"Would help: {way.text} ({way.change})." for way in answer.would_help),
-        *filter(None, (screen.input_pipeline(answer),)),
+        *filter(None, (screen.input_pipeline(answer, named=False),)),
         *filter(None, (screen.rate(answer),)),
         spread(first.estimate),
         *_grounds(answer),

@@ -28,7 +28,7 @@ _WHERE = 32
 _HELD = {
     Grounds.MEASURED: "the model was measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
-    Grounds.PUBLISHED: "such ranges held 80 % of published steps left out of the fit, half of new makers' bills",
+    Grounds.PUBLISHED: "such ranges held 80 % of published step times and 50 % of bills, unseen by the fit",
 }
 
 
@@ -43,31 +43,40 @@ def money(answer: Answer) -> Callable[[float], str]:
 def verdict(answer: Answer) -> str:
     """The recommended plan in a few sentences: dollars, days, the day it is done, both ends, its price's age."""
     best = answer.recommended
-    devices = f"{devices_of(best.quote)} × {best.quote.offer.instance.accelerator}"
-    usd = money(answer)
-    cost = f"{usd(best.total_usd.mid)} and " if best.total_usd else ""
-    took = f"{cost}{units.duration(best.wall_clock_s.mid)}"
+    devices, usd = f"{devices_of(best.quote)} × {best.quote.offer.instance.accelerator}", money(answer)
+    took = units.duration(best.wall_clock_s.mid)
+    if costs(best):
+        took = f"{dollars(best.total_usd, usd)} and {took}"
+    elif best.total_usd:
+        devices = f"{devices} at {usd(0.0).partition('.')[0]} an hour"
     age, limit = price_age(answer, best), best.quote.beyond_on_demand
     spans = ", ".join(filter(None, (dollar_span(best.total_usd, usd), _span(best.wall_clock_s, units.duration))))
     parts = (
         f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
-        "" if best.total_usd else "No price is known: --usd-per-hour gives one.",
         age and f"Its price is {age}: ask first.",
+        not best.total_usd and "No price of it is known: --usd-per-hour gives one.",
         limit and f"More than {limit:,} on demand usually needs a reservation.",
     )
     return " ".join(part for part in parts if part)
 
 
+def costs(ranked: Ranked) -> bool:
+    """Whether a plan has a price, and is not on one's own machines for nothing."""
+    return ranked.total_usd is not None and ranked.total_usd.high > 0.0
+
+
 def title(answer: Answer) -> str:
-    """What is trained, on how much: ``Training 1.00B parameters on 20.1B tokens``."""
+    """What is trained, on how much: ``Training 1.00B parameters on 20.1B tokens``, and in how many passes."""
     plan, load = answer.plan, answer.plan.workload
     size = f"{units.count(load.parameters)} parameters"
     # A size that was asked for is met within a percent: it is not said twice.
     what = load.name if load.guessed_shape else f"{load.name} ({size})"
-    moe = f", {units.count(load.active_parameters)} active," if load.experts > 1 and not load.guessed_shape else ""
-    return f"{_KINDS[plan.method]} {what}{moe} on {units.count(plan.tokens)} {load.unit}"
+    if load.experts > 1:
+        what += "," if load.guessed_shape else f", {units.count(load.active_parameters)} active,"
+    passes = f" ({plan.epochs:.3g} × {units.count(plan.tokens / plan.epochs)})" if plan.epochs > 1.0 else ""
+    return f"{_KINDS[plan.method]} {what} on {units.count(plan.tokens)} {load.unit}{passes}"
 
 
 def _done(answer: Answer) -> str:
@@ -113,19 +122,21 @@ def plans(answer: Answer) -> Table:
 def _plan(answer: Answer, ranked: Ranked) -> tuple[str, ...]:
     mark, usd = "*" if price_age(answer, ranked) else "", money(answer)
     return (
-        "\n".join(ranked.labels),
-        f"{dollars(ranked.total_usd, usd)}{mark}\n{dollar_span(ranked.total_usd, _short(answer))}",
+        # One plan of several labels: what stands beside the second label is the range of the first.
+        "\n= ".join(ranked.labels),
+        f"{dollars(ranked.total_usd, usd)}{mark}\n{dollar_span(ranked.total_usd, _short(answer, ranked))}",
         both(ranked.wall_clock_s, units.duration),
         where(ranked.quote),
     )
 
 
-def _short(answer: Answer) -> Callable[[float], str]:
-    """Amounts in few letters: $34.6K."""
+def _short(answer: Answer, ranked: Ranked) -> Callable[[float], str]:
+    """The amounts of a plan in few letters where its highest has many: $34.6K."""
     currency = answer.request.currency
     sign, rate = (currency.sign, currency.per_usd) if currency else ("$", 1.0)
-    full = money(answer)
-    return lambda usd: f"{sign}{units.count(usd * rate)}" if usd * rate >= 1e4 else full(usd)
+    if ranked.total_usd is None or ranked.total_usd.high * rate < 1e4:
+        return money(answer)
+    return lambda usd: f"{sign}{units.count(usd * rate)}"
 
 
 def _brief(answer: Answer) -> Callable[[float], str]:
@@ -176,7 +187,7 @@ def assumptions(answer: Answer, most: int | None = MOST_EFFECTS) -> tuple[Table,
     rows = tuple((f"{e.input}: {e.value}, {e.origin}", *_changes(answer, e)) for e in told)
     if not rows:
         return ()
-    columns = (Column(name="what moves it most"), Column(name="less"), Column(name="more"))
+    columns = (Column(name="what moves it most"), Column(name="less", whole=True), Column(name="more", whole=True))
     return (Table(columns=columns, rows=rows),)
 
 
@@ -188,37 +199,42 @@ def _changes(answer: Answer, effect: Effect) -> tuple[str, str]:
 def _change(answer: Answer, change: Change | str) -> str:
     if isinstance(change, str):
         return change
-    usd = "" if change.usd is None else f"{_brief(answer)(change.usd)}, "
+    usd = f"{_brief(answer)(change.usd)}, " if change.usd and costs(answer.recommended) else ""
     return f"{change.value}: {usd}{units.duration(change.wall_clock_s, 2)}"
 
 
 def beside(answer: Answer) -> str:
     """The project around the run in a sentence: what it costs as far as it is known, and what is not in that."""
     project, usd = answer.project, money(answer)
-    others = [cost for cost in project.costs if not cost.counted]
+    others = [cost for cost in project.costs if not cost.counted and (cost.usd is None or cost.usd.high > 0.0)]
     told = [f"{c.name} {units.span(usd(c.usd.low), usd(c.usd.high))} ({c.origin})" for c in others if c.usd]
-    told += [f"{c.name} not known" for c in others if not c.usd]
+    told += [f"{c.name} (not known)" for c in others if not c.usd]
     parts = []
-    if len(others) < len(project.costs) - 1 or answer.request.project.repeat > 1:
+    if sum(cost.counted for cost in project.costs) > 1 or answer.request.project.repeat > 1:
         total = project.total_usd
         span = f"{usd(total.mid)} ({units.span(usd(total.low), usd(total.high))})" if total else "no price"
         parts.append(f"The project: {span}, {units.duration(project.wall_clock_s.mid)}.")
-    parts += [f"Beside it: {', '.join(told)}."] if told else []
+    parts += [f"Not included: {', '.join(told)}."] if told else []
     return " ".join(parts)
 
 
-def input_pipeline(answer: Answer) -> str:
-    """Which quotes have too few processors to prepare what their devices take; empty where all keep up."""
-    found = [(place, r.quote, supply(answer.plan.workload, r.quote)) for place, r in enumerate(answer.ranked, 1)]
+def input_pipeline(answer: Answer, named: bool = True) -> str:
+    """Which quotes have too few processors to prepare what their devices take; empty where all keep up.
+
+    Args:
+        named: only those that have a label, by that, as the first screen shows; else all, by their number.
+    """
+    quotes = ((f"the {r.labels[0]}" if named and r.labels else f"#{n}", r) for n, r in enumerate(answer.ranked, 1))
+    found = [(p, r.quote, supply(answer.plan.workload, r.quote)) for p, r in quotes if r.labels or not named]
     short = [(place, quote, s) for place, quote, s in found if s is not None and s.waits > 0]
     if not short:
         return ""
     place, quote, least = min(short, key=lambda each: each[2].share)
     unit, preparation = answer.plan.workload.unit, least.preparation
     samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
-    others = "".join(f", #{p}" for p, *_ in short if p != place) if len(short) > 1 else ""
+    others = "".join(f", {p}" for p, *_ in short if p != place)
     return (
-        f"The input pipeline of #{place}{others}: {devices_of(quote)} × {quote.offer.instance.accelerator} can take "
+        f"The input pipeline of {place}{others}: {devices_of(quote)} × {quote.offer.instance.accelerator} can take "
         f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "
         f"{units.count(least.prepared_per_s)}: the devices would wait; prepare data in advance, or on the "
         f"devices. Assumed: {preparation.source}."
@@ -236,7 +252,8 @@ def rate(answer: Answer) -> str:
 
 def further(answer: Answer) -> str:
     """Where the rest is."""
-    return f"Of {answer.options:,} offers. More: --details, --explain, zenplan compare, zenplan what-if."
+    many = "1 offer" if answer.options == 1 else f"{answer.options:,} offers"
+    return f"Of {many}. More: --details, --explain, zenplan compare, zenplan what-if."
 
 
 def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:

@@ -64,17 +64,17 @@ def effects(case: Pinned) -> tuple[Effect, ...]:
 
 
 def _amount(case: Pinned) -> Iterator[Effect]:
-    """Half and twice the data, in the same batches."""
+    """Half and twice the data, in the same batches and passes; a data set is shown by what one pass has."""
     plan = case.found.plan
     fact = next((f for f in plan.facts if f.name in _AMOUNTS), None)
     if fact is None:
         return
     total, unit = plan.tokens, plan.workload.unit
     changes = (
-        case.again(units.count(total * factor), plan=replace(plan, samples=plan.samples * factor))
+        case.again(units.count(total * factor / plan.epochs), plan=replace(plan, samples=plan.samples * factor))
         for factor in (_HALF, _TWICE)
     )
-    yield from _effect(unit, units.count(total), fact.origin, *changes)
+    yield from _effect(unit, units.count(total / plan.epochs), fact.origin, *changes)
 
 
 def _texts(case: Pinned) -> Iterator[Effect]:
@@ -104,7 +104,7 @@ def _operations(case: Pinned) -> Iterator[Effect]:
     """How the run is operated, within what is stated of it."""
     now = case.found.operations
     for name, value, origin, low, high in (
-        ("production", f"× {now.production[1]:g}", Origin.PUBLISHED, _production(now, 0), _production(now, 2)),
+        ("overhead", *_overhead(case)),
         (
             "start-up",
             _minutes(now.startup_s),
@@ -121,10 +121,16 @@ def _minutes(time_s: float) -> str:
     return f"{time_s / units.MINUTE_S:g} min"
 
 
-def _production(now: Operations, place: int) -> tuple[str, Operations]:
-    ratio = now.production[place]
-    low, _, high = now.production
-    return f"× {ratio:g}", replace(now, production=(min(low, ratio), max(ratio, 1.0), max(high, ratio)))
+def _overhead(case: Pinned) -> tuple[str, Origin, tuple[str, Operations], tuple[str, Operations]]:
+    """What whole runs take over their steps, as far as a run of that size has it, and both ends of it."""
+    now, quote = case.found.operations, case.ranked.quote
+    device_s = case.ranked.bill.run.steady_s.mid * (quote.devices - quote.idle_devices)
+    share = min(device_s / now.production_ramp_device_s, 1.0)
+    low, mid, high = now.production
+    shown = [f"× {units.significant(1.0 + (ratio - 1.0) * share)}" for ratio in (low, mid, high)]
+    least = replace(now, production=(low, max(low, 1.0), high))
+    most = replace(now, production=(low, high, high))
+    return shown[1], Origin.PUBLISHED, (shown[0], least), (shown[2], most)
 
 
 def _failures(now: Operations, factor: float) -> tuple[str, Operations]:

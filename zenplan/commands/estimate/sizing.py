@@ -37,6 +37,11 @@ class Sized:
     request: Request
     fact: Fact
 
+    @property
+    def said(self) -> str:
+        """The size and where it is from, in a sentence."""
+        return f"{self.fact.value} parameters: {self.fact.why}."
+
     def told(self, plan: TrainingPlan) -> TrainingPlan:
         """The plan, whose number of parameters is not the user's."""
         facts = tuple(self.fact if fact.name == self.fact.name else fact for fact in plan.facts)

@@ -81,7 +81,7 @@ def estimate(request: Request, known: Known) -> Answer:
         notices=notices,
         left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
         here=_here(plan, known.calibrations),
-        judgement=judgement(plan),
+        judgement=(*((size.said,) if size else ()), *judgement(plan)),
     )
 
 

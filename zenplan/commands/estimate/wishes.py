@@ -28,8 +28,7 @@ def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking) -> st
         first = ranking.order[0]
         parts.append(
             f"nothing finishes within {units.duration(request.longest_s)}; the nearest takes "
-            f"{units.duration(bill.run.wall_clock_s.mid)} on {_where(found, first)}; "
-            f"--horizon {_time_flag(2.0 * bill.run.wall_clock_s.mid)} shows slower plans"
+            f"{units.duration(bill.run.wall_clock_s.mid)} on {_where(found, first)}"
         )
     kept = [
         _kept(limit, value.mid if value else math.nan, value.high if value else math.nan, what, show)
@@ -147,6 +146,7 @@ def _change(
         whole_s = time_s * (request.project.runs if request.deadline_s else 1.0)
         what = "until" if dear else f"the soonest{' at that budget' if request.budget_usd is not None else ''} is"
         flags.append(f"--{'deadline' if request.deadline_s else 'horizon'} {_time_flag(whole_s)}")
+        # A deadline is kept by a day that is whole; a horizon is no day.
         parts.append(f"{what} {_day(today, whole_s)}")
     if not parts:
         return None

@@ -10,7 +10,7 @@ from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError
-from zenplan.families.own_data import Practice, batch_of, practice_for, sequences_of_a_step
+from zenplan.families.own_data import FAMILIES, Practice, batch_of, practice_for, sequences_of_a_step
 from zenplan.families.transformer import recipe
 
 _MOST: Final = 1e18
@@ -135,7 +135,7 @@ def _practice(request: Request, workload: Workload, data: float) -> Practice | N
     if is_language(workload):
         given = request.samples or request.data or request.dataset_bytes or (adapts(request) and request.tokens)
         return practice(request, workload, data * workload.tokens_per_sample) if given else None
-    return practice_for(workload.usual, data) if workload.usual and (request.samples or request.data) else None
+    return practice_for(workload.usual, data, workload.family) if request.samples or request.data else None
 
 
 def _epochs(request: Request, workload: Workload, data: float, own: Practice | None) -> tuple[float, list[Fact]]:
@@ -166,11 +166,11 @@ def _global_batch(
         return request.batch, _batch_fact(workload, request.batch, Origin.GIVEN)
     if request.global_batch_tokens is not None:
         return _of_tokens(request.global_batch_tokens, workload)
-    if own is not None and usual is None:
+    if own is not None and is_language(workload):
         batch = sequences_of_a_step(total)
         return batch, _batch_fact(workload, batch, Origin.ASSUMED, "usual in fine-tuning: 16 (QLoRA) to 128 (Alpaca)")
-    if own is not None and usual is not None:
-        batch = batch_of(own, data, usual.global_batch)
+    if own is not None:
+        batch = batch_of(own, data, usual.global_batch if usual else FAMILIES[workload.family][1])
         return batch, _batch_fact(workload, batch, Origin.ASSUMED, f"usual for a set of that size: {own.source}")
     if usual is not None:
         return usual.global_batch, _batch_fact(workload, usual.global_batch, Origin.PUBLISHED, usual.source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date
 from typing import Final
@@ -36,15 +37,19 @@ _YEAR: Final = r"([0-9]{4})"
 _DAY_MONTH: Final = re.compile(rf"{_DAY}\s*(?:of\s+)?{_MONTH}(?:,?\s*{_YEAR})?", re.IGNORECASE)
 _MONTH_DAY: Final = re.compile(rf"{_MONTH}\s*{_DAY}(?:,?\s+{_YEAR})?", re.IGNORECASE)
 # The year first is read in one way everywhere, and so is what is parted by points: the day first.
+_END_OF_MONTH: Final = re.compile(rf"(?:the )?end of {_MONTH}(?:,?\s+{_YEAR})?", re.IGNORECASE)
 _YEAR_FIRST: Final = re.compile(rf"{_YEAR}([-/.])([0-9]{{1,2}})\2([0-9]{{1,2}})")
 _POINTS: Final = re.compile(rf"([0-9]{{1,2}})\.\s?([0-9]{{1,2}})\.\s?{_YEAR}?")
 _SLASHES: Final = re.compile(rf"([0-9]{{1,2}})([-/])([0-9]{{1,2}})(?:\2{_YEAR})?")
+# Stands for the last day of a month.
+_LAST: Final = -1
 # How far ahead a day without a year is looked for: a 29th of February may be eight years away.
 _YEARS: Final = 9
 
 
 def parse_deadline_s(text: str, what: str, today: date) -> float:
-    """Seconds until a deadline: ``7d``, ``2 weeks``, ``2027-03-01``, ``1 March``, ``by March 1, 2027``.
+    """Seconds until a deadline: ``7d``, ``2 weeks``, ``2027-03-01``, ``1 March``, ``by March 1, 2027``,
+    ``end of January``.
 
     A day without a year is the next one of that name; a run that starts today and ends on the day itself is in time.
 
@@ -59,7 +64,9 @@ def parse_deadline_s(text: str, what: str, today: date) -> float:
     try:
         return units.parse_duration_s(_WITHIN.sub("", plain, count=1), what)
     except UsageError as error:
-        raise UsageError(error.message, units.separator_hint(text) or f"write it as in: {_EXAMPLE}") from error
+        begins = plain[:1].isdigit()
+        message = error.message if begins else f"{what} is neither a time nor a day of the calendar: '{text}'"
+        raise UsageError(message, units.separator_hint(text) or f"write it as in: {_EXAMPLE}") from error
 
 
 def _is_time(text: str) -> bool:
@@ -109,6 +116,8 @@ def _readings(text: str) -> Iterator[tuple[int | None, int, int]]:
         yield _year(match[3]), month, int(match[1])
     elif (match := _MONTH_DAY.fullmatch(text)) and (month := _month(match[1])):
         yield _year(match[3]), month, int(match[2])
+    elif (match := _END_OF_MONTH.fullmatch(text)) and (month := _month(match[1])):
+        yield _year(match[2]), month, _LAST
 
 
 def _year(text: str | None) -> int | None:
@@ -126,7 +135,7 @@ def _next(year: int | None, month: int, day: int, today: date) -> date | None:
     """That day; without a year, the first of the name from today on. None where there is none."""
     for each in (year,) if year is not None else range(today.year, today.year + _YEARS):
         try:
-            found = date(each, month, day)
+            found = date(each, month, day if day != _LAST else monthrange(each, month)[1])
         except ValueError:
             continue
         if year is not None or found >= today:

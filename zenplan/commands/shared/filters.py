@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from zenplan.adapters.tables.regions import countries_of, country_of
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import Offer, Price, PriceTable
 from zenplan.domain.market.provider import ProviderClass
@@ -20,6 +21,8 @@ class Filters:
     """What an offer must have; of several names any one; empty or None lets everything through.
 
     Attributes:
+        region: of a provider, or a place: ``EU``, or a country as in ``DEU``; a region of which no country is known lies
+            in none.
         max_usd_per_h: of one machine, under a billing kind that is known.
         max_price_age_s: older prices are left out, and those without a date.
         spot: only offers with a spot price.
@@ -48,13 +51,21 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     tables = [t for t in tables if _of_provider(t, wanted)]
     regions = {o.region for t in tables for o in t.offers}
     of = f"region of {' or '.join(wanted.provider)}" if wanted.provider else "region"
+    places: frozenset[str] = frozenset()
     for region in wanted.region:
-        _known(of, region, regions)
+        countries = frozenset() if region in regions else countries_of(region)
+        places |= countries
+        if not countries:
+            _known(of, region, regions)
 
     def passes(offer: Offer) -> bool:
         return (
             (not gpus or offer.instance.accelerator in gpus)
-            and (not wanted.region or offer.region in wanted.region)
+            and (
+                not wanted.region
+                or offer.region in wanted.region
+                or country_of(offer.instance.provider, offer.region) in places
+            )
             and (not wanted.spot or offer.spot is not None)
             and _affordable((offer.on_demand, offer.spot), wanted.max_usd_per_h)
         )

@@ -49,7 +49,7 @@ def check_data(request: Request, workload: Workload) -> None:
     """
     if not adapts(request) or any(getattr(request, field) is not None for field in _DATA):
         return
-    ways = "--samples 50k --seq-len 2048, --tokens 40M, or --data FILE"
+    ways = "--samples 50k with --data-kind chat or --seq-len 2048, --tokens 40M, or --data FILE"
     raise UsageError(
         f"nothing says on how much data {workload.name} is fine-tuned",
         f"give {ways if is_language(workload) else '--samples 5k, or --data FOLDER'}",

@@ -39,18 +39,21 @@ def _against_the_optimum(plan: TrainingPlan, share: float) -> Iterator[str]:
         smaller = units.count(sqrt(plan.tokens / recipe.TOKENS_PER_PARAMETER * optimum / recipe.TOKENS_PER_PARAMETER))
         yield (
             f"{tokens} tokens are {units.significant(share)} × the compute optimum of {model} parameters: a smaller "
-            f"model to serve, more compute to train; the optimum of that compute has {smaller}."
+            f"model to serve, more compute to train; as much compute is best spent on {smaller} parameters."
         )
     elif share < FINE_TUNED_SHARE:
         yield (
-            f"{tokens} tokens are {_percent(share)} of what {model} parameters want ({wanted}): enough to fine-tune "
-            "a trained checkpoint, far from enough to train one from the start."
+            f"{tokens} tokens are {_percent(share)} of what {model} parameters want from scratch ({wanted}): enough to "
+            "fine-tune a trained checkpoint, far from enough to train one from the start."
         )
     elif share < _LITTLE:
         enough = units.count(plan.tokens / recipe.TOKENS_PER_PARAMETER)
-        line = f"{tokens} tokens are {_percent(share)} of what {model} parameters want ({wanted}); enough for {enough}"
+        line = (
+            f"{tokens} tokens are {_percent(share)} of what {model} parameters want from scratch ({wanted}), and enough "
+            f"for {enough} parameters"
+        )
         worth = units.significant(recipe.worth_of_passes(_GOOD_PASSES), 2)
-        again = f"; four passes are nearly as good as new, worth {worth} ({_LAW})"
+        again = f"; four passes over them are worth {worth} times as many new ones ({_LAW})"
         yield f"{line}{again if plan.epochs == 1.0 else ''}."
 
 
@@ -59,7 +62,7 @@ def _repeated(plan: TrainingPlan, share: float) -> Iterator[str]:
     if share < FINE_TUNED_SHARE or plan.epochs <= 1.0:
         return
     worth = recipe.worth_of_passes(plan.epochs)
-    told = f"{plan.epochs:.3g} passes are worth {units.significant(worth)} of new data"
+    told = f"{plan.epochs:.3g} passes are worth {units.significant(worth)} times as much new data"
     little = "; more passes would add next to nothing" if worth < plan.epochs / 2.0 else ""
     yield f"{told}{little} ({_LAW})."
 

@@ -110,10 +110,12 @@ def lowered(families: Sequence[WorkloadFamily], options: Mapping[str, Any]) -> W
     try:
         return family.lower({key: value for key, value in options.items() if value is not None})
     except UnknownName:
+        from zenplan.families.transformer.presets import INSTEAD
+
         if name is None or _knows(family, name):
             raise
         known = (each for family in families for each in family.presets())
-        raise UnknownName("model", name.partition(":")[0], known, listing="zenplan workloads") from None
+        raise UnknownName("model", name.partition(":")[0], known, "zenplan workloads", INSTEAD) from None
 
 
 def _family_of(families: Sequence[WorkloadFamily], model: str | None) -> WorkloadFamily:

@@ -67,6 +67,8 @@ class Catalogue:
         """
         found = self._names.get(plain(text))
         if found is None:
+            if alike := self._alike(text):
+                raise UnknownName("accelerator", text, alike, instead=f"'{LISTING}' lists all")
             raise UnknownName("accelerator", text, self._spellings(), LISTING)
         return found
 
@@ -83,6 +85,15 @@ class Catalogue:
             if wanted.startswith(name + " ") and _same_product(wanted[len(name) + 1 :], each):
                 return each
         return None
+
+    def _alike(self, text: str) -> list[str]:
+        """What is made by a maker of that name, or is named so but for what follows: ``amd``, ``tpu``, ``rtx``."""
+        wanted = plain(text)
+        return [
+            each.name
+            for each in self.accelerators
+            if each.trains and wanted in (plain(each.vendor), plain(each.name.partition("-")[0]))
+        ]
 
     def _spellings(self) -> Iterable[str]:
         for each in self.accelerators:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from zenplan.domain import checks
 from zenplan.domain.model.workload import PreTraining
@@ -45,6 +46,10 @@ class Preset:
         checks.one_of(f"preset {self.name}", "status", self.status, ("read", "recalled"))
 
 
+# Of a model that has no name here.
+INSTEAD: Final = "for any other give --params, --config or --keras"
+
+
 def plain(name: str) -> str:
     """A name without case, punctuation and the organisation before a slash: ``meta-llama/Llama-3-8B``.
 
@@ -65,4 +70,4 @@ def find(presets: Mapping[str, Preset], name: str) -> Preset:
     for preset in presets.values():
         if wanted in (plain(preset.name), *map(plain, preset.aliases)):
             return preset
-    raise UnknownName("model", name, presets, listing="zenplan workloads")
+    raise UnknownName("model", name, presets, "zenplan workloads", INSTEAD)

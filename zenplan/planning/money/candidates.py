@@ -22,11 +22,13 @@ class Candidates:
 
     Attributes:
         leading: indices of those that are ranked, in the order of the market's options.
+        aged: which of those have an old price, or one without a date.
         old: how many stand behind fresh prices.
         unpriced: indices of those that have no price, where others have one.
     """
 
     leading: Index
+    aged: Mask
     old: int
     unpriced: Index
 
@@ -52,27 +54,29 @@ def candidates(
     bills = found.bills(billing)
     usd, time_s = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
     meets = (usd <= (np.inf if budget_usd is None else budget_usd)) & (time_s <= longest_s)
-    old = behind((usd, time_s, cost(usd, time_s)), found.old(billing, today)[usable])
-    if meets.any() and not meets[~old].any():
-        # An old price alone meets what was asked.
-        old = np.zeros_like(old)
+    aged = found.old(billing, today)[usable]
+    # A fresh price that does not do what was asked is no reason to leave out an old one that may.
+    old = behind((usd, time_s, cost(usd, time_s)), aged, meets)
     known = np.isfinite(usd)
     unpriced = usable[~known] if known.any() else usable[:0]
-    return Candidates(leading=usable[~old], old=int(old.sum()), unpriced=unpriced)
+    return Candidates(leading=usable[~old], aged=aged[~old], old=int(old.sum()), unpriced=unpriced)
 
 
-def behind(measures: Sequence[Array], old: Mask) -> Mask:
+def behind(measures: Sequence[Array], old: Mask, meets: Mask | None = None) -> Mask:
     """Plans with an old price that stand behind fresh ones, shape (n,).
 
     One does unless, in some measure, no fresh plan is within ``OLD_WITHIN`` times of it. What stands behind is no
-    candidate: of the others, labels and frontier hold as they would without it. Which do depends on the best of the
-    fresh ones alone, and not on a budget or a deadline, which may then grow without moving the pick.
+    candidate: of the others, labels and frontier hold as they would without it. Only fresh plans that do what was asked
+    count: one that is over the budget is no reason to hide an old price that keeps it. A budget that grows brings
+    fresh plans back, and moves no pick that they would not have beaten anyway: an old price counts twice there.
 
     Args:
         measures: of which a plan should have little: dollars (nan where not known), time, what is recommended by.
         old: whether the price is old or has no date.
+        meets: whether a plan does what was asked; None where all do.
     """
-    return old & _near(measures, ~old & np.isfinite(measures[0]))
+    fresh = ~old & np.isfinite(measures[0])
+    return old & _near(measures, fresh if meets is None else fresh & meets)
 
 
 def _near(measures: Sequence[Array], fresh: Mask) -> Mask:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from zenplan import units
 from zenplan.domain.answer.estimate import Bill
 from zenplan.domain.answer.project import Cost, Month, Project
-from zenplan.domain.model.workload import LANGUAGE
+from zenplan.domain.model.workload import LANGUAGE, Workload
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.plan import TrainingPlan
@@ -28,13 +28,11 @@ _TUNING_WHY = "1–10 × the run: a few settings tried, which is usual; --trials
 # Dollars for a label that a person gives. AWS SageMaker Ground Truth with Mechanical Turk: $0.012 an image to
 # classify and $0.036 a box, by three to five people, and $0.02 to $0.08 an object (price page, read 2026-11-29 in
 # wring.co's guide of 2026-03; the fee for an object recalled). Outlines of pixels and written answers: assumed.
-_LABELS = {
-    "convnet": Range(low=0.05, mid=0.1, high=0.2),
-    "vision": Range(low=0.05, mid=0.1, high=0.2),
-}
-# Inputs that people label; "image" and "audio" of ``domain.model.workload.INPUTS``.
-_LABELLED = ("image", "audio")
+_IMAGE_LABELS = Range(low=0.05, mid=0.1, high=0.2)
 _OTHER_LABELS = Range(low=0.1, mid=1.0, high=10.0)
+# A click or a rating is its own label, and a picture is what a generator learns.
+_UNLABELLED = ("clicks", "ratings", "generation")
+_UNLABELLED_FAMILIES = ("recommender", "diffusion")
 _MOST_MONTHS = 120
 
 
@@ -74,9 +72,8 @@ def _costs(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float |
             why=f"{given.failed_runs} that fail half way",
         )
     yield _data(given)
-    # Who has text or clicks seldom pays for labels; who says so pays.
     pays = given.label_usd is not None or given.label_hours is not None
-    if pays or (labelled is not None and plan.workload.input in _LABELLED):
+    if pays or (labelled is not None and _people_label(plan.workload)):
         yield _labels(given, plan, labelled or 0.0)
 
 
@@ -100,6 +97,18 @@ def _data(given: ProjectPlan) -> Cost:
     return Cost(name="data", usd=_exactly(given.data_usd), counted=True, origin=Origin.GIVEN, why="as given")
 
 
+def _people_label(workload: Workload) -> bool:
+    """Whether somebody usually has to say what a sample is; who has text seldom pays for that."""
+    task = workload.usual.task if workload.usual else ""
+    return workload.unit != "tokens" and task not in _UNLABELLED and workload.family not in _UNLABELLED_FAMILIES
+
+
+def _label_usd(workload: Workload) -> Range:
+    """Dollars of a label: of a picture as a whole and of what is seen in it, or of what takes longer."""
+    quick = workload.input == "image" and not (workload.usual and workload.usual.task == "segmentation")
+    return _IMAGE_LABELS if quick else _OTHER_LABELS
+
+
 def _labels(given: ProjectPlan, plan: TrainingPlan, samples: float) -> Cost:
     told = f"{units.count(samples)} samples"
     if given.label_usd is not None:
@@ -109,7 +118,7 @@ def _labels(given: ProjectPlan, plan: TrainingPlan, samples: float) -> Cost:
         usd = given.label_hours * given.label_usd_per_h
         why = f"{given.label_hours:g} h at {units.usd(given.label_usd_per_h)}"
         return Cost(name="labels", usd=_exactly(usd), counted=True, origin=Origin.GIVEN, why=why)
-    each = _LABELS.get(plan.workload.family, _OTHER_LABELS)
+    each = _label_usd(plan.workload)
     span = units.span(units.usd(each.low), units.usd(each.high))
     why = f"{told} at {span}, if people label them; --label-usd says how much"
     return Cost(name="labels", usd=each * samples, counted=False, origin=Origin.ASSUMED, why=why)

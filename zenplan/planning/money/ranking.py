@@ -17,6 +17,9 @@ nothing, and it is another in another currency. The product picks the same when 
 that it does not know what people cost: for a run of a few dollars it may wait a day that a salary would not. Who knows
 what a day is worth says so (``Wish.day_usd``); then it is the plan of the least dollars + rate · days.
 
+Dollars of an old price, or one without a date, may be others today: such a plan counts ``OLD_WITHIN`` times its figure,
+so that it is recommended only where no fresh one is within twice of it.
+
 Either figure is of one plan, so that no plan which is added, left out or allowed changes which of two others is better:
 the pick stays when a plan comes in that another beats, or one beyond the horizon, and when a budget grows that its high
 end kept already. Either rises with dollars and with days, so the pick is on the frontier, and nothing dearer is picked
@@ -35,10 +38,10 @@ import numpy.typing as npt
 
 from zenplan import units
 from zenplan.domain.answer.answer import Label
-from zenplan.domain.market.offer import Billing
+from zenplan.domain.market.offer import OLD_WITHIN, Billing
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.request import HORIZON_S, Request
-from zenplan.planning.money.candidates import candidates
+from zenplan.planning.money.candidates import Mask, candidates
 from zenplan.planning.money.quotes import Market
 from zenplan.planning.physics.columns import Array
 
@@ -148,7 +151,9 @@ def pareto(usd: Array, time_s: Array) -> Index:
     return front
 
 
-def rank(usd: Array, time_s: Array, top: int, wish: Wish, gpu_h: Array | None = None) -> Ranking:
+def rank(
+    usd: Array, time_s: Array, top: int, wish: Wish, gpu_h: Array | None = None, aged: Mask | None = None
+) -> Ranking:
     """Rank options by dollars and wall-clock time; no array is empty.
 
     Labels are of the options within the horizon (or about as fast as the fastest, where none is) that keep the
@@ -162,6 +167,7 @@ def rank(usd: Array, time_s: Array, top: int, wish: Wish, gpu_h: Array | None = 
         top: how many to name at most.
         wish: what they have to keep.
         gpu_h: middle GPU-hours of each option, shape (n,); None where dollars are known of any.
+        aged: whether its price is old, shape (n,); None where none is.
     """
     pool: Index = np.flatnonzero(np.isfinite(usd[1]))
     priced = bool(len(pool))
@@ -178,7 +184,8 @@ def rank(usd: Array, time_s: Array, top: int, wish: Wish, gpu_h: Array | None = 
     if met:
         pool = nearest
         nearest = _safe(pool, usd, time_s, budget_usd, wish)
-    best = _least(nearest, usd[1], time_s[1], wish)
+    counts = np.ones_like(time_s[1]) if aged is None else np.where(aged, OLD_WITHIN, 1.0)
+    best = _least(nearest, wish.cost(usd[1], time_s[1]) * counts, time_s[1])
     front = pool[pareto(usd[1, pool], time_s[1, pool])]
     named = {Label.RECOMMENDED if in_time and met else Label.NEAREST: best}
     named |= {Label.CHEAPEST: int(front[0])} if priced else {}
@@ -200,14 +207,15 @@ def ranking_of(found: Market, billing: Billing, top: int, wish: Wish, today: dat
         wish: what they have to keep.
         today: the day on which prices are old: those stand behind fresh ones (``candidates``).
     """
-    usable = candidates(found, billing, today, *wish.limits, wish.cost).leading
+    chosen = candidates(found, billing, today, *wish.limits, wish.cost)
+    usable = chosen.leading
     if not len(usable):
         return None
     bills = found.bills(billing)
     time_s = bills.runs.wall_clock_s[:, usable]
     devices = np.array([o.nodes * o.offer.instance.devices for o in found.options], dtype=np.float64)
     gpu_h = time_s[1] * devices[usable] / units.HOUR_S
-    ranking = rank(bills.total_usd[:, usable], time_s, top, wish, gpu_h)
+    ranking = rank(bills.total_usd[:, usable], time_s, top, wish, gpu_h, chosen.aged)
     return replace(
         ranking,
         order=tuple(int(usable[i]) for i in ranking.order),
@@ -252,10 +260,9 @@ def _safe(options: Index, usd: Array, time_s: Array, budget_usd: float | None, w
     return kept if len(kept) and cost[kept].min() <= SAFETY * cost[options].min() else options
 
 
-def _least(options: Index, usd: Array, time_s: Array, wish: Wish) -> int:
+def _least(options: Index, cost: Array, time_s: Array) -> int:
     """The option of the least cost; of equals, the faster, then the first."""
-    cost = wish.cost(usd[options], time_s[options])
-    return int(options[np.lexsort((time_s[options], cost))[0]])
+    return int(options[np.lexsort((time_s[options], cost[options]))[0]])
 
 
 def _spread(front: Index, marked: list[int], top: int, usd: Array, time_s: Array) -> list[int]:
