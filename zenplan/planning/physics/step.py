@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -82,6 +83,10 @@ class Steps:
     def total_s(self) -> Array:
         """The whole step."""
         return sum((getattr(self, f.name) for f in fields(self)), np.zeros_like(self.compute_s))
+
+    def take(self, index: Any) -> Steps:
+        """Those entries, in that order."""
+        return Steps(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     def at(self, index: int) -> StepTime:
         """One entry as a noun."""

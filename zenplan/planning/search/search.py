@@ -25,6 +25,7 @@ from zenplan.planning.physics.step import Steps, step_time
 from zenplan.planning.search.candidates import candidates, reachable
 
 _Mask = npt.NDArray[np.bool_]
+_Index = npt.NDArray[np.intp]
 # Candidates evaluated at once: enough for numpy, few enough for the processor's cache.
 _CHUNK = 8_192
 # Left free of a device's memory: published peaks that the device itself shows lie about so much above the predicted
@@ -109,13 +110,13 @@ def search(plan: TrainingPlan, clusters: Sequence[Cluster]) -> Found:
     lengths = [len(c.dp) for c in chosen]
     hardware = Hardware.of(clusters, plan.precision)
     all_of = _joined(chosen)
-    best = _fastest(plan, all_of, hardware, lengths)
-    layouts = all_of.take(np.cumsum(lengths) - lengths + best)
+    best, steps = _fastest(plan, all_of, hardware, lengths)
+    layouts = all_of.take(best)
     memory = peak_memory(plan, layouts)
     return Found(
         fits=memory.total_bytes <= np.array([usable_bytes(c) for c in clusters]),
         layouts=layouts,
-        steps=step_time(plan, layouts, hardware),
+        steps=steps,
         memory=memory,
         considered=sum(pool.needs_bytes.size for pool in pools.values()),
     )
@@ -159,15 +160,19 @@ def _chunks(length: int) -> Iterator[slice]:
     return (slice(start, min(start + _CHUNK, length)) for start in range(0, length, _CHUNK))
 
 
-def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequence[int]) -> Array:
-    """For each cluster, the index of its fastest layout among its own."""
+def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequence[int]) -> tuple[_Index, Steps]:
+    """For each cluster, the index of the fastest of its own layouts, and the step of that one."""
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    each_s = np.empty(len(owner))
+    each_s, steps = np.empty(len(owner)), []
     for part in _chunks(len(owner)):
         chunk = layouts.take(part)
-        each_s[part] = sample_s(plan, chunk, step_time(plan, chunk, hw.take(owner[part])))
+        steps.append(step_time(plan, chunk, hw.take(owner[part])))
+        each_s[part] = sample_s(plan, chunk, steps[-1])
     ends = np.cumsum(lengths)
-    return np.array([np.argmin(each_s[e - n : e]) for e, n in zip(ends, lengths, strict=True)])
+    best = np.array([e - n + np.argmin(each_s[e - n : e]) for e, n in zip(ends, lengths, strict=True)])
+    # Clusters are in the layouts' order, so what is best is in the chunks' order.
+    parts = [each.take(best[best // _CHUNK == place] % _CHUNK) for place, each in enumerate(steps)]
+    return best, _joined(parts)
 
 
 def _pools(plan: TrainingPlan, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], _Pool]:
