@@ -130,9 +130,9 @@ class Hardware:
         """The columns of these clusters. Each must have a peak in the precision's dtypes (``Accelerator.can_run``)."""
         return cls(**dict(zip((f.name for f in fields(cls)), _columns(clusters, precision), strict=True)))
 
-    def take(self, index: Any) -> Hardware:
+    def take(self, index: Index) -> Hardware:
         """Those entries, in that order."""
-        return Hardware(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return Hardware(**{f.name: getattr(self, f.name).take(index) for f in fields(self)})
 
 
 # What one device's work depends on, of a layout and of a cluster: not on how many there are, nor on what joins them.
