@@ -219,7 +219,14 @@ class _Pool:
 
     @classmethod
     def of(cls, plan: TrainingPlan, layouts: Layouts, own: Index, needs_bytes: Array) -> _Pool:
-        """The pool, with what every capacity asks of it."""
+        """The pool, with what every capacity asks of it.
+
+        Args:
+            plan: what is trained.
+            layouts: n of them.
+            own: their indices among all, shape (n,).
+            needs_bytes: of each on each rung of recomputation, shape (rungs, n).
+        """
         parts = np.stack([layouts.tp, layouts.cp, layouts.pp, layouts.dp, layouts.ep, layouts.zero, layouts.shard])
         count = parts.shape[1]
         new = np.ones(count, dtype=bool)
