@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -42,6 +41,8 @@ def exporters() -> tuple[Format, ...]:
 
 def to_json(report: Report) -> str:
     """The report's document, its schema first. A figure that is not finite is null: JSON has no infinity."""
+    import json
+
     return json.dumps(report.document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 

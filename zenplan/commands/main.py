@@ -10,6 +10,7 @@ from typing import NoReturn
 from zenplan.errors import ZenplanError
 
 _INTERRUPTED, _CLOSED_PIPE, _TERMINATED = 130, 141, 143
+_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def main() -> NoReturn:
@@ -18,6 +19,10 @@ def main() -> NoReturn:
 
     # Most commands live for half a second and make little garbage: collect seldom.
     gc.set_threshold(1_000_000, 50, 50)
+    if _THREADS not in os.environ:
+        # Columns are added and compared, never multiplied as matrices: numpy's threads for that take longer to start
+        # than numpy itself. ``os.putenv`` and not ``os.environ``: workers, whose models need theirs, do not see it.
+        os.putenv(_THREADS, "1")
     _leave_on_sigterm()
     code = run(sys.argv[1:])
     # Python would look through all that is left before it ends: it is a tenth of a short command.

@@ -334,8 +334,12 @@ def _with_table_dates(table: PriceTable) -> PriceTable:
     def dated(price: Price | None) -> Price | None:
         return price if price is None or price.as_of else replace(price, table_as_of=newest)
 
-    offers = (replace(o, on_demand=dated(o.on_demand), spot=dated(o.spot)) for o in table.offers)
-    return replace(table, offers=tuple(offers))
+    def seen(offer: Offer) -> Offer:
+        prices = dated(offer.on_demand), dated(offer.spot)
+        same = prices[0] is offer.on_demand and prices[1] is offer.spot
+        return offer if same else replace(offer, on_demand=prices[0], spot=prices[1])
+
+    return replace(table, offers=tuple(map(seen, table.offers)))
 
 
 def _shipped(folder: Path, name: str) -> list[tuple[int, Row]]:

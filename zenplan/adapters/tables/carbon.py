@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from zenplan.adapters.files.csv_file import data_rows
+from zenplan.adapters.files.csv_file import DataRow, data_rows
 from zenplan.adapters.tables.regions import country_of
 from zenplan.domain import checks
 
@@ -30,15 +30,17 @@ class GridIntensity:
 def grid_intensity(provider: str, region: str) -> GridIntensity | None:
     """The yearly average of the country in which the region lies; None where the country is not known."""
     country = country_of(provider, region)
-    return _intensities().get(country) if country else None
+    row = _intensities().get(country) if country else None
+    return _intensity(row) if row else None
 
 
 @cache
-def _intensities() -> dict[str, GridIntensity]:
-    return {
-        row.cells["country"]: GridIntensity(
-            kg_per_j=row.number("g_co2e_per_kwh") / _G_PER_KG / _J_PER_KWH,
-            source=f"{row.cells['name']} {row.cells['year']}, {row.cells['source']}",
-        )
-        for row in data_rows("carbon.csv", _CARBON)
-    }
+def _intensities() -> dict[str, DataRow]:
+    return {row.cells["country"]: row for row in data_rows("carbon.csv", _CARBON)}
+
+
+def _intensity(row: DataRow) -> GridIntensity:
+    return GridIntensity(
+        kg_per_j=row.number("g_co2e_per_kwh") / _G_PER_KG / _J_PER_KWH,
+        source=f"{row.cells['name']} {row.cells['year']}, {row.cells['source']}",
+    )

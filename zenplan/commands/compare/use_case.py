@@ -53,7 +53,7 @@ def compare(
     cases = []
     for number, (values, request) in enumerate(asked):
         try:
-            cases.append(Case(values=values, answer=estimate(request, known)))
+            cases.append(Case(values=values, answer=estimate(request, known, sensitive=False)))
         except NoFit as error:
             cases.append(Case(values=values, answer=None, why=error.message))
         show((number + 1) / len(asked))

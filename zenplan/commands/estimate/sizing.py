@@ -13,7 +13,6 @@ from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
 from zenplan.families.transformer import recipe
-from zenplan.families.transformer.tokens import tokens_of_bytes
 from zenplan.planning.money.quotes import Market
 
 # The least and the most that is looked at, in parameters.
@@ -85,7 +84,11 @@ def _tokens(request: Request) -> float | None:
     """Tokens of the data; None where none are given, or they are no text."""
     if request.data is not None:
         return request.data.tokens.mid if request.data.tokens else None
-    return tokens_of_bytes(request.dataset_bytes)[0] if request.dataset_bytes else request.tokens
+    if request.dataset_bytes:
+        from zenplan.families.transformer.tokens import tokens_of_bytes
+
+        return tokens_of_bytes(request.dataset_bytes)[0]
+    return request.tokens
 
 
 def _largest(request: Request, most: float, ask: Ask) -> float:

@@ -6,11 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from zenplan.domain.report import Report
 from zenplan.errors import DataError, UnknownName, UsageError
-from zenplan.plugins import Plugins, load_plugins
+
+if TYPE_CHECKING:
+    # Help and errors, which are written here too, need neither.
+    from zenplan.domain.report import Report
+    from zenplan.plugins import Plugins
 
 # What a terminal without these characters shows in their place.
 _PLAIN = str.maketrans(
@@ -97,6 +100,8 @@ def _colourful(stream: TextIO) -> bool:
 def loaded_plugins(warn: Callable[[str], None] | None = None) -> Iterator[Plugins]:
     """The plugins, for one command. What was left out of them is said at its end, also where it fails: one line for
     each, and why, to ``warn`` or else on stderr."""
+    from zenplan.plugins import load_plugins
+
     plugins = load_plugins()
     try:
         yield plugins

@@ -144,15 +144,15 @@ def check_labels(project: ProjectPlan) -> None:
 
 def _currency(given: Mapping[str, Any]) -> Currency | None:
     """The other currency, if one was asked for. Raises UsageError: code, rate or date cannot be used."""
+    code, rate, day = (given.get(name) for name in ("currency", "rate", "rate_date"))
+    if code is None and rate is None and day is None:
+        return None
     from datetime import date
 
     from zenplan.domain.market.currency import Currency
     from zenplan.errors import UsageError
     from zenplan.units import number_of
 
-    code, rate, day = (given.get(name) for name in ("currency", "rate", "rate_date"))
-    if code is None and rate is None and day is None:
-        return None
     if code is None or rate is None:
         raise UsageError("--currency and --rate go together", "as in: --currency EUR --rate 0.92")
     if not (code.isascii() and code.isalpha() and len(code) == 3):
@@ -168,9 +168,11 @@ def _currency(given: Mapping[str, Any]) -> Currency | None:
 
 
 def _config(file: Path | dict[str, Any] | None) -> Mapping[str, Any] | None:
+    if file is None or isinstance(file, dict):
+        return file
     from zenplan.adapters.settings.model_config import read_model_config
 
-    return file if file is None or isinstance(file, dict) else read_model_config(file)
+    return read_model_config(file)
 
 
 def _data(given: Mapping[str, Any], tell: Callable[[float], None] | None) -> DataSet | None:

@@ -125,7 +125,7 @@ def _times(factor: float) -> str:
 def _chosen_anew(request: Request, known: Known, price: float) -> Answer | None:
     tables = tuple(_at(table, price) for table in known.tables) if price != 1.0 else known.tables
     try:
-        return estimate(request, replace(known, tables=tables))
+        return estimate(request, replace(known, tables=tables), sensitive=False)
     except NoFit:
         return None
 

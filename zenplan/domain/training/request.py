@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from zenplan import units
 from zenplan.domain import checks
 from zenplan.domain.mapping import read_only
-from zenplan.domain.market.currency import Currency
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.model.workload import Workload
@@ -20,6 +19,7 @@ HORIZON_S: Final = 90 * units.DAY_S
 
 if TYPE_CHECKING:
     # Most requests have none, and every command waits for what is imported.
+    from zenplan.domain.market.currency import Currency
     from zenplan.domain.training.data_set import DataSet
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 
 from zenplan import units
@@ -154,6 +155,7 @@ def _check(option: str, value: float) -> None:
         )
 
 
+@lru_cache(maxsize=8)
 def _dense(params: float) -> TransformerShape:
     """The candidate whose proportions are nearest to the usual ones, among those with the right count."""
     best: tuple[float, TransformerShape] | None = None

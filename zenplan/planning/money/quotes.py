@@ -52,6 +52,7 @@ class Market:
 
     Attributes:
         owner: the cluster of each option.
+        unpriced: whether each is looked at without a price.
         step_s: low, middle and high of a step on each cluster, shape (3, clusters).
     """
 
@@ -61,6 +62,7 @@ class Market:
     options: Sequence[Option]
     found: Found
     owner: Index
+    unpriced: npt.NDArray[np.bool_]
     step_s: Array
     on_demand: Bills
     spot: Bills
@@ -82,7 +84,7 @@ class Market:
         b = self.bills(billing)
         known = np.isfinite(b.compute_usd[2])
         if billing is Billing.ON_DEMAND:
-            known |= np.array([o.unpriced for o in self.options])
+            known |= self.unpriced
         usable: npt.NDArray[np.bool_] = self.found.fits[self.owner] & known & np.isfinite(b.runs.wall_clock_s[2])
         return usable
 
@@ -159,6 +161,7 @@ def market(
         options=options,
         found=found,
         owner=owner,
+        unpriced=np.array([o.unpriced for o in options]),
         step_s=step_s,
         on_demand=billed(Billing.ON_DEMAND),
         spot=billed(Billing.SPOT),

@@ -130,9 +130,9 @@ class Hardware:
         """The columns of these clusters. Each must have a peak in the precision's dtypes (``Accelerator.can_run``)."""
         return cls(**dict(zip((f.name for f in fields(cls)), _columns(clusters, precision), strict=True)))
 
-    def take(self, index: Any) -> Hardware:
+    def take(self, index: Index) -> Hardware:
         """Those entries, in that order."""
-        return Hardware(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return Hardware(**{f.name: getattr(self, f.name).take(index) for f in fields(self)})
 
 
 # What one device's work depends on, of a layout and of a cluster: not on how many there are, nor on what joins them.
@@ -159,8 +159,9 @@ def working_alike(layouts: Layouts, hardware: Hardware) -> tuple[Index, Index]:
     # Candidates of one cluster stand together: only where the device changes is it looked up.
     devices = np.stack([getattr(hardware, name) for name in _OF_THE_DEVICE])
     starts = np.flatnonzero(np.r_[True, (devices[:, 1:] != devices[:, :-1]).any(axis=0)])
-    _, which = np.unique(devices[:, starts], axis=1, return_inverse=True)
-    kind = np.repeat(which.ravel(), np.diff(np.r_[starts, len(layouts.dp)]))
+    numbers: dict[bytes, int] = {}
+    which = [numbers.setdefault(each.tobytes(), len(numbers)) for each in devices[:, starts].T]
+    kind = np.repeat(which, np.diff(np.r_[starts, len(layouts.dp)]))
     for name in _NOTICED:
         if name == "replicas" and not (layouts.ep > 1).any():
             continue

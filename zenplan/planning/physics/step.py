@@ -20,7 +20,7 @@ from zenplan.domain.model.workload import Block
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.collectives import all_reduce_s, dispatch_s, gather_s, send_s
-from zenplan.planning.physics.columns import Array, Hardware, Layouts, largest_share, working_alike
+from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts, largest_share, working_alike
 from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
 from zenplan.planning.physics.tables import is_shared_out, travel_s, updated_bytes
 from zenplan.planning.physics.work import Passes, Work
@@ -82,6 +82,10 @@ class Steps:
     def total_s(self) -> Array:
         """The whole step."""
         return sum((getattr(self, f.name) for f in fields(self)), np.zeros_like(self.compute_s))
+
+    def take(self, index: Index) -> Steps:
+        """Those entries, in that order."""
+        return Steps(**{f.name: getattr(self, f.name).take(index) for f in fields(self)})
 
     def at(self, index: int) -> StepTime:
         """One entry as a noun."""

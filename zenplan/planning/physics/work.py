@@ -40,7 +40,8 @@ class Work:
 
     def take(self, index: npt.NDArray[np.intp]) -> Work:
         """Those entries, in that order."""
-        return Work(self.compute_s[index], self.memory_s[index], self.overhead_s[index], self.launches[index])
+        columns = self.compute_s, self.memory_s, self.overhead_s, self.launches
+        return Work(*(column.take(index) for column in columns))
 
     def __add__(self, other: Work) -> Work:
         return Work(

@@ -18,7 +18,7 @@ from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.range import Range
 from zenplan.domain.training.layout import Recompute
 from zenplan.domain.training.plan import TrainingPlan
-from zenplan.planning.physics.columns import Array, Hardware, Layouts
+from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts
 from zenplan.planning.physics.interval import spread_of
 from zenplan.planning.physics.memory import Memory, peak_memory
 from zenplan.planning.physics.step import Steps, step_time
@@ -98,24 +98,26 @@ def sample_s(plan: TrainingPlan, layouts: Layouts, steps: Steps) -> Array:
 def search(plan: TrainingPlan, clusters: Sequence[Cluster]) -> Found:
     """The fastest layout that fits, for each cluster. Every cluster must have a peak for the precision."""
     keys = [(c.devices, near_of(c)) for c in clusters]
-    pools = _pools(plan, keys)
+    every, pools = _pools(plan, keys)
     # Clusters of as many devices with as much memory have the same choice.
-    fitting: dict[tuple[tuple[int, int], float], Layouts] = {}
+    fitting: dict[tuple[tuple[int, int], float], _Choice] = {}
     for key, cluster in zip(keys, clusters, strict=True):
         capacity = usable_bytes(cluster)
         if (key, capacity) not in fitting:
             fitting[key, capacity] = pools[key].choose(capacity)
     chosen = [fitting[k, usable_bytes(c)] for k, c in zip(keys, clusters, strict=True)]
-    lengths = [len(c.dp) for c in chosen]
+    lengths = [len(index) for index, _ in chosen]
     hardware = Hardware.of(clusters, plan.precision)
-    all_of = _joined(chosen)
-    best = _fastest(plan, all_of, hardware, lengths)
-    layouts = all_of.take(np.cumsum(lengths) - lengths + best)
+    index, rung = (np.concatenate(parts) for parts in zip(*chosen, strict=True))
+    full, selective = (np.array(shares).take(rung) for shares in zip(*_rungs(plan), strict=True))
+    all_of = replace(every.take(index), full=full, selective=selective)
+    best, steps = _fastest(plan, all_of, hardware, lengths)
+    layouts = all_of.take(best)
     memory = peak_memory(plan, layouts)
     return Found(
         fits=memory.total_bytes <= np.array([usable_bytes(c) for c in clusters]),
         layouts=layouts,
-        steps=step_time(plan, layouts, hardware),
+        steps=steps,
         memory=memory,
         considered=sum(pool.needs_bytes.size for pool in pools.values()),
     )
@@ -159,19 +161,23 @@ def _chunks(length: int) -> Iterator[slice]:
     return (slice(start, min(start + _CHUNK, length)) for start in range(0, length, _CHUNK))
 
 
-def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequence[int]) -> Array:
-    """For each cluster, the index of its fastest layout among its own."""
+def _fastest(plan: TrainingPlan, layouts: Layouts, hw: Hardware, lengths: Sequence[int]) -> tuple[Index, Steps]:
+    """For each cluster, the index of the fastest of its own layouts, and the step of that one."""
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    each_s = np.empty(len(owner))
+    each_s, steps = np.empty(len(owner)), []
     for part in _chunks(len(owner)):
         chunk = layouts.take(part)
-        each_s[part] = sample_s(plan, chunk, step_time(plan, chunk, hw.take(owner[part])))
+        steps.append(step_time(plan, chunk, hw.take(owner[part])))
+        each_s[part] = sample_s(plan, chunk, steps[-1])
     ends = np.cumsum(lengths)
-    return np.array([np.argmin(each_s[e - n : e]) for e, n in zip(ends, lengths, strict=True)])
+    best = np.array([e - n + np.argmin(each_s[e - n : e]) for e, n in zip(ends, lengths, strict=True)])
+    # Clusters are in the layouts' order, so what is best is in the chunks' order.
+    parts = [each.take(best[best // _CHUNK == place] % _CHUNK) for place, each in enumerate(steps)]
+    return best, _joined(parts)
 
 
-def _pools(plan: TrainingPlan, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], _Pool]:
-    """For each distinct number of devices, and of those near each other, every layout with its memory."""
+def _pools(plan: TrainingPlan, keys: Sequence[tuple[int, int]]) -> tuple[Layouts, dict[tuple[int, int], _Pool]]:
+    """Every layout; and for each distinct number of devices, and of those near each other, those that it has."""
     sizes = sorted({devices for devices, _ in keys})
     every = [candidates(plan, size, {near for d, near in keys if d == size}) for size in sizes]
     layouts: Layouts = _joined(every)
@@ -182,32 +188,45 @@ def _pools(plan: TrainingPlan, keys: Sequence[tuple[int, int]]) -> dict[tuple[in
     for devices, near in dict.fromkeys(keys):
         those = every[sizes.index(devices)]
         index = np.flatnonzero(reachable(plan, those, devices, near))
-        pools[devices, near] = _Pool.of(plan, those.take(index), needs[:, starts[devices] + index])
-    return pools
+        own = starts[devices] + index
+        pools[devices, near] = _Pool.of(plan, those.take(index), own, needs[:, own])
+    return layouts, pools
+
+
+# Indices into every layout, and the rung of recomputation of each.
+_Choice = tuple[Index, Index]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pool:
-    """Every layout for a number of devices, and the bytes it needs on each rung of recomputation, (rungs, n).
+    """The layouts for a number of devices, and the bytes each needs on each rung of recomputation, (rungs, n).
 
-    ``starts`` are the places where degrees or ZeRO change, ``group`` is which of those runs an entry is in; ``twin``
-    is the entry before it that is the same under one ZeRO stage less; ``flat`` entries have no pipeline, ``exact``
-    ones waste none of the batch besides; ``chosen`` remembers choices by their rungs.
+    ``own`` are their indices among all; ``starts`` are the places where degrees or ZeRO change, ``group`` is which
+    of those runs an entry is in; ``twin`` is the entry before it that is the same under one ZeRO stage less; ``flat``
+    entries have no pipeline, ``exact`` ones waste none of the batch besides; ``chosen`` remembers choices by their
+    rungs.
     """
 
-    plan: TrainingPlan
     layouts: Layouts
+    own: Index
     needs_bytes: Array
     starts: npt.NDArray[np.intp]
     group: npt.NDArray[np.intp]
     twin: npt.NDArray[np.intp]
     flat: _Mask
     exact: _Mask
-    chosen: dict[bytes, Layouts] = field(default_factory=dict)
+    chosen: dict[bytes, _Choice] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: TrainingPlan, layouts: Layouts, needs_bytes: Array) -> _Pool:
-        """The pool, with what every capacity asks of it."""
+    def of(cls, plan: TrainingPlan, layouts: Layouts, own: Index, needs_bytes: Array) -> _Pool:
+        """The pool, with what every capacity asks of it.
+
+        Args:
+            plan: what is trained.
+            layouts: n of them.
+            own: their indices among all, shape (n,).
+            needs_bytes: of each on each rung of recomputation, shape (rungs, n).
+        """
         parts = np.stack([layouts.tp, layouts.cp, layouts.pp, layouts.dp, layouts.ep, layouts.zero, layouts.shard])
         count = parts.shape[1]
         new = np.ones(count, dtype=bool)
@@ -219,9 +238,9 @@ class _Pool:
         twin = np.maximum(np.arange(count) - lengths[group], 0)
         flat = layouts.pp == 1
         exact = flat & (layouts.samples < plan.global_batch + layouts.dp)
-        return cls(plan, layouts, needs_bytes, starts, group, twin, flat, exact)
+        return cls(layouts, own, needs_bytes, starts, group, twin, flat, exact)
 
-    def choose(self, capacity_bytes: float) -> Layouts:
+    def choose(self, capacity_bytes: float) -> _Choice:
         """The layouts that fit and may be the fastest. Where nothing fits, the leanest.
 
         Recomputation only as far as memory asks for it: every rung takes longer than the one before.
@@ -235,14 +254,13 @@ class _Pool:
             self.chosen[same] = self._chosen(rung)
         return self.chosen[same]
 
-    def _chosen(self, rung: npt.NDArray[np.intp]) -> Layouts:
+    def _chosen(self, rung: npt.NDArray[np.intp]) -> _Choice:
         rungs = len(self.needs_bytes)
         index = np.flatnonzero((rung < rungs) & ~self._pointless(rung))
         if not len(index):
             lowest, leanest = np.unravel_index(np.argmin(self.needs_bytes), self.needs_bytes.shape)
             index, rung = np.array([leanest]), np.full_like(rung, lowest)
-        full, selective = np.array(_rungs(self.plan))[rung[index]].T
-        return replace(self.layouts.take(index), full=full, selective=selective)
+        return self.own[index], rung[index]
 
     def _pointless(self, rung: npt.NDArray[np.intp]) -> _Mask:
         """Entries that another one beats on every accelerator, since it recomputes no more and ..."""
