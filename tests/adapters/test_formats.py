@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters.formats import table, to_csv
+from zenplan.adapters.formats import height, table, to_csv
 from zenplan.domain.report import Column, Report, Table
 
 
@@ -39,3 +39,16 @@ def test_a_word_that_fills_whole_lines_leaves_none_empty() -> None:
     report = Report(make_document=dict, make_records=tuple, tables=(rows,))
     for width in range(70, 110):
         assert all(line.strip() for line in table(report, width=width).splitlines())
+
+
+@pytest.mark.parametrize("width", (40, 60, 80, 100, 200))
+def test_the_height_of_a_table_is_known_before_it_is_drawn(width: int) -> None:
+    words = ("2 min: $0.0049, 5.9 min", "tokens of a sample: 700 (documents), assumed", "64 × H100-SXM5-80GB", "", "a\nb")
+    columns = (Column(name="what moves it most"), Column(name="dollars", numeric=True), Column(name="on"))
+    for first in words:
+        for second in words:
+            rows = ((first, "$1,234\n$900–2,000", second), (second, "$5", first))
+            for caption in ("", "* price: cheapest 189 days old, fastest of no date, and one more " * 2):
+                each = Table(title="a title", columns=columns, rows=rows, caption=caption)
+                report = Report(make_document=dict, make_records=tuple, tables=(each,))
+                assert height(each, width) == len(table(report, width=width).splitlines())
