@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import resource
@@ -150,7 +151,6 @@ def _set(document: Any, path: str, value: Any) -> None:
         ("quotes.0.bills.0.total_usd.mid", 1e300),
         ("quotes.0.bills.0.total_usd.high", 0.0),
         ("quotes.0.bills.0.wall_clock_s", {"low": 2.0, "mid": 1.0, "high": 3.0}),
-        ("frontier.0.total_usd", None),
         ("frontier.0.price_as_of", "2026-00-00"),
         ("quotes.0.memory.available_bytes", 0.0),
         ("workload.parameters", 1e200),
@@ -237,3 +237,21 @@ def test_a_file_that_is_there_is_replaced_and_keeps_its_permissions(plan: Any, c
     assert Path("link.html").is_symlink()
     assert Path("real.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert stat.S_IMODE(Path("real.html").stat().st_mode) == 0o640
+
+
+def test_a_plan_without_a_price_has_a_page_of_its_time(called: Call) -> None:
+    assert called("estimate", "--params", "1e9", "--gpu", "Gaudi2", "--save", "plan.json").code == 0
+    ended = called("report", "plan.json")
+    assert (ended.code, ended.err) == (0, "")
+    assert "Sensitivity of time" in ended.out
+    assert 'class="frontier"' not in ended.out
+
+
+def test_a_plan_whose_price_was_taken_out(plan: Any, called: Call) -> None:
+    for place in ("bills", "frontier"):
+        spoilt = copy.deepcopy(plan)
+        for each in spoilt["quotes"][0]["bills"] if place == "bills" else spoilt["frontier"]:
+            each["total_usd"] = None
+        Path("plan.json").write_text(json.dumps(spoilt), encoding="utf-8")
+        ended = called("report", "plan.json")
+        assert (ended.code, ended.err) == (0, "")

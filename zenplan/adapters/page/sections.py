@@ -100,7 +100,8 @@ def _around(document: Object, bill: Object | None) -> Markup | None:
     """What the project around the run costs, where that is more."""
     found, show = document["project"], figures.money_of(document)
     total = figures.middle(found["total_usd"])
-    if total is None or bill is None or total <= bill["total_usd"]["mid"] * _MORE:
+    one = figures.middle(bill["total_usd"]) if bill else None
+    if total is None or one is None or total <= one * _MORE:
         return None
     span = show.span(found["total_usd"])
     told = f": {show.text(total)}{f' ({span})' if span else ''}, {figures.time(found['wall_clock_s'])} of runs."
@@ -199,9 +200,14 @@ def _times(ratio: float) -> str:
     return f"{units.significant(ratio, 2)} ×"
 
 
-def choice(document: Object) -> Markup:
-    """The frontier: a picture for wide screens and paper, one for narrow screens, and the plans as rows."""
-    every = _points(document)
+def choice(document: Object) -> Markup | None:
+    """The frontier: a picture for wide screens and paper, one for narrow screens, and the plans as rows.
+
+    None where no plan has a price.
+    """
+    every = [point for point in _points(document) if point["total_usd"]]
+    if not every:
+        return None
     points, money = frontier.drawn(every), figures.money_of(document)
     limits = {name: document[name] for name in ("deadline_s", "budget_usd")}
     some = "" if len(points) == len(every) else f" {len(points)} of {len(every):,} are drawn."
