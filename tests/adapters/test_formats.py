@@ -41,9 +41,15 @@ def test_a_word_that_fills_whole_lines_leaves_none_empty() -> None:
         assert all(line.strip() for line in table(report, width=width).splitlines())
 
 
-@pytest.mark.parametrize("width", (40, 60, 80, 100, 200))
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
 def test_the_height_of_a_table_is_known_before_it_is_drawn(width: int) -> None:
-    words = ("2 min: $0.0049, 5.9 min", "tokens of a sample: 700 (documents), assumed", "64 × H100-SXM5-80GB", "", "a\nb")
+    words = (
+        "2 min: $0.0049, 5.9 min",
+        "tokens of a sample: 700 (documents), assumed",
+        "64 × H100-SXM5-80GB",
+        "",
+        "a\nb",
+    )
     columns = (Column(name="what moves it most"), Column(name="dollars", numeric=True), Column(name="on"))
     for first in words:
         for second in words:

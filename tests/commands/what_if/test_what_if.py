@@ -97,6 +97,8 @@ def test_without_a_change_every_input_is_shown(called: Callable[..., Any], chang
         (("--mfu", "x20"), "cannot be"),
         (("--tokens", "+5%", "--tokens", "+6%"), "two changes"),
         (("--tokens", "1e9", "--tokens", "2e9"), "two values"),
+        (("--price", "-10%", "--price", "-20%"), "--price has 2 values"),
+        (("--mfu", "30%", "--mfu", "-20%"), "--mfu has 2 values"),
         (("--tokens", "5%"), "--tokens"),
     ],
 )
@@ -115,3 +117,12 @@ def test_percentages_and_times(percent: int) -> None:
     assert factor_of(f"{percent}%", "--x") is None
     with pytest.raises(UsageError):
         factor_of(f"-{100 + percent}%", "--x")
+
+
+def test_amounts_are_in_the_currency_that_was_asked_for(called: Callable[..., Any]) -> None:
+    for change in (("--tokens", "+50%"), ()):
+        shown = called("what-if", *TEXT, *change, "--currency", "CHF", "--rate", "0.8").out
+        # Published prices stay as they were published.
+        figures = shown.replace("price: $", "")
+        assert "CHF" in figures
+        assert "$" not in figures

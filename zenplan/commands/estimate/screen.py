@@ -40,18 +40,25 @@ def money(answer: Answer) -> Callable[[float], str]:
     return lambda usd: units.money(usd * currency.per_usd, currency.sign)
 
 
+def currency_of(answer: Answer) -> str:
+    """What amounts are in, as the heading of a column."""
+    return answer.request.currency.code if answer.request.currency else "dollars"
+
+
 def verdict(answer: Answer) -> str:
     """The recommended plan in a few sentences: dollars, days, the day it is done, both ends, its price's age."""
     best = answer.recommended
     devices = f"{devices_of(best.quote)} × {best.quote.offer.instance.accelerator}"
     usd = money(answer)
-    took = f"{dollars(best.total_usd, usd)} and {units.duration(best.wall_clock_s.mid)}"
+    time = units.duration(best.wall_clock_s.mid)
+    took = f"{usd(best.total_usd.mid)} and {time}" if best.total_usd else time
     age, limit = price_age(answer, best), best.quote.beyond_on_demand
     spans = ", ".join(filter(None, (dollar_span(best.total_usd, usd), _span(best.wall_clock_s, units.duration))))
     parts = (
         f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
+        "" if best.total_usd or answer.request.budget_usd else "No price is known: --usd-per-hour gives one.",
         age and f"Its price is {age}: ask first.",
         limit and f"More than {limit:,} on demand usually needs a reservation.",
     )
@@ -95,10 +102,9 @@ def plans(answer: Answer) -> Table:
         if ranked := answer.labelled(label):
             told.setdefault(id(ranked), ranked)
     rows = tuple(_plan(answer, ranked) for ranked in told.values())
-    currency = answer.request.currency
     columns = (
         Column(name="plan"),
-        Column(name=currency.code if currency else "dollars", numeric=True),
+        Column(name=currency_of(answer), numeric=True),
         Column(name="wall-clock", numeric=True),
         Column(name="on"),
     )

@@ -22,8 +22,8 @@ def _option(flag: str, text: str, metavar: str) -> Any:
 
 @options.takes(*options.RUN, several=True)
 def what_if(
-    price: Annotated[str | None, _option("--price", "All prices, as in -10% or x2.", "CHANGE")] = None,
-    mfu: Annotated[str | None, _option("--mfu", "MFU, as in 0.35, 35% or -10%.", "CHANGE")] = None,
+    price: Annotated[list[str] | None, _option("--price", "All prices, as in -10% or x2.", "CHANGE")] = None,
+    mfu: Annotated[list[str] | None, _option("--mfu", "MFU, as in 0.35, 35% or -10%.", "CHANGE")] = None,
     no_calibrations: options.NoCalibrations = False,
     output: Format = None,
     **given: Any,
@@ -55,7 +55,7 @@ def what_if(
         world = known(plugins, settings["prices"], None if no_calibrations else warned)
         before = estimate(request, world)
         told = before.recommended.quote.estimate.mfu
-        speed = Speed(price=_price(price), mfu=_mfu(mfu, told))
+        speed = Speed(price=_price(_one("--price", price)), mfu=_mfu(_one("--mfu", mfu), told))
         if not factors and speed == Speed():
             say(sensitivity_report(before), settings["format"], plugins)
             return
@@ -88,6 +88,15 @@ def _parted(given: Mapping[str, Sequence[Any] | None]) -> tuple[dict[str, Any], 
             else:
                 base[name] = value
     return base, changes
+
+
+def _one(flag: str, values: Sequence[str] | None) -> str | None:
+    """The one value of a flag, None without any. Raises UsageError: there are several."""
+    from zenplan.errors import UsageError
+
+    if values and len(values) > 1:
+        raise UsageError(f"{flag} has {len(values)} values", "give one")
+    return values[0] if values else None
 
 
 def _factors(changes: Mapping[str, str]) -> dict[str, float]:
