@@ -176,6 +176,12 @@ def parse_usd(text: str, what: str = "amount") -> float:
     return _parse(amount, _COUNT, what, "5000, $5,000, 5k", text)
 
 
+def is_nothing(text: str) -> bool:
+    """Whether a text says that there is none of something: ``0``, ``0.0``, ``$0``, ``0 USD``, ``0%``."""
+    match = re.fullmatch(_USD, " ".join(text.split()), re.IGNORECASE)
+    return number_of((match[1] if match else text).removesuffix("%")) == 0
+
+
 def _other_currency(amount: str) -> str:
     """The sign or name of a currency that is not the US dollar; empty where there is none."""
     from unicodedata import category

@@ -75,7 +75,7 @@ def estimate(request: Request, known: Known) -> Answer:
         layouts=found.found.considered,
         frontier=tuple(quotes[i] for i in ranking.frontier),
         sensitivity=effects(Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)),
-        project=project(given.project, plan, best.bill, given.samples, known.today),
+        project=project(given.project, plan, best.bill, given.labelled, known.today),
         left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
         here=_here(plan, known.calibrations),
         judgement=judgement(plan),
