@@ -184,6 +184,15 @@ def test_a_target_that_cannot_be_written(plan: Any, called: Call) -> None:
         assert sorted(path.name for path in Path().iterdir()) == before
 
 
+def test_the_plan_itself_is_no_target(plan: Any, called: Call) -> None:
+    Path("link.html").symlink_to("plan.json")
+    before = Path("plan.json").read_bytes()
+    for name in ("plan.json", "./plan.json", "link.html"):
+        ended = called("report", "plan.json", "-o", name)
+        assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 2)
+        assert Path("plan.json").read_bytes() == before
+
+
 def test_an_empty_name_is_no_target(plan: Any, called: Call) -> None:
     refused(called("report", "plan.json", "-o", ""))
 

@@ -35,11 +35,17 @@ _PLAIN = str.maketrans(
         "⌉": ")",
         "°": "",
         "÷": "/",
+        "±": "+/-",
         "→": "->",
         "²": "^2",
         "α": "alpha",
         "π": "pi",
         "—": "-",
+        "€": "EUR ",
+        "£": "GBP ",
+        "¥": "JPY ",
+        "₹": "INR ",
+        "₩": "KRW ",
         "\u0304": "_mean",
     }
 )
@@ -56,7 +62,8 @@ def write(stream: TextIO | None, text: str) -> None:
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        text = text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
+        # The sign of the yuan ends in that of the yen.
+        text = text.replace("CN¥", "CNY ").translate(_PLAIN).encode(encoding, "replace").decode(encoding)
     stream.write(text)
 
 
