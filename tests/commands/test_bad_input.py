@@ -236,7 +236,7 @@ def test_the_answer_is_no(argv: tuple[str, ...], called: Call) -> None:
 def test_a_limit_that_nothing_meets_still_has_an_answer(limit: tuple[str, ...], called: Call) -> None:
     ended = called(*ONE, *limit)
     assert ended.code == 3
-    assert "nothing meets that" in ended.out
+    assert "Nothing meets that" in ended.out
     assert ended.err == ""
 
 

@@ -28,7 +28,7 @@ ESTIMATES = (
     ("estimate", "--params", "1e9"),
     ("estimate", "--model", "llama3-8b", "--gpu", "H100", "--gpus", "64", "--provider", "aws", "--explain"),
     ("estimate", "--model", "mixtral-8x7b", "--billing", "spot", "--explain", "--top", "100"),
-    ("estimate", "--params", "7B", "--method", "qlora", "--deadline", "30d", "--budget", "$1,000"),
+    ("estimate", "--params", "7B", "--method", "qlora", "--tokens", "40M", "--deadline", "30d", "--budget", "$1,000"),
     ("estimate", "--params", "7B", "--gpu", "a100-80gb", "--budget", "1"),
     ("estimate", "--model", "resnet50", "--provider", "aws", "--explain"),
     ("estimate", "--params", "25.6M", "--flops-per-sample", "8.2e9", "--samples", "1.2M", "--epochs", "90"),
@@ -97,7 +97,7 @@ def test_forty_columns_are_enough(argv: tuple[str, ...], answer: Callable[..., A
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
 def test_nothing_is_lost_where_it_is_narrow(columns: int, answer: Callable[..., Any]) -> None:
     quotes = json.loads(answer(*ESTIMATES[0], "--format", "json").out)["quotes"]
-    shown = answer(*ESTIMATES[0], columns=columns).out
+    shown = answer(*ESTIMATES[0], "--details", columns=columns).out
     for quote in quotes:
         # Neither is broken in the middle.
         assert quote["accelerator"] in shown

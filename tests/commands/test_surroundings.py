@@ -173,7 +173,9 @@ def test_only_the_table_has_colour(zenplan: Any) -> None:
     assert "\x1b" not in on_a_terminal(zenplan, *ONE, "--format", "json")
 
 
-@pytest.mark.parametrize("environ", [{}, {"TERM": "dumb"}, {"CLICOLOR_FORCE": "1"}, {"FORCE_COLOR": "1"}], ids=str)
+@pytest.mark.parametrize(
+    "environ", [{}, {"TERM": "dumb"}, {"CLICOLOR_FORCE": "1"}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}], ids=str
+)
 def test_a_pipe_has_no_colour(environ: dict[str, str], zenplan: Any) -> None:
     for argv in (("config",), ("--help",)):
         ended = zenplan(*argv, environ=zenplan.environment(**environ))

@@ -71,12 +71,11 @@ def test_intervals_and_hints_do_not_go_by_names(asked: dict[str, Any]) -> None:
     own = inputs.lowered(FAMILIES, asked)
     for other in (renamed(own, WORDS), renamed(own, ())):
         assert interval(other) == interval(own)
-        assert what_helps(other) == what_helps(own)
+        assert what_helps(plan_of(other), ()) == what_helps(plan_of(own), ())
 
 
-def interval(of: Workload) -> tuple[Mapping[str, float], Spread, float]:
-    """What the range of a step goes by, the range, and the step, on eight devices."""
-    plan = TrainingPlan(
+def plan_of(of: Workload) -> TrainingPlan:
+    return TrainingPlan(
         workload=of,
         samples=1e6,
         global_batch=8,
@@ -84,6 +83,11 @@ def interval(of: Workload) -> tuple[Mapping[str, float], Spread, float]:
         optimizer=OPTIMIZERS["adamw"],
         software=Software.FUSED,
     )
+
+
+def interval(of: Workload) -> tuple[Mapping[str, float], Spread, float]:
+    """What the range of a step goes by, the range, and the step, on eight devices."""
+    plan = plan_of(of)
     efficiency = COEFFICIENTS.of(H100.architecture, plan.precision, plan.software, of.family)
     cluster = Cluster(accelerator=H100, efficiency=efficiency, node_devices=8)
     steps = step_time(plan, Layouts.of([Layout(dp=8, micro_batch=1)]), Hardware.of([cluster], plan.precision))

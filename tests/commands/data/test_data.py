@@ -54,11 +54,11 @@ def test_the_document_has_the_figures(data: Path, called: Call) -> None:
 
 
 def test_text_is_as_many_tokens(data: Path) -> None:
-    pointed = zenplan.estimate(params="1B", data=data / "texts.jsonl", epochs=2, gpu="H100", gpus=8)
+    pointed = zenplan.estimate(params="1B", data=data / "texts.jsonl", epochs=2, batch=8, gpu="H100", gpus=8)
     assert pointed.request.data is not None
     assert pointed.request.data.tokens is not None
-    given = zenplan.estimate(params="1B", tokens=pointed.request.data.tokens.mid, epochs=2, gpu="H100", gpus=8)
-    assert pointed.best.total_usd.mid == pytest.approx(given.best.total_usd.mid)
+    given = zenplan.estimate(params="1B", tokens=pointed.request.data.tokens.mid, epochs=2, batch=8, gpu="H100", gpus=8)
+    assert pointed.recommended.total_usd.mid == pytest.approx(given.recommended.total_usd.mid)
     fact = next(f for f in pointed.plan.facts if f.name == "tokens of the data")
     assert "–" in fact.value
     assert "all of it was read" in fact.why
@@ -73,7 +73,7 @@ def test_conversations_are_samples_of_their_length(data: Path) -> None:
 def test_images_are_samples(model: str, data: Path) -> None:
     pointed = zenplan.estimate(model=model, data=data / "photos", epochs=3, gpu="H100", gpus=8)
     given = zenplan.estimate(model=model, samples=640, epochs=3, gpu="H100", gpus=8)
-    assert pointed.best.total_usd.mid == pytest.approx(given.best.total_usd.mid)
+    assert pointed.recommended.total_usd.mid == pytest.approx(given.recommended.total_usd.mid)
 
 
 def test_rows_are_samples_of_a_recommender(data: Path) -> None:

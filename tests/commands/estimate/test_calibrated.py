@@ -96,7 +96,7 @@ def test_the_document_says_what_was_measured(called: Called, store: Path) -> Non
 
 def test_people_read_it_too(called: Called, store: Path) -> None:
     fill(store)
-    ended = called(*ASKED)
+    ended = called(*ASKED, "--details")
     assert (ended.code, ended.err) == (0, "")
     assert all(len(line) <= 80 for line in ended.lines)
     text = " ".join(ended.out.split())

@@ -35,7 +35,7 @@ def text(ended: Any) -> str:
 
 def test_idle_devices_are_not_counted_as_training(answer: Callable[..., Any]) -> None:
     assert "3 of 4 ×" in answer(*ODD).out
-    assert "1 device idle" in text(answer(*ODD))
+    assert "1 device idle" in text(answer(*ODD, "--details"))
 
 
 def test_steps_speed_and_dollars_count_the_same_batch(answer: Callable[..., Any]) -> None:
@@ -45,17 +45,17 @@ def test_steps_speed_and_dollars_count_the_same_batch(answer: Callable[..., Any]
     places = layout["dp"] * layout["micro_batch"] * layout["accumulation"]
     assert places > batch
     assert quote["samples_per_s"] == pytest.approx(batch / step_s)
-    assert f"fills {batch} of its {places} places for samples in a step" in text(answer(*ODD))
-    assert f"for {document['plan']['steps']:,} steps" in text(answer(*ODD))
+    assert f"fills {batch} of its {places} places for samples in a step" in text(answer(*ODD, "--details"))
+    assert f"for {document['plan']['steps']:,} steps" in text(answer(*ODD, "--details"))
 
 
 def test_a_part_of_memory_that_is_nothing_is_not_said(answer: Callable[..., Any]) -> None:
     quote = json.loads(answer(*PIPELINE, "--format", "json").out)["quotes"][0]
     assert quote["layout"]["pp"] > 1
     assert quote["memory"]["logits_bytes"] == 0
-    assert "weights " in text(answer(*PIPELINE))
-    assert "logits" not in text(answer(*PIPELINE))
-    assert "logits " in text(answer(*ODD))
+    assert "weights " in text(answer(*PIPELINE, "--details"))
+    assert "logits" not in text(answer(*PIPELINE, "--details"))
+    assert "logits " in text(answer(*ODD, "--details"))
 
 
 def test_more_devices_than_the_most_contradict(called: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

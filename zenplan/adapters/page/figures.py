@@ -14,10 +14,9 @@ from zenplan import units
 from zenplan.adapters.files.data import DATA, data_text
 from zenplan.adapters.page.markup import clean
 from zenplan.domain.market.currency import Currency
+from zenplan.domain.market.offer import OLD_DAYS
 
 NOT_KNOWN: Final = "not known"
-# A price that was seen earlier is marked.
-OLD_DAYS: Final = 180
 # Nothing that is planned takes less.
 _LEAST_S: Final = 1e-6
 # An object of a document in JSON types.

@@ -45,8 +45,10 @@ class Box:
 
 
 def drawn(points: Sequence[Object]) -> list[Object]:
-    """The plans that are drawn, from cheap to dear: all of them, or the named ones and evenly many of the others."""
-    ordered = sorted(points, key=lambda p: (p["total_usd"]["mid"], -p["wall_clock_s"]["mid"]))
+    """The plans with a price, from cheap to dear: all of them, or the named ones and evenly many of the others."""
+    ordered = sorted(
+        (p for p in points if p["total_usd"]), key=lambda p: (p["total_usd"]["mid"], -p["wall_clock_s"]["mid"])
+    )
     if len(ordered) <= MOST_POINTS:
         return ordered
     named = [index for index, p in enumerate(ordered) if p["labels"]][:MOST_POINTS]

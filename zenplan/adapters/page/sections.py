@@ -10,6 +10,7 @@ from zenplan.adapters.page import figures, frontier
 from zenplan.adapters.page.figures import Object
 from zenplan.adapters.page.markup import Markup, element, joined
 from zenplan.adapters.page.tables import Part, pairs, parts_table, stacked_table, with_range
+from zenplan.domain.market.offer import OLD_DAYS
 
 _KINDS: Final = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
 # More of them are for programs, which read the document.
@@ -201,14 +202,12 @@ def _times(ratio: float) -> str:
 
 
 def choice(document: Object) -> Markup | None:
-    """The frontier: a picture for wide screens and paper, one for narrow screens, and the plans as rows.
-
-    None where no plan has a price.
-    """
-    every = [point for point in _points(document) if point["total_usd"]]
-    if not every:
-        return None
+    """The frontier: a picture for wide screens and paper, one for narrow screens, and the plans as rows; nothing where
+    no price is known."""
+    every = _points(document)
     points, money = frontier.drawn(every), figures.money_of(document)
+    if not points:
+        return None
     limits = {name: document[name] for name in ("deadline_s", "budget_usd")}
     some = "" if len(points) == len(every) else f" {len(points)} of {len(every):,} are drawn."
     return section(
@@ -402,7 +401,7 @@ def prices(document: Object) -> Markup:
     """What a machine of each plan costs an hour, when that was seen, and where."""
     rows = {row[:4]: row for quote in document["quotes"] for row in _price_rows(document, quote)}
     lead = (
-        f"Ages are as of {figures.day(document['today'])}. A price that is more than {figures.OLD_DAYS} days old or has "
+        f"Ages are as of {figures.day(document['today'])}. A price that is more than {OLD_DAYS} days old or has "
         "no date is marked."
     )
     head = ("Machine", "Paid", "An hour", "Date", "Seen", "Source")

@@ -18,7 +18,7 @@ def compare(no_calibrations: options.NoCalibrations = False, output: Format = No
     \b
     Examples:
       zenplan compare --params 7B --gpu A100 --gpu H100
-      zenplan compare --model llama3-8b --tokens 10M --method full --method lora --method qlora
+      zenplan compare --model llama3-8b --tokens 10M --method lora --method qlora
       zenplan compare --params 1e9 --provider aws --provider gcp --provider azure
     """
     from zenplan.commands.compare.report import comparison_report

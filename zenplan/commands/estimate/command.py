@@ -44,7 +44,7 @@ def estimate(
     Examples:
       zenplan estimate --params 1e9
       zenplan estimate --model llama3-8b --tokens 10B --deadline 4d --budget 5000
-      zenplan estimate --model llama3-8b --method lora --samples 50k --data-kind chat
+      zenplan estimate --model llama3-8b --method lora --samples 50k
       zenplan estimate --budget 5000
       zenplan estimate --model resnet50 --gpu H100 --gpus 8 --explain
       zenplan estimate --params 1e9 --budget 5000 --save plan.json

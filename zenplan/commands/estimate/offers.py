@@ -36,6 +36,7 @@ class Selection:
     """Options, the distinct clusters they stand on, and what was left out with its reason.
 
     Attributes:
+        notices: rows of price tables that could not be used.
         alone: offers whose machines cannot be joined to as many devices as asked for.
         larger: whether some offer has larger clusters than were taken: those are not had on demand.
         unknown: accelerators without a data sheet.
@@ -45,6 +46,7 @@ class Selection:
     options: list[Option] = field(default_factory=list)
     clusters: list[Cluster] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     alone: int = 0
     larger: bool = False
     unknown: set[str] = field(default_factory=set)
@@ -112,7 +114,7 @@ def select(
     places: dict[tuple[object, ...], int] = {}
     unpriced = _unpriced(request, tables)
     for table in tables:
-        chosen.left_out.extend(_bad_rows(table))
+        chosen.notices.extend(_bad_rows(table))
         for offer in table.offers:
             accelerator = sheets.get(offer.instance.accelerator)
             if accelerator is None:

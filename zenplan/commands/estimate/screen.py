@@ -50,8 +50,8 @@ def verdict(answer: Answer) -> str:
     best = answer.recommended
     devices = f"{devices_of(best.quote)} × {best.quote.offer.instance.accelerator}"
     usd = money(answer)
-    time = units.duration(best.wall_clock_s.mid)
-    took = f"{usd(best.total_usd.mid)} and {time}" if best.total_usd else time
+    cost = f"{usd(best.total_usd.mid)} and " if best.total_usd else ""
+    took = f"{cost}{units.duration(best.wall_clock_s.mid)}"
     age, limit = price_age(answer, best), best.quote.beyond_on_demand
     spans = ", ".join(filter(None, (dollar_span(best.total_usd, usd), _span(best.wall_clock_s, units.duration))))
     parts = (
@@ -254,8 +254,9 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     # The largest effect has its room before all that is said; where nothing is met, what would comes first.
     kept = sum(map(_taken, largest)) if answer.met else 0
     lines = []
+    told = answer.notices[:1]
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
-    for line in filter(None, (*ways, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))):
+    for line in filter(None, (*ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))):
         if _lines(line) <= left - kept:
             lines.append(line)
             left -= _lines(line)

@@ -88,7 +88,7 @@ def _texts(case: Pinned) -> Iterator[Effect]:
         case.again(units.count(tokens), plan=replace(plan, samples=plan.samples * tokens / kind.tokens))
         for tokens in (kind.low, kind.high)
     )
-    yield from _effect(fact.name, fact.value, fact.origin, *changes)
+    yield from _effect(fact.name, units.count(kind.tokens), fact.origin, *changes)
 
 
 def _step(case: Pinned) -> Iterator[Effect]:

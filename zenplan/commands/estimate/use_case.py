@@ -59,7 +59,9 @@ def estimate(request: Request, known: Known) -> Answer:
     quotes = {i: _at(found, request, i, ranking) for i in {*ranking.order, *ranking.frontier}}
     ranked = tuple(quotes[i] for i in ranking.order)
     best = ranked[0]
-    left_out = (*_fewer(request, found, ranking.order[0], evidence), *evidence.notes, *search.looked.selection.left_out)
+    fewer = _fewer(request, found, ranking.order[0], evidence)
+    notices = tuple(search.looked.selection.notices)
+    left_out = (*fewer, *evidence.notes, *notices, *search.looked.selection.left_out)
     stated = (*wish.facts(request), *evidence.facts(_used(ranked)), *machine_facts(request, known.catalogue, ranked))
     return Answer(
         request=replace(request, deadline_s=given.deadline_s, budget_usd=given.budget_usd),
@@ -76,6 +78,7 @@ def estimate(request: Request, known: Known) -> Answer:
         frontier=tuple(quotes[i] for i in ranking.frontier),
         sensitivity=effects(Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)),
         project=project(given.project, plan, best.bill, given.labelled, known.today),
+        notices=notices,
         left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
         here=_here(plan, known.calibrations),
         judgement=judgement(plan),

@@ -77,7 +77,9 @@ def _shown(price: Price | None, today: date) -> str:
     """The price, and under it its age where it is old or has no date."""
     if price is None:
         return _UNKNOWN
-    return "\n".join(filter(None, (units.usd(price.usd_per_h), age_of(price, today).removeprefix("price "))))
+    return "\n".join(
+        filter(None, (units.usd(price.usd_per_h), age_of(price, today).removeprefix("price ").removeprefix("has ")))
+    )
 
 
 def _ages(tables: Sequence[PriceTable], today: date) -> Table:

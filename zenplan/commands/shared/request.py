@@ -91,7 +91,8 @@ def _as_given(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, list | tuple):
-        return tuple(map(_as_given, value))
+        # One name of those that may be several stands alone, as it was written.
+        return _as_given(value[0]) if len(value) == 1 else tuple(map(_as_given, value))
     if isinstance(value, bool):
         return value
     return str(value) if isinstance(value, int | float) else None

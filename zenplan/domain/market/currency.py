@@ -7,7 +7,7 @@ from datetime import date
 
 from zenplan.domain import checks
 
-_SIGNS = {"EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "CN¥", "INR": "₹", "KRW": "₩", "USD": "$"}
+_SIGNS = {"EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "USD": "$"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
