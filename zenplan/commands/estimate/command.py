@@ -24,10 +24,7 @@ def estimate(
         bool, typer.Option("--details", help="Show every quote in full, its bill, layout and sources.")
     ] = False,
     no_calibrations: options.NoCalibrations = False,
-    request: Annotated[
-        Path | None,
-        typer.Option("--request", help="A TOML file of these flags; those given beside it come first.", metavar="FILE"),
-    ] = None,
+    request: options.RequestFile = None,
     save: Annotated[
         Path | None, typer.Option("--save", help="Write the plan to this file too, for 'diff'.", metavar="FILE")
     ] = None,

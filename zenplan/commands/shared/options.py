@@ -294,6 +294,10 @@ PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 
+RequestFile = Annotated[
+    Path | None,
+    typer.Option("--request", help="A TOML file of these flags; those given beside it come first.", metavar="FILE"),
+]
 NoCalibrations = Annotated[bool, typer.Option("--no-calibrations", help="Do without what was measured by calibrate.")]
 
 
