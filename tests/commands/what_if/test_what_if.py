@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,3 +127,16 @@ def test_amounts_are_in_the_currency_that_was_asked_for(called: Callable[..., An
         figures = shown.replace("price: $", "")
         assert "CHF" in figures
         assert "$" not in figures
+
+
+@pytest.mark.parametrize("change", ["--samples", "--epochs", "--tokens", "--batch"])
+def test_data_that_were_counted_can_change_too(called: Callable[..., Any], change: str) -> None:
+    Path("chats.jsonl").write_text('{"text": "a word or two"}\n' * 5000, encoding="utf-8")
+    Path("photos").mkdir()
+    for number in range(8):
+        Path(f"photos/{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 50)
+    texts = ("--params", "1e8", "--data", "chats.jsonl", "--text-column", "text", "--label-usd", "0.01")
+    images = ("--model", "resnet50", "--data", "photos", "--label-usd", "0.01")
+    for asked in (texts, images) if change != "--tokens" else (texts,):
+        ended = called("what-if", *asked, "--gpu", "H100", change, "x3")
+        assert (ended.code, ended.err) == (0, "")
