@@ -240,6 +240,15 @@ def test_a_limit_that_nothing_meets_still_has_an_answer(limit: tuple[str, ...], 
     assert ended.err == ""
 
 
+@pytest.mark.parametrize("amount", [("--tokens", "100"), ("--dataset-size", "1kB"), ("--data", "a.txt")])
+def test_data_that_no_model_is_for(amount: tuple[str, ...], called: Call) -> None:
+    Path("a.txt").write_text("a word or two\n", encoding="utf-8")
+    for more in ((), ("--budget", "5000"), ("--deadline", "1d")):
+        error = complaint(called("estimate", *amount, *more), 2)
+        assert "too few" in error
+        assert "--model" in error
+
+
 # --- a model configuration
 
 
