@@ -40,12 +40,16 @@ def write(name: str, text: str) -> None:
 
 
 def summary() -> str:
-    """The README's small table: rows of docs/accuracy.md as they are, and how often intervals held."""
+    """The README's small tables, of docs/accuracy.md: rows of it as they are, how often intervals held, and bills."""
     rows = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8").splitlines()
     first = next(i for i, row in enumerate(rows) if row.startswith("| language models |"))
     kept = [next(row for row in rows if row.startswith(f"| {label} |")) for label in _SUMMARY]
     intervals = next(i for i, row in enumerate(rows) if row.startswith("| 80 % interval | holds |"))
-    return "\n".join([*rows[first : first + 2], *kept, "", *rows[intervals : intervals + 4]])
+    bills = next(i for i, row in enumerate(rows) if row.startswith("| bills | rows |"))
+    whole = next(row for row in rows[bills:] if row.startswith("| whole runs of full_runs.csv |"))
+    return "\n".join(
+        [*rows[first : first + 2], *kept, "", *rows[intervals : intervals + 4], "", *rows[bills : bills + 3], whole]
+    )
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ FLOORS = {
     "commands": 9,
     "__main__": 10,
     "results": 10,
+    "arguments": 10,
     "api": 11,
     "__init__": 12,
 }
@@ -73,7 +74,8 @@ ALLOWED = {
     "commands": PHYSICS | SEAM | {"adapters", "plugins", "backtesting", "commands", "worker"},
     "__main__": {"commands"},
     "results": NOUNS | {"adapters", "commands"},
-    "api": PHYSICS | SEAM | {"adapters", "plugins", "commands", "worker", "results"},
+    "arguments": GROUND,
+    "api": PHYSICS | SEAM | {"adapters", "plugins", "commands", "worker", "results", "arguments"},
     # The public face: names from anywhere, imported when they are used. Nobody inside imports it.
     "__init__": NOUNS | SEAM | {"adapters", "results", "api"},
 }

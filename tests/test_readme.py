@@ -1,8 +1,8 @@
 """The README and the other documents are true: their commands run, and what they name is there.
 
 In a ``console`` block a line that starts with ``$`` is a command. A zenplan command is run, and must end with 0 or
-with the code in a comment behind it (``# exit code 3``). Others are looked at: an installation of what is here, the
-tests, a script of ours.
+with the code in a comment behind it (``# exit code 3``). So is a zenplan command that is the last cell of a table's row.
+Others are looked at: an installation of what is here, the tests, a script of ours.
 
 What measures does so for real, but no longer than it must and with all the time there is, so that a busy machine
 changes nothing (``quickly``).
@@ -48,6 +48,7 @@ FILES = ("request.toml", "policy.toml")
 HOOKS = {name for name in vars(zenplan.hookspecs) if name.startswith("zenplan_")}
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_ROW = re.compile(r"^\|.*\| `(zenplan [^`]+)` \|$", re.MULTILINE)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _CODE = re.compile(r"#\s*exit code (\d+)\s*$")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -110,6 +111,7 @@ def console(readme: str) -> Iterator[tuple[str, int]]:
                 code = _CODE.search(line)
                 for each in _CODE.sub("", line[2:]).split("&&"):
                     yield each.strip(), int(code[1]) if code else 0
+    yield from ((command, 0) for command in _ROW.findall(_BLOCK.sub("", readme)))
 
 
 def blocks(language: str, text: str = "") -> list[str]:
@@ -377,6 +379,7 @@ def test_every_figure_and_data_file_is_in_contributing() -> None:
         ("```console\n$ pytest nowhere\n```", "no tests in nowhere"),
         ("```console\n$ python nothing.py\n```", "no script nothing.py"),
         ("```console\n$ rm -r x\n```", "an unknown command"),
+        ("| how much? | `zenplan estimate --params x` |", "ended with 2, not 0"),
         ("see `zenplan train`", "no command zenplan train"),
         ("see `zenplan estimate --backend`", "has no option --backend"),
         ("`--engine` is", "no option --engine"),

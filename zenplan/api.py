@@ -13,12 +13,12 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from numbers import Integral, Real
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zenplan.adapters.clock import today
+from zenplan.arguments import flags
 from zenplan.commands.shared.filters import Filters, filtered
 from zenplan.commands.shared.known import known
 from zenplan.commands.shared.output import loaded_plugins
@@ -37,7 +37,6 @@ Number = float | str
 Names = str | Sequence[str]
 File = str | os.PathLike[str]
 Counter = Callable[[Any, Sequence[tuple[int, ...]]], "Iterable[Operator]"]
-_LARGE = 10**60
 _HERE = str(Path(__file__).parent)
 
 
@@ -101,11 +100,11 @@ def estimate(
     no_calibrations: bool = False,
     request: File | None = None,
 ) -> Answer:
-    """Time, GPU-hours, dollars and memory of a training run: quotes, the best first. As ``zenplan estimate``.
+    """Time, GPU-hours, dollars and memory of a training run. As ``zenplan estimate``.
 
-    One of ``params``, ``model``, ``config`` and ``keras`` says what to train; all the rest has a default, which
-    ``answer.plan.facts`` names with its origin. With none of them, ``budget``, ``deadline``, ``tokens`` or
-    ``dataset_size`` gives the largest language model for it.
+    One of ``params``, ``model``, ``config`` and ``keras`` says what to train; the rest has defaults, which
+    ``answer.plan.facts`` names with their origin. With none of them, ``budget``, ``deadline``, ``tokens``,
+    ``dataset_size`` or ``data`` gives the largest language model for it. Fine-tuning with adapters needs data.
 
     Args:
         params: parameters, as in 1e9 or "7B".
@@ -125,8 +124,7 @@ def estimate(
         epochs: passes over that data.
         image_size: pixels of a side of the input.
         seq_len: tokens of a sequence.
-        global_batch: tokens of an optimizer step.
-        batch: samples of an optimizer step.
+        global_batch, batch: tokens, or samples, of an optimizer step.
         precision: bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.
         optimizer: adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.
         software: hf-trainer, unsloth, axolotl, fsdp, deepspeed, megatron, nemo, maxtext or keras, whose layouts alone
@@ -135,8 +133,7 @@ def estimate(
         gpu: the accelerator, as in "H100" or "a100-40gb"; or several: ("H100", "A100"), "H100,A100".
         gpus: exactly this many devices.
         max_gpus: the largest cluster to consider; None for what is had on demand.
-        provider: whose offers, as in "aws"; or several.
-        exclude_provider: whose offers not to look at.
+        provider, exclude_provider: whose offers to look at, as in "aws", and whose not; or several.
         provider_class: hyperscaler, cloud, marketplace or unknown; or several.
         region: of the provider; or several.
         max_usd_per_hour: the most that the whole cluster may cost an hour.
@@ -145,21 +142,17 @@ def estimate(
         billing: the price to rank by: on-demand (default) or spot.
         prices: a CSV of your own prices; it replaces the providers it names.
         deadline: the latest it may take, as in "7d" or a ``timedelta``, or the day to be done by: "1 March", a ``date``.
-        budget: the most it may cost, in dollars.
+        budget: the most it may cost, in dollars, with what is given of the project.
         horizon: leave out plans that take longer; 90 days by default, or a later ``deadline``.
         day_is_worth: what each day sooner is worth, in dollars; by default a share of the bill.
         top: how many quotes; 5 by default.
         repeat: runs of full length: seeds, ablations. The budget and the deadline are for all of them.
-        trials: experiments before the run, each of ``trial_share`` of its length, 0.05 by default.
-        trial_share: as a ratio, or as in "5%".
+        trials, trial_share: experiments before the run, and the share of its length that each has, 0.05 by default.
         failed_runs: runs that fail, half way on average.
         data_usd: what the data cost: licence, purchase, collection.
-        label_usd: what a labelled sample costs.
-        label_hours: or hours of labelling, each of ``label_rate`` dollars.
-        label_rate: what an hour of labelling costs.
-        currency: shows amounts in it too, as in "EUR"; with ``rate``.
-        rate: so much of it for a dollar.
-        rate_date: the day of that rate.
+        label_usd: what labelling a sample costs.
+        label_hours, label_rate: or hours of labelling, and what one costs.
+        currency, rate, rate_date: shows amounts in it too, as in "EUR"; what a dollar is in it, and on which day.
         no_calibrations: do without what was measured by ``calibrate``.
         request: a TOML file of these arguments; those given beside it come first.
 
@@ -167,7 +160,7 @@ def estimate(
         UsageError: an argument is wrong, or two contradict.
         NoFit: no offer can run it. One that misses the deadline or the budget is an answer: see ``answer.met``.
     """
-    given = _flags(locals())
+    given = flags(locals())
     from zenplan.commands.estimate.use_case import estimate as use_case
     from zenplan.commands.shared.request_file import lines_named, with_request
 
@@ -222,7 +215,7 @@ def layouts(
         UsageError: an argument is wrong, or two contradict.
         NoFit: no layout fits, or nothing joins so many devices.
     """
-    given = _flags(locals())
+    given = flags(locals())
     from zenplan.commands.layouts.use_case import layouts as use_case
 
     settings = _settings(given)
@@ -289,7 +282,7 @@ def calibrate(
         UsageError: an argument is wrong, two contradict, or the backend is not installed.
         ZenplanError: nothing at all was measured.
     """
-    given = _flags(locals())
+    given = flags(locals())
     from zenplan.commands.calibrate.flags import how_flags, measured, wanted_of, workers_of
 
     settings = _settings({name: given[name] for name in ("precision", "prices")})
@@ -357,7 +350,7 @@ def accelerators(*, vendor: str | None = None, architecture: str | None = None) 
     Raises:
         UnknownName: there is none of these.
     """
-    given = _flags(locals())
+    given = flags(locals())
     with loaded_plugins(_warn) as plugins:
         return result(Catalogue, only(catalogue(plugins), **given))
 
@@ -390,7 +383,7 @@ def prices(
     Raises:
         UsageError: nobody has such an accelerator, provider or region, or the file cannot be used.
     """
-    settings = _settings(_flags(locals()))
+    settings = _settings(flags(locals()))
     with loaded_plugins(_warn) as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"])
@@ -434,44 +427,6 @@ def register_layer(layer: type) -> Callable[[Counter], Counter]:
     from zenplan.worker.counting.registry import register_layer as register
 
     return register(layer)
-
-
-# --- arguments as flags
-
-
-def _flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as they would stand on a command line: numbers as texts, files as paths."""
-    return {name: _flag(name, value) for name, value in arguments.items() if name not in _NOT_FLAGS}
-
-
-# What is handed on as it is, and what is no argument.
-_NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "request", "spot", "strict")
-_FILES = ("config", "data", "prices", "tokenizer")
-_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region")
-
-
-def _flag(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, str) or name == "keras":
-        return value
-    if isinstance(value, os.PathLike) and name in _FILES:
-        return Path(os.fsdecode(value))
-    if isinstance(value, Mapping) and name == "config":
-        return dict(value)
-    if name in _SEVERAL and isinstance(value, Sequence) and all(isinstance(each, str) for each in value):
-        return list(value) or None
-    if isinstance(value, timedelta) and name in ("deadline", "horizon", "max_price_age"):
-        return f"{value.total_seconds()}s"
-    if isinstance(value, date) and name in ("deadline", "rate_date"):
-        return (value.date() if isinstance(value, datetime) else value).isoformat()
-    # True and False are numbers to Python, which also writes no whole number of more than 4,300 digits.
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return str(int(value)) if abs(int(value)) < _LARGE else "infinite"
-    if isinstance(value, Real) and not isinstance(value, bool):
-        try:
-            return repr(float(value))
-        except OverflowError:  # a fraction can be larger than any float
-            return "infinite"
-    raise UsageError(f"--{name.replace('_', '-')} cannot be a {type(value).__name__}", "give a number or a text")
 
 
 def _settings(given: Mapping[str, Any]) -> Settings:

@@ -9,13 +9,15 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zenplan.commands.app import ROOMS
+from zenplan.commands.shared import options
+from zenplan.commands.shared.help import sections
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 _MARKED = re.compile(r"(?<=<!-- commands -->\n).*(?=<!-- /commands -->)", re.DOTALL)
@@ -45,16 +47,28 @@ def examples() -> list[list[str]]:
 
 
 def tables() -> str:
-    """Each command with its arguments and options, in markdown."""
+    """Each command with its arguments and options, in markdown; the groups of all options of a run once."""
     text = ""
+    run: dict[str, Sequence[tuple[str, str]]] = {}
     for words, command in commands():
         context = command.make_context(words, [], resilient_parsing=True)
-        # A hidden option has no record.
-        records = filter(None, (p.get_help_record(context) for p in command.params if "--help" not in p.opts))
-        rows = [f"| `{name}` | {' '.join(what.split())} |\n" for name, what in records]
+        found = {
+            name: [row for row in rows if "--help" not in row[0]] for name, rows in sections(command, context).items()
+        }
+        found = {name: rows for name, rows in found.items() if rows}
         text += f"\n## zenplan {words}\n\n{' '.join(command.help.split(chr(10) * 2)[0].split())}\n"
-        text += "".join(["\n| option | what it is |\n|---|---|\n", *rows]) if rows else ""
+        if words == "estimate":
+            run = {name: rows for name, rows in found.items() if name != "Other"}
+        elif run.items() <= found.items():
+            text += "\nThe options of [zenplan estimate](#zenplan-estimate) from Model to Project, and:\n"
+            found = {name: rows for name, rows in found.items() if name not in run}
+        text += "".join(_table(name if len(found) > 1 else "option", rows) for name, rows in found.items())
     return f"{text}\n"
+
+
+def _table(name: str, rows: Sequence[tuple[str, str]]) -> str:
+    lines = (f"| `{option}` | {' '.join(what.split())} |\n" for option, what in rows)
+    return "".join([f"\n| {name} | what it is |\n|---|---|\n", *lines])
 
 
 def test_the_page_of_commands_is_what_the_help_says() -> None:
@@ -64,6 +78,21 @@ def test_the_page_of_commands_is_what_the_help_says() -> None:
         PAGE.write_text(made, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == made, "stale: ZENPLAN_REGENERATE=1 pytest tests/commands/test_help.py"
     assert made.count("\n## zenplan ") == len(list(commands()))
+
+
+def test_every_option_is_in_one_section() -> None:
+    for words, command in commands():
+        context = command.make_context(words, [], resilient_parsing=True)
+        found = sections(command, context)
+        rows = [row for each in found.values() for row in each]
+        assert sorted(rows) == sorted(filter(None, (p.get_help_record(context) for p in command.get_params(context))))
+
+
+def test_options_of_a_run_stand_under_the_tables_of_a_request_file() -> None:
+    estimate = dict(commands())["estimate"]
+    found = sections(estimate, estimate.make_context("estimate", [], resilient_parsing=True))
+    for name, flags in options.GROUPS.items():
+        assert [option for option, _ in found[name.capitalize()]] == [f"{f.flag} {f.metavar}" for f in flags]
 
 
 def test_every_command_has_an_example() -> None:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from zenplan.commands.shared.help import Grouped
+
 # What runs a command, ``module:name`` in this package, and its line in the list: there is room for 58 letters.
 ROOMS: Final = {
     "estimate": ("estimate.command:estimate", "Time, GPU-hours, dollars and memory of a training run."),
@@ -70,7 +72,7 @@ def _build(name: str) -> Any:
     room = getattr(import_module(f"zenplan.commands.{module}"), attribute)
     if not isinstance(room, typer.Typer):
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(name)(room)
+        alone.command(name, cls=Grouped)(room)
         room = alone
     command = typer.main.get_command(room)
     command.name = name

@@ -18,24 +18,26 @@ if TYPE_CHECKING:
 @options.takes(*options.RUN)
 def estimate(
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show every formula and number of the recommended.")
+        bool, typer.Option("--explain", help="Show every formula and number of the recommended plan.")
     ] = False,
     details: Annotated[
-        bool, typer.Option("--details", help="Show every quote in full, its bill, layout and sources.")
+        bool, typer.Option("--details", help="Show every plan in full: its bill, layout and sources.")
     ] = False,
     no_calibrations: options.NoCalibrations = False,
     request: options.RequestFile = None,
     save: Annotated[
-        Path | None, typer.Option("--save", help="Write the plan to this file too, for 'diff'.", metavar="FILE")
+        Path | None,
+        typer.Option("--save", help="Write the plan to this file too, for 'diff' and 'report'.", metavar="FILE"),
     ] = None,
     output: Format = None,
     **given: Any,
 ) -> int:
     """Estimate time, GPU-hours, dollars and memory of a training run.
 
-    One of --params, --model, --config and --keras says what to train; all the rest has a default that is shown
-    with its origin. With none of them, --budget, --deadline, --tokens or --dataset-size gives the largest language
-    model for it. Exit code 3: it does not fit, or nothing meets the deadline or the budget.
+    One of --params, --model, --config and --keras says what to train; the rest has defaults, which the answer shows
+    with their origin. Without any of them, --budget, --deadline, --tokens, --dataset-size or --data gives the largest
+    language model for it. Fine-tuning (--method lora) needs data. Exit code 3: it does not fit, or nothing meets
+    the deadline or the budget.
 
     \b
     Examples:
@@ -44,7 +46,9 @@ def estimate(
       zenplan estimate --model llama3-8b --method lora --samples 50k
       zenplan estimate --budget 5000
       zenplan estimate --model resnet50 --gpu H100 --gpus 8 --explain
-      zenplan estimate --params 1e9 --budget 5000 --save plan.json
+      zenplan estimate --params 7B --provider-class hyperscaler --billing spot
+      zenplan estimate --params 7B --gpu H100 --gpus 64 --usd-per-hour 2.50
+      zenplan estimate --params 1e9 --repeat 3 --trials 20 --save plan.json
     """
     if save is not None:
         from zenplan.commands.estimate.saved_plan import check_place

@@ -220,7 +220,7 @@ def input_pipeline(answer: Answer) -> str:
     place, quote, least = min(short, key=lambda each: each[2].share)
     unit, preparation = answer.plan.workload.unit, least.preparation
     samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
-    others = "".join(f", #{p}" for p, *_ in short if p != place)
+    others = "".join(f", #{p}" for p, *_ in short if p != place) if len(short) > 1 else ""
     return (
         f"The input pipeline of #{place}{others}: {devices_of(quote)} × {quote.offer.instance.accelerator} can take "
         f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "

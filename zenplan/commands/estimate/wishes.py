@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 
 from zenplan import units
-from zenplan.domain.answer.answer import WouldHelp
+from zenplan.domain.answer.answer import WouldHelp, day_of_end
 from zenplan.domain.answer.estimate import Bill
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.range import Range
@@ -174,11 +174,8 @@ def _where(found: Market, index: int) -> str:
 
 
 def _day(today: date, time_s: float) -> str:
-    try:
-        day = today + timedelta(seconds=math.ceil(time_s / units.DAY_S) * units.DAY_S)
-    except OverflowError:  # no calendar goes so far
-        return f"in {units.duration(time_s)}"
-    return f"{day.day} {day:%B %Y}"
+    day = day_of_end(today, time_s)
+    return f"{day.day} {day:%B %Y}" if day else f"in {units.duration(time_s)}"
 
 
 def _time_flag(time_s: float) -> str:

@@ -10,7 +10,7 @@ import typer
 
 
 def report(
-    plan: Annotated[Path, typer.Argument(help="What 'zenplan estimate --format json' wrote.", metavar="PLAN")],
+    plan: Annotated[Path, typer.Argument(help="A plan that 'estimate --save' or --format json wrote.", metavar="PLAN")],
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", help="The file to write; stdout without it, or with -.", metavar="FILE"),

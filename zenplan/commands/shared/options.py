@@ -79,7 +79,7 @@ class Flag:
 
     def parameter(self, several: bool) -> inspect.Parameter:
         """As an argument of a command, which may be given several times."""
-        option = typer.Option(self.flag, help=self.help, metavar=self.metavar)
+        option = typer.Option(self.flag, help=self.help, metavar=self.metavar, rich_help_panel=HEADINGS[self.name])
         once = several and get_origin(self.kind) is not list
         kind = list[self.kind] if once else self.kind  # type: ignore[name-defined]  # a type that is known by then
         return inspect.Parameter(
@@ -92,7 +92,7 @@ _MODEL: Final = (
     Flag(
         name="model",
         metavar="NAME",
-        help="A named model, or one with parameters: resnet:depth=101. See 'workloads'.",
+        help="A named model, as in llama3-8b or resnet:depth=101; 'zenplan workloads' lists them.",
         parse=_as_given,
     ),
     Flag(name="config", metavar="FILE", help="A Hugging Face config.json.", kind=Path),
@@ -113,7 +113,7 @@ _MODEL: Final = (
     Flag(
         name="activations_per_sample",
         metavar="COUNT",
-        help="With those: output elements of its products and convolutions.",
+        help="With those: output elements of products and convolutions.",
         parse=_count(1e15),
     ),
 )
@@ -135,26 +135,31 @@ _DATA: Final = (
     Flag(
         name="data_kind",
         metavar="KIND",
-        help="What the texts of --samples are, for their length: chat, instructions, reasoning, documents, code, books.",
+        help="Kind of the texts of --samples, for their length: chat, instructions, reasoning, documents, code, books.",
         parse=_data_kind,
     ),
     Flag(
         name="data",
         metavar="PATH",
-        help="Text, JSONL, Parquet or CSV, or a folder of them or of images: counted.",
+        help="A file or folder to count: text, JSONL, CSV, Parquet, images.",
         kind=Path,
     ),
     Flag(
         name="text_column",
         metavar="NAME",
-        help="The column or key of the text of these data; else found by its name, or the longest.",
+        help="Column or key of the text in the data; by default a usual name, or the longest.",
     ),
-    Flag(name="tokenizer", metavar="FILE", help="A tokenizer.json, to count the tokens of these data.", kind=Path),
-    Flag(name="epochs", metavar="NUMBER", help="Passes over that data.", parse=_count(1e9)),
+    Flag(
+        name="tokenizer",
+        metavar="FILE",
+        help="A tokenizer.json to count tokens with; else they go by bytes.",
+        kind=Path,
+    ),
+    Flag(name="epochs", metavar="NUMBER", help="Passes over the data.", parse=_count(1e9)),
 )
 _STEP: Final = (
     Flag(name="image_size", metavar="COUNT", help="Pixels of a side of the input, as in 224.", parse=_whole(1e5)),
-    Flag(name="seq_len", metavar="COUNT", help="Tokens of a sequence.", parse=_whole(1e8)),
+    Flag(name="seq_len", metavar="COUNT", help="Tokens of a sequence, as in 4096.", parse=_whole(1e8)),
     Flag(
         name="global_batch",
         metavar="COUNT",
@@ -173,39 +178,44 @@ _STEP: Final = (
     Flag(
         name="software",
         metavar="NAME",
-        help="What runs it: hf-trainer, unsloth, axolotl, fsdp, deepspeed, megatron, nemo, maxtext or keras, whose "
-        "layouts alone are searched; or a kind, which may run any: eager, fused, compiled, xla.",
+        help="The software that runs it, and so the layouts searched: hf-trainer, unsloth, axolotl, fsdp, deepspeed, "
+        "megatron, nemo, maxtext, keras; or a kind, which may run any: eager, fused, compiled, xla.",
     ),
-    Flag(name="method", metavar="NAME", help="full, lora or qlora.", parse=_as_given),
+    Flag(name="method", metavar="NAME", help="full (default), lora or qlora.", parse=_as_given),
 )
 _HARDWARE: Final = (
     Flag(name="gpu", metavar="NAME", help="Accelerator, as in H100 or a100-40gb; several: H100,A100.", kind=list[str]),
     Flag(name="gpus", metavar="COUNT", help="Exactly this many devices."),
 )
 _FILTERS: Final = (
-    Flag(name="provider", metavar="NAME", help="Cloud, as in aws; several: aws,gcp.", kind=list[str]),
-    Flag(name="exclude_provider", metavar="NAME", help="None of this cloud's; several as above.", kind=list[str]),
+    Flag(name="provider", metavar="NAME", help="Cloud to rent from, as in aws; several: aws,gcp.", kind=list[str]),
+    Flag(name="exclude_provider", metavar="NAME", help="Cloud to leave out; several: aws,gcp.", kind=list[str]),
     Flag(
         name="provider_class",
         metavar="KIND",
-        help="hyperscaler, cloud, marketplace, or unknown; several as above.",
+        help="hyperscaler, cloud, marketplace or unknown; several: cloud,marketplace.",
         kind=list[str],
     ),
-    Flag(name="region", metavar="NAME", help="The provider's region; several as above.", kind=list[str]),
-    Flag(name="max_usd_per_hour", metavar="USD", help="The most that the whole cluster may cost an hour."),
+    Flag(
+        name="region",
+        metavar="NAME",
+        help="Region to rent in, as in us-east-1; several with commas.",
+        kind=list[str],
+    ),
+    Flag(name="max_usd_per_hour", metavar="USD", help="The most that an hour of the whole cluster may cost."),
     Flag(name="max_price_age", metavar="TIME", help="Leave out prices older than this, as in 90d, and undated ones."),
 )
 _OFFERS: Final = (
-    Flag(name="max_gpus", metavar="COUNT", help="The largest cluster to consider; else what is had on demand."),
+    Flag(name="max_gpus", metavar="COUNT", help="The largest cluster to consider; by default what is had on demand."),
     *_FILTERS,
     Flag(
         name="usd_per_hour",
         metavar="USD",
-        help="With --gpu: the price of one device, instead of all offers; 0 for your own.",
+        help="With --gpu: your price of one device, instead of all offers; may be 0.",
         field="usd_per_h",
         parse=_or_none(units.parse_usd),
     ),
-    Flag(name="billing", metavar="KIND", help="The price to rank by: on-demand (default) or spot."),
+    Flag(name="billing", metavar="KIND", help="Price to rank by: on-demand (default) or spot."),
 )
 _PRICES: Final = (
     Flag(
@@ -216,14 +226,14 @@ _WISHES: Final = (
     Flag(
         name="deadline",
         metavar="TIME",
-        help="The latest it may take, or the day to be done by: 7d, 36h, 2027-03-01, '1 March'.",
+        help="How long it may take, or the day to be done by: 7d, 36h, 2027-03-01, '1 March'.",
         field="deadline_s",
         parse=_deadline_s,
     ),
     Flag(
         name="budget",
         metavar="USD",
-        help="The most it may cost, in dollars.",
+        help="The most it may cost, in dollars, with what is given of the project.",
         field="budget_usd",
         parse=units.parse_usd,
     ),
@@ -245,11 +255,11 @@ _WISHES: Final = (
 )
 _PROJECT: Final = (
     Flag(name="repeat", metavar="COUNT", help="Runs of full length: seeds, ablations.", parse=_whole(1e4)),
-    Flag(name="trials", metavar="COUNT", help="Experiments before the run.", parse=_or_none(_whole(1e6))),
+    Flag(name="trials", metavar="COUNT", help="Shorter experiments before the run.", parse=_or_none(_whole(1e6))),
     Flag(
         name="trial_share",
         metavar="PERCENT",
-        help="Length of each, of the run's; 5% by default.",
+        help="Length of an experiment, as a share of the run; 5% by default.",
         parse=units.parse_share,
     ),
     Flag(name="failed_runs", metavar="COUNT", help="Runs that fail, half way on average.", parse=_or_none(_whole(1e4))),
@@ -259,11 +269,11 @@ _PROJECT: Final = (
         help="What the data cost: licence, purchase, collection.",
         parse=_or_none(units.parse_usd),
     ),
-    Flag(name="label_usd", metavar="USD", help="What a labelled sample costs.", parse=_or_none(units.parse_usd)),
+    Flag(name="label_usd", metavar="USD", help="What labelling a sample costs.", parse=_or_none(units.parse_usd)),
     Flag(
         name="label_hours",
         metavar="NUMBER",
-        help="Or hours of labelling, with --label-rate.",
+        help="Or hours of labelling, at --label-rate.",
         parse=_or_none(_count(1e9)),
     ),
     Flag(
@@ -273,8 +283,8 @@ _PROJECT: Final = (
         field="label_usd_per_h",
         parse=_or_none(units.parse_usd),
     ),
-    Flag(name="currency", metavar="CODE", help="Show amounts in it too, as in EUR; with --rate."),
-    Flag(name="rate", metavar="NUMBER", help="So much of it for a dollar, as in 0.92."),
+    Flag(name="currency", metavar="CODE", help="Show amounts in this currency, as in EUR; needs --rate."),
+    Flag(name="rate", metavar="NUMBER", help="What a dollar is in that currency, as in 0.92."),
     Flag(name="rate_date", metavar="DATE", help="The day of that rate, as in 2026-11-29."),
 )
 # The groups by the names of their tables in a request file.
@@ -293,12 +303,16 @@ RUN: Final = tuple(flag for group in GROUPS.values() for flag in group)
 PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
+# The section of the help that each flag stands in: its table in a request file.
+HEADINGS: Final = {flag.name: name.capitalize() for name, group in GROUPS.items() for flag in group}
 
 RequestFile = Annotated[
     Path | None,
-    typer.Option("--request", help="A TOML file of these flags; those given beside it come first.", metavar="FILE"),
+    typer.Option("--request", help="A TOML file of these options; those given beside it come first.", metavar="FILE"),
 ]
-NoCalibrations = Annotated[bool, typer.Option("--no-calibrations", help="Do without what was measured by calibrate.")]
+NoCalibrations = Annotated[
+    bool, typer.Option("--no-calibrations", help="Leave out what 'zenplan calibrate' measured here.")
+]
 
 
 def parsed(given: Mapping[str, Any]) -> dict[str, Any]:

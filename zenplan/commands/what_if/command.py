@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _option(flag: str, text: str, metavar: str) -> Any:
-    return typer.Option(flag, help=text, metavar=metavar)
+    return typer.Option(flag, help=text, metavar=metavar, rich_help_panel="Changes")
 
 
 @options.takes(*options.RUN, several=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -14,6 +15,7 @@ from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
+from zenplan.units import DAY_S
 
 if TYPE_CHECKING:
     from zenplan.domain.measured.prediction import LocalStep
@@ -163,7 +165,12 @@ class Answer:
     @property
     def finish(self) -> date | None:
         """The day the recommended plan ends if it starts today, by its middle; None where no calendar goes so far."""
-        try:
-            return self.today + timedelta(seconds=self.recommended.wall_clock_s.mid)
-        except OverflowError:
-            return None
+        return day_of_end(self.today, self.recommended.wall_clock_s.mid)
+
+
+def day_of_end(start: date, time_s: float) -> date | None:
+    """The day by which a run is over that starts in the course of a day; None where no calendar goes so far."""
+    try:
+        return start + timedelta(days=math.ceil(time_s / DAY_S))
+    except OverflowError:
+        return None

@@ -32,6 +32,8 @@ _LABELS = {
     "convnet": Range(low=0.05, mid=0.1, high=0.2),
     "vision": Range(low=0.05, mid=0.1, high=0.2),
 }
+# Inputs that people label; "image" and "audio" of ``domain.model.workload.INPUTS``.
+_LABELLED = ("image", "audio")
 _OTHER_LABELS = Range(low=0.1, mid=1.0, high=10.0)
 _MOST_MONTHS = 120
 
@@ -72,9 +74,9 @@ def _costs(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float |
             why=f"{given.failed_runs} that fail half way",
         )
     yield _data(given)
-    # Who has text seldom pays for labels; who says so pays.
+    # Who has text or clicks seldom pays for labels; who says so pays.
     pays = given.label_usd is not None or given.label_hours is not None
-    if pays or (labelled is not None and plan.workload.unit != "tokens"):
+    if pays or (labelled is not None and plan.workload.input in _LABELLED):
         yield _labels(given, plan, labelled or 0.0)
 
 

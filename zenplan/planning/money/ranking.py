@@ -2,8 +2,8 @@
 
 What was asked comes first. A plan that takes longer than the horizon is no candidate; where all do, those about as
 fast as the fastest are. Of the candidates, those count whose middles keep the deadline and the budget; of these, the
-recommended is one whose high end keeps the budget, then the deadline, or comes nearest to that. Among what is left it
-is the knee of dollars against days: the plan of the least
+recommended is one whose high end keeps the budget, where any does, and the deadline, where that costs no more than half
+as much again. Among what is left it is the knee of dollars against days: the plan of the least
 
     dollars · (days + 1/3) ** (1/3)
 
@@ -47,6 +47,8 @@ NOTICED_S = 8 * units.HOUR_S
 POWER = 1.0 / 3.0
 # What is no slower than this is about as fast.
 ABOUT = 1.02
+# So many times the cost is the most for a plan whose high end keeps the deadline too; assumed.
+SAFETY = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,7 @@ def rank(usd: Array, time_s: Array, top: int, wish: Wish, gpu_h: Array | None = 
     nearest: Index = pool[over <= over.min()]
     if met:
         pool = nearest
-        nearest = _safest(pool, (usd[2], budget_usd), (time_s[2], wish.deadline_s))
+        nearest = _safe(pool, usd, time_s, budget_usd, wish)
     best = _least(nearest, usd[1], time_s[1], wish)
     front = pool[pareto(usd[1, pool], time_s[1, pool])]
     named = {Label.RECOMMENDED if in_time and met else Label.NEAREST: best}
@@ -236,12 +238,18 @@ def _over(value: Array, limit: float | None) -> Array:
     return np.ones_like(value) if limit is None else np.maximum(value / limit, 1.0)
 
 
-def _safest(options: Index, *limits: tuple[Array, float | None]) -> Index:
-    """Options whose high ends keep one limit after another, or of those left the least beyond it."""
-    for high, limit in limits:
-        over = _over(high[options], limit)
-        options = options[over <= over.min()]
-    return options
+def _safe(options: Index, usd: Array, time_s: Array, budget_usd: float | None, wish: Wish) -> Index:
+    """Options whose high ends keep the budget, and of these the deadline; all of them where none do.
+
+    A deadline that is kept at its high end too may cost so much more, and no more.
+    """
+    kept = options if budget_usd is None else options[usd[2, options] <= budget_usd]
+    options = kept if len(kept) else options
+    if wish.deadline_s is None:
+        return options
+    kept = options[time_s[2, options] <= wish.deadline_s]
+    cost = wish.cost(usd[1], time_s[1])
+    return kept if len(kept) and cost[kept].min() <= SAFETY * cost[options].min() else options
 
 
 def _least(options: Index, usd: Array, time_s: Array, wish: Wish) -> int:
