@@ -1,5 +1,6 @@
 import contextlib
 import math
+import re
 import time
 from collections.abc import Callable
 
@@ -406,10 +407,20 @@ def test_durations_for_people(value: float, shown: str) -> None:
         (1.234e6, "$1.23M"),
         (999_600, "$1.00M"),
         (2.5e9, "$2.50B"),
+        (0.0, "$0.00"),
+        (0.0042, "$0.0042"),
+        (3e-9, "<$0.000001"),
     ],
 )
 def test_dollars_for_people(value: float, shown: str) -> None:
     assert units.usd(value) == shown
+
+
+@LAZY
+@given(value=st.floats(1e-300, 1e13))
+def test_only_nothing_is_shown_as_nothing(value: float) -> None:
+    for sign in ("$", "CHF "):
+        assert re.search("[1-9]", units.money(value, sign))
 
 
 def test_the_rest_for_people() -> None:
@@ -427,6 +438,9 @@ def test_a_range_says_a_common_unit_once() -> None:
     assert units.span("$10", "$20") == "$10–20"
     assert units.span("1.2", "3") == "1.2–3"
     assert units.span("10.0 min", "10.0 min") == "10.0 min"
+    assert units.span("CHF 10", "CHF 20") == "CHF 10–20"
+    assert units.span("CHF 10", "CHF 10") == "CHF 10"
+    assert units.span("<$0.000001", "$0.01") == "<$0.000001–$0.01"
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,8 @@ def shown(value: Any) -> str:
         return "an object"
     if isinstance(value, list | tuple):
         return "a list"
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
     # Python refuses to write whole numbers of more than 4,300 digits.
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**18:
         return "a number of more than 18 digits"

@@ -19,6 +19,9 @@ MINUTE_S, HOUR_S, DAY_S, WEEK_S, YEAR_S = 60.0, 3600.0, 86400.0, 604800.0, 365.2
 MONTH_S = YEAR_S / 12
 TFLOP_PER_S = 1e12
 
+# Below a cent an amount is shown with its digits, down to this.
+_CENT, _LEAST_SHOWN = 0.01, 1e-6
+
 # Nobody asks for less of anything, and what is divided by it stays finite.
 _LEAST = 1e-12
 
@@ -186,6 +189,12 @@ def parse_usd(text: str, what: str = "amount") -> float:
     return _parse(amount, _COUNT, what, "5000, $5,000, 5k", text)
 
 
+def is_nothing(text: str) -> bool:
+    """Whether a text says that there is none of something: ``0``, ``0.0``, ``$0``, ``0 USD``, ``0%``."""
+    match = re.fullmatch(_USD, " ".join(text.split()), re.IGNORECASE)
+    return number_of((match[1] if match else text).removesuffix("%")) == 0
+
+
 def _other_currency(amount: str) -> str:
     """The sign or name of a currency that is not the US dollar; empty where there is none."""
     from unicodedata import category
@@ -272,7 +281,9 @@ def duration(value: float, digits: int = 3) -> str:
 
 
 def money(value: float, sign: str) -> str:
-    """An amount of any currency behind its sign: €0.42, €12.30, €1,234, €1.23M."""
+    """An amount of any currency behind its sign: €0.0042, €0.42, €12.30, €1,234, €1.23M. Nothing but 0 is shown as 0."""
+    if 0 < abs(value) < _CENT:
+        return f"{sign}{significant(value, 2)}" if abs(value) >= _LEAST_SHOWN else f"<{sign}{_LEAST_SHOWN:f}"
     if abs(value) >= 999_500:
         return sign + _scaled(value, ((1e9, "B"), (1e6, "M")), 3)
     return f"{sign}{value:,.0f}" if abs(value) >= 100 else f"{sign}{value:,.2f}"
@@ -292,8 +303,8 @@ def span(low: str, high: str) -> str:
     """Two shown quantities as a range, or one where they look the same; a unit or sign of both is written once."""
     if low == high:
         return low
-    low_unit, high_unit = low.rpartition(" ")[2], high.rpartition(" ")[2]
-    if " " in low and low_unit == high_unit:
-        low = low.rpartition(" ")[0]
     sign = low[: next((place for place, letter in enumerate(low) if letter.isdigit()), 0)]
-    return f"{low}–{high.removeprefix(sign)}"
+    low, high = low.removeprefix(sign), high.removeprefix(sign)
+    # What stands before the digits, as in CHF 105, is no unit.
+    number, blank, unit = low.rpartition(" ")
+    return f"{sign}{number if blank and unit == high.rpartition(' ')[2] else low}–{high}"

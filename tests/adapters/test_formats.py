@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters.formats import table, to_csv
+from zenplan.adapters.formats import height, table, to_csv
 from zenplan.domain.report import Column, Report, Table
 
 
@@ -49,3 +49,22 @@ def test_a_whole_cell_is_never_broken() -> None:
         told = table(report, width=width)
         assert row[1] in told
         assert row[2] in told
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_the_height_of_a_table_is_known_before_it_is_drawn(width: int) -> None:
+    words = (
+        "2 min: $0.0049, 5.9 min",
+        "tokens of a sample: 700 (documents), assumed",
+        "64 × H100-SXM5-80GB",
+        "",
+        "a\nb",
+    )
+    columns = (Column(name="what moves it most"), Column(name="dollars", numeric=True), Column(name="on"))
+    for first in words:
+        for second in words:
+            rows = ((first, "$1,234\n$900–2,000", second), (second, "$5", first))
+            for caption in ("", "* price: cheapest 189 days old, fastest of no date, and one more " * 2):
+                each = Table(title="a title", columns=columns, rows=rows, caption=caption)
+                report = Report(make_document=dict, make_records=tuple, tables=(each,))
+                assert height(each, width) == len(table(report, width=width).splitlines())

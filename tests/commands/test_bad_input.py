@@ -149,6 +149,9 @@ def test_no_number_of_that_kind(flag: str, value: str, called: Call) -> None:
         ((*ONE, "--usd-per-hour", "2"), "one device"),
         ((*ONE, "--gpu", "h100,a100", "--usd-per-hour", "2"), "one device"),
         ((*ONE, "--gpu", "h100", "--usd-per-hour", "2", "--provider", "aws"), "stands for all offers"),
+        ((*ONE, "--provider", "aws", "--exclude-provider", "aws"), "leave one out"),
+        ((*ONE, "--provider", "aws,gcp", "--exclude-provider", "gcp,aws"), "leave one out"),
+        (("prices", "--provider", "aws", "--exclude-provider", "aws"), "leave one out"),
         (("layouts", "--params", "1e9", "--gpu", "h100,a100", "--gpus", "8"), "zenplan estimate"),
         ((*ONE, "--region", "us-easst-1"), "us-east-1"),
         ((*ONE, "--region", "zzzz"), "zenplan prices"),
@@ -235,6 +238,15 @@ def test_a_limit_that_nothing_meets_still_has_an_answer(limit: tuple[str, ...], 
     assert ended.code == 3
     assert "Nothing meets that" in ended.out
     assert ended.err == ""
+
+
+@pytest.mark.parametrize("amount", [("--tokens", "100"), ("--dataset-size", "1kB"), ("--data", "a.txt")])
+def test_data_that_no_model_is_for(amount: tuple[str, ...], called: Call) -> None:
+    Path("a.txt").write_text("a word or two\n", encoding="utf-8")
+    for more in ((), ("--budget", "5000"), ("--deadline", "1d")):
+        error = complaint(called("estimate", *amount, *more), 2)
+        assert "too few" in error
+        assert "--model" in error
 
 
 # --- a model configuration

@@ -32,8 +32,14 @@ ESTIMATES = (
     ("estimate", "--params", "7B", "--gpu", "a100-80gb", "--budget", "1"),
     ("estimate", "--model", "resnet50", "--provider", "aws", "--explain"),
     ("estimate", "--params", "25.6M", "--flops-per-sample", "8.2e9", "--samples", "1.2M", "--epochs", "90"),
+    # Machines that nobody has a price of, and one's own.
+    ("estimate", "--params", "1e9", "--gpu", "gaudi2", "--explain"),
+    ("estimate", "--params", "1e9", "--gpu", "h100", "--usd-per-hour", "0", "--currency", "CHF", "--rate", "0.8"),
 )
 LISTS = (
+    ("compare", "--params", "1e9", "--gpu", "h100", "--gpu", "gaudi2", "--params", "1e14"),
+    ("what-if", "--params", "1e9"),
+    ("what-if", "--params", "1e9", "--gpu", "gaudi2", "--tokens", "+50%", "--mfu", "30%"),
     ("accelerators",),
     ("accelerators", "--vendor", "AMD"),
     ("accelerators", "show", "h100"),
@@ -55,6 +61,8 @@ EVERY = (*ESTIMATES, *LISTS)
 # One of each report.
 FEW = (
     ESTIMATES[1],
+    *ESTIMATES[-2:],
+    *LISTS[:3],
     LISTS[-1],
     *(argv for argv in LISTS if len(argv) == 1),
     *(argv for argv in LISTS if "show" in argv),
@@ -114,6 +122,8 @@ def test_csv_has_as_many_cells_in_every_row(argv: tuple[str, ...], answer: Calla
     header, *rows = csv.reader(io.StringIO(ended.out), strict=True) if ended.out else ([],)
     assert len(set(header)) == len(header)
     assert {len(row) for row in rows} <= {len(header)}
+    # A list or an object of Python's is no cell.
+    assert not [cell for row in rows for cell in row if cell.startswith(("(", "[", "{"))]
     # A machine without a GPU has no row to show.
     assert rows or argv == ("profile",)
 

@@ -270,3 +270,28 @@ def test_the_watch_sees_a_write(zenplan: Any) -> None:
     code = _WRITES.replace("code = run(", "open('x', 'w').close(); os.mkdir('y'); code = run(")
     ended = zenplan("config", program=(sys.executable, "-B", "-c", code))
     assert ended.err == "open x\nos.mkdir y\n"
+
+
+@pytest.mark.parametrize("code", ["EUR", "GBP", "JPY", "CNY", "INR", "KRW", "CHF"])
+def test_a_currency_is_named_where_its_sign_cannot_be_shown(code: str, zenplan: Any) -> None:
+    argv = ("estimate", "--params", "1e9", "--gpu", "h100", "--currency", code, "--rate", "5")
+    ended = zenplan(*argv, environ=zenplan.environment(PYTHONIOENCODING="ascii"))
+    verdict = ended.out.partition("Range")[0]
+    assert f"{code} " in verdict
+    assert "?" not in ended.out
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "9001-01-01", "0000-01-01", "2026-02-30", "20261129x", "today"])
+def test_a_day_that_nobody_plans_from(day: str, called: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZENPLAN_TODAY", day)
+    for argv in (("estimate", "--params", "1e9"), ("compare", "--params", "1e9"), ("prices",)):
+        ended = called(*argv)
+        assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 2)
+        assert "ZENPLAN_TODAY" in ended.err
+
+
+@pytest.mark.parametrize("day", ["2016-11-29", "2027-11-29", "9000-12-31"])
+def test_a_day_long_before_or_after_the_prices(day: str, called: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZENPLAN_TODAY", day)
+    ended = called("estimate", "--params", "1e9", "--repeat", "1000", "--horizon", "9d")
+    assert (ended.code, ended.err) == (0, "")

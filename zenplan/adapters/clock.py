@@ -8,18 +8,23 @@ from datetime import date
 from zenplan.errors import UsageError
 
 VARIABLE = "ZENPLAN_TODAY"
+# No calendar goes beyond the year 9999, and plans end years after they begin.
+_LAST_YEAR = 9000
 
 
 def today() -> date:
     """The day here, or the one in ``ZENPLAN_TODAY``.
 
     Raises:
-        UsageError: the variable is no date.
+        UsageError: the variable is no date, or one that nobody plans from.
     """
     given = os.environ.get(VARIABLE, "").strip()
     if not given:
         return date.today()
     try:
-        return date.fromisoformat(given)
+        day = date.fromisoformat(given)
     except ValueError as error:
         raise UsageError(f"{VARIABLE} is no date: '{given}'", "write it as in: 2026-11-29") from error
+    if day.year > _LAST_YEAR:
+        raise UsageError(f"{VARIABLE} is too far off: '{given}'", "write it as in: 2026-11-29")
+    return day

@@ -183,6 +183,37 @@ def table(report: Report, width: int | None = None, colour: bool = False) -> str
     return "\n".join(line.rstrip() for line in text.splitlines()).rstrip("\n") + "\n"
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """The lines of a text on a terminal of that width: broken between words, and in a word that is longer than a line."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        now = ""
+        for word in line.split():
+            if now and len(now) + 1 + len(word) > width:
+                lines.append(now)
+                now = ""
+            now = f"{now} {word}" if now else word
+            while len(now) > width:
+                lines.append(now[:width])
+                now = now[width:]
+        lines.append(now)
+    return lines
+
+
+def height(each: Table, width: int) -> int:
+    """Lines that ``table`` takes for this one on a terminal of that width: its headings, their rule, rows and caption."""
+    kept = _columns_that_fit(each, width)
+    widths = _widths(each, kept, width)
+    if widths is None:
+        return len(table(Report(make_document=dict, make_records=tuple, tables=(each,)), width).splitlines())
+    heads = tuple(column.name for column in each.columns)
+    tall = [
+        max(len(wrapped(row[place], across)) for place, across in zip(kept, widths, strict=True))
+        for row in (heads, *each.rows)
+    ]
+    return bool(each.title) + sum(tall) + 1 + len(wrapped(each.caption, width - 2))
+
+
 def _rich_table(each: Table, width: int) -> Any:
     from rich import box
     from rich.table import Table as RichTable

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -98,3 +100,18 @@ def test_so_many_and_no_more(called: Callable[..., Any]) -> None:
     ended = called("compare", "--params", "1e9", *sizes)
     assert ended.code == 2
     assert f"the most is {MOST}" in ended.err
+
+
+def test_amounts_are_in_the_currency_that_was_asked_for(called: Callable[..., Any]) -> None:
+    shown = called("compare", *ASKED, "--gpu", "H100", "--gpu", "A100", "--currency", "CHF", "--rate", "0.8").out
+    assert "CHF" in shown
+    assert "$" not in shown
+
+
+def test_a_row_of_csv_is_a_case(called: Callable[..., Any], compared: Callable[..., Any]) -> None:
+    asked = (*ASKED, "--gpu", "H100", "--gpu", "T4", "--gpus", "1")
+    rows = list(csv.DictReader(io.StringIO(called("compare", *asked, "--format", "csv").out)))
+    for row, case in zip(rows, compared(*asked)["cases"], strict=True):
+        assert [row["gpu"]] == case["values"]
+        assert float(row["total_usd_mid"] or 0) == (case["best"] or {}).get("total_usd", {}).get("mid", 0)
+        assert row["why"] == case["why"]

@@ -265,3 +265,13 @@ def test_nothing_fits_any_more(called: Call, made: Plan) -> None:
     ended = called("diff", "plan.json")
     assert (ended.code, ended.out) == (3, "")
     assert "plan plan.json cannot be estimated again" in ended.err
+
+
+@pytest.mark.parametrize("usd", ["2", "0"])
+def test_machines_that_cost_nothing(usd: str, called: Call) -> None:
+    own = ("estimate", "--params", "1e9", "--gpu", "H100", "--gpus", "8", "--usd-per-hour")
+    assert called(*own, "0", "--save", "free.json").code == 0
+    assert called(*own, usd, "--repeat", "2", "--save", "other.json").code == 0
+    for old, new, code in (("free.json", "other.json", 3 if usd == "2" else 0), ("other.json", "free.json", 0)):
+        ended = called("diff", old, new, "--fail-over", "10%")
+        assert (ended.code, ended.err) == (code, "")

@@ -76,7 +76,9 @@ def keras(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_images_are_what_it_speaks_of(called: Call) -> None:
-    assert called(*RESNET).out.startswith("Training resnet50 (25.6M parameters) on 115M images (90 × 1.28M) takes about")
+    assert called(*RESNET).out.startswith(
+        "Training resnet50 (25.6M parameters) on 115M images (90 × 1.28M) takes about"
+    )
     ended = called(*RESNET, "--details")
     assert ended.code == 0
     assert " images/s, MFU " in ended.out

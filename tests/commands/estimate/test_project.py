@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from zenplan import units
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 50
 
 
 def test_another_currency_is_the_dollars_at_the_rate(called: Callable[..., Any]) -> None:
@@ -38,6 +43,11 @@ def test_another_currency_is_the_dollars_at_the_rate(called: Callable[..., Any])
         (("--label-rate", "5"), "go together"),
         (("--label-hours", "5", "--label-rate", "5", "--label-usd", "1"), "contradict"),
         (("--repeat", "0"), "--repeat"),
+        (("--currency", "usd", "--rate", "2"), "already"),
+        (("--data-usd", "-1"), "--data-usd"),
+        (("--label-usd", "0.05"), "how many"),
+        (("--label-usd", "0.05", "--tokens", "1B"), "how many"),
+        (("--gpu", "H100", "--usd-per-hour", "0", "--budget", "0"), "--budget"),
     ],
 )
 def test_what_cannot_be_is_refused(called: Callable[..., Any], flags: tuple[str, ...], message: str) -> None:
@@ -45,3 +55,45 @@ def test_what_cannot_be_is_refused(called: Callable[..., Any], flags: tuple[str,
     assert ended.code == 2
     assert message in ended.err
     assert ended.out == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "cost"),
+    [
+        (("--data-usd", "0"), "data"),
+        (("--data-usd", "$0.00"), "data"),
+        (("--trials", "0"), "experiments"),
+        (("--failed-runs", "0"), "failed runs"),
+        (("--label-usd", "0", "--samples", "1000"), "labels"),
+        (("--label-hours", "40", "--label-rate", "0"), "labels"),
+        (("--label-hours", "0", "--label-rate", "25"), "labels"),
+    ],
+)
+def test_what_costs_nothing_is_known_to(called: Callable[..., Any], flags: tuple[str, ...], cost: str) -> None:
+    ended = called("estimate", "--params", "1e9", *flags, "--format", "json")
+    (found,) = (each for each in json.loads(ended.out)["project"]["costs"] if each["name"] == cost)
+    assert (found["usd"]["mid"], found["usd"]["high"], found["counted"], found["origin"]) == (0.0, 0.0, True, "given")
+
+
+def test_days_of_no_worth_leave_the_cheapest(called: Callable[..., Any]) -> None:
+    document = json.loads(called("estimate", "--params", "1e9", "--day-is-worth", "0", "--format", "json").out)
+    assert document["day_is_worth_usd"] == 0.0
+    assert {"recommended", "cheapest"} <= set(document["quotes"][0]["labels"])
+
+
+def test_samples_that_were_counted_are_labelled_too(called: Callable[..., Any]) -> None:
+    Path("photos/a").mkdir(parents=True)
+    for number in range(8):
+        Path(f"photos/a/{number}.png").write_bytes(PNG)
+    asked = ("estimate", "--model", "resnet50", "--data", "photos", "--label-usd", "0.5", "--format", "json")
+    costs = {each["name"]: each["usd"] for each in json.loads(called(*asked).out)["project"]["costs"]}
+    assert costs["labels"]["mid"] == 4.0
+
+
+def test_the_budget_and_the_deadline_are_told_as_they_were_given(called: Callable[..., Any]) -> None:
+    asked = ("--params", "1e8", "--budget", "777", "--deadline", "55d", "--repeat", "3", "--data-usd", "10")
+    told = json.loads(called("estimate", *asked, "--format", "json").out)
+    assert "$777" in told["verdict"]
+    assert "55.0 d" in told["verdict"]
+    high = told["project"]["total_usd"]["high"]
+    assert f"even at its high end ({units.usd(high)})" in told["verdict"]

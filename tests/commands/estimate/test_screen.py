@@ -35,6 +35,11 @@ ASKED: dict[str, dict[str, Any]] = {
     "both": {"params": 7e9, "deadline_s": 86400.0, "budget_usd": 10.0},
     "devices that stand idle": {"params": 1e9, "gpus": 3},
     "one kind": {"params": 13e9, "gpu": "H100", "gpus": 64},
+    # Names of inputs and notes on the amount that need more than a line each.
+    "few texts": {"model": "llama3-8b", "samples": 50.0},
+    "one text": {"params": 70e9, "samples": 1.0},
+    "texts of a small one": {"params": 3e6, "samples": 5e4, "precision": "tf32"},
+    "a provider of long names": {"params": 7e9, "samples": 1e6, "provider": "runpod"},
     "all of it given": {"params": 1e9, "tokens": 1e9, "seq_len": 2048, "precision": "bf16", "software": "fused"},
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import resource
@@ -205,6 +206,15 @@ def test_a_target_that_cannot_be_written(plan: Any, called: Call) -> None:
         assert sorted(path.name for path in Path().iterdir()) == before
 
 
+def test_the_plan_itself_is_no_target(plan: Any, called: Call) -> None:
+    Path("link.html").symlink_to("plan.json")
+    before = Path("plan.json").read_bytes()
+    for name in ("plan.json", "./plan.json", "link.html"):
+        ended = called("report", "plan.json", "-o", name)
+        assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 2)
+        assert Path("plan.json").read_bytes() == before
+
+
 def test_an_empty_name_is_no_target(plan: Any, called: Call) -> None:
     refused(called("report", "plan.json", "-o", ""))
 
@@ -258,3 +268,21 @@ def test_a_file_that_is_there_is_replaced_and_keeps_its_permissions(plan: Any, c
     assert Path("link.html").is_symlink()
     assert Path("real.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert stat.S_IMODE(Path("real.html").stat().st_mode) == 0o640
+
+
+def test_a_plan_without_a_price_has_a_page_of_its_time(called: Call) -> None:
+    assert called("estimate", "--params", "1e9", "--gpu", "Gaudi2", "--save", "plan.json").code == 0
+    ended = called("report", "plan.json")
+    assert (ended.code, ended.err) == (0, "")
+    assert "Sensitivity of time" in ended.out
+    assert 'class="frontier"' not in ended.out
+
+
+def test_a_plan_whose_price_was_taken_out(plan: Any, called: Call) -> None:
+    for place in ("bills", "frontier"):
+        spoilt = copy.deepcopy(plan)
+        for each in spoilt["quotes"][0]["bills"] if place == "bills" else spoilt["frontier"]:
+            each["total_usd"] = None
+        Path("plan.json").write_text(json.dumps(spoilt), encoding="utf-8")
+        ended = called("report", "plan.json")
+        assert (ended.code, ended.err) == (0, "")

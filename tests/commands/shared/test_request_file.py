@@ -178,3 +178,31 @@ def test_a_file_that_is_none(called: Call, tmp_path: Path) -> None:
     for name in ("latin.toml", "no.toml", "huge.toml", "empty.toml", "pipe.toml", "missing.toml", str(tmp_path)):
         error, _ = refused(called("estimate", "--request", name))
         assert error.startswith(name)
+
+
+@pytest.mark.parametrize("text", ['gpu = ["h100", "zzzz"]', "gpu = 5", 'provider = ["aws", "zzzz"]', "region = 7"])
+def test_a_name_in_a_list_has_its_line_too(text: str, called: Call) -> None:
+    Path("r.toml").write_text(f"params = 1e9\n{text}\n", encoding="utf-8")
+    ended = called("estimate", "--request", "r.toml")
+    assert (ended.code, ended.out) == (2, "")
+    assert "r.toml, line 2: " in ended.err
+
+
+def test_other_questions_are_asked_of_a_file_too(called: Call) -> None:
+    flags = ("--params", "1e9", "--tokens", "2e9", "--provider", "aws")
+    text = 'params = 1e9\ntokens = 2e9\nprovider = "aws"\n'
+    Path("r.toml").write_text(text, encoding="utf-8")
+    for command, more in (
+        ("compare", ("--gpu", "h100", "--gpu", "a100")),
+        ("compare", ("--tokens", "1e9", "--tokens", "3e9")),
+        ("what-if", ("--tokens", "+50%")),
+        ("what-if", ("--price", "-10%", "--tokens", "1e9")),
+        ("what-if", ()),
+    ):
+        own = flags if "1e9" not in more else ("--params", "1e9", "--provider", "aws")
+        ended = called(command, "--request", "r.toml", *more)
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out == called(command, *own, *more).out
+        Path("bad.toml").write_text(f'{text}gpu = "zzzz"\n', encoding="utf-8")
+        if "--gpu" not in more:
+            assert "bad.toml, line 4: " in called(command, "--request", "bad.toml", *more).err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +98,8 @@ def test_without_a_change_every_input_is_shown(called: Callable[..., Any], chang
         (("--mfu", "x20"), "cannot be"),
         (("--tokens", "+5%", "--tokens", "+6%"), "two changes"),
         (("--tokens", "1e9", "--tokens", "2e9"), "two values"),
+        (("--price", "-10%", "--price", "-20%"), "--price has 2 values"),
+        (("--mfu", "30%", "--mfu", "-20%"), "--mfu has 2 values"),
         (("--tokens", "5%"), "--tokens"),
     ],
 )
@@ -115,3 +118,25 @@ def test_percentages_and_times(percent: int) -> None:
     assert factor_of(f"{percent}%", "--x") is None
     with pytest.raises(UsageError):
         factor_of(f"-{100 + percent}%", "--x")
+
+
+def test_amounts_are_in_the_currency_that_was_asked_for(called: Callable[..., Any]) -> None:
+    for change in (("--tokens", "+50%"), ()):
+        shown = called("what-if", *TEXT, *change, "--currency", "CHF", "--rate", "0.8").out
+        # Published prices stay as they were published.
+        figures = shown.replace("price: $", "")
+        assert "CHF" in figures
+        assert "$" not in figures
+
+
+@pytest.mark.parametrize("change", ["--samples", "--epochs", "--tokens", "--batch"])
+def test_data_that_were_counted_can_change_too(called: Callable[..., Any], change: str) -> None:
+    Path("chats.jsonl").write_text('{"text": "a word or two"}\n' * 5000, encoding="utf-8")
+    Path("photos").mkdir()
+    for number in range(8):
+        Path(f"photos/{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 50)
+    texts = ("--params", "1e8", "--data", "chats.jsonl", "--text-column", "text", "--label-usd", "0.01")
+    images = ("--model", "resnet50", "--data", "photos", "--label-usd", "0.01")
+    for asked in (texts, images) if change != "--tokens" else (texts,):
+        ended = called("what-if", *asked, "--gpu", "H100", change, "x3")
+        assert (ended.code, ended.err) == (0, "")

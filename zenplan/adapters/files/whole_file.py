@@ -7,17 +7,21 @@ import secrets
 import stat
 from pathlib import Path
 
-from zenplan.errors import ZenplanError
+from zenplan.errors import UsageError, ZenplanError
 
 
-def write_whole(path: Path, content: str) -> None:
+def write_whole(path: Path, content: str, made_from: Path | None = None) -> None:
     """The content in that file: all of it, or the file as it was. One that is there keeps its permissions.
 
     Raises:
+        UsageError: it is the file that the content was made from.
         ZenplanError: no file can be written there.
     """
     try:
-        _write(path, path.resolve(), content)
+        target = path.resolve()
+        if made_from is not None and target == made_from.resolve():
+            raise UsageError(f"{path} is what it is made from", "name another file")
+        _write(path, target, content)
     except (OSError, ValueError, RuntimeError) as error:
         # A null in a name is a ValueError, a circle of links a RuntimeError.
         raise ZenplanError(

@@ -101,7 +101,8 @@ def _around(document: Object, bill: Object | None) -> Markup | None:
     """What the project around the run costs, where that is more."""
     found, show = document["project"], figures.money_of(document)
     total = figures.middle(found["total_usd"])
-    if total is None or bill is None or total <= bill["total_usd"]["mid"] * _MORE:
+    one = figures.middle(bill["total_usd"]) if bill else None
+    if total is None or one is None or total <= one * _MORE:
         return None
     span = show.span(found["total_usd"])
     told = f": {show.text(total)}{f' ({span})' if span else ''}, {figures.time(found['wall_clock_s'])} of runs."

@@ -15,19 +15,19 @@ Column = tuple[str, str, Callable[[float], str]]
 
 
 def sensitivity(document: Object) -> Markup | None:
-    """A row for each input: its bar in dollars and its bar in time; nothing where no change was tried."""
+    """A row for each input: its bars in dollars, where there is a price, and in time; None where nothing was tried."""
     rows: Sequence[Object] = document["sensitivity"][:_MOST]
     bill = bill_of(document, document["quotes"][0])
     if not rows or bill is None:
         return None
     # The names of the columns, the field of a change, and how it is written.
-    columns: tuple[Column, ...] = (
+    every: tuple[Column, ...] = (
         ("Cost", "total_usd", figures.money_of(document).text),
         ("Time", "wall_clock_s", figures.short_time),
     )
-    # Without a price there is only the time.
-    columns = tuple(column for column in columns if bill[column[1]])
-    base = {field: float(bill[field]["mid"]) for _, field, _ in columns}
+    middles = {field: figures.middle(bill[field]) for _, field, _ in every}
+    base = {field: middle for field, middle in middles.items() if middle is not None}
+    columns = [column for column in every if column[1] in base]
     head = element(
         "tr",
         element("th", "Input", scope="col"),
@@ -36,7 +36,7 @@ def sensitivity(document: Object) -> Markup | None:
     extent = {field: _extent(rows, field, base[field]) for _, field, _ in columns}
     table = element(
         "table",
-        element("caption", "Sensitivity of cost and time", class_="unseen"),
+        element("caption", f"Sensitivity of {' and '.join(name.lower() for name, *_ in columns)}", class_="unseen"),
         element("thead", head),
         element("tbody", *(_row(row, columns, base, extent) for row in rows)),
         class_="tornado",

@@ -15,14 +15,18 @@ from zenplan.domain.report import Column, Report, Table
 
 def comparison_report(found: Comparison) -> Report:
     """The cases side by side, and which is the cheapest and the fastest of them."""
+    currencies = {screen.currency_of(case.answer) for case in found.cases if case.answer}
     columns = (
         *(Column(name=FLAGS[name].flag.removeprefix("--")) for name in found.names),
-        *(Column(name=name, numeric=True) for name in ("dollars", "wall-clock")),
+        *(
+            Column(name=name, numeric=True)
+            for name in (currencies.pop() if len(currencies) == 1 else "cost", "wall-clock")
+        ),
         Column(name="on"),
     )
     return Report(
         make_document=lambda: _document(found),
-        make_records=lambda: _document(found).cases,
+        make_records=lambda: (_record(found.names, case) for case in _document(found).cases),
         verdict=_verdict(found),
         tables=(Table(columns=columns, rows=tuple(_row(case) for case in found.cases)),),
         notes=_notes(found),
@@ -35,13 +39,34 @@ def _document(found: Comparison) -> Any:
     return document(found)
 
 
+def _record(names: tuple[str, ...], case: Any) -> dict[str, Any]:
+    """A case as a row: each thing in a column of its own."""
+    best = case.best
+    spans = {
+        f"{what}_{end}": getattr(amount, end) if amount else None
+        for what, amount in (("wall_clock_s", best and best.wall_clock_s), ("total_usd", best and best.total_usd))
+        for end in ("low", "mid", "high")
+    }
+    plain = ("provider", "instance", "region", "accelerator", "machines", "devices")
+    return {
+        **dict(zip(names, case.values, strict=True)),
+        "met": case.met,
+        "tokens": case.tokens,
+        **{name: getattr(best, name) if best else None for name in plain},
+        **spans,
+        "price_as_of": best.price_as_of if best else None,
+        "why": case.why,
+    }
+
+
 def _verdict(found: Comparison) -> str:
-    able = [(case, case.answer.recommended) for case in found.cases if case.answer]
-    cheapest = min(able, key=lambda pair: _usd(pair[1]))
-    fastest = min(able, key=lambda pair: pair[1].wall_clock_s.mid)
+    able = [(case, case.answer) for case in found.cases if case.answer]
+    cheapest = min(able, key=lambda pair: _usd(pair[1].recommended))
+    fastest = min(able, key=lambda pair: pair[1].recommended.wall_clock_s.mid)
     parts = []
-    for word, (case, best) in (("cheapest", cheapest), ("fastest", fastest)):
-        took = f"{dollars(best.total_usd)}, {units.duration(best.wall_clock_s.mid)}"
+    for word, (case, answer) in (("cheapest", cheapest), ("fastest", fastest)):
+        best = answer.recommended
+        took = f"{dollars(best.total_usd, screen.money(answer))}, {units.duration(best.wall_clock_s.mid)}"
         parts.append(f"{word} is {', '.join(case.values) or 'this'} ({took})")
     if cheapest[0] is fastest[0]:
         return f"Of these the cheapest and fastest{parts[0].removeprefix('cheapest')}."
@@ -67,7 +92,7 @@ def _row(case: Case) -> tuple[str, ...]:
 def _notes(found: Comparison) -> tuple[str, ...]:
     missed = [", ".join(case.values) for case in found.cases if case.answer and not case.answer.met]
     old = [
-        f"{', '.join(case.values)} {age}"
+        f"{', '.join(case.values)} {age}".lstrip()
         for case in found.cases
         if case.answer and (age := screen.price_age(case.answer, case.answer.recommended))
     ]

@@ -193,11 +193,16 @@ def _prices(prices: Sequence[PriceDiffers]) -> Table:
             str(price.billing),
             _price(price.old),
             "gone" if price.gone else _price(price.new),
-            signed_percent(price.new.usd_per_h / price.old.usd_per_h - 1) if price.old and price.new else "",
+            _price_change(price.old, price.new),
         )
         for price in prices
     )
     return Table(title=f"Prices: {len(prices)} changed", columns=columns, rows=rows, folded=True)
+
+
+def _price_change(old: PriceDocument | None, new: PriceDocument | None) -> str:
+    """As a share of the old price; of machines that cost nothing there is none."""
+    return signed_percent(new.usd_per_h / old.usd_per_h - 1) if old and new and old.usd_per_h else ""
 
 
 def _price(price: PriceDocument | None) -> str:

@@ -24,12 +24,7 @@ def estimate(
         bool, typer.Option("--details", help="Show every plan in full: its bill, layout and sources.")
     ] = False,
     no_calibrations: options.NoCalibrations = False,
-    request: Annotated[
-        Path | None,
-        typer.Option(
-            "--request", help="A TOML file of these options; those given beside it come first.", metavar="FILE"
-        ),
-    ] = None,
+    request: options.RequestFile = None,
     save: Annotated[
         Path | None,
         typer.Option("--save", help="Write the plan to this file too, for 'diff' and 'report'.", metavar="FILE"),

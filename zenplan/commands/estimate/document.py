@@ -256,7 +256,7 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
         Meta(description="Plans that take longer are no candidates while one takes less, in seconds."),
     ]
     day_is_worth_usd: Annotated[
-        Positive | None,
+        NotNegative | None,
         Meta(description="What a day is worth, in US dollars; null where a share of the bill is taken."),
     ]
     met: Annotated[

@@ -5,11 +5,11 @@ It fits 80 columns and 24 lines; the rest is in ``report``.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
 from datetime import date
 
 from zenplan import units
+from zenplan.adapters.formats import height, wrapped
 from zenplan.commands.shared.ages import dollar_span, dollars
 from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
 from zenplan.domain.answer.estimate import Quote
@@ -38,6 +38,11 @@ def money(answer: Answer) -> Callable[[float], str]:
     if currency is None:
         return units.usd
     return lambda usd: units.money(usd * currency.per_usd, currency.sign)
+
+
+def currency_of(answer: Answer) -> str:
+    """What amounts are in, as the heading of a column."""
+    return answer.request.currency.code if answer.request.currency else "dollars"
 
 
 def verdict(answer: Answer) -> str:
@@ -106,10 +111,9 @@ def plans(answer: Answer) -> Table:
         if ranked := answer.labelled(label):
             told.setdefault(id(ranked), ranked)
     rows = tuple(_plan(answer, ranked) for ranked in told.values())
-    currency = answer.request.currency
     columns = (
         Column(name="plan"),
-        Column(name=currency.code if currency else "dollars", numeric=True),
+        Column(name=currency_of(answer), numeric=True),
         Column(name="wall-clock", numeric=True),
         Column(name="on"),
     )
@@ -262,27 +266,26 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     What matters more takes its room first: the plans, the largest effect, what would meet what was asked, what is to
     be said of the amount, the project around the run, more effects.
     """
-    shown = plans(answer)
-    room = _LINES - _lines(verdict(answer)) - _rows(shown) - _lines(further(answer)) - 2
-    (effects, *_), lines = assumptions(answer) or (None,), []
-    # The headings of the effects, the largest of them, and a line before; where nothing is met, what would comes first.
-    heads = (2 + 1 + 1) if effects else 0
-    left = room - (heads if answer.met else 0)
+    shown, largest = plans(answer), assumptions(answer, 1)
+    left = _LINES - _lines(verdict(answer)) - 1 - _taken(shown) - _lines(further(answer))
+    # The largest effect has its room before all that is said; where nothing is met, what would comes first.
+    kept = sum(map(_taken, largest)) if answer.met else 0
+    lines = []
     told = answer.notices[:1]
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
     for line in filter(None, (*ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))):
-        if _lines(line) <= left:
+        if _lines(line) <= left - kept:
             lines.append(line)
             left -= _lines(line)
-    left -= 0 if answer.met else heads
-    more = assumptions(answer, min(MOST_EFFECTS, 1 + left)) if left >= 0 else ()
+    most = range(MOST_EFFECTS, 0, -1)
+    more = next((found for n in most if sum(map(_taken, found := assumptions(answer, n))) <= left), ())
     return (shown, *more), (*lines, further(answer))
 
 
 def _lines(text: str) -> int:
-    return len(textwrap.wrap(text, _WIDTH))
+    return len(wrapped(text, _WIDTH))
 
 
-def _rows(table: Table) -> int:
-    """Lines that a table takes, with its headings."""
-    return 2 + sum(max(cell.count("\n") + 1 for cell in row) for row in table.rows) + _lines(table.caption)
+def _taken(shown: Table) -> int:
+    """Lines of a table, and the empty one under it."""
+    return height(shown, _WIDTH) + 1

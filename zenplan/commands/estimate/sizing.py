@@ -13,6 +13,7 @@ from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
 from zenplan.families.transformer import recipe
+from zenplan.families.transformer.sizing import LEAST_PARAMETERS
 from zenplan.planning.money.quotes import Market
 
 # The least and the most that is looked at, in parameters.
@@ -65,7 +66,14 @@ def sized(request: Request, ask: Ask) -> Sized | None:
         return None
     if request.method not in (None, "full"):
         raise UsageError("nothing says what to fine-tune", "name it, as in: --model llama3-8b")
+    if request.data is not None and request.data.tokens is None:
+        raise UsageError(f"nothing says what to train on {request.data.path}", "name it, as in: --model resnet50")
     data = _of_data(request)
+    if data < LEAST_PARAMETERS:
+        raise UsageError(
+            f"{units.count(_tokens(request) or 0.0)} tokens are too few to size a language model for",
+            "name one to fine-tune, as in: --model llama3-8b --method lora",
+        )
     limited = request.budget_usd is not None or request.deadline_s is not None
     size = _largest(request, data, ask) if limited else data
     size = _rounded_down(min(size, data, _MOST))

@@ -83,7 +83,7 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
         layouts=found.found.considered,
         frontier=tuple(quotes[i] for i in ranking.frontier),
         sensitivity=effects(case) if sensitive else (),
-        project=project(given.project, plan, best.bill, given.samples, known.today),
+        project=project(given.project, plan, best.bill, given.labelled, known.today),
         notices=notices,
         left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
         here=_here(plan, known.calibrations),
@@ -268,7 +268,10 @@ def _hint(request: Request, plan: TrainingPlan, selection: Selection, catalogue:
         return "'zenplan accelerators' lists those that are known; a plugin may bring another's data sheet"
     if selection.alone:
         return "machines whose network is not known are quoted alone; ask for fewer --gpus or another provider"
-    return selection.left_out[-1] if selection.left_out else "a larger --max-gpus may help"
+    if selection.left_out:
+        return selection.left_out[-1]
+    limit = "--max-usd-per-hour" if request.max_usd_per_h else "--max-gpus"
+    return f"a larger {limit} may help"
 
 
 def _short(found: Market, cluster: int) -> str:

@@ -10,6 +10,7 @@ from zenplan import units
 from zenplan.domain.answer.answer import WouldHelp, day_of_end
 from zenplan.domain.answer.estimate import Bill
 from zenplan.domain.market.offer import Billing
+from zenplan.domain.range import Range
 from zenplan.domain.training.request import Request
 from zenplan.planning.money.quotes import Market
 from zenplan.planning.money.ranking import Ranking, Wish, cheapest, fastest, ranking_of
@@ -30,11 +31,13 @@ def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking) -> st
             f"nothing finishes within {units.duration(request.longest_s)}; the nearest takes "
             f"{units.duration(bill.run.wall_clock_s.mid)} on {_where(found, first)}"
         )
+    # What was asked is of the whole project: its runs, and what is paid beside them.
+    runs, beside = request.project.runs, request.beside_usd
     kept = [
-        _kept(limit, value.mid if value else math.nan, value.high if value else math.nan, what, show)
-        for limit, value, show, what in (
-            (request.deadline_s, bill.run.wall_clock_s, units.duration, "deadline"),
-            (request.budget_usd, bill.total_usd, units.usd, "budget"),
+        _kept(limit * runs + more, value and value * runs + more, what, show)
+        for limit, value, more, show, what in (
+            (request.deadline_s, bill.run.wall_clock_s, 0.0, units.duration, "deadline"),
+            (request.budget_usd, bill.total_usd, beside, units.usd, "budget"),
         )
         if limit is not None
     ]
@@ -46,13 +49,13 @@ def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking) -> st
     return "; ".join(parts)
 
 
-def _kept(limit: float, mid: float, high: float, what: str, show: Callable[[float], str]) -> str:
-    if math.isnan(mid):
+def _kept(limit: float, value: Range | None, what: str, show: Callable[[float], str]) -> str:
+    if value is None:
         return f"may miss the {what} of {show(limit)}: no price is known"
-    if mid > limit:
-        return f"misses the {what} of {show(limit)} by {show(mid - limit)}"
-    end = f"({show(high)})"
-    return f"meets the {what} of {show(limit)}, {'but not' if high > limit else 'even'} at its high end {end}"
+    if value.mid > limit:
+        return f"misses the {what} of {show(limit)} by {show(value.mid - limit)}"
+    end = f"({show(value.high)})"
+    return f"meets the {what} of {show(limit)}, {'but not' if value.high > limit else 'even'} at its high end {end}"
 
 
 def would_help(request: Request, found: Market, ranking: Ranking, today: date) -> tuple[WouldHelp, ...]:

@@ -35,5 +35,5 @@ def report(
     if output is None or output == "-":
         write(sys.stdout, text)
         return
-    write_whole(Path(output), text)
+    write_whole(Path(output), text, made_from=plan)
     write(sys.stdout, f"written to {output}\n")

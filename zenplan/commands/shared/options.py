@@ -48,9 +48,9 @@ def _as_given(text: str, _: str) -> str:
     return text
 
 
-def _usd_or_nothing(text: str, what: str) -> float:
-    """Dollars, which may be 0."""
-    return 0.0 if units.number_of(text.strip().lstrip("$")) == 0 else units.parse_usd(text, what)
+def _or_none(parse: Parse) -> Parse:
+    """The same, of what there may be none of: 0."""
+    return lambda text, what: 0 if units.is_nothing(text) else parse(text, what)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +213,7 @@ _OFFERS: Final = (
         metavar="USD",
         help="With --gpu: your price of one device, instead of all offers; may be 0.",
         field="usd_per_h",
-        parse=_usd_or_nothing,
+        parse=_or_none(units.parse_usd),
     ),
     Flag(name="billing", metavar="KIND", help="Price to rank by: on-demand (default) or spot."),
 )
@@ -249,34 +249,39 @@ _WISHES: Final = (
         metavar="USD",
         help="What each day sooner is worth; by default a share of the bill.",
         field="day_usd",
-        parse=units.parse_usd,
+        parse=_or_none(units.parse_usd),
     ),
     Flag(name="top", metavar="COUNT", help="How many quotes to show; 5 by default."),
 )
 _PROJECT: Final = (
     Flag(name="repeat", metavar="COUNT", help="Runs of full length: seeds, ablations.", parse=_whole(1e4)),
-    Flag(name="trials", metavar="COUNT", help="Shorter experiments before the run.", parse=_whole(1e6)),
+    Flag(name="trials", metavar="COUNT", help="Shorter experiments before the run.", parse=_or_none(_whole(1e6))),
     Flag(
         name="trial_share",
         metavar="PERCENT",
         help="Length of an experiment, as a share of the run; 5% by default.",
         parse=units.parse_share,
     ),
-    Flag(name="failed_runs", metavar="COUNT", help="Runs that fail, half way on average.", parse=_whole(1e4)),
+    Flag(name="failed_runs", metavar="COUNT", help="Runs that fail, half way on average.", parse=_or_none(_whole(1e4))),
     Flag(
         name="data_usd",
         metavar="USD",
         help="What the data cost: licence, purchase, collection.",
-        parse=units.parse_usd,
+        parse=_or_none(units.parse_usd),
     ),
-    Flag(name="label_usd", metavar="USD", help="What labelling a sample costs.", parse=units.parse_usd),
-    Flag(name="label_hours", metavar="NUMBER", help="Or hours of labelling, at --label-rate.", parse=_count(1e9)),
+    Flag(name="label_usd", metavar="USD", help="What labelling a sample costs.", parse=_or_none(units.parse_usd)),
+    Flag(
+        name="label_hours",
+        metavar="NUMBER",
+        help="Or hours of labelling, at --label-rate.",
+        parse=_or_none(_count(1e9)),
+    ),
     Flag(
         name="label_rate",
         metavar="USD",
         help="What an hour of labelling costs.",
         field="label_usd_per_h",
-        parse=units.parse_usd,
+        parse=_or_none(units.parse_usd),
     ),
     Flag(name="currency", metavar="CODE", help="Show amounts in this currency, as in EUR; needs --rate."),
     Flag(name="rate", metavar="NUMBER", help="What a dollar is in that currency, as in 0.92."),
@@ -301,6 +306,10 @@ FLAGS: Final = {flag.name: flag for flag in RUN}
 # The section of the help that each flag stands in: its table in a request file.
 HEADINGS: Final = {flag.name: name.capitalize() for name, group in GROUPS.items() for flag in group}
 
+RequestFile = Annotated[
+    Path | None,
+    typer.Option("--request", help="A TOML file of these options; those given beside it come first.", metavar="FILE"),
+]
 NoCalibrations = Annotated[
     bool, typer.Option("--no-calibrations", help="Leave out what 'zenplan calibrate' measured here.")
 ]

@@ -65,7 +65,8 @@ def write(stream: TextIO | None, text: str) -> None:
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        text = text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
+        # The sign of the yuan ends in that of the yen.
+        text = text.replace("CN¥", "CNY ").translate(_PLAIN).encode(encoding, "replace").decode(encoding)
     stream.write(text)
 
 

@@ -51,7 +51,7 @@ def request_of(
     _check_price(given)
     values = parsed(given)
     project = ProjectPlan(**{f.name: values.pop(f.name) for f in fields(ProjectPlan) if f.name in values})
-    check_labels(project)
+    check_labels(project, given)
     return Request(
         **values,
         given=_given(settings, given),
@@ -107,9 +107,14 @@ def check_sizes(settings: Settings, gpus: object | None, max_gpus: object | None
 
 
 def filters_of(settings: Settings) -> dict[str, Any]:
-    """The fields of a request that say which offers to look at."""
+    """The fields of a request that say which offers to look at. Raises UsageError: they leave no provider."""
+    from zenplan.errors import UsageError
     from zenplan.units import parse_duration_s
 
+    asked, excluded = settings["provider"], settings["exclude_provider"]
+    if asked and set(asked) <= set(excluded or ()):
+        names = ",".join(asked)
+        raise UsageError(f"--provider {names} and --exclude-provider {','.join(excluded)} contradict", "leave one out")
     age = settings["max_price_age"]
     several = ("gpu", "provider", "exclude_provider", "provider_class", "region")
     return {
@@ -129,7 +134,7 @@ def _check_price(given: Mapping[str, Any]) -> None:
         raise UsageError(f"--usd-per-hour and {flag} contradict", "a price of your own stands for all offers")
 
 
-def check_labels(project: ProjectPlan) -> None:
+def check_labels(project: ProjectPlan, given: Mapping[str, Any]) -> None:
     """Raises UsageError: hours of labelling and what one costs are not both given, or the sample's price as well."""
     from zenplan.errors import UsageError
 
@@ -138,6 +143,10 @@ def check_labels(project: ProjectPlan) -> None:
         raise UsageError("--label-hours and --label-rate go together", "as in: --label-hours 40 --label-rate 25")
     if None not in hours and project.label_usd is not None:
         raise UsageError("--label-usd and --label-hours contradict", "labels are paid by the sample or by the hour")
+    if project.label_usd and given.get("samples") is None and given.get("data") is None:
+        raise UsageError(
+            "--label-usd is for each sample, and nothing says how many there are", "give --samples or --data"
+        )
     if project.trial_share is not None and project.trials is None:
         raise UsageError("--trial-share is of --trials", "as in: --trials 20 --trial-share 5%")
 
@@ -157,6 +166,8 @@ def _currency(given: Mapping[str, Any]) -> Currency | None:
         raise UsageError("--currency and --rate go together", "as in: --currency EUR --rate 0.92")
     if not (code.isascii() and code.isalpha() and len(code) == 3):
         raise UsageError(f"--currency is no code of a currency: '{code}'", "three letters, as in: EUR, GBP, CNY")
+    if code.upper() == "USD":
+        raise UsageError("--currency USD is what amounts are in already", "leave --currency and --rate out")
     value = number_of(rate)
     if value is None or not 1e-6 < value < 1e7:
         raise UsageError(f"--rate is no rate: '{rate}'", "so much of the currency for a dollar, as in: 0.92")

@@ -69,9 +69,18 @@ def _where(path: str | os.PathLike[str], given: Mapping[str, Any], message: str)
     file = read_toml_file(path, os.fspath(path), _HINT)
     own = [(keys, value) for keys, value in _entries(file) if not is_given(given.get(_name(keys[-1])))]
     by_flag = (keys for keys, _ in own if _has(message, FLAGS[_name(keys[-1])].flag))
-    by_value = (keys for keys, value in own if isinstance(value, str) and value.strip() and _has(message, value))
+    by_value = (keys for keys, value in own if any(_has(message, text) for text in _texts(value)))
     found = next(chain(by_flag, by_value), None)
     return None if found is None else file.at(*found)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """How messages show a value: each of a list; a number in quotes, for figures are in many."""
+    for each in value if isinstance(value, list) else [value]:
+        if isinstance(each, str) and each.strip():
+            yield each
+        elif isinstance(each, int | float) and not isinstance(each, bool):
+            yield f"'{_number(each)}'"
 
 
 def _has(message: str, word: str) -> bool:

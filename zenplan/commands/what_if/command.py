@@ -22,9 +22,10 @@ def _option(flag: str, text: str, metavar: str) -> Any:
 
 @options.takes(*options.RUN, several=True)
 def what_if(
-    price: Annotated[str | None, _option("--price", "All prices, as in -10% or x2.", "CHANGE")] = None,
-    mfu: Annotated[str | None, _option("--mfu", "MFU, as in 0.35, 35% or -10%.", "CHANGE")] = None,
+    price: Annotated[list[str] | None, _option("--price", "All prices, as in -10% or x2.", "CHANGE")] = None,
+    mfu: Annotated[list[str] | None, _option("--mfu", "MFU, as in 0.35, 35% or -10%.", "CHANGE")] = None,
     no_calibrations: options.NoCalibrations = False,
+    request: options.RequestFile = None,
     output: Format = None,
     **given: Any,
 ) -> None:
@@ -40,19 +41,34 @@ def what_if(
       zenplan what-if --model resnet50 --samples 1M --epochs x2 --batch x4
       zenplan what-if --params 7B --gpu H100 --gpus 64
     """
+    from zenplan.commands.shared.request_file import lines_named, with_request
+
+    base, changes = _parted(given)
+    factors = _factors(changes)
+    with lines_named(request, base):
+        base = with_request(request, base)
+        _answer(output, base, changes, factors, _one("--price", price), _one("--mfu", mfu), not no_calibrations)
+
+
+def _answer(
+    output: str | None,
+    base: Mapping[str, Any],
+    changes: Mapping[str, str],
+    factors: Mapping[str, float],
+    price: str | None,
+    mfu: str | None,
+    calibrated: bool,
+) -> None:
     from zenplan.commands.estimate.use_case import estimate
     from zenplan.commands.shared.known import known
     from zenplan.commands.shared.output import loaded_plugins, say, warned
     from zenplan.commands.shared.request import asked
     from zenplan.commands.what_if.report import sensitivity_report, what_if_report
-    from zenplan.commands.what_if.use_case import Speed, changed_flags
-    from zenplan.commands.what_if.use_case import what_if as use_case
+    from zenplan.commands.what_if.use_case import Speed, changed_flags, what_if
 
-    base, changes = _parted(given)
-    factors = _factors(changes)
     with loaded_plugins() as plugins:
         settings, request = asked(output, base)
-        world = known(plugins, settings["prices"], None if no_calibrations else warned)
+        world = known(plugins, settings["prices"], warned if calibrated else None)
         before = estimate(request, world)
         told = before.recommended.quote.estimate.mfu
         speed = Speed(price=_price(price), mfu=_mfu(mfu, told))
@@ -65,8 +81,7 @@ def what_if(
 
         each = {f"{FLAGS[name].flag} {changes[name]}": changed({name: factor}) for name, factor in factors.items()}
         together = changed(factors) if factors else request
-        found = use_case(before, world, each, together, speed)
-        say(what_if_report(found), settings["format"], plugins)
+        say(what_if_report(what_if(before, world, each, together, speed)), settings["format"], plugins)
 
 
 def _parted(given: Mapping[str, Sequence[Any] | None]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -88,6 +103,15 @@ def _parted(given: Mapping[str, Sequence[Any] | None]) -> tuple[dict[str, Any], 
             else:
                 base[name] = value
     return base, changes
+
+
+def _one(flag: str, values: Sequence[str] | None) -> str | None:
+    """The one value of a flag, None without any. Raises UsageError: there are several."""
+    from zenplan.errors import UsageError
+
+    if values and len(values) > 1:
+        raise UsageError(f"{flag} has {len(values)} values", "give one")
+    return values[0] if values else None
 
 
 def _factors(changes: Mapping[str, str]) -> dict[str, float]:

@@ -34,6 +34,9 @@ _BASES: Final[Mapping[str, Callable[[Answer], float]]] = {
     "global_batch": lambda answer: answer.plan.global_batch * answer.plan.workload.tokens_per_sample,
 }
 RELATIVE: Final = tuple(_BASES)
+# What is said of data that are counted, and of any amount in samples: nothing is left of them beside another amount.
+_COUNTED: Final = ("data", "text_column", "tokenizer")
+_AMOUNTS: Final = ("samples", "data_kind", "dataset_size", "epochs", "label_usd", *_COUNTED)
 
 
 class Speed(NamedTuple):
@@ -65,12 +68,13 @@ def changed_flags(answer: Answer, factors: Mapping[str, float]) -> dict[str, str
     plan = answer.plan
     values: dict[str, str | None] = {name: _written(name, _BASES[name](answer) * f) for name, f in factors.items()}
     if "tokens" in factors:
-        values |= dict.fromkeys(("samples", "data", "data_kind", "dataset_size", "epochs"))
+        values |= dict.fromkeys(_AMOUNTS)
     elif factors.keys() & {"samples", "epochs"} and plan.workload.tokens_per_sample > 1:
         # Of texts, how many tokens a sample has is settled: as many times as many tokens are the same thing.
         total = plan.tokens * factors.get("samples", 1.0) * factors.get("epochs", 1.0)
-        values |= {"tokens": repr(total), **dict.fromkeys(("samples", "data", "data_kind", "dataset_size", "epochs"))}
+        values |= {"tokens": repr(total), **dict.fromkeys(_AMOUNTS)}
     elif factors.keys() & {"samples", "epochs"}:
+        values |= dict.fromkeys(_COUNTED)
         for name in {"samples", "epochs"} - factors.keys():
             values[name] = _written(name, _BASES[name](answer))
     if not factors.keys() & {"batch", "global_batch"}:

@@ -13,7 +13,7 @@ FAILED_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectPlan:
-    """What is known of the project around a run; None is not given.
+    """What is known of the project around a run; None is not given, 0 is none.
 
     Attributes:
         repeat: runs of full length, seeds and ablations: the run itself is one of them.
@@ -34,6 +34,15 @@ class ProjectPlan:
 
     def __post_init__(self) -> None:
         checks.positive("project", repeat=self.repeat, trial_share=self.trial_share)
+        checks.not_negative(
+            "project",
+            trials=self.trials,
+            failed_runs=self.failed_runs,
+            data_usd=self.data_usd,
+            label_usd=self.label_usd,
+            label_hours=self.label_hours,
+            label_usd_per_h=self.label_usd_per_h,
+        )
 
     @property
     def runs(self) -> float:

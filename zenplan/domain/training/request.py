@@ -116,13 +116,12 @@ class Request:
             deadline_s=self.deadline_s,
             budget_usd=self.budget_usd,
             horizon_s=self.horizon_s,
-            day_usd=self.day_usd,
             top=self.top,
             max_gpus=self.max_gpus,
             max_usd_per_h=self.max_usd_per_h,
             max_price_age_s=self.max_price_age_s,
         )
-        checks.not_negative("request", usd_per_h=self.usd_per_h)
+        checks.not_negative("request", usd_per_h=self.usd_per_h, day_usd=self.day_usd)
 
     @property
     def longest_s(self) -> float:
@@ -130,6 +129,11 @@ class Request:
         return self.horizon_s if self.horizon_s is not None else max(HORIZON_S, self.deadline_s or 0.0)
 
     @property
+    def labelled(self) -> float | None:
+        """Samples of the user's own, given or counted; None where there are none."""
+        return self.samples if self.data is None else self.data.records.mid
+
+    @property
     def beside_usd(self) -> float:
         """What was given of the project's dollars beside its runs: data and labels."""
-        return self.project.given_usd + (self.samples or 0.0) * (self.project.label_usd or 0.0)
+        return self.project.given_usd + (self.labelled or 0.0) * (self.project.label_usd or 0.0)
