@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -61,9 +62,11 @@ def test_several_flags_are_each_with_each(compared: Callable[..., Any]) -> None:
 def test_without_anything_twice_it_is_of_accelerators(compared: Callable[..., Any]) -> None:
     found = compared(*ASKED, "--provider", "aws", "--top", "4")
     assert found["names"] == ["gpu"]
-    dollars = [case["best"]["total_usd"]["mid"] for case in found["cases"]]
-    assert len(dollars) == 4
-    assert dollars == sorted(dollars)
+    assert len(found["cases"]) == 4
+    # Of two rows none comes first that is dearer, slower and of an older price than the next.
+    for first, second in pairwise(case["best"] for case in found["cases"]):
+        worse = all(first[name]["mid"] > second[name]["mid"] for name in ("total_usd", "wall_clock_s"))
+        assert not worse or first["price_as_of"] > (second["price_as_of"] or "")
     assert [case["values"] for case in found["cases"]] == [[case["best"]["accelerator"]] for case in found["cases"]]
 
 
@@ -115,3 +118,9 @@ def test_a_row_of_csv_is_a_case(called: Callable[..., Any], compared: Callable[.
         assert [row["gpu"]] == case["values"]
         assert float(row["total_usd_mid"] or 0) == (case["best"] or {}).get("total_usd", {}).get("mid", 0)
         assert row["why"] == case["why"]
+
+
+def test_what_none_meets_is_exit_three(called: Callable[..., Any]) -> None:
+    asked = ("compare", *ASKED, "--gpu", "H100", "--gpu", "L4", "--budget")
+    assert called(*asked, "0.01").code == 3
+    assert called(*asked, "1000").code == 0

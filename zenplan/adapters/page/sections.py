@@ -19,7 +19,7 @@ _MOST_ROWS: Final = 60
 _SMALL: Final = 0.01
 # A project that costs more than so many times its run is told beside it.
 _MORE: Final = 1.005
-_LABELS: Final = ("recommended", "nearest", "best", "cheapest", "balanced", "fastest")
+_LABELS: Final = ("recommended", "nearest", "cheapest", "fastest")
 
 
 def title(document: Object) -> str:

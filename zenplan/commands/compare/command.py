@@ -17,11 +17,11 @@ def compare(
     request: options.RequestFile = None,
     output: Format = None,
     **given: Any,
-) -> None:
+) -> int:
     """Compare accelerators, providers, methods, sizes: any flag that is given more than once.
 
     Each combination is an estimate of its own, shown by its recommended plan. Without any flag given twice,
-    accelerators are compared.
+    accelerators are compared. Exit code 3: none can be run, or none meets the deadline or the budget.
 
     \b
     Examples:
@@ -36,18 +36,17 @@ def compare(
     with lines_named(request, given):
         of_file = with_request(request, {})
         filled = [{**c, **{n: v for n, v in of_file.items() if not is_given(c.get(n))}} for c in combined]
-        _answer(output, names, filled, not no_calibrations)
+        return _answer(output, names, filled, not no_calibrations)
 
 
-def _answer(
-    output: str | None, names: tuple[str, ...], combined: Sequence[Mapping[str, Any]], calibrated: bool
-) -> None:
+def _answer(output: str | None, names: tuple[str, ...], combined: Sequence[Mapping[str, Any]], calibrated: bool) -> int:
     from zenplan.commands.compare.report import comparison_report
     from zenplan.commands.compare.use_case import DEFAULT, compare, each_accelerator, ranked
     from zenplan.commands.shared.known import known
     from zenplan.commands.shared.output import loaded_plugins, say, warned
     from zenplan.commands.shared.progress import progress
     from zenplan.commands.shared.request import asked
+    from zenplan.errors import NoFit
 
     with loaded_plugins() as plugins, progress("compare") as show:
         settings, _ = asked(output, combined[0])
@@ -61,3 +60,4 @@ def _answer(
         if alone:
             found = ranked(found, settings["top"])
         say(comparison_report(found), settings["format"], plugins)
+    return 0 if found.met else NoFit.exit_code

@@ -96,7 +96,15 @@ def _notes(found: Comparison) -> tuple[str, ...]:
         for case in found.cases
         if case.answer and (age := screen.price_age(case.answer, case.answer.recommended))
     ]
+    names = [case.answer.plan.precision.name for case in found.cases if case.answer]
+    usual = max(names, key=names.count)
+    others = [
+        f"{', '.join(case.values)} in {case.answer.plan.precision.name}"
+        for case in found.cases
+        if case.answer and case.answer.plan.precision.name != usual and "precision" not in found.names
+    ]
     return (
+        *((f"Arithmetic: {usual}; {'; '.join(others)}.",) if others else ()),
         *((f"What was asked is not met with {'; '.join(missed)}: the nearest is shown.",) if missed else ()),
         *((f"Prices: {'; '.join(old)}.",) if old else ()),
         "Each row is the recommended plan of an estimate of its own.",

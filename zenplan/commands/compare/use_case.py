@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -12,6 +13,7 @@ from zenplan.commands.shared.options import FLAGS
 from zenplan.domain.answer.comparison import Case, Comparison
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
+from zenplan.planning.money.ranking import Wish, figure
 
 MOST = 40
 # What a comparison without anything to compare is of.
@@ -69,12 +71,15 @@ def each_accelerator(known: Known) -> Iterator[str]:
 
 
 def ranked(found: Comparison, most: int) -> Comparison:
-    """The cases that can be run, the one with the cheapest recommended plan first; at most so many."""
+    """The cases that can be run, at most so many: the one first that would be recommended of all, the next after it."""
 
-    def order(case: Case) -> tuple[float, float]:
-        best = case.answer.recommended if case.answer else None
-        usd = best.total_usd.mid if best and best.total_usd else float("inf")
-        return (usd, best.wall_clock_s.mid if best else float("inf"))
+    def order(case: Case) -> float:
+        best, usd = case.best, case.best.total_usd if case.best else None
+        if case.answer is None or best is None or usd is None:
+            return math.inf
+        price = best.quote.offer.price(best.bill.billing)
+        old = price is not None and price.is_old(case.answer.today)
+        return figure(Wish.of(case.answer.request), usd.mid, best.wall_clock_s.mid, old)
 
     able = sorted((case for case in found.cases if case.answer), key=order)
     return Comparison(names=found.names, cases=tuple(able[:most]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -45,9 +45,13 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
         UnknownName: an accelerator, provider or region that no table has.
     """
     gpus = {sheets.by_name(name).name for name in wanted.gpu}
-    providers = [t.provider for t in tables]
-    for name in (*wanted.provider, *wanted.exclude_provider):
-        _known("provider", name, providers)
+    # People write AWS.
+    providers = {t.provider.lower(): t.provider for t in tables}
+    wanted = replace(
+        wanted,
+        provider=_providers(wanted.provider, providers),
+        exclude_provider=_providers(wanted.exclude_provider, providers),
+    )
     tables = [t for t in tables if _of_provider(t, wanted)]
     regions = {o.region for t in tables for o in t.offers}
     of = f"region of {' or '.join(wanted.provider)}" if wanted.provider else "region"
@@ -73,6 +77,12 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     kept = (replace(t, offers=tuple(o for o in t.offers if passes(o))) for t in tables)
     age_s = wanted.max_price_age_s
     return tuple(kept if age_s is None else (_recent(t, age_s, today, wanted.spot) for t in kept))
+
+
+def _providers(names: Iterable[str], known: Mapping[str, str]) -> tuple[str, ...]:
+    for name in names:
+        _known("provider", name.lower(), known)
+    return tuple(known[name.lower()] for name in names)
 
 
 def _known(kind: str, name: str, known: Collection[str]) -> None:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from zenplan.domain.training.request import Request
 
 
+# Prices are between a hundredth and a hundred times what they are.
+_LEAST_PRICE, _MOST_PRICE = 0.01, 100.0
+
+
 def _option(flag: str, text: str, metavar: str) -> Any:
     return typer.Option(flag, help=text, metavar=metavar, rich_help_panel="Changes")
 
@@ -137,6 +141,8 @@ def _price(text: str | None) -> float | None:
     factor = None if text is None else factor_of(text, "--price")
     if text is not None and factor is None:
         raise UsageError(f"--price {text} is no change", "as in: --price -10%; --prices takes a table of your own")
+    if factor is not None and not _LEAST_PRICE <= factor <= _MOST_PRICE:
+        raise UsageError(f"--price {text} is no price that anybody asks", "as in: --price -10%, --price x2")
     return factor
 
 

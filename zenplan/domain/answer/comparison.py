@@ -32,11 +32,16 @@ class Comparison:
 
     Attributes:
         names: flags that were given more than once.
-        cases: in the order asked; of accelerators that nobody named, the cheapest first.
+        cases: in the order asked; of accelerators that nobody named, in the order in which they would be recommended.
     """
 
     names: tuple[str, ...]
     cases: tuple[Case, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether any of them meets what was asked."""
+        return any(case.answer.met for case in self.cases if case.answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,6 +142,11 @@ class Ranking:
     frontier: tuple[int, ...]
 
 
+def figure(wish: Wish, usd: float, time_s: float, old: bool) -> float:
+    """What a plan is weighed by, where the least is recommended; an old price counts as in ``rank``."""
+    return float(wish.cost(np.array(usd), np.array(time_s))) * (OLD_WITHIN if old else 1.0)
+
+
 def pareto(usd: Array, time_s: Array) -> Index:
     """Entries that no other beats in both, from cheap to fast. Of equals, the first."""
     order = np.lexsort((time_s, usd))
