@@ -10,6 +10,7 @@ from zenplan.adapters.page import figures, frontier
 from zenplan.adapters.page.figures import Object
 from zenplan.adapters.page.markup import Markup, element, joined
 from zenplan.adapters.page.tables import Part, pairs, parts_table, stacked_table, with_range
+from zenplan.domain.answer.estimate import BILLS_HELD
 from zenplan.domain.market.offer import OLD_DAYS
 
 _KINDS: Final = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
@@ -81,7 +82,8 @@ def verdict(document: Object) -> Markup:
         element(
             "p",
             "The range under each figure runs from the 10th to the 90th percentile: one run in ten ends below it, one "
-            f"in ten above. It rests on {quote['evidence']}.{_rate(document)}",
+            f"in ten above. It rests on {quote['evidence']}. Of published bills, each of another maker, "
+            f"{units.percent(BILLS_HELD)} ended within such a range.{_rate(document)}",
             class_="lead",
         ),
         aria_labelledby="verdict",

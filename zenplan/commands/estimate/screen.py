@@ -12,7 +12,7 @@ from zenplan import units
 from zenplan.adapters.formats import height, wrapped
 from zenplan.commands.shared.ages import dollar_span, dollars
 from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
-from zenplan.domain.answer.estimate import Quote
+from zenplan.domain.answer.estimate import BILLS_HELD, Quote
 from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
@@ -28,7 +28,7 @@ _WHERE = 32
 _HELD = {
     Grounds.MEASURED: "the model was measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
-    Grounds.PUBLISHED: "such ranges held 80 % of published step times and 50 % of bills, unseen by the fit",
+    Grounds.PUBLISHED: f"such ranges held 80 % of published step times and {units.percent(BILLS_HELD)} of bills",
 }
 
 
