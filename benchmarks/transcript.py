@@ -20,7 +20,7 @@ import zenplan
 from zenplan import units
 from zenplan.domain.market.offer import OLD_DAYS, Price
 from zenplan.domain.training.request import HORIZON_S
-from zenplan.planning.money.ranking import Wish
+from zenplan.planning.money.ranking import Wish, figure
 
 COMMAND = "zenplan estimate --params 1e9"
 # The day of the documents: dates and ages in them stay until they are written anew.
@@ -43,15 +43,18 @@ def knee() -> str:
         f"| plan | on | dollars | days | dollars · (days + 1/3)^(1/3) | dollars + {units.usd(_DAY_USD)} · days |",
         "|---|---|---:|---:|---:|---:|",
     ]
-    for each in zenplan.estimate(params=1e9, no_calibrations=True).ranked:
+    answer = zenplan.estimate(params=1e9, no_calibrations=True)
+    for each in answer.ranked:
         usd, time_s = each.total_usd.mid if each.total_usd else math.nan, each.wall_clock_s.mid
         labels = ", ".join(each.labels) or "between"
         quote = each.quote
         wishes = [Wish(horizon_s=HORIZON_S, day_usd=rate) for rate in (None, _DAY_USD)]
-        figures = [float(wish.cost(np.array(usd), np.array(time_s))) for wish in wishes]
+        price = quote.offer.price(each.bill.billing)
+        old = price is not None and price.is_old(answer.today)
+        figures = [figure(wish, usd, time_s, old) for wish in wishes]
         where = f"{quote.estimate.layout.devices} × {quote.offer.instance.accelerator}"
-        told = " | ".join(f"{figure:,.0f}" for figure in figures)
-        lines.append(f"| {labels} | {where} | {usd:,.0f} | {time_s / units.DAY_S:.2f} | {told} |")
+        told = " | ".join(f"{each:,.0f}" for each in figures)
+        lines.append(f"| {labels} | {where} | {usd:,.0f}{'*' * old} | {time_s / units.DAY_S:.2f} | {told} |")
     return "\n".join(lines)
 
 

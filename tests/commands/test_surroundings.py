@@ -111,12 +111,13 @@ def test_a_complaint_without_utf8(zenplan: Any) -> None:
 def test_every_letter_of_ours_has_a_plain_one() -> None:
     """Whatever the program and its data can show is shown without UTF-8 too."""
     from zenplan.commands.shared.output import _PLAIN
+    from zenplan.units import _HAN
 
     package = Path(__file__).parents[2] / "zenplan"
     ours = [f for kind in ("*.py", "*.csv") for f in package.rglob(kind)]
     found = {c for f in ours for c in f.read_text(encoding="utf-8") if not c.isascii()}
-    # Drawn in the docstring of errors.py, and never shown.
-    assert {c for c in found if ord(c) not in _PLAIN} <= set("├└│")
+    # Drawn in the docstring of errors.py, or read as the units of a number; never shown.
+    assert {c for c in found if ord(c) not in _PLAIN} <= set("├└│") | set(_HAN) | set("万")
 
 
 # --- terminals
@@ -164,7 +165,7 @@ def test_an_empty_no_color_is_none(zenplan: Any) -> None:
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_width_of_the_terminal_is_used(columns: int, zenplan: Any) -> None:
-    lines = ANSI.sub("", on_a_terminal(zenplan, *ONE, columns=columns)).splitlines()
+    lines = ANSI.sub("", on_a_terminal(zenplan, *ONE, "--details", columns=columns)).splitlines()
     assert max(map(len, lines)) <= columns
     assert columns == 200 or max(map(len, lines)) == columns
 
