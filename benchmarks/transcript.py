@@ -13,7 +13,6 @@ import sys
 from collections.abc import Mapping
 from datetime import date
 
-import numpy as np
 import readme
 
 import zenplan
