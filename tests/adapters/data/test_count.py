@@ -19,7 +19,8 @@ from zenplan.adapters.data import drawing
 from zenplan.adapters.data.count import Asked, count
 from zenplan.domain.training.data_set import DataKind, DataSet
 from zenplan.errors import DataError, UsageError
-from zenplan.families.transformer.tokens import BYTES_PER_TOKEN, kinds_of, tokens_of_bytes, tokens_per_byte
+from zenplan.families.transformer.bytes_per_token import BYTES_PER_TOKEN
+from zenplan.families.transformer.tokens import kinds_of, tokens_of_bytes, tokens_per_byte
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 50
 JPEG = b"\xff\xd8\xff\xe0" + b"\0" * 50

@@ -21,6 +21,7 @@ from zenplan.planning.physics.input_pipeline import supply
 
 _KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
 _PLANS = (Label.RECOMMENDED, Label.NEAREST, Label.CHEAPEST, Label.FASTEST)
+_LITTLE = 0.05
 MOST_EFFECTS = 3
 _WIDTH, _LINES = 80, 24
 # Of a machine's name and place, what fits beside the figures.
@@ -210,7 +211,9 @@ def _change(answer: Answer, change: Change | str) -> str:
 def beside(answer: Answer) -> str:
     """The project around the run in a sentence: what it costs as far as it is known, and what is not in that."""
     project, usd = answer.project, money(answer)
-    others = [cost for cost in project.costs if not cost.counted and (cost.usd is None or cost.usd.high > 0.0)]
+    # What is next to nothing beside the run stands in the details.
+    least = _LITTLE * answer.recommended.total_usd.mid if answer.recommended.total_usd else 0.0
+    others = [cost for cost in project.costs if not cost.counted and (cost.usd is None or cost.usd.high > least)]
     told = [f"{c.name} {units.span(usd(c.usd.low), usd(c.usd.high))} ({c.origin})" for c in others if c.usd]
     told += [f"{c.name} (not known)" for c in others if not c.usd]
     parts = []

@@ -15,6 +15,7 @@ from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.estimate.sizing import sized
 from zenplan.commands.estimate.stated import machine_facts, plan_on_named
 from zenplan.commands.estimate.wishes import told, verdict, would_help
+from zenplan.commands.shared.data_bytes import data_bytes
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.judgement import judgement
 from zenplan.commands.shared.known import Known
@@ -83,7 +84,7 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
         layouts=found.found.considered,
         frontier=tuple(quotes[i] for i in ranking.frontier),
         sensitivity=effects(case) if sensitive else (),
-        project=project(given.project, plan, best.bill, given.labelled, known.today),
+        project=project(given.project, plan, best.bill, given.labelled, known.today, data_bytes(given, plan)),
         notices=notices,
         left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
         here=_here(plan, known.calibrations),

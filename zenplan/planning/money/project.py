@@ -34,9 +34,21 @@ _OTHER_LABELS = Range(low=0.1, mid=1.0, high=10.0)
 _UNLABELLED = ("clicks", "ratings", "generation")
 _UNLABELLED_FAMILIES = ("recommender", "diffusion")
 _MOST_MONTHS = 120
+# Dollars of a gigabyte in object storage for a month: Azure, Google Cloud and AWS, as in ``data/terms.csv``. The low
+# end keeps the data for the runs alone, the high end for half a year (assumed).
+_STORAGE_USD = Range(low=0.018, mid=0.020, high=0.023)
+_MONTH_S = 30 * DAY_S
+_KEPT_S = 6 * _MONTH_S
 
 
-def project(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float | None, today: date) -> Project:
+def project(
+    given: ProjectPlan,
+    plan: TrainingPlan,
+    bill: Bill,
+    labelled: float | None,
+    today: date,
+    stored_bytes: float | None = None,
+) -> Project:
     """What the project costs around a run.
 
     Args:
@@ -45,8 +57,9 @@ def project(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float 
         bill: of one run.
         labelled: samples of the user's own, whose labels somebody may have to pay for; None where there are none.
         today: when the first run starts.
+        stored_bytes: of the data; None where that is not known.
     """
-    costs = tuple(_costs(given, plan, bill, labelled))
+    costs = (*_costs(given, plan, bill, labelled), *_storage(stored_bytes, bill.run.wall_clock_s * given.runs))
     known = [cost.usd for cost in costs if cost.counted and cost.usd]
     total = Range(low=sum(c.low for c in known), mid=sum(c.mid for c in known), high=sum(c.high for c in known))
     time_s = bill.run.wall_clock_s * given.runs
@@ -95,6 +108,20 @@ def _data(given: ProjectPlan) -> Cost:
         why = "licence, purchase, collection; --data-usd says how much"
         return Cost(name="data", usd=None, counted=False, origin=Origin.ASSUMED, why=why)
     return Cost(name="data", usd=_exactly(given.data_usd), counted=True, origin=Origin.GIVEN, why="as given")
+
+
+def _storage(stored_bytes: float | None, time_s: Range) -> Iterator[Cost]:
+    """The data in object storage, at least while runs read them."""
+    if stored_bytes is None:
+        return
+    kept = (time_s.low, max(time_s.mid, _MONTH_S), max(time_s.high, _KEPT_S))
+    low, mid, high = (
+        stored_bytes / units.GB * rate * each / _MONTH_S
+        for rate, each in zip((_STORAGE_USD.low, _STORAGE_USD.mid, _STORAGE_USD.high), kept, strict=True)
+    )
+    why = f"{units.size(stored_bytes)} at $0.018–0.023 a GB and month, for the runs to half a year"
+    usd = Range(low=low, mid=mid, high=high)
+    yield Cost(name="data storage", usd=usd, counted=False, origin=Origin.ASSUMED, why=why)
 
 
 def _people_label(workload: Workload) -> bool:
