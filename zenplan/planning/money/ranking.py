@@ -143,7 +143,14 @@ class Ranking:
 
 
 def figure(wish: Wish, usd: float, time_s: float, old: bool) -> float:
-    """What a plan is weighed by, where the least is recommended; an old price counts as in ``rank``."""
+    """What a plan is weighed by, where the least is recommended.
+
+    Args:
+        wish: what was asked, which says how dollars and days are weighed.
+        usd: its middle dollars.
+        time_s: its middle wall-clock time.
+        old: whether its price is old, or has no date; it counts as in ``rank``.
+    """
     return float(wish.cost(np.array(usd), np.array(time_s))) * (OLD_WITHIN if old else 1.0)
 
 
