@@ -172,7 +172,7 @@ def test_processors_that_cannot_keep_up_are_told_of(called: Call, document: Call
         told = " ".join(called(*argv, *more).out.split())
         assert f"The input pipeline of {named}" in told
         assert "vCPUs decode about" in told
-        assert "the devices would wait" in told
+        assert "with them it takes about" in told
 
 
 def test_processors_that_keep_up_are_not(called: Call) -> None:

@@ -232,19 +232,21 @@ def input_pipeline(answer: Answer, named: bool = True) -> str:
         named: only those that have a label, by that, as the first screen shows; else all, by their number.
     """
     quotes = ((f"the {r.labels[0]}" if named and r.labels else f"#{n}", r) for n, r in enumerate(answer.ranked, 1))
-    found = [(p, r.quote, supply(answer.plan.workload, r.quote)) for p, r in quotes if r.labels or not named]
-    short = [(place, quote, s) for place, quote, s in found if s is not None and s.waits > 0]
+    found = [(p, r, supply(answer.plan.workload, r.quote)) for p, r in quotes if r.labels or not named]
+    short = [(place, ranked, s) for place, ranked, s in found if s is not None and s.waits > 0]
     if not short:
         return ""
-    place, quote, least = min(short, key=lambda each: each[2].share)
+    place, ranked, least = min(short, key=lambda each: each[2].share)
+    quote, waiting_s = ranked.quote, ranked.wall_clock_s.mid / least.share
     unit, preparation = answer.plan.workload.unit, least.preparation
+    whose = "assumed" if named else f"assumed: {preparation.source}"
     samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
     others = "".join(f", {p}" for p, *_ in short if p != place)
     return (
         f"The input pipeline of {place}{others}: {devices_of(quote)} × {quote.offer.instance.accelerator} can take "
         f"{units.count(least.taken_per_s)} {samples}/s; {least.vcpus} vCPUs {preparation.verb} about "
-        f"{units.count(least.prepared_per_s)}: the devices would wait; prepare data in advance, or on the "
-        f"devices. Assumed: {preparation.source}."
+        f"{units.count(least.prepared_per_s)}: with them it takes about {units.duration(waiting_s)}; prepare data in "
+        f"advance, or on the devices ({whose})."
     )
 
 

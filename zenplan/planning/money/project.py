@@ -59,8 +59,8 @@ def project(
         today: when the first run starts.
         stored_bytes: of the data; None where that is not known.
     """
-    if bill.total_usd is not None and bill.total_usd.high == 0.0:
-        # Who has machines of their own has disks.
+    if bill.total_usd is None or bill.total_usd.high == 0.0:
+        # Who has machines of their own, or rents them nobody knows where, has a place for the data.
         stored_bytes = None
     costs = (*_costs(given, plan, bill, labelled), *_storage(stored_bytes, bill.run.wall_clock_s * given.runs))
     known = [cost.usd for cost in costs if cost.counted and cost.usd]
