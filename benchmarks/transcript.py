@@ -48,8 +48,7 @@ def knee() -> str:
         labels = ", ".join(each.labels) or "between"
         quote = each.quote
         wishes = [Wish(horizon_s=HORIZON_S, day_usd=rate) for rate in (None, _DAY_USD)]
-        price = quote.offer.price(each.bill.billing)
-        old = price is not None and price.is_old(answer.today)
+        old = each.price is not None and each.price.is_old(answer.today)
         figures = [figure(wish, usd, time_s, old) for wish in wishes]
         where = f"{quote.estimate.layout.devices} × {quote.offer.instance.accelerator}"
         told = " | ".join(f"{each:,.0f}" for each in figures)

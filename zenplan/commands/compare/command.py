@@ -45,11 +45,12 @@ def _answer(output: str | None, names: tuple[str, ...], combined: Sequence[Mappi
     from zenplan.commands.shared.known import known
     from zenplan.commands.shared.output import loaded_plugins, say, warned
     from zenplan.commands.shared.progress import progress
-    from zenplan.commands.shared.request import asked
+    from zenplan.commands.shared.request import asked, settings_of
     from zenplan.errors import NoFit
 
     with loaded_plugins() as plugins, progress("compare") as show:
-        settings, _ = asked(output, combined[0])
+        # Not asked in full: counting a model or data takes seconds, and each question below does so.
+        settings = settings_of(output, combined[0])
         world = known(plugins, settings["prices"], warned if calibrated else None)
         alone = not names and not combined[0].get(DEFAULT)
         if alone:

@@ -77,8 +77,7 @@ def ranked(found: Comparison, most: int) -> Comparison:
         best, usd = case.best, case.best.total_usd if case.best else None
         if case.answer is None or best is None or usd is None:
             return math.inf
-        price = best.quote.offer.price(best.bill.billing)
-        old = price is not None and price.is_old(case.answer.today)
+        old = best.price is not None and best.price.is_old(case.answer.today)
         return figure(Wish.of(case.answer.request), usd.mid, best.wall_clock_s.mid, old)
 
     able = sorted((case for case in found.cases if case.answer), key=order)

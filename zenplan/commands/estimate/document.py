@@ -355,7 +355,7 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
 def point(ranked: Ranked) -> PointDocument:
     """A quote in short."""
     quote, instance = ranked.quote, ranked.quote.offer.instance
-    price = quote.offer.price(ranked.bill.billing)
+    price = ranked.price
     return PointDocument(
         labels=ranked.labels,
         provider=instance.provider,

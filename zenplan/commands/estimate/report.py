@@ -168,7 +168,7 @@ def _layouts(answer: Answer) -> Table:
 
 
 def _as_of(ranked: Ranked) -> str:
-    price = ranked.quote.offer.price(ranked.bill.billing)
+    price = ranked.price
     if price is None:
         return NO_PRICE
     return price.as_of.isoformat() if price.as_of else "no date"

@@ -21,6 +21,7 @@ from zenplan.planning.physics.input_pipeline import supply
 
 _KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
 _PLANS = (Label.RECOMMENDED, Label.NEAREST, Label.CHEAPEST, Label.FASTEST)
+# A cost beside the run that is less than this share of it stands in the details.
 _LITTLE = 0.05
 MOST_EFFECTS = 3
 _WIDTH, _LINES = 80, 24
@@ -35,10 +36,14 @@ _HELD = {
 
 def money(answer: Answer) -> Callable[[float], str]:
     """How dollars are shown: as such, or in the currency that was asked for."""
+    sign, per_usd = _sign(answer)
+    return lambda usd: units.money(usd * per_usd, sign)
+
+
+def _sign(answer: Answer) -> tuple[str, float]:
+    """What stands before an amount, and how much of it is a dollar."""
     currency = answer.request.currency
-    if currency is None:
-        return units.usd
-    return lambda usd: units.money(usd * currency.per_usd, currency.sign)
+    return (currency.sign, currency.per_usd) if currency else ("$", 1.0)
 
 
 def currency_of(answer: Answer) -> str:
@@ -96,7 +101,7 @@ def day(when: date) -> str:
 
 def price_age(answer: Answer, ranked: Ranked) -> str:
     """How old the price of a quote is where that is too old to count on: ``189 days old``; empty where it is fresh."""
-    price = ranked.quote.offer.price(ranked.bill.billing)
+    price = ranked.price
     if price is None or not price.is_old(answer.today):
         return ""
     days = price.age_days(answer.today)
@@ -137,17 +142,15 @@ def _plan(answer: Answer, ranked: Ranked) -> tuple[str, ...]:
 
 def _short(answer: Answer, ranked: Ranked) -> Callable[[float], str]:
     """The amounts of a plan in few letters where its highest has many: $34.6K."""
-    currency = answer.request.currency
-    sign, rate = (currency.sign, currency.per_usd) if currency else ("$", 1.0)
-    if ranked.total_usd is None or ranked.total_usd.high * rate < 1e4:
+    sign, per_usd = _sign(answer)
+    if ranked.total_usd is None or ranked.total_usd.high * per_usd < 1e4:
         return money(answer)
-    return lambda usd: f"{sign}{units.count(usd * rate)}"
+    return lambda usd: f"{sign}{units.count(usd * per_usd)}"
 
 
 def _brief(answer: Answer) -> Callable[[float], str]:
     """Amounts with two digits: $35K."""
-    currency = answer.request.currency
-    sign, per_usd = (currency.sign, currency.per_usd) if currency else ("$", 1.0)
+    sign, per_usd = _sign(answer)
     return lambda usd: f"{sign}{units.count(usd * per_usd, 2)}"
 
 
@@ -211,7 +214,6 @@ def _change(answer: Answer, change: Change | str) -> str:
 def beside(answer: Answer) -> str:
     """The project around the run in a sentence: what it costs as far as it is known, and what is not in that."""
     project, usd = answer.project, money(answer)
-    # What is next to nothing beside the run stands in the details.
     least = _LITTLE * answer.recommended.total_usd.mid if answer.recommended.total_usd else 0.0
     others = [cost for cost in project.costs if not cost.counted and (cost.usd is None or cost.usd.high > least)]
     told = [f"{c.name} {units.span(usd(c.usd.low), usd(c.usd.high))} ({c.origin})" for c in others if c.usd]

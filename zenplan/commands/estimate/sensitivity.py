@@ -139,7 +139,7 @@ def _failures(now: Operations, factor: float) -> tuple[str, Operations]:
 
 def _price(case: Pinned) -> Iterator[Effect]:
     """The price of an hour, and the other way to pay."""
-    price = case.ranked.quote.offer.price(case.ranked.bill.billing)
+    price = case.ranked.price
     if price is None:
         return
     changes = (

@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 
 def asked(output: str | None, given: Mapping[str, Any]) -> tuple[Settings, Request]:
     """The settings and the request of a command that was given these flags, None where one was not."""
+    settings = settings_of(output, given)
+    return settings, request_of(settings, **given)
+
+
+def settings_of(output: str | None, given: Mapping[str, Any]) -> Settings:
+    """The settings of a command that was given these flags, None where one was not."""
     from zenplan.adapters.settings.settings import SETTINGS
     from zenplan.commands.shared.settings import resolved
 
     settings = resolved(**{name: value for name, value in given.items() if name in SETTINGS}, format=output)
     check_sizes(settings, given.get("gpus"), given.get("max_gpus"))
-    return settings, request_of(settings, **given)
+    return settings
 
 
 def request_of(

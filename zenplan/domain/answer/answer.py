@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from zenplan.domain.answer.estimate import Bill, Quote
 from zenplan.domain.answer.project import Project
+from zenplan.domain.market.offer import Price
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
@@ -45,6 +46,11 @@ class Ranked:
     quote: Quote
     bill: Bill
     labels: tuple[Label, ...] = ()
+
+    @property
+    def price(self) -> Price | None:
+        """Of one machine, that the bill is made of; None where it is not known."""
+        return self.quote.offer.price(self.bill.billing)
 
     @property
     def wall_clock_s(self) -> Range:
