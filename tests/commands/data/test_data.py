@@ -144,3 +144,13 @@ def test_what_is_not_installed_is_said(
     said = refused(called("data", "show", str(data / name), *more), 2)
     assert module in said
     assert "pip install 'zenplan[data]'" in said
+
+
+def test_text_that_is_not_counted_is_told_first(data: Path) -> None:
+    rows = ["ticket,reply", *('"it does not work at all","try it again, and then once more"' for _ in range(50))]
+    (data / "tickets.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    answer = zenplan.estimate(model="llama3-8b", method="lora", data=data / "tickets.csv", gpu="H100", gpus=8)
+    (told,) = answer.notices
+    assert "reply" in told
+    assert "not ticket" in told
+    assert "not ticket" in " ".join(str(answer).split())

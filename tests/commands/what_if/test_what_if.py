@@ -78,6 +78,13 @@ def test_a_price_moves_the_choice_of_all_alike(changed: Callable[..., Any]) -> N
     assert found["after"]["accelerator"]
 
 
+def test_a_price_of_ones_own_moves_too(changed: Callable[..., Any]) -> None:
+    own = ("--params", "1e9", "--gpu", "H100", "--gpus", "8", "--usd-per-hour", "2")
+    found = changed(*own, "--price", "+50%")
+    assert found["changes"][0]["total_usd"] == pytest.approx(1.5 * found["before"]["total_usd"]["mid"])
+    assert found["after"]["total_usd"]["mid"] == pytest.approx(1.5 * found["before"]["total_usd"]["mid"])
+
+
 def test_without_a_change_every_input_is_shown(called: Callable[..., Any], changed: Callable[..., Any]) -> None:
     found = changed("--params", "1e9")
     assert found["changes"] == []

@@ -124,7 +124,8 @@ def _data_set(
         figures, rule = _tokens(asked, lots, records, text, files)
         how = f"{how}; {rule}"
     used = [columns for _, each, _ in found for columns in each.columns]
-    if other := [name for each in used for name in each.other]:
+    other = tuple(dict.fromkeys(name for each in used for name in each.other))
+    if other:
         how += f"; of the text columns the longest is read, not {', '.join(other[:4])}"
     names = tuple(dict.fromkeys(name for _, each, _ in found for name in each.names))
     return DataSet(
@@ -136,6 +137,7 @@ def _data_set(
         records=records.range,
         columns=names,
         text_columns=tuple(dict.fromkeys(n for each in used for n in (*each.needed, *each.more) if n in names)),
+        unread_columns=other,
         read_bytes=min(read, size),
         whole=whole,
         tokenizer=asked.tokenizer,

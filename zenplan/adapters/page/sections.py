@@ -233,7 +233,8 @@ def choice(document: Object) -> Markup | None:
                 aria_label="Plans on the frontier",
             ),
         ),
-        lead=f"Each mark is a plan that no other beats in both; the lines through it are its ranges.{some}",
+        lead="Each mark is a plan that no other beats in both, or the recommended, for which old prices count twice; "
+        f"the lines through it are its ranges.{some}",
     )
 
 

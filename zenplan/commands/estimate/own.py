@@ -7,12 +7,15 @@ from datetime import date
 
 from zenplan import units
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.domain.market.offer import OWN, Instance, Offer, Price, PriceTable
+from zenplan.domain.market.offer import OWN, Instance, Offer, Price, PriceTable, Terms
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.request import Request
 
 # Between machines of a product whose data sheet names no network: 100 Gb/s Ethernet, which its devices share.
 _NETWORK_BYTES_PER_S = 100e9 / 8
+
+# Nobody rounds up the hours of one's own machines.
+_TERMS = Terms(provider=OWN, granularity_s=1.0, source="one's own machines")
 
 
 def own_table(sheets: Iterable[Accelerator], request: Request, today: date) -> PriceTable:
@@ -20,7 +23,7 @@ def own_table(sheets: Iterable[Accelerator], request: Request, today: date) -> P
     offers = tuple(
         _offer(sheet, devices, request.usd_per_h, today) for sheet in sheets for devices in _sizes(sheet, request.gpus)
     )
-    return PriceTable(provider=OWN, offers=offers)
+    return PriceTable(provider=OWN, offers=offers, terms=_TERMS)
 
 
 def own_facts(sheet: Accelerator, request: Request) -> tuple[Fact, ...]:

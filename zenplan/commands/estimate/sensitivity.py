@@ -146,7 +146,8 @@ def _price(case: Pinned) -> Iterator[Effect]:
         case.again(f"{sign}{units.percent(_DEARER)}", price=factor)
         for sign, factor in (("−", 1 - _DEARER), ("+", 1 + _DEARER))
     )
-    yield from _effect("price", f"{units.usd(price.usd_per_h)}/h", Origin.PUBLISHED, *changes)
+    origin = Origin.PUBLISHED if case.request.usd_per_h is None else Origin.GIVEN
+    yield from _effect("price", f"{units.usd(price.usd_per_h)}/h", origin, *changes)
 
 
 def _shape(case: Pinned) -> Iterator[Effect]:

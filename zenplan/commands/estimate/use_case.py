@@ -67,7 +67,7 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
     best = ranked[0]
     case = Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)
     fewer = _fewer(request, found, ranking.order[0], evidence)
-    notices = tuple(search.looked.selection.notices)
+    notices = (*_unread(given), *search.looked.selection.notices)
     left_out = (*fewer, *evidence.notes, *notices, *search.looked.selection.left_out)
     stated = (*wish.facts(request), *evidence.facts(_used(ranked)), *machine_facts(request, known.catalogue, ranked))
     return Answer(
@@ -137,6 +137,14 @@ def _one_run(request: Request) -> Request:
             )
         budget = left / given.runs
     return replace(request, deadline_s=deadline, budget_usd=budget)
+
+
+def _unread(request: Request) -> Iterator[str]:
+    """Text of the data that is not counted: who meant it to be is told before what it costs is believed."""
+    data = request.data
+    if data is not None and data.unread_columns:
+        read, other = ", ".join(data.text_columns), ", ".join(data.unread_columns)
+        yield f"only the column {read} of the data is counted, not {other}; --text-column names another"
 
 
 def _shared(given: Request, one: Request) -> Iterator[Fact]:

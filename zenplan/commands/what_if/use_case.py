@@ -128,6 +128,8 @@ def _times(factor: float) -> str:
 
 def _chosen_anew(request: Request, known: Known, price: float) -> Answer | None:
     tables = tuple(_at(table, price) for table in known.tables) if price != 1.0 else known.tables
+    if request.usd_per_h is not None:
+        request = replace(request, usd_per_h=request.usd_per_h * price)
     try:
         return estimate(request, replace(known, tables=tables), sensitive=False)
     except NoFit:

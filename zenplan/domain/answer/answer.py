@@ -135,7 +135,7 @@ class Answer:
         sensitivity: inputs by how far they move the recommended plan, the farthest first.
         project: the bill around the recommended plan.
         judgement: whether the amount of training is sensible, a line each; none where all is as usual.
-        notices: rows of price tables that could not be used, a line each; they are in ``left_out`` too.
+        notices: what of the data and of price tables was not used, a line each; they are in ``left_out`` too.
         left_out: what was not quoted, or not used, and why, one line each.
         here: what the model takes on this machine's own processor, where that was measured.
     """

@@ -67,6 +67,7 @@ class DataSet:
         tokens_per_record: the mean, in tokens; ``median_tokens`` and ``p95_tokens`` are percentiles of records, read
             off those that were measured.
         columns: names of columns or keys that were found; ``text_columns`` are those that were read.
+        unread_columns: of text, beside those that were read.
         classes: sub-folders that hold images; 0 where there are none.
         read_bytes: of the files, what was read to measure this; ``whole`` where it is all of them.
         tokenizer: the file with which tokens were counted; empty where they go by the kind of text.
@@ -87,6 +88,7 @@ class DataSet:
     p95_tokens: float | None = None
     columns: tuple[str, ...] = ()
     text_columns: tuple[str, ...] = ()
+    unread_columns: tuple[str, ...] = ()
     classes: int = 0
     read_bytes: float
     whole: bool

@@ -98,7 +98,8 @@ class Wish:
             return f"Recommended is the least of dollars and days, a day being worth {units.usd(self.day_usd)}."
         return (
             f"Recommended is the knee of dollars against days: half the time may cost {units.percent(2**POWER - 1)} "
-            "more, and hours within one working day count little; --day-is-worth USD sets a rate instead."
+            "more, hours within one working day count little, and an old price counts twice; --day-is-worth USD sets a "
+            "rate instead."
         )
 
     def facts(self, request: Request) -> tuple[Fact, ...]:
