@@ -3,6 +3,8 @@
     python benchmarks/fit.py                    print the fit and its error on what was left out of it
     python benchmarks/fit.py --write            also write zenplan/data/coefficients.json
     python benchmarks/fit.py --write --readme   and the figures of accuracy.py into README.md, in the same run
+    python benchmarks/fit.py --write --quick    without what is left out; the intervals stay as they are
+    python benchmarks/fit.py --box closed       without the runs of the publishers in locked_box.csv
 
 Each coefficient has a unit, a meaning and bounds. A group of runs (a generation of accelerators, a kind of
 software, a precision) may differ from the whole by a factor, which is drawn towards 1: a group with few runs
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -21,11 +24,11 @@ import accuracy
 import readme
 from tables import PUBLISHED, macro
 
-from zenplan.adapters.tables.coefficients import coefficients_of, document_of
+from zenplan.adapters.tables.coefficients import coefficients_of, document_of, read_coefficients
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.fitting.fit import errors_of
 from zenplan.fitting.left_out import StageFit, fitted_stages, with_intervals
-from zenplan.fitting.published import accelerator, by_group, generation, publisher, source
+from zenplan.fitting.published import Box, accelerator, by_group, generation, publisher, source
 
 TARGET = Path(__file__).parents[1] / "zenplan" / "data" / "coefficients.json"
 # What each kind of left-out group is averaged over.
@@ -58,9 +61,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--write", action="store_true", help="write zenplan/data/coefficients.json")
     parser.add_argument("--readme", action="store_true", help="write the figures into README.md")
+    parser.add_argument("--quick", action="store_true", help="leave nothing out, and keep the intervals as they are")
+    parser.add_argument("--box", type=Box, choices=list(Box), default=Box.OPEN, help="which publishers are fitted to")
     arguments = parser.parse_args()
-    language, other = fits = fitted_stages(PUBLISHED)
-    c = with_intervals(language, other)
+    if arguments.quick and arguments.readme:
+        parser.error("--quick has no figures on what was left out, which the README is about")
+    language, other = fits = fitted_stages(PUBLISHED, box=arguments.box, validated=not arguments.quick)
+    if arguments.quick:
+        kept = read_coefficients()
+        c = replace(other.fitted, interval=kept.interval, other_interval=kept.other_interval)
+    else:
+        c = with_intervals(language, other)
     for each in fits:
         show(c, each)
     together = [run for each in fits for run in each.runs]

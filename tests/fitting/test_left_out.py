@@ -16,7 +16,18 @@ from zenplan.errors import InputFileError
 from zenplan.fitting.fit import errors_of
 from zenplan.fitting.left_out import LARGE, fitted_stages, interval_of, left_out, observed_errors, with_intervals
 from zenplan.fitting.prior import Stage, start
-from zenplan.fitting.published import MAX_ROWS, generation, published_runs, publisher, rows_of, source, thinned
+from zenplan.fitting.published import (
+    MAX_ROWS,
+    Box,
+    generation,
+    locked,
+    published_runs,
+    publisher,
+    rows_of,
+    source,
+    study,
+    thinned,
+)
 from zenplan.planning.physics.interval import BEYOND, UNMEASURED
 
 
@@ -122,10 +133,29 @@ def test_small_models_over_a_network_that_nobody_named_teach_nothing(toy: list[R
     assert thinned([convnet, named, over_nodes]) == [named, over_nodes]
 
 
-def test_logs_of_one_folder_are_one_publisher(toy: list[Run], as_if: Callable[..., Run]) -> None:
+def test_logs_of_one_folder_are_one_study(toy: list[Run], as_if: Callable[..., Run]) -> None:
     logs = [as_if(toy[0], family="convnet", source=f"nvidia/examples:resnet/{n}.json") for n in ("a100", "v100")]
-    assert {publisher(run) for run in logs} == {"nvidia/examples:resnet"}
+    assert {study(run) for run in logs} == {"nvidia/examples:resnet"}
     assert {source(run) for run in logs} == {"nvidia/examples:resnet/a100.json", "nvidia/examples:resnet/v100.json"}
-    # Of language models a document is a publisher of its own.
-    assert publisher(toy[0]) == source(toy[0])
+    # Of language models a document is a study of its own, and of a source that nobody knows, a publisher too.
+    assert study(toy[0]) == publisher(toy[0]) == source(toy[0])
+    assert publisher(as_if(toy[0], publisher="NVIDIA")) == "NVIDIA"
     assert {generation(run) for run in toy} == {"Ampere", "Hopper"}
+
+
+def test_the_locked_box_is_read_alone_or_not_at_all(tmp_path: Path) -> None:
+    table = tmp_path / "runs.csv"
+    published = Path(__file__).parents[2] / "benchmarks" / "published" / "language_models.csv"
+    with published.open(encoding="utf-8") as file:
+        header, *rows = file.readlines()
+    some = [next(row for row in rows if maker in row) for maker in ("NVIDIA/Megatron-LM", "InternLM/", "mosaicml/")]
+    table.write_text("".join([header, *some]), encoding="utf-8")
+    (tmp_path / "publishers.csv").write_text("source,publisher\nNVIDIA/,NVIDIA\nmosaicml/,MosaicML\n", encoding="utf-8")
+    (tmp_path / "locked_box.csv").write_text("publisher,locked\nNVIDIA,no\nMosaicML,yes\n", encoding="utf-8")
+    assert locked(tmp_path) == {"MosaicML"}
+    found = {box: [publisher(run) for run in published_runs([table], start(), box)] for box in Box}
+    # Whoever is not in the list of publishers is not locked.
+    assert found[Box.CLOSED][0] == "NVIDIA"
+    assert found[Box.CLOSED][1].startswith("InternLM/")
+    assert found[Box.ONLY] == ["MosaicML"]
+    assert found[Box.OPEN] == [*found[Box.CLOSED], "MosaicML"]

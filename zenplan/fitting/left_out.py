@@ -15,7 +15,7 @@ from zenplan.fitting.fit import fit, fitted_to
 from zenplan.fitting.intervals import LeftOut, fit_interval, left_out_traits
 from zenplan.fitting.model import Model
 from zenplan.fitting.prior import STAGES, Stage, start
-from zenplan.fitting.published import accelerator, generation, published_runs, publisher, source, thinned
+from zenplan.fitting.published import Box, accelerator, generation, published_runs, publisher, source, thinned
 
 # Runs on more devices than this are left out together, to see how the fit carries to a larger scale.
 LARGE = 128
@@ -42,22 +42,30 @@ class StageFit:
     observed: Observed
 
 
-def fitted_stages(folder: Path, stages: Sequence[Stage] = STAGES, processes: int | None = None) -> tuple[StageFit, ...]:
-    """The fits that follow each other, each cross-validated.
+def fitted_stages(
+    folder: Path,
+    stages: Sequence[Stage] = STAGES,
+    processes: int | None = None,
+    box: Box = Box.OPEN,
+    validated: bool = True,
+) -> tuple[StageFit, ...]:
+    """The fits that follow each other, each cross-validated where asked.
 
     Args:
         folder: where the stages' tables are, as ``benchmarks/published``.
         stages: in their order.
         processes: as in ``left_out``.
+        box: which publishers' runs it is fitted to.
+        validated: whether errors on what is left out are found too, which takes most of the time.
 
     Raises:
         InputFileError: a table is not there, or is none of runs.
     """
     found, c = list[StageFit](), start()
     for stage in stages:
-        runs = published_runs((folder / name for name in stage.tables), c)
+        runs = published_runs((folder / name for name in stage.tables), c, box)
         begin, c = c, fitted_to(runs, stage, c)
-        observed = observed_errors(runs, stage, begin, processes)
+        observed = observed_errors(runs, stage, begin, processes) if validated else {}
         found.append(StageFit(stage=stage, runs=runs, begin=begin, fitted=c, observed=observed))
     return tuple(found)
 

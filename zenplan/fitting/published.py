@@ -1,11 +1,15 @@
 """Published runs as the fit reads them, and what groups them: source, publisher, accelerator, generation.
 
-The one place of the fit that knows the columns of a table.
+The one place of the fit that knows the columns of a table. Beside the tables lie ``publishers.csv``, which says who
+measured the runs of a source, and ``locked_box.csv``, the publishers that a fit may not see before it is done.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from zenplan.adapters.runs.table import open_runs
@@ -17,31 +21,64 @@ from zenplan.domain.measured.run import BY_NAME
 
 # Rows of one source that a fit sees.
 MAX_ROWS = 200
+_PUBLISHERS, _BOX = "publishers.csv", "locked_box.csv"
+
+
+class Box(StrEnum):
+    """Which runs are read: without those of the locked publishers, theirs alone, or all."""
+
+    CLOSED = "closed"
+    ONLY = "only"
+    OPEN = "open"
 
 
 def rows_of(table: Path) -> list[Mapping[str, str]]:
-    """The rows of a table of runs, by column; an empty cell is unknown.
+    """The rows of a table of runs, by column, with their publisher where the folder knows it; an empty cell is unknown.
 
     Raises:
         InputFileError: there is no such table, or it is none of runs.
     """
+    publishers = _pairs(table.parent / _PUBLISHERS)
     with open_runs(table) as opened:
-        return [row.cells for row in opened.rows]
+        return [{"publisher": _publisher(row.cells.get("source", ""), publishers), **row.cells} for row in opened.rows]
 
 
-def published_runs(tables: Iterable[Path], coefficients: Coefficients) -> list[Run]:
+def locked(folder: Path) -> frozenset[str]:
+    """The publishers in the locked box of a folder of tables."""
+    return frozenset(name for name, locked in _pairs(folder / _BOX, "publisher", "locked") if locked == "yes")
+
+
+def published_runs(tables: Iterable[Path], coefficients: Coefficients, box: Box = Box.OPEN) -> list[Run]:
     """The runs of some tables that can be predicted, in their order; rows that cannot are left out.
 
     Args:
         tables: CSV files of ``benchmarks/published``, or others in their columns.
         coefficients: for the efficiency of each run's cluster.
+        box: which publishers' runs are read.
 
     Raises:
         InputFileError: there is no such table, or it is none of runs.
     """
-    rows = [row for table in tables for row in rows_of(table)]
+    rows = [row for table in tables for row in rows_of(table) if _read(row, table.parent, box)]
     found = runs_of(rows, Catalogue(accelerators=read_accelerators()), coefficients)
     return [run for run in found if isinstance(run, Run)]
+
+
+def _read(row: Mapping[str, str], folder: Path, box: Box) -> bool:
+    return box is Box.OPEN or (row["publisher"] in locked(folder)) == (box is Box.ONLY)
+
+
+@cache
+def _pairs(path: Path, key: str = "source", value: str = "publisher") -> tuple[tuple[str, str], ...]:
+    """Two columns of a table; none where there is no such file."""
+    if not path.exists():
+        return ()
+    with path.open(newline="", encoding="utf-8") as file:
+        return tuple((row[key], row[value]) for row in csv.DictReader(file))
+
+
+def _publisher(source: str, publishers: Iterable[tuple[str, str]]) -> str:
+    return next((name for prefix, name in publishers if source.startswith(prefix)), "")
 
 
 def source(run: Run) -> str:
@@ -50,8 +87,13 @@ def source(run: Run) -> str:
 
 
 def publisher(run: Run) -> str:
-    """Who published a run: of other models, a repository and the model's folder in it. Twenty logs of one benchmark
-    script on as many machines are one source when it is left out."""
+    """Who measured a run; of a source that nobody knows the publisher of, the source itself."""
+    return run.measured.publisher or source(run)
+
+
+def study(run: Run) -> str:
+    """What runs of one script are in common: of other models, a repository and the model's folder in it. Twenty logs of
+    one benchmark script on as many machines are one study when it is left out."""
     if run.measured.family not in BY_NAME:
         return source(run)
     repository, _, path = source(run).partition(":")
@@ -78,7 +120,7 @@ def setting(run: Run) -> Hashable:
     """Who measured a run, in which software and precision."""
     measured, plan = run.measured, run.plan
     how = (measured.framework, measured.compiled, measured.channels_last)
-    return publisher(run), plan.precision.name, plan.software, *how
+    return study(run), plan.precision.name, plan.software, *how
 
 
 def by_group(errors: Iterable[tuple[Run, float]], key: Callable[[Run], Hashable]) -> Mapping[Hashable, list[float]]:

@@ -84,7 +84,8 @@ def test_published_rows_stay_as_they_are() -> None:
     skipped = [after for _, after in found if isinstance(after, str)]
     kept = [(before, after) for before, after in found if isinstance(after, MeasuredRun)]
     assert len(kept) > 600
-    assert all("devices" in reason for reason in skipped)
+    # Two rows count the embedding and the loss as layers: 128 of 126.
+    assert all("devices" in reason or "126 layers" in reason for reason in skipped)
     written = {
         "accelerator": lambda run: run.accelerator.name,
         "precision": lambda run: run.written_precision,

@@ -28,6 +28,7 @@ class MeasuredRun:
 
     Attributes:
         id, source: the row's own name, and the document that it is from.
+        publisher: who measured it; empty where only the document is known.
         family: one of ``BY_NAME``, or a kind of language transformer.
         params, active_params: of the model; of a mixture of experts, those that a token meets.
         flop_per_sample: multiplications and additions of a forward pass, counted apart.
@@ -37,6 +38,8 @@ class MeasuredRun:
         network_bytes_per_s: of one device, between nodes.
         fused_attention: attention ran in a fused kernel. channels_last: feature maps lay so in memory.
         compiled: ``yes`` or ``no``, as far as the table says so.
+        release: of the software, in its maker's numbers. attention_kernel: as the table has it (``flash``).
+        options: of the software, one word each (``packed``, ``liger``, ``offload-activations``).
         global_batch, micro_batch: in samples; ``vp`` is the number of parts that a pipeline stage has.
         written_precision, written_task: as the table has them.
         assumed: what the row does not say, and what was taken. notes: what is odd in it.
@@ -48,6 +51,7 @@ class MeasuredRun:
     family: str
     id: str = ""
     source: str = ""
+    publisher: str = ""
     model: str = UNNAMED
     params: float | None = None
     active_params: float | None = None
@@ -69,6 +73,9 @@ class MeasuredRun:
     fused_attention: bool | None = None
     channels_last: bool | None = None
     framework: str = ""
+    release: str = ""
+    attention_kernel: str = ""
+    options: frozenset[str] = frozenset()
     compiled: str = ""
     global_batch: int | None = None
     micro_batch: int | None = None
@@ -102,6 +109,7 @@ class MeasuredRun:
             self,
             id="",
             source="",
+            publisher="",
             tokens_per_s_per_device=None,
             samples_per_s_per_device=None,
             written_task="",
