@@ -81,7 +81,7 @@ def shape_of(row: Row) -> TransformerShape:
 
 def layout_of(row: Row) -> Layout:
     """The row's layout."""
-    degrees = {n: int(row[n]) for n in ("dp", "tp", "pp", "cp", "ep", "micro_batch", "accumulation")}
+    degrees: dict[str, Any] = {n: int(row[n]) for n in ("dp", "tp", "pp", "cp", "ep", "micro_batch", "accumulation")}
     return Layout(
         **degrees,
         zero=int(row["zero_stage"]),

@@ -42,12 +42,12 @@ def every_layout(plan: Any, cluster: Any) -> Iterator[Layout]:
     """All that the rules allow, pointless ones too: nothing is left out because another seems better."""
     node = min(max(cluster.linked_devices, cluster.node_devices), cluster.devices)
     for dp, tp, pp, cp, ep in degrees(plan, cluster):
-        share, (per_stage, uneven) = -(-plan.global_batch // dp), divmod(plan.workload.layers, pp)
+        share, per_stage = -(-plan.global_batch // dp), -(-plan.workload.layers // pp)
         micros = {d for d in (*divides(share), 1, 2, 4, 8, 16, 32, 64, 128) if d <= min(share, 128)}
-        for micro, v, zero in itertools.product(sorted(micros), [1] if uneven else divides(per_stage), range(4)):
+        for micro, v, zero in itertools.product(sorted(micros), divides(per_stage), range(4)):
             m = -(-plan.global_batch // (dp * micro))
-            # Interleaving needs whole rounds of micro-batches; a pipeline keeps its gradients.
-            if (v > 1 and (pp == 1 or m % pp)) or (zero and dp * cp == 1) or (zero > 1 and pp > 1):
+            # Interleaving needs as many micro-batches as stages; a pipeline keeps its gradients.
+            if (v > 1 and (pp == 1 or m < pp)) or (zero and dp * cp == 1) or (zero > 1 and pp > 1):
                 continue
             hybrid = [node // tp] if zero == 3 and 1 < node // tp < dp * cp and not dp * cp % (node // tp) else []
             for shard, again in itertools.product((None, *hybrid), (Recompute.NONE, Recompute.HALF, Recompute.FULL)):
