@@ -19,7 +19,9 @@ from zenplan.families.transformer.lowering import TransformerShape, lower
 A100 = Catalogue(accelerators=read_accelerators()).by_name("A100-SXM4-80GB")
 EFFICIENCY = read_coefficients().of("Ampere", PRECISIONS["bf16"], None, "decoder")
 PIPELINES = {"interleaves": False, "balances": False}
-MODERN = SoftwareTraits(fused_attention=True, sequence=True, zero_stages=(0, 1, 2, 3), half=False, assumed=(), **PIPELINES)
+MODERN = SoftwareTraits(
+    fused_attention=True, sequence=True, zero_stages=(0, 1, 2, 3), half=False, assumed=(), **PIPELINES
+)
 COMPILED = SoftwareTraits(fused_attention=True, sequence=True, zero_stages=(3,), half=True, assumed=(), **PIPELINES)
 OLD = SoftwareTraits(fused_attention=False, sequence=False, zero_stages=(0, 1), half=False, assumed=(), **PIPELINES)
 FULL: dict[str, Any] = {

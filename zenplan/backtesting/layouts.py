@@ -25,8 +25,6 @@ _BEFORE_FLASH = re.compile(r"bigscience|megatron\S* v1\.\d|\b20(1[5-9]|20|21)\b"
 _NO_FLASH = ("Kepler", "Maxwell", "Pascal", "Volta")
 # Megatron-LM and NeMo kept fused attention off by default until NeMo 24.
 _MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|202[4-9]")
-# DeepSpeed's pipelines have no virtual stages (docs/_tutorials/pipeline.md), nor had BigScience's, which are its.
-_NO_VIRTUAL_STAGES = re.compile(r"deepspeed|bigscience")
 # These share layers out by what they cost, or leave some off both ends, where nobody asks for anything else.
 _BALANCES = re.compile(r"titan|nanotron")
 
@@ -69,7 +67,8 @@ def software_traits(run: MeasuredRun, software: Software | None) -> SoftwareTrai
         fused_attention=fused,
         sequence=fused or run.recompute is Recompute.SELECTIVE,
         zero_stages=stages,
-        interleaves=not _NO_VIRTUAL_STAGES.search(name),
+        # No software that is known here has virtual stages unless it is asked to.
+        interleaves=not name,
         balances=_BALANCES.search(name) is not None,
         half=software is Software.COMPILED,
         assumed=(why,) if why else (),
@@ -201,9 +200,7 @@ def _recomputations(run: MeasuredRun, traits: SoftwareTraits) -> tuple[Recompute
     return (Recompute.HALF,) if run.recompute is Recompute.SELECTIVE and traits.half else (run.recompute,)
 
 
-def _virtual_stages(
-    run: MeasuredRun, traits: SoftwareTraits, layers: int, pp: int, accumulation: int
-) -> Iterable[int]:
+def _virtual_stages(run: MeasuredRun, traits: SoftwareTraits, layers: int, pp: int, accumulation: int) -> Iterable[int]:
     """As printed; where they are not, none or all that the micro-batches can fill."""
     if pp == 1:
         return (1,)

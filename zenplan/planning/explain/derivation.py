@@ -15,6 +15,7 @@ from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.money.run import production_share
 from zenplan.planning.physics.columns import Hardware, Layouts, kept_up
 from zenplan.planning.physics.input_pipeline import Supply, supply
 from zenplan.planning.physics.memory import COLLECTIVES_BYTES, FRAGMENTATION, WORKSPACE_BYTES, logit_bytes
@@ -264,9 +265,10 @@ def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
         "Young 1974, Daly 2006",
     )
     usual = operations.production[1]
-    formula = f"1 + (p − 1)·min(devices·T/{units.duration(operations.production_ramp_device_s)}, 1)"
-    device_s = run.steady_s.mid * quote.nodes * quote.offer.instance.devices
-    share = 1.0 + (usual - 1.0) * min(device_s / operations.production_ramp_device_s, 1.0)
+    half, half_s = operations.production_half_devices, operations.production_half_s
+    formula = f"1 + (p − 1)·(n − 1)/(n − 1 + {half:g})·T/(T + {units.duration(half_s)}), n devices"
+    devices = float(quote.nodes * quote.offer.instance.devices)
+    share = 1.0 + (usual - 1.0) * production_share(operations, devices, run.steady_s.mid)
     yield line(
         "run",
         "π production",
