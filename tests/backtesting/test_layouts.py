@@ -1,5 +1,6 @@
 """The layouts that a row can mean: one where it says all, every choice where it does not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -200,3 +201,20 @@ def test_a_stage_that_cannot_hold_it_is_not_believed() -> None:
     assert {one.zero for one in layouts(16, LARGE, **cells)} == {0, 1, 2, 3}
     assert {one.tp for one in layouts(16, LARGE, **cells)} == {4}
     assert {one.zero for one in layouts(16, SMALL, **cells)} == {0}
+
+
+def test_virtual_stages_that_nothing_says_are_those_that_fit_where_no_software_is_named() -> None:
+    free = replace(MODERN, interleaves=True)
+    assert {one.interleave for one in layouts(traits=free)} == {1, 2, 3, 4, 6, 12}
+    assert {one.interleave for one in layouts(traits=MODERN)} == {1}
+    # One micro-batch fills no two stages.
+    assert {one.interleave for one in layouts(traits=free, global_batch=8)} == {1}
+    # 126 layers on 16 stages have parts of one layer, two of which are the ends of the model.
+    found = layouts(128, gpt(126, 2048), free, dp=8, tp=1, pp=16, global_batch=1024)
+    assert {(one.interleave, one.even) for one in found} == {(v, False) for v in (1, 2, 4, 8)}
+
+
+def test_stages_are_equal_where_they_can_be_but_for_software_that_balances_them() -> None:
+    assert layouts(pp=2)[0].even
+    assert not layouts(pp=2, traits=replace(MODERN, balances=True))[0].even
+    assert not layouts(pp=1, dp=4)[0].even

@@ -328,3 +328,13 @@ def test_long_sequences_may_be_divided(make: Any) -> None:
     one = found.layouts.at(0)
     assert one.devices == 8
     assert one.tp * one.cp * one.pp == 8
+
+
+def test_a_layer_that_divides_nothing_is_no_slower_than_the_next(make: Any) -> None:
+    """30 to 33 layers on 64 devices: the step grows with them, and never by more than a layer on each stage."""
+    shape = {"width": 4096, "heads": 32, "ff_width": 16_384, "vocab": 32_000, "seq_len": 4096}
+    where = make.cluster(sheet={"memory_bytes": 80e9}, efficiency=REAL, nodes=8)
+    plans = [make.plan(make.workload(layers=n, **shape), global_batch=64) for n in range(28, 34)]
+    found = [float(search(plan, [where]).steps.total_s[0]) for plan in plans]
+    assert all(less <= more * 1.001 for less, more in itertools.pairwise(found))
+    assert found[-1] / found[0] < 33 / 28 * 1.1

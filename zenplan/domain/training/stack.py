@@ -216,7 +216,8 @@ STACKS: Final = {
             interleaves=True,
             recompute=_ALL_RECOMPUTED,
             sources={
-                "parallel": "NVIDIA/Megatron-LM:docs/user-guide/parallelism-guide.md",
+                "parallel": "NVIDIA/Megatron-LM:docs/user-guide/parallelism-guide.md; unequal stages: "
+                "docs/user-guide/features/pipeline_parallel_layout.md",
                 "zero": "NVIDIA/Megatron-LM:docs/user-guide/features/megatron_fsdp.md",
                 "recompute": "NVIDIA-NeMo/Megatron-Bridge:docs/training/activation-recomputation.md",
                 "methods": "NVIDIA/Megatron-LM:docs/user-guide/index.md",
@@ -259,7 +260,8 @@ STACKS: Final = {
             equal_stages=True,
             recompute=_ALL_RECOMPUTED,
             sources={
-                "parallel": "AI-Hypercomputer/maxtext:docs/guides/optimization/sharding.md",
+                "parallel": "AI-Hypercomputer/maxtext:docs/guides/optimization/sharding.md; equal stages: "
+                "src/maxtext/configs/base.yml, pipeline parallelism",
                 "zero": "AI-Hypercomputer/maxtext:src/maxtext/configs/base.yml",
                 "recompute": "AI-Hypercomputer/maxtext:src/maxtext/configs/base.yml",
                 "methods": "AI-Hypercomputer/maxtext:docs/tutorials/posttraining/native_lora.md",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from zenplan import units
-from zenplan.domain.answer.estimate import Bill, Estimate, Quote
+from zenplan.domain.answer.estimate import Bill, Estimate, Quote, RunTime
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.operators import Attention, Convolution, MatMul, Operator, Recurrent
 from zenplan.domain.model.workload import Workload
@@ -264,20 +264,7 @@ def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
         units.duration(run.checkpoint_interval_s),
         "Young 1974, Daly 2006",
     )
-    usual = operations.production[1]
-    half, half_s = operations.production_half_devices, operations.production_half_s
-    formula = f"1 + (p − 1)·(n − 1)/(n − 1 + {half:g})·T/(T + {units.duration(half_s)}), n devices"
-    devices = float(quote.nodes * quote.offer.instance.devices)
-    share = 1.0 + (usual - 1.0) * production_share(operations, devices, run.steady_s.mid)
-    yield line(
-        "run",
-        "π production",
-        f"{formula}, p = {usual:g}",
-        share,
-        "",
-        units.significant(share),
-        "whole published runs; see the assumptions",
-    )
+    yield _production(operations, quote, run)
     yield line(
         "run",
         "calendar",
@@ -288,6 +275,23 @@ def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
         "Daly 2006",
     )
     yield line("run", "GPU-hours", "calendar · devices", hours, "h", units.count(hours), str(Origin.DERIVED))
+
+
+def _production(operations: Operations, quote: Quote, run: RunTime) -> Line:
+    usual = operations.production[1]
+    half, half_s = operations.production_half_devices, operations.production_half_s
+    formula = f"1 + (p − 1)·(n − 1)/(n − 1 + {half:g})·T/(T + {units.duration(half_s)}), n devices"
+    devices = float(quote.nodes * quote.offer.instance.devices)
+    share = 1.0 + (usual - 1.0) * production_share(operations, devices, run.steady_s.mid)
+    return line(
+        "run",
+        "π production",
+        f"{formula}, p = {usual:g}",
+        share,
+        "",
+        units.significant(share),
+        "whole published runs; see the assumptions",
+    )
 
 
 def _bill(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
