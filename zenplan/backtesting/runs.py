@@ -212,6 +212,7 @@ def _needed(run: MeasuredRun) -> Sequence[tuple[str, object, str]]:
             ("global_batch", run.global_batch, "enough micro-batches to fill the pipeline"),
             ("micro_batch", run.micro_batch, "the fastest that fits"),
             ("recompute", run.recompute, "the fastest that fits"),
+            ("vp", run.vp or (run.pp or 1) == 1 or None, "none" if run.framework else "the fastest that fits"),
             ("zero_stage", run.zero_stage, "the fastest that fits"),
             ("task", run.task, "pre-training"),
             *software,

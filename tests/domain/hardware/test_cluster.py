@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,3 +96,13 @@ def test_a_peak_that_is_not_on_the_sheet_is_unknown() -> None:
 def test_a_source_is_read_recalled_or_derived() -> None:
     with pytest.raises(DataError, match="status"):
         Source(text="t", status="guessed", date="2026-01-01")
+
+
+def test_a_slice_is_joined_to_another_over_the_network() -> None:
+    # Two slices of a TPU whose links could join 256.
+    whole = cluster(8, 2, link_devices=256, node_devices=8)
+    assert whole.linked_devices == 256
+    assert replace(whole, slice_devices=8).linked_devices == 8
+    assert replace(whole, slice_devices=512).linked_devices == 256
+    with pytest.raises(DataError, match="its network is not known"):
+        replace(whole, slice_devices=8, network_bytes_per_s=None)

@@ -22,6 +22,8 @@ class Cluster:
         used: accelerators that train, where it is not all: the last node may have idle ones.
         network_bytes_per_s: node-to-node bandwidth of each device; needed when there are several nodes.
         link_bytes_per_s: device-to-device bandwidth, where it is not the data sheet's.
+        slice_devices: as many as the fast link joins of what is rented, where that is less than it can: a TPU slice is
+            joined to another over the data center's network.
     """
 
     accelerator: Accelerator
@@ -31,6 +33,7 @@ class Cluster:
     used: int | None = None
     network_bytes_per_s: float | None = None
     link_bytes_per_s: float | None = None
+    slice_devices: int | None = None
 
     def __post_init__(self) -> None:
         checks.positive(
@@ -39,6 +42,7 @@ class Cluster:
             nodes=self.nodes,
             network_bytes_per_s=self.network_bytes_per_s,
             link_bytes_per_s=self.link_bytes_per_s,
+            slice_devices=self.slice_devices,
         )
         if self.used is not None and not 0 < self.used <= self.node_devices * self.nodes:
             raise DataError(f"cluster of {self.accelerator.name}: {self.used} in use of fewer")
@@ -54,6 +58,8 @@ class Cluster:
     def linked_devices(self) -> int:
         """Accelerators that the fast link joins: within a node, unless it spans nodes (NVL72, TPU pods)."""
         reach = self.accelerator.link_devices
+        if self.slice_devices is not None:
+            return min(reach, self.slice_devices)
         return reach if reach > self.accelerator.node_devices else min(reach, self.node_devices)
 
     @property

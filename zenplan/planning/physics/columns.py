@@ -13,7 +13,6 @@ from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.precision import Precision
 from zenplan.domain.training.layout import Layout, Recompute
-from zenplan.domain.training.plan import TrainingPlan
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
@@ -28,7 +27,7 @@ class Layouts:
     """Layouts, field by field as in ``domain.training.layout.Layout``; shape (n,), all floats.
 
     ``full`` is the share of a layer that is recomputed from its input, ``selective`` 0 or 1 for attention
-    alone, ``sequence`` 0 or 1. ``shard`` 0 means that ZeRO divides over all replicas.
+    alone, ``sequence`` and ``even`` 0 or 1. ``shard`` 0 means that ZeRO divides over all replicas.
     """
 
     dp: Array
@@ -44,6 +43,7 @@ class Layouts:
     selective: Array
     shard: Array
     sequence: Array
+    even: Array
 
     @property
     def shards(self) -> Array:
@@ -82,7 +82,11 @@ class Layouts:
         again = next((r for r, share in _SHARES.items() if share == full), None)
         recompute = again or (Recompute.SELECTIVE if selective else Recompute.NONE)
         return Layout(
-            **values, recompute=recompute, shard=int(self.shard[index]) or None, sequence=bool(self.sequence[index])
+            **values,
+            recompute=recompute,
+            shard=int(self.shard[index]) or None,
+            sequence=bool(self.sequence[index]),
+            even=bool(self.even[index]),
         )
 
 
@@ -181,13 +185,6 @@ USUAL_SUSTAINED_SHARE = 0.78
 def kept_up(accelerator: Accelerator) -> float:
     """What is left of the fitted efficiency on an accelerator that keeps up less of its peak than usual."""
     return min(1.0, (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE)
-
-
-def largest_share(plan: TrainingPlan, layouts: Layouts) -> Array:
-    """Share of the layers on the fullest stage. Whole layers only: 30 on 4 stages leave 8 on one."""
-    layers = max(plan.workload.layers, 1)
-    share: Array = np.ceil(layers / layouts.pp) / layers
-    return share
 
 
 def _row_bytes(accelerator: Accelerator) -> float:

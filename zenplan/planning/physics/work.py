@@ -63,6 +63,16 @@ class Passes:
     backward: Work
     again: Work
 
+    @property
+    def total_s(self) -> Array:
+        """All that the device does."""
+        return self.forward.total_s + self.backward.total_s + self.again.total_s
+
+    def waiting_s(self, hw: Hardware) -> Array:
+        """How long the device waits for the host, which launches ahead of it."""
+        launches = self.forward.launches + self.backward.launches + self.again.launches
+        return np.maximum(hw.launch_s * launches - self.total_s, 0.0)
+
     def take(self, index: npt.NDArray[np.intp]) -> Passes:
         """Those entries, in that order."""
         return Passes(self.forward.take(index), self.backward.take(index), self.again.take(index))
