@@ -20,7 +20,7 @@ START = {
     c.name: c
     for c in (
         _c("matmul", 0.65, 0.25, 0.92, "of the dense peak", "what large matrix products reach"),
-        _c("attention", 0.35, 0.10, 0.80, "of the dense peak", "what fused attention reaches"),
+        _c("attention", 0.90, 0.40, 1.00, "of the kernel alone", "what a kernel of fused attention reaches in a step"),
         _c("convolution", 0.50, 0.05, 2.00, "of the dense peak", "what large convolutions reach, counted directly"),
         _c("feed", 500.0, 50.0, 5000.0, "FLOP a clock", "what a multiprocessor feeds its cores in a convolution"),
         _c(
@@ -95,7 +95,7 @@ LANGUAGE = Stage(
     common=("matmul", "attention", "memory", "link", "network", "fill_elements", "operator_s", "host_s", "contention"),
     groups={
         "matmul": {GENERATION: 0.10, SOFTWARE: 0.15, PRECISION: 0.20},
-        "attention": {GENERATION: 0.25, SOFTWARE: 0.25},
+        "attention": {GENERATION: 0.10, SOFTWARE: 0.10},
         "memory": {SOFTWARE: 0.5},
         "host_s": {SOFTWARE: 0.7},
     },
