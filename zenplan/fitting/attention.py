@@ -129,8 +129,8 @@ def fitted_kernel(rows: Sequence[KernelRow], start: AttentionKernel) -> Attentio
 
 
 def _with(kernel: AttentionKernel, values: Array) -> AttentionKernel:
-    given = dict(zip(_FITTED, np.exp(values), strict=True))
-    return replace(kernel, **{name: min(float(v), _FITTED[name][1]) for name, v in given.items()})
+    forward, backward, softmax, ramp = (float(v) for v in np.exp(values))
+    return replace(kernel, forward=min(forward, 1.0), backward=min(backward, 1.0), softmax=softmax, ramp_keys=ramp)
 
 
 def left_out_kernels(rows: Sequence[KernelRow]) -> list[tuple[KernelRow, float]]:

@@ -97,7 +97,7 @@ class Hardware:
             attention, convolution_flop_per_s by convolutions before they have to be fed.
         softmax_per_s: scores that fused attention exponentiates, of the time that its products do not hide.
         attention_ramp_keys: what a tile of its queries loses to begin and end.
-        multiprocessors: that run a tile each; 1 where it is not known how many there are.
+        multiprocessors: that run a tile each; next to none where it is not known how many there are.
         feed_flop_per_s: at which multiprocessors feed their cores in a convolution, with operands of 16 bits.
         linked: devices the fast link joins; near: devices reached without the network.
         link_, pcie_, network_bytes_per_s: reached by collectives, each device, one direction.
@@ -188,6 +188,8 @@ def working_alike(layouts: Layouts, hardware: Hardware) -> tuple[Index, Index]:
 _MULTIPROCESSORS = ("NVIDIA", "AMD")
 # 989 TFLOP/s beside 3.9 T exponentials a second on H100 (Shah et al. 2024, section 3.1).
 _FLOP_PER_EXPONENTIAL = 256.0
+# Multiprocessors, where it is not known how many there are: so few that no wave is seen.
+_NO_WAVES = 1e-9
 # Of a kernel that hides all of its exponentials.
 _ALL_HIDDEN = 1e-9
 
@@ -243,7 +245,7 @@ def _attention(kernel: AttentionKernel, accelerator: Accelerator, peak: float, s
         share * runs.backward * rate,
         share * exponentials / hidden,
         runs.ramp_keys,
-        float(accelerator.multiprocessors or 1) if clocks else 1.0,
+        float(accelerator.multiprocessors or 0) if clocks else _NO_WAVES,
     )
 
 

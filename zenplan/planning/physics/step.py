@@ -176,7 +176,7 @@ def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
 def _context_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     """Keys and values passed round the context group, beyond the attention they are passed under.
 
-    Backward, they come round again and so do their gradients.
+    Backward, they come round again and so do their gradients; where a layer is computed again, they do too.
     """
     total = np.zeros_like(layouts.tp)
     if not (layouts.cp > 1).any():
@@ -187,7 +187,8 @@ def _context_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
             size = pairs * layouts.micro_batch * plan.precision.compute_bytes / layouts.tp
             ring = gather_s(hw, size, layouts.cp, layouts.tp)
             ahead, back = operator_work(op, block, plan, layouts, hw)
-            exposed = np.maximum(ring - ahead.total_s, 0.0) + np.maximum(2.0 * ring - back.total_s, 0.0)
+            forward = (1.0 + layouts.full) * np.maximum(ring - ahead.total_s, 0.0)
+            exposed = forward + np.maximum(2.0 * ring - back.total_s, 0.0)
             total = total + block.repeat * exposed
     return np.where(layouts.cp > 1, total, 0.0)
 
