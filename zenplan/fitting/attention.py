@@ -6,13 +6,13 @@ written by hand into ``domain/fit/attention.py``, rounded; a test fits again and
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from zenplan.adapters.files.csv_file import read_rows
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.domain.fit.attention import KERNELS, AttentionKernel, cudnn
 from zenplan.domain.fit.efficiency import Efficiency
@@ -58,14 +58,17 @@ class KernelRow:
 
 
 def kernel_rows(table: Path) -> list[KernelRow]:
-    """The rows of ``attention_kernels.csv`` whose kernel is a fused one."""
+    """The rows of ``attention_kernels.csv`` whose kernel is a fused one.
+
+    Raises:
+        InputFileError: there is no such table, or it is none of kernels.
+    """
     accelerators = {a.name: a for a in read_accelerators()}
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["kernel"] != "standard"]
-    return [_row(row, accelerators[row["accelerator"]]) for row in rows]
+    rows = [row for _, row in read_rows(table, ("kernel", "accelerator", "tflops"), "table of attention kernels")]
+    return [_row(row, accelerators[row["accelerator"]]) for row in rows if row["kernel"] != "standard"]
 
 
-def _row(row: dict[str, str], accelerator: Accelerator) -> KernelRow:
+def _row(row: Mapping[str, str], accelerator: Accelerator) -> KernelRow:
     named = row["kernel"]
     op = Attention(
         name=named,

@@ -163,8 +163,8 @@ class Efficiency:
         wide_matmul: the same for products that stay in a wider format under fp8.
         attention: of the speed that the kernel of fused attention has alone, what is left of it in a training step.
         kernel: of fused attention.
-        convolution: fraction of the dense peak that large convolutions reach, by the FLOP of computing them directly; above 1 where the
-            library has a way with fewer.
+        convolution: fraction of the dense peak that large convolutions reach, by the FLOP of computing them
+            directly; above 1 where the library has a way with fewer.
         feed: FLOP of a convolution that a multiprocessor can feed its cores in a clock, with operands of 16 bits.
         memory: fraction of the memory bandwidth that streams reach: of language models by the traffic of fused
             kernels, of others by that of an eager framework's, of which it may do less than is counted.

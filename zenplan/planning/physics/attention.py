@@ -19,6 +19,8 @@ import numpy as np
 from zenplan.domain.model.operators import Attention
 from zenplan.planning.physics.columns import Array, Hardware
 
+# For --explain.
+FORMULA = "FLOP that the mask leaves / (rows · (s̄ + edge + ramp) · (F₁/(P·e) + x/exp) · waves · P)"
 # Queries and keys of one tile, of every kernel that is measured (FlashAttention-2 and -3, cuDNN).
 TILE = 128.0
 
