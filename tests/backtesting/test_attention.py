@@ -62,7 +62,7 @@ def test_the_software_and_its_year_say_it_where_the_row_does_not(
     row = run(framework, gpu, release=release, attention_kernel="flash")
     found, assumed = attention_kernel(row, software_of(framework))
     assert found.name == kernel
-    assert assumed.startswith("kernel of attention is not named")
+    assert assumed.startswith("attention_kernel is flash: ")
 
 
 def test_the_name_of_no_fused_kernel_wins() -> None:

@@ -53,7 +53,8 @@ def attention_kernel(run: MeasuredRun, software: Software | None) -> tuple[Atten
     year = _year(f"{run.framework} {run.release}")
     if usual.name == "fa2" and year is not None and year <= _FIRST_ONLY:
         usual = KERNELS["fa1"]
-    return usual, f"kernel of attention is not named: {usual.what}, as that software has on {architecture}"
+    told = f"is {run.attention_kernel}" if said else "is empty"
+    return usual, f"attention_kernel {told}: {usual.what}, as that software has on {architecture}"
 
 
 def _year(text: str) -> int | None:
