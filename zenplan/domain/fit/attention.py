@@ -86,11 +86,11 @@ KERNELS: Final = {
             name="fa4", what="FlashAttention-4", forward=1.0, backward=0.721, softmax=0.292, ramp_keys=828, major=10
         ),
         AttentionKernel(
-            name="cudnn-9", what="cuDNN on Hopper", forward=0.941, backward=0.626, softmax=0.912, ramp_keys=320, major=9
+            name="cudnn-9", what="cuDNN", forward=0.941, backward=0.626, softmax=0.912, ramp_keys=320, major=9
         ),
         AttentionKernel(
             name="cudnn-10",
-            what="cuDNN on Blackwell",
+            what="cuDNN",
             forward=1.0,
             backward=0.618,
             softmax=0.444,
@@ -157,6 +157,14 @@ def exponentials_per_clock(architecture: str) -> float:
 def cudnn(architecture: str) -> AttentionKernel:
     """What cuDNN has on a generation of NVIDIA's."""
     return KERNELS[_CUDNN.get(architecture, "fa2")]
+
+
+def usual_kernels(software: Software | None) -> str:
+    """What ``usual_kernel`` takes on accelerators that are rented most, for people."""
+    found = {name: usual_kernel(name, software).what for name in ("Ampere", "Hopper", "Blackwell", "CDNA3")}
+    return ", ".join(
+        f"{what} ({' and '.join(n for n, w in found.items() if w == what)})" for what in dict.fromkeys(found.values())
+    )
 
 
 def usual_kernel(architecture: str, software: Software | None) -> AttentionKernel:
