@@ -23,10 +23,12 @@ _NAMED: Final = (
 )
 # No fused kernel, whatever else a row says of its attention.
 _UNFUSED: Final = re.compile(r"pre-?flash|standard|unfused|\bmath\b")
-# Megatron-class software that has its attention from the package flash-attn, and not from Transformer Engine.
-_PACKAGE: Final = re.compile(r"deepspeed|neox|foundry|composer|interne|flash-?attn|colossal|metaseq|fairseq")
+# Software that has its attention from the package flash-attn, and not from Transformer Engine or PyTorch.
+_PACKAGE: Final = re.compile(r"deepspeed|neox|foundry|composer|interne|flash-?attn|colossal|metaseq|fairseq|olmo-?core")
 # FlashAttention-2 came out in July 2023.
 _FIRST_ONLY: Final = 2022
+# torchtitan asks PyTorch for cuDNN's attention first since 2025; PyTorch by itself takes FlashAttention-2.
+_CUDNN_IN_PYTORCH: Final = 2025
 _YEAR: Final = re.compile(r"\b(?:20)?(2\d)\.(?:0[1-9]|1[0-2])\b|\b20(2\d)\b")
 
 
@@ -48,9 +50,10 @@ def attention_kernel(run: MeasuredRun, software: Software | None) -> tuple[Atten
             return cudnn(architecture) if name == "cudnn" else KERNELS[name], ""
     usual = usual_kernel(architecture, software)
     name = run.framework.lower()
-    if usual.name.startswith(cudnn(architecture).name) and _PACKAGE.search(name):
-        usual = KERNELS["fa2"]
     year = _year(f"{run.framework} {run.release}")
+    early = software is Software.COMPILED and year is not None and year < _CUDNN_IN_PYTORCH
+    if usual is cudnn(architecture) and (early or _PACKAGE.search(name)):
+        usual = KERNELS["fa2"]
     if usual.name == "fa2" and year is not None and year <= _FIRST_ONLY:
         usual = KERNELS["fa1"]
     told = f"is {run.attention_kernel}" if said else "is empty"
