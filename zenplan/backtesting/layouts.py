@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from zenplan.backtesting.attention import names_unfused
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.model.workload import Workload
@@ -86,6 +87,8 @@ def _fused(run: MeasuredRun, name: str) -> tuple[bool, str]:
         return False, "" if run.fused_attention is False else f"attention is standard: no fused kernel {lacking}"
     if run.fused_attention is False:
         return False, ""
+    if names_unfused(run.attention_kernel):
+        return False, f"attention is standard: its kernel is {run.attention_kernel}" if run.fused_attention else ""
     if _BEFORE_FLASH.search(name):
         return False, "attention is standard: the software is older than FlashAttention"
     if run.fused_attention:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from zenplan.domain.fit.attention import KERNELS
 from zenplan.domain.fit.efficiency import Efficiency, Interval
 from zenplan.domain.hardware.accelerator import Accelerator, Source
 from zenplan.domain.hardware.cluster import PCIE_X16_BYTES_PER_S, Cluster
@@ -17,7 +18,17 @@ def efficiency(**changes: Any) -> Efficiency:
     times = dict.fromkeys(
         ("fill_elements", "operator_s", "launch_s", "host_s", "contention", "link_hop_s", "network_hop_s"), 0.0
     )
-    return Efficiency(**{"architecture": "A", "source": "s", "interval": SPREAD, **shares, **times, **changes})
+    return Efficiency(
+        **{
+            "architecture": "A",
+            "source": "s",
+            "kernel": KERNELS["fa2"],
+            "interval": SPREAD,
+            **shares,
+            **times,
+            **changes,
+        }
+    )
 
 
 def sheet(**changes: Any) -> Accelerator:

@@ -186,3 +186,13 @@ def test_what_takes_no_time_is_limited_by_nothing() -> None:
     line = _line("a block", {"compute": 0.004, "launches": 0.996}, "parts")
     assert (line.shown, line.value) == ("launches", 0.996)
     assert "compute" not in line.formula
+
+
+def test_attention_is_that_of_its_kernel_at_the_plans_length(make: Any, derived: Any) -> None:
+    (line,) = (each for (_, quantity), each in derived[2].items() if quantity.startswith("e of attention ("))
+    # The ideal kernel reaches the peak, but for the half tile at the diagonal of a causal mask.
+    assert line.quantity == "e of attention (ideal)"
+    assert line.value == pytest.approx(512 / (512 + 64), rel=0.01)
+    assert value(derived, "accelerator", "e of attention in a step, of the kernel alone") == 1.0
+    unfused = lines_of(make, fused_attention=False)[2]
+    assert not [each for each in unfused if each.group == "accelerator" and "attention" in each.quantity]

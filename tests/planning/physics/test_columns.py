@@ -63,7 +63,8 @@ def test_a_cluster_as_a_row(make: Any) -> None:
     assert (float(of.matmul_flop_per_s[0]), float(of.other_flop_per_s[0])) == pytest.approx(
         (0.5 * 200e12, 0.6 * 100e12)
     )
-    assert float(of.attention_flop_per_s[0]) == pytest.approx(0.7 * 100e12)
+    attention = (float(of.attention_forward_flop_per_s[0]), float(of.attention_backward_flop_per_s[0]))
+    assert attention == pytest.approx((0.7 * 100e12, 0.7 * 100e12))
     assert float(of.convolution_flop_per_s[0]) == pytest.approx(0.8 * 100e12)
     assert float(of.memory_bytes_per_s[0]) == pytest.approx(0.9e12)
     assert float(of.link_bytes_per_s[0]) == pytest.approx(0.4 * 100e9)

@@ -362,6 +362,14 @@ def test_keys_and_values_travel_under_the_attention(make: Any) -> None:
     assert step(make, Layout(cp=4), sheet=SLOW).context_s == 0
 
 
+def test_keys_and_values_travel_again_where_layers_are_computed_again(make: Any) -> None:
+    sheet = {**FAST, "memory_bytes_per_s": 1e30}
+    once, again = (
+        step(make, Layout(cp=4, recompute=r), sheet=sheet).context_s for r in (Recompute.NONE, Recompute.FULL)
+    )
+    assert again == pytest.approx(4 / 3 * once)
+
+
 def test_expert_groups_are_as_far_apart_as_tensor_groups(make: Any) -> None:
     # Tensor groups of 8 fill a node: experts of 4 of them are on 4 nodes. Of those a row's two experts are on
     # 4·(1 − (3/4)²) = 1.75, three quarters of which are others. Each device sends its eighth of the rows.

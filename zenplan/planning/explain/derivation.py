@@ -15,6 +15,7 @@ from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.explain.attention import attention_lines
 from zenplan.planning.money.run import production_share
 from zenplan.planning.physics.columns import Hardware, Layouts, kept_up
 from zenplan.planning.physics.input_pipeline import Supply, supply
@@ -121,6 +122,7 @@ def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
         shown = f"{units.size(network)}/s"
         yield line("accelerator", "network, each device", "", network, "B/s", shown, "instance table")
     yield from _efficiency(plan, cluster)
+    yield from (line("accelerator", *each) for each in attention_lines(plan, quote.estimate))
 
 
 def _data_sheet(plan: TrainingPlan, cluster: Cluster) -> Iterator[Line]:
@@ -150,7 +152,6 @@ def _efficiency(plan: TrainingPlan, cluster: Cluster) -> Iterator[Line]:
     fitted = f"fitted: {efficiency.source}"
     for name, value in (
         ("e of large products", efficiency.matmul * keeps),
-        ("e of fused attention", efficiency.attention * keeps),
         ("e_m of memory", efficiency.memory),
         *_of_convolutions(plan, efficiency.convolution * keeps),
         ("e of the link", efficiency.link),

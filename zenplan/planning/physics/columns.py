@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from zenplan.domain.fit.attention import LEGACY_FLOP_PER_CLOCK, AttentionKernel, exponentials_per_clock
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.precision import Precision
@@ -96,8 +97,11 @@ class Hardware:
 
     Attributes:
         matmul_flop_per_s, other_flop_per_s: reached by large products, in the plan's matmul dtype and in
-            the one of what stays wider; attention_flop_per_s by fused attention, convolution_flop_per_s by
-            convolutions before they have to be fed.
+            the one of what stays wider; attention_forward_, attention_backward_flop_per_s by the products of fused
+            attention, convolution_flop_per_s by convolutions before they have to be fed.
+        softmax_per_s: scores that fused attention exponentiates, of the time that its products do not hide.
+        attention_ramp_keys: what a tile of its queries loses to begin and end.
+        multiprocessors: that run a tile each; next to none where it is not known how many there are.
         feed_flop_per_s: at which multiprocessors feed their cores in a convolution, with operands of 16 bits.
         linked: devices the fast link joins; near: devices reached without the network.
         link_, pcie_, network_bytes_per_s: reached by collectives, each device, one direction.
@@ -110,7 +114,11 @@ class Hardware:
 
     matmul_flop_per_s: Array
     other_flop_per_s: Array
-    attention_flop_per_s: Array
+    attention_forward_flop_per_s: Array
+    attention_backward_flop_per_s: Array
+    softmax_per_s: Array
+    attention_ramp_keys: Array
+    multiprocessors: Array
     convolution_flop_per_s: Array
     feed_flop_per_s: Array
     memory_bytes_per_s: Array
@@ -144,7 +152,11 @@ _NOTICED = ("tp", "cp", "ep", "replicas", "micro_batch", "full", "selective", "s
 _OF_THE_DEVICE = (
     "matmul_flop_per_s",
     "other_flop_per_s",
-    "attention_flop_per_s",
+    "attention_forward_flop_per_s",
+    "attention_backward_flop_per_s",
+    "softmax_per_s",
+    "attention_ramp_keys",
+    "multiprocessors",
     "convolution_flop_per_s",
     "feed_flop_per_s",
     "memory_bytes_per_s",
@@ -176,6 +188,15 @@ def working_alike(layouts: Layouts, hardware: Hardware) -> tuple[Index, Index]:
     return first, alike
 
 
+# Makers whose multiprocessors, or compute units, have special-function units of the same kind.
+_MULTIPROCESSORS = ("NVIDIA", "AMD")
+# 989 TFLOP/s beside 3.9 T exponentials a second on H100 (Shah et al. 2024, section 3.1).
+_FLOP_PER_EXPONENTIAL = 256.0
+# Multiprocessors, where it is not known how many there are: so few that no wave is seen.
+_NO_WAVES = 1e-9
+# Of a kernel that hides all of its exponentials.
+_ALL_HIDDEN = 1e-9
+
 # What the best measured products keep up on the accelerators that the coefficients were fitted on: A100 0.87,
 # H100 0.80, B200 0.78 (stas00/ml-engineering, MAMF). A data sheet that promises more than its product keeps up
 # is taken at its word only so far.
@@ -205,6 +226,34 @@ def _columns(clusters: Sequence[Cluster], precision: Precision) -> npt.NDArray[n
     return np.array(rows, dtype=float).T
 
 
+def _attention(kernel: AttentionKernel, accelerator: Accelerator, peak: float, share: float) -> tuple[float, ...]:
+    """The columns of fused attention, from ``attention_forward_flop_per_s`` to ``multiprocessors``.
+
+    Kernels are measured at what a device keeps up under its power limit, so nothing more of it is taken off.
+    """
+    runs = kernel.on(accelerator.compute_major)
+    clocks = _clocks_per_s(accelerator)
+    rate = min(peak, LEGACY_FLOP_PER_CLOCK * clocks) if runs.legacy and clocks else peak
+    # Where the units are no multiprocessors, as many exponentials for each FLOP as on H100.
+    exponentials = exponentials_per_clock(accelerator.architecture) * clocks if clocks else peak / _FLOP_PER_EXPONENTIAL
+    hidden = runs.softmax or _ALL_HIDDEN
+    return (
+        share * runs.forward * rate,
+        share * runs.backward * rate,
+        share * exponentials / hidden,
+        runs.ramp_keys,
+        float(accelerator.multiprocessors or 0) if clocks else _NO_WAVES,
+    )
+
+
+def _clocks_per_s(accelerator: Accelerator) -> float | None:
+    """Clocks of all multiprocessors, or of AMD's compute units, together; None where the units are others."""
+    clock = accelerator.tensor_clock_hz or accelerator.clock_hz
+    if accelerator.vendor not in _MULTIPROCESSORS or accelerator.multiprocessors is None or clock is None:
+        return None
+    return accelerator.multiprocessors * clock
+
+
 class _Device(NamedTuple):
     """What of a cluster's columns is the device's alone: those before the link, and those behind ``devices``."""
 
@@ -223,7 +272,7 @@ def _device(c: Cluster, precision: Precision) -> _Device:
         first=(
             e.matmul * keeps * matmul,
             e.wide_matmul * keeps * other,
-            e.attention * keeps * other,
+            *_attention(e.kernel, accelerator, other, e.attention / longer),
             e.convolution * keeps * other,
             e.feed * (accelerator.clocks_per_s or np.inf) / longer,
             e.memory * accelerator.memory_bytes_per_s / longer,

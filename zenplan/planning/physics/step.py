@@ -55,7 +55,10 @@ FORMULAS = {
     ),
     "expert_s": ("m · layers/p · 4 · (e−1)/e · tokens·h·k·bytes/B", "all-to-all"),
     "lookup_s": ("m · 2 · (n−1)/n · b·rows·width·bytes/B", "all-to-all of the rows of tables that devices share out"),
-    "context_s": ("m · Σ max(0, ring of keys and values − attention)", "ring attention (Liu et al. 2023)"),
+    "context_s": (
+        "m · Σ max(0, ring of keys and values − attention); a share of what it hides",
+        "ring attention (Liu et al. 2023)",
+    ),
     "bubble_s": ("(Σ stages − slowest)/v; (p−1)/v · stage where all are alike", "1F1B (Narayanan et al. 2021)"),
     "optimizer_s": ("bytes of states / (W·e_m)", "each state read and written once"),
 }
@@ -185,9 +188,10 @@ def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
 
 
 def _context_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
-    """Keys and values passed round the context group, beyond the attention they are passed under.
+    """Keys and values passed round the context group, beyond the attention they are passed under, and a share of what
+    it hides.
 
-    Backward, they come round again and so do their gradients.
+    Backward, they come round again and so do their gradients; where a layer is computed again, they do too.
     """
     total = np.zeros_like(layouts.tp)
     if not (layouts.cp > 1).any():
@@ -198,7 +202,8 @@ def _context_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
             size = pairs * layouts.micro_batch * plan.precision.compute_bytes / layouts.tp
             ring = gather_s(hw, size, layouts.cp, layouts.tp)
             ahead, back = operator_work(op, block, plan, layouts, hw)
-            exposed = np.maximum(ring - ahead.total_s, 0.0) + np.maximum(2.0 * ring - back.total_s, 0.0)
+            forward = (1.0 + layouts.full) * _paid(hw, ring, ahead.total_s)
+            exposed = forward + _paid(hw, 2.0 * ring, back.total_s)
             total = total + block.repeat * exposed
     return np.where(layouts.cp > 1, total, 0.0)
 

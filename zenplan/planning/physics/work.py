@@ -84,7 +84,7 @@ class Passes:
         return Passes(self.forward * factor, self.backward * factor, self.again * factor)
 
 
-def roofline(hw: Hardware, flop: Array, rate: Array, moved_bytes: Array, launches: float) -> Work:
+def roofline(hw: Hardware, flop: Array, rate: Array | float, moved_bytes: Array, launches: Array | float) -> Work:
     """t0 + max(F / rate, Q / bandwidth), split into what limits it (Williams et al. 2009).
 
     Args:
