@@ -23,6 +23,7 @@ from tables import published
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
+from zenplan.backtesting.kept import run_kept
 from zenplan.backtesting.runs import Run, runs_of
 from zenplan.domain.answer.estimate import MemoryUse
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -30,14 +31,19 @@ from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import software_of
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.domain.training.plan import OPTIMIZERS, TrainingPlan
-from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.families.transformer.lowering import Experts, TransformerShape, lower
 from zenplan.fitting.published import source
+from zenplan.planning.explain.method import QLORA_WEIGHT_BYTES, with_adapters
 from zenplan.planning.physics.columns import Layouts
 from zenplan.planning.physics.memory import peak_memory
 from zenplan.units import GIB
 
 # What each tool does not count.
 _NOT_COUNTED = {"allocated": ("workspace_bytes", "fragmentation_bytes"), "reserved": ("workspace_bytes",), "device": ()}
+# Bytes of a frozen weight: 4 bits with their constants, quantized again or not (Dettmers et al. 2023, section 3), and
+# in groups of 128 with a scale of 16 bits and a zero of 4 (Frantar et al. 2023).
+_WEIGHT_BYTES = {"nf4-dq": QLORA_WEIGHT_BYTES, "nf4": 4.5 / 8, "gptq": 4.16 / 8}
+_METHODS = {"pretrain": "full", "sft": "full", "lora": "lora", "qlora": "qlora"}
 Row = dict[str, str]
 
 
@@ -63,6 +69,10 @@ class Peak:
 def shape_of(row: Row) -> TransformerShape:
     """The row's shape."""
     gated, seq_len = row["gated"] == "yes", int(row["seq_len"])
+    experts = None
+    if row["experts"]:
+        count, active = int(row["experts"]), int(row["active_experts"])
+        experts = Experts(count=count, active=active, width=int(row["ff_width"]))
     return TransformerShape(
         layers=int(row["layers"]),
         width=int(row["width"]),
@@ -76,6 +86,7 @@ def shape_of(row: Row) -> TransformerShape:
         biases=row["biases"] == "yes",
         dropout=row["dropout"] == "yes",
         positions=0 if gated else seq_len,
+        experts=experts,
     )
 
 
@@ -91,21 +102,29 @@ def layout_of(row: Row) -> Layout:
     )
 
 
+def plan_of(row: Row) -> TrainingPlan:
+    """What the row trains, and with what."""
+    software, method = software_of(row["framework"]), _METHODS[row["task"]]
+    precision, options = PRECISIONS[row["precision"]], frozenset(row["options"].split(";"))
+    workload = lower(shape_of(row), row["model"])
+    narrow = next((size for option, size in _WEIGHT_BYTES.items() if option in options), None)
+    return TrainingPlan(
+        workload=workload if method == "full" else with_adapters(workload),
+        samples=1e6,
+        global_batch=layout_of(row).global_batch,
+        precision=precision,
+        optimizer=OPTIMIZERS[row["optimizer"]],
+        method=method,
+        weight_bytes=narrow or precision.compute_bytes,
+        fused_attention=row["attention"] == "flash",
+        software=software,
+        keeps=run_kept(row["framework"], software, precision, method, options),
+    )
+
+
 def peaks(rows: Iterable[Row]) -> list[Peak]:
-    """Each row with its prediction, under AdamW."""
-    found = []
-    for row in rows:
-        plan = TrainingPlan(
-            workload=lower(shape_of(row), row["model"]),
-            samples=1e6,
-            global_batch=layout_of(row).global_batch,
-            precision=PRECISIONS[row["precision"]],
-            optimizer=OPTIMIZERS["adamw"],
-            fused_attention=row["attention"] == "flash",
-            software=software_of(row["framework"]),
-        )
-        found.append(Peak(row=row, memory=peak_memory(plan, Layouts.of([layout_of(row)])).at(0)))
-    return found
+    """Each row with its prediction."""
+    return [Peak(row=r, memory=peak_memory(plan_of(r), Layouts.of([layout_of(r)])).at(0)) for r in rows]
 
 
 def score(name: str, found: Sequence[Peak]) -> str:

@@ -16,9 +16,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from zenplan.domain.answer.estimate import MemoryUse
-from zenplan.domain.model.operators import Attention, Elementwise, Embedding, Operator, Split
+from zenplan.domain.model.operators import Attention, Elementwise, ElementwiseKind, Embedding, Operator, Split
 from zenplan.domain.model.workload import Block
-from zenplan.domain.software import Software
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Layouts, largest_share
 from zenplan.planning.physics.operators import divisor
@@ -31,14 +30,12 @@ WORKSPACE_BYTES = 1.5 * GB
 COLLECTIVES_BYTES = 1.0 * GB
 # Activations are of many sizes and come and go: what the allocator cannot fill with them.
 FRAGMENTATION = 0.06
-# Bytes of a logit at the peak: 16 bits, and its fp32 copy, for which the loss is computed, which a compiled loss keeps
-# to. A fused one works on 16 bits and makes their gradient beside them. In plain PyTorch, log-softmax and gradient are
-# two more (torchtitan before and after its loss was compiled, 2024 and 2025; llm-foundry's runs, which all fitted).
-_COMPILED = (Software.COMPILED, Software.XLA)
-_LOGIT_BYTES = {Software.COMPILED: 6.0, Software.XLA: 6.0, Software.FUSED: 4.0, Software.EAGER: 14.0, None: 10.0}
 # An activation that keeps three times what it makes has a gate: both of its inputs and its product. The activated
-# gate is a fourth, unless a compiler makes it again (NVIDIA/Megatron-LM#482 lists it, and measured peaks have it).
+# gate is a fourth, unless a fused kernel or a compiler makes it again (NVIDIA/Megatron-LM#482 lists it, and measured
+# peaks have it).
 _GATED = 3.0
+# Of a number in fp32, and in the 8 bits that fp8 products take.
+_WIDE_BYTES, _NARROW_BYTES = 4.0, 1.0
 # Scores, softmax and dropout of unfused attention: 2 + 2 + 1 bytes of every score are kept.
 _SCORE_BYTES = 5.0
 
@@ -67,7 +64,7 @@ class Memory:
 
 def logit_bytes(plan: TrainingPlan) -> float:
     """Bytes of one logit at the peak, by the kind of software that computes the loss."""
-    return _LOGIT_BYTES[plan.software]
+    return plan.kept.logit_bytes
 
 
 def _is_logits(op: Operator) -> bool:
@@ -75,28 +72,69 @@ def _is_logits(op: Operator) -> bool:
     return isinstance(op, Elementwise) and op.element_bytes is not None
 
 
-def _kept_bytes(op: Operator, plan: TrainingPlan, layouts: Layouts) -> Array:
-    """Bytes that one operator keeps of one micro-batch, nothing recomputed but what ``selective`` says.
+def _is_input(op: Operator) -> bool:
+    """What goes into products as it is: read once and kept whole."""
+    return (
+        isinstance(op, Elementwise)
+        and op.split is Split.SEQUENCE
+        and op.passes == 1
+        and op.saved == op.elements
+        and not _is_logits(op)
+    )
 
-    Under fp8 too: products keep their inputs as they come, and the 8-bit copies are made again (torchtitan's and
-    FlagPerf's fp8 runs peak no lower than their bf16 ones).
+
+def _saved_bytes(op: Operator, plan: TrainingPlan, layouts: Layouts) -> Array | float:
+    """Bytes that one operator keeps of one sample, before any division of them.
+
+    Korthikanti et al. 2022 for 16 bits. Products that multiply in 8 bits and keep their inputs so keep one byte of
+    each (Transformer Engine: te.LayerNormLinear, te.Linear); attention and activations stay in 16.
     """
+    width, kept = float(plan.precision.compute_bytes), plan.kept
+    saved: Array | float = op.saved_elements * width
+    narrower = width - _NARROW_BYTES if kept.narrow_inputs else 0.0
+    if isinstance(op, Attention):
+        # The product behind attention has its own 8-bit copy of its input, and attention the output in 16.
+        out = op.queries * op.heads * op.value_dim * _NARROW_BYTES if kept.narrow_inputs else 0.0
+        return saved + out + (op.turned_elements * width if kept.rotated else 0.0)
+    if not isinstance(op, Elementwise):
+        return saved
+    if _is_input(op):
+        return saved - op.elements * narrower
+    if op.kind is ElementwiseKind.NORM and kept.wide_norms:
+        return saved + op.elements * _WIDE_BYTES
+    if op.kind is ElementwiseKind.ACTIVATION:
+        saved = saved - op.elements * narrower if op.split is Split.HEADS else saved
+        if op.saved == _GATED * op.elements and kept.gate:
+            # Where every second product is kept, what lies between them is made again.
+            return saved + np.where((layouts.full > 0) & (layouts.full < 1), 0.0, op.elements * width)
+    return saved
+
+
+def _kept_bytes(op: Operator, plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Bytes that one operator keeps of one micro-batch, nothing recomputed but what ``selective`` says."""
     if isinstance(op, Embedding):
         return np.zeros_like(layouts.tp)
     if isinstance(op, Elementwise) and _is_logits(op):
         size = op.elements * logit_bytes(plan)
         logits: Array = size * layouts.micro_batch / (divisor(op.split, layouts) * layouts.cp)
         return logits
-    width = plan.precision.compute_bytes
-    saved = np.full_like(layouts.tp, op.saved_elements)
-    if isinstance(op, Elementwise) and op.saved == _GATED * op.elements and plan.software not in _COMPILED:
-        # Where every second product is kept, what lies between them is made again.
-        saved = saved + np.where((layouts.full > 0) & (layouts.full < 1), 0.0, op.elements)
-    kept: Array = saved * width * layouts.micro_batch / (divisor(op.split, layouts) * layouts.cp)
+    among = np.ones_like(layouts.tp) if plan.kept.gathered and _is_input(op) else divisor(op.split, layouts)
+    kept: Array = _saved_bytes(op, plan, layouts) * layouts.micro_batch / (among * layouts.cp)
     if isinstance(op, Attention) and not plan.fused_attention:
         scores = op.score_elements * _SCORE_BYTES * (1.0 - layouts.selective)
         kept = kept + scores * layouts.micro_batch / (layouts.tp * layouts.cp)
     return kept
+
+
+def _in_flight(block: Block, plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Bytes of the gradients that are there at once in one layer's backward pass: of all that its widest activation
+    has kept."""
+    most = np.zeros_like(layouts.tp)
+    for op in block.operators:
+        if isinstance(op, Elementwise) and op.kind is ElementwiseKind.ACTIVATION:
+            size = op.saved * plan.precision.compute_bytes * layouts.micro_batch
+            most = np.maximum(most, size / (divisor(op.split, layouts) * layouts.cp))
+    return most
 
 
 def _kept_by_blocks(blocks: Iterable[Block], plan: TrainingPlan, layouts: Layouts, logits: bool) -> Array:
@@ -111,7 +149,9 @@ def layer_activation_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
     """Bytes that all layers keep of one micro-batch: of what is recomputed, the inputs; of the rest, everything."""
     total = np.zeros_like(layouts.tp)
     for block in placed(plan.workload.blocks, "middle"):
-        inputs = block.boundary * plan.precision.compute_bytes * layouts.micro_batch
+        wide = plan.kept.wide_inputs is not None and layouts.zero >= plan.kept.wide_inputs
+        width = np.where(wide, _WIDE_BYTES, plan.precision.compute_bytes)
+        inputs = block.boundary * width * layouts.micro_batch
         inputs = inputs / (divisor(Split.SEQUENCE, layouts) * layouts.cp)
         kept = _kept_by_blocks((block,), plan, layouts, logits=False)
         total = total + block.repeat * (layouts.full * inputs + (1.0 - layouts.full) * kept)
@@ -122,6 +162,9 @@ def _activations(plan: TrainingPlan, layouts: Layouts) -> tuple[Ends, Ends]:
     """Bytes kept at the peak: activations, and logits beside them."""
     blocks = plan.workload.blocks
     stage = layer_activation_bytes(plan, layouts) * largest_share(plan, layouts)
+    if "activations" in plan.kept.offload:
+        # Two layers are on the device: one is at work, another is on its way.
+        stage = stage * np.minimum(1.0, 2.0 / (max(plan.workload.layers, 1) * largest_share(plan, layouts)))
     # 1F1B: the first stage has min(p, m) micro-batches under way, the last has one. Interleaving keeps
     # (1 + (p-1)/(p·v)) times as many (Korthikanti et al. 2022, section 4.2.3) on the first; its last stage starts
     # backward with (v-1)·p + 1 parts under way, each a v-th of a stage.
@@ -130,11 +173,11 @@ def _activations(plan: TrainingPlan, layouts: Layouts) -> tuple[Ends, Ends]:
     logits = _kept_by_blocks(placed(blocks, "last"), plan, layouts, logits=True)
     head, tail = with_ends(layouts, first, last)
     none, ends = with_ends(layouts, np.zeros_like(logits), logits)
-    # While a layer is computed again, all that it keeps is there for a moment.
+    # While a layer is computed again, all that it keeps is there for a moment, and gradients of it.
     again = np.zeros_like(layouts.tp)
     for block in placed(blocks, "middle"):
-        again = np.maximum(again, _kept_by_blocks((block,), plan, layouts, logits=False))
-    again = np.where(layouts.full > 0, again, 0.0)
+        whole = np.where(layouts.full > 0, _kept_by_blocks((block,), plan, layouts, logits=False), 0.0)
+        again = np.maximum(again, whole + _in_flight(block, plan, layouts))
     under_way = np.minimum(layouts.pp, layouts.accumulation)
     most = stage * interleaved * under_way + head
     parts = ((layouts.interleave - 1.0) * layouts.pp + 1.0) / layouts.interleave
@@ -151,7 +194,7 @@ def peak_memory(plan: TrainingPlan, layouts: Layouts) -> Memory:
     # What is not fitted well into the allocator's blocks comes and goes with the activations.
     loose = (FRAGMENTATION * (kept[0] + logits[0]), FRAGMENTATION * (kept[1] + logits[1]))
     # The update's copies are there when the activations are gone; only what they are larger by is the peak's.
-    copies = (held.unscaled[end] - kept[end] - logits[end] - loose[end] for end in (0, 1))
+    copies = (held.copies[end] - kept[end] - logits[end] - loose[end] for end in (0, 1))
     first_extra, last_extra = (np.maximum(extra, 0.0) for extra in copies)
     updated = (held.optimizer[0] + first_extra, held.optimizer[1] + last_extra)
     parts = (held.weights, held.gradients, updated, kept, logits, loose)

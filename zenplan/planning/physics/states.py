@@ -5,6 +5,9 @@ Rajbhandari et al. 2020 (ZeRO) for what each stage divides. Bytes of a trained p
 distributed optimizer divides the last 12). In fp16 the gradients are scaled and in 16 bits: 16. The update unscales
 them into fp32 copies, 4 more, which take the place that the activations had. Under ZeRO-3 (PyTorch's FSDP) the sharded
 weight is the master weight, 16 in all, and the 16-bit one exists only while its layer is in use.
+
+Libraries of fine-tuning train in bf16 alone: 2 of the weight, 2 of the gradient, 4 of Adam; and PyTorch's update has a
+copy of all weights for a moment, 2 more. What software does otherwise is in ``domain.training.kept``.
 """
 
 from __future__ import annotations
@@ -24,8 +27,8 @@ from zenplan.planning.physics.tables import is_shared_out, resident_bytes
 
 # A figure on the first pipeline stage and on the last: the fullest device is on one of the two.
 Ends = tuple[Array, Array]
-# Of the gradient of a parameter, and of its fp32 copy for the update, which is there in fp16 only.
-_GRADIENT_BYTES, _SCALED_GRADIENT_BYTES, _UNSCALED_BYTES = 4.0, 2.0, 4.0
+# Of a scaled gradient, as in fp16, and of its fp32 copy for the update.
+_SCALED_GRADIENT_BYTES, _UNSCALED_BYTES = 2.0, 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,42 +36,48 @@ class States:
     """Bytes at both ends of a pipeline; weights with what ZeRO-3 gathers.
 
     Attributes:
-        unscaled: fp32 copies of scaled gradients, which are there during the update only.
+        copies: what is there during the update only: fp32 copies of scaled gradients, or of the weights.
     """
 
     weights: Ends
     gradients: Ends
     optimizer: Ends
-    unscaled: Ends
+    copies: Ends
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Counts:
-    """Parameters on one device: those that train, frozen products, and what else is frozen; at both ends."""
+    """Parameters on one device: those that train, frozen products, and what else is frozen, at both ends; and of the
+    layers' products those that train."""
 
     trained: Ends
     products: Ends
     others: Ends
+    narrow: Array
 
 
 class Trained(NamedTuple):
-    """Bytes of one parameter that trains; ``unscaled`` as in ``States``."""
+    """Bytes of one parameter that trains; ``copies`` as in ``States``."""
 
     weight: float
     gradient: float
     optimizer: float
-    unscaled: float
+    copies: float
 
 
 def trained_bytes(plan: TrainingPlan, sharded: bool = False) -> Trained:
-    """Bytes of one parameter that trains; ``sharded`` where ZeRO-3 divides the weights."""
-    p = plan.precision
+    """Bytes of one parameter that trains, on the device; ``sharded`` where ZeRO-3 divides the weights."""
+    p, kept = plan.precision, plan.kept
     scaled = p.matmul_dtype == "fp16"
+    own = p.master_bytes or p.compute_bytes
+    hosted = plan.optimizer.paged or "optimizer" in kept.offload
+    master = 0.0 if sharded or "optimizer" in kept.offload else p.master_bytes
+    copied = kept.update_copies and not plan.optimizer.in_blocks and not hosted
     return Trained(
-        weight=float(p.master_bytes or p.compute_bytes) if sharded else float(p.compute_bytes),
-        gradient=_SCALED_GRADIENT_BYTES if scaled else _GRADIENT_BYTES,
-        optimizer=plan.optimizer.state_bytes + (0.0 if sharded else p.master_bytes),
-        unscaled=_UNSCALED_BYTES if scaled else 0.0,
+        weight=float(own) if sharded else float(p.compute_bytes),
+        gradient=_SCALED_GRADIENT_BYTES if scaled else kept.gradient_bytes,
+        optimizer=master + (0.0 if hosted else plan.state_bytes),
+        copies=(_UNSCALED_BYTES if scaled else 0.0) + (own if copied else 0.0),
     )
 
 
@@ -108,6 +117,11 @@ def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
                 key = (_kind(op, block), block.place)
                 sums[key] = sums[key] + op.parameters * block.repeat / _share(op, layouts, experts)
     layers = largest_share(plan, layouts)
+    narrow = np.zeros_like(layouts.tp)
+    if plan.kept.narrow_inputs:
+        for block in placed(plan.workload.blocks, "middle"):
+            for op in (o for o in block.operators if isinstance(o, MatMul) and o.trainable):
+                narrow = narrow + op.parameters * block.repeat / _share(op, layouts, experts)
     ends = {}
     for kind in ("trained", "products", "others"):
         head, tail = with_ends(layouts, sums[kind, "first"], sums[kind, "last"])
@@ -121,7 +135,8 @@ def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
         if isinstance(o, MatMul) and o.tied and o.trainable
     )
     first, last = ends["trained"]
-    return _Counts((first, last + np.where(layouts.pp > 1, tied / layouts.tp, 0.0)), ends["products"], ends["others"])
+    last = last + np.where(layouts.pp > 1, tied / layouts.tp, 0.0)
+    return _Counts((first, last), ends["products"], ends["others"], narrow * layers)
 
 
 def states(plan: TrainingPlan, layouts: Layouts) -> States:
@@ -143,9 +158,12 @@ def states(plan: TrainingPlan, layouts: Layouts) -> States:
     state = np.where(sharded, under3.optimizer, plain.optimizer)
     in_use = np.where(sharded, _gathered(plan, layouts), 0.0)
 
+    # Under ZeRO-3 only a layer in use is there in the type that it computes in.
+    copies = np.where(sharded, 0.0, plan.kept.copies_bytes * own.narrow)
+
     def weights(end: int) -> Array:
         frozen = own.products[end] * plan.weight_bytes + own.others[end] * p.compute_bytes
-        total: Array = (own.trained[end] * trained + frozen) / among + in_use
+        total: Array = (own.trained[end] * trained + frozen) / among + copies + in_use
         return total
 
     tables, table_states = resident_bytes(plan, layouts)
@@ -154,7 +172,7 @@ def states(plan: TrainingPlan, layouts: Layouts) -> States:
         weights=(weights(0) + tables, weights(1) + tables),
         gradients=_both(late.trained, plain.gradient / gradients),
         optimizer=(held[0] + table_states, held[1] + table_states),
-        unscaled=_both(early.trained, plain.unscaled / optimizer),
+        copies=_both(early.trained, plain.copies / optimizer),
     )
 
 

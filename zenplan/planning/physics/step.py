@@ -295,7 +295,7 @@ def _sharded_s(
 def _optimizer_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     """The update reads the gradient, reads and writes each state and the master weight, writes the weight."""
     p = plan.precision
-    moved = _UPDATE_READS_GRADIENT + 2.0 * (plan.optimizer.state_bytes + p.master_bytes) + p.compute_bytes
+    moved = _UPDATE_READS_GRADIENT + 2.0 * (plan.state_bytes + p.master_bytes) + p.compute_bytes
     dense, experts = (size / p.compute_bytes for size in _moved_bytes(plan, layouts, trained_only=True))
     alike, _ = _expert_replicas(layouts)
     own = np.where(layouts.zero >= 1, dense / layouts.shards + experts / alike, dense + experts)
