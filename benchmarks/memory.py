@@ -23,7 +23,7 @@ from tables import published
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.kept import run_kept
+from zenplan.backtesting.kept import named_kept
 from zenplan.backtesting.runs import Run, runs_of
 from zenplan.domain.answer.estimate import MemoryUse
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -118,7 +118,7 @@ def plan_of(row: Row) -> TrainingPlan:
         weight_bytes=narrow or precision.compute_bytes,
         fused_attention=row["attention"] == "flash",
         software=software,
-        keeps=run_kept(row["framework"], software, precision, method, options),
+        keeps=named_kept(row["framework"], software, precision, method, options),
     )
 
 

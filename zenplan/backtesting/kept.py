@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
+from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.precision import Precision
 from zenplan.domain.software import Software
 from zenplan.domain.training.kept import Kept, usual_kept
@@ -25,16 +28,31 @@ _NO_LOGITS, _FAST_LOGIT_BYTES = ("liger", "cut-cross-entropy", "chunked-loss"), 
 _FAST = ("fast-kernels", "liger", "unsloth")
 
 
-def run_kept(
+# Their recipes with Megatron-FSDP on superchips send activations of layers to the processor's memory (perf_recipes,
+# ``cpu_offloading_num_layers`` of llama3.py and llama31.py for GB200 and GB300).
+_SUPERCHIPS, _FSDP = ("Blackwell", "Blackwell Ultra"), 3
+
+
+def run_kept(run: MeasuredRun, software: Software | None, method: str) -> Kept:
+    """What a measured run kept."""
+    kept = named_kept(run.framework, software, run.precision, method, run.options)
+    recipe = _RECIPES.search(run.framework.lower()) and run.accelerator.architecture in _SUPERCHIPS
+    if recipe and run.zero_stage == _FSDP:
+        return replace(kept, offload=kept.offload | {"activations"})
+    return kept
+
+
+@cache
+def named_kept(
     framework: str,
     software: Software | None,
     precision: Precision,
     method: str,
-    options: Collection[str] = (),
+    options: frozenset[str] = frozenset(),
 ) -> Kept:
     """What is kept by software of that name with those options."""
     name, kept = framework.lower(), usual_kept(software, precision, method)
-    changes: dict[str, object] = {}
+    changes: dict[str, Any] = {}
     if software is Software.FUSED and not _FUSED_GATE.search(name):
         changes |= {"gate": True}
     if _RECIPES.search(name):
@@ -46,8 +64,8 @@ def run_kept(
     return replace(kept, **changes, **_by_options(kept, options))
 
 
-def _by_options(kept: Kept, options: Collection[str]) -> dict[str, object]:
-    changes: dict[str, object] = {}
+def _by_options(kept: Kept, options: Collection[str]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
     if any(option in _FAST for option in options):
         changes |= {"gate": False, "wide_norms": False, "logit_bytes": min(kept.logit_bytes, _FAST_LOGIT_BYTES)}
     if any(option in _NO_LOGITS for option in options):

@@ -26,7 +26,7 @@ from zenplan.planning.physics.interval import spread_of
 from zenplan.planning.physics.step import fastest
 
 # Rows that are predicted together: enough of one model for numpy, few enough for any memory.
-_CHUNK = 500
+_CHUNK = 4_000
 
 Scored = ScoredRow | SkippedRow
 T = TypeVar("T")
