@@ -164,7 +164,7 @@ def _chosen(drafts: Sequence[_Draft | ZenplanError]) -> Iterator[Run | ZenplanEr
         needs = peak_memory(together[0].plan, Layouts.of([x for d in together for x in d.layouts])).total_bytes
         ends = np.cumsum([len(d.layouts) for d in together])[:-1]
         found.update(zip(indices, map(_run, together, np.split(needs, ends)), strict=True))
-    return (found.get(index, draft) for index, draft in enumerate(drafts))  # type: ignore[misc]
+    return (draft if isinstance(draft, ZenplanError) else found[index] for index, draft in enumerate(drafts))
 
 
 def _run(draft: _Draft, needs_bytes: Array) -> Run:
