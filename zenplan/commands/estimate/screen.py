@@ -282,9 +282,8 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     told = answer.notices[:1]
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
     crowded = tight(answer.recommended.quote.estimate)
-    for line in filter(
-        None, (crowded, *ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
-    ):
+    said = (crowded, *ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
+    for line in filter(None, said):
         if _lines(line) <= left - kept:
             lines.append(line)
             left -= _lines(line)

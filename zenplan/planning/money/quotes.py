@@ -79,7 +79,8 @@ class Market:
     def usable(self, billing: Billing) -> npt.NDArray[np.bool_]:
         """Options that fit memory, have a price of that kind, and finish even at their high end.
 
-        Where none fits, those that may, tightly. What is looked at without a price is taken as on demand, at dollars that are not known.
+        Where none fits, those that may, tightly. What is looked at without a price is taken as on demand, at dollars
+        that are not known.
         """
         b = self.bills(billing)
         known = np.isfinite(b.compute_usd[2])
