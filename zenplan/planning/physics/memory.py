@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -83,14 +84,14 @@ def _is_input(op: Operator) -> bool:
     )
 
 
-def _saved_bytes(op: Operator, plan: TrainingPlan, layouts: Layouts) -> Array | float:
-    """Bytes that one operator keeps of one sample, before any division of them.
+def _saved_bytes(op: Operator, plan: TrainingPlan) -> float:
+    """Bytes that one operator keeps of one sample, before any division of them; an activated gate is apart.
 
     Korthikanti et al. 2022 for 16 bits. Products that multiply in 8 bits and keep their inputs so keep one byte of
     each (Transformer Engine: te.LayerNormLinear, te.Linear); attention and activations stay in 16.
     """
     width, kept = float(plan.precision.compute_bytes), plan.kept
-    saved: Array | float = op.saved_elements * width
+    saved = op.saved_elements * width
     narrower = width - _NARROW_BYTES if kept.narrow_inputs else 0.0
     if isinstance(op, Attention):
         # The product behind attention has its own 8-bit copy of its input, and attention the output in 16.
@@ -102,26 +103,65 @@ def _saved_bytes(op: Operator, plan: TrainingPlan, layouts: Layouts) -> Array | 
         return saved - op.elements * narrower
     if op.kind is ElementwiseKind.NORM and kept.wide_norms:
         return saved + op.elements * _WIDE_BYTES
-    if op.kind is ElementwiseKind.ACTIVATION:
-        saved = saved - op.elements * narrower if op.split is Split.HEADS else saved
-        if op.saved == _GATED * op.elements and kept.gate:
-            # Where every second product is kept, what lies between them is made again.
-            return saved + np.where((layouts.full > 0) & (layouts.full < 1), 0.0, op.elements * width)
+    if op.kind is ElementwiseKind.ACTIVATION and op.split is Split.HEADS:
+        return saved - op.elements * narrower
     return saved
 
 
-def _kept_bytes(op: Operator, plan: TrainingPlan, layouts: Layouts) -> Array:
-    """Bytes that one operator keeps of one micro-batch, nothing recomputed but what ``selective`` says."""
-    if isinstance(op, Embedding):
-        return np.zeros_like(layouts.tp)
-    if isinstance(op, Elementwise) and _is_logits(op):
-        size = op.elements * logit_bytes(plan)
-        logits: Array = size * layouts.micro_batch / (divisor(op.split, layouts) * layouts.cp)
-        return logits
-    among = np.ones_like(layouts.tp) if plan.kept.gathered and _is_input(op) else divisor(op.split, layouts)
-    kept: Array = _saved_bytes(op, plan, layouts) * layouts.micro_batch / (among * layouts.cp)
-    if isinstance(op, Attention) and not plan.fused_attention:
-        scores = op.score_elements * _SCORE_BYTES * (1.0 - layouts.selective)
+# What divides a part: a split of tensor parallelism, or None for the devices of a context group alone.
+_Parts = dict[Split | None, float]
+
+
+class _BlockBytes(NamedTuple):
+    """Bytes that one repetition of a block keeps of one sample, undivided: all operators of a kind are one sum."""
+
+    saved: _Parts
+    gates: _Parts
+    scores: float
+    logits: _Parts
+
+
+def _block_bytes(block: Block, plan: TrainingPlan) -> _BlockBytes:
+    kept, width = plan.kept, plan.precision.compute_bytes
+    saved: _Parts = {}
+    gates: _Parts = {}
+    logits: _Parts = {}
+    scores = 0.0
+    for op in block.operators:
+        if isinstance(op, Embedding):
+            continue
+        if isinstance(op, Elementwise) and op.element_bytes is not None:
+            logits[op.split] = logits.get(op.split, 0.0) + op.elements * kept.logit_bytes
+            continue
+        among = None if kept.gathered and _is_input(op) else op.split
+        saved[among] = saved.get(among, 0.0) + _saved_bytes(op, plan)
+        if isinstance(op, Attention) and not plan.fused_attention:
+            scores += op.score_elements * _SCORE_BYTES
+        gated = isinstance(op, Elementwise) and op.saved == _GATED * op.elements and op.saved > 0
+        if gated and kept.gate and isinstance(op, Elementwise):
+            gates[op.split] = gates.get(op.split, 0.0) + op.elements * width
+    return _BlockBytes(saved, gates, scores, logits)
+
+
+def _divided(parts: _Parts, layouts: Layouts) -> Array:
+    """What a device has of a micro-batch."""
+    total = np.zeros_like(layouts.tp)
+    for split, size in parts.items():
+        total = total + (size / divisor(split, layouts) if split is not None else size)
+    return total * (layouts.micro_batch / layouts.cp)
+
+
+def _kept_by_block(block: Block, plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Bytes that one repetition of a block keeps of one micro-batch, nothing recomputed but what ``selective`` says,
+    without the logits."""
+    found = _block_bytes(block, plan)
+    kept = _divided(found.saved, layouts)
+    if found.gates:
+        # Where every second product is kept, what lies between them is made again.
+        half = (layouts.full > 0) & (layouts.full < 1)
+        kept = kept + np.where(half, 0.0, _divided(found.gates, layouts))
+    if found.scores:
+        scores = found.scores * (1.0 - layouts.selective)
         kept = kept + scores * layouts.micro_batch / (layouts.tp * layouts.cp)
     return kept
 
@@ -137,12 +177,9 @@ def _in_flight(block: Block, plan: TrainingPlan, layouts: Layouts) -> Array:
     return most
 
 
-def _kept_by_blocks(blocks: Iterable[Block], plan: TrainingPlan, layouts: Layouts, logits: bool) -> Array:
-    """Bytes that one repetition of each block keeps of one micro-batch: the logits, or all the rest."""
-    return sum(
-        (_kept_bytes(o, plan, layouts) for b in blocks for o in b.operators if _is_logits(o) == logits),
-        np.zeros_like(layouts.tp),
-    )
+def _kept_by_blocks(blocks: Iterable[Block], plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Bytes that one repetition of each block keeps of one micro-batch, without the logits."""
+    return sum((_kept_by_block(b, plan, layouts) for b in blocks), np.zeros_like(layouts.tp))
 
 
 def layer_activation_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
@@ -153,7 +190,7 @@ def layer_activation_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
         width = np.where(wide, _WIDE_BYTES, plan.precision.compute_bytes)
         inputs = block.boundary * width * layouts.micro_batch
         inputs = inputs / (divisor(Split.SEQUENCE, layouts) * layouts.cp)
-        kept = _kept_by_blocks((block,), plan, layouts, logits=False)
+        kept = _kept_by_block(block, plan, layouts)
         total = total + block.repeat * (layouts.full * inputs + (1.0 - layouts.full) * kept)
     return total
 
@@ -169,15 +206,18 @@ def _activations(plan: TrainingPlan, layouts: Layouts) -> tuple[Ends, Ends]:
     # (1 + (p-1)/(p·v)) times as many (Korthikanti et al. 2022, section 4.2.3) on the first; its last stage starts
     # backward with (v-1)·p + 1 parts under way, each a v-th of a stage.
     interleaved = np.where(layouts.interleave > 1, 1.0 + (layouts.pp - 1) / (layouts.pp * layouts.interleave), 1.0)
-    first, last = (_kept_by_blocks(placed(blocks, p), plan, layouts, logits=False) for p in ("first", "last"))
-    logits = _kept_by_blocks(placed(blocks, "last"), plan, layouts, logits=True)
+    first, last = (_kept_by_blocks(placed(blocks, p), plan, layouts) for p in ("first", "last"))
+    logits = sum(
+        (_divided(_block_bytes(b, plan).logits, layouts) for b in placed(blocks, "last")), np.zeros_like(layouts.tp)
+    )
     head, tail = with_ends(layouts, first, last)
     none, ends = with_ends(layouts, np.zeros_like(logits), logits)
     # While a layer is computed again, all that it keeps is there for a moment, and gradients of it.
     again = np.zeros_like(layouts.tp)
-    for block in placed(blocks, "middle"):
-        whole = np.where(layouts.full > 0, _kept_by_blocks((block,), plan, layouts, logits=False), 0.0)
-        again = np.maximum(again, whole + _in_flight(block, plan, layouts))
+    if (layouts.full > 0).any():
+        for block in placed(blocks, "middle"):
+            again = np.maximum(again, _kept_by_block(block, plan, layouts) + _in_flight(block, plan, layouts))
+        again = np.where(layouts.full > 0, again, 0.0)
     under_way = np.minimum(layouts.pp, layouts.accumulation)
     most = stage * interleaved * under_way + head
     parts = ((layouts.interleave - 1.0) * layouts.pp + 1.0) / layouts.interleave

@@ -104,24 +104,38 @@ def _kind(op: Operator, block: Block) -> str:
     return "products" if isinstance(op, MatMul) and block.place == "middle" else "others"
 
 
-def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
-    """Parameters on one device of a stage, experts divided by that."""
-    sums = {
-        (kind, place): np.zeros_like(layouts.tp)
-        for kind in ("trained", "products", "others")
-        for place in ("first", "middle", "last")
-    }
+_KINDS = ("trained", "products", "others", "narrow")
+# Kind and place, the split and the experts: what is divided alike.
+_Key = tuple[str, str, Split, int]
+
+
+def _alike(plan: TrainingPlan) -> dict[_Key, tuple[Operator, float]]:
+    """An operator of each kind that is divided in one way, and the parameters of all of them together."""
+    found: dict[_Key, tuple[Operator, float]] = {}
+
+    def add(key: _Key, op: Operator, count: float) -> None:
+        found[key] = (op, count + (found[key][1] if key in found else 0.0))
+
+    narrow = plan.kept.narrow_inputs
     for block in plan.workload.blocks:
         for op in block.operators:
-            if op.parameters and not is_shared_out(op):
-                key = (_kind(op, block), block.place)
-                sums[key] = sums[key] + op.parameters * block.repeat / _share(op, layouts, experts)
+            if not op.parameters or is_shared_out(op):
+                continue
+            split = Split.NONE if isinstance(op, Elementwise) else op.split
+            key = (block.place, split, op.experts if isinstance(op, MatMul) else 1)
+            count = op.parameters * block.repeat
+            add((_kind(op, block), *key), op, count)
+            if narrow and isinstance(op, MatMul) and op.trainable and block.place == "middle":
+                add(("narrow", *key), op, count)
+    return found
+
+
+def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
+    """Parameters on one device of a stage, experts divided by that."""
+    sums = {(kind, place): np.zeros_like(layouts.tp) for kind in _KINDS for place in ("first", "middle", "last")}
+    for (kind, place, _, _), (op, count) in _alike(plan).items():
+        sums[kind, place] = sums[kind, place] + count / _share(op, layouts, experts)
     layers = largest_share(plan, layouts)
-    narrow = np.zeros_like(layouts.tp)
-    if plan.kept.narrow_inputs:
-        for block in placed(plan.workload.blocks, "middle"):
-            for op in (o for o in block.operators if isinstance(o, MatMul) and o.trainable):
-                narrow = narrow + op.parameters * block.repeat / _share(op, layouts, experts)
     ends = {}
     for kind in ("trained", "products", "others"):
         head, tail = with_ends(layouts, sums[kind, "first"], sums[kind, "last"])
@@ -136,7 +150,7 @@ def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
     )
     first, last = ends["trained"]
     last = last + np.where(layouts.pp > 1, tied / layouts.tp, 0.0)
-    return _Counts((first, last), ends["products"], ends["others"], narrow * layers)
+    return _Counts((first, last), ends["products"], ends["others"], sums["narrow", "middle"] * layers)
 
 
 def states(plan: TrainingPlan, layouts: Layouts) -> States:
@@ -156,7 +170,7 @@ def states(plan: TrainingPlan, layouts: Layouts) -> States:
     plain, under3 = trained_bytes(plan), trained_bytes(plan, sharded=True)
     trained = np.where(sharded, under3.weight, plain.weight)
     state = np.where(sharded, under3.optimizer, plain.optimizer)
-    in_use = np.where(sharded, _gathered(plan, layouts), 0.0)
+    in_use = np.where(sharded, _gathered(plan, layouts), 0.0) if sharded.any() else 0.0
 
     # Under ZeRO-3 only a layer in use is there in the type that it computes in.
     copies = np.where(sharded, 0.0, plan.kept.copies_bytes * own.narrow)
