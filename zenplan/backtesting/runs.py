@@ -266,7 +266,7 @@ def _needed(run: MeasuredRun) -> Sequence[tuple[str, object, str]]:
         return (
             ("global_batch", run.global_batch, "enough micro-batches to fill the pipeline"),
             ("micro_batch", run.micro_batch, "the fastest that fits"),
-            ("recompute", run.recompute, "the fastest that fits"),
+            ("recompute", run.recompute, "as little as may have fitted"),
             ("zero_stage", run.zero_stage, "the fastest that fits"),
             ("task", run.task, "pre-training"),
             *software,

@@ -15,11 +15,11 @@ class Fit(StrEnum):
 
 
 # Of a device's memory: up to the first a predicted peak fits, beyond the second it does not. Of published peaks, each
-# publisher weighing the same, HIGHER of every 100 lie so far above the predicted ones that one at the first limit would
+# publisher weighing the same, a share of HIGHER lie so far above the predicted ones that one at the first limit would
 # not have fitted, and LOWER so far below that one at the second limit would have (benchmarks/memory.py).
 FITS_UP_TO: Final = 0.88
 TIGHT_UP_TO: Final = 1.15
-HIGHER, LOWER = 0.1, 0.1
+HIGHER, LOWER = 0.30, 0.05
 
 
 def fit_of(share: float) -> Fit:
