@@ -8,16 +8,20 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from zenplan.backtesting.attention import names_unfused
+from zenplan.domain.answer.fit import TIGHT_UP_TO
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.errors import Skipped
+from zenplan.planning.physics.columns import Array, Index
 from zenplan.planning.search.candidates import virtual_stages
 
 # Frameworks by name or year from before FlashAttention (May 2022). BigScience trained until then.
@@ -119,9 +123,15 @@ def channels_last(run: MeasuredRun, software: Software | None) -> tuple[bool, st
 
 # --- layouts
 
+# What is recomputed where nobody says so: nothing, before what memory asks for. Recipes of Megatron-Core, NeMo and
+# Megatron-Bridge do not (perf_recipes), and Transformers' Trainer does not unless it is asked to
+# (``gradient_checkpointing``, false).
+_USUAL = (Recompute.NONE, Recompute.SELECTIVE, Recompute.HALF, Recompute.FULL)
 _MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 # Bytes of weights, gradients and optimizer state of a parameter in mixed precision (Rajbhandari et al. 2020).
 _STATE_BYTES = 18.0
+# The same without master weights.
+_PURE_STATE_BYTES = 8.0
 # A printed layout whose states need so many times the memory is not the whole of it.
 _IMPOSSIBLE = 1.5
 
@@ -197,7 +207,36 @@ def data_parallel(run: MeasuredRun, cluster: Cluster) -> tuple[Layout, ...]:
     )
 
 
+def likely(layouts: Sequence[Layout], shares: Array, batch_known: bool) -> Index:
+    """Those of a run's layouts that it can have had, by what they need of the device's memory.
+
+    A row whose micro-batch is known had the least recomputation with which it may have fitted, tightly or not: people
+    recompute where they have to. Else all that fit; of none, the leanest, as the run was made.
+
+    Args:
+        layouts: as its row says, and every choice where it does not; n of them.
+        shares: predicted peak over the device's memory, shape (n,).
+        batch_known: whether the row says its micro-batch.
+    """
+    if len(layouts) == 1:
+        return np.zeros(1, dtype=np.intp)
+    if batch_known:
+        rungs = np.array([_USUAL.index(x.recompute) for x in layouts])
+        running = shares <= TIGHT_UP_TO
+        if running.any():
+            least = rungs[running].min()
+            # Of as much recomputation, those that surely fit, if there are any.
+            same = rungs == least
+            sure = same & (shares <= 1.0)
+            return np.flatnonzero(sure if sure.any() else same & running)
+    found = np.flatnonzero(shares <= 1.0)
+    return found if len(found) else np.array([shares.argmin()])
+
+
 def _recomputations(run: MeasuredRun, traits: SoftwareTraits) -> tuple[Recompute, ...]:
+    if run.recompute is None and _BEFORE_FLASH.search(run.framework.lower()) and "megatron" in run.framework.lower():
+        # Whole layers were all that Megatron-LM could recompute before 2022, and BigScience did.
+        return (Recompute.FULL,)
     if run.recompute is None:
         return (Recompute.NONE, Recompute.SELECTIVE, Recompute.FULL)
     return (Recompute.HALF,) if run.recompute is Recompute.SELECTIVE and traits.half else (run.recompute,)
@@ -214,17 +253,18 @@ def _virtual_stages(run: MeasuredRun, traits: SoftwareTraits, layers: int, pp: i
 
 def _is_partial(run: MeasuredRun, cluster: Cluster, workload: Workload) -> bool:
     """Whether the printed layout cannot be the whole of it: its states alone need far more than the memory."""
-    if run.zero_stage:
+    if run.zero_stage is not None:
         return False
     split = (run.tp or 1) * (run.pp or 1) * (run.ep or 1)
-    return _STATE_BYTES * workload.trainable_parameters / split > _IMPOSSIBLE * cluster.accelerator.capacity_bytes
+    each = _STATE_BYTES if run.precision.master_bytes else _PURE_STATE_BYTES
+    return each * workload.trainable_parameters / split > _IMPOSSIBLE * cluster.accelerator.capacity_bytes
 
 
 def _stages(run: MeasuredRun, traits: SoftwareTraits, pp: int, partial: bool) -> tuple[int, ...]:
     """ZeRO stages. Pipelines keep gradients whole: of the stages, they go with the first."""
     if run.zero_stage:
         return (run.zero_stage,)
-    if run.zero_stage == 0 and not partial:
+    if run.zero_stage == 0:
         # NeMo's recipes divide the optimizer's state without printing it.
         name = run.framework.lower()
         return (1,) if "nemo" in name or "bridge" in name else (0,)

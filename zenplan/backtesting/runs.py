@@ -10,17 +10,22 @@ import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from zenplan.adapters.runs.cells import stored, unsaid
 from zenplan.adapters.runs.rows import measured_run
 from zenplan.backtesting.attention import attention_kernel
+from zenplan.backtesting.kept import run_kept
 from zenplan.backtesting.layouts import (
     SoftwareTraits,
     candidate_layouts,
     channels_last,
     data_parallel,
+    likely,
     software_traits,
 )
 from zenplan.backtesting.workload import run_workload
+from zenplan.domain.answer.fit import Fit, fit_of
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.fit.efficiency import Efficiency
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -33,7 +38,7 @@ from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import OPTIMIZERS, Optimizer, TrainingPlan
 from zenplan.errors import Skipped, ZenplanError
 from zenplan.planning.explain.method import with_adapters
-from zenplan.planning.physics.columns import Layouts
+from zenplan.planning.physics.columns import Array, Layouts
 from zenplan.planning.physics.memory import peak_memory
 
 
@@ -44,7 +49,7 @@ class Run:
     Attributes:
         measured: as its row says.
         layouts: what the row says, or all that it can mean and that fit memory; the fastest is taken.
-        fits: whether the memory model finds that any fits; the run was made, so it should.
+        fit: what the memory model finds of the leanest of them; the run was made, so it should fit.
         tokens_per_s: measured, of one device.
         guessed: the row does not say its layout in full.
         assumed: what the row does not say, and what was taken.
@@ -53,11 +58,16 @@ class Run:
     measured: MeasuredRun
     plan: TrainingPlan
     layouts: tuple[Layout, ...]
-    fits: bool
+    fit: Fit
     cluster: Cluster
     tokens_per_s: float
     guessed: bool = False
     assumed: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is not found to be impossible."""
+        return self.fit is not Fit.NO
 
     @property
     def devices(self) -> int:
@@ -67,27 +77,42 @@ class Run:
 
 def runs(measured: Iterable[MeasuredRun], coefficients: Coefficients) -> Iterator[Run | ZenplanError]:
     """Each run with what it takes to predict it, or with the reason why it cannot be."""
-    for each in measured:
-        try:
-            yield _run(each, coefficients)
-        except ZenplanError as error:
-            yield error
+    yield from _chosen([_attempt(each, coefficients) for each in measured])
 
 
 def runs_of(
     rows: Iterable[Mapping[str, str]], catalogue: Catalogue, coefficients: Coefficients
 ) -> Iterator[Run | ZenplanError]:
     """The same of rows of a table, text by column, which name accelerators of the catalogue."""
+    read: list[_Draft | ZenplanError] = []
     for row in rows:
         try:
-            measured = measured_run(row, catalogue)
+            read.append(_draft(measured_run(row, catalogue), coefficients))
         except ZenplanError as error:
-            yield error
-        else:
-            yield from runs((measured,), coefficients)
+            read.append(error)
+    yield from _chosen(read)
 
 
-def _run(run: MeasuredRun, coefficients: Coefficients) -> Run:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A run before it is known which of its layouts fit; ``assumed`` is what was taken for all of them."""
+
+    measured: MeasuredRun
+    plan: TrainingPlan
+    layouts: tuple[Layout, ...]
+    cluster: Cluster
+    tokens_per_s: float
+    assumed: tuple[str, ...]
+
+
+def _attempt(run: MeasuredRun, coefficients: Coefficients) -> _Draft | ZenplanError:
+    try:
+        return _draft(run, coefficients)
+    except ZenplanError as error:
+        return error
+
+
+def _draft(run: MeasuredRun, coefficients: Coefficients) -> _Draft:
     software = _software(run)
     traits = software_traits(run, software)
     workload, method = run_workload(run, software), "lora" if run.task == "lora" else "full"
@@ -110,24 +135,54 @@ def _run(run: MeasuredRun, coefficients: Coefficients) -> Run:
         fused_attention=traits.fused_attention,
         channels_last=maps_last,
         software=software,
+        keeps=run_kept(run, software, method),
     )
-    # The layout that the row does not say in full is one that fits; of none, the leanest: the run was made.
-    needs = peak_memory(plan, Layouts.of(layouts)).total_bytes
-    fits = needs <= run.accelerator.capacity_bytes
-    kept = fits.nonzero()[0] if fits.any() else [int(needs.argmin())]
-    return Run(
+    return _Draft(
         measured=run,
         plan=plan,
-        layouts=tuple(layouts[i] for i in kept),
-        fits=bool(fits.any()),
+        layouts=layouts,
         cluster=cluster,
-        guessed=len(layouts) > 1 or not run.global_batch,
         tokens_per_s=measured_tokens_per_s(run, workload.tokens_per_sample),
         assumed=(
             *_assumed_of_software(traits, unnamed, workload),
             *filter(None, [why, stored(run.precision, run.accelerator)]),
             *_unknown(run, software),
         ),
+    )
+
+
+def _chosen(drafts: Sequence[_Draft | ZenplanError]) -> Iterator[Run | ZenplanError]:
+    """Each with the layouts that it can have had, in the order of the drafts. Plans that keep alike what they hold in
+    memory are evaluated together."""
+    groups: dict[Hashable, list[int]] = {}
+    for index, draft in enumerate(drafts):
+        if isinstance(draft, _Draft):
+            plan = draft.plan
+            key = (id(plan.workload), plan.precision, plan.optimizer, plan.fused_attention, plan.weight_bytes)
+            groups.setdefault((*key, plan.keeps), []).append(index)
+    found: dict[int, Run] = {}
+    for indices in groups.values():
+        together = [d for d in (drafts[i] for i in indices) if isinstance(d, _Draft)]
+        needs = peak_memory(together[0].plan, Layouts.of([x for d in together for x in d.layouts])).total_bytes
+        ends = np.cumsum([len(d.layouts) for d in together])[:-1]
+        found.update(zip(indices, map(_run, together, np.split(needs, ends)), strict=True))
+    return (draft if isinstance(draft, ZenplanError) else found[index] for index, draft in enumerate(drafts))
+
+
+def _run(draft: _Draft, needs_bytes: Array) -> Run:
+    """The run in the layouts that its row can mean; ``needs_bytes`` of each of the draft's, shape (n,)."""
+    run, layouts = draft.measured, draft.layouts
+    shares = needs_bytes / run.accelerator.capacity_bytes
+    kept = likely(layouts, shares, run.micro_batch is not None)
+    return Run(
+        measured=run,
+        plan=draft.plan,
+        layouts=tuple(layouts[i] for i in kept),
+        fit=fit_of(float(shares[kept].min())),
+        cluster=draft.cluster,
+        guessed=len(layouts) > 1 or not run.global_batch,
+        tokens_per_s=draft.tokens_per_s,
+        assumed=draft.assumed,
     )
 
 
@@ -214,7 +269,7 @@ def _needed(run: MeasuredRun) -> Sequence[tuple[str, object, str]]:
         return (
             ("global_batch", run.global_batch, "enough micro-batches to fill the pipeline"),
             ("micro_batch", run.micro_batch, "the fastest that fits"),
-            ("recompute", run.recompute, "the fastest that fits"),
+            ("recompute", run.recompute, "as little as may have fitted"),
             ("vp", run.vp or (run.pp or 1) == 1 or None, "none" if run.framework else "the fastest that fits"),
             ("zero_stage", run.zero_stage, "the fastest that fits"),
             ("task", run.task, "pre-training"),

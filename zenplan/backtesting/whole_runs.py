@@ -276,7 +276,7 @@ def _run(plan: TrainingPlan, cluster: Cluster, operations: Operations) -> tuple[
     found = search(plan, (cluster,))
     layout = found.layouts.at(0)
     facts = [Fact(name="layout", value=str(layout), origin=Origin.DERIVED, why="found by the search")]
-    if not found.fits[0]:
+    if not found.planned[0]:
         needs = units.size(float(found.memory.total_bytes[0]))
         facts.append(
             Fact(

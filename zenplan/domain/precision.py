@@ -46,6 +46,8 @@ PRECISIONS: Final = {
         ("tf32", "tf32", "tf32", 4, 0, 0.0, False),
         ("fp16", "fp16", "fp16", 2, 4, 0.0, False),
         ("bf16", "bf16", "bf16", 2, 4, 0.0, False),
+        # Weights and the optimizer's states in bf16 alone, as libraries of fine-tuning load and train a model.
+        ("bf16-pure", "bf16", "bf16", 2, 0, 0.0, False),
         ("fp8", "fp8", "bf16", 2, 4, 0.0, False),
         # The products run at the same rate.
         ("mxfp8", "fp8", "bf16", 2, 4, 0.0, True),

@@ -81,6 +81,11 @@ def _publisher(source: str, publishers: Iterable[tuple[str, str]]) -> str:
     return next((name for prefix, name in publishers if source.startswith(prefix)), "")
 
 
+def publisher_of(source: str, folder: Path) -> str:
+    """Who measured what a document of that name has, by the folder's table; the document where nobody knows."""
+    return _publisher(source, _pairs(folder / _PUBLISHERS)) or source
+
+
 def source(run: Run) -> str:
     """The document that a run is from."""
     return run.measured.source

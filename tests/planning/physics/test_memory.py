@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zenplan.adapters.tables.models import read_models
+from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import Software
+from zenplan.domain.training.kept import usual_kept
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.families.transformer.lowering import Experts, TransformerShape, lower
 from zenplan.planning.explain.method import with_adapters
@@ -199,7 +201,9 @@ def test_a_recomputed_layer_takes_the_place_of_the_logits(make: Any) -> None:
     )
 
 
-@pytest.mark.parametrize(("software", "widths"), [(None, 4), (Software.EAGER, 4), (Software.COMPILED, 3)])
+@pytest.mark.parametrize(
+    ("software", "widths"), [(None, 4), (Software.EAGER, 4), (Software.FUSED, 3), (Software.COMPILED, 3)]
+)
 def test_a_gate_keeps_its_activation_unless_it_is_compiled(make: Any, software: Software | None, widths: int) -> None:
     narrow = replace(MODELS["llama2-7b"].shape, ff_width=4096)
     kept = [
@@ -221,8 +225,8 @@ def test_where_every_second_product_is_kept_a_gates_activation_is_made_again(
     assert kept[0] - kept[1] == pytest.approx(0.5 * 32 * 2 * widths * 4096 * (11_008 - 4096))
 
 
-def test_activations_are_as_wide_under_fp8(make: Any) -> None:
-    sixteen, eight = (make.plan(lower(GPT3, "gpt"), precision=p) for p in ("bf16", "fp8"))
+def test_activations_are_as_wide_under_fp8_of_compilers(make: Any) -> None:
+    sixteen, eight = (make.plan(lower(GPT3, "gpt"), precision=p, software=Software.COMPILED) for p in ("bf16", "fp8"))
     assert layers_bytes(make, eight, Layout()) == layers_bytes(make, sixteen, Layout())
 
 
@@ -287,8 +291,9 @@ def test_the_last_of_interleaved_stages_starts_backward_with_v_1_p_1_parts_under
 def test_one_layer_is_there_whole_while_it_is_computed_again(make: Any) -> None:
     plan = make.plan(NO_HEAD)
     use = peak(make, plan, Layout(recompute=Recompute.FULL))
-    # Eight inputs, one whole layer, the embedding's mask, and the inputs of the last norm and of the head.
-    assert use.activations_bytes == pytest.approx((8 * 2 + 34 + 1 + 2 + 2) * S * H, rel=0.01)
+    # Eight inputs, one whole layer and the gradients of what its activation kept, two times four widths; the embedding's
+    # mask, and the inputs of the last norm and of the head.
+    assert use.activations_bytes == pytest.approx((8 * 2 + 34 + 16 + 1 + 2 + 2) * S * H, rel=0.01)
 
 
 def test_workspace_is_a_constant_and_fragmentation_a_share_of_what_comes_and_goes(make: Any) -> None:
@@ -345,6 +350,96 @@ def test_zero3_gathers_frozen_products_in_four_bits(make: Any) -> None:
     shards = 32 / 8 * (products * each + adapters * 4)
     whole = 3 * (products * each + adapters * 2)
     assert wide.weights_bytes - narrow.weights_bytes == pytest.approx(shards + whole)
+
+
+# --- what software keeps
+
+
+def kept_by(make: Any, workload: Any, layout: Layout, precision: str = "bf16", **changes: Any) -> Any:
+    """The peak under software that keeps those things otherwise than Megatron-Core does."""
+    fused = usual_kept(Software.FUSED, PRECISIONS[precision], "full")
+    plan = make.plan(workload, software=Software.FUSED, precision=precision)
+    return peak(make, replace(plan, keeps=replace(fused, **changes)), layout)
+
+
+def test_libraries_of_fine_tuning_hold_ten_bytes_a_parameter(make: Any) -> None:
+    # bf16 throughout: weight, gradient and two moments; PyTorch's update copies the weights for a moment.
+    short = lower(replace(MODELS["llama2-7b"].shape, seq_len=8), "x")
+    use = peak(make, make.plan(short, precision="bf16-pure", software=Software.EAGER), Layout())
+    assert (use.weights_bytes, use.gradients_bytes) == (2 * N, 2 * N)
+    assert use.total_bytes - use.workspace_bytes == pytest.approx(10 * N, rel=1e-6)
+    fused = peak(make, make.plan(short, precision="bf16-pure", software=Software.FUSED), Layout())
+    assert fused.optimizer_bytes == 4 * N
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "each"), [("adamw", 12), ("paged-adamw", 4), ("adamw-8bit", 6), ("paged-adamw-8bit", 4), ("sgd", 4)]
+)
+def test_what_is_paged_lies_in_the_hosts_memory(make: Any, optimizer: str, each: int) -> None:
+    assert peak(make, make.plan(LLAMA, optimizer=optimizer), Layout()).optimizer_bytes == each * N
+
+
+@pytest.mark.parametrize(("optimizer", "each"), [("adamw", 4), ("adamw-8bit", 2), ("lion", 2), ("paged-adamw", 0)])
+def test_states_are_as_wide_as_their_weights_unless_they_are_in_blocks(make: Any, optimizer: str, each: int) -> None:
+    plan = make.plan(LLAMA, optimizer=optimizer, precision="bf16-pure")
+    assert peak(make, plan, Layout()).optimizer_bytes == each * N
+
+
+def test_products_in_8_bits_keep_their_inputs_in_8_bits(make: Any) -> None:
+    """Bytes of an element of Llama's width a layer: norms 2 + 2, inputs 1 + 1, queries, keys and values 2 · (1 + 1/4)
+    and those turned 2 · (1 + 1/8), attention 2 and its 8-bit copy 1, the gate's inputs 2 · 2 and its product 1."""
+    shape = MODELS["llama3-70b"].shape
+    plan = make.plan(lower(shape, "x"), precision="fp8", software=Software.FUSED)
+    wide = shape.ff_width / shape.width
+    each = 2 + 2 + 1 + 1 + 2 * 1.25 + 2 * 1.125 + 2 + 1 + wide * (2 * 2 + 1)
+    kept = layers_bytes(make, plan, Layout(tp=4))
+    assert kept == pytest.approx(80 * each * shape.seq_len * shape.width / 4, rel=0.01)
+    # In 16 bits each of the four inputs has one byte more, but attention's output is there once.
+    more = each + 1 + 1 - 1 + wide
+    sixteen = layers_bytes(make, replace(plan, precision=PRECISIONS["bf16"]), Layout(tp=4))
+    assert sixteen == pytest.approx(80 * more * shape.seq_len * shape.width / 4, rel=0.01)
+
+
+def test_weights_in_8_bits_are_there_twice_and_beside_those_of_16_unless_they_replace_them(make: Any) -> None:
+    both, alone = (kept_by(make, LLAMA, Layout(), "fp8", copies_bytes=b).weights_bytes for b in (2.0, 0.0))
+    assert alone == 2 * N
+    assert both - alone == pytest.approx(2 * PRODUCTS)
+    # Under ZeRO-3 they are made for the layer in use.
+    sharded = [kept_by(make, LLAMA, Layout(dp=8, zero=3), "fp8", copies_bytes=b).weights_bytes for b in (2.0, 0.0)]
+    assert sharded[0] == sharded[1]
+
+
+def test_gradients_may_be_accumulated_in_16_bits(make: Any) -> None:
+    assert kept_by(make, LLAMA, Layout(), gradient_bytes=2.0).gradients_bytes == 2 * N
+
+
+def test_a_loss_in_parts_writes_no_logits(make: Any) -> None:
+    assert kept_by(make, lower(GPT3, "gpt"), Layout(), logit_bytes=0.0).logits_bytes == 0
+
+
+def test_gathered_inputs_are_not_divided(make: Any) -> None:
+    own, whole = (kept_by(make, LLAMA, Layout(tp=8), gathered=g).activations_bytes for g in (False, True))
+    tokens = MODELS["llama2-7b"].shape.seq_len
+    # Two inputs of products in each layer: all of them in the place of an eighth.
+    assert whole - own == pytest.approx(32 * 2 * 2 * tokens * 4096 * 7 / 8, rel=1e-6)
+
+
+def test_layers_inputs_are_in_fp32_from_a_stage_on(make: Any) -> None:
+    plain, wide = (
+        kept_by(make, NO_HEAD, Layout(dp=2, zero=3, recompute=Recompute.FULL), wide_inputs=w) for w in (None, 3)
+    )
+    assert wide.activations_bytes - plain.activations_bytes == pytest.approx(8 * 2 * S * H)
+    first = kept_by(make, NO_HEAD, Layout(dp=2, zero=2, recompute=Recompute.FULL), wide_inputs=3)
+    assert first.activations_bytes == plain.activations_bytes
+
+
+def test_what_is_offloaded_is_not_on_the_device(make: Any) -> None:
+    here, gone = (kept_by(make, NO_HEAD, Layout(), offload=frozenset(o)) for o in ((), ("activations",)))
+    # Two of eight layers stay, the one at work and the one on its way; and what the ends of the model keep.
+    assert here.activations_bytes - gone.activations_bytes == pytest.approx(6 * 34 * S * H, rel=0.01)
+    states = kept_by(make, LLAMA, Layout(), offload=frozenset({"optimizer"}))
+    assert states.optimizer_bytes == 0
+    assert states.weights_bytes == 2 * N
 
 
 LAYOUTS = st.builds(

@@ -85,7 +85,7 @@ def test_a_layout_that_takes_as_long_is_no_runner_up(case: Any) -> None:
 
 def test_where_nothing_fits_there_is_neither(case: Any) -> None:
     plan, found = case
-    none = replace(found, fits=np.zeros_like(found.fits))
+    none = replace(found, fits=np.zeros_like(found.fits), tight=np.zeros_like(found.fits))
     assert runner_up(plan, none) is None
     assert len(frontier(plan, none)) == 0
     assert len(listed(plan, none, "time", 10)) == 0

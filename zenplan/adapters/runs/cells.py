@@ -213,6 +213,8 @@ _WORDS: Final = (
     ("fp8-mx", "mxfp8"),
     ("mxfp8", "mxfp8"),
     ("fp8", "fp8"),
+    ("bf16-pure", "bf16-pure"),
+    ("bf16-true", "bf16-pure"),
     ("bf16", "bf16"),
     ("bfloat16", "bf16"),
     ("fp16", "fp16"),

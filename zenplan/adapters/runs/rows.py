@@ -135,8 +135,11 @@ def measured_run(cells: Cells, catalogue: Catalogue) -> MeasuredRun:
 
 def _text(cells: Cells, name: str) -> str:
     """What the cell says, under the first of the column's names that says anything; empty is unknown."""
-    found = (read.known(n, (cells.get(n) or "").strip()) for n in (name, *OTHER_NAMES.get(name, ())))
-    return next((text for text in found if text), "")
+    for each in (name, *OTHER_NAMES.get(name, ())):
+        cell = cells.get(each)
+        if cell and (text := read.known(each, cell.strip())):
+            return text
+    return ""
 
 
 def _family(cells: Cells, assumed: list[str]) -> str:
@@ -166,6 +169,8 @@ def _figures(cells: Cells, figures: Mapping[str, float]) -> Known:
 
 def _number(cells: Cells, figures: Mapping[str, float], name: str, most: float) -> float | None:
     text = _shown(cells, figures, name)
+    if not text:
+        return None
     value = read.positive(name, figures[name], text) if name in figures else _figure(cells, name)
     if value is not None and value > most:
         raise Skipped(f"{name} of {read.short(text)} is beyond any run")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from msgspec import Meta
 
 from zenplan.commands.shared.document import (
+    FIT_DESCRIPTION,
     Count,
     Name,
     NotNegative,
@@ -18,6 +19,7 @@ from zenplan.commands.shared.document import (
 )
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.backtest import GROUPINGS, SIZES, Backtest, Group, Kind, ScoredRow, Summary
+from zenplan.domain.answer.fit import Fit
 from zenplan.domain.software import Software
 
 S = TypeVar("S", bound=Document)
@@ -91,7 +93,11 @@ class RowDocument(Document):
         str | None,
         Meta(description="The layout that was taken: the row's, or the fastest of those it can mean."),
     ]
-    fits: Annotated[bool | None, Meta(description="Whether the memory model finds that it fits; null for a whole run.")]
+    fits: Annotated[
+        bool | None,
+        Meta(description="False where the memory model finds that it does not fit; null for a whole run."),
+    ]
+    fit: Annotated[Fit | None, Meta(description=f"{FIT_DESCRIPTION} Null for a whole run.")]
     assumed: Annotated[tuple[Name, ...], Meta(description="What the row does not say, and what was taken.")]
     notes: Annotated[
         tuple[Name, ...],

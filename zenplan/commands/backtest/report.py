@@ -9,6 +9,7 @@ from typing import Any
 from zenplan import units
 from zenplan.commands.shared.shorten import shortened
 from zenplan.domain.answer.backtest import Backtest, Group, Kind, ScoredRow, SkippedRow, Summary
+from zenplan.domain.answer.fit import Fit
 from zenplan.domain.report import Column, Report, Table
 
 _MOST_REASONS, _MOST_LINES, _MOST_GROUPS = 12, 6, 40
@@ -193,8 +194,8 @@ def _odd(rows: Sequence[ScoredRow]) -> list[str]:
 
 def _too_large(rows: Sequence[ScoredRow]) -> list[str]:
     """How many rows the memory model would not have let run."""
-    asked = [row for row in rows if row.fits is not None]
-    where = [row.line for row in asked if not row.fits]
+    asked = [row for row in rows if row.fit is not None]
+    where = [row.line for row in asked if row.fit is Fit.NO]
     if not where:
         return []
     return [

@@ -26,7 +26,7 @@ from zenplan.planning.physics.interval import spread_of
 from zenplan.planning.physics.step import fastest
 
 # Rows that are predicted together: enough of one model for numpy, few enough for any memory.
-_CHUNK = 500
+_CHUNK = 4_000
 
 Scored = ScoredRow | SkippedRow
 T = TypeVar("T")
@@ -239,7 +239,7 @@ def _scored(row: TableRow, measured: MeasuredRun, run: Run, layout: Layout, spee
         unit=plan.workload.unit,
         tokens_per_sample=length if length > 1 or plan.workload.unit == "tokens" else None,
         layout=str(layout),
-        fits=run.fits,
+        fit=run.fit,
         assumed=(*measured.assumed, *run.assumed),
         notes=(*measured.notes, *([odd] if odd else [])),
     )

@@ -41,7 +41,7 @@ def steps_here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[Loca
 def _can_hold(plan: TrainingPlan, memory_bytes: int | None) -> bool:
     """Whether the weights and what is kept beside them fit: nobody waits for a run that does not."""
     precision = plan.precision
-    kept = precision.compute_bytes + precision.master_bytes + plan.optimizer.state_bytes
+    kept = precision.compute_bytes + precision.master_bytes + plan.state_bytes
     return memory_bytes is None or plan.workload.parameters * kept <= memory_bytes
 
 

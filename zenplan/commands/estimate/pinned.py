@@ -57,7 +57,7 @@ class Pinned:
         there = evidence.corrected(replace(cluster, efficiency=efficiency))
         option = replace(self.found.options[self.index], cluster=0)
         found = market(plan, self.found.operations, [there], [option])
-        if not found.found.fits.all():
+        if not found.found.planned.all():
             raise NoFit(f"does not fit the memory of {cluster.accelerator.name}")
         return replace(self, request=request, found=found, index=0)
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from zenplan.commands.shared.document import (
     DISTINCT,
+    FIT_DESCRIPTION,
     Count,
     CountFromZero,
     Day,
@@ -24,6 +25,7 @@ from zenplan.commands.shared.document import (
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.answer import Label, Ranked
 from zenplan.domain.answer.estimate import Bill, Quote
+from zenplan.domain.answer.fit import Fit
 from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.market.offer import Billing, Price
 from zenplan.domain.model.workload import Workload
@@ -49,6 +51,7 @@ class MemoryDocument(MemoryPartsDocument):
 
     total_bytes: Annotated[Positive, Meta(description="The whole peak, in bytes.")]
     available_bytes: Annotated[Positive, Meta(description="Memory of the device, in bytes.")]
+    fit: Annotated[Fit, Meta(description=FIT_DESCRIPTION)]
 
 
 class StepDocument(StepPartsDocument):
@@ -226,7 +229,12 @@ def quote_document(workload: Workload, ranked: Ranked) -> QuoteDocument:
         accelerator=instance.accelerator,
         machines=quote.nodes,
         layout=fill(LayoutDocument, estimate.layout),
-        memory=fill(MemoryDocument, estimate.memory, available_bytes=estimate.cluster.accelerator.capacity_bytes),
+        memory=fill(
+            MemoryDocument,
+            estimate.memory,
+            available_bytes=estimate.cluster.accelerator.capacity_bytes,
+            fit=estimate.fit,
+        ),
         step=fill(StepDocument, estimate.step, total_s=fill(RangeDocument, estimate.step_s)),
         mfu=estimate.mfu,
         samples_per_s=estimate.samples_per_s,

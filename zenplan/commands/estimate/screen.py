@@ -11,6 +11,7 @@ from datetime import date
 from zenplan import units
 from zenplan.adapters.formats import height, wrapped
 from zenplan.commands.shared.ages import dollar_span, dollars
+from zenplan.commands.shared.sentences import tight
 from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
 from zenplan.domain.answer.estimate import BILLS_HELD, Quote
 from zenplan.domain.fit.efficiency import Grounds
@@ -280,7 +281,9 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     lines = []
     told = answer.notices[:1]
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
-    for line in filter(None, (*ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))):
+    crowded = tight(answer.recommended.quote.estimate)
+    said = (crowded, *ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
+    for line in filter(None, said):
         if _lines(line) <= left - kept:
             lines.append(line)
             left -= _lines(line)

@@ -295,7 +295,7 @@ def _nearest(found: Market, clusters: Sequence[int]) -> int:
 
 def _why_nothing(request: Request, found: Market, wish: Wish, today: date) -> tuple[str, str]:
     """Message and hint for when no option is usable: nothing fits, or nothing has a price of that kind."""
-    fits = found.found.fits
+    fits = found.found.planned
     if not fits.any():
         nearest = _nearest(found, range(len(found.clusters)))
         return f"does not fit: {_short(found, nearest)}", what_helps(found.plan, found.clusters)
@@ -321,13 +321,13 @@ def _not_quoted(request: Request, found: Market, ranking: Ranking, today: date) 
     if len(chosen.unpriced):
         names = sorted({found.options[i].offer.instance.accelerator for i in chosen.unpriced.tolist()})
         lines.append(f"nobody has a price for {', '.join(names)}; asked for alone, it is answered in time and memory")
-    unfit = [int(c) for c in (~found.found.fits).nonzero()[0]]
+    unfit = [int(c) for c in (~found.found.planned).nonzero()[0]]
     if unfit:
         lines.append(
             f"{len(unfit)} of {len(found.clusters)} clusters do not fit; the nearest: "
             f"{_short(found, _nearest(found, unfit))}"
         )
-    fits = found.found.fits[found.owner]
+    fits = found.found.planned[found.owner]
     priced, usable = found.priced(request.billing), found.usable(request.billing)
     late = usable & (found.bills(request.billing).runs.wall_clock_s[1] > request.longest_s)
     for count, what in (

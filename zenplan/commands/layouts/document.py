@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from zenplan.commands.shared.document import (
+    FIT_DESCRIPTION,
     Count,
     Day,
     FactDocument,
@@ -21,6 +22,7 @@ from zenplan.commands.shared.document import (
 )
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.estimate import Estimate
+from zenplan.domain.answer.fit import Fit
 from zenplan.domain.answer.tradeoff import Tradeoff
 from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.software import Software
@@ -92,7 +94,8 @@ class TriedDocument(Document):
         MemoryDocument,
         Meta(description="Peak memory of the fullest device, in bytes by part; the parts add up to the total."),
     ]
-    memory_share: Annotated[Ratio, Meta(description="The peak over the memory of the device, a ratio.")]
+    fit: Annotated[Fit, Meta(description=FIT_DESCRIPTION)]
+    memory_share: Annotated[NotNegative, Meta(description="The peak over the memory of the device, a ratio.")]
     mfu: Annotated[Ratio, Meta(description="Model FLOP utilisation, a ratio; nothing recomputed is counted.")]
     samples_per_s: Annotated[Positive, Meta(description="Samples (sequences, images) a second of all devices.")]
     tokens_per_s_per_device: Annotated[

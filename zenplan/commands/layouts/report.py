@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zenplan import units
-from zenplan.commands.shared.sentences import padded, spread
+from zenplan.commands.shared.sentences import padded, spread, tight
 from zenplan.domain.answer.estimate import Estimate, part_name
 from zenplan.domain.answer.tradeoff import Fewer, Tradeoff
 from zenplan.domain.report import Column, Report, Table
@@ -142,6 +142,7 @@ def _caption(found: Tradeoff) -> str:
 def _notes(found: Tradeoff) -> tuple[str, ...]:
     batch = found.plan.batch_fact
     return (
+        *filter(None, (tight(found.fastest),)),
         *_second(found),
         *_cost(found),
         *(

@@ -48,7 +48,7 @@ def layouts(request: Request, by: str, known: Known) -> Tradeoff:
     evidence = evidence_of(plan, known.catalogue, known.coefficients, known.calibrations)
     cluster = evidence.corrected(cluster_of(plan, accelerator, request.gpus, known.coefficients))
     found = survey(plan, cluster)
-    if not found.fits.any():
+    if not found.planned.any():
         least = float(found.memory.total_bytes.min())
         raise NoFit(f"does not fit: {shortfall(cluster, least)}", what_helps(plan, [cluster]))
     price = cheapest(accelerator, known.tables, known.today)
@@ -62,7 +62,7 @@ def layouts(request: Request, by: str, known: Known) -> Tradeoff:
         sizes=_sizes(plan, accelerator, request.gpus, known.coefficients, evidence, price),
         price=price,
         considered=found.considered,
-        fitting=int(found.fits.sum()),
+        fitting=int(found.planned.sum()),
     )
 
 
@@ -122,7 +122,7 @@ def _sizes(
     return tuple(
         _fewer(plan, best, index, number, float(each_s[index]), price)
         for index, number in enumerate(numbers)
-        if best.fits[index]
+        if best.planned[index]
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from zenplan.documents import Document
+from zenplan.domain.answer.fit import FITS_UP_TO, TIGHT_UP_TO
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.layout import Recompute
 
@@ -102,6 +103,12 @@ class StepPartsDocument(Document):
     context_s: Annotated[NotNegative, Meta(description="Exposed context-parallel communication, in seconds.")]
     bubble_s: Annotated[NotNegative, Meta(description="Pipeline stages that wait, in seconds.")]
     optimizer_s: Annotated[NotNegative, Meta(description="The optimizer's update, in seconds.")]
+
+
+FIT_DESCRIPTION = (
+    f"Whether the peak fits: up to {FITS_UP_TO:.0%} of the device's memory it does, up to {TIGHT_UP_TO:.0%} it is tight "
+    "and may fail."
+)
 
 
 class MemoryPartsDocument(Document):

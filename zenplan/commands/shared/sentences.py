@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from zenplan import units
 from zenplan.domain.answer.estimate import Estimate
+from zenplan.domain.answer.fit import FITS_UP_TO, HIGHER, Fit
 from zenplan.domain.training.layout import Layout
+
+
+def tight(estimate: Estimate) -> str:
+    """A warning where the peak may be more than the device has; else empty."""
+    if estimate.fit is not Fit.TIGHT:
+        return ""
+    has = estimate.cluster.accelerator.capacity_bytes
+    return (
+        f"Memory is tight, and it may run out: {units.size(estimate.memory.total_bytes)} of {units.size(has)} a device. "
+        f"Nothing surely fits; of published peaks {HIGHER:.0%} lie over {1.0 / FITS_UP_TO - 1.0:.0%} above the predicted."
+    )
 
 
 def spread(estimate: Estimate) -> str:

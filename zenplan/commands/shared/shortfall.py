@@ -60,7 +60,7 @@ def _some(stacks: Sequence[Stack]) -> str:
 def _fits(plan: TrainingPlan, most: int | None, clusters: Sequence[Cluster]) -> bool:
     """Whether the plan has a layout within the memory of one of the clusters, those with too many devices left out."""
     some = [c for c in clusters if most is None or c.devices <= most]
-    return bool(some) and bool(search(plan, some).fits.any())
+    return bool(some) and bool(search(plan, some).planned.any())
 
 
 def shortfall(where: Cluster, needs_bytes: float) -> str:

@@ -10,6 +10,7 @@ from statistics import fmean, median
 from typing import Final
 
 from zenplan.domain import checks
+from zenplan.domain.answer.fit import Fit
 from zenplan.domain.range import Range
 
 
@@ -63,7 +64,7 @@ class ScoredRow:
         unit: what a throughput row counts: ``tokens``, ``images``, ``samples``.
         tokens_per_sample: of a throughput row that counts parts of samples (tokens).
         layout: the one that was taken; empty for a whole run, whose facts say it.
-        fits: whether the memory model finds that it fits; None where it was not asked.
+        fit: whether the memory model finds that it fits; None where it was not asked.
         assumed: what the row does not say, and what was taken. notes: what is odd in the row.
     """
 
@@ -88,7 +89,7 @@ class ScoredRow:
     unit: str = ""
     tokens_per_sample: int | None = None
     layout: str = ""
-    fits: bool | None = None
+    fit: Fit | None = None
     assumed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -96,6 +97,11 @@ class ScoredRow:
         checks.positive(
             f"row of line {self.line}", measured=self.measured, low=self.predicted.low, high=self.predicted.high
         )
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether it is not found to be impossible; None where it was not asked."""
+        return None if self.fit is None else self.fit is not Fit.NO
 
     @property
     def error(self) -> float:

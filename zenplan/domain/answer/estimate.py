@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from zenplan.domain import checks
+from zenplan.domain.answer.fit import Fit, fit_of
 from zenplan.domain.fit.efficiency import Correction, Grounds
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.market.offer import OWN, Billing, Offer, Terms
@@ -84,10 +85,11 @@ class MemoryUse:
 
     Attributes:
         weights_bytes: in the compute type, or sharded as master weights under ZeRO-3, with the layers in use.
-        gradients_bytes: accumulated in fp32.
+        gradients_bytes: accumulated in fp32; in 16 bits where nothing else is kept.
         optimizer_bytes: master weights and the optimizer's state.
         activations_bytes: what the backward pass keeps.
-        logits_bytes: of the output head, in 16 bits and in fp32, where the loss is computed.
+        logits_bytes: of the output head, in 16 bits and in fp32, where the loss is computed; none where it is
+            computed in parts.
         workspace_bytes: the framework's context, its libraries and the buffers of collectives.
         fragmentation_bytes: what the allocator holds and cannot use.
     """
@@ -183,6 +185,11 @@ class Estimate:
     mfu: float
     samples_per_s: float
     evidence: str
+
+    @property
+    def fit(self) -> Fit:
+        """Whether its peak is found to fit the device's memory."""
+        return fit_of(self.memory.total_bytes / self.cluster.accelerator.capacity_bytes)
 
     @property
     def correction(self) -> Correction | None:

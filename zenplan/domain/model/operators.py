@@ -134,6 +134,7 @@ class Attention:
         key_dim, value_dim: width of one head's keys (and queries) and values.
         causal: half of the scores are masked, which a fused kernel does not compute.
         window: the most keys that one query sees, None for all.
+        rotary: queries and keys are turned by their positions first (RoPE, Su et al. 2021).
     """
 
     name: str
@@ -145,6 +146,7 @@ class Attention:
     keys: int
     causal: bool
     window: int | None = None
+    rotary: bool = False
 
     def __post_init__(self) -> None:
         checks.positive(
@@ -197,6 +199,12 @@ class Attention:
     def saved_elements(self) -> float:
         """Elements kept for the backward pass by a fused kernel: its inputs, output and row sums."""
         return self.io_elements + 2.0 * self.heads * self.queries
+
+    @property
+    def turned_elements(self) -> float:
+        """Elements of the queries and keys of one sample that are turned by their positions."""
+        heads = self.queries * self.heads + self.keys * self.kv_heads
+        return float(heads * self.key_dim) if self.rotary else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

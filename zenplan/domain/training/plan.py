@@ -11,6 +11,7 @@ from zenplan.domain.model.workload import Workload
 from zenplan.domain.precision import Precision
 from zenplan.domain.provenance import Fact
 from zenplan.domain.software import Software
+from zenplan.domain.training.kept import Kept, usual_kept
 from zenplan.domain.training.stack import Stack
 
 METHODS: Final = ("full", "lora", "qlora")
@@ -22,10 +23,15 @@ class Optimizer:
 
     Attributes:
         state_bytes: bytes of state kept (AdamW: two fp32 moments, 8).
+        in_blocks: states are of 8 bits whatever the weights are, and a kernel of their own updates them (Dettmers et
+            al. 2022). Any others are as wide as the weights that they belong to.
+        paged: states lie in the host's memory, and pages of them come when they are updated (Dettmers et al. 2023).
     """
 
     name: str
     state_bytes: float
+    in_blocks: bool = False
+    paged: bool = False
 
 
 # Adafactor keeps row and column sums only, which is next to nothing (Shazeer & Stern 2018).
@@ -33,7 +39,9 @@ OPTIMIZERS: Final = {
     o.name: o
     for o in (
         Optimizer(name="adamw", state_bytes=8),
-        Optimizer(name="adamw-8bit", state_bytes=2),
+        Optimizer(name="adamw-8bit", state_bytes=2, in_blocks=True),
+        Optimizer(name="paged-adamw", state_bytes=8, paged=True),
+        Optimizer(name="paged-adamw-8bit", state_bytes=2, in_blocks=True, paged=True),
         Optimizer(name="sgd", state_bytes=0),
         Optimizer(name="sgd-momentum", state_bytes=4),
         Optimizer(name="lion", state_bytes=4),
@@ -54,6 +62,7 @@ class TrainingPlan:
         fused_attention: attention runs in a fused (flash) kernel that never writes the scores.
         channels_last: feature maps lie with their channels last (NHWC), as tensor cores take them.
         software: the kind of framework that runs it; None where it is not known.
+        keeps: what that software keeps in memory; None for what its kind usually does.
         stack: the software by name, whose layouts alone are searched; None where any layout may be run.
         batch_fact: where the global batch is from; it is one of ``facts``. None where nothing is said of it.
     """
@@ -68,6 +77,7 @@ class TrainingPlan:
     fused_attention: bool = True
     channels_last: bool = True
     software: Software | None = None
+    keeps: Kept | None = None
     epochs: float = 1.0
     stack: Stack | None = None
     batch_fact: Fact | None = None
@@ -82,6 +92,17 @@ class TrainingPlan:
             weight_bytes=self.weight_bytes,
         )
         checks.one_of("plan", "method", self.method, METHODS)
+
+    @property
+    def kept(self) -> Kept:
+        """What is kept in memory for a step, beyond what the layout and the precision say."""
+        return self.keeps or usual_kept(self.software, self.precision, self.method)
+
+    @property
+    def state_bytes(self) -> float:
+        """Bytes of the optimizer's state of one parameter: as wide as the weight that it updates."""
+        whole = self.precision.master_bytes or self.precision.compute_bytes
+        return self.optimizer.state_bytes * (1.0 if self.optimizer.in_blocks else whole / 4.0)
 
     @property
     def steps(self) -> int:

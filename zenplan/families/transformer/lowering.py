@@ -207,6 +207,8 @@ def _attend(
             keys=keys,
             causal=causal,
             window=window,
+            # Models with a gate and without a table of positions: Llama and those after it.
+            rotary=shape.gated and not shape.positions and not cross,
         ),
         _projection(f"{name} output", rows, heads * d, h, Split.ROWS, bias=bias),
         *_dropout(shape, f"{name} dropout", rows),

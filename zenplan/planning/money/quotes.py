@@ -79,13 +79,14 @@ class Market:
     def usable(self, billing: Billing) -> npt.NDArray[np.bool_]:
         """Options that fit memory, have a price of that kind, and finish even at their high end.
 
-        What is looked at without a price is taken as on demand, at dollars that are not known.
+        Where none fits, those that may, tightly. What is looked at without a price is taken as on demand, at dollars
+        that are not known.
         """
         b = self.bills(billing)
         known = np.isfinite(b.compute_usd[2])
         if billing is Billing.ON_DEMAND:
             known |= self.unpriced
-        usable: npt.NDArray[np.bool_] = self.found.fits[self.owner] & known & np.isfinite(b.runs.wall_clock_s[2])
+        usable: npt.NDArray[np.bool_] = self.found.planned[self.owner] & known & np.isfinite(b.runs.wall_clock_s[2])
         return usable
 
     def old(self, billing: Billing, today: date) -> npt.NDArray[np.bool_]:

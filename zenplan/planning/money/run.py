@@ -63,7 +63,7 @@ class Runs:
 def checkpoint_bytes(plan: TrainingPlan) -> float:
     """Bytes of what must be saved: trained weights, their master copies and optimizer state."""
     p = plan.precision
-    return plan.workload.trainable_parameters * (p.compute_bytes + p.master_bytes + plan.optimizer.state_bytes)
+    return plan.workload.trainable_parameters * (p.compute_bytes + p.master_bytes + plan.state_bytes)
 
 
 def run_time(

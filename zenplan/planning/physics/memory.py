@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
 from zenplan.domain.answer.estimate import MemoryUse
-from zenplan.domain.model.operators import Attention, Elementwise, Embedding, Operator, Split
+from zenplan.domain.model.operators import Attention, Elementwise, ElementwiseKind, Embedding, Operator, Split
 from zenplan.domain.model.workload import Block
-from zenplan.domain.software import Software
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Layouts
 from zenplan.planning.physics.operators import divisor
@@ -32,14 +32,12 @@ WORKSPACE_BYTES = 1.5 * GB
 COLLECTIVES_BYTES = 1.0 * GB
 # Activations are of many sizes and come and go: what the allocator cannot fill with them.
 FRAGMENTATION = 0.06
-# Bytes of a logit at the peak: 16 bits, and its fp32 copy, for which the loss is computed, which a compiled loss keeps
-# to. A fused one works on 16 bits and makes their gradient beside them. In plain PyTorch, log-softmax and gradient are
-# two more (torchtitan before and after its loss was compiled, 2024 and 2025; llm-foundry's runs, which all fitted).
-_COMPILED = (Software.COMPILED, Software.XLA)
-_LOGIT_BYTES = {Software.COMPILED: 6.0, Software.XLA: 6.0, Software.FUSED: 4.0, Software.EAGER: 14.0, None: 10.0}
 # An activation that keeps three times what it makes has a gate: both of its inputs and its product. The activated
-# gate is a fourth, unless a compiler makes it again (NVIDIA/Megatron-LM#482 lists it, and measured peaks have it).
+# gate is a fourth, unless a fused kernel or a compiler makes it again (NVIDIA/Megatron-LM#482 lists it, and measured
+# peaks have it).
 _GATED = 3.0
+# Of a number in fp32, and in the 8 bits that fp8 products take.
+_WIDE_BYTES, _NARROW_BYTES = 4.0, 1.0
 # Scores, softmax and dropout of unfused attention: 2 + 2 + 1 bytes of every score are kept.
 _SCORE_BYTES = 5.0
 
@@ -68,7 +66,7 @@ class Memory:
 
 def logit_bytes(plan: TrainingPlan) -> float:
     """Bytes of one logit at the peak, by the kind of software that computes the loss."""
-    return _LOGIT_BYTES[plan.software]
+    return plan.kept.logit_bytes
 
 
 def _is_logits(op: Operator) -> bool:
@@ -76,45 +74,124 @@ def _is_logits(op: Operator) -> bool:
     return isinstance(op, Elementwise) and op.element_bytes is not None
 
 
-def _kept_bytes(op: Operator, plan: TrainingPlan, layouts: Layouts) -> Array:
-    """Bytes that one operator keeps of one micro-batch, nothing recomputed but what ``selective`` says.
+def _is_input(op: Operator) -> bool:
+    """What goes into products as it is: read once and kept whole."""
+    return (
+        isinstance(op, Elementwise)
+        and op.split is Split.SEQUENCE
+        and op.passes == 1
+        and op.saved == op.elements
+        and not _is_logits(op)
+    )
 
-    Under fp8 too: products keep their inputs as they come, and the 8-bit copies are made again (torchtitan's and
-    FlagPerf's fp8 runs peak no lower than their bf16 ones).
+
+def _saved_bytes(op: Operator, plan: TrainingPlan) -> float:
+    """Bytes that one operator keeps of one sample, before any division of them; an activated gate is apart.
+
+    Korthikanti et al. 2022 for 16 bits. Products that multiply in 8 bits and keep their inputs so keep one byte of
+    each (Transformer Engine: te.LayerNormLinear, te.Linear); attention and activations stay in 16.
     """
-    if isinstance(op, Embedding):
-        return np.zeros_like(layouts.tp)
-    if isinstance(op, Elementwise) and _is_logits(op):
-        size = op.elements * logit_bytes(plan)
-        logits: Array = size * layouts.micro_batch / (divisor(op.split, layouts) * layouts.cp)
-        return logits
-    width = plan.precision.compute_bytes
-    saved = np.full_like(layouts.tp, op.saved_elements)
-    if isinstance(op, Elementwise) and op.saved == _GATED * op.elements and plan.software not in _COMPILED:
+    width, kept = float(plan.precision.compute_bytes), plan.kept
+    saved = op.saved_elements * width
+    narrower = width - _NARROW_BYTES if kept.narrow_inputs else 0.0
+    if isinstance(op, Attention):
+        # The product behind attention has its own 8-bit copy of its input, and attention the output in 16.
+        out = op.queries * op.heads * op.value_dim * _NARROW_BYTES if kept.narrow_inputs else 0.0
+        return saved + out + (op.turned_elements * width if kept.rotated else 0.0)
+    if not isinstance(op, Elementwise):
+        return saved
+    if _is_input(op):
+        return saved - op.elements * narrower
+    if op.kind is ElementwiseKind.NORM and kept.wide_norms:
+        return saved + op.elements * _WIDE_BYTES
+    if op.kind is ElementwiseKind.ACTIVATION and op.split is Split.HEADS:
+        return saved - op.elements * narrower
+    return saved
+
+
+# What divides a part: a split of tensor parallelism, or None for the devices of a context group alone.
+_Parts = dict[Split | None, float]
+
+
+class _BlockBytes(NamedTuple):
+    """Bytes that one repetition of a block keeps of one sample, undivided: all operators of a kind are one sum."""
+
+    saved: _Parts
+    gates: _Parts
+    scores: float
+    logits: _Parts
+
+
+def _block_bytes(block: Block, plan: TrainingPlan) -> _BlockBytes:
+    kept, width = plan.kept, plan.precision.compute_bytes
+    saved: _Parts = {}
+    gates: _Parts = {}
+    logits: _Parts = {}
+    scores = 0.0
+    for op in block.operators:
+        if isinstance(op, Embedding):
+            continue
+        if isinstance(op, Elementwise) and op.element_bytes is not None:
+            logits[op.split] = logits.get(op.split, 0.0) + op.elements * kept.logit_bytes
+            continue
+        among = None if kept.gathered and _is_input(op) else op.split
+        saved[among] = saved.get(among, 0.0) + _saved_bytes(op, plan)
+        if isinstance(op, Attention) and not plan.fused_attention:
+            scores += op.score_elements * _SCORE_BYTES
+        gated = isinstance(op, Elementwise) and op.saved == _GATED * op.elements and op.saved > 0
+        if gated and kept.gate and isinstance(op, Elementwise):
+            gates[op.split] = gates.get(op.split, 0.0) + op.elements * width
+    return _BlockBytes(saved, gates, scores, logits)
+
+
+def _divided(parts: _Parts, layouts: Layouts) -> Array:
+    """What a device has of a micro-batch."""
+    total = np.zeros_like(layouts.tp)
+    for split, size in parts.items():
+        total = total + (size / divisor(split, layouts) if split is not None else size)
+    return total * (layouts.micro_batch / layouts.cp)
+
+
+def _kept_by_block(block: Block, plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Bytes that one repetition of a block keeps of one micro-batch, nothing recomputed but what ``selective`` says,
+    without the logits."""
+    found = _block_bytes(block, plan)
+    kept = _divided(found.saved, layouts)
+    if found.gates:
         # Where every second product is kept, what lies between them is made again.
-        saved = saved + np.where((layouts.full > 0) & (layouts.full < 1), 0.0, op.elements)
-    kept: Array = saved * width * layouts.micro_batch / (divisor(op.split, layouts) * layouts.cp)
-    if isinstance(op, Attention) and not plan.fused_attention:
-        scores = op.score_elements * _SCORE_BYTES * (1.0 - layouts.selective)
+        half = (layouts.full > 0) & (layouts.full < 1)
+        kept = kept + np.where(half, 0.0, _divided(found.gates, layouts))
+    if found.scores:
+        scores = found.scores * (1.0 - layouts.selective)
         kept = kept + scores * layouts.micro_batch / (layouts.tp * layouts.cp)
     return kept
 
 
-def _kept_by_blocks(blocks: Iterable[Block], plan: TrainingPlan, layouts: Layouts, logits: bool) -> Array:
-    """Bytes that one repetition of each block keeps of one micro-batch: the logits, or all the rest."""
-    return sum(
-        (_kept_bytes(o, plan, layouts) for b in blocks for o in b.operators if _is_logits(o) == logits),
-        np.zeros_like(layouts.tp),
-    )
+def _in_flight(block: Block, plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Bytes of the gradients that are there at once in one layer's backward pass: of all that its widest activation
+    has kept."""
+    most = np.zeros_like(layouts.tp)
+    for op in block.operators:
+        if isinstance(op, Elementwise) and op.kind is ElementwiseKind.ACTIVATION:
+            size = op.saved * plan.precision.compute_bytes * layouts.micro_batch
+            most = np.maximum(most, size / (divisor(op.split, layouts) * layouts.cp))
+    return most
+
+
+def _kept_by_blocks(blocks: Iterable[Block], plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Bytes that one repetition of each block keeps of one micro-batch, without the logits."""
+    return sum((_kept_by_block(b, plan, layouts) for b in blocks), np.zeros_like(layouts.tp))
 
 
 def layer_activation_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
     """Bytes that all layers keep of one micro-batch: of what is recomputed, the inputs; of the rest, everything."""
     total = np.zeros_like(layouts.tp)
     for block in placed(plan.workload.blocks, "middle"):
-        inputs = block.boundary * plan.precision.compute_bytes * layouts.micro_batch
+        wide = plan.kept.wide_inputs is not None and layouts.zero >= plan.kept.wide_inputs
+        width = np.where(wide, _WIDE_BYTES, plan.precision.compute_bytes)
+        inputs = block.boundary * width * layouts.micro_batch
         inputs = inputs / (divisor(Split.SEQUENCE, layouts) * layouts.cp)
-        kept = _kept_by_blocks((block,), plan, layouts, logits=False)
+        kept = _kept_by_block(block, plan, layouts)
         total = total + block.repeat * (layouts.full * inputs + (1.0 - layouts.full) * kept)
     return total
 
@@ -123,16 +200,23 @@ def _activations(plan: TrainingPlan, layouts: Layouts) -> tuple[Ends, Ends]:
     """Bytes kept at the peak: activations, and logits beside them."""
     blocks = plan.workload.blocks
     layers, (before, at_the_end) = layer_activation_bytes(plan, layouts), fullest(stages(plan, layouts))
+    if "activations" in plan.kept.offload:
+        # Two layers are on the device: one is at work, another is on its way.
+        resident = 2.0 / max(plan.workload.layers, 1)
+        before, at_the_end = np.minimum(before, resident), np.minimum(at_the_end, resident)
     most_stages, least_stages = _under_way(layouts)
-    first, last = (_kept_by_blocks(placed(blocks, p), plan, layouts, logits=False) for p in ("first", "last"))
-    logits = _kept_by_blocks(placed(blocks, "last"), plan, layouts, logits=True)
+    first, last = (_kept_by_blocks(placed(blocks, p), plan, layouts) for p in ("first", "last"))
+    logits = sum(
+        (_divided(_block_bytes(b, plan).logits, layouts) for b in placed(blocks, "last")), np.zeros_like(layouts.tp)
+    )
     head, tail = with_ends(layouts, first, last)
     none, ends = with_ends(layouts, np.zeros_like(logits), logits)
-    # While a layer is computed again, all that it keeps is there for a moment.
+    # While a layer is computed again, all that it keeps is there for a moment, and gradients of it.
     again = np.zeros_like(layouts.tp)
-    for block in placed(blocks, "middle"):
-        again = np.maximum(again, _kept_by_blocks((block,), plan, layouts, logits=False))
-    again = np.where(layouts.full > 0, again, 0.0)
+    if (layouts.full > 0).any():
+        for block in placed(blocks, "middle"):
+            again = np.maximum(again, _kept_by_block(block, plan, layouts) + _in_flight(block, plan, layouts))
+        again = np.where(layouts.full > 0, again, 0.0)
     most, least = layers * before * most_stages + head, layers * at_the_end * least_stages + tail
     # Beside the logits a recomputed layer takes no more than what it is larger by.
     return (most + np.maximum(again - none, 0.0), least + np.maximum(again - ends, 0.0)), (none, ends)
@@ -161,7 +245,7 @@ def peak_memory(plan: TrainingPlan, layouts: Layouts) -> Memory:
     # What is not fitted well into the allocator's blocks comes and goes with the activations.
     loose = (FRAGMENTATION * (kept[0] + logits[0]), FRAGMENTATION * (kept[1] + logits[1]))
     # The update's copies are there when the activations are gone; only what they are larger by is the peak's.
-    copies = (held.unscaled[end] - kept[end] - logits[end] - loose[end] for end in (0, 1))
+    copies = (held.copies[end] - kept[end] - logits[end] - loose[end] for end in (0, 1))
     first_extra, last_extra = (np.maximum(extra, 0.0) for extra in copies)
     updated = (held.optimizer[0] + first_extra, held.optimizer[1] + last_extra)
     parts = (held.weights, held.gradients, updated, kept, logits, loose)

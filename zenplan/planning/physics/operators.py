@@ -12,6 +12,10 @@ where they take longer than the work itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import fields, replace
+from operator import attrgetter
+
 import numpy as np
 
 from zenplan.domain.model.operators import (
@@ -162,6 +166,30 @@ def operator_work(op: Operator, block: Block, plan: TrainingPlan, layouts: Layou
     return _elementwise(op, plan, layouts, hw)
 
 
+def _counted(block: Block) -> Iterator[tuple[Operator, float]]:
+    """A block's operators, each with how many there are of it. Elementwise ones that are divided alike move as much as
+    so many of their average size."""
+    others: dict[Hashable, tuple[Operator, int]] = {}
+    streams: dict[Hashable, list[Elementwise]] = {}
+    for op in block.operators:
+        if isinstance(op, Elementwise):
+            streams.setdefault((op.split, op.element_bytes), []).append(op)
+        else:
+            key = _VALUES[type(op)](op)
+            others[key] = (op, 1 + (others[key][1] if key in others else 0))
+    yield from ((op, float(count)) for op, count in others.values())
+    for alike in streams.values():
+        moved = sum(op.elements * op.passes for op in alike)
+        yield replace(alike[0], elements=moved / len(alike), passes=1.0), float(len(alike))
+
+
+# All that an operator is but its name.
+_VALUES: dict[type, Callable[[object], Hashable]] = {
+    kind: attrgetter(*(f.name for f in fields(kind) if f.name != "name"))
+    for kind in (MatMul, Attention, Convolution, Recurrent, Embedding)
+}
+
+
 def block_passes(block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes:
     """The work of one repetition of a block for one micro-batch, on one device.
 
@@ -172,8 +200,10 @@ def block_passes(block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardwar
         hw: the devices; n entries, or one.
     """
     forward, backward, again = Work.none(layouts), Work.none(layouts), Work.none(layouts)
-    for op in block.operators:
+    for op, count in _counted(block):
         ahead, back = operator_work(op, block, plan, layouts, hw)
+        if count > 1:
+            ahead, back = ahead * count, back * count
         forward, backward = forward + ahead, backward + back
         if block.place == "middle":
             # A fused kernel already computes its scores again; selective recomputation adds nothing to it.

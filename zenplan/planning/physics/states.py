@@ -5,6 +5,9 @@ Rajbhandari et al. 2020 (ZeRO) for what each stage divides. Bytes of a trained p
 distributed optimizer divides the last 12). In fp16 the gradients are scaled and in 16 bits: 16. The update unscales
 them into fp32 copies, 4 more, which take the place that the activations had. Under ZeRO-3 (PyTorch's FSDP) the sharded
 weight is the master weight, 16 in all, and the 16-bit one exists only while its layer is in use.
+
+Libraries of fine-tuning train in bf16 alone: 2 of the weight, 2 of the gradient, 4 of Adam; and PyTorch's update has a
+copy of all weights for a moment, 2 more. What software does otherwise is in ``domain.training.kept``.
 """
 
 from __future__ import annotations
@@ -25,8 +28,8 @@ from zenplan.planning.physics.tables import is_shared_out, resident_bytes
 
 # A figure on the first pipeline stage and on the last: the fullest device is on one of the two.
 Ends = tuple[Array, Array]
-# Of the gradient of a parameter, and of its fp32 copy for the update, which is there in fp16 only.
-_GRADIENT_BYTES, _SCALED_GRADIENT_BYTES, _UNSCALED_BYTES = 4.0, 2.0, 4.0
+# Of a scaled gradient, as in fp16, and of its fp32 copy for the update.
+_SCALED_GRADIENT_BYTES, _UNSCALED_BYTES = 2.0, 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,42 +37,48 @@ class States:
     """Bytes at both ends of a pipeline; weights with what ZeRO-3 gathers.
 
     Attributes:
-        unscaled: fp32 copies of scaled gradients, which are there during the update only.
+        copies: what is there during the update only: fp32 copies of scaled gradients, or of the weights.
     """
 
     weights: Ends
     gradients: Ends
     optimizer: Ends
-    unscaled: Ends
+    copies: Ends
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Counts:
-    """Parameters on one device: those that train, frozen products, and what else is frozen; at both ends."""
+    """Parameters on one device: those that train, frozen products, and what else is frozen, at both ends; and of the
+    layers' products those that train."""
 
     trained: Ends
     products: Ends
     others: Ends
+    narrow: Array
 
 
 class Trained(NamedTuple):
-    """Bytes of one parameter that trains; ``unscaled`` as in ``States``."""
+    """Bytes of one parameter that trains; ``copies`` as in ``States``."""
 
     weight: float
     gradient: float
     optimizer: float
-    unscaled: float
+    copies: float
 
 
 def trained_bytes(plan: TrainingPlan, sharded: bool = False) -> Trained:
-    """Bytes of one parameter that trains; ``sharded`` where ZeRO-3 divides the weights."""
-    p = plan.precision
+    """Bytes of one parameter that trains, on the device; ``sharded`` where ZeRO-3 divides the weights."""
+    p, kept = plan.precision, plan.kept
     scaled = p.matmul_dtype == "fp16"
+    own = p.master_bytes or p.compute_bytes
+    hosted = plan.optimizer.paged or "optimizer" in kept.offload
+    master = 0.0 if sharded or "optimizer" in kept.offload else p.master_bytes
+    copied = kept.update_copies and not plan.optimizer.in_blocks and not hosted
     return Trained(
-        weight=float(p.master_bytes or p.compute_bytes) if sharded else float(p.compute_bytes),
-        gradient=_SCALED_GRADIENT_BYTES if scaled else _GRADIENT_BYTES,
-        optimizer=plan.optimizer.state_bytes + (0.0 if sharded else p.master_bytes),
-        unscaled=_UNSCALED_BYTES if scaled else 0.0,
+        weight=float(own) if sharded else float(p.compute_bytes),
+        gradient=_SCALED_GRADIENT_BYTES if scaled else kept.gradient_bytes,
+        optimizer=master + (0.0 if hosted else plan.state_bytes),
+        copies=(_UNSCALED_BYTES if scaled else 0.0) + (own if copied else 0.0),
     )
 
 
@@ -102,18 +111,37 @@ def _kind(op: Operator, block: Block) -> str:
     return "products" if isinstance(op, MatMul) and block.place == "middle" else "others"
 
 
-def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
-    """Parameters on one device of a stage, experts divided by that."""
-    sums = {
-        (kind, place): np.zeros_like(layouts.tp)
-        for kind in ("trained", "products", "others")
-        for place in ("first", "middle", "last")
-    }
+_KINDS = ("trained", "products", "others", "narrow")
+# Kind and place, the split and the experts: what is divided alike.
+_Key = tuple[str, str, Split, int]
+
+
+def _alike(plan: TrainingPlan) -> dict[_Key, tuple[Operator, float]]:
+    """An operator of each kind that is divided in one way, and the parameters of all of them together."""
+    found: dict[_Key, tuple[Operator, float]] = {}
+
+    def add(key: _Key, op: Operator, count: float) -> None:
+        found[key] = (op, count + (found[key][1] if key in found else 0.0))
+
+    narrow = plan.kept.narrow_inputs
     for block in plan.workload.blocks:
         for op in block.operators:
-            if op.parameters and not is_shared_out(op):
-                key = (_kind(op, block), block.place)
-                sums[key] = sums[key] + op.parameters * block.repeat / _share(op, layouts, experts)
+            if not op.parameters or is_shared_out(op):
+                continue
+            split = Split.NONE if isinstance(op, Elementwise) else op.split
+            key = (block.place, split, op.experts if isinstance(op, MatMul) else 1)
+            count = op.parameters * block.repeat
+            add((_kind(op, block), *key), op, count)
+            if narrow and isinstance(op, MatMul) and op.trainable and block.place == "middle":
+                add(("narrow", *key), op, count)
+    return found
+
+
+def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
+    """Parameters on one device of a stage, experts divided by that."""
+    sums = {(kind, place): np.zeros_like(layouts.tp) for kind in _KINDS for place in ("first", "middle", "last")}
+    for (kind, place, _, _), (op, count) in _alike(plan).items():
+        sums[kind, place] = sums[kind, place] + count / _share(op, layouts, experts)
     before, at_the_end = fullest(stages(plan, layouts))
     ends = {}
     for kind in ("trained", "products", "others"):
@@ -128,7 +156,10 @@ def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
         if isinstance(o, MatMul) and o.tied and o.trainable
     )
     first, last = ends["trained"]
-    return _Counts((first, last + np.where(layouts.pp > 1, tied / layouts.tp, 0.0)), ends["products"], ends["others"])
+    last = last + np.where(layouts.pp > 1, tied / layouts.tp, 0.0)
+    return _Counts(
+        (first, last), ends["products"], ends["others"], sums["narrow", "middle"] * np.maximum(before, at_the_end)
+    )
 
 
 def states(plan: TrainingPlan, layouts: Layouts) -> States:
@@ -148,11 +179,14 @@ def states(plan: TrainingPlan, layouts: Layouts) -> States:
     plain, under3 = trained_bytes(plan), trained_bytes(plan, sharded=True)
     trained = np.where(sharded, under3.weight, plain.weight)
     state = np.where(sharded, under3.optimizer, plain.optimizer)
-    in_use = np.where(sharded, _gathered(plan, layouts), 0.0)
+    in_use = np.where(sharded, _gathered(plan, layouts), 0.0) if sharded.any() else 0.0
+
+    # Under ZeRO-3 only a layer in use is there in the type that it computes in.
+    copies = np.where(sharded, 0.0, plan.kept.copies_bytes * own.narrow)
 
     def weights(end: int) -> Array:
         frozen = own.products[end] * plan.weight_bytes + own.others[end] * p.compute_bytes
-        total: Array = (own.trained[end] * trained + frozen) / among + in_use
+        total: Array = (own.trained[end] * trained + frozen) / among + copies + in_use
         return total
 
     tables, table_states = resident_bytes(plan, layouts)
@@ -161,7 +195,7 @@ def states(plan: TrainingPlan, layouts: Layouts) -> States:
         weights=(weights(0) + tables, weights(1) + tables),
         gradients=_both(late.trained, plain.gradient / gradients),
         optimizer=(held[0] + table_states, held[1] + table_states),
-        unscaled=_both(early.trained, plain.unscaled / optimizer),
+        copies=_both(early.trained, plain.copies / optimizer),
     )
 
 

@@ -313,11 +313,23 @@ def _sharded_s(
 def _optimizer_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     """The update reads the gradient, reads and writes each state and the master weight, writes the weight."""
     p = plan.precision
-    moved = _UPDATE_READS_GRADIENT + 2.0 * (plan.optimizer.state_bytes + p.master_bytes) + p.compute_bytes
+    moved = _UPDATE_READS_GRADIENT + 2.0 * (plan.state_bytes + p.master_bytes) + p.compute_bytes
     dense, experts = (size / p.compute_bytes for size in _moved_bytes(plan, layouts, trained_only=True))
     alike, _ = _expert_replicas(layouts)
     own = np.where(layouts.zero >= 1, dense / layouts.shards + experts / alike, dense + experts)
-    return (own * moved + updated_bytes(plan, layouts)) / hw.memory_bytes_per_s
+    update: Array = (own * moved + updated_bytes(plan, layouts)) / hw.memory_bytes_per_s
+    return update + own * _hosted_bytes(plan) / hw.pcie_bytes_per_s
+
+
+def _hosted_bytes(plan: TrainingPlan) -> float:
+    """Bytes of a parameter that cross to the host and back for the update, the larger way: both go at once.
+
+    Paged states come and go (Dettmers et al. 2023). Where the host updates, gradients go and weights come (Ren et al.
+    2021, ZeRO-Offload); how long it takes for that itself is left out.
+    """
+    if "optimizer" in plan.kept.offload:
+        return max(plan.kept.gradient_bytes, float(plan.precision.compute_bytes))
+    return plan.state_bytes if plan.optimizer.paged else 0.0
 
 
 # --- runs that were made

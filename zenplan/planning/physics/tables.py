@@ -37,7 +37,7 @@ def resident_bytes(plan: TrainingPlan, layouts: Layouts) -> tuple[Array, Array]:
     """Bytes of a device's tables, and of their optimizer's states; shape (n,) each."""
     entries = sum(op.parameters * repeat for op, repeat in _tables(plan))
     share = entries / (layouts.replicas * layouts.tp)
-    return share * plan.precision.compute_bytes, share * plan.optimizer.state_bytes
+    return share * plan.precision.compute_bytes, share * plan.state_bytes
 
 
 def travel_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
@@ -52,5 +52,5 @@ def travel_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
 def updated_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
     """Bytes that the update of a device's rows moves in a step: gradient, each state and the row itself; shape (n,)."""
     elements = sum(op.rows * op.width * repeat for op, repeat in _tables(plan) if op.trainable)
-    each = _GRADIENT_BYTES + 2.0 * (plan.optimizer.state_bytes + plan.precision.compute_bytes)
+    each = _GRADIENT_BYTES + 2.0 * (plan.state_bytes + plan.precision.compute_bytes)
     return elements * each * layouts.micro_batch * layouts.accumulation

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zenplan.domain.answer.estimate import Estimate
+from zenplan.domain.answer.fit import FITS_UP_TO, TIGHT_UP_TO
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.range import Range
 from zenplan.domain.training.layout import Recompute
@@ -27,9 +28,8 @@ from zenplan.planning.search.candidates import candidates, reachable
 _Mask = npt.NDArray[np.bool_]
 # Candidates evaluated at once: enough for numpy, few enough for the processor's cache.
 _CHUNK = 8_192
-# Left free of a device's memory: published peaks that the device itself shows lie about so much above the predicted
-# ones in the median (benchmarks/memory.py).
-HEADROOM = 0.12
+# Left free of a device's memory, so that a layout surely fits.
+HEADROOM = 1.0 - FITS_UP_TO
 # What may be recomputed, as (``full``, ``selective``): each takes longer than the one before it, and less memory.
 # A fused kernel computes its scores again by itself, so selective recomputation is for unfused attention.
 _NONE, _FULL = (Recompute.NONE, (0.0, 0.0)), (Recompute.FULL, (1.0, 0.0))
@@ -42,15 +42,24 @@ class Found:
     """Layouts with what they take: the best of each cluster, or all of one; shape (n,).
 
     Attributes:
-        fits: whether it fits memory; where no layout of a cluster does, its entry is the leanest.
+        fits: whether it fits memory. Where no layout of a cluster does, its entry is the fastest that is tight, or
+            else the leanest.
+        tight: whether it may fit (``domain.answer.fit``).
         considered: layouts that were compared.
     """
 
     fits: _Mask
+    tight: _Mask
     layouts: Layouts
     steps: Steps
     memory: Memory
     considered: int
+
+    @property
+    def planned(self) -> _Mask:
+        """What is planned with: what fits; what is tight only where nothing does, so that a run that may go is not
+        called impossible, and none that may fail is preferred to one that surely goes."""
+        return self.fits if self.fits.any() else self.tight
 
     def estimate(self, plan: TrainingPlan, cluster: Cluster, index: int) -> Estimate:
         """One entry as a noun; ``cluster`` is the one that it is on."""
@@ -72,6 +81,12 @@ class Found:
 def usable_bytes(cluster: Cluster) -> float:
     """Memory of one device that a layout may fill."""
     return cluster.accelerator.capacity_bytes * (1.0 - HEADROOM)
+
+
+def _limits(clusters: Sequence[Cluster]) -> tuple[Array, Array]:
+    """Memory of each up to which a layout fits, and up to which it is tight, shape (n,)."""
+    usable = np.array([usable_bytes(c) for c in clusters])
+    return usable, usable / FITS_UP_TO * TIGHT_UP_TO
 
 
 def near_of(cluster: Cluster) -> int:
@@ -114,8 +129,10 @@ def search(plan: TrainingPlan, clusters: Sequence[Cluster]) -> Found:
     best, steps = _fastest(plan, all_of, hardware, lengths)
     layouts = all_of.take(best)
     memory = peak_memory(plan, layouts)
+    usable, most = _limits(clusters)
     return Found(
-        fits=memory.total_bytes <= np.array([usable_bytes(c) for c in clusters]),
+        fits=memory.total_bytes <= usable,
+        tight=(memory.total_bytes > usable) & (memory.total_bytes <= most),
         layouts=layouts,
         steps=steps,
         memory=memory,
@@ -136,8 +153,10 @@ def survey(plan: TrainingPlan, cluster: Cluster) -> Found:
         steps.append(step_time(plan, chunk, hardware.take(np.zeros(len(chunk.dp), dtype=np.intp))))
         memory.append(peak_memory(plan, chunk))
     needs: Memory = _joined(memory)
-    fits = needs.total_bytes <= usable_bytes(cluster)
-    return Found(fits=fits, layouts=layouts, steps=_joined(steps), memory=needs, considered=len(fits))
+    (usable,), (most,) = _limits([cluster])
+    fits = needs.total_bytes <= usable
+    tight = ~fits & (needs.total_bytes <= most)
+    return Found(fits=fits, tight=tight, layouts=layouts, steps=_joined(steps), memory=needs, considered=len(fits))
 
 
 def _rungs(plan: TrainingPlan) -> tuple[tuple[float, float], ...]:
@@ -241,11 +260,13 @@ class _Pool:
         return cls(layouts, own, needs_bytes, starts, group, twin, flat, exact)
 
     def choose(self, capacity_bytes: float) -> _Choice:
-        """The layouts that fit and may be the fastest. Where nothing fits, the leanest.
+        """The layouts that fit and may be the fastest. Where nothing fits, those that are tight; else the leanest.
 
         Recomputation only as far as memory asks for it: every rung takes longer than the one before.
         """
         fits = self.needs_bytes <= capacity_bytes
+        if not fits.any():
+            fits = self.needs_bytes <= capacity_bytes / FITS_UP_TO * TIGHT_UP_TO
         # The first rung that fits; one beyond the last where none does.
         rung = np.where(fits.any(axis=0), fits.argmax(axis=0), len(fits))
         # Devices that differ little in memory have room for the same.

@@ -61,7 +61,7 @@ def listed(plan: TrainingPlan, found: Found, by: str, most: int) -> _Index:
 
 def _by_time(plan: TrainingPlan, found: Found) -> _Index:
     """Places of what fits, fastest first; of equals, the leanest."""
-    fitting = np.flatnonzero(found.fits)
+    fitting = np.flatnonzero(found.planned)
     each_s, needs = sample_s(plan, found.layouts, found.steps), found.memory.total_bytes
     return fitting[np.lexsort((needs[fitting], each_s[fitting]))]
 
