@@ -52,9 +52,9 @@ def software_traits(run: MeasuredRun, software: Software | None) -> SoftwareTrai
     stages: tuple[int, ...] = (0, 1, 2, 3)
     if software is Software.FUSED and "deepspeed" not in name and "foundry" not in name:
         stages = (0, 1)
-    elif software is Software.COMPILED:
+    elif software is Software.COMPILED and "titan" in name:
         stages = (3,)
-    elif software is Software.XLA:
+    elif software in (Software.XLA, Software.JAX):
         stages = (0, 3)
     return SoftwareTraits(
         fused_attention=fused,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from zenplan.adapters.runs.cells import stored, unsaid
 from zenplan.adapters.runs.rows import measured_run
+from zenplan.backtesting.fine_tuning import fine_tuned
 from zenplan.backtesting.layouts import (
     SoftwareTraits,
     candidate_layouts,
@@ -31,7 +32,6 @@ from zenplan.domain.software import Software, software_of
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import OPTIMIZERS, Optimizer, TrainingPlan
 from zenplan.errors import Skipped, ZenplanError
-from zenplan.planning.explain.method import with_adapters
 from zenplan.planning.physics.columns import Layouts
 from zenplan.planning.physics.memory import peak_memory
 
@@ -89,9 +89,8 @@ def runs_of(
 def _run(run: MeasuredRun, coefficients: Coefficients) -> Run:
     software = _software(run)
     traits = software_traits(run, software)
-    workload, method = run_workload(run, software), "lora" if run.task == "lora" else "full"
-    if method == "lora":
-        workload = with_adapters(workload)
+    tuned = fine_tuned(run, run_workload(run, software))
+    workload = tuned.workload
     efficiency = coefficients.of(run.accelerator.architecture, run.precision, software, workload.family)
     cluster = _cluster(run, efficiency)
     named = run.family in BY_NAME
@@ -102,9 +101,9 @@ def _run(run: MeasuredRun, coefficients: Coefficients) -> Run:
         samples=1e6,
         global_batch=layouts[0].global_batch,
         precision=run.precision,
-        optimizer=_optimizer(workload),
-        method=method,
-        weight_bytes=run.precision.compute_bytes,
+        optimizer=tuned.optimizer or _optimizer(workload),
+        method=tuned.method,
+        weight_bytes=tuned.weight_bytes,
         fused_attention=traits.fused_attention,
         channels_last=maps_last,
         software=software,
@@ -123,6 +122,7 @@ def _run(run: MeasuredRun, coefficients: Coefficients) -> Run:
         tokens_per_s=measured_tokens_per_s(run, workload.tokens_per_sample),
         assumed=(
             *_assumed_of_software(traits, workload),
+            *tuned.assumed,
             *filter(None, [why, stored(run.precision, run.accelerator)]),
             *_unknown(run, software),
         ),
@@ -134,7 +134,7 @@ def _software(run: MeasuredRun) -> Software | None:
     compiled = run.compiled
     if run.family in BY_NAME and not compiled and re.search("pytorch|tensorflow", run.framework.lower()):
         compiled = "no"
-    return software_of(run.framework, compiled)
+    return software_of(run.framework, compiled, run.options)
 
 
 def _optimizer(workload: Workload) -> Optimizer:
@@ -155,7 +155,8 @@ def alike(made: Sequence[Run]) -> list[list[int]]:
     groups: dict[Hashable, list[int]] = {}
     for index, run in enumerate(made):
         plan = run.plan
-        key = (id(plan.workload), plan.precision, plan.fused_attention, plan.channels_last, plan.optimizer)
+        arithmetic = plan.precision, plan.weight_bytes, plan.software, plan.fused_attention, plan.channels_last
+        key = (id(plan.workload), *arithmetic, plan.optimizer)
         groups.setdefault(key, []).append(index)
     return list(groups.values())
 
@@ -196,8 +197,6 @@ def _unknown(run: MeasuredRun, software: Software | None) -> list[str]:
         said.append(f"framework {run.framework} is not known: the average of all software")
     if run.written_precision and unsaid(run.written_precision):
         said.append(f"precision is {run.written_precision}: bf16, or fp16 before it")
-    if run.task == "lora":
-        said.append("adapters: of zenplan's usual rank, on every product of a layer")
     return said
 
 

@@ -125,7 +125,7 @@ STACKS: Final = {
         Stack(
             name="unsloth",
             what="Unsloth",
-            kind=Software.FUSED,
+            kind=Software.PATCHED,
             methods=("full", "lora", "qlora"),
             precisions=_16_BIT,
             zero=(0,),
@@ -246,7 +246,7 @@ STACKS: Final = {
         Stack(
             name="maxtext",
             what="MaxText on JAX",
-            kind=Software.XLA,
+            kind=Software.JAX,
             methods=("full", "lora", "qlora"),
             precisions=("bf16", "tf32", "fp32", "fp8"),
             parallel=("tp", "pp", "cp", "ep"),
@@ -266,7 +266,7 @@ STACKS: Final = {
         Stack(
             name="keras",
             what="Keras 3 on JAX",
-            kind=Software.XLA,
+            kind=Software.JAX,
             backend_kind=True,
             methods=("full", "lora", "qlora"),
             precisions=(*_WIDE, "fp8"),

@@ -34,8 +34,13 @@ FRAGMENTATION = 0.06
 # Bytes of a logit at the peak: 16 bits, and its fp32 copy, for which the loss is computed, which a compiled loss keeps
 # to. A fused one works on 16 bits and makes their gradient beside them. In plain PyTorch, log-softmax and gradient are
 # two more (torchtitan before and after its loss was compiled, 2024 and 2025; llm-foundry's runs, which all fitted).
-_COMPILED = (Software.COMPILED, Software.XLA)
-_LOGIT_BYTES = {Software.COMPILED: 6.0, Software.XLA: 6.0, Software.FUSED: 4.0, Software.EAGER: 14.0, None: 10.0}
+_COMPILED = (Software.COMPILED, Software.JAX, Software.XLA)
+_LOGIT_BYTES = {
+    **dict.fromkeys(_COMPILED, 6.0),
+    **dict.fromkeys((Software.FUSED, Software.PATCHED), 4.0),
+    Software.EAGER: 14.0,
+    None: 10.0,
+}
 # An activation that keeps three times what it makes has a gate: both of its inputs and its product. The activated
 # gate is a fourth, unless a compiler makes it again (NVIDIA/Megatron-LM#482 lists it, and measured peaks have it).
 _GATED = 3.0

@@ -242,21 +242,26 @@ def _over_data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, trained_onl
 
 
 def _moved_bytes(plan: TrainingPlan, layouts: Layouts, trained_only: bool) -> tuple[Array, Array]:
-    """Bytes of a device's weights that data parallelism moves: those all have, and those of its experts."""
-    parameters = dict.fromkeys(("first", "middle", "last", "experts"), 0.0)
+    """Bytes of a device's weights that data parallelism moves: those all have, and those of its experts.
+
+    Frozen products of the layers travel as they are kept, in 4 bits under QLoRA (bitsandbytes, FSDP-QLoRA).
+    """
+    sizes = dict.fromkeys(("first", "middle", "last", "experts"), 0.0)
     for block in plan.workload.blocks:
         for op in (o for o in block.operators if o.trainable or not trained_only):
             if is_shared_out(op):
                 continue
             routed = isinstance(op, MatMul) and op.experts > 1
-            parameters["experts" if routed else block.place] += op.parameters * block.repeat
-    width, share = float(plan.precision.compute_bytes), largest_share(plan, layouts)
+            kept = not op.trainable and isinstance(op, MatMul) and block.place == "middle"
+            width = plan.weight_bytes if kept else float(plan.precision.compute_bytes)
+            sizes["experts" if routed else block.place] += op.parameters * block.repeat * width
+    share = largest_share(plan, layouts)
     # The fullest stage has its share of the layers, and the larger end of the model.
-    first, last = parameters["first"], parameters["last"]
+    first, last = sizes["first"], sizes["last"]
     ends = np.where(layouts.pp > 1, max(first, last), first + last)
     return (
-        (parameters["middle"] * share + ends) * width / layouts.tp,
-        parameters["experts"] * share * width / (expert_tensor(layouts) * layouts.ep),
+        (sizes["middle"] * share + ends) / layouts.tp,
+        sizes["experts"] * share / (expert_tensor(layouts) * layouts.ep),
     )
 
 
