@@ -67,7 +67,7 @@ def fine_tuned(run: MeasuredRun, workload: Workload) -> FineTuning:
     targets, why = _targets(run)
     kept = _KEPT["qlora"] if run.task == "qlora" else plain.weight_bytes
     kept = next((size for word, size in _KEPT.items() if word in words), kept)
-    said = [f"adapters are empty: on {targets}, {why}"] if why else []
+    said = [f"lora_targets is empty: {targets}, {why}"] if why else []
     if not run.lora_rank:
         said.append(f"lora_rank is empty: {DEFAULT_RANK}")
     return replace(

@@ -35,6 +35,9 @@ from zenplan.errors import Skipped, ZenplanError
 from zenplan.planning.physics.columns import Layouts
 from zenplan.planning.physics.memory import peak_memory
 
+# Lanes of the second card on a desktop board, whose first has the processor's.
+_SLOW_LANES = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -165,6 +168,7 @@ def _cluster(run: MeasuredRun, efficiency: Efficiency) -> Cluster:
     node = min(run.devices, run.node_devices or run.accelerator.node_devices)
     # A row that names no network ran on the accelerator's usual one.
     network = run.network_bytes_per_s or run.accelerator.network_bytes_per_s
+    slow = "slow-pcie" in run.options
     return Cluster(
         accelerator=run.accelerator,
         efficiency=efficiency,
@@ -172,6 +176,8 @@ def _cluster(run: MeasuredRun, efficiency: Efficiency) -> Cluster:
         nodes=-(-run.devices // node),
         used=run.devices,
         network_bytes_per_s=network if run.devices > node else None,
+        linked=not slow,
+        pcie_lanes=_SLOW_LANES if slow else 16,
     )
 
 

@@ -31,7 +31,8 @@ _WORDS: Final = (
     ),
     (r"torch-?titan|torch\.?compile|inductor|\bcompiled\b|nanochat|nanogpt|gpt-?fast", Software.COMPILED),
     (r"jax|flax|max-?text|levanter|t5x|paxml|easylm|py ?torch[-/ ]xla", Software.JAX),
-    (r"tensorflow|\btf\b|xla|keras", Software.XLA),
+    (r"tensorflow|\btf\b|xla", Software.XLA),
+    (r"keras", Software.JAX),
     (
         r"megatron|\bnemo\b|neox|\binterne|flash-?attn|llm-foundry|\bcomposer\b|\bapex\b|\blamb\b|deepspeed|"
         r"colossal|fairseq|llm\.c|transformer ?engine|metaseq|mxnet|hugectr|nvidia release",

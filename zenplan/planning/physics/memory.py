@@ -36,8 +36,11 @@ FRAGMENTATION = 0.06
 # two more (torchtitan before and after its loss was compiled, 2024 and 2025; llm-foundry's runs, which all fitted).
 _COMPILED = (Software.COMPILED, Software.JAX, Software.XLA)
 _LOGIT_BYTES = {
-    **dict.fromkeys(_COMPILED, 6.0),
-    **dict.fromkeys((Software.FUSED, Software.PATCHED), 4.0),
+    Software.COMPILED: 6.0,
+    Software.JAX: 6.0,
+    Software.XLA: 6.0,
+    Software.FUSED: 4.0,
+    Software.PATCHED: 4.0,
     Software.EAGER: 14.0,
     None: 10.0,
 }
