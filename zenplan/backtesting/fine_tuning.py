@@ -100,10 +100,12 @@ def _targets(run: MeasuredRun) -> tuple[Targets, str]:
     """Which products have adapters, and why it is taken so where the row does not say."""
     cell = run.lora_targets.lower()
     if cell:
-        if re.search(r"all|linear|mlp|gate|up_|fc|w1", cell):
+        if re.search(r"all|mlp|gate|up_|fc|w1|linear(?!_qkv|_proj|_q\b)", cell):
             return Targets.ALL, ""
         return (
-            Targets.ATTENTION if re.search(r"attention|attn|o_proj|out|dense|wo\b", cell) else Targets.QUERY_KEY_VALUE
+            Targets.ATTENTION
+            if re.search(r"attention|attn|o_proj|linear_proj|out|dense|wo\b", cell)
+            else Targets.QUERY_KEY_VALUE
         ), ""
     name = run.framework.lower()
     found = ((targets, why) for words, targets, why in _DEFAULTS if re.search(words, name))
