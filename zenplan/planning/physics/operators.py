@@ -96,9 +96,8 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
         return roofline(hw, flop * (1.0 + hw.fill_elements / depth), rate, moved, calls)
 
     if op.role is Role.ADAPTER:
-        return _adapter(
-            op, roofline(hw, flop * _TILE / min(_TILE, op.inner, op.columns / op.parts), rate, moved, calls)
-        )
+        tiled = 2.0 * rows * inner * columns * _TILE / min(_TILE, op.inner, op.columns / op.parts)
+        return _adapter(op, roofline(hw, tiled, rate, moved, calls))
 
     # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
     forward = product(inner)
