@@ -25,7 +25,7 @@ _NO_FLASH = ("Kepler", "Maxwell", "Pascal", "Volta")
 # Megatron-LM and NeMo kept fused attention off by default until NeMo 24.
 # Before there were kernels for it in JAX (Pallas, cuDNN in jax.nn), attention was what XLA made of its products. NVIDIA's
 # Transformer Engine brought its own (NVIDIA/JAX-Toolbox).
-_XLA_ATTENTION = re.compile("paxml|t5x")
+_XLA_ATTENTION = re.compile("paxml")
 _MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|202[4-9]")
 
 
