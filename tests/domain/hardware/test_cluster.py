@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,3 +96,10 @@ def test_a_peak_that_is_not_on_the_sheet_is_unknown() -> None:
 def test_a_source_is_read_recalled_or_derived() -> None:
     with pytest.raises(DataError, match="status"):
         Source(text="t", status="guessed", date="2026-01-01")
+
+
+def test_a_card_without_its_bridge_and_on_fewer_lanes() -> None:
+    pair = cluster(used=2, link_devices=2, node_devices=2, pcie_generation=3)
+    bare = replace(pair, linked=False, pcie_lanes=4)
+    assert (pair.linked_devices, bare.linked_devices) == (2, 1)
+    assert (pair.pcie_bytes_per_s, bare.pcie_bytes_per_s) == (15.75e9, 15.75e9 / 4)
