@@ -16,6 +16,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import readme
@@ -81,7 +82,7 @@ def shape_of(row: Row) -> TransformerShape:
 
 def layout_of(row: Row) -> Layout:
     """The row's layout."""
-    degrees = {n: int(row[n]) for n in ("dp", "tp", "pp", "cp", "ep", "micro_batch", "accumulation")}
+    degrees: dict[str, Any] = {n: int(row[n]) for n in ("dp", "tp", "pp", "cp", "ep", "micro_batch", "accumulation")}
     return Layout(
         **degrees,
         zero=int(row["zero_stage"]),

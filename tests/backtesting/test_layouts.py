@@ -1,5 +1,6 @@
 """The layouts that a row can mean: one where it says all, every choice where it does not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,9 +19,12 @@ from zenplan.families.transformer.lowering import TransformerShape, lower
 
 A100 = Catalogue(accelerators=read_accelerators()).by_name("A100-SXM4-80GB")
 EFFICIENCY = read_coefficients().of("Ampere", PRECISIONS["bf16"], None, "decoder")
-MODERN = SoftwareTraits(fused_attention=True, sequence=True, zero_stages=(0, 1, 2, 3), half=False, assumed=())
-COMPILED = SoftwareTraits(fused_attention=True, sequence=True, zero_stages=(3,), half=True, assumed=())
-OLD = SoftwareTraits(fused_attention=False, sequence=False, zero_stages=(0, 1), half=False, assumed=())
+PIPELINES = {"interleaves": False, "balances": False}
+MODERN = SoftwareTraits(
+    fused_attention=True, sequence=True, zero_stages=(0, 1, 2, 3), half=False, assumed=(), **PIPELINES
+)
+COMPILED = SoftwareTraits(fused_attention=True, sequence=True, zero_stages=(3,), half=True, assumed=(), **PIPELINES)
+OLD = SoftwareTraits(fused_attention=False, sequence=False, zero_stages=(0, 1), half=False, assumed=(), **PIPELINES)
 FULL: dict[str, Any] = {
     "framework": "Megatron-LM",
     "global_batch": 64,
@@ -66,7 +70,7 @@ def layouts(
 
 
 def test_a_row_that_says_all_is_one_layout() -> None:
-    expected = Layout(dp=2, tp=2, pp=2, micro_batch=4, accumulation=8, zero=1)
+    expected = Layout(dp=2, tp=2, pp=2, micro_batch=4, accumulation=8, zero=1, even=True)
     assert layouts() == (expected,)
     # Virtual stages are of pipelines; without dp it is the rest of the devices.
     assert layouts(vp=3)[0].interleave == 3
@@ -162,8 +166,9 @@ def test_what_no_device_can_hold_was_divided_somehow() -> None:
     assert all(one.devices == 16 for one in found)
     assert {one.zero for one in found if one.pp == 1} == {0, 1, 2, 3}
     assert {one.zero for one in found if one.pp > 1} == {0, 1}
-    # Pipelines have stages of as many layers.
-    assert {one.pp for one in layouts(24, LARGE, said={**said, "global_batch": 96})} == {1, 2, 4, 8}
+    # Stages need not have as many layers.
+    found = layouts(24, LARGE, said={**said, "global_batch": 96})
+    assert {(one.pp, one.even) for one in found} == {(p, p in (2, 4, 8)) for p in (1, 2, 3, 4, 6, 8, 12, 24)}
 
 
 def test_of_what_was_divided_somehow_a_printed_dp_is_kept() -> None:
@@ -196,3 +201,20 @@ def test_a_stage_that_cannot_hold_it_is_not_believed() -> None:
     assert {one.zero for one in layouts(16, LARGE, **cells)} == {0, 1, 2, 3}
     assert {one.tp for one in layouts(16, LARGE, **cells)} == {4}
     assert {one.zero for one in layouts(16, SMALL, **cells)} == {0}
+
+
+def test_virtual_stages_that_nothing_says_are_those_that_fit_where_no_software_is_named() -> None:
+    free = replace(MODERN, interleaves=True)
+    assert {one.interleave for one in layouts(traits=free)} == {1, 2, 3, 4, 6, 12}
+    assert {one.interleave for one in layouts(traits=MODERN)} == {1}
+    # One micro-batch fills no two stages.
+    assert {one.interleave for one in layouts(traits=free, global_batch=8)} == {1}
+    # 126 layers on 16 stages have parts of one layer, two of which are the ends of the model.
+    found = layouts(128, gpt(126, 2048), free, dp=8, tp=1, pp=16, global_batch=1024)
+    assert {(one.interleave, one.even) for one in found} == {(v, False) for v in (1, 2, 4, 8)}
+
+
+def test_stages_are_equal_where_they_can_be_but_for_software_that_balances_them() -> None:
+    assert layouts(pp=2)[0].even
+    assert not layouts(pp=2, traits=replace(MODERN, balances=True))[0].even
+    assert not layouts(pp=1, dp=4)[0].even

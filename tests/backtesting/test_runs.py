@@ -68,6 +68,7 @@ FULL = {
     "vocab": "50257",
     "precision": "bf16",
     "attention": "flash",
+    "attention_kernel": "FlashAttention-2",
     "framework": "Megatron-LM",
     "global_batch": "64",
     "micro_batch": "4",
@@ -108,6 +109,7 @@ def test_each_empty_cell_is_told() -> None:
     told = {text.partition(" is empty")[0] for text in run.assumed}
     assert told == {
         "attention",
+        "attention_kernel",
         "global_batch",
         "micro_batch",
         "recompute",

@@ -176,6 +176,22 @@ def test_a_mixture_of_a_known_name_is_its_preset() -> None:
         assert found.tokens_per_sample == 2048
 
 
+def test_a_dense_model_of_a_known_name_has_its_windows() -> None:
+    cells = {"family": "decoder", "layers": "32", "width": "4096", "heads": "32", "kv_heads": "8", "ff_width": "14336"}
+    given: Any = {**MIXTURE, **cells, "gated": "yes", "seq_len": "32768", "active_params": "", "params": "7.24e9"}
+    (window,) = {
+        o.window
+        for b in workload({**given, "model": "Mistral 7B"}).blocks
+        for o in b.operators
+        if isinstance(o, Attention)
+    }
+    assert window == 4096
+    # One of another depth is another model, and so is one of another name.
+    for other in ({"model": "Mistral 7B", "layers": "16"}, {"model": "Llama 2"}):
+        found = workload({**given, **other})
+        assert {o.window for b in found.blocks for o in b.operators if isinstance(o, Attention)} == {None}
+
+
 @pytest.mark.parametrize("cells", [{"active_params": ""}, {"params": ""}, {"ff_width": ""}, {"layers": ""}])
 def test_a_mixture_that_cannot_be_worked_out(cells: Any) -> None:
     with pytest.raises(Skipped, match="experts of in-house are not in the table"):

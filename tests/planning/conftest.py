@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from zenplan.domain.fit.attention import AttentionKernel
 from zenplan.domain.fit.efficiency import Efficiency, Interval
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
@@ -34,11 +35,14 @@ SHEET = Accelerator(
     pcie_generation=4,
     power_w=500.0,
 )
+# Its products run at the peak, and all else is hidden under them.
+IDEAL = AttentionKernel(name="ideal", what="ideal", forward=1, backward=1, softmax=0, ramp_keys=0, source="made up")
 PERFECT = Efficiency(
     architecture="Test",
     matmul=1.0,
     wide_matmul=1.0,
     attention=1.0,
+    kernel=IDEAL,
     convolution=1.0,
     feed=1e12,
     memory=1.0,

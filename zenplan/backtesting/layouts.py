@@ -8,15 +8,17 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from zenplan.backtesting.attention import names_unfused
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.errors import Skipped
+from zenplan.planning.search.candidates import virtual_stages
 
 # Frameworks by name or year from before FlashAttention (May 2022). BigScience trained until then.
 _BEFORE_FLASH = re.compile(r"bigscience|megatron\S* v1\.\d|\b20(1[5-9]|20|21)\b")
@@ -27,6 +29,8 @@ _NO_FLASH = ("Kepler", "Maxwell", "Pascal", "Volta")
 # Transformer Engine brought its own (NVIDIA/JAX-Toolbox).
 _XLA_ATTENTION = re.compile("paxml")
 _MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|202[4-9]")
+# These share layers out by what they cost, or leave some off both ends, where nobody asks for anything else.
+_BALANCES = re.compile(r"titan|nanotron")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,8 @@ class SoftwareTraits:
         fused_attention: attention ran in a fused kernel.
         sequence: what lies between tensor-parallel products was divided too (Korthikanti et al. 2022).
         zero_stages: ZeRO stages that the software offered.
+        interleaves: whether a pipeline can have had virtual stages that the row does not say.
+        balances: a stage with an end of the model had fewer layers, also where all could have had as many.
         half: selective recomputation computes every second product again (torchtitan), not attention alone.
         assumed: what was taken, and why.
     """
@@ -44,6 +50,8 @@ class SoftwareTraits:
     fused_attention: bool
     sequence: bool
     zero_stages: tuple[int, ...]
+    interleaves: bool
+    balances: bool
     half: bool
     assumed: tuple[str, ...]
 
@@ -63,6 +71,9 @@ def software_traits(run: MeasuredRun, software: Software | None) -> SoftwareTrai
         fused_attention=fused,
         sequence=fused or run.recompute is Recompute.SELECTIVE,
         zero_stages=stages,
+        # No software that is known here has virtual stages unless it is asked to.
+        interleaves=not name,
+        balances=_BALANCES.search(name) is not None,
         half=software is Software.COMPILED,
         assumed=(why,) if why else (),
     )
@@ -79,6 +90,8 @@ def _fused(run: MeasuredRun, name: str) -> tuple[bool, str]:
         return False, "" if run.fused_attention is False else f"attention is standard: no fused kernel {lacking}"
     if run.fused_attention is False:
         return False, ""
+    if names_unfused(run.attention_kernel):
+        return False, f"attention is standard: its kernel is {run.attention_kernel}" if run.fused_attention else ""
     if _BEFORE_FLASH.search(name):
         return False, "attention is standard: the software is older than FlashAttention"
     if run.fused_attention:
@@ -139,7 +152,8 @@ def candidate_layouts(
             continue
         # Without a global batch, as many micro-batches as fill the pipeline.
         accumulation = math.ceil(batch / (dp * micro)) if batch else (8 * pp if pp > 1 else 1)
-        for zero in _stages(run, traits, pp, partial):
+        virtual = _virtual_stages(run, traits, workload.layers, pp, accumulation)
+        for zero, parts in itertools.product(_stages(run, traits, pp, partial), virtual):
             found.append(
                 Layout(
                     dp=dp,
@@ -150,7 +164,8 @@ def candidate_layouts(
                     zero=zero,
                     micro_batch=micro,
                     accumulation=accumulation,
-                    interleave=(run.vp or 1) if pp > 1 else 1,
+                    interleave=parts,
+                    even=pp > 1 and not traits.balances and workload.layers % (pp * parts) == 0,
                     recompute=again,
                     sequence=traits.sequence,
                 )
@@ -193,6 +208,15 @@ def _recomputations(run: MeasuredRun, traits: SoftwareTraits) -> tuple[Recompute
     return (Recompute.HALF,) if run.recompute is Recompute.SELECTIVE and traits.half else (run.recompute,)
 
 
+def _virtual_stages(run: MeasuredRun, traits: SoftwareTraits, layers: int, pp: int, accumulation: int) -> Iterable[int]:
+    """As printed; where they are not, none or all that the micro-batches can fill."""
+    if pp == 1:
+        return (1,)
+    if run.vp:
+        return (run.vp,)
+    return virtual_stages(layers, pp) if traits.interleaves and accumulation >= pp else (1,)
+
+
 def _is_partial(run: MeasuredRun, cluster: Cluster, workload: Workload) -> bool:
     """Whether the printed layout cannot be the whole of it: its states alone need far more than the memory."""
     if run.zero_stage:
@@ -229,7 +253,7 @@ def _degrees(
     if devices % cp:
         raise Skipped(f"cp = {cp} does not divide {devices} devices")
     for tp, pp in itertools.product((1, 2, 4, 8), range(1, layers + 1)):
-        if tp <= cluster.node_devices and layers % pp == 0 and devices % (tp * pp * cp) == 0:
+        if tp <= cluster.node_devices and devices % (tp * pp * cp) == 0:
             dp = devices // (tp * pp * cp)
             if dp == (run.dp or dp):
                 yield dp, tp, pp, cp

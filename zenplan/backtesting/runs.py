@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zenplan.adapters.runs.cells import stored, unsaid
 from zenplan.adapters.runs.rows import measured_run
+from zenplan.backtesting.attention import attention_kernel
 from zenplan.backtesting.fine_tuning import fine_tuned
 from zenplan.backtesting.layouts import (
     SoftwareTraits,
@@ -95,7 +96,8 @@ def _run(run: MeasuredRun, coefficients: Coefficients) -> Run:
     tuned = fine_tuned(run, run_workload(run, software))
     workload = tuned.workload
     efficiency = coefficients.of(run.accelerator.architecture, run.precision, software, workload.family)
-    cluster = _cluster(run, efficiency)
+    kernel, unnamed = attention_kernel(run, software)
+    cluster = _cluster(run, replace(efficiency, kernel=kernel))
     named = run.family in BY_NAME
     layouts = data_parallel(run, cluster) if named else candidate_layouts(run, cluster, workload, traits)
     maps_last, why = channels_last(run, software)
@@ -124,7 +126,7 @@ def _run(run: MeasuredRun, coefficients: Coefficients) -> Run:
         guessed=len(layouts) > 1 or not run.global_batch,
         tokens_per_s=measured_tokens_per_s(run, workload.tokens_per_sample),
         assumed=(
-            *_assumed_of_software(traits, workload),
+            *_assumed_of_software(traits, unnamed, workload),
             *tuned.assumed,
             *filter(None, [why, stored(run.precision, run.accelerator)]),
             *_unknown(run, software),
@@ -147,10 +149,11 @@ def _optimizer(workload: Workload) -> Optimizer:
     return OPTIMIZERS["sgd-momentum" if workload.family == "convnet" else "adamw"]
 
 
-def _assumed_of_software(traits: SoftwareTraits, workload: Workload) -> tuple[str, ...]:
-    """What was taken of the software, where the model has something to do with it."""
+def _assumed_of_software(traits: SoftwareTraits, unnamed: str, workload: Workload) -> tuple[str, ...]:
+    """What was taken of the software, where the model has something to do with it; ``unnamed`` is of a fused kernel."""
     attends = any(isinstance(op, Attention) for block in workload.blocks for op in block.operators)
-    return traits.assumed if attends else ()
+    of_kernel = (unnamed,) if unnamed and traits.fused_attention else ()
+    return (*traits.assumed, *of_kernel) if attends else ()
 
 
 def alike(made: Sequence[Run]) -> list[list[int]]:
@@ -217,6 +220,7 @@ def _needed(run: MeasuredRun) -> Sequence[tuple[str, object, str]]:
             ("global_batch", run.global_batch, "enough micro-batches to fill the pipeline"),
             ("micro_batch", run.micro_batch, "the fastest that fits"),
             ("recompute", run.recompute, "the fastest that fits"),
+            ("vp", run.vp or (run.pp or 1) == 1 or None, "none" if run.framework else "the fastest that fits"),
             ("zero_stage", run.zero_stage, "the fastest that fits"),
             ("task", run.task, "pre-training"),
             *software,

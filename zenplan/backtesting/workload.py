@@ -157,8 +157,15 @@ def _shape_of(cells: _Shape, seq_len: int) -> TransformerShape:
         positions=0,
         head_transform=encoder,
         head_dim=max(1, width // heads),
+        windows=_windows(cells),
         predicted=_predicted(cells, seq_len),
     )
+
+
+def _windows(cells: _Shape) -> tuple[int | None, ...]:
+    """The sliding windows of the published model of that name, if it has the row's layers."""
+    preset = _preset(cells.model)
+    return preset.shape.windows if preset is not None and preset.shape.layers == cells.layers else ()
 
 
 def _of_shape(cells: _Shape, seq_len: int) -> Workload:

@@ -127,7 +127,7 @@ def fit(model: Model, stage: Stage, begin: Coefficients, start: Coefficients, st
 
 
 def _precision(stage: Stage, name: str, group: str) -> float:
-    deviation = stage.groups[name][group.split("/")[0]] if group else WIDTH
+    deviation = stage.groups[name][group.split("/")[0]] if group else stage.sure.get(name, WIDTH)
     return 1.0 / deviation**2
 
 

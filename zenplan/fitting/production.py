@@ -1,12 +1,17 @@
 """``Operations.production``: what whole published runs took over their steps, start-ups, checkpoints and failures.
 
-Low, middle and high of measured over predicted GPU-hours, each group of sources as heavy as another; and the same with
-groups left out of the fit. The calendar has start-up, evaluation, checkpoints, failures and the work they lose; what
-is left between it and the measured hours is the factor that is fitted here.
+Low, middle and high of measured over predicted GPU-hours, each publisher as heavy as another; and the same with
+publishers left out of the fit. The calendar has start-up, evaluation, checkpoints, failures and the work they lose;
+what is left between it and the measured hours is the factor that is fitted here. A run has the share of it that
+``planning.money.run.production_share`` gives its devices and its days.
+
+The middle is the factor with the least sum of |ln error|. Runs of one publisher err alike, so that the range is of two
+levels: of each publisher's errors the 80 % quantile, of those the 80 % quantile over publishers.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +25,19 @@ from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.errors import ZenplanError
+from zenplan.fitting.intervals import ASKED
+from zenplan.planning.money.run import production_share
 from zenplan.units import HOUR_S
 
 Production = tuple[float, float, float]
 
-_QUANTILES = (0.1, 0.5, 0.9)
-# The least that low and the most that high may be.
+# The least that low and the most that high may be; the middle is looked for in steps of a hundredth.
 _MIN, _MAX = 0.5, 3.0
+_STEPS = 201
+# A run with less of the factor says little about it: its own steps' range is what counts.
+_TELLING = 0.5
+# Runs of one person, or of a day.
+_FEW_DEVICES, _FEW_DAYS = 8, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +56,43 @@ class Pair:
     @property
     def share(self) -> float:
         """How much of ``production`` a run of that size has."""
-        return min(1.0, self.bare.steady_gpu_hours.mid * HOUR_S / Operations().production_ramp_device_s)
+        devices = float(self.bare.devices)
+        return production_share(Operations(), devices, self.bare.steady_gpu_hours.mid * HOUR_S / devices)
+
+    @property
+    def small(self) -> bool:
+        """Whether it is a run as one person makes it: on few devices, or within a day."""
+        days = self.run.measured_days
+        return self.run.devices <= _FEW_DEVICES or (days is not None and days <= _FEW_DAYS)
 
 
 def fit_production(pairs: Sequence[Pair]) -> Production:
-    """Low, middle and high of measured over bare time, of the runs that have all of it; groups weigh alike."""
-    long = [p for p in pairs if p.share == 1.0]
-    sizes = Counter(p.group for p in long)
-    ratios = np.array([p.run.measured_gpu_hours / p.bare.calendar_gpu_hours.mid for p in long])
-    order = np.argsort(ratios)
-    weights = np.array([1.0 / sizes[p.group] for p in long])[order]
-    place = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
-    low, mid, high = (float(np.interp(q, place, ratios[order])) for q in _QUANTILES)
-    return max(low, _MIN), max(mid, 1.0), min(max(high, mid, 1.0), _MAX)
+    """Low, middle and high of measured over bare time, of runs that have all of it; groups weigh alike."""
+    sizes = Counter(p.group for p in pairs)
+    weights = np.array([1.0 / sizes[p.group] for p in pairs])
+    logs = np.log([p.run.measured_gpu_hours / p.bare.calendar_gpu_hours.mid for p in pairs])
+    shares = np.array([p.share for p in pairs])
+    tried = np.linspace(1.0, _MAX, _STEPS)
+    errors = logs - np.log1p((tried[:, None] - 1.0) * shares)
+    best = int(np.argmin(np.abs(errors) @ weights))
+    groups: dict[str, list[float]] = {}
+    for each, error in zip(pairs, errors[best], strict=True):
+        if each.share >= _TELLING:
+            groups.setdefault(each.group, []).append(abs(float(error)))
+    width = two_level(list(groups.values()), ASKED)
+    mid = float(tried[best])
+    return max(mid * math.exp(-width), _MIN), mid, min(mid * math.exp(width), _MAX)
+
+
+def two_level(groups: Sequence[Sequence[float]], share: float) -> float:
+    """The quantile over groups of each group's own: how far a run of a new group lies off. 0 without any.
+
+    Over k groups it is the ⌈(k + 1)·share⌉-th smallest, as a new group is one more of them (Vovk et al. 2005).
+    """
+    if not groups:
+        return 0.0
+    own = sorted(float(np.quantile(each, share)) for each in groups)
+    return own[min(math.ceil((len(own) + 1) * share), len(own)) - 1]
 
 
 def calendar(pair: Pair, production: Production) -> Range:

@@ -15,6 +15,7 @@ from zenplan.domain.answer.answer import Answer, Label
 from zenplan.domain.market.offer import OLD_DAYS
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
+from zenplan.planning.money.run import production_share
 from zenplan.units import duration, usd
 
 Ask = Callable[..., Answer]
@@ -172,12 +173,14 @@ def test_a_size_that_was_found_is_said_on_the_screen(wish: dict[str, float], ask
     assert "--params" in said
 
 
-@pytest.mark.parametrize(("params", "whole"), [(4e8, False), (7e9, True)])
-def test_the_overhead_is_that_of_a_run_of_its_size(params: float, whole: bool, ask: Ask) -> None:
-    (effect,) = (e for e in ask(params=params, gpu="H100", gpus=8).sensitivity if e.input == "overhead")
-    usual = Operations().production[1]
-    shown = float(effect.value.removeprefix("× "))
-    assert shown == pytest.approx(usual) if whole else 1.0 <= shown < usual
+@pytest.mark.parametrize(("params", "gpus"), [(4e8, 8), (7e9, 8), (7e9, 512)])
+def test_the_overhead_is_that_of_a_run_of_its_size(params: float, gpus: int, ask: Ask) -> None:
+    answer = ask(params=params, gpu="H100", gpus=gpus)
+    (effect,) = (e for e in answer.sensitivity if e.input == "overhead")
+    operations = Operations()
+    steady_s = answer.ranked[0].bill.run.steady_s.mid
+    usual = 1 + (operations.production[1] - 1) * production_share(operations, float(gpus), steady_s)
+    assert float(effect.value.removeprefix("× ")) == pytest.approx(usual, abs=0.01)
     least, most = effect.changes
     assert least.wall_clock_s < most.wall_clock_s
 

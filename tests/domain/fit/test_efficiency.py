@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from zenplan.domain.fit.attention import KERNELS
 from zenplan.domain.fit.efficiency import Efficiency, Interval
 from zenplan.errors import DataError
 
@@ -18,7 +19,8 @@ def efficiency(**changes: Any) -> Efficiency:
         **changes,
     }
     interval = Interval(new=0.2, known=0.2, basis="made up")
-    return Efficiency(**{"architecture": "Ampere", "interval": interval, "source": "made up", **values})
+    fixed = {"kernel": KERNELS["fa2"], "interval": interval, "source": "made up"}
+    return Efficiency(**{"architecture": "Ampere", **fixed, **values})
 
 
 @pytest.mark.parametrize("name", SHARES)

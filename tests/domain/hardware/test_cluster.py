@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from zenplan.domain.fit.attention import KERNELS
 from zenplan.domain.fit.efficiency import Efficiency, Interval
 from zenplan.domain.hardware.accelerator import Accelerator, Source
 from zenplan.domain.hardware.cluster import PCIE_X16_BYTES_PER_S, Cluster
@@ -17,7 +18,17 @@ def efficiency(**changes: Any) -> Efficiency:
     times = dict.fromkeys(
         ("fill_elements", "operator_s", "launch_s", "host_s", "contention", "link_hop_s", "network_hop_s"), 0.0
     )
-    return Efficiency(**{"architecture": "A", "source": "s", "interval": SPREAD, **shares, **times, **changes})
+    return Efficiency(
+        **{
+            "architecture": "A",
+            "source": "s",
+            "kernel": KERNELS["fa2"],
+            "interval": SPREAD,
+            **shares,
+            **times,
+            **changes,
+        }
+    )
 
 
 def sheet(**changes: Any) -> Accelerator:
@@ -103,3 +114,13 @@ def test_a_card_without_its_bridge_and_on_fewer_lanes() -> None:
     bare = replace(pair, linked=False, pcie_lanes=4)
     assert (pair.linked_devices, bare.linked_devices) == (2, 1)
     assert (pair.pcie_bytes_per_s, bare.pcie_bytes_per_s) == (15.75e9, 15.75e9 / 4)
+
+
+def test_a_slice_is_joined_to_another_over_the_network() -> None:
+    # Two slices of a TPU whose links could join 256.
+    whole = cluster(8, 2, link_devices=256, node_devices=8)
+    assert whole.linked_devices == 256
+    assert replace(whole, slice_devices=8).linked_devices == 8
+    assert replace(whole, slice_devices=512).linked_devices == 256
+    with pytest.raises(DataError, match="its network is not known"):
+        replace(whole, slice_devices=8, network_bytes_per_s=None)

@@ -87,6 +87,7 @@ def tables() -> str:
     text += "|---|---|---|---|---|---|---|\n"
     for s in STACKS.values():
         full = s.layouts("full") + (", hybrid" if s.hybrid else "") + (", virtual stages" if s.interleaves else "")
+        full += ", equal stages" if s.equal_stages else ""
         if s.most_devices:
             full += f", {s.most_devices} devices at most"
         adapters = ", ".join(("dp", *s.adapter_parallel)) if len(s.methods) > 1 else "–"

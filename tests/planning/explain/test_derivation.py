@@ -155,19 +155,18 @@ def test_an_operator_says_what_takes_its_time(derived: Any) -> None:
     assert any("arithmetic" in formula for formula in formulas)
 
 
-def test_production_has_its_share_of_a_run_shorter_than_a_nodes_day(make: Any) -> None:
-    """Of 24 devices for T, over 8 for a day; the usual whole run takes p times its steps."""
+def test_production_has_the_share_of_the_runs_devices_and_days(make: Any) -> None:
+    """Of 24 devices for T; the usual whole run takes p times its steps."""
     operations = Operations()
     shares = []
     for samples in (1e5, 1e9):
         _, _, lines = lines_of(make, samples=samples)
         steady = named(lines, "run", "steady").value
-        ramp = min(steady * 24 / (8 * 86_400), 1.0)
+        ramp = 23 / (23 + operations.production_half_devices) * steady / (steady + operations.production_half_s)
         expected = 1 + (operations.production[1] - 1) * ramp
         assert named(lines, "run", "π production").value == pytest.approx(expected)
         shares.append(ramp)
-    assert shares[0] < 0.5
-    assert shares[1] == 1.0
+    assert shares[0] < shares[1] < 23 / (23 + operations.production_half_devices)
 
 
 def test_the_largest_share_is_the_limit(derived: Any) -> None:
@@ -187,3 +186,13 @@ def test_what_takes_no_time_is_limited_by_nothing() -> None:
     line = _line("a block", {"compute": 0.004, "launches": 0.996}, "parts")
     assert (line.shown, line.value) == ("launches", 0.996)
     assert "compute" not in line.formula
+
+
+def test_attention_is_that_of_its_kernel_at_the_plans_length(make: Any, derived: Any) -> None:
+    (line,) = (each for (_, quantity), each in derived[2].items() if quantity.startswith("e of attention ("))
+    # The ideal kernel reaches the peak, but for the half tile at the diagonal of a causal mask.
+    assert line.quantity == "e of attention (ideal)"
+    assert line.value == pytest.approx(512 / (512 + 64), rel=0.01)
+    assert value(derived, "accelerator", "e of attention in a step, of the kernel alone") == 1.0
+    unfused = lines_of(make, fused_attention=False)[2]
+    assert not [each for each in unfused if each.group == "accelerator" and "attention" in each.quantity]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from zenplan.domain.training.operations import Operations
 from zenplan.errors import DataError
-from zenplan.planning.money.run import Runs, checkpoint_bytes, run_time, runs_on
+from zenplan.planning.money.run import Runs, checkpoint_bytes, production_share, run_time, runs_on
 from zenplan.planning.search.search import search
 from zenplan.units import DAY_S, HOUR_S, YEAR_S
 
@@ -108,7 +108,9 @@ def test_start_up_and_evaluation_are_on_the_calendar(make: Any) -> None:
     assert run(make, replace(safe, evaluation_share=0.05), 1).wall_clock_s == pytest.approx(1.05 * base.steady_s)
 
 
-SAFE = replace(NOTHING, device_mtbf_s=1e30, checkpoint_bytes_per_s=1e30)
+# All of production, whatever the devices and the days.
+WHOLE = {"production_half_devices": 1e-9, "production_half_s": 1e-9}
+SAFE = replace(NOTHING, device_mtbf_s=1e30, checkpoint_bytes_per_s=1e30, **WHOLE)
 
 
 def test_a_run_of_days_takes_what_production_takes(make: Any) -> None:
@@ -128,11 +130,36 @@ def test_nothing_is_faster_than_the_low_end_of_the_steps(make: Any) -> None:
     assert float(runs.wall_clock_s[0, 0]) == pytest.approx(9 * DAY_S)
 
 
-@pytest.mark.parametrize(("days", "share"), [(0.25, 0.25), (0.5, 0.5), (1.0, 1.0), (7.0, 1.0)])
-def test_a_run_shorter_than_a_day_has_its_share_of_production(make: Any, days: float, share: float) -> None:
-    runs = run(make, replace(SAFE, production=(1.0, 1.4, 2.0)), days)
-    assert float(runs.wall_clock_s[1, 0]) == pytest.approx(days * DAY_S * (1 + 0.4 * share))
-    assert float(runs.wall_clock_s[2, 0]) == pytest.approx(days * DAY_S * (1 + share), rel=0.15)
+USUAL = Operations()
+OF_SIZE = {n: getattr(USUAL, n) for n in ("production", "production_half_devices", "production_half_s")}
+
+
+@pytest.mark.parametrize(
+    ("devices", "time_s", "share"),
+    [
+        (1 + USUAL.production_half_devices, USUAL.production_half_s, 0.25),
+        (1 + USUAL.production_half_devices, 1e15, 0.5),
+        (1e12, USUAL.production_half_s, 0.5),
+        (1e12, 1e15, 1.0),
+        (1, 1e15, 0.0),
+    ],
+)
+def test_production_grows_with_devices_and_days_from_nothing(devices: float, time_s: float, share: float) -> None:
+    assert production_share(USUAL, devices, time_s) == pytest.approx(share, abs=1e-6)
+
+
+@given(st.floats(1, 1e5), st.floats(1, 1e8), st.floats(1, 2))
+def test_more_devices_or_days_never_have_less_of_it(devices: float, time_s: float, more: float) -> None:
+    share = production_share(USUAL, devices, time_s)
+    assert 0 <= share < 1
+    assert production_share(USUAL, devices * more, time_s) >= share
+    assert production_share(USUAL, devices, time_s * more) >= share
+
+
+def test_a_run_of_one_person_takes_little_over_its_steps(make: Any) -> None:
+    small, large = (run(make, replace(SAFE, **OF_SIZE), 0.5, devices=n).wall_clock_s[1, 0] for n in (1, 512))
+    assert float(small) == pytest.approx(0.5 * DAY_S)
+    assert float(large) > 0.5 * DAY_S * (1 + 0.6 * (USUAL.production[1] - 1))
 
 
 @pytest.mark.parametrize("bad", [(1.2, 1.1, 1.5), (0.4, 1.1, 1.5), (1.0, 1.1, 3.5), (0.7, 0.8, 0.9)])
@@ -203,7 +230,7 @@ def test_a_longer_run_ends_later(make: Any, days: float, more: float, devices: i
 
 
 def test_a_run_as_a_noun(make: Any) -> None:
-    one = run(make, Operations(), 10).at(0)
+    one = run(make, Operations(), 10, devices=4096).at(0)
     assert one.goodput == pytest.approx(one.steady_s.mid / one.wall_clock_s.mid)
-    assert 0.9 / 1.3 < one.goodput < 1 / 1.3
+    assert 0.9 / USUAL.production[1] < one.goodput < 1.03 / USUAL.production[1]
     assert (one.steady_s.low, one.steady_s.high) == pytest.approx((9 * DAY_S, 11 * DAY_S))

@@ -179,7 +179,7 @@ def test_logits_are_six_bytes_and_what_the_loss_adds(make: Any, software: Softwa
 def test_logits_are_where_the_loss_is(make: Any) -> None:
     # With one micro-batch the last of two stages is the fuller; with two, the first, which has no logits.
     plan = make.plan(lower(replace(GPT3, vocab=256_000), "gpt"))
-    one, two = (peak(make, plan, Layout(pp=2, accumulation=m)) for m in (1, 2))
+    one, two = (peak(make, plan, Layout(pp=2, accumulation=m, even=True)) for m in (1, 2))
     assert one.logits_bytes == pytest.approx(10 * S * 256_000)
     small = peak(make, make.plan(lower(replace(GPT3, vocab=8), "gpt")), Layout(pp=2, accumulation=2))
     assert small.logits_bytes == 0
@@ -278,7 +278,9 @@ def test_interleaving_keeps_more(make: Any) -> None:
 def test_the_last_of_interleaved_stages_starts_backward_with_v_1_p_1_parts_under_way(make: Any) -> None:
     """Of two stages with two parts each, three halves; beside a large head the last stage is the fuller one."""
     plan = make.plan(lower(replace(GPT3, vocab=400_000), "gpt"))
-    one, two = (peak(make, plan, Layout(pp=2, accumulation=8, interleave=v)).activations_bytes for v in (1, 2))
+    one, two = (
+        peak(make, plan, Layout(pp=2, accumulation=8, interleave=v, even=True)).activations_bytes for v in (1, 2)
+    )
     assert two - one == pytest.approx(0.5 * 4 * 34 * S * H, rel=0.01)
 
 
@@ -299,7 +301,8 @@ def test_workspace_is_a_constant_and_fragmentation_a_share_of_what_comes_and_goe
     assert FRAGMENTATION == 0.06
     # Of two stages either may be the fuller: the first has more micro-batches under way, the last may have the logits.
     for vocab in (8, 400_000):
-        stages = peak(make, make.plan(lower(replace(GPT3, vocab=vocab), "gpt")), Layout(pp=2, accumulation=8))
+        layout = Layout(pp=2, accumulation=8, even=True)
+        stages = peak(make, make.plan(lower(replace(GPT3, vocab=vocab), "gpt")), layout)
         assert stages.fragmentation_bytes == pytest.approx(0.06 * (stages.activations_bytes + stages.logits_bytes))
         assert (stages.logits_bytes > 0) == (vocab > 8)
     assert use.total_bytes == pytest.approx(sum(use.parts().values()))

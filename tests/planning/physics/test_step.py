@@ -27,6 +27,12 @@ def step(make: Any, layout: Layout, plan: Any = None, **cluster: Any) -> StepTim
     return step_time(plan or make.plan(), make.columns(layout), make.hardware(make.cluster(**cluster))).at(0)
 
 
+def without_ends(make: Any, layers: int = LAYERS) -> Any:
+    """A plan whose model is its layers alone."""
+    load = make.workload(layers=layers)
+    return make.plan(replace(load, blocks=tuple(b for b in load.blocks if b.place == "middle")))
+
+
 def stages_s(one: StepTime) -> float:
     """What every stage of a pipeline does for all micro-batches of a step."""
     return (
@@ -89,9 +95,17 @@ def test_a_layer_has_four_all_reduces(make: Any, recompute: Recompute, sums: int
 
 @pytest.mark.parametrize(("pp", "m", "v"), [(2, 8, 1), (4, 8, 1), (4, 4, 1), (2, 8, 2), (4, 32, 1)])
 def test_the_bubble_is_p_minus_1_over_v_m(make: Any, pp: int, m: int, v: int) -> None:
-    # Narayanan et al. 2021, section 2.2: a fraction (p-1)/(v·m) of the ideal time.
-    one = step(make, Layout(pp=pp, accumulation=m, interleave=v, tp=2))
+    # Narayanan et al. 2021, section 2.2: a fraction (p-1)/(v·m) of the ideal time, where all stages are alike.
+    one = step(make, Layout(pp=pp, accumulation=m, interleave=v, tp=2), without_ends(make))
     assert one.bubble_s / stages_s(one) == pytest.approx((pp - 1) / (v * m))
+
+
+@pytest.mark.parametrize("v", [1, 2])
+def test_the_bubble_is_what_the_other_stages_do_with_one_micro_batch(make: Any, v: int) -> None:
+    """1F1B: a micro-batch meets every stage before the slowest has the next one; so does the last gradient."""
+    layouts = (Layout(pp=pp, accumulation=8, interleave=v if pp > 1 else 1) for pp in (1, 4))
+    alone, four = (step(make, layout, make.plan(make.workload(vocab=50_000)), sheet=SLOW) for layout in layouts)
+    assert four.bubble_s == pytest.approx((stages_s(alone) - stages_s(four)) / 8 / v)
 
 
 def test_more_micro_batches_amortise_the_bubble(make: Any) -> None:
@@ -157,8 +171,8 @@ def test_a_pipeline_waits_for_the_host_too(make: Any) -> None:
 
 @pytest.mark.parametrize("part", ["compute_s", "tensor_s"])
 def test_the_slowest_stage_sets_the_pace(make: Any, part: str) -> None:
-    # Six layers on four stages: two on the slowest, as with eight. The head is there either way.
-    six, eight = (make.plan(make.workload(layers=n)) for n in (6, 8))
+    # Six layers on four stages: two on the slowest, as with eight.
+    six, eight = (without_ends(make, n) for n in (6, 8))
     layout = Layout(pp=4, tp=2, accumulation=8)
     assert getattr(step(make, layout, six), part) == pytest.approx(getattr(step(make, layout, eight), part))
 
@@ -365,6 +379,14 @@ def test_keys_and_values_travel_under_the_attention(make: Any) -> None:
         ring = (cp - 1) / cp * 2 * 2 * S * H / 100e9
         assert step(make, Layout(cp=cp), sheet=sheet).context_s == pytest.approx(LAYERS * 3 * ring)
     assert step(make, Layout(cp=4), sheet=SLOW).context_s == 0
+
+
+def test_keys_and_values_travel_again_where_layers_are_computed_again(make: Any) -> None:
+    sheet = {**FAST, "memory_bytes_per_s": 1e30}
+    once, again = (
+        step(make, Layout(cp=4, recompute=r), sheet=sheet).context_s for r in (Recompute.NONE, Recompute.FULL)
+    )
+    assert again == pytest.approx(4 / 3 * once)
 
 
 def test_expert_groups_are_as_far_apart_as_tensor_groups(make: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from zenplan.domain.training.stack import STACKS
 from zenplan.families.transformer.lowering import Experts
 from zenplan.planning.search.candidates import candidates, divisors, reachable
 
@@ -141,8 +142,8 @@ def test_context_groups_leave_enough_of_the_sequence(make: Any) -> None:
 def test_a_stage_of_one_layer_has_no_virtual_ones(make: Any) -> None:
     layouts = columns(make, 80, (8,), batch=80)
     assert set(layouts.interleave[layouts.pp == 80]) == {1}
-    assert set(layouts.interleave[(layouts.pp == 10) & (layouts.accumulation % 10 == 0)]) == {1, 2, 4, 8}
-    assert set(layouts.interleave[layouts.accumulation % layouts.pp > 0]) == {1}
+    assert set(layouts.interleave[(layouts.pp == 10) & (layouts.accumulation >= 10)]) == {1, 2, 4, 8}
+    assert set(layouts.interleave[layouts.accumulation < layouts.pp]) == {1}
 
 
 def test_entries_of_one_kind_stand_together(make: Any) -> None:
@@ -150,3 +151,17 @@ def test_entries_of_one_kind_stand_together(make: Any) -> None:
     kinds = np.stack([layouts.tp, layouts.cp, layouts.pp, layouts.dp, layouts.ep, layouts.zero, layouts.shard])
     runs = 1 + int((kinds[:, 1:] != kinds[:, :-1]).any(axis=0).sum())
     assert runs == len(np.unique(kinds, axis=1).T)
+
+
+def test_layers_that_no_stages_divide_have_pipelines_and_virtual_stages(make: Any) -> None:
+    # 61 and 126 layers: 16 on the fullest of 4 stages, 8 on that of 16.
+    for layers, stages, parts in ((61, 4, {1, 2, 4, 8, 16}), (126, 16, {1, 2, 4, 8})):
+        plan = planned(make, 64, layers=layers)
+        layouts = candidates(plan, 64, (8,))
+        filled = (layouts.pp == stages) & (layouts.accumulation >= stages)
+        assert set(layouts.interleave[filled]) == parts
+        assert not layouts.even.any()
+        equal = candidates(replace(plan, stack=STACKS["maxtext"]), 64, (8,))
+        assert (layers % equal.pp == 0).all()
+        assert (layers % (equal.pp * equal.interleave) == 0).all()
+        assert equal.even[equal.pp > 1].all()

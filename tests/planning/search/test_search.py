@@ -42,12 +42,12 @@ def every_layout(plan: Any, cluster: Any) -> Iterator[Layout]:
     """All that the rules allow, pointless ones too: nothing is left out because another seems better."""
     node = min(max(cluster.linked_devices, cluster.node_devices), cluster.devices)
     for dp, tp, pp, cp, ep in degrees(plan, cluster):
-        share, (per_stage, uneven) = -(-plan.global_batch // dp), divmod(plan.workload.layers, pp)
+        share, per_stage = -(-plan.global_batch // dp), -(-plan.workload.layers // pp)
         micros = {d for d in (*divides(share), 1, 2, 4, 8, 16, 32, 64, 128) if d <= min(share, 128)}
-        for micro, v, zero in itertools.product(sorted(micros), [1] if uneven else divides(per_stage), range(4)):
+        for micro, v, zero in itertools.product(sorted(micros), divides(per_stage), range(4)):
             m = -(-plan.global_batch // (dp * micro))
-            # Interleaving needs whole rounds of micro-batches; a pipeline keeps its gradients.
-            if (v > 1 and (pp == 1 or m % pp)) or (zero and dp * cp == 1) or (zero > 1 and pp > 1):
+            # Interleaving needs as many micro-batches as stages; a pipeline keeps its gradients.
+            if (v > 1 and (pp == 1 or m < pp)) or (zero and dp * cp == 1) or (zero > 1 and pp > 1):
                 continue
             hybrid = [node // tp] if zero == 3 and 1 < node // tp < dp * cp and not dp * cp % (node // tp) else []
             for shard, again in itertools.product((None, *hybrid), (Recompute.NONE, Recompute.HALF, Recompute.FULL)):
@@ -328,3 +328,13 @@ def test_long_sequences_may_be_divided(make: Any) -> None:
     one = found.layouts.at(0)
     assert one.devices == 8
     assert one.tp * one.cp * one.pp == 8
+
+
+def test_a_layer_that_divides_nothing_is_no_slower_than_the_next(make: Any) -> None:
+    """30 to 33 layers on 64 devices: the step grows with them, and never by more than a layer on each stage."""
+    shape = {"width": 4096, "heads": 32, "ff_width": 16_384, "vocab": 32_000, "seq_len": 4096}
+    where = make.cluster(sheet={"memory_bytes": 80e9}, efficiency=REAL, nodes=8)
+    plans = [make.plan(make.workload(layers=n, **shape), global_batch=64) for n in range(28, 34)]
+    found = [float(search(plan, [where]).steps.total_s[0]) for plan in plans]
+    assert all(less <= more * 1.001 for less, more in itertools.pairwise(found))
+    assert found[-1] / found[0] < 33 / 28 * 1.1

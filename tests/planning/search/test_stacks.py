@@ -56,8 +56,17 @@ def can_run(stack: Stack, method: str, layout: Layout) -> bool:
         and layout.zero in stack.zero
         and (layout.shard is None or stack.hybrid)
         and (layout.interleave == 1 or stack.interleaves)
+        and (layout.pp == 1 or layout.even == stack.equal_stages)
         and layout.recompute in stack.recompute
     )
+
+
+def equally(layout: Layout, layers: int) -> Layout | None:
+    """The same with as many layers on each stage and in whole rounds of micro-batches, where there is such a layout."""
+    if layout.pp == 1:
+        return layout
+    uneven = layers % (layout.pp * layout.interleave) or (layout.interleave > 1 and layout.accumulation % layout.pp)
+    return None if uneven else replace(layout, even=True)
 
 
 def laid_out(found: Found) -> set[Layout]:
@@ -74,6 +83,9 @@ def test_all_that_it_can_run_and_nothing_else_is_compared(make: Any, kind: str, 
     plan = planned(make, kind, stack, method)
     for cluster in clusters(make):
         any_layout = laid_out(survey(replace(plan, stack=None), cluster))
+        if stack.equal_stages:
+            equal = (equally(each, plan.workload.layers) for each in any_layout)
+            any_layout = {each for each in equal if each is not None}
         found = laid_out(survey(plan, cluster))
         assert found
         assert all(can_run(stack, method, layout) for layout in found)

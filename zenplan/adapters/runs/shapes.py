@@ -123,7 +123,8 @@ def check_layout(known: Known, nodes: int | None, node_devices: int | None) -> N
     """
     counts = {name: value for name, value in known.items() if value is not None}
     stages, parts = counts.get("pp", 1), counts.get("vp", 1)
-    if stages * parts > counts.get("layers", math.inf):
+    # An end of the model can be a part of its own.
+    if stages * parts > counts.get("layers", math.inf) + max(_ENDS):
         raise Skipped(f"{stages} pipeline stages of {parts} parts need more than {counts['layers']} layers")
     for name, whole in _AT_MOST:
         if counts.get(name, 1) > counts.get(whole, math.inf):

@@ -176,7 +176,10 @@ def _place(
     corrected: Callable[[Cluster], Cluster],
 ) -> int:
     """The cluster's place in the list: the same machine at another price or place is the same cluster."""
-    key = (accelerator.name, instance.devices, nodes, used, instance.network_bytes_per_s, instance.link_bytes_per_s)
+    # One's own machines are hosts, of one slice as far as it reaches; what is rented is a slice of its own.
+    sliced = instance.devices if accelerator.link == "ici" and instance.provider != OWN else None
+    joined = (instance.network_bytes_per_s, instance.link_bytes_per_s, sliced)
+    key = (accelerator.name, instance.devices, nodes, used, *joined)
     if key not in places:
         places[key] = len(chosen.clusters)
         chosen.clusters.append(
@@ -189,6 +192,7 @@ def _place(
                     used=used,
                     network_bytes_per_s=instance.network_bytes_per_s,
                     link_bytes_per_s=instance.link_bytes_per_s,
+                    slice_devices=sliced,
                 )
             )
         )

@@ -17,6 +17,7 @@ from zenplan.domain.software import Software
 from zenplan.domain.training.operations import Operations
 from zenplan.errors import ZenplanError
 from zenplan.families.transformer.samples import KINDS, LENGTH
+from zenplan.planning.money.run import production_share
 from zenplan.planning.money.sensitivity import moved
 
 # What an amount and a sequence are multiplied with; a price; how long it takes to start.
@@ -130,8 +131,8 @@ def _minutes(time_s: float) -> str:
 def _overhead(case: Pinned) -> tuple[str, Origin, tuple[str, Operations], tuple[str, Operations]]:
     """What whole runs take over their steps, as far as a run of that size has it, and both ends of it."""
     now, quote = case.found.operations, case.ranked.quote
-    device_s = case.ranked.bill.run.steady_s.mid * (quote.devices - quote.idle_devices)
-    share = min(device_s / now.production_ramp_device_s, 1.0)
+    devices, steady_s = float(quote.devices - quote.idle_devices), case.ranked.bill.run.steady_s.mid
+    share = production_share(now, devices, steady_s)
     low, mid, high = now.production
     shown = [f"× {units.significant(1.0 + (ratio - 1.0) * share)}" for ratio in (low, mid, high)]
     least = replace(now, production=(low, max(low, 1.0), high))

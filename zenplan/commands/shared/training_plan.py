@@ -8,10 +8,12 @@ from zenplan.commands.shared.amount import amount
 from zenplan.commands.shared.fine_tuning import fitted_length
 from zenplan.commands.shared.software import software_of
 from zenplan.commands.shared.workload import workload_of
+from zenplan.domain.fit.attention import usual_kernels
 from zenplan.domain.model.operators import Attention, Convolution
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.precision import PRECISIONS, Precision
 from zenplan.domain.provenance import Fact, Origin
+from zenplan.domain.software import Software
 from zenplan.domain.training.plan import METHODS, OPTIMIZERS, Optimizer, TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import UnknownName, UsageError
@@ -51,7 +53,7 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_ru
         software_fact,
         optimizer_fact,
         Fact(name="method", value=_METHOD_NAMES[method], origin=_origin(request.method)),
-        *_kernels(trained),
+        *_kernels(trained, software),
     )
     return TrainingPlan(
         workload=trained,
@@ -95,11 +97,12 @@ def _optimizer(request: Request, workload: Workload) -> tuple[Optimizer, Fact]:
     return OPTIMIZERS[name], fact
 
 
-def _kernels(workload: Workload) -> Iterator[Fact]:
+def _kernels(workload: Workload, software: Software | None) -> Iterator[Fact]:
     """How attention and feature maps are computed, where the model has them."""
     kinds = {type(o) for b in workload.blocks for o in b.operators}
     if Attention in kinds:
-        yield Fact(name="attention", value="fused (flash)", origin=Origin.ASSUMED, why="the default of today's stacks")
+        why = f"the default of today's stacks: {usual_kernels(software)}"
+        yield Fact(name="attention", value="fused (flash)", origin=Origin.ASSUMED, why=why)
     if Convolution in kinds:
         yield Fact(
             name="feature maps", value="channels last (NHWC)", origin=Origin.ASSUMED, why="as tensor cores take them"

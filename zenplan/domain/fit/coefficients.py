@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from zenplan.domain import checks
+from zenplan.domain.fit.attention import usual_kernel
 from zenplan.domain.fit.efficiency import Efficiency, Interval
 from zenplan.domain.model.workload import LANGUAGE
 from zenplan.domain.precision import Precision
@@ -101,6 +102,7 @@ class Coefficients:
             architecture=architecture,
             **values,
             wide_matmul=self.all["matmul"].of(*wide),
+            kernel=usual_kernel(architecture, software),
             interval=interval,
             source=self.source,
             correction=None,

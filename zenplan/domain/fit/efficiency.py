@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from zenplan.domain import checks
+from zenplan.domain.fit.attention import AttentionKernel
 from zenplan.errors import DataError
 
 # --- intervals
@@ -161,9 +162,10 @@ class Efficiency:
     Attributes:
         matmul: fraction of the dense peak that large matrix products reach, in the plan's own precision.
         wide_matmul: the same for products that stay in a wider format under fp8.
-        attention: fraction of the dense peak that fused attention reaches.
-        convolution: the same for large convolutions, by the FLOP of computing them directly; above 1 where the
-            library has a way with fewer.
+        attention: of the speed that the kernel of fused attention has alone, what is left of it in a training step.
+        kernel: of fused attention.
+        convolution: fraction of the dense peak that large convolutions reach, by the FLOP of computing them
+            directly; above 1 where the library has a way with fewer.
         feed: FLOP of a convolution that a multiprocessor can feed its cores in a clock, with operands of 16 bits.
         memory: fraction of the memory bandwidth that streams reach: of language models by the traffic of fused
             kernels, of others by that of an eager framework's, of which it may do less than is counted.
@@ -186,6 +188,7 @@ class Efficiency:
     matmul: float
     wide_matmul: float
     attention: float
+    kernel: AttentionKernel
     convolution: float
     feed: float
     memory: float

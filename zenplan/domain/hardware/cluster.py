@@ -24,6 +24,8 @@ class Cluster:
         link_bytes_per_s: device-to-device bandwidth, where it is not the data sheet's.
         linked: whether the accelerator's link joins the devices at all: cards can do without their bridge.
         pcie_lanes: of each device.
+        slice_devices: as many as the fast link joins of what is rented, where that is less than it can: a TPU slice is
+            joined to another over the data center's network.
     """
 
     accelerator: Accelerator
@@ -35,6 +37,7 @@ class Cluster:
     link_bytes_per_s: float | None = None
     linked: bool = True
     pcie_lanes: int = 16
+    slice_devices: int | None = None
 
     def __post_init__(self) -> None:
         checks.positive(
@@ -44,6 +47,7 @@ class Cluster:
             network_bytes_per_s=self.network_bytes_per_s,
             link_bytes_per_s=self.link_bytes_per_s,
             pcie_lanes=self.pcie_lanes,
+            slice_devices=self.slice_devices,
         )
         if self.used is not None and not 0 < self.used <= self.node_devices * self.nodes:
             raise DataError(f"cluster of {self.accelerator.name}: {self.used} in use of fewer")
@@ -59,6 +63,8 @@ class Cluster:
     def linked_devices(self) -> int:
         """Accelerators that the fast link joins: within a node, unless it spans nodes (NVL72, TPU pods)."""
         reach = self.accelerator.link_devices if self.linked else 1
+        if self.slice_devices is not None:
+            return min(reach, self.slice_devices)
         return reach if reach > self.accelerator.node_devices else min(reach, self.node_devices)
 
     @property

@@ -33,6 +33,8 @@ class Layout:
             None for all of them.
         sequence: sequence parallelism goes with tensor parallelism (Korthikanti et al. 2022): what lies
             between the divided products is divided too.
+        even: every pipeline stage has as many layers, and the ends of the model on top; else the stages with
+            the ends have fewer, so that the slowest is as fast as it can be.
     """
 
     dp: int = 1
@@ -47,6 +49,7 @@ class Layout:
     interleave: int = 1
     shard: int | None = None
     sequence: bool = True
+    even: bool = False
 
     def __post_init__(self) -> None:
         checks.positive(

@@ -35,6 +35,7 @@ class Stack:
         zero: ZeRO stages; 0 is plain data parallelism, 3 is FSDP.
         hybrid: whether it can divide within nodes and replicate across them (HSDP).
         interleaves: whether its pipeline has virtual stages.
+        equal_stages: whether each stage, and each virtual one, must have as many layers.
         recompute: what its backward pass can compute again.
         most_devices: it runs on no more; None without a limit.
         usual_devices: as many at most where the number was not asked for; None without a limit.
@@ -55,6 +56,7 @@ class Stack:
     zero: tuple[int, ...]
     hybrid: bool = False
     interleaves: bool = False
+    equal_stages: bool = False
     recompute: tuple[Recompute, ...]
     most_devices: int | None = None
     usual_devices: int | None = None
@@ -249,7 +251,8 @@ STACKS: Final = {
             interleaves=True,
             recompute=_ALL_RECOMPUTED,
             sources={
-                "parallel": "NVIDIA/Megatron-LM:docs/user-guide/parallelism-guide.md",
+                "parallel": "NVIDIA/Megatron-LM:docs/user-guide/parallelism-guide.md; unequal stages: "
+                "docs/user-guide/features/pipeline_parallel_layout.md",
                 "zero": "NVIDIA/Megatron-LM:docs/user-guide/features/megatron_fsdp.md",
                 "recompute": "NVIDIA-NeMo/Megatron-Bridge:docs/training/activation-recomputation.md",
                 "methods": "NVIDIA/Megatron-LM:docs/user-guide/index.md",
@@ -290,9 +293,11 @@ STACKS: Final = {
             zero=(0, 1, 3),
             hybrid=True,
             interleaves=True,
+            equal_stages=True,
             recompute=_ALL_RECOMPUTED,
             sources={
-                "parallel": "AI-Hypercomputer/maxtext:docs/guides/optimization/sharding.md",
+                "parallel": "AI-Hypercomputer/maxtext:docs/guides/optimization/sharding.md; equal stages: "
+                "src/maxtext/configs/base.yml, pipeline parallelism",
                 "zero": "AI-Hypercomputer/maxtext:src/maxtext/configs/base.yml",
                 "recompute": "AI-Hypercomputer/maxtext:src/maxtext/configs/base.yml",
                 "methods": "AI-Hypercomputer/maxtext:docs/tutorials/posttraining/native_lora.md",

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from zenplan import units
-from zenplan.domain.answer.estimate import Bill, Estimate, Quote
+from zenplan.domain.answer.estimate import Bill, Estimate, Quote, RunTime
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.operators import Attention, Convolution, MatMul, Operator, Recurrent
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.explain.attention import attention_lines
+from zenplan.planning.money.run import production_share
 from zenplan.planning.physics.columns import Hardware, Layouts, kept_up
 from zenplan.planning.physics.input_pipeline import Supply, supply
 from zenplan.planning.physics.memory import COLLECTIVES_BYTES, FRAGMENTATION, WORKSPACE_BYTES, logit_bytes
@@ -120,6 +122,7 @@ def _accelerator(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
         shown = f"{units.size(network)}/s"
         yield line("accelerator", "network, each device", "", network, "B/s", shown, "instance table")
     yield from _efficiency(plan, cluster)
+    yield from (line("accelerator", *each) for each in attention_lines(plan, quote.estimate))
 
 
 def _data_sheet(plan: TrainingPlan, cluster: Cluster) -> Iterator[Line]:
@@ -149,7 +152,6 @@ def _efficiency(plan: TrainingPlan, cluster: Cluster) -> Iterator[Line]:
     fitted = f"fitted: {efficiency.source}"
     for name, value in (
         ("e of large products", efficiency.matmul * keeps),
-        ("e of fused attention", efficiency.attention * keeps),
         ("e_m of memory", efficiency.memory),
         *_of_convolutions(plan, efficiency.convolution * keeps),
         ("e of the link", efficiency.link),
@@ -263,19 +265,7 @@ def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
         units.duration(run.checkpoint_interval_s),
         "Young 1974, Daly 2006",
     )
-    usual = operations.production[1]
-    formula = f"1 + (p − 1)·min(devices·T/{units.duration(operations.production_ramp_device_s)}, 1)"
-    device_s = run.steady_s.mid * quote.nodes * quote.offer.instance.devices
-    share = 1.0 + (usual - 1.0) * min(device_s / operations.production_ramp_device_s, 1.0)
-    yield line(
-        "run",
-        "π production",
-        f"{formula}, p = {usual:g}",
-        share,
-        "",
-        units.significant(share),
-        "whole published runs; see the assumptions",
-    )
+    yield _production(operations, quote, run)
     yield line(
         "run",
         "calendar",
@@ -286,6 +276,23 @@ def _run(operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
         "Daly 2006",
     )
     yield line("run", "GPU-hours", "calendar · devices", hours, "h", units.count(hours), str(Origin.DERIVED))
+
+
+def _production(operations: Operations, quote: Quote, run: RunTime) -> Line:
+    usual = operations.production[1]
+    half, half_s = operations.production_half_devices, operations.production_half_s
+    formula = f"1 + (p − 1)·(n − 1)/(n − 1 + {half:g})·T/(T + {units.duration(half_s)}), n devices"
+    devices = float(quote.nodes * quote.offer.instance.devices)
+    share = 1.0 + (usual - 1.0) * production_share(operations, devices, run.steady_s.mid)
+    return line(
+        "run",
+        "π production",
+        f"{formula}, p = {usual:g}",
+        share,
+        "",
+        units.significant(share),
+        "whole published runs; see the assumptions",
+    )
 
 
 def _bill(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array
 from zenplan.planning.physics.interval import step_ranges
 from zenplan.planning.search.search import Found, useful_samples
+
+# One run's figure, or a column of them.
+Number = TypeVar("Number", float, Array)
 
 # A run that failures make so many times as long is not going to end.
 _HOPELESS = 100.0
@@ -99,6 +103,13 @@ def run_time(
     )
 
 
+def production_share(operations: Operations, devices: Number, steady_s: Number) -> Number:
+    """How much of ``Operations.production`` a run has, 0 to 1: it grows with devices and with days, from none on one
+    device or in no time."""
+    many = (devices - 1.0) / (devices - 1.0 + operations.production_half_devices)
+    return many * steady_s / (steady_s + operations.production_half_s)
+
+
 def _in_production(steady_s: Array, devices: Array, operations: Operations) -> Array:
     """Seconds of the steps as runs of that size take them; low, middle and high, shape (3, n).
 
@@ -106,8 +117,7 @@ def _in_production(steady_s: Array, devices: Array, operations: Operations) -> A
     with its own spread, which has that of the steps in it. So the wider of both counts, never their product; and
     nothing is faster than the steps' low end.
     """
-    # By device time, which a larger cluster does not make less of.
-    share = np.minimum(steady_s[1] * devices / operations.production_ramp_device_s, 1.0)
+    share = production_share(operations, devices, steady_s[1])
     least, usual, most = (1.0 + (p - 1.0) * share for p in operations.production)
     low, mid, high = steady_s
     work: Array = np.stack(

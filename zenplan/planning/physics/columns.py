@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from zenplan.domain.fit.attention import LEGACY_FLOP_PER_CLOCK, AttentionKernel, exponentials_per_clock
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.precision import Precision
 from zenplan.domain.training.layout import Layout, Recompute
-from zenplan.domain.training.plan import TrainingPlan
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
@@ -28,7 +28,7 @@ class Layouts:
     """Layouts, field by field as in ``domain.training.layout.Layout``; shape (n,), all floats.
 
     ``full`` is the share of a layer that is recomputed from its input, ``selective`` 0 or 1 for attention
-    alone, ``sequence`` 0 or 1. ``shard`` 0 means that ZeRO divides over all replicas.
+    alone, ``sequence`` and ``even`` 0 or 1. ``shard`` 0 means that ZeRO divides over all replicas.
     """
 
     dp: Array
@@ -44,6 +44,7 @@ class Layouts:
     selective: Array
     shard: Array
     sequence: Array
+    even: Array
 
     @property
     def shards(self) -> Array:
@@ -82,7 +83,11 @@ class Layouts:
         again = next((r for r, share in _SHARES.items() if share == full), None)
         recompute = again or (Recompute.SELECTIVE if selective else Recompute.NONE)
         return Layout(
-            **values, recompute=recompute, shard=int(self.shard[index]) or None, sequence=bool(self.sequence[index])
+            **values,
+            recompute=recompute,
+            shard=int(self.shard[index]) or None,
+            sequence=bool(self.sequence[index]),
+            even=bool(self.even[index]),
         )
 
 
@@ -92,8 +97,11 @@ class Hardware:
 
     Attributes:
         matmul_flop_per_s, other_flop_per_s: reached by large products, in the plan's matmul dtype and in
-            the one of what stays wider; attention_flop_per_s by fused attention, convolution_flop_per_s by
-            convolutions before they have to be fed.
+            the one of what stays wider; attention_forward_, attention_backward_flop_per_s by the products of fused
+            attention, convolution_flop_per_s by convolutions before they have to be fed.
+        softmax_per_s: scores that fused attention exponentiates, of the time that its products do not hide.
+        attention_ramp_keys: what a tile of its queries loses to begin and end.
+        multiprocessors: that run a tile each; next to none where it is not known how many there are.
         feed_flop_per_s: at which multiprocessors feed their cores in a convolution, with operands of 16 bits.
         linked: devices the fast link joins; near: devices reached without the network.
         link_, pcie_, network_bytes_per_s: reached by collectives, each device, one direction.
@@ -106,7 +114,11 @@ class Hardware:
 
     matmul_flop_per_s: Array
     other_flop_per_s: Array
-    attention_flop_per_s: Array
+    attention_forward_flop_per_s: Array
+    attention_backward_flop_per_s: Array
+    softmax_per_s: Array
+    attention_ramp_keys: Array
+    multiprocessors: Array
     convolution_flop_per_s: Array
     feed_flop_per_s: Array
     memory_bytes_per_s: Array
@@ -140,7 +152,11 @@ _NOTICED = ("tp", "cp", "ep", "replicas", "micro_batch", "full", "selective", "s
 _OF_THE_DEVICE = (
     "matmul_flop_per_s",
     "other_flop_per_s",
-    "attention_flop_per_s",
+    "attention_forward_flop_per_s",
+    "attention_backward_flop_per_s",
+    "softmax_per_s",
+    "attention_ramp_keys",
+    "multiprocessors",
     "convolution_flop_per_s",
     "feed_flop_per_s",
     "memory_bytes_per_s",
@@ -172,6 +188,15 @@ def working_alike(layouts: Layouts, hardware: Hardware) -> tuple[Index, Index]:
     return first, alike
 
 
+# Makers whose multiprocessors, or compute units, have special-function units of the same kind.
+_MULTIPROCESSORS = ("NVIDIA", "AMD")
+# 989 TFLOP/s beside 3.9 T exponentials a second on H100 (Shah et al. 2024, section 3.1).
+_FLOP_PER_EXPONENTIAL = 256.0
+# Multiprocessors, where it is not known how many there are: so few that no wave is seen.
+_NO_WAVES = 1e-9
+# Of a kernel that hides all of its exponentials.
+_ALL_HIDDEN = 1e-9
+
 # What the best measured product of an H100 keeps up of its peak, which the fitted efficiency stands for: power limits
 # larger chips more (stas00/ml-engineering, MAMF: A100 0.87, H100 0.80, B200 0.78, GB200 0.73, MI300X 0.51).
 USUAL_SUSTAINED_SHARE = 0.80
@@ -183,13 +208,6 @@ def kept_up(accelerator: Accelerator) -> float:
     Where none was measured, as much as usual.
     """
     return (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE
-
-
-def largest_share(plan: TrainingPlan, layouts: Layouts) -> Array:
-    """Share of the layers on the fullest stage. Whole layers only: 30 on 4 stages leave 8 on one."""
-    layers = max(plan.workload.layers, 1)
-    share: Array = np.ceil(layers / layouts.pp) / layers
-    return share
 
 
 def _row_bytes(accelerator: Accelerator) -> float:
@@ -210,6 +228,34 @@ def _columns(clusters: Sequence[Cluster], precision: Precision) -> npt.NDArray[n
     return np.array(rows, dtype=float).T
 
 
+def _attention(kernel: AttentionKernel, accelerator: Accelerator, peak: float, share: float) -> tuple[float, ...]:
+    """The columns of fused attention, from ``attention_forward_flop_per_s`` to ``multiprocessors``.
+
+    Kernels are measured at what a device keeps up under its power limit, so nothing more of it is taken off.
+    """
+    runs = kernel.on(accelerator.compute_major)
+    clocks = _clocks_per_s(accelerator)
+    rate = min(peak, LEGACY_FLOP_PER_CLOCK * clocks) if runs.legacy and clocks else peak
+    # Where the units are no multiprocessors, as many exponentials for each FLOP as on H100.
+    exponentials = exponentials_per_clock(accelerator.architecture) * clocks if clocks else peak / _FLOP_PER_EXPONENTIAL
+    hidden = runs.softmax or _ALL_HIDDEN
+    return (
+        share * runs.forward * rate,
+        share * runs.backward * rate,
+        share * exponentials / hidden,
+        runs.ramp_keys,
+        float(accelerator.multiprocessors or 0) if clocks else _NO_WAVES,
+    )
+
+
+def _clocks_per_s(accelerator: Accelerator) -> float | None:
+    """Clocks of all multiprocessors, or of AMD's compute units, together; None where the units are others."""
+    clock = accelerator.tensor_clock_hz or accelerator.clock_hz
+    if accelerator.vendor not in _MULTIPROCESSORS or accelerator.multiprocessors is None or clock is None:
+        return None
+    return accelerator.multiprocessors * clock
+
+
 class _Device(NamedTuple):
     """What of a cluster's columns is the device's alone: those before the link, and those behind ``devices``."""
 
@@ -228,7 +274,7 @@ def _device(c: Cluster, precision: Precision) -> _Device:
         first=(
             e.matmul * keeps * matmul,
             e.wide_matmul * keeps * other,
-            e.attention * keeps * other,
+            *_attention(e.kernel, accelerator, other, e.attention / longer),
             e.convolution * keeps * other,
             e.feed * (accelerator.clocks_per_s or np.inf) / longer,
             e.memory * accelerator.memory_bytes_per_s / longer,

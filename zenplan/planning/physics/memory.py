@@ -20,9 +20,10 @@ from zenplan.domain.model.operators import Attention, Elementwise, Embedding, Op
 from zenplan.domain.model.workload import Block
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import TrainingPlan
-from zenplan.planning.physics.columns import Array, Layouts, largest_share
+from zenplan.planning.physics.columns import Array, Layouts
 from zenplan.planning.physics.operators import divisor
-from zenplan.planning.physics.states import Ends, placed, states, with_ends
+from zenplan.planning.physics.stages import stages
+from zenplan.planning.physics.states import Ends, fullest, placed, states, with_ends
 from zenplan.units import GB
 
 # The framework's context and its libraries' kernels: BigScience saw 1.3 GiB on a V100 and 1.5 GiB on an A100 (2022).
@@ -129,11 +130,8 @@ def layer_activation_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
 def _activations(plan: TrainingPlan, layouts: Layouts) -> tuple[Ends, Ends]:
     """Bytes kept at the peak: activations, and logits beside them."""
     blocks = plan.workload.blocks
-    stage = layer_activation_bytes(plan, layouts) * largest_share(plan, layouts)
-    # 1F1B: the first stage has min(p, m) micro-batches under way, the last has one. Interleaving keeps
-    # (1 + (p-1)/(p·v)) times as many (Korthikanti et al. 2022, section 4.2.3) on the first; its last stage starts
-    # backward with (v-1)·p + 1 parts under way, each a v-th of a stage.
-    interleaved = np.where(layouts.interleave > 1, 1.0 + (layouts.pp - 1) / (layouts.pp * layouts.interleave), 1.0)
+    layers, (before, at_the_end) = layer_activation_bytes(plan, layouts), fullest(stages(plan, layouts))
+    most_stages, least_stages = _under_way(layouts)
     first, last = (_kept_by_blocks(placed(blocks, p), plan, layouts, logits=False) for p in ("first", "last"))
     logits = _kept_by_blocks(placed(blocks, "last"), plan, layouts, logits=True)
     head, tail = with_ends(layouts, first, last)
@@ -143,13 +141,25 @@ def _activations(plan: TrainingPlan, layouts: Layouts) -> tuple[Ends, Ends]:
     for block in placed(blocks, "middle"):
         again = np.maximum(again, _kept_by_blocks((block,), plan, layouts, logits=False))
     again = np.where(layouts.full > 0, again, 0.0)
-    under_way = np.minimum(layouts.pp, layouts.accumulation)
-    most = stage * interleaved * under_way + head
-    parts = ((layouts.interleave - 1.0) * layouts.pp + 1.0) / layouts.interleave
-    least = np.where(layouts.interleave > 1, np.minimum(parts, interleaved * under_way), 1.0)
+    most, least = layers * before * most_stages + head, layers * at_the_end * least_stages + tail
     # Beside the logits a recomputed layer takes no more than what it is larger by.
-    beside = (most + np.maximum(again - none, 0.0), stage * least + tail + np.maximum(again - ends, 0.0))
-    return beside, (none, ends)
+    return (most + np.maximum(again - none, 0.0), least + np.maximum(again - ends, 0.0)), (none, ends)
+
+
+def _under_way(layouts: Layouts) -> Ends:
+    """Stages' worth of activations of one micro-batch that are kept on the first stage, and on the last.
+
+    1F1B: min(p, m), and one. Interleaved, micro-batches go in groups of N, p or a few more, through all parts of a
+    stage: (v-1)·N + 2·(p-1) + 1 parts are under way on the first, which is p · (1 + (p-1)/(p·v)) stages for N = p
+    (Korthikanti et al. 2022, section 4.2.3); the last starts backward with (v-1)·N + 1 of them. Never more than all
+    parts of all micro-batches.
+    """
+    group = layouts.accumulation / np.maximum(np.floor(layouts.accumulation / layouts.pp), 1.0)
+    rest = (layouts.interleave - 1.0) * group + 1.0
+    # One part a stage has no rounds to fill: its warm-up is half as long.
+    filled = rest + np.where(layouts.interleave > 1, 2.0, 1.0) * (layouts.pp - 1.0)
+    most, least = (np.minimum(parts / layouts.interleave, layouts.accumulation) for parts in (filled, rest))
+    return most, least
 
 
 def peak_memory(plan: TrainingPlan, layouts: Layouts) -> Memory:

@@ -29,14 +29,12 @@ from zenplan.domain.model.operators import (
 from zenplan.domain.model.workload import Block, gradients
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.physics.attention import fused_attention_s
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
 from zenplan.planning.physics.work import Passes, Work, roofline
 
 # Bytes that a backward pass moves for each one forward: a norm reads two and writes one more.
 _STREAM_BACKWARD = 1.5
-# A fused attention kernel computes the scores again in its backward pass: 5 products to the forward's 2
-# (Dao et al. 2022, algorithm 4).
-_FUSED_BACKWARD = 2.5
 # An unfused one writes and reads the scores as product, softmax, dropout and input of the next product.
 _SCORE_PASSES, _SCORE_PASSES_BACKWARD, _UNFUSED_OPERATORS = 6.0, 8.0, 5
 # Tensor cores take operands in rows of 16 bytes: a head of another width leaves them for slower kernels (NVIDIA,
@@ -136,9 +134,10 @@ def _attention(op: Attention, plan: TrainingPlan, layouts: Layouts, hw: Hardware
     aligned = _MISALIGNED_HEAD if odd else 1.0
     moved = op.io_elements * share * width
     if plan.fused_attention:
-        flop = op.flop * share / aligned
-        backward = roofline(hw, _FUSED_BACKWARD * flop, hw.attention_flop_per_s, 2.5 * moved, 2)
-        return roofline(hw, flop, hw.attention_flop_per_s, moved, 1), backward
+        ahead_s, back_s = fused_attention_s(op, share, layouts.cp, hw)
+        # A context group hands keys round, and each device has a kernel for each part of them.
+        forward = roofline(hw, ahead_s / aligned, 1.0, moved, layouts.cp)
+        return forward, roofline(hw, back_s / aligned, 1.0, 2.5 * moved, 2.0 * layouts.cp)
     flop, scores = op.full_flop * share / aligned, op.score_elements * share * width
     # The two products are limited by arithmetic, the softmax between them by memory: one after the other.
     forward = roofline(hw, flop, hw.other_flop_per_s, moved, 2)

@@ -18,8 +18,9 @@ import numpy as np
 from zenplan.domain.model.operators import Elementwise, MatMul, Operator, Split
 from zenplan.domain.model.workload import Block
 from zenplan.domain.training.plan import TrainingPlan
-from zenplan.planning.physics.columns import Array, Layouts, largest_share
+from zenplan.planning.physics.columns import Array, Layouts
 from zenplan.planning.physics.operators import divisor, expert_tensor
+from zenplan.planning.physics.stages import Stages, stages
 from zenplan.planning.physics.tables import is_shared_out, resident_bytes
 
 # A figure on the first pipeline stage and on the last: the fullest device is on one of the two.
@@ -82,6 +83,12 @@ def with_ends(layouts: Layouts, first: Array, last: Array) -> Ends:
     return np.where(layouts.pp > 1, first, first + last), np.where(layouts.pp > 1, last, first + last)
 
 
+def fullest(share: Stages) -> Ends:
+    """Shares of the layers at both ends. The first stage keeps the most micro-batches, the next nearly as many: the
+    fuller of the two counts for it."""
+    return np.maximum(share.first, share.inner), share.last
+
+
 def _share(op: Operator, layouts: Layouts, experts: Array) -> Array:
     """Devices of a tensor group, and of an expert group, that divide an operator's parameters."""
     if isinstance(op, MatMul) and op.experts > 1:
@@ -107,12 +114,12 @@ def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
             if op.parameters and not is_shared_out(op):
                 key = (_kind(op, block), block.place)
                 sums[key] = sums[key] + op.parameters * block.repeat / _share(op, layouts, experts)
-    layers = largest_share(plan, layouts)
+    before, at_the_end = fullest(stages(plan, layouts))
     ends = {}
     for kind in ("trained", "products", "others"):
         head, tail = with_ends(layouts, sums[kind, "first"], sums[kind, "last"])
-        middle = sums[kind, "middle"] * layers
-        ends[kind] = (middle + head, middle + tail)
+        middle = sums[kind, "middle"]
+        ends[kind] = (middle * before + head, middle * at_the_end + tail)
     # A tied head on another stage than the embedding is a parameter of its own there, kept equal by a sum.
     tied = sum(
         float(o.inner * o.columns)

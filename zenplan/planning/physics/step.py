@@ -1,9 +1,10 @@
 """Time of one optimizer step, by part, for many layouts on many clusters at once.
 
-    step = m · stage + (p-1)/v · stage + exposed communication + optimizer + c
+    step = m · stage + (model − stage)/v + exposed communication + optimizer + c
 
-m micro-batches a step, p pipeline stages, v virtual stages on each (Narayanan et al. 2021); a stage is its
-share of the layers, and the slowest has an end of the model too; c what the host does between steps.
+m micro-batches a step, v virtual stages on each of p pipeline stages (Narayanan et al. 2021); a stage is the slowest,
+its share of the layers (``planning.physics.stages``) and what it has of the ends of the model; the model is all stages
+together, so that the middle term is (p-1)/v · stage where they are alike; c what the host does between steps.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from zenplan.domain.model.workload import Block
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.collectives import all_reduce_s, dispatch_s, gather_s, send_s
-from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts, largest_share, working_alike
+from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts, working_alike
 from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
+from zenplan.planning.physics.stages import largest_share, stages
 from zenplan.planning.physics.tables import is_shared_out, travel_s, updated_bytes
 from zenplan.planning.physics.work import Passes, Work
 
@@ -53,8 +55,11 @@ FORMULAS = {
     ),
     "expert_s": ("m · layers/p · 4 · (e−1)/e · tokens·h·k·bytes/B", "all-to-all"),
     "lookup_s": ("m · 2 · (n−1)/n · b·rows·width·bytes/B", "all-to-all of the rows of tables that devices share out"),
-    "context_s": ("m · Σ max(0, ring of keys and values − attention)", "ring attention (Liu et al. 2023)"),
-    "bubble_s": ("(p−1)/v · stage", "1F1B (Narayanan et al. 2021)"),
+    "context_s": (
+        "m · Σ max(0, ring of keys and values − attention); a share of what it hides",
+        "ring attention (Liu et al. 2023)",
+    ),
+    "bubble_s": ("(Σ stages − slowest)/v; (p−1)/v · stage where all are alike", "1F1B (Narayanan et al. 2021)"),
     "optimizer_s": ("bytes of states / (W·e_m)", "each state read and written once"),
 }
 
@@ -94,16 +99,13 @@ class Steps:
 
 def step_time(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Steps:
     """Seconds of a step by part. ``layouts`` and ``hw`` have one entry for each candidate, in the same order."""
-    stage = _slowest_stage(plan, layouts, hw)
     m = layouts.accumulation
-    share = largest_share(plan, layouts)
-    tensor = _tensor_s(plan, layouts, hw) * share
-    expert = _expert_s(plan, layouts, hw) * share
-    context = _context_s(plan, layouts, hw) * share
-    forward = stage.forward + stage.backward
-    work_s = forward.total_s + stage.again.total_s
-    launch = np.maximum(hw.launch_s * (forward.launches + stage.again.launches) - work_s, 0.0)
-    one = work_s + launch + tensor + expert + context
+    tensor, expert, context = (each(plan, layouts, hw) for each in (_tensor_s, _expert_s, _context_s))
+    exchanged = tensor + expert + context
+    stage, share, model = _slowest_stage(plan, layouts, hw, exchanged)
+    tensor, expert, context = tensor * share, expert * share, context * share
+    forward, launch = stage.forward + stage.backward, stage.waiting_s(hw)
+    one = stage.total_s + launch + exchanged * share
     once = 2.0 * _boundary_s(plan, layouts, hw)
     # With virtual stages, v times as many sends, a device computes one while another's are under way. A send to
     # one neighbour takes next to nothing from what computes, so what is hidden is free.
@@ -122,7 +124,8 @@ def step_time(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Steps:
         expert_s=m * expert,
         lookup_s=m * travel_s(plan, layouts, hw),
         context_s=m * context,
-        bubble_s=(layouts.pp - 1) / layouts.interleave * one,
+        # A micro-batch meets every stage before the slowest has the next one, and after it had the last.
+        bubble_s=np.maximum(model.total_s + model.waiting_s(hw) + exchanged - one, 0.0) / layouts.interleave,
         optimizer_s=_optimizer_s(plan, layouts, hw),
     )
 
@@ -131,8 +134,15 @@ def _middle(plan: TrainingPlan) -> list[Block]:
     return [b for b in plan.workload.blocks if b.place == "middle"]
 
 
-def _slowest_stage(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes:
-    """Work of the slowest stage for one micro-batch: its share of the layers, and the slower end."""
+def _slowest_stage(
+    plan: TrainingPlan, layouts: Layouts, hw: Hardware, exchanged_s: Array
+) -> tuple[Passes, Array, Passes]:
+    """Work of the slowest stage for one micro-batch, its share of the layers, and the work of all stages.
+
+    Args:
+        plan, layouts, hw: as of ``step_time``.
+        exchanged_s: what all layers exchange with other devices, in the same stage.
+    """
     # Many layouts differ only in what a device does not notice: how many there are, and how they are joined.
     first_of, alike = working_alike(layouts, hw)
     some, on = layouts.take(first_of), hw.take(first_of)
@@ -141,10 +151,14 @@ def _slowest_stage(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes
     for block in plan.workload.blocks:
         sums[block.place] = sums[block.place] + block_passes(block, plan, some, on) * block.repeat
     first, middle, last = (sums[place].take(alike) for place in ("first", "middle", "last"))
-    share = largest_share(plan, layouts)
-    # The head outweighs the embedding in every transformer; alone, a stage has both.
-    alone = np.where(layouts.pp > 1, 0.0, 1.0)
-    return middle * share + last + first * alone
+    shares = stages(plan, layouts)
+    layers_s = middle.total_s + exchanged_s
+    loads = (shares.first * layers_s + first.total_s, shares.inner * layers_s, shares.last * layers_s + last.total_s)
+    slowest = np.argmax(loads, axis=0)
+    share: Array = np.choose(slowest, shares)
+    # Alone, a stage has both ends.
+    head, tail = (((slowest == end) | (layouts.pp == 1)).astype(float) for end in (0, 2))
+    return middle * share + first * head + last * tail, share, first + middle + last
 
 
 def _tensor_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
@@ -174,9 +188,10 @@ def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
 
 
 def _context_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
-    """Keys and values passed round the context group, beyond the attention they are passed under.
+    """Keys and values passed round the context group, beyond the attention they are passed under, and a share of what
+    it hides.
 
-    Backward, they come round again and so do their gradients.
+    Backward, they come round again and so do their gradients; where a layer is computed again, they do too.
     """
     total = np.zeros_like(layouts.tp)
     if not (layouts.cp > 1).any():
@@ -187,7 +202,8 @@ def _context_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
             size = pairs * layouts.micro_batch * plan.precision.compute_bytes / layouts.tp
             ring = gather_s(hw, size, layouts.cp, layouts.tp)
             ahead, back = operator_work(op, block, plan, layouts, hw)
-            exposed = np.maximum(ring - ahead.total_s, 0.0) + np.maximum(2.0 * ring - back.total_s, 0.0)
+            forward = (1.0 + layouts.full) * _paid(hw, ring, ahead.total_s)
+            exposed = forward + _paid(hw, 2.0 * ring, back.total_s)
             total = total + block.repeat * exposed
     return np.where(layouts.cp > 1, total, 0.0)
 
@@ -255,13 +271,14 @@ def _moved_bytes(plan: TrainingPlan, layouts: Layouts, trained_only: bool) -> tu
             kept = not op.trainable and isinstance(op, MatMul) and block.place == "middle"
             width = plan.weight_bytes if kept else float(plan.precision.compute_bytes)
             sizes["experts" if routed else block.place] += op.parameters * block.repeat * width
-    share = largest_share(plan, layouts)
-    # The fullest stage has its share of the layers, and the larger end of the model.
-    first, last = sizes["first"], sizes["last"]
-    ends = np.where(layouts.pp > 1, max(first, last), first + last)
+    shares, middle = stages(plan, layouts), sizes["middle"]
+    # Of the fullest stage; alone, a stage has both ends.
+    ends = (middle * shares.first + sizes["first"], middle * shares.last + sizes["last"])
+    whole = middle + sizes["first"] + sizes["last"]
+    dense = np.where(layouts.pp > 1, np.maximum(np.maximum(*ends), middle * shares.inner), whole)
     return (
-        (sizes["middle"] * share + ends) / layouts.tp,
-        sizes["experts"] * share / (expert_tensor(layouts) * layouts.ep),
+        dense / layouts.tp,
+        sizes["experts"] * largest_share(plan, layouts) / (expert_tensor(layouts) * layouts.ep),
     )
 
 

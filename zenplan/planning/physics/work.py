@@ -63,6 +63,16 @@ class Passes:
     backward: Work
     again: Work
 
+    @property
+    def total_s(self) -> Array:
+        """All that the device does."""
+        return self.forward.total_s + self.backward.total_s + self.again.total_s
+
+    def waiting_s(self, hw: Hardware) -> Array:
+        """How long the device waits for the host, which launches ahead of it."""
+        launches = self.forward.launches + self.backward.launches + self.again.launches
+        return np.maximum(hw.launch_s * launches - self.total_s, 0.0)
+
     def take(self, index: npt.NDArray[np.intp]) -> Passes:
         """Those entries, in that order."""
         return Passes(self.forward.take(index), self.backward.take(index), self.again.take(index))
@@ -74,7 +84,7 @@ class Passes:
         return Passes(self.forward * factor, self.backward * factor, self.again * factor)
 
 
-def roofline(hw: Hardware, flop: Array, rate: Array, moved_bytes: Array, launches: float) -> Work:
+def roofline(hw: Hardware, flop: Array, rate: Array | float, moved_bytes: Array, launches: Array | float) -> Work:
     """t0 + max(F / rate, Q / bandwidth), split into what limits it (Williams et al. 2009).
 
     Args:

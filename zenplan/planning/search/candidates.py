@@ -4,8 +4,9 @@ What a layout must be, to be one at all:
 
 - dp · tp · pp · cp are the devices; no data-parallel group is without a sample.
 - A tensor group divides the heads and the widths of the layers' products, and a node.
-- A pipeline has no more stages than layers; one with virtual stages runs micro-batches in rounds of its stages,
-  and all its parts have as many layers (Narayanan et al. 2021).
+- A pipeline has no more stages than layers, and no more virtual ones on each than layers on the fullest. Parts need
+  not have as many layers, and one may have an end of the model alone (Megatron-Core's pipeline layouts), where the
+  software does not ask for equal stages. Virtual stages take at least as many micro-batches as there are stages.
 - A pipeline keeps its gradients whole until the step ends: of the ZeRO stages, it goes with the first.
 - A context group cuts the sequence into two parts for each device, so that causal attention is shared evenly.
 - An expert group divides the experts and the devices of a stage (Megatron-Core's parallel folding).
@@ -60,6 +61,8 @@ def candidates(plan: TrainingPlan, devices: int, nears: Iterable[int]) -> Layout
     rows = _sharded(plan, rows, nodes)
     rows = _micro_batches(plan, rows)
     rows = _interleaved(plan, rows)
+    if _equal_stages(plan):
+        rows["even"] = (rows["pp"] > 1).astype(float)
     one = Layouts.of([Layout()]).take(np.zeros(len(rows["dp"]), dtype=np.intp))
     return replace(one, **rows)
 
@@ -88,6 +91,11 @@ def divisors(number: int) -> list[int]:
     return sorted({*small, *(number // d for d in small)})
 
 
+def virtual_stages(layers: int, stages: int) -> list[int]:
+    """How many virtual stages each stage can have, so many that their parts have about as many layers."""
+    return divisors(math.ceil(layers / stages))
+
+
 def _each(rows: _Rows, name: str, choices: Sequence[Sequence[int]], which: _Index) -> _Rows:
     """Every row once for each of its choices, ``choices[which[row]]``, in a column of that name."""
     lengths = np.array([len(c) for c in choices])
@@ -105,7 +113,8 @@ def _degrees(plan: TrainingPlan, devices: int, nodes: Sequence[int]) -> _Rows:
     tensor = [t for t in parts if any(node % t == 0 for node in nodes) and _cuts_evenly(plan, t)]
     context = [c for c in parts if c == 1 or _cuts_sequence(load.tokens_per_sample, c)]
     # Other models than language models are not cut into stages by any framework in use.
-    stages = [p for p in parts if load.family in LANGUAGE and p <= load.layers]
+    equal = _equal_stages(plan)
+    stages = [p for p in parts if load.family in LANGUAGE and p <= load.layers and not (equal and load.layers % p)]
     tensor, context, stages = (
         degrees if degrees and _has(plan, name) else [1]
         for name, degrees in (("tp", tensor), ("cp", context), ("pp", stages))
@@ -207,14 +216,21 @@ def _micro_batches(plan: TrainingPlan, rows: _Rows) -> _Rows:
 
 
 def _interleaved(plan: TrainingPlan, rows: _Rows) -> _Rows:
-    """Virtual stages: none, or any number that leaves each of them whole layers.
+    """Virtual stages: none, or any number that divides the layers of the fullest stage.
 
     More of them make the bubble smaller, and as many more sends: which is best depends on the network.
     """
     if plan.stack and not plan.stack.interleaves:
         return rows
-    layers = plan.workload.layers
+    layers, equal = plan.workload.layers, _equal_stages(plan)
     stages, which = np.unique(rows["pp"], return_inverse=True)
-    rounds = (rows["pp"] > 1) & (rows["accumulation"] % rows["pp"] == 0)
-    choices = [[1], *(divisors(layers // p) if layers % p == 0 else [1] for p in stages.astype(int).tolist())]
-    return _each(rows, "interleave", choices, np.where(rounds, which.ravel() + 1, 0))
+    # The last round of micro-batches may be longer than the others (Megatron-Core's groups of micro-batches), where
+    # stages need not be alike.
+    rounds = rows["accumulation"] % rows["pp"] == 0 if equal else rows["accumulation"] >= rows["pp"]
+    choices = [[1], *(virtual_stages(layers, p) for p in stages.astype(int).tolist())]
+    return _each(rows, "interleave", choices, np.where(rounds & (rows["pp"] > 1), which.ravel() + 1, 0))
+
+
+def _equal_stages(plan: TrainingPlan) -> bool:
+    """Whether the plan's software asks for as many layers on each stage; where none is named, it does not."""
+    return plan.stack is not None and plan.stack.equal_stages
