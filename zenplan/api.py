@@ -57,6 +57,7 @@ def estimate(
     dataset_size: Number | None = None,
     samples: Number | None = None,
     data_kind: str | None = None,
+    padding: Number | None = None,
     data: File | None = None,
     text_column: str | None = None,
     tokenizer: File | None = None,
@@ -118,6 +119,7 @@ def estimate(
         dataset_size: bytes of text, as in "1TB", instead of ``tokens``.
         samples: images, texts or other samples of the data set.
         data_kind: what the texts of ``samples`` are: chat, instructions, reasoning, documents, code or books.
+        padding: of the positions of a batch, the share that is padding, as in 0.3 or "30%"; None for packed texts.
         data: a text, JSONL, Parquet or CSV file, or a folder of them or of images, which is counted.
         text_column: of these data, the column or key of the text; the longest where it is not known by its name.
         tokenizer: a tokenizer.json, to count the tokens of these data.
@@ -127,8 +129,9 @@ def estimate(
         global_batch, batch: tokens, or samples, of an optimizer step.
         precision: bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.
         optimizer: adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.
-        software: hf-trainer, unsloth, axolotl, fsdp, deepspeed, megatron, nemo, maxtext or keras, whose layouts alone
-            are searched; or a kind, which may run any: eager, fused, compiled, xla.
+        software: hf-trainer, unsloth, axolotl, llama-factory, torchtune, fsdp, deepspeed, megatron, nemo, maxtext or
+            keras, whose layouts alone are searched; or a kind, which may run any: eager, patched, fused, compiled, jax,
+            xla.
         method: full, lora or qlora.
         gpu: the accelerator, as in "H100" or "a100-40gb"; or several: ("H100", "A100"), "H100,A100".
         gpus: exactly this many devices.

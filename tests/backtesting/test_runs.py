@@ -181,12 +181,15 @@ def test_rows_that_are_no_runs_say_why(cells: dict[str, str], reason: str) -> No
 def test_a_lora_row_trains_adapters_of_the_usual_rank() -> None:
     run, full = one(FULL, task="lora"), one(FULL)
     # Hu et al. 2021, section 4.1: rank · (in + out) beside each product of 24 layers of width 2048.
-    pairs = ((2048, 3 * 2048), (2048, 2048), (2048, 8192), (8192, 2048))
+    pairs = (*[(2048, 2048)] * 4, (2048, 8192), (8192, 2048))
     adapters = 24 * 16 * sum(inner + columns for inner, columns in pairs)
     assert run.plan.method == "lora"
     assert run.plan.workload.trainable_parameters == adapters
     assert run.plan.workload.parameters == full.plan.workload.parameters + adapters
-    assert run.assumed == ("adapters: of zenplan's usual rank, on every product of a layer",)
+    assert run.assumed == (
+        "lora_targets is empty: all, as QLoRA, and most software for it",
+        "lora_rank is empty: 16",
+    )
     assert (run.layouts, run.guessed) == (full.layouts, False)
 
 

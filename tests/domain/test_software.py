@@ -2,9 +2,10 @@
 
 import pytest
 
-from zenplan.domain.software import Software, software_of
+from zenplan.domain.software import Software, keras_software, software_of
 
-EAGER, FUSED, COMPILED, XLA = Software.EAGER, Software.FUSED, Software.COMPILED, Software.XLA
+EAGER, PATCHED, FUSED, COMPILED = Software.EAGER, Software.PATCHED, Software.FUSED, Software.COMPILED
+JAX, XLA = Software.JAX, Software.XLA
 
 
 @pytest.mark.parametrize(
@@ -25,11 +26,26 @@ EAGER, FUSED, COMPILED, XLA = Software.EAGER, Software.FUSED, Software.COMPILED,
         ("TorchTitan", COMPILED),
         ("PyTorch torch.compile", COMPILED),
         ("nanochat", COMPILED),
-        ("MaxText", XLA),
-        ("PyTorch/XLA", XLA),
+        ("TRL + PEFT", EAGER),
+        ("torchtune 0.4", EAGER),
+        ("LitGPT", EAGER),
+        ("Axolotl", EAGER),
+        ("PyTorch FSDP + HF (fsdp_qlora)", EAGER),
+        ("Unsloth 2025.3", PATCHED),
+        ("LLaMA-Factory (Unsloth)", PATCHED),
+        ("HF Trainer + Liger Kernel", PATCHED),
+        ("optimum-habana (HF Trainer)", COMPILED),
+        ("MaxText", JAX),
+        ("PaxML (JAX) + TransformerEngine", JAX),
+        ("Levanter", JAX),
+        ("EasyLM", JAX),
+        ("PyTorch/XLA", JAX),
+        ("PyTorch XLA 2.5", JAX),
         ("TensorFlow2 BERT (LAMB)", XLA),
         ("TF 1.15", XLA),
-        ("Keras 3 on JAX", XLA),
+        ("Keras 3 on JAX", JAX),
+        ("Keras 3 TensorFlow", XLA),
+        ("keras", JAX),
         ("", None),
         ("in-house", None),
         ("PaddlePaddle", None),
@@ -44,7 +60,20 @@ def test_a_name_tells_the_kind(framework: str, kind: Software | None) -> None:
 def test_a_compiler_changes_what_would_run_operator_by_operator(yes: str) -> None:
     assert [software_of(name, yes) for name in ("Hugging Face", "PyTorch FSDP", "")] == [COMPILED] * 3
     # Kernels fused by hand, and XLA, are what they were.
-    assert [software_of(name, yes) for name in ("Megatron-LM", "MaxText")] == [FUSED, XLA]
+    assert [software_of(name, yes) for name in ("Megatron-LM", "MaxText", "TF 2.2")] == [FUSED, JAX, XLA]
+
+
+def test_options_put_fused_kernels_into_hugging_face_models_alone() -> None:
+    names = ("HF TRL", "Axolotl", "Megatron-LM", "")
+    for option in ("liger", "fast-kernels", "unsloth"):
+        kinds = [software_of(name, options=frozenset((option, "packed"))) for name in names]
+        assert kinds == [PATCHED, PATCHED, FUSED, None]
+    assert software_of("HF TRL", options=frozenset(("packed", "nf4"))) is EAGER
+
+
+def test_keras_has_the_kind_of_its_backend() -> None:
+    assert [keras_software(b, compiled=True) for b in ("torch", "jax", "tensorflow")] == [COMPILED, JAX, XLA]
+    assert {keras_software(b, compiled=False) for b in ("torch", "jax", "tensorflow")} == {EAGER}
 
 
 @pytest.mark.parametrize("unknown", ["", "maybe"])

@@ -29,6 +29,9 @@ _BEFORE_FLASH = re.compile(r"bigscience|megatron\S* v1\.\d|\b20(1[5-9]|20|21)\b"
 # No fused attention kernel was made for these.
 _NO_FLASH = ("Kepler", "Maxwell", "Pascal", "Volta")
 # Megatron-LM and NeMo kept fused attention off by default until NeMo 24.
+# Before there were kernels for it in JAX (Pallas, cuDNN in jax.nn), attention was what XLA made of its products. NVIDIA's
+# Transformer Engine brought its own (NVIDIA/JAX-Toolbox).
+_XLA_ATTENTION = re.compile("paxml")
 _MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|202[4-9]")
 # These share layers out by what they cost, or leave some off both ends, where nobody asks for anything else.
 _BALANCES = re.compile(r"titan|nanotron")
@@ -64,9 +67,9 @@ def software_traits(run: MeasuredRun, software: Software | None) -> SoftwareTrai
     stages: tuple[int, ...] = (0, 1, 2, 3)
     if software is Software.FUSED and "deepspeed" not in name and "foundry" not in name:
         stages = (0, 1)
-    elif software is Software.COMPILED:
+    elif software is Software.COMPILED and "titan" in name:
         stages = (3,)
-    elif software is Software.XLA:
+    elif software in (Software.XLA, Software.JAX):
         stages = (0, 3)
     return SoftwareTraits(
         fused_attention=fused,
@@ -97,6 +100,8 @@ def _fused(run: MeasuredRun, name: str) -> tuple[bool, str]:
         return False, "attention is standard: the software is older than FlashAttention"
     if run.fused_attention:
         return True, ""
+    if _XLA_ATTENTION.search(name) and not re.search("transformer ?engine", name):
+        return False, "attention is empty: standard, as XLA computes it without a kernel of its own"
     if re.search("megatron|nemo", name) and not _MODERN_MEGATRON.search(name):
         return False, "attention is empty: standard, the default of Megatron-LM and NeMo until 2024"
     return True, "attention is empty: fused"

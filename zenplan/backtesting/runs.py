@@ -15,6 +15,7 @@ import numpy as np
 from zenplan.adapters.runs.cells import stored, unsaid
 from zenplan.adapters.runs.rows import measured_run
 from zenplan.backtesting.attention import attention_kernel
+from zenplan.backtesting.fine_tuning import fine_tuned
 from zenplan.backtesting.kept import run_kept
 from zenplan.backtesting.layouts import (
     SoftwareTraits,
@@ -37,9 +38,11 @@ from zenplan.domain.software import Software, software_of
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import OPTIMIZERS, Optimizer, TrainingPlan
 from zenplan.errors import Skipped, ZenplanError
-from zenplan.planning.explain.method import with_adapters
 from zenplan.planning.physics.columns import Array, Layouts
 from zenplan.planning.physics.memory import peak_memory
+
+# Lanes of the second card on a desktop board, whose first has the processor's.
+_SLOW_LANES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +118,8 @@ def _attempt(run: MeasuredRun, coefficients: Coefficients) -> _Draft | ZenplanEr
 def _draft(run: MeasuredRun, coefficients: Coefficients) -> _Draft:
     software = _software(run)
     traits = software_traits(run, software)
-    workload, method = run_workload(run, software), "lora" if run.task == "lora" else "full"
-    if method == "lora":
-        workload = with_adapters(workload)
+    tuned = fine_tuned(run, run_workload(run, software))
+    workload = tuned.workload
     efficiency = coefficients.of(run.accelerator.architecture, run.precision, software, workload.family)
     kernel, unnamed = attention_kernel(run, software)
     cluster = _cluster(run, replace(efficiency, kernel=kernel))
@@ -129,13 +131,13 @@ def _draft(run: MeasuredRun, coefficients: Coefficients) -> _Draft:
         samples=1e6,
         global_batch=layouts[0].global_batch,
         precision=run.precision,
-        optimizer=_optimizer(workload),
-        method=method,
-        weight_bytes=run.precision.compute_bytes,
+        optimizer=tuned.optimizer or _optimizer(workload),
+        method=tuned.method,
+        weight_bytes=tuned.weight_bytes,
         fused_attention=traits.fused_attention,
         channels_last=maps_last,
         software=software,
-        keeps=run_kept(run, software, method),
+        keeps=run_kept(run, software, tuned.method),
     )
     return _Draft(
         measured=run,
@@ -145,6 +147,7 @@ def _draft(run: MeasuredRun, coefficients: Coefficients) -> _Draft:
         tokens_per_s=measured_tokens_per_s(run, workload.tokens_per_sample),
         assumed=(
             *_assumed_of_software(traits, unnamed, workload),
+            *tuned.assumed,
             *filter(None, [why, stored(run.precision, run.accelerator)]),
             *_unknown(run, software),
         ),
@@ -191,7 +194,7 @@ def _software(run: MeasuredRun) -> Software | None:
     compiled = run.compiled
     if run.family in BY_NAME and not compiled and re.search("pytorch|tensorflow", run.framework.lower()):
         compiled = "no"
-    return software_of(run.framework, compiled)
+    return software_of(run.framework, compiled, run.options)
 
 
 def _optimizer(workload: Workload) -> Optimizer:
@@ -213,7 +216,8 @@ def alike(made: Sequence[Run]) -> list[list[int]]:
     groups: dict[Hashable, list[int]] = {}
     for index, run in enumerate(made):
         plan = run.plan
-        key = (id(plan.workload), plan.precision, plan.fused_attention, plan.channels_last, plan.optimizer)
+        arithmetic = plan.precision, plan.weight_bytes, plan.software, plan.fused_attention, plan.channels_last
+        key = (id(plan.workload), *arithmetic, plan.optimizer)
         groups.setdefault(key, []).append(index)
     return list(groups.values())
 
@@ -222,6 +226,7 @@ def _cluster(run: MeasuredRun, efficiency: Efficiency) -> Cluster:
     node = min(run.devices, run.node_devices or run.accelerator.node_devices)
     # A row that names no network ran on the accelerator's usual one.
     network = run.network_bytes_per_s or run.accelerator.network_bytes_per_s
+    slow = "slow-pcie" in run.options
     return Cluster(
         accelerator=run.accelerator,
         efficiency=efficiency,
@@ -229,6 +234,8 @@ def _cluster(run: MeasuredRun, efficiency: Efficiency) -> Cluster:
         nodes=-(-run.devices // node),
         used=run.devices,
         network_bytes_per_s=network if run.devices > node else None,
+        linked=not slow,
+        pcie_lanes=_SLOW_LANES if slow else 16,
     )
 
 
@@ -254,8 +261,6 @@ def _unknown(run: MeasuredRun, software: Software | None) -> list[str]:
         said.append(f"framework {run.framework} is not known: the average of all software")
     if run.written_precision and unsaid(run.written_precision):
         said.append(f"precision is {run.written_precision}: bf16, or fp16 before it")
-    if run.task == "lora":
-        said.append("adapters: of zenplan's usual rank, on every product of a layer")
     return said
 
 

@@ -151,6 +151,8 @@ def _shape_of(cells: _Shape, seq_len: int) -> TransformerShape:
         vocab=_vocabulary(cells),
         seq_len=seq_len,
         gated=gated,
+        biases=not gated,
+        norm_biases=not gated,
         tied=not gated,
         positions=0,
         head_transform=encoder,

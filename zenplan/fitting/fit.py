@@ -22,6 +22,7 @@ from zenplan.domain.fit.coefficients import (
     SOFTWARE,
     Coefficients,
     precision_class,
+    software_group,
 )
 from zenplan.domain.model.workload import LANGUAGE as LANGUAGE_FAMILIES
 from zenplan.fitting.model import Model
@@ -38,10 +39,9 @@ _SQUARE, _CAP = 0.06, 0.7
 
 def groups_of(run: Run) -> dict[str, str]:
     """The groups a run is in, by kind."""
-    software = run.plan.software
     return {
         GENERATION: f"{GENERATION}/{run.cluster.accelerator.architecture}",
-        SOFTWARE: f"{SOFTWARE}/{software}" if software else "",
+        SOFTWARE: software_group(run.plan.software, run.plan.workload.family),
         PRECISION: f"{PRECISION}/{precision_class(run.plan.precision.matmul_dtype)}",
         FAMILY: f"{FAMILY}/{run.plan.workload.family}",
     }

@@ -56,6 +56,35 @@ def test_a_step_of_adapters_needs_no_data() -> None:
     assert made.global_batch == 8
 
 
+# --- padding
+
+
+def test_padding_is_computed_as_text_is() -> None:
+    asked = {"model": "llama3-8b", "method": "lora", "samples": 10_000, "seq_len": 1024}
+    packed, padded = plan(**asked), plan(**asked, padding=0.2)
+    assert padded.samples == pytest.approx(packed.samples / 0.8)
+    assert padded.epochs == packed.epochs
+    said = fact(padded, "padding")
+    assert (said.value, said.origin) == ("20 % of a batch", "given")
+    assert "padding" not in [f.name for f in packed.facts]
+
+
+def test_tokens_of_padded_batches_fill_more_sequences() -> None:
+    packed, padded = (plan(model="llama3-8b", tokens=1e9, padding=share) for share in (None, 0.5))
+    assert padded.tokens == pytest.approx(2 * packed.tokens)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [({"model": "resnet50", "padding": 0.3}, "samples"), ({"model": "llama3-8b", "padding": 1.0}, "100%")],
+)
+def test_padding_that_cannot_be_is_refused(options: dict[str, Any], word: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan(**options, samples=1e4)
+    assert word in caught.value.message
+    assert caught.value.hint
+
+
 # --- how long a text is
 
 

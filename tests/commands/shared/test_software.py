@@ -91,7 +91,7 @@ def test_full_training_and_keras_are_as_their_kind() -> None:
         assert plan(model=None, keras=counted(backend), method=method).stack is None
 
 
-@pytest.mark.parametrize(("backend", "kind"), [("jax", "xla"), ("torch", "eager"), ("tensorflow", "xla")])
+@pytest.mark.parametrize(("backend", "kind"), [("jax", "jax"), ("torch", "eager"), ("tensorflow", "xla")])
 def test_keras_is_of_the_kind_of_its_backend(backend: str, kind: str) -> None:
     made = plan(model=None, keras=counted(backend), software="keras")
     assert (made.stack, made.software) == (STACKS["keras"], kind)
@@ -209,8 +209,8 @@ def test_json_has_the_name_beside_the_kind(answer: Callable[..., Any], command: 
     for more, kind, name in (
         ((), "fused", None),
         (("--method", "lora"), "eager", "hf-trainer"),
-        (("--software", "maxtext"), "xla", "maxtext"),
-        (("--method", "lora", "--software", "xla"), "xla", None),
+        (("--software", "maxtext"), "jax", "maxtext"),
+        (("--method", "lora", "--software", "patched"), "patched", None),
     ):
         document = json.loads(answer(*asked, *more).out)
         assert (document["plan"]["software"], document["plan"]["stack"]) == (kind, name)

@@ -180,7 +180,7 @@ def test_a_model_that_uses_each_weight_once_is_a_stack_of_dense_layers() -> None
     assert fact(made, "activations").origin == "assumed"
 
 
-@pytest.mark.parametrize(("backend", "software"), [("jax", "xla"), ("tensorflow", "xla"), ("torch", "eager")])
+@pytest.mark.parametrize(("backend", "software"), [("jax", "jax"), ("tensorflow", "xla"), ("torch", "eager")])
 def test_a_keras_model_is_trained_as_it_was_counted(backend: str, software: str) -> None:
     counted = replace(unusual(), name="mine", family="keras", backend=backend)
     made = plan(keras=counted, samples=1e5, epochs=2.0)

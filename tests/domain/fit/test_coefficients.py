@@ -110,6 +110,17 @@ def test_generation_software_and_precision_make_it(
     assert found.memory == 0.8
 
 
+def test_kinds_of_software_share_a_group_where_one_stands_for_the_other() -> None:
+    fitted = coefficients(software__eager=0.5, software__xla=0.8, software__jax=0.9)
+
+    def matmul(software: Software, family: str) -> float:
+        return fitted.of("Ampere", PRECISIONS["bf16"], software, family).matmul / 0.6
+
+    assert [matmul(Software.PATCHED, f) for f in ("decoder", "convnet")] == pytest.approx([0.5, 0.5])
+    assert [matmul(Software.JAX, f) for f in ("decoder", "convnet")] == pytest.approx([0.9, 0.8])
+    assert [matmul(Software.XLA, f) for f in ("decoder", "convnet")] == pytest.approx([0.8, 0.8])
+
+
 def test_16_bit_formats_run_alike() -> None:
     assert precision_class("fp16") == precision_class("bf16") == "16-bit"
     assert [precision_class(d) for d in ("fp8", "tf32", "fp32")] == ["fp8", "tf32", "fp32"]

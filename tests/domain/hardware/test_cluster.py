@@ -109,6 +109,13 @@ def test_a_source_is_read_recalled_or_derived() -> None:
         Source(text="t", status="guessed", date="2026-01-01")
 
 
+def test_a_card_without_its_bridge_and_on_fewer_lanes() -> None:
+    pair = cluster(used=2, link_devices=2, node_devices=2, pcie_generation=3)
+    bare = replace(pair, linked=False, pcie_lanes=4)
+    assert (pair.linked_devices, bare.linked_devices) == (2, 1)
+    assert (pair.pcie_bytes_per_s, bare.pcie_bytes_per_s) == (15.75e9, 15.75e9 / 4)
+
+
 def test_a_slice_is_joined_to_another_over_the_network() -> None:
     # Two slices of a TPU whose links could join 256.
     whole = cluster(8, 2, link_devices=256, node_devices=8)

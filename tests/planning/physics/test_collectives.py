@@ -143,6 +143,13 @@ def test_devices_that_do_not_reach_each_other_go_by_the_host(make: Any) -> None:
     assert rates == [pytest.approx(0.5 * PCIE_X16_BYTES_PER_S[4]), pytest.approx(0.1 * PCIE_X16_BYTES_PER_S[4])]
 
 
+@pytest.mark.parametrize(("devices", "share"), [(2, 4), (4, 2), (8, 1), (16, 1)])
+def test_fewer_devices_have_more_of_the_hosts_memory_each(make: Any, devices: int, share: float) -> None:
+    card = {"link": "pcie", "link_bytes_per_s": None, "link_devices": 1, "peer_access": False}
+    hw = make.hardware(make.cluster(node_devices=devices, sheet=card, efficiency={"staged": 0.1}))
+    assert float(hw.pcie_bytes_per_s[0]) == pytest.approx(share * 0.1 * PCIE_X16_BYTES_PER_S[4])
+
+
 def test_a_machines_own_link_goes_before_the_data_sheets(make: Any) -> None:
     hw = make.hardware(make.cluster(link_bytes_per_s=50e9))
     assert gather_s(hw, of(8e9), of(8), of(1)) == pytest.approx(0.14)

@@ -6,6 +6,7 @@ import pytest
 
 from zenplan.domain.model.operators import Attention, Elementwise, Embedding, MatMul, Split
 from zenplan.domain.model.workload import Block
+from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
 from zenplan.planning.physics.step import step_time
@@ -117,14 +118,47 @@ def test_tensor_parallelism_can_make_a_width_odd(make: Any) -> None:
 
 
 def test_weights_of_four_bits_are_expanded_by_a_kernel_of_their_own(make: Any) -> None:
-    """Read at half a byte, written at two, once in the forward pass; only what is frozen is kept so."""
+    """Read at half a byte, written at two, before the product of each pass; only what is frozen is kept so."""
     frozen = replace(SQUARE, trainable=False)
     plan = {"method": "qlora", "weight_bytes": 0.5, "efficiency": {"operator_s": 1e-6}}
     forward, backward = work(make, frozen, **plan)
-    assert (float(forward.launches[0]), float(backward.launches[0])) == (2, 1)
-    assert seconds(forward) == pytest.approx((SQUARE_S, 2.5 * MATRIX / 1e12, 2e-6))
+    assert (float(forward.launches[0]), float(backward.launches[0])) == (2, 2)
+    for one_pass in (forward, backward):
+        assert seconds(one_pass) == pytest.approx((SQUARE_S, 2.5 * MATRIX / 1e12, 2e-6))
     trained, _ = work(make, SQUARE, **plan)
     assert seconds(trained) == pytest.approx((SQUARE_S, 0, 1e-6))
+
+
+@pytest.mark.parametrize(
+    ("software", "passes"),
+    [
+        (None, 4),
+        (Software.EAGER, 21),
+        (Software.PATCHED, 4),
+        (Software.FUSED, 4),
+        (Software.COMPILED, 4),
+        (Software.JAX, 4),
+    ],
+)
+def test_eager_software_moves_what_every_kernel_of_its_own_reads_and_writes(
+    make: Any, software: Software | None, passes: float
+) -> None:
+    norm = Elementwise(name="norm", elements=MATRIX, passes=4, eager_passes=21, split=Split.SEQUENCE)
+    forward, backward = work(make, norm, software=software)
+    assert seconds(forward)[1] == pytest.approx(passes * 2 * MATRIX / 1e12)
+    assert seconds(backward)[1] == pytest.approx(1.5 * passes * 2 * MATRIX / 1e12)
+
+
+def test_where_nothing_is_known_of_its_kernels_eager_software_moves_the_same(make: Any) -> None:
+    plain = Elementwise(name="sum", elements=MATRIX, passes=3, split=Split.SEQUENCE)
+    eager, fused = (work(make, plain, software=s)[0] for s in (Software.EAGER, Software.FUSED))
+    assert seconds(eager) == seconds(fused)
+
+
+def test_models_written_layer_by_layer_call_each_layer(make: Any) -> None:
+    joined = replace(SQUARE, parts=3)
+    calls = [float(work(make, joined, software=s)[0].launches[0]) for s in (Software.EAGER, Software.FUSED)]
+    assert calls == [3, 1]
 
 
 def test_a_frozen_product_has_no_weight_gradient(make: Any) -> None:

@@ -10,6 +10,7 @@ from zenplan.domain.answer.estimate import StepTime
 from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.families.transformer.lowering import Experts
+from zenplan.planning.explain.method import with_adapters
 from zenplan.planning.physics.columns import Layouts
 from zenplan.planning.physics.step import FORMULAS, OVERLAP, step_time
 
@@ -221,6 +222,24 @@ def test_zero3_is_exposed_only_beyond_the_computation(make: Any) -> None:
     bare = step(make, Layout(dp=8, zero=3, accumulation=4), plan, sheet=sheet)
     # Two gathers and a scatter of every micro-batch.
     assert bare.data_s == pytest.approx((4 * 3 + 2 / LAYERS) * one_pass)
+
+
+def test_zero3_gathers_frozen_products_as_they_are_kept(make: Any) -> None:
+    """4 bits of a product under QLoRA; tables, norms and adapters travel wide, and adapters alone have gradients."""
+    workload = with_adapters(make.workload())
+    layers = [o for b in workload.blocks if b.place == "middle" for o in b.operators]
+    frozen = LAYERS * sum(o.parameters for o in layers if isinstance(o, MatMul) and not o.trainable)
+    wide, narrow = (
+        step(
+            make,
+            Layout(dp=8, zero=3),
+            make.plan(workload, method=method, weight_bytes=each),
+            sheet={**FAST, "memory_bytes_per_s": 1e30},
+        ).data_s
+        for method, each in (("lora", 2.0), ("qlora", 0.5))
+    )
+    # A gather for each pass, and that of the first of 4 layers.
+    assert wide - narrow == pytest.approx((2 + 1 / LAYERS) * 7 / 8 * 1.5 * frozen / 100e9)
 
 
 @pytest.mark.parametrize(("zero", "moves"), [(0, 2), (1, 2), (3, 3)])

@@ -33,6 +33,7 @@ _TASKS: Final = {
     "pretrain": ("", "pretrain", "pretraining", "training", "train", "continuedpretraining"),
     "sft": ("sft", "finetune", "finetuning", "fullfinetuning", "instructiontuning", "squad"),
     "lora": ("lora", "loraft", "sftlora", "lorasft", "peft"),
+    "qlora": ("qlora", "qloraft", "sftqlora", "qlorasft", "fsdpqlora"),
 }
 # What a sample is made of, where it is counted so: the speed is one of tokens then.
 PARTS: Final = ("tokens", "mel-frames", "audio-samples")
@@ -122,7 +123,7 @@ def fused_attention(text: str) -> tuple[bool | None, str]:
 
 
 def task(text: str) -> tuple[str, str]:
-    """``pretrain``, ``sft``, ``lora`` or empty; and a note where the word is not known.
+    """``pretrain``, ``sft``, ``lora``, ``qlora`` or empty; and a note where the word is not known.
 
     Raises:
         Skipped: it is no training.
@@ -130,10 +131,17 @@ def task(text: str) -> tuple[str, str]:
     word = re.sub(r"[\W_]+", "", text.lower())
     if word in _NO_TRAINING:
         raise Skipped(f"task {short(text)} is no training")
-    found = next((name for name, words in _TASKS.items() if word in words), None)
+    found = next((name for name, words in _TASKS.items() if word in words), None) or _method(word)
     if found is None:
         return "pretrain", f"task '{short(text)}' is not known: pre-training is taken"
     return found if word else "", ""
+
+
+def _method(word: str) -> str | None:
+    """The task of which a cell's words tell the method alone: ``LoRA r16``, ``DoRA``, ``4-bit LoRA``, ``full FT``."""
+    if "lora" in word or "dora" in word:
+        return "qlora" if re.search("qlora|qdora|4bit|int4|nf4|gptq|awq", word) else "lora"
+    return "sft" if re.search("sft|finetun|fullft|instruct", word) else None
 
 
 def unit(text: str) -> str:

@@ -42,6 +42,7 @@ WHOLE: Final = {
     "ep": 1e5,
     "vp": 1e5,
     "image_size": 1e5,
+    "lora_rank": 1e5,
 }
 NUMBERS: Final = {
     "params": 1e16,
@@ -57,7 +58,7 @@ MEASURED: Final = ("tokens_per_s_per_device", "samples_per_s_per_device")
 _MOST, _MOST_WHOLE = 1e24, 1e9
 _FAMILIES_OF_WHOLE_RUNS: Final = ("decoder", "encoder", "encoder-decoder", "moe-decoder")
 # Fields of a run's speed that stand as they are written.
-_TEXTS: Final = ("id", "publisher", "framework", "release", "attention_kernel", "compiled")
+_TEXTS: Final = ("id", "publisher", "framework", "release", "attention_kernel", "compiled", "lora_targets")
 # What is measured of an operator, by column.
 PASSES: Final = {
     "fwd_ms": "forward_ms",
@@ -75,6 +76,8 @@ OTHER_NAMES: Final = {
     "accelerator": ("gpu",),
     "devices": ("n_gpus",),
     "days": ("wall_days",),
+    "lora_rank": ("lora_r", "rank"),
+    "lora_targets": ("lora_target", "lora_target_modules", "target_modules"),
     "unit": ("sample_unit",),
     "flop_per_sample": ("flop_per_sample_fwd",),
 }

@@ -28,7 +28,13 @@ _QUICK_START_S, _SLOW_START_S = 120.0, 1800.0
 _LEAST = 0.005
 _AMOUNTS = ("tokens", "dataset tokens", "samples")
 # Kinds of software and of arithmetic beside those that are usual.
-_OTHER_SOFTWARE = {Software.FUSED: Software.EAGER, Software.EAGER: Software.COMPILED, Software.XLA: Software.EAGER}
+_OTHER_SOFTWARE = {
+    Software.FUSED: Software.EAGER,
+    Software.EAGER: Software.COMPILED,
+    Software.PATCHED: Software.EAGER,
+    Software.XLA: Software.EAGER,
+    Software.JAX: Software.EAGER,
+}
 _OTHER_PRECISION = {"bf16": "fp8", "fp16": "fp8", "fp32": "bf16", "tf32": "bf16"}
 
 

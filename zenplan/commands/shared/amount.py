@@ -46,6 +46,7 @@ def amount(request: Request, workload: Workload, whole_run: bool = True) -> Amou
     data, facts = _data(request, workload, whole_run)
     own = _practice(request, workload, data)
     epochs, told = _epochs(request, workload, data, own)
+    data, facts = _padded(request, workload, data, facts)
     total = data * epochs
     if total * workload.tokens_per_sample > _MOST:
         raise UsageError(
@@ -128,6 +129,24 @@ def _data(request: Request, workload: Workload, whole_run: bool) -> tuple[float,
     if whole_run:
         raise UsageError("nothing says how much data there is", "give --samples 1.2M, and --epochs 90")
     return float(request.batch or _BATCH), []
+
+
+def _padded(request: Request, workload: Workload, data: float, facts: list[Fact]) -> tuple[float, list[Fact]]:
+    """The samples with their padding, which is computed as any text is, and why so many.
+
+    Raises:
+        UsageError: the model takes no texts of any length, or all of a batch would be padding.
+    """
+    share = request.padding
+    if share is None:
+        return data, facts
+    if not is_language(workload):
+        raise UsageError(f"--padding is of texts, and {workload.name} takes samples as they are", "leave it out")
+    if share >= 1.0:
+        raise UsageError("with --padding 100% nothing of a batch is text", "give the share, as in: --padding 30%")
+    value = f"{units.percent(share)} of a batch"
+    why = f"computed as any text is: 1/(1 - {share:g}) times the sequences; packing leaves next to none"
+    return data / (1.0 - share), [*facts, Fact(name="padding", value=value, origin=Origin.GIVEN, why=why)]
 
 
 def _practice(request: Request, workload: Workload, data: float) -> Practice | None:

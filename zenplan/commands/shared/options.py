@@ -139,6 +139,12 @@ _DATA: Final = (
         parse=_data_kind,
     ),
     Flag(
+        name="padding",
+        metavar="PERCENT",
+        help="Of the positions of a batch of texts, the share that is padding, as in 30%; by default they are packed.",
+        parse=units.parse_share,
+    ),
+    Flag(
         name="data",
         metavar="PATH",
         help="A file or folder to count: text, JSONL, CSV, Parquet, images.",
@@ -178,8 +184,9 @@ _STEP: Final = (
     Flag(
         name="software",
         metavar="NAME",
-        help="The software that runs it, and so the layouts searched: hf-trainer, unsloth, axolotl, fsdp, deepspeed, "
-        "megatron, nemo, maxtext, keras; or a kind, which may run any: eager, fused, compiled, xla.",
+        help="The software that runs it, and so the layouts searched: hf-trainer, unsloth, axolotl, llama-factory, "
+        "torchtune, fsdp, deepspeed, megatron, nemo, maxtext, keras; or a kind, which may run any: eager, patched, fused, "
+        "compiled, jax, xla.",
     ),
     Flag(name="method", metavar="NAME", help="full (default), lora or qlora.", parse=_as_given),
 )

@@ -12,10 +12,10 @@ from zenplan.errors import UnknownName, UsageError
 
 # What a model runs in where nothing says so, and why: large language models, Keras's, all others.
 _LANGUAGE = (Software.FUSED, "as in Megatron-LM; plain PyTorch is --software eager, torch.compile compiled")
-_PLAIN = (Software.EAGER, "as in plain PyTorch; torch.compile is --software compiled, JAX xla")
+_PLAIN = (Software.EAGER, "as in plain PyTorch; torch.compile is --software compiled, JAX jax")
 _KERAS = {
     "torch": (Software.EAGER, "as Keras on PyTorch, where nothing is compiled unless asked"),
-    "jax": (Software.XLA, "as Keras on JAX"),
+    "jax": (Software.JAX, "as Keras on JAX"),
     "tensorflow": (Software.XLA, "as Keras on TensorFlow"),
 }
 

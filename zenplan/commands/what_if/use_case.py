@@ -36,7 +36,7 @@ _BASES: Final[Mapping[str, Callable[[Answer], float]]] = {
 RELATIVE: Final = tuple(_BASES)
 # What is said of data that are counted, and of any amount in samples: nothing is left of them beside another amount.
 _COUNTED: Final = ("data", "text_column", "tokenizer")
-_AMOUNTS: Final = ("samples", "data_kind", "dataset_size", "epochs", "label_usd", *_COUNTED)
+_AMOUNTS: Final = ("samples", "data_kind", "padding", "dataset_size", "epochs", "label_usd", *_COUNTED)
 
 
 class Speed(NamedTuple):

@@ -20,6 +20,18 @@ OTHERS = {"streams": "memory", "loop_s": "host_s"}
 GENERATION, SOFTWARE, PRECISION, FAMILY = "generation", "software", "precision", "family"
 
 
+def software_group(software: Software | None, family: str) -> str:
+    """The group that coefficients know a kind of software by; empty where it is not known.
+
+    Fused kernels that are put into Hugging Face's models change what is moved, which is counted, and leave the products
+    to the same library. On JAX no other models than language models were published: TensorFlow's XLA is the nearest.
+    """
+    stands_for = {Software.PATCHED: Software.EAGER}
+    if family not in LANGUAGE:
+        stands_for[Software.JAX] = Software.XLA
+    return f"{SOFTWARE}/{stands_for.get(software, software)}" if software else ""
+
+
 def precision_class(dtype: str) -> str:
     """The class that coefficients know: 16-bit formats run alike."""
     return "16-bit" if dtype in ("fp16", "bf16") else dtype
@@ -75,10 +87,9 @@ class Coefficients:
     def of(self, architecture: str, precision: Precision, software: Software | None, family: str) -> Efficiency:
         """The efficiency of an architecture, in a precision, under a kind of software (None: not known), for a
         family of models (as in ``Workload.family``). The common values are those of language models."""
-        kind = f"{SOFTWARE}/{software}" if software else ""
         where = (
             f"{GENERATION}/{architecture}",
-            kind,
+            software_group(software, family),
             f"{FAMILY}/{family}",
             f"{PRECISION}/{precision_class(precision.matmul_dtype)}",
         )

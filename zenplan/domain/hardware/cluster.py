@@ -22,6 +22,8 @@ class Cluster:
         used: accelerators that train, where it is not all: the last node may have idle ones.
         network_bytes_per_s: node-to-node bandwidth of each device; needed when there are several nodes.
         link_bytes_per_s: device-to-device bandwidth, where it is not the data sheet's.
+        linked: whether the accelerator's link joins the devices at all: cards can do without their bridge.
+        pcie_lanes: of each device.
         slice_devices: as many as the fast link joins of what is rented, where that is less than it can: a TPU slice is
             joined to another over the data center's network.
     """
@@ -33,6 +35,8 @@ class Cluster:
     used: int | None = None
     network_bytes_per_s: float | None = None
     link_bytes_per_s: float | None = None
+    linked: bool = True
+    pcie_lanes: int = 16
     slice_devices: int | None = None
 
     def __post_init__(self) -> None:
@@ -42,6 +46,7 @@ class Cluster:
             nodes=self.nodes,
             network_bytes_per_s=self.network_bytes_per_s,
             link_bytes_per_s=self.link_bytes_per_s,
+            pcie_lanes=self.pcie_lanes,
             slice_devices=self.slice_devices,
         )
         if self.used is not None and not 0 < self.used <= self.node_devices * self.nodes:
@@ -57,7 +62,7 @@ class Cluster:
     @property
     def linked_devices(self) -> int:
         """Accelerators that the fast link joins: within a node, unless it spans nodes (NVL72, TPU pods)."""
-        reach = self.accelerator.link_devices
+        reach = self.accelerator.link_devices if self.linked else 1
         if self.slice_devices is not None:
             return min(reach, self.slice_devices)
         return reach if reach > self.accelerator.node_devices else min(reach, self.node_devices)
@@ -65,4 +70,5 @@ class Cluster:
     @property
     def pcie_bytes_per_s(self) -> float:
         """What one accelerator can move over PCIe, in one direction; generation 3 where it is not known."""
-        return PCIE_X16_BYTES_PER_S.get(self.accelerator.pcie_generation or 3, PCIE_X16_BYTES_PER_S[3])
+        whole = PCIE_X16_BYTES_PER_S.get(self.accelerator.pcie_generation or 3, PCIE_X16_BYTES_PER_S[3])
+        return whole * self.pcie_lanes / 16

@@ -34,7 +34,8 @@ class MeasuredRun:
         flop_per_sample: multiplications and additions of a forward pass, counted apart.
         activations_per_sample: elements that a forward pass writes.
         image_size: pixels along a side. unit: what a speed counts (``images``, ``mel-frames``).
-        task: ``pretrain``, ``sft`` or ``lora``.
+        task: ``pretrain``, ``sft``, ``lora`` or ``qlora``.
+        lora_rank, lora_targets: of adapters; which products have them, as the table says it.
         network_bytes_per_s: of one device, between nodes.
         fused_attention: attention ran in a fused kernel. channels_last: feature maps lay so in memory.
         compiled: ``yes`` or ``no``, as far as the table says so.
@@ -68,6 +69,8 @@ class MeasuredRun:
     vocab: int | None = None
     seq_len: int | None = None
     task: str = ""
+    lora_rank: int | None = None
+    lora_targets: str = ""
     node_devices: int | None = None
     network_bytes_per_s: float | None = None
     fused_attention: bool | None = None

@@ -34,6 +34,7 @@ class Role(StrEnum):
     ATTENTION = "attention"  # a projection into queries, or out of attention
     KEY_VALUE = "key-value"  # a projection into keys and values, alone or with the queries
     ROUTER = "router"  # which experts a token meets
+    ADAPTER = "adapter"  # one of a pair of thin products beside a frozen one
 
 
 class ElementwiseKind(StrEnum):
@@ -54,6 +55,7 @@ class ElementwiseKind(StrEnum):
     UPSAMPLING = "upsampling"
     LOSS = "loss"
     STATISTICS = "moving statistics"
+    ADAPTER_SUM = "adapter sum"  # of an adapter's output, scaled, and that of the product beside it
 
 
 class Function(StrEnum):
@@ -80,6 +82,7 @@ class MatMul:
         trainable: False for a frozen weight, which gets no gradient.
         input_gradient: False where nothing before it learns, so that its input gets no gradient.
         role: what it is for.
+        parts: layers that models written layer by layer have in its place (queries, keys and values: 3).
     """
 
     name: str
@@ -95,9 +98,11 @@ class MatMul:
     tied: bool = False
     trainable: bool = True
     input_gradient: bool = True
+    parts: int = 1
 
     def __post_init__(self) -> None:
-        checks.positive(f"product {self.name}", rows=self.rows, inner=self.inner, columns=self.columns)
+        sizes = {"rows": self.rows, "inner": self.inner, "columns": self.columns, "parts": self.parts}
+        checks.positive(f"product {self.name}", **sizes)
         if not 1 <= self.active <= self.experts:
             raise DataError(f"product {self.name}: {self.active} active of {self.experts} experts")
 
@@ -347,6 +352,7 @@ class Elementwise:
         elements: elements of one sample that it touches.
         passes: how often each is read or written, forward: in a language model by fused kernels, in any other by
             those of an eager framework, one for each thing it does.
+        eager_passes: of a language model, as ``passes``, where each thing is a kernel of its own; None for the same.
         saved: elements kept for the backward pass.
         weights: its own few parameters (norm scales).
         element_bytes: bytes of an element where it is not the compute type (fp32 logits: 4).
@@ -358,6 +364,7 @@ class Elementwise:
     split: Split
     kind: ElementwiseKind = ElementwiseKind.OTHER
     function: Function | None = None
+    eager_passes: float | None = None
     saved: float = 0.0
     weights: float = 0.0
     element_bytes: float | None = None

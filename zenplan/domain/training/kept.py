@@ -14,7 +14,16 @@ OFFLOADED: Final = ("activations", "optimizer")
 # Bytes of a logit at the peak: 16 bits, and its fp32 copy, for which the loss is computed, which a compiled loss keeps
 # to. A fused one works on 16 bits and makes their gradient beside them. In plain PyTorch, log-softmax and gradient are
 # two more (torchtitan before and after its loss was compiled, 2024 and 2025; llm-foundry's runs, which all fitted).
-_LOGIT_BYTES: Final = {Software.COMPILED: 6.0, Software.XLA: 6.0, Software.FUSED: 4.0, Software.EAGER: 14.0, None: 10.0}
+# Patched models keep whole ones in 16 bits, their copy in fp32 and the gradient in its place (Unsloth).
+_LOGIT_BYTES: Final = {
+    Software.COMPILED: 6.0,
+    Software.JAX: 6.0,
+    Software.XLA: 6.0,
+    Software.FUSED: 4.0,
+    Software.PATCHED: 8.0,
+    Software.EAGER: 14.0,
+    None: 10.0,
+}
 # Of a weight in 8 bits: as it is, and transposed for the backward pass (Transformer Engine, te.Linear).
 _NARROW_COPIES: Final = 2.0
 
@@ -59,19 +68,20 @@ class Kept:
 def usual_kept(software: Software | None, precision: Precision, method: str) -> Kept:
     """What a kind of software keeps where nothing else is known of it.
 
-    Megatron-Core and Transformer Engine stand for fused software, Transformers with PEFT for eager.
+    Megatron-Core and Transformer Engine stand for fused software, Transformers with PEFT for eager, and with kernels
+    patched in for patched.
     """
-    fused, eager = software is Software.FUSED, software is Software.EAGER
+    fused, transformers = software is Software.FUSED, software in (Software.EAGER, Software.PATCHED)
     # Products in 8 bits are Transformer Engine's here; torchao's keep their inputs as they come (torchtitan).
     narrow = fused and precision.matmul_dtype in ("fp8", "fp4")
     return Kept(
         gradient_bytes=4.0 if precision.master_bytes or precision.compute_bytes == 4 else 2.0,
         logit_bytes=_LOGIT_BYTES[software],
-        gate=software not in (Software.COMPILED, Software.XLA, Software.FUSED),
+        gate=software in (Software.EAGER, None),
         rotated=fused,
-        wide_norms=eager,
+        wide_norms=software is Software.EAGER,
         narrow_inputs=narrow,
         copies_bytes=_NARROW_COPIES if narrow else 0.0,
-        wide_inputs={"lora": 3, "qlora": 0}.get(method) if eager else None,
-        update_copies=eager,
+        wide_inputs={"lora": 3, "qlora": 0}.get(method) if transformers else None,
+        update_copies=transformers,
     )

@@ -33,6 +33,7 @@ class Request:
             FLOP of one sample, and elements that its products and convolutions write.
         tokens, dataset_bytes, samples, data: at most one says how much; ``epochs`` repeats it. ``data`` were counted.
         data_kind: what the texts of ``samples`` are, which says how long they are.
+        padding: of the positions of a batch, the share that is padding; None for packed texts.
         image_size: pixels of a side of the input.
         global_batch_tokens, batch: tokens or samples a step; at most one.
         gpu, provider, region, provider_class: which offers to look at: of any of these; empty for all.
@@ -63,6 +64,7 @@ class Request:
     dataset_bytes: float | None = None
     samples: float | None = None
     data_kind: str | None = None
+    padding: float | None = None
     data: DataSet | None = None
     epochs: float | None = None
     image_size: int | None = None
@@ -107,6 +109,7 @@ class Request:
             tokens=self.tokens,
             dataset_bytes=self.dataset_bytes,
             samples=self.samples,
+            padding=self.padding,
             epochs=self.epochs,
             image_size=self.image_size,
             seq_len=self.seq_len,

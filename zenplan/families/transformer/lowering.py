@@ -133,6 +133,16 @@ class TransformerShape:
         return self.head_dim or self.width // self.heads
 
 
+# Passes over 16-bit elements of what Hugging Face's models write operator by operator, forward (transformers,
+# models/llama/modeling_llama.py). The RMS norm: to fp32, square, mean, times the root, to 16 bits, times the weight, 36
+# bytes an element; the residual sum before it 6. A layer norm is one kernel of PyTorch, 4 bytes, beside that sum.
+_EAGER_RMS_NORM, _EAGER_LAYER_NORM = 21.0, 5.0
+# Of queries and keys: half is negated, joined, both are multiplied by a table and added.
+_EAGER_ROTARY = 9.0
+# Of logits, by 4 bytes: to fp32, shifted by a copy, log-softmax; that and its gradient, copied and cast back.
+_EAGER_LOSS = 5.5
+
+
 def _norm(shape: TransformerShape, name: str, rows: int, width: int | None = None) -> Elementwise:
     """A layer norm with the residual sum before it: read twice, written twice; keeps its input."""
     across = width or shape.width
@@ -142,6 +152,7 @@ def _norm(shape: TransformerShape, name: str, rows: int, width: int | None = Non
         kind=ElementwiseKind.NORM,
         elements=rows * across,
         passes=4,
+        eager_passes=_EAGER_LAYER_NORM if shape.norm_biases else _EAGER_RMS_NORM,
         split=Split.SEQUENCE,
         saved=rows * across,
         weights=weights,
@@ -170,8 +181,19 @@ def _projection(
     role: Role = Role.ATTENTION,
     bias: bool = False,
     saved: float = 0.0,
+    parts: int = 1,
 ) -> MatMul:
-    return MatMul(name=name, role=role, rows=rows, inner=inner, columns=columns, split=split, bias=bias, saved=saved)
+    return MatMul(
+        name=name,
+        role=role,
+        rows=rows,
+        inner=inner,
+        columns=columns,
+        split=split,
+        bias=bias,
+        saved=saved,
+        parts=parts,
+    )
 
 
 def _attend(
@@ -187,15 +209,24 @@ def _attend(
     if cross:
         products = [
             _projection(f"{name} query", rows, h, heads * d, Split.COLUMNS, bias=bias),
-            _projection(f"{name} key-value", keys, h, 2 * kv * d, Split.COLUMNS, role=Role.KEY_VALUE, bias=bias),
+            _projection(
+                f"{name} key-value", keys, h, 2 * kv * d, Split.COLUMNS, role=Role.KEY_VALUE, bias=bias, parts=2
+            ),
         ]
     else:
-        columns = (heads + 2 * kv) * d
-        products = [
-            _projection(f"{name} query-key-value", rows, h, columns, Split.COLUMNS, role=Role.KEY_VALUE, bias=bias)
-        ]
+        columns, joined = (heads + 2 * kv) * d, f"{name} query-key-value"
+        products = [_projection(joined, rows, h, columns, Split.COLUMNS, role=Role.KEY_VALUE, bias=bias, parts=3)]
+    # Positions that are no table are turned into queries and keys, as every decoder with a gate does.
+    rotary = shape.gated and not shape.positions and causal
     return [
-        Elementwise(name=f"{name} input", elements=rows * h, passes=1, split=Split.SEQUENCE, saved=rows * h),
+        Elementwise(
+            name=f"{name} input",
+            elements=rows * h,
+            passes=1,
+            eager_passes=1 + _EAGER_ROTARY * (heads + kv) * d / h if rotary else None,
+            split=Split.SEQUENCE,
+            saved=rows * h,
+        ),
         *products,
         Attention(
             name=name,
@@ -261,12 +292,14 @@ def _feed_forward(
             bias=shape.biases,
             experts=count,
             active=active,
+            parts=2 if shape.gated else 1,
         ),
         Elementwise(
             name=f"{name} activation",
             kind=ElementwiseKind.ACTIVATION,
             elements=rows * width * active,
             passes=3 if shape.gated else 2,
+            eager_passes=5 if shape.gated else None,
             split=Split.HEADS,
             saved=rows * kept,
         ),
@@ -400,6 +433,7 @@ def _head(shape: TransformerShape) -> Block:
             kind=ElementwiseKind.LOSS,
             elements=rows * vocab,
             passes=4,
+            eager_passes=_EAGER_LOSS,
             split=Split.HEADS,
             saved=1.5 * rows * vocab,
             element_bytes=4.0,

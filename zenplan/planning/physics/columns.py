@@ -197,15 +197,17 @@ _NO_WAVES = 1e-9
 # Of a kernel that hides all of its exponentials.
 _ALL_HIDDEN = 1e-9
 
-# What the best measured products keep up on the accelerators that the coefficients were fitted on: A100 0.87,
-# H100 0.80, B200 0.78 (stas00/ml-engineering, MAMF). A data sheet that promises more than its product keeps up
-# is taken at its word only so far.
-USUAL_SUSTAINED_SHARE = 0.78
+# What the best measured product of an H100 keeps up of its peak, which the fitted efficiency stands for: power limits
+# larger chips more (stas00/ml-engineering, MAMF: A100 0.87, H100 0.80, B200 0.78, GB200 0.73, MI300X 0.51).
+USUAL_SUSTAINED_SHARE = 0.80
 
 
 def kept_up(accelerator: Accelerator) -> float:
-    """What is left of the fitted efficiency on an accelerator that keeps up less of its peak than usual."""
-    return min(1.0, (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE)
+    """What an accelerator's products reach of their fitted efficiency: its best measured product over the usual one.
+
+    Where none was measured, as much as usual.
+    """
+    return (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE
 
 
 def _row_bytes(accelerator: Accelerator) -> float:
@@ -290,10 +292,15 @@ def _device(c: Cluster, precision: Precision) -> _Device:
     )
 
 
+# Devices that share the host's memory where ``staged`` is what their collectives reach: fewer have more of it each.
+_STAGED_DEVICES = 8
+
+
 def _row(c: Cluster, device: _Device) -> tuple[float, ...]:
     """One cluster's columns, in the order of ``Hardware``'s fields."""
     e, accelerator, linked = c.efficiency, c.accelerator, c.linked_devices
-    pcie = (e.pcie if accelerator.peer_access else e.staged) * c.pcie_bytes_per_s
+    staged = e.staged * _STAGED_DEVICES / min(max(c.devices, 2), c.node_devices, _STAGED_DEVICES)
+    pcie = (e.pcie if accelerator.peer_access else staged) * c.pcie_bytes_per_s
     link = c.link_bytes_per_s or accelerator.link_bytes_per_s
     return (
         *device.first,

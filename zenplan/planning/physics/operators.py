@@ -22,13 +22,16 @@ from zenplan.domain.model.operators import (
     Attention,
     Convolution,
     Elementwise,
+    ElementwiseKind,
     Embedding,
     MatMul,
     Operator,
     Recurrent,
+    Role,
     Split,
 )
 from zenplan.domain.model.workload import Block, gradients
+from zenplan.domain.software import Software
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.attention import fused_attention_s
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
@@ -43,6 +46,12 @@ _SCORE_PASSES, _SCORE_PASSES_BACKWARD, _UNFUSED_OPERATORS = 6.0, 8.0, 5
 # assumption, near what BigScience's sweep of shapes shows.
 _ALIGNED_BYTES = 16
 _MISALIGNED_HEAD, _MISALIGNED_PRODUCT, _SLOWER_PRODUCT = 0.1, 0.5, 0.85
+# The thin side of an adapter fills no tile of a product, which has 64 on a side at least (NVIDIA, Matrix Multiplication
+# Background User's Guide); beside it the wide side is read or written, which takes longer.
+_TILE = 64.0
+# Software whose models call each layer by itself, and that does not put the sums of adapters into other kernels.
+_BY_LAYER = (Software.EAGER, Software.PATCHED)
+_FUSED_ADAPTERS = (Software.PATCHED, Software.COMPILED, Software.JAX, Software.XLA)
 
 
 def divisor(split: Split, layouts: Layouts) -> Array:
@@ -79,12 +88,18 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
     inner = op.inner / tp if op.split is Split.ROWS else op.inner * np.ones_like(tp)
     columns = op.columns / tp if op.split is Split.COLUMNS else op.columns * np.ones_like(tp)
     weights = inner * columns * local
-    moved = rows * (inner * operand + columns * width) + weights * operand
+    # Each layer that stands in the product's place reads the input itself.
+    calls = op.parts if plan.software in _BY_LAYER else 1
+    moved = rows * (inner * operand * calls + columns * width) + weights * operand
     aligned = np.minimum(_alignment(inner * operand, hw), _alignment(columns * operand, hw))
     flop = 2.0 * rows * inner * columns / aligned
 
     def product(depth: Array) -> Work:
-        return roofline(hw, flop * (1.0 + hw.fill_elements / depth), rate, moved, 1)
+        return roofline(hw, flop * (1.0 + hw.fill_elements / depth), rate, moved, calls)
+
+    if op.role is Role.ADAPTER:
+        tiled = 2.0 * rows * inner * columns * _TILE / min(_TILE, op.inner, op.columns / op.parts)
+        return _adapter(op, roofline(hw, tiled, rate, moved, calls))
 
     # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
     forward = product(inner)
@@ -96,9 +111,16 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
         forward = forward + roofline(hw, 0.0 * rows, rate, rows * inner * (width + 1.0), 1)
         backward = backward + roofline(hw, 0.0 * rows, rate, rows * columns * (width + 1.0), 1)
     if not op.trainable and plan.weight_bytes < width:
-        # Weights kept in 4 bits are expanded before each product: read small, written at full width.
-        forward = forward + roofline(hw, 0.0 * rows, rate, weights * (plan.weight_bytes + width), 1)
+        # Weights kept in 4 bits are expanded before each product, of the backward pass too: read small, written at
+        # full width (bitsandbytes, autograd/_functions.py: MatMul4Bit).
+        expanded = roofline(hw, 0.0 * rows, rate, weights * (plan.weight_bytes + width), calls)
+        forward, backward = forward + expanded, backward + expanded
     return forward, backward
+
+
+def _adapter(op: MatMul, once: Work) -> tuple[Work, Work]:
+    """A thin product, of which each pass moves the wide side; the backward pass has one for the weight too."""
+    return once, once * (2.0 if op.input_gradient else 1.0)
 
 
 def _alignment(row_bytes: Array, hw: Hardware) -> Array:
@@ -134,13 +156,20 @@ def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, layouts: Layou
         elements, passes, width = float(op.rows * op.width), 2.0, float(plan.precision.compute_bytes)
         split = Split.SEQUENCE  # every device looks up its own part of the rows
     else:
-        elements, passes, split = op.elements, op.passes, op.split
+        elements, passes, split = op.elements, _passes(op, plan), op.split
         width = op.element_bytes or plan.precision.compute_bytes
     moved = elements * passes * width * layouts.micro_batch / (divisor(split, layouts) * layouts.cp)
     forward, backward = (
         roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
     )
     return forward, backward
+
+
+def _passes(op: Elementwise, plan: TrainingPlan) -> float:
+    """How often each element is read or written, forward."""
+    adds = op.kind is ElementwiseKind.ADAPTER_SUM
+    unfused = plan.software not in _FUSED_ADAPTERS if adds else plan.software is Software.EAGER
+    return op.eager_passes if unfused and op.eager_passes is not None else op.passes
 
 
 def operator_work(op: Operator, block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:

@@ -258,23 +258,27 @@ def _over_data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, trained_onl
 
 
 def _moved_bytes(plan: TrainingPlan, layouts: Layouts, trained_only: bool) -> tuple[Array, Array]:
-    """Bytes of a device's weights that data parallelism moves: those all have, and those of its experts."""
-    parameters = dict.fromkeys(("first", "middle", "last", "experts"), 0.0)
+    """Bytes of a device's weights that data parallelism moves: those all have, and those of its experts.
+
+    Frozen products of the layers travel as they are kept, in 4 bits under QLoRA (bitsandbytes, FSDP-QLoRA).
+    """
+    sizes = dict.fromkeys(("first", "middle", "last", "experts"), 0.0)
     for block in plan.workload.blocks:
         for op in (o for o in block.operators if o.trainable or not trained_only):
             if is_shared_out(op):
                 continue
             routed = isinstance(op, MatMul) and op.experts > 1
-            parameters["experts" if routed else block.place] += op.parameters * block.repeat
-    width, share = float(plan.precision.compute_bytes), largest_share(plan, layouts)
-    shares, middle = stages(plan, layouts), parameters["middle"]
+            kept = not op.trainable and isinstance(op, MatMul) and block.place == "middle"
+            width = plan.weight_bytes if kept else float(plan.precision.compute_bytes)
+            sizes["experts" if routed else block.place] += op.parameters * block.repeat * width
+    shares, middle = stages(plan, layouts), sizes["middle"]
     # Of the fullest stage; alone, a stage has both ends.
-    ends = (middle * shares.first + parameters["first"], middle * shares.last + parameters["last"])
-    whole = middle + parameters["first"] + parameters["last"]
+    ends = (middle * shares.first + sizes["first"], middle * shares.last + sizes["last"])
+    whole = middle + sizes["first"] + sizes["last"]
     dense = np.where(layouts.pp > 1, np.maximum(np.maximum(*ends), middle * shares.inner), whole)
     return (
-        dense * width / layouts.tp,
-        parameters["experts"] * share * width / (expert_tensor(layouts) * layouts.ep),
+        dense / layouts.tp,
+        sizes["experts"] * largest_share(plan, layouts) / (expert_tensor(layouts) * layouts.ep),
     )
 
 
