@@ -16,6 +16,7 @@ from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
+from zenplan.domain.training.tuning import Tuning, tuning_of
 from zenplan.errors import Skipped
 
 # Frameworks by name or year from before FlashAttention (May 2022). BigScience trained until then.
@@ -35,6 +36,7 @@ class SoftwareTraits:
         sequence: what lies between tensor-parallel products was divided too (Korthikanti et al. 2022).
         zero_stages: ZeRO stages that the software offered.
         half: selective recomputation computes every second product again (torchtitan), not attention alone.
+        tuning: what it overlapped, fused and replayed.
         assumed: what was taken, and why.
     """
 
@@ -42,6 +44,7 @@ class SoftwareTraits:
     sequence: bool
     zero_stages: tuple[int, ...]
     half: bool
+    tuning: Tuning
     assumed: tuple[str, ...]
 
 
@@ -61,6 +64,7 @@ def software_traits(run: MeasuredRun, software: Software | None) -> SoftwareTrai
         sequence=fused or run.recompute is Recompute.SELECTIVE,
         zero_stages=stages,
         half=software is Software.COMPILED,
+        tuning=tuning_of(run.framework, run.release, run.options),
         assumed=(why,) if why else (),
     )
 

@@ -108,6 +108,7 @@ def _run(run: MeasuredRun, coefficients: Coefficients) -> Run:
         fused_attention=traits.fused_attention,
         channels_last=maps_last,
         software=software,
+        tuning=traits.tuning,
     )
     # The layout that the row does not say in full is one that fits; of none, the leanest: the run was made.
     needs = peak_memory(plan, Layouts.of(layouts)).total_bytes
@@ -155,7 +156,7 @@ def alike(made: Sequence[Run]) -> list[list[int]]:
     groups: dict[Hashable, list[int]] = {}
     for index, run in enumerate(made):
         plan = run.plan
-        key = (id(plan.workload), plan.precision, plan.fused_attention, plan.channels_last, plan.optimizer)
+        key = (id(plan.workload), plan.precision, plan.fused_attention, plan.channels_last, plan.optimizer, plan.tuning)
         groups.setdefault(key, []).append(index)
     return list(groups.values())
 

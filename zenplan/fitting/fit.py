@@ -25,7 +25,7 @@ from zenplan.domain.fit.coefficients import (
 )
 from zenplan.domain.model.workload import LANGUAGE as LANGUAGE_FAMILIES
 from zenplan.fitting.model import Model
-from zenplan.fitting.prior import START, WIDTH, Stage
+from zenplan.fitting.prior import START, WIDTH, WIDTHS, Stage
 from zenplan.fitting.published import by_group, publisher, source, thinned
 
 Array = npt.NDArray[np.float64]
@@ -127,7 +127,7 @@ def fit(model: Model, stage: Stage, begin: Coefficients, start: Coefficients, st
 
 
 def _precision(stage: Stage, name: str, group: str) -> float:
-    deviation = stage.groups[name][group.split("/")[0]] if group else WIDTH
+    deviation = stage.groups[name][group.split("/")[0]] if group else WIDTHS.get(name, WIDTH)
     return 1.0 / deviation**2
 
 

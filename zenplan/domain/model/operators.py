@@ -53,6 +53,7 @@ class ElementwiseKind(StrEnum):
     MEAN_POOL = "mean pool"
     UPSAMPLING = "upsampling"
     LOSS = "loss"
+    PERMUTATION = "permutation"  # of a mixture's rows, into the order of their experts and back
     STATISTICS = "moving statistics"
 
 

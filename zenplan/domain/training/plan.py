@@ -12,6 +12,7 @@ from zenplan.domain.precision import Precision
 from zenplan.domain.provenance import Fact
 from zenplan.domain.software import Software
 from zenplan.domain.training.stack import Stack
+from zenplan.domain.training.tuning import USUAL, Tuning
 
 METHODS: Final = ("full", "lora", "qlora")
 
@@ -54,6 +55,7 @@ class TrainingPlan:
         fused_attention: attention runs in a fused (flash) kernel that never writes the scores.
         channels_last: feature maps lie with their channels last (NHWC), as tensor cores take them.
         software: the kind of framework that runs it; None where it is not known.
+        tuning: what that software overlaps, fuses and replays.
         stack: the software by name, whose layouts alone are searched; None where any layout may be run.
         batch_fact: where the global batch is from; it is one of ``facts``. None where nothing is said of it.
     """
@@ -68,6 +70,7 @@ class TrainingPlan:
     fused_attention: bool = True
     channels_last: bool = True
     software: Software | None = None
+    tuning: Tuning = USUAL
     epochs: float = 1.0
     stack: Stack | None = None
     batch_fact: Fact | None = None

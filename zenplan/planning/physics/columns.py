@@ -172,15 +172,17 @@ def working_alike(layouts: Layouts, hardware: Hardware) -> tuple[Index, Index]:
     return first, alike
 
 
-# What the best measured products keep up on the accelerators that the coefficients were fitted on: A100 0.87,
-# H100 0.80, B200 0.78 (stas00/ml-engineering, MAMF). A data sheet that promises more than its product keeps up
-# is taken at its word only so far.
-USUAL_SUSTAINED_SHARE = 0.78
+# What the best measured product of an H100 keeps up of its peak, which the fitted efficiency stands for: power limits
+# larger chips more (stas00/ml-engineering, MAMF: A100 0.87, H100 0.80, B200 0.78, GB200 0.73, MI300X 0.51).
+USUAL_SUSTAINED_SHARE = 0.80
 
 
 def kept_up(accelerator: Accelerator) -> float:
-    """What is left of the fitted efficiency on an accelerator that keeps up less of its peak than usual."""
-    return min(1.0, (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE)
+    """What an accelerator's products reach of their fitted efficiency: its best measured product over the usual one.
+
+    Where none was measured, as much as usual.
+    """
+    return (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE
 
 
 def largest_share(plan: TrainingPlan, layouts: Layouts) -> Array:

@@ -12,12 +12,15 @@ where they take longer than the work itself.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from zenplan.domain.model.operators import (
     Attention,
     Convolution,
     Elementwise,
+    ElementwiseKind,
     Embedding,
     MatMul,
     Operator,
@@ -41,6 +44,19 @@ _SCORE_PASSES, _SCORE_PASSES_BACKWARD, _UNFUSED_OPERATORS = 6.0, 8.0, 5
 # assumption, near what BigScience's sweep of shapes shows.
 _ALIGNED_BYTES = 16
 _MISALIGNED_HEAD, _MISALIGNED_PRODUCT, _SLOWER_PRODUCT = 0.1, 0.5, 0.85
+
+# Rows of the tiles that products are computed in (NVIDIA, Matrix Multiplication Background User's Guide).
+_TILE_ROWS = 128.0
+# Where routing is learned, experts get unequal shares; how unequal those of whole devices are is our assumption
+# (Wang et al. 2024, arXiv 2408.15664: the fullest expert has 1.04 to 1.7 times the average of a batch).
+_FULLEST = 1.1
+# Kernels of a mixture that are no products: scores, the largest of them, counts, order, the balancing loss, forward and
+# backward; counted in Megatron-Core's router and dispatcher, with fused kernels and without.
+_ROUTING, _ROUTING_UNFUSED = (15.0, 20.0), (40.0, 60.0)
+# What the host launches to cast an operand: it, its transpose, its scales.
+_CASTS = 3.0
+# Unfused, rows are selected, weighted, added up and copied in passes of their own.
+_PERMUTED_UNFUSED = 2.5
 
 
 def divisor(split: Split, layouts: Layouts) -> Array:
@@ -79,10 +95,19 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
     weights = inner * columns * local
     moved = rows * (inner * operand + columns * width) + weights * operand
     aligned = np.minimum(_alignment(inner * operand, hw), _alignment(columns * operand, hw))
-    flop = 2.0 * rows * inner * columns / aligned
+    computed, kernels = rows, np.ones_like(tp)
+    if op.experts > 1:
+        # The fullest device is waited for, and the last tile of each expert's rows is half empty.
+        computed = rows * _imbalance(plan, layouts) + local * _TILE_ROWS / 2.0
+        kernels = kernels if plan.tuning.grouped else np.ceil(local)
+    flop = 2.0 * computed * inner * columns / aligned
+
+    def kernel(flop: Array, moved: Array, count: float = 1.0) -> Work:
+        # Those of a layer's experts run side by side on the device; the host launches each.
+        return replace(roofline(hw, flop, rate, moved, 1), launches=kernels * count)
 
     def product(depth: Array) -> Work:
-        return roofline(hw, flop * (1.0 + hw.fill_elements / depth), rate, moved, 1)
+        return kernel(flop * (1.0 + hw.fill_elements / depth), moved)
 
     # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
     forward = product(inner)
@@ -91,12 +116,17 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
         backward = backward + product(rows / local)
     if narrow:
         # The inputs are cast to 8 bits, and their transposes for the backward pass: read wide, written narrow.
-        forward = forward + roofline(hw, 0.0 * rows, rate, rows * inner * (width + 1.0), 1)
-        backward = backward + roofline(hw, 0.0 * rows, rate, rows * columns * (width + 1.0), 1)
+        forward = forward + kernel(0.0 * rows, rows * inner * (width + 1.0), _CASTS)
+        backward = backward + kernel(0.0 * rows, rows * columns * (width + 1.0), _CASTS)
     if not op.trainable and plan.weight_bytes < width:
         # Weights kept in 4 bits are expanded before each product: read small, written at full width.
         forward = forward + roofline(hw, 0.0 * rows, rate, weights * (plan.weight_bytes + width), 1)
     return forward, backward
+
+
+def _imbalance(plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Rows of the expert-parallel device that has the most of them, over the average."""
+    return np.where((layouts.ep > 1) & (not plan.tuning.balanced), _FULLEST, 1.0)
 
 
 def _alignment(row_bytes: Array, hw: Hardware) -> Array:
@@ -134,8 +164,26 @@ def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, layouts: Layou
         elements, passes, split = op.elements, op.passes, op.split
         width = op.element_bytes or plan.precision.compute_bytes
     moved = elements * passes * width * layouts.micro_batch / (divisor(split, layouts) * layouts.cp)
+    if isinstance(op, Elementwise) and op.kind is ElementwiseKind.PERMUTATION:
+        return _permutation(moved, plan, layouts, hw)
     forward, backward = (
         roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
+    )
+    return forward, backward
+
+
+def _permutation(moved: Array, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    """Rows of a mixture are put in the order of their experts, and back, with all that decides on it.
+
+    Forward and backward move as much: the gradient of a gather is a scatter. Tokens that come from other devices lie
+    by device, and are put in order once more.
+    """
+    fused = plan.tuning.permutation
+    moved = moved * (1.0 if fused else _PERMUTED_UNFUSED) * np.where(layouts.ep > 1, 2.0, 1.0)
+    kernels = _ROUTING if fused else _ROUTING_UNFUSED
+    forward, backward = (
+        replace(roofline(hw, 0.0 * moved, hw.other_flop_per_s, moved, 4), launches=np.full_like(moved, n))
+        for n in kernels
     )
     return forward, backward
 
@@ -172,15 +220,28 @@ def block_passes(block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardwar
         layouts: n entries.
         hw: the devices; n entries, or one.
     """
-    forward, backward, again = Work.none(layouts), Work.none(layouts), Work.none(layouts)
+    passes = Passes.none(layouts)
     for op in block.operators:
-        ahead, back = operator_work(op, block, plan, layouts, hw)
-        forward, backward = forward + ahead, backward + back
-        if block.place == "middle":
-            # A fused kernel already computes its scores again; selective recomputation adds nothing to it.
-            unfused = isinstance(op, Attention) and not plan.fused_attention
-            again = again + ahead * (layouts.full + (layouts.selective if unfused else 0.0))
-    return Passes(forward, backward, again)
+        passes = passes + _operator_passes(op, block, plan, layouts, hw)
+    return passes
+
+
+def _operator_passes(op: Operator, block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes:
+    ahead, back = operator_work(op, block, plan, layouts, hw)
+    nothing = Work.none(layouts)
+    again, routed, divided_s, gradients_s = nothing, nothing, nothing.compute_s, nothing.compute_s
+    if block.place == "middle":
+        # A fused kernel already computes its scores again; selective recomputation adds nothing to it.
+        unfused = isinstance(op, Attention) and not plan.fused_attention
+        again = ahead * (layouts.full + (layouts.selective if unfused else 0.0))
+        if isinstance(op, MatMul) and op.experts > 1:
+            routed = ahead + back + again
+        elif isinstance(op, MatMul) and op.split in (Split.COLUMNS, Split.ROWS):
+            divided_s = ahead.total_s
+            if op.split is Split.COLUMNS and op.trainable:
+                # Of the two products of the backward pass one is for the weight.
+                gradients_s = back.total_s * (0.5 if op.input_gradient else 1.0)
+    return Passes(ahead, back, again, divided_s, gradients_s, routed)
 
 
 # --- recurrent layers

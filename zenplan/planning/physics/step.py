@@ -19,15 +19,19 @@ from zenplan.domain.model.operators import Attention, MatMul
 from zenplan.domain.model.workload import Block
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan
+from zenplan.domain.training.tuning import TensorOverlap
 from zenplan.planning.physics.collectives import all_reduce_s, dispatch_s, gather_s, send_s
 from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts, largest_share, working_alike
 from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
 from zenplan.planning.physics.tables import is_shared_out, travel_s, updated_bytes
-from zenplan.planning.physics.work import Passes, Work
+from zenplan.planning.physics.work import Passes
 
 # Share of the backward pass of the last micro-batch under which gradients can travel: the first layers
 # to finish start it, the last layer's gradient has nothing to hide behind.
 OVERLAP = 0.8
+# Share of the way to the experts that travels under computation where software overlaps it: Qwen3-30B on 16 H100
+# (NVIDIA-NeMo/Megatron-Bridge, skills/nemo-mbridge-perf-moe-hardware-configs).
+_EXPERTS_HIDDEN = 0.37
 # The update reads a gradient in fp32.
 _UPDATE_READS_GRADIENT = 4.0
 
@@ -97,13 +101,14 @@ def step_time(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Steps:
     stage = _slowest_stage(plan, layouts, hw)
     m = layouts.accumulation
     share = largest_share(plan, layouts)
-    tensor = _tensor_s(plan, layouts, hw) * share
-    expert = _expert_s(plan, layouts, hw) * share
+    tensor = _tensor_s(plan, layouts, hw, stage)
+    expert = _expert_s(plan, layouts, hw, stage)
     context = _context_s(plan, layouts, hw) * share
     forward = stage.forward + stage.backward
     work_s = forward.total_s + stage.again.total_s
-    launch = np.maximum(hw.launch_s * (forward.launches + stage.again.launches) - work_s, 0.0)
-    one = work_s + launch + tensor + expert + context
+    busy = work_s + tensor + expert + context
+    launch = _launch_s(plan, hw, stage, busy)
+    one = busy + launch
     once = 2.0 * _boundary_s(plan, layouts, hw)
     # With virtual stages, v times as many sends, a device computes one while another's are under way. A send to
     # one neighbour takes next to nothing from what computes, so what is hidden is free.
@@ -127,6 +132,19 @@ def step_time(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Steps:
     )
 
 
+def _launch_s(plan: TrainingPlan, hw: Hardware, stage: Passes, busy: Array) -> Array:
+    """What a stage waits for the host in one micro-batch, which launches ahead of the device.
+
+    The products of experts are launched when the device has told how many rows each gets: then nothing is ahead.
+    """
+    replayed = hw.launch_s * (1.0 - plan.tuning.replayed)
+    all_launches = stage.forward.launches + stage.backward.launches + stage.again.launches
+    if not plan.tuning.dropless:
+        return np.maximum(replayed * all_launches - busy, 0.0)
+    rest = replayed * (all_launches - stage.routed.launches) - (busy - stage.routed.total_s)
+    return np.maximum(rest, 0.0) + np.maximum(replayed * stage.routed.launches - stage.routed.total_s, 0.0)
+
+
 def _middle(plan: TrainingPlan) -> list[Block]:
     return [b for b in plan.workload.blocks if b.place == "middle"]
 
@@ -136,7 +154,7 @@ def _slowest_stage(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes
     # Many layouts differ only in what a device does not notice: how many there are, and how they are joined.
     first_of, alike = working_alike(layouts, hw)
     some, on = layouts.take(first_of), hw.take(first_of)
-    nothing = Passes(*(Work.none(some),) * 3)
+    nothing = Passes.none(some)
     sums = dict.fromkeys(("first", "middle", "last"), nothing)
     for block in plan.workload.blocks:
         sums[block.place] = sums[block.place] + block_passes(block, plan, some, on) * block.repeat
@@ -147,19 +165,48 @@ def _slowest_stage(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes
     return middle * share + last + first * alone
 
 
-def _tensor_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
-    """All-reduces of all layers for one micro-batch: forward, backward, and again under full recomputation."""
-    total = np.zeros_like(layouts.tp)
-    one = np.ones_like(layouts.tp)
+def _tensor_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, stage: Passes) -> Array:
+    """Exchanges of tensor parallelism of a stage's layers for one micro-batch, as far as they cost time.
+
+    Forward, each is waited for. Backward, the gradient of a product's input travels while that of its weight is
+    computed; with sequence parallelism that is half of what travels, the other half comes before (Korthikanti et al.
+    2022, section 4.2.2). In pieces, beside the products that need them, all but the first of them travel under products
+    (Transformer Engine's user buffers); that needs sequence parallelism.
+    """
+    if not (layouts.tp > 1).any():
+        return np.zeros_like(layouts.tp)
+    ahead = np.zeros_like(layouts.tp)
     for block in _middle(plan):
-        size = block.boundary * layouts.micro_batch * plan.precision.compute_bytes / layouts.cp
-        once = all_reduce_s(hw, size, layouts.tp, one)
-        total = total + block.repeat * block.reductions * (2.0 + layouts.full) * once
-    return np.where(layouts.tp > 1, total, 0.0)
+        size = block.boundary * layouts.micro_batch * _exchanged_bytes(plan, layouts) / layouts.cp
+        ahead = ahead + block.repeat * block.reductions * all_reduce_s(hw, size, layouts.tp, np.ones_like(layouts.tp))
+    ahead = ahead * largest_share(plan, layouts)
+    under, under_back = np.zeros_like(ahead), np.zeros_like(ahead)
+    if plan.tuning.tensor is not TensorOverlap.NONE:
+        under_back = np.minimum(ahead * np.where(layouts.sequence > 0, 0.5, 1.0), stage.gradients_s)
+    if plan.tuning.tensor is TensorOverlap.PIPELINED:
+        pieces = np.where(layouts.sequence > 0, 1.0 - 1.0 / layouts.tp, 0.0) * ahead
+        under = np.minimum(pieces, stage.divided_s)
+        # The backward pass has two products for each of the forward pass.
+        under_back = np.maximum(under_back, np.minimum(pieces, 2.0 * stage.divided_s))
+    hidden = under * (1.0 + layouts.full) + under_back
+    paid = ahead * (2.0 + layouts.full) - hidden + hw.contention * hidden
+    return np.where(layouts.tp > 1, paid, 0.0)
 
 
-def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
-    """All-to-alls to the experts and back, forward and backward, of all layers for one micro-batch."""
+def _exchanged_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Bytes of an element that is exchanged: where operands are narrow, what is gathered is cast before it travels; what
+    is summed stays wide."""
+    p = plan.precision
+    narrow = p.matmul_dtype != p.other_dtype
+    gathered = np.where(narrow & (layouts.sequence > 0), 1.0, float(p.compute_bytes))
+    return (gathered + p.compute_bytes) / 2.0
+
+
+def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, stage: Passes) -> Array:
+    """All-to-alls to the experts and back, forward and backward, of a stage's layers for one micro-batch.
+
+    Where tokens cross the network, software can send them under the computation of another micro-batch.
+    """
     total = np.zeros_like(layouts.tp)
     if not (layouts.ep > 1).any():
         return total
@@ -168,8 +215,14 @@ def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
         if routed:
             rows = routed[0].rows * layouts.micro_batch / (layouts.cp * layouts.tp)
             size = rows * routed[0].inner * plan.precision.compute_bytes
-            once = dispatch_s(hw, size, float(routed[0].active), layouts.ep, expert_tensor(layouts))
+            apart = expert_tensor(layouts)
+            once = dispatch_s(hw, size, float(routed[0].active), layouts.ep, apart, plan.tuning.once_a_node)
             total = total + block.repeat * (4.0 + 2.0 * layouts.full) * once
+    total = total * largest_share(plan, layouts)
+    if plan.tuning.experts:
+        far = layouts.ep * expert_tensor(layouts) > hw.near
+        under = np.minimum(_EXPERTS_HIDDEN * total, OVERLAP * (stage.forward.total_s + stage.backward.total_s))
+        total = np.where(far, _paid(hw, total, under), total)
     return np.where(layouts.ep > 1, total, 0.0)
 
 
@@ -209,7 +262,7 @@ def _data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, stage: Passes) -
     scatter = _over_data_s(plan, layouts, hw, trained_only=True)
     # A plain all-reduce is a reduce-scatter and an all-gather; ZeRO-1 moves as much, once a step. ZeRO-2 keeps
     # no whole gradients, so it scatters those of every micro-batch.
-    hidden = OVERLAP * stage.backward.total_s
+    hidden = (OVERLAP if plan.tuning.data else 0.0) * stage.backward.total_s
     plain = _paid(hw, 2.0 * scatter, hidden)
     plain = plain + np.where(layouts.zero == 2, (layouts.accumulation - 1) * _paid(hw, scatter, hidden), 0.0)
     sharded, last = np.zeros_like(plain), 2.0 * scatter
