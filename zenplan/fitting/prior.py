@@ -96,7 +96,18 @@ class Stage:
 # Language models first: there the most is known of each run.
 LANGUAGE = Stage(
     tables=("language_models.csv", "small_transformers.csv"),
-    common=("matmul", "attention", "memory", "link", "network", "fill_elements", "operator_s", "host_s", "contention", "launch_s"),
+    common=(
+        "matmul",
+        "attention",
+        "memory",
+        "link",
+        "network",
+        "fill_elements",
+        "operator_s",
+        "host_s",
+        "contention",
+        "launch_s",
+    ),
     groups={
         "matmul": {GENERATION: 0.10, SOFTWARE: 0.15, PRECISION: 0.20},
         "attention": {GENERATION: 0.25, SOFTWARE: 0.25},

@@ -61,6 +61,11 @@ USUAL: Final = Tuning()
 # Megatron-LM overlaps the gradient of a product's input from October 2021 on (its commit "Async all-reduce of the input
 # gradient"; arguments.py: async_tensor_model_parallel_allreduce). BigScience trained with a fork from before.
 _WAITS: Final = re.compile(r"bigscience|megatron\S* v1\.\d|megatron\S* (jan-)?(2019|2020|2021)\b")
+# Megatron-LM reduces gradients after the last backward pass until 2023 (the change log of Megatron-Core has overlap from
+# 0.6 on); the pipeline engine of DeepSpeed, which its forks use, always does.
+_REDUCES_LAST: Final = re.compile(
+    r"bigscience|megatron-deepspeed|megatron\S* v1\.\d|megatron\S* (jan-)?(2019|202[0-2])\b"
+)
 # Transformer Engine's user buffers: on in the recipes of NeMo 24 and later, which need sequence parallelism (NVIDIA
 # NeMo and Megatron Bridge, communication overlap).
 _PIPELINES: Final = re.compile(r"nemo (?:v?2[4-9]|v?[3-9]\d)|bridge")
@@ -90,6 +95,8 @@ def tuning_of(framework: str, release: str = "", options: Collection[str] = ()) 
         found = replace(found, tensor=TensorOverlap.NONE, once_a_node=False, permutation=False)
     elif _PIPELINES.search(name):
         found = replace(found, tensor=TensorOverlap.PIPELINED)
+    if _REDUCES_LAST.search(name):
+        found = replace(found, data=False)
     if "megatron" in name or "nemo" in name:
         fused = _FUSES.search(name) is not None
         found = replace(found, permutation=fused, once_a_node=fused, experts=fused)

@@ -81,7 +81,7 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
     rate = hw.other_flop_per_s
     if narrow:
         wide = plan.precision.wide_share
-        rate = 1.0 / ((1.0 - wide) / hw.matmul_flop_per_s + wide / hw.other_flop_per_s)
+        rate = 1.0 / ((1.0 - wide) / (hw.matmul_flop_per_s * plan.precision.products) + wide / hw.other_flop_per_s)
     narrow = narrow and plan.precision.matmul_dtype != plan.precision.other_dtype
     width = plan.precision.compute_bytes
     operand = 1 if narrow else width  # bytes of an element that goes into the product
@@ -115,9 +115,10 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
     if op.trainable:
         backward = backward + product(rows / local)
     if narrow:
-        # The inputs are cast to 8 bits, and their transposes for the backward pass: read wide, written narrow.
-        forward = forward + kernel(0.0 * rows, rows * inner * (width + 1.0), _CASTS)
-        backward = backward + kernel(0.0 * rows, rows * columns * (width + 1.0), _CASTS)
+        # The inputs are cast to 8 bits, and the gradients of the results.
+        cast = plan.precision.cast_passes
+        forward = forward + kernel(0.0 * rows, rows * inner * cast, _CASTS)
+        backward = backward + kernel(0.0 * rows, rows * columns * cast, _CASTS)
     if not op.trainable and plan.weight_bytes < width:
         # Weights kept in 4 bits are expanded before each product: read small, written at full width.
         forward = forward + roofline(hw, 0.0 * rows, rate, weights * (plan.weight_bytes + width), 1)
