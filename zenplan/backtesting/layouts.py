@@ -16,7 +16,7 @@ from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
-from zenplan.domain.training.tuning import Tuning, tuning_of
+from zenplan.domain.training.tuning import USUAL, Tuning, tuning_of
 from zenplan.errors import Skipped
 
 # Frameworks by name or year from before FlashAttention (May 2022). BigScience trained until then.
@@ -44,7 +44,7 @@ class SoftwareTraits:
     sequence: bool
     zero_stages: tuple[int, ...]
     half: bool
-    tuning: Tuning
+    tuning: Tuning = USUAL
     assumed: tuple[str, ...]
 
 

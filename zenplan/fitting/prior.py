@@ -73,6 +73,9 @@ WIDTH = 0.6
 # Of what was measured by itself: collectives of tens of megabytes reach 0.65 to 0.8 of NVLink (NCCL tests on 8 A100 and
 # 8 H100; MooreThreads/SimuMax, configs/system, on 8 B200).
 WIDTHS = {"link": 0.12, "launch_s": 0.3}
+# What a group's factor is drawn to, where it is not 1: products on plain cores reach nine tenths of their peak, which no
+# power limit holds down (cuBLAS's SGEMM on V100 and A100; NVIDIA, Matrix Multiplication Background User's Guide).
+MEANS = {("matmul", f"{PRECISION}/fp32"): 1.4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,10 +42,15 @@ def test_the_fullest_stage_has_whole_layers(make: Any) -> None:
     assert shares == pytest.approx([1, 8 / 30, 5 / 30, 1 / 30])
 
 
-@pytest.mark.parametrize(("share", "kept"), [(None, 1.0), (0.78, 1.0), (0.9, 1.0), (0.39, 0.5)])
-def test_a_device_keeps_up_what_the_fitted_ones_do_or_less(make: Any, share: float | None, kept: float) -> None:
-    """The coefficients are of accelerators whose best product keeps up 78 % of the peak."""
+@pytest.mark.parametrize(("share", "kept"), [(None, 1.0), (0.8, 1.0), (0.96, 1.2), (0.4, 0.5)])
+def test_a_device_keeps_up_what_its_best_product_does(make: Any, share: float | None, kept: float) -> None:
+    """The coefficients are of an accelerator whose best product keeps up 80 % of the peak."""
     assert kept_up(make.sheet(sustained_share=share)) == pytest.approx(kept)
+    assert kept_up(make.sheet(sustained_share=share), "fp8") == pytest.approx(kept)
+
+
+def test_plain_cores_are_not_held_down_by_power(make: Any) -> None:
+    assert kept_up(make.sheet(sustained_share=0.4), "fp32") == 1.0
 
 
 def test_a_precision_needs_a_peak_for_products_and_one_for_the_rest(make: Any) -> None:
