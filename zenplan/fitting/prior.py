@@ -59,7 +59,7 @@ START = {
             meaning="the host launches one operator",
             least=1e-6,
             most=100e-6,
-            factors={f"{SOFTWARE}/{kind}": f for kind, f in (("eager", 2.0), ("compiled", 0.5), ("xla", 0.5))},
+            factors={f"{SOFTWARE}/{kind}": f for kind, f in (("eager", 1.2), ("compiled", 0.3), ("xla", 0.3))},
         ),
         _c("pcie", 0.5, 0.05, 0.90, "of PCIe", "what collectives reach over PCIe"),
         _c("staged", 0.15, 0.005, 0.90, "of PCIe", "what collectives reach over PCIe and through the host's memory"),

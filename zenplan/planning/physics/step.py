@@ -40,12 +40,15 @@ FORMULAS = {
     "compute_s": ("m · Σ F/(P·e)", "roofline (Williams et al. 2009); F counted operator by operator"),
     "memory_s": ("m · Σ max(0, Q/(W·e_m) − F/(P·e))", "roofline (Williams et al. 2009)"),
     "overhead_s": ("m · operators · t0", "ramp-up and tail of an operator, fitted"),
-    "launch_s": ("m · max(0, operators · launch − work)", "the host launches ahead of the device"),
+    "launch_s": (
+        "m · (max(0, operators · launch − work) + the same of experts)",
+        "the host launches ahead of the device; experts when it has told how many rows each gets",
+    ),
     "host_s": ("c", "input, optimizer launches and logging between steps, fitted"),
     "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
     "tensor_s": (
-        "m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B",
-        "ring all-reduce; Narayanan et al. 2021",
+        "m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B, less what products hide",
+        "ring all-reduce; Narayanan et al. 2021; hidden: Korthikanti et al. 2022",
     ),
     "pipeline_s": (
         "2 · (m + p − 1) · b·s·h·bytes/(t·B); interleaved: of m·v inner ones what is not hidden",
