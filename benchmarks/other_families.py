@@ -1,7 +1,7 @@
 """How far predictions are from published runs of anything but language models, by family; and from single operators.
 
-Part of ``accuracy.py``, which prints it. Each figure is averaged over the sources, or the accelerators, that were left
-out in turn, so that a table of a thousand rows weighs as much as one of five.
+Part of ``accuracy.py``, which prints it. Each figure is averaged over publishers: one of a thousand rows
+weighs as much as one of five.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from statistics import median
 
-from tables import PUBLISHED, Errors, cells, macro, table
+from tables import PUBLISHED, Errors, cells, judgement, macro, score_cells, score_table, table
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.backtesting.runs import Run
@@ -22,9 +22,9 @@ from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.workload import LANGUAGE
 from zenplan.fitting.fit import errors_of
-from zenplan.fitting.intervals import checked, plain
-from zenplan.fitting.left_out import Observed
-from zenplan.fitting.published import accelerator, by_group, publisher, source
+from zenplan.fitting.intervals import Score, plain
+from zenplan.fitting.left_out import KNOWN, NEW, Observed
+from zenplan.fitting.published import by_group, publisher, source
 
 _ORDER = ("convnet", "vision transformer", "recurrent", "recommender", "mlp", "diffusion", "gnn")
 _THROUGH_HOST, _PCIE, _NVLINK = "over PCIe, through the host (GeForce)", "over PCIe", "NVLink or NVSwitch"
@@ -40,59 +40,35 @@ def _counted(run: Run) -> bool:
 
 
 def families(observed: Observed) -> str:
-    """A table of errors on what was left out by source, by accelerator, by publisher, for each family."""
+    """A table of errors and intervals for each family, for each kind of group that was left out."""
     parts = []
-    for name, key, title in (
-        ("source", source, "each source left out"),
-        ("accelerator", accelerator, "each accelerator left out"),
-        ("publisher", publisher, "all sources of a publisher left out"),
+    for name, title in (
+        (NEW, "new publishers: all of each left out"),
+        (KNOWN, "publishers it knows: each document left out"),
+        ("accelerator", "each accelerator left out"),
     ):
-        errors = plain(observed[name])
+        found = judgement(observed, name) if name in observed else []
         rows = []
         for family in _ORDER:
-            mine = _of_family(errors, family)
-            if not mine:
-                continue
-            rows.append(cells(f"{family} ({len({key(r) for r, _ in mine})})", macro(by_group(mine, key))))
-            counted = [(r, e) for r, e in mine if _counted(r)]
+            mine = [j for j in found if j.run.plan.workload.family == family]
+            counted = [j for j in mine if _counted(j.run)]
+            if mine:
+                rows.append(score_cells(family, Score.of(mine)))
             if counted and len(counted) < len(mine):
-                rows.append(
-                    cells(
-                        f"{family}, FLOP and activations in the row ({len({key(r) for r, _ in counted})})",
-                        macro(by_group(counted, key)),
-                    )
-                )
-        parts.append(table(title, rows))
+                rows.append(score_cells(f"{family}, FLOP and activations in the row", Score.of(counted)))
+        parts.append(score_table(title, rows))
     return "\n\n".join(parts)
 
 
-def coverage(observed: Observed) -> str:
-    """How often the 80 % interval held, by family, on sources and accelerators that it did not know."""
-    together = [o for name in observed if name != "accelerator" for o in observed[name]]
-    lines = [
-        "| 80 % interval | sources: holds | half-width | accelerators: holds | half-width |",
-        "|---|" + "---:|" * 4,
-    ]
-    for family in ("", *_ORDER):
-        found = []
-        for key in (source, accelerator):
-            judged = [o for o in observed["source"] if family in ("", o.run.plan.workload.family)]
-            found.append(checked(together, judged, key))
-        shown = " | ".join(f"{100 * f.coverage:.0f} % | {100 * f.half_width:.0f} %" for f in found)
-        lines.append(f"| {family or 'all of them'} | {shown} |")
-    return "\n".join(lines)
-
-
-def by_source(errors: Errors) -> str:
-    """Every source of every family, left out."""
+def by_publisher(observed: Observed) -> str:
+    """Every publisher of every family, left out."""
     rows = []
     for family in _ORDER:
-        groups = by_group(_of_family(errors, family), publisher)
-        rows += [
-            cells(f"{family}: {str(name)[-60:]}", Summary.of(list(found)))
-            for name, found in sorted(groups.items(), key=str)
-        ]
-    return table("family and publisher (sources left out)", rows)
+        mine = [j for j in judgement(observed, NEW) if j.run.plan.workload.family == family]
+        for name in sorted({publisher(j.run) for j in mine}):
+            score = Score.of([j for j in mine if publisher(j.run) == name])
+            rows.append(score_cells(f"{family}: {name}", score, alone=True))
+    return score_table("family and publisher (left out)", rows, alone=True)
 
 
 def scaling(errors: Errors) -> str:
@@ -180,8 +156,7 @@ def report(observed: Observed, runs: Sequence[Run], coefficients: Coefficients) 
     yield table("other families (fitted)", rows)
     if observed:
         yield families(observed)
-        yield coverage(observed)
-        yield by_source(plain(observed["source"]))
-        yield scaling(plain(observed["source"]))
+        yield by_publisher(observed)
+        yield scaling(plain(observed[NEW]))
     yield operators(coefficients)
     yield keras(coefficients)

@@ -6,12 +6,13 @@ measured the runs of a source, and ``locked_box.csv``, the publishers that a fit
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from zenplan.adapters.files.csv_file import read_rows
 from zenplan.adapters.runs.table import open_runs
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.backtesting.runs import Run, runs_of
@@ -73,8 +74,7 @@ def _pairs(path: Path, key: str = "source", value: str = "publisher") -> tuple[t
     """Two columns of a table; none where there is no such file."""
     if not path.exists():
         return ()
-    with path.open(newline="", encoding="utf-8") as file:
-        return tuple((row[key], row[value]) for row in csv.DictReader(file))
+    return tuple((row[key], row[value]) for _, row in read_rows(path, (key, value), "table of publishers"))
 
 
 def _publisher(source: str, publishers: Iterable[tuple[str, str]]) -> str:
@@ -114,6 +114,32 @@ def trained_model(run: Run) -> Hashable:
     """What is trained: the same for runs of one model at one size of its input."""
     names = ("model", "params", "seq_len", "layers", "width", "image_size", "task", "fused_attention")
     return tuple(getattr(run.measured, name) for name in names)
+
+
+def document(run: Run) -> str:
+    """The document that a run is from, whichever revision of it."""
+    return re.split(r"[@\[]", source(run))[0].strip()
+
+
+def configuration(run: Run) -> Hashable:
+    """Runs that have it in common differ in their release or in nothing that a table has."""
+    measured = run.measured
+    how = (
+        "task",
+        "global_batch",
+        "micro_batch",
+        "dp",
+        "tp",
+        "pp",
+        "cp",
+        "ep",
+        "vp",
+        "zero_stage",
+        "recompute",
+        "options",
+    )
+    what = (accelerator(run), run.devices, run.plan.precision.name, measured.framework, measured.compiled)
+    return publisher(run), trained_model(run), what, tuple(getattr(measured, name) for name in how)
 
 
 def setting(run: Run) -> Hashable:
