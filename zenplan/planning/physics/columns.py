@@ -180,9 +180,9 @@ USUAL_SUSTAINED_SHARE = 0.80
 def kept_up(accelerator: Accelerator, dtype: str = "bf16") -> float:
     """What an accelerator's products reach of their fitted efficiency: its best measured product over the usual one.
 
-    Where none was measured, as much as usual; and in fp32, which power does not limit.
+    Where none was measured, as much as usual; and in NVIDIA's fp32, the plain cores' that power does not limit.
     """
-    if dtype == "fp32":
+    if dtype == "fp32" and accelerator.vendor == "NVIDIA":
         return 1.0
     return (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE
 
