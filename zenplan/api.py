@@ -127,7 +127,7 @@ def estimate(
         image_size: pixels of a side of the input.
         seq_len: tokens of a sequence.
         global_batch, batch: tokens, or samples, of an optimizer step.
-        precision: bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32.
+        precision: bf16, fp16, fp8, fp8-rowwise, fp8-block, mxfp8, nvfp4, tf32 or fp32.
         optimizer: adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.
         software: hf-trainer, unsloth, axolotl, llama-factory, torchtune, fsdp, deepspeed, megatron, nemo, maxtext or
             keras, whose layouts alone are searched; or a kind, which may run any: eager, patched, fused, compiled, jax,

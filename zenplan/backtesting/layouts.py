@@ -20,6 +20,7 @@ from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
+from zenplan.domain.training.tuning import USUAL, Tuning, tuning_of
 from zenplan.errors import Skipped
 from zenplan.planning.physics.columns import Array, Index
 from zenplan.planning.search.candidates import virtual_stages
@@ -48,6 +49,7 @@ class SoftwareTraits:
         interleaves: whether a pipeline can have had virtual stages that the row does not say.
         balances: a stage with an end of the model had fewer layers, also where all could have had as many.
         half: selective recomputation computes every second product again (torchtitan), not attention alone.
+        tuning: what it overlapped, fused and replayed.
         assumed: what was taken, and why.
     """
 
@@ -57,6 +59,7 @@ class SoftwareTraits:
     interleaves: bool
     balances: bool
     half: bool
+    tuning: Tuning = USUAL
     assumed: tuple[str, ...]
 
 
@@ -79,6 +82,7 @@ def software_traits(run: MeasuredRun, software: Software | None) -> SoftwareTrai
         interleaves=not name,
         balances=_BALANCES.search(name) is not None,
         half=software is Software.COMPILED,
+        tuning=tuning_of(run.framework, run.release, run.options),
         assumed=(why,) if why else (),
     )
 

@@ -138,6 +138,7 @@ def _draft(run: MeasuredRun, coefficients: Coefficients) -> _Draft:
         channels_last=maps_last,
         software=software,
         keeps=run_kept(run, software, tuned.method),
+        tuning=traits.tuning,
     )
     return _Draft(
         measured=run,
@@ -217,7 +218,7 @@ def alike(made: Sequence[Run]) -> list[list[int]]:
     for index, run in enumerate(made):
         plan = run.plan
         arithmetic = plan.precision, plan.weight_bytes, plan.software, plan.fused_attention, plan.channels_last
-        key = (id(plan.workload), *arithmetic, plan.optimizer)
+        key = (id(plan.workload), *arithmetic, plan.optimizer, plan.tuning)
         groups.setdefault(key, []).append(index)
     return list(groups.values())
 

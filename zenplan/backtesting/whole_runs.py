@@ -31,6 +31,7 @@ from zenplan.domain.software import Software, software_of
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import OPTIMIZERS, TrainingPlan
+from zenplan.domain.training.tuning import USUAL, tuning_of
 from zenplan.errors import Skipped, ZenplanError
 from zenplan.families.transformer import recipe
 from zenplan.families.transformer.lowering import TransformerShape, lower
@@ -267,6 +268,7 @@ def _plan(run: MeasuredWholeRun, model: Model, devices: int) -> TrainingPlan:
         precision=run.precision,
         optimizer=OPTIMIZERS["adamw"],
         software=software,
+        tuning=tuning_of(run.framework) if run.framework else USUAL,
         facts=(*model.workload.facts, sized, named),
     )
 

@@ -26,7 +26,7 @@ from zenplan.domain.fit.coefficients import (
 )
 from zenplan.domain.model.workload import LANGUAGE as LANGUAGE_FAMILIES
 from zenplan.fitting.model import Model
-from zenplan.fitting.prior import START, WIDTH, Stage
+from zenplan.fitting.prior import MEANS, START, WIDTH, Stage
 from zenplan.fitting.published import by_group, publisher, source, thinned
 
 Array = npt.NDArray[np.float64]
@@ -117,13 +117,17 @@ def fit(model: Model, stage: Stage, begin: Coefficients, start: Coefficients, st
         design = _design(all_runs, parameters, fields, slopes)
         weights = _weights(all_runs, errors)
         at = np.array([_log_value(c, name, group) for name, group in parameters])
-        # A factor is drawn to 1, a common value to where it starts.
-        mean = np.array([0.0 if group else math.log(START[name].value) for name, group in parameters])
+        # A factor is drawn to what is believed of it, a common value to where it starts.
+        mean = np.array([_mean(name, group) for name, group in parameters])
         tight = np.array([_precision(stage, name, group) for name, group in parameters]) * stage.pull
         left = (design.T * weights) @ design + np.diag(tight)
         right = -(design.T * weights) @ errors + tight * (mean - at)
         c = _moved(c, parameters, at + np.clip(np.linalg.solve(left, right), -0.25, 0.25) * 0.8)
     return c
+
+
+def _mean(name: str, group: str) -> float:
+    return math.log(MEANS.get((name, group), 1.0) if group else START[name].value)
 
 
 def _precision(stage: Stage, name: str, group: str) -> float:

@@ -36,10 +36,16 @@ def test_what_follows_from_a_layout(make: Any) -> None:
     assert list(columns.selective) == [0.0, 0.0, 1.0, 0.0]
 
 
-@pytest.mark.parametrize(("share", "kept"), [(None, 1.0), (0.8, 1.0), (1.0, 1.25), (0.4, 0.5)])
-def test_a_device_keeps_up_more_or_less_than_the_fitted_ones(make: Any, share: float | None, kept: float) -> None:
+@pytest.mark.parametrize(("share", "kept"), [(None, 1.0), (0.8, 1.0), (0.96, 1.2), (0.4, 0.5)])
+def test_a_device_keeps_up_what_its_best_product_does(make: Any, share: float | None, kept: float) -> None:
     """The coefficients are of an accelerator whose best product keeps up 80 % of the peak."""
     assert kept_up(make.sheet(sustained_share=share)) == pytest.approx(kept)
+    assert kept_up(make.sheet(sustained_share=share), "fp8") == pytest.approx(kept)
+
+
+def test_plain_cores_are_not_held_down_by_power(make: Any) -> None:
+    assert kept_up(make.sheet(vendor="NVIDIA", sustained_share=0.4), "fp32") == 1.0
+    assert kept_up(make.sheet(vendor="AMD", sustained_share=0.4), "fp32") == 0.5  # matrix cores too
 
 
 def test_a_precision_needs_a_peak_for_products_and_one_for_the_rest(make: Any) -> None:

@@ -4,10 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zenplan.domain.model.operators import Attention, Elementwise, Embedding, MatMul, Split
+from zenplan.domain.model.operators import Attention, Elementwise, ElementwiseKind, Embedding, MatMul, Split
 from zenplan.domain.model.workload import Block
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
+from zenplan.domain.training.tuning import Tuning
 from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
 from zenplan.planning.physics.step import step_time
 from zenplan.planning.physics.work import Work
@@ -21,6 +22,9 @@ SQUARE_S = 2 * SIDE**3 / 100e12
 # A single row has a thousandth of the FLOP, but the weight of 2 MB and two rows of 2 kB are still moved.
 THIN = replace(SQUARE, rows=1)
 THIN_MOVED_S = 2 * (MATRIX + 2 * SIDE) / 1e12
+
+MIXED = replace(SQUARE, experts=8, active=2)
+BALANCED = Tuning(balanced=True)
 
 
 def work(
@@ -82,9 +86,10 @@ def test_a_weights_gradient_sums_over_the_rows_of_its_expert(make: Any) -> None:
     # 1024 rows meet 2 of 8 experts: 256 rows each; on four devices each expert has those of all four.
     op = replace(SQUARE, experts=8, active=2)
     quick = {"memory_bytes_per_s": make.no_limit}
-    for layout, depth in ((Layout(), 256), (Layout(dp=4, ep=4), 1024)):
-        _, backward = work(make, op, layout, efficiency={"fill_elements": 512}, sheet=quick)
-        assert seconds(backward)[0] == pytest.approx(2 * SQUARE_S * (1.5 + 1 + 512 / depth))
+    for layout, depth, computed in ((Layout(), 256, 2 + 1 / 2), (Layout(dp=4, ep=4), 1024, 2 + 1 / 8)):
+        _, backward = work(make, op, layout, efficiency={"fill_elements": 512}, sheet=quick, tuning=BALANCED)
+        # Half a tile of 128 rows more for each expert: 8 of them, or 2.
+        assert seconds(backward)[0] == pytest.approx(computed * SQUARE_S * (1.5 + 1 + 512 / depth))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +203,7 @@ def test_micro_batch_and_context_parallelism_change_the_rows(make: Any) -> None:
 
 def test_experts_compute_for_the_active_and_read_them_all(make: Any) -> None:
     op = replace(SQUARE, experts=8, active=2)
-    assert seconds(work(make, op)[0])[0] == pytest.approx(2 * SQUARE_S)
+    assert seconds(work(make, op)[0])[0] == pytest.approx(2.5 * SQUARE_S)  # half a tile of 128 rows more for each
     # Inputs and outputs of two experts a row, and the weights of all: 8 here, 2 on each of four devices.
     fast = {"peak_flop_per_s": {"bf16": 1e30}}
     alone = float(work(make, op, sheet=fast)[0].total_s[0])
@@ -272,6 +277,36 @@ def test_fp8_operands_need_twice_as_many_elements_a_row(make: Any, inner: int, l
     assert seconds(work(make, op, **NARROW)[0])[0] == pytest.approx(op.flop / 200e12 / left)
 
 
+@pytest.mark.parametrize(("precision", "moved"), [("fp8", 3), ("mxfp8", 4), ("fp8-rowwise", 6), ("fp8-block", 6)])
+def test_finer_scales_take_longer_casts(make: Any, precision: str, moved: float) -> None:
+    op = replace(SQUARE, rows=4096, columns=2048)
+    sheet = {"peak_flop_per_s": {"bf16": 50e12, "fp8": 100e12}}
+    forward, backward = work(make, op, precision=precision, sheet=sheet)
+    assert seconds(forward)[1] == pytest.approx(moved * 4096 * 1024 / 1e12)
+    assert seconds(backward)[1] == pytest.approx(moved * 4096 * 2048 / 1e12)
+    whole = work(make, op, precision="fp8", sheet=sheet)[0]
+    assert seconds(forward)[0] >= seconds(whole)[0]
+
+
+def test_the_fullest_device_of_an_unbalanced_mixture_is_waited_for(make: Any) -> None:
+    spread, even = (
+        seconds(work(make, MIXED, Layout(dp=4, ep=4), tuning=Tuning(balanced=b))[0])[0] for b in (False, True)
+    )
+    assert even < spread < 1.5 * even
+    # A device that has all experts has all rows.
+    assert work(make, MIXED)[0].total_s == work(make, MIXED, tuning=BALANCED)[0].total_s
+
+
+def test_rows_of_a_mixture_are_permuted_in_fewer_passes_by_a_fused_kernel(make: Any) -> None:
+    op = Elementwise(name="permutation", kind=ElementwiseKind.PERMUTATION, elements=1e6, passes=3, split=Split.SEQUENCE)
+    fused, unfused = (work(make, op, tuning=Tuning(permutation=p)) for p in (True, False))
+    assert fused[0].memory_s == pytest.approx(3 * 2 * 1e6 / 1e12)
+    assert unfused[0].memory_s > 2 * fused[0].memory_s
+    assert unfused[0].launches > 2 * fused[0].launches
+    # What comes from other devices is put in order once more.
+    assert work(make, op, Layout(dp=4, ep=4))[0].memory_s == pytest.approx(2 * fused[0].memory_s)
+
+
 def test_fp8_casts_inputs_and_gradients(make: Any) -> None:
     # Read in 16 bits and written in 8: three bytes an element of the input, and of the output's gradient.
     op = replace(SQUARE, rows=4096, columns=2048)
@@ -287,7 +322,10 @@ def test_fp8_casts_inputs_and_gradients(make: Any) -> None:
     [
         (SQUARE, {}, (1, 2)),
         (replace(SQUARE, trainable=False), {}, (1, 1)),
-        (SQUARE, {"precision": "fp8"}, (2, 3)),  # and a cast each way
+        (SQUARE, {"precision": "fp8"}, (4, 5)),  # and three for a cast each way
+        (MIXED, {}, (8, 16)),  # one for each expert
+        (MIXED, {"layout": Layout(dp=4, ep=4)}, (2, 4)),
+        (MIXED, {"tuning": Tuning(grouped=True)}, (1, 2)),
         (Elementwise(name="norm", elements=1e6, passes=4, split=Split.SEQUENCE), {}, (1, 1)),
     ],
 )

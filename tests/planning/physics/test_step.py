@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from zenplan.domain.answer.estimate import StepTime
 from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.training.layout import Layout, Recompute
+from zenplan.domain.training.tuning import TensorOverlap, Tuning
 from zenplan.families.transformer.lowering import Experts
 from zenplan.planning.explain.method import with_adapters
 from zenplan.planning.physics.columns import Layouts
@@ -19,6 +20,7 @@ LAYERS, H, S = 4, 512, 1024
 # One sample between two layers, in 16 bits.
 BOUNDARY = 2 * S * H
 # So much arithmetic in one step that nothing else takes time beside it, and so little that all is exposed.
+WAITS = Tuning(tensor=TensorOverlap.NONE)
 SLOW, FAST = ({"peak_flop_per_s": {"bf16": p}} for p in (1e9, 1e30))
 
 
@@ -88,9 +90,67 @@ def test_the_update_moves_30_bytes_a_parameter(make: Any) -> None:
 def test_a_layer_has_four_all_reduces(make: Any, recompute: Recompute, sums: int, tp: int) -> None:
     # Shoeybi et al. 2019: two forward and two backward, of b·s·h elements; two more when all is
     # computed again, one when half is.
-    one = step(make, Layout(tp=tp, micro_batch=2, accumulation=3, recompute=recompute))
+    one = step(make, Layout(tp=tp, micro_batch=2, accumulation=3, recompute=recompute), make.plan(tuning=WAITS))
     ring = 2 * (tp - 1) / tp * 2 * BOUNDARY / 100e9
     assert one.tensor_s == pytest.approx(3 * LAYERS * sums * ring)
+
+
+@pytest.mark.parametrize(("sequence", "hidden"), [(False, 2), (True, 1)])
+def test_a_gradient_travels_while_that_of_the_weight_is_computed(make: Any, sequence: bool, hidden: int) -> None:
+    # Two of four all-reduces; with sequence parallelism of each the scatter, as the gather comes before.
+    layout, ring = Layout(tp=4, sequence=sequence), 2 * 3 / 4 * BOUNDARY / 100e9
+    slow, fast = (step(make, layout, sheet=s, efficiency={"contention": 0.0}).tensor_s for s in (SLOW, FAST))
+    assert slow == pytest.approx(LAYERS * (4 - hidden) * ring)
+    assert fast == pytest.approx(LAYERS * 4 * ring, rel=0.2)  # next to nothing to hide behind but memory's time
+
+
+def test_exchanges_in_pieces_leave_the_first_one(make: Any) -> None:
+    layout, plan = Layout(tp=4, sequence=True), make.plan(tuning=Tuning(tensor=TensorOverlap.PIPELINED))
+    ring = 2 * 3 / 4 * BOUNDARY / 100e9
+    assert step(make, layout, plan, sheet=SLOW, efficiency={"contention": 0.0}).tensor_s == pytest.approx(LAYERS * ring)
+    # Without sequence parallelism it is as if only the backward pass overlapped.
+    whole = replace(layout, sequence=False)
+    assert step(make, whole, plan, sheet=SLOW).tensor_s == step(make, whole, sheet=SLOW).tensor_s
+
+
+@pytest.mark.parametrize("tp", [2, 4, 8])
+@pytest.mark.parametrize("sequence", [False, True])
+def test_overlap_is_never_worse_than_waiting(make: Any, tp: int, sequence: bool) -> None:
+    plans = [make.plan(tuning=Tuning(tensor=overlap)) for overlap in TensorOverlap]
+    layout, some = Layout(tp=tp, sequence=sequence, recompute=Recompute.FULL), {"contention": 0.3}
+    waits, back, pieces = (step(make, layout, plan, efficiency=some).tensor_s for plan in plans)
+    assert waits >= back >= pieces > 0
+
+
+def test_what_is_gathered_for_narrow_products_travels_narrow(make: Any) -> None:
+    plan, layout = make.plan(precision="fp8", tuning=WAITS), Layout(tp=4, sequence=True)
+    hw = make.hardware(make.cluster(), precision="fp8")
+    narrow = step_time(plan, make.columns(layout), hw).tensor_s
+    assert narrow == pytest.approx(0.75 * step(make, layout, make.plan(tuning=WAITS)).tensor_s)
+
+
+def test_the_host_launches_experts_when_the_router_has_run(make: Any) -> None:
+    # A long wait for attention does not hide the launches of experts, unless their rows are fixed beforehand.
+    workload = make.workload(experts=MIXTURE)
+    behind = {"launch_s": 50e-6}
+    waits, ahead, replayed = (
+        step(make, Layout(), make.plan(workload, tuning=tuning), efficiency=behind).launch_s
+        for tuning in (Tuning(), Tuning(dropless=False), Tuning(grouped=True, replayed=1.0))
+    )
+    assert waits >= ahead > replayed == 0
+
+
+def test_tokens_travel_to_far_experts_under_computation_in_part(make: Any) -> None:
+    workload = make.workload(experts=MIXTURE)
+    far, near = Layout(dp=16, ep=8), Layout(dp=8, ep=8)
+    for layout, less in ((near, False), (far, True)):
+        cluster = {"node_devices": 4 if less else 8, "nodes": 4 if less else 1, "efficiency": {"contention": 0.0}}
+        waits, hides = (
+            step(make, layout, make.plan(workload, tuning=Tuning(experts=e)), sheet=SLOW, **cluster).expert_s
+            for e in (False, True)
+        )
+        assert (hides < waits) is less
+        assert hides > 0.5 * waits
 
 
 @pytest.mark.parametrize(("pp", "m", "v"), [(2, 8, 1), (4, 8, 1), (4, 4, 1), (2, 8, 2), (4, 32, 1)])
@@ -431,10 +491,11 @@ def test_gradients_of_experts_are_summed_where_copies_are(make: Any, dp: int, ep
 
 
 def test_a_mixture_computes_for_active_parameters(make: Any) -> None:
+    # So many rows that the tiles which experts fill in part are few.
     workload = make.workload(experts=MIXTURE, seq_len=8)
-    one = step(make, Layout(accumulation=8), make.plan(workload), sheet={"memory_bytes_per_s": 1e30})
+    one = step(make, Layout(micro_batch=8192), make.plan(workload), sheet={"memory_bytes_per_s": 1e30})
     assert workload.active_parameters < 0.6 * workload.parameters
-    assert one.compute_s * 100e12 == pytest.approx(6 * workload.active_parameters * 8 * 8, rel=0.01)
+    assert one.compute_s * 100e12 == pytest.approx(6 * workload.active_parameters * 8 * 8192, rel=0.01)
 
 
 LAYOUTS = st.builds(

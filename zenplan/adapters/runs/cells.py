@@ -220,6 +220,13 @@ _WORDS: Final = (
     ("fp4", "nvfp4"),
     ("fp8-mx", "mxfp8"),
     ("mxfp8", "mxfp8"),
+    ("rowwise", "fp8-rowwise"),
+    ("row-wise", "fp8-rowwise"),
+    ("fp8-row", "fp8-rowwise"),
+    ("blockwise", "fp8-block"),
+    ("fp8-block", "fp8-block"),
+    # Megatron Bridge's name of it: sub-channel scaling.
+    ("fp8-sc", "fp8-block"),
     ("fp8", "fp8"),
     ("bf16-pure", "bf16-pure"),
     ("bf16-true", "bf16-pure"),

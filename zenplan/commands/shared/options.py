@@ -179,7 +179,7 @@ _STEP: Final = (
         help="Samples of an optimizer step (images, sequences), as in 256.",
         parse=_whole(1e9),
     ),
-    Flag(name="precision", metavar="NAME", help="bf16, fp16, fp8, mxfp8, nvfp4, tf32 or fp32."),
+    Flag(name="precision", metavar="NAME", help="bf16, fp16, fp8, fp8-rowwise, fp8-block, mxfp8, nvfp4, tf32 or fp32."),
     Flag(name="optimizer", metavar="NAME", help="adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor."),
     Flag(
         name="software",

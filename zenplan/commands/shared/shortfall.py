@@ -14,7 +14,7 @@ from zenplan.domain.training.stack import STACKS, Stack
 from zenplan.planning.search.search import HEADROOM, search, usable_bytes
 
 # From the narrowest products to the widest.
-_NARROW_FIRST = ("nvfp4", "mxfp8", "fp8", "bf16", "fp16", "tf32", "fp32")
+_NARROW_FIRST = ("nvfp4", "mxfp8", "fp8", "fp8-rowwise", "fp8-block", "bf16", "fp16", "tf32", "fp32")
 # Products that take scales of blocks (OCP Microscaling Formats 2023): from this compute capability on (NVIDIA,
 # PTX ISA, tcgen05.mma.block_scale and mma.block_scale), and on AMD's generation (CDNA 4 instruction set).
 _BLOCK_SCALES_SINCE, _BLOCK_SCALES_IN = 10, "CDNA4"

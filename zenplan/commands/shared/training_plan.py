@@ -16,6 +16,7 @@ from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import METHODS, OPTIMIZERS, Optimizer, TrainingPlan
 from zenplan.domain.training.request import Request
+from zenplan.domain.training.tuning import USUAL
 from zenplan.errors import UnknownName, UsageError
 from zenplan.planning.explain.method import QLORA_WEIGHT_BYTES, with_adapters
 from zenplan.protocols import WorkloadFamily
@@ -65,6 +66,7 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_ru
         method=method,
         weight_bytes=weight_bytes,
         software=software,
+        tuning=stack.tuning if stack else USUAL,
         stack=stack,
         batch_fact=how_much.batch_fact,
         facts=facts,

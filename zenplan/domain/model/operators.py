@@ -54,6 +54,7 @@ class ElementwiseKind(StrEnum):
     MEAN_POOL = "mean pool"
     UPSAMPLING = "upsampling"
     LOSS = "loss"
+    PERMUTATION = "permutation"  # of a mixture's rows, into the order of their experts and back
     STATISTICS = "moving statistics"
     ADAPTER_SUM = "adapter sum"  # of an adapter's output, scaled, and that of the product beside it
 

@@ -13,6 +13,7 @@ from zenplan.domain.provenance import Fact
 from zenplan.domain.software import Software
 from zenplan.domain.training.kept import Kept, usual_kept
 from zenplan.domain.training.stack import Stack
+from zenplan.domain.training.tuning import USUAL, Tuning
 
 METHODS: Final = ("full", "lora", "qlora")
 
@@ -63,6 +64,7 @@ class TrainingPlan:
         channels_last: feature maps lie with their channels last (NHWC), as tensor cores take them.
         software: the kind of framework that runs it; None where it is not known.
         keeps: what that software keeps in memory; None for what its kind usually does.
+        tuning: what that software overlaps, fuses and replays.
         stack: the software by name, whose layouts alone are searched; None where any layout may be run.
         batch_fact: where the global batch is from; it is one of ``facts``. None where nothing is said of it.
     """
@@ -78,6 +80,7 @@ class TrainingPlan:
     channels_last: bool = True
     software: Software | None = None
     keeps: Kept | None = None
+    tuning: Tuning = USUAL
     epochs: float = 1.0
     stack: Stack | None = None
     batch_fact: Fact | None = None

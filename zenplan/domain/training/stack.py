@@ -13,6 +13,7 @@ from typing import Final
 from zenplan.domain import checks
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Recompute
+from zenplan.domain.training.tuning import Tuning, tuning_of
 from zenplan.errors import DataError
 
 # Beside data parallelism, by the names that layouts have for them.
@@ -39,6 +40,7 @@ class Stack:
         recompute: what its backward pass can compute again.
         most_devices: it runs on no more; None without a limit.
         usual_devices: as many at most where the number was not asked for; None without a limit.
+        release: today's, where what it is tuned for depends on that.
         sources: for each of ``parallel``, ``zero``, ``recompute``, ``methods``, ``precisions`` and, where it has a
             limit, ``devices``: a page, or a repository and a path in it.
     """
@@ -60,6 +62,7 @@ class Stack:
     recompute: tuple[Recompute, ...]
     most_devices: int | None = None
     usual_devices: int | None = None
+    release: str = ""
     sources: Mapping[str, str]
 
     def __post_init__(self) -> None:
@@ -73,6 +76,11 @@ class Stack:
             raise DataError(f"stack {self.name}: every stack can do without ZeRO and without recomputation")
         if (self.usual_devices is not None) > (self.most_devices is not None):
             raise DataError(f"stack {self.name}: a usual number of devices needs a largest one")
+
+    @property
+    def tuning(self) -> Tuning:
+        """What today's release of it overlaps, fuses and replays."""
+        return tuning_of(self.name, self.release)
 
     def has(self, parallelism: str, method: str) -> bool:
         """Whether it has a parallelism when it trains by a method."""
@@ -206,7 +214,7 @@ STACKS: Final = {
             what="plain PyTorch with FSDP2",
             kind=Software.EAGER,
             methods=("full", "lora", "qlora"),
-            precisions=(*_WIDE, "fp8", "mxfp8"),
+            precisions=(*_WIDE, "fp8", "fp8-rowwise", "mxfp8"),
             zero=(0, 2, 3),
             hybrid=True,
             recompute=_ALL_RECOMPUTED,
@@ -242,9 +250,10 @@ STACKS: Final = {
             name="megatron",
             what="Megatron-LM",
             kind=Software.FUSED,
+            release="core 0.16",
             fitted=True,
             methods=("full",),
-            precisions=(*_WIDE, "fp8", "mxfp8", "nvfp4"),
+            precisions=(*_WIDE, "fp8", "fp8-block", "mxfp8", "nvfp4"),
             parallel=("tp", "pp", "cp", "ep"),
             zero=(0, 1, 2, 3),
             hybrid=True,
@@ -263,9 +272,10 @@ STACKS: Final = {
             name="nemo",
             what="NeMo on Megatron Bridge",
             kind=Software.FUSED,
+            release="26.08",
             fitted=True,
             methods=("full", "lora"),
-            precisions=(*_WIDE, "fp8", "mxfp8", "nvfp4"),
+            precisions=(*_WIDE, "fp8", "fp8-block", "mxfp8", "nvfp4"),
             parallel=("tp", "pp", "cp", "ep"),
             adapter_parallel=("tp", "pp", "cp", "ep"),
             zero=(0, 1, 2, 3),

@@ -322,8 +322,15 @@ def _mix(shape: TransformerShape, experts: Experts, rows: int) -> list[Operator]
     shared = _feed_forward(shape, rows, experts.shared_width, "shared expert") if experts.shared_width else []
     return [
         MatMul(name="router", role=Role.ROUTER, rows=rows, inner=shape.width, columns=experts.count, split=Split.NONE),
-        # Tokens are gathered by expert and put back: two copies of every row an expert meets.
-        Elementwise(name="expert permutation", elements=size, passes=4, split=Split.SEQUENCE, saved=size),
+        # Tokens are read once, and a copy of each written for every expert it meets; the same on the way back.
+        Elementwise(
+            name="expert permutation",
+            kind=ElementwiseKind.PERMUTATION,
+            elements=size,
+            passes=2.0 + 2.0 / experts.active,
+            split=Split.SEQUENCE,
+            saved=size,
+        ),
         *_feed_forward(shape, rows, experts.width, "experts", experts.count, experts.active),
         *shared,
     ]

@@ -47,7 +47,9 @@ def all_reduce_s(hw: Hardware, size_bytes: Array, group: Array, stride: Array) -
     return 2.0 * gather_s(hw, size_bytes, group, stride)
 
 
-def dispatch_s(hw: Hardware, size_bytes: Array, copies: float, group: Array, stride: Array) -> Array:
+def dispatch_s(
+    hw: Hardware, size_bytes: Array, copies: float, group: Array, stride: Array, once_a_node: bool = True
+) -> Array:
     """Seconds in which every device sends its rows to their experts: an all-to-all.
 
     Args:
@@ -55,13 +57,14 @@ def dispatch_s(hw: Hardware, size_bytes: Array, copies: float, group: Array, str
         size_bytes: bytes of a device's rows, each counted once.
         copies: experts that a row meets.
         group, stride: devices that share the experts, and the distance between them.
+        once_a_node: a row crosses the network once for each other node that has any of its experts, and is copied
+            there (as DeepEP does); else once for each expert.
 
-    A row crosses the network once for each other node that has any of its experts, and is copied there
-    (as DeepEP does): of N nodes, k experts drawn at random are on N·(1 − (1 − 1/N)^k).
+    Of N nodes, k experts drawn at random are on N·(1 − (1 − 1/N)^k).
     """
     near = np.maximum(1.0, np.minimum(group, hw.near / stride))
     nodes = np.maximum(1.0, group / near)
-    met = nodes * (1.0 - (1.0 - 1.0 / nodes) ** copies)
+    met = nodes * (1.0 - (1.0 - 1.0 / nodes) ** copies) if once_a_node else copies
     out = met * (nodes - 1.0) / nodes * size_bytes / hw.network_bytes_per_s
     local = copies * (near - 1) / near * size_bytes / near_bytes_per_s(hw, near * stride)
     hops = np.where(nodes > 1, hw.network_hop_s * (nodes - 1), 0.0) + hw.link_hop_s * (near - 1)

@@ -202,11 +202,13 @@ _ALL_HIDDEN = 1e-9
 USUAL_SUSTAINED_SHARE = 0.80
 
 
-def kept_up(accelerator: Accelerator) -> float:
+def kept_up(accelerator: Accelerator, dtype: str = "bf16") -> float:
     """What an accelerator's products reach of their fitted efficiency: its best measured product over the usual one.
 
-    Where none was measured, as much as usual.
+    Where none was measured, as much as usual; and in NVIDIA's fp32, the plain cores' that power does not limit.
     """
+    if dtype == "fp32" and accelerator.vendor == "NVIDIA":
+        return 1.0
     return (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE
 
 
@@ -267,15 +269,15 @@ def _device(c: Cluster, precision: Precision) -> _Device:
     e, accelerator = c.efficiency, c.accelerator
     # What a device does by itself takes so many times as long; what it exchanges with others does not.
     longer = e.correction.factor if e.correction else 1.0
-    keeps = kept_up(accelerator) / longer
+    keeps, wide = (kept_up(accelerator, d) / longer for d in (precision.matmul_dtype, precision.other_dtype))
     matmul = accelerator.peak(precision.matmul_dtype) or np.nan
     other = accelerator.peak(precision.other_dtype) or np.nan
     return _Device(
         first=(
             e.matmul * keeps * matmul,
-            e.wide_matmul * keeps * other,
+            e.wide_matmul * wide * other,
             *_attention(e.kernel, accelerator, other, e.attention / longer),
-            e.convolution * keeps * other,
+            e.convolution * wide * other,
             e.feed * (accelerator.clocks_per_s or np.inf) / longer,
             e.memory * accelerator.memory_bytes_per_s / longer,
         ),

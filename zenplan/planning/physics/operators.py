@@ -53,6 +53,19 @@ _TILE = 64.0
 _BY_LAYER = (Software.EAGER, Software.PATCHED)
 _FUSED_ADAPTERS = (Software.PATCHED, Software.COMPILED, Software.JAX, Software.XLA)
 
+# Rows of the tiles that products are computed in (NVIDIA, Matrix Multiplication Background User's Guide).
+_TILE_ROWS = 128.0
+# Where routing is learned, experts get unequal shares; how unequal those of whole devices are is our assumption
+# (Wang et al. 2024, arXiv 2408.15664: the fullest expert has 1.04 to 1.7 times the average of a batch).
+_FULLEST = 1.1
+# Kernels of a mixture that are no products: scores, the largest of them, counts, order, the balancing loss, forward and
+# backward; counted in Megatron-Core's router and dispatcher, with fused kernels and without.
+_ROUTING, _ROUTING_UNFUSED = (15.0, 20.0), (40.0, 60.0)
+# What the host launches to cast an operand: it, its transpose, its scales.
+_CASTS = 3.0
+# Unfused, rows are selected, weighted, added up and copied in passes of their own.
+_PERMUTED_UNFUSED = 2.5
+
 
 def divisor(split: Split, layouts: Layouts) -> Array:
     """What tensor parallelism divides an operator by."""
@@ -76,7 +89,7 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
     rate = hw.other_flop_per_s
     if narrow:
         wide = plan.precision.wide_share
-        rate = 1.0 / ((1.0 - wide) / hw.matmul_flop_per_s + wide / hw.other_flop_per_s)
+        rate = 1.0 / ((1.0 - wide) / (hw.matmul_flop_per_s * plan.precision.products) + wide / hw.other_flop_per_s)
     narrow = narrow and plan.precision.matmul_dtype != plan.precision.other_dtype
     width = plan.precision.compute_bytes
     operand = 1 if narrow else width  # bytes of an element that goes into the product
@@ -92,10 +105,19 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
     calls = op.parts if plan.software in _BY_LAYER else 1
     moved = rows * (inner * operand * calls + columns * width) + weights * operand
     aligned = np.minimum(_alignment(inner * operand, hw), _alignment(columns * operand, hw))
-    flop = 2.0 * rows * inner * columns / aligned
+    computed, kernels = rows, np.ones_like(tp)
+    if op.experts > 1:
+        # The fullest device is waited for, and the last tile of each expert's rows is half empty.
+        computed = rows * _imbalance(plan, layouts) + local * _TILE_ROWS / 2.0
+        kernels = kernels if plan.tuning.grouped else np.ceil(local)
+    flop = 2.0 * computed * inner * columns / aligned
+
+    def kernel(flop: Array, moved: Array, count: float = 1.0) -> Work:
+        # Those of a layer's experts run side by side on the device; the host launches each.
+        return replace(roofline(hw, flop, rate, moved, calls), launches=kernels * calls * count)
 
     def product(depth: Array) -> Work:
-        return roofline(hw, flop * (1.0 + hw.fill_elements / depth), rate, moved, calls)
+        return kernel(flop * (1.0 + hw.fill_elements / depth), moved)
 
     if op.role is Role.ADAPTER:
         tiled = 2.0 * rows * inner * columns * _TILE / min(_TILE, op.inner, op.columns / op.parts)
@@ -107,9 +129,10 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
     if op.trainable:
         backward = backward + product(rows / local)
     if narrow:
-        # The inputs are cast to 8 bits, and their transposes for the backward pass: read wide, written narrow.
-        forward = forward + roofline(hw, 0.0 * rows, rate, rows * inner * (width + 1.0), 1)
-        backward = backward + roofline(hw, 0.0 * rows, rate, rows * columns * (width + 1.0), 1)
+        # The inputs are cast to 8 bits, and the gradients of the results.
+        cast = plan.precision.cast_passes
+        forward = forward + kernel(0.0 * rows, rows * inner * cast, _CASTS)
+        backward = backward + kernel(0.0 * rows, rows * columns * cast, _CASTS)
     if not op.trainable and plan.weight_bytes < width:
         # Weights kept in 4 bits are expanded before each product, of the backward pass too: read small, written at
         # full width (bitsandbytes, autograd/_functions.py: MatMul4Bit).
@@ -121,6 +144,11 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
 def _adapter(op: MatMul, once: Work) -> tuple[Work, Work]:
     """A thin product, of which each pass moves the wide side; the backward pass has one for the weight too."""
     return once, once * (2.0 if op.input_gradient else 1.0)
+
+
+def _imbalance(plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Rows of the expert-parallel device that has the most of them, over the average."""
+    return np.where((layouts.ep > 1) & (not plan.tuning.balanced), _FULLEST, 1.0)
 
 
 def _alignment(row_bytes: Array, hw: Hardware) -> Array:
@@ -159,6 +187,8 @@ def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, layouts: Layou
         elements, passes, split = op.elements, _passes(op, plan), op.split
         width = op.element_bytes or plan.precision.compute_bytes
     moved = elements * passes * width * layouts.micro_batch / (divisor(split, layouts) * layouts.cp)
+    if isinstance(op, Elementwise) and op.kind is ElementwiseKind.PERMUTATION:
+        return _permutation(moved, plan, layouts, hw)
     forward, backward = (
         roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
     )
@@ -170,6 +200,22 @@ def _passes(op: Elementwise, plan: TrainingPlan) -> float:
     adds = op.kind is ElementwiseKind.ADAPTER_SUM
     unfused = plan.software not in _FUSED_ADAPTERS if adds else plan.software is Software.EAGER
     return op.eager_passes if unfused and op.eager_passes is not None else op.passes
+
+
+def _permutation(moved: Array, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    """Rows of a mixture are put in the order of their experts, and back, with all that decides on it.
+
+    Forward and backward move as much: the gradient of a gather is a scatter. Tokens that come from other devices lie
+    by device, and are put in order once more.
+    """
+    fused = plan.tuning.permutation
+    moved = moved * (1.0 if fused else _PERMUTED_UNFUSED) * np.where(layouts.ep > 1, 2.0, 1.0)
+    kernels = _ROUTING if fused else _ROUTING_UNFUSED
+    forward, backward = (
+        replace(roofline(hw, 0.0 * moved, hw.other_flop_per_s, moved, 4), launches=np.full_like(moved, n))
+        for n in kernels
+    )
+    return forward, backward
 
 
 def operator_work(op: Operator, block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
@@ -228,17 +274,29 @@ def block_passes(block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardwar
         layouts: n entries.
         hw: the devices; n entries, or one.
     """
-    forward, backward, again = Work.none(layouts), Work.none(layouts), Work.none(layouts)
+    passes = Passes.none(layouts)
     for op, count in _counted(block):
-        ahead, back = operator_work(op, block, plan, layouts, hw)
-        if count > 1:
-            ahead, back = ahead * count, back * count
-        forward, backward = forward + ahead, backward + back
-        if block.place == "middle":
-            # A fused kernel already computes its scores again; selective recomputation adds nothing to it.
-            unfused = isinstance(op, Attention) and not plan.fused_attention
-            again = again + ahead * (layouts.full + (layouts.selective if unfused else 0.0))
-    return Passes(forward, backward, again)
+        found = _operator_passes(op, block, plan, layouts, hw)
+        passes = passes + (found * float(count) if count > 1 else found)
+    return passes
+
+
+def _operator_passes(op: Operator, block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes:
+    ahead, back = operator_work(op, block, plan, layouts, hw)
+    nothing = Work.none(layouts)
+    again, routed, divided_s, gradients_s = nothing, nothing, nothing.compute_s, nothing.compute_s
+    if block.place == "middle":
+        # A fused kernel already computes its scores again; selective recomputation adds nothing to it.
+        unfused = isinstance(op, Attention) and not plan.fused_attention
+        again = ahead * (layouts.full + (layouts.selective if unfused else 0.0))
+        if isinstance(op, MatMul) and op.experts > 1:
+            routed = ahead + back + again
+        elif isinstance(op, MatMul) and op.split in (Split.COLUMNS, Split.ROWS):
+            divided_s = ahead.total_s
+            if op.split is Split.COLUMNS and op.trainable:
+                # Of the two products of the backward pass one is for the weight.
+                gradients_s = back.total_s * (0.5 if op.input_gradient else 1.0)
+    return Passes(ahead, back, again, divided_s, gradients_s, routed)
 
 
 # --- recurrent layers

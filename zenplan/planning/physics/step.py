@@ -20,16 +20,20 @@ from zenplan.domain.model.operators import Attention, MatMul
 from zenplan.domain.model.workload import Block
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan
+from zenplan.domain.training.tuning import TensorOverlap
 from zenplan.planning.physics.collectives import all_reduce_s, dispatch_s, gather_s, send_s
 from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts, working_alike
 from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
 from zenplan.planning.physics.stages import largest_share, stages
 from zenplan.planning.physics.tables import is_shared_out, travel_s, updated_bytes
-from zenplan.planning.physics.work import Passes, Work
+from zenplan.planning.physics.work import Passes
 
 # Share of the backward pass of the last micro-batch under which gradients can travel: the first layers
 # to finish start it, the last layer's gradient has nothing to hide behind.
 OVERLAP = 0.8
+# Share of the way to the experts that travels under computation where software overlaps it: Qwen3-30B on 16 H100
+# (NVIDIA-NeMo/Megatron-Bridge, skills/nemo-mbridge-perf-moe-hardware-configs).
+_EXPERTS_HIDDEN = 0.37
 # The update reads a gradient in fp32.
 _UPDATE_READS_GRADIENT = 4.0
 
@@ -38,12 +42,15 @@ FORMULAS = {
     "compute_s": ("m · Σ F/(P·e)", "roofline (Williams et al. 2009); F counted operator by operator"),
     "memory_s": ("m · Σ max(0, Q/(W·e_m) − F/(P·e))", "roofline (Williams et al. 2009)"),
     "overhead_s": ("m · operators · t0", "ramp-up and tail of an operator, fitted"),
-    "launch_s": ("m · max(0, operators · launch − work)", "the host launches ahead of the device"),
+    "launch_s": (
+        "m · (max(0, operators · launch − work) + the same of experts)",
+        "the host launches ahead of the device; experts when it has told how many rows each gets",
+    ),
     "host_s": ("c", "input, optimizer launches and logging between steps, fitted"),
     "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
     "tensor_s": (
-        "m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B",
-        "ring all-reduce; Narayanan et al. 2021",
+        "m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B, less what products hide",
+        "ring all-reduce; Narayanan et al. 2021; hidden: Korthikanti et al. 2022",
     ),
     "pipeline_s": (
         "2 · (m + p − 1) · b·s·h·bytes/(t·B); interleaved: of m·v inner ones what is not hidden",
@@ -100,12 +107,16 @@ class Steps:
 def step_time(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Steps:
     """Seconds of a step by part. ``layouts`` and ``hw`` have one entry for each candidate, in the same order."""
     m = layouts.accumulation
-    tensor, expert, context = (each(plan, layouts, hw) for each in (_tensor_s, _expert_s, _context_s))
+    first, layers, last = _parts(plan, layouts, hw)
+    tensor, expert = (each(plan, layouts, hw, layers) for each in (_tensor_s, _expert_s))
+    context = _context_s(plan, layouts, hw)
     exchanged = tensor + expert + context
-    stage, share, model = _slowest_stage(plan, layouts, hw, exchanged)
+    stage, share = _slowest_stage(plan, layouts, (first, layers, last), exchanged)
     tensor, expert, context = tensor * share, expert * share, context * share
-    forward, launch = stage.forward + stage.backward, stage.waiting_s(hw)
-    one = stage.total_s + launch + exchanged * share
+    forward, busy = stage.forward + stage.backward, stage.total_s + exchanged * share
+    launch = _launch_s(plan, hw, stage, busy)
+    one = busy + launch
+    model, whole = first + layers + last, first.total_s + layers.total_s + last.total_s + exchanged
     once = 2.0 * _boundary_s(plan, layouts, hw)
     # With virtual stages, v times as many sends, a device computes one while another's are under way. A send to
     # one neighbour takes next to nothing from what computes, so what is hidden is free.
@@ -125,32 +136,51 @@ def step_time(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Steps:
         lookup_s=m * travel_s(plan, layouts, hw),
         context_s=m * context,
         # A micro-batch meets every stage before the slowest has the next one, and after it had the last.
-        bubble_s=np.maximum(model.total_s + model.waiting_s(hw) + exchanged - one, 0.0) / layouts.interleave,
+        bubble_s=np.maximum(whole + _launch_s(plan, hw, model, whole) - one, 0.0) / layouts.interleave,
         optimizer_s=_optimizer_s(plan, layouts, hw),
     )
+
+
+def _launch_s(plan: TrainingPlan, hw: Hardware, stage: Passes, busy: Array) -> Array:
+    """What a stage waits for the host in one micro-batch, which launches ahead of the device.
+
+    The products of experts are launched when the device has told how many rows each gets: then nothing is ahead.
+    """
+    replayed = hw.launch_s * (1.0 - plan.tuning.replayed)
+    all_launches = stage.forward.launches + stage.backward.launches + stage.again.launches
+    if not plan.tuning.dropless:
+        return np.maximum(replayed * all_launches - busy, 0.0)
+    rest = replayed * (all_launches - stage.routed.launches) - (busy - stage.routed.total_s)
+    return np.maximum(rest, 0.0) + np.maximum(replayed * stage.routed.launches - stage.routed.total_s, 0.0)
 
 
 def _middle(plan: TrainingPlan) -> list[Block]:
     return [b for b in plan.workload.blocks if b.place == "middle"]
 
 
-def _slowest_stage(
-    plan: TrainingPlan, layouts: Layouts, hw: Hardware, exchanged_s: Array
-) -> tuple[Passes, Array, Passes]:
-    """Work of the slowest stage for one micro-batch, its share of the layers, and the work of all stages.
-
-    Args:
-        plan, layouts, hw: as of ``step_time``.
-        exchanged_s: what all layers exchange with other devices, in the same stage.
-    """
+def _parts(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Passes, Passes, Passes]:
+    """Work of a micro-batch in front of the layers, in all of them, and behind them."""
     # Many layouts differ only in what a device does not notice: how many there are, and how they are joined.
     first_of, alike = working_alike(layouts, hw)
     some, on = layouts.take(first_of), hw.take(first_of)
-    nothing = Passes(*(Work.none(some),) * 3)
-    sums = dict.fromkeys(("first", "middle", "last"), nothing)
+    sums = dict.fromkeys(("first", "middle", "last"), Passes.none(some))
     for block in plan.workload.blocks:
         sums[block.place] = sums[block.place] + block_passes(block, plan, some, on) * block.repeat
     first, middle, last = (sums[place].take(alike) for place in ("first", "middle", "last"))
+    return first, middle, last
+
+
+def _slowest_stage(
+    plan: TrainingPlan, layouts: Layouts, parts: tuple[Passes, Passes, Passes], exchanged_s: Array
+) -> tuple[Passes, Array]:
+    """Work of the slowest stage for one micro-batch, and its share of the layers.
+
+    Args:
+        plan, layouts: as of ``step_time``.
+        parts: of the whole model, as of ``_parts``.
+        exchanged_s: what all layers exchange with other devices, in the same stage.
+    """
+    first, middle, last = parts
     shares = stages(plan, layouts)
     layers_s = middle.total_s + exchanged_s
     loads = (shares.first * layers_s + first.total_s, shares.inner * layers_s, shares.last * layers_s + last.total_s)
@@ -158,22 +188,50 @@ def _slowest_stage(
     share: Array = np.choose(slowest, shares)
     # Alone, a stage has both ends.
     head, tail = (((slowest == end) | (layouts.pp == 1)).astype(float) for end in (0, 2))
-    return middle * share + first * head + last * tail, share, first + middle + last
+    return middle * share + first * head + last * tail, share
 
 
-def _tensor_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
-    """All-reduces of all layers for one micro-batch: forward, backward, and again under full recomputation."""
-    total = np.zeros_like(layouts.tp)
-    one = np.ones_like(layouts.tp)
+def _tensor_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, layers: Passes) -> Array:
+    """Exchanges of tensor parallelism of all layers for one micro-batch, as far as they cost time.
+
+    Forward, each is waited for. Backward, the gradient of a product's input travels while that of its weight is
+    computed; with sequence parallelism that is half of what travels, the other half comes before (Korthikanti et al.
+    2022, section 4.2.2). In pieces, beside the products that need them, all but the first of them travel under products
+    (Transformer Engine's user buffers); that needs sequence parallelism.
+    """
+    if not (layouts.tp > 1).any():
+        return np.zeros_like(layouts.tp)
+    ahead = np.zeros_like(layouts.tp)
     for block in _middle(plan):
-        size = block.boundary * layouts.micro_batch * plan.precision.compute_bytes / layouts.cp
-        once = all_reduce_s(hw, size, layouts.tp, one)
-        total = total + block.repeat * block.reductions * (2.0 + layouts.full) * once
-    return np.where(layouts.tp > 1, total, 0.0)
+        size = block.boundary * layouts.micro_batch * _exchanged_bytes(plan, layouts) / layouts.cp
+        ahead = ahead + block.repeat * block.reductions * all_reduce_s(hw, size, layouts.tp, np.ones_like(layouts.tp))
+    under, under_back = np.zeros_like(ahead), np.zeros_like(ahead)
+    if plan.tuning.tensor is not TensorOverlap.NONE:
+        under_back = np.minimum(ahead * np.where(layouts.sequence > 0, 0.5, 1.0), layers.gradients_s)
+    if plan.tuning.tensor is TensorOverlap.PIPELINED:
+        pieces = np.where(layouts.sequence > 0, 1.0 - 1.0 / layouts.tp, 0.0) * ahead
+        under = np.minimum(pieces, layers.divided_s)
+        # The backward pass has two products for each of the forward pass.
+        under_back = np.maximum(under_back, np.minimum(pieces, 2.0 * layers.divided_s))
+    hidden = under * (1.0 + layouts.full) + under_back
+    paid = ahead * (2.0 + layouts.full) - hidden + hw.contention * hidden
+    return np.where(layouts.tp > 1, paid, 0.0)
 
 
-def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
-    """All-to-alls to the experts and back, forward and backward, of all layers for one micro-batch."""
+def _exchanged_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
+    """Bytes of an element that is exchanged: where operands are narrow, what is gathered is cast before it travels; what
+    is summed stays wide."""
+    p = plan.precision
+    narrow = p.matmul_dtype != p.other_dtype
+    gathered = np.where(narrow & (layouts.sequence > 0), 1.0, float(p.compute_bytes))
+    return (gathered + p.compute_bytes) / 2.0
+
+
+def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, layers: Passes) -> Array:
+    """All-to-alls to the experts and back, forward and backward, of all layers for one micro-batch.
+
+    Where tokens cross the network, software can send them under the computation of another micro-batch.
+    """
     total = np.zeros_like(layouts.tp)
     if not (layouts.ep > 1).any():
         return total
@@ -182,8 +240,13 @@ def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
         if routed:
             rows = routed[0].rows * layouts.micro_batch / (layouts.cp * layouts.tp)
             size = rows * routed[0].inner * plan.precision.compute_bytes
-            once = dispatch_s(hw, size, float(routed[0].active), layouts.ep, expert_tensor(layouts))
+            apart = expert_tensor(layouts)
+            once = dispatch_s(hw, size, float(routed[0].active), layouts.ep, apart, plan.tuning.once_a_node)
             total = total + block.repeat * (4.0 + 2.0 * layouts.full) * once
+    if plan.tuning.experts:
+        far = layouts.ep * expert_tensor(layouts) > hw.near
+        under = np.minimum(_EXPERTS_HIDDEN * total, OVERLAP * (layers.forward.total_s + layers.backward.total_s))
+        total = np.where(far, _paid(hw, total, under), total)
     return np.where(layouts.ep > 1, total, 0.0)
 
 
@@ -225,7 +288,7 @@ def _data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, stage: Passes) -
     scatter = _over_data_s(plan, layouts, hw, trained_only=True)
     # A plain all-reduce is a reduce-scatter and an all-gather; ZeRO-1 moves as much, once a step. ZeRO-2 keeps
     # no whole gradients, so it scatters those of every micro-batch.
-    hidden = OVERLAP * stage.backward.total_s
+    hidden = (OVERLAP if plan.tuning.data else 0.0) * stage.backward.total_s
     plain = _paid(hw, 2.0 * scatter, hidden)
     plain = plain + np.where(layouts.zero == 2, (layouts.accumulation - 1) * _paid(hw, scatter, hidden), 0.0)
     sharded, last = np.zeros_like(plain), 2.0 * scatter

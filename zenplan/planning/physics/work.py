@@ -7,7 +7,7 @@ F the FLOP, P the dense peak, Q the bytes, W the memory bandwidth (Williams et a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -57,31 +57,41 @@ class Work:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Passes:
-    """The work of a forward pass, of a backward pass, and of what is computed again in between."""
+    """The work of a forward pass, of a backward pass, and of what is computed again in between.
+
+    Attributes:
+        divided_s: of the forward pass, the products that tensor parallelism divides.
+        gradients_s: of the backward pass, those for the weights of products that it divides by columns.
+        routed: of both passes, the products of experts. The host does not know their sizes before the router has run.
+    """
 
     forward: Work
     backward: Work
     again: Work
+    divided_s: Array
+    gradients_s: Array
+    routed: Work
+
+    @classmethod
+    def none(cls, layouts: Layouts) -> Passes:
+        """No work."""
+        nothing = Work.none(layouts)
+        return cls(nothing, nothing, nothing, nothing.compute_s, nothing.compute_s, nothing)
 
     @property
     def total_s(self) -> Array:
         """All that the device does."""
         return self.forward.total_s + self.backward.total_s + self.again.total_s
 
-    def waiting_s(self, hw: Hardware) -> Array:
-        """How long the device waits for the host, which launches ahead of it."""
-        launches = self.forward.launches + self.backward.launches + self.again.launches
-        return np.maximum(hw.launch_s * launches - self.total_s, 0.0)
-
     def take(self, index: npt.NDArray[np.intp]) -> Passes:
         """Those entries, in that order."""
-        return Passes(self.forward.take(index), self.backward.take(index), self.again.take(index))
+        return Passes(*(getattr(self, f.name).take(index) for f in fields(self)))
 
     def __add__(self, other: Passes) -> Passes:
-        return Passes(self.forward + other.forward, self.backward + other.backward, self.again + other.again)
+        return Passes(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def __mul__(self, factor: float | Array) -> Passes:
-        return Passes(self.forward * factor, self.backward * factor, self.again * factor)
+        return Passes(*(getattr(self, f.name) * factor for f in fields(self)))
 
 
 def roofline(hw: Hardware, flop: Array, rate: Array | float, moved_bytes: Array, launches: Array | float) -> Work:

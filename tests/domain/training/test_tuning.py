@@ -1,0 +1,89 @@
+from typing import Any
+
+import pytest
+
+from zenplan.domain.training.stack import STACKS
+from zenplan.domain.training.tuning import USUAL, TensorOverlap, Tuning, tuning_of
+from zenplan.errors import DataError
+
+NONE, BACKWARD, PIPELINED = TensorOverlap
+
+
+@pytest.mark.parametrize(
+    ("framework", "release", "tensor"),
+    [
+        ("Megatron-LM v1.1", "", NONE),
+        ("Megatron-LM 2021", "", NONE),
+        ("Megatron-DeepSpeed (BigScience)", "", NONE),
+        ("Megatron-LM 2022", "", BACKWARD),
+        ("Megatron-LM", "", BACKWARD),
+        ("Primus (Megatron-LM, ROCm 7.1)", "", BACKWARD),
+        ("NeMo Megatron", "23.08.03", BACKWARD),
+        ("NeMo", "v25.04.02", PIPELINED),
+        ("NeMo 24.07", "24.07", PIPELINED),
+        ("Megatron-Bridge", "26.02", PIPELINED),
+        ("PyTorch FSDP", "", NONE),
+        ("DeepSpeed", "", NONE),
+    ],
+)
+def test_exchanges_are_overlapped_since_software_does_it(framework: str, release: str, tensor: TensorOverlap) -> None:
+    assert tuning_of(framework, release).tensor is tensor
+
+
+@pytest.mark.parametrize(
+    ("framework", "release", "fused"),
+    [
+        ("Megatron-Core", "0.8.0", False),
+        ("Megatron-Core", "0.12.0", True),
+        ("NeMo 24.07", "24.07", False),
+        ("NeMo", "v25.05.05", True),
+        ("Megatron-Bridge", "25.09", True),
+        ("Megatron-LM", "", False),
+    ],
+)
+def test_mixtures_are_fused_since_megatron_core_0_11(framework: str, release: str, fused: bool) -> None:
+    found = tuning_of(framework, release)
+    assert (found.permutation, found.once_a_node, found.experts) == (fused, fused, fused)
+
+
+def test_whole_steps_are_replayed_since_june_of_2026() -> None:
+    before, after = (tuning_of("Megatron-Bridge", release) for release in ("26.02.01", "26.08"))
+    assert (before.grouped, before.replayed) == (False, 0.0)
+    assert after.grouped
+    assert after.replayed > 0.5
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("no-overlap", {"tensor": NONE, "data": False, "experts": False}),
+        ("balanced-routing", {"balanced": True, "dropless": True}),
+        ("token-drop", {"balanced": True, "dropless": False}),
+    ],
+)
+def test_a_row_says_what_was_on_or_off(option: str, said: dict[str, Any]) -> None:
+    found = tuning_of("Megatron-Bridge", "25.11", {option})
+    assert {name: getattr(found, name) for name in said} == said
+
+
+def test_deepep_sends_tokens_once_a_node() -> None:
+    assert not tuning_of("Megatron-LM").once_a_node
+    assert tuning_of("Megatron-LM", options={"deepep"}).once_a_node
+
+
+def test_early_software_reduces_gradients_last() -> None:
+    names = ("Megatron-LM 2021", "Megatron-DeepSpeed", "Megatron-LM 2024", "NeMo Megatron 23.08", "PyTorch FSDP")
+    assert [tuning_of(name).data for name in names] == [False, False, True, True, True]
+
+
+def test_stacks_are_those_of_today() -> None:
+    assert STACKS["nemo"].tuning.grouped
+    assert STACKS["megatron"].tuning.permutation
+    assert STACKS["hf-trainer"].tuning.tensor is NONE
+
+
+def test_a_share_of_launches_is_0_to_1() -> None:
+    assert Tuning() == USUAL
+    for wrong in (-0.1, 1.1):
+        with pytest.raises(DataError, match="replayed"):
+            Tuning(replayed=wrong)
