@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from zenplan.backtesting.attention import names_unfused
 from zenplan.domain.answer.fit import TIGHT_UP_TO
 from zenplan.domain.hardware.cluster import Cluster
@@ -22,7 +20,6 @@ from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.domain.training.tuning import USUAL, Tuning, tuning_of
 from zenplan.errors import Skipped
-from zenplan.planning.physics.columns import Array, Index
 from zenplan.planning.search.candidates import virtual_stages
 
 # Frameworks by name or year from before FlashAttention (May 2022). BigScience trained until then.
@@ -216,30 +213,25 @@ def data_parallel(run: MeasuredRun, cluster: Cluster) -> tuple[Layout, ...]:
     )
 
 
-def likely(layouts: Sequence[Layout], shares: Array, batch_known: bool) -> Index:
+def likely(layouts: Sequence[Layout], shares: Sequence[float], batch_known: bool) -> list[int]:
     """Those of a run's layouts that it can have had, by what they need of the device's memory.
 
     A row whose micro-batch is known had the least recomputation with which it may have fitted, tightly or not: people
     recompute where they have to. Else all that fit; of none, the leanest, as the run was made.
 
     Args:
-        layouts: as its row says, and every choice where it does not; n of them.
-        shares: predicted peak over the device's memory, shape (n,).
+        layouts: as its row says, and every choice where it does not.
+        shares: predicted peak over the device's memory, of each.
         batch_known: whether the row says its micro-batch.
     """
-    if len(layouts) == 1:
-        return np.zeros(1, dtype=np.intp)
-    if batch_known:
-        rungs = np.array([_USUAL.index(x.recompute) for x in layouts])
-        running = shares <= TIGHT_UP_TO
-        if running.any():
-            least = rungs[running].min()
-            # Of as much recomputation, those that surely fit, if there are any.
-            same = rungs == least
-            sure = same & (shares <= 1.0)
-            return np.flatnonzero(sure if sure.any() else same & running)
-    found = np.flatnonzero(shares <= 1.0)
-    return found if len(found) else np.array([shares.argmin()])
+    every = range(len(layouts))
+    running = [i for i in every if shares[i] <= TIGHT_UP_TO]
+    if batch_known and running:
+        least = min(_USUAL.index(layouts[i].recompute) for i in running)
+        running = [i for i in running if layouts[i].recompute is _USUAL[least]]
+        # Of as much recomputation, those that need no more than there is, if there are any.
+        return [i for i in running if shares[i] <= 1.0] or running
+    return [i for i in every if shares[i] <= 1.0] or [min(every, key=lambda i: shares[i])]
 
 
 def _recomputations(run: MeasuredRun, traits: SoftwareTraits) -> tuple[Recompute, ...]:

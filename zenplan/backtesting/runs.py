@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
+from itertools import islice
 
 from zenplan.adapters.runs.cells import stored, unsaid
 from zenplan.adapters.runs.rows import measured_run
@@ -38,7 +37,7 @@ from zenplan.domain.software import Software, software_of
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import OPTIMIZERS, Optimizer, TrainingPlan
 from zenplan.errors import Skipped, ZenplanError
-from zenplan.planning.physics.columns import Array, Layouts
+from zenplan.planning.physics.columns import Layouts
 from zenplan.planning.physics.memory import peak_memory
 
 # Lanes of the second card on a desktop board, whose first has the processor's.
@@ -168,21 +167,21 @@ def _chosen(drafts: Sequence[_Draft | ZenplanError]) -> Iterator[Run | ZenplanEr
     for indices in groups.values():
         together = [d for d in (drafts[i] for i in indices) if isinstance(d, _Draft)]
         needs = peak_memory(together[0].plan, Layouts.of([x for d in together for x in d.layouts])).total_bytes
-        ends = np.cumsum([len(d.layouts) for d in together])[:-1]
-        found.update(zip(indices, map(_run, together, np.split(needs, ends)), strict=True))
+        each = iter(needs.tolist())
+        found.update((i, _run(d, list(islice(each, len(d.layouts))))) for i, d in zip(indices, together, strict=True))
     return (draft if isinstance(draft, ZenplanError) else found[index] for index, draft in enumerate(drafts))
 
 
-def _run(draft: _Draft, needs_bytes: Array) -> Run:
-    """The run in the layouts that its row can mean; ``needs_bytes`` of each of the draft's, shape (n,)."""
+def _run(draft: _Draft, needs_bytes: Sequence[float]) -> Run:
+    """The run in the layouts that its row can mean; ``needs_bytes`` of each of the draft's."""
     run, layouts = draft.measured, draft.layouts
-    shares = needs_bytes / run.accelerator.capacity_bytes
+    shares = [needs / run.accelerator.capacity_bytes for needs in needs_bytes]
     kept = likely(layouts, shares, run.micro_batch is not None)
     return Run(
         measured=run,
         plan=draft.plan,
         layouts=tuple(layouts[i] for i in kept),
-        fit=fit_of(float(shares[kept].min())),
+        fit=fit_of(min(shares[i] for i in kept)),
         cluster=draft.cluster,
         guessed=len(layouts) > 1 or not run.global_batch,
         tokens_per_s=draft.tokens_per_s,

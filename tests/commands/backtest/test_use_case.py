@@ -155,19 +155,19 @@ def test_a_lora_row_is_predicted_with_adapters(tmp_path: Path) -> None:
 
 
 def test_groups_and_progress(tmp_path: Path) -> None:
-    rows = [ROW, ROW | {"source": "other", "accelerator": "H100-SXM5-80GB"}] * 300
+    rows = [ROW, ROW | {"source": "other", "accelerator": "H100-SXM5-80GB"}] * 2_100
     path = tmp_path / "t.csv"
     groups = scored(path, rows, ["source", "generation"]).groups
     assert [(g.by, g.name, g.sources, g.summary.rows) for g in groups] == [
-        ("all", "all", 2, 600),
-        ("source", "other", 1, 300),
-        ("source", "paper", 1, 300),
-        ("generation", "Ampere", 1, 300),
-        ("generation", "Hopper", 1, 300),
+        ("all", "all", 2, 4_200),
+        ("source", "other", 1, 2_100),
+        ("source", "paper", 1, 2_100),
+        ("generation", "Ampere", 1, 2_100),
+        ("generation", "Hopper", 1, 2_100),
     ]
     shares: list[float] = []
     again = backtest(path, CATALOGUE, read_coefficients(), progress=shares.append)
-    assert len(again.rows) == 600
+    assert len(again.rows) == 4_200
     assert len(shares) > 1
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
