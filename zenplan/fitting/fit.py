@@ -144,7 +144,9 @@ def _moved(c: Coefficients, parameters: Sequence[tuple[str, str]], values: Array
     for (name, group), value in zip(parameters, np.exp(values), strict=True):
         one = fresh[name]
         if group:
-            fresh[name] = replace(one, factors={**one.factors, group: float(value)})
+            # Beyond what takes the common value to its bounds a factor changes nothing, and would run away.
+            bounded = min(one.most / one.value, max(one.least / one.value, float(value)))
+            fresh[name] = replace(one, factors={**one.factors, group: bounded})
         else:
             fresh[name] = replace(one, value=float(min(one.most, max(one.least, value))))
     return replace(c, all=fresh)
