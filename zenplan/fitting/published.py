@@ -6,12 +6,12 @@ measured the runs of a source, and ``locked_box.csv``, the publishers that a fit
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from zenplan.adapters.files.csv_file import read_rows
 from zenplan.adapters.runs.table import open_runs
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.backtesting.runs import Run, runs_of
@@ -73,8 +73,7 @@ def _pairs(path: Path, key: str = "source", value: str = "publisher") -> tuple[t
     """Two columns of a table; none where there is no such file."""
     if not path.exists():
         return ()
-    with path.open(newline="", encoding="utf-8") as file:
-        return tuple((row[key], row[value]) for row in csv.DictReader(file))
+    return tuple((row[key], row[value]) for _, row in read_rows(path, (key, value), "table of publishers"))
 
 
 def _publisher(source: str, publishers: Iterable[tuple[str, str]]) -> str:

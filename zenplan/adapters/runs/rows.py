@@ -56,6 +56,8 @@ MEASURED: Final = ("tokens_per_s_per_device", "samples_per_s_per_device")
 # Of a whole run: the largest have 1e14 tokens, 1e5 devices, 1e7 tokens in a sequence.
 _MOST, _MOST_WHOLE = 1e24, 1e9
 _FAMILIES_OF_WHOLE_RUNS: Final = ("decoder", "encoder", "encoder-decoder", "moe-decoder")
+# Fields of a run's speed that stand as they are written.
+_TEXTS: Final = ("id", "publisher", "framework", "release", "attention_kernel", "compiled")
 # What is measured of an operator, by column.
 PASSES: Final = {
     "fwd_ms": "forward_ms",
@@ -115,19 +117,14 @@ def measured_run(cells: Cells, catalogue: Catalogue) -> MeasuredRun:
     said = read.yes_or_no("gated", _text(cells, "gated"))
     known["gated"] = gated(known) if said is None else said
     check_layout(known, **printed)
+    known |= {name: _text(cells, name) for name in _TEXTS}
     notes += [_odd_network(known, network, accelerator), *odd_cells(known)]
     known["model"] = known["model"] or UNNAMED
     return MeasuredRun(
         accelerator=accelerator,
         precision=read.precision_of(_text(cells, "precision"), accelerator),
-        id=_text(cells, "id"),
         source=_LINE.sub("", _text(cells, "source")),
-        publisher=_text(cells, "publisher"),
-        framework=_text(cells, "framework"),
-        release=_text(cells, "release"),
-        attention_kernel=_text(cells, "attention_kernel"),
         options=frozenset(filter(None, (word.strip() for word in _text(cells, "options").split(";")))),
-        compiled=_text(cells, "compiled"),
         written_precision=_text(cells, "precision"),
         written_task=_text(written, "task"),
         assumed=tuple(assumed),
