@@ -25,7 +25,7 @@ from zenplan.domain.fit.coefficients import (
 )
 from zenplan.domain.model.workload import LANGUAGE as LANGUAGE_FAMILIES
 from zenplan.fitting.model import Model
-from zenplan.fitting.prior import START, WIDTH, Stage
+from zenplan.fitting.prior import START, WIDTH, Stage, start
 from zenplan.fitting.published import by_group, publisher, source, thinned
 
 Array = npt.NDArray[np.float64]
@@ -34,6 +34,7 @@ Array = npt.NDArray[np.float64]
 _REFERENCE = f"{PRECISION}/16-bit"
 # Below this |ln error| squares, above it absolute values; errors above the cap say no more.
 _SQUARE, _CAP = 0.06, 0.7
+_START = start()
 
 
 def groups_of(run: Run) -> dict[str, str]:
@@ -52,7 +53,8 @@ def _parameters(all_runs: Sequence[Run], stage: Stage, begin: Coefficients) -> l
     found = [(name, "") for name in stage.common]
     for name, kinds in stage.groups.items():
         for kind in kinds:
-            there = sorted({groups_of(r)[kind] for r in all_runs} - {"", _REFERENCE} - begin.all[name].factors.keys())
+            fitted_before = begin.all[name].factors.keys() - START[name].factors.keys()
+            there = sorted({groups_of(r)[kind] for r in all_runs} - {"", _REFERENCE} - fitted_before)
             found += [(name, group) for group in there]
     return found
 
@@ -117,8 +119,8 @@ def fit(model: Model, stage: Stage, begin: Coefficients, start: Coefficients, st
         design = _design(all_runs, parameters, fields, slopes)
         weights = _weights(all_runs, errors)
         at = np.array([_log_value(c, name, group) for name, group in parameters])
-        # A factor is drawn to 1, a common value to where it starts.
-        mean = np.array([0.0 if group else math.log(START[name].value) for name, group in parameters])
+        # All is drawn to where it starts: a factor to 1, where nothing else is known of the group.
+        mean = np.array([_log_value(_START, name, group) for name, group in parameters])
         tight = np.array([_precision(stage, name, group) for name, group in parameters]) * stage.pull
         left = (design.T * weights) @ design + np.diag(tight)
         right = -(design.T * weights) @ errors + tight * (mean - at)

@@ -24,7 +24,7 @@ from zenplan.domain.model.operators import (
     Recurrent,
     Split,
 )
-from zenplan.domain.model.workload import Block, gradients
+from zenplan.domain.model.workload import LANGUAGE, Block, gradients
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
 from zenplan.planning.physics.work import Passes, Work, roofline
@@ -82,7 +82,7 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
     flop = 2.0 * rows * inner * columns / aligned
 
     def product(depth: Array) -> Work:
-        return roofline(hw, flop * (1.0 + hw.fill_elements / depth), rate, moved, 1)
+        return roofline(hw, flop * (1.0 + _fill_elements(plan, hw) / depth), rate, moved, 1)
 
     # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
     forward = product(inner)
@@ -97,6 +97,15 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
         # Weights kept in 4 bits are expanded before each product: read small, written at full width.
         forward = forward + roofline(hw, 0.0 * rows, rate, weights * (plan.weight_bytes + width), 1)
     return forward, backward
+
+
+def _fill_elements(plan: TrainingPlan, hw: Hardware) -> Array:
+    """What filling and draining the pipeline of a product takes, in elements of its inner dimension.
+
+    It is a number of clocks, until the first operands have come and the last results have gone, in which a
+    multiprocessor of fewer FLOP a clock would have got through fewer elements. Language models are fitted without.
+    """
+    return hw.fill_elements if plan.workload.family in LANGUAGE else hw.fill_elements * hw.pace
 
 
 def _alignment(row_bytes: Array, hw: Hardware) -> Array:
@@ -207,13 +216,13 @@ def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hard
     moved = op.inner * op.columns * width + rows * (op.inner + op.columns) * width
 
     def step(depth: Array | float) -> Work:
-        filled = flop * (1.0 + hw.fill_elements / depth)
+        filled = flop * (1.0 + _fill_elements(plan, hw) / depth)
         return roofline(hw, filled, hw.other_flop_per_s, moved, op.kernels) * op.steps
 
     forward = step(op.inner)
     backward = step(op.columns) if op.input_gradient else Work.none(layouts)
     if op.trainable:
-        every = op.steps * flop * (1.0 + hw.fill_elements / (op.steps * rows))
+        every = op.steps * flop * (1.0 + _fill_elements(plan, hw) / (op.steps * rows))
         kept = op.steps * rows * (op.inner + op.columns) * width
         backward = backward + roofline(hw, every, hw.other_flop_per_s, kept * np.ones_like(layouts.tp), 1)
     return forward, backward
