@@ -23,7 +23,8 @@ _WORDS: Final = (
     (r"jax|flax|tensorflow|\btf\b|xla|max-?text|levanter|t5x|paxml|keras", Software.XLA),
     (
         r"megatron|\bnemo\b|neox|\binterne|flash-?attn|llm-foundry|\bcomposer\b|\bapex\b|\blamb\b|deepspeed|"
-        r"colossal|fairseq|llm\.c|transformer ?engine|metaseq|unsloth|\bliger|mxnet|hugectr|merlin|torchrec|fbgemm|nvidia release",
+        r"colossal|fairseq|llm\.c|transformer ?engine|metaseq|unsloth|\bliger|mxnet|hugectr|merlin|"
+        r"torchrec|fbgemm|nvidia release",
         Software.FUSED,
     ),
 )

@@ -49,7 +49,7 @@ START = {
         # What is written for speed keeps its data on the device, updates all weights in one launch and records the step.
         Coefficient(
             name="loop_s",
-            value=6e-3,
+            value=4e-3,
             unit="s",
             meaning="between two steps of any other model: the loop, launches of the optimizer",
             least=2e-4,
