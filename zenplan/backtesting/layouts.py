@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.measured.run import MeasuredRun
+from zenplan.domain.measured.run import BY_NAME, MeasuredRun
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
@@ -20,6 +20,8 @@ from zenplan.errors import Skipped
 
 # Frameworks by name or year from before FlashAttention (May 2022). BigScience trained until then.
 _BEFORE_FLASH = re.compile(r"bigscience|megatron\S* v1\.\d|\b20(1[5-9]|20|21)\b")
+# scaled_dot_product_attention came with PyTorch 2.0 (March 2023).
+_PYTORCH_1 = re.compile(r"pytorch[- ]?1\.\d")
 # No fused attention kernel was made for these.
 _NO_FLASH = ("Kepler", "Maxwell", "Pascal", "Volta")
 # Megatron-LM and NeMo kept fused attention off by default until NeMo 24.
@@ -80,6 +82,8 @@ def _fused(run: MeasuredRun, name: str) -> tuple[bool, str]:
         return False, "attention is standard: the software is older than FlashAttention"
     if run.fused_attention:
         return True, ""
+    if run.family in BY_NAME and _PYTORCH_1.search(name):
+        return False, "attention is empty: standard, PyTorch has a fused one from 2.0 on"
     if re.search("megatron|nemo", name) and not _MODERN_MEGATRON.search(name):
         return False, "attention is empty: standard, the default of Megatron-LM and NeMo until 2024"
     return True, "attention is empty: fused"

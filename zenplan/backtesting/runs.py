@@ -155,7 +155,14 @@ def alike(made: Sequence[Run]) -> list[list[int]]:
     groups: dict[Hashable, list[int]] = {}
     for index, run in enumerate(made):
         plan = run.plan
-        key = (id(plan.workload), plan.precision, plan.fused_attention, plan.channels_last, plan.optimizer)
+        key = (
+            id(plan.workload),
+            plan.precision,
+            plan.fused_attention,
+            plan.channels_last,
+            plan.optimizer,
+            plan.software,
+        )
         groups.setdefault(key, []).append(index)
     return list(groups.values())
 

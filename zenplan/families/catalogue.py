@@ -98,7 +98,7 @@ def named_here(name: str) -> str:
 @cache
 def families_by_name() -> Mapping[str, str]:
     """Each named model, as names are compared, to its family; of a name in two families the first is its own."""
-    return {plain(name): family for family in reversed(FAMILIES) for name in FAMILIES[family]()}
+    return {plain(name): family for family in reversed(tuple(FAMILIES)) for name in FAMILIES[family]()}
 
 
 def family_of(model: str) -> str | None:

@@ -457,9 +457,7 @@ def test_the_name_is_enough(model: str, family: str) -> None:
 
 def test_an_unknown_name_is_a_decoder_only_with_a_shape() -> None:
     for cells in ({"model": "my-net"}, {"model": "my-net", "params": "25e6"}, {}, {"model": "net", "layers": "5"}):
-        with pytest.raises(
-            Skipped, match="family is empty, (no model of the name .* is known|model is empty too), and"
-        ):
+        with pytest.raises(Skipped, match="family is empty, "):
             measured_run(NAMED | cells, CATALOGUE)
     images = {"model": "my-net", "params": "25e6", "seq_len": "197", "sample_unit": "images"}
     with pytest.raises(Skipped, match="family is empty"):

@@ -118,9 +118,9 @@ def measured_run(cells: Cells, catalogue: Catalogue) -> MeasuredRun:
     _complete_nodes(known, network, accelerator)
     if known["seq_len"] is None:
         known["seq_len"] = _sequence(_text(cells, "input"))
-    if known["seq_len"] is None and not _text(cells, "family") and (length := usual_length(known["model"])):
-        known["seq_len"] = length
-        assumed.append(f"seq_len is empty: {length:,}, as {known['model']} is trained with")
+    if known["seq_len"] is None and not _text(cells, "family") and (usual := usual_length(known["model"])):
+        known["seq_len"] = usual
+        assumed.append(f"seq_len is empty: {usual:,}, as {known['model']} is trained with")
     if family in BY_NAME:
         _complete_by_name(known, cells)
     elif family == "transformer":
@@ -158,9 +158,7 @@ def _family(cells: Cells, assumed: list[str]) -> str:
     if given == "transformer" and unit not in ("", "sequences"):
         raise Skipped(f"family transformer of {unit} cannot be predicted yet")
     if not given:
-        family, why = family_by_name(
-            _text(cells, "model"), _has_shape(cells) and unit in ("", "sequences", "tokens", "samples")
-        )
+        family, why = family_by_name(_text(cells, "model"), _has_shape(cells, unit))
         assumed.append(f"family is empty: {family}, {why}")
         return family
     if given not in FAMILIES:

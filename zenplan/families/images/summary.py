@@ -107,7 +107,9 @@ def _stage(name: str, positions: float, channels: float, window: float, convolut
             input_elements=size,
             output_elements=size,
         ),
-        Elementwise(name="norm", kind=ElementwiseKind.NORM, elements=size, passes=3, split=Split.NONE, saved=size),
+        Elementwise(
+            name="norm", kind=ElementwiseKind.BATCH_NORM, elements=size, passes=3, split=Split.NONE, saved=size
+        ),
         Elementwise(name="activation", kind=ElementwiseKind.ACTIVATION, elements=size, passes=2, split=Split.NONE),
     )
     total = Elementwise(name="residual sum", kind=ElementwiseKind.RESIDUAL, elements=size, passes=3, split=Split.NONE)

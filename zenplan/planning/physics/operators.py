@@ -18,13 +18,15 @@ from zenplan.domain.model.operators import (
     Attention,
     Convolution,
     Elementwise,
+    ElementwiseKind,
     Embedding,
     MatMul,
     Operator,
     Recurrent,
     Split,
 )
-from zenplan.domain.model.workload import LANGUAGE, Block, gradients
+from zenplan.domain.model.workload import LANGUAGE, Block
+from zenplan.domain.software import Software
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
 from zenplan.planning.physics.work import Passes, Work, roofline
@@ -40,6 +42,7 @@ _SCORE_PASSES, _SCORE_PASSES_BACKWARD, _UNFUSED_OPERATORS = 6.0, 8.0, 5
 # Matrix Multiplication Background User's Guide). How much is lost, there and in products of odd widths, is our
 # assumption, near what BigScience's sweep of shapes shows.
 _ALIGNED_BYTES = 16
+_FP32_BYTES = 4.0
 _MISALIGNED_HEAD, _MISALIGNED_PRODUCT, _SLOWER_PRODUCT = 0.1, 0.5, 0.85
 
 
@@ -108,6 +111,14 @@ def _fill_elements(plan: TrainingPlan, hw: Hardware) -> Array:
     return hw.fill_elements if plan.workload.family in LANGUAGE else hw.fill_elements * hw.pace
 
 
+def _casts(plan: TrainingPlan) -> bool:
+    """Whether a framework casts operator by operator: PyTorch's autocast runs softmax and norms over rows or groups in
+    fp32 (torch.amp, "CUDA ops that autocast to float32"), so that what they give, and the sums behind them, is there
+    in fp32 and in the 16 bits that the next product takes. Language models are fitted without."""
+    mixed = plan.precision.compute_bytes < _FP32_BYTES and plan.software is Software.EAGER
+    return mixed and plan.workload.family not in LANGUAGE
+
+
 def _alignment(row_bytes: Array, hw: Hardware) -> Array:
     """What operands in rows of that size leave of a product's speed."""
     fast, aligned = row_bytes / hw.row_bytes, row_bytes / _ALIGNED_BYTES
@@ -126,7 +137,8 @@ def _attention(op: Attention, plan: TrainingPlan, layouts: Layouts, hw: Hardware
         flop = op.flop * share / aligned
         backward = roofline(hw, _FUSED_BACKWARD * flop, hw.attention_flop_per_s, 2.5 * moved, 2)
         return roofline(hw, flop, hw.attention_flop_per_s, moved, 1), backward
-    flop, scores = op.full_flop * share / aligned, op.score_elements * share * width
+    flop = op.full_flop * share / aligned
+    scores = op.score_elements * share * (_FP32_BYTES if _casts(plan) else width)
     # The two products are limited by arithmetic, the softmax between them by memory: one after the other.
     forward = roofline(hw, flop, hw.other_flop_per_s, moved, 2)
     softmax = roofline(hw, 0.0 * flop, hw.other_flop_per_s, _SCORE_PASSES * scores, _UNFUSED_OPERATORS - 2)
@@ -142,6 +154,8 @@ def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, layouts: Layou
     else:
         elements, passes, split = op.elements, op.passes, op.split
         width = op.element_bytes or plan.precision.compute_bytes
+        if op.kind is ElementwiseKind.NORM and _casts(plan):
+            width += _FP32_BYTES
     moved = elements * passes * width * layouts.micro_batch / (divisor(split, layouts) * layouts.cp)
     forward, backward = (
         roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
@@ -267,10 +281,19 @@ def convolution_work(op: Convolution, plan: TrainingPlan, layouts: Layouts, hw: 
     moved = maps + op.parameters * width
     fed = width / _HALF / hw.feed_flop_per_s
     rate = 1.0 / (1.0 / hw.convolution_flop_per_s + fed)
-    once = roofline(hw, flop, rate, moved, 1)
-    if not plan.channels_last and plan.precision.other_dtype in _TENSOR_CORES:
-        once = once + roofline(hw, 0.0 * flop, rate, 2.0 * maps, 0)
-    return once, once * float(gradients(op))
+    fill = hw.fill_elements * hw.pace
+
+    def product(depth: Array | float) -> Work:
+        once = roofline(hw, flop * (1.0 + fill / depth), rate, moved, 1)
+        if not plan.channels_last and plan.precision.other_dtype in _TENSOR_CORES:
+            once = once + roofline(hw, 0.0 * flop, rate, 2.0 * maps, 0)
+        return once
+
+    # The gradient of the input sums over the outputs, that of the weight over positions.
+    backward = product(op.window * op.outputs / op.groups) if op.input_gradient else Work.none(layouts)
+    if op.trainable:
+        backward = backward + product(op.positions * layouts.micro_batch)
+    return product(op.inner), backward
 
 
 def _fewer(op: Convolution, plan: TrainingPlan) -> float:
