@@ -1,14 +1,14 @@
 """How far predictions are from published runs of anything but language models, by family; and from single operators.
 
-Part of ``accuracy.py``, which prints it. Each figure is averaged over the sources, or the accelerators, that were left
-out in turn, so that a table of a thousand rows weighs as much as one of five.
+Part of ``accuracy.py``, which prints it. Publishers are left out in turn, each as a whole: whoever asks is none of them.
+Each figure is averaged over what was left out, so that a table of a thousand rows weighs as much as one of five.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from statistics import median
 
 from tables import PUBLISHED, Errors, cells, macro, table
@@ -40,12 +40,12 @@ def _counted(run: Run) -> bool:
 
 
 def families(observed: Observed) -> str:
-    """A table of errors on what was left out by source, by accelerator, by publisher, for each family."""
+    """A table of errors on what was left out by publisher, by source, by accelerator, for each family."""
     parts = []
     for name, key, title in (
+        ("publisher", publisher, "all runs of a publisher left out"),
         ("source", source, "each source left out"),
         ("accelerator", accelerator, "each accelerator left out"),
-        ("publisher", publisher, "all sources of a publisher left out"),
     ):
         errors = plain(observed[name])
         rows = []
@@ -67,32 +67,49 @@ def families(observed: Observed) -> str:
 
 
 def coverage(observed: Observed) -> str:
-    """How often the 80 % interval held, by family, on sources and accelerators that it did not know."""
+    """How often the 80 % interval held, by family, on publishers and accelerators that it did not know."""
     together = [o for name in observed if name != "accelerator" for o in observed[name]]
     lines = [
-        "| 80 % interval | sources: holds | half-width | accelerators: holds | half-width |",
+        "| 80 % interval | publishers: holds | half-width | accelerators: holds | half-width |",
         "|---|" + "---:|" * 4,
     ]
     for family in ("", *_ORDER):
         found = []
-        for key in (source, accelerator):
-            judged = [o for o in observed["source"] if family in ("", o.run.plan.workload.family)]
+        for name, key in (("publisher", publisher), ("accelerator", accelerator)):
+            judged = [o for o in observed[name] if family in ("", o.run.plan.workload.family)]
             found.append(checked(together, judged, key))
         shown = " | ".join(f"{100 * f.coverage:.0f} % | {100 * f.half_width:.0f} %" for f in found)
         lines.append(f"| {family or 'all of them'} | {shown} |")
     return "\n".join(lines)
 
 
-def by_source(errors: Errors) -> str:
-    """Every source of every family, left out."""
+def by_publisher(errors: Errors) -> str:
+    """Every publisher of every family, left out: in all, by software, and by accelerator where it has several."""
     rows = []
     for family in _ORDER:
-        groups = by_group(_of_family(errors, family), publisher)
-        rows += [
-            cells(f"{family}: {str(name)[-60:]}", Summary.of(list(found)))
-            for name, found in sorted(groups.items(), key=str)
-        ]
-    return table("family and publisher (sources left out)", rows)
+        for name, mine in sorted(_parted(_of_family(errors, family), publisher).items(), key=str):
+            title = f"{family}: {str(name)[-60:]}"
+            rows.append(cells(title, Summary.of([e for _, e in mine])))
+            for key in (_software, accelerator):
+                parts = by_group(mine, key)
+                if len(parts) > 1:
+                    rows += [
+                        cells(f"{title}, {part}", Summary.of(list(found)))
+                        for part, found in sorted(parts.items(), key=str)
+                    ]
+    return table("family and publisher (publishers left out)", rows)
+
+
+def _parted(errors: Errors, key: Callable[[Run], Hashable]) -> dict[Hashable, list[tuple[Run, float]]]:
+    """Runs with their errors, by a key."""
+    parts: dict[Hashable, list[tuple[Run, float]]] = defaultdict(list)
+    for run, error in errors:
+        parts[key(run)].append((run, error))
+    return parts
+
+
+def _software(run: Run) -> str:
+    return run.measured.framework
 
 
 def scaling(errors: Errors) -> str:
@@ -176,12 +193,12 @@ def report(observed: Observed, runs: Sequence[Run], coefficients: Coefficients) 
     """All tables, as markdown; without ``observed`` what is fitted alone."""
     yield "### Other families"
     fitted = errors_of(runs, coefficients)
-    rows = [cells(family, macro(by_group(_of_family(fitted, family), source))) for family in _ORDER]
+    rows = [cells(family, macro(by_group(_of_family(fitted, family), publisher))) for family in _ORDER]
     yield table("other families (fitted)", rows)
     if observed:
         yield families(observed)
         yield coverage(observed)
-        yield by_source(plain(observed["source"]))
-        yield scaling(plain(observed["source"]))
+        yield by_publisher(plain(observed["publisher"]))
+        yield scaling(plain(observed["publisher"]))
     yield operators(coefficients)
     yield keras(coefficients)

@@ -22,7 +22,17 @@ START = {
         _c("matmul", 0.65, 0.25, 0.92, "of the dense peak", "what large matrix products reach"),
         _c("attention", 0.35, 0.10, 0.80, "of the dense peak", "what fused attention reaches"),
         _c("convolution", 0.50, 0.05, 2.00, "of the dense peak", "what large convolutions reach, counted directly"),
-        _c("feed", 500.0, 50.0, 5000.0, "FLOP a clock", "what a multiprocessor feeds its cores in a convolution"),
+        # Since Hopper multiprocessors load a tile once for two of them, and cores take it from shared memory (NVIDIA H100
+        # architecture paper: thread block clusters, TMA); assumed to halve what has to come.
+        Coefficient(
+            name="feed",
+            value=500.0,
+            unit="FLOP a clock",
+            meaning="what a multiprocessor feeds its cores in a convolution",
+            least=50.0,
+            most=5000.0,
+            factors={f"{GENERATION}/{name}": 2.0 for name in ("Hopper", "Blackwell", "Blackwell Ultra")},
+        ),
         _c(
             "memory", 0.75, 0.15, 0.95, "of the memory bandwidth", "what streams reach, counting fused kernels' traffic"
         ),
