@@ -81,7 +81,10 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
     columns = op.columns / tp if op.split is Split.COLUMNS else op.columns * np.ones_like(tp)
     weights = inner * columns * local
     moved = rows * (inner * operand + columns * width) + weights * operand
-    aligned = np.minimum(_alignment(inner * operand, hw), _alignment(columns * operand, hw))
+    aligned: Array = np.minimum(_alignment(inner * operand, hw), _alignment(columns * operand, hw))
+    if op.inner % 1.0 or op.columns % 1.0:
+        # Of a model that is known by its counts the sizes are averages: nobody knows how they are aligned.
+        aligned = np.ones_like(aligned)
     flop = 2.0 * rows * inner * columns / aligned
 
     def product(depth: Array) -> Work:
