@@ -16,11 +16,8 @@ from zenplan.families.transformer.presets import plain
 
 
 def _vision() -> Mapping[str, Builder]:
-    return {
-        name: builder
-        for room in ("vision", "contrastive")
-        for name, builder in importlib.import_module(f"zenplan.families.{room}").MODELS.items()
-    }
+    towers = importlib.import_module("zenplan.families.vision").MODELS
+    return {**towers, **importlib.import_module("zenplan.families.contrastive").MODELS}
 
 
 # Family to its models; the module of one is imported once somebody asks for one of its models.

@@ -49,35 +49,13 @@ def _clip(
         embedding: width of the common space.
         batch: pairs that each pair is compared with: those of all devices.
     """
-    patches = side(image_size, patch) ** 2
-    rows = patches + 1
-    stem: list[Operator] = [
-        convolution(
-            "patches", 3, width, (patch, patch), patches, input_positions=image_size**2, bias=False, first=True
-        ),
-        elementwise(ElementwiseKind.OTHER, "positions", rows * width, 3, weights=(rows + 1) * width),
-        _norm("norm before", rows, width),
-    ]
-    words: list[Operator] = [
-        Embedding(name="tokens", entries=vocab, width=text_width, rows=context),
-        elementwise(ElementwiseKind.OTHER, "text positions", context * text_width, 3, weights=context * text_width),
-    ]
-    joined: list[Operator] = [
-        _norm("image norm", 1, width),
-        dense("image projection", 1, width, embedding, bias=False),
-        _norm("text norm", context, text_width),
-        dense("text projection", 1, text_width, embedding, bias=False),
-        # Pairs of other devices have their gradients there.
-        replace(dense("image to text", 1, embedding, batch, bias=False), tied=True),
-        replace(dense("text to image", 1, embedding, batch, bias=False), tied=True),
-        loss(2, batch),
-    ]
+    rows = side(image_size, patch) ** 2 + 1
     blocks = (
-        block("image stem", stem, rows * width, place="first"),
-        block("text stem", words, context * text_width, place="first"),
+        block("image stem", _image_stem(image_size, patch, width), rows * width, place="first"),
+        block("text stem", _text_stem(vocab, text_width, context), context * text_width, place="first"),
         _tower("image layers", layers, width, heads, rows),
         _tower("text layers", text_layers, text_width, text_heads, context),
-        block("pairs", joined, 0, place="last"),
+        block("pairs", _pairs(width, text_width, context, embedding, batch), 0, place="last"),
     )
     return Workload(
         name=name,
@@ -88,6 +66,40 @@ def _clip(
         usual=PAIRS,
         input="image",
     )
+
+
+def _image_stem(image_size: int, patch: int, width: int) -> list[Operator]:
+    patches = side(image_size, patch) ** 2
+    size = (patches + 1) * width
+    return [
+        convolution(
+            "patches", 3, width, (patch, patch), patches, input_positions=image_size**2, bias=False, first=True
+        ),
+        elementwise(ElementwiseKind.OTHER, "positions", size, 3, weights=size + width),
+        _norm("norm before", patches + 1, width),
+    ]
+
+
+def _text_stem(vocab: int, width: int, context: int) -> list[Operator]:
+    size = context * width
+    return [
+        Embedding(name="tokens", entries=vocab, width=width, rows=context),
+        elementwise(ElementwiseKind.OTHER, "text positions", size, 3, weights=size),
+    ]
+
+
+def _pairs(width: int, text_width: int, context: int, embedding: int, batch: int) -> list[Operator]:
+    """Both into the common space, and each against all of the batch: pairs of other devices have their gradients
+    there."""
+    return [
+        _norm("image norm", 1, width),
+        dense("image projection", 1, width, embedding, bias=False),
+        _norm("text norm", context, text_width),
+        dense("text projection", 1, text_width, embedding, bias=False),
+        replace(dense("image to text", 1, embedding, batch, bias=False), tied=True),
+        replace(dense("text to image", 1, embedding, batch, bias=False), tied=True),
+        loss(2, batch),
+    ]
 
 
 def _norm(name: str, rows: int, width: int) -> Operator:
