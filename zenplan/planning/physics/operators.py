@@ -20,6 +20,7 @@ from zenplan.domain.model.operators import (
     Elementwise,
     ElementwiseKind,
     Embedding,
+    Function,
     MatMul,
     Operator,
     Recurrent,
@@ -141,7 +142,10 @@ def _attention(op: Attention, plan: TrainingPlan, layouts: Layouts, hw: Hardware
         backward = roofline(hw, _FUSED_BACKWARD * flop, hw.attention_flop_per_s, 2.5 * moved, 2)
         return roofline(hw, flop, hw.attention_flop_per_s, moved, 1), backward
     flop = op.full_flop * share / aligned
-    scores = op.score_elements * share * (_FP32_BYTES if _casts(plan) else width)
+    scores = op.score_elements * share * width
+    if _casts(plan):
+        # Softmax is in fp32; queries, keys, values and the output are copied between layouts, read and written.
+        scores, moved = op.score_elements * share * _FP32_BYTES, 3.0 * moved
     # The two products are limited by arithmetic, the softmax between them by memory: one after the other.
     forward = roofline(hw, flop, hw.other_flop_per_s, moved, 2)
     softmax = roofline(hw, 0.0 * flop, hw.other_flop_per_s, _SCORE_PASSES * scores, _UNFUSED_OPERATORS - 2)
@@ -157,7 +161,7 @@ def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, layouts: Layou
     else:
         elements, passes, split = op.elements, op.passes, op.split
         width = op.element_bytes or plan.precision.compute_bytes
-        if op.kind is ElementwiseKind.NORM and _casts(plan):
+        if _casts(plan) and (op.kind is ElementwiseKind.NORM or op.function is Function.SOFTMAX):
             width += _FP32_BYTES
     moved = elements * passes * width * layouts.micro_batch / (divisor(split, layouts) * layouts.cp)
     forward, backward = (
