@@ -1,11 +1,12 @@
-"""How far predictions are from published, measured training runs.
+"""How far predictions are from published, measured training runs, and how often their intervals hold.
 
     python benchmarks/accuracy.py               the tables: what is scored was left out of the fit
     python benchmarks/accuracy.py --quick       the shipped coefficients only (fitted to these rows)
-    python benchmarks/accuracy.py --readme      also write the figures into README.md
+    python benchmarks/accuracy.py --readme      also write the figures into the README and docs/accuracy.md
 
-Scored on tokens a second and device, never on a printed MFU: sources count FLOP differently. A summary is
-taken for each source and averaged, so that a source of 200 rows weighs as much as one of 5.
+Scored on tokens a second and device, never on a printed MFU: sources count FLOP differently. What is left out is a
+publisher: who measured, with all of their documents. Each publisher weighs the same, a configuration that is published
+for several releases counts once. A known publisher is one whose other documents (or models) are in the fit.
 """
 
 from __future__ import annotations
@@ -14,49 +15,70 @@ import argparse
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 
 import baselines
+import locked_box
 import other_families
 import readme
-from tables import PUBLISHED, Errors, cells, macro, paths, published, table
+from tables import PUBLISHED, Errors, judgement, macro, paths, published, score_cells, score_table
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.backtesting.runs import Run, runs_of
-from zenplan.domain.answer.backtest import Summary, size_of
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.errors import ZenplanError
 from zenplan.fitting.fit import errors_of
-from zenplan.fitting.intervals import checked, plain
-from zenplan.fitting.left_out import LARGE, Observed, fitted_stages
+from zenplan.fitting.intervals import Judged, LeftOut, Score
+from zenplan.fitting.left_out import KNOWN, LARGE, NEW, Observed, fitted_stages
 from zenplan.fitting.prior import LANGUAGE, OTHERS
-from zenplan.fitting.published import accelerator, by_group, generation, published_runs, source
+from zenplan.fitting.published import accelerator, by_group, generation, published_runs, publisher
 
-# The runs that other models are judged by too.
-_JUDGED = ("SC21 paper", "Korthikanti", "llm-foundry")
-_SMALL, _FEW = 350e6, 8
-
-
-def scale(run: Run) -> str:
-    """One node or more."""
-    return "one node" if run.cluster.nodes == 1 else "several nodes"
-
-
-def size(run: Run) -> str:
-    """Parameters, in three classes."""
-    return size_of(run.measured.params or math.nan)
-
-
-def software(run: Run) -> str:
-    """The kind of framework."""
-    return str(run.plan.software or "not known")
+_FEW = 8
+_LONG = 16384
+# Accelerators of one kind, by architecture.
+_PRETRAINING = {
+    "Volta": ("Volta",),
+    "Ampere": ("Ampere",),
+    "Hopper": ("Hopper",),
+    "Blackwell": ("Blackwell", "Blackwell Ultra"),
+    "TPU": ("TPU",),
+    "AMD": ("CDNA", "CDNA2", "CDNA3", "CDNA4"),
+    "Gaudi and Trainium": ("Gaudi", "NeuronCore-v1", "NeuronCore-v2", "NeuronCore-v3"),
+}
 
 
-def told(run: Run) -> str:
-    """Whether the row has the whole configuration."""
-    return "in part" if run.guessed else "in full"
+def pretrains(run: Run) -> bool:
+    """Whether it is no fine-tuning."""
+    return run.measured.written_task.lower() in ("", "pretrain")
+
+
+def few(run: Run, *tasks: str) -> bool:
+    """Whether it is a fine-tuning of one of these kinds on up to 8 devices."""
+    return run.devices <= _FEW and run.measured.written_task.lower() in tasks
+
+
+def _pretrains_on(architectures: Sequence[str]) -> Callable[[Run], bool]:
+    return lambda r: pretrains(r) and generation(r) in architectures
+
+
+def _runs_by(software: str) -> Callable[[Run], bool]:
+    return lambda r: str(r.plan.software) == software
+
+
+_KINDS: dict[str, Callable[[Run], bool]] = {
+    **{f"pre-training on {name}": _pretrains_on(some) for name, some in _PRETRAINING.items()},
+    f"LoRA, up to {_FEW} devices": lambda r: few(r, "lora"),
+    f"QLoRA, up to {_FEW} devices": lambda r: few(r, "qlora"),
+    f"all fine-tuning, up to {_FEW} devices": lambda r: few(r, "sft", "lora", "qlora"),
+    "mixtures of experts": lambda r: r.plan.workload.experts > 1,
+    f"sequences of {_LONG:,} tokens or more": lambda r: (r.measured.seq_len or 0) >= _LONG,
+    "one device": lambda r: r.devices == 1,
+    f"more than {LARGE} devices": lambda r: r.devices > LARGE,
+    "the layout in full": lambda r: not r.guessed,
+    "a layout that is not known in full": lambda r: r.guessed,
+}
 
 
 def six_nd(run: Run, utilisation: float = 0.4) -> float:
@@ -68,125 +90,116 @@ def six_nd(run: Run, utilisation: float = 0.4) -> float:
     return math.log(utilisation * peak / (6.0 * active) / run.tokens_per_s)
 
 
-def grouped(errors: Errors, key: Callable[[Run], Hashable]) -> list[list[str]]:
-    """A row for each group, each averaged over its sources."""
-    rows = []
-    for name in sorted({key(run) for run, _ in errors}, key=str):
-        mine = [(run, e) for run, e in errors if key(run) == name]
-        rows.append(cells(str(name), macro(by_group(mine, source))))
-    return rows
+def _rule(name: str, errors: Errors) -> list[str]:
+    """A row of a rule that has no intervals; errors are ln(predicted / measured) speed."""
+    summary = macro(by_group(errors, publisher))
+    makers = len({publisher(r) for r, _ in errors})
+    return [
+        name,
+        str(summary.rows),
+        str(makers),
+        f"{summary.median:.3f}",
+        f"{100 * math.expm1(-summary.bias):+.0f} %",
+        "",
+        "",
+    ]
 
 
-def named(run: Run) -> str:
-    """The source, short."""
-    return source(run)[-60:]
-
-
-def _of(table_name: str, errors: Errors) -> Errors:
-    """The errors on the rows of one table."""
-    ids = {row["id"] for row in published(table_name)}
-    return [(run, e) for run, e in errors if run.measured.id in ids]
-
-
-def _rules(all_runs: Sequence[Run], fitted: Errors) -> list[list[str]]:
+def _rules(runs: Sequence[Run], coefficients: Coefficients) -> list[list[str]]:
     """What others say, on the same rows where they can say anything."""
-    rows = [cells("6·N·D at 40 % of peak", macro(by_group([(r, six_nd(r)) for r in all_runs], source)))]
+    rows = [_rule("6·N·D at 40 % of peak", [(r, six_nd(r)) for r in runs])]
     if baselines.installed():
-        said = [(r, e) for r in all_runs if (e := baselines.llm_analysis(r)) is not None]
-        rows.append(cells(f"llm-analysis at its documented {baselines.EFFICIENCY}", macro(by_group(said, source))))
-    rows.append(cells("zenplan, fitted to these runs", macro(by_group(fitted, source))))
+        said = [(r, e) for r in runs if (e := baselines.llm_analysis(r)) is not None]
+        rows.append(_rule(f"llm-analysis at its documented {baselines.EFFICIENCY}", said))
+    rows.append(_rule("zenplan, fitted to these runs", errors_of(runs, coefficients)))
     return rows
 
 
-def _left_out(observed: Observed) -> list[list[str]]:
-    keys = {"source": source, "accelerator": accelerator, "generation": generation, "scale": source}
+def judged_of(observed: Observed) -> dict[str, list[Judged]]:
+    """Runs of each kind of left-out group beside the intervals of all other publishers."""
+    return {name: judgement(observed, name) for name in observed}
+
+
+def _whole(found: dict[str, list[Judged]]) -> list[list[str]]:
     names = {
-        "source": "**zenplan, each source left out of the fit**",
-        "accelerator": "zenplan, each accelerator left out, averaged over accelerators",
-        "generation": "zenplan, each generation left out, averaged over generations",
+        KNOWN: "zenplan, publishers it knows: each document left out",
+        NEW: "**zenplan, new publishers: all of each left out**",
+        "accelerator": "zenplan, each accelerator left out",
+        "generation": "zenplan, each generation left out",
         "scale": f"zenplan, all runs above {LARGE} devices left out",
     }
-    return [cells(names[n], macro(by_group(_of(LANGUAGE.tables[0], plain(observed[n])), keys[n]))) for n in observed]
+    return [score_cells(title, Score.of(found[name])) for name, title in names.items() if found.get(name)]
 
 
-def _small(fitted: Errors, best: Errors) -> str:
-    """The other table: encoders and small decoders."""
-    rows = [
-        cells(title, macro(by_group(_of(LANGUAGE.tables[1], errors), source)))
-        for title, errors in (("fitted", fitted), ("each source left out of the fit", best))
-    ]
-    return table("small transformers", rows)
-
-
-def _targets(fitted: Errors, best: Errors) -> str:
-    """The runs that everybody's model is judged by, and the small ones."""
+def _by_kind(found: dict[str, list[Judged]]) -> str:
     rows = []
-    for title, errors in (("fitted", fitted), ("left out", best)):
-        mine = [e for r, e in errors if any(word in source(r) for word in _JUDGED)]
-        rows.append(cells(f"Megatron SC21 table 1, Korthikanti table 5, llm-foundry ({title})", Summary.of(mine)))
-        small = [e for r, e in errors if (r.measured.params or math.inf) <= _SMALL and r.devices <= _FEW]
-        rows.append(cells(f"up to 350M parameters on up to {_FEW} devices ({title})", Summary.of(small)))
-    return table("rows, each counted once", rows)
+    software = sorted({str(j.run.plan.software) for j in found[NEW] if j.run.plan.software})
+    kinds = _KINDS | {f"{name} software": _runs_by(name) for name in software}
+    for title, has in kinds.items():
+        mine = [j for j in found[NEW] if has(j.run)]
+        if mine:
+            rows.append(score_cells(_never_seen(title, mine, found[NEW]), Score.of(mine)))
+    return score_table("new publishers, by what they ran", rows)
 
 
-def _coverage(observed: Observed) -> str:
-    together = [o for name in ("source", "generation", "scale") for o in observed[name]]
-    ids = {row["id"] for row in published(LANGUAGE.tables[0])}
-    lines = ["| 80 % interval | holds | median half-width |", "|---|---:|---:|"]
-    for name, judged, key in (
-        ("runs of a source that neither fit nor interval knew", "source", source),
-        ("of an accelerator whose runs the interval did not know", "source", accelerator),
-        ("of a generation that neither knew", "generation", generation),
-        (f"of more than {LARGE} devices, unknown to the fit, by source", "scale", source),
-    ):
-        found = checked(together, [o for o in observed[judged] if o.run.measured.id in ids], key)
-        lines.append(f"| {name} | {100 * found.coverage:.0f} % | {100 * found.half_width:.0f} % |")
-    return "\n".join(lines)
+def _never_seen(title: str, mine: Sequence[Judged], every: Sequence[Judged]) -> str:
+    """The title, and whether the fits that predicted these runs had none of their generation."""
+    makers: dict[str, set[str]] = {}
+    for each in every:
+        makers.setdefault(generation(each.run), set()).add(publisher(each.run))
+    return f"{title} (generation never seen)" if all(len(makers[generation(j.run)]) == 1 for j in mine) else title
+
+
+def _by_publisher(found: dict[str, list[Judged]]) -> str:
+    rows = []
+    for name in sorted({publisher(j.run) for j in found[NEW]}):
+        for kind, title in ((NEW, name), (KNOWN, f"{name}, some of whose runs are fitted")):
+            mine = [j for j in found.get(kind, ()) if publisher(j.run) == name]
+            if mine:
+                rows.append(score_cells(title, Score.of(mine), alone=True))
+    return score_table("publisher", rows, alone=True)
+
+
+def _by_accelerator(found: dict[str, list[Judged]]) -> str:
+    names = sorted({accelerator(j.run) for j in found[NEW]})
+    rows = [score_cells(n, Score.of([j for j in found[NEW] if accelerator(j.run) == n])) for n in names]
+    return score_table("accelerator (new publishers)", rows)
 
 
 def _notes(outcomes: Sequence[Run | ZenplanError]) -> str:
     skipped = Counter(re.sub(r"\d+", "N", r.message) for r in outcomes if not isinstance(r, Run))
     all_runs = [r for r in outcomes if isinstance(r, Run)]
+    makers = len({publisher(r) for r in all_runs})
     return (
-        f"{len(all_runs)} runs from {len({source(r) for r in all_runs})} sources; {sum(skipped.values())} rows are not "
-        "scored: " + "; ".join(f"{n} × {why}" for why, n in sorted(skipped.items())) + ". "
+        f"{len(all_runs):,} runs of {makers} publishers; {sum(skipped.values())} rows are not scored: "
+        + "; ".join(f"{n} × {why}" for why, n in sorted(skipped.items()))
+        + ". "
         f"{100 * sum(r.fits for r in all_runs) / len(all_runs):.0f} % of these runs are found to fit memory; all did."
     )
 
 
 def report(coefficients: Coefficients, observed: Observed, other: Observed) -> str:
     """All tables, as markdown; without what was left out, of both stages, what is fitted alone."""
-    outcomes = list(runs_of(published(), Catalogue(accelerators=read_accelerators()), coefficients))
-    all_runs = [r for r in outcomes if isinstance(r, Run)]
-    errors = errors_of(published_runs(paths(LANGUAGE.tables), coefficients), coefficients)
-    fitted = _of(LANGUAGE.tables[0], errors)
-    out, how = (plain(observed["source"]), "sources left out") if observed else (errors, "fitted")
-    best = _of(LANGUAGE.tables[0], out)
-    parts = [table("language models", [*_rules(all_runs, fitted), *_left_out(observed)])]
+    rows = [row for name in LANGUAGE.tables for row in published(name)]
+    outcomes = list(runs_of(rows, Catalogue(accelerators=read_accelerators()), coefficients))
+    runs = published_runs(paths(LANGUAGE.tables), coefficients)
+    found = judged_of(observed)
+    parts = [score_table("language models", [*_rules(runs, coefficients), *_whole(found)])]
     if observed:
-        parts += [_coverage(observed), _targets(fitted, best), _small(errors, out)]
-    for title, key in (
-        ("generation", generation),
-        ("software", software),
-        ("scale", scale),
-        ("size", size),
-        ("configuration stated", told),
-        ("source", named),
-    ):
-        parts.append(table(f"{title} ({how})", grouped(best, key)))
+        parts += [locked_box.table(), _by_kind(found), _by_publisher(found), _by_accelerator(found)]
     others = published_runs(paths(OTHERS.tables), coefficients)
-    return "\n\n".join([*parts, _notes(outcomes), *other_families.report(other, others, coefficients)])
+    return "\n\n".join([*filter(None, parts), _notes(outcomes), *other_families.report(other, others, coefficients)])
 
 
 def main() -> None:
-    """Score, print, and write into the README when asked."""
+    """Score, print, and write into the documents when asked."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="do not refit with sources left out")
-    parser.add_argument("--readme", action="store_true", help="write the figures into README.md")
+    parser.add_argument("--quick", action="store_true", help="do not refit with publishers left out")
+    parser.add_argument("--readme", action="store_true", help="write the figures into the documents")
     arguments = parser.parse_args()
     if arguments.quick and arguments.readme:
-        parser.error("--quick has no figures on what was left out, which the README is about")
-    observed: Sequence[Observed] = [{}, {}]
+        parser.error("--quick has no figures on what was left out, which the documents are about")
+    observed: Sequence[dict[str, Sequence[LeftOut]] | Observed] = [{}, {}]
     if not arguments.quick:
         observed = [stage.observed for stage in fitted_stages(PUBLISHED)]
     text = report(read_coefficients(), *observed)

@@ -27,18 +27,11 @@ from tables import PUBLISHED, macro
 from zenplan.adapters.tables.coefficients import coefficients_of, document_of, read_coefficients
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.fitting.fit import errors_of
+from zenplan.fitting.intervals import plain
 from zenplan.fitting.left_out import StageFit, fitted_stages, with_intervals
-from zenplan.fitting.published import Box, accelerator, by_group, generation, publisher, source
+from zenplan.fitting.published import Box, by_group, publisher, source
 
 TARGET = Path(__file__).parents[1] / "zenplan" / "data" / "coefficients.json"
-# What each kind of left-out group is averaged over.
-_KEYS = {
-    "source": source,
-    "publisher": publisher,
-    "accelerator": accelerator,
-    "generation": generation,
-    "scale": source,
-}
 
 
 def show(c: Coefficients, stage: StageFit) -> None:
@@ -47,11 +40,9 @@ def show(c: Coefficients, stage: StageFit) -> None:
         factors = "  ".join(f"{g} ×{f:.2f}" for g, f in sorted(one.factors.items()))
         bound = "  AT ITS BOUND" if one.least < one.most and one.value in (one.least, one.most) else ""
         print(f"{one.name:14s} {one.value:.4g} {one.unit}{bound}   {factors}")
-    rows = {"fitted": by_group(errors_of(stage.runs, c), source)}
-    for name, found in stage.observed.items():
-        rows[f"{name} left out"] = by_group([(o.run, o.error) for o in found], _KEYS[name])
-    for name, groups in rows.items():
-        s = macro(groups)
+    rows = {"fitted": errors_of(stage.runs, c), **{name: plain(found) for name, found in stage.observed.items()}}
+    for name, errors in rows.items():
+        s = macro(by_group(errors, publisher))
         print(f"{name}: {s.rows} runs, macro median |ln error| {s.median:.3f}, within 25 % {s.within_25:.2f}")
     print(c.interval)
 

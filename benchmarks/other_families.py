@@ -1,17 +1,17 @@
 """How far predictions are from published runs of anything but language models, by family; and from single operators.
 
-Part of ``accuracy.py``, which prints it. Publishers are left out in turn, each as a whole: whoever asks is none of them.
-Each figure is averaged over what was left out, so that a table of a thousand rows weighs as much as one of five.
+Part of ``accuracy.py``, which prints it. Each figure is averaged over publishers: one of a thousand rows
+weighs as much as one of five.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from statistics import median
 
-from tables import PUBLISHED, Errors, cells, macro, table
+from tables import PUBLISHED, Errors, cells, judgement, macro, score_cells, score_table, table
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.backtesting.runs import Run
@@ -22,9 +22,9 @@ from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.workload import LANGUAGE
 from zenplan.fitting.fit import errors_of
-from zenplan.fitting.intervals import checked, plain
-from zenplan.fitting.left_out import Observed
-from zenplan.fitting.published import accelerator, by_group, publisher, source
+from zenplan.fitting.intervals import Score, plain
+from zenplan.fitting.left_out import KNOWN, NEW, Observed
+from zenplan.fitting.published import by_group, publisher, source
 
 _ORDER = ("convnet", "vision transformer", "recurrent", "recommender", "mlp", "diffusion", "gnn")
 _THROUGH_HOST, _PCIE, _NVLINK = "over PCIe, through the host (GeForce)", "over PCIe", "NVLink or NVSwitch"
@@ -40,76 +40,35 @@ def _counted(run: Run) -> bool:
 
 
 def families(observed: Observed) -> str:
-    """A table of errors on what was left out by publisher, by source, by accelerator, for each family."""
+    """A table of errors and intervals for each family, for each kind of group that was left out."""
     parts = []
-    for name, key, title in (
-        ("publisher", publisher, "all runs of a publisher left out"),
-        ("source", source, "each source left out"),
-        ("accelerator", accelerator, "each accelerator left out"),
+    for name, title in (
+        (NEW, "new publishers: all of each left out"),
+        (KNOWN, "publishers it knows: each document left out"),
+        ("accelerator", "each accelerator left out"),
     ):
-        errors = plain(observed[name])
+        found = judgement(observed, name) if name in observed else []
         rows = []
         for family in _ORDER:
-            mine = _of_family(errors, family)
-            if not mine:
-                continue
-            rows.append(cells(f"{family} ({len({key(r) for r, _ in mine})})", macro(by_group(mine, key))))
-            counted = [(r, e) for r, e in mine if _counted(r)]
+            mine = [j for j in found if j.run.plan.workload.family == family]
+            counted = [j for j in mine if _counted(j.run)]
+            if mine:
+                rows.append(score_cells(family, Score.of(mine)))
             if counted and len(counted) < len(mine):
-                rows.append(
-                    cells(
-                        f"{family}, FLOP and activations in the row ({len({key(r) for r, _ in counted})})",
-                        macro(by_group(counted, key)),
-                    )
-                )
-        parts.append(table(title, rows))
+                rows.append(score_cells(f"{family}, FLOP and activations in the row", Score.of(counted)))
+        parts.append(score_table(title, rows))
     return "\n\n".join(parts)
 
 
-def coverage(observed: Observed) -> str:
-    """How often the 80 % interval held, by family, on publishers and accelerators that it did not know."""
-    together = [o for name in observed if name != "accelerator" for o in observed[name]]
-    lines = [
-        "| 80 % interval | publishers: holds | half-width | accelerators: holds | half-width |",
-        "|---|" + "---:|" * 4,
-    ]
-    for family in ("", *_ORDER):
-        found = []
-        for name, key in (("publisher", publisher), ("accelerator", accelerator)):
-            judged = [o for o in observed[name] if family in ("", o.run.plan.workload.family)]
-            found.append(checked(together, judged, key))
-        shown = " | ".join(f"{100 * f.coverage:.0f} % | {100 * f.half_width:.0f} %" for f in found)
-        lines.append(f"| {family or 'all of them'} | {shown} |")
-    return "\n".join(lines)
-
-
-def by_publisher(errors: Errors) -> str:
-    """Every publisher of every family, left out: in all, by software, and by accelerator where it has several."""
+def by_publisher(observed: Observed) -> str:
+    """Every publisher of every family, left out."""
     rows = []
     for family in _ORDER:
-        for name, mine in sorted(_parted(_of_family(errors, family), publisher).items(), key=str):
-            title = f"{family}: {str(name)[-60:]}"
-            rows.append(cells(title, Summary.of([e for _, e in mine])))
-            for key in (_software, accelerator):
-                parts = by_group(mine, key)
-                if len(parts) > 1:
-                    rows += [
-                        cells(f"{title}, {part}", Summary.of(list(found)))
-                        for part, found in sorted(parts.items(), key=str)
-                    ]
-    return table("family and publisher (publishers left out)", rows)
-
-
-def _parted(errors: Errors, key: Callable[[Run], Hashable]) -> dict[Hashable, list[tuple[Run, float]]]:
-    """Runs with their errors, by a key."""
-    parts: dict[Hashable, list[tuple[Run, float]]] = defaultdict(list)
-    for run, error in errors:
-        parts[key(run)].append((run, error))
-    return parts
-
-
-def _software(run: Run) -> str:
-    return run.measured.framework
+        mine = [j for j in judgement(observed, NEW) if j.run.plan.workload.family == family]
+        for name in sorted({publisher(j.run) for j in mine}):
+            score = Score.of([j for j in mine if publisher(j.run) == name])
+            rows.append(score_cells(f"{family}: {name}", score, alone=True))
+    return score_table("family and publisher (left out)", rows, alone=True)
 
 
 def scaling(errors: Errors) -> str:
@@ -193,12 +152,11 @@ def report(observed: Observed, runs: Sequence[Run], coefficients: Coefficients) 
     """All tables, as markdown; without ``observed`` what is fitted alone."""
     yield "### Other families"
     fitted = errors_of(runs, coefficients)
-    rows = [cells(family, macro(by_group(_of_family(fitted, family), publisher))) for family in _ORDER]
+    rows = [cells(family, macro(by_group(_of_family(fitted, family), source))) for family in _ORDER]
     yield table("other families (fitted)", rows)
     if observed:
         yield families(observed)
-        yield coverage(observed)
-        yield by_publisher(plain(observed["publisher"]))
-        yield scaling(plain(observed["publisher"]))
+        yield by_publisher(observed)
+        yield scaling(plain(observed[NEW]))
     yield operators(coefficients)
     yield keras(coefficients)

@@ -14,7 +14,15 @@ from zenplan.backtesting.runs import Run
 from zenplan.domain.fit.coefficients import GENERATION
 from zenplan.errors import InputFileError
 from zenplan.fitting.fit import errors_of
-from zenplan.fitting.left_out import LARGE, fitted_stages, interval_of, left_out, observed_errors, with_intervals
+from zenplan.fitting.left_out import (
+    NEW,
+    fitted_stages,
+    interval_of,
+    left_out,
+    observed_errors,
+    part_of,
+    with_intervals,
+)
 from zenplan.fitting.prior import Stage, start
 from zenplan.fitting.published import (
     MAX_ROWS,
@@ -28,7 +36,7 @@ from zenplan.fitting.published import (
     study,
     thinned,
 )
-from zenplan.planning.physics.interval import BEYOND, UNMEASURED
+from zenplan.planning.physics.interval import BEYOND, UNSEEN
 
 
 def predicted(errors: list[tuple[Run, float]]) -> dict[str, float]:
@@ -66,12 +74,13 @@ def test_where_nothing_is_left_the_fit_is_where_it_began(toy: list[Run], stage: 
 
 def test_a_generation_that_is_left_out_has_the_trait_of_one_that_is_not_known(toy: list[Run], stage: Stage) -> None:
     observed = observed_errors(toy, stage, start(), processes=1)
-    assert observed.keys() == {"source", "accelerator", "generation"}
-    assert all(UNMEASURED in each.traits for each in observed["generation"])
-    assert not any(UNMEASURED in each.traits for each in observed["source"])
+    # Nobody of them has a second document, or a second model.
+    assert observed.keys() == {NEW, "accelerator", "generation"}
+    assert all(UNSEEN["generation"] in each.traits for each in observed["generation"])
+    assert not any(UNSEEN["generation"] in each.traits for each in observed[NEW])
     # Its own factor is not known, which costs what the generations differ by: 0.9 to 1.1, mostly in products.
     by_generation = np.median([abs(each.error) for each in observed["generation"]])
-    assert by_generation > 3 * np.median([abs(each.error) for each in observed["source"]])
+    assert by_generation > 3 * np.median([abs(each.error) for each in observed[NEW]])
 
 
 def test_runs_above_the_scale_are_predicted_from_those_below(toy: list[Run], stage: Stage) -> None:
@@ -83,7 +92,7 @@ def test_runs_above_the_scale_are_predicted_from_those_below(toy: list[Run], sta
     large = [on_nodes(run, 32) if i < 2 else run for i, run in enumerate(toy)]
     observed = observed_errors(large, stage, start(), processes=1)
     assert [each.run.devices for each in observed["scale"]] == [256, 256]
-    assert all(each.traits[BEYOND] == pytest.approx(math.log10(256 / LARGE)) for each in observed["scale"])
+    assert all(each.traits[BEYOND] == pytest.approx(math.log10(256 / 8)) for each in observed["scale"])
 
 
 def test_all_stages_follow_each_other(folder: Path, stage: Stage) -> None:
@@ -96,8 +105,8 @@ def test_all_stages_follow_each_other(folder: Path, stage: Stage) -> None:
     assert whole.all == second.fitted.all
     assert whole.interval == interval_of(first.observed)
     assert whole.other_interval == interval_of(second.observed)
-    assert whole.interval.basis == "80 % of 12 published runs of 4 sources, each left out of the fit"
-    assert {f"{GENERATION}/Ampere", f"{GENERATION}/Hopper"} <= whole.interval.factors.keys()
+    assert whole.interval.basis == "80 % of 12 published runs of 4 publishers, each left out of the fit"
+    assert {f"{GENERATION}/Ampere", f"{GENERATION}/Hopper"} <= whole.interval.seen
 
 
 # --- the runs that are read
@@ -159,3 +168,12 @@ def test_the_locked_box_is_read_alone_or_not_at_all(tmp_path: Path) -> None:
     assert found[Box.CLOSED][1].startswith("InternLM/")
     assert found[Box.ONLY] == ["MosaicML"]
     assert found[Box.OPEN] == [*found[Box.CLOSED], "MosaicML"]
+
+
+def test_of_a_known_publisher_a_document_is_left_out_or_a_model(toy: list[Run], as_if: Callable[..., Run]) -> None:
+    two = [as_if(toy[0], publisher="A", source=f"a:{name}@{commit}") for name, commit in (("x", 1), ("x", 2), ("y", 3))]
+    one = [as_if(toy[0], publisher="B", source="b:z", layers=layers) for layers in (12, 24)]
+    part = part_of([*two, *one])
+    # Two revisions of a document are one; of a publisher with one document a model is left out.
+    assert part(two[0]) == part(two[1]) != part(two[2])
+    assert part(one[0]) != part(one[1])

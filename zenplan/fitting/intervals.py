@@ -1,14 +1,17 @@
 """The 80 % interval around a prediction, from errors on runs that were left out of the fit.
 
-Cross-conformal prediction (Vovk 2015), locally weighted (Lei et al. 2018, section 5.2): the errors are of runs that
-were left out of the fit; a run's scale is a product of factors of its traits, fitted to the size of the errors; the
-quantiles of error over scale, each source weighing the same, are those of new runs. Scale and quantiles share
-their errors, so that the interval is a little narrow: ``checked`` says by how much, on groups that neither knew.
+Two-level conformal prediction (Dunn et al. 2023): whoever asks is a publisher that no fit has seen, and the errors of
+one publisher's runs come together. So each publisher has the 80 % quantile of its own errors, and the width is the
+80 % quantile of those. A run's error is taken over its scale, a product of factors of its traits (locally weighted
+conformal prediction, Lei et al. 2018, section 5.2), which are fitted to the size of the errors and only ever widen.
+``judged`` says how often intervals held on publishers that had no part in them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,18 +19,22 @@ import numpy.typing as npt
 
 from zenplan.backtesting.runs import Run
 from zenplan.domain.fit.efficiency import Interval, Spread
-from zenplan.fitting.published import by_group, source
-from zenplan.planning.physics.interval import BEYOND, UNMEASURED, traits
+from zenplan.domain.model.workload import LANGUAGE
+from zenplan.fitting.published import configuration, publisher
+from zenplan.planning.physics.interval import BEYOND, UNSEEN, features, traits
 
 Array = npt.NDArray[np.float64]
 
 ASKED = 0.80
 # An error below this says nothing more of the size of errors.
 _SMALL = 0.02
-# How strongly a factor is drawn to 1, in sources.
-_PULL = 5.0
+# How strongly a factor is drawn to 1, in publishers.
+_PULL = 3.0
 # Traits of runs that are further away than any that was fitted.
-_FAR = frozenset((BEYOND, UNMEASURED))
+_FAR = frozenset((BEYOND, *UNSEEN.values()))
+_MIN_WIDTH = 0.01
+# Of the bootstrap over publishers.
+_DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +51,106 @@ def plain(observed: Sequence[LeftOut]) -> list[tuple[Run, float]]:
     return [(o.run, o.error) for o in observed]
 
 
-def left_out_traits(errors: Sequence[tuple[Run, float]], unknown: str = "", beyond: int = 0) -> list[LeftOut]:
-    """The errors with the traits that the runs had for the fit that was made without them.
+def left_out_traits(errors: Sequence[tuple[Run, float]], key: Callable[[Run], Hashable]) -> list[LeftOut]:
+    """The errors with the traits that the runs had for the fit that was made without their group.
 
     Args:
-        errors: runs and ln(predicted / measured) speed, which is ln(measured / predicted) time.
-        unknown: kind of group that was left out whole: ``generation``.
-        beyond: the most devices of the runs that were fitted, where larger ones were left out.
+        errors: every run that the fits were made from, with ln(predicted / measured) speed, which is
+            ln(measured / predicted) time.
+        key: of the groups that were left out in turn.
     """
-    seen = {f"generation/{r.cluster.accelerator.architecture}": 1.0 for r, _ in errors}
-    blank = Interval(down=1, up=1, basis="none", devices=float(beyond or 10**9), factors={} if unknown else seen)
+    groups: dict[Hashable, list[Run]] = defaultdict(list)
+    for run, _ in errors:
+        groups[key(run)].append(run)
+    blanks = {name: seen_by([r for other, runs in groups.items() if other != name for r in runs]) for name in groups}
     found = []
     for run, error in errors:
-        cluster = replace(run.cluster, efficiency=replace(run.cluster.efficiency, interval=blank))
+        cluster = replace(run.cluster, efficiency=replace(run.cluster.efficiency, interval=blanks[key(run)]))
         found.append(LeftOut(run, error, traits(run.plan, cluster, layout_known=not run.guessed)))
     return found
 
 
-def fit_interval(observed: Sequence[LeftOut], basis: str) -> Interval:
-    """The interval model of these errors."""
-    near = [o for o in observed if not o.traits.keys() & _FAR]
-    names = sorted({name for o in near for name in o.traits})
-    weights = _by_source(near)
-    amounts = np.array([[o.traits.get(name, 0.0) for name in names] for o in near])
-    errors = np.array([o.error for o in near])
-    size = np.log(np.maximum(np.abs(errors), _SMALL))
-    # Ridge on the factors' logarithms; the common size is not drawn anywhere.
-    columns = np.hstack([np.ones((len(errors), 1)), amounts])
-    pull = np.diag([0.0] + [_PULL] * len(names))
-    beta = np.linalg.solve((columns.T * weights) @ columns + pull, (columns.T * weights) @ size)
-    scale = np.exp(amounts @ beta[1:])
-    low, high = (quantile(errors / scale, weights, q) for q in ((1 - ASKED) / 2, (1 + ASKED) / 2))
-    factors = {name: float(np.exp(b)) for name, b in zip(names, beta[1:], strict=True)}
-    devices = float(max((o.run.devices for o in near), default=1))
-    found = Interval(down=max(-low, 0.01), up=max(high, 0.01), factors=factors, devices=devices, basis=basis)
-    return replace(found, factors={**factors, **{name: _widening(found, observed, name) for name in _FAR}})
+def seen_by(runs: Sequence[Run]) -> Interval:
+    """What a fit to these runs has seen; its widths say nothing."""
+    seen = frozenset(which for r in runs for which in features(r.plan, r.cluster).values())
+    devices = float(max((r.devices for r in runs), default=1))
+    return Interval(new=1, known=1, seen=seen, devices=devices, basis="none")
+
+
+def fit_interval(new: Sequence[LeftOut], known: Sequence[LeftOut], far: Sequence[LeftOut], basis: str) -> Interval:
+    """The interval of these errors.
+
+    Args:
+        new: of runs whose publishers were left out.
+        known: of runs some of whose publishers' others were fitted.
+        far: of runs of which something else was left out whole: a generation, all above a scale.
+        basis: which runs these are, for people.
+    """
+    new, known = distinct(new), distinct(known)
+    near = [o for o in new if not o.traits.keys() & _FAR]
+    interval = replace(seen_by([o.run for o in new]), factors=_factors(near), basis=basis)
+    interval = replace(interval, new=two_level(near, interval))
+    close = [o for o in known if not o.traits.keys() & _FAR]
+    interval = replace(interval, known=min(two_level(close, interval), interval.new) if close else interval.new)
+    together = [*new, *distinct(far)]
+    return replace(interval, factors={**interval.factors, **{n: _widening(interval, together, n) for n in _FAR}})
+
+
+def distinct(observed: Iterable[LeftOut]) -> list[LeftOut]:
+    """Runs of one configuration as one, the one of the median error."""
+    groups: dict[Hashable, list[LeftOut]] = defaultdict(list)
+    for each in observed:
+        groups[configuration(each.run)].append(each)
+    return [sorted(same, key=lambda o: o.error)[len(same) // 2] for same in groups.values()]
+
+
+def two_level(observed: Sequence[LeftOut], interval: Interval, share: float = ASKED) -> float:
+    """The quantile over publishers of the quantile of each one's errors, over the scales that the interval has."""
+    return _two_level([(unit(o.run), abs(o.error) / interval.scale(o.traits)) for o in observed], share)
+
+
+def unit(run: Run) -> Hashable:
+    """Whose errors come together: a publisher's, of language models or of one other family."""
+    family = run.plan.workload.family
+    return publisher(run), "" if family in LANGUAGE else family
+
+
+def _two_level(scores: Sequence[tuple[Hashable, float]], share: float) -> float:
+    groups: dict[Hashable, list[float]] = defaultdict(list)
+    for name, score in scores:
+        groups[name].append(score)
+    each = np.array([conformal_quantile(np.array(mine), share) for mine in groups.values()])
+    return max(conformal_quantile(each, share), _MIN_WIDTH)
+
+
+def conformal_quantile(values: Array, share: float) -> float:
+    """The least of the n values that a further one does not exceed with that probability: of rank ⌈(n + 1)·share⌉
+    (Vovk et al. 2005); the largest where there are too few to tell. Shape (n,)."""
+    rank = min(math.ceil((len(values) + 1) * share - 1e-9), len(values))
+    return float(np.sort(values)[max(rank, 1) - 1])
+
+
+def _factors(observed: Sequence[LeftOut]) -> dict[str, float]:
+    """What each trait makes of the size of errors: ridge regression of its logarithm, without factors below 1."""
+    names = sorted({name for o in observed for name in o.traits})
+    if not names:
+        return {}
+    weights = _by_unit(observed)
+    amounts = np.array([[o.traits.get(name, 0.0) for name in names] for o in observed])
+    size = np.log(np.maximum(np.abs([o.error for o in observed]), _SMALL))
+    found = np.zeros(len(names))
+    kept = np.ones(len(names), dtype=bool)
+    # A trait that would narrow is left out, and the others are fitted again without it.
+    while kept.any():
+        columns = np.hstack([np.ones((len(size), 1)), amounts[:, kept]])
+        pull = np.diag([0.0] + [_PULL] * int(kept.sum()))
+        beta = np.linalg.solve((columns.T * weights) @ columns + pull, (columns.T * weights) @ size)[1:]
+        found[:] = 0.0
+        found[kept] = beta
+        if (beta >= 0.0).all():
+            break
+        kept &= found >= 0.0
+    return {name: float(np.exp(max(b, 0.0))) for name, b in zip(names, found, strict=True)}
 
 
 def _widening(interval: Interval, observed: Sequence[LeftOut], name: str) -> float:
@@ -86,14 +158,16 @@ def _widening(interval: Interval, observed: Sequence[LeftOut], name: str) -> flo
     far = [o for o in observed if name in o.traits]
     if not far:
         return 1.0
-    needed = np.array([max(o.error / interval.up, -o.error / interval.down) / interval.scale(o.traits) for o in far])
-    amount = float(np.average([o.traits[name] for o in far], weights=_by_source(far)))
-    return float(max(1.0, quantile(needed, _by_source(far), ASKED)) ** (1.0 / amount))
+    needed = _two_level([(unit(o.run), abs(o.error) / (interval.new * interval.scale(o.traits))) for o in far], ASKED)
+    amount = float(np.average([o.traits[name] for o in far], weights=_by_unit(far)))
+    return float(max(1.0, needed) ** (1.0 / amount))
 
 
-def _by_source(observed: Sequence[LeftOut]) -> Array:
-    counts = by_group([(o.run, 0.0) for o in observed], source)
-    return np.array([1.0 / len(counts[source(o.run)]) for o in observed])
+def _by_unit(observed: Sequence[LeftOut]) -> Array:
+    counts: dict[Hashable, int] = defaultdict(int)
+    for o in observed:
+        counts[unit(o.run)] += 1
+    return np.array([1.0 / counts[unit(o.run)] for o in observed])
 
 
 def quantile(values: Array, weights: Array, share: float) -> float:
@@ -104,24 +178,96 @@ def quantile(values: Array, weights: Array, share: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """Coverage averaged over groups left out of the interval's own fit, and the median half-width."""
+class Judged:
+    """A run beside an interval that its publisher had no part in."""
 
+    run: Run
+    error: float
+    spread: Spread
+
+    @property
+    def held(self) -> bool:
+        """Whether the measured time is in the interval."""
+        return self.spread.low <= math.exp(self.error) <= self.spread.high
+
+    @property
+    def half_width(self) -> float:
+        """Of the interval, in ln of time."""
+        return math.log(self.spread.high / self.spread.low) / 2.0
+
+
+def judged(
+    new: Sequence[LeftOut], known: Sequence[LeftOut], far: Sequence[LeftOut], which: Sequence[LeftOut], is_known: bool
+) -> list[Judged]:
+    """Runs, distinct configurations once, each beside the interval of all other publishers.
+
+    Args:
+        new, known, far: what intervals are made of, as in ``fit_interval``.
+        which: runs are judged, with their errors.
+        is_known: by the width of known publishers.
+    """
+    found = []
+    each = distinct(which)
+    for name in sorted({publisher(o.run) for o in each}):
+
+        def others(observed: Sequence[LeftOut], name: str = name) -> list[LeftOut]:
+            return [o for o in observed if publisher(o.run) != name]
+
+        interval = fit_interval(others(new), others(known), others(far), "others")
+        mine = (o for o in each if publisher(o.run) == name)
+        found += [Judged(o.run, o.error, interval.of(o.traits, is_known)) for o in mine]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How far predictions were off, as a mean over publishers.
+
+    Attributes:
+        runs, publishers: how many.
+        error: mean over publishers of each one's median |ln(measured / predicted)|; ``error_range`` holds it in 80 of
+            100 draws of as many publishers.
+        bias: the same of ln(predicted / measured) time.
+        coverage: of the share of runs inside their intervals; ``coverage_range`` as above.
+        half_width: median over publishers of each one's median, in ln of time.
+    """
+
+    runs: int
+    publishers: int
+    error: float
+    error_range: tuple[float, float]
+    bias: float
     coverage: float
+    coverage_range: tuple[float, float]
     half_width: float
 
-
-def checked(observed: Sequence[LeftOut], judged: Sequence[LeftOut], key: Callable[[Run], object] = source) -> Checked:
-    """Each group judged by the interval of all the others."""
-    shares, widths = [], []
-    for left_out in sorted({key(o.run) for o in judged}, key=str):
-        interval = fit_interval([o for o in observed if key(o.run) != left_out], "others")
-        mine = [(o, interval.of(o.traits)) for o in judged if key(o.run) == left_out]
-        shares.append(np.mean([inside(o, spread) for o, spread in mine]))
-        widths += [(spread.high - spread.low) / 2 for _, spread in mine]
-    return Checked(float(np.mean(shares)), float(np.median(widths)))
-
-
-def inside(observed: LeftOut, spread: Spread) -> bool:
-    """Whether a run's measured time is in its interval."""
-    return spread.low <= float(np.exp(observed.error)) <= spread.high
+    @classmethod
+    def of(cls, runs: Sequence[Judged]) -> Score:
+        """Of one run or more."""
+        groups: dict[str, list[Judged]] = defaultdict(list)
+        for each in runs:
+            groups[publisher(each.run)].append(each)
+        columns = np.array(
+            [
+                (
+                    np.median([abs(j.error) for j in mine]),
+                    -np.median([j.error for j in mine]),
+                    np.mean([j.held for j in mine]),
+                    np.median([j.half_width for j in mine]),
+                )
+                for mine in groups.values()
+            ]
+        )
+        drawn = np.random.default_rng(0).integers(len(columns), size=(_DRAWS, len(columns)))
+        low, high = np.quantile(columns[drawn].mean(axis=1), ((1 - ASKED) / 2, (1 + ASKED) / 2), axis=0)
+        error, bias, coverage, _ = columns.mean(axis=0)
+        return cls(
+            runs=len(runs),
+            publishers=len(groups),
+            error=float(error),
+            error_range=(float(low[0]), float(high[0])),
+            bias=float(bias),
+            coverage=float(coverage),
+            coverage_range=(float(low[2]), float(high[2])),
+            half_width=float(np.median(columns[:, 3])),
+        )

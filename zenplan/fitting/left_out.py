@@ -9,16 +9,28 @@ from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
 from zenplan.backtesting.runs import Run
-from zenplan.domain.fit.coefficients import GENERATION, Coefficients
+from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.fit.efficiency import Interval
 from zenplan.fitting.fit import fit, fitted_to
 from zenplan.fitting.intervals import LeftOut, fit_interval, left_out_traits
 from zenplan.fitting.model import Model
 from zenplan.fitting.prior import STAGES, Stage, start
-from zenplan.fitting.published import Box, accelerator, generation, published_runs, publisher, source, thinned
+from zenplan.fitting.published import (
+    Box,
+    accelerator,
+    document,
+    generation,
+    published_runs,
+    publisher,
+    thinned,
+    trained_model,
+)
 
 # Runs on more devices than this are left out together, to see how the fit carries to a larger scale.
 LARGE = 128
+
+# Whose runs are judged: publishers of which no run was fitted, and those of which others were.
+NEW, KNOWN = "new publishers", "known publishers"
 
 Observed = Mapping[str, Sequence[LeftOut]]
 
@@ -31,8 +43,8 @@ class StageFit:
         runs: of its tables, those that can be predicted.
         begin: the coefficients before it.
         fitted: those after it, with the interval still to come.
-        observed: errors on what was left out of it, by what that was: ``source``, ``publisher``, ``accelerator``,
-            ``generation``, ``scale``.
+        observed: errors on what was left out of it, by what that was: ``NEW`` publishers, ``KNOWN`` ones,
+            ``accelerator``, ``generation``, ``scale``.
     """
 
     stage: Stage
@@ -78,22 +90,34 @@ def with_intervals(language: StageFit, other: StageFit) -> Coefficients:
 def observed_errors(
     all_runs: Sequence[Run], stage: Stage, begin: Coefficients, processes: int | None = None
 ) -> dict[str, Sequence[LeftOut]]:
-    """Errors on sources left out in turn, on publishers where they have several, on accelerators, on whole generations,
-    and on all runs above a scale."""
-
-    def errors(key: Callable[[Run], Hashable]) -> list[tuple[Run, float]]:
-        return left_out(all_runs, key, stage, begin, processes)
-
-    found: dict[str, Sequence[LeftOut]] = {
-        "source": left_out_traits(errors(source)),
-        "accelerator": left_out_traits(errors(accelerator)),
-        "generation": left_out_traits(errors(generation), unknown=GENERATION),
+    """Errors on publishers left out in turn, on parts of publishers whose other runs are fitted, on accelerators, on
+    whole generations, and on all runs above a scale."""
+    keys: dict[str, Callable[[Run], Hashable]] = {
+        NEW: publisher,
+        KNOWN: part_of(all_runs),
+        "accelerator": accelerator,
+        "generation": generation,
+        "scale": large,
     }
-    if len({publisher(r) for r in all_runs}) < len({source(r) for r in all_runs}):
-        found["publisher"] = left_out_traits(errors(publisher))
-    if any(map(large, all_runs)):
-        beyond = left_out_traits(errors(large), beyond=LARGE)
-        found["scale"] = [o for o in beyond if large(o.run)]
+    found = {name: left_out_traits(left_out(all_runs, key, stage, begin, processes), key) for name, key in keys.items()}
+    found["scale"] = [o for o in found["scale"] if large(o.run)]
+    alone = {name for name, parts in _parts(all_runs, keys[KNOWN]).items() if len(parts) == 1}
+    # A publisher of one document about one model has nothing else that could be fitted.
+    found[KNOWN] = [o for o in found[KNOWN] if publisher(o.run) not in alone]
+    return {name: observed for name, observed in found.items() if observed}
+
+
+def part_of(all_runs: Sequence[Run]) -> Callable[[Run], Hashable]:
+    """The group of a run that is left out while others of its publisher are fitted: a document, or a model of a
+    publisher that has one document."""
+    documents = _parts(all_runs, document)
+    return lambda run: document(run) if len(documents[publisher(run)]) > 1 else (document(run), trained_model(run))
+
+
+def _parts(all_runs: Sequence[Run], key: Callable[[Run], Hashable]) -> Mapping[str, set[Hashable]]:
+    found: dict[str, set[Hashable]] = {}
+    for run in all_runs:
+        found.setdefault(publisher(run), set()).add(key(run))
     return found
 
 
@@ -103,10 +127,13 @@ def large(run: Run) -> bool:
 
 
 def interval_of(observed: Observed) -> Interval:
-    """The interval that goes with the coefficients: from what was left out by source, generation and scale."""
-    together = [o for name in observed if name != "accelerator" for o in observed[name]]
-    count, sources = len(observed["source"]), len({source(o.run) for o in observed["source"]})
-    return fit_interval(together, f"80 % of {count} published runs of {sources} sources, each left out of the fit")
+    """The interval that goes with the coefficients."""
+    new, known = observed[NEW], observed.get(KNOWN, ())
+    far = [o for name in ("generation", "scale") for o in observed.get(name, ())]
+    publishers = len({publisher(o.run) for o in new})
+    return fit_interval(
+        new, known, far, f"80 % of {len(new):,} published runs of {publishers} publishers, each left out of the fit"
+    )
 
 
 def left_out(

@@ -160,7 +160,7 @@ def _group(runs: Sequence[Run], indices: Sequence[int]) -> _Group:
         link_hop_s=START["link_hop_s"].value,
         network_hop_s=START["network_hop_s"].value,
         source="data sheet",
-        interval=Interval(down=1, up=1, basis="none"),
+        interval=Interval(new=1, known=1, basis="none"),
     )
     clusters = [replace(runs[i].cluster, efficiency=whole) for i in indices]
     of_layout = np.repeat(np.arange(len(indices)), [len(runs[i].layouts) for i in indices])

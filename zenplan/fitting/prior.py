@@ -137,5 +137,5 @@ STAGES = (LANGUAGE, OTHERS)
 
 def start() -> Coefficients:
     """Where the fit begins; its intervals say nothing yet."""
-    none = Interval(down=1, up=1, basis="none")
+    none = Interval(new=1, known=1, basis="none")
     return Coefficients(all=START, interval=none, other_interval=none, source="start")

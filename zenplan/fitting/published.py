@@ -6,6 +6,7 @@ measured the runs of a source, and ``locked_box.csv``, the publishers that a fit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
@@ -113,6 +114,32 @@ def trained_model(run: Run) -> Hashable:
     """What is trained: the same for runs of one model at one size of its input."""
     names = ("model", "params", "seq_len", "layers", "width", "image_size", "task", "fused_attention")
     return tuple(getattr(run.measured, name) for name in names)
+
+
+def document(run: Run) -> str:
+    """The document that a run is from, whichever revision of it."""
+    return re.split(r"[@\[]", source(run))[0].strip()
+
+
+def configuration(run: Run) -> Hashable:
+    """Runs that have it in common differ in their release or in nothing that a table has."""
+    measured = run.measured
+    how = (
+        "task",
+        "global_batch",
+        "micro_batch",
+        "dp",
+        "tp",
+        "pp",
+        "cp",
+        "ep",
+        "vp",
+        "zero_stage",
+        "recompute",
+        "options",
+    )
+    what = (accelerator(run), run.devices, run.plan.precision.name, measured.framework, measured.compiled)
+    return publisher(run), trained_model(run), what, tuple(getattr(measured, name) for name in how)
 
 
 def setting(run: Run) -> Hashable:

@@ -12,6 +12,7 @@ from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import NAMES, SCHEMA, coefficients_of, document_of, read_coefficients
 from zenplan.domain.fit.coefficients import Coefficient, Coefficients
 from zenplan.domain.fit.efficiency import Interval
+from zenplan.domain.model.workload import LANGUAGE
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import Software
 from zenplan.errors import DataError
@@ -46,7 +47,14 @@ MATMUL = {
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    interval = {"down": 0.1, "up": 0.2, "basis": "9 runs", "devices": 64.0, "factors": {"several nodes": 1.5}}
+    interval = {
+        "new": 0.2,
+        "known": 0.1,
+        "basis": "9 runs",
+        "devices": 64.0,
+        "seen": ["generation/Ampere"],
+        "factors": {"several nodes": 1.5},
+    }
     return {
         "schema": SCHEMA,
         "fitted": FITTED,
@@ -60,7 +68,8 @@ def document(**changes: Any) -> dict[str, Any]:
 def test_a_document_is_read() -> None:
     found = coefficients_of(document())
     assert found.all["matmul"].of("generation/Ampere") == pytest.approx(0.66)
-    assert (found.interval.down, found.interval.up, found.interval.devices) == (0.1, 0.2, 64)
+    assert (found.interval.new, found.interval.known, found.interval.devices) == (0.2, 0.1, 64)
+    assert found.interval.seen == {"generation/Ampere"}
     assert found.interval.factors == {"several nodes": 1.5}
     assert found.source == "a fit on a table, 2026-01-01"
 
@@ -72,13 +81,18 @@ def test_what_is_read_is_written_again() -> None:
 SHARES = st.floats(0.11, 0.89)
 FACTORS = st.dictionaries(st.sampled_from(["generation/Ampere", "software/xla"]), st.floats(0.01, 100))
 
+WIDER = st.dictionaries(st.sampled_from(["several nodes", "a long sequence"]), st.floats(1, 100))
+
 
 @LAZY
-@given(value=SHARES, factors=FACTORS, down=st.floats(0.001, 3), up=st.floats(0.001, 3))
-def test_what_is_written_is_read_back(value: float, factors: dict[str, float], down: float, up: float) -> None:
+@given(value=SHARES, factors=FACTORS, traits=WIDER, new=st.floats(0.001, 3), known=st.floats(0.001, 3))
+def test_what_is_written_is_read_back(
+    value: float, factors: dict[str, float], traits: dict[str, float], new: float, known: float
+) -> None:
     one: dict[str, Any] = {"value": value, "least": 0.1, "most": 0.9, "factors": factors}
     every = {name: Coefficient(name=name, unit="1", meaning="made up", **one) for name in NAMES}
-    interval = Interval(down=down, up=up, factors=factors, devices=512, basis="9 runs")
+    seen = frozenset(factors)
+    interval = Interval(new=new, known=known, factors=traits, seen=seen, devices=512, basis="9 runs")
     written = json.dumps(
         document_of(Coefficients(all=every, interval=interval, other_interval=interval, source="x"), FITTED)
     )
@@ -86,22 +100,23 @@ def test_what_is_written_is_read_back(value: float, factors: dict[str, float], d
     # Written in four digits: as many as a fit can tell.
     assert read.all["memory"].value == pytest.approx(value, rel=1e-3)
     assert read.all["memory"].factors == pytest.approx(factors, rel=1e-3)
-    assert (read.interval.down, read.interval.up) == pytest.approx((down, up), abs=1e-4)
-    assert read.interval.factors == pytest.approx(factors, abs=1e-3)
+    assert (read.interval.new, read.interval.known) == pytest.approx((new, known), abs=1e-4)
+    assert read.interval.factors == pytest.approx(traits, abs=1e-3)
+    assert read.interval.seen == seen
     assert read.interval.basis == "9 runs"
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"schema": "zenplan/coefficients/9"}, "'zenplan/coefficients/9' is not 'zenplan/coefficients/1'"),
+        ({"schema": "zenplan/coefficients/9"}, "'zenplan/coefficients/9' is not 'zenplan/coefficients/2'"),
         ({"fitted": {"by": "x", "on": "y"}}, "date"),
         ({"coefficients": []}, "coefficients"),
         ({"coefficients": {**WHOLE, "matmul": {"value": 0.6}}}, "missing"),
         ({"coefficients": {**WHOLE, "matmul": {**MATMUL, "value": 0.95}}}, "0.95 is not in"),
         ({"coefficients": {**WHOLE, "matmul": {**MATMUL, "value": "0.6"}}}, "not supported between"),
         ({"coefficients": {**WHOLE, "matmul": {**MATMUL, "most_of": 1}}}, "most_of"),
-        ({"interval": {"down": 0.0, "up": 0.1, "basis": "x"}}, "interval"),
+        ({"interval": {"new": 0.0, "known": 0.1, "seen": [], "basis": "x"}}, "interval"),
         ({"interval": None}, "coefficients"),
     ],
 )
@@ -147,7 +162,9 @@ def test_groups_of_the_bundled_coefficients_are_ones_that_exist() -> None:
     known |= {f"family/{name}" for name in FAMILIES}
     coefficients = read_coefficients()
     groups = {group for each in coefficients.all.values() for group in each.factors}
-    for interval in (coefficients.interval, coefficients.other_interval):
-        groups |= {trait for trait in interval.factors if "/" in trait}
     assert groups
     assert groups <= known
+    for interval in (coefficients.interval, coefficients.other_interval):
+        seen = {feature for feature in interval.seen if feature.startswith(("generation/", "software/", "family/"))}
+        assert seen
+        assert seen <= known | {f"family/{name}" for name in LANGUAGE}

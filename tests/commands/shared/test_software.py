@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import re
-import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.commands.layouts.use_case import cluster_of
-from zenplan.commands.shared.tables import catalogue
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Answer
-from zenplan.domain.fit.efficiency import Interval
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import Software
@@ -27,8 +21,6 @@ from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.domain.training.stack import STACKS, Stack
 from zenplan.errors import NoFit, UnknownName, UsageError
-from zenplan.planning.physics.interval import STAND_IN_FACTOR
-from zenplan.planning.search.search import sample_s, search
 from zenplan.plugins import load_plugins
 
 Ask = Callable[..., Answer]
@@ -238,24 +230,3 @@ def test_it_is_a_setting(called: Callable[..., Any], monkeypatch: pytest.MonkeyP
     ended = called(*asked)
     assert ended.code == 2
     assert "deepspeed" in ended.err
-
-
-# --- the interval
-
-
-def test_the_interval_is_as_much_wider_as_kinds_differ() -> None:
-    sheets, coefficients = catalogue(PLUGINS), read_coefficients()
-    spreads = []
-    for model, gpu, devices in itertools.product(("llama3-8b", "llama3-70b"), ("A100", "H100", "L40S"), (1, 8, 64)):
-        for method in ("full", "lora"):
-            logs = []
-            for kind in Software:
-                made = plan(model=model, method=method, software=str(kind), batch=64)
-                found = search(made, [cluster_of(made, sheets.by_name(gpu), devices, coefficients)])
-                logs += [math.log(sample_s(made, found.layouts, found.steps)[0])] if found.fits[0] else []
-            spreads += [statistics.pstdev(logs)] if len(logs) == len(Software) else []
-    assert len(spreads) > 15
-    plain: Interval = coefficients.interval
-    # Of a normal distribution, 80 % lie within 1.28 standard deviations.
-    own = (plain.up + plain.down) / 2 / 1.2816
-    assert math.hypot(1.0, statistics.median(spreads) / own) == pytest.approx(STAND_IN_FACTOR, abs=0.1)

@@ -45,7 +45,7 @@ def coefficient(
 def coefficients(**factors: Any) -> Coefficients:
     """Round numbers; those of products have the factors."""
     values = {n: coefficient(n, v, least=0.0, most=1e3) for n, v in PLAIN.items()}
-    interval, other = (Interval(down=0.2, up=0.2, basis=basis) for basis in ("made up", "of others"))
+    interval, other = (Interval(new=0.2, known=0.2, basis=basis) for basis in ("made up", "of others"))
     return Coefficients(
         all={**values, "matmul": coefficient(**factors)}, interval=interval, other_interval=other, source="a fit"
     )

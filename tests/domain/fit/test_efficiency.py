@@ -17,7 +17,7 @@ def efficiency(**changes: Any) -> Efficiency:
         **dict.fromkeys(LOSSES, 1e-6),
         **changes,
     }
-    interval = Interval(down=0.2, up=0.2, basis="made up")
+    interval = Interval(new=0.2, known=0.2, basis="made up")
     return Efficiency(**{"architecture": "Ampere", "interval": interval, "source": "made up", **values})
 
 

@@ -11,13 +11,15 @@ from zenplan.domain.fit.efficiency import Interval, Spread
 from zenplan.errors import DataError
 
 LAZY = settings(max_examples=60, deadline=None, derandomize=True)
-# Half and twice; several nodes are twice as unsure, a measured generation half as much.
+# Half and twice; several nodes are twice as unsure.
 HALF_OR_TWICE = math.log(2)
-FACTORS = {"several nodes": 2.0, "generation/Ampere": 0.5, "software/eager": 3.0}
+FACTORS = {"several nodes": 2.0, "a long sequence": 3.0}
 
 
 def interval(**changes: Any) -> Interval:
-    return Interval(**{"down": HALF_OR_TWICE, "up": HALF_OR_TWICE, "factors": FACTORS, "basis": "9 runs", **changes})
+    return Interval(
+        **{"new": HALF_OR_TWICE, "known": HALF_OR_TWICE / 2, "factors": FACTORS, "basis": "9 runs", **changes}
+    )
 
 
 @pytest.mark.parametrize(
@@ -26,30 +28,24 @@ def interval(**changes: Any) -> Interval:
         ({}, 2),
         ({"several nodes": 1}, 4),
         ({"several nodes": 2}, 16),  # twice as much of it: twice the factor
-        ({"generation/Ampere": 1}, math.sqrt(2)),
-        ({"several nodes": 1, "generation/Ampere": 1}, 2),
+        ({"a long sequence": 1, "several nodes": 1}, 2**6),
         ({"a trait without a factor": 5}, 2),
     ],
 )
 def test_traits_scale_the_logarithm(traits: dict[str, float], times: float) -> None:
-    found = interval().of(traits)
+    found, known = interval().of(traits), interval().of(traits, known=True)
     assert (found.low, found.high) == pytest.approx((1 / times, times))
-
-
-def test_the_two_sides_are_their_own() -> None:
-    found = interval(down=math.log(1.25), up=math.log(3)).of({})
-    assert (found.low, found.high) == pytest.approx((0.8, 3))
+    assert (known.low, known.high) == pytest.approx((times**-0.5, times**0.5))
 
 
 def test_no_interval_is_narrower_than_the_floor() -> None:
     # 4 % of time is what two versions of one framework differ by, however alike the measured runs were.
-    sure = interval(down=0.001, up=0.001).of({"generation/Ampere": 9})
+    sure = interval(new=0.001, known=0.001).of({})
     assert (sure.low, sure.high) == pytest.approx((math.exp(-0.04), math.exp(0.04)))
 
 
 def test_the_basis_says_what_makes_it_wider() -> None:
-    # Generations and software are what was fitted; what is wider is named in words.
-    traits = {"several nodes": 1.0, "generation/Ampere": 1.0, "software/eager": 1.0, "unheard of": 1.0}
+    traits = {"several nodes": 1.0, "unheard of": 1.0}
     assert interval().of(traits).basis == "9 runs; wider for several nodes"
     assert interval().of({}).basis == "9 runs"
 
@@ -59,11 +55,11 @@ FACTOR = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.floats(1, 2))
 
 
 @LAZY
-@given(traits=AMOUNTS, more=AMOUNTS, factors=FACTOR, down=st.floats(0.001, 0.5), up=st.floats(0.001, 0.5))
+@given(traits=AMOUNTS, more=AMOUNTS, factors=FACTOR, width=st.floats(0.001, 0.5))
 def test_more_of_what_makes_it_wider_never_makes_it_narrower(
-    traits: dict[str, float], more: dict[str, float], factors: dict[str, float], down: float, up: float
+    traits: dict[str, float], more: dict[str, float], factors: dict[str, float], width: float
 ) -> None:
-    one = interval(down=down, up=up, factors=factors)
+    one = interval(new=width, factors=factors)
     greater = {name: traits.get(name, 0) + more.get(name, 0) for name in {*traits, *more}}
     assert one.scale(greater) >= one.scale(traits) * (1 - 1e-12)
     narrow, wide = one.of(traits), one.of(greater)
@@ -80,7 +76,7 @@ def test_scales_of_traits_multiply(one: dict[str, float], other: dict[str, float
 
 
 @pytest.mark.parametrize(
-    "changes", [{"down": 0.0}, {"up": -0.1}, {"up": float("nan")}, {"factors": {"a": 0.0}}, {"basis": ""}]
+    "changes", [{"new": 0.0}, {"known": -0.1}, {"new": float("nan")}, {"factors": {"a": 0.9}}, {"basis": ""}]
 )
 def test_what_is_no_interval(changes: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="interval"):

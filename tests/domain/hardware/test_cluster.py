@@ -7,7 +7,7 @@ from zenplan.domain.hardware.accelerator import Accelerator, Source
 from zenplan.domain.hardware.cluster import PCIE_X16_BYTES_PER_S, Cluster
 from zenplan.errors import DataError
 
-SPREAD = Interval(down=0.1, up=0.1, basis="made up")
+SPREAD = Interval(new=0.1, known=0.1, basis="made up")
 
 
 def efficiency(**changes: Any) -> Efficiency:

@@ -13,7 +13,7 @@ from zenplan.domain.fit.coefficients import OTHERS, Coefficient, Coefficients
 from zenplan.domain.fit.efficiency import CarriedOver, Efficiency, Interval
 from zenplan.errors import DataError
 
-SCHEMA = "zenplan/coefficients/1"
+SCHEMA = "zenplan/coefficients/2"
 NAMES = {name for name, kind in get_type_hints(Efficiency).items() if kind is float} - {"wide_matmul"} | OTHERS.keys()
 
 
@@ -37,8 +37,8 @@ def coefficients_of(document: Mapping[str, Any]) -> Coefficients:
             raise DataError(f"coefficients: no {sorted(missing)[0]}")
         return Coefficients(
             all={name: Coefficient(name=name, **each) for name, each in document["coefficients"].items()},
-            interval=Interval(**document["interval"]),
-            other_interval=Interval(**document["other_interval"]),
+            interval=_interval_of(document["interval"]),
+            other_interval=_interval_of(document["other_interval"]),
             source=f"{fitted['by']} on {fitted['on']}, {fitted['date']}",
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -66,12 +66,17 @@ def document_of(coefficients: Coefficients, fitted: Mapping[str, Any]) -> dict[s
     }
 
 
+def _interval_of(document: Mapping[str, Any]) -> Interval:
+    return Interval(**{**document, "seen": frozenset(document["seen"])})
+
+
 def _interval(i: Interval) -> dict[str, Any]:
     return {
-        "down": round(i.down, 4),
-        "up": round(i.up, 4),
+        "new": round(i.new, 4),
+        "known": round(i.known, 4),
         "basis": i.basis,
         "devices": i.devices,
+        "seen": sorted(i.seen),
         "factors": {name: round(f, 3) for name, f in sorted(i.factors.items())},
     }
 

@@ -37,44 +37,45 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """The 80 % interval of measured over predicted time, by cross-conformal prediction on left-out runs.
+    """The 80 % interval of measured over predicted time, by two-level conformal prediction on left-out runs.
 
-    ``ln(measured / predicted)`` of a run, divided by the run's scale, lies between ``-down`` and ``up`` in 80 of
-    100 cases (Vovk 2015; locally weighted as in Lei et al. 2018, section 5.2). The scale is the product of
-    ``factors`` of the traits that the run has, each to the power of how much of it.
+    Runs of one publisher err alike, so one quantile over all of them says little of the next publisher. Each has its
+    own 80 % quantile of ``|ln(measured / predicted)|`` over the run's scale; the width is the 80 % quantile of those
+    (Dunn et al. 2023, Distribution-free prediction sets for two-layer hierarchical models). The scale is the product
+    of ``factors`` of the traits that the run has, each to the power of how much of it; a trait only ever widens.
 
     Attributes:
-        down, up: of a run without any trait that has a factor; in ln.
-        factors: trait to what it makes of the width; every generation that was measured is among them.
-        devices: the most that any of the runs had.
-        basis: which runs, from how many sources, left out of which fit.
+        new: half-width in ln for publishers and software of which no run was fitted.
+        known: the same where others of their runs were.
+        factors: trait to what it makes of the width, 1 or more.
+        seen: what the fitted runs had: ``generation/Ampere``, ``bf16 on Ampere``.
+        devices: the most that any of them had.
+        basis: which runs, from how many publishers, left out of which fit.
     """
 
-    down: float
-    up: float
+    new: float
+    known: float
     factors: Mapping[str, float] = field(default_factory=dict)
+    seen: frozenset[str] = frozenset()
     devices: float = 1.0
     basis: str
 
     def __post_init__(self) -> None:
         checks.named("interval", basis=self.basis)
-        if not (self.down > 0 and self.up > 0 and self.devices > 0 and all(f > 0 for f in self.factors.values())):
-            raise DataError("interval: down, up, devices and factors must be above zero")
+        checks.positive("interval", new=self.new, known=self.known, devices=self.devices)
+        if not all(f >= 1 for f in self.factors.values()):
+            raise DataError("interval: factors must be 1 or more")
 
     def scale(self, traits: Mapping[str, float]) -> float:
         """What the traits make of the width."""
         return math.exp(sum(amount * math.log(self.factors.get(name, 1.0)) for name, amount in traits.items()))
 
-    def of(self, traits: Mapping[str, float]) -> Spread:
-        """The interval of a run with these traits, as ratios of time."""
-        scale = self.scale(traits)
-        wider = [name for name in traits if self.factors.get(name, 1.0) > 1.0 and "/" not in name]
+    def of(self, traits: Mapping[str, float], known: bool = False) -> Spread:
+        """The interval of a run with these traits, as ratios of time; ``known`` as the attribute."""
+        width = max((self.known if known else self.new) * self.scale(traits), _LEAST_LN)
+        wider = [name for name in traits if self.factors.get(name, 1.0) > 1.0]
         why = f"; wider for {', '.join(wider)}" if wider else ""
-        return Spread(
-            low=math.exp(-max(self.down * scale, _LEAST_LN)),
-            high=math.exp(max(self.up * scale, _LEAST_LN)),
-            basis=self.basis + why,
-        )
+        return Spread(low=math.exp(-width), high=math.exp(width), basis=self.basis + why)
 
 
 # --- corrections

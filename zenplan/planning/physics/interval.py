@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -14,51 +14,66 @@ from zenplan.domain.model.workload import LANGUAGE
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array
 
-UNMEASURED = "a generation or precision without published runs"
+# What none of the fitted runs had, by what it is.
+UNSEEN: Final = {
+    "generation": "a generation without published runs",
+    "precision": "a precision without published runs on its generation",
+    "software": "a kind of software without published runs",
+    "family": "a family of models without published runs",
+    "method": "a method without published runs",
+}
 UNKNOWN_SOFTWARE = "software that is not known"
 GUESSED_SHAPE = "a guessed shape"
 GUESSED_LAYOUT = "a layout that is not known in full"
 SEVERAL_NODES = "several nodes"
 EXPERTS = "a mixture of experts"
-# Of four-bit training there is no published throughput yet that was fitted to.
-_MEASURED_DTYPES = ("fp32", "tf32", "fp16", "bf16", "fp8")
+LONG = "a long sequence"
 BEYOND = "more devices than were measured"
-STAND_IN = "software that is timed as the nearest kind"
-# What that makes of the width. The step times that the four fitted kinds of software have for one model on the same
-# devices (8B to 70B, 1 to 64 devices) spread by 0.13 in ln, in the median of standard deviations; the interval of a
-# run without traits by 0.16. So far off may a stack be that the fit has not seen: the two add up in quadrature.
-STAND_IN_FACTOR = 1.3
+# Tokens of a sequence up to which most runs are.
+_USUAL_TOKENS = 8192.0
+
+
+def features(plan: TrainingPlan, cluster: Cluster) -> Mapping[str, str]:
+    """What a run has that others may not have had: kind, as in ``UNSEEN``, to which."""
+    architecture, kind = cluster.accelerator.architecture, plan.software
+    found = {
+        "generation": f"generation/{architecture}",
+        "precision": f"{plan.precision.matmul_dtype} on {architecture}",
+        "family": f"family/{plan.workload.family}",
+        "method": f"method/{plan.method}",
+    }
+    return found | ({"software": f"software/{kind}"} if kind else {})
 
 
 def traits(plan: TrainingPlan, cluster: Cluster, layout_known: bool = True) -> Mapping[str, float]:
-    """Trait to how much of it a run has: 1, or for devices the powers of ten beyond what was measured."""
-    interval = cluster.efficiency.interval
-    generation = f"generation/{cluster.accelerator.architecture}"
+    """Trait to how much of it a run has: 1, or powers of ten of devices beyond what was measured, powers of two of a
+    sequence beyond the usual."""
+    interval, load = cluster.efficiency.interval, plan.workload
+    unseen = [kind for kind, which in features(plan, cluster).items() if which not in interval.seen]
+    if "generation" in unseen:
+        unseen.remove("precision")
+    language = load.family in LANGUAGE
     found = {
-        generation: generation in interval.factors,
-        UNMEASURED: generation not in interval.factors or plan.precision.matmul_dtype not in _MEASURED_DTYPES,
-        f"software/{plan.software}": plan.software is not None,
+        **{UNSEEN[kind]: 1.0 for kind in unseen},
         UNKNOWN_SOFTWARE: plan.software is None,
-        STAND_IN: plan.stack is not None and not plan.stack.fitted,
-        f"family/{plan.workload.family}": plan.workload.family not in LANGUAGE,
-        GUESSED_SHAPE: plan.workload.guessed_shape,
+        f"family {load.family}": not language and "family" not in unseen,
+        GUESSED_SHAPE: load.guessed_shape,
         GUESSED_LAYOUT: not layout_known,
         SEVERAL_NODES: cluster.nodes > 1,
-        EXPERTS: plan.workload.experts > 1,
+        EXPERTS: load.experts > 1,
+        LONG: max(0.0, math.log2(load.tokens_per_sample / _USUAL_TOKENS)) if language else 0.0,
         BEYOND: max(0.0, math.log10(cluster.devices / interval.devices)),
     }
     return {name: float(amount) for name, amount in found.items() if amount}
 
 
 def spread_of(plan: TrainingPlan, cluster: Cluster, layout_known: bool = True) -> Spread:
-    """The interval of a step's time on a cluster, as ratios of measured to predicted."""
+    """The interval of a step's time on a cluster, as ratios of measured to predicted. It is that of known software
+    where the plan names one of which runs were fitted."""
     if cluster.efficiency.correction is not None:
         return cluster.efficiency.correction.spread
-    found = traits(plan, cluster, layout_known)
-    interval = cluster.efficiency.interval
-    if STAND_IN in found:
-        interval = replace(interval, factors={**interval.factors, STAND_IN: STAND_IN_FACTOR})
-    return interval.of(found)
+    known = plan.stack is not None and plan.stack.fitted
+    return cluster.efficiency.interval.of(traits(plan, cluster, layout_known), known)
 
 
 def step_ranges(plan: TrainingPlan, clusters: Sequence[Cluster], step_s: Array) -> Array:
