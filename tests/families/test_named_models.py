@@ -8,14 +8,14 @@ from zenplan.domain.model.operators import Attention, Embedding, Recurrent
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.plan import OPTIMIZERS
 from zenplan.errors import UsageError
-from zenplan.families import classifiers, diffusion, graphs, mlp, recommenders, recurrent, speech, vision
+from zenplan.families import classifiers, contrastive, diffusion, graphs, mlp, recommenders, recurrent, speech, vision
 from zenplan.families.named import Builder, NamedFamily
 
 FAMILIES: dict[str, dict[str, Builder]] = {
     "recurrent": recurrent.MODELS,
     "recommender": recommenders.MODELS,
     "mlp": mlp.MODELS,
-    "vision transformer": vision.MODELS,
+    "vision transformer": {**vision.MODELS, **contrastive.MODELS},
     "speech transformer": speech.MODELS,
     "encoder": classifiers.MODELS,
     "diffusion": diffusion.MODELS,
@@ -52,6 +52,11 @@ PUBLISHED = {
     "vit-tiny": (5.72e6, 0.002),
     "vit-small": (22.05e6, 0.002),
     "vit-huge": (632.05e6, 0.002),
+    # open_clip, docs/model_profile.csv.
+    "clip-vit-b-32": (151.28e6, 0.001),
+    "clip-vit-b-16": (149.62e6, 0.001),
+    "clip-vit-l-14": (427.62e6, 0.001),
+    "clip-vit-h-14": (986.11e6, 0.001),
     # Touvron et al. 2021, table 1.
     "deit-tiny": (5.7e6, 0.01),
     "deit-small": (22e6, 0.01),
@@ -116,6 +121,11 @@ MULTIPLY_ADDS = {
     "swin-tiny": (4.49, True),
     "swin-small": (8.74, True),
     "swin-base": (15.43, True),
+    # open_clip, docs/model_profile.csv, which counts a multiply-add twice.
+    "clip-vit-b-32": (14.78 / 2, True),
+    "clip-vit-b-16": (41.09 / 2, True),
+    "clip-vit-l-14": (175.33 / 2, True),
+    "clip-vit-h-14": (381.68 / 2, True),
     # Zhang et al. 2023 (MobileSAM and after it): 2,976 for SAM's encoder.
     "sam-vit-h": (2976, True),
     # timm's results tables.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from zenplan.backtesting.attention import names_unfused
 from zenplan.domain.answer.fit import TIGHT_UP_TO
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.measured.run import MeasuredRun
+from zenplan.domain.measured.run import BY_NAME, MeasuredRun
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
@@ -24,6 +24,8 @@ from zenplan.planning.search.candidates import virtual_stages
 
 # Frameworks by name or year from before FlashAttention (May 2022). BigScience trained until then.
 _BEFORE_FLASH = re.compile(r"bigscience|megatron\S* v1\.\d|\b20(1[5-9]|20|21)\b")
+# scaled_dot_product_attention came with PyTorch 2.0 (March 2023).
+_PYTORCH_1 = re.compile(r"pytorch[- ]?1\.\d")
 # No fused attention kernel was made for these.
 _NO_FLASH = ("Kepler", "Maxwell", "Pascal", "Volta")
 # Megatron-LM and NeMo kept fused attention off by default until NeMo 24.
@@ -101,6 +103,8 @@ def _fused(run: MeasuredRun, name: str) -> tuple[bool, str]:
         return False, "attention is standard: the software is older than FlashAttention"
     if run.fused_attention:
         return True, ""
+    if run.family in BY_NAME and _PYTORCH_1.search(name):
+        return False, "attention is empty: standard, PyTorch has a fused one from 2.0 on"
     if _XLA_ATTENTION.search(name) and not re.search("transformer ?engine", name):
         return False, "attention is empty: standard, as XLA computes it without a kernel of its own"
     if re.search("megatron|nemo", name) and not _MODERN_MEGATRON.search(name):

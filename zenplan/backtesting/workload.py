@@ -14,6 +14,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from zenplan import units
+from zenplan.adapters.tables.counted import counted_by_name
 from zenplan.adapters.tables.models import models_by_name
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.measured.run import BY_NAME, MeasuredRun
@@ -23,6 +24,7 @@ from zenplan.domain.precision import Precision
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.software import Software
 from zenplan.errors import Skipped
+from zenplan.families.catalogue import named_here, names_of
 from zenplan.families.images.summary import ACTIVATIONS, summary
 from zenplan.families.transformer.family import TransformerFamily
 from zenplan.families.transformer.lowering import Experts, TransformerShape, lower
@@ -202,20 +204,6 @@ def _preset(model: str) -> Preset | None:
 
 # --- other models
 
-# What publishers call a model to what ``zenplan workloads`` does, as names are compared; the same name is not here.
-_PUBLISHED: Final = {
-    "inception3": "inceptionv3",
-    "gnmtv2": "gnmt",
-    "neumf": "ncf",
-    "neumfml20m": "ncf",
-    # He et al. 2017 and the script of the source: 32 factors, three layers, the users and items of MovieLens-1M.
-    "neumfml1m": "ncf:users=6040,items=3706,factors=32",
-    "widedeep": "wide-and-deep",
-    "maskrcnnr50fpn": "maskrcnn-resnet50-fpn",
-    "samvithencoder": "sam-vit-h",
-    "stablediffusionvaeencoder": "sd-vae-encoder",
-    "dlrmsmall": "dlrm",
-}
 # A network that has two ways to stride is told by its FLOP.
 _VARIANTS: Final = ("", "-v1.5")
 # Beyond this share two counts of FLOP, or of parameters, are of two models.
@@ -264,30 +252,29 @@ def _other_model(cells: _Model) -> Workload:
 
 
 def _of_counts(cells: _Model, flop: float | None) -> Workload:
-    """A model of the usual form of its family that has the row's FLOP, activations and parameters."""
+    """A model of the usual form of its family that has the row's FLOP, activations and parameters; those of the
+    published model of its name where the row has none."""
+    counted = next((m for n in names_of(cells.model) if (m := counted_by_name().get(plain(n))) is not None), None)
+    activations, params = cells.activations_per_sample, cells.params
+    if counted and flop is None:
+        flop, activations = counted.at(cells.image_size)
+    params = params or (counted.parameters if counted else None)
     known = cells.family in ACTIVATIONS
-    if not known or flop is None or not cells.params:
+    if not known or flop is None or not params:
         lacking = ", and flop_per_sample or params is empty" if known else ""
         raise Skipped(f"family {cells.family}: no built-in model has the name {cells.model}{lacking}")
-    return summary(flop, cells.activations_per_sample, cells.params, cells.family, cells.model)
+    return summary(flop, activations, params, cells.family, cells.model)
 
 
 def _by_name(cells: _Model) -> Iterator[Workload]:
     """The built-in models that the row's name can mean."""
     size = {"image_size": cells.image_size} if cells.image_size and cells.family in _IMAGES else {}
-    for name in _names(cells.model):
-        published, colon, changes = _PUBLISHED.get(plain(name), name).partition(":")
+    for name in names_of(cells.model):
+        published, colon, changes = named_here(name).partition(":")
         for variant in _VARIANTS:
             family = _families().get(plain(published + variant))
             if family is not None:
                 yield family.lower({"model": f"{published}{variant}{colon}{changes}", **size})
-
-
-def _names(model: str) -> Iterator[str]:
-    """Of ``NCF (NeuMF)`` and ``NCF/NeuMF`` either can be the one that is built in; ``DiT-XL/2`` is one name."""
-    whole = model.replace("/", "-")
-    bare = re.sub(r"\(.*\)", "", whole).strip()
-    yield from dict.fromkeys((whole, bare, *re.findall(r"\((.*?)\)", whole), *model.split("/")))
 
 
 @cache

@@ -35,7 +35,7 @@ _WORDS: Final = (
     (r"keras", Software.JAX),
     (
         r"megatron|\bnemo\b|neox|\binterne|flash-?attn|llm-foundry|\bcomposer\b|\bapex\b|\blamb\b|deepspeed|"
-        r"colossal|fairseq|llm\.c|transformer ?engine|metaseq|mxnet|hugectr|nvidia release",
+        r"colossal|fairseq|llm\.c|transformer ?engine|metaseq|mxnet|hugectr|merlin|torchrec|fbgemm|nvidia release",
         Software.FUSED,
     ),
 )

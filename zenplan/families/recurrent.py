@@ -105,7 +105,7 @@ def _convolutions(widths: tuple[int, ...], positions: int) -> list[Operator]:
         size = positions * outputs
         operators += [
             convolution(f"convolution {number}", inputs, outputs, (5,), positions),
-            elementwise(ElementwiseKind.NORM, f"batch norm {number}", size, 3, kept=size, weights=2 * outputs),
+            elementwise(ElementwiseKind.BATCH_NORM, f"batch norm {number}", size, 3, kept=size, weights=2 * outputs),
             elementwise(
                 ElementwiseKind.ACTIVATION_DROPOUT, f"activation and dropout {number}", size, 4, kept=1.5 * size
             ),

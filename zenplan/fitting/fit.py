@@ -52,7 +52,8 @@ def _parameters(all_runs: Sequence[Run], stage: Stage, begin: Coefficients) -> l
     found = [(name, "") for name in stage.common]
     for name, kinds in stage.groups.items():
         for kind in kinds:
-            there = sorted({groups_of(r)[kind] for r in all_runs} - {"", _REFERENCE} - begin.all[name].factors.keys())
+            fitted_before = begin.all[name].factors.keys() - START[name].factors.keys()
+            there = sorted({groups_of(r)[kind] for r in all_runs} - {"", _REFERENCE} - fitted_before)
             found += [(name, group) for group in there]
     return found
 
@@ -127,7 +128,10 @@ def fit(model: Model, stage: Stage, begin: Coefficients, start: Coefficients, st
 
 
 def _mean(name: str, group: str) -> float:
-    return math.log(MEANS.get((name, group), 1.0) if group else START[name].value)
+    """Where a value is drawn to: a common one to where it starts, a group's factor to what is believed of it."""
+    if not group:
+        return math.log(START[name].value)
+    return math.log(MEANS.get((name, group), START[name].factors.get(group, 1.0)))
 
 
 def _precision(stage: Stage, name: str, group: str) -> float:

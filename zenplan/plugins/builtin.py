@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.hookspecs import hookimpl
 from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
 
 if TYPE_CHECKING:
-    from zenplan.families.named import Builder
     from zenplan.families.transformer.presets import Preset
-
-
-# Families of named models; the module of one is imported once somebody asks for one of its models.
-_FAMILIES: Final[Mapping[str, Callable[[], Mapping[str, Builder]]]] = {
-    "convnet": lambda: importlib.import_module("zenplan.families.images.models").models(),
-    "recurrent": lambda: importlib.import_module("zenplan.families.recurrent").MODELS,
-    "recommender": lambda: importlib.import_module("zenplan.families.recommenders").MODELS,
-    "mlp": lambda: importlib.import_module("zenplan.families.mlp").MODELS,
-    "vision transformer": lambda: importlib.import_module("zenplan.families.vision").MODELS,
-    "speech transformer": lambda: importlib.import_module("zenplan.families.speech").MODELS,
-    "text classifier": lambda: importlib.import_module("zenplan.families.classifiers").MODELS,
-    "diffusion": lambda: importlib.import_module("zenplan.families.diffusion").MODELS,
-    "gnn": lambda: importlib.import_module("zenplan.families.graphs").MODELS,
-}
 
 
 @hookimpl
@@ -48,10 +32,11 @@ def zenplan_price_providers() -> Iterable[PriceProvider]:
 @hookimpl
 def zenplan_workloads() -> Iterable[WorkloadFamily]:
     """Families of named models, and transformers, with the published models as presets."""
+    from zenplan.families.catalogue import FAMILIES
     from zenplan.families.named import LazyFamily
     from zenplan.families.transformer.family import TransformerFamily
 
-    named = (LazyFamily(name, models) for name, models in _FAMILIES.items())
+    named = (LazyFamily(name, models) for name, models in FAMILIES.items())
     # The last one is asked for what nobody knows: configurations, sizes, other names of a model.
     return (*named, TransformerFamily(presets=_presets))
 

@@ -18,7 +18,7 @@ from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.training.layout import Recompute
-from zenplan.errors import ZenplanError
+from zenplan.errors import Skipped, ZenplanError
 
 PUBLISHED = Path(__file__).parents[3] / "benchmarks" / "published" / "language_models.csv"
 CATALOGUE = Catalogue(accelerators=read_accelerators())
@@ -422,3 +422,52 @@ def test_a_speed_in_parts_of_a_sample_is_one_of_tokens() -> None:
     assert run.flop_per_sample is None
     whole = read(family="rnn", sample_unit="samples", **said)
     assert (whole.samples_per_s_per_device, whole.flop_per_sample) == (80_000, 1.27e8)
+
+
+NAMED = {
+    "devices": "1",
+    "accelerator": "a100",
+    "precision": "fp16",
+    "samples_per_s_per_device": "9",
+    "micro_batch": "8",
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("ResNet-50", "convnet"),
+        ("resnet50d", "convnet"),
+        ("YOLOv8n", "convnet"),
+        ("ViT-B/16", "vision transformer"),
+        ("DLRM", "recommender"),
+        ("BERT-Base", "encoder"),
+        ("bert-base-uncased", "encoder"),
+        ("GPT-2 medium", "decoder"),
+        ("t5-base", "encoder-decoder"),
+        ("Mixtral-8x7B", "moe-decoder"),
+    ],
+)
+def test_the_name_is_enough(model: str, family: str) -> None:
+    run = measured_run(NAMED | {"model": model}, CATALOGUE)
+    assert run.family == family
+    assert any(text.startswith(f"family is empty: {family}, as ") for text in run.assumed)
+
+
+def test_an_unknown_name_is_a_decoder_only_with_a_shape() -> None:
+    for cells in ({"model": "my-net"}, {"model": "my-net", "params": "25e6"}, {}, {"model": "net", "layers": "5"}):
+        with pytest.raises(Skipped, match="family is empty, "):
+            measured_run(NAMED | cells, CATALOGUE)
+    images = {"model": "my-net", "params": "25e6", "seq_len": "197", "sample_unit": "images"}
+    with pytest.raises(Skipped, match="family is empty"):
+        measured_run(NAMED | images, CATALOGUE)
+    shaped = read(family="", model="my-own-7b")
+    assert shaped.family == "decoder"
+    assert "family is empty: decoder, as it has the shape of one" in shaped.assumed
+
+
+def test_a_named_model_has_its_own_length() -> None:
+    run = measured_run(NAMED | {"model": "gpt2"}, CATALOGUE)
+    assert run.seq_len == 1024
+    assert "seq_len is empty: 1,024, as gpt2 is trained with" in run.assumed
+    assert measured_run(NAMED | {"model": "gpt2", "seq_len": "512"}, CATALOGUE).seq_len == 512

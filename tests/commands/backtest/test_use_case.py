@@ -143,7 +143,7 @@ def test_every_row_is_scored_or_skipped_with_its_line(tmp_path: Path) -> None:
 
 def test_what_is_assumed_is_said(tmp_path: Path) -> None:
     (row,) = scored(tmp_path / "t.csv", [ROW | {"micro_batch": "", "framework": "", "family": ""}]).rows
-    assert "family is empty: decoder" in row.assumed
+    assert "family is empty: decoder, as it has the shape of one" in row.assumed
     assert any(text.startswith("micro_batch is empty") for text in row.assumed)
 
 

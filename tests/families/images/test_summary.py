@@ -72,7 +72,8 @@ def test_unknown_activations_are_assumed_and_said() -> None:
 
 
 def test_streams_of_a_transformer_are_those_of_its_widths() -> None:
-    """A layer of width w over n rows writes 9·n·w in products; its norms, inputs and activation touch w, w and 4w."""
+    """A layer of width w over n rows writes 9·n·w in products; its norms, inputs and activation touch w, w and 4w; of
+    attention queries, keys, values and outputs 4w, and the scores of heads of 64 that see 98 tokens."""
     rows, width = 200, 512
     flop, parameters = 24.0 * rows * width**2 * 6, 12.0 * width**2 * 6
     load = summary(flop, 9.0 * rows * width * 6, parameters, "vision transformer", "like ViT", layers=24)
@@ -80,7 +81,13 @@ def test_streams_of_a_transformer_are_those_of_its_widths() -> None:
     assert block.repeat == 6
     touched = {o.name: o.elements for o in block.operators if not isinstance(o, MatMul | Convolution)}
     one = rows * width
-    assert touched == {"norm": pytest.approx(one), "input": pytest.approx(one), "activation": pytest.approx(4 * one)}
+    assert touched == {
+        "norm": pytest.approx(one),
+        "input": pytest.approx(one),
+        "activation": pytest.approx(4 * one),
+        "layouts": pytest.approx(4 * one),
+        "softmax": pytest.approx(98 / 64 * one),
+    }
     assert block.boundary == pytest.approx(one)
 
 

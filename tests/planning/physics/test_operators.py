@@ -4,7 +4,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zenplan.domain.model.operators import Attention, Elementwise, ElementwiseKind, Embedding, MatMul, Split
+from zenplan.domain.model.operators import (
+    Attention,
+    Convolution,
+    Elementwise,
+    ElementwiseKind,
+    Embedding,
+    Function,
+    MatMul,
+    Split,
+)
 from zenplan.domain.model.workload import Block
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
@@ -80,6 +89,18 @@ def test_each_of_three_products_loses_by_what_it_sums_over(make: Any) -> None:
     forward, backward = work(make, op, Layout(tp=4), efficiency={"fill_elements": 512}, sheet=quick)
     assert seconds(forward)[0] == pytest.approx(once / 4 * 1.5)
     assert seconds(backward)[0] == pytest.approx(once / 4 * (2 + 3))
+
+
+def test_a_pipeline_fills_in_clocks(make: Any) -> None:
+    # At half the FLOP a clock of an A100's multiprocessor, half of the elements are lost while it fills. Language
+    # models are fitted without.
+    vision = replace(make.plan().workload, family="vision transformer")
+    for share in (1.0, 0.5, 0.0625):
+        sheet = {"multiprocessors": 100, "clock_hz": 100e12 / (100 * 2048 * share), "compute_capability": "8.0"}
+        forward, _ = work(make, SQUARE, efficiency={"fill_elements": 512}, sheet=sheet, workload=vision)
+        assert seconds(forward)[0] == pytest.approx(SQUARE_S * (1 + 0.5 * share))
+        language, _ = work(make, SQUARE, efficiency={"fill_elements": 512}, sheet=sheet)
+        assert seconds(language)[0] == pytest.approx(SQUARE_S * 1.5)
 
 
 def test_a_weights_gradient_sums_over_the_rows_of_its_expert(make: Any) -> None:
@@ -483,3 +504,48 @@ def test_columns_do_not_depend_on_their_neighbours(make: Any) -> None:
     hw = make.hardware(*[make.cluster()] * 3)
     forward, _ = operator_work(SQUARE, Block(name="b", operators=(SQUARE,)), make.plan(), many, hw)
     assert forward.compute_s == pytest.approx(SQUARE_S / np.array([1, 2, 4]))
+
+
+def test_autocast_norms_and_softmax_move_fp32(make: Any) -> None:
+    # 2 bytes an element where a compiler fuses, 6 where the fp32 result is cast for the next product; not of
+    # batch norm, which runs as it is.
+    vision = replace(make.plan().workload, family="vision transformer")
+
+    def moved(kind: ElementwiseKind, software: Software, **more: Any) -> float:
+        op = Elementwise(name="e", kind=kind, elements=1e9, passes=1, split=Split.NONE, **more)
+        forward, _ = work(make, op, software=software, workload=vision)
+        return float(forward.total_s[0]) * 1e12 / 1e9
+
+    assert moved(ElementwiseKind.NORM, Software.EAGER) == pytest.approx(6)
+    assert moved(ElementwiseKind.ACTIVATION, Software.EAGER, function=Function.SOFTMAX) == pytest.approx(6)
+    assert moved(ElementwiseKind.NORM, Software.COMPILED) == pytest.approx(2)
+    assert moved(ElementwiseKind.BATCH_NORM, Software.EAGER) == pytest.approx(2)
+
+
+def test_sizes_that_are_averages_are_not_held_to_be_odd(make: Any) -> None:
+    odd, average = replace(SQUARE, inner=1025, columns=1025), replace(SQUARE, inner=1024.5, columns=1024.5)
+    assert seconds(work(make, odd)[0])[0] == pytest.approx(odd.flop / 100e12 / 0.5)
+    assert seconds(work(make, average)[0])[0] == pytest.approx(average.flop / 100e12)
+
+
+def test_channels_are_done_in_tiles(make: Any) -> None:
+    def share(outputs: float, groups: float = 1) -> float:
+        op = Convolution(
+            name="c",
+            positions=1e6,
+            window=9,
+            inputs=512,
+            outputs=outputs,
+            groups=groups,
+            input_elements=1,
+            output_elements=1,
+        )
+        forward, _ = work(make, op)
+        return op.flop / float(forward.compute_s[0])
+
+    whole = share(128)
+    assert share(80) == pytest.approx(whole * 80 / 128)
+    assert share(64) == pytest.approx(whole)
+    # Groups of few channels have kernels of their own, and averages are no number of channels.
+    assert share(512, 512) == pytest.approx(share(512, 64))
+    assert share(80.5) == pytest.approx(whole)

@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from zenplan.adapters.runs import cells as read
 from zenplan.adapters.runs.dialects import in_our_words
-from zenplan.adapters.runs.shapes import FAMILIES, check_layout, gated, odd_cells, shape_by_name
+from zenplan.adapters.runs.shapes import (
+    FAMILIES,
+    check_layout,
+    family_by_name,
+    gated,
+    odd_cells,
+    shape_by_name,
+    usual_length,
+)
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.measured.run import BY_NAME, UNNAMED, MeasuredOperator, MeasuredRun, MeasuredWholeRun
@@ -113,6 +121,9 @@ def measured_run(cells: Cells, catalogue: Catalogue) -> MeasuredRun:
     _complete_nodes(known, network, accelerator)
     if known["seq_len"] is None:
         known["seq_len"] = _sequence(_text(cells, "input"))
+    if known["seq_len"] is None and not _text(cells, "family") and (usual := usual_length(known["model"])):
+        known["seq_len"] = usual
+        assumed.append(f"seq_len is empty: {usual:,}, as {known['model']} is trained with")
     if family in BY_NAME:
         _complete_by_name(known, cells)
     elif family == "transformer":
@@ -153,10 +164,21 @@ def _family(cells: Cells, assumed: list[str]) -> str:
     if given == "transformer" and unit not in ("", "sequences"):
         raise Skipped(f"family transformer of {unit} cannot be predicted yet")
     if not given:
-        assumed.append("family is empty: decoder")
+        family, why = family_by_name(_text(cells, "model"), _has_shape(cells, unit))
+        assumed.append(f"family is empty: {family}, {why}")
+        return family
     if given not in FAMILIES:
         raise Skipped(f"family {given} cannot be predicted yet")
     return FAMILIES[given]
+
+
+def _has_shape(cells: Cells, unit: str) -> bool:
+    """Whether the row says how large a transformer over tokens is, whatever its name."""
+    if unit not in ("", "sequences", "tokens", "samples"):
+        return False
+    return bool(
+        _text(cells, "seq_len") and (_text(cells, "params") or (_text(cells, "layers") and _text(cells, "width")))
+    )
 
 
 def _figures(cells: Cells, figures: Mapping[str, float]) -> Known:
@@ -262,12 +284,7 @@ def measured_whole_run(cells: Cells, catalogue: Catalogue) -> MeasuredWholeRun:
     gpu_hours, days, devices = (_bounded(cells, name) for name in ("gpu_hours", "days", "devices"))
     if gpu_hours is None and (days is None or devices is None):
         raise Skipped("gpu_hours is missing, and there are no devices and days to work it out")
-    # Tables that have ``arch`` mean the publisher's by ``family``.
-    written_family = _text(cells, "arch") or _text(cells, "family")
-    family = FAMILIES.get(written_family.lower(), "")
-    if family not in _FAMILIES_OF_WHOLE_RUNS:
-        accepted = (name for name, kind in FAMILIES.items() if name and kind in _FAMILIES_OF_WHOLE_RUNS)
-        raise Skipped(f"family {written_family} is not one of {', '.join(accepted)}")
+    family, written_family, why = _family_of_whole(cells)
     params, seq_len, model = _needed(cells, "params"), _bounded_whole(cells, "seq_len"), _text(cells, "model")
     if not model:
         raise Skipped("model is missing")
@@ -290,8 +307,22 @@ def measured_whole_run(cells: Cells, catalogue: Catalogue) -> MeasuredWholeRun:
         written_family=written_family,
         written_task=_text(cells, "task"),
         written_precision=_text(cells, "precision"),
-        assumed=(*assumed, *filter(None, [read.tokens(_text(cells, "seq_len"))[1]])),
+        assumed=(*assumed, *filter(None, [why, read.tokens(_text(cells, "seq_len"))[1]])),
     )
+
+
+def _family_of_whole(cells: Cells) -> tuple[str, str, str]:
+    """The family, as the row has it, and what was taken where it has none."""
+    # Tables that have ``arch`` mean the publisher's by ``family``.
+    written, why = _text(cells, "arch") or _text(cells, "family"), ""
+    family = FAMILIES.get(written.lower(), "")
+    if not written:
+        family, why = family_by_name(_text(cells, "model"), has_shape=True)
+        why = f"family is empty: {family}, {why}"
+    if family not in _FAMILIES_OF_WHOLE_RUNS:
+        accepted = (name for name, kind in FAMILIES.items() if kind in _FAMILIES_OF_WHOLE_RUNS)
+        raise Skipped(f"family {written or family} is not one of {', '.join(accepted)}")
+    return family, written, why
 
 
 def _bounded(cells: Cells, name: str) -> float | None:

@@ -7,16 +7,17 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from zenplan.adapters.tables.counted import counted_by_name
 from zenplan.adapters.tables.models import models_by_name
 from zenplan.errors import Skipped
-from zenplan.families.transformer.presets import plain
+from zenplan.families.catalogue import family_of, names_of
+from zenplan.families.transformer.presets import Preset, plain
 
 # Fields of ``MeasuredRun``, None where a cell is empty.
 Known = Mapping[str, Any]
 
 # What tables write to what zenplan has. A bare transformer is found by its model's name.
 FAMILIES: Final = {
-    "": "decoder",
     "dense": "decoder",
     "decoder": "decoder",
     "encoder": "encoder",
@@ -44,6 +45,39 @@ _GATED: Final = re.compile(r"llama|qwen|mi[sx]tral|internlm|deepseek|gemma|phi-?
 _NEAR, _FAR = 0.05, 0.1
 # How far a row's parameters may lie from those of the published model that has its name.
 _SAME_MODEL: Final = 0.1
+
+
+def family_by_name(model: str, has_shape: bool) -> tuple[str, str]:
+    """The family of a run whose row does not say it, and why: that of the model of that name; else of a transformer
+    over tokens, if its sizes are there.
+
+    Raises:
+        Skipped: no model of that name is known, and there is no shape.
+    """
+    if preset := published(model):
+        mixture = preset.shape.family == "decoder" and preset.shape.experts is not None
+        return "moe-decoder" if mixture else preset.shape.family, f"as {preset.name} is"
+    if family := family_of(model):
+        return family, f"as {model} is"
+    counted = next((m for n in names_of(model) if (m := counted_by_name().get(plain(n))) is not None), None)
+    if counted is not None:
+        return counted.family, f"as {counted.name} is"
+    if has_shape:
+        return "decoder", "as it has the shape of one"
+    what = f"no model of the name {model} is known" if model else "model is empty too"
+    raise Skipped(f"family is empty, {what}, and there are no params with seq_len, nor layers, width and seq_len")
+
+
+def usual_length(model: str) -> int | None:
+    """Tokens of a sequence that the published model of that name is trained with; None where there is none."""
+    preset = published(model)
+    return preset.shape.encoder_seq_len or preset.shape.seq_len if preset else None
+
+
+def published(model: str) -> Preset | None:
+    """The published language model of that name, or of one in brackets."""
+    names = (model, re.sub(r"\(.*\)", "", model), *re.findall(r"\((.*?)\)", model))
+    return next((p for n in names if (p := models_by_name().get(plain(n))) is not None), None)
 
 
 def gated(known: Known) -> bool | None:

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 from zenplan import units
 from zenplan.domain import checks
-from zenplan.domain.model.operators import Convolution, Elementwise, ElementwiseKind, MatMul, Operator, Split
+from zenplan.domain.model.operators import Convolution, Elementwise, ElementwiseKind, Function, MatMul, Operator, Split
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
 
@@ -31,6 +31,9 @@ ACTIVATIONS = {"convnet": 8.1, "vision transformer": 9.0, "mlp": 5.0}
 _STAGES = 4
 # A transformer layer has four products, whose outputs are nine widths: query-key-value 3, output 1, up 4, down 1.
 _PRODUCTS, _WIDTHS = 4, 9
+# Heads of 64, as all of ViT, DeiT and most others have; each token sees as many others as lie, by ratio, halfway between
+# Swin's window (49) and all of an image (197).
+_PER_HEAD, _KEYS = 64, 98
 
 
 def summary(
@@ -57,12 +60,13 @@ def summary(
         activations = ACTIVATIONS[kind] * flop / math.sqrt(parameters)
         facts.insert(0, _assumed_activations(activations, kind))
     of_stage = max(1, round(layers / _STAGES))
-    form = _pyramid if kind == "convnet" else _stack
+    counts = (flop, activations, parameters, of_stage)
+    blocks = _pyramid(*counts) if kind == "convnet" else _stack(*counts, kind)
     sampled = kind != "mlp"
     return Workload(
         name=name,
         family=kind,
-        blocks=tuple(form(flop, activations, parameters, of_stage)),
+        blocks=tuple(blocks),
         tokens_per_sample=1,
         unit="images" if sampled else "samples",
         input="image" if sampled else "",
@@ -107,7 +111,9 @@ def _stage(name: str, positions: float, channels: float, window: float, convolut
             input_elements=size,
             output_elements=size,
         ),
-        Elementwise(name="norm", kind=ElementwiseKind.NORM, elements=size, passes=3, split=Split.NONE, saved=size),
+        Elementwise(
+            name="norm", kind=ElementwiseKind.BATCH_NORM, elements=size, passes=3, split=Split.NONE, saved=size
+        ),
         Elementwise(name="activation", kind=ElementwiseKind.ACTIVATION, elements=size, passes=2, split=Split.NONE),
     )
     total = Elementwise(name="residual sum", kind=ElementwiseKind.RESIDUAL, elements=size, passes=3, split=Split.NONE)
@@ -118,7 +124,7 @@ def _stage(name: str, positions: float, channels: float, window: float, convolut
         yield Block(name=f"{name}, last", operators=one, repeat=rest, boundary=size)
 
 
-def _stack(flop: float, activations: float, parameters: float, layers: int) -> Iterable[Block]:
+def _stack(flop: float, activations: float, parameters: float, layers: int, kind: str) -> Iterable[Block]:
     products = _PRODUCTS * layers
     inner = flop / (2.0 * activations)
     rows = flop / (2.0 * parameters)
@@ -136,5 +142,20 @@ def _stack(flop: float, activations: float, parameters: float, layers: int) -> I
         split=Split.NONE,
         saved=8 * size,
     )
-    operators = (norm, passed, product, product, norm, passed, product, activation, product)
+    seen = () if kind != "vision transformer" else _seen(size)
+    operators = (norm, passed, product, *seen, product, norm, passed, product, activation, product)
     yield Block(name="layer", operators=operators, repeat=layers, boundary=size)
+
+
+def _seen(size: float) -> Iterable[Operator]:
+    """What attention moves beside its products, whose FLOP are among those that are counted: queries, keys, values and
+    outputs go from one layout to another, and scores through a softmax."""
+    yield Elementwise(name="layouts", elements=4 * size, passes=2, split=Split.NONE)
+    yield Elementwise(
+        name="softmax",
+        kind=ElementwiseKind.ACTIVATION,
+        function=Function.SOFTMAX,
+        elements=size * _KEYS / _PER_HEAD,
+        passes=5,
+        split=Split.NONE,
+    )

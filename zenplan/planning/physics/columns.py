@@ -106,6 +106,7 @@ class Hardware:
         linked: devices the fast link joins; near: devices reached without the network.
         link_, pcie_, network_bytes_per_s: reached by collectives, each device, one direction.
         fill_elements: of a product's inner dimension, lost to filling and draining its pipeline.
+        pace: FLOP a clock of a multiprocessor, over those of an A100's tensor cores in 16 bits; 1 where unknown.
         row_bytes: what the rows of a product's operands should be multiples of, for its full speed.
         operator_s, launch_s: fixed time of an operator on the device, and of the host to launch it.
         host_s: between two steps.
@@ -129,6 +130,7 @@ class Hardware:
     near: Array
     devices: Array
     fill_elements: Array
+    pace: Array
     row_bytes: Array
     operator_s: Array
     launch_s: Array
@@ -161,6 +163,7 @@ _OF_THE_DEVICE = (
     "feed_flop_per_s",
     "memory_bytes_per_s",
     "fill_elements",
+    "pace",
     "row_bytes",
     "operator_s",
 )
@@ -210,6 +213,10 @@ def kept_up(accelerator: Accelerator, dtype: str = "bf16") -> float:
     if dtype == "fp32" and accelerator.vendor == "NVIDIA":
         return 1.0
     return (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE
+
+
+# Of one multiprocessor, fp16 (NVIDIA A100 architecture paper, table 1).
+_A100_FLOP_PER_CLOCK = 2048.0
 
 
 def _row_bytes(accelerator: Accelerator) -> float:
@@ -283,6 +290,7 @@ def _device(c: Cluster, precision: Precision) -> _Device:
         ),
         last=(
             e.fill_elements,
+            other / (accelerator.clocks_per_s * _A100_FLOP_PER_CLOCK) if accelerator.clocks_per_s else 1.0,
             _row_bytes(accelerator),
             e.operator_s * longer,
             e.launch_s * longer,

@@ -24,13 +24,14 @@ from zenplan.domain.model.operators import (
     Elementwise,
     ElementwiseKind,
     Embedding,
+    Function,
     MatMul,
     Operator,
     Recurrent,
     Role,
     Split,
 )
-from zenplan.domain.model.workload import Block, gradients
+from zenplan.domain.model.workload import LANGUAGE, Block
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.attention import fused_attention_s
@@ -45,6 +46,7 @@ _SCORE_PASSES, _SCORE_PASSES_BACKWARD, _UNFUSED_OPERATORS = 6.0, 8.0, 5
 # Matrix Multiplication Background User's Guide). How much is lost, there and in products of odd widths, is our
 # assumption, near what BigScience's sweep of shapes shows.
 _ALIGNED_BYTES = 16
+_FP32_BYTES = 4.0
 _MISALIGNED_HEAD, _MISALIGNED_PRODUCT, _SLOWER_PRODUCT = 0.1, 0.5, 0.85
 # The thin side of an adapter fills no tile of a product, which has 64 on a side at least (NVIDIA, Matrix Multiplication
 # Background User's Guide); beside it the wide side is read or written, which takes longer.
@@ -104,7 +106,10 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
     # Each layer that stands in the product's place reads the input itself.
     calls = op.parts if plan.software in _BY_LAYER else 1
     moved = rows * (inner * operand * calls + columns * width) + weights * operand
-    aligned = np.minimum(_alignment(inner * operand, hw), _alignment(columns * operand, hw))
+    aligned: Array = np.minimum(_alignment(inner * operand, hw), _alignment(columns * operand, hw))
+    if op.inner % 1.0 or op.columns % 1.0:
+        # Of a model that is known by its counts the sizes are averages: nobody knows how they are aligned.
+        aligned = np.ones_like(aligned)
     computed, kernels = rows, np.ones_like(tp)
     if op.experts > 1:
         # The fullest device is waited for, and the last tile of each expert's rows is half empty.
@@ -117,7 +122,7 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
         return replace(roofline(hw, flop, rate, moved, calls), launches=kernels * calls * count)
 
     def product(depth: Array) -> Work:
-        return kernel(flop * (1.0 + hw.fill_elements / depth), moved)
+        return kernel(flop * (1.0 + _fill_elements(plan, hw) / depth), moved)
 
     if op.role is Role.ADAPTER:
         tiled = 2.0 * rows * inner * columns * _TILE / min(_TILE, op.inner, op.columns / op.parts)
@@ -151,6 +156,23 @@ def _imbalance(plan: TrainingPlan, layouts: Layouts) -> Array:
     return np.where((layouts.ep > 1) & (not plan.tuning.balanced), _FULLEST, 1.0)
 
 
+def _fill_elements(plan: TrainingPlan, hw: Hardware) -> Array:
+    """What filling and draining the pipeline of a product takes, in elements of its inner dimension.
+
+    It is a number of clocks, until the first operands have come and the last results have gone, in which a
+    multiprocessor of fewer FLOP a clock would have got through fewer elements. Language models are fitted without.
+    """
+    return hw.fill_elements if plan.workload.family in LANGUAGE else hw.fill_elements * hw.pace
+
+
+def _casts(plan: TrainingPlan) -> bool:
+    """Whether a framework casts operator by operator: PyTorch's autocast runs softmax and norms over rows or groups in
+    fp32 (torch.amp, "CUDA ops that autocast to float32"), so that what they give, and the sums behind them, is there
+    in fp32 and in the 16 bits that the next product takes. Language models are fitted without."""
+    mixed = plan.precision.compute_bytes < _FP32_BYTES and plan.software is Software.EAGER
+    return mixed and plan.workload.family not in LANGUAGE
+
+
 def _alignment(row_bytes: Array, hw: Hardware) -> Array:
     """What operands in rows of that size leave of a product's speed."""
     fast, aligned = row_bytes / hw.row_bytes, row_bytes / _ALIGNED_BYTES
@@ -171,6 +193,9 @@ def _attention(op: Attention, plan: TrainingPlan, layouts: Layouts, hw: Hardware
         forward = roofline(hw, ahead_s / aligned, 1.0, moved, layouts.cp)
         return forward, roofline(hw, back_s / aligned, 1.0, 2.5 * moved, 2.0 * layouts.cp)
     flop, scores = op.full_flop * share / aligned, op.score_elements * share * width
+    if _casts(plan):
+        # Softmax is in fp32; queries, keys, values and the output are copied between layouts, read and written.
+        scores, moved = op.score_elements * share * _FP32_BYTES, 3.0 * moved
     # The two products are limited by arithmetic, the softmax between them by memory: one after the other.
     forward = roofline(hw, flop, hw.other_flop_per_s, moved, 2)
     softmax = roofline(hw, 0.0 * flop, hw.other_flop_per_s, _SCORE_PASSES * scores, _UNFUSED_OPERATORS - 2)
@@ -186,6 +211,8 @@ def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, layouts: Layou
     else:
         elements, passes, split = op.elements, _passes(op, plan), op.split
         width = op.element_bytes or plan.precision.compute_bytes
+        if _casts(plan) and (op.kind is ElementwiseKind.NORM or op.function is Function.SOFTMAX):
+            width += _FP32_BYTES
     moved = elements * passes * width * layouts.micro_batch / (divisor(split, layouts) * layouts.cp)
     if isinstance(op, Elementwise) and op.kind is ElementwiseKind.PERMUTATION:
         return _permutation(moved, plan, layouts, hw)
@@ -323,13 +350,13 @@ def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hard
     moved = op.inner * op.columns * width + rows * (op.inner + op.columns) * width
 
     def step(depth: Array | float) -> Work:
-        filled = flop * (1.0 + hw.fill_elements / depth)
+        filled = flop * (1.0 + _fill_elements(plan, hw) / depth)
         return roofline(hw, filled, hw.other_flop_per_s, moved, op.kernels) * op.steps
 
     forward = step(op.inner)
     backward = step(op.columns) if op.input_gradient else Work.none(layouts)
     if op.trainable:
-        every = op.steps * flop * (1.0 + hw.fill_elements / (op.steps * rows))
+        every = op.steps * flop * (1.0 + _fill_elements(plan, hw) / (op.steps * rows))
         kept = op.steps * rows * (op.inner + op.columns) * width
         backward = backward + roofline(hw, every, hw.other_flop_per_s, kept * np.ones_like(layouts.tp), 1)
     return forward, backward
@@ -354,6 +381,8 @@ _HALF = 2.0
 # Windows that fewer multiplications can do in fp32, where the window meets every position; and how many fewer there are
 # in effect: 2.25 of a tile of 2 x 2 (Lavin & Gray 2016), of which the transforms take back a part.
 _WINOGRAD_WINDOWS, _WINOGRAD = (9.0, 25.0), 1.7
+# Columns of the tiles that a product is done in.
+_TILE, _SMALL_TILE = 64.0, 32.0
 # A window that is not moved by more than one position has about as many inputs as outputs.
 _SAME_SIZE = 1.3
 
@@ -369,15 +398,35 @@ def convolution_work(op: Convolution, plan: TrainingPlan, layouts: Layouts, hw: 
         hw: the devices; n entries, or one.
     """
     width = plan.precision.compute_bytes
-    flop = op.flop / _fewer(op, plan) * layouts.micro_batch / layouts.cp
+    flop = op.flop * _padded(op) / _fewer(op, plan) * layouts.micro_batch / layouts.cp
     maps = (op.input_elements + op.output_elements) * layouts.micro_batch / layouts.cp * width
     moved = maps + op.parameters * width
     fed = width / _HALF / hw.feed_flop_per_s
     rate = 1.0 / (1.0 / hw.convolution_flop_per_s + fed)
-    once = roofline(hw, flop, rate, moved, 1)
-    if not plan.channels_last and plan.precision.other_dtype in _TENSOR_CORES:
-        once = once + roofline(hw, 0.0 * flop, rate, 2.0 * maps, 0)
-    return once, once * float(gradients(op))
+    fill = hw.fill_elements * hw.pace
+
+    def product(depth: Array | float) -> Work:
+        once = roofline(hw, flop * (1.0 + fill / depth), rate, moved, 1)
+        if not plan.channels_last and plan.precision.other_dtype in _TENSOR_CORES:
+            once = once + roofline(hw, 0.0 * flop, rate, 2.0 * maps, 0)
+        return once
+
+    # The gradient of the input sums over the outputs, that of the weight over positions.
+    backward = product(op.window * op.outputs / op.groups) if op.input_gradient else Work.none(layouts)
+    if op.trainable:
+        backward = backward + product(op.positions * layouts.micro_batch)
+    return product(op.inner), backward
+
+
+def _padded(op: Convolution) -> float:
+    """What a library computes over what the convolution has: a product is done in tiles, and 80 channels take two
+    tiles of 64 (NVIDIA, Matrix Multiplication Background User's Guide, tile quantization)."""
+    each = op.outputs / op.groups
+    if each < _SMALL_TILE or each != round(each):
+        # Few channels a group have kernels of their own; of a model that is known by its counts nobody knows them.
+        return 1.0
+    tile = _TILE if each > _SMALL_TILE else _SMALL_TILE
+    return -(-each // tile) * tile / each
 
 
 def _fewer(op: Convolution, plan: TrainingPlan) -> float:
