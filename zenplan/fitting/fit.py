@@ -34,7 +34,11 @@ Array = npt.NDArray[np.float64]
 # 16-bit formats are what the common value is of.
 _REFERENCE = f"{PRECISION}/16-bit"
 # Below this |ln error| squares, above it absolute values; errors above the cap say no more.
-_SQUARE, _CAP = 0.06, 0.7
+_SQUARE, _CAP, _FAINT = 0.06, 0.7, 0.2
+# The most that a step moves the logarithm of a coefficient, and what moves less than the last has arrived.
+_FAR, _ARRIVED = 0.5, 0.003
+# Reweighted squares for each evaluation of the model, and how often a step that made it worse is halved.
+_INNER, _HALVED = 6, 3
 
 
 def groups_of(run: Run) -> dict[str, str]:
@@ -80,12 +84,24 @@ def _field(name: str) -> str:
     return OTHERS.get(name, name)
 
 
-def _weights(all_runs: Sequence[Run], errors: Array) -> Array:
-    """Of squares that stand for absolute errors, shape (runs,). Each source has the same in all, for a family; those of
-    one publisher together have more than one source, and less than as many."""
-    share = np.sqrt(_share(all_runs, source) * _share(all_runs, publisher))
+def _shares(all_runs: Sequence[Run]) -> Array:
+    """What each run weighs, shape (runs,). Each source has the same in all, for a family; those of one publisher together
+    have more than one source, and less than as many."""
+    shares: Array = np.sqrt(_share(all_runs, source) * _share(all_runs, publisher))
+    return shares
+
+
+def _weights(errors: Array) -> Array:
+    """Of squares that stand for absolute errors, shape (runs,)."""
     steep = 1.0 / np.maximum(np.abs(errors), _SQUARE)
-    return share * np.where(np.abs(errors) > _CAP, 0.2 * steep, steep)
+    return np.where(np.abs(errors) > _CAP, _FAINT * steep, steep)
+
+
+def _loss(errors: Array) -> Array:
+    """What those weights are the slopes of: squares, then absolute values, then a fifth of them; shape (runs,)."""
+    size = np.abs(errors)
+    near = np.where(size < _SQUARE, size**2 / (2.0 * _SQUARE), size - _SQUARE / 2.0)
+    return np.where(size > _CAP, _CAP - _SQUARE / 2.0 + _FAINT * (size - _CAP), near)
 
 
 def _share(all_runs: Sequence[Run], key: Callable[[Run], Hashable]) -> Array:
@@ -99,7 +115,7 @@ def _share(all_runs: Sequence[Run], key: Callable[[Run], Hashable]) -> Array:
     return np.array([1.0 / len(counts[alike(r)]) for r in all_runs])
 
 
-def fit(model: Model, stage: Stage, begin: Coefficients, start: Coefficients, steps: int = 14) -> Coefficients:
+def fit(model: Model, stage: Stage, begin: Coefficients, start: Coefficients, steps: int = 12) -> Coefficients:
     """The coefficients that fit a model's runs.
 
     Args:
@@ -107,24 +123,56 @@ def fit(model: Model, stage: Stage, begin: Coefficients, start: Coefficients, st
         stage: which coefficients and groups may change, and how strongly they are drawn to where the fit begins.
         begin: what earlier stages fitted; a group that has a factor there keeps it.
         start: from where the steps go.
-        steps: of Gauss and Newton; each moves a coefficient by a factor of at most exp(0.2).
+        steps: of Gauss and Newton at most; it ends where a step changes nothing.
     """
-    all_runs = model.runs
-    parameters = _parameters(all_runs, stage, begin)
-    fields = [*dict.fromkeys(_field(name) for name, _ in parameters), "wide_matmul"]
+    fitted = _Fitted(model, stage, _parameters(model.runs, stage, begin))
     c = start
     for _ in range(steps):
-        errors, slopes = model.slopes(model.efficiencies(c), fields)
-        design = _design(all_runs, parameters, fields, slopes)
-        weights = _weights(all_runs, errors)
-        at = np.array([_log_value(c, name, group) for name, group in parameters])
-        # A factor is drawn to what is believed of it, a common value to where it starts.
-        mean = np.array([_mean(name, group) for name, group in parameters])
-        tight = np.array([_precision(stage, name, group) for name, group in parameters]) * stage.pull
-        left = (design.T * weights) @ design + np.diag(tight)
-        right = -(design.T * weights) @ errors + tight * (mean - at)
-        c = _moved(c, parameters, at + np.clip(np.linalg.solve(left, right), -0.25, 0.25) * 0.8)
+        errors, slopes = model.slopes(model.efficiencies(c), fitted.fields)
+        at, move = fitted.values(c), fitted.move(c, errors, slopes)
+        before = fitted.objective(c, errors)
+        for _ in range(_HALVED):
+            moved = _moved(c, fitted.parameters, at + move)
+            if fitted.objective(moved, model.errors(model.efficiencies(moved))) < before:
+                break
+            move = move / 2.0
+        else:
+            break
+        c = moved
+        if np.abs(move).max() < _ARRIVED:
+            break
     return c
+
+
+class _Fitted:
+    """What a stage fits to a model's runs: its parameters, where they are drawn to, and how good some are."""
+
+    def __init__(self, model: Model, stage: Stage, parameters: Sequence[tuple[str, str]]) -> None:
+        self.parameters = parameters
+        self.fields = [*dict.fromkeys(_field(name) for name, _ in parameters), "wide_matmul"]
+        self._runs, self._shares = model.runs, _shares(model.runs)
+        self._mean = np.array([_mean(name, group) for name, group in parameters])
+        self._tight = np.array([_precision(stage, name, group) for name, group in parameters]) * stage.pull
+
+    def values(self, c: Coefficients) -> Array:
+        """Logarithms of the parameters, shape (parameters,)."""
+        return np.array([_log_value(c, name, group) for name, group in self.parameters])
+
+    def objective(self, c: Coefficients, errors: Array) -> float:
+        """What is made least: absolute errors, and how far values are from where they are drawn to."""
+        drawn = self._tight @ (self.values(c) - self._mean) ** 2 / 2.0
+        return float(self._shares @ _loss(errors) + drawn)
+
+    def move(self, c: Coefficients, errors: Array, slopes: Array) -> Array:
+        """Where the least is if errors go on in a line: reweighted squares, from where they are now."""
+        design = _design(self._runs, self.parameters, self.fields, slopes)
+        off = self._mean - self.values(c)
+        move = np.zeros(len(self.parameters))
+        for _ in range(_INNER):
+            weights = self._shares * _weights(errors + design @ move)
+            left = (design.T * weights) @ design + np.diag(self._tight)
+            move = np.clip(np.linalg.solve(left, self._tight * off - (design.T * weights) @ errors), -_FAR, _FAR)
+        return move
 
 
 def _mean(name: str, group: str) -> float:
@@ -166,7 +214,7 @@ def fitted_to(all_runs: Sequence[Run], stage: Stage, begin: Coefficients) -> Coe
     """
     some = thinned(all_runs)
     first = fit(Model(some, begin), stage, begin, begin)
-    return fit(Model(some, first), stage, begin, first, steps=6)
+    return fit(Model(some, first), stage, begin, first)
 
 
 def errors_of(all_runs: Sequence[Run], c: Coefficients) -> list[tuple[Run, float]]:

@@ -185,6 +185,6 @@ def _errors_without(part: Sequence[int], all_runs: Sequence[Run], stage: Stage, 
     out = set(part)
     kept = thinned([r for i, r in enumerate(all_runs) if i not in out])
     # A group that is all there is leaves what was believed before.
-    fitted = fit(Model(kept, begin), stage, begin, begin, steps=12) if kept else begin
+    fitted = fit(Model(kept, begin), stage, begin, begin) if kept else begin
     model = Model([all_runs[i] for i in part], fitted)
     return [float(e) for e in model.errors(model.efficiencies(fitted))]

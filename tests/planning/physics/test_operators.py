@@ -18,6 +18,7 @@ from zenplan.domain.model.workload import Block
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.domain.training.tuning import Tuning
+from zenplan.planning.explain.method import with_adapters
 from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
 from zenplan.planning.physics.step import step_time
 from zenplan.planning.physics.work import Work
@@ -549,3 +550,18 @@ def test_channels_are_done_in_tiles(make: Any) -> None:
     # Groups of few channels have kernels of their own, and averages are no number of channels.
     assert share(512, 512) == pytest.approx(share(512, 64))
     assert share(80.5) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("software", [Software.EAGER, Software.PATCHED, Software.FUSED, Software.JAX, None])
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_block_takes_what_its_operators_do(make: Any, software: Software | None, method: str) -> None:
+    """Operators that are alike are evaluated once: the work is that of each by itself."""
+    workload = make.workload(gated=True)
+    plan = make.plan(with_adapters(workload) if method == "lora" else workload, software=software)
+    layouts, hw = make.columns(Layout(), Layout(micro_batch=4)), make.hardware(*[make.cluster()] * 2)
+    for block in plan.workload.blocks:
+        passes = block_passes(block, plan, layouts, hw)
+        each = [operator_work(op, block, plan, layouts, hw) for op in block.operators]
+        for end, found in enumerate((passes.forward, passes.backward)):
+            for name in ("compute_s", "memory_s", "overhead_s", "launches"):
+                assert getattr(found, name) == pytest.approx(sum(getattr(pair[end], name) for pair in each)), name

@@ -209,10 +209,7 @@ def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, layouts: Layou
         elements, passes, width = float(op.rows * op.width), 2.0, float(plan.precision.compute_bytes)
         split = Split.SEQUENCE  # every device looks up its own part of the rows
     else:
-        elements, passes, split = op.elements, _passes(op, plan), op.split
-        width = op.element_bytes or plan.precision.compute_bytes
-        if _casts(plan) and (op.kind is ElementwiseKind.NORM or op.function is Function.SOFTMAX):
-            width += _FP32_BYTES
+        elements, passes, split, width = op.elements, _passes(op, plan), op.split, _width(op, plan)
     moved = elements * passes * width * layouts.micro_batch / (divisor(split, layouts) * layouts.cp)
     if isinstance(op, Elementwise) and op.kind is ElementwiseKind.PERMUTATION:
         return _permutation(moved, plan, layouts, hw)
@@ -220,6 +217,12 @@ def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, layouts: Layou
         roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
     )
     return forward, backward
+
+
+def _width(op: Elementwise, plan: TrainingPlan) -> float:
+    """Bytes of an element."""
+    casts = _casts(plan) and (op.kind is ElementwiseKind.NORM or op.function is Function.SOFTMAX)
+    return (op.element_bytes or plan.precision.compute_bytes) + (_FP32_BYTES if casts else 0.0)
 
 
 def _passes(op: Elementwise, plan: TrainingPlan) -> float:
@@ -268,27 +271,30 @@ def operator_work(op: Operator, block: Block, plan: TrainingPlan, layouts: Layou
     return _elementwise(op, plan, layouts, hw)
 
 
-def _counted(block: Block) -> Iterator[tuple[Operator, float]]:
+def _counted(block: Block, plan: TrainingPlan) -> Iterator[tuple[Operator, float]]:
     """A block's operators, each with how many there are of it. Elementwise ones that are divided alike move as much as
     so many of their average size."""
     others: dict[Hashable, tuple[Operator, int]] = {}
-    streams: dict[Hashable, list[Elementwise]] = {}
+    streams: dict[Split, list[Elementwise]] = {}
     for op in block.operators:
-        if isinstance(op, Elementwise):
-            streams.setdefault((op.split, op.element_bytes), []).append(op)
+        if isinstance(op, Elementwise) and op.kind is not ElementwiseKind.PERMUTATION:
+            streams.setdefault(op.split, []).append(op)
         else:
             key = _VALUES[type(op)](op)
             others[key] = (op, 1 + (others[key][1] if key in others else 0))
     yield from ((op, float(count)) for op, count in others.values())
-    for alike in streams.values():
-        moved = sum(op.elements * op.passes for op in alike)
-        yield replace(alike[0], elements=moved / len(alike), passes=1.0), float(len(alike))
+    for split, alike in streams.items():
+        moved_bytes = sum(op.elements * _passes(op, plan) * _width(op, plan) for op in alike)
+        average = Elementwise(
+            name="average", elements=moved_bytes / len(alike), passes=1.0, split=split, element_bytes=1.0
+        )
+        yield average, float(len(alike))
 
 
 # All that an operator is but its name.
 _VALUES: dict[type, Callable[[object], Hashable]] = {
     kind: attrgetter(*(f.name for f in fields(kind) if f.name != "name"))
-    for kind in (MatMul, Attention, Convolution, Recurrent, Embedding)
+    for kind in (MatMul, Attention, Convolution, Recurrent, Embedding, Elementwise)
 }
 
 
@@ -302,7 +308,7 @@ def block_passes(block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardwar
         hw: the devices; n entries, or one.
     """
     passes = Passes.none(layouts)
-    for op, count in _counted(block):
+    for op, count in _counted(block, plan):
         found = _operator_passes(op, block, plan, layouts, hw)
         passes = passes + (found * float(count) if count > 1 else found)
     return passes
