@@ -1,0 +1,247 @@
+"""From steps that were measured to one that was not, through what is known of both: their counted work.
+
+    t_i = s · Σ_k u_ik (1 + ε_k) + drift_i + noise_i,    u_ik = seconds that work of kind k usually takes at point i
+
+The sums ``u`` are known of every point and of the target, at any depth and batch, since a model is counted there: its
+FLOP, elements and kernels. The speed ``s`` of the device is free; by how much each kind of work differs from the usual,
+``ε_k``, has a prior. Then the target's time given the others' is a Gaussian with a mean and a variance (universal
+kriging: Rasmussen & Williams 2006, section 2.7). Where each block costs the same, the answer is the line through the
+depths; where widths, resolutions or kinds change with the depth, what they change in the counts is what changes the
+answer; one point alone gives a constant MFU, with the width that it deserves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from zenplan.domain.measured.calibration import Measured, Point
+from zenplan.errors import DataError
+from zenplan.planning.physics.columns import Array
+
+# Seconds for one of each feature, as sweeps on one core came out with (``benchmarks/measured``, 2026-11); only their
+# ratios count, each of which a model may depart from by ``_KIND``.
+_USUAL_S: Final[Mapping[str, Mapping[str, float]]] = {
+    "torch": {
+        "steps": 2e-4,
+        "operators": 1e-4,
+        "product_flop": 5.1e-12,
+        "product_elements": 6e-10,
+        "convolution_flop": 5.3e-12,
+        "convolution_elements": 1.2e-9,
+        "grouped_flop": 7e-11,
+        "attention_flop": 4e-12,
+        "score_elements": 1.5e-9,
+        "recurrent_flop": 1.6e-11,
+        "recurrent_steps": 6e-5,
+        "recurrent_elements": 2e-10,
+        "stream_elements": 5e-10,
+        "parameters": 7e-9,
+    },
+    "tensorflow": {
+        "steps": 5e-4,
+        "operators": 3e-5,
+        "product_flop": 6.5e-12,
+        "product_elements": 4e-10,
+        "convolution_flop": 5.3e-12,
+        "convolution_elements": 4e-10,
+        "grouped_flop": 8e-11,
+        "attention_flop": 6e-12,
+        "score_elements": 2.5e-9,
+        "recurrent_flop": 1e-11,
+        "recurrent_steps": 2.5e-5,
+        "recurrent_elements": 3e-10,
+        "stream_elements": 6e-10,
+        "parameters": 5.5e-9,
+    },
+    "jax": {
+        "steps": 5e-4,
+        "operators": 1e-5,
+        "product_flop": 1e-11,
+        "product_elements": 5e-10,
+        "convolution_flop": 8.8e-12,
+        "convolution_elements": 4e-10,
+        "grouped_flop": 1.5e-9,
+        "attention_flop": 2e-11,
+        "score_elements": 1e-9,
+        "recurrent_flop": 1.3e-11,
+        "recurrent_steps": 2e-6,
+        "recurrent_elements": 2.5e-10,
+        "stream_elements": 7e-10,
+        "parameters": 1.5e-9,
+    },
+    # Assumed: a product at half of the peak of an A100, 1.5 TB/s, 10 us to launch a kernel. No GPU was swept.
+    "gpu": {
+        "steps": 1e-4,
+        "operators": 1e-5,
+        "product_flop": 6.5e-15,
+        "product_elements": 1.3e-12,
+        "convolution_flop": 1e-14,
+        "convolution_elements": 1.3e-12,
+        "grouped_flop": 1e-12,
+        "attention_flop": 1e-14,
+        "score_elements": 1.3e-12,
+        "recurrent_flop": 2e-14,
+        "recurrent_steps": 2e-5,
+        "recurrent_elements": 1.3e-12,
+        "stream_elements": 1.3e-12,
+        "parameters": 1e-11,
+    },
+}
+# A byte that a compiled program moves, and an element of a residual sum that XLA adds up again for each sum before it.
+_BYTE_S: Final = 3e-10
+_REFUSED_S: Final = 7e-10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """How far, in parts of the step, each may be off: one standard deviation. Of benchmarks/calibration.py's models.
+
+    Attributes:
+        kind: one kind of work, from its usual seconds.
+        batch: all work, each time that the batch doubles.
+        kind_batch: one kind of work, each time that the batch doubles.
+        depth: what nobody counted, in proportion to the depth.
+        size: all work, each time that the step doubles.
+        noise: two runs of one program.
+        compiled_bytes, refused: of a compiler that fuses across layers: what its program moves, what it computes again.
+    """
+
+    kind: float = 0.35
+    batch: float = 0.05
+    kind_batch: float = 0.03
+    depth: float = 0.05
+    size: float = 0.02
+    noise: float = 0.015
+    compiled_bytes: float = 0.0
+    refused: float = 0.0
+
+
+DOUBTS: Final[Mapping[str, Doubt]] = {"torch": Doubt(), "tensorflow": Doubt(), "jax": Doubt()}
+# Degrees of freedom that the doubts above count as, beside the points that were predicted before they were used.
+_PRIOR_POINTS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedStep:
+    """What a fit says of a step.
+
+    Attributes:
+        mid_s: the step.
+        spread: one standard deviation, in ln.
+    """
+
+    mid_s: float
+    spread: float
+
+
+def can_count(points: Sequence[Measured], target: Point) -> bool:
+    """Whether every point and the target were counted."""
+    return bool(points) and bool(target.features) and all(m.point.features for m in points)
+
+
+def counted_step(points: Sequence[Measured], target: Point, clock: str, kind: str, target_bytes: float | None) -> CountedStep:
+    """The target's step from those points.
+
+    Args:
+        points: measured and counted, one or more.
+        target: counted.
+        clock: of the samples.
+        kind: the backend on a processor, or ``gpu``.
+        target_bytes: of the target's compiled program; None where it is not known.
+
+    Raises:
+        DataError: there is no point, or none with any work.
+    """
+    return _Kriging.of(points, target, clock, kind, target_bytes).at()
+
+
+def surprises(points: Sequence[Measured], clock: str, kind: str) -> list[tuple[Measured, CountedStep]]:
+    """Each point from the third on, the smallest first, and what was predicted of it from those that are smaller."""
+    every = sorted(points, key=lambda m: m.step_s(clock))
+    return [
+        (m, counted_step(every[:n], m.point, clock, kind, m.program_bytes)) for n, m in enumerate(every) if n >= 2
+    ]
+
+
+def surprise(points: Sequence[Measured], clock: str, kind: str) -> float:
+    """By how much the spread is to be multiplied: 1 where points lie as far from their predictions as is expected."""
+    squares = [
+        (math.log(m.step_s(clock) / found.mid_s) / max(found.spread, DOUBTS["torch"].noise)) ** 2
+        for m, found in surprises(points, clock, kind)
+    ]
+    return math.sqrt(max(1.0, (_PRIOR_POINTS + sum(squares)) / (_PRIOR_POINTS + len(squares))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kriging:
+    """The covariances of points and target, whose row is the last.
+
+    Attributes:
+        work: usual seconds, shape (n + 1,).
+        covariance: of what departs from them, in parts of s², shape (n + 1, n + 1).
+        seconds, noise: of the points, shape (n,): the step, and its variance.
+    """
+
+    work: Array
+    covariance: Array
+    seconds: Array
+    noise: Array
+
+    @classmethod
+    def of(
+        cls, points: Sequence[Measured], target: Point, clock: str, kind: str, target_bytes: float | None
+    ) -> _Kriging:
+        usual, doubt = _USUAL_S.get(kind, _USUAL_S["torch"]), DOUBTS.get(kind, DOUBTS["torch"])
+        every = [*(m.point for m in points), target]
+        kinds = np.array([[each * p.features.get(name, 0.0) for name, each in usual.items()] for p in every])
+        work = kinds.sum(axis=1)
+        if not points or not work.min() > 0:
+            raise DataError("nothing that was counted was measured")
+        doublings = np.log2([p.batch / target.batch for p in every])
+        depth = np.array([(p.depth or 1) / (target.depth or 1) * p.batch / target.batch for p in every])
+        refused = _REFUSED_S * np.array([p.features.get("refused_elements", 0.0) for p in every])
+        size = [*(m.program_bytes or 0.0 for m in points), target_bytes or 0.0]
+        moved = _BYTE_S * np.array(size) * (min(size) > 0)
+        parts = (
+            (doubt.kind, kinds),
+            (doubt.kind_batch, kinds * doublings[:, None]),
+            (doubt.batch, (work * doublings)[:, None]),
+            (doubt.size, (work * np.log2(work / work[-1]))[:, None]),
+            (doubt.depth, (work[-1] * depth)[:, None]),
+            (doubt.compiled_bytes, moved[:, None]),
+            (doubt.refused, refused[:, None]),
+        )
+        seconds = np.array([m.step_s(clock) for m in points])
+        spread = np.array([m.spread(clock) ** 2 / max(1, len(m.samples)) for m in points])
+        return cls(
+            work=work,
+            covariance=sum((share**2 * part @ part.T for share, part in parts), np.zeros((len(every),) * 2)),
+            seconds=seconds,
+            noise=(doubt.noise**2 + _OF_MEDIAN * spread) * seconds**2,
+        )
+
+    def at(self) -> CountedStep:
+        """The target. The speed and the covariances that go with its square are found in turns."""
+        work, n = self.work[:-1], len(self.seconds)
+        speed = float(np.exp(np.median(np.log(self.seconds / work))))
+        for _ in range(_TURNS):
+            inverse = np.linalg.inv(speed**2 * self.covariance[:n, :n] + np.diag(self.noise))
+            speed = float(work @ inverse @ self.seconds / (work @ inverse @ work))
+        across = speed**2 * self.covariance[:n, n]
+        mid = speed * self.work[-1] + across @ inverse @ (self.seconds - speed * work)
+        variance = speed**2 * self.covariance[n, n] - across @ inverse @ across
+        variance += (self.work[-1] - work @ inverse @ across) ** 2 / (work @ inverse @ work)
+        # What has more of every kind of work takes no less; what is left of less than nothing is rounding.
+        mid = max(float(mid), _LEAST * speed * float(self.work[-1]))
+        return CountedStep(mid_s=mid, spread=math.sqrt(max(float(variance), 0.0)) / mid)
+
+
+# Half of the range of the middle half to the standard error of a median: 1 / 0.6745, times 1.2533, squared.
+_OF_MEDIAN: Final = (1.2533 / 0.6745) ** 2
+_TURNS: Final = 4
+_LEAST: Final = 0.1
