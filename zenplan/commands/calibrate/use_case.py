@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -142,11 +143,13 @@ def _one(
     warn: Callable[[str], None],
 ) -> Calibrated:
     """On one engine."""
+    began_s = time.monotonic()
     subject = _subject(wanted, engine, how, machine, show) if wanted.is_model else None
     if subject and how.workers > 1:
         data_parallel.check_depth(subject)
     about = model_about(subject) if subject else sweep_about(wanted.family)
     session = _session(engine, how, machine, store, about, show)
+    session.began_s = began_s
     try:
         if subject is None:
             calibrate_sweep(session)
