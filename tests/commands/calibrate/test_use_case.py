@@ -168,8 +168,7 @@ def test_what_takes_too_long_whole_is_predicted_from_less(run: Any) -> None:
     keys = [key for keys in worker.keys for key in keys]
     assert "depth=12 batch=4" not in keys
     assert len(set(keys)) > 1
-    step = found.prediction.step_s
-    assert step.low < 60 * TRUTH_S < step.high
+    assert found.prediction.step_s.mid == pytest.approx(60 * TRUTH_S, rel=0.25)
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax"])
