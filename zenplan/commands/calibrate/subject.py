@@ -1,4 +1,4 @@
-"""What is measured of a model: its own blocks at full width, a few deep, or the whole of it at fractions of its batch."""
+"""What is measured of a model: its own blocks at full width, a few deep, the whole of it, or it at parts of its batch."""
 
 from __future__ import annotations
 

@@ -124,15 +124,17 @@ class Measurement:
         self._announce(model.jit_compile and not model.run_eagerly)
         self._count(point, model)
         self.events.begin("compile")
-        ready.step()
+        first = self._timed(ready)
         program = program_bytes(model, ready.x, ready.y) if has_program(model) else None
         forgotten = False
         if before is not None:
             give_back(self.job.device)
             forgotten = forget_peak(self.job.device)
         # The first step after compiling, and after memory was given back, is slower: by less than a long one takes.
-        second = self._timed(ready)
-        ready.second = second if before is None and second[0] > _LONG_S else None
+        # Where nothing is compiled, and a step is long, so is the first.
+        eager = keras.config.backend() == "torch" and not model.jit_compile
+        warm = first if eager and before is None and first[0] > _LONG_S else self._timed(ready)
+        ready.warm = warm if before is None and warm[0] > _LONG_S else None
         self.events.send(Built(key=ready.key, setup_s=time.perf_counter() - start, program_bytes=program))
         peak = peak_over(before, self._level(), forgotten)
         self.events.send(Peak(key=ready.key, bytes=peak, how=before.how if before and peak else ""))
@@ -150,7 +152,7 @@ class Measurement:
 
     def _sampled(self, ready: Ready, number: int) -> bool:
         """Whether the step was made, and its times sent."""
-        times, ready.second = ready.second or self._guarded(ready.key, lambda: self._timed(ready)), None
+        times, ready.warm = ready.warm or self._guarded(ready.key, lambda: self._timed(ready)), None
         if times is not None:
             self.events.send(Sampled(key=ready.key, round=number, wall_s=times[0], cpu_s=times[1]))
         return times is not None

@@ -26,14 +26,14 @@ class Ready:
 
     Attributes:
         x, y: arrays of the backend, made once; symbolic tensors where the model has no values.
-        second: wall-clock and processor seconds of the step after the first, where it counts as one that is timed.
+        warm: wall-clock and processor seconds of the last step that warmed it up, where it counts as one that is timed.
     """
 
     key: str
     model: keras.Model
     x: Any
     y: Any
-    second: tuple[float, float] | None = None
+    warm: tuple[float, float] | None = None
 
     def step(self) -> None:
         """One training step."""
