@@ -134,16 +134,16 @@ DOUBTS: Final[Mapping[str, Doubt]] = {
         kind=0.3, batch=0.02, kind_batch=0.05, depth=0.05, ends=0.1, size=0.02, noise=0.025, other=0.03
     ),
     "jax": Doubt(
-        kind=0.15,
+        kind=0.4,
         batch=0.06,
         kind_batch=0.1,
         depth=0.05,
         ends=0.3,
         size=0.03,
-        noise=0.02,
-        other=0.045,
+        noise=0.01,
+        other=0.06,
         compiled_bytes=4.0,
-        refused=1.0,
+        refused=2.0,
     ),
 }
 # All of a device's speed, from that of the largest point.

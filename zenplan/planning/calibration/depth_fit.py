@@ -38,6 +38,8 @@ _OF_EXCESS: Final = 0.15
 # Where every point is needed, none can be left out to see how far the answer moves. Four in five of those of
 # benchmarks/calibration.py, where one could be, moved less than that.
 _NONE_TO_SPARE: Final = 0.03
+# One model in two processes, minutes apart: their programs and places in memory differ.
+_TWO_PROCESSES: Final = 0.025
 # A step that was timed once or twice may be one that was disturbed.
 _FEW: Final = 0.03
 _ENOUGH: Final = 3
@@ -65,7 +67,7 @@ def predicted(calibration: Calibration) -> StepPrediction:
     whole = next((m for m in steps if _is_whole(m.point, target)), None)
     stepping_s = sum(s.wall_s for m in steps for s in m.samples)
     if whole is not None:
-        spread = math.hypot(_ALIKE, whole.spread(clock), _FEW if len(whole.samples) < _ENOUGH else 0.0)
+        spread = math.hypot(_TWO_PROCESSES, whole.spread(clock), _FEW if len(whole.samples) < _ENOUGH else 0.0)
         return StepPrediction(
             step_s=_range(whole.step_s(clock), spread), method="a step of the whole model", stepping_s=stepping_s
         )

@@ -124,7 +124,7 @@ class Measurement:
         self._announce(model.jit_compile and not model.run_eagerly)
         self._count(point, model)
         self.events.begin("compile")
-        first = self._timed(ready)
+        stepped = timed(ready.step, ready.model)
         program = program_bytes(model, ready.x, ready.y) if has_program(model) else None
         forgotten = False
         if before is not None:
@@ -133,7 +133,7 @@ class Measurement:
         # The first step after compiling, and after memory was given back, is slower: by less than a long one takes.
         # Where nothing is compiled, and a step is long, so is the first.
         eager = keras.config.backend() == "torch" and not model.jit_compile
-        warm = first if eager and before is None and first[0] > _LONG_S else self._timed(ready)
+        warm = stepped if eager and before is None and stepped[0] > _LONG_S else self._timed(ready)
         ready.warm = warm if before is None and warm[0] > _LONG_S else None
         self.events.send(Built(key=ready.key, setup_s=time.perf_counter() - start, program_bytes=program))
         peak = peak_over(before, self._level(), forgotten)
