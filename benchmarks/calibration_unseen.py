@@ -263,9 +263,9 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="what is kept, measuring nothing")
     parser.add_argument("--readme", action="store_true", help="put the table of what is kept into the docs")
     given = parser.parse_args()
-    folder = Path.cwd() if (Path.cwd() / f"{given.models}.py").exists() else HERE
-    os.chdir(folder)
-    sys.path.insert(0, str(folder))
+    # A worker looks for models in the current folder; for those of another folder than this, PYTHONPATH names it.
+    if not (Path.cwd() / f"{given.models}.py").exists():
+        os.chdir(HERE)
     rows = kept() if given.show else []
     for backend in () if given.show else given.backend or BACKENDS:
         rows += run(given.models, backend, given.minutes, given.forbid_whole, given.only)

@@ -151,3 +151,12 @@ def test_a_gpu_is_a_kind_of_its_own_and_an_engine_that_is_not_known_as_the_usual
     assert step(points, point(12), "a plugin's") == step(points, point(12), "torch")
     assert step(points, point(12), "gpu").mid_s == pytest.approx(law(point(12)), rel=0.1)
     assert set(DOUBTS) == {"torch", "tensorflow", "jax"}
+
+
+def test_parts_of_the_batch_say_nothing_of_xla_where_there_are_two_depths_at_the_batch() -> None:
+    """XLA makes another program of another batch; without a compiler it is the same one, of less."""
+    points, part = [measured(p, law(p)) for p in map(point, (1, 2, 4))], point(6, 2)
+    odd = measured(part, 3 * law(part))
+    assert step([*points, odd], point(12), "jax") == step(points, point(12), "jax")
+    assert step([*points, odd], point(12), "torch") != step(points, point(12), "torch")
+    assert step([points[0], odd], point(12), "jax") != step(points[:1], point(12), "jax")

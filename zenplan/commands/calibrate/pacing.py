@@ -26,6 +26,8 @@ from zenplan.planning.calibration.design import depths_for
 _SLOW_FLOP_PER_S: Final = {"cpu": 5e10, "gpu": 1e13}
 # Of the time that is left: what the first step may take, what another point may take, and the whole model.
 _FIRST, _ANOTHER, _WHOLE = 0.05, 0.45, 0.75
+# What another point may take when nothing shorter tells more, and there is an answer already.
+_THE_LAST: Final = 0.8
 # Compiling the whole model without running it may take that much of it.
 _PROGRAM: Final = 0.35
 # Steps of a point: to warm up, where they are short and where they are not; and at the least timed.
@@ -153,14 +155,15 @@ class Pace:
             return self.subject.task(STEP, whole[0].depth, whole[0].batch)
         if len(done) >= _MOST_POINTS:
             return None
-        fit = [p for p in candidates if p not in whole and expected.cost_s(p) <= _ANOTHER * left_s]
+        less = [p for p in candidates if p not in whole]
         if len(done) > 1 and (program := self._program(done, every, expected)) is not None:
             return program
-        now = expected.spread([])
-        best = min(fit, key=lambda p: (round(expected.spread([p]), 3), expected.cost_s(p)), default=None)
-        if best is None or (len(done) > 1 and expected.spread([best]) > _WORTH * now):
-            return None
-        return self.subject.task(STEP, best.depth, best.batch)
+        for share in (_ANOTHER, _THE_LAST)[: len(done)]:
+            fit = [p for p in less if expected.cost_s(p) <= share * left_s]
+            best = min(fit, key=lambda p: (round(expected.spread([p]), 3), expected.cost_s(p)), default=None)
+            if best is not None and (len(done) < 2 or expected.spread([best]) <= _WORTH * expected.spread([])):
+                return self.subject.task(STEP, best.depth, best.batch)
+        return None
 
     def _program(self, done: Sequence[Measured], every: Sequence[Measured], expected: _Expected) -> Task | None:
         """The whole model, compiled and not run, where its compiler tells what it moves and the time allows."""

@@ -126,6 +126,8 @@ _RESTARTS: Final = 3
 # Beside the minutes that were given, for building and compiling each point.
 _SETUP_S: Final = 300.0
 _MEMORY_SHARE: Final = 0.8
+# To import a framework, build a model and compile it, where the machine does nothing else.
+_TO_START_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +235,8 @@ class Session:
 
         Args:
             choose: the next, by what was measured so far; None ends it.
-            answered: whether there is an answer; without one it goes on, at most as long again.
+            answered: whether there is an answer; without one it goes on, at most as long again, or the seconds that a
+                framework takes to start.
 
         Raises:
             UsageError: the model, or the engine, is not one. ZenplanError: no worker began at all.
@@ -309,9 +312,10 @@ class Session:
             if watch.lost:
                 raise ZenplanError(watch.lost)
             key = self.record.in_work(stage)
-            share = 1.0 - self.left_s / (60.0 * self.how.minutes)
+            all_s = 60.0 * self.how.minutes
+            share = 1.0 - self.left_s / all_s
             self.show(min(1.0, share), f"{self.engine.name}: {self.so_far or f'{stage} {key}'}")
-            if share > (1.0 if answered() else 2.0):
+            if self.left_s < 0.0 and (answered() or -self.left_s > max(all_s, _TO_START_S)):
                 raise _TimeUp
 
         return tell

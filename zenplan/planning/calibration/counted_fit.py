@@ -112,6 +112,7 @@ class Doubt:
         noise: two runs of one program.
         other: what the rest leaves out, of the answer.
         compiled_bytes, refused: of a compiler that fuses across layers: what its program moves, what it computes again.
+        parts: whether parts of the batch tell something where there are two depths at the batch itself.
     """
 
     kind: float
@@ -124,6 +125,7 @@ class Doubt:
     other: float
     compiled_bytes: float = 0.0
     refused: float = 0.0
+    parts: bool = True
 
 
 # Chosen on the 22 models of benchmarks/calibration.py and thirteen that were written for it, on one core, as those by
@@ -135,8 +137,8 @@ DOUBTS: Final[Mapping[str, Doubt]] = {
     ),
     "jax": Doubt(
         kind=0.4,
-        batch=0.06,
-        kind_batch=0.1,
+        batch=0.25,
+        kind_batch=0.3,
         depth=0.05,
         ends=0.3,
         size=0.03,
@@ -144,6 +146,7 @@ DOUBTS: Final[Mapping[str, Doubt]] = {
         other=0.06,
         compiled_bytes=4.0,
         refused=2.0,
+        parts=False,
     ),
 }
 # All of a device's speed, from that of the largest point.
@@ -195,7 +198,14 @@ def counted_step(
     Raises:
         DataError: there is no point, or none with any work.
     """
-    return _Kriging.of(points, target, clock, kind, target_bytes).at()
+    return _Kriging.of(_telling(points, target, kind), target, clock, kind, target_bytes).at()
+
+
+def _telling(points: Sequence[Measured], target: Point, kind: str) -> list[Measured]:
+    """The points that say something of the target. XLA makes another program of another batch."""
+    at_batch = [m for m in points if m.point.batch == target.batch]
+    enough = len({m.point.depth for m in at_batch}) > 1
+    return at_batch if enough and not DOUBTS.get(kind, DOUBTS["torch"]).parts else list(points)
 
 
 def surprises(points: Sequence[Measured], clock: str, kind: str) -> list[tuple[Measured, CountedStep]]:
@@ -232,6 +242,14 @@ class _Kriging:
     def of(
         cls, points: Sequence[Measured], target: Point, clock: str, kind: str, target_bytes: float | None
     ) -> _Kriging:
+        """Of those points and that target; the arguments are those of ``counted_step``.
+
+        Args:
+            points, target, clock, kind, target_bytes: as of ``counted_step``.
+
+        Raises:
+            DataError: nothing was counted.
+        """
         usual, doubt = _USUAL_S.get(kind, _USUAL_S["torch"]), DOUBTS.get(kind, DOUBTS["torch"])
         every = [*(m.point for m in points), target]
         kinds = np.array([[each * p.features.get(name, 0.0) for name, each in usual.items()] for p in every])
