@@ -34,7 +34,8 @@ def net(depth=6, width=32):
     return keras.Model(x, layers.Dense(4)(y))
 
 def dies(depth=6):
-    if depth == 6:
+    # Counted it is first, in a worker that measures nothing.
+    if depth == 6 and "TF_NUM_INTEROP_THREADS" in os.environ:
         os.kill(os.getpid(), signal.SIGKILL)
     return net(depth)
 

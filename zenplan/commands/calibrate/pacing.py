@@ -34,8 +34,8 @@ _PROGRAM: Final = 0.35
 _WARM, _WARM_LONG, _LONG_S, _LEAST = 2, 1, 1.0, 2
 # What is not certain takes that much longer than expected.
 _LATER: Final = 1.3
-# Another point must make the answer more certain by that.
-_WORTH: Final = 0.9
+# Another point must make the answer more certain by that; one that takes less than that share of the time, by little.
+_WORTH, _CHEAP, _WORTH_CHEAP = 0.9, 0.15, 0.995
 _MOST_POINTS: Final = 7
 # Setting up a model takes so much of what one of half its depth takes, before two depths tell.
 _DEEPER_SETUP: Final = 0.7
@@ -135,8 +135,10 @@ class Pace:
         depth = self.subject.depth
         if depth is None:
             return (None,)
-        shallow = self.subject.depths or depths_for(depth, superlinear=True)
-        return (*shallow, depth)
+        deep = depths_for(depth, superlinear=True)
+        # One deeper than those that were named shows what grows with the depth; a builder that has none of it loses it.
+        named = self.subject.depths
+        return (*(named or deep), *(d for d in deep[-1:] if named and d > max(named)), depth)
 
     def _fits(self, point: Point) -> bool:
         usable = self.session.profile.host.usable_memory_bytes
@@ -161,9 +163,13 @@ class Pace:
         for share in (_ANOTHER, _THE_LAST)[: len(done)]:
             fit = [p for p in less if expected.cost_s(p) <= share * left_s]
             best = min(fit, key=lambda p: (round(expected.spread([p]), 3), expected.cost_s(p)), default=None)
-            if best is not None and (len(done) < 2 or expected.spread([best]) <= _WORTH * expected.spread([])):
+            if best is not None and (len(done) < 2 or self._is_worth(best, expected)):
                 return self.subject.task(STEP, best.depth, best.batch)
         return None
+
+    def _is_worth(self, point: Point, expected: _Expected) -> bool:
+        cheap = expected.cost_s(point) <= _CHEAP * self.session.left_s
+        return expected.spread([point]) <= (_WORTH_CHEAP if cheap else _WORTH) * expected.spread([])
 
     def _program(self, done: Sequence[Measured], every: Sequence[Measured], expected: _Expected) -> Task | None:
         """The whole model, compiled and not run, where its compiler tells what it moves and the time allows."""
