@@ -37,6 +37,8 @@ _LATER: Final = 1.3
 # Another point must make the answer more certain by that; one that takes less than that share of the time, by little.
 _WORTH, _CHEAP, _WORTH_CHEAP = 0.9, 0.15, 0.995
 _MOST_POINTS: Final = 7
+# Fewer leave none to see whether the others foretell it.
+_ENOUGH: Final = 4
 # Setting up a model takes so much of what one of half its depth takes, before two depths tell.
 _DEEPER_SETUP: Final = 0.7
 # The engine that can compile a program without running it.
@@ -169,6 +171,8 @@ class Pace:
 
     def _is_worth(self, point: Point, expected: _Expected) -> bool:
         cheap = expected.cost_s(point) <= _CHEAP * self.session.left_s
+        if cheap and len(expected.done) < _ENOUGH:
+            return True
         return expected.spread([point]) <= (_WORTH_CHEAP if cheap else _WORTH) * expected.spread([])
 
     def _program(self, done: Sequence[Measured], every: Sequence[Measured], expected: _Expected) -> Task | None:
