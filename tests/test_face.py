@@ -314,7 +314,7 @@ def test_calibrate(alone: Path) -> None:
             batch=8,
             backend="jax",
             device="cpu",
-            minutes=0.01,
+            minutes=0.5,
             samples=1e6,
             progress=lambda share, stage: seen.append((share, stage)),
         )

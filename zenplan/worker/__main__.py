@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
+from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 from zenplan.worker.counting.keras_file import read_keras_config
 from zenplan.worker.protocol import AnyJob, Count, Counted, DataParallel, Done, Events, File, Measure, decode_job
 
 
-def do(job: AnyJob, events: Events) -> None:
-    """Do the job, whichever it is."""
+def do(job: AnyJob, events: Events, next_job: Callable[[], AnyJob]) -> None:
+    """Do the job, whichever it is; and those that come after it, where some may."""
     if isinstance(job, Count):
         _count(job, events)
     elif isinstance(job, Measure):
-        _measure(job, events)
+        _measure(job, events, next_job)
     else:
         _data_parallel(job, events)
 
@@ -46,15 +47,23 @@ def _count(job: Count, events: Events) -> None:
     events.send(Counted(count=counted))
 
 
-def _measure(job: Measure, events: Events) -> None:
+def _measure(job: Measure, events: Events, next_job: Callable[[], AnyJob]) -> None:
     """Step models and time them; each sample is sent as it comes."""
     from zenplan.worker.measuring.machine import confined
 
     # Before a framework is imported, which starts threads.
     threads = confined(job.threads)
-    from zenplan.worker.measuring.measure import measure_points
+    from zenplan.worker.measuring.measure import Measurement
 
-    measure_points(job, threads, events)
+    measurement = Measurement.of(job, threads, events)
+    measurement.points(job)
+    while job.more:
+        events.send(Done(stays=True))
+        following = next_job()
+        if not isinstance(following, Measure):
+            break
+        job = following
+        measurement.points(job)
     events.send(Done())
 
 
@@ -70,23 +79,25 @@ def _data_parallel(job: DataParallel, events: Events) -> None:
     events.send(Done())
 
 
-def _end_with_parent(descriptor: int) -> None:
-    """Wait for the parent to close its end of stdin, which it does when it is gone; then leave at once."""
-    while os.read(descriptor, 4096):
-        pass
+def _read_jobs(descriptor: int, jobs: SimpleQueue[str]) -> None:
+    """Put each line of stdin on the queue. The parent closes its end when it is gone: then leave at once."""
+    with os.fdopen(descriptor, encoding="utf-8") as lines:
+        for line in lines:
+            jobs.put(line)
     os._exit(1)
 
 
 def main() -> None:
     """Do the job; what goes wrong in it becomes an event."""
-    job = decode_job(sys.stdin.readline())
     stdin = os.dup(0)
     # Code of the user's that reads from stdin finds it empty.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    threading.Thread(target=_end_with_parent, args=(stdin,), daemon=True).start()
+    jobs = SimpleQueue[str]()
+    threading.Thread(target=_read_jobs, args=(stdin, jobs), daemon=True).start()
+    job = decode_job(jobs.get())
     with Events(job.events) as events:
         events.begin("start")
-        do(job, events)
+        do(job, events, lambda: decode_job(jobs.get()))
 
 
 main()

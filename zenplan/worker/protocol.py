@@ -153,7 +153,13 @@ class Failed(Event, frozen=True, kw_only=True):
 
 
 class Done(Event, frozen=True, kw_only=True):
-    """The end of a job that has no answer of its own."""
+    """The end of a job that has no answer of its own.
+
+    Attributes:
+        stays: whether the worker waits for another job, its models held.
+    """
+
+    stays: bool = False
 
 
 class Error(Event, frozen=True, kw_only=True):
@@ -314,6 +320,10 @@ class Measure(Job, frozen=True, kw_only=True, tag="measure"):
         device: ``cpu`` or ``gpu``.
         in_turn: False: all models are held, and each round steps every one; True: one is built, stepped, freed.
         count: whether each model is counted.
+        more: whether another job may come. Until then models are held, and a point of a model that is held is stepped
+            as it is. A worker that cannot says so by the end of this one: ``Done``.
+        forget: whether models that are held are forgotten before this job.
+        programs: folder in which compiled programs are kept for the next worker; empty for none.
     """
 
     precision: str
@@ -324,6 +334,9 @@ class Measure(Job, frozen=True, kw_only=True, tag="measure"):
     rounds: Rounds
     in_turn: bool = False
     count: bool = False
+    more: bool = False
+    forget: bool = False
+    programs: str = ""
 
 
 class Replica(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,7 +34,8 @@ def net(depth=6, width=32):
     return keras.Model(x, layers.Dense(4)(y))
 
 def dies(depth=6):
-    if depth == 2:
+    # Counted it is first, in a worker that measures nothing.
+    if depth == 6 and "TF_NUM_INTEROP_THREADS" in os.environ:
         os.kill(os.getpid(), signal.SIGKILL)
     return net(depth)
 
@@ -67,8 +68,9 @@ def test_a_model_is_measured_and_the_whole_predicted(project: Any) -> None:
     assert list(Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).iter_errors(document)) == []
     found = document["calibrations"][0]
     steps = [p for p in found["points"] if p["role"] == "step"]
-    assert [p["depth"] for p in steps][:3] == [1, 2, 4]
-    assert all(p["rounds"] >= 3 and p["step_s"] > 0 for p in steps)
+    # The whole takes milliseconds: it is run.
+    assert [p["depth"] for p in steps] == [1, 6]
+    assert all(p["rounds"] >= 2 and p["step_s"] > 0 for p in steps)
     # Five products of 32×32 weights, one of 16×32, one of 32×4, with their biases.
     assert found["parameters"] == 5 * (32 * 32 + 32) + (16 * 32 + 32) + (32 * 4 + 4)
     assert found["target"] == {"depth": 6, "batch": 8, "predicted_bytes": found["target"]["predicted_bytes"]}
@@ -115,9 +117,9 @@ def test_a_killed_worker_is_a_failed_point(project: Any) -> None:
     assert ended.code == 0, ended.err
     found = json.loads(ended.out)["calibrations"][0]
     failures = {p["depth"]: p["failure"] for p in found["points"] if p["role"] == "step"}
-    assert failures[1] == failures[4] == ""
-    assert "killed by SIGKILL" in failures[2]
-    assert any("depth=2" in doubt for doubt in found["prediction"]["doubts"])
+    assert failures[1] == ""
+    assert "killed by SIGKILL" in failures[6]
+    assert any("depth=6" in doubt for doubt in found["prediction"]["doubts"])
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from zenplan.adapters.workers.engines import KerasEngine, engines
 from zenplan.commands.calibrate import asked, data_parallel, points, running, use_case
 from zenplan.commands.calibrate import how as hows
 from zenplan.commands.calibrate.how import How, engines_of, how_of
-from zenplan.commands.calibrate.points import _fractions, _halved
+from zenplan.commands.calibrate.pacing import _parts
 from zenplan.commands.calibrate.report import calibrate_report
 from zenplan.commands.calibrate.use_case import Machine, Wanted, calibrate
 from zenplan.domain.hardware.device import Device, DriverState, Profile, Reading
@@ -55,10 +55,28 @@ class Worker:
         self.step_s, self.trouble, self.fails, self.jobs = step_s, trouble, fails, list[Measure]()
 
     def __call__(
-        self, job: Measure, backend: str, limits: Any, tell: Any, *, hear: Any, command: Any, environment: Any
+        self,
+        job: Measure,
+        backend: str,
+        limits: Any,
+        tell: Any,
+        *,
+        hear: Any,
+        command: Any,
+        environment: Any,
+        more: Any,
     ) -> Done:
-        self.jobs.append(job)
         hear(RunsOn(device="a processor", kind="cpu", threads=job.threads, versions={"keras": "3"}, compiled=False))
+        held: set[str] = set()
+        following: Measure | None = job
+        while following is not None:
+            self.jobs.append(following)
+            self.do(following, held, tell, hear)
+            following = more() if self.stays and following.more else None
+        return Done()
+
+    def do(self, job: Measure, held: set[str], tell: Any, hear: Any) -> None:
+        """One job of its worker, which holds those models."""
         tell("build", 0.1)
         good = []
         for point in job.points:
@@ -69,21 +87,17 @@ class Worker:
             kind, said = self.trouble(point)
             if kind:
                 raise ZenplanError(said, kind=kind)
-            size = (
-                1e9 * (1 + depth_of(point) ** 2)
-                if point.role == "program" and self.superlinear
-                else 1e9 * (1 + depth_of(point))
-            )
-            hear(Built(key=point.key, setup_s=1.0, program_bytes=size))
+            if point.key not in held:
+                hear(Built(key=point.key, setup_s=self.setup_s, program_bytes=1e9 * (1 + depth_of(point))))
+            held.add(point.key)
             good += [point] if point.role != "program" else []
-        for number in range(3):
+        for number in range(job.rounds.least):
             tell("measure", self.round_s * number)
             for point in good:
                 seconds = self.step_s(point)
                 hear(Sampled(key=point.key, round=number, wall_s=seconds, cpu_s=seconds))
-        return Done()
 
-    superlinear, round_s = False, 1.0
+    round_s, setup_s, stays = 1.0, 1.0, True
 
     @property
     def keys(self) -> list[list[str]]:
@@ -97,7 +111,8 @@ def depth_of(point: WantedPoint | Replica) -> int:
 
 
 def linear(point: WantedPoint) -> float:
-    return 0.01 + point.batch * (0.002 + 0.005 * depth_of(point))
+    """A few tokens a sample: weights that are updated whatever the batch are half of it."""
+    return 0.05 + 0.015 * depth_of(point) + point.batch * (0.01 + 0.004 * depth_of(point))
 
 
 @pytest.fixture
@@ -128,45 +143,97 @@ def run(store: CalibrationStore, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     return call
 
 
-def test_a_model_is_run_at_three_depths_and_the_whole_is_predicted(run: Any, store: CalibrationStore) -> None:
+TRUTH_S = 0.05 + 0.015 * 12 + 4 * (0.01 + 0.004 * 12)
+
+
+def test_what_can_be_run_whole_is_run_whole(run: Any, store: CalibrationStore) -> None:
     worker = Worker(linear)
     wanted = Wanted(request=replace(GPT, samples=1e6, epochs=1.0), usd_per_h=3.6)
     found = run(worker, wanted).taken[0]
-    assert worker.keys == [["depth=1 batch=4", "depth=2 batch=4", "depth=4 batch=4"]]
-    truth = 0.01 + 4 * (0.002 + 0.005 * 12)
-    assert found.prediction.step_s.mid == pytest.approx(truth, rel=1e-3)
-    assert found.samples_per_s.mid == pytest.approx(4 / truth, rel=1e-3)
-    assert found.run_s.mid == pytest.approx(1e6 / 4 * truth, rel=1e-3)
+    assert worker.keys[:2] == [["depth=1 batch=4"], ["depth=12 batch=4"]]
+    assert found.prediction.step_s.mid == pytest.approx(TRUTH_S)
+    assert found.prediction.method == "a step of the whole model"
+    assert found.samples_per_s.mid == pytest.approx(4 / TRUTH_S, rel=1e-3)
+    assert found.run_s.mid == pytest.approx(1e6 / 4 * TRUTH_S, rel=1e-3)
     assert found.run_usd.mid == pytest.approx(found.run_s.mid * 0.001, rel=1e-6)
     assert store.state(found.calibration.id) == "done"
     assert found.calibration.target.depth == 12
     assert found.calibration.target.features["product_flop"] > 0
 
 
-def test_a_program_that_grows_faster_than_its_depth_is_run_deeper(run: Any) -> None:
-    worker = Worker(linear)
-    worker.superlinear = True
-    run(worker, backend="jax")
-    programs = [key for keys in worker.keys for key in keys if key.startswith("program")]
-    assert "program depth=12 batch=4" in programs
-    assert any(key.startswith("depth=7 ") for key in worker.keys[-1])
-    assert not any(job.count for job in worker.jobs if job.points[0].role == "program")
-
-
-def test_short_of_memory_the_batch_is_halved_and_the_failure_is_kept(run: Any) -> None:
-    worker = Worker(linear, fails=lambda p: (FailureKind.OUT_OF_MEMORY, "out of memory") if p.batch > 2 else FINE)
+def test_what_takes_too_long_whole_is_predicted_from_less(run: Any) -> None:
+    """A step of the whole is half a minute: what fits into one is taken, the whole is not tried."""
+    worker = Worker(lambda point: 60 * linear(point))
     found = run(worker).taken[0]
-    assert [p.batch for p in worker.jobs[1].points] == [1, 1, 1, 2, 2, 2]
+    keys = [key for keys in worker.keys for key in keys]
+    assert "depth=12 batch=4" not in keys
+    assert len(set(keys)) > 1
+    assert found.prediction.step_s.mid == pytest.approx(60 * TRUTH_S, rel=0.25)
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_benchmarks_forbid_the_whole(run: Any, backend: str) -> None:
+    worker = Worker(linear)
+    found = run(worker, backend=backend, how=replace(HOW, whole=False)).taken[0]
+    stepped = {key for keys in worker.keys for key in keys if not key.startswith("program")}
+    assert "depth=12 batch=4" not in stepped
+    assert any(key.startswith("program depth=12") for keys in worker.keys for key in keys) is (backend == "jax")
+    assert found.prediction.step_s.low < TRUTH_S < found.prediction.step_s.high
+    assert found.prediction.step_s.mid == pytest.approx(TRUTH_S, rel=0.1)
+
+
+def test_a_worker_that_takes_one_job_alone_is_followed_by_another(run: Any) -> None:
+    worker = Worker(linear)
+    worker.stays = False
+    assert run(worker).taken[0].prediction.step_s.mid == pytest.approx(TRUTH_S)
+
+
+def test_the_minutes_are_kept_by_the_clock_on_the_wall(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setting up a model takes 20 s of a clock that runs as the worker works."""
+    now = [0.0]
+    monkeypatch.setattr(running.time, "monotonic", lambda: now[0])
+
+    def step(point: WantedPoint) -> float:
+        now[0] += 20.0
+        return linear(point)
+
+    worker = Worker(step)
+    found = run(worker, how=replace(HOW, minutes=1.0)).taken[0]
+    assert found.prediction is not None
+    assert now[0] <= 80.0
+
+
+def test_without_an_answer_the_minutes_are_doubled_and_no_more(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(running.time, "monotonic", lambda: now[0])
+
+    class Slow(Worker):
+        def do(self, job: Measure, held: set[str], tell: Any, hear: Any) -> None:
+            for _ in range(100):
+                now[0] += 3.0
+                tell("compile", now[0])
+
+    with pytest.raises(ZenplanError, match="nothing of gpt2-124m was measured: the time was over"):
+        run(Slow(linear))
+    assert 120.0 <= now[0] <= 126.0
+
+
+def test_short_of_memory_less_is_run_and_the_failure_is_kept(run: Any) -> None:
+    def fails(point: WantedPoint) -> Crash:
+        return (FailureKind.OUT_OF_MEMORY, "out of memory") if point.batch > 2 else FINE
+
+    found = run(Worker(linear, fails=fails)).taken[0]
     failures = [m for m in found.calibration.measured if m.failure]
     assert {(m.failure, m.failure_kind) for m in failures} == {("out of memory", FailureKind.OUT_OF_MEMORY)}
-    assert found.prediction.step_s.mid == pytest.approx(0.01 + 4 * (0.002 + 0.005 * 12), rel=0.01)
+    assert len(failures) == 1
+    assert found.prediction.step_s.low < TRUTH_S < found.prediction.step_s.high
 
 
 def test_what_the_system_kills_for_its_memory_is_tried_at_less(run: Any) -> None:
     worker = Worker(linear, lambda p: (FailureKind.KILLED, "it was killed by SIGKILL") if p.batch > 2 else FINE)
     found = run(worker).taken[0]
-    assert {p.batch for p in worker.jobs[-1].points} == {1, 2}
-    assert found.prediction.step_s.mid == pytest.approx(0.01 + 4 * (0.002 + 0.005 * 12), rel=0.01)
+    assert {p.batch for p in worker.jobs[-1].points} <= {1, 2}
+    assert found.prediction.step_s.low < TRUTH_S < found.prediction.step_s.high
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind])
@@ -189,15 +256,15 @@ def test_what_is_done_after_a_failure_goes_by_its_kind_and_never_by_its_words(
             store.remove(each.id)
     for each in done[1:]:
         assert each == done[0]
-    halved = {FailureKind.OUT_OF_MEMORY, FailureKind.KILLED}
-    assert any("batch=2" in key for keys in done[0][0] for key in keys) is (kind in halved)
+    less = {FailureKind.OUT_OF_MEMORY, FailureKind.KILLED}
+    tried = sum("batch=4" in key for keys in done[0][0] for key in keys)
+    assert (tried == 1) is (kind in less)
 
 
 def test_a_crash_costs_its_point_and_the_rest_goes_on(run: Any) -> None:
-    worker = Worker(linear, lambda p: (FailureKind.CRASHED, "it was killed by SIGSEGV") if depth_of(p) == 2 else FINE)
+    worker = Worker(linear, lambda p: (FailureKind.CRASHED, "it was killed by SIGSEGV") if depth_of(p) == 12 else FINE)
     found = run(worker).taken[0]
-    assert worker.keys[1] == ["depth=1 batch=4", "depth=4 batch=4"]
-    lost = next(m for m in found.calibration.measured if m.point.depth == 2)
+    lost = next(m for m in found.calibration.measured if m.point.depth == 12)
     assert (lost.failure, lost.failure_kind) == ("it was killed by SIGSEGV", FailureKind.CRASHED)
     assert found.prediction is not None
 
@@ -206,7 +273,7 @@ def test_where_everything_crashes_the_first_reason_is_the_error(run: Any, store:
     worker = Worker(linear, lambda p: (FailureKind.CRASHED, f"crash {depth_of(p)}"))
     with pytest.raises(ZenplanError, match=r"nothing of .* was measured: depth=1 batch=4: crash 1"):
         run(worker)
-    assert len(worker.jobs) == 3
+    assert 1 < len(worker.jobs) <= 4
     assert store.all()[0].measured[0].failure == "crash 1"
 
 
@@ -221,22 +288,23 @@ def test_an_interrupted_run_is_gone_on_with(run: Any, store: CalibrationStore, m
     steps = iter(range(100))
 
     def interrupted(point: WantedPoint) -> float:
-        # The second round is broken off after the first point's fourth sample.
-        if next(steps) == 8:
+        # The first point has its samples, the second one of two.
+        if next(steps) == 3:
             raise KeyboardInterrupt
         return linear(point)
 
     with pytest.raises(KeyboardInterrupt):
         run(Worker(interrupted))
     begun = store.all()[0]
-    assert [len(m.samples) for m in begun.measured] == [3, 3, 2]
+    assert [len(m.samples) for m in begun.measured] == [2, 1]
     worker = Worker(linear)
     # What another process begins is its own: this one is no longer at it.
     let_go(store, monkeypatch)
     found = run(worker).taken[0]
     assert found.calibration.id == begun.id
-    assert worker.keys[-1] == ["depth=4 batch=4"]
-    assert [s.round for s in found.calibration.measured[2].samples] == [0, 1, 2, 3, 4]
+    whole = next(m for m in found.calibration.measured if m.point.depth == 12)
+    assert [s.round for s in whole.samples] == list(range(len(whole.samples)))
+    assert len(whole.samples) > 3
 
 
 def test_where_worker_after_worker_ends_what_is_left_is_told(run: Any, store: CalibrationStore) -> None:
@@ -341,13 +409,9 @@ def test_a_model_for_an_engine_of_a_plugin_is_counted_on_a_backend_of_keras(monk
     assert found[0].facts == ("FLOP and predicted memory are without b (Odd), whose cost is unknown",)
 
 
-@pytest.mark.parametrize(
-    ("batch", "fractions", "next_ones"),
-    [(32, (8, 16), (4, 8)), (4, (1, 2), (1, 2)), (2, (1, 2), (1, 2)), (1, (1,), (1,)), (7, (1, 3), (1, 2))],
-)
-def test_fractions_of_a_batch(batch: int, fractions: tuple[int, ...], next_ones: tuple[int, ...]) -> None:
-    assert _fractions(batch) == fractions
-    assert _halved(fractions) == next_ones
+@pytest.mark.parametrize(("batch", "parts"), [(32, (32, 16, 8, 4, 2, 1)), (7, (7, 3, 1)), (2, (2, 1)), (1, (1,))])
+def test_parts_of_a_batch(batch: int, parts: tuple[int, ...]) -> None:
+    assert _parts(batch) == parts
 
 
 # --- several workers
@@ -383,7 +447,7 @@ def test_the_step_of_several_workers_stands_beside_that_of_one(run: Any, monkeyp
     assert sorted(job.rank for job in jobs) == [0, 1]
     assert {(job.world, job.threads, job.precision) for job in jobs} == {(2, 1, "fp32")}
     assert [replica.key for replica in jobs[0].groups[0]] == ["depth=1 batch=4", "depth=2 batch=4", "depth=4 batch=4"]
-    alone_s = 0.01 + 4 * (0.002 + 0.005 * 12)
+    alone_s = 0.05 + 0.015 * 12 + 4 * (0.01 + 0.004 * 12)
     together = found.together
     assert (together.workers, together.batch) == (2, 4)
     assert together.gradient_bytes == pytest.approx(12e6)
@@ -398,8 +462,8 @@ def test_the_step_of_several_workers_stands_beside_that_of_one(run: Any, monkeyp
     assert "together" in schema["$defs"]["CalibrationDocument"]["properties"]
     rows = {row[0]: row[1:] for table in report.tables for row in table.rows}
     assert rows["step of 2 × 4"][1].endswith("all-reduce × 1.00")
-    assert rows["step of 4, 12 deep"][0].startswith("258 ms")
-    assert rows["speed-up"] == ("1.91", "of 2, beside one worker alone")
+    assert rows["step of 4, 12 deep"][0].startswith("462 ms")
+    assert rows["speed-up"] == ("1.95", "of 2, beside one worker alone")
 
 
 def test_without_several_workers_the_document_says_nothing_of_them(run: Any) -> None:

@@ -28,7 +28,7 @@ from zenplan import units
 from zenplan.adapters.files.scratch import scratch
 from zenplan.documents import encode
 from zenplan.errors import DataError, FailureKind, UnknownName, UsageError, ZenplanError
-from zenplan.worker.protocol import Count, Error, Event, Job, Raised, Stage, decode_event
+from zenplan.worker.protocol import Count, Done, Error, Event, Job, Raised, Stage, decode_event
 
 # --- environment
 
@@ -96,6 +96,10 @@ def _unheard(_event: Event) -> None:
     pass
 
 
+def _no_more() -> Job | None:
+    return None
+
+
 def backend_of(wanted: str | None, environ: Mapping[str, str]) -> str:
     """The backend to run Keras on: the one that is wanted, that of ``KERAS_BACKEND``, or the first that is installed.
 
@@ -129,6 +133,7 @@ def run_job(
     hear: Hear = _unheard,
     environment: Mapping[str, str] = COUNTING,
     command: Sequence[str] = (),
+    more: Callable[[], Job | None] = _no_more,
 ) -> Event:
     """The answer of a worker: its last event.
 
@@ -139,6 +144,7 @@ def run_job(
         hear: told what a job finds before its end; what it raises ends the worker.
         environment: what the worker has over the user's own; as of ``worker_environment``.
         command: that starts a worker of another kind; empty for zenplan's.
+        more: asked for another job each time that one is done and the worker stays for more; None ends it.
 
     Raises:
         ZenplanError: the job failed; the message says how.
@@ -150,6 +156,9 @@ def run_job(
     for each in tries:
         with _started(each, backend, environment, command) as worker:
             event = worker.answer(limits, start, tell, hear)
+            while isinstance(event, Done) and event.stays and (following := more()) is not None:
+                worker.give(following)
+                event = worker.answer(limits, start, tell, hear)
         if not isinstance(event, Raised) or not event.inside:
             break
     if isinstance(event, Raised):
@@ -184,9 +193,9 @@ def _started(job: Job, backend: str, environment: Mapping[str, str], command: Se
             ) from error
         finally:
             os.close(theirs)
-        worker = _Worker(process=process, events=ours, job=job)
+        worker = _Worker(process=process, events=ours, theirs=theirs, job=job)
         try:
-            worker.give(encode(msgspec.structs.replace(job, events=theirs)))
+            worker.give(job)
             yield worker
         finally:
             with suppress(ProcessLookupError):
@@ -211,7 +220,7 @@ class _Worker:
     """A running worker.
 
     Attributes:
-        events: the descriptor on which it answers.
+        events: the descriptor on which it answers; ``theirs`` is the number of its own end.
         stage: that it is in.
         partial: the beginning of a line that has not ended yet.
         said: the end of its stderr.
@@ -219,17 +228,19 @@ class _Worker:
 
     process: subprocess.Popen[bytes]
     events: int
+    theirs: int
     job: Job
     stage: str = "start"
     partial: bytearray = field(default_factory=bytearray)
     said: bytearray = field(default_factory=bytearray)
 
-    def give(self, job: str) -> None:
+    def give(self, job: Job) -> None:
         """Write the job to its stdin, which stays open: it ends when its parent does."""
+        self.job = job
         if self.process.stdin is not None:
             # One that is gone already is found out about below.
             with suppress(BrokenPipeError):
-                self.process.stdin.write(job.encode() + b"\n")
+                self.process.stdin.write(encode(msgspec.structs.replace(job, events=self.theirs)).encode() + b"\n")
                 self.process.stdin.flush()
 
     def answer(self, limits: Limits, start: float, tell: Tell, hear: Hear) -> Event:

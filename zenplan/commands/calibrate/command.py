@@ -79,8 +79,9 @@ def calibrate(
     """Measure this machine through the framework that trains on it.
 
     Without a model: operators and small models of three families, for what 'zenplan estimate' says of any model. With
-    --model, --config, --params or --keras: that model's own blocks at full width, a few deep, and the whole predicted
-    from them. Every step is kept as it is measured; after Ctrl-C, the same command goes on.
+    --model, --config, --params or --keras: the whole model where the minutes allow a step of it; else its own blocks at
+    full width, a few deep, or parts of the batch, and the whole predicted from what is counted of both. Every step is
+    kept as it is measured; after Ctrl-C, the same command goes on.
 
     Several: '--workers 2' also predicts the step of two processes of this machine, each with a batch and threads of its
     own, whose gradients PyTorch averages over gloo.

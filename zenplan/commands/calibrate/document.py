@@ -17,7 +17,7 @@ from zenplan.commands.shared.document import (
     one_of,
 )
 from zenplan.documents import Document, fill
-from zenplan.domain.measured.calibrated import Calibrated, Calibrations
+from zenplan.domain.measured.calibrated import Calibrated, Calibrations, KnownSpeed
 from zenplan.domain.measured.calibration import CPU, KINDS, ROLES, WALL, Fingerprint, Measured
 from zenplan.domain.measured.prediction import DataParallelStep
 
@@ -178,6 +178,18 @@ class RunDocument(Document):
     ]
 
 
+class KnownSpeedDocument(Document):
+    """A model that is widely known, by a calibration of the device in general."""
+
+    model: Annotated[Name, Meta(description="Its name.")]
+    batch: Annotated[Count, Meta(description="Samples of a step.")]
+    unit: Annotated[Name, Meta(description="What is counted: samples, images or tokens.")]
+    a_second: Annotated[
+        RateDocument | None, Meta(description="Of that unit a second, a count a second; null where it is not told.")
+    ]
+    reason: Annotated[str, Meta(description="Why it is not told; empty where it is.")]
+
+
 class CalibrationDocument(Document):
     """A calibration and what it predicts."""
 
@@ -200,6 +212,10 @@ class CalibrationDocument(Document):
     prediction: Annotated[PredictionDocument | None, Meta(description="What is predicted; null where nothing is.")]
     no_prediction: Annotated[str, Meta(description="Why nothing is predicted; empty where it is.")]
     run: Annotated[RunDocument, Meta(description="The whole run.")]
+    speeds: Annotated[
+        tuple[KnownSpeedDocument, ...],
+        Meta(description="Known models, by a calibration of the device in general; empty of a model."),
+    ]
     facts: Annotated[
         tuple[Annotated[Name, Meta(description="A line.")], ...],
         Meta(description="What was not asked for and chosen."),
@@ -264,8 +280,14 @@ def _calibrated(each: Calibrated) -> CalibrationDocument:
             seconds=None if each.run_s is None else fill(SecondsDocument, each.run_s),
             usd=None if each.run_usd is None else fill(DollarsDocument, each.run_usd),
         ),
+        speeds=tuple(_speed(known) for known in each.speeds),
         facts=each.facts,
     )
+
+
+def _speed(known: KnownSpeed) -> KnownSpeedDocument:
+    rate = None if known.a_second is None else fill(RateDocument, known.a_second)
+    return fill(KnownSpeedDocument, known, a_second=rate)
 
 
 def point_document(measured: Measured, mark: Fingerprint) -> PointDocument:

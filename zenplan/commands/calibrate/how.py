@@ -31,6 +31,7 @@ class How:
         workers: processes that train together, whose step is predicted beside that of one.
         compiled: None for what Keras does by itself on the backend.
         minutes: that measuring may take on each backend.
+        whole: whether the model itself may be run, not only less deep ones and parts of its batch; benchmarks forbid it.
         strict: a machine that is not fit to be measured is refused.
         facts: what was not asked for and chosen here, one line each.
     """
@@ -41,6 +42,7 @@ class How:
     workers: int = 1
     compiled: bool | None = None
     minutes: float = 1.0
+    whole: bool = True
     strict: bool = False
     facts: tuple[str, ...] = ()
 

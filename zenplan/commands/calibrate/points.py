@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from zenplan import units
 from zenplan.adapters.tables.sweep import read_sweep
+from zenplan.commands.calibrate.pacing import Pace
 from zenplan.commands.calibrate.record import About
-from zenplan.commands.calibrate.running import LEAST_ROUNDS, MOST_ROUNDS, Session
+from zenplan.commands.calibrate.running import MOST_ROUNDS, Session
 from zenplan.commands.calibrate.subject import Subject, Task
-from zenplan.domain.measured.calibration import MODEL, OPERATOR, PROGRAM, STEP, SWEEP, Measured, Point, SweepPoint
-from zenplan.errors import DataError, FailureKind, UnknownName, UsageError, ZenplanError
-from zenplan.planning.calibration.depth_fit import is_superlinear, predicted
-from zenplan.planning.calibration.design import depths_for, sweep_points
+from zenplan.domain.measured.calibration import MODEL, OPERATOR, STEP, SWEEP, Point, SweepPoint
+from zenplan.errors import UnknownName, UsageError, ZenplanError
+from zenplan.planning.calibration.design import sweep_points
 from zenplan.worker.protocol import Target
 
 # --- of one model
-
-
-# What a device computes at the least, in FLOP/s: a core, or a GPU. It only decides on what is tried first.
-_SLOW_FLOP_PER_S: Final = {"cpu": 5e10, "gpu": 1e13}
-_FRACTIONS: Final = (4, 2)
-# Systems kill what takes too much of it.
-_OF_MEMORY: Final = (FailureKind.OUT_OF_MEMORY, FailureKind.KILLED)
-# The engine that can compile a program without running it.
-_TELLS_BYTES: Final = "jax"
-# Compiling the whole model takes its share of the time.
-_PROGRAMS_SHARE: Final = 0.4
 
 
 def model_about(subject: Subject) -> About:
@@ -50,82 +38,8 @@ def calibrate_model(session: Session, subject: Subject) -> None:
     Raises:
         UsageError: it is no model; ZenplanError: nothing at all could be measured.
     """
-    # On a processor all take turns, so that what disturbs one disturbs all. On a GPU each has the memory for itself.
-    in_turn = session.how.device == "gpu"
-    depths = _depths(session, subject)
-    batches = _batches(session, subject, depths)
-    session.run(subject.tasks(depths, batches), in_turn=in_turn)
-    while _short_of_memory(session) and not _enough(session) and _halved(batches) != batches:
-        batches = _halved(batches)
-        session.run(subject.tasks(depths, batches), in_turn=in_turn)
-    if subject.depth is None and subject.batch not in batches and _affordable(session, subject):
-        session.run([subject.task(STEP, None, subject.batch)], in_turn=in_turn)
-
-
-def _depths(session: Session, subject: Subject) -> Sequence[int | None]:
-    """At which depths to run it; a program whose cost grows with its depth is run deeper."""
-    if subject.depth is None:
-        return (None,)
-    depths = subject.depths or depths_for(subject.depth)
-    if session.engine.name != _TELLS_BYTES or session.how.compiled is False:
-        return depths
-    session.end = _PROGRAMS_SHARE
-    session.run(subject.tasks((*depths, subject.depth), (subject.batch,), PROGRAM), in_turn=True)
-    if not subject.depths and is_superlinear(session.calibration().measured, subject.target):
-        deeper = depths_for(subject.depth, superlinear=True)
-        session.run(subject.tasks([d for d in deeper if d not in depths], (subject.batch,), PROGRAM), in_turn=True)
-        depths = deeper
-    session.begin, session.end = session.end, 1.0
-    return depths
-
-
-def _batches(session: Session, subject: Subject, depths: Sequence[int | None]) -> tuple[int, ...]:
-    """The wanted batch, or two fractions of it where it would take too long, or where there are no depths."""
-    fractions = _fractions(subject.batch)
-    if subject.depth is not None:
-        rate = _SLOW_FLOP_PER_S[session.how.device] * (1 if session.how.device == "gpu" else session.how.threads)
-        budget_flop = 60.0 * session.how.minutes * rate / (LEAST_ROUNDS + 2)
-        if sum(subject.flop(d, subject.batch) for d in depths) <= budget_flop:
-            return (subject.batch,)
-        while max(fractions) > 2 and sum(subject.flop(d, b) for d in depths for b in fractions) > budget_flop:
-            fractions = _halved(fractions)
-    return fractions
-
-
-def _fractions(batch: int) -> tuple[int, ...]:
-    """A quarter and a half; where the batch is too small for that, the batch itself is one."""
-    found = {max(1, batch // part) for part in _FRACTIONS}
-    return tuple(sorted(found if len(found) > 1 else found | {batch}))
-
-
-def _halved(batches: Sequence[int]) -> tuple[int, ...]:
-    """The least of them and its half; of a single one its half and its quarter."""
-    return _fractions(max(1, 2 * min(batches))) if len(batches) > 1 else _fractions(batches[0])
-
-
-def _short_of_memory(session: Session) -> bool:
-    return any(m.failure_kind in _OF_MEMORY for m in _steps(session))
-
-
-def _steps(session: Session) -> list[Measured]:
-    return [m for m in session.calibration().measured if m.point.role == STEP]
-
-
-def _enough(session: Session) -> bool:
-    """Whether what there is says something of the target."""
-    try:
-        predicted(session.calibration())
-    except DataError:
-        return False
-    return True
-
-
-def _affordable(session: Session, subject: Subject) -> bool:
-    """Whether there is time, and by what failed so far memory, for a step of the whole model at the wanted batch."""
-    if not _enough(session) or _short_of_memory(session):
-        return False
-    step_s = predicted(session.calibration()).step_s.mid
-    return step_s * (LEAST_ROUNDS + 2) <= 60.0 * session.how.minutes
+    pace = Pace(session=session, subject=subject)
+    session.follow(pace.next, pace.answered)
 
 
 def came_to_something(session: Session) -> None:

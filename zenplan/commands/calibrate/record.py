@@ -11,8 +11,9 @@ from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate.subject import Task
 from zenplan.domain import checks
 from zenplan.domain.measured.calibration import PROGRAM, Calibration, Fingerprint, Measured, Point, Sample
+from zenplan.domain.model.count import ModelCount
 from zenplan.errors import DataError, FailureKind
-from zenplan.planning.calibration.features import features_of
+from zenplan.planning.calibration.features import features_of, features_of_blocks
 from zenplan.worker.protocol import Built, Counted, Event, Failed, Machine, Peak, Reduced, Sampled
 
 # What is older is begun anew: the machine is no longer what it was.
@@ -112,13 +113,17 @@ class Recorder:
     last: str = ""
     clock_hz: Callable[[], float | None] = lambda: None
 
-    def expect(self, points: Iterable[Point]) -> None:
-        """The points that the next worker is asked for."""
+    def expect(self, points: Iterable[Point], held: bool = False) -> None:
+        """The points that the next worker is asked for.
+
+        Args:
+            held: it is the same worker, which has the models of what it built.
+        """
         self.points = {point.key: point for point in points}
         for key in self.points.keys() & self.progress.keys():
             # Rounds of another worker are other rounds.
             each = self.progress[key]
-            each.first_round, each.built = each.count, False
+            each.first_round, each.built = each.count, held and each.built
         self.last = ""
 
     def hear(self, event: Event) -> None:
@@ -128,9 +133,8 @@ class Recorder:
                 self.machine = event
                 self.begin(event)
             case Counted():
-                operators = [o for layer in event.count.layers for o in layer.operators]
                 progress = self.known(event.key)
-                progress.point = replace(progress.point, features=features_of(operators, progress.point.batch))
+                progress.point = replace(progress.point, features=_features(event.count, progress.point.batch))
                 self.keep(progress, features=progress.point.features)
             case Built():
                 checks.not_negative(f"point {event.key}", gradient_bytes=event.gradient_bytes)
@@ -270,6 +274,14 @@ class StoredRecorder(Recorder):
     def keep_sample(self, key: str, sample: Sample) -> None:
         """To the store."""
         self.store.add_sample(self.id, key, sample)
+
+
+def _features(count: ModelCount, batch: int) -> dict[str, float]:
+    """Of a step, as of the whole model: the weights that no operator has are in it."""
+    try:
+        return features_of_blocks(count.workload().blocks, batch)
+    except DataError:
+        return features_of((), batch)
 
 
 def _before(found: Measured) -> Progress:

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from zenplan import units
+from zenplan.commands.calibrate.names import in_words
 from zenplan.commands.shared.shorten import shortened
 from zenplan.domain.measured.calibrated import Calibrated, Calibrations
 from zenplan.domain.measured.calibration import CPU, PROGRAM, SWEEP, Calibration, Measured
@@ -23,7 +24,9 @@ _CLOCKS = {CPU: "CPU time of the one thread that computes", "wall": "wall time"}
 
 def calibrate_report(found: Calibrations) -> Report:
     """The points of each calibration and its prediction; or those predictions beside each other, fastest first."""
-    each = [table for taken in found.taken for table in (*_points(taken.calibration), *_prediction(taken))]
+    each = [
+        table for taken in found.taken for table in (*_points(taken.calibration), *_prediction(taken), *_speeds(taken))
+    ]
     return Report(
         make_document=lambda: _document(found),
         make_records=lambda: _records(found),
@@ -75,19 +78,14 @@ def _points(taken: Calibration) -> tuple[Table, ...]:
         "set-up: building, compiling and the first steps, not in the step; peak memory: measured, and "
         "predicted in brackets"
     )
-    if taken.kind == SWEEP:
-        caption += "; a point is its builder and the values of its arguments"
     steps = Table(title=title, columns=columns, rows=rows, caption=caption)
     return (steps, _programs(compiled)) if compiled else (steps,)
 
 
 def _name(measured: Measured, taken: Calibration) -> str:
-    """The point without its batch; of a sweep, the builder and the values of its arguments alone."""
+    """The point without its batch; of a sweep in words."""
     key = measured.point.variant
-    if taken.kind != SWEEP:
-        return key
-    builder, *arguments = key.split(" ")
-    return " ".join((builder, "·".join(each.rpartition("=")[2] for each in arguments)))
+    return in_words(key) if taken.kind == SWEEP else key
 
 
 def _row(measured: Measured, name: str, taken: Calibration) -> tuple[str, ...]:
@@ -152,6 +150,31 @@ def _prediction(each: Calibrated) -> tuple[Table, ...]:
     rows += _run_rows(each)
     rows += _together_rows(each)
     return (Table(columns=columns, rows=tuple(rows), caption="80 of 100 such steps are meant to lie in the brackets"),)
+
+
+def _speeds(each: Calibrated) -> tuple[Table, ...]:
+    """What a calibration of the device in general means: the speed of known models."""
+    if not each.speeds:
+        return ()
+    rows = tuple(
+        (
+            known.model,
+            f"{known.batch:,}",
+            known.unit,
+            known.reason if known.a_second is None else _span(known.a_second, units.count),
+        )
+        for known in each.speeds
+    )
+    columns = (
+        Column(name="known model"),
+        Column(name="batch", numeric=True),
+        Column(name="unit"),
+        Column(name="a second"),
+    )
+    caption = (
+        "trained on this device as it was measured, one step after another; 80 of 100 are meant to lie in the brackets"
+    )
+    return (Table(columns=columns, rows=rows, caption=caption),)
 
 
 def _run_rows(each: Calibrated) -> list[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Final
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.state import crowded, crowded_now, gpu_in_use, on_battery, processor_time
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
+from zenplan.adapters.workers.programs import programs_folder
 from zenplan.commands.calibrate.how import How, gpu_of
 from zenplan.commands.calibrate.record import Resumed, StoredRecorder
 from zenplan.commands.calibrate.subject import Task
@@ -124,6 +126,23 @@ _RESTARTS: Final = 3
 # Beside the minutes that were given, for building and compiling each point.
 _SETUP_S: Final = 300.0
 _MEMORY_SHARE: Final = 0.8
+# To import a framework, build a model and compile it, where the machine does nothing else.
+_TO_START_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a worker is asked for next.
+
+    Attributes:
+        tasks: points to set up, where they are not held, and to step in turns.
+        rounds: of steps of each, beyond the warm-up.
+        forget: whether what is held is freed first.
+    """
+
+    tasks: tuple[Task, ...]
+    rounds: int
+    forget: bool = False
 
 
 class _TimeUp(Exception):
@@ -141,6 +160,8 @@ class Session:
         spent_s: by workers so far.
         stage: that the worker is in.
         stepping_s: after which no further round is begun.
+        began_s: of the monotonic clock; the minutes are counted from there.
+        so_far: what is predicted from what was measured, for who waits.
     """
 
     engine: Engine
@@ -154,6 +175,8 @@ class Session:
     spent_s: float = 0.0
     stage: str = ""
     stepping_s: float = STEPPING_S
+    began_s: float = field(default_factory=time.monotonic)
+    so_far: str = ""
     _last_s: float = 0.0
 
     def calibration(self) -> Calibration:
@@ -200,7 +223,55 @@ class Session:
                     self._keep([f"given up after {crashes} workers ended in the middle: {rest} points are left"])
                     return
 
-    def _worker(self, tasks: Sequence[Task], in_turn: bool, until_s: float | None) -> None:
+    @property
+    def left_s(self) -> float:
+        """Of the minutes, by the clock on the wall."""
+        return 60.0 * self.how.minutes - (time.monotonic() - self.began_s)
+
+    def follow(self, choose: Callable[[], Work | None], answered: Callable[[], bool]) -> None:
+        """Do what is chosen, one after another, in one worker where it lives; until nothing is, or the time is over.
+
+        A worker that ends in the middle costs the point that it was at.
+
+        Args:
+            choose: the next, by what was measured so far; None ends it.
+            answered: whether there is an answer; without one it goes on, at most as long again, or the seconds that a
+                framework takes to start.
+
+        Raises:
+            UsageError: the model, or the engine, is not one. ZenplanError: no worker began at all.
+        """
+        crashes = 0
+        while crashes <= _RESTARTS and (work := choose()) is not None:
+            try:
+                self._worker(work.tasks, self.how.device == "gpu", None, work=work, choose=choose, answered=answered)
+            except _TimeUp:
+                if not self.record.id:
+                    raise ZenplanError(
+                        f"{self.engine.name} had not started when the time was over", "give it a minute: --minutes 1"
+                    ) from None
+                self.record.cut_off("the time was over")
+                return
+            except Resumed:
+                continue
+            except UsageError:
+                raise
+            except ZenplanError as error:
+                key = self.record.in_work(self.stage)
+                if not self.record.id or not key:
+                    raise
+                self.record.fail(key, error.message, error.kind, error.type)
+                crashes += 1
+
+    def _worker(
+        self,
+        tasks: Sequence[Task],
+        in_turn: bool,
+        until_s: float | None,
+        work: Work | None = None,
+        choose: Callable[[], Work | None] = lambda: None,
+        answered: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.record.expect(task.point for task in tasks)
         self._last_s, self.stage = 0.0, "start"
         time_s = 3.0 * 60.0 * self.how.minutes + _SETUP_S * len(tasks)
@@ -211,13 +282,14 @@ class Session:
             with watching(self.how, self.profile, seen) as watch:
                 self.record.clock_hz = watch.clock_hz
                 run_job(
-                    self._job(tasks, in_turn),
+                    self._job(tasks, in_turn, work),
                     self.engine.name,
                     limits,
-                    self._tell(tasks, until_s, watch),
+                    self._tell(tasks, until_s, watch) if work is None else self._tell_work(watch, answered),
                     hear=self.record.hear,
                     command=self.engine.worker(),
                     environment=measuring_environment(self.how.device, self.how.threads, os.environ),
+                    more=lambda: self._following(choose()),
                 )
         finally:
             self.spent_s += self._last_s
@@ -227,7 +299,28 @@ class Session:
         for note in notes if self.record.id else ():
             self.record.store.add_note(self.record.id, note)
 
-    def _job(self, tasks: Sequence[Task], in_turn: bool) -> Measure:
+    def _following(self, work: Work | None) -> Measure | None:
+        """The same worker's next job."""
+        if work is None:
+            return None
+        self.record.expect((task.point for task in work.tasks), held=not work.forget)
+        return self._job(work.tasks, self.how.device == "gpu", work)
+
+    def _tell_work(self, watch: Watch, answered: Callable[[], bool]) -> Callable[[str, float], None]:
+        def tell(stage: str, seconds: float) -> None:
+            self._last_s, self.stage = seconds, stage
+            if watch.lost:
+                raise ZenplanError(watch.lost)
+            key = self.record.in_work(stage)
+            all_s = 60.0 * self.how.minutes
+            share = 1.0 - self.left_s / all_s
+            self.show(min(1.0, share), f"{self.engine.name}: {self.so_far or f'{stage} {key}'}")
+            if self.left_s < 0.0 and (answered() or -self.left_s > max(all_s, _TO_START_S)):
+                raise _TimeUp
+
+        return tell
+
+    def _job(self, tasks: Sequence[Task], in_turn: bool, work: Work | None = None) -> Measure:
         points = [WantedPoint(key=t.point.key, role=t.point.role, batch=t.point.batch, model=t.model) for t in tasks]
         return Measure(
             what=self.record.about.subject,
@@ -236,9 +329,14 @@ class Session:
             threads=self.how.threads,
             device=self.how.device,
             points=tuple(points),
-            rounds=Rounds(least=LEAST_ROUNDS, most=MOST_ROUNDS, seconds=self.stepping_s),
+            rounds=Rounds(least=LEAST_ROUNDS, most=MOST_ROUNDS, seconds=self.stepping_s)
+            if work is None
+            else Rounds(least=work.rounds, most=work.rounds, seconds=self.stepping_s),
             in_turn=in_turn,
-            count=any(t.point.role != PROGRAM for t in tasks),
+            count=any(t.point.role != PROGRAM and not t.point.features for t in tasks),
+            more=work is not None,
+            forget=work is not None and work.forget,
+            programs=str(programs_folder()),
         )
 
     def _tell(self, tasks: Sequence[Task], until_s: float | None, watch: Watch) -> Callable[[str, float], None]:

@@ -1,4 +1,4 @@
-"""What is measured of a model: its own blocks at full width, a few deep, or the whole of it at fractions of its batch."""
+"""What is measured of a model: its own blocks at full width, a few deep, the whole of it, or it at parts of its batch."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ class Subject:
         key = f"{what} batch={batch}" if role == STEP else f"{role} {what} batch={batch}"
         workload = self.workload(depth)
         memory = None if workload is None or role == PROGRAM else self._peak_bytes(workload, batch)
-        return Point(key=key, role=role, depth=depth, batch=batch, predicted_bytes=memory)
+        # What runs of a proxy model is made of these blocks; a builder's is counted as it is built.
+        own = workload is not None and isinstance(self.model, Blocks)
+        features = features_of_blocks(workload.blocks, batch) if workload is not None and own else {}
+        return Point(key=key, role=role, depth=depth, batch=batch, predicted_bytes=memory, features=features)
 
     def task(self, role: str, depth: int | None, batch: int) -> Task:
         """The same with the model for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from zenplan.adapters.store.store import CalibrationStore
 from zenplan.commands.calibrate import data_parallel
 from zenplan.commands.calibrate.asked import Vary, own_model, proxy_of
 from zenplan.commands.calibrate.how import How, both_ways, gpu_of
+from zenplan.commands.calibrate.known_models import known_speeds
 from zenplan.commands.calibrate.points import (
     ALL,
     calibrate_model,
@@ -142,11 +144,13 @@ def _one(
     warn: Callable[[str], None],
 ) -> Calibrated:
     """On one engine."""
+    began_s = time.monotonic()
     subject = _subject(wanted, engine, how, machine, show) if wanted.is_model else None
     if subject and how.workers > 1:
         data_parallel.check_depth(subject)
     about = model_about(subject) if subject else sweep_about(wanted.family)
     session = _session(engine, how, machine, store, about, show)
+    session.began_s = began_s
     try:
         if subject is None:
             calibrate_sweep(session)
@@ -209,7 +213,13 @@ def _calibrated(
     calibration: Calibration, subject: Subject | None, wanted: Wanted, how: How, machine: Machine
 ) -> Calibrated:
     if subject is None:
-        return Calibrated(calibration=calibration, prediction=None, reason="a sweep is of no model", facts=how.facts)
+        return Calibrated(
+            calibration=calibration,
+            prediction=None,
+            reason="a sweep is of no model",
+            speeds=known_speeds(calibration, wanted.request, machine.families),
+            facts=how.facts,
+        )
     workload = subject.plan.workload
     sheet = machine.sheet if how.device == "gpu" else None
     prediction, reason = prediction_of(calibration)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zenplan.domain import checks
 from zenplan.domain.measured.calibration import Calibration
 from zenplan.domain.measured.prediction import DataParallelStep, StepPrediction
 from zenplan.domain.range import Range
@@ -26,6 +27,27 @@ class WholeRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSpeed:
+    """How fast a device trains a model that is widely known, by a calibration of the device in general.
+
+    Attributes:
+        batch: samples of a step.
+        unit: what ``a_second`` counts: samples, images, tokens.
+        a_second: with its 80 % interval; None where the calibration does not tell, and ``reason`` says why.
+    """
+
+    model: str
+    batch: int
+    unit: str
+    a_second: Range | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        checks.named("known model", model=self.model, unit=self.unit)
+        checks.positive("known model", batch=self.batch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
     """A calibration, and the step of its target.
 
@@ -33,6 +55,7 @@ class Calibrated:
         prediction: None of a sweep, or where too little was measured; ``reason`` says which.
         together: the same step of several workers; None where nobody asked.
         unit, tokens_per_sample: what samples are counted in.
+        speeds: of known models, by a sweep; empty of a model.
         facts: what was chosen and by whom (``batch 8: no --batch was given``), one line each.
     """
 
@@ -43,6 +66,7 @@ class Calibrated:
     unit: str = "samples"
     tokens_per_sample: int = 1
     run: WholeRun = WholeRun()
+    speeds: tuple[KnownSpeed, ...] = ()
     facts: tuple[str, ...] = ()
 
     @property

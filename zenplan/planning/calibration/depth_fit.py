@@ -23,6 +23,7 @@ from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, Calibratio
 from zenplan.domain.measured.prediction import StepPrediction
 from zenplan.domain.range import Range
 from zenplan.errors import DataError
+from zenplan.planning.calibration.counted_fit import can_count, counted_step, kind_of, other, surprise, surprises
 from zenplan.planning.calibration.nnls import nonnegative
 from zenplan.planning.physics.columns import Array
 
@@ -37,6 +38,13 @@ _OF_EXCESS: Final = 0.15
 # Where every point is needed, none can be left out to see how far the answer moves. Four in five of those of
 # benchmarks/calibration.py, where one could be, moved less than that.
 _NONE_TO_SPARE: Final = 0.03
+# One model in two processes, minutes apart: their programs and places in memory differ.
+_TWO_PROCESSES: Final = 0.025
+# A step that was timed once or twice may be one that was disturbed.
+_FEW: Final = 0.03
+_ENOUGH: Final = 3
+# A point that lies further from what was predicted of it is told.
+_SURPRISE: Final = 1.5
 # 80 of 100 cases of a normal distribution lie within so many standard deviations.
 _EIGHTY: Final = 1.2816
 # What the ends of a model cost beside its blocks. The first block may be cheaper than those after it (a recurrent layer
@@ -59,10 +67,12 @@ def predicted(calibration: Calibration) -> StepPrediction:
     whole = next((m for m in steps if _is_whole(m.point, target)), None)
     stepping_s = sum(s.wall_s for m in steps for s in m.samples)
     if whole is not None:
-        spread = math.hypot(_ALIKE, whole.spread(clock))
+        spread = math.hypot(_TWO_PROCESSES, whole.spread(clock), _FEW if len(whole.samples) < _ENOUGH else 0.0)
         return StepPrediction(
             step_s=_range(whole.step_s(clock), spread), method="a step of the whole model", stepping_s=stepping_s
         )
+    if can_count(steps, target):
+        return _counted(calibration, steps, target, stepping_s)
     used = _used(steps, target)
     excess = _excess(calibration.measured, target)
     fit = _Fit(used, target, excess, clock)
@@ -80,6 +90,43 @@ def predicted(calibration: Calibration) -> StepPrediction:
         doubts=doubts,
         stepping_s=stepping_s,
     )
+
+
+def _counted(calibration: Calibration, steps: Sequence[Measured], target: Point, stepping_s: float) -> StepPrediction:
+    """From all steps, by what was counted of them; each but the smallest two was predicted by those before it."""
+    clock, kind = calibration.fingerprint.clock, kind_of(calibration.fingerprint)
+    size = next(
+        (m.program_bytes for m in calibration.measured if m.point.role == PROGRAM and _is_whole(m.point, target)), None
+    )
+    found, wider = counted_step(steps, target, clock, kind, size), surprise(steps, clock, kind)
+    return StepPrediction(
+        step_s=_range(found.mid_s, wider * math.hypot(other(kind), found.spread)),
+        method=_told(steps, target, size),
+        doubts=(*_surprised(steps, clock, kind), *_missing(calibration.measured)),
+        stepping_s=stepping_s,
+    )
+
+
+def _told(steps: Sequence[Measured], target: Point, size: float | None) -> str:
+    """``depths 1, 2, 4 at batch 2, 8, by their counted work``."""
+    depths = sorted({m.point.depth for m in steps if m.point.depth is not None})
+    batches = ", ".join(map(str, sorted({m.point.batch for m in steps})))
+    what = f"depth{'s' if len(depths) > 1 else ''} {', '.join(map(str, depths))}" if depths else "the whole model"
+    bytes_ = " and the bytes of compiled programs" if size is not None else ""
+    return f"{what} at batch {batches}, by counted work{bytes_}"
+
+
+def _surprised(steps: Sequence[Measured], clock: str, kind: str) -> list[str]:
+    """What the largest step was, where it was not as the smaller ones had it."""
+    said = []
+    for measured, found in surprises(steps, clock, kind)[-1:]:
+        off = math.log(measured.step_s(clock) / found.mid_s)
+        if abs(off) > _SURPRISE * math.hypot(found.spread, other(kind)):
+            times = math.exp(off)
+            said.append(
+                f"{measured.point.key} took {times:.2f} times what smaller ones foretold: the range is wider for it"
+            )
+    return said
 
 
 def prediction_of(calibration: Calibration) -> tuple[StepPrediction | None, str]:

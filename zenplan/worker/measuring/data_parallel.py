@@ -37,7 +37,7 @@ def measure_together(job: DataParallel, events: Events) -> None:
     """Measure the groups of the job, as one of its ranks.
 
     Raises:
-        UsageError: what ``measure_points`` raises, or Keras runs on another backend than torch.
+        UsageError: what ``Measurement.points`` raises, or Keras runs on another backend than torch.
         ZenplanError: of the kind NO_COLLECTIVES: another rank is gone, or did not answer for a minute.
     """
     if keras.config.backend() != "torch":

@@ -7,7 +7,7 @@ import gc
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,44 +33,57 @@ from zenplan.worker.measuring.timing import timed
 from zenplan.worker.protocol import Built, Counted, Events, Failed, Measure, Peak, Sampled, WantedPoint
 
 T = TypeVar("T")
-
-
-def measure_points(job: Measure, threads: int, events: Events) -> None:
-    """Measure the points of a job, and send what is found as it is.
-
-    Args:
-        threads: that this process is confined to.
-
-    Raises:
-        UsageError: a model cannot be trained; the message says why. All else that a model raises comes through, but
-            for a lack of memory: that point failed, and the others go on.
-    """
-    machine.prepare(job.device, threads, job.precision)
-    measurement = _Measurement(job=job, threads=threads, events=events, left_s=job.rounds.seconds)
-    points = job.points
-    turns = [[point] for point in points] if job.in_turn else [points]
-    for number, turn in enumerate(turns):
-        held = [ready for point in turn if (ready := measurement.prepared(point)) is not None]
-        # The time that is left is shared among those that come.
-        measurement.take_rounds(held, measurement.left_s / (len(turns) - number))
-        del held
-        measurement.free()
+# Of a step that is longer one is enough to warm up.
+_LONG_S = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
-class _Measurement:
-    """One job, while it is done.
+class Measurement:
+    """What one worker measures, in one job or in several.
 
     Attributes:
-        left_s: of stepping.
+        threads: that this process is confined to.
+        left_s: of stepping in this job.
         announced: whether the machine was told.
+        held: by key, models that are ready.
     """
 
     job: Measure
     threads: int
     events: Events
-    left_s: float
+    left_s: float = 0.0
     announced: bool = False
+    held: dict[str, Ready] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: Measure, threads: int, events: Events) -> Measurement:
+        """Before the first job: the framework is made ready. Raises UsageError: there is no such device."""
+        machine.prepare(job.device, threads, job.precision)
+        if job.programs and keras.config.backend() == "jax":
+            keep_programs(job.programs)
+        return cls(job=job, threads=threads, events=events)
+
+    def points(self, job: Measure) -> None:
+        """Measure the points of a job, and send what is found as it is.
+
+        Raises:
+            UsageError: a model cannot be trained; the message says why. All else that a model raises comes through, but
+                for a lack of memory: that point failed, and the others go on.
+        """
+        self.job, self.left_s = job, job.rounds.seconds
+        if self.held and (job.forget or not job.more):
+            self.held.clear()
+            self.free()
+        turns = [[point] for point in job.points] if job.in_turn else [list(job.points)]
+        for number, turn in enumerate(turns):
+            ready = {p.key: r for p in turn if (r := self.held.get(p.key) or self.prepared(p)) is not None}
+            # The time that is left is shared among those that come.
+            self.take_rounds(ready, self.left_s / (len(turns) - number))
+            if job.more and not job.in_turn:
+                self.held |= ready
+                return
+            ready.clear()
+            self.free()
 
     def prepared(self, point: WantedPoint) -> Ready | None:
         """The point's model, built, compiled and warm; None where it is not to be stepped."""
@@ -79,15 +92,17 @@ class _Measurement:
             return None
         return self._guarded(point.key, lambda: self._warm(point))
 
-    def take_rounds(self, held: list[Ready], seconds: float) -> None:
-        """Step the models in turns; those that fail are taken out of ``held``."""
+    def take_rounds(self, ready: dict[str, Ready], seconds: float) -> None:
+        """Step the models in turns; those that fail are taken out of ``ready``."""
         rounds = self.job.rounds
         until_s = self.left_s - seconds
         self.events.begin("measure")
         for number in range(rounds.most):
             if number >= rounds.least and self.left_s <= until_s:
                 break
-            held[:] = [each for each in held if self._sampled(each, number)]
+            for key in [k for k, each in ready.items() if not self._sampled(each, number)]:
+                self.held.pop(key, None)
+                del ready[key]
 
     def free(self) -> None:
         """Forget models that nothing holds any more, and their programs."""
@@ -109,11 +124,17 @@ class _Measurement:
         self._announce(model.jit_compile and not model.run_eagerly)
         self._count(point, model)
         self.events.begin("compile")
-        ready.step()
+        stepped = timed(ready.step, ready.model)
         program = program_bytes(model, ready.x, ready.y) if has_program(model) else None
-        give_back(self.job.device)
-        forgotten = forget_peak(self.job.device)
-        self._timed(ready)
+        forgotten = False
+        if before is not None:
+            give_back(self.job.device)
+            forgotten = forget_peak(self.job.device)
+        # The first step after compiling, and after memory was given back, is slower: by less than a long one takes.
+        # Where nothing is compiled, and a step is long, so is the first.
+        eager = keras.config.backend() == "torch" and not model.jit_compile
+        warm = stepped if eager and before is None and stepped[0] > _LONG_S else self._timed(ready)
+        ready.warm = warm if before is None and warm[0] > _LONG_S else None
         self.events.send(Built(key=ready.key, setup_s=time.perf_counter() - start, program_bytes=program))
         peak = peak_over(before, self._level(), forgotten)
         self.events.send(Peak(key=ready.key, bytes=peak, how=before.how if before and peak else ""))
@@ -131,7 +152,7 @@ class _Measurement:
 
     def _sampled(self, ready: Ready, number: int) -> bool:
         """Whether the step was made, and its times sent."""
-        times = self._guarded(ready.key, lambda: self._timed(ready))
+        times, ready.warm = ready.warm or self._guarded(ready.key, lambda: self._timed(ready)), None
         if times is not None:
             self.events.send(Sampled(key=ready.key, round=number, wall_s=times[0], cpu_s=times[1]))
         return times is not None
@@ -310,6 +331,17 @@ def _resident() -> Level | None:
 # --- the compiled program
 #
 # The compiled program of a training step, by its compiler's own count. Only jax tells it.
+
+# Those of the first layers' random values, too, which take a second in all.
+_WORTH_KEEPING_S = 0.05
+
+
+def keep_programs(folder: str) -> None:
+    """Let jax keep compiled programs there, and take those that are there: a third of the time that compiling takes."""
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING_S)
 
 
 def has_program(model: keras.Model) -> bool:

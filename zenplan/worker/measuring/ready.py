@@ -26,12 +26,14 @@ class Ready:
 
     Attributes:
         x, y: arrays of the backend, made once; symbolic tensors where the model has no values.
+        warm: wall-clock and processor seconds of the last step that warmed it up, where it counts as one that is timed.
     """
 
     key: str
     model: keras.Model
     x: Any
     y: Any
+    warm: tuple[float, float] | None = None
 
     def step(self) -> None:
         """One training step."""
