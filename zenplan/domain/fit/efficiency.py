@@ -42,7 +42,7 @@ class Interval:
 
     Runs of one publisher err alike, so one quantile over all of them says little of the next publisher. Each has its
     own 80 % quantile of ``|ln(measured / predicted)|`` over the run's scale; the width is the 80 % quantile of those
-    (Dunn et al. 2023, Distribution-free prediction sets for two-layer hierarchical models). The scale is the product
+    (Dunn et al. 2023, arXiv 1809.07441). The scale is the product
     of ``factors`` of the traits that the run has, each to the power of how much of it; a trait only ever widens.
 
     Attributes:
