@@ -108,7 +108,11 @@ NOT_BY_CLOCK = {
     ("Gaudi3", "fp16"): "a quarter of the bf16 rate, which tensor_flop_per_clock states",
 }
 # Where one dtype is rightly more than about twice the next wider one, and why.
-NOT_BY_HALVES = {("Trainium2", "tf32"): "AWS states one rate for bf16, fp16 and tf32"}
+NOT_BY_HALVES = {
+    ("Trainium2", "tf32"): "AWS states one rate for bf16, fp16 and tf32",
+    ("B300-SXM-270GB", "fp4"): "three times the fp8 rate: Blackwell Ultra has more units for fp4 alone",
+    ("GB300-278GB", "fp4"): "as B300",
+}
 
 
 def names_of(accelerator):

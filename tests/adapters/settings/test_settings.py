@@ -207,7 +207,7 @@ def test_a_bad_variable(ask: Ask) -> None:
 
 def test_a_near_miss_is_named(ask: Ask) -> None:
     assert complaint(lambda: ask(ZENPLAN_BILLING="on_demnd")).endswith("did you mean on-demand?")
-    assert "fp32, tf32, fp16, bf16, fp8" in complaint(lambda: ask(ZENPLAN_PRECISION="bf61"))
+    assert "fp32, tf32, fp16, bf16, bf16-pure, fp8" in complaint(lambda: ask(ZENPLAN_PRECISION="bf61"))
 
 
 def test_a_bad_value_in_a_file_names_the_file_even_where_a_flag_overrules_it(ask: Ask, home: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_worker_of_another_kind_is_run_in_its_environment(stand_in: Any) -> No
     text = "import json, os, sys; job = json.loads(sys.stdin.readline()); "
     text += "os.write(job['events'], json.dumps({'event': 'done', 'stage': os.environ['OWN']}).encode() + b'\\n')"
     more = {"command": (os.sys.executable, "-c", text), "environment": {"OWN": "4"}}
-    assert stand_in("sys.exit(1)", "measure", more) == {"event": "done", "stage": "4"}
+    assert stand_in("sys.exit(1)", "measure", more) == {"event": "done", "stage": "4", "stays": False}
 
 
 def test_a_command_that_is_not_there_is_an_error() -> None:

@@ -138,7 +138,7 @@ def test_a_keras_model(document: Callable[..., dict[str, Any]], keras: Callable[
     assert (found["workload"]["name"], found["workload"]["parameters"]) == ("pkg:build", 8e6)
     facts = {fact["name"]: fact for fact in found["inputs"]}
     assert (facts["Keras model"]["value"], facts["Keras model"]["origin"]) == ("pkg:build", "given")
-    assert facts["software"]["value"] == "xla"
+    assert facts["software"]["value"] == "jax"
     assert document("layouts", "layouts", *argv, "--batch", "512")["plan"]["global_batch_samples"] == 512
 
 

@@ -35,6 +35,8 @@ _PLAIN = str.maketrans(
         "₹": "INR ",
         "₩": "KRW ",
         "√": "sqrt",
+        "ε": "epsilon",
+        "₁": "1",
         "Σ": "sum ",
         "δ": "delta",
         "τ": "tau",

@@ -387,8 +387,8 @@ _HALF = 2.0
 # Windows that fewer multiplications can do in fp32, where the window meets every position; and how many fewer there are
 # in effect: 2.25 of a tile of 2 x 2 (Lavin & Gray 2016), of which the transforms take back a part.
 _WINOGRAD_WINDOWS, _WINOGRAD = (9.0, 25.0), 1.7
-# Columns of the tiles that a product is done in.
-_TILE, _SMALL_TILE = 64.0, 32.0
+# Columns of the smaller tiles that a product is done in.
+_SMALL_TILE = 32.0
 # A window that is not moved by more than one position has about as many inputs as outputs.
 _SAME_SIZE = 1.3
 
