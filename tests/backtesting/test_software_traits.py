@@ -50,6 +50,9 @@ def traits(
         ("Megatron-Core", True, "fused"),
         ("Megatron-Bridge", True, "fused"),
         ("NeMo 24.07", True, "fused"),
+        ("Megatron-DeepSpeed (Intel Gaudi)", True, "fused"),
+        ("mesh-transformer-jax (JAX 0.2.12)", False, "as XLA computes it"),
+        ("Levanter (JAX 0.4.30)", True, "fused"),
     ],
 )
 def test_attention_where_the_row_does_not_say(framework: str, fused: bool, why: str) -> None:

@@ -28,11 +28,12 @@ _BEFORE_FLASH = re.compile(r"bigscience|megatron\S* v1\.\d|\b20(1[5-9]|20|21)\b"
 _PYTORCH_1 = re.compile(r"pytorch[- ]?1\.\d")
 # No fused attention kernel was made for these.
 _NO_FLASH = ("Kepler", "Maxwell", "Pascal", "Volta")
-# Megatron-LM and NeMo kept fused attention off by default until NeMo 24.
+# Megatron-LM and NeMo kept fused attention off by default until NeMo 24. Those made for Gaudi have FusedSDPA on by default
+# (HabanaAI/Megatron-DeepSpeed:scripts/run_llama.sh, USE_FUSED_SDPA).
+_MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|gaudi|habana|202[4-9]")
 # Before there were kernels for it in JAX (Pallas, cuDNN in jax.nn), attention was what XLA made of its products. NVIDIA's
 # Transformer Engine brought its own (NVIDIA/JAX-Toolbox).
-_XLA_ATTENTION = re.compile("paxml")
-_MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|202[4-9]")
+_XLA_ATTENTION = re.compile(r"paxml|mesh-transformer|\bjax 0\.[0-3]\b")
 # These share layers out by what they cost, or leave some off both ends, where nobody asks for anything else.
 _BALANCES = re.compile(r"titan|nanotron")
 
