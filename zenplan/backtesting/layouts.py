@@ -34,6 +34,8 @@ _MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|gaudi|habana|202[4-9]")
 # Before there were kernels for it in JAX (Pallas, cuDNN in jax.nn), attention was what XLA made of its products. NVIDIA's
 # Transformer Engine brought its own (NVIDIA/JAX-Toolbox).
 _XLA_ATTENTION = re.compile(r"paxml|mesh-transformer|\bjax 0\.[0-3]\b")
+# Trainium's libraries have a kernel of attention since Neuron 2.19 (AWS Neuron, release notes of neuronx-nemo-megatron 0.6.0).
+_BEFORE_NEURON_FLASH = re.compile(r"2\.(\d|1[0-8])\b")
 # These share layers out by what they cost, or leave some off both ends, where nobody asks for anything else.
 _BALANCES = re.compile(r"titan|nanotron")
 
@@ -106,6 +108,8 @@ def _fused(run: MeasuredRun, name: str) -> tuple[bool, str]:
         return True, ""
     if run.family in BY_NAME and _PYTORCH_1.search(name):
         return False, "attention is empty: standard, PyTorch has a fused one from 2.0 on"
+    if "neuronx" in name and _BEFORE_NEURON_FLASH.match(run.release):
+        return False, "attention is empty: standard, Neuron has a kernel for it from 2.19 on"
     if _XLA_ATTENTION.search(name) and not re.search("transformer ?engine", name):
         return False, "attention is empty: standard, as XLA computes it without a kernel of its own"
     if re.search("megatron|nemo", name) and not _MODERN_MEGATRON.search(name):
