@@ -34,7 +34,7 @@ _MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|gaudi|habana|202[4-9]")
 # Before there were kernels for it in JAX (Pallas, cuDNN in jax.nn), attention was what XLA made of its products. NVIDIA's
 # Transformer Engine brought its own (NVIDIA/JAX-Toolbox).
 _XLA_ATTENTION = re.compile(r"paxml|mesh-transformer|\bjax 0\.[0-3]\b")
-# Trainium's libraries have a kernel of attention since Neuron 2.19 (AWS Neuron, release notes of neuronx-nemo-megatron 0.6.0).
+# Trainium's libraries have a kernel of attention since Neuron 2.19 (release notes of neuronx-nemo-megatron 0.6.0).
 _BEFORE_NEURON_FLASH = re.compile(r"2\.(\d|1[0-8])\b")
 # These share layers out by what they cost, or leave some off both ends, where nobody asks for anything else.
 _BALANCES = re.compile(r"titan|nanotron")
