@@ -21,6 +21,7 @@ def traits(
     gpu: str = "A100-SXM4-80GB",
     precision: str = "bf16",
     recompute: Recompute = Recompute.NONE,
+    release: str = "",
 ) -> SoftwareTraits:
     run = MeasuredRun(
         accelerator=CATALOGUE.by_name(gpu),
@@ -30,6 +31,7 @@ def traits(
         framework=framework,
         fused_attention=fused_attention,
         recompute=recompute,
+        release=release,
     )
     return software_traits(run, software_of(framework))
 
@@ -50,6 +52,9 @@ def traits(
         ("Megatron-Core", True, "fused"),
         ("Megatron-Bridge", True, "fused"),
         ("NeMo 24.07", True, "fused"),
+        ("Megatron-DeepSpeed (Intel Gaudi)", True, "fused"),
+        ("mesh-transformer-jax (JAX 0.2.12)", False, "as XLA computes it"),
+        ("Levanter (JAX 0.4.30)", True, "fused"),
     ],
 )
 def test_attention_where_the_row_does_not_say(framework: str, fused: bool, why: str) -> None:
@@ -58,6 +63,13 @@ def test_attention_where_the_row_does_not_say(framework: str, fused: bool, why: 
     (said,) = found.assumed
     assert said.startswith("attention is ")
     assert why in said
+
+
+@pytest.mark.parametrize(
+    ("release", "fused"), [("2.9", False), ("2.18.0", False), ("2.19.0", True), ("2.21", True), ("", True)]
+)
+def test_trainium_has_a_kernel_of_attention_since_2_19(release: str, fused: bool) -> None:
+    assert traits("NeuronX Distributed", gpu="Trainium1", release=release).fused_attention is fused
 
 
 def test_a_row_that_says_is_believed() -> None:

@@ -28,6 +28,8 @@ JAX, XLA = Software.JAX, Software.XLA
         ("nanochat", COMPILED),
         ("TRL + PEFT", EAGER),
         ("torchtune 0.4", EAGER),
+        ("Hugging Face Trainer + DeepSpeed (ms-swift)", EAGER),
+        ("Megatron-LM (Megatron-SWIFT 2025)", FUSED),
         ("LitGPT", EAGER),
         ("Axolotl", EAGER),
         ("PyTorch FSDP + HF (fsdp_qlora)", EAGER),

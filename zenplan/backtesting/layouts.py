@@ -28,11 +28,14 @@ _BEFORE_FLASH = re.compile(r"bigscience|megatron\S* v1\.\d|\b20(1[5-9]|20|21)\b"
 _PYTORCH_1 = re.compile(r"pytorch[- ]?1\.\d")
 # No fused attention kernel was made for these.
 _NO_FLASH = ("Kepler", "Maxwell", "Pascal", "Volta")
-# Megatron-LM and NeMo kept fused attention off by default until NeMo 24.
+# Megatron-LM and NeMo kept fused attention off by default until NeMo 24. Those made for Gaudi have FusedSDPA on by default
+# (HabanaAI/Megatron-DeepSpeed:scripts/run_llama.sh, USE_FUSED_SDPA).
+_MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|gaudi|habana|202[4-9]")
 # Before there were kernels for it in JAX (Pallas, cuDNN in jax.nn), attention was what XLA made of its products. NVIDIA's
 # Transformer Engine brought its own (NVIDIA/JAX-Toolbox).
-_XLA_ATTENTION = re.compile("paxml")
-_MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|202[4-9]")
+_XLA_ATTENTION = re.compile(r"paxml|mesh-transformer|\bjax 0\.[0-3]\b")
+# Trainium's libraries have a kernel of attention since Neuron 2.19 (release notes of neuronx-nemo-megatron 0.6.0).
+_BEFORE_NEURON_FLASH = re.compile(r"2\.(\d|1[0-8])\b")
 # These share layers out by what they cost, or leave some off both ends, where nobody asks for anything else.
 _BALANCES = re.compile(r"titan|nanotron")
 
@@ -105,6 +108,8 @@ def _fused(run: MeasuredRun, name: str) -> tuple[bool, str]:
         return True, ""
     if run.family in BY_NAME and _PYTORCH_1.search(name):
         return False, "attention is empty: standard, PyTorch has a fused one from 2.0 on"
+    if "neuronx" in name and _BEFORE_NEURON_FLASH.match(run.release):
+        return False, "attention is empty: standard, Neuron has a kernel for it from 2.19 on"
     if _XLA_ATTENTION.search(name) and not re.search("transformer ?engine", name):
         return False, "attention is empty: standard, as XLA computes it without a kernel of its own"
     if re.search("megatron|nemo", name) and not _MODERN_MEGATRON.search(name):

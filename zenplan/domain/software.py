@@ -26,7 +26,7 @@ _WORDS: Final = (
     (r"habana|synapse", Software.COMPILED),
     (
         r"hugging ?face|\bhf\b|transformers|accelerate|\btrl\b|peft|llama-?factory|axolotl|torchtune|lit-?gpt|qlora|"
-        r"alpaca-?lora|\bswift\b|xtuner|openrlhf|llama-(recipes|cookbook)",
+        r"alpaca-?lora|(?<!megatron-)\bswift\b|xtuner|openrlhf|llama-(recipes|cookbook)",
         Software.EAGER,
     ),
     (r"torch-?titan|torch\.?compile|inductor|\bcompiled\b|nanochat|nanogpt|gpt-?fast", Software.COMPILED),

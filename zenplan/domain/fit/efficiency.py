@@ -173,7 +173,8 @@ class Efficiency:
         pcie: the same over PCIe.
         staged: the same over PCIe where devices cannot reach each other, and all goes through the host's memory.
         network: the same between nodes.
-        fill_elements: length of a product's inner dimension that is lost to filling and draining its pipeline.
+        fill_elements: length of a product's inner dimension that is lost to filling and draining its pipeline, at the
+            pace of an A100's multiprocessor.
         operator_s: fixed time of an operator on the device: ramp-up and tail.
         launch_s: time of the host to launch one operator.
         host_s: what the host does between two steps: input, launches of the optimizer, logging.

@@ -122,7 +122,7 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
         return replace(roofline(hw, flop, rate, moved, calls), launches=kernels * calls * count)
 
     def product(depth: Array) -> Work:
-        return kernel(flop * (1.0 + _fill_elements(plan, hw) / depth), moved)
+        return kernel(flop * (1.0 + _fill_elements(hw) / depth), moved)
 
     if op.role is Role.ADAPTER:
         tiled = 2.0 * rows * inner * columns * _TILE / min(_TILE, op.inner, op.columns / op.parts)
@@ -156,13 +156,14 @@ def _imbalance(plan: TrainingPlan, layouts: Layouts) -> Array:
     return np.where((layouts.ep > 1) & (not plan.tuning.balanced), _FULLEST, 1.0)
 
 
-def _fill_elements(plan: TrainingPlan, hw: Hardware) -> Array:
+def _fill_elements(hw: Hardware) -> Array:
     """What filling and draining the pipeline of a product takes, in elements of its inner dimension.
 
     It is a number of clocks, until the first operands have come and the last results have gone, in which a
-    multiprocessor of fewer FLOP a clock would have got through fewer elements. Language models are fitted without.
+    multiprocessor of fewer FLOP a clock would have got through fewer elements: with a quarter of an H100's, an H20 loses
+    half as many (OpenXLA's table of products on H100; alibaba/InferSim:bench_data/gemm/h20/data.csv).
     """
-    return hw.fill_elements if plan.workload.family in LANGUAGE else hw.fill_elements * hw.pace
+    return hw.fill_elements * hw.pace
 
 
 def _casts(plan: TrainingPlan) -> bool:
@@ -356,13 +357,13 @@ def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hard
     moved = op.inner * op.columns * width + rows * (op.inner + op.columns) * width
 
     def step(depth: Array | float) -> Work:
-        filled = flop * (1.0 + _fill_elements(plan, hw) / depth)
+        filled = flop * (1.0 + _fill_elements(hw) / depth)
         return roofline(hw, filled, hw.other_flop_per_s, moved, op.kernels) * op.steps
 
     forward = step(op.inner)
     backward = step(op.columns) if op.input_gradient else Work.none(layouts)
     if op.trainable:
-        every = op.steps * flop * (1.0 + _fill_elements(plan, hw) / (op.steps * rows))
+        every = op.steps * flop * (1.0 + _fill_elements(hw) / (op.steps * rows))
         kept = op.steps * rows * (op.inner + op.columns) * width
         backward = backward + roofline(hw, every, hw.other_flop_per_s, kept * np.ones_like(layouts.tp), 1)
     return forward, backward
