@@ -62,13 +62,13 @@ def laid_out(layers: int, count: int, even: bool, first: float, last: float) -> 
         most = math.ceil(layers / count)
         return most, most if count > 2 else 0, most
     slowest = _slowest(layers, count, first, last)
-    head, inner, tail = (_within(slowest - end) for end in (first, 0.0, last))
+    head, inner, tail = (min(layers, _within(slowest - end)) for end in (first, 0.0, last))
     # What is to spare comes off the first stage, which keeps the most micro-batches, where others have as many.
     spare = head + (count - 2) * inner + tail - layers
     head -= min(spare, 1, head)
     if count == 2:
         return layers - tail, 0, tail
-    return head, min(inner, math.ceil((layers - head - tail) / (count - 2))), tail
+    return head, min(inner, math.ceil(max(0, layers - head - tail) / (count - 2))), tail
 
 
 def _slowest(layers: int, count: int, first: float, last: float) -> float:
