@@ -7,7 +7,7 @@ import pytest
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.layouts import SoftwareTraits, candidate_layouts
+from zenplan.backtesting.layouts import SoftwareTraits, candidate_layouts, interleaves
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.measured.run import MeasuredRun
@@ -214,6 +214,12 @@ def test_virtual_stages_that_nothing_says_are_those_that_fit_where_no_software_i
     # 126 layers on 16 stages have parts of one layer, two of which are the ends of the model.
     found = layouts(128, gpt(126, 2048), free, dp=8, tp=1, pp=16, global_batch=1024)
     assert {(one.interleave, one.even) for one in found} == {(v, False) for v in (1, 2, 4, 8)}
+
+
+def test_a_row_can_say_that_its_pipeline_had_virtual_stages_and_not_how_many() -> None:
+    assert not interleaves(measured(8, FULL))
+    assert interleaves(measured(8, FULL | {"options": frozenset({"interleaved"})}))
+    assert interleaves(measured(8, FULL | {"framework": ""}))
 
 
 def test_stages_are_equal_where_they_can_be_but_for_software_that_balances_them() -> None:

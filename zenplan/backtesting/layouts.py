@@ -80,13 +80,18 @@ def software_traits(run: MeasuredRun, software: Software | None) -> SoftwareTrai
         fused_attention=fused,
         sequence=fused or run.recompute is Recompute.SELECTIVE,
         zero_stages=stages,
-        # No software that is known here has virtual stages unless it is asked to.
-        interleaves=not name,
+        interleaves=interleaves(run),
         balances=_BALANCES.search(name) is not None,
         half=software is Software.COMPILED,
         tuning=tuning_of(run.framework, run.release, run.options),
         assumed=(why,) if why else (),
     )
+
+
+def interleaves(run: MeasuredRun) -> bool:
+    """Whether a pipeline can have had virtual stages that the row does not count: no software that is known here has them
+    unless it is asked to."""
+    return not run.framework or "interleaved" in run.options
 
 
 def _fused(run: MeasuredRun, name: str) -> tuple[bool, str]:

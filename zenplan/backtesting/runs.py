@@ -21,6 +21,7 @@ from zenplan.backtesting.layouts import (
     candidate_layouts,
     channels_last,
     data_parallel,
+    interleaves,
     likely,
     software_traits,
 )
@@ -275,7 +276,7 @@ def _needed(run: MeasuredRun) -> Sequence[tuple[str, object, str]]:
             ("global_batch", run.global_batch, "enough micro-batches to fill the pipeline"),
             ("micro_batch", run.micro_batch, "the fastest that fits"),
             ("recompute", run.recompute, "as little as may have fitted"),
-            ("vp", run.vp or (run.pp or 1) == 1 or None, "none" if run.framework else "the fastest that fits"),
+            ("vp", run.vp or (run.pp or 1) == 1 or None, "the fastest that fits" if interleaves(run) else "none"),
             ("zero_stage", run.zero_stage, "the fastest that fits"),
             ("task", run.task, "pre-training"),
             *software,

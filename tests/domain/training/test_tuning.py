@@ -22,12 +22,17 @@ NONE, BACKWARD, PIPELINED = TensorOverlap
         ("NeMo", "v25.04.02", PIPELINED),
         ("NeMo 24.07", "24.07", PIPELINED),
         ("Megatron-Bridge", "26.02", PIPELINED),
+        ("Megatron-Core r0.8.0", "r0.8.0", BACKWARD),
         ("PyTorch FSDP", "", NONE),
         ("DeepSpeed", "", NONE),
     ],
 )
 def test_exchanges_are_overlapped_since_software_does_it(framework: str, release: str, tensor: TensorOverlap) -> None:
     assert tuning_of(framework, release).tensor is tensor
+
+
+def test_megatron_sends_in_pieces_where_it_is_asked_to() -> None:
+    assert tuning_of("Megatron-Core r0.8.0", options={"tp-overlap"}).tensor is PIPELINED
 
 
 @pytest.mark.parametrize(

@@ -186,12 +186,14 @@ def test_a_pipeline_sends_each_micro_batch_on(make: Any) -> None:
     assert apart.pipeline_s == pytest.approx(2 * 11 * BOUNDARY / 8 / 10e9)
 
 
-def test_without_sequence_parallelism_each_device_sends_the_whole(make: Any) -> None:
-    one = step(make, Layout(pp=4, tp=8, accumulation=8, sequence=False), nodes=4)
-    assert one.pipeline_s == pytest.approx(2 * 11 * BOUNDARY / 10e9)
-    # But not the interleaved schedule, which scatters and gathers (Narayanan et al. 2021, section 4.1).
-    two = step(make, Layout(pp=2, tp=8, accumulation=8, interleave=2, sequence=False), nodes=2)
-    assert two.pipeline_s == pytest.approx(2 * 1 * BOUNDARY / 8 / 10e9)
+@pytest.mark.parametrize("v", [1, 2])
+def test_without_sequence_parallelism_a_group_gathers_what_it_was_sent_in_parts(make: Any, v: int) -> None:
+    """Narayanan et al. 2021, section 4.1: an eighth over each network card, and an all-gather over the links."""
+    layout = Layout(pp=2, tp=8, accumulation=8, interleave=v, sequence=False)
+    sends = 2 * 1 if v > 1 else 2 * 9
+    one = step(make, layout, nodes=2)
+    assert one.pipeline_s == pytest.approx(sends * (BOUNDARY / 8 / 10e9 + 7 / 8 * BOUNDARY / 100e9))
+    assert one.pipeline_s > step(make, replace(layout, sequence=True), nodes=2).pipeline_s
 
 
 def test_without_sequence_parallelism_norms_are_not_divided(make: Any) -> None:

@@ -67,7 +67,7 @@ _REDUCES_LAST: Final = re.compile(
     r"bigscience|megatron-deepspeed|megatron\S* v1\.\d|megatron\S* (jan-)?(2019|202[0-2])\b"
 )
 # Transformer Engine's user buffers: on in the recipes of NeMo 24 and later, which need sequence parallelism (NVIDIA
-# NeMo and Megatron Bridge, communication overlap).
+# NeMo and Megatron Bridge, communication overlap). Megatron-LM has them where it is asked to (--tp-comm-overlap).
 _PIPELINES: Final = re.compile(r"nemo (?:v?2[4-9]|v?[3-9]\d)|bridge")
 # Fused permutation, tokens once a node and graphs of parts of a layer: Megatron-Core 0.11 and 0.12 of 2025 (its change
 # log), so NeMo and Megatron Bridge of that year.
@@ -113,6 +113,8 @@ def _newest(name: str) -> bool:
 def _with_options(found: Tuning, options: Collection[str]) -> Tuning:
     if "no-overlap" in options:
         found = replace(found, tensor=TensorOverlap.NONE, data=False, experts=False)
+    if "tp-overlap" in options:
+        found = replace(found, tensor=TensorOverlap.PIPELINED)
     if "deepep" in options:
         found = replace(found, once_a_node=True, permutation=True)
     if "balanced-routing" in options:

@@ -88,10 +88,7 @@ def expert_tensor(layouts: Layouts) -> Array:
 
 def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narrow: bool) -> tuple[Work, Work]:
     """A product; the backward pass has one for its input and, if it is trained, one for its weight."""
-    rate = hw.other_flop_per_s
-    if narrow:
-        wide = plan.precision.wide_share
-        rate = 1.0 / ((1.0 - wide) / (hw.matmul_flop_per_s * plan.precision.products) + wide / hw.other_flop_per_s)
+    rate = _rate(plan, hw, narrow)
     narrow = narrow and plan.precision.matmul_dtype != plan.precision.other_dtype
     width = plan.precision.compute_bytes
     operand = 1 if narrow else width  # bytes of an element that goes into the product
@@ -106,10 +103,9 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
     # Each layer that stands in the product's place reads the input itself.
     calls = op.parts if plan.software in _BY_LAYER else 1
     moved = rows * (inner * operand * calls + columns * width) + weights * operand
-    aligned: Array = np.minimum(_alignment(inner * operand, hw), _alignment(columns * operand, hw))
-    if op.inner % 1.0 or op.columns % 1.0:
-        # Of a model that is known by its counts the sizes are averages: nobody knows how they are aligned.
-        aligned = np.ones_like(aligned)
+    # Of a model that is known by its counts the sizes are averages: nobody knows how they are aligned.
+    known = op.inner % 1.0 == op.columns % 1.0 == 0.0
+    aligned = np.minimum(*(_alignment(n * operand, hw) for n in (inner, columns))) if known else np.ones_like(tp)
     computed, kernels = rows, np.ones_like(tp)
     if op.experts > 1:
         # The fullest device is waited for, and the last tile of each expert's rows is half empty.
@@ -125,25 +121,35 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
         return kernel(flop * (1.0 + _fill_elements(hw) / depth), moved)
 
     if op.role is Role.ADAPTER:
-        tiled = 2.0 * rows * inner * columns * _TILE / min(_TILE, op.inner, op.columns / op.parts)
-        return _adapter(op, roofline(hw, tiled, rate, moved, calls))
+        thin = _TILE / min(_TILE, op.inner, op.columns / op.parts)
+        return _adapter(op, roofline(hw, 2.0 * rows * inner * columns * thin, rate, moved, calls))
 
     # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
-    forward = product(inner)
-    backward = product(columns) if op.input_gradient else Work.none(layouts)
+    forward, backward = product(inner), product(columns) if op.input_gradient else Work.none(layouts)
     if op.trainable:
         backward = backward + product(rows / local)
     if narrow:
         # The inputs are cast to 8 bits, and the gradients of the results.
-        cast = plan.precision.cast_passes
-        forward = forward + kernel(0.0 * rows, rows * inner * cast, _CASTS)
-        backward = backward + kernel(0.0 * rows, rows * columns * cast, _CASTS)
-    if not op.trainable and plan.weight_bytes < width:
-        # Weights kept in 4 bits are expanded before each product, of the backward pass too: read small, written at
-        # full width (bitsandbytes, autograd/_functions.py: MatMul4Bit).
-        expanded = roofline(hw, 0.0 * rows, rate, weights * (plan.weight_bytes + width), calls)
-        forward, backward = forward + expanded, backward + expanded
-    return forward, backward
+        ahead, back = (kernel(0.0 * rows, rows * n * plan.precision.cast_passes, _CASTS) for n in (inner, columns))
+        forward, backward = forward + ahead, backward + back
+    if op.trainable or plan.weight_bytes >= width:
+        return forward, backward
+    expanded = _expanded(plan, hw, weights, calls)
+    return forward + expanded, backward + expanded
+
+
+def _expanded(plan: TrainingPlan, hw: Hardware, weights: Array, calls: float) -> Work:
+    """Weights kept in 4 bits are expanded before each product, of the backward pass too: read small, written at full
+    width (bitsandbytes, autograd/_functions.py: MatMul4Bit)."""
+    return roofline(hw, 0.0 * weights, 1.0, weights * (plan.weight_bytes + plan.precision.compute_bytes), calls)
+
+
+def _rate(plan: TrainingPlan, hw: Hardware, narrow: bool) -> Array:
+    """FLOP a second of large products; ``narrow`` ones are in the plan's own format, but for the layers that stay wide."""
+    if not narrow:
+        return hw.other_flop_per_s
+    wide = plan.precision.wide_share
+    return 1.0 / ((1.0 - wide) / (hw.matmul_flop_per_s * plan.precision.products) + wide / hw.other_flop_per_s)
 
 
 def _adapter(op: MatMul, once: Work) -> tuple[Work, Work]:

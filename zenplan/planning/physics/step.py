@@ -53,7 +53,7 @@ FORMULAS = {
         "ring all-reduce; Narayanan et al. 2021; hidden: Korthikanti et al. 2022",
     ),
     "pipeline_s": (
-        "2 · (m + p − 1) · b·s·h·bytes/(t·B); interleaved: of m·v inner ones what is not hidden",
+        "2 · (m + p − 1) · b·s·h·bytes/(t·B), gathered over the link; interleaved: of m·v inner ones what is not hidden",
         "Narayanan et al. 2021",
     ),
     "data_s": (
@@ -274,13 +274,15 @@ def _context_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
 def _boundary_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     """One send of a micro-batch between two stages.
 
-    Under sequence parallelism each device of a tensor group sends its part; without, only the interleaved
-    schedule's scatter and gather does that (Narayanan et al. 2021, section 4.1), else each sends the whole.
+    Each device of a tensor group sends its part (Narayanan et al. 2021, section 4.1): Megatron-LM does so in every
+    schedule (``scatter_gather_tensors_in_pipeline``), DeepSpeed's pipeline engine too (``pipe_partitioned``). Where
+    activations are not divided under sequence parallelism anyway, the group that has them puts the parts together.
     """
-    parts = np.where((layouts.sequence > 0) | (layouts.interleave > 1), layouts.tp, 1.0)
     size = max((b.boundary for b in _middle(plan)), default=0.0) * layouts.micro_batch * plan.precision.compute_bytes
+    size = size / layouts.cp
+    gather = np.where(layouts.sequence > 0, 0.0, gather_s(hw, size, layouts.tp, np.ones_like(layouts.tp)))
     # Stages are the outermost dimension: together they span all devices.
-    return send_s(hw, size / (parts * layouts.cp), hw.devices)
+    return send_s(hw, size / layouts.tp, hw.devices) + gather
 
 
 def _data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, stage: Passes) -> Array:
