@@ -21,7 +21,7 @@ import baselines
 import locked_box
 import other_families
 import readme
-from tables import PUBLISHED, Errors, judgement, macro, paths, published, score_cells, score_table
+from tables import PUBLISHED, Errors, judgement, macro, paths, score_cells, score_table
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
@@ -30,10 +30,10 @@ from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.errors import ZenplanError
 from zenplan.fitting.fit import errors_of
-from zenplan.fitting.intervals import Judged, LeftOut, Score
+from zenplan.fitting.intervals import Judged, Score
 from zenplan.fitting.left_out import KNOWN, LARGE, NEW, Observed, fitted_stages
 from zenplan.fitting.prior import LANGUAGE, OTHERS
-from zenplan.fitting.published import accelerator, by_group, generation, published_runs, publisher
+from zenplan.fitting.published import Box, accelerator, by_group, generation, published_runs, publisher, read_rows
 
 _FEW = 8
 _LONG = 16384
@@ -178,16 +178,16 @@ def _notes(outcomes: Sequence[Run | ZenplanError]) -> str:
     )
 
 
-def report(coefficients: Coefficients, observed: Observed, other: Observed) -> str:
-    """All tables, as markdown; without what was left out, of both stages, what is fitted alone."""
-    rows = [row for name in LANGUAGE.tables for row in published(name)]
+def report(coefficients: Coefficients, observed: Observed, other: Observed, box: Box = Box.OPEN) -> str:
+    """All tables, as markdown; without what was left out, of both stages, what is fitted alone. ``box``: of whom."""
+    rows = read_rows(paths(LANGUAGE.tables), box)
     outcomes = list(runs_of(rows, Catalogue(accelerators=read_accelerators()), coefficients))
-    runs = published_runs(paths(LANGUAGE.tables), coefficients)
+    runs = [run for run in outcomes if isinstance(run, Run)]
     found = judged_of(observed)
     parts = [score_table("language models", [*_rules(runs, coefficients), *_whole(found)])]
     if observed:
         parts += [locked_box.table(), _by_kind(found), _by_publisher(found), _by_accelerator(found)]
-    others = published_runs(paths(OTHERS.tables), coefficients)
+    others = published_runs(paths(OTHERS.tables), coefficients, box)
     return "\n\n".join([*filter(None, parts), _notes(outcomes), *other_families.report(other, others, coefficients)])
 
 
@@ -196,13 +196,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="do not refit with publishers left out")
     parser.add_argument("--readme", action="store_true", help="write the figures into the documents")
+    parser.add_argument("--box", type=Box, choices=list(Box), default=Box.CLOSED, help="whose runs are scored")
     arguments = parser.parse_args()
     if arguments.quick and arguments.readme:
         parser.error("--quick has no figures on what was left out, which the documents are about")
-    observed: Sequence[dict[str, Sequence[LeftOut]] | Observed] = [{}, {}]
+    observed: Sequence[Observed] = [{}, {}]
     if not arguments.quick:
-        observed = [stage.observed for stage in fitted_stages(PUBLISHED)]
-    text = report(read_coefficients(), *observed)
+        observed = [stage.observed for stage in fitted_stages(PUBLISHED, box=arguments.box)]
+    text = report(read_coefficients(), observed[0], observed[1], arguments.box)
     print(text)
     if arguments.readme:
         readme.write("accuracy", text)

@@ -4,7 +4,7 @@
     python benchmarks/fit.py --write            also write zenplan/data/coefficients.json
     python benchmarks/fit.py --write --readme   and the figures of accuracy.py into README.md, in the same run
     python benchmarks/fit.py --write --quick    without what is left out; the intervals stay as they are
-    python benchmarks/fit.py --box closed       without the runs of the publishers in locked_box.csv
+    python benchmarks/fit.py --box open         to all runs: without it those of locked_box.csv are left out
 
 Each coefficient has a unit, a meaning and bounds. A group of runs (a generation of accelerators, a kind of
 software, a precision) may differ from the whole by a factor, which is drawn towards 1: a group with few runs
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write zenplan/data/coefficients.json")
     parser.add_argument("--readme", action="store_true", help="write the figures into README.md")
     parser.add_argument("--quick", action="store_true", help="leave nothing out, and keep the intervals as they are")
-    parser.add_argument("--box", type=Box, choices=list(Box), default=Box.OPEN, help="which publishers are fitted to")
+    parser.add_argument("--box", type=Box, choices=list(Box), default=Box.CLOSED, help="which publishers are fitted to")
     arguments = parser.parse_args()
     if arguments.quick and arguments.readme:
         parser.error("--quick has no figures on what was left out, which the README is about")
@@ -81,7 +81,8 @@ def main() -> None:
         TARGET.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if arguments.readme:
         # What is shipped is rounded, and it is that whose figures are printed.
-        readme.write("accuracy", accuracy.report(coefficients_of(document), language.observed, other.observed))
+        text = accuracy.report(coefficients_of(document), language.observed, other.observed, arguments.box)
+        readme.write("accuracy", text)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """The 80 % interval around a prediction, from errors on runs that were left out of the fit.
 
-Two-level conformal prediction (Dunn et al. 2023, arXiv 1809.07441): whoever asks is a publisher that no fit has seen, and the errors of
-one publisher's runs come together. So each publisher has the 80 % quantile of its own errors, and the width is the
-80 % quantile of those. A run's error is taken over its scale, a product of factors of its traits (locally weighted
-conformal prediction, Lei et al. 2018, section 5.2), which are fitted to the size of the errors and only ever widen.
-``judged`` says how often intervals held on publishers that had no part in them.
+Two-level conformal prediction (Dunn et al. 2023, arXiv 1809.07441): whoever asks is a publisher that no fit has seen,
+and the errors of one publisher's runs come together. So each publisher has the 80 % quantile of its own errors, and the
+width is the 80 % quantile of those. A run's error is taken over its scale, a product of factors of its traits (locally
+weighted conformal prediction, Lei et al. 2018, section 5.2), which are fitted to the size of the errors and only ever
+widen. ``judged`` says how often intervals held on publishers that had no part in them.
 """
 
 from __future__ import annotations

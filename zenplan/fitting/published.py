@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from zenplan.adapters.files.csv_file import read_rows
+from zenplan.adapters.files import csv_file
 from zenplan.adapters.runs.table import open_runs
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.backtesting.runs import Run, runs_of
@@ -60,9 +60,13 @@ def published_runs(tables: Iterable[Path], coefficients: Coefficients, box: Box 
     Raises:
         InputFileError: there is no such table, or it is none of runs.
     """
-    rows = [row for table in tables for row in rows_of(table) if _read(row, table.parent, box)]
-    found = runs_of(rows, Catalogue(accelerators=read_accelerators()), coefficients)
+    found = runs_of(read_rows(tables, box), Catalogue(accelerators=read_accelerators()), coefficients)
     return [run for run in found if isinstance(run, Run)]
+
+
+def read_rows(tables: Iterable[Path], box: Box = Box.OPEN) -> list[Mapping[str, str]]:
+    """The rows of some tables, in their order, as of ``rows_of``; ``box`` as of ``published_runs``."""
+    return [row for table in tables for row in rows_of(table) if _read(row, table.parent, box)]
 
 
 def _read(row: Mapping[str, str], folder: Path, box: Box) -> bool:
@@ -74,7 +78,7 @@ def _pairs(path: Path, key: str = "source", value: str = "publisher") -> tuple[t
     """Two columns of a table; none where there is no such file."""
     if not path.exists():
         return ()
-    return tuple((row[key], row[value]) for _, row in read_rows(path, (key, value), "table of publishers"))
+    return tuple((row[key], row[value]) for _, row in csv_file.read_rows(path, (key, value), "table of publishers"))
 
 
 def _publisher(source: str, publishers: Iterable[tuple[str, str]]) -> str:

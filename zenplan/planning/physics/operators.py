@@ -166,10 +166,11 @@ def _fill_elements(hw: Hardware) -> Array:
     """What filling and draining the pipeline of a product takes, in elements of its inner dimension.
 
     It is a number of clocks, until the first operands have come and the last results have gone, in which a
-    multiprocessor of fewer FLOP a clock would have got through fewer elements: with a quarter of an H100's, an H20 loses
-    half as many (OpenXLA's table of products on H100; alibaba/InferSim:bench_data/gemm/h20/data.csv).
+    multiprocessor of fewer FLOP a clock would have got through fewer elements: an H20 loses fewer than an H100 (OpenXLA's
+    table of products on H100; alibaba/InferSim:bench_data/gemm/h20/data.csv). Multiprocessors that are faster have
+    larger tiles and deeper pipelines too, so that it grows with the square root of their pace; that is our assumption.
     """
-    return hw.fill_elements * hw.pace
+    return hw.fill_elements * np.sqrt(hw.pace)
 
 
 def _casts(plan: TrainingPlan) -> bool:
