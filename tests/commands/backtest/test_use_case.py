@@ -381,7 +381,7 @@ def test_operators_have_a_row_for_each_pass(tmp_path: Path) -> None:
         (5, "no measurement: fwd_ms, bwd_inputs_ms, bwd_weights_ms are empty"),
         (6, "operator 'FFT' cannot be predicted"),
     ]
-    assert all(0.3 < row.predicted.mid / row.measured < 3 for row in found.rows)
+    assert all(0.25 < row.predicted.mid / row.measured < 3 for row in found.rows)
 
 
 @pytest.mark.parametrize(("name", "most_skipped"), [("keras_backends.csv", 1), ("operators.csv", 0)])

@@ -241,10 +241,10 @@ def test_what_cannot_be_answered_is_one_line_and_a_hint(
     ("gpu", "precision", "told", "other", "has"),
     [
         ("t4", "bf16", "no bf16 peak", "fp16", "T4 has fp16, fp32"),
-        ("h100", "nvfp4", "no nvfp4 peak", "fp8", "H100-SXM5-80GB has fp8, bf16, fp16, tf32, fp32"),
-        ("h100", "mxfp8", "which mxfp8 needs", "fp8", "H100-SXM5-80GB has fp8, bf16, fp16, tf32, fp32"),
-        ("l40s", "mxfp8", "which mxfp8 needs", "fp8", "L40S has fp8, bf16, fp16, tf32, fp32"),
-        ("mi300x", "mxfp8", "which mxfp8 needs", "fp8", "MI300X has fp8, bf16, fp16"),
+        ("h100", "nvfp4", "no nvfp4 peak", "fp8", "H100-SXM5-80GB has fp8, fp8-rowwise, fp8-block, bf16, fp16, tf32, fp32"),
+        ("h100", "mxfp8", "which mxfp8 needs", "fp8", "H100-SXM5-80GB has fp8, fp8-rowwise, fp8-block, bf16, fp16, tf32, fp32"),
+        ("l40s", "mxfp8", "which mxfp8 needs", "fp8", "L40S has fp8, fp8-rowwise, fp8-block, bf16, fp16, tf32, fp32"),
+        ("mi300x", "mxfp8", "which mxfp8 needs", "fp8", "MI300X has fp8, fp8-rowwise, fp8-block, bf16, fp16"),
     ],
 )
 def test_a_precision_that_is_not_there_has_one_that_is(
@@ -272,7 +272,7 @@ def test_a_number_with_few_divisors_is_held_against_whole_nodes(
     asked: Callable[..., Any], answer: Callable[..., Any]
 ) -> None:
     sizes = {s["devices"]: s["sample_s"] for s in asked(*ODD)["sizes"]}
-    assert sizes[1000] < 0.5 * sizes[1001]
+    assert sizes[1000] < 0.6 * sizes[1001]
     text = " ".join(answer(*ODD).out.split())
     times = re.search(r"1,000 devices are ([\d.]+) times as fast and cost (\d+) % less", text)
     assert times is not None
