@@ -53,9 +53,9 @@ def candidates(
     usable: Index = found.usable(billing).nonzero()[0]
     bills = found.bills(billing)
     usd, time_s = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
-    # Surely: a size that was found for a budget keeps it at its high end, and so does an offer that others stand behind.
-    most_usd, latest_s = bills.total_usd[2][usable], bills.runs.wall_clock_s[2][usable]
-    meets = (most_usd <= (np.inf if budget_usd is None else budget_usd)) & (latest_s <= longest_s)
+    # A size that was found for a budget keeps it at its high end, and so does an offer that others stand behind.
+    most_usd = bills.total_usd[2][usable]
+    meets = (most_usd <= (np.inf if budget_usd is None else budget_usd)) & (time_s <= longest_s)
     aged = found.old(billing, today)[usable]
     # A fresh price that does not do what was asked is no reason to leave out an old one that may.
     old = behind((usd, time_s, cost(usd, time_s)), aged, meets)
@@ -75,7 +75,7 @@ def behind(measures: Sequence[Array], old: Mask, meets: Mask | None = None) -> M
     Args:
         measures: of which a plan should have little: dollars (nan where not known), time, what is recommended by.
         old: whether the price is old or has no date.
-        meets: whether a plan does what was asked, also at its high end; None where all do.
+        meets: whether a plan does what was asked, its budget also at the high end; None where all do.
     """
     fresh = ~old & np.isfinite(measures[0])
     return old & _near(measures, fresh if meets is None else fresh & meets)
