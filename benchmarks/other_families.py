@@ -44,8 +44,8 @@ def families(observed: Observed) -> str:
     parts = []
     for name, title in (
         (NEW, "new publishers: all of each left out"),
-        (KNOWN, "publishers it knows: each document left out"),
-        ("accelerator", "each accelerator left out"),
+        (KNOWN, "publishers it knows: a quarter of their documents left out"),
+        ("generation", "each generation left out"),
     ):
         found = judgement(observed, name) if name in observed else []
         rows = []

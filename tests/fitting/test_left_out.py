@@ -75,7 +75,7 @@ def test_where_nothing_is_left_the_fit_is_where_it_began(toy: list[Run], stage: 
 def test_a_generation_that_is_left_out_has_the_trait_of_one_that_is_not_known(toy: list[Run], stage: Stage) -> None:
     observed = observed_errors(toy, stage, start(), processes=1)
     # Nobody of them has a second document, or a second model.
-    assert observed.keys() == {NEW, "accelerator", "generation"}
+    assert observed.keys() == {NEW, "generation"}
     assert all(UNSEEN["generation"] in each.traits for each in observed["generation"])
     assert not any(UNSEEN["generation"] in each.traits for each in observed[NEW])
     # Its own factor is not known, which costs what the generations differ by: 0.9 to 1.1, mostly in products.

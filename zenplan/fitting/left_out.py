@@ -17,7 +17,6 @@ from zenplan.fitting.model import Model
 from zenplan.fitting.prior import STAGES, Stage, start
 from zenplan.fitting.published import (
     Box,
-    accelerator,
     document,
     generation,
     published_runs,
@@ -29,6 +28,8 @@ from zenplan.fitting.published import (
 # Runs on more devices than this are left out together, to see how the fit carries to a larger scale.
 LARGE = 128
 
+# Of a known publisher's documents.
+_PARTS = 4
 # Whose runs are judged: publishers of which no run was fitted, and those of which others were.
 NEW, KNOWN = "new publishers", "known publishers"
 
@@ -44,7 +45,7 @@ class StageFit:
         begin: the coefficients before it.
         fitted: those after it, with the interval still to come.
         observed: errors on what was left out of it, by what that was: ``NEW`` publishers, ``KNOWN`` ones,
-            ``accelerator``, ``generation``, ``scale``.
+            ``generation``, ``scale``.
     """
 
     stage: Stage
@@ -90,12 +91,11 @@ def with_intervals(language: StageFit, other: StageFit) -> Coefficients:
 def observed_errors(
     all_runs: Sequence[Run], stage: Stage, begin: Coefficients, processes: int | None = None
 ) -> dict[str, Sequence[LeftOut]]:
-    """Errors on publishers left out in turn, on parts of publishers whose other runs are fitted, on accelerators, on
-    whole generations, and on all runs above a scale."""
+    """Errors on publishers left out in turn, on parts of publishers whose other runs are fitted, on whole
+    generations, and on all runs above a scale."""
     keys: dict[str, Callable[[Run], Hashable]] = {
         NEW: publisher,
         KNOWN: part_of(all_runs),
-        "accelerator": accelerator,
         "generation": generation,
         "scale": large,
     }
@@ -108,16 +108,24 @@ def observed_errors(
 
 
 def part_of(all_runs: Sequence[Run]) -> Callable[[Run], Hashable]:
-    """The group of a run that is left out while others of its publisher are fitted: a document, or a model of a
-    publisher that has one document."""
-    documents = _parts(all_runs, document)
-    return lambda run: document(run) if len(documents[publisher(run)]) > 1 else (document(run), trained_model(run))
+    """The group of a run that is left out while others of its publisher are fitted: some of its documents, or models
+    where it has one document, of which each publisher has up to ``_PARTS`` groups."""
+    documents, models = _parts(all_runs, document), _parts(all_runs, trained_model)
+
+    def part(run: Run) -> Hashable:
+        name = publisher(run)
+        several, own = (documents, document(run)) if len(documents[name]) > 1 else (models, trained_model(run))
+        return name, several[name][own] % _PARTS
+
+    return part
 
 
-def _parts(all_runs: Sequence[Run], key: Callable[[Run], Hashable]) -> Mapping[str, set[Hashable]]:
-    found: dict[str, set[Hashable]] = {}
+def _parts(all_runs: Sequence[Run], key: Callable[[Run], Hashable]) -> Mapping[str, dict[Hashable, int]]:
+    """Each publisher's values of a key, numbered as they come."""
+    found: dict[str, dict[Hashable, int]] = {}
     for run in all_runs:
-        found.setdefault(publisher(run), set()).add(key(run))
+        own = found.setdefault(publisher(run), {})
+        own.setdefault(key(run), len(own))
     return found
 
 

@@ -241,8 +241,20 @@ def test_what_cannot_be_answered_is_one_line_and_a_hint(
     ("gpu", "precision", "told", "other", "has"),
     [
         ("t4", "bf16", "no bf16 peak", "fp16", "T4 has fp16, fp32"),
-        ("h100", "nvfp4", "no nvfp4 peak", "fp8", "H100-SXM5-80GB has fp8, fp8-rowwise, fp8-block, bf16, fp16, tf32, fp32"),
-        ("h100", "mxfp8", "which mxfp8 needs", "fp8", "H100-SXM5-80GB has fp8, fp8-rowwise, fp8-block, bf16, fp16, tf32, fp32"),
+        (
+            "h100",
+            "nvfp4",
+            "no nvfp4 peak",
+            "fp8",
+            "H100-SXM5-80GB has fp8, fp8-rowwise, fp8-block, bf16, fp16, tf32, fp32",
+        ),
+        (
+            "h100",
+            "mxfp8",
+            "which mxfp8 needs",
+            "fp8",
+            "H100-SXM5-80GB has fp8, fp8-rowwise, fp8-block, bf16, fp16, tf32, fp32",
+        ),
         ("l40s", "mxfp8", "which mxfp8 needs", "fp8", "L40S has fp8, fp8-rowwise, fp8-block, bf16, fp16, tf32, fp32"),
         ("mi300x", "mxfp8", "which mxfp8 needs", "fp8", "MI300X has fp8, fp8-rowwise, fp8-block, bf16, fp16"),
     ],
