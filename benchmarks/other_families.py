@@ -152,7 +152,7 @@ def report(observed: Observed, runs: Sequence[Run], coefficients: Coefficients) 
     """All tables, as markdown; without ``observed`` what is fitted alone."""
     yield "### Other families"
     fitted = errors_of(runs, coefficients)
-    rows = [cells(family, macro(by_group(_of_family(fitted, family), source))) for family in _ORDER]
+    rows = [cells(family, macro(by_group(mine, source))) for family in _ORDER if (mine := _of_family(fitted, family))]
     yield table("other families (fitted)", rows)
     if observed:
         yield families(observed)
