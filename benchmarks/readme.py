@@ -43,7 +43,7 @@ def summary() -> str:
     """The README's small tables, of docs/accuracy.md: rows of it as they are, how often intervals held, and bills."""
     rows = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8").splitlines()
     first = next(i for i, row in enumerate(rows) if row.startswith("| language models |"))
-    kept = [next(row for row in rows if row.startswith(f"| {label} |")) for label in _SUMMARY]
+    kept = [row for label in _SUMMARY for row in rows if row.startswith(f"| {label} |")]
     bills = next(i for i, row in enumerate(rows) if row.startswith("| bills | rows |"))
     whole = next(row for row in rows[bills:] if row.startswith("| whole runs of full_runs.csv |"))
     return "\n".join([*rows[first : first + 2], *kept, "", *rows[bills : bills + 3], whole])
