@@ -1,16 +1,17 @@
 """The 80 % interval around a prediction, from errors on runs that were left out of the fit.
 
-Two-level conformal prediction (Dunn et al. 2023, arXiv 1809.07441): whoever asks is a publisher that no fit has seen,
-and the errors of one publisher's runs come together. So each publisher has the 80 % quantile of its own errors, and the
-width is the 80 % quantile of those. A run's error is taken over its scale, a product of factors of its traits (locally
-weighted conformal prediction, Lei et al. 2018, section 5.2), which are fitted to the size of the errors and only ever
-widen. ``judged`` says how often intervals held on publishers that had no part in them.
+Conformal prediction on two levels (Dunn et al. 2023, arXiv 1809.07441, section 3.1, "pooling CDFs"): whoever asks is a
+publisher that no fit has seen, and the errors of one publisher's runs come together. So each publisher has a distribution
+of errors of its own, all publishers weigh the same, and the width holds 80 % of their mean. A run's error is taken over
+its scale, a product of factors of its traits (locally weighted conformal prediction, Lei et al. 2018, section 5.2), which
+are fitted to the size of the errors and only ever widen. ``judged`` says how often intervals held on publishers that had
+no part in them.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -89,9 +90,9 @@ def fit_interval(new: Sequence[LeftOut], known: Sequence[LeftOut], far: Sequence
     new, known = distinct(new), distinct(known)
     near = [o for o in new if not o.traits.keys() & _FAR]
     interval = replace(seen_by([o.run for o in new]), factors=_factors(near), basis=basis)
-    interval = replace(interval, new=two_level(near, interval))
+    interval = replace(interval, new=pooled(near, interval))
     close = [o for o in known if not o.traits.keys() & _FAR]
-    interval = replace(interval, known=min(two_level(close, interval), interval.new) if close else interval.new)
+    interval = replace(interval, known=min(pooled(close, interval), interval.new) if close else interval.new)
     together = [*new, *distinct(far)]
     return replace(interval, factors={**interval.factors, **{n: _widening(interval, together, n) for n in _FAR}})
 
@@ -104,9 +105,9 @@ def distinct(observed: Iterable[LeftOut]) -> list[LeftOut]:
     return [sorted(same, key=lambda o: o.error)[len(same) // 2] for same in groups.values()]
 
 
-def two_level(observed: Sequence[LeftOut], interval: Interval, share: float = ASKED) -> float:
-    """The quantile over publishers of the quantile of each one's errors, over the scales that the interval has."""
-    return _two_level([(unit(o.run), abs(o.error) / interval.scale(o.traits)) for o in observed], share)
+def pooled(observed: Sequence[LeftOut], interval: Interval, share: float = ASKED) -> float:
+    """The width that holds that share of a new publisher's errors, over the scales that the interval has."""
+    return _pooled([(unit(o.run), abs(o.error) / interval.scale(o.traits)) for o in observed], share)
 
 
 def unit(run: Run) -> Hashable:
@@ -115,19 +116,13 @@ def unit(run: Run) -> Hashable:
     return publisher(run), "" if family in LANGUAGE else family
 
 
-def _two_level(scores: Sequence[tuple[Hashable, float]], share: float) -> float:
-    groups: dict[Hashable, list[float]] = defaultdict(list)
-    for name, score in scores:
-        groups[name].append(score)
-    each = np.array([conformal_quantile(np.array(mine), share) for mine in groups.values()])
-    return max(conformal_quantile(each, share), _MIN_WIDTH)
-
-
-def conformal_quantile(values: Array, share: float) -> float:
-    """The least of the n values that a further one does not exceed with that probability: of rank ⌈(n + 1)·share⌉
-    (Vovk et al. 2005); the largest where there are too few to tell. Shape (n,)."""
-    rank = min(math.ceil((len(values) + 1) * share - 1e-9), len(values))
-    return float(np.sort(values)[max(rank, 1) - 1])
+def _pooled(scores: Sequence[tuple[Hashable, float]], share: float) -> float:
+    """The least score up to which that share lies of the mean of k publishers' distributions, the share raised by
+    (k + 1) / k as for a publisher more; the largest where there are too few to tell."""
+    counts = Counter(name for name, _ in scores)
+    raised = min(share * (len(counts) + 1) / len(counts), 1.0)
+    weights = np.array([1.0 / counts[name] for name, _ in scores])
+    return max(quantile(np.array([score for _, score in scores]), weights, raised), _MIN_WIDTH)
 
 
 def _factors(observed: Sequence[LeftOut]) -> dict[str, float]:
@@ -158,7 +153,7 @@ def _widening(interval: Interval, observed: Sequence[LeftOut], name: str) -> flo
     far = [o for o in observed if name in o.traits]
     if not far:
         return 1.0
-    needed = _two_level([(unit(o.run), abs(o.error) / (interval.new * interval.scale(o.traits))) for o in far], ASKED)
+    needed = _pooled([(unit(o.run), abs(o.error) / (interval.new * interval.scale(o.traits))) for o in far], ASKED)
     amount = float(np.average([o.traits[name] for o in far], weights=_by_unit(far)))
     return float(max(1.0, needed) ** (1.0 / amount))
 

@@ -38,12 +38,12 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """The 80 % interval of measured over predicted time, by two-level conformal prediction on left-out runs.
+    """The 80 % interval of measured over predicted time, by conformal prediction on left-out publishers.
 
-    Runs of one publisher err alike, so one quantile over all of them says little of the next publisher. Each has its
-    own 80 % quantile of ``|ln(measured / predicted)|`` over the run's scale; the width is the 80 % quantile of those
-    (Dunn et al. 2023, arXiv 1809.07441). The scale is the product
-    of ``factors`` of the traits that the run has, each to the power of how much of it; a trait only ever widens.
+    Runs of one publisher err alike, so a publisher of many rows must not speak for all. Each has its own distribution
+    of ``|ln(measured / predicted)|`` over the run's scale; the width holds 80 % of the mean of those (Dunn et al. 2023,
+    arXiv 1809.07441, section 3.1). The scale is the product of ``factors`` of the traits that the run has, each to the
+    power of how much of it; a trait only ever widens.
 
     Attributes:
         new: half-width in ln for publishers and software of which no run was fitted.
