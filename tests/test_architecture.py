@@ -117,7 +117,7 @@ BROAD_EXCEPTS = {"plugins/guard.py": "the plugin border", "commands/main.py": "t
 # A context that can swallow what is raised in it is a broad except too.
 BROAD_EXITS = {
     "worker/counting/attempt.py:Attempt": "a layer's call may raise anything where it meets symbolic tensors: it is told",
-    "worker/protocol.py:Events": "the worker's top: what ends the job goes to the parent as an event",
+    "worker/protocol/sending.py:Events": "the worker's top: what ends the job goes to the parent as an event",
 }
 
 MOST_LINES_OF_FILE, MOST_LINES_OF_FUNCTION = 500, 50

@@ -1,0 +1,188 @@
+"""What a worker says to its parent: events."""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+import msgspec
+
+from zenplan import documents
+from zenplan.domain.model.count import ModelCount
+from zenplan.errors import DataError, FailureKind, ZenplanError
+from zenplan.unions import Whole
+
+# Of a line that is no event, in the error that says so.
+_SHOWN_BYTES = 60
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=str.lower):
+    """What a worker says.
+
+    Attributes:
+        stage: what it is at: ``start``, ``read``, ``import``, ``build``, ``count``, ``compile`` or ``measure``.
+    """
+
+    stage: str = ""
+
+
+class Stage(Event, frozen=True, kw_only=True):
+    """It begins another stage."""
+
+
+class Machine(Event, frozen=True, kw_only=True):
+    """On what it measures; once, before all that was measured.
+
+    Attributes:
+        device, kind, driver, threads, versions, compiled: as in ``domain.measured.calibration.Fingerprint``.
+    """
+
+    device: str
+    kind: str
+    driver: str = ""
+    threads: Whole
+    versions: dict[str, str]
+    compiled: bool
+
+
+class Counted(Event, frozen=True, kw_only=True, tag="count"):
+    """A model's count: the answer of the job ``count``, and of a point where the job ``measure`` asks for it.
+
+    Attributes:
+        key: of the point; empty where there is none.
+    """
+
+    key: str = ""
+    count: ModelCount
+
+
+class Built(Event, frozen=True, kw_only=True):
+    """A model is built, compiled and warm.
+
+    Attributes:
+        setup_s: until then.
+        program_bytes: that a step reads and writes, by the compiler's count; None where no compiler tells.
+        gradient_bytes: that are reduced in a step; None where one worker has no need of it.
+    """
+
+    key: str
+    setup_s: float
+    program_bytes: float | None = None
+    gradient_bytes: float | None = None
+
+
+class Peak(Event, frozen=True, kw_only=True):
+    """The peak of memory of a warm model, over what was in use before.
+
+    Attributes:
+        bytes: None where nobody tells.
+        how: ``allocator`` of a GPU, ``resident set`` of the process.
+    """
+
+    key: str
+    bytes: float | None = None
+    how: str = ""
+
+
+class Sampled(Event, frozen=True, kw_only=True, tag="sample"):
+    """One step was timed; as ``domain.measured.calibration.Sample``.
+
+    Attributes:
+        way: of several workers, how they stepped: ``alone``, ``at_once``, ``together``; empty of one.
+    """
+
+    key: str
+    way: str = ""
+    round: Whole
+    wall_s: float
+    cpu_s: float
+
+
+class Reduced(Event, frozen=True, kw_only=True):
+    """One all-reduce of a tensor was timed, with nothing else going on.
+
+    Attributes:
+        group: of models, between whose steps it was.
+    """
+
+    bytes: Whole
+    group: Whole
+    round: Whole
+    wall_s: float
+
+
+class Failed(Event, frozen=True, kw_only=True):
+    """A point is left out from here on; the others go on.
+
+    Attributes:
+        reason: for people.
+        kind, type: as of ``domain.measured.calibration.Measured``.
+    """
+
+    key: str
+    reason: str
+    kind: FailureKind = FailureKind.OTHER
+    type: str = ""
+
+
+class Done(Event, frozen=True, kw_only=True):
+    """The end of a job that has no answer of its own.
+
+    Attributes:
+        stays: whether the worker waits for another job, its models held.
+    """
+
+    stays: bool = False
+
+
+class Error(Event, frozen=True, kw_only=True):
+    """One of zenplan's errors ended the job."""
+
+    message: str
+    hint: str = ""
+    exit_code: int = ZenplanError.exit_code
+    kind: FailureKind = FailureKind.REFUSED
+    type: str = ""
+
+
+class Raised(Event, frozen=True, kw_only=True):
+    """Any other exception ended the job.
+
+    Attributes:
+        type: its class.
+        text: the first line of what it says.
+        module: of an import that failed, else empty.
+        place: in the user's code, as in ``file.py:12``; empty where none of it was running.
+        inside: whether a library raised it that is not Python's import.
+    """
+
+    type: str = ""
+    text: str = ""
+    module: str = ""
+    place: str = ""
+    inside: bool = False
+    kind: FailureKind = FailureKind.RAISED
+
+
+class _Unknown(msgspec.Struct):
+    """An event of any name."""
+
+    event: str
+
+
+_AnyEvent = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
+_NAMES = {kind.__struct_config__.tag for kind in get_args(_AnyEvent)}
+
+
+def decode_event(line: bytes) -> Event | None:
+    """The event that a worker wrote, its texts printable; None for one whose name is not known here.
+
+    Raises:
+        DataError: it is no event. The process that wrote it ran code that is not ours.
+    """
+    what = f"the worker wrote what is no event: {line[:_SHOWN_BYTES]!r}"
+    try:
+        return documents.decode(line, cast(type[Event], _AnyEvent), what, foreign=True)
+    except DataError:
+        if documents.decode(line, _Unknown, what).event in _NAMES:
+            raise
+        return None
