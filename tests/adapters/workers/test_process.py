@@ -125,7 +125,7 @@ def test_what_a_measurement_finds_is_heard_as_it_comes_until_it_is_done(stand_in
 def test_an_event_of_a_newer_worker_is_skipped(stand_in: Any) -> None:
     """And a field that is not known is left out; but an event that is known must be as it is known."""
     heard: list[Any] = []
-    program = "send(event='metric', loss=[1.0]); send(event='peak', key='a', watts=4); send(event='done')"
+    program = "send(event='weather', rain=[1.0]); send(event='peak', key='a', watts=4); send(event='done')"
     assert stand_in(program, "measure", {"hear": heard.append}) == plain(Done())
     assert [event.key for event in heard] == ["a"]
 

@@ -6,12 +6,16 @@ so does the event that its class names as ``last``.
 
 A worker of a plugin's (another framework) speaks the same, and may be newer or older than its parent. So fields have
 defaults where one can do without, a field that is not known is ignored, and **an event whose name is not here is
-skipped**; whatever else is no event of these types is one DataError. The names ``step``, ``metric`` and ``checkpoint``
-are kept for a job that trains.
+skipped**; whatever else is no event of these types is one DataError.
 """
 
 from __future__ import annotations
 
+from zenplan.worker.protocol.decoding import (
+    AnyJob,
+    decode_event,
+    decode_job,
+)
 from zenplan.worker.protocol.events import (
     Built,
     Counted,
@@ -25,14 +29,12 @@ from zenplan.worker.protocol.events import (
     Reduced,
     Sampled,
     Stage,
-    decode_event,
 )
 from zenplan.worker.protocol.jobs import (
     ALONE,
     AT_ONCE,
     TOGETHER,
     WAYS,
-    AnyJob,
     Count,
     DataParallel,
     Job,
@@ -40,10 +42,33 @@ from zenplan.worker.protocol.jobs import (
     Replica,
     Rounds,
     WantedPoint,
-    decode_job,
 )
-from zenplan.worker.protocol.models import Blocks, File, Model, Target
-from zenplan.worker.protocol.sending import Events, described, says
+from zenplan.worker.protocol.models import (
+    Blocks,
+    File,
+    Model,
+    Target,
+)
+from zenplan.worker.protocol.sending import (
+    Events,
+    described,
+    says,
+)
+from zenplan.worker.protocol.training import (
+    Changed,
+    Checkpointed,
+    Ended,
+    Kind,
+    Metric,
+    Optimizer,
+    Ready,
+    Rehearsal,
+    Rehearsed,
+    Steps,
+    Stop,
+    Train,
+    TrainedModel,
+)
 
 __all__ = [
     "ALONE",
@@ -53,27 +78,40 @@ __all__ = [
     "AnyJob",
     "Blocks",
     "Built",
+    "Changed",
+    "Checkpointed",
     "Count",
     "Counted",
     "DataParallel",
     "Done",
+    "Ended",
     "Error",
     "Event",
     "Events",
     "Failed",
     "File",
     "Job",
+    "Kind",
     "Machine",
     "Measure",
+    "Metric",
     "Model",
+    "Optimizer",
     "Peak",
     "Raised",
+    "Ready",
     "Reduced",
+    "Rehearsal",
+    "Rehearsed",
     "Replica",
     "Rounds",
     "Sampled",
     "Stage",
+    "Steps",
+    "Stop",
     "Target",
+    "Train",
+    "TrainedModel",
     "WantedPoint",
     "decode_event",
     "decode_job",

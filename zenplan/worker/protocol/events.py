@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast, get_args
-
 import msgspec
 
-from zenplan import documents
 from zenplan.domain.model.count import ModelCount
-from zenplan.errors import DataError, FailureKind, ZenplanError
+from zenplan.errors import FailureKind, ZenplanError
 from zenplan.unions import Whole
-
-# Of a line that is no event, in the error that says so.
-_SHOWN_BYTES = 60
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=str.lower):
@@ -161,28 +155,3 @@ class Raised(Event, frozen=True, kw_only=True):
     place: str = ""
     inside: bool = False
     kind: FailureKind = FailureKind.RAISED
-
-
-class _Unknown(msgspec.Struct):
-    """An event of any name."""
-
-    event: str
-
-
-_AnyEvent = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
-_NAMES = {kind.__struct_config__.tag for kind in get_args(_AnyEvent)}
-
-
-def decode_event(line: bytes) -> Event | None:
-    """The event that a worker wrote, its texts printable; None for one whose name is not known here.
-
-    Raises:
-        DataError: it is no event. The process that wrote it ran code that is not ours.
-    """
-    what = f"the worker wrote what is no event: {line[:_SHOWN_BYTES]!r}"
-    try:
-        return documents.decode(line, cast(type[Event], _AnyEvent), what, foreign=True)
-    except DataError:
-        if documents.decode(line, _Unknown, what).event in _NAMES:
-            raise
-        return None

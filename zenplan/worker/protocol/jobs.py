@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import msgspec
 
-from zenplan import documents
 from zenplan.domain.measured.calibration import STEP
 from zenplan.worker.protocol.events import Counted, Done, Event
 from zenplan.worker.protocol.models import File, Model, Target
@@ -129,11 +128,3 @@ class DataParallel(Job, frozen=True, kw_only=True, tag="data_parallel"):
     sizes: tuple[int, ...]
     rounds: int
     groups: tuple[tuple[Replica, ...], ...]
-
-
-AnyJob = Count | Measure | DataParallel
-
-
-def decode_job(line: str) -> AnyJob:
-    """The job that the parent wrote."""
-    return documents.decode(line, cast(type[AnyJob], AnyJob), "the job")

@@ -1,0 +1,63 @@
+"""Lines as jobs and events."""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+import msgspec
+
+from zenplan import documents
+from zenplan.errors import DataError
+from zenplan.worker.protocol.events import (
+    Built,
+    Counted,
+    Done,
+    Error,
+    Event,
+    Failed,
+    Machine,
+    Peak,
+    Raised,
+    Reduced,
+    Sampled,
+    Stage,
+)
+from zenplan.worker.protocol.jobs import Count, DataParallel, Measure
+from zenplan.worker.protocol.training import Changed, Checkpointed, Ended, Metric, Ready, Rehearsed, Steps
+
+# Of a line that is no event, in the error that says so.
+_SHOWN_BYTES = 60
+
+AnyJob = Count | Measure | DataParallel
+
+
+class _Unknown(msgspec.Struct):
+    """An event of any name."""
+
+    event: str
+
+
+_Measured = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
+_Trained = Ready | Rehearsed | Steps | Metric | Checkpointed | Changed | Ended
+_AnyEvent = _Measured | _Trained
+_NAMES = {kind.__struct_config__.tag for kind in get_args(_AnyEvent)}
+
+
+def decode_event(line: bytes) -> Event | None:
+    """The event that a worker wrote, its texts printable; None for one whose name is not known here.
+
+    Raises:
+        DataError: it is no event. The process that wrote it ran code that is not ours.
+    """
+    what = f"the worker wrote what is no event: {line[:_SHOWN_BYTES]!r}"
+    try:
+        return documents.decode(line, cast(type[Event], _AnyEvent), what, foreign=True)
+    except DataError:
+        if documents.decode(line, _Unknown, what).event in _NAMES:
+            raise
+        return None
+
+
+def decode_job(line: str) -> AnyJob:
+    """The job that the parent wrote."""
+    return documents.decode(line, cast(type[AnyJob], AnyJob), "the job")

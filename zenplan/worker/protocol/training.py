@@ -1,0 +1,262 @@
+"""The job ``train``: what a training run is told, and what its parent hears while it goes on.
+
+The parent may write a ``Stop`` to the worker's stdin while the job runs. The worker then finishes the step that it is
+in, writes a checkpoint, and ends with ``Ended``; a SIGTERM does the same, and so does the end of stdin, which means that
+the parent is gone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from zenplan.unions import Whole
+from zenplan.worker.protocol.events import Event
+from zenplan.worker.protocol.jobs import Job
+from zenplan.worker.protocol.models import File, Target
+
+# --- events
+
+
+class Ready(Event, frozen=True, kw_only=True, tag="ready"):
+    """The model is built and its first step compiled; what comes next is the rehearsal, or the run.
+
+    Attributes:
+        parameters, trainable: of the model.
+        setup_s: until then.
+        step: that the run goes on from; 0 for a new run.
+        exact: whether a resumed run goes on bit for bit; ``differs`` says what is not as it was.
+        micro_batch: samples, as it is after what memory allowed.
+        samples: of a pass over the training data. tokens_per_sample: None where they are not of tokens.
+    """
+
+    parameters: Whole
+    trainable: Whole
+    setup_s: float
+    step: Whole = 0
+    exact: bool = True
+    differs: tuple[str, ...] = ()
+    micro_batch: Whole
+    samples: Whole
+    tokens_per_sample: Whole | None = None
+
+
+class Rehearsed(Event, frozen=True, kw_only=True, tag="rehearsed"):
+    """What was timed before the run.
+
+    Attributes:
+        step_wall_s, step_cpu_s: of each timed step; evaluate_s: of one evaluation as the run has it, None where none
+            was timed; checkpoint_s: of writing one.
+        checkpoint_bytes: on disk.
+        peak_bytes: of memory so far; how: as of ``Peak``.
+    """
+
+    step_wall_s: tuple[float, ...]
+    step_cpu_s: tuple[float, ...]
+    evaluate_s: float | None = None
+    checkpoint_s: float | None = None
+    checkpoint_bytes: Whole | None = None
+    peak_bytes: float | None = None
+    how: str = ""
+
+
+class Steps(Event, frozen=True, kw_only=True, tag="step"):
+    """Steps that were done since the last event of this kind, in their order.
+
+    Attributes:
+        first: number of the first of them, from 1.
+        losses: of each, the mean over its batch.
+        wall_s: of each, from its beginning to that of the next; loading its batch, ``wait_s``, is in it.
+        cpu_s: of all of them together, all threads.
+        gradient_norm, learning_rate: of the last; None where it is not known.
+    """
+
+    first: Whole
+    losses: tuple[float, ...]
+    wall_s: tuple[float, ...]
+    wait_s: tuple[float, ...]
+    cpu_s: float
+    gradient_norm: float | None = None
+    learning_rate: float | None = None
+
+
+class Metric(Event, frozen=True, kw_only=True, tag="metric"):
+    """An evaluation.
+
+    Attributes:
+        step: after which.
+        part: ``validation`` or ``test``.
+        values: ``loss`` and what else there is, such as ``accuracy``.
+        wall_s: that it took.
+    """
+
+    step: Whole
+    part: str
+    values: dict[str, float]
+    wall_s: float
+
+
+class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpoint"):
+    """A checkpoint is on disk, whole.
+
+    Attributes:
+        step: after which; path: its folder; bytes: on disk; wall_s: that the run waited for it.
+    """
+
+    step: Whole
+    path: str
+    bytes: Whole
+    wall_s: float
+
+
+class Changed(Event, frozen=True, kw_only=True, tag="changed"):
+    """The run goes on otherwise than it was told to.
+
+    Attributes:
+        what: ``micro_batch``, after memory ran out; value: what it is now.
+        why: for people.
+    """
+
+    step: Whole
+    what: str
+    value: float
+    why: str
+
+
+class Ended(Event, frozen=True, kw_only=True, tag="ended"):
+    """The end of a run that ended as it should.
+
+    Attributes:
+        reason: ``finished``; ``until_loss`` or ``patience`` where it was good enough, or got no better; ``diverged``
+            where the loss was no number; else that of ``Stop``, or ``terminated`` by SIGTERM.
+        step: the last that is in a checkpoint.
+        diverged_at: step at which the loss was no number any more; None where it was one.
+        peak_bytes: of memory; how: as of ``Peak``.
+        model: path of the trained model; empty where the run is not finished.
+    """
+
+    reason: str
+    step: Whole
+    diverged_at: Whole | None = None
+    peak_bytes: float | None = None
+    how: str = ""
+    model: str = ""
+
+
+# --- jobs
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="kind"):
+    """A built-in kind of model, such as ``decoder``.
+
+    Attributes:
+        name: of the kind.
+        options: of it, such as ``layers``; the kind knows defaults.
+    """
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+TrainedModel = Kind | Target | File
+
+
+class Optimizer(msgspec.Struct, frozen=True, kw_only=True):
+    """How weights are changed.
+
+    Attributes:
+        name: ``adamw``, ``adam``, ``sgd``, ...
+        learning_rate: at its highest.
+        momentum: of ``sgd``.
+        weight_decay: decoupled; of matrices alone, not of biases and norms.
+        clip_norm: of the gradient over all parameters; 0 for none.
+        schedule: of the learning rate after the warm-up: ``constant``, ``cosine`` or ``linear``.
+        warmup_steps: in which it rises from 0 in a line.
+        final_share: of the highest learning rate, at the last step.
+    """
+
+    name: str = "adamw"
+    learning_rate: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    schedule: str = "constant"
+    warmup_steps: Whole = 0
+    final_share: float = 0.1
+
+
+class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps that are timed before the run and taken back: the run begins as if they had not been.
+
+    Attributes:
+        seconds: after which it ends, with at least ``least`` steps done.
+    """
+
+    seconds: float
+    least: Whole = 3
+
+
+class Train(Job, frozen=True, kw_only=True, tag="train"):
+    """Train a model on prepared data.
+
+    Attributes:
+        folder: of the run: ``checkpoints/`` and ``model/`` in it are the worker's to write, and nothing else.
+        data: folder of the prepared data.
+        loss: ``next token``, ``classes`` or ``numbers``; empty for what the builder compiled the model with.
+        precision: as in ``domain.precision``, of those that Keras has a policy for.
+        compiled: by XLA or torch.compile; None for what is usual for the backend.
+        threads: of the host.
+        device: ``cpu`` or ``gpu``.
+        seed: of weights, dropout and the order of samples.
+        weights: file of initial weights that are taken in place of drawn ones; empty for drawn ones.
+        steps: of the whole run, those that were done before included.
+        batch: samples of a step, over which gradients are averaged.
+        micro_batch: samples that go through the model at once; ``batch`` is a multiple of it.
+        lora_rank: of adapters, all else frozen; 0 for training all.
+        evaluate_every: steps between evaluations on validation data; 0 for at the end alone.
+        evaluate_batches: of micro-batches, that an evaluation takes at most.
+        checkpoint_every: steps between checkpoints; 0 for at the end alone.
+        keep: checkpoints that are kept, the newest.
+        rehearsal: None for no timed steps before the run; not taken where a run is resumed.
+        until_loss: the run ends once a validation loss is this low; None for no such end.
+        patience: evaluations without a better validation loss after which it ends; 0 for no such end.
+        resume: whether it goes on from the newest good checkpoint; it must be there.
+    """
+
+    last: ClassVar[type[Event]] = Ended
+    folder: str
+    data: str
+    model: TrainedModel
+    loss: str = ""
+    optimizer: Optimizer
+    precision: str = "fp32"
+    compiled: bool | None = None
+    threads: Whole
+    device: str = "cpu"
+    seed: Whole = 0
+    weights: str = ""
+    steps: Whole
+    batch: Whole
+    micro_batch: Whole
+    lora_rank: Whole = 0
+    evaluate_every: Whole = 0
+    evaluate_batches: Whole = 50
+    checkpoint_every: Whole = 0
+    keep: Whole = 2
+    rehearsal: Rehearsal | None = None
+    until_loss: float | None = None
+    patience: Whole = 0
+    resume: bool = False
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True, tag_field="job", tag="stop"):
+    """End the run with a checkpoint, after the step that is in progress.
+
+    Attributes:
+        reason: one of ``Ended.reason``; the worker gives it back.
+        checkpoint_every: where it is not None the run goes on, and this is the new distance of checkpoints.
+    """
+
+    reason: str = "stopped"
+    checkpoint_every: Whole | None = None
