@@ -76,6 +76,26 @@ def test_deepep_sends_tokens_once_a_node() -> None:
     assert tuning_of("Megatron-LM", options={"deepep"}).once_a_node
 
 
+@pytest.mark.parametrize(
+    ("framework", "wide"),
+    [
+        ("Megatron-LM 2024", True),
+        ("Megatron-Core r0.8.0", True),
+        ("Megatron-DeepSpeed (BigScience)", True),
+        ("torchtitan", True),
+        ("OLMo-core (PyTorch FSDP, torch.compile)", True),
+        ("YaFSDP (PyTorch)", True),
+        ("NeMo Megatron 23.08", False),
+        ("Megatron-Bridge", False),
+        ("PyTorch FSDP + torch.compile (fms-fsdp)", False),
+        ("Hugging Face Trainer + DeepSpeed", False),
+        ("MaxText (JAX)", False),
+    ],
+)
+def test_whose_gradients_are_summed_in_fp32(framework: str, wide: bool) -> None:
+    assert tuning_of(framework).sums_wide is wide
+
+
 def test_early_software_reduces_gradients_last() -> None:
     names = ("Megatron-LM 2021", "Megatron-DeepSpeed", "Megatron-LM 2024", "NeMo Megatron 23.08", "PyTorch FSDP")
     assert [tuning_of(name).data for name in names] == [False, False, True, True, True]

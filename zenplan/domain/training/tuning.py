@@ -30,6 +30,7 @@ class Tuning:
     Attributes:
         tensor: how exchanges of tensor parallelism are overlapped.
         data: whether gradients travel under the backward pass, and ZeRO's weights under the passes.
+        sums_wide: whether gradients that were computed in bf16 are summed over devices in fp32.
         experts: whether tokens travel to their experts under the computation of another micro-batch.
         once_a_node: tokens cross the network once for all experts of a node (DeepEP), not once for each.
         permutation: tokens are put in the order of their experts by a fused kernel.
@@ -42,6 +43,7 @@ class Tuning:
 
     tensor: TensorOverlap = TensorOverlap.BACKWARD
     data: bool = True
+    sums_wide: bool = False
     experts: bool = False
     once_a_node: bool = True
     permutation: bool = True
@@ -66,6 +68,11 @@ _WAITS: Final = re.compile(r"bigscience|megatron\S* v1\.\d|megatron\S* (jan-)?(2
 _REDUCES_LAST: Final = re.compile(
     r"bigscience|megatron-deepspeed|megatron\S* v1\.\d|megatron\S* (jan-)?(2019|202[0-2])\b"
 )
+# Megatron-LM sums gradients of bf16 in fp32 (megatron/training/arguments.py: "bfloat16 requires gradient accumulation and
+# all-reduce to be done in fp32"), and DeepSpeed's optimizer for it does in Megatron's forks; NeMo's and Megatron Bridge's
+# recipes for speed ask for bf16 (grad_reduce_in_fp32=False). torchtitan (mixed_precision_reduce, "float32"), OLMo-core
+# (reduce_dtype of its recipes) and YaFSDP (bit16_reduce_scatter=False) sum in fp32 too.
+_SUMS_WIDE: Final = re.compile(r"megatron(?!-bridge)|primus|titan|olmo-?core|yafsdp")
 # Transformer Engine's user buffers: on in the recipes of NeMo 24 and later, which need sequence parallelism (NVIDIA
 # NeMo and Megatron Bridge, communication overlap). Megatron-LM has them where it is asked to (--tp-comm-overlap).
 _PIPELINES: Final = re.compile(r"nemo (?:v?2[4-9]|v?[3-9]\d)|bridge")
@@ -100,6 +107,7 @@ def tuning_of(framework: str, release: str = "", options: Collection[str] = ()) 
     if "megatron" in name or "nemo" in name:
         fused = _FUSES.search(name) is not None
         found = replace(found, permutation=fused, once_a_node=fused, experts=fused)
+    found = replace(found, sums_wide=_SUMS_WIDE.search(name) is not None and "nemo" not in name)
     if _newest(name):
         found = replace(found, grouped=True, replayed=0.9)
     return _with_options(found, options)
