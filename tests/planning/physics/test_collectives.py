@@ -91,6 +91,14 @@ def test_a_row_crosses_the_network_once_for_each_node(make: Any, copies: int, fa
     assert dispatch_s(quick, of(16e9), copies, of(16), of(1)) == pytest.approx(copies * 0.14)
 
 
+@pytest.mark.parametrize("copies", [1, 2, 6])
+def test_a_row_comes_once_to_each_device_counted_one_by_one(make: Any, copies: int) -> None:
+    draws = list(itertools.product(range(4), repeat=copies))
+    others = sum(len(set(draw) - {0}) for draw in draws) / len(draws)
+    found = dispatch_s(make.hardware(), of(100e9), copies, of(4), of(1), once_a_device=True)
+    assert found == pytest.approx(others)
+
+
 @pytest.mark.parametrize("nodes", [2, 3, 4])
 @pytest.mark.parametrize("copies", [1, 2, 4])
 def test_nodes_that_a_row_meets_counted_one_by_one(make: Any, nodes: int, copies: int) -> None:

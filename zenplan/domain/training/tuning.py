@@ -33,6 +33,8 @@ class Tuning:
         sums_wide: whether gradients that were computed in bf16 are summed over devices in fp32.
         experts: whether tokens travel to their experts under the computation of another micro-batch.
         once_a_node: tokens cross the network once for all experts of a node (DeepEP), not once for each.
+        once_a_device: tokens come once to each device that has any of their experts (DeepEP, is_token_in_rank), not once
+            for each.
         permutation: tokens are put in the order of their experts by a fused kernel.
         grouped: the products of a layer's experts are one kernel, not one for each expert.
         dropless: experts get all tokens that are sent to them, so that the host waits to know how many; else a fixed
@@ -46,6 +48,7 @@ class Tuning:
     sums_wide: bool = False
     experts: bool = False
     once_a_node: bool = True
+    once_a_device: bool = False
     permutation: bool = True
     grouped: bool = False
     dropless: bool = True
@@ -79,6 +82,9 @@ _PIPELINES: Final = re.compile(r"nemo (?:v?2[4-9]|v?[3-9]\d)|bridge")
 # Fused permutation, tokens once a node and graphs of parts of a layer: Megatron-Core 0.11 and 0.12 of 2025 (its change
 # log), so NeMo and Megatron Bridge of that year.
 _FUSES: Final = re.compile(r"bridge|nemo v?2[5-9]|core v?0\.1[1-9]")
+# Models of Hugging Face take an expert's rows out of a mixture and add them back one expert after the other
+# (transformers, models/mixtral/modeling_mixtral.py until release 5: where, index, index_add_).
+_LOOPS: Final = re.compile(r"hugging ?face|\bhf\b|transformers|\btrl\b|peft|llama-?factory|axolotl|qlora")
 # Grouped products whose shapes the device reads, and with them graphs of whole steps of dropless mixtures: in the
 # recipes of Megatron Bridge from June 2026 on (NVIDIA-NeMo/Megatron-Bridge, MoE optimization; commit 55443cbfb).
 _WHOLE_STEPS: Final = (26, 6)
@@ -108,6 +114,8 @@ def tuning_of(framework: str, release: str = "", options: Collection[str] = ()) 
         fused = _FUSES.search(name) is not None
         found = replace(found, permutation=fused, once_a_node=fused, experts=fused)
     found = replace(found, sums_wide=_SUMS_WIDE.search(name) is not None and "nemo" not in name)
+    if _LOOPS.search(name):
+        found = replace(found, permutation=False)
     if _newest(name):
         found = replace(found, grouped=True, replayed=0.9)
     return _with_options(found, options)
@@ -124,7 +132,7 @@ def _with_options(found: Tuning, options: Collection[str]) -> Tuning:
     if "tp-overlap" in options:
         found = replace(found, tensor=TensorOverlap.PIPELINED)
     if "deepep" in options:
-        found = replace(found, once_a_node=True, permutation=True)
+        found = replace(found, once_a_node=True, once_a_device=True, permutation=True)
     if "balanced-routing" in options:
         found = replace(found, balanced=True)
     if "token-drop" in options:

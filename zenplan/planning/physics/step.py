@@ -243,7 +243,9 @@ def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, layers: Passes
             rows = routed[0].rows * layouts.micro_batch / (layouts.cp * layouts.tp)
             size = rows * routed[0].inner * plan.precision.compute_bytes
             apart = expert_tensor(layouts)
-            once = dispatch_s(hw, size, float(routed[0].active), layouts.ep, apart, plan.tuning.once_a_node)
+            tuning = plan.tuning
+            ways = tuning.once_a_node, tuning.once_a_device
+            once = dispatch_s(hw, size, float(routed[0].active), layouts.ep, apart, *ways)
             total = total + block.repeat * (4.0 + 2.0 * layouts.full) * once
     if plan.tuning.experts:
         far = layouts.ep * expert_tensor(layouts) > hw.near
