@@ -90,15 +90,12 @@ def fine_tuned(run: MeasuredRun, workload: Workload) -> FineTuning:
 
 @cache
 def _packed(workload: Workload, tokens: int) -> Workload:
-    """With texts of so many tokens in each sequence, which attend to themselves alone: as many heads more on as many
-    queries and keys less."""
+    """With texts of so many tokens in each sequence, which attend to themselves alone."""
 
     def apart(op: Operator) -> Operator:
         if not isinstance(op, Attention) or op.keys != op.queries:
             return op
-        texts = max(1, round(op.queries / tokens))
-        each = -(-op.queries // texts)
-        return replace(op, heads=op.heads * texts, kv_heads=op.kv_heads * texts, queries=each, keys=each)
+        return op.apart(max(1, round(op.queries / tokens)))
 
     blocks = (replace(b, operators=tuple(map(apart, b.operators))) for b in workload.blocks)
     return replace(workload, blocks=tuple(blocks))

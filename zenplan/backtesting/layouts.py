@@ -252,6 +252,10 @@ def _recomputations(run: MeasuredRun, traits: SoftwareTraits) -> tuple[Recompute
     if run.recompute is None and _BEFORE_FLASH.search(run.framework.lower()) and "megatron" in run.framework.lower():
         # Whole layers were all that Megatron-LM could recompute before 2022, and BigScience did.
         return (Recompute.FULL,)
+    if run.recompute is None and run.task == "qlora":
+        # PEFT turns gradient checkpointing on where it prepares quantized weights (prepare_model_for_kbit_training,
+        # ``use_gradient_checkpointing``, true), and Unsloth and LLaMA-Factory do too.
+        return (Recompute.FULL,)
     if run.recompute is None:
         return (Recompute.NONE, Recompute.SELECTIVE, Recompute.FULL)
     return (Recompute.HALF,) if run.recompute is Recompute.SELECTIVE and traits.half else (run.recompute,)

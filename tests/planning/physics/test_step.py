@@ -267,6 +267,26 @@ def test_gradients_are_exposed_beyond_the_backward_pass(make: Any, zero: int) ->
     assert 0.8 * 2 / 3 * slower.compute_s < hidden < 0.8 * 5 / 7 * slower.compute_s
 
 
+@pytest.mark.parametrize(
+    ("layout", "precision", "widths"),
+    [
+        # A reduce-scatter and an all-gather of gradients; with ZeRO the weights are gathered, in 16 bits; with ZeRO-3
+        # twice, and of the first of the layers once more.
+        (Layout(dp=8), "bf16", 4 + 4),
+        (Layout(dp=8, zero=1), "bf16", 4 + 2),
+        (Layout(dp=8, zero=3), "bf16", 2 + 2 + 4 + (2 + 4) / LAYERS),
+        (Layout(dp=8, zero=1), "fp16", 2 + 2),
+    ],
+)
+def test_gradients_that_are_summed_in_fp32_are_twice_as_wide(
+    make: Any, layout: Layout, precision: str, widths: float
+) -> None:
+    plan = make.plan(precision=precision, tuning=Tuning(sums_wide=True))
+    sheet = {**FAST, "memory_bytes_per_s": 1e30, "link_bytes_per_s": 1e9}
+    one = step(make, layout, plan, sheet={**sheet, "peak_flop_per_s": {"bf16": 1e30, "fp16": 1e30}})
+    assert one.data_s == pytest.approx(widths * 7 / 8 * plan.workload.parameters / 1e9)
+
+
 def test_latency_of_a_dense_all_reduce_is_counted_once(make: Any) -> None:
     # Without experts there is no second group: 2 · 7 hops on 8 devices.
     sheet = {**FAST, "memory_bytes_per_s": 1e30, "link_bytes_per_s": 1e30}

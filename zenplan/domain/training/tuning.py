@@ -30,8 +30,11 @@ class Tuning:
     Attributes:
         tensor: how exchanges of tensor parallelism are overlapped.
         data: whether gradients travel under the backward pass, and ZeRO's weights under the passes.
+        sums_wide: whether gradients that were computed in bf16 are summed over devices in fp32.
         experts: whether tokens travel to their experts under the computation of another micro-batch.
         once_a_node: tokens cross the network once for all experts of a node (DeepEP), not once for each.
+        once_a_device: tokens come once to each device that has any of their experts (DeepEP, is_token_in_rank), not once
+            for each.
         permutation: tokens are put in the order of their experts by a fused kernel.
         grouped: the products of a layer's experts are one kernel, not one for each expert.
         dropless: experts get all tokens that are sent to them, so that the host waits to know how many; else a fixed
@@ -42,8 +45,10 @@ class Tuning:
 
     tensor: TensorOverlap = TensorOverlap.BACKWARD
     data: bool = True
+    sums_wide: bool = False
     experts: bool = False
     once_a_node: bool = True
+    once_a_device: bool = False
     permutation: bool = True
     grouped: bool = False
     dropless: bool = True
@@ -66,12 +71,20 @@ _WAITS: Final = re.compile(r"bigscience|megatron\S* v1\.\d|megatron\S* (jan-)?(2
 _REDUCES_LAST: Final = re.compile(
     r"bigscience|megatron-deepspeed|megatron\S* v1\.\d|megatron\S* (jan-)?(2019|202[0-2])\b"
 )
+# Megatron-LM sums gradients of bf16 in fp32 (megatron/training/arguments.py: "bfloat16 requires gradient accumulation and
+# all-reduce to be done in fp32"), and DeepSpeed's optimizer for it does in Megatron's forks; NeMo's and Megatron Bridge's
+# recipes for speed ask for bf16 (grad_reduce_in_fp32=False). torchtitan (mixed_precision_reduce, "float32"), OLMo-core
+# (reduce_dtype of its recipes) and YaFSDP (bit16_reduce_scatter=False) sum in fp32 too.
+_SUMS_WIDE: Final = re.compile(r"megatron(?!-bridge)|primus|titan|olmo-?core|yafsdp")
 # Transformer Engine's user buffers: on in the recipes of NeMo 24 and later, which need sequence parallelism (NVIDIA
 # NeMo and Megatron Bridge, communication overlap). Megatron-LM has them where it is asked to (--tp-comm-overlap).
 _PIPELINES: Final = re.compile(r"nemo (?:v?2[4-9]|v?[3-9]\d)|bridge")
 # Fused permutation, tokens once a node and graphs of parts of a layer: Megatron-Core 0.11 and 0.12 of 2025 (its change
 # log), so NeMo and Megatron Bridge of that year.
 _FUSES: Final = re.compile(r"bridge|nemo v?2[5-9]|core v?0\.1[1-9]")
+# Models of Hugging Face take an expert's rows out of a mixture and add them back one expert after the other
+# (transformers, models/mixtral/modeling_mixtral.py until release 5: where, index, index_add_).
+_LOOPS: Final = re.compile(r"hugging ?face|\bhf\b|transformers|\btrl\b|peft|llama-?factory|axolotl|qlora")
 # Grouped products whose shapes the device reads, and with them graphs of whole steps of dropless mixtures: in the
 # recipes of Megatron Bridge from June 2026 on (NVIDIA-NeMo/Megatron-Bridge, MoE optimization; commit 55443cbfb).
 _WHOLE_STEPS: Final = (26, 6)
@@ -100,6 +113,9 @@ def tuning_of(framework: str, release: str = "", options: Collection[str] = ()) 
     if "megatron" in name or "nemo" in name:
         fused = _FUSES.search(name) is not None
         found = replace(found, permutation=fused, once_a_node=fused, experts=fused)
+    found = replace(found, sums_wide=_SUMS_WIDE.search(name) is not None and "nemo" not in name)
+    if _LOOPS.search(name):
+        found = replace(found, permutation=False)
     if _newest(name):
         found = replace(found, grouped=True, replayed=0.9)
     return _with_options(found, options)
@@ -116,7 +132,7 @@ def _with_options(found: Tuning, options: Collection[str]) -> Tuning:
     if "tp-overlap" in options:
         found = replace(found, tensor=TensorOverlap.PIPELINED)
     if "deepep" in options:
-        found = replace(found, once_a_node=True, permutation=True)
+        found = replace(found, once_a_node=True, once_a_device=True, permutation=True)
     if "balanced-routing" in options:
         found = replace(found, balanced=True)
     if "token-drop" in options:

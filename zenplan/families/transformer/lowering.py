@@ -75,6 +75,7 @@ class TransformerShape:
         segments: entries of a segment table (BERT's 2), 0 for none.
         head_transform: a width × width product before the head (BERT's masked-language head).
         windows: sliding windows of the layers in turn, None for full attention; () for full everywhere.
+        chunked: windows do not slide: the text is cut into chunks of that length, which do not see each other (Llama 4).
         dropout: the classic recipe with dropout masks to keep (GPT-2/3, BERT, T5).
         predicted: share of the positions that reach the head (BERT predicts the masked 15 % alone).
         guessed: only the number of parameters was known, and all else is usual for it.
@@ -99,6 +100,7 @@ class TransformerShape:
     dropout: bool = False
     predicted: float = 1.0
     windows: tuple[int | None, ...] = ()
+    chunked: bool = False
     encoder_layers: int = 0
     encoder_seq_len: int = 0
     experts: Experts | None = None
@@ -348,7 +350,9 @@ def _layer(
     cross_keys: int = 0,
 ) -> Block:
     operators: list[Operator] = [_norm(shape, "attention norm", rows)]
-    operators += _attend(shape, rows, rows, causal, window)
+    chunks = -(-rows // window) if shape.chunked and window else 1
+    attend = _attend(shape, rows, rows, causal, window)
+    operators += [op.apart(chunks) if isinstance(op, Attention) else op for op in attend]
     if cross_keys:
         operators += [_norm(shape, "cross-attention norm", rows)]
         operators += _attend(shape, rows, cross_keys, causal=False, window=None, cross=True)

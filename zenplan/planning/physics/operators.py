@@ -63,6 +63,9 @@ _FULLEST = 1.1
 # Kernels of a mixture that are no products: scores, the largest of them, counts, order, the balancing loss, forward and
 # backward; counted in Megatron-Core's router and dispatcher, with fused kernels and without.
 _ROUTING, _ROUTING_UNFUSED = (15.0, 20.0), (40.0, 60.0)
+# Bytes that each element of what experts give takes where they have biases, forward and backward, and kernels of an expert:
+# 16 bits read, products and sums written and read in fp32, cast back.
+_EXPERT_BIASES, _BIAS_KERNELS = (28.0, 40.0), (3.0, 7.0)
 # What the host launches to cast an operand: it, its transpose, its scales.
 _CASTS = 3.0
 # Unfused, rows are selected, weighted, added up and copied in passes of their own.
@@ -136,6 +139,18 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
         return forward, backward
     expanded = _expanded(plan, hw, weights, calls)
     return forward + expanded, backward + expanded
+
+
+def _expert_biases(op: MatMul, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    """Biases are added expert by expert, weighted in fp32, put together and cast back (Megatron-Core,
+    TEGroupedMLP._apply_bias: t + b * p, cat, to)."""
+    rows = layouts.micro_batch * op.rows / layouts.cp * op.active * expert_tensor(layouts) / layouts.tp
+    experts = np.ceil(op.experts / np.minimum(layouts.ep, op.experts))
+    forward, backward = (
+        replace(roofline(hw, 0.0 * rows, 1.0, rows * op.columns * size, 1), launches=kernels * experts)
+        for size, kernels in zip(_EXPERT_BIASES, _BIAS_KERNELS, strict=True)
+    )
+    return forward, backward
 
 
 def _expanded(plan: TrainingPlan, hw: Hardware, weights: Array, calls: float) -> Work:
@@ -269,7 +284,11 @@ def operator_work(op: Operator, block: Block, plan: TrainingPlan, layouts: Layou
     if isinstance(op, MatMul):
         # Under fp8 the layers' products run in it; the head and the router stay wider.
         narrow = block.place == "middle" and op.split is not Split.NONE
-        return _matmul(op, plan, layouts, hw, narrow)
+        ahead, back = _matmul(op, plan, layouts, hw, narrow)
+        if op.experts > 1 and op.bias and op.split is Split.ROWS and plan.software is Software.FUSED:
+            more, more_back = _expert_biases(op, layouts, hw)
+            return ahead + more, back + more_back
+        return ahead, back
     if isinstance(op, Attention):
         return _attention(op, plan, layouts, hw)
     if isinstance(op, Convolution):

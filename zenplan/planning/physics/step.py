@@ -34,6 +34,8 @@ OVERLAP = 0.8
 # Share of the way to the experts that travels under computation where software overlaps it: Qwen3-30B on 16 H100
 # (NVIDIA-NeMo/Megatron-Bridge, skills/nemo-mbridge-perf-moe-hardware-configs).
 _EXPERTS_HIDDEN = 0.37
+# Of a gradient that is summed in fp32.
+_SUMMED_BYTES = 4.0
 # The update reads a gradient in fp32.
 _UPDATE_READS_GRADIENT = 4.0
 
@@ -241,7 +243,9 @@ def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, layers: Passes
             rows = routed[0].rows * layouts.micro_batch / (layouts.cp * layouts.tp)
             size = rows * routed[0].inner * plan.precision.compute_bytes
             apart = expert_tensor(layouts)
-            once = dispatch_s(hw, size, float(routed[0].active), layouts.ep, apart, plan.tuning.once_a_node)
+            tuning = plan.tuning
+            ways = tuning.once_a_node, tuning.once_a_device
+            once = dispatch_s(hw, size, float(routed[0].active), layouts.ep, apart, *ways)
             total = total + block.repeat * (4.0 + 2.0 * layouts.full) * once
     if plan.tuning.experts:
         far = layouts.ep * expert_tensor(layouts) > hw.near
@@ -287,13 +291,14 @@ def _boundary_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
 
 def _data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, stage: Passes) -> Array:
     """Communication of data parallelism and ZeRO in a step, as far as it costs time."""
-    scatter = _over_data_s(plan, layouts, hw, trained_only=True)
-    # A plain all-reduce is a reduce-scatter and an all-gather; ZeRO-1 moves as much, once a step. ZeRO-2 keeps
+    scatter = _over_data_s(plan, layouts, hw, trained_only=True, wider=_wider_gradients(plan))
+    # A plain all-reduce is a reduce-scatter and an all-gather; ZeRO-1 gathers weights instead, once a step. ZeRO-2 keeps
     # no whole gradients, so it scatters those of every micro-batch.
     hidden = (OVERLAP if plan.tuning.data else 0.0) * stage.backward.total_s
-    plain = _paid(hw, 2.0 * scatter, hidden)
+    updated = np.where(layouts.zero >= 1, _over_data_s(plan, layouts, hw, trained_only=True), scatter)
+    plain = _paid(hw, scatter + updated, hidden)
     plain = plain + np.where(layouts.zero == 2, (layouts.accumulation - 1) * _paid(hw, scatter, hidden), 0.0)
-    sharded, last = np.zeros_like(plain), 2.0 * scatter
+    sharded, last = np.zeros_like(plain), scatter + updated
     if (layouts.zero >= 3).any():
         gather = _over_data_s(plan, layouts, hw, trained_only=False)
         sharded = _sharded_s(plan, layouts, hw, stage, gather, scatter)
@@ -311,9 +316,20 @@ def _paid(hw: Hardware, communication: Array, hidden: Array) -> Array:
     return exposed + hw.contention * (communication - exposed)
 
 
-def _over_data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, trained_only: bool) -> Array:
-    """A gather of a device's weights, or a scatter of their gradients, over the devices that share them."""
-    dense, experts = _moved_bytes(plan, layouts, trained_only)
+def _wider_gradients(plan: TrainingPlan) -> float:
+    """Bytes of a gradient that is summed over devices, over those of a weight that is gathered: twice as many where
+    software sums what it computed in bf16 in fp32."""
+    return _SUMMED_BYTES / plan.precision.compute_bytes if plan.tuning.sums_wide and _in_bf16(plan) else 1.0
+
+
+def _in_bf16(plan: TrainingPlan) -> bool:
+    return plan.precision.other_dtype == "bf16"
+
+
+def _over_data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, trained_only: bool, wider: float = 1.0) -> Array:
+    """A gather of a device's weights, or a scatter of their gradients, over the devices that share them; ``wider``
+    so many times as wide as weights are."""
+    dense, experts = (wider * size for size in _moved_bytes(plan, layouts, trained_only))
     once = gather_s(hw, dense, layouts.shards, layouts.tp)
     if not (experts > 0).any():
         return once
@@ -363,7 +379,8 @@ def _between_shards_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, hidden
     if not (groups > 1).any():
         return np.zeros_like(layouts.tp)
     dense, _ = _moved_bytes(plan, layouts, trained_only=True)
-    reduce = all_reduce_s(hw, dense / layouts.shards, groups, layouts.tp * layouts.shards)
+    size = _wider_gradients(plan) * dense / layouts.shards
+    reduce = all_reduce_s(hw, size, groups, layouts.tp * layouts.shards)
     return np.where(groups > 1, _paid(hw, reduce, hidden), 0.0)
 
 
