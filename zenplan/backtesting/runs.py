@@ -40,6 +40,7 @@ from zenplan.domain.training.plan import OPTIMIZERS, Optimizer, TrainingPlan
 from zenplan.errors import Skipped, ZenplanError
 from zenplan.planning.physics.columns import Layouts
 from zenplan.planning.physics.memory import peak_memory
+from zenplan.planning.physics.step import Question, fastest
 
 # Lanes of the second card on a desktop board, whose first has the processor's.
 _SLOW_LANES = 4
@@ -221,6 +222,16 @@ def alike(made: Sequence[Run]) -> list[list[int]]:
         key = (id(plan.workload), *arithmetic, plan.optimizer, plan.tuning)
         groups.setdefault(key, []).append(index)
     return list(groups.values())
+
+
+def predicted_speeds(made: Sequence[Run]) -> list[tuple[Layout, float]]:
+    """Of each run the fastest of its layouts, and how many samples a second it does on one device."""
+    groups = alike(made)
+    asked = [Question(made[g[0]].plan, [made[i].cluster for i in g], [made[i].layouts for i in g]) for g in groups]
+    found: dict[int, tuple[Layout, float]] = {}
+    for indices, speeds in zip(groups, fastest(asked), strict=True):
+        found.update(zip(indices, speeds, strict=True))
+    return [found[index] for index in range(len(made))]
 
 
 def _cluster(run: MeasuredRun, efficiency: Efficiency) -> Cluster:

@@ -17,10 +17,11 @@ from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.explain.attention import attention_lines
 from zenplan.planning.money.run import production_share
+from zenplan.planning.physics.blocks import block_passes
 from zenplan.planning.physics.columns import Hardware, Layouts, kept_up
 from zenplan.planning.physics.input_pipeline import Supply, supply
 from zenplan.planning.physics.memory import COLLECTIVES_BYTES, FRAGMENTATION, WORKSPACE_BYTES, logit_bytes
-from zenplan.planning.physics.operators import block_passes, operator_work
+from zenplan.planning.physics.operators import operator_work
 from zenplan.planning.physics.states import trained_bytes
 from zenplan.planning.physics.step import FORMULAS
 from zenplan.planning.physics.work import Work
