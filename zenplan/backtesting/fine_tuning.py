@@ -6,7 +6,6 @@ Where the row does not say which products have adapters, it is what its software
 from __future__ import annotations
 
 import re
-from collections.abc import Set
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
@@ -64,7 +63,7 @@ class FineTuning:
 
 def fine_tuned(run: MeasuredRun, workload: Workload) -> FineTuning:
     """The run's model as it was trained: whole, or with adapters."""
-    words = _words(run)
+    words = _words(run.options, run.written_precision)
     apart = next((int(found[1]) for word in run.options if (found := _APART.fullmatch(word))), None)
     if apart:
         workload = _packed(workload, apart)
@@ -110,13 +109,15 @@ def _adapted(workload: Workload, rank: int, targets: Targets) -> Workload:
     return with_adapters(workload, rank, targets)
 
 
-def _words(run: MeasuredRun) -> Set[str]:
+@cache
+def _words(options: frozenset[str], written_precision: str) -> frozenset[str]:
     """Options, and parts of what stands under the precision (``bnb-nf4``, ``4-bit``)."""
-    written = re.sub(r"(\d)[-_ ]bits?\b", r"\1bit", run.written_precision.lower())
-    return run.options | set(re.findall(r"[a-z0-9]+", written))
+    written = re.sub(r"(\d)[-_ ]bits?\b", r"\1bit", written_precision.lower())
+    return options | set(re.findall(r"[a-z0-9]+", written))
 
 
-def _optimizer(words: Set[str]) -> Optimizer | None:
+@cache
+def _optimizer(words: frozenset[str]) -> Optimizer | None:
     found = (OPTIMIZERS[name] for name, pattern in _OPTIMIZERS.items() if any(map(pattern.search, words)))
     return next(found, None)
 

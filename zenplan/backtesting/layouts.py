@@ -167,7 +167,7 @@ def candidate_layouts(
     batch, ep = run.global_batch or 0, run.ep or 1
     micros = (run.micro_batch,) if run.micro_batch else _MICRO_BATCHES
     found = []
-    partial = _is_partial(run, cluster, workload)
+    partial, layers = _is_partial(run, cluster, workload), workload.layers
     for (dp, tp, pp, cp), micro, again in itertools.product(
         _degrees(run, cluster, workload, partial), micros, _recomputations(run, traits)
     ):
@@ -177,7 +177,7 @@ def candidate_layouts(
             continue
         # Without a global batch, as many micro-batches as fill the pipeline.
         accumulation = math.ceil(batch / (dp * micro)) if batch else (8 * pp if pp > 1 else 1)
-        virtual = _virtual_stages(run, traits, workload.layers, pp, accumulation)
+        virtual = _virtual_stages(run, traits, layers, pp, accumulation)
         for zero, parts in itertools.product(_stages(run, traits, pp, partial), virtual):
             found.append(
                 Layout(
@@ -190,7 +190,7 @@ def candidate_layouts(
                     micro_batch=micro,
                     accumulation=accumulation,
                     interleave=parts,
-                    even=pp > 1 and not traits.balances and workload.layers % (pp * parts) == 0,
+                    even=pp > 1 and not traits.balances and layers % (pp * parts) == 0,
                     recompute=again,
                     sequence=traits.sequence,
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -68,7 +69,8 @@ class Layouts:
     @classmethod
     def of(cls, layouts: Sequence[Layout]) -> Layouts:
         """The columns of these layouts."""
-        rows = np.array([_plain(x) for x in layouts], dtype=float).reshape(len(layouts), len(_PLAIN))
+        every = chain.from_iterable(map(_plain, layouts))
+        rows = np.fromiter(every, dtype=float, count=len(layouts) * len(_PLAIN)).reshape(-1, len(_PLAIN))
         columns: dict[str, Any] = dict(zip(_PLAIN, np.ascontiguousarray(rows.T), strict=True))
         columns["full"] = np.array([_SHARES.get(x.recompute, 0.0) for x in layouts], dtype=float)
         columns["selective"] = np.array([x.recompute is Recompute.SELECTIVE for x in layouts], dtype=float)
