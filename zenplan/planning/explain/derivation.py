@@ -471,8 +471,7 @@ def limit_lines(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     layouts = Layouts.of([quote.estimate.layout])
     hardware = Hardware.of([quote.estimate.cluster], plan.precision)
     for block in plan.workload.blocks:
-        passes = block_passes(block, plan, layouts, hardware)
-        work = passes.forward + passes.backward
+        work = block_passes(block, plan, layouts, hardware).both
         parts = {"compute": work.compute_s, "memory bandwidth": work.memory_s, "launches": work.overhead_s}
         yield _line(
             f"{block.name} × {block.repeat}",

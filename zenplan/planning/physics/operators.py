@@ -36,7 +36,8 @@ from zenplan.domain.software import Software
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.attention import kernel_s, score_flop, scored_keys
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
-from zenplan.planning.physics.work import Work, roofline
+from zenplan.planning.physics.convolutions import convolution_sizes, convolution_work
+from zenplan.planning.physics.work import TILE, Work, roofline
 
 # Bytes that a backward pass moves for each one forward: a norm reads two and writes one more.
 _STREAM_BACKWARD = 1.5
@@ -48,9 +49,6 @@ _SCORE_PASSES, _SCORE_PASSES_BACKWARD, _UNFUSED_OPERATORS = 6.0, 8.0, 5
 _ALIGNED_BYTES = 16
 _FP32_BYTES = 4.0
 _MISALIGNED_HEAD, _MISALIGNED_PRODUCT, _SLOWER_PRODUCT = 0.1, 0.5, 0.85
-# The thin side of an adapter fills no tile of a product, which has 64 on a side at least (NVIDIA, Matrix Multiplication
-# Background User's Guide); beside it the wide side is read or written, which takes longer.
-_TILE = 64.0
 # Software whose models call each layer by itself, and that does not put the sums of adapters into other kernels.
 _BY_LAYER = (Software.EAGER, Software.PATCHED)
 _FUSED_ADAPTERS = (Software.PATCHED, Software.COMPILED, Software.JAX, Software.XLA)
@@ -90,25 +88,18 @@ def _matmul(
     op: MatMul, sizes: Array, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narrow: bool
 ) -> tuple[Work, Work]:
     """A product; the backward pass has one for its input and, if it is trained, one for its weight."""
-    op_rows, op_inner, op_columns = sizes
     rate = _rate(plan, hw, narrow)
     narrow = narrow and plan.precision.matmul_dtype != plan.precision.other_dtype
     width = plan.precision.compute_bytes
     operand = 1 if narrow else width  # bytes of an element that goes into the product
-    tp, local = layouts.tp, np.ones_like(layouts.tp)
-    rows = layouts.micro_batch * op_rows / layouts.cp * op.active
-    if op.experts > 1:
-        # Where expert groups fold over tensor groups, each device has whole experts and fewer rows.
-        rows, tp = rows * expert_tensor(layouts) / layouts.tp, np.minimum(tp, expert_tensor(layouts))
-        local = op.experts / np.minimum(layouts.ep, op.experts)
-    inner = op_inner / tp if op.split is Split.ROWS else np.full_like(tp, op_inner)
-    columns = op_columns / tp if op.split is Split.COLUMNS else np.full_like(tp, op_columns)
+    rows, inner, columns, local = _local(op, sizes, layouts)
     weights = inner * columns * local
     # Each layer that stands in the product's place reads the input itself.
     calls = op.parts if plan.software in _BY_LAYER else 1
     moved = rows * (inner * operand * calls + columns * width) + weights * operand
-    aligned = _alignment(np.array((inner, columns)) * operand, hw).min(axis=0) if _known(op) else np.ones_like(tp)
-    computed, kernels = rows, np.ones_like(tp)
+    sides = np.array((inner, columns))
+    aligned = _alignment(sides * operand, hw).min(axis=0) if _known(op) else np.ones_like(rows)
+    computed, kernels = rows, np.ones_like(rows)
     if op.experts > 1:
         # The fullest device is waited for, and the last tile of each expert's rows is half empty.
         computed = rows * _imbalance(plan, layouts) + local * _TILE_ROWS / 2.0
@@ -125,7 +116,8 @@ def _matmul(
         return kernel(flop * (1.0 + fill / depth), moved)
 
     if op.role is Role.ADAPTER:
-        thin = _TILE / np.minimum(np.minimum(_TILE, op_inner), op_columns / op.parts)
+        # The thin side fills no tile of a product; beside it the wide side is read or written, which takes longer.
+        thin = TILE / np.minimum(np.minimum(TILE, sizes[1]), sizes[2] / op.parts)
         return _adapter(op, roofline(hw, 2.0 * rows * inner * columns * thin, rate, moved, calls))
 
     # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
@@ -140,6 +132,20 @@ def _matmul(
         return forward, backward
     expanded = _expanded(plan, hw, weights, calls)
     return forward + expanded, backward + expanded
+
+
+def _local(op: MatMul, sizes: Array, layouts: Layouts) -> tuple[Array, Array, Array, Array]:
+    """What one device has of a product: rows of a micro-batch, inner dimension, columns, and experts."""
+    op_rows, op_inner, op_columns = sizes
+    tp, local = layouts.tp, np.ones_like(layouts.tp)
+    rows = layouts.micro_batch * op_rows / layouts.cp * op.active
+    if op.experts > 1:
+        # Where expert groups fold over tensor groups, each device has whole experts and fewer rows.
+        rows, tp = rows * expert_tensor(layouts) / layouts.tp, np.minimum(tp, expert_tensor(layouts))
+        local = op.experts / np.minimum(layouts.ep, op.experts)
+    inner = op_inner / tp if op.split is Split.ROWS else np.full_like(tp, op_inner)
+    columns = op_columns / tp if op.split is Split.COLUMNS else np.full_like(tp, op_columns)
+    return rows, inner, columns, local
 
 
 def _known(op: MatMul) -> bool:
@@ -314,7 +320,7 @@ def work_of(
     if isinstance(op, Attention):
         return _attention(op, sizes, plan, layouts, hw)
     if isinstance(op, Convolution):
-        return _convolution(op, sizes, plan, layouts, hw)
+        return convolution_work(op, sizes, plan, layouts, hw)
     if isinstance(op, Recurrent):
         return recurrent_work(op, plan, layouts, hw)
     return _stream(op, sizes, plan, layouts, hw)
@@ -327,7 +333,7 @@ def sizes_of(op: Operator, plan: TrainingPlan) -> tuple[float, ...]:
     if isinstance(op, Attention):
         return op.heads * op.queries, scored_keys(op), op.io_elements, op.full_flop, op.score_elements
     if isinstance(op, Convolution):
-        return _convolution_sizes(op, plan)
+        return convolution_sizes(op, plan)
     return () if isinstance(op, Recurrent) else (moved_bytes(op, plan),)
 
 
@@ -386,85 +392,3 @@ def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hard
         kept = op.steps * rows * (op.inner + op.columns) * width
         backward = backward + roofline(hw, every, hw.other_flop_per_s, kept * np.ones_like(layouts.tp), 1)
     return forward, backward
-
-
-# --- convolutions
-#
-# Time of a convolution on one device: a product over windows, as libraries compute it.
-#
-# Every output position is a row, its window of the input channels the inner dimension (implicit GEMM; Chetlur et al.
-# 2014, cuDNN). So it follows the law of products, at an efficiency of its own. Its operands come and go as feature
-# maps, which is all that a depthwise one takes time for.
-#
-# Tensor cores have become ten times as fast while what a multiprocessor loads from its caches in a clock has hardly
-# grown. So each operation takes its time on the cores and a time to be fed, 1/(P·e_c) + 1/(clocks·feed): at the same
-# clock and as many multiprocessors a card of four times the peak is not twice as fast.
-
-# 16-bit tensor cores take channels last: without, each operand is transposed, read and written once more.
-_TENSOR_CORES = ("fp16", "bf16")
-# Bytes of the operands that feeding is counted in.
-_HALF = 2.0
-# Windows that fewer multiplications can do in fp32, where the window meets every position; and how many fewer there are
-# in effect: 2.25 of a tile of 2 x 2 (Lavin & Gray 2016), of which the transforms take back a part.
-_WINOGRAD_WINDOWS, _WINOGRAD = (9.0, 25.0), 1.7
-# Columns of the smaller tiles that a product is done in.
-_SMALL_TILE = 32.0
-# A window that is not moved by more than one position has about as many inputs as outputs.
-_SAME_SIZE = 1.3
-
-
-def _convolution(
-    op: Convolution, sizes: Array, plan: TrainingPlan, layouts: Layouts, hw: Hardware
-) -> tuple[Work, Work]:
-    """The backward pass has a convolution for the weight and one for the input, as far as they have gradients."""
-    direct, elements, parameters, inner, outer, positions = sizes
-    width = plan.precision.compute_bytes
-    flop = direct * layouts.micro_batch / layouts.cp
-    maps = elements * layouts.micro_batch / layouts.cp * width
-    moved = maps + parameters * width
-    fed = width / _HALF / hw.feed_flop_per_s
-    rate = 1.0 / (1.0 / hw.convolution_flop_per_s + fed)
-    fill = hw.fill_elements * hw.pace
-
-    def product(depth: Array) -> Work:
-        once = roofline(hw, flop * (1.0 + fill / depth), rate, moved, 1)
-        if not plan.channels_last and plan.precision.other_dtype in _TENSOR_CORES:
-            once = once + roofline(hw, 0.0 * flop, rate, 2.0 * maps, 0)
-        return once
-
-    # The gradient of the input sums over the outputs, that of the weight over positions.
-    backward = product(outer) if op.input_gradient else Work.none(layouts)
-    if op.trainable:
-        backward = backward + product(positions * layouts.micro_batch)
-    return product(inner), backward
-
-
-def _convolution_sizes(op: Convolution, plan: TrainingPlan) -> tuple[float, ...]:
-    """FLOP of one sample as a library does them, elements of its maps, parameters, what an element of the output and one
-    of the input's gradient are sums over, positions."""
-    return (
-        op.flop * _padded(op) / _fewer(op, plan),
-        op.input_elements + op.output_elements,
-        op.parameters,
-        op.inner,
-        op.window * op.outputs / op.groups,
-        op.positions,
-    )
-
-
-def _padded(op: Convolution) -> float:
-    """What a library computes over what the convolution has: a product is done in tiles, and 80 channels take two
-    tiles of 64 (NVIDIA, Matrix Multiplication Background User's Guide, tile quantization)."""
-    each = op.outputs / op.groups
-    if each < _SMALL_TILE or each != round(each):
-        # Few channels a group have kernels of their own; of a model that is known by its counts nobody knows them.
-        return 1.0
-    tile = _TILE if each > _SMALL_TILE else _SMALL_TILE
-    return -(-each // tile) * tile / each
-
-
-def _fewer(op: Convolution, plan: TrainingPlan) -> float:
-    """What computing it directly takes over what the library takes."""
-    every = op.input_elements / op.inputs < _SAME_SIZE * op.positions
-    plain = plan.precision.other_dtype == "fp32" and op.groups == 1
-    return _WINOGRAD if plain and every and op.window in _WINOGRAD_WINDOWS else 1.0

@@ -129,7 +129,7 @@ def _step(plan: TrainingPlan, layouts: Layouts, hw: Hardware, parts: Parts) -> S
     stage, share = _slowest_stage(shares, layouts, parts, exchanged)
     gradients = _moved_bytes(plan, layouts, shares, trained_only=True)
     tensor, expert, context = tensor * share, expert * share, context * share
-    forward, busy = stage.forward + stage.backward, stage.total_s + exchanged * share
+    forward, busy = stage.both, stage.total_s + exchanged * share
     launch = _launch_s(plan, hw, stage, busy)
     one = busy + launch
     model, whole = first + layers + last, first.total_s + layers.total_s + last.total_s + exchanged

@@ -17,6 +17,9 @@ import numpy.typing as npt
 
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
 
+# The least side of a tile in which products are computed (NVIDIA, Matrix Multiplication Background User's Guide).
+TILE = 64.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
@@ -91,6 +94,11 @@ class Passes:
     def backward(self) -> Work:
         """The backward pass."""
         return Work(self.rows[4:8])
+
+    @property
+    def both(self) -> Work:
+        """The forward pass and the backward pass."""
+        return self.forward + self.backward
 
     @property
     def again(self) -> Work:
