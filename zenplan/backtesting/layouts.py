@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zenplan.backtesting.attention import names_unfused
-from zenplan.domain.answer.fit import TIGHT_UP_TO
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.measured.run import BY_NAME, MeasuredRun
 from zenplan.domain.model.workload import Workload
@@ -152,6 +151,9 @@ _MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _STATE_BYTES = 18.0
 # The same without master weights.
 _PURE_STATE_BYTES = 8.0
+# Of a device's memory: what a predicted peak can be of a run that was made without recomputing more. It is a guess of what
+# was done, and so nearer than the limit beyond which a run is called impossible (``domain.answer.fit``).
+_MAY_FIT = 1.15
 # A printed layout whose states need so many times the memory is not the whole of it.
 _IMPOSSIBLE = 1.5
 
@@ -239,7 +241,7 @@ def likely(layouts: Sequence[Layout], shares: Sequence[float], batch_known: bool
         batch_known: whether the row says its micro-batch.
     """
     every = range(len(layouts))
-    running = [i for i in every if shares[i] <= TIGHT_UP_TO]
+    running = [i for i in every if shares[i] <= _MAY_FIT]
     if batch_known and running:
         least = min(_USUAL.index(layouts[i].recompute) for i in running)
         running = [i for i in running if layouts[i].recompute is _USUAL[least]]
