@@ -13,7 +13,7 @@ from zenplan.domain.fit.coefficients import GENERATION, SOFTWARE, Coefficients
 from zenplan.fitting.fit import errors_of, fitted_to, groups_of
 from zenplan.fitting.model import FIELDS, Model
 from zenplan.fitting.prior import STAGES, START, Stage, start
-from zenplan.planning.physics.step import fastest
+from zenplan.planning.physics.step import Question, fastest
 
 AMPERE, HOPPER = f"{GENERATION}/Ampere", f"{GENERATION}/Hopper"
 
@@ -85,7 +85,7 @@ def test_a_run_is_predicted_as_the_planner_does(toy: list[Run], true_coefficient
         efficiency = true_coefficients.of(
             cluster.accelerator.architecture, plan.precision, plan.software, plan.workload.family
         )
-        [(_, samples_per_s)] = fastest(plan, [replace(cluster, efficiency=efficiency)], [run.layouts])
+        [[(_, samples_per_s)]] = fastest([Question(plan, [replace(cluster, efficiency=efficiency)], [run.layouts])])
         tokens_per_s = samples_per_s * plan.workload.tokens_per_sample
         assert math.exp(error) * run.tokens_per_s == pytest.approx(tokens_per_s, rel=1e-12)
 

@@ -19,7 +19,8 @@ from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.domain.training.tuning import Tuning
 from zenplan.planning.explain.method import with_adapters
-from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
+from zenplan.planning.physics.blocks import block_passes
+from zenplan.planning.physics.operators import expert_tensor, operator_work
 from zenplan.planning.physics.step import step_time
 from zenplan.planning.physics.work import Work
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from zenplan.domain.training.traits import Trait, traits_of
 from zenplan.errors import DataError
 
 
@@ -63,28 +64,6 @@ class Tuning:
 # What is taken where the software is not known: what today's have in common.
 USUAL: Final = Tuning()
 
-# Megatron-LM overlaps the gradient of a product's input from October 2021 on (its commit "Async all-reduce of the input
-# gradient"; arguments.py: async_tensor_model_parallel_allreduce). BigScience trained with a fork from before.
-_WAITS: Final = re.compile(r"bigscience|megatron\S* v1\.\d|megatron\S* (jan-)?(2019|2020|2021)\b")
-# Megatron-LM reduces gradients after the last backward pass until 2023 (the change log of Megatron-Core has overlap from
-# 0.6 on); the pipeline engine of DeepSpeed, which its forks use, always does.
-_REDUCES_LAST: Final = re.compile(
-    r"bigscience|megatron-deepspeed|megatron\S* v1\.\d|megatron\S* (jan-)?(2019|202[0-2])\b"
-)
-# Megatron-LM sums gradients of bf16 in fp32 (megatron/training/arguments.py: "bfloat16 requires gradient accumulation and
-# all-reduce to be done in fp32"), and DeepSpeed's optimizer for it does in Megatron's forks; NeMo's and Megatron Bridge's
-# recipes for speed ask for bf16 (grad_reduce_in_fp32=False). torchtitan (mixed_precision_reduce, "float32"), OLMo-core
-# (reduce_dtype of its recipes) and YaFSDP (bit16_reduce_scatter=False) sum in fp32 too.
-_SUMS_WIDE: Final = re.compile(r"megatron(?!-bridge)|primus|titan|olmo-?core|yafsdp")
-# Transformer Engine's user buffers: on in the recipes of NeMo 24 and later, which need sequence parallelism (NVIDIA
-# NeMo and Megatron Bridge, communication overlap). Megatron-LM has them where it is asked to (--tp-comm-overlap).
-_PIPELINES: Final = re.compile(r"nemo (?:v?2[4-9]|v?[3-9]\d)|bridge")
-# Fused permutation, tokens once a node and graphs of parts of a layer: Megatron-Core 0.11 and 0.12 of 2025 (its change
-# log), so NeMo and Megatron Bridge of that year.
-_FUSES: Final = re.compile(r"bridge|nemo v?2[5-9]|core v?0\.1[1-9]")
-# Models of Hugging Face take an expert's rows out of a mixture and add them back one expert after the other
-# (transformers, models/mixtral/modeling_mixtral.py until release 5: where, index, index_add_).
-_LOOPS: Final = re.compile(r"hugging ?face|\bhf\b|transformers|\btrl\b|peft|llama-?factory|axolotl|qlora")
 # Grouped products whose shapes the device reads, and with them graphs of whole steps of dropless mixtures: in the
 # recipes of Megatron Bridge from June 2026 on (NVIDIA-NeMo/Megatron-Bridge, MoE optimization; commit 55443cbfb).
 _WHOLE_STEPS: Final = (26, 6)
@@ -99,22 +78,23 @@ def tuning_of(framework: str, release: str = "", options: Collection[str] = ()) 
         release: as its maker numbers it, if known.
         options: words of a row that say what was on or off (``no-overlap``, ``deepep``).
     """
-    name = f"{framework} {release}".strip().lower()
+    name = f"{framework} {release}".strip()
+    named = traits_of(name)
     found = USUAL
-    if re.search("megatron|nemo|primus", name) is None:
+    if Trait.MEGATRON_FAMILY not in named:
         # What is not of that family divides products rarely, and waits where it does.
         found = replace(found, tensor=TensorOverlap.NONE)
-    elif _WAITS.search(name):
+    elif Trait.TENSOR_WAITS in named:
         found = replace(found, tensor=TensorOverlap.NONE, once_a_node=False, permutation=False)
-    elif _PIPELINES.search(name):
+    elif Trait.TENSOR_PIPELINES in named:
         found = replace(found, tensor=TensorOverlap.PIPELINED)
-    if _REDUCES_LAST.search(name):
+    if Trait.REDUCES_LAST in named:
         found = replace(found, data=False)
-    if "megatron" in name or "nemo" in name:
-        fused = _FUSES.search(name) is not None
+    if named & {Trait.MEGATRON, Trait.NEMO}:
+        fused = Trait.FUSES_EXPERTS in named
         found = replace(found, permutation=fused, once_a_node=fused, experts=fused)
-    found = replace(found, sums_wide=_SUMS_WIDE.search(name) is not None and "nemo" not in name)
-    if _LOOPS.search(name):
+    found = replace(found, sums_wide=Trait.SUMS_WIDE in named)
+    if Trait.LOOPS_EXPERTS in named:
         found = replace(found, permutation=False)
     if _newest(name):
         found = replace(found, grouped=True, replayed=0.9)
@@ -122,7 +102,7 @@ def tuning_of(framework: str, release: str = "", options: Collection[str] = ()) 
 
 
 def _newest(name: str) -> bool:
-    match = _RELEASE.search(name) if re.search("nemo|bridge", name) else None
+    match = _RELEASE.search(name.lower()) if Trait.RECIPES in traits_of(name) else None
     return match is not None and (int(match[1]), int(match[2])) >= _WHOLE_STEPS
 
 

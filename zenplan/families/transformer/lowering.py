@@ -6,7 +6,9 @@ any shape (gated, grouped-query, latent attention, experts) has its own sum rath
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import chain, cycle, islice, repeat
 
 from zenplan.domain import checks
 from zenplan.domain.model.operators import (
@@ -389,14 +391,12 @@ def _middle(shape: TransformerShape) -> list[Block]:
         blocks.append(_layer(shape, "encoder layer", shape.encoder_layers, cross, causal=False))
     dense = shape.experts.dense_layers if shape.experts else 0
     windows = shape.windows or (None,)
-    groups: dict[tuple[bool, int | None], int] = {}
-    for index in range(shape.layers):
-        kind = (shape.experts is not None and index >= dense, windows[index % len(windows)])
-        groups[kind] = groups.get(kind, 0) + 1
-    for (mixed, window), repeat in groups.items():
+    mixtures = chain(repeat(False, dense), repeat(shape.experts is not None))
+    groups = Counter(islice(zip(mixtures, cycle(windows), strict=False), shape.layers))
+    for (mixed, window), count in groups.items():
         name = ("expert layer" if mixed else "layer") + (f" (window {window})" if window else "")
         blocks.append(
-            _layer(shape, name, repeat, shape.seq_len, causal=causal, window=window, mixed=mixed, cross_keys=cross)
+            _layer(shape, name, count, shape.seq_len, causal=causal, window=window, mixed=mixed, cross_keys=cross)
         )
     return blocks
 
