@@ -38,6 +38,7 @@ class Tuning:
             number, and what is more is dropped.
         balanced: every expert is made to get as many tokens as any other, as benchmarks do.
         replayed: of a mixture's launches, the share that a CUDA graph replays. 0 to 1.
+        apart: the optimizer goes over the weights one tensor at a time, not over all at once.
     """
 
     tensor: TensorOverlap = TensorOverlap.BACKWARD
@@ -49,6 +50,7 @@ class Tuning:
     dropless: bool = True
     balanced: bool = False
     replayed: float = 0.0
+    apart: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.replayed <= 1:
@@ -75,6 +77,9 @@ _FUSES: Final = re.compile(r"bridge|nemo v?2[5-9]|core v?0\.1[1-9]")
 # Grouped products whose shapes the device reads, and with them graphs of whole steps of dropless mixtures: in the
 # recipes of Megatron Bridge from June 2026 on (NVIDIA-NeMo/Megatron-Bridge, MoE optimization; commit 55443cbfb).
 _WHOLE_STEPS: Final = (26, 6)
+# PyTorch's optimizers loop over tensors where nobody asks for more, until 2.0 of 2023 (its documentation: torch.optim,
+# ``foreach``); NVIDIA's containers have 2.0 from 23.02 on.
+_UPDATES_APART: Final = re.compile(r"pytorch[- ]?1\.\d|pytorch-ngc(19|2[0-2])\b")
 _RELEASE: Final = re.compile(r"v?(\d{2})\.(\d{1,2})")
 
 
@@ -100,6 +105,8 @@ def tuning_of(framework: str, release: str = "", options: Collection[str] = ()) 
     if "megatron" in name or "nemo" in name:
         fused = _FUSES.search(name) is not None
         found = replace(found, permutation=fused, once_a_node=fused, experts=fused)
+    if _UPDATES_APART.search(name):
+        found = replace(found, apart=True)
     if _newest(name):
         found = replace(found, grouped=True, replayed=0.9)
     return _with_options(found, options)
