@@ -51,7 +51,10 @@ FORMULAS = {
         "m · (max(0, operators · launch − work) + the same of experts)",
         "the host launches ahead of the device; experts when it has told how many rows each gets",
     ),
-    "host_s": ("c", "input, optimizer launches and logging between steps, fitted"),
+    "host_s": (
+        "c",
+        "input, optimizer launches and logging between steps, fitted; launches of an update that goes tensor by tensor",
+    ),
     "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
     "tensor_s": (
         "m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B, less what products hide",
