@@ -31,6 +31,23 @@ def test_exchanges_are_overlapped_since_software_does_it(framework: str, release
     assert tuning_of(framework, release).tensor is tensor
 
 
+@pytest.mark.parametrize(
+    ("framework", "apart"),
+    [
+        ("pytorch-1.12-cu113", True),
+        ("PyTorch 1.4", True),
+        ("pytorch-NGC20.06", True),
+        ("pytorch-NGC22.09", True),
+        ("pytorch-NGC24.10", False),
+        ("pytorch-2.1", False),
+        ("pytorch", False),
+        ("tensorflow-1.15-NGC20.03", False),
+    ],
+)
+def test_pytorch_updates_tensor_by_tensor_before_2_0(framework: str, apart: bool) -> None:
+    assert tuning_of(framework).apart is apart
+
+
 def test_megatron_sends_in_pieces_where_it_is_asked_to() -> None:
     assert tuning_of("Megatron-Core r0.8.0", options={"tp-overlap"}).tensor is PIPELINED
 

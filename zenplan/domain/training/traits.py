@@ -30,6 +30,7 @@ class Trait(StrEnum):
     SUMS_WIDE = "sums wide"
     FUSES_EXPERTS = "fuses experts"
     LOOPS_EXPERTS = "loops experts"
+    UPDATES_APART = "updates apart"
     FUSED_GATE = "fused gate"
     ONE_PRODUCT = "one product"
     GATHERED = "gathered"
@@ -82,6 +83,9 @@ _NAMES: Final = (
     # Models of Hugging Face take an expert's rows out of a mixture and add them back one expert after the other
     # (transformers, models/mixtral/modeling_mixtral.py until release 5: where, index, index_add_).
     (Trait.LOOPS_EXPERTS, r"hugging ?face|\bhf\b|transformers|\btrl\b|peft|llama-?factory|axolotl|qlora"),
+    # PyTorch's optimizers loop over tensors where nobody asks for more, until 2.0 of 2023 (its documentation: torch.optim,
+    # ``foreach``); NVIDIA's containers have 2.0 from 23.02 on.
+    (Trait.UPDATES_APART, r"pytorch[- ]?1\.\d|pytorch-ngc(19|2[0-2])\b"),
     # --- what is kept
     # Megatron-Core fuses the gate of SwiGLU (``bias_swiglu_fusion``, December 2023 on), which Megatron-LM before it did
     # not.

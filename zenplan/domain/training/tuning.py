@@ -42,6 +42,7 @@ class Tuning:
             number, and what is more is dropped.
         balanced: every expert is made to get as many tokens as any other, as benchmarks do.
         replayed: of a mixture's launches, the share that a CUDA graph replays. 0 to 1.
+        apart: the optimizer goes over the weights one tensor at a time, not over all at once.
     """
 
     tensor: TensorOverlap = TensorOverlap.BACKWARD
@@ -55,6 +56,7 @@ class Tuning:
     dropless: bool = True
     balanced: bool = False
     replayed: float = 0.0
+    apart: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.replayed <= 1:
@@ -96,6 +98,8 @@ def tuning_of(framework: str, release: str = "", options: Collection[str] = ()) 
     found = replace(found, sums_wide=Trait.SUMS_WIDE in named)
     if Trait.LOOPS_EXPERTS in named:
         found = replace(found, permutation=False)
+    if Trait.UPDATES_APART in named:
+        found = replace(found, apart=True)
     if _newest(name):
         found = replace(found, grouped=True, replayed=0.9)
     return _with_options(found, options)

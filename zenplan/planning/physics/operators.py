@@ -385,6 +385,14 @@ VALUES: dict[type, Callable[[object], Hashable]] = {
 # step; its product has only the samples of the micro-batch as rows (Diamos et al. 2016, persistent RNNs). Of the
 # backward pass the gradient of the state goes step by step too, that of the weight is one product over all steps.
 
+#
+# Where a framework loops over the steps, most kernels of a step are small, and the device begins one within
+# microseconds of the end of the last if the host has launched it by then: what limits it is the host.
+
+# From one small kernel to the next of a stream, the kernel included, with launches ahead (NVIDIA, Getting Started with
+# CUDA Graphs, 2019: 3.8 us a kernel of 2.9 us on V100).
+_NEXT_KERNEL_S = 3.8e-6
+
 
 def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
     """Forward and backward work of one micro-batch.
@@ -402,7 +410,8 @@ def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hard
 
     def step(depth: Array | float) -> Work:
         filled = flop * (1.0 + _fill_elements(hw) / depth)
-        return roofline(hw, filled, hw.other_flop_per_s, moved, op.kernels) * op.steps
+        fixed = 1.0 + (op.kernels - 1.0) * np.minimum(_NEXT_KERNEL_S / hw.operator_s, 1.0)
+        return roofline(hw, filled, hw.other_flop_per_s, moved, fixed, op.kernels) * op.steps
 
     forward = step(op.inner)
     backward = step(op.columns) if op.input_gradient else Work.none(layouts)

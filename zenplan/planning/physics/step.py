@@ -17,8 +17,9 @@ import numpy as np
 
 from zenplan.domain.answer.estimate import StepTime
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.model.operators import Attention, MatMul
-from zenplan.domain.model.workload import Block
+from zenplan.domain.model.operators import Attention, Elementwise, MatMul
+from zenplan.domain.model.workload import LANGUAGE, Block
+from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.tuning import TensorOverlap
@@ -40,6 +41,10 @@ _EXPERTS_HIDDEN = 0.37
 _SUMMED_BYTES = 4.0
 # The update reads a gradient in fp32.
 _UPDATE_READS_GRADIENT = 4.0
+# Kernels of an update that goes tensor by tensor: the gradient is set to zero and the weight moved, and about four more
+# for each state; of Adam ten, counted in torch/optim/_functional.py of PyTorch 1.8. No gradient of it is recorded, so that
+# it takes the host about half of what an operator of a layer takes; that is our assumption.
+_UPDATE_KERNELS, _STATE_KERNELS, _PLAIN_LAUNCH = 2.0, 4.0, 0.5
 
 # What each part is, for --explain: a formula in the symbols above, and where it is from.
 FORMULAS = {
@@ -50,7 +55,10 @@ FORMULAS = {
         "m · (max(0, operators · launch − work) + the same of experts)",
         "the host launches ahead of the device; experts when it has told how many rows each gets",
     ),
-    "host_s": ("c", "input, optimizer launches and logging between steps, fitted"),
+    "host_s": (
+        "c",
+        "input, optimizer launches and logging between steps, fitted; launches of an update that goes tensor by tensor",
+    ),
     "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
     "tensor_s": (
         "m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B, less what products hide",
@@ -140,7 +148,7 @@ def _step(plan: TrainingPlan, layouts: Layouts, hw: Hardware, parts: Parts) -> S
         memory_s=m * forward.memory_s,
         overhead_s=m * forward.overhead_s,
         launch_s=m * launch,
-        host_s=hw.host_s,
+        host_s=hw.host_s + _updates_s(plan, hw),
         recompute_s=m * stage.again.total_s,
         tensor_s=m * tensor,
         pipeline_s=_pipeline_s(plan, layouts, hw, one),
@@ -427,6 +435,29 @@ def _optimizer_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, gradients: 
     own = np.where(layouts.zero >= 1, dense / layouts.shards + experts / alike, dense + experts)
     update: Array = (own * moved + updated_bytes(plan, layouts)) / hw.memory_bytes_per_s
     return update + own * _hosted_bytes(plan) / hw.pcie_bytes_per_s
+
+
+def _updates_s(plan: TrainingPlan, hw: Hardware) -> Array:
+    """What the host takes to launch the update of each tensor by itself, after it has waited for the scale of the gradients.
+
+    Of language models it is in what the host does between steps; what is fused by hand updates all at once.
+    """
+    if not plan.tuning.apart or plan.software is not Software.EAGER or plan.workload.family in LANGUAGE:
+        return np.zeros_like(hw.host_s)
+    states = plan.optimizer.state_bytes / 4.0
+    kernels = _tensors(plan) * (_UPDATE_KERNELS + _STATE_KERNELS * states)
+    return _PLAIN_LAUNCH * hw.launch_s * kernels
+
+
+def _tensors(plan: TrainingPlan) -> float:
+    """Weights and biases that are updated."""
+    each = ((block.repeat, op) for block in plan.workload.blocks for op in block.operators if op.trainable)
+    # A norm has a bias too, and so have layers that say so.
+    return sum(
+        repeat * (2.0 if isinstance(op, Elementwise) or getattr(op, "bias", False) else 1.0)
+        for repeat, op in each
+        if op.parameters
+    )
 
 
 def _hosted_bytes(plan: TrainingPlan) -> float:
