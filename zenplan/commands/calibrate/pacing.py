@@ -18,7 +18,7 @@ from zenplan.commands.calibrate.subject import Subject, Task
 from zenplan.domain.measured.calibration import PROGRAM, STEP, Calibration, Measured, Point, Sample
 from zenplan.domain.measured.prediction import StepPrediction
 from zenplan.errors import DataError, FailureKind
-from zenplan.planning.calibration.counted_fit import counted_step, kind_of
+from zenplan.planning.calibration.counted_fit import counted_step, kind_of, tells_parts
 from zenplan.planning.calibration.depth_fit import prediction_of
 from zenplan.planning.calibration.design import depths_for
 
@@ -42,7 +42,7 @@ _MOST_POINTS: Final = 7
 _ENOUGH: Final = 4
 # Each time that the depth grows by the deepest's, compiling takes so much longer, in parts of what that took: before two
 # depths tell, and then, since programs grow faster than their depth (0.2 to 0.8 of 14 models with jax; 2026-11).
-_DEEPER_FIRST, _DEEPER = 0.5, 0.7
+_DEEPER_FIRST, _DEEPER = 0.35, 0.7
 # The second model is built in less time than the first, for which everything is imported.
 _BUILT_AGAIN: Final = 0.3
 # What compiling code that never runs takes, of what compiling code that does.
@@ -168,8 +168,9 @@ class Pace:
         less = [p for p in candidates if p not in whole]
         if len(done) > 1 and (program := self._program(done, every, expected)) is not None:
             return program
-        for share in (_ANOTHER, _THE_LAST):
-            fit = [p for p in less if expected.cost_s(p) <= share * left_s]
+        at_batch = [] if tells_parts(self._kind()) else [p for p in less if p.batch == self.subject.batch]
+        for some, share in ((s, share) for s in (at_batch, less) for share in (_ANOTHER, _THE_LAST)):
+            fit = [p for p in some if expected.cost_s(p) <= share * left_s]
             best = min(fit, key=lambda p: (round(expected.spread([p]), 3), expected.cost_s(p)), default=None)
             if best is not None and (len(done) < 2 or self._is_worth(best, expected)):
                 return self.subject.task(STEP, best.depth, best.batch)
