@@ -246,8 +246,8 @@ def kept() -> list[Row]:
 
 
 def keep(rows: Sequence[Row]) -> None:
-    """Write these over what is kept of the same models, backends and ways."""
-    every = {(r.name, r.backend, r.forbidden): r for r in (*kept(), *rows)}
+    """Write these over what is kept of the same models, backends, ways and minutes."""
+    every = {(r.name, r.backend, r.forbidden, r.minutes): r for r in (*kept(), *rows)}
     KEPT.write_text(json.dumps([asdict(r) for r in every.values()], indent=1) + "\n", encoding="utf-8")
 
 

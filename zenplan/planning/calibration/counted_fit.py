@@ -26,7 +26,7 @@ from zenplan.planning.physics.columns import Array
 
 # Seconds for one of each feature, as sweeps on one core came out with (``benchmarks/measured``, 2026-11); only their
 # ratios count, each of which a model may depart from by ``_KIND``.
-_USUAL_S: Final[Mapping[str, Mapping[str, float]]] = {
+USUAL_S: Final[Mapping[str, Mapping[str, float]]] = {
     "torch": {
         "steps": 2e-4,
         "operators": 1e-4,
@@ -264,7 +264,7 @@ class _Kriging:
         Raises:
             DataError: nothing was counted.
         """
-        usual, doubt = _USUAL_S.get(kind, _USUAL_S["torch"]), DOUBTS.get(kind, DOUBTS["torch"])
+        usual, doubt = USUAL_S.get(kind, USUAL_S["torch"]), DOUBTS.get(kind, DOUBTS["torch"])
         every = [*(m.point for m in points), target]
         size = np.array([*(m.program_bytes or 0.0 for m in points), target_bytes or 0.0])
         bytes_again, told = _bytes_again(every, size)
