@@ -38,6 +38,8 @@ _ALWAYS: Final = ("steps",)
 _EIGHTY: Final = 0.8
 # A point may be off by that share of what a coefficient may be off from its usual: assumed, 0.2 of 0.8.
 _AS_USUAL: Final = 0.25
+# With fewer points for each feature, coefficients that are drawn to nothing must be better by that.
+_MANY, _CLEARLY = 3, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,11 @@ def fit_sweep(measured: Sequence[Measured], clock: str, kind: str = "") -> Sweep
     if (usual := [int(place) for place in np.flatnonzero(every)]) and (terms[:, usual] @ every[usual] > 0).all():
         ways.append((usual, every[usual]))
     fits = [(_left_out(terms[:, kept], seconds, groups, drawn), kept, drawn) for kept, drawn in ways]
-    left_out, kept, drawn = min(fits, key=lambda fit: float(np.mean(np.abs(fit[0]))))
+    # Few points may be met better by chance.
+    fewer = _CLEARLY if len(points) < _MANY * len(names) else 1.0
+    left_out, kept, drawn = min(
+        fits, key=lambda fit: float(np.mean(np.abs(fit[0]))) * (fewer if fit[2] is not None else 1.0)
+    )
     found = _solved(terms[:, kept], seconds, drawn)
     return SweepFit(
         seconds={names[index]: float(value) for index, value in zip(kept, found, strict=True) if value > 0},
