@@ -118,9 +118,8 @@ def test_few_noisy_points_are_drawn_to_the_usual() -> None:
         made.append(replace(each, samples=(Sample(round=0, wall_s=off, cpu_s=off),)))
     large = {"steps": 1.0, "operators": 3000.0, "product_flop": 1e13, "stream_elements": 3e10, "parameters": 1e8}
     truth_s = slower * sum(usual[name] * amount for name, amount in large.items())
-    drawn, free = (fit_sweep(made, "cpu", kind).step_s(large) for kind in ("torch", ""))
-    assert drawn == pytest.approx(truth_s, rel=0.25)
-    assert abs(math.log(drawn / truth_s)) <= abs(math.log(free / truth_s))
+    drawn, free = (math.log(fit_sweep(made, "cpu", kind).step_s(large) / truth_s) for kind in ("torch", ""))
+    assert abs(drawn) < 0.75 * abs(free)
 
 
 def test_many_points_are_fitted_as_they_are() -> None:
