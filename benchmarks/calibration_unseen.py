@@ -3,12 +3,12 @@
     python benchmarks/calibration_unseen.py [--models unseen_models_2] [--backend torch] [--only unet] [--minutes 1]
                                             [--forbid-whole] [--write] [--show] [--readme]
 
-Each model of ``unseen_models.py``, or of the second set, is calibrated as a user does it, by one thread, in so many minutes
-of the clock on the
-wall; before and after it a process of its own times the model at its full depth and batch. ``--forbid-whole`` keeps
-calibrations from running that very model, as where it does not fit: what is scored then is the extrapolation. Beside
-it stands a constant MFU, taken from the largest step that was not the model's own. ``--write`` keeps the rows in
-``measured/calibration_unseen.json``; ``--readme`` puts the table of what is kept into ``docs/calibration.md``.
+Each model of ``unseen_models.py``, or of the second set, is calibrated as a user does it, by one thread, in so many
+minutes of the clock on the wall; before and after it a process of its own times the model at its full depth and batch.
+``--forbid-whole`` keeps calibrations from running that very model, as where it does not fit: what is scored then is the
+extrapolation. Beside it stands a constant MFU, taken from the largest step that was not the model's own. ``--write``
+keeps the rows in ``measured/calibration_unseen.json``; ``--readme`` puts the table of what is kept into
+``docs/calibration.md``.
 
 ``unseen_models.py`` has a function for each model, whose argument ``depth`` is what ``--vary`` varies, and ``MODELS``:
 name to ``{"depth": 12, "shallow": (1, 2, 4), "batch": 8}``.
@@ -23,7 +23,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from itertools import product
@@ -183,10 +183,11 @@ def _flop(point: Point) -> float:
     return sum(v for name, v in point.features.items() if name.endswith("_flop"))
 
 
-def run(module: str, backend: str, minutes: float, forbid_whole: bool = False, only: Sequence[str] = ()) -> list[Row]:
+def run(
+    module: str, backend: str, minutes: float, forbid_whole: bool = False, only: Sequence[str] = ()
+) -> Iterator[Row]:
     """Every model of a module, told on stderr as it is done."""
     models: Mapping[str, Mapping[str, Any]] = import_module(module).MODELS
-    rows = []
     for name, wanted in models.items():
         if only and name not in only:
             continue
@@ -205,9 +206,8 @@ def run(module: str, backend: str, minutes: float, forbid_whole: bool = False, o
                 models=module,
                 failure=error.message,
             )
-        rows.append(row)
         print(line(row), file=sys.stderr, flush=True)
-    return rows
+        yield row
 
 
 def line(row: Row) -> str:
@@ -287,9 +287,10 @@ def main() -> None:
         os.chdir(HERE)
     rows = kept() if given.show else []
     for backend in () if given.show else given.backend or BACKENDS:
-        rows += run(given.models, backend, given.minutes, given.forbid_whole, given.only)
-        if given.write:
-            keep(rows)
+        for row in run(given.models, backend, given.minutes, given.forbid_whole, given.only):
+            rows.append(row)
+            if given.write:
+                keep([row])
     print(report(rows))
     if given.readme:
         write_between("calibration-unseen", "\n".join(summary(kept())))

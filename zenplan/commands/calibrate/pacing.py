@@ -26,8 +26,8 @@ from zenplan.planning.calibration.design import depths_for
 _SLOW_FLOP_PER_S: Final = {"cpu": 5e10, "gpu": 1e13}
 # Of the time that is left: what the first step may take, what another point may take, and the whole model.
 _FIRST, _ANOTHER, _WHOLE = 0.05, 0.45, 0.75
-# What another point may take when nothing shorter tells more, and there is an answer already.
-_THE_LAST: Final = 0.8
+# What another point may take when nothing shorter tells more, and there is an answer already: it is cut off with the time.
+_THE_LAST: Final = 1.0
 # Compiling the whole model without running it may take that much of it.
 _PROGRAM: Final = 0.35
 # Steps of a point: to warm up, where they are short and where they are not; and at the least timed.
