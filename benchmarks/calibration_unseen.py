@@ -68,7 +68,8 @@ class Row:
         before_s, after_s: the truth, around the calibration.
         constant_mfu_s: from the largest step that is not the model's own.
         wall_s: of the calibration.
-        load: processes that wanted a core, ours among them, over the minute before the end; NaN where nobody looked.
+        load: processes that wanted a core, ours among them, over the minute before the end; NaN of the rows of 2026-11, when
+            it was 4 to 8.
     """
 
     name: str
@@ -231,20 +232,24 @@ def report(rows: Sequence[Row]) -> str:
 def summary(rows: Sequence[Row]) -> list[str]:
     """Median and worst error, and how often the interval held, with the whole model run and without."""
     lines = [
-        "| backend | the model itself | models | off: median / worst % | asked | in interval | constant MFU | wall |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        "| backend | the model itself | models | minutes | load | off: median / worst % | asked | in interval | "
+        "constant MFU | wall |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    sets = list(dict.fromkeys(r.models for r in rows))
-    for models, backend, forbidden in product(sets, BACKENDS, (False, True)):
-        some = [r for r in rows if (r.models, r.backend, r.forbidden) == (models, backend, forbidden)]
+    groups = list(dict.fromkeys((r.models, r.minutes) for r in rows))
+    for (models, minutes), backend, forbidden in product(groups, BACKENDS, (False, True)):
+        wanted = (models, minutes, backend, forbidden)
+        some = [r for r in rows if (r.models, r.minutes, r.backend, r.forbidden) == wanted]
         done = [r for r in some if not math.isnan(r.mid_s) and not math.isnan(r.before_s)]
         if not done:
             continue
         what = "never run" if forbidden else f"run where it fits ({sum(r.whole for r in done)})"
         median_, worst = ASKED[backend]
         inside = 100.0 * sum(r.inside for r in done) / len(done)
+        load = median(r.load for r in done)
         lines.append(
-            f"| {backend}{'' if models == FIRST else ', second set'} | {what} | {len(done)} of {len(some)} | "
+            f"| {backend}{'' if models == FIRST else ', second set'} | {what} | {len(done)} of {len(some)} | {minutes:g} | "
+            f"{'4 to 8' if math.isnan(load) else f'{load:.0f}'} | "
             f"{_errors([r.off(r.mid_s) for r in done])} | ≤ {median_} / {worst} | {inside:.0f} % | "
             f"{_errors([r.off(r.constant_mfu_s) for r in done])} | "
             f"{median(r.wall_s / r.minutes for r in done):.0f} s a minute |"
