@@ -41,7 +41,7 @@ _MOST_POINTS: Final = 7
 # Fewer leave none to see whether the others foretell it.
 _ENOUGH: Final = 4
 # Each time that the depth grows by the deepest's, compiling takes so much longer, in parts of what that took: before two
-# depths tell, and then, since programs grow faster than their depth (0.2 to 0.8 of 14 models with jax; 2026-11).
+# depths tell, and then, since programs grow faster than their depth (0.1 to 1.3 of ten models with jax; 2026-11).
 _DEEPER_FIRST, _DEEPER = 0.35, 0.7
 # The second model is built in less time than the first, for which everything is imported.
 _BUILT_AGAIN: Final = 0.3
