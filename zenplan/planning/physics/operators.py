@@ -392,6 +392,8 @@ VALUES: dict[type, Callable[[object], Hashable]] = {
 # From one small kernel to the next of a stream, the kernel included, with launches ahead (NVIDIA, Getting Started with
 # CUDA Graphs, 2019: 3.8 us a kernel of 2.9 us on V100).
 _NEXT_KERNEL_S = 3.8e-6
+# Keeps a division from zero.
+_LEAST_S = 1e-12
 
 
 def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
@@ -410,7 +412,7 @@ def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hard
 
     def step(depth: Array | float) -> Work:
         filled = flop * (1.0 + _fill_elements(hw) / depth)
-        fixed = 1.0 + (op.kernels - 1.0) * np.minimum(_NEXT_KERNEL_S / hw.operator_s, 1.0)
+        fixed = 1.0 + (op.kernels - 1.0) * np.minimum(_NEXT_KERNEL_S / np.maximum(hw.operator_s, _LEAST_S), 1.0)
         return roofline(hw, filled, hw.other_flop_per_s, moved, fixed, op.kernels) * op.steps
 
     forward = step(op.inner)

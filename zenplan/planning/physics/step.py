@@ -17,9 +17,8 @@ import numpy as np
 
 from zenplan.domain.answer.estimate import StepTime
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.model.operators import Attention, Elementwise, MatMul
-from zenplan.domain.model.workload import LANGUAGE, Block
-from zenplan.domain.software import Software
+from zenplan.domain.model.operators import Attention, MatMul
+from zenplan.domain.model.workload import Block
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.tuning import TensorOverlap
@@ -29,6 +28,7 @@ from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts
 from zenplan.planning.physics.operators import expert_tensor, operator_work
 from zenplan.planning.physics.stages import Stages, stages
 from zenplan.planning.physics.tables import is_shared_out, travel_s, updated_bytes
+from zenplan.planning.physics.updates import hosted_bytes, launches_s
 from zenplan.planning.physics.work import Passes
 
 # Share of the backward pass of the last micro-batch under which gradients can travel: the first layers
@@ -41,10 +41,6 @@ _EXPERTS_HIDDEN = 0.37
 _SUMMED_BYTES = 4.0
 # The update reads a gradient in fp32.
 _UPDATE_READS_GRADIENT = 4.0
-# Kernels of an update that goes tensor by tensor: the gradient is set to zero and the weight moved, and about four more
-# for each state; of Adam ten, counted in torch/optim/_functional.py of PyTorch 1.8. No gradient of it is recorded, so that
-# it takes the host about half of what an operator of a layer takes; that is our assumption.
-_UPDATE_KERNELS, _STATE_KERNELS, _PLAIN_LAUNCH = 2.0, 4.0, 0.5
 
 # What each part is, for --explain: a formula in the symbols above, and where it is from.
 FORMULAS = {
@@ -148,7 +144,7 @@ def _step(plan: TrainingPlan, layouts: Layouts, hw: Hardware, parts: Parts) -> S
         memory_s=m * forward.memory_s,
         overhead_s=m * forward.overhead_s,
         launch_s=m * launch,
-        host_s=hw.host_s + _updates_s(plan, hw),
+        host_s=hw.host_s + launches_s(plan, hw),
         recompute_s=m * stage.again.total_s,
         tensor_s=m * tensor,
         pipeline_s=_pipeline_s(plan, layouts, hw, one),
@@ -434,41 +430,7 @@ def _optimizer_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, gradients: 
     alike, _ = _expert_replicas(layouts)
     own = np.where(layouts.zero >= 1, dense / layouts.shards + experts / alike, dense + experts)
     update: Array = (own * moved + updated_bytes(plan, layouts)) / hw.memory_bytes_per_s
-    return update + own * _hosted_bytes(plan) / hw.pcie_bytes_per_s
-
-
-def _updates_s(plan: TrainingPlan, hw: Hardware) -> Array:
-    """What the host takes to launch the update of each tensor by itself, after it has waited for the scale of the gradients.
-
-    Of language models it is in what the host does between steps; what is fused by hand updates all at once.
-    """
-    if not plan.tuning.apart or plan.software is not Software.EAGER or plan.workload.family in LANGUAGE:
-        return np.zeros_like(hw.host_s)
-    states = plan.optimizer.state_bytes / 4.0
-    kernels = _tensors(plan) * (_UPDATE_KERNELS + _STATE_KERNELS * states)
-    return _PLAIN_LAUNCH * hw.launch_s * kernels
-
-
-def _tensors(plan: TrainingPlan) -> float:
-    """Weights and biases that are updated."""
-    each = ((block.repeat, op) for block in plan.workload.blocks for op in block.operators if op.trainable)
-    # A norm has a bias too, and so have layers that say so.
-    return sum(
-        repeat * (2.0 if isinstance(op, Elementwise) or getattr(op, "bias", False) else 1.0)
-        for repeat, op in each
-        if op.parameters
-    )
-
-
-def _hosted_bytes(plan: TrainingPlan) -> float:
-    """Bytes of a parameter that cross to the host and back for the update, the larger way: both go at once.
-
-    Paged states come and go (Dettmers et al. 2023). Where the host updates, gradients go and weights come (Ren et al.
-    2021, ZeRO-Offload); how long it takes for that itself is left out.
-    """
-    if "optimizer" in plan.kept.offload:
-        return max(plan.kept.gradient_bytes, float(plan.precision.compute_bytes))
-    return plan.state_bytes if plan.optimizer.paged else 0.0
+    return update + own * hosted_bytes(plan) / hw.pcie_bytes_per_s
 
 
 # --- runs that were made
