@@ -130,7 +130,8 @@ def _whole(found: dict[str, list[Judged]]) -> list[list[str]]:
     return [score_cells(title, Score.of(found[name])) for name, title in names.items() if found.get(name)]
 
 
-def _by_kind(found: dict[str, list[Judged]]) -> str:
+def _by_kind(found: dict[str, list[Judged]], others: dict[str, list[Judged]]) -> str:
+    """Kinds of language models' runs, and the other families, each beside the intervals of its own."""
     rows = []
     software = sorted({str(j.run.plan.software) for j in found[NEW] if j.run.plan.software})
     kinds = _KINDS | {f"{name} software": _runs_by(name) for name in software}
@@ -138,7 +139,7 @@ def _by_kind(found: dict[str, list[Judged]]) -> str:
         mine = [j for j in found[NEW] if has(j.run)]
         if mine:
             rows.append(score_cells(_never_seen(title, mine, found[NEW]), Score.of(mine)))
-    return score_table("new publishers, by what they ran", rows)
+    return score_table("new publishers, by what they ran", [*rows, *other_families.short(others.get(NEW, ()))])
 
 
 def _never_seen(title: str, mine: Sequence[Judged], every: Sequence[Judged]) -> str:
@@ -182,12 +183,13 @@ def report(coefficients: Coefficients, observed: Observed, other: Observed, box:
     rows = read_rows(paths(LANGUAGE.tables), box)
     outcomes = list(runs_of(rows, Catalogue(accelerators=read_accelerators()), coefficients))
     runs = [run for run in outcomes if isinstance(run, Run)]
-    found = judged_of(observed)
+    found, found_others = judged_of(observed), judged_of(other)
     parts = [score_table("language models", [*_rules(runs, coefficients), *_whole(found)])]
     if observed:
-        parts += [locked_box.table(), _by_kind(found), _by_publisher(found), _by_accelerator(found)]
+        parts += [locked_box.table(), _by_kind(found, found_others), _by_publisher(found), _by_accelerator(found)]
     others = published_runs(paths(OTHERS.tables), coefficients, box)
-    return "\n\n".join([*filter(None, parts), _notes(outcomes), *other_families.report(other, others, coefficients)])
+    tables = other_families.report(other, found_others, others, coefficients)
+    return "\n\n".join([*filter(None, parts), _notes(outcomes), *tables])
 
 
 def main() -> None:

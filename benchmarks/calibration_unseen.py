@@ -1,12 +1,14 @@
 """How right ``zenplan calibrate`` is on models that it has never seen: whole runs of it, truth before and after.
 
-    python benchmarks/calibration_unseen.py [--backend torch] [--only unet] [--minutes 1] [--forbid-whole] [--write]
+    python benchmarks/calibration_unseen.py [--models unseen_models_2] [--backend torch] [--only unet] [--minutes 1]
+                                            [--forbid-whole] [--write] [--show] [--readme]
 
-Each model of ``unseen_models.py`` is calibrated as a user does it, by one thread, in so many minutes of the clock on the
-wall; before and after it a process of its own times the model at its full depth and batch. ``--forbid-whole`` keeps
-calibrations from running that very model, as where it does not fit: what is scored then is the extrapolation. Beside
-it stands a constant MFU, taken from the largest step that was not the model's own. ``--write`` keeps the rows in
-``measured/calibration_unseen.json``; ``--readme`` puts the table of what is kept into ``docs/calibration.md``.
+Each model of ``unseen_models.py``, or of the second set, is calibrated as a user does it, by one thread, in so many
+minutes of the clock on the wall; before and after it a process of its own times the model at its full depth and batch.
+``--forbid-whole`` keeps calibrations from running that very model, as where it does not fit: what is scored then is the
+extrapolation. Beside it stands a constant MFU, taken from the largest step that was not the model's own. ``--write``
+keeps the rows in ``measured/calibration_unseen.json``; ``--readme`` puts the table of what is kept into
+``docs/calibration.md``.
 
 ``unseen_models.py`` has a function for each model, whose argument ``depth`` is what ``--vary`` varies, and ``MODELS``:
 name to ``{"depth": 12, "shallow": (1, 2, 4), "batch": 8}``.
@@ -21,9 +23,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -47,6 +50,8 @@ from zenplan.worker.protocol import Measure, Rounds, Target, WantedPoint
 
 HERE = Path(__file__).parent
 KEPT = HERE / "measured" / "calibration_unseen.json"
+# The set that causes were looked for in.
+FIRST = "unseen_models"
 BACKENDS = ("torch", "tensorflow", "jax")
 TRUTH_ROUNDS = Rounds(least=3, most=7, seconds=8.0)
 # Median and worst error that are asked for, in percent.
@@ -58,16 +63,20 @@ class Row:
     """One model on one backend; seconds of a step by the processor's clock.
 
     Attributes:
+        models: the module that it is of.
         whole: whether the model itself was run; False where it was forbidden or did not fit into the minutes.
         before_s, after_s: the truth, around the calibration.
         constant_mfu_s: from the largest step that is not the model's own.
         wall_s: of the calibration.
+        load: processes that wanted a core, ours among them, over the minute before the end; NaN of the rows of 2026-11, when
+            it was 4 to 8.
     """
 
     name: str
     backend: str
     minutes: float
     forbidden: bool
+    models: str = FIRST
     whole: bool = False
     before_s: float = math.nan
     after_s: float = math.nan
@@ -76,6 +85,7 @@ class Row:
     high_s: float = math.nan
     constant_mfu_s: float = math.nan
     wall_s: float = math.nan
+    load: float = math.nan
     method: str = ""
     failure: str = ""
 
@@ -126,7 +136,7 @@ def calibrated(
         depth=wanted["depth"],
     )
     machine = Machine(profile=found, sheet=None, families=plugins.workloads())
-    row = Row(name=name, backend=backend, minutes=minutes, forbidden=forbid_whole)
+    row = Row(name=name, backend=backend, minutes=minutes, forbidden=forbid_whole, models=module)
     start = time.monotonic()
     try:
         with tempfile.TemporaryDirectory() as folder, CalibrationStore.open(Path(folder) / "c.sqlite") as store:
@@ -174,62 +184,76 @@ def _flop(point: Point) -> float:
     return sum(v for name, v in point.features.items() if name.endswith("_flop"))
 
 
-def run(module: str, backend: str, minutes: float, forbid_whole: bool = False, only: Sequence[str] = ()) -> list[Row]:
+def run(
+    module: str, backend: str, minutes: float, forbid_whole: bool = False, only: Sequence[str] = ()
+) -> Iterator[Row]:
     """Every model of a module, told on stderr as it is done."""
     models: Mapping[str, Mapping[str, Any]] = import_module(module).MODELS
-    rows = []
     for name, wanted in models.items():
         if only and name not in only:
             continue
         try:
             before_s = truth_s(module, name, wanted, backend)
             row = calibrated(module, name, wanted, backend, minutes, forbid_whole)
-            row = replace(row, before_s=before_s, after_s=truth_s(module, name, wanted, backend))
+            row = replace(
+                row, load=os.getloadavg()[0], before_s=before_s, after_s=truth_s(module, name, wanted, backend)
+            )
         except ZenplanError as error:
-            row = Row(name=name, backend=backend, minutes=minutes, forbidden=forbid_whole, failure=error.message)
-        rows.append(row)
+            row = Row(
+                name=name,
+                backend=backend,
+                minutes=minutes,
+                forbidden=forbid_whole,
+                models=module,
+                failure=error.message,
+            )
         print(line(row), file=sys.stderr, flush=True)
-    return rows
+        yield row
 
 
 def line(row: Row) -> str:
     """A row of the table of models."""
     if math.isnan(row.mid_s) or math.isnan(row.before_s):
-        return f"| {row.name} | {row.backend} | failed: {row.failure} | | | | | | |"
+        return f"| {row.name} | {row.backend} | failed: {row.failure} | | | | | | | |"
     width = 100.0 * math.log(row.high_s / row.mid_s)
     return (
         f"| {row.name} | {row.backend} | {1e3 * row.before_s:.0f}, {1e3 * row.after_s:.0f} ms | {1e3 * row.mid_s:.0f} ms | "
         f"{row.off(row.mid_s):+.1f} | ±{width:.0f} {'in' if row.inside else 'out'} | {row.off(row.constant_mfu_s):+.1f} | "
-        f"{row.wall_s:.0f} s | {row.method} |"
+        f"{row.wall_s:.0f} s | {row.load:.0f} | {row.method} |"
     )
 
 
 def report(rows: Sequence[Row]) -> str:
     """Every model, and what it comes to by backend."""
-    head = "| model | backend | measured | predicted | off % | interval % | constant MFU | wall | from |"
-    return "\n".join([head, "|---|---|---|---|---:|---|---:|---:|---|", *map(line, rows), "", *summary(rows)])
+    head = "| model | backend | measured | predicted | off % | interval % | constant MFU | wall | load | from |"
+    return "\n".join([head, "|---|---|---|---|---:|---|---:|---:|---:|---|", *map(line, rows), "", *summary(rows)])
 
 
 def summary(rows: Sequence[Row]) -> list[str]:
     """Median and worst error, and how often the interval held, with the whole model run and without."""
     lines = [
-        "| backend | the model itself | models | off: median / worst % | asked | in interval | constant MFU | wall |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        "| backend | the model itself | models | minutes | load | off: median / worst % | asked | in interval | "
+        "constant MFU | wall |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for backend in BACKENDS:
-        for forbidden in (False, True):
-            some = [r for r in rows if r.backend == backend and r.forbidden == forbidden]
-            done = [r for r in some if not math.isnan(r.mid_s) and not math.isnan(r.before_s)]
-            if not done:
-                continue
-            what = "never run" if forbidden else f"run where it fits ({sum(r.whole for r in done)})"
-            median_, worst = ASKED[backend]
-            inside = 100.0 * sum(r.inside for r in done) / len(done)
-            lines.append(
-                f"| {backend} | {what} | {len(done)} of {len(some)} | {_errors([r.off(r.mid_s) for r in done])} | "
-                f"≤ {median_} / {worst} | {inside:.0f} % | {_errors([r.off(r.constant_mfu_s) for r in done])} | "
-                f"{median(r.wall_s / r.minutes for r in done):.0f} s a minute |"
-            )
+    groups = list(dict.fromkeys((r.models, r.minutes) for r in rows))
+    for (models, minutes), backend, forbidden in product(groups, BACKENDS, (False, True)):
+        wanted = (models, minutes, backend, forbidden)
+        some = [r for r in rows if (r.models, r.minutes, r.backend, r.forbidden) == wanted]
+        done = [r for r in some if not math.isnan(r.mid_s) and not math.isnan(r.before_s)]
+        if not done:
+            continue
+        what = "never run" if forbidden else f"run where it fits ({sum(r.whole for r in done)})"
+        median_, worst = ASKED[backend]
+        inside = 100.0 * sum(r.inside for r in done) / len(done)
+        load = median(r.load for r in done)
+        lines.append(
+            f"| {backend}{'' if models == FIRST else ', second set'} | {what} | {len(done)} of {len(some)} | {minutes:g} | "
+            f"{'4 to 8' if math.isnan(load) else f'{load:.0f}'} | "
+            f"{_errors([r.off(r.mid_s) for r in done])} | ≤ {median_} / {worst} | {inside:.0f} % | "
+            f"{_errors([r.off(r.constant_mfu_s) for r in done])} | "
+            f"{median(r.wall_s / r.minutes for r in done):.0f} s a minute |"
+        )
     return lines
 
 
@@ -246,8 +270,8 @@ def kept() -> list[Row]:
 
 
 def keep(rows: Sequence[Row]) -> None:
-    """Write these over what is kept of the same models, backends and ways."""
-    every = {(r.name, r.backend, r.forbidden): r for r in (*kept(), *rows)}
+    """Write these over what is kept of the same models, backends, ways and minutes."""
+    every = {(r.models, r.name, r.backend, r.forbidden, r.minutes): r for r in (*kept(), *rows)}
     KEPT.write_text(json.dumps([asdict(r) for r in every.values()], indent=1) + "\n", encoding="utf-8")
 
 
@@ -268,9 +292,10 @@ def main() -> None:
         os.chdir(HERE)
     rows = kept() if given.show else []
     for backend in () if given.show else given.backend or BACKENDS:
-        rows += run(given.models, backend, given.minutes, given.forbid_whole, given.only)
-        if given.write:
-            keep(rows)
+        for row in run(given.models, backend, given.minutes, given.forbid_whole, given.only):
+            rows.append(row)
+            if given.write:
+                keep([row])
     print(report(rows))
     if given.readme:
         write_between("calibration-unseen", "\n".join(summary(kept())))

@@ -6,10 +6,10 @@
     python benchmarks/fit.py --write --quick    without what is left out; the intervals stay as they are
     python benchmarks/fit.py --box open         to all runs: without it those of locked_box.csv are left out
 
-Each coefficient has a unit, a meaning and bounds. A group of runs (a generation of accelerators, a kind of
-software, a precision) may differ from the whole by a factor, which is drawn towards 1: a group with few runs
-borrows from the others. A source of 200 rows weighs as much as one of 5; of one publisher's, each weighs less. The
-fit itself is in ``zenplan/fitting/``.
+Each coefficient has a unit, a meaning and bounds. A group of runs (a generation of accelerators, a kind of software,
+a precision) may differ from the whole by a factor, which is drawn towards 1: a group with few runs borrows from the
+others, and a family that one publisher alone measured keeps the common value. A source of 200 rows weighs as much as
+one of 5; of one publisher's, each weighs less. The fit itself is in ``zenplan/fitting/``.
 """
 
 from __future__ import annotations

@@ -15,11 +15,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import readme
 from tables import PUBLISHED, published
 
@@ -164,6 +165,7 @@ def main() -> None:
     text = scores(found)
     print(text + "\n")
     print(limits(found))
+    print(widths(found))
     print(verdicts(box))
     if arguments.readme:
         readme.write("memory", text)
@@ -198,6 +200,34 @@ def limits(found: Sequence[Peak]) -> str:
         f"{higher:.0%} of peaks, each publisher weighing the same, lie over {1.0 / FITS_UP_TO - 1.0:.0%} above the "
         f"predicted, {lower:.0%} over {1.0 - 1.0 / TIGHT_UP_TO:.0%} below; {1.0 - higher - lower:.0%} between"
     )
+
+
+def width(groups: Mapping[str, npt.NDArray[np.float64]], share: float) -> float:
+    """The least factor, up and down, within which so large a share of peaks lies, each publisher weighing the same.
+
+    Args:
+        groups: ln(measured / predicted) by publisher.
+        share: 0 to 1.
+    """
+    steps = np.sort(np.abs(np.concatenate(list(groups.values()))))
+    inside = np.mean(
+        [np.searchsorted(np.sort(np.abs(own)), steps, side="right") / len(own) for own in groups.values()], 0
+    )
+    return math.exp(float(steps[np.argmax(inside >= share - 1e-9)]))
+
+
+def widths(found: Sequence[Peak]) -> str:
+    """The factor that holds 80 % of the peaks of publishers it is not chosen on: the share that it is chosen to hold
+    of the others is raised until it does."""
+    groups = {name: np.array([-p.error for p in own]) for name, own in by_publisher(found).items()}
+    lines = []
+    for share in (0.8, 0.82, 0.85):
+        held = []
+        for name, own in groups.items():
+            factor = width({other: each for other, each in groups.items() if other != name}, share)
+            held.append(float((np.abs(own) <= math.log(factor)).mean()))
+        lines.append(f"x{width(groups, share):.2f} holds {share:.0%}; left out, {np.mean(held):.0%}")
+    return "\n".join(lines)
 
 
 def verdicts(box: Box) -> str:

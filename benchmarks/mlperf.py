@@ -24,11 +24,10 @@ from tables import PUBLISHED, published
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
-from zenplan.backtesting.runs import Run, alike, runs_of
+from zenplan.backtesting.runs import Run, predicted_speeds, runs_of
 from zenplan.commands.backtest.use_case import backtest
 from zenplan.domain.answer.backtest import Summary
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.planning.physics.step import fastest
 
 Row = Mapping[str, str]
 
@@ -139,21 +138,17 @@ def scored(rows: Sequence[Row]) -> tuple[list[Scored], Counter[str]]:
 
 
 def _with_minutes(made: Sequence[tuple[Row, Target, Run]], logged: Mapping[str, Row]) -> Iterator[Scored]:
-    for places in alike([run for *_, run in made]):
-        together = [made[place] for place in places]
-        speeds = fastest(
-            together[0][2].plan, [run.cluster for *_, run in together], [run.layouts for *_, run in together]
+    speeds = predicted_speeds([run for *_, run in made])
+    for (row, target, run), (_, each) in zip(made, speeds, strict=True):
+        measured, own = float(row["minutes"]), logged.get(row["id"])
+        speed = float(own["samples_per_s_per_device"]) * run.devices if own else None
+        yield Scored(
+            row=row,
+            run=run,
+            measured_min=measured,
+            predicted_min=target.samples / (each * run.devices) / _MINUTE_S,
+            apart=measured * _MINUTE_S * speed / target.samples if speed else None,
         )
-        for (row, target, run), (_, each) in zip(together, speeds, strict=True):
-            measured, own = float(row["minutes"]), logged.get(row["id"])
-            speed = float(own["samples_per_s_per_device"]) * run.devices if own else None
-            yield Scored(
-                row=row,
-                run=run,
-                measured_min=measured,
-                predicted_min=target.samples / (each * run.devices) / _MINUTE_S,
-                apart=measured * _MINUTE_S * speed / target.samples if speed else None,
-            )
 
 
 def _row(name: str, some: Sequence[Scored]) -> str:

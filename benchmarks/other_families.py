@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
-from tables import PUBLISHED, Errors, cells, judgement, macro, score_cells, score_table, table
+from tables import PUBLISHED, Errors, cells, macro, score_cells, score_table, table
 
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.backtesting.runs import Run
@@ -22,16 +22,35 @@ from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.workload import LANGUAGE
 from zenplan.fitting.fit import errors_of
-from zenplan.fitting.intervals import Score, plain
-from zenplan.fitting.left_out import KNOWN, NEW, Observed
+from zenplan.fitting.intervals import Judged, Score, plain
+from zenplan.fitting.left_out import KNOWN, LARGE, NEW, Observed
 from zenplan.fitting.published import by_group, publisher, source
 
-_ORDER = ("convnet", "vision transformer", "recurrent", "recommender", "mlp", "diffusion", "gnn")
+# The families of the short table, as it calls them; the rest are its last line.
+SHORT = {
+    "convnet": "convnets",
+    "vision transformer": "vision transformers",
+    "recurrent": "recurrent networks",
+    "recommender": "recommenders",
+}
+REST = "other families"
 _THROUGH_HOST, _PCIE, _NVLINK = "over PCIe, through the host (GeForce)", "over PCIe", "NVLink or NVSwitch"
 
 
-def _of_family(errors: Errors, family: str) -> Errors:
-    return [(r, e) for r, e in errors if r.plan.workload.family == family]
+def _family(run: Run) -> str:
+    return run.plan.workload.family
+
+
+def _task(run: Run) -> str:
+    """What the model is usually trained for, where its family has several: detection, translation, ..."""
+    usual = run.plan.workload.usual
+    return usual.task if usual is not None else ""
+
+
+def _families(runs: Iterable[Run]) -> list[str]:
+    """The families there are, those of the short table first."""
+    there = {_family(run) for run in runs}
+    return [*(name for name in SHORT if name in there), *sorted(there - SHORT.keys())]
 
 
 def _counted(run: Run) -> bool:
@@ -39,32 +58,56 @@ def _counted(run: Run) -> bool:
     return bool(run.measured.flop_per_sample and run.measured.activations_per_sample)
 
 
-def families(observed: Observed) -> str:
-    """A table of errors and intervals for each family, for each kind of group that was left out."""
-    parts = []
+def short(found: Sequence[Judged]) -> list[list[str]]:
+    """A row for each of the large families, and one for all others."""
+    parts: dict[str, list[Judged]] = {title: [] for title in (*SHORT.values(), REST)}
+    for each in found:
+        parts[SHORT.get(_family(each.run), REST)].append(each)
+    return [score_cells(title, Score.of(mine)) for title, mine in parts.items() if mine]
+
+
+def _totals(found: Mapping[str, Sequence[Judged]]) -> str:
+    """All families together, by what was left out."""
+    titles = {
+        NEW: "**new publishers: all of each left out**",
+        KNOWN: "publishers it knows: a quarter of their documents left out",
+        "generation": "each generation left out",
+        "scale": f"all runs above {LARGE} devices left out",
+    }
+    rows = [score_cells(title, Score.of(found[name])) for name, title in titles.items() if found.get(name)]
+    return score_table("all other families", rows)
+
+
+def by_family(found: Mapping[str, Sequence[Judged]]) -> Iterator[str]:
+    """A table of errors and intervals for each family and its tasks, for each kind of group that was left out."""
     for name, title in (
         (NEW, "new publishers: all of each left out"),
         (KNOWN, "publishers it knows: a quarter of their documents left out"),
         ("generation", "each generation left out"),
     ):
-        found = judgement(observed, name) if name in observed else []
+        every = found.get(name, ())
         rows = []
-        for family in _ORDER:
-            mine = [j for j in found if j.run.plan.workload.family == family]
-            counted = [j for j in mine if _counted(j.run)]
-            if mine:
-                rows.append(score_cells(family, Score.of(mine)))
-            if counted and len(counted) < len(mine):
-                rows.append(score_cells(f"{family}, FLOP and activations in the row", Score.of(counted)))
-        parts.append(score_table(title, rows))
-    return "\n\n".join(parts)
+        for family in _families(j.run for j in every):
+            mine = [j for j in every if _family(j.run) == family]
+            rows.append(score_cells(family, Score.of(mine)))
+            rows += [score_cells(f"{family}, {which}", Score.of(some)) for which, some in _parts(mine)]
+        if rows:
+            yield score_table(title, rows)
 
 
-def by_publisher(observed: Observed) -> str:
+def _parts(mine: Sequence[Judged]) -> Iterator[tuple[str, list[Judged]]]:
+    """Runs of one family by the task of their model, and those of which the counts are known; what is all of it is none."""
+    tasks = sorted({_task(j.run) for j in mine} - {""})
+    parts = [(task, [j for j in mine if _task(j.run) == task]) for task in tasks]
+    parts.append(("FLOP and activations in the row", [j for j in mine if _counted(j.run)]))
+    yield from ((which, some) for which, some in parts if 0 < len(some) < len(mine))
+
+
+def by_publisher(found: Sequence[Judged]) -> str:
     """Every publisher of every family, left out."""
     rows = []
-    for family in _ORDER:
-        mine = [j for j in judgement(observed, NEW) if j.run.plan.workload.family == family]
+    for family in _families(j.run for j in found):
+        mine = [j for j in found if _family(j.run) == family]
         for name in sorted({publisher(j.run) for j in mine}):
             score = Score.of([j for j in mine if publisher(j.run) == name])
             rows.append(score_cells(f"{family}: {name}", score, alone=True))
@@ -148,15 +191,25 @@ def keras(coefficients: Coefficients) -> str:
     )
 
 
-def report(observed: Observed, runs: Sequence[Run], coefficients: Coefficients) -> Iterator[str]:
-    """All tables, as markdown; without ``observed`` what is fitted alone."""
+def report(
+    observed: Observed, found: Mapping[str, Sequence[Judged]], runs: Sequence[Run], coefficients: Coefficients
+) -> Iterator[str]:
+    """All tables, as markdown.
+
+    Args:
+        observed: what was left out of this stage's fit; empty for what is fitted alone.
+        found: the same runs beside their intervals.
+        runs: the published ones.
+        coefficients: what is shipped.
+    """
     yield "### Other families"
     fitted = errors_of(runs, coefficients)
-    rows = [cells(family, macro(by_group(mine, source))) for family in _ORDER if (mine := _of_family(fitted, family))]
-    yield table("other families (fitted)", rows)
+    by_name = {name: [(r, e) for r, e in fitted if _family(r) == name] for name in _families(runs)}
+    yield table("other families (fitted)", [cells(n, macro(by_group(e, publisher))) for n, e in by_name.items()])
     if observed:
-        yield families(observed)
-        yield by_publisher(observed)
+        yield _totals(found)
+        yield from by_family(found)
+        yield by_publisher(found[NEW])
         yield scaling(plain(observed[NEW]))
     yield operators(coefficients)
     yield keras(coefficients)

@@ -14,13 +14,15 @@ import sys
 import time
 from pathlib import Path
 
-OTHER_MODELS = str(Path(__file__).parent / "published" / "other_models.csv")
+PUBLISHED = Path(__file__).parent / "published"
+LANGUAGE_MODELS, OTHER_MODELS = (str(PUBLISHED / f"{name}_models.csv") for name in ("language", "other"))
 BASE = ("python -c 'import typer'", [sys.executable, "-c", "import typer"], None)
 COMMANDS = (
     ("zenplan --help", [sys.executable, "-m", "zenplan", "--help"], 1.3),
     ("zenplan estimate --params 1e9", [sys.executable, "-m", "zenplan", "estimate", "--params", "1e9"], 6.0),
     ("zenplan estimate --params 70e9", [sys.executable, "-m", "zenplan", "estimate", "--params", "70e9"], None),
     ("zenplan prices", [sys.executable, "-m", "zenplan", "prices"], None),
+    ("zenplan backtest language_models.csv", [sys.executable, "-m", "zenplan", "backtest", LANGUAGE_MODELS], None),
     # 2,643 rows, of which most are one of their model.
     ("zenplan backtest other_models.csv", [sys.executable, "-m", "zenplan", "backtest", OTHER_MODELS], None),
 )

@@ -8,7 +8,6 @@ from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.adapters.tables.coefficients import read_coefficients
 from zenplan.backtesting.runs import Run, runs_of
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.model.operators import Attention
 from zenplan.domain.software import Software
 from zenplan.planning.explain.method import QLORA_WEIGHT_BYTES
 
@@ -138,16 +137,3 @@ def test_a_card_on_slow_lanes_has_no_link_and_a_quarter_of_pcie() -> None:
     plain, slow = run(**two), run(**two, options="slow-pcie")
     assert (plain.cluster.linked_devices, slow.cluster.linked_devices) == (2, 1)
     assert slow.cluster.pcie_bytes_per_s == plain.cluster.pcie_bytes_per_s / 4
-
-
-def test_packed_texts_that_do_not_see_each_other_have_less_attention() -> None:
-    """2048 tokens in ten texts: a query sees a tenth of the keys, and as much is read and kept."""
-
-    def attention(*options: str) -> list[Attention]:
-        blocks = run(options=";".join(options)).plan.workload.blocks
-        return [op for block in blocks for op in block.operators if isinstance(op, Attention)]
-
-    for whole, apart in zip(attention("packed"), attention("packed", "apart-205"), strict=True):
-        assert apart.flop == pytest.approx(whole.flop / 10, rel=0.02)
-        assert apart.io_elements == pytest.approx(whole.io_elements, rel=0.01)
-    assert attention("packed", "apart-4096") == attention("packed")

@@ -110,6 +110,11 @@ def test_without_a_global_batch_the_pipeline_is_filled(pp: int | None, dp: int, 
     assert one.accumulation == accumulation
 
 
+def test_quantized_weights_go_with_everything_recomputed() -> None:
+    assert {one.recompute for one in layouts(recompute=None, task="qlora")} == {Recompute.FULL}
+    assert {one.recompute for one in layouts(recompute=Recompute.NONE, task="qlora")} == {Recompute.NONE}
+
+
 @pytest.mark.parametrize(
     ("recompute", "traits", "meant"),
     [

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from zenplan.backtesting.runs import Run
-from zenplan.domain.fit.coefficients import GENERATION, SOFTWARE, Coefficients
+from zenplan.domain.fit.coefficients import FAMILY, GENERATION, SOFTWARE, Coefficients
 from zenplan.fitting.fit import errors_of, fitted_to, groups_of
 from zenplan.fitting.model import FIELDS, Model
 from zenplan.fitting.prior import STAGES, START, Stage, start
-from zenplan.planning.physics.step import fastest
+from zenplan.planning.physics.step import Question, fastest
 
 AMPERE, HOPPER = f"{GENERATION}/Ampere", f"{GENERATION}/Hopper"
 
@@ -48,6 +49,19 @@ def test_a_group_without_rows_keeps_the_common_value(toy: list[Run], stage: Stag
     assert f"{GENERATION}/Blackwell" not in matmul.factors
     assert matmul.of(f"{GENERATION}/Blackwell") == matmul.value
     assert {AMPERE, HOPPER} <= matmul.factors.keys()
+
+
+@pytest.mark.parametrize(("makers", "has_factor"), [(1, False), (2, True)])
+def test_a_family_that_one_publisher_measured_keeps_the_common_value(
+    toy: list[Run], stage: Stage, as_if: Callable[..., Run], makers: int, has_factor: bool
+) -> None:
+    """Its runs cannot tell the family from the publisher; two publishers can."""
+    runs = [as_if(run, publisher=f"maker {i % makers}") for i, run in enumerate(toy)]
+    family = f"{FAMILY}/{toy[0].plan.workload.family}"
+    by_family = replace(stage, groups={"matmul": {FAMILY: 0.3, GENERATION: 0.3}})
+    factors = fitted_to(runs, by_family, start()).all["matmul"].factors
+    assert (family in factors) is has_factor
+    assert {AMPERE, HOPPER} <= factors.keys()
 
 
 def test_a_group_that_an_earlier_stage_fitted_stands(toy: list[Run], stage: Stage) -> None:
@@ -85,7 +99,7 @@ def test_a_run_is_predicted_as_the_planner_does(toy: list[Run], true_coefficient
         efficiency = true_coefficients.of(
             cluster.accelerator.architecture, plan.precision, plan.software, plan.workload.family
         )
-        [(_, samples_per_s)] = fastest(plan, [replace(cluster, efficiency=efficiency)], [run.layouts])
+        [[(_, samples_per_s)]] = fastest([Question(plan, [replace(cluster, efficiency=efficiency)], [run.layouts])])
         tokens_per_s = samples_per_s * plan.workload.tokens_per_sample
         assert math.exp(error) * run.tokens_per_s == pytest.approx(tokens_per_s, rel=1e-12)
 

@@ -8,6 +8,7 @@ from typing import Final
 from zenplan.domain.fit.attention import KERNELS, AttentionKernel, cudnn, usual_kernel
 from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.software import Software
+from zenplan.domain.training.traits import Trait, traits_of
 
 # What tables call a kernel; the first that is found decides. "flash" alone does not say which.
 _NAMED: Final = (
@@ -23,8 +24,6 @@ _NAMED: Final = (
 )
 # No fused kernel, whatever else a row says of its attention.
 _UNFUSED: Final = re.compile(r"pre-?flash|standard|unfused|\bmath\b")
-# Software that has its attention from the package flash-attn, and not from Transformer Engine or PyTorch.
-_PACKAGE: Final = re.compile(r"deepspeed|neox|foundry|composer|interne|flash-?attn|colossal|metaseq|fairseq|olmo-?core")
 # FlashAttention-2 came out in July 2023.
 _FIRST_ONLY: Final = 2022
 # torchtitan asks PyTorch for cuDNN's attention first since 2025; PyTorch by itself takes FlashAttention-2.
@@ -49,10 +48,9 @@ def attention_kernel(run: MeasuredRun, software: Software | None) -> tuple[Atten
         if re.search(words, said):
             return cudnn(architecture) if name == "cudnn" else KERNELS[name], ""
     usual = usual_kernel(architecture, software)
-    name = run.framework.lower()
     year = _year(f"{run.framework} {run.release}")
     early = software is Software.COMPILED and year is not None and year < _CUDNN_IN_PYTORCH
-    if usual is cudnn(architecture) and (early or _PACKAGE.search(name)):
+    if usual is cudnn(architecture) and (early or Trait.FLASH_PACKAGE in traits_of(run.framework)):
         usual = KERNELS["fa2"]
     if usual.name == "fa2" and year is not None and year <= _FIRST_ONLY:
         usual = KERNELS["fa1"]

@@ -6,13 +6,11 @@ Where the row does not say which products have adapters, it is what its software
 from __future__ import annotations
 
 import re
-from collections.abc import Set
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
 from zenplan.domain.measured.run import MeasuredRun
-from zenplan.domain.model.operators import Attention, Operator
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.plan import OPTIMIZERS, Optimizer
 from zenplan.planning.explain.method import DEFAULT_RANK, QLORA_WEIGHT_BYTES, Targets, with_adapters
@@ -38,11 +36,6 @@ _DEFAULTS: Final = (
 )
 
 
-# Packed texts that do not see each other, and the tokens of one. NeMo's fine-tuning benchmarks pack SQuAD so (NVIDIA NeMo,
-# docs/source/performance/performance_summary.md; recipes for speed, ``packed_sequence = performance_mode``).
-_APART: Final = re.compile(r"apart-(\d+)")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FineTuning:
     """What is trained of a model, and how the rest is kept.
@@ -64,10 +57,7 @@ class FineTuning:
 
 def fine_tuned(run: MeasuredRun, workload: Workload) -> FineTuning:
     """The run's model as it was trained: whole, or with adapters."""
-    words = _words(run)
-    apart = next((int(found[1]) for word in run.options if (found := _APART.fullmatch(word))), None)
-    if apart:
-        workload = _packed(workload, apart)
+    words = _words(run.options, run.written_precision)
     plain = FineTuning(
         workload=workload, method="full", weight_bytes=run.precision.compute_bytes, optimizer=_optimizer(words)
     )
@@ -89,34 +79,20 @@ def fine_tuned(run: MeasuredRun, workload: Workload) -> FineTuning:
 
 
 @cache
-def _packed(workload: Workload, tokens: int) -> Workload:
-    """With texts of so many tokens in each sequence, which attend to themselves alone: as many heads more on as many
-    queries and keys less."""
-
-    def apart(op: Operator) -> Operator:
-        if not isinstance(op, Attention) or op.keys != op.queries:
-            return op
-        texts = max(1, round(op.queries / tokens))
-        each = -(-op.queries // texts)
-        return replace(op, heads=op.heads * texts, kv_heads=op.kv_heads * texts, queries=each, keys=each)
-
-    blocks = (replace(b, operators=tuple(map(apart, b.operators))) for b in workload.blocks)
-    return replace(workload, blocks=tuple(blocks))
-
-
-@cache
 def _adapted(workload: Workload, rank: int, targets: Targets) -> Workload:
     """One workload for all runs of a model with such adapters, so that they are predicted together."""
     return with_adapters(workload, rank, targets)
 
 
-def _words(run: MeasuredRun) -> Set[str]:
+@cache
+def _words(options: frozenset[str], written_precision: str) -> frozenset[str]:
     """Options, and parts of what stands under the precision (``bnb-nf4``, ``4-bit``)."""
-    written = re.sub(r"(\d)[-_ ]bits?\b", r"\1bit", run.written_precision.lower())
-    return run.options | set(re.findall(r"[a-z0-9]+", written))
+    written = re.sub(r"(\d)[-_ ]bits?\b", r"\1bit", written_precision.lower())
+    return options | set(re.findall(r"[a-z0-9]+", written))
 
 
-def _optimizer(words: Set[str]) -> Optimizer | None:
+@cache
+def _optimizer(words: frozenset[str]) -> Optimizer | None:
     found = (OPTIMIZERS[name] for name, pattern in _OPTIMIZERS.items() if any(map(pattern.search, words)))
     return next(found, None)
 

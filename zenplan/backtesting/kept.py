@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
@@ -12,16 +11,8 @@ from zenplan.domain.measured.run import MeasuredRun
 from zenplan.domain.precision import Precision
 from zenplan.domain.software import Software
 from zenplan.domain.training.kept import Kept, usual_kept
+from zenplan.domain.training.traits import Trait, traits_of
 
-# Megatron-Core fuses the gate of SwiGLU (``bias_swiglu_fusion``, December 2023 on), which Megatron-LM before it did not.
-_FUSED_GATE = re.compile(r"nemo v?2[4-9]|bridge|megatron-core|\+ te\b|transformer ?engine|primus|unsloth|liger")
-# Their performance recipes reduce gradients in bf16 and keep weights of fp8 products in fp8 (Megatron-Bridge,
-# perf_recipes/_common.py and training/mixed_precision.py; NeMo's launcher before it).
-_RECIPES = re.compile(r"nemo|bridge")
-# Queries, keys and values in one product.
-_ONE_PRODUCT = re.compile(r"nanotron|litgpt")
-# It keeps inputs gathered, unless they are gathered again (nanotron, ``tp_recompute_allgather``).
-_GATHERED = re.compile(r"nanotron")
 # A loss that is computed in parts writes no logits; a fused kernel over whole ones, as Unsloth's, has them in 16 bits,
 # their copy in fp32 and the gradient in its place.
 _NO_LOGITS, _FAST_LOGIT_BYTES = ("liger", "cut-cross-entropy", "chunked-loss"), 8.0
@@ -36,7 +27,7 @@ _SUPERCHIPS, _FSDP = ("Blackwell", "Blackwell Ultra"), 3
 def run_kept(run: MeasuredRun, software: Software | None, method: str) -> Kept:
     """What a measured run kept."""
     kept = named_kept(run.framework, software, run.precision, method, run.options)
-    recipe = _RECIPES.search(run.framework.lower()) and run.accelerator.architecture in _SUPERCHIPS
+    recipe = Trait.RECIPES in traits_of(run.framework) and run.accelerator.architecture in _SUPERCHIPS
     if recipe and run.zero_stage == _FSDP:
         return replace(kept, offload=kept.offload | {"activations"})
     return kept
@@ -51,15 +42,15 @@ def named_kept(
     options: frozenset[str] = frozenset(),
 ) -> Kept:
     """What is kept by software of that name with those options."""
-    name, kept = framework.lower(), usual_kept(software, precision, method)
+    named, kept = traits_of(framework), usual_kept(software, precision, method)
     changes: dict[str, Any] = {}
-    if software is Software.FUSED and not _FUSED_GATE.search(name):
+    if software is Software.FUSED and Trait.FUSED_GATE not in named:
         changes |= {"gate": True}
-    if _RECIPES.search(name):
+    if Trait.RECIPES in named:
         changes |= {"gradient_bytes": 2.0, "copies_bytes": 0.0}
-    if _ONE_PRODUCT.search(name):
+    if Trait.ONE_PRODUCT in named:
         changes |= {"rotated": True}
-    if _GATHERED.search(name):
+    if Trait.GATHERED in named:
         changes |= {"gathered": True}
     return replace(kept, **changes, **_by_options(kept, options))
 

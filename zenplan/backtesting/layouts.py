@@ -8,36 +8,24 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from zenplan.backtesting.attention import names_unfused
-from zenplan.domain.answer.fit import TIGHT_UP_TO
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.measured.run import BY_NAME, MeasuredRun
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
+from zenplan.domain.training.traits import Trait, traits_of
 from zenplan.domain.training.tuning import USUAL, Tuning, tuning_of
 from zenplan.errors import Skipped
 from zenplan.planning.search.candidates import virtual_stages
 
-# Frameworks by name or year from before FlashAttention (May 2022). BigScience trained until then.
-_BEFORE_FLASH = re.compile(r"bigscience|megatron\S* v1\.\d|\b20(1[5-9]|20|21)\b")
-# scaled_dot_product_attention came with PyTorch 2.0 (March 2023).
-_PYTORCH_1 = re.compile(r"pytorch[- ]?1\.\d")
 # No fused attention kernel was made for these.
 _NO_FLASH = ("Kepler", "Maxwell", "Pascal", "Volta")
-# Megatron-LM and NeMo kept fused attention off by default until NeMo 24. Those made for Gaudi have FusedSDPA on by default
-# (HabanaAI/Megatron-DeepSpeed:scripts/run_llama.sh, USE_FUSED_SDPA).
-_MODERN_MEGATRON = re.compile(r"nemo 2[4-9]|bridge|core|gaudi|habana|202[4-9]")
-# Before there were kernels for it in JAX (Pallas, cuDNN in jax.nn), attention was what XLA made of its products. NVIDIA's
-# Transformer Engine brought its own (NVIDIA/JAX-Toolbox).
-_XLA_ATTENTION = re.compile(r"paxml|mesh-transformer|\bjax 0\.[0-3]\b")
 # Trainium's libraries have a kernel of attention since Neuron 2.19 (release notes of neuronx-nemo-megatron 0.6.0).
 _BEFORE_NEURON_FLASH = re.compile(r"2\.(\d|1[0-8])\b")
-# These share layers out by what they cost, or leave some off both ends, where nobody asks for anything else.
-_BALANCES = re.compile(r"titan|nanotron")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +55,12 @@ class SoftwareTraits:
 
 def software_traits(run: MeasuredRun, software: Software | None) -> SoftwareTraits:
     """By the software's name, the device and the precision."""
-    name = run.framework.lower()
-    fused, why = _fused(run, name)
+    named = traits_of(run.framework)
+    fused, why = _fused(run, named)
     stages: tuple[int, ...] = (0, 1, 2, 3)
-    if software is Software.FUSED and "deepspeed" not in name and "foundry" not in name:
+    if software is Software.FUSED and Trait.ANY_ZERO not in named:
         stages = (0, 1)
-    elif software is Software.COMPILED and "titan" in name:
+    elif software is Software.COMPILED and Trait.SHARDS_ALL in named:
         stages = (3,)
     elif software in (Software.XLA, Software.JAX):
         stages = (0, 3)
@@ -81,7 +69,7 @@ def software_traits(run: MeasuredRun, software: Software | None) -> SoftwareTrai
         sequence=fused or run.recompute is Recompute.SELECTIVE,
         zero_stages=stages,
         interleaves=interleaves(run),
-        balances=_BALANCES.search(name) is not None,
+        balances=Trait.BALANCES in named,
         half=software is Software.COMPILED,
         tuning=tuning_of(run.framework, run.release, run.options),
         assumed=(why,) if why else (),
@@ -94,7 +82,7 @@ def interleaves(run: MeasuredRun) -> bool:
     return not run.framework or "interleaved" in run.options
 
 
-def _fused(run: MeasuredRun, name: str) -> tuple[bool, str]:
+def _fused(run: MeasuredRun, named: Set[Trait]) -> tuple[bool, str]:
     """Whether attention was fused, and why it is taken so where the row does not say or cannot be right."""
     lacking = run.accelerator.architecture if run.accelerator.architecture in _NO_FLASH else ""
     if not lacking and run.precision.other_dtype in ("fp32", "tf32"):
@@ -107,17 +95,17 @@ def _fused(run: MeasuredRun, name: str) -> tuple[bool, str]:
         return False, ""
     if names_unfused(run.attention_kernel):
         return False, f"attention is standard: its kernel is {run.attention_kernel}" if run.fused_attention else ""
-    if _BEFORE_FLASH.search(name):
+    if Trait.BEFORE_FLASH in named:
         return False, "attention is standard: the software is older than FlashAttention"
     if run.fused_attention:
         return True, ""
-    if run.family in BY_NAME and _PYTORCH_1.search(name):
+    if run.family in BY_NAME and Trait.UNFUSED_PYTORCH in named:
         return False, "attention is empty: standard, PyTorch has a fused one from 2.0 on"
-    if "neuronx" in name and _BEFORE_NEURON_FLASH.match(run.release):
+    if "neuronx" in run.framework.lower() and _BEFORE_NEURON_FLASH.match(run.release):
         return False, "attention is empty: standard, Neuron has a kernel for it from 2.19 on"
-    if _XLA_ATTENTION.search(name) and not re.search("transformer ?engine", name):
+    if Trait.XLA_ATTENTION in named:
         return False, "attention is empty: standard, as XLA computes it without a kernel of its own"
-    if re.search("megatron|nemo", name) and not _MODERN_MEGATRON.search(name):
+    if named & {Trait.MEGATRON, Trait.NEMO} and Trait.FUSES_ATTENTION not in named:
         return False, "attention is empty: standard, the default of Megatron-LM and NeMo until 2024"
     return True, "attention is empty: fused"
 
@@ -152,6 +140,9 @@ _MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _STATE_BYTES = 18.0
 # The same without master weights.
 _PURE_STATE_BYTES = 8.0
+# Of a device's memory: what a predicted peak can be of a run that was made without recomputing more. It is a guess of what
+# was done, and so nearer than the limit beyond which a run is called impossible (``domain.answer.fit``).
+_MAY_FIT = 1.15
 # A printed layout whose states need so many times the memory is not the whole of it.
 _IMPOSSIBLE = 1.5
 
@@ -167,7 +158,7 @@ def candidate_layouts(
     batch, ep = run.global_batch or 0, run.ep or 1
     micros = (run.micro_batch,) if run.micro_batch else _MICRO_BATCHES
     found = []
-    partial = _is_partial(run, cluster, workload)
+    partial, layers = _is_partial(run, cluster, workload), workload.layers
     for (dp, tp, pp, cp), micro, again in itertools.product(
         _degrees(run, cluster, workload, partial), micros, _recomputations(run, traits)
     ):
@@ -177,7 +168,7 @@ def candidate_layouts(
             continue
         # Without a global batch, as many micro-batches as fill the pipeline.
         accumulation = math.ceil(batch / (dp * micro)) if batch else (8 * pp if pp > 1 else 1)
-        virtual = _virtual_stages(run, traits, workload.layers, pp, accumulation)
+        virtual = _virtual_stages(run, traits, layers, pp, accumulation)
         for zero, parts in itertools.product(_stages(run, traits, pp, partial), virtual):
             found.append(
                 Layout(
@@ -190,7 +181,7 @@ def candidate_layouts(
                     micro_batch=micro,
                     accumulation=accumulation,
                     interleave=parts,
-                    even=pp > 1 and not traits.balances and workload.layers % (pp * parts) == 0,
+                    even=pp > 1 and not traits.balances and layers % (pp * parts) == 0,
                     recompute=again,
                     sequence=traits.sequence,
                 )
@@ -239,7 +230,7 @@ def likely(layouts: Sequence[Layout], shares: Sequence[float], batch_known: bool
         batch_known: whether the row says its micro-batch.
     """
     every = range(len(layouts))
-    running = [i for i in every if shares[i] <= TIGHT_UP_TO]
+    running = [i for i in every if shares[i] <= _MAY_FIT]
     if batch_known and running:
         least = min(_USUAL.index(layouts[i].recompute) for i in running)
         running = [i for i in running if layouts[i].recompute is _USUAL[least]]
@@ -249,8 +240,12 @@ def likely(layouts: Sequence[Layout], shares: Sequence[float], batch_known: bool
 
 
 def _recomputations(run: MeasuredRun, traits: SoftwareTraits) -> tuple[Recompute, ...]:
-    if run.recompute is None and _BEFORE_FLASH.search(run.framework.lower()) and "megatron" in run.framework.lower():
+    if run.recompute is None and {Trait.BEFORE_FLASH, Trait.MEGATRON} <= traits_of(run.framework):
         # Whole layers were all that Megatron-LM could recompute before 2022, and BigScience did.
+        return (Recompute.FULL,)
+    if run.recompute is None and run.task == "qlora":
+        # PEFT turns gradient checkpointing on where it prepares quantized weights (prepare_model_for_kbit_training,
+        # ``use_gradient_checkpointing``, true), and Unsloth and LLaMA-Factory do too.
         return (Recompute.FULL,)
     if run.recompute is None:
         return (Recompute.NONE, Recompute.SELECTIVE, Recompute.FULL)
@@ -281,8 +276,7 @@ def _stages(run: MeasuredRun, traits: SoftwareTraits, pp: int, partial: bool) ->
         return (run.zero_stage,)
     if run.zero_stage == 0:
         # NeMo's recipes divide the optimizer's state without printing it.
-        name = run.framework.lower()
-        return (1,) if "nemo" in name or "bridge" in name else (0,)
+        return (1,) if Trait.RECIPES in traits_of(run.framework) else (0,)
     offered = tuple(z for z in traits.zero_stages if pp == 1 or z <= 1)
     return offered or (1,)
 

@@ -7,8 +7,9 @@ choice is told in ``Run.assumed``.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 
 from zenplan.adapters.runs.cells import stored, unsaid
@@ -27,6 +28,7 @@ from zenplan.backtesting.layouts import (
 )
 from zenplan.backtesting.workload import run_workload
 from zenplan.domain.answer.fit import Fit, fit_of
+from zenplan.domain.fit.attention import AttentionKernel
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.fit.efficiency import Efficiency
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -34,12 +36,14 @@ from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.measured.run import BY_NAME, MeasuredRun
 from zenplan.domain.model.operators import Attention
 from zenplan.domain.model.workload import Workload
+from zenplan.domain.precision import Precision
 from zenplan.domain.software import Software, software_of
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import OPTIMIZERS, Optimizer, TrainingPlan
 from zenplan.errors import Skipped, ZenplanError
 from zenplan.planning.physics.columns import Layouts
 from zenplan.planning.physics.memory import peak_memory
+from zenplan.planning.physics.step import Question, fastest
 
 # Lanes of the second card on a desktop board, whose first has the processor's.
 _SLOW_LANES = 4
@@ -80,7 +84,8 @@ class Run:
 
 def runs(measured: Iterable[MeasuredRun], coefficients: Coefficients) -> Iterator[Run | ZenplanError]:
     """Each run with what it takes to predict it, or with the reason why it cannot be."""
-    yield from _chosen([_attempt(each, coefficients) for each in measured])
+    efficiencies = _efficiencies(coefficients)
+    yield from _chosen([_attempt(each, efficiencies) for each in measured])
 
 
 def runs_of(
@@ -88,9 +93,10 @@ def runs_of(
 ) -> Iterator[Run | ZenplanError]:
     """The same of rows of a table, text by column, which name accelerators of the catalogue."""
     read: list[_Draft | ZenplanError] = []
+    efficiencies = _efficiencies(coefficients)
     for row in rows:
         try:
-            read.append(_draft(measured_run(row, catalogue), coefficients))
+            read.append(_draft(measured_run(row, catalogue), efficiencies))
         except ZenplanError as error:
             read.append(error)
     yield from _chosen(read)
@@ -108,21 +114,38 @@ class _Draft:
     assumed: tuple[str, ...]
 
 
-def _attempt(run: MeasuredRun, coefficients: Coefficients) -> _Draft | ZenplanError:
+# By architecture, precision, software and family, with a kernel of attention.
+_Efficiencies = Callable[[str, Precision, Software | None, str, AttentionKernel], Efficiency]
+
+
+def _efficiencies(coefficients: Coefficients) -> _Efficiencies:
+    """Runs that are alike in all of it share one."""
+
+    @cache
+    def of(
+        architecture: str, precision: Precision, software: Software | None, family: str, kernel: AttentionKernel
+    ) -> Efficiency:
+        return replace(coefficients.of(architecture, precision, software, family), kernel=kernel)
+
+    return of
+
+
+def _attempt(run: MeasuredRun, efficiencies: _Efficiencies) -> _Draft | ZenplanError:
     try:
-        return _draft(run, coefficients)
+        return _draft(run, efficiencies)
     except ZenplanError as error:
         return error
 
 
-def _draft(run: MeasuredRun, coefficients: Coefficients) -> _Draft:
+def _draft(run: MeasuredRun, efficiencies: _Efficiencies) -> _Draft:
     software = _software(run)
     traits = software_traits(run, software)
     tuned = fine_tuned(run, run_workload(run, software))
     workload = tuned.workload
-    efficiency = coefficients.of(run.accelerator.architecture, run.precision, software, workload.family)
     kernel, unnamed = attention_kernel(run, software)
-    cluster = _cluster(run, replace(efficiency, kernel=kernel))
+    cluster = _cluster(
+        run, efficiencies(run.accelerator.architecture, run.precision, software, workload.family, kernel)
+    )
     named = run.family in BY_NAME
     layouts = data_parallel(run, cluster) if named else candidate_layouts(run, cluster, workload, traits)
     maps_last, why = channels_last(run, software)
@@ -221,6 +244,16 @@ def alike(made: Sequence[Run]) -> list[list[int]]:
         key = (id(plan.workload), *arithmetic, plan.optimizer, plan.tuning)
         groups.setdefault(key, []).append(index)
     return list(groups.values())
+
+
+def predicted_speeds(made: Sequence[Run]) -> list[tuple[Layout, float]]:
+    """Of each run the fastest of its layouts, and how many samples a second it does on one device."""
+    groups = alike(made)
+    asked = [Question(made[g[0]].plan, [made[i].cluster for i in g], [made[i].layouts for i in g]) for g in groups]
+    found: dict[int, tuple[Layout, float]] = {}
+    for indices, speeds in zip(groups, fastest(asked), strict=True):
+        found.update(zip(indices, speeds, strict=True))
+    return [found[index] for index in range(len(made))]
 
 
 def _cluster(run: MeasuredRun, efficiency: Efficiency) -> Cluster:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from zenplan import units
 from zenplan.adapters.tables.counted import counted_by_name
 from zenplan.adapters.tables.models import models_by_name
+from zenplan.backtesting.packing import packed
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.measured.run import BY_NAME, MeasuredRun
 from zenplan.domain.model.operators import Convolution, Embedding
@@ -70,7 +71,7 @@ def run_workload(run: MeasuredRun, software: Software | None) -> Workload:
     if run.family in BY_NAME:
         return _named_workload(run)
     said = {name: getattr(run, name) for name in _Shape._fields if name != "padded"}
-    return _transformer(_Shape(**said, padded=software is Software.FUSED))
+    return packed(_transformer(_Shape(**said, padded=software is Software.FUSED)), run.options)
 
 
 @cache

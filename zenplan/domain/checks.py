@@ -16,17 +16,18 @@ from zenplan.errors import DataError, printable
 MOST_LETTERS: Final = 1000
 MOST_NAMES: Final = 200
 MOST_COUNT: Final = 1e12
+_INFINITE: Final = math.inf
 
 
 def positive(noun: str, **fields: float | None) -> None:
     """Every field that is known is finite and above zero."""
     for name, value in fields.items():
         try:
-            wrong = value is not None and not 0 < value < math.inf
+            if value is None or 0 < value < _INFINITE:
+                continue
         except TypeError as error:
             raise DataError(f"{noun}: {name} must be a number, not {value!r}") from error
-        if wrong:
-            raise DataError(f"{noun}: {name} must be above zero and finite, not {value}")
+        raise DataError(f"{noun}: {name} must be above zero and finite, not {value}")
 
 
 def not_negative(noun: str, **fields: float | None) -> None:

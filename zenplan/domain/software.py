@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 from enum import StrEnum
+from functools import cache
 from typing import Final
 
 
@@ -52,7 +53,7 @@ def software_of(framework: str, compiled: str = "", options: Set[str] = frozense
         options: of the software, one word each, as a table of runs has them.
     """
     name = framework.lower()
-    kind = next((kind for words, kind in _WORDS if re.search(words, name)), None)
+    kind = _by_name(name)
     # TensorFlow without XLA, and PyTorch alone without its compiler, run operator by operator.
     alone = kind in (Software.XLA, Software.JAX) or (kind is None and "pytorch" in name)
     if alone and compiled.strip().lower() in ("no", "false", "0"):
@@ -60,6 +61,11 @@ def software_of(framework: str, compiled: str = "", options: Set[str] = frozense
     if compiled.strip().lower() in ("yes", "true", "1") and kind in (None, Software.EAGER):
         return Software.COMPILED
     return Software.PATCHED if kind is Software.EAGER and options & FUSED_KERNELS else kind
+
+
+@cache
+def _by_name(name: str) -> Software | None:
+    return next((kind for words, kind in _WORDS if re.search(words, name)), None)
 
 
 def keras_software(backend: str, compiled: bool) -> Software:

@@ -44,6 +44,7 @@ _ALIASES: Final = {
     "widedeep": "wide-and-deep",
     "maskrcnnr50fpn": "maskrcnn-resnet50-fpn",
     "maskrcnnresnet50": "maskrcnn-resnet50-fpn",
+    **dict.fromkeys(("fasterrcnnr50fpn", "fasterrcnnresnet50"), "fasterrcnn-resnet50-fpn"),
     "samvithencoder": "sam-vit-h",
     "stablediffusionvaeencoder": "sd-vae-encoder",
     "dlrmsmall": "dlrm",

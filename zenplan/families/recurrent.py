@@ -140,7 +140,9 @@ def _tacotron_decoder(frames: int, text: int) -> list[Operator]:
         Recurrent(name="attention energy", steps=frames, rows=text, inner=128, columns=1, kernels=_ENERGY),
         # The sums with query and memory and their tanh; then the memory itself, read for the context.
         elementwise(ElementwiseKind.OTHER, "attention sums", looked * 128, 7, kept=looked * 128),
-        elementwise(ElementwiseKind.OTHER, "attention context", looked * 512, 1),
+        # Forward it is read. Backward it is read again, its gradient of this step is written, and added to that of the steps
+        # behind, as autograd does with what several operators have read: 5 more.
+        elementwise(ElementwiseKind.OTHER, "attention context", looked * 512, 6 / 2.5),
         Recurrent(name="decoder cell input", steps=frames, inner=1024 + 512, columns=4096, kernels=1, bias=True),
         Recurrent(name="decoder cell", steps=frames, inner=1024, columns=4096, kernels=_CELL - 1, bias=True),
         Recurrent(name="frame and end", steps=frames, inner=1024 + 512, columns=MELS + 1, kernels=_FRAME, bias=True),

@@ -54,11 +54,22 @@ def groups_of(run: Run) -> dict[str, str]:
 def _parameters(all_runs: Sequence[Run], stage: Stage, begin: Coefficients) -> list[tuple[str, str]]:
     """(coefficient, group) of everything that the stage fits; the group of a common value is empty."""
     found = [(name, "") for name in stage.common]
+    makers = _makers(all_runs)
     for name, kinds in stage.groups.items():
         for kind in kinds:
             fitted_before = begin.all[name].factors.keys() - START[name].factors.keys()
             there = sorted({groups_of(r)[kind] for r in all_runs} - {"", _REFERENCE} - fitted_before)
-            found += [(name, group) for group in there]
+            found += [(name, group) for group in there if kind != FAMILY or len(makers[group]) > 1]
+    return found
+
+
+def _makers(all_runs: Sequence[Run]) -> dict[str, set[str]]:
+    """Who measured runs of each group. What one publisher alone has measured of a family says how that publisher measures,
+    as much as how the family runs: it keeps the common value."""
+    found: dict[str, set[str]] = {}
+    for run in all_runs:
+        for group in groups_of(run).values():
+            found.setdefault(group, set()).add(publisher(run))
     return found
 
 

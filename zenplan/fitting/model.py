@@ -18,8 +18,9 @@ from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.fit.efficiency import Efficiency, Interval
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.fitting.prior import START
+from zenplan.planning.physics.blocks import Asked
 from zenplan.planning.physics.columns import Hardware, Layouts
-from zenplan.planning.physics.step import step_time
+from zenplan.planning.physics.step import step_times
 
 Array = npt.NDArray[np.float64]
 
@@ -116,18 +117,22 @@ class Model:
     def _layout_speeds(self, variants: Array) -> list[Array]:
         """Of each group, shape (variants, layouts). One evaluation for all variants: numpy's calls cost more than
         what they compute."""
-        speeds = []
-        for g in self._groups:
-            again = np.tile(np.arange(len(g.owner)), len(variants))
-            layouts, spec = g.layouts.take(again), g.hardware.take(again)
-            e = dict(zip(FIELDS, variants[:, g.owner].reshape(len(again), -1).T, strict=True))
-            scaled = {column: getattr(spec, column) * e[name] for column, name in _SCALED.items()}
-            scaled["pcie_bytes_per_s"] = spec.pcie_bytes_per_s * np.where(g.peer[again], e["pcie"], e["staged"])
-            hw = replace(spec, **scaled, **{name: e[name] for name in _TAKEN})
-            tokens = layouts.samples * g.plan.workload.tokens_per_sample
-            speed = tokens / step_time(g.plan, layouts, hw).total_s / hw.devices
-            speeds.append(speed.reshape(len(variants), -1))
-        return speeds
+        asked = [self._asked(g, variants) for g in self._groups]
+        return [
+            (a.layouts.samples * a.plan.workload.tokens_per_sample / steps.total_s / a.hw.devices).reshape(
+                len(variants), -1
+            )
+            for a, steps in zip(asked, step_times(asked), strict=True)
+        ]
+
+    def _asked(self, group: _Group, variants: Array) -> Asked:
+        """A group's layouts under each variant, one variant after another."""
+        again = np.tile(np.arange(len(group.owner)), len(variants))
+        layouts, spec = group.layouts.take(again), group.hardware.take(again)
+        e = dict(zip(FIELDS, variants[:, group.owner].reshape(len(again), -1).T, strict=True))
+        scaled = {column: getattr(spec, column) * e[name] for column, name in _SCALED.items()}
+        scaled["pcie_bytes_per_s"] = spec.pcie_bytes_per_s * np.where(group.peer[again], e["pcie"], e["staged"])
+        return Asked(group.plan, layouts, replace(spec, **scaled, **{name: e[name] for name in _TAKEN}))
 
 
 def efficiency_of(run: Run, coefficients: Coefficients) -> Efficiency:

@@ -32,14 +32,15 @@ def _count(job: Count, events: Events) -> None:
         events.begin("start")
     # Keras takes its backend from the environment at its first import: not before the job is known.
     from zenplan.worker.counting.count import count_model
-    from zenplan.worker.counting.load import configured_model, imported_model, weightless, with_inputs
+    from zenplan.worker.counting.load import configured_model, drawn_by_numpy, imported_model, weightless, with_inputs
 
     shapes = wanted.input_shapes
     with weightless(not job.values):
-        if isinstance(wanted, File):
-            model = configured_model(config, events)
-        else:
-            model = imported_model(wanted.target, events, wanted.arguments)
+        with drawn_by_numpy():
+            if isinstance(wanted, File):
+                model = configured_model(config, events)
+            else:
+                model = imported_model(wanted.target, events, wanted.arguments)
         if shapes and not getattr(model, "inputs", None):
             with_inputs(model, shapes)
         events.begin("count")

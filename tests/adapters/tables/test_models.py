@@ -38,6 +38,9 @@ def test_each_row_is_as_wide_as_the_header() -> None:
 def test_windows_experts_and_latent_attention_are_read() -> None:
     models = read_models()
     assert models["gemma2-9b"].shape.windows == (4096, None)
+    assert not models["gemma2-9b"].shape.chunked
+    chunked = models["llama-4-scout"].shape
+    assert (chunked.windows, chunked.chunked) == ((8192, 8192, 8192, None), True)
     mixed = models["deepseek-v3"].shape
     assert mixed.experts is not None
     assert mixed.latent is not None

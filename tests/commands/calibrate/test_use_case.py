@@ -88,16 +88,20 @@ class Worker:
             if kind:
                 raise ZenplanError(said, kind=kind)
             if point.key not in held:
-                hear(Built(key=point.key, setup_s=self.setup_s, program_bytes=1e9 * (1 + depth_of(point))))
+                hear(self.built(point))
             held.add(point.key)
             good += [point] if point.role != "program" else []
         for number in range(job.rounds.least):
             tell("measure", self.round_s * number)
             for point in good:
                 seconds = self.step_s(point)
-                hear(Sampled(key=point.key, round=number, wall_s=seconds, cpu_s=seconds))
+                hear(Sampled(key=point.key, round=number, wall_s=self.waits * seconds, cpu_s=seconds))
 
-    round_s, setup_s, stays = 1.0, 1.0, True
+    def built(self, point: WantedPoint) -> Built:
+        """What it says of a model that is ready."""
+        return Built(key=point.key, setup_s=self.setup_s, program_bytes=1e9 * (1 + depth_of(point)))
+
+    round_s, setup_s, waits, stays = 1.0, 1.0, 1.0, True
 
     @property
     def keys(self) -> list[list[str]]:
@@ -201,6 +205,50 @@ def test_the_minutes_are_kept_by_the_clock_on_the_wall(run: Any, monkeypatch: py
     found = run(worker, how=replace(HOW, minutes=1.0)).taken[0]
     assert found.prediction is not None
     assert now[0] <= 80.0
+
+
+class Compiles(Worker):
+    """The first model is built slowly, for everything is new; compiling takes a second and as much for each layer."""
+
+    def __init__(self, now: list[float], first_s: float, each_s: float, slower: float = 10.0) -> None:
+        super().__init__(lambda point: slower * linear(point))
+        self.now, self.first_s, self.each_s = now, first_s, each_s
+
+    def built(self, point: WantedPoint) -> Built:
+        """The clock goes on as long as it takes."""
+        compile_s, build_s = self.each_s * (1.0 + 0.3 * depth_of(point)), self.first_s
+        self.first_s = 0.1
+        step_s = self.step_s(point)
+        self.now[0] += build_s + compile_s + 2 * step_s
+        return Built(
+            key=point.key,
+            setup_s=build_s + compile_s + 2 * step_s,
+            compile_s=compile_s + step_s,
+            program_bytes=1e8 * (1 + depth_of(point)),
+        )
+
+
+def test_what_the_first_model_took_to_build_is_not_asked_of_the_next(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the minutes are left after the first depth: more depths are run, and the minutes are kept."""
+    now = [0.0]
+    monkeypatch.setattr(running.time, "monotonic", lambda: now[0])
+    worker = Compiles(now, first_s=14.0, each_s=2.0, slower=2.0)
+    found = run(worker, backend="jax", how=replace(HOW, whole=False, minutes=0.6)).taken[0]
+    depths = {m.point.depth for m in found.calibration.steps}
+    assert len(depths) >= 3
+    assert now[0] <= 1.1 * 36.0
+
+
+def test_depths_at_the_batch_come_before_parts_of_it_where_parts_tell_little(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time for two or three programs alone: with jax none is spent on another batch, which is another program."""
+    now = [0.0]
+    monkeypatch.setattr(running.time, "monotonic", lambda: now[0])
+    worker = Compiles(now, first_s=2.0, each_s=6.0, slower=4.0)
+    found = run(worker, backend="jax", how=replace(HOW, whole=False, minutes=0.6)).taken[0]
+    assert {m.point.batch for m in found.calibration.steps} == {4}
+    assert len({m.point.depth for m in found.calibration.steps}) >= 2
 
 
 def test_without_an_answer_the_minutes_are_doubled_and_no_more(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,16 +385,79 @@ def test_a_comparison_says_what_failed_and_goes_on(run: Any) -> None:
     assert len(found.fastest) == 1
 
 
-def test_a_sweep_stops_when_its_time_is_over(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = Worker(lambda point: 0.01)
-    worker.round_s = 40.0
-    found = run(worker, Wanted(request=Request())).taken[0]
+class Sweeps(Worker):
+    """Points of a sweep, one after another; each takes that long by the clock that it tells."""
+
+    def __init__(self, each_s: float) -> None:
+        super().__init__(lambda point: 0.01)
+        self.each_s = each_s
+
+    def do(self, job: Measure, held: set[str], tell: Any, hear: Any) -> None:
+        """Each point is done before the next."""
+        for number, point in enumerate(job.points):
+            tell("build", number * self.each_s)
+            assert not job.count, "what a sweep runs is counted already"
+            hear(Built(key=point.key, setup_s=1.0))
+            tell("measure", (number + 0.9) * self.each_s)
+            for index in range(job.rounds.least):
+                hear(Sampled(key=point.key, round=index, wall_s=0.01 * (number + 1), cpu_s=0.01 * (number + 1)))
+
+
+def test_a_sweep_stops_when_its_time_is_over(run: Any) -> None:
+    found = run(Sweeps(7.0), Wanted(request=Request())).taken[0]
     assert found.prediction is None
-    assert worker.jobs[0].in_turn
     assert found.calibration.kind == "sweep"
-    assert {len(m.samples) for m in found.calibration.measured} == {2}
+    assert len(found.calibration.steps) == 8, "a minute has room for so many"
+    assert any(known.a_second for known in found.speeds)
     with pytest.raises(UsageError, match="too short for a single point"):
-        run(worker, Wanted(request=Request()), how=replace(HOW, minutes=0.001))
+        run(Sweeps(7.0), Wanted(request=Request()), how=replace(HOW, minutes=0.001))
+
+
+def test_a_sweep_goes_on_until_it_tells_something_at_most_as_long_again(run: Any, store: CalibrationStore) -> None:
+    found = run(Sweeps(15.0), Wanted(request=Request())).taken[0]
+    assert len(found.calibration.steps) == 6
+    assert all(known.a_second or known.reason for known in found.speeds)
+    assert store.state(found.calibration.id) == "done"
+
+
+def test_a_sweep_of_too_few_points_is_an_error_and_is_gone_on_with(
+    run: Any, store: CalibrationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ZenplanError, match=r"^4 points of a sweep are too few") as raised:
+        run(Sweeps(28.0), Wanted(request=Request()))
+    assert raised.value.exit_code == 1
+    assert "--minutes" in raised.value.hint
+    let_go(store, monkeypatch)
+    found = run(Sweeps(7.0), Wanted(request=Request())).taken[0]
+    assert len(found.calibration.steps) > 4 + 6, "those of both"
+    assert store.state(found.calibration.id) == "done"
+
+
+def test_that_it_is_busy_is_one_note(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen before, in the middle and by the steps; a saved document has it, and no reader is told twice."""
+    monkeypatch.setattr(use_case, "before", lambda how, profile: ("busy: others took 1.9 of 2 cores",))
+    monkeypatch.setattr(running, "crowded", lambda *_: "busy: others took 1.4 of 2 cores")
+    worker = Worker(linear)
+    worker.waits = 3.0
+    found = run(worker)
+    notes = found.taken[0].calibration.notes
+    assert [note for note in notes if note.startswith("busy")] == ["busy: others took 1.9 of 2 cores"]
+    assert notes[0] in calibrate_report(found).notes
+    assert notes[0] not in calibrate_report(found, said={notes[0]}).notes
+    assert calibrate_report(found, said={notes[0]}).make_document().calibrations[0].notes == notes
+
+
+def test_one_step_has_no_spread(run: Any) -> None:
+    found = run(Worker(linear)).taken[0]
+    often = max(found.calibration.steps, key=lambda m: len(m.samples))
+    assert often.known_spread("cpu") == 0.0
+    once = replace(often, point=replace(often.point, key="once"), samples=often.samples[:1])
+    assert once.known_spread("cpu") is None
+    report = calibrate_report(
+        Calibrations(taken=(replace(found, calibration=replace(found.calibration, measured=(once, often))),))
+    )
+    column = [column.name for column in report.tables[0].columns].index("spread")
+    assert [row[column] for row in report.tables[0].rows] == ["-", "0.0 %"]
 
 
 def test_a_sweep_has_every_family_before_any_has_two() -> None:

@@ -301,10 +301,10 @@ def test_what_nothing_was_held_against_is_not_called_cheapest(answer: Callable[.
 
 
 def test_fewer_that_are_no_cheaper_are_counted(asked: Callable[..., Any], answer: Callable[..., Any]) -> None:
-    options = ("layouts", "--params", "70e9", "--gpu", "h100", "--gpus", "64")
+    options = ("layouts", "--params", "70e9", "--gpu", "h100", "--gpus", "128")
     whole, *smaller = asked(*options)["sizes"]
-    assert all(s["devices"] * s["sample_s"] > 0.99 * 64 * whole["sample_s"] for s in smaller)
-    told = f"None of {len(smaller)} smaller sizes, from {smaller[-1]['devices']} to 32 devices, is cheaper."
+    assert all(s["devices"] * s["sample_s"] > 0.99 * 128 * whole["sample_s"] for s in smaller)
+    told = f"None of {len(smaller)} smaller sizes, from {smaller[-1]['devices']} to 64 devices, is cheaper."
     assert told in " ".join(answer(*options).out.split())
 
 

@@ -31,6 +31,23 @@ def test_exchanges_are_overlapped_since_software_does_it(framework: str, release
     assert tuning_of(framework, release).tensor is tensor
 
 
+@pytest.mark.parametrize(
+    ("framework", "apart"),
+    [
+        ("pytorch-1.12-cu113", True),
+        ("PyTorch 1.4", True),
+        ("pytorch-NGC20.06", True),
+        ("pytorch-NGC22.09", True),
+        ("pytorch-NGC24.10", False),
+        ("pytorch-2.1", False),
+        ("pytorch", False),
+        ("tensorflow-1.15-NGC20.03", False),
+    ],
+)
+def test_pytorch_updates_tensor_by_tensor_before_2_0(framework: str, apart: bool) -> None:
+    assert tuning_of(framework).apart is apart
+
+
 def test_megatron_sends_in_pieces_where_it_is_asked_to() -> None:
     assert tuning_of("Megatron-Core r0.8.0", options={"tp-overlap"}).tensor is PIPELINED
 
@@ -49,6 +66,13 @@ def test_megatron_sends_in_pieces_where_it_is_asked_to() -> None:
 def test_mixtures_are_fused_since_megatron_core_0_11(framework: str, release: str, fused: bool) -> None:
     found = tuning_of(framework, release)
     assert (found.permutation, found.once_a_node, found.experts) == (fused, fused, fused)
+
+
+@pytest.mark.parametrize(
+    ("framework", "fused"), [("HF TRL", False), ("Hugging Face Trainer", False), ("Unsloth", True)]
+)
+def test_models_of_hugging_face_take_experts_one_after_the_other(framework: str, fused: bool) -> None:
+    assert tuning_of(framework).permutation is fused
 
 
 def test_whole_steps_are_replayed_since_june_of_2026() -> None:
@@ -71,9 +95,31 @@ def test_a_row_says_what_was_on_or_off(option: str, said: dict[str, Any]) -> Non
     assert {name: getattr(found, name) for name in said} == said
 
 
-def test_deepep_sends_tokens_once_a_node() -> None:
+def test_deepep_sends_tokens_once_a_node_and_device() -> None:
+    assert not tuning_of("Megatron-Core", "0.12.0").once_a_device
+    assert tuning_of("Megatron-LM", options={"deepep"}).once_a_device
     assert not tuning_of("Megatron-LM").once_a_node
     assert tuning_of("Megatron-LM", options={"deepep"}).once_a_node
+
+
+@pytest.mark.parametrize(
+    ("framework", "wide"),
+    [
+        ("Megatron-LM 2024", True),
+        ("Megatron-Core r0.8.0", True),
+        ("Megatron-DeepSpeed (BigScience)", True),
+        ("torchtitan", True),
+        ("OLMo-core (PyTorch FSDP, torch.compile)", True),
+        ("YaFSDP (PyTorch)", True),
+        ("NeMo Megatron 23.08", False),
+        ("Megatron-Bridge", False),
+        ("PyTorch FSDP + torch.compile (fms-fsdp)", False),
+        ("Hugging Face Trainer + DeepSpeed", False),
+        ("MaxText (JAX)", False),
+    ],
+)
+def test_whose_gradients_are_summed_in_fp32(framework: str, wide: bool) -> None:
+    assert tuning_of(framework).sums_wide is wide
 
 
 def test_early_software_reduces_gradients_last() -> None:

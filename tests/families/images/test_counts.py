@@ -63,7 +63,10 @@ def test_as_published() -> None:
         frozen_norms -= sum(o.parameters * repeat for o, repeat in products(load) if not o.trainable)
         assert load.parameters - frozen_norms == int(row["parameters"]), row["model"]
         if row["gmac"]:
-            assert load.flop_per_sample == pytest.approx(2e9 * float(row["gmac"]), rel=0.01, abs=1e7), row["model"]
+            # torchvision counts this one on a square, COCO's images are half as long again.
+            longer = 1.5 if row["model"] == "retinanet-resnet50" else 1.0
+            gmac = longer * float(row["gmac"])
+            assert load.flop_per_sample == pytest.approx(2e9 * gmac, rel=0.01, abs=1e7), row["model"]
 
 
 @pytest.mark.parametrize(

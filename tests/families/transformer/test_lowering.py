@@ -94,6 +94,19 @@ def test_shared_key_value_heads_are_fewer_parameters_and_less_to_keep() -> None:
     assert lower(grouped, "g").flop_per_sample < lower(full, "f").flop_per_sample
 
 
+@pytest.mark.parametrize("chunks", [1, 2, 4])
+def test_chunks_of_a_text_do_not_see_each_other(chunks: int) -> None:
+    """Scores of c chunks are a c-th of those of the whole; what else there is, and its bytes, are the same."""
+    whole = replace(MODELS["llama3-8b"].shape, seq_len=4096)
+    shape = replace(whole, windows=(4096 // chunks,), chunked=True)
+    one, all_of_it = (
+        next(o for b in lower(s, "x").blocks for o in b.operators if isinstance(o, Attention)) for s in (shape, whole)
+    )
+    assert one.full_flop == pytest.approx(all_of_it.full_flop / chunks)
+    assert one.io_elements == all_of_it.io_elements
+    assert lower(shape, "x").parameters == lower(whole, "x").parameters
+
+
 def test_a_window_is_less_work() -> None:
     shape = MODELS["gemma2-9b"].shape
     workload = lower(shape, "x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -110,6 +111,43 @@ def test_bytes_of_programs_tell_what_fusing_across_layers_costs() -> None:
     knowing, not_knowing = step(points, target, "jax", bytes_(target)), step(points, target, "jax")
     assert knowing.mid_s == pytest.approx(truth_s, rel=0.05)
     assert abs(knowing.mid_s - truth_s) < abs(not_knowing.mid_s - truth_s)
+
+
+def residual(depth: int) -> Point:
+    """Each layer ends in a sum with all that is before it."""
+    plain = point(depth)
+    return replace(plain, features={**plain.features, "refused_elements": 5e5 * depth * (depth - 1) / 2})
+
+
+@pytest.mark.parametrize("again", [0.0, 8.0, 16.0])
+def test_what_xla_adds_up_again_is_known_by_the_bytes_of_shallow_programs(again: float) -> None:
+    """Nothing of it is seen in the time of three shallow steps; the bytes say whether it will be, and of none it is not."""
+
+    def bytes_(at: Point) -> float:
+        return 1e7 + 8 * at.features["stream_elements"] + again * at.features.get("refused_elements", 0.0)
+
+    found = step([measured(p, law(p), bytes_(p)) for p in map(residual, (1, 2, 3))], residual(24), "jax")
+    plain = step([measured(p, law(p), bytes_(p)) for p in map(point, (1, 2, 3))], point(24), "jax")
+    if again:
+        assert found.mid_s > 1.02 * plain.mid_s
+        assert found.spread > plain.spread
+    else:
+        assert found.mid_s == pytest.approx(plain.mid_s, rel=0.01)
+
+
+def test_without_bytes_it_may_be_added_up_again_or_not() -> None:
+    points = [residual(d) for d in (1, 2, 3)]
+    told = step([measured(p, law(p), 1e7 + 8 * p.features["stream_elements"]) for p in points], residual(24), "jax")
+    untold = step([measured(p, law(p)) for p in points], residual(24), "jax")
+    assert untold.spread > told.spread
+    assert untold.mid_s > told.mid_s
+
+
+def test_only_jax_adds_up_again() -> None:
+    target = residual(24)
+    kinds = {kind: step([measured(p, law(p)) for p in map(residual, (1, 2, 3))], target, kind) for kind in DOUBTS}
+    plain = {kind: step([measured(p, law(p)) for p in map(point, (1, 2, 3))], point(24), kind) for kind in DOUBTS}
+    assert {kind for kind in DOUBTS if kinds[kind].mid_s != pytest.approx(plain[kind].mid_s)} == {"jax"}
 
 
 def test_a_largest_step_that_nobody_foretold_widens_the_answer_and_is_told() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 
 from zenplan.domain.measured.calibration import Calibration, Fingerprint, Measured, Point, Sample
 from zenplan.errors import DataError
-from zenplan.planning.calibration.kernel_fit import fit_sweep, predicted_by_sweep
+from zenplan.planning.calibration.counted_fit import USUAL_S
+from zenplan.planning.calibration.kernel_fit import fit_sweep, predicted_by_sweep, too_few
 
 TRUTH = {"steps": 2e-3, "product_flop": 2e-11, "stream_elements": 5e-10, "operators": 1e-5}
 
@@ -102,3 +105,28 @@ def test_what_costs_nothing_is_not_kept():
     """Parameters cost nothing by that law: the points that are left out are met as well without them."""
     for noise in (0.0, 0.05):
         assert "parameters" not in fit_sweep(points(24, noise), "cpu").seconds
+
+
+def test_few_noisy_points_are_drawn_to_the_usual() -> None:
+    """Seven points, each off by up to a third, and a model that is a thousand times as large."""
+    usual = USUAL_S["torch"]
+    slower = 3.0
+    made = []
+    for number, each in enumerate(points(7)):
+        seconds = slower * sum(usual[name] * amount for name, amount in each.point.features.items())
+        off = seconds * (1.33 if number % 2 else 0.75)
+        made.append(replace(each, samples=(Sample(round=0, wall_s=off, cpu_s=off),)))
+    large = {"steps": 1.0, "operators": 3000.0, "product_flop": 1e13, "stream_elements": 3e10, "parameters": 1e8}
+    truth_s = slower * sum(usual[name] * amount for name, amount in large.items())
+    drawn, free = (math.log(fit_sweep(made, "cpu", kind).step_s(large) / truth_s) for kind in ("torch", ""))
+    assert abs(drawn) < 0.75 * abs(free)
+
+
+def test_many_points_are_fitted_as_they_are() -> None:
+    fit = fit_sweep(points(20), "cpu", "torch")
+    assert {name: fit.seconds[name] for name in TRUTH} == pytest.approx(TRUTH, rel=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 5, 6])
+def test_how_many_are_too_few_is_told(count: int) -> None:
+    assert bool(too_few(points(count))) is (count < 6)

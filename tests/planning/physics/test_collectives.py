@@ -91,6 +91,14 @@ def test_a_row_crosses_the_network_once_for_each_node(make: Any, copies: int, fa
     assert dispatch_s(quick, of(16e9), copies, of(16), of(1)) == pytest.approx(copies * 0.14)
 
 
+@pytest.mark.parametrize("copies", [1, 2, 6])
+def test_a_row_comes_once_to_each_device_counted_one_by_one(make: Any, copies: int) -> None:
+    draws = list(itertools.product(range(4), repeat=copies))
+    others = sum(len(set(draw) - {0}) for draw in draws) / len(draws)
+    found = dispatch_s(make.hardware(), of(100e9), copies, of(4), of(1), once_a_device=True)
+    assert found == pytest.approx(others)
+
+
 @pytest.mark.parametrize("nodes", [2, 3, 4])
 @pytest.mark.parametrize("copies", [1, 2, 4])
 def test_nodes_that_a_row_meets_counted_one_by_one(make: Any, nodes: int, copies: int) -> None:
@@ -100,10 +108,11 @@ def test_nodes_that_a_row_meets_counted_one_by_one(make: Any, nodes: int, copies
     assert dispatch_s(hw, of(10e9), copies, of(nodes), of(1)) == pytest.approx(others)
 
 
-def test_each_other_device_is_a_hop_away(make: Any) -> None:
-    cluster = make.cluster(nodes=4, efficiency={"link_hop_s": 1e-6, "network_hop_s": 10e-6})
-    hops = 7 * 1e-6 + 3 * 10e-6
-    assert dispatch_s(make.hardware(cluster), of(0), 1, of(32), of(1)) == pytest.approx(hops)
+@pytest.mark.parametrize("nodes", [2, 4, 32])
+def test_rows_leave_for_all_others_at_once(make: Any, nodes: int) -> None:
+    cluster = make.cluster(nodes=nodes, efficiency={"link_hop_s": 1e-6, "network_hop_s": 10e-6})
+    assert dispatch_s(make.hardware(cluster), of(0), 1, of(8 * nodes), of(1)) == pytest.approx(1e-6 + 10e-6)
+    assert dispatch_s(make.hardware(cluster), of(0), 1, of(8), of(1)) == pytest.approx(1e-6)
 
 
 def test_a_link_that_spans_nodes_needs_no_network(make: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from zenplan.domain.model.operators import Convolution
 from zenplan.domain.training.layout import Layout
-from zenplan.planning.physics.operators import convolution_work
+from zenplan.planning.physics.operators import operator_work
 
 # 2 · 56² · 9 · 256 · 256 FLOP; maps of 56² · 256 elements.
 MAP = 56**2 * 256
@@ -32,7 +32,7 @@ def seconds(
 ) -> tuple[float, float]:
     hw = make.hardware(make.cluster(sheet={**PEAKS, **(sheet or {})}, efficiency=efficiency), precision=precision)
     plan = make.plan(make.only(op), precision=precision, **changes)
-    passes = convolution_work(op, plan, make.columns(Layout(micro_batch=micro)), hw)
+    passes = operator_work(op, plan.workload.blocks[0], plan, make.columns(Layout(micro_batch=micro)), hw)
     return float(passes[0].total_s[0]), float(passes[1].total_s[0])
 
 

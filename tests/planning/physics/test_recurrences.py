@@ -37,6 +37,17 @@ def test_kernels_of_each_step_have_their_fixed_time_and_their_launch(make: Any) 
     assert float(forward.launches[0]) == 50 * 20
 
 
+def test_a_device_begins_the_small_kernels_of_a_loop_within_microseconds(make: Any) -> None:
+    """The first of a step has an operator's fixed time, each of the others 3.8 us; the host launches them all."""
+    loop = Recurrent(name="loop", steps=50, inner=1024, columns=4096, kernels=20)
+    forward, _ = work(make, loop, operator_s=20e-6)
+    assert float(forward.overhead_s[0]) == pytest.approx(50 * (20e-6 + 19 * 3.8e-6))
+    assert float(forward.launches[0]) == 50 * 20
+    # What a library runs as one kernel a step is as any operator.
+    alone, _ = work(make, LSTM, operator_s=20e-6)
+    assert float(alone.overhead_s[0]) == pytest.approx(50 * 20e-6)
+
+
 def test_the_weights_gradient_is_one_product_over_all_steps(make: Any) -> None:
     trained = work(make, LSTM, micro=64)[1]
     frozen = work(make, Recurrent(name="f", steps=50, inner=1024, columns=4096, trainable=False), micro=64)[1]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from zenplan.domain.answer.estimate import StepTime
 from zenplan.domain.model.operators import MatMul, Split
+from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.domain.training.tuning import TensorOverlap, Tuning
 from zenplan.families.transformer.lowering import Experts
@@ -75,6 +76,39 @@ def test_the_host_takes_its_time_once_a_step(make: Any, layout: Layout) -> None:
     none, some = (step(make, layout, efficiency={**LATENCY, "host_s": h}) for h in (0.0, 0.25))
     assert some == replace(none, host_s=0.25)
     assert some.total_s == pytest.approx(none.total_s + 0.25)
+
+
+APART = Tuning(apart=True)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "bias", "kernels"),
+    [("sgd", False, 2), ("sgd-momentum", False, 6), ("adamw", False, 10), ("adamw", True, 20)],
+)
+def test_an_update_that_goes_tensor_by_tensor_is_launched_so(
+    make: Any, optimizer: str, bias: bool, kernels: int
+) -> None:
+    """Half of a launch for each kernel of each tensor, whatever the batch."""
+    op = MatMul(name="dense", rows=1, inner=H, columns=H, split=Split.NONE, bias=bias)
+    load = replace(make.only(op), family="convnet")
+    plan = make.plan(load, software=Software.EAGER, optimizer=optimizer, tuning=APART)
+    found = [step(make, Layout(accumulation=m), plan, efficiency={"launch_s": 1e-5}).host_s for m in (1, 8)]
+    at_once = step(make, Layout(), replace(plan, tuning=Tuning()), efficiency={"launch_s": 1e-5}).host_s
+    assert [f - at_once for f in found] == pytest.approx([kernels * 0.5e-5] * 2)
+
+
+@pytest.mark.parametrize(
+    ("software", "family"), [(Software.FUSED, "convnet"), (None, "convnet"), (Software.EAGER, "decoder")]
+)
+def test_what_is_fused_or_a_language_model_has_no_launches_of_the_update(
+    make: Any, software: Software | None, family: str
+) -> None:
+    op = MatMul(name="dense", rows=1, inner=H, columns=H, split=Split.NONE)
+    plan = make.plan(replace(make.only(op), family=family), software=software, tuning=APART)
+    one, other = (
+        step(make, Layout(), replace(plan, tuning=t), efficiency={"launch_s": 1e-5}) for t in (APART, Tuning())
+    )
+    assert one.host_s == other.host_s
 
 
 def test_the_update_moves_30_bytes_a_parameter(make: Any) -> None:
@@ -265,6 +299,26 @@ def test_gradients_are_exposed_beyond_the_backward_pass(make: Any, zero: int) ->
     slower = step(make, Layout(dp=8, zero=zero), plan, sheet={**sheet, "peak_flop_per_s": {"bf16": 100e12}})
     hidden = one.data_s - slower.data_s
     assert 0.8 * 2 / 3 * slower.compute_s < hidden < 0.8 * 5 / 7 * slower.compute_s
+
+
+@pytest.mark.parametrize(
+    ("layout", "precision", "widths"),
+    [
+        # A reduce-scatter and an all-gather of gradients; with ZeRO the weights are gathered, in 16 bits; with ZeRO-3
+        # twice, and of the first of the layers once more.
+        (Layout(dp=8), "bf16", 4 + 4),
+        (Layout(dp=8, zero=1), "bf16", 4 + 2),
+        (Layout(dp=8, zero=3), "bf16", 2 + 2 + 4 + (2 + 4) / LAYERS),
+        (Layout(dp=8, zero=1), "fp16", 2 + 2),
+    ],
+)
+def test_gradients_that_are_summed_in_fp32_are_twice_as_wide(
+    make: Any, layout: Layout, precision: str, widths: float
+) -> None:
+    plan = make.plan(precision=precision, tuning=Tuning(sums_wide=True))
+    sheet = {**FAST, "memory_bytes_per_s": 1e30, "link_bytes_per_s": 1e9}
+    one = step(make, layout, plan, sheet={**sheet, "peak_flop_per_s": {"bf16": 1e30, "fp16": 1e30}})
+    assert one.data_s == pytest.approx(widths * 7 / 8 * plan.workload.parameters / 1e9)
 
 
 def test_latency_of_a_dense_all_reduce_is_counted_once(make: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenplan.domain.answer.fit import TIGHT_UP_TO
+from zenplan.domain.answer.fit import FITS_UP_TO, TIGHT_UP_TO
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.families.transformer.lowering import Experts
 from zenplan.planning.physics.memory import peak_memory
@@ -312,7 +312,7 @@ def test_what_may_be_recomputed_depends_on_the_attention(make: Any) -> None:
 def test_what_fills_a_device_to_the_last_byte_fits(make: Any) -> None:
     plan, filled = make.plan(global_batch=BATCH), 0
     for need in np.unique(survey(plan, make.cluster()).memory.total_bytes)[:40]:
-        cluster = make.cluster(sheet={"memory_bytes": float(need) / 0.88})
+        cluster = make.cluster(sheet={"memory_bytes": float(need) / FITS_UP_TO})
         if usable_bytes(cluster) == need:  # what the division rounds to is not always
             found = survey(plan, cluster)
             assert found.fits[found.memory.total_bytes == need].all()

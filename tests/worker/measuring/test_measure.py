@@ -6,6 +6,7 @@ There is no GPU here: its lack of memory is told by models that raise what the f
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -58,6 +59,21 @@ def told(model, **more):
              jit=model.jit_compile, **more)
         return step(x, y)
     model.train_on_batch = watched
+    return model
+
+def drawn():
+    # What weights and other values are drawn as, and which functions a step would draw with.
+    shape, found = (300, 200), {}
+    for name in ("random_uniform", "random_normal", "truncated_normal", "glorot_uniform", "he_normal", "orthogonal"):
+        value = keras.initializers.get(name)(shape)
+        more = keras.initializers.get(name)(shape)
+        flat = ops.convert_to_numpy(value)
+        found[name] = [list(flat.shape), str(flat.dtype), float(flat.mean()), float(flat.std()), float(abs(flat).max()),
+                       bool((flat == ops.convert_to_numpy(more)).all())]
+    found["scalar"] = float(keras.random.truncated_normal(()))
+    found["range"] = float(ops.min(keras.random.uniform((1000,), 3.0, 4.0)))
+    model = small()
+    tell(draws=found)
     return model
 
 def classes():
@@ -200,7 +216,7 @@ def test_all_points_take_their_turn_in_each_round(measure: Measure, backend: str
     assert documents.convert(count["count"], ModelCount, "the count").parameters == (4 * 8 + 8) + (8 * 8 + 8) + (
         8 * 3 + 3
     )
-    assert built["setup_s"] > 0
+    assert built["setup_s"] > built["compile_s"] > 0
     assert (built["program_bytes"] or 0) > 0 if backend == "jax" else built["program_bytes"] is None
     # The others' memory is in the process too.
     assert [e["bytes"] for e in events if e["event"] == "peak"] == [None, None]
@@ -272,6 +288,34 @@ def test_inputs_and_targets_are_what_the_model_asks_for(measure: Measure, folder
     # Its own optimizer, loss and compiler stay.
     assert (own["optimizer"], own["jit"], own["targets"]) == ("SGD", False, [[[2, 3], "float32"]])
     assert (sparse["optimizer"], sparse["targets"]) == ("Adam", [[[2], "int32"]])
+
+
+@pytest.mark.parametrize("backend", INSTALLED)
+def test_weights_are_drawn_from_the_distributions_that_were_asked_for(
+    measure: Measure, folder: Path, backend: str
+) -> None:
+    """Whoever draws them, with jax numpy in place of a program for each shape."""
+    measure(point("drawn"), rounds={"least": 1, "most": 1}, backend=backend)
+    draws = told(folder)[0]["draws"]
+    glorot = math.sqrt(6 / 500)
+    expected = {
+        "random_uniform": (0.05 / math.sqrt(3), 0.05),
+        "random_normal": (0.05, 0.3),
+        # Cut off at two standard deviations.
+        "truncated_normal": (0.05 * 0.8796, 0.1),
+        "glorot_uniform": (glorot / math.sqrt(3), glorot),
+        "he_normal": (math.sqrt(2 / 300), 2 * math.sqrt(2 / 300) / 0.8796),
+        "orthogonal": (1 / math.sqrt(300), 0.4),
+    }
+    for name, (std, most) in expected.items():
+        shape, dtype, mean, found, largest, same = draws[name]
+        assert (shape, dtype, same) == ([300, 200], "float32", False), name
+        assert abs(mean) < 0.02 * std + 1e-3, name
+        assert found == pytest.approx(std, rel=0.03), name
+        # Another backend may draw in its own way.
+        assert backend != "jax" or largest <= most * 1.001, name
+    assert abs(draws["scalar"]) <= 2.0
+    assert 3.0 <= draws["range"] <= 3.1
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", "float32"), ("bf16", "bfloat16")])

@@ -89,6 +89,7 @@ OTHER_NAMES: Final = {
     "unit": ("sample_unit",),
     "flop_per_sample": ("flop_per_sample_fwd",),
 }
+_NAMES: Final = {name: (name, *others) for name, others in OTHER_NAMES.items()}
 # A source may end in the line of the document.
 _LINE: Final = re.compile(r":\d+$")
 
@@ -149,7 +150,7 @@ def measured_run(cells: Cells, catalogue: Catalogue) -> MeasuredRun:
 
 def _text(cells: Cells, name: str) -> str:
     """What the cell says, under the first of the column's names that says anything; empty is unknown."""
-    for each in (name, *OTHER_NAMES.get(name, ())):
+    for each in _NAMES.get(name) or (name,):
         cell = cells.get(each)
         if cell and (text := read.known(each, cell.strip())):
             return text
@@ -196,7 +197,7 @@ def _number(cells: Cells, figures: Mapping[str, float], name: str, most: float) 
     text = _shown(cells, figures, name)
     if not text:
         return None
-    value = read.positive(name, figures[name], text) if name in figures else _figure(cells, name)
+    value = read.positive(name, figures[name], text) if name in figures else _figure(name, text)
     if value is not None and value > most:
         raise Skipped(f"{name} of {read.short(text)} is beyond any run")
     return value
@@ -213,10 +214,9 @@ def _shown(cells: Cells, figures: Mapping[str, float], name: str) -> str:
     return repr(figures[name]) if name in figures else _text(cells, name)
 
 
-def _figure(cells: Cells, name: str) -> float | None:
-    """A finite number above zero; None where the cell is empty."""
-    text = _text(cells, name)
-    return read.number(name, read.tokens(text)[0] if name == "seq_len" else text) if text else None
+def _figure(name: str, text: str) -> float:
+    """A finite number above zero."""
+    return read.number(name, read.tokens(text)[0] if name == "seq_len" else text)
 
 
 def _say(known: Known, cells: Cells) -> list[str]:
@@ -326,9 +326,10 @@ def _family_of_whole(cells: Cells) -> tuple[str, str, str]:
 
 
 def _bounded(cells: Cells, name: str) -> float | None:
-    value = _figure(cells, name)
+    text = _text(cells, name)
+    value = _figure(name, text) if text else None
     if value is not None and value > _MOST:
-        raise Skipped(f"{name} must be at most {_MOST:g}, not {read.short(_text(cells, name))}")
+        raise Skipped(f"{name} must be at most {_MOST:g}, not {read.short(text)}")
     return value
 
 

@@ -32,6 +32,8 @@ _TEXT = ("name", "aliases", "family", "windows", "parameters", "tolerance", "sta
 # Of its parameters, where the row does not say how far its source rounds.
 _TOLERANCE = 0.01
 _MOST_WINDOW = 100_000_000
+# Before windows that do not slide.
+_CHUNKED = "chunked"
 COLUMNS = (*_TEXT, *_WHOLE, *_WHOLE_OR_NONE, *_WHOLE_OR_ZERO, *_SWITCHES, *_EXPERTS, *_LATENT)
 
 
@@ -70,7 +72,9 @@ def _preset(row: DataRow, pretraining: PreTraining | None) -> Preset:
         fields["experts"] = Experts(**{f: row.whole_or_zero(c) for c, f in _EXPERTS.items() if cells[c]})
     if cells["kv_rank"]:
         fields["latent"] = LatentAttention(**{column: row.whole_or_zero(column) for column in _LATENT})
-    fields["windows"] = tuple(_window(row, each) for each in cells["windows"].split())
+    windows = cells["windows"].split()
+    fields["chunked"] = windows[:1] == [_CHUNKED]
+    fields["windows"] = tuple(_window(row, each) for each in windows[fields["chunked"] :])
     try:
         return Preset(
             name=cells["name"],

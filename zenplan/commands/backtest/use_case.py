@@ -10,7 +10,7 @@ from typing import TypeVar
 from zenplan.adapters.runs.rows import measured_operator, measured_run, measured_whole_run
 from zenplan.adapters.runs.table import TableRow, open_runs
 from zenplan.backtesting.operators import PredictedOperator, predicted_operator
-from zenplan.backtesting.runs import Run, alike, measured_tokens_per_s, runs
+from zenplan.backtesting.runs import Run, measured_tokens_per_s, predicted_speeds, runs
 from zenplan.backtesting.whole_runs import PredictedWholeRun, known_software, whole_runs
 from zenplan.backtesting.workload import check_parameters, check_speed, odd_experts, too_slow
 from zenplan.domain.answer.backtest import GROUPINGS, Backtest, Kind, ScoredRow, SkippedRow, size_of
@@ -23,7 +23,6 @@ from zenplan.domain.training.layout import Layout
 from zenplan.errors import Skipped, UnknownName, ZenplanError
 from zenplan.planning.explain.scores import groups_of
 from zenplan.planning.physics.interval import spread_of
-from zenplan.planning.physics.step import fastest
 
 # Rows that are predicted together: enough of one model for numpy, few enough for any memory.
 _CHUNK = 4_000
@@ -112,7 +111,7 @@ def score_runs(rows: Iterable[TableRow], catalogue: Catalogue, coefficients: Coe
         else:
             found[index] = _skipped(row, reason)
     different = list({id(run): run for *_, run in made}.values())
-    predicted = dict(zip(map(id, different), _predicted(different), strict=True))
+    predicted = dict(zip(map(id, different), predicted_speeds(different), strict=True))
     for index, row, measured, run in made:
         found[index] = _scored(row, measured, run, *predicted[id(run)])
     return [found[index] for index in sorted(found)]
@@ -149,16 +148,6 @@ def _usable(
 
 def _skipped(row: TableRow, reason: str) -> SkippedRow:
     return SkippedRow(id=row.id, line=row.line, reason=reason)
-
-
-def _predicted(made: Sequence[Run]) -> list[tuple[Layout, float]]:
-    """The layout and the speed of each run; runs of one model in one arithmetic are evaluated together."""
-    found: dict[int, tuple[Layout, float]] = {}
-    for indices in alike(made):
-        together = [made[i] for i in indices]
-        speeds = fastest(together[0].plan, [r.cluster for r in together], [r.layouts for r in together])
-        found.update(zip(indices, speeds, strict=True))
-    return [found[index] for index in range(len(made))]
 
 
 def _range(run: Run, speed: float) -> Range:

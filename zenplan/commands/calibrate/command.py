@@ -137,4 +137,4 @@ def _answer(wanted: Wanted, backend: str | None, how: Mapping[str, Any], setting
         except KeyboardInterrupt:
             write(sys.stderr, "what was measured is kept: run it again to go on\n")
             raise
-        say(calibrate_report(answer), settings["format"], plugins)
+        say(calibrate_report(answer, said), settings["format"], plugins)

@@ -61,7 +61,7 @@ class PointDocument(Document):
     step_s: Annotated[NotNegative | None, Meta(description="Median step, in seconds; null without one.")]
     spread: Annotated[
         NotNegative | None,
-        Meta(description="Half of the range of the middle half of the steps, in ln; null without one."),
+        Meta(description="Half of the range of the middle half of the steps, in ln; null with fewer than three."),
     ]
     wall_s: Annotated[NotNegative | None, Meta(description="Median step by the wall clock, in seconds.")]
     cpu_s: Annotated[
@@ -300,7 +300,7 @@ def point_document(measured: Measured, mark: Fingerprint) -> PointDocument:
         rounds=len(samples),
         clock=clock,
         step_s=measured.step_s(clock) if samples else None,
-        spread=measured.spread(clock) if samples else None,
+        spread=measured.known_spread(clock),
         wall_s=median(s.wall_s for s in samples) if samples else None,
         cpu_s=median(s.cpu_s for s in samples) if samples else None,
         clock_hz=median(clocks) if clocks else None,

@@ -7,7 +7,7 @@ deeper models and larger parts of the batch, each of which is predicted before i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Final
@@ -18,7 +18,7 @@ from zenplan.commands.calibrate.subject import Subject, Task
 from zenplan.domain.measured.calibration import PROGRAM, STEP, Calibration, Measured, Point, Sample
 from zenplan.domain.measured.prediction import StepPrediction
 from zenplan.errors import DataError, FailureKind
-from zenplan.planning.calibration.counted_fit import counted_step, kind_of
+from zenplan.planning.calibration.counted_fit import counted_step, kind_of, tells_parts
 from zenplan.planning.calibration.depth_fit import prediction_of
 from zenplan.planning.calibration.design import depths_for
 
@@ -26,21 +26,27 @@ from zenplan.planning.calibration.design import depths_for
 _SLOW_FLOP_PER_S: Final = {"cpu": 5e10, "gpu": 1e13}
 # Of the time that is left: what the first step may take, what another point may take, and the whole model.
 _FIRST, _ANOTHER, _WHOLE = 0.05, 0.45, 0.75
-# What another point may take when nothing shorter tells more, and there is an answer already.
-_THE_LAST: Final = 0.8
+# What another point may take when nothing shorter tells more, and there is an answer already: it is cut off with the time.
+_THE_LAST: Final = 1.0
 # Compiling the whole model without running it may take that much of it.
 _PROGRAM: Final = 0.35
 # Steps of a point: to warm up, where they are short and where they are not; and at the least timed.
 _WARM, _WARM_LONG, _LONG_S, _LEAST = 2, 1, 1.0, 2
 # What is not certain takes that much longer than expected.
 _LATER: Final = 1.3
-# Another point must make the answer more certain by that; one that takes less than that share of the time, by little.
-_WORTH, _CHEAP, _WORTH_CHEAP = 0.9, 0.15, 0.995
+# Another point must make the answer more certain by that; by little where it takes less than that share of the time, or
+# where the answer is less certain than that: minutes that are left tell nobody anything.
+_WORTH, _CHEAP, _WORTH_LITTLE, _SURE = 0.9, 0.15, 0.995, 0.04
 _MOST_POINTS: Final = 7
 # Fewer leave none to see whether the others foretell it.
 _ENOUGH: Final = 4
-# Setting up a model takes so much of what one of half its depth takes, before two depths tell.
-_DEEPER_SETUP: Final = 0.7
+# Each time that the depth grows by the deepest's, compiling takes so much longer, in parts of what that took: before two
+# depths tell, and then, since programs grow faster than their depth (0.1 to 1.3 of ten models with jax; 2026-11).
+_DEEPER_FIRST, _DEEPER = 0.35, 0.7
+# The second model is built in less time than the first, for which everything is imported.
+_BUILT_AGAIN: Final = 0.3
+# What compiling code that never runs takes, of what compiling code that does.
+_NEVER_RUN: Final = 0.5
 # The engine that can compile a program without running it.
 _TELLS_BYTES: Final = "jax"
 # Systems kill what takes too much of it.
@@ -154,7 +160,7 @@ class Pace:
         """The point that makes the answer most certain for the time that there is."""
         candidates = self._candidates(every)
         whole = [p for p in candidates if (p.depth, p.batch) == (self.subject.depth, self.subject.batch)]
-        left_s, expected = self.session.left_s, _Expected(done=done, subject=self.subject, kind=self._kind())
+        left_s, expected = self.session.left_s, self._expected(done)
         if whole and expected.cost_s(whole[0]) <= _WHOLE * left_s:
             return self.subject.task(STEP, whole[0].depth, whole[0].batch)
         if len(done) >= _MOST_POINTS:
@@ -162,18 +168,25 @@ class Pace:
         less = [p for p in candidates if p not in whole]
         if len(done) > 1 and (program := self._program(done, every, expected)) is not None:
             return program
-        for share in (_ANOTHER, _THE_LAST)[: len(done)]:
-            fit = [p for p in less if expected.cost_s(p) <= share * left_s]
+        at_batch = [] if tells_parts(self._kind()) else [p for p in less if p.batch == self.subject.batch]
+        for some, share in ((s, share) for s in (at_batch, less) for share in (_ANOTHER, _THE_LAST)):
+            fit = [p for p in some if expected.cost_s(p) <= share * left_s]
             best = min(fit, key=lambda p: (round(expected.spread([p]), 3), expected.cost_s(p)), default=None)
             if best is not None and (len(done) < 2 or self._is_worth(best, expected)):
                 return self.subject.task(STEP, best.depth, best.batch)
         return None
 
+    def _expected(self, done: Sequence[Measured]) -> _Expected:
+        """What the measured points foretell."""
+        found = self.session.record.progress
+        compiling = {m.point.key: each.compile_s for m in done if (each := found[m.point.key]).compile_s is not None}
+        return _Expected(done=done, compile_s=compiling, subject=self.subject, kind=self._kind())
+
     def _is_worth(self, point: Point, expected: _Expected) -> bool:
-        cheap = expected.cost_s(point) <= _CHEAP * self.session.left_s
+        cheap, known = expected.cost_s(point) <= _CHEAP * self.session.left_s, expected.spread([])
         if cheap and len(expected.done) < _ENOUGH:
             return True
-        return expected.spread([point]) <= (_WORTH_CHEAP if cheap else _WORTH) * expected.spread([])
+        return expected.spread([point]) <= (_WORTH_LITTLE if cheap or known > _SURE else _WORTH) * known
 
     def _program(self, done: Sequence[Measured], every: Sequence[Measured], expected: _Expected) -> Task | None:
         """The whole model, compiled and not run, where its compiler tells what it moves and the time allows."""
@@ -183,7 +196,8 @@ class Pace:
         task = subject.task(PROGRAM, subject.depth, subject.batch)
         if task.point.key in {m.point.key for m in every} | self.asked:
             return None
-        return task if expected.setup_s(task.point) <= _PROGRAM * self.session.left_s else None
+        cost_s = _LATER * (expected.built_s() + _NEVER_RUN * expected.compiled_s(task.point))
+        return task if cost_s <= _PROGRAM * self.session.left_s else None
 
     def _last(self, done: Sequence[Measured]) -> Work | None:
         """Rounds in turns of what there is; of the whole model alone where it ran."""
@@ -206,16 +220,22 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Expected:
-    """What points may cost, and what they would tell, by what was measured."""
+    """What points may cost, and what they would tell, by what was measured.
+
+    Attributes:
+        done: in the order in which they were measured.
+        compile_s: key to the seconds of compiling it, with its first step; of those that tell.
+    """
 
     done: Sequence[Measured]
+    compile_s: Mapping[str, float]
     subject: Subject
     kind: str
 
     def cost_s(self, point: Point) -> float:
         """Setting it up and its first steps."""
         step_s = self.step_s(point)
-        return _LATER * (self.setup_s(point) + (_warm(step_s) + _LEAST) * step_s)
+        return _LATER * (self.built_s() + self.compiled_s(point) + (_warm(step_s) + _LEAST) * step_s)
 
     def step_s(self, point: Point) -> float:
         """Of a step, by the clock on the wall."""
@@ -225,15 +245,29 @@ class _Expected:
             largest = max(self.done, key=lambda m: self._flop(m.point))
             return largest.step_s("wall") * self._flop(point) / max(self._flop(largest.point), 1.0)
 
-    def setup_s(self, point: Point) -> float:
-        """Building and compiling it: in a line with the depth."""
-        known = {
-            m.point.depth or 1: max(0.0, (m.setup_s or 0.0) - _warm(m.step_s("wall")) * m.step_s("wall"))
-            for m in self.done
-        }
+    def built_s(self) -> float:
+        """Building one more: as long as those after the first took, or a share of the first."""
+        took = [max(0.0, (m.setup_s or 0.0) - self._compiling_s(m) - m.step_s("wall")) for m in self.done]
+        return max(took[1:], default=_BUILT_AGAIN * took[0])
+
+    def compiled_s(self, point: Point) -> float:
+        """Compiling it: by the line through the two deepest, and no less than programs usually grow."""
+        known: dict[int, float] = {}
+        for m in self.done:
+            depth, took = m.point.depth or 1, max(0.0, self._compiling_s(m) - m.step_s("wall"))
+            known[depth] = min(took, known.get(depth, took))
         deepest = max(known)
-        beyond = (point.depth or 1) / deepest - 1.0
-        return known[deepest] * max(1.0, 1.0 + _DEEPER_SETUP * beyond)
+        beyond = max(0.0, (point.depth or 1) / deepest - 1.0)
+        found = known[deepest] * (1.0 + (_DEEPER if len(known) > 1 else _DEEPER_FIRST) * beyond)
+        if len(known) < 2:
+            return found
+        before = max(known.keys() - {deepest})
+        slope = (known[deepest] - known[before]) / (deepest - before)
+        return max(found, known[deepest] + slope * deepest * beyond)
+
+    def _compiling_s(self, measured: Measured) -> float:
+        """With the first step; all of the setup where nobody told it apart."""
+        return self.compile_s.get(measured.point.key, measured.setup_s or 0.0)
 
     def spread(self, more: Sequence[Point]) -> float:
         """Of the answer, were those points measured as they are expected."""

@@ -10,9 +10,10 @@ from zenplan.commands.calibrate.pacing import Pace
 from zenplan.commands.calibrate.record import About
 from zenplan.commands.calibrate.running import MOST_ROUNDS, Session
 from zenplan.commands.calibrate.subject import Subject, Task
-from zenplan.domain.measured.calibration import MODEL, OPERATOR, STEP, SWEEP, Point, SweepPoint
+from zenplan.domain.measured.calibration import MODEL, OPERATOR, STEP, SWEEP, Measured, Point, SweepPoint
 from zenplan.errors import UnknownName, UsageError, ZenplanError
 from zenplan.planning.calibration.design import sweep_points
+from zenplan.planning.calibration.kernel_fit import too_few
 from zenplan.worker.protocol import Target
 
 # --- of one model
@@ -43,8 +44,10 @@ def calibrate_model(session: Session, subject: Subject) -> None:
 
 
 def came_to_something(session: Session) -> None:
-    """Raises ZenplanError with the first reason where nothing was measured."""
+    """Raises ZenplanError: nothing was measured, with the first reason; or too few points of a sweep to say anything."""
     calibration = session.calibration()
+    if calibration.steps and calibration.kind == SWEEP and (reason := too_few(calibration.measured)):
+        raise ZenplanError(reason, "they are kept: the same command goes on with them; --minutes gives it more time")
     if calibration.steps:
         return
     reasons = [f"{m.point.key}: {m.failure}" for m in calibration.measured if m.failure]
@@ -76,7 +79,8 @@ def sweep_about(family: str) -> About:
 
 
 def calibrate_sweep(session: Session) -> None:
-    """Measure the points of the session's family, in their order, until the time is over.
+    """Measure the points of the session's family, in their order, until the time is over; where too few were measured by
+    then to say anything of a model, at most as long again.
 
     Raises:
         UsageError: there is too little of it for a single point.
@@ -86,7 +90,16 @@ def calibrate_sweep(session: Session) -> None:
     points = _sweep_points(session, until_s)
     if not points:
         raise UsageError(f"{units.duration(until_s)} is too short for a single point", "give it a minute: --minutes 1")
-    session.run([_task(point) for point in points], in_turn=True, until_s=until_s)
+    session.run(
+        [_task(point) for point in points],
+        in_turn=True,
+        until_s=until_s,
+        answered=lambda: not session.record.id or not too_few(_measured(session)),
+    )
+
+
+def _measured(session: Session) -> list[Measured]:
+    return [each.measured() for each in session.record.progress.values()]
 
 
 def _sweep_points(session: Session, until_s: float) -> tuple[SweepPoint, ...]:

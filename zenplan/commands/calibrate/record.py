@@ -67,6 +67,7 @@ class Progress:
         samples: by the way that several workers step (empty of one), and by the round.
         first_round: the next worker's first round is this one.
         gradient_bytes: that several workers reduce in a step.
+        compile_s: compiling it and its first step; None where nobody told.
         others: fields of ``Measured`` that are known.
     """
 
@@ -75,6 +76,7 @@ class Progress:
     first_round: int = 0
     built: bool = False
     gradient_bytes: float | None = None
+    compile_s: float | None = None
     others: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -137,9 +139,12 @@ class Recorder:
                 progress.point = replace(progress.point, features=_features(event.count, progress.point.batch))
                 self.keep(progress, features=progress.point.features)
             case Built():
-                checks.not_negative(f"point {event.key}", gradient_bytes=event.gradient_bytes)
+                checks.not_negative(
+                    f"point {event.key}", gradient_bytes=event.gradient_bytes, compile_s=event.compile_s
+                )
                 progress = self.known(event.key)
                 progress.built, progress.gradient_bytes = True, event.gradient_bytes
+                progress.compile_s = event.compile_s
                 self._set(progress, setup_s=event.setup_s, program_bytes=event.program_bytes)
             case Peak():
                 self._set(self.known(event.key), peak_bytes=event.bytes)
@@ -290,5 +295,11 @@ def _before(found: Measured) -> Progress:
         point=found.point,
         samples={"": dict(enumerate(found.samples))},
         built=found.program_bytes is not None,
-        others={"failure": found.failure, "failure_kind": found.failure_kind, "failure_type": found.failure_type},
+        others={
+            "setup_s": found.setup_s,
+            "program_bytes": found.program_bytes,
+            "failure": found.failure,
+            "failure_kind": found.failure_kind,
+            "failure_type": found.failure_type,
+        },
     )

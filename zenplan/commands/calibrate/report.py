@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -15,6 +15,7 @@ from zenplan.domain.measured.calibration import CPU, PROGRAM, SWEEP, Calibration
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 from zenplan.errors import DataError
+from zenplan.planning.calibration.counted_fit import kind_of
 from zenplan.planning.calibration.kernel_fit import fit_sweep
 
 # Of a point's name, so that the table fits 80 columns.
@@ -22,8 +23,13 @@ _MOST = 30
 _CLOCKS = {CPU: "CPU time of the one thread that computes", "wall": "wall time"}
 
 
-def calibrate_report(found: Calibrations) -> Report:
-    """The points of each calibration and its prediction; or those predictions beside each other, fastest first."""
+def calibrate_report(found: Calibrations, said: Collection[str] = ()) -> Report:
+    """The points of each calibration and its prediction; or those predictions beside each other, fastest first.
+
+    Args:
+        found: what was measured.
+        said: notes that the reader has been told already; documents have them all the same.
+    """
     each = [
         table for taken in found.taken for table in (*_points(taken.calibration), *_prediction(taken), *_speeds(taken))
     ]
@@ -31,7 +37,7 @@ def calibrate_report(found: Calibrations) -> Report:
         make_document=lambda: _document(found),
         make_records=lambda: _records(found),
         tables=(_comparison(found),) if found.compared else tuple(each),
-        notes=_notes(found),
+        notes=_notes(found, said),
     )
 
 
@@ -90,12 +96,12 @@ def _name(measured: Measured, taken: Calibration) -> str:
 
 def _row(measured: Measured, name: str, taken: Calibration) -> tuple[str, ...]:
     clock = taken.fingerprint.clock
-    ran = bool(measured.samples)
+    ran, spread = bool(measured.samples), measured.known_spread(clock)
     return (
         name if ran else f"{name}: {measured.failure or 'not measured'}",
         f"{measured.point.batch:,}",
         units.duration(measured.step_s(clock)) if ran else "-",
-        units.percent(measured.spread(clock)) if ran else "-",
+        "-" if spread is None else units.percent(spread),
         "-" if measured.setup_s is None else units.duration(measured.setup_s),
         _memory(measured),
     )
@@ -262,7 +268,7 @@ def _beside(each: Calibrated, best: Calibrated) -> str:
     return ", ".join(said)
 
 
-def _notes(found: Calibrations) -> tuple[str, ...]:
+def _notes(found: Calibrations, said: Collection[str]) -> tuple[str, ...]:
     """Where each is, what was chosen, what speaks against it."""
     lines = []
     for each in found.taken:
@@ -273,7 +279,7 @@ def _notes(found: Calibrations) -> tuple[str, ...]:
         lines.append(f"{whose}kept as {taken.id}: {versions}{driver}; 'zenplan calibrations show {taken.id}' shows it")
         lines += [f"a proxy model: {taken.stand_in}"] if taken.stand_in else []
         lines += [f"{whose}doubt: {doubt}" for doubt in (each.prediction.doubts if each.prediction else ())]
-        lines += [*_general(taken), *each.facts, *(f"{whose}{note}" for note in taken.notes)]
+        lines += [*_general(taken), *each.facts, *(f"{whose}{note}" for note in taken.notes if note not in said)]
     if not found.compared:
         lines += [f"failed: {each.name}: {each.reason}" for each in found.failed]
     return tuple(dict.fromkeys(lines))
@@ -284,7 +290,7 @@ def _general(taken: Calibration) -> list[str]:
     if taken.kind != SWEEP:
         return []
     try:
-        fit = fit_sweep(taken.measured, taken.fingerprint.clock)
+        fit = fit_sweep(taken.measured, taken.fingerprint.clock, kind_of(taken.fingerprint))
     except DataError as error:
         return [f"too little for models in general: {error.message}"]
     off = median(abs(math.expm1(each)) for each in fit.left_out)

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import partial
 from typing import Final
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
@@ -84,8 +86,9 @@ class Watch:
         return clock.value or None
 
     def note(self, text: str) -> None:
-        """Keep it, unless it is empty or there already."""
-        if text and text not in self.seen:
+        """Keep it, unless it is empty, or there already. That it is busy is one note, by whichever look found it."""
+        busy = text.startswith(BUSY) and any(note.startswith(BUSY) for note in self.seen)
+        if text and text not in self.seen and not busy:
             self.seen.append(text)
 
 
@@ -117,6 +120,8 @@ def watching(how: How, profile: Profile, seen: list[str]) -> Iterator[Watch]:
 
 # Told now and then: the share that is done, 0 to 1, and what is being done.
 Show = Callable[[float, str], None]
+# How notes begin that say so.
+BUSY: Final = "busy:"
 LEAST_ROUNDS: Final = 3
 MOST_ROUNDS: Final = 7
 # Of stepping, after which no further round is begun.
@@ -147,6 +152,15 @@ class Work:
 
 class _TimeUp(Exception):
     """The minutes are over."""
+
+
+class _End(Enum):
+    """What became of a worker: it did all that it was asked for, or had to be asked for the rest of what is there."""
+
+    DONE = auto()
+    TIME_UP = auto()
+    RESUMED = auto()
+    CRASHED = auto()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -183,7 +197,14 @@ class Session:
         """As it is in the store now."""
         return self.record.store.get(self.record.id)
 
-    def run(self, tasks: Sequence[Task], *, in_turn: bool, until_s: float | None = None) -> None:
+    def run(
+        self,
+        tasks: Sequence[Task],
+        *,
+        in_turn: bool,
+        until_s: float | None = None,
+        answered: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Measure the points, those left out that are measured already.
 
         A worker that crashes, hangs or is killed costs the point that it was at, and is started again without it.
@@ -191,6 +212,7 @@ class Session:
         Args:
             in_turn: each point is set up, stepped and freed before the next; else all are held and take turns.
             until_s: seconds of all workers after which no more is measured; None to measure all.
+            answered: whether there is an answer; without one it goes on, at most as long again.
 
         Raises:
             UsageError: the model, or the engine, is not one.
@@ -198,30 +220,14 @@ class Session:
         """
         crashes = 0
         while left := [task for task in tasks if not self.record.done(task, LEAST_ROUNDS)]:
-            try:
-                self._worker(left, in_turn, until_s)
+            end = self._ended(partial(self._worker, left, in_turn, until_s, answered=answered))
+            if end in (_End.DONE, _End.TIME_UP):
                 return
-            except _TimeUp:
-                if not self.record.id:
-                    raise ZenplanError(
-                        f"{self.engine.name} had not started when the time was over", "give it a minute: --minutes 1"
-                    ) from None
-                self.record.cut_off("the time was over")
+            crashes += end is _End.CRASHED
+            if crashes > _RESTARTS:
+                rest = sum(not self.record.done(task, LEAST_ROUNDS) for task in tasks)
+                self._keep([f"given up after {crashes} workers ended in the middle: {rest} points are left"])
                 return
-            except Resumed:
-                continue
-            except UsageError:
-                raise
-            except ZenplanError as error:
-                key = self.record.in_work(self.stage)
-                if not self.record.id or not key:
-                    raise
-                self.record.fail(key, error.message, error.kind, error.type)
-                crashes += 1
-                if crashes > _RESTARTS:
-                    rest = sum(not self.record.done(task, LEAST_ROUNDS) for task in tasks)
-                    self._keep([f"given up after {crashes} workers ended in the middle: {rest} points are left"])
-                    return
 
     @property
     def left_s(self) -> float:
@@ -243,25 +249,40 @@ class Session:
         """
         crashes = 0
         while crashes <= _RESTARTS and (work := choose()) is not None:
-            try:
-                self._worker(work.tasks, self.how.device == "gpu", None, work=work, choose=choose, answered=answered)
-            except _TimeUp:
-                if not self.record.id:
-                    raise ZenplanError(
-                        f"{self.engine.name} had not started when the time was over", "give it a minute: --minutes 1"
-                    ) from None
-                self.record.cut_off("the time was over")
+            in_turn = self.how.device == "gpu"
+            end = self._ended(partial(self._worker, work.tasks, in_turn, None, work, choose, answered))
+            if end is _End.TIME_UP:
                 return
-            except Resumed:
-                continue
-            except UsageError:
+            crashes += end is _End.CRASHED
+        if crashes > _RESTARTS:
+            self._keep([f"given up after {crashes} workers ended in the middle"])
+
+    def _ended(self, work: Callable[[], None]) -> _End:
+        """What became of a worker; the point that it ended in the middle of has failed.
+
+        Raises:
+            UsageError: the model, or the engine, is not one. ZenplanError: no worker began at all.
+        """
+        try:
+            work()
+        except _TimeUp:
+            if not self.record.id:
+                raise ZenplanError(
+                    f"{self.engine.name} had not started when the time was over", "give it a minute: --minutes 1"
+                ) from None
+            self.record.cut_off("the time was over")
+            return _End.TIME_UP
+        except Resumed:
+            return _End.RESUMED
+        except UsageError:
+            raise
+        except ZenplanError as error:
+            key = self.record.in_work(self.stage)
+            if not self.record.id or not key:
                 raise
-            except ZenplanError as error:
-                key = self.record.in_work(self.stage)
-                if not self.record.id or not key:
-                    raise
-                self.record.fail(key, error.message, error.kind, error.type)
-                crashes += 1
+            self.record.fail(key, error.message, error.kind, error.type)
+            return _End.CRASHED
+        return _End.DONE
 
     def _worker(
         self,
@@ -285,7 +306,7 @@ class Session:
                     self._job(tasks, in_turn, work),
                     self.engine.name,
                     limits,
-                    self._tell(tasks, until_s, watch) if work is None else self._tell_work(watch, answered),
+                    self._tell(tasks, until_s, watch, answered) if work is None else self._tell_work(watch, answered),
                     hear=self.record.hear,
                     command=self.engine.worker(),
                     environment=measuring_environment(self.how.device, self.how.threads, os.environ),
@@ -339,7 +360,9 @@ class Session:
             programs=str(programs_folder()),
         )
 
-    def _tell(self, tasks: Sequence[Task], until_s: float | None, watch: Watch) -> Callable[[str, float], None]:
+    def _tell(
+        self, tasks: Sequence[Task], until_s: float | None, watch: Watch, answered: Callable[[], bool]
+    ) -> Callable[[str, float], None]:
         steps = {t.point.key: 1 if t.point.role == PROGRAM else 1 + MOST_ROUNDS for t in tasks}
 
         def tell(stage: str, seconds: float) -> None:
@@ -354,7 +377,8 @@ class Session:
                 share = max(share, min(1.0, (self.spent_s + seconds) / until_s))
             self.stage, key = stage, self.record.in_work(stage)
             self.show(self.begin + (self.end - self.begin) * share, f"{self.engine.name}: {stage} {key}")
-            if until_s is not None and self.spent_s + seconds > until_s:
+            over_s = 0.0 if until_s is None else self.spent_s + seconds - until_s
+            if over_s > 0.0 and (answered() or over_s > (until_s or 0.0)):
                 raise _TimeUp
 
         return tell

@@ -22,7 +22,7 @@ from zenplan.commands.calibrate.points import (
     sweep_about,
 )
 from zenplan.commands.calibrate.record import About, StoredRecorder
-from zenplan.commands.calibrate.running import Session, Show, before
+from zenplan.commands.calibrate.running import BUSY, Session, Show, before
 from zenplan.commands.calibrate.subject import Subject
 from zenplan.commands.shared.amount import amount
 from zenplan.commands.shared.tables import cheapest
@@ -162,6 +162,9 @@ def _one(
             for note in session.calibration().notes:
                 warn(note)
     _busy(session, warn)
+    if subject is None:
+        # What is too little is not finished: the next run goes on with it.
+        came_to_something(session)
     store.finish(session.record.id)
     came_to_something(session)
     found = _calibrated(session.calibration(), subject, wanted, how, machine)
@@ -176,8 +179,8 @@ def _one(
 def _busy(session: Session, warn: Callable[[str], None]) -> None:
     """A note, where the steps themselves waited for other programs."""
     found = session.calibration()
-    if found.was_busy:
-        note = f"busy: steps took {found.waited:.2f} times as long as they computed"
+    if found.was_busy and not any(note.startswith(BUSY) for note in found.notes):
+        note = f"{BUSY} steps took {found.waited:.2f} times as long as they computed"
         session.record.store.add_note(found.id, note)
         warn(note)
 

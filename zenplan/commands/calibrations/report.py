@@ -170,7 +170,7 @@ def _point_row(m: Measured, clock: str) -> tuple[str, ...]:
     return (
         f"{p.key}{_ROLES.get(p.role, '')}",
         units.duration(m.step_s(clock)) if m.samples else "–",
-        units.percent(m.spread(clock)) if len(m.samples) > 2 else "–",
+        "–" if (spread := m.known_spread(clock)) is None else units.percent(spread),
         str(len(m.samples)),
         "–" if m.setup_s is None else units.duration(m.setup_s),
         _peak(m),
@@ -208,7 +208,7 @@ def _point_record(c: Calibration, m: Measured) -> dict[str, Any]:
         "depth": p.depth,
         "batch": p.batch,
         "step_s": m.step_s(clock) if m.samples else None,
-        "spread": m.spread(clock) if len(m.samples) > 2 else None,
+        "spread": m.known_spread(clock),
         "clock": clock,
         "samples": len(m.samples),
         "setup_s": m.setup_s,

@@ -178,10 +178,14 @@ class Measured:
         return median(self.seconds(clock))
 
     def spread(self, clock: str) -> float:
-        """How far apart its steps are: half of the range of the middle half, in ln; 0 with fewer than three."""
+        """How far apart its steps are: half of the range of the middle half, in ln; 0 where too few tell."""
+        return self.known_spread(clock) or 0.0
+
+    def known_spread(self, clock: str) -> float | None:
+        """The same; None with fewer than three steps."""
         found = sorted(map(math.log, self.seconds(clock)))
         if len(found) < 3:
-            return 0.0
+            return None
         return (found[(3 * len(found)) // 4] - found[len(found) // 4]) / 2.0
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from zenplan.domain.training.traits import Trait, traits_of
 from zenplan.errors import DataError
 
 
@@ -30,25 +31,32 @@ class Tuning:
     Attributes:
         tensor: how exchanges of tensor parallelism are overlapped.
         data: whether gradients travel under the backward pass, and ZeRO's weights under the passes.
+        sums_wide: whether gradients that were computed in bf16 are summed over devices in fp32.
         experts: whether tokens travel to their experts under the computation of another micro-batch.
         once_a_node: tokens cross the network once for all experts of a node (DeepEP), not once for each.
+        once_a_device: tokens come once to each device that has any of their experts (DeepEP, is_token_in_rank), not once
+            for each.
         permutation: tokens are put in the order of their experts by a fused kernel.
         grouped: the products of a layer's experts are one kernel, not one for each expert.
         dropless: experts get all tokens that are sent to them, so that the host waits to know how many; else a fixed
             number, and what is more is dropped.
         balanced: every expert is made to get as many tokens as any other, as benchmarks do.
         replayed: of a mixture's launches, the share that a CUDA graph replays. 0 to 1.
+        apart: the optimizer goes over the weights one tensor at a time, not over all at once.
     """
 
     tensor: TensorOverlap = TensorOverlap.BACKWARD
     data: bool = True
+    sums_wide: bool = False
     experts: bool = False
     once_a_node: bool = True
+    once_a_device: bool = False
     permutation: bool = True
     grouped: bool = False
     dropless: bool = True
     balanced: bool = False
     replayed: float = 0.0
+    apart: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.replayed <= 1:
@@ -58,20 +66,6 @@ class Tuning:
 # What is taken where the software is not known: what today's have in common.
 USUAL: Final = Tuning()
 
-# Megatron-LM overlaps the gradient of a product's input from October 2021 on (its commit "Async all-reduce of the input
-# gradient"; arguments.py: async_tensor_model_parallel_allreduce). BigScience trained with a fork from before.
-_WAITS: Final = re.compile(r"bigscience|megatron\S* v1\.\d|megatron\S* (jan-)?(2019|2020|2021)\b")
-# Megatron-LM reduces gradients after the last backward pass until 2023 (the change log of Megatron-Core has overlap from
-# 0.6 on); the pipeline engine of DeepSpeed, which its forks use, always does.
-_REDUCES_LAST: Final = re.compile(
-    r"bigscience|megatron-deepspeed|megatron\S* v1\.\d|megatron\S* (jan-)?(2019|202[0-2])\b"
-)
-# Transformer Engine's user buffers: on in the recipes of NeMo 24 and later, which need sequence parallelism (NVIDIA
-# NeMo and Megatron Bridge, communication overlap). Megatron-LM has them where it is asked to (--tp-comm-overlap).
-_PIPELINES: Final = re.compile(r"nemo (?:v?2[4-9]|v?[3-9]\d)|bridge")
-# Fused permutation, tokens once a node and graphs of parts of a layer: Megatron-Core 0.11 and 0.12 of 2025 (its change
-# log), so NeMo and Megatron Bridge of that year.
-_FUSES: Final = re.compile(r"bridge|nemo v?2[5-9]|core v?0\.1[1-9]")
 # Grouped products whose shapes the device reads, and with them graphs of whole steps of dropless mixtures: in the
 # recipes of Megatron Bridge from June 2026 on (NVIDIA-NeMo/Megatron-Bridge, MoE optimization; commit 55443cbfb).
 _WHOLE_STEPS: Final = (26, 6)
@@ -86,27 +80,33 @@ def tuning_of(framework: str, release: str = "", options: Collection[str] = ()) 
         release: as its maker numbers it, if known.
         options: words of a row that say what was on or off (``no-overlap``, ``deepep``).
     """
-    name = f"{framework} {release}".strip().lower()
+    name = f"{framework} {release}".strip()
+    named = traits_of(name)
     found = USUAL
-    if re.search("megatron|nemo|primus", name) is None:
+    if Trait.MEGATRON_FAMILY not in named:
         # What is not of that family divides products rarely, and waits where it does.
         found = replace(found, tensor=TensorOverlap.NONE)
-    elif _WAITS.search(name):
+    elif Trait.TENSOR_WAITS in named:
         found = replace(found, tensor=TensorOverlap.NONE, once_a_node=False, permutation=False)
-    elif _PIPELINES.search(name):
+    elif Trait.TENSOR_PIPELINES in named:
         found = replace(found, tensor=TensorOverlap.PIPELINED)
-    if _REDUCES_LAST.search(name):
+    if Trait.REDUCES_LAST in named:
         found = replace(found, data=False)
-    if "megatron" in name or "nemo" in name:
-        fused = _FUSES.search(name) is not None
+    if named & {Trait.MEGATRON, Trait.NEMO}:
+        fused = Trait.FUSES_EXPERTS in named
         found = replace(found, permutation=fused, once_a_node=fused, experts=fused)
+    found = replace(found, sums_wide=Trait.SUMS_WIDE in named)
+    if Trait.LOOPS_EXPERTS in named:
+        found = replace(found, permutation=False)
+    if Trait.UPDATES_APART in named:
+        found = replace(found, apart=True)
     if _newest(name):
         found = replace(found, grouped=True, replayed=0.9)
     return _with_options(found, options)
 
 
 def _newest(name: str) -> bool:
-    match = _RELEASE.search(name) if re.search("nemo|bridge", name) else None
+    match = _RELEASE.search(name.lower()) if Trait.RECIPES in traits_of(name) else None
     return match is not None and (int(match[1]), int(match[2])) >= _WHOLE_STEPS
 
 
@@ -116,7 +116,7 @@ def _with_options(found: Tuning, options: Collection[str]) -> Tuning:
     if "tp-overlap" in options:
         found = replace(found, tensor=TensorOverlap.PIPELINED)
     if "deepep" in options:
-        found = replace(found, once_a_node=True, permutation=True)
+        found = replace(found, once_a_node=True, once_a_device=True, permutation=True)
     if "balanced-routing" in options:
         found = replace(found, balanced=True)
     if "token-drop" in options:

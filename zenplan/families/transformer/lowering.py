@@ -6,7 +6,9 @@ any shape (gated, grouped-query, latent attention, experts) has its own sum rath
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import chain, cycle, islice, repeat
 
 from zenplan.domain import checks
 from zenplan.domain.model.operators import (
@@ -75,6 +77,7 @@ class TransformerShape:
         segments: entries of a segment table (BERT's 2), 0 for none.
         head_transform: a width × width product before the head (BERT's masked-language head).
         windows: sliding windows of the layers in turn, None for full attention; () for full everywhere.
+        chunked: windows do not slide: the text is cut into chunks of that length, which do not see each other (Llama 4).
         dropout: the classic recipe with dropout masks to keep (GPT-2/3, BERT, T5).
         predicted: share of the positions that reach the head (BERT predicts the masked 15 % alone).
         guessed: only the number of parameters was known, and all else is usual for it.
@@ -99,6 +102,7 @@ class TransformerShape:
     dropout: bool = False
     predicted: float = 1.0
     windows: tuple[int | None, ...] = ()
+    chunked: bool = False
     encoder_layers: int = 0
     encoder_seq_len: int = 0
     experts: Experts | None = None
@@ -348,7 +352,9 @@ def _layer(
     cross_keys: int = 0,
 ) -> Block:
     operators: list[Operator] = [_norm(shape, "attention norm", rows)]
-    operators += _attend(shape, rows, rows, causal, window)
+    chunks = -(-rows // window) if shape.chunked and window else 1
+    attend = _attend(shape, rows, rows, causal, window)
+    operators += [op.apart(chunks) if isinstance(op, Attention) else op for op in attend]
     if cross_keys:
         operators += [_norm(shape, "cross-attention norm", rows)]
         operators += _attend(shape, rows, cross_keys, causal=False, window=None, cross=True)
@@ -385,14 +391,12 @@ def _middle(shape: TransformerShape) -> list[Block]:
         blocks.append(_layer(shape, "encoder layer", shape.encoder_layers, cross, causal=False))
     dense = shape.experts.dense_layers if shape.experts else 0
     windows = shape.windows or (None,)
-    groups: dict[tuple[bool, int | None], int] = {}
-    for index in range(shape.layers):
-        kind = (shape.experts is not None and index >= dense, windows[index % len(windows)])
-        groups[kind] = groups.get(kind, 0) + 1
-    for (mixed, window), repeat in groups.items():
+    mixtures = chain(repeat(False, dense), repeat(shape.experts is not None))
+    groups = Counter(islice(zip(mixtures, cycle(windows), strict=False), shape.layers))
+    for (mixed, window), count in groups.items():
         name = ("expert layer" if mixed else "layer") + (f" (window {window})" if window else "")
         blocks.append(
-            _layer(shape, name, repeat, shape.seq_len, causal=causal, window=window, mixed=mixed, cross_keys=cross)
+            _layer(shape, name, count, shape.seq_len, causal=causal, window=window, mixed=mixed, cross_keys=cross)
         )
     return blocks
 

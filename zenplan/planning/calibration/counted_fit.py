@@ -21,11 +21,12 @@ import numpy as np
 
 from zenplan.domain.measured.calibration import Fingerprint, Measured, Point
 from zenplan.errors import DataError
+from zenplan.planning.calibration.features import FEATURES
 from zenplan.planning.physics.columns import Array
 
 # Seconds for one of each feature, as sweeps on one core came out with (``benchmarks/measured``, 2026-11); only their
 # ratios count, each of which a model may depart from by ``_KIND``.
-_USUAL_S: Final[Mapping[str, Mapping[str, float]]] = {
+USUAL_S: Final[Mapping[str, Mapping[str, float]]] = {
     "torch": {
         "steps": 2e-4,
         "operators": 1e-4,
@@ -93,9 +94,15 @@ _USUAL_S: Final[Mapping[str, Mapping[str, float]]] = {
     },
 }
 GPU: Final = "gpu"
-# A byte that a compiled program moves, and an element of a residual sum that XLA adds up again for each sum before it.
+# A byte that a compiled program moves.
 _BYTE_S: Final = 3e-10
-_REFUSED_S: Final = 7e-10
+# A byte that XLA reads again, since it adds up a residual sum anew wherever it is needed instead of keeping it: the time
+# of such a byte in 13 transformers, mixers and convnets with jax on two processors (1e-10 to 14e-10, half of them below;
+# 2026-11), and how far one may be from the usual.
+_AGAIN_S: Final = {"jax": 6e-10}
+# Bytes for each element that may be added up again, where too few programs tell: 0 (of half of the models) to 20.
+_BYTES_AGAIN: Final = 6.0
+_MOST_BYTES_AGAIN: Final = 40.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +118,8 @@ class Doubt:
         size: all work, each time that the step doubles.
         noise: two runs of one program.
         other: what the rest leaves out, of the answer.
-        compiled_bytes, refused: of a compiler that fuses across layers: what its program moves, what it computes again.
+        compiled_bytes: of a compiler that fuses across layers: what its program moves.
+        again: what it computes again, from its usual seconds; twice as far where no programs tell the bytes.
         parts: whether parts of the batch tell something where there are two depths at the batch itself.
     """
 
@@ -124,28 +132,29 @@ class Doubt:
     noise: float
     other: float
     compiled_bytes: float = 0.0
-    refused: float = 0.0
+    again: float = 0.0
     parts: bool = True
 
 
 # Chosen on the 22 models of benchmarks/calibration.py and thirteen that were written for it, on one core, as those by
-# which models that were left out are likeliest. XLA on a processor makes of each depth and batch a program of its own.
+# which models that were left out are likeliest; those of jax on these 22 and seven of benchmarks/unseen_models.py. XLA on
+# a processor makes of each depth and batch a program of its own.
 DOUBTS: Final[Mapping[str, Doubt]] = {
     "torch": Doubt(kind=0.8, batch=0.03, kind_batch=0.03, depth=0.05, ends=0.1, size=0.025, noise=0.015, other=0.025),
     "tensorflow": Doubt(
         kind=0.3, batch=0.02, kind_batch=0.05, depth=0.05, ends=0.1, size=0.02, noise=0.025, other=0.03
     ),
     "jax": Doubt(
-        kind=0.4,
+        kind=0.3,
         batch=0.25,
         kind_batch=0.3,
         depth=0.05,
-        ends=0.3,
+        ends=0.4,
         size=0.03,
-        noise=0.01,
+        noise=0.025,
         other=0.06,
         compiled_bytes=4.0,
-        refused=2.0,
+        again=0.4,
         parts=False,
     ),
 }
@@ -201,11 +210,16 @@ def counted_step(
     return _Kriging.of(_telling(points, target, kind), target, clock, kind, target_bytes).at()
 
 
+def tells_parts(kind: str) -> bool:
+    """Whether parts of the batch tell something of the whole where there are two depths at the batch itself."""
+    return DOUBTS.get(kind, DOUBTS["torch"]).parts
+
+
 def _telling(points: Sequence[Measured], target: Point, kind: str) -> list[Measured]:
     """The points that say something of the target. XLA makes another program of another batch."""
     at_batch = [m for m in points if m.point.batch == target.batch]
     enough = len({m.point.depth for m in at_batch}) > 1
-    return at_batch if enough and not DOUBTS.get(kind, DOUBTS["torch"]).parts else list(points)
+    return at_batch if enough and not tells_parts(kind) else list(points)
 
 
 def surprises(points: Sequence[Measured], clock: str, kind: str) -> list[tuple[Measured, CountedStep]]:
@@ -250,18 +264,20 @@ class _Kriging:
         Raises:
             DataError: nothing was counted.
         """
-        usual, doubt = _USUAL_S.get(kind, _USUAL_S["torch"]), DOUBTS.get(kind, DOUBTS["torch"])
+        usual, doubt = USUAL_S.get(kind, USUAL_S["torch"]), DOUBTS.get(kind, DOUBTS["torch"])
         every = [*(m.point for m in points), target]
-        kinds = np.array([[each * p.features.get(name, 0.0) for name, each in usual.items()] for p in every])
+        size = np.array([*(m.program_bytes or 0.0 for m in points), target_bytes or 0.0])
+        bytes_again, told = _bytes_again(every, size)
+        again = _AGAIN_S.get(kind, 0.0) * bytes_again
+        counted = np.array([[each * p.features.get(name, 0.0) for name, each in usual.items()] for p in every])
+        kinds = np.hstack([counted, again[:, None]])
         work = kinds.sum(axis=1)
         if not points or not work.min() > 0:
             raise DataError("nothing that was counted was measured")
         batches = np.array([p.batch for p in every]) / target.batch
         depths = np.array([(p.depth or 1) for p in every])
         shallow = int(depths[:-1].argmin())
-        refused = _REFUSED_S * np.array([p.features.get("refused_elements", 0.0) for p in every])
-        size = [*(m.program_bytes or 0.0 for m in points), target_bytes or 0.0]
-        moved = _BYTE_S * np.array(size) * (min(size) > 0)
+        moved = _BYTE_S * size * (size.min() > 0)
         parts = (
             (_SPEED, work[:, None]),
             (doubt.kind, kinds),
@@ -271,7 +287,7 @@ class _Kriging:
             (doubt.depth, (work[-1] * depths / depths[-1] * batches)[:, None]),
             (doubt.ends, (work[shallow] * batches / batches[shallow])[:, None]),
             (doubt.compiled_bytes, moved[:, None]),
-            (doubt.refused, refused[:, None]),
+            (doubt.again * (1.0 if told else 2.0), again[:, None]),
         )
         seconds = np.array([m.step_s(clock) for m in points])
         spread = np.array([m.spread(clock) ** 2 / max(1, len(m.samples)) for m in points])
@@ -296,6 +312,29 @@ class _Kriging:
         return CountedStep(mid_s=mid, spread=math.sqrt(max(variance, 0.0)) / mid)
 
 
+def _bytes_again(every: Sequence[Point], size: Array) -> tuple[Array, bool]:
+    """Bytes that each program moves to add up residual sums again, and whether the programs tell.
+
+    What they move is a constant, a share of the elements that are counted, and a share of those that may be added up
+    again; three programs tell the last apart. That of half of the models is nothing.
+
+    Args:
+        every: points.
+        size: bytes of the program of each; 0 where it is not known.
+    """
+    refused = np.array([p.features.get("refused_elements", 0.0) for p in every])
+    elements = np.array([sum(v for name, v in p.features.items() if name in _MOVED) for p in every])
+    terms = np.stack([np.ones_like(refused), elements, refused], axis=1)
+    known = size > 0
+    rows = terms[known] / terms.max(axis=0, initial=1.0, where=known[:, None]) if known.any() else terms[known]
+    if np.linalg.matrix_rank(rows, tol=_TOLD) < terms.shape[1]:
+        return _BYTES_AGAIN * refused, False
+    share = np.linalg.lstsq(terms[known] / size[known, None], np.ones(int(known.sum())), rcond=None)[0][-1]
+    return min(max(float(share), 0.0), _MOST_BYTES_AGAIN) * refused, True
+
+
+_MOVED: Final = frozenset(name for name in FEATURES if name.endswith("_elements") and name != "refused_elements")
+_TOLD: Final = 1e-3
 # Half of the range of the middle half to the standard error of a median: 1 / 0.6745, times 1.2533, squared.
 _OF_MEDIAN: Final = (1.2533 / 0.6745) ** 2
 _LEAST: Final = 0.1

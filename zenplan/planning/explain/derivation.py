@@ -17,10 +17,11 @@ from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.explain.attention import attention_lines
 from zenplan.planning.money.run import production_share
+from zenplan.planning.physics.blocks import block_passes
 from zenplan.planning.physics.columns import Hardware, Layouts, kept_up
 from zenplan.planning.physics.input_pipeline import Supply, supply
 from zenplan.planning.physics.memory import COLLECTIVES_BYTES, FRAGMENTATION, WORKSPACE_BYTES, logit_bytes
-from zenplan.planning.physics.operators import block_passes, operator_work
+from zenplan.planning.physics.operators import operator_work
 from zenplan.planning.physics.states import trained_bytes
 from zenplan.planning.physics.step import FORMULAS
 from zenplan.planning.physics.work import Work
@@ -470,8 +471,7 @@ def limit_lines(plan: TrainingPlan, quote: Quote) -> Iterator[Line]:
     layouts = Layouts.of([quote.estimate.layout])
     hardware = Hardware.of([quote.estimate.cluster], plan.precision)
     for block in plan.workload.blocks:
-        passes = block_passes(block, plan, layouts, hardware)
-        work = passes.forward + passes.backward
+        work = block_passes(block, plan, layouts, hardware).both
         parts = {"compute": work.compute_s, "memory bandwidth": work.memory_s, "launches": work.overhead_s}
         yield _line(
             f"{block.name} × {block.repeat}",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,8 @@ Index = npt.NDArray[np.intp]
 # Share of a layer that is computed again from its input.
 _SHARES = {Recompute.FULL: 1.0, Recompute.HALF: 0.5}
 _COUNTS = ("dp", "tp", "pp", "cp", "ep", "zero", "micro_batch", "accumulation", "interleave")
+_PLAIN = (*_COUNTS, "sequence", "even")
+_plain = attrgetter(*_PLAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,16 +69,24 @@ class Layouts:
     @classmethod
     def of(cls, layouts: Sequence[Layout]) -> Layouts:
         """The columns of these layouts."""
-        plain = [f.name for f in fields(cls) if f.name not in ("full", "selective", "shard")]
-        columns: dict[str, Any] = {n: np.array([getattr(x, n) for x in layouts], dtype=float) for n in plain}
+        every = chain.from_iterable(map(_plain, layouts))
+        rows = np.fromiter(every, dtype=float, count=len(layouts) * len(_PLAIN)).reshape(-1, len(_PLAIN))
+        columns: dict[str, Any] = dict(zip(_PLAIN, np.ascontiguousarray(rows.T), strict=True))
         columns["full"] = np.array([_SHARES.get(x.recompute, 0.0) for x in layouts], dtype=float)
         columns["selective"] = np.array([x.recompute is Recompute.SELECTIVE for x in layouts], dtype=float)
         columns["shard"] = np.array([x.shard or 0 for x in layouts], dtype=float)
         return cls(**columns)
 
+    @classmethod
+    def joined(cls, several: Sequence[Layouts]) -> Layouts:
+        """Those of each, one after another."""
+        if len(several) == 1:
+            return several[0]
+        return cls(**{name: np.concatenate([getattr(each, name) for each in several]) for name in _OF_LAYOUTS})
+
     def take(self, index: Any) -> Layouts:
         """Those entries, in that order."""
-        return Layouts(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return Layouts(**{name: getattr(self, name)[index] for name in _OF_LAYOUTS})
 
     def at(self, index: int) -> Layout:
         """One entry as a noun."""
@@ -142,12 +154,22 @@ class Hardware:
     @classmethod
     def of(cls, clusters: Sequence[Cluster], precision: Precision) -> Hardware:
         """The columns of these clusters. Each must have a peak in the precision's dtypes (``Accelerator.can_run``)."""
-        return cls(**dict(zip((f.name for f in fields(cls)), _columns(clusters, precision), strict=True)))
+        return cls(**dict(zip(_OF_HARDWARE, _columns(clusters, precision), strict=True)))
+
+    @classmethod
+    def joined(cls, several: Sequence[Hardware]) -> Hardware:
+        """Those of each, one after another."""
+        if len(several) == 1:
+            return several[0]
+        return cls(**{name: np.concatenate([getattr(each, name) for each in several]) for name in _OF_HARDWARE})
 
     def take(self, index: Index) -> Hardware:
         """Those entries, in that order."""
-        return Hardware(**{f.name: getattr(self, f.name).take(index) for f in fields(self)})
+        return Hardware(**{name: getattr(self, name).take(index) for name in _OF_HARDWARE})
 
+
+# ``dataclasses.fields`` takes longer than many a column.
+_OF_LAYOUTS, _OF_HARDWARE = (tuple(f.name for f in fields(kind)) for kind in (Layouts, Hardware))
 
 # What one device's work depends on, of a layout and of a cluster: not on how many there are, nor on what joins them.
 _NOTICED = ("tp", "cp", "ep", "replicas", "micro_batch", "full", "selective", "sequence")
@@ -169,18 +191,23 @@ _OF_THE_DEVICE = (
 )
 
 
-def working_alike(layouts: Layouts, hardware: Hardware) -> tuple[Index, Index]:
+def working_alike(layouts: Layouts, hardware: Hardware, owner: Index) -> tuple[Index, Index]:
     """Which candidates one device of works alike, whatever the rest of its cluster does.
 
+    Args:
+        layouts, hardware: an entry for each candidate.
+        owner: what each is a candidate for, from 0 on; those of two are never alike.
+
     Returns:
-        The first candidate of each kind, shape (kinds,), and the kind of each candidate, shape (n,).
+        The first candidate of each kind, shape (kinds,), in the order of their owners; and the kind of each candidate,
+        shape (n,).
     """
     # Candidates of one cluster stand together: only where the device changes is it looked up.
     devices = np.stack([getattr(hardware, name) for name in _OF_THE_DEVICE])
     starts = np.flatnonzero(np.r_[True, (devices[:, 1:] != devices[:, :-1]).any(axis=0)])
     numbers: dict[bytes, int] = {}
     which = [numbers.setdefault(each.tobytes(), len(numbers)) for each in devices[:, starts].T]
-    kind = np.repeat(which, np.diff(np.r_[starts, len(layouts.dp)]))
+    kind = np.repeat(which, np.diff(np.r_[starts, len(layouts.dp)])) + owner * len(numbers)
     for name in _NOTICED:
         if name == "replicas" and not (layouts.ep > 1).any():
             continue

@@ -10,7 +10,7 @@ takes their place. So the larger of the two counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from zenplan.domain.model.workload import Block
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Layouts
 from zenplan.planning.physics.operators import divisor
-from zenplan.planning.physics.stages import stages
+from zenplan.planning.physics.stages import Stages, stages
 from zenplan.planning.physics.states import Ends, fullest, placed, states, with_ends
 from zenplan.units import GB
 
@@ -152,10 +152,9 @@ def _divided(parts: _Parts, layouts: Layouts) -> Array:
     return total * (layouts.micro_batch / layouts.cp)
 
 
-def _kept_by_block(block: Block, plan: TrainingPlan, layouts: Layouts) -> Array:
+def _kept_by_block(found: _BlockBytes, layouts: Layouts) -> Array:
     """Bytes that one repetition of a block keeps of one micro-batch, nothing recomputed but what ``selective`` says,
     without the logits."""
-    found = _block_bytes(block, plan)
     kept = _divided(found.saved, layouts)
     if found.gates:
         # Where every second product is kept, what lies between them is made again.
@@ -178,44 +177,51 @@ def _in_flight(block: Block, plan: TrainingPlan, layouts: Layouts) -> Array:
     return most
 
 
-def _kept_by_blocks(blocks: Iterable[Block], plan: TrainingPlan, layouts: Layouts) -> Array:
+def _kept_by_blocks(blocks: Iterable[_BlockBytes], layouts: Layouts) -> Array:
     """Bytes that one repetition of each block keeps of one micro-batch, without the logits."""
-    return sum((_kept_by_block(b, plan, layouts) for b in blocks), np.zeros_like(layouts.tp))
+    return sum((_kept_by_block(b, layouts) for b in blocks), np.zeros_like(layouts.tp))
 
 
 def layer_activation_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
     """Bytes that all layers keep of one micro-batch: of what is recomputed, the inputs; of the rest, everything."""
+    return _layers(plan, layouts, _kept_by_layers(plan, layouts))
+
+
+def _kept_by_layers(plan: TrainingPlan, layouts: Layouts) -> list[Array]:
+    """Bytes that one repetition of each block of layers keeps of one micro-batch."""
+    return [_kept_by_block(_block_bytes(b, plan), layouts) for b in placed(plan.workload.blocks, "middle")]
+
+
+def _layers(plan: TrainingPlan, layouts: Layouts, kept_by_block: Sequence[Array]) -> Array:
     total = np.zeros_like(layouts.tp)
-    for block in placed(plan.workload.blocks, "middle"):
+    for block, kept in zip(placed(plan.workload.blocks, "middle"), kept_by_block, strict=True):
         wide = plan.kept.wide_inputs is not None and layouts.zero >= plan.kept.wide_inputs
         width = np.where(wide, _WIDE_BYTES, plan.precision.compute_bytes)
         inputs = block.boundary * width * layouts.micro_batch
         inputs = inputs / (divisor(Split.SEQUENCE, layouts) * layouts.cp)
-        kept = _kept_by_block(block, plan, layouts)
         total = total + block.repeat * (layouts.full * inputs + (1.0 - layouts.full) * kept)
     return total
 
 
-def _activations(plan: TrainingPlan, layouts: Layouts) -> tuple[Ends, Ends]:
+def _activations(plan: TrainingPlan, layouts: Layouts, shares: Stages) -> tuple[Ends, Ends]:
     """Bytes kept at the peak: activations, and logits beside them."""
-    blocks = plan.workload.blocks
-    layers, (before, at_the_end) = layer_activation_bytes(plan, layouts), fullest(stages(plan, layouts))
+    blocks, kept_by_block = plan.workload.blocks, _kept_by_layers(plan, layouts)
+    layers, (before, at_the_end) = _layers(plan, layouts, kept_by_block), fullest(shares)
     if "activations" in plan.kept.offload:
         # Two layers are on the device: one is at work, another is on its way.
         resident = 2.0 / max(plan.workload.layers, 1)
         before, at_the_end = np.minimum(before, resident), np.minimum(at_the_end, resident)
     most_stages, least_stages = _under_way(layouts)
-    first, last = (_kept_by_blocks(placed(blocks, p), plan, layouts) for p in ("first", "last"))
-    logits = sum(
-        (_divided(_block_bytes(b, plan).logits, layouts) for b in placed(blocks, "last")), np.zeros_like(layouts.tp)
-    )
+    head_bytes, tail_bytes = ([_block_bytes(b, plan) for b in placed(blocks, p)] for p in ("first", "last"))
+    first, last = (_kept_by_blocks(each, layouts) for each in (head_bytes, tail_bytes))
+    logits = sum((_divided(each.logits, layouts) for each in tail_bytes), np.zeros_like(layouts.tp))
     head, tail = with_ends(layouts, first, last)
     none, ends = with_ends(layouts, np.zeros_like(logits), logits)
     # While a layer is computed again, all that it keeps is there for a moment, and gradients of it.
     again = np.zeros_like(layouts.tp)
     if (layouts.full > 0).any():
-        for block in placed(blocks, "middle"):
-            again = np.maximum(again, _kept_by_block(block, plan, layouts) + _in_flight(block, plan, layouts))
+        for block, kept in zip(placed(blocks, "middle"), kept_by_block, strict=True):
+            again = np.maximum(again, kept + _in_flight(block, plan, layouts))
         again = np.where(layouts.full > 0, again, 0.0)
     most, least = layers * before * most_stages + head, layers * at_the_end * least_stages + tail
     # Beside the logits a recomputed layer takes no more than what it is larger by.
@@ -240,8 +246,9 @@ def _under_way(layouts: Layouts) -> Ends:
 
 def peak_memory(plan: TrainingPlan, layouts: Layouts) -> Memory:
     """The peak of the fullest device. Depends on the layout only, not on the hardware."""
-    held = states(plan, layouts)
-    kept, logits = _activations(plan, layouts)
+    shares = stages(plan, layouts)
+    held = states(plan, layouts, shares)
+    kept, logits = _activations(plan, layouts, shares)
     # What is not fitted well into the allocator's blocks comes and goes with the activations.
     loose = (FRAGMENTATION * (kept[0] + logits[0]), FRAGMENTATION * (kept[1] + logits[1]))
     # The update's copies are there when the activations are gone; only what they are larger by is the peak's.

@@ -12,8 +12,8 @@ where they take longer than the work itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import fields, replace
+from collections.abc import Callable, Hashable
+from dataclasses import fields
 from operator import attrgetter
 
 import numpy as np
@@ -34,9 +34,10 @@ from zenplan.domain.model.operators import (
 from zenplan.domain.model.workload import LANGUAGE, Block
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import TrainingPlan
-from zenplan.planning.physics.attention import fused_attention_s
+from zenplan.planning.physics.attention import kernel_s, score_flop, scored_keys
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
-from zenplan.planning.physics.work import Passes, Work, roofline
+from zenplan.planning.physics.convolutions import convolution_sizes, convolution_work
+from zenplan.planning.physics.work import TILE, Work, roofline
 
 # Bytes that a backward pass moves for each one forward: a norm reads two and writes one more.
 _STREAM_BACKWARD = 1.5
@@ -48,9 +49,6 @@ _SCORE_PASSES, _SCORE_PASSES_BACKWARD, _UNFUSED_OPERATORS = 6.0, 8.0, 5
 _ALIGNED_BYTES = 16
 _FP32_BYTES = 4.0
 _MISALIGNED_HEAD, _MISALIGNED_PRODUCT, _SLOWER_PRODUCT = 0.1, 0.5, 0.85
-# The thin side of an adapter fills no tile of a product, which has 64 on a side at least (NVIDIA, Matrix Multiplication
-# Background User's Guide); beside it the wide side is read or written, which takes longer.
-_TILE = 64.0
 # Software whose models call each layer by itself, and that does not put the sums of adapters into other kernels.
 _BY_LAYER = (Software.EAGER, Software.PATCHED)
 _FUSED_ADAPTERS = (Software.PATCHED, Software.COMPILED, Software.JAX, Software.XLA)
@@ -63,6 +61,9 @@ _FULLEST = 1.1
 # Kernels of a mixture that are no products: scores, the largest of them, counts, order, the balancing loss, forward and
 # backward; counted in Megatron-Core's router and dispatcher, with fused kernels and without.
 _ROUTING, _ROUTING_UNFUSED = (15.0, 20.0), (40.0, 60.0)
+# Bytes that each element of what experts give takes where they have biases, forward and backward, and kernels of an expert:
+# 16 bits read, products and sums written and read in fp32, cast back.
+_EXPERT_BIASES, _BIAS_KERNELS = (28.0, 40.0), (3.0, 7.0)
 # What the host launches to cast an operand: it, its transpose, its scales.
 _CASTS = 3.0
 # Unfused, rows are selected, weighted, added up and copied in passes of their own.
@@ -86,42 +87,40 @@ def expert_tensor(layouts: Layouts) -> Array:
     return np.clip(layouts.tp * layouts.replicas / layouts.ep, 1.0, layouts.tp)
 
 
-def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narrow: bool) -> tuple[Work, Work]:
+def _matmul(
+    op: MatMul, sizes: Array, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narrow: bool
+) -> tuple[Work, Work]:
     """A product; the backward pass has one for its input and, if it is trained, one for its weight."""
     rate = _rate(plan, hw, narrow)
     narrow = narrow and plan.precision.matmul_dtype != plan.precision.other_dtype
     width = plan.precision.compute_bytes
     operand = 1 if narrow else width  # bytes of an element that goes into the product
-    tp, local = divisor(op.split, layouts), op.experts / np.minimum(layouts.ep, op.experts)
-    rows = layouts.micro_batch * op.rows / layouts.cp * op.active
-    if op.experts > 1:
-        # Where expert groups fold over tensor groups, each device has whole experts and fewer rows.
-        rows, tp = rows * expert_tensor(layouts) / layouts.tp, np.minimum(tp, expert_tensor(layouts))
-    inner = op.inner / tp if op.split is Split.ROWS else op.inner * np.ones_like(tp)
-    columns = op.columns / tp if op.split is Split.COLUMNS else op.columns * np.ones_like(tp)
+    rows, inner, columns, local = _local(op, sizes, layouts)
     weights = inner * columns * local
     # Each layer that stands in the product's place reads the input itself.
     calls = op.parts if plan.software in _BY_LAYER else 1
     moved = rows * (inner * operand * calls + columns * width) + weights * operand
-    # Of a model that is known by its counts the sizes are averages: nobody knows how they are aligned.
-    known = op.inner % 1.0 == op.columns % 1.0 == 0.0
-    aligned = np.minimum(*(_alignment(n * operand, hw) for n in (inner, columns))) if known else np.ones_like(tp)
-    computed, kernels = rows, np.ones_like(tp)
+    sides = np.array((inner, columns))
+    aligned = _alignment(sides * operand, hw).min(axis=0) if _known(op) else np.ones_like(rows)
+    computed, kernels = rows, np.ones_like(rows)
     if op.experts > 1:
         # The fullest device is waited for, and the last tile of each expert's rows is half empty.
         computed = rows * _imbalance(plan, layouts) + local * _TILE_ROWS / 2.0
         kernels = kernels if plan.tuning.grouped else np.ceil(local)
     flop = 2.0 * computed * inner * columns / aligned
 
+    fill = _fill_elements(hw)
+
     def kernel(flop: Array, moved: Array, count: float = 1.0) -> Work:
         # Those of a layer's experts run side by side on the device; the host launches each.
-        return replace(roofline(hw, flop, rate, moved, calls), launches=kernels * calls * count)
+        return roofline(hw, flop, rate, moved, calls, kernels * calls * count)
 
     def product(depth: Array) -> Work:
-        return kernel(flop * (1.0 + _fill_elements(hw) / depth), moved)
+        return kernel(flop * (1.0 + fill / depth), moved)
 
     if op.role is Role.ADAPTER:
-        thin = _TILE / min(_TILE, op.inner, op.columns / op.parts)
+        # The thin side fills no tile of a product; beside it the wide side is read or written, which takes longer.
+        thin = TILE / np.minimum(np.minimum(TILE, sizes[1]), sizes[2] / op.parts)
         return _adapter(op, roofline(hw, 2.0 * rows * inner * columns * thin, rate, moved, calls))
 
     # The gradient of the input sums over columns, that of the weight over the rows each expert meets.
@@ -136,6 +135,38 @@ def _matmul(op: MatMul, plan: TrainingPlan, layouts: Layouts, hw: Hardware, narr
         return forward, backward
     expanded = _expanded(plan, hw, weights, calls)
     return forward + expanded, backward + expanded
+
+
+def _expert_biases(op: MatMul, sizes: Array, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    """Biases are added expert by expert, weighted in fp32, put together and cast back (Megatron-Core,
+    TEGroupedMLP._apply_bias: t + b * p, cat, to)."""
+    rows, _, columns, local = _local(op, sizes, layouts)
+    experts = np.ceil(local)
+    forward, backward = (
+        roofline(hw, 0.0 * rows, 1.0, rows * columns * size, 1, kernels * experts)
+        for size, kernels in zip(_EXPERT_BIASES, _BIAS_KERNELS, strict=True)
+    )
+    return forward, backward
+
+
+def _local(op: MatMul, sizes: Array, layouts: Layouts) -> tuple[Array, Array, Array, Array]:
+    """What one device has of a product: rows of a micro-batch, inner dimension, columns, and experts."""
+    op_rows, op_inner, op_columns = sizes
+    tp, local = layouts.tp, np.ones_like(layouts.tp)
+    rows = layouts.micro_batch * op_rows / layouts.cp * op.active
+    if op.experts > 1:
+        # Where expert groups fold over tensor groups, each device has whole experts and fewer rows.
+        rows, tp = rows * expert_tensor(layouts) / layouts.tp, np.minimum(tp, expert_tensor(layouts))
+        local = op.experts / np.minimum(layouts.ep, op.experts)
+    inner = op_inner / tp if op.split is Split.ROWS else np.full_like(tp, op_inner)
+    columns = op_columns / tp if op.split is Split.COLUMNS else np.full_like(tp, op_columns)
+    return rows, inner, columns, local
+
+
+def _known(op: MatMul) -> bool:
+    """Whether its sizes are those of a real product. Of a model that is known by its counts they are averages: nobody
+    knows how they are aligned."""
+    return op.inner % 1.0 == op.columns % 1.0 == 0.0
 
 
 def _expanded(plan: TrainingPlan, hw: Hardware, weights: Array, calls: float) -> Work:
@@ -189,21 +220,24 @@ def _alignment(row_bytes: Array, hw: Hardware) -> Array:
     return np.where(fast == np.rint(fast), 1.0, slower)
 
 
-def _attention(op: Attention, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
+def _attention(op: Attention, sizes: Array, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    rows, keys, io_elements, full_flop, score_elements = sizes
     share = layouts.micro_batch / (layouts.tp * layouts.cp)
     width = plan.precision.compute_bytes
     odd = op.key_dim * width % _ALIGNED_BYTES or op.value_dim * width % _ALIGNED_BYTES
     aligned = _MISALIGNED_HEAD if odd else 1.0
-    moved = op.io_elements * share * width
+    moved = io_elements * share * width
     if plan.fused_attention:
-        ahead_s, back_s = fused_attention_s(op, share, layouts.cp, hw)
+        # A context group has a kernel for each part of the keys.
+        met = keys + layouts.cp * hw.attention_ramp_keys
+        ahead_s, back_s = kernel_s(share * rows, met, *score_flop(op), hw)
         # A context group hands keys round, and each device has a kernel for each part of them.
         forward = roofline(hw, ahead_s / aligned, 1.0, moved, layouts.cp)
         return forward, roofline(hw, back_s / aligned, 1.0, 2.5 * moved, 2.0 * layouts.cp)
-    flop, scores = op.full_flop * share / aligned, op.score_elements * share * width
+    flop, scores = full_flop * share / aligned, score_elements * share * width
     if _casts(plan):
         # Softmax is in fp32; queries, keys, values and the output are copied between layouts, read and written.
-        scores, moved = op.score_elements * share * _FP32_BYTES, 3.0 * moved
+        scores, moved = score_elements * share * _FP32_BYTES, 3.0 * moved
     # The two products are limited by arithmetic, the softmax between them by memory: one after the other.
     forward = roofline(hw, flop, hw.other_flop_per_s, moved, 2)
     softmax = roofline(hw, 0.0 * flop, hw.other_flop_per_s, _SCORE_PASSES * scores, _UNFUSED_OPERATORS - 2)
@@ -212,19 +246,34 @@ def _attention(op: Attention, plan: TrainingPlan, layouts: Layouts, hw: Hardware
     return forward + softmax, back + unsoft
 
 
-def _elementwise(op: Elementwise | Embedding, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
-    if isinstance(op, Embedding):
-        elements, passes, width = float(op.rows * op.width), 2.0, float(plan.precision.compute_bytes)
-        split = Split.SEQUENCE  # every device looks up its own part of the rows
-    else:
-        elements, passes, split, width = op.elements, _passes(op, plan), op.split, _width(op, plan)
-    moved = elements * passes * width * layouts.micro_batch / (divisor(split, layouts) * layouts.cp)
-    if isinstance(op, Elementwise) and op.kind is ElementwiseKind.PERMUTATION:
+def _stream(
+    op: Elementwise | Embedding, sizes: Array, plan: TrainingPlan, layouts: Layouts, hw: Hardware
+) -> tuple[Work, Work]:
+    """What moves so many bytes of a sample, and computes next to nothing."""
+    (size,) = sizes
+    moved = size * layouts.micro_batch / (divisor(_divided(op), layouts) * layouts.cp)
+    if _permutes(op):
         return _permutation(moved, plan, layouts, hw)
     forward, backward = (
-        roofline(hw, 0.0 * moved, hw.other_flop_per_s, size, 1) for size in (moved, moved * _STREAM_BACKWARD)
+        roofline(hw, 0.0 * moved, hw.other_flop_per_s, each, 1) for each in (moved, moved * _STREAM_BACKWARD)
     )
     return forward, backward
+
+
+def _divided(op: Elementwise | Embedding) -> Split:
+    """How it is divided. Of an embedding every device looks up its own part of the rows."""
+    return Split.SEQUENCE if isinstance(op, Embedding) else op.split
+
+
+def _permutes(op: Operator) -> bool:
+    return isinstance(op, Elementwise) and op.kind is ElementwiseKind.PERMUTATION
+
+
+def moved_bytes(op: Elementwise | Embedding, plan: TrainingPlan) -> float:
+    """Bytes that its forward pass moves of one sample."""
+    if isinstance(op, Embedding):
+        return float(op.rows * op.width) * 2.0 * float(plan.precision.compute_bytes)
+    return op.elements * _passes(op, plan) * _width(op, plan)
 
 
 def _width(op: Elementwise, plan: TrainingPlan) -> float:
@@ -249,10 +298,7 @@ def _permutation(moved: Array, plan: TrainingPlan, layouts: Layouts, hw: Hardwar
     fused = plan.tuning.permutation
     moved = moved * (1.0 if fused else _PERMUTED_UNFUSED) * np.where(layouts.ep > 1, 2.0, 1.0)
     kernels = _ROUTING if fused else _ROUTING_UNFUSED
-    forward, backward = (
-        replace(roofline(hw, 0.0 * moved, hw.other_flop_per_s, moved, 4), launches=np.full_like(moved, n))
-        for n in kernels
-    )
+    forward, backward = (roofline(hw, 0.0 * moved, hw.other_flop_per_s, moved, 4, n) for n in kernels)
     return forward, backward
 
 
@@ -266,78 +312,69 @@ def operator_work(op: Operator, block: Block, plan: TrainingPlan, layouts: Layou
         layouts: n entries.
         hw: the devices; n entries, or one.
     """
-    if isinstance(op, MatMul):
-        # Under fp8 the layers' products run in it; the head and the router stay wider.
-        narrow = block.place == "middle" and op.split is not Split.NONE
-        return _matmul(op, plan, layouts, hw, narrow)
-    if isinstance(op, Attention):
-        return _attention(op, plan, layouts, hw)
-    if isinstance(op, Convolution):
-        return convolution_work(op, plan, layouts, hw)
-    if isinstance(op, Recurrent):
-        return recurrent_work(op, plan, layouts, hw)
-    return _elementwise(op, plan, layouts, hw)
+    sizes = np.array(sizes_of(op, plan), dtype=float)[:, None]
+    return work_of(op, sizes, block.place == "middle", plan, layouts, hw)
 
 
-def _counted(block: Block, plan: TrainingPlan) -> Iterator[tuple[Operator, float]]:
-    """A block's operators, each with how many there are of it. Elementwise ones that are divided alike move as much as
-    so many of their average size."""
-    others: dict[Hashable, tuple[Operator, int]] = {}
-    streams: dict[Split, list[Elementwise]] = {}
-    for op in block.operators:
-        if isinstance(op, Elementwise) and op.kind is not ElementwiseKind.PERMUTATION:
-            streams.setdefault(op.split, []).append(op)
-        else:
-            key = _VALUES[type(op)](op)
-            others[key] = (op, 1 + (others[key][1] if key in others else 0))
-    yield from ((op, float(count)) for op, count in others.values())
-    for split, alike in streams.items():
-        moved_bytes = sum(op.elements * _passes(op, plan) * _width(op, plan) for op in alike)
-        average = Elementwise(
-            name="average", elements=moved_bytes / len(alike), passes=1.0, split=split, element_bytes=1.0
-        )
-        yield average, float(len(alike))
-
-
-# All that an operator is but its name.
-_VALUES: dict[type, Callable[[object], Hashable]] = {
-    kind: attrgetter(*(f.name for f in fields(kind) if f.name != "name"))
-    for kind in (MatMul, Attention, Convolution, Recurrent, Embedding, Elementwise)
-}
-
-
-def block_passes(block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes:
-    """The work of one repetition of a block for one micro-batch, on one device.
+def work_of(
+    op: Operator, sizes: Array, in_layer: bool, plan: TrainingPlan, layouts: Layouts, hw: Hardware
+) -> tuple[Work, Work]:
+    """Forward and backward work of operators of one law for one micro-batch.
 
     Args:
-        block: of operators that are sized for one sample.
+        op: one of them.
+        sizes: of each, by ``sizes_of``: a column for each entry, or one for all.
+        in_layer: whether they are in a layer, not at an end of the model.
         plan: what is trained, and in which precision.
         layouts: n entries.
         hw: the devices; n entries, or one.
     """
-    passes = Passes.none(layouts)
-    for op, count in _counted(block, plan):
-        found = _operator_passes(op, block, plan, layouts, hw)
-        passes = passes + (found * float(count) if count > 1 else found)
-    return passes
+    if isinstance(op, MatMul):
+        # Under fp8 the layers' products run in it; the head and the router stay wider.
+        forward, backward = _matmul(op, sizes, plan, layouts, hw, in_layer and op.split is not Split.NONE)
+        if op.experts > 1 and op.bias and op.split is Split.ROWS and plan.software is Software.FUSED:
+            more, more_back = _expert_biases(op, sizes, layouts, hw)
+            return forward + more, backward + more_back
+        return forward, backward
+    if isinstance(op, Attention):
+        return _attention(op, sizes, plan, layouts, hw)
+    if isinstance(op, Convolution):
+        return convolution_work(op, sizes, plan, layouts, hw)
+    if isinstance(op, Recurrent):
+        return recurrent_work(op, plan, layouts, hw)
+    return _stream(op, sizes, plan, layouts, hw)
 
 
-def _operator_passes(op: Operator, block: Block, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Passes:
-    ahead, back = operator_work(op, block, plan, layouts, hw)
-    nothing = Work.none(layouts)
-    again, routed, divided_s, gradients_s = nothing, nothing, nothing.compute_s, nothing.compute_s
-    if block.place == "middle":
-        # A fused kernel already computes its scores again; selective recomputation adds nothing to it.
-        unfused = isinstance(op, Attention) and not plan.fused_attention
-        again = ahead * (layouts.full + (layouts.selective if unfused else 0.0))
-        if isinstance(op, MatMul) and op.experts > 1:
-            routed = ahead + back + again
-        elif isinstance(op, MatMul) and op.split in (Split.COLUMNS, Split.ROWS):
-            divided_s = ahead.total_s
-            if op.split is Split.COLUMNS and op.trainable:
-                # Of the two products of the backward pass one is for the weight.
-                gradients_s = back.total_s * (0.5 if op.input_gradient else 1.0)
-    return Passes(ahead, back, again, divided_s, gradients_s, routed)
+def sizes_of(op: Operator, plan: TrainingPlan) -> tuple[float, ...]:
+    """The numbers of an operator that its law takes."""
+    if isinstance(op, MatMul):
+        return op.rows, op.inner, op.columns
+    if isinstance(op, Attention):
+        return op.heads * op.queries, scored_keys(op), op.io_elements, op.full_flop, op.score_elements
+    if isinstance(op, Convolution):
+        return convolution_sizes(op, plan)
+    return () if isinstance(op, Recurrent) else (moved_bytes(op, plan),)
+
+
+def law_of(op: Operator) -> Hashable:
+    """What decides on an operator's time but its sizes: those that have it in common are evaluated together."""
+    if isinstance(op, MatMul):
+        kind = op.split, op.role is Role.ADAPTER, op.experts, op.active, op.parts
+        return MatMul, kind, op.bias, op.trainable, op.input_gradient, _known(op)
+    if isinstance(op, Attention):
+        return Attention, op.key_dim, op.value_dim
+    if isinstance(op, Convolution):
+        return Convolution, op.trainable, op.input_gradient
+    if isinstance(op, Recurrent):
+        return VALUES[Recurrent](op)
+    return Elementwise, _permutes(op), _divided(op)
+
+
+# All that an operator is but its name.
+VALUES: dict[type, Callable[[object], Hashable]] = {
+    kind: attrgetter(*(f.name for f in fields(kind) if f.name != "name"))
+    for kind in (MatMul, Attention, Convolution, Recurrent, Embedding, Elementwise)
+}
 
 
 # --- recurrent layers
@@ -347,6 +384,16 @@ def _operator_passes(op: Operator, block: Block, plan: TrainingPlan, layouts: La
 # A step waits for the one before it. So it has the fixed time of its kernels, and reads the weights again, at each
 # step; its product has only the samples of the micro-batch as rows (Diamos et al. 2016, persistent RNNs). Of the
 # backward pass the gradient of the state goes step by step too, that of the weight is one product over all steps.
+
+#
+# Where a framework loops over the steps, most kernels of a step are small, and the device begins one within
+# microseconds of the end of the last if the host has launched it by then: what limits it is the host.
+
+# From one small kernel to the next of a stream, the kernel included, with launches ahead (NVIDIA, Getting Started with
+# CUDA Graphs, 2019: 3.8 us a kernel of 2.9 us on V100).
+_NEXT_KERNEL_S = 3.8e-6
+# Keeps a division from zero.
+_LEAST_S = 1e-12
 
 
 def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
@@ -365,7 +412,8 @@ def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hard
 
     def step(depth: Array | float) -> Work:
         filled = flop * (1.0 + _fill_elements(hw) / depth)
-        return roofline(hw, filled, hw.other_flop_per_s, moved, op.kernels) * op.steps
+        fixed = 1.0 + (op.kernels - 1.0) * np.minimum(_NEXT_KERNEL_S / np.maximum(hw.operator_s, _LEAST_S), 1.0)
+        return roofline(hw, filled, hw.other_flop_per_s, moved, fixed, op.kernels) * op.steps
 
     forward = step(op.inner)
     backward = step(op.columns) if op.input_gradient else Work.none(layouts)
@@ -374,77 +422,3 @@ def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hard
         kept = op.steps * rows * (op.inner + op.columns) * width
         backward = backward + roofline(hw, every, hw.other_flop_per_s, kept * np.ones_like(layouts.tp), 1)
     return forward, backward
-
-
-# --- convolutions
-#
-# Time of a convolution on one device: a product over windows, as libraries compute it.
-#
-# Every output position is a row, its window of the input channels the inner dimension (implicit GEMM; Chetlur et al.
-# 2014, cuDNN). So it follows the law of products, at an efficiency of its own. Its operands come and go as feature
-# maps, which is all that a depthwise one takes time for.
-#
-# Tensor cores have become ten times as fast while what a multiprocessor loads from its caches in a clock has hardly
-# grown. So each operation takes its time on the cores and a time to be fed, 1/(P·e_c) + 1/(clocks·feed): at the same
-# clock and as many multiprocessors a card of four times the peak is not twice as fast.
-
-# 16-bit tensor cores take channels last: without, each operand is transposed, read and written once more.
-_TENSOR_CORES = ("fp16", "bf16")
-# Bytes of the operands that feeding is counted in.
-_HALF = 2.0
-# Windows that fewer multiplications can do in fp32, where the window meets every position; and how many fewer there are
-# in effect: 2.25 of a tile of 2 x 2 (Lavin & Gray 2016), of which the transforms take back a part.
-_WINOGRAD_WINDOWS, _WINOGRAD = (9.0, 25.0), 1.7
-# Columns of the smaller tiles that a product is done in.
-_SMALL_TILE = 32.0
-# A window that is not moved by more than one position has about as many inputs as outputs.
-_SAME_SIZE = 1.3
-
-
-def convolution_work(op: Convolution, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
-    """Forward and backward work of one micro-batch; the backward pass has a convolution for the weight and one for
-    the input, as far as they have gradients.
-
-    Args:
-        op: sized for one sample.
-        plan: what is trained, and in which precision.
-        layouts: n entries.
-        hw: the devices; n entries, or one.
-    """
-    width = plan.precision.compute_bytes
-    flop = op.flop * _padded(op) / _fewer(op, plan) * layouts.micro_batch / layouts.cp
-    maps = (op.input_elements + op.output_elements) * layouts.micro_batch / layouts.cp * width
-    moved = maps + op.parameters * width
-    fed = width / _HALF / hw.feed_flop_per_s
-    rate = 1.0 / (1.0 / hw.convolution_flop_per_s + fed)
-    fill = hw.fill_elements * hw.pace
-
-    def product(depth: Array | float) -> Work:
-        once = roofline(hw, flop * (1.0 + fill / depth), rate, moved, 1)
-        if not plan.channels_last and plan.precision.other_dtype in _TENSOR_CORES:
-            once = once + roofline(hw, 0.0 * flop, rate, 2.0 * maps, 0)
-        return once
-
-    # The gradient of the input sums over the outputs, that of the weight over positions.
-    backward = product(op.window * op.outputs / op.groups) if op.input_gradient else Work.none(layouts)
-    if op.trainable:
-        backward = backward + product(op.positions * layouts.micro_batch)
-    return product(op.inner), backward
-
-
-def _padded(op: Convolution) -> float:
-    """What a library computes over what the convolution has: a product is done in tiles, and 80 channels take two
-    tiles of 64 (NVIDIA, Matrix Multiplication Background User's Guide, tile quantization)."""
-    each = op.outputs / op.groups
-    if each < _SMALL_TILE or each != round(each):
-        # Few channels a group have kernels of their own; of a model that is known by its counts nobody knows them.
-        return 1.0
-    tile = _TILE if each > _SMALL_TILE else _SMALL_TILE
-    return -(-each // tile) * tile / each
-
-
-def _fewer(op: Convolution, plan: TrainingPlan) -> float:
-    """What computing it directly takes over what the library takes."""
-    every = op.input_elements / op.inputs < _SAME_SIZE * op.positions
-    plain = plan.precision.other_dtype == "fp32" and op.groups == 1
-    return _WINOGRAD if plain and every and op.window in _WINOGRAD_WINDOWS else 1.0

@@ -32,6 +32,9 @@ class Stages(NamedTuple):
 
 def stages(plan: TrainingPlan, layouts: Layouts) -> Stages:
     """The layers of each layout's stages. They follow from counts alone, so that time and memory mean the same."""
+    if (layouts.pp == 1).all():
+        whole = np.ones_like(layouts.pp)
+        return Stages(whole, np.zeros_like(whole), whole)
     load = plan.workload
     layers, (first, last) = max(load.layers, 1), _ends(load)
     kinds, which = np.unique(2.0 * layouts.pp + layouts.even, return_inverse=True)

@@ -23,7 +23,7 @@ from zenplan.domain.model.workload import Block
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Layouts
 from zenplan.planning.physics.operators import divisor, expert_tensor
-from zenplan.planning.physics.stages import Stages, stages
+from zenplan.planning.physics.stages import Stages
 from zenplan.planning.physics.tables import is_shared_out, resident_bytes
 
 # A figure on the first pipeline stage and on the last: the fullest device is on one of the two.
@@ -137,12 +137,12 @@ def _alike(plan: TrainingPlan) -> dict[_Key, tuple[Operator, float]]:
     return found
 
 
-def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
+def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array, stage_shares: Stages) -> _Counts:
     """Parameters on one device of a stage, experts divided by that."""
     sums = {(kind, place): np.zeros_like(layouts.tp) for kind in _KINDS for place in ("first", "middle", "last")}
     for (kind, place, _, _), (op, count) in _alike(plan).items():
         sums[kind, place] = sums[kind, place] + count / _share(op, layouts, experts)
-    before, at_the_end = fullest(stages(plan, layouts))
+    before, at_the_end = fullest(stage_shares)
     ends = {}
     for kind in ("trained", "products", "others"):
         head, tail = with_ends(layouts, sums[kind, "first"], sums[kind, "last"])
@@ -162,17 +162,25 @@ def _counts(plan: TrainingPlan, layouts: Layouts, experts: Array) -> _Counts:
     )
 
 
-def states(plan: TrainingPlan, layouts: Layouts) -> States:
-    """The states of the fullest device at both ends of the pipeline; shape (n,) each, in bytes."""
+def states(plan: TrainingPlan, layouts: Layouts, shares: Stages) -> States:
+    """The states of the fullest device at both ends of the pipeline; shape (n,) each, in bytes.
+
+    ``shares`` is what the stages have of the layers (``planning.physics.stages.stages``).
+    """
     p = plan.precision
 
-    dense = _counts(plan, layouts, layouts.ep) if plan.workload.experts == 1 else None
+    dense = _counts(plan, layouts, layouts.ep, shares) if plan.workload.experts == 1 else None
+
+    devices = layouts.shards
 
     def divided(stage: int) -> tuple[_Counts, Array]:
         # An expert is on every ep-th of them, which share its states: with ep that is all, as for the rest.
         on = layouts.zero >= stage
-        experts = np.where(on, np.maximum(layouts.ep / layouts.shards, 1.0), layouts.ep)
-        return dense or _counts(plan, layouts, experts), np.where(on, layouts.shards, 1.0)
+        among = np.where(on, devices, 1.0)
+        if dense:
+            return dense, among
+        experts = np.where(on, np.maximum(layouts.ep / devices, 1.0), layouts.ep)
+        return _counts(plan, layouts, experts, shares), among
 
     (own, among), (late, gradients), (early, optimizer) = (divided(stage) for stage in (3, 2, 1))
     sharded = layouts.zero >= 3

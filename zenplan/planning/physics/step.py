@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,11 +22,13 @@ from zenplan.domain.model.workload import Block
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.tuning import TensorOverlap
+from zenplan.planning.physics.blocks import Asked, Parts, parts_of
 from zenplan.planning.physics.collectives import all_reduce_s, dispatch_s, gather_s, send_s
-from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts, working_alike
-from zenplan.planning.physics.operators import block_passes, expert_tensor, operator_work
-from zenplan.planning.physics.stages import largest_share, stages
+from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts
+from zenplan.planning.physics.operators import expert_tensor, operator_work
+from zenplan.planning.physics.stages import Stages, stages
 from zenplan.planning.physics.tables import is_shared_out, travel_s, updated_bytes
+from zenplan.planning.physics.updates import hosted_bytes, launches_s
 from zenplan.planning.physics.work import Passes
 
 # Share of the backward pass of the last micro-batch under which gradients can travel: the first layers
@@ -34,6 +37,8 @@ OVERLAP = 0.8
 # Share of the way to the experts that travels under computation where software overlaps it: Qwen3-30B on 16 H100
 # (NVIDIA-NeMo/Megatron-Bridge, skills/nemo-mbridge-perf-moe-hardware-configs).
 _EXPERTS_HIDDEN = 0.37
+# Of a gradient that is summed in fp32.
+_SUMMED_BYTES = 4.0
 # The update reads a gradient in fp32.
 _UPDATE_READS_GRADIENT = 4.0
 
@@ -46,7 +51,10 @@ FORMULAS = {
         "m · (max(0, operators · launch − work) + the same of experts)",
         "the host launches ahead of the device; experts when it has told how many rows each gets",
     ),
-    "host_s": ("c", "input, optimizer launches and logging between steps, fitted"),
+    "host_s": (
+        "c",
+        "input, optimizer launches and logging between steps, fitted; launches of an update that goes tensor by tensor",
+    ),
     "recompute_s": ("m · forward work done again", "Korthikanti et al. 2022"),
     "tensor_s": (
         "m·⌈layers/p⌉·4 (6 with full recomputation)·2(t−1)/t·b·s·h·bytes/B, less what products hide",
@@ -93,51 +101,60 @@ class Steps:
     @property
     def total_s(self) -> Array:
         """The whole step."""
-        return sum((getattr(self, f.name) for f in fields(self)), np.zeros_like(self.compute_s))
+        return sum((getattr(self, name) for name in _PARTS), np.zeros_like(self.compute_s))
 
     def take(self, index: Index) -> Steps:
         """Those entries, in that order."""
-        return Steps(**{f.name: getattr(self, f.name).take(index) for f in fields(self)})
+        return Steps(**{name: getattr(self, name).take(index) for name in _PARTS})
 
     def at(self, index: int) -> StepTime:
         """One entry as a noun."""
-        return StepTime(**{f.name: float(getattr(self, f.name)[index]) for f in fields(self)})
+        return StepTime(**{name: float(getattr(self, name)[index]) for name in _PARTS})
+
+
+_PARTS = tuple(f.name for f in fields(Steps))
 
 
 def step_time(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Steps:
     """Seconds of a step by part. ``layouts`` and ``hw`` have one entry for each candidate, in the same order."""
+    return step_times([Asked(plan, layouts, hw)])[0]
+
+
+def step_times(asked: Sequence[Asked]) -> list[Steps]:
+    """The same of several plans at once, which takes a fraction of the time where each has few candidates."""
+    return [_step(*each, parts) for each, parts in zip(asked, parts_of(asked), strict=True)]
+
+
+def _step(plan: TrainingPlan, layouts: Layouts, hw: Hardware, parts: Parts) -> Steps:
     m = layouts.accumulation
-    first, layers, last = _parts(plan, layouts, hw)
+    first, layers, last = parts
     tensor, expert = (each(plan, layouts, hw, layers) for each in (_tensor_s, _expert_s))
     context = _context_s(plan, layouts, hw)
     exchanged = tensor + expert + context
-    stage, share = _slowest_stage(plan, layouts, (first, layers, last), exchanged)
+    shares = stages(plan, layouts)
+    stage, share = _slowest_stage(shares, layouts, parts, exchanged)
+    gradients = _moved_bytes(plan, layouts, shares, trained_only=True)
     tensor, expert, context = tensor * share, expert * share, context * share
-    forward, busy = stage.forward + stage.backward, stage.total_s + exchanged * share
+    forward, busy = stage.both, stage.total_s + exchanged * share
     launch = _launch_s(plan, hw, stage, busy)
     one = busy + launch
     model, whole = first + layers + last, first.total_s + layers.total_s + last.total_s + exchanged
-    once = 2.0 * _boundary_s(plan, layouts, hw)
-    # With virtual stages, v times as many sends, a device computes one while another's are under way. A send to
-    # one neighbour takes next to nothing from what computes, so what is hidden is free.
-    under = m * np.maximum(layouts.interleave * once - one, 0.0)
-    pipeline = (layouts.pp - 1) * once + np.where(layouts.interleave > 1, under, m * once)
     return Steps(
         compute_s=m * forward.compute_s,
         memory_s=m * forward.memory_s,
         overhead_s=m * forward.overhead_s,
         launch_s=m * launch,
-        host_s=hw.host_s,
+        host_s=hw.host_s + launches_s(plan, hw),
         recompute_s=m * stage.again.total_s,
         tensor_s=m * tensor,
-        pipeline_s=np.where(layouts.pp > 1, pipeline, 0.0),
-        data_s=_data_s(plan, layouts, hw, stage),
+        pipeline_s=_pipeline_s(plan, layouts, hw, one),
+        data_s=_data_s(plan, layouts, hw, stage, shares, gradients),
         expert_s=m * expert,
         lookup_s=m * travel_s(plan, layouts, hw),
         context_s=m * context,
         # A micro-batch meets every stage before the slowest has the next one, and after it had the last.
         bubble_s=np.maximum(whole + _launch_s(plan, hw, model, whole) - one, 0.0) / layouts.interleave,
-        optimizer_s=_optimizer_s(plan, layouts, hw),
+        optimizer_s=_optimizer_s(plan, layouts, hw, gradients),
     )
 
 
@@ -158,30 +175,16 @@ def _middle(plan: TrainingPlan) -> list[Block]:
     return [b for b in plan.workload.blocks if b.place == "middle"]
 
 
-def _parts(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Passes, Passes, Passes]:
-    """Work of a micro-batch in front of the layers, in all of them, and behind them."""
-    # Many layouts differ only in what a device does not notice: how many there are, and how they are joined.
-    first_of, alike = working_alike(layouts, hw)
-    some, on = layouts.take(first_of), hw.take(first_of)
-    sums = dict.fromkeys(("first", "middle", "last"), Passes.none(some))
-    for block in plan.workload.blocks:
-        sums[block.place] = sums[block.place] + block_passes(block, plan, some, on) * block.repeat
-    first, middle, last = (sums[place].take(alike) for place in ("first", "middle", "last"))
-    return first, middle, last
-
-
-def _slowest_stage(
-    plan: TrainingPlan, layouts: Layouts, parts: tuple[Passes, Passes, Passes], exchanged_s: Array
-) -> tuple[Passes, Array]:
+def _slowest_stage(shares: Stages, layouts: Layouts, parts: Parts, exchanged_s: Array) -> tuple[Passes, Array]:
     """Work of the slowest stage for one micro-batch, and its share of the layers.
 
     Args:
-        plan, layouts: as of ``step_time``.
-        parts: of the whole model, as of ``_parts``.
+        shares: of the layers that stages have.
+        layouts: as of ``step_time``.
+        parts: of the whole model.
         exchanged_s: what all layers exchange with other devices, in the same stage.
     """
     first, middle, last = parts
-    shares = stages(plan, layouts)
     layers_s = middle.total_s + exchanged_s
     loads = (shares.first * layers_s + first.total_s, shares.inner * layers_s, shares.last * layers_s + last.total_s)
     slowest = np.argmax(loads, axis=0)
@@ -241,7 +244,9 @@ def _expert_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, layers: Passes
             rows = routed[0].rows * layouts.micro_batch / (layouts.cp * layouts.tp)
             size = rows * routed[0].inner * plan.precision.compute_bytes
             apart = expert_tensor(layouts)
-            once = dispatch_s(hw, size, float(routed[0].active), layouts.ep, apart, plan.tuning.once_a_node)
+            tuning = plan.tuning
+            ways = tuning.once_a_node, tuning.once_a_device
+            once = dispatch_s(hw, size, float(routed[0].active), layouts.ep, apart, *ways)
             total = total + block.repeat * (4.0 + 2.0 * layouts.full) * once
     if plan.tuning.experts:
         far = layouts.ep * expert_tensor(layouts) > hw.near
@@ -271,6 +276,21 @@ def _context_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     return np.where(layouts.cp > 1, total, 0.0)
 
 
+def _pipeline_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, one_s: Array) -> Array:
+    """Sends between stages in a step, beyond what is hidden under others; ``one_s`` is what a stage takes for one
+    micro-batch.
+
+    With virtual stages, v times as many sends, a device computes one while another's are under way. A send to one
+    neighbour takes next to nothing from what computes, so what is hidden is free.
+    """
+    if not (layouts.pp > 1).any():
+        return np.zeros_like(layouts.pp)
+    m, once = layouts.accumulation, 2.0 * _boundary_s(plan, layouts, hw)
+    under = m * np.maximum(layouts.interleave * once - one_s, 0.0)
+    pipeline = (layouts.pp - 1) * once + np.where(layouts.interleave > 1, under, m * once)
+    return np.where(layouts.pp > 1, pipeline, 0.0)
+
+
 def _boundary_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     """One send of a micro-batch between two stages.
 
@@ -285,20 +305,26 @@ def _boundary_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
     return send_s(hw, size / layouts.tp, hw.devices) + gather
 
 
-def _data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, stage: Passes) -> Array:
+def _data_s(
+    plan: TrainingPlan, layouts: Layouts, hw: Hardware, stage: Passes, shares: Stages, gradients: _Moved
+) -> Array:
     """Communication of data parallelism and ZeRO in a step, as far as it costs time."""
-    scatter = _over_data_s(plan, layouts, hw, trained_only=True)
-    # A plain all-reduce is a reduce-scatter and an all-gather; ZeRO-1 moves as much, once a step. ZeRO-2 keeps
+    if not (layouts.replicas > 1).any():
+        return np.zeros_like(layouts.dp)
+    summed = _Moved(*(_wider_gradients(plan) * size for size in gradients))
+    scatter = _over_data_s(layouts, hw, summed)
+    # A plain all-reduce is a reduce-scatter and an all-gather; ZeRO-1 gathers weights instead, once a step. ZeRO-2 keeps
     # no whole gradients, so it scatters those of every micro-batch.
     hidden = (OVERLAP if plan.tuning.data else 0.0) * stage.backward.total_s
-    plain = _paid(hw, 2.0 * scatter, hidden)
+    updated = np.where(layouts.zero >= 1, _over_data_s(layouts, hw, gradients), scatter)
+    plain = _paid(hw, scatter + updated, hidden)
     plain = plain + np.where(layouts.zero == 2, (layouts.accumulation - 1) * _paid(hw, scatter, hidden), 0.0)
-    sharded, last = np.zeros_like(plain), 2.0 * scatter
+    sharded, last = np.zeros_like(plain), scatter + updated
     if (layouts.zero >= 3).any():
-        gather = _over_data_s(plan, layouts, hw, trained_only=False)
+        gather = _over_data_s(layouts, hw, _moved_bytes(plan, layouts, shares, trained_only=False))
         sharded = _sharded_s(plan, layouts, hw, stage, gather, scatter)
         last = np.where(layouts.zero >= 3, gather + scatter, last)
-    between = _between_shards_s(plan, layouts, hw, np.maximum(hidden - last, 0.0))
+    between = _between_shards_s(layouts, hw, summed, np.maximum(hidden - last, 0.0))
     return np.where(layouts.replicas > 1, np.where(layouts.zero >= 3, sharded, plain) + between, 0.0)
 
 
@@ -311,9 +337,19 @@ def _paid(hw: Hardware, communication: Array, hidden: Array) -> Array:
     return exposed + hw.contention * (communication - exposed)
 
 
-def _over_data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, trained_only: bool) -> Array:
+def _wider_gradients(plan: TrainingPlan) -> float:
+    """Bytes of a gradient that is summed over devices, over those of a weight that is gathered: twice as many where
+    software sums what it computed in bf16 in fp32."""
+    return _SUMMED_BYTES / plan.precision.compute_bytes if plan.tuning.sums_wide and _in_bf16(plan) else 1.0
+
+
+def _in_bf16(plan: TrainingPlan) -> bool:
+    return plan.precision.other_dtype == "bf16"
+
+
+def _over_data_s(layouts: Layouts, hw: Hardware, moved: _Moved) -> Array:
     """A gather of a device's weights, or a scatter of their gradients, over the devices that share them."""
-    dense, experts = _moved_bytes(plan, layouts, trained_only)
+    dense, experts = moved
     once = gather_s(hw, dense, layouts.shards, layouts.tp)
     if not (experts > 0).any():
         return once
@@ -322,8 +358,15 @@ def _over_data_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, trained_onl
     return once + gather_s(hw, experts, alike, apart)
 
 
-def _moved_bytes(plan: TrainingPlan, layouts: Layouts, trained_only: bool) -> tuple[Array, Array]:
-    """Bytes of a device's weights that data parallelism moves: those all have, and those of its experts.
+class _Moved(NamedTuple):
+    """Bytes of a device's weights, shape (n,): those that all devices of its stage have, and those of its experts."""
+
+    dense: Array
+    experts: Array
+
+
+def _moved_bytes(plan: TrainingPlan, layouts: Layouts, shares: Stages, trained_only: bool) -> _Moved:
+    """Those that data parallelism moves.
 
     Frozen products of the layers travel as they are kept, in 4 bits under QLoRA (bitsandbytes, FSDP-QLoRA).
     """
@@ -336,15 +379,16 @@ def _moved_bytes(plan: TrainingPlan, layouts: Layouts, trained_only: bool) -> tu
             kept = not op.trainable and isinstance(op, MatMul) and block.place == "middle"
             width = plan.weight_bytes if kept else float(plan.precision.compute_bytes)
             sizes["experts" if routed else block.place] += op.parameters * block.repeat * width
-    shares, middle = stages(plan, layouts), sizes["middle"]
+    middle = sizes["middle"]
     # Of the fullest stage; alone, a stage has both ends.
     ends = (middle * shares.first + sizes["first"], middle * shares.last + sizes["last"])
     whole = middle + sizes["first"] + sizes["last"]
     dense = np.where(layouts.pp > 1, np.maximum(np.maximum(*ends), middle * shares.inner), whole)
-    return (
-        dense / layouts.tp,
-        sizes["experts"] * largest_share(plan, layouts) / (expert_tensor(layouts) * layouts.ep),
-    )
+    experts = np.zeros_like(dense)
+    if sizes["experts"]:
+        fullest = np.maximum(shares.first, shares.inner)
+        experts = sizes["experts"] * fullest / (expert_tensor(layouts) * layouts.ep)
+    return _Moved(dense / layouts.tp, experts)
 
 
 def _expert_replicas(layouts: Layouts) -> tuple[Array, Array]:
@@ -353,7 +397,7 @@ def _expert_replicas(layouts: Layouts) -> tuple[Array, Array]:
     return np.maximum(layouts.tp * layouts.replicas / apart, 1.0), apart
 
 
-def _between_shards_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, hidden: Array) -> Array:
+def _between_shards_s(layouts: Layouts, hw: Hardware, gradients: _Moved, hidden: Array) -> Array:
     """Hybrid sharding: groups that hold the same shards all-reduce their gradients once a step.
 
     ``hidden`` is what the group's own collectives leave of the backward pass. Experts are scattered over all
@@ -362,8 +406,7 @@ def _between_shards_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, hidden
     groups = layouts.replicas / layouts.shards
     if not (groups > 1).any():
         return np.zeros_like(layouts.tp)
-    dense, _ = _moved_bytes(plan, layouts, trained_only=True)
-    reduce = all_reduce_s(hw, dense / layouts.shards, groups, layouts.tp * layouts.shards)
+    reduce = all_reduce_s(hw, gradients.dense / layouts.shards, groups, layouts.tp * layouts.shards)
     return np.where(groups > 1, _paid(hw, reduce, hidden), 0.0)
 
 
@@ -379,52 +422,52 @@ def _sharded_s(
     return exposed
 
 
-def _optimizer_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> Array:
+def _optimizer_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, gradients: _Moved) -> Array:
     """The update reads the gradient, reads and writes each state and the master weight, writes the weight."""
     p = plan.precision
     moved = _UPDATE_READS_GRADIENT + 2.0 * (plan.state_bytes + p.master_bytes) + p.compute_bytes
-    dense, experts = (size / p.compute_bytes for size in _moved_bytes(plan, layouts, trained_only=True))
+    dense, experts = (size / p.compute_bytes for size in gradients)
     alike, _ = _expert_replicas(layouts)
     own = np.where(layouts.zero >= 1, dense / layouts.shards + experts / alike, dense + experts)
     update: Array = (own * moved + updated_bytes(plan, layouts)) / hw.memory_bytes_per_s
-    return update + own * _hosted_bytes(plan) / hw.pcie_bytes_per_s
-
-
-def _hosted_bytes(plan: TrainingPlan) -> float:
-    """Bytes of a parameter that cross to the host and back for the update, the larger way: both go at once.
-
-    Paged states come and go (Dettmers et al. 2023). Where the host updates, gradients go and weights come (Ren et al.
-    2021, ZeRO-Offload); how long it takes for that itself is left out.
-    """
-    if "optimizer" in plan.kept.offload:
-        return max(plan.kept.gradient_bytes, float(plan.precision.compute_bytes))
-    return plan.state_bytes if plan.optimizer.paged else 0.0
+    return update + own * hosted_bytes(plan) / hw.pcie_bytes_per_s
 
 
 # --- runs that were made
 
 
-def fastest(
-    plan: TrainingPlan, clusters: Sequence[Cluster], layouts: Sequence[Sequence[Layout]]
-) -> list[tuple[Layout, float]]:
-    """The layout with the most samples a second, and how many it does on one device, for each run.
+class Question(NamedTuple):
+    """Runs that have a plan in common: the workload, the precision and the way of attention.
 
-    Args:
-        plan: what all of these runs have in common: the workload, the precision and the way of attention.
+    Attributes:
         clusters: where each run ran.
         layouts: what each can have had; at least one.
-
-    Returns:
-        For each run its layout, and samples a second and device.
     """
-    counts = [len(each) for each in layouts]
-    columns = Layouts.of([layout for each in layouts for layout in each])
-    hardware = Hardware.of(clusters, plan.precision).take(np.repeat(np.arange(len(clusters)), counts))
-    speeds = columns.samples / step_time(plan, columns, hardware).total_s / hardware.devices
-    starts = np.cumsum([0, *counts[:-1]])
-    found = []
-    for options, start in zip(layouts, starts, strict=True):
+
+    plan: TrainingPlan
+    clusters: Sequence[Cluster]
+    layouts: Sequence[Sequence[Layout]]
+
+
+def fastest(questions: Sequence[Question]) -> list[list[tuple[Layout, float]]]:
+    """The layout with the most samples a second, and how many it does on one device, for each run of each question."""
+    asked = []
+    for plan, clusters, layouts in questions:
+        counts = [len(each) for each in layouts]
+        hw = Hardware.of(clusters, plan.precision).take(np.repeat(np.arange(len(clusters)), counts))
+        asked.append(Asked(plan, Layouts.of([layout for each in layouts for layout in each]), hw))
+    return [
+        _best(question.layouts, (each.layouts.samples / steps.total_s / each.hw.devices).tolist())
+        for question, each, steps in zip(questions, asked, step_times(asked), strict=True)
+    ]
+
+
+def _best(layouts: Sequence[Sequence[Layout]], speeds: Sequence[float]) -> list[tuple[Layout, float]]:
+    """Of each run the layout of the highest speed, which stand one after another."""
+    found, start = [], 0
+    for options in layouts:
         mine = speeds[start : start + len(options)]
-        best = int(np.argmax(mine))
-        found.append((options[best], float(mine[best])))
+        best = max(range(len(options)), key=mine.__getitem__)
+        found.append((options[best], mine[best]))
+        start += len(options)
     return found

@@ -3,56 +3,74 @@
     t = t0 + max(F / (P·e), Q / (W·e_m))
 
 F the FLOP, P the dense peak, Q the bytes, W the memory bandwidth (Williams et al. 2009, the roofline model).
+
+What is added up operator by operator is one array each: numpy's calls cost more than what they compute.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
 
+# The least side of a tile in which products are computed (NVIDIA, Matrix Multiplication Background User's Guide).
+TILE = 64.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
     """Seconds of some operators: limited by arithmetic, by memory, and fixed; and how many there are.
 
-    Shape (n,) each.
+    Attributes:
+        rows: those four, shape (4, n).
     """
 
-    compute_s: Array
-    memory_s: Array
-    overhead_s: Array
-    launches: Array
+    rows: Array
+
+    @property
+    def compute_s(self) -> Array:
+        """Limited by arithmetic; shape (n,), as of the others."""
+        part: Array = self.rows[0]
+        return part
+
+    @property
+    def memory_s(self) -> Array:
+        """What memory adds to that."""
+        part: Array = self.rows[1]
+        return part
+
+    @property
+    def overhead_s(self) -> Array:
+        """The fixed time."""
+        part: Array = self.rows[2]
+        return part
+
+    @property
+    def launches(self) -> Array:
+        """Kernels that the host launches, a count."""
+        part: Array = self.rows[3]
+        return part
 
     @property
     def total_s(self) -> Array:
         """All that the device does."""
-        return self.compute_s + self.memory_s + self.overhead_s
+        total: Array = self.rows[0] + self.rows[1] + self.rows[2]
+        return total
 
     @classmethod
     def none(cls, layouts: Layouts) -> Work:
         """No work."""
-        zero = np.zeros_like(layouts.tp)
-        return cls(zero, zero, zero, zero)
-
-    def take(self, index: npt.NDArray[np.intp]) -> Work:
-        """Those entries, in that order."""
-        columns = self.compute_s, self.memory_s, self.overhead_s, self.launches
-        return Work(*(column.take(index) for column in columns))
+        return cls(np.zeros((4, len(layouts.tp))))
 
     def __add__(self, other: Work) -> Work:
-        return Work(
-            self.compute_s + other.compute_s,
-            self.memory_s + other.memory_s,
-            self.overhead_s + other.overhead_s,
-            self.launches + other.launches,
-        )
+        return Work(self.rows + other.rows)
 
     def __mul__(self, factor: float | Array) -> Work:
-        return Work(self.compute_s * factor, self.memory_s * factor, self.overhead_s * factor, self.launches * factor)
+        return Work(self.rows * factor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,23 +78,54 @@ class Passes:
     """The work of a forward pass, of a backward pass, and of what is computed again in between.
 
     Attributes:
-        divided_s: of the forward pass, the products that tensor parallelism divides.
-        gradients_s: of the backward pass, those for the weights of products that it divides by columns.
-        routed: of both passes, the products of experts. The host does not know their sizes before the router has run.
+        rows: shape (18, n): the four of ``forward``, ``backward``, ``again`` and ``routed``, then ``divided_s`` and
+            ``gradients_s``.
     """
 
-    forward: Work
-    backward: Work
-    again: Work
-    divided_s: Array
-    gradients_s: Array
-    routed: Work
+    ROWS: ClassVar[int] = 18
+    rows: Array
+
+    @property
+    def forward(self) -> Work:
+        """The forward pass."""
+        return Work(self.rows[0:4])
+
+    @property
+    def backward(self) -> Work:
+        """The backward pass."""
+        return Work(self.rows[4:8])
+
+    @property
+    def both(self) -> Work:
+        """The forward pass and the backward pass."""
+        return self.forward + self.backward
+
+    @property
+    def again(self) -> Work:
+        """What is computed again in between."""
+        return Work(self.rows[8:12])
+
+    @property
+    def routed(self) -> Work:
+        """Of both passes, the products of experts. The host does not know their sizes before the router has run."""
+        return Work(self.rows[12:16])
+
+    @property
+    def divided_s(self) -> Array:
+        """Of the forward pass, the products that tensor parallelism divides."""
+        part: Array = self.rows[16]
+        return part
+
+    @property
+    def gradients_s(self) -> Array:
+        """Of the backward pass, those for the weights of products that it divides by columns."""
+        part: Array = self.rows[17]
+        return part
 
     @classmethod
     def none(cls, layouts: Layouts) -> Passes:
-        """No work."""
-        nothing = Work.none(layouts)
-        return cls(nothing, nothing, nothing, nothing.compute_s, nothing.compute_s, nothing)
+        """No work; its rows may be added to."""
+        return cls(np.zeros((cls.ROWS, len(layouts.tp))))
 
     @property
     def total_s(self) -> Array:
@@ -85,16 +134,23 @@ class Passes:
 
     def take(self, index: npt.NDArray[np.intp]) -> Passes:
         """Those entries, in that order."""
-        return Passes(*(getattr(self, f.name).take(index) for f in fields(self)))
+        return Passes(self.rows.take(index, axis=1))
 
     def __add__(self, other: Passes) -> Passes:
-        return Passes(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Passes(self.rows + other.rows)
 
     def __mul__(self, factor: float | Array) -> Passes:
-        return Passes(*(getattr(self, f.name) * factor for f in fields(self)))
+        return Passes(self.rows * factor)
 
 
-def roofline(hw: Hardware, flop: Array, rate: Array | float, moved_bytes: Array, launches: Array | float) -> Work:
+def roofline(
+    hw: Hardware,
+    flop: Array,
+    rate: Array | float,
+    moved_bytes: Array,
+    kernels: Array | float,
+    launches: Array | float | None = None,
+) -> Work:
     """t0 + max(F / rate, Q / bandwidth), split into what limits it (Williams et al. 2009).
 
     Args:
@@ -102,8 +158,15 @@ def roofline(hw: Hardware, flop: Array, rate: Array | float, moved_bytes: Array,
         flop: F, floating-point operations.
         rate: FLOP a second that this work reaches where nothing else limits it.
         moved_bytes: Q, read from and written to the device's memory.
-        launches: kernels, a count; each has the fixed time t0.
+        kernels: that run one after another, a count; each has the fixed time t0.
+        launches: of the host, a count, where it is another.
     """
-    compute = flop / rate
-    memory = np.maximum(moved_bytes / hw.memory_bytes_per_s - compute, 0.0)
-    return Work(compute, memory, hw.operator_s * launches, np.full_like(compute, launches))
+    rows: Array = np.empty((4, len(flop)))
+    compute, memory = rows[0], rows[1]
+    np.divide(flop, rate, out=compute)
+    np.divide(moved_bytes, hw.memory_bytes_per_s, out=memory)
+    np.subtract(memory, compute, out=memory)
+    np.maximum(memory, 0.0, out=memory)
+    np.multiply(hw.operator_s, kernels, out=rows[2])
+    rows[3] = kernels if launches is None else launches
+    return Work(rows)

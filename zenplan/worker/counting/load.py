@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -13,10 +14,13 @@ from typing import Any
 from unittest.mock import patch
 
 import keras
+import numpy as np
 
 from zenplan.errors import UsageError
 from zenplan.worker.protocol import Events
 
+# Of more than that jax's own draw, compiled or not, is as fast as numpy's.
+_MOST_DRAWN = 1 << 24
 _HINT = "it must be a keras.Model, or a function without arguments that returns one"
 
 
@@ -36,6 +40,50 @@ def weightless(wanted: bool) -> Iterator[None]:
         patch("keras.src.utils.file_utils.get_file", lambda *args, **options: "not downloaded.h5"),
     ):
         yield
+
+
+@contextmanager
+def drawn_by_numpy() -> Iterator[None]:
+    """Within it jax's random values, as of weights, are drawn by numpy, from the same distributions.
+
+    jax compiles a program for every shape that it draws: of a model of thirty tables ten seconds, for nothing that a
+    step then runs. The other backends compile none.
+    """
+    if keras.config.backend() != "jax":
+        yield
+        return
+    from keras.src.backend.jax import random
+
+    made = np.random.default_rng(0)
+
+    def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0) -> Any:
+        return made.random(shape, dtype=np.float32) * (maxval - minval) + minval
+
+    def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0) -> Any:
+        return made.standard_normal(shape, dtype=np.float32) * stddev + mean
+
+    def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0) -> Any:
+        found = np.array(made.standard_normal(shape, dtype=np.float32))
+        while (far := np.abs(found) > 2.0).any():
+            found[far] = made.standard_normal(int(far.sum()), dtype=np.float32)
+        return found * stddev + mean
+
+    with ExitStack() as stack:
+        for draw in (uniform, normal, truncated_normal):
+            own = getattr(random, draw.__name__)
+            stack.enter_context(patch.object(random, draw.__name__, _instead(own, draw)))
+        yield
+
+
+def _instead(own: Callable[..., Any], draw: Callable[..., Any]) -> Callable[..., Any]:
+    """As the backend's own function of ``keras.random``, but with the values of ``draw`` where there are few."""
+
+    def drawn(shape: Any, *args: Any, dtype: str | None = None, seed: Any = None, **options: Any) -> Any:
+        if math.prod(shape) > _MOST_DRAWN or not all(isinstance(v, int | float) for v in (*args, *options.values())):
+            return own(shape, *args, dtype=dtype, seed=seed, **options)
+        return keras.ops.convert_to_tensor(draw(tuple(shape), *args, **options), dtype=dtype or keras.config.floatx())
+
+    return drawn
 
 
 def imported_model(target: str, events: Events, arguments: Mapping[str, Any] = MappingProxyType({})) -> keras.Model:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from zenplan.errors import UsageError
 from zenplan.worker.counting.count import closed_inputs
@@ -78,9 +79,10 @@ def _target(output: Any, loss: str, seed: int) -> Any:
 
 def _array(shape: Any, dtype: str, most: int, seed: int) -> Any:
     """Of the backend, on its device: normal numbers, or whole ones below ``most``."""
-    shape = tuple(shape)
+    # By numpy: some backends compile a program for every shape that they draw.
+    made, shape = np.random.default_rng(seed), tuple(shape)
     if "float" in dtype:
-        return keras.ops.cast(keras.random.normal(shape, dtype="float32", seed=seed), dtype)
+        return keras.ops.convert_to_tensor(made.standard_normal(shape, dtype=np.float32), dtype=dtype)
     if "int" not in dtype and dtype != "bool":
         raise UsageError(f"an input of type {dtype} cannot be made up", "the model must take numbers")
-    return keras.ops.cast(keras.random.randint(shape, 0, most, seed=seed), dtype)
+    return keras.ops.convert_to_tensor(made.integers(0, most, shape, dtype=np.int32), dtype=dtype)

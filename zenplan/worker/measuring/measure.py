@@ -17,7 +17,7 @@ from zenplan.domain.measured.calibration import PROGRAM
 from zenplan.errors import FailureKind
 from zenplan.worker.counting.attempt import Attempt
 from zenplan.worker.counting.count import count_model
-from zenplan.worker.counting.load import weightless
+from zenplan.worker.counting.load import drawn_by_numpy, weightless
 from zenplan.worker.measuring import machine
 from zenplan.worker.measuring.data import made_targets, symbolic_input
 from zenplan.worker.measuring.ready import (
@@ -118,13 +118,16 @@ class Measurement:
         first = not self.announced
         before = self._level() if first or not keeps_what_is_free(self.job.device) else None
         start = time.perf_counter()
-        model = built_model(point.model, self.job.precision, self.events)
-        symbolic = symbolic_input(model, point.batch, point.model.input_shapes)
-        ready = with_data(point.key, model, symbolic, self.job.compiled)
+        with drawn_by_numpy():
+            model = built_model(point.model, self.job.precision, self.events)
+            symbolic = symbolic_input(model, point.batch, point.model.input_shapes)
+            ready = with_data(point.key, model, symbolic, self.job.compiled)
         self._announce(model.jit_compile and not model.run_eagerly)
         self._count(point, model)
         self.events.begin("compile")
+        compiling = time.perf_counter()
         stepped = timed(ready.step, ready.model)
+        compile_s = time.perf_counter() - compiling
         program = program_bytes(model, ready.x, ready.y) if has_program(model) else None
         forgotten = False
         if before is not None:
@@ -135,7 +138,8 @@ class Measurement:
         eager = keras.config.backend() == "torch" and not model.jit_compile
         warm = stepped if eager and before is None and stepped[0] > _LONG_S else self._timed(ready)
         ready.warm = warm if before is None and warm[0] > _LONG_S else None
-        self.events.send(Built(key=ready.key, setup_s=time.perf_counter() - start, program_bytes=program))
+        setup_s = time.perf_counter() - start
+        self.events.send(Built(key=ready.key, setup_s=setup_s, compile_s=compile_s, program_bytes=program))
         peak = peak_over(before, self._level(), forgotten)
         self.events.send(Peak(key=ready.key, bytes=peak, how=before.how if before and peak else ""))
         return ready
@@ -148,7 +152,8 @@ class Measurement:
         start = time.perf_counter()
         found = whole_program(point, self.job, self.events, lambda model: self._count(point, model))
         self._announce(True)
-        self.events.send(Built(key=point.key, setup_s=time.perf_counter() - start, program_bytes=found))
+        setup_s = time.perf_counter() - start
+        self.events.send(Built(key=point.key, setup_s=setup_s, program_bytes=found))
 
     def _sampled(self, ready: Ready, number: int) -> bool:
         """Whether the step was made, and its times sent."""
@@ -332,8 +337,10 @@ def _resident() -> Level | None:
 #
 # The compiled program of a training step, by its compiler's own count. Only jax tells it.
 
-# Those of the first layers' random values, too, which take a second in all.
+# Small ones take a second in all.
 _WORTH_KEEPING_S = 0.05
+# Of XLA, for code that is made and thrown away.
+_NEVER_RUN: dict[str, bool | int] = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
 def keep_programs(folder: str) -> None:
@@ -349,7 +356,7 @@ def has_program(model: keras.Model) -> bool:
     return keras.config.backend() == "jax" and model.jit_compile and not model.run_eagerly
 
 
-def program_bytes(model: keras.Model, x: Any, y: Any) -> float | None:
+def program_bytes(model: keras.Model, x: Any, y: Any, runs: bool = True) -> float | None:
     """Bytes that one training step reads and writes, as XLA counts them; None where it does not.
 
     It is compiled on shapes alone: nothing runs, and nothing is allocated. One that has been stepped on arrays of
@@ -358,6 +365,8 @@ def program_bytes(model: keras.Model, x: Any, y: Any) -> float | None:
     Args:
         model: with its optimizer, loss and metrics built; its variables need no values.
         x, y: arrays or symbolic tensors, as for ``train_on_batch``.
+        runs: False where it is never to run. What it moves is decided before code is made of it, so that the code need
+            not be good, which takes half of the time.
     """
     import jax
 
@@ -376,7 +385,7 @@ def program_bytes(model: keras.Model, x: Any, y: Any) -> float | None:
     state = tuple(shapes(list(group)) for group in groups)
     data = (shapes(x), None if y is None else shapes(y), None)
     step = jax.jit(model.train_step, donate_argnums=0)
-    found = step.lower(state, data).compile().cost_analysis() or {}
+    found = step.lower(state, data).compile(compiler_options=None if runs else _NEVER_RUN).cost_analysis() or {}
     return float(found.get("bytes accessed", 0.0)) or None
 
 
@@ -418,6 +427,6 @@ def _whole(
     y = jax.eval_shape(lambda: made_targets(model, outputs))
     build_training(model, x, y, own)
     events.begin("compile")
-    found = program_bytes(model, x, y)
+    found = program_bytes(model, x, y, runs=False)
     look(model)
     return found

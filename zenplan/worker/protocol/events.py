@@ -54,12 +54,14 @@ class Built(Event, frozen=True, kw_only=True):
 
     Attributes:
         setup_s: until then.
+        compile_s: of it, until the first step was made; None where nobody told.
         program_bytes: that a step reads and writes, by the compiler's count; None where no compiler tells.
         gradient_bytes: that are reduced in a step; None where one worker has no need of it.
     """
 
     key: str
     setup_s: float
+    compile_s: float | None = None
     program_bytes: float | None = None
     gradient_bytes: float | None = None
 
