@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zenplan.domain.range import Range
+from zenplan.errors import DataError
 from zenplan.planning.watch.checkpoints import MOST_SHARE, interval_s, interval_steps
 from zenplan.planning.watch.drift import LEAST, Cause, StepTime, cores_of, drift_of
 from zenplan.planning.watch.limits import MAX_HOURS, MAX_USD, RunLimits, must_stop
 from zenplan.planning.watch.money import Tariff
 from zenplan.planning.watch.progress import Left, mean_step_s, time_left
+from zenplan.planning.watch.rehearsal import corrected, step_of
 
 seconds = st.floats(min_value=1e-3, max_value=1e6)
 
@@ -211,3 +213,36 @@ def test_a_short_limit_is_not_over_before_it_began() -> None:
     limits = RunLimits(hours=4.0 / 3600.0)
     assert must_stop(limits, 1.0, None) == ""
     assert must_stop(limits, 2.5, None) == MAX_HOURS
+
+
+# --- before the run
+
+
+def test_the_rehearsal_is_the_mean_of_undisturbed_steps() -> None:
+    assert step_of([1.0, 1.0, 1.0, 1.0, 50.0]).mid == pytest.approx(1.0)
+    assert step_of([0.9, 1.1, 1.0, 1.0]).mid == pytest.approx(1.0)
+    with pytest.raises(DataError):
+        step_of([])
+
+
+def test_more_and_quieter_steps_are_surer() -> None:
+    def width(walls: list[float]) -> float:
+        found = step_of(walls)
+        return found.high / found.low
+
+    assert width([1.0] * 3) > width([1.0] * 12)
+    assert width([0.8, 1.2] * 6) > width([0.98, 1.02] * 6)
+    assert width([0.8, 1.2] * 3) > width([0.8, 1.2] * 30)
+
+
+def test_earlier_runs_move_the_middle_and_the_width() -> None:
+    plain = step_of([1.0] * 12)
+    assert corrected(plain, []) == plain
+    always = corrected(plain, [1.2] * 20)
+    assert 1.1 < always.mid / plain.mid < 1.2
+    assert corrected(plain, [1.2]).mid < always.mid
+    wild = corrected(plain, [0.7, 1.4] * 10)
+    assert wild.mid == pytest.approx(plain.mid, rel=0.02)
+    assert wild.high / wild.low > 1.5 * plain.high / plain.low
+    right = corrected(plain, [1.0] * 20)
+    assert right.high / right.low < plain.high / plain.low

@@ -79,7 +79,9 @@ class Flag:
 
     def parameter(self, several: bool) -> inspect.Parameter:
         """As an argument of a command, which may be given several times."""
-        option = typer.Option(self.flag, help=self.help, metavar=self.metavar, rich_help_panel=HEADINGS[self.name])
+        option = typer.Option(
+            self.flag, help=self.help, metavar=self.metavar, rich_help_panel=HEADINGS.get(self.name, OTHERS)
+        )
         once = several and get_origin(self.kind) is not list
         kind = list[self.kind] if once else self.kind  # type: ignore[name-defined]  # a type that is known by then
         return inspect.Parameter(
@@ -311,6 +313,7 @@ PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 # The section of the help that each flag stands in: its table in a request file.
+OTHERS: Final = "Training"
 HEADINGS: Final = {flag.name: name.capitalize() for name, group in GROUPS.items() for flag in group}
 
 RequestFile = Annotated[

@@ -98,7 +98,7 @@ def read_request(path: str | os.PathLike[str]) -> dict[str, Any]:
             first = file.line(*lines[flag.name])
             raise UsageError(f"{file.at(*keys)}: {flag.name} is there already, in line {first}", "keep one of the two")
         found[flag.name], lines[flag.name] = _value(file, keys, flag, given), keys
-    if not found:
+    if not found and not file.values.keys() & set(_OTHERS):
         raise UsageError(f"{file.name} has nothing in it", _HINT)
     return found
 

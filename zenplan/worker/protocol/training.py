@@ -191,10 +191,12 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         seconds: after which it ends, with at least ``least`` steps done.
+        most: steps after which it ends in any case; 0 for no such end.
     """
 
     seconds: float
     least: Whole = 3
+    most: Whole = 0
 
 
 class Train(Job, frozen=True, kw_only=True, tag="train"):
