@@ -82,7 +82,8 @@ ALLOWED = {
 
 # Everything that is not Python's own, and where it may be imported.
 OUTSIDE = {
-    "numpy": ("planning/", "fitting/"),
+    "numpy": ("planning/", "fitting/", "worker/training/"),
+    "safetensors": ("worker/training/",),
     "msgspec": ("documents.py", "unions.py", "worker/", "adapters/", "commands/"),
     "pyarrow": ("adapters/data/parquet.py",),
     "tokenizers": ("adapters/data/tokenizer.py",),

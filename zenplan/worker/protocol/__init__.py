@@ -15,6 +15,7 @@ from zenplan.worker.protocol.decoding import (
     AnyJob,
     decode_event,
     decode_job,
+    decode_stop,
 )
 from zenplan.worker.protocol.events import (
     Built,
@@ -115,6 +116,7 @@ __all__ = [
     "WantedPoint",
     "decode_event",
     "decode_job",
+    "decode_stop",
     "described",
     "says",
 ]

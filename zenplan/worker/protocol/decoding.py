@@ -23,12 +23,22 @@ from zenplan.worker.protocol.events import (
     Stage,
 )
 from zenplan.worker.protocol.jobs import Count, DataParallel, Measure
-from zenplan.worker.protocol.training import Changed, Checkpointed, Ended, Metric, Ready, Rehearsed, Steps
+from zenplan.worker.protocol.training import (
+    Changed,
+    Checkpointed,
+    Ended,
+    Metric,
+    Ready,
+    Rehearsed,
+    Steps,
+    Stop,
+    Train,
+)
 
 # Of a line that is no event, in the error that says so.
 _SHOWN_BYTES = 60
 
-AnyJob = Count | Measure | DataParallel
+AnyJob = Count | Measure | DataParallel | Train
 
 
 class _Unknown(msgspec.Struct):
@@ -61,3 +71,8 @@ def decode_event(line: bytes) -> Event | None:
 def decode_job(line: str) -> AnyJob:
     """The job that the parent wrote."""
     return documents.decode(line, cast(type[AnyJob], AnyJob), "the job")
+
+
+def decode_stop(line: str) -> Stop:
+    """What the parent wrote while a training run goes on."""
+    return documents.decode(line, Stop, "what is asked of a run")

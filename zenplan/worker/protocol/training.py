@@ -27,6 +27,7 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
         setup_s: until then.
         step: that the run goes on from; 0 for a new run.
         exact: whether a resumed run goes on bit for bit; ``differs`` says what is not as it was.
+        passed: checkpoints newer than the one it goes on from that did not check, each with why.
         micro_batch: samples, as it is after what memory allowed.
         samples: of a pass over the training data. tokens_per_sample: None where they are not of tokens.
     """
@@ -37,6 +38,7 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
     step: Whole = 0
     exact: bool = True
     differs: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
     micro_batch: Whole
     samples: Whole
     tokens_per_sample: Whole | None = None
