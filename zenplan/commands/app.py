@@ -15,6 +15,8 @@ from zenplan.commands.shared.help import Grouped
 # What runs a command, ``module:name`` in this package, and its line in the list: there is room for 58 letters.
 ROOMS: Final = {
     "estimate": ("estimate.command:estimate", "Time, GPU-hours, dollars and memory of a training run."),
+    "train": ("train.command:train", "The run itself: predicted, watched, stopped in time."),
+    "runs": ("runs.command:runs_app", "Training runs: list, show, compare, remove."),
     "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),
     "what-if": ("what_if.command:what_if", "The same plan with another price, amount, speed."),
     "diff": ("diff.command:diff", "Two plans: what changed, and whether it may."),

@@ -10,7 +10,19 @@ from queue import SimpleQueue
 from typing import Any
 
 from zenplan.worker.counting.keras_file import read_keras_config
-from zenplan.worker.protocol import AnyJob, Count, Counted, DataParallel, Done, Events, File, Measure, Train, decode_job
+from zenplan.worker.protocol import (
+    AnyJob,
+    Count,
+    Counted,
+    DataParallel,
+    Done,
+    Events,
+    File,
+    Kind,
+    Measure,
+    Train,
+    decode_job,
+)
 
 
 @dataclass(slots=True)
@@ -63,9 +75,16 @@ def _count(job: Count, events: Events) -> None:
     from zenplan.worker.counting.count import count_model
     from zenplan.worker.counting.load import configured_model, imported_model, weightless, with_inputs
 
-    shapes = wanted.input_shapes
+    shapes = () if isinstance(wanted, Kind) else wanted.input_shapes
     with weightless(not job.values):
-        if isinstance(wanted, File):
+        if isinstance(wanted, Kind):
+            from zenplan.worker.training.kinds import model_of
+            from zenplan.worker.training.kinds.facts import Facts
+            from zenplan.worker.training.prepared import Prepared
+
+            events.begin("build")
+            model = model_of(wanted.name, wanted.options, Facts.of(Prepared.read(job.data)))
+        elif isinstance(wanted, File):
             model = configured_model(config, events)
         else:
             model = imported_model(wanted.target, events, wanted.arguments)

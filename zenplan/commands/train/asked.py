@@ -83,12 +83,16 @@ def asked_run(
     """
     facts = [Fact(name="machine", value=each, origin=Origin.ASSUMED) for each in how.facts]
     name, model, kind = _model(given, request, data)
-    if kind is not None and kind.data != data.kind:
+    if kind is not None and data.kind not in kind.data:
         raise UsageError(f"{name} is trained on {kind.data}, and the data are {data.kind}", f"it takes {kind.of}")
     batch = _chosen(facts, "batch", request.get("batch"), kind.batch if kind else 32, "usual for the model")
-    seq_len = request.get("seq_len") or (kind.seq_len if kind else None) or 128
-    samples = data.samples("train", seq_len)
+    length = _length(model, kind) or request.get("seq_len")
+    if data.kind == "tokens" and length is None and not given.get("steps"):
+        raise UsageError(
+            f"nothing says how many tokens a sample of {name} has", "--seq-len says it, or --steps how long"
+        )
     micro = given.get("micro_batch") or batch
+    samples = data.samples("train", length)
     _check_sizes(data, batch, micro, samples)
     steps = _steps(facts, given, request, samples // batch)
     every = given.get("checkpoint_every")
@@ -144,14 +148,25 @@ def _model(
         )
     options = dict(given.get("options") or {})
     if name in KINDS:
-        if data.kind == "tokens":
-            options.setdefault("seq_len", request.get("seq_len") or KINDS[name].seq_len)
+        length = request.get("seq_len") or KINDS[name].seq_len
+        if data.kind == "tokens" and length is not None:
+            options.setdefault("length", length)
+        if request.get("seq_len") not in (None, options.get("length", length)):
+            raise UsageError(f"--seq-len {length} and the option length={options['length']} contradict", "give one")
         return name, KindOfModel(name=name, options=options), KINDS[name]
     if ":" not in name and not name.endswith((".keras", ".py", ".h5", ".hdf5")):
         raise UnknownName(
             "kind of model", name, KINDS, instead="a model of your own: package.module:function, or a .keras file"
         )
-    return name, keras_model(name, options), None
+    length = request.get("seq_len")
+    return name, keras_model(name, options, [(length,)] if length and data.kind == "tokens" else ()), None
+
+
+def _length(model: TrainedModel, kind: Kind | None) -> int | None:
+    """Tokens of a sample of a built-in kind; None where the model's own code says it."""
+    if isinstance(model, KindOfModel):
+        return model.options.get("length") or (kind.seq_len if kind else None)
+    return None
 
 
 def _chosen(facts: list[Fact], name: str, given: int | None, usual: int, why: str) -> int:
@@ -182,7 +197,7 @@ def _steps(facts: list[Fact], given: Mapping[str, Any], request: Mapping[str, An
 
 
 def _loss(kind: Kind | None, data: Prepared) -> str:
-    if kind is not None:
+    if kind is not None and kind.loss:
         return "numbers" if kind.loss == "classes" and data.classes is None else kind.loss
     return "next token" if data.kind == "tokens" else "numbers" if data.classes is None else "classes"
 
@@ -215,4 +230,8 @@ def _optimizer(
 def _rehearsal(steps: int) -> Rehearsal | None:
     """None where three steps would be more than the share of the run that a rehearsal may take."""
     most = int(REHEARSAL_SHARE * steps)
-    return Rehearsal(seconds=REHEARSAL_S, least=LEAST_REHEARSED, most=most) if most >= LEAST_REHEARSED else None
+    return (
+        Rehearsal(seconds=REHEARSAL_S, least=LEAST_REHEARSED, most=most, waits=True)
+        if most >= LEAST_REHEARSED
+        else None
+    )

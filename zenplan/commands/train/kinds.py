@@ -16,11 +16,11 @@ class Kind:
 
     Attributes:
         line: what it is, for people.
-        data: what it is trained on, ``tokens`` or ``arrays``; where: an example of a path; of: what lies there.
-        loss: as of the job ``train``.
+        data: what it is trained on, ``tokens``, ``arrays``, or either; where: an example of a path; of: what lies there.
+        loss: as of the job ``train``; empty for what goes with the data.
         optimizer, learning_rate, schedule: usual for it (assumed; small models of its kind learn well with them).
         batch: samples of a step.
-        seq_len: tokens of a sample; None where it has none.
+        seq_len: tokens of a sample, where it is trained on tokens; None where it never is.
         options: of the kind, each as its line in a file.
     """
 
@@ -37,6 +37,19 @@ class Kind:
     options: tuple[str, ...] = ()
 
 
+def _recurrent(what: str) -> Kind:
+    return Kind(
+        line=f"{what}, over tokens, each of which it predicts, or over rows, each of which it gives a class",
+        data="tokens or arrays",
+        where="corpus",
+        of="text, or arrays",
+        loss="",
+        learning_rate=3e-3,
+        seq_len=64,
+        options=("layers = 1", "width = 128", "length = 64", "dropout = 0.0"),
+    )
+
+
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "decoder": Kind(
@@ -48,15 +61,15 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             learning_rate=3e-3,
             batch=16,
             seq_len=128,
-            options=("layers = 4", "width = 256", "heads = 4", "dropout = 0.0"),
+            options=("layers = 4", "width = 256", "heads = 4", "length = 128", "dropout = 0.0"),
         ),
-        "text_classifier": Kind(
+        "text-classifier": Kind(
             line="a classifier of texts on an encoder",
             data="arrays",
             where="reviews.jsonl",
             of="JSONL or CSV with a text and a label",
             loss="classes",
-            options=("layers = 2", "width = 128", "heads = 4"),
+            options=("layers = 2", "width = 128", "heads = 4", "dropout = 0.1"),
         ),
         "convnet": Kind(
             line="a convnet that classifies images",
@@ -65,25 +78,19 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             of="a folder of images for each class, or arrays",
             loss="classes",
             batch=64,
-            options=("width = 32", "blocks = 2"),
+            options=("width = 32", "stages = 2", "dropout = 0.0"),
         ),
-        "vision_transformer": Kind(
+        "vision-transformer": Kind(
             line="a vision transformer that classifies images",
             data="arrays",
             where="images",
             of="a folder of images for each class, or arrays",
             loss="classes",
             batch=64,
-            options=("layers = 4", "width = 128", "heads = 4", "patch = 4"),
+            options=("layers = 4", "width = 128", "heads = 4", "patch = 4", "dropout = 0.0"),
         ),
-        "lstm": Kind(
-            line="an LSTM over sequences",
-            data="arrays",
-            where="sequences",
-            of="arrays",
-            loss="classes",
-            options=("layers = 1", "width = 128"),
-        ),
+        "lstm": _recurrent("an LSTM"),
+        "gru": _recurrent("a GRU"),
         "recommender": Kind(
             line="a recommender with embeddings of users and items",
             data="arrays",
@@ -91,9 +98,9 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             of="a table of user, item and rating",
             loss="numbers",
             batch=256,
-            options=("width = 32",),
+            options=("width = 32", "hidden = 0", "dropout = 0.0"),
         ),
-        "softmax": Kind(
+        "softmax-regression": Kind(
             line="softmax regression by plain gradient descent",
             data="arrays",
             where="digits",
@@ -118,7 +125,7 @@ epochs = 1                 # passes over it; or steps in [train]
 
 [step]
 batch = {batch}                 # samples of a step
-{seq_len}# precision = "fp32"       # fp32, bf16 or fp16
+# precision = "fp32"       # fp32, bf16 or fp16
 # optimizer = "{optimizer}"
 
 [train]
@@ -154,14 +161,12 @@ def starter(name: str) -> str:
     """A commented file for a kind, to begin with. Raises UnknownName: there is none."""
     kind = kind_of(name)
     shown = "\n".join(f"# {line}" for line in kind.options)
-    length = f"seq_len = {kind.seq_len}              # tokens of a sample\n" if kind.seq_len else ""
     return _FILE.format(
         name=name,
         line=kind.line,
         where=kind.where,
         of=kind.of,
         batch=kind.batch,
-        seq_len=length,
         optimizer=kind.optimizer,
         learning_rate=kind.learning_rate,
         schedule=kind.schedule,

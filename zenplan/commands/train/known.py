@@ -7,8 +7,9 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.calibrate.how import gpu_of
-from zenplan.commands.shared.counting import count_keras
+from zenplan.commands.shared.counting import count_job
 from zenplan.commands.shared.evidence import stored_calibrations
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.commands.train.asked import Asked
@@ -22,7 +23,7 @@ from zenplan.domain.range import Range
 from zenplan.domain.software import keras_software
 from zenplan.domain.training.request import Request
 from zenplan.errors import ZenplanError
-from zenplan.worker.protocol import File, Target
+from zenplan.worker.protocol import Count
 
 if TYPE_CHECKING:
     from zenplan.domain.hardware.accelerator import Accelerator
@@ -68,11 +69,13 @@ def world_of(
 
 def _counted(asked: Asked, warn: Callable[[str], None], tell: Callable[[str, float], None]) -> TrainingPlan | None:
     """The model as it is counted, as something to train; None where it cannot be: it can still be trained."""
-    target, arguments = _target(asked)
-    if not target:
-        return None
+    job = asked.job
+    # Keras counts on one of its own backends, whatever then trains it.
+    backend = asked.backend if asked.backend in BACKENDS else None
     try:
-        count = count_keras(target, asked.backend, arguments=arguments, batch=asked.job.micro_batch, tell=tell)
+        count = count_job(
+            Count(what=asked.name, model=job.model, batch=job.micro_batch, data=job.data), backend, tell=tell
+        )
         if count.unknown:
             warn(f"FLOP are not known: the cost of {count.unknown[0].label} is not")
             return None
@@ -80,13 +83,6 @@ def _counted(asked: Asked, warn: Callable[[str], None], tell: Callable[[str, flo
     except ZenplanError as error:
         warn(f"the model is not counted, and trained all the same: {error.message}")
         return None
-
-
-def _target(asked: Asked) -> tuple[str, dict[str, object]]:
-    model = asked.job.model
-    if isinstance(model, Target):
-        return model.target, model.arguments
-    return (model.path, {}) if isinstance(model, File) else ("", {})
 
 
 def _request(asked: Asked, workload: object) -> Request:

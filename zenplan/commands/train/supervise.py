@@ -16,7 +16,7 @@ import msgspec
 from zenplan import units
 from zenplan.adapters.machine.power import EnergyMeter
 from zenplan.adapters.run_folder.folder import METRICS, NOTICES, PREDICTION, STATUS, put
-from zenplan.adapters.run_folder.lines import Lines, cut_after
+from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.predict import (
     World,
@@ -101,6 +101,9 @@ class Supervisor:
     _device: Device | None = None
     _held: str = ""
     _stride: int = 1
+    _written: int = 0
+    _from: int = 0
+    _known: set[tuple[int, str]] = field(default_factory=set)
 
     # --- the worker speaks
 
@@ -126,11 +129,13 @@ class Supervisor:
         self.ready, self._ready_s = event, time.monotonic()
         self.spent = replace(self.spent, setup_s=self._ready_s - self._began_s)
         self._meter = EnergyMeter(self._device.index if self._device else None)
-        there = cut_after(self.folder / METRICS, event.step)
-        if there < event.step:
-            self.say("gap", f"the losses of steps {there + 1:,} to {event.step:,} were not kept", {"step": event.step})
+        self._written = cut_after(self.folder / METRICS, event.step)
+        self._known = {(line["step"], line["part"]) for line in read_lines(self.folder / METRICS) if "part" in line}
         self._metrics = Lines(self.folder / METRICS)
         self.status = replace(self.status, step=event.step, checkpoint=event.step)
+        self._from = event.step
+        for each in event.passed:
+            self.say("passed", f"a checkpoint is not good, and passed over: {each}", {})
         if event.step:
             how = "bit for bit" if event.exact else f"not bit for bit: {'; '.join(event.differs)}"
             self.say("resumed", f"goes on from step {event.step:,}, {how}", {"step": event.step, "exact": event.exact})
@@ -151,7 +156,9 @@ class Supervisor:
         if self.dry:
             self.stop("dry_run")
         else:
-            self._set_interval(interval_of(self.asked, event.checkpoint_s, found.step_s.mid if found.step_s else None))
+            # It waits for that word, whatever the interval is.
+            self.interval = interval_of(self.asked, event.checkpoint_s, found.step_s.mid if found.step_s else None)
+            self._orders.append(Stop(checkpoint_every=self.interval))
 
     def _keep_prediction(self, found: RunPrediction) -> None:
         """It is on the disk before the worker may go on."""
@@ -163,19 +170,25 @@ class Supervisor:
     def _steps(self, event: Steps) -> None:
         count = len(event.losses)
         wall_s = sum(event.wall_s)
-        lines = []
+        lines: list[dict[str, Any]] = []
+        if event.first > self._written + 1:
+            text = f"the losses of steps {self._written + 1:,} to {event.first - 1:,} were not kept"
+            self.say("gap", text, {"step": event.first})
         for index, loss in enumerate(event.losses):
             step = event.first + index
-            if step <= self.status.step:
+            # What an earlier parent has heard, and the worker could not know that it had.
+            if step <= self._written:
                 continue
             wall, wait = event.wall_s[index], event.wait_s[index]
             cpu_s = event.cpu_s * wall / wall_s if wall_s > 0.0 else None
-            self._step(step, loss, StepTime(wall_s=wall, wait_s=wait, cpu_s=cpu_s))
+            if step > self._from:
+                self._step(step, loss, StepTime(wall_s=wall, wait_s=wait, cpu_s=cpu_s))
             lines.append({"step": step, "loss": loss, "wall_s": wall, "wait_s": wait})
         if lines:
             more = {"gradient_norm": event.gradient_norm, "learning_rate": event.learning_rate}
             lines[-1] |= {name: value for name, value in more.items() if value is not None}
             self._add(*lines)
+            self._written = lines[-1]["step"]
         self.status = replace(self.status, step=max(self.status.step, event.first + count - 1))
 
     def _step(self, step: int, loss: float, each: StepTime) -> None:
@@ -194,6 +207,9 @@ class Supervisor:
                 )
 
     def _metric(self, event: Metric) -> None:
+        if (event.step, event.part) in self._known:
+            return
+        self._known.add((event.step, event.part))
         self.evaluations += 1
         self.evaluated[event.part] = event.values
         self.spent = replace(self.spent, evaluation_s=self.spent.evaluation_s + event.wall_s)
@@ -299,6 +315,11 @@ class Supervisor:
             self.say("drift", found.text, values)
 
     # --- how it stands
+
+    @property
+    def device_name(self) -> str:
+        """Of the GPU, as NVML calls it; empty on a processor."""
+        return (self._device.name.value or "") if self._device else ""
 
     @property
     def elapsed_s(self) -> float:

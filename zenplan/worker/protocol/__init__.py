@@ -47,6 +47,7 @@ from zenplan.worker.protocol.jobs import (
 from zenplan.worker.protocol.models import (
     Blocks,
     File,
+    Kind,
     Model,
     Target,
 )
@@ -59,7 +60,6 @@ from zenplan.worker.protocol.training import (
     Changed,
     Checkpointed,
     Ended,
-    Kind,
     Metric,
     Optimizer,
     Ready,

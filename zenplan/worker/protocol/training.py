@@ -7,20 +7,23 @@ the parent is gone.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
 from zenplan.unions import Whole
 from zenplan.worker.protocol.events import Event
 from zenplan.worker.protocol.jobs import Job
-from zenplan.worker.protocol.models import File, Target
+from zenplan.worker.protocol.models import File, Kind, Target
 
 # --- events
 
 
 class Ready(Event, frozen=True, kw_only=True, tag="ready"):
     """The model is built and its first step compiled; what comes next is the rehearsal, or the run.
+
+    Where a run goes on, ``Steps`` and ``Metric`` of before its checkpoint may come once more after it: those that a
+    parent may not have heard, whose end was sudden.
 
     Attributes:
         parameters, trainable: of the model.
@@ -149,18 +152,6 @@ class Ended(Event, frozen=True, kw_only=True, tag="ended"):
 # --- jobs
 
 
-class Kind(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="kind"):
-    """A built-in kind of model, such as ``decoder``.
-
-    Attributes:
-        name: of the kind.
-        options: of it, such as ``layers``; the kind knows defaults.
-    """
-
-    name: str
-    options: dict[str, Any] = {}
-
-
 TrainedModel = Kind | Target | File
 
 
@@ -194,11 +185,14 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         seconds: after which it ends, with at least ``least`` steps done.
         most: steps after which it ends in any case; 0 for no such end.
+        waits: whether the run begins only once the parent has answered ``Rehearsed`` with a ``Stop``: a prediction is
+            kept before the first step.
     """
 
     seconds: float
     least: Whole = 3
     most: Whole = 0
+    waits: bool = False
 
 
 class Train(Job, frozen=True, kw_only=True, tag="train"):

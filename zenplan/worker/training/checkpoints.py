@@ -27,6 +27,7 @@ from safetensors.numpy import save_file
 from zenplan import documents, units
 from zenplan.errors import DataError, InputFileError, UsageError, ZenplanError
 from zenplan.unions import Whole
+from zenplan.worker.protocol import Metric, Steps
 from zenplan.worker.training.prepared import Array
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag="
         variables: in their order.
         best: lowest validation loss so far; None where there was no evaluation. stale: evaluations since.
         evaluated: step of the last evaluation; -1 for none.
+        told: the last events before it, which a parent that ended suddenly may not have heard.
     """
 
     step: Whole
@@ -72,6 +74,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag="
     best: float | None = None
     stale: Whole = 0
     evaluated: int = -1
+    told: tuple[Steps | Metric, ...] = ()
 
 
 class _File(msgspec.Struct, kw_only=True):

@@ -27,6 +27,8 @@ from zenplan.worker.training.wishes import Wishes
 
 # Between two events of steps.
 _EVENT_S = 0.2
+# Events that are kept with a checkpoint: of that many seconds before it, and no more than so many.
+_KEPT_S, _MOST_KEPT = 10.0, 200
 FINISHED, UNTIL_LOSS, PATIENCE = "finished", "until_loss", "patience"
 
 
@@ -72,6 +74,7 @@ class Loop:
     saved: int = -1
     step: int = 0
     _flying: deque[tuple[Done, float]] = field(default_factory=deque)
+    _told: deque[tuple[float, Steps | Metric]] = field(default_factory=lambda: deque(maxlen=_MOST_KEPT))
     _window: _Window = field(default_factory=_Window)
     _batch: Any = None
     _mark: float = 0.0
@@ -106,10 +109,15 @@ class Loop:
     def save(self) -> None:
         """Write a checkpoint of now, and tell it."""
         start = time.perf_counter()
-        self.state = msgspec.structs.replace(self.state, step=self.step, micro_batch=self.micro_batch)
+        told = tuple(event for at, event in self._told if start - at < _KEPT_S)
+        self.state = msgspec.structs.replace(self.state, step=self.step, micro_batch=self.micro_batch, told=told)
         path, size = self.checkpoints.write(self.state, self._finite())
         self.saved = self.step
         self.say(Checkpointed(step=self.step, path=str(path), bytes=size, wall_s=time.perf_counter() - start))
+
+    def _tell_and_keep(self, event: Steps | Metric) -> None:
+        self._told.append((time.perf_counter(), event))
+        self.say(event)
 
     def evaluation(self, part: str) -> dict[str, float] | None:
         """The figures of a part of the data; None where the run is to end before."""
@@ -176,7 +184,7 @@ class Loop:
         if not math.isfinite(values["loss"]):
             raise Diverged(self.step)
         values = {name: value for name, value in values.items() if math.isfinite(value)}
-        self.say(Metric(step=self.step, part=part, values=values, wall_s=time.perf_counter() - start))
+        self._tell_and_keep(Metric(step=self.step, part=part, values=values, wall_s=time.perf_counter() - start))
 
     def _finite(self) -> Iterator[tuple[str, Array]]:
         """The state, array by array. Raises Diverged where a weight is no number: such a one is not to be kept."""
@@ -252,7 +260,7 @@ class Loop:
                 gradient_norm=found if found is not None and math.isfinite(found) else None,
                 learning_rate=rate_at(self.job.optimizer, last, self.job.steps),
             )
-            self.say(steps)
+            self._tell_and_keep(steps)
         self._cpu, self._sent = cpu, time.perf_counter()
         if count < len(losses):
             raise Diverged(first + count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from zenplan.worker.measuring.measure import (
     level,
     peak_over,
 )
-from zenplan.worker.protocol import Changed, Ended, Event, Events, Ready, Rehearsal, Rehearsed, Train
+from zenplan.worker.protocol import Changed, Ended, Event, Events, Metric, Ready, Rehearsal, Rehearsed, Steps, Train
 from zenplan.worker.training.checkpoints import (
     Checkpoints,
     State,
@@ -67,6 +68,7 @@ class Run:
     Attributes:
         memory: as it was before the model.
         passed: why newer checkpoints were not taken.
+        told: events of before the checkpoint that a parent may not have heard.
         first_checkpoint: seconds that the first one took, and its bytes; None where the run is resumed.
     """
 
@@ -79,6 +81,7 @@ class Run:
     differs: list[str] = field(default_factory=list)
     first_checkpoint: tuple[float, int] | None = None
     forgotten: bool = False
+    told: tuple[Steps | Metric, ...] = ()
 
     @classmethod
     def begun(cls, job: Train, data: Prepared, checkpoints: Checkpoints, wishes: Wishes, events: Events) -> Run:
@@ -117,6 +120,7 @@ class Run:
             micro_batch=job.micro_batch,
         )
         run = cls(job=job, loop=loop, events=events, start=start, memory=memory)
+        say(machine.described(job.device, job.threads, parts.compiled))
         run._take_up() if job.resume else run._keep_beginning()
         return run
 
@@ -125,11 +129,15 @@ class Run:
         self.events.begin("compile")
         self._enough_memory(self._warm)
         self.loop.say(self._ready())
+        for event in self.told:
+            self.loop.say(event)
         if self.job.rehearsal is not None and not self.job.resume:
             wanted = self.job.rehearsal
             self.events.begin("rehearse")
             self.loop.say(self._enough_memory(lambda: self._rehearsed(wanted)))
             self.restore()
+            if wanted.waits:
+                self.loop.wishes.wait()
         self.forgotten = forget_peak(self.job.device)
         self.events.begin("train")
         self.loop.wishes.begin()
@@ -175,6 +183,7 @@ class Run:
         if found.state.job.get("micro_batch") == now.job["micro_batch"]:
             loop.micro_batch = found.state.micro_batch
         loop.step = loop.saved = found.state.step
+        self.told = found.state.told
 
     def _warm(self) -> None:
         """One step and one evaluation, which compile them, taken back."""
@@ -213,7 +222,8 @@ class Run:
         """Timed steps of the first batches, and an evaluation; they are taken back after it."""
         loop, walls, cpus = self.loop, list[float](), list[float]()
         begin = time.perf_counter()
-        while len(walls) < wanted.least or time.perf_counter() - begin < wanted.seconds:
+        most = wanted.most or math.inf
+        while len(walls) < most and (len(walls) < wanted.least or time.perf_counter() - begin < wanted.seconds):
             if loop.wishes.look():
                 break
             wall, cpu = time.perf_counter(), time.process_time()

@@ -15,6 +15,7 @@ from zenplan.worker.protocol import decode_stop
 TERMINATED, GONE = "terminated", "parent gone"
 # In which a worker without a parent writes its checkpoint; one that hangs is not left behind.
 _GRACE_S = 300.0
+_LOOK_S = 0.01
 
 
 @dataclass(slots=True)
@@ -62,6 +63,11 @@ class Wishes:
             elif not self.reason:
                 self.reason = stop.reason
         return self.reason
+
+    def wait(self) -> None:
+        """Until the parent has said something, or is gone, or SIGTERM has come."""
+        while self.lines.empty() and not (self._terminated or self.gone or self.reason):
+            time.sleep(_LOOK_S)
 
     def parent_gone(self) -> None:
         """Nobody hears any more: the run is to end, and not to take long."""
