@@ -82,11 +82,13 @@ ALLOWED = {
 
 # Everything that is not Python's own, and where it may be imported.
 OUTSIDE = {
-    "numpy": ("planning/", "fitting/", "worker/training/"),
+    "numpy": ("planning/", "fitting/", "worker/training/", "adapters/corpus/"),
     "safetensors": ("worker/training/",),
     "msgspec": ("documents.py", "unions.py", "worker/", "adapters/", "commands/"),
     "pyarrow": ("adapters/data/parquet.py",),
-    "tokenizers": ("adapters/data/tokenizer.py",),
+    "tokenizers": ("adapters/data/tokenizer.py", "adapters/corpus/bpe.py"),
+    "rensa": ("adapters/corpus/minhash.py",),
+    "PIL": ("adapters/corpus/images.py",),
     "rich": ("adapters/formats.py", "commands/"),
     "typer": ("commands/",),
     "pluggy": ("hookspecs.py",),
@@ -129,7 +131,21 @@ LONGER = {
     "api.py:calibrate": "as api.estimate",
 }
 
-HEAVY = ("pyarrow", "tokenizers", "keras", "jax", "torch", "tensorflow", "pynvml", "ray", "numpy", "rich", "msgspec")
+HEAVY = (
+    "pyarrow",
+    "tokenizers",
+    "rensa",
+    "PIL",
+    "keras",
+    "jax",
+    "torch",
+    "tensorflow",
+    "pynvml",
+    "ray",
+    "numpy",
+    "rich",
+    "msgspec",
+)
 
 
 def files() -> list[Path]:
@@ -320,6 +336,7 @@ def test_what_is_imported_is_a_dependency() -> None:
     extras = [line for lines in project["optional-dependencies"].values() for line in lines]
     stated = {re.split(r"[\[<>=; ]", line, maxsplit=1)[0] for line in (*project["dependencies"], *extras)}
     stated |= {"pynvml"} if "nvidia-ml-py" in stated else set()
+    stated |= {"PIL"} if "pillow" in stated else set()
     stated |= {"tensorflow"} if "tensorflow-cpu" in stated else set()
     assert {name for name in OUTSIDE if name not in stated} == set()
 

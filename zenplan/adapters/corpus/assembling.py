@@ -1,0 +1,78 @@
+"""Assembling of arrays: what the shards hold of each input, sorted into the files of the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from zenplan.adapters.corpus.array_file import ArrayFile
+from zenplan.adapters.corpus.shards import Shards
+from zenplan.domain.training.data_card import PARTS
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """An input of the model.
+
+    Attributes:
+        name: of it.
+        dtype, shape: of one sample.
+        rows: from the number of a shard, and which of its samples are in a part, to the rows of these.
+        size: how many names there are, of an input of names; None of others.
+    """
+
+    name: str
+    dtype: Any
+    shape: tuple[int, ...]
+    rows: Callable[[int, Array], Array]
+    size: int | None = None
+
+
+def assemble(shards: Shards, parts: Array, inputs: Sequence[Input], labels: Array) -> dict[str, dict[str, str]]:
+    """Write ``train-x.npy`` and so on, and the labels as ``y``.
+
+    Returns:
+        The files of each part that has samples, by the name of the input.
+    """
+    starts = shards.starts
+
+    def targets(number: int, kept: Array) -> Array:
+        return labels[starts[number] : starts[number + 1]][kept]
+
+    target = Input(name="y", dtype=labels.dtype, shape=(), rows=targets)
+    there = [(place, part) for place, part in enumerate(PARTS, start=1) if (parts == place).any()]
+    found: dict[str, dict[str, str]] = {part: {} for _, part in there}
+    for each in (*inputs, target):
+        files = {}
+        for place, part in there:
+            name = found[part][each.name] = f"{part}-{each.name}.npy"
+            files[place] = ArrayFile(shards.work.out / name, each.dtype, (int((parts == place).sum()), *each.shape))
+        for number in range(len(shards)):
+            own = parts[starts[number] : starts[number + 1]]
+            kept = own > 0
+            block = each.rows(number, kept)
+            for place, file in files.items():
+                file.add(block[own[kept] == place])
+        for file in files.values():
+            file.close()
+    return found
+
+
+def ids_of(shards: Shards, place: int, state: Array) -> tuple[list[str], Callable[[int, Array], Array]]:
+    """The names in a column of names, in order, and a function to the numbers of a shard's samples."""
+    every = [shards.array(number, f"names{place}").tolist() for number in range(len(shards))]
+    codes = [shards.array(number, f"id{place}") for number in range(len(shards))]
+    starts = shards.starts
+    used = set[str]()
+    for number, (names, own) in enumerate(zip(every, codes, strict=True)):
+        used |= {names[code] for code in np.unique(own[state[starts[number] : starts[number + 1]] == 0]).tolist()}
+    whole = all(name.isascii() and name.isdigit() for name in used)
+    ordered = sorted(used, key=lambda name: (int(name), name)) if whole else sorted(used)
+    number_of = {name: number for number, name in enumerate(ordered)}
+    tables = [np.array([number_of.get(name, 0) for name in names], np.int32) for names in every]
+    return ordered, lambda number, kept: tables[number][codes[number]][kept]

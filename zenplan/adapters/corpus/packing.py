@@ -1,0 +1,120 @@
+"""Packing: texts as tokens, one array for each part; or, where they have labels, a row of tokens for each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from zenplan.adapters.corpus.array_file import ArrayFile
+from zenplan.adapters.corpus.bpe import Encoder
+from zenplan.adapters.corpus.minhash import mixed
+from zenplan.adapters.corpus.shards import Shards
+from zenplan.adapters.corpus.splitting import TRAIN
+from zenplan.domain.training.data_card import PARTS
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+
+# Letters that the tokenizer is given at a time: it makes some hundred bytes of each token.
+_AT_A_TIME: Final = 1_000_000
+_SHORT: Final = 65_536
+
+
+def sample(shards: Shards, parts: Array, most_bytes: int, seed: int) -> Iterator[str]:
+    """Texts of train to train a tokenizer on, of about so many bytes: those with the lowest hashes."""
+    starts, sizes = shards.starts, shards.column("size")
+    share = most_bytes / max(float(sizes[parts == TRAIN].sum()), 1.0)
+    for number in range(len(shards)):
+        wanted = parts[starts[number] : starts[number + 1]] == TRAIN
+        if share < 1.0:
+            drawn = mixed(shards.array(number, "hash")[:, 1] + mixed(np.array([seed + 2], np.uint64)))
+            wanted &= drawn.astype(np.float64) < share * 2.0**64
+        yield from shards.texts(number, wanted)
+
+
+def encode(shards: Shards, parts: Array, encoder: Encoder, most: int | None, tell: Callable[[float], None]) -> None:
+    """The tokens of each shard's texts that are in a part, as files beside it; those that are there are left.
+
+    Args:
+        shards: of texts.
+        parts: of each sample.
+        encoder: of texts.
+        most: tokens of a text that are kept; None for all.
+        tell: called with the share that is done.
+    """
+    for number in range(len(shards)):
+        tell(number / len(shards))
+        if shards.work.has(f"{number:05}.encoded.json"):
+            continue
+        began = time.process_time(), time.monotonic()
+        wanted = parts[shards.starts[number] : shards.starts[number + 1]] > 0
+        flat, lengths = [np.zeros(0, np.uint32)], list[int]()
+        for texts in _batches(shards.texts(number, wanted)):
+            for tokens in encoder.encode(texts):
+                lengths.append(len(tokens))
+                flat.append(tokens[:most])
+        for name, array in (("tokens", np.concatenate(flat)), ("length", np.array(lengths, np.int64))):
+            shards.work.write(f"{number:05}.{name}.npy", partial(np.save, arr=array, allow_pickle=False))
+        spent = {"cpu_s": time.process_time() - began[0], "wall_s": time.monotonic() - began[1]}
+        shards.work.write_json(f"{number:05}.encoded.json", spent)
+
+
+def pack(shards: Shards, parts: Array, vocabulary: int, end: int) -> dict[str, int]:
+    """Write ``train-tokens.npy`` and so on: all documents of a part, ``end`` behind each.
+
+    Returns:
+        The tokens of each part that has any.
+    """
+    dtype = np.uint16 if vocabulary <= _SHORT else np.uint32
+    counts = dict.fromkeys(PARTS, 0)
+    for part, tokens in _packed(shards, parts, end):
+        counts[part] += len(tokens)
+    counts = {part: count for part, count in counts.items() if count}
+    files = {part: ArrayFile(shards.work.out / f"{part}-tokens.npy", dtype, (n,)) for part, n in counts.items()}
+    for part, tokens in _packed(shards, parts, end):
+        if len(tokens):
+            files[part].add(tokens)
+    for file in files.values():
+        file.close()
+    return counts
+
+
+def _packed(shards: Shards, parts: Array, end: int) -> Iterator[tuple[str, Array]]:
+    """The tokens of each shard for each part, with the ends of documents."""
+    document = shards.column("document")
+    # A piece of a text that goes on in the next piece, in the same part, has no end.
+    goes_on = np.zeros(len(document), bool)
+    goes_on[:-1] = (document[:-1] != 0) & (document[:-1] == document[1:]) & (parts[:-1] == parts[1:])
+    for number in range(len(shards)):
+        within = slice(shards.starts[number], shards.starts[number + 1])
+        kept = parts[within] > 0
+        own, ends = parts[within][kept], ~goes_on[within][kept]
+        tokens, lengths = shards.array(number, "tokens"), shards.array(number, "length")
+        whose = np.repeat(own, lengths)
+        for place, part in enumerate(PARTS, start=1):
+            mine = own == place
+            behind = np.cumsum(lengths[mine])[ends[mine]]
+            yield part, np.insert(tokens[whose == place], behind, end)
+
+
+def rows(shards: Shards, number: int, length: int, shift: int) -> Array:
+    """The texts of a shard that are in a part, as int32 (texts, length): ``shift`` is added to tokens, 0 is padding."""
+    tokens, lengths = shards.array(number, "tokens"), np.minimum(shards.array(number, "length"), length)
+    found = np.zeros((len(lengths), length), np.int32)
+    found[np.arange(length) < lengths[:, None]] = tokens.astype(np.int32) + shift
+    return found
+
+
+def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
+    waiting, letters = list[str](), 0
+    for text in texts:
+        waiting.append(text)
+        letters += len(text)
+        if letters >= _AT_A_TIME:
+            yield waiting
+            waiting, letters = [], 0
+    if waiting:
+        yield waiting
