@@ -9,7 +9,7 @@ import msgspec
 
 from zenplan import documents
 from zenplan.adapters.files.regular_file import read_text
-from zenplan.errors import InputFileError, UsageError
+from zenplan.errors import InputFileError
 
 DATA: Final = "data.json"
 _MOST_BYTES: Final = 50_000_000
@@ -79,10 +79,3 @@ def read_prepared(path: Path) -> Prepared:
             if not (path / file).is_file():
                 raise InputFileError(f"{what}: {file} is not there", "prepare them anew")
     return msgspec.structs.replace(found, folder=str(path.absolute()))
-
-
-def not_prepared(path: Path) -> UsageError:
-    """The error of data that were not prepared."""
-    if not path.exists():
-        return InputFileError(f"data {path} do not exist", "name a file or a folder: --data PATH")
-    return UsageError(f"data {path} are not prepared", f"zenplan data prepare {path}")

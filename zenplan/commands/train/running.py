@@ -14,17 +14,18 @@ from zenplan.adapters.run_folder.place import find_run, link, new_id, runs_folde
 from zenplan.commands.calibrate.how import How, engines_of, how_of
 from zenplan.commands.profile.use_case import profile as profile_of
 from zenplan.commands.shared.output import loaded_plugins, say, warned, write
-from zenplan.commands.shared.progress import elapsed
+from zenplan.commands.shared.progress import elapsed, staged
 from zenplan.commands.shared.request import settings_of
 from zenplan.commands.shared.request_file import is_given, read_request
 from zenplan.commands.shared.tables import catalogue
 from zenplan.commands.train.asked import Asked, asked_run
+from zenplan.commands.train.data import prepared_data
 from zenplan.commands.train.evidence import store
 from zenplan.commands.train.flags import OPTIONS, option_of, parsed_train, read_train_table
 from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, standing
 from zenplan.commands.train.predict import World
-from zenplan.commands.train.prepared import Prepared, is_prepared, not_prepared, read_prepared
+from zenplan.commands.train.prepared import Prepared
 from zenplan.commands.train.report import prediction_report, train_report
 from zenplan.commands.train.request_text import request_text
 from zenplan.commands.train.screen import JsonLines, shown
@@ -120,8 +121,9 @@ def _asked(flags: Flags, here: _Here) -> tuple[Asked, Engine, str]:
         strict=False,
     )
     engine = _engine(given.get("backend"), here.plugins)
-    text = request_text({**both, "backend": engine.name}, options, compiled)
     data = _data(both)
+    # The run goes on with the data as they were prepared for it.
+    text = request_text({**both, "data": Path(data.folder), "backend": engine.name}, options, compiled)
     return asked_run(given, request, data, how, engine.name, text), engine, settings["format"]
 
 
@@ -145,13 +147,8 @@ def _engine(name: str | None, plugins: Plugins) -> Engine:
 
 
 def _data(both: Mapping[str, Any]) -> Prepared:
-    given = both.get("data")
-    if given is None:
-        raise UsageError("nothing says what to train on", "as in: --data corpus; or --demo, which needs none")
-    path = Path(given)
-    if not is_prepared(path):
-        raise not_prepared(path)
-    return read_prepared(path)
+    with staged(f"preparing {both.get('data')}") as show:
+        return prepared_data(both, show)
 
 
 def _dry(asked: Asked, world: World, engine: Engine, here: _Here, format: str) -> int:
