@@ -16,7 +16,7 @@ from zenplan.domain.training.operations import Operations
 from zenplan.planning.watch.checkpoints import interval_steps
 from zenplan.planning.watch.money import Tariff
 from zenplan.planning.watch.rehearsal import corrected, step_of
-from zenplan.worker.protocol import Ready, Rehearsed
+from zenplan.worker.protocol import Rehearsed
 
 if TYPE_CHECKING:
     from zenplan.domain.hardware.accelerator import Accelerator
@@ -114,13 +114,14 @@ def before_the_run(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
 
 
 def after_the_rehearsal(
-    asked: Asked, world: World, tariff: Tariff, ready: Ready, rehearsed: Rehearsed, rehearsal_s: float
+    asked: Asked, world: World, tariff: Tariff, rehearsed: Rehearsed, setup_s: float, rehearsal_s: float
 ) -> RunPrediction:
     """What is predicted by the steps that were timed before the run.
 
     Args:
         asked, world, tariff: of the run.
-        ready, rehearsed: what the worker said.
+        rehearsed: what the worker said.
+        setup_s: until then, from the start on.
         rehearsal_s: that all of the rehearsal took.
     """
     walls, cpus = rehearsed.step_wall_s, rehearsed.step_cpu_s
@@ -139,7 +140,7 @@ def after_the_rehearsal(
         origin=REHEARSED,
         why=f"{timed}, timed here before the run{runs}",
         step_s=_learned(step, REHEARSED, world),
-        setup_s=ready.setup_s,
+        setup_s=setup_s,
         rehearsal_s=rehearsal_s,
         evaluate_s=rehearsed.evaluate_s,
         checkpoints=checkpoints_of(asked.job.steps, every),

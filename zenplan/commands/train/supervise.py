@@ -33,7 +33,6 @@ from zenplan.domain.hardware.device import Device
 from zenplan.domain.measured.calibration import Sample
 from zenplan.domain.measured.training_run import RunPrediction, RunStatus, Spent
 from zenplan.domain.range import Range
-from zenplan.errors import DataError
 from zenplan.planning.watch.drift import WINDOW, StepTime, drift_of
 from zenplan.planning.watch.limits import must_stop
 from zenplan.planning.watch.progress import Left, time_left
@@ -148,9 +147,7 @@ class Supervisor:
         took_s = time.monotonic() - self._ready_s
         self.spent = replace(self.spent, rehearsal_s=took_s)
         tariff = tariff_of(self.asked, self.world.sheet, self._meter.power_w() if self._meter else None)
-        if self.ready is None:
-            raise DataError("the worker rehearsed what was not ready")
-        found = after_the_rehearsal(self.asked, self.world, tariff, self.ready, event, took_s)
+        found = after_the_rehearsal(self.asked, self.world, tariff, event, self.spent.setup_s, took_s)
         self.longest_checkpoint_s = event.checkpoint_s
         self._keep_prediction(found)
         if self.dry:

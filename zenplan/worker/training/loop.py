@@ -80,6 +80,7 @@ class Loop:
     _mark: float = 0.0
     _cpu: float = 0.0
     _sent: float = 0.0
+    _quiet: bool = False
 
     def load(self, step: int) -> list[tuple[Any, Array]]:
         """The micro-batches of a step; the first step is 0."""
@@ -220,8 +221,25 @@ class Loop:
         self._flying.append((done, loaded))
         while len(self._flying) > (1 if self.stepper.ahead else 0):
             self._land()
-        if self._mark - self._sent > _EVENT_S:
+        if not self._quiet and self._mark - self._sent > _EVENT_S:
             self._send()
+
+    def rehearse(self, enough: Callable[[int], bool]) -> tuple[list[float], list[float]]:
+        """Steps as the run has them, one after another, until there are enough, none of them told: wall and processor
+        seconds of each. What they change is the caller's to take back."""
+        self._flying.clear()
+        self._window, self._batch, self._quiet = _Window(), None, True
+        self._begin_clock()
+        try:
+            while not enough(len(self._window.wall_s)):
+                self._advance()
+            while self._flying:
+                self._land()
+        finally:
+            self._quiet = False
+        walls, cpu = self._window.wall_s, time.process_time() - self._cpu
+        self._window, self._batch = _Window(), None
+        return walls, [cpu * wall / sum(walls) for wall in walls]
 
     def _land(self) -> None:
         done, loaded = self._flying.popleft()

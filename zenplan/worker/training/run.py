@@ -220,20 +220,14 @@ class Run:
 
     def _rehearsed(self, wanted: Rehearsal) -> Rehearsed:
         """Timed steps of the first batches, and an evaluation; they are taken back after it."""
-        loop, walls, cpus = self.loop, list[float](), list[float]()
-        begin = time.perf_counter()
+        loop, begin = self.loop, time.perf_counter()
         most = wanted.most or math.inf
-        while len(walls) < most and (len(walls) < wanted.least or time.perf_counter() - begin < wanted.seconds):
-            if loop.wishes.look():
-                break
-            wall, cpu = time.perf_counter(), time.process_time()
-            number = len(walls)
-            done = loop.stepper.step(
-                loop.load(number % loop.order.steps), rate_at(self.job.optimizer, number + 1, self.job.steps)
-            )
-            loop.stepper.wait(done)
-            walls.append(time.perf_counter() - wall)
-            cpus.append(time.process_time() - cpu)
+
+        def enough(count: int) -> bool:
+            over = count >= wanted.least and time.perf_counter() - begin >= wanted.seconds
+            return bool(over or count >= most or loop.wishes.look())
+
+        walls, cpus = loop.rehearse(enough)
         evaluate_s = None
         if VALIDATION in loop.samples:
             begin = time.perf_counter()
