@@ -18,7 +18,7 @@ _FIRST_AND_REST: Final = 0.05
 # The noise of single steps, where there are too few to tell it (assumed).
 _FEW, _FEW_SPREAD = 4, 0.1
 # Predictions of earlier runs that the correction is shrunk by: as if so many had been exactly right.
-_PRIOR_RUNS: Final = 3.0
+_PRIOR_RUNS: Final = 1.0
 # Runs beyond which older ones say nothing of the machine as it is now.
 MOST_RUNS: Final = 20
 
