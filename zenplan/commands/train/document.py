@@ -16,6 +16,7 @@ from zenplan.commands.shared.document import (
     Moment,
     Name,
     NotNegative,
+    Positive,
     RangeDocument,
     Ratio,
     one_of,
@@ -36,6 +37,9 @@ class PredictionParts(Document):
     made_at: Annotated[Moment, Meta(description="When, with its time zone.")]
     steps: Annotated[Count, Meta(description="Steps of the run, a count.")]
     step_s: Annotated[RangeDocument | None, Meta(description="A step, in seconds, 80 %; null where nothing is known.")]
+    correction: Annotated[
+        Positive, Meta(description="What earlier runs here made of the middle of the step, a ratio; 1 for nothing.")
+    ]
     setup_s: Annotated[_Seconds, Meta(description="Until the first step, in seconds; null where it is not known.")]
     rehearsal_s: Annotated[NotNegative, Meta(description="That timing steps before the run took, in seconds.")]
     evaluations: Annotated[CountFromZero, Meta(description="Evaluations of the run, a count.")]

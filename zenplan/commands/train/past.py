@@ -84,14 +84,17 @@ def like(job: Train, backend: str, runs: Sequence[tuple[Path, RunResult]]) -> Ru
 
 
 def step_ratios(runs: Sequence[tuple[Path, RunResult]], device: str, host: str) -> Mapping[str, Sequence[float]]:
-    """Measured over predicted mean step, by the origin of the prediction, of runs on that device here, the latest last."""
+    """Measured over predicted mean step, by the origin of the prediction, of runs on that device here, the latest last.
+
+    What earlier runs had corrected of a prediction is left out of it.
+    """
     found: dict[str, list[float]] = {}
     for _, result in reversed(runs[:MOST_RUNS]):
         known = result.prediction
         if known is None or known.step_s is None or not result.step_s or known.step_s.mid <= 0.0:
             continue
         if result.status.device == device and result.status.host == host and result.status.starts == 1:
-            ratio = result.step_s / known.step_s.mid
+            ratio = result.step_s / (known.step_s.mid / known.correction)
             if math.isfinite(ratio):
                 found.setdefault(known.origin, []).append(ratio)
     return found

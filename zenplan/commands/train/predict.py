@@ -107,7 +107,7 @@ def before_the_run(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
         _common(asked, world, tariff),
         origin=origin,
         why=why,
-        step_s=_learned(step, origin, world),
+        **_learned(step, origin, world),
         checkpoints=checkpoints_of(asked.job.steps, every),
         **past,
     )
@@ -139,7 +139,7 @@ def after_the_rehearsal(
         _common(asked, world, tariff),
         origin=REHEARSED,
         why=f"{timed}, timed here before the run{runs}",
-        step_s=_learned(step, REHEARSED, world),
+        **_learned(step, REHEARSED, world),
         setup_s=setup_s,
         rehearsal_s=rehearsal_s,
         evaluate_s=rehearsed.evaluate_s,
@@ -193,11 +193,12 @@ def _measured_memory(rehearsed: Rehearsed) -> dict[str, Any]:
     return {"memory_bytes": rehearsed.peak_bytes, "memory_how": f"measured before the run: {rehearsed.how}"}
 
 
-def _learned(step: Range | None, origin: str, world: World) -> Range | None:
+def _learned(step: Range | None, origin: str, world: World) -> dict[str, Any]:
     """The step, corrected by what came of earlier predictions of the same origin; of a stored one, that is in it."""
     if step is None or origin in (STORED, SWEPT, FITTED):
-        return step
-    return corrected(step, world.ratios.get(origin, ()))
+        return {"step_s": step}
+    found = corrected(step, world.ratios.get(origin, ()))
+    return {"step_s": found, "correction": found.mid / step.mid}
 
 
 def _past(before: RunResult | None) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class RunPrediction:
         made_at: when.
         steps: of the run.
         step_s: of one, 80 %; None where nothing is known of it.
+        correction: that earlier runs made of its middle, a ratio; 1 for none.
         setup_s: until the first; None where it is not known.
         rehearsal_s: that the rehearsal took; 0 without one.
         evaluations, evaluate_s: how many, and how long one takes; None where that is not known.
@@ -80,6 +81,7 @@ class RunPrediction:
     made_at: datetime
     steps: int
     step_s: Range | None = None
+    correction: float = 1.0
     setup_s: float | None = None
     rehearsal_s: float = 0.0
     evaluations: int = 0
@@ -99,7 +101,7 @@ class RunPrediction:
 
     def __post_init__(self) -> None:
         checks.one_of("prediction", "origin", self.origin, ORIGINS)
-        checks.positive("prediction", steps=self.steps)
+        checks.positive("prediction", steps=self.steps, correction=self.correction)
         checks.not_negative(
             "prediction",
             setup_s=self.setup_s,
