@@ -130,6 +130,8 @@ class Run:
             self.events.begin("rehearse")
             self.loop.say(self._enough_memory(lambda: self._rehearsed(wanted)))
             self.restore()
+        # What compiling took is not the run's.
+        give_back(self.job.device)
         self.forgotten = forget_peak(self.job.device)
         self.events.begin("train")
         self.loop.wishes.begin()
