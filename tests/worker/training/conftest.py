@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,9 +17,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from zenplan.documents import encode
-from zenplan.worker.protocol import Event, Kind, Optimizer, Stop, Train, decode_event
+from zenplan.worker.protocol import Event, Kind, Optimizer, Steps, Stop, Train, decode_event
 
 INSTALLED = [b for b in ("jax", "torch", "tensorflow") if find_spec("keras") and find_spec(b)]
 VOCABULARY = 17
@@ -110,86 +110,115 @@ class Running:
         return self.process.stderr.read().decode(errors="replace")[-2000:]
 
 
-@contextmanager
-def started(job: Train, backend: str, home: Path) -> Iterator[Running]:
-    """A worker at that job; it is gone at the end."""
-    ours, theirs = os.pipe()
-    # The environment of the tests' own worker, without what a count forbids.
-    environ = {
-        **os.environ,
-        "KERAS_BACKEND": backend,
-        "KERAS_HOME": str(home),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "",
-        "JAX_PLATFORMS": "cpu",
-        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1"),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "zenplan.worker"],
-        env=environ,
-        pass_fds=(theirs,),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    os.close(theirs)
-    running = Running(process, ours)
-    try:
-        assert process.stdin is not None
-        process.stdin.write(encode(msgspec.structs.replace(job, events=theirs)).encode() + b"\n")
-        process.stdin.flush()
-        yield running
-    finally:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
-        process.wait()
-        for pipe in (process.stdin, process.stderr):
-            with suppress(BrokenPipeError):
-                pipe.close() if pipe else None
-        os.close(ours)
+@dataclass
+class Lab:
+    """A folder, and runs in it."""
+
+    folder: Path
+
+    def text(self, tokens: int = 900) -> str:
+        return text_data(self.folder / "text", tokens)
+
+    def images(self, count: int = 90) -> str:
+        return image_data(self.folder / "images", count)
+
+    def data(self, name: str, card: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+        return write_data(self.folder / name, card, arrays)
+
+    def job(self, name: str, data: str, **changes: Any) -> Train:
+        """A small decoder with dropout, accumulation and some epochs, in a folder of that name."""
+        options = {"layers": 1, "width": 16, "heads": 2, "length": 8, "dropout": 0.2}
+        usual: dict[str, Any] = {
+            "what": "the model",
+            "folder": str(self.folder / name),
+            "data": data,
+            "model": Kind(name="decoder", options=options),
+            "optimizer": Optimizer(name="adamw", learning_rate=1e-2, weight_decay=0.1, clip_norm=1.0),
+            "threads": 1,
+            "steps": 24,
+            "batch": 8,
+            "micro_batch": 4,
+            "evaluate_every": 8,
+            "evaluate_batches": 6,
+            "checkpoint_every": 7,
+            "seed": 5,
+        }
+        return Train(**{**usual, **changes})
+
+    @contextmanager
+    def started(self, job: Train, backend: str) -> Iterator[Running]:
+        """A worker at that job; it is gone at the end."""
+        ours, theirs = os.pipe()
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1")
+        environ = {
+            **os.environ,
+            **threads,
+            "KERAS_BACKEND": backend,
+            "KERAS_HOME": str(self.folder),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "CUDA_VISIBLE_DEVICES": "",
+            "JAX_PLATFORMS": "cpu",
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "zenplan.worker"],
+            env=environ,
+            cwd=self.folder,
+            pass_fds=(theirs,),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        os.close(theirs)
+        running = Running(process, ours)
+        try:
+            assert process.stdin is not None
+            process.stdin.write(encode(msgspec.structs.replace(job, events=theirs)).encode() + b"\n")
+            process.stdin.flush()
+            yield running
+        finally:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+            for pipe in (process.stdin, process.stderr):
+                with suppress(BrokenPipeError):
+                    pipe.close() if pipe else None
+            with suppress(OSError):
+                os.close(ours)
+
+    def trained(self, job: Train, backend: str) -> list[Event]:
+        """All events of a whole run."""
+        with self.started(job, backend) as running:
+            return running.rest()
+
+    @staticmethod
+    def losses(events: list[Event]) -> dict[int, float]:
+        """By step, the last that was told of each."""
+        return {e.first + i: loss for e in events if isinstance(e, Steps) for i, loss in enumerate(e.losses)}
+
+    def arrays(self, name: str, step: int) -> dict[str, np.ndarray]:
+        """Of a checkpoint of a run."""
+        return load_file(self.folder / name / "checkpoints" / f"step-{step:08d}" / "arrays.safetensors")
+
+    def left(self, name: str) -> list[str]:
+        """What lies in the folder of a run's checkpoints."""
+        return sorted(each.name for each in (self.folder / name / "checkpoints").iterdir())
 
 
-def job_of(folder: Path, data: str, **changes: Any) -> Train:
-    """A small decoder with dropout, some epochs long."""
-    usual: dict[str, Any] = {
-        "what": "the model",
-        "folder": str(folder),
-        "data": data,
-        "model": Kind(name="decoder", options={"layers": 1, "width": 16, "heads": 2, "length": 8, "dropout": 0.2}),
-        "optimizer": Optimizer(name="adamw", learning_rate=1e-2, weight_decay=0.1, clip_norm=1.0),
-        "threads": 1,
-        "steps": 24,
-        "batch": 8,
-        "micro_batch": 4,
-        "evaluate_every": 8,
-        "evaluate_batches": 6,
-        "checkpoint_every": 7,
-        "seed": 5,
-    }
-    return Train(**{**usual, **changes})
-
-
-def trained(job: Train, backend: str, home: Path) -> list[Event]:
-    """All events of a whole run."""
-    with started(job, backend, home) as running:
-        return running.rest()
-
-
-def losses(events: list[Event]) -> dict[int, float]:
-    """By step, the last that was told of each."""
-    from zenplan.worker.protocol import Steps
-
-    return {e.first + i: loss for e in events if isinstance(e, Steps) for i, loss in enumerate(e.losses)}
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """Where a test's runs are."""
+    return Lab(tmp_path)
 
 
 @pytest.fixture(params=INSTALLED or [pytest.param("jax", marks=pytest.mark.skip("no backend is installed"))])
 def backend(request: pytest.FixtureRequest) -> str:
     """Each that is installed."""
     return str(request.param)
+
+
+@pytest.fixture
+def one_backend() -> str:
+    """The first that is installed: for what is the same on all of them."""
+    if not INSTALLED:
+        pytest.skip("Keras and a backend are not installed")
+    return INSTALLED[0]

@@ -138,6 +138,8 @@ class Run:
             self.restore()
             if wanted.waits:
                 self.loop.wishes.wait()
+        # What compiling took is not the run's.
+        give_back(self.job.device)
         self.forgotten = forget_peak(self.job.device)
         self.events.begin("train")
         self.loop.wishes.begin()
