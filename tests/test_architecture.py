@@ -43,6 +43,7 @@ FLOORS = {
     "results": 10,
     "arguments": 10,
     "api": 11,
+    "api_data": 11,
     "__init__": 12,
 }
 
@@ -76,8 +77,9 @@ ALLOWED = {
     "results": NOUNS | {"adapters", "commands"},
     "arguments": GROUND,
     "api": PHYSICS | SEAM | {"adapters", "plugins", "commands", "worker", "results", "arguments"},
+    "api_data": GROUND | {"commands", "results", "arguments"},
     # The public face: names from anywhere, imported when they are used. Nobody inside imports it.
-    "__init__": NOUNS | SEAM | {"adapters", "results", "api"},
+    "__init__": NOUNS | SEAM | {"adapters", "results", "api", "api_data"},
 }
 
 # Everything that is not Python's own, and where it may be imported.

@@ -15,6 +15,7 @@ from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
 from zenplan.domain.measured import calibrated
 from zenplan.domain.report import Report
+from zenplan.domain.training import data_card
 
 T = TypeVar("T")
 
@@ -131,6 +132,18 @@ class Catalogue(Shown, catalogue.Catalogue):
         from zenplan.commands.accelerators.report import accelerators_report
 
         return accelerators_report(tuple(self))
+
+
+class DataCard(Shown, data_card.DataCard):
+    """What became of data that were prepared: ``parts``, ``dropped``, ``classes``, ``passes`` over it, ``fingerprint``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan data prepare`` shows it."""
+        from zenplan.commands.data.card_report import card_report
+
+        return card_report(self)
 
 
 class Prices(Shown, tuple[PriceTable, ...]):

@@ -35,7 +35,7 @@ ROOMS: Final = {
         "Accelerators, or one data sheet with its sources.",
     ),
     "prices": ("prices.command:prices", "What offers cost, and how old each price table is."),
-    "data": ("data.command:data_app", "Files to train on: records, bytes and tokens."),
+    "data": ("data.command:data_app", "Files to train on: counted, or prepared for a run."),
     "workloads": ("workloads.command:workloads_app", "Named models, or one operator by operator."),
     "plugins": ("plugins.command:plugins", "Plugins, what each gives, and what was left out and why."),
     "config": ("config.command:config", "Each setting, and where its value comes from."),

@@ -203,6 +203,7 @@ class _Preparation:
             needed_tokens=needed,
             passes=needed / train if needed and train else None,
             cpu_s=self._earlier[0] + time.process_time() - self._began[0],
+            fixed_cpu_s=writing.fixed_cpu_s(self.work),
             wall_s=self._earlier[1] + time.monotonic() - self._began[1],
             notes=tuple(self.notes),
             version=__version__,
@@ -219,7 +220,7 @@ class _Preparation:
         cpu_s, wall_s = (
             self.shards.total(name) + sum(float(each[name]) for each in encoded) for name in ("cpu_s", "wall_s")
         )
-        return cpu_s, wall_s
+        return cpu_s + writing.fixed_cpu_s(self.work), wall_s
 
     def _alike(self, state: Array) -> tuple[LeftOut, ...]:
         """Duplicates that were dropped. The example is by its number: what was kept has no place any more."""

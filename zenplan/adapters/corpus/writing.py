@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +18,7 @@ from zenplan.adapters.corpus.labels import Labels
 from zenplan.adapters.corpus.shards import Shards
 from zenplan.adapters.corpus.sources import ARRAYS, IMAGES, LABELLED, Source
 from zenplan.adapters.corpus.splitting import TRAIN
+from zenplan.adapters.corpus.work import Work
 from zenplan.adapters.data import tokenizer
 from zenplan.domain.training.data_card import PARTS
 from zenplan.errors import DataError
@@ -25,6 +27,7 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 Tell = Callable[[float], None]
 
 TOKENIZER: Final = "tokenizer.json"
+_SPENT: Final = "tokenizer.spent.json"
 # Of the work here, until the tokenizer is trained, and until all is encoded.
 _TRAINED, _ENCODED = 0.1, 0.95
 
@@ -102,6 +105,11 @@ def write_arrays(
     return written
 
 
+def fixed_cpu_s(work: Work) -> float:
+    """Seconds of the processor that training the tokenizer took; 0 where none was."""
+    return float(work.read_json(_SPENT)["cpu_s"]) if work.has(_SPENT) else 0.0
+
+
 def _encoder(shards: Shards, parts: Array, asked: Asked, tell: Tell) -> tuple[bpe.Encoder, list[str]]:
     """The tokenizer, which is written beside the data, and what should be known of it."""
     notes, work = [], shards.work
@@ -112,7 +120,9 @@ def _encoder(shards: Shards, parts: Array, asked: Asked, tell: Tell) -> tuple[bp
                 f"The tokenizer was trained on {asked.sample_bytes / 1e6:,.0f} MB of train, drawn by their hashes."
             )
         if not work.has(TOKENIZER):
+            began = time.process_time()
             made = bpe.train(packing.sample(shards, parts, asked.sample_bytes, asked.seed), asked.vocabulary)
+            work.write_json(_SPENT, {"cpu_s": time.process_time() - began})
             work.write(TOKENIZER, lambda file: file.write(made.encode("utf-8")))
         text = work.path(TOKENIZER).read_text(encoding="utf-8")
     else:

@@ -54,6 +54,7 @@ class DataCard:
         needed_tokens: of the plan that was given; None without one.
         passes: over the training data for these; None without a plan.
         cpu_s: of the processor, all threads, over all runs that it took; ``wall_s`` likewise.
+        fixed_cpu_s: of ``cpu_s``, what does not grow with the data: training of the tokenizer, on a sample.
         notes: what else should be known, a sentence each.
         version: of zenplan. fingerprint: of the prepared data, a SHA-256.
     """
@@ -77,6 +78,7 @@ class DataCard:
     passes: float | None = None
     cpu_s: float
     wall_s: float
+    fixed_cpu_s: float = 0.0
     notes: tuple[str, ...] = ()
     version: str
     fingerprint: str
@@ -101,4 +103,6 @@ class DataCard:
     @property
     def cpu_h_per_tb(self) -> float | None:
         """Hours of the processor for a TB (1e12 bytes) of such files, as measured here; None where nothing was read."""
-        return self.cpu_s / 3600.0 / (self.read_bytes / 1e12) if self.read_bytes else None
+        if not self.read_bytes:
+            return None
+        return max(self.cpu_s - self.fixed_cpu_s, 0.0) / 3600.0 / (self.read_bytes / 1e12)
