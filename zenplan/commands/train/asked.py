@@ -85,6 +85,33 @@ def asked_run(
     name, model, kind = _model(given, request, data)
     if kind is not None and data.kind not in kind.data:
         raise UsageError(f"{name} is trained on {kind.data}, and the data are {data.kind}", f"it takes {kind.of}")
+    job = _job(facts, given, request, data, how, (name, model, kind))
+    return Asked(
+        name=name,
+        job=job,
+        backend=backend,
+        how=how,
+        data=data,
+        limits=RunLimits(usd=given.get("max_usd"), hours=given.get("max_hours")),
+        mtbf_s=given.get("mtbf") or Operations().device_mtbf_s,
+        chosen_interval=given.get("checkpoint_every") is None,
+        usd_per_h=request.get("usd_per_h"),
+        usd_per_kwh=given.get("usd_per_kwh"),
+        power_w=given.get("power"),
+        request=text,
+        facts=tuple(facts),
+    )
+
+
+def _job(
+    facts: list[Fact],
+    given: Mapping[str, Any],
+    request: Mapping[str, Any],
+    data: Prepared,
+    how: How,
+    what: tuple[str, TrainedModel, Kind | None],
+) -> Train:
+    name, model, kind = what
     batch = _chosen(facts, "batch", request.get("batch"), kind.batch if kind else 32, "usual for the model")
     length = _length(model, kind) or request.get("seq_len")
     if data.kind == "tokens" and length is None and not given.get("steps"):
@@ -95,8 +122,7 @@ def asked_run(
     samples = data.samples("train", length)
     _check_sizes(data, batch, micro, samples)
     steps = _steps(facts, given, request, samples // batch)
-    every = given.get("checkpoint_every")
-    job = Train(
+    return Train(
         what=name,
         folder="",
         data=data.folder,
@@ -115,26 +141,10 @@ def asked_run(
         lora_rank=given.get("lora_rank", 0),
         evaluate_every=given.get("evaluate_every", max(1, steps // _EVALUATIONS)),
         evaluate_batches=given.get("evaluate_batches", 50),
-        checkpoint_every=every or 0,
+        checkpoint_every=given.get("checkpoint_every", 0),
         rehearsal=_rehearsal(steps),
         until_loss=given.get("until_loss"),
         patience=given.get("patience", 0),
-        **({"keep": given["keep"]} if "keep" in given else {}),
-    )
-    return Asked(
-        name=name,
-        job=job,
-        backend=backend,
-        how=how,
-        data=data,
-        limits=RunLimits(usd=given.get("max_usd"), hours=given.get("max_hours")),
-        mtbf_s=given.get("mtbf") or Operations().device_mtbf_s,
-        chosen_interval=every is None,
-        usd_per_h=request.get("usd_per_h"),
-        usd_per_kwh=given.get("usd_per_kwh"),
-        power_w=given.get("power"),
-        request=text,
-        facts=tuple(facts),
     )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from zenplan.commands.shared import options
 from zenplan.commands.shared.settings import Format
-from zenplan.commands.train.flags import REQUEST, TRAIN
+from zenplan.commands.train.flags import OF_DATA, REQUEST, TRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ _What = Annotated[
 ]
 
 
-@options.takes(*REQUEST, *TRAIN)
+@options.takes(*REQUEST, *OF_DATA, *TRAIN)
 def train(
     what: _What = None,
     option: Annotated[
@@ -45,12 +45,9 @@ def train(
 ) -> int:
     """Train a model: predict first, watch it, stop in time, and compare.
 
-    A file has the tables of a request for 'zenplan estimate', with [data] and [train]; 'zenplan train init KIND' writes one.
-    First comes the estimate for this run on this machine: of what was measured before, or of a few steps that are timed
-    and taken back. Then the run: Ctrl-C, SIGTERM and a cloud's notice end it with a checkpoint.
-
-    Exit codes: 0 finished, 1 failed, 3 stopped by --max-usd or --max-hours, 75 preempted, to be resumed, 130 Ctrl-C, 143
-    SIGTERM.
+    First comes the estimate for this run on this machine, of what was measured before or of a few steps that are timed and
+    taken back; then the run, which Ctrl-C, SIGTERM and a cloud's notice end with a checkpoint. Exit codes: 0 finished, 1
+    failed, 3 stopped by --max-usd or --max-hours, 75 preempted, to be resumed, 130 Ctrl-C, 143 SIGTERM.
 
     \b
     Examples:
@@ -64,20 +61,18 @@ def train(
     words = list(what or ())
     if words[:1] == ["init"]:
         return _init(words[1:])
-    from zenplan.commands.train.running import Flags, run
+    from zenplan.commands.train.given import Flags
+    from zenplan.commands.train.running import run
 
-    flags = Flags(
-        file=_file(words),
-        given=given,
-        options=tuple(option or ()),
-        compiled=compiled,
-        resume=resume,
-        out=out,
-        dry_run=dry_run,
-        demo=demo,
-        output=output,
-    )
-    return run(flags)
+    ways: dict[str, Any] = {
+        "compiled": compiled,
+        "resume": resume,
+        "out": out,
+        "dry_run": dry_run,
+        "demo": demo,
+        "output": output,
+    }
+    return run(Flags(file=_file(words), given=given, options=tuple(option or ()), **ways))
 
 
 def _file(words: Sequence[str]) -> Path | None:

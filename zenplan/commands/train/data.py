@@ -12,15 +12,18 @@ from zenplan.commands.train.kinds import KINDS
 from zenplan.commands.train.prepared import Prepared, is_prepared, read_prepared
 from zenplan.errors import InputFileError, UsageError
 
-# Settings of the preparation that a run may give.
-_SETTINGS: Final = ("text_column", "tokenizer", "vocabulary", "label", "seq_len", "seed")
+# Of what a preparation is given, what changes none of its bytes.
+_NOT_OF_DATA: Final = ("data", "params", "tokens")
 
 
-def prepared_data(given: Mapping[str, Any], tell: Callable[[float, str], None]) -> Prepared:
+def prepared_data(
+    given: Mapping[str, Any], settings: Mapping[str, Any], tell: Callable[[float, str], None]
+) -> Prepared:
     """The data of a run, prepared.
 
     Args:
-        given: flags of the run: ``data``, and what else decides how they are prepared.
+        given: flags of the run, ``data`` and ``model`` among them.
+        settings: flags with which they are prepared, as texts.
         tell: told the share that is done of preparing them, and what is being done.
 
     Raises:
@@ -31,18 +34,19 @@ def prepared_data(given: Mapping[str, Any], tell: Callable[[float, str], None]) 
         raise UsageError("nothing says what to train on", "as in: --data corpus; or --demo, which needs none")
     if is_prepared(Path(path)):
         return read_prepared(Path(path))
-    if str(path) != PYTHON and not Path(path).exists():
+    source = PYTHON if Path(path).name == PYTHON and not Path(path).exists() else str(path)
+    if source != PYTHON and not Path(source).exists():
         raise InputFileError(f"data {path} do not exist", "name a file or a folder: --data PATH")
-    from zenplan.adapters.corpus.asked import Asked
-    from zenplan.adapters.corpus.prepare import prepare
+    from zenplan.commands.data.use_case import prepare
 
-    settings = {name: given[name] for name in _SETTINGS if given.get(name) is not None}
+    settings = {name: value for name, value in settings.items() if value is not None and name not in _NOT_OF_DATA}
     kind = KINDS.get(str(given.get("model")))
-    if kind is not None and kind.data == "arrays":
-        settings.setdefault("label", "folder" if _has_images(Path(path)) else "label")
-    out = _kept(str(path), settings)
+    if kind is not None and kind.data == "arrays" and "label" not in settings and _has_images(Path(source)):
+        settings["label"] = "folder"
+    out = _kept(source, settings)
     if not is_prepared(out):
-        prepare(Asked(source=str(path) if str(path) == PYTHON else Path(path), out=out, **settings), tell)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        prepare(source, out, settings, True, tell)
     return read_prepared(out)
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from zenplan.adapters.corpus.sources import PYTHON
-
-if TYPE_CHECKING:
-    from zenplan.commands.train.running import Flags
+from zenplan.commands.train.given import Flags
 
 # A model and a length that two cores train in about two minutes.
 _GIVEN: Final[dict[str, Any]] = {
     "model": "decoder",
     "data": PYTHON,
+    "vocabulary": "2048",
     "steps": "400",
     "batch": "16",
     "learning_rate": "3e-3",
@@ -24,7 +23,6 @@ _GIVEN: Final[dict[str, Any]] = {
     "evaluate_batches": "20",
 }
 _OPTIONS: Final = ("layers=2", "width=128", "heads=4", "length=64")
-VOCABULARY: Final = 2048
 
 
 def demo_flags(flags: Flags) -> Flags:
@@ -34,6 +32,4 @@ def demo_flags(flags: Flags) -> Flags:
     own = {name: value for name, value in flags.given.items() if is_given(value)}
     if "epochs" in own:
         own["steps"] = None
-    return replace(
-        flags, given={**_GIVEN, "vocabulary": VOCABULARY, **own}, options=(*_OPTIONS, *flags.options), demo=False
-    )
+    return replace(flags, given={**_GIVEN, **own}, options=(*_OPTIONS, *flags.options), demo=False)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.files.toml_file import read_toml_file
-from zenplan.commands.shared.options import FLAGS, Flag
+from zenplan.commands.shared.options import FLAGS, PREPARE, Flag
 from zenplan.commands.shared.request_file import flag_value
 from zenplan.errors import UsageError, shown
 
@@ -86,6 +86,7 @@ TRAIN: Final = tuple(
 )
 BY_NAME: Final = {flag.name: flag for flag in TRAIN}
 # Of a request, what a run takes: its data, its step, and what an hour costs.
+_OF_DATA: Final = ("label", "ids", "vocabulary")
 REQUEST: Final = tuple(
     FLAGS[name]
     for name in (
@@ -94,12 +95,14 @@ REQUEST: Final = tuple(
         "tokenizer",
         "epochs",
         "seq_len",
+        "image_size",
         "batch",
         "precision",
         "optimizer",
         "usd_per_hour",
     )
 )
+OF_DATA: Final = tuple(flag for flag in PREPARE if flag.name in _OF_DATA)
 
 
 def read_train_table(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from zenplan.adapters.run_folder.folder import JOB, REQUEST, take
 from zenplan.adapters.run_folder.place import find_run, link, new_id, runs_folder
 from zenplan.commands.calibrate.how import How, engines_of, how_of
 from zenplan.commands.profile.use_case import profile as profile_of
+from zenplan.commands.shared.options import PREPARE, parsed
 from zenplan.commands.shared.output import loaded_plugins, say, warned, write
 from zenplan.commands.shared.progress import elapsed, staged
 from zenplan.commands.shared.request import settings_of
@@ -21,7 +22,8 @@ from zenplan.commands.shared.tables import catalogue
 from zenplan.commands.train.asked import Asked, asked_run
 from zenplan.commands.train.data import prepared_data
 from zenplan.commands.train.evidence import store
-from zenplan.commands.train.flags import OPTIONS, option_of, parsed_train, read_train_table
+from zenplan.commands.train.flags import BY_NAME, OPTIONS, option_of, parsed_train, read_train_table
+from zenplan.commands.train.given import Flags
 from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, standing
 from zenplan.commands.train.predict import World
@@ -41,21 +43,6 @@ from zenplan.worker.protocol import Train
 
 # What may be changed of a run that is gone on with: what ends it, and what it costs.
 _OF_A_RESUMED: Final = ("max_usd", "max_hours", "usd_per_hour", "usd_per_kwh", "power", "mtbf")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flags:
-    """What the command was given: the file, flags as texts, the rest as it is."""
-
-    file: Path | None = None
-    given: Mapping[str, Any]
-    options: tuple[str, ...] = ()
-    compiled: bool | None = None
-    resume: str | None = None
-    out: Path | None = None
-    dry_run: bool = False
-    demo: bool = False
-    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +94,6 @@ def _asked(flags: Flags, here: _Here) -> tuple[Asked, Engine, str]:
     options = {**both.pop(OPTIONS, {}), **dict(map(option_of, flags.options))}
     compiled = flags.compiled if flags.compiled is not None else both.pop("compiled", None)
     settings = settings_of(flags.output, {"precision": both.get("precision"), "optimizer": both.get("optimizer")})
-    from zenplan.commands.shared.options import parsed
-
     request = {**parsed(both), "keras": both.get("keras"), "optimizer": settings["optimizer"]}
     given = {**parsed_train(_train_flags(both)), OPTIONS: options}
     how = how_of(
@@ -121,7 +106,7 @@ def _asked(flags: Flags, here: _Here) -> tuple[Asked, Engine, str]:
         strict=False,
     )
     engine = _engine(given.get("backend"), here.plugins)
-    data = _data(both)
+    data = _data(both, flags)
     # The run goes on with the data as they were prepared for it.
     text = request_text({**both, "data": Path(data.folder), "backend": engine.name}, options, compiled)
     return asked_run(given, request, data, how, engine.name, text), engine, settings["format"]
@@ -134,8 +119,6 @@ def _of_file(path: Path | None) -> dict[str, Any]:
 
 
 def _train_flags(both: Mapping[str, Any]) -> dict[str, Any]:
-    from zenplan.commands.train.flags import BY_NAME
-
     return {name: value for name, value in both.items() if name in BY_NAME}
 
 
@@ -146,9 +129,15 @@ def _engine(name: str | None, plugins: Plugins) -> Engine:
     return found[0]
 
 
-def _data(both: Mapping[str, Any]) -> Prepared:
+def _data(both: Mapping[str, Any], flags: Flags) -> Prepared:
+    """The data; of what they are prepared with, ``seed`` is the file's in ``[data]``: the flag is the run's."""
+    names = {flag.name for flag in PREPARE} - {"seed"}
+    settings = {
+        **(read_request(flags.file, preparing=True) if flags.file else {}),
+        **{name: value for name, value in flags.given.items() if name in names and is_given(value)},
+    }
     with staged(f"preparing {both.get('data')}") as show:
-        return prepared_data(both, show)
+        return prepared_data(both, settings, show)
 
 
 def _dry(asked: Asked, world: World, engine: Engine, here: _Here, format: str) -> int:
@@ -181,15 +170,13 @@ def _resumed(flags: Flags, here: _Here) -> int:
 
 
 def _asked_before(flags: Flags, folder: Path, how: How, backend: str) -> tuple[Asked, str]:
-    from zenplan.commands.shared.options import parsed
-
     both = {**_of_file(folder / REQUEST), **{n: v for n, v in flags.given.items() if is_given(v)}}
     options, compiled = both.pop(OPTIONS, {}), both.pop("compiled", None)
     settings = settings_of(flags.output, {"precision": how.precision, "optimizer": both.get("optimizer")})
     request = {**parsed(both), "keras": both.get("keras"), "optimizer": settings["optimizer"]}
     given = {**parsed_train(_train_flags(both)), OPTIONS: options}
     text = request_text(both, options, compiled)
-    return asked_run(given, request, _data(both), how, backend, text), settings["format"]
+    return asked_run(given, request, _data(both, flags), how, backend, text), settings["format"]
 
 
 def _answer(outcome: Outcome, folder: Path, format: str, plugins: Plugins) -> int:
