@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zenplan import units
-from zenplan.domain.measured.training_run import RunResult
+from zenplan.domain.measured.training_run import FINISHED, RunResult
 from zenplan.domain.range import Range
 from zenplan.planning.watch.money import KWH_J
+
+# What can be compared of a run that is not finished, too.
+_OF_ANY = ("a step", "setting up", "rehearsal", "peak memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,24 +21,26 @@ class Row:
     Attributes:
         name: of the part; unit: the suffix of its figures.
         predicted: None where nothing was; actual: None where nobody measured it.
+        whole: whether the actual is of all that was predicted, not of a run that is not finished.
     """
 
     name: str
     unit: str
     predicted: Range | None
     actual: float | None
+    whole: bool = True
 
     @property
     def ratio(self) -> float | None:
         """Actual over predicted."""
-        if self.predicted is None or self.actual is None or self.predicted.mid <= 0.0:
+        if not self.whole or self.predicted is None or self.actual is None or self.predicted.mid <= 0.0:
             return None
         return self.actual / self.predicted.mid
 
     @property
     def inside(self) -> bool | None:
         """Whether it came out within the range; None where one of the two is not known, or the range is a point."""
-        if self.predicted is None or self.actual is None or self.predicted.low == self.predicted.high:
+        if not self.whole or self.predicted is None or self.actual is None or self.predicted.low == self.predicted.high:
             return None
         return self.predicted.low <= self.actual <= self.predicted.high
 
@@ -109,4 +114,6 @@ def rows(result: RunResult) -> tuple[Row, ...]:
         ),
         Row(name="energy", unit="j", predicted=known.energy_j if known else None, actual=status.energy_j),
     ]
-    return tuple(row for row in found if row.predicted is not None or row.actual is not None)
+    done = status.state == FINISHED
+    known_rows = (row for row in found if row.predicted is not None or row.actual is not None)
+    return tuple(replace(row, whole=done or row.name in _OF_ANY) for row in known_rows)

@@ -132,7 +132,7 @@ def after_the_rehearsal(
         for name, each in (("an evaluation", rehearsed.evaluate_s), ("a checkpoint", rehearsed.checkpoint_s))
         if each
     ]
-    timed = " and ".join([f"{len(walls)} steps", *also])
+    timed = ", ".join([f"{len(walls)} steps", *also[:-1]]) + (f" and {also[-1]}" if also else "")
     ratios = world.ratios.get(REHEARSED, ())
     runs = f"; corrected by {len(ratios)} earlier runs here" if ratios else ""
     return replace(
