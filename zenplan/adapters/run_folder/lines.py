@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from zenplan.adapters.files.whole_file import write_whole
 from zenplan.adapters.run_folder.folder import cannot_write
@@ -19,7 +19,8 @@ class Lines:
         """Open it; it is made where it is not there. Raises ZenplanError: it cannot be written."""
         self.path = path
         try:
-            self._file: BinaryIO = path.open("ab")
+            # Without a buffer: what could not be written is not tried again when it is closed.
+            self._file = path.open("ab", buffering=0)
             _cut_unfinished(path)
         except OSError as error:
             raise cannot_write(path, error) from error
@@ -28,8 +29,9 @@ class Lines:
         """A line for each; seen by other processes when this returns. Raises ZenplanError: the disk is full."""
         text = "".join(json.dumps(value, ensure_ascii=False, allow_nan=True) + "\n" for value in values)
         try:
-            self._file.write(text.encode())
-            self._file.flush()
+            left = memoryview(text.encode())
+            while left:
+                left = left[self._file.write(left) or 0 :]
         except OSError as error:
             raise cannot_write(self.path, error) from error
 

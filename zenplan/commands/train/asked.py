@@ -28,8 +28,10 @@ OPTIMIZERS: Final[Mapping[str, tuple[str, float]]] = {
     "adafactor": ("adafactor", 0.0),
 }
 _EVALUATIONS: Final = 10
-# A rehearsal takes at most a minute, and at most that share of the steps of the run.
-REHEARSAL_S, REHEARSAL_SHARE, LEAST_REHEARSED = 60.0, 0.1, 3
+# A rehearsal takes at most about a minute and a tenth of the run; an evaluation and a checkpoint, which are timed too, are
+# taken to need half of it. Three steps are the least.
+REHEARSAL_S, REHEARSAL_SHARE, LEAST_REHEARSED = 30.0, 0.05, 3
+_MOST_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,9 +241,7 @@ def _optimizer(
 
 def _rehearsal(steps: int) -> Rehearsal | None:
     """None where three steps would be more than the share of the run that a rehearsal may take."""
-    most = int(REHEARSAL_SHARE * steps)
-    return (
-        Rehearsal(seconds=REHEARSAL_S, least=LEAST_REHEARSED, most=most, waits=True)
-        if most >= LEAST_REHEARSED
-        else None
-    )
+    if _MOST_SHARE * steps < LEAST_REHEARSED:
+        return None
+    most = max(LEAST_REHEARSED, int(REHEARSAL_SHARE * steps))
+    return Rehearsal(seconds=REHEARSAL_S, least=LEAST_REHEARSED, most=most, waits=True)
