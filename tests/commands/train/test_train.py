@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+
+from zenplan.commands.train.kinds import KINDS
 
 FILES = {"run.toml", "job.json", "prediction.json", "metrics.jsonl", "status.json", "result.json", "card.md"}
 
@@ -329,3 +332,17 @@ def test_earlier_runs_correct_the_next_prediction(trainer: Any) -> None:
     assert "corrected by 3 earlier runs" in found["why"]
     assert 0.0025 < found["step_s"]["mid"] < 0.004
     assert found["step_s"]["high"] > 0.004
+
+
+@pytest.mark.parametrize("kind", [*KINDS])
+def test_the_file_of_each_kind_is_read_as_it_is_written(kind: str, trainer: Any) -> None:
+    """And every default that it shows can be taken."""
+    code, out, err = trainer("train", "init", kind)
+    assert (code, out) == (0, "written: run.toml\n"), err
+    path = trainer.folder / "run.toml"
+    assert trainer("train", "init", kind)[0] == 2
+    text = path.read_text(encoding="utf-8")
+    for each in (text, re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)):
+        path.write_text(each, encoding="utf-8")
+        code, _, err = trainer("train", "run.toml", "--data", "nowhere")
+        assert (code, "data nowhere do not exist" in err) == (2, True), err

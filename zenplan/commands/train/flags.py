@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,8 +88,16 @@ TRAIN: Final = tuple(
 BY_NAME: Final = {flag.name: flag for flag in TRAIN}
 # Of a request, what a run takes: its data, its step, and what an hour costs.
 _OF_DATA: Final = ("label", "ids", "vocabulary")
+_SAID: Final = {
+    "data": "Text, JSONL, Parquet, CSV, images or arrays, a file or a folder; one that is prepared; or python-library.",
+    "tokenizer": "A tokenizer.json, in place of one that is trained.",
+    "precision": "fp32, tf32, bf16 or fp16.",
+    "optimizer": "adamw, lion, sgd, sgd-momentum or adafactor.",
+    "batch": "Samples of an optimizer step.",
+    "usd_per_hour": "What an hour of this machine costs; may be 0.",
+}
 REQUEST: Final = tuple(
-    FLAGS[name]
+    replace(FLAGS[name], help=_SAID.get(name, FLAGS[name].help))
     for name in (
         "data",
         "text_column",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Final
 
@@ -113,39 +113,41 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         ),
     }
 )
-_FILE: Final = """\
+_HEAD: Final = """\
 # zenplan train run.toml: {line}
 #
-# 'zenplan train run.toml --dry-run' says first what it takes. A line without its # is taken; those that begin with #
-# show what is used without them.
-
-[data]
-data = "{where}"             # {of}; or a folder that 'zenplan data prepare' made
-epochs = 1                 # passes over it; or steps in [train]
-
-[step]
-batch = {batch}                 # samples of a step
-# precision = "fp32"       # fp32, bf16 or fp16
-# optimizer = "{optimizer}"
-
-[train]
-model = "{name}"
-# backend = "jax"          # jax, torch or tensorflow: by default the first that is installed
-# device = "cpu"           # a GPU where there is one
-# learning_rate = {learning_rate:g}
-# schedule = "{schedule}"      # constant, cosine or linear, after warmup_steps
-# warmup_steps = 0
-# weight_decay = 0.0
-# clip_norm = 0.0          # of the gradient; 0 for none
-# micro_batch = {batch}         # samples that go through the model at once; the batch is a multiple of it
-# seed = 0
-# evaluate_every = 100     # steps between evaluations; by default ten in a run
-# checkpoint_every = 100   # steps; by default what costs and loses least (Young, Daly)
-# max_usd = 5              # stop, with a checkpoint, before it costs more
-# max_hours = 2
-# until_loss = 1.0         # of validation
-# patience = 0             # evaluations without a better one; 0 for no end
-{options}"""
+# 'zenplan train run.toml --dry-run' says first what it takes. Lines that begin with # show what is used without them.
+"""
+# Key and value, and what is said of it; those with # are the defaults.
+_LINES: Final = (
+    ("[data]", ""),
+    ('data = "{where}"', "{of}; or a folder that 'zenplan data prepare' made"),
+    ("epochs = 1", "passes over it; or steps in [train]"),
+    ("", ""),
+    ("[step]", ""),
+    ("batch = {batch}", "samples of a step"),
+    ('# precision = "fp32"', "fp32, tf32, bf16 or fp16; bf16 on a GPU"),
+    ('# optimizer = "{optimizer}"', "adamw, lion, sgd, sgd-momentum or adafactor"),
+    ("", ""),
+    ("[train]", ""),
+    ('model = "{name}"', ""),
+    ('# backend = "jax"', "jax, torch or tensorflow: the first that is installed"),
+    ('# device = "cpu"', "a GPU where there is one"),
+    ("# learning_rate = {learning_rate:g}", "at its highest"),
+    ('# schedule = "{schedule}"', "constant, cosine or linear, after the warm-up"),
+    ("# warmup_steps = 0", ""),
+    ("# weight_decay = 0.0", ""),
+    ("# clip_norm = 0.0", "of the gradient; 0 for none"),
+    ("# micro_batch = {batch}", "samples that go through the model at once"),
+    ("# seed = 0", "of weights, dropout and the order of samples"),
+    ("# evaluate_every = 100", "steps; ten in a run by default"),
+    ("# checkpoint_every = 100", "steps; by default what costs and loses least (Young, Daly)"),
+    ("# max_usd = 5", "stop, with a checkpoint, before it costs more"),
+    ("# max_hours = 2", "or takes longer"),
+    ("# until_loss = 1.0", "of validation"),
+    ("# patience = 0", "evaluations without a better one; 0 for no end"),
+)
+_COLUMN: Final = 28
 
 
 def kind_of(name: str) -> Kind:
@@ -160,15 +162,10 @@ def kind_of(name: str) -> Kind:
 def starter(name: str) -> str:
     """A commented file for a kind, to begin with. Raises UnknownName: there is none."""
     kind = kind_of(name)
-    shown = "\n".join(f"# {line}" for line in kind.options)
-    return _FILE.format(
-        name=name,
-        line=kind.line,
-        where=kind.where,
-        of=kind.of,
-        batch=kind.batch,
-        optimizer=kind.optimizer,
-        learning_rate=kind.learning_rate,
-        schedule=kind.schedule,
-        options=f"\n[train.options]\n{shown}\n" if shown else "",
+    known = {field.name: getattr(kind, field.name) for field in fields(kind)} | {"name": name}
+    lines = [(line.format(**known), said.format(**known)) for line, said in _LINES]
+    lines += (
+        [("", ""), ("[train.options]", ""), *((f"# {option}", "") for option in kind.options)] if kind.options else []
     )
+    text = "\n".join(f"{line:{_COLUMN}}# {said}" if said else line for line, said in lines)
+    return f"{_HEAD.format(line=kind.line)}\n{text}\n"

@@ -110,7 +110,7 @@ class Lines:
         """A line where the last is some time ago."""
         if time.monotonic() - self._last_s < _LINE_EVERY_S:
             return
-        if view.step:
+        if view.loss is not None:
             self._say(line_of(view))
         elif view.stage != self._stage:
             self._say(f"{view.name} on {view.backend}: {view.stage}")
@@ -214,7 +214,7 @@ def _drawn(view: View) -> Any:
 
 def rows_of(view: View) -> Iterator[tuple[str, str]]:
     """The panel's rows: what it is, and how it stands."""
-    yield "step", f"{view.step:,} of {view.steps:,}" + (f"   {view.stage}" if not view.step else "")
+    yield "step", f"{view.step:,} of {view.steps:,}" + (f"   {view.stage}" if view.loss is None else "")
     if view.loss is not None:
         evaluated = ", ".join(f"{name} {units.significant(v, 4)}" for name, v in view.evaluated.items())
         yield "loss", units.significant(view.loss, 4) + (f"   validation: {evaluated}" if evaluated else "")

@@ -302,6 +302,9 @@ class Supervisor:
     def _drifts(self) -> None:
         predicted = self.prediction.step_s if self.prediction else None
         cores = self.prediction.cores if self.prediction else None
+        if cores is None and self.asked.job.threads == 1:
+            # Where it was not measured: one thread that nobody disturbs has all of a core.
+            cores = 1.0
         found = drift_of(tuple(self.window), predicted, cores, self._held, self.asked.job.device == "cpu")
         self.drift = found.text if found else ""
         kind = "" if found is None else f"drift {found.cause} {found.ratio > 1.0}"
