@@ -222,3 +222,11 @@ def one_backend() -> str:
     if not INSTALLED:
         pytest.skip("Keras and a backend are not installed")
     return INSTALLED[0]
+
+
+@pytest.fixture
+def backends() -> list[str]:
+    """All that are installed."""
+    if not INSTALLED:
+        pytest.skip("Keras and a backend are not installed")
+    return INSTALLED

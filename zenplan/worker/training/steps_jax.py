@@ -32,9 +32,10 @@ class JaxStepper:
         )
         jit: Any = jax.jit if parts.compiled else lambda function, **_: function
         self._whole = jit(self._one, donate_argnums=(0, 1, 2))
-        self._first = jit(self._gradients, donate_argnums=(1,))
-        self._more = jit(self._added, donate_argnums=(1, 5))
-        self._apply = jit(self._applied, donate_argnums=(0, 1, 2))
+        # One program for all micro-batches: the first one's gradients are added to zeros.
+        self._zeros = jit(_zeros)
+        self._add = jit(self._added, donate_argnums=(1, 5))
+        self._apply = jit(self._applied, donate_argnums=(0, 1))
         self._evaluate = jit(self._sums)
 
     def step(self, micro_batches: Sequence[tuple[Any, Any]], rate: float) -> Done:
@@ -46,14 +47,11 @@ class JaxStepper:
                 self.trained, self.others, self.moments, x, y, lr
             )
             return Done(loss, norm)
-        found: Any = None
+        sums = self._zeros(self.trained)
         for x, y in micro_batches:
-            if found is None:
-                found, self.others = self._first(self.trained, self.others, self.moments, x, y)
-            else:
-                found, self.others = self._more(self.trained, self.others, self.moments, x, y, found)
+            sums, self.others = self._add(self.trained, self.others, self.moments, x, y, sums)
         self.trained, self.moments, loss, norm = self._apply(
-            self.trained, self.moments, found, lr, np.float32(len(micro_batches))
+            self.trained, self.moments, sums, lr, np.float32(len(micro_batches))
         )
         return Done(loss, norm)
 
@@ -144,6 +142,10 @@ class JaxStepper:
     def _sums(self, trained: Any, others: Any, x: Any, y: Any, weights: Any) -> Any:
         predicted, _ = self.parts.model.stateless_call(trained, others, x, training=False)
         return self.parts.loss.sums(y, predicted, weights)
+
+
+def _zeros(trained: Any) -> tuple[Any, Any]:
+    return jax.tree.map(jnp.zeros_like, trained), jnp.zeros((), jnp.float32)
 
 
 def _global_norm(gradients: list[Any]) -> Any:

@@ -25,8 +25,8 @@ class TensorFlowStepper:
         self._tensors = [v.value for v in self._trained]
         traced = {"jit_compile": parts.compiled, "autograph": False}
         self._whole: Any = tf.function(self._one, **traced)
-        self._first: Any = tf.function(self._gradients, **traced)
-        self._more: Any = tf.function(self._added, **traced)
+        # One program for all micro-batches: the first one's gradients are added to zeros.
+        self._add: Any = tf.function(self._added, **traced)
         self._apply: Any = tf.function(self._applied, **traced)
         self._evaluate: Any = tf.function(self._sums, **traced)
 
@@ -36,9 +36,9 @@ class TensorFlowStepper:
         if len(micro_batches) == 1:
             loss, norm = self._whole(*_tensors(micro_batches[0]), lr)
             return Done(loss, norm)
-        sums: Any = None
+        sums: Any = [tf.zeros_like(t) for t in self._tensors], tf.zeros(())
         for each in micro_batches:
-            sums = self._first(*_tensors(each)) if sums is None else self._more(*_tensors(each), sums)
+            sums = self._add(*_tensors(each), sums)
         loss, norm = self._apply(sums, lr, tf.constant(len(micro_batches), tf.float32))
         return Done(loss, norm)
 
