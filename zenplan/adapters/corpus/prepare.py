@@ -250,4 +250,5 @@ class _Preparation:
         if not lines:
             return DataError(f"the data '{path}' have no record", HINT)
         most = max(lines, key=lambda line: (line.what == "records", line.count))
-        return DataError(f"no record in the data '{path}' can be used: {most.example}: {most.why}", HINT)
+        hint = "--label names the column to learn" if "label" in most.why else HINT
+        return DataError(f"no record in the data '{path}' can be used: {most.example}: {most.why}", hint)
