@@ -131,6 +131,7 @@ LONGER = {
     "commands/calibrate/command.py:calibrate": "Typer reads its own flags from the signature, a line each",
     "api.py:estimate": "the flags of the command are the arguments, and there are two lines for each",
     "api.py:calibrate": "as api.estimate",
+    "api_data.py:prepare_data": "as api.estimate",
 }
 
 HEAVY = (

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from zenplan.arguments import flags
 from zenplan.commands.shared.request_file import lines_named, with_request
+from zenplan.errors import UsageError
 from zenplan.results import DataCard, result
 
 Number = float | str
@@ -86,6 +87,9 @@ def prepare_data(
     given = flags(locals())
     from zenplan.commands.data.use_case import prepare
 
+    for name, value in (("source", source), ("out", out)):
+        if value is not None and not isinstance(value, str | os.PathLike):
+            raise UsageError(f"--{name} cannot be a {type(value).__name__}", "give a path")
     where, to = given.pop("source"), given.pop("out")
     with lines_named(request, given):
         every = with_request(request, given, preparing=True)

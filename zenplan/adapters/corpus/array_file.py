@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
 
 class ArrayFile:
-    """A file of known shape that is filled in order. What is added has to fill it exactly."""
+    """A file of known shape, as a context, that is filled in order. What is added has to fill it exactly."""
 
     def __init__(self, path: Path, dtype: Any, shape: Sequence[int]) -> None:
         self._dtype, self._left = np.dtype(dtype), int(np.prod(shape, dtype=np.int64))
@@ -26,10 +27,17 @@ class ArrayFile:
         self._left -= part.size
         self._file.write(np.ascontiguousarray(part, self._dtype).data)
 
-    def close(self) -> None:
-        """All of it is on the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+    def __enter__(self) -> ArrayFile:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """All of it is on the disk; after an error, it is let go of."""
+        if kind is not None:
+            with suppress(OSError):
+                self._file.close()
+            return
+        with self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
         if self._left:
             raise ValueError(f"{self._left} values too few")

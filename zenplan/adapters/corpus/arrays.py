@@ -67,7 +67,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
 def _opened(file: Path) -> dict[str, Array]:
     try:
         if file.suffix == ".npy":
-            return {file.stem: np.load(file, mmap_mode="r", allow_pickle=False)}
+            return {file.stem: np.lib.format.open_memmap(file, mode="r")}
         with zipfile.ZipFile(file) as archive:
             size = sum(each.file_size for each in archive.infolist())
         if size > _MOST_UNPACKED:
@@ -78,7 +78,8 @@ def _opened(file: Path) -> dict[str, Array]:
         with np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        why = "holds objects, which are pickles and never loaded" if "allow_pickle" in str(error) else "is broken"
+        objects = any(word in str(error) for word in ("allow_pickle", "Python objects"))
+        why = "holds objects, which are pickles and never loaded" if objects else "is broken"
         raise DataError(f"the array file '{file}' {why}", _HINT) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -48,18 +49,18 @@ def assemble(shards: Shards, parts: Array, inputs: Sequence[Input], labels: Arra
     there = [(place, part) for place, part in enumerate(PARTS, start=1) if (parts == place).any()]
     found: dict[str, dict[str, str]] = {part: {} for _, part in there}
     for each in (*inputs, target):
-        files = {}
-        for place, part in there:
-            name = found[part][each.name] = f"{part}-{each.name}.npy"
-            files[place] = ArrayFile(shards.work.out / name, each.dtype, (int((parts == place).sum()), *each.shape))
-        for number in range(len(shards)):
-            own = parts[starts[number] : starts[number + 1]]
-            kept = own > 0
-            block = each.rows(number, kept)
-            for place, file in files.items():
-                file.add(block[own[kept] == place])
-        for file in files.values():
-            file.close()
+        with ExitStack() as stack:
+            files = {}
+            for place, part in there:
+                name = found[part][each.name] = f"{part}-{each.name}.npy"
+                shape = (int((parts == place).sum()), *each.shape)
+                files[place] = stack.enter_context(ArrayFile(shards.work.out / name, each.dtype, shape))
+            for number in range(len(shards)):
+                own = parts[starts[number] : starts[number + 1]]
+                kept = own > 0
+                block = each.rows(number, kept)
+                for place, file in files.items():
+                    file.add(block[own[kept] == place])
     return found
 
 

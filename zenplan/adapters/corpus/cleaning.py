@@ -41,7 +41,7 @@ class Filters:
             return f"shorter than {self.min_chars:,} characters"
         if self.max_chars is not None and len(text) > self.max_chars:
             return f"longer than {self.max_chars:,} characters"
-        if not text.isprintable() and len(_STRANGE.findall(text)) > _MOST_STRANGE * len(text):
+        if len(_STRANGE.findall(text)) > _MOST_STRANGE * len(text):
             return "control characters, or what could not be decoded"
         return _no_prose(text) if self.prose else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,6 +23,9 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 # Texts that signatures are made of at a time.
 _AT_A_TIME: Final = 64
 _MOST_CLASS_LETTERS: Final = 200
+# Up to here each whole number is a float of its own.
+_MOST_WHOLE: Final = 2**53
+_WHOLE: Final = re.compile(r"(-?[0-9]+)\.0+")
 
 
 @dataclass(slots=True)
@@ -133,13 +137,15 @@ def number_in(value: Any, what: str) -> tuple[float, str]:
 
 def name_in(value: Any, what: str) -> tuple[str, str]:
     """The name that a value is, or what is wrong with it. 3.0 is named 3: tables write whole numbers so."""
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < _MOST_WHOLE:
         value = int(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "", f"no value in {what}"
     if not isinstance(value, str | int | float):
         return "", f"no name in {what}"
     name = " ".join(str(value).split())
+    if whole := _WHOLE.fullmatch(name):
+        name = whole[1]
     if not name:
         return "", f"no value in {what}"
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -73,12 +74,14 @@ def pack(shards: Shards, parts: Array, vocabulary: int, end: int) -> dict[str, i
     for part, tokens in _packed(shards, parts, end):
         counts[part] += len(tokens)
     counts = {part: count for part, count in counts.items() if count}
-    files = {part: ArrayFile(shards.work.out / f"{part}-tokens.npy", dtype, (n,)) for part, n in counts.items()}
-    for part, tokens in _packed(shards, parts, end):
-        if len(tokens):
-            files[part].add(tokens)
-    for file in files.values():
-        file.close()
+    with ExitStack() as stack:
+        files = {
+            part: stack.enter_context(ArrayFile(shards.work.out / f"{part}-tokens.npy", dtype, (n,)))
+            for part, n in counts.items()
+        }
+        for part, tokens in _packed(shards, parts, end):
+            if len(tokens):
+                files[part].add(tokens)
     return counts
 
 

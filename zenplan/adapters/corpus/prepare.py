@@ -15,11 +15,11 @@ from zenplan.adapters.corpus.asked import Asked, key_of
 from zenplan.adapters.corpus.cleaning import Filters
 from zenplan.adapters.corpus.filling import Rows, Texts, fill
 from zenplan.adapters.corpus.labels import Labels
-from zenplan.adapters.corpus.prepared import write_card, write_prepared
+from zenplan.adapters.corpus.prepared import read_card, write_card, write_prepared
 from zenplan.adapters.corpus.reading import Samples
 from zenplan.adapters.corpus.shards import Shards
 from zenplan.adapters.corpus.sources import ARRAYS, IMAGES, LABELLED, ROWS, TEXT, Source, source_of
-from zenplan.adapters.corpus.work import Work, publish, working
+from zenplan.adapters.corpus.work import Work, finished, publish, working
 from zenplan.adapters.data import tokenizer
 from zenplan.adapters.data.walk import HINT
 from zenplan.domain import checks
@@ -51,14 +51,17 @@ def prepare(asked: Asked, tell: Tell) -> DataCard:
     """
     source = source_of(asked, lambda: tell(0.0, "looking for files"))
     _check_installed(source, asked)
-    with working(asked.out, key_of(asked, source.root, source.files), asked.overwrite) as work:
+    key = key_of(asked, source.root, source.files)
+    if finished(asked.out, key):
+        return read_card(asked.out)
+    with working(asked.out, key, asked.overwrite) as work:
         try:
             card = _Preparation(asked, source, work, tell).run()
         except ZenplanError:
             # It would end so again: there is nothing to go on from.
             shutil.rmtree(work.folder, ignore_errors=True)
             raise
-        publish(work, asked.out)
+        publish(work, asked.out, key, card.fingerprint)
     return card
 
 
@@ -247,4 +250,5 @@ class _Preparation:
         if not lines:
             return DataError(f"the data '{path}' have no record", HINT)
         most = max(lines, key=lambda line: (line.what == "records", line.count))
-        return DataError(f"no record in the data '{path}' can be used: {most.example}: {most.why}", HINT)
+        hint = "--label names the column to learn" if "label" in most.why else HINT
+        return DataError(f"no record in the data '{path}' can be used: {most.example}: {most.why}", hint)

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from zenplan import documents
-from zenplan.adapters.corpus.prepared import is_prepared
+from zenplan.adapters.corpus.prepared import is_prepared, read_data
 from zenplan.errors import UsageError, ZenplanError
 
 _KEY: Final = "job"
+_FINISHED: Final = "finished.json"
 _DRAFT: Final = ".draft-"
 
 
@@ -69,7 +70,7 @@ def working(out: Path, key: str, overwrite: bool) -> Iterator[Work]:
     with disk(out):
         _check_free(out, overwrite)
         out.parent.mkdir(parents=True, exist_ok=True)
-        folder = out.parent / f".{out.name}.preparing"
+        folder = _folder(out)
         folder.mkdir(exist_ok=True)
         lock = _locked(folder, out)
         try:
@@ -80,8 +81,28 @@ def working(out: Path, key: str, overwrite: bool) -> Iterator[Work]:
             os.close(lock)
 
 
-def publish(work: Work, out: Path) -> None:
+def finished(out: Path, key: str) -> bool:
+    """Whether a process for the same key was ended when ``out`` was there, and all that was left was to remove its work
+    folder. That is done now.
+    """
+    work = Work(_folder(out))
+    if not (work.has(_FINISHED) and is_prepared(out)):
+        return False
+    with disk(out):
+        lock = _locked(work.folder, out)
+        try:
+            left = work.read_json(_FINISHED)
+            if left.get("fingerprint") != read_data(out)["fingerprint"]:
+                return False
+            _remove(work)
+        finally:
+            os.close(lock)
+    return bool(left.get(_KEY) == key)
+
+
+def publish(work: Work, out: Path, key: str, fingerprint: str) -> None:
     """What was prepared takes its place, in one step; the work folder goes."""
+    work.write_json(_FINISHED, {_KEY: key, "fingerprint": fingerprint})
     for file in sorted(work.out.iterdir()):
         with file.open("rb") as opened:
             os.fsync(opened.fileno())
@@ -91,7 +112,19 @@ def publish(work: Work, out: Path) -> None:
         out.rename(old)
     work.out.rename(out)
     sync(out.parent)
-    shutil.rmtree(work.folder, ignore_errors=True)
+    _remove(work)
+
+
+def _folder(out: Path) -> Path:
+    return out.parent / f".{out.name}.preparing"
+
+
+def _remove(work: Work) -> None:
+    """The work folder goes, and at last what says that it may."""
+    for each in work.folder.iterdir():
+        if each.name != _FINISHED:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    shutil.rmtree(work.folder)
 
 
 def sync(folder: Path) -> None:
