@@ -21,6 +21,7 @@ from zenplan.worker.protocol import (
     Kind,
     Measure,
     Train,
+    Write,
     decode_job,
 )
 
@@ -57,6 +58,10 @@ def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
         _count(job, events)
     elif isinstance(job, Measure):
         _measure(job, events, stdin.job)
+    elif isinstance(job, Write):
+        from zenplan.worker.training.writing import write
+
+        write(job, events)
     elif isinstance(job, Train):
         _train(job, events, stdin)
     else:

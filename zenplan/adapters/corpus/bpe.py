@@ -39,6 +39,13 @@ def train(texts: Iterator[str], vocabulary: int) -> str:
     return made.to_str(pretty=True)
 
 
+def decoded(text: str, tokens: Sequence[int]) -> str:
+    """What the tokens of a ``tokenizer.json``, which has been looked at before, stand for."""
+    from tokenizers import Tokenizer
+
+    return str(Tokenizer.from_str(text).decode(list(tokens)))
+
+
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """A tokenizer that is ready.

@@ -14,32 +14,34 @@ from zenplan.commands.train.flags import OF_DATA, REQUEST, TRAIN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
+def _option(flag: str, text: str, metavar: str) -> Any:
+    return typer.Option(flag, help=text, metavar=metavar)
+
+
 _What = Annotated[
     list[str] | None,
     typer.Argument(help="A request file with [data] and [train]; or 'init', a kind, and a file.", metavar="[FILE]"),
 ]
+_Options = Annotated[
+    list[str] | None, _option("--option", "Of the kind of model: layers=4; several times.", "NAME=VALUE")
+]
+_Compiled = Annotated[bool | None, typer.Option("--compiled/--eager", help="Compiled by XLA or torch.compile, or not.")]
+_Resume = Annotated[str | None, _option("--resume", "Go on with a run, by its id or folder.", "RUN")]
+_Out = Annotated[Path | None, _option("--out", "The run's folder; by default one of its own.", "FOLDER")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Stop after the estimate.")]
+_Demo = Annotated[bool, typer.Option("--demo", help="A small decoder on the Python library's own sources, in minutes.")]
 
 
 @options.takes(*REQUEST, *OF_DATA, *TRAIN)
 def train(
     what: _What = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--option", help="Of the kind of model, as in layers=4; may come several times.", metavar="NAME=VALUE"
-        ),
-    ] = None,
-    compiled: Annotated[
-        bool | None, typer.Option("--compiled/--eager", help="Compiled by XLA or torch.compile, or not.")
-    ] = None,
-    resume: Annotated[
-        str | None, typer.Option("--resume", help="Go on with a run, by its id or folder.", metavar="RUN")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The run's folder; by default one of its own.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop after the estimate.")] = False,
-    demo: Annotated[
-        bool, typer.Option("--demo", help="A small decoder on the Python library's own sources, in minutes.")
-    ] = False,
+    option: _Options = None,
+    compiled: _Compiled = None,
+    resume: _Resume = None,
+    out: _Out = None,
+    dry_run: _DryRun = False,
+    demo: _Demo = False,
     output: Format = None,
     **given: Any,
 ) -> int:

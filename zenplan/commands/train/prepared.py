@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -29,7 +29,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: one flat file of tokens, or arrays of which each has samples along its first axis.
         fingerprint: of what is in it.
-        vocabulary: of tokens, a count.
+        vocabulary: of tokens, a count; end: the one after each document; tokenizer: its file in the folder.
         inputs, target: arrays; classes: a count; None where the target is of numbers.
         folder: where it lies.
     """
@@ -38,13 +38,19 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["tokens", "arrays"]
     fingerprint: str
     vocabulary: int | None = None
+    end: int | None = None
+    tokenizer: str = ""
     inputs: tuple[str, ...] = ()
     target: str = ""
     classes: int | None = None
     class_names: tuple[str, ...] = ()
     parts: dict[str, Part]
     folder: str = ""
-    card: Any = None
+
+    def targets(self) -> dict[str, str]:
+        """The files that hold what is to be predicted, by part."""
+        name = "tokens" if self.kind == "tokens" else self.target
+        return {part: found.files[name] for part, found in self.parts.items() if name in found.files}
 
     def samples(self, part: str, seq_len: int | None) -> int:
         """Of a part; of tokens in samples of that length, each of which is followed by one token more."""

@@ -61,7 +61,8 @@ def run(flags: Flags) -> int:
         here = _Here(profile=profile_of(sheets)[0], sheets=sheets, plugins=plugins)
         if flags.resume is not None:
             return _resumed(flags, here)
-        if flags.demo:
+        demo = flags.demo
+        if demo:
             from zenplan.commands.train.demo import demo_flags
 
             flags = demo_flags(flags)
@@ -75,8 +76,8 @@ def run(flags: Flags) -> int:
         if flags.out is not None:
             link(id, folder)
         with shown(format) as screen:
-            outcome = train(asked, world, place, engine, here.profile, screen)
-        return _answer(outcome, folder, format, plugins)
+            outcome = train(asked, world, place, engine, here.profile, screen, _baselines(asked))
+        return _answer(outcome, folder, format, plugins, demo)
 
 
 def _world(asked: Asked, here: _Here) -> World:
@@ -165,7 +166,8 @@ def _resumed(flags: Flags, here: _Here) -> int:
     asked = replace(asked, job=resumed_job(job, folder))
     place = Place(id=status.id, folder=folder, resumed=(status, read_prediction(folder)))
     with shown(format) as screen:
-        outcome = train(asked, _world(asked, here), place, _engine(status.backend, here.plugins), here.profile, screen)
+        world, engine = _world(asked, here), _engine(status.backend, here.plugins)
+        outcome = train(asked, world, place, engine, here.profile, screen, _baselines(asked))
     return _answer(outcome, folder, format, here.plugins)
 
 
@@ -179,7 +181,28 @@ def _asked_before(flags: Flags, folder: Path, how: How, backend: str) -> tuple[A
     return asked_run(given, request, _data(both, flags), how, backend, text), settings["format"]
 
 
-def _answer(outcome: Outcome, folder: Path, format: str, plugins: Plugins) -> int:
+def _baselines(asked: Asked) -> dict[str, dict[str, float]]:
+    from zenplan.adapters.corpus.baseline import baselines
+
+    data = asked.data
+    try:
+        return baselines(Path(data.folder), data.targets(), data.vocabulary, data.classes)
+    except ZenplanError as error:
+        warned(f"no baseline: {error.message}")
+        return {}
+
+
+def _sample(outcome: Outcome) -> tuple[str, ...]:
+    from zenplan.commands.train.sample import written
+
+    try:
+        text = written(outcome.supervisor.asked, outcome.result)
+    except ZenplanError as error:
+        return (f"It writes nothing: {error.message}.",)
+    return ("It writes:", *(f"    {line}" for line in text.strip().splitlines()[:12])) if text else ()
+
+
+def _answer(outcome: Outcome, folder: Path, format: str, plugins: Plugins, demo: bool = False) -> int:
     """What came out, on stdout; what went wrong, as an error; the exit code."""
     result = outcome.result
     status = result.status
@@ -199,6 +222,7 @@ def _answer(outcome: Outcome, folder: Path, format: str, plugins: Plugins) -> in
 
         JsonLines().tell("result", "", {"result": published(run_document(result, str(folder)))})
     else:
+        more += _sample(outcome) if demo and status.state == FINISHED else ()
         say(train_report(result, folder, more), format, plugins)
     code = status.exit_code or 0
     if code == ENDS["sigint"][1]:

@@ -69,6 +69,8 @@ from zenplan.worker.protocol.training import (
     Stop,
     Train,
     TrainedModel,
+    Write,
+    Written,
 )
 
 __all__ = [
@@ -114,6 +116,8 @@ __all__ = [
     "Train",
     "TrainedModel",
     "WantedPoint",
+    "Write",
+    "Written",
     "decode_event",
     "decode_job",
     "decode_stop",

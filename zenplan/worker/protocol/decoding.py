@@ -33,12 +33,14 @@ from zenplan.worker.protocol.training import (
     Steps,
     Stop,
     Train,
+    Write,
+    Written,
 )
 
 # Of a line that is no event, in the error that says so.
 _SHOWN_BYTES = 60
 
-AnyJob = Count | Measure | DataParallel | Train
+AnyJob = Count | Measure | DataParallel | Train | Write
 
 
 class _Unknown(msgspec.Struct):
@@ -48,7 +50,7 @@ class _Unknown(msgspec.Struct):
 
 
 _Measured = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
-_Trained = Ready | Rehearsed | Steps | Metric | Checkpointed | Changed | Ended
+_Trained = Ready | Rehearsed | Steps | Metric | Checkpointed | Changed | Ended | Written
 _AnyEvent = _Measured | _Trained
 _NAMES = {kind.__struct_config__.tag for kind in get_args(_AnyEvent)}
 

@@ -248,6 +248,35 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
     resume: bool = False
 
 
+class Written(Event, frozen=True, kw_only=True, tag="written"):
+    """What a model wrote.
+
+    Attributes:
+        tokens: after those that it was given.
+    """
+
+    tokens: tuple[Whole, ...]
+
+
+class Write(Job, frozen=True, kw_only=True, tag="write"):
+    """Let a trained language model write.
+
+    Attributes:
+        model: path of a ``.keras`` file that takes tokens and predicts the next of each.
+        tokens: that it goes on from, one at least.
+        count: tokens that are wanted.
+        temperature: that its logits are divided by before a token is drawn.
+        seed: of the draw.
+    """
+
+    last: ClassVar[type[Event]] = Written
+    model: str
+    tokens: tuple[Whole, ...]
+    count: Whole
+    temperature: float = 0.8
+    seed: Whole = 0
+
+
 class Stop(msgspec.Struct, frozen=True, kw_only=True, tag_field="job", tag="stop"):
     """End the run with a checkpoint, after the step that is in progress.
 
