@@ -43,6 +43,7 @@ FUNCTIONS = (
     "prices",
     "profile",
     "register_layer",
+    "train",
 )
 ROWS = """model,params,layers,width,heads,seq_len,accelerator,devices,tokens_per_s_per_device,precision,framework
 gpt,1.3e9,24,2048,16,2048,A100-SXM4-80GB,8,13000,bf16,Megatron-LM
@@ -143,6 +144,12 @@ def test_the_arguments_are_the_flags_of_the_command(name: str) -> None:
 
 def test_the_arguments_of_preparing_data_are_the_flags_of_the_command() -> None:
     _same_arguments("prepare_data", "data", "prepare")
+
+
+def test_the_arguments_of_training_are_the_flags_of_the_command() -> None:
+    flags = set(inspect.signature(import_module("zenplan.commands.train.command").train).parameters)
+    arguments = set(inspect.signature(zenplan.train).parameters)
+    assert arguments - {"request", "options", "progress"} == flags - {"what", "option", "dry_run", "demo", "output"}
 
 
 def _same_arguments(function: str, room_name: str, name: str) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         register_layer,
     )
     from zenplan.api_data import prepare_data
+    from zenplan.api_train import train
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
     from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
@@ -52,7 +53,17 @@ if TYPE_CHECKING:
     from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError
     from zenplan.hookspecs import hookimpl
     from zenplan.protocols import Engine, Exporter, Http, PriceProvider, WorkloadFamily
-    from zenplan.results import Answer, Backtest, Calibrations, Catalogue, DataCard, Prices, Profile, Tradeoff
+    from zenplan.results import (
+        Answer,
+        Backtest,
+        Calibrations,
+        Catalogue,
+        DataCard,
+        Prices,
+        Profile,
+        Tradeoff,
+        TrainedRun,
+    )
 else:
     # The same again for whoever runs it; a test holds the two together.
     _MODULES = {
@@ -70,6 +81,7 @@ else:
             "register_layer",
         ),
         "zenplan.api_data": ("prepare_data",),
+        "zenplan.api_train": ("train",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
         "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
@@ -110,6 +122,7 @@ else:
             "Prices",
             "Profile",
             "Tradeoff",
+            "TrainedRun",
         ),
     }
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
@@ -171,6 +184,7 @@ __all__ = [
     "Table",
     "Terms",
     "Tradeoff",
+    "TrainedRun",
     "UnknownName",
     "UsageError",
     "Usual",
@@ -191,4 +205,5 @@ __all__ = [
     "profile",
     "read_price_folder",
     "register_layer",
+    "train",
 ]

@@ -32,7 +32,7 @@ _NOT_FLAGS = (
     "strict",
     "overwrite",
 )
-_FILES = ("config", "data", "prices", "tokenizer", "source", "out")
+_FILES = ("config", "data", "prices", "tokenizer", "source", "out", "weights", "resume")
 _SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region", "features", "ids")
 
 

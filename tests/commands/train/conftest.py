@@ -151,6 +151,19 @@ class Trainer:
             text=True,
         )
 
+    def python(self, code: str) -> subprocess.CompletedProcess[str]:
+        """A program that uses zenplan, to its end."""
+        driver = DRIVER.format(worker=str(self.folder / "worker.py")).partition("from zenplan.commands.main")[0]
+        return subprocess.run(
+            [sys.executable, "-c", driver + code],
+            env={**self.environ, VARIABLE: json.dumps(self.wish)},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
     def __call__(self, *argv: str) -> tuple[int, str, str]:
         """A command line, to its end."""
         process = self.start(*argv)

@@ -346,3 +346,18 @@ def test_the_file_of_each_kind_is_read_as_it_is_written(kind: str, trainer: Any)
         path.write_text(each, encoding="utf-8")
         code, _, err = trainer("train", "run.toml", "--data", "nowhere")
         assert (code, "data nowhere do not exist" in err) == (2, True), err
+
+
+def test_from_python_it_is_the_same(trainer: Any) -> None:
+    code = "import zenplan; told = []\n"
+    code += (
+        "run = zenplan.train(data='data', model='decoder', seq_len=8, batch=4, steps=40, backend='jax', device='cpu', "
+    )
+    code += "out='run', usd_per_hour=3.6, progress=lambda share, text: told.append(share))\n"
+    code += "assert told[-1] == 1.0 and sorted(told) == told, told\n"
+    code += "assert run.status.state == 'finished' and run.to_dict()['schema'] == 'zenplan.run/1'\n"
+    code += "assert 'predicted and actual' in str(run) and run.folder.name == 'run'\n"
+    code += "try: zenplan.train(resume='run')\nexcept zenplan.UsageError as error: assert 'finished' in error.message\n"
+    code += "else: raise AssertionError"
+    done = trainer.python(code)
+    assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TextIO
@@ -172,6 +172,30 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and value - value != 0.0:
         return None
     return value
+
+
+@dataclass(slots=True)
+class Told:
+    """A function that is told the share that is done, and a line.
+
+    Attributes:
+        progress: that function.
+    """
+
+    progress: Callable[[float, str], None]
+    _share: float = 0.0
+
+    def update(self, view: View) -> None:
+        """How far it is."""
+        share = view.step / max(1, view.steps)
+        if share != self._share or not view.step:
+            self._share = share
+            self.progress(share, line_of(view) if view.loss is not None else view.stage)
+
+    def tell(self, event: str, text: str, values: Mapping[str, Any]) -> None:
+        """That line."""
+        if text:
+            self.progress(self._share, text)
 
 
 class Panel:
