@@ -307,6 +307,8 @@ _DOING = {
     "count": "counting it",
     "compile": "compiling it",
     "measure": "measuring it",
+    "rehearse": "rehearsing it",
+    "train": "training it",
 }
 _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompiler", "CppCompileError"}
 _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
@@ -356,7 +358,7 @@ def _raised(event: Raised, what: str, backend: str) -> ZenplanError:
         )
     if stage == "read":
         return ZenplanError(f"reading {what} raised {why}{where}", "save the model with model.save('model.keras')")
-    if stage in ("compile", "measure"):
+    if stage in ("compile", "measure", "rehearse", "train"):
         return _stepping(what, backend, kind, why, where)
     return ZenplanError(f"counting {what} raised {why}{where}", "another --backend may do; please report it")
 

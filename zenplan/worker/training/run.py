@@ -24,7 +24,7 @@ from zenplan.worker.measuring.measure import (
     level,
     peak_over,
 )
-from zenplan.worker.protocol import Changed, Ended, Event, Events, Ready, Rehearsal, Rehearsed, Train
+from zenplan.worker.protocol import Changed, Ended, Event, Events, Machine, Ready, Rehearsal, Rehearsed, Train
 from zenplan.worker.training.checkpoints import (
     Checkpoints,
     State,
@@ -90,10 +90,12 @@ class Run:
         samples = _samples(job, data, length_of(model, job, data))
         order = Order(samples=samples[TRAIN].count, batch=job.batch, seed=job.seed)
         parts = _parts(job, data, model)
+        here = machine.described(job.device, job.threads, parts.compiled)
+        events.send(here)
         state = State(
             step=0,
             job=_settings(job, data),
-            machine=_machine(job, parts.compiled),
+            machine=_machine(here),
             micro_batch=job.micro_batch,
             variables=described(parts.variables),
         )
@@ -370,14 +372,13 @@ def _settings(job: Train, data: Prepared) -> dict[str, str]:
     return settings | ({} if job.optimizer.schedule == "constant" else {"steps": str(job.steps)})
 
 
-def _machine(job: Train, compiled: bool) -> dict[str, str]:
-    """What else does."""
-    found = machine.described(job.device, job.threads, compiled)
+def _machine(found: Machine) -> dict[str, str]:
+    """What of the machine and its software does."""
     return {
         "backend": keras.config.backend(),
         "device": found.device,
         "threads": str(found.threads),
-        "compiled": str(compiled),
+        "compiled": str(found.compiled),
         **{f"version of {name}": version for name, version in found.versions.items()},
         "version of numpy": np.__version__,
     }
