@@ -94,7 +94,10 @@ while step < job["steps"] and not reason:
         reason, diverged, step = "diverged", step, saved
         break
     if wish.get("memory") == step:
-        send(event="changed", step=step, what="micro_batch", value=2, why="memory ran out with a micro-batch of 4")
+        del wish["memory"]
+        send(event="changed", step=saved, what="micro_batch", value=2, why="memory ran out with a micro-batch of 4")
+        step = saved
+        continue
     time.sleep(step_s if step < wish.get("slow_from", 10**9) else wish["slow"])
     now = step_s if step < wish.get("slow_from", 10**9) else wish["slow"]
     times = dict(wall_s=[now], wait_s=[wish.get("wait", 0.0) * now], cpu_s=now)
@@ -121,7 +124,9 @@ send(event="ended", reason=reason, step=saved, diverged_at=diverged, peak_bytes=
 # zenplan as it is, but for the worker.
 DRIVER = """
 import sys
+from zenplan.adapters.machine import state
 from zenplan.adapters.workers import engines, process
+state.crowded_now.__defaults__ = (lambda seconds: None,)
 engines.own_worker = process.own_worker = lambda: (sys.executable, {worker!r})
 engines.is_installed = lambda name: True
 process.find_spec = lambda name: True

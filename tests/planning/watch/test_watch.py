@@ -231,6 +231,7 @@ def test_more_and_quieter_steps_are_surer() -> None:
         return found.high / found.low
 
     assert width([1.0] * 3) > width([1.0] * 12)
+    assert step_of([1.0] * 12, busy=True).high > step_of([1.0] * 12).high
     assert width([0.8, 1.2] * 6) > width([0.98, 1.02] * 6)
     assert width([0.8, 1.2] * 3) > width([0.8, 1.2] * 30)
 

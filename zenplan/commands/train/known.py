@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from zenplan.adapters.machine.state import crowded_now
 from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.shared.counting import count_job
@@ -64,7 +65,18 @@ def world_of(
         step=None if plan is None else _step(asked, plan, sheet, catalogue, stored_calibrations(warn)),
         before=like(asked.job, asked.backend, runs),
         ratios=step_ratios(runs, asked.job.device, socket.gethostname()),
+        busy=_busy(asked, profile, warn),
     )
+
+
+def _busy(asked: Asked, profile: Profile, warn: Callable[[str], None]) -> str:
+    """What other programs take of the processors, where they are to compute."""
+    if asked.job.device != "cpu":
+        return ""
+    found = crowded_now(profile.host.logical_cores.value or asked.job.threads, asked.job.threads)
+    if found:
+        warn(found)
+    return found
 
 
 def _counted(asked: Asked, warn: Callable[[str], None], tell: Callable[[str, float], None]) -> TrainingPlan | None:

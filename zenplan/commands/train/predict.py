@@ -38,7 +38,7 @@ class World:
         step: of the run with its origin and reason; None where nothing says it yet.
         before: the newest finished run of the same on this machine; None without one.
         ratios: measured over predicted step of earlier runs on this device, by the origin of the prediction.
-        parameters: of the model, as counted.
+        busy: what other programs took before the run of what it is to have; empty where they took nothing.
     """
 
     plan: TrainingPlan | None = None
@@ -46,6 +46,7 @@ class World:
     step: tuple[Range, str, str] | None = None
     before: RunResult | None = None
     ratios: Mapping[str, Sequence[float]]
+    busy: str = ""
 
     @property
     def rehearses(self) -> bool:
@@ -125,7 +126,7 @@ def after_the_rehearsal(
         rehearsal_s: that all of the rehearsal took.
     """
     walls, cpus = rehearsed.step_wall_s, rehearsed.step_cpu_s
-    step = step_of(walls)
+    step = step_of(walls, bool(world.busy))
     every = interval_of(asked, rehearsed.checkpoint_s, step.mid)
     also = [
         name
@@ -134,7 +135,7 @@ def after_the_rehearsal(
     ]
     timed = ", ".join([f"{len(walls)} steps", *also[:-1]]) + (f" and {also[-1]}" if also else "")
     ratios = world.ratios.get(REHEARSED, ())
-    runs = f"; corrected by {len(ratios)} earlier runs here" if ratios else ""
+    runs = f"; corrected by {len(ratios)} earlier run{'s' if len(ratios) > 1 else ''} here" if ratios else ""
     return replace(
         _common(asked, world, tariff),
         origin=REHEARSED,
@@ -156,6 +157,7 @@ def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
     flop = plan.workload.training_flop_per_sample * job.batch if plan else None
     memory = _memory(asked, plan)
     price = Fact(name="price", value=tariff.why, origin=Origin.GIVEN if asked.usd_per_h is not None else Origin.ASSUMED)
+    busy = (Fact(name="before the run", value=world.busy, origin=Origin.MEASURED),) if world.busy else ()
     return RunPrediction(
         origin=UNKNOWN,
         why="",
@@ -169,7 +171,7 @@ def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
         memory_how="" if memory is None else "by what is counted of the model",
         flop_per_step=flop,
         peak_flop_per_s=world.sheet.peak(plan.precision.matmul_dtype) if world.sheet and plan else None,
-        facts=(*asked.facts, price),
+        facts=(*asked.facts, price, *busy),
     )
 
 

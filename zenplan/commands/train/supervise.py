@@ -122,15 +122,14 @@ class Supervisor:
             case Checkpointed():
                 self._checkpointed(event)
             case Changed():
+                self._back_to(event.step)
                 self.say("changed", event.why, {"step": event.step, "what": event.what, "value": event.value})
 
     def _ready(self, event: Ready) -> None:
         self.ready, self._ready_s = event, time.monotonic()
         self.spent = replace(self.spent, setup_s=self._ready_s - self._began_s)
         self._meter = EnergyMeter(self._device.index if self._device else None)
-        self._written = cut_after(self.folder / METRICS, event.step)
-        self._known = {(line["step"], line["part"]) for line in read_lines(self.folder / METRICS) if "part" in line}
-        self._metrics = Lines(self.folder / METRICS)
+        self._open_metrics(event.step)
         self.status = replace(self.status, step=event.step, checkpoint=event.step)
         self._from = event.step
         for each in event.passed:
@@ -142,6 +141,21 @@ class Supervisor:
             text = f"micro-batch {event.micro_batch:,}, as memory allows"
             self.say("changed", text, {"what": "micro_batch", "value": event.micro_batch})
         self.write_status()
+
+    def _open_metrics(self, step: int) -> None:
+        """Those of later steps are left out: they are done again."""
+        if self._metrics is not None:
+            self._metrics.close()
+        path = self.folder / METRICS
+        self._written = cut_after(path, step)
+        self._known = {(line["step"], line["part"]) for line in read_lines(path) if "part" in line}
+        self._metrics = Lines(path)
+
+    def _back_to(self, step: int) -> None:
+        """The worker goes on from that checkpoint."""
+        if self._metrics is not None and step < self._written:
+            self._open_metrics(step)
+            self.status = replace(self.status, step=step, checkpoint=step)
 
     def _rehearsed(self, event: Rehearsed) -> None:
         took_s = time.monotonic() - self._ready_s

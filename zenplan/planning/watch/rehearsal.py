@@ -15,6 +15,8 @@ from zenplan.planning.watch.progress import EIGHTY
 _DISTURBED: Final = 3.0
 # What the steps of a run differ from its first ones by beyond their own noise (assumed: clocks, heat, neighbours).
 _FIRST_AND_REST: Final = 0.05
+# The same where other programs were busy before the run: they go, and others come (assumed).
+_BUSY: Final = 0.25
 # The noise of single steps, where there are too few to tell it (assumed).
 _FEW, _FEW_SPREAD = 4, 0.1
 # Predictions of earlier runs that the correction is shrunk by: as if so many had been exactly right.
@@ -23,8 +25,12 @@ _PRIOR_RUNS: Final = 1.0
 MOST_RUNS: Final = 20
 
 
-def step_of(walls: Sequence[float]) -> Range:
+def step_of(walls: Sequence[float], busy: bool = False) -> Range:
     """The mean step of the run, 80 %, from steps that were timed before it.
+
+    Args:
+        walls: seconds of each.
+        busy: whether other programs took processors that the run was to have.
 
     Raises:
         DataError: there is none.
@@ -34,7 +40,7 @@ def step_of(walls: Sequence[float]) -> Range:
     known = [each for each in walls if each <= _DISTURBED * median(walls)]
     mean = fmean(known)
     noise = stdev(known) / mean if len(known) >= _FEW else _FEW_SPREAD
-    return _around(mean, math.hypot(noise / math.sqrt(len(known)), _FIRST_AND_REST))
+    return _around(mean, math.hypot(noise / math.sqrt(len(known)), _BUSY if busy else _FIRST_AND_REST))
 
 
 def corrected(step: Range, ratios: Sequence[float]) -> Range:

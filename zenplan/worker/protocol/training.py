@@ -116,9 +116,11 @@ class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpoint"):
 
 
 class Changed(Event, frozen=True, kw_only=True, tag="changed"):
-    """The run goes on otherwise than it was told to.
+    """The run goes on otherwise than it was told to, and from the newest checkpoint: what was told of steps after it
+    is told again.
 
     Attributes:
+        step: of that checkpoint.
         what: ``micro_batch``, after memory ran out; value: what it is now.
         why: for people.
     """
@@ -213,8 +215,9 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         micro_batch: samples that go through the model at once; ``batch`` is a multiple of it.
         lora_rank: of adapters, all else frozen; 0 for training all.
         evaluate_every: steps between evaluations on validation data; 0 for at the end alone.
-        evaluate_batches: of micro-batches, that an evaluation takes at most.
-        checkpoint_every: steps between checkpoints; 0 for at the end alone.
+        evaluate_batches: of micro-batches, that an evaluation takes at most; 0 for all of the part. Test data is
+            evaluated once, at the end.
+        checkpoint_every: steps between checkpoints; 0 for at the end alone. A new run has one of step 0 too.
         keep: checkpoints that are kept, the newest.
         rehearsal: None for no timed steps before the run; not taken where a run is resumed.
         until_loss: the run ends once a validation loss is this low; None for no such end.

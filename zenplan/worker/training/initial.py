@@ -51,7 +51,8 @@ def begin(model: keras.Model, seed: int, only: Iterable[Any] | None = None) -> N
     variables = [v for v in model.trainable_variables if id(v) in chosen and len(v.shape) > 1]
     arrays = drawn(seed, [(v.path, tuple(v.shape)) for v in variables])
     for variable, array in zip(variables, arrays, strict=True):
-        if float(keras.ops.min(variable)) != float(keras.ops.max(variable)):
+        usual = keras.ops.convert_to_numpy(variable)
+        if usual.min() != usual.max():
             variable.assign(array)
 
 

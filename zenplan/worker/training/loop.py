@@ -93,6 +93,15 @@ class Loop:
         Raises:
             Diverged: the loss is no number.
         """
+        reason = self.train()
+        if reason in (FINISHED, UNTIL_LOSS, PATIENCE):
+            self._last_evaluations()
+        if self.saved != self.step:
+            self.save()
+        return reason
+
+    def train(self) -> str:
+        """Make steps, with what is due between them, until there is a reason to end, and say it."""
         self._flying.clear()
         self._window, self._batch = _Window(), None
         self._begin_clock()
@@ -101,10 +110,6 @@ class Loop:
             self._advance()
             reason = self._due()
         self._drain()
-        if reason in (FINISHED, UNTIL_LOSS, PATIENCE):
-            self._last_evaluations()
-        if self.saved != self.step:
-            self.save()
         return reason
 
     def save(self) -> None:

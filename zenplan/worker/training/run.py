@@ -25,7 +25,19 @@ from zenplan.worker.measuring.measure import (
     level,
     peak_over,
 )
-from zenplan.worker.protocol import Changed, Ended, Event, Events, Metric, Ready, Rehearsal, Rehearsed, Steps, Train
+from zenplan.worker.protocol import (
+    Changed,
+    Ended,
+    Event,
+    Events,
+    Machine,
+    Metric,
+    Ready,
+    Rehearsal,
+    Rehearsed,
+    Steps,
+    Train,
+)
 from zenplan.worker.training.checkpoints import (
     Checkpoints,
     State,
@@ -93,10 +105,12 @@ class Run:
         samples = _samples(job, data, length_of(model, job, data))
         order = Order(samples=samples[TRAIN].count, batch=job.batch, seed=job.seed)
         parts = _parts(job, data, model)
+        here = machine.described(job.device, job.threads, parts.compiled)
+        events.send(here)
         state = State(
             step=0,
             job=_settings(job, data),
-            machine=_machine(job, parts.compiled),
+            machine=_machine(here),
             micro_batch=job.micro_batch,
             variables=described(parts.variables),
         )
@@ -120,7 +134,6 @@ class Run:
             micro_batch=job.micro_batch,
         )
         run = cls(job=job, loop=loop, events=events, start=start, memory=memory)
-        say(machine.described(job.device, job.threads, parts.compiled))
         run._take_up() if job.resume else run._keep_beginning()
         return run
 
@@ -374,14 +387,13 @@ def _settings(job: Train, data: Prepared) -> dict[str, str]:
     return settings | ({} if job.optimizer.schedule == "constant" else {"steps": str(job.steps)})
 
 
-def _machine(job: Train, compiled: bool) -> dict[str, str]:
-    """What else does."""
-    found = machine.described(job.device, job.threads, compiled)
+def _machine(found: Machine) -> dict[str, str]:
+    """What of the machine and its software does."""
     return {
         "backend": keras.config.backend(),
         "device": found.device,
         "threads": str(found.threads),
-        "compiled": str(compiled),
+        "compiled": str(found.compiled),
         **{f"version of {name}": version for name, version in found.versions.items()},
         "version of numpy": np.__version__,
     }
