@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.adapters.corpus.conftest import Prepare, contents, sentence, texts_of, tokens_of
+from zenplan.adapters.corpus import splitting
 from zenplan.adapters.corpus.prepared import fingerprint, read_card, read_data
 from zenplan.errors import DataError, UsageError
 
@@ -194,6 +195,16 @@ def test_a_line_without_end_is_cut_between_characters(letter: str, tmp_path: Pat
     (tmp_path / "a.txt").write_text("".join(f"{letter}{n}" for n in range(40_000)), encoding="utf-8")
     make(tmp_path / "a.txt", validation=0.0, test=0.0, near="ignore", shard_bytes=50_000)
     assert texts_of(out, "train") == ["".join(f"{letter}{n}" for n in range(40_000))]
+
+
+def test_many_records_are_split_shard_by_shard(
+    tmp_path: Path, out: Path, make: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splitting, "MANY", 10)
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": sentence(n)}) for n in range(200)))
+    card = make(tmp_path / "a.jsonl", validation=0.2, test=0.2, near="ignore")
+    assert sorted(all_texts(out)) == sorted(sentence(n) for n in range(200))
+    assert [part.records for part in card.parts] == pytest.approx([120, 40, 40], abs=25)
 
 
 # --- tokenizers

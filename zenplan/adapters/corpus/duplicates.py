@@ -44,7 +44,7 @@ def near(shards: Shards, state: Array, similarity: float, tell: Callable[[float]
         similarity: from which on two are alike.
         tell: called with the share that is done.
     """
-    first = np.arange(shards.samples, dtype=np.int64)
+    first = np.arange(shards.samples, dtype=np.int32 if shards.samples < 2**31 else np.int64)
     signatures = _Signatures(shards)
     for band in range(BANDS):
         tell(band / BANDS)
@@ -136,9 +136,9 @@ def _root(first: Array, place: int) -> int:
 
 
 def _roots(first: Array) -> Array:
-    """Each sample's root, where each leads to an earlier one."""
-    while True:
-        next_ = first[first]
-        if (next_ == first).all():
-            return first
-        first = next_
+    """Each sample's root, in place: each leads to an earlier one, and what is earlier has been led to its root."""
+    for start in range(0, len(first), _LOT):
+        own = first[start : start + _LOT]
+        while ((above := first[own]) != own).any():
+            own[:] = above
+    return first
