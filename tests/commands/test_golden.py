@@ -64,6 +64,7 @@ COMMANDS = {
     "help_prices": ("prices", "--help"),
     "help_data": ("data", "--help"),
     "help_data_show": ("data", "show", "--help"),
+    "help_data_prepare": ("data", "prepare", "--help"),
     "help_workloads": ("workloads", "--help"),
     "help_workloads_show": ("workloads", "show", "--help"),
     "help_plugins": ("plugins", "--help"),

@@ -41,7 +41,7 @@ def make(out: Path) -> Prepare:
     """Prepares a source in small shards."""
 
     def made(source: Path | str, **more: Any) -> DataCard:
-        asked = {"vocabulary": 300, "shard_bytes": 2_000, "out": out, **more}
+        asked = {"vocabulary": 300, "shard_bytes": 4_000, "out": out, **more}
         return prepare(Asked(source=source, **asked), lambda share, stage: None)
 
     return made

@@ -38,6 +38,19 @@ def test_shingles_are_runs_of_words_whatever_is_between_them() -> None:
     assert (shingles("größe") != shingles("gr e")).all()
 
 
+def test_texts_without_words_are_alike_where_they_are_the_same() -> None:
+    signed = signatures(["!!!", "???", "!!!"])
+    assert alike(signed[0], signed[1:]).tolist() == [0.0, 1.0]
+
+
+def test_scripts_that_do_not_part_words_are_read_by_the_character() -> None:
+    one = "".join(chr(0x4E00 + n * 37 % 2000) for n in range(400))
+    other = one[:200] + "\u5929" + one[201:]
+    signed = signatures([one, other, f"latin {one} and Python3"])
+    assert len(shingles(one)) == 400 - SHINGLE + 1
+    assert (alike(signed[0], signed[1:]) > 0.9).all()
+
+
 def test_signatures_are_of_each_text_alone_and_the_same_everywhere() -> None:
     texts = [f"text number {n} has some words of its own {n * n}" for n in range(9)]
     together = signatures(texts)

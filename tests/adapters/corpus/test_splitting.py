@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenplan.adapters.corpus import splitting
-from zenplan.adapters.corpus.splitting import DROPPED, TEST, TRAIN, VALIDATION, joined, parts
+from zenplan.adapters.corpus.splitting import DROPPED, TEST, TRAIN, VALIDATION, alone, joined, parts
 from zenplan.errors import DataError
 
 
@@ -29,13 +28,19 @@ def test_a_group_is_in_one_part_and_no_part_is_empty(count: int, seed: int, memb
     assert set(found.tolist()) == {TRAIN, VALIDATION, TEST}
 
 
-@pytest.mark.parametrize("many", [2_000_000, 10])
-def test_parts_get_their_shares(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splitting, "_MANY", many)
-    groups = groups_of(20_000)
-    found = parts(groups, np.ones(20_000), np.ones(20_000, bool), (0.05, 0.1), 7)
-    shares = np.bincount(found, minlength=4) / 20_000
-    assert shares[[TRAIN, VALIDATION, TEST]] == pytest.approx([0.85, 0.05, 0.1], abs=0.01)
+def test_parts_get_their_shares() -> None:
+    groups, kept = groups_of(20_000), np.ones(20_000, bool)
+    for found in (parts(groups, np.ones(20_000), kept, (0.05, 0.1), 7), alone(groups, kept, (0.05, 0.1), 7)):
+        shares = np.bincount(found, minlength=4) / 20_000
+        assert shares[[TRAIN, VALIDATION, TEST]] == pytest.approx([0.85, 0.05, 0.1], abs=0.01)
+
+
+def test_by_hashes_alone_no_sample_needs_another_one() -> None:
+    groups, kept = groups_of(999), np.arange(999) % 3 > 0
+    whole = alone(groups, kept, (0.2, 0.1), 7)
+    halves = [alone(groups[part], kept[part], (0.2, 0.1), 7) for part in (slice(0, 500), slice(500, None))]
+    assert (np.concatenate(halves) == whole).all()
+    assert (whole[~kept] == DROPPED).all()
 
 
 def test_the_order_does_not_matter_and_the_seed_does() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.adapters.corpus.conftest import Prepare, contents, sentence, texts_of, tokens_of
+from zenplan.adapters.corpus import duplicates, splitting
 from zenplan.adapters.corpus.prepared import fingerprint, read_card, read_data
 from zenplan.errors import DataError, UsageError
 
@@ -173,6 +174,25 @@ def test_near_duplicates_that_are_not_looked_for_stay(doubled: Path, out: Path, 
     assert sum(part.records for part in make(doubled, near="ignore").parts) == 45
 
 
+def test_clusters_are_found_whatever_the_lots_and_buckets(
+    doubled: Path, out: Path, make: Prepare, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = make(doubled)
+    monkeypatch.setattr(duplicates, "_LOT", 7)
+    monkeypatch.setattr(duplicates, "_SIGNED", 1)
+    other = make(doubled, out=tmp_path / "lots")
+    assert (other.fingerprint, other.dropped) == (one.fingerprint, one.dropped)
+
+
+def test_many_texts_that_are_nearly_the_same_leave_one(tmp_path: Path, out: Path, make: Prepare) -> None:
+    page = sentence("page", 200)
+    texts = [f"{page} {n}" for n in range(300)] + [sentence(n) for n in range(10)]
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts))
+    make(tmp_path / "a.jsonl")
+    assert sum(text.startswith(page) for text in all_texts(out)) == 1
+    assert len(all_texts(out)) == 11
+
+
 # --- long texts
 
 
@@ -194,6 +214,16 @@ def test_a_line_without_end_is_cut_between_characters(letter: str, tmp_path: Pat
     (tmp_path / "a.txt").write_text("".join(f"{letter}{n}" for n in range(40_000)), encoding="utf-8")
     make(tmp_path / "a.txt", validation=0.0, test=0.0, near="ignore", shard_bytes=50_000)
     assert texts_of(out, "train") == ["".join(f"{letter}{n}" for n in range(40_000))]
+
+
+def test_many_records_are_split_shard_by_shard(
+    tmp_path: Path, out: Path, make: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splitting, "MANY", 10)
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": sentence(n)}) for n in range(200)))
+    card = make(tmp_path / "a.jsonl", validation=0.2, test=0.2, near="ignore")
+    assert sorted(all_texts(out)) == sorted(sentence(n) for n in range(200))
+    assert [part.records for part in card.parts] == pytest.approx([120, 40, 40], abs=25)
 
 
 # --- tokenizers

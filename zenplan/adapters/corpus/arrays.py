@@ -13,7 +13,7 @@ import numpy as np
 from zenplan import units
 from zenplan.adapters.corpus.asked import Asked
 from zenplan.adapters.corpus.filling import number_in
-from zenplan.adapters.corpus.shards import Shard, Shards
+from zenplan.adapters.corpus.shards import EACH_BYTES, Shard, Shards
 from zenplan.adapters.data.walk import PassedBy
 from zenplan.adapters.files.regular_file import open_regular
 from zenplan.errors import DataError, InputFileError
@@ -126,7 +126,7 @@ def fill_arrays(
     inputs, labels = arrays
     total = len(labels)
     each = sum(array.nbytes for array in inputs.values()) / max(total, 1)
-    step = max(1, int(asked.shard_bytes / max(each, 1.0)))
+    step = max(1, int(asked.shard_bytes / (each + EACH_BYTES)))
     (begin, *_) = shards.place or (0,)
     while begin < total:
         shard = Shard(shards.work, len(shards), PassedBy())

@@ -66,7 +66,7 @@ def assemble(shards: Shards, parts: Array, inputs: Sequence[Input], labels: Arra
 
 def ids_of(shards: Shards, place: int, state: Array) -> tuple[list[str], Callable[[int, Array], Array]]:
     """The names in a column of names, in order, and a function to the numbers of a shard's samples."""
-    every = [shards.array(number, f"names{place}").tolist() for number in range(len(shards))]
+    every = [shards.array(n, f"names{place}").tobytes().decode("utf-8").split("\n") for n in range(len(shards))]
     codes = [shards.array(number, f"id{place}") for number in range(len(shards))]
     starts = shards.starts
     used = set[str]()

@@ -17,7 +17,7 @@ _LEAST_ALPHABETIC: Final = 0.8
 _MOST_BULLETS: Final = 0.9
 _MOST_ELLIPSES: Final = 0.3
 _MOST_SAME_LINES: Final = 0.3
-_BULLETS: Final = ("-", "*", "•", "‣", "–")
+_BULLETS: Final = ("-", "*", "\u2022", "\u2023", "\u2013")
 
 
 @dataclass(frozen=True, slots=True)

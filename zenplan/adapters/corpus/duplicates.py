@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from zenplan.adapters.corpus.minhash import BANDS, alike
+from zenplan.adapters.corpus.minhash import BANDS, HASHES, alike
 from zenplan.adapters.corpus.shards import Shards
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
@@ -20,6 +20,8 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 KEPT, SAME, NEAR = 0, 1, 2
 # Hashes that are sorted at a time: with their places and the order some 100 MB.
 _LOT: Final = 4_000_000
+# Signatures that are compared at a time.
+_SIGNED: Final = 100_000
 # In one band, how often what is not like the first of its bucket is compared with the next of those left.
 _ROUNDS: Final = 8
 
@@ -44,7 +46,7 @@ def near(shards: Shards, state: Array, similarity: float, tell: Callable[[float]
         similarity: from which on two are alike.
         tell: called with the share that is done.
     """
-    first = np.arange(shards.samples, dtype=np.int64)
+    first = np.arange(shards.samples, dtype=np.int32 if shards.samples < 2**31 else np.int64)
     signatures = _Signatures(shards)
     for band in range(BANDS):
         tell(band / BANDS)
@@ -52,7 +54,7 @@ def near(shards: Shards, state: Array, similarity: float, tell: Callable[[float]
             kept = state[places] == KEPT
             for bucket in _buckets(places[kept], hashes[kept]):
                 for one, others in _pairs(bucket, signatures, similarity):
-                    for other in others:
+                    for other in others[first[others] != _root(first, one)]:
                         _join(first, one, int(other))
     return _roots(first)
 
@@ -102,10 +104,11 @@ def _pairs(bucket: Array, signatures: _Signatures, similarity: float) -> Iterato
     for _ in range(_ROUNDS):
         if len(bucket) < 2:
             return
-        signed = signatures.of(bucket)
-        close = alike(signed[0], signed[1:]) >= similarity
-        yield int(bucket[0]), bucket[1:][close]
-        bucket = bucket[1:][~close]
+        one, others = signatures.of(bucket[:1])[0], bucket[1:]
+        shares = [alike(one, signatures.of(others[n : n + _SIGNED])) for n in range(0, len(others), _SIGNED)]
+        close = np.concatenate(shares) >= similarity
+        yield int(bucket[0]), others[close]
+        bucket = others[~close]
 
 
 class _Signatures:
@@ -118,8 +121,11 @@ class _Signatures:
     def of(self, places: Array) -> Array:
         """Of samples by their number."""
         numbers = np.searchsorted(self._starts, places, side="right") - 1
-        pairs = zip(numbers.tolist(), (places - self._starts[numbers]).tolist(), strict=True)
-        return np.stack([self._signed[number][row] for number, row in pairs])
+        found = np.empty((len(places), HASHES), np.uint32)
+        for number in set(numbers.tolist()):
+            within = numbers == number
+            found[within] = self._signed[number][places[within] - self._starts[number]]
+        return found
 
 
 def _join(first: Array, one: int, other: int) -> None:
@@ -136,9 +142,9 @@ def _root(first: Array, place: int) -> int:
 
 
 def _roots(first: Array) -> Array:
-    """Each sample's root, where each leads to an earlier one."""
-    while True:
-        next_ = first[first]
-        if (next_ == first).all():
-            return first
-        first = next_
+    """Each sample's root, in place: each leads to an earlier one, and what is earlier has been led to its root."""
+    for start in range(0, len(first), _LOT):
+        own = first[start : start + _LOT]
+        while ((above := first[own]) != own).any():
+            own[:] = above
+    return first

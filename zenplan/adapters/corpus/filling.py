@@ -107,7 +107,7 @@ class Rows:
             shard.drop(sample.place, problem)
             return
         values = np.array(numbers, np.float32)
-        content = values.tobytes() + "\0".join(names).encode("utf-8", "surrogatepass")
+        content = values.tobytes() + "\n".join(names).encode("utf-8")
         # Rows with the same values are of one group: none of them is in train and in test.
         shard.add(content, (values, names), sample.group, label=label, of=len(content) or 1)
 
@@ -119,8 +119,11 @@ class Rows:
             found["x"] = np.stack(rows) if rows else np.zeros((0, len(self.features)), np.float32)
         for place in range(len(self.ids)):
             column = [names[place] for _, names in shard.payload]
-            names, codes = np.unique(np.array(column or [""], np.str_), return_inverse=True)
-            found[f"id{place}"], found[f"names{place}"] = codes[: len(column)].astype(np.int64), names
+            names = sorted(set(column))
+            codes = {name: code for code, name in enumerate(names)}
+            found[f"id{place}"] = np.array([codes[name] for name in column], np.int64)
+            # A name has no line feed in it.
+            found[f"names{place}"] = np.frombuffer("\n".join(names).encode("utf-8"), np.uint8)
         return found
 
 
@@ -143,7 +146,8 @@ def name_in(value: Any, what: str) -> tuple[str, str]:
         return "", f"no value in {what}"
     if not isinstance(value, str | int | float):
         return "", f"no name in {what}"
-    name = " ".join(str(value).split())
+    # JSON may have half a surrogate pair, which is no UTF-8.
+    name = " ".join(str(value).split()).encode("utf-8", "replace").decode("utf-8")
     if whole := _WHOLE.fullmatch(name):
         name = whole[1]
     if not name:
@@ -172,10 +176,11 @@ def fill(
     done = float(sum(file.size_bytes for file in samples.files[:number]))
     for place in range(number, len(samples.files)):
         file, taken = samples.files[place], after if place == number else 0
+        before = filling.kept_bytes
         try:
             for sample in islice(samples.of(file), taken, None):
                 if filling.take(sample, (place, taken)):
-                    tell(min(done / total, 1.0))
+                    tell((done + min(filling.kept_bytes - before, file.size_bytes)) / total)
                 taken += 1
         except BadFile as error:
             filling.shard.dropped.add(file.path, str(error))
@@ -194,6 +199,7 @@ class _Filling:
     shard_bytes: int
     folder: str
     shard: Shard = field(init=False)
+    kept_bytes: float = 0.0
 
     def __post_init__(self) -> None:
         self.shard = self._next()
@@ -213,6 +219,7 @@ class _Filling:
 
     def finish(self, place: tuple[int, int]) -> None:
         """Write the shard; the source goes on from that place."""
+        self.kept_bytes += sum(self.shard.sizes)
         self.shard.finish(place, self.keeper.arrays(self.shard), self.keeper.texts)
         self.shards.added()
 

@@ -26,7 +26,9 @@ HASHES: Final = BANDS * ROWS
 SHINGLE: Final = 5
 _SEED: Final = 1
 _WORD: Final = re.compile(r"\w+", re.ASCII)
-_ANY_WORD: Final = re.compile(r"\w+")
+# Scripts that do not part words: of those each character is one.
+_UNPARTED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_ANY_WORD: Final = re.compile(rf"[{_UNPARTED}]|[^\W{_UNPARTED}]+")
 _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX: Final = np.uint64(0xFF51AFD7ED558CCD)
 
@@ -58,7 +60,7 @@ def signatures(texts: Sequence[str]) -> Array:
 
 
 def shingles(text: str) -> Array:
-    """Hashes of each run of ``SHINGLE`` words; of a shorter text one of all its words."""
+    """Hashes of each run of ``SHINGLE`` words; of a shorter text one of all its words, of one without words its own."""
     lower = text.lower()
     words = (_WORD if lower.isascii() else _ANY_WORD).findall(lower)
     # A text repeats its words: each is hashed once.
@@ -66,7 +68,7 @@ def shingles(text: str) -> Array:
     hashes = np.array([known[word] for word in words], np.uint64)
     width = min(SHINGLE, len(hashes))
     if not width:
-        return np.zeros(1, np.uint64)
+        return mixed(np.array([crc32(lower.encode("utf-8", "surrogatepass"))], np.uint64))
     found = np.zeros(len(hashes) - width + 1, np.uint64)
     for place in range(width):
         found = mixed(found * _MULTIPLIER + hashes[place : len(hashes) - width + 1 + place])

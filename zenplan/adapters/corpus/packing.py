@@ -26,8 +26,8 @@ _SHORT: Final = 65_536
 
 def sample(shards: Shards, parts: Array, most_bytes: int, seed: int) -> Iterator[str]:
     """Texts of train to train a tokenizer on, of about so many bytes: those with the lowest hashes."""
-    starts, sizes = shards.starts, shards.column("size")
-    share = most_bytes / max(float(sizes[parts == TRAIN].sum()), 1.0)
+    starts = shards.starts
+    share = most_bytes / max(float(shards.sizes_of(parts, len(PARTS))[TRAIN]), 1.0)
     for number in range(len(shards)):
         wanted = parts[starts[number] : starts[number + 1]] == TRAIN
         if share < 1.0:
@@ -87,20 +87,27 @@ def pack(shards: Shards, parts: Array, vocabulary: int, end: int) -> dict[str, i
 
 def _packed(shards: Shards, parts: Array, end: int) -> Iterator[tuple[str, Array]]:
     """The tokens of each shard for each part, with the ends of documents."""
-    document = shards.column("document")
-    # A piece of a text that goes on in the next piece, in the same part, has no end.
-    goes_on = np.zeros(len(document), bool)
-    goes_on[:-1] = (document[:-1] != 0) & (document[:-1] == document[1:]) & (parts[:-1] == parts[1:])
     for number in range(len(shards)):
-        within = slice(shards.starts[number], shards.starts[number + 1])
-        kept = parts[within] > 0
-        own, ends = parts[within][kept], ~goes_on[within][kept]
+        within = parts[shards.starts[number] : shards.starts[number + 1]]
+        kept = within > 0
+        own, ends = within[kept], ~_goes_on(shards, parts, number)[kept]
         tokens, lengths = shards.array(number, "tokens"), shards.array(number, "length")
         whose = np.repeat(own, lengths)
         for place, part in enumerate(PARTS, start=1):
             mine = own == place
             behind = np.cumsum(lengths[mine])[ends[mine]]
             yield part, np.insert(tokens[whose == place], behind, end)
+
+
+def _goes_on(shards: Shards, parts: Array, number: int) -> Array:
+    """Whether each sample of a shard is a piece of a text that goes on in the next sample, in the same part."""
+    start, document = shards.starts[number], shards.array(number, "document")
+    behind = next((n for n in range(number + 1, len(shards)) if shards.counts[n]), None)
+    following = np.zeros(1, np.uint64) if behind is None else shards.array(behind, "document", mapped=True)[:1]
+    document = np.concatenate((document, following))
+    own = np.append(parts[start : start + len(document)], [0])[: len(document)]
+    found: Array = (document[:-1] != 0) & (document[:-1] == document[1:]) & (own[:-1] == own[1:])
+    return found
 
 
 def rows(shards: Shards, number: int, length: int, shift: int) -> Array:

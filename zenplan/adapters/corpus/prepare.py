@@ -154,29 +154,45 @@ class _Preparation:
         return state, first
 
     def _split(self, state: Array, first: Array) -> Array:
-        groups, hashes = self.shards.column("group"), self.shards.column("hash")
-        groups = np.where(groups == 0, hashes[:, 0], groups)
-        kept = state == duplicates.KEPT
-        if self.asked.near == "keep":
-            groups = splitting.joined(groups, first)
-        text = self.source.what == TEXT
-        sizes = self.shards.column("size") if text else np.ones(len(groups))
-        shares = (self.asked.validation, self.asked.test)
-        parts = splitting.parts(groups, sizes, kept, shares, self.asked.seed)
-        total = float(sizes[kept].sum())
+        kept, starts = state == duplicates.KEPT, self.shards.starts
+        shares, text = (self.asked.validation, self.asked.test), self.source.what == TEXT
+        if int(kept.sum()) > splitting.MANY and self.source.split_by == "record" and self.asked.near != "keep":
+            # None needs another one for it: shard by shard, for they may be too many for memory.
+            parts = np.concatenate(
+                [
+                    splitting.alone(self._groups(n), kept[starts[n] : starts[n + 1]], shares, self.asked.seed)
+                    for n in range(len(self.shards))
+                ]
+            )
+        else:
+            groups = np.concatenate([self._groups(number) for number in range(len(self.shards))])
+            if self.asked.near == "keep":
+                groups = splitting.joined(groups, first)
+            sizes = self.shards.column("size") if text else np.ones(len(groups))
+            parts = splitting.parts(groups, sizes, kept, shares, self.asked.seed)
+        self._check_shares(parts, shares, text)
+        return parts
+
+    def _groups(self, number: int) -> Array:
+        """What each sample of a shard may not be parted from; samples that are the same have one group."""
+        groups = self.shards.array(number, "group")
+        return np.where(groups == 0, self.shards.array(number, "hash")[:, 0], groups)
+
+    def _check_shares(self, parts: Array, shares: tuple[float, float], text: bool) -> None:
+        has_of = self.shards.sizes_of(parts, len(PARTS)) if text else np.bincount(parts, minlength=len(PARTS) + 1)
+        total = float(has_of[1:].sum())
         for place, share in ((splitting.VALIDATION, shares[0]), (splitting.TEST, shares[1])):
-            has = float(sizes[parts == place].sum()) / total
+            has = float(has_of[place]) / total
             if share > 0 and not share / _FAR <= has <= share * _FAR:
                 name = PARTS[place - 1]
                 self.notes.append(
                     f"{name} has {has:.1%} and not {share:.1%}: what may not be parted is large beside it."
                 )
-        return parts
 
     # --- what came of it
 
     def _card(self, state: Array, parts: Array, labelled: Labels | None, written: writing.Written) -> DataCard:
-        sizes = self.shards.column("size")
+        sizes = self.shards.sizes_of(parts, len(PARTS))
         counts = labelled.counts(parts) if labelled is not None else ((),) * len(PARTS)
         train = written.tokens.get("train")
         needed = self.asked.needed_tokens
@@ -193,7 +209,7 @@ class _Preparation:
                 PartCard(
                     name=name,
                     records=int((parts == place).sum()),
-                    bytes=int(sizes[parts == place].sum()),
+                    bytes=int(sizes[place]),
                     tokens=written.tokens.get(name),
                     classes=counts[place - 1],
                 )
@@ -208,7 +224,7 @@ class _Preparation:
             cpu_s=self._earlier[0] + time.process_time() - self._began[0],
             fixed_cpu_s=writing.fixed_cpu_s(self.work),
             wall_s=self._earlier[1] + time.monotonic() - self._began[1],
-            notes=tuple(self.notes),
+            notes=tuple(map(checks.one_line, self.notes)),
             version=__version__,
             fingerprint=write_prepared(self.work.out, written.data),
             **figures,

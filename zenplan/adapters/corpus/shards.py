@@ -22,6 +22,8 @@ from zenplan.domain.training.data_set import LeftOut
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
 _NO_LABEL: Final = -1
+# What a sample takes in memory beside its content while its shard is filled: Python's objects; roughly.
+EACH_BYTES: Final = 300
 
 
 @dataclass(slots=True)
@@ -32,7 +34,7 @@ class Shard:
         work: where it is written.
         number: of the shard, from 0.
         records: that came in so far, whatever became of them.
-        size: of what was kept, in bytes.
+        size: of what was kept, in bytes of memory.
         dropped: what was not.
     """
 
@@ -68,7 +70,7 @@ class Shard:
         self.sizes.append(of or len(content))
         self.labels.append(label)
         self.payload.append(payload)
-        self.size += of or len(content)
+        self.size += len(content) + EACH_BYTES
 
     def drop(self, place: str, why: str) -> None:
         """Leave a record out."""
@@ -174,6 +176,14 @@ class Shards:
     def column(self, name: str) -> Array:
         """An array of all shards, one behind another."""
         return np.concatenate([self.array(number, name) for number in range(len(self))])
+
+    def sizes_of(self, parts: Array, most: int) -> Array:
+        """Bytes of all samples whose part is 0, 1 and so on to ``most``."""
+        total = np.zeros(most + 1)
+        for number, start in enumerate(self.starts[:-1]):
+            own = self.array(number, "size")
+            total += np.bincount(parts[start : start + len(own)], own.astype(np.float64), minlength=most + 1)
+        return total
 
     def texts(self, number: int, wanted: Array) -> Iterator[str]:
         """Those texts of a shard for which ``wanted`` is true, in order."""

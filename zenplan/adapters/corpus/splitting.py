@@ -17,7 +17,7 @@ DROPPED: Final = 0
 # In the array of parts: 1 for train, and so on.
 TRAIN, VALIDATION, TEST = (PARTS.index(name) + 1 for name in PARTS)
 # With more groups than this none of them weighs, and hashes alone part them as well.
-_MANY: Final = 2_000_000
+MANY: Final = 2_000_000
 # By how much more than its share a part may get, where groups are large.
 _OVER: Final = 1.25
 
@@ -49,6 +49,19 @@ def joined(groups: Array, first: Array) -> Array:
     return np.where(known[at] == groups, to[at], groups)
 
 
+def alone(groups: Array, kept: Array, shares: Sequence[float], seed: int) -> Array:
+    """The part of each sample by its group's hash alone, as of ``parts`` where there are many."""
+    scaled = _ordered(groups, seed).astype(np.float64) / 2.0**64
+    found = np.where(kept, np.uint8(TRAIN), np.uint8(DROPPED))
+    found[kept & (scaled < shares[0])] = VALIDATION
+    found[kept & (scaled >= shares[0]) & (scaled < sum(shares))] = TEST
+    return found
+
+
+def _ordered(groups: Array, seed: int) -> Array:
+    return mixed(groups ^ mixed(np.array([seed + 1], np.uint64)))
+
+
 def parts(groups: Array, sizes: Array, kept: Array, shares: Sequence[float], seed: int) -> Array:
     """The part of each sample: uint8, 0 for those that are dropped.
 
@@ -63,14 +76,9 @@ def parts(groups: Array, sizes: Array, kept: Array, shares: Sequence[float], see
         DataError: there are not enough groups for the parts.
     """
     wanted = sum(share > 0 for share in shares)
-    order = mixed(groups ^ mixed(np.array([seed + 1], np.uint64)))
+    order = _ordered(groups, seed)
     found = np.where(kept, np.uint8(TRAIN), np.uint8(DROPPED))
     if not wanted:
-        return found
-    if int(kept.sum()) > _MANY:
-        scaled = order.astype(np.float64) / 2.0**64
-        found[kept & (scaled < shares[0])] = VALIDATION
-        found[kept & (scaled >= shares[0]) & (scaled < sum(shares))] = TEST
         return found
     keys, inverse = np.unique(order[kept], return_inverse=True)
     if len(keys) < wanted + 1:

@@ -21,7 +21,7 @@ from zenplan.adapters.corpus.splitting import TRAIN
 from zenplan.adapters.corpus.work import Work
 from zenplan.adapters.data import tokenizer
 from zenplan.domain.training.data_card import PARTS
-from zenplan.errors import DataError
+from zenplan.errors import DataError, printable
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 Tell = Callable[[float], None]
@@ -57,7 +57,7 @@ def write_tokens(shards: Shards, parts: Array, asked: Asked, tell: Tell) -> Writ
     counts = packing.pack(shards, parts, made.vocabulary, end)
     of_parts = {part: {"tokens": n, "files": {"tokens": f"{part}-tokens.npy"}} for part, n in counts.items()}
     data = {"kind": "tokens", "vocabulary": made.vocabulary, "end": end, "tokenizer": TOKENIZER, "parts": of_parts}
-    text = float(shards.column("size")[parts > 0].sum())
+    text = float(shards.sizes_of(parts, len(PARTS))[1:].sum())
     # Ends of documents are no text.
     tokens = sum(int(shards.array(number, "length").sum()) for number in range(len(shards)))
     card = {"vocabulary": made.vocabulary, "bytes_per_token": text / max(tokens, 1)}
@@ -114,7 +114,7 @@ def _encoder(shards: Shards, parts: Array, asked: Asked, tell: Tell) -> tuple[bp
     """The tokenizer, which is written beside the data, and what should be known of it."""
     notes, work = [], shards.work
     if asked.tokenizer is None:
-        size = float(shards.column("size")[parts == TRAIN].sum())
+        size = float(shards.sizes_of(parts, len(PARTS))[TRAIN])
         if size > asked.sample_bytes:
             notes.append(
                 f"The tokenizer was trained on {asked.sample_bytes / 1e6:,.0f} MB of train, drawn by their hashes."
@@ -141,7 +141,7 @@ def _texts(shards: Shards, parts: Array, asked: Asked, written: Written, tell: T
     # 0 is padding: where it is a token of texts, every token is one higher.
     shift = 0 if made.padding else 1
     lengths = np.concatenate([shards.array(number, "length") for number in range(len(shards))])
-    text, own = float(shards.column("size")[parts > 0].sum()), parts[parts > 0]
+    text, own = float(shards.sizes_of(parts, len(PARTS))[1:].sum()), parts[parts > 0]
     kept = np.minimum(lengths, asked.seq_len)
     written.tokens = {part: int(kept[own == place].sum()) for place, part in enumerate(PARTS, start=1)}
     written.data |= {"vocabulary": made.vocabulary + shift, "shift": shift, "tokenizer": TOKENIZER}
@@ -163,7 +163,7 @@ def _rows(shards: Shards, state: Array, asked: Asked, source: Source, written: W
     inputs, names = [], safe_names(asked.ids, ("x", "y"))
     if source.features:
         inputs.append(Input(name="x", dtype=np.float32, shape=(len(source.features),), rows=_stored(shards, "x")))
-        written.data["features"] = list(source.features)
+        written.data["features"] = list(map(printable, source.features))
     for place, name in enumerate(names):
         ordered, rows = ids_of(shards, place, state)
         inputs.append(Input(name=name, dtype=np.int32, shape=(), rows=rows, size=len(ordered)))

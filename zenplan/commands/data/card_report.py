@@ -9,6 +9,7 @@ from zenplan import units
 from zenplan.commands.data.report import left_out
 from zenplan.domain.report import Column, Report, Table
 from zenplan.domain.training.data_card import DataCard, PartCard
+from zenplan.errors import printable
 
 # Passes over data that are nearly as good as new data, and after how many more are worth nothing (Muennighoff et al.
 # 2023, arXiv 2305.16264).
@@ -81,7 +82,7 @@ def _classes(card: DataCard) -> Iterator[Table]:
         return
     columns = (Column(name="class"), *(Column(name=part.name, numeric=True) for part in card.parts))
     counts = list(zip(card.classes, *(part.classes for part in card.parts), strict=True))
-    rows = tuple((name, *(f"{count:,}" for count in own)) for name, *own in counts[:_MOST_CLASSES])
+    rows = tuple((printable(name), *(f"{count:,}" for count in own)) for name, *own in counts[:_MOST_CLASSES])
     more = len(counts) - len(rows)
     yield Table(title="Classes", columns=columns, rows=rows, caption=f"and {more:,} more" if more else "")
 
