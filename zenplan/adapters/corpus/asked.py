@@ -25,6 +25,9 @@ NEAR: Final = ("drop", "keep", "ignore")
 SAME: Final = ("drop", "keep")
 QUALITY: Final = ("any", "prose")
 LABEL_KINDS: Final = ("class", "number")
+# Of a side of an image, and tokens of a labelled text.
+_MOST_PIXELS: Final = 4_096
+_MOST_LENGTH: Final = 1_000_000
 # As a label: the name of the folder that a file is in.
 FOLDER: Final = "folder"
 
@@ -99,8 +102,14 @@ class Asked:
             )
         if self.max_chars is not None and self.max_chars < self.min_chars:
             raise UsageError(f"--max-chars {self.max_chars} is below --min-chars {self.min_chars}")
-        if self.label is None and (self.classes or self.label_kind or self.features or self.ids):
-            raise UsageError("classes, features and ids are for data with labels", "--label names the column to learn")
+        if self.label is not None and self.label in (*self.features, *self.ids):
+            raise UsageError(f"'{self.label}' cannot be learned from and be the label", "name it once")
+        for flag, value, most in (
+            ("image-size", self.image_size, _MOST_PIXELS),
+            ("seq-len", self.seq_len, _MOST_LENGTH),
+        ):
+            if value > most:
+                raise UsageError(f"--{flag} {value:,} is more than {most:,}", "memory holds a sample whole")
 
     @property
     def table(self) -> bool:

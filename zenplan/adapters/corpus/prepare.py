@@ -267,4 +267,6 @@ class _Preparation:
             return DataError(f"the data '{path}' have no record", HINT)
         most = max(lines, key=lambda line: (line.what == "records", line.count))
         hint = "--label names the column to learn" if "label" in most.why else HINT
+        if most.why == "without text":
+            hint = "--text-column names a column of text, or --label the one to learn of a table"
         return DataError(f"no record in the data '{path}' can be used: {most.example}: {most.why}", hint)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from zenplan.adapters.corpus.arrays import is_arrays
-from zenplan.adapters.corpus.asked import Asked
+from zenplan.adapters.corpus.asked import FOLDER, Asked
 from zenplan.adapters.corpus.reading import holds_rows, numeric_columns
 from zenplan.adapters.data.walk import DataFile, PassedBy, files_of
 from zenplan.errors import DataError, UsageError
@@ -71,6 +71,8 @@ def source_of(asked: Asked, tell: Callable[[], None]) -> Source:
 
 
 def _of_records(asked: Asked, root: Path, files: Sequence[DataFile], passed_by: PassedBy, usual: str) -> Source:
+    if asked.label is None and (asked.classes or asked.label_kind or asked.table):
+        raise UsageError("classes, features and ids are for data with labels", "--label names the column to learn")
     rows, columns = holds_rows(files, asked)
     features: tuple[str, ...] = asked.features
     unused: tuple[str, ...] = ()
@@ -114,6 +116,7 @@ def _refuse(asked: Asked, what: str) -> None:
         "--split-by": asked.split_by not in (None, "record"),
         "--text-column": asked.text_column,
         "--tokenizer": asked.tokenizer,
+        "--label": what == IMAGES and asked.label not in (None, FOLDER),
         "--features or --ids": asked.table,
     }
     wrong = next((name for name, there in given.items() if there), None)
