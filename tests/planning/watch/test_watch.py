@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zenplan.domain.measured.training_run import REHEARSED, STORED, RunPrediction
 from zenplan.domain.range import Range
 from zenplan.errors import DataError
 from zenplan.planning.watch.checkpoints import MOST_SHARE, interval_s, interval_steps
@@ -247,3 +250,21 @@ def test_earlier_runs_move_the_middle_and_the_width() -> None:
     assert wild.high / wild.low > 1.5 * plain.high / plain.low
     right = corrected(plain, [1.0] * 20)
     assert right.high / right.low < plain.high / plain.low
+
+
+def test_the_whole_run_is_the_sum_of_its_parts_and_its_doubts_add_up_as_squares() -> None:
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    beside = {"evaluations": 2, "evaluate_s": 3.0, "checkpoints": 1, "checkpoint_s": 2.0, "ending_s": 2.0}
+    run = RunPrediction(
+        origin=REHEARSED, why="", made_at=now, steps=100, step_s=PREDICTED, setup_s=9.0, rehearsal_s=1.0, **beside
+    )
+    found = run.run_s
+    assert found is not None
+    assert found.mid == pytest.approx(100.0 + 9.0 + 1.0 + 6.0 + 2.0 + 2.0)
+    assert found.high == pytest.approx(found.mid + math.hypot(25.0, 0.25 * 10.0))
+    # What a stored prediction says of setting up is doubtful, too.
+    stored = replace(run, origin=STORED).run_s
+    assert stored is not None
+    assert stored.mid == found.mid
+    assert stored.high > found.high
+    assert replace(run, step_s=None).run_s is None
