@@ -19,7 +19,7 @@ from zenplan.planning.watch.drift import LEAST, Cause, StepTime, cores_of, drift
 from zenplan.planning.watch.limits import MAX_HOURS, MAX_USD, RunLimits, must_stop
 from zenplan.planning.watch.money import Tariff
 from zenplan.planning.watch.progress import Left, mean_step_s, time_left
-from zenplan.planning.watch.rehearsal import corrected, step_of
+from zenplan.planning.watch.rehearsal import corrected, in_a_crowd, step_of
 
 seconds = st.floats(min_value=1e-3, max_value=1e6)
 
@@ -235,6 +235,8 @@ def test_more_and_quieter_steps_are_surer() -> None:
 
     assert width([1.0] * 3) > width([1.0] * 12)
     assert step_of([1.0] * 12, busy=True).high > step_of([1.0] * 12).high
+    quiet = step_of([1.0] * 12)
+    assert (in_a_crowd(quiet).mid, in_a_crowd(quiet).high > quiet.high) == (quiet.mid, True)
     assert width([0.8, 1.2] * 6) > width([0.98, 1.02] * 6)
     assert width([0.8, 1.2] * 3) > width([0.8, 1.2] * 30)
 

@@ -15,7 +15,7 @@ from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.planning.watch.checkpoints import interval_steps
 from zenplan.planning.watch.money import Tariff
-from zenplan.planning.watch.rehearsal import corrected, step_of
+from zenplan.planning.watch.rehearsal import corrected, in_a_crowd, step_of
 from zenplan.worker.protocol import Rehearsed
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _measured_memory(rehearsed: Rehearsed) -> dict[str, Any]:
 def _learned(step: Range | None, origin: str, world: World) -> dict[str, Any]:
     """The step, corrected by what came of earlier predictions of the same origin; of a stored one, that is in it."""
     if step is None or origin in (STORED, SWEPT, FITTED):
-        return {"step_s": step}
+        return {"step_s": in_a_crowd(step) if step is not None and world.busy else step}
     found = corrected(step, world.ratios.get(origin, ()))
     return {"step_s": found, "correction": found.mid / step.mid}
 
