@@ -142,6 +142,24 @@ def test_what_is_there_is_not_replaced(notes: Path, out: Path, make: Prepare, tm
     assert contents(tmp_path / "not" / "there" / "yet") == before
 
 
+def test_a_folder_in_the_data_is_none_of_them(notes: Path, make: Prepare) -> None:
+    first = make(notes, out=notes / "prepared")
+    again = make(notes, out=notes / "prepared", overwrite=True)
+    assert (again.fingerprint, again.records) == (first.fingerprint, 40)
+    with pytest.raises(UsageError, match="is prepared already"):
+        make(notes / "prepared", out=notes / "twice")
+
+
+def test_a_link_stays_a_link(notes: Path, make: Prepare, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    make(notes, out=tmp_path / "link")
+    make(notes, out=tmp_path / "link", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "data.json").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_an_error_leaves_what_was_there(notes: Path, out: Path, make: Prepare, tmp_path: Path) -> None:
     make(notes)
     before = contents(out)
