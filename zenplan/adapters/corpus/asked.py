@@ -60,7 +60,8 @@ class Asked:
         needed_tokens: of the plan that the data are for; None without one.
         overwrite: prepared data that are there, or an unfinished preparation of something else.
         shard_bytes: of text that is worked on at a time; what an interruption costs.
-        sample_bytes: of text that a tokenizer is trained on at most.
+        sample_bytes: of text that a tokenizer is trained on at most; where no word is there twice, training takes some
+            13 bytes of memory for each.
     """
 
     source: Path | str
@@ -90,7 +91,7 @@ class Asked:
     needed_tokens: float | None = None
     overwrite: bool = False
     shard_bytes: int = 32_000_000
-    sample_bytes: int = 50_000_000
+    sample_bytes: int = 30_000_000
 
     def __post_init__(self) -> None:
         if self.validation + self.test >= 1.0:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -49,6 +51,8 @@ def prepare(asked: Asked, tell: Tell) -> DataCard:
         UsageError: what is asked for does not go with the data, or a package is not installed.
         ZenplanError: the disk is full, or another process prepares the same folder.
     """
+    # A link stays one, and leads to the data.
+    asked = replace(asked, out=Path(os.path.realpath(asked.out)))
     source = source_of(asked, lambda: tell(0.0, "looking for files"))
     _check_installed(source, asked)
     key = key_of(asked, source.root, source.files)
