@@ -39,9 +39,11 @@ FUNCTIONS = (
     "count_flop",
     "estimate",
     "layouts",
+    "prepare_data",
     "prices",
     "profile",
     "register_layer",
+    "train",
 )
 ROWS = """model,params,layers,width,heads,seq_len,accelerator,devices,tokens_per_s_per_device,precision,framework
 gpt,1.3e9,24,2048,16,2048,A100-SXM4-80GB,8,13000,bf16,Megatron-LM
@@ -137,10 +139,24 @@ def test_a_function_says_what_its_arguments_are(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["estimate", "layouts", "calibrate", "backtest", "accelerators", "prices"])
 def test_the_arguments_are_the_flags_of_the_command(name: str) -> None:
-    room = import_module(f"zenplan.commands.{name}.command")
+    _same_arguments(name, name, name)
+
+
+def test_the_arguments_of_preparing_data_are_the_flags_of_the_command() -> None:
+    _same_arguments("prepare_data", "data", "prepare")
+
+
+def test_the_arguments_of_training_are_the_flags_of_the_command() -> None:
+    flags = set(inspect.signature(import_module("zenplan.commands.train.command").train).parameters)
+    arguments = set(inspect.signature(zenplan.train).parameters)
+    assert arguments - {"request", "options", "progress"} == flags - {"what", "option", "dry_run", "demo", "output"}
+
+
+def _same_arguments(function: str, room_name: str, name: str) -> None:
+    room = import_module(f"zenplan.commands.{room_name}.command")
     command = getattr(room, "_accelerators" if name == "accelerators" else name)
     flags = inspect.signature(command).parameters
-    arguments = inspect.signature(getattr(zenplan, name)).parameters
+    arguments = inspect.signature(getattr(zenplan, function)).parameters
     # --tokens of layouts is there to be refused; the context is Typer's.
     hidden = {"context"} | ({"tokens"} if name == "layouts" else set())
     assert set(arguments) - {"progress"} == set(flags) - SHOWING - hidden

@@ -261,6 +261,10 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "mine.py").write_text(_MINE, encoding="utf-8")
     chat = {"messages": [{"role": "user", "content": "How are you?"}, {"role": "assistant", "content": "Well."}]}
     (tmp_path / "chats.jsonl").write_text(f"{json.dumps(chat)}\n" * 200, encoding="utf-8")
+    reviews = (f'"Review {n}: it is {n * n} times as good as number {n % 7}.",{n % 3}\n' for n in range(60))
+    (tmp_path / "reviews.csv").write_text(f"text,stars\n{''.join(reviews)}", encoding="utf-8")
+    ratings = (f"u{n % 9},i{n % 13},{n % 5}\n" for n in range(90))
+    (tmp_path / "ratings.csv").write_text(f"user,item,rating\n{''.join(ratings)}", encoding="utf-8")
     (tmp_path / "photos" / "cats").mkdir(parents=True)
     for number in range(300):
         (tmp_path / "photos" / "cats" / f"{number}.jpg").write_bytes(b"\xff\xd8\xff\xe0 a photo")
@@ -380,7 +384,7 @@ def test_every_figure_and_data_file_is_in_contributing() -> None:
         ("```console\n$ python nothing.py\n```", "no script nothing.py"),
         ("```console\n$ rm -r x\n```", "an unknown command"),
         ("| how much? | `zenplan estimate --params x` |", "ended with 2, not 0"),
-        ("see `zenplan train`", "no command zenplan train"),
+        ("see `zenplan serve`", "no command zenplan serve"),
         ("see `zenplan estimate --backend`", "has no option --backend"),
         ("`--engine` is", "no option --engine"),
         ("`python benchmarks/fit.py --nothing`", "has no option --nothing"),

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         profile,
         register_layer,
     )
+    from zenplan.api_data import prepare_data
+    from zenplan.api_train import train
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
     from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
@@ -51,7 +53,17 @@ if TYPE_CHECKING:
     from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError
     from zenplan.hookspecs import hookimpl
     from zenplan.protocols import Engine, Exporter, Http, PriceProvider, WorkloadFamily
-    from zenplan.results import Answer, Backtest, Calibrations, Catalogue, Prices, Profile, Tradeoff
+    from zenplan.results import (
+        Answer,
+        Backtest,
+        Calibrations,
+        Catalogue,
+        DataCard,
+        Prices,
+        Profile,
+        Tradeoff,
+        TrainedRun,
+    )
 else:
     # The same again for whoever runs it; a test holds the two together.
     _MODULES = {
@@ -68,6 +80,8 @@ else:
             "profile",
             "register_layer",
         ),
+        "zenplan.api_data": ("prepare_data",),
+        "zenplan.api_train": ("train",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
         "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
@@ -99,7 +113,17 @@ else:
         ),
         "zenplan.hookspecs": ("hookimpl",),
         "zenplan.protocols": ("Engine", "Exporter", "Http", "PriceProvider", "WorkloadFamily"),
-        "zenplan.results": ("Answer", "Backtest", "Calibrations", "Catalogue", "Prices", "Profile", "Tradeoff"),
+        "zenplan.results": (
+            "Answer",
+            "Backtest",
+            "Calibrations",
+            "Catalogue",
+            "DataCard",
+            "Prices",
+            "Profile",
+            "Tradeoff",
+            "TrainedRun",
+        ),
     }
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -127,6 +151,7 @@ __all__ = [
     "Catalogue",
     "Column",
     "Convolution",
+    "DataCard",
     "DataError",
     "Elementwise",
     "ElementwiseKind",
@@ -159,6 +184,7 @@ __all__ = [
     "Table",
     "Terms",
     "Tradeoff",
+    "TrainedRun",
     "UnknownName",
     "UsageError",
     "Usual",
@@ -174,8 +200,10 @@ __all__ = [
     "estimate",
     "hookimpl",
     "layouts",
+    "prepare_data",
     "prices",
     "profile",
     "read_price_folder",
     "register_layer",
+    "train",
 ]

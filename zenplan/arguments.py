@@ -20,9 +20,20 @@ def flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # What is handed on as it is, and what is no argument.
-_NOT_FLAGS = ("by", "compare", "compiled", "minutes", "no_calibrations", "progress", "request", "spot", "strict")
-_FILES = ("config", "data", "prices", "tokenizer")
-_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region")
+_NOT_FLAGS = (
+    "by",
+    "compare",
+    "compiled",
+    "minutes",
+    "no_calibrations",
+    "progress",
+    "request",
+    "spot",
+    "strict",
+    "overwrite",
+)
+_FILES = ("config", "data", "prices", "tokenizer", "source", "out", "weights", "resume")
+_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region", "features", "ids")
 
 
 def _flag(name: str, value: Any) -> Any:

@@ -13,8 +13,9 @@ from zenplan.domain.answer import answer, backtest, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
-from zenplan.domain.measured import calibrated
+from zenplan.domain.measured import calibrated, training_run
 from zenplan.domain.report import Report
+from zenplan.domain.training import data_card
 
 T = TypeVar("T")
 
@@ -131,6 +132,31 @@ class Catalogue(Shown, catalogue.Catalogue):
         from zenplan.commands.accelerators.report import accelerators_report
 
         return accelerators_report(tuple(self))
+
+
+class DataCard(Shown, data_card.DataCard):
+    """What became of data that were prepared: ``parts``, ``dropped``, ``classes``, ``passes`` over it, ``fingerprint``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan data prepare`` shows it."""
+        from zenplan.commands.data.card_report import card_report
+
+        return card_report(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedRun(Shown, training_run.RunResult):
+    """What came out of a training run: ``status``, ``metrics``, ``prediction``, ``model``; it lies in ``folder``."""
+
+    folder: Path
+
+    def report(self) -> Report:
+        """As ``zenplan train`` and ``zenplan runs show`` show it."""
+        from zenplan.commands.train.report import train_report
+
+        return train_report(self, self.folder)
 
 
 class Prices(Shown, tuple[PriceTable, ...]):

@@ -23,8 +23,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 _MARKED = re.compile(r"(?<=<!-- commands -->\n).*(?=<!-- /commands -->)", re.DOTALL)
 _EXAMPLE = re.compile(r"^ +zenplan(.*)$", re.MULTILINE)
 # They measure, build a model, or read a file of the user's: their flags are read, and no more.
-_READ_FILES = ("calibrate", "count", "backtest", "diff", "report", "data show")
-_ONLY_READ = (*_READ_FILES, "calibrations import", "calibrations export")
+_READ_FILES = ("calibrate", "count", "backtest", "diff", "report", "data show", "data prepare")
+_TRAIN = ("train run.toml", "train --model", "train --resume", "train --demo")
+_ONLY_READ = (*_READ_FILES, "calibrations import", "calibrations export", *_TRAIN)
 
 
 def commands() -> Iterator[tuple[str, Any]]:

@@ -15,6 +15,8 @@ from zenplan.commands.shared.help import Grouped
 # What runs a command, ``module:name`` in this package, and its line in the list: there is room for 58 letters.
 ROOMS: Final = {
     "estimate": ("estimate.command:estimate", "Time, GPU-hours, dollars and memory of a training run."),
+    "train": ("train.command:train", "The run itself: predicted, watched, stopped in time."),
+    "runs": ("runs.command:runs_app", "Training runs: list, show, compare, remove."),
     "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),
     "what-if": ("what_if.command:what_if", "The same plan with another price, amount, speed."),
     "diff": ("diff.command:diff", "Two plans: what changed, and whether it may."),
@@ -33,7 +35,7 @@ ROOMS: Final = {
         "Accelerators, or one data sheet with its sources.",
     ),
     "prices": ("prices.command:prices", "What offers cost, and how old each price table is."),
-    "data": ("data.command:data_app", "Files to train on: records, bytes and tokens."),
+    "data": ("data.command:data_app", "Files to train on: counted, or prepared for a run."),
     "workloads": ("workloads.command:workloads_app", "Named models, or one operator by operator."),
     "plugins": ("plugins.command:plugins", "Plugins, what each gives, and what was left out and why."),
     "config": ("config.command:config", "Each setting, and where its value comes from."),

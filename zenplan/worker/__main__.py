@@ -5,19 +5,65 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
 
 from zenplan.worker.counting.keras_file import read_keras_config
-from zenplan.worker.protocol import AnyJob, Count, Counted, DataParallel, Done, Events, File, Measure, decode_job
+from zenplan.worker.protocol import (
+    AnyJob,
+    Count,
+    Counted,
+    DataParallel,
+    Done,
+    Events,
+    File,
+    Kind,
+    Measure,
+    Train,
+    Write,
+    decode_job,
+)
 
 
-def do(job: AnyJob, events: Events, next_job: Callable[[], AnyJob]) -> None:
+@dataclass(slots=True)
+class Stdin:
+    """What the parent writes: a job, and what comes after it.
+
+    Attributes:
+        lines: as they come; None is the end, where it is waited for.
+        patient: set while its end does not end this process: a training run has a checkpoint to write.
+    """
+
+    lines: SimpleQueue[str | None] = field(default_factory=SimpleQueue)
+    patient: threading.Event = field(default_factory=threading.Event)
+
+    def read(self, descriptor: int) -> None:
+        """Put each line on the queue. The parent closes its end when it is gone: then leave at once."""
+        with os.fdopen(descriptor, encoding="utf-8") as lines:
+            for line in lines:
+                self.lines.put(line)
+        if not self.patient.is_set():
+            os._exit(1)
+        self.lines.put(None)
+
+    def job(self) -> AnyJob:
+        """The next job."""
+        return decode_job(self.lines.get() or "")
+
+
+def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
     """Do the job, whichever it is; and those that come after it, where some may."""
     if isinstance(job, Count):
         _count(job, events)
     elif isinstance(job, Measure):
-        _measure(job, events, next_job)
+        _measure(job, events, stdin.job)
+    elif isinstance(job, Write):
+        from zenplan.worker.training.writing import write
+
+        write(job, events)
+    elif isinstance(job, Train):
+        _train(job, events, stdin)
     else:
         _data_parallel(job, events)
 
@@ -34,10 +80,17 @@ def _count(job: Count, events: Events) -> None:
     from zenplan.worker.counting.count import count_model
     from zenplan.worker.counting.load import configured_model, drawn_by_numpy, imported_model, weightless, with_inputs
 
-    shapes = wanted.input_shapes
+    shapes = () if isinstance(wanted, Kind) else wanted.input_shapes
     with weightless(not job.values):
         with drawn_by_numpy():
-            if isinstance(wanted, File):
+            if isinstance(wanted, Kind):
+                from zenplan.worker.training.kinds import model_of
+                from zenplan.worker.training.kinds.facts import Facts
+                from zenplan.worker.training.prepared import Prepared
+
+                events.begin("build")
+                model = model_of(wanted.name, wanted.options, Facts.of(Prepared.read(job.data)))
+            elif isinstance(wanted, File):
                 model = configured_model(config, events)
             else:
                 model = imported_model(wanted.target, events, wanted.arguments)
@@ -80,12 +133,21 @@ def _data_parallel(job: DataParallel, events: Events) -> None:
     events.send(Done())
 
 
-def _read_jobs(descriptor: int, jobs: SimpleQueue[str]) -> None:
-    """Put each line of stdin on the queue. The parent closes its end when it is gone: then leave at once."""
-    with os.fdopen(descriptor, encoding="utf-8") as lines:
-        for line in lines:
-            jobs.put(line)
-    os._exit(1)
+def _train(job: Train, events: Events, stdin: Stdin) -> None:
+    """Train a model; the run ends by itself, by a line of stdin, by its end, or by SIGTERM."""
+    from zenplan.worker.measuring.machine import confined, prepare
+    from zenplan.worker.training.prepared import Prepared
+    from zenplan.worker.training.wishes import Wishes
+
+    wishes = Wishes(stdin.lines, stdin.patient)
+    wishes.listen()
+    # What is wrong with the data is told before a framework is imported, which starts threads.
+    data = Prepared.read(job.data)
+    threads = confined(job.threads)
+    prepare(job.device, threads, job.precision)
+    from zenplan.worker.training.run import train
+
+    train(job, data, wishes, events)
 
 
 def main() -> None:
@@ -93,12 +155,12 @@ def main() -> None:
     stdin = os.dup(0)
     # Code of the user's that reads from stdin finds it empty.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    jobs = SimpleQueue[str]()
-    threading.Thread(target=_read_jobs, args=(stdin, jobs), daemon=True).start()
-    job = decode_job(jobs.get())
+    given = Stdin()
+    threading.Thread(target=given.read, args=(stdin,), daemon=True).start()
+    job = given.job()
     with Events(job.events) as events:
         events.begin("start")
-        do(job, events, lambda: decode_job(jobs.get()))
+        do(job, events, given)
 
 
 main()

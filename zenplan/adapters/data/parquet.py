@@ -32,7 +32,8 @@ class FromGroup:
 
 
 class ParquetReader:
-    """The rows of a Parquet file: of its columns those with texts in them, also in lists and structures.
+    """The rows of a Parquet file: of its columns those with texts in them, also in lists and structures; or every one
+    but images.
 
     ``size`` is what these columns take, uncompressed; a row has its share of its row group's.
 
@@ -43,7 +44,7 @@ class ParquetReader:
 
     sequential = False
 
-    def __init__(self, file: DataFile) -> None:
+    def __init__(self, file: DataFile, every_column: bool = False) -> None:
         try:
             import pyarrow
             import pyarrow.parquet
@@ -58,9 +59,9 @@ class ParquetReader:
         except self._broken as error:
             self._raw.close()
             raise BadFile("not a Parquet file, or one that ends too early") from error
-        self._describe(pyarrow.types)
+        self._describe(pyarrow.types, every_column)
 
-    def _describe(self, types: Any) -> None:
+    def _describe(self, types: Any, every_column: bool) -> None:
         schema, metadata = self._file.schema_arrow, self._file.metadata
         self.columns = tuple(schema.names)
         self._images = {n for n in schema.names if _is_image(schema.field(n).type, types)}
@@ -71,6 +72,8 @@ class ParquetReader:
             if leaf.logical_type.type in ("STRING", "JSON") and leaf.path.split(".")[0] not in self._images
         ]
         self._read = list(dict.fromkeys(leaves[i].path.split(".")[0] for i in texts))
+        if every_column:
+            self._read = [name for name in self.columns if name not in self._images]
         measured = texts or range(len(leaves))
         groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
         self._rows = [group.num_rows for group in groups]

@@ -10,21 +10,25 @@ from zenplan.adapters.data.walk import DataFile
 
 
 @contextmanager
-def reading(file: DataFile) -> Iterator[Reader]:
+def reading(file: DataFile, every_column: bool = False) -> Iterator[Reader]:
     """The reader of a file, which is closed at the end.
+
+    Args:
+        file: what is read.
+        every_column: read also columns without text, which a Parquet file has apart.
 
     Raises:
         BadFile: it is not what its suffix says, or cannot be read.
         UsageError: what reads it is not installed.
     """
-    reader = _reader(file)
+    reader = _reader(file, every_column)
     try:
         yield reader
     finally:
         reader.close()
 
 
-def _reader(file: DataFile) -> Reader:
+def _reader(file: DataFile, every_column: bool) -> Reader:
     """Each reader is imported for what it reads."""
     if file.format == "text":
         from zenplan.adapters.data.text import TextReader
@@ -44,4 +48,4 @@ def _reader(file: DataFile) -> Reader:
         return CsvReader(file)
     from zenplan.adapters.data.parquet import ParquetReader
 
-    return ParquetReader(file)
+    return ParquetReader(file, every_column)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -71,13 +71,16 @@ class PassedBy:
         )
 
 
-def files_of(path: Path, passed_by: PassedBy, tell: Callable[[], None]) -> list[DataFile]:
+def files_of(
+    path: Path, passed_by: PassedBy, tell: Callable[[], None], without: Collection[str] = ()
+) -> list[DataFile]:
     """The files at a path, sorted by theirs: all of one kind, images or records.
 
     Args:
         path: a file, or a folder, of which everything below is looked at; hidden files are not.
         passed_by: told what is not data.
         tell: called now and then.
+        without: names of folders that are not looked into.
 
     Raises:
         DataError: there is nothing there, it cannot be read, or nothing in it can be used.
@@ -88,7 +91,7 @@ def files_of(path: Path, passed_by: PassedBy, tell: Callable[[], None]) -> list[
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {_reason(error)}"
         raise DataError(f"the data '{path}' {reason}", HINT) from error
     if stat.S_ISDIR(found.st_mode):
-        return _of_folder(path, passed_by, tell)
+        return _of_folder(path, passed_by, tell, without)
     if not stat.S_ISREG(found.st_mode):
         raise DataError(f"the data '{path}' is not a regular file", HINT)
     if not found.st_size:
@@ -124,9 +127,9 @@ def _format(name: str) -> tuple[str, bool]:
     return ("" if zipped and found in ("Parquet", "image") else found), zipped
 
 
-def _of_folder(folder: Path, passed_by: PassedBy, tell: Callable[[], None]) -> list[DataFile]:
+def _of_folder(folder: Path, passed_by: PassedBy, tell: Callable[[], None], without: Collection[str]) -> list[DataFile]:
     passed_by.folder = str(folder).rstrip(os.sep)
-    every = sorted(_below(folder, passed_by, tell), key=lambda file: file.path)
+    every = sorted(_below(folder, passed_by, tell, without), key=lambda file: file.path)
     sizes = dict.fromkeys(("image", "text", "table"), 0)
     for file in every:
         sizes[file.format if file.format in sizes else "table"] += file.size_bytes
@@ -148,7 +151,7 @@ def _of_folder(folder: Path, passed_by: PassedBy, tell: Callable[[], None]) -> l
     return kept
 
 
-def _below(folder: Path, passed_by: PassedBy, tell: Callable[[], None]) -> Iterator[DataFile]:
+def _below(folder: Path, passed_by: PassedBy, tell: Callable[[], None], without: Collection[str]) -> Iterator[DataFile]:
     waiting, seen = [str(folder)], set[tuple[int, int]]()
     while waiting:
         tell()
@@ -161,7 +164,7 @@ def _below(folder: Path, passed_by: PassedBy, tell: Callable[[], None]) -> Itera
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(current) as entries:
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") or entry.name in without:
                         continue
                     if _is_folder(entry):
                         waiting.append(entry.path)

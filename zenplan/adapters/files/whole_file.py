@@ -10,7 +10,7 @@ from pathlib import Path
 from zenplan.errors import UsageError, ZenplanError
 
 
-def write_whole(path: Path, content: str, made_from: Path | None = None) -> None:
+def write_whole(path: Path, content: str | bytes, made_from: Path | None = None) -> None:
     """The content in that file: all of it, or the file as it was. One that is there keeps its permissions.
 
     Raises:
@@ -30,7 +30,7 @@ def write_whole(path: Path, content: str, made_from: Path | None = None) -> None
         ) from error
 
 
-def _write(path: Path, target: Path, content: str) -> None:
+def _write(path: Path, target: Path, content: str | bytes) -> None:
     there = target.stat() if target.exists() else None
     if there and not stat.S_ISREG(there.st_mode):
         raise ZenplanError(f"{path} is not a regular file", "name a file, or - for the terminal")
@@ -39,10 +39,10 @@ def _write(path: Path, target: Path, content: str) -> None:
     # Beside it, so that taking its place is one step.
     draft = target.with_name(f".zenplan-{secrets.token_hex(8)}")
     try:
-        with draft.open("x", encoding="utf-8") as file:
+        with draft.open("xb") as file:
             if there:
                 draft.chmod(stat.S_IMODE(there.st_mode))
-            file.write(content)
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(target)

@@ -100,6 +100,10 @@ def _no_more() -> Job | None:
     return None
 
 
+def _no_orders() -> Sequence[msgspec.Struct]:
+    return ()
+
+
 def backend_of(wanted: str | None, environ: Mapping[str, str]) -> str:
     """The backend to run Keras on: the one that is wanted, that of ``KERAS_BACKEND``, or the first that is installed.
 
@@ -134,6 +138,8 @@ def run_job(
     environment: Mapping[str, str] = COUNTING,
     command: Sequence[str] = (),
     more: Callable[[], Job | None] = _no_more,
+    orders: Callable[[], Sequence[msgspec.Struct]] = _no_orders,
+    inherit: Sequence[int] = (),
 ) -> Event:
     """The answer of a worker: its last event.
 
@@ -145,6 +151,8 @@ def run_job(
         environment: what the worker has over the user's own; as of ``worker_environment``.
         command: that starts a worker of another kind; empty for zenplan's.
         more: asked for another job each time that one is done and the worker stays for more; None ends it.
+        orders: asked now and then for what is to be told to the worker while it is at its job, such as ``Stop``.
+        inherit: descriptors that stay open in the worker, such as that of a lock.
 
     Raises:
         ZenplanError: the job failed; the message says how.
@@ -154,11 +162,11 @@ def run_job(
         [msgspec.structs.replace(job, values=values) for values in (False, True)] if isinstance(job, Count) else [job]
     )
     for each in tries:
-        with _started(each, backend, environment, command) as worker:
-            event = worker.answer(limits, start, tell, hear)
+        with _started(each, backend, environment, command, inherit) as worker:
+            event = worker.answer(limits, start, tell, hear, orders)
             while isinstance(event, Done) and event.stays and (following := more()) is not None:
                 worker.give(following)
-                event = worker.answer(limits, start, tell, hear)
+                event = worker.answer(limits, start, tell, hear, orders)
         if not isinstance(event, Raised) or not event.inside:
             break
     if isinstance(event, Raised):
@@ -169,7 +177,9 @@ def run_job(
 
 
 @contextmanager
-def _started(job: Job, backend: str, environment: Mapping[str, str], command: Sequence[str]) -> Iterator[_Worker]:
+def _started(
+    job: Job, backend: str, environment: Mapping[str, str], command: Sequence[str], inherit: Sequence[int]
+) -> Iterator[_Worker]:
     """A worker with that job. It and whatever it started are gone at the end."""
     ours, theirs = os.pipe()
     with scratch() as home:
@@ -179,7 +189,7 @@ def _started(job: Job, backend: str, environment: Mapping[str, str], command: Se
             process = subprocess.Popen(  # noqa: S603 - a command is that of an engine the user installed
                 argv,
                 env={**os.environ, **environment, **worker_environment(backend, str(home))},
-                pass_fds=(theirs,),
+                pass_fds=(theirs, *inherit),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -237,13 +247,23 @@ class _Worker:
     def give(self, job: Job) -> None:
         """Write the job to its stdin, which stays open: it ends when its parent does."""
         self.job = job
+        self._write(msgspec.structs.replace(job, events=self.theirs))
+
+    def _write(self, line: msgspec.Struct) -> None:
         if self.process.stdin is not None:
             # One that is gone already is found out about below.
             with suppress(BrokenPipeError):
-                self.process.stdin.write(encode(msgspec.structs.replace(job, events=self.theirs)).encode() + b"\n")
+                self.process.stdin.write(encode(line).encode() + b"\n")
                 self.process.stdin.flush()
 
-    def answer(self, limits: Limits, start: float, tell: Tell, hear: Hear) -> Event:
+    def answer(
+        self,
+        limits: Limits,
+        start: float,
+        tell: Tell,
+        hear: Hear,
+        orders: Callable[[], Sequence[msgspec.Struct]] = _no_orders,
+    ) -> Event:
         """Its last event. Raises ZenplanError where it took too long or too much, or ended without one."""
         with selectors.DefaultSelector() as selector:
             for descriptor in (self.events, self.process.stderr):
@@ -264,6 +284,8 @@ class _Worker:
                     raise ended(gone.si_status, killed, self.stage, self.job.what, self.said.decode(errors="replace"))
                 self._check(limits, start)
                 tell(self.stage, time.monotonic() - start)
+                for order in orders():
+                    self._write(order)
 
     def _check(self, limits: Limits, start: float) -> None:
         counting = isinstance(self.job, Count)
@@ -307,7 +329,14 @@ _DOING = {
     "count": "counting it",
     "compile": "compiling it",
     "measure": "measuring it",
+    "resume": "reading its checkpoint",
+    "rehearse": "timing its first steps",
+    "train": "training it",
+    "evaluate": "evaluating it",
+    "checkpoint": "writing a checkpoint of it",
+    "save": "saving it",
 }
+_TRAINING = ("resume", "rehearse", "train", "evaluate", "checkpoint", "save")
 _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompiler", "CppCompileError"}
 _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
 
@@ -356,6 +385,10 @@ def _raised(event: Raised, what: str, backend: str) -> ZenplanError:
         )
     if stage == "read":
         return ZenplanError(f"reading {what} raised {why}{where}", "save the model with model.save('model.keras')")
+    if stage in _TRAINING:
+        return ZenplanError(
+            f"{_DOING[stage]} with {backend}, {what} raised {why}{where}", "the last checkpoint is as it was: --resume"
+        )
     if stage in ("compile", "measure"):
         return _stepping(what, backend, kind, why, where)
     return ZenplanError(f"counting {what} raised {why}{where}", "another --backend may do; please report it")

@@ -1,4 +1,4 @@
-"""``zenplan data show``: how much there is to train on."""
+"""``zenplan data``: how much there is to train on, and a folder that is made of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from zenplan.commands.shared.options import FLAGS, takes
+from zenplan.commands.shared.help import Grouped
+from zenplan.commands.shared.options import FLAGS, PREPARE, RequestFile, takes
 from zenplan.commands.shared.settings import Format, resolved
 
 data_app = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
@@ -15,11 +16,12 @@ data_app = typer.Typer(invoke_without_command=True, add_completion=False, rich_m
 
 @data_app.callback()
 def _data(context: typer.Context) -> None:
-    """What there is to train on: files, records, bytes and tokens.
+    """What there is to train on: files, records, bytes and tokens; and data that are ready to be trained on.
 
     \b
     Examples:
       zenplan data show corpus.jsonl.gz
+      zenplan data prepare corpus.jsonl.gz --out prepared
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -32,7 +34,7 @@ def _show(
     output: Format = None,
     **given: Any,
 ) -> None:
-    """Count the data at a path: text, JSONL, Parquet, CSV, or images.
+    """Count the data at a path: text, JSONL, Parquet, CSV, or images. Of prepared data, show the data card.
 
     Little is counted whole; much is measured on a sample from all over it, with the range that leaves.
 
@@ -40,12 +42,63 @@ def _show(
     Examples:
       zenplan data show corpus.jsonl.gz
       zenplan data show chats --tokenizer tokenizer.json
+      zenplan data show prepared
     """
+    from zenplan.adapters.corpus.prepared import is_prepared, read_card
+    from zenplan.commands.data.card_report import card_report
     from zenplan.commands.data.report import data_report
     from zenplan.commands.shared.data import counted
     from zenplan.commands.shared.output import loaded_plugins, say
 
     settings = resolved(format=output)
-    found = counted(path, given["text_column"], given["tokenizer"])
+    if is_prepared(path):
+        report = card_report(read_card(path))
+    else:
+        report = data_report(counted(path, given["text_column"], given["tokenizer"]))
     with loaded_plugins() as plugins:
-        say(data_report(found), settings["format"], plugins)
+        say(report, settings["format"], plugins)
+
+
+@data_app.command("prepare", cls=Grouped)
+@takes(*PREPARE)
+def prepare(
+    out: Annotated[Path, typer.Option("--out", help="The folder to write; it is there at the end.", metavar="FOLDER")],
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="A file, a folder, or python-library, the sources of Python's own.", metavar="PATH", show_default=False
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there; begin an unfinished preparation anew.")
+    ] = False,
+    request: RequestFile = None,
+    output: Format = None,
+    **given: Any,
+) -> None:
+    """Prepare data to train on: cleaned, without duplicates, split, as tokens or arrays; with a data card.
+
+    Text, JSONL, Parquet and CSV become tokens, or with --label samples and their classes; so do tables of numbers,
+    folders of images, and arrays (.npy, .npz). Memory stays small whatever the size. When it is interrupted, the same
+    command goes on where it was, and the same data, seed and versions give the same bytes.
+
+    \b
+    Examples:
+      zenplan data prepare corpus.jsonl.gz --out prepared
+      zenplan data prepare python-library --out sources --vocabulary 4096
+      zenplan data prepare reviews.csv --out reviews --label stars --seq-len 128
+      zenplan data prepare photos --out photos-32 --image-size 32
+    """
+    from zenplan.commands.data.card_report import card_report
+    from zenplan.commands.data.use_case import prepare as use_case
+    from zenplan.commands.shared.output import loaded_plugins, say
+    from zenplan.commands.shared.progress import staged
+    from zenplan.commands.shared.request_file import lines_named, with_request
+
+    settings = resolved(format=output)
+    with lines_named(request, given):
+        every = with_request(request, given, preparing=True)
+        with staged(f"preparing {out.name}") as tell:
+            card = use_case(source, out, every, overwrite, tell)
+    with loaded_plugins() as plugins:
+        say(card_report(card), settings["format"], plugins)

@@ -1,4 +1,4 @@
-"""The JSON document of a data set. Its schema is made of it."""
+"""The JSON documents of a data set and of a data card. Their schemas are made of them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from zenplan.commands.shared.document import (
 )
 from zenplan.documents import Document, fill
 from zenplan.domain.range import Range
+from zenplan.domain.training.data_card import PARTS, DataCard
 from zenplan.domain.training.data_set import DataKind, DataSet
 
 
@@ -69,6 +70,61 @@ def data_document(data: DataSet) -> DataDocument:
         tokens=_range(data.tokens),
         tokens_per_record=_range(data.tokens_per_record),
         left_out=tuple(fill(LeftOutDocument, each) for each in data.left_out),
+    )
+
+
+class PartDocument(Document):
+    """One part of prepared data."""
+
+    name: Annotated[str, one_of(*PARTS), Meta(description="Which.")]
+    records: Annotated[CountFromZero, Meta(description="Records in it; texts longer than 64 kB are several.")]
+    bytes: Annotated[CountFromZero, Meta(description="Of their text in UTF-8, or of their values, in bytes.")]
+    tokens: Annotated[CountFromZero | None, Meta(description="Tokens in it; null for what has none.")]
+    classes: Annotated[tuple[CountFromZero, ...], Meta(description="Records of each class, in the order of classes.")]
+
+
+class DataCardDocument(Document, tag_field="schema", tag="zenplan.data_card/1"):
+    """Answer of 'zenplan data prepare', and card.json of prepared data.
+
+    What came in, what was dropped and why, and what is there to train on.
+    """
+
+    source: Annotated[Name, Meta(description="The file or folder.")]
+    kind: Annotated[str, one_of("tokens", "arrays"), Meta(description="Of what is written.")]
+    what: Annotated[
+        str, one_of("text", "labelled text", "rows", "images", "arrays"), Meta(description="What it is made of.")
+    ]
+    files: Annotated[Count, Meta(description="Files that were read, a count.")]
+    read_bytes: Annotated[NotNegative, Meta(description="What they take on disk, in bytes.")]
+    records: Annotated[Count, Meta(description="Records that came in, a count.")]
+    dropped: Annotated[
+        tuple[LeftOutDocument, ...], Meta(description="Files and records that did not come through, by reason.")
+    ]
+    parts: Annotated[tuple[PartDocument, ...], Meta(description="Train, validation and test.")]
+    split_by: Annotated[str, one_of("folder", "file", "record"), Meta(description="What is never parted.")]
+    seed: Annotated[CountFromZero, Meta(description="Of the split.")]
+    vocabulary: Annotated[Count | None, Meta(description="Tokens of the tokenizer; null without one.")]
+    bytes_per_token: Annotated[Positive | None, Meta(description="Bytes of text of a token, the mean.")]
+    longest: Annotated[Count | None, Meta(description="Tokens of a sample of labelled text.")]
+    cut: Annotated[CountFromZero | None, Meta(description="Texts that were longer than that, a count.")]
+    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes; empty without.")]
+    needed_tokens: Annotated[Positive | None, Meta(description="Tokens of the plan that was given, a count.")]
+    passes: Annotated[Positive | None, Meta(description="Passes over the training data for these.")]
+    cpu_s: Annotated[NotNegative, Meta(description="Time of the processor that it took, in seconds.")]
+    wall_s: Annotated[NotNegative, Meta(description="Time that it took, in seconds.")]
+    fixed_cpu_s: Annotated[NotNegative, Meta(description="Of cpu_s, what does not grow with the data, in seconds.")]
+    notes: Annotated[tuple[str, ...], Meta(description="What else should be known.")]
+    version: Annotated[Name, Meta(description="Of zenplan.")]
+    fingerprint: Annotated[Name, Meta(description="Of the prepared data, a SHA-256.")]
+
+
+def card_document(card: DataCard) -> DataCardDocument:
+    """The data card."""
+    return fill(
+        DataCardDocument,
+        card,
+        dropped=tuple(fill(LeftOutDocument, each) for each in card.dropped),
+        parts=tuple(fill(PartDocument, each) for each in card.parts),
     )
 
 

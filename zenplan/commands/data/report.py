@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from zenplan import units
 from zenplan.commands.shared.data import span_of
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
-from zenplan.domain.training.data_set import DataSet
+from zenplan.domain.training.data_set import DataSet, LeftOut
 
 
 def data_report(data: DataSet) -> Report:
@@ -16,7 +17,7 @@ def data_report(data: DataSet) -> Report:
     return Report(
         make_document=lambda: _document(data),
         make_records=lambda: [_record(data)],
-        tables=(_figures(data), *_left_out(data)),
+        tables=(_figures(data), *left_out(data.left_out, data.whole)),
         notes=(f"{data.how}.", *_columns(data)),
     )
 
@@ -72,15 +73,20 @@ def _range(figure: Range, size: bool = False) -> str:
     return span_of(figure, units.size if size else units.count) or f"± {units.percent(figure.high / figure.mid - 1.0)}"
 
 
-def _left_out(data: DataSet) -> tuple[Table, ...]:
-    if not data.left_out:
+def left_out(lines: Sequence[LeftOut], whole: bool) -> tuple[Table, ...]:
+    """What was left out, by reason; no table where nothing was.
+
+    Args:
+        lines: by reason.
+        whole: whether all was read, and not a sample.
+    """
+    if not lines:
         return ()
     columns = (Column(name="left out", numeric=True), Column(name="why"), Column(name="the first"))
     rows = tuple(
-        (f"{each.count:,} {each.what if each.count > 1 else each.what[:-1]}", each.why, each.example)
-        for each in data.left_out
+        (f"{each.count:,} {each.what if each.count > 1 else each.what[:-1]}", each.why, each.example) for each in lines
     )
-    sampled = not data.whole and any(each.what == "records" for each in data.left_out)
+    sampled = not whole and any(each.what == "records" for each in lines)
     caption = "of records, those in what was read" if sampled else ""
     return (Table(title="Left out", columns=columns, rows=rows, caption=caption),)
 

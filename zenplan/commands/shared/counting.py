@@ -56,12 +56,23 @@ def count_keras(
         ZenplanError: it cannot be built or counted; the message says why.
     """
     job = Count(what=target, model=keras_model(target, arguments, input_shapes), batch=batch)
+    return count_job(job, backend, time_s, memory_bytes, tell)
+
+
+def count_job(
+    job: Count,
+    backend: str | None,
+    time_s: float = USUAL_TIME_S,
+    memory_bytes: float | None = None,
+    tell: Tell = _untold,
+) -> ModelCount:
+    """What a worker counts; arguments and errors as of ``count_keras``, for any model that a worker can count."""
     if memory_bytes is None and (usable := read_host().usable_memory_bytes):
         memory_bytes = _MEMORY_SHARE * usable
     chosen = backend_of(backend, os.environ)
     answer = run_job(job, chosen, Limits(time_s=time_s, memory_bytes=memory_bytes), tell)
     if not isinstance(answer, Counted):
-        raise DataError(f"the worker has no count of {target}")
+        raise DataError(f"the worker has no count of {job.what}")
     return answer.count
 
 

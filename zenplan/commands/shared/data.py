@@ -45,6 +45,11 @@ def counted(
         return count(asked, show)
 
 
+def check_tokenizer(path: Path) -> None:
+    """Raises DataError: it is no tokenizer. UsageError: it cannot be read, or ``tokenizers`` is not installed."""
+    _tokenize(path)
+
+
 def _tokenize(path: Path) -> Any:
     from zenplan.adapters.data.tokenizer import HINT, check_installed, read_tokenizer, tokenizer_of
     from zenplan.plugins.guard import attempt

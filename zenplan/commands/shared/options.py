@@ -6,7 +6,7 @@ A command takes those it is decorated with, ``@takes(*RUN)``; ``request.request_
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, get_origin
@@ -48,6 +48,24 @@ def _as_given(text: str, _: str) -> str:
     return text
 
 
+def _one_of(*names: str) -> Parse:
+    def parse(text: str, what: str) -> str:
+        from zenplan.errors import UnknownName
+
+        name = text.strip().lower()
+        if name not in names:
+            raise UnknownName(what, text, names)
+        return name
+
+    return parse
+
+
+def _names(given: Any, _: str) -> tuple[str, ...]:
+    """Names parted by commas, or several of them."""
+    texts = given if isinstance(given, list | tuple) else [given]
+    return tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",") if name.strip()))
+
+
 def _or_none(parse: Parse) -> Parse:
     """The same, of what there may be none of: 0."""
     return lambda text, what: 0 if units.is_nothing(text) else parse(text, what)
@@ -79,7 +97,9 @@ class Flag:
 
     def parameter(self, several: bool) -> inspect.Parameter:
         """As an argument of a command, which may be given several times."""
-        option = typer.Option(self.flag, help=self.help, metavar=self.metavar, rich_help_panel=HEADINGS[self.name])
+        option = typer.Option(
+            self.flag, help=self.help, metavar=self.metavar, rich_help_panel=HEADINGS.get(self.name, OTHERS)
+        )
         once = several and get_origin(self.kind) is not list
         kind = list[self.kind] if once else self.kind  # type: ignore[name-defined]  # a type that is known by then
         return inspect.Parameter(
@@ -311,7 +331,112 @@ PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 # The section of the help that each flag stands in: its table in a request file.
+OTHERS: Final = "Training"
 HEADINGS: Final = {flag.name: name.capitalize() for name, group in GROUPS.items() for flag in group}
+
+# Those of preparing data, beside some of a request; in a request file they stand in [data], which 'estimate' leaves them in.
+_OWN_OF_PREPARE: Final = (
+    Flag(
+        name="label",
+        metavar="NAME",
+        help='Column to learn to predict, or "folder" for the name of a file\'s folder; without one, a language model.',
+        parse=_as_given,
+    ),
+    Flag(
+        name="label_kind",
+        metavar="KIND",
+        help="class or number; by default numbers with a fraction, or more than 200 different ones, are numbers.",
+        parse=_one_of("class", "number"),
+    ),
+    Flag(
+        name="classes",
+        metavar="COUNT",
+        help="Labels are whole numbers from 0 to below this; others are dropped.",
+        parse=_whole(100_000),
+    ),
+    Flag(
+        name="features",
+        metavar="NAMES",
+        help="Columns of numbers to learn from; by default all of a table.",
+        kind=list[str],
+        parse=_names,
+    ),
+    Flag(
+        name="ids",
+        metavar="NAMES",
+        help="Columns of names to learn from, each an input, as in user,item.",
+        kind=list[str],
+        parse=_names,
+    ),
+    Flag(
+        name="vocabulary",
+        metavar="COUNT",
+        help="Tokens of the tokenizer that is trained; 8192 by default.",
+        parse=_whole(1_000_000),
+    ),
+    Flag(
+        name="end_token",
+        metavar="NAME",
+        help="What ends a document, in the given tokenizer; by default its usual names.",
+        parse=_as_given,
+    ),
+    Flag(
+        name="channels",
+        metavar="COUNT",
+        help="3 for images in colour (default), 1 for grey.",
+        parse=lambda text, what: int(_one_of("1", "3")(text, what)),
+    ),
+    Flag(
+        name="validation",
+        metavar="PERCENT",
+        help="Share that is set aside to validate on; 5% by default, 0 for none.",
+        parse=_or_none(units.parse_share),
+    ),
+    Flag(
+        name="test",
+        metavar="PERCENT",
+        help="Share that is set aside to test on; 5% by default, 0 for none.",
+        parse=_or_none(units.parse_share),
+    ),
+    Flag(
+        name="split_by",
+        metavar="KIND",
+        help="What is never parted: folder, file or record; by default files of text, else records.",
+        parse=_one_of("folder", "file", "record"),
+    ),
+    Flag(
+        name="duplicates",
+        metavar="KIND",
+        help="Exact duplicates: drop or keep; kept ones stay in one part. Rows and arrays are kept by default.",
+        field="same",
+        parse=_one_of("drop", "keep"),
+    ),
+    Flag(
+        name="near_duplicates",
+        metavar="KIND",
+        help="Texts that are nearly the same: drop (default), keep in one part, or ignore.",
+        field="near",
+        parse=_one_of("drop", "keep", "ignore"),
+    ),
+    Flag(
+        name="similarity",
+        metavar="PERCENT",
+        help="From which on texts are near duplicates: of all their runs of five words, those in both; 80% by default.",
+        parse=units.parse_share,
+    ),
+    Flag(name="min_chars", metavar="COUNT", help="Drop texts with fewer characters.", parse=_whole(1e9)),
+    Flag(name="max_chars", metavar="COUNT", help="Drop texts with more characters.", parse=_whole(1e9)),
+    Flag(
+        name="quality",
+        metavar="KIND",
+        help="any (default), or prose: drop what is no running text, by the rules of Gopher.",
+        parse=_one_of("any", "prose"),
+    ),
+    Flag(name="seed", metavar="COUNT", help="Of the split; 0 by default.", parse=_or_none(_whole(1e15))),
+)
+_OF_A_REQUEST: Final = ("text_column", "tokenizer", "seq_len", "image_size", "params", "tokens")
+PREPARE: Final = (*_OWN_OF_PREPARE, *(FLAGS[name] for name in _OF_A_REQUEST))
+HEADINGS.update({flag.name: "Data" for flag in _OWN_OF_PREPARE})
 
 RequestFile = Annotated[
     Path | None,
@@ -322,15 +447,19 @@ NoCalibrations = Annotated[
 ]
 
 
-def parsed(given: Mapping[str, Any]) -> dict[str, Any]:
+def parsed(given: Mapping[str, Any], flags: Iterable[Flag] = RUN) -> dict[str, Any]:
     """The fields of a request that these flags give, in its units.
+
+    Args:
+        given: by the names of flags.
+        flags: those that are looked for.
 
     Raises:
         UsageError: one cannot be what was given.
     """
     return {
         flag.field or flag.name: flag.parse(given[flag.name], flag.flag)
-        for flag in FLAGS.values()
+        for flag in flags
         if flag.parse and given.get(flag.name) is not None
     }
 

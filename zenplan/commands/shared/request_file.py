@@ -1,7 +1,8 @@
 """Request files: the flags of a run in TOML, as ``--request`` reads them.
 
 A key is the name of a flag, ``seq_len`` or ``seq-len``. It stands at the top or in a table, ``[model]``, ``[data]`` and
-so on: those of ``options.GROUPS``. ``[train]`` belongs to training and is left to it.
+so on: those of ``options.GROUPS``. ``[train]`` belongs to training and is left to it, as in ``[data]`` is what says how
+data are prepared.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from typing import Any, Final, get_args, get_origin
 
 from zenplan.adapters.files.toml_file import TomlFile, read_toml_file
 from zenplan.adapters.settings.settings import SETTINGS
-from zenplan.commands.shared.options import FLAGS, GROUPS, Flag
+from zenplan.commands.shared.options import FLAGS, GROUPS, PREPARE, Flag
 from zenplan.errors import UsageError, nearest, shown
 
 _HINT: Final = 'a request is TOML, a flag a line, as in: params = "7B"'
 # Tables that others read.
 _OTHERS: Final = ("train",)
+_DATA: Final = "data"
+_OF_PREPARE: Final = {flag.name: flag for flag in PREPARE}
+_EVERY: Final = FLAGS | _OF_PREPARE
 _MODEL_FILES: Final = (".keras", ".h5")
 
 
@@ -31,8 +35,10 @@ def is_given(value: object) -> bool:
     return value is not None and value != [] and value != ()
 
 
-def with_request(path: str | os.PathLike[str] | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags that were given over those of the request file, if there is one.
+def with_request(
+    path: str | os.PathLike[str] | None, given: Mapping[str, Any], preparing: bool = False
+) -> dict[str, Any]:
+    """The flags that were given over those of the request file, if there is one; ``preparing`` as of ``read_request``.
 
     Raises:
         UsageError: a key of the file is unknown, or its value cannot be used; the message names the line.
@@ -40,7 +46,7 @@ def with_request(path: str | os.PathLike[str] | None, given: Mapping[str, Any]) 
     """
     if path is None:
         return dict(given)
-    found = read_request(path)
+    found = read_request(path, preparing)
     return {**given, **{name: value for name, value in found.items() if not is_given(given.get(name))}}
 
 
@@ -68,7 +74,7 @@ def _where(path: str | os.PathLike[str], given: Mapping[str, Any], message: str)
         return None
     file = read_toml_file(path, os.fspath(path), _HINT)
     own = [(keys, value) for keys, value in _entries(file) if not is_given(given.get(_name(keys[-1])))]
-    by_flag = (keys for keys, _ in own if _has(message, FLAGS[_name(keys[-1])].flag))
+    by_flag = (keys for keys, _ in own if _has(message, _EVERY[_name(keys[-1])].flag))
     by_value = (keys for keys, value in own if any(_has(message, text) for text in _texts(value)))
     found = next(chain(by_flag, by_value), None)
     return None if found is None else file.at(*found)
@@ -87,8 +93,14 @@ def _has(message: str, word: str) -> bool:
     return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", message) is not None
 
 
-def read_request(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The flags in a request file, each as the command line would hand it over. Raises as ``with_request``."""
+def read_request(path: str | os.PathLike[str], preparing: bool = False) -> dict[str, Any]:
+    """The flags in a request file, each as the command line would hand it over. Raises as ``with_request``.
+
+    Args:
+        path: of the file.
+        preparing: whether the flags are wanted with which data are prepared, and ``data``; else those of a request.
+    """
+    wanted = {*_OF_PREPARE, _DATA} if preparing else FLAGS.keys()
     file = read_toml_file(path, os.fspath(path), _HINT)
     found: dict[str, Any] = {}
     lines: dict[str, tuple[str, ...]] = {}
@@ -98,9 +110,9 @@ def read_request(path: str | os.PathLike[str]) -> dict[str, Any]:
             first = file.line(*lines[flag.name])
             raise UsageError(f"{file.at(*keys)}: {flag.name} is there already, in line {first}", "keep one of the two")
         found[flag.name], lines[flag.name] = _value(file, keys, flag, given), keys
-    if not found:
+    if not found and not file.values.keys() & set(_OTHERS):
         raise UsageError(f"{file.name} has nothing in it", _HINT)
-    return found
+    return {name: value for name, value in found.items() if name in wanted}
 
 
 def _entries(file: TomlFile) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -121,6 +133,8 @@ def _flag(file: TomlFile, keys: tuple[str, ...]) -> Flag:
     name = _name(keys[-1])
     if name in FLAGS:
         return FLAGS[name]
+    if keys[0] == _DATA and name in _OF_PREPARE:
+        return _OF_PREPARE[name]
     own = [flag.name for flag in GROUPS[keys[0]]] if len(keys) > 1 else list(FLAGS)
     raise file.unknown(keys, FLAGS if nearest(name, FLAGS) else own)
 

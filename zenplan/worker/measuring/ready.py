@@ -63,7 +63,7 @@ def built_model(wanted: Model, precision: str, events: Events) -> keras.Model:
             )
     elif isinstance(wanted, File):
         events.begin("read")
-        model = configured_model(_in_policy(read_keras_config(wanted.path), POLICIES[precision]), events)
+        model = configured_model(in_policy(read_keras_config(wanted.path), POLICIES[precision]), events)
     else:
         from zenplan.worker.proxies.proxy import proxy_model
 
@@ -110,11 +110,11 @@ def usual_losses(outputs: Any) -> Any:
 
 def _usual_loss(output: Any) -> keras.losses.Loss:
     if len(output.shape) > 1 and output.shape[-1] > 1:
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=not _is_softmax(output))
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=not is_softmax(output))
     return keras.losses.MeanSquaredError()
 
 
-def _is_softmax(output: Any) -> bool:
+def is_softmax(output: Any) -> bool:
     """Whether the layer that it comes from, as far as Keras knows it, ends in a softmax."""
     history = getattr(output, "_keras_history", None)
     if history is None:
@@ -122,7 +122,7 @@ def _is_softmax(output: Any) -> bool:
     layer = history.operation
     inside = getattr(getattr(layer, "_functional", layer), "outputs", None)
     if inside:
-        return _is_softmax(inside[history.tensor_index])
+        return is_softmax(inside[history.tensor_index])
     activation = getattr(getattr(layer, "activation", None), "__name__", "")
     return isinstance(layer, keras.layers.Softmax) or activation == "softmax"
 
@@ -168,7 +168,7 @@ def with_data(key: str, model: keras.Model, symbolic: Any, compiled: bool | None
     return Ready(key=key, model=model, x=x, y=y)
 
 
-def _in_policy(config: dict[str, Any], policy: str) -> dict[str, Any]:
+def in_policy(config: dict[str, Any], policy: str) -> dict[str, Any]:
     """The configuration with that policy in each layer, if the file has Keras's usual one in all of them."""
     if any(each["config"]["name"] != "float32" for each in _policies(config)):
         return config

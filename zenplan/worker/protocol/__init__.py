@@ -15,6 +15,7 @@ from zenplan.worker.protocol.decoding import (
     AnyJob,
     decode_event,
     decode_job,
+    decode_stop,
 )
 from zenplan.worker.protocol.events import (
     Built,
@@ -46,6 +47,7 @@ from zenplan.worker.protocol.jobs import (
 from zenplan.worker.protocol.models import (
     Blocks,
     File,
+    Kind,
     Model,
     Target,
 )
@@ -58,7 +60,6 @@ from zenplan.worker.protocol.training import (
     Changed,
     Checkpointed,
     Ended,
-    Kind,
     Metric,
     Optimizer,
     Ready,
@@ -68,6 +69,8 @@ from zenplan.worker.protocol.training import (
     Stop,
     Train,
     TrainedModel,
+    Write,
+    Written,
 )
 
 __all__ = [
@@ -113,8 +116,11 @@ __all__ = [
     "Train",
     "TrainedModel",
     "WantedPoint",
+    "Write",
+    "Written",
     "decode_event",
     "decode_job",
+    "decode_stop",
     "described",
     "says",
 ]

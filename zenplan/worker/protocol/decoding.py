@@ -23,12 +23,24 @@ from zenplan.worker.protocol.events import (
     Stage,
 )
 from zenplan.worker.protocol.jobs import Count, DataParallel, Measure
-from zenplan.worker.protocol.training import Changed, Checkpointed, Ended, Metric, Ready, Rehearsed, Steps
+from zenplan.worker.protocol.training import (
+    Changed,
+    Checkpointed,
+    Ended,
+    Metric,
+    Ready,
+    Rehearsed,
+    Steps,
+    Stop,
+    Train,
+    Write,
+    Written,
+)
 
 # Of a line that is no event, in the error that says so.
 _SHOWN_BYTES = 60
 
-AnyJob = Count | Measure | DataParallel
+AnyJob = Count | Measure | DataParallel | Train | Write
 
 
 class _Unknown(msgspec.Struct):
@@ -38,7 +50,7 @@ class _Unknown(msgspec.Struct):
 
 
 _Measured = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
-_Trained = Ready | Rehearsed | Steps | Metric | Checkpointed | Changed | Ended
+_Trained = Ready | Rehearsed | Steps | Metric | Checkpointed | Changed | Ended | Written
 _AnyEvent = _Measured | _Trained
 _NAMES = {kind.__struct_config__.tag for kind in get_args(_AnyEvent)}
 
@@ -61,3 +73,8 @@ def decode_event(line: bytes) -> Event | None:
 def decode_job(line: str) -> AnyJob:
     """The job that the parent wrote."""
     return documents.decode(line, cast(type[AnyJob], AnyJob), "the job")
+
+
+def decode_stop(line: str) -> Stop:
+    """What the parent wrote while a training run goes on."""
+    return documents.decode(line, Stop, "what is asked of a run")

@@ -13,7 +13,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=st
     """What a worker says.
 
     Attributes:
-        stage: what it is at: ``start``, ``read``, ``import``, ``build``, ``count``, ``compile`` or ``measure``.
+        stage: what it is at: ``start``, ``read``, ``import``, ``build``, ``count``, ``compile``, ``measure``,
+            ``rehearse`` or ``train``.
     """
 
     stage: str = ""

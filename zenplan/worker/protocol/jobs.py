@@ -8,7 +8,7 @@ import msgspec
 
 from zenplan.domain.measured.calibration import STEP
 from zenplan.worker.protocol.events import Counted, Done, Event
-from zenplan.worker.protocol.models import File, Model, Target
+from zenplan.worker.protocol.models import File, Kind, Model, Target
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag_field="job"):
@@ -31,12 +31,14 @@ class Count(Job, frozen=True, kw_only=True, tag="count"):
     Attributes:
         batch: samples that it is called with; None for any.
         values: whether variables get their values, which a builder may need.
+        data: folder of prepared data, for which a ``Kind`` is built.
     """
 
     last: ClassVar[type[Event]] = Counted
-    model: Target | File
+    model: Target | File | Kind
     batch: int | None = None
     values: bool = False
+    data: str = ""
 
 
 class WantedPoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,6 +30,18 @@ class File(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fil
     input_shapes: tuple[tuple[int, ...], ...] = ()
 
 
+class Kind(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="kind"):
+    """A built-in kind of model, such as ``decoder``.
+
+    Attributes:
+        name: of the kind.
+        options: of it, such as ``layers``; the kind knows defaults.
+    """
+
+    name: str
+    options: dict[str, Any] = {}
+
+
 class Blocks(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="blocks"):
     """A model made of the operators of a workload, in its place.
 

@@ -7,14 +7,14 @@ the parent is gone.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
 from zenplan.unions import Whole
 from zenplan.worker.protocol.events import Event
 from zenplan.worker.protocol.jobs import Job
-from zenplan.worker.protocol.models import File, Target
+from zenplan.worker.protocol.models import File, Kind, Target
 
 # --- events
 
@@ -22,11 +22,15 @@ from zenplan.worker.protocol.models import File, Target
 class Ready(Event, frozen=True, kw_only=True, tag="ready"):
     """The model is built and its first step compiled; what comes next is the rehearsal, or the run.
 
+    Where a run goes on, ``Steps`` and ``Metric`` of before its checkpoint may come once more after it: those that a
+    parent may not have heard, whose end was sudden.
+
     Attributes:
         parameters, trainable: of the model.
         setup_s: until then.
         step: that the run goes on from; 0 for a new run.
         exact: whether a resumed run goes on bit for bit; ``differs`` says what is not as it was.
+        passed: checkpoints newer than the one it goes on from that did not check, each with why.
         micro_batch: samples, as it is after what memory allowed.
         samples: of a pass over the training data. tokens_per_sample: None where they are not of tokens.
     """
@@ -37,6 +41,7 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
     step: Whole = 0
     exact: bool = True
     differs: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
     micro_batch: Whole
     samples: Whole
     tokens_per_sample: Whole | None = None
@@ -111,9 +116,11 @@ class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpoint"):
 
 
 class Changed(Event, frozen=True, kw_only=True, tag="changed"):
-    """The run goes on otherwise than it was told to.
+    """The run goes on otherwise than it was told to, and from the newest checkpoint: what was told of steps after it
+    is told again.
 
     Attributes:
+        step: of that checkpoint.
         what: ``micro_batch``, after memory ran out; value: what it is now.
         why: for people.
     """
@@ -145,18 +152,6 @@ class Ended(Event, frozen=True, kw_only=True, tag="ended"):
 
 
 # --- jobs
-
-
-class Kind(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="kind"):
-    """A built-in kind of model, such as ``decoder``.
-
-    Attributes:
-        name: of the kind.
-        options: of it, such as ``layers``; the kind knows defaults.
-    """
-
-    name: str
-    options: dict[str, Any] = {}
 
 
 TrainedModel = Kind | Target | File
@@ -191,10 +186,15 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         seconds: after which it ends, with at least ``least`` steps done.
+        most: steps after which it ends in any case; 0 for no such end.
+        waits: whether the run begins only once the parent has answered ``Rehearsed`` with a ``Stop``: a prediction is
+            kept before the first step.
     """
 
     seconds: float
     least: Whole = 3
+    most: Whole = 0
+    waits: bool = False
 
 
 class Train(Job, frozen=True, kw_only=True, tag="train"):
@@ -215,8 +215,9 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         micro_batch: samples that go through the model at once; ``batch`` is a multiple of it.
         lora_rank: of adapters, all else frozen; 0 for training all.
         evaluate_every: steps between evaluations on validation data; 0 for at the end alone.
-        evaluate_batches: of micro-batches, that an evaluation takes at most.
-        checkpoint_every: steps between checkpoints; 0 for at the end alone.
+        evaluate_batches: of micro-batches, that an evaluation takes at most; 0 for all of the part. Test data is
+            evaluated once, at the end.
+        checkpoint_every: steps between checkpoints; 0 for at the end alone. A new run has one of step 0 too.
         keep: checkpoints that are kept, the newest.
         rehearsal: None for no timed steps before the run; not taken where a run is resumed.
         until_loss: the run ends once a validation loss is this low; None for no such end.
@@ -248,6 +249,35 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
     until_loss: float | None = None
     patience: Whole = 0
     resume: bool = False
+
+
+class Written(Event, frozen=True, kw_only=True, tag="written"):
+    """What a model wrote.
+
+    Attributes:
+        tokens: after those that it was given.
+    """
+
+    tokens: tuple[Whole, ...]
+
+
+class Write(Job, frozen=True, kw_only=True, tag="write"):
+    """Let a trained language model write.
+
+    Attributes:
+        model: path of a ``.keras`` file that takes tokens and predicts the next of each.
+        tokens: that it goes on from, one at least.
+        count: tokens that are wanted.
+        temperature: that its logits are divided by before a token is drawn.
+        seed: of the draw.
+    """
+
+    last: ClassVar[type[Event]] = Written
+    model: str
+    tokens: tuple[Whole, ...]
+    count: Whole
+    temperature: float = 0.8
+    seed: Whole = 0
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True, tag_field="job", tag="stop"):

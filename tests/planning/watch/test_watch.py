@@ -1,0 +1,272 @@
+"""Laws of a run that is going on: checkpoints, money, time left, drift, limits."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zenplan.domain.measured.training_run import REHEARSED, STORED, RunPrediction
+from zenplan.domain.range import Range
+from zenplan.errors import DataError
+from zenplan.planning.watch.checkpoints import MOST_SHARE, interval_s, interval_steps
+from zenplan.planning.watch.drift import LEAST, Cause, StepTime, cores_of, drift_of
+from zenplan.planning.watch.limits import MAX_HOURS, MAX_USD, RunLimits, must_stop
+from zenplan.planning.watch.money import Tariff
+from zenplan.planning.watch.progress import Left, mean_step_s, time_left
+from zenplan.planning.watch.rehearsal import corrected, in_a_crowd, step_of
+
+seconds = st.floats(min_value=1e-3, max_value=1e6)
+
+
+# --- checkpoints
+
+
+def cost(apart_s: float, checkpoint_s: float, mtbf_s: float) -> float:
+    """Daly 2006, equation 20, without restart: the run's length over that of its work."""
+    return mtbf_s * math.expm1((apart_s + checkpoint_s) / mtbf_s) / apart_s
+
+
+@given(seconds, st.floats(min_value=1.0, max_value=1e8))
+def test_no_other_interval_costs_less(checkpoint_s: float, mtbf_s: float) -> None:
+    if checkpoint_s > mtbf_s / 10.0:
+        return
+    best = interval_s(checkpoint_s, mtbf_s)
+    for factor in (0.5, 0.8, 1.25, 2.0):
+        assert cost(best, checkpoint_s, mtbf_s) <= cost(best * factor, checkpoint_s, mtbf_s) * (1.0 + 1e-9)
+
+
+def test_young_is_the_limit_of_quick_checkpoints() -> None:
+    assert interval_s(1.0, 1e9) == pytest.approx(math.sqrt(2e9), rel=1e-4)
+    assert interval_s(10.0, 3600.0) == pytest.approx(math.sqrt(72_000.0), rel=0.04)
+
+
+def test_ends_of_the_interval() -> None:
+    assert interval_s(0.0, 3600.0) == 0.0
+    assert interval_s(7200.0, 3600.0) == 3600.0
+    assert math.isinf(interval_s(1.0, math.inf))
+
+
+@given(seconds, st.floats(min_value=1e-4, max_value=1e3), st.floats(min_value=10.0, max_value=1e9))
+def test_checkpoints_take_little_and_are_at_least_a_step_apart(checkpoint_s: float, step_s: float, mtbf: float) -> None:
+    steps = interval_steps(checkpoint_s, mtbf, step_s)
+    assert steps >= 1
+    # Rounding to whole steps moves it by half a step.
+    assert checkpoint_s / ((steps + 0.5) * step_s) <= MOST_SHARE * (1.0 + 1e-9)
+
+
+def test_work_that_may_be_lost_is_bounded() -> None:
+    assert interval_steps(1.0, math.inf, 1.0) == 1800
+    assert interval_steps(1.0, math.inf, 1.0, most_apart_s=60.0) == 60
+
+
+# --- money
+
+
+def test_an_offer_comes_before_power() -> None:
+    assert Tariff(usd_per_h=2.5, usd_per_kwh=0.1, power_w=700.0).usd(1800.0) == 1.25
+    assert Tariff(usd_per_kwh=0.1, power_w=1000.0).usd(3600.0) == pytest.approx(0.1)
+
+
+def test_what_is_not_known_is_not_nothing() -> None:
+    assert Tariff().usd(3600.0) is None
+    assert Tariff(usd_per_kwh=0.1).usd(3600.0) is None
+    assert Tariff(usd_per_h=0.0).usd(3600.0) == 0.0
+    assert Tariff(usd_per_h=0.0).seconds(1.0) is None
+
+
+@given(st.floats(min_value=1e-3, max_value=1e4), seconds)
+def test_seconds_and_dollars_are_each_others_inverse(price: float, wanted: float) -> None:
+    tariff = Tariff(usd_per_h=price)
+    usd = tariff.usd(wanted)
+    assert usd is not None
+    assert tariff.seconds(usd) == pytest.approx(wanted)
+
+
+# --- time left
+
+PREDICTED = Range(low=0.8, mid=1.0, high=1.25)
+
+
+def test_before_the_first_step_the_prediction_is_all() -> None:
+    left = time_left(Left(steps=100, evaluations=2, evaluate_s=5.0), PREDICTED, ())
+    assert left is not None
+    assert left.mid == pytest.approx(110.0)
+    assert left.low == pytest.approx(90.0, rel=0.01)
+    assert left.high == pytest.approx(135.0, rel=0.01)
+
+
+def test_nothing_known_is_no_time() -> None:
+    assert time_left(Left(steps=100), None, ()) is None
+    assert time_left(Left(steps=0), PREDICTED, ()) == Range(low=0.0, mid=0.0, high=0.0)
+
+
+def test_the_run_itself_soon_outweighs_the_prediction_and_the_interval_narrows() -> None:
+    random.seed(1)
+    steps = [2.0 * random.lognormvariate(0.0, 0.1) for _ in range(400)]
+    widths, off = [], []
+    for n in (0, 3, 20, 100, 400):
+        found = mean_step_s(PREDICTED, steps[:n])
+        assert found is not None
+        widths.append(found.high / found.low)
+        off.append(abs(math.log(found.mid / 2.0)))
+    assert widths == sorted(widths, reverse=True)
+    assert off[-1] < 0.02 < off[0]
+
+
+def test_without_noise_it_is_still_not_certain() -> None:
+    found = mean_step_s(None, [1.0] * 1000)
+    assert found is not None
+    assert 1.02 < found.high / found.low < 1.04
+
+
+def test_the_interval_holds_four_in_five_machines_that_are_noisy_in_stretches() -> None:
+    """Noise of neighbouring steps is alike: as of a machine on which others come and go."""
+    random.seed(7)
+    held = 0
+    for _ in range(200):
+        slow, steps = 0.0, []
+        for _ in range(2000):
+            slow = 0.9 * slow + random.gauss(0.0, 0.02)
+            steps.append(math.exp(slow + random.gauss(0.0, 0.05)))
+        found = mean_step_s(None, steps[:400])
+        assert found is not None
+        held += found.low <= sum(steps[400:]) / 1600 <= found.high
+    assert held >= 150
+
+
+# --- drift
+
+
+def steps(wall_s: float, count: int = 50, wait_s: float = 0.0, cpu_s: float | None = None) -> list[StepTime]:
+    return [StepTime(wall_s=wall_s, wait_s=wait_s, cpu_s=cpu_s) for _ in range(count)]
+
+
+@given(st.floats(min_value=0.8, max_value=1.25))
+def test_within_the_interval_there_is_no_drift(wall_s: float) -> None:
+    assert drift_of(steps(wall_s), PREDICTED) is None
+
+
+def test_few_steps_or_a_single_slow_one_are_no_drift() -> None:
+    assert drift_of(steps(9.0, LEAST - 1), PREDICTED) is None
+    assert drift_of([*steps(1.0), StepTime(wall_s=99.0)], PREDICTED) is None
+    assert drift_of(steps(9.0), None) is None
+
+
+@pytest.mark.parametrize(
+    ("window", "more", "cause"),
+    [
+        (steps(2.0, wait_s=1.0), {}, Cause.INPUT),
+        (steps(2.0, wait_s=0.0), {"held_down": "heat"}, Cause.THROTTLED),
+        (steps(2.0, cpu_s=2.0), {"cores_then": 2.0}, Cause.CONTENDED),
+        (steps(2.0, cpu_s=4.0), {"cores_then": 2.0}, Cause.UNKNOWN),
+        # The processor waits for a GPU: its own clock says nothing.
+        (steps(2.0, cpu_s=2.0), {"cores_then": 2.0, "on_cpu": False}, Cause.UNKNOWN),
+        (steps(0.5), {"held_down": "heat"}, Cause.UNKNOWN),
+    ],
+)
+def test_the_cause_is_what_was_measured(window: list[StepTime], more: dict[str, object], cause: Cause) -> None:
+    found = drift_of(window, PREDICTED, **more)  # type: ignore[arg-type]  # of the table above
+    assert found is not None
+    assert found.cause is cause
+    assert (found.ratio > 1.0) == ("slower" in found.text)
+
+
+def test_waiting_is_no_sign_of_others() -> None:
+    """What a step waits for its batch is not taken for time that others took away."""
+    assert cores_of(steps(2.0, wait_s=1.0, cpu_s=2.0)) == 2.0
+    assert cores_of(steps(2.0)) is None
+
+
+# --- limits
+
+
+@given(
+    st.floats(min_value=0.01, max_value=1e4),
+    st.floats(min_value=0.1, max_value=100.0),
+    st.floats(min_value=0.0, max_value=100.0),
+    st.floats(min_value=0.0, max_value=100.0),
+)
+def test_what_is_left_pays_for_the_step_and_its_checkpoint(
+    usd: float, price: float, step_s: float, ckpt: float
+) -> None:
+    """The run goes on only while a step and a checkpoint more stay within the money."""
+    limits, t = RunLimits(usd=usd), 0.0
+    most_s = usd / price * 3600.0
+    for t in (most_s * share for share in (0.0, 0.3, 0.6, 0.9, 0.99, 1.0, 1.5)):
+        if not must_stop(limits, t, price, step_s, ckpt):
+            assert t + step_s + ckpt <= most_s
+    assert must_stop(limits, most_s, price, step_s, ckpt) == MAX_USD
+
+
+def test_the_first_limit_counts_and_none_is_none() -> None:
+    assert RunLimits(usd=10.0, hours=1.0).ends_at_s(100.0) == (360.0, MAX_USD)
+    assert RunLimits(usd=10.0, hours=1.0).ends_at_s(1.0) == (3600.0, MAX_HOURS)
+    assert RunLimits(usd=10.0).ends_at_s(None) is None
+    assert must_stop(RunLimits(), 1e9, 1.0) == ""
+
+
+def test_a_short_limit_is_not_over_before_it_began() -> None:
+    """Nobody has timed a checkpoint yet: half of the time is for steps all the same."""
+    limits = RunLimits(hours=4.0 / 3600.0)
+    assert must_stop(limits, 1.0, None) == ""
+    assert must_stop(limits, 2.5, None) == MAX_HOURS
+
+
+# --- before the run
+
+
+def test_the_rehearsal_is_the_mean_of_undisturbed_steps() -> None:
+    assert step_of([1.0, 1.0, 1.0, 1.0, 50.0]).mid == pytest.approx(1.0)
+    assert step_of([0.9, 1.1, 1.0, 1.0]).mid == pytest.approx(1.0)
+    with pytest.raises(DataError):
+        step_of([])
+
+
+def test_more_and_quieter_steps_are_surer() -> None:
+    def width(walls: list[float]) -> float:
+        found = step_of(walls)
+        return found.high / found.low
+
+    assert width([1.0] * 3) > width([1.0] * 12)
+    assert step_of([1.0] * 12, busy=True).high > step_of([1.0] * 12).high
+    quiet = step_of([1.0] * 12)
+    assert (in_a_crowd(quiet).mid, in_a_crowd(quiet).high > quiet.high) == (quiet.mid, True)
+    assert width([0.8, 1.2] * 6) > width([0.98, 1.02] * 6)
+    assert width([0.8, 1.2] * 3) > width([0.8, 1.2] * 30)
+
+
+def test_earlier_runs_move_the_middle_and_the_width() -> None:
+    plain = step_of([1.0] * 12)
+    assert corrected(plain, []) == plain
+    always = corrected(plain, [1.2] * 20)
+    assert 1.1 < always.mid / plain.mid < 1.2
+    assert corrected(plain, [1.2]).mid < always.mid
+    wild = corrected(plain, [0.7, 1.4] * 10)
+    assert wild.mid == pytest.approx(plain.mid, rel=0.02)
+    assert wild.high / wild.low > 1.5 * plain.high / plain.low
+    right = corrected(plain, [1.0] * 20)
+    assert right.high / right.low < plain.high / plain.low
+
+
+def test_the_whole_run_is_the_sum_of_its_parts_and_its_doubts_add_up_as_squares() -> None:
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    beside = {"evaluations": 2, "evaluate_s": 3.0, "checkpoints": 1, "checkpoint_s": 2.0, "ending_s": 2.0}
+    run = RunPrediction(
+        origin=REHEARSED, why="", made_at=now, steps=100, step_s=PREDICTED, setup_s=9.0, rehearsal_s=1.0, **beside
+    )
+    found = run.run_s
+    assert found is not None
+    assert found.mid == pytest.approx(100.0 + 9.0 + 1.0 + 6.0 + 2.0 + 2.0)
+    assert found.high == pytest.approx(found.mid + math.hypot(25.0, 0.25 * 10.0))
+    # What a stored prediction says of setting up is doubtful, too.
+    stored = replace(run, origin=STORED).run_s
+    assert stored is not None
+    assert stored.mid == found.mid
+    assert stored.high > found.high
+    assert replace(run, step_s=None).run_s is None

@@ -1,0 +1,168 @@
+"""Arrays that are there already: ``.npy`` files and ``.npz`` archives, read without pickles."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from zenplan import units
+from zenplan.adapters.corpus.asked import Asked
+from zenplan.adapters.corpus.filling import number_in
+from zenplan.adapters.corpus.shards import EACH_BYTES, Shard, Shards
+from zenplan.adapters.data.walk import PassedBy
+from zenplan.adapters.files.regular_file import open_regular
+from zenplan.errors import DataError, InputFileError
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+
+_HINT: Final = "give a .npz, or a folder of .npy files: x of samples, and y of a label for each"
+_SUFFIXES: Final = (".npy", ".npz")
+# An archive is unpacked in memory.
+_MOST_UNPACKED: Final = 4e9
+_LABEL: Final = "y"
+
+
+def is_arrays(path: Path) -> bool:
+    """Whether the data at a path are such files: by their suffixes."""
+    if path.is_dir():
+        try:
+            found = [each for each in path.iterdir() if not each.name.startswith(".")]
+        except OSError:
+            # Whoever reads it as something else says why.
+            return False
+        return bool(found) and all(each.suffix == ".npy" for each in found)
+    return path.suffix in _SUFFIXES
+
+
+def path_of(asked: Asked) -> Path:
+    """Where they are."""
+    return Path(asked.source)
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """The arrays by their names, each of numbers, and of as many samples.
+
+    Raises:
+        DataError: they are something else.
+        InputFileError: a file cannot be read.
+    """
+    files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+    found: dict[str, Array] = {}
+    for file in files:
+        os.close(open_regular(file, f"the data '{file}'", float("inf"), _HINT))
+        found |= _opened(file)
+    if not found:
+        raise DataError(f"the data '{path}' have no array", _HINT)
+    for name, array in found.items():
+        if array.dtype.kind not in "biuf" or array.ndim < 1:
+            raise DataError(f"the array '{name}' of '{path}' is not one of numbers: {array.dtype}", _HINT)
+    lengths = {name: len(array) for name, array in found.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+        raise DataError(f"the arrays of '{path}' are not of as many samples: {told}", _HINT)
+    return found
+
+
+def _opened(file: Path) -> dict[str, Array]:
+    try:
+        if file.suffix == ".npy":
+            return {file.stem: np.lib.format.open_memmap(file, mode="r")}
+        with zipfile.ZipFile(file) as archive:
+            size = sum(each.file_size for each in archive.infolist())
+        if size > _MOST_UNPACKED:
+            most = units.size(_MOST_UNPACKED)
+            raise DataError(
+                f"'{file}' has {units.size(size)} of arrays, more than {most}", "give .npy files in a folder"
+            )
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        objects = any(word in str(error) for word in ("allow_pickle", "Python objects"))
+        why = "holds objects, which are pickles and never loaded" if objects else "is broken"
+        raise DataError(f"the array file '{file}' {why}", _HINT) from error
+
+
+def inputs_of(arrays: Mapping[str, Array], asked: Asked) -> tuple[dict[str, Array], Array]:
+    """The arrays to learn from, and the labels.
+
+    Raises:
+        InputFileError: there is no label, or nothing beside it.
+    """
+    label = asked.label or _LABEL
+    if label not in arrays:
+        raise InputFileError(
+            f"the data '{asked.source}' have no array '{label}' of labels", f"they have {', '.join(arrays)}; {_HINT}"
+        )
+    inputs = {name: array for name, array in arrays.items() if name != label}
+    if not inputs or arrays[label].squeeze().ndim > 1:
+        raise InputFileError(f"the data '{asked.source}' need an array of samples beside one label for each", _HINT)
+    return inputs, arrays[label].reshape(len(arrays[label]))
+
+
+def kept_as(array: Array) -> Any:
+    """The type in which an array is kept: bytes as they are, other whole numbers int32, the rest float32."""
+    if array.dtype in (np.uint8, np.bool_):
+        return np.dtype(np.uint8)
+    return np.dtype(np.int32 if array.dtype.kind in "iu" else np.float32)
+
+
+def fill_arrays(
+    shards: Shards,
+    arrays: tuple[Mapping[str, Array], Array],
+    asked: Asked,
+    read_label: Callable[[Any], tuple[str, str]],
+    tell: Callable[[float], None],
+) -> None:
+    """Write the shards of all samples that are not in one yet.
+
+    Args:
+        shards: those that are finished.
+        arrays: to learn from, and of labels.
+        asked: the size of a shard.
+        read_label: makes a text of a label, or says what is wrong with it.
+        tell: called with the share that is done.
+    """
+    inputs, labels = arrays
+    total = len(labels)
+    each = sum(array.nbytes for array in inputs.values()) / max(total, 1)
+    step = max(1, int(asked.shard_bytes / (each + EACH_BYTES)))
+    (begin, *_) = shards.place or (0,)
+    while begin < total:
+        shard = Shard(shards.work, len(shards), PassedBy())
+        end = min(begin + step, total)
+        blocks = {name: np.asarray(array[begin:end]) for name, array in inputs.items()}
+        for row, value in enumerate(labels[begin:end].tolist()):
+            _take(shard, blocks, row, read_label(value), begin + row)
+        kept = {f"in{n}": _kept(shard, block) for n, block in enumerate(blocks.values())}
+        shard.finish((end,), kept, texts=False)
+        shards.added()
+        begin = end
+        tell(begin / total)
+
+
+def _take(shard: Shard, blocks: Mapping[str, Array], row: int, label: tuple[str, str], number: int) -> None:
+    shard.records += 1
+    name, problem = label
+    for array, block in blocks.items():
+        values = block[row]
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            problem = problem or number_in(float("nan"), f"'{array}'")[1]
+        elif (
+            values.dtype.kind in "iu" and values.dtype.itemsize > 2 and np.abs(values.astype(np.float64)).max() >= 2**31
+        ):
+            problem = problem or f"a whole number of more than 32 bits in '{array}'"
+    if problem:
+        shard.drop(f"sample {number}", problem)
+        return
+    content = b"".join(block[row].tobytes() for block in blocks.values())
+    shard.add(content, row, label=name)
+
+
+def _kept(shard: Shard, block: Array) -> Array:
+    rows = np.array(shard.payload, np.int64)
+    return block[rows].astype(kept_as(block))

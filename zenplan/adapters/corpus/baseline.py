@@ -1,0 +1,65 @@
+"""What is reached without a model, by the frequencies of the training data alone: one that is no better learned nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from zenplan.errors import InputFileError
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+TOLD: Final = "frequencies of the training data alone"
+_TRAIN: Final = "train"
+# Numbers that are looked at at most: frequencies of so many are those of all.
+_MOST: Final = 50_000_000
+
+
+def baselines(
+    folder: Path, files: Mapping[str, str], vocabulary: int | None, classes: int | None
+) -> dict[str, dict[str, float]]:
+    """Figures by part, of the same names as an evaluation's: loss in nats and accuracy, or squared error.
+
+    Tokens are guessed by how often each stands in the training data (one is added to each count), classes likewise, and
+    numbers by their mean.
+
+    Args:
+        folder: of prepared data.
+        files: of tokens, or of targets, by part.
+        vocabulary: of tokens; None for other data.
+        classes: a count; None where targets are numbers.
+
+    Raises:
+        InputFileError: a file is no array of numbers.
+    """
+    if _TRAIN not in files:
+        return {}
+    train = _read(folder / files[_TRAIN])
+    others = {part: _read(folder / file) for part, file in files.items() if part != _TRAIN}
+    kinds = vocabulary or classes
+    if kinds is None:
+        return {part: _of_numbers(train, target) for part, target in others.items() if target.size}
+    counts = np.bincount(train, minlength=kinds).astype(np.float64) + 1.0
+    surprise = -np.log(counts / counts.sum())
+    likeliest = int(np.argmax(counts))
+    return {
+        part: {"loss": float(surprise[target].mean()), "accuracy": float((target == likeliest).mean())}
+        for part, target in others.items()
+        if target.size and int(target.max()) < len(counts)
+    }
+
+
+def _of_numbers(train: Array, target: Array) -> dict[str, float]:
+    error = float(np.square(target.astype(np.float64) - float(train.mean())).mean())
+    return {"loss": error, "rmse": math.sqrt(error)}
+
+
+def _read(path: Path) -> Array:
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputFileError(f"{path} is no NumPy array: {error}", "prepare the data anew") from error
+    return np.asarray(found[:_MOST])

@@ -1,0 +1,150 @@
+"""Duplicates among all samples: those that are the same, and texts that are nearly.
+
+Hashes are looked at in lots that fit in memory, each a range of their values: sorted, what is alike lies side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from zenplan.adapters.corpus.minhash import BANDS, HASHES, alike
+from zenplan.adapters.corpus.shards import Shards
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+
+KEPT, SAME, NEAR = 0, 1, 2
+# Hashes that are sorted at a time: with their places and the order some 100 MB.
+_LOT: Final = 4_000_000
+# Signatures that are compared at a time.
+_SIGNED: Final = 100_000
+# In one band, how often what is not like the first of its bucket is compared with the next of those left.
+_ROUNDS: Final = 8
+
+
+def same(shards: Shards) -> Array:
+    """For each sample whether one before it is the same: uint8, ``SAME`` or ``KEPT``."""
+    found = np.full(shards.samples, KEPT, np.uint8)
+    for places, hashes in _lots(shards, lambda number: shards.array(number, "hash")):
+        order = np.lexsort((places, hashes[:, 1], hashes[:, 0]))
+        ordered = hashes[order]
+        again = np.flatnonzero((ordered[1:] == ordered[:-1]).all(axis=1)) + 1
+        found[places[order[again]]] = SAME
+    return found
+
+
+def near(shards: Shards, state: Array, similarity: float, tell: Callable[[float], None]) -> Array:
+    """For each sample the first of those that it is nearly the same as, over any number of steps; itself without any.
+
+    Args:
+        shards: with signatures and bands.
+        state: of each sample; those that are not ``KEPT`` are passed over.
+        similarity: from which on two are alike.
+        tell: called with the share that is done.
+    """
+    first = np.arange(shards.samples, dtype=np.int32 if shards.samples < 2**31 else np.int64)
+    signatures = _Signatures(shards)
+    for band in range(BANDS):
+        tell(band / BANDS)
+        for places, hashes in _lots(shards, partial(_band, shards, band)):
+            kept = state[places] == KEPT
+            for bucket in _buckets(places[kept], hashes[kept]):
+                for one, others in _pairs(bucket, signatures, similarity):
+                    for other in others[first[others] != _root(first, one)]:
+                        _join(first, one, int(other))
+    return _roots(first)
+
+
+def contradicting(shards: Shards, labels: Array) -> int:
+    """How many samples are the same as another one, with another label."""
+    found = 0
+    for places, hashes in _lots(shards, lambda number: shards.array(number, "hash")):
+        order = np.lexsort((places, hashes[:, 1], hashes[:, 0]))
+        again = (hashes[order][1:] == hashes[order][:-1]).all(axis=1)
+        found += int((again & (labels[places[order]][1:] != labels[places[order]][:-1])).sum())
+    return found
+
+
+def _band(shards: Shards, band: int, number: int) -> Array:
+    found: Array = shards.array(number, "bands", mapped=True)[band]
+    return found
+
+
+def _lots(shards: Shards, hashes: Callable[[int], Array]) -> Iterator[tuple[Array, Array]]:
+    """The places and hashes of samples, in lots by the value of the hash; the first column of several decides."""
+    starts = shards.starts
+    lots = max(1, -(-shards.samples // _LOT))
+    for lot in range(lots):
+        places, found = [], []
+        for number in range(len(shards)):
+            own = hashes(number)
+            leading = own if own.ndim == 1 else own[:, 0]
+            within = np.flatnonzero(leading % np.uint64(lots) == lot) if lots > 1 else np.arange(len(own))
+            places.append(within + starts[number])
+            found.append(np.asarray(own[within]))
+        yield np.concatenate(places), np.concatenate(found)
+
+
+def _buckets(places: Array, hashes: Array) -> Iterator[Array]:
+    """Places with the same hash, where there are several, in order."""
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    edges = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1], [True])))
+    for start, end in pairwise(edges):
+        if end - start > 1:
+            yield places[order[start:end]]
+
+
+def _pairs(bucket: Array, signatures: _Signatures, similarity: float) -> Iterator[tuple[int, Array]]:
+    """Samples of a bucket with those that are like them."""
+    for _ in range(_ROUNDS):
+        if len(bucket) < 2:
+            return
+        one, others = signatures.of(bucket[:1])[0], bucket[1:]
+        shares = [alike(one, signatures.of(others[n : n + _SIGNED])) for n in range(0, len(others), _SIGNED)]
+        close = np.concatenate(shares) >= similarity
+        yield int(bucket[0]), others[close]
+        bucket = others[~close]
+
+
+class _Signatures:
+    """The signatures of samples, from the shards that they are in."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._starts = np.array(shards.starts)
+        self._signed = [shards.array(number, "signed", mapped=True) for number in range(len(shards))]
+
+    def of(self, places: Array) -> Array:
+        """Of samples by their number."""
+        numbers = np.searchsorted(self._starts, places, side="right") - 1
+        found = np.empty((len(places), HASHES), np.uint32)
+        for number in set(numbers.tolist()):
+            within = numbers == number
+            found[within] = self._signed[number][places[within] - self._starts[number]]
+        return found
+
+
+def _join(first: Array, one: int, other: int) -> None:
+    """Two samples are of one cluster, whose first is the earliest."""
+    a, b = _root(first, one), _root(first, other)
+    first[max(a, b)] = min(a, b)
+
+
+def _root(first: Array, place: int) -> int:
+    while first[place] != place:
+        first[place] = first[first[place]]
+        place = int(first[place])
+    return place
+
+
+def _roots(first: Array) -> Array:
+    """Each sample's root, in place: each leads to an earlier one, and what is earlier has been led to its root."""
+    for start in range(0, len(first), _LOT):
+        own = first[start : start + _LOT]
+        while ((above := first[own]) != own).any():
+            own[:] = above
+    return first

@@ -1,0 +1,133 @@
+"""Sources: the files that a corpus is made of, what they hold, and what of it is never parted."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from zenplan.adapters.corpus.arrays import is_arrays
+from zenplan.adapters.corpus.asked import FOLDER, Asked
+from zenplan.adapters.corpus.prepared import is_prepared
+from zenplan.adapters.corpus.reading import holds_rows, numeric_columns
+from zenplan.adapters.data.walk import HINT, DataFile, PassedBy, files_of
+from zenplan.errors import DataError, UsageError
+
+# The sources of Python's own library, which every machine with zenplan has; each top-level package is a folder.
+PYTHON: Final = "python-library"
+_NOT_ITS_OWN: Final = ("site-packages", "dist-packages", "__pycache__")
+
+TEXT, LABELLED, ROWS, IMAGES, ARRAYS = "text", "labelled text", "rows", "images", "arrays"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What is prepared.
+
+    Attributes:
+        root: the folder that the files are in.
+        files: in the order of their names.
+        passed_by: what is not data.
+        what: they hold.
+        split_by: what is never parted.
+        features: columns of a table that are learned from.
+        unused: columns of a table that are not.
+    """
+
+    root: Path
+    files: Sequence[DataFile]
+    passed_by: PassedBy
+    what: str
+    split_by: str
+    features: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+def source_of(asked: Asked, tell: Callable[[], None]) -> Source:
+    """The source that was named.
+
+    Raises:
+        DataError: nothing there can be used.
+        UsageError: what is asked for does not go with it.
+    """
+    passed_by = PassedBy()
+    if asked.source == PYTHON:
+        root = Path(sysconfig.get_path("stdlib"))
+        files = [f for f in files_of(root, passed_by, tell, _NOT_ITS_OWN) if f.path.endswith(".py")]
+        usual = "folder" if asked.label is None else "file"
+        # What lies beside the sources is not asked for.
+        return _of_records(asked, root, files, PassedBy(str(root)), usual)
+    path = Path(asked.source)
+    if path.exists() and is_arrays(path):
+        return _of_arrays(asked, path, passed_by)
+    if is_prepared(path):
+        raise UsageError(f"'{path}' is prepared already", "'zenplan data show' shows its data card")
+    files = files_of(path, passed_by, tell)
+    if is_prepared(asked.out):
+        # What was prepared there before is none of the data.
+        files = [file for file in files if not Path(os.path.realpath(file.path)).is_relative_to(asked.out)]
+    if not files:
+        raise DataError(f"nothing in the folder '{path}' can be read as data", HINT)
+    root = path if path.is_dir() else path.parent
+    if files[0].format == "image":
+        _refuse(asked, IMAGES)
+        return Source(root=root, files=files, passed_by=passed_by, what=IMAGES, split_by="record")
+    usual = "file" if len(files) > 1 and any(file.format == "text" for file in files) else "record"
+    return _of_records(asked, root, files, passed_by, usual)
+
+
+def _of_records(asked: Asked, root: Path, files: Sequence[DataFile], passed_by: PassedBy, usual: str) -> Source:
+    if asked.label is None and (asked.classes or asked.label_kind or asked.table):
+        raise UsageError("classes, features and ids are for data with labels", "--label names the column to learn")
+    rows, columns = holds_rows(files, asked)
+    features: tuple[str, ...] = asked.features
+    unused: tuple[str, ...] = ()
+    if rows:
+        known = set(columns)
+        for name in (*asked.features, *asked.ids):
+            if name not in known:
+                raise UsageError(f"the data have no column '{name}'", f"they have {', '.join(columns[:12])}")
+        if not asked.table:
+            features = numeric_columns(files, asked)
+        unused = tuple(name for name in columns if name not in (*features, *asked.ids, asked.label))
+        if not features and not asked.ids:
+            raise DataError(
+                f"no column of the data '{asked.source}' is of numbers",
+                "--ids names columns of names, as in --ids user,item; --text-column one of text",
+            )
+    if not rows and asked.table:
+        raise UsageError("--features and --ids are for tables, and these data are text")
+    what = ROWS if rows else TEXT if asked.label is None else LABELLED
+    return Source(
+        root=root,
+        files=files,
+        passed_by=passed_by,
+        what=what,
+        split_by=asked.split_by or usual,
+        features=features,
+        unused=unused,
+    )
+
+
+def _of_arrays(asked: Asked, path: Path, passed_by: PassedBy) -> Source:
+    _refuse(asked, ARRAYS)
+    paths = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+    files = [DataFile(str(each), each.stat().st_size, "array", False) for each in paths]
+    root = path if path.is_dir() else path.parent
+    return Source(root=root, files=files, passed_by=passed_by, what=ARRAYS, split_by="record")
+
+
+def _refuse(asked: Asked, what: str) -> None:
+    given = {
+        "--split-by": asked.split_by not in (None, "record"),
+        "--text-column": asked.text_column,
+        "--tokenizer": asked.tokenizer,
+        "--label": what == IMAGES and asked.label not in (None, FOLDER),
+        "--features or --ids": asked.table,
+    }
+    wrong = next((name for name, there in given.items() if there), None)
+    if wrong:
+        raise UsageError(f"{wrong} is not for {what}", "leave it out")

@@ -1,0 +1,120 @@
+"""Files of a run that grow by lines of JSON: its metrics, and what was said of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zenplan.adapters.files.whole_file import write_whole
+from zenplan.adapters.run_folder.folder import cannot_write
+
+
+class Lines:
+    """A file of JSON lines that is open to be added to. A line that a killed process left unfinished is cut off."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it; it is made where it is not there. Raises ZenplanError: it cannot be written."""
+        self.path = path
+        try:
+            # Without a buffer: what could not be written is not tried again when it is closed.
+            self._file = path.open("ab", buffering=0)
+            _cut_unfinished(path)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    def add(self, *values: Mapping[str, Any]) -> None:
+        """A line for each; seen by other processes when this returns. Raises ZenplanError: the disk is full."""
+        text = "".join(json.dumps(value, ensure_ascii=False, allow_nan=True) + "\n" for value in values)
+        try:
+            left = memoryview(text.encode())
+            while left:
+                left = left[self._file.write(left) or 0 :]
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+    def sync(self) -> None:
+        """What was added is on the disk. Raises ZenplanError: it is not."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+    def close(self) -> None:
+        """No more is added."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+
+def _cut_unfinished(path: Path) -> None:
+    size = path.stat().st_size
+    if not size:
+        return
+    with path.open("rb+") as file:
+        file.seek(max(0, size - 1))
+        if file.read(1) == b"\n":
+            return
+        file.seek(0)
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines that are whole objects of JSON; none where there is no file."""
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    value = json.loads(line)
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(value, dict):
+                    yield value
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def cut_after(path: Path, step: int) -> int:
+    """Leave out of the metrics what is of later steps, in one go. Returns the last step that is there, 0 without any.
+
+    Steps that are there twice, as a run that was killed while it was resumed may leave them, are kept once.
+
+    Raises:
+        ZenplanError: it cannot be written.
+    """
+    if not path.exists():
+        return 0
+    kept: list[Mapping[str, Any]] = []
+    last = 0
+    for line in read_lines(path):
+        number = line.get("step")
+        if not isinstance(number, int) or number > step:
+            continue
+        if "part" not in line:
+            if number <= last:
+                continue
+            last = number
+        kept.append(line)
+    write_whole(path, "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in kept))
+    return last
+
+
+def losses(path: Path) -> tuple[Sequence[tuple[int, float]], dict[str, list[tuple[int, dict[str, float]]]]]:
+    """Of the metrics: training losses by step, and evaluations by part, in order."""
+    training: list[tuple[int, float]] = []
+    parts: dict[str, list[tuple[int, dict[str, float]]]] = {}
+    for line in read_lines(path):
+        step, part = line.get("step"), line.get("part")
+        if not isinstance(step, int):
+            continue
+        if isinstance(part, str) and isinstance(line.get("values"), dict):
+            parts.setdefault(part, []).append((step, {k: float(v) for k, v in line["values"].items()}))
+        elif isinstance(line.get("loss"), int | float):
+            training.append((step, float(line["loss"])))
+    return training, parts

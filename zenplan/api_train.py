@@ -1,0 +1,114 @@
+"""Training from Python: a run that is predicted, watched and stopped in time. Arguments are as in ``zenplan.api``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from zenplan.arguments import flags
+from zenplan.results import TrainedRun, result
+
+Number = float | str
+Names = str | Sequence[str]
+File = str | os.PathLike[str]
+
+
+def train(
+    request: File | None = None,
+    *,
+    data: File | None = None,
+    text_column: str | None = None,
+    tokenizer: File | None = None,
+    label: str | None = None,
+    ids: Names | None = None,
+    vocabulary: Number | None = None,
+    epochs: Number | None = None,
+    seq_len: Number | None = None,
+    image_size: Number | None = None,
+    batch: Number | None = None,
+    precision: str | None = None,
+    optimizer: str | None = None,
+    usd_per_hour: Number | None = None,
+    model: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    backend: str | None = None,
+    device: str | None = None,
+    threads: Number | None = None,
+    compiled: bool | None = None,
+    steps: Number | None = None,
+    micro_batch: Number | None = None,
+    learning_rate: Number | None = None,
+    schedule: str | None = None,
+    warmup_steps: Number | None = None,
+    final_share: Number | None = None,
+    momentum: Number | None = None,
+    weight_decay: Number | None = None,
+    clip_norm: Number | None = None,
+    loss: str | None = None,
+    seed: Number | None = None,
+    weights: File | None = None,
+    lora_rank: Number | None = None,
+    evaluate_every: Number | None = None,
+    evaluate_batches: Number | None = None,
+    checkpoint_every: Number | None = None,
+    mtbf: str | None = None,
+    until_loss: Number | None = None,
+    patience: Number | None = None,
+    max_usd: Number | None = None,
+    max_hours: Number | None = None,
+    usd_per_kwh: Number | None = None,
+    power: Number | None = None,
+    resume: File | None = None,
+    out: File | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> TrainedRun:
+    """Train a model, and return what came out beside what was predicted. As ``zenplan train``.
+
+    A run that is stopped by ``max_usd`` or ``max_hours`` is returned as it is then; Ctrl-C ends it with a checkpoint and
+    raises KeyboardInterrupt.
+
+    Args:
+        request: a TOML file of these arguments, in its tables; those given beside it come first.
+        data: a file or a folder; a prepared one is taken as it is.
+        text_column, tokenizer, label, ids, vocabulary: how data are prepared, as for ``prepare_data``.
+        epochs: passes over the data; or ``steps`` of the run.
+        seq_len, image_size: sizes of a sample.
+        batch: samples of a step.
+        precision: fp32, tf32, bf16 or fp16.
+        optimizer: adamw, lion, sgd, sgd-momentum or adafactor.
+        usd_per_hour: what an hour of this machine costs.
+        model: a kind such as "decoder", "package.module:function", or a .keras file.
+        options: of the kind of model, or arguments of the function.
+        backend: jax, torch, tensorflow, or a plugin's.
+        device: cpu or gpu; None for a GPU where there is one.
+        threads: of the host; None for all cores.
+        compiled: by XLA or torch.compile, or not; None as is usual for the backend.
+        steps: of the run, instead of ``epochs``.
+        micro_batch: samples that go through the model at once.
+        learning_rate, schedule, warmup_steps, final_share: how fast weights are changed.
+        momentum, weight_decay, clip_norm: of the optimizer and its gradient.
+        loss: next token, classes or numbers.
+        seed: of weights, dropout and the order of samples.
+        weights: a file of initial weights.
+        lora_rank: of adapters, all else frozen.
+        evaluate_every, evaluate_batches: steps between evaluations, and their length.
+        checkpoint_every: steps between checkpoints; None for what costs and loses least.
+        mtbf: mean time between interruptions, as in "24h".
+        until_loss, patience: the run ends once it is good enough, or gets no better.
+        max_usd, max_hours: the run ends, with a checkpoint, before it costs more or takes longer.
+        usd_per_kwh, power: what the machine's electricity costs, and the watts that it draws.
+        resume: a run to go on with, by its id or folder.
+        out: the run's folder; None for one of its own.
+        progress: called with the share that is done, 0 to 1, and a line.
+
+    Raises:
+        UsageError: an argument is wrong, or two contradict.
+        DataError: there is nothing to train on.
+        ZenplanError: the run failed; what it has done is kept, and ``resume`` goes on with it.
+    """
+    given = flags({name: value for name, value in locals().items() if name not in ("options", "request", "progress")})
+    from zenplan.commands.train.from_python import trained
+
+    found, folder = trained(given, request, options or {}, compiled, progress)
+    return result(TrainedRun, found, folder=folder)

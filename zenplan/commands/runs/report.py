@@ -1,0 +1,102 @@
+"""``zenplan runs``: the list of them, and several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zenplan import units
+from zenplan.commands.runs.use_case import Entry
+from zenplan.commands.train.beside import SHOWN, rows
+from zenplan.commands.train.report import run_record
+from zenplan.domain.measured.training_run import RUNNING
+from zenplan.domain.report import Column, Report, Table
+
+
+def runs_report(found: Sequence[Entry], left_out: Sequence[str]) -> Report:
+    """The list."""
+    columns = (
+        Column(name="run", whole=True),
+        Column(name="model"),
+        Column(name="on"),
+        Column(name="state"),
+        Column(name="step", numeric=True),
+        Column(name="predicted", numeric=True, optional=True),
+        Column(name="took", numeric=True),
+        Column(name="dollars", numeric=True, optional=True),
+        Column(name="loss", numeric=True),
+    )
+    return Report(
+        make_document=lambda: _document(found, left_out),
+        make_records=lambda: [run_record(each.result) for each in found],
+        verdict="" if found else "There is no run yet: 'zenplan train --demo' makes one.",
+        tables=(Table(columns=columns, rows=tuple(map(_row, found))),) if found else (),
+        notes=tuple(left_out),
+    )
+
+
+def _row(found: Entry) -> tuple[str, ...]:
+    status, known = found.result.status, found.result.prediction
+    loss = found.result.metrics.get("validation", {}).get("loss", found.result.last_loss)
+    return (
+        status.id,
+        status.name,
+        status.backend,
+        state_of(found),
+        f"{status.step:,} of {status.steps:,}",
+        units.duration(known.run_s.mid) if known and known.run_s else "–",
+        units.duration(status.spent.total_s),
+        "–" if status.usd is None else units.usd(status.usd),
+        "–" if loss is None else units.significant(loss, 4),
+    )
+
+
+def state_of(found: Entry) -> str:
+    """How it stands, for people: one that says it runs, and whose process is gone, was killed."""
+    status = found.result.status
+    if status.state == RUNNING:
+        return RUNNING if found.alive else "killed"
+    return f"{status.state}: {status.reason}" if status.reason not in ("", status.state) else status.state
+
+
+def comparison_report(found: Sequence[Entry]) -> Report:
+    """Several side by side, part by part."""
+    names = [each.result.status.id for each in found]
+    parts = [{row.name: row for row in rows(each.result)} for each in found]
+    lines: list[tuple[str, ...]] = [
+        ("model", *(each.result.status.name for each in found)),
+        ("on", *(f"{each.result.status.backend}, {each.result.status.device}" for each in found)),
+        ("state", *map(state_of, found)),
+    ]
+    for name in dict.fromkeys(name for each in parts for name in each):
+        lines.append((name, *(_cell(each.get(name)) for each in parts)))
+    metrics = dict.fromkeys((p, n) for each in found for p, values in each.result.metrics.items() for n in values)
+    for part, figure in metrics:
+        values = [each.result.metrics.get(part, {}).get(figure) for each in found]
+        lines.append((f"{part} {figure}", *("–" if v is None else units.significant(v, 4) for v in values)))
+    return Report(
+        make_document=lambda: _document(found, ()),
+        make_records=lambda: [run_record(each.result) for each in found],
+        tables=(
+            Table(
+                title="runs",
+                columns=(Column(name="what"), *(Column(name=name, numeric=True) for name in names)),
+                rows=tuple(lines),
+                caption="actual (predicted)",
+            ),
+        ),
+    )
+
+
+def _cell(row: Any) -> str:
+    if row is None:
+        return "–"
+    show = SHOWN[row.unit]
+    actual = "–" if row.actual is None else show(row.actual)
+    return actual if row.predicted is None else f"{actual} ({show(row.predicted.mid)})"
+
+
+def _document(found: Sequence[Entry], left_out: Sequence[str]) -> Any:
+    from zenplan.commands.runs.document import runs_document
+
+    return runs_document(found, left_out)

@@ -1,0 +1,247 @@
+"""From what was asked for to the job of a worker: what was not given is the usual of the kind, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from zenplan.commands.calibrate.how import How
+from zenplan.commands.shared.counting import keras_model
+from zenplan.commands.train.kinds import KINDS, Kind
+from zenplan.commands.train.prepared import Prepared
+from zenplan.domain.provenance import Fact, Origin
+from zenplan.domain.training.operations import Operations
+from zenplan.errors import UnknownName, UsageError
+from zenplan.planning.watch.limits import RunLimits
+from zenplan.worker.protocol import Kind as KindOfModel
+from zenplan.worker.protocol import Optimizer, Rehearsal, Train, TrainedModel
+
+# What is trained with, by the names of estimates: the worker's name, and the usual momentum.
+OPTIMIZERS: Final[Mapping[str, tuple[str, float]]] = {
+    "adamw": ("adamw", 0.0),
+    "adam": ("adam", 0.0),
+    "sgd": ("sgd", 0.0),
+    "sgd-momentum": ("sgd", 0.9),
+    "lion": ("lion", 0.0),
+    "adafactor": ("adafactor", 0.0),
+}
+_EVALUATIONS: Final = 10
+# A rehearsal takes at most about a minute and a tenth of the run; an evaluation and a checkpoint, which are timed too, are
+# taken to need half of it. Three steps are the least.
+REHEARSAL_S, REHEARSAL_SHARE, LEAST_REHEARSED = 30.0, 0.05, 3
+_MOST_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A run that was asked for.
+
+    Attributes:
+        name: of what is trained.
+        job: of the worker; its folder is not known yet, and of an interval of checkpoints that is to be chosen it has 0.
+        backend: the engine's name.
+        how: device, precision, threads.
+        data: that it is trained on.
+        limits: what it may take.
+        mtbf_s: mean seconds between interruptions.
+        chosen_interval: whether checkpoints are as far apart as is best, not as was given.
+        usd_per_h, usd_per_kwh, power_w: what was said of its price; None where nothing was.
+        request: text of the file that it is asked for with.
+        facts: what was chosen.
+    """
+
+    name: str
+    job: Train
+    backend: str
+    how: How
+    data: Prepared
+    limits: RunLimits = field(default_factory=RunLimits)
+    mtbf_s: float
+    chosen_interval: bool = True
+    usd_per_h: float | None = None
+    usd_per_kwh: float | None = None
+    power_w: float | None = None
+    request: str = ""
+    facts: tuple[Fact, ...] = ()
+
+
+def asked_run(
+    given: Mapping[str, Any], request: Mapping[str, Any], data: Prepared, how: How, backend: str, text: str
+) -> Asked:
+    """The run.
+
+    Args:
+        given: values of the flags of ``flags.TRAIN``, with ``options``, ``compiled``; those that were given.
+        request: values of the flags of a request: ``epochs``, ``seq_len``, ``batch``, ``optimizer``, ``usd_per_h``.
+        data: that it is trained on.
+        how: device, precision, threads.
+        backend: the engine's name.
+        text: of the file that it is asked for with.
+
+    Raises:
+        UsageError: something does not go together, or is not there.
+    """
+    facts = [Fact(name="machine", value=each, origin=Origin.ASSUMED) for each in how.facts]
+    name, model, kind = _model(given, request, data)
+    if kind is not None and data.kind not in kind.data:
+        raise UsageError(f"{name} is trained on {kind.data}, and the data are {data.kind}", f"it takes {kind.of}")
+    job = _job(facts, given, request, data, how, (name, model, kind))
+    return Asked(
+        name=name,
+        job=job,
+        backend=backend,
+        how=how,
+        data=data,
+        limits=RunLimits(usd=given.get("max_usd"), hours=given.get("max_hours")),
+        mtbf_s=given.get("mtbf") or Operations().device_mtbf_s,
+        chosen_interval=given.get("checkpoint_every") is None,
+        usd_per_h=request.get("usd_per_h"),
+        usd_per_kwh=given.get("usd_per_kwh"),
+        power_w=given.get("power"),
+        request=text,
+        facts=tuple(facts),
+    )
+
+
+def _job(
+    facts: list[Fact],
+    given: Mapping[str, Any],
+    request: Mapping[str, Any],
+    data: Prepared,
+    how: How,
+    what: tuple[str, TrainedModel, Kind | None],
+) -> Train:
+    name, model, kind = what
+    batch = _chosen(facts, "batch", request.get("batch"), kind.batch if kind else 32, "usual for the model")
+    length = _length(model, kind) or request.get("seq_len")
+    if data.kind == "tokens" and length is None and not given.get("steps"):
+        raise UsageError(
+            f"nothing says how many tokens a sample of {name} has", "--seq-len says it, or --steps how long"
+        )
+    micro = given.get("micro_batch") or batch
+    samples = data.samples("train", length)
+    _check_sizes(data, batch, micro, samples)
+    steps = _steps(facts, given, request, samples // batch)
+    return Train(
+        what=name,
+        folder="",
+        data=data.folder,
+        model=model,
+        loss=given.get("loss") or _loss(kind, data),
+        optimizer=_optimizer(facts, given, request, kind, steps),
+        precision=how.precision,
+        compiled=how.compiled,
+        threads=how.threads,
+        device=how.device,
+        seed=given.get("seed", 0),
+        weights=str(Path(given["weights"]).absolute()) if given.get("weights") else "",
+        steps=steps,
+        batch=batch,
+        micro_batch=micro,
+        lora_rank=given.get("lora_rank", 0),
+        evaluate_every=given.get("evaluate_every", max(1, steps // _EVALUATIONS)),
+        evaluate_batches=given.get("evaluate_batches", 50),
+        checkpoint_every=given.get("checkpoint_every", 0),
+        rehearsal=_rehearsal(steps),
+        until_loss=given.get("until_loss"),
+        patience=given.get("patience", 0),
+    )
+
+
+def _model(
+    given: Mapping[str, Any], request: Mapping[str, Any], data: Prepared
+) -> tuple[str, TrainedModel, Kind | None]:
+    name = given.get("model") or request.get("keras")
+    if not name:
+        raise UsageError(
+            "nothing says what to train", "as in: --model decoder; 'zenplan train init decoder' shows a file"
+        )
+    options = dict(given.get("options") or {})
+    if name in KINDS:
+        length = request.get("seq_len") or KINDS[name].seq_len
+        if data.kind == "tokens" and length is not None:
+            options.setdefault("length", length)
+        if request.get("seq_len") not in (None, options.get("length", length)):
+            raise UsageError(f"--seq-len {length} and the option length={options['length']} contradict", "give one")
+        return name, KindOfModel(name=name, options=options), KINDS[name]
+    if ":" not in name and not name.endswith((".keras", ".py", ".h5", ".hdf5")):
+        raise UnknownName(
+            "kind of model", name, KINDS, instead="a model of your own: package.module:function, or a .keras file"
+        )
+    length = request.get("seq_len")
+    return name, keras_model(name, options, [(length,)] if length and data.kind == "tokens" else ()), None
+
+
+def _length(model: TrainedModel, kind: Kind | None) -> int | None:
+    """Tokens of a sample of a built-in kind; None where the model's own code says it."""
+    if isinstance(model, KindOfModel):
+        return model.options.get("length") or (kind.seq_len if kind else None)
+    return None
+
+
+def _chosen(facts: list[Fact], name: str, given: int | None, usual: int, why: str) -> int:
+    if given is not None:
+        return given
+    facts.append(Fact(name=name, value=f"{usual:,}", origin=Origin.ASSUMED, why=why))
+    return usual
+
+
+def _check_sizes(data: Prepared, batch: int, micro: int, samples: int) -> None:
+    if micro > batch or batch % micro:
+        raise UsageError(f"--batch {batch} is no multiple of --micro-batch {micro}", "give one that is")
+    if not samples:
+        raise UsageError(f"there is nothing to train on in {data.folder}", "prepare more data")
+    if batch > samples:
+        raise UsageError(f"a batch of {batch:,} is more than the {samples:,} samples to train on", f"--batch {samples}")
+
+
+def _steps(facts: list[Fact], given: Mapping[str, Any], request: Mapping[str, Any], of_a_pass: int) -> int:
+    steps, epochs = given.get("steps"), request.get("epochs")
+    if steps and epochs:
+        raise UsageError("--steps and --epochs contradict", "give one of them")
+    if steps:
+        return int(steps)
+    if not epochs:
+        facts.append(Fact(name="epochs", value="1", origin=Origin.ASSUMED, why="--epochs or --steps say how long"))
+    return max(1, int((epochs or 1.0) * of_a_pass))
+
+
+def _loss(kind: Kind | None, data: Prepared) -> str:
+    if kind is not None and kind.loss:
+        return "numbers" if kind.loss == "classes" and data.classes is None else kind.loss
+    return "next token" if data.kind == "tokens" else "numbers" if data.classes is None else "classes"
+
+
+def _optimizer(
+    facts: list[Fact], given: Mapping[str, Any], request: Mapping[str, Any], kind: Kind | None, steps: int
+) -> Optimizer:
+    name = request.get("optimizer") or (kind.optimizer if kind else "adamw")
+    if name not in OPTIMIZERS:
+        raise UnknownName("optimizer", name, OPTIMIZERS)
+    worker, momentum = OPTIMIZERS[name]
+    rate = given.get("learning_rate")
+    if rate is None:
+        rate = kind.learning_rate if kind and name == kind.optimizer else 0.01 if worker == "sgd" else 1e-3
+        facts.append(Fact(name="learning rate", value=f"{rate:g}", origin=Origin.ASSUMED, why="usual for it"))
+    if given.get("warmup_steps", 0) > steps:
+        raise UsageError(f"--warmup-steps {given['warmup_steps']} are more than the {steps:,} steps", "give fewer")
+    return Optimizer(
+        name=worker,
+        learning_rate=rate,
+        momentum=given.get("momentum", momentum),
+        weight_decay=given.get("weight_decay", 0.0),
+        clip_norm=given.get("clip_norm", 0.0),
+        schedule=given.get("schedule") or (kind.schedule if kind else "constant"),
+        warmup_steps=given.get("warmup_steps", 0),
+        final_share=given.get("final_share", 0.1),
+    )
+
+
+def _rehearsal(steps: int) -> Rehearsal | None:
+    """None where three steps would be more than the share of the run that a rehearsal may take."""
+    if _MOST_SHARE * steps < LEAST_REHEARSED:
+        return None
+    most = max(LEAST_REHEARSED, int(REHEARSAL_SHARE * steps))
+    return Rehearsal(seconds=REHEARSAL_S, least=LEAST_REHEARSED, most=most, waits=True)

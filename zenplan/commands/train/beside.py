@@ -1,0 +1,119 @@
+"""Predicted beside actual, by part: what is shown at the end of a run, in its card, and of runs that are over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from zenplan import units
+from zenplan.domain.measured.training_run import FINISHED, RunResult
+from zenplan.domain.range import Range
+from zenplan.planning.watch.money import KWH_J
+
+# What can be compared of a run that is not finished, too.
+_OF_ANY = ("a step", "setting up", "rehearsal", "peak memory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A figure that was predicted, beside what came of it.
+
+    Attributes:
+        name: of the part; unit: the suffix of its figures.
+        predicted: None where nothing was; actual: None where nobody measured it.
+        whole: whether the actual is of all that was predicted, not of a run that is not finished.
+    """
+
+    name: str
+    unit: str
+    predicted: Range | None
+    actual: float | None
+    whole: bool = True
+
+    @property
+    def ratio(self) -> float | None:
+        """Actual over predicted."""
+        if not self.whole or self.predicted is None or self.actual is None or self.predicted.mid <= 0.0:
+            return None
+        return self.actual / self.predicted.mid
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether it came out within the range; None where one of the two is not known, or the range is a point."""
+        if not self.whole or self.predicted is None or self.actual is None or self.predicted.low == self.predicted.high:
+            return None
+        return self.predicted.low <= self.actual <= self.predicted.high
+
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """The row for people: name, predicted, its range, actual, difference."""
+        show, known = SHOWN[self.unit], self.predicted
+        span = "" if known is None or known.low == known.high else units.span(show(known.low), show(known.high))
+        off = "" if self.ratio is None else f"{100.0 * (self.ratio - 1.0):+.1f} %"
+        mark = {True: "", False: ", outside", None: ""}[self.inside]
+        return (
+            self.name,
+            "–" if known is None else show(known.mid),
+            span,
+            "–" if self.actual is None else show(self.actual),
+            f"{off}{mark}",
+        )
+
+
+def energy(joules: float) -> str:
+    """Joules for people."""
+    return (
+        f"{units.significant(joules / KWH_J)} kWh"
+        if joules >= 0.01 * KWH_J
+        else f"{units.significant(joules / 1e3)} kJ"
+    )
+
+
+SHOWN: dict[str, Callable[[float], str]] = {
+    "s": units.duration,
+    "usd": units.usd,
+    "bytes": units.size,
+    "j": energy,
+}
+
+
+def _point(value: float | None) -> Range | None:
+    return None if value is None else Range(low=value, mid=value, high=value)
+
+
+def rows(result: RunResult) -> tuple[Row, ...]:
+    """The figures of a run by part, the whole first."""
+    known, status = result.prediction, result.status
+    spent = status.spent
+    found = [
+        Row(name="time", unit="s", predicted=known.run_s if known else None, actual=spent.total_s),
+        Row(name="a step", unit="s", predicted=known.step_s if known else None, actual=result.step_s),
+        Row(name="steps", unit="s", predicted=known.steps_s if known else None, actual=spent.steps_s),
+        Row(
+            name="evaluation",
+            unit="s",
+            predicted=_point(known.evaluation_s) if known else None,
+            actual=spent.evaluation_s,
+        ),
+        Row(
+            name="checkpoints",
+            unit="s",
+            predicted=_point(known.checkpoints_s) if known else None,
+            actual=spent.checkpoint_s,
+        ),
+        Row(name="setting up", unit="s", predicted=_point(known.setup_s) if known else None, actual=spent.setup_s),
+        Row(
+            name="rehearsal", unit="s", predicted=_point(known.rehearsal_s) if known else None, actual=spent.rehearsal_s
+        ),
+        Row(name="all else", unit="s", predicted=_point(known.ending_s) if known else None, actual=spent.other_s),
+        Row(name="dollars", unit="usd", predicted=known.usd if known else None, actual=status.usd),
+        Row(
+            name="peak memory",
+            unit="bytes",
+            predicted=_point(known.memory_bytes) if known else None,
+            actual=result.peak_bytes,
+        ),
+        Row(name="energy", unit="j", predicted=known.energy_j if known else None, actual=status.energy_j),
+    ]
+    done = status.state == FINISHED
+    known_rows = (row for row in found if row.predicted is not None or row.actual is not None)
+    return tuple(replace(row, whole=done or row.name in _OF_ANY) for row in known_rows)

@@ -1,0 +1,239 @@
+"""The JSON documents of a run: what was predicted before it, and what came out. Their schemas are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from zenplan.commands.shared.document import (
+    Count,
+    CountFromZero,
+    FactDocument,
+    Moment,
+    Name,
+    NotNegative,
+    Positive,
+    RangeDocument,
+    Ratio,
+    one_of,
+)
+from zenplan.documents import Document, fill
+from zenplan.domain.measured.training_run import ORIGINS, STATES, RunPrediction, RunResult, RunStatus, Spent
+from zenplan.domain.provenance import Fact
+from zenplan.domain.range import Range
+
+_Seconds = NotNegative | None
+
+
+class PredictionParts(Document):
+    """What was predicted of a run before its first step."""
+
+    origin: Annotated[str, one_of(*ORIGINS), Meta(description="What it is from, the closest to the run first.")]
+    why: Annotated[str, Meta(description="The same for people.")]
+    made_at: Annotated[Moment, Meta(description="When, with its time zone.")]
+    steps: Annotated[Count, Meta(description="Steps of the run, a count.")]
+    step_s: Annotated[RangeDocument | None, Meta(description="A step, in seconds, 80 %; null where nothing is known.")]
+    correction: Annotated[
+        Positive, Meta(description="What earlier runs here made of the middle of the step, a ratio; 1 for nothing.")
+    ]
+    setup_s: Annotated[_Seconds, Meta(description="Until the first step, in seconds; null where it is not known.")]
+    rehearsal_s: Annotated[NotNegative, Meta(description="That timing steps before the run took, in seconds.")]
+    evaluations: Annotated[CountFromZero, Meta(description="Evaluations of the run, a count.")]
+    evaluate_s: Annotated[_Seconds, Meta(description="One of them, in seconds; null where it is not known.")]
+    checkpoints: Annotated[CountFromZero, Meta(description="Checkpoints of the run, a count.")]
+    checkpoint_s: Annotated[_Seconds, Meta(description="One of them, in seconds; null where it is not known.")]
+    ending_s: Annotated[_Seconds, Meta(description="After the last step, in seconds; null where it is not known.")]
+    beside_spread: Annotated[
+        NotNegative, Meta(description="Of what is predicted beside steps, an 80 % half width, a ratio.")
+    ]
+    checkpoint_bytes: Annotated[NotNegative | None, Meta(description="One on disk, in bytes; null where not known.")]
+    cores: Annotated[
+        NotNegative | None,
+        Meta(description="Processor seconds a second of the timed steps, a ratio; null where nobody measured them."),
+    ]
+    run_s: Annotated[
+        RangeDocument | None, Meta(description="From start to end, in seconds, 80 %; null where not known.")
+    ]
+    usd: Annotated[RangeDocument | None, Meta(description="For that time, in US dollars; null where not known.")]
+    usd_per_h: Annotated[NotNegative | None, Meta(description="An hour, in US dollars; null where it is not known.")]
+    price: Annotated[str, Meta(description="Where that is from, for people.")]
+    power_w: Annotated[NotNegative | None, Meta(description="Of the machine, in watts; null where it is not known.")]
+    energy_j: Annotated[RangeDocument | None, Meta(description="For that time, in joules; null where not known.")]
+    memory_bytes: Annotated[NotNegative | None, Meta(description="At the peak, in bytes; null where it is not known.")]
+    memory_how: Annotated[str, Meta(description="How that was found.")]
+    flop_per_step: Annotated[NotNegative | None, Meta(description="Of training, in FLOP; null without a count.")]
+    peak_flop_per_s: Annotated[
+        NotNegative | None, Meta(description="Of the device in that precision, in FLOP/s; null without a data sheet.")
+    ]
+    facts: Annotated[tuple[FactDocument, ...], Meta(description="What was not asked for and chosen.")]
+
+
+class PredictionDocument(PredictionParts, tag_field="schema", tag="zenplan.prediction/1"):
+    """Prediction of a training run, from before its first step.
+
+    Answer of 'zenplan train --dry-run', and prediction.json of a run's folder.
+    """
+
+
+class SpentDocument(Document):
+    """Seconds by what they were spent on."""
+
+    setup_s: Annotated[NotNegative, Meta(description="Until the first step could begin, in seconds.")]
+    rehearsal_s: Annotated[NotNegative, Meta(description="Timing steps before the run, in seconds.")]
+    steps_s: Annotated[NotNegative, Meta(description="Steps, waiting for batches among them, in seconds.")]
+    evaluation_s: Annotated[NotNegative, Meta(description="Evaluations, in seconds.")]
+    checkpoint_s: Annotated[NotNegative, Meta(description="Checkpoints that the run waited for, in seconds.")]
+    other_s: Annotated[NotNegative, Meta(description="Nothing of these, in seconds.")]
+    total_s: Annotated[NotNegative, Meta(description="All of it, in seconds.")]
+
+
+class StatusDocument(Document):
+    """How a run stands."""
+
+    id: Annotated[Name, Meta(description="Of the run.")]
+    name: Annotated[Name, Meta(description="Of what is trained.")]
+    state: Annotated[str, one_of(*STATES), Meta(description="Running: a process is at it, or it was killed.")]
+    reason: Annotated[str, Meta(description="Why it ended, a word; empty while it runs.")]
+    message: Annotated[str, Meta(description="What went wrong, for people; empty where nothing did.")]
+    exit_code: Annotated[CountFromZero | None, Meta(description="Of the command; null while it runs.")]
+    step: Annotated[CountFromZero, Meta(description="Steps that are done, a count.")]
+    steps: Annotated[Count, Meta(description="Steps of the run, a count.")]
+    checkpoint: Annotated[CountFromZero, Meta(description="Step of the newest checkpoint; 0 before the first.")]
+    pid: Annotated[CountFromZero, Meta(description="Of the process that writes.")]
+    host: Annotated[str, Meta(description="Its machine.")]
+    backend: Annotated[Name, Meta(description="It runs on.")]
+    device: Annotated[Name, Meta(description="It runs on: cpu or gpu.")]
+    started_at: Annotated[Moment, Meta(description="Of the first start, with its time zone.")]
+    updated_at: Annotated[Moment, Meta(description="Of this text, with its time zone.")]
+    starts: Annotated[CountFromZero, Meta(description="How often it was begun or resumed, a count.")]
+    spent: Annotated[SpentDocument, Meta(description="Seconds so far, of all starts.")]
+    energy_j: Annotated[NotNegative | None, Meta(description="So far, in joules; null where nobody measures.")]
+    usd_per_h: Annotated[NotNegative | None, Meta(description="An hour, in US dollars; null where it is not known.")]
+    usd: Annotated[NotNegative | None, Meta(description="So far, in US dollars; null where it is not known.")]
+
+
+Figures = dict[str, Annotated[dict[str, Annotated[float, Meta(description="A figure.")]], Meta(description="By name.")]]
+
+
+class RunDocument(Document, tag_field="schema", tag="zenplan.run/1"):
+    """Answer of 'zenplan train' and 'zenplan runs show'.
+
+    What came out of a training run, beside what was predicted of it. It is result.json of the run's folder.
+    """
+
+    status: Annotated[StatusDocument, Meta(description="At its end.")]
+    prediction: Annotated[PredictionParts | None, Meta(description="From before it; null where none was kept.")]
+    first_loss: Annotated[float | None, Meta(description="Of training; null without a step.")]
+    last_loss: Annotated[float | None, Meta(description="Of training; null without a step.")]
+    metrics: Annotated[Figures, Meta(description="Of the last evaluation of each part.")]
+    baselines: Annotated[Figures, Meta(description="The same names of the stated baseline; empty without one.")]
+    best_step: Annotated[CountFromZero | None, Meta(description="Of the lowest validation loss; null without one.")]
+    best_loss: Annotated[float | None, Meta(description="The lowest of validation; null without one.")]
+    step_s: Annotated[NotNegative | None, Meta(description="Mean step, in seconds; null without a step.")]
+    wait_share: Annotated[Ratio | None, Meta(description="Of it, waiting for batches; null without a step.")]
+    evaluations: Annotated[CountFromZero, Meta(description="That were made, a count.")]
+    checkpoints: Annotated[CountFromZero, Meta(description="That were made, a count.")]
+    samples: Annotated[CountFromZero, Meta(description="That were trained on, a count.")]
+    tokens: Annotated[CountFromZero | None, Meta(description="That were trained on, a count; null for other samples.")]
+    parameters: Annotated[CountFromZero | None, Meta(description="Of the model, a count; null where not known.")]
+    trainable: Annotated[CountFromZero | None, Meta(description="Of them, a count; null where not known.")]
+    peak_bytes: Annotated[NotNegative | None, Meta(description="Of memory, in bytes; null where nobody tells.")]
+    peak_how: Annotated[str, Meta(description="Who told it.")]
+    mfu: Annotated[NotNegative | None, Meta(description="Of the device's peak; null where it is not known.")]
+    model: Annotated[str, Meta(description="Path of the trained model; empty where the run is not finished.")]
+    folder: Annotated[str, Meta(description="Of the run.")]
+    notes: Annotated[
+        tuple[Annotated[str, Meta(description="A line.")], ...], Meta(description="What was said while it ran.")
+    ]
+
+
+def _parts(kind: Any, found: RunPrediction) -> Any:
+    return fill(
+        kind,
+        found,
+        made_at=found.made_at.isoformat(),
+        step_s=range_document(found.step_s),
+        run_s=range_document(found.run_s),
+        usd=range_document(found.usd),
+        energy_j=range_document(found.energy_j),
+        facts=tuple(fill(FactDocument, each) for each in found.facts),
+    )
+
+
+def range_document(found: Range | None) -> RangeDocument | None:
+    """A range; null where there is none."""
+    return None if found is None else fill(RangeDocument, found)
+
+
+def prediction_document(found: RunPrediction) -> PredictionDocument:
+    """The prediction."""
+    document: PredictionDocument = _parts(PredictionDocument, found)
+    return document
+
+
+def status_document(found: RunStatus) -> StatusDocument:
+    """How it stands."""
+    return fill(
+        StatusDocument,
+        found,
+        started_at=found.started_at.isoformat(),
+        updated_at=found.updated_at.isoformat(),
+        spent=fill(SpentDocument, found.spent),
+    )
+
+
+def run_document(found: RunResult, folder: str) -> RunDocument:
+    """What came out, and where it lies."""
+    return fill(
+        RunDocument,
+        found,
+        status=status_document(found.status),
+        prediction=None if found.prediction is None else _parts(PredictionParts, found.prediction),
+        metrics={part: dict(values) for part, values in found.metrics.items()},
+        baselines={part: dict(values) for part, values in found.baselines.items()},
+        folder=folder,
+    )
+
+
+# --- and back
+
+
+def _noun(kind: Any, document: Any, **own: Any) -> Any:
+    return kind(**{f.name: getattr(document, f.name) for f in fields(kind) if f.name not in own}, **own)
+
+
+def _range(found: RangeDocument | None) -> Range | None:
+    return None if found is None else _noun(Range, found)
+
+
+def prediction_of(found: PredictionParts) -> RunPrediction:
+    """The noun of a document. Raises DataError: it says what cannot be; ValueError: a date is none."""
+    prediction: RunPrediction = _noun(
+        RunPrediction,
+        found,
+        made_at=datetime.fromisoformat(found.made_at),
+        step_s=_range(found.step_s),
+        facts=tuple(_noun(Fact, each) for each in found.facts),
+    )
+    return prediction
+
+
+def result_of(found: RunDocument) -> RunResult:
+    """The noun of a document. Raises as ``prediction_of``."""
+    status = _noun(
+        RunStatus,
+        found.status,
+        started_at=datetime.fromisoformat(found.status.started_at),
+        updated_at=datetime.fromisoformat(found.status.updated_at),
+        spent=_noun(Spent, found.status.spent),
+    )
+    own: Mapping[str, Any] = {
+        "status": status,
+        "prediction": None if found.prediction is None else prediction_of(found.prediction),
+    }
+    result: RunResult = _noun(RunResult, found, **own)
+    return result

@@ -1,0 +1,111 @@
+"""Runs that are over: what their folders say, for those that come after them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from zenplan.adapters.run_folder.folder import JOB, PREDICTION, RESULT, STATUS, is_held, take
+from zenplan.adapters.run_folder.place import known_runs
+from zenplan.commands.train.document import PredictionDocument, RunDocument, prediction_of, result_of
+from zenplan.domain.measured.training_run import FINISHED, RUNNING, RunPrediction, RunResult, RunStatus
+from zenplan.errors import DataError, InputFileError
+from zenplan.planning.watch.rehearsal import MOST_RUNS
+from zenplan.worker.protocol import Train
+
+# Fields of a job that a run of the same has in common with another, for what it took.
+_SAME: Final = (
+    "data",
+    "model",
+    "loss",
+    "precision",
+    "compiled",
+    "threads",
+    "device",
+    "batch",
+    "micro_batch",
+    "lora_rank",
+    "evaluate_batches",
+)
+
+
+def read_result(folder: Path) -> RunResult:
+    """What came out of a run. Raises InputFileError: it is not over; DataError: its file holds something else."""
+    document = take(folder, RESULT, RunDocument)
+    try:
+        return result_of(document)
+    except ValueError as error:
+        raise DataError(f"{RESULT} of the run in {folder}: {error}") from error
+
+
+def read_prediction(folder: Path) -> RunPrediction | None:
+    """What was predicted of it; None where nothing was yet. Raises DataError: its file holds something else."""
+    if not (folder / PREDICTION).exists():
+        return None
+    document = take(folder, PREDICTION, PredictionDocument)
+    try:
+        return prediction_of(document)
+    except ValueError as error:
+        raise DataError(f"{PREDICTION} of the run in {folder}: {error}") from error
+
+
+def standing(folder: Path) -> tuple[RunStatus, bool]:
+    """How a run stands, and whether a process is at it. One that says it runs without was killed.
+
+    Raises:
+        InputFileError, DataError: its folder does not say.
+    """
+    status = take(folder, STATUS, RunStatus)
+    return status, status.state == RUNNING and is_held(folder)
+
+
+def finished_runs() -> Iterator[tuple[Path, RunResult]]:
+    """Those that came to their end here, the newest first; what cannot be read is left out."""
+    found = []
+    for folder in known_runs().values():
+        with suppress(InputFileError, DataError):
+            result = read_result(folder)
+            if result.status.state == FINISHED:
+                found.append((folder, result))
+    yield from sorted(found, key=lambda each: each[1].status.updated_at, reverse=True)
+
+
+def like(job: Train, backend: str, runs: Sequence[tuple[Path, RunResult]]) -> RunResult | None:
+    """The newest of these that trained the same in the same way; None without one."""
+    for folder, result in runs:
+        with suppress(InputFileError, DataError):
+            other = take(folder, JOB, Train)
+            if result.status.backend == backend and all(getattr(other, f) == getattr(job, f) for f in _SAME):
+                return result
+    return None
+
+
+def usual_ending_s(runs: Sequence[tuple[Path, RunResult]], backend: str) -> float | None:
+    """What runs on that backend took here after their last step, in the median; None without one."""
+    found = [
+        result.status.spent.other_s
+        for _, result in runs
+        if result.status.backend == backend and result.status.starts == 1
+    ]
+    return median(found[:MOST_RUNS]) if found else None
+
+
+def step_ratios(runs: Sequence[tuple[Path, RunResult]], device: str, host: str) -> Mapping[str, Sequence[float]]:
+    """Measured over predicted mean step, by the origin of the prediction, of runs on that device here, the latest last.
+
+    What earlier runs had corrected of a prediction is left out of it.
+    """
+    found: dict[str, list[float]] = {}
+    for _, result in reversed(runs[:MOST_RUNS]):
+        known = result.prediction
+        if known is None or known.step_s is None or not result.step_s or known.step_s.mid <= 0.0:
+            continue
+        if result.status.device == device and result.status.host == host and result.status.starts == 1:
+            ratio = result.step_s / (known.step_s.mid / known.correction)
+            if math.isfinite(ratio):
+                found.setdefault(known.origin, []).append(ratio)
+    return found

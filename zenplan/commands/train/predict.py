@@ -1,0 +1,225 @@
+"""What is predicted of a run before its first step: from a stored calibration, from its rehearsal, or from the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from zenplan import units
+from zenplan.commands.train.asked import Asked
+from zenplan.domain.measured.training_run import FITTED, REHEARSED, STORED, SWEPT, UNKNOWN, RunPrediction, RunResult
+from zenplan.domain.provenance import Fact, Origin
+from zenplan.domain.range import Range
+from zenplan.domain.training.operations import Operations
+from zenplan.planning.watch.checkpoints import interval_steps
+from zenplan.planning.watch.money import Tariff
+from zenplan.planning.watch.rehearsal import corrected, in_a_crowd, step_of
+from zenplan.worker.protocol import Rehearsed
+
+if TYPE_CHECKING:
+    from zenplan.domain.hardware.accelerator import Accelerator
+    from zenplan.domain.training.plan import TrainingPlan
+
+# Electricity where nobody gives its price: near to what all customers of the United States pay on average.
+USD_PER_KWH: Final = 0.13
+# After the last step, where no run has shown it (assumed); and how far off what is beside steps may be, in a machine that is
+# quiet and in one that is busy (assumed).
+_ENDING_S, _QUIET, _BUSY = 1.0, 0.25, 0.6
+# Where no checkpoint was timed before the run: so many in it.
+_CHECKPOINTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What is known before a run beside what was asked for.
+
+    Attributes:
+        plan: of the model as it was counted; None where it could not be.
+        sheet: of the GPU; None on a processor, or where none is known.
+        step: of the run with its origin and reason; None where nothing says it yet.
+        before: the newest finished run of the same on this machine; None without one.
+        ratios: measured over predicted step of earlier runs on this device, by the origin of the prediction.
+        ending_s: that runs took here after their last step; None without one.
+        busy: what other programs took before the run of what it is to have; empty where they took nothing.
+    """
+
+    plan: TrainingPlan | None = None
+    sheet: Accelerator | None = None
+    step: tuple[Range, str, str] | None = None
+    before: RunResult | None = None
+    ratios: Mapping[str, Sequence[float]]
+    busy: str = ""
+    ending_s: float | None = None
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether steps are to be timed before the run: nothing that was measured says how long they are."""
+        return self.step is None or self.step[1] not in (STORED,)
+
+
+def tariff_of(asked: Asked, sheet: Accelerator | None, measured_w: float | None) -> Tariff:
+    """What an hour costs: as given, or by the power that was given, measured, or is on the data sheet."""
+    if asked.usd_per_h is not None:
+        return Tariff(usd_per_h=asked.usd_per_h, power_w=asked.power_w or measured_w, why="as given")
+    usd_per_kwh = USD_PER_KWH if asked.usd_per_kwh is None else asked.usd_per_kwh
+    each = f"${usd_per_kwh:g} a kWh, {'assumed' if asked.usd_per_kwh is None else 'as given'}"
+    if asked.power_w is not None:
+        return Tariff(usd_per_kwh=usd_per_kwh, power_w=asked.power_w, why=f"{asked.power_w:,.0f} W as given, {each}")
+    if measured_w is not None:
+        return Tariff(usd_per_kwh=usd_per_kwh, power_w=measured_w, why=f"{measured_w:,.0f} W measured, {each}")
+    if sheet is not None and sheet.power_w is not None:
+        usual = Operations()
+        power_w = usual.power_share[1] * sheet.power_w + usual.host_w
+        share = units.percent(usual.power_share[1])
+        why = (
+            f"{power_w:,.0f} W assumed ({share} of the data sheet's limit and {usual.host_w:.0f} W of the host), {each}"
+        )
+        return Tariff(usd_per_kwh=usd_per_kwh, power_w=power_w, why=why)
+    return Tariff(why="not known: --usd-per-hour, or --power, says it")
+
+
+def evaluations_of(asked: Asked, done: int = 0) -> int:
+    """Evaluations of the run after that step: on validation data every so many steps and at the end, and on test data."""
+    job = asked.job
+    parts = asked.data.parts
+    during = job.steps // job.evaluate_every - done // job.evaluate_every if job.evaluate_every else 0
+    last = not job.evaluate_every or job.steps % job.evaluate_every != 0
+    return (during + last if "validation" in parts else 0) + ("test" in parts)
+
+
+def checkpoints_of(steps: int, every: int, done: int = 0) -> int:
+    """Checkpoints of the run after that step, the last at its end."""
+    during = steps // every - done // every if every else 0
+    return during + (1 if not every or steps % every else 0)
+
+
+def interval_of(asked: Asked, checkpoint_s: float | None, step_s: float | None) -> int:
+    """Steps between checkpoints: as given, what costs and loses least, or ten in a run where nothing was timed."""
+    if not asked.chosen_interval:
+        return asked.job.checkpoint_every
+    if checkpoint_s is None or not step_s:
+        return max(1, asked.job.steps // _CHECKPOINTS)
+    return interval_steps(checkpoint_s, asked.mtbf_s, step_s)
+
+
+def before_the_run(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
+    """What is predicted without a rehearsal, from what was measured before or from the fit."""
+    step, origin, why = world.step or (None, UNKNOWN, "nothing like it was measured on this machine")
+    past = _past(world.before)
+    every = interval_of(asked, past.get("checkpoint_s"), step.mid if step else None)
+    return replace(
+        _common(asked, world, tariff),
+        origin=origin,
+        why=why,
+        **_learned(step, origin, world),
+        checkpoints=checkpoints_of(asked.job.steps, every),
+        **past,
+    )
+
+
+def after_the_rehearsal(
+    asked: Asked, world: World, tariff: Tariff, rehearsed: Rehearsed, setup_s: float, rehearsal_s: float
+) -> RunPrediction:
+    """What is predicted by the steps that were timed before the run.
+
+    Args:
+        asked, world, tariff: of the run.
+        rehearsed: what the worker said.
+        setup_s: until then, from the start on.
+        rehearsal_s: that all of the rehearsal took.
+    """
+    walls, cpus = rehearsed.step_wall_s, rehearsed.step_cpu_s
+    step = step_of(walls, bool(world.busy))
+    every = interval_of(asked, rehearsed.checkpoint_s, step.mid)
+    also = [
+        name
+        for name, each in (("an evaluation", rehearsed.evaluate_s), ("a checkpoint", rehearsed.checkpoint_s))
+        if each
+    ]
+    timed = ", ".join([f"{len(walls)} steps", *also[:-1]]) + (f" and {also[-1]}" if also else "")
+    ratios = world.ratios.get(REHEARSED, ())
+    runs = f"; corrected by {len(ratios)} earlier run{'s' if len(ratios) > 1 else ''} here" if ratios else ""
+    return replace(
+        _common(asked, world, tariff),
+        origin=REHEARSED,
+        why=f"{timed}, timed here before the run{runs}",
+        **_learned(step, REHEARSED, world),
+        setup_s=setup_s,
+        rehearsal_s=rehearsal_s,
+        evaluate_s=rehearsed.evaluate_s,
+        checkpoints=checkpoints_of(asked.job.steps, every),
+        checkpoint_s=rehearsed.checkpoint_s,
+        checkpoint_bytes=rehearsed.checkpoint_bytes,
+        cores=sum(cpus) / sum(walls) if len(cpus) == len(walls) else None,
+        **_measured_memory(rehearsed),
+    )
+
+
+def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
+    plan, job = world.plan, asked.job
+    flop = plan.workload.training_flop_per_sample * job.batch if plan else None
+    memory = _memory(asked, plan)
+    price = Fact(name="price", value=tariff.why, origin=Origin.GIVEN if asked.usd_per_h is not None else Origin.ASSUMED)
+    busy = (Fact(name="before the run", value=world.busy, origin=Origin.MEASURED),) if world.busy else ()
+    return RunPrediction(
+        origin=UNKNOWN,
+        why="",
+        made_at=datetime.now(UTC),
+        steps=job.steps,
+        evaluations=evaluations_of(asked),
+        ending_s=_ENDING_S if world.ending_s is None else world.ending_s,
+        beside_spread=_BUSY if world.busy else _QUIET,
+        usd_per_h=tariff.hourly_usd,
+        price=tariff.why,
+        power_w=tariff.power_w,
+        memory_bytes=memory,
+        memory_how="" if memory is None else "by what is counted of the model",
+        flop_per_step=flop,
+        peak_flop_per_s=world.sheet.peak(plan.precision.matmul_dtype) if world.sheet and plan else None,
+        facts=(*asked.facts, price, *busy),
+    )
+
+
+def _memory(asked: Asked, plan: TrainingPlan | None) -> float | None:
+    if plan is None:
+        return None
+    from zenplan.domain.training.layout import Layout
+    from zenplan.planning.physics.columns import Layouts
+    from zenplan.planning.physics.memory import peak_memory
+
+    job = asked.job
+    layout = Layout(micro_batch=job.micro_batch, accumulation=job.batch // job.micro_batch)
+    memory = peak_memory(plan, Layouts.of([layout])).at(0)
+    # A processor has no context of a GPU's driver.
+    return memory.total_bytes - (memory.workspace_bytes if job.device == "cpu" else 0.0)
+
+
+def _measured_memory(rehearsed: Rehearsed) -> dict[str, Any]:
+    if not rehearsed.peak_bytes:
+        return {}
+    return {"memory_bytes": rehearsed.peak_bytes, "memory_how": f"measured before the run: {rehearsed.how}"}
+
+
+def _learned(step: Range | None, origin: str, world: World) -> dict[str, Any]:
+    """The step, corrected by what came of earlier predictions of the same origin; of a stored one, that is in it."""
+    if step is None or origin in (STORED, SWEPT, FITTED):
+        return {"step_s": in_a_crowd(step) if step is not None and world.busy else step}
+    found = corrected(step, world.ratios.get(origin, ()))
+    return {"step_s": found, "correction": found.mid / step.mid}
+
+
+def _past(before: RunResult | None) -> dict[str, Any]:
+    """What a run of the same took beside its steps."""
+    if before is None:
+        return {}
+    spent, starts = before.status.spent, max(1, before.status.starts)
+    found: dict[str, Any] = {"setup_s": spent.setup_s / starts}
+    if before.evaluations:
+        found["evaluate_s"] = spent.evaluation_s / before.evaluations
+    if before.checkpoints:
+        found["checkpoint_s"] = spent.checkpoint_s / before.checkpoints
+    if before.peak_bytes:
+        found |= {"memory_bytes": before.peak_bytes, "memory_how": "as an earlier run had it"}
+    return found

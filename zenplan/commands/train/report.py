@@ -1,0 +1,196 @@
+"""``zenplan train``: what a run came to beside what was predicted; and what is predicted of one, before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zenplan import units
+from zenplan.adapters.picture.curve import smooth
+from zenplan.adapters.run_folder.folder import CARD, CURVE_SVG, METRICS
+from zenplan.adapters.run_folder.lines import losses
+from zenplan.commands.layouts.report import Point, drawn
+from zenplan.commands.train.beside import energy, rows
+from zenplan.domain.measured.training_run import FINISHED, RunPrediction, RunResult
+from zenplan.domain.range import Range
+from zenplan.domain.report import Column, Report, Table
+
+_LETTERS = 60
+_WHY = {
+    "finished": "",
+    "until_loss": ", the validation loss that was asked for is reached",
+    "patience": ", the validation loss gets no better",
+    "max_usd": " before it costs more than was allowed",
+    "max_hours": " before it takes longer than was allowed",
+    "sigint": " by Ctrl-C",
+    "sigterm": " by SIGTERM",
+    "terminated": " by SIGTERM",
+    "preempted": ": the cloud takes the machine away",
+    "diverged": ": the loss is no number any more",
+}
+
+
+def train_report(result: RunResult, folder: Path, more: Sequence[str] = ()) -> Report:
+    """What came out.
+
+    Args:
+        result: of the run; folder: that it is in.
+        more: lines for people, below all.
+    """
+    return Report(
+        make_document=lambda: _document(result, folder),
+        make_records=lambda: [run_record(result)],
+        verdict=_verdict(result),
+        tables=(*_curve(folder), *_metrics(result), beside_table(result)),
+        notes=(*_notes(result, folder), *more),
+    )
+
+
+def _document(result: RunResult, folder: Path) -> Any:
+    from zenplan.commands.train.document import run_document
+
+    return run_document(result, str(folder))
+
+
+def run_record(result: RunResult) -> Mapping[str, Any]:
+    """A run as a row."""
+    status, known = result.status, result.prediction
+    return {
+        "id": status.id,
+        "name": status.name,
+        "backend": status.backend,
+        "device": status.device,
+        "state": status.state,
+        "reason": status.reason,
+        "step": status.step,
+        "steps": status.steps,
+        "total_s": status.spent.total_s,
+        "predicted_s": known.run_s.mid if known and known.run_s else None,
+        "step_s": result.step_s,
+        "predicted_step_s": known.step_s.mid if known and known.step_s else None,
+        "usd": status.usd,
+        "predicted_usd": known.usd.mid if known and known.usd else None,
+        "peak_bytes": result.peak_bytes,
+        "predicted_bytes": known.memory_bytes if known else None,
+        "energy_j": status.energy_j,
+        "last_loss": result.last_loss,
+        "validation_loss": result.metrics.get("validation", {}).get("loss"),
+        "test_loss": result.metrics.get("test", {}).get("loss"),
+    }
+
+
+def _verdict(result: RunResult) -> str:
+    status = result.status
+    where = f"{status.name} on {status.backend}: {status.state}{_WHY.get(status.reason, '')}"
+    done = "" if status.state == FINISHED else f" at step {status.step:,} of {status.steps:,}"
+    usd = "" if status.usd is None else f", {units.usd(status.usd)}"
+    return f"{where}{done}, {units.duration(status.spent.total_s)}{usd}."
+
+
+def beside_table(result: RunResult) -> Table:
+    """Predicted beside actual."""
+    return Table(
+        title="predicted and actual",
+        columns=(
+            Column(name="part"),
+            Column(name="predicted", numeric=True),
+            Column(name="80 % range", optional=True),
+            Column(name="actual", numeric=True),
+            Column(name="difference", numeric=True),
+        ),
+        rows=tuple(row.cells() for row in rows(result)),
+    )
+
+
+def _metrics(result: RunResult) -> tuple[Table, ...]:
+    found = [
+        (part, name, units.significant(value, 4), _shown(result.baselines.get(part, {}).get(name)))
+        for part, values in result.metrics.items()
+        for name, value in values.items()
+    ]
+    if not found:
+        return ()
+    baseline = any(row[3] for row in found)
+    names = ["part", "figure", "value", *(["baseline"] if baseline else [])]
+    columns = tuple(Column(name=name, numeric=name in ("value", "baseline")) for name in names)
+    return (Table(title="metrics", columns=columns, rows=tuple(row if baseline else row[:3] for row in found)),)
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else units.significant(value, 4)
+
+
+def _curve(folder: Path) -> tuple[Table, ...]:
+    """The loss by step, in letters: ``o`` of training, ``v`` of validation."""
+    training, parts = losses(folder / METRICS)
+    points = [Point(across=step, up=loss, mark="o") for step, loss in smooth(training, _LETTERS)]
+    evaluated = [(step, values["loss"]) for step, values in parts.get("validation", ()) if "loss" in values]
+    points += [Point(across=step, up=loss, mark="v") for step, loss in evaluated]
+    if len(points) < 3 or min(p.up for p in points) <= 0.0:
+        return ()
+    lines = drawn(points, lambda value: units.significant(value))
+    columns = (Column(name="loss", numeric=True), Column(name=f"steps 1 to {training[-1][0] if training else 0:,}"))
+    return (Table(title="loss", columns=columns, rows=lines, caption="o training, v validation", drawing=True),)
+
+
+def _notes(result: RunResult, folder: Path) -> tuple[str, ...]:
+    known = result.prediction
+    lines = []
+    if known is not None and known.why:
+        lines.append(f"The prediction is from before the first step ({known.origin}): {known.why}.")
+    if known is not None and known.price:
+        lines.append(f"Price: {known.price}.")
+    lines += [f"{note}." for note in result.notes]
+    lines.append(f"In {folder}: {CARD}, {CURVE_SVG}, {METRICS}{', model/' if result.model else ''}.")
+    return tuple(lines)
+
+
+def prediction_report(found: RunPrediction, name: str) -> Report:
+    """What is predicted of a run, with its origin."""
+    figures: list[tuple[str, Range | None, Any]] = [
+        ("time", found.run_s, units.duration),
+        ("a step", found.step_s, units.duration),
+        ("dollars", found.usd, units.usd),
+        ("energy", found.energy_j, energy),
+    ]
+    lines = [
+        (what, show(value.mid), units.span(show(value.low), show(value.high))) for what, value, show in figures if value
+    ]
+    if found.memory_bytes is not None:
+        lines.append(("peak memory", units.size(found.memory_bytes), found.memory_how))
+    lines.append(("steps", f"{found.steps:,}", f"{found.evaluations} evaluations, {found.checkpoints} checkpoints"))
+    return Report(
+        make_document=lambda: _prediction_document(found),
+        make_records=lambda: [_prediction_record(found)],
+        verdict=f"{name}: {units.duration(found.run_s.mid) if found.run_s else 'nobody knows how long'}"
+        f"{f', {units.usd(found.usd.mid)}' if found.usd else ''} ({found.origin}: {found.why}).",
+        tables=(
+            Table(
+                title="predicted",
+                columns=(Column(name="what"), Column(name="value", numeric=True), Column(name="80 % range")),
+                rows=tuple(lines),
+            ),
+        ),
+        notes=tuple(f"{each.name}: {each.value}{f' ({each.why})' if each.why else ''}." for each in found.facts),
+    )
+
+
+def _prediction_document(found: RunPrediction) -> Any:
+    from zenplan.commands.train.document import prediction_document
+
+    return prediction_document(found)
+
+
+def _prediction_record(found: RunPrediction) -> Mapping[str, Any]:
+    run, usd, step = found.run_s, found.usd, found.step_s
+    return {
+        "origin": found.origin,
+        "steps": found.steps,
+        "step_s": step.mid if step else None,
+        "run_s": run.mid if run else None,
+        "run_s_low": run.low if run else None,
+        "run_s_high": run.high if run else None,
+        "usd": usd.mid if usd else None,
+        "memory_bytes": found.memory_bytes,
+    }

@@ -1,0 +1,77 @@
+"""``zenplan train`` from its flags to its exit code."""
+
+from __future__ import annotations
+
+import sys
+
+from zenplan.adapters.files.scratch import scratch
+from zenplan.commands.shared.output import loaded_plugins, say, warned, write
+from zenplan.commands.shared.progress import elapsed, staged
+from zenplan.commands.train.evidence import store
+from zenplan.commands.train.given import Flags
+from zenplan.commands.train.report import prediction_report, train_report
+from zenplan.commands.train.screen import JsonLines, shown
+from zenplan.commands.train.session import Session, session_of
+from zenplan.commands.train.stopping import ENDS
+from zenplan.commands.train.use_case import Outcome, dry_run, resumable
+from zenplan.domain.measured.training_run import FINISHED
+from zenplan.errors import UsageError, ZenplanError
+from zenplan.plugins import Plugins
+
+
+def run(flags: Flags) -> int:
+    """Do it; the exit code."""
+    with loaded_plugins() as plugins:
+        with staged("preparing the data") as show, elapsed("counting the model") as tell:
+            session = session_of(flags, plugins, warned, show, tell)
+        if flags.dry_run:
+            return _dry(session, plugins)
+        with shown(session.format) as screen:
+            outcome = session.go(screen)
+        return _answer(outcome, session, plugins, flags.demo)
+
+
+def _dry(session: Session, plugins: Plugins) -> int:
+    with scratch() as folder, shown("table") as screen:
+        found = dry_run(session.asked, session.world, session.engine, session.profile, screen, folder / "run")
+    say(prediction_report(found, session.asked.name), session.format, plugins)
+    return 0
+
+
+def _sample(outcome: Outcome) -> tuple[str, ...]:
+    from zenplan.commands.train.sample import written
+
+    try:
+        text = written(outcome.supervisor.asked, outcome.result)
+    except ZenplanError as error:
+        return (f"It writes nothing: {error.message}.",)
+    return ("It writes:", *(f"    {line}" for line in text.strip().splitlines()[:12])) if text else ()
+
+
+def _answer(outcome: Outcome, session: Session, plugins: Plugins, demo: bool) -> int:
+    """What came out, on stdout; what went wrong, as an error; the exit code."""
+    result, folder, format = outcome.result, session.place.folder, session.format
+    status = result.status
+    more = []
+    if status.state == FINISHED and (kept := store(outcome.supervisor, result)):
+        more.append(f"{kept[0].upper()}{kept[1:]}.")
+    go_on = f"zenplan train --resume {status.id}"
+    if status.state != FINISHED and resumable(status, folder):
+        more.append(f"It goes on with: {go_on}")
+    if outcome.error is not None:
+        hint = go_on if resumable(status, folder) else outcome.error.hint
+        error = UsageError if isinstance(outcome.error, UsageError) else ZenplanError
+        raise error(outcome.error.message, outcome.error.hint if status.reason == "diverged" else hint)
+    if format == "json":
+        from zenplan.commands.train.document import run_document
+        from zenplan.documents import published
+
+        JsonLines().tell("result", "", {"result": published(run_document(result, str(folder)))})
+    else:
+        more += _sample(outcome) if demo and status.state == FINISHED else ()
+        say(train_report(result, folder, more), format, plugins)
+    code = status.exit_code or 0
+    if code == ENDS["sigint"][1]:
+        # A code of that number makes the program say that it was interrupted: with how to go on.
+        write(sys.stderr, f"hint: {go_on}\n")
+    return code

@@ -1,0 +1,217 @@
+"""From what was given to a run that can begin: its data prepared, its model counted, its folder named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from zenplan.adapters.run_folder.folder import JOB, REQUEST, take
+from zenplan.adapters.run_folder.place import find_run, link, new_id, runs_folder
+from zenplan.adapters.workers.process import BACKENDS
+from zenplan.commands.calibrate.how import How, engines_of, how_of
+from zenplan.commands.profile.use_case import profile as profile_of
+from zenplan.commands.shared.options import PREPARE, parsed
+from zenplan.commands.shared.request import settings_of
+from zenplan.commands.shared.request_file import is_given, read_request
+from zenplan.commands.shared.tables import catalogue
+from zenplan.commands.train.asked import Asked, asked_run
+from zenplan.commands.train.data import prepared_data
+from zenplan.commands.train.flags import BY_NAME, OPTIONS, option_of, parsed_train, read_train_table
+from zenplan.commands.train.given import Flags
+from zenplan.commands.train.known import world_of
+from zenplan.commands.train.past import read_prediction, standing
+from zenplan.commands.train.predict import World
+from zenplan.commands.train.prepared import Prepared
+from zenplan.commands.train.request_text import request_text
+from zenplan.commands.train.screen import Screen
+from zenplan.commands.train.use_case import Outcome, Place, resumed_job, train
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.hardware.device import Profile
+from zenplan.domain.measured.training_run import FINISHED
+from zenplan.errors import UsageError, ZenplanError
+from zenplan.plugins import Plugins
+from zenplan.protocols import Engine
+from zenplan.worker.protocol import Train
+
+# What may be changed of a run that is gone on with: what ends it, and what it costs.
+_OF_A_RESUMED: Final = ("max_usd", "max_hours", "usd_per_hour", "usd_per_kwh", "power", "mtbf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """This machine, what plugins give, and who is told of what goes on before a run.
+
+    Attributes:
+        warn: told a line of what is not known.
+        show: told the share that is done of preparing data, and what is being done.
+        tell: told the stage and the seconds of counting the model.
+    """
+
+    profile: Profile
+    sheets: Catalogue
+    plugins: Plugins
+    warn: Callable[[str], None]
+    show: Callable[[float, str], None]
+    tell: Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A run that can begin.
+
+    Attributes:
+        format: of the answer.
+    """
+
+    asked: Asked
+    world: World
+    place: Place
+    engine: Engine
+    profile: Profile
+    baselines: Mapping[str, Mapping[str, float]]
+    format: str
+
+    def go(self, screen: Screen) -> Outcome:
+        """Run it, to its end or until something ends it. Raises as ``use_case.train``."""
+        return train(self.asked, self.world, self.place, self.engine, self.profile, screen, self.baselines)
+
+
+def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any) -> Session:
+    """The run that was asked for, or that is to be gone on with.
+
+    Args:
+        flags: as they were given.
+        plugins: that are loaded.
+        warn, show, tell: as of ``Here``.
+
+    Raises:
+        UsageError: something of it is wrong, or does not go together; DataError: there is nothing to train on.
+    """
+    sheets = catalogue(plugins)
+    here = Here(profile=profile_of(sheets)[0], sheets=sheets, plugins=plugins, warn=warn, show=show, tell=tell)
+    if flags.resume is not None:
+        return _resumed(flags, here)
+    if flags.demo:
+        from zenplan.commands.train.demo import demo_flags
+
+        flags = demo_flags(flags)
+    asked, engine, format = _asked(flags, here)
+    id = new_id()
+    folder = flags.out if flags.out is not None else runs_folder() / id
+    if flags.out is not None and not flags.dry_run:
+        link(id, folder)
+    return _session(asked, Place(id=id, folder=folder), engine, here, format)
+
+
+def _session(asked: Asked, place: Place, engine: Engine, here: Here, format: str) -> Session:
+    return Session(
+        asked=asked,
+        world=world_of(asked, here.profile, here.sheets, here.warn, here.tell),
+        place=place,
+        engine=engine,
+        profile=here.profile,
+        baselines=_baselines(asked, here),
+        format=format,
+    )
+
+
+def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
+    """The run, its engine, and the format of the answer."""
+    file = _of_file(flags.file)
+    own = {name: value for name, value in flags.given.items() if is_given(value)}
+    both = {**file, **own}
+    options = {**both.pop(OPTIONS, {}), **dict(map(option_of, flags.options))}
+    compiled = flags.compiled if flags.compiled is not None else both.pop("compiled", None)
+    settings = settings_of(flags.output, {"precision": both.get("precision"), "optimizer": both.get("optimizer")})
+    request = {**parsed(both), "keras": both.get("keras"), "optimizer": settings["optimizer"]}
+    given = {**parsed_train(_train_flags(both)), OPTIONS: options}
+    how = how_of(
+        here.profile,
+        device=given.get("device"),
+        precision=settings["precision"],
+        threads=given.get("threads"),
+        compiled=compiled,
+        minutes=1.0,
+        strict=False,
+    )
+    engine = _engine(given.get("backend"), here.plugins)
+    data = _data(both, flags, here)
+    # The run goes on with the data as they were prepared for it.
+    text = request_text({**both, "data": Path(data.folder), "backend": engine.name}, options, compiled)
+    return asked_run(given, request, data, how, engine.name, text), engine, settings["format"]
+
+
+def _of_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    return {**read_request(path), **read_train_table(path)}
+
+
+def _train_flags(both: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in both.items() if name in BY_NAME}
+
+
+def _engine(name: str | None, plugins: Plugins) -> Engine:
+    found = engines_of(name, plugins.engines())
+    if len(found) != 1:
+        raise UsageError("a run is on one backend", "as in: --backend jax")
+    if found[0].name in BACKENDS and not find_spec("safetensors"):
+        raise UsageError(
+            "safetensors is not installed, and no checkpoint is written without", "pip install 'zenplan[train]'"
+        )
+    return found[0]
+
+
+def _data(both: Mapping[str, Any], flags: Flags, here: Here) -> Prepared:
+    """The data; of what they are prepared with, ``seed`` is the file's in ``[data]``: the flag is the run's."""
+    names = {flag.name for flag in PREPARE} - {"seed"}
+    settings = {
+        **(read_request(flags.file, preparing=True) if flags.file else {}),
+        **{name: value for name, value in flags.given.items() if name in names and is_given(value)},
+    }
+    return prepared_data(both, settings, here.show)
+
+
+def _resumed(flags: Flags, here: Here) -> Session:
+    """Go on with a run, as it was asked for; what ends it and what it costs may be given anew."""
+    others = [name for name, value in flags.given.items() if is_given(value) and name not in _OF_A_RESUMED]
+    others += ["file"] if flags.file else []
+    if others or flags.options or flags.out or flags.demo or flags.dry_run:
+        what = f"--{others[0].replace('_', '-')}" if others else "another option"
+        raise UsageError(f"--resume goes on with a run as it was: {what} does not go with it", "leave it out")
+    folder = find_run(flags.resume or "")
+    status, _ = standing(folder)
+    if status.state == FINISHED:
+        raise UsageError(f"run {status.id} is finished", f"'zenplan runs show {status.id}' shows it")
+    job = take(folder, JOB, Train)
+    cores = int(here.profile.host.usable_cores or 1) or 1
+    how = How(device=job.device, precision=job.precision, threads=min(job.threads, cores), compiled=job.compiled)
+    asked, format = _asked_before(flags, folder, (how, status.backend), here)
+    asked = replace(asked, job=resumed_job(job, folder))
+    place = Place(id=status.id, folder=folder, resumed=(status, read_prediction(folder)))
+    return _session(asked, place, _engine(status.backend, here.plugins), here, format)
+
+
+def _asked_before(flags: Flags, folder: Path, way: tuple[How, str], here: Here) -> tuple[Asked, str]:
+    how, backend = way
+    both = {**_of_file(folder / REQUEST), **{n: v for n, v in flags.given.items() if is_given(v)}}
+    options, compiled = both.pop(OPTIONS, {}), both.pop("compiled", None)
+    settings = settings_of(flags.output, {"precision": how.precision, "optimizer": both.get("optimizer")})
+    request = {**parsed(both), "keras": both.get("keras"), "optimizer": settings["optimizer"]}
+    given = {**parsed_train(_train_flags(both)), OPTIONS: options}
+    text = request_text(both, options, compiled)
+    return asked_run(given, request, _data(both, flags, here), how, backend, text), settings["format"]
+
+
+def _baselines(asked: Asked, here: Here) -> dict[str, dict[str, float]]:
+    from zenplan.adapters.corpus.baseline import baselines
+
+    data = asked.data
+    try:
+        return baselines(Path(data.folder), data.targets(), data.vocabulary, data.classes)
+    except ZenplanError as error:
+        here.warn(f"no baseline: {error.message}")
+        return {}

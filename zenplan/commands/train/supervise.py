@@ -1,0 +1,469 @@
+"""The parent of a run: it hears the worker, writes the run's folder, watches money and time, and ends it in time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from zenplan import units
+from zenplan.adapters.machine.power import EnergyMeter
+from zenplan.adapters.run_folder.folder import METRICS, NOTICES, PREDICTION, STATUS, put
+from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines
+from zenplan.commands.train.asked import Asked
+from zenplan.commands.train.predict import (
+    World,
+    after_the_rehearsal,
+    checkpoints_of,
+    evaluations_of,
+    interval_of,
+    tariff_of,
+)
+from zenplan.commands.train.screen import Screen, View
+from zenplan.commands.train.stopping import PREEMPTION
+from zenplan.documents import encode
+from zenplan.domain.hardware.device import Device
+from zenplan.domain.measured.calibration import Sample
+from zenplan.domain.measured.training_run import RunPrediction, RunStatus, Spent
+from zenplan.domain.range import Range
+from zenplan.planning.watch.drift import WINDOW, StepTime, drift_of
+from zenplan.planning.watch.limits import must_stop
+from zenplan.planning.watch.progress import Left, time_left
+from zenplan.worker.protocol import Changed, Checkpointed, Event, Machine, Metric, Ready, Rehearsed, Steps, Stop
+
+_STATUS_EVERY_S, _LOOK_EVERY_S, _DRIFT_EVERY_S, _VIEW_EVERY_S = 5.0, 2.0, 5.0, 0.25
+# Steps that the time left is told by.
+_MOST_STEPS: Final = 1000
+# Means of neighbouring steps that are kept as evidence, from all over the run.
+MOST_SAMPLES: Final = 50
+
+
+@dataclass(slots=True, kw_only=True)
+class Supervisor:
+    """A run that goes on.
+
+    Attributes:
+        folder: of the run; asked, world: what was asked for, and what is known before it.
+        status: as it is in the folder.
+        screen: where it is shown.
+        prediction: of it, once there is one.
+        dry: whether it ends with its prediction.
+        signal, notice: say which signal, and which notice of a cloud, has come.
+        gpu: reads the GPU, and why its clock is held down; None on a processor.
+    """
+
+    folder: Path
+    asked: Asked
+    world: World
+    status: RunStatus
+    screen: Screen
+    prediction: RunPrediction | None = None
+    dry: bool = False
+    signal: Callable[[], str] = lambda: ""
+    notice: Callable[[], str] = lambda: ""
+    gpu: Callable[[], tuple[Device | None, str]] | None = None
+    machine: Machine | None = None
+    ready: Ready | None = None
+    before: Spent = field(default_factory=Spent)
+    energy_before_j: float | None = 0.0
+    spent: Spent = field(default_factory=Spent)
+    window: deque[StepTime] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    walls: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_STEPS))
+    samples: list[Sample] = field(default_factory=list)
+    evaluated: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    best: tuple[int, float] | None = None
+    first_loss: float | None = None
+    loss: float | None = None
+    waited_s: float = 0.0
+    evaluations: int = 0
+    checkpoints: int = 0
+    longest_checkpoint_s: float | None = None
+    interval: int = 0
+    notes: list[str] = field(default_factory=list)
+    stopping: str = ""
+    drift: str = ""
+    stage: str = "start"
+    _orders: list[msgspec.Struct] = field(default_factory=list)
+    _began_s: float = field(default_factory=time.monotonic)
+    _ready_s: float = 0.0
+    _meter: EnergyMeter | None = None
+    _metrics: Lines | None = None
+    _notices: Lines | None = None
+    _last: dict[str, float] = field(default_factory=dict)
+    _device: Device | None = None
+    _held: str = ""
+    _stride: int = 1
+    _block: list[StepTime] = field(default_factory=list)
+    _written: int = 0
+    _from: int = 0
+    _known: set[tuple[int, str]] = field(default_factory=set)
+
+    # --- the worker speaks
+
+    def hear(self, event: Event) -> None:
+        """One event. Raises ZenplanError: the folder cannot be written."""
+        match event:
+            case Machine():
+                self.machine = event
+            case Ready():
+                self._ready(event)
+            case Rehearsed():
+                self._rehearsed(event)
+            case Steps():
+                self._steps(event)
+            case Metric():
+                self._metric(event)
+            case Checkpointed():
+                self._checkpointed(event)
+            case Changed():
+                self._back_to(event.step)
+                self.say("changed", event.why, {"step": event.step, "what": event.what, "value": event.value})
+
+    def _ready(self, event: Ready) -> None:
+        self.ready, self._ready_s = event, time.monotonic()
+        self.spent = replace(self.spent, setup_s=self._ready_s - self._began_s)
+        self._meter = EnergyMeter(self._device.index if self._device else None)
+        self._open_metrics(event.step)
+        self.status = replace(self.status, step=event.step, checkpoint=event.step)
+        self._from = event.step
+        for each in event.passed:
+            self.say("passed", f"a checkpoint is not good, and passed over: {each}", {})
+        if event.step:
+            how = "bit for bit" if event.exact else f"not bit for bit: {'; '.join(event.differs)}"
+            self.say("resumed", f"goes on from step {event.step:,}, {how}", {"step": event.step, "exact": event.exact})
+        if event.micro_batch != self.asked.job.micro_batch:
+            text = f"micro-batch {event.micro_batch:,}, as memory allows"
+            self.say("changed", text, {"what": "micro_batch", "value": event.micro_batch})
+        self.write_status()
+
+    def _open_metrics(self, step: int) -> None:
+        """Those of later steps are left out: they are done again."""
+        if self._metrics is not None:
+            self._metrics.close()
+        path = self.folder / METRICS
+        self._written = cut_after(path, step)
+        self._known = {(line["step"], line["part"]) for line in read_lines(path) if "part" in line}
+        self._metrics = Lines(path)
+
+    def _back_to(self, step: int) -> None:
+        """The worker goes on from that checkpoint."""
+        if self._metrics is not None and step < self._written:
+            self._open_metrics(step)
+            self.status = replace(self.status, step=step, checkpoint=step)
+
+    def _rehearsed(self, event: Rehearsed) -> None:
+        took_s = time.monotonic() - self._ready_s
+        self.spent = replace(self.spent, rehearsal_s=took_s)
+        tariff = tariff_of(self.asked, self.world.sheet, self._meter.power_w() if self._meter else None)
+        found = after_the_rehearsal(self.asked, self.world, tariff, event, self.spent.setup_s, took_s)
+        self.longest_checkpoint_s = event.checkpoint_s
+        self._keep_prediction(found)
+        if self.dry:
+            self.stop("dry_run")
+        else:
+            # It waits for that word, whatever the interval is.
+            self.interval = interval_of(self.asked, event.checkpoint_s, found.step_s.mid if found.step_s else None)
+            self._orders.append(Stop(checkpoint_every=self.interval))
+
+    def _keep_prediction(self, found: RunPrediction) -> None:
+        """It is on the disk before the worker may go on."""
+        self.prediction = found
+        self.status = replace(self.status, usd_per_h=found.usd_per_h)
+        put(self.folder, PREDICTION, prediction_text(found))
+        self.say("prediction", told(found), {"origin": found.origin})
+
+    def _steps(self, event: Steps) -> None:
+        count = len(event.losses)
+        wall_s = sum(event.wall_s)
+        lines: list[dict[str, Any]] = []
+        if event.first > self._written + 1:
+            text = f"the losses of steps {self._written + 1:,} to {event.first - 1:,} were not kept"
+            self.say("gap", text, {"step": event.first})
+        for index, loss in enumerate(event.losses):
+            step = event.first + index
+            # What an earlier parent has heard, and the worker could not know that it had.
+            if step <= self._written:
+                continue
+            wall, wait = event.wall_s[index], event.wait_s[index]
+            cpu_s = event.cpu_s * wall / wall_s if wall_s > 0.0 else None
+            if step > self._from:
+                self._step(step, loss, StepTime(wall_s=wall, wait_s=wait, cpu_s=cpu_s))
+            lines.append({"step": step, "loss": loss, "wall_s": wall, "wait_s": wait})
+        if lines:
+            more = {"gradient_norm": event.gradient_norm, "learning_rate": event.learning_rate}
+            lines[-1] |= {name: value for name, value in more.items() if value is not None}
+            self._add(*lines)
+            self._written = lines[-1]["step"]
+        self.status = replace(self.status, step=max(self.status.step, event.first + count - 1))
+
+    def _step(self, step: int, loss: float, each: StepTime) -> None:
+        self.window.append(each)
+        self.walls.append(each.wall_s)
+        self.waited_s += each.wait_s
+        self.first_loss = loss if self.first_loss is None else self.first_loss
+        self.loss = loss
+        self.spent = replace(self.spent, steps_s=self.spent.steps_s + each.wall_s)
+        self._block.append(each)
+        if len(self._block) >= self._stride:
+            self._keep_block()
+
+    def _keep_block(self) -> None:
+        """The mean of neighbouring steps is kept as one: what a run took is their sum, not their median."""
+        wall_s = sum(each.wall_s for each in self._block) / len(self._block)
+        cpu_s = sum(each.cpu_s or 0.0 for each in self._block) / len(self._block)
+        self._block = []
+        if wall_s > 0.0:
+            self.samples.append(Sample(round=len(self.samples), wall_s=wall_s, cpu_s=cpu_s))
+        if len(self.samples) >= 2 * MOST_SAMPLES:
+            pairs = zip(self.samples[::2], self.samples[1::2], strict=True)
+            self.samples = [
+                Sample(round=number, wall_s=(a.wall_s + b.wall_s) / 2.0, cpu_s=(a.cpu_s + b.cpu_s) / 2.0)
+                for number, (a, b) in enumerate(pairs)
+            ]
+            self._stride *= 2
+
+    def _metric(self, event: Metric) -> None:
+        if (event.step, event.part) in self._known:
+            return
+        self._known.add((event.step, event.part))
+        self.evaluations += 1
+        self.evaluated[event.part] = event.values
+        self.spent = replace(self.spent, evaluation_s=self.spent.evaluation_s + event.wall_s)
+        self._add({"step": event.step, "part": event.part, "values": event.values, "wall_s": event.wall_s})
+        loss = event.values.get("loss")
+        if event.part == "validation" and loss is not None and (self.best is None or loss < self.best[1]):
+            self.best = (event.step, loss)
+        figures = ", ".join(f"{name} {units.significant(value, 4)}" for name, value in event.values.items())
+        self.screen.tell(
+            "evaluation",
+            f"step {event.step:,}: {event.part}: {figures}",
+            {"step": event.step, "part": event.part, "values": event.values},
+        )
+
+    def _checkpointed(self, event: Checkpointed) -> None:
+        self.checkpoints += 1
+        self.longest_checkpoint_s = max(event.wall_s, self.longest_checkpoint_s or 0.0)
+        self.spent = replace(self.spent, checkpoint_s=self.spent.checkpoint_s + event.wall_s)
+        self.status = replace(self.status, checkpoint=event.step)
+        if self._metrics is not None:
+            self._metrics.sync()
+        self.write_status()
+        self.screen.tell("checkpoint", "", {"step": event.step, "path": event.path, "bytes": event.bytes})
+        if self.asked.chosen_interval and self.walls:
+            mean_s = sum(self.walls) / len(self.walls)
+            self._set_interval(interval_of(self.asked, self.longest_checkpoint_s, mean_s))
+
+    def _set_interval(self, steps: int) -> None:
+        # A little nearer or further apart makes no difference.
+        if self.asked.chosen_interval and not 0.8 * self.interval <= steps <= 1.25 * self.interval:
+            self.interval = steps
+            self._orders.append(Stop(checkpoint_every=steps))
+
+    def _add(self, *lines: Mapping[str, Any]) -> None:
+        if self._metrics is not None:
+            self._metrics.add(*lines)
+
+    # --- now and then
+
+    def tell(self, stage: str, _seconds: float) -> None:
+        """Called many times a second, while the worker is at it."""
+        self.stage = stage
+        self._look()
+        if not self.stopping:
+            self._end_in_time()
+        if self._due("status", _STATUS_EVERY_S) and self.ready is not None:
+            self.write_status()
+        if self._due("drift", _DRIFT_EVERY_S):
+            self._drifts()
+        # What is shown is seldom drawn, and made of a thousand steps.
+        if self._due("view", _VIEW_EVERY_S) or self.status.step in (0, self.asked.job.steps):
+            self.screen.update(self.view())
+
+    def orders(self) -> Sequence[msgspec.Struct]:
+        """What the worker is to be told now."""
+        orders, self._orders = self._orders, []
+        return orders
+
+    def stop(self, reason: str) -> None:
+        """End it with a checkpoint."""
+        if not self.stopping:
+            self.stopping = reason
+            self._orders.append(Stop(reason=reason))
+
+    def _end_in_time(self) -> None:
+        if found := self.signal():
+            self.say(found, f"{found.upper()}: ending with a checkpoint; once more ends at once", {})
+            self.stop(found)
+        elif found := self.notice():
+            self.say("preempted", f"{found}: ending with a checkpoint", {})
+            self.stop(PREEMPTION)
+        elif found := must_stop(
+            self.asked.limits,
+            self.elapsed_s,
+            self.status.usd_per_h,
+            max(self.window, key=lambda each: each.wall_s).wall_s if self.window else None,
+            self.longest_checkpoint_s,
+        ):
+            self.say(found, f"--{found.replace('_', '-')} is near: ending with a checkpoint", {})
+            self.stop(found)
+
+    def _due(self, what: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now - self._last.get(what, self._began_s) < every_s:
+            return False
+        self._last[what] = now
+        return True
+
+    def _look(self) -> None:
+        if self.gpu is not None and (self._device is None or self._due("gpu", _LOOK_EVERY_S)):
+            self._device, self._held = self.gpu()
+        if self._meter is not None and self._due("power", _LOOK_EVERY_S):
+            self._meter.read()
+
+    def _drifts(self) -> None:
+        predicted = self.prediction.step_s if self.prediction else None
+        cores = self.prediction.cores if self.prediction else None
+        if cores is None and self.asked.job.threads == 1:
+            # Where it was not measured: one thread that nobody disturbs has all of a core.
+            cores = 1.0
+        found = drift_of(tuple(self.window), predicted, cores, self._held, self.asked.job.device == "cpu")
+        self.drift = found.text if found else ""
+        kind = "" if found is None else f"drift {found.cause} {found.ratio > 1.0}"
+        if found is not None and kind not in self._last:
+            # Each kind is said once: it may come and go.
+            self._last[kind] = 0.0
+            values = {"step": self.status.step, "step_s": found.step_s, "ratio": found.ratio, "cause": str(found.cause)}
+            self.say("drift", found.text, values)
+
+    # --- how it stands
+
+    @property
+    def device_name(self) -> str:
+        """Of the GPU, as NVML calls it; empty on a processor."""
+        return (self._device.name.value or "") if self._device else ""
+
+    @property
+    def elapsed_s(self) -> float:
+        """Of all starts, until now."""
+        return self.before.total_s + time.monotonic() - self._began_s
+
+    @property
+    def all_spent(self) -> Spent:
+        """Of all starts; what is not known of this one is ``other_s``."""
+        seen = self.spent.total_s
+        other_s = max(0.0, time.monotonic() - self._began_s - seen) if self.ready is not None else 0.0
+        setup_s = self.spent.setup_s if self.ready is not None else time.monotonic() - self._began_s
+        return self.before + replace(self.spent, setup_s=setup_s, other_s=other_s)
+
+    @property
+    def energy_j(self) -> float | None:
+        """Of all starts; None where a start was not measured."""
+        now = self._meter.read() if self._meter else None
+        return None if now is None or self.energy_before_j is None else self.energy_before_j + now
+
+    def left(self) -> Range | None:
+        """Seconds until the end."""
+        if self.ready is None:
+            return None
+        job, done = self.asked.job, self.status.step
+        evaluations = max(0, evaluations_of(self.asked, done))
+        known = self.prediction
+        each_s = (
+            self.spent.evaluation_s / self.evaluations if self.evaluations else (known.evaluate_s if known else None)
+        )
+        left = Left(
+            steps=max(0, job.steps - done),
+            evaluations=evaluations,
+            evaluate_s=each_s or 0.0,
+            checkpoints=checkpoints_of(job.steps, self.interval or job.checkpoint_every, done),
+            checkpoint_s=self.longest_checkpoint_s or 0.0,
+        )
+        return time_left(left, known.step_s if known else None, tuple(self.walls))
+
+    def view(self) -> View:
+        """As it is shown."""
+        left, price, known = self.left(), self.status.usd_per_h, self.prediction
+        step_s = sum(self.walls) / len(self.walls) if self.walls else None
+        each = self.ready.tokens_per_sample if self.ready else None
+        rate = None if not step_s else self.asked.job.batch * (each or 1) / step_s
+        elapsed_s, hourly = self.elapsed_s, None if price is None else price / units.HOUR_S
+        device = self._device
+        return View(
+            name=self.status.name,
+            backend=self.status.backend,
+            stage=self.stage,
+            step=self.status.step,
+            steps=self.status.steps,
+            checkpoint=self.status.checkpoint,
+            loss=self.loss,
+            evaluated=self.evaluated.get("validation", {}),
+            rate=rate,
+            unit="tokens" if each else "samples",
+            step_s=step_s,
+            elapsed_s=elapsed_s,
+            left_s=left,
+            usd=None if hourly is None else hourly * elapsed_s,
+            usd_end=None if hourly is None or left is None else (left + elapsed_s) * hourly,
+            prediction=known,
+            mfu=mfu_of(known, step_s),
+            memory_bytes=device.memory_used_bytes.value if device else None,
+            power_w=device.power_draw_w.value if device else None,
+            temperature_c=device.temperature_c.value if device else None,
+            drift=self.drift,
+        )
+
+    def say(self, event: str, text: str, values: Mapping[str, Any]) -> None:
+        """Something that is kept with the run."""
+        if event != "prediction":
+            self.notes.append(text)
+        if self._notices is None:
+            self._notices = Lines(self.folder / NOTICES)
+        self._notices.add({"at": datetime.now(UTC).isoformat(), "event": event, "text": text, **values})
+        self.screen.tell(event, text, values)
+
+    def write_status(self) -> None:
+        """How it stands, in the folder. Raises ZenplanError: it cannot be written."""
+        self.status = replace(
+            self.status, spent=self.all_spent, energy_j=self.energy_j, updated_at=datetime.now(UTC), pid=os.getpid()
+        )
+        put(self.folder, STATUS, encode(self.status, indent=2) + "\n")
+
+    def close(self) -> None:
+        """Nothing more is written by line."""
+        for lines in (self._metrics, self._notices):
+            if lines is not None:
+                lines.close()
+
+
+def mfu_of(prediction: RunPrediction | None, step_s: float | None) -> float | None:
+    """Model FLOP utilisation of a step: None where its FLOP or the device's peak are not known."""
+    if prediction is None or not step_s or prediction.flop_per_step is None or not prediction.peak_flop_per_s:
+        return None
+    return prediction.flop_per_step / step_s / prediction.peak_flop_per_s
+
+
+def prediction_text(prediction: RunPrediction) -> str:
+    """The document of a prediction."""
+    import json
+
+    from zenplan.commands.train.document import prediction_document
+    from zenplan.documents import published
+
+    return json.dumps(published(prediction_document(prediction)), ensure_ascii=False, indent=2) + "\n"
+
+
+def told(prediction: RunPrediction) -> str:
+    """A prediction in a line."""
+    run, usd = prediction.run_s, prediction.usd
+    if run is None:
+        return f"predicted: {prediction.why}"
+    span = units.span(units.duration(run.low), units.duration(run.high))
+    money = f", {units.usd(usd.mid)}" if usd else ""
+    return f"predicted: {units.duration(run.mid)} ({span}){money}; {prediction.origin}: {prediction.why}"

@@ -1,0 +1,275 @@
+"""``zenplan train``, from what was asked for to a trained model: the estimate, the run, what came of it."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from zenplan.adapters.machine.nvml import read_gpus, watched
+from zenplan.adapters.machine.preemption import preemption
+from zenplan.adapters.run_folder.folder import JOB, PREDICTION, REQUEST, put, writing
+from zenplan.adapters.workers.process import Limits, run_job
+from zenplan.commands.calibrate.how import gpu_of
+from zenplan.commands.train.asked import Asked
+from zenplan.commands.train.ending import came_out, keep
+from zenplan.commands.train.known import environment_of
+from zenplan.commands.train.predict import World, before_the_run, tariff_of
+from zenplan.commands.train.screen import Screen
+from zenplan.commands.train.stopping import DIVERGED, ENDS, SIGINT, signals
+from zenplan.commands.train.supervise import Supervisor, prediction_text, told
+from zenplan.documents import encode
+from zenplan.domain.hardware.device import Device, Profile
+from zenplan.domain.measured.training_run import FAILED, RUNNING, STOPPED, RunPrediction, RunResult, RunStatus
+from zenplan.errors import FailureKind, ZenplanError
+from zenplan.protocols import Engine
+from zenplan.worker.protocol import Ended, Event
+
+_FAILURE: Final = "failure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a run is kept.
+
+    Attributes:
+        id: of the run; folder: that it is in.
+        resumed: how it stood and what was predicted of it, of one that is gone on with; None of a new one.
+    """
+
+    id: str
+    folder: Path
+    resumed: tuple[RunStatus, RunPrediction | None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        result: what came out; supervisor: who watched it.
+        error: that ended it; None where it ended as it should.
+    """
+
+    result: RunResult
+    supervisor: Supervisor
+    error: ZenplanError | None = None
+
+
+def train(
+    asked: Asked,
+    world: World,
+    place: Place,
+    engine: Engine,
+    profile: Profile,
+    screen: Screen,
+    baselines: Mapping[str, Mapping[str, float]] | None = None,
+) -> Outcome:
+    """Run it, to its end or until something ends it.
+
+    Args:
+        asked: the run.
+        world: what is known before it.
+        place: where it is kept.
+        engine: that runs it.
+        profile: of this machine.
+        screen: where it is shown.
+        baselines: what is reached without a model, by part and name.
+
+    Raises:
+        UsageError: another run is at its folder. ZenplanError: its folder cannot be written.
+    """
+    said = lambda: screen.tell("waiting", "the run's last worker is about to leave: waiting", {})  # noqa: E731 - one line
+    with ExitStack() as stack:
+        lock = stack.enter_context(writing(place.folder, place.resumed is None, tell=said))
+        asked = replace(asked, job=msgspec.structs.replace(asked.job, folder=str(place.folder.absolute())))
+        supervisor = _begun(asked, world, place, screen)
+        supervisor.signal = stack.enter_context(signals())
+        supervisor.notice = stack.enter_context(preemption())
+        supervisor.gpu = stack.enter_context(_watched(asked, profile))
+        stack.callback(supervisor.close)
+        ended, error = _run(supervisor, engine, lock)
+        return _over(supervisor, ended, error, baselines or {})
+
+
+def dry_run(
+    asked: Asked, world: World, engine: Engine, profile: Profile, screen: Screen, folder: Path
+) -> RunPrediction:
+    """What is predicted of a run, which is not done: its rehearsal at most.
+
+    Args:
+        asked, world, engine, profile, screen: as of ``train``.
+        folder: of a run that is thrown away.
+    """
+    if not _rehearses(asked, world):
+        return before_the_run(asked, world, tariff_of(asked, world.sheet, None))
+    with ExitStack() as stack:
+        lock = stack.enter_context(writing(folder, True))
+        asked = replace(asked, job=msgspec.structs.replace(asked.job, folder=str(folder.absolute())))
+        supervisor = _begun(asked, world, Place(id="dry", folder=folder), screen)
+        supervisor.dry = True
+        supervisor.signal = stack.enter_context(signals())
+        supervisor.gpu = stack.enter_context(_watched(asked, profile))
+        stack.callback(supervisor.close)
+        _, error = _run(supervisor, engine, lock)
+        if supervisor.prediction is None:
+            if supervisor.stopping in ENDS:
+                raise KeyboardInterrupt
+            raise error or ZenplanError("the rehearsal came to nothing", "leave --dry-run out")
+        return supervisor.prediction
+
+
+def _rehearses(asked: Asked, world: World) -> bool:
+    return asked.job.rehearsal is not None and world.rehearses
+
+
+def _begun(asked: Asked, world: World, place: Place, screen: Screen) -> Supervisor:
+    """Who watches it, and its folder as it is before the worker starts."""
+    now, job = datetime.now(UTC), asked.job
+    if place.resumed is None:
+        if not _rehearses(asked, world):
+            job = msgspec.structs.replace(job, rehearsal=None)
+        put(place.folder, REQUEST, asked.request)
+        status = RunStatus(
+            id=place.id,
+            name=asked.name,
+            state=RUNNING,
+            steps=job.steps,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            backend=asked.backend,
+            device=job.device,
+            started_at=now,
+            updated_at=now,
+        )
+        prediction = None if job.rehearsal else before_the_run(asked, world, tariff_of(asked, world.sheet, None))
+    else:
+        old, prediction = place.resumed
+        status = replace(
+            old, state=RUNNING, reason="", message="", exit_code=None, pid=os.getpid(), starts=old.starts + 1
+        )
+        if asked.usd_per_h is not None:
+            status = replace(status, usd_per_h=asked.usd_per_h)
+    supervisor = Supervisor(
+        folder=place.folder,
+        asked=replace(asked, job=job),
+        world=world,
+        status=status,
+        screen=screen,
+        before=status.spent,
+        energy_before_j=status.energy_j if place.resumed else 0.0,
+        interval=job.checkpoint_every,
+    )
+    if prediction is not None:
+        supervisor.prediction = prediction
+        if place.resumed is None:
+            supervisor.status = replace(status, usd_per_h=prediction.usd_per_h)
+            put(place.folder, PREDICTION, prediction_text(prediction))
+            supervisor.say("prediction", told(prediction), {"origin": prediction.origin})
+    put(place.folder, JOB, encode(supervisor.asked.job, indent=2) + "\n")
+    supervisor.write_status()
+    return supervisor
+
+
+def _run(supervisor: Supervisor, engine: Engine, lock: int) -> tuple[Ended | None, ZenplanError | None]:
+    asked = supervisor.asked
+    try:
+        ended: Event = run_job(
+            asked.job,
+            asked.backend,
+            Limits(time_s=math.inf),
+            supervisor.tell,
+            hear=supervisor.hear,
+            environment=environment_of(asked),
+            command=engine.worker(),
+            orders=supervisor.orders,
+            inherit=(lock,),
+        )
+    except ZenplanError as error:
+        return None, error
+    except KeyboardInterrupt:
+        # A second signal: it ends here, without a checkpoint.
+        supervisor.stopping = supervisor.stopping or SIGINT
+        return None, None
+    return ended if isinstance(ended, Ended) else None, None
+
+
+def _over(
+    supervisor: Supervisor,
+    ended: Ended | None,
+    error: ZenplanError | None,
+    baselines: Mapping[str, Mapping[str, float]],
+) -> Outcome:
+    """The folder says what became of it, whatever that is."""
+    state, reason, code, message = _end(supervisor, ended, error)
+    done = ended.step if ended is not None else supervisor.status.step
+    supervisor.status = replace(
+        supervisor.status,
+        state=state,
+        reason=reason,
+        exit_code=code,
+        message=message,
+        step=done,
+        checkpoint=ended.step if ended is not None else supervisor.status.checkpoint,
+    )
+    if reason == DIVERGED and ended is not None:
+        error = ZenplanError(
+            f"the loss is no number any more from step {ended.diverged_at or ended.step + 1:,} on",
+            f"the checkpoint of step {ended.step:,} is good: try a lower --learning-rate, --clip-norm 1 or --warmup-steps",
+        )
+        supervisor.status = replace(supervisor.status, message=error.message)
+    supervisor.write_status()
+    # The last steps may have come with the end.
+    supervisor.screen.update(supervisor.view())
+    result = came_out(supervisor, ended, baselines)
+    try:
+        keep(supervisor.folder, supervisor.asked, result)
+    except ZenplanError as other:
+        # What ended it first is what is said.
+        error = error or other
+    return Outcome(result=result, supervisor=supervisor, error=error)
+
+
+def _end(supervisor: Supervisor, ended: Ended | None, error: ZenplanError | None) -> tuple[str, str, int, str]:
+    """State, reason, exit code and message."""
+    if error is not None:
+        why = str(error.kind) if error.kind is not FailureKind.REFUSED else _FAILURE
+        return FAILED, why, error.exit_code, error.message
+    reason = ended.reason if ended is not None else supervisor.stopping
+    state, code = ENDS.get(reason, (STOPPED, 1))
+    return state, reason, code, ""
+
+
+@contextmanager
+def _watched(asked: Asked, profile: Profile) -> Iterator[Callable[[], tuple[Device | None, str]] | None]:
+    """Reads the GPU that computes, and why its clock is held down; None on a processor."""
+    gpu = gpu_of(profile) if asked.job.device == "gpu" else None
+    if gpu is None:
+        yield None
+        return
+    index = gpu.index
+    with watched(index) as look:
+        yield lambda: (next((d for d in read_gpus()[1] if d.index == index), None), look()[1].value or "")
+
+
+def resumable(status: RunStatus, folder: Path) -> bool:
+    """Whether there is a checkpoint to go on from."""
+    from zenplan.adapters.run_folder.folder import CHECKPOINTS
+
+    return status.step < status.steps and any((folder / CHECKPOINTS).glob("step-*"))
+
+
+def resumed_job(job: Any, folder: Path) -> Any:
+    """The job of a run that is gone on with; from its beginning where it has no checkpoint yet."""
+    from zenplan.adapters.run_folder.folder import CHECKPOINTS
+
+    there = any((folder / CHECKPOINTS).glob("step-*"))
+    return msgspec.structs.replace(job, resume=there, rehearsal=None, folder=str(folder.absolute()))

@@ -1,0 +1,39 @@
+"""Evaluations: the loss, and what else is told, on data that the model is not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from zenplan.worker.training.losses import Loss, shares
+from zenplan.worker.training.prepared import Array, Samples
+from zenplan.worker.training.stepper import Stepper
+
+# So many batches are given to the device before their figures are asked for.
+_AT_ONCE = 16
+
+
+def evaluated(
+    stepper: Stepper, loss: Loss, samples: Samples, micro_batch: int, most: int, stop: Callable[[], str]
+) -> dict[str, float] | None:
+    """The figures of the first samples, in their order; None where it was stopped before its end.
+
+    Args:
+        micro_batch: samples at once. The last ones, fewer, are filled up with some that weigh nothing.
+        most: micro-batches; 0 for all samples.
+        stop: says why it is to end; empty while it is not.
+    """
+    batches = -(-samples.count // micro_batch)
+    batches = min(batches, most) if most else batches
+    sums: Array = np.zeros(len(loss.others) + 2)
+    for first in range(0, batches, _AT_ONCE):
+        if stop():
+            return None
+        found = []
+        for number in range(first, min(first + _AT_ONCE, batches)):
+            numbers = np.arange(number * micro_batch, (number + 1) * micro_batch)
+            weights = (numbers < samples.count).astype(np.float32)
+            found.append(stepper.evaluate(*samples.batch(np.where(weights > 0, numbers, 0)), weights))
+        sums = sums + np.sum(np.asarray(stepper.numbers(found), np.float64), axis=0)
+    return shares(loss, sums.tolist())

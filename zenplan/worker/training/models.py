@@ -1,0 +1,132 @@
+"""The model that is trained: of a built-in kind, of a builder of the user's, or of a ``.keras`` file."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import keras
+import numpy as np
+
+from zenplan.errors import InputFileError, UsageError
+from zenplan.worker.counting.keras_file import read_keras_config
+from zenplan.worker.counting.load import configured_model, imported_model, with_inputs
+from zenplan.worker.measuring.ready import POLICIES, in_policy
+from zenplan.worker.protocol import Events, File, Kind, Train, says
+from zenplan.worker.training.initial import begin, begin_with
+from zenplan.worker.training.kinds import model_of
+from zenplan.worker.training.kinds.facts import Facts
+from zenplan.worker.training.prepared import TOKENS, Prepared
+
+
+def built(job: Train, data: Prepared, events: Events) -> keras.Model:
+    """The model of the job, with the weights that it begins with.
+
+    Raises:
+        UsageError: it cannot be built, or does not go with the data.
+    """
+    if job.precision not in POLICIES:
+        raise UsageError(f"Keras does not train in {job.precision}", f"known: {', '.join(POLICIES)}")
+    keras.config.set_dtype_policy(POLICIES[job.precision])
+    _seeded(job.seed)
+    wanted = job.model
+    if isinstance(wanted, Kind):
+        events.begin("build")
+        model = model_of(wanted.name, wanted.options, Facts.of(data))
+    elif isinstance(wanted, File):
+        model = _of_file(wanted.path, job.precision, events)
+    else:
+        model = imported_model(wanted.target, events, wanted.arguments)
+    shapes = [] if isinstance(wanted, Kind) else list(wanted.input_shapes)
+    if not getattr(model, "inputs", None):
+        _with_inputs(model, shapes, data)
+    if job.weights:
+        begin_with(model, job.weights)
+    elif isinstance(wanted, Kind):
+        begin(model, job.seed)
+    if job.lora_rank:
+        begin(model, job.seed, _adapted(model, job.lora_rank))
+    return model
+
+
+def _seeded(seed: int) -> None:
+    """What Keras does for a seed, without importing TensorFlow where another backend is used: it takes seconds, and
+    400 MB that would look like the model's."""
+    if keras.config.backend() == "tensorflow":
+        keras.utils.set_random_seed(seed)
+        return
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    keras.src.backend.common.global_state.set_global_attribute("global_random_seed", seed)
+    if keras.config.backend() == "torch":
+        import torch
+
+        torch.manual_seed(seed)
+
+
+def length_of(model: keras.Model, job: Train, data: Prepared) -> int:
+    """Tokens of a sample, as the model takes them; 0 where the data is no tokens.
+
+    Raises:
+        UsageError: the model takes samples of any length, and none is given.
+    """
+    if data.card.kind != TOKENS:
+        return 0
+    given = [] if isinstance(job.model, Kind) else list(job.model.input_shapes)
+    shapes = [tuple(each.shape[1:]) for each in getattr(model, "inputs", None) or []] or given
+    if len(shapes) == 1 and len(shapes[0]) == 1 and shapes[0][0] is None and given:
+        shapes = given
+    if len(shapes) != 1 or len(shapes[0]) != 1 or not shapes[0][0]:
+        raise UsageError(f"model {model.name} does not say how many tokens a sample has", "--input-shape 128 says it")
+    return int(shapes[0][0])
+
+
+def _of_file(path: str, precision: str, events: Events) -> keras.Model:
+    """The model of a file, with its weights; how it was compiled is left out."""
+    events.begin("read")
+    # What would run code is refused here; only then Keras sees the file.
+    config = in_policy(read_keras_config(path), POLICIES[precision])
+    model = configured_model(config, events)
+    try:
+        model.load_weights(path)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise InputFileError(f"the weights of {path} do not load: {says(error)}", "save the model anew") from error
+    return model
+
+
+def _with_inputs(model: keras.Model, shapes: list[Any], data: Prepared) -> None:
+    """Build a model that does not know its inputs: by what was said of them, or by the data."""
+    if shapes:
+        with_inputs(model, shapes)
+        return
+    if data.card.kind == TOKENS:
+        raise UsageError(f"model {model.name} does not say how many tokens a sample has", "--input-shape 128 says it")
+    kinds = data.kinds()
+    inputs = {n: keras.Input(shape, dtype=kinds[n], name=n) for n, shape in data.shapes().items()}
+    model(inputs if len(inputs) > 1 else next(iter(inputs.values())))
+
+
+def _adapted(model: keras.Model, rank: int) -> list[Any]:
+    """Freeze all but low-rank adapters of the matrices within the model; what they are.
+
+    Neither tables nor the last layer have one (Hu et al. 2021, https://arxiv.org/abs/2106.09685, adapt matrices of
+    attention and feed-forward alone).
+    """
+    outputs = getattr(model, "outputs", None) or []
+    last = {id(o._keras_history.operation) for o in outputs if hasattr(o, "_keras_history")}
+    layers = [
+        each
+        for each in model._flatten_layers(include_self=False)
+        if isinstance(each, keras.layers.Dense | keras.layers.EinsumDense) and each.built and id(each) not in last
+    ]
+    before = {id(v) for v in model.variables}
+    for layer in layers:
+        layer.enable_lora(rank)
+    adapters = [v for v in model.variables if id(v) not in before]
+    if not adapters:
+        raise UsageError(f"model {model.name} has no matrix that takes an adapter", "leave out --lora")
+    chosen = {id(v) for v in adapters}
+    for variable in model.variables:
+        if id(variable) not in chosen:
+            variable.trainable = False
+    return [v for v in adapters if v.trainable]

@@ -1,0 +1,410 @@
+"""A training run from its job to its end: data, model, checkpoints, rehearsal, loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import keras
+import msgspec
+import numpy as np
+
+from zenplan import documents
+from zenplan.errors import FailureKind, InputFileError, UsageError, ZenplanError
+from zenplan.worker.measuring import machine
+from zenplan.worker.measuring.measure import (
+    Level,
+    forget_peak,
+    give_back,
+    is_shortage,
+    kinds_of_shortage,
+    level,
+    peak_over,
+)
+from zenplan.worker.protocol import (
+    Changed,
+    Ended,
+    Event,
+    Events,
+    Machine,
+    Metric,
+    Ready,
+    Rehearsal,
+    Rehearsed,
+    Steps,
+    Train,
+)
+from zenplan.worker.training.checkpoints import (
+    Checkpoints,
+    State,
+    check_model,
+    described,
+    differences,
+    sync,
+)
+from zenplan.worker.training.loop import FINISHED, PATIENCE, UNTIL_LOSS, Diverged, Loop
+from zenplan.worker.training.losses import loss_of
+from zenplan.worker.training.models import built, length_of
+from zenplan.worker.training.optimizer import made, rate_at, rate_variable
+from zenplan.worker.training.order import Order
+from zenplan.worker.training.prepared import TEST, TRAIN, VALIDATION, Prepared, Samples
+from zenplan.worker.training.stepper import Parts, Stepper
+from zenplan.worker.training.wishes import Wishes
+
+T = TypeVar("T")
+DIVERGED = "diverged"
+
+
+def train(job: Train, data: Prepared, wishes: Wishes, events: Events) -> None:
+    """Do the job, and tell its end.
+
+    Raises:
+        ZenplanError: it cannot be done; the message says why.
+    """
+    checkpoints = Checkpoints(folder=Path(job.folder) / "checkpoints", keep=job.keep)
+    checkpoints.open()
+    try:
+        Run.begun(job, data, checkpoints, wishes, events).whole()
+    finally:
+        checkpoints.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A run whose model is built.
+
+    Attributes:
+        memory: as it was before the model.
+        passed: why newer checkpoints were not taken.
+        told: events of before the checkpoint that a parent may not have heard.
+        first_checkpoint: seconds that the first one took, and its bytes; None where the run is resumed.
+    """
+
+    job: Train
+    loop: Loop
+    events: Events
+    start: float
+    memory: Level | None
+    passed: list[str] = field(default_factory=list)
+    differs: list[str] = field(default_factory=list)
+    first_checkpoint: tuple[float, int] | None = None
+    forgotten: bool = False
+    told: tuple[Steps | Metric, ...] = ()
+
+    @classmethod
+    def begun(cls, job: Train, data: Prepared, checkpoints: Checkpoints, wishes: Wishes, events: Events) -> Run:
+        """A run with its model and its checkpoint: the newest, or one of its beginning."""
+        start = time.perf_counter()
+        _check(job)
+        memory = level(job.device)
+        model = built(job, data, events)
+        samples = _samples(job, data, length_of(model, job, data))
+        order = Order(samples=samples[TRAIN].count, batch=job.batch, seed=job.seed)
+        parts = _parts(job, data, model)
+        here = machine.described(job.device, job.threads, parts.compiled)
+        events.send(here)
+        state = State(
+            step=0,
+            job=_settings(job, data),
+            machine=_machine(here),
+            micro_batch=job.micro_batch,
+            variables=described(parts.variables),
+        )
+
+        def say(event: Event) -> None:
+            try:
+                events.send(event)
+            except BrokenPipeError:
+                wishes.parent_gone()
+
+        loop = Loop(
+            job=job,
+            parts=parts,
+            stepper=_stepper(parts),
+            order=order,
+            samples=samples,
+            checkpoints=checkpoints,
+            wishes=wishes,
+            say=say,
+            state=state,
+            micro_batch=job.micro_batch,
+        )
+        run = cls(job=job, loop=loop, events=events, start=start, memory=memory)
+        run._take_up() if job.resume else run._keep_beginning()
+        return run
+
+    def whole(self) -> None:
+        """Compile, rehearse, train, and tell the end."""
+        self.events.begin("compile")
+        self._enough_memory(self._warm)
+        self.loop.say(self._ready())
+        for event in self.told:
+            self.loop.say(event)
+        if self.job.rehearsal is not None and not self.job.resume:
+            wanted = self.job.rehearsal
+            self.events.begin("rehearse")
+            self.loop.say(self._enough_memory(lambda: self._rehearsed(wanted)))
+            self.restore()
+            if wanted.waits:
+                self.loop.wishes.wait()
+        # What compiling took is not the run's.
+        give_back(self.job.device)
+        self.forgotten = forget_peak(self.job.device)
+        self.events.begin("train")
+        self.loop.wishes.begin()
+        diverged_at = None
+        try:
+            reason = self._enough_memory(self.loop.go)
+        except Diverged as error:
+            reason, diverged_at = DIVERGED, error.step
+        peak, how = self._peak()
+        path = self._saved_model() if reason in (FINISHED, UNTIL_LOSS, PATIENCE) else ""
+        self.loop.say(
+            Ended(reason=reason, step=self.loop.saved, diverged_at=diverged_at, peak_bytes=peak, how=how, model=path)
+        )
+
+    def restore(self) -> None:
+        """Go back to the newest checkpoint."""
+        found, _ = self.loop.checkpoints.newest()
+        if found is None:
+            raise ZenplanError("the checkpoint of this run is gone", "does another program write into its folder?")
+        self.loop.stepper.write(found.arrays())
+        self.loop.state = found.state
+        self.loop.step = self.loop.saved = found.state.step
+
+    # --- the beginning
+
+    def _keep_beginning(self) -> None:
+        if self.loop.checkpoints.steps():
+            raise UsageError(f"there is a run in {self.job.folder} already", "go on with --resume, or another --out")
+        start = time.perf_counter()
+        self.loop.save()
+        path = self.loop.checkpoints.good[0]
+        size = sum(each.stat().st_size for each in path.iterdir())
+        self.first_checkpoint = (time.perf_counter() - start, size)
+
+    def _take_up(self) -> None:
+        loop, now = self.loop, self.loop.state
+        found, self.passed = loop.checkpoints.newest()
+        if found is None:
+            why = f": {self.passed[0]}" if self.passed else ""
+            raise InputFileError(f"there is no checkpoint to go on from in {self.job.folder}{why}", "begin anew: --out")
+        check_model(found.state, now.variables, now.machine["backend"])
+        self.differs = differences(found.state.machine, now.machine) + differences(found.state.job, now.job)
+        if found.state.job.get("micro_batch") == now.job["micro_batch"]:
+            loop.micro_batch = found.state.micro_batch
+        loop.step = loop.saved = found.state.step
+        self.told = found.state.told
+
+    def _warm(self) -> None:
+        """One step and one evaluation, which compile them, taken back."""
+        loop = self.loop
+        done = loop.stepper.step(loop.load(0), rate_at(self.job.optimizer, 1, self.job.steps))
+        loop.stepper.wait(done)
+        loop.stepper.numbers([done.loss])
+        for part in (VALIDATION, TEST):
+            if part in loop.samples:
+                x, y = loop.samples[part].batch(np.zeros(loop.micro_batch, np.int64))
+                loop.stepper.numbers([loop.stepper.evaluate(x, y, np.ones(loop.micro_batch, np.float32))])
+                break
+        now = loop.state
+        self.restore()
+        # What is written from here on is of this job and this machine.
+        loop.state = msgspec.structs.replace(loop.state, job=now.job, machine=now.machine, variables=now.variables)
+
+    def _ready(self) -> Ready:
+        model, loop, job = self.loop.parts.model, self.loop, self.job
+        gpu = ("a GPU adds numbers in no fixed order",) if job.device == "gpu" and job.resume else ()
+        differs = (*self.differs, *gpu)
+        return Ready(
+            parameters=int(model.count_params()),
+            trainable=sum(int(np.prod(v.shape)) for v in model.trainable_variables),
+            setup_s=time.perf_counter() - self.start,
+            step=loop.step,
+            exact=not differs,
+            differs=differs,
+            passed=tuple(self.passed),
+            micro_batch=loop.micro_batch,
+            samples=loop.order.samples,
+            tokens_per_sample=loop.samples[TRAIN].length or None,
+        )
+
+    def _rehearsed(self, wanted: Rehearsal) -> Rehearsed:
+        """Timed steps of the first batches, and an evaluation; they are taken back after it."""
+        loop, begin = self.loop, time.perf_counter()
+        most = wanted.most or math.inf
+
+        def enough(count: int) -> bool:
+            over = count >= wanted.least and time.perf_counter() - begin >= wanted.seconds
+            return bool(over or count >= most or loop.wishes.look())
+
+        walls, cpus = loop.rehearse(enough)
+        evaluate_s = None
+        if VALIDATION in loop.samples:
+            begin = time.perf_counter()
+            evaluate_s = time.perf_counter() - begin if loop.evaluation(VALIDATION) is not None else None
+        peak, how = self._peak()
+        seconds, size = self.first_checkpoint or (None, None)
+        return Rehearsed(
+            step_wall_s=tuple(walls),
+            step_cpu_s=tuple(cpus),
+            evaluate_s=evaluate_s,
+            checkpoint_s=seconds,
+            checkpoint_bytes=size,
+            peak_bytes=peak,
+            how=how,
+        )
+
+    # --- memory
+
+    def _peak(self) -> tuple[float | None, str]:
+        peak = peak_over(self.memory, level(self.job.device), self.forgotten)
+        return peak, self.memory.how if self.memory and peak else ""
+
+    def _enough_memory(self, work: Callable[[], T]) -> T:
+        """What the work returns. Where memory runs out the micro-batch is halved, and it begins again from the newest
+        checkpoint: what a step that failed has left behind is no state to go on from."""
+        while True:
+            try:
+                return work()
+            except kinds_of_shortage() as error:
+                if not is_shortage(error):
+                    raise
+            # Out of the handler nothing refers to what the step had made.
+            before = self.loop.micro_batch
+            self.loop.micro_batch = _smaller(self.job.batch, before)
+            give_back(self.job.device)
+            self.restore()
+            self.loop.say(
+                Changed(
+                    step=self.loop.step,
+                    what="micro_batch",
+                    value=self.loop.micro_batch,
+                    why=f"memory ran out with a micro-batch of {before}",
+                )
+            )
+
+    # --- the end
+
+    def _saved_model(self) -> str:
+        """The trained model as a ``.keras`` file, or its weights alone where its classes cannot be written."""
+        loop, folder = self.loop, Path(self.job.folder) / "model"
+        loop.stepper.settle()
+        folder.mkdir(parents=True, exist_ok=True)
+        aside, path = folder / ".writing-model.keras", folder / "model.keras"
+        try:
+            try:
+                loop.parts.model.save(aside)
+            except (NotImplementedError, TypeError, ValueError):
+                aside.unlink(missing_ok=True)
+                aside, path = folder / ".writing-model.weights.h5", folder / "model.weights.h5"
+                loop.parts.model.save_weights(aside)
+            sync(aside)
+            aside.replace(path)
+            sync(folder)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            raise ZenplanError(
+                f"the trained model cannot be written: {error.strerror or error}", "make room and go on with --resume"
+            ) from error
+        return str(path)
+
+
+def _check(job: Train) -> None:
+    """Raise UsageError where figures of the job do not go together."""
+    for name, value in (("steps", job.steps), ("batch", job.batch), ("micro-batch", job.micro_batch)):
+        if value < 1:
+            raise UsageError(f"{name} is {value}", "1 is the least")
+    if job.batch % job.micro_batch:
+        raise UsageError(
+            f"a batch of {job.batch} is not made of micro-batches of {job.micro_batch}", "take one that divides it"
+        )
+
+
+def _samples(job: Train, data: Prepared, length: int) -> dict[str, Samples]:
+    found = {part: s for part in (TRAIN, VALIDATION, TEST) if (s := data.samples(part, length)) is not None}
+    found = {part: s for part, s in found.items() if s.count or part == TRAIN}
+    if VALIDATION not in found and (job.until_loss is not None or job.patience):
+        raise UsageError("there is no validation data to end the run by", "leave out --until-loss and patience")
+    return found
+
+
+def _parts(job: Train, data: Prepared, model: keras.Model) -> Parts:
+    scaled = job.precision == "fp16"
+    optimizer = made(job.optimizer, model, scaled)
+    return Parts(
+        model=model,
+        optimizer=optimizer,
+        rate=rate_variable(optimizer),
+        loss=loss_of(job.loss, data.card, model),
+        clip_norm=job.optimizer.clip_norm,
+        scaled=scaled,
+        compiled=_compiled(job, model),
+    )
+
+
+def _compiled(job: Train, model: keras.Model) -> bool:
+    """As the job says, or as is usual: eager on PyTorch, else by XLA where the model's layers let themselves be."""
+    if job.compiled is not None:
+        return job.compiled
+    backend = keras.config.backend()
+    return backend == "jax" or (backend == "tensorflow" and bool(keras.src.trainers.trainer.model_supports_jit(model)))
+
+
+def _stepper(parts: Parts) -> Stepper:
+    backend = keras.config.backend()
+    if backend == "jax":
+        from zenplan.worker.training.steps_jax import JaxStepper
+
+        return JaxStepper(parts)
+    if backend == "torch":
+        from zenplan.worker.training.steps_torch import TorchStepper
+
+        return TorchStepper(parts)
+    from zenplan.worker.training.steps_tensorflow import TensorFlowStepper
+
+    return TensorFlowStepper(parts)
+
+
+def _settings(job: Train, data: Prepared) -> dict[str, str]:
+    """What of the job changes what comes out of it."""
+    model: Any = documents.plain(job.model)
+    settings = {
+        "model": documents.encode(model),
+        "data": data.card.fingerprint,
+        "loss": job.loss,
+        "optimizer": documents.encode(job.optimizer),
+        "precision": job.precision,
+        "seed": str(job.seed),
+        "batch": str(job.batch),
+        "micro_batch": str(job.micro_batch),
+        "lora_rank": str(job.lora_rank),
+    }
+    return settings | ({} if job.optimizer.schedule == "constant" else {"steps": str(job.steps)})
+
+
+def _machine(found: Machine) -> dict[str, str]:
+    """What of the machine and its software does."""
+    return {
+        "backend": keras.config.backend(),
+        "device": found.device,
+        "threads": str(found.threads),
+        "compiled": str(found.compiled),
+        **{f"version of {name}": version for name, version in found.versions.items()},
+        "version of numpy": np.__version__,
+    }
+
+
+def _smaller(batch: int, micro_batch: int) -> int:
+    """The largest divisor of the batch that is at most half the micro-batch."""
+    if micro_batch == 1:
+        raise ZenplanError(
+            "memory is not enough for a micro-batch of 1",
+            "a smaller model, shorter samples or another --precision may do",
+            kind=FailureKind.OUT_OF_MEMORY,
+        )
+    return next(n for n in range(micro_batch // 2, 0, -1) if batch % n == 0)

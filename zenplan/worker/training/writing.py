@@ -1,0 +1,46 @@
+"""A trained language model writes: token after token, each drawn from what the model thinks comes next."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from zenplan.errors import InputFileError, UsageError
+from zenplan.worker.counting.keras_file import read_keras_config
+from zenplan.worker.counting.load import configured_model
+from zenplan.worker.protocol import Events, Write, Written, says
+
+
+def write(job: Write, events: Events) -> None:
+    """Do the job, and tell the tokens.
+
+    Raises:
+        InputFileError: the model does not load; UsageError: it does not predict tokens.
+    """
+    events.begin("read")
+    model = configured_model(read_keras_config(job.model), events)
+    try:
+        model.load_weights(job.model)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise InputFileError(f"the weights of {job.model} do not load: {says(error)}", "train it anew") from error
+    shape = model.input_shape
+    if not isinstance(shape, tuple) or len(shape) != 2 or not shape[1] or len(model.output_shape) != 3:
+        raise UsageError(f"model {model.name} writes no text", "it takes tokens, and predicts the next of each")
+    events.begin("write")
+    events.send(Written(tokens=tuple(drawn(model, job, int(shape[1])))))
+
+
+def drawn(model: keras.Model, job: Write, length: int) -> list[int]:
+    """The tokens after those that are given."""
+    random = np.random.default_rng(job.seed)
+    tokens = list(job.tokens)
+    for _ in range(job.count):
+        seen = tokens[-length:]
+        batch = np.zeros((1, length), np.int32)
+        batch[0, : len(seen)] = seen
+        # What comes after a token has no part in its prediction: the rest of the row may be anything.
+        found = keras.ops.convert_to_numpy(model(batch, training=False))[0, len(seen) - 1]
+        scaled = found.astype(np.float64) / job.temperature
+        odds = np.exp(scaled - scaled.max())
+        tokens.append(int(random.choice(len(odds), p=odds / odds.sum())))
+    return tokens[len(job.tokens) :]
