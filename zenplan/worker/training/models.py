@@ -38,13 +38,12 @@ def built(job: Train, data: Prepared, events: Events) -> keras.Model:
     shapes = [] if isinstance(wanted, Kind) else list(wanted.input_shapes)
     if not getattr(model, "inputs", None):
         _with_inputs(model, shapes, data)
-    adapters = _adapted(model, job.lora_rank) if job.lora_rank else None
     if job.weights:
         begin_with(model, job.weights)
     elif isinstance(wanted, Kind):
         begin(model, job.seed)
-    elif adapters is not None:
-        begin(model, job.seed, adapters)
+    if job.lora_rank:
+        begin(model, job.seed, _adapted(model, job.lora_rank))
     return model
 
 
