@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -116,12 +117,6 @@ class Run:
             variables=trainee.variables,
         )
 
-        def say(event: Event) -> None:
-            try:
-                events.send(event)
-            except BrokenPipeError:
-                wishes.parent_gone()
-
         loop = Loop(
             job=job,
             trainee=trainee,
@@ -129,7 +124,7 @@ class Run:
             samples=samples,
             checkpoints=checkpoints,
             wishes=wishes,
-            say=say,
+            say=partial(_say, events, wishes),
             state=state,
             micro_batch=job.micro_batch,
         )
@@ -302,6 +297,13 @@ class Run:
             raise ZenplanError(
                 f"the trained model cannot be written: {error.strerror or error}", "make room and go on with --resume"
             ) from error
+
+
+def _say(events: Events, wishes: Wishes, event: Event) -> None:
+    try:
+        events.send(event)
+    except BrokenPipeError:
+        wishes.parent_gone()
 
 
 def _check(job: Train) -> None:
