@@ -205,19 +205,34 @@ def _fields(line: msgspec.Struct) -> dict[str, Any]:
     return fields
 
 
-def _write_data(folder: Path) -> str:
-    """Prepared tokens that mostly count upwards."""
+def write_data(folder: Path, card: Mapping[str, Any], arrays: Mapping[str, Any]) -> str:
+    """A folder of prepared data.
+
+    Args:
+        folder: that is made.
+        card: what its ``data.json`` says, but for the parts.
+        arrays: NumPy arrays by ``part-name``, as in ``train-x``; of tokens ``train-tokens``.
+    """
     folder.mkdir()
+    parts: dict[str, Any] = {}
+    for name, array in arrays.items():
+        part, _, what = name.partition("-")
+        np.save(folder / f"{name}.npy", array)
+        entry = parts.setdefault(part, {"files": {}})
+        entry["files"][what] = f"{name}.npy"
+        entry["tokens" if card["kind"] == "tokens" else "samples"] = len(array)
+    whole = {"schema": "zenplan.prepared/1", "fingerprint": "0" * 64, **card, "parts": parts}
+    (folder / "data.json").write_text(json.dumps(whole), encoding="utf-8")
+    return str(folder)
+
+
+def text_data(folder: Path) -> str:
+    """Prepared tokens that mostly count upwards."""
     steps = np.random.default_rng(0).choice([1, 1, 1, 2], _TOKENS)
     flat = (np.cumsum(steps) % VOCABULARY).astype(np.uint16)
     cut = {"train": flat[: _TOKENS * 2 // 3], "validation": flat[_TOKENS * 2 // 3 :], "test": flat[-_TOKENS // 5 :]}
-    parts = {}
-    for part, tokens in cut.items():
-        np.save(folder / f"{part}.npy", tokens)
-        parts[part] = {"tokens": len(tokens), "files": {"tokens": f"{part}.npy"}}
-    card = {"kind": "tokens", "fingerprint": "0" * 64, "vocabulary": VOCABULARY, "end": 0, "parts": parts}
-    (folder / "data.json").write_text(json.dumps({"schema": "zenplan.prepared/1", **card}), encoding="utf-8")
-    return str(folder)
+    card = {"kind": "tokens", "vocabulary": VOCABULARY, "end": 0}
+    return write_data(folder, card, {f"{part}-tokens": tokens for part, tokens in cut.items()})
 
 
 def losses(*runs: Sequence[Event]) -> dict[int, float]:
@@ -271,7 +286,7 @@ class EngineContract:
     def lab(cls, tmp_path_factory: pytest.TempPathFactory) -> Lab:
         """Where the runs of all tests are."""
         folder = tmp_path_factory.mktemp("engine")
-        data = _write_data(folder / "data")
+        data = text_data(folder / "data")
         return Lab(engine=cls.engine, folder=folder, data=data, patience_s=cls.patience_s)
 
     @pytest.fixture(scope="class")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from zenplan.errors import FailureKind, ZenplanError
+from importlib.util import find_spec
+
+from zenplan import ZenplanError
+from zenplan.errors import FailureKind
 from zenplan.worker.measuring.machine import confined
 from zenplan.worker.measuring.memory import Memory
 from zenplan.worker.protocol import AnyJob, Events, Train
@@ -20,6 +23,8 @@ def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
             "--backend torch does both, of Keras models",
             kind=FailureKind.UNSUPPORTED,
         )
+    if find_spec("torch") is None:
+        raise ZenplanError("PyTorch is not installed", "pip install torch; https://pytorch.org says which build")
     wishes = Wishes(stdin.lines, stdin.patient)
     wishes.listen()
     # What is wrong with the data is said before PyTorch is imported, which starts threads.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional
-from zenplan.errors import UnknownName, UsageError
+from zenplan import UnknownName, UsageError
 from zenplan.worker.training.prepared import TOKENS, Card
 
 NEXT_TOKEN, CLASSES, NUMBERS = "next token", "classes", "numbers"

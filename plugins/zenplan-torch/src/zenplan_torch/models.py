@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from zenplan.errors import UnknownName, UsageError
+from zenplan import UnknownName, UsageError
 from zenplan.worker.counting.target import imported
 from zenplan.worker.protocol import Events, Kind, Target, Train
 from zenplan.worker.training.prepared import TOKENS, Prepared

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from zenplan.errors import UnknownName, UsageError
+from zenplan import UnknownName, UsageError
 from zenplan.worker.protocol import Optimizer
 from zenplan.worker.training.rate import check_rate
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from zenplan.errors import UnknownName, UsageError
+from zenplan import UnknownName, UsageError
 from zenplan.worker.measuring.machine import processor
 from zenplan.worker.protocol import Events, Machine, Train
 from zenplan.worker.training.checkpoints import Variable, sync
