@@ -16,6 +16,7 @@ from zenplan.worker.protocol import Ended, Error, Event, Kind, Metric, Optimizer
 import zenplan_torch
 
 PLUGIN = Path(__file__).parents[1]
+SGD = Optimizer(name="sgd", learning_rate=0.3, momentum=0.9)
 MODELS = """
 from torch import nn
 
