@@ -71,7 +71,11 @@ def job_of(folder: str, data: str, size: str) -> Train:
 
 def zenplan_loop(job: Train) -> tuple[Any, Callable[[int], None]]:
     """The model, and a way to make steps of it."""
+    import keras
+
+    from zenplan.worker.measuring.memory import Memory
     from zenplan.worker.training.checkpoints import Checkpoints
+    from zenplan.worker.training.keras_trainee import keras_trainee
     from zenplan.worker.training.prepared import Prepared
     from zenplan.worker.training.run import Run
     from zenplan.worker.training.wishes import Wishes
@@ -79,14 +83,16 @@ def zenplan_loop(job: Train) -> tuple[Any, Callable[[int], None]]:
     checkpoints = Checkpoints(folder=Path(job.folder) / "checkpoints", keep=1)
     checkpoints.open()
     events = Events(os.open(os.devnull, os.O_WRONLY))
-    run = Run.begun(job, Prepared.read(job.data), checkpoints, Wishes(SimpleQueue(), Flag()), events)
+    data, memory = Prepared.read(job.data), Memory(keras.config.backend(), job.device)
+    trainee = keras_trainee(job, data, events)
+    run = Run.begun(job, data, lambda *_: trainee, memory, checkpoints, Wishes(SimpleQueue(), Flag()), events)
     loop = run.loop
 
     def steps(count: int) -> None:
         loop.job = msgspec.structs.replace(job, steps=loop.step + count)
         loop.train()
 
-    return loop.parts.model, steps
+    return trainee.parts.model, steps
 
 
 def own_batch(job: Train, length: int) -> Callable[[], tuple[Any, Any]]:

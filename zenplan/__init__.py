@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
     from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
+    from zenplan.domain.measured.tracked_run import TrackedRun
     from zenplan.domain.model.count import ModelCount
     from zenplan.domain.model.operators import (
         Attention,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from zenplan.domain.report import Column, Report, Table
     from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError
     from zenplan.hookspecs import hookimpl
-    from zenplan.protocols import Engine, Exporter, Http, PriceProvider, WorkloadFamily
+    from zenplan.protocols import Engine, Exporter, Http, PriceProvider, Tracker, Tracking, WorkloadFamily
     from zenplan.results import (
         Answer,
         Backtest,
@@ -85,6 +86,7 @@ else:
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
         "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
+        "zenplan.domain.measured.tracked_run": ("TrackedRun",),
         "zenplan.domain.model.count": ("ModelCount",),
         "zenplan.domain.model.operators": (
             "Attention",
@@ -112,7 +114,7 @@ else:
             "ZenplanError",
         ),
         "zenplan.hookspecs": ("hookimpl",),
-        "zenplan.protocols": ("Engine", "Exporter", "Http", "PriceProvider", "WorkloadFamily"),
+        "zenplan.protocols": ("Engine", "Exporter", "Http", "PriceProvider", "Tracker", "Tracking", "WorkloadFamily"),
         "zenplan.results": (
             "Answer",
             "Backtest",
@@ -183,6 +185,9 @@ __all__ = [
     "Split",
     "Table",
     "Terms",
+    "TrackedRun",
+    "Tracker",
+    "Tracking",
     "Tradeoff",
     "TrainedRun",
     "UnknownName",

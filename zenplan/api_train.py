@@ -59,6 +59,7 @@ def train(
     max_hours: Number | None = None,
     usd_per_kwh: Number | None = None,
     power: Number | None = None,
+    tracker: str | None = None,
     resume: File | None = None,
     out: File | None = None,
     progress: Callable[[float, str], None] | None = None,
@@ -98,6 +99,7 @@ def train(
         until_loss, patience: the run ends once it is good enough, or gets no better.
         max_usd, max_hours: the run ends, with a checkpoint, before it costs more or takes longer.
         usd_per_kwh, power: what the machine's electricity costs, and the watts that it draws.
+        tracker: what follows the run: tensorboard, mlflow, trackio, wandb or a plugin's; several with commas.
         resume: a run to go on with, by its id or folder.
         out: the run's folder; None for one of its own.
         progress: called with the share that is done, 0 to 1, and a line.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from zenplan.domain.market.offer import PriceTable
+from zenplan.domain.measured.tracked_run import TrackedRun
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.report import Report
 
@@ -73,3 +74,26 @@ class Exporter(Protocol):
 
     def export(self, report: Report) -> str:
         """The whole report as text, ending in a newline."""
+
+
+@runtime_checkable
+class Tracking(Protocol):
+    """A run that a tracker follows."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Figures of a step: ``loss``, ``step_s``, ...; or of an evaluation after it: ``validation/loss``, ..."""
+
+    def finish(self, state: str) -> None:
+        """The run is over: ``finished``, ``stopped``, ``preempted`` or ``failed``."""
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """A service or a kind of file that follows runs. It is called in a thread of its own, and nobody waits for it."""
+
+    @property
+    def name(self) -> str:
+        """The tracker's name, as in ``--tracker``."""
+
+    def start(self, run: TrackedRun) -> Tracking:
+        """Follow that run. Raises ``errors.UsageError``: what it needs is not installed or not set up."""

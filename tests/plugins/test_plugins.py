@@ -23,7 +23,7 @@ from zenplan.domain.model.workload import Workload
 from zenplan.errors import DataError
 from zenplan.plugins import Plugins, Problem, builtin, load_plugins
 from zenplan.plugins.items import KINDS, MOST_ITEMS, Guarded
-from zenplan.protocols import PriceProvider
+from zenplan.protocols import PriceProvider, Tracking
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
@@ -437,7 +437,7 @@ def test_what_is_asked_of_an_item_is_what_its_protocol_has() -> None:
                 assert get_type_hints(member.fget)["return"] is str
             else:
                 returned = get_type_hints(member)["return"]
-                assert returned in (str, PriceTable, Workload, Iterable[str], Sequence[str]), name
+                assert returned in (str, PriceTable, Workload, Tracking, Iterable[str], Sequence[str]), name
 
 
 def test_every_hook_of_the_specification_has_a_kind() -> None:

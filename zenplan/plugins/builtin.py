@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.hookspecs import hookimpl
-from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
+from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
 
 if TYPE_CHECKING:
     from zenplan.families.transformer.presets import Preset
@@ -61,3 +61,12 @@ def zenplan_exporters() -> Iterable[Exporter]:
     from zenplan.adapters.formats import exporters
 
     return exporters()
+
+
+@hookimpl
+def zenplan_trackers() -> Iterable[Tracker]:
+    """TensorBoard, MLflow, Trackio, Weights & Biases."""
+    from zenplan.adapters.trackers.services import MLflow, Trackio, WandB
+    from zenplan.adapters.trackers.tensorboard import TensorBoard
+
+    return (TensorBoard(), MLflow(), Trackio(), WandB())

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
+from time import monotonic
 from typing import Any, Final, Generic, TextIO, TypeVar, cast
 
 from zenplan.errors import ZenplanError, printable
@@ -79,6 +81,57 @@ def _outcome(work: Callable[[], T], explained: bool = True) -> Outcome[T]:
 
 def _text(error: BaseException) -> str:
     return one_line(str(error))
+
+
+class Aside:
+    """Calls into code that is not ours, one after another in a thread of their own: nobody waits for them. The first that
+    fails is the last.
+
+    Args:
+        name: of the thread.
+        most: calls that may wait; one that does not keep up is given up.
+    """
+
+    def __init__(self, name: str, most: int) -> None:
+        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._most = most
+        self._reason = ""
+        self._since: float | None = None
+        # A daemon: a plugin that hangs must not keep the program from ending.
+        self._thread = threading.Thread(target=self._go, name=name, daemon=True)
+        self._before, self._ours = sys.stdout, cast(TextIO, _StdoutWithout(sys.stdout, self._thread))
+        sys.stdout = self._ours
+        self._thread.start()
+
+    def call(self, work: Callable[[], object]) -> None:
+        """Call it after those before it. It is forgotten where one of them failed."""
+        if self._calls.qsize() >= self._most:
+            self._reason = self._reason or f"it does not keep up: {self._most:,} calls wait"
+        if not self._reason:
+            self._calls.put(work)
+
+    def failure(self, patience_s: float) -> str:
+        """Why no more is called; empty while there is no reason. A call that takes longer is given up."""
+        since = self._since
+        if not self._reason and since is not None and monotonic() - since > patience_s:
+            self._reason = f"no answer within {patience_s:g} s"
+        return self._reason
+
+    def close(self, timeout_s: float) -> None:
+        """Wait for what was called, but not for long; where something failed, not at all."""
+        self._calls.put(None)
+        self._thread.join(0.0 if self._reason else timeout_s)
+        if self._thread.is_alive() and not self._reason:
+            self._reason = f"it was not done within {timeout_s:g} s of the end"
+        if sys.stdout is self._ours:
+            sys.stdout = self._before
+
+    def _go(self) -> None:
+        while (work := self._calls.get()) is not None and not self._reason:
+            self._since = monotonic()
+            outcome = _outcome(work)
+            self._since = None
+            self._reason = self._reason or outcome.reason
 
 
 class _StdoutWithout:

@@ -13,7 +13,7 @@ from zenplan.domain import checks
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.errors import DataError, NoFit, UsageError, ZenplanError, nearest
 from zenplan.plugins.guard import Outcome, attempt
-from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
+from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
 
 MOST_ITEMS: Final = 10_000
 _MOST_BAD: Final = 5
@@ -24,6 +24,7 @@ KINDS: Final[Mapping[str, tuple[str, type]]] = {
     "zenplan_workloads": ("workload family", WorkloadFamily),
     "zenplan_engines": ("engine", Engine),
     "zenplan_exporters": ("exporter", Exporter),
+    "zenplan_trackers": ("tracker", Tracker),
 }
 
 Texts = Mapping[str, str]

@@ -23,7 +23,7 @@ from zenplan.domain.plugin import PluginInfo, Problem
 from zenplan.errors import DataError, nearest
 from zenplan.plugins import guard
 from zenplan.plugins.items import KINDS, Guarded, PluginFailed, hooks_of, sorted_out
-from zenplan.protocols import Engine, Exporter, PriceProvider, WorkloadFamily
+from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
 from zenplan.version import __version__
 
 GROUP: Final = "zenplan"
@@ -94,6 +94,10 @@ class Plugins:
         """Every format."""
         return self._collected("zenplan_exporters")
 
+    def trackers(self) -> tuple[Tracker, ...]:
+        """Everything that follows runs. A plugin's is called on the caller's own thread: ``guard.Aside`` is for it."""
+        return self._collected("zenplan_trackers")
+
     def bundled_table(self, provider: PriceProvider) -> PriceTable:
         """The table that ships with the provider's plugin; an empty one, whose ``left_out`` says why, where it fails."""
         name = provider.name
@@ -155,7 +159,8 @@ class Plugins:
                 elif source.timeout_s is None or kind is Accelerator:
                     kept.append((source, item))
                 else:
-                    kept.append((source, Guarded(item, kind, texts, partial(self._attempt, source))))
+                    ask = _asked_here if kind is Tracker else partial(self._attempt, source)
+                    kept.append((source, Guarded(item, kind, texts, ask)))
         return tuple(item for _, item in self._items[hook])
 
     def _answers(self, hook: str, kind: type) -> Iterator[tuple[Source, Mapping[str, str], Any]]:
@@ -193,6 +198,10 @@ def _called(
     hook: Callable[[], Any], kind: type, trusted: bool
 ) -> tuple[list[tuple[Any, Mapping[str, str]]], list[str]]:
     return sorted_out(hook(), kind, trusted=trusted)
+
+
+def _asked_here(what: str, work: Callable[[], T]) -> guard.Outcome[T]:
+    return guard.attempt(work, None)
 
 
 def load_plugins(environ: Mapping[str, str] = os.environ, *, timeout_s: float = guard.TIMEOUT_S) -> Plugins:

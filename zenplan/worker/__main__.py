@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from queue import SimpleQueue
 from typing import Any
 
 from zenplan.worker.counting.keras_file import read_keras_config
@@ -22,34 +18,8 @@ from zenplan.worker.protocol import (
     Measure,
     Train,
     Write,
-    decode_job,
 )
-
-
-@dataclass(slots=True)
-class Stdin:
-    """What the parent writes: a job, and what comes after it.
-
-    Attributes:
-        lines: as they come; None is the end, where it is waited for.
-        patient: set while its end does not end this process: a training run has a checkpoint to write.
-    """
-
-    lines: SimpleQueue[str | None] = field(default_factory=SimpleQueue)
-    patient: threading.Event = field(default_factory=threading.Event)
-
-    def read(self, descriptor: int) -> None:
-        """Put each line on the queue. The parent closes its end when it is gone: then leave at once."""
-        with os.fdopen(descriptor, encoding="utf-8") as lines:
-            for line in lines:
-                self.lines.put(line)
-        if not self.patient.is_set():
-            os._exit(1)
-        self.lines.put(None)
-
-    def job(self) -> AnyJob:
-        """The next job."""
-        return decode_job(self.lines.get() or "")
+from zenplan.worker.serving import Stdin, serve
 
 
 def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
@@ -145,22 +115,13 @@ def _train(job: Train, events: Events, stdin: Stdin) -> None:
     data = Prepared.read(job.data)
     threads = confined(job.threads)
     prepare(job.device, threads, job.precision)
+    import keras
+
+    from zenplan.worker.measuring.memory import Memory
+    from zenplan.worker.training.keras_trainee import keras_trainee
     from zenplan.worker.training.run import train
 
-    train(job, data, wishes, events)
+    train(job, data, keras_trainee, Memory(keras.config.backend(), job.device), wishes, events)
 
 
-def main() -> None:
-    """Do the job; what goes wrong in it becomes an event."""
-    stdin = os.dup(0)
-    # Code of the user's that reads from stdin finds it empty.
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    given = Stdin()
-    threading.Thread(target=given.read, args=(stdin,), daemon=True).start()
-    job = given.job()
-    with Events(job.events) as events:
-        events.begin("start")
-        do(job, events, given)
-
-
-main()
+serve(do)

@@ -105,7 +105,8 @@ def test_it_ends_once_the_loss_is_low_enough(lab: Any, one_backend: str) -> None
     assert [e.part for e in events if isinstance(e, Metric)][-1] == "test"
     # Asked to go on, it has nothing left to do.
     again = lab.trained(msgspec.structs.replace(job, resume=True), one_backend)
-    assert (again[-1].reason, lab.losses(again)) == ("until_loss", {})
+    assert again[-1].reason == "until_loss"
+    assert max(lab.losses(again), default=0) <= ended.step
 
 
 def test_it_ends_when_it_gets_no_better(lab: Any, one_backend: str) -> None:
@@ -144,7 +145,8 @@ def test_too_little_memory_halves_the_micro_batch(lab: Any, backend: str) -> Non
     assert set(lab.losses(events)) == set(range(1, 6))
     again = lab.trained(msgspec.structs.replace(job, steps=7, resume=True), backend)
     assert not any(isinstance(e, Changed) for e in again)
-    assert set(lab.losses(again)) == {6, 7}
+    # What was told shortly before the checkpoint is told once more.
+    assert {step for step in lab.losses(again) if step > 5} == {6, 7}
 
 
 def test_jobs_that_cannot_be_done_are_one_line(lab: Any, one_backend: str) -> None:

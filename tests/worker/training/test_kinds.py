@@ -24,6 +24,8 @@ from zenplan.documents import convert
 from zenplan.worker.counting.keras_file import read_keras_config
 from zenplan.worker.protocol import Events, Ended, Steps, Metric, Ready, Train
 from zenplan.worker.training.prepared import Prepared
+from zenplan.worker.measuring.memory import Memory
+from zenplan.worker.training.keras_trainee import keras_trainee
 from zenplan.worker.training.run import train
 from zenplan.worker.training.wishes import Wishes
 
@@ -35,7 +37,8 @@ found = {}
 for name, job in json.load(open(sys.argv[1])).items():
     kept = []
     job = convert(job, Train, name)
-    train(job, Prepared.read(job.data), Wishes(SimpleQueue(), Event()), Kept(1))
+    memory = Memory(keras.config.backend(), "cpu")
+    train(job, Prepared.read(job.data), keras_trainee, memory, Wishes(SimpleQueue(), Event()), Kept(1))
     ready = next(e for e in kept if isinstance(e, Ready))
     path = kept[-1].model
     if name != "own":

@@ -363,6 +363,8 @@ def _raised(event: Raised, what: str, backend: str) -> ZenplanError:
             f"{what} called sys.exit({text}) while {_DOING.get(stage, stage)}{where}",
             "a builder must return its model; guard scripts with if __name__ == '__main__'",
         )
+    if stage == "start" and backend not in BACKENDS:
+        return ZenplanError(f"the worker of {backend} does not start: {why}", "'zenplan plugins' lists whose it is")
     if stage == "start":
         return ZenplanError(
             f"Keras does not start with backend {backend}: {why}",

@@ -48,6 +48,7 @@ class Asked:
         mtbf_s: mean seconds between interruptions.
         chosen_interval: whether checkpoints are as far apart as is best, not as was given.
         usd_per_h, usd_per_kwh, power_w: what was said of its price; None where nothing was.
+        trackers: names of those that are to follow it.
         request: text of the file that it is asked for with.
         facts: what was chosen.
     """
@@ -63,6 +64,7 @@ class Asked:
     usd_per_h: float | None = None
     usd_per_kwh: float | None = None
     power_w: float | None = None
+    trackers: tuple[str, ...] = ()
     request: str = ""
     facts: tuple[Fact, ...] = ()
 
@@ -100,6 +102,7 @@ def asked_run(
         usd_per_h=request.get("usd_per_h"),
         usd_per_kwh=given.get("usd_per_kwh"),
         power_w=given.get("power"),
+        trackers=given.get("tracker", ()),
         request=text,
         facts=tuple(facts),
     )

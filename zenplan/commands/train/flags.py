@@ -45,6 +45,13 @@ def _seconds(text: str, what: str) -> float:
     return units.parse_duration_s(text, what)
 
 
+def _names(text: str, what: str) -> tuple[str, ...]:
+    found = tuple(name.strip() for name in text.split(","))
+    if not all(found):
+        raise UsageError(f"{what} is '{text}'", "as in: tensorboard,mlflow")
+    return found
+
+
 _STEPS: Final = _or_zero(_whole(1e12))
 _Row = tuple[str, str, str, Any]
 _ROWS: Final[Sequence[_Row]] = (
@@ -80,6 +87,7 @@ _ROWS: Final[Sequence[_Row]] = (
     ("max_hours", "NUMBER", "Stop, with a checkpoint, before it takes longer.", _number(1e6)),
     ("usd_per_kwh", "USD", "Price of electricity, where an hour of the machine has none.", _or_zero(units.parse_usd)),
     ("power", "WATTS", "Of the machine while it trains, where it does not measure that itself.", _number(1e9)),
+    ("tracker", "NAME", "tensorboard, mlflow, trackio, wandb or a plugin's; several with commas.", _names),
 )
 TRAIN: Final = tuple(
     Flag(name=name, metavar=metavar, help=text, parse=parse, kind=Path if name == "weights" else str)

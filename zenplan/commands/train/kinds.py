@@ -146,6 +146,7 @@ _LINES: Final = (
     ("# max_hours = 2", "or takes longer"),
     ("# until_loss = 1.0", "of validation"),
     ("# patience = 0", "evaluations without a better one; 0 for no end"),
+    ('# tracker = "tensorboard"', "mlflow, trackio, wandb or a plugin's"),
 )
 _COLUMN: Final = 28
 

@@ -27,17 +27,18 @@ from zenplan.commands.train.predict import World
 from zenplan.commands.train.prepared import Prepared
 from zenplan.commands.train.request_text import request_text
 from zenplan.commands.train.screen import Screen
+from zenplan.commands.train.tracking import trackers_of
 from zenplan.commands.train.use_case import Outcome, Place, resumed_job, train
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.device import Profile
 from zenplan.domain.measured.training_run import FINISHED
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.plugins import Plugins
-from zenplan.protocols import Engine
+from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Train
 
 # What may be changed of a run that is gone on with: what ends it, and what it costs.
-_OF_A_RESUMED: Final = ("max_usd", "max_hours", "usd_per_hour", "usd_per_kwh", "power", "mtbf")
+_OF_A_RESUMED: Final = ("max_usd", "max_hours", "usd_per_hour", "usd_per_kwh", "power", "mtbf", "tracker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +73,21 @@ class Session:
     engine: Engine
     profile: Profile
     baselines: Mapping[str, Mapping[str, float]]
+    trackers: tuple[Tracker, ...]
     format: str
 
     def go(self, screen: Screen) -> Outcome:
         """Run it, to its end or until something ends it. Raises as ``use_case.train``."""
-        return train(self.asked, self.world, self.place, self.engine, self.profile, screen, self.baselines)
+        return train(
+            self.asked,
+            self.world,
+            self.place,
+            self.engine,
+            self.profile,
+            screen,
+            self.baselines,
+            self.trackers,
+        )
 
 
 def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any) -> Session:
@@ -109,6 +120,7 @@ def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any) 
 def _session(asked: Asked, place: Place, engine: Engine, here: Here, format: str) -> Session:
     return Session(
         asked=asked,
+        trackers=trackers_of(asked.trackers, here.plugins.trackers()) if asked.trackers else (),
         world=world_of(asked, here.profile, here.sheets, here.warn, here.tell),
         place=place,
         engine=engine,

@@ -28,6 +28,7 @@ from zenplan.commands.train.predict import (
 )
 from zenplan.commands.train.screen import Screen, View
 from zenplan.commands.train.stopping import PREEMPTION
+from zenplan.commands.train.tracking import Followers
 from zenplan.documents import encode
 from zenplan.domain.hardware.device import Device
 from zenplan.domain.measured.calibration import Sample
@@ -57,6 +58,7 @@ class Supervisor:
         dry: whether it ends with its prediction.
         signal, notice: say which signal, and which notice of a cloud, has come.
         gpu: reads the GPU, and why its clock is held down; None on a processor.
+        followers: trackers of the run.
     """
 
     folder: Path
@@ -69,6 +71,7 @@ class Supervisor:
     signal: Callable[[], str] = lambda: ""
     notice: Callable[[], str] = lambda: ""
     gpu: Callable[[], tuple[Device | None, str]] | None = None
+    followers: Followers = field(default_factory=Followers)
     machine: Machine | None = None
     ready: Ready | None = None
     before: Spent = field(default_factory=Spent)
@@ -269,6 +272,7 @@ class Supervisor:
     def _add(self, *lines: Mapping[str, Any]) -> None:
         if self._metrics is not None:
             self._metrics.add(*lines)
+        self.followers.add(lines)
 
     # --- now and then
 
@@ -276,6 +280,7 @@ class Supervisor:
         """Called many times a second, while the worker is at it."""
         self.stage = stage
         self._look()
+        self.left_out(self.followers.failures())
         if not self.stopping:
             self._end_in_time()
         if self._due("status", _STATUS_EVERY_S) and self.ready is not None:
@@ -427,6 +432,11 @@ class Supervisor:
             self._notices = Lines(self.folder / NOTICES)
         self._notices.add({"at": datetime.now(UTC).isoformat(), "event": event, "text": text, **values})
         self.screen.tell(event, text, values)
+
+    def left_out(self, failures: Sequence[tuple[str, str]]) -> None:
+        """Trackers that follow the run no more, and why."""
+        for name, reason in failures:
+            self.say("tracker", f"tracker {name} is left out: {reason}", {"tracker": name})
 
     def write_status(self) -> None:
         """How it stands, in the folder. Raises ZenplanError: it cannot be written."""

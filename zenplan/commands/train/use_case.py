@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,11 +26,12 @@ from zenplan.commands.train.predict import World, before_the_run, tariff_of
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.stopping import DIVERGED, ENDS, SIGINT, signals
 from zenplan.commands.train.supervise import Supervisor, prediction_text, told
+from zenplan.commands.train.tracking import Followers, tracked_run
 from zenplan.documents import encode
 from zenplan.domain.hardware.device import Device, Profile
 from zenplan.domain.measured.training_run import FAILED, RUNNING, STOPPED, RunPrediction, RunResult, RunStatus
 from zenplan.errors import FailureKind, ZenplanError
-from zenplan.protocols import Engine
+from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Ended, Event
 
 _FAILURE: Final = "failure"
@@ -72,6 +73,7 @@ def train(
     profile: Profile,
     screen: Screen,
     baselines: Mapping[str, Mapping[str, float]] | None = None,
+    trackers: Sequence[Tracker] = (),
 ) -> Outcome:
     """Run it, to its end or until something ends it.
 
@@ -83,6 +85,7 @@ def train(
         profile: of this machine.
         screen: where it is shown.
         baselines: what is reached without a model, by part and name.
+        trackers: that follow it.
 
     Raises:
         UsageError: another run is at its folder. ZenplanError: its folder cannot be written.
@@ -96,6 +99,7 @@ def train(
         supervisor.notice = stack.enter_context(preemption())
         supervisor.gpu = stack.enter_context(_watched(asked, profile))
         stack.callback(supervisor.close)
+        supervisor.followers = Followers.of(trackers, tracked_run(asked, place.id, place.resumed is not None))
         ended, error = _run(supervisor, engine, lock)
         return _over(supervisor, ended, error, baselines or {})
 
@@ -226,6 +230,7 @@ def _over(
             f"the checkpoint of step {ended.step:,} is good: try a lower --learning-rate, --clip-norm 1 or --warmup-steps",
         )
         supervisor.status = replace(supervisor.status, message=error.message)
+    supervisor.left_out(supervisor.followers.close(state))
     supervisor.write_status()
     # The last steps may have come with the end.
     supervisor.screen.update(supervisor.view())

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib import import_module
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
@@ -17,11 +13,11 @@ import keras
 import numpy as np
 
 from zenplan.errors import UsageError
+from zenplan.worker.counting.target import imported, what
 from zenplan.worker.protocol import Events
 
 # Of more than that jax's own draw, compiled or not, is as fast as numpy's.
 _MOST_DRAWN = 1 << 24
-_HINT = "it must be a keras.Model, or a function without arguments that returns one"
 
 
 @contextmanager
@@ -96,26 +92,7 @@ def imported_model(target: str, events: Events, arguments: Mapping[str, Any] = M
         UsageError: there is no such name in the module, it is and returns something else than a model, or it does not
             take these arguments.
     """
-    module_name, _, name = target.partition(":")
-    events.begin("import")
-    sys.path.insert(0, str(Path.cwd()))
-    found: Any = import_module(module_name)
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise UsageError(f"module {module_name} has no '{name}'", _HINT)
-        found = getattr(found, part)
-    events.begin("build")
-    if isinstance(found, keras.Model) and not arguments:
-        return found
-    if isinstance(found, keras.Model):
-        raise UsageError(f"{target} is a model, and takes no arguments", "name the function that builds it")
-    if not callable(found):
-        raise UsageError(f"{target} is {_what(found)}, no Keras model", _HINT)
-    _check_arguments(target, found, arguments)
-    model = found(**arguments)
-    if not isinstance(model, keras.Model):
-        raise UsageError(f"{target} returned {_what(model)}, no Keras model", _HINT)
-    return model
+    return imported(target, events, arguments, keras.Model, "Keras model", "keras.Model")
 
 
 def configured_model(config: dict[str, Any], events: Events) -> keras.Model:
@@ -123,7 +100,7 @@ def configured_model(config: dict[str, Any], events: Events) -> keras.Model:
     events.begin("build")
     model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     if not isinstance(model, keras.Model):
-        raise UsageError(f"the file describes {_what(model)}, no Keras model", "save a whole model as .keras")
+        raise UsageError(f"the file describes {what(model)}, no Keras model", "save a whole model as .keras")
     return model
 
 
@@ -131,29 +108,3 @@ def with_inputs(model: keras.Model, shapes: Sequence[Sequence[int]]) -> None:
     """Build the model by calling it on inputs of these shapes, of one sample each."""
     inputs = [keras.Input(tuple(shape)) for shape in shapes]
     model(inputs[0] if len(inputs) == 1 else inputs)
-
-
-def _check_arguments(target: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    """Raise UsageError where it cannot be called with these alone."""
-    try:
-        signature = inspect.signature(function)
-    except ValueError:
-        # Made of native code, which does not tell.
-        return
-    try:
-        signature.bind(**arguments)
-    except TypeError as error:
-        if arguments:
-            raise UsageError(
-                f"{target} cannot be called with {', '.join(arguments)}: {error}",
-                f"it is {function.__name__}{signature}",
-            ) from None
-        raise UsageError(
-            f"{target} takes arguments", "write a function that calls it with them, and name that"
-        ) from None
-
-
-def _what(value: object) -> str:
-    kind = type(value)
-    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return "None" if value is None else f"a value of type {module}{kind.__qualname__}"

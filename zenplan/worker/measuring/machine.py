@@ -85,7 +85,7 @@ def described(device: str, threads: int, compiled: bool) -> Machine:
         backend: str(import_module(backend).__version__),
         "python": platform.python_version(),
     }
-    name = _gpu_name(backend) if device == "gpu" else _processor()
+    name = _gpu_name(backend) if device == "gpu" else processor()
     return Machine(device=name, kind=device, threads=threads, versions=versions, compiled=compiled)
 
 
@@ -141,7 +141,7 @@ def _gpu_name(backend: str) -> str:
     return str(jax.devices()[0].device_kind)
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's model, as the system calls it."""
     try:
         lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
@@ -20,6 +16,7 @@ from zenplan.worker.counting.count import count_model
 from zenplan.worker.counting.load import drawn_by_numpy, weightless
 from zenplan.worker.measuring import machine
 from zenplan.worker.measuring.data import made_targets, symbolic_input
+from zenplan.worker.measuring.memory import Level, Memory, is_shortage, peak_over
 from zenplan.worker.measuring.ready import (
     Ready,
     build_training,
@@ -112,11 +109,11 @@ class Measurement:
             import jax
 
             jax.clear_caches()
-        give_back(self.job.device)
+        self._memory.give_back()
 
     def _warm(self, point: WantedPoint) -> Ready:
         first = not self.announced
-        before = self._level() if first or not keeps_what_is_free(self.job.device) else None
+        before = self._level() if first or not self._memory.keeps_what_is_free else None
         start = time.perf_counter()
         with drawn_by_numpy():
             model = built_model(point.model, self.job.precision, self.events)
@@ -131,8 +128,8 @@ class Measurement:
         program = program_bytes(model, ready.x, ready.y) if has_program(model) else None
         forgotten = False
         if before is not None:
-            give_back(self.job.device)
-            forgotten = forget_peak(self.job.device)
+            self._memory.give_back()
+            forgotten = self._memory.forget_peak()
         # The first step after compiling, and after memory was given back, is slower: by less than a long one takes.
         # Where nothing is compiled, and a step is long, so is the first.
         eager = keras.config.backend() == "torch" and not model.jit_compile
@@ -167,11 +164,15 @@ class Measurement:
         self.left_s -= times[0]
         return times
 
+    @property
+    def _memory(self) -> Memory:
+        return Memory(keras.config.backend(), self.job.device)
+
     def _level(self) -> Level | None:
         """Of memory now. A processor's is that of the whole process, and tells of a model only while it is alone."""
         if self.job.device == "cpu" and not self.job.in_turn:
             return None
-        return level(self.job.device)
+        return self._memory.level()
 
     def _count(self, point: WantedPoint, model: keras.Model) -> None:
         if self.job.count:
@@ -189,7 +190,7 @@ class Measurement:
         """What the work returns; None where memory was not enough for it, which is told."""
         try:
             return work()
-        except kinds_of_shortage() as error:
+        except self._memory.kinds_of_shortage() as error:
             if not is_shortage(error):
                 raise
             name = type(error).__name__
@@ -202,135 +203,7 @@ class Measurement:
         # The model that would tell what Keras chooses did not come to be: as for one without layers.
         self._announce(bool(keras.Sequential().jit_compile) if asked is None else asked)
         self.events.send(Failed(key=key, reason=reason, kind=kind, type=type))
-        give_back(self.job.device)
-
-
-# --- memory
-#
-# Peaks of memory, of a GPU's allocator or of this process, and the errors that say it was not enough.
-
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-# What forgets the highest resident set so far: proc(5).
-_FORGET = "5"
-_SHORT = ("RESOURCE_EXHAUSTED", "out of memory", "can't allocate memory", "ALLOC_FAILED")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
-    """Memory as it is at one moment.
-
-    Attributes:
-        how: ``allocator`` of a GPU, ``resident set`` of this process.
-        used_bytes, peak_bytes: now, and at most since it was last forgotten.
-    """
-
-    how: str
-    used_bytes: float
-    peak_bytes: float
-
-
-def level(device: str) -> Level | None:
-    """Of the GPU as the framework allocates it, or of this process; None where nobody tells."""
-    return _on_gpu() if device == "gpu" else _resident()
-
-
-def forget_peak(device: str) -> bool:
-    """Let the peak begin anew; False where that cannot be done, as with jax."""
-    backend = keras.config.backend()
-    if device == "cpu":
-        try:
-            _CLEAR.write_text(_FORGET, encoding="ascii")
-        except OSError:
-            return False
-    elif backend == "torch":
-        import torch
-
-        torch.cuda.reset_peak_memory_stats()
-    elif backend == "tensorflow":
-        import tensorflow
-
-        tensorflow.config.experimental.reset_memory_stats("GPU:0")
-    return device == "cpu" or backend != "jax"
-
-
-def peak_over(before: Level | None, after: Level | None, forgotten: bool) -> float | None:
-    """Bytes at the peak, over what was in use before; None where nobody tells.
-
-    One that was not forgotten in between, and has not risen since, may be that of something else.
-    """
-    if before is None or after is None or not (forgotten or after.peak_bytes > before.peak_bytes):
-        return None
-    return max(0.0, after.peak_bytes - before.used_bytes) or None
-
-
-def give_back(device: str) -> None:
-    """What nothing refers to any more goes back to the system, so that it is not counted as the next one's."""
-    gc.collect()
-    if device == "gpu" and keras.config.backend() == "torch":
-        import torch
-
-        torch.cuda.empty_cache()
-    # Only glibc has it; other systems keep what they keep.
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def keeps_what_is_free(device: str) -> bool:
-    """Whether the framework holds on to memory of models that are gone, so that the next one's peak does not show.
-
-    TensorFlow's allocator for processors does: of equal models the second rose by a tenth of the first.
-    """
-    return device == "cpu" and keras.config.backend() == "tensorflow"
-
-
-def kinds_of_shortage() -> tuple[type[Exception], ...]:
-    """Classes of exceptions that a lack of memory may be told by; ``is_shortage`` says whether one is."""
-    if keras.config.backend() != "tensorflow":
-        return (MemoryError, RuntimeError)
-    import tensorflow
-
-    return (MemoryError, RuntimeError, tensorflow.errors.ResourceExhaustedError)
-
-
-def is_shortage(error: Exception) -> bool:
-    """Whether it says that memory was not enough: frameworks do so by a class of theirs or by their words."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    known = names & {"MemoryError", "OutOfMemoryError", "ResourceExhaustedError"}
-    return bool(known) or any(words in str(error) for words in _SHORT)
-
-
-def _on_gpu() -> Level | None:
-    backend = keras.config.backend()
-    if backend == "torch":
-        import torch
-
-        used, peak = torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated()
-    elif backend == "tensorflow":
-        import tensorflow
-
-        found = tensorflow.config.experimental.get_memory_info("GPU:0")
-        used, peak = found["current"], found["peak"]
-    else:
-        import jax
-
-        stats: dict[str, Any] | None = jax.devices()[0].memory_stats()
-        if stats is None:
-            return None
-        used, peak = stats["bytes_in_use"], stats["peak_bytes_in_use"]
-    return Level(how="allocator", used_bytes=used, peak_bytes=peak)
-
-
-def _resident() -> Level | None:
-    try:
-        lines = _STATUS.read_text(encoding="ascii").splitlines()
-        found = {
-            name: float(rest.split()[0]) * 1024
-            for name, _, rest in (line.partition(":") for line in lines)
-            if name in ("VmRSS", "VmHWM")
-        }
-        return Level(how="resident set", used_bytes=found["VmRSS"], peak_bytes=found["VmHWM"])
-    except (OSError, KeyError):
-        return None
+        self._memory.give_back()
 
 
 # --- the compiled program

@@ -327,11 +327,3 @@ def _no_room(path: Path, error: Exception) -> ZenplanError:
     return ZenplanError(
         f"checkpoint {path.name} cannot be written: {error}", "go on with --resume; the checkpoint before it is whole"
     )
-
-
-def described(variables: Mapping[str, Any]) -> tuple[Variable, ...]:
-    """The variables of a model and its optimizer, for a checkpoint."""
-    return tuple(
-        Variable(name=name, path=str(v.path), shape=tuple(int(n) for n in v.shape), kind=str(v.dtype))
-        for name, v in variables.items()
-    )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from zenplan.worker.training.losses import Loss, shares
 from zenplan.worker.training.prepared import Array, Samples
 from zenplan.worker.training.stepper import Stepper
 
@@ -15,18 +14,19 @@ _AT_ONCE = 16
 
 
 def evaluated(
-    stepper: Stepper, loss: Loss, samples: Samples, micro_batch: int, most: int, stop: Callable[[], str]
+    stepper: Stepper, others: Sequence[str], samples: Samples, micro_batch: int, most: int, stop: Callable[[], str]
 ) -> dict[str, float] | None:
     """The figures of the first samples, in their order; None where it was stopped before its end.
 
     Args:
+        others: names of the figures that ``Stepper.evaluate`` tells besides the loss.
         micro_batch: samples at once. The last ones, fewer, are filled up with some that weigh nothing.
         most: micro-batches; 0 for all samples.
         stop: says why it is to end; empty while it is not.
     """
     batches = -(-samples.count // micro_batch)
     batches = min(batches, most) if most else batches
-    sums: Array = np.zeros(len(loss.others) + 2)
+    sums: Array = np.zeros(len(others) + 2)
     for first in range(0, batches, _AT_ONCE):
         if stop():
             return None
@@ -36,4 +36,11 @@ def evaluated(
             weights = (numbers < samples.count).astype(np.float32)
             found.append(stepper.evaluate(*samples.batch(np.where(weights > 0, numbers, 0)), weights))
         sums = sums + np.sum(np.asarray(stepper.numbers(found), np.float64), axis=0)
-    return shares(loss, sums.tolist())
+    return _shares(others, sums.tolist())
+
+
+def _shares(others: Sequence[str], sums: list[float]) -> dict[str, float]:
+    """The figures of an evaluation, from the sums of all its batches."""
+    *values, weight = sums
+    found = {name: value / weight for name, value in zip(("loss", *others), values, strict=True)}
+    return {name: value**0.5 if name == "rmse" else value for name, value in found.items()}

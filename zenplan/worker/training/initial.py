@@ -1,44 +1,13 @@
-"""Initial weights that are the same on every backend: drawn in NumPy, from a seed and shapes alone."""
+"""Initial weights of Keras models: drawn, or of a file."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import keras
-import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from zenplan.errors import InputFileError
-from zenplan.worker.training.prepared import Array
-
-_EMBEDDING_DEVIATION = 0.02
-
-
-def drawn(seed: int, shapes: Sequence[tuple[str, tuple[int, ...]]]) -> list[Array]:
-    """A float32 array for each shape.
-
-    Of tables normal ones with a deviation of 0.02 (GPT-2); orthogonal ones of recurrences (Saxe et al. 2013,
-    https://arxiv.org/abs/1312.6120); He's uniform ones of convolutions (2015, https://arxiv.org/abs/1502.01852);
-    of all others Glorot's uniform ones (2010, https://proceedings.mlr.press/v9/glorot10a.html).
-
-    Args:
-        shapes: with the path of each variable, as Keras names it, the end of which says what it is.
-    """
-    found = []
-    for number, (path, shape) in enumerate(shapes):
-        # Each has a stream of its own: one that is left out does not shift those after it.
-        random = np.random.Generator(np.random.Philox(key=(seed, number)))
-        found.append(_one(random, path, shape).astype(np.float32))
-    return found
-
-
-def write_weights(path: Path, seed: int, shapes: Sequence[tuple[str, tuple[int, ...]]]) -> None:
-    """A file of drawn weights, that ``Train.weights`` may name."""
-    save_file({_name(i): array for i, array in enumerate(drawn(seed, shapes))}, path)
+from zenplan.worker.training.weights import drawn, read_weights
 
 
 def begin(model: keras.Model, seed: int, only: Iterable[Any] | None = None) -> None:
@@ -57,55 +26,9 @@ def begin(model: keras.Model, seed: int, only: Iterable[Any] | None = None) -> N
 
 
 def begin_with(model: keras.Model, path: str) -> None:
-    """Give the model the weights of a file, in the order of its trainable variables.
-
-    Raises:
-        InputFileError: it cannot be read, or is of another model.
-    """
-    what, variables = f"initial weights {path}", list(model.trainable_variables)
-    try:
-        with safe_open(path, "np") as file:
-            names = [_name(i) for i in range(len(variables))]
-            if set(file.keys()) != set(names):
-                raise InputFileError(
-                    f"{what} hold {len(list(file.keys()))} arrays, the model has {len(variables)}", _HINT
-                )
-            for name, variable in zip(names, variables, strict=True):
-                shape = tuple(file.get_slice(name).get_shape())
-                if shape != tuple(variable.shape):
-                    raise InputFileError(f"{what}: {variable.path} is of shape {variable.shape}, not {shape}", _HINT)
-                variable.assign(file.get_tensor(name))
-    except (OSError, SafetensorError) as error:
-        raise InputFileError(f"{what} cannot be read: {error}", _HINT) from error
-
-
-_HINT = "they must be of the same model"
-
-
-def _name(number: int) -> str:
-    return f"{number:05d}"
-
-
-def _one(random: np.random.Generator, path: str, shape: tuple[int, ...]) -> Array:
-    parts = path.split("/")
-    if parts[-1] == "embeddings":
-        return random.normal(0.0, _EMBEDDING_DEVIATION, shape)
-    if parts[-1] == "recurrent_kernel":
-        rows, columns = shape
-        flat, signs = np.linalg.qr(random.normal(size=(max(shape), min(shape))))
-        flat = flat * np.sign(np.diag(signs))
-        return flat.T if rows < columns else flat
-    before, after = _fans(parts[-2] if len(parts) > 1 else "", shape)
-    # Of variance 2 / before, and 2 / (before + after); a uniform one has a third of its limit's square.
-    limit = math.sqrt(6 / before if len(shape) == 4 else 6 / (before + after))
-    return random.uniform(-limit, limit, shape)
-
-
-def _fans(layer: str, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Numbers that one output is made of, and outputs that one number goes to."""
-    if len(shape) == 3 and layer in ("query", "key", "value"):
-        return shape[0], shape[1] * shape[2]
-    if len(shape) == 3 and layer == "attention_output":
-        return shape[0] * shape[1], shape[2]
-    window = math.prod(shape[:-2])
-    return window * shape[-2], window * shape[-1]
+    """Give the model the weights of a file, in the order of its trainable variables. Raises as ``read_weights``."""
+    variables = list(model.trainable_variables)
+    for variable, array in zip(
+        variables, read_weights(path, [(v.path, tuple(v.shape)) for v in variables]), strict=True
+    ):
+        variable.assign(array)

@@ -19,10 +19,11 @@ import numpy as np
 from zenplan.worker.protocol import Checkpointed, Event, Metric, Steps, Train
 from zenplan.worker.training.checkpoints import Checkpoints, State
 from zenplan.worker.training.evaluation import evaluated
-from zenplan.worker.training.optimizer import rate_at
 from zenplan.worker.training.order import Order
 from zenplan.worker.training.prepared import TEST, VALIDATION, Array, Samples
-from zenplan.worker.training.stepper import Done, Parts, Stepper, halves
+from zenplan.worker.training.rate import rate_at
+from zenplan.worker.training.stepper import Done, Stepper, halves
+from zenplan.worker.training.trainee import Trainee
 from zenplan.worker.training.wishes import Wishes
 
 # Between two events of steps.
@@ -62,8 +63,7 @@ class Loop:
     """
 
     job: Train
-    parts: Parts
-    stepper: Stepper
+    trainee: Trainee
     order: Order
     samples: dict[str, Samples]
     checkpoints: Checkpoints
@@ -81,6 +81,11 @@ class Loop:
     _cpu: float = 0.0
     _sent: float = 0.0
     _quiet: bool = False
+
+    @property
+    def stepper(self) -> Stepper:
+        """The trainee's."""
+        return self.trainee.stepper
 
     def load(self, step: int) -> list[tuple[Any, Array]]:
         """The micro-batches of a step; the first step is 0."""
@@ -128,7 +133,7 @@ class Loop:
     def evaluation(self, part: str) -> dict[str, float] | None:
         """The figures of a part of the data; None where the run is to end before."""
         samples, most = self.samples[part], self.job.evaluate_batches
-        return evaluated(self.stepper, self.parts.loss, samples, self.micro_batch, most, self.wishes.look)
+        return evaluated(self.stepper, self.trainee.figures, samples, self.micro_batch, most, self.wishes.look)
 
     # --- what is due between two steps
 
@@ -194,9 +199,9 @@ class Loop:
 
     def _finite(self) -> Iterator[tuple[str, Array]]:
         """The state, array by array. Raises Diverged where a weight is no number: such a one is not to be kept."""
-        variables = self.parts.variables
+        trained = self.trainee.trained
         for name, array in self.stepper.read():
-            weight = name in variables and variables[name].trainable and array.dtype.kind == "f"
+            weight = name in trained and array.dtype.kind == "f"
             if weight and not np.isfinite(np.sum(array, dtype=np.float64 if array.size < 100_000 else array.dtype)):
                 raise Diverged(self.step)
             yield name, array

@@ -69,13 +69,6 @@ def loss_of(wanted: str, card: Card, model: keras.Model) -> Loss:
     return Loss(name, entropy, {"accuracy": _right})
 
 
-def shares(loss: Loss, sums: list[float]) -> dict[str, float]:
-    """The figures of an evaluation, from the sums of all its batches."""
-    *values, weight = sums
-    found = {name: value / weight for name, value in zip(("loss", *loss.others), values, strict=True)}
-    return {name: value**0.5 if name == "rmse" else value for name, value in found.items()}
-
-
 def _right(y: Any, predicted: Any) -> Any:
     """Whether the likeliest class is the right one; of tokens, the share of those."""
     right = ops.cast(ops.equal(ops.cast(ops.argmax(predicted, axis=-1), "int32"), ops.cast(y, "int32")), "float32")

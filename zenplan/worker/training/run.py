@@ -1,4 +1,4 @@
-"""A training run from its job to its end: data, model, checkpoints, rehearsal, loop."""
+"""A training run from its job to its end, whatever framework trains: data, checkpoints, rehearsal, loop."""
 
 from __future__ import annotations
 
@@ -6,31 +6,21 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import keras
 import msgspec
 import numpy as np
 
 from zenplan import documents
 from zenplan.errors import FailureKind, InputFileError, UsageError, ZenplanError
-from zenplan.worker.measuring import machine
-from zenplan.worker.measuring.measure import (
-    Level,
-    forget_peak,
-    give_back,
-    is_shortage,
-    kinds_of_shortage,
-    level,
-    peak_over,
-)
+from zenplan.worker.measuring.memory import Level, Memory, is_shortage, peak_over
 from zenplan.worker.protocol import (
     Changed,
     Ended,
     Event,
     Events,
-    Machine,
     Metric,
     Ready,
     Rehearsal,
@@ -38,29 +28,28 @@ from zenplan.worker.protocol import (
     Steps,
     Train,
 )
-from zenplan.worker.training.checkpoints import (
-    Checkpoints,
-    State,
-    check_model,
-    described,
-    differences,
-    sync,
-)
+from zenplan.worker.training.checkpoints import Checkpoints, State, check_model, differences
 from zenplan.worker.training.loop import FINISHED, PATIENCE, UNTIL_LOSS, Diverged, Loop
-from zenplan.worker.training.losses import loss_of
-from zenplan.worker.training.models import built, length_of
-from zenplan.worker.training.optimizer import made, rate_at, rate_variable
 from zenplan.worker.training.order import Order
 from zenplan.worker.training.prepared import TEST, TRAIN, VALIDATION, Prepared, Samples
-from zenplan.worker.training.stepper import Parts, Stepper
+from zenplan.worker.training.rate import rate_at
+from zenplan.worker.training.trainee import Build, Trainee
 from zenplan.worker.training.wishes import Wishes
 
 T = TypeVar("T")
 DIVERGED = "diverged"
 
 
-def train(job: Train, data: Prepared, wishes: Wishes, events: Events) -> None:
+def train(job: Train, data: Prepared, build: Build, memory: Memory, wishes: Wishes, events: Events) -> None:
     """Do the job, and tell its end.
+
+    Args:
+        job: that is done.
+        data: that it is trained on.
+        build: makes what is trained.
+        memory: of what it runs on.
+        wishes: the parent's and the system's.
+        events: the way to the parent.
 
     Raises:
         ZenplanError: it cannot be done; the message says why.
@@ -68,7 +57,7 @@ def train(job: Train, data: Prepared, wishes: Wishes, events: Events) -> None:
     checkpoints = Checkpoints(folder=Path(job.folder) / "checkpoints", keep=job.keep)
     checkpoints.open()
     try:
-        Run.begun(job, data, checkpoints, wishes, events).whole()
+        Run.begun(job, data, build, memory, checkpoints, wishes, events).whole()
     finally:
         checkpoints.close()
 
@@ -78,7 +67,7 @@ class Run:
     """A run whose model is built.
 
     Attributes:
-        memory: as it was before the model.
+        memory: of what it runs on; before: how it was before the model.
         passed: why newer checkpoints were not taken.
         told: events of before the checkpoint that a parent may not have heard.
         first_checkpoint: seconds that the first one took, and its bytes; None where the run is resumed.
@@ -88,7 +77,8 @@ class Run:
     loop: Loop
     events: Events
     start: float
-    memory: Level | None
+    memory: Memory
+    before: Level | None
     passed: list[str] = field(default_factory=list)
     differs: list[str] = field(default_factory=list)
     first_checkpoint: tuple[float, int] | None = None
@@ -96,44 +86,49 @@ class Run:
     told: tuple[Steps | Metric, ...] = ()
 
     @classmethod
-    def begun(cls, job: Train, data: Prepared, checkpoints: Checkpoints, wishes: Wishes, events: Events) -> Run:
-        """A run with its model and its checkpoint: the newest, or one of its beginning."""
+    def begun(
+        cls,
+        job: Train,
+        data: Prepared,
+        build: Build,
+        memory: Memory,
+        checkpoints: Checkpoints,
+        wishes: Wishes,
+        events: Events,
+    ) -> Run:
+        """A run with its model and its checkpoint: the newest, or one of its beginning.
+
+        Args:
+            job, data, build, memory, wishes, events: as of ``train``.
+            checkpoints: of the run, held.
+        """
         start = time.perf_counter()
         _check(job)
-        memory = level(job.device)
-        model = built(job, data, events)
-        samples = _samples(job, data, length_of(model, job, data))
+        before = memory.level()
+        trainee = build(job, data, events)
+        samples = _samples(job, data, trainee.length)
         order = Order(samples=samples[TRAIN].count, batch=job.batch, seed=job.seed)
-        parts = _parts(job, data, model)
-        here = machine.described(job.device, job.threads, parts.compiled)
-        events.send(here)
+        events.send(trainee.machine)
         state = State(
             step=0,
             job=_settings(job, data),
-            machine=_machine(here),
+            machine=_machine(trainee),
             micro_batch=job.micro_batch,
-            variables=described(parts.variables),
+            variables=trainee.variables,
         )
-
-        def say(event: Event) -> None:
-            try:
-                events.send(event)
-            except BrokenPipeError:
-                wishes.parent_gone()
 
         loop = Loop(
             job=job,
-            parts=parts,
-            stepper=_stepper(parts),
+            trainee=trainee,
             order=order,
             samples=samples,
             checkpoints=checkpoints,
             wishes=wishes,
-            say=say,
+            say=partial(_say, events, wishes),
             state=state,
             micro_batch=job.micro_batch,
         )
-        run = cls(job=job, loop=loop, events=events, start=start, memory=memory)
+        run = cls(job=job, loop=loop, events=events, start=start, memory=memory, before=before)
         run._take_up() if job.resume else run._keep_beginning()
         return run
 
@@ -152,8 +147,8 @@ class Run:
             if wanted.waits:
                 self.loop.wishes.wait()
         # What compiling took is not the run's.
-        give_back(self.job.device)
-        self.forgotten = forget_peak(self.job.device)
+        self.memory.give_back()
+        self.forgotten = self.memory.forget_peak()
         self.events.begin("train")
         self.loop.wishes.begin()
         diverged_at = None
@@ -217,12 +212,13 @@ class Run:
         self.restore()
 
     def _ready(self) -> Ready:
-        model, loop, job = self.loop.parts.model, self.loop, self.job
+        loop, job = self.loop, self.job
+        parameters, trainable = loop.trainee.count()
         gpu = ("a GPU adds numbers in no fixed order",) if job.device == "gpu" and job.resume else ()
         differs = (*self.differs, *gpu)
         return Ready(
-            parameters=int(model.count_params()),
-            trainable=sum(int(np.prod(v.shape)) for v in model.trainable_variables),
+            parameters=parameters,
+            trainable=trainable,
             setup_s=time.perf_counter() - self.start,
             step=loop.step,
             exact=not differs,
@@ -262,8 +258,8 @@ class Run:
     # --- memory
 
     def _peak(self) -> tuple[float | None, str]:
-        peak = peak_over(self.memory, level(self.job.device), self.forgotten)
-        return peak, self.memory.how if self.memory and peak else ""
+        peak = peak_over(self.before, self.memory.level(), self.forgotten)
+        return peak, self.before.how if self.before and peak else ""
 
     def _enough_memory(self, work: Callable[[], T]) -> T:
         """What the work returns. Where memory runs out the micro-batch is halved, and it begins again from the newest
@@ -271,13 +267,13 @@ class Run:
         while True:
             try:
                 return work()
-            except kinds_of_shortage() as error:
+            except self.memory.kinds_of_shortage() as error:
                 if not is_shortage(error):
                     raise
             # Out of the handler nothing refers to what the step had made.
             before = self.loop.micro_batch
             self.loop.micro_batch = _smaller(self.job.batch, before)
-            give_back(self.job.device)
+            self.memory.give_back()
             self.restore()
             self.loop.say(
                 Changed(
@@ -291,27 +287,23 @@ class Run:
     # --- the end
 
     def _saved_model(self) -> str:
-        """The trained model as a ``.keras`` file, or its weights alone where its classes cannot be written."""
-        loop, folder = self.loop, Path(self.job.folder) / "model"
-        loop.stepper.settle()
-        folder.mkdir(parents=True, exist_ok=True)
-        aside, path = folder / ".writing-model.keras", folder / "model.keras"
+        """The trained model's file."""
+        folder = Path(self.job.folder) / "model"
+        self.loop.stepper.settle()
         try:
-            try:
-                loop.parts.model.save(aside)
-            except (NotImplementedError, TypeError, ValueError):
-                aside.unlink(missing_ok=True)
-                aside, path = folder / ".writing-model.weights.h5", folder / "model.weights.h5"
-                loop.parts.model.save_weights(aside)
-            sync(aside)
-            aside.replace(path)
-            sync(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            return str(self.loop.trainee.save(folder))
         except OSError as error:
-            aside.unlink(missing_ok=True)
             raise ZenplanError(
                 f"the trained model cannot be written: {error.strerror or error}", "make room and go on with --resume"
             ) from error
-        return str(path)
+
+
+def _say(events: Events, wishes: Wishes, event: Event) -> None:
+    try:
+        events.send(event)
+    except BrokenPipeError:
+        wishes.parent_gone()
 
 
 def _check(job: Train) -> None:
@@ -333,43 +325,6 @@ def _samples(job: Train, data: Prepared, length: int) -> dict[str, Samples]:
     return found
 
 
-def _parts(job: Train, data: Prepared, model: keras.Model) -> Parts:
-    scaled = job.precision == "fp16"
-    optimizer = made(job.optimizer, model, scaled)
-    return Parts(
-        model=model,
-        optimizer=optimizer,
-        rate=rate_variable(optimizer),
-        loss=loss_of(job.loss, data.card, model),
-        clip_norm=job.optimizer.clip_norm,
-        scaled=scaled,
-        compiled=_compiled(job, model),
-    )
-
-
-def _compiled(job: Train, model: keras.Model) -> bool:
-    """As the job says, or as is usual: eager on PyTorch, else by XLA where the model's layers let themselves be."""
-    if job.compiled is not None:
-        return job.compiled
-    backend = keras.config.backend()
-    return backend == "jax" or (backend == "tensorflow" and bool(keras.src.trainers.trainer.model_supports_jit(model)))
-
-
-def _stepper(parts: Parts) -> Stepper:
-    backend = keras.config.backend()
-    if backend == "jax":
-        from zenplan.worker.training.steps_jax import JaxStepper
-
-        return JaxStepper(parts)
-    if backend == "torch":
-        from zenplan.worker.training.steps_torch import TorchStepper
-
-        return TorchStepper(parts)
-    from zenplan.worker.training.steps_tensorflow import TensorFlowStepper
-
-    return TensorFlowStepper(parts)
-
-
 def _settings(job: Train, data: Prepared) -> dict[str, str]:
     """What of the job changes what comes out of it."""
     model: Any = documents.plain(job.model)
@@ -387,10 +342,11 @@ def _settings(job: Train, data: Prepared) -> dict[str, str]:
     return settings | ({} if job.optimizer.schedule == "constant" else {"steps": str(job.steps)})
 
 
-def _machine(found: Machine) -> dict[str, str]:
+def _machine(trainee: Trainee) -> dict[str, str]:
     """What of the machine and its software does."""
+    found = trainee.machine
     return {
-        "backend": keras.config.backend(),
+        "backend": trainee.backend,
         "device": found.device,
         "threads": str(found.threads),
         "compiled": str(found.compiled),

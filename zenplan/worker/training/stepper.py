@@ -1,51 +1,14 @@
-"""A training step of zenplan's own over a Keras model and a Keras optimizer: what it is on any backend."""
+"""A training step, whatever framework makes it: what the loop asks of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import keras
 import numpy as np
 
-from zenplan.worker.training.losses import Loss
 from zenplan.worker.training.prepared import Array
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a step is made of.
-
-    Attributes:
-        optimizer: built.
-        rate: its variable of the learning rate.
-        clip_norm: of the gradient over all parameters; 0 for none.
-        scaled: whether the optimizer scales the loss, for fp16.
-        compiled: by XLA or torch.compile.
-    """
-
-    model: keras.Model
-    optimizer: Any
-    rate: Any
-    loss: Loss
-    clip_norm: float
-    scaled: bool
-    compiled: bool
-
-    def call(self, x: Any, training: bool) -> Any:
-        """What the model returns. A model of the user's may not ask whether it is trained."""
-        return self.model(x, **self.mode(training))
-
-    def mode(self, training: bool) -> dict[str, bool]:
-        """Arguments that tell the model so."""
-        return {"training": training} if self.model._call_has_training_arg else {}
-
-    @property
-    def variables(self) -> dict[str, Any]:
-        """All state of the model and its optimizer by name: seed generators and the moments of Adam are in it."""
-        found = {f"model/{i:05d}": v for i, v in enumerate(self.model.variables)}
-        return found | {f"optimizer/{i:05d}": v for i, v in enumerate(self.optimizer.variables)}
 
 
 @dataclass(slots=True)
@@ -80,10 +43,15 @@ class Stepper(Protocol):
         """Values on the host: each a number, or an array."""
 
     def evaluate(self, x: Any, y: Array, weights: Array) -> Any:
-        """``Loss.sums`` of a micro-batch, on the device."""
+        """Of a micro-batch, on the device: the weighted sum of the samples' losses and of each other figure, then that of
+        the weights.
+
+        Args:
+            weights: 1 of a sample that counts, 0 of one that fills the micro-batch up.
+        """
 
     def read(self) -> Iterator[tuple[str, Array]]:
-        """All state, array by array, by the names of ``Parts.variables``, and that of random generators."""
+        """All state, array by array, by the names of ``Trainee.variables``; that of random generators is ``random/...``."""
 
     def write(self, arrays: Mapping[str, Array]) -> None:
         """Put back what ``read`` gave."""
@@ -97,9 +65,14 @@ def halves(x: Any, y: Array, micro_batch: int) -> list[tuple[Any, Array]]:
     if len(y) == micro_batch:
         return [(x, y)]
     starts = range(0, len(y), micro_batch)
-    return [
-        (keras.tree.map_structure(lambda a, i=i: a[i : i + micro_batch], x), y[i : i + micro_batch]) for i in starts
-    ]
+    return [(_part(x, i, micro_batch), y[i : i + micro_batch]) for i in starts]
+
+
+def _part(x: Any, first: int, count: int) -> Any:
+    """Of an array, or of several by name."""
+    if isinstance(x, Mapping):
+        return {name: array[first : first + count] for name, array in x.items()}
+    return x[first : first + count]
 
 
 def plain(array: Array) -> Array:
@@ -115,16 +88,3 @@ def restored(array: Array, kind: Any) -> Array:
     if array.dtype == kind:
         return array
     return array.astype(kind) if kind.kind in "iufb" else array.view(kind)
-
-
-def clipped(parts: Parts, gradients: list[Any], global_norm: Callable[[list[Any]], Any], scale: Any) -> tuple[Any, Any]:
-    """Gradients whose norm over all parameters is at most ``clip_norm``, and the norm that it was; None where none is set.
-
-    Args:
-        scale: that the loss was multiplied by, in fp16; 1 else.
-    """
-    if not parts.clip_norm:
-        return gradients, None
-    norm = global_norm(gradients) / scale
-    factor = keras.ops.minimum(1.0, parts.clip_norm / norm)
-    return [gradient * keras.ops.cast(factor, gradient.dtype) for gradient in gradients], norm

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from zenplan.worker.training.parts import Parts, clipped
 from zenplan.worker.training.prepared import Array
-from zenplan.worker.training.stepper import Done, Parts, clipped, plain, restored
+from zenplan.worker.training.stepper import Done, plain, restored
 
 
 class JaxStepper:

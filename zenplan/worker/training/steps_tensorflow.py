@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zenplan.worker.training.parts import Parts, clipped
 from zenplan.worker.training.prepared import Array
-from zenplan.worker.training.stepper import Done, Parts, clipped, plain, restored
+from zenplan.worker.training.stepper import Done, plain, restored
 
 
 class TensorFlowStepper:

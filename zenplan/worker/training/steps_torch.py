@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import torch
 
+from zenplan.worker.training.parts import Parts, clipped
 from zenplan.worker.training.prepared import Array
-from zenplan.worker.training.stepper import Done, Parts, clipped, plain
+from zenplan.worker.training.stepper import Done, plain
 
 _RNG, _RNG_GPU = "random/torch", "random/torch_gpu"
 

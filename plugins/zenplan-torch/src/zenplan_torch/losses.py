@@ -1,0 +1,60 @@
+"""What a model is trained to make small, and what an evaluation tells besides: of each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional
+from zenplan import UnknownName, UsageError
+from zenplan.worker.training.prepared import TOKENS, Card
+
+NEXT_TOKEN, CLASSES, NUMBERS = "next token", "classes", "numbers"
+_OfSamples = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss of samples.
+
+    Attributes:
+        of_samples: from what the model returns and the targets, the loss of each sample.
+        figure, other: name of what an evaluation tells besides, and that of each sample.
+    """
+
+    of_samples: _OfSamples
+    figure: str
+    other: _OfSamples
+
+
+def loss_of(wanted: str, card: Card) -> Loss:
+    """The loss that is asked for, or that the data has.
+
+    Raises:
+        UsageError: there is no such loss, or it does not go with the data.
+    """
+    usual = NEXT_TOKEN if card.kind == TOKENS else CLASSES if card.classes else NUMBERS
+    name = wanted or usual
+    if name not in (NEXT_TOKEN, CLASSES, NUMBERS):
+        raise UnknownName("loss", name, (NEXT_TOKEN, CLASSES, NUMBERS))
+    if name != usual:
+        raise UsageError(f"a loss of {name} does not go with this data", f"its loss is '{usual}'")
+    return Loss(_squared, "rmse", _squared) if name == NUMBERS else Loss(_entropy, "accuracy", _right)
+
+
+def _entropy(predicted: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy of logits; of tokens, the mean over a sample's."""
+    flat = predicted.float().reshape(-1, predicted.shape[-1])
+    each = functional.cross_entropy(flat, y.reshape(-1).long(), reduction="none")
+    return each.reshape(y.shape[0], -1).mean(dim=1)
+
+
+def _right(predicted: Tensor, y: Tensor) -> Tensor:
+    """Whether the likeliest class is the right one; of tokens, the share of those."""
+    return (predicted.argmax(dim=-1) == y).float().reshape(y.shape[0], -1).mean(dim=1)
+
+
+def _squared(predicted: Tensor, y: Tensor) -> Tensor:
+    found, wanted = predicted.float().reshape(y.shape[0], -1), y.float().reshape(y.shape[0], -1)
+    return (found - wanted).square().mean(dim=1)

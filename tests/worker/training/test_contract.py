@@ -1,0 +1,49 @@
+"""zenplan's own engines keep the contract that those of plugins keep."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from zenplan.adapters.workers.engines import KerasEngine
+from zenplan.testing import EngineContract
+
+
+def _missing(backend: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(not (find_spec("keras") and find_spec(backend)), reason=f"{backend} is not installed")
+
+
+@_missing("jax")
+@pytest.mark.slow
+class TestJax(EngineContract):
+    engine = KerasEngine("jax")
+
+
+@_missing("torch")
+@pytest.mark.slow
+class TestTorch(EngineContract):
+    engine = KerasEngine("torch")
+
+
+@_missing("tensorflow")
+@pytest.mark.slow
+class TestTensorFlow(EngineContract):
+    engine = KerasEngine("tensorflow")
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "plugins.md"
+# In its table of them.
+SHARED = sorted(set(re.findall(r"`(zenplan[.]worker[.][a-z_.]+)`", PAGE.read_text(encoding="utf-8"))))
+
+
+def test_what_engines_share_imports_no_framework() -> None:
+    assert "zenplan.worker.training.run" in SHARED
+    found = "[n for n in ('keras', 'jax', 'torch', 'tensorflow') if n in sys.modules]"
+    code = f"import sys, {', '.join(SHARED)}; print({found})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,1 @@
+"""Trackers: services and files that follow a run from beside it."""

@@ -1,0 +1,131 @@
+"""A Keras model as what a run trains, on any backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from zenplan.worker.measuring import machine
+from zenplan.worker.protocol import Events, Machine, Train
+from zenplan.worker.training.checkpoints import Variable, sync
+from zenplan.worker.training.losses import loss_of
+from zenplan.worker.training.models import built, length_of
+from zenplan.worker.training.optimizer import made, rate_variable
+from zenplan.worker.training.parts import Parts
+from zenplan.worker.training.prepared import Prepared
+from zenplan.worker.training.stepper import Stepper
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KerasTrainee:
+    """As of ``Trainee``.
+
+    Attributes:
+        parts: the model and what steps it.
+    """
+
+    parts: Parts
+    stepper: Stepper
+    backend: str
+    machine: Machine
+    length: int
+
+    @property
+    def figures(self) -> Sequence[str]:
+        """As of ``Trainee``."""
+        return tuple(self.parts.loss.others)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """As of ``Trainee``."""
+        return tuple(
+            Variable(name=name, path=str(v.path), shape=tuple(int(n) for n in v.shape), kind=str(v.dtype))
+            for name, v in self.parts.variables.items()
+        )
+
+    @property
+    def trained(self) -> Set[str]:
+        """As of ``Trainee``."""
+        return {name for name, v in self.parts.variables.items() if v.trainable}
+
+    def count(self) -> tuple[int, int]:
+        """As of ``Trainee``."""
+        model = self.parts.model
+        return int(model.count_params()), sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+    def save(self, folder: Path) -> Path:
+        """As of ``Trainee``: a ``.keras`` file, or its weights alone where its classes cannot be written."""
+        aside, path = folder / ".writing-model.keras", folder / "model.keras"
+        try:
+            try:
+                self.parts.model.save(aside)
+            except (NotImplementedError, TypeError, ValueError):
+                aside.unlink(missing_ok=True)
+                aside, path = folder / ".writing-model.weights.h5", folder / "model.weights.h5"
+                self.parts.model.save_weights(aside)
+            sync(aside)
+            aside.replace(path)
+            sync(folder)
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
+        return path
+
+
+def keras_trainee(job: Train, data: Prepared, events: Events) -> KerasTrainee:
+    """What the job trains.
+
+    Raises:
+        UsageError: it cannot be built, or does not go with the data.
+    """
+    model = built(job, data, events)
+    length = length_of(model, job, data)
+    parts = _parts(job, data, model)
+    return KerasTrainee(
+        parts=parts,
+        stepper=_stepper(parts),
+        backend=keras.config.backend(),
+        machine=machine.described(job.device, job.threads, parts.compiled),
+        length=length,
+    )
+
+
+def _parts(job: Train, data: Prepared, model: keras.Model) -> Parts:
+    scaled = job.precision == "fp16"
+    optimizer = made(job.optimizer, model, scaled)
+    return Parts(
+        model=model,
+        optimizer=optimizer,
+        rate=rate_variable(optimizer),
+        loss=loss_of(job.loss, data.card, model),
+        clip_norm=job.optimizer.clip_norm,
+        scaled=scaled,
+        compiled=_compiled(job, model),
+    )
+
+
+def _compiled(job: Train, model: keras.Model) -> bool:
+    """As the job says, or as is usual: eager on PyTorch, else by XLA where the model's layers let themselves be."""
+    if job.compiled is not None:
+        return job.compiled
+    backend = keras.config.backend()
+    return backend == "jax" or (backend == "tensorflow" and bool(keras.src.trainers.trainer.model_supports_jit(model)))
+
+
+def _stepper(parts: Parts) -> Stepper:
+    backend = keras.config.backend()
+    if backend == "jax":
+        from zenplan.worker.training.steps_jax import JaxStepper
+
+        return JaxStepper(parts)
+    if backend == "torch":
+        from zenplan.worker.training.steps_torch import TorchStepper
+
+        return TorchStepper(parts)
+    from zenplan.worker.training.steps_tensorflow import TensorFlowStepper
+
+    return TensorFlowStepper(parts)
