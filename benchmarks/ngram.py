@@ -72,7 +72,8 @@ class NGram:
         found = np.full(len(grams), 1.0 / self.vocabulary)
         for size, order in enumerate(self.orders, start=1):
             found = order.share(grams & _mask(self.bits * size), self.bits, found)
-        return -np.log(found)
+        losses: Array = -np.log(found)
+        return losses
 
     def _order(self, grams: Array, counts: Array) -> _Order:
         once, twice = int((counts == 1).sum()), int((counts == 2).sum())

@@ -50,6 +50,11 @@ _SMALL: Final = (
     "dbm",
     "sqlite3",
 )
+# What is no source of the library's own: tests, what was installed, tables of characters, and the texts of its help.
+_NOT_SOURCES: Final = {
+    *("test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"),
+    *("encodings", "pydoc_data"),
+}
 _PIECE_LINES: Final = 40
 _LEAST_LETTERS: Final = 200
 
@@ -64,6 +69,16 @@ def sources(package: str) -> Iterator[Path]:
     for path in sorted((library() / package).rglob("*.py")):
         if not {"test", "tests", "__pycache__", "idle_test"} & set(path.parts[:-1]):
             yield path
+
+
+def sources_of_all(folder: Path) -> None:
+    """The sources of the whole library without its tests, each package a folder; without tables and texts too."""
+    for path in sorted(library().rglob("*.py")):
+        parts = path.relative_to(library()).parts
+        if not _NOT_SOURCES & set(parts[:-1]):
+            to = folder.joinpath(*parts)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(path.read_bytes())
 
 
 def packages(folder: Path) -> None:
@@ -131,6 +146,7 @@ def ratings(path: Path) -> None:
 
 # By the name that a request file gives them; a folder where it has no suffix. What they need beside Python.
 SETS: Final[Mapping[str, tuple[Callable[[Path], None], str]]] = {
+    "library": (sources_of_all, ""),
     "packages": (packages, ""),
     "topics": (topics, ""),
     "headers": (headers, ""),

@@ -23,8 +23,6 @@ from typing import Any, Final
 
 import training_data
 
-from zenplan.adapters.corpus.sources import PYTHON
-
 HERE: Final = Path(__file__).parent
 WORK: Final = HERE.parent / "build" / "training"
 BACKENDS: Final = ("jax", "torch", "tensorflow")
@@ -65,7 +63,7 @@ class Task:
 TASKS: Final[tuple[Task, ...]] = (
     Task(
         name="language-model",
-        data=PYTHON,
+        data="library",
         small="packages",
         flags=("--steps", "40", "--warmup-steps", "4", "--evaluate-every", "20", "--evaluate-batches", "4"),
         options={"layers": 2, "width": 64, "heads": 2, "length": 32},
@@ -142,7 +140,7 @@ class Bench:
         out = self.work / "prepared" / self.size / task.name
         if not (out / "data.json").exists():
             name = task.small if self.small else task.data
-            source = name if name == PYTHON else str(training_data.made(name, self.work / "data"))
+            source = str(training_data.made(name, self.work / "data"))
             own = ["--tokenizer", str(self.tokenizer(task))] if task.of else []
             command = ["data", "prepare", source, "--out", str(out), "--overwrite", "--request", str(task.file), *own]
             out.parent.mkdir(parents=True, exist_ok=True)
