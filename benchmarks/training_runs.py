@@ -6,7 +6,6 @@ Each begins with weights that were drawn once in NumPy and kept in a file, so th
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import platform
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import training_data
+
+from zenplan.adapters.run_folder.lines import Lines, read_lines
 
 HERE: Final = Path(__file__).parent
 WORK: Final = HERE.parent / "build" / "training"
@@ -306,12 +307,7 @@ class Kept:
 
     def rows(self) -> list[dict[str, Any]]:
         """The newest of each key, in the order in which they came first."""
-        found: dict[str, dict[str, Any]] = {}
-        if self.path.exists():
-            for line in self.path.read_text(encoding="utf-8").splitlines():
-                row = json.loads(line)
-                found[key_of(row)] = row
-        return list(found.values())
+        return list({key_of(row): row for row in read_lines(self.path)}.values())
 
     def has(self, **key: Any) -> bool:
         """Whether a run of that key came out well."""
@@ -319,13 +315,12 @@ class Kept:
         return any(key_of(row) == wanted and row["code"] == 0 for row in self.rows())
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """One more; whole lines alone, also where two processes write."""
+        """One more, on the disk; a line that a killed benchmark left unfinished is cut off."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(json.dumps(row, separators=(",", ":")) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        lines = Lines(self.path)
+        lines.add(row)
+        lines.sync()
+        lines.close()
 
 
 def key_of(row: Mapping[str, Any]) -> str:
