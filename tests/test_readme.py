@@ -384,7 +384,7 @@ def test_every_figure_and_data_file_is_in_contributing() -> None:
         ("```console\n$ python nothing.py\n```", "no script nothing.py"),
         ("```console\n$ rm -r x\n```", "an unknown command"),
         ("| how much? | `zenplan estimate --params x` |", "ended with 2, not 0"),
-        ("see `zenplan train`", "no command zenplan train"),
+        ("see `zenplan serve`", "no command zenplan serve"),
         ("see `zenplan estimate --backend`", "has no option --backend"),
         ("`--engine` is", "no option --engine"),
         ("`python benchmarks/fit.py --nothing`", "has no option --nothing"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.adapters.corpus.conftest import Prepare, sentence
+from zenplan.adapters.corpus import packing
 from zenplan.adapters.corpus.prepared import read_data
 from zenplan.errors import DataError, UsageError, ZenplanError
 
@@ -63,6 +64,16 @@ def test_texts_with_labels(suffix: str, tmp_path: Path, out: Path, make: Prepare
         assert text == whole or tokens[-1] != 0
     assert card.cut == sum(len(made.encode(row["text"]).ids) > 40 for row in rows) > 0
     assert [sum(counts) for counts in zip(*(part.classes for part in card.parts), strict=True)] == [20, 20, 20]
+
+
+def test_rows_of_tokens_are_the_same_in_any_blocks(
+    tmp_path: Path, make: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"text": sentence(n, 5 + n), "mood": n % 3} for n in range(60)]
+    file = table(tmp_path / "a.jsonl", rows)
+    one = make(file, label="mood", seq_len=40, out=tmp_path / "one")
+    monkeypatch.setattr(packing, "_BLOCK", 90)
+    assert make(file, label="mood", seq_len=40, out=tmp_path / "other").fingerprint == one.fingerprint
 
 
 def test_the_folder_is_the_label(tmp_path: Path, out: Path, make: Prepare) -> None:
@@ -228,6 +239,17 @@ def test_names_as_numbers(tmp_path: Path, out: Path, make: Prepare) -> None:
     assert sorted(found) == sorted((row["User"], row["movie id"], row["rating"]) for row in rows)
 
 
+def test_a_broken_cell_costs_its_row_and_not_its_column(tmp_path: Path, out: Path, make: Prepare) -> None:
+    rows: list[dict[str, Any]] = [{"a": n, "b": n / 2, "label": n % 2} for n in range(40)]
+    rows[3]["a"], rows[5]["b"] = "broken", ""
+    card = make(table(tmp_path / "a.csv", rows), label="label")
+    assert read_data(out)["features"] == ["a", "b"]
+    assert {(each.why, each.example) for each in card.dropped} == {
+        ("no number in 'a'", "a.csv, row 4"),
+        ("no value in 'b'", "a.csv, row 6"),
+    }
+
+
 def test_columns_that_are_not_there(tmp_path: Path, make: Prepare) -> None:
     file = table(tmp_path / "a.jsonl", rows_with([0, 1] * 10))
     for more in ({"features": ("c",)}, {"ids": ("c",)}):
@@ -301,6 +323,8 @@ def test_images_of_one_class(photos: Path, make: Prepare) -> None:
         make(_only(photos, "cat"), image_size=8)
     with pytest.raises(UsageError, match="--text-column is not for images"):
         make(photos, text_column="text")
+    with pytest.raises(UsageError, match="--label is not for images"):
+        make(photos, label="kind")
 
 
 def _only(photos: Path, name: str) -> Path:

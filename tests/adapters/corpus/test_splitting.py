@@ -15,15 +15,22 @@ def groups_of(count: int, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg
     return np.random.default_rng(seed).integers(0, 2**63, count).astype(np.uint64)
 
 
-@given(st.integers(3, 60), st.integers(0, 2**40), st.lists(st.integers(0, 59), min_size=3, max_size=300))
-def test_a_group_is_in_one_part_and_no_part_is_empty(count: int, seed: int, members: list[int]) -> None:
+@given(
+    st.integers(3, 60),
+    st.integers(0, 2**40),
+    st.lists(st.integers(0, 59), min_size=3, max_size=300),
+    st.sampled_from([(0.1, 0.1), (0.95, 0.04), (0.01, 0.9), (1e-6, 1e-6)]),
+)
+def test_a_group_is_in_one_part_and_no_part_is_empty(
+    count: int, seed: int, members: list[int], shares: tuple[float, float]
+) -> None:
     groups = groups_of(count)[np.array(members) % count]
     sizes, kept = np.ones(len(groups)), np.ones(len(groups), bool)
     if len(set(groups.tolist())) < 3:
         with pytest.raises(DataError, match="too few"):
-            parts(groups, sizes, kept, (0.1, 0.1), seed)
+            parts(groups, sizes, kept, shares, seed)
         return
-    found = parts(groups, sizes, kept, (0.1, 0.1), seed)
+    found = parts(groups, sizes, kept, shares, seed)
     assert all(len(set(found[groups == group].tolist())) == 1 for group in set(groups.tolist()))
     assert set(found.tolist()) == {TRAIN, VALIDATION, TEST}
 

@@ -41,7 +41,7 @@ def counted(do):
     return done
 
 Path.replace, Path.rename = counted(replace), counted(rename)
-prepare(Asked(source=Path(sys.argv[1]), out=Path(sys.argv[2]), vocabulary=300, shard_bytes=4_000), lambda *told: None)
+prepare(Asked(source=Path(sys.argv[1]), out=Path(sys.argv[2]), vocabulary=300, shard_bytes=8_000), lambda *told: None)
 """
 
 
@@ -55,13 +55,13 @@ def killed_at(source: Path, out: Path, number: int, when: str) -> int:
 def test_killed_at_any_file_it_goes_on_to_the_same_bytes(
     when: str, notes: Path, out: Path, make: Prepare, tmp_path: Path
 ) -> None:
-    make(notes, shard_bytes=4_000)
+    make(notes, shard_bytes=8_000)
     whole, ends = contents(out), []
-    for number in range(1, 61, 6):
+    for number in (*range(1, 60, 6), 10_000):
         other = tmp_path / f"other{number}"
         ends.append(killed_at(notes, other, number, when))
         if ends[-1]:
-            make(notes, out=other, shard_bytes=4_000)
+            make(notes, out=other, shard_bytes=8_000)
         assert contents(other) == whole, number
         assert [each.name for each in tmp_path.glob(".*")] == []
     assert ends.count(-signal.SIGKILL) > 5
@@ -140,6 +140,24 @@ def test_what_is_there_is_not_replaced(notes: Path, out: Path, make: Prepare, tm
     assert contents(tmp_path / "empty") == before
     make(notes, out=tmp_path / "not" / "there" / "yet")
     assert contents(tmp_path / "not" / "there" / "yet") == before
+
+
+def test_a_folder_in_the_data_is_none_of_them(notes: Path, make: Prepare) -> None:
+    first = make(notes, out=notes / "prepared")
+    again = make(notes, out=notes / "prepared", overwrite=True)
+    assert (again.fingerprint, again.records) == (first.fingerprint, 40)
+    with pytest.raises(UsageError, match="is prepared already"):
+        make(notes / "prepared", out=notes / "twice")
+
+
+def test_a_link_stays_a_link(notes: Path, make: Prepare, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    make(notes, out=tmp_path / "link")
+    make(notes, out=tmp_path / "link", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "data.json").exists()
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_an_error_leaves_what_was_there(notes: Path, out: Path, make: Prepare, tmp_path: Path) -> None:

@@ -132,6 +132,10 @@ def test_a_slip_in_a_request_file(line: str, said: str, texts: Path, called: Cal
         (("--out", "out", "--min-chars", "5000"), 1, "shorter than 5,000"),
         (("--out", "out", "--features", "a"), 2, "--label"),
         (("--out", "."), 2, "--out"),
+        (("--out", ""), 2, "--out"),
+        (("--out", "out", "--label", "even", "--ids", "even"), 2, "name it once"),
+        (("--out", "out", "--image-size", "99999"), 2, "--image-size"),
+        (("--out", "out", "--label", "even", "--seq-len", "100M"), 2, "--seq-len"),
     ],
 )
 def test_what_cannot_be(flags: tuple[str, ...], code: int, said: str, texts: Path, called: Call) -> None:

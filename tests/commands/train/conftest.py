@@ -142,10 +142,11 @@ class Trainer:
     folder: Path
     environ: dict[str, str]
     wish: dict[str, Any] = field(default_factory=dict)
+    driver: str = ""
 
     def start(self, *argv: str) -> subprocess.Popen[str]:
         """A command line, while it goes on."""
-        code = DRIVER.format(worker=str(self.folder / "worker.py"))
+        code = self.driver or DRIVER.format(worker=str(self.folder / "worker.py"))
         return subprocess.Popen(
             [sys.executable, "-c", code, *argv],
             env={**self.environ, VARIABLE: json.dumps(self.wish)},
@@ -172,7 +173,7 @@ class Trainer:
     def __call__(self, *argv: str) -> tuple[int, str, str]:
         """A command line, to its end."""
         process = self.start(*argv)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=240)
         return process.returncode, out, err
 
     def train(self, *argv: str, steps: int = 40, **wish: Any) -> tuple[int, str, str]:

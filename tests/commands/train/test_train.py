@@ -363,3 +363,16 @@ def test_from_python_it_is_the_same(trainer: Any) -> None:
     code += "else: raise AssertionError"
     done = trainer.python(code)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"state": "flying"}', '{"schema": "zenplan.run/1"}', "\x00"])
+def test_a_run_whose_files_are_spoiled_costs_no_other(text: str, trainer: Any) -> None:
+    assert trainer.train()[0] == 0
+    assert trainer(*trainer.line("--out", "other"))[0] == 0
+    id = trainer.json("status.json")["id"]
+    (trainer.folder / "run" / "status.json").write_text(text, encoding="utf-8")
+    code, out, err = trainer("runs", "list")
+    assert (code, f"run {id} cannot be read" in " ".join(out.split())) == (0, True), err
+    assert "decoder" in out
+    code, _, err = trainer("runs", "show", id)
+    assert (code, err.startswith("error: ")) == (1, True)

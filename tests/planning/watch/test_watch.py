@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zenplan.domain.measured.training_run import REHEARSED, STORED, RunPrediction
 from zenplan.domain.range import Range
 from zenplan.errors import DataError
 from zenplan.planning.watch.checkpoints import MOST_SHARE, interval_s, interval_steps
@@ -16,7 +19,7 @@ from zenplan.planning.watch.drift import LEAST, Cause, StepTime, cores_of, drift
 from zenplan.planning.watch.limits import MAX_HOURS, MAX_USD, RunLimits, must_stop
 from zenplan.planning.watch.money import Tariff
 from zenplan.planning.watch.progress import Left, mean_step_s, time_left
-from zenplan.planning.watch.rehearsal import corrected, step_of
+from zenplan.planning.watch.rehearsal import corrected, in_a_crowd, step_of
 
 seconds = st.floats(min_value=1e-3, max_value=1e6)
 
@@ -232,6 +235,8 @@ def test_more_and_quieter_steps_are_surer() -> None:
 
     assert width([1.0] * 3) > width([1.0] * 12)
     assert step_of([1.0] * 12, busy=True).high > step_of([1.0] * 12).high
+    quiet = step_of([1.0] * 12)
+    assert (in_a_crowd(quiet).mid, in_a_crowd(quiet).high > quiet.high) == (quiet.mid, True)
     assert width([0.8, 1.2] * 6) > width([0.98, 1.02] * 6)
     assert width([0.8, 1.2] * 3) > width([0.8, 1.2] * 30)
 
@@ -247,3 +252,21 @@ def test_earlier_runs_move_the_middle_and_the_width() -> None:
     assert wild.high / wild.low > 1.5 * plain.high / plain.low
     right = corrected(plain, [1.0] * 20)
     assert right.high / right.low < plain.high / plain.low
+
+
+def test_the_whole_run_is_the_sum_of_its_parts_and_its_doubts_add_up_as_squares() -> None:
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    beside = {"evaluations": 2, "evaluate_s": 3.0, "checkpoints": 1, "checkpoint_s": 2.0, "ending_s": 2.0}
+    run = RunPrediction(
+        origin=REHEARSED, why="", made_at=now, steps=100, step_s=PREDICTED, setup_s=9.0, rehearsal_s=1.0, **beside
+    )
+    found = run.run_s
+    assert found is not None
+    assert found.mid == pytest.approx(100.0 + 9.0 + 1.0 + 6.0 + 2.0 + 2.0)
+    assert found.high == pytest.approx(found.mid + math.hypot(25.0, 0.25 * 10.0))
+    # What a stored prediction says of setting up is doubtful, too.
+    stored = replace(run, origin=STORED).run_s
+    assert stored is not None
+    assert stored.mid == found.mid
+    assert stored.high > found.high
+    assert replace(run, step_s=None).run_s is None

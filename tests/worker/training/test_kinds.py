@@ -38,7 +38,8 @@ for name, job in json.load(open(sys.argv[1])).items():
     train(job, Prepared.read(job.data), Wishes(SimpleQueue(), Event()), Kept(1))
     ready = next(e for e in kept if isinstance(e, Ready))
     path = kept[-1].model
-    read_keras_config(path)
+    if name != "own":
+        read_keras_config(path)
     saved = keras.saving.load_model(path, compile=False)
     data = Prepared.read(job.data)
     length = ready.tokens_per_sample or 0
@@ -53,6 +54,27 @@ for name, job in json.load(open(sys.argv[1])).items():
     }
     print(name, file=sys.stderr, flush=True)
 json.dump(found, open(sys.argv[2], "w"))
+"""
+
+
+BUILDERS = """
+import keras
+from keras import layers, ops
+
+@keras.saving.register_keras_serializable("tests")
+class Own(keras.Model):
+    # Its call does not ask whether it is trained, and it is built by its data.
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.flat = layers.Reshape((12,))
+        self.dense = layers.Dense(1, kernel_regularizer=keras.regularizers.L2(0.1), kernel_initializer="ones")
+    def call(self, x):
+        return self.dense(self.flat(x))
+
+def own():
+    model = Own()
+    model.compile(loss=keras.losses.MeanAbsoluteError())
+    return model
 """
 
 
@@ -100,7 +122,34 @@ def jobs(lab: Any, folder: str) -> dict[str, Any]:
         "recommender": ("recommender", rated, {"width": 4, "hidden": 5}),
         "softmax-regression": ("softmax-regression", images, {}),
     }
-    return {
+    others = {
+        "accumulated": lab.job(
+            f"{folder}/accumulated",
+            text,
+            model={"kind": "kind", "name": "decoder", "options": kinds["decoder"][2]},
+            steps=12,
+            micro_batch=2,
+            evaluate_every=0,
+        ),
+        "fp16": lab.job(
+            f"{folder}/fp16",
+            text,
+            model={"kind": "kind", "name": "gru", "options": {"width": 6, "length": 8}},
+            steps=12,
+            micro_batch=8,
+            precision="fp16",
+            evaluate_every=0,
+        ),
+        "own": lab.job(
+            f"{folder}/own",
+            rows,
+            model={"kind": "target", "target": "builders:own"},
+            steps=12,
+            micro_batch=8,
+            evaluate_every=0,
+        ),
+    }
+    return others | {
         name: lab.job(
             f"{folder}/{name}",
             data,
@@ -122,6 +171,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, dict[str, An
     def done(backend: str, wanted: dict[str, Any]) -> dict[str, Any]:
         folder = tmp_path_factory.mktemp(backend)
         (folder / "jobs.json").write_text(json.dumps({n: json.loads(encode(j)) for n, j in wanted.items()}))
+        (folder / "builders.py").write_text(BUILDERS)
         environ = {
             **os.environ,
             "KERAS_BACKEND": backend,
@@ -149,6 +199,8 @@ def test_every_kind_trains_alike_on_every_backend(lab: Any, run: Any, backends: 
     """From the same weights, drawn in NumPy, on the same batches: without dropout the curves agree."""
     found = {backend: run(backend, jobs(lab, backend)) for backend in backends}
     first = found[backends[0]]
+    # A batch in parts is the batch.
+    assert np.allclose(first["accumulated"]["losses"], first["decoder"]["losses"], rtol=1e-3)
     for name, one in first.items():
         assert len(one["losses"]) == 12, name
         assert sum(one["losses"][-3:]) < sum(one["losses"][:3]), name
@@ -157,7 +209,8 @@ def test_every_kind_trains_alike_on_every_backend(lab: Any, run: Any, backends: 
             assert other["finite"], (name, backend)
             assert other["parameters"] == one["parameters"], (name, backend)
             # Sums in another order, made larger by each step that is taken from them.
-            assert np.allclose(other["losses"][:3], one["losses"][:3], rtol=1e-4), (name, backend)
+            exact = 1e-4 if name != "fp16" else 1e-2
+            assert np.allclose(other["losses"][:3], one["losses"][:3], rtol=exact), (name, backend)
             assert np.allclose(other["losses"], one["losses"], rtol=0.02), (name, backend)
             for mine, theirs in zip(other["values"], one["values"], strict=True):
                 assert mine["loss"] == pytest.approx(theirs["loss"], rel=0.02), (name, backend)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from zenplan.worker.protocol import Checkpointed, Ended, Event, Metric, Ready, Rehearsal, Rehearsed
+from zenplan.worker.protocol import Checkpointed, Ended, Error, Event, Kind, Metric, Ready, Rehearsal, Rehearsed
 
 # A second or two of steps: the kill is to come in the middle of them.
 STEPS = {"jax": 1500, "torch": 150, "tensorflow": 300}
@@ -53,3 +53,44 @@ def test_killed_and_resumed_is_never_killed(lab: Any, backend: str) -> None:
     assert one.keys() == other.keys()
     assert all(np.array_equal(one[name], other[name]) for name in one)
     assert lab.left("cut") == [f"step-{steps - steps % 7 if steps % 7 else steps - 7:08d}", f"step-{steps:08d}"]
+
+
+def resumed(lab: Any, job: Any, backend: str) -> tuple[list[Event], Any]:
+    events = lab.trained(msgspec.structs.replace(job, resume=True), backend)
+    return events, next((e for e in events if isinstance(e, Ready)), None)
+
+
+@pytest.mark.slow
+def test_what_is_not_as_it_was_is_said_before_it_goes_on(lab: Any, backends: list[str]) -> None:
+    """Another seed, a damaged checkpoint, another backend, another model."""
+    job = lab.job("run", lab.text(), steps=14)
+    lab.trained(job, backends[0])
+    newest = lab.folder / "run" / "checkpoints" / "step-00000014" / "arrays.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    events, ready = resumed(lab, msgspec.structs.replace(job, seed=6, steps=16), backends[0])
+    assert (ready.step, ready.exact) == (7, False)
+    assert ready.differs == ("seed: 5 then, 6 now",)
+    assert len(ready.passed) == 1
+    assert set(lab.losses(events)) == set(range(8, 17))
+    assert lab.left("run") == ["step-00000014", "step-00000016"]
+
+    wide = msgspec.structs.replace(job, model=Kind(name="decoder", options={"layers": 1, "width": 32, "length": 8}))
+    events, ready = resumed(lab, wide, backends[0])
+    assert ready is None
+    assert isinstance(events[-1], Error)
+    assert "another model" in events[-1].message
+    assert lab.left("run") == ["step-00000014", "step-00000016"]
+
+    for number, other in enumerate(backends[1:], 1):
+        events, ready = resumed(lab, msgspec.structs.replace(job, seed=6, steps=16 + 2 * number), other)
+        assert not ready.exact
+        assert any(each.startswith("backend:") for each in ready.differs)
+        assert events[-1].reason == "finished"
+        assert max(lab.losses(events).values()) < 2.9
+
+
+def test_there_must_be_something_to_go_on_from(lab: Any, one_backend: str) -> None:
+    job = lab.job("run", lab.text(), resume=True)
+    events = lab.trained(job, one_backend)
+    assert isinstance(events[-1], Error)
+    assert "no checkpoint to go on from" in events[-1].message

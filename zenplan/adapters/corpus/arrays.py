@@ -30,7 +30,11 @@ _LABEL: Final = "y"
 def is_arrays(path: Path) -> bool:
     """Whether the data at a path are such files: by their suffixes."""
     if path.is_dir():
-        found = [each for each in path.iterdir() if not each.name.startswith(".")]
+        try:
+            found = [each for each in path.iterdir() if not each.name.startswith(".")]
+        except OSError:
+            # Whoever reads it as something else says why.
+            return False
         return bool(found) and all(each.suffix == ".npy" for each in found)
     return path.suffix in _SUFFIXES
 

@@ -25,6 +25,9 @@ NEAR: Final = ("drop", "keep", "ignore")
 SAME: Final = ("drop", "keep")
 QUALITY: Final = ("any", "prose")
 LABEL_KINDS: Final = ("class", "number")
+# Of a side of an image, and tokens of a labelled text.
+_MOST_PIXELS: Final = 4_096
+_MOST_LENGTH: Final = 1_000_000
 # As a label: the name of the folder that a file is in.
 FOLDER: Final = "folder"
 
@@ -57,7 +60,8 @@ class Asked:
         needed_tokens: of the plan that the data are for; None without one.
         overwrite: prepared data that are there, or an unfinished preparation of something else.
         shard_bytes: of text that is worked on at a time; what an interruption costs.
-        sample_bytes: of text that a tokenizer is trained on at most.
+        sample_bytes: of text that a tokenizer is trained on at most; where no word is there twice, training takes some
+            13 bytes of memory for each.
     """
 
     source: Path | str
@@ -87,7 +91,7 @@ class Asked:
     needed_tokens: float | None = None
     overwrite: bool = False
     shard_bytes: int = 32_000_000
-    sample_bytes: int = 50_000_000
+    sample_bytes: int = 30_000_000
 
     def __post_init__(self) -> None:
         if self.validation + self.test >= 1.0:
@@ -99,8 +103,14 @@ class Asked:
             )
         if self.max_chars is not None and self.max_chars < self.min_chars:
             raise UsageError(f"--max-chars {self.max_chars} is below --min-chars {self.min_chars}")
-        if self.label is None and (self.classes or self.label_kind or self.features or self.ids):
-            raise UsageError("classes, features and ids are for data with labels", "--label names the column to learn")
+        if self.label is not None and self.label in (*self.features, *self.ids):
+            raise UsageError(f"'{self.label}' cannot be learned from and be the label", "name it once")
+        for flag, value, most in (
+            ("image-size", self.image_size, _MOST_PIXELS),
+            ("seq-len", self.seq_len, _MOST_LENGTH),
+        ):
+            if value > most:
+                raise UsageError(f"--{flag} {value:,} is more than {most:,}", "memory holds a sample whole")
 
     @property
     def table(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -23,14 +23,14 @@ class Input:
     Attributes:
         name: of it.
         dtype, shape: of one sample.
-        rows: from the number of a shard, and which of its samples are in a part, to the rows of these.
+        blocks: from the number of a shard, and which of its samples are in a part, to the rows of these, in blocks.
         size: how many names there are, of an input of names; None of others.
     """
 
     name: str
     dtype: Any
     shape: tuple[int, ...]
-    rows: Callable[[int, Array], Array]
+    blocks: Callable[[int, Array], Iterator[Array]]
     size: int | None = None
 
 
@@ -42,10 +42,10 @@ def assemble(shards: Shards, parts: Array, inputs: Sequence[Input], labels: Arra
     """
     starts = shards.starts
 
-    def targets(number: int, kept: Array) -> Array:
-        return labels[starts[number] : starts[number + 1]][kept]
+    def targets(number: int, kept: Array) -> Iterator[Array]:
+        yield labels[starts[number] : starts[number + 1]][kept]
 
-    target = Input(name="y", dtype=labels.dtype, shape=(), rows=targets)
+    target = Input(name="y", dtype=labels.dtype, shape=(), blocks=targets)
     there = [(place, part) for place, part in enumerate(PARTS, start=1) if (parts == place).any()]
     found: dict[str, dict[str, str]] = {part: {} for _, part in there}
     for each in (*inputs, target):
@@ -57,15 +57,17 @@ def assemble(shards: Shards, parts: Array, inputs: Sequence[Input], labels: Arra
                 files[place] = stack.enter_context(ArrayFile(shards.work.out / name, each.dtype, shape))
             for number in range(len(shards)):
                 own = parts[starts[number] : starts[number + 1]]
-                kept = own > 0
-                block = each.rows(number, kept)
-                for place, file in files.items():
-                    file.add(block[own[kept] == place])
+                kept, at = own > 0, 0
+                for block in each.blocks(number, kept):
+                    whose = own[kept][at : at + len(block)]
+                    at += len(block)
+                    for place, file in files.items():
+                        file.add(block[whose == place])
     return found
 
 
-def ids_of(shards: Shards, place: int, state: Array) -> tuple[list[str], Callable[[int, Array], Array]]:
-    """The names in a column of names, in order, and a function to the numbers of a shard's samples."""
+def ids_of(shards: Shards, place: int, state: Array) -> tuple[list[str], Callable[[int, Array], Iterator[Array]]]:
+    """The names in a column of names, in order, and what is wanted of an ``Input``: the numbers of a shard's samples."""
     every = [shards.array(n, f"names{place}").tobytes().decode("utf-8").split("\n") for n in range(len(shards))]
     codes = [shards.array(number, f"id{place}") for number in range(len(shards))]
     starts = shards.starts
@@ -76,4 +78,8 @@ def ids_of(shards: Shards, place: int, state: Array) -> tuple[list[str], Callabl
     ordered = sorted(used, key=lambda name: (int(name), name)) if whole else sorted(used)
     number_of = {name: number for number, name in enumerate(ordered)}
     tables = [np.array([number_of.get(name, 0) for name in names], np.int32) for names in every]
-    return ordered, lambda number, kept: tables[number][codes[number]][kept]
+
+    def blocks(number: int, kept: Array) -> Iterator[Array]:
+        yield tables[number][codes[number]][kept]
+
+    return ordered, blocks

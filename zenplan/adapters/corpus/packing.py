@@ -22,6 +22,8 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 # Letters that the tokenizer is given at a time: it makes some hundred bytes of each token.
 _AT_A_TIME: Final = 1_000_000
 _SHORT: Final = 65_536
+# Numbers of padded rows that are made at a time.
+_BLOCK: Final = 4_000_000
 
 
 def sample(shards: Shards, parts: Array, most_bytes: int, seed: int) -> Iterator[str]:
@@ -110,12 +112,17 @@ def _goes_on(shards: Shards, parts: Array, number: int) -> Array:
     return found
 
 
-def rows(shards: Shards, number: int, length: int, shift: int) -> Array:
-    """The texts of a shard that are in a part, as int32 (texts, length): ``shift`` is added to tokens, 0 is padding."""
+def rows(shards: Shards, number: int, length: int, shift: int) -> Iterator[Array]:
+    """The texts of a shard that are in a part, as int32 (texts, length), in blocks: ``shift`` is added to tokens, 0 is
+    padding.
+    """
     tokens, lengths = shards.array(number, "tokens"), np.minimum(shards.array(number, "length"), length)
-    found = np.zeros((len(lengths), length), np.int32)
-    found[np.arange(length) < lengths[:, None]] = tokens.astype(np.int32) + shift
-    return found
+    ends, step = np.concatenate(([0], np.cumsum(lengths))), max(1, _BLOCK // length)
+    for start in range(0, len(lengths), step):
+        own = lengths[start : start + step]
+        found = np.zeros((len(own), length), np.int32)
+        found[np.arange(length) < own[:, None]] = tokens[ends[start] : ends[start + len(own)]].astype(np.int32) + shift
+        yield found
 
 
 def _batches(texts: Iterator[str]) -> Iterator[list[str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -49,6 +51,8 @@ def prepare(asked: Asked, tell: Tell) -> DataCard:
         UsageError: what is asked for does not go with the data, or a package is not installed.
         ZenplanError: the disk is full, or another process prepares the same folder.
     """
+    # A link stays one, and leads to the data.
+    asked = replace(asked, out=Path(os.path.realpath(asked.out)))
     source = source_of(asked, lambda: tell(0.0, "looking for files"))
     _check_installed(source, asked)
     key = key_of(asked, source.root, source.files)
@@ -267,4 +271,6 @@ class _Preparation:
             return DataError(f"the data '{path}' have no record", HINT)
         most = max(lines, key=lambda line: (line.what == "records", line.count))
         hint = "--label names the column to learn" if "label" in most.why else HINT
+        if most.why == "without text":
+            hint = "--text-column names a column of text, or --label the one to learn of a table"
         return DataError(f"no record in the data '{path}' can be used: {most.example}: {most.why}", hint)

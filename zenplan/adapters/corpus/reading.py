@@ -19,6 +19,8 @@ from zenplan.errors import DataError, UsageError
 
 # Records of a file that are looked at to find its columns.
 _LOOKED_AT: Final = 64
+# Of the values of a column of numbers; a record in which it is none is broken.
+_NEARLY_ALL: Final = 0.9
 # A longer text file comes in pieces, ended where a paragraph or a line ends: memory stays bounded, and one book can be
 # split into parts. A source of one file is cut into about so many.
 _PIECE: Final = 65_536
@@ -174,7 +176,7 @@ def holds_rows(files: Sequence[DataFile], asked: Asked) -> tuple[bool, tuple[str
 
 
 def numeric_columns(files: Sequence[DataFile], asked: Asked) -> tuple[str, ...]:
-    """The columns of the first table that can be read which are numbers in each of the rows that are looked at."""
+    """The columns of the first table that can be read which are numbers in nearly all of the rows that are looked at."""
     for file in files:
         try:
             with reading(file, every_column=True) as reader:
@@ -183,8 +185,13 @@ def numeric_columns(files: Sequence[DataFile], asked: Asked) -> tuple[str, ...]:
             continue
         if rows:
             names = dict.fromkeys(name for row in rows for name in row if name != asked.label)
-            return tuple(n for n in names if all(is_number(row.get(n)) or row.get(n) in (None, "") for row in rows))
+            return tuple(name for name in names if _numeric([row.get(name) for row in rows]))
     return ()
+
+
+def _numeric(values: Sequence[Any]) -> bool:
+    there = [value for value in values if value not in (None, "")]
+    return bool(there) and sum(map(is_number, there)) >= _NEARLY_ALL * len(there)
 
 
 def is_number(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from zenplan.adapters.corpus.arrays import is_arrays
-from zenplan.adapters.corpus.asked import Asked
+from zenplan.adapters.corpus.asked import FOLDER, Asked
+from zenplan.adapters.corpus.prepared import is_prepared
 from zenplan.adapters.corpus.reading import holds_rows, numeric_columns
-from zenplan.adapters.data.walk import DataFile, PassedBy, files_of
+from zenplan.adapters.data.walk import HINT, DataFile, PassedBy, files_of
 from zenplan.errors import DataError, UsageError
 
 # The sources of Python's own library, which every machine with zenplan has; each top-level package is a folder.
@@ -61,7 +63,14 @@ def source_of(asked: Asked, tell: Callable[[], None]) -> Source:
     path = Path(asked.source)
     if path.exists() and is_arrays(path):
         return _of_arrays(asked, path, passed_by)
+    if is_prepared(path):
+        raise UsageError(f"'{path}' is prepared already", "'zenplan data show' shows its data card")
     files = files_of(path, passed_by, tell)
+    if is_prepared(asked.out):
+        # What was prepared there before is none of the data.
+        files = [file for file in files if not Path(os.path.realpath(file.path)).is_relative_to(asked.out)]
+    if not files:
+        raise DataError(f"nothing in the folder '{path}' can be read as data", HINT)
     root = path if path.is_dir() else path.parent
     if files[0].format == "image":
         _refuse(asked, IMAGES)
@@ -71,6 +80,8 @@ def source_of(asked: Asked, tell: Callable[[], None]) -> Source:
 
 
 def _of_records(asked: Asked, root: Path, files: Sequence[DataFile], passed_by: PassedBy, usual: str) -> Source:
+    if asked.label is None and (asked.classes or asked.label_kind or asked.table):
+        raise UsageError("classes, features and ids are for data with labels", "--label names the column to learn")
     rows, columns = holds_rows(files, asked)
     features: tuple[str, ...] = asked.features
     unused: tuple[str, ...] = ()
@@ -114,6 +125,7 @@ def _refuse(asked: Asked, what: str) -> None:
         "--split-by": asked.split_by not in (None, "record"),
         "--text-column": asked.text_column,
         "--tokenizer": asked.tokenizer,
+        "--label": what == IMAGES and asked.label not in (None, FOLDER),
         "--features or --ids": asked.table,
     }
     wrong = next((name for name, there in given.items() if there), None)

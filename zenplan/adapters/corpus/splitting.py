@@ -94,17 +94,19 @@ def parts(groups: Array, sizes: Array, kept: Array, shares: Sequence[float], see
 def _of_groups(weights: Array, shares: Sequence[float]) -> Array:
     """The part of each group: in their order they go to validation and then test, while there is room for them."""
     total, found = float(weights.sum()), np.full(len(weights), TRAIN, np.uint8)
-    for part, share in zip((VALIDATION, TEST), shares, strict=True):
-        if share <= 0.0:
-            continue
+    wanted = [(part, share) for part, share in zip((VALIDATION, TEST), shares, strict=True) if share > 0.0]
+    free = len(weights)
+    for later, (part, share) in zip(range(len(wanted) - 1, -1, -1), wanted, strict=True):
         room, has = share * total, 0.0
         for group, weight in enumerate(weights.tolist()):
-            if has >= room:
+            # One is left for train, and one for each part behind.
+            if has >= room or free <= 1 + later:
                 break
             if found[group] == TRAIN and has + weight <= _OVER * room:
-                found[group], has = part, has + weight
+                found[group], has, free = part, has + weight, free - 1
         if not has:
             # None is small enough: the smallest.
-            free = np.flatnonzero(found == TRAIN)
-            found[free[np.argmin(weights[free])]] = part
+            left = np.flatnonzero(found == TRAIN)
+            found[left[np.argmin(weights[left])]] = part
+            free -= 1
     return found

@@ -123,7 +123,7 @@ def _remove(work: Work) -> None:
     """The work folder goes, and at last what says that it may."""
     for each in work.folder.iterdir():
         if each.name != _FINISHED:
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
+            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
     shutil.rmtree(work.folder)
 
 

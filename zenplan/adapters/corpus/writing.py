@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -83,7 +83,7 @@ def write_arrays(
         inputs = [_texts(shards, parts, asked, written, tell)]
     elif source.what == IMAGES:
         shape = (asked.image_size, asked.image_size, asked.channels)
-        inputs = [Input(name="x", dtype=np.uint8, shape=shape, rows=_stored(shards, "x"))]
+        inputs = [Input(name="x", dtype=np.uint8, shape=shape, blocks=_stored(shards, "x"))]
     elif source.what == ARRAYS:
         inputs = _arrays(shards, asked)
     else:
@@ -153,20 +153,20 @@ def _texts(shards: Shards, parts: Array, asked: Asked, written: Written, tell: T
     }
     written.notes += notes
 
-    def rows(number: int, kept: Array) -> Array:
+    def blocks(number: int, kept: Array) -> Iterator[Array]:
         return packing.rows(shards, number, asked.seq_len, shift)
 
-    return Input(name="x", dtype=np.int32, shape=(asked.seq_len,), rows=rows)
+    return Input(name="x", dtype=np.int32, shape=(asked.seq_len,), blocks=blocks)
 
 
 def _rows(shards: Shards, state: Array, asked: Asked, source: Source, written: Written) -> list[Input]:
     inputs, names = [], safe_names(asked.ids, ("x", "y"))
     if source.features:
-        inputs.append(Input(name="x", dtype=np.float32, shape=(len(source.features),), rows=_stored(shards, "x")))
+        inputs.append(Input(name="x", dtype=np.float32, shape=(len(source.features),), blocks=_stored(shards, "x")))
         written.data["features"] = list(map(printable, source.features))
     for place, name in enumerate(names):
-        ordered, rows = ids_of(shards, place, state)
-        inputs.append(Input(name=name, dtype=np.int32, shape=(), rows=rows, size=len(ordered)))
+        ordered, blocks = ids_of(shards, place, state)
+        inputs.append(Input(name=name, dtype=np.int32, shape=(), blocks=blocks, size=len(ordered)))
     if source.unused:
         written.notes.append(f"Columns that are not learned from: {', '.join(source.unused[:12])}.")
     return inputs
@@ -176,17 +176,17 @@ def _arrays(shards: Shards, asked: Asked) -> list[Input]:
     found, _ = arrays.inputs_of(arrays.read_arrays(arrays.path_of(asked)), asked)
     names = ["x"] if len(found) == 1 else safe_names(found, ("y",))
     return [
-        Input(name=name, dtype=arrays.kept_as(array), shape=array.shape[1:], rows=_stored(shards, f"in{place}"))
+        Input(name=name, dtype=arrays.kept_as(array), shape=array.shape[1:], blocks=_stored(shards, f"in{place}"))
         for place, (name, array) in enumerate(zip(names, found.values(), strict=True))
     ]
 
 
-def _stored(shards: Shards, name: str) -> Callable[[int, Array], Array]:
+def _stored(shards: Shards, name: str) -> Callable[[int, Array], Iterator[Array]]:
     return partial(_block, shards, name)
 
 
-def _block(shards: Shards, name: str, number: int, kept: Array) -> Array:
-    return shards.array(number, name)[kept]
+def _block(shards: Shards, name: str, number: int, kept: Array) -> Iterator[Array]:
+    yield shards.array(number, name)[kept]
 
 
 def safe_names(names: Sequence[str] | Any, taken: Sequence[str]) -> list[str]:

@@ -16,6 +16,8 @@ from zenplan.errors import printable
 _GOOD_PASSES: Final = 4.0
 _MOST_PASSES: Final = 40.0
 _MOST_CLASSES: Final = 20
+# Of fewer bytes, most of the time is spent on starting.
+_SCALED_FROM: Final = 1_000_000
 
 
 def card_report(card: DataCard) -> Report:
@@ -88,12 +90,13 @@ def _classes(card: DataCard) -> Iterator[Table]:
 
 
 def _figures(card: DataCard) -> Iterator[str]:
-    yield f"{card.records:,} records came in, from {card.files:,} {'file' if card.files == 1 else 'files'}."
+    came, files = "record" if card.records == 1 else "records", "file" if card.files == 1 else "files"
+    yield f"{card.records:,} {came} came in, from {card.files:,} {files}."
     if card.vocabulary and card.bytes_per_token:
         text = f"{card.bytes_per_token:.2f} bytes a token, with a vocabulary of {card.vocabulary:,}"
         cut = f"; {card.cut:,} texts are cut to {card.longest:,} tokens" if card.cut and card.longest else ""
         yield f"{text}{cut}."
-    if card.cpu_h_per_tb and card.cpu_s > 0:
+    if card.cpu_h_per_tb and card.read_bytes >= _SCALED_FROM:
         fixed = f", of which {card.fixed_cpu_s:,.1f} s for the tokenizer" if card.fixed_cpu_s else ""
         yield f"It took {card.cpu_s:,.1f} s of the processor{fixed}: {card.cpu_h_per_tb:,.0f} CPU-hours for a TB."
     yield f"Fingerprint {card.fingerprint}, by zenplan {card.version}, seed {card.seed}."

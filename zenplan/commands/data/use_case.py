@@ -43,6 +43,8 @@ def prepare(
     where = source if source is not None else given.get("data")
     if where is None or not os.fspath(where):
         raise UsageError("nothing says which data to prepare", "name a file, a folder, or python-library")
+    if not os.fspath(out) or "\0" in os.fspath(out):
+        raise UsageError("--out is no path", "name a folder that is not there yet")
     fields = parsed(given, PREPARE)
     params, tokens = fields.pop("params", None), fields.pop("tokens", None)
     needed = tokens or (params * recipe.TOKENS_PER_PARAMETER if params else None)

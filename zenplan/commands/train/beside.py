@@ -104,7 +104,7 @@ def rows(result: RunResult) -> tuple[Row, ...]:
         Row(
             name="rehearsal", unit="s", predicted=_point(known.rehearsal_s) if known else None, actual=spent.rehearsal_s
         ),
-        Row(name="all else", unit="s", predicted=None, actual=spent.other_s),
+        Row(name="all else", unit="s", predicted=_point(known.ending_s) if known else None, actual=spent.other_s),
         Row(name="dollars", unit="usd", predicted=known.usd if known else None, actual=status.usd),
         Row(
             name="peak memory",

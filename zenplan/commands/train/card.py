@@ -5,20 +5,16 @@ Sections as of Mitchell et al. 2019, "Model Cards for Model Reporting", those th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
 
 from zenplan import units
+from zenplan.adapters.corpus.prepared import read_card
 from zenplan.adapters.run_folder.folder import CURVE_SVG
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.beside import rows
 from zenplan.domain.measured.training_run import FINISHED, RunResult
-
-_DATA_CARD: Final = "card.json"
-_MOST_BYTES: Final = 5_000_000
+from zenplan.errors import DataError, InputFileError
 
 
 def card(asked: Asked, result: RunResult, folder: Path) -> str:
@@ -80,21 +76,16 @@ def _data(asked: Asked) -> Iterator[str]:
         count = f"{part.tokens:,} tokens" if part.tokens is not None else f"{part.samples or 0:,} samples"
         yield f"- {name}: {count}"
     yield f"- fingerprint `{data.fingerprint}`"
-    found = _card_of(Path(data.folder))
-    for key in ("licence", "license", "source", "summary"):
-        if isinstance(found.get(key), str):
-            yield f"- {key}: {found[key]}"
-    if found:
-        yield f"- data card: `{Path(data.folder) / _DATA_CARD}`"
-
-
-def _card_of(folder: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError, RecursionError):
-        path = folder / _DATA_CARD
-        if path.stat().st_size <= _MOST_BYTES:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            return found if isinstance(found, dict) else {}
-    return {}
+    try:
+        card = read_card(Path(data.folder))
+    except (InputFileError, DataError):
+        return
+    yield f"- from `{card.source}`: {card.records:,} records of {card.files:,} files, {card.what}"
+    for each in card.dropped:
+        yield f"- {each.count:,} {each.what} were dropped: {each.why}"
+    for note in card.notes:
+        yield f"- {note}"
+    yield f"- data card: `{Path(data.folder) / 'card.json'}`"
 
 
 def _metrics(result: RunResult) -> Iterator[str]:

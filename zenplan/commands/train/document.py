@@ -46,6 +46,10 @@ class PredictionParts(Document):
     evaluate_s: Annotated[_Seconds, Meta(description="One of them, in seconds; null where it is not known.")]
     checkpoints: Annotated[CountFromZero, Meta(description="Checkpoints of the run, a count.")]
     checkpoint_s: Annotated[_Seconds, Meta(description="One of them, in seconds; null where it is not known.")]
+    ending_s: Annotated[_Seconds, Meta(description="After the last step, in seconds; null where it is not known.")]
+    beside_spread: Annotated[
+        NotNegative, Meta(description="Of what is predicted beside steps, an 80 % half width, a ratio.")
+    ]
     checkpoint_bytes: Annotated[NotNegative | None, Meta(description="One on disk, in bytes; null where not known.")]
     cores: Annotated[
         NotNegative | None,

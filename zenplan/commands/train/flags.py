@@ -71,7 +71,7 @@ _ROWS: Final[Sequence[_Row]] = (
     ("weights", "FILE", "Initial weights in place of drawn ones.", None),
     ("lora_rank", "COUNT", "Rank of adapters, all else frozen; 0 for training all.", _or_zero(_whole(1e5))),
     ("evaluate_every", "COUNT", "Steps between evaluations; ten in a run by default.", _STEPS),
-    ("evaluate_batches", "COUNT", "Micro-batches of an evaluation at most; 50 by default.", _whole(1e9)),
+    ("evaluate_batches", "COUNT", "Micro-batches of an evaluation at most; 50 by default, 0 for all.", _STEPS),
     ("checkpoint_every", "COUNT", "Steps between checkpoints; by default what costs and loses least.", _STEPS),
     ("mtbf", "TIME", "Mean time between interruptions of the machine, as in 24h.", _seconds),
     ("until_loss", "NUMBER", "End once the validation loss is this low.", _number(1e12)),

@@ -14,7 +14,7 @@ from zenplan.commands.shared.counting import count_job
 from zenplan.commands.shared.evidence import stored_calibrations
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.commands.train.asked import Asked
-from zenplan.commands.train.past import finished_runs, like, step_ratios
+from zenplan.commands.train.past import finished_runs, like, step_ratios, usual_ending_s
 from zenplan.commands.train.predict import World
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.device import Profile
@@ -66,6 +66,7 @@ def world_of(
         before=like(asked.job, asked.backend, runs),
         ratios=step_ratios(runs, asked.job.device, socket.gethostname()),
         busy=_busy(asked, profile, warn),
+        ending_s=usual_ending_s(runs, asked.backend),
     )
 
 

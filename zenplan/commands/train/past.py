@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from zenplan.adapters.run_folder.folder import JOB, PREDICTION, RESULT, STATUS, is_held, take
@@ -81,6 +82,16 @@ def like(job: Train, backend: str, runs: Sequence[tuple[Path, RunResult]]) -> Ru
             if result.status.backend == backend and all(getattr(other, f) == getattr(job, f) for f in _SAME):
                 return result
     return None
+
+
+def usual_ending_s(runs: Sequence[tuple[Path, RunResult]], backend: str) -> float | None:
+    """What runs on that backend took here after their last step, in the median; None without one."""
+    found = [
+        result.status.spent.other_s
+        for _, result in runs
+        if result.status.backend == backend and result.status.starts == 1
+    ]
+    return median(found[:MOST_RUNS]) if found else None
 
 
 def step_ratios(runs: Sequence[tuple[Path, RunResult]], device: str, host: str) -> Mapping[str, Sequence[float]]:

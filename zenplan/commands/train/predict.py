@@ -15,7 +15,7 @@ from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.planning.watch.checkpoints import interval_steps
 from zenplan.planning.watch.money import Tariff
-from zenplan.planning.watch.rehearsal import corrected, step_of
+from zenplan.planning.watch.rehearsal import corrected, in_a_crowd, step_of
 from zenplan.worker.protocol import Rehearsed
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 # Electricity where nobody gives its price: near to what all customers of the United States pay on average.
 USD_PER_KWH: Final = 0.13
+# After the last step, where no run has shown it (assumed); and how far off what is beside steps may be, in a machine that is
+# quiet and in one that is busy (assumed).
+_ENDING_S, _QUIET, _BUSY = 1.0, 0.25, 0.6
 # Where no checkpoint was timed before the run: so many in it.
 _CHECKPOINTS: Final = 10
 
@@ -38,6 +41,7 @@ class World:
         step: of the run with its origin and reason; None where nothing says it yet.
         before: the newest finished run of the same on this machine; None without one.
         ratios: measured over predicted step of earlier runs on this device, by the origin of the prediction.
+        ending_s: that runs took here after their last step; None without one.
         busy: what other programs took before the run of what it is to have; empty where they took nothing.
     """
 
@@ -47,6 +51,7 @@ class World:
     before: RunResult | None = None
     ratios: Mapping[str, Sequence[float]]
     busy: str = ""
+    ending_s: float | None = None
 
     @property
     def rehearses(self) -> bool:
@@ -164,6 +169,8 @@ def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
         made_at=datetime.now(UTC),
         steps=job.steps,
         evaluations=evaluations_of(asked),
+        ending_s=_ENDING_S if world.ending_s is None else world.ending_s,
+        beside_spread=_BUSY if world.busy else _QUIET,
         usd_per_h=tariff.hourly_usd,
         price=tariff.why,
         power_w=tariff.power_w,
@@ -198,7 +205,7 @@ def _measured_memory(rehearsed: Rehearsed) -> dict[str, Any]:
 def _learned(step: Range | None, origin: str, world: World) -> dict[str, Any]:
     """The step, corrected by what came of earlier predictions of the same origin; of a stored one, that is in it."""
     if step is None or origin in (STORED, SWEPT, FITTED):
-        return {"step_s": step}
+        return {"step_s": in_a_crowd(step) if step is not None and world.busy else step}
     found = corrected(step, world.ratios.get(origin, ()))
     return {"step_s": found, "correction": found.mid / step.mid}
 

@@ -233,7 +233,7 @@ def _drawn(view: View) -> Any:
     outer = Table.grid()
     outer.add_row(ProgressBar(total=max(1, view.steps), completed=view.step, width=60))
     outer.add_row(table)
-    return Frame(outer, title=f"{view.name} on {view.backend}", box=box.ROUNDED, expand=False)
+    return Frame(outer, title=Text(f"{view.name} on {view.backend}"), box=box.ROUNDED, expand=False)
 
 
 def rows_of(view: View) -> Iterator[tuple[str, str]]:

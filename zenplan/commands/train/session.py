@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from zenplan.adapters.run_folder.folder import JOB, REQUEST, take
 from zenplan.adapters.run_folder.place import find_run, link, new_id, runs_folder
+from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.calibrate.how import How, engines_of, how_of
 from zenplan.commands.profile.use_case import profile as profile_of
 from zenplan.commands.shared.options import PREPARE, parsed
@@ -156,6 +158,10 @@ def _engine(name: str | None, plugins: Plugins) -> Engine:
     found = engines_of(name, plugins.engines())
     if len(found) != 1:
         raise UsageError("a run is on one backend", "as in: --backend jax")
+    if found[0].name in BACKENDS and not find_spec("safetensors"):
+        raise UsageError(
+            "safetensors is not installed, and no checkpoint is written without", "pip install 'zenplan[train]'"
+        )
     return found[0]
 
 

@@ -38,7 +38,7 @@ from zenplan.planning.watch.limits import must_stop
 from zenplan.planning.watch.progress import Left, time_left
 from zenplan.worker.protocol import Changed, Checkpointed, Event, Machine, Metric, Ready, Rehearsed, Steps, Stop
 
-_STATUS_EVERY_S, _LOOK_EVERY_S, _DRIFT_EVERY_S = 5.0, 2.0, 5.0
+_STATUS_EVERY_S, _LOOK_EVERY_S, _DRIFT_EVERY_S, _VIEW_EVERY_S = 5.0, 2.0, 5.0, 0.25
 # Steps that the time left is told by.
 _MOST_STEPS: Final = 1000
 # Steps that are kept as evidence, from all over the run.
@@ -270,7 +270,9 @@ class Supervisor:
             self.write_status()
         if self._due("drift", _DRIFT_EVERY_S):
             self._drifts()
-        self.screen.update(self.view())
+        # What is shown is seldom drawn, and made of a thousand steps.
+        if self._due("view", _VIEW_EVERY_S) or self.status.step in (0, self.asked.job.steps):
+            self.screen.update(self.view())
 
     def orders(self) -> Sequence[msgspec.Struct]:
         """What the worker is to be told now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -66,6 +67,8 @@ class RunPrediction:
         rehearsal_s: that the rehearsal took; 0 without one.
         evaluations, evaluate_s: how many, and how long one takes; None where that is not known.
         checkpoints, checkpoint_s: the same.
+        ending_s: after the last step: saving the model, leaving; None where it is not known.
+        beside_spread: of what is predicted beside steps, an 80 % half width as a ratio.
         checkpoint_bytes: on disk; None where it is not known.
         cores: processor seconds a second of the steps that it is from; None where they were not measured.
         usd_per_h: what an hour costs, with the reason in ``price``; None where it is not known.
@@ -88,6 +91,8 @@ class RunPrediction:
     evaluate_s: float | None = None
     checkpoints: int = 0
     checkpoint_s: float | None = None
+    ending_s: float | None = None
+    beside_spread: float = 0.25
     checkpoint_bytes: float | None = None
     cores: float | None = None
     usd_per_h: float | None = None
@@ -107,6 +112,8 @@ class RunPrediction:
             setup_s=self.setup_s,
             evaluate_s=self.evaluate_s,
             checkpoint_s=self.checkpoint_s,
+            ending_s=self.ending_s,
+            beside_spread=self.beside_spread,
             usd_per_h=self.usd_per_h,
             power_w=self.power_w,
             memory_bytes=self.memory_bytes,
@@ -131,10 +138,20 @@ class RunPrediction:
 
     @property
     def run_s(self) -> Range | None:
-        """From start to end; what is not known of it is left out."""
+        """From start to end, 80 %; what is not known of it is left out.
+
+        Steps and what is beside them vary on their own: their half widths add up as squares. Setting up and the rehearsal
+        are over when the prediction is of a rehearsal.
+        """
         steps = self.steps_s
-        beside = (self.setup_s or 0.0) + self.rehearsal_s + (self.evaluation_s or 0.0) + (self.checkpoints_s or 0.0)
-        return None if steps is None else steps + beside
+        if steps is None:
+            return None
+        before = (self.setup_s or 0.0) + self.rehearsal_s
+        beside = (self.evaluation_s or 0.0) + (self.checkpoints_s or 0.0) + (self.ending_s or 0.0)
+        doubtful = self.beside_spread * (beside if self.origin == REHEARSED else beside + before)
+        mid = steps.mid + before + beside
+        down, up = math.hypot(steps.mid - steps.low, doubtful), math.hypot(steps.high - steps.mid, doubtful)
+        return Range(low=max(0.0, mid - down), mid=mid, high=mid + up)
 
     @property
     def usd(self) -> Range | None:

@@ -15,7 +15,7 @@ def interval_s(checkpoint_s: float, mtbf_s: float) -> float:
     """Seconds of steps between checkpoints.
 
     Young 1974: √(2·δ·M). Daly 2006 (equation 37) adds the terms that count where checkpoints take long:
-    √(2·δ·M) · (1 + ⅓·√(δ/2M) + ⅑·(δ/2M)) − δ for δ < 2M, else M.
+    √(2·δ·M) · (1 + √(δ/2M) / 3 + (δ/2M) / 9) − δ for δ < 2M, else M.
 
     Args:
         checkpoint_s: δ, seconds that the run waits for a checkpoint.

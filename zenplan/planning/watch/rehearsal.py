@@ -43,6 +43,12 @@ def step_of(walls: Sequence[float], busy: bool = False) -> Range:
     return _around(mean, math.hypot(noise / math.sqrt(len(known)), _BUSY if busy else _FIRST_AND_REST))
 
 
+def in_a_crowd(step: Range) -> Range:
+    """A step that was measured on a quiet machine, where other programs are busy now."""
+    own = math.log(step.high / step.low) / (2.0 * EIGHTY) if step.low > 0.0 else 0.0
+    return _around(step.mid, math.hypot(own, _BUSY))
+
+
 def corrected(step: Range, ratios: Sequence[float]) -> Range:
     """A prediction, corrected by what came of earlier ones of its kind on this device.
 

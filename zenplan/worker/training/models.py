@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import keras
+import numpy as np
 
 from zenplan.errors import InputFileError, UsageError
 from zenplan.worker.counting.keras_file import read_keras_config
@@ -26,7 +28,7 @@ def built(job: Train, data: Prepared, events: Events) -> keras.Model:
     if job.precision not in POLICIES:
         raise UsageError(f"Keras does not train in {job.precision}", f"known: {', '.join(POLICIES)}")
     keras.config.set_dtype_policy(POLICIES[job.precision])
-    keras.utils.set_random_seed(job.seed)
+    _seeded(job.seed)
     wanted = job.model
     if isinstance(wanted, Kind):
         events.begin("build")
@@ -38,14 +40,28 @@ def built(job: Train, data: Prepared, events: Events) -> keras.Model:
     shapes = [] if isinstance(wanted, Kind) else list(wanted.input_shapes)
     if not getattr(model, "inputs", None):
         _with_inputs(model, shapes, data)
-    adapters = _adapted(model, job.lora_rank) if job.lora_rank else None
     if job.weights:
         begin_with(model, job.weights)
     elif isinstance(wanted, Kind):
         begin(model, job.seed)
-    elif adapters is not None:
-        begin(model, job.seed, adapters)
+    if job.lora_rank:
+        begin(model, job.seed, _adapted(model, job.lora_rank))
     return model
+
+
+def _seeded(seed: int) -> None:
+    """What Keras does for a seed, without importing TensorFlow where another backend is used: it takes seconds, and
+    400 MB that would look like the model's."""
+    if keras.config.backend() == "tensorflow":
+        keras.utils.set_random_seed(seed)
+        return
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    keras.src.backend.common.global_state.set_global_attribute("global_random_seed", seed)
+    if keras.config.backend() == "torch":
+        import torch
+
+        torch.manual_seed(seed)
 
 
 def length_of(model: keras.Model, job: Train, data: Prepared) -> int:

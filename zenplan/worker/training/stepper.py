@@ -33,6 +33,14 @@ class Parts:
     scaled: bool
     compiled: bool
 
+    def call(self, x: Any, training: bool) -> Any:
+        """What the model returns. A model of the user's may not ask whether it is trained."""
+        return self.model(x, **self.mode(training))
+
+    def mode(self, training: bool) -> dict[str, bool]:
+        """Arguments that tell the model so."""
+        return {"training": training} if self.model._call_has_training_arg else {}
+
     @property
     def variables(self) -> dict[str, Any]:
         """All state of the model and its optimizer by name: seed generators and the moments of Adam are in it."""
@@ -99,6 +107,14 @@ def plain(array: Array) -> Array:
     if array.dtype.kind in "iufb":
         return array
     return array.view(np.dtype(f"u{array.dtype.itemsize}"))
+
+
+def restored(array: Array, kind: Any) -> Array:
+    """The array of ``plain`` as numbers of that kind again. Of another backend, whole numbers may be wider."""
+    kind = np.dtype(kind)
+    if array.dtype == kind:
+        return array
+    return array.astype(kind) if kind.kind in "iufb" else array.view(kind)
 
 
 def clipped(parts: Parts, gradients: list[Any], global_norm: Callable[[list[Any]], Any], scale: Any) -> tuple[Any, Any]:

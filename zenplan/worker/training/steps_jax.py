@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from zenplan.worker.training.prepared import Array
-from zenplan.worker.training.stepper import Done, Parts, clipped, plain
+from zenplan.worker.training.stepper import Done, Parts, clipped, plain, restored
 
 
 class JaxStepper:
@@ -81,9 +81,7 @@ class JaxStepper:
         """As of ``Stepper``."""
         values = {}
         for name, variable in self.parts.variables.items():
-            kind = jnp.dtype(variable.dtype)
-            array = arrays[name]
-            values[id(variable)] = jnp.array(array.view(kind) if array.dtype != kind else array, copy=True)
+            values[id(variable)] = jnp.array(restored(arrays[name], jnp.dtype(variable.dtype)), copy=True)
         model, optimizer = self.parts.model, self.parts.optimizer
         self.trained = [values[id(v)] for v in model.trainable_variables]
         self.others = [values[id(v)] for v in model.non_trainable_variables]
@@ -109,7 +107,9 @@ class JaxStepper:
         scale = moments[self._scale] if self.parts.scaled else 1.0
 
         def loss_of(weights: Any) -> tuple[Any, Any]:
-            predicted, after, added = model.stateless_call(weights, others, x, training=True, return_losses=True)
+            predicted, after, added = model.stateless_call(
+                weights, others, x, return_losses=True, **self.parts.mode(training=True)
+            )
             loss = loss_kind.mean(y, predicted)
             for each in added:
                 loss = loss + keras.ops.cast(each, loss.dtype)
@@ -140,7 +140,7 @@ class JaxStepper:
         return trained, moments, norm
 
     def _sums(self, trained: Any, others: Any, x: Any, y: Any, weights: Any) -> Any:
-        predicted, _ = self.parts.model.stateless_call(trained, others, x, training=False)
+        predicted, _ = self.parts.model.stateless_call(trained, others, x, **self.parts.mode(training=False))
         return self.parts.loss.sums(y, predicted, weights)
 
 

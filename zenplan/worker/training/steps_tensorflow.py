@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from zenplan.worker.training.prepared import Array
-from zenplan.worker.training.stepper import Done, Parts, clipped, plain
+from zenplan.worker.training.stepper import Done, Parts, clipped, plain, restored
 
 
 class TensorFlowStepper:
@@ -67,9 +67,7 @@ class TensorFlowStepper:
     def write(self, arrays: Mapping[str, Array]) -> None:
         """As of ``Stepper``."""
         for name, variable in self.parts.variables.items():
-            kind = variable.value.dtype.as_numpy_dtype
-            array = arrays[name]
-            variable.value.assign(array.view(kind) if array.dtype != np.dtype(kind) else array)
+            variable.value.assign(restored(arrays[name], variable.value.dtype.as_numpy_dtype))
 
     def settle(self) -> None:
         """As of ``Stepper``."""
@@ -79,7 +77,7 @@ class TensorFlowStepper:
     def _gradients(self, x: Any, y: Any) -> Any:
         parts = self.parts
         with tf.GradientTape() as tape:
-            loss = parts.loss.mean(y, parts.model(x, training=True))
+            loss = parts.loss.mean(y, parts.call(x, training=True))
             for each in parts.model.losses:
                 loss += tf.cast(each, loss.dtype)
             scaled = parts.optimizer.scale_loss(loss) if parts.scaled else loss
@@ -108,7 +106,7 @@ class TensorFlowStepper:
         return loss, norm
 
     def _sums(self, x: Any, y: Any, weights: Any) -> Any:
-        return self.parts.loss.sums(y, self.parts.model(x, training=False), weights)
+        return self.parts.loss.sums(y, self.parts.call(x, training=False), weights)
 
 
 def _tensors(pair: tuple[Any, Array]) -> Any:

@@ -71,7 +71,7 @@ class TorchStepper:
     def evaluate(self, x: Any, y: Array, weights: Array) -> Any:
         """As of ``Stepper``."""
         with torch.no_grad():
-            predicted = self.parts.model(self._moved(x), training=False)
+            predicted = self.parts.call(self._moved(x), training=False)
             return self.parts.loss.sums(self._moved(y), predicted, self._moved(weights))
 
     def read(self) -> Iterator[tuple[str, Array]]:
@@ -102,7 +102,7 @@ class TorchStepper:
 
     def _loss(self, x: Any, y: Any) -> Any:
         model = self.parts.model
-        loss = self.parts.loss.mean(y, model(x, training=True))
+        loss = self.parts.loss.mean(y, self.parts.call(x, training=True))
         if self._has_losses is None:
             # Looking for them takes longer than a small step.
             self._has_losses = bool(model.losses)

@@ -1,0 +1,126 @@
+"""What is predicted of a run before it, from what is known of its model and its device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zenplan.commands.calibrate.how import How
+from zenplan.commands.shared.known import known
+from zenplan.commands.shared.training_plan import training_plan
+from zenplan.commands.train.asked import asked_run
+from zenplan.commands.train.known import _on_gpu
+from zenplan.commands.train.predict import World, before_the_run, checkpoints_of, evaluations_of, interval_of, tariff_of
+from zenplan.commands.train.prepared import Part, Prepared
+from zenplan.domain.measured.training_run import FITTED, UNKNOWN
+from zenplan.domain.training.request import Request
+from zenplan.errors import UsageError
+from zenplan.plugins import load_plugins
+
+PLUGINS = load_plugins({"ZENPLAN_PLUGINS": ""})
+KNOWN = known(PLUGINS, None, None)
+
+
+def asked(device: str = "cpu", request: dict[str, Any] | None = None, **given: Any) -> Any:
+    data = Prepared(
+        schema="zenplan.prepared/1",
+        kind="tokens",
+        fingerprint="0",
+        vocabulary=50,
+        parts={name: Part(tokens=count) for name, count in (("train", 40_001), ("validation", 4001), ("test", 4001))},
+    )
+    how = How(device=device, precision="bf16" if device == "gpu" else "fp32", threads=1)
+    return asked_run({"model": "decoder", **given}, {"batch": 8, **(request or {})}, data, how, "torch", "")
+
+
+def test_steps_are_passes_over_whole_batches() -> None:
+    # 40,000 tokens in samples of 128 are 312; of 8 each, 39 steps.
+    assert asked().job.steps == 39
+    assert asked(request={"epochs": 2.5}).job.steps == 97
+    assert asked(request={"seq_len": 64}).job.model.options["length"] == 64
+    with pytest.raises(UsageError, match="contradict"):
+        asked(request={"seq_len": 64}, options={"length": 32})
+
+
+def test_evaluations_and_checkpoints_are_counted_from_any_step() -> None:
+    run = asked(steps=100, evaluate_every=30)
+    # After 30, 60, 90 and at the end, and on test data.
+    assert evaluations_of(run) == 5
+    assert evaluations_of(run, 60) == 3
+    assert (checkpoints_of(100, 30), checkpoints_of(100, 50), checkpoints_of(100, 0), checkpoints_of(100, 30, 60)) == (
+        4,
+        2,
+        1,
+        2,
+    )
+
+
+def test_checkpoints_are_as_far_apart_as_was_given_or_is_best() -> None:
+    assert interval_of(asked(steps=1000, checkpoint_every=7), 1.0, 1.0) == 7
+    assert interval_of(asked(steps=1000), None, None) == 100
+    # Of what is done in half an hour, where the machine hardly ever fails.
+    assert interval_of(asked(steps=10_000), 1.0, 1.0) == 1800
+    assert interval_of(asked(steps=10_000, mtbf=3600.0), 1.0, 1.0) == pytest.approx(84, abs=2)
+
+
+def test_the_fit_predicts_where_nothing_was_measured() -> None:
+    plan = training_plan(Request(params=1e8, batch=8, samples=8000, seq_len=1024), KNOWN.families, whole_run=False)
+    sheet = KNOWN.catalogue.by_name("H100-SXM5-80GB")
+    one, origin, why = _on_gpu(asked("gpu", micro_batch=8), plan, sheet, KNOWN.catalogue, ())
+    assert (origin, one.low < one.mid < one.high) == (FITTED, True)
+    assert "published runs" in why
+    two, _, _ = _on_gpu(asked("gpu", micro_batch=4), plan, sheet, KNOWN.catalogue, ())
+    assert two.mid > one.mid
+    run = asked("gpu", steps=20)
+    world = World(plan=plan, sheet=sheet, step=(one, origin, why), ratios={})
+    found = before_the_run(run, world, tariff_of(run, sheet, None))
+    assert found.origin == FITTED
+    assert found.run_s is not None
+    assert found.usd is not None
+    assert found.memory_bytes is not None
+    assert found.peak_flop_per_s is not None
+    # By the data sheet's power, said to be assumed.
+    assert "assumed" in found.price
+
+
+def test_without_anything_there_is_no_figure() -> None:
+    run = asked(steps=20)
+    found = before_the_run(run, World(ratios={}), tariff_of(run, None, None))
+    assert (found.origin, found.step_s, found.run_s, found.usd, found.memory_bytes) == (UNKNOWN, None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "hourly"),
+    [
+        ({}, None),
+        ({"power": 500.0}, 0.065),
+        ({"power": 500.0, "usd_per_kwh": 0.3}, 0.15),
+        ({"usd_per_kwh": 0.3}, None),
+    ],
+)
+def test_an_hour_costs_what_is_known_of_it(given: dict[str, Any], hourly: float | None) -> None:
+    found = tariff_of(asked(**given), None, None).hourly_usd
+    assert found == (None if hourly is None else pytest.approx(hourly))
+    assert tariff_of(asked(request={"usd_per_h": 2.0}, **given), None, 700.0).hourly_usd == 2.0
+
+
+def test_a_folder_that_is_no_prepared_data_is_refused(tmp_path: Path) -> None:
+    from zenplan.commands.train.prepared import read_prepared
+    from zenplan.errors import DataError, InputFileError
+
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    for text, error in (
+        ("{", DataError),
+        ('{"schema": "zenplan.prepared/1", "kind": "tokens", "fingerprint": "", "parts": {}}', InputFileError),
+        (
+            '{"schema": "zenplan.prepared/1", "kind": "tokens", "fingerprint": "", '
+            '"parts": {"train": {"tokens": 3, "files": {"tokens": "../a.npy"}}}}',
+            InputFileError,
+        ),
+    ):
+        (tmp_path / "data.json").write_text(text, encoding="utf-8")
+        with pytest.raises(error):
+            read_prepared(tmp_path)
