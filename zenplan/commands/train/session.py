@@ -74,9 +74,9 @@ class Session:
     baselines: Mapping[str, Mapping[str, float]]
     format: str
 
-    def go(self, screen: Screen) -> Outcome:
-        """Run it, to its end or until something ends it. Raises as ``use_case.train``."""
-        return train(self.asked, self.world, self.place, self.engine, self.profile, screen, self.baselines)
+    def go(self, screen: Screen, judge: Callable[[int, float], bool] | None = None) -> Outcome:
+        """Run it, to its end or until something ends it, ``judge`` among that. Raises as ``use_case.train``."""
+        return train(self.asked, self.world, self.place, self.engine, self.profile, screen, self.baselines, judge=judge)
 
 
 def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any) -> Session:
