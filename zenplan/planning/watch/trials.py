@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Final, TypeAlias
+
+import numpy as np
 
 from zenplan.errors import DataError
 
@@ -59,14 +60,16 @@ def drawn(fields: Mapping[str, Field], count: int, seed: int) -> list[dict[str, 
 
     More trials begin with those of fewer. There may be fewer than asked for, where there are no more.
     """
-    chance = random.Random(seed)  # noqa: S311 (settings of trials, no secret)
+    chance = np.random.Generator(np.random.Philox(key=seed))
     most = math.prod(math.inf if isinstance(field, Between) else len(field) for field in fields.values())
     found: list[dict[str, Value]] = []
     tries = 0
     while len(found) < min(count, most) and tries < 100 * count:
         tries += 1
         each = {
-            name: field.at(chance.random()) if isinstance(field, Between) else chance.choice(field)
+            name: field.at(float(chance.random()))
+            if isinstance(field, Between)
+            else field[int(chance.integers(len(field)))]
             for name, field in fields.items()
         }
         if each not in found:
