@@ -64,7 +64,9 @@ def test_the_parent_ends_it(lab: Any, one_backend: str) -> None:
     assert all(e.step % 50 == 0 for e in events[:-2] if isinstance(e, Checkpointed))
     assert not any(isinstance(e, Metric) for e in events)
     again = lab.trained(msgspec.structs.replace(job, resume=True, steps=ended.step + 5), one_backend)
-    assert lab.losses(again).keys() == set(range(ended.step + 1, ended.step + 6))
+    # What was told shortly before the checkpoint is told once more: a parent may not have heard it.
+    done = {step for step in lab.losses(again) if step > ended.step}
+    assert done == set(range(ended.step + 1, ended.step + 6))
     assert again[-1].reason == "finished"
 
 

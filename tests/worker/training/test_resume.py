@@ -71,7 +71,8 @@ def test_what_is_not_as_it_was_is_said_before_it_goes_on(lab: Any, backends: lis
     assert (ready.step, ready.exact) == (7, False)
     assert ready.differs == ("seed: 5 then, 6 now",)
     assert len(ready.passed) == 1
-    assert set(lab.losses(events)) == set(range(8, 17))
+    # Steps of shortly before the checkpoint may be told once more.
+    assert {step for step in lab.losses(events) if step > 7} == set(range(8, 17))
     assert lab.left("run") == ["step-00000014", "step-00000016"]
 
     wide = msgspec.structs.replace(job, model=Kind(name="decoder", options={"layers": 1, "width": 32, "length": 8}))

@@ -41,7 +41,7 @@ from zenplan.worker.protocol import Changed, Checkpointed, Event, Machine, Metri
 _STATUS_EVERY_S, _LOOK_EVERY_S, _DRIFT_EVERY_S, _VIEW_EVERY_S = 5.0, 2.0, 5.0, 0.25
 # Steps that the time left is told by.
 _MOST_STEPS: Final = 1000
-# Steps that are kept as evidence, from all over the run.
+# Means of neighbouring steps that are kept as evidence, from all over the run.
 MOST_SAMPLES: Final = 50
 
 
@@ -102,6 +102,7 @@ class Supervisor:
     _device: Device | None = None
     _held: str = ""
     _stride: int = 1
+    _block: list[StepTime] = field(default_factory=list)
     _written: int = 0
     _from: int = 0
     _known: set[tuple[int, str]] = field(default_factory=set)
@@ -211,13 +212,24 @@ class Supervisor:
         self.first_loss = loss if self.first_loss is None else self.first_loss
         self.loss = loss
         self.spent = replace(self.spent, steps_s=self.spent.steps_s + each.wall_s)
-        if step % self._stride == 0 and each.wall_s > 0.0:
-            self.samples.append(Sample(round=len(self.samples), wall_s=each.wall_s, cpu_s=each.cpu_s or 0.0))
-            if len(self.samples) >= 2 * MOST_SAMPLES:
-                self.samples, self._stride = (
-                    [replace(s, round=i) for i, s in enumerate(self.samples[1::2])],
-                    self._stride * 2,
-                )
+        self._block.append(each)
+        if len(self._block) >= self._stride:
+            self._keep_block()
+
+    def _keep_block(self) -> None:
+        """The mean of neighbouring steps is kept as one: what a run took is their sum, not their median."""
+        wall_s = sum(each.wall_s for each in self._block) / len(self._block)
+        cpu_s = sum(each.cpu_s or 0.0 for each in self._block) / len(self._block)
+        self._block = []
+        if wall_s > 0.0:
+            self.samples.append(Sample(round=len(self.samples), wall_s=wall_s, cpu_s=cpu_s))
+        if len(self.samples) >= 2 * MOST_SAMPLES:
+            pairs = zip(self.samples[::2], self.samples[1::2], strict=True)
+            self.samples = [
+                Sample(round=number, wall_s=(a.wall_s + b.wall_s) / 2.0, cpu_s=(a.cpu_s + b.cpu_s) / 2.0)
+                for number, (a, b) in enumerate(pairs)
+            ]
+            self._stride *= 2
 
     def _metric(self, event: Metric) -> None:
         if (event.step, event.part) in self._known:

@@ -231,6 +231,8 @@ def _over(
         )
         supervisor.status = replace(supervisor.status, message=error.message)
     supervisor.write_status()
+    # The last steps may have come with the end.
+    supervisor.screen.update(supervisor.view())
     result = came_out(supervisor, ended, baselines)
     try:
         keep(supervisor.folder, supervisor.asked, result)
