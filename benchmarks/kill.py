@@ -36,7 +36,7 @@ _WHEN: Final = ("start", "steps", "steps", "checkpoint", "checkpoint")
 _FLAGS: Final = ("--steps", "200", "--checkpoint-every", "5", "--evaluate-every", "40", "--evaluate-batches", "4")
 _OPTIONS: Final = {"dropout": 0.2}
 # Waiting longer than this for a run to come to what it is to be killed at, in seconds, is a fault.
-_PATIENCE_S: Final = 300.0
+_PATIENCE_S: Final = 1800.0
 _LOOK_S: Final = 0.0005
 _TEMPORARY: Final = (".writing", ".zenplan-")
 

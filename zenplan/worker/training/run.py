@@ -144,6 +144,8 @@ class Run:
         self.loop.say(self._ready())
         for event in self.told:
             self.loop.say(event)
+        # What compiling took is not the run's: neither of what is predicted of it, nor of what is measured.
+        self._forget()
         if self.job.rehearsal is not None and not self.job.resume:
             wanted = self.job.rehearsal
             self.events.begin("rehearse")
@@ -151,9 +153,7 @@ class Run:
             self.restore()
             if wanted.waits:
                 self.loop.wishes.wait()
-        # What compiling took is not the run's.
-        give_back(self.job.device)
-        self.forgotten = forget_peak(self.job.device)
+        self._forget()
         self.events.begin("train")
         self.loop.wishes.begin()
         diverged_at = None
@@ -260,6 +260,11 @@ class Run:
         )
 
     # --- memory
+
+    def _forget(self) -> None:
+        """The peak of memory begins anew."""
+        give_back(self.job.device)
+        self.forgotten = forget_peak(self.job.device)
 
     def _peak(self) -> tuple[float | None, str]:
         peak = peak_over(self.memory, level(self.job.device), self.forgotten)
