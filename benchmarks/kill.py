@@ -75,7 +75,11 @@ class Victim:
 
     def end(self) -> int:
         """Let it run to its end; its exit code."""
-        return self.process.wait(timeout=_PATIENCE_S)
+        try:
+            return self.process.wait(timeout=_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._kill("both")
+            raise
 
     def kill(self, when: str, who: str) -> dict[str, Any] | None:
         """Kill it at such a moment; None where it came to its end before."""
@@ -92,11 +96,15 @@ class Victim:
         if self.process.poll() is not None:
             return None
         writing = any((self.folder / "checkpoints").glob(".writing*"))
+        code = self._kill(who)
+        return {"when": when, "who": who, "exit": code, "lines": self._lines(), "writing": writing}
+
+    def _kill(self, who: str) -> int:
+        """Kill it now; the command's exit code."""
         for pid in self._pids(who):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        code = self.process.wait(timeout=_PATIENCE_S)
-        return {"when": when, "who": who, "exit": code, "lines": self._lines(), "writing": writing}
+        return self.process.wait(timeout=_PATIENCE_S)
 
     def left(self) -> list[str]:
         """Temporary files that are in its folder."""

@@ -71,8 +71,7 @@ def report(bench: Bench, tasks: Sequence[Task]) -> str:
             told = "; ".join(map(str, found))
             met = "" if bench.small or all(each.passes for each in found) else "**not met** "
             lines.append(
-                f"| {task.name} | {backend} | {met}{told} | "
-                f"{row['cpu_s'] / 60:.1f} | {row['wall_s'] / 60:.1f}{busy} |"
+                f"| {task.name} | {backend} | {met}{told} | {row['cpu_s'] / 60:.1f} | {row['wall_s'] / 60:.1f}{busy} |"
             )
     return "\n".join([*lines, "", *_agreements(tasks, rows)])
 

@@ -186,7 +186,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, dict[str, An
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1800,
         )
         assert finished.returncode == 0, finished.stderr[-3000:]
         return dict(json.loads((folder / "found.json").read_text()))

@@ -128,11 +128,13 @@ class Checkpoints:
     Attributes:
         keep: how many are kept, the newest.
         good: those that were checked or written here, by step.
+        latest: the one to go back to: the last that was written, or the newest that checked.
     """
 
     folder: Path
     keep: int
     good: dict[int, Path] = field(default_factory=dict)
+    latest: Checkpoint | None = None
     _lock: int = -1
 
     def open(self) -> None:
@@ -177,7 +179,8 @@ class Checkpoints:
                 passed.append(error.message)
                 continue
             self.good[step] = path
-            return Checkpoint(path, state), passed
+            self.latest = Checkpoint(path, state)
+            return self.latest, passed
         return None, passed
 
     def write(self, state: State, arrays: Iterable[tuple[str, Array]]) -> tuple[Path, int]:
@@ -198,6 +201,7 @@ class Checkpoints:
             _remove(aside)
             raise _no_room(path, error) from error
         self.good[state.step] = path
+        self.latest = Checkpoint(path, state)
         self._prune()
         return path, size
 

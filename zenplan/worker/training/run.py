@@ -169,11 +169,14 @@ class Run:
 
     def restore(self) -> None:
         """Go back to the newest checkpoint."""
-        found, _ = self.loop.checkpoints.newest()
+        found, now = self.loop.checkpoints.latest, self.loop.state
         if found is None:
             raise ZenplanError("the checkpoint of this run is gone", "does another program write into its folder?")
         self.loop.stepper.write(found.arrays())
-        self.loop.state = found.state
+        # What is written from here on is of this job and this machine.
+        self.loop.state = msgspec.structs.replace(
+            found.state, job=now.job, machine=now.machine, variables=now.variables
+        )
         self.loop.step = self.loop.saved = found.state.step
 
     # --- the beginning
@@ -211,10 +214,7 @@ class Run:
                 x, y = loop.samples[part].batch(np.zeros(loop.micro_batch, np.int64))
                 loop.stepper.numbers([loop.stepper.evaluate(x, y, np.ones(loop.micro_batch, np.float32))])
                 break
-        now = loop.state
         self.restore()
-        # What is written from here on is of this job and this machine.
-        loop.state = msgspec.structs.replace(loop.state, job=now.job, machine=now.machine, variables=now.variables)
 
     def _ready(self) -> Ready:
         model, loop, job = self.loop.parts.model, self.loop, self.job
