@@ -33,7 +33,10 @@ COUNT: Final = 200
 _A_RUN: Final = 8
 _WHO: Final = ("both", "command", "worker")
 _WHEN: Final = ("start", "steps", "steps", "checkpoint", "checkpoint")
-_FLAGS: Final = ("--steps", "200", "--checkpoint-every", "5", "--evaluate-every", "40", "--evaluate-batches", "4")
+_FLAGS: Final = (
+    *("--steps", "120", "--threads", "1"),
+    *("--checkpoint-every", "5", "--evaluate-every", "40", "--evaluate-batches", "4"),
+)
 _OPTIONS: Final = {"dropout": 0.2}
 # Waiting longer than this for a run to come to what it is to be killed at, in seconds, is a fault.
 _PATIENCE_S: Final = 1800.0

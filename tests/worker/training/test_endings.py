@@ -105,7 +105,9 @@ def test_it_ends_once_the_loss_is_low_enough(lab: Any, one_backend: str) -> None
     assert [e.part for e in events if isinstance(e, Metric)][-1] == "test"
     # Asked to go on, it has nothing left to do.
     again = lab.trained(msgspec.structs.replace(job, resume=True), one_backend)
-    assert (again[-1].reason, lab.losses(again)) == ("until_loss", {})
+    assert again[-1].reason == "until_loss"
+    # But for what was told shortly before the checkpoint.
+    assert max(lab.losses(again), default=0) <= ended.step
 
 
 def test_it_ends_when_it_gets_no_better(lab: Any, one_backend: str) -> None:
