@@ -157,7 +157,7 @@ def main() -> None:
     given = flags.parse_args()
     bench, tasks, backends = chosen(given)
     if not given.show:
-        run(bench, tasks, backends)
+        run(bench, tasks, backends, given.again)
     names = {task.name for task in (tasks if given.only else TASKS)}
     rows = [row for row in kept_of(bench).rows() if row["run"] in names]
     for row in rows:

@@ -96,10 +96,10 @@ def curves(tasks: Sequence[Task], rows: Mapping[str, Mapping[str, Mapping[str, A
             yield f"{task.name} on {backend}: " + ", ".join(f"{e['step']}: {e['values']['loss']:.4f}" for e in told)
 
 
-def run(bench: Bench, tasks: Sequence[Task], backends: Sequence[str]) -> None:
+def run(bench: Bench, tasks: Sequence[Task], backends: Sequence[str], again: bool = False) -> None:
     """Make what is not there; a model that is adapted is first looked at as it is."""
     kept = kept_of(bench)
-    for row in all_made(bench, tasks, backends):
+    for row in all_made(bench, tasks, backends, again):
         task = next(task for task in TASKS if task.name == row["run"])
         if task.of and row["code"] == 0:
             kept.add(
@@ -130,7 +130,7 @@ def main() -> None:
     given = flags.parse_args()
     bench, tasks, backends = chosen(given)
     if not given.show:
-        run(bench, tasks, backends)
+        run(bench, tasks, backends, given.again)
     text = report(bench, tasks)
     print(text)
     print("\n".join(["", *curves(tasks, newest(kept_of(bench)))]))

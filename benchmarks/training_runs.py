@@ -309,10 +309,13 @@ class Kept:
         """The newest of each key, in the order in which they came first."""
         return list({key_of(row): row for row in read_lines(self.path)}.values())
 
-    def has(self, **key: Any) -> bool:
-        """Whether a run of that key came out well."""
+    def has(self, alone: bool = False, **key: Any) -> bool:
+        """Whether a run of that key came out well; ``alone``: beside no other program."""
         wanted = key_of(key)
-        return any(key_of(row) == wanted and row["code"] == 0 for row in self.rows())
+        most = CONTENDED_CORES if alone else float("inf")
+        return any(
+            key_of(row) == wanted and row["code"] == 0 and row.get("others_cores", 0.0) <= most for row in self.rows()
+        )
 
     def add(self, row: Mapping[str, Any]) -> None:
         """One more, on the disk; a line that a killed benchmark left unfinished is cut off."""
@@ -340,6 +343,7 @@ def parser(text: str | None) -> argparse.ArgumentParser:
     found.add_argument("--small", action="store_true", help="the size that tests have")
     found.add_argument("--only", action="append", choices=[task.name for task in TASKS], help="may be repeated")
     found.add_argument("--backend", action="append", choices=BACKENDS, help="may be repeated")
+    found.add_argument("--again", action="store_true", help="make runs again beside which other programs were busy")
     found.add_argument("--work", type=Path, default=WORK, help="where data, runs and logs lie")
     return found
 
@@ -351,8 +355,14 @@ def chosen(given: argparse.Namespace) -> tuple[Bench, list[Task], list[str]]:
     return bench, tasks, list(given.backend or BACKENDS)
 
 
-def all_made(bench: Bench, tasks: Sequence[Task], backends: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Make those that are not there yet, one after another; each is kept when it is over."""
+def all_made(
+    bench: Bench, tasks: Sequence[Task], backends: Sequence[str], again: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Make those that are not there yet, one after another; each is kept when it is over.
+
+    Args:
+        again: whether those are not, beside which other programs were busy.
+    """
     kept = kept_of(bench)
     for task in tasks:
         name = task.small if bench.small else task.data
@@ -361,7 +371,7 @@ def all_made(bench: Bench, tasks: Sequence[Task], backends: Sequence[str]) -> It
             continue
         for backend in backends:
             known = {"run": task.name, "size": bench.size, "backend": backend}
-            if kept.has(**known, versions=versions(backend), machine=machine()):
+            if kept.has(again, **known, versions=versions(backend), machine=machine()):
                 continue
             if task.of and not bench.model(task).exists():
                 print(f"{task.name} on {backend}: left out, {task.of} on {BACKENDS[0]} comes first", flush=True)

@@ -126,6 +126,9 @@ def test_one_row_of_a_run_counts_the_newest_and_a_torn_line_is_nothing(script: A
     kept.add({**key, "code": 0, "wall_s": 2})
     assert [row["wall_s"] for row in kept.rows()] == [2]
     assert kept.has(**key)
+    assert kept.has(alone=True, **key)
+    kept.add({**key, "code": 0, "wall_s": 2, "others_cores": 1.5})
+    assert not kept.has(alone=True, **key)
     assert not kept.has(**{**key, "versions": {"jax": "2"}})
 
 

@@ -242,8 +242,8 @@ class Supervisor:
         loss = event.values.get("loss")
         if event.part == "validation" and loss is not None and (self.best is None or loss < self.best[1]):
             self.best = (event.step, loss)
-        done = event.step >= self.asked.job.steps
-        if event.part == "validation" and self.best and not done and self.judge(event.step, self.best[1]):
+        over = self.stopping or event.step >= self.asked.job.steps
+        if event.part == "validation" and self.best and not over and self.judge(event.step, self.best[1]):
             self.say(BEHIND, f"behind other trials at step {event.step:,}: given up", {"step": event.step})
             self.stop(BEHIND)
         figures = ", ".join(f"{name} {units.significant(value, 4)}" for name, value in event.values.items())

@@ -14,6 +14,7 @@ from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, MODEL, RESULT, STATUS
 from zenplan.adapters.run_folder.lines import losses
 from zenplan.commands.shared.request_file import is_given
+from zenplan.commands.train.evidence import store
 from zenplan.commands.train.flags import OPTIONS
 from zenplan.commands.train.given import Flags
 from zenplan.commands.train.past import read_result
@@ -139,6 +140,8 @@ class Trials:
         except UsageError as error:
             # Settings that do not go together are no trial; the others may well be.
             return replace(trial, why=error.message)
+        if outcome.result.status.state == FINISHED:
+            store(outcome.supervisor, outcome.result)
         return replace(trial, result=outcome.result, why=outcome.error.message if outcome.error else "")
 
     def _flags(self, trial: Trial) -> Flags:
