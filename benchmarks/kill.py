@@ -178,6 +178,9 @@ def one(victim: Victim, truth: Mapping[str, Any], most: int) -> Iterator[dict[st
         if found is None:
             break
         kills.append({**found, "how": how})
+        if found["exit"] == 0:
+            # What was killed was not needed: a worker that counts the model before the run.
+            break
     if victim.process.poll() != 0:
         victim.begin()
     code, wrong = victim.end(), []
