@@ -72,7 +72,9 @@ if job["rehearsal"]:
     while job["rehearsal"]["waits"] and not lines and not ended:
         time.sleep(0.001)
 send(event="stage", stage="train")
-loss = lambda step: 2.0 / math.sqrt(step)
+# The farther from 0.001 it is, the worse.
+off = 1.0 + abs(math.log10(job["optimizer"]["learning_rate"] / 1e-3)) if wish.get("rates") else 1.0
+loss = lambda step: off * 2.0 / math.sqrt(step)
 every, reason, step, diverged = job["checkpoint_every"], "", first, None
 while step < job["steps"] and not reason:
     while lines:

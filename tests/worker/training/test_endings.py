@@ -106,6 +106,7 @@ def test_it_ends_once_the_loss_is_low_enough(lab: Any, one_backend: str) -> None
     # Asked to go on, it has nothing left to do.
     again = lab.trained(msgspec.structs.replace(job, resume=True), one_backend)
     assert again[-1].reason == "until_loss"
+    # But for what was told shortly before the checkpoint.
     assert max(lab.losses(again), default=0) <= ended.step
 
 

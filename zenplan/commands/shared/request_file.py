@@ -1,8 +1,8 @@
 """Request files: the flags of a run in TOML, as ``--request`` reads them.
 
 A key is the name of a flag, ``seq_len`` or ``seq-len``. It stands at the top or in a table, ``[model]``, ``[data]`` and
-so on: those of ``options.GROUPS``. ``[train]`` belongs to training and is left to it, as in ``[data]`` is what says how
-data are prepared.
+so on: those of ``options.GROUPS``. ``[train]`` and ``[search]`` belong to training and are left to it, as in ``[data]``
+is what says how data are prepared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zenplan.errors import UsageError, nearest, shown
 
 _HINT: Final = 'a request is TOML, a flag a line, as in: params = "7B"'
 # Tables that others read.
-_OTHERS: Final = ("train",)
+_OTHERS: Final = ("train", "search")
 _DATA: Final = "data"
 _OF_PREPARE: Final = {flag.name: flag for flag in PREPARE}
 _EVERY: Final = FLAGS | _OF_PREPARE

@@ -151,6 +151,38 @@ class RunDocument(Document, tag_field="schema", tag="zenplan.run/1"):
     ]
 
 
+class TrialDocument(Document):
+    """One run of a search."""
+
+    number: Annotated[Count, Meta(description="From 1.")]
+    values: Annotated[
+        dict[str, Annotated[str | bool | int | float, Meta(description="A value.")]],
+        Meta(description="Its settings, by name."),
+    ]
+    why: Annotated[str, Meta(description="Why it was not run, or failed; empty where it was.")]
+    run: Annotated[str, Meta(description="Id of its run; empty where it was not run.")]
+    reason: Annotated[str, Meta(description="Why it ended, a word: behind where it was given up; empty where not run.")]
+    step: Annotated[CountFromZero, Meta(description="Steps that were done, a count.")]
+    validation_loss: Annotated[float | None, Meta(description="The lowest of validation; null without one.")]
+    total_s: Annotated[_Seconds, Meta(description="That it took, in seconds; null where it was not run.")]
+    usd: Annotated[NotNegative | None, Meta(description="That it cost, in US dollars; null where not known.")]
+    predicted_s: Annotated[RangeDocument | None, Meta(description="Before it, in seconds; null where not known.")]
+    predicted_usd: Annotated[RangeDocument | None, Meta(description="Before it, in US dollars; null where not known.")]
+    folder: Annotated[str, Meta(description="Of its run.")]
+
+
+class SearchDocument(Document, tag_field="schema", tag="zenplan.search/1"):
+    """Answer of 'zenplan train' with [search], and search.json of its folder."""
+
+    trials: Annotated[tuple[TrialDocument, ...], Meta(description="In the order in which they are run.")]
+    best: Annotated[Count | None, Meta(description="Number of the best; null where none came to its end.")]
+    predicted_s: Annotated[
+        RangeDocument | None, Meta(description="All that were to be run, none given up, in seconds; null if not known.")
+    ]
+    predicted_usd: Annotated[RangeDocument | None, Meta(description="The same in US dollars; null where not known.")]
+    folder: Annotated[str, Meta(description="Of the search.")]
+
+
 def _parts(kind: Any, found: RunPrediction) -> Any:
     return fill(
         kind,

@@ -12,9 +12,11 @@ from zenplan.commands.shared.output import loaded_plugins
 from zenplan.commands.train.evidence import store
 from zenplan.commands.train.given import Flags
 from zenplan.commands.train.screen import Told
+from zenplan.commands.train.search.table import has_search
 from zenplan.commands.train.session import session_of
 from zenplan.commands.train.stopping import SIGINT
 from zenplan.domain.measured.training_run import FINISHED, RunResult
+from zenplan.errors import UsageError
 
 
 def trained(
@@ -36,6 +38,8 @@ def trained(
     Raises:
         ZenplanError: it cannot be run, or failed.
     """
+    if request is not None and has_search(Path(request)):
+        raise UsageError(f"{os.fspath(request)} asks for a search", "'zenplan train' does it; or leave [search] out")
     own = dict(given)
     resume, out = own.pop("resume", None), own.pop("out", None)
     flags = Flags(

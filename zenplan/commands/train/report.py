@@ -27,6 +27,7 @@ _WHY = {
     "sigterm": " by SIGTERM",
     "terminated": " by SIGTERM",
     "preempted": ": the cloud takes the machine away",
+    "behind": ", other trials of the search are better",
     "diverged": ": the loss is no number any more",
 }
 

@@ -11,6 +11,7 @@ from zenplan.commands.train.evidence import store
 from zenplan.commands.train.given import Flags
 from zenplan.commands.train.report import prediction_report, train_report
 from zenplan.commands.train.screen import JsonLines, shown
+from zenplan.commands.train.search.table import has_search
 from zenplan.commands.train.session import Session, session_of
 from zenplan.commands.train.stopping import ENDS
 from zenplan.commands.train.use_case import Outcome, dry_run, resumable
@@ -21,6 +22,10 @@ from zenplan.plugins import Plugins
 
 def run(flags: Flags) -> int:
     """Do it; the exit code."""
+    if flags.file is not None and flags.resume is None and has_search(flags.file):
+        from zenplan.commands.train.search.running import run_search
+
+        return run_search(flags.file, flags)
     with loaded_plugins() as plugins:
         with staged("preparing the data") as show, elapsed("counting the model") as tell:
             session = session_of(flags, plugins, warned, show, tell)

@@ -76,8 +76,8 @@ class Session:
     trackers: tuple[Tracker, ...]
     format: str
 
-    def go(self, screen: Screen) -> Outcome:
-        """Run it, to its end or until something ends it. Raises as ``use_case.train``."""
+    def go(self, screen: Screen, judge: Callable[[int, float], bool] | None = None) -> Outcome:
+        """Run it, to its end or until something ends it, ``judge`` among that. Raises as ``use_case.train``."""
         return train(
             self.asked,
             self.world,
@@ -87,6 +87,7 @@ class Session:
             screen,
             self.baselines,
             self.trackers,
+            judge=judge,
         )
 
 

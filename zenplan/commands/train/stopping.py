@@ -13,6 +13,8 @@ from zenplan.domain.measured.training_run import FAILED, FINISHED, PREEMPTED, ST
 from zenplan.planning.watch.limits import MAX_HOURS, MAX_USD
 
 SIGINT, SIGTERM, PREEMPTION, DIVERGED = "sigint", "sigterm", "preempted", "diverged"
+# A trial of a search that others leave behind.
+BEHIND: Final = "behind"
 # Of launchers: try again later (EX_TEMPFAIL of sysexits.h).
 _TRY_AGAIN: Final = 75
 # The worker's reason for an end, or what ended it, to the run's state and exit code. ``terminated``: by a SIGTERM that
@@ -22,6 +24,7 @@ ENDS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
         "finished": (FINISHED, 0),
         "until_loss": (FINISHED, 0),
         "patience": (FINISHED, 0),
+        BEHIND: (STOPPED, 0),
         MAX_USD: (STOPPED, 3),
         MAX_HOURS: (STOPPED, 3),
         SIGINT: (STOPPED, 130),

@@ -27,7 +27,7 @@ from zenplan.commands.train.predict import (
     tariff_of,
 )
 from zenplan.commands.train.screen import Screen, View
-from zenplan.commands.train.stopping import PREEMPTION
+from zenplan.commands.train.stopping import BEHIND, PREEMPTION
 from zenplan.commands.train.tracking import Followers
 from zenplan.documents import encode
 from zenplan.domain.hardware.device import Device
@@ -59,6 +59,7 @@ class Supervisor:
         signal, notice: say which signal, and which notice of a cloud, has come.
         gpu: reads the GPU, and why its clock is held down; None on a processor.
         followers: trackers of the run.
+        judge: whether the run is given up, by the step of an evaluation and the lowest validation loss so far.
     """
 
     folder: Path
@@ -72,6 +73,7 @@ class Supervisor:
     notice: Callable[[], str] = lambda: ""
     gpu: Callable[[], tuple[Device | None, str]] | None = None
     followers: Followers = field(default_factory=Followers)
+    judge: Callable[[int, float], bool] = lambda step, loss: False
     machine: Machine | None = None
     ready: Ready | None = None
     before: Spent = field(default_factory=Spent)
@@ -243,6 +245,10 @@ class Supervisor:
         loss = event.values.get("loss")
         if event.part == "validation" and loss is not None and (self.best is None or loss < self.best[1]):
             self.best = (event.step, loss)
+        over = self.stopping or event.step >= self.asked.job.steps
+        if event.part == "validation" and self.best and not over and self.judge(event.step, self.best[1]):
+            self.say(BEHIND, f"behind other trials at step {event.step:,}: given up", {"step": event.step})
+            self.stop(BEHIND)
         figures = ", ".join(f"{name} {units.significant(value, 4)}" for name, value in event.values.items())
         self.screen.tell(
             "evaluation",

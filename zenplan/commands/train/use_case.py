@@ -74,6 +74,8 @@ def train(
     screen: Screen,
     baselines: Mapping[str, Mapping[str, float]] | None = None,
     trackers: Sequence[Tracker] = (),
+    *,
+    judge: Callable[[int, float], bool] | None = None,
 ) -> Outcome:
     """Run it, to its end or until something ends it.
 
@@ -86,6 +88,7 @@ def train(
         screen: where it is shown.
         baselines: what is reached without a model, by part and name.
         trackers: that follow it.
+        judge: told the step and the lowest validation loss so far, after each evaluation; whether the run is given up.
 
     Raises:
         UsageError: another run is at its folder. ZenplanError: its folder cannot be written.
@@ -95,6 +98,7 @@ def train(
         lock = stack.enter_context(writing(place.folder, place.resumed is None, tell=said))
         asked = replace(asked, job=msgspec.structs.replace(asked.job, folder=str(place.folder.absolute())))
         supervisor = _begun(asked, world, place, screen)
+        supervisor.judge = judge or supervisor.judge
         supervisor.signal = stack.enter_context(signals())
         supervisor.notice = stack.enter_context(preemption())
         supervisor.gpu = stack.enter_context(_watched(asked, profile))

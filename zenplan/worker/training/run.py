@@ -139,6 +139,8 @@ class Run:
         self.loop.say(self._ready())
         for event in self.told:
             self.loop.say(event)
+        # What compiling took is not the run's: neither of what is predicted of it, nor of what is measured.
+        self._forget()
         if self.job.rehearsal is not None and not self.job.resume:
             wanted = self.job.rehearsal
             self.events.begin("rehearse")
@@ -146,9 +148,7 @@ class Run:
             self.restore()
             if wanted.waits:
                 self.loop.wishes.wait()
-        # What compiling took is not the run's.
-        self.memory.give_back()
-        self.forgotten = self.memory.forget_peak()
+        self._forget()
         self.events.begin("train")
         self.loop.wishes.begin()
         diverged_at = None
@@ -256,6 +256,11 @@ class Run:
         )
 
     # --- memory
+
+    def _forget(self) -> None:
+        """The peak of memory begins anew."""
+        self.memory.give_back()
+        self.forgotten = self.memory.forget_peak()
 
     def _peak(self) -> tuple[float | None, str]:
         peak = peak_over(self.before, self.memory.level(), self.forgotten)

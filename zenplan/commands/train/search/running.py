@@ -1,0 +1,93 @@
+"""A search from the flags of ``zenplan train`` to its exit code."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from zenplan import units
+from zenplan.adapters.run_folder.folder import put
+from zenplan.adapters.run_folder.place import new_id, runs_folder
+from zenplan.commands.shared.output import loaded_plugins, say, warned, write
+from zenplan.commands.shared.progress import elapsed, staged
+from zenplan.commands.shared.request import settings_of
+from zenplan.commands.shared.request_file import is_given
+from zenplan.commands.train.given import Flags
+from zenplan.commands.train.screen import JsonLines, shown
+from zenplan.commands.train.search.report import search_document_of, search_report
+from zenplan.commands.train.search.table import read_search
+from zenplan.commands.train.search.use_case import Trial, Trials, total
+from zenplan.commands.train.session import Session, session_of
+from zenplan.documents import published
+from zenplan.errors import UsageError
+from zenplan.plugins import Plugins
+
+RESULT, _KEY = "search.json", ".search"
+# Of flags, what may be other when a search is gone on with.
+_NOT_OF_IT: Final = ("max_usd", "max_hours", "usd_per_hour", "usd_per_kwh", "power", "mtbf")
+
+
+def run_search(file: Path, flags: Flags) -> int:
+    """Do it; the exit code."""
+    search = read_search(file)
+    format = settings_of(flags.output, {})["format"]
+    out = flags.out if flags.out is not None else runs_folder() / f"search-{new_id()}"
+    with loaded_plugins() as plugins:
+
+        def begin(each: Flags) -> Session:
+            with staged("preparing the data") as show, elapsed("counting the model") as tell:
+                return session_of(each, plugins, warned, show, tell)
+
+        trials = Trials(search=search, flags=flags, out=out, begin=begin, shown=lambda: shown(format))
+        planned = trials.predict()
+        with shown(format) as screen:
+            screen.tell("search", _predicted(planned), {"trials": sum(not trial.why for trial in planned)})
+        if flags.dry_run:
+            say(search_report(planned, None, out), format, plugins)
+            return 0
+        _claim(out, file, flags)
+        trials.run(planned)
+        return _answer(trials, format, plugins)
+
+
+def _predicted(planned: Sequence[Trial]) -> str:
+    """What all of it takes, in a line."""
+    time, usd = total(planned, lambda each: each.run_s), total(planned, lambda each: each.usd)
+    count = sum(not trial.why for trial in planned)
+    what = f"predicted: {count} trials" if count == len(planned) else f"predicted: {count} of {len(planned)} trials"
+    lines = [what, f"{units.duration(time.mid)} at most" if time else "", units.usd(usd.mid) if usd else ""]
+    return ", ".join(line for line in lines if line)
+
+
+def _claim(out: Path, file: Path, flags: Flags) -> None:
+    """The folder is of this search, or was made for it now."""
+    given = {name: value for name, value in flags.given.items() if is_given(value) and name not in _NOT_OF_IT}
+    told = repr((file.read_bytes(), sorted(given.items()), flags.options, flags.compiled))
+    key = hashlib.sha256(told.encode()).hexdigest()
+    mark = out / _KEY
+    if mark.exists():
+        if mark.read_text(encoding="utf-8").strip() != key:
+            raise UsageError(f"{out} is of another search", "name another folder: --out PATH")
+        return
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out} is not empty", "name a new folder: --out PATH")
+    out.mkdir(parents=True, exist_ok=True)
+    put(out, _KEY, key + "\n")
+
+
+def _answer(trials: Trials, format: str, plugins: Plugins) -> int:
+    """What came out, in the folder and on stdout; the exit code."""
+    import json
+
+    document: Any = published(search_document_of(trials.found, trials.best, trials.out))
+    put(trials.out, RESULT, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    if format == "json":
+        JsonLines().tell("result", "", {"result": document})
+    else:
+        say(search_report(trials.found, trials.best, trials.out), format, plugins)
+    if trials.reason:
+        write(sys.stderr, f"hint: the same command with --out {trials.out} goes on with it\n")
+    return trials.exit_code
