@@ -241,7 +241,7 @@ class Loop:
         self._window, self._batch, self._quiet = _Window(), None, True
         self._begin_clock()
         try:
-            while not enough(len(self._window.wall_s)):
+            while not enough(len(self._window.wall_s) + len(self._flying)):
                 self._advance()
             while self._flying:
                 self._land()
