@@ -11,7 +11,7 @@ no part in them.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -118,10 +118,14 @@ def unit(run: Run) -> Hashable:
 
 def _pooled(scores: Sequence[tuple[Hashable, float]], share: float) -> float:
     """The least score up to which that share lies of the mean of k publishers' distributions, the share raised by
-    (k + 1) / k as for a publisher more; the largest where there are too few to tell."""
-    counts = Counter(name for name, _ in scores)
-    raised = min(share * (len(counts) + 1) / len(counts), 1.0)
-    weights = np.array([1.0 / counts[name] for name, _ in scores])
+    (k + 1) / k as for a publisher more. Of too few publishers to tell, the largest of their own quantiles."""
+    groups: dict[Hashable, list[float]] = defaultdict(list)
+    for name, score in scores:
+        groups[name].append(score)
+    raised = share * (len(groups) + 1) / len(groups)
+    if raised >= 1.0:
+        return max(_MIN_WIDTH, *(quantile(np.array(own), np.ones(len(own)), share) for own in groups.values()))
+    weights = np.array([1.0 / len(groups[name]) for name, _ in scores])
     return max(quantile(np.array([score for _, score in scores]), weights, raised), _MIN_WIDTH)
 
 
