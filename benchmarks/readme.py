@@ -14,7 +14,11 @@ _SUMMARY = (
     "zenplan, publishers it knows: a quarter of their documents left out",
     "**zenplan, new publishers: all of each left out**",
     "zenplan, each generation left out",
+    "**language models: publishers in the locked box**",
 )
+
+# What the locked box is, for who has not read of it.
+_SET_ASIDE = "zenplan, publishers set aside until the method was finished"
 
 
 def with_text(page: Path, name: str, text: str) -> str:
@@ -44,6 +48,7 @@ def summary() -> str:
     rows = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8").splitlines()
     first = next(i for i, row in enumerate(rows) if row.startswith("| language models |"))
     kept = [row for label in _SUMMARY for row in rows if row.startswith(f"| {label} |")]
+    kept = [row.replace("**language models: publishers in the locked box**", _SET_ASIDE) for row in kept]
     bills = next(i for i, row in enumerate(rows) if row.startswith("| bills | rows |"))
     whole = next(row for row in rows[bills:] if row.startswith("| whole runs of full_runs.csv |"))
     return "\n".join([*rows[first : first + 2], *kept, "", *rows[bills : bills + 3], whole])

@@ -23,7 +23,7 @@ FITS_UP_TO: Final = 0.85
 TIGHT_UP_TO: Final = 1.20
 # Of published peaks, each publisher weighing the same, so large a share lies so far above the predicted ones that one at
 # the first limit would not have fitted, and so far below that one at the second limit would have.
-HIGHER, LOWER = 0.11, 0.04
+HIGHER, LOWER = 0.18, 0.04
 
 
 def fit_of(share: float) -> Fit:
