@@ -192,6 +192,15 @@ def test_what_does_not_fit_says_which_software_could(answer: Callable[..., Any],
     assert all(answer(*asked, "--software", name).code == 0 for name in names)
 
 
+def test_software_whose_layouts_may_run_out_of_memory_is_no_way_out(answer: Callable[..., Any]) -> None:
+    asked = ("layouts", "--model", "llama3-70b", "--method", "qlora", "--gpu", "rtx3090", "--gpus", "2")
+    ended = answer(*asked)
+    assert ended.code == 3
+    assert not [name for name in STACKS if f" {name} " in ended.err.splitlines()[1]]
+    tight = answer(*asked, "--software", "maxtext")
+    assert (tight.code, "may run out" in " ".join(tight.out.split())) == (0, True)
+
+
 def test_what_no_software_fits_on_one_device_may_be_divided_over_more(answer: Callable[..., Any]) -> None:
     asked = ("estimate", "--model", "llama3-70b", "--tokens", "1B")
     ended = answer(*asked, "--software", "unsloth")

@@ -58,9 +58,10 @@ def _some(stacks: Sequence[Stack]) -> str:
 
 
 def _fits(plan: TrainingPlan, most: int | None, clusters: Sequence[Cluster]) -> bool:
-    """Whether the plan has a layout within the memory of one of the clusters, those with too many devices left out."""
+    """Whether the plan has a layout that fits one of the clusters, those with too many devices left out: one that is
+    tight may run out of memory there, and is no way out."""
     some = [c for c in clusters if most is None or c.devices <= most]
-    return bool(some) and bool(search(plan, some).planned.any())
+    return bool(some) and bool(search(plan, some).fits.any())
 
 
 def shortfall(where: Cluster, needs_bytes: float) -> str:
