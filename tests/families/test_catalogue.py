@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from zenplan.commands.shared.known import known
+from zenplan.commands.shared.tables import lowered
 from zenplan.families.catalogue import FAMILIES, families_by_name, family_of, named_here, names_of
 from zenplan.families.named import NamedFamily
 from zenplan.families.transformer.presets import plain
+from zenplan.plugins import load_plugins
 
 WRITTEN = {
     "ResNet-50": "convnet",
@@ -32,6 +35,21 @@ WRITTEN = {
 
 def test_names_as_people_write_them() -> None:
     assert {name: family_of(name) for name in WRITTEN} == WRITTEN
+
+
+def test_a_model_is_asked_for_by_any_of_its_names() -> None:
+    families = known(load_plugins({"ZENPLAN_PLUGINS": ""}), None, None).families
+    for here, names in {
+        "vit-large": ("ViT-L/16", "vit-l-16", "vit_large_patch16_224"),
+        "vit-huge": ("ViT-H/14", "vit_h_14"),
+        "clip-vit-l-14": ("openai/clip-vit-large-patch14",),
+        "wide-and-deep": ("Wide & Deep",),
+    }.items():
+        wanted = lowered(families, {"model": here}).parameters
+        assert [lowered(families, {"model": name}).parameters for name in names] == [wanted] * len(names)
+    # What is changed stands beside what the other name changes.
+    fewer, usual = (lowered(families, {"model": f"vit-l/14{changes}"}).parameters for changes in (":classes=10", ""))
+    assert usual - fewer == 990 * 1025
 
 
 def test_no_family_is_guessed_from_a_part_of_a_name() -> None:

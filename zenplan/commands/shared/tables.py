@@ -110,10 +110,16 @@ def lowered(families: Sequence[WorkloadFamily], options: Mapping[str, Any]) -> W
     try:
         return family.lower({key: value for key, value in options.items() if value is not None})
     except UnknownName:
+        from zenplan.families.catalogue import named_here, names_of
         from zenplan.families.transformer.presets import INSTEAD
 
         if name is None or _knows(family, name):
             raise
+        called, _, changes = name.partition(":")
+        here = next((named_here(text) for text in names_of(called) if named_here(text) != text), "")
+        if here:
+            parted = "," if ":" in here else ":"
+            return lowered(families, {**options, "model": f"{here}{parted}{changes}" if changes else here})
         known = (each for family in families for each in family.presets())
         raise UnknownName("model", name.partition(":")[0], known, "zenplan workloads", INSTEAD) from None
 
