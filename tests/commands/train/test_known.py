@@ -12,12 +12,12 @@ from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.known import known
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.commands.train.asked import asked_run
-from zenplan.commands.train.known import _on_gpu
+from zenplan.commands.train.known import _counted, _on_gpu
 from zenplan.commands.train.predict import World, before_the_run, checkpoints_of, evaluations_of, interval_of, tariff_of
 from zenplan.commands.train.prepared import Part, Prepared
 from zenplan.domain.measured.training_run import FITTED, UNKNOWN
 from zenplan.domain.training.request import Request
-from zenplan.errors import UsageError
+from zenplan.errors import DataError, UsageError, ZenplanError
 from zenplan.plugins import load_plugins
 
 PLUGINS = load_plugins({"ZENPLAN_PLUGINS": ""})
@@ -147,3 +147,30 @@ def test_what_is_kept_of_a_long_run_has_its_mean(tmp_path: Path) -> None:
     assert mean == pytest.approx(found.spent.steps_s / 6400, rel=0.01)
     assert {round(each.cpu_s, 9) for each in found.samples} == {0.002}
     assert [each.round for each in found.samples] == list(range(len(found.samples)))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "warned"),
+    [
+        (UsageError("unknown option of decoder 'foo'"), "decoder", False),
+        (UsageError("there is no module foo"), "foo:build", False),
+        (DataError("it cannot be counted"), "decoder", True),
+    ],
+    ids=str,
+)
+def test_a_model_that_cannot_be_built_is_refused_and_one_that_is_not_counted_is_trained(
+    error: ZenplanError, kind: str, warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("zenplan.commands.train.known.count_job", count)
+    told: list[str] = []
+    run = asked(model=kind, steps=10)
+    if warned:
+        assert _counted(run, told.append, lambda *_: None) is None
+        assert error.message in told[0]
+    else:
+        with pytest.raises(UsageError, match="foo"):
+            _counted(run, told.append, lambda *_: None)
+        assert told == []

@@ -220,6 +220,20 @@ def test_a_folder_that_is_not_empty_is_refused(trainer: Any) -> None:
     code, _, err = trainer.train()
     assert (code, "run is not empty" in err) == (2, True)
     assert (trainer.folder / "run" / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+    # Nor is it a run by an id.
+    assert json.loads(trainer("runs", "list", "--format", "json")[1])["runs"] == []
+
+
+def test_two_runs_in_one_folder_are_one_in_the_list(trainer: Any) -> None:
+    assert trainer.train()[0] == 0
+    assert trainer.train()[0] == 2
+    assert len(json.loads(trainer("runs", "list", "--format", "json")[1])["runs"]) == 1
+
+
+def test_a_file_that_is_not_there_is_told_with_how_to_get_one(trainer: Any) -> None:
+    code, _, err = trainer("train", "nowhere.toml")
+    assert (code, len(err.splitlines())) == (2, 2)
+    assert "train init" in err.splitlines()[1]
 
 
 def test_a_finished_run_is_not_gone_on_with(trainer: Any) -> None:

@@ -23,7 +23,7 @@ from zenplan.domain.measured.training_run import FITTED, STORED, SWEPT
 from zenplan.domain.range import Range
 from zenplan.domain.software import keras_software
 from zenplan.domain.training.request import Request
-from zenplan.errors import ZenplanError
+from zenplan.errors import UsageError, ZenplanError
 from zenplan.worker.protocol import Count
 
 if TYPE_CHECKING:
@@ -81,7 +81,11 @@ def _busy(asked: Asked, profile: Profile, warn: Callable[[str], None]) -> str:
 
 
 def _counted(asked: Asked, warn: Callable[[str], None], tell: Callable[[str, float], None]) -> TrainingPlan | None:
-    """The model as it is counted, as something to train; None where it cannot be: it can still be trained."""
+    """The model as it is counted, as something to train; None where it cannot be: it can still be trained.
+
+    Raises:
+        UsageError: it cannot be built as it was asked for, by the backend that would train it.
+    """
     job = asked.job
     # Keras counts on one of its own backends, whatever then trains it.
     backend = asked.backend if asked.backend in BACKENDS else None
@@ -94,6 +98,8 @@ def _counted(asked: Asked, warn: Callable[[str], None], tell: Callable[[str, flo
             return None
         return training_plan(_request(asked, count.workload()), (), whole_run=False)
     except ZenplanError as error:
+        if backend is not None and isinstance(error, UsageError):
+            raise
         warn(f"the model is not counted, and trained all the same: {error.message}")
         return None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zenplan.adapters.run_folder.folder import JOB, REQUEST, take
-from zenplan.adapters.run_folder.place import find_run, link, new_id, runs_folder
+from zenplan.adapters.run_folder.place import find_run, new_id, runs_folder
 from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.calibrate.how import How, engines_of, how_of
 from zenplan.commands.profile.use_case import profile as profile_of
@@ -113,8 +113,6 @@ def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any) 
     asked, engine, format = _asked(flags, here)
     id = new_id()
     folder = flags.out if flags.out is not None else runs_folder() / id
-    if flags.out is not None and not flags.dry_run:
-        link(id, folder)
     return _session(asked, Place(id=id, folder=folder), engine, here, format)
 
 

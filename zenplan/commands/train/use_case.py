@@ -17,6 +17,7 @@ import msgspec
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
 from zenplan.adapters.run_folder.folder import JOB, PREDICTION, REQUEST, put, writing
+from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, run_job
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
@@ -96,6 +97,8 @@ def train(
     said = lambda: screen.tell("waiting", "the run's last worker is about to leave: waiting", {})  # noqa: E731 - one line
     with ExitStack() as stack:
         lock = stack.enter_context(writing(place.folder, place.resumed is None, tell=said))
+        if place.resumed is None and place.folder.parent != runs_folder():
+            link(place.id, place.folder)
         asked = replace(asked, job=msgspec.structs.replace(asked.job, folder=str(place.folder.absolute())))
         supervisor = _begun(asked, world, place, screen)
         supervisor.judge = judge or supervisor.judge

@@ -17,6 +17,7 @@ from zenplan.errors import DataError, UsageError, shown
 from zenplan.planning.watch.trials import Between, Field, Value, drawn, grid
 
 TABLE, FIELDS = "search", "fields"
+_FILE_HINT: Final = "'zenplan train init decoder run.toml' writes one to begin with"
 _KEYS: Final = ("trials", "seed", "early_stopping", "max_usd", FIELDS)
 _ENDS: Final = ("low", "high", "log", "whole")
 _HINT: Final = "as in: [search.fields] and learning_rate = [1e-3, 3e-3], or { low = 1e-4, high = 1e-2, log = true }"
@@ -63,7 +64,7 @@ class Search:
 
 def has_search(path: Path | None) -> bool:
     """Whether the file asks for one. Raises InputFileError: it cannot be read."""
-    return path is not None and TABLE in read_toml_file(path, os.fspath(path), _HINT).values
+    return path is not None and TABLE in read_toml_file(path, os.fspath(path), _FILE_HINT).values
 
 
 def read_search(path: Path) -> Search:
