@@ -27,6 +27,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from zenplan.adapters.workers.engines import KerasEngine as KerasEngine
 from zenplan.adapters.workers.process import measuring_environment, worker_environment
 from zenplan.documents import encode, plain
 from zenplan.errors import FailureKind

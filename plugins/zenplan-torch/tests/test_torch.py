@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from zenplan.testing import Lab, losses, text_data, write_data
+from zenplan.testing import Lab,, losses, text_data, write_data
 from zenplan.worker.protocol import Ended, Error, Event, Kind, Metric, Optimizer, Ready, Target, Train
 
 import zenplan_torch
@@ -88,8 +88,6 @@ def test_the_entry_point_leads_to_the_hook() -> None:
 def test_its_decoder_is_zenplans_own(lab: Lab) -> None:
     """The same weights, batches and network as of the Keras kind: the first loss is the same but for rounding, and the
     curves stay together (their AdamW differ in epsilon)."""
-    from zenplan.adapters.workers.engines import KerasEngine
-
     keras = Lab(engine=KerasEngine("torch"), folder=lab.folder, data=lab.data, patience_s=120.0)
     ours, theirs = (finished(each.done(job(lab, folder=str(lab.folder / n)))) for each, n in ((lab, "a"), (keras, "b")))
     one, other = losses(ours), losses(theirs)
