@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from zenplan.testing import Lab,, losses, text_data, write_data
+from zenplan.testing import KerasEngine, Lab, losses, text_data, write_data
 from zenplan.worker.protocol import Ended, Error, Event, Kind, Metric, Optimizer, Ready, Target, Train
 
 import zenplan_torch
