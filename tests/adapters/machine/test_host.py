@@ -80,7 +80,7 @@ def test_the_processor_has_the_name_that_a_worker_gives_it(
     monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "proc/cpuinfo")
     name = processor_name(read_host(root=tmp_path))
     assert name
-    assert name == machine._processor()
+    assert name == machine.processor()
 
 
 def test_memory_has_a_second_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,9 @@ def _show(
     output: Format = None,
     **given: Any,
 ) -> None:
-    """Count the data at a path: text, JSONL, Parquet, CSV, or images. Of prepared data, show the data card.
+    """Count data to train on, or show prepared data's card.
+
+    Text, JSONL, Parquet, CSV or images are counted; of a folder that was prepared the data card is shown.
 
     Little is counted whole; much is measured on a sample from all over it, with the range that leaves.
 

@@ -172,7 +172,10 @@ class TrialDocument(Document):
 
 
 class SearchDocument(Document, tag_field="schema", tag="zenplan.search/1"):
-    """Answer of 'zenplan train' with [search], and search.json of its folder."""
+    """Answer of 'zenplan train' with [search].
+
+    Its trials, and the best of them. It is search.json of the search's folder.
+    """
 
     trials: Annotated[tuple[TrialDocument, ...], Meta(description="In the order in which they are run.")]
     best: Annotated[Count | None, Meta(description="Number of the best; null where none came to its end.")]

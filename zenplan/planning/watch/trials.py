@@ -84,9 +84,10 @@ def affordable(costs_usd: Sequence[float], most_usd: float) -> int:
 
 
 def is_behind(step: int, best: float, others: Sequence[Sequence[tuple[int, float]]]) -> bool:
-    """Whether a trial is given up: the median stopping rule (Golovin et al. 2017, doi:10.1145/3097983.3098043, §3.2.2).
+    """Whether a trial is given up: the median stopping rule.
 
-    Its best loss so far is worse than the median, over the other trials, of their mean loss up to that step.
+    Golovin et al. 2017, doi:10.1145/3097983.3098043, section 3.2.2. Its best loss so far is worse than
+    the median, over the other trials, of their mean loss up to that step.
 
     Args:
         step: that it has come to; best: its lowest loss so far.
