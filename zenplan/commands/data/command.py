@@ -78,7 +78,9 @@ def prepare(
     output: Format = None,
     **given: Any,
 ) -> None:
-    """Prepare data to train on: cleaned, without duplicates, split, as tokens or arrays; with a data card.
+    """Clean, split and pack data to train on.
+
+    Prepare data to train on: cleaned, without duplicates, split, as tokens or arrays; with a data card.
 
     Text, JSONL, Parquet and CSV become tokens, or with --label samples and their classes; so do tables of numbers,
     folders of images, and arrays (.npy, .npz). Memory stays small whatever the size. When it is interrupted, the same
