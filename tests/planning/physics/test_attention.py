@@ -15,7 +15,7 @@ from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.operators import Attention
 from zenplan.domain.precision import PRECISIONS
 from zenplan.fitting.model import at_data_sheet
-from zenplan.planning.physics.attention import TILE, fused_attention_s, score_flop, scored_keys
+from zenplan.planning.physics.attention import TILE, fused_attention_s, query_rows, score_flop, scored_keys
 from zenplan.planning.physics.columns import Hardware
 
 CATALOGUE = Catalogue(accelerators=read_accelerators())
@@ -43,9 +43,13 @@ def hardware(kernel: AttentionKernel | str, gpu: str = "H100-SXM5-80GB") -> Hard
     return Hardware.of([alone], PRECISIONS["bf16"])
 
 
+def fused(op: Attention, samples: Any, pieces: Any, hw: Hardware) -> tuple[Any, Any]:
+    return fused_attention_s(op, query_rows(op), scored_keys(op), samples, pieces, hw)
+
+
 def flop_per_s(op: Attention, hw: Hardware, samples: float = 4.0, pieces: float = 1.0) -> tuple[float, float]:
     """Forward and backward, counting what the mask leaves."""
-    forward, backward = fused_attention_s(op, np.array([samples]), np.array([pieces]), hw)
+    forward, backward = fused(op, np.array([samples]), np.array([pieces]), hw)
     ahead, back = score_flop(op)
     scores = samples * op.heads * op.queries * op.seen_keys
     return scores * ahead / float(forward[0]), scores * back / float(backward[0])
@@ -138,29 +142,29 @@ def test_longer_sequences_take_longer_and_are_no_less_efficient(
     # The same tokens in sequences of twice the length.
     for short, long in zip(flop_per_s(once, hw, samples=8), flop_per_s(twice, hw, samples=4), strict=True):
         assert long >= short * (1 - 1e-9)
-    seconds = [fused_attention_s(op, np.array([4.0]), np.array([1.0]), hw)[0][0] for op in (once, twice)]
+    seconds = [fused(op, np.array([4.0]), np.array([1.0]), hw)[0][0] for op in (once, twice)]
     assert seconds[1] > seconds[0]
 
 
 def test_a_window_takes_as_long_at_any_length_of_as_many_tokens() -> None:
     hw = hardware("cudnn-9")
     seconds = [
-        float(fused_attention_s(attention(n, window=1024), np.array([131_072 / n]), np.array([1.0]), hw)[0][0])
+        float(fused(attention(n, window=1024), np.array([131_072 / n]), np.array([1.0]), hw)[0][0])
         for n in (8192, 32_768, 131_072)
     ]
     assert seconds == pytest.approx([seconds[0]] * 3, rel=0.06)
-    whole = fused_attention_s(attention(131_072), np.array([1.0]), np.array([1.0]), hw)[0][0]
+    whole = fused(attention(131_072), np.array([1.0]), np.array([1.0]), hw)[0][0]
     # 65,536 keys on average, beside 1,024 and what the tiles lose.
     assert whole / seconds[-1] > 30
 
 
 def test_few_tiles_leave_multiprocessors_idle() -> None:
     hw, one = hardware("fa3"), np.array([1.0])
-    few = fused_attention_s(replace(attention(512), heads=1), one, one, hw)[0][0]
+    few = fused(replace(attention(512), heads=1), one, one, hw)[0][0]
     # 4 tiles on 132 multiprocessors take as long as one; 132 tiles take no two waves.
-    more = fused_attention_s(replace(attention(512), heads=16), one, one, hw)[0][0]
+    more = fused(replace(attention(512), heads=16), one, one, hw)[0][0]
     assert few == pytest.approx(more)
-    many = fused_attention_s(replace(attention(512), heads=33), one, one, hw)[0][0]
+    many = fused(replace(attention(512), heads=33), one, one, hw)[0][0]
     assert few < many < 2 * few
 
 
@@ -174,5 +178,5 @@ def test_a_context_group_begins_a_tile_for_each_part_of_the_keys() -> None:
 
 def test_time_is_linear_in_samples_where_tiles_are_many(make: Any) -> None:
     hw = make.hardware(make.cluster())
-    once, again = (fused_attention_s(attention(), np.array([n]), np.array([1.0]), hw)[0][0] for n in (8.0, 16.0))
+    once, again = (fused(attention(), np.array([n]), np.array([1.0]), hw)[0][0] for n in (8.0, 16.0))
     assert again == pytest.approx(2 * once)

@@ -37,18 +37,25 @@ def scored_keys(op: Attention) -> float:
     return min(op.seen_keys + edge, float(op.keys))
 
 
-def fused_attention_s(op: Attention, samples: Array, pieces: Array, hw: Hardware) -> tuple[Array, Array]:
+def query_rows(op: Attention) -> float:
+    """Queries of all heads, of one sample."""
+    return float(op.heads * op.queries)
+
+
+def fused_attention_s(
+    op: Attention, rows: Array | float, keys: Array | float, samples: Array, pieces: Array, hw: Hardware
+) -> tuple[Array, Array]:
     """Seconds of the forward and of the backward pass, where memory keeps up.
 
     Args:
-        op: sized for one sample.
+        op: sized for one sample; of several that are evaluated together, one: their heads are as wide.
+        rows, keys: ``query_rows`` and ``scored_keys`` of each.
         samples: of a micro-batch that one device has: a part of one where heads or queries are divided.
         pieces: into which the keys come, one kernel each: devices of a context group, or 1.
         hw: the devices; n entries, or one.
     """
     ahead, back = score_flop(op)
-    rows = samples * (op.heads * op.queries)
-    return kernel_s(rows, scored_keys(op) + pieces * hw.attention_ramp_keys, ahead, back, hw)
+    return kernel_s(samples * rows, keys + pieces * hw.attention_ramp_keys, ahead, back, hw)
 
 
 def kernel_s(rows: Array, keys: Array, ahead: Array | float, back: Array | float, hw: Hardware) -> tuple[Array, Array]:

@@ -34,7 +34,7 @@ from zenplan.domain.model.operators import (
 from zenplan.domain.model.workload import LANGUAGE, Block
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import TrainingPlan
-from zenplan.planning.physics.attention import kernel_s, score_flop, scored_keys
+from zenplan.planning.physics.attention import fused_attention_s, query_rows, scored_keys
 from zenplan.planning.physics.columns import Array, Hardware, Layouts
 from zenplan.planning.physics.convolutions import convolution_sizes, convolution_work
 from zenplan.planning.physics.work import TILE, Work, roofline
@@ -228,9 +228,7 @@ def _attention(op: Attention, sizes: Array, plan: TrainingPlan, layouts: Layouts
     aligned = _MISALIGNED_HEAD if odd else 1.0
     moved = io_elements * share * width
     if plan.fused_attention:
-        # A context group has a kernel for each part of the keys.
-        met = keys + layouts.cp * hw.attention_ramp_keys
-        ahead_s, back_s = kernel_s(share * rows, met, *score_flop(op), hw)
+        ahead_s, back_s = fused_attention_s(op, rows, keys, share, layouts.cp, hw)
         # A context group hands keys round, and each device has a kernel for each part of them.
         forward = roofline(hw, ahead_s / aligned, 1.0, moved, layouts.cp)
         return forward, roofline(hw, back_s / aligned, 1.0, 2.5 * moved, 2.0 * layouts.cp)
@@ -350,7 +348,7 @@ def sizes_of(op: Operator, plan: TrainingPlan) -> tuple[float, ...]:
     if isinstance(op, MatMul):
         return op.rows, op.inner, op.columns
     if isinstance(op, Attention):
-        return op.heads * op.queries, scored_keys(op), op.io_elements, op.full_flop, op.score_elements
+        return query_rows(op), scored_keys(op), op.io_elements, op.full_flop, op.score_elements
     if isinstance(op, Convolution):
         return convolution_sizes(op, plan)
     return () if isinstance(op, Recurrent) else (moved_bytes(op, plan),)
