@@ -24,8 +24,7 @@ def packed(workload: Workload, options: Iterable[str]) -> Workload:
 
 @cache
 def _packed(workload: Workload, tokens: int) -> Workload:
-    """With texts of so many tokens in each sequence, which attend to themselves alone: as many heads more on as many
-    queries and keys less."""
+    """With texts of so many tokens in each sequence, which attend to themselves alone."""
 
     def apart(op: Operator) -> Operator:
         if not isinstance(op, Attention) or op.keys != op.queries:

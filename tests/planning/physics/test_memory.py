@@ -17,6 +17,7 @@ from zenplan.planning.physics.memory import (
     COLLECTIVES_BYTES,
     FRAGMENTATION,
     WORKSPACE_BYTES,
+    kept_by_layers,
     layer_activation_bytes,
     peak_memory,
 )
@@ -134,7 +135,8 @@ S, H, HEADS = GPT3.seq_len, GPT3.width, GPT3.heads
 
 
 def layers_bytes(make: Any, plan: Any, layout: Layout) -> float:
-    return float(layer_activation_bytes(plan, make.columns(layout))[0])
+    layouts = make.columns(layout)
+    return float(layer_activation_bytes(plan, layouts, kept_by_layers(plan, layouts))[0])
 
 
 @pytest.mark.parametrize(("micro_batch", "tp"), [(1, 1), (4, 1), (2, 8)])

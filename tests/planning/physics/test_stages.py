@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from zenplan.domain.training.layout import Layout
 from zenplan.planning.physics.memory import peak_memory
-from zenplan.planning.physics.stages import laid_out, largest_share, stages
+from zenplan.planning.physics.stages import laid_out, stages
+from zenplan.planning.physics.states import fullest
 from zenplan.planning.physics.step import step_time
 
 ENDS = st.floats(0, 5)
@@ -78,7 +79,7 @@ def test_known_layouts(layers: int, count: int, last: float, expected: tuple[int
 
 def test_equal_stages_have_whole_layers(make: Any) -> None:
     plan = make.plan(make.workload(layers=30))
-    shares = largest_share(plan, make.columns(*(Layout(pp=p, even=True) for p in (1, 4, 7, 30))))
+    shares, _ = fullest(stages(plan, make.columns(*(Layout(pp=p, even=True) for p in (1, 4, 7, 30)))))
     assert shares == pytest.approx([1, 8 / 30, 5 / 30, 1 / 30])
 
 

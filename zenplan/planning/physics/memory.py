@@ -182,17 +182,18 @@ def _kept_by_blocks(blocks: Iterable[_BlockBytes], layouts: Layouts) -> Array:
     return sum((_kept_by_block(b, layouts) for b in blocks), np.zeros_like(layouts.tp))
 
 
-def layer_activation_bytes(plan: TrainingPlan, layouts: Layouts) -> Array:
-    """Bytes that all layers keep of one micro-batch: of what is recomputed, the inputs; of the rest, everything."""
-    return _layers(plan, layouts, _kept_by_layers(plan, layouts))
-
-
-def _kept_by_layers(plan: TrainingPlan, layouts: Layouts) -> list[Array]:
+def kept_by_layers(plan: TrainingPlan, layouts: Layouts) -> list[Array]:
     """Bytes that one repetition of each block of layers keeps of one micro-batch."""
     return [_kept_by_block(_block_bytes(b, plan), layouts) for b in placed(plan.workload.blocks, "middle")]
 
 
-def _layers(plan: TrainingPlan, layouts: Layouts, kept_by_block: Sequence[Array]) -> Array:
+def layer_activation_bytes(plan: TrainingPlan, layouts: Layouts, kept_by_block: Sequence[Array]) -> Array:
+    """Bytes that all layers keep of one micro-batch: of what is recomputed, the inputs; of the rest, everything.
+
+    Args:
+        plan, layouts: n entries.
+        kept_by_block: of ``kept_by_layers``.
+    """
     total = np.zeros_like(layouts.tp)
     for block, kept in zip(placed(plan.workload.blocks, "middle"), kept_by_block, strict=True):
         wide = plan.kept.wide_inputs is not None and layouts.zero >= plan.kept.wide_inputs
@@ -205,8 +206,8 @@ def _layers(plan: TrainingPlan, layouts: Layouts, kept_by_block: Sequence[Array]
 
 def _activations(plan: TrainingPlan, layouts: Layouts, shares: Stages) -> tuple[Ends, Ends]:
     """Bytes kept at the peak: activations, and logits beside them."""
-    blocks, kept_by_block = plan.workload.blocks, _kept_by_layers(plan, layouts)
-    layers, (before, at_the_end) = _layers(plan, layouts, kept_by_block), fullest(shares)
+    blocks, kept_by_block = plan.workload.blocks, kept_by_layers(plan, layouts)
+    layers, (before, at_the_end) = layer_activation_bytes(plan, layouts, kept_by_block), fullest(shares)
     if "activations" in plan.kept.offload:
         # Two layers are on the device: one is at work, another is on its way.
         resident = 2.0 / max(plan.workload.layers, 1)

@@ -382,7 +382,6 @@ VALUES: dict[type, Callable[[object], Hashable]] = {
 # A step waits for the one before it. So it has the fixed time of its kernels, and reads the weights again, at each
 # step; its product has only the samples of the micro-batch as rows (Diamos et al. 2016, persistent RNNs). Of the
 # backward pass the gradient of the state goes step by step too, that of the weight is one product over all steps.
-
 #
 # Where a framework loops over the steps, most kernels of a step are small, and the device begins one within
 # microseconds of the end of the last if the host has launched it by then: what limits it is the host.
@@ -390,8 +389,6 @@ VALUES: dict[type, Callable[[object], Hashable]] = {
 # From one small kernel to the next of a stream, the kernel included, with launches ahead (NVIDIA, Getting Started with
 # CUDA Graphs, 2019: 3.8 us a kernel of 2.9 us on V100).
 _NEXT_KERNEL_S = 3.8e-6
-# Keeps a division from zero.
-_LEAST_S = 1e-12
 
 
 def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
@@ -410,8 +407,9 @@ def recurrent_work(op: Recurrent, plan: TrainingPlan, layouts: Layouts, hw: Hard
 
     def step(depth: Array | float) -> Work:
         filled = flop * (1.0 + _fill_elements(hw) / depth)
-        fixed = 1.0 + (op.kernels - 1.0) * np.minimum(_NEXT_KERNEL_S / np.maximum(hw.operator_s, _LEAST_S), 1.0)
-        return roofline(hw, filled, hw.other_flop_per_s, moved, fixed, op.kernels) * op.steps
+        once = roofline(hw, filled, hw.other_flop_per_s, moved, 1, op.kernels)
+        once.overhead_s[:] += (op.kernels - 1.0) * np.minimum(_NEXT_KERNEL_S, hw.operator_s)
+        return once * op.steps
 
     forward = step(op.inner)
     backward = step(op.columns) if op.input_gradient else Work.none(layouts)

@@ -42,13 +42,6 @@ def stages(plan: TrainingPlan, layouts: Layouts) -> Stages:
     return Stages(*(counts / layers).take(which.ravel(), axis=0).T)
 
 
-def largest_share(plan: TrainingPlan, layouts: Layouts) -> Array:
-    """Share of the layers on the fullest stage before the last, shape (n,). Whole layers only: 30 on 4 stages leave
-    8 on one."""
-    first, inner, _ = stages(plan, layouts)
-    return np.maximum(first, inner)
-
-
 @lru_cache(maxsize=4096)
 def laid_out(layers: int, count: int, even: bool, first: float, last: float) -> tuple[int, int, int]:
     """Layers of the first stage, of the fullest one between and of the last.

@@ -27,6 +27,7 @@ from zenplan.planning.physics.collectives import all_reduce_s, dispatch_s, gathe
 from zenplan.planning.physics.columns import Array, Hardware, Index, Layouts
 from zenplan.planning.physics.operators import expert_tensor, operator_work
 from zenplan.planning.physics.stages import Stages, stages
+from zenplan.planning.physics.states import fullest
 from zenplan.planning.physics.tables import is_shared_out, travel_s, updated_bytes
 from zenplan.planning.physics.updates import hosted_bytes, launches_s
 from zenplan.planning.physics.work import Passes
@@ -386,8 +387,7 @@ def _moved_bytes(plan: TrainingPlan, layouts: Layouts, shares: Stages, trained_o
     dense = np.where(layouts.pp > 1, np.maximum(np.maximum(*ends), middle * shares.inner), whole)
     experts = np.zeros_like(dense)
     if sizes["experts"]:
-        fullest = np.maximum(shares.first, shares.inner)
-        experts = sizes["experts"] * fullest / (expert_tensor(layouts) * layouts.ep)
+        experts = sizes["experts"] * fullest(shares)[0] / (expert_tensor(layouts) * layouts.ep)
     return _Moved(dense / layouts.tp, experts)
 
 
