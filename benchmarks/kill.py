@@ -251,7 +251,7 @@ def main() -> None:
     flags.add_argument("--count", type=int, default=COUNT, help="kills over all backends")
     flags.add_argument("--seed", type=int, default=0, help="of the moments")
     flags.add_argument("--show", action="store_true", help="the table of what is kept")
-    flags.add_argument("--readme", action="store_true", help="also write it into docs/training.md")
+    flags.add_argument("--readme", action="store_true", help="also write it into docs/train.md")
     given = flags.parse_args()
     bench, _, backends = chosen(given)
     bench = Bench(work=bench.work, small=True)

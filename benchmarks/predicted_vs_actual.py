@@ -153,7 +153,7 @@ def main() -> None:
     """Make the runs that are not there yet, and print the table."""
     flags = parser(__doc__)
     flags.add_argument("--show", action="store_true", help="the table of what is kept")
-    flags.add_argument("--readme", action="store_true", help="also write it into docs/training.md")
+    flags.add_argument("--readme", action="store_true", help="also write it into docs/train.md")
     given = flags.parse_args()
     bench, tasks, backends = chosen(given)
     if not given.show:

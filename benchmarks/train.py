@@ -126,7 +126,7 @@ def main() -> None:
     """Make the runs, and print the tables."""
     flags: argparse.ArgumentParser = parser(__doc__)
     flags.add_argument("--show", action="store_true", help="the tables of what is kept")
-    flags.add_argument("--readme", action="store_true", help="also write them into docs/training.md")
+    flags.add_argument("--readme", action="store_true", help="also write them into docs/train.md")
     given = flags.parse_args()
     bench, tasks, backends = chosen(given)
     if not given.show:
