@@ -210,11 +210,11 @@ def write_data(folder: Path, card: Mapping[str, Any], arrays: Mapping[str, Any])
     """A folder of prepared data.
 
     Args:
-        folder: that is made.
+        folder: that is made where it is not there.
         card: what its ``data.json`` says, but for the parts.
         arrays: NumPy arrays by ``part-name``, as in ``train-x``; of tokens ``train-tokens``.
     """
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     parts: dict[str, Any] = {}
     for name, array in arrays.items():
         part, _, what = name.partition("-")
