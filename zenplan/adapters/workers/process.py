@@ -329,14 +329,10 @@ _DOING = {
     "count": "counting it",
     "compile": "compiling it",
     "measure": "measuring it",
-    "resume": "reading its checkpoint",
     "rehearse": "timing its first steps",
     "train": "training it",
-    "evaluate": "evaluating it",
-    "checkpoint": "writing a checkpoint of it",
-    "save": "saving it",
 }
-_TRAINING = ("resume", "rehearse", "train", "evaluate", "checkpoint", "save")
+_TRAINING = ("rehearse", "train")
 _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompiler", "CppCompileError"}
 _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
 
