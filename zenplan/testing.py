@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,7 +29,7 @@ import numpy as np
 import pytest
 
 from zenplan.adapters.workers.engines import KerasEngine as KerasEngine
-from zenplan.adapters.workers.process import measuring_environment, worker_environment
+from zenplan.adapters.workers.process import measuring_environment, spawned, worker_environment
 from zenplan.documents import encode, plain
 from zenplan.errors import FailureKind
 from zenplan.protocols import Engine
@@ -68,13 +69,13 @@ class Worker:
 
     Attributes:
         process: it, the leader of a session of its own.
-        descriptor: that its events come on.
+        answers: what its events are read from.
         patience_s: in which the next event has to come.
         events: that have come.
     """
 
     process: subprocess.Popen[bytes]
-    descriptor: int
+    answers: FileIO
     patience_s: float
     events: list[Event] = field(default_factory=list)
     _partial: bytes = b""
@@ -83,9 +84,9 @@ class Worker:
         """Its next event; None once there are no more."""
         while b"\n" not in self._partial:
             with selectors.DefaultSelector() as selector:
-                selector.register(self.descriptor, selectors.EVENT_READ)
+                selector.register(self.answers, selectors.EVENT_READ)
                 assert selector.select(self.patience_s), f"it says nothing for {self.patience_s:g} s: {self._last()}"
-            more = os.read(self.descriptor, _LINE_BYTES)
+            more = self.answers.read(_LINE_BYTES)
             if not more:
                 return None
             self._partial += more
@@ -119,8 +120,7 @@ class Worker:
 
     def leave(self) -> None:
         """Shut both pipes, as the system does for a parent that was killed; return once the worker has left."""
-        os.close(self.descriptor)
-        self.descriptor = -1
+        self.answers.close()
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.process.wait(self.patience_s)
@@ -153,38 +153,16 @@ class Lab:
     @contextmanager
     def started(self, job: Job) -> Iterator[Worker]:
         """A worker at that job, as ``zenplan train`` starts it; it is gone at the end."""
-        ours, theirs = os.pipe()
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         environment = {
-            **os.environ,
             **measuring_environment("cpu", 1, os.environ),
             **worker_environment(self.engine.name, str(home)),
         }
-        try:
-            process = subprocess.Popen(  # noqa: S603 - the command of the engine that is tested
-                list(self.engine.worker()),
-                env=environment,
-                pass_fds=(theirs,),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        finally:
-            os.close(theirs)
-        worker = Worker(process=process, descriptor=ours, patience_s=self.patience_s)
-        try:
+        with spawned(self.engine.worker(), self.engine.name, environment) as (process, answers, theirs):
+            worker = Worker(process=process, answers=answers, patience_s=self.patience_s)
             worker.say(msgspec.structs.replace(job, events=theirs))
             yield worker
-        finally:
-            worker.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stderr):
-                with suppress(BrokenPipeError):
-                    pipe.close() if pipe else None
-            if worker.descriptor >= 0:
-                os.close(worker.descriptor)
 
     def done(self, job: Job) -> list[Event]:
         """All events of the job."""
@@ -210,11 +188,11 @@ def write_data(folder: Path, card: Mapping[str, Any], arrays: Mapping[str, Any])
     """A folder of prepared data.
 
     Args:
-        folder: that is made.
+        folder: that is made where it is not there.
         card: what its ``data.json`` says, but for the parts.
         arrays: NumPy arrays by ``part-name``, as in ``train-x``; of tokens ``train-tokens``.
     """
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     parts: dict[str, Any] = {}
     for name, array in arrays.items():
         part, _, what = name.partition("-")

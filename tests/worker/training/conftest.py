@@ -2,53 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from zenplan.documents import encode
-from zenplan.worker.protocol import Event, Kind, Optimizer, Steps, Stop, Train, decode_event
+from zenplan import testing
+from zenplan.adapters.workers.engines import KerasEngine
+from zenplan.testing import Worker, text_data, write_data
+from zenplan.worker.protocol import Event, Kind, Optimizer, Train
 
 INSTALLED = [b for b in ("jax", "torch", "tensorflow") if find_spec("keras") and find_spec(b)]
-VOCABULARY = 17
-
-
-def write_data(folder: Path, card: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-    """A folder of prepared data: arrays by ``part-name``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, Any] = {}
-    for name, array in arrays.items():
-        part, _, what = name.partition("-")
-        np.save(folder / f"{name}.npy", array)
-        entry = parts.setdefault(part, {"files": {}})
-        entry["files"][what] = f"{name}.npy"
-        entry["tokens" if card["kind"] == "tokens" else "samples"] = len(array)
-    whole = {"schema": "zenplan.prepared/1", "fingerprint": "0" * 64, **card, "parts": parts}
-    (folder / "data.json").write_text(json.dumps(whole), encoding="utf-8")
-    return str(folder)
-
-
-def text_data(folder: Path, tokens: int = 900) -> str:
-    """Tokens that mostly count upwards."""
-    random = np.random.default_rng(0)
-    steps = random.choice([1, 1, 1, 2], tokens)
-    flat = (np.cumsum(steps) % VOCABULARY).astype(np.uint16)
-    card = {"kind": "tokens", "vocabulary": VOCABULARY, "end": 0}
-    cut = {"train-tokens": flat[: tokens * 2 // 3], "validation-tokens": flat[tokens * 2 // 3 :]}
-    return write_data(folder, card, cut | {"test-tokens": flat[-tokens // 5 :]})
+# In which a worker has to say something.
+PATIENCE_S = 300.0
 
 
 def image_data(folder: Path, count: int = 90, classes: int = 3) -> str:
@@ -64,63 +36,16 @@ def image_data(folder: Path, count: int = 90, classes: int = 3) -> str:
 
 
 @dataclass
-class Running:
-    """A worker that was given a job."""
-
-    process: subprocess.Popen[bytes]
-    descriptor: int
-    left: bytes = b""
-    events: list[Event] = field(default_factory=list)
-
-    def next(self) -> Event | None:
-        """Its next event; None at the end."""
-        while b"\n" not in self.left:
-            more = os.read(self.descriptor, 1 << 16)
-            if not more:
-                return None
-            self.left += more
-        line, _, self.left = self.left.partition(b"\n")
-        event = decode_event(line)
-        assert event is not None
-        self.events.append(event)
-        return event
-
-    def until(self, wanted: Callable[[Event], bool]) -> Event:
-        """The first event of that kind."""
-        while (event := self.next()) is not None:
-            if wanted(event):
-                return event
-        raise AssertionError(f"ended without it: {self.events[-3:]} {self.said()}")
-
-    def rest(self) -> list[Event]:
-        """All events, once it has ended."""
-        while self.next() is not None:
-            pass
-        self.process.wait(60)
-        return self.events
-
-    def say(self, stop: Stop) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(encode(stop).encode() + b"\n")
-        self.process.stdin.flush()
-
-    def said(self) -> str:
-        assert self.process.stderr is not None
-        self.process.kill()
-        return self.process.stderr.read().decode(errors="replace")[-2000:]
-
-
-@dataclass
 class Lab:
     """A folder, and runs in it."""
 
     folder: Path
 
-    def text(self, tokens: int = 900) -> str:
-        return text_data(self.folder / "text", tokens)
+    def text(self) -> str:
+        return text_data(self.folder / "text")
 
-    def images(self, count: int = 90) -> str:
-        return image_data(self.folder / "images", count)
+    def images(self) -> str:
+        return image_data(self.folder / "images")
 
     def data(self, name: str, card: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
         return write_data(self.folder / name, card, arrays)
@@ -146,54 +71,17 @@ class Lab:
         return Train(**{**usual, **changes})
 
     @contextmanager
-    def started(self, job: Train, backend: str) -> Iterator[Running]:
+    def started(self, job: Train, backend: str) -> Iterator[Worker]:
         """A worker at that job; it is gone at the end."""
-        ours, theirs = os.pipe()
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1")
-        environ = {
-            **os.environ,
-            **threads,
-            "KERAS_BACKEND": backend,
-            "KERAS_HOME": str(self.folder),
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "CUDA_VISIBLE_DEVICES": "",
-            "JAX_PLATFORMS": "cpu",
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "zenplan.worker"],
-            env=environ,
-            cwd=self.folder,
-            pass_fds=(theirs,),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        os.close(theirs)
-        running = Running(process, ours)
-        try:
-            assert process.stdin is not None
-            process.stdin.write(encode(msgspec.structs.replace(job, events=theirs)).encode() + b"\n")
-            process.stdin.flush()
-            yield running
-        finally:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGKILL)
-            process.wait()
-            for pipe in (process.stdin, process.stderr):
-                with suppress(BrokenPipeError):
-                    pipe.close() if pipe else None
-            with suppress(OSError):
-                os.close(ours)
+        engine = KerasEngine(backend)
+        place = testing.Lab(engine=engine, folder=self.folder, data=job.data, patience_s=PATIENCE_S)
+        with place.started(job) as worker:
+            yield worker
 
     def trained(self, job: Train, backend: str) -> list[Event]:
         """All events of a whole run."""
-        with self.started(job, backend) as running:
-            return running.rest()
-
-    @staticmethod
-    def losses(events: list[Event]) -> dict[int, float]:
-        """By step, the last that was told of each."""
-        return {e.first + i: loss for e in events if isinstance(e, Steps) for i, loss in enumerate(e.losses)}
+        with self.started(job, backend) as worker:
+            return worker.rest()
 
     def arrays(self, name: str, step: int) -> dict[str, np.ndarray]:
         """Of a checkpoint of a run."""
@@ -205,8 +93,9 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    """Where a test's runs are."""
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """Where a test's runs are; its workers start there, and find its builders."""
+    monkeypatch.chdir(tmp_path)
     return Lab(tmp_path)
 
 

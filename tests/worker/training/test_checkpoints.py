@@ -15,7 +15,7 @@ import pytest
 
 from zenplan.errors import InputFileError, UsageError, ZenplanError
 from zenplan.worker.training import checkpoints as module
-from zenplan.worker.training.checkpoints import Checkpoints, State, Variable, check_model, differences
+from zenplan.worker.training.checkpoints import Checkpoints, State, Variable, check_model, differences, replacing
 
 VARIABLES = (
     Variable(name="model/00000", path="a/kernel", shape=(3, 2), kind="float32"),
@@ -166,6 +166,21 @@ def test_a_full_disk_leaves_what_was_there(where: str, kept: Checkpoints, monkey
     monkeypatch.undo()
     assert sorted(each.name for each in kept.folder.iterdir()) == ["step-00000010", "step-00000020"]
     assert kept.newest()[0] is not None
+
+
+def test_a_model_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+
+    def write(text: str, error: Exception | None = None) -> None:
+        with replacing(path) as aside:
+            aside.write_text(text)
+            if error is not None:
+                raise error
+
+    write("one")
+    with pytest.raises(OSError, match="full"):
+        write("half", OSError("full"))
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("model.keras", "one")]
 
 
 def test_a_checkpoint_of_another_model_is_refused() -> None:

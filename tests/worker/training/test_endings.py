@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from zenplan.testing import losses
 from zenplan.worker.protocol import (
     Changed,
     Checkpointed,
@@ -60,12 +60,12 @@ def test_the_parent_ends_it(lab: Any, one_backend: str) -> None:
     ended = events[-1]
     assert isinstance(ended, Ended)
     assert (ended.reason, ended.model, ended.diverged_at) == ("max_usd", "", None)
-    assert ended.step == max(lab.losses(events))
+    assert ended.step == max(losses(events))
     assert all(e.step % 50 == 0 for e in events[:-2] if isinstance(e, Checkpointed))
     assert not any(isinstance(e, Metric) for e in events)
     again = lab.trained(msgspec.structs.replace(job, resume=True, steps=ended.step + 5), one_backend)
     # What was told shortly before the checkpoint is told once more: a parent may not have heard it.
-    done = {step for step in lab.losses(again) if step > ended.step}
+    done = {step for step in losses(again) if step > ended.step}
     assert done == set(range(ended.step + 1, ended.step + 6))
     assert again[-1].reason == "finished"
 
@@ -77,7 +77,7 @@ def test_sigterm_ends_it_with_a_checkpoint(lab: Any, one_backend: str) -> None:
         events = running.rest()
     assert isinstance(events[-1], Ended)
     assert events[-1].reason == "terminated"
-    assert events[-1].step == max(lab.losses(events)) > 0
+    assert events[-1].step == max(losses(events)) > 0
     assert f"step-{events[-1].step:08d}" in lab.left("run")
 
 
@@ -85,9 +85,7 @@ def test_a_parent_that_is_gone_ends_it_with_a_checkpoint(lab: Any, one_backend: 
     """Both pipes are shut, as the system shuts those of a killed process."""
     with lab.started(long(lab, "run"), one_backend) as running:
         running.until(lambda e: isinstance(e, Steps))
-        os.close(running.descriptor)
-        running.process.stdin.close()
-        running.process.wait(60)
+        running.leave()
     *_, newest = lab.left("run")
     assert int(newest.removeprefix("step-")) > 0
 
@@ -107,7 +105,7 @@ def test_it_ends_once_the_loss_is_low_enough(lab: Any, one_backend: str) -> None
     again = lab.trained(msgspec.structs.replace(job, resume=True), one_backend)
     assert again[-1].reason == "until_loss"
     # But for what was told shortly before the checkpoint.
-    assert max(lab.losses(again), default=0) <= ended.step
+    assert max(losses(again), default=0) <= ended.step
 
 
 def test_it_ends_when_it_gets_no_better(lab: Any, one_backend: str) -> None:
@@ -129,7 +127,7 @@ def test_a_loss_that_is_no_number_ends_it_at_the_last_good_checkpoint(lab: Any, 
     assert ended.reason == "diverged"
     assert ended.diverged_at is not None
     assert ended.step < ended.diverged_at
-    assert max(lab.losses(events), default=0) <= ended.diverged_at
+    assert max(losses(events), default=0) <= ended.diverged_at
     assert lab.left("run")[-1] == f"step-{ended.step:08d}"
     assert all(np.isfinite(a).all() for n, a in lab.arrays("run", ended.step).items() if n.startswith("model/"))
 
@@ -143,11 +141,11 @@ def test_too_little_memory_halves_the_micro_batch(lab: Any, backend: str) -> Non
     assert [(e.step, e.what, e.value) for e in changed] == [(0, "micro_batch", 4), (0, "micro_batch", 2)]
     assert next(e for e in events if isinstance(e, Ready)).micro_batch == 2
     assert events[-1].reason == "finished"
-    assert set(lab.losses(events)) == set(range(1, 6))
+    assert set(losses(events)) == set(range(1, 6))
     again = lab.trained(msgspec.structs.replace(job, steps=7, resume=True), backend)
     assert not any(isinstance(e, Changed) for e in again)
     # What was told shortly before the checkpoint is told once more.
-    assert {step for step in lab.losses(again) if step > 5} == {6, 7}
+    assert {step for step in losses(again) if step > 5} == {6, 7}
 
 
 def test_jobs_that_cannot_be_done_are_one_line(lab: Any, one_backend: str) -> None:

@@ -8,14 +8,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from zenplan.worker.protocol import Checkpointed, Ended, Error, Event, Kind, Metric, Ready, Rehearsal, Rehearsed
+from zenplan.testing import figures, losses
+from zenplan.worker.protocol import Checkpointed, Ended, Error, Event, Kind, Ready, Rehearsal, Rehearsed
 
 # A second or two of steps: the kill is to come in the middle of them.
 STEPS = {"jax": 1500, "torch": 150, "tensorflow": 300}
-
-
-def metrics(events: list[Event]) -> dict[tuple[int, str], dict[str, float]]:
-    return {(e.step, e.part): e.values for e in events if isinstance(e, Metric)}
 
 
 @pytest.mark.slow
@@ -44,11 +41,9 @@ def test_killed_and_resumed_is_never_killed(lab: Any, backend: str) -> None:
     assert steps // 4 - 7 <= ready.step < steps
     assert ready.step % 7 == 0
 
-    before = {step: loss for step, loss in lab.losses(first).items() if step <= ready.step}
-    assert before | lab.losses(again) == lab.losses(events)
-    assert len(lab.losses(events)) == steps
-    known = {key: values for key, values in metrics(first).items() if key[0] <= ready.step}
-    assert known | metrics(again) == metrics(events)
+    assert losses(first, again) == losses(events)
+    assert len(losses(events)) == steps
+    assert figures(first, again) == figures(events)
     one, other = lab.arrays("whole", steps), lab.arrays("cut", steps)
     assert one.keys() == other.keys()
     assert all(np.array_equal(one[name], other[name]) for name in one)
@@ -72,7 +67,7 @@ def test_what_is_not_as_it_was_is_said_before_it_goes_on(lab: Any, backends: lis
     assert ready.differs == ("seed: 5 then, 6 now",)
     assert len(ready.passed) == 1
     # Steps of shortly before the checkpoint may be told once more.
-    assert {step for step in lab.losses(events) if step > 7} == set(range(8, 17))
+    assert {step for step in losses(events) if step > 7} == set(range(8, 17))
     assert lab.left("run") == ["step-00000014", "step-00000016"]
 
     wide = msgspec.structs.replace(job, model=Kind(name="decoder", options={"layers": 1, "width": 32, "length": 8}))
@@ -87,7 +82,7 @@ def test_what_is_not_as_it_was_is_said_before_it_goes_on(lab: Any, backends: lis
         assert not ready.exact
         assert any(each.startswith("backend:") for each in ready.differs)
         assert events[-1].reason == "finished"
-        assert max(lab.losses(events).values()) < 2.9
+        assert max(losses(events).values()) < 2.9
 
 
 def test_there_must_be_something_to_go_on_from(lab: Any, one_backend: str) -> None:

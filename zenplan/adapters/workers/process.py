@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from io import FileIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -181,14 +182,36 @@ def _started(
     job: Job, backend: str, environment: Mapping[str, str], command: Sequence[str], inherit: Sequence[int]
 ) -> Iterator[_Worker]:
     """A worker with that job. It and whatever it started are gone at the end."""
-    ours, theirs = os.pipe()
     with scratch() as home:
         _keep_settings(home)
-        argv = list(command or own_worker())
+        variables = {**environment, **worker_environment(backend, str(home))}
+        with spawned(command or own_worker(), backend, variables, inherit) as (process, events, theirs):
+            worker = _Worker(process=process, events=events.fileno(), theirs=theirs, job=job)
+            worker.give(job)
+            yield worker
+
+
+@contextmanager
+def spawned(
+    command: Sequence[str], backend: str, environment: Mapping[str, str], inherit: Sequence[int] = ()
+) -> Iterator[tuple[subprocess.Popen[bytes], FileIO, int]]:
+    """A worker's process, leader of a session of its own, what its events are read from, and the number of the
+    descriptor that it writes them to. It and whatever it started are gone at the end.
+
+    Args:
+        backend: how an error calls it.
+        environment: what it has over the user's own.
+        inherit: descriptors that stay open in it.
+
+    Raises:
+        ZenplanError: there is no such program.
+    """
+    ours, theirs = os.pipe()
+    with FileIO(ours) as events:
         try:
             process = subprocess.Popen(  # noqa: S603 - a command is that of an engine the user installed
-                argv,
-                env={**os.environ, **environment, **worker_environment(backend, str(home))},
+                list(command),
+                env={**os.environ, **environment},
                 pass_fds=(theirs, *inherit),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -196,17 +219,14 @@ def _started(
                 start_new_session=True,
             )
         except OSError as error:
-            os.close(ours)
             raise ZenplanError(
-                f"the worker of {backend} does not start: {argv[0]}: {error.strerror}",
+                f"the worker of {backend} does not start: {command[0]}: {error.strerror}",
                 "the plugin that has this engine names the command",
             ) from error
         finally:
             os.close(theirs)
-        worker = _Worker(process=process, events=ours, theirs=theirs, job=job)
         try:
-            worker.give(job)
-            yield worker
+            yield process, events, theirs
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -214,7 +234,6 @@ def _started(
             for pipe in (process.stdin, process.stderr):
                 with suppress(BrokenPipeError):
                     pipe.close() if pipe else None
-            os.close(ours)
 
 
 def _keep_settings(home: Path) -> None:
@@ -329,14 +348,10 @@ _DOING = {
     "count": "counting it",
     "compile": "compiling it",
     "measure": "measuring it",
-    "resume": "reading its checkpoint",
     "rehearse": "timing its first steps",
     "train": "training it",
-    "evaluate": "evaluating it",
-    "checkpoint": "writing a checkpoint of it",
-    "save": "saving it",
 }
-_TRAINING = ("resume", "rehearse", "train", "evaluate", "checkpoint", "save")
+_TRAINING = ("rehearse", "train")
 _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompiler", "CppCompileError"}
 _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
 

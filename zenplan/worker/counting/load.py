@@ -12,9 +12,9 @@ from unittest.mock import patch
 import keras
 import numpy as np
 
-from zenplan.errors import UsageError
+from zenplan.errors import InputFileError, UsageError
 from zenplan.worker.counting.target import imported, what
-from zenplan.worker.protocol import Events
+from zenplan.worker.protocol import Events, says
 
 # Of more than that jax's own draw, compiled or not, is as fast as numpy's.
 _MOST_DRAWN = 1 << 24
@@ -101,6 +101,24 @@ def configured_model(config: dict[str, Any], events: Events) -> keras.Model:
     model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     if not isinstance(model, keras.Model):
         raise UsageError(f"the file describes {what(model)}, no Keras model", "save a whole model as .keras")
+    return model
+
+
+def trained_model(config: dict[str, Any], path: str, events: Events, hint: str) -> keras.Model:
+    """The model of a ``.keras`` file with its weights, as of ``configured_model``.
+
+    Args:
+        path: of the file that has the weights.
+        hint: what to do where they do not load.
+
+    Raises:
+        InputFileError: they do not.
+    """
+    model = configured_model(config, events)
+    try:
+        model.load_weights(path)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise InputFileError(f"the weights of {path} do not load: {says(error)}", hint) from error
     return model
 
 

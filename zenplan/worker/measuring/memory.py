@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zenplan.worker.protocol import lacks_memory
+
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 # What forgets the highest resident set so far: proc(5).
 _FORGET = "5"
@@ -105,9 +107,7 @@ def peak_over(before: Level | None, after: Level | None, forgotten: bool) -> flo
 
 def is_shortage(error: Exception) -> bool:
     """Whether it says that memory was not enough: frameworks do so by a class of theirs or by their words."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    known = names & {"MemoryError", "OutOfMemoryError", "ResourceExhaustedError"}
-    return bool(known) or any(words in str(error) for words in _SHORT)
+    return lacks_memory(error) or any(words in str(error) for words in _SHORT)
 
 
 def _on_gpu(framework: str) -> Level | None:

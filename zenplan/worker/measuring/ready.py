@@ -40,6 +40,13 @@ class Ready:
         self.model.train_on_batch(self.x, self.y)
 
 
+def set_policy(precision: str) -> None:
+    """Let layers be made in that precision. Raises UsageError: Keras does not train in it."""
+    if precision not in POLICIES:
+        raise UsageError(f"Keras does not train in {precision}", f"known: {', '.join(POLICIES)}")
+    keras.config.set_dtype_policy(POLICIES[precision])
+
+
 def built_model(wanted: Model, precision: str, events: Events) -> keras.Model:
     """The model of a point.
 
@@ -51,10 +58,8 @@ def built_model(wanted: Model, precision: str, events: Events) -> keras.Model:
     Raises:
         UsageError: what ``load`` says, or the same model was stepped before.
     """
-    if precision not in POLICIES:
-        raise UsageError(f"Keras does not train in {precision}", f"known: {', '.join(POLICIES)}")
     # For each anew: the last builder may have set another.
-    keras.config.set_dtype_policy(POLICIES[precision])
+    set_policy(precision)
     if isinstance(wanted, Target):
         model = imported_model(wanted.target, events, wanted.arguments)
         if model.train_function is not None:

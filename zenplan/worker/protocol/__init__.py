@@ -54,6 +54,7 @@ from zenplan.worker.protocol.models import (
 from zenplan.worker.protocol.sending import (
     Events,
     described,
+    lacks_memory,
     says,
 )
 from zenplan.worker.protocol.training import (
@@ -122,5 +123,6 @@ __all__ = [
     "decode_job",
     "decode_stop",
     "described",
+    "lacks_memory",
     "says",
 ]

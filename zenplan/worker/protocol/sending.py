@@ -72,15 +72,19 @@ class Events:
 def described(error: BaseException) -> Raised:
     """The exception for a reader: its class, what it says (its first line), and the last place outside of libraries."""
     files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
-    names = {kind.__name__ for kind in type(error).__mro__}
     return Raised(
         type=type(error).__name__,
         text=says(error),
         module=str(error.name or "") if isinstance(error, ImportError) else "",
         place=_place(error),
         inside=not isinstance(error, ImportError | SyntaxError) and not (files and _is_users(files[-1])),
-        kind=FailureKind.OUT_OF_MEMORY if names & _NO_MEMORY else FailureKind.RAISED,
+        kind=FailureKind.OUT_OF_MEMORY if lacks_memory(error) else FailureKind.RAISED,
     )
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether it is of a class by which Python or a framework says that memory was not enough."""
+    return not _NO_MEMORY.isdisjoint(kind.__name__ for kind in type(error).__mro__)
 
 
 def says(error: BaseException) -> str:

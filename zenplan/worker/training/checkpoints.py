@@ -14,7 +14,8 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -213,6 +214,20 @@ class Checkpoints:
                 path.replace(self.folder / f"{_REMOVED}{path.name}")
         for each in self.folder.glob(f"{_REMOVED}*"):
             _remove(each)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The name of a file beside it to write; at the end that takes its place, on the disk. Where it is not written, the
+    file is as it was."""
+    aside = path.with_name(f"{_WRITING}{path.name}")
+    try:
+        yield aside
+        sync(aside)
+        aside.replace(path)
+        sync(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from zenplan.worker.measuring import machine
 from zenplan.worker.protocol import Events, Machine, Train
-from zenplan.worker.training.checkpoints import Variable, sync
+from zenplan.worker.training.checkpoints import Variable, replacing
 from zenplan.worker.training.losses import loss_of
 from zenplan.worker.training.models import built, length_of
 from zenplan.worker.training.optimizer import made, rate_variable
@@ -59,20 +59,14 @@ class KerasTrainee:
 
     def save(self, folder: Path) -> Path:
         """As of ``Trainee``: a ``.keras`` file, or its weights alone where its classes cannot be written."""
-        aside, path = folder / ".writing-model.keras", folder / "model.keras"
+        path = folder / "model.keras"
         try:
-            try:
+            with replacing(path) as aside:
                 self.parts.model.save(aside)
-            except (NotImplementedError, TypeError, ValueError):
-                aside.unlink(missing_ok=True)
-                aside, path = folder / ".writing-model.weights.h5", folder / "model.weights.h5"
+        except (NotImplementedError, TypeError, ValueError):
+            path = folder / "model.weights.h5"
+            with replacing(path) as aside:
                 self.parts.model.save_weights(aside)
-            sync(aside)
-            aside.replace(path)
-            sync(folder)
-        except OSError:
-            aside.unlink(missing_ok=True)
-            raise
         return path
 
 

@@ -117,14 +117,16 @@ class Loop:
         self._drain()
         return reason
 
-    def save(self) -> None:
-        """Write a checkpoint of now, and tell it."""
+    def save(self) -> Checkpointed:
+        """Write a checkpoint of now, and tell it; what was told."""
         start = time.perf_counter()
         told = tuple(event for at, event in self._told if start - at < _KEPT_S)
         self.state = msgspec.structs.replace(self.state, step=self.step, micro_batch=self.micro_batch, told=told)
         path, size = self.checkpoints.write(self.state, self._finite())
         self.saved = self.step
-        self.say(Checkpointed(step=self.step, path=str(path), bytes=size, wall_s=time.perf_counter() - start))
+        written = Checkpointed(step=self.step, path=str(path), bytes=size, wall_s=time.perf_counter() - start)
+        self.say(written)
+        return written
 
     def _tell_and_keep(self, event: Steps | Metric) -> None:
         self._told.append((time.perf_counter(), event))
@@ -167,12 +169,10 @@ class Loop:
         return PATIENCE if self.job.patience and state.stale >= self.job.patience else ""
 
     def _evaluate(self) -> None:
-        start = time.perf_counter()
-        values = self.evaluation(VALIDATION)
+        values = self._told_evaluation(VALIDATION)
         if values is None:
             # The run is to end; when it goes on, this evaluation comes first.
             return
-        self._tell(VALIDATION, values, start)
         best = self.state.best
         better = best is None or values["loss"] < best
         self.state = msgspec.structs.replace(
@@ -186,16 +186,19 @@ class Loop:
         if VALIDATION in self.samples and self.state.evaluated != self.step:
             self._evaluate()
         if TEST in self.samples:
-            start = time.perf_counter()
-            values = self.evaluation(TEST)
-            if values is not None:
-                self._tell(TEST, values, start)
+            self._told_evaluation(TEST)
 
-    def _tell(self, part: str, values: dict[str, float], start: float) -> None:
+    def _told_evaluation(self, part: str) -> dict[str, float] | None:
+        """As of ``evaluation``, and told. Raises Diverged: the loss is no number."""
+        start = time.perf_counter()
+        values = self.evaluation(part)
+        if values is None:
+            return None
         if not math.isfinite(values["loss"]):
             raise Diverged(self.step)
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         self._tell_and_keep(Metric(step=self.step, part=part, values=values, wall_s=time.perf_counter() - start))
+        return values
 
     def _finite(self) -> Iterator[tuple[str, Array]]:
         """The state, array by array. Raises Diverged where a weight is no number: such a one is not to be kept."""

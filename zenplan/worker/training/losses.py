@@ -9,11 +9,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from zenplan.errors import UnknownName, UsageError
+from zenplan.errors import UsageError
 from zenplan.worker.measuring.ready import is_softmax
-from zenplan.worker.training.prepared import TOKENS, Card
-
-NEXT_TOKEN, CLASSES, NUMBERS = "next token", "classes", "numbers"
+from zenplan.worker.training.loss_names import NUMBERS, loss_name
+from zenplan.worker.training.prepared import Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,7 @@ def loss_of(wanted: str, card: Card, model: keras.Model) -> Loss:
     """
     if not wanted and getattr(model, "compiled", False) and model.loss is not None:
         return _of_builder(model.loss)
-    usual = NEXT_TOKEN if card.kind == TOKENS else CLASSES if card.classes else NUMBERS
-    name = wanted or usual
-    if name not in (NEXT_TOKEN, CLASSES, NUMBERS):
-        raise UnknownName("loss", name, (NEXT_TOKEN, CLASSES, NUMBERS))
-    if name != usual:
-        raise UsageError(f"a loss of {name} does not go with this data", f"its loss is '{usual}'")
+    name = loss_name(wanted, card)
     if name == NUMBERS:
         return Loss(name, _squared_error, {"rmse": _squared_error})
     outputs = getattr(model, "outputs", None) or [None]

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from zenplan.errors import InputFileError, UsageError
+from zenplan.errors import UsageError
 from zenplan.worker.counting.keras_file import read_keras_config
-from zenplan.worker.counting.load import configured_model, imported_model, with_inputs
-from zenplan.worker.measuring.ready import POLICIES, in_policy
-from zenplan.worker.protocol import Events, File, Kind, Train, says
+from zenplan.worker.counting.load import imported_model, trained_model, with_inputs
+from zenplan.worker.measuring.ready import POLICIES, in_policy, set_policy
+from zenplan.worker.protocol import Events, File, Kind, Train
 from zenplan.worker.training.initial import begin, begin_with
 from zenplan.worker.training.kinds import model_of
 from zenplan.worker.training.kinds.facts import Facts
@@ -25,9 +25,7 @@ def built(job: Train, data: Prepared, events: Events) -> keras.Model:
     Raises:
         UsageError: it cannot be built, or does not go with the data.
     """
-    if job.precision not in POLICIES:
-        raise UsageError(f"Keras does not train in {job.precision}", f"known: {', '.join(POLICIES)}")
-    keras.config.set_dtype_policy(POLICIES[job.precision])
+    set_policy(job.precision)
     _seeded(job.seed)
     wanted = job.model
     if isinstance(wanted, Kind):
@@ -86,12 +84,7 @@ def _of_file(path: str, precision: str, events: Events) -> keras.Model:
     events.begin("read")
     # What would run code is refused here; only then Keras sees the file.
     config = in_policy(read_keras_config(path), POLICIES[precision])
-    model = configured_model(config, events)
-    try:
-        model.load_weights(path)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise InputFileError(f"the weights of {path} do not load: {says(error)}", "save the model anew") from error
-    return model
+    return trained_model(config, path, events, "save the model anew")
 
 
 def _with_inputs(model: keras.Model, shapes: list[Any], data: Prepared) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ from zenplan.errors import FailureKind, InputFileError, UsageError, ZenplanError
 from zenplan.worker.measuring.memory import Level, Memory, is_shortage, peak_over
 from zenplan.worker.protocol import (
     Changed,
+    Checkpointed,
     Ended,
     Event,
     Events,
@@ -70,7 +71,7 @@ class Run:
         memory: of what it runs on; before: how it was before the model.
         passed: why newer checkpoints were not taken.
         told: events of before the checkpoint that a parent may not have heard.
-        first_checkpoint: seconds that the first one took, and its bytes; None where the run is resumed.
+        first_checkpoint: that of the beginning; None where the run is resumed.
     """
 
     job: Train
@@ -81,7 +82,7 @@ class Run:
     before: Level | None
     passed: list[str] = field(default_factory=list)
     differs: list[str] = field(default_factory=list)
-    first_checkpoint: tuple[float, int] | None = None
+    first_checkpoint: Checkpointed | None = None
     forgotten: bool = False
     told: tuple[Steps | Metric, ...] = ()
 
@@ -179,11 +180,7 @@ class Run:
     def _keep_beginning(self) -> None:
         if self.loop.checkpoints.steps():
             raise UsageError(f"there is a run in {self.job.folder} already", "go on with --resume, or another --out")
-        start = time.perf_counter()
-        self.loop.save()
-        path = self.loop.checkpoints.good[0]
-        size = sum(each.stat().st_size for each in path.iterdir())
-        self.first_checkpoint = (time.perf_counter() - start, size)
+        self.first_checkpoint = self.loop.save()
 
     def _take_up(self) -> None:
         loop, now = self.loop, self.loop.state
@@ -244,13 +241,13 @@ class Run:
             begin = time.perf_counter()
             evaluate_s = time.perf_counter() - begin if loop.evaluation(VALIDATION) is not None else None
         peak, how = self._peak()
-        seconds, size = self.first_checkpoint or (None, None)
+        first = self.first_checkpoint
         return Rehearsed(
             step_wall_s=tuple(walls),
             step_cpu_s=tuple(cpus),
             evaluate_s=evaluate_s,
-            checkpoint_s=seconds,
-            checkpoint_bytes=size,
+            checkpoint_s=first.wall_s if first else None,
+            checkpoint_bytes=first.bytes if first else None,
             peak_bytes=peak,
             how=how,
         )
@@ -332,9 +329,8 @@ def _samples(job: Train, data: Prepared, length: int) -> dict[str, Samples]:
 
 def _settings(job: Train, data: Prepared) -> dict[str, str]:
     """What of the job changes what comes out of it."""
-    model: Any = documents.plain(job.model)
     settings = {
-        "model": documents.encode(model),
+        "model": documents.encode(job.model),
         "data": data.card.fingerprint,
         "loss": job.loss,
         "optimizer": documents.encode(job.optimizer),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from zenplan.errors import InputFileError, UsageError
+from zenplan.errors import UsageError
 from zenplan.worker.counting.keras_file import read_keras_config
-from zenplan.worker.counting.load import configured_model
-from zenplan.worker.protocol import Events, Write, Written, says
+from zenplan.worker.counting.load import trained_model
+from zenplan.worker.protocol import Events, Write, Written
 
 
 def write(job: Write, events: Events) -> None:
@@ -18,11 +18,7 @@ def write(job: Write, events: Events) -> None:
         InputFileError: the model does not load; UsageError: it does not predict tokens.
     """
     events.begin("read")
-    model = configured_model(read_keras_config(job.model), events)
-    try:
-        model.load_weights(job.model)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise InputFileError(f"the weights of {job.model} do not load: {says(error)}", "train it anew") from error
+    model = trained_model(read_keras_config(job.model), job.model, events, "train it anew")
     shape = model.input_shape
     if not isinstance(shape, tuple) or len(shape) != 2 or not shape[1] or len(model.output_shape) != 3:
         raise UsageError(f"model {model.name} writes no text", "it takes tokens, and predicts the next of each")

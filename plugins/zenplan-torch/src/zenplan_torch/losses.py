@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional
-from zenplan import UnknownName, UsageError
-from zenplan.worker.training.prepared import TOKENS, Card
+from zenplan.worker.training.loss_names import NUMBERS, loss_name
+from zenplan.worker.training.prepared import Card
 
-NEXT_TOKEN, CLASSES, NUMBERS = "next token", "classes", "numbers"
 _OfSamples = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -34,13 +33,9 @@ def loss_of(wanted: str, card: Card) -> Loss:
     Raises:
         UsageError: there is no such loss, or it does not go with the data.
     """
-    usual = NEXT_TOKEN if card.kind == TOKENS else CLASSES if card.classes else NUMBERS
-    name = wanted or usual
-    if name not in (NEXT_TOKEN, CLASSES, NUMBERS):
-        raise UnknownName("loss", name, (NEXT_TOKEN, CLASSES, NUMBERS))
-    if name != usual:
-        raise UsageError(f"a loss of {name} does not go with this data", f"its loss is '{usual}'")
-    return Loss(_squared, "rmse", _squared) if name == NUMBERS else Loss(_entropy, "accuracy", _right)
+    return (
+        Loss(_squared, "rmse", _squared) if loss_name(wanted, card) == NUMBERS else Loss(_entropy, "accuracy", _right)
+    )
 
 
 def _entropy(predicted: Tensor, y: Tensor) -> Tensor:

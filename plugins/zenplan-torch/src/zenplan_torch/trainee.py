@@ -13,7 +13,7 @@ from torch import nn
 from zenplan import UnknownName, UsageError
 from zenplan.worker.measuring.machine import processor
 from zenplan.worker.protocol import Events, Machine, Train
-from zenplan.worker.training.checkpoints import Variable, sync
+from zenplan.worker.training.checkpoints import Variable, replacing
 from zenplan.worker.training.prepared import Prepared
 
 from zenplan_torch import optimizers
@@ -70,17 +70,11 @@ class TorchTrainee:
 
     def save(self, folder: Path) -> Path:
         """As of ``Trainee``: its ``state_dict`` as safetensors."""
-        aside, path = folder / ".writing-model.safetensors", folder / "model.safetensors"
+        path = folder / "model.safetensors"
         # Each of its own: tensors that share memory are refused.
         state = {name: tensor.detach().clone().contiguous() for name, tensor in self.model.state_dict().items()}
-        try:
+        with replacing(path) as aside:
             save_file(state, aside)
-            sync(aside)
-            aside.replace(path)
-            sync(folder)
-        except OSError:
-            aside.unlink(missing_ok=True)
-            raise
         return path
 
 
