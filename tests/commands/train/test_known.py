@@ -141,7 +141,7 @@ def test_what_is_kept_of_a_long_run_has_its_mean(tmp_path: Path) -> None:
     )
     found = Supervisor(folder=tmp_path, asked=asked(), world=World(ratios={}), status=status, screen=Lines(None))
     for step in range(1, 6401):
-        found._step(step, 1.0, StepTime(wall_s=0.001 * (1 + step % 7), cpu_s=0.002))
+        found._step(1.0, StepTime(wall_s=0.001 * (1 + step % 7), cpu_s=0.002))
     assert MOST_SAMPLES <= len(found.samples) <= 2 * MOST_SAMPLES
     mean = sum(each.wall_s for each in found.samples) / len(found.samples)
     assert mean == pytest.approx(found.spent.steps_s / 6400, rel=0.01)

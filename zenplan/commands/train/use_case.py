@@ -16,7 +16,7 @@ import msgspec
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
-from zenplan.adapters.run_folder.folder import JOB, PREDICTION, REQUEST, put, writing
+from zenplan.adapters.run_folder.folder import JOB, REQUEST, put, writing
 from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, run_job
 from zenplan.commands.calibrate.how import gpu_of
@@ -26,7 +26,7 @@ from zenplan.commands.train.known import environment_of
 from zenplan.commands.train.predict import World, before_the_run, tariff_of
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.stopping import DIVERGED, ENDS, SIGINT, signals
-from zenplan.commands.train.supervise import Supervisor, prediction_text, told
+from zenplan.commands.train.supervise import Supervisor
 from zenplan.commands.train.tracking import Followers, tracked_run
 from zenplan.documents import encode
 from zenplan.domain.hardware.device import Device, Profile
@@ -180,11 +180,10 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen) -> Supervis
         interval=job.checkpoint_every,
     )
     if prediction is not None:
-        supervisor.prediction = prediction
         if place.resumed is None:
-            supervisor.status = replace(status, usd_per_h=prediction.usd_per_h)
-            put(place.folder, PREDICTION, prediction_text(prediction))
-            supervisor.say("prediction", told(prediction), {"origin": prediction.origin})
+            supervisor.keep_prediction(prediction)
+        else:
+            supervisor.prediction = prediction
     put(place.folder, JOB, encode(supervisor.asked.job, indent=2) + "\n")
     supervisor.write_status()
     return supervisor
