@@ -16,7 +16,8 @@ import msgspec
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
-from zenplan.adapters.run_folder.folder import JOB, REQUEST, put, writing
+from zenplan.adapters.run_folder.folder import CHECKPOINTS, JOB, METRICS, REQUEST, put, writing
+from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, run_job
 from zenplan.commands.calibrate.how import gpu_of
@@ -240,9 +241,10 @@ def _over(
     supervisor.write_status()
     # The last steps may have come with the end.
     supervisor.screen.update(supervisor.view())
-    result = came_out(supervisor, ended, baselines)
+    metrics = read_metrics(supervisor.folder / METRICS)
+    result = came_out(supervisor, ended, baselines, metrics)
     try:
-        keep(supervisor.folder, supervisor.asked, result)
+        keep(supervisor.folder, supervisor.asked, result, metrics)
     except ZenplanError as other:
         # What ended it first is what is said.
         error = error or other
@@ -273,14 +275,14 @@ def _watched(asked: Asked, profile: Profile) -> Iterator[Callable[[], tuple[Devi
 
 def resumable(status: RunStatus, folder: Path) -> bool:
     """Whether there is a checkpoint to go on from."""
-    from zenplan.adapters.run_folder.folder import CHECKPOINTS
-
-    return status.step < status.steps and any((folder / CHECKPOINTS).glob("step-*"))
+    return status.step < status.steps and _has_checkpoint(folder)
 
 
 def resumed_job(job: Any, folder: Path) -> Any:
     """The job of a run that is gone on with; from its beginning where it has no checkpoint yet."""
-    from zenplan.adapters.run_folder.folder import CHECKPOINTS
+    resume = _has_checkpoint(folder)
+    return msgspec.structs.replace(job, resume=resume, rehearsal=None, folder=str(folder.absolute()))
 
-    there = any((folder / CHECKPOINTS).glob("step-*"))
-    return msgspec.structs.replace(job, resume=there, rehearsal=None, folder=str(folder.absolute()))
+
+def _has_checkpoint(folder: Path) -> bool:
+    return any((folder / CHECKPOINTS).glob("step-*"))

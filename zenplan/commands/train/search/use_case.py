@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Final
 
 from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, MODEL, RESULT, STATUS
-from zenplan.adapters.run_folder.lines import losses
+from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.commands.shared.request_file import is_given
 from zenplan.commands.train.evidence import store
 from zenplan.commands.train.flags import OPTIONS
@@ -163,14 +163,9 @@ class Trials:
         """Whether a trial is behind those before it, by step and lowest loss."""
         if not self.search.early_stopping:
             return lambda step, loss: False
-        curves = list(self._curves(number))
+        others = [trial for trial in self.found if trial.loss is not None and trial.number != number]
+        curves = [read_metrics(trial.folder / METRICS).curve("validation") for trial in others]
         return lambda step, loss: is_behind(step, loss, curves)
-
-    def _curves(self, number: int) -> Iterator[Sequence[tuple[int, float]]]:
-        for trial in self.found:
-            if trial.loss is not None and trial.number != number:
-                parts = losses(trial.folder / METRICS)[1]
-                yield [(step, values["loss"]) for step, values in parts.get("validation", ()) if "loss" in values]
 
     # --- money
 
