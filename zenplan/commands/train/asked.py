@@ -49,7 +49,7 @@ class Asked:
         chosen_interval: whether checkpoints are as far apart as is best, not as was given.
         usd_per_h, usd_per_kwh, power_w: what was said of its price; None where nothing was.
         trackers: names of those that are to follow it.
-        request: text of the file that it is asked for with.
+        request: text of the file that it is asked for with; empty of a run that is gone on with, whose folder has it.
         facts: what was chosen.
     """
 
@@ -80,7 +80,7 @@ def asked_run(
         data: that it is trained on.
         how: device, precision, threads.
         backend: the engine's name.
-        text: of the file that it is asked for with.
+        text: as ``request`` of ``Asked``.
 
     Raises:
         UsageError: something does not go together, or is not there.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from zenplan.adapters.corpus.sources import PYTHON
-from zenplan.commands.train.given import Flags
+from zenplan.commands.train.flags import Flags
 
 # A model and a length that two cores train in about two minutes.
 _GIVEN: Final[dict[str, Any]] = {
@@ -27,9 +27,7 @@ _OPTIONS: Final = ("layers=2", "width=128", "heads=4", "length=64")
 
 def demo_flags(flags: Flags) -> Flags:
     """The flags of the demonstration; those that were given come first."""
-    from zenplan.commands.shared.request_file import is_given
-
-    own = {name: value for name, value in flags.given.items() if is_given(value)}
+    own = flags.own
     if "epochs" in own:
         own["steps"] = None
     return replace(flags, given={**_GIVEN, **own}, options=(*_OPTIONS, *flags.options), demo=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 from zenplan.commands.shared.output import loaded_plugins
 from zenplan.commands.train.evidence import store
-from zenplan.commands.train.given import Flags
+from zenplan.commands.train.flags import Flags
 from zenplan.commands.train.screen import Told
 from zenplan.commands.train.search.table import has_search
 from zenplan.commands.train.session import session_of

@@ -13,10 +13,8 @@ from typing import Final
 from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, MODEL, RESULT, STATUS
 from zenplan.adapters.run_folder.lines import read_metrics
-from zenplan.commands.shared.request_file import is_given
 from zenplan.commands.train.evidence import store
-from zenplan.commands.train.flags import OPTIONS
-from zenplan.commands.train.given import Flags
+from zenplan.commands.train.flags import OPTIONS, Flags
 from zenplan.commands.train.past import read_result
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.search.table import Search
@@ -153,11 +151,10 @@ class Trials:
         return replace(self._flags_of(trial.values, limit), out=trial.folder)
 
     def _flags_of(self, values: Mapping[str, Value], more: Mapping[str, str]) -> Flags:
-        own = {name: value for name, value in self.flags.given.items() if is_given(value)}
         prefix = f"{OPTIONS}."
         given = {name: _text(value) for name, value in values.items() if not name.startswith(prefix)}
         options = [f"{n.removeprefix(prefix)}={_text(v)}" for n, v in values.items() if n.startswith(prefix)]
-        return replace(self.flags, given={**own, **given, **more}, options=(*self.flags.options, *options))
+        return replace(self.flags, given={**self.flags.own, **given, **more}, options=(*self.flags.options, *options))
 
     def _judge(self, number: int) -> Callable[[int, float], bool]:
         """Whether a trial is behind those before it, by step and lowest loss."""
