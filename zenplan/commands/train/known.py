@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -169,10 +168,3 @@ def _on_gpu(
     spread = spread_of(plan, one)
     step_s = Range(low=mid * spread.low, mid=mid, high=mid * spread.high)
     return step_s, FITTED, f"the fit of published runs, {spread.basis}"
-
-
-def environment_of(asked: Asked) -> dict[str, str]:
-    """Of the worker."""
-    from zenplan.adapters.workers.process import measuring_environment
-
-    return measuring_environment(asked.job.device, asked.job.threads, os.environ)

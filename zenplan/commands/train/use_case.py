@@ -19,11 +19,10 @@ from zenplan.adapters.machine.preemption import preemption
 from zenplan.adapters.run_folder.folder import CHECKPOINTS, JOB, METRICS, REQUEST, put, writing
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.place import link, runs_folder
-from zenplan.adapters.workers.process import Limits, run_job
+from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.ending import came_out, keep
-from zenplan.commands.train.known import environment_of
 from zenplan.commands.train.predict import World, before_the_run, tariff_of
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.stopping import DIVERGED, ENDS, SIGINT, signals
@@ -199,7 +198,7 @@ def _run(supervisor: Supervisor, engine: Engine, lock: int) -> tuple[Ended | Non
             Limits(time_s=math.inf),
             supervisor.tell,
             hear=supervisor.hear,
-            environment=environment_of(asked),
+            environment=measuring_environment(asked.job.device, asked.job.threads, os.environ),
             command=engine.worker(),
             orders=supervisor.orders,
             inherit=(lock,),
