@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from zenplan.adapters.files.regular_file import read_text
 from zenplan.adapters.files.whole_file import write_whole
@@ -130,6 +130,13 @@ def put(folder: Path, name: str, content: str | bytes) -> None:
     """
     write_whole(folder / name, content)
     sync(folder)
+
+
+def put_json(folder: Path, name: str, value: Any) -> None:
+    """The value as JSON in that file of the folder. Raises as ``put``."""
+    from zenplan import documents
+
+    put(folder, name, documents.encode(value, indent=2) + "\n")
 
 
 def sync(folder: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from zenplan.adapters.picture.curve import curve_png, curve_svg
-from zenplan.adapters.run_folder.folder import CARD, CURVE_PNG, CURVE_SVG, RESULT, put
+from zenplan.adapters.run_folder.folder import CARD, CURVE_PNG, CURVE_SVG, RESULT, put, put_json
 from zenplan.adapters.run_folder.lines import Metrics
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.card import card
@@ -61,5 +60,4 @@ def keep(folder: Path, asked: Asked, result: RunResult, metrics: Metrics) -> Non
     put(folder, CURVE_SVG, curve_svg(title, metrics.training, shown))
     put(folder, CURVE_PNG, curve_png(metrics.training, shown))
     put(folder, CARD, card(asked, result, folder))
-    document = published(run_document(result, str(folder)))
-    put(folder, RESULT, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    put_json(folder, RESULT, published(run_document(result, str(folder))))

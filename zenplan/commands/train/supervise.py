@@ -15,9 +15,10 @@ import msgspec
 
 from zenplan import units
 from zenplan.adapters.machine.power import EnergyMeter
-from zenplan.adapters.run_folder.folder import METRICS, NOTICES, PREDICTION, STATUS, put
+from zenplan.adapters.run_folder.folder import METRICS, NOTICES, PREDICTION, STATUS, put_json
 from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines
 from zenplan.commands.train.asked import Asked
+from zenplan.commands.train.document import prediction_document
 from zenplan.commands.train.predict import (
     World,
     after_the_rehearsal,
@@ -29,7 +30,7 @@ from zenplan.commands.train.predict import (
 from zenplan.commands.train.screen import Screen, View
 from zenplan.commands.train.stopping import BEHIND, PREEMPTION
 from zenplan.commands.train.tracking import Followers
-from zenplan.documents import encode
+from zenplan.documents import published
 from zenplan.domain.hardware.device import Device
 from zenplan.domain.measured.calibration import Sample
 from zenplan.domain.measured.training_run import RunPrediction, RunStatus, Spent
@@ -177,7 +178,7 @@ class Supervisor:
         """It is on the disk before the worker may go on."""
         self.prediction = found
         self.status = replace(self.status, usd_per_h=found.usd_per_h)
-        put(self.folder, PREDICTION, prediction_text(found))
+        put_json(self.folder, PREDICTION, published(prediction_document(found)))
         self.say("prediction", told(found), {"origin": found.origin})
 
     def _steps(self, event: Steps) -> None:
@@ -449,7 +450,7 @@ class Supervisor:
         self.status = replace(
             self.status, spent=self.all_spent, energy_j=self.energy_j, updated_at=datetime.now(UTC), pid=os.getpid()
         )
-        put(self.folder, STATUS, encode(self.status, indent=2) + "\n")
+        put_json(self.folder, STATUS, self.status)
 
     def close(self) -> None:
         """Nothing more is written by line."""
@@ -463,16 +464,6 @@ def mfu_of(prediction: RunPrediction | None, step_s: float | None) -> float | No
     if prediction is None or not step_s or prediction.flop_per_step is None or not prediction.peak_flop_per_s:
         return None
     return prediction.flop_per_step / step_s / prediction.peak_flop_per_s
-
-
-def prediction_text(prediction: RunPrediction) -> str:
-    """The document of a prediction."""
-    import json
-
-    from zenplan.commands.train.document import prediction_document
-    from zenplan.documents import published
-
-    return json.dumps(published(prediction_document(prediction)), ensure_ascii=False, indent=2) + "\n"
 
 
 def told(prediction: RunPrediction) -> str:

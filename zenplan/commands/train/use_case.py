@@ -16,7 +16,7 @@ import msgspec
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
-from zenplan.adapters.run_folder.folder import CHECKPOINTS, JOB, METRICS, REQUEST, put, writing
+from zenplan.adapters.run_folder.folder import CHECKPOINTS, JOB, METRICS, REQUEST, put, put_json, writing
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
@@ -28,7 +28,6 @@ from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.stopping import DIVERGED, ENDS, SIGINT, signals
 from zenplan.commands.train.supervise import Supervisor
 from zenplan.commands.train.tracking import Followers, tracked_run
-from zenplan.documents import encode
 from zenplan.domain.hardware.device import Device, Profile
 from zenplan.domain.measured.training_run import FAILED, RUNNING, STOPPED, RunPrediction, RunResult, RunStatus
 from zenplan.errors import FailureKind, ZenplanError
@@ -184,7 +183,7 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen) -> Supervis
             supervisor.keep_prediction(prediction)
         else:
             supervisor.prediction = prediction
-    put(place.folder, JOB, encode(supervisor.asked.job, indent=2) + "\n")
+    put_json(place.folder, JOB, supervisor.asked.job)
     supervisor.write_status()
     return supervisor
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zenplan import units
-from zenplan.adapters.run_folder.folder import put
+from zenplan.adapters.run_folder.folder import put, put_json
 from zenplan.adapters.run_folder.place import new_id, runs_folder
 from zenplan.commands.shared.output import loaded_plugins, say, warned, write
 from zenplan.commands.shared.progress import elapsed, staged
@@ -77,10 +77,8 @@ def _claim(out: Path, file: Path, flags: Flags) -> None:
 
 def _answer(trials: Trials, format: str, plugins: Plugins) -> int:
     """What came out, in the folder and on stdout; the exit code."""
-    import json
-
     document: Any = published(search_document_of(trials.found, trials.best, trials.out))
-    put(trials.out, RESULT, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    put_json(trials.out, RESULT, document)
     if format == "json":
         JsonLines().tell("result", "", {"result": document})
     else:
