@@ -20,7 +20,7 @@ from zenplan.domain.hardware.device import Profile
 from zenplan.domain.measured.calibration import MODEL, Stored
 from zenplan.domain.measured.training_run import FITTED, STORED, SWEPT
 from zenplan.domain.range import Range
-from zenplan.domain.software import keras_software
+from zenplan.domain.software import compiles, keras_software
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.worker.protocol import Count
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
 
 _ESTIMATED_OPTIMIZERS = ("adamw", "lion", "sgd", "adafactor")
 Known = tuple[Range, str, str]
-
-
-def compiles(backend: str, compiled: bool | None) -> bool:
-    """Whether a compiler sees the whole step, as was asked for or as is usual for the backend."""
-    return backend != "torch" if compiled is None else compiled
 
 
 def world_of(
