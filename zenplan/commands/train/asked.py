@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.counting import keras_model
+from zenplan.commands.train.data import Prepared
 from zenplan.commands.train.kinds import Kind, kind_of
-from zenplan.commands.train.prepared import Prepared
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.operations import Operations
 from zenplan.errors import UnknownName, UsageError

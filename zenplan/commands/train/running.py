@@ -44,7 +44,7 @@ def _dry(session: Session, plugins: Plugins) -> int:
 
 
 def _sample(outcome: Outcome) -> tuple[str, ...]:
-    from zenplan.commands.train.sample import written
+    from zenplan.commands.train.demo import written
 
     try:
         text = written(outcome.supervisor.asked, outcome.result)
