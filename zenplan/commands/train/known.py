@@ -51,7 +51,7 @@ def world_of(
     """
     gpu = gpu_of(profile) if asked.job.device == "gpu" else None
     sheet = catalogue.by_nvml(gpu.name.value) if gpu and gpu.name.value else None
-    runs = tuple(finished_runs())
+    runs = finished_runs()
     plan = _counted(asked, warn, tell)
     return World(
         plan=plan,

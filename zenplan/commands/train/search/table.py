@@ -51,9 +51,9 @@ class Search:
         return grid({name: field for name, field in self.fields.items() if not isinstance(field, Between)})
 
 
-def has_search(path: Path | None) -> bool:
+def has_search(path: Path) -> bool:
     """Whether the file asks for one. Raises InputFileError: it cannot be read."""
-    return path is not None and TABLE in read_toml_file(path, os.fspath(path), _FILE_HINT).values
+    return TABLE in read_toml_file(path, os.fspath(path), _FILE_HINT).values
 
 
 def read_search(path: Path) -> Search:

@@ -43,7 +43,7 @@ class Trial:
     Attributes:
         number: from 1.
         values: its settings.
-        predicted: before it; None where it was not predicted.
+        predicted: before it.
         folder: that it is in.
         result: what came out; None where it was not run.
         why: where it was not, or failed.
