@@ -17,6 +17,7 @@ KB, MB, GB, TB, PB = 1e3, 1e6, 1e9, 1e12, 1e15
 KIB, MIB, GIB, TIB = 2.0**10, 2.0**20, 2.0**30, 2.0**40
 MINUTE_S, HOUR_S, DAY_S, WEEK_S, YEAR_S = 60.0, 3600.0, 86400.0, 604800.0, 365.25 * 86400.0
 MONTH_S = YEAR_S / 12
+KWH_J = 3.6e6
 TFLOP_PER_S = 1e12
 
 # Below a cent an amount is shown with its digits, down to this.

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 from zenplan.errors import DataError
+
+# 80 of 100 cases of a normal distribution lie within so many standard deviations.
+EIGHTY: Final = 1.2816
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +23,11 @@ class Range:
     def __post_init__(self) -> None:
         if not self.low <= self.mid <= self.high:
             raise DataError(f"range {self.low} ≤ {self.mid} ≤ {self.high} does not hold")
+
+    @property
+    def deviation(self) -> float:
+        """In ln, one standard deviation, of a range above 0 that is one of 80 %."""
+        return math.log(self.high / self.low) / (2.0 * EIGHTY)
 
     def __mul__(self, factor: float) -> Range:
         return Range(low=self.low * factor, mid=self.mid * factor, high=self.high * factor)

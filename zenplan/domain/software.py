@@ -68,6 +68,11 @@ def _by_name(name: str) -> Software | None:
     return next((kind for words, kind in _WORDS if re.search(words, name)), None)
 
 
+def compiles(backend: str, compiled: bool | None) -> bool:
+    """Whether a compiler sees the whole step of Keras: as was asked for, or as is usual for the backend."""
+    return backend != "torch" if compiled is None else compiled
+
+
 def keras_software(backend: str, compiled: bool) -> Software:
     """The kind of Keras on a backend, with the step compiled or not."""
     if not compiled:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from zenplan.adapters.run_folder.folder import is_held, put, take, writing
-from zenplan.adapters.run_folder.lines import Lines, cut_after, losses, read_lines
+from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines, read_metrics
 from zenplan.adapters.run_folder.place import ID, find_run, known_runs, link, new_id, runs_folder
 from zenplan.domain.range import Range
 from zenplan.errors import DataError, InputFileError, UnknownName, UsageError, ZenplanError
@@ -109,13 +109,13 @@ def test_steps_that_are_there_twice_are_kept_once(tmp_path: Path) -> None:
     for steps in (range(1, 6), range(3, 8)):
         written(path, steps)
     assert cut_after(path, 7) == 7
-    assert [step for step, _ in losses(path)[0]] == [1, 2, 3, 4, 5, 6, 7]
+    assert [step for step, _ in read_metrics(path).training] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_lines_of_somebody_else_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "loss": 2.0}\nnonsense\n[1]\n{"step": "x"}\n' + "[" * 9999 + "\n", encoding="utf-8")
-    assert losses(path) == ([(1, 2.0)], {})
+    assert (read_metrics(path).training, read_metrics(path).parts) == ([(1, 2.0)], {})
     assert list(read_lines(tmp_path / "none")) == []
 
 

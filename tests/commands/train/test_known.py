@@ -12,9 +12,9 @@ from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.known import known
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.commands.train.asked import asked_run
+from zenplan.commands.train.data import Part, Prepared
 from zenplan.commands.train.known import _counted, _on_gpu
 from zenplan.commands.train.predict import World, before_the_run, checkpoints_of, evaluations_of, interval_of, tariff_of
-from zenplan.commands.train.prepared import Part, Prepared
 from zenplan.domain.measured.training_run import FITTED, UNKNOWN
 from zenplan.domain.training.request import Request
 from zenplan.errors import DataError, UsageError, ZenplanError
@@ -108,7 +108,7 @@ def test_an_hour_costs_what_is_known_of_it(given: dict[str, Any], hourly: float 
 
 
 def test_a_folder_that_is_no_prepared_data_is_refused(tmp_path: Path) -> None:
-    from zenplan.commands.train.prepared import read_prepared
+    from zenplan.commands.train.data import read_prepared
     from zenplan.errors import DataError, InputFileError
 
     np.save(tmp_path / "a.npy", np.zeros(3))
@@ -141,7 +141,7 @@ def test_what_is_kept_of_a_long_run_has_its_mean(tmp_path: Path) -> None:
     )
     found = Supervisor(folder=tmp_path, asked=asked(), world=World(ratios={}), status=status, screen=Lines(None))
     for step in range(1, 6401):
-        found._step(step, 1.0, StepTime(wall_s=0.001 * (1 + step % 7), cpu_s=0.002))
+        found._step(1.0, StepTime(wall_s=0.001 * (1 + step % 7), cpu_s=0.002))
     assert MOST_SAMPLES <= len(found.samples) <= 2 * MOST_SAMPLES
     mean = sum(each.wall_s for each in found.samples) / len(found.samples)
     assert mean == pytest.approx(found.spent.steps_s / 6400, rel=0.01)

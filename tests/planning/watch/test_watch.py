@@ -69,23 +69,14 @@ def test_work_that_may_be_lost_is_bounded() -> None:
 
 
 def test_an_offer_comes_before_power() -> None:
-    assert Tariff(usd_per_h=2.5, usd_per_kwh=0.1, power_w=700.0).usd(1800.0) == 1.25
-    assert Tariff(usd_per_kwh=0.1, power_w=1000.0).usd(3600.0) == pytest.approx(0.1)
+    assert Tariff(usd_per_h=2.5, usd_per_kwh=0.1, power_w=700.0).hourly_usd == 2.5
+    assert Tariff(usd_per_kwh=0.1, power_w=1000.0).hourly_usd == pytest.approx(0.1)
 
 
 def test_what_is_not_known_is_not_nothing() -> None:
-    assert Tariff().usd(3600.0) is None
-    assert Tariff(usd_per_kwh=0.1).usd(3600.0) is None
-    assert Tariff(usd_per_h=0.0).usd(3600.0) == 0.0
-    assert Tariff(usd_per_h=0.0).seconds(1.0) is None
-
-
-@given(st.floats(min_value=1e-3, max_value=1e4), seconds)
-def test_seconds_and_dollars_are_each_others_inverse(price: float, wanted: float) -> None:
-    tariff = Tariff(usd_per_h=price)
-    usd = tariff.usd(wanted)
-    assert usd is not None
-    assert tariff.seconds(usd) == pytest.approx(wanted)
+    assert Tariff().hourly_usd is None
+    assert Tariff(usd_per_kwh=0.1).hourly_usd is None
+    assert Tariff(usd_per_h=0.0).hourly_usd == 0.0
 
 
 # --- time left

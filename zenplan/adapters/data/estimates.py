@@ -17,10 +17,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from zenplan.domain.range import Range
+from zenplan.domain.range import EIGHTY, Range
 
-# Half-width of an 80 % interval in standard errors: of a normal distribution, and more with few draws (Student's t).
-_NORMAL: Final = 1.2816
 # Records have long tails: of few draws the variance is more often too small than too large.
 _TAIL: Final = 1.5
 # Where more than that is text, what is not is estimated.
@@ -143,7 +141,7 @@ def _records(lot: Lot) -> Total:
     if lot.whole:
         return Total(float(sum(d.records for d in lot.draws)), 0.0)
     found = ratio_of([lot], lambda d: float(d.records), lambda d: d.measure)
-    return Total(found.mid * lot.measure, math.hypot(max(found.error, _LEAST), _NORMAL * lot.size_error))
+    return Total(found.mid * lot.measure, math.hypot(max(found.error, _LEAST), EIGHTY * lot.size_error))
 
 
 def _text(lot: Lot) -> Total:
@@ -154,7 +152,7 @@ def _text(lot: Lot) -> Total:
         # What is not text goes with the number of records. So the few longest, which no draw met, are counted as text.
         other = ratio_of([lot], lambda d: d.raw - d.text_bytes, lambda d: d.measure)
         found = Total(1.0 - other.mid, math.hypot(other.error * abs(other.mid) / (1.0 - other.mid), lot.unseen))
-    return Total(found.mid * lot.size, math.hypot(max(found.error, _LEAST), _NORMAL * lot.size_error))
+    return Total(found.mid * lot.size, math.hypot(max(found.error, _LEAST), EIGHTY * lot.size_error))
 
 
 def _half_width(residuals: Sequence[float], total: float) -> float:
@@ -166,7 +164,8 @@ def _half_width(residuals: Sequence[float], total: float) -> float:
     error = math.sqrt(number * differences / (2.0 * (number - 1.0)))
     # As good as two of three draws would be, were their mean known.
     free = max(2.0 * number / 3.0 - 1.0, 1.0)
-    student = _NORMAL + (_NORMAL**3 + _NORMAL) / (4.0 * free)
+    # Wider than of a normal distribution, with few draws (Student's t).
+    student = EIGHTY + (EIGHTY**3 + EIGHTY) / (4.0 * free)
     return _TAIL * student * error / total
 
 

@@ -13,7 +13,7 @@ _RAPL: Final = "sys/class/powercap"
 
 
 class EnergyMeter:
-    """Joules since it was made, of what can be measured; ``covers`` says of what.
+    """Joules since it was made, of what can be measured.
 
     ``read`` has to be called now and then: a counter that has begun anew twice since then would be missed.
     """
@@ -27,9 +27,6 @@ class EnergyMeter:
         self._joules = 0.0
         self._gpu = gpu
         self._gpu_began = _gpu_j(gpu)
-        self.covers = " and ".join(
-            [*(["the GPU"] if self._gpu_began is not None else []), *(["the processors"] if self._packages else [])]
-        )
 
     def read(self) -> float | None:
         """So far; None where nothing can be measured, or where a GPU that computes cannot."""

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from zenplan.adapters.files.regular_file import read_text
 from zenplan.adapters.files.whole_file import write_whole
+from zenplan.adapters.machine.processes import is_alive
 from zenplan.errors import FailureKind, UsageError, ZenplanError
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ REQUEST, JOB, PREDICTION = "run.toml", "job.json", "prediction.json"
 METRICS, NOTICES = "metrics.jsonl", "notices.jsonl"
 STATUS, RESULT, CARD, CURVE_SVG, CURVE_PNG = "status.json", "result.json", "card.md", "curve.svg", "curve.png"
 CHECKPOINTS, MODEL = "checkpoints", "model"
-_LOCK: Final = ".lock"
+LOCK: Final = ".lock"
 _DRAFTS: Final = ".zenplan-*"
 MOST_BYTES: Final = 50_000_000
 # A worker whose parent is gone writes a checkpoint and leaves; until then it holds the lock.
@@ -58,7 +59,7 @@ def _locked(path: Path, new: bool, wait_s: float, tell: Callable[[], None] | Non
     try:
         if new:
             path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except FileNotFoundError as error:
         raise UsageError(f"there is no run in {path}", "'zenplan runs list' lists them") from error
     except OSError as error:
@@ -68,7 +69,7 @@ def _locked(path: Path, new: bool, wait_s: float, tell: Callable[[], None] | Non
     with ExitStack() as stack:
         stack.callback(os.close, descriptor)
         _take(descriptor, path, 0.0 if new else wait_s, tell)
-        if new and any(each.name != _LOCK for each in path.iterdir()):
+        if new and any(each.name != LOCK for each in path.iterdir()):
             raise UsageError(f"{path} is not empty", "name a new folder, or go on with its run: --resume")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -84,7 +85,7 @@ def _take(descriptor: int, path: Path, wait_s: float, tell: Callable[[], None] |
             return
         owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
         # A parent that lives does not leave soon: nothing is waited for.
-        if time.monotonic() >= end or (owner.isdigit() and _lives(int(owner))):
+        if time.monotonic() >= end or (owner.isdigit() and is_alive(int(owner))):
             raise UsageError(
                 f"another run is at {path}{f', process {owner}' if owner else ''}",
                 "wait for its end, or name another folder: --out PATH",
@@ -95,20 +96,10 @@ def _take(descriptor: int, path: Path, wait_s: float, tell: Callable[[], None] |
         time.sleep(_LOOK_S)
 
 
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def is_held(path: Path) -> bool:
     """Whether a process, or its worker, is at the run."""
     try:
-        descriptor = os.open(path / _LOCK, os.O_RDONLY)
+        descriptor = os.open(path / LOCK, os.O_RDONLY)
     except OSError:
         return False
     try:
@@ -130,6 +121,13 @@ def put(folder: Path, name: str, content: str | bytes) -> None:
     """
     write_whole(folder / name, content)
     sync(folder)
+
+
+def put_json(folder: Path, name: str, value: Any) -> None:
+    """The value as JSON in that file of the folder. Raises as ``put``."""
+    from zenplan import documents
+
+    put(folder, name, documents.encode(value, indent=2) + "\n")
 
 
 def sync(folder: Path) -> None:

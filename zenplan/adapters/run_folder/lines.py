@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -105,16 +106,36 @@ def cut_after(path: Path, step: int) -> int:
     return last
 
 
-def losses(path: Path) -> tuple[Sequence[tuple[int, float]], dict[str, list[tuple[int, dict[str, float]]]]]:
-    """Of the metrics: training losses by step, and evaluations by part, in order."""
-    training: list[tuple[int, float]] = []
-    parts: dict[str, list[tuple[int, dict[str, float]]]] = {}
+@dataclass(slots=True)
+class Metrics:
+    """What the metrics of a run hold, read once.
+
+    Attributes:
+        training: losses by step, in order.
+        parts: evaluations by part, in order: the step, and figures by name.
+        times: seconds of each step, and of them those that it waited for its batch.
+    """
+
+    training: list[tuple[int, float]] = field(default_factory=list)
+    parts: dict[str, list[tuple[int, dict[str, float]]]] = field(default_factory=dict)
+    times: list[tuple[float, float]] = field(default_factory=list)
+
+    def curve(self, part: str) -> list[tuple[int, float]]:
+        """Losses of a part by step; none where it has none."""
+        return [(step, values["loss"]) for step, values in self.parts.get(part, ()) if "loss" in values]
+
+
+def read_metrics(path: Path) -> Metrics:
+    """The metrics of a run; empty where there is no file. Raises ZenplanError: it cannot be read."""
+    found = Metrics()
     for line in read_lines(path):
         step, part = line.get("step"), line.get("part")
+        if "part" not in line:
+            found.times.append((line.get("wall_s", 0.0), line.get("wait_s", 0.0)))
         if not isinstance(step, int):
             continue
         if isinstance(part, str) and isinstance(line.get("values"), dict):
-            parts.setdefault(part, []).append((step, {k: float(v) for k, v in line["values"].items()}))
+            found.parts.setdefault(part, []).append((step, {k: float(v) for k, v in line["values"].items()}))
         elif isinstance(line.get("loss"), int | float):
-            training.append((step, float(line["loss"])))
-    return training, parts
+            found.training.append((step, float(line["loss"])))
+    return found

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
+from zenplan.adapters.machine.processes import is_alive
 from zenplan.adapters.store.migrations import STATE, add_row, checksum, shown
 from zenplan.adapters.store.opening import open_to_read, open_to_write, our_errors, waited
 from zenplan.adapters.store.path import store_path
@@ -296,14 +297,4 @@ def state_of(finished: bool, writer: str, written_at: float) -> str:
     if writer == this_process():
         # In a container every run may have the same number.
         return RUNNING if written_at >= _STARTED else UNFINISHED
-    return RUNNING if node != platform.node() or _lives(int(process)) else UNFINISHED
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
+    return RUNNING if node != platform.node() or is_alive(int(process)) else UNFINISHED

@@ -8,9 +8,9 @@ from functools import cache
 from zenplan.adapters.files.csv_file import DataRow, data_rows
 from zenplan.adapters.tables.regions import country_of
 from zenplan.domain import checks
+from zenplan.units import KWH_J
 
 _CARBON = ("country", "name", "g_co2e_per_kwh", "year", "source")
-_J_PER_KWH = 3.6e6
 _G_PER_KG = 1000.0
 
 
@@ -41,6 +41,6 @@ def _intensities() -> dict[str, DataRow]:
 
 def _intensity(row: DataRow) -> GridIntensity:
     return GridIntensity(
-        kg_per_j=row.number("g_co2e_per_kwh") / _G_PER_KG / _J_PER_KWH,
+        kg_per_j=row.number("g_co2e_per_kwh") / _G_PER_KG / KWH_J,
         source=f"{row.cells['name']} {row.cells['year']}, {row.cells['source']}",
     )

@@ -13,7 +13,7 @@ from zenplan.commands.shared.counting import count_keras, keras_model
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.model.proxy import proxy_note
 from zenplan.domain.model.workload import Workload
-from zenplan.domain.software import keras_software
+from zenplan.domain.software import compiles, keras_software
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError
 from zenplan.protocols import WorkloadFamily
@@ -124,8 +124,7 @@ def _counted(target: str, arguments: Mapping[str, Any], backend: str, tell: Tell
 
 def _software(how: How, backend: str) -> str:
     """The kind of software that runs it, of which memory is predicted."""
-    compiled = backend != "torch" if how.compiled is None else how.compiled
-    return keras_software(backend, compiled)
+    return keras_software(backend, compiles(backend, how.compiled))
 
 
 def _batch(given: int | None, workload: Workload) -> tuple[int, tuple[str, ...]]:

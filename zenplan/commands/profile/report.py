@@ -12,7 +12,6 @@ from zenplan.domain.hardware.device import NOT_SET, Device, DriverState, Host, P
 from zenplan.domain.report import Column, Report, Table
 
 _NO_SHEET = "no data sheet: unknown to the catalogue"
-_KWH_J = 3.6e6
 
 
 def profile_report(profile: Profile, sheets: Mapping[int, Accelerator | None]) -> Report:
@@ -96,7 +95,7 @@ def _device_table(device: Device, sheet: Accelerator | None) -> Table:
         ("SM clock", _of(device.sm_clock_hz, device.sm_clock_max_hz, _mhz)),
         ("memory clock", _of(device.memory_clock_hz, device.memory_clock_max_hz, _mhz)),
         ("power", _of(device.power_draw_w, device.power_limit_w, _watts)),
-        ("energy counter", _show(device.energy_j, lambda j: f"{units.significant(j / _KWH_J)} kWh")),
+        ("energy counter", _show(device.energy_j, lambda j: f"{units.significant(j / units.KWH_J)} kWh")),
         ("temperature", _show(device.temperature_c, lambda c: f"{c} °C")),
         ("GPU busy", _show(device.gpu_utilisation, units.percent)),
         ("memory busy", _show(device.memory_utilisation, units.percent)),

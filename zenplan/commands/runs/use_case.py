@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zenplan.adapters.run_folder.folder import CHECKPOINTS, MODEL, RESULT, STATUS, writing
+from zenplan.adapters.run_folder.folder import CHECKPOINTS, LOCK, MODEL, RESULT, STATUS, writing
 from zenplan.adapters.run_folder.place import find_run, known_runs, runs_folder
 from zenplan.commands.train.past import read_prediction, read_result, standing
 from zenplan.domain.measured.training_run import RunResult
@@ -89,7 +89,7 @@ def _remove(folder: Path, id: str) -> None:
             raise ZenplanError(
                 f"run {id} cannot be removed: {error.strerror}", "may you write in its folder?"
             ) from error
-    (folder / ".lock").unlink(missing_ok=True)
+    (folder / LOCK).unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
     place = runs_folder() / id

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.counting import keras_model
-from zenplan.commands.train.kinds import KINDS, Kind
-from zenplan.commands.train.prepared import Prepared
+from zenplan.commands.train.data import Prepared
+from zenplan.commands.train.kinds import Kind, kind_of
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.operations import Operations
 from zenplan.errors import UnknownName, UsageError
@@ -49,7 +49,7 @@ class Asked:
         chosen_interval: whether checkpoints are as far apart as is best, not as was given.
         usd_per_h, usd_per_kwh, power_w: what was said of its price; None where nothing was.
         trackers: names of those that are to follow it.
-        request: text of the file that it is asked for with.
+        request: text of the file that it is asked for with; empty of a run that is gone on with, whose folder has it.
         facts: what was chosen.
     """
 
@@ -80,7 +80,7 @@ def asked_run(
         data: that it is trained on.
         how: device, precision, threads.
         backend: the engine's name.
-        text: of the file that it is asked for with.
+        text: as ``request`` of ``Asked``.
 
     Raises:
         UsageError: something does not go together, or is not there.
@@ -162,19 +162,16 @@ def _model(
             "nothing says what to train", "as in: --model decoder; 'zenplan train init decoder' shows a file"
         )
     options = dict(given.get("options") or {})
-    if name in KINDS:
-        length = request.get("seq_len") or KINDS[name].seq_len
-        if data.kind == "tokens" and length is not None:
-            options.setdefault("length", length)
-        if request.get("seq_len") not in (None, options.get("length", length)):
-            raise UsageError(f"--seq-len {length} and the option length={options['length']} contradict", "give one")
-        return name, KindOfModel(name=name, options=options), KINDS[name]
-    if ":" not in name and not name.endswith((".keras", ".py", ".h5", ".hdf5")):
-        raise UnknownName(
-            "kind of model", name, KINDS, instead="a model of your own: package.module:function, or a .keras file"
-        )
     length = request.get("seq_len")
-    return name, keras_model(name, options, [(length,)] if length and data.kind == "tokens" else ()), None
+    if ":" in name or name.endswith((".keras", ".py", ".h5", ".hdf5")):
+        return name, keras_model(name, options, [(length,)] if length and data.kind == "tokens" else ()), None
+    kind = kind_of(name)
+    length = length or kind.seq_len
+    if data.kind == "tokens" and length is not None:
+        options.setdefault("length", length)
+    if request.get("seq_len") not in (None, options.get("length", length)):
+        raise UsageError(f"--seq-len {length} and the option length={options['length']} contradict", "give one")
+    return name, KindOfModel(name=name, options=options), kind
 
 
 def _length(model: TrainedModel, kind: Kind | None) -> int | None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from zenplan import units
 from zenplan.domain.measured.training_run import FINISHED, RunResult
 from zenplan.domain.range import Range
-from zenplan.planning.watch.money import KWH_J
 
 # What can be compared of a run that is not finished, too.
 _OF_ANY = ("a step", "setting up", "rehearsal", "peak memory")
@@ -61,11 +60,8 @@ class Row:
 
 def energy(joules: float) -> str:
     """Joules for people."""
-    return (
-        f"{units.significant(joules / KWH_J)} kWh"
-        if joules >= 0.01 * KWH_J
-        else f"{units.significant(joules / 1e3)} kJ"
-    )
+    kwh = joules / units.KWH_J
+    return f"{units.significant(kwh)} kWh" if joules >= 0.01 * units.KWH_J else f"{units.significant(joules / 1e3)} kJ"
 
 
 SHOWN: dict[str, Callable[[float], str]] = {

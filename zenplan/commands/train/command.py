@@ -63,7 +63,7 @@ def train(
     words = list(what or ())
     if words[:1] == ["init"]:
         return _init(words[1:])
-    from zenplan.commands.train.given import Flags
+    from zenplan.commands.train.flags import Flags
     from zenplan.commands.train.running import run
 
     ways: dict[str, Any] = {

@@ -1,14 +1,13 @@
-"""The end of a run: what came out of it, its picture, its card, and itself as evidence for the runs after it."""
+"""The end of a run: what came out of it, its picture, and its card."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from zenplan.adapters.picture.curve import curve_png, curve_svg
-from zenplan.adapters.run_folder.folder import CARD, CURVE_PNG, CURVE_SVG, METRICS, RESULT, put
-from zenplan.adapters.run_folder.lines import losses, read_lines
+from zenplan.adapters.run_folder.folder import CARD, CURVE_PNG, CURVE_SVG, RESULT, put, put_json
+from zenplan.adapters.run_folder.lines import Metrics
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.card import card
 from zenplan.commands.train.document import run_document
@@ -18,18 +17,14 @@ from zenplan.domain.measured.training_run import RunResult
 from zenplan.worker.protocol import Ended
 
 
-def came_out(supervisor: Supervisor, ended: Ended | None, baselines: Mapping[str, Mapping[str, float]]) -> RunResult:
-    """What came out, by the lines of the folder: those of earlier starts are among them."""
-    training, parts = losses(supervisor.folder / METRICS)
-    waits = [
-        (line.get("wall_s", 0.0), line.get("wait_s", 0.0))
-        for line in read_lines(supervisor.folder / METRICS)
-        if "part" not in line
-    ]
-    wall_s = sum(wall for wall, _ in waits)
-    step_s = wall_s / len(waits) if waits else None
-    evaluated = [(values["loss"], step) for step, values in parts.get("validation", ()) if "loss" in values]
-    best = min(evaluated, default=None)
+def came_out(
+    supervisor: Supervisor, ended: Ended | None, baselines: Mapping[str, Mapping[str, float]], metrics: Metrics
+) -> RunResult:
+    """What came out, by the metrics of the folder: those of earlier starts are among them."""
+    training, parts, times = metrics.training, metrics.parts, metrics.times
+    wall_s = sum(wall for wall, _ in times)
+    step_s = wall_s / len(times) if times else None
+    best = min(((loss, step) for step, loss in metrics.curve("validation")), default=None)
     ready, job = supervisor.ready, supervisor.asked.job
     samples = len(training) * job.batch
     tokens = ready.tokens_per_sample if ready else None
@@ -43,7 +38,7 @@ def came_out(supervisor: Supervisor, ended: Ended | None, baselines: Mapping[str
         best_step=best[1] if best else None,
         best_loss=best[0] if best else None,
         step_s=step_s,
-        wait_share=sum(wait for _, wait in waits) / wall_s if wall_s > 0.0 else None,
+        wait_share=sum(wait for _, wait in times) / wall_s if wall_s > 0.0 else None,
         evaluations=sum(map(len, parts.values())),
         checkpoints=supervisor.checkpoints,
         samples=samples,
@@ -58,14 +53,11 @@ def came_out(supervisor: Supervisor, ended: Ended | None, baselines: Mapping[str
     )
 
 
-def keep(folder: Path, asked: Asked, result: RunResult) -> None:
+def keep(folder: Path, asked: Asked, result: RunResult, metrics: Metrics) -> None:
     """All of it in the folder. Raises ZenplanError: it cannot be written."""
-    training, parts = losses(folder / METRICS)
-    curves = {part: [(step, v["loss"]) for step, v in found if "loss" in v] for part, found in parts.items()}
-    shown = {part: points for part, points in curves.items() if part != "test"}
+    shown = {part: metrics.curve(part) for part in metrics.parts if part != "test"}
     title = f"{result.status.name} on {result.status.backend}"
-    put(folder, CURVE_SVG, curve_svg(title, training, shown))
-    put(folder, CURVE_PNG, curve_png(training, shown))
+    put(folder, CURVE_SVG, curve_svg(title, metrics.training, shown))
+    put(folder, CURVE_PNG, curve_png(metrics.training, shown))
     put(folder, CARD, card(asked, result, folder))
-    document = published(run_document(result, str(folder)))
-    put(folder, RESULT, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    put_json(folder, RESULT, published(run_document(result, str(folder))))

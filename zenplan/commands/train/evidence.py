@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Final
 
 from zenplan.adapters.store.store import CalibrationStore
@@ -42,14 +42,8 @@ def calibration_of(supervisor: Supervisor, result: RunResult, id: str) -> Calibr
         setup_s=supervisor.spent.setup_s,
         peak_bytes=result.peak_bytes,
     )
-    begun = about.begun(id, mark)
     text = one_line(f"steps of the training run {result.status.id}")
-    return Calibration(
-        **{name: getattr(begun, name) for name in begun.__slots__ if name not in ("measured", "notes", "taken_at")},
-        measured=(measured,),
-        notes=(text,),
-        taken_at=datetime.now(UTC),
-    )
+    return replace(about.begun(id, mark), measured=(measured,), notes=(text,))
 
 
 def store(supervisor: Supervisor, result: RunResult) -> str:

@@ -1,17 +1,17 @@
-"""Flags of a training run, which are the keys of ``[train]`` in a request file as well."""
+"""Flags of a training run, which are the keys of ``[train]`` in a request file as well; and what was given of them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.files.toml_file import read_toml_file
 from zenplan.commands.shared.options import FLAGS, PREPARE, Flag
-from zenplan.commands.shared.request_file import flag_value
+from zenplan.commands.shared.request_file import flag_value, is_given
 from zenplan.errors import UsageError, shown
 
 SCHEDULES: Final = ("constant", "cosine", "linear")
@@ -119,7 +119,29 @@ REQUEST: Final = tuple(
         "usd_per_hour",
     )
 )
+# What ends a run and what it costs: it may be other when a run, or a search, is gone on with.
+LIMITS: Final = ("max_usd", "max_hours", "usd_per_hour", "usd_per_kwh", "power", "mtbf")
 OF_DATA: Final = tuple(flag for flag in PREPARE if flag.name in _OF_DATA)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """What the command was given: the file, flags as texts, the rest as it is."""
+
+    file: Path | None = None
+    given: Mapping[str, Any]
+    options: tuple[str, ...] = ()
+    compiled: bool | None = None
+    resume: str | None = None
+    out: Path | None = None
+    dry_run: bool = False
+    demo: bool = False
+    output: str | None = None
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The flags that were given."""
+        return {name: value for name, value in self.given.items() if is_given(value)}
 
 
 def read_train_table(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -195,7 +217,7 @@ def option_of(text: str) -> tuple[str, Any]:
 
 
 def parsed_train(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of the flags of a run, in base units; what was not given is left out.
+    """The values of the flags of a run among these, in base units; what was not given is left out.
 
     Raises:
         UsageError: one cannot be what was given.
@@ -203,6 +225,6 @@ def parsed_train(given: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, value in given.items():
         flag = BY_NAME.get(name)
-        if value is not None:
-            found[name] = flag.parse(value, flag.flag) if flag is not None and flag.parse else value
+        if flag is not None and value is not None:
+            found[name] = flag.parse(value, flag.flag) if flag.parse else value
     return found

@@ -10,7 +10,7 @@ from typing import Any
 
 from zenplan.commands.shared.output import loaded_plugins
 from zenplan.commands.train.evidence import store
-from zenplan.commands.train.given import Flags
+from zenplan.commands.train.flags import Flags
 from zenplan.commands.train.screen import Told
 from zenplan.commands.train.search.table import has_search
 from zenplan.commands.train.session import session_of
@@ -52,7 +52,7 @@ def trained(
     )
     show = progress or _unseen
     with loaded_plugins(_warn) as plugins:
-        session = session_of(flags, plugins, _warn, show, _untold)
+        session = session_of(flags, plugins, _warn, show, _unseen)
         outcome = session.go(Told(show))
     if outcome.error is not None:
         raise outcome.error
@@ -67,9 +67,5 @@ def _warn(text: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=2)
 
 
-def _unseen(share: float, stage: str) -> None:
-    pass
-
-
-def _untold(stage: str, seconds: float) -> None:
+def _unseen(*progress: object) -> None:
     pass

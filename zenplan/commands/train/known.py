@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from zenplan.domain.hardware.device import Profile
 from zenplan.domain.measured.calibration import MODEL, Stored
 from zenplan.domain.measured.training_run import FITTED, STORED, SWEPT
 from zenplan.domain.range import Range
-from zenplan.domain.software import keras_software
+from zenplan.domain.software import compiles, keras_software
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.worker.protocol import Count
@@ -32,11 +31,6 @@ if TYPE_CHECKING:
 
 _ESTIMATED_OPTIMIZERS = ("adamw", "lion", "sgd", "adafactor")
 Known = tuple[Range, str, str]
-
-
-def compiles(backend: str, compiled: bool | None) -> bool:
-    """Whether a compiler sees the whole step, as was asked for or as is usual for the backend."""
-    return backend != "torch" if compiled is None else compiled
 
 
 def world_of(
@@ -57,7 +51,7 @@ def world_of(
     """
     gpu = gpu_of(profile) if asked.job.device == "gpu" else None
     sheet = catalogue.by_nvml(gpu.name.value) if gpu and gpu.name.value else None
-    runs = tuple(finished_runs())
+    runs = finished_runs()
     plan = _counted(asked, warn, tell)
     return World(
         plan=plan,
@@ -169,10 +163,3 @@ def _on_gpu(
     spread = spread_of(plan, one)
     step_s = Range(low=mid * spread.low, mid=mid, high=mid * spread.high)
     return step_s, FITTED, f"the fit of published runs, {spread.basis}"
-
-
-def environment_of(asked: Asked) -> dict[str, str]:
-    """Of the worker."""
-    from zenplan.adapters.workers.process import measuring_environment
-
-    return measuring_environment(asked.job.device, asked.job.threads, os.environ)

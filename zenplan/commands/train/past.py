@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
@@ -63,7 +63,7 @@ def standing(folder: Path) -> tuple[RunStatus, bool]:
     return status, status.state == RUNNING and is_held(folder)
 
 
-def finished_runs() -> Iterator[tuple[Path, RunResult]]:
+def finished_runs() -> Sequence[tuple[Path, RunResult]]:
     """Those that came to their end here, the newest first; what cannot be read is left out."""
     found = []
     for folder in known_runs().values():
@@ -71,7 +71,7 @@ def finished_runs() -> Iterator[tuple[Path, RunResult]]:
             result = read_result(folder)
             if result.status.state == FINISHED:
                 found.append((folder, result))
-    yield from sorted(found, key=lambda each: each[1].status.updated_at, reverse=True)
+    return sorted(found, key=lambda each: each[1].status.updated_at, reverse=True)
 
 
 def like(job: Train, backend: str, runs: Sequence[tuple[Path, RunResult]]) -> RunResult | None:

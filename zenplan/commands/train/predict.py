@@ -56,7 +56,7 @@ class World:
     @property
     def rehearses(self) -> bool:
         """Whether steps are to be timed before the run: nothing that was measured says how long they are."""
-        return self.step is None or self.step[1] not in (STORED,)
+        return self.step is None or self.step[1] != STORED
 
 
 def tariff_of(asked: Asked, sheet: Accelerator | None, measured_w: float | None) -> Tariff:

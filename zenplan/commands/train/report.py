@@ -9,7 +9,7 @@ from typing import Any
 from zenplan import units
 from zenplan.adapters.picture.curve import smooth
 from zenplan.adapters.run_folder.folder import CARD, CURVE_SVG, METRICS
-from zenplan.adapters.run_folder.lines import losses
+from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.commands.layouts.report import Point, drawn
 from zenplan.commands.train.beside import energy, rows
 from zenplan.domain.measured.training_run import FINISHED, RunPrediction, RunResult
@@ -124,10 +124,10 @@ def _shown(value: float | None) -> str:
 
 def _curve(folder: Path) -> tuple[Table, ...]:
     """The loss by step, in letters: ``o`` of training, ``v`` of validation."""
-    training, parts = losses(folder / METRICS)
+    metrics = read_metrics(folder / METRICS)
+    training = metrics.training
     points = [Point(across=step, up=loss, mark="o") for step, loss in smooth(training, _LETTERS)]
-    evaluated = [(step, values["loss"]) for step, values in parts.get("validation", ()) if "loss" in values]
-    points += [Point(across=step, up=loss, mark="v") for step, loss in evaluated]
+    points += [Point(across=step, up=loss, mark="v") for step, loss in metrics.curve("validation")]
     if len(points) < 3 or min(p.up for p in points) <= 0.0:
         return ()
     lines = drawn(points, lambda value: units.significant(value))

@@ -8,7 +8,7 @@ from zenplan.adapters.files.scratch import scratch
 from zenplan.commands.shared.output import loaded_plugins, say, warned, write
 from zenplan.commands.shared.progress import elapsed, staged
 from zenplan.commands.train.evidence import store
-from zenplan.commands.train.given import Flags
+from zenplan.commands.train.flags import Flags
 from zenplan.commands.train.report import prediction_report, train_report
 from zenplan.commands.train.screen import JsonLines, shown
 from zenplan.commands.train.search.table import has_search
@@ -44,7 +44,7 @@ def _dry(session: Session, plugins: Plugins) -> int:
 
 
 def _sample(outcome: Outcome) -> tuple[str, ...]:
-    from zenplan.commands.train.sample import written
+    from zenplan.commands.train.demo import written
 
     try:
         text = written(outcome.supervisor.asked, outcome.result)

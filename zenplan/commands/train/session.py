@@ -10,21 +10,20 @@ from typing import Any, Final
 
 from zenplan.adapters.run_folder.folder import JOB, REQUEST, take
 from zenplan.adapters.run_folder.place import find_run, new_id, runs_folder
+from zenplan.adapters.settings.settings import Settings
 from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.calibrate.how import How, engines_of, how_of
 from zenplan.commands.profile.use_case import profile as profile_of
 from zenplan.commands.shared.options import PREPARE, parsed
 from zenplan.commands.shared.request import settings_of
-from zenplan.commands.shared.request_file import is_given, read_request
+from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.shared.tables import catalogue
 from zenplan.commands.train.asked import Asked, asked_run
-from zenplan.commands.train.data import prepared_data
-from zenplan.commands.train.flags import BY_NAME, OPTIONS, option_of, parsed_train, read_train_table
-from zenplan.commands.train.given import Flags
+from zenplan.commands.train.data import Prepared, prepared_data
+from zenplan.commands.train.flags import LIMITS, OPTIONS, Flags, option_of, parsed_train, read_train_table
 from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, standing
 from zenplan.commands.train.predict import World
-from zenplan.commands.train.prepared import Prepared
 from zenplan.commands.train.request_text import request_text
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.tracking import trackers_of
@@ -37,8 +36,8 @@ from zenplan.plugins import Plugins
 from zenplan.protocols import Engine, Tracker
 from zenplan.worker.protocol import Train
 
-# What may be changed of a run that is gone on with: what ends it, and what it costs.
-_OF_A_RESUMED: Final = ("max_usd", "max_hours", "usd_per_hour", "usd_per_kwh", "power", "mtbf", "tracker")
+# What may be changed of a run that is gone on with.
+_OF_A_RESUMED: Final = (*LIMITS, "tracker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,14 +130,10 @@ def _session(asked: Asked, place: Place, engine: Engine, here: Here, format: str
 
 def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
     """The run, its engine, and the format of the answer."""
-    file = _of_file(flags.file)
-    own = {name: value for name, value in flags.given.items() if is_given(value)}
-    both = {**file, **own}
+    both = {**_of_file(flags.file), **flags.own}
     options = {**both.pop(OPTIONS, {}), **dict(map(option_of, flags.options))}
     compiled = flags.compiled if flags.compiled is not None else both.pop("compiled", None)
-    settings = settings_of(flags.output, {"precision": both.get("precision"), "optimizer": both.get("optimizer")})
-    request = {**parsed(both), "keras": both.get("keras"), "optimizer": settings["optimizer"]}
-    given = {**parsed_train(_train_flags(both)), OPTIONS: options}
+    given, request, settings = _parsed(both, options, both.get("precision"), flags.output)
     how = how_of(
         here.profile,
         device=given.get("device"),
@@ -161,8 +156,13 @@ def _of_file(path: Path | None) -> dict[str, Any]:
     return {**read_request(path), **read_train_table(path)}
 
 
-def _train_flags(both: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in both.items() if name in BY_NAME}
+def _parsed(
+    both: Mapping[str, Any], options: Mapping[str, Any], precision: str | None, output: str | None
+) -> tuple[dict[str, Any], dict[str, Any], Settings]:
+    """Values of the flags of a run and of a request, and the settings."""
+    settings = settings_of(output, {"precision": precision, "optimizer": both.get("optimizer")})
+    request = {**parsed(both), "keras": both.get("keras"), "optimizer": settings["optimizer"]}
+    return {**parsed_train(both), OPTIONS: options}, request, settings
 
 
 def _engine(name: str | None, plugins: Plugins) -> Engine:
@@ -181,14 +181,14 @@ def _data(both: Mapping[str, Any], flags: Flags, here: Here) -> Prepared:
     names = {flag.name for flag in PREPARE} - {"seed"}
     settings = {
         **(read_request(flags.file, preparing=True) if flags.file else {}),
-        **{name: value for name, value in flags.given.items() if name in names and is_given(value)},
+        **{name: value for name, value in flags.own.items() if name in names},
     }
     return prepared_data(both, settings, here.show)
 
 
 def _resumed(flags: Flags, here: Here) -> Session:
     """Go on with a run, as it was asked for; what ends it and what it costs may be given anew."""
-    others = [name for name, value in flags.given.items() if is_given(value) and name not in _OF_A_RESUMED]
+    others = [name for name in flags.own if name not in _OF_A_RESUMED]
     others += ["file"] if flags.file else []
     if others or flags.options or flags.out or flags.demo or flags.dry_run:
         what = f"--{others[0].replace('_', '-')}" if others else "another option"
@@ -200,21 +200,13 @@ def _resumed(flags: Flags, here: Here) -> Session:
     job = take(folder, JOB, Train)
     cores = int(here.profile.host.usable_cores or 1) or 1
     how = How(device=job.device, precision=job.precision, threads=min(job.threads, cores), compiled=job.compiled)
-    asked, format = _asked_before(flags, folder, (how, status.backend), here)
+    both = {**_of_file(folder / REQUEST), **flags.own}
+    given, request, settings = _parsed(both, both.get(OPTIONS, {}), how.precision, flags.output)
+    # The text of the file is in the folder, and not written anew.
+    asked = asked_run(given, request, _data(both, flags, here), how, status.backend, "")
     asked = replace(asked, job=resumed_job(job, folder))
     place = Place(id=status.id, folder=folder, resumed=(status, read_prediction(folder)))
-    return _session(asked, place, _engine(status.backend, here.plugins), here, format)
-
-
-def _asked_before(flags: Flags, folder: Path, way: tuple[How, str], here: Here) -> tuple[Asked, str]:
-    how, backend = way
-    both = {**_of_file(folder / REQUEST), **{n: v for n, v in flags.given.items() if is_given(v)}}
-    options, compiled = both.pop(OPTIONS, {}), both.pop("compiled", None)
-    settings = settings_of(flags.output, {"precision": how.precision, "optimizer": both.get("optimizer")})
-    request = {**parsed(both), "keras": both.get("keras"), "optimizer": settings["optimizer"]}
-    given = {**parsed_train(_train_flags(both)), OPTIONS: options}
-    text = request_text(both, options, compiled)
-    return asked_run(given, request, _data(both, flags, here), how, backend, text), settings["format"]
+    return _session(asked, place, _engine(status.backend, here.plugins), here, settings["format"])
 
 
 def _baselines(asked: Asked, here: Here) -> dict[str, dict[str, float]]:

@@ -15,9 +15,10 @@ import msgspec
 
 from zenplan import units
 from zenplan.adapters.machine.power import EnergyMeter
-from zenplan.adapters.run_folder.folder import METRICS, NOTICES, PREDICTION, STATUS, put
+from zenplan.adapters.run_folder.folder import METRICS, NOTICES, PREDICTION, STATUS, put_json
 from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines
 from zenplan.commands.train.asked import Asked
+from zenplan.commands.train.document import prediction_document
 from zenplan.commands.train.predict import (
     World,
     after_the_rehearsal,
@@ -29,7 +30,7 @@ from zenplan.commands.train.predict import (
 from zenplan.commands.train.screen import Screen, View
 from zenplan.commands.train.stopping import BEHIND, PREEMPTION
 from zenplan.commands.train.tracking import Followers
-from zenplan.documents import encode
+from zenplan.documents import published
 from zenplan.domain.hardware.device import Device
 from zenplan.domain.measured.calibration import Sample
 from zenplan.domain.measured.training_run import RunPrediction, RunStatus, Spent
@@ -82,11 +83,9 @@ class Supervisor:
     window: deque[StepTime] = field(default_factory=lambda: deque(maxlen=WINDOW))
     walls: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_STEPS))
     samples: list[Sample] = field(default_factory=list)
-    evaluated: dict[str, Mapping[str, float]] = field(default_factory=dict)
-    best: tuple[int, float] | None = None
-    first_loss: float | None = None
+    validation: Mapping[str, float] = field(default_factory=dict)
+    best_loss: float | None = None
     loss: float | None = None
-    waited_s: float = 0.0
     evaluations: int = 0
     checkpoints: int = 0
     longest_checkpoint_s: float | None = None
@@ -107,7 +106,6 @@ class Supervisor:
     _stride: int = 1
     _block: list[StepTime] = field(default_factory=list)
     _written: int = 0
-    _from: int = 0
     _known: set[tuple[int, str]] = field(default_factory=set)
 
     # --- the worker speaks
@@ -137,7 +135,6 @@ class Supervisor:
         self._meter = EnergyMeter(self._device.index if self._device else None)
         self._open_metrics(event.step)
         self.status = replace(self.status, step=event.step, checkpoint=event.step)
-        self._from = event.step
         for each in event.passed:
             self.say("passed", f"a checkpoint is not good, and passed over: {each}", {})
         if event.step:
@@ -169,7 +166,7 @@ class Supervisor:
         tariff = tariff_of(self.asked, self.world.sheet, self._meter.power_w() if self._meter else None)
         found = after_the_rehearsal(self.asked, self.world, tariff, event, self.spent.setup_s, took_s)
         self.longest_checkpoint_s = event.checkpoint_s
-        self._keep_prediction(found)
+        self.keep_prediction(found)
         if self.dry:
             self.stop("dry_run")
         else:
@@ -177,17 +174,18 @@ class Supervisor:
             self.interval = interval_of(self.asked, event.checkpoint_s, found.step_s.mid if found.step_s else None)
             self._orders.append(Stop(checkpoint_every=self.interval))
 
-    def _keep_prediction(self, found: RunPrediction) -> None:
+    def keep_prediction(self, found: RunPrediction) -> None:
         """It is on the disk before the worker may go on."""
         self.prediction = found
         self.status = replace(self.status, usd_per_h=found.usd_per_h)
-        put(self.folder, PREDICTION, prediction_text(found))
+        put_json(self.folder, PREDICTION, published(prediction_document(found)))
         self.say("prediction", told(found), {"origin": found.origin})
 
     def _steps(self, event: Steps) -> None:
         count = len(event.losses)
         wall_s = sum(event.wall_s)
         lines: list[dict[str, Any]] = []
+        before = self.ready.step if self.ready is not None else 0
         if event.first > self._written + 1:
             text = f"the losses of steps {self._written + 1:,} to {event.first - 1:,} were not kept"
             self.say("gap", text, {"step": event.first})
@@ -198,8 +196,8 @@ class Supervisor:
                 continue
             wall, wait = event.wall_s[index], event.wait_s[index]
             cpu_s = event.cpu_s * wall / wall_s if wall_s > 0.0 else None
-            if step > self._from:
-                self._step(step, loss, StepTime(wall_s=wall, wait_s=wait, cpu_s=cpu_s))
+            if step > before:
+                self._step(loss, StepTime(wall_s=wall, wait_s=wait, cpu_s=cpu_s))
             lines.append({"step": step, "loss": loss, "wall_s": wall, "wait_s": wait})
         if lines:
             more = {"gradient_norm": event.gradient_norm, "learning_rate": event.learning_rate}
@@ -208,11 +206,9 @@ class Supervisor:
             self._written = lines[-1]["step"]
         self.status = replace(self.status, step=max(self.status.step, event.first + count - 1))
 
-    def _step(self, step: int, loss: float, each: StepTime) -> None:
+    def _step(self, loss: float, each: StepTime) -> None:
         self.window.append(each)
         self.walls.append(each.wall_s)
-        self.waited_s += each.wait_s
-        self.first_loss = loss if self.first_loss is None else self.first_loss
         self.loss = loss
         self.spent = replace(self.spent, steps_s=self.spent.steps_s + each.wall_s)
         self._block.append(each)
@@ -239,22 +235,25 @@ class Supervisor:
             return
         self._known.add((event.step, event.part))
         self.evaluations += 1
-        self.evaluated[event.part] = event.values
         self.spent = replace(self.spent, evaluation_s=self.spent.evaluation_s + event.wall_s)
         self._add({"step": event.step, "part": event.part, "values": event.values, "wall_s": event.wall_s})
-        loss = event.values.get("loss")
-        if event.part == "validation" and loss is not None and (self.best is None or loss < self.best[1]):
-            self.best = (event.step, loss)
-        over = self.stopping or event.step >= self.asked.job.steps
-        if event.part == "validation" and self.best and not over and self.judge(event.step, self.best[1]):
-            self.say(BEHIND, f"behind other trials at step {event.step:,}: given up", {"step": event.step})
-            self.stop(BEHIND)
+        if event.part == "validation":
+            self._validated(event)
         figures = ", ".join(f"{name} {units.significant(value, 4)}" for name, value in event.values.items())
         self.screen.tell(
             "evaluation",
             f"step {event.step:,}: {event.part}: {figures}",
             {"step": event.step, "part": event.part, "values": event.values},
         )
+
+    def _validated(self, event: Metric) -> None:
+        self.validation = event.values
+        known = [loss for loss in (self.best_loss, event.values.get("loss")) if loss is not None]
+        self.best_loss = min(known, default=None)
+        over = self.stopping or event.step >= self.asked.job.steps
+        if self.best_loss is not None and not over and self.judge(event.step, self.best_loss):
+            self.say(BEHIND, f"behind other trials at step {event.step:,}: given up", {"step": event.step})
+            self.stop(BEHIND)
 
     def _checkpointed(self, event: Checkpointed) -> None:
         self.checkpoints += 1
@@ -266,14 +265,11 @@ class Supervisor:
         self.write_status()
         self.screen.tell("checkpoint", "", {"step": event.step, "path": event.path, "bytes": event.bytes})
         if self.asked.chosen_interval and self.walls:
-            mean_s = sum(self.walls) / len(self.walls)
-            self._set_interval(interval_of(self.asked, self.longest_checkpoint_s, mean_s))
-
-    def _set_interval(self, steps: int) -> None:
-        # A little nearer or further apart makes no difference.
-        if self.asked.chosen_interval and not 0.8 * self.interval <= steps <= 1.25 * self.interval:
-            self.interval = steps
-            self._orders.append(Stop(checkpoint_every=steps))
+            steps = interval_of(self.asked, self.longest_checkpoint_s, self.step_s)
+            # A little nearer or further apart makes no difference.
+            if not 0.8 * self.interval <= steps <= 1.25 * self.interval:
+                self.interval = steps
+                self._orders.append(Stop(checkpoint_every=steps))
 
     def _add(self, *lines: Mapping[str, Any]) -> None:
         if self._metrics is not None:
@@ -379,6 +375,11 @@ class Supervisor:
         now = self._meter.read() if self._meter else None
         return None if now is None or self.energy_before_j is None else self.energy_before_j + now
 
+    @property
+    def step_s(self) -> float | None:
+        """Mean of the last steps."""
+        return sum(self.walls) / len(self.walls) if self.walls else None
+
     def left(self) -> Range | None:
         """Seconds until the end."""
         if self.ready is None:
@@ -401,7 +402,7 @@ class Supervisor:
     def view(self) -> View:
         """As it is shown."""
         left, price, known = self.left(), self.status.usd_per_h, self.prediction
-        step_s = sum(self.walls) / len(self.walls) if self.walls else None
+        step_s = self.step_s
         each = self.ready.tokens_per_sample if self.ready else None
         rate = None if not step_s else self.asked.job.batch * (each or 1) / step_s
         elapsed_s, hourly = self.elapsed_s, None if price is None else price / units.HOUR_S
@@ -414,7 +415,7 @@ class Supervisor:
             steps=self.status.steps,
             checkpoint=self.status.checkpoint,
             loss=self.loss,
-            evaluated=self.evaluated.get("validation", {}),
+            evaluated=self.validation,
             rate=rate,
             unit="tokens" if each else "samples",
             step_s=step_s,
@@ -449,7 +450,7 @@ class Supervisor:
         self.status = replace(
             self.status, spent=self.all_spent, energy_j=self.energy_j, updated_at=datetime.now(UTC), pid=os.getpid()
         )
-        put(self.folder, STATUS, encode(self.status, indent=2) + "\n")
+        put_json(self.folder, STATUS, self.status)
 
     def close(self) -> None:
         """Nothing more is written by line."""
@@ -463,16 +464,6 @@ def mfu_of(prediction: RunPrediction | None, step_s: float | None) -> float | No
     if prediction is None or not step_s or prediction.flop_per_step is None or not prediction.peak_flop_per_s:
         return None
     return prediction.flop_per_step / step_s / prediction.peak_flop_per_s
-
-
-def prediction_text(prediction: RunPrediction) -> str:
-    """The document of a prediction."""
-    import json
-
-    from zenplan.commands.train.document import prediction_document
-    from zenplan.documents import published
-
-    return json.dumps(published(prediction_document(prediction)), ensure_ascii=False, indent=2) + "\n"
 
 
 def told(prediction: RunPrediction) -> str:

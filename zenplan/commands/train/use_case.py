@@ -16,19 +16,18 @@ import msgspec
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
-from zenplan.adapters.run_folder.folder import JOB, PREDICTION, REQUEST, put, writing
+from zenplan.adapters.run_folder.folder import CHECKPOINTS, JOB, METRICS, REQUEST, put, put_json, writing
+from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.place import link, runs_folder
-from zenplan.adapters.workers.process import Limits, run_job
+from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.ending import came_out, keep
-from zenplan.commands.train.known import environment_of
 from zenplan.commands.train.predict import World, before_the_run, tariff_of
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.stopping import DIVERGED, ENDS, SIGINT, signals
-from zenplan.commands.train.supervise import Supervisor, prediction_text, told
+from zenplan.commands.train.supervise import Supervisor
 from zenplan.commands.train.tracking import Followers, tracked_run
-from zenplan.documents import encode
 from zenplan.domain.hardware.device import Device, Profile
 from zenplan.domain.measured.training_run import FAILED, RUNNING, STOPPED, RunPrediction, RunResult, RunStatus
 from zenplan.errors import FailureKind, ZenplanError
@@ -180,12 +179,11 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen) -> Supervis
         interval=job.checkpoint_every,
     )
     if prediction is not None:
-        supervisor.prediction = prediction
         if place.resumed is None:
-            supervisor.status = replace(status, usd_per_h=prediction.usd_per_h)
-            put(place.folder, PREDICTION, prediction_text(prediction))
-            supervisor.say("prediction", told(prediction), {"origin": prediction.origin})
-    put(place.folder, JOB, encode(supervisor.asked.job, indent=2) + "\n")
+            supervisor.keep_prediction(prediction)
+        else:
+            supervisor.prediction = prediction
+    put_json(place.folder, JOB, supervisor.asked.job)
     supervisor.write_status()
     return supervisor
 
@@ -199,7 +197,7 @@ def _run(supervisor: Supervisor, engine: Engine, lock: int) -> tuple[Ended | Non
             Limits(time_s=math.inf),
             supervisor.tell,
             hear=supervisor.hear,
-            environment=environment_of(asked),
+            environment=measuring_environment(asked.job.device, asked.job.threads, os.environ),
             command=engine.worker(),
             orders=supervisor.orders,
             inherit=(lock,),
@@ -241,9 +239,10 @@ def _over(
     supervisor.write_status()
     # The last steps may have come with the end.
     supervisor.screen.update(supervisor.view())
-    result = came_out(supervisor, ended, baselines)
+    metrics = read_metrics(supervisor.folder / METRICS)
+    result = came_out(supervisor, ended, baselines, metrics)
     try:
-        keep(supervisor.folder, supervisor.asked, result)
+        keep(supervisor.folder, supervisor.asked, result, metrics)
     except ZenplanError as other:
         # What ended it first is what is said.
         error = error or other
@@ -274,14 +273,14 @@ def _watched(asked: Asked, profile: Profile) -> Iterator[Callable[[], tuple[Devi
 
 def resumable(status: RunStatus, folder: Path) -> bool:
     """Whether there is a checkpoint to go on from."""
-    from zenplan.adapters.run_folder.folder import CHECKPOINTS
-
-    return status.step < status.steps and any((folder / CHECKPOINTS).glob("step-*"))
+    return status.step < status.steps and _has_checkpoint(folder)
 
 
 def resumed_job(job: Any, folder: Path) -> Any:
     """The job of a run that is gone on with; from its beginning where it has no checkpoint yet."""
-    from zenplan.adapters.run_folder.folder import CHECKPOINTS
+    resume = _has_checkpoint(folder)
+    return msgspec.structs.replace(job, resume=resume, rehearsal=None, folder=str(folder.absolute()))
 
-    there = any((folder / CHECKPOINTS).glob("step-*"))
-    return msgspec.structs.replace(job, resume=there, rehearsal=None, folder=str(folder.absolute()))
+
+def _has_checkpoint(folder: Path) -> bool:
+    return any((folder / CHECKPOINTS).glob("step-*"))

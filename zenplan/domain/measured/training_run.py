@@ -12,6 +12,7 @@ from zenplan.domain import checks
 from zenplan.domain.mapping import read_only
 from zenplan.domain.provenance import Fact
 from zenplan.domain.range import Range
+from zenplan.units import HOUR_S
 
 # How a run stands. Running: a process is at it, or it was killed.
 RUNNING, FINISHED, STOPPED, PREEMPTED, FAILED = "running", "finished", "stopped", "preempted", "failed"
@@ -157,7 +158,7 @@ class RunPrediction:
     def usd(self) -> Range | None:
         """Dollars for that time."""
         seconds = self.run_s
-        return None if seconds is None or self.usd_per_h is None else seconds * (self.usd_per_h / 3600.0)
+        return None if seconds is None or self.usd_per_h is None else seconds * (self.usd_per_h / HOUR_S)
 
     @property
     def energy_j(self) -> Range | None:
@@ -216,7 +217,7 @@ class RunStatus:
     @property
     def usd(self) -> float | None:
         """Dollars so far."""
-        return None if self.usd_per_h is None else self.spent.total_s * self.usd_per_h / 3600.0
+        return None if self.usd_per_h is None else self.spent.total_s * self.usd_per_h / HOUR_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ import numpy as np
 
 from zenplan.domain.measured.calibration import MODEL, PROGRAM, STEP, Calibration, Measured, Point
 from zenplan.domain.measured.prediction import StepPrediction
-from zenplan.domain.range import Range
+from zenplan.domain.range import EIGHTY, Range
 from zenplan.errors import DataError
 from zenplan.planning.calibration.counted_fit import can_count, counted_step, kind_of, other, surprise, surprises
 from zenplan.planning.calibration.nnls import nonnegative
@@ -45,8 +45,6 @@ _FEW: Final = 0.03
 _ENOUGH: Final = 3
 # A point that lies further from what was predicted of it is told.
 _SURPRISE: Final = 1.5
-# 80 of 100 cases of a normal distribution lie within so many standard deviations.
-_EIGHTY: Final = 1.2816
 # What the ends of a model cost beside its blocks. The first block may be cheaper than those after it (a recurrent layer
 # of few features, the last of which returns no sequence), so that they may come out negative.
 _ENDS: Final = ("fixed", "batch")
@@ -256,7 +254,7 @@ def _reach(fit: _Fit, mid: float) -> float:
 
 
 def _range(mid: float, spread: float) -> Range:
-    width = math.exp(_EIGHTY * spread)
+    width = math.exp(EIGHTY * spread)
     return Range(low=mid / width, mid=mid, high=mid * width)
 
 

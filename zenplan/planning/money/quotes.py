@@ -21,7 +21,7 @@ from zenplan.planning.money.run import Runs, run_time
 from zenplan.planning.physics.columns import Array
 from zenplan.planning.physics.interval import step_ranges
 from zenplan.planning.search.search import Found, search, useful_samples
-from zenplan.units import HOUR_S
+from zenplan.units import HOUR_S, KWH_J
 
 Index = npt.NDArray[np.intp]
 # Kilograms of CO2e for a joule at a provider's region, and the source; None where it is not known.
@@ -175,7 +175,6 @@ def market(
 
 # Where a provider's rounding is not known, the coarsest in use: the bill will not be higher than said.
 COARSEST_S = HOUR_S
-_J_PER_KWH = 3.6e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -280,9 +279,9 @@ def energy(
             used * (power_w * share + operations.host_w)
             + idle * (power_w * operations.idle_power_share + operations.host_w)
         )
-        * (factor * time / _J_PER_KWH)
+        * (factor * time / KWH_J)
         for share, time in zip(operations.power_share, times, strict=True)
     )
     kwh = Range(low=low, mid=mid, high=high)
-    co2e = kwh * (grid[0] * _J_PER_KWH) if grid else None
+    co2e = kwh * (grid[0] * KWH_J) if grid else None
     return Energy(kwh=kwh, co2e_kg=co2e, pue=factor, grid_source=grid[1] if grid else "")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zenplan.domain import checks
-from zenplan.units import HOUR_S
-
-KWH_J = 3.6e6
+from zenplan.units import HOUR_S, KWH_J
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +35,3 @@ class Tariff:
         if self.usd_per_kwh is None or self.power_w is None:
             return None
         return self.power_w * HOUR_S / KWH_J * self.usd_per_kwh
-
-    def usd(self, seconds: float) -> float | None:
-        """Dollars of that many seconds."""
-        hourly = self.hourly_usd
-        return None if hourly is None else hourly * seconds / HOUR_S
-
-    def seconds(self, usd: float) -> float | None:
-        """Seconds that those dollars last; None where an hour has no price, or costs nothing."""
-        hourly = self.hourly_usd
-        return None if not hourly else usd / hourly * HOUR_S

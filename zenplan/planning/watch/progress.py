@@ -15,10 +15,8 @@ from statistics import fmean, stdev
 from typing import Final
 
 from zenplan.domain import checks
-from zenplan.domain.range import Range
+from zenplan.domain.range import EIGHTY, Range
 
-# 80 of 100 cases of a normal distribution lie within so many standard deviations.
-EIGHTY: Final = 1.2816
 # The mean of a whole run is never known better than that before its end: machines drift (assumed).
 _LEAST_SPREAD: Final = 0.01
 # Steps that are taken as one, at most; there are at least four blocks where there are eight steps.
@@ -84,7 +82,7 @@ def _of_prediction(predicted: Range | None) -> tuple[float, float] | None:
     """Middle and standard deviation in ln."""
     if predicted is None or predicted.low <= 0.0:
         return None
-    return math.log(predicted.mid), max(math.log(predicted.high / predicted.low) / (2.0 * EIGHTY), _LEAST_SPREAD)
+    return math.log(predicted.mid), max(predicted.deviation, _LEAST_SPREAD)
 
 
 def _of_steps(measured: Sequence[float]) -> tuple[float, float] | None:

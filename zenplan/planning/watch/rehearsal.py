@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from statistics import fmean, median, stdev
 from typing import Final
 
-from zenplan.domain.range import Range
+from zenplan.domain.range import EIGHTY, Range
 from zenplan.errors import DataError
-from zenplan.planning.watch.progress import EIGHTY
 
 # A step that took so many times the median was disturbed once, and says nothing of the others.
 _DISTURBED: Final = 3.0
@@ -45,7 +44,7 @@ def step_of(walls: Sequence[float], busy: bool = False) -> Range:
 
 def in_a_crowd(step: Range) -> Range:
     """A step that was measured on a quiet machine, where other programs are busy now."""
-    own = math.log(step.high / step.low) / (2.0 * EIGHTY) if step.low > 0.0 else 0.0
+    own = step.deviation if step.low > 0.0 else 0.0
     return _around(step.mid, math.hypot(own, _BUSY))
 
 
@@ -63,7 +62,7 @@ def corrected(step: Range, ratios: Sequence[float]) -> Range:
     if not errors or step.low <= 0.0:
         return step
     shift = sum(errors) / (len(errors) + _PRIOR_RUNS)
-    own = math.log(step.high / step.low) / (2.0 * EIGHTY)
+    own = step.deviation
     squares = sum((each - shift) ** 2 for each in errors)
     spread = math.sqrt((squares + _PRIOR_RUNS * own * own) / (len(errors) + _PRIOR_RUNS))
     return _around(step.mid * math.exp(shift), spread)

@@ -45,7 +45,7 @@ def _order(trial: Trial) -> tuple[bool, float, int]:
 
 def _verdict(trials: Sequence[Trial], best: Trial | None, ran: bool) -> str:
     time, usd = total(trials, lambda each: each.run_s), total(trials, lambda each: each.usd)
-    predicted = f"{f'{units.duration(time.mid)} at most' if time else 'nobody knows how long'}"
+    predicted = f"{units.duration(time.mid)} at most" if time else "nobody knows how long"
     money = f", {units.usd(usd.mid)}" if usd else ""
     if not ran:
         count = sum(not trial.why for trial in trials)
@@ -87,28 +87,32 @@ def _record(trial: Trial, best: Trial | None) -> Mapping[str, Any]:
 
 def search_document_of(trials: Sequence[Trial], best: Trial | None, out: Path) -> Any:
     """The document."""
-    from zenplan.commands.train.document import SearchDocument, TrialDocument, range_document
+    from zenplan.commands.train.document import SearchDocument, range_document
 
     return SearchDocument(
-        trials=tuple(
-            TrialDocument(
-                number=trial.number,
-                values=dict(trial.values),
-                why=trial.why,
-                run=trial.result.status.id if trial.result else "",
-                reason=trial.result.status.reason if trial.result else "",
-                step=trial.result.status.step if trial.result else 0,
-                validation_loss=trial.loss,
-                total_s=trial.result.status.spent.total_s if trial.result else None,
-                usd=trial.result.status.usd if trial.result else None,
-                predicted_s=range_document(trial.predicted.run_s),
-                predicted_usd=range_document(trial.predicted.usd),
-                folder=str(trial.folder),
-            )
-            for trial in trials
-        ),
+        trials=tuple(map(_trial_document, trials)),
         best=best.number if best else None,
         predicted_s=range_document(total(trials, lambda each: each.run_s)),
         predicted_usd=range_document(total(trials, lambda each: each.usd)),
         folder=str(out),
+    )
+
+
+def _trial_document(trial: Trial) -> Any:
+    from zenplan.commands.train.document import TrialDocument, range_document
+
+    status = trial.result.status if trial.result else None
+    return TrialDocument(
+        number=trial.number,
+        values=dict(trial.values),
+        why=trial.why,
+        run=status.id if status else "",
+        reason=status.reason if status else "",
+        step=status.step if status else 0,
+        validation_loss=trial.loss,
+        total_s=status.spent.total_s if status else None,
+        usd=status.usd if status else None,
+        predicted_s=range_document(trial.predicted.run_s),
+        predicted_usd=range_document(trial.predicted.usd),
+        folder=str(trial.folder),
     )

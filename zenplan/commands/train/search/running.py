@@ -6,16 +6,15 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from zenplan import units
-from zenplan.adapters.run_folder.folder import put
+from zenplan.adapters.run_folder.folder import put, put_json
 from zenplan.adapters.run_folder.place import new_id, runs_folder
 from zenplan.commands.shared.output import loaded_plugins, say, warned, write
 from zenplan.commands.shared.progress import elapsed, staged
 from zenplan.commands.shared.request import settings_of
-from zenplan.commands.shared.request_file import is_given
-from zenplan.commands.train.given import Flags
+from zenplan.commands.train.flags import LIMITS, Flags
 from zenplan.commands.train.screen import JsonLines, shown
 from zenplan.commands.train.search.report import search_document_of, search_report
 from zenplan.commands.train.search.table import read_search
@@ -26,8 +25,6 @@ from zenplan.errors import UsageError
 from zenplan.plugins import Plugins
 
 RESULT, _KEY = "search.json", ".search"
-# Of flags, what may be other when a search is gone on with.
-_NOT_OF_IT: Final = ("max_usd", "max_hours", "usd_per_hour", "usd_per_kwh", "power", "mtbf")
 
 
 def run_search(file: Path, flags: Flags) -> int:
@@ -64,7 +61,7 @@ def _predicted(planned: Sequence[Trial]) -> str:
 
 def _claim(out: Path, file: Path, flags: Flags) -> None:
     """The folder is of this search, or was made for it now."""
-    given = {name: value for name, value in flags.given.items() if is_given(value) and name not in _NOT_OF_IT}
+    given = {name: value for name, value in flags.own.items() if name not in LIMITS}
     told = repr((file.read_bytes(), sorted(given.items()), flags.options, flags.compiled))
     key = hashlib.sha256(told.encode()).hexdigest()
     mark = out / _KEY
@@ -80,10 +77,8 @@ def _claim(out: Path, file: Path, flags: Flags) -> None:
 
 def _answer(trials: Trials, format: str, plugins: Plugins) -> int:
     """What came out, in the folder and on stdout; the exit code."""
-    import json
-
     document: Any = published(search_document_of(trials.found, trials.best, trials.out))
-    put(trials.out, RESULT, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    put_json(trials.out, RESULT, document)
     if format == "json":
         JsonLines().tell("result", "", {"result": document})
     else:

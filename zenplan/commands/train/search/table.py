@@ -12,7 +12,7 @@ from zenplan import units
 from zenplan.adapters.files.toml_file import TomlFile, read_toml_file
 from zenplan.commands.shared.options import FLAGS
 from zenplan.commands.shared.request_file import flag_value
-from zenplan.commands.train.flags import BY_NAME, OPTIONS, REQUEST
+from zenplan.commands.train.flags import BY_NAME, LIMITS, OPTIONS, REQUEST
 from zenplan.errors import DataError, UsageError, shown
 from zenplan.planning.watch.trials import Between, Field, Value, drawn, grid
 
@@ -22,18 +22,7 @@ _KEYS: Final = ("trials", "seed", "early_stopping", "max_usd", FIELDS)
 _ENDS: Final = ("low", "high", "log", "whole")
 _HINT: Final = "as in: [search.fields] and learning_rate = [1e-3, 3e-3], or { low = 1e-4, high = 1e-2, log = true }"
 # What is the same for all trials: their data, where they run and what they may take.
-_SAME: Final = (
-    "data",
-    "text_column",
-    "tokenizer",
-    "device",
-    "max_usd",
-    "max_hours",
-    "usd_per_hour",
-    "usd_per_kwh",
-    "power",
-    "mtbf",
-)
+_SAME: Final = ("data", "text_column", "tokenizer", "device", *LIMITS)
 _MOST: Final = 1000
 
 
@@ -62,9 +51,9 @@ class Search:
         return grid({name: field for name, field in self.fields.items() if not isinstance(field, Between)})
 
 
-def has_search(path: Path | None) -> bool:
+def has_search(path: Path) -> bool:
     """Whether the file asks for one. Raises InputFileError: it cannot be read."""
-    return path is not None and TABLE in read_toml_file(path, os.fspath(path), _FILE_HINT).values
+    return TABLE in read_toml_file(path, os.fspath(path), _FILE_HINT).values
 
 
 def read_search(path: Path) -> Search:
@@ -122,6 +111,7 @@ def _usd(file: TomlFile, value: Any) -> float | None:
 def _fields(file: TomlFile, table: Any) -> dict[str, Field]:
     if not isinstance(table, dict) or not table:
         raise UsageError(f"{file.at(TABLE)}: nothing says what is to be tried", _HINT)
+    known = {flag.name: flag for flag in (*BY_NAME.values(), *REQUEST) if flag.name not in _SAME}
     found: dict[str, Field] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
@@ -134,7 +124,6 @@ def _fields(file: TomlFile, table: Any) -> dict[str, Field]:
                 f"{OPTIONS}.{inner}": _field(file, (TABLE, FIELDS, key, inner), each) for inner, each in value.items()
             }
             continue
-        known = {flag.name: flag for flag in (*BY_NAME.values(), *REQUEST) if flag.name not in _SAME}
         if name not in known:
             raise file.unknown((TABLE, FIELDS, key), (*known, OPTIONS))
         field = _field(file, (TABLE, FIELDS, key), value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +12,9 @@ from typing import Final
 
 from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, MODEL, RESULT, STATUS
-from zenplan.adapters.run_folder.lines import losses
-from zenplan.commands.shared.request_file import is_given
+from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.commands.train.evidence import store
-from zenplan.commands.train.flags import OPTIONS
-from zenplan.commands.train.given import Flags
+from zenplan.commands.train.flags import OPTIONS, Flags
 from zenplan.commands.train.past import read_result
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.search.table import Search
@@ -45,7 +43,7 @@ class Trial:
     Attributes:
         number: from 1.
         values: its settings.
-        predicted: before it; None where it was not predicted.
+        predicted: before it.
         folder: that it is in.
         result: what came out; None where it was not run.
         why: where it was not, or failed.
@@ -153,24 +151,18 @@ class Trials:
         return replace(self._flags_of(trial.values, limit), out=trial.folder)
 
     def _flags_of(self, values: Mapping[str, Value], more: Mapping[str, str]) -> Flags:
-        own = {name: value for name, value in self.flags.given.items() if is_given(value)}
         prefix = f"{OPTIONS}."
         given = {name: _text(value) for name, value in values.items() if not name.startswith(prefix)}
         options = [f"{n.removeprefix(prefix)}={_text(v)}" for n, v in values.items() if n.startswith(prefix)]
-        return replace(self.flags, given={**own, **given, **more}, options=(*self.flags.options, *options))
+        return replace(self.flags, given={**self.flags.own, **given, **more}, options=(*self.flags.options, *options))
 
     def _judge(self, number: int) -> Callable[[int, float], bool]:
         """Whether a trial is behind those before it, by step and lowest loss."""
         if not self.search.early_stopping:
             return lambda step, loss: False
-        curves = list(self._curves(number))
+        others = [trial for trial in self.found if trial.loss is not None and trial.number != number]
+        curves = [read_metrics(trial.folder / METRICS).curve("validation") for trial in others]
         return lambda step, loss: is_behind(step, loss, curves)
-
-    def _curves(self, number: int) -> Iterator[Sequence[tuple[int, float]]]:
-        for trial in self.found:
-            if trial.loss is not None and trial.number != number:
-                parts = losses(trial.folder / METRICS)[1]
-                yield [(step, values["loss"]) for step, values in parts.get("validation", ()) if "loss" in values]
 
     # --- money
 
