@@ -76,7 +76,6 @@ def _band(shards: Shards, band: int, number: int) -> Array:
 
 def _lots(shards: Shards, hashes: Callable[[int], Array]) -> Iterator[tuple[Array, Array]]:
     """The places and hashes of samples, in lots by the value of the hash; the first column of several decides."""
-    starts = shards.starts
     lots = max(1, -(-shards.samples // _LOT))
     for lot in range(lots):
         places, found = [], []
@@ -84,7 +83,7 @@ def _lots(shards: Shards, hashes: Callable[[int], Array]) -> Iterator[tuple[Arra
             own = hashes(number)
             leading = own if own.ndim == 1 else own[:, 0]
             within = np.flatnonzero(leading % np.uint64(lots) == lot) if lots > 1 else np.arange(len(own))
-            places.append(within + starts[number])
+            places.append(within + shards.starts[number])
             found.append(np.asarray(own[within]))
         yield np.concatenate(places), np.concatenate(found)
 

@@ -158,13 +158,13 @@ class _Preparation:
         return state, first
 
     def _split(self, state: Array, first: Array) -> Array:
-        kept, starts = state == duplicates.KEPT, self.shards.starts
+        kept = state == duplicates.KEPT
         shares, text = (self.asked.validation, self.asked.test), self.source.what == TEXT
         if int(kept.sum()) > splitting.MANY and self.source.split_by == "record" and self.asked.near != "keep":
             # None needs another one for it: shard by shard, for they may be too many for memory.
             parts = np.concatenate(
                 [
-                    splitting.alone(self._groups(n), kept[starts[n] : starts[n + 1]], shares, self.asked.seed)
+                    splitting.alone(self._groups(n), self.shards.own(n, kept), shares, self.asked.seed)
                     for n in range(len(self.shards))
                 ]
             )
@@ -260,7 +260,7 @@ class _Preparation:
         texts = self.source.what in (TEXT, LABELLED)
         if not texts:
             return f"sample {number:,} of those that were kept"
-        wanted = np.arange(self.shards.counts[shard]) == number - self.shards.starts[shard]
+        wanted = np.arange(*self.shards.starts[shard : shard + 2]) == number
         start = checks.one_line(next(self.shards.texts(shard, wanted))[:200])
         return f"'{start[:60]}…'" if len(start) > 60 else f"'{start}'"
 

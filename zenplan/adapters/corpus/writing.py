@@ -140,7 +140,7 @@ def _texts(shards: Shards, parts: Array, asked: Asked, written: Written, tell: T
     packing.encode(shards, parts, made, asked.seq_len, lambda share: tell(_TRAINED + (_ENCODED - _TRAINED) * share))
     # 0 is padding: where it is a token of texts, every token is one higher.
     shift = 0 if made.padding else 1
-    lengths = np.concatenate([shards.array(number, "length") for number in range(len(shards))])
+    lengths = shards.column("length")
     text, own = float(shards.sizes_of(parts, len(PARTS))[1:].sum()), parts[parts > 0]
     kept = np.minimum(lengths, asked.seq_len)
     written.tokens = {part: int(kept[own == place].sum()) for place, part in enumerate(PARTS, start=1)}
