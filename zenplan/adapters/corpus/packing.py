@@ -26,9 +26,8 @@ _SHORT: Final = 65_536
 _BLOCK: Final = 4_000_000
 
 
-def sample(shards: Shards, parts: Array, most_bytes: int, seed: int) -> Iterator[str]:
-    """Texts of train to train a tokenizer on, of about so many bytes: those with the lowest hashes."""
-    share = most_bytes / max(float(shards.sizes_of(parts, len(PARTS))[TRAIN]), 1.0)
+def sample(shards: Shards, parts: Array, share: float, seed: int) -> Iterator[str]:
+    """Texts of train to train a tokenizer on, about such a share of them: those with the lowest hashes."""
     for number in range(len(shards)):
         wanted = shards.own(number, parts) == TRAIN
         if share < 1.0:

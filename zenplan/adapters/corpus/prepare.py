@@ -183,7 +183,7 @@ class _Preparation:
         return np.where(groups == 0, self.shards.array(number, "hash")[:, 0], groups)
 
     def _check_shares(self, parts: Array, shares: tuple[float, float], text: bool) -> None:
-        has_of = self.shards.sizes_of(parts, len(PARTS)) if text else np.bincount(parts, minlength=len(PARTS) + 1)
+        has_of = self.shards.sizes_of(parts) if text else np.bincount(parts, minlength=len(PARTS) + 1)
         total = float(has_of[1:].sum())
         for place, share in ((splitting.VALIDATION, shares[0]), (splitting.TEST, shares[1])):
             has = float(has_of[place]) / total
@@ -196,7 +196,7 @@ class _Preparation:
     # --- what came of it
 
     def _card(self, state: Array, parts: Array, labelled: Labels | None, written: writing.Written) -> DataCard:
-        sizes = self.shards.sizes_of(parts, len(PARTS))
+        sizes = self.shards.sizes_of(parts)
         counts = labelled.counts(parts) if labelled is not None else ((),) * len(PARTS)
         train = written.tokens.get("train")
         needed = self.asked.needed_tokens

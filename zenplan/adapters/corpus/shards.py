@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
@@ -17,6 +17,7 @@ import numpy as np
 
 from zenplan.adapters.corpus.work import Work
 from zenplan.adapters.data.walk import PassedBy
+from zenplan.domain.training.data_card import PARTS
 from zenplan.domain.training.data_set import LeftOut
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
@@ -107,16 +108,11 @@ class Shard:
                 "records": self.records,
                 "samples": len(self.hashes),
                 "labels": names,
-                "dropped": [{"what": e.what, "why": e.why, "count": e.count, "example": e.example} for e in self.lines],
+                "dropped": [asdict(each) for each in self.dropped.lines],
                 "cpu_s": cpu_s,
                 "wall_s": wall_s,
             },
         )
-
-    @property
-    def lines(self) -> tuple[LeftOut, ...]:
-        """What was dropped."""
-        return self.dropped.lines
 
 
 class Shards:
@@ -171,12 +167,12 @@ class Shards:
         """Of an array of all samples, what those of one shard have."""
         return every[self.starts[number] : self.starts[number + 1]]
 
-    def sizes_of(self, parts: Array, most: int) -> Array:
-        """Bytes of all samples whose part is 0, 1 and so on to ``most``."""
-        total = np.zeros(most + 1)
+    def sizes_of(self, parts: Array) -> Array:
+        """Bytes of all samples by their part: of those in none first, then train and so on."""
+        total = np.zeros(len(PARTS) + 1)
         for number in range(len(self)):
             sizes = self.array(number, "size").astype(np.float64)
-            total += np.bincount(self.own(number, parts), sizes, minlength=most + 1)
+            total += np.bincount(self.own(number, parts), sizes, minlength=len(total))
         return total
 
     def texts(self, number: int, wanted: Array) -> Iterator[str]:
