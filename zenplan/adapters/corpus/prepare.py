@@ -128,8 +128,7 @@ class _Preparation:
         if source.what == IMAGES:
             images.fill_images(self.shards, source.files, asked, str(source.root), tell)
         elif source.what == ARRAYS:
-            found = arrays.inputs_of(arrays.read_arrays(arrays.path_of(asked)), asked)
-            arrays.fill_arrays(self.shards, found, asked, read_label, tell)
+            arrays.fill_arrays(self.shards, arrays.read_inputs(asked), asked, read_label, tell)
         else:
             rows = source.what == ROWS
             samples = Samples(asked, source.root, source.files, source.split_by, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -173,7 +173,7 @@ def _rows(shards: Shards, state: Array, asked: Asked, source: Source, written: W
 
 
 def _arrays(shards: Shards, asked: Asked) -> list[Input]:
-    found, _ = arrays.inputs_of(arrays.read_arrays(arrays.path_of(asked)), asked)
+    found, _ = arrays.read_inputs(asked)
     names = ["x"] if len(found) == 1 else safe_names(found, ("y",))
     return [
         Input(name=name, dtype=arrays.kept_as(array), shape=array.shape[1:], blocks=_stored(shards, f"in{place}"))
@@ -189,7 +189,7 @@ def _block(shards: Shards, name: str, number: int, kept: Array) -> Iterator[Arra
     yield shards.array(number, name)[kept]
 
 
-def safe_names(names: Sequence[str] | Any, taken: Sequence[str]) -> list[str]:
+def safe_names(names: Collection[str], taken: Sequence[str]) -> list[str]:
     """Names of inputs, and so of files: letters, digits and underscores, each once.
 
     Raises:
