@@ -125,8 +125,12 @@ class Samples:
         if wanted is None:
             return row, None
         if wanted in row:
-            return {column: value for column, value in row.items() if column != wanted}, row[wanted]
+            return _without(wanted, row), row[wanted]
         return row, (Path(name).parent.name or None) if wanted == FOLDER else None
+
+
+def _without(label: str | None, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: value for column, value in row.items() if column != label}
 
 
 def text_columns(records: Sequence[Record], asked: Asked) -> TextColumns:
@@ -135,7 +139,7 @@ def text_columns(records: Sequence[Record], asked: Asked) -> TextColumns:
     Raises:
         BadFile: they have none.
     """
-    rows = [{c: v for c, v in r.row.items() if c != asked.label} for r in records if not r.problem]
+    rows = [_without(asked.label, r.row) for r in records if not r.problem]
     try:
         found = find_columns(rows, asked.text_column)
     except UsageError as error:
@@ -156,8 +160,7 @@ def holds_rows(files: Sequence[DataFile], asked: Asked) -> tuple[bool, tuple[str
         if file.format == "text":
             return False, ()
         try:
-            with reading(file, every_column=True) as reader:
-                rows = [r.row for r in islice(reader.records(), _LOOKED_AT) if not r.problem]
+            rows = _first_rows(file)
         except BadFile as error:
             reason = reason or f"{file.path}: {error}"
             continue
@@ -169,9 +172,8 @@ def holds_rows(files: Sequence[DataFile], asked: Asked) -> tuple[bool, tuple[str
             raise DataError(f"the data have no column '{asked.label}'", f"they have {', '.join(names[:12])}")
         if asked.table:
             return True, names
-        without = [{c: v for c, v in row.items() if c != asked.label} for row in rows]
-        wanted = asked.text_column
-        return (asked.label is not None and not find_columns(without, wanted).needed), names
+        without = [_without(asked.label, row) for row in rows]
+        return (asked.label is not None and not find_columns(without, asked.text_column).needed), names
     raise DataError(f"no record in the data '{asked.source}' can be used: {reason}", "give text, JSONL, Parquet or CSV")
 
 
@@ -179,14 +181,18 @@ def numeric_columns(files: Sequence[DataFile], asked: Asked) -> tuple[str, ...]:
     """The columns of the first table that can be read which are numbers in nearly all of the rows that are looked at."""
     for file in files:
         try:
-            with reading(file, every_column=True) as reader:
-                rows = [r.row for r in islice(reader.records(), _LOOKED_AT) if not r.problem]
+            rows = _first_rows(file)
         except BadFile:
             continue
         if rows:
             names = dict.fromkeys(name for row in rows for name in row if name != asked.label)
             return tuple(name for name in names if _numeric([row.get(name) for row in rows]))
     return ()
+
+
+def _first_rows(file: DataFile) -> list[Mapping[str, Any]]:
+    with reading(file, every_column=True) as reader:
+        return [r.row for r in islice(reader.records(), _LOOKED_AT) if not r.problem]
 
 
 def _numeric(values: Sequence[Any]) -> bool:
