@@ -12,8 +12,8 @@ import numpy as np
 
 from zenplan import units
 from zenplan.adapters.corpus.asked import Asked
-from zenplan.adapters.corpus.filling import number_in
 from zenplan.adapters.corpus.shards import EACH_BYTES, Shard, Shards
+from zenplan.adapters.corpus.values import number_in
 from zenplan.adapters.data.walk import PassedBy
 from zenplan.adapters.files.regular_file import open_regular
 from zenplan.errors import DataError, InputFileError

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zenplan.adapters.corpus.asked import FOLDER, Asked
+from zenplan.adapters.corpus.values import is_number
 from zenplan.adapters.data.columns import TextColumns, find_columns
 from zenplan.adapters.data.readers import reading
 from zenplan.adapters.data.records import BadFile, Reader, Record
@@ -198,15 +199,6 @@ def _first_rows(file: DataFile) -> list[Mapping[str, Any]]:
 def _numeric(values: Sequence[Any]) -> bool:
     there = [value for value in values if value not in (None, "")]
     return bool(there) and sum(map(is_number, there)) >= _NEARLY_ALL * len(there)
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is one, or a text that says one."""
-    try:
-        float(value)
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return True
 
 
 def pieces(reader: Reader, most_bytes: int) -> Iterator[str]:
