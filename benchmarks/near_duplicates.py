@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from zenplan.adapters.corpus.minhash import HASHES, SHINGLE, alike, bands, shingles, signatures
+from zenplan.adapters.corpus.minhash import BANDS, HASHES, SHINGLE, alike, bands, shingles, signatures
 
 THRESHOLD = 0.8
 # Of the words of a planted copy, the share that is replaced.
@@ -64,7 +64,7 @@ def with_rensa(found: list[str]) -> set[tuple[int, int]]:
     """Signatures and tables of rensa, in memory."""
     import rensa
 
-    index = rensa.RMinHashLSH(threshold=THRESHOLD, num_perm=HASHES, num_bands=20)
+    index = rensa.RMinHashLSH(threshold=THRESHOLD, num_perm=HASHES, num_bands=BANDS)
     pairs, kept = set(), []
     for number, text in enumerate(found):
         made, words = rensa.RMinHash(num_perm=HASHES, seed=1), text.lower().split()

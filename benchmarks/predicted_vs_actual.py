@@ -5,7 +5,7 @@
 The runs are those of ``train.py``, each predicted by its own rehearsal: of other runs on the machine it knows nothing. The
 prediction is the file that was in the run's folder before its first step, which the run's own times prove. A run while which
 other programs took more than a tenth of a core is marked, and stays in the table; figures of those that were alone stand
-beside. Processor seconds, which others move less, are compared too.
+beside.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ class Compared:
         predicted_s, low_s, high_s: of its whole time, 80 %.
         actual_s: that it took, by its own account; process_s: by whoever started it, its start among it.
         steps: predicted over measured seconds of a step.
-        cpu_s, predicted_cpu_s: of the processor, of the steps; None where it was not said.
         memory: predicted over measured peak; None where one is not known.
         usd, predicted_usd, billed_usd: of an imaginary offer, as the run counts it; and by its time and the price.
         others: cores that other programs took meanwhile.
@@ -48,7 +47,6 @@ class Compared:
     actual_s: float
     process_s: float
     steps: float
-    cores: float | None
     memory: float | None
     usd: float
     predicted_usd: float
@@ -90,7 +88,6 @@ def compared(row: Mapping[str, Any]) -> Compared:
         actual_s=spent["total_s"],
         process_s=row["wall_s"],
         steps=before["step_s"]["mid"] / result["step_s"],
-        cores=before["cores"],
         memory=memory,
         usd=status["usd"],
         predicted_usd=before["usd"]["mid"],

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import readme
 from training_bars import Bar, bars
-from training_runs import CONTENDED_CORES, TASKS, Bench, Kept, Task, all_made, chosen, kept_of, made, parser
+from training_runs import CONTENDED_CORES, Bench, Kept, Task, all_made, chosen, kept_of, made, parser, task_of
 
 # How far losses of the same step may be apart on three backends, as a share: float32 is added in another order on each,
 # and training makes differences grow. Those of the first steps, and the last validation loss.
@@ -100,7 +100,7 @@ def run(bench: Bench, tasks: Sequence[Task], backends: Sequence[str], again: boo
     """Make what is not there; a model that is adapted is first looked at as it is."""
     kept = kept_of(bench)
     for row in all_made(bench, tasks, backends, again):
-        task = next(task for task in TASKS if task.name == row["run"])
+        task = task_of(row["run"])
         if task.of and row["code"] == 0:
             kept.add(
                 made(

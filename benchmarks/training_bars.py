@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from ngram import NGram
 from training_runs import Bench, Task, request_of, thinned
+
+from zenplan.adapters.corpus.prepared import read_data
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 _ORDER: Final = 5
@@ -66,8 +67,8 @@ def bars(bench: Bench, task: Task, row: Mapping[str, Any], before: Mapping[str, 
 
 
 def _of_language(bench: Bench, task: Task, metrics: Mapping[str, Any]) -> list[Bar]:
-    folder, length, most = bench.prepared(task), _length(bench, task), _evaluated(bench, task)
-    model = NGram(np.asarray(_array(folder, "train-tokens")), _card(folder)["vocabulary"], _ORDER)
+    folder, length, most = bench.prepared(task), int(bench.options(task)["length"]), _evaluated(bench, task)
+    model = NGram(np.asarray(_array(folder, "train-tokens")), read_data(folder)["vocabulary"], _ORDER)
     found = []
     for part in ("validation", "test"):
         tokens = _array(folder, f"{part}-tokens")
@@ -81,7 +82,7 @@ def _of_language(bench: Bench, task: Task, metrics: Mapping[str, Any]) -> list[B
 def _of_texts(bench: Bench, task: Task, metrics: Mapping[str, Any]) -> list[Bar]:
     folder = bench.prepared(task)
     x, y = _array(folder, "train-x"), _array(folder, "train-y")
-    classes, vocabulary = _card(folder)["classes"], int(x.max()) + 1
+    classes, vocabulary = read_data(folder)["classes"], int(x.max()) + 1
     # Multinomial naive Bayes over tokens (McCallum and Nigam 1998), one added to each count.
     counts = np.ones((classes, vocabulary))
     for label in range(classes):
@@ -207,14 +208,9 @@ def _rmse(found: Array, truth: Array) -> float:
 
 def _accuracy(bench: Bench, task: Task, metrics: Mapping[str, Any]) -> float:
     """Of validation and test data together: there are few of each."""
-    parts = _card(bench.prepared(task))["parts"]
+    parts = read_data(bench.prepared(task))["parts"]
     sizes = {part: parts[part]["samples"] for part in ("validation", "test")}
     return float(sum(metrics[part]["accuracy"] * size for part, size in sizes.items()) / sum(sizes.values()))
-
-
-def _length(bench: Bench, task: Task) -> int:
-    options = {**request_of(task)["train"]["options"], **(task.options if bench.small else {})}
-    return int(options["length"])
 
 
 def _evaluated(bench: Bench, task: Task) -> int:
@@ -224,11 +220,6 @@ def _evaluated(bench: Bench, task: Task) -> int:
     if bench.small and "--evaluate-batches" in task.flags:
         batches = int(task.flags[task.flags.index("--evaluate-batches") + 1])
     return int(batches * request["step"]["batch"])
-
-
-def _card(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "data.json").read_text(encoding="utf-8"))
-    return found
 
 
 def _array(folder: Path, name: str) -> Array:

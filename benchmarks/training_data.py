@@ -74,20 +74,21 @@ def sources(package: str) -> Iterator[Path]:
 def sources_of_all(folder: Path) -> None:
     """The sources of the whole library without its tests, each package a folder; without tables and texts too."""
     for path in sorted(library().rglob("*.py")):
-        parts = path.relative_to(library()).parts
-        if not _NOT_SOURCES & set(parts[:-1]):
-            to = folder.joinpath(*parts)
-            to.parent.mkdir(parents=True, exist_ok=True)
-            to.write_bytes(path.read_bytes())
+        if not _NOT_SOURCES & set(path.relative_to(library()).parts[:-1]):
+            _copy(path, folder)
 
 
 def packages(folder: Path) -> None:
     """A folder for each of a few packages, with its sources."""
     for package in _SMALL:
         for path in sources(package):
-            to = folder / path.relative_to(library())
-            to.parent.mkdir(parents=True, exist_ok=True)
-            to.write_bytes(path.read_bytes())
+            _copy(path, folder)
+
+
+def _copy(path: Path, folder: Path) -> None:
+    to = folder / path.relative_to(library())
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_bytes(path.read_bytes())
 
 
 def topics(folder: Path) -> None:

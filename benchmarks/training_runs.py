@@ -161,12 +161,15 @@ class Bench:
         path = self.work / "weights" / self.size / f"{task.name}.safetensors"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            train = request_of(task)["train"]
-            options = {**train.get("options", {}), **(task.options if self.small else {})}
-            told = json.dumps([train["model"], options, str(self.prepared(task)), str(path)])
+            kind = request_of(task)["train"]["model"]
+            told = json.dumps([kind, self.options(task), str(self.prepared(task)), str(path)])
             environment = {**os.environ, "KERAS_BACKEND": BACKENDS[0]}
             subprocess.run([sys.executable, str(HERE / "training_weights.py"), told], check=True, env=environment)
         return path
+
+    def options(self, task: Task) -> dict[str, Any]:
+        """Of its model."""
+        return {**request_of(task)["train"].get("options", {}), **(task.options if self.small else {})}
 
     def command(self, task: Task, backend: str, out: Path) -> list[str]:
         """What starts a run."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 from keras import layers, ops
+from unseen_layers import Experts, Latents, Routed, Sampled, Scale, Sine, Tied, Tokens, Transitions
 
 # In the order in which they are measured, so that however far it comes the kinds are spread evenly.
 MODELS: dict[str, dict[str, Any]] = {
@@ -89,20 +90,6 @@ def gru_seq2seq(depth: int = 6, width: int = 160, vocab: int = 2000) -> keras.Mo
     return _compiled(keras.Model([source, target], y), loss)
 
 
-class Tokens(layers.Layer):  # type: ignore[misc,unused-ignore]
-    """A token of the class before the others, and a table of positions."""
-
-    def build(self, shape: Any) -> None:
-        """An entry for each position and one for the class."""
-        self.head = self.add_weight(shape=(1, 1, shape[-1]), name="head")
-        self.table = self.add_weight(shape=(1, shape[1] + 1, shape[-1]), name="table")
-
-    def call(self, x: Any) -> Any:
-        """One position longer."""
-        head = ops.broadcast_to(self.head, (ops.shape(x)[0], 1, x.shape[-1]))
-        return ops.concatenate([head, x], axis=1) + self.table
-
-
 def _attended(x: Any, heads: int, ratio: int = 4, rate: float = 0.0, **how: Any) -> Any:
     y = layers.LayerNormalization(epsilon=1e-6)(x)
     x = layers.Add()([x, layers.MultiHeadAttention(heads, x.shape[-1] // heads, dropout=rate)(y, y, **how)])
@@ -170,28 +157,6 @@ def deepfm(depth: int = 8, width: int = 1024, fields: int = 26, factors: int = 1
     return _compiled(keras.Model([chosen, numbers], y), "binary_crossentropy", keras.optimizers.Adagrad(0.01))
 
 
-class Experts(layers.Layer):  # type: ignore[misc,unused-ignore]
-    """Every expert runs on every token; a gate weighs what they say."""
-
-    def __init__(self, experts: int, ratio: int, **more: Any) -> None:
-        """So many networks, each ``ratio`` as wide inside."""
-        super().__init__(**more)
-        self.experts, self.ratio = experts, ratio
-
-    def build(self, shape: Any) -> None:
-        """Stacked weights."""
-        width = shape[-1]
-        self.gate = self.add_weight(shape=(width, self.experts), name="gate")
-        self.up = self.add_weight(shape=(self.experts, width, self.ratio * width), name="up")
-        self.down = self.add_weight(shape=(self.experts, self.ratio * width, width), name="down")
-
-    def call(self, x: Any) -> Any:
-        """As wide as it came in."""
-        weights = ops.softmax(ops.matmul(x, self.gate))
-        inner = ops.gelu(ops.einsum("btd,edf->ebtf", x, self.up))
-        return ops.einsum("ebtf,efd,bte->btd", inner, self.down, weights)
-
-
 def moe(depth: int = 8, width: int = 128) -> keras.Model:
     """A decoder whose feed-forward networks are experts, all of them run."""
     tokens = keras.Input((96,), dtype="int32")
@@ -217,19 +182,6 @@ def video3d(depth: int = 6) -> keras.Model:
     return _compiled(keras.Model(clip, x), "sparse_categorical_crossentropy", keras.optimizers.SGD(0.01, momentum=0.9))
 
 
-class Transitions(layers.Layer):  # type: ignore[misc,unused-ignore]
-    """Scores of a tag after each other tag, passed forward along the sentence as a CRF does."""
-
-    def build(self, shape: Any) -> None:
-        """A square of tags."""
-        self.square = self.add_weight(shape=(shape[-1], shape[-1]), name="square")
-
-    def call(self, scores: Any) -> Any:
-        """The scores, with what the word before speaks for."""
-        before = ops.concatenate([ops.zeros_like(scores[:, :1]), scores[:, :-1]], axis=1)
-        return scores + ops.logsumexp(before[..., None] + self.square, axis=2)
-
-
 def bilstm_tagger(depth: int = 5, width: int = 128) -> keras.Model:
     """A tag for each word, of LSTMs both ways and scores of transitions."""
     words = keras.Input((40,), dtype="int32")
@@ -252,18 +204,6 @@ def mixer(depth: int = 12, width: int = 256) -> keras.Model:
         y = layers.Dense(4 * width, activation="gelu")(layers.LayerNormalization()(x))
         x = layers.Add()([x, layers.Dense(width)(y)])
     return keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling1D()(x)))
-
-
-class Scale(layers.Layer):  # type: ignore[misc,unused-ignore]
-    """A learned factor for each channel."""
-
-    def build(self, shape: Any) -> None:
-        """Small at first."""
-        self.gamma = self.add_weight(shape=(shape[-1],), initializer=keras.initializers.Constant(1e-6), name="gamma")
-
-    def call(self, x: Any) -> Any:
-        """The same factor everywhere."""
-        return x * self.gamma
 
 
 def convnext(depth: int = 9) -> keras.Model:
@@ -308,20 +248,6 @@ def gcn(depth: int = 10, width: int = 192, nodes: int = 256) -> keras.Model:
         x = x + layers.LayerNormalization()(y)
     y = layers.Dense(1)(layers.GlobalMaxPooling1D()(x))
     return _compiled(keras.Model([features, edges], y), "mse", keras.optimizers.AdamW(1e-3))
-
-
-class Sampled(layers.Layer):  # type: ignore[misc,unused-ignore]
-    """A draw around a mean, and the divergence as a loss."""
-
-    def __init__(self, **more: Any) -> None:
-        """With a seed that the backends can carry."""
-        super().__init__(**more)
-        self.seed = keras.random.SeedGenerator(1)
-
-    def call(self, mean: Any, log_variance: Any) -> Any:
-        """As large as the mean."""
-        self.add_loss(-0.5 * ops.mean(1 + log_variance - ops.square(mean) - ops.exp(log_variance)))
-        return mean + ops.exp(0.5 * log_variance) * keras.random.normal(ops.shape(mean), seed=self.seed)
 
 
 def vae(depth: int = 4) -> keras.Model:
@@ -453,19 +379,6 @@ def efficient(depth: int = 7) -> keras.Model:
     return keras.Model(image, layers.Dense(10)(layers.Dropout(0.2)(x)))
 
 
-class Tied(layers.Layer):  # type: ignore[misc,unused-ignore]
-    """Products with the table of another layer."""
-
-    def __init__(self, embedding: Any, **more: Any) -> None:
-        """Of that embedding."""
-        super().__init__(**more)
-        self.embedding = embedding
-
-    def call(self, x: Any) -> Any:
-        """A score for each word."""
-        return ops.matmul(x, ops.transpose(self.embedding.embeddings))
-
-
 def tied_decoder(depth: int = 10, width: int = 192, vocab: int = 8000) -> keras.Model:
     """A decoder whose head is the table of its embedding, large beside its layers."""
     tokens = keras.Input((128,), dtype="int32")
@@ -489,18 +402,6 @@ def tcn(depth: int = 9, width: int = 64) -> keras.Model:
     return _compiled(keras.Model(series, layers.Dense(1)(x[:, -1])), "huber")
 
 
-class Latents(layers.Layer):  # type: ignore[misc,unused-ignore]
-    """A learned array, the same for every sample."""
-
-    def build(self, shape: Any) -> None:
-        """64 of them."""
-        self.array = self.add_weight(shape=(1, 64, 192), initializer="random_normal", name="array")
-
-    def call(self, x: Any) -> Any:
-        """Once for each sample."""
-        return ops.broadcast_to(self.array, (ops.shape(x)[0], 64, 192))
-
-
 def perceiver(depth: int = 8) -> keras.Model:
     """A few latents that look at many inputs again and again."""
     points = keras.Input((1024, 32))
@@ -510,32 +411,6 @@ def perceiver(depth: int = 8) -> keras.Model:
         x = x + layers.MultiHeadAttention(1, 64)(y, layers.LayerNormalization()(points))
         x = _attended(_attended(x, 4), 4)
     return keras.Model(points, layers.Dense(40)(layers.GlobalAveragePooling1D()(x)))
-
-
-class Routed(layers.Layer):  # type: ignore[misc,unused-ignore]
-    """Capsules that agree on what is above them, in three rounds."""
-
-    def __init__(self, capsules: int, size: int, **more: Any) -> None:
-        """So many, so long."""
-        super().__init__(**more)
-        self.capsules, self.size = capsules, size
-
-    def build(self, shape: Any) -> None:
-        """A product for each pair of capsules."""
-        wanted = (shape[1], self.capsules, shape[2], self.size)
-        self.kernel = self.add_weight(shape=wanted, initializer="glorot_uniform", name="kernel")
-
-    def call(self, below: Any) -> Any:
-        """Vectors no longer than one."""
-        votes = ops.einsum("bip,ijpq->bijq", below, self.kernel)
-        scores = ops.zeros_like(votes[..., 0])
-        above = votes[:, 0]
-        for _ in range(3):
-            above = ops.einsum("bij,bijq->bjq", ops.softmax(scores, axis=-1), votes)
-            length = ops.sum(ops.square(above), axis=-1, keepdims=True)
-            above = above * ops.sqrt(length + 1e-7) / (1.0 + length)
-            scores = scores + ops.einsum("bijq,bjq->bij", votes, above)
-        return above
 
 
 def capsule(depth: int = 6) -> keras.Model:
@@ -558,19 +433,6 @@ def text_cnn(depth: int = 6) -> keras.Model:
         x = layers.Dropout(0.3)(layers.Concatenate()(wide))
     x = layers.GlobalMaxPooling1D()(x)
     return _compiled(keras.Model(words, layers.Dense(1, activation="sigmoid")(x)), "binary_crossentropy")
-
-
-class Sine(layers.Layer):  # type: ignore[misc,unused-ignore]
-    """A dense layer with a sine."""
-
-    def __init__(self, width: int, **more: Any) -> None:
-        """So wide."""
-        super().__init__(**more)
-        self.dense = layers.Dense(width, kernel_initializer=keras.initializers.RandomUniform(-0.01, 0.01))
-
-    def call(self, x: Any) -> Any:
-        """With the usual frequency."""
-        return ops.sin(30.0 * self.dense(x))
 
 
 def siren(depth: int = 12) -> keras.Model:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.adapters.corpus.conftest import Prepare, contents, sentence, texts_of, tokens_of
-from zenplan.adapters.corpus import duplicates, splitting
+from zenplan.adapters.corpus import clusters, duplicates, splitting
 from zenplan.adapters.corpus.prepared import fingerprint, read_card, read_data
 from zenplan.errors import DataError, UsageError
 
@@ -179,6 +179,7 @@ def test_clusters_are_found_whatever_the_lots_and_buckets(
 ) -> None:
     one = make(doubled)
     monkeypatch.setattr(duplicates, "_LOT", 7)
+    monkeypatch.setattr(clusters, "_LOT", 7)
     monkeypatch.setattr(duplicates, "_SIGNED", 1)
     other = make(doubled, out=tmp_path / "lots")
     assert (other.fingerprint, other.dropped) == (one.fingerprint, one.dropped)

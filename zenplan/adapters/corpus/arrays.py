@@ -12,8 +12,8 @@ import numpy as np
 
 from zenplan import units
 from zenplan.adapters.corpus.asked import Asked
-from zenplan.adapters.corpus.filling import number_in
 from zenplan.adapters.corpus.shards import EACH_BYTES, Shard, Shards
+from zenplan.adapters.corpus.values import number_in
 from zenplan.adapters.data.walk import PassedBy
 from zenplan.adapters.files.regular_file import open_regular
 from zenplan.errors import DataError, InputFileError
@@ -39,21 +39,33 @@ def is_arrays(path: Path) -> bool:
     return path.suffix in _SUFFIXES
 
 
-def path_of(asked: Asked) -> Path:
-    """Where they are."""
-    return Path(asked.source)
+def files_in(path: Path) -> list[Path]:
+    """The files at a path that is one, or a folder of ``.npy`` files."""
+    return sorted(path.glob("*.npy")) if path.is_dir() else [path]
 
 
-def read_arrays(path: Path) -> dict[str, Array]:
-    """The arrays by their names, each of numbers, and of as many samples.
+def read_inputs(asked: Asked) -> tuple[dict[str, Array], Array]:
+    """The arrays to learn from, and the labels.
 
     Raises:
-        DataError: they are something else.
-        InputFileError: a file cannot be read.
+        DataError: they are none of numbers, or not of as many samples.
+        InputFileError: a file cannot be read, or there is no label, or nothing beside it.
     """
-    files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+    arrays, label = _read(Path(asked.source)), asked.label or _LABEL
+    if label not in arrays:
+        raise InputFileError(
+            f"the data '{asked.source}' have no array '{label}' of labels", f"they have {', '.join(arrays)}; {_HINT}"
+        )
+    inputs = {name: array for name, array in arrays.items() if name != label}
+    if not inputs or arrays[label].squeeze().ndim > 1:
+        raise InputFileError(f"the data '{asked.source}' need an array of samples beside one label for each", _HINT)
+    return inputs, arrays[label].reshape(len(arrays[label]))
+
+
+def _read(path: Path) -> dict[str, Array]:
+    """The arrays by their names, each of numbers, and of as many samples."""
     found: dict[str, Array] = {}
-    for file in files:
+    for file in files_in(path):
         os.close(open_regular(file, f"the data '{file}'", float("inf"), _HINT))
         found |= _opened(file)
     if not found:
@@ -85,23 +97,6 @@ def _opened(file: Path) -> dict[str, Array]:
         objects = any(word in str(error) for word in ("allow_pickle", "Python objects"))
         why = "holds objects, which are pickles and never loaded" if objects else "is broken"
         raise DataError(f"the array file '{file}' {why}", _HINT) from error
-
-
-def inputs_of(arrays: Mapping[str, Array], asked: Asked) -> tuple[dict[str, Array], Array]:
-    """The arrays to learn from, and the labels.
-
-    Raises:
-        InputFileError: there is no label, or nothing beside it.
-    """
-    label = asked.label or _LABEL
-    if label not in arrays:
-        raise InputFileError(
-            f"the data '{asked.source}' have no array '{label}' of labels", f"they have {', '.join(arrays)}; {_HINT}"
-        )
-    inputs = {name: array for name, array in arrays.items() if name != label}
-    if not inputs or arrays[label].squeeze().ndim > 1:
-        raise InputFileError(f"the data '{asked.source}' need an array of samples beside one label for each", _HINT)
-    return inputs, arrays[label].reshape(len(arrays[label]))
 
 
 def kept_as(array: Array) -> Any:

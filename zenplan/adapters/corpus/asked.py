@@ -20,11 +20,6 @@ _FORMAT: Final = 1
 # What the bytes that come out depend on, beside zenplan.
 _LIBRARIES: Final = ("tokenizers", "rensa", "pillow", "pyarrow", "numpy")
 
-SPLITS: Final = ("folder", "file", "record")
-NEAR: Final = ("drop", "keep", "ignore")
-SAME: Final = ("drop", "keep")
-QUALITY: Final = ("any", "prose")
-LABEL_KINDS: Final = ("class", "number")
 # Of a side of an image, and tokens of a labelled text.
 _MOST_PIXELS: Final = 4_096
 _MOST_LENGTH: Final = 1_000_000

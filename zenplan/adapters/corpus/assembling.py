@@ -40,10 +40,9 @@ def assemble(shards: Shards, parts: Array, inputs: Sequence[Input], labels: Arra
     Returns:
         The files of each part that has samples, by the name of the input.
     """
-    starts = shards.starts
 
     def targets(number: int, kept: Array) -> Iterator[Array]:
-        yield labels[starts[number] : starts[number + 1]][kept]
+        yield shards.own(number, labels)[kept]
 
     target = Input(name="y", dtype=labels.dtype, shape=(), blocks=targets)
     there = [(place, part) for place, part in enumerate(PARTS, start=1) if (parts == place).any()]
@@ -56,7 +55,7 @@ def assemble(shards: Shards, parts: Array, inputs: Sequence[Input], labels: Arra
                 shape = (int((parts == place).sum()), *each.shape)
                 files[place] = stack.enter_context(ArrayFile(shards.work.out / name, each.dtype, shape))
             for number in range(len(shards)):
-                own = parts[starts[number] : starts[number + 1]]
+                own = shards.own(number, parts)
                 kept, at = own > 0, 0
                 for block in each.blocks(number, kept):
                     whose = own[kept][at : at + len(block)]
@@ -70,10 +69,9 @@ def ids_of(shards: Shards, place: int, state: Array) -> tuple[list[str], Callabl
     """The names in a column of names, in order, and what is wanted of an ``Input``: the numbers of a shard's samples."""
     every = [shards.array(n, f"names{place}").tobytes().decode("utf-8").split("\n") for n in range(len(shards))]
     codes = [shards.array(number, f"id{place}") for number in range(len(shards))]
-    starts = shards.starts
     used = set[str]()
     for number, (names, own) in enumerate(zip(every, codes, strict=True)):
-        used |= {names[code] for code in np.unique(own[state[starts[number] : starts[number + 1]] == 0]).tolist()}
+        used |= {names[code] for code in np.unique(own[shards.own(number, state) == 0]).tolist()}
     whole = all(name.isascii() and name.isdigit() for name in used)
     ordered = sorted(used, key=lambda name: (int(name), name)) if whole else sorted(used)
     number_of = {name: number for number, name in enumerate(ordered)}

@@ -12,7 +12,6 @@ import numpy as np
 from zenplan.errors import InputFileError
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
-TOLD: Final = "frequencies of the training data alone"
 _TRAIN: Final = "train"
 # Numbers that are looked at at most: frequencies of so many are those of all.
 _MOST: Final = 50_000_000

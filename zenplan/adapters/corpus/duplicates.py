@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from zenplan.adapters.corpus.clusters import join, root, roots
 from zenplan.adapters.corpus.minhash import BANDS, HASHES, alike
 from zenplan.adapters.corpus.shards import Shards
 
@@ -30,10 +31,8 @@ def same(shards: Shards) -> Array:
     """For each sample whether one before it is the same: uint8, ``SAME`` or ``KEPT``."""
     found = np.full(shards.samples, KEPT, np.uint8)
     for places, hashes in _lots(shards, lambda number: shards.array(number, "hash")):
-        order = np.lexsort((places, hashes[:, 1], hashes[:, 0]))
-        ordered = hashes[order]
-        again = np.flatnonzero((ordered[1:] == ordered[:-1]).all(axis=1)) + 1
-        found[places[order[again]]] = SAME
+        ordered, again = _again(places, hashes)
+        found[ordered[1:][again]] = SAME
     return found
 
 
@@ -54,19 +53,25 @@ def near(shards: Shards, state: Array, similarity: float, tell: Callable[[float]
             kept = state[places] == KEPT
             for bucket in _buckets(places[kept], hashes[kept]):
                 for one, others in _pairs(bucket, signatures, similarity):
-                    for other in others[first[others] != _root(first, one)]:
-                        _join(first, one, int(other))
-    return _roots(first)
+                    for other in others[first[others] != root(first, one)]:
+                        join(first, one, int(other))
+    return roots(first)
 
 
 def contradicting(shards: Shards, labels: Array) -> int:
     """How many samples are the same as another one, with another label."""
     found = 0
     for places, hashes in _lots(shards, lambda number: shards.array(number, "hash")):
-        order = np.lexsort((places, hashes[:, 1], hashes[:, 0]))
-        again = (hashes[order][1:] == hashes[order][:-1]).all(axis=1)
-        found += int((again & (labels[places[order]][1:] != labels[places[order]][:-1])).sum())
+        ordered, again = _again(places, hashes)
+        found += int((again & (labels[ordered][1:] != labels[ordered][:-1])).sum())
     return found
+
+
+def _again(places: Array, hashes: Array) -> tuple[Array, Array]:
+    """The places by their hashes, and of each but the first whether it has the hash of the one before it."""
+    order = np.lexsort((places, hashes[:, 1], hashes[:, 0]))
+    again: Array = (hashes[order][1:] == hashes[order][:-1]).all(axis=1)
+    return places[order], again
 
 
 def _band(shards: Shards, band: int, number: int) -> Array:
@@ -76,7 +81,6 @@ def _band(shards: Shards, band: int, number: int) -> Array:
 
 def _lots(shards: Shards, hashes: Callable[[int], Array]) -> Iterator[tuple[Array, Array]]:
     """The places and hashes of samples, in lots by the value of the hash; the first column of several decides."""
-    starts = shards.starts
     lots = max(1, -(-shards.samples // _LOT))
     for lot in range(lots):
         places, found = [], []
@@ -84,7 +88,7 @@ def _lots(shards: Shards, hashes: Callable[[int], Array]) -> Iterator[tuple[Arra
             own = hashes(number)
             leading = own if own.ndim == 1 else own[:, 0]
             within = np.flatnonzero(leading % np.uint64(lots) == lot) if lots > 1 else np.arange(len(own))
-            places.append(within + starts[number])
+            places.append(within + shards.starts[number])
             found.append(np.asarray(own[within]))
         yield np.concatenate(places), np.concatenate(found)
 
@@ -126,25 +130,3 @@ class _Signatures:
             within = numbers == number
             found[within] = self._signed[number][places[within] - self._starts[number]]
         return found
-
-
-def _join(first: Array, one: int, other: int) -> None:
-    """Two samples are of one cluster, whose first is the earliest."""
-    a, b = _root(first, one), _root(first, other)
-    first[max(a, b)] = min(a, b)
-
-
-def _root(first: Array, place: int) -> int:
-    while first[place] != place:
-        first[place] = first[first[place]]
-        place = int(first[place])
-    return place
-
-
-def _roots(first: Array) -> Array:
-    """Each sample's root, in place: each leads to an earlier one, and what is earlier has been led to its root."""
-    for start in range(0, len(first), _LOT):
-        own = first[start : start + _LOT]
-        while ((above := first[own]) != own).any():
-            own[:] = above
-    return first

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,6 +13,7 @@ from zenplan.adapters.corpus import minhash
 from zenplan.adapters.corpus.cleaning import Filters, normalised
 from zenplan.adapters.corpus.reading import Sample, Samples
 from zenplan.adapters.corpus.shards import Shard, Shards
+from zenplan.adapters.corpus.values import name_in, number_in
 from zenplan.adapters.data.records import BadFile
 from zenplan.adapters.data.walk import PassedBy
 
@@ -22,10 +21,6 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
 # Texts that signatures are made of at a time.
 _AT_A_TIME: Final = 64
-_MOST_CLASS_LETTERS: Final = 200
-# Up to here each whole number is a float of its own.
-_MOST_WHOLE: Final = 2**53
-_WHOLE: Final = re.compile(r"(-?[0-9]+)\.0+")
 
 
 @dataclass(slots=True)
@@ -125,36 +120,6 @@ class Rows:
             # A name has no line feed in it.
             found[f"names{place}"] = np.frombuffer("\n".join(names).encode("utf-8"), np.uint8)
         return found
-
-
-def number_in(value: Any, what: str) -> tuple[float, str]:
-    """The number that a value is or says, or what is wrong with it."""
-    if value is None or value == "":
-        return 0.0, f"no value in {what}"
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return 0.0, f"no number in {what}"
-    return (number, "") if math.isfinite(number) else (0.0, f"a number that is not finite in {what}")
-
-
-def name_in(value: Any, what: str) -> tuple[str, str]:
-    """The name that a value is, or what is wrong with it. 3.0 is named 3: tables write whole numbers so."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < _MOST_WHOLE:
-        value = int(value)
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "", f"no value in {what}"
-    if not isinstance(value, str | int | float):
-        return "", f"no name in {what}"
-    # JSON may have half a surrogate pair, which is no UTF-8.
-    name = " ".join(str(value).split()).encode("utf-8", "replace").decode("utf-8")
-    if whole := _WHOLE.fullmatch(name):
-        name = whole[1]
-    if not name:
-        return "", f"no value in {what}"
-    return (
-        (name, "") if len(name) <= _MOST_CLASS_LETTERS else ("", f"a name of more than {_MOST_CLASS_LETTERS} letters")
-    )
 
 
 def fill(

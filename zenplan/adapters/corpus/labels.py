@@ -10,9 +10,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from zenplan.adapters.corpus.asked import Asked
-from zenplan.adapters.corpus.filling import name_in, number_in
-from zenplan.adapters.corpus.reading import is_number
 from zenplan.adapters.corpus.shards import Shards
+from zenplan.adapters.corpus.values import is_number, name_in, number_in
 from zenplan.domain.training.data_card import PARTS
 from zenplan.errors import DataError
 

@@ -26,12 +26,10 @@ _SHORT: Final = 65_536
 _BLOCK: Final = 4_000_000
 
 
-def sample(shards: Shards, parts: Array, most_bytes: int, seed: int) -> Iterator[str]:
-    """Texts of train to train a tokenizer on, of about so many bytes: those with the lowest hashes."""
-    starts = shards.starts
-    share = most_bytes / max(float(shards.sizes_of(parts, len(PARTS))[TRAIN]), 1.0)
+def sample(shards: Shards, parts: Array, share: float, seed: int) -> Iterator[str]:
+    """Texts of train to train a tokenizer on, about such a share of them: those with the lowest hashes."""
     for number in range(len(shards)):
-        wanted = parts[starts[number] : starts[number + 1]] == TRAIN
+        wanted = shards.own(number, parts) == TRAIN
         if share < 1.0:
             drawn = mixed(shards.array(number, "hash")[:, 1] + mixed(np.array([seed + 2], np.uint64)))
             wanted &= drawn.astype(np.float64) < share * 2.0**64
@@ -53,7 +51,7 @@ def encode(shards: Shards, parts: Array, encoder: Encoder, most: int | None, tel
         if shards.work.has(f"{number:05}.encoded.json"):
             continue
         began = time.process_time(), time.monotonic()
-        wanted = parts[shards.starts[number] : shards.starts[number + 1]] > 0
+        wanted = shards.own(number, parts) > 0
         flat, lengths = [np.zeros(0, np.uint32)], list[int]()
         for texts in _batches(shards.texts(number, wanted)):
             for tokens in encoder.encode(texts):
@@ -90,7 +88,7 @@ def pack(shards: Shards, parts: Array, vocabulary: int, end: int) -> dict[str, i
 def _packed(shards: Shards, parts: Array, end: int) -> Iterator[tuple[str, Array]]:
     """The tokens of each shard for each part, with the ends of documents."""
     for number in range(len(shards)):
-        within = parts[shards.starts[number] : shards.starts[number + 1]]
+        within = shards.own(number, parts)
         kept = within > 0
         own, ends = within[kept], ~_goes_on(shards, parts, number)[kept]
         tokens, lengths = shards.array(number, "tokens"), shards.array(number, "length")
@@ -104,7 +102,7 @@ def _packed(shards: Shards, parts: Array, end: int) -> Iterator[tuple[str, Array
 def _goes_on(shards: Shards, parts: Array, number: int) -> Array:
     """Whether each sample of a shard is a piece of a text that goes on in the next sample, in the same part."""
     start, document = shards.starts[number], shards.array(number, "document")
-    behind = next((n for n in range(number + 1, len(shards)) if shards.counts[n]), None)
+    behind = next((n for n in range(number + 1, len(shards)) if shards.starts[n] < shards.starts[n + 1]), None)
     following = np.zeros(1, np.uint64) if behind is None else shards.array(behind, "document", mapped=True)[:1]
     document = np.concatenate((document, following))
     own = np.append(parts[start : start + len(document)], [0])[: len(document)]

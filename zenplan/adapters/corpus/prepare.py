@@ -128,8 +128,7 @@ class _Preparation:
         if source.what == IMAGES:
             images.fill_images(self.shards, source.files, asked, str(source.root), tell)
         elif source.what == ARRAYS:
-            found = arrays.inputs_of(arrays.read_arrays(arrays.path_of(asked)), asked)
-            arrays.fill_arrays(self.shards, found, asked, read_label, tell)
+            arrays.fill_arrays(self.shards, arrays.read_inputs(asked), asked, read_label, tell)
         else:
             rows = source.what == ROWS
             samples = Samples(asked, source.root, source.files, source.split_by, rows)
@@ -158,13 +157,13 @@ class _Preparation:
         return state, first
 
     def _split(self, state: Array, first: Array) -> Array:
-        kept, starts = state == duplicates.KEPT, self.shards.starts
+        kept = state == duplicates.KEPT
         shares, text = (self.asked.validation, self.asked.test), self.source.what == TEXT
         if int(kept.sum()) > splitting.MANY and self.source.split_by == "record" and self.asked.near != "keep":
             # None needs another one for it: shard by shard, for they may be too many for memory.
             parts = np.concatenate(
                 [
-                    splitting.alone(self._groups(n), kept[starts[n] : starts[n + 1]], shares, self.asked.seed)
+                    splitting.alone(self._groups(n), self.shards.own(n, kept), shares, self.asked.seed)
                     for n in range(len(self.shards))
                 ]
             )
@@ -183,7 +182,7 @@ class _Preparation:
         return np.where(groups == 0, self.shards.array(number, "hash")[:, 0], groups)
 
     def _check_shares(self, parts: Array, shares: tuple[float, float], text: bool) -> None:
-        has_of = self.shards.sizes_of(parts, len(PARTS)) if text else np.bincount(parts, minlength=len(PARTS) + 1)
+        has_of = self.shards.sizes_of(parts) if text else np.bincount(parts, minlength=len(PARTS) + 1)
         total = float(has_of[1:].sum())
         for place, share in ((splitting.VALIDATION, shares[0]), (splitting.TEST, shares[1])):
             has = float(has_of[place]) / total
@@ -196,7 +195,7 @@ class _Preparation:
     # --- what came of it
 
     def _card(self, state: Array, parts: Array, labelled: Labels | None, written: writing.Written) -> DataCard:
-        sizes = self.shards.sizes_of(parts, len(PARTS))
+        sizes = self.shards.sizes_of(parts)
         counts = labelled.counts(parts) if labelled is not None else ((),) * len(PARTS)
         train = written.tokens.get("train")
         needed = self.asked.needed_tokens
@@ -260,7 +259,7 @@ class _Preparation:
         texts = self.source.what in (TEXT, LABELLED)
         if not texts:
             return f"sample {number:,} of those that were kept"
-        wanted = np.arange(self.shards.counts[shard]) == number - self.shards.starts[shard]
+        wanted = np.arange(*self.shards.starts[shard : shard + 2]) == number
         start = checks.one_line(next(self.shards.texts(shard, wanted))[:200])
         return f"'{start[:60]}…'" if len(start) > 60 else f"'{start}'"
 

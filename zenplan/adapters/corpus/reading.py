@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zenplan.adapters.corpus.asked import FOLDER, Asked
+from zenplan.adapters.corpus.values import is_number
 from zenplan.adapters.data.columns import TextColumns, find_columns
 from zenplan.adapters.data.readers import reading
 from zenplan.adapters.data.records import BadFile, Reader, Record
@@ -125,8 +126,12 @@ class Samples:
         if wanted is None:
             return row, None
         if wanted in row:
-            return {column: value for column, value in row.items() if column != wanted}, row[wanted]
+            return _without(wanted, row), row[wanted]
         return row, (Path(name).parent.name or None) if wanted == FOLDER else None
+
+
+def _without(label: str | None, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: value for column, value in row.items() if column != label}
 
 
 def text_columns(records: Sequence[Record], asked: Asked) -> TextColumns:
@@ -135,7 +140,7 @@ def text_columns(records: Sequence[Record], asked: Asked) -> TextColumns:
     Raises:
         BadFile: they have none.
     """
-    rows = [{c: v for c, v in r.row.items() if c != asked.label} for r in records if not r.problem]
+    rows = [_without(asked.label, r.row) for r in records if not r.problem]
     try:
         found = find_columns(rows, asked.text_column)
     except UsageError as error:
@@ -156,8 +161,7 @@ def holds_rows(files: Sequence[DataFile], asked: Asked) -> tuple[bool, tuple[str
         if file.format == "text":
             return False, ()
         try:
-            with reading(file, every_column=True) as reader:
-                rows = [r.row for r in islice(reader.records(), _LOOKED_AT) if not r.problem]
+            rows = _first_rows(file)
         except BadFile as error:
             reason = reason or f"{file.path}: {error}"
             continue
@@ -169,9 +173,8 @@ def holds_rows(files: Sequence[DataFile], asked: Asked) -> tuple[bool, tuple[str
             raise DataError(f"the data have no column '{asked.label}'", f"they have {', '.join(names[:12])}")
         if asked.table:
             return True, names
-        without = [{c: v for c, v in row.items() if c != asked.label} for row in rows]
-        wanted = asked.text_column
-        return (asked.label is not None and not find_columns(without, wanted).needed), names
+        without = [_without(asked.label, row) for row in rows]
+        return (asked.label is not None and not find_columns(without, asked.text_column).needed), names
     raise DataError(f"no record in the data '{asked.source}' can be used: {reason}", "give text, JSONL, Parquet or CSV")
 
 
@@ -179,8 +182,7 @@ def numeric_columns(files: Sequence[DataFile], asked: Asked) -> tuple[str, ...]:
     """The columns of the first table that can be read which are numbers in nearly all of the rows that are looked at."""
     for file in files:
         try:
-            with reading(file, every_column=True) as reader:
-                rows = [r.row for r in islice(reader.records(), _LOOKED_AT) if not r.problem]
+            rows = _first_rows(file)
         except BadFile:
             continue
         if rows:
@@ -189,18 +191,14 @@ def numeric_columns(files: Sequence[DataFile], asked: Asked) -> tuple[str, ...]:
     return ()
 
 
+def _first_rows(file: DataFile) -> list[Mapping[str, Any]]:
+    with reading(file, every_column=True) as reader:
+        return [r.row for r in islice(reader.records(), _LOOKED_AT) if not r.problem]
+
+
 def _numeric(values: Sequence[Any]) -> bool:
     there = [value for value in values if value not in (None, "")]
     return bool(there) and sum(map(is_number, there)) >= _NEARLY_ALL * len(there)
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is one, or a text that says one."""
-    try:
-        float(value)
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return True
 
 
 def pieces(reader: Reader, most_bytes: int) -> Iterator[str]:

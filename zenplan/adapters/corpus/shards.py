@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
@@ -17,6 +17,7 @@ import numpy as np
 
 from zenplan.adapters.corpus.work import Work
 from zenplan.adapters.data.walk import PassedBy
+from zenplan.domain.training.data_card import PARTS
 from zenplan.domain.training.data_set import LeftOut
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
@@ -107,16 +108,11 @@ class Shard:
                 "records": self.records,
                 "samples": len(self.hashes),
                 "labels": names,
-                "dropped": [{"what": e.what, "why": e.why, "count": e.count, "example": e.example} for e in self.lines],
+                "dropped": [asdict(each) for each in self.dropped.lines],
                 "cpu_s": cpu_s,
                 "wall_s": wall_s,
             },
         )
-
-    @property
-    def lines(self) -> tuple[LeftOut, ...]:
-        """What was dropped."""
-        return self.dropped.lines
 
 
 class Shards:
@@ -125,8 +121,10 @@ class Shards:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.about: list[dict[str, Any]] = []
+        # The number of the first sample of each among all, and at the end how many there are.
+        self.starts = [0]
         while work.has(f"{len(self.about):05}.json"):
-            self.about.append(work.read_json(f"{len(self.about):05}.json"))
+            self.added()
 
     def __len__(self) -> int:
         return len(self.about)
@@ -139,24 +137,12 @@ class Shards:
     def added(self) -> None:
         """One more is finished."""
         self.about.append(self.work.read_json(f"{len(self.about):05}.json"))
-
-    @property
-    def counts(self) -> list[int]:
-        """Samples of each."""
-        return [int(each["samples"]) for each in self.about]
-
-    @property
-    def starts(self) -> list[int]:
-        """The number of the first sample of each among all, and at the end how many there are."""
-        found = [0]
-        for count in self.counts:
-            found.append(found[-1] + count)
-        return found
+        self.starts.append(self.starts[-1] + int(self.about[-1]["samples"]))
 
     @property
     def samples(self) -> int:
         """Of all of them."""
-        return sum(self.counts)
+        return self.starts[-1]
 
     @property
     def records(self) -> int:
@@ -177,12 +163,16 @@ class Shards:
         """An array of all shards, one behind another."""
         return np.concatenate([self.array(number, name) for number in range(len(self))])
 
-    def sizes_of(self, parts: Array, most: int) -> Array:
-        """Bytes of all samples whose part is 0, 1 and so on to ``most``."""
-        total = np.zeros(most + 1)
-        for number, start in enumerate(self.starts[:-1]):
-            own = self.array(number, "size")
-            total += np.bincount(parts[start : start + len(own)], own.astype(np.float64), minlength=most + 1)
+    def own(self, number: int, every: Array) -> Array:
+        """Of an array of all samples, what those of one shard have."""
+        return every[self.starts[number] : self.starts[number + 1]]
+
+    def sizes_of(self, parts: Array) -> Array:
+        """Bytes of all samples by their part: of those in none first, then train and so on."""
+        total = np.zeros(len(PARTS) + 1)
+        for number in range(len(self)):
+            sizes = self.array(number, "size").astype(np.float64)
+            total += np.bincount(self.own(number, parts), sizes, minlength=len(total))
         return total
 
     def texts(self, number: int, wanted: Array) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from zenplan.adapters.corpus.arrays import is_arrays
+from zenplan.adapters.corpus.arrays import files_in, is_arrays
 from zenplan.adapters.corpus.asked import FOLDER, Asked
 from zenplan.adapters.corpus.prepared import is_prepared
 from zenplan.adapters.corpus.reading import holds_rows, numeric_columns
@@ -114,8 +114,7 @@ def _of_records(asked: Asked, root: Path, files: Sequence[DataFile], passed_by: 
 
 def _of_arrays(asked: Asked, path: Path, passed_by: PassedBy) -> Source:
     _refuse(asked, ARRAYS)
-    paths = sorted(path.glob("*.npy")) if path.is_dir() else [path]
-    files = [DataFile(str(each), each.stat().st_size, "array", False) for each in paths]
+    files = [DataFile(str(each), each.stat().st_size, "array", False) for each in files_in(path)]
     root = path if path.is_dir() else path.parent
     return Source(root=root, files=files, passed_by=passed_by, what=ARRAYS, split_by="record")
 

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from zenplan.adapters.corpus.clusters import join, roots
 from zenplan.adapters.corpus.minhash import mixed
 from zenplan.domain.training.data_card import PARTS
 from zenplan.errors import DataError
@@ -32,21 +33,13 @@ def joined(groups: Array, first: Array) -> Array:
     apart = np.flatnonzero((first != np.arange(len(first))) & (groups != groups[first]))
     if not len(apart):
         return groups
-    leads: dict[int, int] = {}
-
-    def lead(group: int) -> int:
-        while (above := leads.get(group, group)) != group:
-            leads[group] = leads.get(above, above)
-            group = above
-        return group
-
-    for a, b in zip(groups[apart].tolist(), groups[first[apart]].tolist(), strict=True):
-        one, other = sorted((lead(a), lead(b)))
-        leads[other] = one
-    known = np.array(sorted(leads), np.uint64)
-    to = np.array([lead(int(group)) for group in known], np.uint64)
+    # Of those that are joined alone: all groups may be many more.
+    known = np.unique(np.concatenate((groups[apart], groups[first[apart]])))
+    leads = np.arange(len(known))
+    for a, b in zip(*(np.searchsorted(known, groups[each]).tolist() for each in (apart, first[apart])), strict=True):
+        join(leads, a, b)
     at = np.minimum(np.searchsorted(known, groups), len(known) - 1)
-    return np.where(known[at] == groups, to[at], groups)
+    return np.where(known[at] == groups, known[roots(leads)][at], groups)
 
 
 def alone(groups: Array, kept: Array, shares: Sequence[float], seed: int) -> Array:

@@ -20,7 +20,7 @@ from zenplan.adapters.corpus.prepared import is_prepared, read_data
 from zenplan.errors import UsageError, ZenplanError
 
 _KEY: Final = "job"
-_FINISHED: Final = "finished.json"
+_BEGUN, _FINISHED = "job.json", "finished.json"
 _DRAFT: Final = ".draft-"
 
 
@@ -121,10 +121,18 @@ def _folder(out: Path) -> Path:
 
 def _remove(work: Work) -> None:
     """The work folder goes, and at last what says that it may."""
-    for each in work.folder.iterdir():
-        if each.name != _FINISHED:
-            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+    _empty(work.folder, _FINISHED)
     shutil.rmtree(work.folder)
+
+
+def _empty(folder: Path, but: str = "") -> None:
+    for each in folder.iterdir():
+        if each.name == but:
+            continue
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
 
 
 def sync(folder: Path) -> None:
@@ -182,8 +190,8 @@ def _locked(folder: Path, out: Path) -> int:
 def _begin(work: Work, key: str, overwrite: bool, out: Path) -> None:
     """The folder as it was left, without what was not finished; empty, where it was of something else."""
     before = None
-    if work.has("job.json"):
-        before = work.read_json("job.json").get(_KEY)
+    if work.has(_BEGUN):
+        before = work.read_json(_BEGUN).get(_KEY)
     if before is not None and before != key:
         if not overwrite:
             raise UsageError(
@@ -192,12 +200,8 @@ def _begin(work: Work, key: str, overwrite: bool, out: Path) -> None:
             )
         before = None
     if before is None:
-        for each in work.folder.iterdir():
-            if each.is_dir() and not each.is_symlink():
-                shutil.rmtree(each)
-            else:
-                each.unlink()
-        work.write_json("job.json", {_KEY: key})
+        _empty(work.folder)
+        work.write_json(_BEGUN, {_KEY: key})
     for draft in work.folder.glob(f"{_DRAFT}*"):
         draft.unlink()
     with suppress(FileNotFoundError):

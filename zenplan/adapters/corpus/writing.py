@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -57,7 +57,7 @@ def write_tokens(shards: Shards, parts: Array, asked: Asked, tell: Tell) -> Writ
     counts = packing.pack(shards, parts, made.vocabulary, end)
     of_parts = {part: {"tokens": n, "files": {"tokens": f"{part}-tokens.npy"}} for part, n in counts.items()}
     data = {"kind": "tokens", "vocabulary": made.vocabulary, "end": end, "tokenizer": TOKENIZER, "parts": of_parts}
-    text = float(shards.sizes_of(parts, len(PARTS))[1:].sum())
+    text = float(shards.sizes_of(parts)[1:].sum())
     # Ends of documents are no text.
     tokens = sum(int(shards.array(number, "length").sum()) for number in range(len(shards)))
     card = {"vocabulary": made.vocabulary, "bytes_per_token": text / max(tokens, 1)}
@@ -114,14 +114,14 @@ def _encoder(shards: Shards, parts: Array, asked: Asked, tell: Tell) -> tuple[bp
     """The tokenizer, which is written beside the data, and what should be known of it."""
     notes, work = [], shards.work
     if asked.tokenizer is None:
-        size = float(shards.sizes_of(parts, len(PARTS))[TRAIN])
-        if size > asked.sample_bytes:
+        share = asked.sample_bytes / max(float(shards.sizes_of(parts)[TRAIN]), 1.0)
+        if share < 1.0:
             notes.append(
                 f"The tokenizer was trained on {asked.sample_bytes / 1e6:,.0f} MB of train, drawn by their hashes."
             )
         if not work.has(TOKENIZER):
             began = time.process_time()
-            made = bpe.train(packing.sample(shards, parts, asked.sample_bytes, asked.seed), asked.vocabulary)
+            made = bpe.train(packing.sample(shards, parts, share, asked.seed), asked.vocabulary)
             work.write_json(_SPENT, {"cpu_s": time.process_time() - began})
             work.write(TOKENIZER, lambda file: file.write(made.encode("utf-8")))
         text = work.path(TOKENIZER).read_text(encoding="utf-8")
@@ -140,8 +140,8 @@ def _texts(shards: Shards, parts: Array, asked: Asked, written: Written, tell: T
     packing.encode(shards, parts, made, asked.seq_len, lambda share: tell(_TRAINED + (_ENCODED - _TRAINED) * share))
     # 0 is padding: where it is a token of texts, every token is one higher.
     shift = 0 if made.padding else 1
-    lengths = np.concatenate([shards.array(number, "length") for number in range(len(shards))])
-    text, own = float(shards.sizes_of(parts, len(PARTS))[1:].sum()), parts[parts > 0]
+    lengths = shards.column("length")
+    text, own = float(shards.sizes_of(parts)[1:].sum()), parts[parts > 0]
     kept = np.minimum(lengths, asked.seq_len)
     written.tokens = {part: int(kept[own == place].sum()) for place, part in enumerate(PARTS, start=1)}
     written.data |= {"vocabulary": made.vocabulary + shift, "shift": shift, "tokenizer": TOKENIZER}
@@ -173,7 +173,7 @@ def _rows(shards: Shards, state: Array, asked: Asked, source: Source, written: W
 
 
 def _arrays(shards: Shards, asked: Asked) -> list[Input]:
-    found, _ = arrays.inputs_of(arrays.read_arrays(arrays.path_of(asked)), asked)
+    found, _ = arrays.read_inputs(asked)
     names = ["x"] if len(found) == 1 else safe_names(found, ("y",))
     return [
         Input(name=name, dtype=arrays.kept_as(array), shape=array.shape[1:], blocks=_stored(shards, f"in{place}"))
@@ -189,7 +189,7 @@ def _block(shards: Shards, name: str, number: int, kept: Array) -> Iterator[Arra
     yield shards.array(number, name)[kept]
 
 
-def safe_names(names: Sequence[str] | Any, taken: Sequence[str]) -> list[str]:
+def safe_names(names: Collection[str], taken: Sequence[str]) -> list[str]:
     """Names of inputs, and so of files: letters, digits and underscores, each once.
 
     Raises:

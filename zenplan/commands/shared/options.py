@@ -34,14 +34,10 @@ def _deadline_s(text: str, what: str) -> float:
     return parse_deadline_s(text, what, today())
 
 
-def _data_kind(text: str, _: str) -> str:
-    from zenplan.errors import UnknownName
+def _data_kind(text: str, _: str) -> Any:
     from zenplan.families.transformer.samples import KINDS
 
-    kind = text.strip().lower()
-    if kind not in KINDS:
-        raise UnknownName("kind of data", text, KINDS)
-    return kind
+    return _one_of(*KINDS)(text, "kind of data")
 
 
 def _as_given(text: str, _: str) -> str:
