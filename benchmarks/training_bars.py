@@ -72,9 +72,12 @@ def _of_language(bench: Bench, task: Task, metrics: Mapping[str, Any]) -> list[B
     found = []
     for part in ("validation", "test"):
         tokens = _array(folder, f"{part}-tokens")
-        # The samples that an evaluation takes, one after another.
-        samples = min((len(tokens) - 1) // length, most)
-        loss = float(model.losses(np.asarray(tokens[: samples * length + 1])).mean())
+        # The samples that an evaluation takes, spread evenly, each predicted from what stands before it too.
+        count = (len(tokens) - 1) // length
+        first = np.arange(min(count, most)) * count // min(count, most) * length
+        places = first[:, None] + np.arange(length)[None, :] + 1 - (_ORDER - 1)
+        losses = model.losses(np.asarray(tokens))
+        loss = float(losses[places[places >= 0]].mean())
         found.append(Bar(what=f"{part} loss, against an interpolated 5-gram,", reached=metrics[part]["loss"], bar=loss))
     return found
 

@@ -276,9 +276,14 @@ def _windows(losses: Sequence[float]) -> Iterator[Sequence[float]]:
 
 
 def busy_s() -> float:
-    """Seconds that all processors of the machine worked since it was started."""
-    user, nice, system, _, _, irq, soft, *_ = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:])
-    return (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")
+    """Seconds that the processors which runs are bound to (``taskset``) worked since the machine was started."""
+    ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    found = 0
+    for name, *ticks in map(str.split, Path("/proc/stat").read_text(encoding="utf-8").splitlines()):
+        if name in ours:
+            user, nice, system, _, _, irq, soft, *_ = map(int, ticks)
+            found += user + nice + system + irq + soft
+    return found / os.sysconf("SC_CLK_TCK")
 
 
 def machine() -> str:

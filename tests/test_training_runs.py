@@ -142,13 +142,14 @@ def test_every_request_is_of_a_run_and_every_run_has_one(script: Any) -> None:
 def compared(script: Any, **changes: Any) -> Any:
     fields = {"name": "it", "predicted_s": 110.0, "low_s": 90.0, "high_s": 120.0, "actual_s": 100.0, "process_s": 103.0}
     money = {"usd": 1.0, "predicted_usd": 1.1, "billed_usd": 1.004, "others": 0.05}
-    more = {"steps": 1.1, "memory": 0.9}
+    more = {"steps": 1.1, "memory": 0.9, "known_s": 50.0}
     return script("predicted_vs_actual").Compared(**{**fields, **money, **more, **changes})
 
 
 def test_what_was_predicted_is_compared(script: Any) -> None:
     found = compared(script)
     assert found.error == pytest.approx(0.1)
+    assert found.rest_error == pytest.approx(0.2)
     assert found.within
     assert found.alone
     assert found.to_the_cent

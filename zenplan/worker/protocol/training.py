@@ -215,8 +215,8 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         micro_batch: samples that go through the model at once; ``batch`` is a multiple of it.
         lora_rank: of adapters, all else frozen; 0 for training all.
         evaluate_every: steps between evaluations on validation data; 0 for at the end alone.
-        evaluate_batches: of micro-batches, that an evaluation takes at most; 0 for all of the part. Test data is
-            evaluated once, at the end.
+        evaluate_batches: of micro-batches, that an evaluation takes at most, its samples spread evenly over the part; 0
+            for all of it. Test data is evaluated once, at the end.
         checkpoint_every: steps between checkpoints; 0 for at the end alone. A new run has one of step 0 too.
         keep: checkpoints that are kept, the newest.
         rehearsal: None for no timed steps before the run; not taken where a run is resumed.

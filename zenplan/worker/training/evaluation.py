@@ -16,25 +16,29 @@ _AT_ONCE = 16
 def evaluated(
     stepper: Stepper, others: Sequence[str], samples: Samples, micro_batch: int, most: int, stop: Callable[[], str]
 ) -> dict[str, float] | None:
-    """The figures of the first samples, in their order; None where it was stopped before its end.
+    """The figures of a part, or of samples spread evenly over it; None where it was stopped before its end.
+
+    The first ones of a part may be of one file, or of one class, and are no sample of it.
 
     Args:
         others: names of the figures that ``Stepper.evaluate`` tells besides the loss.
         micro_batch: samples at once. The last ones, fewer, are filled up with some that weigh nothing.
-        most: micro-batches; 0 for all samples.
+        most: samples; 0 for all of them.
         stop: says why it is to end; empty while it is not.
     """
-    batches = -(-samples.count // micro_batch)
-    batches = min(batches, most) if most else batches
+    wanted = min(samples.count, most) if most else samples.count
+    chosen = np.arange(wanted) * samples.count // wanted
+    batches = -(-wanted // micro_batch)
     sums: Array = np.zeros(len(others) + 2)
     for first in range(0, batches, _AT_ONCE):
         if stop():
             return None
         found = []
         for number in range(first, min(first + _AT_ONCE, batches)):
-            numbers = np.arange(number * micro_batch, (number + 1) * micro_batch)
-            weights = (numbers < samples.count).astype(np.float32)
-            found.append(stepper.evaluate(*samples.batch(np.where(weights > 0, numbers, 0)), weights))
+            some = chosen[number * micro_batch : (number + 1) * micro_batch]
+            weights = (np.arange(micro_batch) < len(some)).astype(np.float32)
+            some = np.concatenate([some, np.zeros(micro_batch - len(some), some.dtype)])
+            found.append(stepper.evaluate(*samples.batch(some), weights))
         sums = sums + np.sum(np.asarray(stepper.numbers(found), np.float64), axis=0)
     return _shares(others, sums.tolist())
 

@@ -134,7 +134,8 @@ class Loop:
 
     def evaluation(self, part: str) -> dict[str, float] | None:
         """The figures of a part of the data; None where the run is to end before."""
-        samples, most = self.samples[part], self.job.evaluate_batches
+        # As the job has them: the same samples where a micro-batch had to be made smaller.
+        samples, most = self.samples[part], self.job.evaluate_batches * self.job.micro_batch
         return evaluated(self.stepper, self.trainee.figures, samples, self.micro_batch, most, self.wishes.look)
 
     # --- what is due between two steps
