@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 from zenplan.domain.market.offer import PriceTable
@@ -12,10 +13,17 @@ from zenplan.domain.report import Report
 
 
 class Http(Protocol):
-    """The one thing a live price source may do with the network."""
+    """What a live price source may do with the network.
+
+    Whoever gives it sees to time-outs, limits of size, a second try where a server asks for one, and answers that have not
+    changed. All methods raise ``errors.DataError`` in one line where there is no good answer.
+    """
 
     def get_json(self, url: str, headers: Mapping[str, str] = ..., body: Mapping[str, Any] | None = ...) -> Any:
         """The decoded JSON answer of a GET, or of a POST when there is a body."""
+
+    def stream(self, url: str, headers: Mapping[str, str] = ...) -> AbstractContextManager[Iterable[bytes]]:
+        """The answer of a GET piece by piece, unpacked, for what is too large to be held: nothing of it is kept."""
 
 
 @runtime_checkable
