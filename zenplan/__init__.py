@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zenplan.version import __version__
 
 if TYPE_CHECKING:
-    from zenplan.adapters.prices.table import read_price_folder
+    from zenplan.adapters.prices.table import bundled_prices, read_price_folder
     from zenplan.api import (
         ZenplanWarning,
         accelerators,
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 else:
     # The same again for whoever runs it; a test holds the two together.
     _MODULES = {
-        "zenplan.adapters.prices.table": ("read_price_folder",),
+        "zenplan.adapters.prices.table": ("bundled_prices", "read_price_folder"),
         "zenplan.api": (
             "ZenplanWarning",
             "accelerators",
@@ -200,6 +200,7 @@ __all__ = [
     "__version__",
     "accelerators",
     "backtest",
+    "bundled_prices",
     "calibrate",
     "count_flop",
     "estimate",
