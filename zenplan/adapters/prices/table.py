@@ -18,7 +18,7 @@ from zenplan import units
 from zenplan.adapters.files.csv_file import DataRow, Row, read_rows, rows_of
 from zenplan.adapters.files.data import DATA
 from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
-from zenplan.errors import DataError, InputFileError, UnknownName
+from zenplan.errors import DataError, InputFileError, NoLiveSource, UnknownName
 from zenplan.protocols import Http
 
 # --- rows
@@ -222,8 +222,8 @@ class CsvPriceProvider:
         return self.load()
 
     def fetch(self, http: Http) -> PriceTable:
-        """Raises DataError: a file has no live source."""
-        raise DataError(
+        """Raises NoLiveSource: a file has none."""
+        raise NoLiveSource(
             f"no live source for the prices of {self.name}", "the bundled table is used; a plugin may fetch them"
         )
 
