@@ -44,7 +44,10 @@ class PriceProvider(Protocol):
         """The dated table that ships with the plugin. It must not use the network."""
 
     def fetch(self, http: Http) -> PriceTable:
-        """The table as it is now. Raises ``errors.NoLiveSource`` where there never is one, ``errors.DataError`` where it fails."""
+        """The table as it is now; a price without a day is of today.
+
+        Raises ``errors.NoLiveSource`` where there never is one, ``errors.DataError`` where it cannot be had.
+        """
 
 
 @runtime_checkable

@@ -191,6 +191,14 @@ class HttpClient:
         raise DataError(f"{place_of(here)} answers {_status(response)}", _hint(response))
 
 
+def trusted() -> ssl.SSLContext:
+    """The certificates that httpx trusts, to be shared. Raises DataError: the environment names none."""
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise DataError(f"the network cannot be used: {error}", "look at SSL_CERT_FILE and SSL_CERT_DIR") from error
+
+
 class _Busy(Exception):
     """A server that asks to be asked later.
 
