@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from zenplan.domain.provenance import Fact, Origin
     from zenplan.domain.range import Range
     from zenplan.domain.report import Column, Report, Table
-    from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError
+    from zenplan.errors import DataError, InputFileError, NoFit, NoLiveSource, UnknownName, UsageError, ZenplanError
     from zenplan.hookspecs import hookimpl
     from zenplan.protocols import Engine, Exporter, Http, PriceProvider, Tracker, Tracking, WorkloadFamily
     from zenplan.results import (
@@ -109,6 +109,7 @@ else:
             "DataError",
             "InputFileError",
             "NoFit",
+            "NoLiveSource",
             "UnknownName",
             "UsageError",
             "ZenplanError",
@@ -168,6 +169,7 @@ __all__ = [
     "MatMul",
     "ModelCount",
     "NoFit",
+    "NoLiveSource",
     "Offer",
     "Operator",
     "Origin",

@@ -34,7 +34,7 @@ ROOMS: Final = {
         "accelerators.command:accelerators_app",
         "Accelerators, or one data sheet with its sources.",
     ),
-    "prices": ("prices.command:prices", "What offers cost, and how old each price table is."),
+    "prices": ("prices.command:prices_app", "What offers cost, fetched where that is wanted."),
     "data": ("data.command:data_app", "Files to train on: counted, or prepared for a run."),
     "workloads": ("workloads.command:workloads_app", "Named models, or one operator by operator."),
     "plugins": ("plugins.command:plugins", "Plugins, what each gives, and what was left out and why."),

@@ -6,8 +6,12 @@ import os
 import secrets
 import stat
 from pathlib import Path
+from typing import Final
 
 from zenplan.errors import UsageError, ZenplanError
+
+# How a file begins that is not yet whole: a process that is killed leaves it.
+DRAFT: Final = ".zenplan-"
 
 
 def write_whole(path: Path, content: str | bytes, made_from: Path | None = None) -> None:
@@ -37,7 +41,7 @@ def _write(path: Path, target: Path, content: str | bytes) -> None:
     if there and not os.access(target, os.W_OK):
         raise ZenplanError(f"{path} may only be read", "name another file, or change its permissions")
     # Beside it, so that taking its place is one step.
-    draft = target.with_name(f".zenplan-{secrets.token_hex(8)}")
+    draft = target.with_name(f"{DRAFT}{secrets.token_hex(8)}")
     try:
         with draft.open("xb") as file:
             if there:
