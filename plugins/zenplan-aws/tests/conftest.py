@@ -1,4 +1,4 @@
-"""A server on loopback that answers as the cloud's documentation says, and a plain client of it.
+"""A server on loopback that answers as the cloud's documentation says, and zenplan's client of it.
 
 The plugin is tested from the checkout, installed or not.
 """
@@ -8,10 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,7 +18,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from zenplan import DataError
+from zenplan import Http
+from zenplan.adapters.http.client import HttpClient, Limits
 
 
 @dataclass
@@ -83,42 +81,11 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-class PlainHttp:
-    """What zenplan gives a plugin, less its second tries and limits."""
-
-    def get_json(
-        self, url: str, headers: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
-    ) -> Any:
-        with self.stream(url, headers) as pieces:
-            whole = b"".join(pieces)
-        try:
-            return json.loads(whole)
-        except ValueError:
-            raise DataError("the answer is no JSON") from None
-
-    @contextmanager
-    def stream(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[Iterable[bytes]]:
-        request = urllib.request.Request(url, headers=dict(headers or {}))
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                yield self._pieces(answer)
-        except urllib.error.HTTPError as error:
-            error.close()
-            raise DataError(f"status {error.code}") from None
-
-    @staticmethod
-    def _pieces(answer: Any) -> Iterator[bytes]:
-        left = int(answer.headers.get("Content-Length", -1))
-        while piece := answer.read1(65536):
-            left -= len(piece)
-            yield piece
-        if left > 0:
-            raise DataError("the answer was cut")
-
-
 @pytest.fixture
-def http() -> PlainHttp:
-    return PlainHttp()
+def http() -> Iterator[Http]:
+    """The network that zenplan gives a plugin; it does not wait long between its tries."""
+    with HttpClient(Limits(backoff_s=0.01)) as client:
+        yield client
 
 
 @pytest.fixture

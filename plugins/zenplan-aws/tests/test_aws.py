@@ -353,7 +353,7 @@ def test_a_list_that_is_dated_ahead_has_todays_date(fetched) -> None:
         (spot_feed(), "no price"),
         ({"config": SPOT["config"] | {"currencies": ["EUR"]}}, "currencies"),
         (spot_feed(us_east={"p5.48xlarge": "cheap"}), "USD"),
-        (b"<html>", "JSON"),
+        (b"<html>", "web page"),
     ],
 )
 def test_list_prices_answer_without_spot_prices_which_is_said(fetched, spot, named) -> None:
@@ -405,6 +405,18 @@ def test_which_regions_are_fetched(server, http, answer, monkeypatch) -> None:
         provider.fetch(http)
 
 
+def test_a_server_that_is_busy_is_asked_again(server, http, answer) -> None:
+    busy = answer(body=b"slow down", status=429, headers={"Retry-After": "0"})
+    server.says("/ec2/us-east-1/index.csv", busy, busy, answer(body=price_list(P5)))
+    feed = server.says("/spot.json", busy, answer(body=SPOT))
+    table = AWS(regions=("us-east-1",), price_lists=f"{server.url}/ec2", spot_prices=feed).fetch(http)
+    offer = of(table, "p5.48xlarge")
+    assert offer
+    assert offer.on_demand
+    assert offer.spot
+    assert len(server.asked) == 5
+
+
 def test_a_region_without_a_list_fails_and_names_no_half_of_a_table(server, http) -> None:
     with pytest.raises(DataError, match="404"):
         AWS(regions=("us-east-9",), price_lists=server.url).fetch(http)
@@ -434,10 +446,11 @@ def large_list(size_bytes: int) -> Iterator[bytes]:
 MEASURE = """
 import resource, sys, time
 sys.path[:0] = {paths!r}
-from conftest import PlainHttp
+from zenplan.adapters.http.client import HttpClient
 from zenplan_aws import AWS
 start = time.perf_counter()
-table = AWS(regions=("us-east-1",), price_lists={url!r}, spot_prices={url!r} + "/spot.json").fetch(PlainHttp())
+with HttpClient() as http:
+    table = AWS(regions=("us-east-1",), price_lists={url!r}, spot_prices={url!r} + "/spot.json").fetch(http)
 took_s = time.perf_counter() - start
 names = [o.instance.name for o in table.offers if o.region == "us-east-1"]
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, took_s, *names)
@@ -448,7 +461,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, took_s, *names)
 def test_a_list_of_300_mb_is_read_in_150_mb(server, answer) -> None:
     server.says("/us-east-1/index.csv", answer(body=large_list(300_000_000)))
     server.says("/spot.json", answer(body=SPOT))
-    code = MEASURE.format(paths=[str(PLUGIN / "tests"), str(PLUGIN / "src")], url=server.url)
+    code = MEASURE.format(paths=[str(PLUGIN / "src")], url=server.url)
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     peak_mib, _, *names = told.stdout.split()
     assert names == ["p5.48xlarge", "g5.xlarge"]

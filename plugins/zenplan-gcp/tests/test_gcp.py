@@ -262,6 +262,20 @@ def test_all_pages_are_read_and_never_in_a_circle(server, http, answer) -> None:
         GCP(catalog=server.says(PATH, page("a", *A2))).fetch(http)
 
 
+def test_a_server_that_is_busy_is_asked_again_and_another_host_never_sees_the_key(server, http, answer) -> None:
+    busy = answer(body=b"slow down", status=429, headers={"Retry-After": "0"})
+    address = server.says(PATH, busy, answer(body={"skus": A2}))
+    assert of(GCP(catalog=address).fetch(http), "a2-highgpu-1g")
+    elsewhere = answer(
+        body=b"", status=302, headers={"Location": server.url.replace("127.0.0.1", "localhost") + "/skus"}
+    )
+    server.asked.clear()
+    server.says("/skus", answer(body={"skus": A2}))
+    with pytest.raises(DataError):
+        GCP(catalog=server.says(PATH, elsewhere)).fetch(http)
+    assert [path.partition("?")[0] for path, _ in server.asked] == [PATH]
+
+
 @pytest.mark.parametrize(
     ("path", "named"),
     [
