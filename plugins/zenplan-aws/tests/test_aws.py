@@ -105,7 +105,7 @@ def line(row: dict[str, str], columns: list[str] = COLUMNS) -> str:
 
 def price_list(*rows: dict[str, str], columns: list[str] = COLUMNS, published: str = "2026-11-20T18:42:01Z") -> bytes:
     head = (
-        '"FormatVersion","v1.0"\n"Disclaimer","For information, and subject to other terms"\n'
+        '"FormatVersion","v1.0"\n"Disclaimer","For information and subject to other terms"\n'
         f'"Publication Date","{published}"\n"Version","20261120184201"\n"OfferCode","AmazonEC2"\n'
     )
     named = ",".join(f'"{column}"' for column in columns) + "\n"
@@ -198,6 +198,12 @@ def test_a_list_price_with_its_machine_its_day_and_its_address(server, fetched) 
     assert offer.on_demand.usd_per_h == 55.04
     assert offer.on_demand.as_of == date(2026, 11, 20)
     assert offer.on_demand.source == f"{server.url}/ec2/us-east-1/index.csv"
+
+
+def test_quotes_and_line_ends_are_those_of_any_csv(fetched) -> None:
+    whole = price_list(P5, *(P5 | {"PricePerUnit": "9"} | other for other in OTHERS[:-1]), G5)
+    bare = whole.replace(b'"2,048 GiB"', b"2048 GiB").replace(b"Hour, before", b"Hour before").replace(b'"', b"")
+    assert fetched(whole).offers == fetched(bare).offers == fetched(whole.replace(b"\n", b"\r\n")).offers
 
 
 def test_a_spot_price_is_of_today_and_of_linux(server, fetched) -> None:

@@ -45,7 +45,7 @@ def of(table: PriceTable, name: str) -> Offer | None:
     return next((offer for offer in table.offers if offer.instance.name == name), None)
 
 
-def hooked() -> list[PriceProvider]:
+def hooked() -> list[Cloud]:
     project = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     plugin = importlib.import_module(project["entry-points"]["zenplan"]["gpuhunt"])
     manager = pluggy.PluginManager("zenplan")
@@ -57,6 +57,7 @@ def test_the_entry_point_leads_to_a_provider_for_each_cloud_that_has_no_other_pl
     providers = hooked()
     assert all(isinstance(provider, PriceProvider) for provider in providers)
     assert [provider.name for provider in providers] == ["cloudrift", "nebius", "oci", "verda"]
+    assert [provider.carries for provider in providers] == [provider.name for provider in providers]
     assert [provider.bundled().provider for provider in providers] == ["cloudrift", "nebius", "oci", "verda"]
     assert [bool(provider.bundled().offers) for provider in providers] == [False, True, True, True]
 

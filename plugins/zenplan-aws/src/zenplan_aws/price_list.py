@@ -77,8 +77,8 @@ def read_price_list(chunks: Iterable[bytes], machines: Machines, what: str) -> P
     published, columns = _head(lines, what)
     plain, prices, line = 0, [], b""
     for line in lines:
-        # Most lines are not worth parsing; all cells that are not empty stand in quotes.
-        if b'"Shared"' not in line or b'"Linux"' not in line or b'"Reserved"' in line:
+        # Most lines are not worth parsing.
+        if b"Shared" not in line or b"Linux" not in line or b',"Reserved",' in line:
             continue
         cells = _cells(line, what)
         if len(cells) != len(columns):

@@ -55,6 +55,11 @@ class Cloud:
     name: str
     catalogue: Catalogue | None = field(default=None, repr=False)
 
+    @property
+    def carries(self) -> str:
+        """Whose table of zenplan's this one takes the place of."""
+        return self.name
+
     def bundled(self) -> PriceTable:
         """zenplan's own dated table; an empty one of a cloud that has none."""
         return PriceTable(provider=self.name, offers=()) if self.name in _WITHOUT_TABLE else bundled_prices(self.name)
