@@ -165,11 +165,14 @@ def test_rows_of_other_products_are_dropped(fetched, other) -> None:
 def test_unknown_and_fractional_accelerators_are_set_aside_once_and_never_guessed(fetched) -> None:
     new = H100 | {"armSkuName": "Standard_ND96isr_H300_v9"}
     part = H100 | {"armSkuName": "Standard_NV12ads_A10_v5", "retailPrice": 0.9}
-    table = fetched(page(H100, new, new | {"armRegionName": "westus"}, part))
+    quarter = H100 | {"armSkuName": "Standard_NC36ds_xl_RTXPRO6000BSE_v6", "retailPrice": 1.5}
+    table = fetched(page(H100, new, new | {"armRegionName": "westus"}, part, quarter))
     assert [o.instance.name for o in table.offers] == ["Standard_ND96isr_H100_v5"]
-    assert len(table.left_out) == 2
-    assert "Standard_ND96isr_H300_v9" in table.left_out[0]
-    assert "a third of an A10" in table.left_out[1]
+    assert len(table.left_out) == 3
+    for name, reason in zip(
+        ("Standard_ND96isr_H300_v9", "a third of an A10", "a quarter of"), table.left_out, strict=True
+    ):
+        assert name in reason
 
 
 def test_a_machine_that_only_the_plugin_knows(fetched) -> None:

@@ -13,10 +13,9 @@ from zenplan_azure.retail import Item
 
 _GIB: Final = 2**30
 # Sizes that zenplan's own table may lack: accelerator, number of it, vCPUs, GiB of RAM; None where it is not known.
-# https://aspire.dev/reference/api/csharp/aspire.hosting.azure.kubernetes, as Azure's own list of sizes has them; the one of
-# GB300 is Standard_ND128isr_GB300_v6 in kubernetes-sigs/dranet, with 4 GPUs.
+# https://aspire.dev/reference/api/csharp/aspire.hosting.azure.kubernetes, which is made of Azure's own list of sizes; that list
+# counts a part of a GPU as one.
 _MORE: Final[Mapping[str, tuple[str, int, int | None, int | None]]] = {
-    "Standard_NC24lds_xl_RTXPRO6000BSE_v6": ("RTX-PRO-6000-BSE", 1, 24, 72),
     "Standard_NC144ds_xl_RTXPRO6000BSE_v6": ("RTX-PRO-6000-BSE", 1, 144, 516),
     "Standard_NC144lds_xl_RTXPRO6000BSE_v6": ("RTX-PRO-6000-BSE", 1, 144, 264),
     "Standard_NC288ds_xl_RTXPRO6000BSE_v6": ("RTX-PRO-6000-BSE", 2, 288, 1032),
@@ -24,8 +23,13 @@ _MORE: Final[Mapping[str, tuple[str, int, int | None, int | None]]] = {
     "Standard_ND96isrf_H100_v5": ("H100-SXM5-80GB", 8, None, None),
     "Standard_ND128isr_GB300_v6": ("GB300-278GB", 4, None, None),
 }
-# https://learn.microsoft.com/azure/virtual-machines/nva10v5-series
+# https://learn.microsoft.com/azure/virtual-machines/nva10v5-series, .../sizes/gpu-accelerated/nc-rtxpro6000bse-v6-series
 _FRACTIONAL: Final = {
+    "Standard_NC24lds_xl_RTXPRO6000BSE_v6": "a quarter of an RTX PRO 6000",
+    "Standard_NC36ds_xl_RTXPRO6000BSE_v6": "a quarter of an RTX PRO 6000",
+    "Standard_NC36lds_xl_RTXPRO6000BSE_v6": "a quarter of an RTX PRO 6000",
+    "Standard_NC72ds_xl_RTXPRO6000BSE_v6": "half of an RTX PRO 6000",
+    "Standard_NC72lds_xl_RTXPRO6000BSE_v6": "half of an RTX PRO 6000",
     "Standard_NV6ads_A10_v5": "a sixth of an A10",
     "Standard_NV12ads_A10_v5": "a third of an A10",
     "Standard_NV18ads_A10_v5": "half of an A10",
