@@ -13,8 +13,8 @@ from zenplan_azure.retail import Item
 
 _GIB: Final = 2**30
 # Sizes that zenplan's own table may lack: accelerator, number of it, vCPUs, GiB of RAM; None where it is not known.
-# https://aspire.dev/reference/api/csharp/aspire.hosting.azure.kubernetes, which is made of Azure's own list of sizes; that list
-# counts a part of a GPU as one.
+# https://aspire.dev/reference/api/csharp/aspire.hosting.azure.kubernetes, which is made of Azure's own list of sizes; there
+# a part of a GPU counts as one.
 _MORE: Final[Mapping[str, tuple[str, int, int | None, int | None]]] = {
     "Standard_NC144ds_xl_RTXPRO6000BSE_v6": ("RTX-PRO-6000-BSE", 1, 144, 516),
     "Standard_NC144lds_xl_RTXPRO6000BSE_v6": ("RTX-PRO-6000-BSE", 1, 144, 264),
