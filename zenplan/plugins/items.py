@@ -22,7 +22,6 @@ from zenplan.errors import (
     nearest,
 )
 from zenplan.plugins.guard import Outcome, attempt, one_line
-from zenplan.plugins.shape import owned
 from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
 
 MOST_ITEMS: Final = 10_000
@@ -127,6 +126,8 @@ def sorted_out(answer: Any, kind: type, *, trusted: bool = False) -> tuple[list[
 
 def _checked(item: Any, kind: type) -> tuple[Any, Texts]:
     """The item, plain where it is data, and its name and other texts. Raises DataError: it is not of its kind."""
+    from zenplan.plugins.shape import owned
+
     if isinstance(item, type):
         raise DataError(f"the class {item.__name__}, not an instance of it")
     if is_dataclass(kind):
@@ -149,6 +150,8 @@ def _checked(item: Any, kind: type) -> tuple[Any, Texts]:
 
 
 def _name(text: Any, field: str) -> str:
+    from zenplan.plugins.shape import owned
+
     name: str = owned(text, str, field)
     if len(name) > _MOST_LETTERS_OF_NAME:
         raise DataError(f"{field} has {len(name):,} letters; {_MOST_LETTERS_OF_NAME} are the most")
@@ -215,6 +218,8 @@ class Guarded(Generic[T]):
         return call
 
     def _answer(self, member: str, returns: Any, arguments: tuple[Any, ...]) -> Any:
+        from zenplan.plugins.shape import owned
+
         try:
             value = getattr(self._item, member)(*arguments)
         except (UsageError, NoFit) as error:

@@ -158,7 +158,10 @@ class Plugins:
             first: dict[str, Source] = {}
             kept = self._items.setdefault(hook, [])
             answers = [*self._answers(hook, kind)]
-            own = {name for source, texts, item in answers if source.timeout_s is None for name in _names(texts, item)}
+            theirs = any(source.timeout_s is not None for source, _, _ in answers)
+            # Where no plugin has an item, nobody's name can be taken.
+            ours = (each for each in answers if theirs and each[0].timeout_s is None)
+            own = {name for _, texts, item in ours for name in _names(texts, item)}
             for source, texts, item in answers:
                 name = texts["name"]
                 same = [each for each in _names(texts, item) if each in own] if source.timeout_s is not None else []
@@ -310,7 +313,11 @@ def _unasked(source: Source, what: str) -> str:
 
 
 def load_plugins(
-    environ: Mapping[str, str] = os.environ, *, timeout_s: float = guard.TIMEOUT_S, consent: Consent | None = None
+    environ: Mapping[str, str] = os.environ,
+    *,
+    timeout_s: float = guard.TIMEOUT_S,
+    consent: Consent | None = None,
+    also: Iterable[Source] = (),
 ) -> Plugins:
     """Load the plugins: the user's files, those that are installed, zenplan's own. Never raises for a plugin: see
     ``Plugins.problems``.
@@ -319,6 +326,7 @@ def load_plugins(
         environ: where ZENPLAN_PLUGINS, ZENPLAN_PLUGIN_FILES, ZENPLAN_BLOCK and ZENPLAN_TRACE_PLUGINS are read.
         timeout_s: how long a plugin may take to load, and to answer a hook.
         consent: as of ``Plugins``; None for the setting ``may_replace``.
+        also: plugins that come before all others.
     """
     trace = _traced if environ.get("ZENPLAN_TRACE_PLUGINS", "").strip() not in ("", "0") else None
     wanted = _listed(environ["ZENPLAN_PLUGINS"]) if "ZENPLAN_PLUGINS" in environ else None
@@ -339,7 +347,7 @@ def load_plugins(
         near = nearest(name, known)
         reason = "not installed" + (f"; did you mean {' or '.join(near)}?" if near else "")
         problems.append(Problem(plugin=guard.one_line(name), what="load", reason=reason))
-    sources = [*named, *(each for each in sources if wanted is None or each.name in wanted)]
+    sources = [*also, *named, *(each for each in sources if wanted is None or each.name in wanted)]
     sources.append(Source(name=BUILTIN, distribution="zenplan", version=__version__, load=_load_builtin))
     consent = consent or _setting
     return Plugins((each for each in sources if each.name not in blocked), problems, trace, consent)
