@@ -471,7 +471,8 @@ SHARED = {*re.findall(r"`(zenplan[.][a-z_.]+)`", (ROOT / "docs" / "plugins.md").
 
 
 def test_plugins_import_from_the_face_alone() -> None:
-    files = [f for f in (ROOT / "plugins").rglob("*.py") if not {"build", "dist", ".venv"} & set(f.parts)]
+    roots = (ROOT / "plugins", ROOT / "zenplan" / "templates")
+    files = [f for root in roots for f in root.rglob("*.py") if not {"build", "dist", ".venv"} & set(f.parts)]
     assert files
     deeper = []
     for file in files:
