@@ -12,11 +12,12 @@ import tomllib
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pluggy
 import pytest
 from zenplan import DataError, Offer, PriceProvider, PriceTable
+from zenplan.testing import ProviderContract
 
 import zenplan_aws
 from zenplan_aws import AWS
@@ -435,6 +436,15 @@ def test_every_machine_of_the_bundled_table_is_known() -> None:
     for offer in AWS().bundled().offers:
         accelerator, devices = _MORE.get(offer.instance.name, (offer.instance.accelerator, offer.instance.devices))
         assert (offer.instance.accelerator, offer.instance.devices) == (accelerator, devices)
+
+
+LISTS = "/offers/v1.0/aws/AmazonEC2/current"
+
+
+class TestContract(ProviderContract):
+    provider = AWS()
+    pages: ClassVar = {f"{LISTS}/us-east-1/index.csv": price_list(P5, M5, G5), "/spot.json": SPOT}
+    environment: ClassVar = {"ZENPLAN_AWS_REGIONS": "us-east-1"}
 
 
 def large_list(size_bytes: int) -> Iterator[bytes]:

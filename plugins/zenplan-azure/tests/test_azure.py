@@ -6,12 +6,13 @@ import importlib
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pluggy
 import pytest
 from zenplan import DataError, Offer, PriceProvider, PriceTable
+from zenplan.testing import ProviderContract
 
 from zenplan_azure import Azure
 
@@ -250,3 +251,8 @@ def test_an_answer_that_is_cut_or_fails_is_no_table(server, http, answer) -> Non
         Azure(retail_prices=server.says(PATH, answer(body=page(H100, link=link)), answer(status=500, body=b""))).fetch(
             http
         )
+
+
+class TestContract(ProviderContract):
+    provider = Azure()
+    pages: ClassVar = {PATH: page(H100, SPOT, T4)}

@@ -6,12 +6,13 @@ import importlib
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pluggy
 import pytest
 from zenplan import DataError, Offer, PriceProvider, PriceTable
+from zenplan.testing import ProviderContract
 
 from zenplan_gcp import GCP
 
@@ -365,3 +366,9 @@ def test_the_key_goes_into_a_header_and_nowhere_else(server, http, answer, fetch
     with pytest.raises(DataError) as raised:
         GCP(catalog=server.url).fetch(http)
     assert KEY not in str(raised.value)
+
+
+class TestContract(ProviderContract):
+    provider = GCP()
+    pages: ClassVar = {PATH: {"skus": [*A2, *SPOT, *L4]}}
+    environment: ClassVar = {"GOOGLE_API_KEY": KEY}

@@ -7,11 +7,12 @@ import time
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pluggy
 import pytest
 from zenplan import DataError, Offer, PriceProvider, PriceTable
+from zenplan.testing import ProviderContract
 
 import zenplan_gpuhunt
 from zenplan_gpuhunt import Cloud
@@ -232,3 +233,10 @@ def test_every_accelerator_of_the_table_has_a_data_sheet() -> None:
     known = {each.name for each in accelerators()}
     assert set(_accelerators().values()) <= known
     assert {provider for provider, _, _ in _accelerators()} <= {"", *zenplan_gpuhunt.CLOUDS}
+
+
+class TestContract(ProviderContract):
+    """Of the dated table; the live one needs no ``Http`` and is not there."""
+
+    provider = Cloud(name="verda", catalogue=Catalogue(timeout_s=60.0))
+    environment: ClassVar = {"GPUHUNT_CATALOG_URL": "http://127.0.0.1:9"}
