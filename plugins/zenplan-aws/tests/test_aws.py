@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import pluggy
 import pytest
 from zenplan import DataError, Offer, PriceProvider, PriceTable
-from zenplan.testing import ProviderContract
+from zenplan.testing import ProviderContract, Reply
 
 import zenplan_aws
 from zenplan_aws import AWS
@@ -165,12 +165,12 @@ ADVICE = {
 
 
 @pytest.fixture
-def fetched(server, http, answer):
+def fetched(says, server, http):
     """What the plugin fetches where the list has these bytes, as a function."""
 
     def fetch(listed: bytes, spot: Any = SPOT) -> PriceTable:
-        server.says("/ec2/us-east-1/index.csv", answer(body=listed))
-        feed = server.says("/spot.json", answer(body=spot))
+        says("/ec2/us-east-1/index.csv", Reply(body=listed))
+        feed = says("/spot.json", Reply(body=spot))
         return AWS(regions=("us-east-1",), price_lists=f"{server.url}/ec2", spot_prices=feed).fetch(http)
 
     return fetch
@@ -311,17 +311,16 @@ def test_two_prices_of_one_machine_are_neither(fetched) -> None:
     assert any("two prices" in reason for reason in table.left_out)
 
 
-@pytest.mark.parametrize("cut", [1, 5, 200, 1000])
-def test_a_list_that_was_cut_is_refused(server, http, fetched, answer, cut) -> None:
+@pytest.mark.parametrize("cut", [2, 5, 200, 1000])
+def test_a_list_that_was_cut_is_refused(says, server, http, fetched, cut) -> None:
     whole = price_list(P5, M5, G5)
-    server.says("/ec2/us-east-1/index.csv", answer(body=whole, cut=cut))
+    says("/ec2/us-east-1/index.csv", Reply(body=whole, truncated=True))
     provider = AWS(regions=("us-east-1",), price_lists=f"{server.url}/ec2")
     with pytest.raises(DataError):
         provider.fetch(http)
-    # Where nothing tells that bytes are missing, the last row does; but for its line end, which is none of it.
-    if cut > 1:
-        with pytest.raises(DataError, match="us-east-1"):
-            fetched(whole[:-cut])
+    # Where nothing tells that bytes are missing, the last row does.
+    with pytest.raises(DataError, match="us-east-1"):
+        fetched(whole[:-cut])
 
 
 @pytest.mark.parametrize(
@@ -380,8 +379,8 @@ def test_a_spot_price_above_the_list_price_is_set_aside(fetched) -> None:
     assert any("above" in reason for reason in table.left_out)
 
 
-def test_how_often_spot_machines_are_taken_back(server, http, answer) -> None:
-    address = server.says("/advice.json", answer(body=ADVICE))
+def test_how_often_spot_machines_are_taken_back(says, http) -> None:
+    address = says("/advice.json", Reply(body=ADVICE))
     found = AWS(spot_advice=address).interruptions(http)
     assert found == {
         ("us-east-1", "p5.48xlarge"): Band(low=0.05, high=0.10),
@@ -391,37 +390,37 @@ def test_how_often_spot_machines_are_taken_back(server, http, answer) -> None:
         (ADVICE | {"ranges": [{"index": 0, "label": "often"}]}, "label"),
         ({"ranges": []}, "spot_advisor"),
     ):
-        server.says("/advice.json", answer(body=changed))
+        says("/advice.json", Reply(body=changed))
         with pytest.raises(DataError, match=named):
             AWS(spot_advice=address).interruptions(http)
 
 
-def test_which_regions_are_fetched(server, http, answer, monkeypatch) -> None:
+def test_which_regions_are_fetched(says, server, http, monkeypatch) -> None:
     for region in ("us-east-1", "us-east-2", "us-west-2", "eu-west-1"):
-        server.says(f"/ec2/{region}/index.csv", answer(body=price_list(P5 | {"Region Code": region})))
-    provider = AWS(price_lists=f"{server.url}/ec2", spot_prices=server.says("/spot.json", answer(body=SPOT)))
+        says(f"/ec2/{region}/index.csv", Reply(body=price_list(P5 | {"Region Code": region})))
+    provider = AWS(price_lists=f"{server.url}/ec2", spot_prices=says("/spot.json", Reply(body=SPOT)))
     monkeypatch.delenv("ZENPLAN_AWS_REGIONS", raising=False)
     provider.fetch(http)
-    assert [path.split("/")[2] for path, _ in server.asked[:-1]] == list(zenplan_aws.DEFAULT_REGIONS)
-    server.asked.clear()
+    assert [each.path.split("/")[2] for each in server.requests[:-1]] == list(zenplan_aws.DEFAULT_REGIONS)
+    server.requests.clear()
     monkeypatch.setenv("ZENPLAN_AWS_REGIONS", "eu-west-1, us-east-1")
     provider.fetch(http)
-    assert [path.split("/")[2] for path, _ in server.asked[:-1]] == ["eu-west-1", "us-east-1"]
+    assert [each.path.split("/")[2] for each in server.requests[:-1]] == ["eu-west-1", "us-east-1"]
     monkeypatch.setenv("ZENPLAN_AWS_REGIONS", "../../etc")
     with pytest.raises(DataError, match="ZENPLAN_AWS_REGIONS"):
         provider.fetch(http)
 
 
-def test_a_server_that_is_busy_is_asked_again(server, http, answer) -> None:
-    busy = answer(body=b"slow down", status=429, headers={"Retry-After": "0"})
-    server.says("/ec2/us-east-1/index.csv", busy, busy, answer(body=price_list(P5)))
-    feed = server.says("/spot.json", busy, answer(body=SPOT))
+def test_a_server_that_is_busy_is_asked_again(says, server, http) -> None:
+    busy = Reply(body=b"slow down", status=429, headers={"Retry-After": "0"})
+    says("/ec2/us-east-1/index.csv", busy, busy, Reply(body=price_list(P5)))
+    feed = says("/spot.json", busy, Reply(body=SPOT))
     table = AWS(regions=("us-east-1",), price_lists=f"{server.url}/ec2", spot_prices=feed).fetch(http)
     offer = of(table, "p5.48xlarge")
     assert offer
     assert offer.on_demand
     assert offer.spot
-    assert len(server.asked) == 5
+    assert len(server.requests) == 5
 
 
 def test_a_region_without_a_list_fails_and_names_no_half_of_a_table(server, http) -> None:
@@ -460,7 +459,8 @@ def large_list(size_bytes: int) -> Iterator[bytes]:
 
 
 MEASURE = """
-import resource, sys, time
+import re, sys, time
+from pathlib import Path
 sys.path[:0] = {paths!r}
 from zenplan.adapters.http.client import HttpClient
 from zenplan_aws import AWS
@@ -469,14 +469,16 @@ with HttpClient() as http:
     table = AWS(regions=("us-east-1",), price_lists={url!r}, spot_prices={url!r} + "/spot.json").fetch(http)
 took_s = time.perf_counter() - start
 names = [o.instance.name for o in table.offers if o.region == "us-east-1"]
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, took_s, *names)
+# Not getrusage: that counts what the process which started this one had.
+peak_kib = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+print(peak_kib / 1024, took_s, *names)
 """
 
 
 @pytest.mark.slow
-def test_a_list_of_300_mb_is_read_in_150_mb(server, answer) -> None:
-    server.says("/us-east-1/index.csv", answer(body=large_list(300_000_000)))
-    server.says("/spot.json", answer(body=SPOT))
+def test_a_list_of_300_mb_is_read_in_150_mb(says, server) -> None:
+    says("/us-east-1/index.csv", Reply(body=b"".join(large_list(300_000_000))))
+    says("/spot.json", Reply(body=SPOT))
     code = MEASURE.format(paths=[str(PLUGIN / "src")], url=server.url)
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     peak_mib, _, *names = told.stdout.split()

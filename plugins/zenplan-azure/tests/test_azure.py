@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pluggy
 import pytest
 from zenplan import DataError, Offer, PriceProvider, PriceTable
-from zenplan.testing import ProviderContract
+from zenplan.testing import ProviderContract, Reply
 
 from zenplan_azure import Azure
 
@@ -70,11 +70,11 @@ def page(*items: dict[str, Any], link: str | None = None) -> dict[str, Any]:
 
 
 @pytest.fixture
-def fetched(server, http, answer):
+def fetched(says, http):
     """What the plugin fetches where the API answers with these pages, as a function."""
 
     def fetch(*pages: Any) -> PriceTable:
-        return Azure(retail_prices=server.says(PATH, *(answer(body=each) for each in pages))).fetch(http)
+        return Azure(retail_prices=says(PATH, *(Reply(body=each) for each in pages))).fetch(http)
 
     return fetch
 
@@ -107,8 +107,8 @@ def test_a_price_with_its_machine_its_day_and_its_address(server, fetched) -> No
 
 def test_what_is_asked_for(server, fetched) -> None:
     fetched(page(H100))
-    ((asked, _),) = server.asked
-    query = parse_qs(urlsplit(asked).query)
+    (asked,) = server.requests
+    query = parse_qs(urlsplit(asked.path).query)
     assert query["currencyCode"] == ["'USD'"]
     assert "serviceName eq 'Virtual Machines'" in query["$filter"][0]
     assert "Standard_N" in query["$filter"][0]
@@ -118,13 +118,13 @@ def test_all_pages_are_read(server, fetched) -> None:
     link = f"{server.url}{PATH}?$skip="
     table = fetched(page(H100, link=f"{link}1"), page(link=f"{link}2"), page(T4, link=f"{link}3"), page(SPOT))
     assert {o.instance.name for o in table.offers} == {"Standard_ND96isr_H100_v5", "Standard_NC4as_T4_v3"}
-    assert [path.partition("=")[2] for path, _ in server.asked[1:]] == ["1", "2", "3"]
+    assert [each.path.partition("=")[2] for each in server.requests[1:]] == ["1", "2", "3"]
 
 
 def test_a_full_page_without_a_link_is_not_taken_for_the_last(server, fetched) -> None:
     table = fetched(page(*[T4] * 1000), page(H100))
     assert of(table)
-    assert server.asked[1][0].endswith("&$skip=1000")
+    assert server.requests[1].path.endswith("&$skip=1000")
     table = fetched(page(*[T4] * 1000), page())
     assert of(table, "Standard_NC4as_T4_v3")
 
@@ -138,11 +138,11 @@ def test_pages_that_lead_in_a_circle_or_elsewhere_are_refused(server, fetched) -
             fetched(page(H100, link=elsewhere))
 
 
-def test_a_server_that_is_busy_is_asked_again(server, http, answer) -> None:
-    busy = answer(body=b"slow down", status=429, headers={"Retry-After": "0"})
+def test_a_server_that_is_busy_is_asked_again(says, server, http) -> None:
+    busy = Reply(body=b"slow down", status=429, headers={"Retry-After": "0"})
     link = f"{server.url}{PATH}?$skip=1"
-    pages = (busy, answer(body=page(H100, link=link)), busy, answer(body=page(T4)))
-    assert len(Azure(retail_prices=server.says(PATH, *pages)).fetch(http).offers) == 2
+    pages = (busy, Reply(body=page(H100, link=link)), busy, Reply(body=page(T4)))
+    assert len(Azure(retail_prices=says(PATH, *pages)).fetch(http).offers) == 2
 
 
 def test_no_prices_at_all_are_no_table(fetched) -> None:
@@ -242,15 +242,13 @@ def test_an_absurd_price_is_set_aside_and_the_others_answer(fetched) -> None:
     assert any("absurd" in reason for reason in table.left_out)
 
 
-def test_an_answer_that_is_cut_or_fails_is_no_table(server, http, answer) -> None:
-    for bad in (answer(body=page(H100), cut=20), answer(body=b"<html>"), answer(body=b"busy", status=503)):
+def test_an_answer_that_is_cut_or_fails_is_no_table(says, server, http) -> None:
+    for bad in (Reply(body=page(H100), truncated=True), Reply(body=b"<html>"), Reply(body=b"busy", status=503)):
         with pytest.raises(DataError):
-            Azure(retail_prices=server.says(PATH, bad)).fetch(http)
+            Azure(retail_prices=says(PATH, bad)).fetch(http)
     link = f"{server.url}{PATH}?$skip=1"
     with pytest.raises(DataError):
-        Azure(retail_prices=server.says(PATH, answer(body=page(H100, link=link)), answer(status=500, body=b""))).fetch(
-            http
-        )
+        Azure(retail_prices=says(PATH, Reply(body=page(H100, link=link)), Reply(status=500, body=b""))).fetch(http)
 
 
 class TestContract(ProviderContract):

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pluggy
 import pytest
 from zenplan import DataError, Offer, PriceProvider, PriceTable
-from zenplan.testing import ProviderContract
+from zenplan.testing import ProviderContract, Reply
 
 from zenplan_gcp import GCP
 
@@ -99,12 +99,12 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def fetched(server, http, answer):
+def fetched(says, http):
     """What the plugin fetches where the price list has these SKUs, as a function."""
 
     def fetch(*skus: dict[str, Any]) -> PriceTable:
         body = {"skus": list(skus), "nextPageToken": ""}
-        return GCP(catalog=server.says(PATH, answer(body=body))).fetch(http)
+        return GCP(catalog=says(PATH, Reply(body=body))).fetch(http)
 
     return fetch
 
@@ -250,31 +250,31 @@ def test_a_spot_price_above_the_other_is_set_aside(fetched) -> None:
     assert any("above" in reason for reason in table.left_out)
 
 
-def test_all_pages_are_read_and_never_in_a_circle(server, http, answer) -> None:
+def test_all_pages_are_read_and_never_in_a_circle(says, server, http) -> None:
     def page(token: str, *skus: dict[str, Any]) -> Any:
-        return answer(body={"skus": list(skus), "nextPageToken": token})
+        return Reply(body={"skus": list(skus), "nextPageToken": token})
 
-    address = server.says(PATH, page("a/b=", CORE), page("c", RAM), page("", A100))
+    address = says(PATH, page("a/b=", CORE), page("c", RAM), page("", A100))
     assert of(GCP(catalog=address).fetch(http), "a2-highgpu-1g")
-    asked = [parse_qs(urlsplit(path).query) for path, _ in server.asked]
+    asked = [parse_qs(urlsplit(each.path).query) for each in server.requests]
     assert [query.get("pageToken", [""])[0] for query in asked] == ["", "a/b=", "c"]
     assert asked[0]["pageSize"] == ["5000"]
     with pytest.raises(DataError, match="circle"):
-        GCP(catalog=server.says(PATH, page("a", *A2))).fetch(http)
+        GCP(catalog=says(PATH, page("a", *A2))).fetch(http)
 
 
-def test_a_server_that_is_busy_is_asked_again_and_another_host_never_sees_the_key(server, http, answer) -> None:
-    busy = answer(body=b"slow down", status=429, headers={"Retry-After": "0"})
-    address = server.says(PATH, busy, answer(body={"skus": A2}))
+def test_a_server_that_is_busy_is_asked_again_and_another_host_never_sees_the_key(says, server, http) -> None:
+    busy = Reply(body=b"slow down", status=429, headers={"Retry-After": "0"})
+    address = says(PATH, busy, Reply(body={"skus": A2}))
     assert of(GCP(catalog=address).fetch(http), "a2-highgpu-1g")
-    elsewhere = answer(
+    elsewhere = Reply(
         body=b"", status=302, headers={"Location": server.url.replace("127.0.0.1", "localhost") + "/skus"}
     )
-    server.asked.clear()
-    server.says("/skus", answer(body={"skus": A2}))
+    server.requests.clear()
+    says("/skus", Reply(body={"skus": A2}))
     with pytest.raises(DataError):
-        GCP(catalog=server.says(PATH, elsewhere)).fetch(http)
-    assert [path.partition("?")[0] for path, _ in server.asked] == [PATH]
+        GCP(catalog=says(PATH, elsewhere)).fetch(http)
+    assert [each.path.partition("?")[0] for each in server.requests] == [PATH]
 
 
 @pytest.mark.parametrize(
@@ -331,17 +331,17 @@ def test_zeros_that_are_left_out_are_zeros(fetched) -> None:
     assert usd_per_h(fetched(CORE, RAM, row), "a2-highgpu-1g") == pytest.approx(0.739477 + 3)
 
 
-def test_answers_that_are_no_price_list(server, http, answer, fetched) -> None:
+def test_answers_that_are_no_price_list(says, http, fetched) -> None:
     with pytest.raises(DataError, match="no SKU of a machine"):
         fetched(OTHERS[-1])
     for bad in (
-        answer(body={"items": []}),
-        answer(body=b"<html>"),
-        answer(body=b"[]"),
-        answer(body={"skus": A2}, cut=9),
+        Reply(body={"items": []}),
+        Reply(body=b"<html>"),
+        Reply(body=b"[]"),
+        Reply(body={"skus": A2}, truncated=True),
     ):
         with pytest.raises(DataError):
-            GCP(catalog=server.says(PATH, bad)).fetch(http)
+            GCP(catalog=says(PATH, bad)).fetch(http)
 
 
 def test_without_a_key_nothing_is_asked(server, http, monkeypatch) -> None:
@@ -349,18 +349,18 @@ def test_without_a_key_nothing_is_asked(server, http, monkeypatch) -> None:
     with pytest.raises(DataError, match="API key") as raised:
         GCP(catalog=server.url).fetch(http)
     assert "GOOGLE_API_KEY" in raised.value.hint
-    assert server.asked == []
+    assert server.requests == []
 
 
-def test_the_key_goes_into_a_header_and_nowhere_else(server, http, answer, fetched, monkeypatch) -> None:
+def test_the_key_goes_into_a_header_and_nowhere_else(says, server, http, fetched, monkeypatch) -> None:
     table = fetched(*A2)
-    ((path, headers),) = server.asked
-    assert headers["X-Goog-Api-Key"] == KEY
-    assert KEY not in path
+    (asked,) = server.requests
+    assert asked.headers["x-goog-api-key"] == KEY
+    assert KEY not in asked.path
     assert KEY not in repr(table) + repr(GCP())
-    for bad in (answer(body=b"no", status=403), answer(body=f"<html>{KEY}".encode()), answer(body={"skus": [{}]})):
+    for bad in (Reply(body=b"no", status=403), Reply(body=f"<html>{KEY}".encode()), Reply(body={"skus": [{}]})):
         with pytest.raises(DataError) as raised:
-            GCP(catalog=server.says(PATH, bad)).fetch(http)
+            GCP(catalog=says(PATH, bad)).fetch(http)
         assert KEY not in str(raised.value) + raised.value.hint
     monkeypatch.setenv("GOOGLE_API_KEY", KEY + "\nX-Evil: 1")
     with pytest.raises(DataError) as raised:
