@@ -155,7 +155,7 @@ def test_the_arguments_of_training_are_the_flags_of_the_command() -> None:
 
 def _same_arguments(function: str, room_name: str, name: str) -> None:
     room = import_module(f"zenplan.commands.{room_name}.command")
-    command = getattr(room, "_accelerators" if name == "accelerators" else name)
+    command = getattr(room, f"_{name}" if name in ("accelerators", "prices") else name)
     flags = inspect.signature(command).parameters
     arguments = inspect.signature(getattr(zenplan, function)).parameters
     # --tokens of layouts is there to be refused; the context is Typer's.
