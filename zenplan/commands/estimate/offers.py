@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
-from functools import cache
+from functools import cache, partial
 
 from zenplan import units
 from zenplan.adapters.tables.market import on_demand_limit
@@ -106,6 +106,7 @@ def select(
     """
     precision = plan.precision
     sheets = {a.name: a for a in catalogue}
+    able = {a.name for a in catalogue if a.trains and trains_in(a, precision)}
     efficiency = cache(
         lambda architecture: coefficients.of(architecture, plan.precision, plan.software, plan.workload.family)
     )
@@ -115,16 +116,17 @@ def select(
     unpriced = _unpriced(request, tables)
     for table in tables:
         chosen.notices.extend(_bad_rows(table))
+        limits = cache(partial(_limit, table))
         for offer in table.offers:
             accelerator = sheets.get(offer.instance.accelerator)
             if accelerator is None:
                 chosen.unknown.add(offer.instance.accelerator)
                 continue
-            if not (accelerator.trains and trains_in(accelerator, precision)):
+            if accelerator.name not in able:
                 why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
                 chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
-            limit, without = _limit(table, accelerator), accelerator.name in unpriced
+            limit, without = limits(accelerator.name, accelerator.node_devices), accelerator.name in unpriced
             for nodes, used in _sizes(request, offer, plan, limit, reserved, chosen):
                 place = _place(chosen, places, offer.instance, accelerator, efficiency, nodes, used, corrected)
                 chosen.options.append(
@@ -144,11 +146,11 @@ def _unpriced(request: Request, tables: Sequence[PriceTable]) -> set[str]:
     return {o.instance.accelerator for o in offers} - {o.instance.accelerator for o in offers if o.on_demand}
 
 
-def _limit(table: PriceTable, accelerator: Accelerator) -> OnDemandLimit:
+def _limit(table: PriceTable, accelerator: str, node_devices: int) -> OnDemandLimit:
     """The largest cluster on demand; of devices that nobody rents out, one machine."""
     if table.provider == OWN:
-        return OnDemandLimit(devices=accelerator.node_devices, origin=Origin.DATA_SHEET, source="one machine")
-    return on_demand_limit(table.kind, accelerator.name)
+        return OnDemandLimit(devices=node_devices, origin=Origin.DATA_SHEET, source="one machine")
+    return on_demand_limit(table.kind, accelerator)
 
 
 def _unused(chosen: Selection, tables: Sequence[PriceTable]) -> Iterator[str]:
