@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import cache, partial
 
@@ -76,18 +76,30 @@ def matching(
     if own:
         found = (*found, own_table(own, request, today))
     if not any(t.offers for t in found):
-        raise NoFit(*_nothing(request, named, found))
+        others = filtered(tables, catalogue, replace(filters, gpu=(), instances=()), today) if named else ()
+        raise NoFit(*_nothing(request, named, found, _kin(named, others)))
     return found
 
 
-def _nothing(request: Request, named: Iterable[str], found: Sequence[PriceTable]) -> tuple[str, str]:
+def _kin(named: Iterable[str], tables: Sequence[PriceTable]) -> list[str]:
+    """Accelerators with an offer whose product's name is that of one that was asked for: of an A100, other A100s."""
+    # RTX and TPU are kinds of products.
+    products = {product for name in named if not (product := name.partition("-")[0]).isalpha()}
+    offered = {offer.instance.accelerator for table in tables for offer in table.offers}
+    return sorted(name for name in offered if name.partition("-")[0] in products)
+
+
+def _nothing(
+    request: Request, named: Iterable[str], found: Sequence[PriceTable], kin: Sequence[str]
+) -> tuple[str, str]:
     """Message and hint for when no offer passes all filters."""
     asked = [*named, *request.provider, *request.provider_class, *request.region]
     asked += [f"(not {name})" for name in request.exclude_provider]
     what = f" has {' '.join(asked)}" if asked else ""
     dear = f" for at most {units.usd(request.max_usd_per_h)} an hour" if request.max_usd_per_h else ""
     old = too_old(found)
-    hint = old[0] if old else "'zenplan prices' lists them; leave one filter out"
+    there = f"there is {' and '.join(kin)}" if kin else "'zenplan prices' lists them; leave one filter out"
+    hint = old[0] if old else there
     return f"no offer in the price tables{what}{dear}{' that is fresh enough' if old else ''}", hint
 
 
