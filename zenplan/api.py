@@ -339,8 +339,8 @@ def profile() -> Profile:
     from zenplan.commands.profile.use_case import profile as use_case
 
     with loaded_plugins(_warn) as plugins:
-        taken, sheets = use_case(catalogue(plugins))
-    return result(Profile, taken, sheets=sheets)
+        taken, sheets, why = use_case(catalogue(plugins))
+    return result(Profile, taken, sheets=sheets, why=why)
 
 
 def accelerators(*, vendor: str | None = None, architecture: str | None = None) -> Catalogue:
