@@ -295,6 +295,21 @@ def usd(value: float) -> str:
     return money(value, "$")
 
 
+def usd_apart(*amounts: float) -> tuple[str, ...]:
+    """US dollars that are shown side by side, with as many digits as it takes to tell apart those that differ by 1 %."""
+    for digits in range(2, 7):
+        shown = [usd(value) if digits == 2 else f"${value:,.{digits}f}" for value in amounts]
+        pairs = zip(sorted(amounts), sorted(amounts)[1:], strict=False)
+        if len(set(shown)) >= 1 + sum(high - low > 0.01 * high for low, high in pairs):
+            return tuple(shown)
+    return tuple(map(usd, amounts))
+
+
+def many(count: int, thing: str) -> str:
+    """A count of things: 1 row, 2 rows, 1,000 rows."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def percent(ratio: float) -> str:
     """A ratio as a percentage; percent exists only on screen."""
     return f"{100 * ratio:.0f} %" if abs(ratio) >= 0.1 else f"{100 * ratio:.1f} %"

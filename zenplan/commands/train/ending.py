@@ -40,7 +40,7 @@ def came_out(
         step_s=step_s,
         wait_share=sum(wait for _, wait in times) / wall_s if wall_s > 0.0 else None,
         evaluations=sum(map(len, parts.values())),
-        checkpoints=supervisor.checkpoints,
+        checkpoints=supervisor.status.checkpoints,
         samples=samples,
         tokens=samples * tokens if tokens else None,
         parameters=ready.parameters if ready else None,

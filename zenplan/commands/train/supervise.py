@@ -15,16 +15,18 @@ import msgspec
 
 from zenplan import units
 from zenplan.adapters.machine.power import EnergyMeter
-from zenplan.adapters.run_folder.folder import METRICS, NOTICES, PREDICTION, STATUS, put_json
+from zenplan.adapters.run_folder.folder import JOB, METRICS, NOTICES, PREDICTION, STATUS, put_json
 from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.document import prediction_document
+from zenplan.commands.train.drifts import Drifts
 from zenplan.commands.train.predict import (
     World,
     after_the_rehearsal,
     checkpoints_of,
     evaluations_of,
     interval_of,
+    spaced,
     tariff_of,
 )
 from zenplan.commands.train.screen import Screen, View
@@ -61,6 +63,7 @@ class Supervisor:
         gpu: reads the GPU, and why its clock is held down; None on a processor.
         followers: trackers of the run.
         judge: whether the run is given up, by the step of an evaluation and the lowest validation loss so far.
+        began_s: of the monotonic clock, when the command was started: what it takes is the run's from there on.
     """
 
     folder: Path
@@ -75,6 +78,7 @@ class Supervisor:
     gpu: Callable[[], tuple[Device | None, str]] | None = None
     followers: Followers = field(default_factory=Followers)
     judge: Callable[[int, float], bool] = lambda step, loss: False
+    began_s: float = field(default_factory=time.monotonic)
     machine: Machine | None = None
     ready: Ready | None = None
     before: Spent = field(default_factory=Spent)
@@ -87,15 +91,14 @@ class Supervisor:
     best_loss: float | None = None
     loss: float | None = None
     evaluations: int = 0
-    checkpoints: int = 0
     longest_checkpoint_s: float | None = None
     interval: int = 0
     notes: list[str] = field(default_factory=list)
     stopping: str = ""
-    drift: str = ""
+    drifts: Drifts = field(default_factory=Drifts)
     stage: str = "start"
     _orders: list[msgspec.Struct] = field(default_factory=list)
-    _began_s: float = field(default_factory=time.monotonic)
+    _worker_s: float = field(default_factory=time.monotonic)
     _ready_s: float = 0.0
     _meter: EnergyMeter | None = None
     _metrics: Lines | None = None
@@ -131,7 +134,7 @@ class Supervisor:
 
     def _ready(self, event: Ready) -> None:
         self.ready, self._ready_s = event, time.monotonic()
-        self.spent = replace(self.spent, setup_s=self._ready_s - self._began_s)
+        self.spent = replace(self.spent, setup_s=self._ready_s - self.began_s)
         self._meter = EnergyMeter(self._device.index if self._device else None)
         self._open_metrics(event.step)
         self.status = replace(self.status, step=event.step, checkpoint=event.step)
@@ -164,15 +167,22 @@ class Supervisor:
         took_s = time.monotonic() - self._ready_s
         self.spent = replace(self.spent, rehearsal_s=took_s)
         tariff = tariff_of(self.asked, self.world.sheet, self._meter.power_w() if self._meter else None)
-        found = after_the_rehearsal(self.asked, self.world, tariff, event, self.spent.setup_s, took_s)
+        found = after_the_rehearsal(
+            self.asked, self.world, tariff, event, self.spent.setup_s, took_s, self._worker_s - self.began_s
+        )
         self.longest_checkpoint_s = event.checkpoint_s
         self.keep_prediction(found)
         if self.dry:
             self.stop("dry_run")
-        else:
-            # It waits for that word, whatever the interval is.
-            self.interval = interval_of(self.asked, event.checkpoint_s, found.step_s.mid if found.step_s else None)
-            self._orders.append(Stop(checkpoint_every=self.interval))
+            return
+        self.keep_job(spaced(self.asked, found.evaluate_every, found.checkpoint_every))
+        # It waits for that word, whatever the distances are.
+        self._orders.append(Stop(checkpoint_every=found.checkpoint_every, evaluate_every=found.evaluate_every))
+
+    def keep_job(self, asked: Asked) -> None:
+        """What the worker does, as it is told or will be: it is in the folder first, for whoever goes on with the run."""
+        self.asked, self.interval = asked, asked.job.checkpoint_every
+        put_json(self.folder, JOB, asked.job)
 
     def keep_prediction(self, found: RunPrediction) -> None:
         """It is on the disk before the worker may go on."""
@@ -256,10 +266,12 @@ class Supervisor:
             self.stop(BEHIND)
 
     def _checkpointed(self, event: Checkpointed) -> None:
-        self.checkpoints += 1
         self.longest_checkpoint_s = max(event.wall_s, self.longest_checkpoint_s or 0.0)
-        self.spent = replace(self.spent, checkpoint_s=self.spent.checkpoint_s + event.wall_s)
         self.status = replace(self.status, checkpoint=event.step)
+        if self.ready is not None:
+            # That of the beginning is part of setting up, by its time and in number.
+            self.spent = replace(self.spent, checkpoint_s=self.spent.checkpoint_s + event.wall_s)
+            self.status = replace(self.status, checkpoints=self.status.checkpoints + 1)
         if self._metrics is not None:
             self._metrics.sync()
         self.write_status()
@@ -323,7 +335,7 @@ class Supervisor:
 
     def _due(self, what: str, every_s: float) -> bool:
         now = time.monotonic()
-        if now - self._last.get(what, self._began_s) < every_s:
+        if now - self._last.get(what, self._worker_s) < every_s:
             return False
         self._last[what] = now
         return True
@@ -341,13 +353,17 @@ class Supervisor:
             # Where it was not measured: one thread that nobody disturbs has all of a core.
             cores = 1.0
         found = drift_of(tuple(self.window), predicted, cores, self._held, self.asked.job.device == "cpu")
-        self.drift = found.text if found else ""
-        kind = "" if found is None else f"drift {found.cause} {found.ratio > 1.0}"
-        if found is not None and kind not in self._last:
-            # Each kind is said once: it may come and go.
-            self._last[kind] = 0.0
-            values = {"step": self.status.step, "step_s": found.step_s, "ratio": found.ratio, "cause": str(found.cause)}
-            self.say("drift", found.text, values)
+        step = self.status.step
+        if text := self.drifts.look(found, step, time.monotonic()):
+            more = {} if found is None else {"step_s": found.step_s, "ratio": found.ratio, "cause": str(found.cause)}
+            self.say("as predicted" if found is None else "drift", text, {"step": step, **more})
+
+    def over(self) -> None:
+        """The run is at its end: what was said of its steps and is so no more is taken back."""
+        self._drifts()
+        if text := self.drifts.end(self.status.step):
+            self.say("as predicted", text, {"step": self.status.step})
+        self.notes += self.drifts.notes()
 
     # --- how it stands
 
@@ -359,14 +375,14 @@ class Supervisor:
     @property
     def elapsed_s(self) -> float:
         """Of all starts, until now."""
-        return self.before.total_s + time.monotonic() - self._began_s
+        return self.before.total_s + time.monotonic() - self.began_s
 
     @property
     def all_spent(self) -> Spent:
         """Of all starts; what is not known of this one is ``other_s``."""
         seen = self.spent.total_s
-        other_s = max(0.0, time.monotonic() - self._began_s - seen) if self.ready is not None else 0.0
-        setup_s = self.spent.setup_s if self.ready is not None else time.monotonic() - self._began_s
+        other_s = max(0.0, time.monotonic() - self.began_s - seen) if self.ready is not None else 0.0
+        setup_s = self.spent.setup_s if self.ready is not None else time.monotonic() - self.began_s
         return self.before + replace(self.spent, setup_s=setup_s, other_s=other_s)
 
     @property
@@ -428,12 +444,13 @@ class Supervisor:
             memory_bytes=device.memory_used_bytes.value if device else None,
             power_w=device.power_draw_w.value if device else None,
             temperature_c=device.temperature_c.value if device else None,
-            drift=self.drift,
+            drift=self.drifts.now,
         )
 
     def say(self, event: str, text: str, values: Mapping[str, Any]) -> None:
         """Something that is kept with the run."""
-        if event != "prediction":
+        # Of what is not as predicted, the notes are made at the end: it may pass.
+        if event not in ("prediction", "drift", "as predicted"):
             self.notes.append(text)
         if self._notices is None:
             self._notices = Lines(self.folder / NOTICES)
