@@ -292,3 +292,10 @@ def _past(before: RunResult | None) -> dict[str, Any]:
     if before.peak_bytes:
         found |= {"memory_bytes": before.peak_bytes, "memory_how": "as an earlier run had it"}
     return found
+
+
+def mfu_of(prediction: RunPrediction | None, step_s: float | None) -> float | None:
+    """Model FLOP utilisation of a step: None where its FLOP or the device's peak are not known."""
+    if prediction is None or not step_s or prediction.flop_per_step is None or not prediction.peak_flop_per_s:
+        return None
+    return prediction.flop_per_step / step_s / prediction.peak_flop_per_s

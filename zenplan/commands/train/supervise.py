@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import deque
@@ -26,24 +27,25 @@ from zenplan.commands.train.predict import (
     checkpoints_of,
     evaluations_of,
     interval_of,
+    mfu_of,
     spaced,
     tariff_of,
 )
-from zenplan.commands.train.screen import Screen, View
+from zenplan.commands.train.screen import Screen, View, told
 from zenplan.commands.train.stopping import BEHIND, PREEMPTION
 from zenplan.commands.train.tracking import Followers
 from zenplan.documents import published
 from zenplan.domain.hardware.device import Device
 from zenplan.domain.measured.calibration import Sample
-from zenplan.domain.measured.training_run import RunPrediction, RunStatus, Spent
+from zenplan.domain.measured.training_run import RUNNING, RunPrediction, RunStatus, Spent
 from zenplan.domain.range import Range
 from zenplan.planning.watch.drift import WINDOW, StepTime, drift_of
 from zenplan.planning.watch.limits import must_stop
-from zenplan.planning.watch.progress import Left, time_left
+from zenplan.planning.watch.progress import BESIDE_SPREAD, Left, time_left
 from zenplan.worker.protocol import Changed, Checkpointed, Event, Machine, Metric, Ready, Rehearsed, Steps, Stop
 
-_STATUS_EVERY_S, _LOOK_EVERY_S, _DRIFT_EVERY_S, _VIEW_EVERY_S = 5.0, 2.0, 5.0, 0.25
-# Steps that the time left is told by.
+_STATUS_EVERY_S, _LOOK_EVERY_S, _DRIFT_EVERY_S, _VIEW_EVERY_S, _LEFT_EVERY_S = 5.0, 2.0, 5.0, 0.25, 1.0
+# Steps that the speed is told by.
 _MOST_STEPS: Final = 1000
 # Means of neighbouring steps that are kept as evidence, from all over the run.
 MOST_SAMPLES: Final = 50
@@ -109,6 +111,8 @@ class Supervisor:
     _stride: int = 1
     _block: list[StepTime] = field(default_factory=list)
     _written: int = 0
+    _left: Range | None = None
+    _saved_before: int = 0
     _known: set[tuple[int, str]] = field(default_factory=set)
 
     # --- the worker speaks
@@ -138,6 +142,7 @@ class Supervisor:
         self._meter = EnergyMeter(self._device.index if self._device else None)
         self._open_metrics(event.step)
         self.status = replace(self.status, step=event.step, checkpoint=event.step)
+        self._saved_before = self.status.checkpoints
         for each in event.passed:
             self.say("passed", f"a checkpoint is not good, and passed over: {each}", {})
         if event.step:
@@ -397,23 +402,36 @@ class Supervisor:
         return sum(self.walls) / len(self.walls) if self.walls else None
 
     def left(self) -> Range | None:
-        """Seconds until the end."""
+        """Seconds until the end; made anew now and then."""
         if self.ready is None:
             return None
-        job, done = self.asked.job, self.status.step
-        evaluations = max(0, evaluations_of(self.asked, done))
-        known = self.prediction
-        each_s = (
-            self.spent.evaluation_s / self.evaluations if self.evaluations else (known.evaluate_s if known else None)
+        if self.status.state != RUNNING:
+            return Range(low=0.0, mid=0.0, high=0.0)
+        if self._left is None or self._due("left", _LEFT_EVERY_S):
+            step_s = self.prediction.step_s if self.prediction else None
+            self._left = time_left(self._still(), step_s, [each.wall_s for each in self.samples], self._stride)
+        return self._left
+
+    def _still(self) -> Left:
+        """What is still to be done: by what each took so far, else as predicted."""
+        steps, done, known = self.asked.job.steps, self.status.step, self.prediction
+        evaluate_s, checkpoint_s = known.evaluate_s if known else None, known.checkpoint_s if known else None
+        saved = self.status.checkpoints - self._saved_before
+        if self.evaluations:
+            evaluate_s = self.spent.evaluation_s / self.evaluations
+        if saved:
+            checkpoint_s = self.spent.checkpoint_s / saved
+        spread = known.beside_spread if known else BESIDE_SPREAD
+        return Left(
+            steps=max(0, steps - done),
+            evaluations=max(0, evaluations_of(self.asked) - len(self._known)),
+            evaluate_s=evaluate_s or 0.0,
+            checkpoints=0 if self.status.checkpoint == steps else checkpoints_of(steps, self.interval, done),
+            checkpoint_s=checkpoint_s or 0.0,
+            ending_s=(known.ending_s if known else None) or 0.0,
+            # The more of them were timed, the surer the rest is.
+            beside_spread=spread / math.sqrt(1 + self.evaluations),
         )
-        left = Left(
-            steps=max(0, job.steps - done),
-            evaluations=evaluations,
-            evaluate_s=each_s or 0.0,
-            checkpoints=checkpoints_of(job.steps, self.interval or job.checkpoint_every, done),
-            checkpoint_s=self.longest_checkpoint_s or 0.0,
-        )
-        return time_left(left, known.step_s if known else None, tuple(self.walls))
 
     def view(self) -> View:
         """As it is shown."""
@@ -474,20 +492,3 @@ class Supervisor:
         for lines in (self._metrics, self._notices):
             if lines is not None:
                 lines.close()
-
-
-def mfu_of(prediction: RunPrediction | None, step_s: float | None) -> float | None:
-    """Model FLOP utilisation of a step: None where its FLOP or the device's peak are not known."""
-    if prediction is None or not step_s or prediction.flop_per_step is None or not prediction.peak_flop_per_s:
-        return None
-    return prediction.flop_per_step / step_s / prediction.peak_flop_per_s
-
-
-def told(prediction: RunPrediction) -> str:
-    """A prediction in a line."""
-    run, usd = prediction.run_s, prediction.usd
-    if run is None:
-        return f"predicted: {prediction.why}"
-    span = units.span(units.duration(run.low), units.duration(run.high))
-    money = f", {units.usd(usd.mid)}" if usd else ""
-    return f"predicted: {units.duration(run.mid)} ({span}){money}; {prediction.origin}: {prediction.why}"
