@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from zenplan import units
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.counting import keras_model
 from zenplan.commands.train.data import Prepared
@@ -200,7 +201,9 @@ def _check_sizes(data: Prepared, batch: int, micro: int, samples: int) -> None:
     if not samples:
         raise UsageError(f"there is nothing to train on in {data.folder}", "prepare more data")
     if batch > samples:
-        raise UsageError(f"a batch of {batch:,} is more than the {samples:,} samples to train on", f"--batch {samples}")
+        raise UsageError(
+            f"a batch of {batch:,} is more than the {units.many(samples, 'sample')} to train on", f"--batch {samples}"
+        )
 
 
 def _steps(facts: list[Fact], given: Mapping[str, Any], request: Mapping[str, Any], of_a_pass: int) -> int:
@@ -232,7 +235,9 @@ def _optimizer(
         rate = kind.learning_rate if kind and name == kind.optimizer else 0.01 if worker == "sgd" else 1e-3
         facts.append(Fact(name="learning rate", value=f"{rate:g}", origin=Origin.ASSUMED, why="usual for it"))
     if given.get("warmup_steps", 0) > steps:
-        raise UsageError(f"--warmup-steps {given['warmup_steps']} are more than the {steps:,} steps", "give fewer")
+        raise UsageError(
+            f"--warmup-steps {given['warmup_steps']} are more than the {units.many(steps, 'step')}", "give fewer"
+        )
     return Optimizer(
         name=worker,
         learning_rate=rate,

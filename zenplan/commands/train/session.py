@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from zenplan.adapters.files.weights import check_weights
 from zenplan.adapters.run_folder.folder import JOB, REQUEST, take
 from zenplan.adapters.run_folder.place import find_run, new_id, runs_folder
 from zenplan.adapters.settings.settings import Settings
@@ -155,6 +156,9 @@ def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
         strict=False,
     )
     engine = _engine(given.get("backend"), here.plugins)
+    if given.get("weights") and find_spec("safetensors"):
+        # The worker reads them, once all else is built: what is no such file is said before.
+        check_weights(Path(given["weights"]))
     data = _data(both, flags, here)
     # The run goes on with the data as they were prepared for it.
     text = request_text({**both, "data": Path(data.folder), "backend": engine.name}, options, compiled)
