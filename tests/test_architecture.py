@@ -89,7 +89,7 @@ ALLOWED = {
 OUTSIDE = {
     # In a worker Keras has imported it already.
     "numpy": ("planning/", "fitting/", "worker/", "adapters/corpus/", "testing.py"),
-    "safetensors": ("worker/training/",),
+    "safetensors": ("worker/training/", "adapters/files/weights.py"),
     "msgspec": ("documents.py", "unions.py", "worker/", "adapters/", "commands/", "testing.py"),
     "pytest": ("testing.py",),
     "pyarrow": ("adapters/data/parquet.py",),

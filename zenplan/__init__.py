@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         DataCard,
         Prices,
         Profile,
+        SearchedRun,
         Tradeoff,
         TrainedRun,
     )
@@ -123,6 +124,7 @@ else:
             "DataCard",
             "Prices",
             "Profile",
+            "SearchedRun",
             "Tradeoff",
             "TrainedRun",
         ),
@@ -181,6 +183,7 @@ __all__ = [
     "Recurrent",
     "Report",
     "Role",
+    "SearchedRun",
     "Source",
     "Split",
     "Table",

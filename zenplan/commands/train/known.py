@@ -13,8 +13,8 @@ from zenplan.commands.shared.counting import count_job
 from zenplan.commands.shared.evidence import stored_calibrations
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.commands.train.asked import Asked
-from zenplan.commands.train.past import finished_runs, like, step_ratios, usual_ending_s
-from zenplan.commands.train.predict import World
+from zenplan.commands.train.past import finished_runs, like, step_ratios, usual_s
+from zenplan.commands.train.predict import World, worker_setup_s
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.device import Profile
 from zenplan.domain.measured.calibration import MODEL, Stored
@@ -60,7 +60,8 @@ def world_of(
         before=like(asked.job, asked.backend, runs),
         ratios=step_ratios(runs, asked.job.device, socket.gethostname()),
         busy=_busy(asked, profile, warn),
-        ending_s=usual_ending_s(runs, asked.backend),
+        setup_s=usual_s(runs, asked.backend, worker_setup_s),
+        ending_s=usual_s(runs, asked.backend, lambda run: run.status.spent.other_s),
     )
 
 
