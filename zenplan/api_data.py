@@ -62,8 +62,9 @@ def prepare_data(
         vocabulary: tokens of the tokenizer that is trained; 8192 by default.
         end_token: what ends a document, in the given tokenizer.
         channels: 3 for images in colour, 1 for grey.
-        validation, test: shares that are set aside; 0.05 each by default.
-        split_by: what is never parted: folder, file or record.
+        validation, test: shares that are set aside; None for what the data come with in train/, validation/ and test/,
+            else 0.05 each.
+        split_by: what is never parted: folder, file or record; a split that the data come with is then not kept.
         duplicates: exact ones: drop or keep.
         near_duplicates: texts that are nearly the same: drop, keep or ignore.
         similarity: from which on texts are near duplicates, 0.8 by default.

@@ -131,6 +131,18 @@ def test_what_may_not_be_parted_is_not(split_by: str, tmp_path: Path, out: Path,
     assert all(len(parts) == 1 for parts in where.values())
 
 
+def test_what_to_do_with_too_few_is_not_what_was_done(tmp_path: Path, make: Prepare) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.txt").write_text(sentence(number))
+    with pytest.raises(DataError, match="too few") as error:
+        make(tmp_path)
+    assert "--split-by record" in error.value.hint
+    with pytest.raises(DataError, match="too few") as error:
+        make(tmp_path, split_by="record")
+    assert "--split-by" not in error.value.hint
+    assert "--validation 0" in error.value.hint
+
+
 # --- duplicates
 
 

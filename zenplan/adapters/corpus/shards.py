@@ -46,6 +46,7 @@ class Shard:
     size: int = 0
     hashes: list[bytes] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
+    parts: bytearray = field(default_factory=bytearray)
     documents: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
@@ -53,13 +54,14 @@ class Shard:
     _began: tuple[float, float] = field(default_factory=lambda: (time.process_time(), time.monotonic()))
 
     def add(
-        self, content: bytes, payload: Any, group: int = 0, document: int = 0, label: str = "", of: int = 0
+        self, content: bytes, payload: Any, part: int, group: int = 0, document: int = 0, label: str = "", of: int = 0
     ) -> None:
         """Keep a sample.
 
         Args:
             content: what makes two samples the same.
             payload: what is written of it.
+            part: of the split that the data come with; 0 without one.
             group: what it may not be parted from; 0 for samples that are the same alone.
             document: that it is a piece of, or 0.
             label: as a text; empty without.
@@ -67,6 +69,7 @@ class Shard:
         """
         self.hashes.append(blake2b(content, digest_size=16).digest())
         self.groups.append(group)
+        self.parts.append(part)
         self.documents.append(document)
         self.sizes.append(of or len(content))
         self.labels.append(label)
@@ -87,9 +90,10 @@ class Shard:
         """
         names = sorted(set(self.labels))
         codes = {name: code if name else _NO_LABEL for code, name in enumerate(names)}
-        index = {
+        index: dict[str, Array] = {
             "hash": np.frombuffer(b"".join(self.hashes), np.uint64).reshape(-1, 2),
             "group": np.array(self.groups, np.uint64),
+            "given": np.frombuffer(bytes(self.parts), np.uint8),
             "document": np.array(self.documents, np.uint64),
             "size": np.array(self.sizes, np.uint64),
             "label": np.array([codes[label] for label in self.labels], np.int64),

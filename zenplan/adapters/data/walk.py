@@ -71,6 +71,11 @@ class PassedBy:
         )
 
 
+def is_code(name: str) -> bool:
+    """Whether a file is of source code, by its suffix."""
+    return name.lower().endswith(_CODE)
+
+
 def files_of(
     path: Path, passed_by: PassedBy, tell: Callable[[], None], without: Collection[str] = ()
 ) -> list[DataFile]:

@@ -75,7 +75,9 @@ def _parts(card: DataCard) -> Table:
     if tokens:
         columns.append(Column(name="tokens", numeric=True))
     return Table(
-        title=f"{card.source}: {card.what}, split by {card.split_by}", columns=tuple(columns), rows=tuple(rows)
+        title=f"{card.source}: {card.what}, split {'as given' if card.split_by == 'given' else f'by {card.split_by}'}",
+        columns=tuple(columns),
+        rows=tuple(rows),
     )
 
 

@@ -101,7 +101,11 @@ class DataCardDocument(Document, tag_field="schema", tag="zenplan.data_card/1"):
         tuple[LeftOutDocument, ...], Meta(description="Files and records that did not come through, by reason.")
     ]
     parts: Annotated[tuple[PartDocument, ...], Meta(description="Train, validation and test.")]
-    split_by: Annotated[str, one_of("folder", "file", "record"), Meta(description="What is never parted.")]
+    split_by: Annotated[
+        str,
+        one_of("folder", "file", "record", "given"),
+        Meta(description="What is never parted; given, where the data come split."),
+    ]
     seed: Annotated[CountFromZero, Meta(description="Of the split.")]
     vocabulary: Annotated[Count | None, Meta(description="Tokens of the tokenizer; null without one.")]
     bytes_per_token: Annotated[Positive | None, Meta(description="Bytes of text of a token, the mean.")]

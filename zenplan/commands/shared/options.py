@@ -385,19 +385,19 @@ _OWN_OF_PREPARE: Final = (
     Flag(
         name="validation",
         metavar="PERCENT",
-        help="Share that is set aside to validate on; 5% by default, 0 for none.",
+        help="Share to validate on; by default what the data come with in a part of their own, else 5%; 0 for none.",
         parse=_or_none(units.parse_share),
     ),
     Flag(
         name="test",
         metavar="PERCENT",
-        help="Share that is set aside to test on; 5% by default, 0 for none.",
+        help="Share to test on; by default what the data come with, else 5%; 0 for none.",
         parse=_or_none(units.parse_share),
     ),
     Flag(
         name="split_by",
         metavar="KIND",
-        help="What is never parted: folder, file or record; by default files of text, else records.",
+        help="What is never parted: folder, file or record; by default files of text, else records. A given split is not kept.",
         parse=_one_of("folder", "file", "record"),
     ),
     Flag(

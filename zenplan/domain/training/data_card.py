@@ -46,6 +46,7 @@ class DataCard:
         dropped: files and records that did not come through, by reason.
         parts: train, validation and test, as far as they are there.
         split_by: what is never parted: ``folder``, ``file`` or ``record``; near duplicates are not parted either.
+            ``given`` for a split that the data come with.
         seed: of the split.
         vocabulary: of the tokenizer, a count; None without one.
         bytes_per_token: of text; None without tokens.
