@@ -36,6 +36,8 @@ def prepare_data(
     min_chars: Number | None = None,
     max_chars: Number | None = None,
     quality: str | None = None,
+    include: Names | None = None,
+    encoding: str | None = None,
     seed: Number | None = None,
     text_column: str | None = None,
     tokenizer: File | None = None,
@@ -70,6 +72,8 @@ def prepare_data(
         similarity: from which on texts are near duplicates, 0.8 by default.
         min_chars, max_chars: of a text; others are dropped.
         quality: any, or prose.
+        include: names of files that are read as text, whatever their suffix: ("README", "*.log").
+        encoding: of texts, as in "cp1252"; None for what each says, else UTF-8 or cp1252.
         seed: of the split.
         text_column: the column of text; None to find it.
         tokenizer: a tokenizer.json, instead of one that is trained.

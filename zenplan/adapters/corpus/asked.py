@@ -52,6 +52,8 @@ class Asked:
         near: whether near duplicates are dropped, kept in one part, or not looked for.
         similarity: from which on texts are near duplicates, the Jaccard similarity of their runs of five words.
         min_chars, max_chars: of a text; None for no limit.
+        include: patterns of names of files that are read as text, whatever their suffix.
+        encoding: of texts; None to find it file by file.
         quality: ``prose`` drops what is no running text.
         seed: of the split and of the sample that a tokenizer is trained on.
         needed_tokens: of the plan that the data are for; None without one.
@@ -83,6 +85,8 @@ class Asked:
     similarity: float = 0.8
     min_chars: int = 1
     max_chars: int | None = None
+    include: tuple[str, ...] = ()
+    encoding: str | None = None
     quality: str = "any"
     seed: int = 0
     needed_tokens: float | None = None

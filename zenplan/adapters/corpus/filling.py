@@ -170,12 +170,14 @@ class _Filling:
         self.shard = self._next()
 
     def take(self, sample: Sample, place: tuple[int, int]) -> bool:
-        """Take a sample in; where the shard was full, into the next one, and say so."""
+        """Take the sample of that file and number in; where the shard was full, into the next one, and say so."""
         full = self.shard.size >= self.shard_bytes
         if full:
             self.finish(place)
             self.shard = self._next()
         self.shard.records += 1
+        if not place[1]:
+            self.shard.encodings[sample.encoding] += 1
         if sample.problem:
             self.shard.drop(sample.place, sample.problem)
         else:

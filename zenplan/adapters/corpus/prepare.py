@@ -269,6 +269,7 @@ class _Preparation:
                 for place, name in enumerate(PARTS, start=1)
                 if name in written.data["parts"]
             ),
+            encodings=self.shards.encodings,
             split_by="given" if self.source.given else self.source.split_by,
             seed=self.asked.seed,
             classes=tuple(written.data.get("class_names", ())),

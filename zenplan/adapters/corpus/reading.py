@@ -14,6 +14,7 @@ from zenplan.adapters.corpus.asked import FOLDER, Asked
 from zenplan.adapters.corpus.given import NOT_GIVEN, Given
 from zenplan.adapters.corpus.values import is_number
 from zenplan.adapters.data.columns import TextColumns, find_columns
+from zenplan.adapters.data.encoding import UTF8
 from zenplan.adapters.data.readers import reading
 from zenplan.adapters.data.records import BadFile, Reader, Record
 from zenplan.adapters.data.walk import DataFile
@@ -45,6 +46,7 @@ class Sample:
         row: its values by column; empty of a text without a label.
         label: as it stands there; None without one.
         problem: why it cannot be used; empty where it can.
+        encoding: of its file.
     """
 
     place: str
@@ -55,6 +57,7 @@ class Sample:
     row: Mapping[str, Any] = field(default_factory=dict)
     label: Any = None
     problem: str = ""
+    encoding: str = UTF8.name
 
 
 def number_of(*parts: str) -> int:
@@ -102,7 +105,15 @@ class Samples:
                 label = self.given.label(name) or None
                 for number, text in enumerate(texts, start=1):
                     place = name if number == 1 else f"{name}, piece {number}"
-                    yield Sample(place=place, group=group, part=part, document=document, text=text, label=label)
+                    yield Sample(
+                        place=place,
+                        group=group,
+                        part=part,
+                        document=document,
+                        text=text,
+                        label=label,
+                        encoding=reader.encoding.name,
+                    )
             else:
                 yield from self._records(reader, name, group, part)
 
@@ -119,12 +130,21 @@ class Samples:
         for record in chain(first, records):
             place = f"{name}, {record.place}"
             if record.problem:
-                yield Sample(place=place, problem=record.problem)
+                yield Sample(place=place, problem=record.problem, encoding=reader.encoding.name)
                 continue
             row, label = self._label(record.row, name)
             text = None if columns is None else columns.text(row)
             problem = "" if columns is None or text is not None else "without text"
-            yield Sample(place=place, group=group, part=part, text=text, row=row, label=label, problem=problem)
+            yield Sample(
+                place=place,
+                group=group,
+                part=part,
+                text=text,
+                row=row,
+                label=label,
+                problem=problem,
+                encoding=reader.encoding.name,
+            )
 
     def _label(self, row: Mapping[str, Any], name: str) -> tuple[Mapping[str, Any], Any]:
         """The row without its label, and that."""

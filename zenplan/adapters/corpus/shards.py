@@ -7,6 +7,7 @@ values in arrays. Memory holds one shard at a time, and the columns of all indic
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from zenplan.adapters.corpus.work import Work
+from zenplan.adapters.data.encoding import UTF8
 from zenplan.adapters.data.walk import PassedBy
 from zenplan.domain.training.data_card import PARTS
 from zenplan.domain.training.data_set import LeftOut
@@ -37,6 +39,7 @@ class Shard:
         records: that came in so far, whatever became of them.
         size: of what was kept, in bytes of memory.
         dropped: what was not.
+        encodings: files that begin in it, by theirs.
     """
 
     work: Work
@@ -50,6 +53,7 @@ class Shard:
     documents: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    encodings: Counter[str] = field(default_factory=Counter)
     payload: list[Any] = field(default_factory=list)
     _began: tuple[float, float] = field(default_factory=lambda: (time.process_time(), time.monotonic()))
 
@@ -112,6 +116,7 @@ class Shard:
                 "records": self.records,
                 "samples": len(self.hashes),
                 "labels": names,
+                "encodings": self.encodings,
                 "dropped": [asdict(each) for each in self.dropped.lines],
                 "cpu_s": cpu_s,
                 "wall_s": wall_s,
@@ -152,6 +157,12 @@ class Shards:
     def records(self) -> int:
         """That came in."""
         return sum(int(each["records"]) for each in self.about)
+
+    @property
+    def encodings(self) -> dict[str, int]:
+        """Files by their encoding, without those in UTF-8."""
+        found = sum((Counter(each["encodings"]) for each in self.about), Counter[str]())
+        return {name: count for name, count in found.most_common() if name != UTF8.name}
 
     def total(self, name: str) -> float:
         """The sum of a figure over all of them."""

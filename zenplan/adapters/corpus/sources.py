@@ -15,7 +15,7 @@ from zenplan.adapters.corpus.given import NO_PART, NOT_GIVEN, Given, given_in, g
 from zenplan.adapters.corpus.prepared import is_prepared
 from zenplan.adapters.corpus.reading import holds_rows, numeric_columns
 from zenplan.adapters.corpus.splitting import TEST, TRAIN, VALIDATION
-from zenplan.adapters.data.walk import HINT, DataFile, PassedBy, files_of
+from zenplan.adapters.data.walk import HINT, DataFile, PassedBy, Wanted, files_of
 from zenplan.errors import DataError, UsageError
 
 # The sources of Python's own library, which every machine with zenplan has; each top-level package is a folder.
@@ -62,7 +62,7 @@ def source_of(asked: Asked, tell: Callable[[], None]) -> Source:
     passed_by = PassedBy()
     if asked.source == PYTHON:
         root = Path(sysconfig.get_path("stdlib"))
-        files = [f for f in files_of(root, passed_by, tell, _NOT_ITS_OWN) if f.path.endswith(".py")]
+        files = [f for f in files_of(root, passed_by, tell, Wanted(without=_NOT_ITS_OWN)) if f.path.endswith(".py")]
         usual = "folder" if asked.label is None else "file"
         # What lies beside the sources is not asked for.
         return _of_records(asked, root, files, PassedBy(str(root)), usual)
@@ -71,7 +71,7 @@ def source_of(asked: Asked, tell: Callable[[], None]) -> Source:
         return _of_arrays(asked, path, passed_by)
     if is_prepared(path):
         raise UsageError(f"'{path}' is prepared already", "'zenplan data show' shows its data card")
-    files = files_of(path, passed_by, tell)
+    files = files_of(path, passed_by, tell, Wanted(include=asked.include, encoding=asked.encoding or ""))
     if is_prepared(asked.out):
         # What was prepared there before is none of the data.
         files = [file for file in files if not Path(os.path.realpath(file.path)).is_relative_to(asked.out)]

@@ -97,6 +97,7 @@ class DataCardDocument(Document, tag_field="schema", tag="zenplan.data_card/1"):
     files: Annotated[Count, Meta(description="Files that were read, a count.")]
     read_bytes: Annotated[NotNegative, Meta(description="What they take on disk, in bytes.")]
     records: Annotated[Count, Meta(description="Records that came in, a count.")]
+    encodings: Annotated[dict[str, Count], Meta(description="Files that are not in UTF-8, by their encoding, a count.")]
     dropped: Annotated[
         tuple[LeftOutDocument, ...], Meta(description="Files and records that did not come through, by reason.")
     ]
@@ -127,6 +128,7 @@ def card_document(card: DataCard) -> DataCardDocument:
     return fill(
         DataCardDocument,
         card,
+        encodings=dict(card.encodings),
         dropped=tuple(fill(LeftOutDocument, each) for each in card.dropped),
         parts=tuple(fill(PartDocument, each) for each in card.parts),
     )
