@@ -309,6 +309,14 @@ _ALIKE = {
     "minicpm": "llama",
     "decilm": "llama",
     "phi4": "phi3",
+    "qwen2_vl_text": "qwen2",
+    "qwen2_5_vl_text": "qwen2",
+    "qwen3_vl_text": "qwen3",
+    "qwen3_vl_moe_text": "qwen3_moe",
+    "glm4v_text": "glm4",
+    "glm4v_moe_text": "glm4_moe",
+    "kimi_k25": "deepseek_v3",
+    "openelm": "llama",
 }
 
 DECODERS: Mapping[str, ModelType] = {**_READ_BEFORE, **_DENSE, **_MIXTURES, **_HYBRIDS}

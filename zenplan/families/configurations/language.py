@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Operator, Split
+from zenplan.domain.model.operators import Operator
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import DataError, UsageError, shown
+from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import (
     DERIVED,
     MOST_ENTRIES,
@@ -20,7 +21,7 @@ from zenplan.families.configurations.fields import (
     Fields,
 )
 from zenplan.families.configurations.mixtures import experts_of, feeds_of
-from zenplan.families.configurations.types import Bias, ModelType
+from zenplan.families.configurations.types import Bias, ModelType, Outside
 from zenplan.families.transformer.shape import (
     LatentAttention,
     LayerKind,
@@ -59,6 +60,7 @@ def shape_of(
         "tied": fields.switch("tie_word_embeddings", spec.tied) if tied is None else tied,
         "norm_biases": spec.norm_biases,
         "head_transform": spec.head_transform,
+        "headless": spec.headless,
         "dropout": spec.dropout is not None and fields.ratio(*spec.dropout) > 0,
         "positions": 0 if spec.positions is None else reach + spec.positions,
         "segments": fields.needed("type_vocab_size", default=2, least=0) if spec.segments else 0,
@@ -66,10 +68,12 @@ def shape_of(
         **_encoder(fields, spec, sizes, tokens),
     }
     given |= _experts(fields, spec, sizes)
-    given |= _beyond(fields, spec, sizes, given)
     narrow = _narrow(fields, spec, sizes["width"])
     if narrow is not None:
         given["embedding_width"] = narrow
+    if sizes.pop("positionless", False):
+        given["positions"] = 0
+    given |= _beyond(fields, spec, sizes, given)
     try:
         shape = TransformerShape(**(sizes | given))
     except DataError as error:
@@ -265,6 +269,8 @@ def _beyond(fields: Fields, spec: ModelType, sizes: Mapping[str, Any], given: Ma
     weights = attention.weights + _norm_weights(fields, spec, sizes, given)
     attention = LayerKind(weights=weights, products=attention.products)
     first, last = _outside(fields, spec, sizes, given)
+    if spec.encoder_products is not None:
+        found["encoder_products"] = spec.encoder_products(sizes)
     if first:
         found["first"] = first
     if last:
@@ -295,10 +301,7 @@ def _norm_weights(fields: Fields, spec: ModelType, sizes: Mapping[str, Any], giv
         weights += {"head": 2 * head, "heads": (heads + kv) * head, "width": (heads + kv) * head}[spec.qk_norm]
     if spec.inner_norms:
         weights += heads * head + sizes["ff_width"]
-    latent, experts = given.get("latent"), given.get("experts")
-    if latent is not None:
-        weights += latent.query_rank + latent.kv_rank
-    keys = spec.experts
+    experts, keys = given.get("experts"), spec.experts
     if experts is not None and keys is not None:
         weights += experts.count * keys.router_bias + width * keys.shared_gate
         weights += experts.count * (2 * experts.width + width) * keys.biases
@@ -325,7 +328,9 @@ def _kinds(
     fields: Fields, spec: ModelType, sizes: Mapping[str, Any], given: Mapping[str, Any], attention: LayerKind
 ) -> tuple[LayerKind, ...]:
     """Each layer in turn; () where all are as the shape says."""
-    if not (spec.stack or attention.weights or attention.products) or spec.family == "encoder-decoder":
+    if spec.family == "encoder-decoder":
+        return _wider_decoder(fields, sizes, int(given["layers"]))
+    if not (spec.stack or attention.weights or attention.products):
         return ()
     layers = sizes["layers"]
     plain = feeds_of(fields, spec.experts, layers) if "experts" in given else ("dense",) * layers
@@ -338,30 +343,31 @@ def _kinds(
     )
 
 
-def _outside(
-    fields: Fields, spec: ModelType, sizes: Mapping[str, Any], given: Mapping[str, Any]
-) -> tuple[tuple[Operator, ...], tuple[Operator, ...]]:
+def _wider_decoder(fields: Fields, sizes: Mapping[str, Any], layers: int) -> tuple[LayerKind, ...]:
+    """A decoder whose layers differ from the encoder's in heads or feed-forward width."""
+    ff_width = fields.count("decoder_ffn_dim", default=sizes["ff_width"]) or sizes["ff_width"]
+    heads = fields.count("decoder_attention_heads", default=sizes["heads"]) or sizes["heads"]
+    if (ff_width, heads) == (sizes["ff_width"], sizes["heads"]):
+        return ()
+    # T5's heads have a width of their own.
+    head = sizes["head_dim"] or max(1, sizes["width"] // heads)
+    return (LayerKind(ff_width=ff_width, heads=heads, kv_heads=heads, head_dim=head),) * layers
+
+
+def _outside(fields: Fields, spec: ModelType, sizes: Mapping[str, Any], given: Mapping[str, Any]) -> Outside:
     """What follows the embedding, and what the head has beside its product."""
     first: tuple[Operator, ...] = ()
     last: tuple[Operator, ...] = ()
-    width = fields.count("embedding_size", "input_embedding_size") or sizes["width"]
+    tokens, narrow = given["seq_len"], given.get("embedding_width") or sizes["width"]
     if spec.embedding_norm:
-        size, both = given["seq_len"] * width, 2 if spec.norm_biases else 1
-        kind = ElementwiseKind.NORM
-        first += (
-            Elementwise(
-                name="embedding norm",
-                kind=kind,
-                elements=size,
-                passes=3,
-                split=Split.SEQUENCE,
-                saved=size,
-                weights=both * width,
-            ),
-        )
-    if has(fields, spec.head_bias, False):
-        vocab = sizes["vocab"]
-        last += (Elementwise(name="head bias", elements=vocab, passes=2, split=Split.NONE, weights=vocab),)
+        first += (norm("embedding norm", tokens, narrow, bias=spec.norm_biases),)
+    if narrow != sizes["width"]:
+        first += (product("embedding projection", tokens, narrow, sizes["width"]),)
+    if has(fields, spec.head_bias, False) and not spec.headless:
+        last += (few("head bias", sizes["vocab"]),)
+    if spec.outside is not None:
+        before, after = spec.outside(fields, sizes, tokens)
+        first, last = first + before, last + after
     return first, last
 
 

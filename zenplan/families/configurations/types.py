@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from zenplan.domain.model.operators import Operator
 from zenplan.families.configurations.fields import DERIVED, REQUIRED, Fields
-from zenplan.families.transformer.shape import LayerKind
+from zenplan.families.transformer.shape import LayerKind, Product
 
 # Role to the keys that hold it, the usual one first: what the types of the library, and their aliases, call it.
 KEYS: Mapping[str, tuple[str, ...]] = {
@@ -88,6 +89,8 @@ class ExpertKeys:
 
 # A bias that a type has, has not, or has where a key says so; None: as its other products.
 Bias = bool | str | None
+# Operators beside the embedding's, and beside the head's.
+Outside = tuple[tuple[Operator, ...], tuple[Operator, ...]]
 # The layers of a type that mixes its tokens in several ways: from its fields, its sizes and the window of each layer.
 Stack = Callable[[Fields, Mapping[str, Any]], tuple[LayerKind, ...]]
 
@@ -116,6 +119,9 @@ class ModelType:
         inner_norms: norms inside, before the last product of attention and of the feed-forward network (BitNet).
         stack: what says the kind of each layer.
         adjust: sizes that follow from others in a way of this type's own.
+        outside: operators beside the embedding and beside the head, from fields, sizes and tokens.
+        encoder_products: beside those of an encoder-decoder's encoder layers.
+        pooler: of the first token, where no word is predicted. headless: no word ever is.
     """
 
     family: str = "decoder"
@@ -149,6 +155,10 @@ class ModelType:
     inner_norms: bool = False
     stack: Stack | None = None
     adjust: Callable[[Fields, Mapping[str, Any]], Mapping[str, Any]] | None = None
+    outside: Callable[[Fields, Mapping[str, Any], int], Outside] | None = None
+    encoder_products: Callable[[Mapping[str, Any]], tuple[Product, ...]] | None = None
+    pooler: bool = False
+    headless: bool = False
 
     def key(self, role: str) -> str:
         """The key of a role, empty where this type has none."""

@@ -107,14 +107,15 @@ def _kind_of(given: Mapping[str, Any]) -> str:
 
 
 def _of_config(config: Any, seq_len: Any, known: Known) -> Workload:
-    from zenplan.families.configurations.reading import shape_from_config
+    from zenplan.families.configurations.reading import workload_from_config
 
-    shape, told = shape_from_config(config, seq_len, known)
-    kind = str(config.get("model_type"))
-    facts = (Fact(name="model configuration", value=kind, origin=Origin.GIVEN, why=_size(shape)), *told)
+    load, shape = workload_from_config(config, seq_len, known)
+    kind = str(config.get("model_type") or load.name)
+    why = _size(shape) if shape is not None else ""
+    facts = (Fact(name="model configuration", value=kind, origin=Origin.GIVEN, why=why), *load.facts)
     if seq_len is not None:
         facts += (_given_length(seq_len),)
-    return lower(shape, _config_name(config, kind), facts)
+    return replace(load, name=_config_name(config, kind), facts=facts)
 
 
 def _config_name(config: Mapping[str, Any], kind: str) -> str:

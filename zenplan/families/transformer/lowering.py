@@ -103,7 +103,8 @@ def _middle(shape: TransformerShape) -> list[Block]:
     cross = shape.encoder_seq_len or shape.seq_len if shape.family == "encoder-decoder" else 0
     blocks = []
     if cross:
-        blocks.append(_layer(shape, "encoder layer", shape.encoder_layers, cross, causal=False, kind=LayerKind()))
+        kind = LayerKind(products=shape.encoder_products)
+        blocks.append(_layer(shape, "encoder layer", shape.encoder_layers, cross, causal=False, kind=kind))
     for kind, count in Counter(_kinds(shape)).items():
         blocks.append(_layer(shape, _named(kind), count, shape.seq_len, causal=causal, kind=kind, cross_keys=cross))
     return blocks

@@ -133,6 +133,7 @@ class TransformerShape:
         kinds: each layer in turn, in place of ``windows`` and of the experts' dense layers; () where all are plain.
         embedding_width: of the token embedding, where a product leads from it to the width (ALBERT).
         first, last: operators of one sequence beside the embedding's, and beside the head's.
+        encoder_products: beside those of an encoder-decoder's encoder layers.
         headless: no word is predicted: ``last`` is all that follows the final norm.
         predicted: share of the positions that reach the head (BERT predicts the masked 15 % alone).
         guessed: only the number of parameters was known, and all else is usual for it.
@@ -169,6 +170,7 @@ class TransformerShape:
     first: tuple[Operator, ...] = ()
     last: tuple[Operator, ...] = ()
     headless: bool = False
+    encoder_products: tuple[Product, ...] = ()
 
     def __post_init__(self) -> None:
         checks.one_of("transformer", "family", self.family, FAMILIES)
