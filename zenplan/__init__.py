@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zenplan.version import __version__
 
 if TYPE_CHECKING:
-    from zenplan.adapters.prices.table import read_price_folder
+    from zenplan.adapters.prices.table import price_table, read_price_folder
     from zenplan.api import (
         ZenplanWarning,
         accelerators,
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 else:
     # The same again for whoever runs it; a test holds the two together.
     _MODULES = {
-        "zenplan.adapters.prices.table": ("read_price_folder",),
+        "zenplan.adapters.prices.table": ("price_table", "read_price_folder"),
         "zenplan.api": (
             "ZenplanWarning",
             "accelerators",
@@ -208,6 +208,7 @@ __all__ = [
     "hookimpl",
     "layouts",
     "prepare_data",
+    "price_table",
     "prices",
     "profile",
     "read_price_folder",
