@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from zenplan.adapters.http.client import HttpClient, Limits, trusted
-from zenplan.adapters.prices.kept import VARIABLE, KeptTables
+from zenplan.adapters.prices.kept import KeptTables
+from zenplan.adapters.prices.place import VARIABLE
 from zenplan.adapters.prices.table import bundled_providers, price_table
 from zenplan.adapters.tables.accelerators import read_accelerators
 from zenplan.commands.shared.refresh import Verdict, live_providers, refresh
