@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zenplan.version import __version__
 
 if TYPE_CHECKING:
-    from zenplan.adapters.prices.table import read_price_folder
+    from zenplan.adapters.prices.table import price_table, read_price_folder
     from zenplan.api import (
         ZenplanWarning,
         accelerators,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from zenplan.domain.provenance import Fact, Origin
     from zenplan.domain.range import Range
     from zenplan.domain.report import Column, Report, Table
-    from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError
+    from zenplan.errors import DataError, InputFileError, NoFit, NoLiveSource, UnknownName, UsageError, ZenplanError
     from zenplan.hookspecs import hookimpl
     from zenplan.protocols import Engine, Exporter, Http, PriceProvider, Tracker, Tracking, WorkloadFamily
     from zenplan.results import (
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 else:
     # The same again for whoever runs it; a test holds the two together.
     _MODULES = {
-        "zenplan.adapters.prices.table": ("read_price_folder",),
+        "zenplan.adapters.prices.table": ("price_table", "read_price_folder"),
         "zenplan.api": (
             "ZenplanWarning",
             "accelerators",
@@ -110,6 +110,7 @@ else:
             "DataError",
             "InputFileError",
             "NoFit",
+            "NoLiveSource",
             "UnknownName",
             "UsageError",
             "ZenplanError",
@@ -170,6 +171,7 @@ __all__ = [
     "MatMul",
     "ModelCount",
     "NoFit",
+    "NoLiveSource",
     "Offer",
     "Operator",
     "Origin",
@@ -209,6 +211,7 @@ __all__ = [
     "hookimpl",
     "layouts",
     "prepare_data",
+    "price_table",
     "prices",
     "profile",
     "read_price_folder",

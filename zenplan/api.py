@@ -82,6 +82,7 @@ def estimate(
     usd_per_hour: Number | None = None,
     billing: str | None = None,
     prices: File | None = None,
+    fresh: bool = False,
     deadline: timedelta | date | str | None = None,
     budget: Number | None = None,
     horizon: timedelta | str | None = None,
@@ -144,6 +145,7 @@ def estimate(
         usd_per_hour: the price of one device of ``gpu``, instead of all offers; 0 for your own.
         billing: the price to rank by: on-demand (default) or spot.
         prices: a CSV of your own prices; it replaces the providers it names.
+        fresh: fetch prices first, where that is an hour ago or more.
         deadline: the latest it may take, as in "7d" or a ``timedelta``, or the day to be done by: "1 March", a ``date``.
         budget: the most it may cost, in dollars, with what is given of the project.
         horizon: leave out plans that take longer; 90 days by default, or a later ``deadline``.
@@ -172,7 +174,8 @@ def estimate(
         settings = _settings(given)
         check_sizes(settings, given["gpus"], given["max_gpus"])
         asked = request_of(settings, _workload, _unseen, **given)
-        found = use_case(asked, known(plugins, settings["prices"], None if no_calibrations else _warn))
+        warn = None if no_calibrations else _warn
+        found = use_case(asked, known(plugins, settings["prices"], warn, settings["fresh"]))
     return result(Answer, found)
 
 
@@ -368,6 +371,7 @@ def prices(
     max_usd_per_hour: Number | None = None,
     max_price_age: timedelta | str | None = None,
     spot: bool = False,
+    fresh: bool = False,
     prices: File | None = None,
 ) -> Prices:
     """What offers cost, a table for each provider. As ``zenplan prices``.
@@ -381,6 +385,7 @@ def prices(
         max_usd_per_hour: only machines that cost no more an hour.
         max_price_age: leave out older prices, as in "90d", or a ``timedelta``, and those without a date.
         spot: only offers with a spot price.
+        fresh: fetch prices first, where that is an hour ago or more.
         prices: a CSV of your own prices; it replaces the providers it names.
 
     Raises:
@@ -389,7 +394,7 @@ def prices(
     settings = _settings(flags(locals()))
     with loaded_plugins(_warn) as plugins:
         sheets = catalogue(plugins)
-        tables = price_tables(plugins, sheets, settings["prices"])
+        tables = price_tables(plugins, sheets, settings["prices"], settings["fresh"], _warn)
         found = filtered(tables, sheets, Filters(**filters_of(settings), spot=spot), today())
     return Prices(t for t in found if t.offers or t.left_out or t.too_old)
 

@@ -44,13 +44,14 @@ class Known:
     today: date = field(default_factory=today)
 
 
-def known(plugins: Plugins, prices: Path | None, warn: Callable[[str], None] | None) -> Known:
+def known(plugins: Plugins, prices: Path | None, warn: Callable[[str], None] | None, fresh: bool = False) -> Known:
     """What plugins, the user's own prices and the store of calibrations give.
 
     Args:
         plugins: that are loaded.
         prices: a CSV of the user's own prices; None without one.
         warn: told what of the store cannot be read; None to do without calibrations.
+        fresh: whether prices are fetched first.
 
     Raises:
         InputFileError: the user's prices cannot be used.
@@ -61,7 +62,7 @@ def known(plugins: Plugins, prices: Path | None, warn: Callable[[str], None] | N
     sheets = catalogue(plugins)
     return Known(
         catalogue=sheets,
-        tables=price_tables(plugins, sheets, prices),
+        tables=price_tables(plugins, sheets, prices, fresh),
         families=plugins.workloads(),
         coefficients=read_coefficients(),
         calibrations=stored_calibrations(warn) if warn else (),

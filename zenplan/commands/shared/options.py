@@ -462,6 +462,7 @@ RequestFile = Annotated[
     Path | None,
     typer.Option("--request", help="A TOML file of these options; those given beside it come first.", metavar="FILE"),
 ]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Fetch prices first, where that is an hour ago or more.")]
 NoCalibrations = Annotated[
     bool, typer.Option("--no-calibrations", help="Leave out what 'zenplan calibrate' measured here.")
 ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from zenplan.commands.shared.ages import seen
+from zenplan.commands.shared.current import current_tables
+from zenplan.commands.shared.output import warned
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import OLD_WITHIN, DevicePrice, PriceTable
@@ -37,8 +39,18 @@ def only(sheets: Catalogue, vendor: str | None, architecture: str | None) -> Cat
     return Catalogue(accelerators=found)
 
 
-def price_tables(plugins: Plugins, sheets: Catalogue, own: Path | None) -> tuple[PriceTable, ...]:
-    """Every provider's table. A table in the user's own file takes the place of the provider's it names.
+def price_tables(
+    plugins: Plugins, sheets: Catalogue, own: Path | None, fresh: bool = False, warn: Callable[[str], None] = warned
+) -> tuple[PriceTable, ...]:
+    """Every provider's table. A table in the user's own file takes the place of the provider's it names; one that was
+    fetched, that of an older one which ships with a distribution.
+
+    Args:
+        plugins: that are loaded.
+        sheets: every accelerator.
+        own: a CSV of the user's own prices; None without one.
+        fresh: whether tables are fetched before. Where that fails, those that are there have to do.
+        warn: told of what cannot be read, or not be fetched.
 
     Raises:
         InputFileError: the user's file cannot be used.
@@ -51,7 +63,11 @@ def price_tables(plugins: Plugins, sheets: Catalogue, own: Path | None) -> tuple
         # Aliases are names too; the local day, so that nobody loses a price dated today.
         mine = read_price_csv(own, lambda name: sheets.by_name(name).name, today())
     replaced = {t.provider for t in mine}
-    others = (plugins.bundled_table(p) for p in plugins.price_providers() if p.name not in replaced)
+    if fresh:
+        from zenplan.commands.shared.refresh import refreshed
+
+        refreshed(plugins, sheets, warn)
+    others = (table for table in current_tables(plugins, warn) if table.provider not in replaced)
     return tuple(_classed(table) for table in (*mine, *others))
 
 

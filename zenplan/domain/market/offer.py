@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from zenplan.domain import checks
@@ -180,6 +180,7 @@ class PriceTable:
         left_out: rows that could not be used, a line each, with the reason.
         kind: of the provider.
         too_old: prices that were left out for their age.
+        fetched_at: when a live source gave it; None where it ships with a distribution or is the user's own.
     """
 
     provider: str
@@ -188,6 +189,7 @@ class PriceTable:
     left_out: tuple[str, ...] = ()
     kind: ProviderClass = ProviderClass.UNKNOWN
     too_old: int = 0
+    fetched_at: datetime | None = None
 
     @property
     def prices(self) -> tuple[Price, ...]:
