@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zenplan.version import __version__
 
 if TYPE_CHECKING:
-    from zenplan.adapters.prices.table import price_table, read_price_folder
+    from zenplan.adapters.prices.table import bundled_prices, price_table, read_price_folder
     from zenplan.api import (
         ZenplanWarning,
         accelerators,
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 else:
     # The same again for whoever runs it; a test holds the two together.
     _MODULES = {
-        "zenplan.adapters.prices.table": ("price_table", "read_price_folder"),
+        "zenplan.adapters.prices.table": ("bundled_prices", "price_table", "read_price_folder"),
         "zenplan.api": (
             "ZenplanWarning",
             "accelerators",
@@ -205,6 +205,7 @@ __all__ = [
     "__version__",
     "accelerators",
     "backtest",
+    "bundled_prices",
     "calibrate",
     "count_flop",
     "estimate",

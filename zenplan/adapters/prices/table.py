@@ -237,6 +237,17 @@ def bundled_tables() -> tuple[PriceTable, ...]:
     return read_price_folder(DATA)
 
 
+def bundled_prices(provider: str) -> PriceTable:
+    """zenplan's own table of that provider, with its networks and terms: for a plugin that brings a live source alone.
+
+    Raises DataError: there is none.
+    """
+    for table in bundled_tables():
+        if table.provider == provider:
+            return table
+    raise DataError(f"zenplan has no table of {provider}", "its prices come with 'zenplan prices refresh' alone")
+
+
 def bundled_providers() -> tuple[CsvPriceProvider, ...]:
     """A provider for each of the bundled tables. No table is read before one is asked for."""
     return folder_providers(DATA)
