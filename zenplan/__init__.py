@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zenplan.version import __version__
+from zenplan.version import API, __version__
 
 if TYPE_CHECKING:
     from zenplan.adapters.prices.table import read_price_folder
@@ -143,6 +143,7 @@ else:
 
 
 __all__ = [
+    "API",
     "Accelerator",
     "Answer",
     "Attention",

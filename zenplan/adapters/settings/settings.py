@@ -235,7 +235,7 @@ SETTINGS: Final = {
         Setting(name="top", parse=_whole(10**4), default=5, help="how many quotes or layouts to show"),
         Setting(name="format", parse=_text, default="table", help="how an answer is written"),
         Setting(name="prices", parse=_path, help="a price table of your own, in CSV"),
-        Setting(name="may_replace", parse=_names, help="plugins whose items may take the place of zenplan's own"),
+        Setting(name="may_replace", parse=_names, help="plugins that may take built-in names"),
     )
 }
 

@@ -45,6 +45,10 @@ class SettingsDocument(Document):
     top: Annotated[SettingDocument[int], Meta(description="How many quotes to show, a count.")]
     format: Annotated[SettingDocument[str], Meta(description="How an answer is written.")]
     prices: Annotated[SettingDocument[str], Meta(description="Path of a price table of one's own.")]
+    may_replace: Annotated[
+        SettingDocument[str],
+        Meta(description="Plugins whose items may have the names of zenplan's own, with commas between."),
+    ]
 
 
 class ConfigDocument(Document, tag_field="schema", tag="zenplan.config/1"):
