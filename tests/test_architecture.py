@@ -73,7 +73,7 @@ ALLOWED = {
     "backtesting": PHYSICS | SEAM | {"adapters", "plugins", "backtesting"},
     "fitting": PHYSICS | {"adapters", "backtesting", "fitting"},
     # What plugins are tested with: a worker is started as adapters do, and spoken to by its protocol.
-    "testing": NOUNS | SEAM | {"adapters", "plugins", "worker"},
+    "testing": NOUNS | SEAM | {"adapters", "plugins", "worker", "testing"},
     "commands": PHYSICS | SEAM | {"adapters", "plugins", "backtesting", "commands", "worker"},
     "__main__": {"commands"},
     "results": NOUNS | {"adapters", "commands"},

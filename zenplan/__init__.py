@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zenplan.version import __version__
+from zenplan.version import API, __version__
 
 if TYPE_CHECKING:
     from zenplan.adapters.prices.table import bundled_prices, price_table, read_price_folder
@@ -146,6 +146,7 @@ else:
 
 
 __all__ = [
+    "API",
     "Accelerator",
     "Answer",
     "Attention",

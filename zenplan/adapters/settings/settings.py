@@ -244,7 +244,7 @@ SETTINGS: Final = {
         Setting(name="format", parse=_text, default="table", help="how an answer is written"),
         Setting(name="prices", parse=_path, help="a price table of your own, in CSV"),
         Setting(name="fresh", parse=_yes_or_no, default=False, help="whether prices are fetched first"),
-        Setting(name="may_replace", parse=_names, help="plugins whose items may take the place of zenplan's own"),
+        Setting(name="may_replace", parse=_names, help="plugins that may take built-in names"),
     )
 }
 

@@ -46,7 +46,8 @@ class SettingsDocument(Document):
     format: Annotated[SettingDocument[str], Meta(description="How an answer is written.")]
     prices: Annotated[SettingDocument[str], Meta(description="Path of a price table of one's own.")]
     may_replace: Annotated[
-        SettingDocument[str], Meta(description="Plugins whose items may replace zenplan's own, with commas between.")
+        SettingDocument[str],
+        Meta(description="Plugins whose items may have the names of zenplan's own, with commas between."),
     ]
     fresh: Annotated[SettingDocument[bool], Meta(description="Whether prices are fetched before an answer.")]
 
