@@ -82,6 +82,7 @@ def estimate(
     usd_per_hour: Number | None = None,
     billing: str | None = None,
     prices: File | None = None,
+    operations: str | Mapping[str, Any] | None = None,
     deadline: timedelta | date | str | None = None,
     budget: Number | None = None,
     horizon: timedelta | str | None = None,
@@ -143,7 +144,8 @@ def estimate(
         max_price_age: leave out older prices, as in "90d", or a ``timedelta``, and those without a date.
         usd_per_hour: the price of one device of ``gpu``, instead of all offers; 0 for your own.
         billing: the price to rank by: on-demand (default) or spot.
-        prices: a CSV of your own prices; it replaces the providers it names.
+        prices: your own prices: a CSV, which replaces the providers it names, or a price book in TOML, which adds to them.
+        operations: how the run is operated, as in {"pue": 1.1, "startup": "5min"}; ``docs/prices.md`` lists the names.
         deadline: the latest it may take, as in "7d" or a ``timedelta``, or the day to be done by: "1 March", a ``date``.
         budget: the most it may cost, in dollars, with what is given of the project.
         horizon: leave out plans that take longer; 90 days by default, or a later ``deadline``.
@@ -172,7 +174,8 @@ def estimate(
         settings = _settings(given)
         check_sizes(settings, given["gpus"], given["max_gpus"])
         asked = request_of(settings, _workload, _unseen, **given)
-        found = use_case(asked, known(plugins, settings["prices"], None if no_calibrations else _warn))
+        warn = None if no_calibrations else _warn
+        found = use_case(asked, known(plugins, settings["prices"], warn, settings["operations"]))
     return result(Answer, found)
 
 

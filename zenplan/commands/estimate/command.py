@@ -73,7 +73,9 @@ def _answer(
 
     settings, request = asked(output, given)
     with loaded_plugins() as plugins:
-        answer = use_case(request, known(plugins, settings["prices"], warned if calibrated else None))
+        answer = use_case(
+            request, known(plugins, settings["prices"], warned if calibrated else None, settings["operations"])
+        )
         report = estimate_report(answer, explain, details)
         if save is not None:
             from zenplan.commands.estimate.saved_plan import write_plan

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import cache
 
 from zenplan import units
+from zenplan.adapters.tables.interruptions import interruptions_of
 from zenplan.adapters.tables.market import on_demand_limit
 from zenplan.commands.estimate.own import own_table
 from zenplan.commands.shared.evidence import Evidence
@@ -116,22 +117,24 @@ def select(
     for table in tables:
         chosen.notices.extend(_bad_rows(table))
         for offer in table.offers:
-            accelerator = sheets.get(offer.instance.accelerator)
+            instance = offer.instance
+            accelerator = sheets.get(instance.accelerator)
             if accelerator is None:
-                chosen.unknown.add(offer.instance.accelerator)
+                chosen.unknown.add(instance.accelerator)
                 continue
             if not (accelerator.trains and trains_in(accelerator, precision)):
                 why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
                 chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
             limit, without = _limit(table, accelerator), accelerator.name in unpriced
+            taken = interruptions_of(instance.provider, instance.name, instance.accelerator) if offer.spot else None
+            terms = offer.terms or (table.terms and table.terms.of(instance.name))
+            option = Option(
+                offer=offer, terms=terms, nodes=1, cluster=0, on_demand=limit, unpriced=without, interruptions=taken
+            )
             for nodes, used in _sizes(request, offer, plan, limit, reserved, chosen):
-                place = _place(chosen, places, offer.instance, accelerator, efficiency, nodes, used, corrected)
-                chosen.options.append(
-                    Option(
-                        offer=offer, terms=table.terms, nodes=nodes, cluster=place, on_demand=limit, unpriced=without
-                    )
-                )
+                place = _place(chosen, places, instance, accelerator, efficiency, nodes, used, corrected)
+                chosen.options.append(replace(option, nodes=nodes, cluster=place))
     chosen.left_out.extend(_unused(chosen, tables))
     return chosen
 

@@ -242,7 +242,19 @@ _OFFERS: Final = (
 )
 _PRICES: Final = (
     Flag(
-        name="prices", metavar="FILE", help="A CSV of your own prices; it replaces the providers it names.", kind=Path
+        name="prices",
+        metavar="FILE",
+        help="Your own prices: a CSV, which replaces the providers it names, or a price book, prices.toml.",
+        kind=Path,
+    ),
+)
+# Flags that a file may give as a table of their own: its names and values are one text on the command line.
+TABLES: Final = ("operations",)
+_OPERATIONS: Final = (
+    Flag(
+        name="operations",
+        metavar="KEY=VALUE",
+        help="How the run is operated, as in pue=1.1,startup=5min; several with commas.",
     ),
 )
 _WISHES: Final = (
@@ -317,7 +329,7 @@ GROUPS: Final = {
     "step": _STEP,
     "hardware": _HARDWARE,
     "offers": _OFFERS,
-    "prices": _PRICES,
+    "prices": (*_PRICES, *_OPERATIONS),
     "wishes": _WISHES,
     "project": _PROJECT,
 }
