@@ -126,7 +126,7 @@ def select(
                 why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
                 chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
-            limit, without = _limit(table, accelerator), accelerator.name in unpriced
+            limit, without = _limit(table, offer, accelerator), accelerator.name in unpriced
             taken = interruptions_of(instance.provider, instance.name, instance.accelerator) if offer.spot else None
             terms = offer.terms or (table.terms and table.terms.of(instance.name))
             option = Option(
@@ -147,8 +147,12 @@ def _unpriced(request: Request, tables: Sequence[PriceTable]) -> set[str]:
     return {o.instance.accelerator for o in offers} - {o.instance.accelerator for o in offers if o.on_demand}
 
 
-def _limit(table: PriceTable, accelerator: Accelerator) -> OnDemandLimit:
-    """The largest cluster on demand; of devices that nobody rents out, one machine."""
+def _limit(table: PriceTable, offer: Offer, accelerator: Accelerator) -> OnDemandLimit:
+    """The largest cluster on demand; of devices that nobody rents out, one machine; of what one has, all of it."""
+    if offer.machines is not None:
+        return OnDemandLimit(
+            devices=offer.machines * offer.instance.devices, origin=Origin.GIVEN, source="as many as there are"
+        )
     if table.provider == OWN:
         return OnDemandLimit(devices=accelerator.node_devices, origin=Origin.DATA_SHEET, source="one machine")
     return on_demand_limit(table.kind, accelerator.name)
@@ -215,16 +219,39 @@ def _sizes(
         nodes = -(-request.gpus // devices)
         if nodes > 1 and not joined:
             chosen.alone += 1
+        elif not _had(offer, nodes):
+            return
         elif _affordable(request, offer, nodes):
             yield nodes, request.gpus
         return
     nodes, usual = 1, plan.stack.usual_devices if plan.stack else None
+    if offer.machines is not None:
+        yield from _of_a_few(request, offer, usual)
+        return
     while nodes * devices <= most and _affordable(request, offer, nodes):
         yield nodes, min(nodes * devices, usual or most)
         if not joined or (usual and nodes * devices >= usual):
             return
         nodes *= 2
     chosen.larger |= nodes * devices > most and not (request.max_gpus or reserved)
+
+
+def _had(offer: Offer, nodes: int) -> bool:
+    """Whether so many machines are there; of those that are paid for whole, all of them."""
+    if offer.machines is None:
+        return True
+    return nodes == offer.machines if offer.whole else nodes <= offer.machines
+
+
+def _of_a_few(request: Request, offer: Offer, usual: int | None) -> Iterator[tuple[int, int]]:
+    """As ``_sizes``, of as many machines as there are: powers of two of them, and all."""
+    devices, machines = offer.instance.devices, offer.machines or 1
+    most = min(machines, max((request.max_gpus or machines * devices) // devices, 1))
+    if offer.instance.network_bytes_per_s is None:
+        most = 1
+    for nodes in sorted({*(2**n for n in range(most.bit_length())), most}):
+        if _had(offer, nodes) and _affordable(request, offer, nodes):
+            yield nodes, min(nodes * devices, usual or nodes * devices)
 
 
 def _affordable(request: Request, offer: Offer, nodes: int) -> bool:

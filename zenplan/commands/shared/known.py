@@ -62,12 +62,12 @@ def known(
     from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.shared.evidence import stored_calibrations
 
-    sheets = catalogue(plugins)
+    sheets, operated = catalogue(plugins), operations_of(operations)
     return Known(
         catalogue=sheets,
-        tables=price_tables(plugins, sheets, prices),
+        tables=price_tables(plugins, sheets, prices, operated),
         families=plugins.workloads(),
         coefficients=read_coefficients(),
         calibrations=stored_calibrations(warn) if warn else (),
-        operations=operations_of(operations),
+        operations=operated,
     )

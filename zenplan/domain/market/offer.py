@@ -106,6 +106,7 @@ class Offer:
         tier: the provider's own class of service (``community``, ``secure``), empty where it has none.
         terms: of this offer alone, in place of the provider's; None where those hold.
         machines: at most so many are to be had; None where that is not known.
+        whole: all of these are paid for, or none.
         derived: how the price was made, where it was not read as it is.
         guess: why it is not sure that such a machine exists; empty where it is listed as it is.
     """
@@ -117,6 +118,7 @@ class Offer:
     tier: str = ""
     terms: Terms | None = None
     machines: int | None = None
+    whole: bool = False
     derived: tuple[Fact, ...] = ()
     guess: str = ""
 
