@@ -74,9 +74,7 @@ def _with_rate(table: PriceTable, rate: Rate) -> PriceTable:
     # The machine is known from elsewhere, or the book says what is in it.
     like = next((o for o in table.offers if o.instance.name == which.instance), None)
     if like is not None and which.accelerator in (None, like.instance.accelerator):
-        found = replace(
-            like, region=which.region or "any", tier=which.tier or "", on_demand=None, spot=None, derived=()
-        )
+        found = replace(like, region=which.region or "any", tier=which.tier or "", derived=())
         return replace(table, offers=(*table.offers, _rated(found, rate, new=True)))
     if which.instance is None or which.accelerator is None or rate.devices is None:
         raise _unknown(table, rate.source, which)
