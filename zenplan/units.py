@@ -52,6 +52,7 @@ _TIME_NAMES = {
     YEAR_S: "y yr yrs year years 年",
 }
 _TIME = {name: size for size, names in _TIME_NAMES.items() for name in names.split()}
+_POWER = {"": 1.0, "w": 1.0, "watts": 1.0, "kw": 1e3, "mw": 1e6}
 # A comma or an underscore parts thousands; a comma in another place may be meant as a decimal point. The digits are
 # those of ASCII: others look like them.
 _DIGITS = r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*)"
@@ -189,6 +190,16 @@ def parse_usd(text: str, what: str = "amount") -> float:
         hint = "give it in dollars, at the rate of today, as in: 5000"
         raise UsageError(f"{what} is in '{other}', not in US dollars: '{text}'", hint)
     return _parse(amount, _COUNT, what, "5000, $5,000, 5k", text)
+
+
+def parse_power_w(text: str, what: str = "power") -> float:
+    """Positive watts: ``700``, ``700W``, ``10.2kW``."""
+    return _parse(text, _POWER, what, "10.2kW, 700W")
+
+
+def power(value_w: float) -> str:
+    """Watts for people: 700 W, 10.2 kW."""
+    return f"{significant(value_w / 1e3)} kW" if value_w >= 1e3 else f"{significant(value_w)} W"
 
 
 def pairs(values: Mapping[str, Any]) -> str:

@@ -127,6 +127,10 @@ class _Entry:
         found = self._parsed(key, units.parse_count)
         return default if found is None else float(found)
 
+    def watts(self, key: str) -> float | None:
+        found = self._parsed(key, units.parse_power_w)
+        return None if found is None else float(found)
+
     def whole(self, key: str) -> int | None:
         found = self._parsed(key, lambda text, what: units.parse_whole(text, what, MOST_DEVICES, 8))
         return None if found is None else int(found)
@@ -385,7 +389,7 @@ def _hardware(entry: _Entry, catalogue: Catalogue, operations: Operations) -> tu
     sheet = catalogue.by_name(which.accelerator or "")
     devices = entry.whole("gpus") or sheet.node_devices
     limit_w = sheet.power_w
-    power, idle = entry.number("power"), entry.number("idle_power")
+    power, idle = entry.watts("power"), entry.watts("idle_power")
     if power is None and limit_w is None:
         raise InputFileError(
             f"{entry.place} has no power, and no data sheet of {sheet.name} tells", "watts of a machine"

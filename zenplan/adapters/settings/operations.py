@@ -65,7 +65,7 @@ KEYS: Final[Mapping[str, tuple[str, Callable[[str, str], Any], str]]] = {
     "production_half": ("production_half_s", units.parse_duration_s, "so long a run has half of it"),
     "power_share": ("power_share", _three(_share), "of the power limit while training, as in 0.6:0.8:1"),
     "idle_power_share": ("idle_power_share", _share, "of the limit, by a device that stands by"),
-    "host_power": ("host_w", _number, "watts of the host for each device"),
+    "host_power": ("host_w", _or_zero(units.parse_power_w), "watts of the host for each device"),
     "pue": ("pue", _number, "of a data centre that publishes none, as in 1.2"),
     "disk": ("disk_bytes", _or_zero(units.parse_bytes), "of each machine, as in 200GB"),
 }

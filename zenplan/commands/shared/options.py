@@ -336,6 +336,7 @@ GROUPS: Final = {
 # The flags of a whole run, of price tables, and of one step, in the order of their help.
 RUN: Final = tuple(flag for group in GROUPS.values() for flag in group)
 PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
+BUY: Final = (*_HARDWARE, *_FILTERS[:4], _FILTERS[-1], *_PRICES, *_OPERATIONS)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 # The section of the help that each flag stands in: its table in a request file.
