@@ -74,11 +74,10 @@ def _rents(found: Purchase, today: date) -> Table:
         instance, price = rent.offer.instance, rent.offer.on_demand
         region = "" if rent.offer.region == "any" else f", {rent.offer.region}"
         where = f"{rent.machines} × {instance.provider} {instance.name}{region}"
+        lines = (rent.kind, where, seen(price, today) if price else "", rent.offer.guess and "a guess")
         rows.append(
             (
-                "\n".join(
-                    filter(None, (rent.kind, where, price and seen(price, today), rent.offer.guess and "a guess"))
-                ),
+                "\n".join(filter(None, lines)),
                 units.usd(rent.usd_per_h / found.devices),
                 units.usd(rent.usd_per_year),
                 _even(rent.even_utilisation),

@@ -238,7 +238,7 @@ def _hardware(asked: Asked, sheet: Accelerator, devices: int, operations: Operat
     try:
         return _of(asked, sheet, machines, each, idle_w, values)
     except DataError as error:
-        raise UsageError(error.message, error.hint) from error
+        raise UsageError(error.message, error.hint or "every input is a flag: zenplan buy --help") from error
 
 
 def _of(
@@ -278,8 +278,7 @@ def _cheapest(tables: Sequence[PriceTable], devices: int, per_machine: int, toda
     priced = list(_priced(tables, devices))
     whole = [each for each in priced if each[1].instance.devices >= per_machine]
     found: dict[str, list[tuple[float, Offer, int]]] = {}
-    for *each, kind in whole or priced:
-        usd, offer, machines = each
+    for usd, offer, machines, kind in whole or priced:
         found.setdefault(kind, []).append((usd, offer, machines))
     best = {kind: _least(each, today) for kind, each in found.items()}
     for kind, (_, offer, machines) in sorted(best.items(), key=lambda each: _lead(each[1], today)):
