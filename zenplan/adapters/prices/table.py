@@ -17,7 +17,9 @@ from pathlib import Path
 from zenplan import units
 from zenplan.adapters.files.csv_file import DataRow, Row, read_rows, rows_of
 from zenplan.adapters.files.data import DATA
+from zenplan.adapters.tables.market import provider_class
 from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
+from zenplan.domain.market.provider import ProviderClass
 from zenplan.errors import DataError, InputFileError, NoLiveSource, UnknownName
 from zenplan.protocols import Http
 
@@ -114,9 +116,17 @@ def offers_of(
             on_demand=_times(on_demand, times),
             spot=_times(spot, times),
             tier=row.get("tier", ""),
+            guess=_guess(row.get("provider", ""), times),
         )
         for times in _sizes(row, accelerator, devices, machines)
     ]
+
+
+def _guess(provider: str, times: int) -> str:
+    """Why it is not sure that there is a machine of so many of the devices that are sold one by one."""
+    if times == 1 or provider_class(provider) is not ProviderClass.MARKETPLACE:
+        return ""
+    return f"{times} times the price of one: its owners may rent out no such machine, or ask something else for it"
 
 
 def _sizes(row: Mapping[str, str], accelerator: str, devices: int, machines: Machines) -> tuple[int, ...]:
@@ -265,8 +275,9 @@ def folder_providers(folder: Path) -> tuple[CsvPriceProvider, ...]:
 def read_price_folder(folder: Path) -> tuple[PriceTable, ...]:
     """The tables of a folder that ships with a distribution, one for each provider, by name.
 
-    The folder holds ``prices.csv`` and may hold ``machine_sizes.csv``, ``instances.csv`` and ``terms.csv``.
-    Accelerator names are taken as they are. Raises DataError if a row of one of the three is not valid.
+    The folder holds ``prices.csv`` and may hold ``machine_sizes.csv``, ``instances.csv``, ``terms.csv`` and
+    ``instance_terms.csv``.
+    Accelerator names are taken as they are. Raises DataError if a row of one of them is not valid.
     """
     return tables_of(_shipped(folder, "prices.csv"), _machines(folder), _terms(folder), None, "bundled table")
 
@@ -418,7 +429,21 @@ def _machines(folder: Path) -> Machines:
 
 @lru_cache(maxsize=8)
 def _terms(folder: Path) -> dict[str, Terms]:
-    return {row["provider"]: _terms_of(line, row) for line, row in _shipped(folder, "terms.csv")}
+    terms = {row["provider"]: _terms_of(line, row) for line, row in _shipped(folder, "terms.csv")}
+    for line, row in _shipped(folder, "instance_terms.csv"):
+        name, figure = row["provider"], DataRow("instance_terms.csv", line, row).number_or_none
+        whole = replace(terms.get(name) or Terms(provider=name, source=row["source"]), exceptions=())
+        source = f"{row['source']}; {whole.source}"
+        granularity, minimum = figure("granularity_s"), figure("minimum_s") or 0.0
+        own = replace(whole, granularity_s=granularity, minimum_s=minimum, source=source)
+        before = terms[name].exceptions if name in terms else ()
+        terms[name] = replace(terms.get(name) or whole, exceptions=(*before, (row["begins_with"], own)))
+    return terms
+
+
+def known_terms(provider: str) -> Terms | None:
+    """The bundled terms of a provider; None where nothing is known of them."""
+    return _terms(DATA).get(provider)
 
 
 def _terms_of(line: int, row: Row) -> Terms:

@@ -251,7 +251,19 @@ _OFFERS: Final = (
 )
 _PRICES: Final = (
     Flag(
-        name="prices", metavar="FILE", help="A CSV of your own prices; it replaces the providers it names.", kind=Path
+        name="prices",
+        metavar="FILE",
+        help="Your own prices: a CSV, which replaces the providers it names, or a price book, prices.toml.",
+        kind=Path,
+    ),
+)
+# Flags that a file may give as a table of their own: its names and values are one text on the command line.
+TABLES: Final = ("operations",)
+_OPERATIONS: Final = (
+    Flag(
+        name="operations",
+        metavar="KEY=VALUE",
+        help="How the run is operated, as in pue=1.1,startup=5min; several with commas.",
     ),
 )
 _WISHES: Final = (
@@ -326,13 +338,14 @@ GROUPS: Final = {
     "step": _STEP,
     "hardware": _HARDWARE,
     "offers": _OFFERS,
-    "prices": _PRICES,
+    "prices": (*_PRICES, *_OPERATIONS),
     "wishes": _WISHES,
     "project": _PROJECT,
 }
 # The flags of a whole run, of price tables, and of one step, in the order of their help.
 RUN: Final = tuple(flag for group in GROUPS.values() for flag in group)
 PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
+BUY: Final = (*_HARDWARE, *_FILTERS[:4], _FILTERS[-1], *_PRICES, *_OPERATIONS)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 # The section of the help that each flag stands in: its table in a request file.
