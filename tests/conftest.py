@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from zenplan.adapters.clock import VARIABLE
-from zenplan.adapters.prices.kept import VARIABLE as PRICE_CACHE
+from zenplan.adapters.prices.place import VARIABLE as PRICE_CACHE
 from zenplan.commands.estimate.use_case import estimate
 from zenplan.commands.shared.known import known
 from zenplan.domain.answer.answer import Answer

@@ -16,7 +16,8 @@ import pytest
 
 from zenplan.adapters.files import whole_file
 from zenplan.adapters.prices import kept as module
-from zenplan.adapters.prices.kept import MOST_KEPT, KeptTables, price_cache
+from zenplan.adapters.prices.kept import MOST_KEPT, KeptTables
+from zenplan.adapters.prices.place import VARIABLE, price_cache
 from zenplan.adapters.prices.table import bundled_tables, read_price_csv
 from zenplan.adapters.prices.written import COLUMNS, price_csv
 from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
@@ -229,11 +230,11 @@ def test_a_killed_refresh_leaves_whole_tables(tmp_path: Path, warnings: list[str
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(module.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
     assert price_cache() == tmp_path
-    monkeypatch.setenv(module.VARIABLE, " ")
+    monkeypatch.setenv(VARIABLE, " ")
     assert price_cache() is None
-    monkeypatch.delenv(module.VARIABLE)
+    monkeypatch.delenv(VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert price_cache() == tmp_path / "cache" / "zenplan" / "prices"
 

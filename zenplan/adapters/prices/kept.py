@@ -1,8 +1,7 @@
 """Tables that were fetched, in the user's cache: a folder for each provider, a file for each table, the last the newest.
 
 A file has a line of JSON that says what it is, and below it the table as CSV: reading it costs no more than reading one
-that ships with zenplan. It is written whole or not at all. One of a newer format is left alone. ``ZENPLAN_PRICE_CACHE``
-names another folder; empty, there is none.
+that ships with zenplan. It is written whole or not at all. One of a newer format is left alone.
 """
 
 from __future__ import annotations
@@ -21,14 +20,13 @@ from urllib.parse import quote, unquote
 from zenplan import units
 from zenplan.adapters.files.csv_file import NotCsv
 from zenplan.adapters.files.regular_file import read_text
-from zenplan.adapters.files.whole_file import DRAFT, write_whole
+from zenplan.adapters.prices.place import VARIABLE
 from zenplan.adapters.prices.table import table_from
 from zenplan.adapters.prices.written import price_csv
 from zenplan.domain.market.offer import PriceTable, Terms
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.errors import DataError, InputFileError, ZenplanError
 
-VARIABLE: Final = "ZENPLAN_PRICE_CACHE"
 FORMAT: Final = 1
 _NAME: Final = "zenplan.price-table"
 # Of each provider: a month, where somebody refreshes daily.
@@ -44,16 +42,6 @@ class Kept:
 
     table: PriceTable
     set_aside: tuple[str, ...] = ()
-
-
-def price_cache() -> Path | None:
-    """Where this user's fetched tables are; None where there are to be none."""
-    named = os.environ.get(VARIABLE)
-    if named is not None:
-        return Path(named).expanduser() if named.strip() else None
-    import platformdirs
-
-    return platformdirs.user_cache_path("zenplan", appauthor=False) / "prices"
 
 
 class KeptTables:
@@ -88,6 +76,8 @@ class KeptTables:
 
     def keep(self, fetched: PriceTable, set_aside: tuple[str, ...] = ()) -> PriceTable:
         """Put it down as the newest of its provider, fetched now; the oldest goes. Raises ZenplanError: there is no room."""
+        from zenplan.adapters.files.whole_file import DRAFT, write_whole
+
         now = datetime.now(UTC)
         provider, table = fetched.provider, replace(fetched, fetched_at=now)
         place = self._place(provider)

@@ -93,7 +93,8 @@ def _refresh(
       zenplan prices refresh runpod vast --strict
     """
     from zenplan.adapters.clock import today
-    from zenplan.adapters.prices.kept import KeptTables, price_cache
+    from zenplan.adapters.prices.kept import KeptTables
+    from zenplan.adapters.prices.place import price_cache
     from zenplan.commands.prices.refresh_report import refresh_report
     from zenplan.commands.shared.current import current_tables
     from zenplan.commands.shared.output import loaded_plugins, say, warned

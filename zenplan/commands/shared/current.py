@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from zenplan.domain.market.offer import PriceTable
 from zenplan.plugins import Plugins
 
+if TYPE_CHECKING:
+    from zenplan.adapters.prices.kept import Kept
+
 
 def current_tables(plugins: Plugins, warn: Callable[[str], None]) -> tuple[PriceTable, ...]:
     """Each provider's table: the last that was fetched, or the one that ships with its distribution, where that is newer."""
-    from zenplan.adapters.prices.kept import KeptTables, price_cache
+    from zenplan.adapters.prices.place import price_cache
 
-    kept = KeptTables(price_cache(), warn)
+    bundled = tuple(map(plugins.bundled_table, plugins.price_providers()))
+    folder = price_cache()
+    if folder is None or not folder.is_dir():
+        return bundled
+    from zenplan.adapters.prices.kept import KeptTables
+
+    kept = KeptTables(folder, warn)
     there = set(kept.providers())
-    found = []
-    for provider in plugins.price_providers():
-        bundled = plugins.bundled_table(provider)
-        last = kept.newest(provider.name) if provider.name in there else None
-        found.append(last.table if last and not _newer(bundled, last.table) else bundled)
-    return tuple(found)
+    last = {name: kept.newest(name) for name in (table.provider for table in bundled) if name in there}
+    return tuple(_newer(table, last.get(table.provider)) for table in bundled)
 
 
-def _newer(one: PriceTable, other: PriceTable) -> bool:
-    """Whether a price of the one was seen after all of the other's."""
-    day, than = one.days[1], other.days[1]
-    return day is not None and than is not None and day > than
+def _newer(bundled: PriceTable, kept: Kept | None) -> PriceTable:
+    """The one that was fetched, but where a price of the other was seen after all of its own."""
+    if kept is None:
+        return bundled
+    day, fetched = bundled.days[1], kept.table.days[1]
+    return bundled if day is not None and fetched is not None and day > fetched else kept.table

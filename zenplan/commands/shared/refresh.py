@@ -63,7 +63,7 @@ def network() -> Network:
     except ImportError as error:
         hint = "pip install 'zenplan[prices]'"
         raise UsageError(f"prices are fetched with {error.name}, which is not installed", hint) from error
-    from zenplan.adapters.prices.kept import price_cache
+    from zenplan.adapters.prices.place import price_cache
 
     trust, folder = trusted(), price_cache()
     return lambda: HttpClient(kept=folder, trust=trust)
@@ -72,7 +72,7 @@ def network() -> Network:
 def refreshed(plugins: Plugins, sheets: Catalogue, warn: Callable[[str], None]) -> None:
     """Fetch what was not fetched within the last hour. What cannot be had is told, and no more."""
     from zenplan.adapters.clock import today
-    from zenplan.adapters.prices.kept import price_cache
+    from zenplan.adapters.prices.place import price_cache
     from zenplan.commands.shared.progress import staged
 
     tables = {table.provider: table for table in current_tables(plugins, lambda _: None)}
