@@ -15,6 +15,7 @@ from zenplan.commands.estimate.use_case import estimate
 from zenplan.commands.shared.known import Known, known
 from zenplan.domain.answer.answer import Answer, Label, Ranked
 from zenplan.domain.answer.estimate import Quote
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import OLD_WITHIN, OWN, Billing, Instance, Offer, Price, PriceTable
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.provenance import Origin
@@ -176,6 +177,25 @@ def test_a_given_most_lifts_the_limit(ask: Ask) -> None:
     answer = ask(gpu=("h100",), params=7e9, max_gpus=512)
     assert max(q.devices for q in all_of(answer)) > 64
     assert all((q.beyond_on_demand is not None) == (q.devices > 64) for q in all_of(answer))
+
+
+def test_how_often_an_offers_own_source_says_that_it_is_taken_goes_before_what_is_published(ask: Ask) -> None:
+    def expected(taken: Interruptions | None) -> tuple[float, Interruptions | None]:
+        (offer,) = machine("aws", 20.0, A_DAY).offers
+        named = replace(offer.instance, name="p5.48xlarge")
+        spot = replace(offer, instance=named, on_demand=None, spot=offer.on_demand, interruptions=taken)
+        table = PriceTable(provider="aws", offers=(spot,))
+        quote = all_of(ask([table], A_DAY, billing=Billing.SPOT, gpus=8))[0]
+        bill = quote.bill(Billing.SPOT)
+        assert bill is not None
+        return bill.run.interruptions, quote.interruptions
+
+    published, from_table = expected(None)
+    assert from_table is not None
+    often = Interruptions(per_node_s=from_table.per_node_s * 100.0, what="a feed", as_of=A_DAY, source="a feed")
+    found, used = expected(often)
+    assert used == often
+    assert found > published
 
 
 def test_larger_clusters_are_looked_at_only_where_nothing_on_demand_does_it(ask: Ask) -> None:
