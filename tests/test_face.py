@@ -91,6 +91,7 @@ def test_every_public_name_is_there_and_in_order() -> None:
     assert [name for name in zenplan.__all__ if getattr(zenplan, name) is None] == []
     assert {name for name in zenplan.__all__ if name.islower() and name[0] != "_"} == {
         *FUNCTIONS,
+        "bundled_prices",
         "hookimpl",
         "read_price_folder",
     }

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zenplan.version import __version__
+from zenplan.version import API, __version__
 
 if TYPE_CHECKING:
-    from zenplan.adapters.prices.table import price_table, read_price_folder
+    from zenplan.adapters.prices.table import bundled_prices, price_table, read_price_folder
     from zenplan.api import (
         ZenplanWarning,
         accelerators,
@@ -62,13 +62,14 @@ if TYPE_CHECKING:
         DataCard,
         Prices,
         Profile,
+        SearchedRun,
         Tradeoff,
         TrainedRun,
     )
 else:
     # The same again for whoever runs it; a test holds the two together.
     _MODULES = {
-        "zenplan.adapters.prices.table": ("price_table", "read_price_folder"),
+        "zenplan.adapters.prices.table": ("bundled_prices", "price_table", "read_price_folder"),
         "zenplan.api": (
             "ZenplanWarning",
             "accelerators",
@@ -124,6 +125,7 @@ else:
             "DataCard",
             "Prices",
             "Profile",
+            "SearchedRun",
             "Tradeoff",
             "TrainedRun",
         ),
@@ -144,6 +146,7 @@ else:
 
 
 __all__ = [
+    "API",
     "Accelerator",
     "Answer",
     "Attention",
@@ -183,6 +186,7 @@ __all__ = [
     "Recurrent",
     "Report",
     "Role",
+    "SearchedRun",
     "Source",
     "Split",
     "Table",
@@ -202,6 +206,7 @@ __all__ = [
     "__version__",
     "accelerators",
     "backtest",
+    "bundled_prices",
     "calibrate",
     "count_flop",
     "estimate",

@@ -74,6 +74,8 @@ COMMANDS = {
     "help_workloads": ("workloads", "--help"),
     "help_workloads_show": ("workloads", "show", "--help"),
     "help_plugins": ("plugins", "--help"),
+    "help_plugins_check": ("plugins", "check", "--help"),
+    "help_plugins_new": ("plugins", "new", "--help"),
     "help_config": ("config", "--help"),
 }
 

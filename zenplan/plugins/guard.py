@@ -65,20 +65,36 @@ def attempt(
     if timeout_s is None:
         return _outcome(work, traced)
     found: list[Outcome[T]] = []
-    thread = _PluginThread("zenplan-plugin", lambda: found.append(_outcome(work, traced)))
+    changed: list[str] = []
     routed = _route()
-    before = None
-    if watched:
-        from zenplan.plugins.surroundings import surroundings
+    put_back = _keeper(changed) if watched else _nothing
 
-        before = surroundings()
+    def kept() -> T:
+        try:
+            return work()
+        finally:
+            put_back()
+
+    thread = _PluginThread("zenplan-plugin", lambda: found.append(_outcome(kept, traced)))
     thread.start()
     thread.join(timeout_s)
-    changed = before.put_back() if before else ()
     if not found:
-        return Outcome(reason=f"no answer within {timeout_s:g} s", given_up=True, changed=changed)
+        put_back()
+        return Outcome(reason=f"no answer within {timeout_s:g} s", given_up=True, changed=tuple(changed))
     routed.leave()
-    return replace(found[0], changed=changed) if changed else found[0]
+    return replace(found[0], changed=tuple(changed)) if changed else found[0]
+
+
+def _keeper(changed: list[str]) -> Callable[[], None]:
+    """What puts back what has changed from here on, and adds what it was to the list."""
+    from zenplan.plugins.surroundings import surroundings
+
+    before = surroundings()
+    return lambda: changed.extend(before.put_back())
+
+
+def _nothing() -> None:
+    pass
 
 
 def one_line(text: str) -> str:

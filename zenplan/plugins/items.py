@@ -23,6 +23,7 @@ from zenplan.errors import (
 )
 from zenplan.plugins.guard import Outcome, attempt, one_line
 from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
+from zenplan.version import API
 
 MOST_ITEMS: Final = 10_000
 _MOST_BAD: Final = 5
@@ -39,8 +40,6 @@ KINDS: Final[Mapping[str, tuple[str, type]]] = {
 # What is asked of a network has longer than what is at hand: it has time-outs of its own.
 PATIENCE_S: Final[Mapping[str, float]] = {"fetch": 600.0}
 _MOST_LETTERS_OF_NAME: Final = 200
-# The only version of what plugins and zenplan say to each other: ``zenplan.API``.
-API: Final = 1
 
 Texts = Mapping[str, str]
 T = TypeVar("T")
@@ -57,7 +56,7 @@ def hooks_of(plugin: Any) -> tuple[dict[str, Callable[[], Any]], dict[str, str]]
     if plugin is None:
         raise TypeError("the entry point leads to None")
     wanted = getattr(plugin, "zenplan_api", API)
-    if wanted != API:
+    if type(wanted) is not int or wanted != API:
         raise DataError(f"it is written for zenplan.API {wanted!r}, and this is {API}")
     hooks: dict[str, Callable[[], Any]] = {}
     wrong: dict[str, str] = {}

@@ -161,12 +161,12 @@ class Plugins:
             theirs = any(source.timeout_s is not None for source, _, _ in answers)
             # Where no plugin has an item, nobody's name can be taken.
             ours = (each for each in answers if theirs and each[0].timeout_s is None)
-            own = {name for _, texts, item in ours for name in _names(texts, item)}
+            own = {plain(name) for _, texts, item in ours for name in _names(texts, item)}
             for source, texts, item in answers:
                 name = texts["name"]
-                same = [each for each in _names(texts, item) if each in own] if source.timeout_s is not None else []
-                if same and not (_declared(source, texts) or self._agreed(source)):
-                    self._add(source, f"{noun} {name}", _unasked(source, f"a {noun} of the name {same[0]!r}"))
+                taken = [each for each in _names(texts, item) if plain(each) in own and source.timeout_s is not None]
+                if taken and not (_declared(source, texts) or self._agreed(source)):
+                    self._add(source, f"{noun} {name}", _unasked(source, taken[0]))
                     continue
                 # Two punctuations alone are two names, though nothing is left of either.
                 owner = first.setdefault(plain(name) or name, source)
@@ -218,7 +218,7 @@ class Plugins:
         if not taken or self._agreed(source):
             return found
         for name in taken:
-            self._add(source, f"model {name}", _unasked(source, "a model of that name"))
+            self._add(source, f"model {name}", _unasked(source, name))
         return tuple(name for name in found if name not in taken)
 
     @cached_property
@@ -296,10 +296,10 @@ def _foreign(item: object) -> bool:
 
 
 def _names(texts: Mapping[str, str], item: Any) -> Iterator[str]:
-    """What an item answers to, without case and punctuation."""
-    yield plain(texts["name"])
+    """What an item answers to."""
+    yield texts["name"]
     if isinstance(item, Accelerator):
-        yield from map(plain, (*item.aliases, *item.nvml_names))
+        yield from (*item.aliases, *item.nvml_names)
 
 
 def _declared(source: Source, texts: Mapping[str, str]) -> bool:
@@ -308,8 +308,9 @@ def _declared(source: Source, texts: Mapping[str, str]) -> bool:
     return "carries" in texts and name in (texts["carries"], source.name, source.distribution.removeprefix("zenplan-"))
 
 
-def _unasked(source: Source, what: str) -> str:
-    return f'zenplan has {what}; may_replace = ["{source.name}"] in zenplan.toml lets it take its place'
+def _unasked(source: Source, name: str) -> str:
+    setting = f'may_replace = ["{source.name}"] in zenplan.toml'
+    return f"zenplan has one named {name} itself; {setting} lets it take its place"
 
 
 def load_plugins(

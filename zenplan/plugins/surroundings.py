@@ -46,12 +46,13 @@ class Surroundings:
         return tuple(what for what, undone in self._parts() if undone())
 
     def _parts(self) -> Iterator[tuple[str, Callable[[], bool]]]:
+        # First: all that follows is made of them.
+        yield "functions of others", self._functions
         yield "the working folder", self._folder
         yield "the locale", self._locale
         yield "variables of the environment", self._variables
         yield "streams of sys", self._streams
         yield "filters of warnings", self._filters
-        yield "functions of others", self._functions
         yield "an alarm", self._alarm
         yield "the limit of recursion", self._recursion
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from zenplan import units
 from zenplan.adapters.files.csv_file import DataRow, Row, read_rows, rows_of
 from zenplan.adapters.files.data import DATA
+from zenplan.adapters.tables.market import provider_class
 from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
+from zenplan.domain.market.provider import ProviderClass
 from zenplan.errors import DataError, InputFileError, NoLiveSource, UnknownName
 from zenplan.protocols import Http
 
@@ -40,7 +42,11 @@ _LEAST_USD_PER_DEVICE_H = 0.001
 # From a name that people type to the canonical one; raises UnknownName.
 Canonical = Callable[[str], str]
 
+# In a long table the same cells come again and again: what they say is read, checked and kept once.
 _parse_date = lru_cache(maxsize=256)(date.fromisoformat)
+_number_of = lru_cache(maxsize=10_000)(units.number_of)
+_made_price = lru_cache(maxsize=10_000)(Price)
+_made_instance = lru_cache(maxsize=10_000)(Instance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +116,17 @@ def offers_of(
             on_demand=_times(on_demand, times),
             spot=_times(spot, times),
             tier=row.get("tier", ""),
+            guess=_guess(row.get("provider", ""), times),
         )
         for times in _sizes(row, accelerator, devices, machines)
     ]
+
+
+def _guess(provider: str, times: int) -> str:
+    """Why it is not sure that there is a machine of so many of the devices that are sold one by one."""
+    if times == 1 or provider_class(provider) is not ProviderClass.MARKETPLACE:
+        return ""
+    return f"{times} times the price of one: its owners may rent out no such machine, or ask something else for it"
 
 
 def _sizes(row: Mapping[str, str], accelerator: str, devices: int, machines: Machines) -> tuple[int, ...]:
@@ -135,7 +149,7 @@ def _instance(row: Mapping[str, str], accelerator: str, devices: int, times: int
     ram_gib = _number(row, "ram_gib")
     stated = _number(row, "network_gbit_per_s_per_device")
     network = stated * GBIT_PER_S if stated else machines.networks.get((provider, name))
-    return Instance(
+    return _made_instance(
         provider=provider,
         name=name,
         accelerator=accelerator,
@@ -168,14 +182,14 @@ def _price(row: Mapping[str, str], devices: int, billing: str, source: str) -> P
         return None
     if usd_per_h < _LEAST_USD_PER_DEVICE_H * devices:
         raise DataError(f"{billing}_usd_per_h of {usd_per_h:g} is absurdly low for {devices} devices")
-    return Price(usd_per_h=usd_per_h, as_of=_date(row, f"{billing}_as_of"), source=source)
+    return _made_price(usd_per_h=usd_per_h, as_of=_date(row, f"{billing}_as_of"), source=source)
 
 
 def _number(row: Mapping[str, str], column: str) -> float | None:
     cell = row.get(column, "")
     if not cell:
         return None
-    value = units.number_of(cell)
+    value = _number_of(cell)
     if value is None:
         raise DataError(f"{column} is not a number: '{cell[:20]}'")
     if not units.is_amount(value):
@@ -233,6 +247,17 @@ def bundled_tables() -> tuple[PriceTable, ...]:
     return read_price_folder(DATA)
 
 
+def bundled_prices(provider: str) -> PriceTable:
+    """zenplan's own table of that provider, with its networks and terms: for a plugin that brings a live source alone.
+
+    Raises DataError: there is none.
+    """
+    for table in bundled_tables():
+        if table.provider == provider:
+            return table
+    raise DataError(f"zenplan has no table of {provider}", "its prices come with 'zenplan prices refresh' alone")
+
+
 def bundled_providers() -> tuple[CsvPriceProvider, ...]:
     """A provider for each of the bundled tables. No table is read before one is asked for."""
     return folder_providers(DATA)
@@ -250,8 +275,9 @@ def folder_providers(folder: Path) -> tuple[CsvPriceProvider, ...]:
 def read_price_folder(folder: Path) -> tuple[PriceTable, ...]:
     """The tables of a folder that ships with a distribution, one for each provider, by name.
 
-    The folder holds ``prices.csv`` and may hold ``machine_sizes.csv``, ``instances.csv`` and ``terms.csv``.
-    Accelerator names are taken as they are. Raises DataError if a row of one of the three is not valid.
+    The folder holds ``prices.csv`` and may hold ``machine_sizes.csv``, ``instances.csv``, ``terms.csv`` and
+    ``instance_terms.csv``.
+    Accelerator names are taken as they are. Raises DataError if a row of one of them is not valid.
     """
     return tables_of(_shipped(folder, "prices.csv"), _machines(folder), _terms(folder), None, "bundled table")
 
@@ -366,12 +392,15 @@ def _with_table_dates(table: PriceTable) -> PriceTable:
         return table
 
     def dated(price: Price | None) -> Price | None:
-        return price if price is None or price.as_of else replace(price, table_as_of=newest)
+        if price is None or price.as_of:
+            return price
+        return _made_price(usd_per_h=price.usd_per_h, as_of=None, source=price.source, table_as_of=newest)
 
     def seen(offer: Offer) -> Offer:
-        prices = dated(offer.on_demand), dated(offer.spot)
-        same = prices[0] is offer.on_demand and prices[1] is offer.spot
-        return offer if same else replace(offer, on_demand=prices[0], spot=prices[1])
+        on_demand, spot = dated(offer.on_demand), dated(offer.spot)
+        if on_demand is offer.on_demand and spot is offer.spot:
+            return offer
+        return Offer(instance=offer.instance, region=offer.region, on_demand=on_demand, spot=spot, tier=offer.tier)
 
     return replace(table, offers=tuple(map(seen, table.offers)))
 
@@ -400,7 +429,21 @@ def _machines(folder: Path) -> Machines:
 
 @lru_cache(maxsize=8)
 def _terms(folder: Path) -> dict[str, Terms]:
-    return {row["provider"]: _terms_of(line, row) for line, row in _shipped(folder, "terms.csv")}
+    terms = {row["provider"]: _terms_of(line, row) for line, row in _shipped(folder, "terms.csv")}
+    for line, row in _shipped(folder, "instance_terms.csv"):
+        name, figure = row["provider"], DataRow("instance_terms.csv", line, row).number_or_none
+        whole = replace(terms.get(name) or Terms(provider=name, source=row["source"]), exceptions=())
+        source = f"{row['source']}; {whole.source}"
+        granularity, minimum = figure("granularity_s"), figure("minimum_s") or 0.0
+        own = replace(whole, granularity_s=granularity, minimum_s=minimum, source=source)
+        before = terms[name].exceptions if name in terms else ()
+        terms[name] = replace(terms.get(name) or whole, exceptions=(*before, (row["begins_with"], own)))
+    return terms
+
+
+def known_terms(provider: str) -> Terms | None:
+    """The bundled terms of a provider; None where nothing is known of them."""
+    return _terms(DATA).get(provider)
 
 
 def _terms_of(line: int, row: Row) -> Terms:

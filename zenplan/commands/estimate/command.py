@@ -76,7 +76,10 @@ def _answer(
     settings, request = asked(output, given)
     with loaded_plugins() as plugins:
         answer = use_case(
-            request, known(plugins, settings["prices"], warned if calibrated else None, settings["fresh"])
+            request,
+            known(
+                plugins, settings["prices"], warned if calibrated else None, settings["fresh"], settings["operations"]
+            ),
         )
         report = estimate_report(answer, explain, details)
         if save is not None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
 import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
@@ -80,25 +78,15 @@ def _write(kind: str, name: str, folder: Path) -> None:
     """The whole folder, or nothing."""
     parent = folder.absolute().parent
     parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=parent, prefix=f".{folder.name}-"))
-    try:
+    with tempfile.TemporaryDirectory(dir=parent, prefix=f".{folder.name}-") as scratch:
+        aside = Path(scratch) / folder.name
         for path, text in rendered(kind, name):
             file = aside / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
-        aside.chmod(0o777 & ~_umask())
         if folder.exists():
             folder.rmdir()
         aside.rename(folder)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-
-
-def _umask() -> int:
-    now = os.umask(0)
-    os.umask(now)
-    return now
 
 
 def rendered(kind: str, name: str) -> Iterator[tuple[str, str]]:
