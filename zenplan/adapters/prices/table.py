@@ -331,13 +331,12 @@ def read_price_csv(
 
 
 def table_from(text: str, provider: str, source: str, terms: Terms | None) -> PriceTable:
-    """The table of one provider in the text of a CSV file that zenplan has written, as it is; its terms, where it has any.
+    """The table of one provider in the text of a CSV file that zenplan has written.
 
     Raises:
         DataError: it has no offers, or those of somebody else.
     """
-    known = _terms(DATA) if terms is None else {provider: terms}
-    found = tables_of(list(rows_of(text)), _machines(DATA), known, None, source)
+    found = tables_of(list(rows_of(text)), _machines(DATA), {provider: terms} if terms else {}, None, source)
     if [table.provider for table in found] != [provider] or not found[0].offers:
         raise DataError(f"it has no prices of {provider}")
     return found[0]
