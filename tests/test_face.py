@@ -94,6 +94,7 @@ def test_every_public_name_is_there_and_in_order() -> None:
         "bundled_prices",
         "hookimpl",
         "read_price_folder",
+        "today",
     }
 
 
