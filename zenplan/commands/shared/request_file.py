@@ -16,9 +16,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
 
+from zenplan import units
 from zenplan.adapters.files.toml_file import TomlFile, read_toml_file
 from zenplan.adapters.settings.settings import SETTINGS
-from zenplan.commands.shared.options import FLAGS, GROUPS, PREPARE, Flag
+from zenplan.commands.shared.options import FLAGS, GROUPS, PREPARE, TABLES, Flag
 from zenplan.errors import UsageError, nearest, shown
 
 _HINT: Final = 'a request is TOML, a flag a line, as in: params = "7B"'
@@ -126,6 +127,8 @@ def _entries(file: TomlFile) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in file.values.items():
         if not isinstance(value, dict):
             yield (key,), value
+        elif key in TABLES:
+            yield (key,), units.pairs(value)
         elif key in GROUPS:
             yield from (((key, inner), each) for inner, each in value.items())
         elif key not in _OTHERS:

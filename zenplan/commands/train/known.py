@@ -50,7 +50,7 @@ def world_of(
         tell: told the stage and the seconds of counting the model.
     """
     gpu = gpu_of(profile) if asked.job.device == "gpu" else None
-    sheet = catalogue.by_nvml(gpu.name.value) if gpu and gpu.name.value else None
+    sheet = catalogue.by_nvml(gpu.name.value, gpu.memory_total_bytes.value) if gpu and gpu.name.value else None
     runs = finished_runs()
     plan = _counted(asked, warn, tell)
     return World(
