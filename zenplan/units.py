@@ -238,11 +238,13 @@ def parse_share(text: str, what: str = "share") -> float:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """``value`` with that many significant digits, no exponent below 1e6, no trailing noise."""
+    """``value`` with that many significant digits, no exponent from 1e-6 to 1e6, no trailing noise."""
     if not math.isfinite(value):
         return "∞" if value > 0 else str(value)
     if value == 0:
         return "0"
+    if abs(value) < 1e-6:
+        return f"{value:.{digits - 1}e}"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
     rounded = round(value, decimals)
     # 9.996 has become 10.0, which shows one decimal less.

@@ -42,7 +42,11 @@ _LEAST_USD_PER_DEVICE_H = 0.001
 # From a name that people type to the canonical one; raises UnknownName.
 Canonical = Callable[[str], str]
 
+# In a long table the same cells come again and again: what they say is read, checked and kept once.
 _parse_date = lru_cache(maxsize=256)(date.fromisoformat)
+_number_of = lru_cache(maxsize=10_000)(units.number_of)
+_made_price = lru_cache(maxsize=10_000)(Price)
+_made_instance = lru_cache(maxsize=10_000)(Instance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +149,7 @@ def _instance(row: Mapping[str, str], accelerator: str, devices: int, times: int
     ram_gib = _number(row, "ram_gib")
     stated = _number(row, "network_gbit_per_s_per_device")
     network = stated * GBIT_PER_S if stated else machines.networks.get((provider, name))
-    return Instance(
+    return _made_instance(
         provider=provider,
         name=name,
         accelerator=accelerator,
@@ -178,14 +182,14 @@ def _price(row: Mapping[str, str], devices: int, billing: str, source: str) -> P
         return None
     if usd_per_h < _LEAST_USD_PER_DEVICE_H * devices:
         raise DataError(f"{billing}_usd_per_h of {usd_per_h:g} is absurdly low for {devices} devices")
-    return Price(usd_per_h=usd_per_h, as_of=_date(row, f"{billing}_as_of"), source=source)
+    return _made_price(usd_per_h=usd_per_h, as_of=_date(row, f"{billing}_as_of"), source=source)
 
 
 def _number(row: Mapping[str, str], column: str) -> float | None:
     cell = row.get(column, "")
     if not cell:
         return None
-    value = units.number_of(cell)
+    value = _number_of(cell)
     if value is None:
         raise DataError(f"{column} is not a number: '{cell[:20]}'")
     if not units.is_amount(value):
@@ -343,12 +347,15 @@ def _with_table_dates(table: PriceTable) -> PriceTable:
         return table
 
     def dated(price: Price | None) -> Price | None:
-        return price if price is None or price.as_of else replace(price, table_as_of=newest)
+        if price is None or price.as_of:
+            return price
+        return _made_price(usd_per_h=price.usd_per_h, as_of=None, source=price.source, table_as_of=newest)
 
     def seen(offer: Offer) -> Offer:
-        prices = dated(offer.on_demand), dated(offer.spot)
-        same = prices[0] is offer.on_demand and prices[1] is offer.spot
-        return offer if same else replace(offer, on_demand=prices[0], spot=prices[1])
+        on_demand, spot = dated(offer.on_demand), dated(offer.spot)
+        if on_demand is offer.on_demand and spot is offer.spot:
+            return offer
+        return Offer(instance=offer.instance, region=offer.region, on_demand=on_demand, spot=spot, tier=offer.tier)
 
     return replace(table, offers=tuple(map(seen, table.offers)))
 

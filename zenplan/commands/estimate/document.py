@@ -137,6 +137,10 @@ class ChangeDocument(Document):
         NotNegative | None, Meta(description="The whole bill, in US dollars; null where no price is known.")
     ]
     wall_clock_s: Annotated[NotNegative, Meta(description="Time from start to end, in seconds.")]
+    tight: Annotated[
+        bool,
+        Meta(description="Whether it may run out of memory, where the recommended plan fits; absent: it does not."),
+    ] = False
 
 
 class EffectDocument(Document):

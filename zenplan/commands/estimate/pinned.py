@@ -36,6 +36,11 @@ class Pinned:
     index: int
     ranked: Ranked
 
+    @property
+    def fits(self) -> bool:
+        """Whether it surely fits the memory of its devices."""
+        return bool(self.found.found.fits[self.found.owner[self.index]])
+
     def again(self, value: str, **more: Any) -> Change | None:
         """The same layout with something else, as ``planning.money.sensitivity.changed`` takes it; None: it never ends."""
         return changed(self.found, self.index, self.ranked.bill.billing, value, **more)

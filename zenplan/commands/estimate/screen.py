@@ -212,7 +212,7 @@ def _change(answer: Answer, change: Change | str) -> str:
     if isinstance(change, str):
         return change
     usd = f"{_brief(answer)(change.usd)}, " if change.usd and costs(answer.recommended) else ""
-    return f"{change.value}: {usd}{units.duration(change.wall_clock_s, 2)}"
+    return f"{change.value}: {usd}{units.duration(change.wall_clock_s, 2)}{', if it fits' if change.tight else ''}"
 
 
 def beside(answer: Answer) -> str:

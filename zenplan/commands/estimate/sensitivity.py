@@ -48,9 +48,11 @@ def _effect(name: str, value: str, origin: Origin, *changes: Change | None) -> I
 def _searched(case: Pinned, value: str, **given: Any) -> Change | None:
     """The best layout on the same machines for another request; None where it cannot be run there."""
     try:
-        return case.asked(replace(case.request, **given)).again(value)
+        other = case.asked(replace(case.request, **given))
     except ZenplanError:
         return None
+    change = other.again(value)
+    return change and replace(change, tight=case.fits and not other.fits)
 
 
 def effects(case: Pinned) -> tuple[Effect, ...]:

@@ -19,6 +19,7 @@ from zenplan.commands.shared.data_bytes import around_of, data_bytes
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.judgement import judgement
 from zenplan.commands.shared.known import Known
+from zenplan.commands.shared.machines import with_named_devices
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.answer.project import Project
@@ -56,7 +57,8 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
         UsageError: the request is wrong.
         NoFit: no offer can run it; the message says what is nearest.
     """
-    given, request = request, _one_run(request)
+    given = with_named_devices(request, known.catalogue, known.tables)
+    request = _one_run(given)
     size = sized(request, lambda other: _looked(other, known).found)
     request = size.request if size else request
     search = _searched(request, known)

@@ -13,6 +13,9 @@ from zenplan.domain.report import Column, Report, Table
 
 _NO_SHEET = "no data sheet: unknown to the catalogue"
 
+# Of the data sheet, beside each device.
+_SHEET = ("sheet", "sheet_bf16_flop_per_s", "sheet_memory_bytes", "sheet_memory_bytes_per_s")
+
 
 def profile_report(profile: Profile, sheets: Mapping[int, Accelerator | None]) -> Report:
     """The report of a profile.
@@ -26,6 +29,7 @@ def profile_report(profile: Profile, sheets: Mapping[int, Accelerator | None]) -
     return Report(
         make_document=lambda: _document(profile, sheets),
         make_records=lambda: (_record(device, sheet) for device, sheet in pairs),
+        make_header=lambda: ("index", *(each.name for each in fields(Device) if each.name != "index"), *_SHEET),
         tables=(*(_device_table(device, sheet) for device, sheet in pairs), _host_table(profile.host, profile.driver)),
         notes=(f"no GPU: {why}",) if why else (),
     )
@@ -47,11 +51,8 @@ def _record(device: Device, sheet: Accelerator | None) -> dict[str, Any]:
         if each.name != "index":
             value = getattr(device, each.name).value
             row[each.name] = len(value) if isinstance(value, tuple) else value
-    row["sheet"] = sheet.name if sheet else None
-    row["sheet_bf16_flop_per_s"] = sheet.peak("bf16") if sheet else None
-    row["sheet_memory_bytes"] = sheet.memory_bytes if sheet else None
-    row["sheet_memory_bytes_per_s"] = sheet.memory_bytes_per_s if sheet else None
-    return row
+    told = (sheet.name, sheet.peak("bf16"), sheet.memory_bytes, sheet.memory_bytes_per_s) if sheet else (None,) * 4
+    return row | dict(zip(_SHEET, told, strict=True))
 
 
 # --- for people

@@ -76,11 +76,13 @@ class Change:
         value: of the input, as it is shown.
         usd: middle dollars; None where no price is known.
         wall_clock_s: middle wall-clock time.
+        tight: whether it may run out of memory, where the recommended plan fits.
     """
 
     value: str
     usd: float | None
     wall_clock_s: float
+    tight: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

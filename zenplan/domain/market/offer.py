@@ -124,17 +124,18 @@ class Offer:
 
     def __post_init__(self) -> None:
         checks.named("offer", region=self.region)
-        checks.positive("offer", machines=self.machines)
-        what = f"offer {self.instance.provider}/{self.instance.name} in {self.region}"
         if self.instance.provider == OWN:
             return
         if not self.has_price:
-            raise DataError(f"{what}: no price at all")
+            raise self._wrong("no price at all")
         for price in (self.on_demand, self.spot):
             if price and not price.usd_per_h:
-                raise DataError(f"{what}: a price of 0 is no price; one that is unknown is None")
+                raise self._wrong("a price of 0 is no price; one that is unknown is None")
             if price and price.usd_per_h / self.instance.devices > _ABSURD_USD_PER_DEVICE_H:
-                raise DataError(f"{what}: ${price.usd_per_h} an hour is absurd for {self.instance.devices} devices")
+                raise self._wrong(f"${price.usd_per_h} an hour is absurd for {self.instance.devices} devices")
+
+    def _wrong(self, what: str) -> DataError:
+        return DataError(f"offer {self.instance.provider}/{self.instance.name} in {self.region}: {what}")
 
     @property
     def has_price(self) -> bool:
