@@ -82,6 +82,7 @@ def estimate(
     usd_per_hour: Number | None = None,
     billing: str | None = None,
     prices: File | None = None,
+    fresh: bool = False,
     operations: str | Mapping[str, Any] | None = None,
     deadline: timedelta | date | str | None = None,
     budget: Number | None = None,
@@ -145,6 +146,7 @@ def estimate(
         usd_per_hour: the price of one device of ``gpu``, instead of all offers; 0 for your own.
         billing: the price to rank by: on-demand (default) or spot.
         prices: your own prices: a CSV, which replaces the providers it names, or a price book in TOML, which adds to them.
+        fresh: fetch prices first, where that is an hour ago or more.
         operations: how the run is operated, as in {"pue": 1.1, "startup": "5min"}; ``docs/prices.md`` lists the names.
         deadline: the latest it may take, as in "7d" or a ``timedelta``, or the day to be done by: "1 March", a ``date``.
         budget: the most it may cost, in dollars, with what is given of the project.
@@ -175,7 +177,7 @@ def estimate(
         check_sizes(settings, given["gpus"], given["max_gpus"])
         asked = request_of(settings, _workload, _unseen, **given)
         warn = None if no_calibrations else _warn
-        found = use_case(asked, known(plugins, settings["prices"], warn, settings["operations"]))
+        found = use_case(asked, known(plugins, settings["prices"], warn, settings["fresh"], settings["operations"]))
     return result(Answer, found)
 
 
@@ -342,8 +344,8 @@ def profile() -> Profile:
     from zenplan.commands.profile.use_case import profile as use_case
 
     with loaded_plugins(_warn) as plugins:
-        taken, sheets = use_case(catalogue(plugins))
-    return result(Profile, taken, sheets=sheets)
+        taken, sheets, why = use_case(catalogue(plugins))
+    return result(Profile, taken, sheets=sheets, why=why)
 
 
 def accelerators(*, vendor: str | None = None, architecture: str | None = None) -> Catalogue:
@@ -371,6 +373,7 @@ def prices(
     max_usd_per_hour: Number | None = None,
     max_price_age: timedelta | str | None = None,
     spot: bool = False,
+    fresh: bool = False,
     prices: File | None = None,
 ) -> Prices:
     """What offers cost, a table for each provider. As ``zenplan prices``.
@@ -384,6 +387,7 @@ def prices(
         max_usd_per_hour: only machines that cost no more an hour.
         max_price_age: leave out older prices, as in "90d", or a ``timedelta``, and those without a date.
         spot: only offers with a spot price.
+        fresh: fetch prices first, where that is an hour ago or more.
         prices: a CSV of your own prices; it replaces the providers it names.
 
     Raises:
@@ -392,7 +396,7 @@ def prices(
     settings = _settings(flags(locals()))
     with loaded_plugins(_warn) as plugins:
         sheets = catalogue(plugins)
-        tables = price_tables(plugins, sheets, settings["prices"])
+        tables = price_tables(plugins, sheets, settings["prices"], settings["fresh"], _warn)
         found = filtered(tables, sheets, Filters(**filters_of(settings), spot=spot), today())
     return Prices(t for t in found if t.offers or t.left_out or t.too_old)
 

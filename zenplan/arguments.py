@@ -34,7 +34,7 @@ _NOT_FLAGS = (
     "overwrite",
 )
 _FILES = ("config", "data", "prices", "tokenizer", "source", "out", "weights", "resume")
-_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region", "features", "ids")
+_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region", "features", "ids", "include")
 
 
 def _flag(name: str, value: Any) -> Any:
@@ -52,6 +52,8 @@ def _flag(name: str, value: Any) -> Any:
         return f"{value.total_seconds()}s"
     if isinstance(value, date) and name in ("deadline", "rate_date"):
         return (value.date() if isinstance(value, datetime) else value).isoformat()
+    if isinstance(value, bool) and name == "fresh":
+        return value
     # True and False are numbers to Python, which also writes no whole number of more than 4,300 digits.
     if isinstance(value, Integral) and not isinstance(value, bool):
         return str(int(value)) if abs(int(value)) < _LARGE else "infinite"

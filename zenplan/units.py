@@ -128,13 +128,15 @@ def separator_hint(text: str) -> str:
     return ""
 
 
-def parse_count(text: str, what: str = "count", most: float = math.inf) -> float:
+def parse_count(text: str, what: str = "count", most: float = math.inf, example: object = "1e9, 7B, 350M") -> float:
     """A positive count: ``7e9``, ``1B``, ``350M``, ``1_000_000``. K, M, B (or G) and T are powers of 1000.
+
+    ``example`` is what the hint shows.
 
     Raises:
         UsageError: not a number, not above zero, not finite, or above ``most``.
     """
-    value = _parse(text, _COUNT, what, "1e9, 7B, 350M")
+    value = _parse(text, _COUNT, what, str(example))
     if value > most:
         raise UsageError(f"{what} of {text} is beyond what zenplan plans for", f"the most is {count(most)}")
     return value
@@ -146,7 +148,7 @@ def parse_whole(text: str, what: str, most: float, example: object = 4096) -> in
     Raises:
         UsageError: as of ``parse_count``, or it is not whole.
     """
-    value = parse_count(text, what, most)
+    value = parse_count(text, what, most, example)
     if value != int(value):
         raise UsageError(f"{what} must be a whole number, not '{text}'", f"write it as in: {example}")
     return int(value)
@@ -315,6 +317,21 @@ def money(value: float, sign: str) -> str:
 def usd(value: float) -> str:
     """US dollars: $0.42, $12.30, $1,234, $1.23M."""
     return money(value, "$")
+
+
+def usd_apart(*amounts: float) -> tuple[str, ...]:
+    """US dollars that are shown side by side, with as many digits as it takes to tell apart those that differ by 1 %."""
+    for digits in range(2, 7):
+        shown = [usd(value) if digits == 2 else f"${value:,.{digits}f}" for value in amounts]
+        pairs = zip(sorted(amounts), sorted(amounts)[1:], strict=False)
+        if len(set(shown)) >= 1 + sum(high - low > 0.01 * high for low, high in pairs):
+            return tuple(shown)
+    return tuple(map(usd, amounts))
+
+
+def many(count: int, thing: str) -> str:
+    """A count of things: 1 row, 2 rows, 1,000 rows."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def percent(ratio: float) -> str:

@@ -35,10 +35,10 @@ ROOMS: Final = {
         "accelerators.command:accelerators_app",
         "Accelerators, or one data sheet with its sources.",
     ),
-    "prices": ("prices.command:prices", "What offers cost, and how old each price table is."),
+    "prices": ("prices.command:prices_app", "What offers cost, fetched where that is wanted."),
     "data": ("data.command:data_app", "Files to train on: counted, or prepared for a run."),
     "workloads": ("workloads.command:workloads_app", "Named models, or one operator by operator."),
-    "plugins": ("plugins.command:plugins", "Plugins, what each gives, and what was left out and why."),
+    "plugins": ("plugins.command:plugins_app", "Plugins: list, check, or begin one of your own."),
     "config": ("config.command:config", "Each setting, and where its value comes from."),
 }
 # The variable through which a shell asks for completions.
@@ -162,6 +162,10 @@ def _root(
             help="Show the completion script of a shell: bash, zsh, fish, powershell.",
             metavar="SHELL",
         ),
+    ] = None,
+    _plugin: Annotated[
+        list[str] | None,
+        typer.Option("--plugin", help="A Python file that is a plugin, in any command.", metavar="FILE"),
     ] = None,
 ) -> None:
     if context.invoked_subcommand is None:

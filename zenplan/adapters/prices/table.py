@@ -20,7 +20,7 @@ from zenplan.adapters.files.data import DATA
 from zenplan.adapters.tables.market import provider_class
 from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
 from zenplan.domain.market.provider import ProviderClass
-from zenplan.errors import DataError, InputFileError, UnknownName
+from zenplan.errors import DataError, InputFileError, NoLiveSource, UnknownName
 from zenplan.protocols import Http
 
 # --- rows
@@ -236,8 +236,8 @@ class CsvPriceProvider:
         return self.load()
 
     def fetch(self, http: Http) -> PriceTable:
-        """Raises DataError: a file has no live source."""
-        raise DataError(
+        """Raises NoLiveSource: a file has none."""
+        raise NoLiveSource(
             f"no live source for the prices of {self.name}", "the bundled table is used; a plugin may fetch them"
         )
 
@@ -245,6 +245,17 @@ class CsvPriceProvider:
 def bundled_tables() -> tuple[PriceTable, ...]:
     """The tables that ship with zenplan, one for each provider, by name. Read once."""
     return read_price_folder(DATA)
+
+
+def bundled_prices(provider: str) -> PriceTable:
+    """zenplan's own table of that provider, with its networks and terms: for a plugin that brings a live source alone.
+
+    Raises DataError: there is none.
+    """
+    for table in bundled_tables():
+        if table.provider == provider:
+            return table
+    raise DataError(f"zenplan has no table of {provider}", "its prices come with 'zenplan prices refresh' alone")
 
 
 def bundled_providers() -> tuple[CsvPriceProvider, ...]:
@@ -268,7 +279,7 @@ def read_price_folder(folder: Path) -> tuple[PriceTable, ...]:
     ``instance_terms.csv``.
     Accelerator names are taken as they are. Raises DataError if a row of one of them is not valid.
     """
-    return _tables(_shipped(folder, "prices.csv"), _machines(folder), _terms(folder), None, "bundled table")
+    return tables_of(_shipped(folder, "prices.csv"), _machines(folder), _terms(folder), None, "bundled table")
 
 
 def read_price_csv(
@@ -290,7 +301,7 @@ def read_price_csv(
     """
     rows = read_rows(path, REQUIRED, "price table", PRICES)
     canonical = accelerators if callable(accelerators) else exactly(accelerators)
-    tables = _tables(rows, _machines(DATA), _terms(DATA), canonical, path.name, today)
+    tables = tables_of(rows, _machines(DATA), _terms(DATA), canonical, path.name, today)
     if not any(table.offers for table in tables):
         reasons = [reason for table in tables for reason in table.left_out]
         raise InputFileError(
@@ -300,18 +311,52 @@ def read_price_csv(
     return tables
 
 
+def table_from(text: str, provider: str, source: str, terms: Terms | None) -> PriceTable:
+    """The table of one provider in the text of a CSV file that zenplan has written, as it is; its terms, where it has any.
+
+    Raises:
+        DataError: it has no offers, or those of somebody else.
+    """
+    known = _terms(DATA) if terms is None else {provider: terms}
+    found = tables_of(list(rows_of(text)), _machines(DATA), known, None, source)
+    if [table.provider for table in found] != [provider] or not found[0].offers:
+        raise DataError(f"it has no prices of {provider}")
+    return found[0]
+
+
 def _table_of(folder: Path, name: str) -> PriceTable:
     return next(table for table in read_price_folder(folder) if table.provider == name)
 
 
-def _tables(
+def price_table(provider: str, rows: Iterable[Mapping[str, object]], source: str) -> PriceTable:
+    """A provider's table of rows with the columns of ``--prices``, for a plugin that has fetched them.
+
+    A row that is not valid is left out, and ``PriceTable.left_out`` says why. ``provider`` need not be in the rows; a
+    price without a day is of the day on which it is fetched.
+
+    Args:
+        provider: whose offers they are.
+        rows: column to what stands there: a text, a number, or None for nothing.
+        source: where the prices are from, for rows that do not say.
+    """
+    cells = (
+        {**{name: "" if value is None else str(value).strip() for name, value in row.items()}, "provider": provider}
+        for row in rows
+    )
+    found = tables_of(enumerate(cells, 1), _machines(DATA), _terms(DATA), None, source, what="row")
+    return found[0] if found else PriceTable(provider=provider, offers=(), terms=_terms(DATA).get(provider))
+
+
+def tables_of(
     rows: Iterable[tuple[int, Row]],
     machines: Machines,
     terms: dict[str, Terms],
     canonical: Canonical | None,
     source: str,
     today: date | None = None,
+    what: str = "line",
 ) -> tuple[PriceTable, ...]:
+    """The tables of rows, each with its number and columns; see ``offers_of``. A row that is not valid is left out."""
     offers: dict[str, list[Offer]] = {}
     left_out: dict[str, list[str]] = {}
     seen: dict[tuple[str, ...], int] = {}
@@ -322,9 +367,9 @@ def _tables(
             for offer in made:
                 key = (provider, offer.instance.name, offer.region, offer.tier)
                 if seen.setdefault(key, line) != line:
-                    raise DataError(f"the same instance and region as line {seen[key]}")
+                    raise DataError(f"the same instance and region as {what} {seen[key]}")
         except DataError as error:
-            left_out.setdefault(provider, []).append(f"line {line}: {error.message}")
+            left_out.setdefault(provider, []).append(f"{what} {line}: {error.message}")
         else:
             offers.setdefault(provider, []).extend(made)
     return tuple(

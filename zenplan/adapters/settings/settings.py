@@ -170,6 +170,14 @@ def _number(value: object) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
+def _yes_or_no(value: object) -> bool:
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    found = known.get(str(value).strip().lower())
+    if found is None:
+        raise UsageError("must be true or false")
+    return found
+
+
 def _one_of(*names: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         wanted = _text(value)
@@ -236,6 +244,8 @@ SETTINGS: Final = {
         Setting(name="top", parse=_whole(10**4), default=5, help="how many quotes or layouts to show"),
         Setting(name="format", parse=_text, default="table", help="how an answer is written"),
         Setting(name="prices", parse=_path, help="a price table of your own, in CSV, or a price book, in TOML"),
+        Setting(name="fresh", parse=_yes_or_no, default=False, help="whether prices are fetched first"),
+        Setting(name="may_replace", parse=_names, help="plugins that may take built-in names"),
         Setting(name="operations", parse=parse_operations, help="how runs are operated: startup, pue, preemption, …"),
     )
 }

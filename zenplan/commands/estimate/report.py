@@ -327,7 +327,8 @@ def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
         spread(first.estimate),
         *_grounds(answer),
         *beyond_notes(answer),
-        f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {len(answer.frontier)} on the "
+        f"Compared {units.many(answer.options, 'size')} of offers and {units.many(answer.layouts, 'layout')}; "
+        f"{len(answer.frontier)} on the "
         "frontier of time and dollars. '?' is a price that is not known.",
         *answer.left_out,
     )

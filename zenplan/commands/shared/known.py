@@ -45,7 +45,11 @@ class Known:
 
 
 def known(
-    plugins: Plugins, prices: Path | None, warn: Callable[[str], None] | None, operations: str | None = None
+    plugins: Plugins,
+    prices: Path | None,
+    warn: Callable[[str], None] | None,
+    fresh: bool = False,
+    operations: str | None = None,
 ) -> Known:
     """What plugins, the user's own prices and the store of calibrations give.
 
@@ -53,6 +57,7 @@ def known(
         plugins: that are loaded.
         prices: the user's own prices, a table or a book; None without one.
         warn: told what of the store cannot be read; None to do without calibrations.
+        fresh: whether prices are fetched first.
         operations: how runs are operated, as a setting has it; None as assumed.
 
     Raises:
@@ -65,7 +70,7 @@ def known(
     sheets, operated = catalogue(plugins), operations_of(operations)
     return Known(
         catalogue=sheets,
-        tables=price_tables(plugins, sheets, prices, operated),
+        tables=price_tables(plugins, sheets, prices, fresh, operations=operated),
         families=plugins.workloads(),
         coefficients=read_coefficients(),
         calibrations=stored_calibrations(warn) if warn else (),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from zenplan.domain import checks
@@ -124,6 +124,7 @@ class Offer:
 
     def __post_init__(self) -> None:
         checks.named("offer", region=self.region)
+        checks.positive("offer", machines=self.machines)
         if self.instance.provider == OWN:
             return
         if not self.has_price:
@@ -208,6 +209,7 @@ class PriceTable:
         left_out: rows that could not be used, a line each, with the reason.
         kind: of the provider.
         too_old: prices that were left out for their age.
+        fetched_at: when a live source gave it; None where it ships with a distribution or is the user's own.
     """
 
     provider: str
@@ -216,6 +218,7 @@ class PriceTable:
     left_out: tuple[str, ...] = ()
     kind: ProviderClass = ProviderClass.UNKNOWN
     too_old: int = 0
+    fetched_at: datetime | None = None
 
     @property
     def prices(self) -> tuple[Price, ...]:

@@ -9,7 +9,7 @@ from typing import Final
 from zenplan import units
 from zenplan.domain.answer.estimate import Bill, Estimate, Quote, RunTime
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.model.operators import Attention, Convolution, MatMul, Operator, Recurrent
+from zenplan.domain.model.operators import Attention, Convolution, MatMul, Operator, Recurrent, Scan
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
@@ -86,6 +86,7 @@ def _flop_formula(load: Workload) -> str:
         (Attention, "attention 2·s·s̄·a·(d_k+d_v)"),
         (Convolution, "convolution 2·positions·window·(inputs/groups)·outputs"),
         (Recurrent, "recurrent 2·steps·rows·state·gates"),
+        (Scan, "scan steps·heads·(chunk·(d_k+d_v) + 4·d_k·d_v)"),
     )
     return f"Σ {' + '.join(told for kind, told in terms if kind in kinds)}"
 
