@@ -43,6 +43,7 @@ COMMANDS = {
     "help_estimate": ("estimate", "--help"),
     "help_compare": ("compare", "--help"),
     "help_what_if": ("what-if", "--help"),
+    "help_buy": ("buy", "--help"),
     "help_diff": ("diff", "--help"),
     "help_report": ("report", "--help"),
     "help_layouts": ("layouts", "--help"),
