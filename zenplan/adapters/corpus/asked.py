@@ -56,6 +56,7 @@ class Asked:
         encoding: of texts; None to find it file by file.
         quality: ``prose`` drops what is no running text.
         seed: of the split and of the sample that a tokenizer is trained on.
+        parameters: of the model that the data are for; None where that was not said.
         needed_tokens: of the plan that the data are for; None without one.
         overwrite: prepared data that are there, or an unfinished preparation of something else.
         shard_bytes: of text that is worked on at a time; what an interruption costs.
@@ -89,6 +90,7 @@ class Asked:
     encoding: str | None = None
     quality: str = "any"
     seed: int = 0
+    parameters: float | None = None
     needed_tokens: float | None = None
     overwrite: bool = False
     shard_bytes: int = 32_000_000
@@ -125,7 +127,7 @@ class Asked:
 
 
 # What says where and for whom, and not which bytes.
-_NOT_BYTES: Final = ("source", "out", "overwrite", "needed_tokens", "tokenizer")
+_NOT_BYTES: Final = ("source", "out", "overwrite", "parameters", "needed_tokens", "tokenizer")
 
 
 def key_of(asked: Asked, root: Path, files: Sequence[DataFile]) -> str:

@@ -273,6 +273,7 @@ class _Preparation:
             split_by="given" if self.source.given else self.source.split_by,
             seed=self.asked.seed,
             classes=tuple(written.data.get("class_names", ())),
+            parameters=self.asked.parameters,
             needed_tokens=needed,
             passes=needed / train if needed and train else None,
             cpu_s=self._earlier[0] + time.process_time() - self._began[0],
