@@ -135,9 +135,13 @@ def key_of(asked: Asked, root: Path, files: Sequence[DataFile]) -> str:
     settings: dict[str, Any] = {name: value for name, value in asdict(asked).items() if name not in _NOT_BYTES}
     given = None if asked.tokenizer is None else read_tokenizer(asked.tokenizer)
     tokenizer = None if given is None else hashlib.sha256(given.encode("utf-8")).hexdigest()
-    found = [(os.path.relpath(file.path, root), file.size_bytes, _changed(file.path)) for file in files]
-    told = {"format": _FORMAT, "settings": settings, "tokenizer": tokenizer, "libraries": versions(), "files": found}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+    told = {"format": _FORMAT, "settings": settings, "tokenizer": tokenizer, "libraries": versions()}
+    whole = hashlib.sha256(json.dumps(told, sort_keys=True).encode("utf-8", "surrogatepass"))
+    # One by one: there may be millions.
+    for file in files:
+        each = os.path.relpath(file.path, root), file.size_bytes, file.encoding, _changed(file.path)
+        whole.update(json.dumps(each).encode("utf-8", "surrogatepass"))
+    return whole.hexdigest()
 
 
 def versions() -> dict[str, str]:
