@@ -55,7 +55,8 @@ _NOT_SOURCES: Final = {
     *("test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"),
     *("encodings", "pydoc_data"),
 }
-_PIECE_LINES: Final = 40
+# About as many as the tokens that the classifier sees.
+_PIECE_LINES: Final = 12
 _LEAST_LETTERS: Final = 200
 
 

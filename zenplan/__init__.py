@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zenplan.version import API, __version__
 
 if TYPE_CHECKING:
-    from zenplan.adapters.prices.table import read_price_folder
+    from zenplan.adapters.prices.table import bundled_prices, price_table, read_price_folder
     from zenplan.api import (
         ZenplanWarning,
         accelerators,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from zenplan.domain.provenance import Fact, Origin
     from zenplan.domain.range import Range
     from zenplan.domain.report import Column, Report, Table
-    from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError
+    from zenplan.errors import DataError, InputFileError, NoFit, NoLiveSource, UnknownName, UsageError, ZenplanError
     from zenplan.hookspecs import hookimpl
     from zenplan.protocols import Engine, Exporter, Http, PriceProvider, Tracker, Tracking, WorkloadFamily
     from zenplan.results import (
@@ -62,13 +62,14 @@ if TYPE_CHECKING:
         DataCard,
         Prices,
         Profile,
+        SearchedRun,
         Tradeoff,
         TrainedRun,
     )
 else:
     # The same again for whoever runs it; a test holds the two together.
     _MODULES = {
-        "zenplan.adapters.prices.table": ("read_price_folder",),
+        "zenplan.adapters.prices.table": ("bundled_prices", "price_table", "read_price_folder"),
         "zenplan.api": (
             "ZenplanWarning",
             "accelerators",
@@ -109,6 +110,7 @@ else:
             "DataError",
             "InputFileError",
             "NoFit",
+            "NoLiveSource",
             "UnknownName",
             "UsageError",
             "ZenplanError",
@@ -123,6 +125,7 @@ else:
             "DataCard",
             "Prices",
             "Profile",
+            "SearchedRun",
             "Tradeoff",
             "TrainedRun",
         ),
@@ -169,6 +172,7 @@ __all__ = [
     "MatMul",
     "ModelCount",
     "NoFit",
+    "NoLiveSource",
     "Offer",
     "Operator",
     "Origin",
@@ -182,6 +186,7 @@ __all__ = [
     "Recurrent",
     "Report",
     "Role",
+    "SearchedRun",
     "Source",
     "Split",
     "Table",
@@ -201,12 +206,14 @@ __all__ = [
     "__version__",
     "accelerators",
     "backtest",
+    "bundled_prices",
     "calibrate",
     "count_flop",
     "estimate",
     "hookimpl",
     "layouts",
     "prepare_data",
+    "price_table",
     "prices",
     "profile",
     "read_price_folder",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zenplan.adapters.formats import height, table, to_csv
+from zenplan.adapters.formats import height, markdown, table, to_csv
 from zenplan.domain.report import Column, Report, Table
 
 
@@ -68,3 +68,22 @@ def test_the_height_of_a_table_is_known_before_it_is_drawn(width: int) -> None:
                 each = Table(title="a title", columns=columns, rows=rows, caption=caption)
                 report = Report(make_document=dict, make_records=tuple, tables=(each,))
                 assert height(each, width) == len(table(report, width=width).splitlines())
+
+
+def test_markdown_shows_texts_as_they_are() -> None:
+    text = r"<b>a\|b</b> & c"
+    report = Report(
+        make_document=dict,
+        make_records=tuple,
+        verdict=text,
+        tables=(Table(title=text, columns=(Column(name=text),), rows=((text,),), caption=text),),
+        notes=(text,),
+    )
+    found = markdown(report)
+    assert "<b>" not in found
+    assert found.count(r"&lt;b&gt;a\\\|b&lt;/b&gt; &amp; c") == 6
+
+
+def test_csv_without_rows_has_its_header() -> None:
+    report = Report(make_document=dict, make_records=tuple, make_header=lambda: ("a", "b"), tables=())
+    assert to_csv(report) == "a,b\n"

@@ -62,6 +62,7 @@ COMMANDS = {
     "help_runs": ("runs", "--help"),
     **{f"help_runs_{name}": ("runs", name, "--help") for name in ("list", "show", "compare", "rm")},
     "help_prices": ("prices", "--help"),
+    **{f"help_prices_{name}": ("prices", name, "--help") for name in ("refresh",)},
     "help_data": ("data", "--help"),
     "help_data_show": ("data", "show", "--help"),
     "help_data_prepare": ("data", "prepare", "--help"),

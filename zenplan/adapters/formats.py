@@ -53,8 +53,8 @@ def to_csv(report: Report) -> str:
     """
     text = io.StringIO()
     records = report.records
-    if records:
-        writer = csv.DictWriter(text, records[0].keys(), lineterminator="\n")
+    if header := tuple(records[0]) if records else tuple(report.make_header()):
+        writer = csv.DictWriter(text, header, lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: _harmless(value) for name, value in row.items()} for row in records)
     return text.getvalue()
@@ -69,12 +69,12 @@ def markdown(report: Report) -> str:
     parts = [f"**{_cell(report.verdict)}**\n"] if report.verdict else []
     for each in report.tables:
         if each.title:
-            head = f"<details><summary>{_escaped(each.title)}</summary>" if each.folded else f"### {each.title}"
+            head = f"<details><summary>{_escaped(each.title)}</summary>" if each.folded else f"### {_cell(each.title)}"
             parts.append(f"{head}\n")
         parts += _fenced(each) if each.drawing else _cells(each)
-        parts.append(f"\n{each.caption}\n" if each.caption else "")
+        parts.append(f"\n{_cell(each.caption)}\n" if each.caption else "")
         parts += ["</details>\n"] if each.title and each.folded else []
-    parts += [f"- {note}" for note in report.notes]
+    parts += [f"- {_cell(note)}" for note in report.notes]
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
@@ -139,7 +139,10 @@ def _fenced(each: Table) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", "<br>")
+    """A text that is shown as it is: no HTML, no escape, no border of a cell."""
+    from html import escape
+
+    return escape(text.replace("\\", "\\\\"), quote=False).replace("|", "\\|").replace("\n", "<br>")
 
 
 def table(report: Report, width: int | None = None, colour: bool = False) -> str:

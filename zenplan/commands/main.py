@@ -18,6 +18,9 @@ def main() -> NoReturn:
     """The ``zenplan`` command."""
     import gc
 
+    from zenplan.commands.shared import start
+
+    start.of_process()
     # Most commands live for half a second and make little garbage: collect seldom.
     gc.set_threshold(1_000_000, 50, 50)
     if _THREADS not in os.environ:

@@ -57,6 +57,7 @@ class Report:
         make_document: makes the whole answer as it is published, its schema first; only where it is asked for.
         make_records: makes the rows that CSV shows, mappings or objects of the document, all with the same keys in the
             same order.
+        make_header: makes the keys of those rows, for CSV where there is none of them.
         verdict: the answer in a sentence or two, above all else; empty where the tables are the answer.
         tables: what a person reads, in order.
         notes: lines under the tables: where the numbers come from, what was left out.
@@ -64,6 +65,7 @@ class Report:
 
     make_document: Callable[[], Any]
     make_records: Callable[[], Iterable[Any]]
+    make_header: Callable[[], Iterable[str]] = tuple
     verdict: str = ""
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = field(default=())

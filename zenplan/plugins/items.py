@@ -11,7 +11,16 @@ from typing import Any, Final, Generic, TypeVar, get_origin, get_type_hints
 
 from zenplan.domain import checks
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError, nearest
+from zenplan.errors import (
+    DataError,
+    InputFileError,
+    NoFit,
+    NoLiveSource,
+    UnknownName,
+    UsageError,
+    ZenplanError,
+    nearest,
+)
 from zenplan.plugins.guard import Outcome, attempt, one_line
 from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
 from zenplan.version import API
@@ -214,6 +223,10 @@ class Guarded(Generic[T]):
             value = getattr(self._item, member)(*arguments)
         except (UsageError, NoFit) as error:
             return _plain(error)  # an answer to the user, not a failure of the plugin
+        except DataError as error:
+            if member != "fetch":
+                raise
+            return _plain(error)  # nor is it the plugin's fault what a server does
         if get_origin(returns) in (Iterable, Sequence):
             value = listed(value, str)
         if returns is str and isinstance(value, str):
@@ -227,13 +240,13 @@ class Guarded(Generic[T]):
         return value
 
 
-def _plain(error: UsageError | NoFit) -> UsageError | NoFit:
+def _plain(error: ZenplanError) -> ZenplanError:
     """The error as zenplan makes it: a class derived from it may lack what it should have, and its texts may be any.
 
     Raises:
         DataError: it says nothing.
     """
-    kinds: tuple[type[UsageError | NoFit], ...] = (UnknownName, InputFileError, UsageError, NoFit)
+    kinds: tuple[type[ZenplanError], ...] = (UnknownName, InputFileError, UsageError, NoFit, NoLiveSource, DataError)
     kind = next(each for each in kinds if isinstance(error, each))
     message, hint = (one_line(str(getattr(error, field, ""))) for field in ("message", "hint"))
     if not message:

@@ -187,12 +187,16 @@ class Plugins:
         finish: dict[str, Callable[[Any], Any]] = {}
         if kind is PriceProvider:
             carrier = f"carried by plugin {source.owner}" if (plain(texts["name"]) in own) else ""
-            finish = dict.fromkeys(("bundled", "fetch"), partial(self._checked, source, texts["name"], carrier))
+            # Whoever fetches says what came of it.
+            told = {"bundled": True, "fetch": False}
+            finish = {
+                member: partial(self._checked, source, texts["name"], carrier, say) for member, say in told.items()
+            }
         elif kind is WorkloadFamily:
             finish = {"presets": partial(self._unused, source)}
         return Guarded(item, kind, texts, source.owner, ask, finish)
 
-    def _checked(self, source: Source, name: str, carrier: str, table: PriceTable) -> PriceTable:
+    def _checked(self, source: Source, name: str, carrier: str, say: bool, table: PriceTable) -> PriceTable:
         """A plugin's table, less what cannot be right."""
         from zenplan.adapters.clock import today
         from zenplan.plugins.tables import checked_table
@@ -200,9 +204,10 @@ class Plugins:
         try:
             checked = checked_table(table, self._sheets, today(), carrier)
         except DataError as error:
-            self._add(source, f"prices of {name}", error.message)
+            if say:
+                self._add(source, f"prices of {name}", error.message)
             raise PluginFailed(f"the price table {name}", source.owner, error.message) from error
-        for reason in checked.left_out[len(table.left_out) :]:
+        for reason in checked.left_out[len(table.left_out) :] if say else ():
             self._add(source, f"prices of {name}", reason)
         return checked
 

@@ -26,6 +26,7 @@ from zenplan.testing.engines import (
 )
 from zenplan.testing.exporters import ExporterContract, reports
 from zenplan.testing.fakes import FakeEngine, fake_device
+from zenplan.testing.network import network
 from zenplan.testing.providers import ProviderContract
 from zenplan.testing.server import LoopbackHttp, Reply, Request, Server
 from zenplan.testing.trackers import TrackerContract
@@ -51,6 +52,7 @@ __all__ = [
     "fake_device",
     "figures",
     "losses",
+    "network",
     "reports",
     "taken",
     "text_data",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -171,8 +172,10 @@ class LoopbackHttp:
             raise DataError(f"{url} answers with what is no JSON") from error
 
     @contextmanager
-    def stream(self, url: str, headers: Mapping[str, str] = {}) -> Iterator[Iterable[bytes]]:
-        """As of ``Http``."""
+    def stream(
+        self, url: str, headers: Mapping[str, str] = {}, most_bytes: float = math.inf
+    ) -> Iterator[Iterable[bytes]]:
+        """As of ``Http``, whatever its length."""
         with self._answer(url, headers, None) as pieces:
             yield pieces
 

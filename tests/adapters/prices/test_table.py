@@ -19,6 +19,7 @@ from zenplan.adapters.prices.table import (
     PRICES,
     REQUIRED,
     Machines,
+    bundled_prices,
     bundled_providers,
     bundled_tables,
     exactly,
@@ -311,6 +312,15 @@ def test_no_row_becomes_an_offer_with_an_impossible_price(cells: dict[str, str])
     for offer in offers:
         for price in (offer.on_demand, offer.spot):
             assert price is None or (math.isfinite(price.usd_per_h) and price.usd_per_h > 0)
+
+
+def test_a_plugin_finds_the_bundled_table_of_its_provider_with_its_terms_and_networks() -> None:
+    table = bundled_prices("aws")
+    assert table in bundled_tables()
+    assert table.terms
+    assert any(offer.instance.network_bytes_per_s for offer in table.offers)
+    with pytest.raises(DataError, match="no table of nobody"):
+        bundled_prices("nobody")
 
 
 def test_providers_of_the_bundled_tables_load_lazily_and_have_no_live_source() -> None:

@@ -12,6 +12,7 @@ from zenplan.adapters.formats import table
 from zenplan.commands.estimate.report import estimate_report
 from zenplan.commands.estimate.screen import day, plans, price_age, title, verdict
 from zenplan.domain.answer.answer import Answer, Label
+from zenplan.domain.answer.fit import Fit
 from zenplan.domain.market.offer import OLD_DAYS
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
@@ -124,6 +125,14 @@ def test_effects_are_what_another_request_finds(ask: Callable[..., Answer]) -> N
     (effect,) = (e for e in answer.sensitivity if e.input == "software")
     alone = ask(**pinned, tokens=2e10, software="eager").recommended
     assert effect.changes[0].wall_clock_s == pytest.approx(alone.wall_clock_s.mid, rel=1e-6)
+
+
+def test_a_change_that_may_run_out_of_memory_says_so(ask: Callable[..., Answer]) -> None:
+    asked: dict[str, Any] = {"model": "llama3-8b", "tokens": 1e9, "gpu": "3090", "gpus": 8}
+    (effect,) = (e for e in ask(**asked).sensitivity if e.input == "software")
+    (change,) = effect.changes
+    assert change.tight == (ask(**asked, software=change.value).recommended.quote.estimate.fit is Fit.TIGHT) is True
+    assert not any(c.tight for e in ask(params=1e9).sensitivity for c in e.changes)
 
 
 def test_effects_come_farthest_first_and_in_order(answer: Answer) -> None:

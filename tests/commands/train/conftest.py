@@ -75,13 +75,15 @@ send(event="stage", stage="train")
 # The farther from 0.001 it is, the worse.
 off = 1.0 + abs(math.log10(job["optimizer"]["learning_rate"] / 1e-3)) if wish.get("rates") else 1.0
 loss = lambda step: off * 2.0 / math.sqrt(step)
-every, reason, step, diverged = job["checkpoint_every"], "", first, None
+every, evaluate, reason, step, diverged = job["checkpoint_every"], job["evaluate_every"], "", first, None
 while step < job["steps"] and not reason:
     while lines:
         order = lines.pop(0)
         if order.get("checkpoint_every") is not None:
             every = order["checkpoint_every"]
-        else:
+        if order.get("evaluate_every") is not None:
+            evaluate = order["evaluate_every"]
+        if order.get("checkpoint_every") is None and order.get("evaluate_every") is None:
             reason = order["reason"]
     reason = reason or ("terminated" if terminated else "") or ("parent gone" if ended else "")
     if reason:
@@ -106,7 +108,7 @@ while step < job["steps"] and not reason:
     event = dict(event="step", first=step, losses=[loss(step)], **times)
     told = [*told, event][-20:]
     send(**event)
-    if job["evaluate_every"] and step % job["evaluate_every"] == 0:
+    if evaluate and step % evaluate == 0:
         event = dict(event="metric", step=step, part="validation", values={"loss": loss(step) + 0.1}, wall_s=0.001)
         told = [*told, event][-20:]
         send(**event)
@@ -115,6 +117,8 @@ while step < job["steps"] and not reason:
 model = ""
 if not reason:
     reason = "finished"
+    if not evaluate or step % evaluate:
+        send(event="metric", step=step, part="validation", values={"loss": loss(step) + 0.1}, wall_s=0.001)
     send(event="metric", step=step, part="test", values={"loss": loss(step) + 0.2}, wall_s=0.001)
     (folder / "model").mkdir(exist_ok=True)
     model = str(folder / "model" / "model.keras")

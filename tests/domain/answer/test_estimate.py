@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenplan.domain.answer.estimate import Bill, MemoryUse, RunTime, StepTime
+from zenplan.domain.answer.estimate import Bill, MemoryUse, Part, RunTime, StepTime
 from zenplan.domain.market.offer import Billing
+from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.errors import DataError
 
@@ -34,9 +35,14 @@ def test_parts_add_up() -> None:
     assert memory.total_bytes == 2 ** len(fields(MemoryUse)) - 1
 
 
-def bill(storage: float | None, egress: float | None) -> Bill:
+def part(low: float, mid: float, high: float) -> Part:
+    return Part(name="disks", low_usd=low, mid_usd=mid, high_usd=high, origin=Origin.ASSUMED, why="made up")
+
+
+def bill(*beside: Part, credits: Part | None = None) -> Bill:
     run = RunTime(
         steady_s=RANGE,
+        work_s=RANGE,
         wall_clock_s=RANGE,
         goodput=1.0,
         checkpoint_interval_s=1,
@@ -44,10 +50,18 @@ def bill(storage: float | None, egress: float | None) -> Bill:
         checkpoint_bytes=1,
         interruptions=0,
     )
-    return Bill(billing=Billing.SPOT, run=run, billed_h=1, compute_usd=RANGE, storage_usd=storage, egress_usd=egress)
+    return Bill(billing=Billing.SPOT, run=run, billed_h=1, compute_usd=RANGE, beside=beside, credits=credits)
 
 
-def test_a_bill_adds_what_is_known() -> None:
-    assert bill(None, None).total_usd == RANGE
-    assert bill(0.0, None).total_usd == RANGE
-    assert bill(10.0, 100.0).total_usd == RANGE + 110.0
+def test_a_bill_adds_its_parts_case_by_case() -> None:
+    assert bill().total_usd == RANGE
+    both = bill(part(0, 1, 3), part(10, 10, 10)).total_usd
+    assert both == Range(low=RANGE.low + 10, mid=RANGE.mid + 11, high=RANGE.high + 13)
+
+
+def test_credits_are_taken_off_and_nothing_is_below_nothing() -> None:
+    found = bill(part(1, 1, 1), credits=part(-0.5, -0.5, -0.5))
+    assert found.gross_usd == RANGE + 1.0
+    assert found.total_usd == RANGE + 0.5
+    whole = bill(credits=part(-RANGE.low, -RANGE.mid, -RANGE.high * (1 + 1e-15)))
+    assert whole.total_usd == Range(low=0.0, mid=0.0, high=0.0)

@@ -70,8 +70,10 @@ def _header(lines: Iterator[tuple[int, list[str]]]) -> list[str]:
     return [cell.lower() for cell in next(lines, (1, []))[1]]
 
 
-def read_rows(path: Path, required: Collection[str], what: str, one_of: Collection[str] = ()) -> list[tuple[int, Row]]:
-    """Every row of the file, with its line number.
+def read_rows(
+    path: Path, required: Collection[str], what: str, one_of: Collection[str] = ()
+) -> Iterator[tuple[int, Row]]:
+    """Every row of the file, with its line number, one after another.
 
     Args:
         path: the file the user named.
@@ -93,12 +95,13 @@ def read_rows(path: Path, required: Collection[str], what: str, one_of: Collecti
             missing.append(either)
         if missing:
             raise InputFileError(f"{what} {path} has no column {', '.join(missing)}", hint)
-        rows = list(rows_of(text))
+        row = None
+        for row in rows_of(text):
+            yield row
     except NotCsv as error:
         raise InputFileError(f"{what} {path} is not a CSV file: {error.reason}", hint) from error
-    if not rows:
+    if row is None:
         raise InputFileError(f"{what} {path} has a header and no rows", hint)
-    return rows
 
 
 def _text(path: Path, what: str, hint: str) -> str:

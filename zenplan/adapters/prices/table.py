@@ -17,8 +17,10 @@ from pathlib import Path
 from zenplan import units
 from zenplan.adapters.files.csv_file import DataRow, Row, read_rows, rows_of
 from zenplan.adapters.files.data import DATA
+from zenplan.adapters.tables.market import provider_class
 from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
-from zenplan.errors import DataError, InputFileError, UnknownName
+from zenplan.domain.market.provider import ProviderClass
+from zenplan.errors import DataError, InputFileError, NoLiveSource, UnknownName
 from zenplan.protocols import Http
 
 # --- rows
@@ -40,7 +42,11 @@ _LEAST_USD_PER_DEVICE_H = 0.001
 # From a name that people type to the canonical one; raises UnknownName.
 Canonical = Callable[[str], str]
 
+# In a long table the same cells come again and again: what they say is read, checked and kept once.
 _parse_date = lru_cache(maxsize=256)(date.fromisoformat)
+_number_of = lru_cache(maxsize=10_000)(units.number_of)
+_made_price = lru_cache(maxsize=10_000)(Price)
+_made_instance = lru_cache(maxsize=10_000)(Instance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +116,17 @@ def offers_of(
             on_demand=_times(on_demand, times),
             spot=_times(spot, times),
             tier=row.get("tier", ""),
+            guess=_guess(row.get("provider", ""), times),
         )
         for times in _sizes(row, accelerator, devices, machines)
     ]
+
+
+def _guess(provider: str, times: int) -> str:
+    """Why it is not sure that there is a machine of so many of the devices that are sold one by one."""
+    if times == 1 or provider_class(provider) is not ProviderClass.MARKETPLACE:
+        return ""
+    return f"{times} times the price of one: its owners may rent out no such machine, or ask something else for it"
 
 
 def _sizes(row: Mapping[str, str], accelerator: str, devices: int, machines: Machines) -> tuple[int, ...]:
@@ -135,7 +149,7 @@ def _instance(row: Mapping[str, str], accelerator: str, devices: int, times: int
     ram_gib = _number(row, "ram_gib")
     stated = _number(row, "network_gbit_per_s_per_device")
     network = stated * GBIT_PER_S if stated else machines.networks.get((provider, name))
-    return Instance(
+    return _made_instance(
         provider=provider,
         name=name,
         accelerator=accelerator,
@@ -168,14 +182,14 @@ def _price(row: Mapping[str, str], devices: int, billing: str, source: str) -> P
         return None
     if usd_per_h < _LEAST_USD_PER_DEVICE_H * devices:
         raise DataError(f"{billing}_usd_per_h of {usd_per_h:g} is absurdly low for {devices} devices")
-    return Price(usd_per_h=usd_per_h, as_of=_date(row, f"{billing}_as_of"), source=source)
+    return _made_price(usd_per_h=usd_per_h, as_of=_date(row, f"{billing}_as_of"), source=source)
 
 
 def _number(row: Mapping[str, str], column: str) -> float | None:
     cell = row.get(column, "")
     if not cell:
         return None
-    value = units.number_of(cell)
+    value = _number_of(cell)
     if value is None:
         raise DataError(f"{column} is not a number: '{cell[:20]}'")
     if not units.is_amount(value):
@@ -222,8 +236,8 @@ class CsvPriceProvider:
         return self.load()
 
     def fetch(self, http: Http) -> PriceTable:
-        """Raises DataError: a file has no live source."""
-        raise DataError(
+        """Raises NoLiveSource: a file has none."""
+        raise NoLiveSource(
             f"no live source for the prices of {self.name}", "the bundled table is used; a plugin may fetch them"
         )
 
@@ -231,6 +245,17 @@ class CsvPriceProvider:
 def bundled_tables() -> tuple[PriceTable, ...]:
     """The tables that ship with zenplan, one for each provider, by name. Read once."""
     return read_price_folder(DATA)
+
+
+def bundled_prices(provider: str) -> PriceTable:
+    """zenplan's own table of that provider, with its networks and terms: for a plugin that brings a live source alone.
+
+    Raises DataError: there is none.
+    """
+    for table in bundled_tables():
+        if table.provider == provider:
+            return table
+    raise DataError(f"zenplan has no table of {provider}", "its prices come with 'zenplan prices refresh' alone")
 
 
 def bundled_providers() -> tuple[CsvPriceProvider, ...]:
@@ -250,10 +275,11 @@ def folder_providers(folder: Path) -> tuple[CsvPriceProvider, ...]:
 def read_price_folder(folder: Path) -> tuple[PriceTable, ...]:
     """The tables of a folder that ships with a distribution, one for each provider, by name.
 
-    The folder holds ``prices.csv`` and may hold ``machine_sizes.csv``, ``instances.csv`` and ``terms.csv``.
-    Accelerator names are taken as they are. Raises DataError if a row of one of the three is not valid.
+    The folder holds ``prices.csv`` and may hold ``machine_sizes.csv``, ``instances.csv``, ``terms.csv`` and
+    ``instance_terms.csv``.
+    Accelerator names are taken as they are. Raises DataError if a row of one of them is not valid.
     """
-    return _tables(_shipped(folder, "prices.csv"), _machines(folder), _terms(folder), None, "bundled table")
+    return tables_of(_shipped(folder, "prices.csv"), _machines(folder), _terms(folder), None, "bundled table")
 
 
 def read_price_csv(
@@ -275,7 +301,7 @@ def read_price_csv(
     """
     rows = read_rows(path, REQUIRED, "price table", PRICES)
     canonical = accelerators if callable(accelerators) else exactly(accelerators)
-    tables = _tables(rows, _machines(DATA), _terms(DATA), canonical, path.name, today)
+    tables = tables_of(rows, _machines(DATA), _terms(DATA), canonical, path.name, today)
     if not any(table.offers for table in tables):
         reasons = [reason for table in tables for reason in table.left_out]
         raise InputFileError(
@@ -285,18 +311,52 @@ def read_price_csv(
     return tables
 
 
+def table_from(text: str, provider: str, source: str, terms: Terms | None) -> PriceTable:
+    """The table of one provider in the text of a CSV file that zenplan has written, as it is; its terms, where it has any.
+
+    Raises:
+        DataError: it has no offers, or those of somebody else.
+    """
+    known = _terms(DATA) if terms is None else {provider: terms}
+    found = tables_of(list(rows_of(text)), _machines(DATA), known, None, source)
+    if [table.provider for table in found] != [provider] or not found[0].offers:
+        raise DataError(f"it has no prices of {provider}")
+    return found[0]
+
+
 def _table_of(folder: Path, name: str) -> PriceTable:
     return next(table for table in read_price_folder(folder) if table.provider == name)
 
 
-def _tables(
+def price_table(provider: str, rows: Iterable[Mapping[str, object]], source: str) -> PriceTable:
+    """A provider's table of rows with the columns of ``--prices``, for a plugin that has fetched them.
+
+    A row that is not valid is left out, and ``PriceTable.left_out`` says why. ``provider`` need not be in the rows; a
+    price without a day is of the day on which it is fetched.
+
+    Args:
+        provider: whose offers they are.
+        rows: column to what stands there: a text, a number, or None for nothing.
+        source: where the prices are from, for rows that do not say.
+    """
+    cells = (
+        {**{name: "" if value is None else str(value).strip() for name, value in row.items()}, "provider": provider}
+        for row in rows
+    )
+    found = tables_of(enumerate(cells, 1), _machines(DATA), _terms(DATA), None, source, what="row")
+    return found[0] if found else PriceTable(provider=provider, offers=(), terms=_terms(DATA).get(provider))
+
+
+def tables_of(
     rows: Iterable[tuple[int, Row]],
     machines: Machines,
     terms: dict[str, Terms],
     canonical: Canonical | None,
     source: str,
     today: date | None = None,
+    what: str = "line",
 ) -> tuple[PriceTable, ...]:
+    """The tables of rows, each with its number and columns; see ``offers_of``. A row that is not valid is left out."""
     offers: dict[str, list[Offer]] = {}
     left_out: dict[str, list[str]] = {}
     seen: dict[tuple[str, ...], int] = {}
@@ -307,9 +367,9 @@ def _tables(
             for offer in made:
                 key = (provider, offer.instance.name, offer.region, offer.tier)
                 if seen.setdefault(key, line) != line:
-                    raise DataError(f"the same instance and region as line {seen[key]}")
+                    raise DataError(f"the same instance and region as {what} {seen[key]}")
         except DataError as error:
-            left_out.setdefault(provider, []).append(f"line {line}: {error.message}")
+            left_out.setdefault(provider, []).append(f"{what} {line}: {error.message}")
         else:
             offers.setdefault(provider, []).extend(made)
     return tuple(
@@ -332,12 +392,15 @@ def _with_table_dates(table: PriceTable) -> PriceTable:
         return table
 
     def dated(price: Price | None) -> Price | None:
-        return price if price is None or price.as_of else replace(price, table_as_of=newest)
+        if price is None or price.as_of:
+            return price
+        return _made_price(usd_per_h=price.usd_per_h, as_of=None, source=price.source, table_as_of=newest)
 
     def seen(offer: Offer) -> Offer:
-        prices = dated(offer.on_demand), dated(offer.spot)
-        same = prices[0] is offer.on_demand and prices[1] is offer.spot
-        return offer if same else replace(offer, on_demand=prices[0], spot=prices[1])
+        on_demand, spot = dated(offer.on_demand), dated(offer.spot)
+        if on_demand is offer.on_demand and spot is offer.spot:
+            return offer
+        return Offer(instance=offer.instance, region=offer.region, on_demand=on_demand, spot=spot, tier=offer.tier)
 
     return replace(table, offers=tuple(map(seen, table.offers)))
 
@@ -366,7 +429,21 @@ def _machines(folder: Path) -> Machines:
 
 @lru_cache(maxsize=8)
 def _terms(folder: Path) -> dict[str, Terms]:
-    return {row["provider"]: _terms_of(line, row) for line, row in _shipped(folder, "terms.csv")}
+    terms = {row["provider"]: _terms_of(line, row) for line, row in _shipped(folder, "terms.csv")}
+    for line, row in _shipped(folder, "instance_terms.csv"):
+        name, figure = row["provider"], DataRow("instance_terms.csv", line, row).number_or_none
+        whole = replace(terms.get(name) or Terms(provider=name, source=row["source"]), exceptions=())
+        source = f"{row['source']}; {whole.source}"
+        granularity, minimum = figure("granularity_s"), figure("minimum_s") or 0.0
+        own = replace(whole, granularity_s=granularity, minimum_s=minimum, source=source)
+        before = terms[name].exceptions if name in terms else ()
+        terms[name] = replace(terms.get(name) or whole, exceptions=(*before, (row["begins_with"], own)))
+    return terms
+
+
+def known_terms(provider: str) -> Terms | None:
+    """The bundled terms of a provider; None where nothing is known of them."""
+    return _terms(DATA).get(provider)
 
 
 def _terms_of(line: int, row: Row) -> Terms:

@@ -1,4 +1,4 @@
-"""Which class a provider is of, and how many devices are had on demand."""
+"""Names of providers, which class each is of, and how many devices are had on demand."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def on_demand_limit(kind: ProviderClass, accelerator: str) -> OnDemandLimit:
     """The largest cluster of an accelerator that providers of a class usually rent out without a reservation."""
     limits = _limits()
     return limits.get((kind, accelerator)) or limits[kind, ""]
+
+
+@cache
+def provider_names() -> dict[str, str]:
+    """Other names that people give to providers, each with that of its table: those in ``provider_names.csv``."""
+    return {row.cells["name"]: row.cells["provider"] for row in data_rows("provider_names.csv", ("name", "provider"))}
 
 
 @cache

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from functools import cache
+from functools import cache, partial
 
 from zenplan import units
+from zenplan.adapters.tables.interruptions import interruptions_of
 from zenplan.adapters.tables.market import on_demand_limit
 from zenplan.commands.estimate.own import own_table
 from zenplan.commands.shared.evidence import Evidence
@@ -76,18 +77,30 @@ def matching(
     if own:
         found = (*found, own_table(own, request, today))
     if not any(t.offers for t in found):
-        raise NoFit(*_nothing(request, named, found))
+        others = filtered(tables, catalogue, replace(filters, gpu=(), instances=()), today) if named else ()
+        raise NoFit(*_nothing(request, named, found, _kin(named, others)))
     return found
 
 
-def _nothing(request: Request, named: Iterable[str], found: Sequence[PriceTable]) -> tuple[str, str]:
+def _kin(named: Iterable[str], tables: Sequence[PriceTable]) -> list[str]:
+    """Accelerators with an offer whose product's name is that of one that was asked for: of an A100, other A100s."""
+    # RTX and TPU are kinds of products.
+    products = {product for name in named if not (product := name.partition("-")[0]).isalpha()}
+    offered = {offer.instance.accelerator for table in tables for offer in table.offers}
+    return sorted(name for name in offered if name.partition("-")[0] in products)
+
+
+def _nothing(
+    request: Request, named: Iterable[str], found: Sequence[PriceTable], kin: Sequence[str]
+) -> tuple[str, str]:
     """Message and hint for when no offer passes all filters."""
     asked = [*named, *request.provider, *request.provider_class, *request.region]
     asked += [f"(not {name})" for name in request.exclude_provider]
     what = f" has {' '.join(asked)}" if asked else ""
     dear = f" for at most {units.usd(request.max_usd_per_h)} an hour" if request.max_usd_per_h else ""
     old = too_old(found)
-    hint = old[0] if old else "'zenplan prices' lists them; leave one filter out"
+    there = f"there is {' and '.join(kin)}" if kin else "'zenplan prices' lists them; leave one filter out"
+    hint = old[0] if old else there
     return f"no offer in the price tables{what}{dear}{' that is fresh enough' if old else ''}", hint
 
 
@@ -106,6 +119,7 @@ def select(
     """
     precision = plan.precision
     sheets = {a.name: a for a in catalogue}
+    able = {a.name for a in catalogue if a.trains and trains_in(a, precision)}
     efficiency = cache(
         lambda architecture: coefficients.of(architecture, plan.precision, plan.software, plan.workload.family)
     )
@@ -115,23 +129,26 @@ def select(
     unpriced = _unpriced(request, tables)
     for table in tables:
         chosen.notices.extend(_bad_rows(table))
+        limits = cache(partial(_limit, table))
         for offer in table.offers:
-            accelerator = sheets.get(offer.instance.accelerator)
+            instance = offer.instance
+            accelerator = sheets.get(instance.accelerator)
             if accelerator is None:
-                chosen.unknown.add(offer.instance.accelerator)
+                chosen.unknown.add(instance.accelerator)
                 continue
-            if not (accelerator.trains and trains_in(accelerator, precision)):
+            if accelerator.name not in able:
                 why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
                 chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
-            limit, without = _limit(table, accelerator), accelerator.name in unpriced
+            limit, without = _available(limits, offer, accelerator), accelerator.name in unpriced
+            taken = interruptions_of(instance.provider, instance.name, instance.accelerator) if offer.spot else None
+            terms = offer.terms or (table.terms and table.terms.of(instance.name))
+            option = Option(
+                offer=offer, terms=terms, nodes=1, cluster=0, on_demand=limit, unpriced=without, interruptions=taken
+            )
             for nodes, used in _sizes(request, offer, plan, limit, reserved, chosen):
-                place = _place(chosen, places, offer.instance, accelerator, efficiency, nodes, used, corrected)
-                chosen.options.append(
-                    Option(
-                        offer=offer, terms=table.terms, nodes=nodes, cluster=place, on_demand=limit, unpriced=without
-                    )
-                )
+                place = _place(chosen, places, instance, accelerator, efficiency, nodes, used, corrected)
+                chosen.options.append(replace(option, nodes=nodes, cluster=place))
     chosen.left_out.extend(_unused(chosen, tables))
     return chosen
 
@@ -144,11 +161,20 @@ def _unpriced(request: Request, tables: Sequence[PriceTable]) -> set[str]:
     return {o.instance.accelerator for o in offers} - {o.instance.accelerator for o in offers if o.on_demand}
 
 
-def _limit(table: PriceTable, accelerator: Accelerator) -> OnDemandLimit:
+def _available(limits: Callable[[str, int], OnDemandLimit], offer: Offer, accelerator: Accelerator) -> OnDemandLimit:
+    """What is had on demand of an offer; of what one has, all of it."""
+    if offer.machines is not None:
+        return OnDemandLimit(
+            devices=offer.machines * offer.instance.devices, origin=Origin.GIVEN, source="as many as there are"
+        )
+    return limits(accelerator.name, accelerator.node_devices)
+
+
+def _limit(table: PriceTable, accelerator: str, node_devices: int) -> OnDemandLimit:
     """The largest cluster on demand; of devices that nobody rents out, one machine."""
     if table.provider == OWN:
-        return OnDemandLimit(devices=accelerator.node_devices, origin=Origin.DATA_SHEET, source="one machine")
-    return on_demand_limit(table.kind, accelerator.name)
+        return OnDemandLimit(devices=node_devices, origin=Origin.DATA_SHEET, source="one machine")
+    return on_demand_limit(table.kind, accelerator)
 
 
 def _unused(chosen: Selection, tables: Sequence[PriceTable]) -> Iterator[str]:
@@ -212,16 +238,39 @@ def _sizes(
         nodes = -(-request.gpus // devices)
         if nodes > 1 and not joined:
             chosen.alone += 1
+        elif not _had(offer, nodes):
+            return
         elif _affordable(request, offer, nodes):
             yield nodes, request.gpus
         return
     nodes, usual = 1, plan.stack.usual_devices if plan.stack else None
+    if offer.machines is not None:
+        yield from _of_a_few(request, offer, usual)
+        return
     while nodes * devices <= most and _affordable(request, offer, nodes):
         yield nodes, min(nodes * devices, usual or most)
         if not joined or (usual and nodes * devices >= usual):
             return
         nodes *= 2
     chosen.larger |= nodes * devices > most and not (request.max_gpus or reserved)
+
+
+def _had(offer: Offer, nodes: int) -> bool:
+    """Whether so many machines are there; of those that are paid for whole, all of them."""
+    if offer.machines is None:
+        return True
+    return nodes == offer.machines if offer.whole else nodes <= offer.machines
+
+
+def _of_a_few(request: Request, offer: Offer, usual: int | None) -> Iterator[tuple[int, int]]:
+    """As ``_sizes``, of as many machines as there are: powers of two of them, and all."""
+    devices, machines = offer.instance.devices, offer.machines or 1
+    most = min(machines, max((request.max_gpus or machines * devices) // devices, 1))
+    if offer.instance.network_bytes_per_s is None:
+        most = 1
+    for nodes in sorted({*(2**n for n in range(most.bit_length())), most}):
+        if _had(offer, nodes) and _affordable(request, offer, nodes):
+            yield nodes, min(nodes * devices, usual or nodes * devices)
 
 
 def _affordable(request: Request, offer: Offer, nodes: int) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.known import Known
+from zenplan.commands.shared.machines import with_named_devices
 from zenplan.commands.shared.shortfall import lacks, other_precision, shortfall, trains_in, what_helps
 from zenplan.commands.shared.tables import cheapest
 from zenplan.commands.shared.training_plan import training_plan
@@ -36,6 +37,7 @@ def layouts(request: Request, by: str, known: Known) -> Tradeoff:
         UsageError: the request is wrong, or does not name the devices.
         NoFit: no layout fits, the accelerator has no peak for the precision, or nothing joins so many.
     """
+    request = with_named_devices(request, known.catalogue, known.tables)
     if len(request.gpu) > 1:
         raise UsageError(f"layouts takes one --gpu, not {len(request.gpu)}", "'zenplan estimate' compares several")
     if not request.gpu or request.gpus is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -12,10 +12,12 @@ from zenplan.commands.shared.document import (
     Count,
     CountFromZero,
     Day,
+    Moment,
     Name,
     NotNegative,
     Positive,
 )
+from zenplan.commands.shared.refresh import Verdict
 from zenplan.documents import Document, fill
 from zenplan.domain.market.offer import Offer, Price, PriceTable
 
@@ -65,6 +67,10 @@ class TableDocument(Document):
     newest: Annotated[Day | None, Meta(description="Day of the newest price, ISO 8601; null where none has a date.")]
     newest_age_days: Annotated[int | None, Meta(description="Age of that price today, in days.")]
     undated: Annotated[CountFromZero, Meta(description="Prices without a date, a count.")]
+    fetched_at: Annotated[
+        Moment | None,
+        Meta(description="When it was fetched, with its time zone; null where it ships with zenplan or a plugin."),
+    ]
     granularity_s: Annotated[
         NotNegative | None,
         Meta(description="What billed time is rounded up to, in seconds; null where it is not known."),
@@ -80,6 +86,59 @@ class PricesDocument(Document, tag_field="schema", tag="zenplan.prices/1"):
     offers: Annotated[tuple[OfferDocument, ...], Meta(description="Offers, the cheapest device-hour first.")]
     tables: Annotated[tuple[TableDocument, ...], Meta(description="How old each table is.")]
     left_out: Annotated[tuple[Name, ...], Meta(description="Rows that could not be used and why, one line each.")]
+
+
+class VerdictDocument(Document):
+    """What became of a provider."""
+
+    provider: Annotated[Name, Meta(description="Who was asked.")]
+    fetched: Annotated[bool, Meta(description="Whether its prices were had.")]
+    failure: Annotated[str, Meta(description="Why they were not; empty where they were.")]
+    offers: Annotated[CountFromZero, Meta(description="Offers of the table that is there for it now, a count.")]
+    newest: Annotated[Day | None, Meta(description="Day of the newest price in it, ISO 8601; null where none has one.")]
+    newest_age_days: Annotated[int | None, Meta(description="Age of that price today, in days.")]
+    fetched_at: Annotated[
+        Moment | None,
+        Meta(description="When that table was fetched, with its time zone; null for one that ships with its plugin."),
+    ]
+    new: Annotated[CountFromZero, Meta(description="Offers that the table before did not have, a count.")]
+    changed: Annotated[CountFromZero, Meta(description="Offers with another price than in the table before, a count.")]
+    gone: Annotated[CountFromZero, Meta(description="Offers of the table before that it does not have, a count.")]
+    set_aside: Annotated[
+        tuple[Name, ...], Meta(description="Rows and prices of it that cannot be right, and why, one line each.")
+    ]
+
+
+class RefreshDocument(Document, tag_field="schema", tag="zenplan.prices-refresh/1"):
+    """Answer of 'zenplan prices refresh'.
+
+    What became of each provider that was asked.
+    """
+
+    providers: Annotated[tuple[VerdictDocument, ...], Meta(description="In the order of their plugins.")]
+
+
+def refresh_document(verdicts: Sequence[Verdict], today: date) -> RefreshDocument:
+    """The verdicts in that order."""
+    return RefreshDocument(providers=tuple(_verdict(verdict, today) for verdict in verdicts))
+
+
+def _verdict(verdict: Verdict, today: date) -> VerdictDocument:
+    table = verdict.table
+    newest = table.days[1] if table else None
+    return fill(
+        VerdictDocument,
+        verdict,
+        fetched=not verdict.failure,
+        offers=len(table.offers) if table else 0,
+        newest=_day(newest),
+        newest_age_days=(today - newest).days if newest else None,
+        fetched_at=_moment(table.fetched_at) if table else None,
+    )
+
+
+def _moment(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="seconds") if at else None
 
 
 def prices_document(offers: Sequence[Offer], tables: Sequence[PriceTable], today: date) -> PricesDocument:
@@ -122,6 +181,7 @@ def _table(table: PriceTable, today: date) -> TableDocument:
         oldest_age_days=(today - oldest).days if oldest else None,
         newest=_day(newest),
         newest_age_days=(today - newest).days if newest else None,
+        fetched_at=_moment(table.fetched_at),
         granularity_s=table.terms.granularity_s if table.terms else None,
     )
 

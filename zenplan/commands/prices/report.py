@@ -27,9 +27,16 @@ def prices_report(tables: Sequence[PriceTable], today: date) -> Report:
     return Report(
         make_document=lambda: _document(offers, tables, today),
         make_records=lambda: _document(offers, (), today).offers,
+        make_header=_columns,
         tables=(_offers(offers, today), _ages(tables, today)),
         notes=(f"Offers: {len(offers)}; providers: {len(tables)}. {_NOTE}", *too_old(tables), *left_out),
     )
+
+
+def _columns() -> tuple[str, ...]:
+    from zenplan.commands.prices.document import OfferDocument
+
+    return OfferDocument.__struct_fields__
 
 
 def _document(offers: Sequence[Offer], tables: Sequence[PriceTable], today: date) -> Any:

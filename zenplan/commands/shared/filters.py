@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from zenplan.adapters.tables.market import provider_names
 from zenplan.adapters.tables.regions import countries_of, country_of
-from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.hardware.catalogue import Catalogue, plain
 from zenplan.domain.market.offer import Offer, Price, PriceTable
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.errors import UnknownName
 from zenplan.units import DAY_S
 
 _LISTING = "zenplan prices"
+# What a zone has behind the name of its region: us-east-1a, us-central1-a, eastus-2.
+_ZONE = re.compile(r"(?<=\d)[a-z]$|-[a-z]$|-[1-3]$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,7 @@ class Filters:
     """What an offer must have; of several names any one; empty or None lets everything through.
 
     Attributes:
+        instances: provider and name of machines.
         region: of a provider, or a place: ``EU``, or a country as in ``DEU``; a region of which no country is known lies
             in none.
         max_usd_per_h: of one machine, under a billing kind that is known.
@@ -29,6 +34,7 @@ class Filters:
     """
 
     gpu: tuple[str, ...] = ()
+    instances: tuple[tuple[str, str], ...] = ()
     provider: tuple[str, ...] = ()
     exclude_provider: tuple[str, ...] = ()
     provider_class: tuple[ProviderClass, ...] = ()
@@ -45,8 +51,7 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
         UnknownName: an accelerator, provider or region that no table has.
     """
     gpus = {sheets.by_name(name).name for name in wanted.gpu}
-    # People write AWS.
-    providers = {t.provider.lower(): t.provider for t in tables}
+    providers = [t.provider for t in tables]
     wanted = replace(
         wanted,
         provider=_providers(wanted.provider, providers),
@@ -56,7 +61,8 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     regions = {o.region for t in tables for o in t.offers}
     of = f"region of {' or '.join(wanted.provider)}" if wanted.provider else "region"
     places: frozenset[str] = frozenset()
-    for region in wanted.region:
+    named = {region if region in regions else _ZONE.sub("", region) for region in wanted.region}
+    for region in named:
         countries = frozenset() if region in regions else countries_of(region)
         places |= countries
         if not countries:
@@ -65,9 +71,10 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     def passes(offer: Offer) -> bool:
         return (
             (not gpus or offer.instance.accelerator in gpus)
+            and (not wanted.instances or (offer.instance.provider, offer.instance.name) in wanted.instances)
             and (
                 not wanted.region
-                or offer.region in wanted.region
+                or offer.region in named
                 or country_of(offer.instance.provider, offer.region) in places
             )
             and (not wanted.spot or offer.spot is not None)
@@ -79,10 +86,14 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     return tuple(kept if age_s is None else (_recent(t, age_s, today, wanted.spot) for t in kept))
 
 
-def _providers(names: Iterable[str], known: Mapping[str, str]) -> tuple[str, ...]:
+def _providers(names: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
+    """As their tables have them: people write AWS, Google Cloud and Lambda Labs."""
+    spelled = {plain(other): provider for other, provider in provider_names().items() if provider in known}
+    spelled |= {plain(provider): provider for provider in known}
     for name in names:
-        _known("provider", name.lower(), known)
-    return tuple(known[name.lower()] for name in names)
+        if plain(name) not in spelled:
+            raise UnknownName("provider", name, known, _LISTING)
+    return tuple(spelled[plain(name)] for name in names)
 
 
 def _known(kind: str, name: str, known: Collection[str]) -> None:

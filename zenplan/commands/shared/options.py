@@ -62,6 +62,15 @@ def _names(given: Any, _: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",") if name.strip()))
 
 
+def _encoding(text: str, what: str) -> str:
+    from zenplan.adapters.data.encoding import known
+    from zenplan.errors import UsageError
+
+    if not (found := known(text.strip())):
+        raise UsageError(f"{what} '{text}' is no encoding of text", "as in: cp1252, latin-1, utf-16, shift_jis")
+    return found
+
+
 def _or_none(parse: Parse) -> Parse:
     """The same, of what there may be none of: 0."""
     return lambda text, what: 0 if units.is_nothing(text) else parse(text, what)
@@ -242,7 +251,19 @@ _OFFERS: Final = (
 )
 _PRICES: Final = (
     Flag(
-        name="prices", metavar="FILE", help="A CSV of your own prices; it replaces the providers it names.", kind=Path
+        name="prices",
+        metavar="FILE",
+        help="Your own prices: a CSV, which replaces the providers it names, or a price book, prices.toml.",
+        kind=Path,
+    ),
+)
+# Flags that a file may give as a table of their own: its names and values are one text on the command line.
+TABLES: Final = ("operations",)
+_OPERATIONS: Final = (
+    Flag(
+        name="operations",
+        metavar="KEY=VALUE",
+        help="How the run is operated, as in pue=1.1,startup=5min; several with commas.",
     ),
 )
 _WISHES: Final = (
@@ -317,13 +338,14 @@ GROUPS: Final = {
     "step": _STEP,
     "hardware": _HARDWARE,
     "offers": _OFFERS,
-    "prices": _PRICES,
+    "prices": (*_PRICES, *_OPERATIONS),
     "wishes": _WISHES,
     "project": _PROJECT,
 }
 # The flags of a whole run, of price tables, and of one step, in the order of their help.
 RUN: Final = tuple(flag for group in GROUPS.values() for flag in group)
 PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
+BUY: Final = (*_HARDWARE, *_FILTERS[:4], _FILTERS[-1], *_PRICES, *_OPERATIONS)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 # The section of the help that each flag stands in: its table in a request file.
@@ -385,19 +407,19 @@ _OWN_OF_PREPARE: Final = (
     Flag(
         name="validation",
         metavar="PERCENT",
-        help="Share that is set aside to validate on; 5% by default, 0 for none.",
+        help="Share to validate on; by default what the data come with in a part of their own, else 5%; 0 for none.",
         parse=_or_none(units.parse_share),
     ),
     Flag(
         name="test",
         metavar="PERCENT",
-        help="Share that is set aside to test on; 5% by default, 0 for none.",
+        help="Share to test on; by default what the data come with, else 5%; 0 for none.",
         parse=_or_none(units.parse_share),
     ),
     Flag(
         name="split_by",
         metavar="KIND",
-        help="What is never parted: folder, file or record; by default files of text, else records.",
+        help="What is never parted: folder, file or record; by default files of text, else records; no given split is kept.",
         parse=_one_of("folder", "file", "record"),
     ),
     Flag(
@@ -423,6 +445,19 @@ _OWN_OF_PREPARE: Final = (
     Flag(name="min_chars", metavar="COUNT", help="Drop texts with fewer characters.", parse=_whole(1e9)),
     Flag(name="max_chars", metavar="COUNT", help="Drop texts with more characters.", parse=_whole(1e9)),
     Flag(
+        name="include",
+        metavar="PATTERNS",
+        help="Names of files that are read as text, whatever their suffix, as in README,Makefile,*.log.",
+        kind=list[str],
+        parse=_names,
+    ),
+    Flag(
+        name="encoding",
+        metavar="NAME",
+        help="Of texts, as in cp1252 or shift_jis; by default what each says, else UTF-8 or cp1252.",
+        parse=_encoding,
+    ),
+    Flag(
         name="quality",
         metavar="KIND",
         help="any (default), or prose: drop what is no running text, by the rules of Gopher.",
@@ -431,6 +466,8 @@ _OWN_OF_PREPARE: Final = (
     Flag(name="seed", metavar="COUNT", help="Of the split; 0 by default.", parse=_or_none(_whole(1e15))),
 )
 _OF_A_REQUEST: Final = ("text_column", "tokenizer", "seq_len", "image_size", "params", "tokens")
+# Of these, those of reading files, which 'data show' has too.
+READ: Final = tuple(flag for flag in _OWN_OF_PREPARE if flag.name in ("include", "encoding"))
 PREPARE: Final = (*_OWN_OF_PREPARE, *(FLAGS[name] for name in _OF_A_REQUEST))
 HEADINGS.update({flag.name: "Data" for flag in _OWN_OF_PREPARE})
 
@@ -438,6 +475,7 @@ RequestFile = Annotated[
     Path | None,
     typer.Option("--request", help="A TOML file of these options; those given beside it come first.", metavar="FILE"),
 ]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Fetch prices first, where that is an hour ago or more.")]
 NoCalibrations = Annotated[
     bool, typer.Option("--no-calibrations", help="Leave out what 'zenplan calibrate' measured here.")
 ]

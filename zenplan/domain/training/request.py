@@ -38,6 +38,7 @@ class Request:
         global_batch_tokens, batch: tokens or samples a step; at most one.
         gpu, provider, region, provider_class: which offers to look at: of any of these; empty for all.
         gpus: exactly this many devices.
+        instances: provider and name of the machines to look at; empty for all.
         exclude_provider: whose offers are not looked at.
         max_usd_per_h: the most that the whole cluster may cost an hour.
         max_price_age_s: older prices, and those without a date, are not looked at.
@@ -77,6 +78,7 @@ class Request:
     method: str | None = None
     gpu: tuple[str, ...] = ()
     gpus: int | None = None
+    instances: tuple[tuple[str, str], ...] = ()
     provider: tuple[str, ...] = ()
     exclude_provider: tuple[str, ...] = ()
     provider_class: tuple[ProviderClass, ...] = ()
