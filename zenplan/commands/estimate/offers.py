@@ -141,7 +141,8 @@ def select(
                 chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
             limit, without = _available(limits, offer, accelerator), accelerator.name in unpriced
-            taken = interruptions_of(instance.provider, instance.name, instance.accelerator) if offer.spot else None
+            names = (instance.provider, instance.name, instance.accelerator)
+            taken = (offer.interruptions or interruptions_of(*names)) if offer.spot else None
             terms = offer.terms or (table.terms and table.terms.of(instance.name))
             option = Option(
                 offer=offer, terms=terms, nodes=1, cluster=0, on_demand=limit, unpriced=without, interruptions=taken
