@@ -127,7 +127,7 @@ def calibrated(
 ) -> Row:
     """What a calibration of so many minutes says, without the truth."""
     plugins = load_plugins({"ZENPLAN_PLUGINS": ""})
-    found, _ = profile(catalogue(plugins))
+    found, *_ = profile(catalogue(plugins))
     how = how_of(found, device="cpu", precision="fp32", threads=1, compiled=None, minutes=minutes, strict=False)
     asked = Wanted(
         request=Request(batch=wanted["batch"]),

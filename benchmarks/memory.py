@@ -32,7 +32,8 @@ from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import software_of
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.domain.training.plan import OPTIMIZERS, TrainingPlan
-from zenplan.families.transformer.lowering import Experts, TransformerShape, lower
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import Experts, TransformerShape
 from zenplan.fitting.published import Box, locked, published_runs, publisher, publisher_of
 from zenplan.planning.explain.method import QLORA_WEIGHT_BYTES, with_adapters
 from zenplan.planning.physics.columns import Layouts

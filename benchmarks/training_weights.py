@@ -10,10 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors.numpy import save_file
-
-from zenplan.worker.training.initial import begin
+from zenplan.worker.training.initial import begin, keep_beginning
 from zenplan.worker.training.kinds import model_of
 from zenplan.worker.training.kinds.facts import Facts
 from zenplan.worker.training.prepared import Prepared
@@ -23,13 +20,7 @@ def write(kind: str, options: dict[str, Any], data: str, out: str) -> None:
     """Draw them for a kind of model on that data, as ``zenplan train --weights`` reads them."""
     model = model_of(kind, options, Facts.of(Prepared.read(data)))
     begin(model, 0)
-    arrays = {
-        f"{n:05d}": np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable)
-        for n, variable in enumerate(model.trainable_variables)
-    }
-    draft = Path(f"{out}.draft")
-    save_file(arrays, draft)
-    draft.replace(out)
+    keep_beginning(model, Path(out))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from zenplan.adapters.clock import VARIABLE
+from zenplan.adapters.prices.place import VARIABLE as PRICE_CACHE
 from zenplan.commands.estimate.use_case import estimate
 from zenplan.commands.shared.known import known
 from zenplan.domain.answer.answer import Answer
@@ -18,6 +19,8 @@ from zenplan.plugins import load_plugins
 
 # Ages of prices and finish dates are of one day, here and in the commands that tests start.
 os.environ.setdefault(VARIABLE, "2026-11-29")
+# Nor of whatever prices somebody fetched on this machine.
+os.environ[PRICE_CACHE] = ""
 
 
 @pytest.fixture(scope="session")

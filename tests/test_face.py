@@ -91,6 +91,7 @@ def test_every_public_name_is_there_and_in_order() -> None:
     assert [name for name in zenplan.__all__ if getattr(zenplan, name) is None] == []
     assert {name for name in zenplan.__all__ if name.islower() and name[0] != "_"} == {
         *FUNCTIONS,
+        "bundled_prices",
         "hookimpl",
         "read_price_folder",
     }
@@ -154,7 +155,7 @@ def test_the_arguments_of_training_are_the_flags_of_the_command() -> None:
 
 def _same_arguments(function: str, room_name: str, name: str) -> None:
     room = import_module(f"zenplan.commands.{room_name}.command")
-    command = getattr(room, "_accelerators" if name == "accelerators" else name)
+    command = getattr(room, f"_{name}" if name in ("accelerators", "prices") else name)
     flags = inspect.signature(command).parameters
     arguments = inspect.signature(getattr(zenplan, function)).parameters
     # --tokens of layouts is there to be refused; the context is Typer's.
@@ -470,7 +471,8 @@ SHARED = {*re.findall(r"`(zenplan[.][a-z_.]+)`", (ROOT / "docs" / "plugins.md").
 
 
 def test_plugins_import_from_the_face_alone() -> None:
-    files = [f for f in (ROOT / "plugins").rglob("*.py") if not {"build", "dist", ".venv"} & set(f.parts)]
+    roots = (ROOT / "plugins", ROOT / "zenplan" / "templates")
+    files = [f for root in roots for f in root.rglob("*.py") if not {"build", "dist", ".venv"} & set(f.parts)]
     assert files
     deeper = []
     for file in files:

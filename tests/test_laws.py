@@ -59,7 +59,10 @@ def test_dollars_are_linear_in_the_price(ask: Ask, params: float, factor: float)
 
     def plain(table: PriceTable) -> PriceTable:
         # Storage and egress are not a machine's: without them every dollar is.
-        terms = Terms(provider=table.provider, granularity_s=1.0, source="made up")
+        free = dict.fromkeys(
+            ("storage_usd_per_byte_s", "disk_usd_per_byte_s", "egress_usd_per_byte", "ingress_usd_per_byte"), 0.0
+        )
+        terms = Terms(provider=table.provider, granularity_s=1.0, **free, source="made up")
         return replace(table, terms=terms)
 
     options = {"params": params, "gpu": "a100-80gb", "max_gpus": 64}

@@ -35,7 +35,7 @@ from zenplan.adapters.settings.settings import resolve
 from zenplan.adapters.tables.accelerators import SOURCE_KEYS, read_accelerators
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.errors import DataError
-from zenplan.plugins.loading import GROUP
+from zenplan.plugins.sources import GROUP
 from zenplan.protocols import PriceProvider
 
 ROOT = Path(__file__).parents[1]

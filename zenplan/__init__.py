@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zenplan.version import __version__
+from zenplan.version import API, __version__
 
 if TYPE_CHECKING:
-    from zenplan.adapters.prices.table import read_price_folder
+    from zenplan.adapters.prices.table import bundled_prices, price_table, read_price_folder
     from zenplan.api import (
         ZenplanWarning,
         accelerators,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zenplan.api_train import train
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
+    from zenplan.domain.market.interruptions import Interruptions
     from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
     from zenplan.domain.measured.tracked_run import TrackedRun
     from zenplan.domain.model.count import ModelCount
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from zenplan.domain.provenance import Fact, Origin
     from zenplan.domain.range import Range
     from zenplan.domain.report import Column, Report, Table
-    from zenplan.errors import DataError, InputFileError, NoFit, UnknownName, UsageError, ZenplanError
+    from zenplan.errors import DataError, InputFileError, NoFit, NoLiveSource, UnknownName, UsageError, ZenplanError
     from zenplan.hookspecs import hookimpl
     from zenplan.protocols import Engine, Exporter, Http, PriceProvider, Tracker, Tracking, WorkloadFamily
     from zenplan.results import (
@@ -62,13 +63,14 @@ if TYPE_CHECKING:
         DataCard,
         Prices,
         Profile,
+        SearchedRun,
         Tradeoff,
         TrainedRun,
     )
 else:
     # The same again for whoever runs it; a test holds the two together.
     _MODULES = {
-        "zenplan.adapters.prices.table": ("read_price_folder",),
+        "zenplan.adapters.prices.table": ("bundled_prices", "price_table", "read_price_folder"),
         "zenplan.api": (
             "ZenplanWarning",
             "accelerators",
@@ -85,6 +87,7 @@ else:
         "zenplan.api_train": ("train",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
+        "zenplan.domain.market.interruptions": ("Interruptions",),
         "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
         "zenplan.domain.measured.tracked_run": ("TrackedRun",),
         "zenplan.domain.model.count": ("ModelCount",),
@@ -109,6 +112,7 @@ else:
             "DataError",
             "InputFileError",
             "NoFit",
+            "NoLiveSource",
             "UnknownName",
             "UsageError",
             "ZenplanError",
@@ -123,6 +127,7 @@ else:
             "DataCard",
             "Prices",
             "Profile",
+            "SearchedRun",
             "Tradeoff",
             "TrainedRun",
         ),
@@ -143,6 +148,7 @@ else:
 
 
 __all__ = [
+    "API",
     "Accelerator",
     "Answer",
     "Attention",
@@ -165,9 +171,11 @@ __all__ = [
     "Http",
     "InputFileError",
     "Instance",
+    "Interruptions",
     "MatMul",
     "ModelCount",
     "NoFit",
+    "NoLiveSource",
     "Offer",
     "Operator",
     "Origin",
@@ -181,6 +189,7 @@ __all__ = [
     "Recurrent",
     "Report",
     "Role",
+    "SearchedRun",
     "Source",
     "Split",
     "Table",
@@ -200,12 +209,14 @@ __all__ = [
     "__version__",
     "accelerators",
     "backtest",
+    "bundled_prices",
     "calibrate",
     "count_flop",
     "estimate",
     "hookimpl",
     "layouts",
     "prepare_data",
+    "price_table",
     "prices",
     "profile",
     "read_price_folder",

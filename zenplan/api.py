@@ -82,6 +82,8 @@ def estimate(
     usd_per_hour: Number | None = None,
     billing: str | None = None,
     prices: File | None = None,
+    fresh: bool = False,
+    operations: str | Mapping[str, Any] | None = None,
     deadline: timedelta | date | str | None = None,
     budget: Number | None = None,
     horizon: timedelta | str | None = None,
@@ -143,7 +145,9 @@ def estimate(
         max_price_age: leave out older prices, as in "90d", or a ``timedelta``, and those without a date.
         usd_per_hour: the price of one device of ``gpu``, instead of all offers; 0 for your own.
         billing: the price to rank by: on-demand (default) or spot.
-        prices: a CSV of your own prices; it replaces the providers it names.
+        prices: your own prices: a CSV, which replaces the providers it names, or a price book in TOML, which adds to them.
+        fresh: fetch prices first, where that is an hour ago or more.
+        operations: how the run is operated, as in {"pue": 1.1, "startup": "5min"}; ``docs/prices.md`` lists the names.
         deadline: the latest it may take, as in "7d" or a ``timedelta``, or the day to be done by: "1 March", a ``date``.
         budget: the most it may cost, in dollars, with what is given of the project.
         horizon: leave out plans that take longer; 90 days by default, or a later ``deadline``.
@@ -172,7 +176,8 @@ def estimate(
         settings = _settings(given)
         check_sizes(settings, given["gpus"], given["max_gpus"])
         asked = request_of(settings, _workload, _unseen, **given)
-        found = use_case(asked, known(plugins, settings["prices"], None if no_calibrations else _warn))
+        warn = None if no_calibrations else _warn
+        found = use_case(asked, known(plugins, settings["prices"], warn, settings["fresh"], settings["operations"]))
     return result(Answer, found)
 
 
@@ -339,8 +344,8 @@ def profile() -> Profile:
     from zenplan.commands.profile.use_case import profile as use_case
 
     with loaded_plugins(_warn) as plugins:
-        taken, sheets = use_case(catalogue(plugins))
-    return result(Profile, taken, sheets=sheets)
+        taken, sheets, why = use_case(catalogue(plugins))
+    return result(Profile, taken, sheets=sheets, why=why)
 
 
 def accelerators(*, vendor: str | None = None, architecture: str | None = None) -> Catalogue:
@@ -368,6 +373,7 @@ def prices(
     max_usd_per_hour: Number | None = None,
     max_price_age: timedelta | str | None = None,
     spot: bool = False,
+    fresh: bool = False,
     prices: File | None = None,
 ) -> Prices:
     """What offers cost, a table for each provider. As ``zenplan prices``.
@@ -381,6 +387,7 @@ def prices(
         max_usd_per_hour: only machines that cost no more an hour.
         max_price_age: leave out older prices, as in "90d", or a ``timedelta``, and those without a date.
         spot: only offers with a spot price.
+        fresh: fetch prices first, where that is an hour ago or more.
         prices: a CSV of your own prices; it replaces the providers it names.
 
     Raises:
@@ -389,7 +396,7 @@ def prices(
     settings = _settings(flags(locals()))
     with loaded_plugins(_warn) as plugins:
         sheets = catalogue(plugins)
-        tables = price_tables(plugins, sheets, settings["prices"])
+        tables = price_tables(plugins, sheets, settings["prices"], settings["fresh"], _warn)
         found = filtered(tables, sheets, Filters(**filters_of(settings), spot=spot), today())
     return Prices(t for t in found if t.offers or t.left_out or t.too_old)
 

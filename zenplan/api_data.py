@@ -36,6 +36,8 @@ def prepare_data(
     min_chars: Number | None = None,
     max_chars: Number | None = None,
     quality: str | None = None,
+    include: Names | None = None,
+    encoding: str | None = None,
     seed: Number | None = None,
     text_column: str | None = None,
     tokenizer: File | None = None,
@@ -62,13 +64,16 @@ def prepare_data(
         vocabulary: tokens of the tokenizer that is trained; 8192 by default.
         end_token: what ends a document, in the given tokenizer.
         channels: 3 for images in colour, 1 for grey.
-        validation, test: shares that are set aside; 0.05 each by default.
-        split_by: what is never parted: folder, file or record.
+        validation, test: shares that are set aside; None for what the data come with in train/, validation/ and test/,
+            else 0.05 each.
+        split_by: what is never parted: folder, file or record; a split that the data come with is then not kept.
         duplicates: exact ones: drop or keep.
         near_duplicates: texts that are nearly the same: drop, keep or ignore.
         similarity: from which on texts are near duplicates, 0.8 by default.
         min_chars, max_chars: of a text; others are dropped.
         quality: any, or prose.
+        include: names of files that are read as text, whatever their suffix: ("README", "*.log").
+        encoding: of texts, as in "cp1252"; None for what each says, else UTF-8 or cp1252.
         seed: of the split.
         text_column: the column of text; None to find it.
         tokenizer: a tokenizer.json, instead of one that is trained.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zenplan.arguments import flags
-from zenplan.results import TrainedRun, result
+from zenplan.results import SearchedRun, TrainedRun, result
 
 Number = float | str
 Names = str | Sequence[str]
@@ -66,11 +66,14 @@ def train(
 ) -> TrainedRun:
     """Train a model, and return what came out beside what was predicted. As ``zenplan train``.
 
+    With ``[search]`` in the file it does several runs, and returns the best as a ``SearchedRun``, which has all ``trials``.
+
     A run that is stopped by ``max_usd`` or ``max_hours`` is returned as it is then; Ctrl-C ends it with a checkpoint and
     raises KeyboardInterrupt.
 
     Args:
-        request: a TOML file of these arguments, in its tables; those given beside it come first.
+        request: a TOML file of these arguments, in its tables; those given beside it come first. ``[search]`` in it asks
+            for several runs.
         data: a file or a folder; a prepared one is taken as it is.
         text_column, tokenizer, label, ids, vocabulary: how data are prepared, as for ``prepare_data``.
         epochs: passes over the data; or ``steps`` of the run.
@@ -101,7 +104,7 @@ def train(
         usd_per_kwh, power: what the machine's electricity costs, and the watts that it draws.
         tracker: what follows the run: tensorboard, mlflow, trackio, wandb or a plugin's; several with commas.
         resume: a run to go on with, by its id or folder.
-        out: the run's folder; None for one of its own.
+        out: the run's folder, or the search's; None for one of its own.
         progress: called with the share that is done, 0 to 1, and a line.
 
     Raises:
@@ -112,5 +115,7 @@ def train(
     given = flags({name: value for name, value in locals().items() if name not in ("options", "request", "progress")})
     from zenplan.commands.train.from_python import trained
 
-    found, folder = trained(given, request, options or {}, compiled, progress)
-    return result(TrainedRun, found, folder=folder)
+    came = trained(given, request, options or {}, compiled, progress)
+    if came.trials is None:
+        return result(TrainedRun, came.result, folder=came.folder)
+    return result(SearchedRun, came.result, folder=came.folder, trials=came.trials, search_folder=came.search_folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zenplan.errors import UsageError
+from zenplan.units import pairs
 
 _LARGE = 10**60
 
@@ -33,7 +34,7 @@ _NOT_FLAGS = (
     "overwrite",
 )
 _FILES = ("config", "data", "prices", "tokenizer", "source", "out", "weights", "resume")
-_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region", "features", "ids")
+_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region", "features", "ids", "include")
 
 
 def _flag(name: str, value: Any) -> Any:
@@ -41,6 +42,8 @@ def _flag(name: str, value: Any) -> Any:
         return value
     if isinstance(value, os.PathLike) and name in _FILES:
         return Path(os.fsdecode(value))
+    if isinstance(value, Mapping) and name == "operations":
+        return pairs(value)
     if isinstance(value, Mapping) and name == "config":
         return dict(value)
     if name in _SEVERAL and isinstance(value, Sequence) and all(isinstance(each, str) for each in value):
@@ -49,6 +52,8 @@ def _flag(name: str, value: Any) -> Any:
         return f"{value.total_seconds()}s"
     if isinstance(value, date) and name in ("deadline", "rate_date"):
         return (value.date() if isinstance(value, datetime) else value).isoformat()
+    if isinstance(value, bool) and name == "fresh":
+        return value
     # True and False are numbers to Python, which also writes no whole number of more than 4,300 digits.
     if isinstance(value, Integral) and not isinstance(value, bool):
         return str(int(value)) if abs(int(value)) < _LARGE else "infinite"

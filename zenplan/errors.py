@@ -5,6 +5,7 @@ ZenplanError            exit code 1   one line of what is wrong, one line of hin
 │   ├── UnknownName                   a name that is in no catalogue, with the nearest ones
 │   └── InputFileError                a file given by the user cannot be used
 ├── DataError           exit code 1   a table or a plugin's item is not valid
+│   └── NoLiveSource                  a provider whose prices are a table alone
 ├── Skipped             exit code 1   a row of a table of runs that cannot be predicted
 └── NoFit               exit code 3   the answer is no: does not fit, over budget, too late
 """
@@ -99,6 +100,10 @@ class InputFileError(UsageError):
 
 class DataError(ZenplanError):
     """A row of a table, or an item that a plugin handed over, is not valid."""
+
+
+class NoLiveSource(DataError):
+    """A provider has no live source of prices: the table that ships with it is all there is."""
 
 
 class Skipped(ZenplanError):

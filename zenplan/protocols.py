@@ -16,14 +16,20 @@ class Http(Protocol):
     """What a live price source may do with the network.
 
     Whoever gives it sees to time-outs, limits of size, a second try where a server asks for one, and answers that have not
-    changed. All methods raise ``errors.DataError`` in one line where there is no good answer.
+    changed. Addresses are https; those of this machine itself, http too. A key goes into a header, never into the address.
+    All methods raise ``errors.DataError`` in one line where there is no good answer.
     """
 
     def get_json(self, url: str, headers: Mapping[str, str] = ..., body: Mapping[str, Any] | None = ...) -> Any:
         """The decoded JSON answer of a GET, or of a POST when there is a body."""
 
-    def stream(self, url: str, headers: Mapping[str, str] = ...) -> AbstractContextManager[Iterable[bytes]]:
-        """The answer of a GET piece by piece, unpacked, for what is too large to be held: nothing of it is kept."""
+    def stream(
+        self, url: str, headers: Mapping[str, str] = ..., most_bytes: float = ...
+    ) -> AbstractContextManager[Iterable[bytes]]:
+        """The answer of a GET piece by piece, unpacked, for what is too large to be held: nothing of it is kept.
+
+        It may have so many bytes; 2 GB where its reader gives no other limit.
+        """
 
 
 @runtime_checkable
@@ -38,7 +44,10 @@ class PriceProvider(Protocol):
         """The dated table that ships with the plugin. It must not use the network."""
 
     def fetch(self, http: Http) -> PriceTable:
-        """The table as it is now. Raises ``errors.DataError`` where there is no live source."""
+        """The table as it is now; a price without a day is of today.
+
+        Raises ``errors.NoLiveSource`` where there never is one, ``errors.DataError`` where it cannot be had.
+        """
 
 
 @runtime_checkable

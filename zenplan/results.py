@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zenplan.domain.answer import answer, backtest, tradeoff
 from zenplan.domain.hardware import catalogue, device
@@ -16,6 +16,9 @@ from zenplan.domain.market.offer import Offer, PriceTable
 from zenplan.domain.measured import calibrated, training_run
 from zenplan.domain.report import Report
 from zenplan.domain.training import data_card
+
+if TYPE_CHECKING:
+    from zenplan.commands.train.search.use_case import Trial
 
 T = TypeVar("T")
 
@@ -111,15 +114,17 @@ class Calibrations(Shown, calibrated.Calibrations):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile(Shown, device.Profile):
-    """The GPUs of this machine and the host, when it was read; ``sheets`` has the data sheet of each GPU by its index."""
+    """The GPUs of this machine and the host, when it was read; by the index of a GPU ``sheets`` has its data sheet, and
+    ``why`` the reason why it has none."""
 
     sheets: Mapping[int, Accelerator | None]
+    why: Mapping[int, str]
 
     def report(self) -> Report:
         """As ``zenplan profile`` shows it."""
         from zenplan.commands.profile.report import profile_report
 
-        return profile_report(self, self.sheets)
+        return profile_report(self, self.sheets, self.why)
 
 
 class Catalogue(Shown, catalogue.Catalogue):
@@ -157,6 +162,24 @@ class TrainedRun(Shown, training_run.RunResult):
         from zenplan.commands.train.report import train_report
 
         return train_report(self, self.folder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchedRun(TrainedRun):
+    """The best run of a search, as a ``TrainedRun``; with all ``trials``, which lie in ``search_folder``.
+
+    What is shown of it, and its document, are those of the search: ``zenplan.search/1``.
+    """
+
+    trials: tuple[Trial, ...]
+    search_folder: Path
+
+    def report(self) -> Report:
+        """As ``zenplan train`` shows a search."""
+        from zenplan.commands.train.search.report import search_report
+
+        best = next(trial for trial in self.trials if trial.folder == self.folder)
+        return search_report(self.trials, best, self.search_folder)
 
 
 class Prices(Shown, tuple[PriceTable, ...]):

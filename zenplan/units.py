@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 from zenplan.errors import UsageError
 
@@ -51,6 +52,7 @@ _TIME_NAMES = {
     YEAR_S: "y yr yrs year years 年",
 }
 _TIME = {name: size for size, names in _TIME_NAMES.items() for name in names.split()}
+_POWER = {"": 1.0, "w": 1.0, "watts": 1.0, "kw": 1e3, "mw": 1e6}
 # A comma or an underscore parts thousands; a comma in another place may be meant as a decimal point. The digits are
 # those of ASCII: others look like them.
 _DIGITS = r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*)"
@@ -126,13 +128,15 @@ def separator_hint(text: str) -> str:
     return ""
 
 
-def parse_count(text: str, what: str = "count", most: float = math.inf) -> float:
+def parse_count(text: str, what: str = "count", most: float = math.inf, example: object = "1e9, 7B, 350M") -> float:
     """A positive count: ``7e9``, ``1B``, ``350M``, ``1_000_000``. K, M, B (or G) and T are powers of 1000.
+
+    ``example`` is what the hint shows.
 
     Raises:
         UsageError: not a number, not above zero, not finite, or above ``most``.
     """
-    value = _parse(text, _COUNT, what, "1e9, 7B, 350M")
+    value = _parse(text, _COUNT, what, str(example))
     if value > most:
         raise UsageError(f"{what} of {text} is beyond what zenplan plans for", f"the most is {count(most)}")
     return value
@@ -144,7 +148,7 @@ def parse_whole(text: str, what: str, most: float, example: object = 4096) -> in
     Raises:
         UsageError: as of ``parse_count``, or it is not whole.
     """
-    value = parse_count(text, what, most)
+    value = parse_count(text, what, most, example)
     if value != int(value):
         raise UsageError(f"{what} must be a whole number, not '{text}'", f"write it as in: {example}")
     return int(value)
@@ -188,6 +192,22 @@ def parse_usd(text: str, what: str = "amount") -> float:
         hint = "give it in dollars, at the rate of today, as in: 5000"
         raise UsageError(f"{what} is in '{other}', not in US dollars: '{text}'", hint)
     return _parse(amount, _COUNT, what, "5000, $5,000, 5k", text)
+
+
+def parse_power_w(text: str, what: str = "power") -> float:
+    """Positive watts: ``700``, ``700W``, ``10.2kW``."""
+    return _parse(text, _POWER, what, "10.2kW, 700W")
+
+
+def power(value_w: float) -> str:
+    """Watts for people: 700 W, 10.2 kW."""
+    return f"{significant(value_w / 1e3)} kW" if value_w >= 1e3 else f"{significant(value_w)} W"
+
+
+def pairs(values: Mapping[str, Any]) -> str:
+    """Names and values as one text: ``pue=1.1,power_share=0.6:0.8:1``."""
+    each = {name: v if isinstance(v, list | tuple) else (v,) for name, v in values.items()}
+    return ",".join(f"{name}={':'.join(map(str, v))}" for name, v in each.items())
 
 
 def is_nothing(text: str) -> bool:
@@ -285,6 +305,8 @@ def duration(value: float, digits: int = 3) -> str:
 
 def money(value: float, sign: str) -> str:
     """An amount of any currency behind its sign: €0.0042, €0.42, €12.30, €1,234, €1.23M. Nothing but 0 is shown as 0."""
+    if value < 0:
+        return f"−{money(-value, sign)}"
     if 0 < abs(value) < _CENT:
         return f"{sign}{significant(value, 2)}" if abs(value) >= _LEAST_SHOWN else f"<{sign}{_LEAST_SHOWN:f}"
     if abs(value) >= 999_500:
@@ -295,6 +317,21 @@ def money(value: float, sign: str) -> str:
 def usd(value: float) -> str:
     """US dollars: $0.42, $12.30, $1,234, $1.23M."""
     return money(value, "$")
+
+
+def usd_apart(*amounts: float) -> tuple[str, ...]:
+    """US dollars that are shown side by side, with as many digits as it takes to tell apart those that differ by 1 %."""
+    for digits in range(2, 7):
+        shown = [usd(value) if digits == 2 else f"${value:,.{digits}f}" for value in amounts]
+        pairs = zip(sorted(amounts), sorted(amounts)[1:], strict=False)
+        if len(set(shown)) >= 1 + sum(high - low > 0.01 * high for low, high in pairs):
+            return tuple(shown)
+    return tuple(map(usd, amounts))
+
+
+def many(count: int, thing: str) -> str:
+    """A count of things: 1 row, 2 rows, 1,000 rows."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def percent(ratio: float) -> str:

@@ -15,7 +15,8 @@ from zenplan.domain.model.workload import Workload
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.errors import Skipped
-from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import TransformerShape
 
 A100 = Catalogue(accelerators=read_accelerators()).by_name("A100-SXM4-80GB")
 EFFICIENCY = read_coefficients().of("Ampere", PRECISIONS["bf16"], None, "decoder")

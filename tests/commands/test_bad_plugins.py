@@ -157,8 +157,8 @@ def test_a_family_whose_model_is_odd_is_named_and_the_others_answer(
     assert (ended.code, ended.out) == (1, "")
     assert warning.startswith(f"warning: plugin {name} (dist-{name} 1.0): mine.lower(): ")
     assert ODD_MODELS[made] in warning
-    assert error.startswith("error: mine.lower() of a plugin failed: ")
-    assert hint == "hint: 'zenplan plugins' lists it"
+    assert error.startswith(f"error: mine.lower() of plugin {name} (dist-{name} 1.0) failed: ")
+    assert f"ZENPLAN_BLOCK={name} " in hint
     assert called("estimate", "--model", "gpt2-124m", "--gpu", "h100").code == 0
 
 
@@ -181,7 +181,8 @@ def test_a_format_that_fails_is_named(body: str, called: Any, tmp_path: Path, mo
     ended = called("accelerators", "--format", "odd")
     assert (ended.code, ended.out) == (1, "")
     assert EXPORTERS[body] in ended.err
-    assert f"error: {EXPORTERS[body].replace(':', ' of a plugin failed:', 1)}" in ended.err
+    said = f"of plugin {name} (dist-{name} 1.0) failed:"
+    assert f"error: {EXPORTERS[body].replace(':', f' {said}', 1)}" in ended.err
     assert "hint: other formats: csv, html, json, markdown, table" in ended.err
     assert called("accelerators").code == 0
 
@@ -207,7 +208,7 @@ def test_an_engine_that_cannot_start_is_named(
     ended = called("calibrate", "--model", "gpt2-124m", "--batch", "1", "--backend", "odd", "--device", "cpu")
     assert (ended.code, ended.out) == (1, "")
     assert f"odd.worker(): {ENGINES[body]}" in ended.err
-    assert "error: odd.worker() of a plugin failed: " in ended.err
+    assert f"error: odd.worker() of plugin {name} (dist-{name} 1.0) failed: " in ended.err
 
 
 def test_a_data_sheet_of_odd_fields_is_left_out_alone(

@@ -4,6 +4,7 @@ import csv
 from collections import defaultdict
 from datetime import date
 from importlib.resources import files
+from itertools import pairwise
 
 import pytest
 
@@ -78,7 +79,7 @@ NVML = {
     "NVIDIA H200": "H200-SXM-141GB",
     "NVIDIA H200 NVL": "H200-NVL-141GB",
     "NVIDIA H20": "H20-96GB",
-    "NVIDIA A100-SXM4-80GB MIG 1g.10gb": "A100-SXM4-80GB",
+    "NVIDIA A100-SXM4-80GB MIG 1g.10gb": "A100-SXM4-80GB 1g.10gb",
     "NVIDIA A100 80GB PCIe": "A100-PCIE-80GB",
     "NVIDIA A10": "A10",
     "NVIDIA A10G": "A10G",
@@ -123,22 +124,86 @@ def test_there_are_about_a_hundred():
     assert len(ACCELERATORS) >= 100
 
 
-def test_no_name_alias_or_nvml_name_has_two_owners():
-    owners = defaultdict(set)
+def test_no_name_or_alias_has_two_owners_and_memory_tells_cards_of_one_nvml_name_apart():
+    owners = defaultdict(list)
     for each in ACCELERATORS:
-        for name in names_of(each):
-            owners[plain(name)].add(each.name)
-    assert {name: sorted(several) for name, several in owners.items() if len(several) > 1} == {}
+        for name in {plain(n) for n in names_of(each)}:
+            owners[name].append(each)
+    for name, several in owners.items():
+        of_nvml = all(name in map(plain, each.nvml_names) for each in several)
+        sizes = sorted(each.memory_bytes for each in several)
+        assert len(several) == 1 or (of_nvml and all(b / a > 1.2 for a, b in pairwise(sizes))), name
 
 
 def test_every_name_finds_its_own_row():
     for accelerator in ACCELERATORS:
-        assert {CATALOGUE.by_name(name).name for name in names_of(accelerator)} == {accelerator.name}
+        own = [accelerator.name, *accelerator.aliases]
+        assert {CATALOGUE.by_name(name).name for name in own} == {accelerator.name}
         for name in accelerator.nvml_names:
-            for text in (name, f"{name} MIG 1g.10gb"):
-                found = CATALOGUE.by_nvml(text)
-                assert found is not None, text
-                assert found.name == accelerator.name
+            found = CATALOGUE.by_nvml(name, accelerator.visible_bytes or accelerator.memory_bytes)
+            assert found is not None, name
+            assert found.name == accelerator.name
+
+
+@pytest.mark.parametrize(
+    ("text", "mib", "name"),
+    [
+        ("NVIDIA GeForce RTX 3060", 12288, "RTX-3060"),
+        ("NVIDIA GeForce RTX 3060", 8192, "RTX-3060-8GB"),
+        ("NVIDIA GeForce RTX 4060 Ti", 16380, "RTX-4060-Ti-16GB"),
+        ("NVIDIA GeForce RTX 4060 Ti", 8188, "RTX-4060-Ti"),
+        ("NVIDIA GeForce RTX 5060 Ti", 16311, "RTX-5060-Ti-16GB"),
+        ("NVIDIA GeForce RTX 5060 Ti", 8151, None),
+        ("NVIDIA GeForce RTX 3080", 12288, None),
+        ("NVIDIA A40", 45403, "A40"),
+        ("NVIDIA B300", 275040, "B300-SXM-270GB"),
+        ("NVIDIA GH200 480GB", 97871, "GH200-96GB"),
+    ],
+)
+def test_memory_tells_which_card_it_is(text, mib, name):
+    found = CATALOGUE.by_nvml(text, mib * 2**20)
+    assert (found and found.name) == name
+    assert bool(CATALOGUE.why_none(text, mib * 2**20)) == (name is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "computes", "memory"),
+    [
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "A100-SXM4-40GB", 1 / 7, 1 / 8),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.10gb", "A100-SXM4-40GB", 1 / 7, 2 / 8),
+        ("NVIDIA A100-SXM4-80GB MIG 7g.80gb", "A100-SXM4-80GB", 1, 1),
+        ("NVIDIA H100 80GB HBM3 MIG 3g.40gb", "H100-SXM5-80GB", 3 / 7, 4 / 8),
+        ("NVIDIA H100 80GB HBM3 MIG 1c.3g.40gb", "H100-SXM5-80GB", 1 / 7, 4 / 8),
+        ("NVIDIA H200 MIG 1g.18gb", "H200-SXM-141GB", 1 / 7, 1 / 8),
+        ("NVIDIA B200 MIG 2g.45gb", "B200-SXM-180GB", 2 / 7, 2 / 8),
+        ("NVIDIA A30 MIG 1g.6gb", "A30", 1 / 4, 1 / 4),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition MIG 2g.48gb", "RTX-PRO-6000-BSE", 2 / 4, 2 / 4),
+    ],
+)
+def test_a_slice_has_its_share(text, whole, computes, memory):
+    found, sheet = CATALOGUE.by_nvml(text), CATALOGUE.by_name(whole)
+    assert found.peak("bf16") == pytest.approx(sheet.peak("bf16") * computes)
+    assert found.memory_bytes_per_s == pytest.approx(sheet.memory_bytes_per_s * memory)
+    assert found.memory_bytes <= sheet.memory_bytes
+    assert (found.link, found.node_devices, found.architecture) == ("pcie", 1, sheet.architecture)
+    assert CATALOGUE.by_nvml(text, found.memory_bytes * 0.97) is found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tesla V100-SXM2-16GB MIG 1g.2gb",
+        "NVIDIA A100-SXM4-40GB MIG 8g.40gb",
+        "NVIDIA A100-SXM4-40GB MIG 1g.80gb",
+        "NVIDIA A100-SXM4-40GB MIG 2c.1g.5gb",
+        "NVIDIA A30 MIG 7g.24gb",
+        "GRID A100D-40C",
+        "NVIDIA A40-48Q",
+    ],
+)
+def test_no_slice_is_guessed(text):
+    assert CATALOGUE.by_nvml(text) is None
+    assert CATALOGUE.why_none(text)
 
 
 def test_the_names_in_use_are_known():

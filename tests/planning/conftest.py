@@ -18,7 +18,8 @@ from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.training.layout import Layout
 from zenplan.domain.training.plan import OPTIMIZERS, TrainingPlan
-from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import TransformerShape
 from zenplan.planning.physics.columns import Hardware, Layouts
 
 SHEET = Accelerator(

@@ -381,7 +381,6 @@ BAD_ITEMS = {
     "Shop(name='a\\nb')": "must be a name",
     "Raising()": "ValueError: no name today",
     "Exiting()": "SystemExit",
-    "Shop(name=Name('evil'))": "RuntimeError: shown",
     "Partial()": "a Partial, not PriceProvider: it has no fetch",
     "sheet('H100')": "a Accelerator, not PriceProvider",
 }
@@ -416,6 +415,13 @@ def test_an_item_that_is_not_what_it_should_be_is_left_out_alone(make: Make, ite
     assert problem.what == "zenplan_price_providers"
     assert problem.reason.startswith("item 2 is left out: ")
     assert BAD_ITEMS[item] in problem.reason
+
+
+def test_a_text_that_misbehaves_is_a_plain_one_afterwards(make: Make) -> None:
+    make("text", BAD_ITEM_CLASSES + "@hookimpl\ndef zenplan_price_providers():\n    return [Shop(name=Name('evil'))]\n")
+    (provider,) = load("text").price_providers()
+    assert type(provider.name) is str
+    assert provider.name == "evil"
 
 
 def test_many_bad_items_are_counted_not_listed(make: Make) -> None:
@@ -621,7 +627,11 @@ def test_tracing_says_what_each_call_takes(make: Make, capsys: pytest.CaptureFix
     load("traced", ZENPLAN_TRACE_PLUGINS="1").infos()
     said = capsys.readouterr()
     assert said.out == ""
-    lines = [line.rpartition(" ms")[0].rpartition(" ")[0] for line in said.err.splitlines()]
+    every = said.err.splitlines()
+    lines = [line.rpartition(" ms")[0].rpartition(" ")[0] for line in every if line.startswith("zenplan plugins: ")]
+    # Where it failed follows: the plugin's own file and line.
+    assert any("made_traced.py" in line for line in every)
+    assert every[-1] == "ValueError"
     assert lines == [
         "zenplan plugins: entry points",
         "zenplan plugins: traced (dist-traced 1.2): load",

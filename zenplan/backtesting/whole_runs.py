@@ -34,8 +34,9 @@ from zenplan.domain.training.plan import OPTIMIZERS, TrainingPlan
 from zenplan.domain.training.tuning import USUAL, tuning_of
 from zenplan.errors import Skipped, ZenplanError
 from zenplan.families.transformer import recipe
-from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.families.transformer.lowering import lower
 from zenplan.families.transformer.presets import plain
+from zenplan.families.transformer.shape import TransformerShape
 from zenplan.families.transformer.sizing import shape_for
 from zenplan.planning.money.run import runs_on
 from zenplan.planning.search.search import search

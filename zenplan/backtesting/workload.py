@@ -28,8 +28,9 @@ from zenplan.errors import Skipped
 from zenplan.families.catalogue import named_here, names_of
 from zenplan.families.images.summary import ACTIVATIONS, summary
 from zenplan.families.transformer.family import TransformerFamily
-from zenplan.families.transformer.lowering import Experts, TransformerShape, lower
+from zenplan.families.transformer.lowering import lower
 from zenplan.families.transformer.presets import Preset, plain
+from zenplan.families.transformer.shape import Experts, TransformerShape
 from zenplan.families.transformer.sizing import shape_for
 from zenplan.plugins.builtin import zenplan_workloads
 from zenplan.protocols import WorkloadFamily

@@ -19,6 +19,7 @@ ROOMS: Final = {
     "runs": ("runs.command:runs_app", "Training runs: list, show, compare, remove."),
     "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),
     "what-if": ("what_if.command:what_if", "The same plan with another price, amount, speed."),
+    "buy": ("buy.command:buy", "Hardware of one's own against the cheapest rent."),
     "diff": ("diff.command:diff", "Two plans: what changed, and whether it may."),
     "report": ("report.command:report", "A saved plan as one HTML page, for others to read."),
     "layouts": ("layouts.command:layouts", "The best layouts of a step on so many devices."),
@@ -34,10 +35,10 @@ ROOMS: Final = {
         "accelerators.command:accelerators_app",
         "Accelerators, or one data sheet with its sources.",
     ),
-    "prices": ("prices.command:prices", "What offers cost, and how old each price table is."),
+    "prices": ("prices.command:prices_app", "What offers cost, fetched where that is wanted."),
     "data": ("data.command:data_app", "Files to train on: counted, or prepared for a run."),
     "workloads": ("workloads.command:workloads_app", "Named models, or one operator by operator."),
-    "plugins": ("plugins.command:plugins", "Plugins, what each gives, and what was left out and why."),
+    "plugins": ("plugins.command:plugins_app", "Plugins: list, check, or begin one of your own."),
     "config": ("config.command:config", "Each setting, and where its value comes from."),
 }
 # The variable through which a shell asks for completions.
@@ -161,6 +162,10 @@ def _root(
             help="Show the completion script of a shell: bash, zsh, fish, powershell.",
             metavar="SHELL",
         ),
+    ] = None,
+    _plugin: Annotated[
+        list[str] | None,
+        typer.Option("--plugin", help="A Python file that is a plugin, in any command.", metavar="FILE"),
     ] = None,
 ) -> None:
     if context.invoked_subcommand is None:

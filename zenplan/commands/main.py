@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from zenplan.errors import ZenplanError
@@ -17,6 +18,9 @@ def main() -> NoReturn:
     """The ``zenplan`` command."""
     import gc
 
+    from zenplan.commands.shared import start
+
+    start.of_process()
     # Most commands live for half a second and make little garbage: collect seldom.
     gc.set_threshold(1_000_000, 50, 50)
     if _THREADS not in os.environ:
@@ -81,6 +85,27 @@ def run(argv: Sequence[str]) -> int:
     return code
 
 
+@contextmanager
+def _plugin_files(argv: Sequence[str]) -> Iterator[list[str]]:
+    """The command line without ``--plugin FILE``, which may stand anywhere in it; the files are loaded while it runs."""
+    rest = list(argv)
+    if not any(each.startswith("--plugin") for each in rest):
+        yield rest
+        return
+    from zenplan.commands.plugins.files import FILES, parted
+
+    before = os.environ.get(FILES)
+    files, rest = parted(rest, before or "")
+    os.environ[FILES] = files
+    try:
+        yield rest
+    finally:
+        if before is None:
+            del os.environ[FILES]
+        else:
+            os.environ[FILES] = before
+
+
 def _disowned(message: str) -> int:
     """An error of the system (a full disk, say), after which stdout may not be flushed again."""
     from zenplan.commands.shared.output import complain, hush
@@ -99,7 +124,8 @@ def _run(argv: Sequence[str]) -> int:
     try:
         if COMPLETION in os.environ:
             complete()
-        code = app(args=list(argv), prog_name="zenplan", standalone_mode=False)
+        with _plugin_files(argv) as rest:
+            code = app(args=rest, prog_name="zenplan", standalone_mode=False)
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     except SystemExit as error:

@@ -8,7 +8,8 @@ from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Usual, Workload
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, check_heads, dense, elementwise, loss
-from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import TransformerShape
 
 SST_2 = Usual(
     dataset="SST-2",

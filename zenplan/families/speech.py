@@ -9,7 +9,8 @@ from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, check_heads, convolution, elementwise
-from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import TransformerShape
 
 # 680,000 hours in pieces of 30 s; 1,048,576 steps of 256 of them.
 WHISPER = Usual(

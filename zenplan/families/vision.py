@@ -14,7 +14,8 @@ from zenplan.domain.model.workload import Block, Usual, Workload
 from zenplan.errors import UsageError
 from zenplan.families.named import Builder
 from zenplan.families.parts import block, check_heads, convolution, dense, elementwise, loss, side
-from zenplan.families.transformer.lowering import TransformerShape, lower
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import TransformerShape
 
 _IMAGES = 1_281_167
 _SAM_WHOLE = 4  # layers of SAM that see the whole image

@@ -10,6 +10,7 @@ from zenplan.hookspecs import hookimpl
 from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
 
 if TYPE_CHECKING:
+    from zenplan.families.configurations.fields import Known
     from zenplan.families.transformer.presets import Preset
 
 
@@ -38,13 +39,19 @@ def zenplan_workloads() -> Iterable[WorkloadFamily]:
 
     named = (LazyFamily(name, models) for name, models in FAMILIES.items())
     # The last one is asked for what nobody knows: configurations, sizes, other names of a model.
-    return (*named, TransformerFamily(presets=_presets))
+    return (*named, TransformerFamily(presets=_presets, defaults=_defaults))
 
 
 def _presets() -> Mapping[str, Preset]:
     from zenplan.adapters.tables.models import read_models
 
     return read_models()
+
+
+def _defaults() -> Known:
+    from zenplan.adapters.tables.configurations import read_type_defaults
+
+    return read_type_defaults()
 
 
 @hookimpl

@@ -1,20 +1,21 @@
 """The plugin border: calls code that is not ours, and answers whatever that code does.
 
 A plugin may raise anything at all, exit, print, or never come back: each becomes a reason of one line. One that never
-comes back is left alone in its thread, which ends with the program. Native code that keeps the interpreter to itself,
-or that ends the process, cannot be stopped.
+comes back is left alone in its thread, which ends with the program. What others rely on of the process, and a plugin
+changes, is put back. Native code that keeps the interpreter to itself, or that ends the process, cannot be stopped.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
 from time import monotonic
-from typing import Any, Final, Generic, TextIO, TypeVar, cast
+from typing import Any, Final, Generic, NoReturn, TextIO, TypeVar, cast
 
 from zenplan.errors import ZenplanError, printable
 
@@ -30,34 +31,70 @@ class Outcome(Generic[T]):
 
     Attributes:
         reason: empty where there is a value (which may be None).
+        traceback: of what was raised; empty unless it was asked for.
         given_up: there was no answer in time; the call may still be running.
+        changed: what of the process was changed, and is put back.
     """
 
     value: T | None = None
     reason: str = ""
+    traceback: str = ""
     given_up: bool = False
+    changed: tuple[str, ...] = ()
 
 
-def attempt(work: Callable[[], T], timeout_s: float | None) -> Outcome[T]:
+class _PluginThread(threading.Thread):
+    """A thread that runs code that is not ours. A daemon: a plugin that hangs must not keep the program from ending."""
+
+    def __init__(self, name: str, target: Callable[[], object]) -> None:
+        super().__init__(name=name, target=target, daemon=True)
+
+
+def attempt(
+    work: Callable[[], T], timeout_s: float | None, *, watched: bool = False, traced: bool = False
+) -> Outcome[T]:
     """The outcome of ``work()``. A KeyboardInterrupt of the user's own is passed on; nothing else is.
 
     Args:
         work: what to call, plugin code included.
         timeout_s: how long to wait for it, in a thread that writes to stderr what it has for stdout; None for
             zenplan's own code, which is called directly.
+        watched: put back what it changes of the process.
+        traced: keep the traceback.
     """
     if timeout_s is None:
-        return _outcome(work)
+        return _outcome(work, traced)
     found: list[Outcome[T]] = []
-    # A daemon: a plugin that hangs must not keep the program from ending.
-    thread = threading.Thread(target=lambda: found.append(_outcome(work)), name="zenplan-plugin", daemon=True)
-    stdout, sys.stdout = sys.stdout, cast(TextIO, _StdoutWithout(sys.stdout, thread))
+    changed: list[str] = []
+    routed = _route()
+    put_back = _keeper(changed) if watched else _nothing
+
+    def kept() -> T:
+        try:
+            return work()
+        finally:
+            put_back()
+
+    thread = _PluginThread("zenplan-plugin", lambda: found.append(_outcome(kept, traced)))
     thread.start()
     thread.join(timeout_s)
     if not found:
-        return Outcome(reason=f"no answer within {timeout_s:g} s", given_up=True)
-    sys.stdout = stdout
-    return found[0]
+        put_back()
+        return Outcome(reason=f"no answer within {timeout_s:g} s", given_up=True, changed=tuple(changed))
+    routed.leave()
+    return replace(found[0], changed=tuple(changed)) if changed else found[0]
+
+
+def _keeper(changed: list[str]) -> Callable[[], None]:
+    """What puts back what has changed from here on, and adds what it was to the list."""
+    from zenplan.plugins.surroundings import surroundings
+
+    before = surroundings()
+    return lambda: changed.extend(before.put_back())
+
+
+def _nothing() -> None:
+    pass
 
 
 def one_line(text: str) -> str:
@@ -66,7 +103,7 @@ def one_line(text: str) -> str:
     return plain if len(plain) <= _MOST_LETTERS else f"{plain[: _MOST_LETTERS - 1]}…"
 
 
-def _outcome(work: Callable[[], T], explained: bool = True) -> Outcome[T]:
+def _outcome(work: Callable[[], T], traced: bool = False, explained: bool = True) -> Outcome[T]:
     try:
         return Outcome(value=work())
     except BaseException as error:
@@ -75,12 +112,21 @@ def _outcome(work: Callable[[], T], explained: bool = True) -> Outcome[T]:
             raise
         # The error is the plugin's own too: its text can raise as well.
         text = _outcome(partial(_text, error), explained=False).value if explained else ""
-        kind = type(error).__name__
-        return Outcome(reason=(text if isinstance(error, ZenplanError) else f"{kind}: {text}") if text else kind)
+        kind = one_line(type(error).__name__)
+        reason = (text if isinstance(error, ZenplanError) else f"{kind}: {text}") if text else kind
+        where = _outcome(partial(_traceback, error), explained=False).value if traced else ""
+        return Outcome(reason=reason, traceback=where or "")
 
 
 def _text(error: BaseException) -> str:
     return one_line(str(error))
+
+
+def _traceback(error: BaseException) -> str:
+    from traceback import format_exception
+
+    lines = "".join(format_exception(error)).splitlines()
+    return "\n".join(printable(line, " ") for line in lines) + "\n"
 
 
 class Aside:
@@ -97,10 +143,8 @@ class Aside:
         self._most = most
         self._reason = ""
         self._since: float | None = None
-        # A daemon: a plugin that hangs must not keep the program from ending.
-        self._thread = threading.Thread(target=self._go, name=name, daemon=True)
-        self._before, self._ours = sys.stdout, cast(TextIO, _StdoutWithout(sys.stdout, self._thread))
-        sys.stdout = self._ours
+        self._thread = _PluginThread(name, self._go)
+        self._routed = _route()
         self._thread.start()
 
     def call(self, work: Callable[[], object]) -> None:
@@ -123,8 +167,8 @@ class Aside:
         self._thread.join(0.0 if self._reason else timeout_s)
         if self._thread.is_alive() and not self._reason:
             self._reason = f"it was not done within {timeout_s:g} s of the end"
-        if sys.stdout is self._ours:
-            sys.stdout = self._before
+        if not self._thread.is_alive():
+            self._routed.leave()
 
     def _go(self) -> None:
         while (work := self._calls.get()) is not None and not self._reason:
@@ -134,12 +178,14 @@ class Aside:
             self._reason = self._reason or outcome.reason
 
 
-class _StdoutWithout:
-    """stdout, except for one thread, which has stderr: stdout is the answer; what a plugin says is progress at best."""
+class _Routed:
+    """stdout, except for threads of plugins, which have stderr: stdout is the answer; what a plugin says is progress at
+    best. While it is in place, such a thread that ends the process ends itself alone."""
 
-    def __init__(self, stream: TextIO, thread: threading.Thread) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._thread = thread
+        self._exit, self._process = os._exit, os.getpid()
+        self.calls = 0
 
     def write(self, text: str) -> int:
         """Write to whichever stream the calling thread has."""
@@ -153,5 +199,35 @@ class _StdoutWithout:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._own(), name)
 
+    def leave(self) -> None:
+        """A call is over. After the last one stdout is what it was."""
+        with _LOCK:
+            self.calls -= 1
+            if self.calls == 0:
+                os._exit = self._exit
+                if cast(object, sys.stdout) is self:
+                    sys.stdout = self._stream
+
+    def exit(self, status: int) -> NoReturn:
+        """In place of ``os._exit``. A process that was forked off does end."""
+        if os.getpid() == self._process and isinstance(threading.current_thread(), _PluginThread):
+            raise SystemExit(f"it ended the process with {status}")
+        self._exit(status)
+
     def _own(self) -> TextIO | None:
-        return sys.stderr if threading.current_thread() is self._thread else self._stream
+        return sys.stderr if isinstance(threading.current_thread(), _PluginThread) else self._stream
+
+
+_LOCK: Final = threading.Lock()
+
+
+def _route() -> _Routed:
+    """stdout for a call that begins; ``leave`` ends it. A call that was given up never ends."""
+    with _LOCK:
+        routed = cast(object, sys.stdout)
+        if not isinstance(routed, _Routed):
+            routed = _Routed(sys.stdout)
+            sys.stdout = cast(TextIO, routed)
+            os._exit = routed.exit
+        routed.calls += 1
+        return routed

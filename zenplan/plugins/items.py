@@ -7,13 +7,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Final, get_origin, get_type_hints
+from typing import Any, Final, Generic, TypeVar, get_origin, get_type_hints
 
 from zenplan.domain import checks
 from zenplan.domain.hardware.accelerator import Accelerator
-from zenplan.errors import DataError, NoFit, UsageError, ZenplanError, nearest
-from zenplan.plugins.guard import Outcome, attempt
+from zenplan.errors import (
+    DataError,
+    InputFileError,
+    NoFit,
+    NoLiveSource,
+    UnknownName,
+    UsageError,
+    ZenplanError,
+    nearest,
+)
+from zenplan.plugins.guard import Outcome, attempt, one_line
 from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
+from zenplan.version import API
 
 MOST_ITEMS: Final = 10_000
 _MOST_BAD: Final = 5
@@ -27,14 +37,27 @@ KINDS: Final[Mapping[str, tuple[str, type]]] = {
     "zenplan_trackers": ("tracker", Tracker),
 }
 
+# What is asked of a network has longer than what is at hand: it has time-outs of its own.
+PATIENCE_S: Final[Mapping[str, float]] = {"fetch": 600.0}
+_MOST_LETTERS_OF_NAME: Final = 200
+
 Texts = Mapping[str, str]
-Ask = Callable[[str, Callable[[], Any]], Outcome[Any]]
+T = TypeVar("T")
+# A call into a plugin: what it is called, the call, and how long it may take where that is not the usual time.
+Ask = Callable[[str, Callable[[], Any], float | None], Outcome[Any]]
 
 
 def hooks_of(plugin: Any) -> tuple[dict[str, Callable[[], Any]], dict[str, str]]:
-    """The hooks of a plugin that can be called; and those that cannot, with the reason. Raises TypeError: it is None."""
+    """The hooks of a plugin that can be called; and those that cannot, with the reason.
+
+    Raises:
+        TypeError: it is None; DataError: it is written for another ``zenplan.API``.
+    """
     if plugin is None:
         raise TypeError("the entry point leads to None")
+    wanted = getattr(plugin, "zenplan_api", API)
+    if type(wanted) is not int or wanted != API:
+        raise DataError(f"it is written for zenplan.API {wanted!r}, and this is {API}")
     hooks: dict[str, Callable[[], Any]] = {}
     wrong: dict[str, str] = {}
     for name in dir(plugin):
@@ -90,24 +113,28 @@ def sorted_out(answer: Any, kind: type, *, trusted: bool = False) -> tuple[list[
     good: list[tuple[Any, Texts]] = []
     bad: list[str] = []
     for number, item in enumerate(listed(answer, kind), start=1):
-        outcome = attempt(partial(_texts_of, item, kind), None)
+        outcome = attempt(partial(_checked, item, kind), None)
         if outcome.value is None:
             bad.append(f"item {number} is left out: {outcome.reason}")
         else:
-            good.append((item, outcome.value))
+            good.append(outcome.value)
     if len(bad) > _MOST_BAD:
         bad[_MOST_BAD:] = [f"{len(bad) - _MOST_BAD} items more are left out"]
     return good, bad
 
 
-def _texts_of(item: Any, kind: type) -> Texts:
-    """The item's name and other texts, once it is known to be of its kind. Raises DataError: it is not."""
+def _checked(item: Any, kind: type) -> tuple[Any, Texts]:
+    """The item, plain where it is data, and its name and other texts. Raises DataError: it is not of its kind."""
+    from zenplan.plugins.shape import owned
+
     if isinstance(item, type):
         raise DataError(f"the class {item.__name__}, not an instance of it")
     if is_dataclass(kind):
-        if reason := checks.unlike(item, kind):
-            raise DataError(reason.removeprefix("it returned "))
-        return {"name": item.name}
+        try:
+            sheet = owned(item, kind)
+        except DataError as error:
+            raise DataError(error.message.removeprefix("it returned ")) from error
+        return sheet, {"name": _name(sheet.name, "name")}
     members = {name: isinstance(member, property) for name, member in vars(kind).items() if name[0] != "_"}
     missing = [name for name, text in members.items() if not text and not callable(getattr(item, name, None))]
     missing += [name for name, text in members.items() if text and not hasattr(item, name)]
@@ -115,8 +142,19 @@ def _texts_of(item: Any, kind: type) -> Texts:
         raise DataError(f"a {type(item).__name__}, not {kind.__name__}: it has no {', no '.join(missing)}")
     texts = {name: getattr(item, name) for name, text in members.items() if text}
     checks.named(type(item).__name__, **texts)
+    if kind is PriceProvider:
+        texts["carries"] = getattr(item, "carries", "")
     # A subclass of str may do anything when it is compared or shown.
-    return {name: str(text) for name, text in texts.items()}
+    return item, {name: _name(text, name) for name, text in texts.items()}
+
+
+def _name(text: Any, field: str) -> str:
+    from zenplan.plugins.shape import owned
+
+    name: str = owned(text, str, field)
+    if len(name) > _MOST_LETTERS_OF_NAME:
+        raise DataError(f"{field} has {len(name):,} letters; {_MOST_LETTERS_OF_NAME} are the most")
+    return name
 
 
 class PluginFailed(DataError):
@@ -124,26 +162,39 @@ class PluginFailed(DataError):
 
     Args:
         call: as in ``shop.bundled()``.
+        owner: the plugin, as in ``Problem.plugin``.
         reason: one line.
     """
 
-    def __init__(self, call: str, reason: str) -> None:
-        super().__init__(f"{call} of a plugin failed: {reason}", "'zenplan plugins' lists it")
+    def __init__(self, call: str, owner: str, reason: str) -> None:
+        name = owner.partition(" ")[0]
+        hint = f"ZENPLAN_TRACE_PLUGINS=1 shows where, ZENPLAN_BLOCK={name} does without it"
+        super().__init__(f"{call} of plugin {owner} failed: {reason}", hint)
         self.reason = reason
 
 
-class Guarded:
-    """A plugin's item behind the border: its texts as they were when it came, its calls answered as its protocol says.
+class Guarded(Generic[T]):
+    """An item of a plugin: every call into it goes through the border, and what it returns is looked at.
 
     Args:
-        item: of the plugin.
+        item: the plugin's own.
         kind: the protocol that it follows.
-        texts: its name, and the others that the protocol has.
+        texts: its name, and the others that it has.
+        owner: the plugin, as in ``Problem.plugin``.
         ask: calls into the plugin, and keeps what goes wrong.
+        finish: what becomes of an answer, by member.
     """
 
-    def __init__(self, item: Any, kind: type, texts: Texts, ask: Ask) -> None:
-        self._item, self._kind, self._ask = item, kind, ask
+    def __init__(
+        self,
+        item: Any,
+        kind: type[T],
+        texts: Texts,
+        owner: str,
+        ask: Ask,
+        finish: Mapping[str, Callable[[Any], Any]] | None = None,
+    ) -> None:
+        self._item, self._kind, self._owner, self._ask, self._finish = item, kind, owner, ask, finish or {}
         self.name = texts["name"]
         vars(self).update(texts)
 
@@ -154,25 +205,52 @@ class Guarded:
         returns = get_type_hints(vars(self._kind)[member])["return"]
 
         def call(*arguments: Any) -> Any:
-            outcome = self._ask(f"{self.name}.{member}()", partial(self._answer, member, returns, arguments))
+            what = f"{self.name}.{member}()"
+            outcome = self._ask(what, partial(self._answer, member, returns, arguments), PATIENCE_S.get(member))
             if isinstance(outcome.value, ZenplanError):
                 raise outcome.value
             if outcome.reason and get_origin(returns) is not Iterable:
-                raise PluginFailed(f"{self.name}.{member}()", outcome.reason)
-            return () if outcome.reason else outcome.value
+                raise PluginFailed(what, self._owner, outcome.reason)
+            answer = () if outcome.reason else outcome.value
+            return self._finish[member](answer) if member in self._finish else answer
 
         return call
 
     def _answer(self, member: str, returns: Any, arguments: tuple[Any, ...]) -> Any:
+        from zenplan.plugins.shape import owned
+
         try:
             value = getattr(self._item, member)(*arguments)
         except (UsageError, NoFit) as error:
-            return error  # an answer to the user, not a failure of the plugin
+            return _plain(error)  # an answer to the user, not a failure of the plugin
+        except DataError as error:
+            if member != "fetch":
+                raise
+            return _plain(error)  # nor is it the plugin's fault what a server does
         if get_origin(returns) in (Iterable, Sequence):
             value = listed(value, str)
-        reason = checks.unlike(value, returns)
+        if returns is str and isinstance(value, str):
+            # A report has many lines, and may be long.
+            return str.__str__(value)
+        value = owned(value, returns)
         if getattr(value, "provider", self.name) != self.name:
-            reason = f"it returned the table of {value.provider!r}"
-        if reason or (get_origin(returns) is Sequence and not value):
-            raise DataError(reason or "it returned nothing")
+            raise DataError(f"it returned the table of {value.provider!r}")
+        if get_origin(returns) is Sequence and not value:
+            raise DataError("it returned nothing")
         return value
+
+
+def _plain(error: ZenplanError) -> ZenplanError:
+    """The error as zenplan makes it: a class derived from it may lack what it should have, and its texts may be any.
+
+    Raises:
+        DataError: it says nothing.
+    """
+    kinds: tuple[type[ZenplanError], ...] = (UnknownName, InputFileError, UsageError, NoFit, NoLiveSource, DataError)
+    kind = next(each for each in kinds if isinstance(error, each))
+    message, hint = (one_line(str(getattr(error, field, ""))) for field in ("message", "hint"))
+    if not message:
+        raise DataError(f"it raised {type(error).__name__} without a word")
+    made = kind.__new__(kind)
+    ZenplanError.__init__(made, message, hint)
+    return made

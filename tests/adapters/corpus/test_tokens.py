@@ -131,6 +131,18 @@ def test_what_may_not_be_parted_is_not(split_by: str, tmp_path: Path, out: Path,
     assert all(len(parts) == 1 for parts in where.values())
 
 
+def test_what_to_do_with_too_few_is_not_what_was_done(tmp_path: Path, make: Prepare) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.txt").write_text(sentence(number))
+    with pytest.raises(DataError, match="too few") as error:
+        make(tmp_path)
+    assert "--split-by record" in error.value.hint
+    with pytest.raises(DataError, match="too few") as error:
+        make(tmp_path, split_by="record")
+    assert "--split-by" not in error.value.hint
+    assert "--validation 0" in error.value.hint
+
+
 # --- duplicates
 
 
@@ -292,21 +304,45 @@ def test_one_record_cannot_be_split(tmp_path: Path, out: Path, make: Prepare) ->
     assert list(read_data(out)["parts"]) == ["train"]
 
 
-def test_mixed_encodings(tmp_path: Path, out: Path, make: Prepare) -> None:
-    folder = tmp_path / "data"
+def test_texts_in_many_encodings(tmp_path: Path, out: Path, make: Prepare) -> None:
+    """Those that say theirs, and those that are clearly of western Windows, are read; mixed ones are not."""
+    folder, found = tmp_path / "data", {}
     folder.mkdir()
-    for number in range(6):
-        (folder / f"{number}.txt").write_text(f"{number} größe {sentence(number)}", encoding="utf-8")
-    (folder / "latin.txt").write_text(f"größe {sentence(7)}", encoding="latin-1")
-    (folder / "wide.txt").write_text(sentence(8), encoding="utf-16")
-    (folder / "lines.jsonl").write_bytes(b'{"text": "gr\xf6\xdfe"}\n' + json.dumps({"text": sentence(9)}).encode())
+    for number, (name, encoding) in enumerate(
+        (
+            *(("plain.txt", "utf-8"), ("mark.txt", "utf-8-sig"), ("wide.txt", "utf-16"), ("wider.txt", "utf-32")),
+            *(
+                ("latin.txt", "latin-1"),
+                ("windows.txt", "cp1252"),
+                ("east.xml", "iso-8859-2"),
+                ("russian.html", "koi8-r"),
+            ),
+        )
+    ):
+        text = f"größe: {sentence(number)}, naïve"
+        if name == "windows.txt":
+            text += " — “so”"
+        if encoding == "iso-8859-2":
+            text = f'<?xml version="1.0" encoding="{encoding}"?>\n<a>żółć {sentence(number)}</a>'
+        if encoding == "koi8-r":
+            text = f'<html><meta charset="{encoding}">Привет {sentence(number)}</html>'
+        found[name] = text
+        (folder / name).write_text(text, encoding=encoding)
+    (folder / "cookie.py").write_text(f"# -*- coding: cp1251 -*-\n# Привет {sentence('p')}\n", encoding="cp1251")
+    found["cookie.py"] = f"# -*- coding: cp1251 -*-\n# Привет {sentence('p')}\n"
+    (folder / "unknown.txt").write_text("Привет, мир! " * 20, encoding="cp1251")
+    (folder / "mixed.txt").write_bytes("größe ".encode() * 3 + "größe ".encode("latin-1"))
+    lines = [json.dumps({"text": f"größe {sentence(name)}"}, ensure_ascii=False) for name in ("a", "b")]
+    (folder / "lines.jsonl").write_bytes(lines[0].encode() + b"\n" + lines[1].encode("latin-1") + b"\n")
     card = make(folder)
-    assert sum(part.records for part in card.parts) == 7
+    assert sorted(all_texts(out)) == sorted([*found.values(), f"größe {sentence('a')}"])
+    assert card.encodings == {"cp1252": 2, "utf-16-le": 1, "utf-32-le": 1, "iso8859-2": 1, "koi8-r": 1, "cp1251": 1}
     assert {(each.what, each.example.partition(",")[0]) for each in card.dropped} == {
-        ("files", "latin.txt"),
-        ("files", "wide.txt"),
+        ("files", "unknown.txt"),
+        ("files", "mixed.txt"),
         ("records", "lines.jsonl"),
     }
+    assert read_card(out) == card
 
 
 def test_files_that_are_no_files_are_passed_by(notes: Path, make: Prepare) -> None:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from zenplan.adapters.data.readers import reading
 from zenplan.adapters.data.records import BadFile, Record
-from zenplan.adapters.data.walk import PassedBy, files_of
+from zenplan.adapters.data.walk import PassedBy, Wanted, files_of
 from zenplan.errors import DataError
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r", exclude_categories=("Cs",)), max_size=60)
@@ -177,9 +177,9 @@ def test_a_record_that_is_too_long_is_passed_over(tmp_path: Path, monkeypatch: p
 BAD = {
     "a.jsonl": b"\xff\xd8\xff\xe0" + b"\0" * 100,
     "html.csv": b"<!DOCTYPE html><html><body>not found</body></html>",
-    "b.txt": "Müller und Söhne".encode("latin-1"),
+    "b.txt": "Привет, мир, и все".encode("cp1251"),
     "c.txt": b"text\0with a zero",
-    "utf16.csv": "id,text\n1,x".encode("utf-16"),
+    "utf16.csv": "id,text\n1,x".encode("utf-16")[:-1],
     "d.jsonl.gz": gzip.compress(b'{"text": "one"}\n' * 1000)[:-20],
     "e.jsonl.gz": b'{"text": "never compressed"}\n',
     "f.json": b'[{"text": "one"}, {"text": ',
@@ -235,6 +235,43 @@ def test_files_below_a_folder(tmp_path: Path) -> None:
     assert left_out["pipe.jsonl"] == "not a regular file"
     assert {"README.md", "a.bin", "b/loop", "itself"} <= left_out.keys()
     assert not any(".git" in name or "hidden" in name for name in left_out)
+
+
+def test_what_no_suffix_says_is_counted_by_it(tmp_path: Path) -> None:
+    names = [
+        *(f"{n}.log" for n in range(7)),
+        *(f"{n}.BIN" for n in range(3)),
+        "a.x1",
+        "a.x2",
+        "a.x3",
+        "a.x4.gz",
+        "a.tar.gz",
+    ]
+    for name in (*names, "README", "Makefile", "a.txt", "trailing."):
+        (tmp_path / name).write_text("all: some text\n", encoding="utf-8")
+    passed_by = PassedBy()
+    assert [Path(each.path).name for each in files_of(tmp_path, passed_by, lambda: None)] == ["a.txt"]
+    unread, bare = sorted(passed_by.lines, key=lambda line: -line.count)
+    assert (unread.count, bare.count, bare.why) == (len(names), 3, "without a suffix")
+    assert ".log (7), .bin (3)" in unread.why
+    assert sum(each in unread.why for each in (".x1", ".x2", ".x3", ".x4.gz", ".tar.gz")) == 3
+    wanted = Wanted(include=("readme", "Make*", "*.log"))
+    found = [Path(each.path).name for each in files_of(tmp_path, PassedBy(), lambda: None, wanted)]
+    assert set(found) == {"a.txt", "README", "Makefile", *names[:7]}
+    assert {each.format for each in files_of(tmp_path, PassedBy(), lambda: None, wanted)} == {"text"}
+    # What the user names is data, also beside tables.
+    (tmp_path / "many.csv").write_text("x,y\n" * 50_000, encoding="utf-8")
+    assert "README" in {Path(each.path).name for each in files_of(tmp_path, PassedBy(), lambda: None, wanted)}
+
+
+def test_suffixes_without_end_take_no_memory() -> None:
+    passed_by = PassedBy()
+    for number in range(20_000):
+        passed_by.add_unread(f"a.{number:05}")
+    (line,) = passed_by.lines
+    assert line.count == 20_000
+    assert len(line.why) < 200
+    assert len(passed_by._suffixes) <= 1_000
 
 
 def test_code_is_data_where_it_is_most_of_a_folder(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from zenplan.adapters.prices.table import (
     PRICES,
     REQUIRED,
     Machines,
+    bundled_prices,
     bundled_providers,
     bundled_tables,
     exactly,
@@ -57,6 +58,30 @@ def read(folder: Path, *rows: str, header: str = HEADER) -> PriceTable:
 def only(table: PriceTable) -> Offer:
     (offer,) = table.offers
     return offer
+
+
+TAKEN = "spot_taken_per_h_low,spot_taken_per_h,spot_taken_per_h_high,spot_taken_what,spot_taken_as_of,spot_taken_source"
+
+
+def test_how_often_a_spot_machine_is_taken(tmp_path: Path) -> None:
+    taken = only(
+        read(tmp_path, f"{GOOD},0,0.001,0.01,a feed,2026-11-01,its page", header=f"{HEADER},{TAKEN}")
+    ).interruptions
+    assert taken
+    per_h = taken.per_node_s * 3600
+    assert (per_h.low, per_h.mid, per_h.high) == pytest.approx((0.0, 0.001, 0.01))
+    assert (taken.what, taken.as_of, taken.source) == ("a feed", date(2026, 11, 1), "its page")
+    assert only(read(tmp_path, f"{GOOD},,,,,,", header=f"{HEADER},{TAKEN}")).interruptions is None
+
+
+@pytest.mark.parametrize(
+    "cells",
+    ["0.1,0.01,0.2,a,,b", "-1,0.01,0.2,a,,b", ",0.01,0.2,a,,b", "0,0.01,x,a,,b", "0,0.01,0.2,,,b", "0,0.01,inf,a,,b"],
+)
+def test_a_rate_of_interruptions_that_is_none_leaves_the_row_out(tmp_path: Path, cells: str) -> None:
+    table = read(tmp_path, f"{GOOD},{cells}", f"{GOOD.replace('big', 'small')},,,,,,", header=f"{HEADER},{TAKEN}")
+    assert [offer.instance.name for offer in table.offers] == ["small"]
+    assert len(table.left_out) == 1
 
 
 def test_the_minimal_columns_are_enough(tmp_path: Path) -> None:
@@ -311,6 +336,15 @@ def test_no_row_becomes_an_offer_with_an_impossible_price(cells: dict[str, str])
     for offer in offers:
         for price in (offer.on_demand, offer.spot):
             assert price is None or (math.isfinite(price.usd_per_h) and price.usd_per_h > 0)
+
+
+def test_a_plugin_finds_the_bundled_table_of_its_provider_with_its_terms_and_networks() -> None:
+    table = bundled_prices("aws")
+    assert table in bundled_tables()
+    assert table.terms
+    assert any(offer.instance.network_bytes_per_s for offer in table.offers)
+    with pytest.raises(DataError, match="no table of nobody"):
+        bundled_prices("nobody")
 
 
 def test_providers_of_the_bundled_tables_load_lazily_and_have_no_live_source() -> None:

@@ -153,6 +153,29 @@ def test_sources_that_cannot_be(source: str, called: Call) -> None:
     assert not Path("out").exists()
 
 
+def test_names_and_an_encoding_of_files(called: Call) -> None:
+    Path("notes").mkdir()
+    for number in range(12):
+        Path("notes", f"{number}.txt").write_text(
+            f"Привет {number}, это {number * 7919} и {number}.", encoding="cp1251"
+        )
+    Path("notes", "README").write_text("Читай меня, если хочешь знать всё.", encoding="cp1251")
+    Path("notes", "a.log").write_text("log", encoding="utf-8")
+    show = json.loads(called("data", "show", "notes", "--encoding", "windows-1251", "--format", "json").out)
+    assert (show["files"], [each["count"] for each in show["left_out"]]) == (12, [1, 1])
+    assert any(".log (1)" in each["why"] for each in show["left_out"])
+    flags = ("--encoding", "windows-1251", "--include", "README", "--near-duplicates", "ignore", "--vocabulary", "300")
+    told = json.loads(called("data", "prepare", "notes", "--out", "out", *flags, "--format", "json").out)
+    assert (told["files"], told["encodings"]) == (13, {"cp1251": 13})
+    assert [each["why"] for each in told["dropped"]] == ["a suffix that is not read: .log (1)"]
+    text = called("data", "show", "out").out
+    assert "13 files were read as cp1251" in text
+    wrong = json.loads(called("data", "show", "notes", "--include", "*", "--format", "json").out)
+    assert (wrong["files"], [each["count"] for each in wrong["left_out"]]) == (1, [13])
+    for name in ("nothing", "rot13", ""):
+        assert "--encoding" in refused(called("data", "show", "notes", "--encoding", name), 2)
+
+
 def test_a_tokenizer_that_is_none(texts: Path, called: Call) -> None:
     for content in ("{}", "[", "\0"):
         Path("tokenizer.json").write_text(content, encoding="utf-8")

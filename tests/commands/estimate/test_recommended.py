@@ -9,7 +9,7 @@ import pytest
 
 from zenplan.adapters.clock import today
 from zenplan.domain.answer.answer import Answer, Label, Ranked
-from zenplan.domain.market.offer import Billing, Offer, Price, PriceTable
+from zenplan.domain.market.offer import Billing, Offer, Price, PriceTable, Terms
 from zenplan.planning.money.ranking import Wish
 from zenplan.units import DAY_S, HOUR_S
 
@@ -89,7 +89,11 @@ def every(change: Callable[[Offer, Price], float], fresh: bool = False) -> Calla
         )
 
     # Storage and egress keep their price: without them every dollar is a machine's.
-    return lambda table: replace(table, terms=None, offers=tuple(map(changed, table.offers)))
+    free = dict.fromkeys(
+        ("storage_usd_per_byte_s", "disk_usd_per_byte_s", "egress_usd_per_byte", "ingress_usd_per_byte"), 0.0
+    )
+    terms = Terms(provider="any", **free, source="made up")
+    return lambda table: replace(table, terms=terms, offers=tuple(map(changed, table.offers)))
 
 
 @pytest.mark.parametrize("options", MANY, ids=name)

@@ -191,7 +191,7 @@ def test_the_table_of_the_host() -> None:
 @pytest.mark.parametrize("sheets", [{}, {0: None}])
 def test_a_device_that_the_catalogue_does_not_know(sheets: dict[int, None]) -> None:
     report = profile_report(profile(device(**KNOWN)), sheets)
-    assert rows(report.tables[0])["data sheet"] == "no data sheet: unknown to the catalogue"
+    assert rows(report.tables[0])["data sheet"] == "none: the catalogue knows no device of that name"
     assert report.document["devices"][0]["sheet"] is None
     assert report.records[0]["sheet"] is None
 

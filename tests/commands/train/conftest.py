@@ -68,20 +68,23 @@ step_s = wish.get("step", 0.002)
 if job["rehearsal"]:
     memory = dict(peak_bytes=1e6, how="resident set", checkpoint_bytes=2)
     steps = [step_s] * 5
-    send(event="rehearsed", step_wall_s=steps, step_cpu_s=steps, evaluate_s=0.001, checkpoint_s=0.001, **memory)
+    times = dict(evaluate_s=wish.get("evaluate", 0.001), checkpoint_s=0.001)
+    send(event="rehearsed", step_wall_s=steps, step_cpu_s=steps, **times, **memory)
     while job["rehearsal"]["waits"] and not lines and not ended:
         time.sleep(0.001)
 send(event="stage", stage="train")
 # The farther from 0.001 it is, the worse.
 off = 1.0 + abs(math.log10(job["optimizer"]["learning_rate"] / 1e-3)) if wish.get("rates") else 1.0
 loss = lambda step: off * 2.0 / math.sqrt(step)
-every, reason, step, diverged = job["checkpoint_every"], "", first, None
+every, evaluate, reason, step, diverged = job["checkpoint_every"], job["evaluate_every"], "", first, None
 while step < job["steps"] and not reason:
     while lines:
         order = lines.pop(0)
         if order.get("checkpoint_every") is not None:
             every = order["checkpoint_every"]
-        else:
+        if order.get("evaluate_every") is not None:
+            evaluate = order["evaluate_every"]
+        if order.get("checkpoint_every") is None and order.get("evaluate_every") is None:
             reason = order["reason"]
     reason = reason or ("terminated" if terminated else "") or ("parent gone" if ended else "")
     if reason:
@@ -100,13 +103,14 @@ while step < job["steps"] and not reason:
         send(event="changed", step=saved, what="micro_batch", value=2, why="memory ran out with a micro-batch of 4")
         step = saved
         continue
-    time.sleep(step_s if step < wish.get("slow_from", 10**9) else wish["slow"])
-    now = step_s if step < wish.get("slow_from", 10**9) else wish["slow"]
+    slow = wish.get("slow_from", 10**9) <= step <= wish.get("slow_to", 10**9)
+    now = wish["slow"] if slow else step_s
+    time.sleep(now)
     times = dict(wall_s=[now], wait_s=[wish.get("wait", 0.0) * now], cpu_s=now)
     event = dict(event="step", first=step, losses=[loss(step)], **times)
     told = [*told, event][-20:]
     send(**event)
-    if job["evaluate_every"] and step % job["evaluate_every"] == 0:
+    if evaluate and step % evaluate == 0:
         event = dict(event="metric", step=step, part="validation", values={"loss": loss(step) + 0.1}, wall_s=0.001)
         told = [*told, event][-20:]
         send(**event)
@@ -115,6 +119,8 @@ while step < job["steps"] and not reason:
 model = ""
 if not reason:
     reason = "finished"
+    if not evaluate or step % evaluate:
+        send(event="metric", step=step, part="validation", values={"loss": loss(step) + 0.1}, wall_s=0.001)
     send(event="metric", step=step, part="test", values={"loss": loss(step) + 0.2}, wall_s=0.001)
     (folder / "model").mkdir(exist_ok=True)
     model = str(folder / "model" / "model.keras")

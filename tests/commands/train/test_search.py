@@ -141,7 +141,28 @@ def test_a_search_that_cannot_be_is_told_with_its_line(trainer: Any, text: str, 
     assert not (trainer.folder / "run").exists()
 
 
-def test_from_python_it_is_refused(trainer: Any) -> None:
-    path = asked(trainer, GRID)
-    done = trainer.python(f"import zenplan; zenplan.train({json.dumps(path)})")
-    assert "asks for a search" in done.stderr
+def test_from_python_it_is_the_same_as_the_command(trainer: Any) -> None:
+    """The same trials with the same best, kept in the same way; the document is the command's."""
+    assert search(trainer, GRID)[0] == 0
+    command = trainer.json("search.json")
+    code = f"""
+import json, zenplan
+told = []
+run = zenplan.train({json.dumps(asked(trainer, GRID))}, out="again", progress=lambda share, text: told.append(share))
+assert told == sorted(told) and told[0] == 0.0 and told[-1] == 1.0, told
+assert [trial.result.status.state for trial in run.trials] == ["finished"] * 3
+assert run.status.state == "finished" and run.folder.parent.parent == run.search_folder
+assert "Trial 2 is the best" in str(run)
+print(json.dumps(run.to_dict()))
+"""
+    done = trainer.python(code)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found == json.loads((trainer.folder / "again" / "search.json").read_text(encoding="utf-8"))
+    assert (found["schema"], found["best"]) == (command["schema"], command["best"])
+    assert [trial["values"] for trial in found["trials"]] == [trial["values"] for trial in command["trials"]]
+    trials = trainer.folder / "again" / "trials"
+    assert [(trials / f"{n:03d}" / "model" / "model.keras").exists() for n in (1, 2, 3)] == [False, True, False]
+    # A single run that is gone on with is none of it.
+    done = trainer.python("import zenplan; zenplan.train(resume='again/trials/002')")
+    assert "is finished" in done.stderr

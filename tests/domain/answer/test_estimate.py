@@ -1,11 +1,14 @@
 from dataclasses import fields
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenplan.domain.answer.estimate import Bill, MemoryUse, RunTime, StepTime
+from zenplan.domain.answer.answer import day_of_end
+from zenplan.domain.answer.estimate import Bill, MemoryUse, Part, RunTime, StepTime
 from zenplan.domain.market.offer import Billing
+from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.errors import DataError
 
@@ -34,9 +37,14 @@ def test_parts_add_up() -> None:
     assert memory.total_bytes == 2 ** len(fields(MemoryUse)) - 1
 
 
-def bill(storage: float | None, egress: float | None) -> Bill:
+def part(low: float, mid: float, high: float) -> Part:
+    return Part(name="disks", low_usd=low, mid_usd=mid, high_usd=high, origin=Origin.ASSUMED, why="made up")
+
+
+def bill(*beside: Part, credits: Part | None = None) -> Bill:
     run = RunTime(
         steady_s=RANGE,
+        work_s=RANGE,
         wall_clock_s=RANGE,
         goodput=1.0,
         checkpoint_interval_s=1,
@@ -44,10 +52,33 @@ def bill(storage: float | None, egress: float | None) -> Bill:
         checkpoint_bytes=1,
         interruptions=0,
     )
-    return Bill(billing=Billing.SPOT, run=run, billed_h=1, compute_usd=RANGE, storage_usd=storage, egress_usd=egress)
+    return Bill(billing=Billing.SPOT, run=run, billed_h=1, compute_usd=RANGE, beside=beside, credits=credits)
 
 
 def test_a_bill_adds_what_is_known() -> None:
     assert bill(None, None).total_usd == RANGE
     assert bill(0.0, None).total_usd == RANGE
     assert bill(10.0, 100.0).total_usd == RANGE + 110.0
+
+
+@pytest.mark.parametrize(
+    ("hours", "days"), [(0.0, 0), (0.5, 0), (12.0, 0), (12.1, 1), (24.0, 1), (25.0, 2), (240.0, 10)]
+)
+def test_a_run_of_hours_is_over_on_its_day_and_a_longer_one_by_the_end_of_its_last(hours: float, days: int) -> None:
+    start = date(2026, 12, 30)
+    assert day_of_end(start, hours * 3600.0) == start + timedelta(days=days)
+    assert day_of_end(start, 1e300) is None
+
+
+def test_a_bill_adds_its_parts_case_by_case() -> None:
+    assert bill().total_usd == RANGE
+    both = bill(part(0, 1, 3), part(10, 10, 10)).total_usd
+    assert both == Range(low=RANGE.low + 10, mid=RANGE.mid + 11, high=RANGE.high + 13)
+
+
+def test_credits_are_taken_off_and_nothing_is_below_nothing() -> None:
+    found = bill(part(1, 1, 1), credits=part(-0.5, -0.5, -0.5))
+    assert found.gross_usd == RANGE + 1.0
+    assert found.total_usd == RANGE + 0.5
+    whole = bill(credits=part(-RANGE.low, -RANGE.mid, -RANGE.high * (1 + 1e-15)))
+    assert whole.total_usd == Range(low=0.0, mid=0.0, high=0.0)

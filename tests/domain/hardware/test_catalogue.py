@@ -18,6 +18,7 @@ def make(name: str, nvml: str = "", *aliases: str, memory_bytes: float = 80e9) -
         aliases=aliases,
         memory_bytes=memory_bytes,
         memory_bytes_per_s=1e12,
+        mig_instances=7 if memory_bytes >= 80e9 else None,
     )
 
 
@@ -93,8 +94,8 @@ def test_an_unknown_name_near_nothing_names_the_listing():
         ("NVIDIA H200 NVL", "H200-NVL-141GB"),
         ("NVIDIA H20", "H20-96GB"),
         ("nvidia  h100 80gb hbm3", "H100-SXM5-80GB"),
-        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", "H100-SXM5-80GB"),
-        ("NVIDIA A100-SXM4-80GB MIG 1g.10gb", "A100-SXM4-80GB"),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", "H100-SXM5-80GB 1g.10gb"),
+        ("NVIDIA A100-SXM4-80GB MIG 1g.10gb+me", "A100-SXM4-80GB 1g.10gb+me"),
         ("NVIDIA H200 141GB HBM3e", "H200-SXM-141GB"),
         ("A100-SXM4-80GB", "A100-SXM4-80GB"),
         ("GeForce RTX 4090", "RTX-4090"),

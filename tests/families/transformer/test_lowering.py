@@ -6,7 +6,8 @@ from zenplan.adapters.tables.models import read_models
 from zenplan.domain.model.operators import Attention, MatMul
 from zenplan.domain.model.workload import Workload
 from zenplan.errors import DataError
-from zenplan.families.transformer.lowering import Experts, TransformerShape, lower
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import Experts, TransformerShape
 
 MODELS = read_models()
 GPT3 = MODELS["gpt3-175b"].shape

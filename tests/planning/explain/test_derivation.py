@@ -10,7 +10,8 @@ from zenplan.domain.answer.estimate import MemoryUse, StepTime
 from zenplan.domain.market.offer import Billing, Instance, Offer, Price, Terms
 from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.training.operations import Operations
-from zenplan.planning.explain.derivation import Line, _line, derive
+from zenplan.planning.explain.derivation import _line, derive
+from zenplan.planning.explain.line import Line
 from zenplan.planning.money.quotes import Option, market
 
 TERMS = Terms(
@@ -68,7 +69,8 @@ def test_the_parts_add_up(derived: Any) -> None:
     assert value(derived, "step", "step") == pytest.approx(step)
     parts = [n.removesuffix("_bytes") for n in MemoryUse.__dataclass_fields__]
     assert value(derived, "memory", "total") == pytest.approx(sum(value(derived, "memory", p) for p in parts))
-    bill = sum(value(derived, "bill", p) for p in ("machines", "checkpoint storage", "egress of the weights"))
+    of_bill = derived[1]
+    bill = sum(value(derived, "bill", p) for p in ("machines", *(part.name for part in of_bill.beside)))
     assert value(derived, "bill", "total") == pytest.approx(bill)
 
 
@@ -95,11 +97,11 @@ def test_the_interval_follows_from_the_lines(derived: Any) -> None:
     assert value(derived, "run", "τ between checkpoints") == pytest.approx(interval)
 
 
-def test_what_is_not_known_has_no_line(make: Any) -> None:
+def test_what_is_not_known_is_assumed_and_says_so(make: Any) -> None:
     _, _, lines = lines_of(make, terms=None)
-    names = {line.quantity for line in lines}
-    assert "checkpoint storage" not in names
-    assert "egress of the weights" not in names
+    origins = {line.quantity: line.origin for line in lines}
+    assert origins["checkpoint storage"].startswith("assumed")
+    assert origins["egress of the weights"].startswith("assumed")
     rounding = next(line for line in lines if line.quantity == "billed hours")
     assert "not known" in rounding.origin
 

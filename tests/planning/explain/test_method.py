@@ -6,7 +6,8 @@ from zenplan.adapters.tables.models import read_models
 from zenplan.domain.model.operators import Attention, Elementwise, ElementwiseKind, MatMul, Role
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout
-from zenplan.families.transformer.lowering import Experts, lower
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import Experts
 from zenplan.planning.explain.method import QLORA_WEIGHT_BYTES, Targets, with_adapters
 from zenplan.planning.physics.operators import operator_work
 from zenplan.planning.physics.step import step_time

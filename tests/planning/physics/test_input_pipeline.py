@@ -13,7 +13,8 @@ from zenplan.domain.model.operators import Convolution, Elementwise, Recurrent, 
 from zenplan.domain.model.workload import INPUTS, Block
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
-from zenplan.planning.explain.derivation import LIMITS, Line, derive
+from zenplan.planning.explain.derivation import LIMITS, derive
+from zenplan.planning.explain.line import Line
 from zenplan.planning.money.quotes import Option, market
 from zenplan.planning.physics.input_pipeline import PREPARATIONS, supply
 

@@ -12,7 +12,7 @@ from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.software import Software
 from zenplan.domain.training.stack import STACKS
-from zenplan.families.transformer.lowering import Experts
+from zenplan.families.transformer.shape import Experts
 from zenplan.planning.physics.interval import (
     BEYOND,
     EXPERTS,

@@ -11,7 +11,8 @@ from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.software import Software
 from zenplan.domain.training.kept import usual_kept
 from zenplan.domain.training.layout import Layout, Recompute
-from zenplan.families.transformer.lowering import Experts, TransformerShape, lower
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import Experts, TransformerShape
 from zenplan.planning.explain.method import with_adapters
 from zenplan.planning.physics.memory import (
     COLLECTIVES_BYTES,

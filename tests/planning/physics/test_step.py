@@ -11,7 +11,7 @@ from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.domain.training.tuning import TensorOverlap, Tuning
-from zenplan.families.transformer.lowering import Experts
+from zenplan.families.transformer.shape import Experts
 from zenplan.planning.explain.method import with_adapters
 from zenplan.planning.physics.columns import Layouts
 from zenplan.planning.physics.step import FORMULAS, OVERLAP, step_time

@@ -9,7 +9,7 @@ import pytest
 
 from zenplan.domain.software import Software
 from zenplan.domain.training.layout import Layout, Recompute
-from zenplan.families.transformer.lowering import Experts
+from zenplan.families.transformer.shape import Experts
 from zenplan.planning.explain.method import with_adapters
 from zenplan.planning.physics.blocks import Asked
 from zenplan.planning.physics.step import Question, fastest, step_time, step_times

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zenplan.domain.training.stack import STACKS
-from zenplan.families.transformer.lowering import Experts
+from zenplan.families.transformer.shape import Experts
 from zenplan.planning.search.candidates import candidates, divisors, reachable
 
 LLAMA = {"layers": 80, "width": 8192, "heads": 64, "ff_width": 28_672, "vocab": 32_000, "seq_len": 4096}

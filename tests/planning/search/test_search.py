@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zenplan.domain.answer.fit import FITS_UP_TO, TIGHT_UP_TO
 from zenplan.domain.training.layout import Layout, Recompute
-from zenplan.families.transformer.lowering import Experts
+from zenplan.families.transformer.shape import Experts
 from zenplan.planning.physics.memory import peak_memory
 from zenplan.planning.physics.step import step_time
 from zenplan.planning.search.search import Found, search, survey, usable_bytes

@@ -10,7 +10,7 @@ import pytest
 
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.domain.training.stack import STACKS, Stack
-from zenplan.families.transformer.lowering import Experts
+from zenplan.families.transformer.shape import Experts
 from zenplan.planning.explain.method import with_adapters
 from zenplan.planning.physics.interval import spread_of
 from zenplan.planning.search.search import Found, search, survey, usable_bytes

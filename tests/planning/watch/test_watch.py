@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,8 @@ from zenplan.domain.range import Range
 from zenplan.errors import DataError
 from zenplan.planning.watch.checkpoints import MOST_SHARE, interval_s, interval_steps
 from zenplan.planning.watch.drift import LEAST, Cause, StepTime, cores_of, drift_of
+from zenplan.planning.watch.evaluations import MOST, assumed_evaluate_s, evaluations_apart
+from zenplan.planning.watch.evaluations import MOST_SHARE as MOST_EVALUATED
 from zenplan.planning.watch.limits import MAX_HOURS, MAX_USD, RunLimits, must_stop
 from zenplan.planning.watch.money import Tariff
 from zenplan.planning.watch.progress import Left, mean_step_s, time_left
@@ -129,6 +132,93 @@ def test_the_interval_holds_four_in_five_machines_that_are_noisy_in_stretches() 
         assert found is not None
         held += found.low <= sum(steps[400:]) / 1600 <= found.high
     assert held >= 150
+
+
+def blocks_of(steps: list[float]) -> tuple[list[float], int]:
+    """As a run keeps them: a hundred means of neighbours at most."""
+    of = 1
+    while len(steps) >= 100:
+        steps = [(a + b) / 2.0 for a, b in zip(steps[::2], steps[1::2], strict=False)]
+        of *= 2
+    return steps, of
+
+
+@pytest.mark.parametrize("kind", ["trend", "neighbours", "wandering"])
+def test_the_range_of_the_time_left_holds_about_four_in_five_runs_that_drift(kind: str) -> None:
+    """At several points of the run, with evaluations that have noise of their own, and a prediction that is a little off."""
+    draw, count, runs, every = np.random.default_rng(5), 600, 60, 60
+    keeps, moves = {"trend": (0.0, 0.0), "neighbours": (0.97, 0.012), "wandering": (1.0, 0.003)}[kind]
+    held: dict[float, int] = {}
+    for _ in range(runs):
+        slow, steps, trend = 0.0, [], draw.normal(0.0, 0.1) if kind == "trend" else 0.0
+        for step in range(count):
+            slow = keeps * slow + draw.normal(0.0, moves)
+            steps.append(math.exp(slow + trend * step / count + draw.normal(0.0, 0.05)))
+        evaluations = [8.0 * math.exp(draw.normal(0.0, 0.1)) for _ in range(count // every)]
+        mean = sum(steps) / count * math.exp(draw.normal(0.0, 0.05))
+        predicted = Range(low=mean * math.exp(-0.064), mid=mean, high=mean * math.exp(0.064))
+        for share in (0.1, 0.3, 0.5, 0.8):
+            done = int(count * share)
+            seen = evaluations[: done // every]
+            left = Left(
+                steps=count - done,
+                evaluations=len(evaluations) - len(seen),
+                evaluate_s=sum(seen) / len(seen) if seen else 8.0,
+                beside_spread=0.25 / math.sqrt(1 + len(seen)),
+            )
+            found = time_left(left, predicted, *blocks_of(steps[:done]))
+            assert found is not None
+            actual = sum(steps[done:]) + sum(evaluations[len(seen) :])
+            held[share] = held.get(share, 0) + (found.low <= actual <= found.high)
+    assert all(0.6 * runs <= each <= runs for each in held.values()), held
+    assert 0.72 <= sum(held.values()) / (4 * runs) <= 0.97, held
+
+
+def test_what_is_beside_steps_is_in_the_time_left_and_in_its_range() -> None:
+    steps = [1.0] * 100
+    alone = time_left(Left(steps=100), PREDICTED, steps)
+    more = time_left(Left(steps=100, evaluations=3, evaluate_s=10.0, checkpoints=2, checkpoint_s=5.0), PREDICTED, steps)
+    assert alone is not None
+    assert more is not None
+    assert more.mid == pytest.approx(alone.mid + 40.0)
+    assert more.high - more.mid > alone.high - alone.mid
+    known = time_left(Left(steps=100, evaluations=4, evaluate_s=10.0, beside_spread=0.0), PREDICTED, steps)
+    assert known is not None
+    assert known.high - known.mid == pytest.approx(alone.high - alone.mid)
+
+
+def test_a_run_that_gets_slower_is_not_taken_to_go_on_as_its_mean() -> None:
+    slower = [1.0 + 0.2 * step / 400 for step in range(200)]
+    found = mean_step_s(None, slower, 200)
+    assert found is not None
+    assert found.low <= 1.15 <= found.high
+    assert found.mid > 1.1
+
+
+# --- evaluations
+
+
+@given(
+    st.integers(min_value=1, max_value=10**6),
+    st.floats(min_value=1e-4, max_value=1e4),
+    st.integers(min_value=0, max_value=1),
+)
+def test_evaluations_are_ten_at_most_and_cost_a_tenth_of_the_steps_unless_one_is_more(
+    steps: int, cost: float, beside: int
+) -> None:
+    every = evaluations_apart(steps, cost, beside)
+    made = math.ceil(steps / every) if every else 1
+    assert made <= MOST
+    assert made == 1 or (made + beside) * cost <= MOST_EVALUATED * steps * (1.0 + 1e-9)
+    # No more of them would be allowed, but for what whole steps make of it.
+    if not every and steps >= 2:
+        assert (2 + beside) * cost > MOST_EVALUATED * steps
+
+
+def test_an_evaluation_that_nobody_timed_is_taken_for_the_way_forward() -> None:
+    assert assumed_evaluate_s(300, 100, 2.0) == pytest.approx(2.0)
+    assert evaluations_apart(200, assumed_evaluate_s(50 * 8, 8, 1.0)) == 0
+    assert evaluations_apart(20_000, assumed_evaluate_s(50 * 8, 8, 1.0)) == 2000
 
 
 # --- drift
@@ -261,3 +351,18 @@ def test_the_whole_run_is_the_sum_of_its_parts_and_its_doubts_add_up_as_squares(
     assert stored.mid == found.mid
     assert stored.high > found.high
     assert replace(run, step_s=None).run_s is None
+
+
+def test_what_had_passed_is_in_no_doubt() -> None:
+    """Of a rehearsal all until its end, else what the command took until then; the rest is what is predicted."""
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    run = RunPrediction(
+        origin=STORED, why="", made_at=now, steps=100, step_s=PREDICTED, start_s=4.0, setup_s=9.0, rehearsal_s=1.0
+    )
+    assert (run.known_s, replace(run, origin=REHEARSED).known_s) == (4.0, 10.0)
+    for each in (run, replace(run, origin=REHEARSED)):
+        assert each.run_s is not None
+        assert each.unknown_s is not None
+        assert each.run_s.mid == pytest.approx(110.0)
+        assert each.run_s.mid - each.unknown_s.mid == pytest.approx(each.known_s)
+        assert each.run_s.high - each.run_s.mid == pytest.approx(each.unknown_s.high - each.unknown_s.mid)

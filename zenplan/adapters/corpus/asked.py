@@ -16,13 +16,15 @@ from zenplan.adapters.data.walk import DataFile
 from zenplan.errors import UsageError
 
 # Of what is written: a preparation that was begun by another one is not gone on with.
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 # What the bytes that come out depend on, beside zenplan.
 _LIBRARIES: Final = ("tokenizers", "rensa", "pillow", "pyarrow", "numpy")
 
 # Of a side of an image, and tokens of a labelled text.
 _MOST_PIXELS: Final = 4_096
 _MOST_LENGTH: Final = 1_000_000
+# That is set aside to validate on, and to test on.
+_SHARE: Final = 0.05
 # As a label: the name of the folder that a file is in.
 FOLDER: Final = "folder"
 
@@ -44,12 +46,14 @@ class Asked:
         ids: columns of a table that name things, each an input of its own: users, items.
         seq_len: tokens of a sample of labelled text.
         image_size, channels: of a side in pixels, and 3 for colour or 1 for grey.
-        validation, test: shares that are set aside.
-        split_by: what is never parted; None for the usual of such data.
+        validation, test: shares that are set aside; None for 0.05, and for what lies there of a split that data come with.
+        split_by: what is never parted; None for the usual of such data, and for a split that they come with.
         same: whether exact duplicates are dropped; None for the usual of such data.
         near: whether near duplicates are dropped, kept in one part, or not looked for.
         similarity: from which on texts are near duplicates, the Jaccard similarity of their runs of five words.
         min_chars, max_chars: of a text; None for no limit.
+        include: patterns of names of files that are read as text, whatever their suffix.
+        encoding: of texts; None to find it file by file.
         quality: ``prose`` drops what is no running text.
         seed: of the split and of the sample that a tokenizer is trained on.
         needed_tokens: of the plan that the data are for; None without one.
@@ -73,14 +77,16 @@ class Asked:
     seq_len: int = 256
     image_size: int = 32
     channels: int = 3
-    validation: float = 0.05
-    test: float = 0.05
+    validation: float | None = None
+    test: float | None = None
     split_by: str | None = None
     same: str | None = None
     near: str = "drop"
     similarity: float = 0.8
     min_chars: int = 1
     max_chars: int | None = None
+    include: tuple[str, ...] = ()
+    encoding: str | None = None
     quality: str = "any"
     seed: int = 0
     needed_tokens: float | None = None
@@ -89,7 +95,7 @@ class Asked:
     sample_bytes: int = 30_000_000
 
     def __post_init__(self) -> None:
-        if self.validation + self.test >= 1.0:
+        if sum(self.shares) >= 1.0:
             raise UsageError("--validation and --test leave nothing to train on", "together they must be below 100%")
         if self.split_by == FOLDER == self.label:
             raise UsageError(
@@ -106,6 +112,11 @@ class Asked:
         ):
             if value > most:
                 raise UsageError(f"--{flag} {value:,} is more than {most:,}", "memory holds a sample whole")
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Of validation and test, where they are drawn."""
+        return _SHARE if self.validation is None else self.validation, _SHARE if self.test is None else self.test
 
     @property
     def table(self) -> bool:

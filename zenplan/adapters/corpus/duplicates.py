@@ -15,10 +15,13 @@ import numpy as np
 from zenplan.adapters.corpus.clusters import join, root, roots
 from zenplan.adapters.corpus.minhash import BANDS, HASHES, alike
 from zenplan.adapters.corpus.shards import Shards
+from zenplan.adapters.corpus.splitting import TEST, TRAIN, VALIDATION
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
-KEPT, SAME, NEAR = 0, 1, 2
+# The state of a sample: kept, or dropped from train for being the same or nearly the same as another one, of train or of
+# what a given split holds out.
+KEPT, SAME, NEAR, SAME_HELD, NEAR_HELD = range(5)
 # Hashes that are sorted at a time: with their places and the order some 100 MB.
 _LOT: Final = 4_000_000
 # Signatures that are compared at a time.
@@ -27,13 +30,43 @@ _SIGNED: Final = 100_000
 _ROUNDS: Final = 8
 
 
-def same(shards: Shards) -> Array:
-    """For each sample whether one before it is the same: uint8, ``SAME`` or ``KEPT``."""
-    found = np.full(shards.samples, KEPT, np.uint8)
+def same(shards: Shards, given: Array | None) -> tuple[Array, int]:
+    """For each sample whether one before it is the same: uint8, ``SAME``, ``SAME_HELD`` or ``KEPT``.
+
+    Args:
+        shards: of a given split those of test are first, those of train last.
+        given: the part of each sample; None without a given split. Of one, those that are held out stay as they are.
+
+    Returns:
+        That, and how many of validation are the same as one of test.
+    """
+    found, both = np.full(shards.samples, KEPT, np.uint8), 0
     for places, hashes in _lots(shards, lambda number: shards.array(number, "hash")):
         ordered, again = _again(places, hashes)
-        found[ordered[1:][again]] = SAME
-    return found
+        if given is None or not len(ordered):
+            found[ordered[1:][again]] = SAME
+            continue
+        # Of each run of the same ones the first.
+        starts = np.concatenate(([0], np.where(again, 0, np.arange(1, len(ordered)))))
+        leads = ordered[np.maximum.accumulate(starts)][1:][again]
+        states, number = held(given, ordered[1:][again], leads, (SAME, SAME_HELD))
+        found[ordered[1:][again]] = states
+        both += number
+    return found, both
+
+
+def held(given: Array, places: Array, leads: Array, states: tuple[int, int]) -> tuple[Array, int]:
+    """The states of samples that are like an earlier one, in a given split; and how many of validation are like one of
+    test.
+
+    Args:
+        given: the part of each sample.
+        places: of these; ``leads`` are those that they are like.
+        states: of one of train that is like another of train, and like one that is held out.
+    """
+    own, other = given[places], given[leads]
+    found = np.where(other == TRAIN, states[0], states[1]).astype(np.uint8)
+    return np.where(own == TRAIN, found, KEPT), int(((own == VALIDATION) & (other == TEST)).sum())
 
 
 def near(shards: Shards, state: Array, similarity: float, tell: Callable[[float], None]) -> Array:

@@ -50,7 +50,7 @@ class Texts:
             shard.drop(sample.place, problem)
             return
         content = text.encode("utf-8")
-        shard.add(content, content, sample.group, sample.document, label)
+        shard.add(content, content, sample.part, sample.group, sample.document, label)
         if self.signed:
             self.waiting.append(text)
             if len(self.waiting) >= _AT_A_TIME:
@@ -104,7 +104,7 @@ class Rows:
         values = np.array(numbers, np.float32)
         content = values.tobytes() + "\n".join(names).encode("utf-8")
         # Rows with the same values are of one group: none of them is in train and in test.
-        shard.add(content, (values, names), sample.group, label=label, of=len(content) or 1)
+        shard.add(content, (values, names), sample.part, sample.group, label=label, of=len(content) or 1)
 
     def arrays(self, shard: Shard) -> dict[str, Array]:
         """Values of a shard that is full: ``x``, and of each column of names codes and what these are."""
@@ -170,12 +170,14 @@ class _Filling:
         self.shard = self._next()
 
     def take(self, sample: Sample, place: tuple[int, int]) -> bool:
-        """Take a sample in; where the shard was full, into the next one, and say so."""
+        """Take the sample of that file and number in; where the shard was full, into the next one, and say so."""
         full = self.shard.size >= self.shard_bytes
         if full:
             self.finish(place)
             self.shard = self._next()
         self.shard.records += 1
+        if not place[1]:
+            self.shard.encodings[sample.encoding] += 1
         if sample.problem:
             self.shard.drop(sample.place, sample.problem)
         else:

@@ -4,16 +4,17 @@ that ``zenplan data show`` counts, and is what Keras and torchvision read them w
 
 from __future__ import annotations
 
+import os
 import struct
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from zenplan.adapters.corpus.asked import Asked
+from zenplan.adapters.corpus.given import Given
 from zenplan.adapters.corpus.shards import Shard, Shards
 from zenplan.adapters.data.records import BadFile
 from zenplan.adapters.data.source import opened
@@ -39,7 +40,11 @@ def check_installed() -> None:
 
 
 def fill_images(
-    shards: Shards, files: Sequence[DataFile], asked: Asked, folder: str, tell: Callable[[float], None]
+    shards: Shards,
+    files: Sequence[DataFile],
+    asked: Asked,
+    within: tuple[str, Given],
+    tell: Callable[[float], None],
 ) -> None:
     """Write the shards of all images that are not in one yet.
 
@@ -47,26 +52,28 @@ def fill_images(
         shards: those that are finished.
         files: of images.
         asked: their size and channels.
-        folder: that they are in; an image that lies in it itself has no class.
+        within: the folder that they are in, and the split that they come with; an image has the class of its own folder.
         tell: called with the share that is done.
     """
     (begin, *_) = shards.place or (0,)
     if begin == len(files):
         return
+    folder = within[0]
     shard = Shard(shards.work, len(shards), PassedBy(folder))
     for place in range(begin, len(files)):
         if shard.size >= asked.shard_bytes:
             _finish(shards, shard, place, asked)
             shard = Shard(shards.work, len(shards), PassedBy(folder))
-        _take(shard, files[place], asked, folder)
+        _take(shard, files[place], asked, within)
         tell((place + 1) / len(files))
     _finish(shards, shard, len(files), asked)
 
 
-def _take(shard: Shard, file: DataFile, asked: Asked, folder: str) -> None:
+def _take(shard: Shard, file: DataFile, asked: Asked, within: tuple[str, Given]) -> None:
     shard.records += 1
-    path = Path(file.path)
-    if path.parent == Path(folder):
+    name, given = os.path.relpath(file.path, within[0]), within[1]
+    label = given.label(name)
+    if not label:
         shard.drop(file.path, "no folder that names a class")
         return
     try:
@@ -74,7 +81,7 @@ def _take(shard: Shard, file: DataFile, asked: Asked, folder: str) -> None:
     except BadFile as error:
         shard.drop(file.path, str(error))
         return
-    shard.add(pixels.tobytes(), pixels, label=" ".join(path.parent.name.split()))
+    shard.add(pixels.tobytes(), pixels, given.part(name), label=" ".join(label.split()))
 
 
 def _finish(shards: Shards, shard: Shard, place: int, asked: Asked) -> None:

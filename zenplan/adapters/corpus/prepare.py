@@ -37,6 +37,12 @@ Tell = Callable[[float, str], None]
 _READ, _LOOKED = 0.45, 0.55
 # A part whose share is farther from what was asked for, by this factor, is spoken of.
 _FAR = 1.5
+_ALIKE = {
+    duplicates.SAME: "the same as another",
+    duplicates.NEAR: "nearly the same as another",
+    duplicates.SAME_HELD: "to train on, and the same as one that is held out",
+    duplicates.NEAR_HELD: "to train on, and nearly the same as one that is held out",
+}
 
 
 def prepare(asked: Asked, tell: Tell) -> DataCard:
@@ -84,7 +90,7 @@ class _Preparation:
     def __init__(self, asked: Asked, source: Source, work: Work, tell: Tell) -> None:
         self.asked, self.source, self.work, self.tell = asked, source, work, tell
         self.shards = Shards(work)
-        self.notes: list[str] = []
+        self.notes = list(source.notes)
         self._began = time.process_time(), time.monotonic()
         # What earlier processes spent.
         self._earlier = self._stored()
@@ -94,14 +100,15 @@ class _Preparation:
         self._fill()
         if not self.shards.samples:
             raise self._nothing()
-        state, first = self._duplicates()
+        given = self.shards.column("given") if self.source.given else None
+        state, first = self._duplicates(given)
         labelled = None
         if self.source.what != TEXT:
             labelled = labels.labels_of(self.shards, state, self.asked)
             again = duplicates.contradicting(self.shards, labelled.values)
             if again and labelled.names is not None:
                 self.notes.append(f"{again:,} samples are the same as another one that has another label.")
-        parts = self._split(state, first)
+        parts = self._split(given, state, first)
 
         def tell(share: float) -> None:
             self.tell(_LOOKED + (1.0 - _LOOKED) * share, "writing")
@@ -126,25 +133,36 @@ class _Preparation:
 
         read_label = labels.reader_of(asked)
         if source.what == IMAGES:
-            images.fill_images(self.shards, source.files, asked, str(source.root), tell)
+            images.fill_images(self.shards, source.files, asked, (str(source.root), source.given), tell)
         elif source.what == ARRAYS:
-            arrays.fill_arrays(self.shards, arrays.read_inputs(asked), asked, read_label, tell)
+            arrays.fill_arrays(self.shards, arrays.read_lots(asked, source.given), asked, read_label, tell)
         else:
             rows = source.what == ROWS
-            samples = Samples(asked, source.root, source.files, source.split_by, rows)
+            samples = Samples(asked, source.root, source.files, source.split_by, rows, source.given)
             filters = Filters(asked.min_chars, asked.max_chars, asked.quality == "prose")
             keeper: Texts | Rows = Texts(filters, source.what == LABELLED, asked.near != "ignore", read_label)
             if rows:
                 keeper = Rows(source.features, asked.ids, read_label)
             fill(self.shards, samples, keeper, asked.shard_bytes, str(source.root), tell)
 
-    def _duplicates(self) -> tuple[Array, Array]:
-        """The state of each sample, and the first of those that it is nearly the same as."""
+    def _duplicates(self, given: Array | None) -> tuple[Array, Array]:
+        """The state of each sample, and the first of those that it is nearly the same as.
+
+        Args:
+            given: the part of each, in a split that the data come with; None without one.
+        """
         source, asked = self.source, self.asked
         usual = "keep" if source.what in (ROWS, ARRAYS) else "drop"
-        state = np.zeros(self.shards.samples, np.uint8)
+        state, both = np.zeros(self.shards.samples, np.uint8), 0
         if (asked.same or usual) == "drop":
-            state = duplicates.same(self.shards)
+            state, both = duplicates.same(self.shards, given)
+        elif given is not None:
+            found, both = duplicates.same(self.shards, given)
+            if leaked := int((found == duplicates.SAME_HELD).sum()):
+                self.notes.append(
+                    f"{leaked:,} samples of train are the same as one that is held out, by chance or not: "
+                    "--duplicates drop takes them out of train."
+                )
         first = np.arange(self.shards.samples)
         if source.what in (TEXT, LABELLED) and asked.near != "ignore":
 
@@ -152,13 +170,40 @@ class _Preparation:
                 self.tell(_READ + (_LOOKED - _READ) * share, "looking for near duplicates")
 
             first = duplicates.near(self.shards, state, asked.similarity, tell)
-            if asked.near == "drop":
-                state[(first != np.arange(len(first))) & (state == duplicates.KEPT)] = duplicates.NEAR
+            near = duplicates.NEAR if asked.near == "drop" else duplicates.KEPT
+            apart = np.flatnonzero((first != np.arange(len(first))) & (state == duplicates.KEPT))
+            if given is None:
+                state[apart] = near
+            else:
+                # What is the same is nearly the same: of validation it was counted, and not dropped, before.
+                state[apart], both = duplicates.held(given, apart, first[apart], (near, duplicates.NEAR_HELD))
+        if both:
+            self.notes.append(
+                f"Validation and test have {both:,} in common, or nearly so: they stay as they are given."
+            )
         return state, first
 
-    def _split(self, state: Array, first: Array) -> Array:
+    def _split(self, given: Array | None, state: Array, first: Array) -> Array:
+        """The part of each sample."""
         kept = state == duplicates.KEPT
-        shares, text = (self.asked.validation, self.asked.test), self.source.what == TEXT
+        if given is None:
+            return self._drawn(kept, first, self.asked.shares)
+        parts = np.where(kept, given, np.uint8(splitting.DROPPED))
+        source = self.source.given
+        for part in filter(source.has, source.there):
+            if not (parts == part).any():
+                self.notes.append(f"No record of the given {PARTS[part - 1]} can be used.")
+        # Validation that is missing is drawn from train; what to test on is drawn where that was said.
+        validation = 0.0 if source.has(splitting.VALIDATION) else self.asked.shares[0]
+        test = 0.0 if source.has(splitting.TEST) else self.asked.test or 0.0
+        train = parts == splitting.TRAIN
+        if not train.any():
+            raise self._nothing("record to train on")
+        return np.where(train, self._drawn(train, first, (validation, test)), parts)
+
+    def _drawn(self, kept: Array, first: Array, shares: tuple[float, float]) -> Array:
+        """Parts of such shares of what is kept."""
+        text = self.source.what == TEXT
         if int(kept.sum()) > splitting.MANY and self.source.split_by == "record" and self.asked.near != "keep":
             # None needs another one for it: shard by shard, for they may be too many for memory.
             parts = np.concatenate(
@@ -172,9 +217,14 @@ class _Preparation:
             if self.asked.near == "keep":
                 groups = splitting.joined(groups, first)
             sizes = self.shards.column("size") if text else np.ones(len(groups))
-            parts = splitting.parts(groups, sizes, kept, shares, self.asked.seed)
+            parts = splitting.parts(groups, sizes, kept, shares, self.asked.seed, self._too_few())
         self._check_shares(parts, shares, text)
         return parts
+
+    def _too_few(self) -> str:
+        """What to do where there are too few groups to split."""
+        finer = "" if self.source.split_by == "record" else ", --split-by record"
+        return f"give more data{finer}, or --validation 0 --test 0"
 
     def _groups(self, number: int) -> Array:
         """What each sample of a shard may not be parted from; samples that are the same have one group."""
@@ -219,7 +269,8 @@ class _Preparation:
                 for place, name in enumerate(PARTS, start=1)
                 if name in written.data["parts"]
             ),
-            split_by=self.source.split_by,
+            encodings=self.shards.encodings,
+            split_by="given" if self.source.given else self.source.split_by,
             seed=self.asked.seed,
             classes=tuple(written.data.get("class_names", ())),
             needed_tokens=needed,
@@ -247,7 +298,7 @@ class _Preparation:
     def _alike(self, state: Array) -> tuple[LeftOut, ...]:
         """Duplicates that were dropped. The example is by its number: what was kept has no place any more."""
         found = []
-        for kind, why in ((duplicates.SAME, "the same as another"), (duplicates.NEAR, "nearly the same as another")):
+        for kind, why in _ALIKE.items():
             places = np.flatnonzero(state == kind)
             if len(places):
                 example = self._place(int(places[0]))
@@ -263,13 +314,13 @@ class _Preparation:
         start = checks.one_line(next(self.shards.texts(shard, wanted))[:200])
         return f"'{start[:60]}…'" if len(start) > 60 else f"'{start}'"
 
-    def _nothing(self) -> DataError:
+    def _nothing(self, what: str = "record") -> DataError:
         lines = self.shards.dropped(self.source.passed_by)
         path: Path | str = self.asked.source
         if not lines:
-            return DataError(f"the data '{path}' have no record", HINT)
+            return DataError(f"the data '{path}' have no {what}", HINT)
         most = max(lines, key=lambda line: (line.what == "records", line.count))
         hint = "--label names the column to learn" if "label" in most.why else HINT
         if most.why == "without text":
             hint = "--text-column names a column of text, or --label the one to learn of a table"
-        return DataError(f"no record in the data '{path}' can be used: {most.example}: {most.why}", hint)
+        return DataError(f"no {what} in the data '{path}' can be used: {most.example}: {most.why}", hint)

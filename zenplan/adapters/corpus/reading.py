@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from zenplan.adapters.corpus.asked import FOLDER, Asked
+from zenplan.adapters.corpus.given import NOT_GIVEN, Given
 from zenplan.adapters.corpus.values import is_number
 from zenplan.adapters.data.columns import TextColumns, find_columns
+from zenplan.adapters.data.encoding import UTF8
 from zenplan.adapters.data.readers import reading
 from zenplan.adapters.data.records import BadFile, Reader, Record
 from zenplan.adapters.data.walk import DataFile
@@ -38,20 +40,24 @@ class Sample:
     Attributes:
         place: of it, for people: a file, and where in it.
         group: a hash of the file or folder that it may not be parted from; 0 where it may be from all.
+        part: of the split that the data come with; 0 without one.
         document: a hash of the text that this is a piece of; 0 where it is whole.
         text: None of a row of a table.
         row: its values by column; empty of a text without a label.
         label: as it stands there; None without one.
         problem: why it cannot be used; empty where it can.
+        encoding: of its file.
     """
 
     place: str
     group: int = 0
+    part: int = 0
     document: int = 0
     text: str | None = None
     row: Mapping[str, Any] = field(default_factory=dict)
     label: Any = None
     problem: str = ""
+    encoding: str = UTF8.name
 
 
 def number_of(*parts: str) -> int:
@@ -70,6 +76,7 @@ class Samples:
         files: in their order.
         split_by: folder, file or record.
         rows: whether they are rows of a table, and no texts.
+        given: the split that they come with.
     """
 
     asked: Asked
@@ -77,6 +84,7 @@ class Samples:
     files: Sequence[DataFile]
     split_by: str
     rows: bool
+    given: Given = NOT_GIVEN
 
     def of(self, file: DataFile) -> Iterator[Sample]:
         """Those of one file, in order.
@@ -86,6 +94,7 @@ class Samples:
         """
         name = os.path.relpath(file.path, self.root)
         group = 0 if self.split_by == "record" else number_of(self.split_by, _group(name, self.split_by))
+        part = self.given.part(name)
         with reading(file, every_column=self.rows or self.asked.label is not None) as reader:
             if file.format == "text":
                 if self.rows:
@@ -93,12 +102,20 @@ class Samples:
                 found = pieces(reader, self._piece_bytes)
                 texts = list(found) if file.size_bytes <= _WHOLE and not file.gzip else found
                 document = number_of("document", name)
-                label = Path(name).parent.name or None
+                label = self.given.label(name) or None
                 for number, text in enumerate(texts, start=1):
                     place = name if number == 1 else f"{name}, piece {number}"
-                    yield Sample(place=place, group=group, document=document, text=text, label=label)
+                    yield Sample(
+                        place=place,
+                        group=group,
+                        part=part,
+                        document=document,
+                        text=text,
+                        label=label,
+                        encoding=reader.encoding.name,
+                    )
             else:
-                yield from self._records(reader, name, group)
+                yield from self._records(reader, name, group, part)
 
     @property
     def _piece_bytes(self) -> int:
@@ -106,19 +123,28 @@ class Samples:
             return _PIECE
         return max(_LEAST_PIECE, min(_PIECE, self.files[0].size_bytes // _PIECES))
 
-    def _records(self, reader: Reader, name: str, group: int) -> Iterator[Sample]:
+    def _records(self, reader: Reader, name: str, group: int, part: int) -> Iterator[Sample]:
         records = reader.records()
         first = list(islice(records, _LOOKED_AT))
         columns = None if self.rows else text_columns(first, self.asked)
         for record in chain(first, records):
             place = f"{name}, {record.place}"
             if record.problem:
-                yield Sample(place=place, problem=record.problem)
+                yield Sample(place=place, problem=record.problem, encoding=reader.encoding.name)
                 continue
             row, label = self._label(record.row, name)
             text = None if columns is None else columns.text(row)
             problem = "" if columns is None or text is not None else "without text"
-            yield Sample(place=place, group=group, text=text, row=row, label=label, problem=problem)
+            yield Sample(
+                place=place,
+                group=group,
+                part=part,
+                text=text,
+                row=row,
+                label=label,
+                problem=problem,
+                encoding=reader.encoding.name,
+            )
 
     def _label(self, row: Mapping[str, Any], name: str) -> tuple[Mapping[str, Any], Any]:
         """The row without its label, and that."""
@@ -127,7 +153,7 @@ class Samples:
             return row, None
         if wanted in row:
             return _without(wanted, row), row[wanted]
-        return row, (Path(name).parent.name or None) if wanted == FOLDER else None
+        return row, (self.given.label(name) or None) if wanted == FOLDER else None
 
 
 def _without(label: str | None, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ values in arrays. Memory holds one shard at a time, and the columns of all indic
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from zenplan.adapters.corpus.work import Work
+from zenplan.adapters.data.encoding import UTF8
 from zenplan.adapters.data.walk import PassedBy
 from zenplan.domain.training.data_card import PARTS
 from zenplan.domain.training.data_set import LeftOut
@@ -37,6 +39,7 @@ class Shard:
         records: that came in so far, whatever became of them.
         size: of what was kept, in bytes of memory.
         dropped: what was not.
+        encodings: files that begin in it, by theirs.
     """
 
     work: Work
@@ -46,20 +49,23 @@ class Shard:
     size: int = 0
     hashes: list[bytes] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
+    parts: bytearray = field(default_factory=bytearray)
     documents: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    encodings: Counter[str] = field(default_factory=Counter)
     payload: list[Any] = field(default_factory=list)
     _began: tuple[float, float] = field(default_factory=lambda: (time.process_time(), time.monotonic()))
 
     def add(
-        self, content: bytes, payload: Any, group: int = 0, document: int = 0, label: str = "", of: int = 0
+        self, content: bytes, payload: Any, part: int, group: int = 0, document: int = 0, label: str = "", of: int = 0
     ) -> None:
         """Keep a sample.
 
         Args:
             content: what makes two samples the same.
             payload: what is written of it.
+            part: of the split that the data come with; 0 without one.
             group: what it may not be parted from; 0 for samples that are the same alone.
             document: that it is a piece of, or 0.
             label: as a text; empty without.
@@ -67,6 +73,7 @@ class Shard:
         """
         self.hashes.append(blake2b(content, digest_size=16).digest())
         self.groups.append(group)
+        self.parts.append(part)
         self.documents.append(document)
         self.sizes.append(of or len(content))
         self.labels.append(label)
@@ -87,9 +94,10 @@ class Shard:
         """
         names = sorted(set(self.labels))
         codes = {name: code if name else _NO_LABEL for code, name in enumerate(names)}
-        index = {
+        index: dict[str, Array] = {
             "hash": np.frombuffer(b"".join(self.hashes), np.uint64).reshape(-1, 2),
             "group": np.array(self.groups, np.uint64),
+            "given": np.frombuffer(bytes(self.parts), np.uint8),
             "document": np.array(self.documents, np.uint64),
             "size": np.array(self.sizes, np.uint64),
             "label": np.array([codes[label] for label in self.labels], np.int64),
@@ -108,6 +116,7 @@ class Shard:
                 "records": self.records,
                 "samples": len(self.hashes),
                 "labels": names,
+                "encodings": self.encodings,
                 "dropped": [asdict(each) for each in self.dropped.lines],
                 "cpu_s": cpu_s,
                 "wall_s": wall_s,
@@ -148,6 +157,12 @@ class Shards:
     def records(self) -> int:
         """That came in."""
         return sum(int(each["records"]) for each in self.about)
+
+    @property
+    def encodings(self) -> dict[str, int]:
+        """Files by their encoding, without those in UTF-8."""
+        found = sum((Counter(each["encodings"]) for each in self.about), Counter[str]())
+        return {name: count for name, count in found.most_common() if name != UTF8.name}
 
     def total(self, name: str) -> float:
         """The sum of a figure over all of them."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import sysconfig
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from zenplan.adapters.corpus.arrays import files_in, is_arrays
+from zenplan.adapters.corpus.arrays import files_in, is_arrays, names_in
 from zenplan.adapters.corpus.asked import FOLDER, Asked
+from zenplan.adapters.corpus.given import NO_PART, NOT_GIVEN, Given, given_in, given_of, listed, part_of
 from zenplan.adapters.corpus.prepared import is_prepared
 from zenplan.adapters.corpus.reading import holds_rows, numeric_columns
-from zenplan.adapters.data.walk import HINT, DataFile, PassedBy, files_of
+from zenplan.adapters.corpus.splitting import TEST, TRAIN, VALIDATION
+from zenplan.adapters.data.walk import HINT, DataFile, PassedBy, Wanted, files_of
 from zenplan.errors import DataError, UsageError
 
 # The sources of Python's own library, which every machine with zenplan has; each top-level package is a folder.
@@ -33,6 +35,8 @@ class Source:
         passed_by: what is not data.
         what: they hold.
         split_by: what is never parted.
+        given: the split that they come with, and is kept.
+        notes: what should be known of that, a sentence each.
         features: columns of a table that are learned from.
         unused: columns of a table that are not.
     """
@@ -42,6 +46,8 @@ class Source:
     passed_by: PassedBy
     what: str
     split_by: str
+    given: Given = NOT_GIVEN
+    notes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
 
@@ -56,7 +62,7 @@ def source_of(asked: Asked, tell: Callable[[], None]) -> Source:
     passed_by = PassedBy()
     if asked.source == PYTHON:
         root = Path(sysconfig.get_path("stdlib"))
-        files = [f for f in files_of(root, passed_by, tell, _NOT_ITS_OWN) if f.path.endswith(".py")]
+        files = [f for f in files_of(root, passed_by, tell, Wanted(without=_NOT_ITS_OWN)) if f.path.endswith(".py")]
         usual = "folder" if asked.label is None else "file"
         # What lies beside the sources is not asked for.
         return _of_records(asked, root, files, PassedBy(str(root)), usual)
@@ -65,24 +71,53 @@ def source_of(asked: Asked, tell: Callable[[], None]) -> Source:
         return _of_arrays(asked, path, passed_by)
     if is_prepared(path):
         raise UsageError(f"'{path}' is prepared already", "'zenplan data show' shows its data card")
-    files = files_of(path, passed_by, tell)
+    files = files_of(path, passed_by, tell, Wanted(include=asked.include, encoding=asked.encoding or ""))
     if is_prepared(asked.out):
         # What was prepared there before is none of the data.
         files = [file for file in files if not Path(os.path.realpath(file.path)).is_relative_to(asked.out)]
     if not files:
         raise DataError(f"nothing in the folder '{path}' can be read as data", HINT)
     root = path if path.is_dir() else path.parent
+    files, given, notes = _split(asked, files, str(root), passed_by)
     if files[0].format == "image":
         _refuse(asked, IMAGES)
-        return Source(root=root, files=files, passed_by=passed_by, what=IMAGES, split_by="record")
+        return Source(
+            root=root, files=files, passed_by=passed_by, what=IMAGES, split_by="record", given=given, notes=notes
+        )
     usual = "file" if len(files) > 1 and any(file.format == "text" for file in files) else "record"
-    return _of_records(asked, root, files, passed_by, usual)
+    found = _of_records(asked, root, files, passed_by, usual, given)
+    return replace(found, notes=notes)
 
 
-def _of_records(asked: Asked, root: Path, files: Sequence[DataFile], passed_by: PassedBy, usual: str) -> Source:
+def _split(
+    asked: Asked, files: list[DataFile], root: str, passed_by: PassedBy
+) -> tuple[list[DataFile], Given, tuple[str, ...]]:
+    """The files, the split that they come with, and notes of it."""
+    if asked.split_by is not None:
+        return files, NOT_GIVEN, _not_kept(given_of(files, root, PassedBy())[1])
+    files, found = given_of(files, root, passed_by)
+    given = _wanted(asked, found)
+    return files, given, given.told
+
+
+def _wanted(asked: Asked, found: Given) -> Given:
+    """Of a split that the data come with, what the user leaves of it: parts of a share that was said are drawn anew."""
+    shares = {VALIDATION: asked.validation, TEST: asked.test}
+    return replace(found, drawn=tuple(part for part in found.there if shares.get(part) is not None))
+
+
+def _not_kept(found: Given) -> tuple[str, ...]:
+    return (f"The data's own split into {listed(found.there)} is not kept: --split-by says another.",) if found else ()
+
+
+def _of_records(
+    asked: Asked, root: Path, files: Sequence[DataFile], passed_by: PassedBy, usual: str, given: Given = NOT_GIVEN
+) -> Source:
     if asked.label is None and (asked.classes or asked.label_kind or asked.table):
         raise UsageError("classes, features and ids are for data with labels", "--label names the column to learn")
-    rows, columns = holds_rows(files, asked)
+    # Those to train on say what the columns are: those to test on may have no label.
+    probed = [file for file in files if given.part(os.path.relpath(file.path, root)) in (0, TRAIN)]
+    rows, columns = holds_rows(probed, asked)
     features: tuple[str, ...] = asked.features
     unused: tuple[str, ...] = ()
     if rows:
@@ -91,7 +126,7 @@ def _of_records(asked: Asked, root: Path, files: Sequence[DataFile], passed_by: 
             if name not in known:
                 raise UsageError(f"the data have no column '{name}'", f"they have {', '.join(columns[:12])}")
         if not asked.table:
-            features = numeric_columns(files, asked)
+            features = numeric_columns(probed, asked)
         unused = tuple(name for name in columns if name not in (*features, *asked.ids, asked.label))
         if not features and not asked.ids:
             raise DataError(
@@ -107,6 +142,7 @@ def _of_records(asked: Asked, root: Path, files: Sequence[DataFile], passed_by: 
         passed_by=passed_by,
         what=what,
         split_by=asked.split_by or usual,
+        given=given,
         features=features,
         unused=unused,
     )
@@ -116,7 +152,15 @@ def _of_arrays(asked: Asked, path: Path, passed_by: PassedBy) -> Source:
     _refuse(asked, ARRAYS)
     files = [DataFile(str(each), each.stat().st_size, "array", False) for each in files_in(path)]
     root = path if path.is_dir() else path.parent
-    return Source(root=root, files=files, passed_by=passed_by, what=ARRAYS, split_by="record")
+    found = given_in(names_in(path))
+    source = Source(root=root, files=files, passed_by=passed_by, what=ARRAYS, split_by="record")
+    for name in names_in(path):
+        if found and not part_of(name):
+            passed_by.add(name, NO_PART)
+    if asked.split_by is not None:
+        return replace(source, notes=_not_kept(found))
+    given = _wanted(asked, found)
+    return replace(source, given=given, notes=given.told)
 
 
 def _refuse(asked: Asked, what: str) -> None:

@@ -55,7 +55,9 @@ def _ordered(groups: Array, seed: int) -> Array:
     return mixed(groups ^ mixed(np.array([seed + 1], np.uint64)))
 
 
-def parts(groups: Array, sizes: Array, kept: Array, shares: Sequence[float], seed: int) -> Array:
+def parts(
+    groups: Array, sizes: Array, kept: Array, shares: Sequence[float], seed: int, hint: str = "give more data"
+) -> Array:
     """The part of each sample: uint8, 0 for those that are dropped.
 
     Args:
@@ -64,6 +66,7 @@ def parts(groups: Array, sizes: Array, kept: Array, shares: Sequence[float], see
         kept: whether it is.
         shares: of validation and of test.
         seed: another one gives other parts.
+        hint: what to do where there are not enough.
 
     Raises:
         DataError: there are not enough groups for the parts.
@@ -78,7 +81,7 @@ def parts(groups: Array, sizes: Array, kept: Array, shares: Sequence[float], see
         what = "is one record or group" if len(keys) == 1 else f"are {len(keys)} records or groups"
         raise DataError(
             f"there {what} left, too few to set some aside for validation and test",
-            "give more data, --split-by record, or --validation 0 --test 0",
+            hint,
         )
     found[kept] = _of_groups(np.bincount(inverse, sizes[kept].astype(np.float64)), shares)[inverse]
     return found

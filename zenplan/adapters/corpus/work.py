@@ -17,11 +17,11 @@ from typing import IO, Any, Final
 
 from zenplan import documents
 from zenplan.adapters.corpus.prepared import is_prepared, read_data
+from zenplan.adapters.files.whole_file import DRAFT, replacing, sync
 from zenplan.errors import UsageError, ZenplanError
 
 _KEY: Final = "job"
 _BEGUN, _FINISHED = "job.json", "finished.json"
-_DRAFT: Final = ".draft-"
 
 
 class Work:
@@ -40,14 +40,8 @@ class Work:
 
     def write(self, name: str, put: Callable[[IO[bytes]], object]) -> None:
         """A file by that name, of what ``put`` writes."""
-        target = self.path(name)
-        draft = target.with_name(f"{_DRAFT}{target.name}")
-        with draft.open("wb") as file:
+        with replacing(self.path(name)) as file:
             put(file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-        sync(target.parent)
 
     def write_json(self, name: str, value: Any) -> None:
         """The same of JSON."""
@@ -135,15 +129,6 @@ def _empty(folder: Path, but: str = "") -> None:
             each.unlink()
 
 
-def sync(folder: Path) -> None:
-    """The names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def disk(out: Path) -> Iterator[None]:
     """An error of the disk is one of zenplan's, which says that nothing is lost."""
@@ -202,7 +187,7 @@ def _begin(work: Work, key: str, overwrite: bool, out: Path) -> None:
     if before is None:
         _empty(work.folder)
         work.write_json(_BEGUN, {_KEY: key})
-    for draft in work.folder.glob(f"{_DRAFT}*"):
+    for draft in work.folder.glob(f"{DRAFT}*"):
         draft.unlink()
     with suppress(FileNotFoundError):
         shutil.rmtree(work.out)

@@ -85,7 +85,7 @@ def write_arrays(
         shape = (asked.image_size, asked.image_size, asked.channels)
         inputs = [Input(name="x", dtype=np.uint8, shape=shape, blocks=_stored(shards, "x"))]
     elif source.what == ARRAYS:
-        inputs = _arrays(shards, asked)
+        inputs = _arrays(shards, asked, source)
     else:
         inputs = _rows(shards, state, asked, source, written)
     files = assemble(shards, parts, inputs, labels.values)
@@ -172,8 +172,8 @@ def _rows(shards: Shards, state: Array, asked: Asked, source: Source, written: W
     return inputs
 
 
-def _arrays(shards: Shards, asked: Asked) -> list[Input]:
-    found, _ = arrays.read_inputs(asked)
+def _arrays(shards: Shards, asked: Asked, source: Source) -> list[Input]:
+    found = arrays.read_lots(asked, source.given)[0].inputs
     names = ["x"] if len(found) == 1 else safe_names(found, ("y",))
     return [
         Input(name=name, dtype=arrays.kept_as(array), shape=array.shape[1:], blocks=_stored(shards, f"in{place}"))

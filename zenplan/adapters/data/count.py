@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,7 +16,7 @@ from zenplan.adapters.data.estimates import Draw, Lot, Total
 from zenplan.adapters.data.images import count_images
 from zenplan.adapters.data.meter import Meter, Tokenize
 from zenplan.adapters.data.probe import Probed, probe
-from zenplan.adapters.data.walk import HINT, DataFile, PassedBy, files_of
+from zenplan.adapters.data.walk import HINT, DataFile, PassedBy, Wanted, files_of
 from zenplan.domain import checks
 from zenplan.domain.range import Range
 from zenplan.domain.training.data_set import DataKind, DataSet
@@ -38,6 +39,7 @@ class Asked:
         tokenize: counts tokens; None to go by the kind of text.
         tokenizer: what that is called.
         seed: of the places of a sample.
+        include, encoding: as of ``Wanted``.
     """
 
     path: Path
@@ -45,6 +47,8 @@ class Asked:
     tokenize: Tokenize | None = None
     tokenizer: str = ""
     seed: int = 0
+    include: Sequence[str] = ()
+    encoding: str = ""
 
 
 def count(asked: Asked, tell: Callable[[float], None]) -> DataSet:
@@ -59,7 +63,7 @@ def count(asked: Asked, tell: Callable[[float], None]) -> DataSet:
         UsageError: a column is not there, or what reads a format is not installed.
     """
     passed_by = PassedBy()
-    files = files_of(asked.path, passed_by, lambda: tell(0.0))
+    files = files_of(asked.path, passed_by, lambda: tell(0.0), Wanted(include=asked.include, encoding=asked.encoding))
     if files[0].format == "image":
         return count_images(asked.path, files, passed_by)
     total, done = float(sum(file.size_bytes for file in files)), [0.0]
@@ -123,6 +127,10 @@ def _data_set(
     if text is not None:
         figures, rule = _tokens(asked, lots, records, text, files)
         how = f"{how}; {rule}"
+    if drawing.encodings:
+        how += (
+            f"; {', '.join(f'{count:,} read as {name}' for name, count in Counter(drawing.encodings.values()).items())}"
+        )
     used = [columns for _, each, _ in found for columns in each.columns]
     other = tuple(dict.fromkeys(name for each in used for name in each.other))
     if other:

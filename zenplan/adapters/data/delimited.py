@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
+from zenplan.adapters.data.encoding import Encoding
 from zenplan.adapters.data.records import MOST_RECORD_BYTES, BadFile, Record
 from zenplan.adapters.data.source import Source
 from zenplan.adapters.data.walk import DataFile
@@ -94,6 +95,11 @@ class CsvReader:
                 return
             if any(cells) or lines.problem:
                 yield place, cells, lines.text, lines.problem
+
+    @property
+    def encoding(self) -> Encoding:
+        """That the file is in."""
+        return self._source.encoding
 
     @property
     def at(self) -> float:

@@ -34,6 +34,8 @@ _FILES: Final = 16
 _FORWARD: Final = {True: 32e6, False: 160e6}
 # Text in gzip is about so many times as large; it only spaces the parts.
 _EXPANSION: Final = 4.0
+# Bytes of a file that is not UTF-8 from which is drawn.
+_DECODED_BEFORE: Final = 64 * _PART
 # How far what stands behind the part that was read may differ from it, as a share. Assumed.
 _UNSEEN: Final = 0.15
 
@@ -78,6 +80,8 @@ class Drawing:
         self._passed_by, self._tell = passed_by, tell
         self._random = random.Random(seed)  # noqa: S311 (a sample, no secret)
         self.bad: set[str] = set()
+        # Of files that are not in UTF-8, as far as they were opened.
+        self.encodings: dict[str, str] = {}
 
     def lot(self, group: Group, meter: Meter) -> Lot:
         """The draws from a group."""
@@ -93,6 +97,8 @@ class Drawing:
         """What ``work`` makes of a file's reader; None where the file cannot be used, which is told once."""
         try:
             with reading(file) as reader:
+                if not reader.encoding.is_utf8:
+                    self.encodings[file.path] = reader.encoding.name
                 return work(reader)
         except BadFile as error:
             if file.path not in self.bad:
@@ -132,7 +138,17 @@ class Drawing:
 
     def _part(self, file: DataFile, low: float, high: float, meter: Meter) -> Draw:
         size = high - low
-        found = self.read(file, lambda reader: [meter.draw(reader.records(low, high), size, file.path)])
+
+        def drawn(reader: Reader) -> list[Draw]:
+            if reader.encoding.is_utf8:
+                return [meter.draw(reader.records(low, high), size, file.path)]
+            # It is only reached by decoding all before it: of such a file the beginning stands for the rest.
+            start, scale = low % _DECODED_BEFORE, reader.encoding.scale
+            draw = meter.draw(reader.records(start * scale, (start + size) * scale), size, file.path)
+            draw.raw /= scale
+            return [draw]
+
+        found = self.read(file, drawn)
         return found[0] if found else Draw(measure=size, raw=size)
 
     def _parquet(self, group: Group, meter: Meter) -> Lot:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from zenplan.adapters.data.encoding import Encoding
 from zenplan.adapters.data.json_lines import JsonLinesReader, decoded
 from zenplan.adapters.data.records import MOST_RECORD_BYTES, BadFile, Reader, Record
 from zenplan.adapters.data.source import Source
@@ -71,6 +72,11 @@ class JsonArrayReader:
             problem = "" if isinstance(row, dict) else "no JSON object"
             each = float(size) / len(rows)
             yield Record(place=f"element {number}", size=each, row={} if problem else row, problem=problem)
+
+    @property
+    def encoding(self) -> Encoding:
+        """That the file is in."""
+        return self._source.encoding
 
     @property
     def at(self) -> float:

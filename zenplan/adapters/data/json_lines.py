@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from zenplan.adapters.data.encoding import Encoding
 from zenplan.adapters.data.records import MOST_RECORD_BYTES, Record
 from zenplan.adapters.data.source import Source
 from zenplan.adapters.data.walk import DataFile
@@ -28,6 +29,11 @@ class JsonLinesReader:
         for number, (place, line) in enumerate(lines, start=1):
             if not line.isspace():
                 yield _record(f"byte {place}" if low else f"line {number}", line)
+
+    @property
+    def encoding(self) -> Encoding:
+        """That the file is in."""
+        return self._source.encoding
 
     @property
     def at(self) -> float:

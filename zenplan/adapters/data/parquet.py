@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from zenplan.adapters.data.encoding import UTF8
 from zenplan.adapters.data.records import BadFile, Record
 from zenplan.adapters.data.source import opened
 from zenplan.adapters.data.walk import DataFile
@@ -43,6 +44,7 @@ class ParquetReader:
     """
 
     sequential = False
+    encoding = UTF8
 
     def __init__(self, file: DataFile, every_column: bool = False) -> None:
         try:

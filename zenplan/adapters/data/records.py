@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from zenplan.adapters.data.encoding import Encoding
 
 # A larger record is broken: it is more likely a file of another kind than something to train on.
 MOST_RECORD_BYTES = 16_000_000
@@ -51,6 +54,11 @@ class Reader(Protocol):
         Raises:
             BadFile: the file is not what it says, or ends too early.
         """
+        ...
+
+    @property
+    def encoding(self) -> Encoding:
+        """That the file is in: what comes out is text, and places and ``size`` are those of it in UTF-8."""
         ...
 
     @property

@@ -28,10 +28,10 @@ _MAGIC: Final = (
     (b"\x89HDF", "an HDF5 file"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"SQLite format 3", "an SQLite database"),
-    (b"\xff\xfe", "text in UTF-16, not UTF-8"),
-    (b"\xfe\xff", "text in UTF-16, not UTF-8"),
     (b"version https://git-lfs", "a pointer of Git LFS, and the file was never fetched"),
 )
+# Byte order marks of texts that may well have zeros in them.
+_WIDE: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _PICKLES: Final = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 _HTML: Final = (b"<!doctype html", b"<html")
 IMAGES: Final = ("a JPEG image", "a PNG image", "a GIF image", "a BMP image", "a TIFF image", "a WebP image")
@@ -55,4 +55,4 @@ def really(head: bytes) -> str:
         return "a tar archive"
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_HTML):
         return "HTML"
-    return "a binary file" if b"\0" in head else ""
+    return "a binary file" if b"\0" in head and not head.startswith(_WIDE) else ""

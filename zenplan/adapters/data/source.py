@@ -9,15 +9,30 @@ import os
 import stat
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import lru_cache
 from typing import IO, Final, TypeVar, cast
 
+from zenplan.adapters.data.encoding import LOOKED_AT, UTF8, Encoding, encoding_of
 from zenplan.adapters.data.records import MOST_RECORD_BYTES, BadFile
 from zenplan.adapters.data.signature import HEAD_BYTES, really
+from zenplan.adapters.data.transcoded import Transcoded
 from zenplan.adapters.data.walk import DataFile
 
 T = TypeVar("T")
 
 _CHUNK: Final = 1 << 18
+
+
+@lru_cache(maxsize=4096)
+def _found(file: DataFile, size_bytes: int, changed_ns: int) -> Encoding:
+    """The encoding of a file, which a sample opens many times; what cannot be read says so when it is."""
+    with opened(file) as raw, suppress(OSError, EOFError, zlib.error):
+        content = (gzip.GzipFile(fileobj=raw) if file.gzip else raw).read(LOOKED_AT)
+        # What has a signature of another kind is none of text.
+        what = really(content[:HEAD_BYTES])
+        return UTF8 if what and what != "HTML" and not file.encoding else encoding_of(content, file.path, file.encoding)
+    return UTF8
 
 
 def opened(file: DataFile) -> IO[bytes]:
@@ -35,7 +50,11 @@ def opened(file: DataFile) -> IO[bytes]:
 
 
 class Source:
-    """A file as bytes; of one that gzip compressed, what comes out.
+    """A file as bytes of UTF-8; of one that gzip compressed, what comes out.
+
+    Attributes:
+        size: in bytes; None where that shows at the end only.
+        encoding: that the file is in.
 
     Raises:
         BadFile: it cannot be opened, or is not what its suffix says.
@@ -45,7 +64,9 @@ class Source:
         """``html`` is whether it may be HTML: a text may, a table not."""
         self._raw = opened(file)
         self._file: IO[bytes] = self._raw
-        self.size = None if file.gzip else float(os.fstat(self._raw.fileno()).st_size)
+        status = os.fstat(self._raw.fileno())
+        self.size = None if file.gzip else float(status.st_size)
+        self.encoding = UTF8
         try:
             if file.gzip:
                 if (what := really(self._raw.read(HEAD_BYTES))) != "gzip":
@@ -53,6 +74,10 @@ class Source:
                 self._raw.seek(0)
                 # To go back a little must not mean to begin again.
                 self._file = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=self._raw)), _CHUNK)
+            self.encoding = _found(file, status.st_size, status.st_mtime_ns)
+            if not self.encoding.is_utf8:
+                self._file = io.BufferedReader(Transcoded(self._file, self.encoding.name), _CHUNK)
+                self.size = None
             what = really(self.read(HEAD_BYTES))
             if what and not (html and what == "HTML"):
                 raise BadFile(f"{what}, whatever its suffix says")

@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Iterator
 from typing import Final
 
+from zenplan.adapters.data.encoding import Encoding
 from zenplan.adapters.data.records import BadFile, Record
 from zenplan.adapters.data.source import Source
 from zenplan.adapters.data.walk import DataFile
@@ -49,14 +50,19 @@ class TextReader:
         if decode.getstate()[0] and not self._source.read(_MOST_MORE):
             raise BadFile("text that ends within a character")
 
-    @staticmethod
-    def _decoded(decode: codecs.IncrementalDecoder, part: bytes, place: int) -> str:
+    def _decoded(self, decode: codecs.IncrementalDecoder, part: bytes, place: int) -> str:
         if b"\0" in part:
             raise BadFile(f"a binary file (byte {place + part.index(0)})")
         try:
             return decode.decode(part)
         except UnicodeDecodeError as error:
-            raise BadFile(f"not text in UTF-8 (byte {place + error.start})") from error
+            what = "text in UTF-8 and in another encoding" if self.encoding.mixed else "not text in UTF-8"
+            raise BadFile(f"{what} (byte {place + error.start})") from error
+
+    @property
+    def encoding(self) -> Encoding:
+        """That the file is in."""
+        return self._source.encoding
 
     @property
     def at(self) -> float:

@@ -55,10 +55,12 @@ class TomlFile:
         """The file and the line of that key, as an error begins."""
         return f"{self.name}, line {self.line(*keys)}"
 
-    def unknown(self, keys: Sequence[str], known: Iterable[str], what: str = "key") -> UsageError:
-        """The error of a key that nobody reads, with the nearest ones that somebody does."""
+    def unknown(
+        self, keys: Sequence[str], known: Iterable[str], what: str = "key", near: Sequence[str] = ()
+    ) -> UsageError:
+        """The error of a key that nobody reads, with the nearest ones that somebody does, or with those that are meant."""
         names = tuple(known)
-        near = nearest(keys[-1], names)
+        near = near or nearest(keys[-1], names)
         more = ", …" if len(names) > _MOST_SHOWN else ""
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names[:_MOST_SHOWN])}{more}"
         return UsageError(f"{self.at(*keys)}: unknown {what} '{keys[-1][:60]}'", hint)

@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Final
 
 from zenplan.errors import UsageError, ZenplanError
+
+# What a process that was killed while it wrote has left behind, by the start of its name.
+DRAFT: Final = ".zenplan-"
 
 
 def write_whole(path: Path, content: str | bytes, made_from: Path | None = None) -> None:
@@ -36,15 +42,37 @@ def _write(path: Path, target: Path, content: str | bytes) -> None:
         raise ZenplanError(f"{path} is not a regular file", "name a file, or - for the terminal")
     if there and not os.access(target, os.W_OK):
         raise ZenplanError(f"{path} may only be read", "name another file, or change its permissions")
+    with replacing(target) as file:
+        if there:
+            os.fchmod(file.fileno(), stat.S_IMODE(there.st_mode))
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """A file that at the end takes the place of ``target``, and is on the disk; after an error, that is as it was.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     # Beside it, so that taking its place is one step.
-    draft = target.with_name(f".zenplan-{secrets.token_hex(8)}")
+    draft = target.with_name(f"{DRAFT}{secrets.token_hex(8)}")
     try:
         with draft.open("xb") as file:
-            if there:
-                draft.chmod(stat.S_IMODE(there.st_mode))
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
+    sync(target.parent)
+
+
+def sync(folder: Path) -> None:
+    """What was renamed in the folder is on the disk; some file systems have no such promise to give."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

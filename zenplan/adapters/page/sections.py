@@ -427,8 +427,8 @@ def notes(document: Object) -> Markup:
     """How much was looked at, and what was left out."""
     compared, left_out = document["compared"], document["left_out"]
     lines = [
-        f"Compared {compared['options']:,} sizes of offers and {compared['layouts']:,} layouts; "
-        f"{len(document['frontier']):,} plans are on the frontier.",
+        f"Compared {units.many(compared['options'], 'size')} of offers and {units.many(compared['layouts'], 'layout')}; "
+        f"on the frontier: {units.many(len(document['frontier']), 'plan')}.",
         *left_out[:_MOST_ROWS],
     ]
     return section("notes", "What was looked at", element("ul", *(element("li", line) for line in lines)))

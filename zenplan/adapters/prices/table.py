@@ -3,11 +3,14 @@
 A user's file needs the columns of ``REQUIRED`` and at least one of ``PRICES``; a price that is not known is an
 empty cell. It may also have ``region`` (empty: ``any``), ``sold_by`` (``instance`` or ``gpu``), ``tier``, ``vcpus``,
 ``ram_gib``, ``network_gbit_per_s_per_device``,
-``on_demand_as_of``, ``spot_as_of`` (ISO 8601), ``source`` and ``spot_source``. Other columns are ignored.
+``on_demand_as_of``, ``spot_as_of`` (ISO 8601), ``source`` and ``spot_source``; and how often a spot machine is taken:
+``spot_taken_per_h`` with ``_low`` and ``_high``, ``spot_taken_what``, ``spot_taken_as_of``, ``spot_taken_source``. Other
+columns are ignored.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,8 +20,12 @@ from pathlib import Path
 from zenplan import units
 from zenplan.adapters.files.csv_file import DataRow, Row, read_rows, rows_of
 from zenplan.adapters.files.data import DATA
+from zenplan.adapters.tables.market import provider_class
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
-from zenplan.errors import DataError, InputFileError, UnknownName
+from zenplan.domain.market.provider import ProviderClass
+from zenplan.domain.range import Range
+from zenplan.errors import DataError, InputFileError, NoLiveSource, UnknownName
 from zenplan.protocols import Http
 
 # --- rows
@@ -107,6 +114,7 @@ def offers_of(
     for price in (on_demand, spot):
         if today and price and price.as_of and price.as_of > today:
             raise DataError(f"a price as of {price.as_of} is dated in the future; today is {today}")
+    taken = _interruptions(row) if row.get("spot_taken_per_h") else None
     return [
         Offer(
             instance=_instance(row, accelerator, devices * times, times, machines),
@@ -114,9 +122,18 @@ def offers_of(
             on_demand=_times(on_demand, times),
             spot=_times(spot, times),
             tier=row.get("tier", ""),
+            guess=_guess(row.get("provider", ""), times),
+            interruptions=taken,
         )
         for times in _sizes(row, accelerator, devices, machines)
     ]
+
+
+def _guess(provider: str, times: int) -> str:
+    """Why it is not sure that there is a machine of so many of the devices that are sold one by one."""
+    if times == 1 or provider_class(provider) is not ProviderClass.MARKETPLACE:
+        return ""
+    return f"{times} times the price of one: its owners may rent out no such machine, or ask something else for it"
 
 
 def _sizes(row: Mapping[str, str], accelerator: str, devices: int, machines: Machines) -> tuple[int, ...]:
@@ -175,6 +192,18 @@ def _price(row: Mapping[str, str], devices: int, billing: str, source: str) -> P
     return _made_price(usd_per_h=usd_per_h, as_of=_date(row, f"{billing}_as_of"), source=source)
 
 
+def _interruptions(row: Mapping[str, str]) -> Interruptions:
+    low, mid, high = (_number_of(row.get(f"spot_taken_per_h{end}", "")) for end in ("_low", "", "_high"))
+    if low is None or mid is None or high is None or not 0.0 <= low <= mid <= high < math.inf:
+        raise DataError("spot_taken_per_h_low, spot_taken_per_h and spot_taken_per_h_high are no rates in order")
+    return Interruptions(
+        per_node_s=Range(low=low / units.HOUR_S, mid=mid / units.HOUR_S, high=high / units.HOUR_S),
+        what=row.get("spot_taken_what", ""),
+        as_of=_date(row, "spot_taken_as_of"),
+        source=row.get("spot_taken_source", ""),
+    )
+
+
 def _number(row: Mapping[str, str], column: str) -> float | None:
     cell = row.get(column, "")
     if not cell:
@@ -226,8 +255,8 @@ class CsvPriceProvider:
         return self.load()
 
     def fetch(self, http: Http) -> PriceTable:
-        """Raises DataError: a file has no live source."""
-        raise DataError(
+        """Raises NoLiveSource: a file has none."""
+        raise NoLiveSource(
             f"no live source for the prices of {self.name}", "the bundled table is used; a plugin may fetch them"
         )
 
@@ -235,6 +264,17 @@ class CsvPriceProvider:
 def bundled_tables() -> tuple[PriceTable, ...]:
     """The tables that ship with zenplan, one for each provider, by name. Read once."""
     return read_price_folder(DATA)
+
+
+def bundled_prices(provider: str) -> PriceTable:
+    """zenplan's own table of that provider, with its networks and terms: for a plugin that brings a live source alone.
+
+    Raises DataError: there is none.
+    """
+    for table in bundled_tables():
+        if table.provider == provider:
+            return table
+    raise DataError(f"zenplan has no table of {provider}", "its prices come with 'zenplan prices refresh' alone")
 
 
 def bundled_providers() -> tuple[CsvPriceProvider, ...]:
@@ -254,10 +294,11 @@ def folder_providers(folder: Path) -> tuple[CsvPriceProvider, ...]:
 def read_price_folder(folder: Path) -> tuple[PriceTable, ...]:
     """The tables of a folder that ships with a distribution, one for each provider, by name.
 
-    The folder holds ``prices.csv`` and may hold ``machine_sizes.csv``, ``instances.csv`` and ``terms.csv``.
-    Accelerator names are taken as they are. Raises DataError if a row of one of the three is not valid.
+    The folder holds ``prices.csv`` and may hold ``machine_sizes.csv``, ``instances.csv``, ``terms.csv`` and
+    ``instance_terms.csv``.
+    Accelerator names are taken as they are. Raises DataError if a row of one of them is not valid.
     """
-    return _tables(_shipped(folder, "prices.csv"), _machines(folder), _terms(folder), None, "bundled table")
+    return tables_of(_shipped(folder, "prices.csv"), _machines(folder), _terms(folder), None, "bundled table")
 
 
 def read_price_csv(
@@ -279,7 +320,7 @@ def read_price_csv(
     """
     rows = read_rows(path, REQUIRED, "price table", PRICES)
     canonical = accelerators if callable(accelerators) else exactly(accelerators)
-    tables = _tables(rows, _machines(DATA), _terms(DATA), canonical, path.name, today)
+    tables = tables_of(rows, _machines(DATA), _terms(DATA), canonical, path.name, today)
     if not any(table.offers for table in tables):
         reasons = [reason for table in tables for reason in table.left_out]
         raise InputFileError(
@@ -289,18 +330,51 @@ def read_price_csv(
     return tables
 
 
+def table_from(text: str, provider: str, source: str, terms: Terms | None) -> PriceTable:
+    """The table of one provider in the text of a CSV file that zenplan has written.
+
+    Raises:
+        DataError: it has no offers, or those of somebody else.
+    """
+    found = tables_of(list(rows_of(text)), _machines(DATA), {provider: terms} if terms else {}, None, source)
+    if [table.provider for table in found] != [provider] or not found[0].offers:
+        raise DataError(f"it has no prices of {provider}")
+    return found[0]
+
+
 def _table_of(folder: Path, name: str) -> PriceTable:
     return next(table for table in read_price_folder(folder) if table.provider == name)
 
 
-def _tables(
+def price_table(provider: str, rows: Iterable[Mapping[str, object]], source: str) -> PriceTable:
+    """A provider's table of rows with the columns of ``--prices``, for a plugin that has fetched them.
+
+    A row that is not valid is left out, and ``PriceTable.left_out`` says why. ``provider`` need not be in the rows; a
+    price without a day is of the day on which it is fetched.
+
+    Args:
+        provider: whose offers they are.
+        rows: column to what stands there: a text, a number, or None for nothing.
+        source: where the prices are from, for rows that do not say.
+    """
+    cells = (
+        {**{name: "" if value is None else str(value).strip() for name, value in row.items()}, "provider": provider}
+        for row in rows
+    )
+    found = tables_of(enumerate(cells, 1), _machines(DATA), _terms(DATA), None, source, what="row")
+    return found[0] if found else PriceTable(provider=provider, offers=(), terms=_terms(DATA).get(provider))
+
+
+def tables_of(
     rows: Iterable[tuple[int, Row]],
     machines: Machines,
     terms: dict[str, Terms],
     canonical: Canonical | None,
     source: str,
     today: date | None = None,
+    what: str = "line",
 ) -> tuple[PriceTable, ...]:
+    """The tables of rows, each with its number and columns; see ``offers_of``. A row that is not valid is left out."""
     offers: dict[str, list[Offer]] = {}
     left_out: dict[str, list[str]] = {}
     seen: dict[tuple[str, ...], int] = {}
@@ -311,9 +385,9 @@ def _tables(
             for offer in made:
                 key = (provider, offer.instance.name, offer.region, offer.tier)
                 if seen.setdefault(key, line) != line:
-                    raise DataError(f"the same instance and region as line {seen[key]}")
+                    raise DataError(f"the same instance and region as {what} {seen[key]}")
         except DataError as error:
-            left_out.setdefault(provider, []).append(f"line {line}: {error.message}")
+            left_out.setdefault(provider, []).append(f"{what} {line}: {error.message}")
         else:
             offers.setdefault(provider, []).extend(made)
     return tuple(
@@ -373,7 +447,21 @@ def _machines(folder: Path) -> Machines:
 
 @lru_cache(maxsize=8)
 def _terms(folder: Path) -> dict[str, Terms]:
-    return {row["provider"]: _terms_of(line, row) for line, row in _shipped(folder, "terms.csv")}
+    terms = {row["provider"]: _terms_of(line, row) for line, row in _shipped(folder, "terms.csv")}
+    for line, row in _shipped(folder, "instance_terms.csv"):
+        name, figure = row["provider"], DataRow("instance_terms.csv", line, row).number_or_none
+        whole = replace(terms.get(name) or Terms(provider=name, source=row["source"]), exceptions=())
+        source = f"{row['source']}; {whole.source}"
+        granularity, minimum = figure("granularity_s"), figure("minimum_s") or 0.0
+        own = replace(whole, granularity_s=granularity, minimum_s=minimum, source=source)
+        before = terms[name].exceptions if name in terms else ()
+        terms[name] = replace(terms.get(name) or whole, exceptions=(*before, (row["begins_with"], own)))
+    return terms
+
+
+def known_terms(provider: str) -> Terms | None:
+    """The bundled terms of a provider; None where nothing is known of them."""
+    return _terms(DATA).get(provider)
 
 
 def _terms_of(line: int, row: Row) -> Terms:

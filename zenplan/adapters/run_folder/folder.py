@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from zenplan.adapters.files.regular_file import read_text
-from zenplan.adapters.files.whole_file import write_whole
+from zenplan.adapters.files.whole_file import DRAFT, write_whole
 from zenplan.adapters.machine.processes import is_alive
 from zenplan.errors import FailureKind, UsageError, ZenplanError
 
@@ -24,7 +24,6 @@ METRICS, NOTICES = "metrics.jsonl", "notices.jsonl"
 STATUS, RESULT, CARD, CURVE_SVG, CURVE_PNG = "status.json", "result.json", "card.md", "curve.svg", "curve.png"
 CHECKPOINTS, MODEL = "checkpoints", "model"
 LOCK: Final = ".lock"
-_DRAFTS: Final = ".zenplan-*"
 MOST_BYTES: Final = 50_000_000
 # A worker whose parent is gone writes a checkpoint and leaves; until then it holds the lock.
 _PATIENCE_S: Final = 60.0
@@ -48,7 +47,7 @@ def writing(
     """
     descriptor = _locked(path, new, wait_s, tell)
     try:
-        for draft in path.glob(_DRAFTS):
+        for draft in path.glob(f"{DRAFT}*"):
             draft.unlink(missing_ok=True)
         yield descriptor
     finally:
@@ -120,7 +119,6 @@ def put(folder: Path, name: str, content: str | bytes) -> None:
         ZenplanError: it cannot be written, such as on a full disk.
     """
     write_whole(folder / name, content)
-    sync(folder)
 
 
 def put_json(folder: Path, name: str, value: Any) -> None:
@@ -128,16 +126,6 @@ def put_json(folder: Path, name: str, value: Any) -> None:
     from zenplan import documents
 
     put(folder, name, documents.encode(value, indent=2) + "\n")
-
-
-def sync(folder: Path) -> None:
-    """What was renamed in the folder is on the disk."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def take(folder: Path, name: str, kind: type[T]) -> T:

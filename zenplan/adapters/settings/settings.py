@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.files.regular_file import decoded, read_text
+from zenplan.adapters.settings.operations import parse_operations
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.precision import PRECISIONS
@@ -169,6 +170,14 @@ def _number(value: object) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
+def _yes_or_no(value: object) -> bool:
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    found = known.get(str(value).strip().lower())
+    if found is None:
+        raise UsageError("must be true or false")
+    return found
+
+
 def _one_of(*names: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         wanted = _text(value)
@@ -234,7 +243,10 @@ SETTINGS: Final = {
         Setting(name="software", parse=_one_of(*STACKS, *Software), help="the software that runs it, or its kind"),
         Setting(name="top", parse=_whole(10**4), default=5, help="how many quotes or layouts to show"),
         Setting(name="format", parse=_text, default="table", help="how an answer is written"),
-        Setting(name="prices", parse=_path, help="a price table of your own, in CSV"),
+        Setting(name="prices", parse=_path, help="a price table of your own, in CSV, or a price book, in TOML"),
+        Setting(name="fresh", parse=_yes_or_no, default=False, help="whether prices are fetched first"),
+        Setting(name="may_replace", parse=_names, help="plugins that may take built-in names"),
+        Setting(name="operations", parse=parse_operations, help="how runs are operated: startup, pue, preemption, …"),
     )
 }
 

@@ -53,6 +53,7 @@ _WHOLE: Final = (
     "link_devices",
     "node_devices",
     "pcie_generation",
+    "mig_instances",
 )
 _PEAK: Final = {
     "fp32_tflops": "fp32",

@@ -11,8 +11,8 @@ from zenplan.adapters.files.csv_file import DataRow, data_rows
 from zenplan.adapters.tables.recipes import read_recipes
 from zenplan.domain.model.workload import PreTraining
 from zenplan.errors import DataError
-from zenplan.families.transformer.lowering import Experts, LatentAttention, TransformerShape
 from zenplan.families.transformer.presets import Preset, plain
+from zenplan.families.transformer.shape import Experts, LatentAttention, TransformerShape
 from zenplan.units import digits_of
 
 # Columns that are read as they stand into the fields of the same name.

@@ -63,7 +63,7 @@ def _score_tables(found: Backtest) -> list[Table]:
     what = " or ".join(_UNITS[kind] for kind in found.kinds)
     first = found.groups[0]
     title = (
-        f"{what}: {_many(len(found.rows), 'row')} scored, from {_many(first.sources, 'source')}; "
+        f"{what}: {units.many(len(found.rows), 'row')} scored, from {units.many(first.sources, 'source')}; "
         f"{len(found.skipped)} skipped"
     )
     tables = [_group_table(title, "", [first])]
@@ -179,7 +179,7 @@ def _skipped_table(skipped: Sequence[SkippedRow]) -> Table:
     return Table(
         columns=columns,
         rows=rows,
-        caption=f"and {_many(left, 'row')} for other reasons; --format json has them" if left else "",
+        caption=f"and {units.many(left, 'row')} for other reasons; --format json has them" if left else "",
     )
 
 
@@ -189,7 +189,7 @@ def _odd(rows: Sequence[ScoredRow]) -> list[str]:
     if not where:
         return []
     first = next(note for row in rows for note in row.notes)
-    return [f"{_many(len(where), 'row')} with something odd, as in '{first}'; lines {_listed(where)}."]
+    return [f"{units.many(len(where), 'row')} with something odd, as in '{first}'; lines {_listed(where)}."]
 
 
 def _too_large(rows: Sequence[ScoredRow]) -> list[str]:
@@ -199,16 +199,12 @@ def _too_large(rows: Sequence[ScoredRow]) -> list[str]:
     if not where:
         return []
     return [
-        f"{len(where):,} of {_many(len(asked), 'row')} are found not to fit memory; they ran; lines {_listed(where)}."
+        f"{len(where):,} of {units.many(len(asked), 'row')} are found not to fit memory; they ran; lines {_listed(where)}."
     ]
 
 
 def _listed(lines: Sequence[int]) -> str:
     return ", ".join(map(str, lines[:_MOST_LINES])) + (", …" if len(lines) > _MOST_LINES else "")
-
-
-def _many(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _short(text: str, most: int) -> str:

@@ -156,7 +156,7 @@ def measured(
         ZenplanError: nothing at all was measured.
     """
     sheets = catalogue(plugins)
-    found, by_index = profile(sheets)
+    found, by_index, _ = profile(sheets)
     chosen = how_of(found, **how)
     engines = engines_of(ALL if wanted.compare and backend is None else backend, plugins.engines())
     gpu = gpu_of(found) if chosen.device == "gpu" else None

@@ -51,7 +51,9 @@ def _answer(output: str | None, names: tuple[str, ...], combined: Sequence[Mappi
     with loaded_plugins() as plugins, progress("compare") as show:
         # Not asked in full: counting a model or data takes seconds, and each question below does so.
         settings = settings_of(output, combined[0])
-        world = known(plugins, settings["prices"], warned if calibrated else None)
+        world = known(
+            plugins, settings["prices"], warned if calibrated else None, settings["fresh"], settings["operations"]
+        )
         alone = not names and not combined[0].get(DEFAULT)
         if alone:
             names = (DEFAULT,)

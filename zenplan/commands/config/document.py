@@ -44,7 +44,15 @@ class SettingsDocument(Document):
     software: Annotated[SettingDocument[str], Meta(description="The kind of framework.")]
     top: Annotated[SettingDocument[int], Meta(description="How many quotes to show, a count.")]
     format: Annotated[SettingDocument[str], Meta(description="How an answer is written.")]
-    prices: Annotated[SettingDocument[str], Meta(description="Path of a price table of one's own.")]
+    prices: Annotated[SettingDocument[str], Meta(description="Path of a price table, or a price book, of one's own.")]
+    may_replace: Annotated[
+        SettingDocument[str],
+        Meta(description="Plugins whose items may have the names of zenplan's own, with commas between."),
+    ]
+    fresh: Annotated[SettingDocument[bool], Meta(description="Whether prices are fetched before an answer.")]
+    operations: Annotated[
+        SettingDocument[str], Meta(description="How runs are operated, as names and values with commas between.")
+    ]
 
 
 class ConfigDocument(Document, tag_field="schema", tag="zenplan.config/1"):

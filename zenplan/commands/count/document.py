@@ -38,7 +38,7 @@ class OperatorDocument(Document):
 
     name: Annotated[Name, Meta(description="What it is called.")]
     kind: Annotated[
-        Literal["product", "attention", "convolution", "recurrence", "stream", "look-up"],
+        Literal["product", "attention", "convolution", "recurrence", "scan", "stream", "look-up"],
         Meta(description="What it is."),
     ]
     parameters: Annotated[NotNegative, Meta(description="Weights that it owns, a count.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from zenplan.domain.model.count import LayerCount
-from zenplan.domain.model.operators import Attention, Convolution, Embedding, MatMul, Operator, Recurrent
+from zenplan.domain.model.operators import Attention, Convolution, Embedding, MatMul, Operator, Recurrent, Scan
 from zenplan.domain.precision import Precision
 
 _KINDS = {
@@ -13,6 +13,7 @@ _KINDS = {
     Attention: "attention",
     Convolution: "convolution",
     Recurrent: "recurrence",
+    Scan: "scan",
     Embedding: "look-up",
 }
 

@@ -75,7 +75,9 @@ def _parts(card: DataCard) -> Table:
     if tokens:
         columns.append(Column(name="tokens", numeric=True))
     return Table(
-        title=f"{card.source}: {card.what}, split by {card.split_by}", columns=tuple(columns), rows=tuple(rows)
+        title=f"{card.source}: {card.what}, split {'as given' if card.split_by == 'given' else f'by {card.split_by}'}",
+        columns=tuple(columns),
+        rows=tuple(rows),
     )
 
 
@@ -91,7 +93,10 @@ def _classes(card: DataCard) -> Iterator[Table]:
 
 def _figures(card: DataCard) -> Iterator[str]:
     came, files = "record" if card.records == 1 else "records", "file" if card.files == 1 else "files"
-    yield f"{card.records:,} {came} came in, from {card.files:,} {files}."
+    read = [
+        f"{count:,} {'file was' if count == 1 else 'files were'} read as {n}" for n, count in card.encodings.items()
+    ]
+    yield f"{card.records:,} {came} came in, from {card.files:,} {files}{'; ' if read else ''}{', '.join(read)}."
     if card.vocabulary and card.bytes_per_token:
         text = f"{card.bytes_per_token:.2f} bytes a token, with a vocabulary of {card.vocabulary:,}"
         cut = f"; {card.cut:,} texts are cut to {card.longest:,} tokens" if card.cut and card.longest else ""

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from zenplan.commands.shared.help import Grouped
-from zenplan.commands.shared.options import FLAGS, PREPARE, RequestFile, takes
+from zenplan.commands.shared.options import FLAGS, RequestFile, parsed, takes
+from zenplan.commands.shared.preparing import PREPARE, READ
 from zenplan.commands.shared.settings import Format, resolved
 
 data_app = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
@@ -28,7 +29,7 @@ def _data(context: typer.Context) -> None:
 
 
 @data_app.command("show")
-@takes(FLAGS["text_column"], FLAGS["tokenizer"])
+@takes(FLAGS["text_column"], FLAGS["tokenizer"], *READ)
 def _show(
     path: Annotated[Path, typer.Argument(help="A file, or a folder and all below it.", metavar="PATH")],
     output: Format = None,
@@ -56,7 +57,7 @@ def _show(
     if is_prepared(path):
         report = card_report(read_card(path))
     else:
-        report = data_report(counted(path, given["text_column"], given["tokenizer"]))
+        report = data_report(counted(path, given["text_column"], given["tokenizer"], **parsed(given, READ)))
     with loaded_plugins() as plugins:
         say(report, settings["format"], plugins)
 

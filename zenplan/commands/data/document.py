@@ -97,11 +97,16 @@ class DataCardDocument(Document, tag_field="schema", tag="zenplan.data_card/1"):
     files: Annotated[Count, Meta(description="Files that were read, a count.")]
     read_bytes: Annotated[NotNegative, Meta(description="What they take on disk, in bytes.")]
     records: Annotated[Count, Meta(description="Records that came in, a count.")]
+    encodings: Annotated[dict[str, Count], Meta(description="Files that are not in UTF-8, by their encoding, a count.")]
     dropped: Annotated[
         tuple[LeftOutDocument, ...], Meta(description="Files and records that did not come through, by reason.")
     ]
     parts: Annotated[tuple[PartDocument, ...], Meta(description="Train, validation and test.")]
-    split_by: Annotated[str, one_of("folder", "file", "record"), Meta(description="What is never parted.")]
+    split_by: Annotated[
+        str,
+        one_of("folder", "file", "record", "given"),
+        Meta(description="What is never parted; given, where the data come split."),
+    ]
     seed: Annotated[CountFromZero, Meta(description="Of the split.")]
     vocabulary: Annotated[Count | None, Meta(description="Tokens of the tokenizer; null without one.")]
     bytes_per_token: Annotated[Positive | None, Meta(description="Bytes of text of a token, the mean.")]
@@ -123,6 +128,7 @@ def card_document(card: DataCard) -> DataCardDocument:
     return fill(
         DataCardDocument,
         card,
+        encodings=dict(card.encodings),
         dropped=tuple(fill(LeftOutDocument, each) for each in card.dropped),
         parts=tuple(fill(PartDocument, each) for each in card.parts),
     )

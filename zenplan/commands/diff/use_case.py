@@ -111,7 +111,9 @@ def _estimated(name: str, given: dict[str, Any], settle: Any, plugins: Plugins, 
     settings = settle(**{key: value for key, value in given.items() if key in SETTINGS})
     check_sizes(settings, given.get("gpus"), given.get("max_gpus"))
     request = request_of(settings, **given)
-    found = known(plugins, settings["prices"], warned if calibrated else None)
+    found = known(
+        plugins, settings["prices"], warned if calibrated else None, settings["fresh"], settings["operations"]
+    )
     answer = estimate(request, found)
     return Side(name=name, document=_published(document(answer, ())), offers=_offers(found))
 

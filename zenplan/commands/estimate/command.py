@@ -24,6 +24,7 @@ def estimate(
         bool, typer.Option("--details", help="Show every plan in full: its bill, layout and sources.")
     ] = False,
     no_calibrations: options.NoCalibrations = False,
+    fresh: options.Fresh = False,
     request: options.RequestFile = None,
     save: Annotated[
         Path | None,
@@ -55,11 +56,12 @@ def estimate(
 
         check_place(save)
     if request is None:
-        return _answer(output, given, explain, details, not no_calibrations, save)
+        return _answer(output, {"fresh": fresh or None, **given}, explain, details, not no_calibrations, save)
     from zenplan.commands.shared.request_file import lines_named, with_request
 
     with lines_named(request, given):
-        return _answer(output, with_request(request, given), explain, details, not no_calibrations, save)
+        given = {"fresh": fresh or None, **with_request(request, given)}
+        return _answer(output, given, explain, details, not no_calibrations, save)
 
 
 def _answer(
@@ -73,7 +75,12 @@ def _answer(
 
     settings, request = asked(output, given)
     with loaded_plugins() as plugins:
-        answer = use_case(request, known(plugins, settings["prices"], warned if calibrated else None))
+        answer = use_case(
+            request,
+            known(
+                plugins, settings["prices"], warned if calibrated else None, settings["fresh"], settings["operations"]
+            ),
+        )
         report = estimate_report(answer, explain, details)
         if save is not None:
             from zenplan.commands.estimate.saved_plan import write_plan

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from zenplan.commands.estimate.quote_document import QuoteDocument, quote_document
 from zenplan.commands.shared.document import (
     DISTINCT,
+    AmountDocument,
     Count,
     Day,
     FactDocument,
@@ -28,7 +29,7 @@ from zenplan.domain.measured.prediction import LocalStep
 from zenplan.domain.provenance import Origin
 from zenplan.domain.software import Software
 from zenplan.domain.training.plan import METHODS
-from zenplan.planning.explain.derivation import Line
+from zenplan.planning.explain.line import Line
 from zenplan.version import __version__
 
 # What was given for one flag.
@@ -158,7 +159,9 @@ class CostDocument(Document):
     """One line of the project's bill."""
 
     name: Annotated[Name, Meta(description="What is paid for.")]
-    usd: Annotated[RangeDocument | None, Meta(description="In US dollars; null where it is not known.")]
+    usd: Annotated[
+        AmountDocument | None, Meta(description="Below 0 where it is taken off; null where it is not known.")
+    ]
     counted: Annotated[bool, Meta(description="Whether it is in the total: what was given is.")]
     origin: Annotated[Origin, Meta(description="Where it is from.")]
     why: Annotated[str, Meta(description="How it was found.")]
@@ -343,7 +346,7 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
         horizon_s=answer.request.longest_s,
         day_is_worth_usd=answer.request.day_usd,
         would_help=tuple(fill(WouldHelpDocument, way, total_usd=way.usd) for way in answer.would_help),
-        quotes=tuple(quote_document(load, ranked) for ranked in answer.ranked),
+        quotes=tuple(quote_document(load, answer.operations, ranked) for ranked in answer.ranked),
         today=answer.today.isoformat(),
         finish=answer.finish.isoformat() if answer.finish else None,
         frontier=tuple(point(ranked) for ranked in answer.frontier),
@@ -378,7 +381,7 @@ def _project(project: Project) -> ProjectDocument:
     return fill(
         ProjectDocument,
         project,
-        costs=tuple(fill(CostDocument, c, usd=fill(RangeDocument, c.usd) if c.usd else None) for c in project.costs),
+        costs=tuple(fill(CostDocument, c, usd=fill(AmountDocument, c.usd) if c.usd else None) for c in project.costs),
         total_usd=fill(RangeDocument, project.total_usd) if project.total_usd else None,
         wall_clock_s=fill(RangeDocument, project.wall_clock_s),
         months=tuple(fill(MonthDocument, month) for month in project.months),

@@ -8,6 +8,7 @@ from datetime import date
 from functools import cache, partial
 
 from zenplan import units
+from zenplan.adapters.tables.interruptions import interruptions_of
 from zenplan.adapters.tables.market import on_demand_limit
 from zenplan.commands.estimate.own import own_table
 from zenplan.commands.shared.evidence import Evidence
@@ -130,22 +131,25 @@ def select(
         chosen.notices.extend(_bad_rows(table))
         limits = cache(partial(_limit, table))
         for offer in table.offers:
-            accelerator = sheets.get(offer.instance.accelerator)
+            instance = offer.instance
+            accelerator = sheets.get(instance.accelerator)
             if accelerator is None:
-                chosen.unknown.add(offer.instance.accelerator)
+                chosen.unknown.add(instance.accelerator)
                 continue
             if accelerator.name not in able:
                 why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
                 chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
-            limit, without = limits(accelerator.name, accelerator.node_devices), accelerator.name in unpriced
+            limit, without = _available(limits, offer, accelerator), accelerator.name in unpriced
+            names = (instance.provider, instance.name, instance.accelerator)
+            taken = (offer.interruptions or interruptions_of(*names)) if offer.spot else None
+            terms = offer.terms or (table.terms and table.terms.of(instance.name))
+            option = Option(
+                offer=offer, terms=terms, nodes=1, cluster=0, on_demand=limit, unpriced=without, interruptions=taken
+            )
             for nodes, used in _sizes(request, offer, plan, limit, reserved, chosen):
-                place = _place(chosen, places, offer.instance, accelerator, efficiency, nodes, used, corrected)
-                chosen.options.append(
-                    Option(
-                        offer=offer, terms=table.terms, nodes=nodes, cluster=place, on_demand=limit, unpriced=without
-                    )
-                )
+                place = _place(chosen, places, instance, accelerator, efficiency, nodes, used, corrected)
+                chosen.options.append(replace(option, nodes=nodes, cluster=place))
     chosen.left_out.extend(_unused(chosen, tables))
     return chosen
 
@@ -156,6 +160,15 @@ def _unpriced(request: Request, tables: Sequence[PriceTable]) -> set[str]:
         return set()
     offers = [offer for table in tables for offer in table.offers]
     return {o.instance.accelerator for o in offers} - {o.instance.accelerator for o in offers if o.on_demand}
+
+
+def _available(limits: Callable[[str, int], OnDemandLimit], offer: Offer, accelerator: Accelerator) -> OnDemandLimit:
+    """What is had on demand of an offer; of what one has, all of it."""
+    if offer.machines is not None:
+        return OnDemandLimit(
+            devices=offer.machines * offer.instance.devices, origin=Origin.GIVEN, source="as many as there are"
+        )
+    return limits(accelerator.name, accelerator.node_devices)
 
 
 def _limit(table: PriceTable, accelerator: str, node_devices: int) -> OnDemandLimit:
@@ -226,16 +239,39 @@ def _sizes(
         nodes = -(-request.gpus // devices)
         if nodes > 1 and not joined:
             chosen.alone += 1
+        elif not _had(offer, nodes):
+            return
         elif _affordable(request, offer, nodes):
             yield nodes, request.gpus
         return
     nodes, usual = 1, plan.stack.usual_devices if plan.stack else None
+    if offer.machines is not None:
+        yield from _of_a_few(request, offer, usual)
+        return
     while nodes * devices <= most and _affordable(request, offer, nodes):
         yield nodes, min(nodes * devices, usual or most)
         if not joined or (usual and nodes * devices >= usual):
             return
         nodes *= 2
     chosen.larger |= nodes * devices > most and not (request.max_gpus or reserved)
+
+
+def _had(offer: Offer, nodes: int) -> bool:
+    """Whether so many machines are there; of those that are paid for whole, all of them."""
+    if offer.machines is None:
+        return True
+    return nodes == offer.machines if offer.whole else nodes <= offer.machines
+
+
+def _of_a_few(request: Request, offer: Offer, usual: int | None) -> Iterator[tuple[int, int]]:
+    """As ``_sizes``, of as many machines as there are: powers of two of them, and all."""
+    devices, machines = offer.instance.devices, offer.machines or 1
+    most = min(machines, max((request.max_gpus or machines * devices) // devices, 1))
+    if offer.instance.network_bytes_per_s is None:
+        most = 1
+    for nodes in sorted({*(2**n for n in range(most.bit_length())), most}):
+        if _had(offer, nodes) and _affordable(request, offer, nodes):
+            yield nodes, min(nodes * devices, usual or nodes * devices)
 
 
 def _affordable(request: Request, offer: Offer, nodes: int) -> bool:

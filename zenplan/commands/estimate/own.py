@@ -15,7 +15,16 @@ from zenplan.domain.training.request import Request
 _NETWORK_BYTES_PER_S = 100e9 / 8
 
 # Nobody rounds up the hours of one's own machines.
-_TERMS = Terms(provider=OWN, granularity_s=1.0, source="one's own machines")
+# What their storage and network cost is paid for, or in the price that was given.
+OWN_TERMS = Terms(
+    provider=OWN,
+    granularity_s=1.0,
+    storage_usd_per_byte_s=0.0,
+    disk_usd_per_byte_s=0.0,
+    egress_usd_per_byte=0.0,
+    ingress_usd_per_byte=0.0,
+    source="one's own machines",
+)
 
 
 def own_table(sheets: Iterable[Accelerator], request: Request, today: date) -> PriceTable:
@@ -23,7 +32,7 @@ def own_table(sheets: Iterable[Accelerator], request: Request, today: date) -> P
     offers = tuple(
         _offer(sheet, devices, request.usd_per_h, today) for sheet in sheets for devices in _sizes(sheet, request.gpus)
     )
-    return PriceTable(provider=OWN, offers=offers, terms=_TERMS)
+    return PriceTable(provider=OWN, offers=offers, terms=OWN_TERMS)
 
 
 def own_facts(sheet: Accelerator, request: Request) -> tuple[Fact, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zenplan.commands.estimate.stated import plan_on_named
+from zenplan.commands.shared.data_bytes import around_of
 from zenplan.commands.shared.evidence import evidence_of
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.shortfall import trains_in
@@ -61,7 +62,8 @@ class Pinned:
         evidence = evidence_of(plan, self.known.catalogue, self.known.coefficients, self.known.calibrations)
         there = evidence.corrected(replace(cluster, efficiency=efficiency))
         option = replace(self.found.options[self.index], cluster=0)
-        found = market(plan, self.found.operations, [there], [option])
+        around = around_of(request, plan, self.known.today)
+        found = market(plan, self.found.operations, [there], [option], around)
         if not found.found.planned.all():
             raise NoFit(f"does not fit the memory of {cluster.accelerator.name}")
         return replace(self, request=request, found=found, index=0)
@@ -77,6 +79,8 @@ def pinned(request: Request, known: Known, plan: TrainingPlan, ranked: Ranked) -
         cluster=0,
         on_demand=quote.on_demand,
         unpriced=ranked.total_usd is None,
+        interruptions=quote.interruptions,
     )
-    found = market(plan, known.operations, [quote.estimate.cluster], [option])
+    around = around_of(request, plan, known.today)
+    found = market(plan, known.operations, [quote.estimate.cluster], [option], around)
     return Pinned(request=request, known=known, found=found, index=0, ranked=ranked)

@@ -13,6 +13,7 @@ from zenplan.commands.shared.document import (
     Count,
     CountFromZero,
     Day,
+    FactDocument,
     LayoutDocument,
     MemoryPartsDocument,
     Name,
@@ -29,7 +30,12 @@ from zenplan.domain.answer.fit import Fit
 from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.market.offer import Billing, Price
 from zenplan.domain.model.workload import Workload
+from zenplan.domain.provenance import Origin
+from zenplan.domain.training.operations import Operations
+from zenplan.planning.money.beside import CHECKPOINTS, EGRESS
+from zenplan.planning.money.parts import bill_parts
 from zenplan.planning.physics.input_pipeline import supply
+from zenplan.units import HOUR_S
 
 
 class PriceDocument(Document):
@@ -60,6 +66,28 @@ class StepDocument(StepPartsDocument):
     total_s: Annotated[RangeDocument, Meta(description="The whole step, in seconds.")]
 
 
+class PartDocument(Document):
+    """One line of a bill, in its low, middle and high case: each adds up to that end of the total."""
+
+    name: Annotated[Name, Meta(description="What is paid for.")]
+    low_usd: Annotated[float, Meta(description="In the low case, in US dollars; below 0 where it is taken off.")]
+    mid_usd: Annotated[float, Meta(description="In the middle case, in US dollars.")]
+    high_usd: Annotated[float, Meta(description="In the high case, in US dollars.")]
+    origin: Annotated[Origin, Meta(description="Where it comes from.")]
+    why: Annotated[str, Meta(description="The price, or how it is found.")]
+
+
+class InterruptionsDocument(Document):
+    """How often a spot machine is taken away."""
+
+    low_per_h: Annotated[NotNegative, Meta(description="Chance in an hour that one machine is taken, low, a ratio.")]
+    mid_per_h: Annotated[NotNegative, Meta(description="The same, middle, a ratio.")]
+    high_per_h: Annotated[NotNegative, Meta(description="The same, high, a ratio.")]
+    what: Annotated[Name, Meta(description="The published figure that it is made of.")]
+    as_of: Annotated[Day | None, Meta(description="The day it was seen, ISO 8601; null where its source has none.")]
+    source: Annotated[Name, Meta(description="Where it was read.")]
+
+
 class BillDocument(Document):
     """Time and money of a run under one billing kind."""
 
@@ -86,21 +114,25 @@ class BillDocument(Document):
     storage_usd: Annotated[
         NotNegative | None,
         Meta(
-            description="Checkpoint storage, in US dollars; null where its price is not known, and then not in the "
-            "total."
+            description="Checkpoint storage, in US dollars; null where its price is not known, and then a range in the "
+            "parts."
         ),
     ]
     egress_usd: Annotated[
         NotNegative | None,
         Meta(
-            description="Taking the weights out, in US dollars; null where its price is not known, and then not in "
-            "the total."
+            description="Taking the weights out, in US dollars; null where its price is not known, and then a range in "
+            "the parts."
         ),
     ]
     total_usd: Annotated[
         RangeDocument | None,
         Meta(description="The whole bill, in US dollars; null where the price of the machines is not known."),
     ]
+    parts: Annotated[
+        tuple[PartDocument, ...],
+        Meta(description="Where the dollars go, to the cent; empty where the price of the machines is not known."),
+    ] = ()
 
 
 class EnergyDocument(Document):
@@ -220,9 +252,21 @@ class QuoteDocument(Document):
         CorrectionDocument | None,
         Meta(description="What a calibration made of the prediction; null where none was used."),
     ]
+    price_derived: Annotated[
+        tuple[FactDocument, ...],
+        Meta(description="How the price was made, where it was not read as it is; else empty."),
+    ] = ()
+    interruptions: Annotated[
+        InterruptionsDocument | None,
+        Meta(description="How often a spot machine of it is taken; null where nothing is published: see the inputs."),
+    ] = None
+    guess: Annotated[
+        str | None,
+        Meta(description="Why it is not sure that such a machine is to be had; null where it is listed as it is."),
+    ] = None
 
 
-def quote_document(workload: Workload, ranked: Ranked) -> QuoteDocument:
+def quote_document(workload: Workload, operations: Operations, ranked: Ranked) -> QuoteDocument:
     """The quote in base units."""
     quote = ranked.quote
     estimate, offer, instance = quote.estimate, quote.offer, quote.offer.instance
@@ -247,12 +291,30 @@ def quote_document(workload: Workload, ranked: Ranked) -> QuoteDocument:
         mfu=estimate.mfu,
         samples_per_s=estimate.samples_per_s,
         input=_input(workload, quote),
-        bills=tuple(_bill(quote, bill) for bill in quote.bills),
+        bills=tuple(_bill(operations, quote, bill) for bill in quote.bills),
         prices=PricesDocument(on_demand=_price(offer.on_demand), spot=_price(offer.spot)),
         energy=_energy(quote),
         evidence=estimate.evidence,
         grounds=estimate.grounds,
         correction=fill(CorrectionDocument, estimate.correction) if estimate.correction else None,
+        price_derived=tuple(fill(FactDocument, fact) for fact in offer.derived),
+        interruptions=_interruptions(quote),
+        guess=offer.guess or None,
+    )
+
+
+def _interruptions(quote: Quote) -> InterruptionsDocument | None:
+    found = quote.interruptions
+    if found is None:
+        return None
+    of_an_hour = found.per_node_s * HOUR_S
+    return fill(
+        InterruptionsDocument,
+        found,
+        low_per_h=of_an_hour.low,
+        mid_per_h=of_an_hour.mid,
+        high_per_h=of_an_hour.high,
+        as_of=found.as_of.isoformat() if found.as_of else None,
     )
 
 
@@ -269,7 +331,15 @@ def _input(workload: Workload, quote: Quote) -> InputDocument | None:
     return fill(InputDocument, found, prepared_samples_per_s=found.prepared_per_s, basis=found.preparation.source)
 
 
-def _bill(quote: Quote, bill: Bill) -> BillDocument:
+def _known_usd(bill: Bill, name: str) -> float | None:
+    """Middle dollars of a part whose price is known, 0 where it costs nothing; None where that is not known."""
+    part = bill.part(name)
+    if part is None:
+        return 0.0
+    return None if part.origin is Origin.ASSUMED else part.mid_usd
+
+
+def _bill(operations: Operations, quote: Quote, bill: Bill) -> BillDocument:
     run = bill.run
     return fill(
         BillDocument,
@@ -280,8 +350,9 @@ def _bill(quote: Quote, bill: Bill) -> BillDocument:
         gpu_hours=fill(RangeDocument, quote.gpu_hours(bill)),
         billed_h=bill.billed_h,
         machines_usd=fill(RangeDocument, bill.compute_usd) if bill.compute_usd else None,
-        storage_usd=bill.storage_usd,
-        egress_usd=bill.egress_usd,
+        storage_usd=_known_usd(bill, CHECKPOINTS),
+        egress_usd=_known_usd(bill, EGRESS),
+        parts=tuple(fill(PartDocument, part) for part in bill_parts(operations, quote, bill)),
         total_usd=fill(RangeDocument, bill.total_usd) if bill.total_usd else None,
     )
 

@@ -11,16 +11,17 @@ from zenplan.commands.estimate import screen
 from zenplan.commands.shared.ages import NO_PRICE, age_of, dated, dollar_span, dollars, seen
 from zenplan.commands.shared.sentences import padded, spread, tight
 from zenplan.domain.answer.answer import Answer, Ranked
-from zenplan.domain.answer.estimate import Bill, Quote, part_name
+from zenplan.domain.answer.estimate import Bill, Part, Quote, part_name
 from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.market.offer import Billing
+from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 from zenplan.planning.physics.input_pipeline import supply
 
 if TYPE_CHECKING:
     from zenplan.domain.measured.prediction import LocalStep
-    from zenplan.planning.explain.derivation import Line
+    from zenplan.planning.explain.line import Line
 
 _UNKNOWN = "?"
 _GROUNDS = {
@@ -52,7 +53,7 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
         )
         notes = _notes(answer, answer.recommended.quote)
     if explain:
-        tables = (*tables, _derivation(lines))
+        tables = (*tables, *_parts(answer), _derivation(lines))
     return Report(
         make_document=lambda: _document(answer, lines),
         make_records=lambda: (_record(answer, r) for r in answer.ranked),
@@ -243,8 +244,8 @@ def _memory(quote: Quote) -> str:
 def _bill(bill: Bill, quote: Quote, answer: Answer) -> str:
     show = screen.money(answer)
     parts = [f"machines {dollars(bill.compute_usd, show)} ({units.significant(bill.billed_h)} h billed)"]
-    for name, part in (("checkpoint storage", bill.storage_usd), ("egress of the weights", bill.egress_usd)):
-        parts.append(f"{name} not known" if part is None else f"{name} {show(part)}")
+    if bill.compute_usd is not None:
+        parts += [f"{part.name} {_case(part, show)}" for part in (*bill.beside, *filter(None, (bill.credits,)))]
     total = dated(dollars(bill.total_usd, show), quote.offer.price(bill.billing), answer.today)
     span = dollar_span(bill.total_usd, show)
     time = ""
@@ -254,6 +255,28 @@ def _bill(bill: Bill, quote: Quote, answer: Answer) -> str:
             f"{units.significant(bill.run.interruptions, 2)} interruptions"
         )
     return f"{total}{f', {span}' if span else ''}: {', '.join(parts)}{time}"
+
+
+def _case(part: Part, show: Callable[[float], str]) -> str:
+    """The middle of a part, and its ends where its price is not known."""
+    if part.origin is not Origin.ASSUMED:
+        return show(part.mid_usd)
+    return f"{show(part.mid_usd)} ({units.span(show(part.low_usd), show(part.high_usd))}, assumed)"
+
+
+def _parts(answer: Answer) -> Iterator[Table]:
+    """Where the dollars of the recommended plan go; no table without a price."""
+    from zenplan.planning.money.parts import bill_parts
+
+    first, show = answer.recommended, screen.money(answer)
+    parts, total = bill_parts(answer.operations, first.quote, first.bill), first.total_usd
+    if not parts or total is None:
+        return
+    rows = [(p.name, show(p.mid_usd), show(p.low_usd), show(p.high_usd), f"{p.origin}: {p.why}") for p in parts]
+    rows.append(("in all", show(total.mid), show(total.low), show(total.high), "the sum of each column"))
+    numbers = (screen.currency_of(answer), "low case", "high case")
+    columns = (Column(name="part"), *(Column(name=name, numeric=True) for name in numbers), Column(name="origin"))
+    yield Table(title="The bill of #1, part by part", columns=columns, rows=tuple(rows))
 
 
 def _energy(quote: Quote) -> str:
@@ -305,7 +328,8 @@ def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
         spread(first.estimate),
         *_grounds(answer),
         *beyond_notes(answer),
-        f"Compared {answer.options:,} sizes of offers and {answer.layouts:,} layouts; {len(answer.frontier)} on the "
+        f"Compared {units.many(answer.options, 'size')} of offers and {units.many(answer.layouts, 'layout')}; "
+        f"{len(answer.frontier)} on the "
         "frontier of time and dollars. '?' is a price that is not known.",
         *answer.left_out,
     )

@@ -67,6 +67,8 @@ def verdict(answer: Answer) -> str:
         f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
+        best.bill.credits and f"Credits pay {usd(-best.bill.credits.mid_usd)} of it.",
+        best.quote.offer.guess and f"Its machine is a guess: {best.quote.offer.guess}.",
         age and f"Its price is {age}: ask first.",
         not best.total_usd and "No price of it is known: --usd-per-hour gives one.",
         limit and f"More than {limit:,} on demand usually needs a reservation.",
@@ -75,8 +77,9 @@ def verdict(answer: Answer) -> str:
 
 
 def costs(ranked: Ranked) -> bool:
-    """Whether a plan has a price, and is not on one's own machines for nothing."""
-    return ranked.total_usd is not None and ranked.total_usd.high > 0.0
+    """Whether a plan has a price, and is not on one's own machines for nothing; credits may pay for all of it."""
+    gross = ranked.bill.gross_usd
+    return gross is not None and gross.high > 0.0
 
 
 def title(answer: Answer) -> str:

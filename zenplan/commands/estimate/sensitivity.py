@@ -117,13 +117,18 @@ def _operations(case: Pinned) -> Iterator[Effect]:
         (
             "start-up",
             _minutes(now.startup_s),
-            Origin.ASSUMED,
+            Origin.GIVEN if "startup_s" in now.given else Origin.ASSUMED,
             (_minutes(_QUICK_START_S), replace(now, startup_s=_QUICK_START_S)),
             (_minutes(_SLOW_START_S), replace(now, startup_s=_SLOW_START_S)),
         ),
-        ("device failures", "as published", Origin.PUBLISHED, _failures(now, 3.0), _failures(now, 1 / 3)),
+        ("device failures", *_as_stated(now, "device_mtbf_s"), _failures(now, 3.0), _failures(now, 1 / 3)),
     ):
         yield from _effect(name, value, origin, *(case.again(v, operations=o) for v, o in (low, high)))
+
+
+def _as_stated(now: Operations, field: str) -> tuple[str, Origin]:
+    given = field in now.given
+    return ("as given", Origin.GIVEN) if given else ("as published", Origin.PUBLISHED)
 
 
 def _minutes(time_s: float) -> str:
@@ -139,7 +144,7 @@ def _overhead(case: Pinned) -> tuple[str, Origin, tuple[str, Operations], tuple[
     shown = [f"× {units.significant(1.0 + (ratio - 1.0) * share)}" for ratio in (low, mid, high)]
     least = replace(now, production=(low, max(low, 1.0), high))
     most = replace(now, production=(low, high, high))
-    return shown[1], Origin.PUBLISHED, (shown[0], least), (shown[2], most)
+    return shown[1], _as_stated(now, "production")[1], (shown[0], least), (shown[2], most)
 
 
 def _failures(now: Operations, factor: float) -> tuple[str, Operations]:

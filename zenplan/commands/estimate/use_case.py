@@ -15,13 +15,14 @@ from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.estimate.sizing import sized
 from zenplan.commands.estimate.stated import machine_facts, plan_on_named
 from zenplan.commands.estimate.wishes import told, verdict, would_help
-from zenplan.commands.shared.data_bytes import data_bytes
+from zenplan.commands.shared.data_bytes import around_of, data_bytes
 from zenplan.commands.shared.evidence import Evidence, evidence_of
 from zenplan.commands.shared.judgement import judgement
 from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.machines import with_named_devices
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.domain.answer.answer import Answer, Ranked
+from zenplan.domain.answer.project import Project
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN
 from zenplan.domain.provenance import Fact, Origin
@@ -86,12 +87,19 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
         layouts=found.found.considered,
         frontier=tuple(quotes[i] for i in ranking.frontier),
         sensitivity=effects(case) if sensitive else (),
-        project=project(given.project, plan, best.bill, given.labelled, known.today, data_bytes(given, plan)),
+        project=_project(given, plan, best, known.today),
         notices=notices,
         left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
         here=_here(plan, known.calibrations),
         judgement=(*((size.said,) if size else ()), *judgement(plan)),
     )
+
+
+def _project(given: Request, plan: TrainingPlan, best: Ranked, today: date) -> Project:
+    """What the project costs around the recommended run."""
+    credits = best.quote.terms.credits if best.quote.terms else ()
+    stored = data_bytes(given, plan)
+    return project(given.project, plan, best.bill, given.labelled, today, credits, stored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,7 +126,8 @@ def _looked(request: Request, known: Known, reserved: bool = False) -> _Looked:
         raise NoFit(
             _no_options(request, plan, selection, known.catalogue), _hint(request, plan, selection, known.catalogue)
         )
-    found = market(plan, known.operations, selection.clusters, selection.options)
+    around = around_of(request, plan, known.today)
+    found = market(plan, known.operations, selection.clusters, selection.options, around)
     return _Looked(evidence=evidence, selection=selection, found=found)
 
 
@@ -235,7 +244,7 @@ def _fewer(request: Request, found: Market, best: int, evidence: Evidence) -> tu
         return ()
     clusters = [evidence.corrected(replace(cluster, nodes=n, used=None)) for n in nodes]
     options = [replace(option, nodes=n, cluster=place) for place, n in enumerate(nodes)]
-    other = market(found.plan, found.operations, clusters, options)
+    other = market(found.plan, found.operations, clusters, options, found.around)
     bills, own = other.bills(request.billing), found.bills(request.billing).at(best)
     usable = other.usable(request.billing).nonzero()[0].tolist()
     if not usable:

@@ -53,5 +53,7 @@ def _answer(request: Request, by: str, settings: Settings, calibrated: bool) -> 
     from zenplan.commands.shared.output import loaded_plugins, say, warned
 
     with loaded_plugins() as plugins:
-        found = use_case(request, by, known(plugins, settings["prices"], warned if calibrated else None))
+        found = use_case(
+            request, by, known(plugins, settings["prices"], warned if calibrated else None, settings["fresh"])
+        )
         say(layouts_report(found), settings["format"], plugins)

@@ -151,8 +151,8 @@ def _notes(found: Tradeoff) -> tuple[str, ...]:
             else ()
         ),
         *_padding(found),
-        f"Compared {found.considered:,} layouts, of which {found.fitting:,} fit; of those with the same degrees, "
-        "only the ones that no other beats in both time and memory are listed.",
+        f"Compared {units.many(found.considered, 'layout')}, of which {found.fitting:,} fit; of those with the "
+        "same degrees, only the ones that no other beats in both time and memory are listed.",
         spread(found.fastest),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
@@ -11,9 +11,13 @@ from zenplan.commands.shared.document import (
     DISTINCT,
     CountFromZero,
     Name,
+    NotNegative,
 )
 from zenplan.documents import Document, fill
 from zenplan.domain.plugin import PluginInfo, Problem
+
+if TYPE_CHECKING:
+    from zenplan.commands.plugins.check import Card
 
 
 class OwnFailureDocument(Document):
@@ -88,4 +92,41 @@ def _plugin(info: PluginInfo) -> PluginDocument:
         version=info.version or None,
         distribution=info.distribution or None,
         failures=tuple(fill(OwnFailureDocument, problem) for problem in info.failures),
+    )
+
+
+class CheckDocument(Document):
+    """One check of a contract."""
+
+    item: Annotated[Name, Meta(description="What was checked: load, or an item, as in provider mycloud.")]
+    check: Annotated[Name, Meta(description="What has to be so, in words.")]
+    outcome: Annotated[Literal["passed", "failed", "skipped"], Meta(description="What came out.")]
+    reason: Annotated[str | None, Meta(description="Why it failed or was skipped, in one line.")]
+    wall_s: Annotated[NotNegative, Meta(description="What it took.")]
+
+
+class PluginCheckDocument(Document, tag_field="schema", tag="zenplan.plugin_check/1"):
+    """Answer of 'zenplan plugins check'.
+
+    The report card of an installed plugin.
+    """
+
+    name: Annotated[Name, Meta(description="Name of the plugin.")]
+    version: Annotated[str | None, Meta(description="Version of its distribution.")]
+    distribution: Annotated[str | None, Meta(description="The distribution it comes in.")]
+    passed: Annotated[bool, Meta(description="Whether something was checked and nothing failed.")]
+    checks: Annotated[tuple[CheckDocument, ...], Meta(description="Every check, in order.")]
+
+
+def plugin_check_document(card: Card) -> PluginCheckDocument:
+    """The report card."""
+    return fill(
+        PluginCheckDocument,
+        card.plugin,
+        version=card.plugin.version or None,
+        distribution=card.plugin.distribution or None,
+        passed=card.passed,
+        checks=tuple(
+            fill(CheckDocument, check, check=check.what, reason=check.reason or None) for check in card.checks
+        ),
     )

@@ -22,5 +22,5 @@ def profile(output: Format = None) -> None:
 
     settings = resolved(format=output)
     with loaded_plugins() as plugins:
-        taken, sheets = use_case(catalogue(plugins))
-        say(profile_report(taken, sheets), settings["format"], plugins)
+        taken, sheets, why = use_case(catalogue(plugins))
+        say(profile_report(taken, sheets, why), settings["format"], plugins)

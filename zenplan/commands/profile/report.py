@@ -11,26 +11,33 @@ from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.device import NOT_SET, Device, DriverState, Host, Process, Profile, Reading
 from zenplan.domain.report import Column, Report, Table
 
-_NO_SHEET = "no data sheet: unknown to the catalogue"
+# Of the data sheet's power, a limit that is worth a word.
+_HELD_DOWN = 0.97
 
 # Of the data sheet, beside each device.
 _SHEET = ("sheet", "sheet_bf16_flop_per_s", "sheet_memory_bytes", "sheet_memory_bytes_per_s")
 
 
-def profile_report(profile: Profile, sheets: Mapping[int, Accelerator | None]) -> Report:
+def profile_report(
+    profile: Profile, sheets: Mapping[int, Accelerator | None], missing: Mapping[int, str] | None = None
+) -> Report:
     """The report of a profile.
 
     Args:
         profile: what is present.
         sheets: index of a device to its data sheet; None, or no entry, where the catalogue has none.
+        missing: index of a device to the reason why it has none.
     """
     pairs = [(device, sheets.get(device.index)) for device in profile.devices]
-    why = profile.driver.reason
+    why, reasons = profile.driver.reason, missing or {}
     return Report(
         make_document=lambda: _document(profile, sheets),
         make_records=lambda: (_record(device, sheet) for device, sheet in pairs),
         make_header=lambda: ("index", *(each.name for each in fields(Device) if each.name != "index"), *_SHEET),
-        tables=(*(_device_table(device, sheet) for device, sheet in pairs), _host_table(profile.host, profile.driver)),
+        tables=(
+            *(_device_table(d, sheet, reasons.get(d.index, "")) for d, sheet in pairs),
+            _host_table(profile.host, profile.driver),
+        ),
         notes=(f"no GPU: {why}",) if why else (),
     )
 
@@ -85,7 +92,7 @@ def _on_off(on: bool) -> str:
     return "on" if on else "off"
 
 
-def _device_table(device: Device, sheet: Accelerator | None) -> Table:
+def _device_table(device: Device, sheet: Accelerator | None, why: str) -> Table:
     title = f"GPU {device.index}: {_show(device.name)}"
     if device.problem:
         return _table(title, [("state", device.problem), ("data sheet", "none: the GPU gave no name")])
@@ -108,7 +115,7 @@ def _device_table(device: Device, sheet: Accelerator | None) -> Table:
         ("compute processes", _show(device.compute_processes, _processes_text)),
         ("graphics processes", _show(device.graphics_processes, _processes_text)),
     ]
-    return _table(title, rows + _sheet_rows(device, sheet))
+    return _table(title, rows + _sheet_rows(device, sheet, why))
 
 
 def _memory_text(device: Device) -> str:
@@ -135,15 +142,18 @@ def _processes_text(processes: tuple[Process, ...]) -> str:
     return f"{len(processes)} ({', '.join(parts)})"
 
 
-def _sheet_rows(device: Device, sheet: Accelerator | None) -> list[tuple[str, str]]:
+def _sheet_rows(device: Device, sheet: Accelerator | None, why: str) -> list[tuple[str, str]]:
     if sheet is None:
-        return [("data sheet", _NO_SHEET if device.name.value else "none: the GPU gave no name")]
+        return [("data sheet", f"none: {why or 'the catalogue knows no device of that name'}")]
+    limit_w = device.power_limit_w.value
+    held = limit_w is not None and sheet.power_w is not None and limit_w < _HELD_DOWN * sheet.power_w
     peak = sheet.peak("bf16")
     return [
         ("data sheet", sheet.name),
         ("  bf16 dense peak", units.flop_per_s(peak) if peak else "none on the data sheet"),
         ("  memory", units.size(sheet.memory_bytes)),
         ("  bandwidth", f"{units.size(sheet.memory_bytes_per_s)}/s"),
+        *([("  power", f"{_watts(sheet.power_w)}: the limit holds it down")] if held and sheet.power_w else []),
     ]
 
 

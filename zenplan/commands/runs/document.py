@@ -23,6 +23,7 @@ class BesideDocument(Document):
     actual: Annotated[NotNegative | None, Meta(description="In that unit; null where nobody measured it.")]
     ratio: Annotated[Positive | None, Meta(description="Actual over predicted; null where one is not known.")]
     inside: Annotated[bool | None, Meta(description="Whether it came out in the range; null where there is none.")]
+    known: Annotated[bool, Meta(description="Whether it had passed when the prediction was made, and was measured.")]
 
 
 class RunEntryDocument(Document):
@@ -60,6 +61,7 @@ def _entry(found: Entry) -> RunEntryDocument:
             actual=row.actual,
             ratio=row.ratio or None,
             inside=row.inside,
+            known=row.known,
         )
         for row in rows(result)
     ]

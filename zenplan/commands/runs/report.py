@@ -7,7 +7,7 @@ from typing import Any
 
 from zenplan import units
 from zenplan.commands.runs.use_case import Entry
-from zenplan.commands.train.beside import SHOWN, rows
+from zenplan.commands.train.beside import Row, rows
 from zenplan.commands.train.report import run_record
 from zenplan.domain.measured.training_run import RUNNING
 from zenplan.domain.report import Column, Report, Table
@@ -88,12 +88,11 @@ def comparison_report(found: Sequence[Entry]) -> Report:
     )
 
 
-def _cell(row: Any) -> str:
+def _cell(row: Row | None) -> str:
     if row is None:
         return "–"
-    show = SHOWN[row.unit]
-    actual = "–" if row.actual is None else show(row.actual)
-    return actual if row.predicted is None else f"{actual} ({show(row.predicted.mid)})"
+    predicted, _, _, actual = row.shown()
+    return f"{actual or '–'} ({predicted})" if predicted else actual or "–"
 
 
 def _document(found: Sequence[Entry], left_out: Sequence[str]) -> Any:

@@ -16,7 +16,11 @@ from zenplan.errors import DataError, UsageError
 
 
 def counted(
-    path: Path, text_column: str | None, tokenizer: Path | None, tell: Callable[[float], None] | None = None
+    path: Path,
+    text_column: str | None,
+    tokenizer: Path | None,
+    tell: Callable[[float], None] | None = None,
+    **read: Any,
 ) -> DataSet:
     """The data at a path.
 
@@ -25,6 +29,7 @@ def counted(
         text_column: the column of text of a table; None to find it.
         tokenizer: a ``tokenizer.json``; None to go by bytes a token.
         tell: called with the share that is done; None for a bar on stderr.
+        read: how files are read: ``include`` and ``encoding``, where that was said.
 
     Raises:
         DataError: nothing there can be used, or the tokenizer is none.
@@ -38,6 +43,7 @@ def counted(
         text_column=text_column,
         tokenize=None if tokenizer is None else _tokenize(tokenizer),
         tokenizer="" if tokenizer is None else tokenizer.name,
+        **read,
     )
     if tell is not None:
         return count(asked, tell)

@@ -40,6 +40,14 @@ class RangeDocument(Document):
     high: Annotated[NotNegative, Meta(description="90th percentile.")]
 
 
+class AmountDocument(Document):
+    """Dollars with their range; below 0 where they are taken off."""
+
+    low: Annotated[float, Meta(description="10th percentile, in US dollars.")]
+    mid: Annotated[float, Meta(description="The prediction, in US dollars.")]
+    high: Annotated[float, Meta(description="90th percentile, in US dollars.")]
+
+
 class FactDocument(Document):
     """One input of a prediction."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,3 +36,14 @@ class Grouped(TyperCommand):
         for name, lines in sections(self, ctx).items():
             with formatter.section(name):
                 formatter.write_dl(lines)
+
+
+class GroupedCommands(TyperGroup):
+    """The same of a command with commands below it."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Its options, section by section, and its commands."""
+        for name, lines in sections(self, ctx).items():
+            with formatter.section(name):
+                formatter.write_dl(lines)
+        self.format_commands(ctx, formatter)

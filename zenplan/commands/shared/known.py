@@ -44,25 +44,35 @@ class Known:
     today: date = field(default_factory=today)
 
 
-def known(plugins: Plugins, prices: Path | None, warn: Callable[[str], None] | None) -> Known:
+def known(
+    plugins: Plugins,
+    prices: Path | None,
+    warn: Callable[[str], None] | None,
+    fresh: bool = False,
+    operations: str | None = None,
+) -> Known:
     """What plugins, the user's own prices and the store of calibrations give.
 
     Args:
         plugins: that are loaded.
-        prices: a CSV of the user's own prices; None without one.
+        prices: the user's own prices, a table or a book; None without one.
         warn: told what of the store cannot be read; None to do without calibrations.
+        fresh: whether prices are fetched first.
+        operations: how runs are operated, as a setting has it; None as assumed.
 
     Raises:
         InputFileError: the user's prices cannot be used.
     """
+    from zenplan.adapters.settings.operations import operations_of
     from zenplan.adapters.tables.coefficients import read_coefficients
     from zenplan.commands.shared.evidence import stored_calibrations
 
-    sheets = catalogue(plugins)
+    sheets, operated = catalogue(plugins), operations_of(operations)
     return Known(
         catalogue=sheets,
-        tables=price_tables(plugins, sheets, prices),
+        tables=price_tables(plugins, sheets, prices, fresh, operations=operated),
         families=plugins.workloads(),
         coefficients=read_coefficients(),
         calibrations=stored_calibrations(warn) if warn else (),
+        operations=operated,
     )

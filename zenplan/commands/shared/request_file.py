@@ -16,9 +16,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
 
+from zenplan import units
 from zenplan.adapters.files.toml_file import TomlFile, read_toml_file
 from zenplan.adapters.settings.settings import SETTINGS
-from zenplan.commands.shared.options import FLAGS, GROUPS, PREPARE, Flag
+from zenplan.commands.shared.options import FLAGS, GROUPS, TABLES, Flag
+from zenplan.commands.shared.preparing import PREPARE
 from zenplan.errors import UsageError, nearest, shown
 
 _HINT: Final = 'a request is TOML, a flag a line, as in: params = "7B"'
@@ -27,6 +29,12 @@ _OTHERS: Final = ("train", "search")
 _DATA: Final = "data"
 _OF_PREPARE: Final = {flag.name: flag for flag in PREPARE}
 _EVERY: Final = FLAGS | _OF_PREPARE
+# What others call a key.
+_MEANT: Final = {
+    **dict.fromkeys(("path", "file", "folder", "dir", "directory", "source", "input", "dataset"), _DATA),
+    **dict.fromkeys(("batch_size", "bs"), "batch"),
+    **dict.fromkeys(("sequence_length", "context", "context_length", "block_size", "max_length"), "seq_len"),
+}
 _MODEL_FILES: Final = (".keras", ".h5")
 
 
@@ -120,6 +128,8 @@ def _entries(file: TomlFile) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in file.values.items():
         if not isinstance(value, dict):
             yield (key,), value
+        elif key in TABLES:
+            yield (key,), units.pairs(value)
         elif key in GROUPS:
             yield from (((key, inner), each) for inner, each in value.items())
         elif key not in _OTHERS:
@@ -136,7 +146,12 @@ def _flag(file: TomlFile, keys: tuple[str, ...]) -> Flag:
     if keys[0] == _DATA and name in _OF_PREPARE:
         return _OF_PREPARE[name]
     own = [flag.name for flag in GROUPS[keys[0]]] if len(keys) > 1 else list(FLAGS)
-    raise file.unknown(keys, FLAGS if nearest(name, FLAGS) else own)
+    if keys[0] == _DATA:
+        own += _OF_PREPARE
+    if name in _MEANT and _MEANT[name] in own:
+        raise file.unknown(keys, own, near=(_MEANT[name],))
+    # What is near in its own table is meant, and not what is called alike elsewhere.
+    raise file.unknown(keys, own if nearest(name, own) or not nearest(name, FLAGS) else FLAGS)
 
 
 def _name(key: str) -> str:

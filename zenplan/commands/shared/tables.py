@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from zenplan.commands.shared.ages import seen
+from zenplan.commands.shared.current import current_tables
+from zenplan.commands.shared.output import warned
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import OLD_WITHIN, DevicePrice, PriceTable
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.model.workload import Workload
-from zenplan.errors import DataError, UnknownName, UsageError
+from zenplan.domain.training.operations import Operations
+from zenplan.errors import DataError, InputFileError, UnknownName, UsageError
 from zenplan.plugins import Plugins
 from zenplan.protocols import WorkloadFamily
 
@@ -37,12 +40,30 @@ def only(sheets: Catalogue, vendor: str | None, architecture: str | None) -> Cat
     return Catalogue(accelerators=found)
 
 
-def price_tables(plugins: Plugins, sheets: Catalogue, own: Path | None) -> tuple[PriceTable, ...]:
-    """Every provider's table. A table in the user's own file takes the place of the provider's it names.
+def price_tables(
+    plugins: Plugins,
+    sheets: Catalogue,
+    own: Path | None,
+    fresh: bool = False,
+    warn: Callable[[str], None] = warned,
+    operations: Operations | None = None,
+) -> tuple[PriceTable, ...]:
+    """Every provider's table. A table in the user's own file takes the place of the provider's it names; a price book
+    changes and adds to them; one that was fetched takes the place of an older one which ships with a distribution.
+
+    Args:
+        plugins: that have providers.
+        sheets: every data sheet.
+        own: a CSV of prices, or a price book in TOML; None without one.
+        fresh: whether tables are fetched before. Where that fails, those that are there have to do.
+        warn: told of what cannot be read, or not be fetched.
+        operations: how hardware of one's own is operated, where the book does not say.
 
     Raises:
         InputFileError: the user's file cannot be used.
     """
+    if own is not None and own.suffix.lower() == ".toml":
+        return _by_the_book(price_tables(plugins, sheets, None, fresh, warn), sheets, own, operations or Operations())
     mine: tuple[PriceTable, ...] = ()
     if own is not None:
         from zenplan.adapters.clock import today
@@ -51,8 +72,26 @@ def price_tables(plugins: Plugins, sheets: Catalogue, own: Path | None) -> tuple
         # Aliases are names too; the local day, so that nobody loses a price dated today.
         mine = read_price_csv(own, lambda name: sheets.by_name(name).name, today())
     replaced = {t.provider for t in mine}
-    others = (plugins.bundled_table(p) for p in plugins.price_providers() if p.name not in replaced)
+    if fresh:
+        from zenplan.commands.shared.refresh import refreshed
+
+        refreshed(plugins, sheets, warn)
+    others = (table for table in current_tables(plugins, warn) if table.provider not in replaced)
     return tuple(_classed(table) for table in (*mine, *others))
+
+
+def _by_the_book(
+    tables: tuple[PriceTable, ...], sheets: Catalogue, own: Path, operations: Operations
+) -> tuple[PriceTable, ...]:
+    from zenplan.adapters.clock import today
+    from zenplan.adapters.prices.book import read_price_book
+    from zenplan.planning.money.book import with_book
+
+    book = read_price_book(own, sheets, operations)
+    try:
+        return tuple(map(_classed, with_book(tables, book, today())))
+    except DataError as error:
+        raise InputFileError(f"price book {own}: {error.message}", error.hint) from error
 
 
 def _classed(table: PriceTable) -> PriceTable:

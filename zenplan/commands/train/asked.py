@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from zenplan import units
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.counting import keras_model
 from zenplan.commands.train.data import Prepared
@@ -27,7 +28,6 @@ OPTIMIZERS: Final[Mapping[str, tuple[str, float]]] = {
     "lion": ("lion", 0.0),
     "adafactor": ("adafactor", 0.0),
 }
-_EVALUATIONS: Final = 10
 # A rehearsal takes at most about a minute and a tenth of the run; an evaluation and a checkpoint, which are timed too, are
 # taken to need half of it. Three steps are the least.
 REHEARSAL_S, REHEARSAL_SHARE, LEAST_REHEARSED = 30.0, 0.05, 3
@@ -40,13 +40,16 @@ class Asked:
 
     Attributes:
         name: of what is trained.
-        job: of the worker; its folder is not known yet, and of an interval of checkpoints that is to be chosen it has 0.
+        job: of the worker; its folder is not known yet, and of a distance of checkpoints or evaluations that is to be
+            chosen it has 0.
         backend: the engine's name.
         how: device, precision, threads.
         data: that it is trained on.
         limits: what it may take.
         mtbf_s: mean seconds between interruptions.
-        chosen_interval: whether checkpoints are as far apart as is best, not as was given.
+        chosen_interval, chosen_evaluation: whether checkpoints, and evaluations, are as far apart as is best, not as was
+            given.
+        evaluated: samples of an evaluation on validation data.
         usd_per_h, usd_per_kwh, power_w: what was said of its price; None where nothing was.
         trackers: names of those that are to follow it.
         request: text of the file that it is asked for with; empty of a run that is gone on with, whose folder has it.
@@ -61,6 +64,8 @@ class Asked:
     limits: RunLimits = field(default_factory=RunLimits)
     mtbf_s: float
     chosen_interval: bool = True
+    chosen_evaluation: bool = False
+    evaluated: int = 0
     usd_per_h: float | None = None
     usd_per_kwh: float | None = None
     power_w: float | None = None
@@ -99,6 +104,8 @@ def asked_run(
         limits=RunLimits(usd=given.get("max_usd"), hours=given.get("max_hours")),
         mtbf_s=given.get("mtbf") or Operations().device_mtbf_s,
         chosen_interval=given.get("checkpoint_every") is None,
+        chosen_evaluation=given.get("evaluate_every") is None,
+        evaluated=_evaluated(data, job, _length(model, kind) or request.get("seq_len")),
         usd_per_h=request.get("usd_per_h"),
         usd_per_kwh=given.get("usd_per_kwh"),
         power_w=given.get("power"),
@@ -144,7 +151,7 @@ def _job(
         batch=batch,
         micro_batch=micro,
         lora_rank=given.get("lora_rank", 0),
-        evaluate_every=given.get("evaluate_every", max(1, steps // _EVALUATIONS)),
+        evaluate_every=given.get("evaluate_every", 0),
         evaluate_batches=given.get("evaluate_batches", 50),
         checkpoint_every=given.get("checkpoint_every", 0),
         rehearsal=_rehearsal(steps),
@@ -194,7 +201,9 @@ def _check_sizes(data: Prepared, batch: int, micro: int, samples: int) -> None:
     if not samples:
         raise UsageError(f"there is nothing to train on in {data.folder}", "prepare more data")
     if batch > samples:
-        raise UsageError(f"a batch of {batch:,} is more than the {samples:,} samples to train on", f"--batch {samples}")
+        raise UsageError(
+            f"a batch of {batch:,} is more than the {units.many(samples, 'sample')} to train on", f"--batch {samples}"
+        )
 
 
 def _steps(facts: list[Fact], given: Mapping[str, Any], request: Mapping[str, Any], of_a_pass: int) -> int:
@@ -226,7 +235,9 @@ def _optimizer(
         rate = kind.learning_rate if kind and name == kind.optimizer else 0.01 if worker == "sgd" else 1e-3
         facts.append(Fact(name="learning rate", value=f"{rate:g}", origin=Origin.ASSUMED, why="usual for it"))
     if given.get("warmup_steps", 0) > steps:
-        raise UsageError(f"--warmup-steps {given['warmup_steps']} are more than the {steps:,} steps", "give fewer")
+        raise UsageError(
+            f"--warmup-steps {given['warmup_steps']} are more than the {units.many(steps, 'step')}", "give fewer"
+        )
     return Optimizer(
         name=worker,
         learning_rate=rate,
@@ -237,6 +248,11 @@ def _optimizer(
         warmup_steps=given.get("warmup_steps", 0),
         final_share=given.get("final_share", 0.1),
     )
+
+
+def _evaluated(data: Prepared, job: Train, length: int | None) -> int:
+    there, most = data.samples("validation", length), job.evaluate_batches * job.micro_batch
+    return min(there, most) if most else there
 
 
 def _rehearsal(steps: int) -> Rehearsal | None:

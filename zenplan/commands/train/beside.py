@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from zenplan import units
-from zenplan.domain.measured.training_run import FINISHED, RunResult
+from zenplan.domain.measured.training_run import FINISHED, REHEARSED, RunPrediction, RunResult
 from zenplan.domain.range import Range
 
 # What can be compared of a run that is not finished, too.
@@ -21,6 +21,7 @@ class Row:
         name: of the part; unit: the suffix of its figures.
         predicted: None where nothing was; actual: None where nobody measured it.
         whole: whether the actual is of all that was predicted, not of a run that is not finished.
+        known: whether it had passed, and was measured, when the prediction was made: it says nothing of how good that is.
     """
 
     name: str
@@ -28,11 +29,12 @@ class Row:
     predicted: Range | None
     actual: float | None
     whole: bool = True
+    known: bool = False
 
     @property
     def ratio(self) -> float | None:
         """Actual over predicted."""
-        if not self.whole or self.predicted is None or self.actual is None or self.predicted.mid <= 0.0:
+        if not self.whole or self.known or self.predicted is None or not self.predicted.mid or self.actual is None:
             return None
         return self.actual / self.predicted.mid
 
@@ -45,17 +47,24 @@ class Row:
 
     def cells(self) -> tuple[str, str, str, str, str]:
         """The row for people: name, predicted, its range, actual, difference."""
-        show, known = SHOWN[self.unit], self.predicted
-        span = "" if known is None or known.low == known.high else units.span(show(known.low), show(known.high))
-        off = "" if self.ratio is None else f"{100.0 * (self.ratio - 1.0):+.1f} %"
+        predicted, low, high, actual = self.shown()
+        off = "known before" if self.known else "" if self.ratio is None else f"{100.0 * (self.ratio - 1.0):+.1f} %"
         mark = {True: "", False: ", outside", None: ""}[self.inside]
-        return (
-            self.name,
-            "–" if known is None else show(known.mid),
-            span,
-            "–" if self.actual is None else show(self.actual),
-            f"{off}{mark}",
+        return self.name, predicted or "–", units.span(low, high), actual or "–", f"{off}{mark}"
+
+    def shown(self) -> tuple[str, str, str, str]:
+        """Middle, low and high of what was predicted, and the actual; empty where one is not known, or is a point."""
+        known, ends = self.predicted, self.predicted is not None and self.predicted.low != self.predicted.high
+        values = (
+            known.mid if known else None,
+            known.low if known and ends else None,
+            known.high if known and ends else None,
+            self.actual,
         )
+        given = [value for value in values if value is not None]
+        texts = iter(units.usd_apart(*given) if self.unit == "usd" else map(SHOWN[self.unit], given))
+        mid, low, high, actual = ("" if value is None else next(texts) for value in values)
+        return mid, low, high, actual
 
 
 def energy(joules: float) -> str:
@@ -76,12 +85,36 @@ def _point(value: float | None) -> Range | None:
     return None if value is None else Range(low=value, mid=value, high=value)
 
 
+def _unknown_before(known: RunPrediction | None, total_s: float) -> tuple[Row, ...]:
+    """The time without what had passed when it was predicted: by it a prediction is judged."""
+    if known is None or not known.known_s or known.unknown_s is None:
+        return ()
+    actual = max(0.0, total_s - known.known_s)
+    return (Row(name="time, unknown before", unit="s", predicted=known.unknown_s, actual=actual),)
+
+
+def as_a_whole(result: RunResult) -> str:
+    """Whether the whole run came out in its ranges, in a line; empty where it had none."""
+    found = {row.name: row for row in rows(result)}
+    parts = []
+    for name in ("time", "a step"):
+        row = found.get(name)
+        if row is not None and row.inside is not None:
+            _, low, high, actual = row.shown()
+            where = "inside" if row.inside else "outside"
+            parts.append(f"{name} {actual}, {where} the predicted {units.span(low, high)}")
+    return f"As a whole: {'; '.join(parts)}." if parts else ""
+
+
 def rows(result: RunResult) -> tuple[Row, ...]:
     """The figures of a run by part, the whole first."""
     known, status = result.prediction, result.status
     spent = status.spent
+    # Of a run that was resumed, what was known before is not all that its parts took.
+    over = known is not None and known.origin == REHEARSED and status.starts == 1
     found = [
         Row(name="time", unit="s", predicted=known.run_s if known else None, actual=spent.total_s),
+        *_unknown_before(known, spent.total_s),
         Row(name="a step", unit="s", predicted=known.step_s if known else None, actual=result.step_s),
         Row(name="steps", unit="s", predicted=known.steps_s if known else None, actual=spent.steps_s),
         Row(
@@ -96,9 +129,19 @@ def rows(result: RunResult) -> tuple[Row, ...]:
             predicted=_point(known.checkpoints_s) if known else None,
             actual=spent.checkpoint_s,
         ),
-        Row(name="setting up", unit="s", predicted=_point(known.setup_s) if known else None, actual=spent.setup_s),
         Row(
-            name="rehearsal", unit="s", predicted=_point(known.rehearsal_s) if known else None, actual=spent.rehearsal_s
+            name="setting up",
+            unit="s",
+            predicted=_point(known.setup_s) if known else None,
+            actual=spent.setup_s,
+            known=over,
+        ),
+        Row(
+            name="rehearsal",
+            unit="s",
+            predicted=_point(known.rehearsal_s) if known else None,
+            actual=spent.rehearsal_s,
+            known=over,
         ),
         Row(name="all else", unit="s", predicted=_point(known.ending_s) if known else None, actual=spent.other_s),
         Row(name="dollars", unit="usd", predicted=known.usd if known else None, actual=status.usd),

@@ -12,7 +12,7 @@ from zenplan import units
 from zenplan.adapters.corpus.prepared import read_card
 from zenplan.adapters.run_folder.folder import CURVE_SVG
 from zenplan.commands.train.asked import Asked
-from zenplan.commands.train.beside import rows
+from zenplan.commands.train.beside import as_a_whole, rows
 from zenplan.domain.measured.training_run import FINISHED, RunResult
 from zenplan.errors import DataError, InputFileError
 
@@ -36,8 +36,8 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
         yield f"- {result.parameters:,} parameters{trained}"
     optimizer = job.optimizer
     yield f"- {job.loss or 'own loss'}, {optimizer.name} at {optimizer.learning_rate:g}, {optimizer.schedule} schedule"
-    yield f"- {status.step:,} steps of {job.batch:,} samples in {job.precision}, seed {job.seed}"
-    yield f"- Keras on {status.backend}, {status.device}, {job.threads} threads"
+    yield f"- {units.many(status.step, 'step')} of {units.many(job.batch, 'sample')} in {job.precision}, seed {job.seed}"
+    yield f"- Keras on {status.backend}, {status.device}, {units.many(job.threads, 'thread')}"
     yield f"- run {status.id}, begun {status.started_at:%Y-%m-%d %H:%M} UTC, in `{folder}`"
     yield ""
     yield "## Data"
@@ -59,6 +59,7 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
     if result.prediction is not None:
         yield ""
         yield f"The prediction is from before the first step: {result.prediction.origin}, {result.prediction.why}."
+        yield as_a_whole(result)
     yield ""
     yield "## Limits"
     yield ""
@@ -73,14 +74,14 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
 def _data(asked: Asked) -> Iterator[str]:
     data = asked.data
     for name, part in data.parts.items():
-        count = f"{part.tokens:,} tokens" if part.tokens is not None else f"{part.samples or 0:,} samples"
+        count = units.many(*((part.samples or 0, "sample") if part.tokens is None else (part.tokens, "token")))
         yield f"- {name}: {count}"
     yield f"- fingerprint `{data.fingerprint}`"
     try:
         card = read_card(Path(data.folder))
     except (InputFileError, DataError):
         return
-    yield f"- from `{card.source}`: {card.records:,} records of {card.files:,} files, {card.what}"
+    yield f"- from `{card.source}`: {units.many(card.records, 'record')} of {units.many(card.files, 'file')}, {card.what}"
     for each in card.dropped:
         yield f"- {each.count:,} {each.what} were dropped: {each.why}"
     for note in card.notes:

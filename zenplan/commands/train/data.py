@@ -88,8 +88,6 @@ def prepared_data(
     if is_prepared(Path(path)):
         return read_prepared(Path(path))
     source = PYTHON if Path(path).name == PYTHON and not Path(path).exists() else str(path)
-    if source != PYTHON and not Path(source).exists():
-        raise InputFileError(f"data {path} do not exist", "name a file or a folder: --data PATH")
     from zenplan.commands.data.use_case import prepare
 
     settings = {name: value for name, value in settings.items() if value is not None and name not in _NOT_OF_DATA}

@@ -40,11 +40,14 @@ class PredictionParts(Document):
     correction: Annotated[
         Positive, Meta(description="What earlier runs here made of the middle of the step, a ratio; 1 for nothing.")
     ]
-    setup_s: Annotated[_Seconds, Meta(description="Until the first step, in seconds; null where it is not known.")]
+    setup_s: Annotated[
+        _Seconds,
+        Meta(description="From the command's start to the first step, in seconds; null where it is not known."),
+    ]
     rehearsal_s: Annotated[NotNegative, Meta(description="That timing steps before the run took, in seconds.")]
     evaluations: Annotated[CountFromZero, Meta(description="Evaluations of the run, a count.")]
     evaluate_s: Annotated[_Seconds, Meta(description="One of them, in seconds; null where it is not known.")]
-    checkpoints: Annotated[CountFromZero, Meta(description="Checkpoints of the run, a count.")]
+    checkpoints: Annotated[CountFromZero, Meta(description="Checkpoints of the run but for its first, a count.")]
     checkpoint_s: Annotated[_Seconds, Meta(description="One of them, in seconds; null where it is not known.")]
     ending_s: Annotated[_Seconds, Meta(description="After the last step, in seconds; null where it is not known.")]
     beside_spread: Annotated[
@@ -70,6 +73,16 @@ class PredictionParts(Document):
         NotNegative | None, Meta(description="Of the device in that precision, in FLOP/s; null without a data sheet.")
     ]
     facts: Annotated[tuple[FactDocument, ...], Meta(description="What was not asked for and chosen.")]
+    # Runs of before these were kept have none of them.
+    start_s: Annotated[
+        NotNegative, Meta(description="Of setup_s, until the worker was started; it had passed when this was made.")
+    ] = 0.0
+    evaluate_every: Annotated[
+        CountFromZero, Meta(description="Steps between evaluations; 0 where they are at the end alone.")
+    ] = 0
+    checkpoint_every: Annotated[
+        CountFromZero, Meta(description="Steps between checkpoints; 0 where there is one at the end alone.")
+    ] = 0
 
 
 class PredictionDocument(PredictionParts, tag_field="schema", tag="zenplan.prediction/1"):
@@ -82,7 +95,9 @@ class PredictionDocument(PredictionParts, tag_field="schema", tag="zenplan.predi
 class SpentDocument(Document):
     """Seconds by what they were spent on."""
 
-    setup_s: Annotated[NotNegative, Meta(description="Until the first step could begin, in seconds.")]
+    setup_s: Annotated[
+        NotNegative, Meta(description="From the command's start until the first step could begin, in seconds.")
+    ]
     rehearsal_s: Annotated[NotNegative, Meta(description="Timing steps before the run, in seconds.")]
     steps_s: Annotated[NotNegative, Meta(description="Steps, waiting for batches among them, in seconds.")]
     evaluation_s: Annotated[NotNegative, Meta(description="Evaluations, in seconds.")]
@@ -136,7 +151,7 @@ class RunDocument(Document, tag_field="schema", tag="zenplan.run/1"):
     step_s: Annotated[NotNegative | None, Meta(description="Mean step, in seconds; null without a step.")]
     wait_share: Annotated[Ratio | None, Meta(description="Of it, waiting for batches; null without a step.")]
     evaluations: Annotated[CountFromZero, Meta(description="That were made, a count.")]
-    checkpoints: Annotated[CountFromZero, Meta(description="That were made, a count.")]
+    checkpoints: Annotated[CountFromZero, Meta(description="That were made but for its first, a count.")]
     samples: Annotated[CountFromZero, Meta(description="That were trained on, a count.")]
     tokens: Annotated[CountFromZero | None, Meta(description="That were trained on, a count; null for other samples.")]
     parameters: Annotated[CountFromZero | None, Meta(description="Of the model, a count; null where not known.")]
@@ -265,6 +280,7 @@ def result_of(found: RunDocument) -> RunResult:
         started_at=datetime.fromisoformat(found.status.started_at),
         updated_at=datetime.fromisoformat(found.status.updated_at),
         spent=_noun(Spent, found.status.spent),
+        checkpoints=found.checkpoints,
     )
     own: Mapping[str, Any] = {
         "status": status,

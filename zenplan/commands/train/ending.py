@@ -11,7 +11,8 @@ from zenplan.adapters.run_folder.lines import Metrics
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.card import card
 from zenplan.commands.train.document import run_document
-from zenplan.commands.train.supervise import Supervisor, mfu_of
+from zenplan.commands.train.predict import mfu_of
+from zenplan.commands.train.supervise import Supervisor
 from zenplan.documents import published
 from zenplan.domain.measured.training_run import RunResult
 from zenplan.worker.protocol import Ended
@@ -40,7 +41,7 @@ def came_out(
         step_s=step_s,
         wait_share=sum(wait for _, wait in times) / wall_s if wall_s > 0.0 else None,
         evaluations=sum(map(len, parts.values())),
-        checkpoints=supervisor.checkpoints,
+        checkpoints=supervisor.status.checkpoints,
         samples=samples,
         tokens=samples * tokens if tokens else None,
         parameters=ready.parameters if ready else None,

@@ -10,13 +10,22 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.files.toml_file import read_toml_file
-from zenplan.commands.shared.options import FLAGS, PREPARE, Flag
+from zenplan.commands.shared.options import FLAGS, Flag
+from zenplan.commands.shared.preparing import PREPARE
 from zenplan.commands.shared.request_file import flag_value, is_given
 from zenplan.errors import UsageError, shown
 
 SCHEDULES: Final = ("constant", "cosine", "linear")
 LOSSES: Final = ("next token", "classes", "numbers")
 TABLE, OPTIONS = "train", "options"
+# What others call a key.
+_MEANT: Final = {
+    **dict.fromkeys(("lr", "rate"), ("learning_rate",)),
+    **dict.fromkeys(("max_steps", "iterations", "max_iters"), ("steps",)),
+    **dict.fromkeys(("warmup", "warmup_iters"), ("warmup_steps",)),
+    **dict.fromkeys(("grad_clip", "clip", "max_grad_norm"), ("clip_norm",)),
+    **dict.fromkeys(("framework", "engine"), ("backend",)),
+}
 _HINT: Final = "'zenplan train init decoder' shows such a file"
 
 
@@ -29,12 +38,12 @@ def _one_of(*names: str) -> Any:
     return parse
 
 
-def _number(most: float) -> Any:
-    return lambda text, what: units.parse_count(text, what, most)
+def _number(most: float, example: str = "0.5") -> Any:
+    return lambda text, what: units.parse_count(text, what, most, example)
 
 
-def _whole(most: float) -> Any:
-    return lambda text, what: units.parse_whole(text, what, most)
+def _whole(most: float, example: str = "8") -> Any:
+    return lambda text, what: units.parse_whole(text, what, most, example)
 
 
 def _or_zero(parse: Any) -> Any:
@@ -52,7 +61,7 @@ def _names(text: str, what: str) -> tuple[str, ...]:
     return found
 
 
-_STEPS: Final = _or_zero(_whole(1e12))
+_STEPS: Final = _or_zero(_whole(1e12, "100"))
 _Row = tuple[str, str, str, Any]
 _ROWS: Final[Sequence[_Row]] = (
     (
@@ -64,29 +73,34 @@ _ROWS: Final[Sequence[_Row]] = (
     ("backend", "NAME", "jax, torch, tensorflow, or a plugin's.", None),
     ("device", "KIND", "cpu or gpu; a GPU where there is one.", _one_of("cpu", "gpu")),
     ("threads", "COUNT", "Threads of the host; all cores by default.", _whole(1e5)),
-    ("steps", "COUNT", "Optimizer steps of the run, instead of --epochs.", _whole(1e12)),
+    ("steps", "COUNT", "Optimizer steps of the run, instead of --epochs.", _whole(1e12, "1000")),
     ("micro_batch", "COUNT", "Samples that go through the model at once; the batch by default.", _whole(1e9)),
-    ("learning_rate", "NUMBER", "At its highest.", _number(1e6)),
+    ("learning_rate", "NUMBER", "At its highest.", _number(1e6, "1e-3")),
     ("schedule", "NAME", "Of the learning rate: constant, cosine or linear.", _one_of(*SCHEDULES)),
     ("warmup_steps", "COUNT", "Steps in which the learning rate rises from 0.", _STEPS),
     ("final_share", "NUMBER", "Of the learning rate, at the last step; 0.1 by default.", _or_zero(units.parse_share)),
     ("momentum", "NUMBER", "Of sgd.", _or_zero(_number(1.0))),
-    ("weight_decay", "NUMBER", "Decoupled, of matrices alone.", _or_zero(_number(1e3))),
-    ("clip_norm", "NUMBER", "Norm that the gradient is cut down to; 0 for none.", _or_zero(_number(1e9))),
+    ("weight_decay", "NUMBER", "Decoupled, of matrices alone.", _or_zero(_number(1e3, "0.1"))),
+    ("clip_norm", "NUMBER", "Norm that the gradient is cut down to; 0 for none.", _or_zero(_number(1e9, "1"))),
     ("loss", "NAME", "next token, classes or numbers; by default what goes with the model.", _one_of(*LOSSES)),
     ("seed", "COUNT", "Of weights, dropout and the order of samples; 0 by default.", _or_zero(_whole(2**31))),
     ("weights", "FILE", "Initial weights in place of drawn ones.", None),
     ("lora_rank", "COUNT", "Rank of adapters, all else frozen; 0 for training all.", _or_zero(_whole(1e5))),
-    ("evaluate_every", "COUNT", "Steps between evaluations; ten in a run by default.", _STEPS),
+    ("evaluate_every", "COUNT", "Steps between evaluations; by default ten in a run, fewer where they cost.", _STEPS),
     ("evaluate_batches", "COUNT", "Micro-batches of an evaluation at most; 50 by default, 0 for all.", _STEPS),
     ("checkpoint_every", "COUNT", "Steps between checkpoints; by default what costs and loses least.", _STEPS),
     ("mtbf", "TIME", "Mean time between interruptions of the machine, as in 24h.", _seconds),
-    ("until_loss", "NUMBER", "End once the validation loss is this low.", _number(1e12)),
+    ("until_loss", "NUMBER", "End once the validation loss is this low.", _number(1e12, "1.5")),
     ("patience", "COUNT", "Evaluations without a better one after which it ends; 0 for no such end.", _STEPS),
     ("max_usd", "USD", "Stop, with a checkpoint, before it costs more.", units.parse_usd),
-    ("max_hours", "NUMBER", "Stop, with a checkpoint, before it takes longer.", _number(1e6)),
+    (
+        "max_hours",
+        "NUMBER",
+        "Stop, with a checkpoint, before it takes longer.",
+        _number(1e6, "2, 0.5; without it there is no limit"),
+    ),
     ("usd_per_kwh", "USD", "Price of electricity, where an hour of the machine has none.", _or_zero(units.parse_usd)),
-    ("power", "WATTS", "Of the machine while it trains, where it does not measure that itself.", _number(1e9)),
+    ("power", "WATTS", "Of the machine while it trains, where it does not measure that itself.", _number(1e9, "300")),
     ("tracker", "NAME", "tensorboard, mlflow, trackio, wandb or a plugin's; several with commas.", _names),
 )
 TRAIN: Final = tuple(
@@ -102,7 +116,7 @@ _SAID: Final = {
     "precision": "fp32, tf32, bf16 or fp16.",
     "optimizer": "adamw, lion, sgd, sgd-momentum or adafactor.",
     "batch": "Samples of an optimizer step.",
-    "usd_per_hour": "What an hour of this machine costs; may be 0.",
+    "usd_per_hour": "What an hour of this machine costs, with all its devices; may be 0.",
 }
 REQUEST: Final = tuple(
     replace(FLAGS[name], help=_SAID.get(name, FLAGS[name].help))
@@ -166,7 +180,7 @@ def read_train_table(path: str | os.PathLike[str]) -> dict[str, Any]:
             if name in FLAGS:
                 where = next((t for t, flags in _groups().items() if name in flags), "")
                 raise UsageError(f"{file.at(TABLE, key)}: {key} belongs in [{where}]", _HINT) from None
-            raise file.unknown((TABLE, key), (*BY_NAME, OPTIONS)) from None
+            raise file.unknown((TABLE, key), (*BY_NAME, OPTIONS), near=_MEANT.get(name, ())) from None
         except UsageError as error:
             raise UsageError(f"{file.at(TABLE, key)}: {error.message}", error.hint) from error
     return found

@@ -13,8 +13,8 @@ from zenplan.commands.shared.counting import count_job
 from zenplan.commands.shared.evidence import stored_calibrations
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.commands.train.asked import Asked
-from zenplan.commands.train.past import finished_runs, like, step_ratios, usual_ending_s
-from zenplan.commands.train.predict import World
+from zenplan.commands.train.past import finished_runs, like, step_ratios, usual_s
+from zenplan.commands.train.predict import World, worker_setup_s
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.device import Profile
 from zenplan.domain.measured.calibration import MODEL, Stored
@@ -50,7 +50,7 @@ def world_of(
         tell: told the stage and the seconds of counting the model.
     """
     gpu = gpu_of(profile) if asked.job.device == "gpu" else None
-    sheet = catalogue.by_nvml(gpu.name.value) if gpu and gpu.name.value else None
+    sheet = catalogue.by_nvml(gpu.name.value, gpu.memory_total_bytes.value) if gpu and gpu.name.value else None
     runs = finished_runs()
     plan = _counted(asked, warn, tell)
     return World(
@@ -60,7 +60,8 @@ def world_of(
         before=like(asked.job, asked.backend, runs),
         ratios=step_ratios(runs, asked.job.device, socket.gethostname()),
         busy=_busy(asked, profile, warn),
-        ending_s=usual_ending_s(runs, asked.backend),
+        setup_s=usual_s(runs, asked.backend, worker_setup_s),
+        ending_s=usual_s(runs, asked.backend, lambda run: run.status.spent.other_s),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
@@ -84,13 +84,14 @@ def like(job: Train, backend: str, runs: Sequence[tuple[Path, RunResult]]) -> Ru
     return None
 
 
-def usual_ending_s(runs: Sequence[tuple[Path, RunResult]], backend: str) -> float | None:
-    """What runs on that backend took here after their last step, in the median; None without one."""
-    found = [
-        result.status.spent.other_s
-        for _, result in runs
-        if result.status.backend == backend and result.status.starts == 1
-    ]
+def usual_s(runs: Sequence[tuple[Path, RunResult]], backend: str, of: Callable[[RunResult], float]) -> float | None:
+    """What runs on that backend that were started once took here for something, in the median; None without one.
+
+    Args:
+        runs: the newest first; backend: of those that count.
+        of: the seconds of one.
+    """
+    found = [of(each) for _, each in runs if each.status.backend == backend and each.status.starts == 1]
     return median(found[:MOST_RUNS]) if found else None
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from zenplan import units
 from zenplan.commands.train.asked import Asked
 from zenplan.domain.measured.training_run import FITTED, REHEARSED, STORED, SWEPT, UNKNOWN, RunPrediction, RunResult
@@ -14,6 +16,7 @@ from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.planning.watch.checkpoints import interval_steps
+from zenplan.planning.watch.evaluations import assumed_evaluate_s, evaluations_apart
 from zenplan.planning.watch.money import Tariff
 from zenplan.planning.watch.rehearsal import corrected, in_a_crowd, step_of
 from zenplan.worker.protocol import Rehearsed
@@ -24,9 +27,9 @@ if TYPE_CHECKING:
 
 # Electricity where nobody gives its price: near to what all customers of the United States pay on average.
 USD_PER_KWH: Final = 0.13
-# After the last step, where no run has shown it (assumed); and how far off what is beside steps may be, in a machine that is
-# quiet and in one that is busy (assumed).
-_ENDING_S, _QUIET, _BUSY = 1.0, 0.25, 0.6
+# Of the worker, until its first step and after its last, where no run has shown it (assumed); and how far off what is beside
+# steps may be, in a machine that is quiet and in one that is busy (assumed).
+_SETUP_S, _ENDING_S, _QUIET, _BUSY = 10.0, 1.0, 0.25, 0.6
 # Where no checkpoint was timed before the run: so many in it.
 _CHECKPOINTS: Final = 10
 
@@ -41,7 +44,7 @@ class World:
         step: of the run with its origin and reason; None where nothing says it yet.
         before: the newest finished run of the same on this machine; None without one.
         ratios: measured over predicted step of earlier runs on this device, by the origin of the prediction.
-        ending_s: that runs took here after their last step; None without one.
+        setup_s, ending_s: that workers took here until their first step, and after their last; None without a run.
         busy: what other programs took before the run of what it is to have; empty where they took nothing.
     """
 
@@ -51,6 +54,7 @@ class World:
     before: RunResult | None = None
     ratios: Mapping[str, Sequence[float]]
     busy: str = ""
+    setup_s: float | None = None
     ending_s: float | None = None
 
     @property
@@ -82,15 +86,13 @@ def tariff_of(asked: Asked, sheet: Accelerator | None, measured_w: float | None)
 
 def evaluations_of(asked: Asked, done: int = 0) -> int:
     """Evaluations of the run after that step: on validation data every so many steps and at the end, and on test data."""
-    job = asked.job
     parts = asked.data.parts
-    during = job.steps // job.evaluate_every - done // job.evaluate_every if job.evaluate_every else 0
-    last = not job.evaluate_every or job.steps % job.evaluate_every != 0
-    return (during + last if "validation" in parts else 0) + ("test" in parts)
+    validation = checkpoints_of(asked.job.steps, asked.job.evaluate_every, done)
+    return (validation if "validation" in parts else 0) + ("test" in parts)
 
 
 def checkpoints_of(steps: int, every: int, done: int = 0) -> int:
-    """Checkpoints of the run after that step, the last at its end."""
+    """Checkpoints of the run after that step, the last at its end; that of the beginning is part of setting up."""
     during = steps // every - done // every if every else 0
     return during + (1 if not every or steps % every else 0)
 
@@ -104,52 +106,115 @@ def interval_of(asked: Asked, checkpoint_s: float | None, step_s: float | None) 
     return interval_steps(checkpoint_s, asked.mtbf_s, step_s)
 
 
-def before_the_run(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
-    """What is predicted without a rehearsal, from what was measured before or from the fit."""
+def evaluations_every(asked: Asked, evaluate_s: float | None, step_s: float | None) -> int:
+    """Steps between evaluations: as given, or ten in a run where they cost little; what nobody has timed is assumed.
+
+    A run that its validation loss ends has its ten whatever they cost.
+    """
+    job = asked.job
+    if not asked.chosen_evaluation:
+        return job.evaluate_every
+    if job.until_loss is not None or job.patience:
+        return evaluations_apart(job.steps, 0.0)
+    cost_steps = assumed_evaluate_s(asked.evaluated, job.batch, 1.0)
+    if evaluate_s is not None and step_s:
+        cost_steps = evaluate_s / step_s
+    return evaluations_apart(job.steps, cost_steps, "test" in asked.data.parts)
+
+
+def spaced(asked: Asked, evaluate_every: int, checkpoint_every: int) -> Asked:
+    """The run with evaluations and checkpoints so many steps apart: it is in its job, and so the same when it is resumed."""
+    return replace(
+        asked,
+        job=msgspec.structs.replace(asked.job, evaluate_every=evaluate_every, checkpoint_every=checkpoint_every),
+    )
+
+
+def before_the_run(asked: Asked, world: World, tariff: Tariff, start_s: float = 0.0) -> RunPrediction:
+    """What is predicted without a rehearsal, from what was measured before or from the fit.
+
+    Args:
+        asked, world, tariff: of the run.
+        start_s: from the command's start until now.
+    """
     step, origin, why = world.step or (None, UNKNOWN, "nothing like it was measured on this machine")
     past = _past(world.before)
-    every = interval_of(asked, past.get("checkpoint_s"), step.mid if step else None)
+    learned = _learned(step, origin, world)
+    facts: list[Fact] = []
+    step = learned["step_s"]
+    setup_s = _known_or(facts, "setting up", past.pop("setup_s", world.setup_s), _SETUP_S, "no run has shown it here")
+    if step is not None and "evaluate_s" not in past:
+        each_s = assumed_evaluate_s(asked.evaluated, asked.job.batch, step.mid)
+        past["evaluate_s"] = _known_or(facts, "an evaluation", None, each_s, "a third of training on as many samples")
+    common = _common(asked, world, tariff)
     return replace(
-        _common(asked, world, tariff),
+        common,
         origin=origin,
         why=why,
-        **_learned(step, origin, world),
-        checkpoints=checkpoints_of(asked.job.steps, every),
+        start_s=start_s,
+        setup_s=start_s + setup_s,
+        **learned,
+        **_apart(asked, step, past.get("evaluate_s"), past.get("checkpoint_s")),
+        facts=(*common.facts, *facts),
         **past,
     )
 
 
+def _known_or(facts: list[Fact], name: str, known: float | None, assumed: float, why: str) -> float:
+    if known is None:
+        facts.append(Fact(name=name, value=units.duration(assumed), origin=Origin.ASSUMED, why=why))
+    return assumed if known is None else known
+
+
+def _apart(asked: Asked, step: Range | None, evaluate_s: float | None, checkpoint_s: float | None) -> dict[str, Any]:
+    """How far evaluations and checkpoints are apart, and how many there are so."""
+    step_s = step.mid if step else None
+    evaluate, save = evaluations_every(asked, evaluate_s, step_s), interval_of(asked, checkpoint_s, step_s)
+    return {
+        "evaluate_every": evaluate,
+        "evaluations": evaluations_of(spaced(asked, evaluate, save)),
+        "checkpoint_every": save,
+        "checkpoints": checkpoints_of(asked.job.steps, save),
+    }
+
+
 def after_the_rehearsal(
-    asked: Asked, world: World, tariff: Tariff, rehearsed: Rehearsed, setup_s: float, rehearsal_s: float
+    asked: Asked,
+    world: World,
+    tariff: Tariff,
+    rehearsed: Rehearsed,
+    setup_s: float,
+    rehearsal_s: float,
+    start_s: float = 0.0,
 ) -> RunPrediction:
     """What is predicted by the steps that were timed before the run.
 
     Args:
         asked, world, tariff: of the run.
         rehearsed: what the worker said.
-        setup_s: until then, from the start on.
+        setup_s: until then, from the command's start on; start_s: of it, until the worker was started.
         rehearsal_s: that all of the rehearsal took.
     """
     walls, cpus = rehearsed.step_wall_s, rehearsed.step_cpu_s
-    step = step_of(walls, bool(world.busy))
-    every = interval_of(asked, rehearsed.checkpoint_s, step.mid)
+    learned = _learned(step_of(walls, bool(world.busy)), REHEARSED, world)
     also = [
         name
         for name, each in (("an evaluation", rehearsed.evaluate_s), ("a checkpoint", rehearsed.checkpoint_s))
         if each
     ]
-    timed = ", ".join([f"{len(walls)} steps", *also[:-1]]) + (f" and {also[-1]}" if also else "")
+    timed = ", ".join([units.many(len(walls), "step"), *also[:-1]]) + (f" and {also[-1]}" if also else "")
     ratios = world.ratios.get(REHEARSED, ())
-    runs = f"; corrected by {len(ratios)} earlier run{'s' if len(ratios) > 1 else ''} here" if ratios else ""
+    runs = f"; corrected by {units.many(len(ratios), 'earlier run')} here" if ratios else ""
     return replace(
         _common(asked, world, tariff),
         origin=REHEARSED,
         why=f"{timed}, timed here before the run{runs}",
-        **_learned(step, REHEARSED, world),
+        **learned,
+        **_apart(asked, learned["step_s"], rehearsed.evaluate_s, rehearsed.checkpoint_s),
+        start_s=start_s,
         setup_s=setup_s,
         rehearsal_s=rehearsal_s,
         evaluate_s=rehearsed.evaluate_s,
-        checkpoints=checkpoints_of(asked.job.steps, every),
         checkpoint_s=rehearsed.checkpoint_s,
         checkpoint_bytes=rehearsed.checkpoint_bytes,
         cores=sum(cpus) / sum(walls) if len(cpus) == len(walls) else None,
@@ -168,7 +233,6 @@ def _common(asked: Asked, world: World, tariff: Tariff) -> RunPrediction:
         why="",
         made_at=datetime.now(UTC),
         steps=job.steps,
-        evaluations=evaluations_of(asked),
         ending_s=_ENDING_S if world.ending_s is None else world.ending_s,
         beside_spread=_BUSY if world.busy else _QUIET,
         usd_per_h=tariff.hourly_usd,
@@ -210,12 +274,17 @@ def _learned(step: Range | None, origin: str, world: World) -> dict[str, Any]:
     return {"step_s": found, "correction": found.mid / step.mid}
 
 
+def worker_setup_s(of: RunResult) -> float:
+    """What the worker of a run that was started once took until its first step."""
+    return max(0.0, of.status.spent.setup_s - (of.prediction.start_s if of.prediction else 0.0))
+
+
 def _past(before: RunResult | None) -> dict[str, Any]:
     """What a run of the same took beside its steps."""
     if before is None:
         return {}
-    spent, starts = before.status.spent, max(1, before.status.starts)
-    found: dict[str, Any] = {"setup_s": spent.setup_s / starts}
+    spent = before.status.spent
+    found: dict[str, Any] = {"setup_s": worker_setup_s(before)} if before.status.starts == 1 else {}
     if before.evaluations:
         found["evaluate_s"] = spent.evaluation_s / before.evaluations
     if before.checkpoints:
@@ -223,3 +292,10 @@ def _past(before: RunResult | None) -> dict[str, Any]:
     if before.peak_bytes:
         found |= {"memory_bytes": before.peak_bytes, "memory_how": "as an earlier run had it"}
     return found
+
+
+def mfu_of(prediction: RunPrediction | None, step_s: float | None) -> float | None:
+    """Model FLOP utilisation of a step: None where its FLOP or the device's peak are not known."""
+    if prediction is None or not step_s or prediction.flop_per_step is None or not prediction.peak_flop_per_s:
+        return None
+    return prediction.flop_per_step / step_s / prediction.peak_flop_per_s

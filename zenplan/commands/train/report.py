@@ -11,7 +11,7 @@ from zenplan.adapters.picture.curve import smooth
 from zenplan.adapters.run_folder.folder import CARD, CURVE_SVG, METRICS
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.commands.layouts.report import Point, drawn
-from zenplan.commands.train.beside import energy, rows
+from zenplan.commands.train.beside import as_a_whole, energy, rows
 from zenplan.domain.measured.training_run import FINISHED, RunPrediction, RunResult
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
@@ -142,6 +142,7 @@ def _notes(result: RunResult, folder: Path) -> tuple[str, ...]:
         lines.append(f"The prediction is from before the first step ({known.origin}): {known.why}.")
     if known is not None and known.price:
         lines.append(f"Price: {known.price}.")
+    lines += [whole] if (whole := as_a_whole(result)) else []
     lines += [f"{note}." for note in result.notes]
     lines.append(f"In {folder}: {CARD}, {CURVE_SVG}, {METRICS}{', model/' if result.model else ''}.")
     return tuple(lines)
@@ -160,7 +161,13 @@ def prediction_report(found: RunPrediction, name: str) -> Report:
     ]
     if found.memory_bytes is not None:
         lines.append(("peak memory", units.size(found.memory_bytes), found.memory_how))
-    lines.append(("steps", f"{found.steps:,}", f"{found.evaluations} evaluations, {found.checkpoints} checkpoints"))
+    lines += [("steps", f"{found.steps:,}", "")]
+    lines.append(("evaluations", *_between_steps(found, found.evaluations, found.evaluation_s, found.evaluate_every)))
+    lines.append(
+        ("checkpoints", *_between_steps(found, found.checkpoints, found.checkpoints_s, found.checkpoint_every))
+    )
+    if found.usd_per_h is not None:
+        lines.append(("an hour", units.usd(found.usd_per_h), f"of this machine, {found.price}"))
     return Report(
         make_document=lambda: _prediction_document(found),
         make_records=lambda: [_prediction_record(found)],
@@ -175,6 +182,16 @@ def prediction_report(found: RunPrediction, name: str) -> Report:
         ),
         notes=tuple(f"{each.name}: {each.value}{f' ({each.why})' if each.why else ''}." for each in found.facts),
     )
+
+
+def _between_steps(found: RunPrediction, count: int, seconds: float | None, every: int) -> tuple[str, str]:
+    """How many there are and what they take; their share of the steps' time, and how far they are apart."""
+    takes = "" if seconds is None else f", {units.duration(seconds)}"
+    share = f"{units.percent(seconds / found.steps_s.mid)} of the steps' time" if seconds and found.steps_s else ""
+    apart = (
+        f"every {units.many(every, 'step')}" if 1 < every < found.steps else "each step" if every == 1 else "at the end"
+    )
+    return f"{count:,}{takes}", ", ".join(each for each in (share, apart) if each)
 
 
 def _prediction_document(found: RunPrediction) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from zenplan.adapters.files.scratch import scratch
+from zenplan.commands.shared import start
 from zenplan.commands.shared.output import loaded_plugins, say, warned, write
 from zenplan.commands.shared.progress import elapsed, staged
 from zenplan.commands.train.evidence import store
@@ -14,7 +15,7 @@ from zenplan.commands.train.screen import JsonLines, shown
 from zenplan.commands.train.search.table import has_search
 from zenplan.commands.train.session import Session, session_of
 from zenplan.commands.train.stopping import ENDS
-from zenplan.commands.train.use_case import Outcome, dry_run, resumable
+from zenplan.commands.train.use_case import Outcome, resumable
 from zenplan.domain.measured.training_run import FINISHED
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.plugins import Plugins
@@ -26,9 +27,10 @@ def run(flags: Flags) -> int:
         from zenplan.commands.train.search.running import run_search
 
         return run_search(flags.file, flags)
+    began_s = start.began_s()
     with loaded_plugins() as plugins:
         with staged("preparing the data") as show, elapsed("counting the model") as tell:
-            session = session_of(flags, plugins, warned, show, tell)
+            session = session_of(flags, plugins, warned, show, tell, began_s)
         if flags.dry_run:
             return _dry(session, plugins)
         with shown(session.format) as screen:
@@ -38,7 +40,7 @@ def run(flags: Flags) -> int:
 
 def _dry(session: Session, plugins: Plugins) -> int:
     with scratch() as folder, shown("table") as screen:
-        found = dry_run(session.asked, session.world, session.engine, session.profile, screen, folder / "run")
+        found = session.dry(screen, folder / "run")
     say(prediction_report(found, session.asked.name), session.format, plugins)
     return 0
 

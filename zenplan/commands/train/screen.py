@@ -82,8 +82,7 @@ def _left(view: View) -> str:
 def _money(view: View) -> str:
     if view.usd is None:
         return ""
-    end = f" of {units.usd(view.usd_end.mid)}" if view.usd_end else ""
-    return f"{units.usd(view.usd)}{end}"
+    return " of ".join(units.usd_apart(view.usd, *([view.usd_end.mid] if view.usd_end else [])))
 
 
 def line_of(view: View) -> str:
@@ -93,6 +92,16 @@ def line_of(view: View) -> str:
     mfu = "" if view.mfu is None else f"MFU {units.percent(view.mfu)}"
     parts = (f"step {view.step:,} of {view.steps:,}", loss, rate, mfu, _left(view), _money(view))
     return ", ".join(part for part in parts if part)
+
+
+def told(prediction: RunPrediction) -> str:
+    """A prediction in a line."""
+    run, usd = prediction.run_s, prediction.usd
+    if run is None:
+        return f"predicted: {prediction.why}"
+    span = units.span(units.duration(run.low), units.duration(run.high))
+    money = f", {units.usd(usd.mid)}" if usd else ""
+    return f"predicted: {units.duration(run.mid)} ({span}){money}; {prediction.origin}: {prediction.why}"
 
 
 @dataclass(slots=True)
@@ -105,14 +114,17 @@ class Lines:
 
     stream: TextIO | None
     _last_s: float = -1e9
+    _step: int = -1
     _stage: str = ""
 
     def update(self, view: View) -> None:
-        """A line where the last is some time ago."""
+        """A line where the last is some time ago, and of another step."""
         if time.monotonic() - self._last_s < _LINE_EVERY_S:
             return
         if view.loss is not None:
-            self._say(line_of(view))
+            if view.step != self._step:
+                self._step = view.step
+                self._say(line_of(view))
         elif view.stage != self._stage:
             self._say(f"{view.name} on {view.backend}: {view.stage}")
         self._stage = view.stage

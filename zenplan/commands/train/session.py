@@ -8,13 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from zenplan.adapters.files.weights import check_weights
 from zenplan.adapters.run_folder.folder import JOB, REQUEST, take
 from zenplan.adapters.run_folder.place import find_run, new_id, runs_folder
 from zenplan.adapters.settings.settings import Settings
 from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.calibrate.how import How, engines_of, how_of
 from zenplan.commands.profile.use_case import profile as profile_of
-from zenplan.commands.shared.options import PREPARE, parsed
+from zenplan.commands.shared.options import parsed
+from zenplan.commands.shared.preparing import PREPARE
 from zenplan.commands.shared.request import settings_of
 from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.shared.tables import catalogue
@@ -27,10 +29,10 @@ from zenplan.commands.train.predict import World
 from zenplan.commands.train.request_text import request_text
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.tracking import trackers_of
-from zenplan.commands.train.use_case import Outcome, Place, resumed_job, train
+from zenplan.commands.train.use_case import Outcome, Place, dry_run, resumed_job, train
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.device import Profile
-from zenplan.domain.measured.training_run import FINISHED
+from zenplan.domain.measured.training_run import FINISHED, RunPrediction
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.plugins import Plugins
 from zenplan.protocols import Engine, Tracker
@@ -48,6 +50,7 @@ class Here:
         warn: told a line of what is not known.
         show: told the share that is done of preparing data, and what is being done.
         tell: told the stage and the seconds of counting the model.
+        began_s: when the command was started, by the monotonic clock.
     """
 
     profile: Profile
@@ -56,6 +59,7 @@ class Here:
     warn: Callable[[str], None]
     show: Callable[[float, str], None]
     tell: Callable[[str, float], None]
+    began_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,7 @@ class Session:
 
     Attributes:
         format: of the answer.
+        began_s: when the command was started, by the monotonic clock.
     """
 
     asked: Asked
@@ -74,6 +79,7 @@ class Session:
     baselines: Mapping[str, Mapping[str, float]]
     trackers: tuple[Tracker, ...]
     format: str
+    began_s: float
 
     def go(self, screen: Screen, judge: Callable[[int, float], bool] | None = None) -> Outcome:
         """Run it, to its end or until something ends it, ``judge`` among that. Raises as ``use_case.train``."""
@@ -87,22 +93,28 @@ class Session:
             self.baselines,
             self.trackers,
             judge=judge,
+            began_s=self.began_s,
         )
 
+    def dry(self, screen: Screen, folder: Path) -> RunPrediction:
+        """What is predicted of it, which is not done; in a folder that is thrown away. Raises as ``use_case.dry_run``."""
+        return dry_run(self.asked, self.world, self.engine, self.profile, screen, folder, self.began_s)
 
-def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any) -> Session:
+
+def session_of(flags: Flags, plugins: Plugins, warn: Any, show: Any, tell: Any, began_s: float) -> Session:
     """The run that was asked for, or that is to be gone on with.
 
     Args:
         flags: as they were given.
         plugins: that are loaded.
-        warn, show, tell: as of ``Here``.
+        warn, show, tell, began_s: as of ``Here``.
 
     Raises:
         UsageError: something of it is wrong, or does not go together; DataError: there is nothing to train on.
     """
     sheets = catalogue(plugins)
-    here = Here(profile=profile_of(sheets)[0], sheets=sheets, plugins=plugins, warn=warn, show=show, tell=tell)
+    profile = profile_of(sheets)[0]
+    here = Here(profile=profile, sheets=sheets, plugins=plugins, warn=warn, show=show, tell=tell, began_s=began_s)
     if flags.resume is not None:
         return _resumed(flags, here)
     if flags.demo:
@@ -125,6 +137,7 @@ def _session(asked: Asked, place: Place, engine: Engine, here: Here, format: str
         profile=here.profile,
         baselines=_baselines(asked, here),
         format=format,
+        began_s=here.began_s,
     )
 
 
@@ -144,6 +157,9 @@ def _asked(flags: Flags, here: Here) -> tuple[Asked, Engine, str]:
         strict=False,
     )
     engine = _engine(given.get("backend"), here.plugins)
+    if given.get("weights") and find_spec("safetensors"):
+        # The worker reads them, once all else is built: what is no such file is said before.
+        check_weights(Path(given["weights"]))
     data = _data(both, flags, here)
     # The run goes on with the data as they were prepared for it.
     text = request_text({**both, "data": Path(data.folder), "backend": engine.name}, options, compiled)

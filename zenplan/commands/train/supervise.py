@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import deque
@@ -15,33 +16,36 @@ import msgspec
 
 from zenplan import units
 from zenplan.adapters.machine.power import EnergyMeter
-from zenplan.adapters.run_folder.folder import METRICS, NOTICES, PREDICTION, STATUS, put_json
+from zenplan.adapters.run_folder.folder import JOB, METRICS, NOTICES, PREDICTION, STATUS, put_json
 from zenplan.adapters.run_folder.lines import Lines, cut_after, read_lines
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.document import prediction_document
+from zenplan.commands.train.drifts import Drifts
 from zenplan.commands.train.predict import (
     World,
     after_the_rehearsal,
     checkpoints_of,
     evaluations_of,
     interval_of,
+    mfu_of,
+    spaced,
     tariff_of,
 )
-from zenplan.commands.train.screen import Screen, View
+from zenplan.commands.train.screen import Screen, View, told
 from zenplan.commands.train.stopping import BEHIND, PREEMPTION
 from zenplan.commands.train.tracking import Followers
 from zenplan.documents import published
 from zenplan.domain.hardware.device import Device
 from zenplan.domain.measured.calibration import Sample
-from zenplan.domain.measured.training_run import RunPrediction, RunStatus, Spent
+from zenplan.domain.measured.training_run import RUNNING, RunPrediction, RunStatus, Spent
 from zenplan.domain.range import Range
 from zenplan.planning.watch.drift import WINDOW, StepTime, drift_of
 from zenplan.planning.watch.limits import must_stop
-from zenplan.planning.watch.progress import Left, time_left
+from zenplan.planning.watch.progress import BESIDE_SPREAD, Left, time_left
 from zenplan.worker.protocol import Changed, Checkpointed, Event, Machine, Metric, Ready, Rehearsed, Steps, Stop
 
-_STATUS_EVERY_S, _LOOK_EVERY_S, _DRIFT_EVERY_S, _VIEW_EVERY_S = 5.0, 2.0, 5.0, 0.25
-# Steps that the time left is told by.
+_STATUS_EVERY_S, _LOOK_EVERY_S, _DRIFT_EVERY_S, _VIEW_EVERY_S, _LEFT_EVERY_S = 5.0, 2.0, 5.0, 0.25, 1.0
+# Steps that the speed is told by.
 _MOST_STEPS: Final = 1000
 # Means of neighbouring steps that are kept as evidence, from all over the run.
 MOST_SAMPLES: Final = 50
@@ -61,6 +65,7 @@ class Supervisor:
         gpu: reads the GPU, and why its clock is held down; None on a processor.
         followers: trackers of the run.
         judge: whether the run is given up, by the step of an evaluation and the lowest validation loss so far.
+        began_s: of the monotonic clock, when the command was started: what it takes is the run's from there on.
     """
 
     folder: Path
@@ -75,6 +80,7 @@ class Supervisor:
     gpu: Callable[[], tuple[Device | None, str]] | None = None
     followers: Followers = field(default_factory=Followers)
     judge: Callable[[int, float], bool] = lambda step, loss: False
+    began_s: float = field(default_factory=time.monotonic)
     machine: Machine | None = None
     ready: Ready | None = None
     before: Spent = field(default_factory=Spent)
@@ -87,15 +93,14 @@ class Supervisor:
     best_loss: float | None = None
     loss: float | None = None
     evaluations: int = 0
-    checkpoints: int = 0
     longest_checkpoint_s: float | None = None
     interval: int = 0
     notes: list[str] = field(default_factory=list)
     stopping: str = ""
-    drift: str = ""
+    drifts: Drifts = field(default_factory=Drifts)
     stage: str = "start"
     _orders: list[msgspec.Struct] = field(default_factory=list)
-    _began_s: float = field(default_factory=time.monotonic)
+    _worker_s: float = field(default_factory=time.monotonic)
     _ready_s: float = 0.0
     _meter: EnergyMeter | None = None
     _metrics: Lines | None = None
@@ -106,6 +111,8 @@ class Supervisor:
     _stride: int = 1
     _block: list[StepTime] = field(default_factory=list)
     _written: int = 0
+    _left: Range | None = None
+    _saved_before: int = 0
     _known: set[tuple[int, str]] = field(default_factory=set)
 
     # --- the worker speaks
@@ -131,10 +138,11 @@ class Supervisor:
 
     def _ready(self, event: Ready) -> None:
         self.ready, self._ready_s = event, time.monotonic()
-        self.spent = replace(self.spent, setup_s=self._ready_s - self._began_s)
+        self.spent = replace(self.spent, setup_s=self._ready_s - self.began_s)
         self._meter = EnergyMeter(self._device.index if self._device else None)
         self._open_metrics(event.step)
         self.status = replace(self.status, step=event.step, checkpoint=event.step)
+        self._saved_before = self.status.checkpoints
         for each in event.passed:
             self.say("passed", f"a checkpoint is not good, and passed over: {each}", {})
         if event.step:
@@ -164,15 +172,22 @@ class Supervisor:
         took_s = time.monotonic() - self._ready_s
         self.spent = replace(self.spent, rehearsal_s=took_s)
         tariff = tariff_of(self.asked, self.world.sheet, self._meter.power_w() if self._meter else None)
-        found = after_the_rehearsal(self.asked, self.world, tariff, event, self.spent.setup_s, took_s)
+        found = after_the_rehearsal(
+            self.asked, self.world, tariff, event, self.spent.setup_s, took_s, self._worker_s - self.began_s
+        )
         self.longest_checkpoint_s = event.checkpoint_s
         self.keep_prediction(found)
         if self.dry:
             self.stop("dry_run")
-        else:
-            # It waits for that word, whatever the interval is.
-            self.interval = interval_of(self.asked, event.checkpoint_s, found.step_s.mid if found.step_s else None)
-            self._orders.append(Stop(checkpoint_every=self.interval))
+            return
+        self.keep_job(spaced(self.asked, found.evaluate_every, found.checkpoint_every))
+        # It waits for that word, whatever the distances are.
+        self._orders.append(Stop(checkpoint_every=found.checkpoint_every, evaluate_every=found.evaluate_every))
+
+    def keep_job(self, asked: Asked) -> None:
+        """What the worker does, as it is told or will be: it is in the folder first, for whoever goes on with the run."""
+        self.asked, self.interval = asked, asked.job.checkpoint_every
+        put_json(self.folder, JOB, asked.job)
 
     def keep_prediction(self, found: RunPrediction) -> None:
         """It is on the disk before the worker may go on."""
@@ -256,10 +271,12 @@ class Supervisor:
             self.stop(BEHIND)
 
     def _checkpointed(self, event: Checkpointed) -> None:
-        self.checkpoints += 1
         self.longest_checkpoint_s = max(event.wall_s, self.longest_checkpoint_s or 0.0)
-        self.spent = replace(self.spent, checkpoint_s=self.spent.checkpoint_s + event.wall_s)
         self.status = replace(self.status, checkpoint=event.step)
+        if self.ready is not None:
+            # That of the beginning is part of setting up, by its time and in number.
+            self.spent = replace(self.spent, checkpoint_s=self.spent.checkpoint_s + event.wall_s)
+            self.status = replace(self.status, checkpoints=self.status.checkpoints + 1)
         if self._metrics is not None:
             self._metrics.sync()
         self.write_status()
@@ -323,7 +340,7 @@ class Supervisor:
 
     def _due(self, what: str, every_s: float) -> bool:
         now = time.monotonic()
-        if now - self._last.get(what, self._began_s) < every_s:
+        if now - self._last.get(what, self._worker_s) < every_s:
             return False
         self._last[what] = now
         return True
@@ -341,13 +358,17 @@ class Supervisor:
             # Where it was not measured: one thread that nobody disturbs has all of a core.
             cores = 1.0
         found = drift_of(tuple(self.window), predicted, cores, self._held, self.asked.job.device == "cpu")
-        self.drift = found.text if found else ""
-        kind = "" if found is None else f"drift {found.cause} {found.ratio > 1.0}"
-        if found is not None and kind not in self._last:
-            # Each kind is said once: it may come and go.
-            self._last[kind] = 0.0
-            values = {"step": self.status.step, "step_s": found.step_s, "ratio": found.ratio, "cause": str(found.cause)}
-            self.say("drift", found.text, values)
+        step = self.status.step
+        if text := self.drifts.look(found, step, time.monotonic()):
+            more = {} if found is None else {"step_s": found.step_s, "ratio": found.ratio, "cause": str(found.cause)}
+            self.say("as predicted" if found is None else "drift", text, {"step": step, **more})
+
+    def over(self) -> None:
+        """The run is at its end: what was said of its steps and is so no more is taken back."""
+        self._drifts()
+        if text := self.drifts.end(self.status.step):
+            self.say("as predicted", text, {"step": self.status.step})
+        self.notes += self.drifts.notes()
 
     # --- how it stands
 
@@ -359,14 +380,14 @@ class Supervisor:
     @property
     def elapsed_s(self) -> float:
         """Of all starts, until now."""
-        return self.before.total_s + time.monotonic() - self._began_s
+        return self.before.total_s + time.monotonic() - self.began_s
 
     @property
     def all_spent(self) -> Spent:
         """Of all starts; what is not known of this one is ``other_s``."""
         seen = self.spent.total_s
-        other_s = max(0.0, time.monotonic() - self._began_s - seen) if self.ready is not None else 0.0
-        setup_s = self.spent.setup_s if self.ready is not None else time.monotonic() - self._began_s
+        other_s = max(0.0, time.monotonic() - self.began_s - seen) if self.ready is not None else 0.0
+        setup_s = self.spent.setup_s if self.ready is not None else time.monotonic() - self.began_s
         return self.before + replace(self.spent, setup_s=setup_s, other_s=other_s)
 
     @property
@@ -381,23 +402,36 @@ class Supervisor:
         return sum(self.walls) / len(self.walls) if self.walls else None
 
     def left(self) -> Range | None:
-        """Seconds until the end."""
+        """Seconds until the end; made anew now and then."""
         if self.ready is None:
             return None
-        job, done = self.asked.job, self.status.step
-        evaluations = max(0, evaluations_of(self.asked, done))
-        known = self.prediction
-        each_s = (
-            self.spent.evaluation_s / self.evaluations if self.evaluations else (known.evaluate_s if known else None)
+        if self.status.state != RUNNING:
+            return Range(low=0.0, mid=0.0, high=0.0)
+        if self._left is None or self._due("left", _LEFT_EVERY_S):
+            step_s = self.prediction.step_s if self.prediction else None
+            self._left = time_left(self._still(), step_s, [each.wall_s for each in self.samples], self._stride)
+        return self._left
+
+    def _still(self) -> Left:
+        """What is still to be done: by what each took so far, else as predicted."""
+        steps, done, known = self.asked.job.steps, self.status.step, self.prediction
+        evaluate_s, checkpoint_s = known.evaluate_s if known else None, known.checkpoint_s if known else None
+        saved = self.status.checkpoints - self._saved_before
+        if self.evaluations:
+            evaluate_s = self.spent.evaluation_s / self.evaluations
+        if saved:
+            checkpoint_s = self.spent.checkpoint_s / saved
+        spread = known.beside_spread if known else BESIDE_SPREAD
+        return Left(
+            steps=max(0, steps - done),
+            evaluations=max(0, evaluations_of(self.asked) - len(self._known)),
+            evaluate_s=evaluate_s or 0.0,
+            checkpoints=0 if self.status.checkpoint == steps else checkpoints_of(steps, self.interval, done),
+            checkpoint_s=checkpoint_s or 0.0,
+            ending_s=(known.ending_s if known else None) or 0.0,
+            # The more of them were timed, the surer the rest is.
+            beside_spread=spread / math.sqrt(1 + self.evaluations),
         )
-        left = Left(
-            steps=max(0, job.steps - done),
-            evaluations=evaluations,
-            evaluate_s=each_s or 0.0,
-            checkpoints=checkpoints_of(job.steps, self.interval or job.checkpoint_every, done),
-            checkpoint_s=self.longest_checkpoint_s or 0.0,
-        )
-        return time_left(left, known.step_s if known else None, tuple(self.walls))
 
     def view(self) -> View:
         """As it is shown."""
@@ -428,12 +462,13 @@ class Supervisor:
             memory_bytes=device.memory_used_bytes.value if device else None,
             power_w=device.power_draw_w.value if device else None,
             temperature_c=device.temperature_c.value if device else None,
-            drift=self.drift,
+            drift=self.drifts.now,
         )
 
     def say(self, event: str, text: str, values: Mapping[str, Any]) -> None:
         """Something that is kept with the run."""
-        if event != "prediction":
+        # Of what is not as predicted, the notes are made at the end: it may pass.
+        if event not in ("prediction", "drift", "as predicted"):
             self.notes.append(text)
         if self._notices is None:
             self._notices = Lines(self.folder / NOTICES)
@@ -457,20 +492,3 @@ class Supervisor:
         for lines in (self._metrics, self._notices):
             if lines is not None:
                 lines.close()
-
-
-def mfu_of(prediction: RunPrediction | None, step_s: float | None) -> float | None:
-    """Model FLOP utilisation of a step: None where its FLOP or the device's peak are not known."""
-    if prediction is None or not step_s or prediction.flop_per_step is None or not prediction.peak_flop_per_s:
-        return None
-    return prediction.flop_per_step / step_s / prediction.peak_flop_per_s
-
-
-def told(prediction: RunPrediction) -> str:
-    """A prediction in a line."""
-    run, usd = prediction.run_s, prediction.usd
-    if run is None:
-        return f"predicted: {prediction.why}"
-    span = units.span(units.duration(run.low), units.duration(run.high))
-    money = f", {units.usd(usd.mid)}" if usd else ""
-    return f"predicted: {units.duration(run.mid)} ({span}){money}; {prediction.origin}: {prediction.why}"

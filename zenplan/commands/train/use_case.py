@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -16,14 +17,14 @@ import msgspec
 
 from zenplan.adapters.machine.nvml import read_gpus, watched
 from zenplan.adapters.machine.preemption import preemption
-from zenplan.adapters.run_folder.folder import CHECKPOINTS, JOB, METRICS, REQUEST, put, put_json, writing
+from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, REQUEST, put, writing
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.adapters.run_folder.place import link, runs_folder
 from zenplan.adapters.workers.process import Limits, measuring_environment, run_job
 from zenplan.commands.calibrate.how import gpu_of
 from zenplan.commands.train.asked import Asked
 from zenplan.commands.train.ending import came_out, keep
-from zenplan.commands.train.predict import World, before_the_run, tariff_of
+from zenplan.commands.train.predict import World, before_the_run, spaced, tariff_of
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.stopping import DIVERGED, ENDS, SIGINT, signals
 from zenplan.commands.train.supervise import Supervisor
@@ -76,6 +77,7 @@ def train(
     trackers: Sequence[Tracker] = (),
     *,
     judge: Callable[[int, float], bool] | None = None,
+    began_s: float | None = None,
 ) -> Outcome:
     """Run it, to its end or until something ends it.
 
@@ -89,6 +91,7 @@ def train(
         baselines: what is reached without a model, by part and name.
         trackers: that follow it.
         judge: told the step and the lowest validation loss so far, after each evaluation; whether the run is given up.
+        began_s: when the command was started, by the monotonic clock; None for now.
 
     Raises:
         UsageError: another run is at its folder. ZenplanError: its folder cannot be written.
@@ -99,7 +102,7 @@ def train(
         if place.resumed is None and place.folder.parent != runs_folder():
             link(place.id, place.folder)
         asked = replace(asked, job=msgspec.structs.replace(asked.job, folder=str(place.folder.absolute())))
-        supervisor = _begun(asked, world, place, screen)
+        supervisor = _begun(asked, world, place, screen, began_s)
         supervisor.judge = judge or supervisor.judge
         supervisor.signal = stack.enter_context(signals())
         supervisor.notice = stack.enter_context(preemption())
@@ -111,20 +114,26 @@ def train(
 
 
 def dry_run(
-    asked: Asked, world: World, engine: Engine, profile: Profile, screen: Screen, folder: Path
+    asked: Asked,
+    world: World,
+    engine: Engine,
+    profile: Profile,
+    screen: Screen,
+    folder: Path,
+    began_s: float | None = None,
 ) -> RunPrediction:
     """What is predicted of a run, which is not done: its rehearsal at most.
 
     Args:
-        asked, world, engine, profile, screen: as of ``train``.
+        asked, world, engine, profile, screen, began_s: as of ``train``.
         folder: of a run that is thrown away.
     """
     if not _rehearses(asked, world):
-        return before_the_run(asked, world, tariff_of(asked, world.sheet, None))
+        return _before(asked, world, began_s)
     with ExitStack() as stack:
         lock = stack.enter_context(writing(folder, True))
         asked = replace(asked, job=msgspec.structs.replace(asked.job, folder=str(folder.absolute())))
-        supervisor = _begun(asked, world, Place(id="dry", folder=folder), screen)
+        supervisor = _begun(asked, world, Place(id="dry", folder=folder), screen, began_s)
         supervisor.dry = True
         supervisor.signal = stack.enter_context(signals())
         supervisor.gpu = stack.enter_context(_watched(asked, profile))
@@ -141,9 +150,15 @@ def _rehearses(asked: Asked, world: World) -> bool:
     return asked.job.rehearsal is not None and world.rehearses
 
 
-def _begun(asked: Asked, world: World, place: Place, screen: Screen) -> Supervisor:
+def _before(asked: Asked, world: World, began_s: float | None) -> RunPrediction:
+    start_s = 0.0 if began_s is None else time.monotonic() - began_s
+    return before_the_run(asked, world, tariff_of(asked, world.sheet, None), start_s)
+
+
+def _begun(asked: Asked, world: World, place: Place, screen: Screen, began_s: float | None) -> Supervisor:
     """Who watches it, and its folder as it is before the worker starts."""
     now, job = datetime.now(UTC), asked.job
+    prediction: RunPrediction | None
     if place.resumed is None:
         if not _rehearses(asked, world):
             job = msgspec.structs.replace(job, rehearsal=None)
@@ -160,7 +175,9 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen) -> Supervis
             started_at=now,
             updated_at=now,
         )
-        prediction = None if job.rehearsal else before_the_run(asked, world, tariff_of(asked, world.sheet, None))
+        prediction = _before(asked, world, began_s)
+        # Until a rehearsal has shown more, or where none does.
+        job = spaced(replace(asked, job=job), prediction.evaluate_every, prediction.checkpoint_every).job
     else:
         old, prediction = place.resumed
         status = replace(
@@ -176,14 +193,13 @@ def _begun(asked: Asked, world: World, place: Place, screen: Screen) -> Supervis
         screen=screen,
         before=status.spent,
         energy_before_j=status.energy_j if place.resumed else 0.0,
-        interval=job.checkpoint_every,
+        began_s=time.monotonic() if began_s is None else began_s,
     )
-    if prediction is not None:
-        if place.resumed is None:
-            supervisor.keep_prediction(prediction)
-        else:
-            supervisor.prediction = prediction
-    put_json(place.folder, JOB, supervisor.asked.job)
+    if place.resumed is not None:
+        supervisor.prediction = prediction
+    elif prediction is not None and not job.rehearsal:
+        supervisor.keep_prediction(prediction)
+    supervisor.keep_job(supervisor.asked)
     supervisor.write_status()
     return supervisor
 
@@ -235,6 +251,7 @@ def _over(
             f"the checkpoint of step {ended.step:,} is good: try a lower --learning-rate, --clip-norm 1 or --warmup-steps",
         )
         supervisor.status = replace(supervisor.status, message=error.message)
+    supervisor.over()
     supervisor.left_out(supervisor.followers.close(state))
     supervisor.write_status()
     # The last steps may have come with the end.

@@ -72,7 +72,9 @@ def _answer(
 
     with loaded_plugins() as plugins:
         settings, request = asked(output, base)
-        world = known(plugins, settings["prices"], warned if calibrated else None)
+        world = known(
+            plugins, settings["prices"], warned if calibrated else None, settings["fresh"], settings["operations"]
+        )
         before = estimate(request, world)
         told = before.recommended.quote.estimate.mfu
         speed = Speed(price=_price(price), mfu=_mfu(mfu, told))

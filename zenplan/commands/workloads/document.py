@@ -15,7 +15,16 @@ from zenplan.commands.shared.document import (
     Positive,
 )
 from zenplan.documents import Document, fill
-from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Embedding, MatMul, Operator, Recurrent
+from zenplan.domain.model.operators import (
+    Attention,
+    Convolution,
+    Elementwise,
+    Embedding,
+    MatMul,
+    Operator,
+    Recurrent,
+    Scan,
+)
 from zenplan.domain.model.workload import Workload
 
 # What the published document calls each.
@@ -24,6 +33,7 @@ _KINDS = {
     Attention: "attention",
     Convolution: "convolution",
     Recurrent: "recurrent",
+    Scan: "scan",
     Elementwise: "stream",
     Embedding: "lookup",
 }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zenplan import units
-from zenplan.domain.model.operators import Convolution, Embedding, MatMul, Operator, Recurrent
+from zenplan.domain.model.operators import Convolution, Embedding, MatMul, Operator, Recurrent, Scan
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.report import Column, Report, Table
 from zenplan.families.transformer import recipe
@@ -148,6 +148,9 @@ def _shape(op: Operator) -> str:
     if isinstance(op, Recurrent):
         kernels = f", {op.kernels:,.0f} kernels each" if op.kernels > 1 else ""
         return f"{op.steps:,.0f} steps of {_product(op.rows, op.inner, op.columns)}{kernels}"
+    if isinstance(op, Scan):
+        chunks = f", chunks of {op.chunk:,}" if op.chunk else ""
+        return f"{op.steps:,.0f} steps, {op.heads:,} heads of {op.key_dim:,}×{op.value_dim:,}{chunks}"
     if isinstance(op, Embedding):
         return f"entries {op.entries:,.0f} width {op.width:,.0f}{' sparse' if op.sparse else ''}"
     names = ("heads", "queries", "keys", "elements")

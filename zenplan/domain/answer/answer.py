@@ -177,8 +177,11 @@ class Answer:
 
 
 def day_of_end(start: date, time_s: float) -> date | None:
-    """The day by which a run is over that starts in the course of a day; None where no calendar goes so far."""
+    """The day by which a run is over that starts in the course of a day; None where no calendar goes so far.
+
+    One of at most half a day is over on the day itself: it is taken to start by noon (assumed).
+    """
     try:
-        return start + timedelta(days=math.ceil(time_s / DAY_S))
+        return start + timedelta(days=0 if time_s <= DAY_S / 2.0 else math.ceil(time_s / DAY_S))
     except OverflowError:
         return None

@@ -9,8 +9,10 @@ from zenplan.domain import checks
 from zenplan.domain.answer.fit import Fit, fit_of
 from zenplan.domain.fit.efficiency import Correction, Grounds
 from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import OWN, Billing, Offer, Terms
 from zenplan.domain.market.provider import OnDemandLimit
+from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.layout import Layout
 from zenplan.errors import DataError
@@ -113,11 +115,30 @@ class MemoryUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One line of a bill, in its low, middle and high case: each case adds up to that end of the total.
+
+    Attributes:
+        low_usd, mid_usd, high_usd: negative where it is taken off; a remainder need not be in order.
+        origin: of what it is made of.
+        why: the price, or how it is found.
+    """
+
+    name: str
+    low_usd: float
+    mid_usd: float
+    high_usd: float
+    origin: Origin
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunTime:
     """From steps to a calendar.
 
     Attributes:
         steady_s: all steps, one after another.
+        work_s: the steps as whole runs take them.
         wall_clock_s: with start-up, evaluation, checkpoints, failures and the work they lose.
         goodput: steady over wall-clock time, middle estimate.
         checkpoint_interval_s: the best interval between checkpoints.
@@ -126,6 +147,7 @@ class RunTime:
     """
 
     steady_s: Range
+    work_s: Range
     wall_clock_s: Range
     goodput: float
     checkpoint_interval_s: float
@@ -136,26 +158,48 @@ class RunTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """Dollars under one billing kind; a part that is not known is None and not in the total.
+    """Dollars under one billing kind.
 
     Attributes:
         billed_h: hours of each machine after rounding, middle estimate.
         compute_usd: of the machines; None where nobody has a price for them, and then there is no total.
+        beside: what is paid beside them; what is not known is a range of what others ask.
+        credits: what is taken off; None where there are none.
     """
 
     billing: Billing
     run: RunTime
     billed_h: float
     compute_usd: Range | None
-    storage_usd: float | None
-    egress_usd: float | None
+    beside: tuple[Part, ...] = ()
+    credits: Part | None = None
+
+    @property
+    def gross_usd(self) -> Range | None:
+        """Before credits; None where the price of the machines is not known."""
+        usd = self.compute_usd
+        if usd is None:
+            return None
+        return Range(
+            low=usd.low + sum(part.low_usd for part in self.beside),
+            mid=usd.mid + sum(part.mid_usd for part in self.beside),
+            high=usd.high + sum(part.high_usd for part in self.beside),
+        )
 
     @property
     def total_usd(self) -> Range | None:
-        """All parts that are known; None where the price of the machines is not."""
-        if self.compute_usd is None:
-            return None
-        return self.compute_usd + (self.storage_usd or 0.0) + (self.egress_usd or 0.0)
+        """All of it, less credits; None where the price of the machines is not known."""
+        gross, off = self.gross_usd, self.credits
+        if gross is None or off is None:
+            return gross
+        ends = (gross.low + off.low_usd, gross.mid + off.mid_usd, gross.high + off.high_usd)
+        # What credits pay for whole is free, and not a rounding error of floats below that.
+        low, mid, high = (max(usd, 0.0) for usd in ends)
+        return Range(low=min(low, mid), mid=mid, high=max(mid, high))
+
+    def part(self, name: str) -> Part | None:
+        """One of what is paid beside the machines, by its name; None where that is known to cost nothing."""
+        return next((part for part in self.beside if part.name == name), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +259,7 @@ class Quote:
     Attributes:
         bills: an entry for each billing kind with a known price; one without dollars where the offer has no price.
         on_demand: how many devices are usually had without a reservation; None where that is not known.
+        interruptions: how often a spot machine of it is taken; None where nothing is published.
     """
 
     estimate: Estimate
@@ -225,6 +270,7 @@ class Quote:
     bills: tuple[Bill, ...]
     energy: Energy | None
     on_demand: OnDemandLimit | None = None
+    interruptions: Interruptions | None = None
 
     def __post_init__(self) -> None:
         checks.positive("quote", nodes=self.nodes)

@@ -49,6 +49,7 @@ class Accelerator:
         link_devices: how many devices that link joins (8 in an HGX node, 2 with a bridge, 72 in NVL72).
         node_devices: devices in the usual node; a rented instance may have fewer.
         network_bytes_per_s: usual node-to-node bandwidth for each device; an instance states its own.
+        mig_instances: into how many of the smallest it can be parted (MIG); None where it cannot, or nobody says so.
         sustained_share: of the dense peak, what the best measured matrix product keeps up, under its power limit
             and clocks; None where nobody measured it.
         peer_access: one device reaches another's memory over PCIe; without, what they exchange goes through the
@@ -79,6 +80,7 @@ class Accelerator:
     network_bytes_per_s: float | None = None
     pcie_generation: int | None = None
     power_w: float | None = None
+    mig_instances: int | None = None
     sustained_share: float | None = None
     trains: bool = True
     peer_access: bool = True

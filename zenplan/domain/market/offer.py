@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from zenplan.domain import checks
+from zenplan.domain.market.credit import Credit
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.provider import ProviderClass
+from zenplan.domain.provenance import Fact
 from zenplan.errors import DataError
 
 # No machine that can be rented costs more than this; a larger figure is a slip of units.
@@ -102,6 +105,12 @@ class Offer:
         on_demand, spot: None is unknown, never 0; one of them is known, but for ``OWN`` devices, which may also be
             free.
         tier: the provider's own class of service (``community``, ``secure``), empty where it has none.
+        terms: of this offer alone, in place of the provider's; None where those hold.
+        machines: at most so many are to be had; None where that is not known.
+        whole: all of these are paid for, or none.
+        derived: how the price was made, where it was not read as it is.
+        guess: why it is not sure that such a machine exists; empty where it is listed as it is.
+        interruptions: how often a spot machine of it is taken, where the source of its prices says; else None.
     """
 
     instance: Instance
@@ -109,9 +118,16 @@ class Offer:
     on_demand: Price | None = None
     spot: Price | None = None
     tier: str = ""
+    terms: Terms | None = None
+    machines: int | None = None
+    whole: bool = False
+    derived: tuple[Fact, ...] = ()
+    guess: str = ""
+    interruptions: Interruptions | None = None
 
     def __post_init__(self) -> None:
         checks.named("offer", region=self.region)
+        checks.positive("offer", machines=self.machines)
         if self.instance.provider == OWN:
             return
         if not self.has_price:
@@ -142,31 +158,47 @@ class Terms:
     Attributes:
         granularity_s: billed time is rounded up to a multiple of this; None where it is not known.
         minimum_s: the least time that is billed for a machine.
-        storage_usd_per_byte_s: object storage, for checkpoints; None where it is not known.
+        longest_s: machines are to be had for no longer; None where there is no such end.
+        storage_usd_per_byte_s: object storage, for checkpoints and data; None where it is not known.
+        disk_usd_per_byte_s: a disk of a machine; None where it is not known.
         egress_usd_per_byte: the first paid tier to the internet; None where it is not known.
+        ingress_usd_per_byte: what bringing the data in costs; None where it is not known.
         pue: power usage effectiveness of the data centre, at least 1; None where it is not published.
+        credits: that pay for the run while they last.
+        exceptions: how the names of machines begin that have terms of their own, as the provider documents, and those.
     """
 
     provider: str
     granularity_s: float | None = None
     minimum_s: float = 0.0
+    longest_s: float | None = None
     storage_usd_per_byte_s: float | None = None
+    disk_usd_per_byte_s: float | None = None
     egress_usd_per_byte: float | None = None
+    ingress_usd_per_byte: float | None = None
     pue: float | None = None
+    credits: tuple[Credit, ...] = ()
+    exceptions: tuple[tuple[str, Terms], ...] = ()
     source: str
 
     def __post_init__(self) -> None:
         checks.named("terms", provider=self.provider, source=self.source)
         what = f"terms of {self.provider}"
-        checks.positive(what, granularity_s=self.granularity_s)
+        checks.positive(what, granularity_s=self.granularity_s, longest_s=self.longest_s)
         checks.not_negative(
             what,
             minimum_s=self.minimum_s,
             storage_usd_per_byte_s=self.storage_usd_per_byte_s,
+            disk_usd_per_byte_s=self.disk_usd_per_byte_s,
             egress_usd_per_byte=self.egress_usd_per_byte,
+            ingress_usd_per_byte=self.ingress_usd_per_byte,
         )
         if self.pue is not None and not 1 <= self.pue < 4:
             raise DataError(f"{what}: a PUE of {self.pue} is not possible")
+
+    def of(self, instance: str) -> Terms:
+        """The terms of a machine by its name: those of the first exception that it begins with, else these."""
+        return next((own for beginning, own in self.exceptions if instance.startswith(beginning)), self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +212,7 @@ class PriceTable:
         left_out: rows that could not be used, a line each, with the reason.
         kind: of the provider.
         too_old: prices that were left out for their age.
+        fetched_at: when a live source gave it; None where it ships with a distribution or is the user's own.
     """
 
     provider: str
@@ -188,6 +221,7 @@ class PriceTable:
     left_out: tuple[str, ...] = ()
     kind: ProviderClass = ProviderClass.UNKNOWN
     too_old: int = 0
+    fetched_at: datetime | None = None
 
     @property
     def prices(self) -> tuple[Price, ...]:

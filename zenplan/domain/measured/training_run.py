@@ -27,7 +27,7 @@ class Spent:
     """Seconds by what they were spent on.
 
     Attributes:
-        setup_s: until the first step could begin: start, reading, building, compiling.
+        setup_s: from the command's start until the first step could begin: reading, building, compiling.
         rehearsal_s: on timed steps that were taken back, and on what was timed beside them.
         steps_s: on steps, waiting for batches among them.
         evaluation_s, checkpoint_s: on those.
@@ -64,10 +64,12 @@ class RunPrediction:
         steps: of the run.
         step_s: of one, 80 %; None where nothing is known of it.
         correction: that earlier runs made of its middle, a ratio; 1 for none.
-        setup_s: until the first; None where it is not known.
+        start_s: from the command's start until the worker's, which had passed when this was made.
+        setup_s: from the command's start, ``start_s`` in it, until the first; None where it is not known.
         rehearsal_s: that the rehearsal took; 0 without one.
         evaluations, evaluate_s: how many, and how long one takes; None where that is not known.
-        checkpoints, checkpoint_s: the same.
+        evaluate_every: steps between evaluations on validation data; 0 for at the end alone.
+        checkpoints, checkpoint_s, checkpoint_every: the same; that of the beginning is part of setting up.
         ending_s: after the last step: saving the model, leaving; None where it is not known.
         beside_spread: of what is predicted beside steps, an 80 % half width as a ratio.
         checkpoint_bytes: on disk; None where it is not known.
@@ -86,12 +88,15 @@ class RunPrediction:
     steps: int
     step_s: Range | None = None
     correction: float = 1.0
+    start_s: float = 0.0
     setup_s: float | None = None
     rehearsal_s: float = 0.0
     evaluations: int = 0
     evaluate_s: float | None = None
+    evaluate_every: int = 0
     checkpoints: int = 0
     checkpoint_s: float | None = None
+    checkpoint_every: int = 0
     ending_s: float | None = None
     beside_spread: float = 0.25
     checkpoint_bytes: float | None = None
@@ -110,6 +115,7 @@ class RunPrediction:
         checks.positive("prediction", steps=self.steps, correction=self.correction)
         checks.not_negative(
             "prediction",
+            start_s=self.start_s,
             setup_s=self.setup_s,
             evaluate_s=self.evaluate_s,
             checkpoint_s=self.checkpoint_s,
@@ -141,16 +147,25 @@ class RunPrediction:
     def run_s(self) -> Range | None:
         """From start to end, 80 %; what is not known of it is left out.
 
-        Steps and what is beside them vary on their own: their half widths add up as squares. Setting up and the rehearsal
-        are over when the prediction is of a rehearsal.
+        Steps and what is beside them vary on their own: their half widths add up as squares. What had passed is in no doubt.
         """
+        unknown = self.unknown_s
+        return None if unknown is None else unknown + self.known_s
+
+    @property
+    def known_s(self) -> float:
+        """What of the run had passed, and was measured, when this was made: all until the end of a rehearsal."""
+        return (self.setup_s or 0.0) + self.rehearsal_s if self.origin == REHEARSED else self.start_s
+
+    @property
+    def unknown_s(self) -> Range | None:
+        """The rest of the run, 80 %: what was to be predicted of it."""
         steps = self.steps_s
         if steps is None:
             return None
-        before = (self.setup_s or 0.0) + self.rehearsal_s
-        beside = (self.evaluation_s or 0.0) + (self.checkpoints_s or 0.0) + (self.ending_s or 0.0)
-        doubtful = self.beside_spread * (beside if self.origin == REHEARSED else beside + before)
-        mid = steps.mid + before + beside
+        before = max(0.0, (self.setup_s or 0.0) + self.rehearsal_s - self.known_s)
+        beside = before + (self.evaluation_s or 0.0) + (self.checkpoints_s or 0.0) + (self.ending_s or 0.0)
+        doubtful, mid = self.beside_spread * beside, steps.mid + beside
         down, up = math.hypot(steps.mid - steps.low, doubtful), math.hypot(steps.high - steps.mid, doubtful)
         return Range(low=max(0.0, mid - down), mid=mid, high=mid + up)
 
@@ -179,6 +194,7 @@ class RunStatus:
         exit_code: of the command; None while it runs.
         step: that is done; steps: of the run.
         checkpoint: step of the newest checkpoint; 0 before the first.
+        checkpoints: that were made, but for that of the beginning, in all starts.
         pid: of the process that writes; host: its machine.
         backend, device: it runs on.
         started_at: of the first start; updated_at: of this text.
@@ -197,6 +213,7 @@ class RunStatus:
     step: int = 0
     steps: int
     checkpoint: int = 0
+    checkpoints: int = 0
     pid: int
     host: str = ""
     backend: str
@@ -210,7 +227,8 @@ class RunStatus:
 
     def __post_init__(self) -> None:
         checks.one_of("status", "state", self.state, STATES)
-        checks.counts("status", step=self.step, steps=self.steps, checkpoint=self.checkpoint, starts=self.starts)
+        checks.counts("status", step=self.step, steps=self.steps, starts=self.starts)
+        checks.counts("status", checkpoint=self.checkpoint, checkpoints=self.checkpoints)
         checks.lines("status", id=self.id, name=self.name, reason=self.reason, backend=self.backend, host=self.host)
         checks.not_negative("status", energy_j=self.energy_j, usd_per_h=self.usd_per_h)
 
@@ -232,7 +250,7 @@ class RunResult:
         baselines: the same names of the stated baseline, by part; empty where there is none.
         best_step, best_loss: of validation; None without one.
         step_s: mean step, waiting left in; wait_share: of it, spent on waiting for batches.
-        evaluations, checkpoints: that were made.
+        evaluations, checkpoints: that were made; the checkpoint of the beginning is not among them.
         samples, tokens: that were trained on; tokens None where they are none.
         parameters, trainable: of the model; None where it did not come so far.
         peak_bytes: of memory; peak_how: as whose.

@@ -15,6 +15,7 @@ from zenplan.domain.model.operators import (
     MatMul,
     Operator,
     Recurrent,
+    Scan,
     Split,
 )
 from zenplan.domain.model.workload import Block, Workload, gradients
@@ -39,7 +40,7 @@ def moved_elements(op: Operator, batch: float = 1.0) -> float:
         return batch * (op.input_elements + op.output_elements) + op.parameters
     if isinstance(op, Recurrent):
         return op.steps * (op.inner * op.columns + batch * op.rows * (op.inner + op.columns))
-    if isinstance(op, Attention):
+    if isinstance(op, Attention | Scan):
         return batch * op.io_elements
     if isinstance(op, Embedding):
         return batch * op.rows * op.width * 2.0

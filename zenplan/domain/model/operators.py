@@ -1,4 +1,4 @@
-"""Operators: products, attention, convolutions, recurrent steps, elementwise work and embeddings, each with its shape.
+"""Operators: products, attention, convolutions, recurrent steps, scans, elementwise work, embeddings: their shapes.
 
 All sizes are for one sample (a sequence, an image), forward, on one device; ``split`` says what tensor
 parallelism divides. A multiply-add counts as 2 FLOP.
@@ -352,6 +352,62 @@ class Recurrent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """A linear recurrence over the steps of a sequence: state-space and linear-attention layers. No weights.
+
+    Each head has a state of ``key_dim`` × ``value_dim``, which decays, takes in the product of a key and a value, and is
+    read by a query.
+
+    Attributes:
+        groups: sets of keys and queries, which heads share.
+        chunk: steps that are computed at once by products (Mamba-2, gated delta rule); 0 where the states go element by
+            element (Mamba).
+    """
+
+    name: str
+    steps: float
+    heads: int
+    key_dim: int
+    value_dim: int
+    groups: int = 1
+    chunk: int = 0
+
+    def __post_init__(self) -> None:
+        sizes = {"steps": self.steps, "heads": self.heads, "groups": self.groups}
+        checks.positive(f"scan {self.name}", key_dim=self.key_dim, value_dim=self.value_dim, **sizes)
+        checks.not_negative(f"scan {self.name}", chunk=self.chunk)
+
+    split = Split.HEADS
+    parameters = 0.0
+    active_parameters = 0.0
+    trainable = False
+
+    @property
+    def flop(self) -> float:
+        """Forward FLOP of one sample: 9 for each element of a state and step (Gu & Dao 2023, arXiv 2312.00752), or the
+        products of chunks: half of the scores in each, and the states written and read (Dao & Gu 2024, arXiv
+        2405.21060, section 6)."""
+        states = self.steps * self.heads * self.key_dim * self.value_dim
+        if not self.chunk:
+            return 9.0 * states
+        inside = self.steps * self.heads * min(self.chunk, self.steps) * (self.key_dim + self.value_dim)
+        return inside + 4.0 * states
+
+    @property
+    def io_elements(self) -> float:
+        """Elements of one sample that are read and written: values, outputs, keys, queries, decays."""
+        values = self.heads * self.value_dim
+        decays = self.heads if self.chunk else values
+        return self.steps * (2.0 * values + 2.0 * self.groups * self.key_dim + decays)
+
+    @property
+    def saved_elements(self) -> float:
+        """Elements of one sample kept for the backward pass: what is read; and the states between chunks."""
+        states = self.heads * self.key_dim * self.value_dim * self.steps / self.chunk if self.chunk else 0.0
+        return self.io_elements + states
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Elementwise:
     """An operator limited by memory bandwidth: norms, activations, residual sums, losses.
 
@@ -431,4 +487,4 @@ class Embedding:
         return float(self.entries * self.width)
 
 
-Operator = MatMul | Attention | Convolution | Recurrent | Elementwise | Embedding
+Operator = MatMul | Attention | Convolution | Recurrent | Scan | Elementwise | Embedding

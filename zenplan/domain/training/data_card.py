@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from zenplan.domain import checks
 from zenplan.domain.training.data_set import LeftOut
@@ -43,9 +44,11 @@ class DataCard:
         what: they are made of: ``text``, ``labelled text``, ``rows``, ``images`` or ``arrays``.
         files: that were read, a count; ``read_bytes`` is what they take on disk, compressed as they are.
         records: that came in, a count.
+        encodings: files that are not in UTF-8, by theirs, a count.
         dropped: files and records that did not come through, by reason.
         parts: train, validation and test, as far as they are there.
         split_by: what is never parted: ``folder``, ``file`` or ``record``; near duplicates are not parted either.
+            ``given`` for a split that the data come with.
         seed: of the split.
         vocabulary: of the tokenizer, a count; None without one.
         bytes_per_token: of text; None without tokens.
@@ -65,6 +68,7 @@ class DataCard:
     files: int
     read_bytes: int
     records: int
+    encodings: Mapping[str, int] = field(default_factory=dict)
     dropped: tuple[LeftOut, ...] = ()
     parts: tuple[PartCard, ...]
     split_by: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from zenplan.domain import checks
 from zenplan.domain.provenance import Fact, Origin
@@ -16,6 +18,10 @@ _LLAMA3_MTBF_S = 54 * DAY_S * 16_384 / 466
 # (``benchmarks/full_runs.py`` prints them).
 _PRODUCTION = (1.00, 1.44, 2.07)
 _PRODUCTION_BOUNDS = (0.5, 3.0)
+
+
+# The fields that a fact tells of, and the fact: name, value, origin, why.
+_Told = tuple[tuple[str, ...], str, str, Origin, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,9 @@ class Operations:
         idle_power_share: of the limit, drawn by a device that stands by.
         host_w: of the host, for each device.
         pue: of a data centre whose own is not published.
+        disk_bytes: of each machine, for its system, libraries and what it caches.
+        grid_kg_per_j: CO2e of the electricity, wherever the machines stand; None for what is known of each region.
+        given: names of the fields that the user gave.
     """
 
     startup_s: float = 600.0
@@ -60,6 +69,9 @@ class Operations:
     idle_power_share: float = 0.12
     host_w: float = 100.0
     pue: float = 1.2
+    disk_bytes: float = 200e9
+    grid_kg_per_j: float | None = None
+    given: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         checks.positive(
@@ -70,6 +82,22 @@ class Operations:
             production_half_devices=self.production_half_devices,
             production_half_s=self.production_half_s,
         )
+        checks.not_negative(
+            "operations",
+            startup_s=self.startup_s,
+            restart_s=self.restart_s,
+            replace_s=self.replace_s,
+            evaluation_share=self.evaluation_share,
+            kept_checkpoints=self.kept_checkpoints,
+            idle_power_share=self.idle_power_share,
+            host_w=self.host_w,
+            disk_bytes=self.disk_bytes,
+            grid_kg_per_j=self.grid_kg_per_j,
+        )
+        for name in ("preemptions_per_node_s", "power_share"):
+            low, mid, high = getattr(self, name)
+            if not 0.0 <= low <= mid <= high < math.inf:
+                raise DataError(f"operations: {name} {low:g}, {mid:g}, {high:g} is not in order, from 0 up")
         least, most = _PRODUCTION_BOUNDS
         low, mid, high = self.production
         if not (least <= low <= mid <= high <= most and mid >= 1.0):
@@ -79,52 +107,88 @@ class Operations:
             )
 
     def facts(self) -> tuple[Fact, ...]:
-        """The assumptions, for people."""
-        low_power, power, high_power = self.power_share
+        """The assumptions, for people; those with a field that was given are given."""
+        return tuple(self._told(fields, fact) for fields, fact in self._facts())
+
+    def _told(self, fields: tuple[str, ...], fact: Fact) -> Fact:
+        own = [name for name in fields if name in self.given]
+        if not own:
+            return fact
+        # Of several in one line, those that were not given are as they are without.
+        why = "" if len(own) == len(fields) else f"{', '.join(own)}; the rest is {fact.origin}"
+        return replace(fact, origin=Origin.GIVEN, why=why)
+
+    def _facts(self) -> Iterator[tuple[tuple[str, ...], Fact]]:
+        """Each with the fields that it tells of."""
+        for fields, name, value, origin, why in (*self._of_failures(), *self._of_the_rest()):
+            yield fields, Fact(name=name, value=value, origin=origin, why=why)
+
+    def _of_failures(self) -> Iterator[_Told]:
         low, mid, high = (100 * p * HOUR_S for p in self.preemptions_per_node_s)
+        yield from (
+            (
+                ("device_mtbf_s",),
+                "device failures",
+                f"one in {self.device_mtbf_s / HOUR_S:,.0f} device-hours",
+                Origin.PUBLISHED,
+                "466 interruptions in 54 days on 16,384 H100 (Llama 3, 2024)",
+            ),
+            (
+                ("preemptions_per_node_s",),
+                "spot preemption",
+                f"{mid:.2g} % an hour a machine ({low:.2g}–{high:.2g})",
+                Origin.ASSUMED,
+                "where no rate is published; AWS published 5–20 % a month for A100 and H100 in 2025; the rest is caution",
+            ),
+            (
+                ("startup_s", "restart_s", "replace_s"),
+                "start-up, restart",
+                f"{self.startup_s / 60:.3g} min, {self.restart_s / 60:.3g} min",
+                Origin.ASSUMED,
+                f"boot, load, compile; {self.replace_s / 60:.3g} min more to get another spot machine",
+            ),
+        )
+
+    def _of_the_rest(self) -> Iterator[_Told]:
+        low_power, power, high_power = self.power_share
         least, usual, most = self.production
-        return (
-            Fact(
-                name="device failures",
-                value=f"one in {self.device_mtbf_s / HOUR_S:,.0f} device-hours",
-                origin=Origin.PUBLISHED,
-                why="466 interruptions in 54 days on 16,384 H100 (Llama 3, 2024)",
+        assumed = Origin.ASSUMED
+        yield from (
+            (
+                ("checkpoint_bytes_per_s",),
+                "checkpoint writing",
+                f"{self.checkpoint_bytes_per_s / 1e9:.2g} GB/s a node",
+                assumed,
+                "object storage over the node's network",
             ),
-            Fact(
-                name="spot preemption",
-                value=f"{mid:.2g} % an hour a machine ({low:.2g}–{high:.2g})",
-                origin=Origin.ASSUMED,
-                why="AWS published 5–20 % a month for A100 and H100 in 2025; the rest is caution",
+            (("kept_checkpoints",), "checkpoints kept", f"{self.kept_checkpoints} at a time", assumed, ""),
+            (
+                ("power_share", "idle_power_share", "host_w"),
+                "power",
+                f"{low_power:.0%} to {high_power:.0%} of the limit, middle {power:.0%}",
+                assumed,
+                f"idle devices {self.idle_power_share:.0%}, and {self.host_w:.0f} W of the host for each",
             ),
-            Fact(
-                name="start-up, restart",
-                value=f"{self.startup_s / 60:.0f} min, {self.restart_s / 60:.0f} min",
-                origin=Origin.ASSUMED,
-                why=f"boot, load, compile; {self.replace_s / 60:.0f} min more to get another spot machine",
+            (("pue",), "PUE", f"{self.pue:g} where the provider's is not published", assumed, ""),
+            (
+                ("production", "production_half_devices", "production_half_s"),
+                "production",
+                f"× {usual:g} ({least:g}–{most:g}) of many devices for long; less on few, or for hours",
+                Origin.PUBLISHED,
+                "whole published runs against benchmarks of their steps: slow nodes, batch ramp, roll-backs",
             ),
-            Fact(
-                name="checkpoint writing",
-                value=f"{self.checkpoint_bytes_per_s / 1e9:.2g} GB/s a node",
-                origin=Origin.ASSUMED,
-                why="object storage over the node's network",
+            (
+                ("evaluation_share",),
+                "evaluation",
+                f"{100 * self.evaluation_share:.2g} % of the steps' time",
+                assumed,
+                "",
             ),
-            Fact(name="checkpoints kept", value=f"{self.kept_checkpoints} at a time", origin=Origin.ASSUMED),
-            Fact(
-                name="power",
-                value=f"{low_power:.0%} to {high_power:.0%} of the limit, middle {power:.0%}",
-                origin=Origin.ASSUMED,
-                why=f"idle devices {self.idle_power_share:.0%}, and {self.host_w:.0f} W of the host for each",
-            ),
-            Fact(name="PUE", value=f"{self.pue:g} where the provider's is not published", origin=Origin.ASSUMED),
-            Fact(
-                name="production",
-                value=f"× {usual:g} ({least:g}–{most:g}) of many devices for long; less on few, or for hours",
-                origin=Origin.PUBLISHED,
-                why="whole published runs against benchmarks of their steps: slow nodes, batch ramp, roll-backs",
-            ),
-            Fact(
-                name="evaluation",
-                value=f"{100 * self.evaluation_share:.2g} % of the steps' time",
-                origin=Origin.ASSUMED,
+            (
+                ("disk_bytes",),
+                "disk",
+                f"{self.disk_bytes / 1e9:.3g} GB a machine",
+                assumed,
+                "system, libraries and what is cached",
             ),
         )

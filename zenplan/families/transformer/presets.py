@@ -10,7 +10,7 @@ from typing import Final
 from zenplan.domain import checks
 from zenplan.domain.model.workload import PreTraining
 from zenplan.errors import UnknownName
-from zenplan.families.transformer.lowering import TransformerShape
+from zenplan.families.transformer.shape import TransformerShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

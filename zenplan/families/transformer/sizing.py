@@ -11,7 +11,8 @@ from zenplan import units
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError
 from zenplan.families.transformer import recipe
-from zenplan.families.transformer.lowering import Experts, TransformerShape, lower, with_seq_len
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import Experts, TransformerShape, with_seq_len
 
 # --- proportions
 #

@@ -18,6 +18,7 @@ from zenplan.domain.model.operators import (
     MatMul,
     Operator,
     Recurrent,
+    Scan,
 )
 from zenplan.domain.model.workload import Block, gradients
 
@@ -81,8 +82,13 @@ def _of_operator(op: Operator, batch: float) -> dict[str, float]:
             "recurrent_steps": passes * op.steps,
             "recurrent_elements": passes * moved_elements(op, batch),
         }
+    if isinstance(op, Scan) and op.chunk:
+        return found | {
+            "product_flop": passes * batch * op.flop,
+            "product_elements": passes * moved_elements(op, batch),
+        }
     elements = moved_elements(op, batch)
-    if isinstance(op, Elementwise) or not op.sparse:
+    if isinstance(op, Scan | Elementwise) or not op.sparse:
         elements *= 1.0 + _STREAM_BACKWARD
     return found | {"stream_elements": elements}
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from zenplan import units
 from zenplan.domain.answer.estimate import Bill, Estimate, Quote, RunTime
 from zenplan.domain.hardware.cluster import Cluster
-from zenplan.domain.model.operators import Attention, Convolution, MatMul, Operator, Recurrent
+from zenplan.domain.model.operators import Attention, Convolution, MatMul, Operator, Recurrent, Scan
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.explain.attention import attention_lines
+from zenplan.planning.explain.bill import bill_lines, energy_lines
+from zenplan.planning.explain.line import Line, line
 from zenplan.planning.money.run import production_share
 from zenplan.planning.physics.blocks import block_passes
 from zenplan.planning.physics.columns import Hardware, Layouts, kept_up
@@ -46,8 +47,8 @@ def derive(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill)
         *_step(plan, quote),
         *limit_lines(plan, quote),
         *_run(operations, quote, bill),
-        *_bill(plan, operations, quote, bill),
-        *_energy(operations, quote),
+        *bill_lines(plan, operations, quote, bill),
+        *energy_lines(operations, quote),
     )
 
 
@@ -85,6 +86,7 @@ def _flop_formula(load: Workload) -> str:
         (Attention, "attention 2·s·s̄·a·(d_k+d_v)"),
         (Convolution, "convolution 2·positions·window·(inputs/groups)·outputs"),
         (Recurrent, "recurrent 2·steps·rows·state·gates"),
+        (Scan, "scan steps·heads·(chunk·(d_k+d_v) + 4·d_k·d_v)"),
     )
     return f"Σ {' + '.join(told for kind, told in terms if kind in kinds)}"
 
@@ -296,115 +298,7 @@ def _production(operations: Operations, quote: Quote, run: RunTime) -> Line:
     )
 
 
-def _bill(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
-    price = quote.offer.price(bill.billing)
-    if price is not None:
-        date = f"as of {price.as_of}" if price.as_of else "date not known"
-        yield line(
-            "bill",
-            f"{bill.billing} price of a machine",
-            "",
-            price.usd_per_h,
-            "USD/h",
-            f"{units.usd(price.usd_per_h)}/h",
-            f"{price.source}, {date}",
-        )
-    terms = quote.terms
-    rounding = terms.granularity_s if terms else None
-    yield line(
-        "bill",
-        "billed hours",
-        "calendar rounded up",
-        bill.billed_h,
-        "h",
-        units.significant(bill.billed_h, 4),
-        f"rounded to {units.duration(rounding)}: {terms.source}"
-        if terms and rounding
-        else "rounding not known: to the hour",
-    )
-    if bill.compute_usd is None or bill.total_usd is None:
-        return
-    yield line(
-        "bill",
-        "machines",
-        "billed hours · price · machines",
-        bill.compute_usd.mid,
-        "USD",
-        units.usd(bill.compute_usd.mid),
-        str(Origin.DERIVED),
-    )
-    for name, value, formula in (
-        (
-            "checkpoint storage",
-            bill.storage_usd,
-            f"{operations.kept_checkpoints} kept · {units.size(bill.run.checkpoint_bytes)} · calendar · price",
-        ),
-        ("egress of the weights", bill.egress_usd, f"N trained · {plan.precision.compute_bytes} bytes · price"),
-    ):
-        if value is not None and terms:
-            yield line("bill", name, formula, value, "USD", units.usd(value), terms.source)
-    yield line("bill", "total", "sum", bill.total_usd.mid, "USD", units.usd(bill.total_usd.mid), str(Origin.DERIVED))
-
-
-def _energy(operations: Operations, quote: Quote) -> Iterator[Line]:
-    energy = quote.energy
-    if energy is None:
-        return
-    share = operations.power_share[1]
-    formula = f"devices · (limit · {share:g} + {operations.host_w:g} W) · PUE {energy.pue:g} · calendar"
-    yield line(
-        "energy",
-        "electricity",
-        formula,
-        energy.kwh.mid,
-        "kWh",
-        f"{units.count(energy.kwh.mid)} kWh",
-        str(Origin.ASSUMED),
-    )
-    for name, formula, kg, source in (
-        ("CO2e", "electricity · intensity of the grid", energy.co2e_kg, energy.grid_source),
-        ("CO2e of making", "devices · kg, host included · time / life", energy.embodied_kg, energy.embodied_source),
-    ):
-        if kg is not None:
-            yield line("energy", name, formula, kg.mid, "kg", f"{units.count(kg.mid)} kg", source)
-
-
 # --- operators
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One quantity.
-
-    Attributes:
-        group: what it belongs to: model, accelerator, layout, memory, step, run, bill.
-        formula: in the symbols of the field; empty for what is read or given.
-        value: in base units; ``shown`` is the same for people.
-        origin: where it comes from, and the source.
-    """
-
-    group: str
-    quantity: str
-    formula: str
-    value: float
-    unit: str
-    shown: str
-    origin: str
-
-
-def line(group: str, quantity: str, formula: str, value: float, unit: str, shown: str, origin: str) -> Line:
-    """A line, its fields in their order.
-
-    Args:
-        group: part of the derivation, as in ``step``.
-        quantity: name and symbol.
-        formula: that it comes from; empty of an input.
-        value: in that unit.
-        unit: as in ``bytes``; empty of a ratio or a count.
-        shown: the value for people.
-        origin: where it comes from, with its source.
-    """
-    return Line(group=group, quantity=quantity, formula=formula, value=value, unit=unit, shown=shown, origin=origin)
 
 
 def operator_lines(plan: TrainingPlan, estimate: Estimate) -> Iterator[Line]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+
+import numpy as np
 
 from zenplan import units
 from zenplan.domain.answer.estimate import Bill
 from zenplan.domain.answer.project import Cost, Month, Project
+from zenplan.domain.market.credit import Credit
 from zenplan.domain.model.workload import LANGUAGE, Workload
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.project_plan import FAILED_SHARE, TRIAL_SHARE, ProjectPlan
+from zenplan.planning.money.beside import credited_usd, credits_why
 from zenplan.units import DAY_S
 
 # Experiments beside the final run, in lengths of it. Final runs are 10 to 30 % of the compute for research and
@@ -35,7 +39,7 @@ _UNLABELLED = ("clicks", "ratings", "generation")
 _UNLABELLED_FAMILIES = ("recommender", "diffusion")
 _MOST_MONTHS = 120
 # Dollars of a gigabyte in object storage for a month: Azure, Google Cloud and AWS, as in ``data/terms.csv``. The low
-# end keeps the data for the runs alone, the high end for half a year (assumed).
+# end keeps the data for the runs alone, in whose bills that is, the high end for half a year in all (assumed).
 _STORAGE_USD = Range(low=0.018, mid=0.020, high=0.023)
 _MONTH_S = 30 * DAY_S
 _KEPT_S = 6 * _MONTH_S
@@ -47,7 +51,8 @@ def project(
     bill: Bill,
     labelled: float | None,
     today: date,
-    stored_bytes: float | None = None,
+    credits: Sequence[Credit] = (),
+    stored_bytes: Range | None = None,
 ) -> Project:
     """What the project costs around a run.
 
@@ -57,25 +62,50 @@ def project(
         bill: of one run.
         labelled: samples of the user's own, whose labels somebody may have to pay for; None where there are none.
         today: when the first run starts.
-        stored_bytes: of the data; None where that is not known.
+        credits: that pay for the runs while they last.
+        stored_bytes: of the data; None where nothing is stored.
     """
-    if bill.total_usd is None or bill.total_usd.high == 0.0:
+    if bill.gross_usd is None or bill.gross_usd.high == 0.0:
         # Who has machines of their own, or rents them nobody knows where, has a place for the data.
         stored_bytes = None
     costs = (*_costs(given, plan, bill, labelled), *_storage(stored_bytes, bill.run.wall_clock_s * given.runs))
     known = [cost.usd for cost in costs if cost.counted and cost.usd]
     total = Range(low=sum(c.low for c in known), mid=sum(c.mid for c in known), high=sum(c.high for c in known))
     time_s = bill.run.wall_clock_s * given.runs
-    if bill.total_usd is None:
+    if bill.gross_usd is None:
         return Project(costs=costs, total_usd=None, wall_clock_s=time_s, months=())
-    runs_usd = bill.total_usd.mid * given.runs
+    runs_usd = bill.gross_usd.mid * given.runs
+    if credits:
+        cost, total, off_usd = _credited(bill.gross_usd * given.runs, time_s, credits, today, total)
+        costs, runs_usd = (*costs, cost), runs_usd - off_usd
     return Project(
         costs=costs, total_usd=total, wall_clock_s=time_s, months=tuple(_months(runs_usd, time_s.mid, today))
     )
 
 
+def _credited(
+    usd: Range, time_s: Range, credits: Sequence[Credit], today: date, total: Range
+) -> tuple[Cost, Range, float]:
+    """What credits pay of all runs, one after another: as a line, off the total, and in the middle.
+
+    Args:
+        usd, time_s: of all runs.
+        credits: that there are.
+        today: when the first run starts.
+        total: before credits.
+    """
+    amounts, times = (np.array([each.low, each.mid, each.high]) for each in (usd, time_s))
+    off = credited_usd(amounts, times, credits, today)
+    low, mid, high = (
+        max(each - float(less), 0.0) for each, less in zip((total.low, total.mid, total.high), off, strict=True)
+    )
+    line = Range(low=-float(off.max()), mid=-float(np.median(off)), high=-float(off.min()))
+    cost = Cost(name="credits", usd=line, counted=True, origin=Origin.GIVEN, why=credits_why(credits))
+    return cost, Range(low=min(low, mid), mid=mid, high=max(mid, high)), float(off[1])
+
+
 def _costs(given: ProjectPlan, plan: TrainingPlan, bill: Bill, labelled: float | None) -> Iterator[Cost]:
-    run = bill.total_usd
+    run = bill.gross_usd
     times = f"{given.repeat} runs of full length" if given.repeat > 1 else "one run"
     yield Cost(name="runs", usd=_times(run, given.repeat), counted=True, origin=Origin.DERIVED, why=times)
     yield _experiments(given, plan, run)
@@ -113,16 +143,17 @@ def _data(given: ProjectPlan) -> Cost:
     return Cost(name="data", usd=_exactly(given.data_usd), counted=True, origin=Origin.GIVEN, why="as given")
 
 
-def _storage(stored_bytes: float | None, time_s: Range) -> Iterator[Cost]:
-    """The data in object storage, at least while runs read them."""
+def _storage(stored_bytes: Range | None, time_s: Range) -> Iterator[Cost]:
+    """The data in object storage when no run reads them: while one does, they are in its bill."""
     if stored_bytes is None:
         return
-    kept = (time_s.low, max(time_s.mid, _MONTH_S), max(time_s.high, _KEPT_S))
+    kept = (0.0, max(_MONTH_S - time_s.mid, 0.0), max(_KEPT_S - time_s.low, 0.0))
+    sizes = (stored_bytes.low, stored_bytes.mid, stored_bytes.high)
+    rates = (_STORAGE_USD.low, _STORAGE_USD.mid, _STORAGE_USD.high)
     low, mid, high = (
-        stored_bytes / units.GB * rate * each / _MONTH_S
-        for rate, each in zip((_STORAGE_USD.low, _STORAGE_USD.mid, _STORAGE_USD.high), kept, strict=True)
+        size / units.GB * rate * each / _MONTH_S for size, rate, each in zip(sizes, rates, kept, strict=True)
     )
-    why = f"{units.size(stored_bytes)} at $0.018–0.023 a GB and month, for the runs to half a year"
+    why = f"{units.size(stored_bytes.mid)} at $0.018–0.023 a GB and month, beside the runs, for up to half a year"
     usd = Range(low=low, mid=mid, high=high)
     yield Cost(name="data storage", usd=usd, counted=False, origin=Origin.ASSUMED, why=why)
 

@@ -10,14 +10,17 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from zenplan.domain.answer.estimate import Bill, Energy, Estimate, Quote
+from zenplan.domain.answer.estimate import Bill, Energy, Estimate, Part, Quote
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.market.emissions import Making, Site
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import Billing, Offer, Terms
 from zenplan.domain.market.provider import OnDemandLimit
+from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
+from zenplan.planning.money.beside import Stored, beside_parts, beside_usd, credited_usd, credits_why
 from zenplan.planning.money.run import Runs, run_time
 from zenplan.planning.physics.columns import Array
 from zenplan.planning.physics.interval import step_ranges
@@ -38,6 +41,7 @@ class Option:
         cluster: its place in the list of clusters.
         on_demand: how many of them are usually had without a reservation; None where that is not known.
         unpriced: it has no on-demand price and is looked at all the same: its bill is without dollars.
+        interruptions: how often a spot machine is taken; None for what the operations assume.
     """
 
     offer: Offer
@@ -46,6 +50,23 @@ class Option:
     cluster: int
     on_demand: OnDemandLimit | None = None
     unpriced: bool = False
+    interruptions: Interruptions | None = None
+
+
+_NOTHING = Range(low=0.0, mid=0.0, high=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What a bill needs beside the run and its machines.
+
+    Attributes:
+        data_bytes: of the data set, each sample once.
+        today: when the run starts: credits expire.
+    """
+
+    data_bytes: Range = _NOTHING
+    today: date = date.min
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,6 +87,7 @@ class Market:
     owner: Index
     unpriced: npt.NDArray[np.bool_]
     step_s: Array
+    around: Around
     on_demand: Bills
     spot: Bills
 
@@ -88,7 +110,9 @@ class Market:
         known = np.isfinite(b.compute_usd[2])
         if billing is Billing.ON_DEMAND:
             known |= self.unpriced
-        usable: npt.NDArray[np.bool_] = self.found.planned[self.owner] & known & np.isfinite(b.runs.wall_clock_s[2])
+        longest_s = np.array([(o.terms.longest_s if o.terms else None) or np.inf for o in self.options])
+        ends = np.isfinite(b.runs.wall_clock_s[2]) & (b.runs.wall_clock_s[1] <= longest_s)
+        usable: npt.NDArray[np.bool_] = self.found.planned[self.owner] & known & ends
         return usable
 
     def old(self, billing: Billing, today: date) -> npt.NDArray[np.bool_]:
@@ -119,6 +143,7 @@ class Market:
             idle_devices=devices - used,
             bills=tuple(b.at(index) for b in entries),
             on_demand=option.on_demand,
+            interruptions=option.interruptions,
             energy=self._energy(
                 option,
                 wall_clock_s,
@@ -149,7 +174,11 @@ class Market:
 
 
 def market(
-    plan: TrainingPlan, operations: Operations, clusters: Sequence[Cluster], options: Sequence[Option]
+    plan: TrainingPlan,
+    operations: Operations,
+    clusters: Sequence[Cluster],
+    options: Sequence[Option],
+    around: Around | None = None,
 ) -> Market:
     """Search every cluster, then time and bill every option.
 
@@ -158,7 +187,9 @@ def market(
         operations: how the run is operated.
         clusters: each distinct one once: many offers are the same machine at another price.
         options: each with the index of its cluster.
+        around: what the bills need beside; None for no data set, and credits that do not expire.
     """
+    around = around or Around()
     found = search(plan, clusters)
     owner = np.array([o.cluster for o in options], dtype=np.intp)
     step_s = step_ranges(plan, clusters, found.steps.total_s)
@@ -168,10 +199,12 @@ def market(
     terms = [o.terms for o in options]
 
     def billed(billing: Billing) -> Bills:
-        runs = run_time(plan, operations, step_s[:, owner], samples, devices, nodes, spot=billing is Billing.SPOT)
+        spot = billing is Billing.SPOT
+        taken = taken_per_s(operations, options) if spot else None
+        runs = run_time(plan, operations, step_s[:, owner], samples, devices, nodes, spot, taken)
         prices = (o.offer.price(billing) for o in options)
         usd_per_h = np.array([p.usd_per_h if p else np.nan for p in prices])
-        return bills(plan, operations, runs, billing, usd_per_h, nodes, terms)
+        return bills(plan, operations, runs, billing, usd_per_h, nodes, terms, around)
 
     return Market(
         plan=plan,
@@ -182,14 +215,24 @@ def market(
         owner=owner,
         unpriced=np.array([o.unpriced for o in options]),
         step_s=step_s,
+        around=around,
         on_demand=billed(Billing.ON_DEMAND),
         spot=billed(Billing.SPOT),
     )
 
 
+def taken_per_s(operations: Operations, options: Sequence[Option]) -> Array:
+    """Low, middle and high rate at which a spot machine of each option is taken, shape (3, n): as given, else as
+    published, else as assumed."""
+    assumed = operations.preemptions_per_node_s
+    known = "preemptions_per_node_s" not in operations.given
+    rates = (o.interruptions.per_node_s if known and o.interruptions else None for o in options)
+    return np.array([(r.low, r.mid, r.high) if r else assumed for r in rates]).T
+
+
 # --- bills
 #
-# From a calendar to dollars: rounding, whole machines, storage of checkpoints, egress of the result.
+# From a calendar to dollars: rounding, whole machines, and what is paid beside them.
 
 # Where a provider's rounding is not known, the coarsest in use: the bill will not be higher than said.
 COARSEST_S = HOUR_S
@@ -203,27 +246,35 @@ class Bills:
     runs: Runs
     billed_s: Array
     compute_usd: Array
-    storage_usd: Array
-    egress_usd: Array
+    beside_usd: Array
+    credited_usd: Array
+    stored: Stored
+    nodes: Array
+    terms: Sequence[Terms | None]
 
     @property
     def total_usd(self) -> Array:
-        """All parts that are known, shape (3, n); nan where the price of the machines is not."""
-        total: Array = self.compute_usd + np.nan_to_num(self.storage_usd) + np.nan_to_num(self.egress_usd)
+        """The whole bill, shape (3, n); nan where the price of the machines is not known."""
+        total: Array = np.maximum(self.compute_usd + self.beside_usd - self.credited_usd, 0.0)
         return total
 
     def at(self, index: int) -> Bill:
         """One entry as a noun."""
         low, mid, high = (float(x) for x in self.compute_usd[:, index])
-        storage, egress = float(self.storage_usd[index]), float(self.egress_usd[index])
+        terms, time_s = self.terms[index], self.runs.wall_clock_s[:, index]
         return Bill(
             billing=self.billing,
             run=self.runs.at(index),
             billed_h=float(self.billed_s[1, index]) / HOUR_S,
             compute_usd=None if math.isnan(mid) else Range(low=low, mid=mid, high=high),
-            storage_usd=None if math.isnan(storage) else storage,
-            egress_usd=None if math.isnan(egress) else egress,
+            beside=beside_parts(self.stored, time_s, float(self.nodes[index]), terms),
+            credits=self._credits(index, terms) if terms and terms.credits else None,
         )
+
+    def _credits(self, index: int, terms: Terms) -> Part:
+        low, mid, high = (-float(x) for x in self.credited_usd[:, index])
+        why = credits_why(terms.credits)
+        return Part(name="credits", low_usd=low, mid_usd=mid, high_usd=high, origin=Origin.GIVEN, why=why)
 
 
 def bills(
@@ -234,6 +285,7 @@ def bills(
     usd_per_h: Array,
     nodes: Array,
     terms: Sequence[Terms | None],
+    around: Around | None = None,
 ) -> Bills:
     """What runs cost.
 
@@ -245,28 +297,41 @@ def bills(
         usd_per_h: for one whole machine, shape (n,); nan where the price is not known.
         nodes: machines, shape (n,); all of their devices are paid for, idle ones too.
         terms: each provider's, None where nothing is known of them.
+        around: the data, and when it starts; None for none.
     """
+    around = around or Around()
     granularity = np.array([(t.granularity_s if t else None) or COARSEST_S for t in terms])
     minimum = np.array([t.minimum_s if t else 0.0 for t in terms])
-    storage = np.array([_known(t.storage_usd_per_byte_s if t else None) for t in terms])
-    egress = np.array([_known(t.egress_usd_per_byte if t else None) for t in terms])
     billed = np.ceil(np.maximum(runs.wall_clock_s, minimum) / granularity) * granularity
-    # For how long a run without an end is stored is not known; free storage times infinity is not a number.
-    kept_s = np.where(np.isfinite(runs.wall_clock_s[1]), runs.wall_clock_s[1], np.nan)
-    stored = runs.checkpoint_bytes * operations.kept_checkpoints * kept_s
-    result = plan.workload.trainable_parameters * plan.precision.compute_bytes
+    compute = billed / HOUR_S * usd_per_h * nodes
+    stored = Stored(
+        checkpoints=runs.checkpoint_bytes * operations.kept_checkpoints,
+        data=around.data_bytes,
+        disk=operations.disk_bytes,
+        weights=plan.workload.trainable_parameters * plan.precision.compute_bytes,
+    )
+    # What a run without an end stores is no number; its machines are infinite already.
+    beside = beside_usd(stored, np.where(np.isfinite(runs.wall_clock_s), runs.wall_clock_s, 0.0), nodes, terms)
     return Bills(
         billing=billing,
         runs=runs,
         billed_s=billed,
-        compute_usd=billed / HOUR_S * usd_per_h * nodes,
-        storage_usd=storage * stored,
-        egress_usd=egress * result,
+        compute_usd=compute,
+        beside_usd=beside,
+        credited_usd=_credited(compute + beside, runs.wall_clock_s, terms, around.today),
+        stored=stored,
+        nodes=nodes,
+        terms=terms,
     )
 
 
-def _known(value: float | None) -> float:
-    return math.nan if value is None else value
+def _credited(usd: Array, time_s: Array, terms: Sequence[Terms | None], today: date) -> Array:
+    """Dollars that credits pay of each run, shape (3, n)."""
+    credited: Array = np.zeros_like(usd)
+    for index, each in enumerate(terms):
+        if each and each.credits:
+            credited[:, index] = credited_usd(usd[:, index], time_s[:, index], each.credits, today)
+    return credited
 
 
 def energy(
@@ -292,7 +357,7 @@ def energy(
     """
     if power_w is None:
         return None
-    site = site or Site()
+    site, own = site or Site(), operations.grid_kg_per_j
     factor = site.pue or pue or operations.pue
     times = (wall_clock_s.low, wall_clock_s.mid, wall_clock_s.high)
     low, mid, high = (
@@ -304,13 +369,14 @@ def energy(
         for share, time in zip(operations.power_share, times, strict=True)
     )
     kwh = Range(low=low, mid=mid, high=high)
-    co2e = kwh * (site.kg_per_j * KWH_J) if site.kg_per_j else None
+    kg_per_j, source = (site.kg_per_j, site.source) if own is None else (own, str(Origin.GIVEN))
+    co2e = None if kg_per_j is None else kwh * (kg_per_j * KWH_J)
     embodied = wall_clock_s * making.kg_for(used + idle) if making else None
     return Energy(
         kwh=kwh,
         co2e_kg=co2e,
         pue=factor,
-        grid_source=site.source,
+        grid_source=source,
         embodied_kg=embodied,
         embodied_source=making.source if making else "",
     )

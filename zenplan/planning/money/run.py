@@ -37,6 +37,7 @@ class Runs:
     """``domain.answer.estimate.RunTime`` in columns; low, middle and high as rows of shape (3, n)."""
 
     steady_s: Array
+    work_s: Array
     wall_clock_s: Array
     checkpoint_interval_s: Array
     checkpoint_write_s: Array
@@ -45,12 +46,13 @@ class Runs:
 
     def at(self, index: int) -> RunTime:
         """One entry as a noun."""
-        steady, calendar = (
+        steady, work, calendar = (
             Range(**dict(zip(("low", "mid", "high"), map(float, a[:, index]), strict=True)))
-            for a in (self.steady_s, self.wall_clock_s)
+            for a in (self.steady_s, self.work_s, self.wall_clock_s)
         )
         return RunTime(
             steady_s=steady,
+            work_s=work,
             wall_clock_s=calendar,
             goodput=steady.mid / calendar.mid,
             checkpoint_interval_s=float(self.checkpoint_interval_s[index]),
@@ -67,7 +69,14 @@ def checkpoint_bytes(plan: TrainingPlan) -> float:
 
 
 def run_time(
-    plan: TrainingPlan, operations: Operations, step_s: Array, samples: Array, devices: Array, nodes: Array, spot: bool
+    plan: TrainingPlan,
+    operations: Operations,
+    step_s: Array,
+    samples: Array,
+    devices: Array,
+    nodes: Array,
+    spot: bool,
+    taken_per_s: Array | None = None,
 ) -> Runs:
     """Time of whole runs.
 
@@ -78,6 +87,7 @@ def run_time(
         samples: samples a step, shape (n,).
         devices, nodes: of the clusters, shape (n,).
         spot: machines can be taken away.
+        taken_per_s: low, middle and high rate at which one is, shape (3, n); None for that of the operations.
 
     Returns:
         Where a run would never end, its calendar time is infinite.
@@ -85,16 +95,19 @@ def run_time(
     steady = np.ceil(plan.samples / samples) * step_s
     size = checkpoint_bytes(plan)
     write = size / (operations.checkpoint_bytes_per_s * nodes)
-    taken = np.array(operations.preemptions_per_node_s if spot else (0.0, 0.0, 0.0))[:, None] * nodes
-    rate = devices / operations.device_mtbf_s + taken
+    if taken_per_s is None:
+        taken_per_s = np.array(operations.preemptions_per_node_s)[:, None]
+    rate = devices / operations.device_mtbf_s + (taken_per_s * nodes if spot else np.zeros((3, 1)))
     interval = np.minimum(np.sqrt(2.0 * write / rate[1]), steady[1])
     restart = operations.restart_s + (operations.replace_s if spot else 0.0)
-    work = _in_production(steady, devices, operations) * (1.0 + operations.evaluation_share)
+    produced = _in_production(steady, devices, operations)
+    work = produced * (1.0 + operations.evaluation_share)
     with np.errstate(over="ignore"):  # where a failure is due before anything can be saved
         slower = np.exp(rate * restart) * np.expm1(rate * (interval + write)) / (rate * interval)
     calendar = np.where(slower < _HOPELESS, work * slower, np.inf) + operations.startup_s
     return Runs(
         steady_s=steady,
+        work_s=produced,
         wall_clock_s=calendar,
         checkpoint_interval_s=interval,
         checkpoint_write_s=write,

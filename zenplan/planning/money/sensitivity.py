@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from zenplan.domain.answer.answer import Change, Effect
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
-from zenplan.planning.money.quotes import Market, bills
+from zenplan.planning.money.quotes import Market, bills, taken_per_s
 from zenplan.planning.money.run import run_time
 from zenplan.planning.search.search import useful_samples
 
@@ -48,10 +49,13 @@ def changed(
         nodes * option.offer.instance.devices,
         nodes,
         spot=billing is Billing.SPOT,
+        taken_per_s=taken_per_s(operations, [option]),
     )
     rate = option.offer.price(billing)
     usd_per_h = np.array([rate.usd_per_h * price if rate else math.nan])
-    bill = bills(plan, operations, runs, billing, usd_per_h, nodes, [option.terms])
+    # More samples are more data, but for passes over the same.
+    around = replace(found.around, data_bytes=found.around.data_bytes * (plan.samples / found.plan.samples))
+    bill = bills(plan, operations, runs, billing, usd_per_h, nodes, [option.terms], around)
     time_s, usd = float(runs.wall_clock_s[1, 0]), float(bill.total_usd[1, 0])
     if not math.isfinite(time_s):
         return None

@@ -29,6 +29,7 @@ from zenplan.domain.model.operators import (
     Operator,
     Recurrent,
     Role,
+    Scan,
     Split,
 )
 from zenplan.domain.model.workload import LANGUAGE, Block
@@ -66,6 +67,11 @@ _ROUTING, _ROUTING_UNFUSED = (15.0, 20.0), (40.0, 60.0)
 _EXPERT_BIASES, _BIAS_KERNELS = (28.0, 40.0), (3.0, 7.0)
 # What the host launches to cast an operand: it, its transpose, its scales.
 _CASTS = 3.0
+# Kernels of a scan in chunks, forward and backward: sums of decays, states of chunks, their passing on, scores, outputs
+# (state-spaces/mamba: ops/triton/ssd_combined.py); one that goes element by element is one, and computes its states
+# again on the way back. It runs on the plain cores, which have about a sixteenth of the FLOP (NVIDIA A100 and H100
+# data sheets: 19.5 of 312, 67 of 989 TFLOP/s).
+_SCAN_KERNELS, _SCAN_BACKWARD, _PLAIN_CORES = (5.0, 9.0), 2.5, 16.0
 # Unfused, rows are selected, weighted, added up and copied in passes of their own.
 _PERMUTED_UNFUSED = 2.5
 
@@ -244,6 +250,17 @@ def _attention(op: Attention, sizes: Array, plan: TrainingPlan, layouts: Layouts
     return forward + softmax, back + unsoft
 
 
+def _scan(op: Scan, sizes: Array, plan: TrainingPlan, layouts: Layouts, hw: Hardware) -> tuple[Work, Work]:
+    """A linear recurrence: in chunks by products, or element by element in one kernel."""
+    flop, io_elements = sizes
+    share = layouts.micro_batch / (layouts.tp * layouts.cp)
+    rate = hw.other_flop_per_s if op.chunk else hw.other_flop_per_s / _PLAIN_CORES
+    moved = io_elements * share * plan.precision.compute_bytes
+    ahead, back = _SCAN_KERNELS if op.chunk else (1.0, 1.0)
+    forward = roofline(hw, flop * share, rate, moved, ahead)
+    return forward, roofline(hw, _SCAN_BACKWARD * flop * share, rate, _SCAN_BACKWARD * moved, back)
+
+
 def _stream(
     op: Elementwise | Embedding, sizes: Array, plan: TrainingPlan, layouts: Layouts, hw: Hardware
 ) -> tuple[Work, Work]:
@@ -340,6 +357,8 @@ def work_of(
         return convolution_work(op, sizes, plan, layouts, hw)
     if isinstance(op, Recurrent):
         return recurrent_work(op, plan, layouts, hw)
+    if isinstance(op, Scan):
+        return _scan(op, sizes, plan, layouts, hw)
     return _stream(op, sizes, plan, layouts, hw)
 
 
@@ -351,6 +370,8 @@ def sizes_of(op: Operator, plan: TrainingPlan) -> tuple[float, ...]:
         return query_rows(op), scored_keys(op), op.io_elements, op.full_flop, op.score_elements
     if isinstance(op, Convolution):
         return convolution_sizes(op, plan)
+    if isinstance(op, Scan):
+        return op.flop, op.io_elements
     return () if isinstance(op, Recurrent) else (moved_bytes(op, plan),)
 
 
@@ -365,13 +386,15 @@ def law_of(op: Operator) -> Hashable:
         return Convolution, op.trainable, op.input_gradient
     if isinstance(op, Recurrent):
         return VALUES[Recurrent](op)
+    if isinstance(op, Scan):
+        return Scan, op.chunk > 0
     return Elementwise, _permutes(op), _divided(op)
 
 
 # All that an operator is but its name.
 VALUES: dict[type, Callable[[object], Hashable]] = {
     kind: attrgetter(*(f.name for f in fields(kind) if f.name != "name"))
-    for kind in (MatMul, Attention, Convolution, Recurrent, Embedding, Elementwise)
+    for kind in (MatMul, Attention, Convolution, Recurrent, Scan, Embedding, Elementwise)
 }
 
 

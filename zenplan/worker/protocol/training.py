@@ -285,8 +285,10 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, tag_field="job", tag="stop
 
     Attributes:
         reason: one of ``Ended.reason``; the worker gives it back.
-        checkpoint_every: where it is not None the run goes on, and this is the new distance of checkpoints.
+        checkpoint_every, evaluate_every: where one of them is not None the run goes on, and they are the new distances
+            of checkpoints and of evaluations; one that is None stays as it is.
     """
 
     reason: str = "stopped"
     checkpoint_every: Whole | None = None
+    evaluate_every: Whole | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from zenplan.domain.model.operators import Attention, Embedding, MatMul, Recurrent, Role
+from zenplan.domain.model.operators import Attention, Embedding, MatMul, Recurrent, Role, Scan
 from zenplan.domain.model.proxy import MOST_EXPERTS
 from zenplan.worker.proxies.flow import Flow, stretched
 from zenplan.worker.proxies.layers import Cell, Table
@@ -132,3 +133,34 @@ def recurrence(op: Recurrent, flow: Flow) -> None:
     cell = Cell(rows, inner, size(op.columns), op.bias, trainable=op.trainable)
     source = flow.take(size(op.steps), rows * inner)
     flow.put(keras.layers.RNN(cell, return_sequences=True)(source), learns=op.trainable)
+
+
+def scan(op: Scan, flow: Flow) -> None:
+    """A linear recurrence of values, keys and queries that are cut from one tensor, without decays: sums of states, from
+    chunk to chunk by products, or from step to step element by element."""
+    steps, keys, values = size(op.steps), op.groups * op.key_dim, op.heads * op.value_dim
+    source = flow.take(steps, values + 2 * keys)
+    value, key, query = (ops.reshape(part, (-1, steps, n, part.shape[-1] // n)) for part, n in _parts(source, op))
+    key, query = (ops.repeat(t, op.heads // op.groups, axis=2) for t in (key, query))
+    if op.chunk:
+        found = _in_chunks(query, key, value, math.gcd(steps, op.chunk))
+    else:
+        states = ops.cumsum(ops.expand_dims(key, -1) * ops.expand_dims(value, -2), axis=1)
+        found = ops.sum(states * ops.expand_dims(query, -1), axis=-2)
+    flow.put(ops.reshape(found, (-1, steps, values)))
+
+
+def _parts(source: Any, op: Scan) -> list[tuple[Any, int]]:
+    keys, values = op.groups * op.key_dim, op.heads * op.value_dim
+    cuts = (source[:, :, :values], source[:, :, values : values + keys], source[:, :, values + keys :])
+    return list(zip(cuts, (op.heads, op.groups, op.groups), strict=True))
+
+
+def _in_chunks(query: Any, key: Any, value: Any, chunk: int) -> Any:
+    """Scores inside each chunk, and the states of the chunks before it."""
+    query, key, value = (ops.reshape(t, (-1, t.shape[1] // chunk, chunk, *t.shape[2:])) for t in (query, key, value))
+    scores = ops.einsum("bnqhk,bnjhk->bnhqj", query, key) * ops.tril(ops.ones((chunk, chunk), dtype=query.dtype))
+    inside = ops.einsum("bnhqj,bnjhv->bnqhv", scores, value)
+    states = ops.einsum("bnjhk,bnjhv->bnhkv", key, value)
+    before = ops.cumsum(states, axis=1) - states
+    return inside + ops.einsum("bnqhk,bnhkv->bnqhv", query, before)

@@ -24,6 +24,7 @@ from zenplan.domain.model.operators import (
     MatMul,
     Operator,
     Recurrent,
+    Scan,
 )
 from zenplan.domain.model.workload import Block
 from zenplan.errors import UsageError
@@ -118,6 +119,8 @@ class _Builder:
                 self._maps.convolve(op, flow)
             case Recurrent():
                 products.recurrence(op, flow)
+            case Scan():
+                products.scan(op, flow)
             case Elementwise():
                 elementwise(op, flow, self._maps)
 

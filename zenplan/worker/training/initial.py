@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import keras
 
-from zenplan.worker.training.weights import drawn, read_weights
+from zenplan.worker.training.weights import drawn, read_weights, write_weights
 
 
 def begin(model: keras.Model, seed: int, only: Iterable[Any] | None = None) -> None:
@@ -32,3 +33,8 @@ def begin_with(model: keras.Model, path: str) -> None:
         variables, read_weights(path, [(v.path, tuple(v.shape)) for v in variables]), strict=True
     ):
         variable.assign(array)
+
+
+def keep_beginning(model: keras.Model, path: Path) -> None:
+    """A file of the weights that the model has, as ``begin_with`` reads it."""
+    write_weights(path, [keras.ops.convert_to_numpy(v) for v in model.trainable_variables])

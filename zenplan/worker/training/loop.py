@@ -159,7 +159,7 @@ class Loop:
         return reason or (FINISHED if ends else "")
 
     def _evaluation_due(self) -> bool:
-        every = self.job.evaluate_every
+        every = self.job.evaluate_every if self.wishes.evaluate_every is None else self.wishes.evaluate_every
         due = bool(every) and self.step > 0 and self.step % every == 0
         return due and VALIDATION in self.samples and self.state.evaluated != self.step
 

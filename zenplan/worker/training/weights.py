@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from zenplan.errors import InputFileError
+from zenplan.worker.training.checkpoints import replacing
 from zenplan.worker.training.prepared import Array
 
 _EMBEDDING_DEVIATION = 0.02
@@ -25,7 +26,8 @@ def drawn(seed: int, shapes: Sequence[tuple[str, tuple[int, ...]]]) -> list[Arra
     of all others Glorot's uniform ones (2010, https://proceedings.mlr.press/v9/glorot10a.html).
 
     Args:
-        shapes: with the path of each variable, as Keras names it, the end of which says what it is.
+        shapes: of two axes or more: others begin with plain numbers, which the framework knows. With the path of each
+            variable, as Keras names it, the end of which says what it is.
     """
     found = []
     for number, (path, shape) in enumerate(shapes):
@@ -35,9 +37,14 @@ def drawn(seed: int, shapes: Sequence[tuple[str, tuple[int, ...]]]) -> list[Arra
     return found
 
 
-def write_weights(path: Path, seed: int, shapes: Sequence[tuple[str, tuple[int, ...]]]) -> None:
-    """A file of drawn weights, that ``Train.weights`` may name."""
-    save_file({_name(i): array for i, array in enumerate(drawn(seed, shapes))}, path)
+def write_weights(path: Path, arrays: Sequence[Array]) -> None:
+    """A file that ``Train.weights`` may name, whole or not at all.
+
+    Args:
+        arrays: of the model's trained variables, in their order: what is drawn, and what begins with plain numbers.
+    """
+    with replacing(path) as aside:
+        save_file({_name(i): np.asarray(array, order="C") for i, array in enumerate(arrays)}, aside)
 
 
 def read_weights(path: str, shapes: Sequence[tuple[str, tuple[int, ...]]]) -> list[Array]:

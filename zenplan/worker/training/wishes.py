@@ -26,7 +26,7 @@ class Wishes:
         lines: of stdin; None is its end.
         patient: set while the end of stdin is waited for here; until then it ends the process.
         reason: for which the run is to end; empty while it is not.
-        every: steps between checkpoints, where that is to change.
+        every, evaluate_every: steps between checkpoints, and between evaluations, where that is to change.
         gone: whether the parent is.
     """
 
@@ -34,6 +34,7 @@ class Wishes:
     patient: threading.Event
     reason: str = ""
     every: int | None = None
+    evaluate_every: int | None = None
     gone: bool = False
     _terminated: list[bool] = field(default_factory=list)
 
@@ -60,7 +61,9 @@ class Wishes:
             stop = decode_stop(line)
             if stop.checkpoint_every is not None:
                 self.every = stop.checkpoint_every
-            elif not self.reason:
+            if stop.evaluate_every is not None:
+                self.evaluate_every = stop.evaluate_every
+            if stop.checkpoint_every is None and stop.evaluate_every is None and not self.reason:
                 self.reason = stop.reason
         return self.reason
 

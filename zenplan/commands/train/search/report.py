@@ -49,7 +49,7 @@ def _verdict(trials: Sequence[Trial], best: Trial | None, ran: bool) -> str:
     money = f", {units.usd(usd.mid)}" if usd else ""
     if not ran:
         count = sum(not trial.why for trial in trials)
-        return f"{count} of {len(trials)} trials: {predicted}{money}."
+        return f"{count} of {units.many(len(trials), 'trial')}: {predicted}{money}."
     if best is None:
         return "No trial came to its end."
     loss = units.significant(best.loss or 0.0, 4)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from zenplan import units
 from zenplan.adapters.run_folder.folder import put, put_json
 from zenplan.adapters.run_folder.place import new_id, runs_folder
+from zenplan.commands.shared import start
 from zenplan.commands.shared.output import loaded_plugins, say, warned, write
 from zenplan.commands.shared.progress import elapsed, staged
 from zenplan.commands.shared.request import settings_of
 from zenplan.commands.train.flags import LIMITS, Flags
-from zenplan.commands.train.screen import JsonLines, shown
+from zenplan.commands.train.screen import JsonLines, Screen, shown
 from zenplan.commands.train.search.report import search_document_of, search_report
 from zenplan.commands.train.search.table import read_search
 from zenplan.commands.train.search.use_case import Trial, Trials, total
@@ -29,33 +32,66 @@ RESULT, _KEY = "search.json", ".search"
 
 def run_search(file: Path, flags: Flags) -> int:
     """Do it; the exit code."""
-    search = read_search(file)
+    began_s = start.began_s()
     format = settings_of(flags.output, {})["format"]
-    out = flags.out if flags.out is not None else runs_folder() / f"search-{new_id()}"
     with loaded_plugins() as plugins:
 
         def begin(each: Flags) -> Session:
+            now_s = time.monotonic()
             with staged("preparing the data") as show, elapsed("counting the model") as tell:
-                return session_of(each, plugins, warned, show, tell)
+                return session_of(each, plugins, warned, show, tell, now_s)
 
-        trials = Trials(search=search, flags=flags, out=out, begin=begin, shown=lambda: shown(format))
-        planned = trials.predict()
-        with shown(format) as screen:
-            screen.tell("search", _predicted(planned), {"trials": sum(not trial.why for trial in planned)})
+        trials, planned = begun(file, flags, begin, lambda: shown(format), began_s)
         if flags.dry_run:
-            say(search_report(planned, None, out), format, plugins)
+            say(search_report(planned, None, trials.out), format, plugins)
             return 0
-        _claim(out, file, flags)
-        trials.run(planned)
-        return _answer(trials, format, plugins)
+        document = searched(trials, planned, file)
+        return _answer(trials, document, format, plugins)
+
+
+def begun(
+    file: Path,
+    flags: Flags,
+    begin: Callable[[Flags], Session],
+    shown: Callable[[], AbstractContextManager[Screen]],
+    began_s: float,
+) -> tuple[Trials, list[Trial]]:
+    """The search of a file, and its trials with what is predicted of each, which is said.
+
+    Args:
+        file, flags: that ask for it.
+        begin, shown, began_s: as of ``Trials``.
+
+    Raises:
+        UsageError: something of it is wrong; NoFit: money is not enough for one trial.
+    """
+    out = flags.out if flags.out is not None else runs_folder() / f"search-{new_id()}"
+    trials = Trials(search=read_search(file), flags=flags, out=out, begin=begin, shown=shown, began_s=began_s)
+    planned = trials.predict()
+    with shown() as screen:
+        screen.tell("search", _predicted(planned), {"trials": sum(not trial.why for trial in planned)})
+    return trials, planned
+
+
+def searched(trials: Trials, planned: Sequence[Trial], file: Path) -> dict[str, Any]:
+    """Run them; the document of what came out, which is in the folder. Raises UsageError: the folder is of another."""
+    _claim(trials.out, file, trials.flags)
+    trials.run(planned)
+    document = published(search_document_of(trials.found, trials.best, trials.out))
+    put_json(trials.out, RESULT, document)
+    return document
 
 
 def _predicted(planned: Sequence[Trial]) -> str:
     """What all of it takes, in a line."""
     time, usd = total(planned, lambda each: each.run_s), total(planned, lambda each: each.usd)
     count = sum(not trial.why for trial in planned)
-    what = f"predicted: {count} trials" if count == len(planned) else f"predicted: {count} of {len(planned)} trials"
-    lines = [what, f"{units.duration(time.mid)} at most" if time else "", units.usd(usd.mid) if usd else ""]
+    what = units.many(count, "trial") if count == len(planned) else f"{count} of {units.many(len(planned), 'trial')}"
+    lines = [
+        f"predicted: {what}",
+        f"{units.duration(time.mid)} at most" if time else "",
+        units.usd(usd.mid) if usd else "",
+    ]
     return ", ".join(line for line in lines if line)
 
 
@@ -75,10 +111,8 @@ def _claim(out: Path, file: Path, flags: Flags) -> None:
     put(out, _KEY, key + "\n")
 
 
-def _answer(trials: Trials, format: str, plugins: Plugins) -> int:
-    """What came out, in the folder and on stdout; the exit code."""
-    document: Any = published(search_document_of(trials.found, trials.best, trials.out))
-    put_json(trials.out, RESULT, document)
+def _answer(trials: Trials, document: dict[str, Any], format: str, plugins: Plugins) -> int:
+    """What came out, on stdout; the exit code."""
     if format == "json":
         JsonLines().tell("result", "", {"result": document})
     else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from zenplan import units
 from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, MODEL, RESULT, STATUS
 from zenplan.adapters.run_folder.lines import read_metrics
@@ -20,7 +21,7 @@ from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.search.table import Search
 from zenplan.commands.train.session import Session
 from zenplan.commands.train.stopping import ENDS, PREEMPTION, SIGINT, SIGTERM
-from zenplan.commands.train.use_case import dry_run, resumable
+from zenplan.commands.train.use_case import resumable
 from zenplan.domain.measured.training_run import FAILED, FINISHED, RunPrediction, RunResult
 from zenplan.domain.range import Range
 from zenplan.errors import NoFit, UsageError, ZenplanError
@@ -70,6 +71,7 @@ class Trials:
         search: that was asked for; flags: of the command; out: its folder.
         begin: a session of flags.
         shown: where a run is shown, while it goes on.
+        began_s: when the command was started, by the monotonic clock.
         found: trials so far.
         reason: what ended all of it; empty while nothing did.
     """
@@ -79,9 +81,9 @@ class Trials:
     out: Path
     begin: Callable[[Flags], Session]
     shown: Callable[[], AbstractContextManager[Screen]]
+    began_s: float
     found: list[Trial] = field(default_factory=list)
     reason: str = ""
-    _began_s: float = field(default_factory=time.monotonic)
     _before_usd: float = 0.0
 
     def predict(self) -> list[Trial]:
@@ -171,7 +173,7 @@ class Trials:
         if "validation" not in session.asked.data.parts:
             raise UsageError("there is no validation data to choose the best trial by", "prepare some: --validation 5%")
         with scratch() as folder, self.shown() as screen:
-            return dry_run(session.asked, session.world, session.engine, session.profile, screen, folder / "run")
+            return session.dry(screen, folder / "run")
 
     def _within(self, trials: Sequence[Trial]) -> list[Trial]:
         most = self.search.max_usd
@@ -184,8 +186,9 @@ class Trials:
             )
         count = affordable(costs, most)
         if not count:
+            one, allowed = units.usd_apart(costs[0], most)
             raise NoFit(
-                f"one trial costs ${costs[0]:,.2f}, more than the ${most:,.2f} of max_usd",
+                f"one trial costs {one}, more than the {allowed} of max_usd",
                 "a smaller model, or more money",
             )
         return [t if n < count else replace(t, why="its dollars are not there") for n, t in enumerate(trials)]
@@ -195,7 +198,7 @@ class Trials:
         if self.search.max_usd is None:
             return None
         hourly = trial.predicted.usd_per_h or 0.0
-        spent = self._before_usd + hourly * (time.monotonic() - self._began_s) / HOUR_S
+        spent = self._before_usd + hourly * (time.monotonic() - self.began_s) / HOUR_S
         return self.search.max_usd - spent
 
     def _keep_best(self) -> None:

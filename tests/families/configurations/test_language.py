@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from zenplan.domain.provenance import Origin
 from zenplan.errors import UsageError
-from zenplan.families.transformer.huggingface import shape_from_config
-from zenplan.families.transformer.huggingface_types import TYPES
-from zenplan.families.transformer.lowering import TransformerShape, lower, with_seq_len
+from zenplan.families.configurations.reading import TYPES, shape_from_config
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import TransformerShape, with_seq_len
 
 # Configurations as transformers 5.23 writes them, and the parameters that it counts in the model it builds.
 PUBLISHED: dict[str, dict[str, Any]] = json.loads(

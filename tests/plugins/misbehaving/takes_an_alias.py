@@ -1,0 +1,24 @@
+"""Its data sheet answers to a name of one of zenplan's own.
+
+Said: zenplan has one named h100 itself
+"""
+
+from __future__ import annotations
+
+from zenplan import Accelerator, hookimpl
+
+
+def sheet(name: str, **more: object) -> Accelerator:
+    return Accelerator(
+        name=name,
+        vendor="V",
+        architecture="A",
+        memory_bytes=64e9,
+        memory_bytes_per_s=2e12,
+        **{"peak_flop_per_s": {"bf16": 4e14}, **more},
+    )
+
+
+@hookimpl
+def zenplan_accelerators() -> object:
+    return [sheet("Mine-1", aliases=("h100",))]

@@ -1,0 +1,37 @@
+"""The tables that there are without a question to anybody: what was fetched before, and what ships with distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from zenplan.domain.market.offer import PriceTable
+from zenplan.plugins import Plugins
+
+if TYPE_CHECKING:
+    from zenplan.adapters.prices.kept import Kept
+
+
+def current_tables(plugins: Plugins, warn: Callable[[str], None]) -> tuple[PriceTable, ...]:
+    """Each provider's table: the last that was fetched, or the one that ships with its distribution, where that is newer."""
+    from zenplan.adapters.prices.place import price_cache
+
+    bundled = tuple(map(plugins.bundled_table, plugins.price_providers()))
+    folder = price_cache()
+    if folder is None or not folder.is_dir():
+        return bundled
+    from zenplan.adapters.prices.kept import KeptTables
+
+    kept = KeptTables(folder, warn)
+    last = {name: kept.newest(name) for name in kept.providers()}
+    known = tuple(_newer(table, last.pop(table.provider, None)) for table in bundled)
+    # What was imported may be of somebody whom no plugin knows.
+    return (*known, *(found.table for found in last.values() if found))
+
+
+def _newer(bundled: PriceTable, kept: Kept | None) -> PriceTable:
+    """The one that was fetched, but where a price of the other was seen after all of its own."""
+    if kept is None:
+        return bundled
+    day, fetched = bundled.days[1], kept.table.days[1]
+    return bundled if day is not None and fetched is not None and day > fetched else kept.table

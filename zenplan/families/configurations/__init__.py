@@ -1,0 +1,1 @@
+"""Model configurations that people have, as Hugging Face writes them, to workloads."""

@@ -1,0 +1,151 @@
+"""A model configuration to a workload: which kind of model it is, and what reads that kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from zenplan.domain.model.workload import Workload
+from zenplan.domain.provenance import Fact, Origin
+from zenplan.errors import UsageError, shown
+from zenplan.families.configurations.decoders import ANY_EXPERTS, DECODERS
+from zenplan.families.configurations.encoders import BOTH, ENCODERS
+from zenplan.families.configurations.fields import Fields, Known, TypeDefaults
+from zenplan.families.configurations.heads import with_head
+from zenplan.families.configurations.images import IMAGES
+from zenplan.families.configurations.language import shape_of
+from zenplan.families.configurations.projectors import PROJECTORS
+from zenplan.families.configurations.sound import WAVES
+from zenplan.families.configurations.towers import hearing_alone, pairs, seeing, seeing_alone, whisper
+from zenplan.families.configurations.types import KEYS, ModelType
+from zenplan.families.transformer.lowering import lower
+from zenplan.families.transformer.shape import TransformerShape
+
+TYPES: Mapping[str, ModelType] = {**DECODERS, **ENCODERS, **BOTH}
+
+
+PAIRS = ("clip", "siglip", "siglip2", "metaclip_2", "chinese_clip", "altclip")
+
+
+def workload_from_config(
+    config: Mapping[str, Any], seq_len: int | None = None, known: Known | None = None
+) -> tuple[Workload, TransformerShape | None]:
+    """The workload of a configuration, and the shape of its language model, where it is one.
+
+    Args:
+        config: a decoded ``config.json``.
+        seq_len: tokens of one sequence; None for the model's reach, at most 8,192.
+        known: what the reference library takes for absent keys.
+
+    Raises:
+        UsageError: as of ``shape_from_config``.
+    """
+    known = known or {}
+    model_type = config.get("model_type") if isinstance(config, Mapping) else None
+    if isinstance(model_type, str):
+        fields = Fields(config, model_type, known.get(model_type))
+        if model_type in PAIRS:
+            return pairs(config, fields, known), None
+        if model_type in IMAGES:
+            return seeing_alone(fields), None
+        if model_type in WAVES:
+            return hearing_alone(fields), None
+        if model_type == "whisper":
+            return whisper(fields, seq_len), None
+        if model_type in PROJECTORS or isinstance(config.get("text_config"), Mapping):
+            shape, facts = _inner_text(config, fields, seq_len, known)
+            return seeing(config, fields, (shape, facts), known), shape
+    shape, facts = shape_from_config(config, seq_len, known)
+    return lower(shape, str(model_type or "decoder"), facts), shape
+
+
+def shape_from_config(
+    config: Mapping[str, Any], seq_len: int | None = None, known: Known | None = None
+) -> tuple[TransformerShape, tuple[Fact, ...]]:
+    """The shape of a language model's configuration, and each default that was taken for a key that is absent.
+
+    Args:
+        config: a decoded ``config.json``; of one with towers, the language model's part is taken.
+        seq_len: tokens of one sequence; None for the model's reach, at most 8,192.
+        known: what the reference library takes for absent keys.
+
+    Raises:
+        UsageError: the type is unknown and its keys are no decoder's, or a field is missing, wrong or does not go with
+            another; the message names the field.
+    """
+    text = config.get("text_config") if isinstance(config, Mapping) else None
+    if isinstance(text, Mapping) and isinstance(config.get("model_type"), str):
+        return _inner_text(config, Fields(config, config["model_type"]), seq_len, known or {})
+    model_type, spec, guessed = type_of(config)
+    fields = Fields(config, model_type, (known or {}).get(model_type))
+    return _shaped(fields, spec, guessed, seq_len, None)
+
+
+def _shaped(
+    fields: Fields, spec: ModelType, guessed: bool, seq_len: int | None, tied: bool | None
+) -> tuple[TransformerShape, tuple[Fact, ...]]:
+    shape, facts = shape_of(fields, spec, seq_len, tied)
+    if guessed:
+        shape, facts = replace(shape, guessed=True), (guess_fact(fields.model_type), *facts)
+    return with_head(shape, spec, fields), facts
+
+
+def _inner_text(
+    config: Mapping[str, Any], outer: Fields, seq_len: int | None, known: Known
+) -> tuple[TransformerShape, tuple[Fact, ...]]:
+    """The language model inside a configuration, which older files write flat, beside the towers."""
+    text = config.get("text_config")
+    usual, own = known.get(outer.model_type, TypeDefaults()).parts.get("text_config", ("", {}))
+    inner = text if isinstance(text, Mapping) else config
+    named = inner.get("model_type") if isinstance(text, Mapping) else None
+    kind = next((k for k in (named, usual, outer.model_type) if isinstance(k, str) and k in TYPES), None)
+    if kind is None:
+        kind, spec, guessed = type_of(inner)
+    else:
+        spec, guessed = TYPES[kind], False
+    if text is None and outer.raw("num_hidden_layers", "hidden_size") is None:
+        inner = own
+    tied = config.get("tie_word_embeddings")
+    if tied is not None and not isinstance(tied, bool):
+        raise outer.wrong("tie_word_embeddings", tied, "true or false")
+    if tied is None and not isinstance(inner.get("tie_word_embeddings"), bool):
+        tied = outer.known("tie_word_embeddings")
+    fields = Fields(inner, kind, known.get(kind), inner=True)
+    return _shaped(fields, spec, guessed, seq_len, tied)
+
+
+_UNKNOWN = "or say its size: --params, and --active-params of a mixture"
+# What a decoder cannot do without.
+_NEEDED = ("layers", "width", "heads", "vocab")
+
+
+def type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, bool]:
+    """The type of a configuration, how it is read, and whether that is only by its keys.
+
+    Raises:
+        UsageError: it is none, or of an unknown type whose keys are no decoder's.
+    """
+    if not isinstance(config, Mapping):
+        raise UsageError(f"the model configuration is {shown(config)}", "it must be a JSON object")
+    model_type = config.get("model_type")
+    if model_type is not None and not isinstance(model_type, str):
+        raise UsageError(f"the model configuration has an unknown 'model_type': {shown(model_type)}", _UNKNOWN)
+    if model_type in TYPES:
+        return model_type, TYPES[model_type], False
+    if any(all(config.get(key) is None for key in KEYS[role]) for role in _NEEDED):
+        if model_type is None:
+            raise UsageError("the model configuration has no 'model_type'", f"give it, {_UNKNOWN}")
+        raise UsageError(
+            f"the model configuration has an unknown 'model_type': {shown(model_type)}, and not a decoder's keys",
+            _UNKNOWN,
+        )
+    latent = config.get("kv_lora_rank") is not None
+    spec = ModelType(experts=ANY_EXPERTS, latent=latent, keys={"kv_heads": "", "head_dim": ""} if latent else {})
+    return model_type or "decoder", spec, True
+
+
+def guess_fact(model_type: str) -> Fact:
+    """That a type is unknown, and read by its keys."""
+    why = "this type is unknown: its keys are a decoder's, and it is read as one with gates and without biases"
+    return Fact(name="model type", value=model_type, origin=Origin.ASSUMED, why=why)
