@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Operator,
         Recurrent,
         Role,
+        Scan,
         Split,
     )
     from zenplan.domain.model.workload import Block, Usual, Workload
@@ -102,6 +103,8 @@ else:
             "Operator",
             "Recurrent",
             "Role",
+            "Scan",
+            "Scan",
             "Split",
         ),
         "zenplan.domain.model.workload": ("Block", "Usual", "Workload"),
@@ -189,6 +192,7 @@ __all__ = [
     "Recurrent",
     "Report",
     "Role",
+    "Scan",
     "SearchedRun",
     "Source",
     "Split",

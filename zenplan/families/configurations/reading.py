@@ -96,6 +96,8 @@ def _inner_text(
 ) -> tuple[TransformerShape, tuple[Fact, ...]]:
     """The language model inside a configuration, which older files write flat, beside the towers."""
     text = config.get("text_config")
+    if text is not None and not isinstance(text, Mapping):
+        raise UsageError(f"the model configuration's 'text_config' is {shown(text)}", "it must be a JSON object")
     usual, own = known.get(outer.model_type, TypeDefaults()).parts.get("text_config", ("", {}))
     inner = text if isinstance(text, Mapping) else config
     named = inner.get("model_type") if isinstance(text, Mapping) else None
@@ -131,7 +133,7 @@ def type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, bool]:
     model_type = config.get("model_type")
     if model_type is not None and not isinstance(model_type, str):
         raise UsageError(f"the model configuration has an unknown 'model_type': {shown(model_type)}", _UNKNOWN)
-    if model_type in TYPES:
+    if model_type is not None and model_type in TYPES:
         return model_type, TYPES[model_type], False
     if any(all(config.get(key) is None for key in KEYS[role]) for role in _NEEDED):
         if model_type is None:
@@ -145,7 +147,12 @@ def type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, bool]:
     return model_type or "decoder", spec, True
 
 
+def plain_name(model_type: str) -> str:
+    """A type's name as it is shown: at most 40 characters, on one line."""
+    return "".join(c if c.isprintable() else " " for c in model_type[:40])
+
+
 def guess_fact(model_type: str) -> Fact:
     """That a type is unknown, and read by its keys."""
     why = "this type is unknown: its keys are a decoder's, and it is read as one with gates and without biases"
-    return Fact(name="model type", value=model_type, origin=Origin.ASSUMED, why=why)
+    return Fact(name="model type", value=plain_name(model_type), origin=Origin.ASSUMED, why=why)
