@@ -104,7 +104,6 @@ else:
             "Recurrent",
             "Role",
             "Scan",
-            "Scan",
             "Split",
         ),
         "zenplan.domain.model.workload": ("Block", "Usual", "Workload"),
