@@ -15,6 +15,7 @@ from zenplan.families.configurations.fields import Fields, Known, TypeDefaults
 from zenplan.families.configurations.heads import with_head
 from zenplan.families.configurations.images import IMAGES
 from zenplan.families.configurations.language import shape_of
+from zenplan.families.configurations.other_forms import from_llama_params, is_llama_params
 from zenplan.families.configurations.projectors import PROJECTORS
 from zenplan.families.configurations.sound import WAVES
 from zenplan.families.configurations.towers import hearing_alone, pairs, seeing, seeing_alone, whisper
@@ -42,6 +43,11 @@ def workload_from_config(
         UsageError: as of ``shape_from_config``.
     """
     known = known or {}
+    if isinstance(config, Mapping):
+        if is_llama_params(config):
+            config = from_llama_params(config)
+        if config.get("peft_type") is not None:
+            raise _no_base(config)
     model_type = config.get("model_type") if isinstance(config, Mapping) else None
     if isinstance(model_type, str):
         fields = Fields(config, model_type, known.get(model_type))
@@ -115,6 +121,16 @@ def _inner_text(
         tied = outer.known("tie_word_embeddings")
     fields = Fields(inner, kind, known.get(kind), inner=True)
     return _shaped(fields, spec, guessed, seq_len, tied)
+
+
+def _no_base(config: Mapping[str, Any]) -> UsageError:
+    """An adapter's configuration says how little is trained, and not of what."""
+    base = config.get("base_model_name_or_path")
+    of = f" of {plain_name(base)}" if isinstance(base, str) else ""
+    return UsageError(
+        f"the configuration is that of an adapter{of}, which has no shape of a model",
+        "give the model, --model NAME or its own config.json, with --method lora",
+    )
 
 
 _UNKNOWN = "or say its size: --params, and --active-params of a mixture"
