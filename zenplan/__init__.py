@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Operator,
         Recurrent,
         Role,
+        Scan,
         Split,
     )
     from zenplan.domain.model.workload import Block, Usual, Workload
@@ -104,6 +105,7 @@ else:
             "Operator",
             "Recurrent",
             "Role",
+            "Scan",
             "Split",
         ),
         "zenplan.domain.model.workload": ("Block", "Usual", "Workload"),
@@ -191,6 +193,7 @@ __all__ = [
     "Recurrent",
     "Report",
     "Role",
+    "Scan",
     "SearchedRun",
     "Source",
     "Split",
