@@ -75,6 +75,7 @@ class Market:
         owner: the cluster of each option.
         unpriced: whether each is looked at without a price.
         step_s: low, middle and high of a step on each cluster, shape (3, clusters).
+        longest_s: for how long machines are to be had, infinite where nothing says.
     """
 
     plan: TrainingPlan
@@ -85,6 +86,7 @@ class Market:
     owner: Index
     unpriced: npt.NDArray[np.bool_]
     step_s: Array
+    longest_s: Array
     around: Around
     on_demand: Bills
     spot: Bills
@@ -108,8 +110,7 @@ class Market:
         known = np.isfinite(b.compute_usd[2])
         if billing is Billing.ON_DEMAND:
             known |= self.unpriced
-        longest_s = np.array([(o.terms.longest_s if o.terms else None) or np.inf for o in self.options])
-        ends = np.isfinite(b.runs.wall_clock_s[2]) & (b.runs.wall_clock_s[1] <= longest_s)
+        ends = np.isfinite(b.runs.wall_clock_s[2]) & (b.runs.wall_clock_s[1] <= self.longest_s)
         usable: npt.NDArray[np.bool_] = self.found.planned[self.owner] & known & ends
         return usable
 
@@ -197,6 +198,7 @@ def market(
         owner=owner,
         unpriced=np.array([o.unpriced for o in options]),
         step_s=step_s,
+        longest_s=np.array([(t.longest_s if t else None) or np.inf for t in terms]),
         around=around,
         on_demand=billed(Billing.ON_DEMAND),
         spot=billed(Billing.SPOT),
@@ -310,6 +312,8 @@ def bills(
 def _credited(usd: Array, time_s: Array, terms: Sequence[Terms | None], today: date) -> Array:
     """Dollars that credits pay of each run, shape (3, n)."""
     credited: Array = np.zeros_like(usd)
+    if not any(each and each.credits for each in {id(each): each for each in terms}.values()):
+        return credited
     for index, each in enumerate(terms):
         if each and each.credits:
             credited[:, index] = credited_usd(usd[:, index], time_s[:, index], each.credits, today)
