@@ -140,7 +140,7 @@ def _text(table: PriceTable, set_aside: tuple[str, ...]) -> str:
         "provider": table.provider,
         "fetched_at": table.fetched_at and table.fetched_at.isoformat(),
         "kind": table.kind.value,
-        "terms": None if table.terms is None else asdict(table.terms),
+        "terms": None if table.terms is None else asdict(replace(table.terms, credits=())),
         "set_aside": set_aside,
     }
     return f"{json.dumps(head)}\n{price_csv(table.offers)}"
@@ -152,7 +152,7 @@ def _read(path: Path, provider: str) -> Kept:
         first, _, rest = read_text(path, "it", _MOST_BYTES, _REFRESH).partition("\n")
         head = _head(first)
         terms = head["terms"]
-        known = None if terms is None else Terms(**{name: terms[name] for name in terms.keys() & _TERMS})
+        known = None if terms is None else _terms(terms)
         table = table_from(rest, provider, f"fetched from {provider}", known)
         at, kind = datetime.fromisoformat(head["fetched_at"]), ProviderClass(head["kind"])
         return Kept(table=replace(table, kind=kind, fetched_at=at), set_aside=tuple(map(str, head["set_aside"])))
@@ -162,6 +162,13 @@ def _read(path: Path, provider: str) -> Kept:
         raise DataError(f"it is spoilt: {error.message}", _REFRESH) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError("it is spoilt", _REFRESH) from error
+
+
+def _terms(found: Mapping[str, Any]) -> Terms:
+    """The terms, without fields that a newer zenplan knows; credits are nobody's but the user's."""
+    given = {name: found[name] for name in found.keys() & _TERMS}
+    exceptions = tuple((beginning, _terms(own)) for beginning, own in found.get("exceptions", ()))
+    return Terms(**{**given, "credits": (), "exceptions": exceptions})
 
 
 _REFRESH: Final = "'zenplan prices refresh' fetches them again"
