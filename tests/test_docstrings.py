@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "zenplan"
 WHERE = ("api.py", "protocols.py", "hookspecs.py", "testing.py", "planning/**/*.py", "commands/*/use_case.py")
 MANY = 4
 # What a user reads; in code, names may be older than the words for people.
-PAGES = ("README*.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md")
+PAGES = ("README*.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "docs/plugins/*.md")
 SOURCES = ("api.py", "results.py", "protocols.py", "hookspecs.py", "testing.py", "commands/**/command.py")
 OURS = re.compile(r"\b(?:stand-?ins?|heard|told|era|(?<!data )(?<!spec )sheets?)\b", re.IGNORECASE)
 CODE = re.compile(r"``?[^`]+``?")

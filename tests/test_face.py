@@ -101,7 +101,7 @@ def test_what_type_checkers_see_is_what_is_imported() -> None:
     (seen,) = (node for node in FACE.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     told = {n.module: tuple(a.name for a in n.names) for n in seen.body if isinstance(n, ast.ImportFrom)}
     assert told == zenplan._MODULES  # type: ignore[attr-defined]  # type checkers do not see it
-    assert {"__version__", *(name for names in told.values() for name in names)} == set(zenplan.__all__)
+    assert {"API", "__version__", *(name for names in told.values() for name in names)} == set(zenplan.__all__)
 
 
 def test_a_name_that_is_not_there() -> None:
@@ -467,7 +467,8 @@ def test_the_page_is_true(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 # What the page says that engines share, and what they are tested with.
-SHARED = {*re.findall(r"`(zenplan[.][a-z_.]+)`", (ROOT / "docs" / "plugins.md").read_text("utf-8")), "zenplan.testing"}
+PAGE = ROOT / "docs" / "plugins" / "engines.md"
+SHARED = {*re.findall(r"`(zenplan[.][a-z_.]+)`", PAGE.read_text("utf-8")), "zenplan.testing"}
 
 
 def test_plugins_import_from_the_face_alone() -> None:

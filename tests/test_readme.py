@@ -40,7 +40,7 @@ from zenplan.protocols import PriceProvider
 
 ROOT = Path(__file__).parents[1]
 # The README, what it points to, and the README in other languages.
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("README.*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("README.*.md"))]
 TEXTS = [document.read_text(encoding="utf-8") for document in DOCUMENTS]
 README, EVERYTHING = TEXTS[0], "\n".join(TEXTS)
 # Blocks of TOML that say in their first line which file they are: commands in the documents read them.
@@ -136,8 +136,9 @@ def problems(readme: str, folder: Path, home: Path = ROOT) -> Iterator[str]:
     for name in re.findall(r"\bZENPLAN_[A-Z_]*[A-Z]\b", readme):
         if name not in variables():
             yield f"no variable {name}"
-    for name in re.findall(r"\bzenplan_[a-z_]+\b", readme):
-        if name not in HOOKS:
+    # Blocks are run; in a path it is a module of a plugin's.
+    for name in re.findall(r"(?<!/)\bzenplan_[a-z_]+\b", _BLOCK.sub("", readme)):
+        if name not in HOOKS | {"zenplan_api"}:
             yield f"no hook {name}"
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", readme):
         if not (home / target).exists():
@@ -180,7 +181,8 @@ def unknown_of_zenplan(argv: list[str]) -> Iterator[str]:
         yield f"no command {' '.join(('zenplan', *path, left[0]))}"
         return
     for option in _OPTION.findall(" ".join(left)):
-        if option not in commands()[path]:
+        # A plugin of one file goes with every command.
+        if option not in commands()[path] | {"--plugin"}:
             yield f"zenplan {' '.join(path)} has no option {option}"
 
 
@@ -261,6 +263,8 @@ def folder(tmp_path: Path) -> Path:
     )
     (tmp_path / "prices.csv").write_text("\n".join(prices) + "\n", encoding="utf-8")
     (tmp_path / "mine.py").write_text(_MINE, encoding="utf-8")
+    (plugin,) = blocks("python", "class MyCloud")
+    (tmp_path / "mycloud.py").write_text(plugin, encoding="utf-8")
     chat = {"messages": [{"role": "user", "content": "How are you?"}, {"role": "assistant", "content": "Well."}]}
     (tmp_path / "chats.jsonl").write_text(f"{json.dumps(chat)}\n" * 200, encoding="utf-8")
     reviews = (f'"Review {n}: it is {n * n} times as good as number {n % 7}.",{n % 3}\n' for n in range(60))

@@ -87,6 +87,8 @@ def test_no_schema_lies_there_without_a_document() -> None:
         ("layouts", "--params", "7e9", "--gpu", "A100-SXM4-80GB", "--gpus", "8"),
         ("accelerators", "show", "h100"),
         ("prices", "--gpu", "h100", "--provider", "aws"),
+        ("prices", "doctor"),
+        ("prices", "history", "p5.48xlarge"),
         ("workloads", "show", "gpt2-124m"),
         ("data", "show", str(ROOT / "docs")),
         ("plugins",),

@@ -479,3 +479,26 @@ def test_next_to_nothing_is_no_amount(parse: Callable[[str], float]) -> None:
     assert parse("1e-12") == 1e-12
     with pytest.raises(UsageError, match="5e-324 is less than zenplan plans for"):
         parse("5e-324")
+
+
+@given(st.lists(st.floats(1e-3, 1e9), min_size=1, max_size=4))
+def test_dollars_side_by_side_are_told_apart_where_they_differ(amounts: list[float]) -> None:
+    shown = units.usd_apart(*amounts)
+    assert len(shown) == len(amounts)
+    for one, a in zip(amounts, shown, strict=True):
+        for two, b in zip(amounts, shown, strict=True):
+            if one == two:
+                assert a == b
+            elif max(one, two) < 100 and max(one, two) > 1.02 * min(one, two):
+                assert a != b, (one, two)
+
+
+def test_as_few_digits_are_shown_as_tell_dollars_apart() -> None:
+    assert units.usd_apart(0.0161, 0.0239) == ("$0.016", "$0.024")
+    assert units.usd_apart(0.5, 1.0) == ("$0.50", "$1.00")
+    assert units.usd_apart(3.0, 3.0) == ("$3.00", "$3.00")
+    assert units.usd_apart(1234.0, 12.0) == ("$1,234", "$12.00")
+
+
+def test_a_count_has_its_plural() -> None:
+    assert [units.many(n, "row") for n in (0, 1, 2, 1000)] == ["0 rows", "1 row", "2 rows", "1,000 rows"]

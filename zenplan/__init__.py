@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zenplan.api_train import train
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
+    from zenplan.domain.market.interruptions import Interruptions
     from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
     from zenplan.domain.measured.tracked_run import TrackedRun
     from zenplan.domain.model.count import ModelCount
@@ -86,6 +87,7 @@ else:
         "zenplan.api_train": ("train",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
+        "zenplan.domain.market.interruptions": ("Interruptions",),
         "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
         "zenplan.domain.measured.tracked_run": ("TrackedRun",),
         "zenplan.domain.model.count": ("ModelCount",),
@@ -169,6 +171,7 @@ __all__ = [
     "Http",
     "InputFileError",
     "Instance",
+    "Interruptions",
     "MatMul",
     "ModelCount",
     "NoFit",

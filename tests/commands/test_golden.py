@@ -62,8 +62,13 @@ COMMANDS = {
     "train_init_decoder": ("train", "init", "decoder", "-"),
     "help_runs": ("runs", "--help"),
     **{f"help_runs_{name}": ("runs", name, "--help") for name in ("list", "show", "compare", "rm")},
+    "prices_doctor": ("prices", "doctor"),
+    "prices_history": ("prices", "history", "p5.48xlarge"),
     "help_prices": ("prices", "--help"),
-    **{f"help_prices_{name}": ("prices", name, "--help") for name in ("refresh",)},
+    **{
+        f"help_prices_{name}": ("prices", name, "--help")
+        for name in ("refresh", "diff", "history", "export", "import", "doctor")
+    },
     "help_data": ("data", "--help"),
     "help_data_show": ("data", "show", "--help"),
     "help_data_prepare": ("data", "prepare", "--help"),

@@ -25,8 +25,8 @@ _EXAMPLE = re.compile(r"^ +zenplan(.*)$", re.MULTILINE)
 # They measure, build a model, or read a file of the user's: their flags are read, and no more.
 _READ_FILES = ("calibrate", "count", "backtest", "diff", "report", "data show", "data prepare")
 _TRAIN = ("train run.toml", "train --model", "train --resume", "train --demo")
-# Those that would use the network.
-_FETCH = ("prices refresh",)
+# Those that would use the network, look at what was fetched, or write a file.
+_FETCH = ("prices refresh", "prices diff", "prices import", "prices export")
 _ONLY_READ = (*_READ_FILES, *_FETCH, "plugins check", "calibrations import", "calibrations export", *_TRAIN)
 
 

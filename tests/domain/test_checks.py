@@ -36,6 +36,7 @@ class Whole:
     named: Mapping[str, Part | None] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
     ready: bool = False
+    pairs: tuple[tuple[str, Whole], ...] = ()
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,7 @@ class Whole:
         Whole(),
         Whole(parts=(Part(size=1), Other()), named={"a": Part(size=np.float32(2.0), count=np.int64(3)), "b": None}),
         Whole(more={"a": 1, "b": object()}, ready=True),
+        Whole(pairs=(("a", Whole()), ("b", Whole(pairs=(("c", Whole()),))))),
     ],
 )
 def test_what_is_as_declared(noun: Whole) -> None:
@@ -54,6 +56,9 @@ def test_what_is_as_declared(noun: Whole) -> None:
     ("noun", "reason"),
     [
         (7, "it returned a int, not Whole"),
+        (Whole(pairs=((1, Whole()),)), "pairs[0][0]: a int, not str"),
+        (Whole(pairs=(("a", Part(size=1)),)), "pairs[0][1]: a Part, not Whole"),
+        (Whole(pairs=(("a",),)), "pairs[0] has 1 parts, not 2"),
         (Whole(parts=[Part(size=1)]), "parts: a list, not tuple"),
         (Whole(parts=(Part(size=1), 7)), "parts[1]: a int, not Part or Other"),
         (Whole(parts=(Part(size="1"),)), "parts[0].size: a str, not float"),

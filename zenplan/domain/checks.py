@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
+from itertools import repeat
 from numbers import Integral, Real
 from types import UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
@@ -94,7 +95,7 @@ def unlike(value: Any, kind: Any, place: str = "") -> str:
 
     Args:
         value: a noun, or anything that is in one.
-        kind: a class, a union, ``tuple[X, ...]`` or ``Mapping[X, Y]``; a float has to be finite.
+        kind: a class, a union, ``tuple[X, ...]``, ``tuple[X, Y]`` or ``Mapping[X, Y]``; a float has to be finite.
         place: of the value in the noun, as in ``blocks[0].operators[2].rows``.
     """
     parts = get_args(kind)
@@ -113,13 +114,22 @@ def unlike(value: Any, kind: Any, place: str = "") -> str:
         hints = _hints(whole)
         inner = [(getattr(value, f.name), hints[f.name], f"{place}{'.' * bool(place)}{f.name}") for f in fields(kind)]
     elif whole in (tuple, Iterable, Sequence):
-        inner = [(each, parts[0], f"{place}[{number}]") for number, each in enumerate(value)]
+        of_each = kinds_of(kind)
+        if isinstance(of_each, tuple) and len(of_each) != len(value):
+            return f"{place or 'it'} has {len(value)} parts, not {len(of_each)}"
+        inner = [(each, part, f"{place}[{n}]") for n, (each, part) in enumerate(zip(value, of_each, strict=False))]
     else:
         pairs = value.items() if parts else ()
         inner = [
             (each, part, f"{place}[{key!r}]") for key, v in pairs for each, part in ((key, parts[0]), (v, parts[1]))
         ]
     return next((reason for each in inner if (reason := unlike(*each))), "")
+
+
+def kinds_of(kind: Any) -> Iterable[Any]:
+    """The declared type of each part of a sequence: a tuple where it has so many, else the same one for ever."""
+    parts = get_args(kind)
+    return parts if get_origin(kind) is tuple and parts[-1] is not Ellipsis else repeat(parts[0])
 
 
 def _not(value: Any, kind: Any, place: str) -> str:

@@ -54,7 +54,8 @@ def _copied(value: Any, kind: Any, place: str) -> Any:
     if whole is date:
         return date(value.year, value.month, value.day)
     if whole in (tuple, Iterable, Sequence):
-        return tuple(owned(each, parts[0], f"{place}[{number}]") for number, each in enumerate(value))
+        of_each = zip(value, checks.kinds_of(kind), strict=False)
+        return tuple(owned(each, part, f"{place}[{number}]") for number, (each, part) in enumerate(of_each))
     if whole is Mapping and parts:
         pairs = ((key, each, f"{place}[{key!r}]") for key, each in value.items())
         return {owned(key, parts[0], at): owned(each, parts[1], at) for key, each, at in pairs}
@@ -88,6 +89,13 @@ def _plain(kind: Any) -> Check:
         first = others[0] if len(others) == 1 else _any_of(others)
         return (lambda value: value is None or first(value)) if NoneType in parts else first
     whole = get_origin(kind) or kind
+    if whole is tuple and parts[-1] is not Ellipsis:
+        each = [_plain(part) for part in parts]
+        return lambda value: (
+            type(value) is tuple
+            and len(value) == len(each)
+            and all(right(v) for right, v in zip(each, value, strict=True))
+        )
     if whole in (tuple, Iterable, Sequence):
         inner = _plain(parts[0])
         kinds = (tuple,) if whole is tuple else (tuple, list)
@@ -106,10 +114,13 @@ def _any_of(checks: Sequence[Check]) -> Check:
 
 
 def _noun(kind: Any) -> Check:
-    hints = get_type_hints(kind)
-    members = [(attrgetter(f.name), _plain(hints[f.name])) for f in fields(kind)]
+    # Made when it is first needed: a noun may have others of its own kind in it.
+    members: list[tuple[Callable[[Any], Any], Check]] = []
 
     def check(value: Any) -> bool:
+        if not members:
+            hints = get_type_hints(kind)
+            members[:] = [(attrgetter(f.name), _plain(hints[f.name])) for f in fields(kind)]
         return type(value) is kind and all(right(get(value)) for get, right in members)
 
     return check

@@ -11,7 +11,7 @@ from zenplan.domain.precision import DTYPES
 from zenplan.testing.border import sheets, taken
 
 # Of one device: less or more is another unit.
-_BYTES, _BYTES_PER_S, _FLOP_PER_S, _W = (1e9, 1e13), (1e10, 1e15), (1e11, 1e18), (10.0, 2e4)
+_BYTES, _BYTES_PER_S, _FLOP_PER_S, _W = (1e8, 1e13), (1e10, 1e15), (1e11, 1e18), (10.0, 2e4)
 
 
 class AcceleratorsContract:

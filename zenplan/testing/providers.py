@@ -184,9 +184,9 @@ def _plausible(table: PriceTable) -> None:
     for provider in own_items(_HOOK):
         for offer, price in _prices(provider.bundled()):
             peers.setdefault(offer.instance.accelerator, []).append(price.usd_per_h / offer.instance.devices)
-    odd = []
+    odd, machines = [], _machines(table)
     for offer, price in _prices(table):
-        others = statistics.median(peers.get(offer.instance.accelerator, [0.0]))
+        others = statistics.median(peers.get(machines[offer.instance.name][0], [0.0]))
         mine = price.usd_per_h / offer.instance.devices
         if others and not 1 / _PEERS_DIFFER < mine / others < _PEERS_DIFFER:
             odd.append(f"{_called(offer)}: ${mine:.3g} a device and hour, others ${others:.3g}")

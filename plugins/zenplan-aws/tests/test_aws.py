@@ -6,10 +6,12 @@ import csv
 import importlib
 import io
 import itertools
+import math
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +23,6 @@ from zenplan.testing import ProviderContract, Reply
 
 import zenplan_aws
 from zenplan_aws import AWS
-from zenplan_aws.spot import Band
 
 PLUGIN = Path(__file__).parents[1]
 # As in the list of 2025-09-12, https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/20250912225308/index.csv.
@@ -164,14 +165,21 @@ ADVICE = {
 }
 
 
+def at(url: str, *regions: str) -> AWS:
+    """The plugin, which asks that server."""
+    spot = {"spot_prices": f"{url}/spot.json", "spot_advice": f"{url}/advice.json"}
+    return AWS(regions=regions or ("us-east-1",), price_lists=f"{url}/ec2", **spot)
+
+
 @pytest.fixture
 def fetched(says, server, http):
     """What the plugin fetches where the list has these bytes, as a function."""
 
-    def fetch(listed: bytes, spot: Any = SPOT) -> PriceTable:
+    def fetch(listed: bytes, spot: Any = SPOT, advice: Any = ADVICE) -> PriceTable:
         says("/ec2/us-east-1/index.csv", Reply(body=listed))
-        feed = says("/spot.json", Reply(body=spot))
-        return AWS(regions=("us-east-1",), price_lists=f"{server.url}/ec2", spot_prices=feed).fetch(http)
+        says("/spot.json", Reply(body=spot))
+        says("/advice.json", Reply(body=advice))
+        return at(server.url).fetch(http)
 
     return fetch
 
@@ -315,9 +323,8 @@ def test_two_prices_of_one_machine_are_neither(fetched) -> None:
 def test_a_list_that_was_cut_is_refused(says, server, http, fetched, cut) -> None:
     whole = price_list(P5, M5, G5)
     says("/ec2/us-east-1/index.csv", Reply(body=whole, truncated=True))
-    provider = AWS(regions=("us-east-1",), price_lists=f"{server.url}/ec2")
     with pytest.raises(DataError):
-        provider.fetch(http)
+        at(server.url).fetch(http)
     # Where nothing tells that bytes are missing, the last row does.
     with pytest.raises(DataError, match="us-east-1"):
         fetched(whole[:-cut])
@@ -379,33 +386,57 @@ def test_a_spot_price_above_the_list_price_is_set_aside(fetched) -> None:
     assert any("above" in reason for reason in table.left_out)
 
 
-def test_how_often_spot_machines_are_taken_back(says, http) -> None:
-    address = says("/advice.json", Reply(body=ADVICE))
-    found = AWS(spot_advice=address).interruptions(http)
-    assert found == {
-        ("us-east-1", "p5.48xlarge"): Band(low=0.05, high=0.10),
-        ("us-east-1", "g5.xlarge"): Band(low=0.20, high=1.0),
-    }
-    for changed, named in (
+def test_how_often_spot_machines_are_taken_back(server, fetched) -> None:
+    offer = of(fetched(price_list(P5, G5)), "p5.48xlarge")
+    assert offer
+    taken = offer.interruptions
+    assert taken
+    # Of the machines of a band, its middle is left after a month at the middle rate.
+    month_s = 365 * 24 * 3600 / 12
+    left = [math.exp(-rate * month_s) for rate in (taken.per_node_s.low, taken.per_node_s.mid, taken.per_node_s.high)]
+    assert left == pytest.approx([0.95, 0.925, 0.90])
+    assert (taken.as_of, taken.source) == (date.today(), f"{server.url}/advice.json")
+    assert "5-10%" in taken.what
+
+
+def test_what_is_not_sold_as_spot_is_not_taken_back(fetched) -> None:
+    offer = of(fetched(price_list(P5, G5)), "g5.xlarge")
+    assert offer
+    assert offer.spot is None
+    assert offer.interruptions is None
+
+
+@pytest.mark.parametrize(
+    ("advice", "named"),
+    [
         (ADVICE | {"ranges": [{"index": 0, "label": "often"}]}, "label"),
         ({"ranges": []}, "spot_advisor"),
-    ):
-        says("/advice.json", Reply(body=changed))
-        with pytest.raises(DataError, match=named):
-            AWS(spot_advice=address).interruptions(http)
+        (ADVICE | {"spot_advisor": {"us-east-1": {"Linux": {"p5.48xlarge": {"s": 70}}}}}, "r"),
+        (b"<html>", "web page"),
+    ],
+)
+def test_prices_answer_without_advice_on_spot_which_is_said(fetched, advice, named) -> None:
+    table = fetched(price_list(P5), advice=advice)
+    offer = of(table, "p5.48xlarge")
+    assert offer
+    assert offer.spot
+    assert offer.interruptions is None
+    assert any("rates of interruption" in reason and named in reason for reason in table.left_out)
 
 
 def test_which_regions_are_fetched(says, server, http, monkeypatch) -> None:
     for region in ("us-east-1", "us-east-2", "us-west-2", "eu-west-1"):
         says(f"/ec2/{region}/index.csv", Reply(body=price_list(P5 | {"Region Code": region})))
-    provider = AWS(price_lists=f"{server.url}/ec2", spot_prices=says("/spot.json", Reply(body=SPOT)))
+    says("/spot.json", Reply(body=SPOT))
+    says("/advice.json", Reply(body=ADVICE))
+    provider = replace(at(server.url), regions=())
     monkeypatch.delenv("ZENPLAN_AWS_REGIONS", raising=False)
     provider.fetch(http)
-    assert [each.path.split("/")[2] for each in server.requests[:-1]] == list(zenplan_aws.DEFAULT_REGIONS)
+    assert [each.path.split("/")[2] for each in server.requests[:-2]] == list(zenplan_aws.DEFAULT_REGIONS)
     server.requests.clear()
     monkeypatch.setenv("ZENPLAN_AWS_REGIONS", "eu-west-1, us-east-1")
     provider.fetch(http)
-    assert [each.path.split("/")[2] for each in server.requests[:-1]] == ["eu-west-1", "us-east-1"]
+    assert [each.path.split("/")[2] for each in server.requests[:-2]] == ["eu-west-1", "us-east-1"]
     monkeypatch.setenv("ZENPLAN_AWS_REGIONS", "../../etc")
     with pytest.raises(DataError, match="ZENPLAN_AWS_REGIONS"):
         provider.fetch(http)
@@ -414,13 +445,14 @@ def test_which_regions_are_fetched(says, server, http, monkeypatch) -> None:
 def test_a_server_that_is_busy_is_asked_again(says, server, http) -> None:
     busy = Reply(body=b"slow down", status=429, headers={"Retry-After": "0"})
     says("/ec2/us-east-1/index.csv", busy, busy, Reply(body=price_list(P5)))
-    feed = says("/spot.json", busy, Reply(body=SPOT))
-    table = AWS(regions=("us-east-1",), price_lists=f"{server.url}/ec2", spot_prices=feed).fetch(http)
+    says("/spot.json", busy, Reply(body=SPOT))
+    says("/advice.json", busy, Reply(body=ADVICE))
+    table = at(server.url).fetch(http)
     offer = of(table, "p5.48xlarge")
     assert offer
     assert offer.on_demand
     assert offer.spot
-    assert len(server.requests) == 5
+    assert len(server.requests) == 7
 
 
 def test_a_region_without_a_list_fails_and_names_no_half_of_a_table(server, http) -> None:
@@ -442,7 +474,11 @@ LISTS = "/offers/v1.0/aws/AmazonEC2/current"
 
 class TestContract(ProviderContract):
     provider = AWS()
-    pages: ClassVar = {f"{LISTS}/us-east-1/index.csv": price_list(P5, M5, G5), "/spot.json": SPOT}
+    pages: ClassVar = {
+        f"{LISTS}/us-east-1/index.csv": price_list(P5, M5, G5),
+        "/spot.json": SPOT,
+        "/spot-advisor-data.json": ADVICE,
+    }
     environment: ClassVar = {"ZENPLAN_AWS_REGIONS": "us-east-1"}
 
 
@@ -466,7 +502,8 @@ from zenplan.adapters.http.client import HttpClient
 from zenplan_aws import AWS
 start = time.perf_counter()
 with HttpClient() as http:
-    table = AWS(regions=("us-east-1",), price_lists={url!r}, spot_prices={url!r} + "/spot.json").fetch(http)
+    there = {{"spot_prices": {url!r} + "/spot.json", "spot_advice": {url!r} + "/advice.json"}}
+    table = AWS(regions=("us-east-1",), price_lists={url!r}, **there).fetch(http)
 took_s = time.perf_counter() - start
 names = [o.instance.name for o in table.offers if o.region == "us-east-1"]
 # Not getrusage: that counts what the process which started this one had.
@@ -479,6 +516,7 @@ print(peak_kib / 1024, took_s, *names)
 def test_a_list_of_300_mb_is_read_in_150_mb(says, server) -> None:
     says("/us-east-1/index.csv", Reply(body=b"".join(large_list(300_000_000))))
     says("/spot.json", Reply(body=SPOT))
+    says("/advice.json", Reply(body=ADVICE))
     code = MEASURE.format(paths=[str(PLUGIN / "src")], url=server.url)
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     peak_mib, _, *names = told.stdout.split()

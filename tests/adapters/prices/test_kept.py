@@ -20,8 +20,10 @@ from zenplan.adapters.prices.kept import MOST_KEPT, KeptTables
 from zenplan.adapters.prices.place import VARIABLE, price_cache
 from zenplan.adapters.prices.table import bundled_tables, read_price_csv
 from zenplan.adapters.prices.written import COLUMNS, price_csv
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
 from zenplan.domain.market.provider import ProviderClass
+from zenplan.domain.range import Range
 from zenplan.errors import ZenplanError
 
 DAY = date(2026, 11, 28)
@@ -70,6 +72,22 @@ def test_what_is_kept_comes_back(kept: KeptTables) -> None:
     assert found.table == put == replace(a_table(), fetched_at=put.fetched_at)
     assert found.set_aside == ("small: it has no price",)
     assert kept.providers() == ("shop",)
+
+
+def test_how_often_spot_machines_are_taken_comes_back(kept: KeptTables) -> None:
+    taken = Interruptions(
+        per_node_s=Range(low=0.0, mid=1e-8, high=3e-8), what="5 % a month", as_of=DAY, source="a page"
+    )
+    table = a_table()
+    kept.keep(replace(table, offers=(replace(table.offers[0], interruptions=taken), table.offers[1])))
+    found = kept.newest("shop")
+    assert found is not None
+    first, second = found.table.offers
+    assert second.interruptions is None
+    assert first.interruptions is not None
+    rates = first.interruptions.per_node_s
+    assert (rates.low, rates.mid, rates.high) == pytest.approx((0.0, 1e-8, 3e-8))
+    assert replace(first.interruptions, per_node_s=taken.per_node_s) == taken
 
 
 def test_every_bundled_table_comes_back(kept: KeptTables) -> None:

@@ -60,6 +60,30 @@ def only(table: PriceTable) -> Offer:
     return offer
 
 
+TAKEN = "spot_taken_per_h_low,spot_taken_per_h,spot_taken_per_h_high,spot_taken_what,spot_taken_as_of,spot_taken_source"
+
+
+def test_how_often_a_spot_machine_is_taken(tmp_path: Path) -> None:
+    taken = only(
+        read(tmp_path, f"{GOOD},0,0.001,0.01,a feed,2026-11-01,its page", header=f"{HEADER},{TAKEN}")
+    ).interruptions
+    assert taken
+    per_h = taken.per_node_s * 3600
+    assert (per_h.low, per_h.mid, per_h.high) == pytest.approx((0.0, 0.001, 0.01))
+    assert (taken.what, taken.as_of, taken.source) == ("a feed", date(2026, 11, 1), "its page")
+    assert only(read(tmp_path, f"{GOOD},,,,,,", header=f"{HEADER},{TAKEN}")).interruptions is None
+
+
+@pytest.mark.parametrize(
+    "cells",
+    ["0.1,0.01,0.2,a,,b", "-1,0.01,0.2,a,,b", ",0.01,0.2,a,,b", "0,0.01,x,a,,b", "0,0.01,0.2,,,b", "0,0.01,inf,a,,b"],
+)
+def test_a_rate_of_interruptions_that_is_none_leaves_the_row_out(tmp_path: Path, cells: str) -> None:
+    table = read(tmp_path, f"{GOOD},{cells}", f"{GOOD.replace('big', 'small')},,,,,,", header=f"{HEADER},{TAKEN}")
+    assert [offer.instance.name for offer in table.offers] == ["small"]
+    assert len(table.left_out) == 1
+
+
 def test_the_minimal_columns_are_enough(tmp_path: Path) -> None:
     table = read(tmp_path, GOOD)
     offer = only(table)

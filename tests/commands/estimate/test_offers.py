@@ -15,9 +15,11 @@ from zenplan.commands.estimate.use_case import estimate
 from zenplan.commands.shared.known import Known, known
 from zenplan.domain.answer.answer import Answer, Label, Ranked
 from zenplan.domain.answer.estimate import Quote
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import OLD_WITHIN, OWN, Billing, Instance, Offer, Price, PriceTable
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.provenance import Origin
+from zenplan.domain.range import Range
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UnknownName, UsageError
 from zenplan.planning.money.ranking import Wish
@@ -176,6 +178,23 @@ def test_a_given_most_lifts_the_limit(ask: Ask) -> None:
     answer = ask(gpu=("h100",), params=7e9, max_gpus=512)
     assert max(q.devices for q in all_of(answer)) > 64
     assert all((q.beyond_on_demand is not None) == (q.devices > 64) for q in all_of(answer))
+
+
+def test_how_often_an_offers_own_source_says_that_it_is_taken_counts(ask: Ask) -> None:
+    def expected(taken: Interruptions | None) -> tuple[float, Interruptions | None]:
+        (offer,) = machine("aws", 20.0, A_DAY).offers
+        spot = replace(offer, on_demand=None, spot=offer.on_demand, interruptions=taken)
+        quote = all_of(ask([PriceTable(provider="aws", offers=(spot,))], A_DAY, billing=Billing.SPOT, gpus=8))[0]
+        bill = quote.bill(Billing.SPOT)
+        assert bill is not None
+        return bill.run.interruptions, quote.interruptions
+
+    rates = Range(low=1e-6, mid=1e-5, high=1e-4)
+    rarely = Interruptions(per_node_s=rates, what="a feed", as_of=A_DAY, source="a page")
+    often = replace(rarely, per_node_s=rates * 10.0)
+    assert expected(rarely)[1] == rarely
+    assert expected(often)[0] > expected(rarely)[0]
+    assert expected(None)[1] != rarely
 
 
 def test_larger_clusters_are_looked_at_only_where_nothing_on_demand_does_it(ask: Ask) -> None:

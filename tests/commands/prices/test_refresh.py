@@ -343,3 +343,107 @@ def test_without_the_library_it_says_what_to_install(
     assert ended.code == 2
     assert "zenplan[prices]" in ended.err
     assert called("prices", "--provider", "shop").code == 0
+
+
+# --- tables beside each other
+
+
+def test_diff_history_and_doctor(shop: tuple[Callable[..., Any], Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    called, server = shop
+
+    def document(*argv: str) -> Any:
+        ended = called("prices", *argv, "--format", "json")
+        assert ended.code == 0, ended.err
+        return json.loads(ended.out)
+
+    assert called("prices", "diff").code == 1, "nothing was fetched yet"
+    server.pages["/shop"] = ([row(21.0)], [row(22.0), row(9.0, "eu-2", accelerator="nothing-known"), row(23.0, "eu-3")])
+    monkeypatch.setenv("ZENPLAN_TODAY", "2026-11-20")
+    called("prices", "refresh")
+    (first,) = document("diff")["tables"]
+    assert (first["provider"], "bundled" in first["before"], "fetched" in first["after"]) == ("shop", True, True)
+    monkeypatch.setenv("ZENPLAN_TODAY", "2026-11-29")
+    called("prices", "refresh")
+    by_change = {offer["change"]: offer for offer in document("diff")["offers"]}
+    assert by_change.keys() == {"changed", "new"}
+    assert (by_change["changed"]["on_demand_usd_per_h_before"], by_change["changed"]["on_demand_usd_per_h"]) == (21, 22)
+    # On that day the table was the one that ships, whose machine has no region.
+    assert [o["on_demand_usd_per_h"] for o in document("diff", "2026-06-01")["offers"] if o["change"] == "gone"] == [
+        None
+    ]
+    assert called("prices", "diff", "2026-01-01").code == 1
+    spells = [(s["region"], s["first"], s["on_demand_usd_per_h"]) for s in document("history", "SHOP/Big")["prices"]]
+    assert spells == [
+        ("any", "2026-05-24", 20),
+        ("eu-1", "2026-11-20", 21),
+        ("eu-1", "2026-11-29", 22),
+        ("eu-3", "2026-11-29", 23),
+    ]
+    ended = called("prices", "history", "bigg")
+    assert (ended.code, "big" in ended.err) == (2, True)
+    found = [f for f in document("doctor")["findings"] if f["provider"] == "shop"]
+    assert [(f["kind"], "nothing-known" in f["what"]) for f in found] == [("set_aside", True)]
+
+
+def test_what_is_exported_can_be_imported(
+    shop: tuple[Callable[..., Any], Server], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    called, server = shop
+    file = str(tmp_path / "shop.csv")
+    called("prices", "refresh")
+    ended = called("prices", "export", file, "--provider", "shop")
+    assert (ended.code, "1 offer" in ended.out) == (0, True)
+    assert called("prices", "export", "-", "--provider", "shop").out == Path(file).read_text(encoding="utf-8")
+    # Somebody else, without a network.
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "elsewhere"))
+    assert prices_of_shop(called)["on_demand_usd_per_h"] == 20.0
+    ended = called("prices", "import", file)
+    assert (ended.code, ended.out) == (0, "shop: 1 offers, 0 left out\n")
+    assert prices_of_shop(called)["on_demand_usd_per_h"] == 21.0
+    (same,) = json.loads(called("prices", "diff", file, "--format", "json").out)["tables"]
+    assert same["before"] == "shop.csv"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [("", 2), ("provider,instance\n", 2), ("<html>", 2), (None, 2)],
+)
+def test_what_cannot_be_imported(
+    content: str | None, code: int, shop: tuple[Callable[..., Any], Server], tmp_path: Path
+) -> None:
+    called, _ = shop
+    file = tmp_path / "prices.csv"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    ended = called("prices", "import", str(file))
+    assert ended.code == code
+    assert ended.err.startswith("error: ")
+    assert "fault in zenplan" not in ended.err
+
+
+def test_prices_of_somebody_whom_no_plugin_knows_can_be_imported(
+    shop: tuple[Callable[..., Any], Server], tmp_path: Path
+) -> None:
+    called, _ = shop
+    file = tmp_path / "prices.csv"
+    text = (
+        "provider,instance,accelerator,devices,on_demand_usd_per_h,on_demand_as_of\nnobody,n1,H100,1,2.5,2026-11-01\n"
+    )
+    file.write_text(text, encoding="utf-8")
+    assert called("prices", "import", str(file)).code == 0
+    (offer,) = json.loads(called("prices", "--provider", "nobody", "--format", "json").out)["offers"]
+    assert (offer["accelerator"], offer["on_demand_usd_per_h"]) == (H100, 2.5)
+
+
+def test_a_newer_cache_is_left_alone_and_said(shop: tuple[Callable[..., Any], Server], tmp_path: Path) -> None:
+    called, _ = shop
+    called("prices", "refresh")
+    (file,) = (tmp_path / "prices" / "shop").glob("*.csv")
+    newer = file.read_text(encoding="utf-8").replace("price-table/1", "price-table/2")
+    file.write_text(newer, encoding="utf-8")
+    ended = called("prices", "--provider", "shop", "--format", "json")
+    assert json.loads(ended.out)["offers"][0]["on_demand_usd_per_h"] == 20.0
+    (said,) = ended.err.splitlines()
+    assert "a newer zenplan wrote it" in said
+    assert file.read_text(encoding="utf-8") == newer

@@ -68,7 +68,8 @@ step_s = wish.get("step", 0.002)
 if job["rehearsal"]:
     memory = dict(peak_bytes=1e6, how="resident set", checkpoint_bytes=2)
     steps = [step_s] * 5
-    send(event="rehearsed", step_wall_s=steps, step_cpu_s=steps, evaluate_s=0.001, checkpoint_s=0.001, **memory)
+    times = dict(evaluate_s=wish.get("evaluate", 0.001), checkpoint_s=0.001)
+    send(event="rehearsed", step_wall_s=steps, step_cpu_s=steps, **times, **memory)
     while job["rehearsal"]["waits"] and not lines and not ended:
         time.sleep(0.001)
 send(event="stage", stage="train")
@@ -102,8 +103,9 @@ while step < job["steps"] and not reason:
         send(event="changed", step=saved, what="micro_batch", value=2, why="memory ran out with a micro-batch of 4")
         step = saved
         continue
-    time.sleep(step_s if step < wish.get("slow_from", 10**9) else wish["slow"])
-    now = step_s if step < wish.get("slow_from", 10**9) else wish["slow"]
+    slow = wish.get("slow_from", 10**9) <= step <= wish.get("slow_to", 10**9)
+    now = wish["slow"] if slow else step_s
+    time.sleep(now)
     times = dict(wall_s=[now], wait_s=[wish.get("wait", 0.0) * now], cpu_s=now)
     event = dict(event="step", first=step, losses=[loss(step)], **times)
     told = [*told, event][-20:]

@@ -14,8 +14,19 @@ from zenplan.commands.shared.training_plan import training_plan
 from zenplan.commands.train.asked import asked_run
 from zenplan.commands.train.data import Part, Prepared
 from zenplan.commands.train.known import _counted, _on_gpu
-from zenplan.commands.train.predict import World, before_the_run, checkpoints_of, evaluations_of, interval_of, tariff_of
-from zenplan.domain.measured.training_run import FITTED, UNKNOWN
+from zenplan.commands.train.predict import (
+    World,
+    before_the_run,
+    checkpoints_of,
+    evaluations_every,
+    evaluations_of,
+    interval_of,
+    spaced,
+    tariff_of,
+)
+from zenplan.domain.measured.training_run import FITTED, STORED, UNKNOWN
+from zenplan.domain.provenance import Origin
+from zenplan.domain.range import Range
 from zenplan.domain.training.request import Request
 from zenplan.errors import DataError, UsageError, ZenplanError
 from zenplan.plugins import load_plugins
@@ -64,6 +75,36 @@ def test_checkpoints_are_as_far_apart_as_was_given_or_is_best() -> None:
     # Of what is done in half an hour, where the machine hardly ever fails.
     assert interval_of(asked(steps=10_000), 1.0, 1.0) == 1800
     assert interval_of(asked(steps=10_000, mtbf=3600.0), 1.0, 1.0) == pytest.approx(84, abs=2)
+
+
+def test_evaluations_are_as_far_apart_as_was_given_or_cost_little() -> None:
+    assert evaluations_every(asked(steps=1000, evaluate_every=7), 100.0, 1.0) == 7
+    assert evaluations_every(asked(steps=1000, evaluate_every=0), 0.0, 1.0) == 0
+    assert evaluations_every(asked(steps=1000), 1.0, 1.0) == 100
+    # 100 seconds: four of twenty, and that of the test data.
+    assert evaluations_every(asked(steps=1000), 20.0, 1.0) == 250
+    assert evaluations_every(asked(steps=1000), 60.0, 1.0) == 0
+    # Nobody has timed one: 31 samples there, a third of training on them.
+    assert evaluations_every(asked(steps=1000), None, None) == 100
+    assert evaluations_every(asked(steps=20), None, None) == 0
+    # What ends by its validation loss has to know it.
+    assert evaluations_every(asked(steps=1000, patience=3), 60.0, 1.0) == 100
+    assert evaluations_every(asked(steps=1000, until_loss=1.0), 60.0, 1.0) == 100
+
+
+def test_without_a_rehearsal_the_run_is_evaluated_and_saved_as_is_predicted() -> None:
+    run, step = asked(steps=10_000), Range(low=0.9, mid=1.0, high=1.1)
+    found = before_the_run(run, World(ratios={}, step=(step, STORED, "")), tariff_of(run, None, None), 3.0)
+    assert found.checkpoint_every == interval_of(run, None, 1.0) > 0
+    assert found.evaluate_s == pytest.approx(31 / 8 / 3)
+    assert {fact.name for fact in found.facts if fact.origin is Origin.ASSUMED} >= {"setting up", "an evaluation"}
+    assert (found.start_s, found.known_s) == (3.0, 3.0)
+    then = spaced(run, found.evaluate_every, found.checkpoint_every)
+    assert (evaluations_of(then), checkpoints_of(10_000, then.job.checkpoint_every)) == (
+        found.evaluations,
+        found.checkpoints,
+    )
+    assert before_the_run(run, World(ratios={}, setup_s=7.0), tariff_of(run, None, None), 3.0).setup_s == 10.0
 
 
 def test_the_fit_predicts_where_nothing_was_measured() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -80,6 +81,24 @@ def test_plain_lines_come_now_and_then() -> None:
     lines.tell("checkpoint", "", {})
     lines.tell("drift", "it drifts", {})
     assert raw.getvalue().decode().splitlines() == [line_of(VIEW), "it drifts"]
+
+
+def test_a_step_has_one_plain_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
+    raw = io.BytesIO()
+    lines = Lines(io.TextIOWrapper(raw, encoding="utf-8"))
+    for step in (50, 50, 50, 51, 51):
+        now[0] += 60.0
+        lines.update(replace(VIEW, step=step, elapsed_s=now[0]))
+    said = raw.getvalue().decode().splitlines()
+    assert [line.split(",")[0] for line in said] == ["step 50 of 100", "step 51 of 100"]
+
+
+def test_dollars_so_far_and_at_the_end_are_told_apart() -> None:
+    near = replace(VIEW, usd=0.0161, usd_end=Range(low=0.02, mid=0.0239, high=0.03))
+    assert line_of(near).endswith("$0.016 of $0.024")
+    assert line_of(replace(near, usd_end=Range(low=0.0, mid=0.0161, high=1.0))).endswith("$0.02 of $0.02")
 
 
 def test_json_lines_hold_no_figure_that_json_has_not(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,11 @@
 from dataclasses import fields
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zenplan.domain.answer.answer import day_of_end
 from zenplan.domain.answer.estimate import Bill, MemoryUse, Part, RunTime, StepTime
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.provenance import Origin
@@ -51,6 +53,21 @@ def bill(*beside: Part, credits: Part | None = None) -> Bill:
         interruptions=0,
     )
     return Bill(billing=Billing.SPOT, run=run, billed_h=1, compute_usd=RANGE, beside=beside, credits=credits)
+
+
+def test_a_bill_adds_what_is_known() -> None:
+    assert bill(None, None).total_usd == RANGE
+    assert bill(0.0, None).total_usd == RANGE
+    assert bill(10.0, 100.0).total_usd == RANGE + 110.0
+
+
+@pytest.mark.parametrize(
+    ("hours", "days"), [(0.0, 0), (0.5, 0), (12.0, 0), (12.1, 1), (24.0, 1), (25.0, 2), (240.0, 10)]
+)
+def test_a_run_of_hours_is_over_on_its_day_and_a_longer_one_by_the_end_of_its_last(hours: float, days: int) -> None:
+    start = date(2026, 12, 30)
+    assert day_of_end(start, hours * 3600.0) == start + timedelta(days=days)
+    assert day_of_end(start, 1e300) is None
 
 
 def test_a_bill_adds_its_parts_case_by_case() -> None:

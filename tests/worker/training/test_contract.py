@@ -36,7 +36,7 @@ class TestTensorFlow(EngineContract):
     engine = KerasEngine("tensorflow")
 
 
-PAGE = Path(__file__).parents[3] / "docs" / "plugins.md"
+PAGE = Path(__file__).parents[3] / "docs" / "plugins" / "engines.md"
 # In its table of them.
 SHARED = sorted(set(re.findall(r"`(zenplan[.]worker[.][a-z_.]+)`", PAGE.read_text(encoding="utf-8"))))
 

@@ -18,6 +18,8 @@ from zenplan.worker.protocol import (
     Metric,
     Optimizer,
     Ready,
+    Rehearsal,
+    Rehearsed,
     Steps,
     Stop,
     Target,
@@ -45,6 +47,23 @@ def hungry():
 
 def long(lab: Any, name: str, **changes: Any) -> Any:
     return lab.job(name, lab.text(), steps=LONG, evaluate_every=0, checkpoint_every=0, **changes)
+
+
+def test_the_parent_says_after_the_rehearsal_how_often_it_is_evaluated(lab: Any, one_backend: str) -> None:
+    job = lab.job(
+        "run",
+        lab.text(),
+        steps=50,
+        evaluate_every=5,
+        checkpoint_every=0,
+        rehearsal=Rehearsal(seconds=0.0, least=3, waits=True),
+    )
+    with lab.started(job, one_backend) as running:
+        running.until(lambda e: isinstance(e, Rehearsed))
+        running.say(Stop(checkpoint_every=40, evaluate_every=20))
+        events = running.rest()
+    assert [e.step for e in events if isinstance(e, Metric) and e.part == "validation"] == [20, 40, 50]
+    assert [e.step for e in events if isinstance(e, Checkpointed)] == [0, 40, 50]
 
 
 def test_the_parent_ends_it(lab: Any, one_backend: str) -> None:

@@ -23,7 +23,9 @@ def wishes(*lines: str | None) -> Wishes:
 def test_the_first_reason_counts() -> None:
     assert wishes().look() == ""
     found = wishes(encode(Stop(checkpoint_every=30)))
-    assert (found.look(), found.every) == ("", 30)
+    assert (found.look(), found.every, found.evaluate_every) == ("", 30, None)
+    found = wishes(encode(Stop(checkpoint_every=30)), encode(Stop(evaluate_every=0)))
+    assert (found.look(), found.every, found.evaluate_every) == ("", 30, 0)
     found = wishes(encode(Stop(reason="max_usd")), encode(Stop(reason="max_hours")), None)
     assert found.look() == "max_usd"
     assert found.look() == "max_usd"

@@ -21,7 +21,7 @@ from zenplan import units
 from zenplan.adapters.files.csv_file import NotCsv
 from zenplan.adapters.files.regular_file import read_text
 from zenplan.adapters.prices.place import VARIABLE
-from zenplan.adapters.prices.table import table_from
+from zenplan.adapters.prices.table import known_terms, table_from
 from zenplan.adapters.prices.written import price_csv
 from zenplan.domain.market.offer import PriceTable, Terms
 from zenplan.domain.market.provider import ProviderClass
@@ -33,7 +33,8 @@ _NAME: Final = "zenplan.price-table"
 MOST_KEPT: Final = 30
 _MOST_BYTES: Final = int(64 * units.MB)
 _SUFFIX, _STAMP = ".csv", "%Y%m%dT%H%M%S.%fZ"
-_TERMS: Final = frozenset(field.name for field in fields(Terms))
+# Credits are the user's own.
+_TERMS: Final = frozenset(field.name for field in fields(Terms)) - {"credits"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +141,7 @@ def _text(table: PriceTable, set_aside: tuple[str, ...]) -> str:
         "provider": table.provider,
         "fetched_at": table.fetched_at and table.fetched_at.isoformat(),
         "kind": table.kind.value,
-        "terms": None if table.terms is None else asdict(replace(table.terms, credits=())),
+        "terms": None if table.terms == known_terms(table.provider) else _plain(table.terms),
         "set_aside": set_aside,
     }
     return f"{json.dumps(head)}\n{price_csv(table.offers)}"
@@ -151,9 +152,9 @@ def _read(path: Path, provider: str) -> Kept:
     try:
         first, _, rest = read_text(path, "it", _MOST_BYTES, _REFRESH).partition("\n")
         head = _head(first)
-        terms = head["terms"]
-        known = None if terms is None else _terms(terms)
-        table = table_from(rest, provider, f"fetched from {provider}", known)
+        given = head["terms"]
+        terms = known_terms(provider) if given is None else _terms(given) if given else None
+        table = table_from(rest, provider, f"fetched from {provider}", terms)
         at, kind = datetime.fromisoformat(head["fetched_at"]), ProviderClass(head["kind"])
         return Kept(table=replace(table, kind=kind, fetched_at=at), set_aside=tuple(map(str, head["set_aside"])))
     except InputFileError as error:
@@ -164,11 +165,16 @@ def _read(path: Path, provider: str) -> Kept:
         raise DataError("it is spoilt", _REFRESH) from error
 
 
-def _terms(found: Mapping[str, Any]) -> Terms:
-    """The terms, without fields that a newer zenplan knows; credits are nobody's but the user's."""
-    given = {name: found[name] for name in found.keys() & _TERMS}
-    exceptions = tuple((beginning, _terms(own)) for beginning, own in found.get("exceptions", ()))
-    return Terms(**{**given, "credits": (), "exceptions": exceptions})
+def _plain(terms: Terms | None) -> dict[str, Any]:
+    """Terms as JSON; nothing, where a provider has none though zenplan knows some."""
+    return {} if terms is None else asdict(terms)
+
+
+def _terms(head: Mapping[str, Any]) -> Terms:
+    """The same as they were; without what a newer zenplan knows of them."""
+    known = {name: head[name] for name in head.keys() & _TERMS}
+    own = tuple((begins_with, _terms(of)) for begins_with, of in known.pop("exceptions", ()))
+    return Terms(**known, exceptions=own)
 
 
 _REFRESH: Final = "'zenplan prices refresh' fetches them again"

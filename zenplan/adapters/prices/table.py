@@ -3,11 +3,14 @@
 A user's file needs the columns of ``REQUIRED`` and at least one of ``PRICES``; a price that is not known is an
 empty cell. It may also have ``region`` (empty: ``any``), ``sold_by`` (``instance`` or ``gpu``), ``tier``, ``vcpus``,
 ``ram_gib``, ``network_gbit_per_s_per_device``,
-``on_demand_as_of``, ``spot_as_of`` (ISO 8601), ``source`` and ``spot_source``. Other columns are ignored.
+``on_demand_as_of``, ``spot_as_of`` (ISO 8601), ``source`` and ``spot_source``; and how often a spot machine is taken:
+``spot_taken_per_h`` with ``_low`` and ``_high``, ``spot_taken_what``, ``spot_taken_as_of``, ``spot_taken_source``. Other
+columns are ignored.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -18,8 +21,10 @@ from zenplan import units
 from zenplan.adapters.files.csv_file import DataRow, Row, read_rows, rows_of
 from zenplan.adapters.files.data import DATA
 from zenplan.adapters.tables.market import provider_class
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
 from zenplan.domain.market.provider import ProviderClass
+from zenplan.domain.range import Range
 from zenplan.errors import DataError, InputFileError, NoLiveSource, UnknownName
 from zenplan.protocols import Http
 
@@ -109,6 +114,7 @@ def offers_of(
     for price in (on_demand, spot):
         if today and price and price.as_of and price.as_of > today:
             raise DataError(f"a price as of {price.as_of} is dated in the future; today is {today}")
+    taken = _interruptions(row) if row.get("spot_taken_per_h") else None
     return [
         Offer(
             instance=_instance(row, accelerator, devices * times, times, machines),
@@ -117,6 +123,7 @@ def offers_of(
             spot=_times(spot, times),
             tier=row.get("tier", ""),
             guess=_guess(row.get("provider", ""), times),
+            interruptions=taken,
         )
         for times in _sizes(row, accelerator, devices, machines)
     ]
@@ -183,6 +190,18 @@ def _price(row: Mapping[str, str], devices: int, billing: str, source: str) -> P
     if usd_per_h < _LEAST_USD_PER_DEVICE_H * devices:
         raise DataError(f"{billing}_usd_per_h of {usd_per_h:g} is absurdly low for {devices} devices")
     return _made_price(usd_per_h=usd_per_h, as_of=_date(row, f"{billing}_as_of"), source=source)
+
+
+def _interruptions(row: Mapping[str, str]) -> Interruptions:
+    low, mid, high = (_number_of(row.get(f"spot_taken_per_h{end}", "")) for end in ("_low", "", "_high"))
+    if low is None or mid is None or high is None or not 0.0 <= low <= mid <= high < math.inf:
+        raise DataError("spot_taken_per_h_low, spot_taken_per_h and spot_taken_per_h_high are no rates in order")
+    return Interruptions(
+        per_node_s=Range(low=low / units.HOUR_S, mid=mid / units.HOUR_S, high=high / units.HOUR_S),
+        what=row.get("spot_taken_what", ""),
+        as_of=_date(row, "spot_taken_as_of"),
+        source=row.get("spot_taken_source", ""),
+    )
 
 
 def _number(row: Mapping[str, str], column: str) -> float | None:
@@ -312,13 +331,12 @@ def read_price_csv(
 
 
 def table_from(text: str, provider: str, source: str, terms: Terms | None) -> PriceTable:
-    """The table of one provider in the text of a CSV file that zenplan has written, as it is; its terms, where it has any.
+    """The table of one provider in the text of a CSV file that zenplan has written.
 
     Raises:
         DataError: it has no offers, or those of somebody else.
     """
-    known = _terms(DATA) if terms is None else {provider: terms}
-    found = tables_of(list(rows_of(text)), _machines(DATA), known, None, source)
+    found = tables_of(list(rows_of(text)), _machines(DATA), {provider: terms} if terms else {}, None, source)
     if [table.provider for table in found] != [provider] or not found[0].offers:
         raise DataError(f"it has no prices of {provider}")
     return found[0]

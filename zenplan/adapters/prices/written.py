@@ -9,6 +9,7 @@ from typing import Final
 
 from zenplan import units
 from zenplan.adapters.prices.table import GBIT_PER_S
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import Offer, Price
 from zenplan.errors import printable
 
@@ -28,6 +29,12 @@ COLUMNS: Final = (
     "spot_usd_per_h",
     "spot_as_of",
     "spot_source",
+    "spot_taken_per_h_low",
+    "spot_taken_per_h",
+    "spot_taken_per_h_high",
+    "spot_taken_what",
+    "spot_taken_as_of",
+    "spot_taken_source",
 )
 
 
@@ -57,6 +64,7 @@ def _cells(offer: Offer) -> tuple[str, ...]:
         printable(source),
         *_price(spot),
         printable(spot.source) if spot and spot.source != source else "",
+        *_taken(offer.interruptions),
     )
 
 
@@ -65,6 +73,15 @@ def _price(price: Price | None) -> tuple[str, str]:
         return "", ""
     day = price.as_of or price.table_as_of
     return _number(price.usd_per_h), day.isoformat() if day else ""
+
+
+def _taken(taken: Interruptions | None) -> tuple[str, ...]:
+    if taken is None:
+        return ("",) * 6
+    rates = taken.per_node_s * units.HOUR_S
+    day = taken.as_of.isoformat() if taken.as_of else ""
+    per_h = (repr(rate) for rate in (rates.low, rates.mid, rates.high))
+    return (*per_h, printable(taken.what), day, printable(taken.source))
 
 
 def _number(value: float | None) -> str:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from zenplan.commands.shared.help import Grouped
-from zenplan.commands.shared.options import FLAGS, PREPARE, READ, RequestFile, parsed, takes
+from zenplan.commands.shared.options import FLAGS, RequestFile, parsed, takes
+from zenplan.commands.shared.preparing import PREPARE, READ
 from zenplan.commands.shared.settings import Format, resolved
 
 data_app = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)

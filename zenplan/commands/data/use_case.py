@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from zenplan.commands.shared.options import PREPARE, parsed
+from zenplan.commands.shared.options import parsed
+from zenplan.commands.shared.preparing import PREPARE
 from zenplan.domain.training.data_card import DataCard
 from zenplan.errors import UsageError
 from zenplan.families.transformer import recipe

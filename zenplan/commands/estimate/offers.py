@@ -140,7 +140,8 @@ def select(
                 why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
                 chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
-            taken = interruptions_of(instance.provider, instance.name, instance.accelerator) if offer.spot else None
+            names = (instance.provider, instance.name, instance.accelerator)
+            taken = (offer.interruptions or interruptions_of(*names)) if offer.spot else None
             of_offer = partial(
                 Option,
                 offer=offer,

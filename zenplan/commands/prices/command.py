@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zenplan.commands.shared.help import GroupedCommands
 from zenplan.commands.shared.options import PRICES, Fresh, takes
 from zenplan.commands.shared.settings import Format, resolved
+
+if TYPE_CHECKING:
+    from zenplan.adapters.settings.settings import Settings
+    from zenplan.commands.prices.here import Here
+    from zenplan.plugins import Plugins
 
 prices_app = typer.Typer(
     cls=GroupedCommands,
@@ -120,3 +128,134 @@ def _refresh(
         say(refresh_report(verdicts, today()), settings["format"], plugins)
     failures = [bool(verdict.failure) for verdict in verdicts]
     return int(any(failures) if strict else all(failures))
+
+
+_Provider = Annotated[
+    list[str] | None, typer.Option("--provider", help="Whose; may come several times.", metavar="NAME")
+]
+
+
+@prices_app.command("diff")
+def _diff(
+    context: typer.Context,
+    since: Annotated[
+        str | None,
+        typer.Argument(
+            help="A day, as in 2026-11-01, or a CSV of prices; by default the table before.", metavar="DATE|FILE"
+        ),
+    ] = None,
+    provider: _Provider = None,
+    output: Format = None,
+) -> None:
+    """Show what changed: the table of now beside the one before, that of a day, or a file.
+
+    \b
+    Examples:
+      zenplan prices diff
+      zenplan prices diff 2026-11-01 --provider runpod
+      zenplan prices diff prices.csv
+    """
+    from zenplan.commands.prices.past_report import diff_report
+    from zenplan.commands.shared.output import say
+
+    with _tables(output or context.obj, provider) as (settings, plugins, here):
+        say(diff_report(here.changed(since)), settings["format"], plugins)
+
+
+@prices_app.command("history")
+def _history(
+    context: typer.Context,
+    instance: Annotated[
+        str, typer.Argument(help="As the provider calls it: p5.48xlarge, aws/p5.48xlarge.", metavar="INSTANCE")
+    ],
+    provider: _Provider = None,
+    output: Format = None,
+) -> None:
+    """Show what an instance cost, in all tables that are kept.
+
+    \b
+    Examples:
+      zenplan prices history p5.48xlarge
+      zenplan prices history p5.48xlarge --provider aws
+    """
+    from zenplan.commands.prices.past_report import history_report
+    from zenplan.commands.shared.output import say
+
+    with _tables(output or context.obj, provider) as (settings, plugins, here):
+        say(history_report(here.spells(instance)), settings["format"], plugins)
+
+
+@prices_app.command("export")
+def _export(
+    file: Annotated[str, typer.Argument(help="The CSV to write, or - for stdout.", metavar="FILE")],
+    provider: _Provider = None,
+) -> None:
+    """Write the prices that an answer takes to a CSV that 'import' and --prices read.
+
+    \b
+    Examples:
+      zenplan prices export prices.csv
+      zenplan prices export runpod.csv --provider runpod
+    """
+    import sys
+
+    from zenplan.adapters.files.whole_file import write_whole
+    from zenplan.adapters.prices.written import price_csv
+    from zenplan.commands.shared.output import write
+
+    with _tables(None, provider) as (_, _, here):
+        offers = [offer for table in here.current for offer in table.offers]
+    if file == "-":
+        write(sys.stdout, price_csv(offers))
+        return
+    write_whole(Path(file), price_csv(offers))
+    write(sys.stdout, f"exported to {file}: {len(offers):,} offers of {len(here.current):,} providers\n")
+
+
+@prices_app.command("import")
+def _import(file: Annotated[Path, typer.Argument(help="A CSV with the columns of --prices.", metavar="FILE")]) -> None:
+    """Take the prices of a CSV as if they had been fetched now: for whoever has no network, or has a list of a provider's.
+
+    Each provider in it has that table from now on, where no newer one ships. --prices uses a file for one answer.
+
+    \b
+    Examples:
+      zenplan prices import prices.csv
+    """
+    import sys
+
+    from zenplan.commands.shared.output import write
+
+    with _tables(None, None) as (_, _, here):
+        for line in here.taken_in(file):
+            write(sys.stdout, f"{line}\n")
+
+
+@prices_app.command("doctor")
+def _doctor(context: typer.Context, output: Format = None) -> None:
+    """Say what is wrong with the prices that there are, and what is missing.
+
+    Accelerators without a data sheet, prices without a day, rows that were set aside and why, old tables, data sheets
+    that nobody has a price of.
+
+    \b
+    Examples:
+      zenplan prices doctor
+    """
+    from zenplan.adapters.clock import today
+    from zenplan.commands.prices.doctor_report import doctor_report
+    from zenplan.commands.shared.output import say
+
+    with _tables(output or context.obj, None) as (settings, plugins, here):
+        say(doctor_report(here.health(today()), today()), settings["format"], plugins)
+
+
+@contextmanager
+def _tables(output: str | None, providers: list[str] | None) -> Iterator[tuple[Settings, Plugins, Here]]:
+    """The settings, the plugins, and all price tables of those providers, old and new."""
+    from zenplan.commands.prices.here import Here
+    from zenplan.commands.shared.output import loaded_plugins
+
+    settings = resolved(format=output)
+    with loaded_plugins() as plugins:
+        yield settings, plugins, Here.of(plugins, providers or ())

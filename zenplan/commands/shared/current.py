@@ -23,9 +23,10 @@ def current_tables(plugins: Plugins, warn: Callable[[str], None]) -> tuple[Price
     from zenplan.adapters.prices.kept import KeptTables
 
     kept = KeptTables(folder, warn)
-    there = set(kept.providers())
-    last = {name: kept.newest(name) for name in (table.provider for table in bundled) if name in there}
-    return tuple(_newer(table, last.get(table.provider)) for table in bundled)
+    last = {name: kept.newest(name) for name in kept.providers()}
+    known = tuple(_newer(table, last.pop(table.provider, None)) for table in bundled)
+    # What was imported may be of somebody whom no plugin knows.
+    return (*known, *(found.table for found in last.values() if found))
 
 
 def _newer(bundled: PriceTable, kept: Kept | None) -> PriceTable:

@@ -23,7 +23,8 @@ def _count(most: float) -> Parse:
     return lambda text, what: units.parse_count(text, what, most)
 
 
-def _whole(most: float) -> Parse:
+def whole(most: float) -> Parse:
+    """A whole number of at least 1."""
     return lambda text, what: units.parse_whole(text, what, most)
 
 
@@ -37,14 +38,17 @@ def _deadline_s(text: str, what: str) -> float:
 def _data_kind(text: str, _: str) -> Any:
     from zenplan.families.transformer.samples import KINDS
 
-    return _one_of(*KINDS)(text, "kind of data")
+    return one_of(*KINDS)(text, "kind of data")
 
 
-def _as_given(text: str, _: str) -> str:
+def as_given(text: str, _: str) -> str:
+    """The text itself."""
     return text
 
 
-def _one_of(*names: str) -> Parse:
+def one_of(*names: str) -> Parse:
+    """One of these names, in any case."""
+
     def parse(text: str, what: str) -> str:
         from zenplan.errors import UnknownName
 
@@ -56,22 +60,13 @@ def _one_of(*names: str) -> Parse:
     return parse
 
 
-def _names(given: Any, _: str) -> tuple[str, ...]:
+def names(given: Any, _: str) -> tuple[str, ...]:
     """Names parted by commas, or several of them."""
     texts = given if isinstance(given, list | tuple) else [given]
     return tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",") if name.strip()))
 
 
-def _encoding(text: str, what: str) -> str:
-    from zenplan.adapters.data.encoding import known
-    from zenplan.errors import UsageError
-
-    if not (found := known(text.strip())):
-        raise UsageError(f"{what} '{text}' is no encoding of text", "as in: cp1252, latin-1, utf-16, shift_jis")
-    return found
-
-
-def _or_none(parse: Parse) -> Parse:
+def or_none(parse: Parse) -> Parse:
     """The same, of what there may be none of: 0."""
     return lambda text, what: 0 if units.is_nothing(text) else parse(text, what)
 
@@ -118,7 +113,7 @@ _MODEL: Final = (
         name="model",
         metavar="NAME",
         help="A named model, as in llama3-8b or resnet:depth=101; 'zenplan workloads' lists them.",
-        parse=_as_given,
+        parse=as_given,
     ),
     Flag(name="config", metavar="FILE", help="A Hugging Face config.json.", kind=Path),
     Flag(name="keras", metavar="TARGET", help="A Keras model: package.module:function, or a .keras file."),
@@ -155,7 +150,7 @@ _DATA: Final = (
         name="samples",
         metavar="COUNT",
         help="Images, texts or other samples of the data set, as in 1.2M.",
-        parse=_whole(1e15),
+        parse=whole(1e15),
     ),
     Flag(
         name="data_kind",
@@ -189,8 +184,8 @@ _DATA: Final = (
     Flag(name="epochs", metavar="NUMBER", help="Passes over the data.", parse=_count(1e9)),
 )
 _STEP: Final = (
-    Flag(name="image_size", metavar="COUNT", help="Pixels of a side of the input, as in 224.", parse=_whole(1e5)),
-    Flag(name="seq_len", metavar="COUNT", help="Tokens of a sequence, as in 4096.", parse=_whole(1e8)),
+    Flag(name="image_size", metavar="COUNT", help="Pixels of a side of the input, as in 224.", parse=whole(1e5)),
+    Flag(name="seq_len", metavar="COUNT", help="Tokens of a sequence, as in 4096.", parse=whole(1e8)),
     Flag(
         name="global_batch",
         metavar="COUNT",
@@ -202,7 +197,7 @@ _STEP: Final = (
         name="batch",
         metavar="COUNT",
         help="Samples of an optimizer step (images, sequences), as in 256.",
-        parse=_whole(1e9),
+        parse=whole(1e9),
     ),
     Flag(name="precision", metavar="NAME", help="bf16, fp16, fp8, fp8-rowwise, fp8-block, mxfp8, nvfp4, tf32 or fp32."),
     Flag(name="optimizer", metavar="NAME", help="adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor."),
@@ -213,7 +208,7 @@ _STEP: Final = (
         "torchtune, fsdp, deepspeed, megatron, nemo, maxtext, keras; or a kind, which may run any: eager, patched, fused, "
         "compiled, jax, xla.",
     ),
-    Flag(name="method", metavar="NAME", help="full (default), lora or qlora.", parse=_as_given),
+    Flag(name="method", metavar="NAME", help="full (default), lora or qlora.", parse=as_given),
 )
 _HARDWARE: Final = (
     Flag(name="gpu", metavar="NAME", help="Accelerator, as in H100 or a100-40gb; several: H100,A100.", kind=list[str]),
@@ -245,7 +240,7 @@ _OFFERS: Final = (
         metavar="USD",
         help="With --gpu: your price of one device, instead of all offers; may be 0.",
         field="usd_per_h",
-        parse=_or_none(units.parse_usd),
+        parse=or_none(units.parse_usd),
     ),
     Flag(name="billing", metavar="KIND", help="Price to rank by: on-demand (default) or spot."),
 )
@@ -293,39 +288,39 @@ _WISHES: Final = (
         metavar="USD",
         help="What each day sooner is worth; by default a share of the bill.",
         field="day_usd",
-        parse=_or_none(units.parse_usd),
+        parse=or_none(units.parse_usd),
     ),
     Flag(name="top", metavar="COUNT", help="How many quotes to show; 5 by default."),
 )
 _PROJECT: Final = (
-    Flag(name="repeat", metavar="COUNT", help="Runs of full length: seeds, ablations.", parse=_whole(1e4)),
-    Flag(name="trials", metavar="COUNT", help="Shorter experiments before the run.", parse=_or_none(_whole(1e6))),
+    Flag(name="repeat", metavar="COUNT", help="Runs of full length: seeds, ablations.", parse=whole(1e4)),
+    Flag(name="trials", metavar="COUNT", help="Shorter experiments before the run.", parse=or_none(whole(1e6))),
     Flag(
         name="trial_share",
         metavar="PERCENT",
         help="Length of an experiment, as a share of the run; 5% by default.",
         parse=units.parse_share,
     ),
-    Flag(name="failed_runs", metavar="COUNT", help="Runs that fail, half way on average.", parse=_or_none(_whole(1e4))),
+    Flag(name="failed_runs", metavar="COUNT", help="Runs that fail, half way on average.", parse=or_none(whole(1e4))),
     Flag(
         name="data_usd",
         metavar="USD",
         help="What the data cost: licence, purchase, collection.",
-        parse=_or_none(units.parse_usd),
+        parse=or_none(units.parse_usd),
     ),
-    Flag(name="label_usd", metavar="USD", help="What labelling a sample costs.", parse=_or_none(units.parse_usd)),
+    Flag(name="label_usd", metavar="USD", help="What labelling a sample costs.", parse=or_none(units.parse_usd)),
     Flag(
         name="label_hours",
         metavar="NUMBER",
         help="Or hours of labelling, at --label-rate.",
-        parse=_or_none(_count(1e9)),
+        parse=or_none(_count(1e9)),
     ),
     Flag(
         name="label_rate",
         metavar="USD",
         help="What an hour of labelling costs.",
         field="label_usd_per_h",
-        parse=_or_none(units.parse_usd),
+        parse=or_none(units.parse_usd),
     ),
     Flag(name="currency", metavar="CODE", help="Show amounts in this currency, as in EUR; needs --rate."),
     Flag(name="rate", metavar="NUMBER", help="What a dollar is in that currency, as in 0.92."),
@@ -351,125 +346,6 @@ FLAGS: Final = {flag.name: flag for flag in RUN}
 # The section of the help that each flag stands in: its table in a request file.
 OTHERS: Final = "Training"
 HEADINGS: Final = {flag.name: name.capitalize() for name, group in GROUPS.items() for flag in group}
-
-# Those of preparing data, beside some of a request; in a request file they stand in [data], which 'estimate' leaves them in.
-_OWN_OF_PREPARE: Final = (
-    Flag(
-        name="label",
-        metavar="NAME",
-        help='Column to learn to predict, or "folder" for the name of a file\'s folder; without one, a language model.',
-        parse=_as_given,
-    ),
-    Flag(
-        name="label_kind",
-        metavar="KIND",
-        help="class or number; by default numbers with a fraction, or more than 200 different ones, are numbers.",
-        parse=_one_of("class", "number"),
-    ),
-    Flag(
-        name="classes",
-        metavar="COUNT",
-        help="Labels are whole numbers from 0 to below this; others are dropped.",
-        parse=_whole(100_000),
-    ),
-    Flag(
-        name="features",
-        metavar="NAMES",
-        help="Columns of numbers to learn from; by default all of a table.",
-        kind=list[str],
-        parse=_names,
-    ),
-    Flag(
-        name="ids",
-        metavar="NAMES",
-        help="Columns of names to learn from, each an input, as in user,item.",
-        kind=list[str],
-        parse=_names,
-    ),
-    Flag(
-        name="vocabulary",
-        metavar="COUNT",
-        help="Tokens of the tokenizer that is trained; 8192 by default.",
-        parse=_whole(1_000_000),
-    ),
-    Flag(
-        name="end_token",
-        metavar="NAME",
-        help="What ends a document, in the given tokenizer; by default its usual names.",
-        parse=_as_given,
-    ),
-    Flag(
-        name="channels",
-        metavar="COUNT",
-        help="3 for images in colour (default), 1 for grey.",
-        parse=lambda text, what: int(_one_of("1", "3")(text, what)),
-    ),
-    Flag(
-        name="validation",
-        metavar="PERCENT",
-        help="Share to validate on; by default what the data come with in a part of their own, else 5%; 0 for none.",
-        parse=_or_none(units.parse_share),
-    ),
-    Flag(
-        name="test",
-        metavar="PERCENT",
-        help="Share to test on; by default what the data come with, else 5%; 0 for none.",
-        parse=_or_none(units.parse_share),
-    ),
-    Flag(
-        name="split_by",
-        metavar="KIND",
-        help="What is never parted: folder, file or record; by default files of text, else records; no given split is kept.",
-        parse=_one_of("folder", "file", "record"),
-    ),
-    Flag(
-        name="duplicates",
-        metavar="KIND",
-        help="Exact duplicates: drop or keep; kept ones stay in one part. Rows and arrays are kept by default.",
-        field="same",
-        parse=_one_of("drop", "keep"),
-    ),
-    Flag(
-        name="near_duplicates",
-        metavar="KIND",
-        help="Texts that are nearly the same: drop (default), keep in one part, or ignore.",
-        field="near",
-        parse=_one_of("drop", "keep", "ignore"),
-    ),
-    Flag(
-        name="similarity",
-        metavar="PERCENT",
-        help="From which on texts are near duplicates: of all their runs of five words, those in both; 80% by default.",
-        parse=units.parse_share,
-    ),
-    Flag(name="min_chars", metavar="COUNT", help="Drop texts with fewer characters.", parse=_whole(1e9)),
-    Flag(name="max_chars", metavar="COUNT", help="Drop texts with more characters.", parse=_whole(1e9)),
-    Flag(
-        name="include",
-        metavar="PATTERNS",
-        help="Names of files that are read as text, whatever their suffix, as in README,Makefile,*.log.",
-        kind=list[str],
-        parse=_names,
-    ),
-    Flag(
-        name="encoding",
-        metavar="NAME",
-        help="Of texts, as in cp1252 or shift_jis; by default what each says, else UTF-8 or cp1252.",
-        parse=_encoding,
-    ),
-    Flag(
-        name="quality",
-        metavar="KIND",
-        help="any (default), or prose: drop what is no running text, by the rules of Gopher.",
-        parse=_one_of("any", "prose"),
-    ),
-    Flag(name="seed", metavar="COUNT", help="Of the split; 0 by default.", parse=_or_none(_whole(1e15))),
-)
-_OF_A_REQUEST: Final = ("text_column", "tokenizer", "seq_len", "image_size", "params", "tokens")
-# Of these, those of reading files, which 'data show' has too.
-READ: Final = tuple(flag for flag in _OWN_OF_PREPARE if flag.name in ("include", "encoding"))
-PREPARE: Final = (*_OWN_OF_PREPARE, *(FLAGS[name] for name in _OF_A_REQUEST))
-HEADINGS.update({flag.name: "Data" for flag in _OWN_OF_PREPARE})
 
 RequestFile = Annotated[
     Path | None,

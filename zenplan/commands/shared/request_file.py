@@ -19,7 +19,8 @@ from typing import Any, Final, get_args, get_origin
 from zenplan import units
 from zenplan.adapters.files.toml_file import TomlFile, read_toml_file
 from zenplan.adapters.settings.settings import SETTINGS
-from zenplan.commands.shared.options import FLAGS, GROUPS, PREPARE, TABLES, Flag
+from zenplan.commands.shared.options import FLAGS, GROUPS, TABLES, Flag
+from zenplan.commands.shared.preparing import PREPARE
 from zenplan.errors import UsageError, nearest, shown
 
 _HINT: Final = 'a request is TOML, a flag a line, as in: params = "7B"'

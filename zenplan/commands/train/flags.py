@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from zenplan import units
 from zenplan.adapters.files.toml_file import read_toml_file
-from zenplan.commands.shared.options import FLAGS, PREPARE, Flag
+from zenplan.commands.shared.options import FLAGS, Flag
+from zenplan.commands.shared.preparing import PREPARE
 from zenplan.commands.shared.request_file import flag_value, is_given
 from zenplan.errors import UsageError, shown
 

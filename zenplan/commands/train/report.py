@@ -167,7 +167,7 @@ def prediction_report(found: RunPrediction, name: str) -> Report:
         ("checkpoints", *_between_steps(found, found.checkpoints, found.checkpoints_s, found.checkpoint_every))
     )
     if found.usd_per_h is not None:
-        lines.append(("an hour of this machine", units.usd(found.usd_per_h), found.price))
+        lines.append(("an hour", units.usd(found.usd_per_h), f"of this machine, {found.price}"))
     return Report(
         make_document=lambda: _prediction_document(found),
         make_records=lambda: [_prediction_record(found)],

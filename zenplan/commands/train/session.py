@@ -15,7 +15,8 @@ from zenplan.adapters.settings.settings import Settings
 from zenplan.adapters.workers.process import BACKENDS
 from zenplan.commands.calibrate.how import How, engines_of, how_of
 from zenplan.commands.profile.use_case import profile as profile_of
-from zenplan.commands.shared.options import PREPARE, parsed
+from zenplan.commands.shared.options import parsed
+from zenplan.commands.shared.preparing import PREPARE
 from zenplan.commands.shared.request import settings_of
 from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.shared.tables import catalogue

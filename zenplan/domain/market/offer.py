@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from zenplan.domain import checks
 from zenplan.domain.market.credit import Credit
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.provenance import Fact
 from zenplan.errors import DataError
@@ -109,6 +110,7 @@ class Offer:
         whole: all of these are paid for, or none.
         derived: how the price was made, where it was not read as it is.
         guess: why it is not sure that such a machine exists; empty where it is listed as it is.
+        interruptions: how often a spot machine of it is taken, where the source of its prices says; else None.
     """
 
     instance: Instance
@@ -121,6 +123,7 @@ class Offer:
     whole: bool = False
     derived: tuple[Fact, ...] = ()
     guess: str = ""
+    interruptions: Interruptions | None = None
 
     def __post_init__(self) -> None:
         checks.named("offer", region=self.region)

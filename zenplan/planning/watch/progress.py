@@ -81,8 +81,9 @@ def mean_step_s(
 
     Args:
         predicted: of a step, 80 %; None without a prediction.
-        measured: seconds of steps of this run, the latest last; or means of ``of`` steps each.
+        measured: seconds of steps of this run, the latest last; or means of several.
         ahead: steps that are to come; None for as many as were measured.
+        of: how many steps each of ``measured`` is the mean of.
     """
     prior = None
     if predicted is not None and predicted.low > 0.0:

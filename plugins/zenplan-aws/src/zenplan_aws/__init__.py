@@ -14,7 +14,6 @@ from zenplan import DataError, Http, Offer, Price, PriceProvider, PriceTable, bu
 if TYPE_CHECKING:
     from zenplan_aws.machines import Machines
     from zenplan_aws.price_list import PriceList
-    from zenplan_aws.spot import Band, Place
 
 PRICE_LISTS: Final = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/current"
 SPOT_PRICES: Final = "https://website.spot.ec2.aws.a2z.com/spot.json"
@@ -64,20 +63,12 @@ class AWS:
                 listed = read_price_list(chunks, machines, f"price list of {region}")
             offers += _offers(listed, machines, address, left_out)
         offers += [offer for offer in bundled.offers if offer.region not in regions]
-        try:
-            offers = self._with_spot(offers, http, left_out)
-        except DataError as error:
-            left_out[f"all spot prices: {error.message}"] = None
+        for what, add in (("spot prices", self._with_spot), ("rates of interruption", self._with_interruptions)):
+            try:
+                offers = add(offers, http, left_out)
+            except DataError as error:
+                left_out[f"all {what}: {error.message}"] = None
         return replace(bundled, offers=tuple(offers), left_out=tuple(left_out))
-
-    def interruptions(self, http: Http) -> Mapping[Place, Band]:
-        """What share of Linux spot machines was taken back within the last month, by region and instance type.
-
-        Raises DataError: the advice is not there or has another shape.
-        """
-        from zenplan_aws.spot import interruptions
-
-        return interruptions(http.get_json(self.spot_advice))
 
     def _with_spot(self, offers: list[Offer], http: Http, left_out: dict[str, None]) -> list[Offer]:
         from zenplan_aws.spot import spot_prices
@@ -95,6 +86,12 @@ class AWS:
             if spot or offer.on_demand:
                 found.append(replace(offer, spot=spot))
         return found
+
+    def _with_interruptions(self, offers: list[Offer], http: Http, left_out: dict[str, None]) -> list[Offer]:
+        from zenplan_aws.spot import interruptions
+
+        rates = interruptions(http.get_json(self.spot_advice), date.today(), self.spot_advice)
+        return [replace(o, interruptions=rates.get((o.region, o.instance.name)) if o.spot else None) for o in offers]
 
 
 def _offers(listed: PriceList, machines: Machines, source: str, left_out: dict[str, None]) -> list[Offer]:

@@ -7,11 +7,11 @@ their shape.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final, TypeVar
 
 import msgspec
-from zenplan import DataError
+from zenplan import DataError, Interruptions, Range
 
 # Regions that the feed calls by names of its own.
 _OLD_NAMES: Final = {
@@ -75,22 +75,16 @@ class _Advice(msgspec.Struct):
     spot_advisor: dict[str, _Systems]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Band:
-    """The share of spot machines that AWS took back within the last month: between two shares, 0 to 1."""
-
-    low: float
-    high: float
-
-
-# The five that AWS has, by their labels; 'max' beside a label is another number.
+# Shares of spot machines that AWS took back within a month: the least, the middle and the most of each band that it has, by
+# its label ('max' beside a label is another number). Of the last one the most is not known; nearly all is taken for it.
 _BANDS: Final = {
-    "<5%": Band(low=0.0, high=0.05),
-    "5-10%": Band(low=0.05, high=0.10),
-    "10-15%": Band(low=0.10, high=0.15),
-    "15-20%": Band(low=0.15, high=0.20),
-    ">20%": Band(low=0.20, high=1.0),
+    "<5%": (0.0, 0.025, 0.05),
+    "5-10%": (0.05, 0.075, 0.10),
+    "10-15%": (0.10, 0.125, 0.15),
+    "15-20%": (0.15, 0.175, 0.20),
+    ">20%": (0.20, 0.60, 0.99),
 }
+_MONTH_S: Final = 365 * 24 * 3600 / 12
 
 
 def spot_prices(answer: Any) -> dict[Place, float]:
@@ -113,19 +107,28 @@ def spot_prices(answer: Any) -> dict[Place, float]:
     return found
 
 
-def interruptions(answer: Any) -> dict[Place, Band]:
-    """How often Linux machines are taken back. Raises DataError: the advice has another shape, or unknown bands."""
+def interruptions(answer: Any, today: date, source: str) -> dict[Place, Interruptions]:
+    """How often Linux machines are taken back, at a rate that stays the same. Raises DataError: the advice has another
+    shape, or unknown bands.
+    """
     advice = _read(answer, _Advice, "spot advice")
     unknown = [each.label for each in advice.ranges if each.label not in _BANDS]
     if unknown:
         raise DataError(f"spot advice: 'label' of a range is '{unknown[0][:20]}', which is no band that is known")
-    by_index = {each.index: _BANDS[each.label] for each in advice.ranges}
+    by_index = {each.index: _rates(each.label, today, source) for each in advice.ranges}
     return {
         (region, instance): by_index[told.r]
         for region, systems in advice.spot_advisor.items()
         for instance, told in systems.linux.items()
         if told.r in by_index
     }
+
+
+def _rates(label: str, today: date, source: str) -> Interruptions:
+    """Of machines of which such a share is left after a month: exp(-rate * month)."""
+    low, mid, high = (-math.log1p(-share) / _MONTH_S for share in _BANDS[label])
+    what = f"AWS Spot Advisor: {label} of machines taken back in a month"
+    return Interruptions(per_node_s=Range(low=low, mid=mid, high=high), what=what, as_of=today, source=source)
 
 
 def _usd_per_h(column: _Column, instance: str) -> float | None:
