@@ -58,5 +58,10 @@ def prepare(
             f"give {LEAST_VOCABULARY} or more",
         )
     built_in = os.fspath(where) == PYTHON and not Path(where).exists()
-    fields |= {"text_column": given.get("text_column"), "needed_tokens": needed, "overwrite": overwrite}
+    fields |= {
+        "text_column": given.get("text_column"),
+        "parameters": params,
+        "needed_tokens": needed,
+        "overwrite": overwrite,
+    }
     return prepared(Asked(source=PYTHON if built_in else Path(where), out=Path(out), **fields), tell)
