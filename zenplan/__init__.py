@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zenplan.version import API, __version__
 
 if TYPE_CHECKING:
+    from zenplan.adapters.clock import today
     from zenplan.adapters.prices.table import bundled_prices, price_table, read_price_folder
     from zenplan.api import (
         ZenplanWarning,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 else:
     # The same again for whoever runs it; a test holds the two together.
     _MODULES = {
+        "zenplan.adapters.clock": ("today",),
         "zenplan.adapters.prices.table": ("bundled_prices", "price_table", "read_price_folder"),
         "zenplan.api": (
             "ZenplanWarning",
@@ -224,5 +226,6 @@ __all__ = [
     "profile",
     "read_price_folder",
     "register_layer",
+    "today",
     "train",
 ]
