@@ -33,13 +33,12 @@ def safetensors_shapes(file: BinaryIO, what: str, hint: str) -> dict[str, Sequen
     except UnicodeDecodeError as error:
         raise InputFileError(f"{what} has no header of safetensors", hint) from error
     found = decoded(text, json.loads, f"the header of {what}", "JSON", hint)
-    entries = found.items() if isinstance(found, dict) else ()
-    shapes = {name: entry.get("shape") for name, entry in entries if isinstance(entry, dict)}
-    return {name: shape for name, shape in shapes.items() if _is_shape(shape)}
-
-
-def _is_shape(shape: Any) -> bool:
-    return isinstance(shape, list) and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape)
+    shapes: dict[str, Sequence[int]] = {}
+    for name, entry in found.items() if isinstance(found, dict) else ():
+        shape = entry.get("shape") if isinstance(entry, dict) else None
+        if isinstance(shape, list) and all(type(n) is int and n > 0 for n in shape):
+            shapes[name] = shape
+    return shapes
 
 
 def gguf_values(file: BinaryIO, what: str, hint: str) -> tuple[dict[str, Any], list[str], int | None]:

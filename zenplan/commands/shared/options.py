@@ -115,7 +115,12 @@ _MODEL: Final = (
         help="A named model, as in llama3-8b or resnet:depth=101; 'zenplan workloads' lists them.",
         parse=as_given,
     ),
-    Flag(name="config", metavar="FILE", help="A Hugging Face config.json.", kind=Path),
+    Flag(
+        name="config",
+        metavar="FILE",
+        help="A Hugging Face config.json, params.json of Llama, .gguf or .safetensors.",
+        kind=Path,
+    ),
     Flag(name="keras", metavar="TARGET", help="A Keras model: package.module:function, or a .keras file."),
     Flag(
         name="active_params",

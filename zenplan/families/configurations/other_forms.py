@@ -107,8 +107,8 @@ def from_gguf(values: Mapping[str, Any], tensors: Sequence[str], vocab: int | No
         found["vocab_size"] = words
     if found.get("qk_rope_head_dim") and found.get("head_dim") and found.get("kv_lora_rank"):
         found["qk_nope_head_dim"] = found["head_dim"] - found["qk_rope_head_dim"]
-    name = values.get("general.name")
-    return found | {"tie_word_embeddings": "output.weight" not in tensors, "_name_or_path": name}
+    called = values.get("general.name")
+    return found | {"tie_word_embeddings": "output.weight" not in tensors, "_name_or_path": called}
 
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
