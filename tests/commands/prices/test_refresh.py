@@ -24,7 +24,7 @@ from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import PriceTable
 from zenplan.errors import DataError, NoLiveSource, UnknownName, ZenplanError
 from zenplan.protocols import Http
-from zenplan.testing.server import Server
+from zenplan.testing.server import Reply, Server
 
 TODAY = date(2026, 11, 29)
 SHEETS = Catalogue(accelerators=tuple(read_accelerators()))
@@ -212,7 +212,8 @@ PLUGIN = """
             return price_table("shop", [old], "a list")
         def fetch(self, http):
             print("asked")
-            return price_table("shop", http.get_json(os.environ["SHOP_URL"]), "its page")
+            key = {"Authorization": "Bearer " + os.environ["SHOP_KEY"]} if "SHOP_KEY" in os.environ else {}
+            return price_table("shop", http.get_json(os.environ["SHOP_URL"], key), "its page")
     @hookimpl
     def zenplan_price_providers():
         return [Shop()]
@@ -447,3 +448,38 @@ def test_a_newer_cache_is_left_alone_and_said(shop: tuple[Callable[..., Any], Se
     (said,) = ended.err.splitlines()
     assert "a newer zenplan wrote it" in said
     assert file.read_text(encoding="utf-8") == newer
+
+
+# --- keys
+
+
+def test_a_key_is_shown_to_its_server_alone(
+    shop: tuple[Callable[..., Any], Server], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever is written or printed is looked through, where all goes well and where it does not."""
+    called, server = shop
+    key = "secret_planted_0123456789"
+    monkeypatch.setenv("SHOP_KEY", key)
+    monkeypatch.setenv("ZENPLAN_TRACE_PLUGINS", "1")
+    good, echo = [row(21.0)], {"error": f"no such key: {key}"}
+    replies = [
+        Reply(body=good, headers={"ETag": '"1"', "Cache-Control": "max-age=3600"}),
+        Reply(body=echo, status=401),
+        Reply(body=echo),
+        Reply(body=f"<html>{key}"),
+        Reply(body=good, status=302, headers={"Location": f"https://example.com/{key}?key={key}"}),
+        Reply(body=good, truncated=True),
+        Reply(body=echo, status=429, headers={"Retry-After": "9999"}),
+    ]
+    said = ""
+    for reply in replies:
+        server.pages["/shop"] = reply
+        for argv in (("refresh",), ("refresh", "--format", "json"), ("doctor",), ("--fresh", "--format", "csv")):
+            ended = called("prices", *argv)
+            said += ended.out + ended.err
+    said += called("prices", "export", str(tmp_path / "out.csv")).out
+    assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {key}"}
+    assert key not in said
+    written = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert any(file.suffix == ".csv" for file in written)
+    assert [file for file in written if key.encode() in file.read_bytes()] == []

@@ -133,7 +133,7 @@ def _guess(provider: str, times: int) -> str:
     """Why it is not sure that there is a machine of so many of the devices that are sold one by one."""
     if times == 1 or provider_class(provider) is not ProviderClass.MARKETPLACE:
         return ""
-    return f"{times} times the price of one: its owners may rent out no such machine, or ask something else for it"
+    return f"{times} × the price of one device; there may be no such machine"
 
 
 def _sizes(row: Mapping[str, str], accelerator: str, devices: int, machines: Machines) -> tuple[int, ...]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
-from zenplan.adapters.files.csv_file import data_rows
+from zenplan.adapters.files.csv_file import DataRow, data_rows
 from zenplan.domain.market.provider import OnDemandLimit, ProviderClass
 from zenplan.domain.provenance import Origin
+from zenplan.units import DAY_S
 
 _PROVIDERS = ("provider", "class", "source", "status", "date")
 _AVAILABILITY = ("provider_class", "accelerators", "devices", "source", "status", "date")
+_RESERVED = ("provider", "quota", "quota_status", "least_days", "source", "page", "status", "date")
 
 
 def provider_class(provider: str) -> ProviderClass:
@@ -17,10 +20,23 @@ def provider_class(provider: str) -> ProviderClass:
     return _classes().get(provider, ProviderClass.UNKNOWN)
 
 
-def on_demand_limit(kind: ProviderClass, accelerator: str) -> OnDemandLimit:
-    """The largest cluster of an accelerator that providers of a class usually rent out without a reservation."""
+def on_demand_limit(kind: ProviderClass, accelerator: str, provider: str = "") -> OnDemandLimit:
+    """The largest cluster of an accelerator that providers of a class usually rent out without a reservation, and what
+    is known of that provider's quota and reservations."""
     limits = _limits()
-    return limits.get((kind, accelerator)) or limits[kind, ""]
+    found = limits.get((kind, accelerator)) or limits[kind, ""]
+    row = _reserved().get(provider)
+    if row is None:
+        return found
+    days, source = row.number_or_none("least_days"), row.cells["source"]
+    term_s = days * DAY_S if days else None
+    origin = Origin.PUBLISHED if row.cells["quota_status"] == "read" else Origin.ASSUMED
+    return replace(found, quota=row.cells["quota"], quota_origin=origin, term_s=term_s, term_source=source)
+
+
+@cache
+def _reserved() -> dict[str, DataRow]:
+    return {row.cells["provider"]: row for row in data_rows("reservations.csv", _RESERVED)}
 
 
 @cache

@@ -19,6 +19,7 @@ from zenplan.domain.fit.efficiency import Efficiency
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import OWN, Instance, Offer, PriceTable
 from zenplan.domain.market.provider import OnDemandLimit
 from zenplan.domain.provenance import Origin
@@ -140,18 +141,27 @@ def select(
                 why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
                 chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
-            limit, without = _available(limits, offer, accelerator), accelerator.name in unpriced
-            names = (instance.provider, instance.name, instance.accelerator)
-            taken = (offer.interruptions or interruptions_of(*names)) if offer.spot else None
-            terms = offer.terms or (table.terms and table.terms.of(instance.name))
-            option = Option(
-                offer=offer, terms=terms, nodes=1, cluster=0, on_demand=limit, unpriced=without, interruptions=taken
+            of_offer = partial(
+                Option,
+                offer=offer,
+                terms=offer.terms or (table.terms and table.terms.of(instance.name)),
+                on_demand=(limit := _had_of(offer) or limits(accelerator.name, accelerator.node_devices)),
+                unpriced=accelerator.name in unpriced,
+                interruptions=_taken(offer),
             )
             for nodes, used in _sizes(request, offer, plan, limit, reserved, chosen):
                 place = _place(chosen, places, instance, accelerator, efficiency, nodes, used, corrected)
-                chosen.options.append(replace(option, nodes=nodes, cluster=place))
+                chosen.options.append(of_offer(nodes=nodes, cluster=place))
     chosen.left_out.extend(_unused(chosen, tables))
     return chosen
+
+
+def _taken(offer: Offer) -> Interruptions | None:
+    """How often a spot machine of it is taken, as its own source says or as is published; None where neither does."""
+    if offer.spot is None:
+        return None
+    machine = offer.instance
+    return offer.interruptions or interruptions_of(machine.provider, machine.name, machine.accelerator)
 
 
 def _unpriced(request: Request, tables: Sequence[PriceTable]) -> set[str]:
@@ -162,20 +172,19 @@ def _unpriced(request: Request, tables: Sequence[PriceTable]) -> set[str]:
     return {o.instance.accelerator for o in offers} - {o.instance.accelerator for o in offers if o.on_demand}
 
 
-def _available(limits: Callable[[str, int], OnDemandLimit], offer: Offer, accelerator: Accelerator) -> OnDemandLimit:
-    """What is had on demand of an offer; of what one has, all of it."""
-    if offer.machines is not None:
-        return OnDemandLimit(
-            devices=offer.machines * offer.instance.devices, origin=Origin.GIVEN, source="as many as there are"
-        )
-    return limits(accelerator.name, accelerator.node_devices)
+def _had_of(offer: Offer) -> OnDemandLimit | None:
+    """As many as there are, where that is known of the offer itself."""
+    if offer.machines is None:
+        return None
+    devices = offer.machines * offer.instance.devices
+    return OnDemandLimit(devices=devices, origin=Origin.GIVEN, source="as many as there are")
 
 
 def _limit(table: PriceTable, accelerator: str, node_devices: int) -> OnDemandLimit:
     """The largest cluster on demand; of devices that nobody rents out, one machine."""
     if table.provider == OWN:
         return OnDemandLimit(devices=node_devices, origin=Origin.DATA_SHEET, source="one machine")
-    return on_demand_limit(table.kind, accelerator)
+    return on_demand_limit(table.kind, accelerator, table.provider)
 
 
 def _unused(chosen: Selection, tables: Sequence[PriceTable]) -> Iterator[str]:

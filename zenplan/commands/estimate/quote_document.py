@@ -88,6 +88,20 @@ class InterruptionsDocument(Document):
     source: Annotated[Name, Meta(description="Where it was read.")]
 
 
+class AvailabilityDocument(Document):
+    """How many devices of a kind are to be had of a provider, and on which terms."""
+
+    on_demand_devices: Annotated[Count, Meta(description="The largest cluster without a reservation, in devices.")]
+    origin: Annotated[Origin, Meta(description="Where that is from.")]
+    source: Annotated[Name, Meta(description="Why it is that.")]
+    quota: Annotated[str | None, Meta(description="What an account has to have first; null where that is not known.")]
+    least_reservation_s: Annotated[
+        Positive | None,
+        Meta(description="The shortest reservation of a larger cluster, in seconds; null where that is not known."),
+    ]
+    reservation_source: Annotated[str | None, Meta(description="Where quota and reservation were read; null without.")]
+
+
 class BillDocument(Document):
     """Time and money of a run under one billing kind."""
 
@@ -145,6 +159,14 @@ class EnergyDocument(Document):
     ]
     pue: Annotated[float, Meta(ge=1, description="Power usage effectiveness used, a ratio.")]
     grid_source: Annotated[str | None, Meta(description="Where the grid's carbon intensity comes from.")]
+    embodied_kg: Annotated[
+        RangeDocument | None,
+        Meta(
+            description="The run's share of what making the machines emitted, in kg of CO2 equivalent, beside co2e_kg; "
+            "null where it is not known of the device."
+        ),
+    ]
+    embodied_source: Annotated[str | None, Meta(description="Where that figure comes from.")]
 
 
 class PricesDocument(Document):
@@ -252,6 +274,10 @@ class QuoteDocument(Document):
         InterruptionsDocument | None,
         Meta(description="How often a spot machine of it is taken; null where nothing is published: see the inputs."),
     ] = None
+    availability: Annotated[
+        AvailabilityDocument | None,
+        Meta(description="How many are to be had, and on which terms; null where nothing is known."),
+    ] = None
     guess: Annotated[
         str | None,
         Meta(description="Why it is not sure that such a machine is to be had; null where it is listed as it is."),
@@ -291,7 +317,22 @@ def quote_document(workload: Workload, operations: Operations, ranked: Ranked) -
         correction=fill(CorrectionDocument, estimate.correction) if estimate.correction else None,
         price_derived=tuple(fill(FactDocument, fact) for fact in offer.derived),
         interruptions=_interruptions(quote),
+        availability=_availability(quote),
         guess=offer.guess or None,
+    )
+
+
+def _availability(quote: Quote) -> AvailabilityDocument | None:
+    limit = quote.on_demand
+    if limit is None:
+        return None
+    return fill(
+        AvailabilityDocument,
+        limit,
+        on_demand_devices=limit.devices,
+        quota=limit.quota or None,
+        least_reservation_s=limit.term_s,
+        reservation_source=limit.term_source or None,
     )
 
 
@@ -359,4 +400,6 @@ def _energy(quote: Quote) -> EnergyDocument | None:
         kwh=fill(RangeDocument, energy.kwh),
         co2e_kg=fill(RangeDocument, energy.co2e_kg) if energy.co2e_kg else None,
         grid_source=energy.grid_source or None,
+        embodied_kg=fill(RangeDocument, energy.embodied_kg) if energy.embodied_kg else None,
+        embodied_source=energy.embodied_source or None,
     )

@@ -286,9 +286,10 @@ def _energy(quote: Quote) -> str:
     told = (
         f"{units.count(energy.kwh.mid)} kWh ({units.span(units.count(energy.kwh.low), units.count(energy.kwh.high))})"
     )
+    made = f", {units.count(energy.embodied_kg.mid)} kg of making the machines" if energy.embodied_kg else ""
     if energy.co2e_kg is None:
-        return f"{told}; CO2e not known for region '{quote.offer.region}'"
-    return f"{told}, {units.count(energy.co2e_kg.mid)} kg CO2e"
+        return f"{told}{made}; CO2e not known for region '{quote.offer.region}'"
+    return f"{told}, {units.count(energy.co2e_kg.mid)} kg CO2e{made}"
 
 
 def _price(quote: Quote, usd: Callable[[float], str], today: date) -> str:
@@ -336,13 +337,22 @@ def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
 
 def beyond_notes(answer: Answer) -> tuple[str, ...]:
     """Which quotes are larger than what is had on demand; nothing where none is."""
-    limits: dict[int, list[str]] = {}
+    limits: dict[tuple[int, str], list[str]] = {}
+    guesses: dict[str, list[str]] = {}
     for place, ranked in enumerate(answer.ranked, 1):
-        if limit := ranked.quote.beyond_on_demand:
-            limits.setdefault(limit, []).append(f"#{place}")
-    return tuple(
-        f"{', '.join(places)}: more than {limit:,} on demand usually needs a reservation."
-        for limit, places in limits.items()
+        quote = ranked.quote
+        if limit := quote.beyond_on_demand:
+            term_s = quote.on_demand.term_s if quote.on_demand else None
+            least = f", of at least {units.duration(term_s)} at {quote.offer.instance.provider}" if term_s else ""
+            limits.setdefault((limit, least), []).append(f"#{place}")
+        if quote.offer.guess:
+            guesses.setdefault(quote.offer.guess, []).append(f"#{place}")
+    return (
+        *(
+            f"{', '.join(places)}: more than {limit:,} on demand usually needs a reservation{least}."
+            for (limit, least), places in limits.items()
+        ),
+        *(f"{', '.join(places)} is a guess: {why}." for why, places in guesses.items()),
     )
 
 

@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from zenplan import units
 from zenplan.commands.estimate.own import own_facts
 from zenplan.commands.shared.shortfall import next_precision, trains_in
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Ranked
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import OWN
+from zenplan.domain.market.interruptions import Interruptions
+from zenplan.domain.market.offer import OWN, Instance
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.protocols import WorkloadFamily
+
+
+def _taken(instance: Instance, found: Interruptions) -> Fact:
+    """How often a spot machine is taken, as published."""
+    of_an_hour = found.per_node_s * (100.0 * units.HOUR_S)
+    low, mid, high = of_an_hour.low, of_an_hour.mid, of_an_hour.high
+    value = f"{mid:.2g} % an hour of {instance.provider} {instance.name} ({low:.2g}–{high:.2g})"
+    why = f"{found.what}; {found.as_of or 'of no date'}: {found.source}"
+    return Fact(name="spot preemption", value=value, origin=Origin.PUBLISHED, why=why)
 
 
 def plan_on_named(request: Request, catalogue: Catalogue, families: Sequence[WorkloadFamily]) -> TrainingPlan:
@@ -49,4 +60,12 @@ def machine_facts(request: Request, catalogue: Catalogue, ranked: Sequence[Ranke
             facts.setdefault(
                 value, Fact(name="largest cluster on demand", value=value, origin=limit.origin, why=limit.source)
             )
+        if limit is not None and limit.quota:
+            provider = quote.offer.instance.provider
+            term = f"larger clusters are reserved for {units.duration(limit.term_s)} at least; " if limit.term_s else ""
+            name, why = f"quota of {provider}", f"{term}{limit.term_source}"
+            facts.setdefault(name, Fact(name=name, value=limit.quota, origin=limit.quota_origin, why=why))
+        if quote.interruptions is not None and quote.offer.spot is not None:
+            fact = _taken(quote.offer.instance, quote.interruptions)
+            facts.setdefault(fact.value, fact)
     return tuple(facts.values())

@@ -25,12 +25,19 @@ class OnDemandLimit:
     Attributes:
         devices: of the whole cluster.
         origin, source: where the number is from.
+        quota, quota_origin: what an account has to have first, and where that is from; empty where it is not known.
+        term_s: the shortest reservation of a larger cluster; None where that is not known.
+        term_source: where that is from; empty without it.
     """
 
     devices: int
     origin: Origin
     source: str
+    quota: str = ""
+    quota_origin: Origin = Origin.ASSUMED
+    term_s: float | None = None
+    term_source: str = ""
 
     def __post_init__(self) -> None:
-        checks.positive("on-demand limit", devices=self.devices)
+        checks.positive("on-demand limit", devices=self.devices, term_s=self.term_s)
         checks.named("on-demand limit", source=self.source)
