@@ -43,7 +43,7 @@ class Loading:
         """It is loaded, and zenplan takes all that its hooks return."""
         self.plugins.ask()
         (info,) = (info for info in self.plugins.infos() if info.name == self.plugin)
-        assert [f"{each.what}: {each.reason}" for each in info.failures] == []
+        assert not info.failures, "; ".join(f"{each.what}: {each.reason}" for each in info.failures)
         assert sum(info.items.values()), "its hooks return nothing"
 
 

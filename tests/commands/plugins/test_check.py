@@ -83,8 +83,9 @@ def test_one_that_is_not_there(called: Any) -> None:
 
 @pytest.mark.slow
 def test_one_that_is_left_out_fails(called: Any) -> None:
-    ended = called("--plugin", str(KIT / "half_devices.py"), "plugins", "check", "half_devices")
+    argv = ("--plugin", str(KIT / "half_devices.py"), "plugins", "check", "half_devices")
+    ended = called(*argv)
     assert ended.code == 1
-    said = " ".join(ended.out.split())
-    assert "does not keep its contracts" in said
-    assert "a float, not int" in said
+    assert "does not keep its contracts" in " ".join(ended.out.split())
+    found = failed(json.loads(called(*argv, "--format", "json").out))
+    assert "offers[0].instance.devices: a float, not int" in found["nothing of it is left out"]
