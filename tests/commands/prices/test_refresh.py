@@ -28,7 +28,7 @@ from zenplan.testing.server import Reply, Server
 
 TODAY = date(2026, 11, 29)
 SHEETS = Catalogue(accelerators=tuple(read_accelerators()))
-QUICK = Limits(connect_s=2, read_s=2, call_s=3, tries=2, backoff_s=0.01)
+QUICK = Limits(tries=2, backoff_s=0.01)
 H100 = "H100-SXM5-80GB"
 
 
