@@ -191,7 +191,7 @@ def test_where_nothing_can_be_written_the_table_is_the_one_before(tmp_path: Path
 def test_who_is_asked() -> None:
     own, theirs = bundled_providers(), Shop("shop")
     assert live_providers((theirs, *own)) == (theirs,)
-    assert live_providers((theirs, *own), ["aws"]) == tuple(each for each in own if each.name == "aws")
+    assert live_providers((theirs, *own), ["AWS"]) == tuple(each for each in own if each.name == "aws")
     with pytest.raises(UnknownName):
         live_providers((theirs, *own), ["shopp"])
     with pytest.raises(DataError, match="no installed plugin"):
