@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.known import known
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.commands.train.asked import asked_run
+from zenplan.commands.train.beside import rows
 from zenplan.commands.train.data import Part, Prepared
 from zenplan.commands.train.known import _counted, _on_gpu
+from zenplan.commands.train.past import step_ratios
 from zenplan.commands.train.predict import (
     World,
     before_the_run,
@@ -24,7 +27,17 @@ from zenplan.commands.train.predict import (
     spaced,
     tariff_of,
 )
-from zenplan.domain.measured.training_run import FITTED, STORED, UNKNOWN
+from zenplan.domain.measured.training_run import (
+    FINISHED,
+    FITTED,
+    REHEARSED,
+    STORED,
+    UNKNOWN,
+    RunPrediction,
+    RunResult,
+    RunStatus,
+    Spent,
+)
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.request import Request
@@ -169,8 +182,6 @@ def test_a_folder_that_is_no_prepared_data_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_kept_of_a_long_run_has_its_mean(tmp_path: Path) -> None:
     """Of any number of steps, a hundred means at most, which together are the mean of all."""
-    from datetime import UTC, datetime
-
     from zenplan.commands.train.screen import Lines
     from zenplan.commands.train.supervise import MOST_SAMPLES, Supervisor
     from zenplan.domain.measured.training_run import RUNNING, RunStatus
@@ -215,3 +226,31 @@ def test_a_model_that_cannot_be_built_is_refused_and_one_that_is_not_counted_is_
         with pytest.raises(UsageError, match="foo"):
             _counted(run, told.append, lambda *_: None)
         assert told == []
+
+
+def test_earlier_runs_calibrate_the_step_and_not_what_was_known_before() -> None:
+    """However long setting up and the rehearsal took, of which nothing had been predicted."""
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    step = Range(low=0.9, mid=1.0, high=1.1)
+    found = []
+    for setup_s in (1.0, 1000.0):
+        prediction = RunPrediction(
+            origin=REHEARSED, why="", made_at=now, steps=100, step_s=step, setup_s=setup_s, rehearsal_s=setup_s
+        )
+        spent = Spent(setup_s=setup_s, rehearsal_s=setup_s, steps_s=120.0)
+        status = RunStatus(
+            id="a",
+            name="m",
+            state=FINISHED,
+            steps=100,
+            pid=1,
+            backend="jax",
+            started_at=now,
+            updated_at=now,
+            spent=spent,
+        )
+        result = RunResult(status=status, prediction=prediction, step_s=1.2)
+        found.append(step_ratios([(Path("run"), result)], "cpu", "")[REHEARSED])
+        parts = {row.name: row for row in rows(result)}
+        assert parts["time, unknown before"].ratio == pytest.approx(1.2)
+    assert found[0] == found[1] == pytest.approx([1.2])

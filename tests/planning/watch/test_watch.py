@@ -285,6 +285,13 @@ def test_what_is_left_pays_for_the_step_and_its_checkpoint(
     assert must_stop(limits, most_s, price, step_s, ckpt) == MAX_USD
 
 
+def test_leaving_is_paid_for_and_is_never_all_of_a_short_limit() -> None:
+    limits = RunLimits(hours=100.0 / 3600.0)
+    assert must_stop(limits, 89.0, None, 1.0, 1.0) == ""
+    assert must_stop(limits, 89.0, None, 1.0, 1.0, 9.0) == MAX_HOURS
+    assert must_stop(limits, 70.0, None, 1.0, 1.0, 1e9) == ""
+
+
 def test_the_first_limit_counts_and_none_is_none() -> None:
     assert RunLimits(usd=10.0, hours=1.0).ends_at_s(100.0) == (360.0, MAX_USD)
     assert RunLimits(usd=10.0, hours=1.0).ends_at_s(1.0) == (3600.0, MAX_HOURS)

@@ -1,7 +1,10 @@
-"""From what was asked for to the job of a worker: what was not given is the usual of the kind, and said."""
+"""From what was asked for to the job of a worker, and to the file that asks for the same: what was not given is the usual of
+the kind, and said."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +13,9 @@ from typing import Any, Final
 from zenplan import units
 from zenplan.commands.calibrate.how import How
 from zenplan.commands.shared.counting import keras_model
+from zenplan.commands.shared.options import GROUPS, Flag
 from zenplan.commands.train.data import Prepared
+from zenplan.commands.train.flags import BY_NAME, OPTIONS, TABLE
 from zenplan.commands.train.kinds import Kind, kind_of
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.operations import Operations
@@ -131,6 +136,8 @@ def _job(
             f"nothing says how many tokens a sample of {name} has", "--seq-len says it, or --steps how long"
         )
     micro = given.get("micro_batch") or batch
+    if given.get("quantize") and not given.get("lora_rank"):
+        raise UsageError("--quantize int8 freezes the weights, and nothing is left to train", "as in: --lora-rank 8")
     samples = data.samples("train", length)
     _check_sizes(data, batch, micro, samples)
     steps = _steps(facts, given, request, samples // batch)
@@ -151,6 +158,7 @@ def _job(
         batch=batch,
         micro_batch=micro,
         lora_rank=given.get("lora_rank", 0),
+        quantize=given.get("quantize", ""),
         evaluate_every=given.get("evaluate_every", 0),
         evaluate_batches=given.get("evaluate_batches", 50),
         checkpoint_every=given.get("checkpoint_every", 0),
@@ -261,3 +269,65 @@ def _rehearsal(steps: int) -> Rehearsal | None:
         return None
     most = max(LEAST_REHEARSED, int(REHEARSAL_SHARE * steps))
     return Rehearsal(seconds=REHEARSAL_S, least=LEAST_REHEARSED, most=most, waits=True)
+
+
+def request_text(given: Mapping[str, Any], options: Mapping[str, Any], compiled: bool | None) -> str:
+    """The file that asks for the run, whole: what stood in a file and what was given beside it, as TOML.
+
+    Args:
+        given: flags of a request and of a run by name, as texts; paths become whole ones.
+        options: of the kind of model.
+        compiled: as it was asked for; None where nothing was.
+    """
+    # What both know, as the model, is the run's.
+    tables = {
+        name: {f.name: _as_number(f, given[f.name]) for f in flags if _is_own(f, given)}
+        for name, flags in GROUPS.items()
+    }
+    train = {
+        name: _as_number(BY_NAME[name], value) for name, value in given.items() if name in BY_NAME and value is not None
+    }
+    tables[TABLE] = {**train, **({} if compiled is None else {"compiled": compiled})}
+    tables[f"{TABLE}.{OPTIONS}"] = dict(options)
+    lines = ["# What this run was asked for with; 'zenplan train run.toml' asks for another like it."]
+    for name, values in tables.items():
+        if values:
+            lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in values.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _is_own(flag: Flag, given: Mapping[str, Any]) -> bool:
+    return flag.name not in BY_NAME and given.get(flag.name) is not None
+
+
+class _Number(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+def _as_number(flag: Flag, value: Any) -> Any:
+    """The text of a flag that is read as a number, as that number; any other value as it is."""
+    import tomllib
+
+    if flag.parse is None or not isinstance(value, str):
+        return value
+    try:
+        found = tomllib.loads(f"value = {value.strip()}\n")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+    return _Number(value.strip()) if isinstance(found, int | float) and not isinstance(found, bool) else value
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, _Number):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Path):
+        return json.dumps(os.fspath(value.absolute()), ensure_ascii=False)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return json.dumps(str(value), ensure_ascii=False)

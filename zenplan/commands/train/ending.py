@@ -1,20 +1,33 @@
-"""The end of a run: what came out of it, its picture, and its card."""
+"""What a run leaves behind: what came out of it, its picture, its model card, and its steps as a calibration.
+
+Sections of the card as of Mitchell et al. 2019, "Model Cards for Model Reporting", those that a run can fill.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+from zenplan import units
+from zenplan.adapters.corpus.prepared import read_card
 from zenplan.adapters.picture.curve import curve_png, curve_svg
 from zenplan.adapters.run_folder.folder import CARD, CURVE_PNG, CURVE_SVG, RESULT, put, put_json
 from zenplan.adapters.run_folder.lines import Metrics
+from zenplan.adapters.store.store import CalibrationStore
+from zenplan.commands.calibrate.record import About, fingerprint_of
 from zenplan.commands.train.asked import Asked
-from zenplan.commands.train.card import card
+from zenplan.commands.train.beside import as_a_whole, rows
 from zenplan.commands.train.document import run_document
 from zenplan.commands.train.predict import mfu_of
 from zenplan.commands.train.supervise import Supervisor
 from zenplan.documents import published
-from zenplan.domain.measured.training_run import RunResult
+from zenplan.domain.checks import one_line
+from zenplan.domain.measured.calibration import DONE, MODEL, Calibration, Measured, Point, Stored
+from zenplan.domain.measured.training_run import FINISHED, RunResult
+from zenplan.errors import DataError, InputFileError, ZenplanError
+from zenplan.planning.calibration.features import features_of_blocks
 from zenplan.worker.protocol import Ended
 
 
@@ -62,3 +75,132 @@ def keep(folder: Path, asked: Asked, result: RunResult, metrics: Metrics) -> Non
     put(folder, CURVE_PNG, curve_png(metrics.training, shown))
     put(folder, CARD, card(asked, result, folder))
     put_json(folder, RESULT, published(run_document(result, str(folder))))
+
+
+def card(asked: Asked, result: RunResult, folder: Path) -> str:
+    """The card, in markdown."""
+    return "\n".join(_lines(asked, result, folder)) + "\n"
+
+
+def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
+    status, job = result.status, asked.job
+    yield f"# {status.name}"
+    yield ""
+    if status.state != FINISHED:
+        yield f"The run is not finished: {status.state} at step {status.step:,} of {status.steps:,} ({status.reason})."
+        yield ""
+    yield "## Model"
+    yield ""
+    if result.parameters is not None:
+        trained = "" if result.trainable in (None, result.parameters) else f", {result.trainable:,} of them trained"
+        yield f"- {result.parameters:,} parameters{trained}"
+    optimizer = job.optimizer
+    yield f"- {job.loss or 'own loss'}, {optimizer.name} at {optimizer.learning_rate:g}, {optimizer.schedule} schedule"
+    yield f"- {units.many(status.step, 'step')} of {units.many(job.batch, 'sample')} in {job.precision}, seed {job.seed}"
+    yield f"- Keras on {status.backend}, {status.device}, {units.many(job.threads, 'thread')}"
+    yield f"- run {status.id}, begun {status.started_at:%Y-%m-%d %H:%M} UTC, in `{folder}`"
+    yield ""
+    yield "## Data"
+    yield ""
+    yield from _data(asked)
+    yield ""
+    yield "## Metrics"
+    yield ""
+    yield from _metrics(result)
+    yield ""
+    yield f"![loss]({CURVE_SVG})"
+    yield ""
+    yield "## What it took"
+    yield ""
+    yield "| part | predicted | 80 % range | actual | difference |"
+    yield "|---|---:|---|---:|---:|"
+    for row in rows(result):
+        yield f"| {' | '.join(row.cells())} |"
+    if result.prediction is not None:
+        yield ""
+        yield f"The prediction is from before the first step: {result.prediction.origin}, {result.prediction.why}."
+        yield as_a_whole(result)
+    yield ""
+    yield "## Limits"
+    yield ""
+    yield "- It was evaluated on data of the same source as it was trained on, and on nothing else."
+    if result.samples and asked.data.kind == "tokens" and result.parameters and result.tokens:
+        ratio = result.tokens / result.parameters
+        yield f"- {units.significant(ratio)} tokens a parameter were seen; language models are often trained on 20 and more."
+    for note in result.notes:
+        yield f"- {note}"
+
+
+def _data(asked: Asked) -> Iterator[str]:
+    data = asked.data
+    for name, part in data.parts.items():
+        count = units.many(*((part.samples or 0, "sample") if part.tokens is None else (part.tokens, "token")))
+        yield f"- {name}: {count}"
+    yield f"- fingerprint `{data.fingerprint}`"
+    try:
+        card = read_card(Path(data.folder))
+    except (InputFileError, DataError):
+        return
+    yield f"- from `{card.source}`: {units.many(card.records, 'record')} of {units.many(card.files, 'file')}, {card.what}"
+    for each in card.dropped:
+        yield f"- {each.count:,} {each.what} were dropped: {each.why}"
+    for note in card.notes:
+        yield f"- {note}"
+    yield f"- data card: `{Path(data.folder) / 'card.json'}`"
+
+
+def _metrics(result: RunResult) -> Iterator[str]:
+    yield "| part | figure | value | baseline |"
+    yield "|---|---|---:|---:|"
+    if result.last_loss is not None:
+        yield f"| training | loss of the last step | {units.significant(result.last_loss, 4)} | |"
+    for part, values in result.metrics.items():
+        for name, value in values.items():
+            other = result.baselines.get(part, {}).get(name)
+            shown = "" if other is None else units.significant(other, 4)
+            yield f"| {part} | {name} | {units.significant(value, 4)} | {shown} |"
+
+
+# Fewer steps say less than a calibration of a minute.
+LEAST_STEPS: Final = 10
+
+
+def calibration_of(supervisor: Supervisor, result: RunResult, id: str) -> Calibration | None:
+    """The run's steps as a calibration; None where the model was not counted, or too little of it was run."""
+    plan, job, machine = supervisor.world.plan, supervisor.asked.job, supervisor.machine
+    if plan is None or machine is None or len(supervisor.samples) < LEAST_STEPS:
+        return None
+    workload = plan.workload
+    point = Point(key="target", batch=job.batch, features=features_of_blocks(workload.blocks, job.batch))
+    about = About(
+        kind=MODEL,
+        subject=supervisor.asked.name,
+        family=workload.family,
+        target=point,
+        parameters=workload.parameters,
+        flop_per_sample=workload.training_flop_per_sample,
+    )
+    gpu = supervisor.device_name
+    known = {"device": gpu} if gpu else {}
+    mark = fingerprint_of(machine, backend=supervisor.asked.backend, precision=job.precision, **known)
+    measured = Measured(
+        point=Point(key=f"whole batch={job.batch}", batch=job.batch, features=point.features),
+        samples=tuple(supervisor.samples),
+        setup_s=supervisor.spent.setup_s,
+        peak_bytes=result.peak_bytes,
+    )
+    text = one_line(f"steps of the training run {result.status.id}")
+    return replace(about.begun(id, mark), measured=(measured,), notes=(text,))
+
+
+def store(supervisor: Supervisor, result: RunResult) -> str:
+    """Add it to the user's store; its id, or why it is not there, for people."""
+    try:
+        with CalibrationStore.open() as opened:
+            found = calibration_of(supervisor, result, opened.new_id())
+            if found is None:
+                return ""
+            opened.insert([Stored(calibration=found, state=DONE)])
+            return f"calibration {found.id} is made of its steps: the next estimate on this device uses it"
+    except ZenplanError as error:
+        return f"its steps are not kept as a calibration: {error.message}"

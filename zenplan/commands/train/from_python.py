@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zenplan.commands.shared.output import loaded_plugins
-from zenplan.commands.train.evidence import store
+from zenplan.commands.train.ending import store
 from zenplan.commands.train.flags import Flags
 from zenplan.commands.train.screen import Screen, Told
 from zenplan.commands.train.search.running import begun, searched

@@ -8,7 +8,7 @@ from zenplan.adapters.files.scratch import scratch
 from zenplan.commands.shared import start
 from zenplan.commands.shared.output import loaded_plugins, say, warned, write
 from zenplan.commands.shared.progress import elapsed, staged
-from zenplan.commands.train.evidence import store
+from zenplan.commands.train.ending import store
 from zenplan.commands.train.flags import Flags
 from zenplan.commands.train.report import prediction_report, train_report
 from zenplan.commands.train.screen import JsonLines, shown

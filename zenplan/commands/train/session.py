@@ -20,13 +20,12 @@ from zenplan.commands.shared.preparing import PREPARE
 from zenplan.commands.shared.request import settings_of
 from zenplan.commands.shared.request_file import read_request
 from zenplan.commands.shared.tables import catalogue
-from zenplan.commands.train.asked import Asked, asked_run
+from zenplan.commands.train.asked import Asked, asked_run, request_text
 from zenplan.commands.train.data import Prepared, prepared_data
 from zenplan.commands.train.flags import LIMITS, OPTIONS, Flags, option_of, parsed_train, read_train_table
 from zenplan.commands.train.known import world_of
 from zenplan.commands.train.past import read_prediction, standing
 from zenplan.commands.train.predict import World
-from zenplan.commands.train.request_text import request_text
 from zenplan.commands.train.screen import Screen
 from zenplan.commands.train.tracking import trackers_of
 from zenplan.commands.train.use_case import Outcome, Place, dry_run, resumed_job, train

@@ -334,6 +334,7 @@ class Supervisor:
             self.status.usd_per_h,
             max(self.window, key=lambda each: each.wall_s).wall_s if self.window else None,
             self.longest_checkpoint_s,
+            (self.prediction.ending_s if self.prediction else None) or 0.0,
         ):
             self.say(found, f"--{found.replace('_', '-')} is near: ending with a checkpoint", {})
             self.stop(found)
@@ -361,13 +362,13 @@ class Supervisor:
         step = self.status.step
         if text := self.drifts.look(found, step, time.monotonic()):
             more = {} if found is None else {"step_s": found.step_s, "ratio": found.ratio, "cause": str(found.cause)}
-            self.say("as predicted" if found is None else "drift", text, {"step": step, **more})
+            self.say("drift_over" if found is None else "drift", text, {"step": step, **more})
 
     def over(self) -> None:
         """The run is at its end: what was said of its steps and is so no more is taken back."""
         self._drifts()
         if text := self.drifts.end(self.status.step):
-            self.say("as predicted", text, {"step": self.status.step})
+            self.say("drift_over", text, {"step": self.status.step})
         self.notes += self.drifts.notes()
 
     # --- how it stands
@@ -468,7 +469,7 @@ class Supervisor:
     def say(self, event: str, text: str, values: Mapping[str, Any]) -> None:
         """Something that is kept with the run."""
         # Of what is not as predicted, the notes are made at the end: it may pass.
-        if event not in ("prediction", "drift", "as predicted"):
+        if event not in ("prediction", "drift", "drift_over"):
             self.notes.append(text)
         if self._notices is None:
             self._notices = Lines(self.folder / NOTICES)

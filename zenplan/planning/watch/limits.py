@@ -49,10 +49,11 @@ def must_stop(
     usd_per_h: float | None,
     step_s: float | None = None,
     checkpoint_s: float | None = None,
+    ending_s: float = 0.0,
 ) -> str:
     """Which limit ends the run now; empty where it goes on.
 
-    It is stopped while there is still time for the step that is in progress and for the checkpoint after it.
+    It is stopped while there is still time for the step that is in progress, for the checkpoint after it, and to leave.
 
     Args:
         limits: what it may take.
@@ -60,11 +61,13 @@ def must_stop(
         usd_per_h: what an hour costs; None where it is not known.
         step_s: the longest of the last steps; None before the first.
         checkpoint_s: that the longest checkpoint took; None before the first.
+        ending_s: that it takes to leave, once all is done.
     """
     end = limits.ends_at_s(usd_per_h)
     if end is None:
         return ""
     needed_s = _CAUTION * ((step_s or 0.0) + (_UNSEEN_CHECKPOINT_S if checkpoint_s is None else checkpoint_s))
-    # Of a run of seconds, not all is kept back for a checkpoint that nobody has timed.
+    # Of a run of seconds, not all is kept back for what nobody has timed.
     reserve_s = min(needed_s, end[0] / 2.0) if checkpoint_s is None else needed_s
+    reserve_s += min(ending_s, end[0] / 4.0)
     return end[1] if elapsed_s + reserve_s >= end[0] else ""

@@ -14,7 +14,7 @@ from zenplan import units
 from zenplan.adapters.files.scratch import scratch
 from zenplan.adapters.run_folder.folder import CHECKPOINTS, METRICS, MODEL, RESULT, STATUS
 from zenplan.adapters.run_folder.lines import read_metrics
-from zenplan.commands.train.evidence import store
+from zenplan.commands.train.ending import store
 from zenplan.commands.train.flags import OPTIONS, Flags
 from zenplan.commands.train.past import read_result
 from zenplan.commands.train.screen import Screen
