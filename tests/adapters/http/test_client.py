@@ -9,6 +9,7 @@ import ssl
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
@@ -22,17 +23,19 @@ from zenplan.adapters.http.client import AGENT, HttpClient, Limits
 from zenplan.errors import DataError
 from zenplan.protocols import Http
 
+# A busy machine takes its time; what is to be too late is too late after a second.
 QUICK = Limits(
-    connect_s=2,
-    read_s=2,
-    call_s=1,
-    stream_s=1,
+    connect_s=10,
+    read_s=10,
+    call_s=30,
+    stream_s=30,
     json_bytes=1e6,
     stream_bytes=1e6,
     tries=3,
     backoff_s=0.01,
     most_wait_s=2,
 )
+HURRIED = replace(QUICK, call_s=1, stream_s=1)
 
 
 @pytest.fixture
@@ -195,7 +198,7 @@ def test_an_hour_is_not_waited_for(server: Any, http: HttpClient) -> None:
     server.pages["/busy"] = busy(1, Retry_After="3600")
     start = time.monotonic()
     assert "1.00 h" in refused(lambda: http.get_json(f"{server.url}/busy"))
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
     assert len(server.seen) == 1
 
 
@@ -241,7 +244,7 @@ def test_ten_gigabytes(server: Any, http: HttpClient) -> None:
     for ask in (http.get_json, lambda url: whole(http, url)):
         start = time.monotonic()
         assert "more than 1.00 MB" in refused(lambda ask=ask: ask(url))
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < 5
 
 
 def test_a_bomb(server: Any, http: HttpClient) -> None:
@@ -259,7 +262,7 @@ def test_a_bomb(server: Any, http: HttpClient) -> None:
 
 
 @pytest.mark.parametrize("of_header", [False, True])
-def test_a_trickle(server: Any, http: HttpClient, of_header: bool) -> None:
+def test_a_trickle(server: Any, of_header: bool) -> None:
     """A byte comes in time each time, and the answer never does."""
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
@@ -271,10 +274,11 @@ def test_a_trickle(server: Any, http: HttpClient, of_header: bool) -> None:
             time.sleep(0.05)
 
     server.pages["/drip"] = drip
-    for ask in (http.get_json, lambda url: whole(http, url)):
-        start = time.monotonic()
-        assert "within 1.00 s" in refused(lambda ask=ask: ask(f"{server.url}/drip"))
-        assert time.monotonic() - start < 3
+    with HttpClient(HURRIED) as http:
+        for ask in (http.get_json, lambda url: whole(http, url)):
+            start = time.monotonic()
+            assert "within 1.00 s" in refused(lambda ask=ask: ask(f"{server.url}/drip"))
+            assert time.monotonic() - start < 10
 
 
 def test_a_trickle_is_not_read_for_half_an_hour(server: Any, http: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from zenplan.testing.server import Reply, Server
 
 TODAY = date(2026, 11, 29)
 SHEETS = Catalogue(accelerators=tuple(read_accelerators()))
-QUICK = Limits(connect_s=2, read_s=2, call_s=3, tries=2, backoff_s=0.01)
+QUICK = Limits(tries=2, backoff_s=0.01)
 H100 = "H100-SXM5-80GB"
 
 
@@ -191,7 +191,7 @@ def test_where_nothing_can_be_written_the_table_is_the_one_before(tmp_path: Path
 def test_who_is_asked() -> None:
     own, theirs = bundled_providers(), Shop("shop")
     assert live_providers((theirs, *own)) == (theirs,)
-    assert live_providers((theirs, *own), ["aws"]) == tuple(each for each in own if each.name == "aws")
+    assert live_providers((theirs, *own), ["AWS"]) == tuple(each for each in own if each.name == "aws")
     with pytest.raises(UnknownName):
         live_providers((theirs, *own), ["shopp"])
     with pytest.raises(DataError, match="no installed plugin"):

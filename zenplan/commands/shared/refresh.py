@@ -103,11 +103,13 @@ def live_providers(providers: Sequence[PriceProvider], wanted: Sequence[str] = (
         UnknownName: nobody has that name.
         DataError: nobody has a live source.
     """
-    known = {provider.name: provider for provider in providers}
+    # People write AWS.
+    known = {provider.name.lower(): provider.name for provider in providers}
     for name in wanted:
-        if name not in known:
-            raise UnknownName("provider", name, known, "zenplan prices")
-    found = [p for p in providers if p.name in wanted or not (wanted or isinstance(p, CsvPriceProvider))]
+        if name.lower() not in known:
+            raise UnknownName("provider", name, known.values(), "zenplan prices")
+    named = {known[name.lower()] for name in wanted}
+    found = [p for p in providers if p.name in named or not (named or isinstance(p, CsvPriceProvider))]
     if not found:
         raise DataError(
             "no installed plugin fetches prices",
