@@ -93,7 +93,9 @@ def test_every_public_name_is_there_and_in_order() -> None:
         *FUNCTIONS,
         "bundled_prices",
         "hookimpl",
+        "price_table",
         "read_price_folder",
+        "today",
     }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zenplan.version import API, __version__
 
 if TYPE_CHECKING:
+    from zenplan.adapters.clock import today
     from zenplan.adapters.prices.table import bundled_prices, price_table, read_price_folder
     from zenplan.api import (
         ZenplanWarning,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         Operator,
         Recurrent,
         Role,
+        Scan,
         Split,
     )
     from zenplan.domain.model.workload import Block, Usual, Workload
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
 else:
     # The same again for whoever runs it; a test holds the two together.
     _MODULES = {
+        "zenplan.adapters.clock": ("today",),
         "zenplan.adapters.prices.table": ("bundled_prices", "price_table", "read_price_folder"),
         "zenplan.api": (
             "ZenplanWarning",
@@ -102,6 +105,7 @@ else:
             "Operator",
             "Recurrent",
             "Role",
+            "Scan",
             "Split",
         ),
         "zenplan.domain.model.workload": ("Block", "Usual", "Workload"),
@@ -189,6 +193,7 @@ __all__ = [
     "Recurrent",
     "Report",
     "Role",
+    "Scan",
     "SearchedRun",
     "Source",
     "Split",
@@ -221,5 +226,6 @@ __all__ = [
     "profile",
     "read_price_folder",
     "register_layer",
+    "today",
     "train",
 ]

@@ -49,6 +49,7 @@ def train(
     seed: Number | None = None,
     weights: File | None = None,
     lora_rank: Number | None = None,
+    quantize: str | None = None,
     evaluate_every: Number | None = None,
     evaluate_batches: Number | None = None,
     checkpoint_every: Number | None = None,
@@ -95,7 +96,7 @@ def train(
         loss: next token, classes or numbers.
         seed: of weights, dropout and the order of samples.
         weights: a file of initial weights.
-        lora_rank: of adapters, all else frozen.
+        lora_rank: of adapters, all else frozen; quantize: "int8" for what is frozen in eight bits.
         evaluate_every, evaluate_batches: steps between evaluations, and their length.
         checkpoint_every: steps between checkpoints; None for what costs and loses least.
         mtbf: mean time between interruptions, as in "24h".

@@ -307,6 +307,8 @@ def money(value: float, sign: str) -> str:
     """An amount of any currency behind its sign: €0.0042, €0.42, €12.30, €1,234, €1.23M. Nothing but 0 is shown as 0."""
     if value < 0:
         return f"−{money(-value, sign)}"
+    if not value:
+        return f"{sign}0"
     if 0 < abs(value) < _CENT:
         return f"{sign}{significant(value, 2)}" if abs(value) >= _LEAST_SHOWN else f"<{sign}{_LEAST_SHOWN:f}"
     if abs(value) >= 999_500:

@@ -45,3 +45,17 @@ def test_what_is_assumed_says_so() -> None:
 def test_a_flagship_is_no_easier_to_get_than_what_came_before() -> None:
     for kind in ProviderClass:
         assert on_demand_limit(kind, "B200-SXM-180GB").devices <= on_demand_limit(kind, "A100-SXM4-80GB").devices
+
+
+def test_what_is_known_of_a_provider_is_beside_the_limit_of_its_class() -> None:
+    columns = ("provider", "quota", "quota_status", "least_days", "source", "page", "status", "date")
+    for row in data_rows("reservations.csv", columns):
+        name = row.cells["provider"]
+        plain = on_demand_limit(provider_class(name), "H100-SXM5-80GB")
+        own = on_demand_limit(provider_class(name), "H100-SXM5-80GB", name)
+        assert (own.devices, own.origin, own.source) == (plain.devices, plain.origin, plain.source)
+        assert own.quota
+        assert (own.quota_origin is Origin.PUBLISHED) == (row.cells["quota_status"] == "read")
+        assert row.cells["page"].startswith("https://")
+        date.fromisoformat(row.cells["date"])
+    assert on_demand_limit(ProviderClass.CLOUD, "H100-SXM5-80GB", "nobody").quota == ""

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from datetime import date
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -20,13 +21,13 @@ DATA = Path(zenplan.__file__).parent / "data"
 # The canonical names; the table of accelerators has its own tests, and the two must agree.
 _NAMES = """
 P100-SXM2-16GB P100-PCIE-16GB V100-SXM2-16GB V100-SXM2-32GB V100-PCIE-16GB V100-PCIE-32GB K80 T4 T4G
-RTX-2080-Ti RTX-3060 RTX-3060-8GB RTX-3070 RTX-3080 RTX-3080-Ti RTX-3090 RTX-3090-Ti RTX-A4000 RTX-A5000
-RTX-A6000 A16 A40 A10 A10G A30 A100-SXM4-40GB A100-SXM4-80GB A100-PCIE-40GB A100-PCIE-80GB L4 L40 L40S
-RTX-4000-Ada RTX-6000-Ada RTX-4070 RTX-4070-Ti RTX-4080 RTX-4090 RTX-5070 RTX-5070-Ti RTX-5080 RTX-5090
-RTX-PRO-6000-BSE RTX-PRO-6000-WS H100-SXM5-80GB H100-PCIE-80GB H100-NVL-94GB H800-SXM5-80GB H20-96GB
-H200-SXM-141GB H200-NVL-141GB GH200-96GB B200-SXM-180GB GB200-186GB B300-SXM-270GB GB300-278GB MI250
-MI250X MI300X MI325X MI355X TPU-v2 TPU-v3 TPU-v4 TPU-v5e TPU-v5p TPU-v6e TPU-v7 Trainium1 Trainium2
-Gaudi1 Gaudi2 Gaudi3 Inferentia1 Inferentia2
+GTX-1080-Ti Quadro-RTX-5000 Quadro-RTX-6000 RTX-4060-Ti-16GB RTX-2080-Ti RTX-3060 RTX-3060-8GB RTX-3070
+RTX-3080 RTX-3080-Ti RTX-3090 RTX-3090-Ti RTX-A4000 RTX-A5000 RTX-A6000 A16 A40 A10 A10G A30 A100-SXM4-40GB
+A100-SXM4-80GB A100-PCIE-40GB A100-PCIE-80GB L4 L40 L40S RTX-4000-Ada RTX-6000-Ada RTX-4070 RTX-4070-Ti
+RTX-4080 RTX-4090 RTX-5070 RTX-5070-Ti RTX-5080 RTX-5090 RTX-PRO-6000-BSE RTX-PRO-6000-WS H100-SXM5-80GB
+H100-PCIE-80GB H100-NVL-94GB H800-SXM5-80GB H20-96GB H200-SXM-141GB H200-NVL-141GB GH200-96GB B200-SXM-180GB
+GB200-186GB B300-SXM-270GB GB300-278GB MI250 MI250X MI300X MI325X MI355X TPU-v2 TPU-v3 TPU-v4 TPU-v5e TPU-v5p
+TPU-v6e TPU-v7 Trainium1 Trainium2 Gaudi1 Gaudi2 Gaudi3 Inferentia1 Inferentia2
 """
 ACCELERATORS = frozenset(_NAMES.split())
 
@@ -60,11 +61,11 @@ def test_no_row_is_left_out() -> None:
     assert [reason for table in bundled_tables() for reason in table.left_out] == []
 
 
-def test_nothing_was_lost_and_twenty_six_providers_are_there(prices: list[dict[str, str]]) -> None:
-    assert len(prices) == 644
-    assert len({row["provider"] for row in prices}) == len(bundled_tables()) == 26
+def test_nothing_was_lost_and_thirty_three_providers_are_there(prices: list[dict[str, str]]) -> None:
+    assert len(prices) == 759
+    assert len({row["provider"] for row in prices}) == len(bundled_tables()) == 33
     stated = sum(bool(row[c]) for row in prices for c in ("on_demand_usd_per_h", "spot_usd_per_h"))
-    assert stated == 983
+    assert stated == 1115
 
 
 def test_every_accelerator_has_a_canonical_name(offers: list[Offer]) -> None:
@@ -93,6 +94,7 @@ def test_dates_are_dates_and_only_the_undated_source_has_none(prices: list[dict[
                 assert date(2024, 1, 1) < date.fromisoformat(row[day]) < date(2027, 1, 1)
                 assert row[price]
             elif row[price]:
+                assert row["provider"] == "oci", row
                 assert row[source].startswith("skypilot-org/skypilot-catalog"), row
 
 
@@ -113,6 +115,22 @@ def test_prices_of_a_device_are_plausible(offers: list[Offer]) -> None:
         for price in (offer.on_demand, offer.spot):
             if price:
                 assert low <= price.usd_per_h / offer.instance.devices <= high, offer
+
+
+def test_no_price_is_ten_times_off_those_of_its_peers() -> None:
+    prices: dict[tuple[str, str, bool], list[float]] = {}
+    marketplaces = {row["provider"] for row in rows("providers.csv") if row["class"] == "marketplace"}
+    for table in bundled_tables():
+        market = table.provider in marketplaces
+        for offer in table.offers:
+            device = offer.instance.accelerator
+            for kind, price in (("on demand", offer.on_demand), ("spot", offer.spot)):
+                # The V100 of 2017 goes for a twentieth of what hyperscalers still ask, at four providers.
+                if price and device != "V100-SXM2-16GB":
+                    prices.setdefault((device, kind, market), []).append(price.usd_per_h / offer.instance.devices)
+    assert len(prices) > 100
+    for key, found in prices.items():
+        assert all(median(found) / 10 < usd < 10 * median(found) for usd in found), (key, sorted(found))
 
 
 @pytest.mark.parametrize(

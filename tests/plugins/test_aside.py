@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +63,21 @@ def test_what_does_not_keep_up_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     assert "keep up" in aside.failure(60.0)
     go_on.set()
     aside.close(0.0)
+
+
+def test_a_call_that_ends_after_it_was_given_up_changes_nothing_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.chdir(tmp_path)
+    go_on, begun = threading.Event(), threading.Event()
+    others = set(threading.enumerate())
+    outcome = guard.attempt(lambda: begun.set() or go_on.wait(60), 0.1, watched=True)
+    assert outcome.given_up
+    assert begun.wait(10)
+    (left,) = set(threading.enumerate()) - others
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    go_on.set()
+    left.join(10)
+    assert Path.cwd() == tmp_path / "elsewhere"

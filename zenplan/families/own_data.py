@@ -74,6 +74,9 @@ FINE_TUNING: Final = Practice(
     3, 300e6, _LEAST_SEQUENCES, "three passes as in Alpaca, up to 300M tokens; one over larger sets; assumed"
 )
 FINE_TUNED_SHARE: Final = 0.01
+# Fewer tokens are not known to be worth a fine-tuning: LIMA took 1,000 chosen examples, some 750k tokens, for 7B to 65B
+# parameters (Zhou et al. 2023, arXiv 2305.11206, section 2).
+LEAST_FINE_TUNING: Final = 750e3
 
 
 def practice_for(usual: Usual | None, samples: float, family: str = "") -> Practice | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.hookspecs import hookimpl
 from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, WorkloadFamily
 
 if TYPE_CHECKING:
-    from zenplan.families.configurations.fields import Known
+    from zenplan.domain.model.workload import Workload
     from zenplan.families.transformer.presets import Preset
+    from zenplan.families.transformer.shape import TransformerShape
 
 
 @hookimpl
@@ -39,7 +40,7 @@ def zenplan_workloads() -> Iterable[WorkloadFamily]:
 
     named = (LazyFamily(name, models) for name, models in FAMILIES.items())
     # The last one is asked for what nobody knows: configurations, sizes, other names of a model.
-    return (*named, TransformerFamily(presets=_presets, defaults=_defaults))
+    return (*named, TransformerFamily(presets=_presets, reader=_configuration))
 
 
 def _presets() -> Mapping[str, Preset]:
@@ -48,10 +49,11 @@ def _presets() -> Mapping[str, Preset]:
     return read_models()
 
 
-def _defaults() -> Known:
+def _configuration(config: Any, seq_len: int | None) -> tuple[Workload, TransformerShape | None]:
     from zenplan.adapters.tables.configurations import read_type_defaults
+    from zenplan.families.configurations.reading import workload_from_config
 
-    return read_type_defaults()
+    return workload_from_config(config, seq_len, read_type_defaults())
 
 
 @hookimpl

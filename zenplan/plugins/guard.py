@@ -86,11 +86,17 @@ def attempt(
 
 
 def _keeper(changed: list[str]) -> Callable[[], None]:
-    """What puts back what has changed from here on, and adds what it was to the list."""
+    """What puts back, once, what has changed from here on, and adds what it was to the list."""
     from zenplan.plugins.surroundings import surroundings
 
-    before = surroundings()
-    return lambda: changed.extend(before.put_back())
+    before, first = surroundings(), threading.Lock()
+
+    def put_back() -> None:
+        # A call that was given up may end much later: what is so by then is as others want it.
+        if first.acquire(blocking=False):
+            changed.extend(before.put_back())
+
+    return put_back
 
 
 def _nothing() -> None:

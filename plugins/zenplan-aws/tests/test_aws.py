@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import pluggy
 import pytest
-from zenplan import DataError, Offer, PriceProvider, PriceTable
+from zenplan import DataError, Offer, PriceProvider, PriceTable, today
 from zenplan.testing import ProviderContract, Reply
 
 import zenplan_aws
@@ -105,7 +105,7 @@ def line(row: dict[str, str], columns: list[str] = COLUMNS) -> str:
     return ",".join(f'"{row[column]}"' if row.get(column) else "" for column in columns) + "\n"
 
 
-def price_list(*rows: dict[str, str], columns: list[str] = COLUMNS, published: str = "2026-11-20T18:42:01Z") -> bytes:
+def price_list(*rows: dict[str, str], columns: list[str] = COLUMNS, published: str = "2026-11-02T18:42:01Z") -> bytes:
     head = (
         '"FormatVersion","v1.0"\n"Disclaimer","For information and subject to other terms"\n'
         f'"Publication Date","{published}"\n"Version","20261120184201"\n"OfferCode","AmazonEC2"\n'
@@ -205,7 +205,7 @@ def test_a_list_price_with_its_machine_its_day_and_its_address(server, fetched) 
     assert offer.instance.network_bytes_per_s == pytest.approx(400e9 / 8)
     assert offer.on_demand
     assert offer.on_demand.usd_per_h == 55.04
-    assert offer.on_demand.as_of == date(2026, 11, 20)
+    assert offer.on_demand.as_of == date(2026, 11, 2)
     assert offer.on_demand.source == f"{server.url}/ec2/us-east-1/index.csv"
 
 
@@ -220,7 +220,7 @@ def test_a_spot_price_is_of_today_and_of_linux(server, fetched) -> None:
     offer = of(table, "p5.48xlarge")
     assert offer
     assert offer.spot
-    assert (offer.spot.usd_per_h, offer.spot.as_of) == (16.512, date.today())
+    assert (offer.spot.usd_per_h, offer.spot.as_of) == (16.512, today())
     assert offer.spot.source == f"{server.url}/spot.json"
     without = of(table, "g5.xlarge")
     assert without
@@ -356,7 +356,7 @@ def test_a_list_that_is_dated_ahead_has_todays_date(fetched) -> None:
     offer = of(fetched(price_list(P5, published="2999-01-01T00:00:00Z")), "p5.48xlarge")
     assert offer
     assert offer.on_demand
-    assert offer.on_demand.as_of == date.today()
+    assert offer.on_demand.as_of == today()
 
 
 @pytest.mark.parametrize(
@@ -395,7 +395,7 @@ def test_how_often_spot_machines_are_taken_back(server, fetched) -> None:
     month_s = 365 * 24 * 3600 / 12
     left = [math.exp(-rate * month_s) for rate in (taken.per_node_s.low, taken.per_node_s.mid, taken.per_node_s.high)]
     assert left == pytest.approx([0.95, 0.925, 0.90])
-    assert (taken.as_of, taken.source) == (date.today(), f"{server.url}/advice.json")
+    assert (taken.as_of, taken.source) == (today(), f"{server.url}/advice.json")
     assert "5-10%" in taken.what
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import tomllib
-from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pluggy
 import pytest
-from zenplan import DataError, Offer, PriceProvider, PriceTable
+from zenplan import DataError, Offer, PriceProvider, PriceTable, today
 from zenplan.testing import ProviderContract, Reply
 
 from zenplan_azure import Azure
@@ -100,7 +99,7 @@ def test_a_price_with_its_machine_its_day_and_its_address(server, fetched) -> No
     assert offer.instance.network_bytes_per_s == pytest.approx(400e9 / 8)
     for price, usd_per_h in ((offer.on_demand, 98.32), (offer.spot, 39.3)):
         assert price
-        assert (price.usd_per_h, price.as_of, price.source) == (usd_per_h, date.today(), server.url + PATH)
+        assert (price.usd_per_h, price.as_of, price.source) == (usd_per_h, today(), server.url + PATH)
     assert table.left_out == ()
     assert table.terms == Azure().bundled().terms
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import tomllib
-from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pluggy
 import pytest
-from zenplan import DataError, Offer, PriceProvider, PriceTable
+from zenplan import DataError, Offer, PriceProvider, PriceTable, today
 from zenplan.testing import ProviderContract, Reply
 
 from zenplan_gcp import GCP
@@ -138,7 +137,7 @@ def test_a_machine_is_its_cores_its_ram_and_its_gpus(server, fetched) -> None:
     assert offer.on_demand
     # https://cloud.google.com/compute/vm-instance-pricing: $3.673385.
     assert offer.on_demand.usd_per_h == pytest.approx(3.673385, rel=1e-5)
-    assert (offer.on_demand.as_of, offer.on_demand.source) == (date.today(), server.url + PATH)
+    assert (offer.on_demand.as_of, offer.on_demand.source) == (today(), server.url + PATH)
     assert offer.spot
     assert offer.spot.usd_per_h == pytest.approx(12 * 0.0158 + 85 * 0.0021 + 1.4)
     assert usd_per_h(table, "a2-highgpu-8g") == pytest.approx(8 * 3.673385, rel=1e-5)

@@ -37,7 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def publish(server: Server) -> Callable[..., None]:
     """Publishes a cloud's catalogue of these rows; there is one of each cloud, with no accelerators."""
 
-    def put(cloud: str, *rows: str, version: str = "20261129-1", header: str = HEADER) -> None:
+    def put(cloud: str, *rows: str, version: str = "20261101-1", header: str = HEADER) -> None:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
             archive.writestr(f"{cloud}.csv", "\n".join((header, CPU, *rows)) + "\n")

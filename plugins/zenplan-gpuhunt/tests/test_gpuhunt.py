@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pluggy
 import pytest
-from zenplan import DataError, Offer, PriceProvider, PriceTable
+from zenplan import DataError, Offer, PriceProvider, PriceTable, today
 from zenplan.testing import ProviderContract, Reply
 
 import zenplan_gpuhunt
@@ -84,8 +84,8 @@ def test_an_item_on_demand_and_its_spot_item_are_one_offer(publish, server) -> N
     assert (machine.vcpus, machine.ram_bytes, offer.region) == (30, 120e9, "FIN-01")
     for price, usd_per_h in ((offer.on_demand, 2.29), (offer.spot, 0.8)):
         assert price
-        assert (price.usd_per_h, price.as_of) == (usd_per_h, date(2026, 11, 29))
-        assert price.source == f"{server.url}/verda/20261129-1/catalog.zip"
+        assert (price.usd_per_h, price.as_of) == (usd_per_h, date(2026, 11, 1))
+        assert price.source == f"{server.url}/verda/20261101-1/catalog.zip"
     assert fetched().terms == Cloud(name="verda").bundled().terms
 
 
@@ -94,7 +94,7 @@ def test_a_version_that_is_no_day_is_of_today(publish) -> None:
         publish("verda", H100, version=version)
         (offer,) = fetched().offers
         assert offer.on_demand
-        assert offer.on_demand.as_of == date.today()
+        assert offer.on_demand.as_of == today()
 
 
 def test_a_machine_of_zenplans_table_is_that_one(publish) -> None:
@@ -172,11 +172,11 @@ def test_two_prices_of_one_machine_are_neither_and_a_spot_price_above_the_other_
 
 def test_a_catalogue_that_was_not_loaded_is_no_empty_table_and_the_others_answer(publish, server) -> None:
     publish("verda", H100)
-    whole = server.pages["/nebius/20261129-1/catalog.zip"]
+    whole = server.pages["/nebius/20261101-1/catalog.zip"]
     for spoil in (
         {"/nebius/version": b"<html>"},
-        {"/nebius/20261129-1/catalog.zip": whole[: len(whole) // 2]},
-        {"/nebius/20261129-1/catalog.zip": b""},
+        {"/nebius/20261101-1/catalog.zip": whole[: len(whole) // 2]},
+        {"/nebius/20261101-1/catalog.zip": b""},
     ):
         publish("nebius")
         server.pages |= spoil

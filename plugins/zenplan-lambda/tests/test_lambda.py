@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -125,3 +126,9 @@ def test_every_kind_is_zenplans() -> None:
     sheets = {sheet.name: sheet.memory_bytes for sheet in zenplan.accelerators()}
     for accelerator, memory_gb in (*KINDS.values(), *TYPES.values()):
         assert sheets[accelerator] == pytest.approx(memory_gb * 1e9, rel=0.1)
+
+
+def test_the_entry_point_says_whose_prices_it_carries() -> None:
+    """Without that, zenplan's own table of that name would need the user's consent to be replaced."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["entry-points"]["zenplan"] == {Lambda().name: "zenplan_lambda"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -162,3 +163,9 @@ def test_every_gpu_is_zenplans() -> None:
     assert {
         name: accelerator for name, accelerator in dated.items() if live.get(name, accelerator) != accelerator
     } == {}
+
+
+def test_the_entry_point_says_whose_prices_it_carries() -> None:
+    """Without that, zenplan's own table of that name would need the user's consent to be replaced."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["entry-points"]["zenplan"] == {Vast().name: "zenplan_vast"}

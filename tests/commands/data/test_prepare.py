@@ -62,6 +62,10 @@ def test_the_answer_is_the_card(texts: Path, called: Call) -> None:
         (("--params", "100"), "nearly as good"),
         (("--tokens", "20k"), "Not enough"),
         (("--tokens", "1B"), "Far from enough"),
+        # The plan is judged too: by what its model wants.
+        (("--tokens", "200", "--params", "7B"), "Not enough"),
+        (("--tokens", "200", "--params", "10"), "Enough: "),
+        (("--tokens", "1M", "--params", "7B"), "Far from enough"),
         ((), ""),
     ],
 )
@@ -69,7 +73,17 @@ def test_whether_it_is_enough(flags: tuple[str, ...], word: str, texts: Path, ca
     ended = called("data", "prepare", str(texts), "--out", "out", "--vocabulary", "300", *flags)
     assert ended.code == 0
     assert word in ended.out
-    assert ("of the plan" in ended.out or "the plan needs" in ended.out) == bool(word)
+    said = " ".join(ended.out.split())
+    assert ("of the plan" in said or "the plan needs" in said) == bool(word)
+
+
+def test_a_plan_that_is_small_for_its_model_is_said(texts: Path, called: Call) -> None:
+    argv = ("data", "prepare", str(texts), "--out", "out", "--vocabulary", "300", "--overwrite", "--tokens")
+    assert "for fine-tuning" in called(*argv, "1M", "--params", "7B").out
+    assert "are few" in called(*argv, "1M", "--params", "1M").out
+    assert "few" not in called(*argv, "20M", "--params", "1M").out
+    told = json.loads(called(*argv, "20M", "--params", "1M", "--format", "json").out)
+    assert (told["parameters"], told["needed_tokens"]) == (1e6, 20e6)
 
 
 def test_flags_of_a_request_file(texts: Path, called: Call, tmp_path: Path) -> None:

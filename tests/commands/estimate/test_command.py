@@ -67,3 +67,33 @@ def test_more_devices_than_the_most_contradict(called: Callable[..., Any], monke
     # A limit that always holds is no contradiction to one question.
     monkeypatch.setenv("ZENPLAN_MAX_GPUS", "4")
     assert called(*options).code == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked"),
+    [
+        (("--params", "7B", "--tokens", "200"), "200B"),
+        (("--params", "125M", "--tokens", "3"), "3.00B"),
+        (("--params", "125M", "--tokens", "900"), "900M"),
+        (("--params", "7B", "--tokens", "1M"), ""),
+        (("--params", "7B", "--tokens", "200B"), ""),
+    ],
+)
+def test_tokens_without_their_unit_are_asked_about(
+    flags: tuple[str, ...], asked: str, called: Callable[..., Any]
+) -> None:
+    ended = called("estimate", *flags, "--gpu", "H100", "--format", "json")
+    assert ended.code == 0
+    warnings = [line for line in ended.err.splitlines() if "did you mean" in line]
+    assert len(warnings) == bool(asked)
+    assert all(line.startswith("warning: ") and line.endswith(f"did you mean {asked}?") for line in warnings)
+    assert json.loads(ended.out)
+
+
+def test_next_to_no_tokens_are_not_enough_to_fine_tune(called: Callable[..., Any]) -> None:
+    told = {
+        tokens: called("estimate", "--params", "7B", "--gpu", "H100", "--tokens", tokens).out
+        for tokens in ("200", "5M")
+    }
+    assert "enough to fine-tune" not in " ".join(told["200"].split())
+    assert "enough to fine-tune" in " ".join(told["5M"].split())

@@ -117,9 +117,7 @@ def test_a_name_is_taken_as_a_package_index_takes_it(name: str, module: str, tmp
     assert (tmp_path / "made" / "src" / module / "__init__.py").is_file()
 
 
-@pytest.mark.parametrize(
-    "name", ["", "-", "1st", "a b", "a/b", "../x", "ä", "a" * 41, "a\n", "zenplan", "builtin", "json"]
-)
+@pytest.mark.parametrize("name", ["", "-", "1st", "a b", "a/b", "../x", "ä", "a" * 41, "a\n", "builtin", "json"])
 def test_what_cannot_be_a_name_is_an_error(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as raised:
         new("format", name, tmp_path / "made")

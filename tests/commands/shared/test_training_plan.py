@@ -15,6 +15,7 @@ from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import DataError, UnknownName, UsageError
+from zenplan.families.configurations.reading import workload_from_config
 from zenplan.families.named import LazyFamily, NamedFamily
 from zenplan.families.transformer.family import TransformerFamily
 from zenplan.plugins import load_plugins
@@ -58,7 +59,7 @@ def talker(seq_len: int = 100) -> Workload:
 FAMILIES = (
     NamedFamily("toys", {"toy-net-50": toynet, "unusual": unusual}),
     LazyFamily("talkers", lambda: {"talker": talker}),
-    TransformerFamily(presets=read_models),
+    TransformerFamily(presets=read_models, reader=workload_from_config),
 )
 
 

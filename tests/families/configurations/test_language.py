@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,17 @@ def test_a_shape_has_the_parameters_that_transformers_counts() -> None:
         assert lower(shape, name).parameters == pytest.approx(PUBLISHED[name]["parameters"], rel=5e-4), name
 
 
-def test_every_type_has_a_configuration_to_compare_with() -> None:
-    compared = {each["config"]["model_type"] for each in PUBLISHED.values()}
-    assert set(TYPES) - compared == {"gemma3"}
-
-
 def test_the_text_part_of_a_multi_modal_configuration_is_taken() -> None:
     text = PUBLISHED["gemma3-27b"]["config"]
     outer = {"model_type": "gemma3", "vision_config": {"hidden_size": 1152}, "text_config": text}
     assert shape_from_config(outer, 512) == shape_from_config(text | {"model_type": "gemma3_text"}, 512)
+
+
+def test_what_stands_around_the_text_says_whether_its_head_is_tied() -> None:
+    text = PUBLISHED["gemma3-27b"]["config"] | {"tie_word_embeddings": True}
+    assert not shape_from_config({"model_type": "gemma3", "text_config": text, "tie_word_embeddings": False})[0].tied
+    assert shape_from_config({"model_type": "gemma3", "text_config": text})[0].tied
+    refused({"model_type": "gemma3", "text_config": text, "tie_word_embeddings": "no"})
 
 
 def test_what_is_absent_is_taken_from_hugging_face_and_told() -> None:
@@ -125,13 +128,34 @@ def test_the_narrow_embedding_of_opt_350m_is_told() -> None:
     assert any(f.name == "word_embed_proj_dim" for f in facts)
 
 
-@pytest.mark.parametrize("model_type", ["lama", "Llama", "cnn", 7, None, [], {"a": 1}, "x" * 10_000, "a\nb"])
-def test_an_unknown_type_is_named(model_type: Any) -> None:
-    error = refused(LLAMA | {"model_type": model_type})
+@pytest.mark.parametrize("model_type", ["lama", "cnn", "x" * 10_000, "a\nb"])
+def test_an_unknown_type_with_the_keys_of_a_decoder_is_read_by_them_and_said(model_type: str) -> None:
+    shape, facts = shape_from_config(LLAMA | {"model_type": model_type}, 4096)
+    assert replace(shape, guessed=False) == shape_from_config(LLAMA, 4096)[0]
+    assert shape.guessed
+    told = next(f for f in facts if f.name == "model type")
+    assert told.origin is Origin.ASSUMED
+    assert len(told.value) < 100
+    assert "\n" not in told.value
+
+
+def test_an_unknown_mixture_is_read_by_its_keys() -> None:
+    known = PUBLISHED["qwen3-30b-a3b"]["config"]
+    shape, _ = shape_from_config(known | {"model_type": "another"}, 512)
+    assert shape.experts == shape_from_config(known, 512)[0].experts
+
+
+@pytest.mark.parametrize("gone", ["num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size"])
+def test_an_unknown_type_without_the_keys_of_a_decoder_is_refused(gone: str) -> None:
+    error = refused({key: value for key, value in LLAMA.items() if key != gone} | {"model_type": "cnn"})
     assert "'model_type'" in error.message
-    assert len(error.message) < 200
-    if model_type == "lama":
-        assert "llama" in error.hint
+    assert "--params" in error.hint
+    assert "--active-params" in error.hint
+
+
+@pytest.mark.parametrize("model_type", [7, [], {"a": 1}])
+def test_a_type_that_is_no_text_is_refused(model_type: Any) -> None:
+    assert "'model_type'" in refused(LLAMA | {"model_type": model_type}).message
 
 
 @pytest.mark.parametrize("config", [None, 3, "llama", [LLAMA], {}, {"text_config": LLAMA}])

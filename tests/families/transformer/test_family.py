@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from zenplan.adapters.tables.models import read_models
 from zenplan.domain.provenance import Origin
 from zenplan.errors import UnknownName, UsageError
+from zenplan.families.configurations.reading import workload_from_config
 from zenplan.families.transformer.family import TransformerFamily
 from zenplan.protocols import WorkloadFamily
 
-FAMILY = TransformerFamily(read_models)
+FAMILY = TransformerFamily(read_models, workload_from_config)
 LLAMA: dict[str, Any] = {
     "model_type": "llama",
     "hidden_size": 256,

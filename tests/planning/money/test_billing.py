@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from zenplan.adapters.prices.table import bundled_tables
 from zenplan.domain.market.credit import Credit
+from zenplan.domain.market.emissions import Making, Site
 from zenplan.domain.market.offer import Billing, Terms
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
@@ -185,12 +186,43 @@ def test_a_run_that_never_ends_has_no_finite_bill(make: Any, storage: float | No
 def test_energy_is_power_by_time_by_the_data_centre() -> None:
     calendar = Range(low=HOUR_S, mid=2 * HOUR_S, high=4 * HOUR_S)
     # Ten devices of 500 W at 60, 80 and 100 % and 100 W of host each.
-    found = energy(Operations(), calendar, 10, 0, 500.0, 1.5, (0.4 / 3.6e6, "grid"))
+    found = energy(Operations(), calendar, 10, 0, 500.0, 1.5, Site(kg_per_j=0.4 / 3.6e6, source="grid"))
     assert found is not None
     assert (found.kwh.low, found.kwh.mid, found.kwh.high) == pytest.approx((4 * 1.5, 5 * 2 * 1.5, 6 * 4 * 1.5))
     assert found.co2e_kg is not None
     assert found.co2e_kg.mid == pytest.approx(0.4 * 15)
     assert found.grid_source == "grid"
+
+
+def test_the_data_centre_of_the_region_comes_before_that_of_the_provider() -> None:
+    hour = Range(low=HOUR_S, mid=HOUR_S, high=HOUR_S)
+    found = [energy(Operations(), hour, 1, 0, 500.0, pue, Site(pue=own)) for own, pue in ((1.1, 1.5), (None, 1.5))]
+    assert [each.pue for each in found if each] == [1.1, 1.5]
+    assert all(each and each.co2e_kg is None for each in found)
+
+
+def test_what_making_the_machines_emitted_is_of_all_that_are_paid_for_and_apart() -> None:
+    calendar = Range(low=HOUR_S, mid=2 * HOUR_S, high=4 * HOUR_S)
+    making = Making(kg=500.0, life_s=1000 * HOUR_S, source="a sheet")
+    found = energy(Operations(), calendar, 6, 2, 500.0, 1.5, Site(kg_per_j=0.4 / 3.6e6, source="grid"), making)
+    without = energy(Operations(), calendar, 6, 2, 500.0, 1.5, Site(kg_per_j=0.4 / 3.6e6, source="grid"))
+    assert found is not None
+    assert without is not None
+    assert found.embodied_kg is not None
+    assert (found.embodied_kg.low, found.embodied_kg.mid, found.embodied_kg.high) == pytest.approx((4, 8, 16))
+    assert (found.embodied_source, found.co2e_kg) == ("a sheet", without.co2e_kg)
+    assert (without.embodied_kg, without.embodied_source) == (None, "")
+
+
+@pytest.mark.parametrize("site", [None, Site(kg_per_j=0.4 / 3.6e6, source="grid")])
+@pytest.mark.parametrize("kg_per_kwh", [0.0, 0.05])
+def test_a_grid_of_ones_own_stands_for_every_region(site: Site | None, kg_per_kwh: float) -> None:
+    hour = Range(low=HOUR_S, mid=HOUR_S, high=HOUR_S)
+    found = energy(Operations(grid_kg_per_j=kg_per_kwh / 3.6e6), hour, 1, 0, 500.0, 1.0, site)
+    assert found is not None
+    assert found.co2e_kg is not None
+    assert found.co2e_kg.mid == pytest.approx(kg_per_kwh * found.kwh.mid)
+    assert found.grid_source == "given"
 
 
 def test_devices_that_stand_by_draw_little() -> None:

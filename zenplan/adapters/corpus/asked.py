@@ -56,6 +56,7 @@ class Asked:
         encoding: of texts; None to find it file by file.
         quality: ``prose`` drops what is no running text.
         seed: of the split and of the sample that a tokenizer is trained on.
+        parameters: of the model that the data are for; None where that was not said.
         needed_tokens: of the plan that the data are for; None without one.
         overwrite: prepared data that are there, or an unfinished preparation of something else.
         shard_bytes: of text that is worked on at a time; what an interruption costs.
@@ -89,6 +90,7 @@ class Asked:
     encoding: str | None = None
     quality: str = "any"
     seed: int = 0
+    parameters: float | None = None
     needed_tokens: float | None = None
     overwrite: bool = False
     shard_bytes: int = 32_000_000
@@ -125,7 +127,7 @@ class Asked:
 
 
 # What says where and for whom, and not which bytes.
-_NOT_BYTES: Final = ("source", "out", "overwrite", "needed_tokens", "tokenizer")
+_NOT_BYTES: Final = ("source", "out", "overwrite", "parameters", "needed_tokens", "tokenizer")
 
 
 def key_of(asked: Asked, root: Path, files: Sequence[DataFile]) -> str:
@@ -133,9 +135,13 @@ def key_of(asked: Asked, root: Path, files: Sequence[DataFile]) -> str:
     settings: dict[str, Any] = {name: value for name, value in asdict(asked).items() if name not in _NOT_BYTES}
     given = None if asked.tokenizer is None else read_tokenizer(asked.tokenizer)
     tokenizer = None if given is None else hashlib.sha256(given.encode("utf-8")).hexdigest()
-    found = [(os.path.relpath(file.path, root), file.size_bytes, _changed(file.path)) for file in files]
-    told = {"format": _FORMAT, "settings": settings, "tokenizer": tokenizer, "libraries": versions(), "files": found}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+    told = {"format": _FORMAT, "settings": settings, "tokenizer": tokenizer, "libraries": versions()}
+    whole = hashlib.sha256(json.dumps(told, sort_keys=True).encode("utf-8", "surrogatepass"))
+    # One by one: there may be millions.
+    for file in files:
+        each = os.path.relpath(file.path, root), file.size_bytes, file.encoding, _changed(file.path)
+        whole.update(json.dumps(each).encode("utf-8", "surrogatepass"))
+    return whole.hexdigest()
 
 
 def versions() -> dict[str, str]:

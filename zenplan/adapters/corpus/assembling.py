@@ -67,17 +67,22 @@ def assemble(shards: Shards, parts: Array, inputs: Sequence[Input], labels: Arra
 
 def ids_of(shards: Shards, place: int, state: Array) -> tuple[list[str], Callable[[int, Array], Iterator[Array]]]:
     """The names in a column of names, in order, and what is wanted of an ``Input``: the numbers of a shard's samples."""
-    every = [shards.array(n, f"names{place}").tobytes().decode("utf-8").split("\n") for n in range(len(shards))]
-    codes = [shards.array(number, f"id{place}") for number in range(len(shards))]
     used = set[str]()
-    for number, (names, own) in enumerate(zip(every, codes, strict=True)):
-        used |= {names[code] for code in np.unique(own[shards.own(number, state) == 0]).tolist()}
+    for number in range(len(shards)):
+        names, codes = _named(shards, place, number)
+        used |= {names[code] for code in np.unique(codes[shards.own(number, state) == 0]).tolist()}
     whole = all(name.isascii() and name.isdigit() for name in used)
     ordered = sorted(used, key=lambda name: (int(name), name)) if whole else sorted(used)
     number_of = {name: number for number, name in enumerate(ordered)}
-    tables = [np.array([number_of.get(name, 0) for name in names], np.int32) for names in every]
 
     def blocks(number: int, kept: Array) -> Iterator[Array]:
-        yield tables[number][codes[number]][kept]
+        names, codes = _named(shards, place, number)
+        yield np.array([number_of.get(name, 0) for name in names], np.int32)[codes][kept]
 
     return ordered, blocks
+
+
+def _named(shards: Shards, place: int, number: int) -> tuple[list[str], Array]:
+    """The names in a column of a shard, and which of them each sample has."""
+    names = shards.array(number, f"names{place}").tobytes().decode("utf-8").split("\n")
+    return names, shards.array(number, f"id{place}")

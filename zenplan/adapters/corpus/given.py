@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
@@ -84,7 +84,7 @@ def without_part(name: str) -> str:
     return "_".join(word for word in re.split(r"[\W_]+", name) if word and word.lower() not in _NAMES)
 
 
-def given_in(names: Sequence[str]) -> Given:
+def given_in(names: Iterable[str]) -> Given:
     """The split that names say, where one of them is of train and another of what is held out."""
     there = {part_of(name) for name in names} - {0}
     return Given(tuple(sorted(there))) if TRAIN in there and len(there) > 1 else NOT_GIVEN
@@ -100,7 +100,7 @@ def given_of(files: Sequence[DataFile], root: str, passed_by: PassedBy) -> tuple
         passed_by: told of files that are in no part.
     """
     cut = len(root.rstrip("/")) + 1
-    given = given_in([file.path[cut:] for file in files])
+    given = given_in(file.path[cut:] for file in files)
     if not given:
         return list(files), given
     within = [file for file in files if part_of(file.path[cut:])]

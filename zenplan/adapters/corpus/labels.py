@@ -78,11 +78,9 @@ def labels_of(shards: Shards, state: Array, asked: Asked) -> Labels:
     Raises:
         DataError: there is one class only, or too many.
     """
-    every = [list(map(str, about["labels"])) for about in shards.about]
-    names = set[str]().union(*every) if every else set[str]()
+    names = _distinct(shards)
     if _numbers(names, asked):
-        tables = [np.array([float(name) for name in each] or [0.0], np.float32) for each in every]
-        numbers = [tables[n][shards.array(n, "label")] for n in range(len(shards))]
+        numbers = [_numbers_of(shards, number) for number in range(len(shards))]
         return Labels(None, np.concatenate(numbers) if numbers else np.zeros(0, np.float32))
     ordered = _ordered(names, asked)
     if len(ordered) > _MOST_CLASSES:
@@ -91,8 +89,10 @@ def labels_of(shards: Shards, state: Array, asked: Asked) -> Labels:
             "--label-kind number predicts its value; or name another column",
         )
     number = {name: place for place, name in enumerate(ordered)}
-    codes = [np.array([number[name] for name in each] or [0], np.int32) for each in every]
-    values = [codes[n][shards.array(n, "label")] for n in range(len(shards))]
+    values = [
+        np.array([number[name] for name in shards.labels(n)] or [0], np.int32)[shards.array(n, "label")]
+        for n in range(len(shards))
+    ]
     found = np.concatenate(values) if values else np.zeros(0, np.int32)
     there = np.unique(found[state == 0])
     if len(there) == 1:
@@ -101,6 +101,22 @@ def labels_of(shards: Shards, state: Array, asked: Asked) -> Labels:
             "--label names another column, or give more data",
         )
     return Labels(ordered, found)
+
+
+def _distinct(shards: Shards) -> set[str]:
+    """The labels that there are, as far as they can be classes: of values to predict, about as many as shards have them."""
+    names = set[str]()
+    for number in range(len(shards)):
+        own = shards.labels(number)
+        # One more than can be classes says as much as all, but that each of them has to be looked at for what it is.
+        names |= set(own) if len(names) <= _MOST_CLASSES else {name for name in own if not is_number(name)}
+    return names
+
+
+def _numbers_of(shards: Shards, number: int) -> Array:
+    table = np.array([float(name) for name in shards.labels(number)] or [0.0], np.float32)
+    found: Array = table[shards.array(number, "label")]
+    return found
 
 
 def notes_of(labels: Labels, counts: Sequence[Sequence[int]]) -> list[str]:

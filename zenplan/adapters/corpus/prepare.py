@@ -145,8 +145,8 @@ class _Preparation:
                 keeper = Rows(source.features, asked.ids, read_label)
             fill(self.shards, samples, keeper, asked.shard_bytes, str(source.root), tell)
 
-    def _duplicates(self, given: Array | None) -> tuple[Array, Array]:
-        """The state of each sample, and the first of those that it is nearly the same as.
+    def _duplicates(self, given: Array | None) -> tuple[Array, Array | None]:
+        """The state of each sample, and the first of those that it is nearly the same as; None where nobody looked.
 
         Args:
             given: the part of each, in a split that the data come with; None without one.
@@ -163,7 +163,7 @@ class _Preparation:
                     f"{leaked:,} samples of train are the same as one that is held out, by chance or not: "
                     "--duplicates drop takes them out of train."
                 )
-        first = np.arange(self.shards.samples)
+        first = None
         if source.what in (TEXT, LABELLED) and asked.near != "ignore":
 
             def tell(share: float) -> None:
@@ -171,7 +171,7 @@ class _Preparation:
 
             first = duplicates.near(self.shards, state, asked.similarity, tell)
             near = duplicates.NEAR if asked.near == "drop" else duplicates.KEPT
-            apart = np.flatnonzero((first != np.arange(len(first))) & (state == duplicates.KEPT))
+            apart = np.flatnonzero((first != np.arange(len(first), dtype=first.dtype)) & (state == duplicates.KEPT))
             if given is None:
                 state[apart] = near
             else:
@@ -183,7 +183,7 @@ class _Preparation:
             )
         return state, first
 
-    def _split(self, given: Array | None, state: Array, first: Array) -> Array:
+    def _split(self, given: Array | None, state: Array, first: Array | None) -> Array:
         """The part of each sample."""
         kept = state == duplicates.KEPT
         if given is None:
@@ -201,25 +201,50 @@ class _Preparation:
             raise self._nothing("record to train on")
         return np.where(train, self._drawn(train, first, (validation, test)), parts)
 
-    def _drawn(self, kept: Array, first: Array, shares: tuple[float, float]) -> Array:
+    def _drawn(self, kept: Array, first: Array | None, shares: tuple[float, float]) -> Array:
         """Parts of such shares of what is kept."""
-        text = self.source.what == TEXT
-        if int(kept.sum()) > splitting.MANY and self.source.split_by == "record" and self.asked.near != "keep":
-            # None needs another one for it: shard by shard, for they may be too many for memory.
-            parts = np.concatenate(
-                [
-                    splitting.alone(self._groups(n), self.shards.own(n, kept), shares, self.asked.seed)
-                    for n in range(len(self.shards))
-                ]
-            )
-        else:
-            groups = np.concatenate([self._groups(number) for number in range(len(self.shards))])
-            if self.asked.near == "keep":
-                groups = splitting.joined(groups, first)
+        asked, text = self.asked, self.source.what == TEXT
+        if first is not None and asked.near == "keep":
+            # Eight bytes for each sample: a group may be one with any other.
+            every = np.concatenate([self._groups(number) for number in range(len(self.shards))])
+            groups = splitting.joined(every, first)
             sizes = self.shards.column("size") if text else np.ones(len(groups))
-            parts = splitting.parts(groups, sizes, kept, shares, self.asked.seed, self._too_few())
+            parts = splitting.parts(groups, sizes, kept, shares, asked.seed, self._too_few())
+        else:
+            keys, weights = self._weighed(kept, text)
+            found = None
+            if len(keys) <= splitting.MANY:
+                found = splitting.parts(keys, weights, np.ones(len(keys), bool), shares, asked.seed, self._too_few())
+            shards = range(len(self.shards))
+            parts = np.concatenate([self._drawn_of(number, kept, keys, found, shares) for number in shards])
         self._check_shares(parts, shares, text)
         return parts
+
+    def _drawn_of(
+        self, number: int, kept: Array, keys: Array, found: Array | None, shares: tuple[float, float]
+    ) -> Array:
+        """The parts of the samples of one shard: those of their groups, or of these by their hashes alone."""
+        own, groups = self.shards.own(number, kept), self._groups(number)
+        if found is None:
+            return splitting.alone(groups, own, shares, self.asked.seed)
+        at = np.minimum(np.searchsorted(keys, groups), len(keys) - 1)
+        return np.where(own, found[at], np.uint8(splitting.DROPPED))
+
+    def _weighed(self, kept: Array, text: bool) -> tuple[Array, Array]:
+        """Groups of what is kept, in order, and the bytes or samples of each: 16 bytes a group, as far as they are used.
+
+        Of more than ``splitting.MANY`` none weighs, and no more of them are looked for.
+        """
+        keys: Array = np.zeros(0, np.uint64)
+        weights: Array = np.zeros(0)
+        for number in range(len(self.shards)):
+            own = self.shards.own(number, kept)
+            sizes = self.shards.array(number, "size")[own].astype(np.float64) if text else np.ones(int(own.sum()))
+            keys, inverse = np.unique(np.concatenate((keys, self._groups(number)[own])), return_inverse=True)
+            weights = np.bincount(inverse, np.concatenate((weights, sizes)), minlength=len(keys))
+            if len(keys) > splitting.MANY:
+                break
+        return keys, weights
 
     def _too_few(self) -> str:
         """What to do where there are too few groups to split."""
@@ -273,6 +298,7 @@ class _Preparation:
             split_by="given" if self.source.given else self.source.split_by,
             seed=self.asked.seed,
             classes=tuple(written.data.get("class_names", ())),
+            parameters=self.asked.parameters,
             needed_tokens=needed,
             passes=needed / train if needed and train else None,
             cpu_s=self._earlier[0] + time.process_time() - self._began[0],

@@ -109,13 +109,13 @@ class Shard:
         for name, array in {**index, **arrays}.items():
             self.work.write(f"{self.number:05}.{name}.npy", partial(np.save, arr=array, allow_pickle=False))
         cpu_s, wall_s = time.process_time() - self._began[0], time.monotonic() - self._began[1]
+        self.work.write_json(f"{self.number:05}.labels.json", {"names": names})
         self.work.write_json(
             f"{self.number:05}.json",
             {
                 "place": list(place),
                 "records": self.records,
                 "samples": len(self.hashes),
-                "labels": names,
                 "encodings": self.encodings,
                 "dropped": [asdict(each) for each in self.dropped.lines],
                 "cpu_s": cpu_s,
@@ -173,6 +173,10 @@ class Shards:
         path = self.work.path(f"{number:05}.{name}.npy")
         found: Array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
         return found
+
+    def labels(self, number: int) -> list[str]:
+        """What the label of each sample of a shard is a number of: of values to predict, nearly as many as samples."""
+        return list(map(str, self.work.read_json(f"{number:05}.labels.json")["names"]))
 
     def column(self, name: str) -> Array:
         """An array of all shards, one behind another."""

@@ -11,6 +11,7 @@ from zenplan.errors import DataError, UsageError, nearest
 
 # Between the low, the middle and the high of a figure.
 _BETWEEN: Final = ":"
+_G_PER_KG: Final = 1000.0
 
 
 def _or_zero(parse: Callable[[str, str], float]) -> Callable[[str, str], float]:
@@ -30,6 +31,10 @@ def _whole(text: str, what: str) -> float:
 
 def _of_an_hour(text: str, what: str) -> float:
     return _or_zero(units.parse_share)(text, what) / units.HOUR_S
+
+
+def _grid(text: str, what: str) -> float:
+    return _number(text, what) / _G_PER_KG / units.KWH_J
 
 
 def _three(parse: Callable[[str, str], float]) -> Callable[[str, str], Any]:
@@ -67,6 +72,7 @@ KEYS: Final[Mapping[str, tuple[str, Callable[[str, str], Any], str]]] = {
     "idle_power_share": ("idle_power_share", _share, "of the limit, by a device that stands by"),
     "host_power": ("host_w", _or_zero(units.parse_power_w), "watts of the host for each device"),
     "pue": ("pue", _number, "of a data centre that publishes none, as in 1.2"),
+    "grid": ("grid_kg_per_j", _grid, "grams of CO2e for a kWh of your electricity, as in 50"),
     "disk": ("disk_bytes", _or_zero(units.parse_bytes), "of each machine, as in 200GB"),
 }
 

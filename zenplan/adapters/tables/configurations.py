@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 from zenplan.adapters.files.data import data_text
 from zenplan.families.configurations.fields import TypeDefaults
@@ -13,11 +14,11 @@ from zenplan.families.configurations.fields import TypeDefaults
 
 @cache
 def read_type_defaults() -> Mapping[str, TypeDefaults]:
-    """Type to its defaults. ``python benchmarks/configurations.py --write`` writes the file."""
-    read = json.loads(data_text("huggingface.json"))
-    return MappingProxyType({name: _defaults(entry) for name, entry in read.items()})
+    """Type to its defaults; ``python benchmarks/configurations.py --defaults`` writes the file."""
+    every = json.loads(data_text("huggingface.json"))
+    return MappingProxyType({name: _defaults(entry) for name, entry in every.items()})
 
 
-def _defaults(entry: Mapping[str, Mapping[str, object]]) -> TypeDefaults:
-    parts = {key: (part[0], part[1] if len(part) > 1 else {}) for key, part in entry.get("parts", {}).items()}  # type: ignore[index]
-    return TypeDefaults(values=entry.get("defaults", {}), aliases=entry.get("aliases", {}), parts=parts)  # type: ignore[arg-type]
+def _defaults(entry: Mapping[str, Any]) -> TypeDefaults:
+    parts = {key: (usual, other[0] if other else {}) for key, (usual, *other) in entry.get("parts", {}).items()}
+    return TypeDefaults(values=entry.get("defaults", {}), aliases=entry.get("aliases", {}), parts=parts)

@@ -12,7 +12,7 @@ from zenplan.units import DAY_S
 
 _PROVIDERS = ("provider", "class", "source", "status", "date")
 _AVAILABILITY = ("provider_class", "accelerators", "devices", "source", "status", "date")
-_RESERVED = ("provider", "quota", "quota_status", "least_days", "source", "status", "date")
+_RESERVED = ("provider", "quota", "quota_status", "least_days", "source", "page", "status", "date")
 
 
 def provider_class(provider: str) -> ProviderClass:

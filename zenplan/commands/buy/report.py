@@ -40,6 +40,7 @@ def _verdict(found: Purchase) -> str:
     own, best = found.hardware, found.best
     what = f"{found.devices} × {own.accelerator}"
     used, rent = units.percent(own.utilisation), f"{best.offer.instance.provider} {best.offer.instance.name}"
+    rent += " (a guess)" if best.offer.guess else ""
     if not found.price_given:
         return (
             f"{what} are worth up to {units.usd(found.price_usd)} at {used} of all hours for {own.years:g} years: below "

@@ -10,11 +10,15 @@ from zenplan.commands.data.report import left_out
 from zenplan.domain.report import Column, Report, Table
 from zenplan.domain.training.data_card import DataCard, PartCard
 from zenplan.errors import printable
+from zenplan.families.own_data import FINE_TUNED_SHARE, LEAST_FINE_TUNING
+from zenplan.families.transformer import recipe
 
 # Passes over data that are nearly as good as new data, and after how many more are worth nothing (Muennighoff et al.
 # 2023, arXiv 2305.16264).
 _GOOD_PASSES: Final = 4.0
 _MOST_PASSES: Final = 40.0
+# Of the compute-optimal tokens: from here on a plan is not called small.
+_LITTLE: Final = 0.8
 _MOST_CLASSES: Final = 20
 # Of fewer bytes, most of the time is spent on starting.
 _SCALED_FROM: Final = 1_000_000
@@ -49,20 +53,44 @@ def _record(card: DataCard, part: PartCard) -> dict[str, Any]:
 
 
 def _verdict(card: DataCard) -> str:
-    """Whether it is enough for the plan; empty without one."""
+    """Whether it is enough for the plan, and the plan for the model; empty without a plan."""
     train = next((part for part in card.parts if part.name == "train"), None)
     if card.needed_tokens is None or card.passes is None or train is None or train.tokens is None:
         return ""
     has, needed = units.count(train.tokens), units.count(card.needed_tokens)
-    passes = units.significant(card.passes, 2)
+    passes, small = units.significant(card.passes, 2), _small(card.needed_tokens, card.parameters)
+    if small and card.needed_tokens < LEAST_FINE_TUNING:
+        return f"Not enough, whatever the data: {small}."
+    but = f"; but {small}" if small else ""
     if card.passes <= 1.0:
-        return f"Enough: {has} tokens to train on, and the plan needs {needed}."
+        return f"Enough: {has} tokens to train on, and the plan needs {needed}{but}."
     again = f"{has} tokens to train on are {passes} passes of the plan's {needed}"
     if card.passes <= _GOOD_PASSES:
-        return f"Enough: {again}; up to four are nearly as good as new data (Muennighoff et al. 2023)."
+        return f"Enough: {again}; up to four are nearly as good as new data (Muennighoff et al. 2023){but}."
     if card.passes <= _MOST_PASSES:
-        return f"Not enough: {again}; after four, each is worth less (Muennighoff et al. 2023)."
-    return f"Far from enough: {again}; after forty, more are worth nothing (Muennighoff et al. 2023)."
+        return f"Not enough: {again}; after four, each is worth less (Muennighoff et al. 2023){but}."
+    return f"Far from enough: {again}; after forty, more are worth nothing (Muennighoff et al. 2023){but}."
+
+
+def _small(tokens: float, parameters: float | None) -> str:
+    """Why the plan itself is small for its model; empty where it is not, or nothing says of which model it is.
+
+    A model that is trained from the start wants 20 tokens for each parameter (Hoffmann et al. 2022); a trained one is tuned
+    on less, down to what ``LEAST_FINE_TUNING`` says.
+    """
+    if parameters is None:
+        return ""
+    optimum = recipe.TOKENS_PER_PARAMETER * parameters
+    if tokens >= _LITTLE * optimum:
+        return ""
+    plan, model = units.count(tokens), units.count(parameters)
+    wanted = f"{model} parameters want {units.count(optimum)} from the start, 20 each (Hoffmann et al. 2022)"
+    if tokens < LEAST_FINE_TUNING:
+        least = units.count(LEAST_FINE_TUNING)
+        return f"{wanted}, a fine-tuning some {least} (Zhou et al. 2023), and the plan needs {plan}"
+    if tokens < FINE_TUNED_SHARE * optimum:
+        return f"the plan's {plan} are for fine-tuning: {wanted}"
+    return f"the plan's {plan} are few: {wanted}"
 
 
 def _parts(card: DataCard) -> Table:

@@ -113,6 +113,7 @@ class DataCardDocument(Document, tag_field="schema", tag="zenplan.data_card/1"):
     longest: Annotated[Count | None, Meta(description="Tokens of a sample of labelled text.")]
     cut: Annotated[CountFromZero | None, Meta(description="Texts that were longer than that, a count.")]
     classes: Annotated[tuple[str, ...], Meta(description="Names of the classes; empty without.")]
+    parameters: Annotated[Positive | None, Meta(description="Of the model that the data are for, a count.")]
     needed_tokens: Annotated[Positive | None, Meta(description="Tokens of the plan that was given, a count.")]
     passes: Annotated[Positive | None, Meta(description="Passes over the training data for these.")]
     cpu_s: Annotated[NotNegative, Meta(description="Time of the processor that it took, in seconds.")]

@@ -49,6 +49,7 @@ def prepare(
     fields = parsed(given, PREPARE)
     params, tokens = fields.pop("params", None), fields.pop("tokens", None)
     needed = tokens or (params * recipe.TOKENS_PER_PARAMETER if params else None)
+    fields |= {"text_column": given.get("text_column"), "parameters": params, "needed_tokens": needed}
     if given.get("tokenizer") is not None:
         fields["tokenizer"] = Path(given["tokenizer"])
         check_tokenizer(fields["tokenizer"])
@@ -58,5 +59,6 @@ def prepare(
             f"give {LEAST_VOCABULARY} or more",
         )
     built_in = os.fspath(where) == PYTHON and not Path(where).exists()
-    fields |= {"text_column": given.get("text_column"), "needed_tokens": needed, "overwrite": overwrite}
-    return prepared(Asked(source=PYTHON if built_in else Path(where), out=Path(out), **fields), tell)
+    return prepared(
+        Asked(source=PYTHON if built_in else Path(where), out=Path(out), overwrite=overwrite, **fields), tell
+    )

@@ -69,6 +69,7 @@ def _answer(
 ) -> int:
     from zenplan.commands.estimate.report import estimate_report
     from zenplan.commands.estimate.use_case import estimate as use_case
+    from zenplan.commands.shared.amount import meant
     from zenplan.commands.shared.known import known
     from zenplan.commands.shared.output import loaded_plugins, say, warned
     from zenplan.errors import NoFit
@@ -81,6 +82,8 @@ def _answer(
                 plugins, settings["prices"], warned if calibrated else None, settings["fresh"], settings["operations"]
             ),
         )
+        if question := meant(request, answer.plan.workload):
+            warned(question)
         report = estimate_report(answer, explain, details)
         if save is not None:
             from zenplan.commands.estimate.saved_plan import write_plan

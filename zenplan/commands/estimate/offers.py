@@ -19,6 +19,7 @@ from zenplan.domain.fit.efficiency import Efficiency
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import OWN, Instance, Offer, PriceTable
 from zenplan.domain.market.provider import OnDemandLimit
 from zenplan.domain.provenance import Origin
@@ -140,21 +141,27 @@ def select(
                 why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
                 chosen.unable.setdefault(why, set()).add(accelerator.name)
                 continue
-            names = (instance.provider, instance.name, instance.accelerator)
-            taken = (offer.interruptions or interruptions_of(*names)) if offer.spot else None
             of_offer = partial(
                 Option,
                 offer=offer,
                 terms=offer.terms or (table.terms and table.terms.of(instance.name)),
                 on_demand=(limit := _had_of(offer) or limits(accelerator.name, accelerator.node_devices)),
                 unpriced=accelerator.name in unpriced,
-                interruptions=taken,
+                interruptions=_taken(offer),
             )
             for nodes, used in _sizes(request, offer, plan, limit, reserved, chosen):
                 place = _place(chosen, places, instance, accelerator, efficiency, nodes, used, corrected)
                 chosen.options.append(of_offer(nodes=nodes, cluster=place))
     chosen.left_out.extend(_unused(chosen, tables))
     return chosen
+
+
+def _taken(offer: Offer) -> Interruptions | None:
+    """How often a spot machine of it is taken, as its own source says or as is published; None where neither does."""
+    if offer.spot is None:
+        return None
+    machine = offer.instance
+    return offer.interruptions or interruptions_of(machine.provider, machine.name, machine.accelerator)
 
 
 def _unpriced(request: Request, tables: Sequence[PriceTable]) -> set[str]:

@@ -159,6 +159,14 @@ class EnergyDocument(Document):
     ]
     pue: Annotated[float, Meta(ge=1, description="Power usage effectiveness used, a ratio.")]
     grid_source: Annotated[str | None, Meta(description="Where the grid's carbon intensity comes from.")]
+    embodied_kg: Annotated[
+        RangeDocument | None,
+        Meta(
+            description="The run's share of what making the machines emitted, in kg of CO2 equivalent, beside co2e_kg; "
+            "null where it is not known of the device."
+        ),
+    ]
+    embodied_source: Annotated[str | None, Meta(description="Where that figure comes from.")]
 
 
 class PricesDocument(Document):
@@ -392,4 +400,6 @@ def _energy(quote: Quote) -> EnergyDocument | None:
         kwh=fill(RangeDocument, energy.kwh),
         co2e_kg=fill(RangeDocument, energy.co2e_kg) if energy.co2e_kg else None,
         grid_source=energy.grid_source or None,
+        embodied_kg=fill(RangeDocument, energy.embodied_kg) if energy.embodied_kg else None,
+        embodied_source=energy.embodied_source or None,
     )

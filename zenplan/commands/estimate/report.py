@@ -286,9 +286,10 @@ def _energy(quote: Quote) -> str:
     told = (
         f"{units.count(energy.kwh.mid)} kWh ({units.span(units.count(energy.kwh.low), units.count(energy.kwh.high))})"
     )
+    made = f", {units.count(energy.embodied_kg.mid)} kg of making the machines" if energy.embodied_kg else ""
     if energy.co2e_kg is None:
-        return f"{told}; CO2e not known for region '{quote.offer.region}'"
-    return f"{told}, {units.count(energy.co2e_kg.mid)} kg CO2e"
+        return f"{told}{made}; CO2e not known for region '{quote.offer.region}'"
+    return f"{told}, {units.count(energy.co2e_kg.mid)} kg CO2e{made}"
 
 
 def _price(quote: Quote, usd: Callable[[float], str], today: date) -> str:

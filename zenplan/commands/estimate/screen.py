@@ -68,12 +68,18 @@ def verdict(answer: Answer) -> str:
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
         best.bill.credits and f"Credits pay {usd(-best.bill.credits.mid_usd)} of it.",
-        best.quote.offer.guess and f"Its machine is a guess: {best.quote.offer.guess}.",
-        age and f"Its price is {age}: ask first.",
+        _ask_first(bool(best.quote.offer.guess), age),
         not best.total_usd and "No price of it is known: --usd-per-hour gives one.",
         limit and f"More than {limit:,} on demand usually needs a reservation.",
     )
     return " ".join(part for part in parts if part)
+
+
+def _ask_first(guess: bool, age: str) -> str:
+    """What is not sure of a plan's machine and its price; empty where both are."""
+    if not guess:
+        return f"Its price is {age}: ask first." if age else ""
+    return f"Its machine is a guess{f', its price {age}' if age else ''}: ask first."
 
 
 def costs(ranked: Ranked) -> bool:

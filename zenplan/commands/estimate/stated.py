@@ -62,9 +62,9 @@ def machine_facts(request: Request, catalogue: Catalogue, ranked: Sequence[Ranke
             )
         if limit is not None and limit.quota:
             provider = quote.offer.instance.provider
-            term = f"; reserved for {units.duration(limit.term_s)} at least" if limit.term_s else ""
-            value, why = f"{provider}: {limit.quota}{term}", limit.term_source
-            facts.setdefault(value, Fact(name="quota", value=value, origin=limit.quota_origin, why=why))
+            term = f"larger clusters are reserved for {units.duration(limit.term_s)} at least; " if limit.term_s else ""
+            name, why = f"quota of {provider}", f"{term}{limit.term_source}"
+            facts.setdefault(name, Fact(name=name, value=limit.quota, origin=limit.quota_origin, why=why))
         if quote.interruptions is not None and quote.offer.spot is not None:
             fact = _taken(quote.offer.instance, quote.interruptions)
             facts.setdefault(fact.value, fact)

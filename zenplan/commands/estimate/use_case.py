@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from zenplan import units
-from zenplan.adapters.tables.carbon import grid_intensity
+from zenplan.adapters.tables.carbon import making_of, site_of
 from zenplan.commands.estimate.offers import Selection, matching, select
 from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
@@ -211,7 +211,7 @@ def _searched(request: Request, known: Known) -> _Searched:
 
 def _at(found: Market, request: Request, index: int, ranking: Ranking) -> Ranked:
     return Ranked(
-        quote=found.quote(index, request.billing, _grid),
+        quote=found.quote(index, request.billing, site_of, making_of),
         bill=found.bills(request.billing).at(index),
         labels=ranking.labels.get(index, ()),
     )
@@ -260,11 +260,6 @@ def _fewer(request: Request, found: Market, best: int, evidence: Evidence) -> tu
         f"not asked for: {clusters[place].devices:,} of these devices would take {units.percent(1.0 - longer)} "
         f"less time and cost {units.percent(1.0 - dearer)} less than #1",
     )
-
-
-def _grid(provider: str, region: str) -> tuple[float, str] | None:
-    grid = grid_intensity(provider, region)
-    return (grid.kg_per_j, grid.source) if grid else None
 
 
 def _no_options(request: Request, plan: TrainingPlan, selection: Selection, catalogue: Catalogue) -> str:

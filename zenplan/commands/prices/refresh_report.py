@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from zenplan import units
 from zenplan.commands.shared.refresh import Verdict
 from zenplan.domain.report import Column, Report, Table
 
@@ -78,4 +77,4 @@ def _prices(verdict: Verdict, today: date) -> str:
     if not verdict.failure:
         return "of now"
     day = verdict.table.days[1] if verdict.table else None
-    return f"of {day}, {units.duration((today - day).days * units.DAY_S)} old" if day else "none"
+    return f"of {day}, {(today - day).days:,} d old" if day else "none"

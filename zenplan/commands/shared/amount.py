@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import Final, NamedTuple
 
 from zenplan import units
@@ -57,6 +58,17 @@ def amount(request: Request, workload: Workload, whole_run: bool = True) -> Amou
     if whole_run:
         batch, fact = _within(batch, fact, data, workload)
     return Amount(total, batch, fact, (*facts, *told, fact), epochs)
+
+
+def meant(request: Request, workload: Workload) -> str:
+    """A question where ``--tokens`` are fewer than those of one sample, and so were meant as thousands, millions, ...:
+    what is nearest to compute-optimal. Empty where there is none."""
+    if not request.tokens or not is_language(workload) or request.tokens >= workload.tokens_per_sample:
+        return ""
+    optimum = recipe.recipe_for(workload).optimum
+    nearest = min((request.tokens * 10.0**power for power in (3, 6, 9, 12)), key=lambda each: abs(log(each / optimum)))
+    given, asked = units.count(request.tokens), units.count(nearest)
+    return f"--tokens {given} is less than one sequence of {workload.tokens_per_sample:,}: did you mean {asked}?"
 
 
 def _check(request: Request, workload: Workload) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 from zenplan.adapters.tables.market import provider_names
-from zenplan.adapters.tables.regions import countries_of, country_of
+from zenplan.adapters.tables.regions import countries_of, country_of, without_zone
 from zenplan.domain.hardware.catalogue import Catalogue, plain
 from zenplan.domain.market.offer import Offer, Price, PriceTable
 from zenplan.domain.market.provider import ProviderClass
@@ -16,8 +15,6 @@ from zenplan.errors import UnknownName
 from zenplan.units import DAY_S
 
 _LISTING = "zenplan prices"
-# What a zone has behind the name of its region: us-east-1a, us-central1-a, eastus-2.
-_ZONE = re.compile(r"(?<=\d)[a-z]$|-[a-z]$|-[1-3]$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +58,7 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     regions = {o.region for t in tables for o in t.offers}
     of = f"region of {' or '.join(wanted.provider)}" if wanted.provider else "region"
     places: frozenset[str] = frozenset()
-    named = {region if region in regions else _ZONE.sub("", region) for region in wanted.region}
+    named = {region if region in regions else without_zone(region) for region in wanted.region}
     for region in named:
         countries = frozenset() if region in regions else countries_of(region)
         places |= countries

@@ -9,7 +9,7 @@ from typing import Final
 from zenplan import units
 from zenplan.commands.shared.fine_tuning import is_language
 from zenplan.domain.training.plan import TrainingPlan
-from zenplan.families.own_data import FINE_TUNED_SHARE
+from zenplan.families.own_data import FINE_TUNED_SHARE, LEAST_FINE_TUNING
 from zenplan.families.transformer import recipe
 
 # Of the compute-optimal tokens: within these nothing is to be said.
@@ -40,6 +40,12 @@ def _against_the_optimum(plan: TrainingPlan, share: float) -> Iterator[str]:
         yield (
             f"{tokens} tokens are {units.significant(share)} × the compute optimum of {model} parameters: a smaller "
             f"model to serve, more compute to train; as much compute is best spent on {smaller} parameters."
+        )
+    elif share < FINE_TUNED_SHARE and plan.tokens < LEAST_FINE_TUNING:
+        least = units.count(LEAST_FINE_TUNING)
+        yield (
+            f"{tokens} tokens are next to nothing of what {model} parameters want from scratch ({wanted}), and fewer than "
+            f"the {least} that a fine-tuning is known to be worth (Zhou et al. 2023, arXiv 2305.11206)."
         )
     elif share < FINE_TUNED_SHARE:
         yield (

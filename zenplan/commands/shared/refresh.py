@@ -85,7 +85,7 @@ def refreshed(plugins: Plugins, sheets: Catalogue, warn: Callable[[str], None]) 
                 providers, tables, KeptTables(price_cache()), sheets, network=network(), today=today(), tell=tell
             )
     except ZenplanError as error:
-        warn(f"prices are not fetched: {error.message}; {error.hint}")
+        warn(f"prices are not fetched: {_said(error)}")
         return
     for verdict in verdicts:
         if verdict.failure:
@@ -155,10 +155,14 @@ def refresh(
                 verdicts[provider] = _taken(found, before, kept, sheets, usual_of(others, before), today)
             except ZenplanError as error:
                 aside = error.reasons if isinstance(error, _NothingLeft) else ()
-                verdicts[provider] = Verdict(provider=provider, table=before, failure=error.message, set_aside=aside)
+                verdicts[provider] = Verdict(provider=provider, table=before, failure=_said(error), set_aside=aside)
     if not verdicts:
         raise DataError("none of the installed plugins has a live source of prices", "pip install zenplan-runpod, say")
     return tuple(verdicts[p.name] for p in providers if p.name in verdicts)
+
+
+def _said(error: ZenplanError) -> str:
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 class _NothingLeft(DataError):

@@ -96,8 +96,13 @@ def _by_the_book(
 
 def _classed(table: PriceTable) -> PriceTable:
     """The table with the class of its provider, whoever the table is from: a plugin may take a provider's name over."""
+    from zenplan.adapters.prices.table import known_terms
     from zenplan.adapters.tables.market import provider_class
 
+    known = known_terms(table.provider)
+    if known is not None and known.exceptions and (table.terms is None or not table.terms.exceptions):
+        # Which machines are billed unlike the others is the provider's, whoever the table is from.
+        table = replace(table, terms=replace(table.terms or known, exceptions=known.exceptions))
     return table if table.kind is not ProviderClass.UNKNOWN else replace(table, kind=provider_class(table.provider))
 
 

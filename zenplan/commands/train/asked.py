@@ -136,6 +136,8 @@ def _job(
             f"nothing says how many tokens a sample of {name} has", "--seq-len says it, or --steps how long"
         )
     micro = given.get("micro_batch") or batch
+    if given.get("quantize") and not given.get("lora_rank"):
+        raise UsageError("--quantize int8 freezes the weights, and nothing is left to train", "as in: --lora-rank 8")
     samples = data.samples("train", length)
     _check_sizes(data, batch, micro, samples)
     steps = _steps(facts, given, request, samples // batch)
@@ -156,6 +158,7 @@ def _job(
         batch=batch,
         micro_batch=micro,
         lora_rank=given.get("lora_rank", 0),
+        quantize=given.get("quantize", ""),
         evaluate_every=given.get("evaluate_every", 0),
         evaluate_batches=given.get("evaluate_batches", 50),
         checkpoint_every=given.get("checkpoint_every", 0),

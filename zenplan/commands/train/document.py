@@ -53,6 +53,7 @@ class PredictionParts(Document):
     beside_spread: Annotated[
         NotNegative, Meta(description="Of what is predicted beside steps, an 80 % half width, a ratio.")
     ]
+    ending_spread: Annotated[NotNegative, Meta(description="Of the ending, an 80 % half width, a ratio.")]
     checkpoint_bytes: Annotated[NotNegative | None, Meta(description="One on disk, in bytes; null where not known.")]
     cores: Annotated[
         NotNegative | None,

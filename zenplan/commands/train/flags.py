@@ -86,6 +86,7 @@ _ROWS: Final[Sequence[_Row]] = (
     ("seed", "COUNT", "Of weights, dropout and the order of samples; 0 by default.", _or_zero(_whole(2**31))),
     ("weights", "FILE", "Initial weights in place of drawn ones.", None),
     ("lora_rank", "COUNT", "Rank of adapters, all else frozen; 0 for training all.", _or_zero(_whole(1e5))),
+    ("quantize", "NAME", "int8: frozen weights in eight bits, as of QLoRA; needs --lora-rank.", _one_of("int8")),
     ("evaluate_every", "COUNT", "Steps between evaluations; by default ten in a run, fewer where they cost.", _STEPS),
     ("evaluate_batches", "COUNT", "Micro-batches of an evaluation at most; 50 by default, 0 for all.", _STEPS),
     ("checkpoint_every", "COUNT", "Steps between checkpoints; by default what costs and loses least.", _STEPS),

@@ -29,6 +29,7 @@ _SAME: Final = (
     "batch",
     "micro_batch",
     "lora_rank",
+    "quantize",
     "evaluate_batches",
 )
 

@@ -204,12 +204,18 @@ class Bill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Energy:
-    """Electricity of the whole run, and what making it emitted; None where the grid is not known."""
+    """Electricity of the whole run, and what making it emitted; None where the grid is not known.
+
+    Attributes:
+        embodied_kg: the run's share of what making the machines emitted, beside ``co2e_kg``; None where it is not known.
+    """
 
     kwh: Range
     co2e_kg: Range | None
     pue: float
     grid_source: str
+    embodied_kg: Range | None = None
+    embodied_source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,7 @@ class RunPrediction:
         evaluate_every: steps between evaluations on validation data; 0 for at the end alone.
         checkpoints, checkpoint_s, checkpoint_every: the same; that of the beginning is part of setting up.
         ending_s: after the last step: saving the model, leaving; None where it is not known.
-        beside_spread: of what is predicted beside steps, an 80 % half width as a ratio.
+        beside_spread: of what is predicted beside steps, an 80 % half width as a ratio; ending_spread: of the ending.
         checkpoint_bytes: on disk; None where it is not known.
         cores: processor seconds a second of the steps that it is from; None where they were not measured.
         usd_per_h: what an hour costs, with the reason in ``price``; None where it is not known.
@@ -99,6 +99,7 @@ class RunPrediction:
     checkpoint_every: int = 0
     ending_s: float | None = None
     beside_spread: float = 0.25
+    ending_spread: float = 0.25
     checkpoint_bytes: float | None = None
     cores: float | None = None
     usd_per_h: float | None = None
@@ -121,6 +122,7 @@ class RunPrediction:
             checkpoint_s=self.checkpoint_s,
             ending_s=self.ending_s,
             beside_spread=self.beside_spread,
+            ending_spread=self.ending_spread,
             usd_per_h=self.usd_per_h,
             power_w=self.power_w,
             memory_bytes=self.memory_bytes,
@@ -164,9 +166,10 @@ class RunPrediction:
         if steps is None:
             return None
         before = max(0.0, (self.setup_s or 0.0) + self.rehearsal_s - self.known_s)
-        beside = before + (self.evaluation_s or 0.0) + (self.checkpoints_s or 0.0) + (self.ending_s or 0.0)
-        doubtful, mid = self.beside_spread * beside, steps.mid + beside
-        down, up = math.hypot(steps.mid - steps.low, doubtful), math.hypot(steps.high - steps.mid, doubtful)
+        beside = before + (self.evaluation_s or 0.0) + (self.checkpoints_s or 0.0)
+        ending = self.ending_s or 0.0
+        doubtful, mid = (self.beside_spread * beside, self.ending_spread * ending), steps.mid + beside + ending
+        down, up = math.hypot(steps.mid - steps.low, *doubtful), math.hypot(steps.high - steps.mid, *doubtful)
         return Range(low=max(0.0, mid - down), mid=mid, high=mid + up)
 
     @property

@@ -54,6 +54,7 @@ class DataCard:
         bytes_per_token: of text; None without tokens.
         longest: tokens of a sample of labelled text, and ``cut``, how many texts were longer; None for other data.
         classes: their names; empty without.
+        parameters: of the model that the data are for, a count; None where that was not said.
         needed_tokens: of the plan that was given; None without one.
         passes: over the training data for these; None without a plan.
         cpu_s: of the processor, all threads, over all runs that it took; ``wall_s`` likewise.
@@ -78,6 +79,7 @@ class DataCard:
     longest: int | None = None
     cut: int | None = None
     classes: tuple[str, ...] = ()
+    parameters: float | None = None
     needed_tokens: float | None = None
     passes: float | None = None
     cpu_s: float

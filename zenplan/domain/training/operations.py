@@ -50,6 +50,7 @@ class Operations:
         host_w: of the host, for each device.
         pue: of a data centre whose own is not published.
         disk_bytes: of each machine, for its system, libraries and what it caches.
+        grid_kg_per_j: CO2e of the electricity, wherever the machines stand; None for what is known of each region.
         given: names of the fields that the user gave.
     """
 
@@ -69,6 +70,7 @@ class Operations:
     host_w: float = 100.0
     pue: float = 1.2
     disk_bytes: float = 200e9
+    grid_kg_per_j: float | None = None
     given: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -90,6 +92,7 @@ class Operations:
             idle_power_share=self.idle_power_share,
             host_w=self.host_w,
             disk_bytes=self.disk_bytes,
+            grid_kg_per_j=self.grid_kg_per_j,
         )
         for name in ("preemptions_per_node_s", "power_share"):
             low, mid, high = getattr(self, name)

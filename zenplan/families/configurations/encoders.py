@@ -8,7 +8,7 @@ from typing import Any
 from zenplan.domain.model.operators import Operator
 from zenplan.families.configurations.decoders import gpt
 from zenplan.families.configurations.extras import few, norm, product, table
-from zenplan.families.configurations.fields import MOST_LAYERS, Fields
+from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_LAYERS, Fields
 from zenplan.families.configurations.types import ModelType, Outside
 from zenplan.families.transformer.shape import LayerKind, Product
 
@@ -74,14 +74,19 @@ def _cells(fields: Fields, sizes: Given, tokens: int) -> Outside:
     return tables, _None
 
 
+def _positive(fields: Fields, key: str) -> int:
+    """A number above zero; 0 where there is none, which some write as -1."""
+    value = fields.raw(key)
+    return fields.needed(key, most=MOST_ENTRIES) if isinstance(value, int) and value > 0 else 0
+
+
 def _relative(fields: Fields, sizes: Given, tokens: int) -> Outside:
     """DeBERTa: a table of relative positions, with a norm; a convolution beside the first layer of the largest."""
     if not fields.flag("relative_attention"):
         return _None, _None
-    width, reach = sizes["width"], fields.raw("max_relative_positions")
-    span = reach if isinstance(reach, int) and reach > 0 else fields.count("max_position_embeddings", default=512)
-    buckets = fields.raw("position_buckets")
-    span = buckets if isinstance(buckets, int) and buckets > 0 else span
+    width = sizes["width"]
+    span = _positive(fields, "position_buckets") or _positive(fields, "max_relative_positions")
+    span = span or fields.count("max_position_embeddings", default=512)
     found = [few("relative positions", 2 * span * width)]
     if "layer_norm" in str(fields.raw("norm_rel_ebd") or ""):
         found.append(norm("norm of relative positions", 2 * span, width))
@@ -121,7 +126,7 @@ def _global(fields: Fields, sizes: Given) -> tuple[LayerKind, ...]:
     """Longformer: queries, keys and values of their own for the few tokens that see all; the others see a window."""
     window = fields.raw("attention_window")
     window = window[0] if isinstance(window, list) and window else window
-    window = window if isinstance(window, int) and not isinstance(window, bool) and window > 0 else 512
+    window = min(window, MOST_ENTRIES) if isinstance(window, int) and window > 0 else 512
     width = sizes["width"]
     kind = LayerKind(window=2 * window, products=(Product("global query-key-value", width, 3 * width, True),))
     return (kind,) * int(sizes["layers"])

@@ -42,6 +42,10 @@ def with_head(shape: TransformerShape, spec: ModelType, fields: Fields) -> Trans
     plain = name.endswith("Model") and not name.endswith(("LMHeadModel", "DoubleHeadsModel"))
     width, last = shape.width, _kept(shape)
     dense = product("pooler", 1, width, width)
+    if name == "ElectraForPreTraining":
+        # Each token is told to be the writer's or not.
+        every = (product("replaced 1", shape.seq_len, width, width), product("replaced 2", shape.seq_len, width, 1))
+        return replace(shape, headless=True, last=(*last, *every))
     if name == "BertForPreTraining":
         return replace(shape, last=(*shape.last, dense, product("next sentence", 1, width, 2)))
     if shape.family == "encoder-decoder" or not (kind or plain):

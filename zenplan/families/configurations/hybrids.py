@@ -58,9 +58,10 @@ def mamba2(fields: Fields, sizes: Sizes, norm: bool = True) -> Mixer:
     width = sizes["width"]
     heads = fields.needed("mamba_num_heads", "mamba_n_heads", "n_mamba_heads", "num_heads", most=MOST_HEADS)
     inner = fields.count("mamba_d_ssm") or fields.needed("mamba_expand", "expand", default=2, most=1000) * width
-    head = fields.raw("mamba_head_dim", "mamba_d_head", "mamba_headdim", "head_dim" if fields.has("state_size") else "")
-    if isinstance(head, int) and head > 0:
-        inner = heads * head
+    names = ("mamba_head_dim", "mamba_d_head", "mamba_headdim", *(("head_dim",) if fields.has("state_size") else ()))
+    # "auto" is what the other sizes leave.
+    if isinstance(fields.raw(*names), int):
+        inner = heads * fields.needed(*names)
     state = fields.needed("ssm_state_size", "mamba_d_state", "state_size", most=MOST_HEADS)
     groups = fields.needed("mamba_n_groups", "mamba_ngroups", "n_groups", default=1, most=MOST_HEADS)
     channels, bias = inner + 2 * groups * state, fields.flag("mamba_proj_bias", "use_bias", "add_bias_linear")

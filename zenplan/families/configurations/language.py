@@ -296,15 +296,15 @@ def _norm_weights(fields: Fields, spec: ModelType, sizes: Mapping[str, Any], giv
     """Norms beyond two of a layer, those of queries and keys, the scores of sinks; a mixture's few weights."""
     heads, width, twice = sizes["heads"], sizes["width"], 2 if spec.norm_biases else 1
     kv, head = sizes["kv_heads"] or heads, sizes["head_dim"] or width // heads
-    weights = float(max(0, spec.norms - 2) * width * twice) + heads * spec.sinks
+    weights: float = float(max(0, spec.norms - 2) * width * twice) + heads * spec.sinks
     if spec.qk_norm and (not spec.qk_switch or fields.flag(spec.qk_switch)):
-        weights += {"head": 2 * head, "heads": (heads + kv) * head, "width": (heads + kv) * head}[spec.qk_norm]
+        weights += float(2 * head if spec.qk_norm == "head" else (heads + kv) * head)
     if spec.inner_norms:
-        weights += heads * head + sizes["ff_width"]
+        weights += float(heads * head + sizes["ff_width"])
     experts, keys = given.get("experts"), spec.experts
     if experts is not None and keys is not None:
-        weights += experts.count * keys.router_bias + width * keys.shared_gate
-        weights += experts.count * (2 * experts.width + width) * keys.biases
+        weights += float(experts.count * keys.router_bias + width * keys.shared_gate)
+        weights += float(experts.count * (2 * experts.width + width) * keys.biases)
     return weights
 
 

@@ -15,6 +15,7 @@ from zenplan.families.configurations.fields import Fields, Known, TypeDefaults
 from zenplan.families.configurations.heads import with_head
 from zenplan.families.configurations.images import IMAGES
 from zenplan.families.configurations.language import shape_of
+from zenplan.families.configurations.other_forms import from_llama_params, is_llama_params
 from zenplan.families.configurations.projectors import PROJECTORS
 from zenplan.families.configurations.sound import WAVES
 from zenplan.families.configurations.towers import hearing_alone, pairs, seeing, seeing_alone, whisper
@@ -42,6 +43,11 @@ def workload_from_config(
         UsageError: as of ``shape_from_config``.
     """
     known = known or {}
+    if isinstance(config, Mapping):
+        if is_llama_params(config):
+            config = from_llama_params(config)
+        if config.get("peft_type") is not None:
+            raise _no_base(config)
     model_type = config.get("model_type") if isinstance(config, Mapping) else None
     if isinstance(model_type, str):
         fields = Fields(config, model_type, known.get(model_type))
@@ -96,6 +102,8 @@ def _inner_text(
 ) -> tuple[TransformerShape, tuple[Fact, ...]]:
     """The language model inside a configuration, which older files write flat, beside the towers."""
     text = config.get("text_config")
+    if text is not None and not isinstance(text, Mapping):
+        raise UsageError(f"the model configuration's 'text_config' is {shown(text)}", "it must be a JSON object")
     usual, own = known.get(outer.model_type, TypeDefaults()).parts.get("text_config", ("", {}))
     inner = text if isinstance(text, Mapping) else config
     named = inner.get("model_type") if isinstance(text, Mapping) else None
@@ -115,6 +123,16 @@ def _inner_text(
     return _shaped(fields, spec, guessed, seq_len, tied)
 
 
+def _no_base(config: Mapping[str, Any]) -> UsageError:
+    """An adapter's configuration says how little is trained, and not of what."""
+    base = config.get("base_model_name_or_path")
+    of = f" of {plain_name(base)}" if isinstance(base, str) else ""
+    return UsageError(
+        f"the configuration is that of an adapter{of}, which has no shape of a model",
+        "give the model, --model NAME or its own config.json, with --method lora",
+    )
+
+
 _UNKNOWN = "or say its size: --params, and --active-params of a mixture"
 # What a decoder cannot do without.
 _NEEDED = ("layers", "width", "heads", "vocab")
@@ -131,7 +149,7 @@ def type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, bool]:
     model_type = config.get("model_type")
     if model_type is not None and not isinstance(model_type, str):
         raise UsageError(f"the model configuration has an unknown 'model_type': {shown(model_type)}", _UNKNOWN)
-    if model_type in TYPES:
+    if model_type is not None and model_type in TYPES:
         return model_type, TYPES[model_type], False
     if any(all(config.get(key) is None for key in KEYS[role]) for role in _NEEDED):
         if model_type is None:
@@ -145,7 +163,12 @@ def type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, bool]:
     return model_type or "decoder", spec, True
 
 
+def plain_name(model_type: str) -> str:
+    """A type's name as it is shown: at most 40 characters, on one line."""
+    return "".join(c if c.isprintable() else " " for c in model_type[:40])
+
+
 def guess_fact(model_type: str) -> Fact:
     """That a type is unknown, and read by its keys."""
     why = "this type is unknown: its keys are a decoder's, and it is read as one with gates and without biases"
-    return Fact(name="model type", value=model_type, origin=Origin.ASSUMED, why=why)
+    return Fact(name="model type", value=plain_name(model_type), origin=Origin.ASSUMED, why=why)

@@ -12,11 +12,14 @@ from zenplan import units
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError
-from zenplan.families.configurations.fields import Known
 from zenplan.families.transformer import presets, sizing
 from zenplan.families.transformer.lowering import lower
 from zenplan.families.transformer.presets import Preset
 from zenplan.families.transformer.shape import TransformerShape, with_seq_len
+
+# A decoded configuration and the tokens of a sequence (None for its own) to the workload, and the shape of its language
+# model, where it is one.
+Reader = Callable[[Any, int | None], tuple[Workload, TransformerShape | None]]
 
 _KINDS = ("model", "config", "params")
 _OPTIONS = (*_KINDS, "active_params", "seq_len")
@@ -29,11 +32,11 @@ class TransformerFamily:
 
     name = "transformer"
 
-    def __init__(self, presets: Callable[[], Mapping[str, Preset]], defaults: Callable[[], Known] = dict) -> None:
-        """``presets`` reads those that are known, by name, in the order in which they are listed; ``defaults`` what the
-        reference library takes for a configuration's absent keys."""
+    def __init__(self, presets: Callable[[], Mapping[str, Preset]], reader: Reader) -> None:
+        """``presets`` reads those that are known, by name, in the order in which they are listed; ``reader`` makes a
+        workload of a configuration."""
         self._read = presets
-        self._defaults = defaults
+        self._reader = reader
 
     @cached_property
     def _presets(self) -> Mapping[str, Preset]:
@@ -62,8 +65,17 @@ class TransformerFamily:
         if kind == "model":
             return self._of_preset(given["model"], seq_len)
         if kind == "config":
-            return _of_config(given["config"], seq_len, self._defaults())
+            return self._of_config(given["config"], seq_len)
         return _of_size(given["params"], given.get("active_params"), seq_len)
+
+    def _of_config(self, config: Any, seq_len: Any) -> Workload:
+        load, shape = self._reader(config, seq_len)
+        kind = str(config.get("model_type") or load.name)
+        why = _size(shape) if shape is not None else ""
+        facts = (Fact(name="model configuration", value=kind, origin=Origin.GIVEN, why=why), *load.facts)
+        if seq_len is not None:
+            facts += (_given_length(seq_len),)
+        return replace(load, name=_config_name(config, kind), facts=facts)
 
     def _of_preset(self, name: Any, seq_len: Any) -> Workload:
         if not isinstance(name, str):
@@ -104,18 +116,6 @@ def _kind_of(given: Mapping[str, Any]) -> str:
     if len(kinds) > 1:
         raise UsageError(f"{' and '.join(kinds)} are given; only one can hold", _HINT)
     return kinds[0]
-
-
-def _of_config(config: Any, seq_len: Any, known: Known) -> Workload:
-    from zenplan.families.configurations.reading import workload_from_config
-
-    load, shape = workload_from_config(config, seq_len, known)
-    kind = str(config.get("model_type") or load.name)
-    why = _size(shape) if shape is not None else ""
-    facts = (Fact(name="model configuration", value=kind, origin=Origin.GIVEN, why=why), *load.facts)
-    if seq_len is not None:
-        facts += (_given_length(seq_len),)
-    return replace(load, name=_config_name(config, kind), facts=facts)
 
 
 def _config_name(config: Mapping[str, Any], kind: str) -> str:

@@ -104,13 +104,9 @@ def energy_lines(operations: Operations, quote: Quote) -> Iterator[Line]:
         f"{units.count(energy.kwh.mid)} kWh",
         str(Origin.ASSUMED),
     )
-    if energy.co2e_kg is not None:
-        yield line(
-            "energy",
-            "CO2e",
-            "electricity · intensity of the grid",
-            energy.co2e_kg.mid,
-            "kg",
-            f"{units.count(energy.co2e_kg.mid)} kg",
-            energy.grid_source,
-        )
+    for name, formula, kg, source in (
+        ("CO2e", "electricity · intensity of the grid", energy.co2e_kg, energy.grid_source),
+        ("CO2e of making", "devices · kg, host included · time / life", energy.embodied_kg, energy.embodied_source),
+    ):
+        if kg is not None:
+            yield line("energy", name, formula, kg.mid, "kg", f"{units.count(kg.mid)} kg", source)

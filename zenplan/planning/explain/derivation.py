@@ -339,7 +339,6 @@ def _parts(work: Work) -> str:
 
 
 # --- limits
-
 # The parts of a step that each limit has; what is computed again counts as arithmetic, of which it mostly is.
 LIMITS: Final = {
     "compute": ("compute_s", "recompute_s"),

@@ -19,6 +19,7 @@ from zenplan.domain.model.operators import (
     MatMul,
     Operator,
     Role,
+    Scan,
     Split,
 )
 from zenplan.domain.model.workload import Block, Workload
@@ -62,7 +63,7 @@ def with_adapters(workload: Workload, rank: int = DEFAULT_RANK, targets: Targets
 def _adapted(block: Block, rank: int, targets: Targets) -> Block:
     operators: list[Operator] = []
     for op in block.operators:
-        operators.append(op if isinstance(op, Attention) else replace(op, trainable=False))
+        operators.append(op if isinstance(op, Attention | Scan) else replace(op, trainable=False))
         if block.place == "middle" and isinstance(op, MatMul) and _is_target(op, targets):
             operators += _adapter(op, rank)
     return replace(block, operators=tuple(operators))

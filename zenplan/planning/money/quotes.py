@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from zenplan.domain.answer.estimate import Bill, Energy, Estimate, Part, Quote
 from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.market.emissions import Making, Site
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import Billing, Offer, Terms
 from zenplan.domain.market.provider import OnDemandLimit
@@ -27,8 +28,9 @@ from zenplan.planning.search.search import Found, search, useful_samples
 from zenplan.units import HOUR_S, KWH_J
 
 Index = npt.NDArray[np.intp]
-# Kilograms of CO2e for a joule at a provider's region, and the source; None where it is not known.
-Grid = Callable[[str, str], "tuple[float, str] | None"]
+# Where a provider's region is, and what making an accelerator took; None where it is not known.
+Sites = Callable[[str, str], "Site | None"]
+Makings = Callable[[str], "Making | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +121,15 @@ class Market:
         prices = (o.offer.price(billing) for o in self.options)
         return np.array([price is not None and price.is_old(today) for price in prices])
 
-    def quote(self, index: int, billing: Billing, grid: Grid) -> Quote:
-        """One option as a noun; its energy is that of the run under the given billing kind."""
+    def quote(self, index: int, billing: Billing, sites: Sites, makings: Makings = lambda accelerator: None) -> Quote:
+        """One option as a noun.
+
+        Args:
+            index: its place among the options.
+            billing: whose run its energy is of.
+            sites: what is known of a provider's region.
+            makings: what is known of how a device was made.
+        """
         option = self.options[index]
         entries = [b for b in (self.on_demand, self.spot) if self.usable(b.billing)[index]]
         estimate = self.estimate(option.cluster)
@@ -136,11 +145,19 @@ class Market:
             bills=tuple(b.at(index) for b in entries),
             on_demand=option.on_demand,
             interruptions=option.interruptions,
-            energy=self._energy(option, wall_clock_s, used, devices - used, grid),
+            energy=self._energy(
+                option,
+                wall_clock_s,
+                used,
+                devices - used,
+                sites(option.offer.instance.provider, option.offer.region),
+                makings(option.offer.instance.accelerator),
+            ),
         )
 
-    def _energy(self, option: Option, wall_clock_s: Range, used: int, idle: int, grid: Grid) -> Energy | None:
-        instance = option.offer.instance
+    def _energy(
+        self, option: Option, wall_clock_s: Range, used: int, idle: int, site: Site | None, making: Making | None
+    ) -> Energy | None:
         return energy(
             self.operations,
             wall_clock_s,
@@ -148,7 +165,8 @@ class Market:
             idle,
             self.clusters[option.cluster].accelerator.power_w,
             option.terms.pue if option.terms else None,
-            grid(instance.provider, option.offer.region),
+            site,
+            making,
         )
 
     def estimate(self, cluster: int) -> Estimate:
@@ -327,7 +345,8 @@ def energy(
     idle: int,
     power_w: float | None,
     pue: float | None,
-    grid: tuple[float, str] | None,
+    site: Site | None,
+    making: Making | None = None,
 ) -> Energy | None:
     """Electricity of a run and its emissions.
 
@@ -336,12 +355,14 @@ def energy(
         wall_clock_s: of the run.
         used, idle: devices that train, and devices that are paid for and stand by.
         power_w: the accelerator's power limit; without it there is no answer.
-        pue: the provider's, or None for the assumed one.
-        grid: kilograms of CO2e for a joule in that region, and the source; None where it is not known.
+        pue: the provider's, where the site has none; None for the assumed one.
+        site: where the machines stand; None where nothing is known of it.
+        making: of one device; None where it is not known.
     """
     if power_w is None:
         return None
-    factor = pue or operations.pue
+    site, own = site or Site(), operations.grid_kg_per_j
+    factor = site.pue or pue or operations.pue
     times = (wall_clock_s.low, wall_clock_s.mid, wall_clock_s.high)
     low, mid, high = (
         (
@@ -352,5 +373,14 @@ def energy(
         for share, time in zip(operations.power_share, times, strict=True)
     )
     kwh = Range(low=low, mid=mid, high=high)
-    co2e = kwh * (grid[0] * KWH_J) if grid else None
-    return Energy(kwh=kwh, co2e_kg=co2e, pue=factor, grid_source=grid[1] if grid else "")
+    kg_per_j, source = (site.kg_per_j, site.source) if own is None else (own, str(Origin.GIVEN))
+    co2e = None if kg_per_j is None else kwh * (kg_per_j * KWH_J)
+    embodied = wall_clock_s * making.kg_for(used + idle) if making else None
+    return Energy(
+        kwh=kwh,
+        co2e_kg=co2e,
+        pue=factor,
+        grid_source=source,
+        embodied_kg=embodied,
+        embodied_source=making.source if making else "",
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zenplan.domain.model.count import LayerCount
-from zenplan.domain.model.operators import Convolution, Elementwise, Embedding, MatMul, Operator, Recurrent
+from zenplan.domain.model.operators import Convolution, Elementwise, Embedding, MatMul, Operator, Recurrent, Scan
 
 # A step of a framework's loop: products, gates, states, each a kernel or two.
 LOOP_KERNELS = 12
@@ -136,6 +136,8 @@ def scaled(operator: Operator, times: float, sequential: bool) -> Operator:
         return replace(operator, elements=operator.elements * times, saved=operator.saved * times)
     if isinstance(operator, Embedding):
         return replace(operator, rows=operator.rows * times)
+    if isinstance(operator, Scan):
+        return replace(operator, heads=round(operator.heads * times), groups=round(operator.groups * times))
     heads = round(operator.heads * times), round(operator.kv_heads * times)
     return replace(operator, heads=heads[0], kv_heads=heads[1])
 

@@ -214,6 +214,7 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
         batch: samples of a step, over which gradients are averaged.
         micro_batch: samples that go through the model at once; ``batch`` is a multiple of it.
         lora_rank: of adapters, all else frozen; 0 for training all.
+        quantize: ``int8`` for frozen weights in that; empty for the precision of the run.
         evaluate_every: steps between evaluations on validation data; 0 for at the end alone.
         evaluate_batches: of micro-batches, that an evaluation takes at most, its samples spread evenly over the part; 0
             for all of it. Test data is evaluated once, at the end.
@@ -241,6 +242,7 @@ class Train(Job, frozen=True, kw_only=True, tag="train"):
     batch: Whole
     micro_batch: Whole
     lora_rank: Whole = 0
+    quantize: str = ""
     evaluate_every: Whole = 0
     evaluate_batches: Whole = 50
     checkpoint_every: Whole = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -13,7 +14,7 @@ from zenplan.worker.measuring import machine
 from zenplan.worker.protocol import Events, Machine, Train
 from zenplan.worker.training.checkpoints import Variable, replacing
 from zenplan.worker.training.losses import loss_of
-from zenplan.worker.training.models import built, length_of
+from zenplan.worker.training.models import built, in_floats, length_of
 from zenplan.worker.training.optimizer import made, rate_variable
 from zenplan.worker.training.parts import Parts
 from zenplan.worker.training.prepared import Prepared
@@ -26,6 +27,7 @@ class KerasTrainee:
 
     Attributes:
         parts: the model and what steps it.
+        in_floats: makes what is saved of a model in int8; None where it is saved as it is.
     """
 
     parts: Parts
@@ -33,6 +35,7 @@ class KerasTrainee:
     backend: str
     machine: Machine
     length: int
+    in_floats: Callable[[], keras.Model] | None = None
 
     @property
     def figures(self) -> Sequence[str]:
@@ -59,14 +62,14 @@ class KerasTrainee:
 
     def save(self, folder: Path) -> Path:
         """As of ``Trainee``: a ``.keras`` file, or its weights alone where its classes cannot be written."""
-        path = folder / "model.keras"
+        path, model = folder / "model.keras", self.in_floats() if self.in_floats else self.parts.model
         try:
             with replacing(path) as aside:
-                self.parts.model.save(aside)
+                model.save(aside)
         except (NotImplementedError, TypeError, ValueError):
             path = folder / "model.weights.h5"
             with replacing(path) as aside:
-                self.parts.model.save_weights(aside)
+                model.save_weights(aside)
         return path
 
 
@@ -85,6 +88,7 @@ def keras_trainee(job: Train, data: Prepared, events: Events) -> KerasTrainee:
         backend=keras.config.backend(),
         machine=machine.described(job.device, job.threads, parts.compiled),
         length=length,
+        in_floats=partial(in_floats, model, job, data) if job.quantize else None,
     )
 
 

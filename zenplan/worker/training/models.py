@@ -8,15 +8,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from zenplan.errors import UsageError
+from zenplan.errors import UnknownName, UsageError
 from zenplan.worker.counting.keras_file import read_keras_config
 from zenplan.worker.counting.load import imported_model, trained_model, with_inputs
 from zenplan.worker.measuring.ready import POLICIES, in_policy, set_policy
-from zenplan.worker.protocol import Events, File, Kind, Train
+from zenplan.worker.protocol import Event, Events, File, Kind, Train
 from zenplan.worker.training.initial import begin, begin_with
 from zenplan.worker.training.kinds import model_of
 from zenplan.worker.training.kinds.facts import Facts
 from zenplan.worker.training.prepared import TOKENS, Prepared
+from zenplan.worker.training.quantized import INT8, merge, quantize
 
 
 def built(job: Train, data: Prepared, events: Events) -> keras.Model:
@@ -25,8 +26,36 @@ def built(job: Train, data: Prepared, events: Events) -> keras.Model:
     Raises:
         UsageError: it cannot be built, or does not go with the data.
     """
+    if job.quantize not in ("", INT8):
+        raise UnknownName("quantization", job.quantize, (INT8,))
+    if job.quantize and not job.lora_rank:
+        raise UsageError("weights in int8 are not trained", "adapters beside them are: --lora-rank 8")
     set_policy(job.precision)
     _seeded(job.seed)
+    model = _begun(job, data, events)
+    if job.quantize:
+        quantize(model)
+    if job.lora_rank:
+        begin(model, job.seed, _adapted(model, job.lora_rank))
+    return model
+
+
+class _Unheard(Events):
+    """Tells nobody: what is built again at the end of a run is no stage of it."""
+
+    def send(self, event: Event) -> None:
+        """Nothing is sent."""
+
+
+def in_floats(model: keras.Model, job: Train, data: Prepared) -> keras.Model:
+    """A trained model whose weights are in int8 as one that any Keras loads: in floats, its adapters added to them."""
+    plain = _begun(job, data, _Unheard(-1))
+    merge(model, plain)
+    return plain
+
+
+def _begun(job: Train, data: Prepared, events: Events) -> keras.Model:
+    """The model before anything of it is frozen."""
     wanted = job.model
     if isinstance(wanted, Kind):
         events.begin("build")
@@ -42,8 +71,6 @@ def built(job: Train, data: Prepared, events: Events) -> keras.Model:
         begin_with(model, job.weights)
     elif isinstance(wanted, Kind):
         begin(model, job.seed)
-    if job.lora_rank:
-        begin(model, job.seed, _adapted(model, job.lora_rank))
     return model
 
 
@@ -114,10 +141,13 @@ def _adapted(model: keras.Model, rank: int) -> list[Any]:
     ]
     before = {id(v) for v in model.variables}
     for layer in layers:
-        layer.enable_lora(rank)
+        try:
+            layer.enable_lora(rank)
+        except (ValueError, NotImplementedError) as error:
+            raise UsageError(f"layer {layer.name} takes no adapter: {error}", "leave out --lora-rank") from error
     adapters = [v for v in model.variables if id(v) not in before]
     if not adapters:
-        raise UsageError(f"model {model.name} has no matrix that takes an adapter", "leave out --lora")
+        raise UsageError(f"model {model.name} has no matrix that takes an adapter", "leave out --lora-rank")
     chosen = {id(v) for v in adapters}
     for variable in model.variables:
         if id(variable) not in chosen:

@@ -340,6 +340,8 @@ def _settings(job: Train, data: Prepared) -> dict[str, str]:
         "micro_batch": str(job.micro_batch),
         "lora_rank": str(job.lora_rank),
     }
+    if job.quantize:
+        settings["quantize"] = job.quantize
     return settings | ({} if job.optimizer.schedule == "constant" else {"steps": str(job.steps)})
 
 

@@ -6,10 +6,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from zenplan import DataError, Http, Offer, Price, PriceProvider, PriceTable, bundled_prices, hookimpl
+from zenplan import DataError, Http, Offer, Price, PriceProvider, PriceTable, bundled_prices, hookimpl, today
 
 if TYPE_CHECKING:
     from zenplan_aws.machines import Machines
@@ -74,11 +73,11 @@ class AWS:
         from zenplan_aws.spot import spot_prices
 
         prices = spot_prices(http.get_json(self.spot_prices))
-        today = date.today()
+        seen = today()
         found = []
         for offer in offers:
             place = offer.region, offer.instance.name
-            spot = Price(usd_per_h=prices[place], as_of=today, source=self.spot_prices) if place in prices else None
+            spot = Price(usd_per_h=prices[place], as_of=seen, source=self.spot_prices) if place in prices else None
             if spot and offer.on_demand and spot.usd_per_h > offer.on_demand.usd_per_h:
                 left_out[f"{place[1]} in {place[0]}: its spot price is above the one on demand"] = None
                 spot = None
@@ -90,14 +89,14 @@ class AWS:
     def _with_interruptions(self, offers: list[Offer], http: Http, left_out: dict[str, None]) -> list[Offer]:
         from zenplan_aws.spot import interruptions
 
-        rates = interruptions(http.get_json(self.spot_advice), date.today(), self.spot_advice)
+        rates = interruptions(http.get_json(self.spot_advice), today(), self.spot_advice)
         return [replace(o, interruptions=rates.get((o.region, o.instance.name)) if o.spot else None) for o in offers]
 
 
 def _offers(listed: PriceList, machines: Machines, source: str, left_out: dict[str, None]) -> list[Offer]:
     """The offers of a region's list. Those of no use go to ``left_out``, each reason once."""
     # A list that is dated where the day has begun already.
-    published = min(listed.published, date.today())
+    published = min(listed.published, today())
     found: dict[str, Offer] = {}
     twice = set()
     for each in listed.prices:

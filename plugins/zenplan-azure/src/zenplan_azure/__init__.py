@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Final
 
-from zenplan import Http, PriceProvider, PriceTable, bundled_prices, hookimpl
+from zenplan import Http, PriceProvider, PriceTable, bundled_prices, hookimpl, today
 
 RETAIL_PRICES: Final = "https://prices.azure.com/api/retail/prices"
 
@@ -35,7 +34,7 @@ class Azure:
         bundled = self.bundled()
         machines = Machines({offer.instance.name: offer.instance for offer in bundled.offers})
         items = retail_items(http, self.retail_prices)
-        offers, left_out = offers_of(items, machines, self.retail_prices, date.today())
+        offers, left_out = offers_of(items, machines, self.retail_prices, today())
         return replace(bundled, offers=offers, left_out=left_out)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Final
 
-from zenplan import DataError, Http, PriceProvider, PriceTable, bundled_prices, hookimpl
+from zenplan import DataError, Http, PriceProvider, PriceTable, bundled_prices, hookimpl, today
 
 # Compute Engine's price list in the Cloud Billing Catalog.
 CATALOG: Final = "https://cloudbilling.googleapis.com/v1/services/6F81-5844-456A/skus"
@@ -41,7 +40,7 @@ class GCP:
         bundled = self.bundled()
         rates = read_rates(http, self.catalog, _key(), LABELS)
         machines = Machines(bundled.offers)
-        offers, left_out = machines.offers(rates, self.catalog, date.today())
+        offers, left_out = machines.offers(rates, self.catalog, today())
         kept = tuple(offer for offer in bundled.offers if offer.instance.name not in machines)
         return replace(bundled, offers=offers + kept, left_out=rates.left_out + left_out)
 

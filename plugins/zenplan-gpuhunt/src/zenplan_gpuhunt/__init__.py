@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from zenplan import DataError, Http, PriceProvider, PriceTable, bundled_prices, hookimpl
+from zenplan import DataError, Http, PriceProvider, PriceTable, bundled_prices, hookimpl, today
 
 if TYPE_CHECKING:
     from zenplan_gpuhunt.catalogue import Catalogue
@@ -74,7 +73,7 @@ class Cloud:
         bundled = self.bundled()
         catalogue = self.catalogue or _shared()
         known = {offer.instance.name: offer.instance for offer in bundled.offers}
-        offers, left_out = offers_of(self.name, catalogue.of(CLOUDS[self.name]), known, date.today())
+        offers, left_out = offers_of(self.name, catalogue.of(CLOUDS[self.name]), known, today())
         if not offers:
             raise DataError(
                 f"gpuhunt's catalogue of {self.name} has no price that can be used", "; ".join(left_out[:1])

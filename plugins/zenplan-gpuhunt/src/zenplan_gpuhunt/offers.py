@@ -106,7 +106,7 @@ def _only(prices: set[float] | None, what: str, left_out: dict[str, None]) -> fl
 
 
 def _published(version: str, today: date) -> date:
-    """The day with which the catalogue's version begins, as in 20261129-1; today where it does not."""
+    """The day with which the catalogue's version begins, as in 20261101-1; today where it does not."""
     try:
         return min(date.fromisoformat(version[:8]), today)
     except ValueError:

@@ -27,7 +27,7 @@ def built(job: Train, data: Prepared, events: Events) -> nn.Module:
         UsageError: it cannot be built, or does not go with the data.
     """
     torch.manual_seed(job.seed)
-    if job.lora_rank:
+    if job.lora_rank or job.quantize:
         raise UsageError("pytorch has no adapters", "--backend torch has, of Keras models")
     wanted = job.model
     if isinstance(wanted, Kind):

@@ -165,6 +165,7 @@ def made(job: Train, data: Prepared, events: Events) -> Bigram:
         "--device": job.device != "cpu",
         "--weights": bool(job.weights),
         "--lora-rank": bool(job.lora_rank),
+        "--quantize": bool(job.quantize),
         "momentum": bool(wanted.momentum),
     }
     for flag in (name for name, is_given in given.items() if is_given):
