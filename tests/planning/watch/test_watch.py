@@ -351,7 +351,7 @@ def test_the_whole_run_is_the_sum_of_its_parts_and_its_doubts_add_up_as_squares(
     found = run.run_s
     assert found is not None
     assert found.mid == pytest.approx(100.0 + 9.0 + 1.0 + 6.0 + 2.0 + 2.0)
-    assert found.high == pytest.approx(found.mid + math.hypot(25.0, 0.25 * 10.0))
+    assert found.high == pytest.approx(found.mid + math.hypot(25.0, 0.25 * 8.0, 0.25 * 2.0))
     # What a stored prediction says of setting up is doubtful, too.
     stored = replace(run, origin=STORED).run_s
     assert stored is not None
