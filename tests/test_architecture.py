@@ -139,6 +139,7 @@ BROAD_EXITS = {
 MOST_LINES_OF_FILE, MOST_LINES_OF_FUNCTION = 500, 50
 # What is longer, and why it may be. One that is no longer longer has to be taken out.
 LONGER = {
+    "commands/buy/command.py:buy": "as calibrate's",
     "commands/calibrate/command.py:calibrate": "Typer reads its own flags from the signature, a line each",
     "api.py:estimate": "the flags of the command are the arguments, and there are two lines for each",
     "api.py:calibrate": "as api.estimate",
