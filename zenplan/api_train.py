@@ -96,7 +96,8 @@ def train(
         loss: next token, classes or numbers.
         seed: of weights, dropout and the order of samples.
         weights: a file of initial weights.
-        lora_rank: of adapters, all else frozen; quantize: "int8" for what is frozen in eight bits.
+        lora_rank: of adapters, all else frozen.
+        quantize: "int8" for what is frozen in eight bits.
         evaluate_every, evaluate_batches: steps between evaluations, and their length.
         checkpoint_every: steps between checkpoints; None for what costs and loses least.
         mtbf: mean time between interruptions, as in "24h".
