@@ -24,6 +24,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import readme
 
 from zenplan.worker.protocol import Events, Kind, Optimizer, Train
 
@@ -241,6 +242,7 @@ def main() -> None:
     parser.add_argument("--backend", action="append", choices=BACKENDS)
     parser.add_argument("--size", action="append", choices=list(SIZES))
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--readme", action="store_true", help="also write the table into docs/train.md")
     parser.add_argument("--one", action="store_true", help="measure in this process, and print JSON")
     asked = parser.parse_args()
     backends = asked.backend or [b for b in BACKENDS if find_spec(b)]
@@ -248,8 +250,11 @@ def main() -> None:
     if asked.one:
         print(json.dumps(measured(backends[0], sizes[0], asked.rounds)))
         return
-    print("| backend | steps | ms by hand | zenplan, wall | zenplan, processor | bar | fit, wall | fit, processor |")
-    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    lines = [
+        "| backend | steps | ms by hand | zenplan, wall | zenplan, processor | bar | fit, wall | fit, processor |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    print("\n".join(lines))
     for backend in backends:
         for size in sizes:
             environ = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
@@ -261,7 +266,10 @@ def main() -> None:
             by_hand = 1000 * statistics.median(found["by hand"]["wall"])
             ours, fit = ([f"{share(found, way, clock):.1%}" for clock in ("wall", "cpu")] for way in ("zenplan", "fit"))
             cells = [backend, size, f"{by_hand:.1f}", *ours, f"{BARS[size]:.0%}", *fit]
-            print(f"| {' | '.join(cells)} |", flush=True)
+            lines.append(f"| {' | '.join(cells)} |")
+            print(lines[-1], flush=True)
+    if asked.readme:
+        readme.write("training-overhead", "\n".join(lines))
 
 
 if __name__ == "__main__":
