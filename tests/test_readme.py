@@ -31,6 +31,7 @@ import pytest
 import zenplan.hookspecs
 from zenplan.adapters.prices import table as price_table
 from zenplan.adapters.prices.table import PRICES, REQUIRED, read_price_csv
+from zenplan.adapters.settings.operations import parse_operations
 from zenplan.adapters.settings.settings import resolve
 from zenplan.adapters.tables.accelerators import SOURCE_KEYS, read_accelerators
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -44,7 +45,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted
 TEXTS = [document.read_text(encoding="utf-8") for document in DOCUMENTS]
 README, EVERYTHING = TEXTS[0], "\n".join(TEXTS)
 # Blocks of TOML that say in their first line which file they are: commands in the documents read them.
-FILES = ("request.toml", "policy.toml", "search.toml")
+FILES = ("request.toml", "policy.toml", "search.toml", "prices.toml")
 HOOKS = {name for name in vars(zenplan.hookspecs) if name.startswith("zenplan_")}
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -345,6 +346,10 @@ def test_the_settings_in_the_documents_are_settings(tmp_path: Path) -> None:
         (tmp_path / "zenplan.toml").write_text(body, encoding="utf-8")
         settings = resolve({}, {}, tmp_path, None)
         for name, value in tomllib.loads(body).items():
+            if name == "operations":
+                # A table is read as what --operations takes.
+                assert settings[name] == parse_operations(value)
+                continue
             # What may be several is a tuple, of one name too.
             assert settings[name] in (value, (value,), tuple(value) if isinstance(value, list) else value)
 

@@ -153,7 +153,7 @@ def test_no_number_of_that_kind(flag: str, value: str, called: Call) -> None:
         ((*ONE, "--provider", "aws,gcp", "--exclude-provider", "gcp,aws"), "leave one out"),
         (("prices", "--provider", "aws", "--exclude-provider", "aws"), "leave one out"),
         (("layouts", "--params", "1e9", "--gpu", "h100,a100", "--gpus", "8"), "zenplan estimate"),
-        ((*ONE, "--region", "us-easst-1"), "us-east-1"),
+        ((*ONE, "--region", "eu-noorth-1"), "eu-north-1"),
         ((*ONE, "--region", "zzzz"), "zenplan prices"),
         ((*ONE, "--format", "jsn"), "json"),
         ((*ONE, "--format", "zzzz"), "markdown"),
@@ -168,7 +168,7 @@ def test_no_number_of_that_kind(flag: str, value: str, called: Call) -> None:
         (("workloads", "show", "gpt2-124"), "gpt2-124m"),
         (("prices", "--gpu", "H1000"), "h100"),
         (("prices", "--provider", "awss"), "aws"),
-        (("prices", "--region", "us-easst-1"), "us-east-1"),
+        (("prices", "--region", "eu-noorth-1"), "eu-north-1"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
 )
@@ -266,7 +266,8 @@ def without_layers(path: Path) -> None:
 
 
 def of_an_unknown_kind(path: Path) -> None:
-    path.write_text(json.dumps(LLAMA | {"model_type": "llamma"}), encoding="utf-8")
+    # Whose keys are no model's either: one with a decoder's keys is read by them.
+    path.write_text(json.dumps({"model_type": "llamma", "sides": 3}), encoding="utf-8")
 
 
 def with_a_text_for_a_number(path: Path) -> None:

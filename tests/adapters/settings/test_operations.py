@@ -29,6 +29,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "idle_power_share": ("20%", 0.2),
     "host_power": ("150W", 150.0),
     "pue": (1.08, 1.08),
+    "grid": (50, 50 / 1000 / 3.6e6),
     "disk": ("1TB", 1e12),
 }
 

@@ -57,7 +57,9 @@ def _check(
     minutes: Annotated[float, typer.Option(help="The most that it may take.", metavar="MINUTES")] = 10.0,
     output: Format = None,
 ) -> int:
-    """Hold an installed plugin to the contracts of its hooks, and print a report card. Exit code 1 where it fails one.
+    """Hold an installed plugin to the contracts of its hooks.
+
+    Prints a report card. Exit code 1 where it fails one.
 
     The checks are those of zenplan.testing, which its author may run too; they need pytest.
 
@@ -87,7 +89,9 @@ def _new(
         Path | None, typer.Option(help="The folder to make; by default zenplan-NAME.", metavar="DIR")
     ] = None,
 ) -> None:
-    """Write a plugin to begin with: a distribution with its data, tests and README, which installs and passes its tests.
+    """Write a plugin to begin with, which passes its tests.
+
+    It is a distribution with its data, tests and README, which installs.
 
     \b
     Examples:

@@ -102,7 +102,7 @@ class CheckDocument(Document):
     check: Annotated[Name, Meta(description="What has to be so, in words.")]
     outcome: Annotated[Literal["passed", "failed", "skipped"], Meta(description="What came out.")]
     reason: Annotated[str | None, Meta(description="Why it failed or was skipped, in one line.")]
-    wall_s: Annotated[NotNegative, Meta(description="What it took.")]
+    wall_s: Annotated[NotNegative, Meta(description="Time that it took, in seconds.")]
 
 
 class PluginCheckDocument(Document, tag_field="schema", tag="zenplan.plugin_check/1"):

@@ -147,7 +147,7 @@ def _diff(
     provider: _Provider = None,
     output: Format = None,
 ) -> None:
-    """Show what changed: the table of now beside the one before, that of a day, or a file.
+    """Show what changed since the table before, a day's, or a file.
 
     \b
     Examples:
@@ -190,7 +190,9 @@ def _export(
     file: Annotated[str, typer.Argument(help="The CSV to write, or - for stdout.", metavar="FILE")],
     provider: _Provider = None,
 ) -> None:
-    """Write the prices that an answer takes to a CSV that 'import' and --prices read.
+    """Write the prices that an answer takes to a CSV.
+
+    'zenplan prices import' and --prices read it.
 
     \b
     Examples:
@@ -214,7 +216,9 @@ def _export(
 
 @prices_app.command("import")
 def _import(file: Annotated[Path, typer.Argument(help="A CSV with the columns of --prices.", metavar="FILE")]) -> None:
-    """Take the prices of a CSV as if they had been fetched now: for whoever has no network, or has a list of a provider's.
+    """Take the prices of a CSV as if they had been fetched now.
+
+    For whoever has no network, or has a list of a provider's.
 
     Each provider in it has that table from now on, where no newer one ships. --prices uses a file for one answer.
 
@@ -233,7 +237,7 @@ def _import(file: Annotated[Path, typer.Argument(help="A CSV with the columns of
 
 @prices_app.command("doctor")
 def _doctor(context: typer.Context, output: Format = None) -> None:
-    """Say what is wrong with the prices that there are, and what is missing.
+    """Say what is wrong with the prices there are, and what is missing.
 
     Accelerators without a data sheet, prices without a day, rows that were set aside and why, old tables, data sheets
     that nobody has a price of.

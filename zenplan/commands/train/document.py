@@ -76,7 +76,8 @@ class PredictionParts(Document):
     facts: Annotated[tuple[FactDocument, ...], Meta(description="What was not asked for and chosen.")]
     # Runs of before these were kept have none of them.
     start_s: Annotated[
-        NotNegative, Meta(description="Of setup_s, until the worker was started; it had passed when this was made.")
+        NotNegative,
+        Meta(description="Of setup_s, until the worker was started, in seconds; it had passed when this was made."),
     ] = 0.0
     evaluate_every: Annotated[
         CountFromZero, Meta(description="Steps between evaluations; 0 where they are at the end alone.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from zenplan.domain import checks
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import DataError
-from zenplan.units import DAY_S, HOUR_S
+from zenplan.units import DAY_S, HOUR_S, KWH_J
 
 # Llama 3 405B: 466 interruptions in 54 days on 16,384 H100 (Dubey et al. 2024, section 3.3.4).
 _LLAMA3_MTBF_S = 54 * DAY_S * 16_384 / 466
@@ -192,3 +192,6 @@ class Operations:
                 "system, libraries and what is cached",
             ),
         )
+        if self.grid_kg_per_j is not None:
+            grams = self.grid_kg_per_j * KWH_J * 1000.0
+            yield ("grid_kg_per_j",), "electricity", f"{grams:.4g} g of CO2e a kWh", Origin.GIVEN, ""
