@@ -1,8 +1,10 @@
 """What several test files start from."""
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -21,6 +23,9 @@ from zenplan.plugins import load_plugins
 os.environ.setdefault(VARIABLE, "2026-11-29")
 # Nor of whatever prices somebody fetched on this machine.
 os.environ[PRICE_CACHE] = ""
+# What a shell starts in the background has Ctrl-C ignored, and so have all that it starts: commands are tested with it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +38,21 @@ def ask() -> Callable[..., Answer]:
         return estimate(Request(**options), replace(world, tables=tuple(map(prices, world.tables))))
 
     return asked
+
+
+@pytest.fixture(scope="session")
+def of_today() -> Callable[[PriceTable], PriceTable]:
+    """A table as if each price in it were of today: none stands behind another for its age."""
+    today = date.fromisoformat(os.environ[VARIABLE])
+
+    def renewed(table: PriceTable) -> PriceTable:
+        offers = []
+        for offer in table.offers:
+            known = {n: p for n in ("on_demand", "spot") if (p := getattr(offer, n)) is not None}
+            offers.append(replace(offer, **{n: replace(p, as_of=today) for n, p in known.items()}))
+        return replace(table, offers=tuple(offers))
+
+    return renewed
 
 
 @pytest.fixture(scope="session")

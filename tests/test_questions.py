@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from rich.cells import cell_len
 
 from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN
 
@@ -347,9 +348,12 @@ def test_what_must_be_true_of_an_answer(question: Any, day: str) -> None:
 
 
 def screen_is_one(question: Any, said: Any) -> None:
-    """80 columns, and 24 lines unless more was asked for; an error has one line, however long."""
+    """80 columns, and 24 lines unless more was asked for; an error has one line, however long.
+
+    Columns are a terminal's: the bar over a letter takes none, a Chinese character two.
+    """
     lines = said.out.rstrip("\n").splitlines()
-    assert max(map(len, lines), default=0) <= COLUMNS
+    assert max(map(cell_len, lines), default=0) <= COLUMNS
     if question.screen:
         assert len(lines) <= LINES
 

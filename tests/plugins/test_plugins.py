@@ -698,10 +698,18 @@ def test_ctrl_c_ends_a_program_that_waits_for_a_plugin(make: Make, tmp_path: Pat
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(sign, process)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == -signal.SIGINT
+    try:
+        wait_for(sign, process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    finally:
+        # Or its pipes stay open, and a test after this one fails.
+        ended = process.poll()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+    assert ended == -signal.SIGINT
     assert (out, err.splitlines()[-1]) == ("", "KeyboardInterrupt")
 
 

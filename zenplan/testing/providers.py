@@ -180,16 +180,21 @@ def _plausible(table: PriceTable) -> None:
         if o.spot and o.on_demand and o.spot.usd_per_h > o.on_demand.usd_per_h
     ]
     assert dear == []
-    peers: dict[str, list[float]] = {}
+    # Of all that others ask, and of spot or on-demand alone: a spot machine may cost a tenth of most on-demand ones.
+    peers: dict[tuple[str, bool | None], list[float]] = {}
     for provider in own_items(_HOOK):
         for offer, price in _prices(provider.bundled()):
-            peers.setdefault(offer.instance.accelerator, []).append(price.usd_per_h / offer.instance.devices)
+            for spot in (None, price is offer.spot):
+                peers.setdefault((offer.instance.accelerator, spot), []).append(
+                    price.usd_per_h / offer.instance.devices
+                )
     odd, machines = [], _machines(table)
     for offer, price in _prices(table):
-        others = statistics.median(peers.get(machines[offer.instance.name][0], [0.0]))
-        mine = price.usd_per_h / offer.instance.devices
-        if others and not 1 / _PEERS_DIFFER < mine / others < _PEERS_DIFFER:
-            odd.append(f"{_called(offer)}: ${mine:.3g} a device and hour, others ${others:.3g}")
+        accelerator, mine = machines[offer.instance.name][0], price.usd_per_h / offer.instance.devices
+        keys = (accelerator, None), (accelerator, price is offer.spot)
+        others = [statistics.median(peers[key]) for key in keys if key in peers]
+        if others and not any(1 / _PEERS_DIFFER < mine / each < _PEERS_DIFFER for each in others):
+            odd.append(f"{_called(offer)}: ${mine:.3g} a device and hour, others ${others[0]:.3g}")
     assert odd == []
 
 

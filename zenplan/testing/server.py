@@ -122,6 +122,11 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def handle(self) -> None:
+            # Whoever asked may have gone: before the answer, or between one request and the next.
+            with suppress(ConnectionError):
+                super().handle()
+
         def do_GET(self) -> None:
             self._answer()
 
@@ -135,14 +140,12 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             reply = server.reply(Request(method=self.command, path=self.path, headers=headers, body=body))
             time.sleep(reply.delay_s)
             sent = reply.sent
-            # Whoever asked may have gone.
-            with suppress(ConnectionError):
-                self.send_response(reply.status)
-                for name, value in {"Content-Type": "application/json", **reply.headers}.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(sent)))
-                self.end_headers()
-                self.wfile.write(sent[: len(sent) // 2] if reply.truncated else sent)
+            self.send_response(reply.status)
+            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(sent)))
+            self.end_headers()
+            self.wfile.write(sent[: len(sent) // 2] if reply.truncated else sent)
             self.close_connection = reply.truncated
 
         def log_message(self, format: str, *args: Any) -> None:

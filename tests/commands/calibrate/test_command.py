@@ -129,12 +129,20 @@ def test_ctrl_c_keeps_what_is_there_and_says_so(project: Any) -> None:
     process = subprocess.Popen(
         argv, cwd=project.cwd, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    until = time.monotonic() + 60
-    while not (project.cwd / "started").exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    try:
+        until = time.monotonic() + 60
+        while not (project.cwd / "started").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        # Or its pipes stay open, and a test after this one fails.
+        ended = process.poll()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+    assert ended == 130
     assert "run it again to go on" in err
 
 

@@ -130,6 +130,10 @@ def test_ctrl_c_and_sigterm_end_both_processes(number: int, code: int, said: str
         out, err = running.communicate(timeout=20)
     finally:
         running.kill()
+        running.wait()
+        # Or they stay open, and a test after this one fails.
+        running.stdout.close()
+        running.stderr.close()
     assert (running.returncode, out, err) == (code, "", f"error: {said}\n")
     assert list(Path(project.tmp).iterdir()) == []
 

@@ -73,7 +73,10 @@ def test_conversations_are_samples_of_their_length(data: Path) -> None:
 def test_images_are_samples(model: str, data: Path) -> None:
     pointed = zenplan.estimate(model=model, data=data / "photos", epochs=3, gpu="H100", gpus=8)
     given = zenplan.estimate(model=model, samples=640, epochs=3, gpu="H100", gpus=8)
-    assert pointed.recommended.total_usd.mid == pytest.approx(given.recommended.total_usd.mid)
+    assert pointed.recommended.bill.run == given.recommended.bill.run
+    assert pointed.recommended.bill.compute_usd == given.recommended.bill.compute_usd
+    # The images that are there are smaller than usual ones, so less is paid to bring and to keep them.
+    assert pointed.recommended.total_usd.mid < given.recommended.total_usd.mid
 
 
 def test_rows_are_samples_of_a_recommender(data: Path) -> None:

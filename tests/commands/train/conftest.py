@@ -103,6 +103,11 @@ while step < job["steps"] and not reason:
         send(event="changed", step=saved, what="micro_batch", value=2, why="memory ran out with a micro-batch of 4")
         step = saved
         continue
+    if wish.get("slow_to") == step and "until" in wish:
+        # Slow for as long as it takes the other side to see it, however busy the machine is.
+        notices, end = folder / "notices.jsonl", time.monotonic() + 120
+        while not (notices.exists() and wish["until"] in notices.read_text()) and time.monotonic() < end and not ended:
+            time.sleep(0.01)
     slow = wish.get("slow_from", 10**9) <= step <= wish.get("slow_to", 10**9)
     now = wish["slow"] if slow else step_s
     time.sleep(now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from zenplan import DataError, Instance
@@ -49,26 +49,28 @@ class Machines:
         return name in self._known or name in _MORE
 
     def of(self, listed: Listed) -> Instance:
-        """The machine. Raises DataError, which says why there is none."""
-        if listed.name in self._known:
-            return self._known[listed.name]
+        """The machine: as of zenplan's table, and what that lacks as listed. Raises DataError where there is none."""
+        known = self._known.get(listed.name)
+        if known is None:
+            known = self._more(listed)
+        ram_gib, network = _number(listed.memory, r"([\d,.]+) GiB"), _number(listed.network, r"([\d,.]+) Gigabit")
+        # 'Up to 10 Gigabit' is a burst, and says nothing of what lasts.
+        network_bytes_per_s = network * _GBIT_PER_S / known.devices if network else None
+        return replace(
+            known,
+            vcpus=known.vcpus or (int(listed.vcpus) if listed.vcpus.isdecimal() else None),
+            ram_bytes=known.ram_bytes or (ram_gib * _GIB if ram_gib else None),
+            network_bytes_per_s=known.network_bytes_per_s or network_bytes_per_s,
+        )
+
+    def _more(self, listed: Listed) -> Instance:
         family = listed.name.partition(".")[0]
         if family in _FRACTIONAL:
             raise DataError(f"{listed.name}: it has a fraction of one {_FRACTIONAL[family]}")
         if listed.name not in _MORE:
             raise DataError(f"{listed.name}: not in the table of accelerators of zenplan-aws")
         accelerator, devices = _MORE[listed.name]
-        ram_gib, network = _number(listed.memory, r"([\d,.]+) GiB"), _number(listed.network, r"([\d,.]+) Gigabit")
-        return Instance(
-            provider="aws",
-            name=listed.name,
-            accelerator=accelerator,
-            devices=devices,
-            vcpus=int(listed.vcpus) if listed.vcpus.isdecimal() else None,
-            ram_bytes=ram_gib * _GIB if ram_gib else None,
-            # 'Up to 10 Gigabit' is a burst, and says nothing of what lasts.
-            network_bytes_per_s=network * _GBIT_PER_S / devices if network else None,
-        )
+        return Instance(provider="aws", name=listed.name, accelerator=accelerator, devices=devices)
 
 
 def _number(cell: str, pattern: str) -> float | None:
