@@ -41,15 +41,16 @@ def _lfm2(fields: Fields, sizes: Mapping[str, Any]) -> Mapping[str, Any]:
     if not fields.flag("block_auto_adjust_ff_dim", default=True):
         return {}
     ff_width = int(int(2 * ff_width / 3) * fields.number("block_ffn_dim_multiplier", default=1.0))
-    return {"ff_width": _whole_parts(ff_width, fields.needed("block_multiple_of", default=256))}
+    return {"ff_width": whole_parts(ff_width, fields.needed("block_multiple_of", default=256))}
 
 
 def _xlstm(fields: Fields, sizes: Mapping[str, Any]) -> Mapping[str, Any]:
     ff_width = int(sizes["width"] * fields.number("ffn_proj_factor", default=2.667))
-    return {"ff_width": _whole_parts(ff_width, fields.needed("ffn_round_up_to_multiple_of", default=64))}
+    return {"ff_width": whole_parts(ff_width, fields.needed("ffn_round_up_to_multiple_of", default=64))}
 
 
-def _whole_parts(size: int, part: int) -> int:
+def whole_parts(size: int, part: int) -> int:
+    """The size, rounded up to a multiple of a part: at least one."""
     return max(1, -(-size // part)) * part
 
 
@@ -321,5 +322,6 @@ _ALIKE = {
 
 DECODERS: Mapping[str, ModelType] = {**_READ_BEFORE, **_DENSE, **_MIXTURES, **_HYBRIDS}
 DECODERS = {**DECODERS, **{name: DECODERS[like] for name, like in _ALIKE.items()}}
+
 
 __all__ = ["ANY_EXPERTS", "DECODERS", "EXPERT_KEYS", "gpt"]

@@ -223,6 +223,14 @@ def _two_tables(extra: int, norms: bool = False, learned: bool = True) -> Any:
     return outside
 
 
+_BART_KEYS = {
+    "layers": "encoder_layers",
+    "width": "d_model",
+    "heads": "encoder_attention_heads",
+    "ff_width": "encoder_ffn_dim",
+}
+
+
 def _both(**given: Any) -> ModelType:
     """An encoder-decoder of BART's kind."""
     base: dict[str, Any] = {
@@ -230,12 +238,7 @@ def _both(**given: Any) -> ModelType:
         "tied": True,
         "positions": 0,
         "dropout": ("dropout", 0.1),
-        "keys": {
-            "layers": "encoder_layers",
-            "width": "d_model",
-            "heads": "encoder_attention_heads",
-            "ff_width": "encoder_ffn_dim",
-        },
+        "keys": _BART_KEYS,
         "defaults": {"reach": 1024},
     }
     return gpt(**(base | given))
@@ -291,13 +294,7 @@ BOTH: Mapping[str, ModelType] = {
     "blenderbot-small": _both(outside=_two_tables(0, norms=True)),
     "led": _both(
         outside=_two_tables(0, norms=True),
-        keys={
-            "layers": "encoder_layers",
-            "width": "d_model",
-            "heads": "encoder_attention_heads",
-            "ff_width": "encoder_ffn_dim",
-            "reach": "max_decoder_position_embeddings",
-        },
+        keys={**_BART_KEYS, "reach": "max_decoder_position_embeddings"},
         encoder_products=lambda sizes: (Product("global query-key-value", sizes["width"], 3 * sizes["width"], True),),
     ),
     "m2m_100": _both(positions=None, outside=_two_tables(0, learned=False)),

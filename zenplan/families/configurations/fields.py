@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError, shown
@@ -37,6 +37,21 @@ class TypeDefaults:
 
 # Type to its defaults.
 Known = Mapping[str, TypeDefaults]
+
+
+def inner_config(
+    config: Mapping[str, Any], model_type: str, key: str, known: Known
+) -> tuple[Mapping[str, Any] | None, str, Mapping[str, Any]]:
+    """The configuration inside one of ``model_type``, None where there is none; and the type and the values that it has
+    there by default.
+
+    Raises:
+        UsageError: it is something else than an object.
+    """
+    inner = config.get(key)
+    if inner is not None and not isinstance(inner, Mapping):
+        raise UsageError(f"the model configuration's '{key}' is {shown(inner)}", "it must be a JSON object")
+    return inner, *known.get(model_type, TypeDefaults()).parts.get(key, ("", {}))
 
 
 class Fields:
@@ -76,6 +91,15 @@ class Fields:
         values = self._known.values
         return next((values[key] for key in self._names(keys) if key in values), None)
 
+    def found(self, *keys: str) -> Any:
+        """The value of the configuration, else what the reference library takes, without a word; None for neither."""
+        value = self.raw(*keys)
+        return self.known(*keys) if value is None else value
+
+    def null(self, *keys: str) -> bool:
+        """Whether one of the keys is written, and none has a value."""
+        return self.has(*keys) and self.raw(*keys) is None
+
     def whole(
         self, *keys: str, default: Any = REQUIRED, most: int = MOST_WIDTH, least: int = 1, hard: bool = False
     ) -> int | None:
@@ -89,7 +113,7 @@ class Fields:
         value = self.raw(*keys)
         if value is None:
             return self._absent(keys, default, hard and not self.inner)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        if not _is_whole(value, least, most):
             raise self.wrong(keys[0], value, f"a whole number from {least} to {most:,}")
         return value
 
@@ -104,20 +128,16 @@ class Fields:
 
     def count(self, *keys: str, default: int = 0, most: int = MOST_ENTRIES) -> int:
         """A whole number from 0, without a word where it is absent: the library's default, else ``default``."""
-        value = self.raw(*keys)
-        if value is None:
-            value = self.known(*keys)
+        value = self.found(*keys)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        if not _is_whole(value, 0, most):
             raise self.wrong(keys[0], value, f"a whole number from 0 to {most:,}")
         return value
 
     def number(self, *keys: str, default: float = 0.0) -> float:
         """A number from 0 to a million, without a word where it is absent."""
-        value = self.raw(*keys)
-        if value is None:
-            value = self.known(*keys)
+        value = self.found(*keys)
         if value is None:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e6:
@@ -126,9 +146,7 @@ class Fields:
 
     def flag(self, *keys: str, default: bool = False) -> bool:
         """True or false, without a word where it is absent: the library's default, else ``default``."""
-        value = self.raw(*keys)
-        if value is None:
-            value = self.known(*keys)
+        value = self.found(*keys)
         if value is None:
             return default
         if not isinstance(value, bool):
@@ -189,21 +207,17 @@ class Fields:
         Raises:
             UsageError: there is none, or it is something else.
         """
-        value = self.raw(*keys)
-        if value is None:
-            value = self.known(*keys)
+        value = self.found(*keys)
         if value is None:
             raise self._missing(keys[0])
         right = isinstance(value, list | tuple) and 0 < len(value) <= longest
-        if not right or any(isinstance(v, bool) or not isinstance(v, int) or not least <= v <= most for v in value):
+        if not right or not all(_is_whole(v, least, most) for v in value):
             raise self.wrong(keys[0], value, f"a list of whole numbers from {least} to {most:,}")
         return list(value)
 
     def edge(self, *keys: str, default: int | None = None) -> int:
         """A whole number, or a pair of equal ones of which the first counts: edges of images and patches."""
-        value = self.raw(*keys)
-        if value is None:
-            value = self.known(*keys)
+        value = self.found(*keys)
         if isinstance(value, list | tuple) and value:
             value = value[0]
         if isinstance(value, Mapping):
@@ -212,7 +226,7 @@ class Fields:
             value = default
         if value is None:
             raise self._missing(keys[0])
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_HEADS:
+        if not _is_whole(value, 1, MOST_HEADS):
             raise self.wrong(keys[0], value, f"a whole number from 1 to {MOST_HEADS:,}")
         return value
 
@@ -241,3 +255,7 @@ class Fields:
     def _assume(self, key: str, value: Any) -> None:
         why = f"Hugging Face default for {self.model_type}: the configuration does not say"
         self.facts.append(Fact(name=key, value=shown(value), origin=Origin.ASSUMED, why=why))
+
+
+def _is_whole(value: Any, least: int, most: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

@@ -6,6 +6,7 @@ The tables in ``decoders`` and ``encoders`` say where each ``model_type`` keeps 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from zenplan.domain.model.operators import Operator
@@ -88,7 +89,7 @@ def _sizes(fields: Fields, spec: ModelType) -> dict[str, Any]:
     def read(role: str, most: int) -> int | None:
         names = spec.names(role)
         # Written as null it is derived, even where Hugging Face has a number for an absent key.
-        if not names or (fields.has(*names) and fields.raw(*names) is None):
+        if not names or fields.null(*names):
             return None
         return fields.whole(*names, default=spec.default(role), most=most)
 
@@ -189,7 +190,7 @@ def _encoder(fields: Fields, spec: ModelType, sizes: Mapping[str, Any], tokens: 
 
 def windows_of(fields: Fields, spec: ModelType, layers: int, tokens: int) -> tuple[int | None, ...]:
     """The sliding window of each layer; () where none is shorter than a sequence."""
-    if fields.has("sliding_window") and fields.raw("sliding_window") is None:
+    if fields.null("sliding_window"):
         return ()
     window = fields.raw("sliding_window")
     if window is None and spec.window is None:
@@ -224,7 +225,7 @@ def _experts(fields: Fields, spec: ModelType, sizes: Mapping[str, Any]) -> dict[
 
 def _latent(fields: Fields) -> LatentAttention:
     # A q_lora_rank of null says that queries are not compressed; an absent one is 1,536.
-    compressed = not (fields.has("q_lora_rank") and fields.raw("q_lora_rank") is None)
+    compressed = not fields.null("q_lora_rank")
     if not fields.has("q_lora_rank") and fields.known("kv_lora_rank") and not fields.known("q_lora_rank"):
         compressed = False
     return LatentAttention(
@@ -263,11 +264,9 @@ def _beyond(fields: Fields, spec: ModelType, sizes: Mapping[str, Any], given: Ma
     biases = [has(fields, bias, spec.biases) for bias in (spec.qkv_bias, spec.out_bias, spec.ff_bias)]
     alike = len(set(biases)) == 1
     found: dict[str, Any] = {"biases": biases[0] if alike else False}
-    attention = LayerKind(
-        weights=0 if alike else _bias_weights(sizes, given, *biases), products=_products(fields, spec, sizes)
-    )
-    weights = attention.weights + _norm_weights(fields, spec, sizes, given)
-    attention = LayerKind(weights=weights, products=attention.products)
+    products, further = _products(fields, spec, sizes), _norm_weights(fields, spec, sizes, given)
+    weights = further if alike else further + _bias_weights(sizes, given, *biases)
+    attention = LayerKind(weights=weights, products=products)
     first, last = _outside(fields, spec, sizes, given)
     if spec.encoder_products is not None:
         found["encoder_products"] = spec.encoder_products(sizes)
@@ -337,10 +336,7 @@ def _kinds(
     windows = given["windows"] or (None,) * layers
     if spec.stack is not None:
         return spec.stack(fields, {**sizes, "feeds": plain, "windows": windows, "attention": attention})
-    return tuple(
-        LayerKind(feed=feed, window=window, weights=attention.weights, products=attention.products)
-        for feed, window in zip(plain, windows, strict=True)
-    )
+    return tuple(replace(attention, feed=feed, window=window) for feed, window in zip(plain, windows, strict=True))
 
 
 def _wider_decoder(fields: Fields, sizes: Mapping[str, Any], layers: int) -> tuple[LayerKind, ...]:

@@ -108,6 +108,5 @@ def _dense_anywhere(fields: Fields, layers: int) -> set[int]:
         if isinstance(fields.raw(key), int) or isinstance(fields.known(key), int):
             step = max(1, fields.count(key, default=1, most=MOST_LAYERS))
             break
-    only = fields.raw("mlp_only_layers")
-    only = _numbers(fields, "mlp_only_layers", fields.known("mlp_only_layers") if only is None else only)
+    only = _numbers(fields, "mlp_only_layers", fields.found("mlp_only_layers"))
     return dense | only | ({n for n in every if (n + 1) % step} if step > 1 else set())

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zenplan.errors import UsageError
+from zenplan.families.configurations.decoders import whole_parts
 from zenplan.families.configurations.fields import Fields
 
 # GGUF's names of architectures, where Hugging Face has another for the type.
@@ -62,7 +63,7 @@ def from_llama_params(config: Mapping[str, Any]) -> dict[str, Any]:
         # Two thirds of four widths, times what is given, in whole parts (meta-llama/llama: llama/model.py, FeedForward).
         part = fields.needed("multiple_of", default=256)
         ff_width = int(int(8 * width / 3) * fields.number("ffn_dim_multiplier", default=1.0))
-        ff_width = -(-max(1, ff_width) // part) * part
+        ff_width = whole_parts(ff_width, part)
     vocab = config.get("vocab_size")
     if vocab == -1:
         # Llama and Llama 2 leave it to their tokenizer, of 32,000 words.

@@ -11,7 +11,7 @@ from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError, shown
 from zenplan.families.configurations.decoders import ANY_EXPERTS, DECODERS
 from zenplan.families.configurations.encoders import BOTH, ENCODERS
-from zenplan.families.configurations.fields import Fields, Known, TypeDefaults
+from zenplan.families.configurations.fields import Fields, Known, inner_config
 from zenplan.families.configurations.heads import with_head
 from zenplan.families.configurations.images import IMAGES
 from zenplan.families.configurations.language import shape_of
@@ -101,12 +101,9 @@ def _inner_text(
     config: Mapping[str, Any], outer: Fields, seq_len: int | None, known: Known
 ) -> tuple[TransformerShape, tuple[Fact, ...]]:
     """The language model inside a configuration, which older files write flat, beside the towers."""
-    text = config.get("text_config")
-    if text is not None and not isinstance(text, Mapping):
-        raise UsageError(f"the model configuration's 'text_config' is {shown(text)}", "it must be a JSON object")
-    usual, own = known.get(outer.model_type, TypeDefaults()).parts.get("text_config", ("", {}))
-    inner = text if isinstance(text, Mapping) else config
-    named = inner.get("model_type") if isinstance(text, Mapping) else None
+    text, usual, own = inner_config(config, outer.model_type, "text_config", known)
+    inner = config if text is None else text
+    named = None if text is None else text.get("model_type")
     kind = next((k for k in (named, usual, outer.model_type) if isinstance(k, str) and k in TYPES), None)
     if kind is None:
         kind, spec, guessed = type_of(inner)

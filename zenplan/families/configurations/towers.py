@@ -11,7 +11,7 @@ from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError, shown
 from zenplan.families.configurations.extras import few, norm, product
-from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields, Known, TypeDefaults
+from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields, Known, inner_config
 from zenplan.families.configurations.heads import architecture, labels
 from zenplan.families.configurations.images import IMAGES, Tower, image_tower, standalone
 from zenplan.families.configurations.projectors import PROJECTORS
@@ -30,10 +30,7 @@ def part_of(outer: Fields, config: Mapping[str, Any], key: str, known: Known) ->
     Raises:
         UsageError: it is something else than an object, or of a type that is no text.
     """
-    inner = config.get(key)
-    if inner is not None and not isinstance(inner, Mapping):
-        raise UsageError(f"the model configuration's '{key}' is {shown(inner)}", "it must be a JSON object")
-    usual, own = known.get(outer.model_type, TypeDefaults()).parts.get(key, ("", {}))
+    inner, usual, own = inner_config(config, outer.model_type, key, known)
     if inner is None and not usual:
         return None
     given = (inner or {}).get("model_type")
