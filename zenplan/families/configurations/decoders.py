@@ -11,7 +11,7 @@ from typing import Any
 
 from zenplan.families.configurations.fields import Fields
 from zenplan.families.configurations.hybrids import STACKS
-from zenplan.families.configurations.types import EXPERT_KEYS, ExpertKeys, ModelType
+from zenplan.families.configurations.types import ExpertKeys, ModelType
 
 _GPT2_KEYS = {"layers": "n_layer", "width": "n_embd", "heads": "n_head", "ff_width": "n_inner", "reach": "n_positions"}
 _MPT_KEYS = {
@@ -322,6 +322,3 @@ _ALIKE = {
 
 DECODERS: Mapping[str, ModelType] = {**_READ_BEFORE, **_DENSE, **_MIXTURES, **_HYBRIDS}
 DECODERS = {**DECODERS, **{name: DECODERS[like] for name, like in _ALIKE.items()}}
-
-
-__all__ = ["ANY_EXPERTS", "DECODERS", "EXPERT_KEYS", "gpt"]

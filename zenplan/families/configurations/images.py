@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Block
@@ -299,6 +298,3 @@ def standalone(fields: Fields, kind: ImageType, architecture: str, classes: int)
     if not last:
         last.append(elementwise(ElementwiseKind.OTHER, "output", tower.tokens * width, 1))
     return tower, block("head", last, 0, place="last")
-
-
-__all__: list[Any] = ["IMAGES", "ImageType", "Tower", "image_tower", "standalone"]

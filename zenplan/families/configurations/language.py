@@ -14,7 +14,6 @@ from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import DataError, UsageError, shown
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import (
-    DERIVED,
     MOST_ENTRIES,
     MOST_HEADS,
     MOST_LAYERS,
@@ -365,6 +364,3 @@ def _outside(fields: Fields, spec: ModelType, sizes: Mapping[str, Any], given: M
         before, after = spec.outside(fields, sizes, tokens)
         first, last = first + before, last + after
     return first, last
-
-
-__all__ = ["DERIVED", "USUAL_SEQ_LEN", "has", "shape_of", "windows_of"]

@@ -10,13 +10,13 @@ from zenplan.domain.model.operators import Operator
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError, shown
-from zenplan.families.configurations.extras import few, norm, product
+from zenplan.families.configurations.extras import few, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields, Known, inner_config
 from zenplan.families.configurations.heads import architecture, labels
 from zenplan.families.configurations.images import IMAGES, Tower, image_tower, standalone
 from zenplan.families.configurations.projectors import PROJECTORS
 from zenplan.families.configurations.sound import WAVES, seconds, spectrogram_tower, waveform_tower
-from zenplan.families.parts import block, elementwise, loss
+from zenplan.families.parts import block, loss
 from zenplan.families.transformer.lowering import lower
 from zenplan.families.transformer.shape import TransformerShape, check_seq_len
 
@@ -264,6 +264,3 @@ def whisper(fields: Fields, seq_len: int | None) -> Workload:
         input="audio",
         facts=tuple(fields.facts),
     )
-
-
-__all__ = ["elementwise", "hearing_alone", "norm", "pairs", "part_of", "seeing", "seeing_alone", "whisper"]
