@@ -15,6 +15,7 @@ from zenplan.domain.model.operators import (
     Convolution,
     Elementwise,
     ElementwiseKind,
+    Embedding,
     MatMul,
     Operator,
     Recurrent,
@@ -62,7 +63,7 @@ def features_of_blocks(blocks: Iterable[Block], batch: int) -> dict[str, float]:
 def _of_operator(op: Operator, batch: float) -> dict[str, float]:
     passes = 1.0 + gradients(op)
     found = {"operators": passes, "parameters": op.parameters if op.trainable else 0.0}
-    if isinstance(op, MatMul):
+    if isinstance(op, MatMul) or (isinstance(op, Scan) and op.chunk):
         return found | {
             "product_flop": passes * batch * op.flop,
             "product_elements": passes * moved_elements(op, batch),
@@ -82,13 +83,8 @@ def _of_operator(op: Operator, batch: float) -> dict[str, float]:
             "recurrent_steps": passes * op.steps,
             "recurrent_elements": passes * moved_elements(op, batch),
         }
-    if isinstance(op, Scan) and op.chunk:
-        return found | {
-            "product_flop": passes * batch * op.flop,
-            "product_elements": passes * moved_elements(op, batch),
-        }
     elements = moved_elements(op, batch)
-    if isinstance(op, Scan | Elementwise) or not op.sparse:
+    if not (isinstance(op, Embedding) and op.sparse):
         elements *= 1.0 + _STREAM_BACKWARD
     return found | {"stream_elements": elements}
 
