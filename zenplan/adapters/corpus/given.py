@@ -86,7 +86,11 @@ def without_part(name: str) -> str:
 
 def given_in(names: Iterable[str]) -> Given:
     """The split that names say, where one of them is of train and another of what is held out."""
-    there = {part_of(name) for name in names} - {0}
+    return _of_parts(map(part_of, names))
+
+
+def _of_parts(parts: Iterable[int]) -> Given:
+    there = set(parts) - {0}
     return Given(tuple(sorted(there))) if TRAIN in there and len(there) > 1 else NOT_GIVEN
 
 
@@ -100,17 +104,18 @@ def given_of(files: Sequence[DataFile], root: str, passed_by: PassedBy) -> tuple
         passed_by: told of files that are in no part.
     """
     cut = len(root.rstrip("/")) + 1
-    given = given_in(file.path[cut:] for file in files)
+    parts = {file.path: part_of(file.path[cut:]) for file in files}
+    given = _of_parts(parts.values())
     if not given:
         return list(files), given
-    within = [file for file in files if part_of(file.path[cut:])]
+    within = [file for file in files if parts[file.path]]
     if 2 * sum(file.size_bytes for file in within) < sum(file.size_bytes for file in files):
         # Folders of such names in something else.
         return list(files), NOT_GIVEN
     for file in files:
-        if not part_of(file.path[cut:]):
+        if not parts[file.path]:
             passed_by.add(file.path, NO_PART)
-    return sorted(within, key=lambda file: (-part_of(file.path[cut:]), file.path)), given
+    return sorted(within, key=lambda file: (-parts[file.path], file.path)), given
 
 
 def _folder_at(name: str) -> int | None:

@@ -116,7 +116,7 @@ def _of_records(
     if asked.label is None and (asked.classes or asked.label_kind or asked.table):
         raise UsageError("classes, features and ids are for data with labels", "--label names the column to learn")
     # Those to train on say what the columns are: those to test on may have no label.
-    probed = [file for file in files if given.part(os.path.relpath(file.path, root)) in (0, TRAIN)]
+    probed = [f for f in files if given.part(os.path.relpath(f.path, root)) in (0, TRAIN)] if given else files
     rows, columns = holds_rows(probed, asked)
     features: tuple[str, ...] = asked.features
     unused: tuple[str, ...] = ()
@@ -152,9 +152,10 @@ def _of_arrays(asked: Asked, path: Path, passed_by: PassedBy) -> Source:
     _refuse(asked, ARRAYS)
     files = [DataFile(str(each), each.stat().st_size, "array", False) for each in files_in(path)]
     root = path if path.is_dir() else path.parent
-    found = given_in(names_in(path))
+    names = names_in(path)
+    found = given_in(names)
     source = Source(root=root, files=files, passed_by=passed_by, what=ARRAYS, split_by="record")
-    for name in names_in(path):
+    for name in names:
         if found and not part_of(name):
             passed_by.add(name, NO_PART)
     if asked.split_by is not None:
