@@ -25,20 +25,19 @@ def quantize(model: keras.Model) -> None:
     Raises:
         UsageError: that would be most of the model; the message names its largest layer without such a form.
     """
-    sizes = {id(layer): _numbers(layer) for layer in _leaves(model)}
-    within = sum(sizes[id(layer)] for layer in _leaves(model) if type(layer) in _KINDS)
-    if 2 * within <= sum(sizes.values()):
-        others = [layer for layer in _leaves(model) if type(layer) not in _KINDS]
-        if not others or not (size := max(sizes[id(layer)] for layer in others)):
+    ours = [layer for layer in _leaves(model) if type(layer) in _KINDS]
+    others = [layer for layer in _leaves(model) if type(layer) not in _KINDS]
+    if sum(map(_numbers, ours)) <= sum(map(_numbers, others)):
+        largest = max(others, key=_numbers, default=None)
+        if largest is None or not _numbers(largest):
             raise UsageError(f"model {model.name} has no matrices that int8 would hold", _HINT)
-        largest = next(layer for layer in others if sizes[id(layer)] == size)
         raise UsageError(
             f"most of model {model.name} has no form in int8: layer {largest.name}, of {type(largest).__name__}, has none",
             _HINT,
         )
     weights_alone = keras.quantizers.Int8QuantizationConfig(activation_quantizer=None)
-    for layer in _leaves(model):
-        if type(layer) in _KINDS and layer.built and getattr(layer, "quantization_mode", None) is None:
+    for layer in ours:
+        if layer.built and getattr(layer, "quantization_mode", None) is None:
             try:
                 layer.quantize(INT8, config=weights_alone)
             except (ValueError, TypeError, NotImplementedError) as error:
