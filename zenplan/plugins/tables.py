@@ -7,15 +7,12 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
+from zenplan.adapters.prices.table import LEAST_USD_PER_DEVICE_H, MOST_DEVICES, MOST_VCPUS
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import OWN, Instance, Offer, Price, PriceTable, Terms
 from zenplan.errors import DataError, UnknownName
 from zenplan.units import GB, YEAR_S
 
-# The least price seen is $0.03; a thousandth of a dollar is a slip of units.
-_LEAST_USD_PER_DEVICE_H: Final = 0.001
-# The largest slice of a TPU pod has 9,216 chips; no machine has more virtual processors than this.
-_MOST_DEVICES, _MOST_VCPUS = 10_000, 1_000_000
 # Bytes of memory, and bytes a second of a device's network: less or more is another unit.
 _RAM_BYTES: Final = (1e8, 1e15)
 _NETWORK_BYTES_PER_S: Final = (1e6, 1e13)
@@ -80,7 +77,7 @@ def _wrong(offer: Offer, provider: str, today: date) -> str:
 
 
 def _wrong_price(price: Price, devices: int, today: date) -> str:
-    if price.usd_per_h < _LEAST_USD_PER_DEVICE_H * devices:
+    if price.usd_per_h < LEAST_USD_PER_DEVICE_H * devices:
         return f"usd_per_h of {price.usd_per_h:g} is absurdly low for {devices} devices"
     if price.as_of and price.as_of > today:
         return f"as_of {price.as_of} is in the future; today is {today}"
@@ -88,9 +85,9 @@ def _wrong_price(price: Price, devices: int, today: date) -> str:
 
 
 def _wrong_sizes(instance: Instance) -> Iterator[str]:
-    if instance.devices > _MOST_DEVICES:
+    if instance.devices > MOST_DEVICES:
         yield f"instance.devices of {instance.devices:,} is beyond any machine"
-    if instance.vcpus and instance.vcpus > _MOST_VCPUS:
+    if instance.vcpus and instance.vcpus > MOST_VCPUS:
         yield f"instance.vcpus of {instance.vcpus:,} is beyond any machine"
     limits = {"ram_bytes": _RAM_BYTES, "network_bytes_per_s": _NETWORK_BYTES_PER_S}
     for field, (least, most) in limits.items():

@@ -26,6 +26,7 @@ from zenplan.testing.engines import (
 )
 from zenplan.testing.exporters import ExporterContract, reports
 from zenplan.testing.fakes import FakeEngine, fake_device
+from zenplan.testing.fixtures import http, says, server
 from zenplan.testing.network import network
 from zenplan.testing.providers import ProviderContract
 from zenplan.testing.server import LoopbackHttp, Reply, Request, Server
@@ -51,9 +52,12 @@ __all__ = [
     "WorkloadContract",
     "fake_device",
     "figures",
+    "http",
     "losses",
     "network",
     "reports",
+    "says",
+    "server",
     "taken",
     "text_data",
     "write_data",

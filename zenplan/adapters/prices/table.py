@@ -40,9 +40,9 @@ GBIT_PER_S = 1e9 / 8
 
 # The largest slice of a TPU pod has 9,216 chips; no machine has more virtual processors than this.
 MOST_DEVICES = 10_000
-_MOST_VCPUS = 1e6
+MOST_VCPUS = 1e6
 # The least price seen is $0.03; a thousandth of a dollar is a slip of units.
-_LEAST_USD_PER_DEVICE_H = 0.001
+LEAST_USD_PER_DEVICE_H = 0.001
 
 # From a name that people type to the canonical one; raises UnknownName.
 Canonical = Callable[[str], str]
@@ -151,7 +151,7 @@ def _instance(row: Mapping[str, str], accelerator: str, devices: int, times: int
     provider = row.get("provider", "")
     name = row.get("instance", "") + (f" x{times}" if times > 1 else "")
     vcpus = _number(row, "vcpus")
-    if vcpus and vcpus > _MOST_VCPUS:
+    if vcpus and vcpus > MOST_VCPUS:
         raise DataError(f"vcpus of {vcpus:g} is beyond any machine")
     ram_gib = _number(row, "ram_gib")
     stated = _number(row, "network_gbit_per_s_per_device")
@@ -187,7 +187,7 @@ def _price(row: Mapping[str, str], devices: int, billing: str, source: str) -> P
     usd_per_h = _number(row, f"{billing}_usd_per_h")
     if usd_per_h is None:
         return None
-    if usd_per_h < _LEAST_USD_PER_DEVICE_H * devices:
+    if usd_per_h < LEAST_USD_PER_DEVICE_H * devices:
         raise DataError(f"{billing}_usd_per_h of {usd_per_h:g} is absurdly low for {devices} devices")
     return _made_price(usd_per_h=usd_per_h, as_of=_date(row, f"{billing}_as_of"), source=source)
 

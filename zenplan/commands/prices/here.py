@@ -13,12 +13,11 @@ from zenplan.adapters.prices.place import price_cache
 from zenplan.adapters.prices.table import read_price_csv
 from zenplan.commands.prices.doctor import Health, health
 from zenplan.commands.prices.past import Beside, Spell, beside_file, changed_since, past_tables, spells
-from zenplan.commands.shared.current import current_tables
+from zenplan.commands.shared.current import current_tables, named_providers
 from zenplan.commands.shared.output import warned
 from zenplan.commands.shared.tables import catalogue
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import PriceTable
-from zenplan.errors import UnknownName
 from zenplan.plugins import Plugins
 
 
@@ -45,13 +44,9 @@ class Here:
         """The tables of those providers; of all, if there is none. Raises UnknownName: nobody has a table of one."""
         unread: list[str] = []
         current = current_tables(plugins, unread.append)
-        known = {table.provider.lower(): table.provider for table in current}
-        for name in providers:
-            if name.lower() not in known:
-                raise UnknownName("provider", name, known.values(), "zenplan prices")
-        wanted = {known[name.lower()] for name in providers} or set(known.values())
+        wanted = named_providers(providers, (table.provider for table in current))
         return cls(
-            current=tuple(table for table in current if table.provider in wanted),
+            current=tuple(table for table in current if not wanted or table.provider in wanted),
             bundled=tuple(map(plugins.bundled_table, plugins.price_providers())),
             kept=KeptTables(price_cache(), lambda line: None if line in unread else unread.append(line)),
             sheets=catalogue(plugins),

@@ -63,9 +63,8 @@ def _rows(beside: Beside) -> Iterator[tuple[Any, ...]]:
 
 
 def _cells(offer: Offer, billing: Billing, before: Price | None, after: Price | None) -> tuple[str, ...]:
-    machine = offer.instance
-    name = machine.name + (f" ({offer.tier})" if offer.tier else "")
-    return f"{machine.provider}, {offer.region}", name, str(billing), _usd(before), _usd(after)
+    place = f"{offer.instance.provider}, {offer.region}"
+    return place, offer.called, str(billing), _usd(before), _usd(after)
 
 
 def _usd(price: Price | None) -> str:
@@ -91,7 +90,7 @@ def history_report(found: Sequence[Spell]) -> Report:
     rows = tuple(
         (
             f"{s.offer.instance.provider}, {s.offer.region}",
-            s.offer.instance.name + (f" ({s.offer.tier})" if s.offer.tier else ""),
+            s.offer.called,
             str(s.first or "?"),
             str(s.last or "?"),
             _usd(s.offer.on_demand),

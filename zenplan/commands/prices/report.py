@@ -69,7 +69,7 @@ def _offers(offers: Sequence[Offer], today: date) -> Table:
     rows = tuple(
         (
             f"{o.instance.provider}, {o.region}",
-            o.instance.name + (f" ({o.tier})" if o.tier else ""),
+            o.called,
             f"{o.instance.devices} × {o.instance.accelerator}",
             _shown(o.on_demand, today),
             _shown(o.spot, today),

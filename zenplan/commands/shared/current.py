@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from zenplan.domain.market.offer import PriceTable
+from zenplan.errors import UnknownName
 from zenplan.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -35,3 +36,12 @@ def _newer(bundled: PriceTable, kept: Kept | None) -> PriceTable:
         return bundled
     day, fetched = bundled.days[1], kept.table.days[1]
     return bundled if day is not None and fetched is not None and day > fetched else kept.table
+
+
+def named_providers(names: Sequence[str], known: Iterable[str]) -> set[str]:
+    """The known ones that are named, whatever the case: people write AWS. Raises UnknownName: nobody has that name."""
+    spelled = {provider.lower(): provider for provider in known}
+    for name in names:
+        if name.lower() not in spelled:
+            raise UnknownName("provider", name, spelled.values(), "zenplan prices")
+    return {spelled[name.lower()] for name in names}

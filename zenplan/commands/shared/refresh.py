@@ -15,11 +15,11 @@ from zenplan import units
 from zenplan.adapters.prices.kept import KeptTables
 from zenplan.adapters.prices.sifting import Usual, sifted, usual_of
 from zenplan.adapters.prices.table import CsvPriceProvider
-from zenplan.commands.shared.current import current_tables
+from zenplan.commands.shared.current import current_tables, named_providers
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.changes import changes
 from zenplan.domain.market.offer import PriceTable
-from zenplan.errors import DataError, NoLiveSource, UnknownName, UsageError, ZenplanError
+from zenplan.errors import DataError, NoLiveSource, UsageError, ZenplanError
 from zenplan.plugins import Plugins
 from zenplan.protocols import Http, PriceProvider
 
@@ -103,12 +103,7 @@ def live_providers(providers: Sequence[PriceProvider], wanted: Sequence[str] = (
         UnknownName: nobody has that name.
         DataError: nobody has a live source.
     """
-    # People write AWS.
-    known = {provider.name.lower(): provider.name for provider in providers}
-    for name in wanted:
-        if name.lower() not in known:
-            raise UnknownName("provider", name, known.values(), "zenplan prices")
-    named = {known[name.lower()] for name in wanted}
+    named = named_providers(wanted, (provider.name for provider in providers))
     found = [p for p in providers if p.name in named or not (named or isinstance(p, CsvPriceProvider))]
     if not found:
         raise DataError(

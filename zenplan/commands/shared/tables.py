@@ -209,10 +209,9 @@ def cheapest(accelerator: Accelerator, tables: Sequence[PriceTable], today: date
     least = min(prices, key=lambda each: each[0])
     fresh = min((p for p in prices if not p[2].is_old(today)), key=lambda each: each[0], default=least)
     usd_per_h, offer, price = fresh if fresh[0] <= OLD_WITHIN * least[0] else least
-    tier = f" ({offer.tier})" if offer.tier else ""
     return DevicePrice(
         usd_per_h=usd_per_h,
-        offer=f"{offer.instance.provider} {offer.instance.name}{tier}",
+        offer=f"{offer.instance.provider} {offer.called}",
         as_of=price.as_of,
         seen=seen(price, today),
     )

@@ -142,6 +142,11 @@ class Offer:
         return DataError(f"offer {self.instance.provider}/{self.instance.name} in {self.region}: {what}")
 
     @property
+    def called(self) -> str:
+        """The machine, with the tier where there is one: ``h100-sxm (community)``."""
+        return f"{self.instance.name} ({self.tier})" if self.tier else self.instance.name
+
+    @property
     def has_price(self) -> bool:
         """Whether the price under any billing kind is known."""
         return self.on_demand is not None or self.spot is not None

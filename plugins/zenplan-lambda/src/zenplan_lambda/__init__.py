@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,9 +72,7 @@ class Lambda:
             except DataError as error:
                 left_out.append(f"{name}: {error.message}")
         table = price_table(self.name, rows, self.address)
-        return PriceTable(
-            provider=self.name, offers=table.offers, terms=table.terms, left_out=(*left_out, *table.left_out)
-        )
+        return replace(table, left_out=(*left_out, *table.left_out))
 
 
 def _key(environ: Mapping[str, str], home: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -88,9 +88,7 @@ class Vast:
                 f"Vast.ai has no offers that can be used; {left_out[0]}" if left_out else "Vast.ai has no offers"
             )
         table = price_table(self.name, rows, self.address)
-        return PriceTable(
-            provider=self.name, offers=table.offers, terms=table.terms, left_out=(*left_out, *table.left_out)
-        )
+        return replace(table, left_out=(*left_out, *table.left_out))
 
 
 def _question(size: int) -> dict[str, Any]:
