@@ -253,6 +253,16 @@ def test_an_alias_counts_for_the_sizes_of_machines() -> None:
     assert [(o.instance.devices, o.instance.accelerator) for o in offers] == [(1, "T4"), (4, "T4")]
 
 
+def test_the_day_of_its_table_takes_nothing_else_from_an_offer(tmp_path: Path) -> None:
+    rates = "spot_taken_per_h_low,spot_taken_per_h,spot_taken_per_h_high,spot_taken_what,spot_taken_source"
+    cells = "0.01,0.02,0.04,seen,here"
+    rows = (f"m,dated,T4,1,,1,0.5,2026-11-20,{cells}", f"m,undated,T4,1,,1,0.5,,{cells}")
+    dated, undated = read(tmp_path, *rows, header=f"{HEADER},on_demand_as_of,{rates}").offers
+    assert undated.on_demand is not None
+    assert undated.on_demand.table_as_of == date(2026, 11, 20)
+    assert undated.interruptions == dated.interruptions is not None
+
+
 @pytest.mark.parametrize("column", ["on_demand_as_of", "spot_as_of"])
 def test_a_price_of_a_day_to_come_leaves_the_row_out(tmp_path: Path, column: str) -> None:
     rows = ("m,today,T4,1,,1,1,2026-11-23", "m,tomorrow,T4,1,,1,1,2026-11-24", "m,undated,T4,1,,1,1,")

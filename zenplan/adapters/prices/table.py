@@ -418,7 +418,7 @@ def _with_table_dates(table: PriceTable) -> PriceTable:
         on_demand, spot = dated(offer.on_demand), dated(offer.spot)
         if on_demand is offer.on_demand and spot is offer.spot:
             return offer
-        return Offer(instance=offer.instance, region=offer.region, on_demand=on_demand, spot=spot, tier=offer.tier)
+        return replace(offer, on_demand=on_demand, spot=spot)
 
     return replace(table, offers=tuple(map(seen, table.offers)))
 
