@@ -24,6 +24,16 @@ class Range:
         if not self.low <= self.mid <= self.high:
             raise DataError(f"range {self.low} ≤ {self.mid} ≤ {self.high} does not hold")
 
+    @classmethod
+    def exactly(cls, value: float) -> Range:
+        """Of a figure that is in no doubt."""
+        return cls(low=value, mid=value, high=value)
+
+    @property
+    def ends(self) -> tuple[float, float, float]:
+        """Low, middle and high."""
+        return self.low, self.mid, self.high
+
     @property
     def deviation(self) -> float:
         """In ln, one standard deviation, of a range above 0 that is one of 80 %."""
