@@ -502,3 +502,14 @@ def test_as_few_digits_are_shown_as_tell_dollars_apart() -> None:
 
 def test_a_count_has_its_plural() -> None:
     assert [units.many(n, "row") for n in (0, 1, 2, 1000)] == ["0 rows", "1 row", "2 rows", "1,000 rows"]
+
+
+@pytest.mark.parametrize("text", ["0", "0.0", "$0", "0 USD", "0%"])
+def test_what_there_may_be_none_of_can_be_zero(text: str) -> None:
+    assert units.or_zero(units.parse_usd)(text, "--price") == 0
+
+
+def test_what_there_may_be_none_of_is_parsed_as_ever_where_there_is_some() -> None:
+    assert units.or_zero(units.parse_share)("5%", "--resale") == 0.05
+    with pytest.raises(UsageError):
+        units.or_zero(units.parse_share)("-5%", "--resale")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -214,6 +214,11 @@ def is_nothing(text: str) -> bool:
     """Whether a text says that there is none of something: ``0``, ``0.0``, ``$0``, ``0 USD``, ``0%``."""
     match = re.fullmatch(_USD, " ".join(text.split()), re.IGNORECASE)
     return number_of((match[1] if match else text).removesuffix("%")) == 0
+
+
+def or_zero(parse: Callable[[str, str], float]) -> Callable[[str, str], float]:
+    """The same parser, for what there may be none of: 0."""
+    return lambda text, what: 0 if is_nothing(text) else parse(text, what)
 
 
 def _other_currency(amount: str) -> str:

@@ -24,10 +24,29 @@ class Range:
         if not self.low <= self.mid <= self.high:
             raise DataError(f"range {self.low} ≤ {self.mid} ≤ {self.high} does not hold")
 
+    @classmethod
+    def exactly(cls, value: float) -> Range:
+        """Of a figure that is in no doubt."""
+        return cls(low=value, mid=value, high=value)
+
+    @property
+    def ends(self) -> tuple[float, float, float]:
+        """Low, middle and high."""
+        return self.low, self.mid, self.high
+
     @property
     def deviation(self) -> float:
         """In ln, one standard deviation, of a range above 0 that is one of 80 %."""
         return math.log(self.high / self.low) / (2.0 * EIGHTY)
+
+    def with_beside(self, *others: tuple[float, float]) -> Range:
+        """With what comes beside it, each a middle and a half width, never below 0.
+
+        They vary on their own: half widths add up as squares.
+        """
+        mid, doubts = sum((each for each, _ in others), self.mid), [doubt for _, doubt in others]
+        down, up = math.hypot(self.mid - self.low, *doubts), math.hypot(self.high - self.mid, *doubts)
+        return Range(low=max(0.0, mid - down), mid=mid, high=mid + up)
 
     def __mul__(self, factor: float) -> Range:
         return Range(low=self.low * factor, mid=self.mid * factor, high=self.high * factor)

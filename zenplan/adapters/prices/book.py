@@ -110,7 +110,7 @@ class _Entry:
 
     def usd(self, key: str) -> float | None:
         """Dollars, of an amount in the currency of the entry."""
-        amount = self._parsed(key, _amount)
+        amount = self._parsed(key, units.or_zero(units.parse_usd))
         code = self.text("currency")
         if amount is None or code is None or code.upper() == "USD":
             return amount if amount is None else float(amount)
@@ -120,7 +120,7 @@ class _Entry:
         return float(amount) / self.currencies[code][0]
 
     def share(self, key: str, default: float | None = None) -> float | None:
-        found = self._parsed(key, lambda text, what: 0.0 if units.is_nothing(text) else units.parse_share(text, what))
+        found = self._parsed(key, units.or_zero(units.parse_share))
         return default if found is None else float(found)
 
     def number(self, key: str, default: float | None = None) -> float | None:
@@ -164,10 +164,6 @@ class _Entry:
             per_usd, day = self.currencies[code]
             parts.append(f"{per_usd:g} {code} a dollar{f' of {day}' if day else ''}")
         return "; ".join(parts)
-
-
-def _amount(text: str, what: str) -> float:
-    return 0.0 if units.is_nothing(text) else units.parse_usd(text, what)
 
 
 def read_price_book(path: Path, catalogue: Catalogue, operations: Operations) -> PriceBook:

@@ -15,7 +15,8 @@ _G_PER_KG: Final = 1000.0
 
 
 def _or_zero(parse: Callable[[str, str], float]) -> Callable[[str, str], float]:
-    return lambda text, what: 0.0 if units.is_nothing(text) or text.strip() in ("0s", "0min") else parse(text, what)
+    usual = units.or_zero(parse)
+    return lambda text, what: 0.0 if text.strip() in ("0s", "0min") else usual(text, what)
 
 
 def _number(text: str, what: str) -> float:

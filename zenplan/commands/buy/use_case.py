@@ -33,12 +33,7 @@ _BOUND_S: Final = 7 * DAY_S
 _MOST_YEARS: Final = 30.0
 
 
-def _share(text: str, what: str) -> float:
-    return 0.0 if units.is_nothing(text) else units.parse_share(text, what)
-
-
-def _usd(text: str, what: str) -> float:
-    return 0.0 if units.is_nothing(text) else units.parse_usd(text, what)
+_share, _usd = units.or_zero(units.parse_share), units.or_zero(units.parse_usd)
 
 
 def _years(text: str, what: str) -> float:

@@ -237,7 +237,7 @@ def _range(value: RangeDocument | Range | float | None) -> Range | None:
         return value
     if isinstance(value, RangeDocument):
         return Range(low=value.low, mid=value.mid, high=value.high)
-    return None if value is None else Range(low=value, mid=value, high=value)
+    return None if value is None else Range.exactly(value)
 
 
 def _layout(side: Side) -> str:

@@ -245,7 +245,7 @@ def _bill(bill: Bill, quote: Quote, answer: Answer) -> str:
     show = screen.money(answer)
     parts = [f"machines {dollars(bill.compute_usd, show)} ({units.significant(bill.billed_h)} h billed)"]
     if bill.compute_usd is not None:
-        parts += [f"{part.name} {_case(part, show)}" for part in (*bill.beside, *filter(None, (bill.credits,)))]
+        parts += [f"{part.name} {_case(part, show)}" for part in bill.beside_machines]
     total = dated(dollars(bill.total_usd, show), quote.offer.price(bill.billing), answer.today)
     span = dollar_span(bill.total_usd, show)
     time = ""

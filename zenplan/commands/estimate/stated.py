@@ -21,8 +21,7 @@ from zenplan.protocols import WorkloadFamily
 
 def _taken(instance: Instance, found: Interruptions) -> Fact:
     """How often a spot machine is taken, as published."""
-    of_an_hour = found.per_node_s * (100.0 * units.HOUR_S)
-    low, mid, high = of_an_hour.low, of_an_hour.mid, of_an_hour.high
+    low, mid, high = (found.per_node_s * (100.0 * units.HOUR_S)).ends
     value = f"{mid:.2g} % an hour of {instance.provider} {instance.name} ({low:.2g}–{high:.2g})"
     why = f"{found.what}; {found.as_of or 'of no date'}: {found.source}"
     return Fact(name="spot preemption", value=value, origin=Origin.PUBLISHED, why=why)

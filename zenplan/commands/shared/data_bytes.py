@@ -28,7 +28,7 @@ def data_bytes(request: Request, plan: TrainingPlan) -> Range:
     if known is None and unit == "images":
         known = samples * _IMAGE_BYTES
     if known is not None:
-        return Range(low=known, mid=known, high=known)
+        return Range.exactly(known)
     return (_SOUND_BYTES if unit in _SOUND else _SAMPLE_BYTES) * samples
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -55,15 +55,7 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
         exclude_provider=_providers(wanted.exclude_provider, providers),
     )
     tables = [t for t in tables if _of_provider(t, wanted)]
-    regions = {o.region for t in tables for o in t.offers}
-    of = f"region of {' or '.join(wanted.provider)}" if wanted.provider else "region"
-    places: frozenset[str] = frozenset()
-    named = {region if region in regions else without_zone(region) for region in wanted.region}
-    for region in named:
-        countries = frozenset() if region in regions else countries_of(region)
-        places |= countries
-        if not countries:
-            _known(of, region, regions)
+    named, places = _regions(wanted, tables) if wanted.region else (frozenset(), frozenset())
 
     def passes(offer: Offer) -> bool:
         return (
@@ -83,8 +75,10 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     return tuple(kept if age_s is None else (_recent(t, age_s, today, wanted.spot) for t in kept))
 
 
-def _providers(names: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
+def _providers(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     """As their tables have them: people write AWS, Google Cloud and Lambda Labs."""
+    if not names:
+        return ()
     spelled = {plain(other): provider for other, provider in provider_names().items() if provider in known}
     spelled |= {plain(provider): provider for provider in known}
     for name in names:
@@ -93,9 +87,18 @@ def _providers(names: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
     return tuple(spelled[plain(name)] for name in names)
 
 
-def _known(kind: str, name: str, known: Collection[str]) -> None:
-    if name not in known:
-        raise UnknownName(kind, name, known, _LISTING)
+def _regions(wanted: Filters, tables: Sequence[PriceTable]) -> tuple[frozenset[str], frozenset[str]]:
+    """The regions that were asked for, and the countries. Raises UnknownName: a name is neither."""
+    known = {offer.region for table in tables for offer in table.offers}
+    named = frozenset(region if region in known else without_zone(region) for region in wanted.region)
+    places: frozenset[str] = frozenset()
+    for region in named - known:
+        countries = countries_of(region)
+        if not countries:
+            of = f"region of {' or '.join(wanted.provider)}" if wanted.provider else "region"
+            raise UnknownName(of, region, known, _LISTING)
+        places |= countries
+    return named, places
 
 
 def _of_provider(table: PriceTable, wanted: Filters) -> bool:

@@ -66,11 +66,6 @@ def names(given: Any, _: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",") if name.strip()))
 
 
-def or_none(parse: Parse) -> Parse:
-    """The same, of what there may be none of: 0."""
-    return lambda text, what: 0 if units.is_nothing(text) else parse(text, what)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
     """A flag, and what becomes of it.
@@ -245,7 +240,7 @@ _OFFERS: Final = (
         metavar="USD",
         help="With --gpu: your price of one device, instead of all offers; may be 0.",
         field="usd_per_h",
-        parse=or_none(units.parse_usd),
+        parse=units.or_zero(units.parse_usd),
     ),
     Flag(name="billing", metavar="KIND", help="Price to rank by: on-demand (default) or spot."),
 )
@@ -293,39 +288,44 @@ _WISHES: Final = (
         metavar="USD",
         help="What each day sooner is worth; by default a share of the bill.",
         field="day_usd",
-        parse=or_none(units.parse_usd),
+        parse=units.or_zero(units.parse_usd),
     ),
     Flag(name="top", metavar="COUNT", help="How many quotes to show; 5 by default."),
 )
 _PROJECT: Final = (
     Flag(name="repeat", metavar="COUNT", help="Runs of full length: seeds, ablations.", parse=whole(1e4)),
-    Flag(name="trials", metavar="COUNT", help="Shorter experiments before the run.", parse=or_none(whole(1e6))),
+    Flag(name="trials", metavar="COUNT", help="Shorter experiments before the run.", parse=units.or_zero(whole(1e6))),
     Flag(
         name="trial_share",
         metavar="PERCENT",
         help="Length of an experiment, as a share of the run; 5% by default.",
         parse=units.parse_share,
     ),
-    Flag(name="failed_runs", metavar="COUNT", help="Runs that fail, half way on average.", parse=or_none(whole(1e4))),
+    Flag(
+        name="failed_runs",
+        metavar="COUNT",
+        help="Runs that fail, half way on average.",
+        parse=units.or_zero(whole(1e4)),
+    ),
     Flag(
         name="data_usd",
         metavar="USD",
         help="What the data cost: licence, purchase, collection.",
-        parse=or_none(units.parse_usd),
+        parse=units.or_zero(units.parse_usd),
     ),
-    Flag(name="label_usd", metavar="USD", help="What labelling a sample costs.", parse=or_none(units.parse_usd)),
+    Flag(name="label_usd", metavar="USD", help="What labelling a sample costs.", parse=units.or_zero(units.parse_usd)),
     Flag(
         name="label_hours",
         metavar="NUMBER",
         help="Or hours of labelling, at --label-rate.",
-        parse=or_none(_count(1e9)),
+        parse=units.or_zero(_count(1e9)),
     ),
     Flag(
         name="label_rate",
         metavar="USD",
         help="What an hour of labelling costs.",
         field="label_usd_per_h",
-        parse=or_none(units.parse_usd),
+        parse=units.or_zero(units.parse_usd),
     ),
     Flag(name="currency", metavar="CODE", help="Show amounts in this currency, as in EUR; needs --rate."),
     Flag(name="rate", metavar="NUMBER", help="What a dollar is in that currency, as in 0.92."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from zenplan import units
-from zenplan.commands.shared.options import FLAGS, HEADINGS, Flag, as_given, names, one_of, or_none, whole
+from zenplan.commands.shared.options import FLAGS, HEADINGS, Flag, as_given, names, one_of, whole
 
 
 def _encoding(text: str, what: str) -> str:
@@ -73,13 +73,13 @@ _OWN_OF_PREPARE: Final = (
         name="validation",
         metavar="PERCENT",
         help="Share to validate on; by default what the data come with in a part of their own, else 5%; 0 for none.",
-        parse=or_none(units.parse_share),
+        parse=units.or_zero(units.parse_share),
     ),
     Flag(
         name="test",
         metavar="PERCENT",
         help="Share to test on; by default what the data come with, else 5%; 0 for none.",
-        parse=or_none(units.parse_share),
+        parse=units.or_zero(units.parse_share),
     ),
     Flag(
         name="split_by",
@@ -128,7 +128,7 @@ _OWN_OF_PREPARE: Final = (
         help="any (default), or prose: drop what is no running text, by the rules of Gopher.",
         parse=one_of("any", "prose"),
     ),
-    Flag(name="seed", metavar="COUNT", help="Of the split; 0 by default.", parse=or_none(whole(1e15))),
+    Flag(name="seed", metavar="COUNT", help="Of the split; 0 by default.", parse=units.or_zero(whole(1e15))),
 )
 _OF_A_REQUEST: Final = ("text_column", "tokenizer", "seq_len", "image_size", "params", "tokens")
 # Of these, those of reading files, which 'data show' has too.

@@ -82,7 +82,7 @@ SHOWN: dict[str, Callable[[float], str]] = {
 
 
 def _point(value: float | None) -> Range | None:
-    return None if value is None else Range(low=value, mid=value, high=value)
+    return None if value is None else Range.exactly(value)
 
 
 def _unknown_before(known: RunPrediction | None, total_s: float) -> tuple[Row, ...]:

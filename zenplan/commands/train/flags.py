@@ -46,10 +46,6 @@ def _whole(most: float, example: str = "8") -> Any:
     return lambda text, what: units.parse_whole(text, what, most, example)
 
 
-def _or_zero(parse: Any) -> Any:
-    return lambda text, what: 0 if units.is_nothing(text) else parse(text, what)
-
-
 def _seconds(text: str, what: str) -> float:
     return units.parse_duration_s(text, what)
 
@@ -61,7 +57,7 @@ def _names(text: str, what: str) -> tuple[str, ...]:
     return found
 
 
-_STEPS: Final = _or_zero(_whole(1e12, "100"))
+_STEPS: Final = units.or_zero(_whole(1e12, "100"))
 _Row = tuple[str, str, str, Any]
 _ROWS: Final[Sequence[_Row]] = (
     (
@@ -78,14 +74,19 @@ _ROWS: Final[Sequence[_Row]] = (
     ("learning_rate", "NUMBER", "At its highest.", _number(1e6, "1e-3")),
     ("schedule", "NAME", "Of the learning rate: constant, cosine or linear.", _one_of(*SCHEDULES)),
     ("warmup_steps", "COUNT", "Steps in which the learning rate rises from 0.", _STEPS),
-    ("final_share", "NUMBER", "Of the learning rate, at the last step; 0.1 by default.", _or_zero(units.parse_share)),
-    ("momentum", "NUMBER", "Of sgd.", _or_zero(_number(1.0))),
-    ("weight_decay", "NUMBER", "Decoupled, of matrices alone.", _or_zero(_number(1e3, "0.1"))),
-    ("clip_norm", "NUMBER", "Norm that the gradient is cut down to; 0 for none.", _or_zero(_number(1e9, "1"))),
+    (
+        "final_share",
+        "NUMBER",
+        "Of the learning rate, at the last step; 0.1 by default.",
+        units.or_zero(units.parse_share),
+    ),
+    ("momentum", "NUMBER", "Of sgd.", units.or_zero(_number(1.0))),
+    ("weight_decay", "NUMBER", "Decoupled, of matrices alone.", units.or_zero(_number(1e3, "0.1"))),
+    ("clip_norm", "NUMBER", "Norm that the gradient is cut down to; 0 for none.", units.or_zero(_number(1e9, "1"))),
     ("loss", "NAME", "next token, classes or numbers; by default what goes with the model.", _one_of(*LOSSES)),
-    ("seed", "COUNT", "Of weights, dropout and the order of samples; 0 by default.", _or_zero(_whole(2**31))),
+    ("seed", "COUNT", "Of weights, dropout and the order of samples; 0 by default.", units.or_zero(_whole(2**31))),
     ("weights", "FILE", "Initial weights in place of drawn ones.", None),
-    ("lora_rank", "COUNT", "Rank of adapters, all else frozen; 0 for training all.", _or_zero(_whole(1e5))),
+    ("lora_rank", "COUNT", "Rank of adapters, all else frozen; 0 for training all.", units.or_zero(_whole(1e5))),
     ("quantize", "NAME", "int8: frozen weights in eight bits, as of QLoRA; needs --lora-rank.", _one_of("int8")),
     ("evaluate_every", "COUNT", "Steps between evaluations; by default ten in a run, fewer where they cost.", _STEPS),
     ("evaluate_batches", "COUNT", "Micro-batches of an evaluation at most; 50 by default, 0 for all.", _STEPS),
@@ -100,7 +101,12 @@ _ROWS: Final[Sequence[_Row]] = (
         "Stop, with a checkpoint, before it takes longer.",
         _number(1e6, "2, 0.5; without it there is no limit"),
     ),
-    ("usd_per_kwh", "USD", "Price of electricity, where an hour of the machine has none.", _or_zero(units.parse_usd)),
+    (
+        "usd_per_kwh",
+        "USD",
+        "Price of electricity, where an hour of the machine has none.",
+        units.or_zero(units.parse_usd),
+    ),
     ("power", "WATTS", "Of the machine while it trains, where it does not measure that itself.", _number(1e9, "300")),
     ("tracker", "NAME", "tensorboard, mlflow, trackio, wandb or a plugin's; several with commas.", _names),
 )

@@ -407,7 +407,7 @@ class Supervisor:
         if self.ready is None:
             return None
         if self.status.state != RUNNING:
-            return Range(low=0.0, mid=0.0, high=0.0)
+            return Range.exactly(0.0)
         if self._left is None or self._due("left", _LEFT_EVERY_S):
             step_s = self.prediction.step_s if self.prediction else None
             self._left = time_left(self._still(), step_s, [each.wall_s for each in self.samples], self._stride)

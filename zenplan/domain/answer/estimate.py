@@ -197,6 +197,11 @@ class Bill:
         low, mid, high = (max(usd, 0.0) for usd in ends)
         return Range(low=min(low, mid), mid=mid, high=max(mid, high))
 
+    @property
+    def beside_machines(self) -> tuple[Part, ...]:
+        """What is paid beside the machines, and last what is taken off."""
+        return self.beside if self.credits is None else (*self.beside, self.credits)
+
     def part(self, name: str) -> Part | None:
         """One of what is paid beside the machines, by its name; None where that is known to cost nothing."""
         return next((part for part in self.beside if part.name == name), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
@@ -92,17 +92,13 @@ class Catalogue:
             memory_bytes: that the device shows; None where it is not known. Of cards of one name it tells which it is, and
                 a card with another memory than the data sheets of its name has none.
         """
-        cards, rest = self._named(text)
-        if mig := rest.get("mig"):
-            # What such a device shows is the slice's.
-            return self._slice(cards[0], mig)
-        return next((each for each in cards if memory_bytes is None or _shows(each, memory_bytes)), None)
+        return self._one_of(*self._named(text), memory_bytes)
 
     def why_none(self, text: str, memory_bytes: float | None = None) -> str:
         """Why ``by_nvml`` finds no data sheet, for people; empty where it finds one."""
-        if self.by_nvml(text, memory_bytes) is not None:
-            return ""
         cards, rest = self._named(text)
+        if self._one_of(cards, rest, memory_bytes) is not None:
+            return ""
         if cards and rest.get("mig"):
             return f"how {cards[0].name} is parted is not known"
         if cards and memory_bytes is not None:
@@ -122,6 +118,15 @@ class Catalogue:
             if rest and (same := tuple(each for each in cards if _agrees(rest["gb"], each))):
                 return same, rest.groupdict()
         return (), {}
+
+    def _one_of(
+        self, cards: tuple[Accelerator, ...], rest: Mapping[str, str | None], memory_bytes: float | None
+    ) -> Accelerator | None:
+        """Of those of a name, the one that what follows it and the memory tell; None where there is none."""
+        if mig := rest.get("mig"):
+            # What such a device shows is the slice's.
+            return self._slice(cards[0], mig)
+        return next((each for each in cards if memory_bytes is None or _shows(each, memory_bytes)), None)
 
     def _slice(self, whole: Accelerator, profile: str) -> Accelerator | None:
         """The slice as an accelerator of its own; always the same one. Other slices are out of its reach."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -136,20 +135,18 @@ class RunPrediction:
     @property
     def evaluation_s(self) -> float | None:
         """All evaluations; None where one's time is not known."""
-        return 0.0 if not self.evaluations else None if self.evaluate_s is None else self.evaluations * self.evaluate_s
+        return _all_of(self.evaluations, self.evaluate_s)
 
     @property
     def checkpoints_s(self) -> float | None:
         """All checkpoints; None where one's time is not known."""
-        return (
-            0.0 if not self.checkpoints else None if self.checkpoint_s is None else self.checkpoints * self.checkpoint_s
-        )
+        return _all_of(self.checkpoints, self.checkpoint_s)
 
     @property
     def run_s(self) -> Range | None:
         """From start to end, 80 %; what is not known of it is left out.
 
-        Steps and what is beside them vary on their own: their half widths add up as squares. What had passed is in no doubt.
+        Steps and what is beside them vary on their own; what had passed is in no doubt.
         """
         unknown = self.unknown_s
         return None if unknown is None else unknown + self.known_s
@@ -168,9 +165,7 @@ class RunPrediction:
         before = max(0.0, (self.setup_s or 0.0) + self.rehearsal_s - self.known_s)
         beside = before + (self.evaluation_s or 0.0) + (self.checkpoints_s or 0.0)
         ending = self.ending_s or 0.0
-        doubtful, mid = (self.beside_spread * beside, self.ending_spread * ending), steps.mid + beside + ending
-        down, up = math.hypot(steps.mid - steps.low, *doubtful), math.hypot(steps.high - steps.mid, *doubtful)
-        return Range(low=max(0.0, mid - down), mid=mid, high=mid + up)
+        return steps.with_beside((beside, self.beside_spread * beside), (ending, self.ending_spread * ending))
 
     @property
     def usd(self) -> Range | None:
@@ -183,6 +178,13 @@ class RunPrediction:
         """Of the machine for that time."""
         seconds = self.run_s
         return None if seconds is None or self.power_w is None else seconds * self.power_w
+
+
+def _all_of(count: int, each_s: float | None) -> float | None:
+    """Seconds of so many; None where the time of one is not known."""
+    if not count:
+        return 0.0
+    return None if each_s is None else count * each_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

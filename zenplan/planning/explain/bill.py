@@ -82,7 +82,7 @@ def _beside(plan: TrainingPlan, operations: Operations, bill: Bill, terms: Terms
         EGRESS: f"N trained · {plan.precision.compute_bytes} bytes · price",
         "credits": "what they pay of what is spent until they expire",
     }
-    for part in (*bill.beside, *((bill.credits,) if bill.credits else ())):
+    for part in bill.beside_machines:
         source = f"; {terms.source}" if terms and part.origin is Origin.PUBLISHED else ""
         usd, origin = part.mid_usd, f"{part.origin}: {part.why}{source}"
         yield line("bill", part.name, formulas[part.name], usd, "USD", units.usd(usd), origin)

@@ -19,9 +19,9 @@ from zenplan.domain.market.offer import Terms
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.planning.physics.columns import Array
-from zenplan.units import DAY_S, GB, YEAR_S
+from zenplan.units import DAY_S, GB, MONTH_S
 
-_OF_A_MONTH: Final = GB * YEAR_S / 12
+_OF_A_MONTH: Final = GB * MONTH_S
 # Prices of providers that publish none: from the least to the most of ``data/terms.csv``, in dollars for a GB (and month).
 _STORAGE: Final = Range(low=0.018, mid=0.023, high=0.05)
 _EGRESS: Final = Range(low=0.0, mid=0.0085, high=0.12)
@@ -44,8 +44,7 @@ class _Rate:
 
 def _rate(known: float | None, usual: Range, unit: float, terms: Terms | None, what: str) -> _Rate:
     if known is not None and terms is not None:
-        each = Range(low=known, mid=known, high=known)
-        return _Rate(usd=each, origin=Origin.PUBLISHED, why=f"${known * unit:.4g} {what}")
+        return _Rate(usd=Range.exactly(known), origin=Origin.PUBLISHED, why=f"${known * unit:.4g} {what}")
     said = f"${usual.low:g}–{usual.high:g} {what}, as others ask: not known of this provider"
     return _Rate(usd=usual * (1.0 / unit), origin=Origin.ASSUMED, why=said)
 
@@ -115,7 +114,7 @@ def beside_usd(stored: Stored, time_s: Array, nodes: Array, terms: Sequence[Term
     places = {key: place for place, key in enumerate(distinct)}
     which: npt.NDArray[np.intp] = np.array([places[id(each)] for each in terms], dtype=np.intp)
     # Parts, low to high, distinct terms.
-    rates = np.array([[_ends(rate.usd) for rate in _rates(each)] for each in distinct.values()])
+    rates = np.array([[rate.usd.ends for rate in _rates(each)] for each in distinct.values()])
     total: Array = np.zeros_like(time_s)
     for place, quantity in enumerate(stored.quantities(time_s, nodes)):
         total += quantity * rates[which, place].T
@@ -134,13 +133,9 @@ def beside_parts(stored: Stored, time_s: Array, nodes: float, terms: Terms | Non
     found = []
     quantities = stored.quantities(time_s[:, None], np.array([nodes]))
     for name, rate, quantity in zip(NAMES, _rates(terms), quantities, strict=True):
-        low, mid, high = (float(q) * usd for q, usd in zip(quantity[:, 0], _ends(rate.usd), strict=True))
+        low, mid, high = (float(q) * usd for q, usd in zip(quantity[:, 0], rate.usd.ends, strict=True))
         found.append(Part(name=name, low_usd=low, mid_usd=mid, high_usd=high, origin=rate.origin, why=rate.why))
     return tuple(part for part in found if part.high_usd or part.origin is not Origin.PUBLISHED)
-
-
-def _ends(value: Range) -> tuple[float, float, float]:
-    return value.low, value.mid, value.high
 
 
 # --- credits

@@ -6,7 +6,6 @@ from zenplan import units
 from zenplan.domain.answer.estimate import Bill, Part, Quote
 from zenplan.domain.market.offer import Terms
 from zenplan.domain.provenance import Origin
-from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.units import HOUR_S
 
@@ -32,16 +31,16 @@ def bill_parts(operations: Operations, quote: Quote, bill: Bill) -> tuple[Part, 
         for name, times, origin, why in _times(operations, bill)
     ]
     spent = _sums(parts)
-    billed = tuple(each * used for each in _ends(usd))
+    billed = tuple(each * used for each in usd.ends)
     why = _rounding(quote.terms)
     rest = tuple(whole - part for whole, part in zip(billed, spent, strict=True))
     parts.append(_part("rounding and minimum", rest, Origin.PUBLISHED, why))
-    idle = tuple(each * (1.0 - used) for each in _ends(usd))
+    idle = tuple(each * (1.0 - used) for each in usd.ends)
     why = f"{quote.idle_devices} of {quote.devices} devices are paid for and not used"
     parts.append(_part("idle devices", idle, Origin.DERIVED, why))
     least = 1e-9 * usd.high
     kept = [part for part in parts if max(abs(part.low_usd), abs(part.mid_usd), abs(part.high_usd)) > least]
-    return (*kept, *bill.beside, *((bill.credits,) if bill.credits else ()))
+    return (*kept, *bill.beside_machines)
 
 
 def _rounding(terms: Terms | None) -> str:
@@ -54,7 +53,7 @@ def _rounding(terms: Terms | None) -> str:
 def _times(operations: Operations, bill: Bill) -> tuple[tuple[str, _Case, Origin, str], ...]:
     """What each machine is paid for, in seconds; in all its calendar."""
     run = bill.run
-    steady, work, calendar = _ends(run.steady_s), _ends(run.work_s), _ends(run.wall_clock_s)
+    steady, work, calendar = run.steady_s.ends, run.work_s.ends, run.wall_clock_s.ends
     evaluated = _scaled(work, operations.evaluation_share)
     loop = tuple(c - operations.startup_s - w - e for c, w, e in zip(calendar, work, evaluated, strict=True))
     writing = run.checkpoint_write_s / run.checkpoint_interval_s if run.checkpoint_interval_s else 0.0
@@ -78,10 +77,6 @@ def _times(operations: Operations, bill: Bill) -> tuple[tuple[str, _Case, Origin
         ),
         ("start-up", start, Origin.ASSUMED, "boot, load, compile"),
     )
-
-
-def _ends(value: Range) -> _Case:
-    return value.low, value.mid, value.high
 
 
 def _case(values: tuple[float, ...]) -> _Case:

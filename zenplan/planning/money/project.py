@@ -94,11 +94,9 @@ def _credited(
         today: when the first run starts.
         total: before credits.
     """
-    amounts, times = (np.array([each.low, each.mid, each.high]) for each in (usd, time_s))
+    amounts, times = (np.array(each.ends) for each in (usd, time_s))
     off = credited_usd(amounts, times, credits, today)
-    low, mid, high = (
-        max(each - float(less), 0.0) for each, less in zip((total.low, total.mid, total.high), off, strict=True)
-    )
+    low, mid, high = (max(each - float(less), 0.0) for each, less in zip(total.ends, off, strict=True))
     line = Range(low=-float(off.max()), mid=-float(np.median(off)), high=-float(off.min()))
     cost = Cost(name="credits", usd=line, counted=True, origin=Origin.GIVEN, why=credits_why(credits))
     return cost, Range(low=min(low, mid), mid=mid, high=max(mid, high)), float(off[1])
@@ -148,10 +146,9 @@ def _storage(stored_bytes: Range | None, time_s: Range) -> Iterator[Cost]:
     if stored_bytes is None:
         return
     kept = (0.0, max(_MONTH_S - time_s.mid, 0.0), max(_KEPT_S - time_s.low, 0.0))
-    sizes = (stored_bytes.low, stored_bytes.mid, stored_bytes.high)
-    rates = (_STORAGE_USD.low, _STORAGE_USD.mid, _STORAGE_USD.high)
     low, mid, high = (
-        size / units.GB * rate * each / _MONTH_S for size, rate, each in zip(sizes, rates, kept, strict=True)
+        size / units.GB * rate * each / _MONTH_S
+        for size, rate, each in zip(stored_bytes.ends, _STORAGE_USD.ends, kept, strict=True)
     )
     why = f"{units.size(stored_bytes.mid)} at $0.018–0.023 a GB and month, beside the runs, for up to half a year"
     usd = Range(low=low, mid=mid, high=high)
@@ -191,7 +188,7 @@ def _times(run: Range | None, number: float) -> Range | None:
 
 
 def _exactly(usd: float) -> Range:
-    return Range(low=usd, mid=usd, high=usd)
+    return Range.exactly(usd)
 
 
 def _months(usd: float, time_s: float, today: date) -> Iterator[Month]:

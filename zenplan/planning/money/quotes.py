@@ -53,7 +53,7 @@ class Option:
     interruptions: Interruptions | None = None
 
 
-_NOTHING = Range(low=0.0, mid=0.0, high=0.0)
+_NOTHING = Range.exactly(0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +229,7 @@ def taken_per_s(operations: Operations, options: Sequence[Option]) -> Array:
     assumed = operations.preemptions_per_node_s
     known = "preemptions_per_node_s" not in operations.given
     rates = (o.interruptions.per_node_s if known and o.interruptions else None for o in options)
-    return np.array([(r.low, r.mid, r.high) if r else assumed for r in rates]).T
+    return np.array([r.ends if r else assumed for r in rates]).T
 
 
 # --- bills
@@ -363,7 +363,7 @@ def energy(
         return None
     site, own = site or Site(), operations.grid_kg_per_j
     factor = site.pue or pue or operations.pue
-    times = (wall_clock_s.low, wall_clock_s.mid, wall_clock_s.high)
+    times = wall_clock_s.ends
     low, mid, high = (
         (
             used * (power_w * share + operations.host_w)

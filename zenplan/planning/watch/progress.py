@@ -112,12 +112,7 @@ def time_left(left: Left, predicted: Range | None, measured: Sequence[float], of
     step = mean_step_s(predicted, measured, left.steps, of)
     if step is None:
         return None
-    steps, beside_s = step * left.steps, left.beside_s
-    # They vary on their own: half widths add up as squares.
-    doubt_s = left.beside_spread * beside_s
-    down, up = math.hypot(steps.mid - steps.low, doubt_s), math.hypot(steps.high - steps.mid, doubt_s)
-    mid = steps.mid + beside_s
-    return Range(low=max(0.0, mid - down), mid=mid, high=mid + up)
+    return (step * left.steps).with_beside((left.beside_s, left.beside_spread * left.beside_s))
 
 
 def _to_come(blocks: Any, size: int, ahead: float, prior: tuple[float, float]) -> tuple[float, float]:
