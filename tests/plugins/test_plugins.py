@@ -222,7 +222,7 @@ def test_the_runpod_plugin_wins_its_name(tmp_path: Path, monkeypatch: pytest.Mon
     (provider,) = (each for each in plugins.price_providers() if each.name == "runpod")
     assert isinstance(provider, Guarded)
     assert type(provider._item).__module__ == "zenplan_runpod"
-    assert len(plugins.bundled_table(provider).offers) == 112
+    assert len(plugins.bundled_table(provider).offers) == 128
     (problem,) = plugins.problems()
     assert problem.what == "price provider runpod"
     assert problem.kept == f"runpod (zenplan-runpod {version})"

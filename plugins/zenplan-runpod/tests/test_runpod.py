@@ -42,7 +42,7 @@ def test_the_entry_point_leads_to_the_hook() -> None:
 def test_every_gpu_comes_in_pods_of_1_2_4_and_8(provider: PriceProvider) -> None:
     table = provider.bundled()
     assert table.left_out == ()
-    assert len(table.offers) == 28 * 4
+    assert len(table.offers) == 32 * 4
     assert {o.instance.devices for o in table.offers} == {1, 2, 4, 8}
 
 

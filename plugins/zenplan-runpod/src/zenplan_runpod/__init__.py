@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
-from zenplan import DataError, Http, PriceProvider, PriceTable, hookimpl, price_table, read_price_folder
+from zenplan import DataError, Http, PriceProvider, PriceTable, bundled_prices, hookimpl, price_table
 
 ADDRESS: Final = "https://api.runpod.io/graphql"
 QUERY: Final = (
     "query { gpuTypes { id memoryInGb securePrice communityPrice secureSpotPrice communitySpotPrice "
     "maxGpuCountSecureCloud maxGpuCountCommunityCloud } }"
 )
-# RunPod's id of a GPU (https://docs.runpod.io/references/gpu-types) to its name in the dated table, zenplan's accelerator,
+# RunPod's id of a GPU (https://docs.runpod.io/references/gpu-types) to its name in zenplan's table, zenplan's accelerator,
 # and its memory in GB.
 GPUS: Final[Mapping[str, tuple[str, str, float]]] = {
     "AMD Instinct MI300X OAM": ("mi300x", "MI300X", 192),
@@ -55,7 +54,6 @@ _TIERS: Final = ("secure", "community")
 _SIZES: Final = (1, 2, 4, 8)
 # A memory is rounded to whole GB, or is GiB: further off it is another product.
 _SAME_MEMORY: Final = 0.1
-_DATA: Final = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +68,8 @@ class RunPod:
     address: str = ADDRESS
 
     def bundled(self) -> PriceTable:
-        """Pods of 1, 2, 4 and 8 GPUs, in both tiers, at the dates in the table."""
-        (table,) = read_price_folder(_DATA)
-        return table
+        """Zenplan's own table: pods of 1, 2, 4 and 8 GPUs, in both tiers, each price with its day."""
+        return bundled_prices(self.name)
 
     def fetch(self, http: Http) -> PriceTable:
         """The same pods at the prices of now, and spot ones. Raises DataError: the answer is not as documented."""
