@@ -110,3 +110,10 @@ def test_what_cannot_be_answered_is_one_line_and_a_hint(
     assert ended.code == code, ended.out + ended.err
     assert ended.err.startswith("error: ")
     assert ended.err.count("\n") == 2
+
+
+def test_a_count_may_stand_beside_the_name(bought: Callable[..., dict[str, Any]], answer: Callable[..., Any]) -> None:
+    ended = answer("buy", "--gpu", "16xH100", "--price", "500000", "--format", "json", day=DAY)
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out) == bought("--gpus", "16", "--price", "500000")
+    assert answer("buy", "--gpu", "16xH100", "--gpus", "8", "--price", "500000", day=DAY).code == 2

@@ -10,12 +10,14 @@ from typing import Any, Final
 from zenplan import units
 from zenplan.commands.shared.filters import Filters, filtered
 from zenplan.commands.shared.known import Known
+from zenplan.commands.shared.machines import with_named_devices
 from zenplan.domain.answer.purchase import Assumption, Purchase, Rent, Shift
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.hardware import Hardware
 from zenplan.domain.market.offer import OLD_WITHIN, Offer, PriceTable
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.operations import Operations
+from zenplan.domain.training.request import Request
 from zenplan.errors import DataError, NoFit, UsageError
 from zenplan.planning.money import ownership
 from zenplan.units import DAY_S
@@ -179,6 +181,8 @@ def purchase(asked: Asked, filters: Mapping[str, Any], known: Known) -> Purchase
         UsageError: an input cannot be.
         NoFit: nobody rents out as many of these devices.
     """
+    named = with_named_devices(Request(gpu=(asked.gpu,), gpus=asked.gpus), known.catalogue)
+    asked = replace(asked, gpu=named.gpu[0], gpus=named.gpus)
     sheet = known.catalogue.by_name(asked.gpu)
     devices = asked.gpus or sheet.node_devices
     wanted = Filters(**{**filters, "gpu": (asked.gpu,), "max_usd_per_h": None})

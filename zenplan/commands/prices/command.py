@@ -98,7 +98,7 @@ def _refresh(
     \b
     Examples:
       zenplan prices refresh
-      zenplan prices refresh runpod vast --strict
+      zenplan prices refresh runpod vast-ai --strict
     """
     from zenplan.adapters.clock import today
     from zenplan.adapters.prices.kept import KeptTables

@@ -108,7 +108,7 @@ def live_providers(providers: Sequence[PriceProvider], wanted: Sequence[str] = (
     if not found:
         raise DataError(
             "no installed plugin fetches prices",
-            "pip install zenplan-aws, zenplan-azure, zenplan-gcp, zenplan-runpod, …",
+            "docs/prices.md lists those that do; from a checkout, as in: pip install ./plugins/zenplan-runpod",
         )
     return tuple(found)
 
@@ -154,7 +154,10 @@ def refresh(
                 aside = error.reasons if isinstance(error, _NothingLeft) else ()
                 verdicts[provider] = Verdict(provider=provider, table=before, failure=_said(error), set_aside=aside)
     if not verdicts:
-        raise DataError("none of the installed plugins has a live source of prices", "pip install zenplan-runpod, say")
+        raise DataError(
+            "none of the installed plugins has a live source of prices",
+            "docs/prices.md lists those that have; from a checkout, as in: pip install ./plugins/zenplan-runpod",
+        )
     return tuple(verdicts[p.name] for p in providers if p.name in verdicts)
 
 

@@ -99,7 +99,7 @@ def hour_facts(hardware: Hardware) -> tuple[Fact, ...]:
         (
             "hosting and staff",
             _yearly(shared),
-            f"{units.usd(shared * hardware.machines)} for {hardware.machines} machines",
+            f"{units.usd(shared * hardware.machines)} for {units.many(hardware.machines, 'machine')}",
         ),
         ("maintenance", _yearly(hardware.maintenance_share * hardware.price_usd), "of the price"),
         (
