@@ -16,6 +16,7 @@ from zenplan.worker.protocol import (
     File,
     Kind,
     Measure,
+    Score,
     Train,
     Write,
 )
@@ -34,6 +35,11 @@ def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
         write(job, events)
     elif isinstance(job, Train):
         _train(job, events, stdin)
+    elif isinstance(job, Score):
+        _confine(job.threads)
+        from zenplan.worker.trained.scoring import score
+
+        score(job, events)
     else:
         _data_parallel(job, events)
 
@@ -101,6 +107,13 @@ def _data_parallel(job: DataParallel, events: Events) -> None:
 
     measure_together(job, events)
     events.send(Done())
+
+
+def _confine(threads: int) -> None:
+    """Keep this process to so many threads, before a framework starts its own."""
+    from zenplan.worker.measuring.machine import confined, prepare
+
+    prepare("cpu", confined(threads), "fp32")
 
 
 def _train(job: Train, events: Events, stdin: Stdin) -> None:

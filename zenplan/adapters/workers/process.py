@@ -350,6 +350,7 @@ _DOING = {
     "measure": "measuring it",
     "rehearse": "timing its first steps",
     "train": "training it",
+    "score": "scoring it",
 }
 _TRAINING = ("rehearse", "train")
 _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompiler", "CppCompileError"}

@@ -57,6 +57,7 @@ from zenplan.worker.protocol.sending import (
     lacks_memory,
     says,
 )
+from zenplan.worker.protocol.trained import Artefact, Score, Scored, Trained
 from zenplan.worker.protocol.training import (
     Changed,
     Checkpointed,
@@ -80,6 +81,7 @@ __all__ = [
     "TOGETHER",
     "WAYS",
     "AnyJob",
+    "Artefact",
     "Blocks",
     "Built",
     "Changed",
@@ -110,11 +112,14 @@ __all__ = [
     "Replica",
     "Rounds",
     "Sampled",
+    "Score",
+    "Scored",
     "Stage",
     "Steps",
     "Stop",
     "Target",
     "Train",
+    "Trained",
     "TrainedModel",
     "WantedPoint",
     "Write",
