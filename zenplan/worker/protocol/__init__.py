@@ -57,7 +57,16 @@ from zenplan.worker.protocol.sending import (
     lacks_memory,
     says,
 )
-from zenplan.worker.protocol.trained import Artefact, Score, Scored, Trained
+from zenplan.worker.protocol.trained import (
+    Artefact,
+    Attribution,
+    Explain,
+    Explained,
+    Importance,
+    Score,
+    Scored,
+    Trained,
+)
 from zenplan.worker.protocol.training import (
     Changed,
     Checkpointed,
@@ -82,6 +91,7 @@ __all__ = [
     "WAYS",
     "AnyJob",
     "Artefact",
+    "Attribution",
     "Blocks",
     "Built",
     "Changed",
@@ -94,8 +104,11 @@ __all__ = [
     "Error",
     "Event",
     "Events",
+    "Explain",
+    "Explained",
     "Failed",
     "File",
+    "Importance",
     "Job",
     "Kind",
     "Machine",

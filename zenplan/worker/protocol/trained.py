@@ -77,3 +77,86 @@ class Score(Job, frozen=True, kw_only=True, tag="score"):
     batch: Whole = 32
     times: Whole = 0
     threads: Whole = 1
+
+
+class Explain(Job, frozen=True, kw_only=True, tag="explain"):
+    """Say what the answers of a trained model come from: an ``Explained`` for each sample, or one ``Importance``.
+
+    Attributes:
+        method: ``gradients``, ``occlusion`` or ``permutation``, which needs no sample and looks at a whole part.
+        inputs: ``.npz`` file of samples, an array for each input; empty for those of ``part``.
+        part: of the prepared data.
+        count: samples of it, spread evenly; of ``permutation``, 0 for all.
+        target: the class, or the token, that is explained; None for the likeliest, and of numbers.
+        place: of a text, after which the next token is explained; None for its end.
+        steps: of integrated gradients. repeats: of a permutation.
+        seed: of what is shuffled.
+    """
+
+    model: Trained
+    method: str = "gradients"
+    inputs: str = ""
+    part: str = "test"
+    count: Whole = 4
+    target: Whole | None = None
+    place: Whole | None = None
+    steps: Whole = 64
+    repeats: Whole = 5
+    seed: Whole = 0
+    threads: Whole = 1
+
+
+class Attribution(msgspec.Struct, frozen=True, kw_only=True):
+    """What each place of an input adds to an answer.
+
+    Attributes:
+        values: by place, in the order of rows; of images their channels are added up.
+        shape: of the places.
+        given: the input itself, at each place; empty for images.
+    """
+
+    values: tuple[float, ...]
+    shape: tuple[Whole, ...]
+    given: tuple[float, ...] = ()
+
+
+class Explained(Event, frozen=True, kw_only=True, tag="explained"):
+    """What the answer for one sample comes from.
+
+    Attributes:
+        number: of the sample in its part, or in the file.
+        target: class, or token, that is explained; None of numbers.
+        label: that the data have for it; None where none is known.
+        score: what the model returns for it; baseline_score: for the baseline.
+        inputs: by name.
+        completeness: of integrated gradients: how far the attributions' sum is off ``score - baseline_score``, as a share
+            of that; None of others.
+        randomised: rank correlation of the sizes of attributions with those of the same model with shuffled weights;
+            None where it has none. Near 1, they say nothing of what was learned (Adebayo et al. 2018,
+            https://arxiv.org/abs/1810.03292).
+    """
+
+    number: Whole
+    target: Whole | None
+    label: float | None = None
+    score: float
+    baseline_score: float
+    inputs: dict[str, Attribution]
+    completeness: float | None = None
+    randomised: float | None = None
+
+
+class Importance(Event, frozen=True, kw_only=True, tag="importance"):
+    """How much worse the loss of a whole part gets where one place of the input is shuffled among samples.
+
+    Attributes:
+        loss: as it is; samples: that it is of.
+        inputs: the mean loss that is added, by place; deviations: of the repeats, likewise.
+        randomised: as of ``Explained``.
+    """
+
+    loss: float
+    samples: Whole
+    inputs: dict[str, Attribution]
+    deviations: dict[str, tuple[float, ...]]
+    randomised: float | None = None
