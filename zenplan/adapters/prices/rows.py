@@ -324,9 +324,7 @@ class Rows:
 
 def with_table_date(offers: Offers) -> Offers:
     """The offers, of which prices without a date have the newest date of the others as that of their table."""
-    columns = ((offers.on_demand, offers.on_demand_like), (offers.spot, offers.spot_like))
-    used = {like for prices, likes in columns for usd, like in zip(prices, likes, strict=True) if not math.isnan(usd)}
-    newest = max((day for like in used if (day := offers.dated[like].as_of)), default=None)
-    if newest and not all(offers.dated[like].as_of for like in used):
+    days = offers.days
+    if None in days and (newest := max(filter(None, days), default=None)):
         offers.dated = [each if each.as_of else replace(each, table_as_of=newest) for each in offers.dated]
     return offers

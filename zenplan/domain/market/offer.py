@@ -229,6 +229,13 @@ class Offers(Sequence[Offer]):
         """Of those that are there."""
         return {self.patterns[place].instance.accelerator for place in set(self.pattern)}
 
+    @property
+    def days(self) -> set[date | None]:
+        """On which prices of them were seen."""
+        columns = ((self.on_demand, self.on_demand_like), (self.spot, self.spot_like))
+        used = {like for prices, likes in columns for usd, like in zip(prices, likes, strict=True) if usd == usd}
+        return {self.dated[like].as_of for like in used}
+
     def __len__(self) -> int:
         return len(self.pattern)
 
@@ -347,7 +354,7 @@ class PriceTable:
     @property
     def days(self) -> tuple[date | None, date | None]:
         """The oldest and the newest date on any price of the table; None where no price has one."""
-        dated = [price.as_of for price in self.prices if price.as_of]
+        dated = [day for day in Offers.of(self.offers).days if day]
         return min(dated, default=None), max(dated, default=None)
 
     def as_of(self) -> date | None:
