@@ -19,6 +19,7 @@ from zenplan.domain.fit.efficiency import Efficiency
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.hardware.processor import share_of
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import OWN, Instance, Offer, PriceTable
 from zenplan.domain.market.provider import OnDemandLimit
@@ -71,7 +72,7 @@ def matching(
             raise UsageError("--usd-per-hour goes with one --gpu", "it is the price of one device an hour")
         return (own_table([catalogue.by_name(request.gpu[0])], request, today),)
     filters = Filters(**{f.name: getattr(request, f.name) for f in fields(Filters) if f.name != "spot"})
-    found = filtered(tables, catalogue, filters, today)
+    found = filtered(_without_processors(tables, catalogue) if not request.gpu else tables, catalogue, filters, today)
     rented = {offer.instance.accelerator for table in tables for offer in table.offers}
     named = {(sheet := catalogue.by_name(name)).name: sheet for name in request.gpu}
     own = [sheet for name, sheet in named.items() if name not in rented]
@@ -81,6 +82,12 @@ def matching(
         others = filtered(tables, catalogue, replace(filters, gpu=(), instances=()), today) if named else ()
         raise NoFit(*_nothing(request, named, found, _kin(named, others)))
     return found
+
+
+def _without_processors(tables: Sequence[PriceTable], catalogue: Catalogue) -> list[PriceTable]:
+    """Without machines that have nothing but a processor: those are looked at where they are asked for."""
+    processors = {sheet.name for sheet in catalogue if sheet.is_processor}
+    return [replace(t, offers=tuple(o for o in t.offers if o.instance.accelerator not in processors)) for t in tables]
 
 
 def _kin(named: Iterable[str], tables: Sequence[PriceTable]) -> list[str]:
@@ -118,12 +125,9 @@ def select(
 
     Where nobody says how many, up to what is had on demand; with ``reserved`` up to ``MOST_DEVICES``.
     """
-    precision = plan.precision
+    precision, efficiency = plan.precision, _efficiencies(plan, coefficients)
     sheets = {a.name: a for a in catalogue}
     able = {a.name for a in catalogue if a.trains and trains_in(a, precision)}
-    efficiency = cache(
-        lambda architecture: coefficients.of(architecture, plan.precision, plan.software, plan.workload.family)
-    )
     chosen = Selection()
     corrected = evidence.corrected if evidence else lambda cluster: cluster
     places: dict[tuple[object, ...], int] = {}
@@ -154,6 +158,15 @@ def select(
                 chosen.options.append(of_offer(nodes=nodes, cluster=place))
     chosen.left_out.extend(_unused(chosen, tables))
     return chosen
+
+
+def _efficiencies(plan: TrainingPlan, coefficients: Coefficients) -> Callable[[str, bool], Efficiency]:
+    """Of a generation, each made once; of a processor where the second argument says so."""
+
+    def efficiency(architecture: str, processor: bool) -> Efficiency:
+        return coefficients.of(architecture, plan.precision, plan.software, plan.workload.family, processor)
+
+    return cache(efficiency)
 
 
 def _taken(offer: Offer) -> Interruptions | None:
@@ -206,16 +219,17 @@ def _place(
     places: dict[tuple[object, ...], int],
     instance: Instance,
     accelerator: Accelerator,
-    efficiency: Callable[[str], Efficiency],
+    efficiency: Callable[[str, bool], Efficiency],
     nodes: int,
     used: int,
     corrected: Callable[[Cluster], Cluster],
 ) -> int:
     """The cluster's place in the list: the same machine at another price or place is the same cluster."""
     # One's own machines are hosts, of one slice as far as it reaches; what is rented is a slice of its own.
+    accelerator = share_of(accelerator, instance) if accelerator.is_processor else accelerator
     sliced = instance.devices if accelerator.link == "ici" and instance.provider != OWN else None
     joined = (instance.network_bytes_per_s, instance.link_bytes_per_s, sliced)
-    key = (accelerator.name, instance.devices, nodes, used, *joined)
+    key = (accelerator.name, accelerator.threads, accelerator.memory_bytes, instance.devices, nodes, used, *joined)
     if key not in places:
         places[key] = len(chosen.clusters)
         chosen.clusters.append(
@@ -224,7 +238,7 @@ def _place(
                     accelerator=accelerator,
                     node_devices=instance.devices,
                     nodes=nodes,
-                    efficiency=efficiency(accelerator.architecture),
+                    efficiency=efficiency(accelerator.architecture, accelerator.is_processor),
                     used=used,
                     network_bytes_per_s=instance.network_bytes_per_s,
                     link_bytes_per_s=instance.link_bytes_per_s,

@@ -86,7 +86,8 @@ class Evidence:
 
     def corrected(self, cluster: Cluster) -> Cluster:
         """The cluster with what the narrowest of all intervals is from; the prediction's own is one of them."""
-        if not self.steps:
+        # What a GPU was measured to do says nothing of a processor.
+        if not self.steps or cluster.accelerator.is_processor:
             return cluster
         plain = replace(cluster, efficiency=replace(cluster.efficiency, correction=None))
         prior = spread_of(self.plan, plain)
