@@ -167,17 +167,33 @@ def _read_all(library: _Library) -> tuple[DriverState, tuple[Device, ...]]:
         cuda_version=cuda.map(lambda code: f"{code // 1000}.{code % 1000 // 10}"),
         reason=why,
     )
-    return state, tuple(_device(library, index) for index in range(count.value or 0))
+    whole = {index: library.ask("nvmlDeviceGetHandleByIndex", index) for index in range(count.value or 0)}
+    devices = [_device(library, index, handle) for index, handle in whole.items()]
+    for device in tuple(devices):
+        if device.mig_enabled.value:
+            devices += _slices(library, device.index, whole[device.index].value, len(devices))
+    return state, tuple(devices)
 
 
-def _device(library: _Library, index: int) -> Device:
-    handle = library.ask("nvmlDeviceGetHandleByIndex", index)
+def _slices(library: _Library, parent: int, gpu: Any, first: int) -> list[Device]:
+    """The instances that a GPU is cut into, each as a device; numbered from ``first`` on.
+
+    They stand in as many places as there can be of them, of which some may be empty.
+    """
+    places = library.ask("nvmlDeviceGetMaxMigDeviceCount", gpu).value or 0
+    handles = (library.ask("nvmlDeviceGetMigDeviceHandleByIndex", gpu, place) for place in range(places))
+    found = [handle for handle in handles if handle.value is not None]
+    return [_device(library, first + n, handle, slice_of=parent) for n, handle in enumerate(found)]
+
+
+def _device(library: _Library, index: int, handle: Reading[Any], slice_of: int | None = None) -> Device:
     if handle.value is None:
         return Device.unreadable(index, handle.reason)
     gpu = handle.value
     capability = library.ask("nvmlDeviceGetCudaComputeCapability", gpu)
     return Device(
         index=index,
+        slice_of=slice_of,
         name=library.ask_text("nvmlDeviceGetName", gpu),
         uuid=library.ask_text("nvmlDeviceGetUUID", gpu),
         compute_capability=capability.map(lambda pair: f"{pair[0]}.{pair[1]}"),

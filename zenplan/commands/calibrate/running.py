@@ -19,7 +19,7 @@ from zenplan.commands.calibrate.how import How, gpu_of
 from zenplan.commands.calibrate.record import Resumed, StoredRecorder
 from zenplan.commands.calibrate.subject import Task
 from zenplan.domain.hardware.device import Device, Profile, Reading
-from zenplan.domain.measured.calibration import PROGRAM, Calibration
+from zenplan.domain.measured.calibration import PROGRAM, Calibration, told
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.protocols import Engine
 from zenplan.worker.protocol import Measure, Rounds, WantedPoint
@@ -87,8 +87,7 @@ class Watch:
 
     def note(self, text: str) -> None:
         """Keep it, unless it is empty, or there already. That it is busy is one note, by whichever look found it."""
-        busy = text.startswith(BUSY) and any(note.startswith(BUSY) for note in self.seen)
-        if text and text not in self.seen and not busy:
+        if text and not told(text, self.seen):
             self.seen.append(text)
 
 
@@ -120,8 +119,6 @@ def watching(how: How, profile: Profile, seen: list[str]) -> Iterator[Watch]:
 
 # Told now and then: the share that is done, 0 to 1, and what is being done.
 Show = Callable[[float, str], None]
-# How notes begin that say so.
-BUSY: Final = "busy:"
 LEAST_ROUNDS: Final = 3
 MOST_ROUNDS: Final = 7
 # Of stepping, after which no further round is begun.
@@ -318,7 +315,9 @@ class Session:
 
     def _keep(self, notes: Sequence[str]) -> None:
         for note in notes if self.record.id else ():
-            self.record.store.add_note(self.record.id, note)
+            # A measurement that goes on has those of the time before.
+            if not told(note, self.calibration().notes):
+                self.record.store.add_note(self.record.id, note)
 
     def _following(self, work: Work | None) -> Measure | None:
         """The same worker's next job."""
