@@ -208,7 +208,7 @@ def _device(library: _Library, index: int, handle: Reading[Any], slice_of: int |
     )
 
 
-def _memory(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
+def _memory(library: _Library, gpu: Any) -> dict[str, Any]:
     memory = library.ask("nvmlDeviceGetMemoryInfo", gpu)
     return {
         "memory_total_bytes": memory.map(lambda m: int(m.total)),
@@ -217,7 +217,7 @@ def _memory(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
     }
 
 
-def _clocks_and_power(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
+def _clocks_and_power(library: _Library, gpu: Any) -> dict[str, Any]:
     def hz(function: str, clock: int) -> Reading[float]:
         return library.ask(function, gpu, clock).map(lambda mhz: mhz * 1e6)
 
@@ -235,7 +235,7 @@ def _clocks_and_power(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
     }
 
 
-def _load(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
+def _load(library: _Library, gpu: Any) -> dict[str, Any]:
     # The old name of each pair goes away with CUDA 14, the new one is not in older drivers.
     temperature = ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature")
     compute = ("nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2")
@@ -258,7 +258,7 @@ def _processes(rows: list[Any], kind: str) -> tuple[Process, ...]:
     return tuple(Process(pid=int(row.pid), used_bytes=used(row), kind=kind) for row in rows)
 
 
-def _pcie(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
+def _pcie(library: _Library, gpu: Any) -> dict[str, Any]:
     return {
         "pcie_generation": library.ask("nvmlDeviceGetCurrPcieLinkGeneration", gpu),
         "pcie_generation_max": library.ask("nvmlDeviceGetMaxPcieLinkGeneration", gpu),
@@ -267,7 +267,7 @@ def _pcie(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
     }
 
 
-def _nvlink(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
+def _nvlink(library: _Library, gpu: Any) -> dict[str, Any]:
     """Links are found by asking for each that could be there; a driver refuses those that are not."""
     links = range(getattr(library.nvml, "NVML_NVLINK_MAX_LINKS", _MAX_LINKS))
     states = {link: library.ask("nvmlDeviceGetNvLinkState", gpu, link) for link in links}
