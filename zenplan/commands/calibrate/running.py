@@ -49,8 +49,13 @@ def before(how: How, profile: Profile) -> tuple[str, ...]:
 
 
 def _slowed_now(gpu: Device) -> str:
-    with watched(gpu.index) as look:
+    with watched(_whole(gpu)) as look:
         return _slowed(look()[1])
+
+
+def _whole(gpu: Device) -> int:
+    """Index of the GPU whose clock is that of a slice."""
+    return gpu.index if gpu.slice_of is None else gpu.slice_of
 
 
 def _slowed(held: Reading[str]) -> str:
@@ -102,7 +107,7 @@ def watching(how: How, profile: Profile, seen: list[str]) -> Iterator[Watch]:
     cores = profile.host.logical_cores.value or how.threads
     begin = processor_time()
     with ExitStack() as stack:
-        watch = Watch(look=stack.enter_context(watched(gpu.index)) if gpu else None, seen=seen)
+        watch = Watch(look=stack.enter_context(watched(_whole(gpu))) if gpu else None, seen=seen)
         try:
             yield watch
         finally:

@@ -134,6 +134,8 @@ class HostDocument(Document):
 
     logical_cores: Annotated[CoresReading, Meta(description="Logical cores of the machine, a count.")]
     physical_cores: Annotated[CoresReading, Meta(description="Physical cores of the machine, a count.")]
+    sockets: Annotated[NumberReading, Meta(description="Processors that are plugged in, a count.")]
+    numa_nodes: Annotated[NumberReading, Meta(description="Parts of memory, each nearest to some cores, a count.")]
     affinity_cores: Annotated[CoresReading, Meta(description="Logical cores that this process may run on, a count.")]
     cpu_limit_cores: Annotated[
         ShareOfCoresReading,

@@ -196,6 +196,8 @@ def _host_table(host: Host, driver: DriverState, sheet: Accelerator | None) -> T
         *_processor_rows(sheet),
         ("cores, logical", _show(host.logical_cores)),
         ("cores, physical", _show(host.physical_cores)),
+        ("sockets", _show(host.sockets)),
+        ("NUMA nodes", _show(host.numa_nodes)),
         ("cores, this process", _show(host.affinity_cores)),
         ("cores, container", _show(host.cpu_limit_cores, units.significant)),
         ("BLAS threads", ", ".join(threads) or NOT_SET),

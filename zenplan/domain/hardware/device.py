@@ -187,6 +187,8 @@ class Host:
         memory_available_bytes: of the whole machine, whatever the container allows.
         memory_limit_bytes: memory that the container allows.
         os: the distribution where there is one, else the system's name.
+        sockets: processors that are plugged in.
+        numa_nodes: parts of memory, each nearest to some of the cores.
         blas_threads: environment variable (``OMP_NUM_THREADS`` ...) to what it asks for.
         disk_free_bytes: where the program keeps its data.
     """
@@ -203,6 +205,8 @@ class Host:
     kernel: Reading[str]
     python_version: Reading[str]
     disk_free_bytes: Reading[int]
+    sockets: Reading[int] = Reading(value=None, reason="not asked for")
+    numa_nodes: Reading[int] = Reading(value=None, reason="not asked for")
     blas_threads: Mapping[str, Reading[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
