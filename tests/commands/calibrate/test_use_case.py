@@ -447,6 +447,20 @@ def test_that_it_is_busy_is_one_note(run: Any, monkeypatch: pytest.MonkeyPatch) 
     assert calibrate_report(found, said={notes[0]}).make_document().calibrations[0].notes == notes
 
 
+def test_who_waits_is_told_once_that_it_is_busy(monkeypatch: pytest.MonkeyPatch, store: CalibrationStore) -> None:
+    """By each of two backends, in other words each time."""
+    looks = iter(f"busy: others took 1.{n} of 2 cores" for n in range(99))
+    monkeypatch.setattr(use_case, "before", lambda how, profile: (next(looks),))
+    monkeypatch.setattr(running, "crowded", lambda *_: next(looks))
+    monkeypatch.setattr(running, "run_job", Worker(linear))
+    machine = Machine(profile=HERE, sheet=None, families=load_plugins({"ZENPLAN_PLUGINS": ""}).workloads())
+    both, said = [KerasEngine("torch"), KerasEngine("jax")], list[str]()
+    found = calibrate(Wanted(request=GPT), both, HOW, machine, store, lambda share, text: None, said.append)
+    assert len(found.taken) == 2
+    assert len([note for note in said if note.startswith("busy")]) == 1
+    assert not [note for note in calibrate_report(found, said=said).notes if "busy" in note]
+
+
 def test_one_step_has_no_spread(run: Any) -> None:
     found = run(Worker(linear)).taken[0]
     often = max(found.calibration.steps, key=lambda m: len(m.samples))
