@@ -21,7 +21,9 @@ _COLUMNS: Final = (
     *("name", "vendor", "architecture", "names", "aliases", "cores", "threads", "clock_mhz"),
     *("channels", "mega_transfers_per_s", "memory_gb_per_s", "memory_gb", "power_w", *_SOURCED, "notes"),
 )
-_CORES_COLUMNS: Final = ("architecture", "fp32_flop_per_clock", "bf16_flop_per_clock", *_SOURCED)
+_CORES_COLUMNS: Final = (
+    *("architecture", "fp32_flop_per_clock", "bf16_flop_per_clock", "bf16_sustained_share", *_SOURCED),
+)
 _MEGA: Final = 1e6
 # A channel of DDR is 64 bits wide.
 _CHANNEL_BYTES: Final = 8
@@ -63,6 +65,7 @@ def _processor(row: DataRow, generations: Mapping[str, DataRow]) -> Accelerator:
         fp32_flop_per_clock=core.whole("fp32_flop_per_clock"),
         tensor_flop_per_clock=core.whole("bf16_flop_per_clock") if core.cells["bf16_flop_per_clock"] else None,
         peak_flop_per_s=peaks,
+        sustained_share=core.number_or_none("bf16_sustained_share"),
         memory_bytes=memory_bytes,
         memory_bytes_per_s=memory_bytes_per_s,
         power_w=row.number("power_w") if cells["power_w"] else None,
@@ -99,7 +102,7 @@ def _sources(row: DataRow, core: DataRow) -> dict[str, Source]:
         "peak_flop_per_s.fp32": peak,
     }
     if core.cells["bf16_flop_per_clock"]:
-        found |= {"tensor_flop_per_clock": units, "peak_flop_per_s.bf16": peak}
+        found |= {"tensor_flop_per_clock": units, "sustained_share": units, "peak_flop_per_s.bf16": peak}
     return found | ({"power_w": own} if row.cells["power_w"] else {})
 
 

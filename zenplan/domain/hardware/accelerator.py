@@ -51,7 +51,7 @@ class Accelerator:
         network_bytes_per_s: usual node-to-node bandwidth for each device; an instance states its own.
         mig_instances: into how many of the smallest it can be parted (MIG); None where it cannot, or nobody says so.
         sustained_share: of the dense peak, what the best measured matrix product keeps up, under its power limit
-            and clocks; None where nobody measured it.
+            and clocks; of a processor in its matrix units; None where nobody measured it.
         peer_access: one device reaches another's memory over PCIe; without, what they exchange goes through the
             host's memory (GeForce since 2018).
         trains: False for products that are made for inference only.

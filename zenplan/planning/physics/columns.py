@@ -235,9 +235,10 @@ USUAL_SUSTAINED_SHARE = 0.80
 def kept_up(accelerator: Accelerator, dtype: str = "bf16") -> float:
     """What an accelerator's products reach of their fitted efficiency: its best measured product over the usual one.
 
-    Where none was measured, as much as usual; and in NVIDIA's fp32, the plain cores' that power does not limit.
+    Where none was measured, as much as usual; and in fp32 of NVIDIA's and of processors, whose share is that of their
+    matrix units alone.
     """
-    if dtype == "fp32" and accelerator.vendor == "NVIDIA" and not accelerator.is_processor:
+    if dtype == "fp32" and (accelerator.vendor == "NVIDIA" or accelerator.is_processor):
         return 1.0
     return (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE
 
