@@ -115,16 +115,17 @@ class Calibrations(Shown, calibrated.Calibrations):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile(Shown, device.Profile):
     """The GPUs of this machine and the host, when it was read; by the index of a GPU ``sheets`` has its data sheet, and
-    ``why`` the reason why it has none."""
+    ``why`` the reason why it has none; ``processor`` is that of the processor, None where the catalogue has none."""
 
     sheets: Mapping[int, Accelerator | None]
     why: Mapping[int, str]
+    processor: Accelerator | None
 
     def report(self) -> Report:
         """As ``zenplan profile`` shows it."""
         from zenplan.commands.profile.report import profile_report
 
-        return profile_report(self, self.sheets, self.why)
+        return profile_report(self, self.sheets, self.why, self.processor)
 
 
 class Catalogue(Shown, catalogue.Catalogue):

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @hookimpl
 def zenplan_accelerators() -> Iterable[Accelerator]:
-    """The bundled data sheets."""
+    """The bundled data sheets, of accelerators and of processors."""
     from zenplan.adapters.tables.accelerators import read_accelerators
+    from zenplan.adapters.tables.processors import read_processors
 
-    return read_accelerators()
+    return (*read_accelerators(), *read_processors())
 
 
 @hookimpl
