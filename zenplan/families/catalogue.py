@@ -50,6 +50,7 @@ _ALIASES: Final = {
     "dlrmsmall": "dlrm",
     **dict.fromkeys(("retinanetr50fpn", "retinanetresnet50fpn"), "retinanet-resnet50"),
     "3dunet": "unet3d",
+    **{f"yolov{number}{size}": f"yolo{number}{size}" for number in (11, 12) for size in "nsmlx"},
     **{f"convnext{name[0]}": f"convnext-{name}" for name in ("tiny", "small", "base", "large")},
     # ViT-B/16, as the papers write it; vit_base_patch16_224, as pytorch-image-models does.
     **{
