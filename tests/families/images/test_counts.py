@@ -144,7 +144,7 @@ def test_yolo_as_published() -> None:
         rel = 0.09 if row["convention"] == "twins folded in" else 0.02
         assert flop == pytest.approx(1e9 * float(row["published_gflop"]), rel=rel, abs=5e7), row["model"]
         if row["convention"] in ("", "no attention"):
-            assert load.parameters == pytest.approx(1e6 * float(row["published_millions"]), rel=2e-3, abs=7e4)
+            assert load.parameters == pytest.approx(1e6 * float(row["published_millions"]), rel=2e-3, abs=1e5)
 
 
 def test_yolo_of_fewer_classes_and_other_images() -> None:

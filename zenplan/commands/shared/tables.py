@@ -154,18 +154,24 @@ def lowered(families: Sequence[WorkloadFamily], options: Mapping[str, Any]) -> W
     try:
         return family.lower({key: value for key, value in options.items() if value is not None})
     except UnknownName:
+        from zenplan.adapters.tables.named_configurations import configurations_by_alias
+        from zenplan.families.bare_names import size_of, with_size_told
         from zenplan.families.catalogue import named_here, names_of
-        from zenplan.families.transformer.presets import INSTEAD
+        from zenplan.families.transformer.presets import INSTEAD, alike, plain
 
         if name is None or _knows(family, name):
             raise
         called, _, changes = name.partition(":")
         here = next((named_here(text) for text in names_of(called) if named_here(text) != text), "")
+        here = here or configurations_by_alias().get(plain(called), "")
         if here:
             parted = "," if ":" in here else ":"
             return lowered(families, {**options, "model": f"{here}{parted}{changes}" if changes else here})
-        known = (each for family in families for each in family.presets())
-        raise UnknownName("model", name.partition(":")[0], known, "zenplan workloads", INSTEAD) from None
+        known = [each for family in families for each in family.presets()]
+        if taken := size_of(called):
+            load = lowered(families, {**options, "model": f"{taken}:{changes}" if changes else taken})
+            return with_size_told(load, called, known)
+        raise UnknownName("model", called, alike(called, known), "zenplan workloads", INSTEAD) from None
 
 
 def _family_of(families: Sequence[WorkloadFamily], model: str | None) -> WorkloadFamily:
