@@ -20,6 +20,11 @@ def _vision() -> Mapping[str, Builder]:
     return {**towers, **importlib.import_module("zenplan.families.contrastive").MODELS}
 
 
+def _diffusion() -> Mapping[str, Builder]:
+    joint = importlib.import_module("zenplan.families.joint_diffusion").MODELS
+    return {**importlib.import_module("zenplan.families.diffusion").MODELS, **joint}
+
+
 # Family to its models; the module of one is imported once somebody asks for one of its models.
 FAMILIES: Final[Mapping[str, Callable[[], Mapping[str, Builder]]]] = {
     "convnet": lambda: importlib.import_module("zenplan.families.images.models").models(),
@@ -29,7 +34,7 @@ FAMILIES: Final[Mapping[str, Callable[[], Mapping[str, Builder]]]] = {
     "vision transformer": _vision,
     "speech transformer": lambda: importlib.import_module("zenplan.families.speech").MODELS,
     "text classifier": lambda: importlib.import_module("zenplan.families.classifiers").MODELS,
-    "diffusion": lambda: importlib.import_module("zenplan.families.diffusion").MODELS,
+    "diffusion": _diffusion,
     "gnn": lambda: importlib.import_module("zenplan.families.graphs").MODELS,
 }
 
@@ -48,6 +53,8 @@ _ALIASES: Final = {
     "samvithencoder": "sam-vit-h",
     "stablediffusionvaeencoder": "sd-vae-encoder",
     "dlrmsmall": "dlrm",
+    **{f"{alias}{size}": f"flux-{size}" for alias in ("flux1", "flux.1") for size in ("dev", "schnell")},
+    **{f"stablediffusion{size}": f"sd{size}" for size in ("3medium", "3.5medium", "3.5large")},
     **dict.fromkeys(("retinanetr50fpn", "retinanetresnet50fpn"), "retinanet-resnet50"),
     "3dunet": "unet3d",
     **{f"yolov{number}{size}": f"yolo{number}{size}" for number in (11, 12) for size in "nsmlx"},
