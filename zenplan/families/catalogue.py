@@ -20,6 +20,11 @@ def _vision() -> Mapping[str, Builder]:
     return {**towers, **importlib.import_module("zenplan.families.contrastive").MODELS}
 
 
+def _recommenders() -> Mapping[str, Builder]:
+    retrieval = importlib.import_module("zenplan.families.retrieval").MODELS
+    return {**importlib.import_module("zenplan.families.recommenders").MODELS, **retrieval}
+
+
 def _diffusion() -> Mapping[str, Builder]:
     joint = importlib.import_module("zenplan.families.joint_diffusion").MODELS
     return {**importlib.import_module("zenplan.families.diffusion").MODELS, **joint}
@@ -29,7 +34,7 @@ def _diffusion() -> Mapping[str, Builder]:
 FAMILIES: Final[Mapping[str, Callable[[], Mapping[str, Builder]]]] = {
     "convnet": lambda: importlib.import_module("zenplan.families.images.models").models(),
     "recurrent": lambda: importlib.import_module("zenplan.families.recurrent").MODELS,
-    "recommender": lambda: importlib.import_module("zenplan.families.recommenders").MODELS,
+    "recommender": _recommenders,
     "mlp": lambda: importlib.import_module("zenplan.families.mlp").MODELS,
     "vision transformer": _vision,
     "speech transformer": lambda: importlib.import_module("zenplan.families.speech").MODELS,
