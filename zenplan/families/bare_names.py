@@ -23,6 +23,7 @@ _TAKEN: Final = {
     "yolov10": "yolov10m",
     "yolo11": "yolo11m",
     "yolo12": "yolo12m",
+    "rtdetr": "rtdetr-r50",
     "clip": "clip-vit-b-32",
     "siglip": "siglip-base-16",
     "dinov2": "dinov2-base",

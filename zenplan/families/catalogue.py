@@ -62,6 +62,7 @@ _ALIASES: Final = {
     **{f"stablediffusion{size}": f"sd{size}" for size in ("3medium", "3.5medium", "3.5large")},
     **dict.fromkeys(("retinanetr50fpn", "retinanetresnet50fpn"), "retinanet-resnet50"),
     "3dunet": "unet3d",
+    **{f"rtdetrr{depth}vd": f"rtdetr-r{depth}" for depth in (18, 34, 50, 101)},
     **{f"yolov{number}{size}": f"yolo{number}{size}" for number in (11, 12) for size in "nsmlx"},
     **{f"convnext{name[0]}": f"convnext-{name}" for name in ("tiny", "small", "base", "large")},
     # ViT-B/16, as the papers write it; vit_base_patch16_224, as pytorch-image-models does.

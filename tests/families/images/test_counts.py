@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zenplan.domain.model.operators import Convolution, MatMul
+from zenplan.domain.model.operators import Convolution, Elementwise, MatMul
 from zenplan.domain.model.workload import Workload
 from zenplan.families.images.models import models
 from zenplan.families.named import NamedFamily
@@ -156,3 +156,29 @@ def test_yolo_of_fewer_classes_and_other_images() -> None:
     assert whole.parameters - few.parameters == 77 * 3 * (256 + 1)
     assert large.parameters == whole.parameters
     assert 4 * whole.flop_per_sample < large.flop_per_sample < 4.2 * whole.flop_per_sample
+
+
+# Parameters and FLOP: RTDetrForObjectDetection of transformers 5.24.0 with 80 classes, which counts no norm of the
+# backbone, and whose products of attention PyTorch's counter does not see; GFLOP and millions: lyuwenyu/RT-DETR, README.md.
+RTDETR = {
+    "rtdetr-r18": (20_174_608, 61_071_974_400, 60, 20),
+    "rtdetr-r34": (31_424_388, 93_098_803_200, 92, 31),
+    "rtdetr-r50": (42_891_372, 137_124_659_200, 136, 42),
+    "rtdetr-r101": (76_556_268, 259_834_265_600, 259, 76),
+}
+
+
+@pytest.mark.parametrize("model", RTDETR)
+def test_rtdetr_as_counted_and_as_published(model: str) -> None:
+    parameters, flop, gflop, millions = RTDETR[model]
+    load = FAMILY.lower({"model": model})
+    norms = sum(
+        o.parameters * b.repeat
+        for b in load.blocks
+        for o in b.operators
+        if b.name.startswith("st") and isinstance(o, Elementwise)
+    )
+    assert load.parameters - norms == parameters
+    assert sum(o.flop * repeat for o, repeat in products(load)) == pytest.approx(flop, rel=1e-3)
+    assert load.flop_per_sample == pytest.approx(1e9 * gflop, rel=0.03)
+    assert load.parameters == pytest.approx(1e6 * millions, rel=0.025)

@@ -46,6 +46,8 @@ def test_each_has_one_first_product() -> None:
         # What YOLOv10 learns with one box for an object ends at its head: a convolution for boxes and one for classes at
         # each scale, besides the stem.
         frozen |= {f"yolov10{size}": 7 for size in "nsmblx"}
+        # What tells RT-DETR's decoder where its boxes are reads no map; two of its networks have a frozen stem.
+        frozen |= {"rtdetr-r18": 2, "rtdetr-r34": 2, "rtdetr-r50": 3, "rtdetr-r101": 3}
         assert len(first) == frozen.get(model, 1), model
 
 
