@@ -11,6 +11,7 @@ from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, Workload
 
 if TYPE_CHECKING:
     from zenplan.domain.model.workload import Workload
+    from zenplan.families.configurations.by_name import NamedConfiguration
     from zenplan.families.transformer.presets import Preset
     from zenplan.families.transformer.shape import TransformerShape
 
@@ -36,18 +37,26 @@ def zenplan_price_providers() -> Iterable[PriceProvider]:
 def zenplan_workloads() -> Iterable[WorkloadFamily]:
     """Families of named models, and transformers, with the published models as presets."""
     from zenplan.families.catalogue import FAMILIES
+    from zenplan.families.configurations.by_name import ConfigurationFamily
     from zenplan.families.named import LazyFamily
     from zenplan.families.transformer.family import TransformerFamily
 
     named = (LazyFamily(name, models) for name, models in FAMILIES.items())
     # The last one is asked for what nobody knows: configurations, sizes, other names of a model.
-    return (*named, TransformerFamily(presets=_presets, reader=_configuration))
+    configured = ConfigurationFamily(_configurations, reader=_configuration)
+    return (*named, configured, TransformerFamily(presets=_presets, reader=_configuration))
 
 
 def _presets() -> Mapping[str, Preset]:
     from zenplan.adapters.tables.models import read_models
 
     return read_models()
+
+
+def _configurations() -> Mapping[str, NamedConfiguration]:
+    from zenplan.adapters.tables.named_configurations import read_named_configurations
+
+    return read_named_configurations()
 
 
 def _configuration(config: Any, seq_len: int | None) -> tuple[Workload, TransformerShape | None]:
