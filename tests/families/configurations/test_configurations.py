@@ -15,7 +15,7 @@ import pytest
 from zenplan.adapters.tables.configurations import read_type_defaults
 from zenplan.domain.model.workload import Workload
 from zenplan.errors import UsageError
-from zenplan.families.configurations.reading import workload_from_config
+from zenplan.families.configurations.reading import shape_from_config, workload_from_config
 
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "configurations.py"
 # As reported, of the reference library without weights; what is in the table is built again by the script.
@@ -165,3 +165,14 @@ def test_the_class_says_what_the_head_is(kind: str, more: int) -> None:
     bert = rows["bert-base-uncased"]
     plain = load(bert | {"architectures": ["BertModel"]}).parameters - 768 * 769
     assert load(bert | labels | {"architectures": [kind]}).parameters == plain + more
+
+
+def test_the_shape_is_that_of_the_workload_in_every_row() -> None:
+    """A model with towers has one language model, whoever asks for it."""
+    known, towers = read_type_defaults(), 0
+    for row in _rows():
+        load, shape = workload_from_config(row["config"], 512, known)
+        if shape is not None:
+            assert shape_from_config(row["config"], 512, known)[0] == shape, row["name"]
+            towers += any(b.name.endswith("projector") for b in load.blocks)
+    assert towers >= 10

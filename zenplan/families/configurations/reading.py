@@ -43,12 +43,8 @@ def workload_from_config(
         UsageError: as of ``shape_from_config``.
     """
     known = known or {}
-    if isinstance(config, Mapping):
-        if is_llama_params(config):
-            config = from_llama_params(config)
-        if config.get("peft_type") is not None:
-            raise _no_base(config)
-    model_type = config.get("model_type") if isinstance(config, Mapping) else None
+    config = _written(config)
+    model_type = config.get("model_type")
     if isinstance(model_type, str):
         fields = Fields(config, model_type, known.get(model_type))
         if model_type in PAIRS:
@@ -59,10 +55,10 @@ def workload_from_config(
             return hearing_alone(fields), None
         if model_type == "whisper":
             return whisper(fields, seq_len), None
-        if model_type in PROJECTORS or isinstance(config.get("text_config"), Mapping):
+        if _has_towers(config, model_type):
             shape, facts = _inner_text(config, fields, seq_len, known)
             return seeing(config, fields, (shape, facts), known), shape
-    shape, facts = shape_from_config(config, seq_len, known)
+    shape, facts = _text(config, seq_len, known)
     return lower(shape, str(model_type or "decoder"), facts), shape
 
 
@@ -80,12 +76,34 @@ def shape_from_config(
         UsageError: the type is unknown and its keys are no decoder's, or a field is missing, wrong or does not go with
             another; the message names the field.
     """
-    text = config.get("text_config") if isinstance(config, Mapping) else None
-    if isinstance(text, Mapping) and isinstance(config.get("model_type"), str):
-        return _inner_text(config, Fields(config, config["model_type"]), seq_len, known or {})
+    return _text(_written(config), seq_len, known or {})
+
+
+def _written(config: Any) -> Mapping[str, Any]:
+    """The configuration as Hugging Face writes it.
+
+    Raises:
+        UsageError: it is no object, or one of an adapter.
+    """
+    if not isinstance(config, Mapping):
+        raise UsageError(f"the model configuration is {shown(config)}", "it must be a JSON object")
+    if config.get("peft_type") is not None:
+        raise _no_base(config)
+    return from_llama_params(config) if is_llama_params(config) else config
+
+
+def _has_towers(config: Mapping[str, Any], model_type: str) -> bool:
+    """Whether a language model is a part of it; older files of such types write that part flat."""
+    return model_type in PROJECTORS or isinstance(config.get("text_config"), Mapping)
+
+
+def _text(config: Mapping[str, Any], seq_len: int | None, known: Known) -> tuple[TransformerShape, tuple[Fact, ...]]:
+    """The language model of a configuration, alone or in one with towers."""
+    model_type = config.get("model_type")
+    if isinstance(model_type, str) and _has_towers(config, model_type):
+        return _inner_text(config, Fields(config, model_type, known.get(model_type)), seq_len, known)
     model_type, spec, guessed = type_of(config)
-    fields = Fields(config, model_type, (known or {}).get(model_type))
-    return _shaped(fields, spec, guessed, seq_len, None)
+    return _shaped(Fields(config, model_type, known.get(model_type)), spec, guessed, seq_len, None)
 
 
 def _shaped(
@@ -139,10 +157,8 @@ def type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, bool]:
     """The type of a configuration, how it is read, and whether that is only by its keys.
 
     Raises:
-        UsageError: it is none, or of an unknown type whose keys are no decoder's.
+        UsageError: it is of an unknown type whose keys are no decoder's.
     """
-    if not isinstance(config, Mapping):
-        raise UsageError(f"the model configuration is {shown(config)}", "it must be a JSON object")
     model_type = config.get("model_type")
     if model_type is not None and not isinstance(model_type, str):
         raise UsageError(f"the model configuration has an unknown 'model_type': {shown(model_type)}", _UNKNOWN)
