@@ -30,7 +30,7 @@ PAIRS = ("clip", "siglip", "siglip2", "metaclip_2", "chinese_clip", "altclip")
 
 
 def workload_from_config(
-    config: Mapping[str, Any], seq_len: int | None = None, known: Known | None = None
+    config: Mapping[str, Any], seq_len: int | None = None, known: Known | None = None, images: int | None = None
 ) -> tuple[Workload, TransformerShape | None]:
     """The workload of a configuration, and the shape of its language model, where it is one.
 
@@ -38,15 +38,18 @@ def workload_from_config(
         config: a decoded ``config.json``.
         seq_len: tokens of one sequence; None for the model's reach, at most 8,192.
         known: what the reference library takes for absent keys.
+        images: of a sequence, for a language model that sees; None for one.
 
     Raises:
-        UsageError: as of ``shape_from_config``.
+        UsageError: as of ``shape_from_config``; or it is no language model that sees the images.
     """
     known = known or {}
     config = _written(config)
     model_type = config.get("model_type")
     if isinstance(model_type, str):
         fields = Fields(config, model_type, known.get(model_type))
+        if images and model_type in (*PAIRS, *IMAGES, *WAVES, "whisper"):
+            raise _no_images(model_type)
         if model_type in PAIRS:
             return pairs(config, fields, known), None
         if model_type in IMAGES:
@@ -57,7 +60,9 @@ def workload_from_config(
             return whisper(fields, seq_len), None
         if _has_towers(config, model_type):
             shape, facts = _inner_text(config, fields, seq_len, known)
-            return seeing(config, fields, (shape, facts), known), shape
+            return seeing(config, fields, (shape, facts), known, images), shape
+    if images:
+        raise _no_images(str(model_type or "decoder"))
     shape, facts = _text(config, seq_len, known)
     return lower(shape, str(model_type or "decoder"), facts), shape
 
@@ -136,6 +141,13 @@ def _inner_text(
         tied = outer.known("tie_word_embeddings")
     fields = Fields(inner, kind, known.get(kind), inner=True)
     return _shaped(fields, spec, guessed, seq_len, tied)
+
+
+def _no_images(model_type: str) -> UsageError:
+    return UsageError(
+        f"--images says how many a language model sees in a sequence, and '{plain_name(model_type)}' is none that sees",
+        "leave it out; --samples counts the images of other models",
+    )
 
 
 def _no_base(config: Mapping[str, Any]) -> UsageError:
