@@ -18,6 +18,7 @@ from zenplan.families.configurations.language import shape_of
 from zenplan.families.configurations.other_forms import from_llama_params, is_llama_params
 from zenplan.families.configurations.projectors import PROJECTORS
 from zenplan.families.configurations.sound import WAVES
+from zenplan.families.configurations.stages import STAGED
 from zenplan.families.configurations.towers import hearing_alone, pairs, seeing, seeing_alone, whisper
 from zenplan.families.configurations.types import KEYS, ModelType
 from zenplan.families.transformer.lowering import lower
@@ -48,12 +49,14 @@ def workload_from_config(
     model_type = config.get("model_type")
     if isinstance(model_type, str):
         fields = Fields(config, model_type, known.get(model_type))
-        if images and model_type in (*PAIRS, *IMAGES, *WAVES, "whisper"):
+        if images and model_type in (*PAIRS, *IMAGES, *STAGED, *WAVES, "whisper"):
             raise _no_images(model_type)
         if model_type in PAIRS:
             return pairs(config, fields, known), None
         if model_type in IMAGES:
             return seeing_alone(fields), None
+        if model_type in STAGED:
+            return STAGED[model_type](fields), None
         if model_type in WAVES:
             return hearing_alone(fields), None
         if model_type == "whisper":
