@@ -45,7 +45,7 @@ def _names(keys: ExpertKeys, role: str, own: tuple[str, ...]) -> tuple[str, ...]
 
 def _shared(fields: Fields, keys: ExpertKeys, width: int) -> int:
     """The width of what every token meets."""
-    if keys.anywhere:
+    if keys.anywhere and not keys.shared_width:
         given = fields.count(*EXPERT_KEYS["shared_width"])
         return given or width * keys.shared or width * fields.count(*EXPERT_KEYS["shared_count"], most=1000)
     shared = fields.needed(keys.shared_width, default=0, least=0) if keys.shared_width else 0

@@ -146,6 +146,12 @@ def _voxtral(outer: Fields, inner: Fields, tower: Tower, width: int) -> tuple[li
     return [*operators, product("projector 2", tokens, width, width, bias=False)], tokens
 
 
+def _gemma4(outer: Fields, inner: Fields, tower: Tower, width: int) -> tuple[list[Operator], int]:
+    """Gemma 4: each token is the mean of neighbours."""
+    tokens = max(1, tower.tokens // inner.needed("pooling_kernel_size", default=3, most=100) ** 2)
+    return [product("projector", tokens, tower.width, width, bias=False)], tokens
+
+
 PROJECTORS: Mapping[str, Projector] = {
     "llava": two_layers,
     "llava_next": two_layers,
@@ -153,6 +159,7 @@ PROJECTORS: Mapping[str, Projector] = {
     "llava_onevision": two_layers,
     "vipllava": two_layers,
     "gemma3": _gemma,
+    "gemma4": _gemma4,
     "paligemma": _paligemma,
     "mistral3": _mistral,
     "qwen2_vl": _qwen,

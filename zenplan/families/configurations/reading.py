@@ -12,6 +12,7 @@ from zenplan.errors import UsageError, shown
 from zenplan.families.configurations.decoders import ANY_EXPERTS, DECODERS
 from zenplan.families.configurations.encoders import BOTH, ENCODERS
 from zenplan.families.configurations.fields import Fields, Known, inner_config
+from zenplan.families.configurations.gemma import GEMMA
 from zenplan.families.configurations.heads import with_head
 from zenplan.families.configurations.images import IMAGES
 from zenplan.families.configurations.language import shape_of
@@ -24,7 +25,7 @@ from zenplan.families.configurations.types import KEYS, ModelType
 from zenplan.families.transformer.lowering import lower
 from zenplan.families.transformer.shape import TransformerShape
 
-TYPES: Mapping[str, ModelType] = {**DECODERS, **ENCODERS, **BOTH}
+TYPES: Mapping[str, ModelType] = {**DECODERS, **GEMMA, **ENCODERS, **BOTH}
 
 
 PAIRS = ("clip", "siglip", "siglip2", "metaclip_2", "chinese_clip", "altclip")

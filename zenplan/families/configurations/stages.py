@@ -51,7 +51,9 @@ def _side(fields: Fields, usual: int) -> int:
 
 def _width(fields: Fields, key: str, width: int, heads: int) -> None:
     if heads > MOST_HEADS or width % heads:
-        raise UsageError(f"the model configuration's {key} of {heads} do not divide a width of {width}", f"check '{key}'")
+        raise UsageError(
+            f"the model configuration's {key} of {heads} do not divide a width of {width}", f"check '{key}'"
+        )
 
 
 def _workload(fields: Fields, blocks: tuple[Block, ...]) -> Workload:
@@ -144,12 +146,12 @@ def _swin(fields: Fields, second: bool) -> Workload:
     across = max(1, pixels // patch)
     places = (across**2 + second) * width if fields.flag("use_absolute_embeddings") else 0
     stem: list[Operator] = [
-        convolution(
-            "patches", channels, width, (patch, patch), across**2, input_positions=pixels**2, first=True
-        ),
+        convolution("patches", channels, width, (patch, patch), across**2, input_positions=pixels**2, first=True),
         norm("norm", across**2, width),
     ]
-    blocks = [block("patches", [*stem, *([few("positions", places)] if places else [])], across**2 * width, place="first")]
+    blocks = [
+        block("patches", [*stem, *([few("positions", places)] if places else [])], across**2 * width, place="first")
+    ]
     for stage, (depth, parts) in enumerate(zip(depths, heads, strict=True)):
         if stage:
             blocks.append(_merging(across, width, second))
@@ -186,9 +188,7 @@ def _segformer(fields: Fields) -> Workload:
         before, across = across, max(1, -(-across // stride))
         rows = across**2
         patches: list[Operator] = [
-            convolution(
-                "patches", channels, width, (patch, patch), rows, input_positions=before**2, first=stage == 1
-            ),
+            convolution("patches", channels, width, (patch, patch), rows, input_positions=before**2, first=stage == 1),
             norm("patches norm", rows, width),
         ]
         place = "first" if stage == 1 else "middle"

@@ -74,7 +74,8 @@ def _feed(shape: TransformerShape, kind: LayerKind, rows: int) -> list[Operator]
 
 def _own(shape: TransformerShape, kind: LayerKind) -> TransformerShape:
     """The shape with what is this layer's own."""
-    given = {name: getattr(kind, name) for name in ("heads", "kv_heads", "head_dim", "value_dim", "ff_width")}
+    names = ("heads", "kv_heads", "head_dim", "value_dim", "ff_width", "projected")
+    given = {name: getattr(kind, name) for name in names}
     own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return replace(shape, **own) if own else shape
 
