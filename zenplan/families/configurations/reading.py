@@ -9,14 +9,16 @@ from typing import Any
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError, shown
+from zenplan.families.configurations.crossing import MLLAMA
 from zenplan.families.configurations.decoders import ANY_EXPERTS, DECODERS
+from zenplan.families.configurations.detection import detector
 from zenplan.families.configurations.encoders import BOTH, ENCODERS
 from zenplan.families.configurations.fields import Fields, Known, inner_config
 from zenplan.families.configurations.gemma import GEMMA
 from zenplan.families.configurations.heads import with_head
 from zenplan.families.configurations.images import IMAGES
 from zenplan.families.configurations.language import shape_of
-from zenplan.families.configurations.other_forms import from_llama_params, is_llama_params
+from zenplan.families.configurations.other_forms import flat, from_llama_params, is_llama_params
 from zenplan.families.configurations.projectors import PROJECTORS
 from zenplan.families.configurations.sound import WAVES
 from zenplan.families.configurations.stages import STAGED
@@ -26,6 +28,8 @@ from zenplan.families.transformer.lowering import lower
 from zenplan.families.transformer.shape import TransformerShape
 
 TYPES: Mapping[str, ModelType] = {**DECODERS, **GEMMA, **ENCODERS, **BOTH}
+TYPES = {**TYPES, "mllama_text_model": MLLAMA, "mllama": MLLAMA}
+DETECTORS = ("detr", "table-transformer")
 
 
 PAIRS = ("clip", "siglip", "siglip2", "metaclip_2", "chinese_clip", "altclip")
@@ -50,7 +54,7 @@ def workload_from_config(
     model_type = config.get("model_type")
     if isinstance(model_type, str):
         fields = Fields(config, model_type, known.get(model_type))
-        if images and model_type in (*PAIRS, *IMAGES, *STAGED, *WAVES, "whisper"):
+        if images and model_type in (*PAIRS, *IMAGES, *STAGED, *DETECTORS, *WAVES, "whisper"):
             raise _no_images(model_type)
         if model_type in PAIRS:
             return pairs(config, fields, known), None
@@ -58,6 +62,8 @@ def workload_from_config(
             return seeing_alone(fields), None
         if model_type in STAGED:
             return STAGED[model_type](fields), None
+        if model_type in DETECTORS:
+            return detector(fields), None
         if model_type in WAVES:
             return hearing_alone(fields), None
         if model_type == "whisper":
@@ -98,7 +104,7 @@ def _written(config: Any) -> Mapping[str, Any]:
         raise UsageError(f"the model configuration is {shown(config)}", "it must be a JSON object")
     if config.get("peft_type") is not None:
         raise _no_base(config)
-    return from_llama_params(config) if is_llama_params(config) else config
+    return from_llama_params(config) if is_llama_params(config) else flat(config)
 
 
 def _has_towers(config: Mapping[str, Any], model_type: str) -> bool:

@@ -95,12 +95,23 @@ def _is_statistics(op: Operator) -> bool:
 
 
 def _resnet(fields: Fields) -> Workload:
+    x = image(_side(fields, 224), fields.needed("num_channels", default=3))
+    return _mapped(fields, resnet_maps(fields, x), normed=False)
+
+
+def resnet_maps(fields: Fields, x: Map, frozen: int = 0) -> Map:
+    """The last map of a ResNet, of which the stem and the first ``frozen`` stages do not learn.
+
+    Raises:
+        UsageError: a field is missing or wrong.
+    """
     depths, widths = _stages(fields, "depths", "hidden_sizes")
     bottleneck = fields.text("layer_type", "bottleneck") == "bottleneck"
     first = fields.flag("downsample_in_bottleneck")
-    x = image(_side(fields, 224), fields.needed("num_channels", default=3))
+    x.net.frozen = frozen > 0
     x = x.conv(fields.needed("embedding_size", default=64), 7, 2, 3).norm().act().max_pool(3, 2, 1)
     for stage, (count, width) in enumerate(zip(depths, widths, strict=True)):
+        x.net.frozen = stage < frozen
         for number in range(count):
             stride = 2 if number == 0 and (stage or fields.flag("downsample_in_first_stage")) else 1
             x = x.block(f"stage {stage + 1}" + ("" if number else ", first"))
@@ -114,7 +125,7 @@ def _resnet(fields: Fields) -> Workload:
             else:
                 x = x.conv(width, 3, stride, 1).norm().act().conv(width, 3, 1, 1).norm()
             x = x.plus(shortcut).act()
-    return _mapped(fields, x, normed=False)
+    return x
 
 
 def _convnext(fields: Fields, responses: bool) -> Workload:
@@ -213,7 +224,7 @@ def _reduced_layer(across: int, width: int, heads: int, reduced: int, ff_width: 
             norm("norm of fewer", keys, width),
         ]
     operators += [
-        replace(_role(product("query", rows, width, width)), saved=width),
+        _role(product("query", rows, width, width)),
         _role(product("key-value", keys, width, 2 * width)),
         Attention(
             name="attention",
@@ -237,8 +248,8 @@ def _reduced_layer(across: int, width: int, heads: int, reduced: int, ff_width: 
     return operators
 
 
-def _role(op: MatMul) -> MatMul:
-    return replace(op, role=Role.ATTENTION)
+def _role(op: Operator) -> Operator:
+    return replace(op, role=Role.ATTENTION) if isinstance(op, MatMul) else op
 
 
 def _decoder(fields: Fields, levels: list[tuple[int, int]]) -> Block:

@@ -10,6 +10,7 @@ from zenplan.domain.model.operators import Attention, Convolution, Elementwise, 
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError, shown
+from zenplan.families.configurations.crossing import at_images, tiled_tower
 from zenplan.families.configurations.extras import few, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields, Known, inner_config
 from zenplan.families.configurations.heads import architecture, labels
@@ -67,7 +68,7 @@ def seeing(
     shape, facts = text
     first: list[Block] = []
     told: list[Fact] = []
-    of_images = 0
+    of_images, aside = 0, False
     for key, what in (("vision_config", "image"), ("audio_config", "audio")):
         inner = part_of(outer, config, key, known)
         if inner is None:
@@ -78,13 +79,15 @@ def seeing(
             told.append(Fact(name=f"{what} tower", value="left out", origin=Origin.ASSUMED, why=why))
             continue
         operators, tokens = PROJECTORS.get(outer.model_type, PROJECTORS["llava"])(outer, inner, tower, shape.width)
+        if tower.blocks and not tokens:
+            shape, aside = at_images(shape, tower.tokens * (1 if images is None else images)), True
         found = [replace(b, part="vision" if what == "image" else what) for b in tower.blocks]
         found.append(replace(block(f"{what} projector", operators, tokens * shape.width), part="projector"))
         count = 1 if what == "audio" or images is None else images
         first += several(found, count)
         of_images += count * tokens if what == "image" else 0
         told.append(_told(what, tokens, shape.seq_len, count, what == "image" and images is not None))
-    if images and not of_images:
+    if images and not (of_images or aside):
         raise UsageError(f"a model of type '{outer.model_type}' has no tower for images", "leave --images out")
     if images and of_images > shape.seq_len:
         one = f"{images} image{'s' if images > 1 else ''}"
@@ -92,7 +95,7 @@ def seeing(
             f"{one} of {of_images // images:,} tokens do not fit in a sequence of {shape.seq_len:,}",
             f"give --seq-len {of_images:,} or more, or fewer --images",
         )
-    seen = (1 if images is None else images) if of_images else 0
+    seen = (1 if images is None else images) if of_images or aside else 0
     load = lower(shape, outer.model_type, (*facts, *told))
     texts = [replace(b, part="text") if first else b for b in load.blocks]
     return replace(load, blocks=(texts[0], *first, *texts[1:]), images=seen, image_tokens=of_images)
@@ -134,6 +137,8 @@ def _tower(inner: Fields, what: str) -> Tower | None:
             if inner.has("encoder_layers", "max_source_positions") or inner.known("max_source_positions")
             else None
         )
+    if inner.model_type == "mllama_vision_model":
+        return tiled_tower(inner)
     kind = IMAGES.get(inner.model_type)
     return None if kind is None else image_tower(inner, kind, "image")
 

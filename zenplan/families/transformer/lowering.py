@@ -29,7 +29,8 @@ def _layer(
     attention: list[Operator] = [norm(shape, "attention norm", rows)]
     if kind.attention:
         chunks = -(-rows // kind.window) if shape.chunked and kind.window else 1
-        found = attend(own, rows, rows, causal, kind.window)
+        to_others = kind.cross is not None
+        found = attend(own, rows, kind.cross or rows, causal and not to_others, kind.window, cross=to_others)
         attention += [op.apart(chunks) if isinstance(op, Attention) else op for op in found]
     if cross_keys:
         attention += [norm(shape, "cross-attention norm", rows)]

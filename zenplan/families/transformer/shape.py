@@ -90,6 +90,7 @@ class LayerKind:
         attention: whether it has attention; ``mixer``: what it has in its place, or beside it.
         feed: ``dense``, ``experts`` or ``none``.
         window: of its attention, None for all tokens.
+        cross: its attention is to so many tokens from elsewhere, in the place of its own.
         heads, kv_heads, head_dim, value_dim, ff_width: where they are not the shape's.
         projected: of keys and values, those that have a product: 1 where the values are the keys, 0 where both are
             another layer's.
@@ -103,6 +104,7 @@ class LayerKind:
     mixer: Mixer | None = None
     feed: str = "dense"
     window: int | None = None
+    cross: int | None = None
     heads: int | None = None
     kv_heads: int | None = None
     head_dim: int | None = None
