@@ -59,11 +59,11 @@ def _configurations() -> Mapping[str, NamedConfiguration]:
     return read_named_configurations()
 
 
-def _configuration(config: Any, seq_len: int | None) -> tuple[Workload, TransformerShape | None]:
+def _configuration(config: Any, seq_len: int | None, images: int | None) -> tuple[Workload, TransformerShape | None]:
     from zenplan.adapters.tables.configurations import read_type_defaults
     from zenplan.families.configurations.reading import workload_from_config
 
-    return workload_from_config(config, seq_len, read_type_defaults())
+    return workload_from_config(config, seq_len, read_type_defaults(), images)
 
 
 @hookimpl
