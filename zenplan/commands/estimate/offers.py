@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import cache, partial
@@ -20,6 +20,7 @@ from zenplan.domain.fit.efficiency import Efficiency
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.hardware.processor import share_of
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import OWN, Instance, Offer, Offers, PriceTable
 from zenplan.domain.market.provider import OnDemandLimit
@@ -72,7 +73,8 @@ def matching(
             raise UsageError("--usd-per-hour goes with one --gpu", "it is the price of one device an hour")
         return (own_table([catalogue.by_name(request.gpu[0])], request, today),)
     filters = Filters(**{f.name: getattr(request, f.name) for f in fields(Filters) if f.name != "spot"})
-    found = filtered(tables, catalogue, filters, today)
+    rentable = tables if request.gpu else _without_processors(tables, catalogue)
+    found = filtered(rentable, catalogue, filters, today)
     rented = {name for table in tables for name in Offers.of(table.offers).accelerators}
     named = {(sheet := catalogue.by_name(name)).name: sheet for name in request.gpu}
     own = [sheet for name, sheet in named.items() if name not in rented]
@@ -81,6 +83,19 @@ def matching(
     if not any(t.offers for t in found):
         others = filtered(tables, catalogue, replace(filters, gpu=(), instances=()), today) if named else ()
         raise NoFit(*_nothing(request, named, found, _kin(named, others)))
+    return found
+
+
+def _without_processors(tables: Sequence[PriceTable], catalogue: Catalogue) -> list[PriceTable]:
+    """Without machines that have nothing but a processor: those are looked at where they are asked for."""
+    processors = {sheet.name for sheet in catalogue if sheet.is_processor}
+    found = []
+    for table in tables:
+        offers = Offers.of(table.offers)
+        if offers.accelerators & processors:
+            kept = [pattern.instance.accelerator not in processors for pattern in offers.patterns]
+            table = replace(table, offers=offers.only(kept[place] for place in offers.pattern))
+        found.append(table)
     return found
 
 
@@ -119,12 +134,9 @@ def select(
 
     Where nobody says how many, up to what is had on demand; with ``reserved`` up to ``MOST_DEVICES``.
     """
-    precision, chosen = plan.precision, Selection()
+    precision, efficiency, chosen = plan.precision, _efficiencies(plan, coefficients), Selection()
     sheets = {a.name: a for a in catalogue}
     able = {a.name for a in catalogue if a.trains and trains_in(a, precision)}
-    efficiency = cache(
-        lambda architecture: coefficients.of(architecture, plan.precision, plan.software, plan.workload.family)
-    )
     corrected = evidence.corrected if evidence else lambda cluster: cluster
     places: dict[tuple[object, ...], int] = {}
     unpriced = _unpriced(request, tables)
@@ -152,18 +164,20 @@ def select(
         )
 
     chosen.notices.extend(line for table in tables for line in _bad_rows(table))
-    chosen.options = _options(request, tables, kind_of)
+    chosen.options = _options(request, tables, kind_of, {a.name for a in catalogue if a.is_processor})
     chosen.left_out.extend(_unused(chosen, tables))
     return chosen
 
 
-def _options(request: Request, tables: Sequence[PriceTable], kind_of: Callable[[Offer, PriceTable], Kind]) -> Options:
+def _options(
+    request: Request, tables: Sequence[PriceTable], kind_of: Callable[[Offer, PriceTable], Kind], processors: Set[str]
+) -> Options:
     """Those of each offer, of which one of a kind is looked at."""
     kind: list[int] = []
     kinds: list[Kind] = []
     for table in tables:
         known: dict[object, int] = {}
-        for index, key in enumerate(_keys(request, table)):
+        for index, key in enumerate(_keys(request, table, processors)):
             if (place := known.get(key)) is None:
                 place = known[key] = len(kinds)
                 kinds.append(kind_of(table.offers[index], table))
@@ -171,24 +185,34 @@ def _options(request: Request, tables: Sequence[PriceTable], kind_of: Callable[[
     return Options([Offers.of(table.offers) for table in tables], kind, kinds)
 
 
-def _keys(request: Request, table: PriceTable) -> Iterator[object]:
+def _keys(request: Request, table: PriceTable, processors: Set[str]) -> Iterator[object]:
     """What makes each offer of a table another kind: its machine, a name of which something is known, whether it is on
     spot, and its prices where they are limited."""
     offers, named = Offers.of(table.offers), named_machines(table.provider)
     beginnings = tuple(beginning for beginning, _ in table.terms.exceptions) if table.terms else ()
     own = (name if name in named or name.startswith(beginnings) else "" for name in offers.names)
-    shapes = {place: _shape(offers.patterns[place]) for place in set(offers.pattern)}
+    shapes = {place: _shape(offers.patterns[place], processors) for place in set(offers.pattern)}
     shape = map(shapes.__getitem__, offers.pattern)
     if request.max_usd_per_h is None:
         return zip(shape, own, map(math.isnan, offers.spot), strict=True)
     return zip(shape, own, offers.on_demand, offers.spot, strict=True)
 
 
-def _shape(offer: Offer) -> tuple[object, ...]:
+def _shape(offer: Offer, processors: Set[str]) -> tuple[object, ...]:
     """All of an offer that how it is looked at depends on, but for its name and prices."""
     machine = offer.instance
     joined = (machine.network_bytes_per_s, machine.link_bytes_per_s, offer.machines, offer.whole)
-    return (machine.accelerator, machine.devices, *joined, id(offer.terms), id(offer.interruptions))
+    of_host = (machine.vcpus, machine.ram_bytes) if machine.accelerator in processors else ()
+    return (machine.accelerator, machine.devices, *joined, *of_host, id(offer.terms), id(offer.interruptions))
+
+
+def _efficiencies(plan: TrainingPlan, coefficients: Coefficients) -> Callable[[str, bool], Efficiency]:
+    """Of a generation, each made once; of a processor where the second argument says so."""
+
+    def efficiency(architecture: str, processor: bool) -> Efficiency:
+        return coefficients.of(architecture, plan.precision, plan.software, plan.workload.family, processor)
+
+    return cache(efficiency)
 
 
 def _taken(offer: Offer) -> Interruptions | None:
@@ -242,16 +266,17 @@ def _place(
     places: dict[tuple[object, ...], int],
     instance: Instance,
     accelerator: Accelerator,
-    efficiency: Callable[[str], Efficiency],
+    efficiency: Callable[[str, bool], Efficiency],
     corrected: Callable[[Cluster], Cluster],
     nodes: int,
     used: int,
 ) -> int:
     """The cluster's place in the list: the same machine at another price or place is the same cluster."""
     # One's own machines are hosts, of one slice as far as it reaches; what is rented is a slice of its own.
+    accelerator = share_of(accelerator, instance) if accelerator.is_processor else accelerator
     sliced = instance.devices if accelerator.link == "ici" and instance.provider != OWN else None
     joined = (instance.network_bytes_per_s, instance.link_bytes_per_s, sliced)
-    key = (accelerator.name, instance.devices, nodes, used, *joined)
+    key = (accelerator.name, accelerator.threads, accelerator.memory_bytes, instance.devices, nodes, used, *joined)
     if key not in places:
         places[key] = len(chosen.clusters)
         chosen.clusters.append(
@@ -260,7 +285,7 @@ def _place(
                     accelerator=accelerator,
                     node_devices=instance.devices,
                     nodes=nodes,
-                    efficiency=efficiency(accelerator.architecture),
+                    efficiency=efficiency(accelerator.architecture, accelerator.is_processor),
                     used=used,
                     network_bytes_per_s=instance.network_bytes_per_s,
                     link_bytes_per_s=instance.link_bytes_per_s,

@@ -6,7 +6,7 @@ Nothing here is fitted: ``planning`` makes predictions of it, so that a better f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -23,8 +23,15 @@ STEP, OPERATOR, PROGRAM = "step", "operator", "program"
 ROLES: Final = (STEP, OPERATOR, PROGRAM)
 # A step is timed by the processor's clock where one thread computes: other programs do not disturb it.
 WALL, CPU = "wall", "cpu"
+# How a note begins that says that other programs were busy.
+BUSY: Final = "busy:"
 # Above it a step waited for something else than itself.
 _BUSY = 1.15
+
+
+def told(note: str, before: Collection[str]) -> bool:
+    """Whether it was said before, with other figures, too: that the machine is busy is one thing to say."""
+    return note in before or (note.startswith(BUSY) and any(each.startswith(BUSY) for each in before))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +266,11 @@ class Calibration:
     def was_busy(self) -> bool:
         """Whether something else ran on the processors while it was taken."""
         return self.waited > _BUSY
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other programs were seen at work, and its steps were timed by a clock that they hold up."""
+        return self.fingerprint.clock == WALL and (self.was_busy or any(note.startswith(BUSY) for note in self.notes))
 
 
 # --- candidates of a sweep
