@@ -15,6 +15,11 @@ from zenplan.families.named import Builder
 from zenplan.families.transformer.presets import plain
 
 
+def _images() -> Mapping[str, Builder]:
+    driving = importlib.import_module("zenplan.families.images.bevformer").bevformer_models()
+    return {**importlib.import_module("zenplan.families.images.models").models(), **driving}
+
+
 def _vision() -> Mapping[str, Builder]:
     towers = importlib.import_module("zenplan.families.vision").MODELS
     return {**towers, **importlib.import_module("zenplan.families.contrastive").MODELS}
@@ -32,7 +37,7 @@ def _diffusion() -> Mapping[str, Builder]:
 
 # Family to its models; the module of one is imported once somebody asks for one of its models.
 FAMILIES: Final[Mapping[str, Callable[[], Mapping[str, Builder]]]] = {
-    "convnet": lambda: importlib.import_module("zenplan.families.images.models").models(),
+    "convnet": _images,
     "recurrent": lambda: importlib.import_module("zenplan.families.recurrent").MODELS,
     "recommender": _recommenders,
     "mlp": lambda: importlib.import_module("zenplan.families.mlp").MODELS,
