@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @hookimpl
 def zenplan_accelerators() -> Iterable[Accelerator]:
-    """The bundled data sheets."""
+    """The bundled data sheets, of accelerators and of processors."""
     from zenplan.adapters.tables.accelerators import read_accelerators
+    from zenplan.adapters.tables.processors import read_processors
 
-    return read_accelerators()
+    return (*read_accelerators(), *read_processors())
 
 
 @hookimpl
@@ -58,11 +59,11 @@ def _configurations() -> Mapping[str, NamedConfiguration]:
     return read_named_configurations()
 
 
-def _configuration(config: Any, seq_len: int | None) -> tuple[Workload, TransformerShape | None]:
+def _configuration(config: Any, seq_len: int | None, images: int | None) -> tuple[Workload, TransformerShape | None]:
     from zenplan.adapters.tables.configurations import read_type_defaults
     from zenplan.families.configurations.reading import workload_from_config
 
-    return workload_from_config(config, seq_len, read_type_defaults())
+    return workload_from_config(config, seq_len, read_type_defaults(), images)
 
 
 @hookimpl

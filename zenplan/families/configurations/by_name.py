@@ -17,7 +17,7 @@ from zenplan.families.transformer.shape import TransformerShape
 
 # A decoded configuration, and the tokens of a sequence (None for its own), to the workload, and the shape of its language
 # model, where it is one.
-Reader = Callable[[Mapping[str, Any], int | None], tuple[Workload, TransformerShape | None]]
+Reader = Callable[[Mapping[str, Any], int | None, int | None], tuple[Workload, TransformerShape | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,8 @@ class ConfigurationFamily:
         """The workload of a model.
 
         Args:
-            options: ``model``, its name; ``seq_len`` of a language model, ``image_size`` of one that only sees.
+            options: ``model``, its name; ``seq_len`` of a language model, ``images`` of one that sees them,
+                ``image_size`` of one that only sees.
 
         Raises:
             UsageError: an option is wrong, or the model has no such one; UnknownName: no such model.
@@ -102,7 +103,8 @@ class ConfigurationFamily:
     def _lowered(self, model: NamedConfiguration, given: Mapping[str, Any]) -> Workload:
         size, length = given.get("image_size"), given.get("seq_len")
         usual = model.pretraining.seq_len if model.pretraining else None
-        load, shape = self._reader(model.config if size is None else _with_size(model, size), length or usual)
+        config = model.config if size is None else _with_size(model, size)
+        load, shape = self._reader(config, length or usual, given.get("images"))
         if model.written and shape is not None:
             shape = replace(shape, seq_len=min(model.written, shape.seq_len))
             load = lower(shape, model.name, load.facts)
