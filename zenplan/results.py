@@ -13,7 +13,7 @@ from zenplan.domain.answer import answer, backtest, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
-from zenplan.domain.measured import calibrated, training_run
+from zenplan.domain.measured import calibrated, explanation, training_run
 from zenplan.domain.report import Report
 from zenplan.domain.training import data_card
 
@@ -181,6 +181,28 @@ class SearchedRun(TrainedRun):
 
         best = next(trial for trial in self.trials if trial.folder == self.folder)
         return search_report(self.trials, best, self.search_folder)
+
+
+class Explanation(Shown, explanation.Explanation):
+    """What the answers of a trained model come from: ``samples`` or ``importance``, with ``checks``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan explain`` shows it."""
+        from zenplan.commands.explain.report import explanation_report
+
+        return explanation_report(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to a page, ``.html``, or the picture of its first sample to a ``.png``.
+
+        Raises:
+            UsageError: it is another kind of file; ZenplanError: it cannot be written.
+        """
+        from zenplan.commands.explain.from_flags import write_picture
+
+        write_picture(Path(path), self)
 
 
 class Prices(Shown, tuple[PriceTable, ...]):

@@ -129,9 +129,12 @@ def test_rank_correlation_is_spearmans() -> None:
 
     draw = np.random.default_rng(0)
     for _ in range(20):
-        a, b = draw.integers(0, 6, 30), draw.normal(size=30)
+        a, b = draw.integers(1, 6, 30), draw.normal(size=30)
         assert rank_correlation(a, b) == pytest.approx(spearmanr(a, b).statistic)
-    assert rank_correlation(np.ones(4), np.arange(4)) is None
+    assert rank_correlation(np.ones(6), np.arange(6)) is None
+    assert rank_correlation(np.arange(3), np.arange(3)) is None
+    padded = [np.pad(draw.normal(size=12), (0, 50)) for _ in range(2)]
+    assert rank_correlation(*padded) == pytest.approx(rank_correlation(*(each[:12] for each in padded)))
 
 
 def test_samples_of_ones_own(lab: Lab, one_backend: str, tmp_path: Path) -> None:

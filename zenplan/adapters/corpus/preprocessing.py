@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -121,6 +121,21 @@ class Preprocessor:
         if not isinstance(value, Mapping) or set(value) != set(self.shapes):
             raise DataError(f"a sample has {', '.join(self.shapes)}, by name")
         return {name: self._numbers(name, value[name]) for name in self.shapes}
+
+    def begun(self, text: Any, length: int) -> tuple[dict[str, Array], int]:
+        """A text that a language model goes on from, as the input of ``length`` tokens, and how many of them are the text's:
+        its last ones, where it is longer. What stands behind them has no part in what comes next.
+
+        Raises:
+            DataError: as of ``tokens``.
+        """
+        tokens = self.tokens(text)[-length:]
+        return {"tokens": np.array([*tokens, *[0] * (length - len(tokens))], np.int32)}, len(tokens)
+
+    def write(self, path: Path, samples: Sequence[Mapping[str, Array]]) -> None:
+        """Write samples to a ``.npz`` file, for a worker: an array for each input, with an axis of samples first."""
+        arrays: dict[str, Any] = {name: np.stack([each[name] for each in samples]) for name in samples[0]}
+        np.savez(path, **arrays)
 
     def _row(self, value: Any) -> Array:
         (length,) = self.shapes["x"]

@@ -14,7 +14,8 @@ from zenplan.domain.answer.answer import Change, Ranked
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit
-from zenplan.planning.money.quotes import Market, Option, market
+from zenplan.planning.money.options import Option
+from zenplan.planning.money.quotes import Market, market
 from zenplan.planning.money.sensitivity import changed
 
 

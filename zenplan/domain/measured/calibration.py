@@ -9,7 +9,6 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from statistics import median
 from typing import Any, Final
 
 from zenplan.domain import checks
@@ -182,6 +181,8 @@ class Measured:
         """The median step. Raises DataError: it has no samples."""
         if not self.samples:
             raise DataError(f"point {self.point.key} has no samples: {self.failure or 'not measured yet'}")
+        from statistics import median  # it costs a start milliseconds, and only fits need it
+
         return median(self.seconds(clock))
 
     def spread(self, clock: str) -> float:
@@ -257,6 +258,8 @@ class Calibration:
         if self.fingerprint.kind == "gpu":
             return 1.0
         shares = [s.wall_s / s.cpu_s for m in self.steps for s in m.samples if s.cpu_s > 0]
+        from statistics import median
+
         return max(1.0, median(shares)) if shares else 1.0
 
     @property

@@ -112,12 +112,13 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         values: by place, in the order of rows; of images their channels are added up.
         shape: of the places.
-        given: the input itself, at each place; empty for images.
+        given: the input itself, in the order of rows; given_shape: of it. Empty where there is no one sample.
     """
 
     values: tuple[float, ...]
     shape: tuple[Whole, ...]
     given: tuple[float, ...] = ()
+    given_shape: tuple[Whole, ...] = ()
 
 
 class Explained(Event, frozen=True, kw_only=True, tag="explained"):

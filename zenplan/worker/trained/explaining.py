@@ -184,7 +184,8 @@ class Explainer:
         return Attribution(
             values=tuple(values.ravel().tolist()),
             shape=values.shape or (1,),
-            given=() if self._image(name) else tuple(np.asarray(given, np.float64).ravel().tolist()),
+            given=tuple(np.asarray(given, np.float64).ravel().tolist()),
+            given_shape=np.shape(given) or (1,),
         )
 
     # --- what a whole part is explained by

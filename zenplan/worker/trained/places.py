@@ -13,6 +13,7 @@ from zenplan.worker.training.prepared import Array
 _SQUARES = 8
 # Of arrays of two axes each number is a place, up to so many; then each row is.
 _MOST_NUMBERS = 256
+_LEAST_RANKED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,14 @@ def places_of(shape: Sequence[int], image: bool) -> Places:
 
 
 def rank_correlation(a: Array, b: Array) -> float | None:
-    """Spearman's, of two arrays of one shape; None where one of them is all the same."""
-    first, second = (_ranks(np.asarray(each, np.float64).ravel()) for each in (a, b))
+    """Spearman's, of two arrays of one shape, without what is 0 in both, such as padding.
+
+    None of few numbers, where chance has its way, and where one of the arrays is all the same.
+    """
+    any_of = (np.ravel(a) != 0) | (np.ravel(b) != 0)
+    if any_of.sum() < _LEAST_RANKED:
+        return None
+    first, second = (_ranks(np.asarray(each, np.float64).ravel()[any_of]) for each in (a, b))
     if first.std() == 0.0 or second.std() == 0.0:
         return None
     return float(np.corrcoef(first, second)[0, 1])
