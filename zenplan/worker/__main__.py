@@ -67,7 +67,7 @@ def _count(job: Count, events: Events) -> None:
         if shapes and not getattr(model, "inputs", None):
             with_inputs(model, shapes)
         events.begin("count")
-        counted = count_model(model, job.batch, shapes)
+        counted = count_model(model, job.batch, shapes, job.loop)
     events.send(Counted(count=counted))
 
 

@@ -22,7 +22,10 @@ _HINT = "give the model an Input, or name the shape of one sample: --input-shape
 
 
 def count_model(
-    model: keras.Model, batch: int | None = None, input_shapes: Sequence[Sequence[int]] | None = None
+    model: keras.Model,
+    batch: int | None = None,
+    input_shapes: Sequence[Sequence[int]] | None = None,
+    loop: int | None = None,
 ) -> ModelCount:
     """Count a model, layer by layer; sizes are those of one sample.
 
@@ -33,12 +36,13 @@ def count_model(
         batch: samples that it is called with, where its own ``call`` depends on their number; where None, as many as
             its inputs ask for, or 1.
         input_shapes: of one sample, one for each input in the model's order, where its own are open.
+        loop: turns of a loop that ends by a condition; where None, what it costs is unknown.
 
     Raises:
         UsageError: it is no model; it has no input shape, one with an open dimension, or other ones than those given.
     """
     args, kwargs = closed_inputs(model, batch, input_shapes)
-    tracker = Tracker(batch=_tensors((args, kwargs))[0].shape[0])
+    tracker = Tracker(batch=_tensors((args, kwargs))[0].shape[0], loop=loop)
     attempt = Attempt()
     with keras.StatelessScope(), following(tracker), attempt:
         model(*args, **kwargs, training=True)
