@@ -30,7 +30,9 @@ def count(
         str | None, _option("Shape of one sample, as in 224,224,3; several with ; between.", "SHAPE")
     ] = None,
     batch: Annotated[str | None, _option("Samples of a step; totals are given for it too.", "COUNT")] = None,
-    loop: Annotated[str | None, _option("Turns of a loop that ends by a condition; else its cost is unknown.", "COUNT")] = None,
+    loop: Annotated[
+        str | None, _option("Turns of a loop that ends by a condition; else its cost is unknown.", "COUNT")
+    ] = None,
     precision: Annotated[str | None, _option("Precision of activations in memory; bf16 by default.", "NAME")] = None,
     depth: Annotated[str | None, _option("Levels of nested layers that the table shows.", "COUNT")] = None,
     timeout: Annotated[str, _option("How long building and counting may take.", "TIME")] = "120s",

@@ -7,6 +7,7 @@ Nothing is computed, and no weight changes.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,8 +97,25 @@ def _known(model: Any) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
             for shape in model._build_shapes_dict.values()
         )
         names = [name.removesuffix("_shape") for name in model._build_shapes_dict][1:]
-        calls.append(((first,), dict(zip(names, others, strict=True))))
+        calls.append(_arguments(model, first) or ((first,), dict(zip(names, others, strict=True))))
     return calls
+
+
+def _arguments(model: Any, nested: Any) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """One nest of tensors as arguments of a call that takes each by itself; None where it takes one."""
+    wanted = required(model)
+    if len(wanted) < 2 or len(wanted) != len(keras.tree.flatten(nested)):
+        return None
+    if isinstance(nested, dict):
+        return ((), dict(nested)) if set(nested) == set(wanted) else None
+    return tuple(nested), {}
+
+
+def required(model: Any) -> list[str]:
+    """The parameters that the model's call cannot do without."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = inspect.signature(model.call).parameters.values()
+    return [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
 
 
 def _graph(model: Any) -> Any:

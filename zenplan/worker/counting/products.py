@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -26,25 +26,17 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """What a trace found.
+class Found:
+    """What is in a piece of a trace.
 
     Attributes:
-        outputs: nested as the function returns them, each a ``keras.KerasTensor``.
         open_loops: there is a loop whose length is not known; what is in it is not among the products.
+        fourier: there is a Fourier transform.
     """
-
-    outputs: Any
-    products: tuple[Product, ...]
-    open_loops: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """The products of a piece of a trace, and whether a loop in it is of unknown length."""
 
     products: tuple[Product, ...] = ()
     open_loops: bool = False
+    fourier: bool = False
 
     @property
     def size(self) -> float:
@@ -54,21 +46,36 @@ class Found:
     def repeated(self, turns: float | None) -> Found:
         """In a loop of so many turns; None where that is not known: then nothing in it is counted."""
         if turns is None:
-            return Found(open_loops=True)
-        return Found(products=tuple(p.times(turns) for p in self.products if turns), open_loops=self.open_loops)
+            return replace(self, products=(), open_loops=True)
+        return replace(self, products=tuple(p.times(turns) for p in self.products if turns))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What a trace found.
+
+    Attributes:
+        outputs: nested as the function returns them, each a ``keras.KerasTensor``.
+    """
+
+    outputs: Any
+    found: Found
 
 
 def together(pieces: Iterable[Found]) -> Found:
     """One piece after another."""
     each = list(pieces)
-    return Found(products=tuple(p for f in each for p in f.products), open_loops=any(f.open_loops for f in each))
+    return Found(
+        products=tuple(p for f in each for p in f.products),
+        open_loops=any(f.open_loops for f in each),
+        fourier=any(f.fourier for f in each),
+    )
 
 
 def dearest(branches: Iterable[Found]) -> Found:
     """Of a choice, the branch with the most products; a loop of unknown length in any of them is one in the choice."""
     each = list(branches)
-    most = max(each, key=lambda f: f.size, default=Found())
-    return Found(products=most.products, open_loops=any(f.open_loops for f in each))
+    return replace(together(each), products=max(each, key=lambda f: f.size, default=Found()).products)
 
 
 def product(result: Shape, inner: float) -> Product:

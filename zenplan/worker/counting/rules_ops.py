@@ -90,6 +90,7 @@ def operation(op: Any, call: Call) -> Iterable[Operator]:
 
 
 # Work that is no product: its FLOP are in no sum.
+FOURIER = "of a Fourier transform the FLOP, about 5·n·log2 n, are in no sum"
 _FFT = ("FFT", "FFT2", "IFFT2", "RFFT", "IRFFT", "STFT", "ISTFT")
 _DECOMPOSITIONS = (
     "Cholesky",
@@ -115,9 +116,9 @@ def remark(op: Any) -> str:
     """What is to be said of how an operation is counted; mostly nothing."""
     name = type(op).__name__
     if name in _FFT:
-        return f"{name} is a Fourier transform: counted by the bytes that it moves, and no FLOP (5·n·log2 n) in any sum"
+        return FOURIER
     if name in _DECOMPOSITIONS:
-        return f"{name} is linear algebra of order n³: counted by the bytes that it moves, and no FLOP in any sum"
+        return f"of {name} the FLOP, of the order of n³, are in no sum"
     return ""
 
 

@@ -39,8 +39,7 @@ def trace(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], loop: i
         return jax.tree.map(lambda s: jax.numpy.zeros(s.shape, s.dtype), shapes)
 
     outputs = specification(noted, tensors)
-    seen = walk(found[-1], loop)
-    return Trace(outputs=outputs, products=seen.products, open_loops=seen.open_loops)
+    return Trace(outputs=outputs, found=walk(found[-1], loop))
 
 
 def _bounded(own: Any) -> Any:
@@ -80,6 +79,8 @@ def _equation(equation: Any, loop: int | None) -> Found:
         return Found(products=(product(equation.outvars[0].aval.shape, depth),))
     if name == "conv_general_dilated":
         return Found(products=(_convolved(equation),))
+    if name == "fft":
+        return Found(fourier=True)
     if "branches" in params:
         return dearest(walk(branch.jaxpr, loop) for branch in params["branches"])
     nested = [getattr(p, "jaxpr", p) for p in params.values()]

@@ -42,13 +42,14 @@ def trace(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], loop: i
         return result
 
     outputs = specification(noted, tensors)
-    seen = walk(graphs[-1], loop)
-    return Trace(outputs=outputs, products=seen.products, open_loops=seen.open_loops)
+    return Trace(outputs=outputs, found=walk(graphs[-1], loop))
 
 
 @contextmanager
 def _bounded() -> Iterator[None]:
-    """Within it, Keras's loops of a known length have it in the graph: by Keras they end by a condition."""
+    """Within it, Keras's loops of a known length have it in the graph, where by Keras they end by a condition; and
+    what a map calls is there as often as it runs, where by Keras it is once more, for its shape.
+    """
     core = keras.src.backend.core
 
     def fori_loop(lower: Any, upper: Any, body_fun: Any, init_val: Any) -> Any:
@@ -59,10 +60,18 @@ def _bounded() -> Iterator[None]:
         turns = length if length is not None else keras.tree.flatten(xs)[0].shape[0]
         return _once_bounded(turns, lambda: scan(f, init, xs, length, **options))
 
+    def mapped(f: Any, xs: Any) -> Any:
+        tensors = keras.tree.map_structure(core.convert_to_tensor, xs)
+        entry = keras.tree.map_structure(lambda x: tf.TensorSpec(x.shape[1:], x.dtype), tensors)
+        made = tf.function(f, autograph=False).get_concrete_function(entry).structured_outputs
+        signature = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), made)
+        return tf.map_fn(f, tensors, fn_output_signature=signature)
+
     fori, scan = core.fori_loop, core.scan
     with ExitStack() as stack:
         stack.enter_context(patch.object(core, "fori_loop", fori_loop))
         stack.enter_context(patch.object(core, "scan", scanned))
+        stack.enter_context(patch.object(core, "map", mapped))
         yield
 
 
@@ -95,7 +104,7 @@ def _operation(graph: Any, op: Any, loop: int | None) -> Found:
     if op.type in ("While", "StatelessWhile"):
         turns = _turns(op)
         return together(inside).repeated(loop if turns is None else turns)
-    return together([Found(products=tuple(_products(op))), *inside])
+    return together([Found(products=tuple(_products(op)), fourier="FFT" in op.type), *inside])
 
 
 def _products(op: Any) -> list[Product]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -51,7 +52,7 @@ class _Products(TorchDispatchMode):  # type: ignore[misc,unused-ignore]
             if name in _READS:
                 raise DataError(_BY_VALUE)
             self.given.update((t, None) for t in keras.tree.flatten(result) if isinstance(t, torch.Tensor))
-        self.found.append(Found(products=tuple(_products(name, args, result))))
+        self.found.append(Found(products=tuple(_products(name, args, result)), fourier=name.startswith("_fft_")))
         return result
 
     def apart(self, run: Callable[[], Any]) -> tuple[Any, Found]:
@@ -83,7 +84,7 @@ def trace(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], loop: i
         outputs = specification(noted, tensors)
     except DataError as error:
         raise DataError(_BY_VALUE) from error  # without the words that Keras has put around it
-    return Trace(outputs=outputs, products=found[0].products, open_loops=found[0].open_loops)
+    return Trace(outputs=outputs, found=found[0])
 
 
 @contextmanager
@@ -106,8 +107,17 @@ def _turned(seen: _Products, loop: int | None) -> Iterator[None]:
         seen.found.append(inside.repeated(max(upper - lower, 0) if known else loop))
         return result
 
+    def scan(f: Any, init: Any, xs: Any = None, length: int | None = None, **options: Any) -> Any:
+        entries = keras.tree.map_structure(core.convert_to_tensor, xs)
+        turns = length if length is not None else keras.tree.flatten(entries)[0].shape[0]
+        first = None if xs is None else keras.tree.map_structure(lambda x: x[0], entries)
+        (carry, made), inside = seen.apart(lambda: f(keras.tree.map_structure(core.convert_to_tensor, init), first))
+        seen.found.append(inside.repeated(turns))
+        made = carry if made is None else made
+        return carry, keras.tree.map_structure(lambda y: torch.stack([y] * turns), made)
+
     def switch(index: Any, branches: Any, *operands: Any) -> Any:
-        each = [seen.apart(lambda branch=branch: branch(*operands)) for branch in branches]
+        each = [seen.apart(partial(branch, *operands)) for branch in branches]
         seen.found.append(dearest(found for _, found in each))
         return each[0][0]
 
@@ -115,7 +125,7 @@ def _turned(seen: _Products, loop: int | None) -> Iterator[None]:
         return switch(pred, (true_fn, false_fn))
 
     with ExitStack() as stack:
-        for own in (while_loop, fori_loop, switch, cond):
+        for own in (while_loop, fori_loop, scan, switch, cond):
             stack.enter_context(patch.object(core, own.__name__, own))
         yield
 

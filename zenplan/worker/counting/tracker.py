@@ -19,7 +19,7 @@ from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.events import Event, scaled
 from zenplan.worker.counting.products import Trace
 from zenplan.worker.counting.registry import by_class, is_keras, known, registered
-from zenplan.worker.counting.rules_ops import VIEWS, operation, remark
+from zenplan.worker.counting.rules_ops import FOURIER, VIEWS, operation, remark
 from zenplan.worker.counting.weights import low_rank, weights_watched
 from zenplan.worker.counting.wrappers import LOOPS, OUTSIDE, WRAPPERS
 
@@ -276,7 +276,8 @@ class Tracker:
         if not attempt.reason:
             # What a loop runs may use the weights of the layer around it.
             call = self._call(op, args, kwargs, trace.outputs, of=owner)
-            method, note = ("unknown", _OPEN_LOOP) if trace.open_loops else ("traced", _OUTSIDE)
+            method, note = ("unknown", _OPEN_LOOP) if trace.found.open_loops else ("traced", _OUTSIDE)
+            note += f"; {FOURIER}" if trace.found.fourier else ""
             self._note(owner, call, operators_of(trace, call), whole=is_layer, method=method, note=note, path=path)
             return trace.outputs
         if not is_layer:
@@ -305,7 +306,6 @@ class Tracker:
     def specification(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a call returns, as Keras works it out; it may call others for that, which count nothing.
         Where Keras leaves a size open, as the user may of an EinsumDense, the backend closes it."""
-
 
         def run() -> Any:
             outputs = op.compute_output_spec(*args, **kwargs)
@@ -480,7 +480,7 @@ def traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], loop: 
 
 def operators_of(trace: Trace, call: Call) -> Iterator[Operator]:
     """Its products as operators. A trace does not tell whose weights they have: the layer's, as far as it has any."""
-    for index, product in enumerate(trace.products):
+    for index, product in enumerate(trace.found.products):
         yield MatMul(
             name="product",
             rows=product.rows / call.batch,

@@ -68,7 +68,9 @@ def low_rank(layer: Any, batch: int) -> Iterator[MatMul]:
             yield between_weights(a.shape, b.shape[-1], batch)
 
 
-def between_weights(left: tuple[int, ...], columns: int, batch: int, *, learns: bool = True, before: bool = True) -> MatMul:
+def between_weights(
+    left: tuple[int, ...], columns: int, batch: int, *, learns: bool = True, before: bool = True
+) -> MatMul:
     """A weight by another, once for all samples of the batch.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Protocol
 
 import keras
@@ -168,10 +169,11 @@ def conditional(follower: Follower, op: Any, loop_vars: Any) -> Any:
 
 def _tensors(nested: Any) -> Any:
     """Numbers of Python's as what a loop makes of them."""
-    return keras.tree.map_structure(
-        lambda t: t if hasattr(t, "shape") else keras.KerasTensor((), dtype="int32" if isinstance(t, int) else keras.config.floatx()),
-        nested,
-    )
+
+    def tensor(number: Any) -> Any:
+        return keras.KerasTensor((), dtype="int32" if isinstance(number, int) else keras.config.floatx())
+
+    return keras.tree.map_structure(lambda t: t if hasattr(t, "shape") else tensor(t), nested)
 
 
 def choice(follower: Follower, op: Any, pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
@@ -181,7 +183,7 @@ def choice(follower: Follower, op: Any, pred: Any, true_fn: Callable[[], Any], f
 
 def switch(follower: Follower, op: Any, index: Any, branches: Any, *operands: Any) -> Any:
     """One of the branches."""
-    return follower.dearest([lambda branch=branch: branch(*operands) for branch in branches])
+    return follower.dearest([partial(branch, *operands) for branch in branches])
 
 
 LOOPS: dict[str, Callable[..., Any]] = {
