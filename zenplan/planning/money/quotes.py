@@ -23,6 +23,7 @@ from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.money.beside import Stored, beside_parts, beside_usd, credited_usd, credits_why
 from zenplan.planning.money.run import Runs, run_time
 from zenplan.planning.physics.columns import Array
+from zenplan.planning.physics.input_pipeline import prepared_per_s
 from zenplan.planning.physics.interval import step_ranges
 from zenplan.planning.search.search import Found, search, useful_samples
 from zenplan.units import HOUR_S, KWH_J
@@ -77,6 +78,7 @@ class Market:
         owner: the cluster of each option.
         unpriced: whether each is looked at without a price.
         step_s: low, middle and high of a step on each cluster, shape (3, clusters).
+        wait: what each option's are multiplied with, shape (3, options): its processors may not keep up.
         longest_s: for how long machines are to be had, infinite where nothing says.
     """
 
@@ -88,6 +90,7 @@ class Market:
     owner: Index
     unpriced: npt.NDArray[np.bool_]
     step_s: Array
+    wait: Array
     longest_s: Array
     around: Around
     on_demand: Bills
@@ -198,11 +201,12 @@ def market(
     nodes = np.array([float(o.nodes) for o in options])
     devices = nodes * np.array([float(o.offer.instance.devices) for o in options])
     terms = [o.terms for o in options]
+    wait = waiting(plan, options, samples / step_s[1, owner], step_s[2, owner] / step_s[1, owner])
 
     def billed(billing: Billing) -> Bills:
         spot = billing is Billing.SPOT
         taken = taken_per_s(operations, options) if spot else None
-        runs = run_time(plan, operations, step_s[:, owner], samples, devices, nodes, spot, taken)
+        runs = run_time(plan, operations, step_s[:, owner] * wait, samples, devices, nodes, spot, taken)
         prices = (o.offer.price(billing) for o in options)
         usd_per_h = np.array([p.usd_per_h if p else np.nan for p in prices])
         return bills(plan, operations, runs, billing, usd_per_h, nodes, terms, around)
@@ -216,6 +220,7 @@ def market(
         owner=owner,
         unpriced=np.array([o.unpriced for o in options]),
         step_s=step_s,
+        wait=wait,
         longest_s=np.array([(t.longest_s if t else None) or np.inf for t in terms]),
         around=around,
         on_demand=billed(Billing.ON_DEMAND),
@@ -230,6 +235,23 @@ def taken_per_s(operations: Operations, options: Sequence[Option]) -> Array:
     known = "preemptions_per_node_s" not in operations.given
     rates = (o.interruptions.per_node_s if known and o.interruptions else None for o in options)
     return np.array([r.ends if r else assumed for r in rates]).T
+
+
+def waiting(plan: TrainingPlan, options: Sequence[Option], samples_per_s: Array, spread: Array) -> Array:
+    """What low, middle and high of a step are multiplied with, shape (3, n): where the processors prepare less than
+    the devices take, the high end is at least as long as they need. They may have been prepared in advance.
+
+    Args:
+        plan: what is trained; options: the machines.
+        samples_per_s: that the devices take, shape (n,).
+        spread: the high end of a step over its middle, shape (n,).
+    """
+    factors = np.ones((3, len(options)))
+    prepared = np.array(
+        [prepared_per_s(plan.workload, o.offer.instance.vcpus, o.nodes) or np.inf for o in options], dtype=np.float64
+    )
+    factors[2] = np.maximum(1.0, samples_per_s / prepared / spread)
+    return factors
 
 
 # --- bills
