@@ -385,7 +385,7 @@ def test_of_many_bad_rows_the_first_are_named(called: Call) -> None:
 @pytest.mark.parametrize("kind", [k for k in BAD_ROWS if k != "duplicate"])
 def test_nothing_but_bad_rows(kind: str, called: Call) -> None:
     row, told = BAD_ROWS[kind]
-    error = complaint(called(*ONE, "--prices", str(table(row))), 2)
+    error = complaint(called(*ONE, "--prices", str(table(row))), 1)
     assert "line 2" in error
     assert told in error
 
