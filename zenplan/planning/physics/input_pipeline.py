@@ -74,22 +74,16 @@ class Supply:
         return max(0.0, 1.0 - self.share)
 
 
-def prepared_per_s(workload: Workload, vcpus: int | None, nodes: int) -> float | None:
-    """Samples a second that the processors of so many machines prepare; None as of ``supply``."""
-    preparation = PREPARATIONS.get(workload.input)
-    return None if preparation is None or vcpus is None else nodes * vcpus / preparation.vcpu_s
-
-
 def supply(workload: Workload, quote: Quote) -> Supply | None:
     """What the processors of a quote's machines can prepare; None where samples need next to nothing, or where it is
     not known how many processors there are."""
-    vcpus = quote.offer.instance.vcpus
-    prepared = prepared_per_s(workload, vcpus, quote.nodes)
-    if prepared is None or vcpus is None:
+    preparation, vcpus = PREPARATIONS.get(workload.input), quote.offer.instance.vcpus
+    if preparation is None or vcpus is None:
         return None
+    total = quote.nodes * vcpus
     return Supply(
-        preparation=PREPARATIONS[workload.input],
-        vcpus=quote.nodes * vcpus,
-        prepared_per_s=prepared,
+        preparation=preparation,
+        vcpus=total,
+        prepared_per_s=total / preparation.vcpu_s,
         taken_per_s=quote.estimate.samples_per_s,
     )
