@@ -216,7 +216,8 @@ def waiting(plan: TrainingPlan, options: Options, samples_per_s: Array, spread: 
     the devices take, the high end is at least as long as they need. They may have been prepared in advance.
 
     Args:
-        plan: what is trained; options: the machines.
+        plan: what is trained.
+        options: the machines.
         samples_per_s: that the devices take, shape (n,).
         spread: the high end of a step over its middle, shape (n,).
     """
