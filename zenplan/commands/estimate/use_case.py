@@ -25,6 +25,7 @@ from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.answer.project import Project
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN
+from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
@@ -266,7 +267,7 @@ def _no_options(request: Request, plan: TrainingPlan, selection: Selection, cata
     if selection.unknown and not selection.unable and not selection.alone:
         return f"no data sheet of {', '.join(sorted(selection.unknown))}"
     named = [catalogue.by_name(name) for name in request.gpu]
-    if named and not any(sheet.peak_flop_per_s for sheet in named):
+    if named and not any(trains_in(sheet, each) for sheet in named for each in PRECISIONS.values()):
         return f"the data sheet of {' and '.join(s.name for s in named)} has no peak to predict from"
     if request.max_usd_per_h and not selection.alone:
         return f"no offer for at most {units.usd(request.max_usd_per_h)} an hour trains in {plan.precision.name}"
