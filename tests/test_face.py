@@ -38,6 +38,7 @@ FUNCTIONS = (
     "calibrate",
     "count_flop",
     "estimate",
+    "explain",
     "layouts",
     "prepare_data",
     "prices",

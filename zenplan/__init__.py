@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from zenplan.api_data import prepare_data
     from zenplan.api_train import train
+    from zenplan.api_trained import explain
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
     from zenplan.domain.market.interruptions import Interruptions
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         Calibrations,
         Catalogue,
         DataCard,
+        Explanation,
         Prices,
         Profile,
         SearchedRun,
@@ -88,6 +90,7 @@ else:
         ),
         "zenplan.api_data": ("prepare_data",),
         "zenplan.api_train": ("train",),
+        "zenplan.api_trained": ("explain",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
         "zenplan.domain.market.interruptions": ("Interruptions",),
@@ -129,6 +132,7 @@ else:
             "Calibrations",
             "Catalogue",
             "DataCard",
+            "Explanation",
             "Prices",
             "Profile",
             "SearchedRun",
@@ -169,6 +173,7 @@ __all__ = [
     "ElementwiseKind",
     "Embedding",
     "Engine",
+    "Explanation",
     "Exporter",
     "Fact",
     "Function",
@@ -218,6 +223,7 @@ __all__ = [
     "calibrate",
     "count_flop",
     "estimate",
+    "explain",
     "hookimpl",
     "layouts",
     "prepare_data",

@@ -344,12 +344,14 @@ def backtest(
 
 
 def profile() -> Profile:
-    """The GPUs of this machine, read over NVML, each with its data sheet, and the host. As ``zenplan profile``."""
+    """The GPUs of this machine and the host, each with its data sheet. As ``zenplan profile``."""
     from zenplan.commands.profile.use_case import profile as use_case
 
     with loaded_plugins(_warn) as plugins:
-        taken, sheets, why = use_case(catalogue(plugins))
-    return result(Profile, taken, sheets=sheets, why=why)
+        known = catalogue(plugins)
+        taken, sheets, why = use_case(known)
+    processor = known.by_processor(taken.host.cpu_model.value or "")
+    return result(Profile, taken, sheets=sheets, why=why, processor=processor)
 
 
 def accelerators(*, vendor: str | None = None, architecture: str | None = None) -> Catalogue:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import Instance, PriceTable
+from zenplan.domain.market.offer import Instance, Offers, PriceTable
 from zenplan.domain.training.request import Request
 from zenplan.errors import UnknownName, UsageError
 
@@ -80,10 +80,10 @@ def _machines(text: str, tables: Sequence[PriceTable]) -> tuple[Instance, ...]:
     """Those of that name."""
     provider, _, name = text.strip().casefold().rpartition("/")
     found = (
-        offer.instance
+        table.offers[place].instance
         for table in tables
         if provider in ("", table.provider.casefold())
-        for offer in table.offers
-        if offer.instance.name.casefold() == name
+        for place, called in enumerate(Offers.of(table.offers).names)
+        if called.casefold() == name
     )
     return tuple(dict.fromkeys(found))

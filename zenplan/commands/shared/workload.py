@@ -26,7 +26,7 @@ _GOES_WITH: Final = {
     "active_params": (("params", "model", "config"), "it says how a mixture of --params is cut"),
     "activations_per_sample": (("flop_per_sample",), "give it with --params and --flops-per-sample"),
     "image_size": (("model",), "it is for a named model of images, as in: --model resnet50"),
-    "images": (("config",), "it is for the config.json of a language model that sees images"),
+    "images": (("config", "model"), "it is for a language model that sees images, by its name or config.json"),
     "seq_len": (("params", "model", "config"), "it is for models of sequences"),
 }
 # Below it each weight is used about once for a sample, as in a stack of dense layers.
