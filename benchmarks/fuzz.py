@@ -4,6 +4,9 @@
 
 Each is read in this process: what is no error of zenplan's, takes more than ``MOST_S`` or grows the process by more than
 ``MOST_BYTES`` is a fault. The configurations are those of ``published/configurations.csv``.
+
+Of 55,000 (seed 20261130), 20,211 were read and 34,789 refused in a line and a hint; none was a fault: 32,798 configurations,
+4,365 ``params.json``, 4,488 adapters, 4,493 files of text, 4,366 heads of GGUF and 4,490 of safetensors.
 """
 
 from __future__ import annotations
@@ -229,7 +232,7 @@ def fuzz(count: int, seed: int) -> tuple[Counter[str], dict[str, Any]]:
 
     seen: Counter[str] = Counter()
     faults: dict[str, Any] = {}
-    signal.signal(signal.SIGALRM, _stop)
+    former = signal.signal(signal.SIGALRM, _stop)
     with tempfile.TemporaryDirectory() as folder:
         drawn = _cases(random.Random(seed), Path(folder))  # noqa: S311 - nothing is secret
         for _ in range(count):
@@ -254,6 +257,7 @@ def fuzz(count: int, seed: int) -> tuple[Counter[str], dict[str, Any]]:
             if outcome.startswith("fault"):
                 faults.setdefault(outcome, what)
             seen[f"{kind}: {outcome}"] += 1
+    signal.signal(signal.SIGALRM, former)
     return seen, faults
 
 
