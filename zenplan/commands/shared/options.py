@@ -119,7 +119,7 @@ _MODEL: Final = (
     Flag(
         name="config",
         metavar="FILE",
-        help="A Hugging Face config.json, params.json of Llama, .gguf or .safetensors.",
+        help="A Hugging Face config.json or adapter_config.json, params.json of Llama, .gguf or .safetensors.",
         kind=Path,
     ),
     Flag(name="keras", metavar="TARGET", help="A Keras model: package.module:function, or a .keras file."),

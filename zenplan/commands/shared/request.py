@@ -55,7 +55,12 @@ def request_of(
     from zenplan.domain.training.request import Request
 
     _check_price(given)
+    config = _config(given.get("config"))
     values = parsed(given)
+    if config is not None:
+        from zenplan.commands.shared.adapters import with_base
+
+        values, config = with_base(values, config)
     project = ProjectPlan(**{f.name: values.pop(f.name) for f in fields(ProjectPlan) if f.name in values})
     check_labels(project, given)
     return Request(
@@ -63,7 +68,7 @@ def request_of(
         given=_given(settings, given),
         project=project,
         currency=_currency(given),
-        config=_config(given.get("config")),
+        config=config,
         precision=settings["precision"],
         optimizer=settings["optimizer"],
         software=settings["software"],

@@ -40,8 +40,7 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_ru
     optimizer, optimizer_fact = _optimizer(request, workload)
     software, stack, software_fact = software_of(request, workload, method, precision)
     weight_bytes = QLORA_WEIGHT_BYTES if method == "qlora" else precision.compute_bytes
-    adapted = workload if method == "full" else with_adapters(workload, without=request.freeze)
-    trained = with_frozen(adapted, request.freeze)
+    trained = with_frozen(workload if method == "full" else _adapted(request, workload), request.freeze)
     if not trained.trainable_parameters:
         raise UsageError(
             f"nothing of {workload.name} would be trained",
@@ -74,6 +73,19 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_ru
         batch_fact=how_much.batch_fact,
         facts=facts,
     )
+
+
+def _adapted(request: Request, workload: Workload) -> Workload:
+    """The workload with the usual adapters, or those of a configuration."""
+    if request.adapter is None:
+        return with_adapters(workload, without=request.freeze)
+    from zenplan.commands.shared.adapters import targets_of
+
+    why = "the adapter's configuration"
+    if request.adapter.normed:
+        why = f"{why}; DoRA's lengths of the weights are not counted: its steps take longer than LoRA's"
+    rank, targets = request.adapter.rank, targets_of(request.adapter)
+    return with_adapters(workload, rank, targets, request.freeze, why)
 
 
 def _origin(given: str | None) -> Origin:

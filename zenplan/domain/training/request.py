@@ -20,6 +20,7 @@ HORIZON_S: Final = 90 * units.DAY_S
 if TYPE_CHECKING:
     # Most requests have none, and every command waits for what is imported.
     from zenplan.domain.market.currency import Currency
+    from zenplan.domain.training.adapter import Adapter
     from zenplan.domain.training.data_set import DataSet
 
 
@@ -36,6 +37,7 @@ class Request:
         padding: of the positions of a batch, the share that is padding; None for packed texts.
         image_size: pixels of a side of the input.
         images: of a sequence, for a language model that sees; None for one.
+        adapter: as its configuration says, in the place of ``config``.
         freeze: parts of a model that do not learn, of ``domain.model.workload.PARTS``.
         global_batch_tokens, batch: tokens or samples a step; at most one.
         gpu, provider, region, provider_class: which offers to look at: of any of these; empty for all.
@@ -79,6 +81,7 @@ class Request:
     optimizer: str | None = None
     software: str | None = None
     method: str | None = None
+    adapter: Adapter | None = None
     freeze: tuple[str, ...] = ()
     gpu: tuple[str, ...] = ()
     gpus: int | None = None

@@ -9,7 +9,7 @@ from dataclasses import replace
 from zenplan.domain.model.operators import Elementwise, ElementwiseKind, Operator
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import DataError, UsageError
+from zenplan.errors import UsageError
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.configurations.heads import architecture, labels
@@ -35,21 +35,18 @@ def detector(fields: Fields) -> Workload:
     fields.facts.append(Fact(name="image size", value="800 × 1066", origin=Origin.ASSUMED, why=why))
     blocks, channels, positions = _backbone(fields)
     width, queries = fields.needed("d_model"), fields.needed("num_queries", default=100, most=MOST_HEADS)
-    try:
-        shape = TransformerShape(
-            family="encoder-decoder",
-            layers=fields.needed("decoder_layers", most=MOST_LAYERS),
-            encoder_layers=fields.needed("encoder_layers", most=MOST_LAYERS),
-            width=width,
-            heads=fields.needed("encoder_attention_heads", most=MOST_HEADS),
-            ff_width=fields.needed("encoder_ffn_dim", most=MOST_ENTRIES),
-            vocab=1,
-            seq_len=queries,
-            encoder_seq_len=positions,
-            headless=True,
-        )
-    except DataError as error:
-        raise UsageError(f"the model configuration does not fit together: {error}", "check its sizes") from error
+    shape = TransformerShape(
+        family="encoder-decoder",
+        layers=fields.needed("decoder_layers", most=MOST_LAYERS),
+        encoder_layers=fields.needed("encoder_layers", most=MOST_LAYERS),
+        width=width,
+        heads=fields.needed("encoder_attention_heads", most=MOST_HEADS),
+        ff_width=fields.needed("encoder_ffn_dim", most=MOST_ENTRIES),
+        vocab=1,
+        seq_len=queries,
+        encoder_seq_len=positions,
+        headless=True,
+    )
     layers = [b for b in lower(shape, "layers").blocks if b.place == "middle"]
     joined: list[Operator] = [product("input projection", positions, channels, width), few("queries", queries * width)]
     if fields.model_type == "table-transformer":

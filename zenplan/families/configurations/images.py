@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Block
-from zenplan.errors import DataError, UsageError
+from zenplan.errors import UsageError
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.parts import block, convolution, elementwise
@@ -271,21 +271,18 @@ def _layers(fields: Fields, kind: ImageType, prefix: str, sizes: tuple[int, int,
     biases = [
         fields.flag(b, default=True) if isinstance(b, str) else b for b in (kind.qkv_bias, kind.out_bias, kind.ff_bias)
     ]
-    try:
-        shape = TransformerShape(
-            family="encoder",
-            layers=layers,
-            width=width,
-            heads=heads,
-            ff_width=max(1, ff_width),
-            vocab=1,
-            seq_len=tokens,
-            gated=gated,
-            biases=all(biases),
-            norm_biases=kind.norm_biases,
-        )
-    except DataError as error:
-        raise UsageError(f"the model configuration does not fit together: {error}", "check its sizes") from error
+    shape = TransformerShape(
+        family="encoder",
+        layers=layers,
+        width=width,
+        heads=heads,
+        ff_width=max(1, ff_width),
+        vocab=1,
+        seq_len=tokens,
+        gated=gated,
+        biases=all(biases),
+        norm_biases=kind.norm_biases,
+    )
     middle = next(b for b in lower(shape, "layers").blocks if b.place == "middle")
     weights = (2 * width if kind.scales else 0) + (kind.norms - 2) * width + 2 * (width // heads) * kind.head_norms
     if not all(biases):

@@ -11,7 +11,7 @@ from typing import Any
 
 from zenplan.domain.model.operators import Operator
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import DataError, UsageError, shown
+from zenplan.errors import UsageError, shown
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import (
     MOST_ENTRIES,
@@ -74,10 +74,7 @@ def shape_of(
     if sizes.pop("positionless", False):
         given["positions"] = 0
     given |= _beyond(fields, spec, sizes, given)
-    try:
-        shape = TransformerShape(**(sizes | given))
-    except DataError as error:
-        raise UsageError(f"the model configuration does not fit together: {error}", "check its sizes") from error
+    shape = TransformerShape(**(sizes | given))
     shape, grown = with_seq_len(shape, tokens)
     return shape, (*fields.facts, *grown)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import UsageError, shown
+from zenplan.errors import DataError, UsageError, shown
 from zenplan.families.configurations.crossing import MLLAMA
 from zenplan.families.configurations.decoders import ANY_EXPERTS, DECODERS
 from zenplan.families.configurations.detection import detector
@@ -49,32 +50,53 @@ def workload_from_config(
     Raises:
         UsageError: as of ``shape_from_config``; or it is no language model that sees the images.
     """
-    known = known or {}
-    config = _written(config)
+    with _fitting():
+        return _workload(_written(config), seq_len, known or {}, images)
+
+
+def _workload(
+    config: Mapping[str, Any], seq_len: int | None, known: Known, images: int | None
+) -> tuple[Workload, TransformerShape | None]:
     model_type = config.get("model_type")
     if isinstance(model_type, str):
         fields = Fields(config, model_type, known.get(model_type))
-        if images and model_type in (*PAIRS, *IMAGES, *STAGED, *DETECTORS, *WAVES, "whisper"):
-            raise _no_images(model_type)
-        if model_type in PAIRS:
-            return pairs(config, fields, known), None
-        if model_type in IMAGES:
-            return seeing_alone(fields), None
-        if model_type in STAGED:
-            return STAGED[model_type](fields), None
-        if model_type in DETECTORS:
-            return detector(fields), None
-        if model_type in WAVES:
-            return hearing_alone(fields), None
-        if model_type == "whisper":
-            return whisper(fields, seq_len), None
-        if _has_towers(config, model_type):
+        if _has_towers(config, model_type) and model_type not in PAIRS:
             shape, facts = _inner_text(config, fields, seq_len, known)
             return seeing(config, fields, (shape, facts), known, images), shape
+        alone = _no_language(config, fields, seq_len, known)
+        if alone is not None and images:
+            raise _no_images(model_type)
+        if alone is not None:
+            return alone, None
     if images:
         raise _no_images(str(model_type or "decoder"))
     shape, facts = _text(config, seq_len, known)
     return lower(shape, str(model_type or "decoder"), facts), shape
+
+
+def _no_language(config: Mapping[str, Any], fields: Fields, seq_len: int | None, known: Known) -> Workload | None:
+    """The workload of a type that is no language model; None of any other."""
+    kind = fields.model_type
+    if kind in PAIRS:
+        return pairs(config, fields, known)
+    if kind == "whisper":
+        return whisper(fields, seq_len)
+    alone: tuple[tuple[Container[str], Callable[[Fields], Workload]], ...] = (
+        (IMAGES, seeing_alone),
+        (STAGED, lambda each: STAGED[kind](each)),
+        (DETECTORS, detector),
+        (WAVES, hearing_alone),
+    )
+    return next((read(fields) for kinds, read in alone if kind in kinds), None)
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Sizes that are right each by itself, and make no model together, are the user's slip."""
+    try:
+        yield
+    except DataError as error:
+        raise UsageError(f"the model configuration does not fit together: {error}", "check its sizes") from error
 
 
 def shape_from_config(
@@ -91,7 +113,8 @@ def shape_from_config(
         UsageError: the type is unknown and its keys are no decoder's, or a field is missing, wrong or does not go with
             another; the message names the field.
     """
-    return _text(_written(config), seq_len, known or {})
+    with _fitting():
+        return _text(_written(config), seq_len, known or {})
 
 
 def _written(config: Any) -> Mapping[str, Any]:
@@ -104,7 +127,11 @@ def _written(config: Any) -> Mapping[str, Any]:
         raise UsageError(f"the model configuration is {shown(config)}", "it must be a JSON object")
     if config.get("peft_type") is not None:
         raise _no_base(config)
-    return from_llama_params(config) if is_llama_params(config) else flat(config)
+    if is_llama_params(config):
+        return from_llama_params(config)
+    named = config.get("model_type")
+    # A type that cannot be shown is an unknown one.
+    return flat({**config, "model_type": plain_name(named)} if isinstance(named, str) and named else config)
 
 
 def _has_towers(config: Mapping[str, Any], model_type: str) -> bool:
@@ -200,7 +227,7 @@ def type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, bool]:
 
 def plain_name(model_type: str) -> str:
     """A type's name as it is shown: at most 40 characters, on one line."""
-    return "".join(c if c.isprintable() else " " for c in model_type[:40])
+    return "".join(c if c.isprintable() else " " for c in model_type[:40]).strip() or "unknown"
 
 
 def guess_fact(model_type: str) -> Fact:

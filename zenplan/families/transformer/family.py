@@ -72,7 +72,7 @@ class TransformerFamily:
 
     def _of_config(self, config: Any, seq_len: Any, images: Any) -> Workload:
         load, shape = self._reader(config, seq_len, images)
-        kind = str(config.get("model_type") or load.name)
+        kind = load.name
         why = _size(shape) if shape is not None else ""
         facts = (Fact(name="model configuration", value=kind, origin=Origin.GIVEN, why=why), *load.facts)
         if seq_len is not None:

@@ -54,7 +54,11 @@ _WORDS: Final = {
 
 
 def with_adapters(
-    workload: Workload, rank: int = DEFAULT_RANK, targets: Targets = Targets.ALL, without: Collection[str] = ()
+    workload: Workload,
+    rank: int = DEFAULT_RANK,
+    targets: Targets = Targets.ALL,
+    without: Collection[str] = (),
+    why: str = "",
 ) -> Workload:
     """The same model, frozen, with low-rank adapters on products of its layers.
 
@@ -63,12 +67,13 @@ def with_adapters(
         rank: of each adapter.
         targets: which products of a layer have one.
         without: parts of the model that have none.
+        why: where rank and targets are from, where they were given.
     """
     fact = Fact(
         name="adapters",
         value=f"rank {rank} on {_WORDS[targets]}",
-        origin=Origin.ASSUMED,
-        why="LoRA (Hu et al. 2021)",
+        origin=Origin.GIVEN if why else Origin.ASSUMED,
+        why=why or "LoRA (Hu et al. 2021)",
     )
     blocks = tuple(_adapted(block, rank, targets, block.part not in without) for block in workload.blocks)
     return replace(workload, blocks=blocks, facts=(*workload.facts, fact))
