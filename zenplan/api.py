@@ -159,7 +159,8 @@ def estimate(
         data_usd: what the data cost: licence, purchase, collection.
         label_usd: what labelling a sample costs.
         label_hours, label_rate: or hours of labelling, and what one costs.
-        currency, rate, rate_date: shows amounts in it too, as in "EUR"; what a dollar is in it, and on which day.
+        currency, rate, rate_date: shows amounts in it too, as in "EUR"; what a dollar is in it, and on which day. Without
+            a rate, that of the price book.
         no_calibrations: do without what was measured by ``calibrate``.
         request: a TOML file of these arguments; those given beside it come first.
 

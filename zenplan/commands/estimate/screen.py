@@ -263,12 +263,12 @@ def input_pipeline(answer: Answer, named: bool = True) -> str:
 
 
 def rate(answer: Answer) -> str:
-    """The rate of the currency that amounts are shown in; empty for dollars."""
+    """The rate of the currency that amounts are shown in, whose it is, and its day; empty for dollars."""
     currency = answer.request.currency
     if currency is None:
         return ""
-    day_of = f" of {currency.as_of}" if currency.as_of else ", of no date"
-    return f"$1 is {currency.per_usd:g} {currency.code}, as given{day_of}."
+    day_of = f"of {currency.as_of}" if currency.as_of else "of no date"
+    return f"$1 is {currency.per_usd:g} {currency.code}: {currency.source}, {day_of}."
 
 
 def further(answer: Answer) -> str:

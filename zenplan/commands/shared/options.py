@@ -327,7 +327,11 @@ _PROJECT: Final = (
         field="label_usd_per_h",
         parse=units.or_zero(units.parse_usd),
     ),
-    Flag(name="currency", metavar="CODE", help="Show amounts in this currency, as in EUR; needs --rate."),
+    Flag(
+        name="currency",
+        metavar="CODE",
+        help="Show amounts in this currency, as in EUR: at --rate, or the price book's.",
+    ),
     Flag(name="rate", metavar="NUMBER", help="What a dollar is in that currency, as in 0.92."),
     Flag(name="rate_date", metavar="DATE", help="The day of that rate, as in 2026-11-29."),
 )
