@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from zenplan.adapters.clock import today
     from zenplan.adapters.prices.table import bundled_prices, price_table, read_price_folder
     from zenplan.api import (
-        ZenplanWarning,
         accelerators,
         backtest,
         calibrate,
@@ -28,8 +27,10 @@ if TYPE_CHECKING:
         profile,
         register_layer,
     )
+    from zenplan.api_buy import buy
     from zenplan.api_data import prepare_data
     from zenplan.api_train import train
+    from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
     from zenplan.domain.market.interruptions import Interruptions
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         DataCard,
         Prices,
         Profile,
+        Purchase,
         SearchedRun,
         Tradeoff,
         TrainedRun,
@@ -75,7 +77,6 @@ else:
         "zenplan.adapters.clock": ("today",),
         "zenplan.adapters.prices.table": ("bundled_prices", "price_table", "read_price_folder"),
         "zenplan.api": (
-            "ZenplanWarning",
             "accelerators",
             "backtest",
             "calibrate",
@@ -86,8 +87,10 @@ else:
             "profile",
             "register_layer",
         ),
+        "zenplan.api_buy": ("buy",),
         "zenplan.api_data": ("prepare_data",),
         "zenplan.api_train": ("train",),
+        "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
         "zenplan.domain.market.interruptions": ("Interruptions",),
@@ -131,6 +134,7 @@ else:
             "DataCard",
             "Prices",
             "Profile",
+            "Purchase",
             "SearchedRun",
             "Tradeoff",
             "TrainedRun",
@@ -188,6 +192,7 @@ __all__ = [
     "PriceTable",
     "Prices",
     "Profile",
+    "Purchase",
     "Range",
     "Ranked",
     "Recurrent",
@@ -215,6 +220,7 @@ __all__ = [
     "accelerators",
     "backtest",
     "bundled_prices",
+    "buy",
     "calibrate",
     "count_flop",
     "estimate",
