@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
+    from zenplan.domain.market.committed import Committed
     from zenplan.domain.market.interruptions import Interruptions
     from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
     from zenplan.domain.measured.tracked_run import TrackedRun
@@ -93,6 +94,7 @@ else:
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
+        "zenplan.domain.market.committed": ("Committed",),
         "zenplan.domain.market.interruptions": ("Interruptions",),
         "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
         "zenplan.domain.measured.tracked_run": ("TrackedRun",),
@@ -166,6 +168,7 @@ __all__ = [
     "Calibrations",
     "Catalogue",
     "Column",
+    "Committed",
     "Convolution",
     "DataCard",
     "DataError",

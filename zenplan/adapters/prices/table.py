@@ -4,8 +4,8 @@ A user's file needs the columns of ``REQUIRED`` and at least one of ``PRICES``; 
 empty cell. It may also have ``region`` (empty: ``any``), ``sold_by`` (``instance`` or ``gpu``), ``tier``, ``vcpus``,
 ``ram_gib``, ``network_gbit_per_s_per_device``,
 ``on_demand_as_of``, ``spot_as_of`` (ISO 8601), ``source`` and ``spot_source``; and how often a spot machine is taken:
-``spot_taken_per_h`` with ``_low`` and ``_high``, ``spot_taken_what``, ``spot_taken_as_of``, ``spot_taken_source``. Other
-columns are ignored.
+``spot_taken_per_h`` with ``_low`` and ``_high``, ``spot_taken_what``, ``spot_taken_as_of``, ``spot_taken_source``. A row
+with ``term_days`` is a price that binds: whoever takes the machine pays for so many days. Other columns are ignored.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from zenplan import units
 from zenplan.adapters.files.csv_file import DataRow, Row, read_rows, rows_of
 from zenplan.adapters.files.data import DATA
 from zenplan.adapters.tables.market import provider_class
+from zenplan.domain.market.committed import Committed
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
 from zenplan.domain.market.provider import ProviderClass
@@ -41,6 +42,8 @@ GBIT_PER_S = 1e9 / 8
 # The largest slice of a TPU pod has 9,216 chips; no machine has more virtual processors than this.
 MOST_DEVICES = 10_000
 MOST_VCPUS = 1e6
+# Clouds reserve for one, three or five years.
+MOST_TERM_DAYS = 3660
 # The least price seen is $0.03; a thousandth of a dollar is a slip of units.
 LEAST_USD_PER_DEVICE_H = 0.001
 
@@ -224,6 +227,19 @@ def _count(row: Mapping[str, str], column: str) -> int:
     return value
 
 
+def _for_a_term(offer: Offer, row: Mapping[str, str], terms: Terms | None) -> Offer:
+    """The offer, paid for so many days by whoever takes it."""
+    days = _number(row, "term_days") or 0.0
+    if days > MOST_TERM_DAYS:
+        raise DataError(f"term_days of {days:g} is beyond any contract")
+    if offer.spot:
+        raise DataError("term_days: a spot price binds to no term")
+    own = terms.of(offer.instance.name) if terms else Terms(provider=offer.instance.provider, source="not known")
+    term_s = days * units.DAY_S
+    what = offer.tier or f"commitment for {units.duration(term_s)}"
+    return replace(offer, terms=replace(own, exceptions=(), committed=Committed(what=what, term_s=term_s)))
+
+
 def _date(row: Mapping[str, str], column: str) -> date | None:
     cell = row.get(column, "")
     if not cell:
@@ -382,6 +398,8 @@ def tables_of(
         provider = row.get("provider", "")
         try:
             made = offers_of(row, machines, canonical, source, today)
+            if row.get("term_days"):
+                made = [_for_a_term(offer, row, terms.get(provider)) for offer in made]
             for offer in made:
                 key = (provider, offer.instance.name, offer.region, offer.tier)
                 if seen.setdefault(key, line) != line:

@@ -156,6 +156,22 @@ def select(
     return chosen
 
 
+def paid_anyway(tables: Sequence[PriceTable], chosen: Offer) -> tuple[str, ...]:
+    """What is committed to already and of which the chosen offer is none, a line each: it is paid without it as well."""
+    lines: dict[str, None] = {}
+    for table in tables:
+        for offer in table.offers:
+            bound, price = offer.committed, offer.on_demand
+            if bound is None or bound.term_s is not None or price is None:
+                continue
+            if chosen.on_demand and price.source == chosen.on_demand.source:
+                continue
+            rate = f", {units.usd(bound.usd_per_h)}/h" if bound.usd_per_h else ""
+            what = f"{table.provider} {offer.instance.name}, {bound.what}{rate} ({price.source})"
+            lines[f"Paid anyway, and not used by the recommended plan: {what}."] = None
+    return tuple(lines)
+
+
 def _taken(offer: Offer) -> Interruptions | None:
     """How often a spot machine of it is taken, as its own source says or as is published; None where neither does."""
     if offer.spot is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import making_of, site_of
-from zenplan.commands.estimate.offers import Selection, matching, select
+from zenplan.commands.estimate.offers import Selection, matching, paid_anyway, select
 from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.estimate.sizing import sized
@@ -70,7 +70,8 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
     best = ranked[0]
     case = Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)
     fewer = _fewer(request, found, ranking.order[0], evidence)
-    notices = (*_unread(given), *search.looked.selection.notices)
+    standing_by = paid_anyway(known.tables, best.quote.offer)
+    notices = (*_unread(given), *search.looked.selection.notices, *standing_by)
     left_out = (*fewer, *evidence.notes, *notices, *search.looked.selection.left_out)
     stated = (*wish.facts(request), *evidence.facts(_used(ranked)), *machine_facts(request, known.catalogue, ranked))
     return Answer(

@@ -15,7 +15,8 @@ from zenplan.domain.report import Column, Report, Table
 
 _UNKNOWN = "?"
 _NOTE = (
-    "Cheapest device-hour first, by the on-demand price; offers with a spot price alone come last, by that. "
+    "Cheapest device-hour first, by the on-demand price; what binds to a term comes after that, and offers with a spot "
+    "price alone last. "
     "GPU-h is that price of one device. '?' is a price that is not known, never 0."
 )
 
@@ -51,9 +52,9 @@ def _device_usd_per_h(offer: Offer) -> float:
     return price.usd_per_h / offer.instance.devices if price else math.inf
 
 
-def _order(offer: Offer) -> tuple[bool, float, str, str, str]:
-    instance = offer.instance
-    return offer.on_demand is None, _device_usd_per_h(offer), instance.provider, instance.name, offer.region
+def _order(offer: Offer) -> tuple[bool, bool, float, str, str, str]:
+    instance, bound = offer.instance, offer.committed is not None
+    return offer.on_demand is None, bound, _device_usd_per_h(offer), instance.provider, instance.name, offer.region
 
 
 def _offers(offers: Sequence[Offer], today: date) -> Table:

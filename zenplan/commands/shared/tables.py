@@ -194,7 +194,8 @@ def _knows(family: WorkloadFamily, model: str) -> bool:
 
 
 def cheapest(accelerator: Accelerator, tables: Sequence[PriceTable], today: date) -> DevicePrice | None:
-    """The lowest on-demand price of one device of that kind, in any number and place; None where none is known.
+    """The lowest on-demand price of one device of that kind, in any number and place, that binds to no term; None where
+    none is known.
 
     An old price, or one without a date, is the lowest only where no fresh one is within ``OLD_WITHIN`` times of it.
     """
@@ -202,7 +203,7 @@ def cheapest(accelerator: Accelerator, tables: Sequence[PriceTable], today: date
         (offer.on_demand.usd_per_h / offer.instance.devices, offer, offer.on_demand)
         for table in tables
         for offer in table.offers
-        if offer.instance.accelerator == accelerator.name and offer.on_demand is not None
+        if offer.instance.accelerator == accelerator.name and offer.on_demand is not None and offer.committed is None
     ]
     if not prices:
         return None
