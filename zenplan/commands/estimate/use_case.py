@@ -81,7 +81,7 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
         operations=known.operations,
         ranked=ranked,
         rule=wish.rule,
-        verdict=verdict(request, found, best.bill, ranking),
+        verdict=verdict(request, found, best.bill, ranking, known.today),
         met=ranking.met,
         would_help=would_help(request, found, ranking, known.today),
         options=len(found.options),
@@ -309,7 +309,7 @@ def _why_nothing(request: Request, found: Market, wish: Wish, today: date) -> tu
     other = request.billing.other
     ranking = ranking_of(found, other, 1, wish, today)
     if ranking is not None:
-        there = told(found, other, ranking.order[0])
+        there = told(found, other, ranking.order[0], today)
         return f"no offer that fits has a price under {request.billing}", f"try --billing {other}: {there}"
     return "no run would end: failures come faster than work is saved", "ask for fewer --gpus"
 
