@@ -186,12 +186,14 @@ def test_a_place_is_every_region_that_lies_there(world: Known) -> None:
     assert not {("aws", "eu-west-2"), ("azure", "uksouth")} & union
     assert all(region != "any" for _, region in union)
     assert found("eu") == union
+    assert union < found("europe") == found("EUROPE") == union | found("GBR") | found("CHE") | found("NOR")
+    assert found("European Union") == union
     assert found("DEU") == {("aws", "eu-central-1")}
     assert found("DEU", "us-east-1") == found("deu") | found("us-east-1")
     assert found("DEU") | found("GBR") == found("DEU", "GBR") != union
 
 
 def test_a_place_where_nobody_has_a_region_is_an_unknown_name(world: Known) -> None:
-    for place in ("atlantis", "DE", "EUROPE", "MNG"):
+    for place in ("atlantis", "DE", "EUROPA", "MNG"):
         with pytest.raises(UnknownName):
             filtered(world.tables, world.catalogue, Filters(region=(place,)), TODAY)

@@ -66,6 +66,11 @@ def test_a_rate_of_one_instance_leaves_the_others(made: Any) -> None:
         assert now.spot == before.spot
 
 
+def test_providers_are_called_as_people_do(made: Any) -> None:
+    text = '[[rate]]\nprovider = "Google Cloud"\ninstance = "a3-highgpu-8g"\non_demand = 70'
+    assert {o.on_demand.usd_per_h for o in offers(made(text)["gcp"], "a3-highgpu-8g") if o.on_demand} == {70.0}
+
+
 def test_a_rate_in_one_region_is_of_that_one(made: Any) -> None:
     text = '[[rate]]\nprovider = "aws"\ninstance = "p5.48xlarge"\nregion = "us-east-1"\non_demand = "$30"'
     found = offers(made(text)["aws"], "p5.48xlarge")

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from zenplan import units
 from zenplan.adapters.files.toml_file import TomlFile, read_toml_file
 from zenplan.adapters.prices.table import GBIT_PER_S, MOST_DEVICES
+from zenplan.adapters.tables.market import provider_called
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.book import Commitment, Discount, Kind, PriceBook, Rate, Which
 from zenplan.domain.market.credit import Credit
@@ -148,9 +149,9 @@ class _Entry:
                 accelerator = self.canonical(name)
             except UnknownName as error:
                 raise self.wrong("gpu", error.message, error.hint) from error
-        provider = self.text("provider") or self.text("name") or ""
+        provider = self.text("provider")
         return Which(
-            provider=provider.lower() if "provider" in self.values else provider,
+            provider=(self.text("name") or "") if provider is None else provider_called(provider),
             instance=self.text("instance"),
             accelerator=accelerator,
             region=self.text("region"),

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from zenplan.adapters.tables.market import provider_names
 from zenplan.adapters.tables.regions import countries_of, country_of, without_zone
-from zenplan.domain.hardware.catalogue import Catalogue, plain
+from zenplan.commands.shared.current import named_providers
+from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import Offer, Price, PriceTable
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.errors import UnknownName
@@ -23,8 +23,8 @@ class Filters:
 
     Attributes:
         instances: provider and name of machines.
-        region: of a provider, or a place: ``EU``, or a country as in ``DEU``; a region of which no country is known lies
-            in none.
+        region: of a provider, or a place: ``EU``, ``Europe``, or a country as in ``DEU``; a region of which no country is
+            known lies in none.
         max_usd_per_h: of one machine, under a billing kind that is known.
         max_price_age_s: older prices are left out, and those without a date.
         spot: only offers with a spot price.
@@ -51,8 +51,8 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     providers = [t.provider for t in tables]
     wanted = replace(
         wanted,
-        provider=_providers(wanted.provider, providers),
-        exclude_provider=_providers(wanted.exclude_provider, providers),
+        provider=named_providers(wanted.provider, providers),
+        exclude_provider=named_providers(wanted.exclude_provider, providers),
     )
     tables = [t for t in tables if _of_provider(t, wanted)]
     named, places = _regions(wanted, tables) if wanted.region else (frozenset(), frozenset())
@@ -73,18 +73,6 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     kept = (replace(t, offers=tuple(o for o in t.offers if passes(o))) for t in tables)
     age_s = wanted.max_price_age_s
     return tuple(kept if age_s is None else (_recent(t, age_s, today, wanted.spot) for t in kept))
-
-
-def _providers(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """As their tables have them: people write AWS, Google Cloud and Lambda Labs."""
-    if not names:
-        return ()
-    spelled = {plain(other): provider for other, provider in provider_names().items() if provider in known}
-    spelled |= {plain(provider): provider for provider in known}
-    for name in names:
-        if plain(name) not in spelled:
-            raise UnknownName("provider", name, known, _LISTING)
-    return tuple(spelled[plain(name)] for name in names)
 
 
 def _regions(wanted: Filters, tables: Sequence[PriceTable]) -> tuple[frozenset[str], frozenset[str]]:

@@ -226,7 +226,7 @@ _FILTERS: Final = (
     Flag(
         name="region",
         metavar="NAME",
-        help="Region to rent in, as in us-east-1, EU, or a country as in DEU; several with commas.",
+        help="Region to rent in, as in us-east-1, EU, Europe, or a country as in DEU; several with commas.",
         kind=list[str],
     ),
     Flag(name="max_usd_per_hour", metavar="USD", help="The most that an hour of the whole cluster may cost."),
