@@ -490,7 +490,8 @@ def test_a_key_is_shown_to_its_server_alone(
 def test_providers_are_called_as_people_do(called: Callable[..., Any], name: str) -> None:
     for argv in (("history", "a3-highgpu-8g", "--provider", name), ("export", "now.csv", "--provider", name)):
         assert called("prices", *argv).code == 0, argv
-    assert {row["provider"] for row in csv.DictReader(Path("now.csv").open(encoding="utf-8"))} == {"gcp"}
+    rows = csv.DictReader(Path("now.csv").read_text(encoding="utf-8").splitlines())
+    assert {row["provider"] for row in rows} == {"gcp"}
     # Nobody who can be asked, and not an unknown name.
     ended = called("prices", "refresh", name)
     assert "unknown provider" not in ended.err
