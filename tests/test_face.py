@@ -31,7 +31,7 @@ from zenplan.commands.main import run
 ROOT = Path(__file__).parents[1]
 FACE = ast.parse((ROOT / "zenplan" / "__init__.py").read_text(encoding="utf-8"))
 # Arguments of a command that say how its answer is shown, or where it goes.
-SHOWING = {"output", "explain", "details", "worst", "save"}
+SHOWING = {"every", "output", "explain", "details", "worst", "save"}
 FUNCTIONS = (
     "accelerators",
     "backtest",

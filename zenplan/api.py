@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from zenplan.adapters.clock import today
 from zenplan.arguments import flags, settings_of, warn
-from zenplan.commands.shared.filters import Filters, filtered
+from zenplan.commands.shared.filters import filtered
 from zenplan.commands.shared.known import known
+from zenplan.commands.shared.machines import wanted
 from zenplan.commands.shared.output import loaded_plugins
 from zenplan.commands.shared.request import check_sizes, filters_of, request_of
 from zenplan.commands.shared.tables import catalogue, only, price_tables
@@ -302,9 +303,9 @@ def calibrate(
     of_request = ("model", "config", "params", "batch", "image_size", "seq_len", "samples", "tokens", "epochs")
     asked = {**{name: given[name] for name in of_request}, "workers": several}
     target = None if keras is None else os.fsdecode(keras)
-    wanted = wanted_of(settings, asked, target, family, vary, given["depth"], compare, given["usd_per_hour"])
+    asked_for = wanted_of(settings, asked, target, family, vary, given["depth"], compare, given["usd_per_hour"])
     with loaded_plugins(warn) as plugins:
-        found = measured(wanted, backend, how, settings["prices"], plugins, progress or _unseen, warn)
+        found = measured(asked_for, backend, how, settings["prices"], plugins, progress or _unseen, warn)
     return result(Calibrations, found)
 
 
@@ -373,7 +374,7 @@ def prices(
     """What offers cost, a table for each provider. As ``zenplan prices``.
 
     Args:
-        gpu: only offers with this accelerator, or any of several.
+        gpu: only offers with this accelerator, or any of several; machines of eight, as in "8xH100".
         provider: only this provider's, or any of several.
         exclude_provider: none of this provider's, or of several.
         provider_class: only of hyperscaler, cloud, marketplace or unknown, or any of several.
@@ -391,7 +392,7 @@ def prices(
     with loaded_plugins(warn) as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"], settings["fresh"], warn)
-        found = filtered(tables, sheets, Filters(**filters_of(settings), spot=spot), today())
+        found = filtered(tables, sheets, wanted(filters_of(settings), sheets, tables, spot), today())
     return Prices(t for t in found if t.offers or t.left_out or t.too_old)
 
 

@@ -70,7 +70,9 @@ def matching(
         if len(request.gpu) != 1:
             raise UsageError("--usd-per-hour goes with one --gpu", "it is the price of one device an hour")
         return (own_table([catalogue.by_name(request.gpu[0])], request, today),)
-    filters = Filters(**{f.name: getattr(request, f.name) for f in fields(Filters) if f.name != "spot"})
+    filters = Filters(
+        **{f.name: getattr(request, f.name) for f in fields(Filters) if f.name not in ("spot", "devices")}
+    )
     found = filtered(tables, catalogue, filters, today)
     rented = {offer.instance.accelerator for table in tables for offer in table.offers}
     named = {(sheet := catalogue.by_name(name)).name: sheet for name in request.gpu}

@@ -25,6 +25,7 @@ class Filters:
         instances: provider and name of machines.
         region: of a provider, or a place: ``EU``, ``Europe``, or a country as in ``DEU``; a region of which no country is
             known lies in none.
+        devices: of one machine; where none has so many, those of which so many can be put together.
         max_usd_per_h: of one machine, under a billing kind that is known.
         max_price_age_s: older prices are left out, and those without a date.
         spot: only offers with a spot price.
@@ -36,6 +37,7 @@ class Filters:
     exclude_provider: tuple[str, ...] = ()
     provider_class: tuple[ProviderClass, ...] = ()
     region: tuple[str, ...] = ()
+    devices: int | None = None
     max_usd_per_h: float | None = None
     max_price_age_s: float | None = None
     spot: bool = False
@@ -70,9 +72,17 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
             and _affordable((offer.on_demand, offer.spot), wanted.max_usd_per_h)
         )
 
-    kept = (replace(t, offers=tuple(o for o in t.offers if passes(o))) for t in tables)
+    kept = [replace(t, offers=tuple(o for o in t.offers if passes(o))) for t in tables]
+    kept = kept if wanted.devices is None else _of_devices(kept, wanted.devices)
     age_s = wanted.max_price_age_s
     return tuple(kept if age_s is None else (_recent(t, age_s, today, wanted.spot) for t in kept))
+
+
+def _of_devices(tables: Sequence[PriceTable], devices: int) -> list[PriceTable]:
+    """The machines of so many devices; where there are none, those of which so many can be put together."""
+    sizes = {offer.instance.devices for table in tables for offer in table.offers}
+    fit = {devices} & sizes or {size for size in sizes if devices % size == 0}
+    return [replace(t, offers=tuple(o for o in t.offers if o.instance.devices in fit)) for t in tables]
 
 
 def _regions(wanted: Filters, tables: Sequence[PriceTable]) -> tuple[frozenset[str], frozenset[str]]:
