@@ -46,6 +46,7 @@ FLOORS = {
     "api_buy": 11,
     "api_data": 11,
     "api_train": 11,
+    "api_trained": 11,
     "__init__": 12,
 }
 
@@ -83,8 +84,11 @@ ALLOWED = {
     "api_buy": GROUND | {"commands", "results", "arguments"},
     "api_data": GROUND | {"commands", "results", "arguments"},
     "api_train": GROUND | {"commands", "results", "arguments"},
+    "api_trained": GROUND | {"commands", "results", "arguments"},
     # The public face: names from anywhere, imported when they are used. Nobody inside imports it.
-    "__init__": NOUNS | SEAM | {"adapters", "arguments", "results", "api", "api_buy", "api_data", "api_train"},
+    "__init__": NOUNS
+    | SEAM
+    | {"adapters", "arguments", "results", "api", "api_buy", "api_data", "api_train", "api_trained"},
 }
 
 # Everything that is not Python's own, and where it may be imported.
@@ -143,6 +147,7 @@ MOST_LINES_OF_FILE, MOST_LINES_OF_FUNCTION = 500, 50
 LONGER = {
     "commands/buy/command.py:buy": "as calibrate's",
     "commands/calibrate/command.py:calibrate": "Typer reads its own flags from the signature, a line each",
+    "commands/explain/command.py:explain": "as calibrate's",
     "api.py:estimate": "the flags of the command are the arguments, and there are two lines for each",
     "api.py:calibrate": "as api.estimate",
     "api_train.py:train": "as api.estimate",

@@ -39,6 +39,7 @@ FUNCTIONS = (
     "calibrate",
     "count_flop",
     "estimate",
+    "explain",
     "layouts",
     "prepare_data",
     "prices",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zenplan.api_buy import buy
     from zenplan.api_data import prepare_data
     from zenplan.api_train import train
+    from zenplan.api_trained import explain
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         Calibrations,
         Catalogue,
         DataCard,
+        Explanation,
         Prices,
         Profile,
         Purchase,
@@ -91,6 +93,7 @@ else:
         "zenplan.api_buy": ("buy",),
         "zenplan.api_data": ("prepare_data",),
         "zenplan.api_train": ("train",),
+        "zenplan.api_trained": ("explain",),
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
@@ -134,6 +137,7 @@ else:
             "Calibrations",
             "Catalogue",
             "DataCard",
+            "Explanation",
             "Prices",
             "Profile",
             "Purchase",
@@ -176,6 +180,7 @@ __all__ = [
     "ElementwiseKind",
     "Embedding",
     "Engine",
+    "Explanation",
     "Exporter",
     "Fact",
     "Function",
@@ -227,6 +232,7 @@ __all__ = [
     "calibrate",
     "count_flop",
     "estimate",
+    "explain",
     "hookimpl",
     "layouts",
     "prepare_data",

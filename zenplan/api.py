@@ -57,12 +57,14 @@ def estimate(
     epochs: Number | None = None,
     image_size: Number | None = None,
     seq_len: Number | None = None,
+    images: Number | None = None,
     global_batch: Number | None = None,
     batch: Number | None = None,
     precision: str | None = None,
     optimizer: str | None = None,
     software: str | None = None,
     method: str | None = None,
+    freeze: Names | None = None,
     gpu: Names | None = None,
     gpus: Number | None = None,
     max_gpus: Number | None = None,
@@ -121,6 +123,7 @@ def estimate(
         epochs: passes over that data.
         image_size: pixels of a side of the input.
         seq_len: tokens of a sequence.
+        images: of a sequence, of whose tokens they are, for a ``config`` that sees; 1 by default.
         global_batch, batch: tokens, or samples, of an optimizer step.
         precision: bf16, fp16, fp8, fp8-rowwise, fp8-block, mxfp8, nvfp4, tf32 or fp32.
         optimizer: adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.
@@ -128,6 +131,7 @@ def estimate(
             keras, whose layouts alone are searched; or a kind, which may run any: eager, patched, fused, compiled, jax,
             xla.
         method: full, lora or qlora.
+        freeze: parts of a ``config`` that do not learn: vision, audio, projector, text; or several.
         gpu: the accelerator, as in "H100" or "a100-40gb"; or several: ("H100", "A100"), "H100,A100".
         gpus: exactly this many devices.
         max_gpus: the largest cluster to consider; None for what is had on demand.
@@ -189,12 +193,14 @@ def layouts(
     activations_per_sample: Number | None = None,
     image_size: Number | None = None,
     seq_len: Number | None = None,
+    images: Number | None = None,
     global_batch: Number | None = None,
     batch: Number | None = None,
     precision: str | None = None,
     optimizer: str | None = None,
     software: str | None = None,
     method: str | None = None,
+    freeze: Names | None = None,
     by: str = "time",
     top: Number = 10,
     prices: File | None = None,
@@ -203,14 +209,12 @@ def layouts(
     """The best layouts of a training step on so many devices of one kind. As ``zenplan layouts``.
 
     Args:
-        gpu: the accelerator, as in "H100".
-        gpus: how many devices.
+        gpu, gpus: the accelerator, as in "H100", and how many of it.
         params, model, config, keras: one of them says what to train, as for ``estimate``.
-        active_params, flops_per_sample, activations_per_sample: as for ``estimate``.
-        image_size, seq_len, global_batch, batch: sizes, as for ``estimate``.
-        precision, optimizer, software, method: how it is trained, as for ``estimate``.
-        by: time or memory: what the list is ordered by.
-        top: how many layouts to list.
+        active_params, flops_per_sample, activations_per_sample, image_size, seq_len, images, global_batch, batch: as for
+            ``estimate``.
+        precision, optimizer, software, method, freeze: how it is trained, as for ``estimate``.
+        by, top: time or memory, what the list is ordered by; and how many layouts to list.
         prices: a CSV of your own prices.
         no_calibrations: do without what was measured by ``calibrate``.
 
@@ -335,12 +339,14 @@ def backtest(
 
 
 def profile() -> Profile:
-    """The GPUs of this machine, read over NVML, each with its data sheet, and the host. As ``zenplan profile``."""
+    """The GPUs of this machine and the host, each with its data sheet. As ``zenplan profile``."""
     from zenplan.commands.profile.use_case import profile as use_case
 
     with loaded_plugins(warn) as plugins:
-        taken, sheets, why = use_case(catalogue(plugins))
-    return result(Profile, taken, sheets=sheets, why=why)
+        sheets_known = catalogue(plugins)
+        taken, sheets, why = use_case(sheets_known)
+    processor = sheets_known.by_processor(taken.host.cpu_model.value or "")
+    return result(Profile, taken, sheets=sheets, why=why, processor=processor)
 
 
 def accelerators(*, vendor: str | None = None, architecture: str | None = None) -> Catalogue:

@@ -27,7 +27,9 @@ _READ_FILES = ("calibrate", "count", "backtest", "diff", "report", "data show", 
 _TRAIN = ("train run.toml", "train --model", "train --resume", "train --demo")
 # Those that would use the network, look at what was fetched, or write a file.
 _FETCH = ("prices refresh", "prices diff", "prices import", "prices export")
-_ONLY_READ = (*_READ_FILES, *_FETCH, "plugins check", "calibrations import", "calibrations export", *_TRAIN)
+# Those on a finished run.
+_RUN = ("explain RUN",)
+_ONLY_READ = (*_READ_FILES, *_FETCH, *_RUN, "plugins check", "calibrations import", "calibrations export", *_TRAIN)
 
 
 def commands() -> Iterator[tuple[str, Any]]:

@@ -17,6 +17,7 @@ ROOMS: Final = {
     "estimate": ("estimate.command:estimate", "Time, GPU-hours, dollars and memory of a training run."),
     "train": ("train.command:train", "The run itself: predicted, watched, stopped in time."),
     "runs": ("runs.command:runs_app", "Training runs: list, show, compare, remove."),
+    "explain": ("explain.command:explain", "What a trained model's answers come from."),
     "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),
     "what-if": ("what_if.command:what_if", "The same plan with another price, amount, speed."),
     "buy": ("buy.command:buy", "Hardware of one's own against the cheapest rent."),

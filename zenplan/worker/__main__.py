@@ -13,9 +13,11 @@ from zenplan.worker.protocol import (
     DataParallel,
     Done,
     Events,
+    Explain,
     File,
     Kind,
     Measure,
+    Score,
     Train,
     Write,
 )
@@ -34,6 +36,16 @@ def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
         write(job, events)
     elif isinstance(job, Train):
         _train(job, events, stdin)
+    elif isinstance(job, Score):
+        _confine(job.threads)
+        from zenplan.worker.trained.scoring import score
+
+        score(job, events)
+    elif isinstance(job, Explain):
+        _confine(job.threads)
+        from zenplan.worker.trained.explaining import explain
+
+        explain(job, events)
     else:
         _data_parallel(job, events)
 
@@ -101,6 +113,13 @@ def _data_parallel(job: DataParallel, events: Events) -> None:
 
     measure_together(job, events)
     events.send(Done())
+
+
+def _confine(threads: int) -> None:
+    """Keep this process to so many threads, before a framework starts its own."""
+    from zenplan.worker.measuring.machine import confined, prepare
+
+    prepare("cpu", confined(threads), "fp32")
 
 
 def _train(job: Train, events: Events, stdin: Stdin) -> None:

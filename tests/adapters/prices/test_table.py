@@ -15,16 +15,14 @@ from hypothesis import strategies as st
 from zenplan import units
 from zenplan.adapters.files import csv_file
 from zenplan.adapters.prices import table as price_table
+from zenplan.adapters.prices.rows import Machines, exactly, offers_of
 from zenplan.adapters.prices.table import (
     PRICES,
     REQUIRED,
-    Machines,
     bundled_prices,
     bundled_providers,
     bundled_tables,
-    exactly,
     folder_providers,
-    offers_of,
     read_price_csv,
     read_price_folder,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -16,7 +18,7 @@ from zenplan.commands.shared.known import Known, known
 from zenplan.domain.answer.answer import Answer, Label, Ranked
 from zenplan.domain.answer.estimate import Quote
 from zenplan.domain.market.interruptions import Interruptions
-from zenplan.domain.market.offer import OLD_WITHIN, OWN, Billing, Instance, Offer, Price, PriceTable
+from zenplan.domain.market.offer import OLD_WITHIN, OWN, Billing, Instance, Offer, Offers, Price, PriceTable
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
@@ -61,6 +63,33 @@ def machine(provider: str, usd_per_h: float, as_of: date | None, devices: int = 
     kind = Instance(provider=provider, name="m", devices=devices, **options)
     price = Price(usd_per_h=usd_per_h, as_of=as_of, source="test")
     return PriceTable(provider=provider, offers=(Offer(instance=kind, region="any", on_demand=price),))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"billing": Billing.SPOT, "gpus": 16},
+        {"gpu": ("h100", "a100"), "max_usd_per_h": 40.0},
+        {"region": ("EU",), "max_price_age_s": 400 * 86400.0, "budget_usd": 100.0},
+    ],
+)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_an_answer_is_the_same_whether_offers_are_looked_at_one_by_one(
+    ask: Ask, world: Known, seed: int, options: dict[str, Any]
+) -> None:
+    """The tables as they are read, each offer of a kind with others, and with a kind of its own."""
+    draw = random.Random(seed)  # noqa: S311 (no secret)
+
+    def some(offers: Offers) -> Offers:
+        offers = offers.only(draw.random() < 0.5 for _ in offers)
+        for column in (offers.on_demand, offers.spot):
+            column[:] = array("d", (usd * draw.choice((0.8, 1.0, 1.2)) for usd in column))
+        return offers
+
+    tables = [replace(table, offers=some(Offers.of(table.offers))) for table in world.tables]
+    alone = [replace(table, offers=tuple(map(replace, table.offers))) for table in tables]
+    assert ask(tables, A_DAY, **options) == ask(alone, A_DAY, **options)
 
 
 # --- filters

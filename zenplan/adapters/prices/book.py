@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from zenplan import units
 from zenplan.adapters.files.toml_file import TomlFile, read_toml_file
-from zenplan.adapters.prices.table import GBIT_PER_S, MOST_DEVICES
+from zenplan.adapters.prices.rows import GBIT_PER_S, MOST_DEVICES
 from zenplan.adapters.tables.market import provider_called
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.book import Commitment, Discount, Kind, PriceBook, Rate, Which

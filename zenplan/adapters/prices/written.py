@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from zenplan import units
-from zenplan.adapters.prices.table import GBIT_PER_S
+from zenplan.adapters.prices.rows import GBIT_PER_S
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import Offer, Price
 from zenplan.errors import printable

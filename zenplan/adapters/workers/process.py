@@ -350,6 +350,8 @@ _DOING = {
     "measure": "measuring it",
     "rehearse": "timing its first steps",
     "train": "training it",
+    "score": "scoring it",
+    "explain": "explaining it",
 }
 _TRAINING = ("rehearse", "train")
 _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompiler", "CppCompileError"}
@@ -408,7 +410,8 @@ def _raised(event: Raised, what: str, backend: str) -> ZenplanError:
         )
     if stage in ("compile", "measure"):
         return _stepping(what, backend, kind, why, where)
-    return ZenplanError(f"counting {what} raised {why}{where}", "another --backend may do; please report it")
+    doing = _DOING.get(stage, stage).removesuffix(" it")
+    return ZenplanError(f"{doing} {what} raised {why}{where}", "another --backend may do; please report it")
 
 
 def _stepping(what: str, backend: str, kind: str, why: str, where: str) -> ZenplanError:

@@ -99,6 +99,7 @@ class HereDocument(Document):
         tuple[str, ...],
         Meta(description="What is installed in another version than it was measured with."),
     ]
+    disturbed: Annotated[bool, Meta(description="Whether other programs were busy when it was measured.")]
 
 
 class ComparedDocument(Document):
@@ -418,4 +419,5 @@ def _here(step: LocalStep) -> HereDocument:
         steps_s=fill(RangeDocument, step.run_s),
         method=step.prediction.method,
         changed=step.changed,
+        disturbed=step.disturbed,
     )

@@ -266,7 +266,7 @@ class QuoteDocument(Document):
         Grounds,
         Meta(
             description="The kind of evidence, strongest first: measured on that accelerator, carried over from "
-            "another one, fitted to published runs."
+            "another one, fitted to published runs, assumed."
         ),
     ]
     correction: Annotated[

@@ -28,6 +28,7 @@ _GROUNDS = {
     Grounds.MEASURED: "measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator",
     Grounds.PUBLISHED: "fitted on published runs",
+    Grounds.ASSUMED: "assumed of a processor",
 }
 
 
@@ -462,5 +463,11 @@ def _span(value: Range, show: Callable[[float], str]) -> str:
 def _evidence(step: LocalStep) -> str:
     where = "measured" if step.origin else "measured here"
     what = "" if step.calibration.target else "by a sweep of other models"
-    parts = (f"{where} on {step.calibration.taken_at.date().isoformat()}", what, step.origin, *step.changed)
+    parts = (
+        f"{where} on {step.calibration.taken_at.date().isoformat()}",
+        what,
+        step.origin,
+        *step.changed,
+        "on a busy machine" if step.disturbed else "",
+    )
     return "\n".join(part for part in parts if part)

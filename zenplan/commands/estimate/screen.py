@@ -32,6 +32,7 @@ _HELD = {
     Grounds.MEASURED: "the model was measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
     Grounds.PUBLISHED: f"such ranges held 80 % of published step times and {units.percent(BILLS_HELD)} of bills",
+    Grounds.ASSUMED: "assumed, as no run on a processor was fitted",
 }
 
 
@@ -65,6 +66,7 @@ def verdict(answer: Answer) -> str:
     spans = ", ".join(filter(None, (dollar_span(best.total_usd, usd), _span(best.wall_clock_s, units.duration))))
     parts = (
         f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
+        _of_family(answer),
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
         best.bill.credits and f"Credits pay {usd(-best.bill.credits.mid_usd)} of it.",
@@ -73,6 +75,12 @@ def verdict(answer: Answer) -> str:
         limit and f"More than {limit:,} on demand usually needs a reservation.",
     )
     return " ".join(part for part in parts if part)
+
+
+def _of_family(answer: Answer) -> str:
+    """Which size was taken where only a family was named; empty where the model was."""
+    model = next((fact for fact in answer.plan.workload.facts if fact.name == "model"), None)
+    return f"{model.value} is {model.why}." if model and model.origin is Origin.ASSUMED else ""
 
 
 def _ask_first(guess: bool, age: str) -> str:

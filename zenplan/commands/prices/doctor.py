@@ -31,7 +31,7 @@ class Health:
         undated: provider to the number of its prices without a day.
         set_aside: provider to rows that cannot be right, and why.
         old: provider to the day of its newest price, of those whose newest is old; the oldest first.
-        unpriced: data sheets of accelerators that nobody has a price of.
+        unpriced: data sheets of accelerators, not of processors, that nobody has a price of.
         folder: of fetched tables; None where there are to be none.
         unread: files in it that are not read, and why.
     """
@@ -70,7 +70,7 @@ def health(
         undated={table.provider: table.undated for table in tables if table.undated},
         set_aside={provider: reasons for provider, reasons in left_out.items() if reasons},
         old=dict(sorted(newest.items(), key=lambda item: item[1])),
-        unpriced=tuple(sheet.name for sheet in sheets if sheet.name not in priced),
+        unpriced=tuple(sheet.name for sheet in sheets if sheet.name not in priced and not sheet.is_processor),
         folder=folder,
         unread=tuple(unread),
     )

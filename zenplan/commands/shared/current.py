@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zenplan.adapters.tables.market import provider_names
@@ -21,7 +24,8 @@ def current_tables(plugins: Plugins, warn: Callable[[str], None]) -> tuple[Price
 
     bundled = tuple(map(plugins.bundled_table, plugins.price_providers()))
     folder = price_cache()
-    if folder is None or not folder.is_dir():
+    # A folder for each provider: where there is none, there is nothing to read, and nothing to read it with.
+    if folder is None or not any(each.is_dir() for each in _within(folder)):
         return bundled
     from zenplan.adapters.prices.kept import KeptTables
 
@@ -30,6 +34,11 @@ def current_tables(plugins: Plugins, warn: Callable[[str], None]) -> tuple[Price
     known = tuple(_newer(table, last.pop(table.provider, None)) for table in bundled)
     # What was imported may be of somebody whom no plugin knows.
     return (*known, *(found.table for found in last.values() if found))
+
+
+def _within(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with suppress(OSError), os.scandir(folder) as found:
+        yield from found
 
 
 def _newer(bundled: PriceTable, kept: Kept | None) -> PriceTable:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 
 from zenplan.adapters.tables.regions import countries_of, country_of, without_zone
 from zenplan.commands.shared.current import named_providers
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import Offer, Price, PriceTable
+from zenplan.domain.market.offer import Offers, Price, PriceTable
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.errors import UnknownName
 from zenplan.units import DAY_S
@@ -59,35 +61,49 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     tables = [t for t in tables if _of_provider(t, wanted)]
     named, places = _regions(wanted, tables) if wanted.region else (frozenset(), frozenset())
 
-    def passes(offer: Offer) -> bool:
-        return (
-            (not gpus or offer.instance.accelerator in gpus)
-            and (not wanted.instances or (offer.instance.provider, offer.instance.name) in wanted.instances)
-            and (
-                not wanted.region
-                or offer.region in named
-                or country_of(offer.instance.provider, offer.region) in places
-            )
-            and (not wanted.spot or offer.spot is not None)
-            and _affordable((offer.on_demand, offer.spot), wanted.max_usd_per_h)
-        )
-
-    kept = [replace(t, offers=tuple(o for o in t.offers if passes(o))) for t in tables]
+    kept = tuple(_passing(table, wanted, gpus, named, places) for table in tables)
     kept = kept if wanted.devices is None else _of_devices(kept, wanted.devices)
     age_s = wanted.max_price_age_s
     return tuple(kept if age_s is None else (_recent(t, age_s, today, wanted.spot) for t in kept))
 
 
-def _of_devices(tables: Sequence[PriceTable], devices: int) -> list[PriceTable]:
+def _of_devices(tables: Sequence[PriceTable], devices: int) -> tuple[PriceTable, ...]:
     """The machines of so many devices; where there are none, those of which so many can be put together."""
-    sizes = {offer.instance.devices for table in tables for offer in table.offers}
+    columns = [Offers.of(table.offers) for table in tables]
+    sizes = {offers.patterns[place].instance.devices for offers in columns for place in set(offers.pattern)}
     fit = {devices} & sizes or {size for size in sizes if devices % size == 0}
-    return [replace(t, offers=tuple(o for o in t.offers if o.instance.devices in fit)) for t in tables]
+
+    def only(offers: Offers) -> Offers:
+        fine = [like.instance.devices in fit for like in offers.patterns]
+        return offers.only(map(fine.__getitem__, offers.pattern))
+
+    return tuple(replace(table, offers=only(offers)) for table, offers in zip(tables, columns, strict=True))
+
+
+def _passing(
+    table: PriceTable, wanted: Filters, gpus: Collection[str], named: Collection[str], places: Collection[str]
+) -> PriceTable:
+    """The table with only the offers that have what is wanted, ``named`` regions and ``places`` being those."""
+    offers, most = Offers.of(table.offers), wanted.max_usd_per_h
+    if gpus:
+        fine = [like.instance.accelerator in gpus for like in offers.patterns]
+        offers = offers.only(map(fine.__getitem__, offers.pattern))
+    if wanted.instances:
+        offers = offers.only((table.provider, name) in wanted.instances for name in offers.names)
+    if wanted.region:
+        fits = cache(lambda region: region in named or country_of(table.provider, region) in places)
+        offers = offers.only(map(fits, offers.regions))
+    if wanted.spot:
+        offers = offers.only(not math.isnan(usd) for usd in offers.spot)
+    if most is not None:
+        prices = zip(offers.on_demand, offers.spot, strict=True)
+        offers = offers.only(on_demand <= most or spot <= most for on_demand, spot in prices)
+    return table if offers is table.offers else replace(table, offers=offers)
 
 
 def _regions(wanted: Filters, tables: Sequence[PriceTable]) -> tuple[frozenset[str], frozenset[str]]:
     """The regions that were asked for, and the countries. Raises UnknownName: a name is neither."""
-    known = {offer.region for table in tables for offer in table.offers}
+    known = {region for table in tables for region in Offers.of(table.offers).regions}
     named = frozenset(region if region in known else without_zone(region) for region in wanted.region)
     places: frozenset[str] = frozenset()
     for region in named - known:
@@ -105,10 +121,6 @@ def _of_provider(table: PriceTable, wanted: Filters) -> bool:
         and table.provider not in wanted.exclude_provider
         and (not wanted.provider_class or table.kind in wanted.provider_class)
     )
-
-
-def _affordable(prices: Iterable[Price | None], most: float | None) -> bool:
-    return most is None or any(price.usd_per_h <= most for price in prices if price)
 
 
 def _recent(table: PriceTable, age_s: float, today: date, spot: bool) -> PriceTable:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from zenplan.commands.shared.filters import Filters
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import Instance, PriceTable
+from zenplan.domain.market.offer import Instance, Offers, PriceTable
 from zenplan.domain.training.request import Request
 from zenplan.errors import UnknownName, UsageError
 
@@ -101,10 +101,10 @@ def _machines(text: str, tables: Sequence[PriceTable]) -> tuple[Instance, ...]:
     """Those of that name."""
     provider, _, name = text.strip().casefold().rpartition("/")
     found = (
-        offer.instance
+        table.offers[place].instance
         for table in tables
         if provider in ("", table.provider.casefold())
-        for offer in table.offers
-        if offer.instance.name.casefold() == name
+        for place, called in enumerate(Offers.of(table.offers).names)
+        if called.casefold() == name
     )
     return tuple(dict.fromkeys(found))

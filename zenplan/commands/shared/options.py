@@ -41,6 +41,12 @@ def _data_kind(text: str, _: str) -> Any:
     return one_of(*KINDS)(text, "kind of data")
 
 
+def _parts(given: Any, what: str) -> tuple[str, ...]:
+    from zenplan.domain.model.workload import PARTS
+
+    return tuple(one_of(*PARTS)(name, what) for name in names(given, what))
+
+
 def as_given(text: str, _: str) -> str:
     """The text itself."""
     return text
@@ -187,6 +193,12 @@ _STEP: Final = (
     Flag(name="image_size", metavar="COUNT", help="Pixels of a side of the input, as in 224.", parse=whole(1e5)),
     Flag(name="seq_len", metavar="COUNT", help="Tokens of a sequence, as in 4096.", parse=whole(1e8)),
     Flag(
+        name="images",
+        metavar="COUNT",
+        help="Images of a sequence, of whose tokens they are, for a --config that sees; 1 by default.",
+        parse=units.or_zero(whole(1e5)),
+    ),
+    Flag(
         name="global_batch",
         metavar="COUNT",
         help="Tokens of an optimizer step, as in 4M.",
@@ -209,6 +221,12 @@ _STEP: Final = (
         "compiled, jax, xla.",
     ),
     Flag(name="method", metavar="NAME", help="full (default), lora or qlora.", parse=as_given),
+    Flag(
+        name="freeze",
+        metavar="NAMES",
+        help="Parts of a --config that do not learn: vision, audio, projector, text; several: vision,projector.",
+        parse=_parts,
+    ),
 )
 _HARDWARE: Final = (
     Flag(name="gpu", metavar="NAME", help="Accelerator, as in H100 or a100-40gb; several: H100,A100.", kind=list[str]),

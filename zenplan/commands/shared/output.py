@@ -81,7 +81,7 @@ def say(report: Report, name: str, plugins: Plugins) -> None:
         raise UsageError("no plugin gives a format to answer in", "ZENPLAN_BLOCK must not have builtin in it")
     if exporter is None:
         raise UnknownName("format", name, (e.name for e in plugins.exporters()))
-    if name == "table" and _colourful(sys.stdout):
+    if name == "table" and colourful(sys.stdout):
         from zenplan.adapters.formats import table
 
         write(sys.stdout, table(report, colour=True))
@@ -94,7 +94,7 @@ def say(report: Report, name: str, plugins: Plugins) -> None:
     write(sys.stdout, text)
 
 
-def _colourful(stream: TextIO) -> bool:
+def colourful(stream: TextIO) -> bool:
     """Whether to write ANSI styles there (https://no-color.org, https://force-color.org)."""
     if os.environ.get("NO_COLOR"):
         return False

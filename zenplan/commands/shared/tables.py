@@ -151,21 +151,41 @@ def lowered(families: Sequence[WorkloadFamily], options: Mapping[str, Any]) -> W
     """
     name = options.get("model")
     family = _family_of(families, name)
-    try:
-        return family.lower({key: value for key, value in options.items() if value is not None})
-    except UnknownName:
-        from zenplan.families.catalogue import named_here, names_of
-        from zenplan.families.transformer.presets import INSTEAD
+    given = {key: value for key, value in options.items() if value is not None}
+    if name is None or _knows(family, name):
+        return family.lower(given)
+    from zenplan.families.bare_names import size_of, with_size_told
+    from zenplan.families.transformer.presets import INSTEAD, alike
 
-        if name is None or _knows(family, name):
-            raise
-        called, _, changes = name.partition(":")
-        here = next((named_here(text) for text in names_of(called) if named_here(text) != text), "")
-        if here:
-            parted = "," if ":" in here else ":"
-            return lowered(families, {**options, "model": f"{here}{parted}{changes}" if changes else here})
-        known = (each for family in families for each in family.presets())
-        raise UnknownName("model", name.partition(":")[0], known, "zenplan workloads", INSTEAD) from None
+    called, _, changes = name.partition(":")
+    here = _other_name(families, called) or size_of(called)
+    if here:
+        parted = "," if ":" in here else ":"
+        load = lowered(families, {**options, "model": f"{here}{parted}{changes}" if changes else here})
+        return with_size_told(load, called, _names(families)) if here == size_of(called) else load
+    try:
+        return family.lower(given)
+    except UnknownName:
+        near = alike(called, _names(families))
+        raise UnknownName("model", called, near, "zenplan workloads", INSTEAD) from None
+
+
+def _names(families: Sequence[WorkloadFamily]) -> list[str]:
+    return [each for family in families for each in family.presets()]
+
+
+def _other_name(families: Sequence[WorkloadFamily], called: str) -> str | None:
+    """What a model is called here that others call something else: ``CLIP ViT-B/32``, ``facebook/dinov2-base``."""
+    from zenplan.adapters.tables.named_configurations import configurations_by_alias
+    from zenplan.families.catalogue import named_here, names_of
+    from zenplan.families.transformer.presets import plain
+
+    for text in names_of(called):
+        if named_here(text) != text:
+            return named_here(text)
+        if any(_knows(family, text) for family in families):
+            return text
+    return configurations_by_alias().get(plain(called))
 
 
 def _family_of(families: Sequence[WorkloadFamily], model: str | None) -> WorkloadFamily:

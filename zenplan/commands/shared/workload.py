@@ -22,6 +22,7 @@ _GOES_WITH: Final = {
     "active_params": (("params", "model", "config"), "it says how a mixture of --params is cut"),
     "activations_per_sample": (("flop_per_sample",), "give it with --params and --flops-per-sample"),
     "image_size": (("model",), "it is for a named model of images, as in: --model resnet50"),
+    "images": (("config", "model"), "it is for a language model that sees images, by its name or config.json"),
     "seq_len": (("params", "model", "config"), "it is for models of sequences"),
 }
 # Below it each weight is used about once for a sample, as in a stack of dense layers.
@@ -43,7 +44,7 @@ def workload_of(request: Request, families: Sequence[WorkloadFamily]) -> Workloa
         return _by_flop(request)
     if request.keras is not None:
         return request.keras
-    options = (kind, "active_params", "image_size", "seq_len")
+    options = (kind, "active_params", "image_size", "images", "seq_len")
     return lowered(families, {name: getattr(request, name) for name in options})
 
 

@@ -24,7 +24,7 @@ from zenplan.commands.train.predict import mfu_of
 from zenplan.commands.train.supervise import Supervisor
 from zenplan.documents import published
 from zenplan.domain.checks import one_line
-from zenplan.domain.measured.calibration import DONE, MODEL, Calibration, Measured, Point, Stored
+from zenplan.domain.measured.calibration import BUSY, DONE, MODEL, Calibration, Measured, Point, Stored
 from zenplan.domain.measured.training_run import FINISHED, RunResult
 from zenplan.errors import DataError, InputFileError, ZenplanError
 from zenplan.planning.calibration.features import features_of_blocks
@@ -190,7 +190,9 @@ def calibration_of(supervisor: Supervisor, result: RunResult, id: str) -> Calibr
         peak_bytes=result.peak_bytes,
     )
     text = one_line(f"steps of the training run {result.status.id}")
-    return replace(about.begun(id, mark), measured=(measured,), notes=(text,))
+    found = replace(about.begun(id, mark), measured=(measured,), notes=(text,))
+    busy = supervisor.world.busy or f"{BUSY} steps took {found.waited:.2f} times as long as they computed"
+    return replace(found, notes=(text, one_line(busy))) if supervisor.world.busy or found.was_busy else found
 
 
 def store(supervisor: Supervisor, result: RunResult) -> str:
@@ -201,6 +203,8 @@ def store(supervisor: Supervisor, result: RunResult) -> str:
             if found is None:
                 return ""
             opened.insert([Stored(calibration=found, state=DONE)])
+            if found.disturbed:
+                return f"calibration {found.id} is made of its steps, and marked: other programs were busy"
             return f"calibration {found.id} is made of its steps: the next estimate on this device uses it"
     except ZenplanError as error:
         return f"its steps are not kept as a calibration: {error.message}"

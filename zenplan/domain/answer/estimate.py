@@ -256,7 +256,9 @@ class Estimate:
     @property
     def grounds(self) -> Grounds:
         """The kind of evidence."""
-        return self.correction.grounds if self.correction else Grounds.PUBLISHED
+        if self.correction:
+            return self.correction.grounds
+        return Grounds.ASSUMED if self.cluster.accelerator.is_processor else Grounds.PUBLISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

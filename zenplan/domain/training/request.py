@@ -35,6 +35,8 @@ class Request:
         data_kind: what the texts of ``samples`` are, which says how long they are.
         padding: of the positions of a batch, the share that is padding; None for packed texts.
         image_size: pixels of a side of the input.
+        images: of a sequence, for a language model that sees; None for one.
+        freeze: parts of a model that do not learn, of ``domain.model.workload.PARTS``.
         global_batch_tokens, batch: tokens or samples a step; at most one.
         gpu, provider, region, provider_class: which offers to look at: of any of these; empty for all.
         gpus: exactly this many devices.
@@ -69,6 +71,7 @@ class Request:
     data: DataSet | None = None
     epochs: float | None = None
     image_size: int | None = None
+    images: int | None = None
     seq_len: int | None = None
     global_batch_tokens: float | None = None
     batch: int | None = None
@@ -76,6 +79,7 @@ class Request:
     optimizer: str | None = None
     software: str | None = None
     method: str | None = None
+    freeze: tuple[str, ...] = ()
     gpu: tuple[str, ...] = ()
     gpus: int | None = None
     instances: tuple[tuple[str, str], ...] = ()
@@ -126,7 +130,7 @@ class Request:
             max_usd_per_h=self.max_usd_per_h,
             max_price_age_s=self.max_price_age_s,
         )
-        checks.not_negative("request", usd_per_h=self.usd_per_h, day_usd=self.day_usd)
+        checks.not_negative("request", usd_per_h=self.usd_per_h, day_usd=self.day_usd, images=self.images)
 
     @property
     def longest_s(self) -> float:

@@ -146,6 +146,8 @@ def _ff_width(fields: Fields, spec: ModelType, width: int) -> int:
     if key == "expansion_ratio":
         return fields.needed(key, default=spec.ff_multiple, most=1000) * width
     names = spec.names("ff_width")
+    if spec.several_widths and isinstance(fields.raw(*names), list):
+        return max(fields.numbers(*names, most=MOST_ENTRIES, longest=MOST_LAYERS))
     if spec.ff_multiple and fields.raw(*names) is None:
         return fields.needed(key, default=spec.ff_multiple * width, most=MOST_ENTRIES)
     return fields.needed(*names, default=spec.default("ff_width"), most=MOST_ENTRIES)

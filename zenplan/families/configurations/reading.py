@@ -9,28 +9,34 @@ from typing import Any
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError, shown
+from zenplan.families.configurations.crossing import MLLAMA
 from zenplan.families.configurations.decoders import ANY_EXPERTS, DECODERS
+from zenplan.families.configurations.detection import detector
 from zenplan.families.configurations.encoders import BOTH, ENCODERS
 from zenplan.families.configurations.fields import Fields, Known, inner_config
+from zenplan.families.configurations.gemma import GEMMA
 from zenplan.families.configurations.heads import with_head
 from zenplan.families.configurations.images import IMAGES
 from zenplan.families.configurations.language import shape_of
-from zenplan.families.configurations.other_forms import from_llama_params, is_llama_params
+from zenplan.families.configurations.other_forms import flat, from_llama_params, is_llama_params
 from zenplan.families.configurations.projectors import PROJECTORS
 from zenplan.families.configurations.sound import WAVES
+from zenplan.families.configurations.stages import STAGED
 from zenplan.families.configurations.towers import hearing_alone, pairs, seeing, seeing_alone, whisper
 from zenplan.families.configurations.types import KEYS, ModelType
 from zenplan.families.transformer.lowering import lower
 from zenplan.families.transformer.shape import TransformerShape
 
-TYPES: Mapping[str, ModelType] = {**DECODERS, **ENCODERS, **BOTH}
+TYPES: Mapping[str, ModelType] = {**DECODERS, **GEMMA, **ENCODERS, **BOTH}
+TYPES = {**TYPES, "mllama_text_model": MLLAMA, "mllama": MLLAMA}
+DETECTORS = ("detr", "table-transformer")
 
 
 PAIRS = ("clip", "siglip", "siglip2", "metaclip_2", "chinese_clip", "altclip")
 
 
 def workload_from_config(
-    config: Mapping[str, Any], seq_len: int | None = None, known: Known | None = None
+    config: Mapping[str, Any], seq_len: int | None = None, known: Known | None = None, images: int | None = None
 ) -> tuple[Workload, TransformerShape | None]:
     """The workload of a configuration, and the shape of its language model, where it is one.
 
@@ -38,31 +44,36 @@ def workload_from_config(
         config: a decoded ``config.json``.
         seq_len: tokens of one sequence; None for the model's reach, at most 8,192.
         known: what the reference library takes for absent keys.
+        images: of a sequence, for a language model that sees; None for one.
 
     Raises:
-        UsageError: as of ``shape_from_config``.
+        UsageError: as of ``shape_from_config``; or it is no language model that sees the images.
     """
     known = known or {}
-    if isinstance(config, Mapping):
-        if is_llama_params(config):
-            config = from_llama_params(config)
-        if config.get("peft_type") is not None:
-            raise _no_base(config)
-    model_type = config.get("model_type") if isinstance(config, Mapping) else None
+    config = _written(config)
+    model_type = config.get("model_type")
     if isinstance(model_type, str):
         fields = Fields(config, model_type, known.get(model_type))
+        if images and model_type in (*PAIRS, *IMAGES, *STAGED, *DETECTORS, *WAVES, "whisper"):
+            raise _no_images(model_type)
         if model_type in PAIRS:
             return pairs(config, fields, known), None
         if model_type in IMAGES:
             return seeing_alone(fields), None
+        if model_type in STAGED:
+            return STAGED[model_type](fields), None
+        if model_type in DETECTORS:
+            return detector(fields), None
         if model_type in WAVES:
             return hearing_alone(fields), None
         if model_type == "whisper":
             return whisper(fields, seq_len), None
-        if model_type in PROJECTORS or isinstance(config.get("text_config"), Mapping):
+        if _has_towers(config, model_type):
             shape, facts = _inner_text(config, fields, seq_len, known)
-            return seeing(config, fields, (shape, facts), known), shape
-    shape, facts = shape_from_config(config, seq_len, known)
+            return seeing(config, fields, (shape, facts), known, images), shape
+    if images:
+        raise _no_images(str(model_type or "decoder"))
+    shape, facts = _text(config, seq_len, known)
     return lower(shape, str(model_type or "decoder"), facts), shape
 
 
@@ -80,12 +91,34 @@ def shape_from_config(
         UsageError: the type is unknown and its keys are no decoder's, or a field is missing, wrong or does not go with
             another; the message names the field.
     """
-    text = config.get("text_config") if isinstance(config, Mapping) else None
-    if isinstance(text, Mapping) and isinstance(config.get("model_type"), str):
-        return _inner_text(config, Fields(config, config["model_type"]), seq_len, known or {})
+    return _text(_written(config), seq_len, known or {})
+
+
+def _written(config: Any) -> Mapping[str, Any]:
+    """The configuration as Hugging Face writes it.
+
+    Raises:
+        UsageError: it is no object, or one of an adapter.
+    """
+    if not isinstance(config, Mapping):
+        raise UsageError(f"the model configuration is {shown(config)}", "it must be a JSON object")
+    if config.get("peft_type") is not None:
+        raise _no_base(config)
+    return from_llama_params(config) if is_llama_params(config) else flat(config)
+
+
+def _has_towers(config: Mapping[str, Any], model_type: str) -> bool:
+    """Whether a language model is a part of it; older files of such types write that part flat."""
+    return model_type in PROJECTORS or isinstance(config.get("text_config"), Mapping)
+
+
+def _text(config: Mapping[str, Any], seq_len: int | None, known: Known) -> tuple[TransformerShape, tuple[Fact, ...]]:
+    """The language model of a configuration, alone or in one with towers."""
+    model_type = config.get("model_type")
+    if isinstance(model_type, str) and _has_towers(config, model_type):
+        return _inner_text(config, Fields(config, model_type, known.get(model_type)), seq_len, known)
     model_type, spec, guessed = type_of(config)
-    fields = Fields(config, model_type, (known or {}).get(model_type))
-    return _shaped(fields, spec, guessed, seq_len, None)
+    return _shaped(Fields(config, model_type, known.get(model_type)), spec, guessed, seq_len, None)
 
 
 def _shaped(
@@ -120,6 +153,13 @@ def _inner_text(
     return _shaped(fields, spec, guessed, seq_len, tied)
 
 
+def _no_images(model_type: str) -> UsageError:
+    return UsageError(
+        f"--images says how many a language model sees in a sequence, and '{plain_name(model_type)}' is none that sees",
+        "leave it out; --samples counts the images of other models",
+    )
+
+
 def _no_base(config: Mapping[str, Any]) -> UsageError:
     """An adapter's configuration says how little is trained, and not of what."""
     base = config.get("base_model_name_or_path")
@@ -139,10 +179,8 @@ def type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, bool]:
     """The type of a configuration, how it is read, and whether that is only by its keys.
 
     Raises:
-        UsageError: it is none, or of an unknown type whose keys are no decoder's.
+        UsageError: it is of an unknown type whose keys are no decoder's.
     """
-    if not isinstance(config, Mapping):
-        raise UsageError(f"the model configuration is {shown(config)}", "it must be a JSON object")
     model_type = config.get("model_type")
     if model_type is not None and not isinstance(model_type, str):
         raise UsageError(f"the model configuration has an unknown 'model_type': {shown(model_type)}", _UNKNOWN)

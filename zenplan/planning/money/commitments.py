@@ -27,6 +27,8 @@ def unused_usd(terms: Sequence[Terms | None], compute_usd: Array, usd_per_h: Arr
         usd_per_h: of all machines of a run, shape (n,).
     """
     unused: Array = np.zeros_like(compute_usd)
+    if not any(each and each.committed for each in {id(each): each for each in terms}.values()):
+        return unused
     for index, each in enumerate(terms):
         bound = each.committed if each else None
         if bound and bound.term_s is not None:

@@ -13,15 +13,14 @@ import numpy.typing as npt
 from zenplan.domain.answer.estimate import Bill, Energy, Estimate, Part, Quote
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.market.emissions import Making, Site
-from zenplan.domain.market.interruptions import Interruptions
-from zenplan.domain.market.offer import Billing, Offer, Terms
-from zenplan.domain.market.provider import OnDemandLimit
+from zenplan.domain.market.offer import Billing, Terms
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.money.beside import Stored, beside_parts, beside_usd, credited_usd, credits_why
 from zenplan.planning.money.commitments import paid_anyway, unused_parts, unused_usd
+from zenplan.planning.money.options import Option, Options
 from zenplan.planning.money.run import Runs, run_time
 from zenplan.planning.physics.columns import Array
 from zenplan.planning.physics.interval import step_ranges
@@ -32,26 +31,6 @@ Index = npt.NDArray[np.intp]
 # Where a provider's region is, and what making an accelerator took; None where it is not known.
 Sites = Callable[[str, str], "Site | None"]
 Makings = Callable[[str], "Making | None"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """So many machines of one offer.
-
-    Attributes:
-        cluster: its place in the list of clusters.
-        on_demand: how many of them are usually had without a reservation; None where that is not known.
-        unpriced: it has no on-demand price and is looked at all the same: its bill is without dollars.
-        interruptions: how often a spot machine is taken; None for what the operations assume.
-    """
-
-    offer: Offer
-    terms: Terms | None
-    nodes: int
-    cluster: int
-    on_demand: OnDemandLimit | None = None
-    unpriced: bool = False
-    interruptions: Interruptions | None = None
 
 
 _NOTHING = Range.exactly(0.0)
@@ -84,7 +63,7 @@ class Market:
     plan: TrainingPlan
     operations: Operations
     clusters: Sequence[Cluster]
-    options: Sequence[Option]
+    options: Options
     found: Found
     owner: Index
     unpriced: npt.NDArray[np.bool_]
@@ -119,8 +98,7 @@ class Market:
 
     def old(self, billing: Billing, today: date) -> npt.NDArray[np.bool_]:
         """Options whose price of that kind is old, or has no date; not those without one."""
-        prices = (o.offer.price(billing) for o in self.options)
-        return np.array([price is not None and price.is_old(today) for price in prices])
+        return self.options.old(billing, today)
 
     def quote(self, index: int, billing: Billing, sites: Sites, makings: Makings = lambda accelerator: None) -> Quote:
         """One option as a noun.
@@ -193,31 +171,29 @@ def market(
     """
     around = around or Around()
     found = search(plan, clusters)
-    owner = np.array([o.cluster for o in options], dtype=np.intp)
+    columns = Options.of(options)
+    owner, nodes, devices = columns.cluster, columns.nodes.astype(np.float64), columns.devices
     step_s = step_ranges(plan, clusters, found.steps.total_s)
     samples = useful_samples(plan, found.layouts)[owner]
-    nodes = np.array([float(o.nodes) for o in options])
-    devices = nodes * np.array([float(o.offer.instance.devices) for o in options])
-    terms = [o.terms for o in options]
+    distinct, which = columns.terms
+    terms = [distinct[place] for place in which.tolist()]
 
     def billed(billing: Billing) -> Bills:
         spot = billing is Billing.SPOT
-        taken = taken_per_s(operations, options) if spot else None
+        taken = taken_per_s(operations, columns) if spot else None
         runs = run_time(plan, operations, step_s[:, owner], samples, devices, nodes, spot, taken)
-        prices = (o.offer.price(billing) for o in options)
-        usd_per_h = np.array([p.usd_per_h if p else np.nan for p in prices])
-        return bills(plan, operations, runs, billing, usd_per_h, nodes, terms, around)
+        return bills(plan, operations, runs, billing, columns.usd_per_h(billing), nodes, terms, around)
 
     return Market(
         plan=plan,
         operations=operations,
         clusters=clusters,
-        options=options,
+        options=columns,
         found=found,
         owner=owner,
-        unpriced=np.array([o.unpriced for o in options]),
+        unpriced=columns.unpriced,
         step_s=step_s,
-        longest_s=np.array([(t.longest_s if t else None) or np.inf for t in terms]),
+        longest_s=np.array([(t.longest_s if t else None) or np.inf for t in distinct])[which],
         around=around,
         on_demand=billed(Billing.ON_DEMAND),
         spot=billed(Billing.SPOT),
@@ -227,10 +203,8 @@ def market(
 def taken_per_s(operations: Operations, options: Sequence[Option]) -> Array:
     """Low, middle and high rate at which a spot machine of each option is taken, shape (3, n): as given, else as
     published, else as assumed."""
-    assumed = operations.preemptions_per_node_s
     known = "preemptions_per_node_s" not in operations.given
-    rates = (o.interruptions.per_node_s if known and o.interruptions else None for o in options)
-    return np.array([r.ends if r else assumed for r in rates]).T
+    return Options.of(options).taken_per_s(operations.preemptions_per_node_s, known)
 
 
 # --- bills
