@@ -13,6 +13,7 @@ from zenplan.worker.protocol import (
     DataParallel,
     Done,
     Events,
+    Export,
     File,
     Kind,
     Measure,
@@ -40,6 +41,11 @@ def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
         from zenplan.worker.trained.scoring import score
 
         score(job, events)
+    elif isinstance(job, Export):
+        _confine(job.threads)
+        from zenplan.worker.trained.exporting import export
+
+        export(job, events)
     else:
         _data_parallel(job, events)
 

@@ -351,7 +351,9 @@ _DOING = {
     "rehearse": "timing its first steps",
     "train": "training it",
     "score": "scoring it",
+    "export": "exporting it",
 }
+_AFTER = ("score", "export")
 _TRAINING = ("rehearse", "train")
 _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompiler", "CppCompileError"}
 _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
@@ -407,6 +409,8 @@ def _raised(event: Raised, what: str, backend: str) -> ZenplanError:
         return ZenplanError(
             f"{_DOING[stage]} with {backend}, {what} raised {why}{where}", "the last checkpoint is as it was: --resume"
         )
+    if stage in _AFTER:
+        return ZenplanError(f"{_DOING[stage]} with {backend}, {what} raised {why}{where}", "please report it")
     if stage in ("compile", "measure"):
         return _stepping(what, backend, kind, why, where)
     return ZenplanError(f"counting {what} raised {why}{where}", "another --backend may do; please report it")

@@ -57,7 +57,7 @@ from zenplan.worker.protocol.sending import (
     lacks_memory,
     says,
 )
-from zenplan.worker.protocol.trained import Artefact, Score, Scored, Trained
+from zenplan.worker.protocol.trained import Artefact, Export, Exported, Input, Score, Scored, Trained
 from zenplan.worker.protocol.training import (
     Changed,
     Checkpointed,
@@ -94,8 +94,11 @@ __all__ = [
     "Error",
     "Event",
     "Events",
+    "Export",
+    "Exported",
     "Failed",
     "File",
+    "Input",
     "Job",
     "Kind",
     "Machine",

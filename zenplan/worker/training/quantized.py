@@ -14,7 +14,7 @@ import keras
 from zenplan.errors import UsageError
 
 INT8 = "int8"
-# Those that Keras has an int8 form of. A class that is made of one of them has none.
+# Those that Keras has a form of in int8 and in int4. A class that is made of one of them has none.
 _KINDS = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Embedding)
 _HINT = "leave out --quantize: adapters (--lora-rank) need no int8"
 
@@ -25,16 +25,8 @@ def quantize(model: keras.Model) -> None:
     Raises:
         UsageError: that would be most of the model; the message names its largest layer without such a form.
     """
+    check_form(model, INT8)
     ours = [layer for layer in _leaves(model) if type(layer) in _KINDS]
-    others = [layer for layer in _leaves(model) if type(layer) not in _KINDS]
-    if sum(map(_numbers, ours)) <= sum(map(_numbers, others)):
-        largest = max(others, key=_numbers, default=None)
-        if largest is None or not _numbers(largest):
-            raise UsageError(f"model {model.name} has no matrices that int8 would hold", _HINT)
-        raise UsageError(
-            f"most of model {model.name} has no form in int8: layer {largest.name}, of {type(largest).__name__}, has none",
-            _HINT,
-        )
     weights_alone = keras.quantizers.Int8QuantizationConfig(activation_quantizer=None)
     for layer in ours:
         if layer.built and getattr(layer, "quantization_mode", None) is None:
@@ -46,6 +38,25 @@ def quantize(model: keras.Model) -> None:
                 ) from error
     # What was built for the weights before is not to be called any more.
     model._post_quantize(INT8)
+
+
+def check_form(model: keras.Model, mode: str) -> None:
+    """Raise UsageError where most of the model has no form in so few bits; it names its largest layer without."""
+    ours = [layer for layer in _leaves(model) if type(layer) in _KINDS]
+    others = [layer for layer in _leaves(model) if type(layer) not in _KINDS]
+    if sum(map(_numbers, ours)) <= sum(map(_numbers, others)):
+        most = max(others, key=_numbers, default=None)
+        if most is None or not _numbers(most):
+            raise UsageError(f"model {model.name} has no matrices that {mode} would hold", _HINT)
+        raise UsageError(
+            f"most of model {model.name} has no form in {mode}: layer {most.name}, of {type(most).__name__}, has none",
+            _HINT,
+        )
+
+
+def largest(model: keras.Model) -> Any:
+    """The layer with the largest matrices."""
+    return max(_leaves(model), key=_numbers)
 
 
 def merge(model: keras.Model, into: keras.Model) -> None:
