@@ -45,6 +45,7 @@ FLOORS = {
     "api": 11,
     "api_data": 11,
     "api_train": 11,
+    "api_export": 11,
     "__init__": 12,
 }
 
@@ -81,8 +82,9 @@ ALLOWED = {
     "api": PHYSICS | SEAM | {"adapters", "plugins", "commands", "worker", "results", "arguments"},
     "api_data": GROUND | {"commands", "results", "arguments"},
     "api_train": GROUND | {"commands", "results", "arguments"},
+    "api_export": GROUND | {"commands", "results", "arguments"},
     # The public face: names from anywhere, imported when they are used. Nobody inside imports it.
-    "__init__": NOUNS | SEAM | {"adapters", "results", "api", "api_data", "api_train"},
+    "__init__": NOUNS | SEAM | {"adapters", "results", "api", "api_data", "api_train", "api_export"},
 }
 
 # Everything that is not Python's own, and where it may be imported.
@@ -111,6 +113,7 @@ OUTSIDE = {
     "jax": ("worker/",),
     "torch": ("worker/",),
     "tensorflow": ("worker/",),
+    "onnxruntime": ("worker/",),
 }
 
 # What nouns and physics may not touch: files, clocks, the environment, the network, other processes.

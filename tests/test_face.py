@@ -38,6 +38,7 @@ FUNCTIONS = (
     "calibrate",
     "count_flop",
     "estimate",
+    "export",
     "layouts",
     "prepare_data",
     "prices",
@@ -140,7 +141,7 @@ def test_a_function_says_what_its_arguments_are(name: str) -> None:
         assert said == [*parameters]
 
 
-@pytest.mark.parametrize("name", ["estimate", "layouts", "calibrate", "backtest", "accelerators", "prices"])
+@pytest.mark.parametrize("name", ["estimate", "layouts", "calibrate", "backtest", "accelerators", "prices", "export"])
 def test_the_arguments_are_the_flags_of_the_command(name: str) -> None:
     _same_arguments(name, name, name)
 

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
         register_layer,
     )
     from zenplan.api_data import prepare_data
+    from zenplan.api_export import export
     from zenplan.api_train import train
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
     from zenplan.domain.market.interruptions import Interruptions
     from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
+    from zenplan.domain.measured.export import Export
     from zenplan.domain.measured.tracked_run import TrackedRun
     from zenplan.domain.model.count import ModelCount
     from zenplan.domain.model.operators import (
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
         Calibrations,
         Catalogue,
         DataCard,
+        Exports,
         Prices,
         Profile,
         SearchedRun,
@@ -87,11 +90,13 @@ else:
             "register_layer",
         ),
         "zenplan.api_data": ("prepare_data",),
+        "zenplan.api_export": ("export",),
         "zenplan.api_train": ("train",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
         "zenplan.domain.market.interruptions": ("Interruptions",),
         "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
+        "zenplan.domain.measured.export": ("Export",),
         "zenplan.domain.measured.tracked_run": ("TrackedRun",),
         "zenplan.domain.model.count": ("ModelCount",),
         "zenplan.domain.model.operators": (
@@ -129,6 +134,7 @@ else:
             "Calibrations",
             "Catalogue",
             "DataCard",
+            "Exports",
             "Prices",
             "Profile",
             "SearchedRun",
@@ -169,7 +175,9 @@ __all__ = [
     "ElementwiseKind",
     "Embedding",
     "Engine",
+    "Export",
     "Exporter",
+    "Exports",
     "Fact",
     "Function",
     "Http",
@@ -218,6 +226,7 @@ __all__ = [
     "calibrate",
     "count_flop",
     "estimate",
+    "export",
     "hookimpl",
     "layouts",
     "prepare_data",

@@ -14,6 +14,7 @@ from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
 from zenplan.domain.measured import calibrated, training_run
+from zenplan.domain.measured.export import Export
 from zenplan.domain.report import Report
 from zenplan.domain.training import data_card
 
@@ -180,6 +181,18 @@ class SearchedRun(TrainedRun):
 
         best = next(trial for trial in self.trials if trial.folder == self.folder)
         return search_report(self.trials, best, self.search_folder)
+
+
+class Exports(Shown, tuple[Export, ...]):
+    """The exports of a run, one of each form: its ``state`` says whether it was written."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan export`` shows them."""
+        from zenplan.commands.export.report import export_report
+
+        return export_report(self)
 
 
 class Prices(Shown, tuple[PriceTable, ...]):

@@ -12,8 +12,8 @@ import pytest
 from tests.worker.trained.test_scoring import finished, scored
 from tests.worker.training.conftest import INSTALLED, Lab
 from zenplan.adapters.workers.process import Limits, run_job
-from zenplan.domain.training.forms import FORMS, HOLDS, ONNX, file_name
-from zenplan.worker.protocol import Artefact, Export, Exported, Kind, Score, Scored, Target, Trained
+from zenplan.domain.training.forms import FORMS, ONNX, file_name
+from zenplan.worker.protocol import Artefact, Export, Exported, Kind, Score, Scored, Trained
 
 pytestmark = pytest.mark.skipif("tensorflow" not in INSTALLED, reason="exports are written on TensorFlow")
 WITHOUT_ONNX = not (find_spec("tf2onnx") and find_spec("onnxruntime"))

@@ -16,7 +16,8 @@ from zenplan.worker.protocol import Events, Export, Exported, Input
 from zenplan.worker.trained.forms import written
 from zenplan.worker.trained.layers import named, raising
 from zenplan.worker.trained.opened import Opened, opened
-from zenplan.worker.trained.writers import WRITERS, NotSmaller
+from zenplan.worker.trained.writers import WRITERS
+from zenplan.worker.training.quantized import NoForm
 
 # Layers that stand before what is learned.
 _PREPARING = (
@@ -99,7 +100,7 @@ def _check_disk(error: BaseException) -> None:
 
 def _refused(attempt: Attempt, model: keras.Model, form: str) -> Exported:
     error = attempt.error
-    if isinstance(error, NotSmaller):
+    if isinstance(error, NoForm):
         return Exported(refused=error.message, layer=error.layer)
     if isinstance(error, UsageError):
         return Exported(refused=error.message, layer=named(error.message, model))

@@ -11,24 +11,18 @@ from unittest.mock import patch
 
 import keras
 
+from zenplan import units
 from zenplan.domain.training.forms import KERAS, LITERT, ONNX, SAVEDMODEL
-from zenplan.errors import UsageError
 from zenplan.worker.trained.forms import CONFIG, WEIGHTS, onnx_session, written
-from zenplan.worker.training.quantized import check_form, largest
+from zenplan.worker.training.quantized import NoForm, check_form, has_form, largest
 
 
-class NotSmaller(UsageError):
-    """Weights in fewer bits take as much as those in floats.
-
-    Attributes:
-        layer: of the model, the largest.
-    """
-
-    def __init__(self, mode: str, model: keras.Model) -> None:
+def _check_smaller(mode: str, model: keras.Model, taken_bytes: int, floats_bytes: int) -> None:
+    if taken_bytes >= floats_bytes:
         most = largest(model)
-        self.layer = most.name
-        super().__init__(
-            f"in {mode} it is no smaller than in floats: its largest layer, of {type(most).__name__}, stays as it is"
+        raise NoForm(
+            f"in {mode} it takes {units.size(taken_bytes)}, no less than the {units.size(floats_bytes)} of floats",
+            "" if has_form(most) else str(most.name),
         )
 
 
@@ -65,10 +59,8 @@ def _onnx(model: keras.Model, path: str, quantize: str) -> None:
         floats = Path(f"{path}.floats")
         Path(path).rename(floats)
         quantize_dynamic(floats, path, weight_type=QuantType.QInt8)
-        smaller = Path(path).stat().st_size < floats.stat().st_size
+        _check_smaller(quantize, model, Path(path).stat().st_size, floats.stat().st_size)
         floats.unlink()
-        if not smaller:
-            raise NotSmaller(quantize, model)
     # What it has no operation for is written all the same.
     onnx_session(path)
 
@@ -94,8 +86,7 @@ def _litert(model: keras.Model, path: str, quantize: str) -> int | None:
             before = Path(path).stat().st_size
             options["optimizations"] = [tensorflow.lite.Optimize.DEFAULT]
             model.export(path, format="litert", verbose=False, **options)
-            if Path(path).stat().st_size >= before:
-                raise NotSmaller(quantize, model)
+            _check_smaller(quantize, model, Path(path).stat().st_size, before)
     return batch
 
 

@@ -19,6 +19,18 @@ _KINDS = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Embedding)
 _HINT = "leave out --quantize: adapters (--lora-rank) need no int8"
 
 
+class NoForm(UsageError):
+    """A model that gains nothing from weights in fewer bits.
+
+    Attributes:
+        layer: that keeps it from it; empty where none does.
+    """
+
+    def __init__(self, message: str, layer: str = "") -> None:
+        self.layer = layer
+        super().__init__(message, _HINT)
+
+
 def quantize(model: keras.Model) -> None:
     """Turn the matrices of a model into int8. Biases, norms and what has no int8 form stay as they are.
 
@@ -26,7 +38,7 @@ def quantize(model: keras.Model) -> None:
         UsageError: that would be most of the model; the message names its largest layer without such a form.
     """
     check_form(model, INT8)
-    ours = [layer for layer in _leaves(model) if type(layer) in _KINDS]
+    ours = [layer for layer in _leaves(model) if has_form(layer)]
     weights_alone = keras.quantizers.Int8QuantizationConfig(activation_quantizer=None)
     for layer in ours:
         if layer.built and getattr(layer, "quantization_mode", None) is None:
@@ -41,17 +53,22 @@ def quantize(model: keras.Model) -> None:
 
 
 def check_form(model: keras.Model, mode: str) -> None:
-    """Raise UsageError where most of the model has no form in so few bits; it names its largest layer without."""
-    ours = [layer for layer in _leaves(model) if type(layer) in _KINDS]
-    others = [layer for layer in _leaves(model) if type(layer) not in _KINDS]
+    """Raise NoForm where most of the model has no form in so few bits; it names its largest layer without."""
+    ours = [layer for layer in _leaves(model) if has_form(layer)]
+    others = [layer for layer in _leaves(model) if not has_form(layer)]
     if sum(map(_numbers, ours)) <= sum(map(_numbers, others)):
         most = max(others, key=_numbers, default=None)
         if most is None or not _numbers(most):
-            raise UsageError(f"model {model.name} has no matrices that {mode} would hold", _HINT)
-        raise UsageError(
+            raise NoForm(f"model {model.name} has no matrices that {mode} would hold")
+        raise NoForm(
             f"most of model {model.name} has no form in {mode}: layer {most.name}, of {type(most).__name__}, has none",
-            _HINT,
+            str(most.name),
         )
+
+
+def has_form(layer: Any) -> bool:
+    """Whether Keras has a form of it in int8, and in int4."""
+    return type(layer) in _KINDS
 
 
 def largest(model: keras.Model) -> Any:
