@@ -35,24 +35,19 @@ def read_exports(run: Path) -> tuple[Export, ...]:
 
 
 def _listed(run: Path) -> tuple[Export, ...]:
-    folder = run / EXPORTS
+    folder = run.resolve() / EXPORTS
     if not (folder / _RECORD).exists():
         return ()
     found = take(folder, _RECORD, _Record)
     if found.schema != _SCHEMA:
         raise DataError(f"{folder / _RECORD} is of another version: {found.schema}", f"this one reads {_SCHEMA}")
-    # A run's folder may have been moved.
-    return tuple(replace(each, path=str(_place(folder, each.path))) for each in found.exports)
-
-
-def _place(folder: Path, path: str) -> Path:
-    """Where an export is: one within the run's own folder is listed by its name there."""
-    return folder / path
+    # Those within are listed by their names: a run's folder may have been moved.
+    return tuple(replace(each, path=str(folder / each.path)) for each in found.exports)
 
 
 def add_export(run: Path, export: Export) -> None:
     """List it, in place of what was at its path. Raises ZenplanError: the list cannot be written."""
-    folder = run / EXPORTS
+    folder = run.resolve() / EXPORTS
     folder.mkdir(parents=True, exist_ok=True)
     others = [each for each in _listed(run) if each.path != export.path]
     listed = [replace(each, path=_name(folder, each.path)) for each in (*others, export)]
@@ -76,7 +71,7 @@ def tokenizer_of(path: Path) -> Path:
 
 def remove_exports(run: Path) -> None:
     """Remove what was exported into a run's own folder and is as it was then. Anything else there stays."""
-    folder = run / EXPORTS
+    folder = run.resolve() / EXPORTS
     with suppress(DataError, OSError):
         for path in _ours(folder, _listed(run)):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

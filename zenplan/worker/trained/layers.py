@@ -23,9 +23,11 @@ def raising(error: BaseException) -> str:
 
 def named(text: str, model: keras.Model) -> str:
     """The layer that the first place in a text lies in which is in one; empty where none is."""
-    names = {str(each.name) for each in model._flatten_layers(include_self=False)}
+    layers = model._flatten_layers(include_self=False)
+    names = {str(each.name) for each in layers if not isinstance(each, keras.Model)}
     for place in _PLACE.findall(text):
-        for part in reversed(place.split("/")):
+        # From outside in: a layer of the model, and not what that is made of.
+        for part in place.split("/"):
             # TensorFlow counts scopes of one name.
             plain = re.sub(r"_\d+$", "", part)
             if plain in names or part in names:

@@ -14,15 +14,14 @@ import keras
 from zenplan import units
 from zenplan.domain.training.forms import KERAS, LITERT, ONNX, SAVEDMODEL
 from zenplan.worker.trained.forms import CONFIG, WEIGHTS, onnx_session, written
-from zenplan.worker.training.quantized import NoForm, check_form, has_form, largest
+from zenplan.worker.training.quantized import NoForm, check_form, without_form
 
 
 def _check_smaller(mode: str, model: keras.Model, taken_bytes: int, floats_bytes: int) -> None:
     if taken_bytes >= floats_bytes:
-        most = largest(model)
         raise NoForm(
             f"in {mode} it takes {units.size(taken_bytes)}, no less than the {units.size(floats_bytes)} of floats",
-            "" if has_form(most) else str(most.name),
+            without_form(model),
         )
 
 

@@ -60,9 +60,10 @@ def check_form(model: keras.Model, mode: str) -> None:
         most = max(others, key=_numbers, default=None)
         if most is None or not _numbers(most):
             raise NoForm(f"model {model.name} has no matrices that {mode} would hold")
+        whole = _whole(model, most)
         raise NoForm(
-            f"most of model {model.name} has no form in {mode}: layer {most.name}, of {type(most).__name__}, has none",
-            str(most.name),
+            f"most of model {model.name} has no form in {mode}: layer {whole.name}, of {type(whole).__name__}, has none",
+            str(whole.name),
         )
 
 
@@ -71,9 +72,18 @@ def has_form(layer: Any) -> bool:
     return type(layer) in _KINDS
 
 
-def largest(model: keras.Model) -> Any:
-    """The layer with the largest matrices."""
-    return max(_leaves(model), key=_numbers)
+def without_form(model: keras.Model) -> str:
+    """The layer with the largest matrices, if Keras has no form of it in int8; else empty."""
+    most = max(_leaves(model), key=_numbers)
+    return "" if has_form(most) else str(_whole(model, most).name)
+
+
+def _whole(model: keras.Model, leaf: Any) -> Any:
+    """The layer, as its model lists it, that it is or is a part of: the cell of a recurrent layer is in no list."""
+    for each in model.layers:
+        if leaf in each._flatten_layers():
+            return _whole(each, leaf) if isinstance(each, keras.Model) else each
+    return leaf
 
 
 def merge(model: keras.Model, into: keras.Model) -> None:
