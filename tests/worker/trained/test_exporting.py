@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from tests.worker.trained.test_scoring import finished, scored
 from tests.worker.training.conftest import INSTALLED, Lab
 from zenplan.adapters.workers.process import Limits, run_job
-from zenplan.domain.training.forms import FORMS, HOLDS, ONNX, SAVEDMODEL, file_name
+from zenplan.domain.training.forms import FORMS, HOLDS, INT8, KERAS, ONNX, SAVEDMODEL, file_name
 from zenplan.worker.protocol import Artefact, Export, Exported, Kind, Score, Scored, Target, Trained
 
 pytestmark = pytest.mark.skipif("tensorflow" not in INSTALLED, reason="exports are written on TensorFlow")
@@ -111,6 +113,11 @@ def test_weights_in_fewer_bits(lab: Lab, form: str, quantize: str) -> None:
     assert found.largest is not None
     assert 1e-4 < found.difference / found.largest < (0.1 if quantize == "int8" else 0.5)
     taken = sum(each.stat().st_size for each in each_file(lab.folder / file_name(form, quantize)))
+    if (form, quantize) == (KERAS, INT8):
+        page = (Path(__file__).parents[3] / "docs" / "after.md").read_text(encoding="utf-8")
+        code = page.partition("# the three lines that read keras-int8\n")[2].partition("```")[0]
+        assert "load_weights" in code
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=lab.folder, timeout=120)
     if form != SAVEDMODEL:
         assert taken < 0.5 * Path(model.path).stat().st_size
 
