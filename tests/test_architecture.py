@@ -47,6 +47,7 @@ FLOORS = {
     "api_data": 11,
     "api_train": 11,
     "api_trained": 11,
+    "api_export": 11,
     "__init__": 12,
 }
 
@@ -85,10 +86,11 @@ ALLOWED = {
     "api_data": GROUND | {"commands", "results", "arguments"},
     "api_train": GROUND | {"commands", "results", "arguments"},
     "api_trained": GROUND | {"commands", "results", "arguments"},
+    "api_export": GROUND | {"commands", "results", "arguments"},
     # The public face: names from anywhere, imported when they are used. Nobody inside imports it.
     "__init__": NOUNS
     | SEAM
-    | {"adapters", "arguments", "results", "api", "api_buy", "api_data", "api_train", "api_trained"},
+    | {"adapters", "arguments", "results", "api", "api_buy", "api_data", "api_export", "api_train", "api_trained"},
 }
 
 # Everything that is not Python's own, and where it may be imported.
@@ -117,6 +119,7 @@ OUTSIDE = {
     "jax": ("worker/",),
     "torch": ("worker/",),
     "tensorflow": ("worker/",),
+    "onnxruntime": ("worker/",),
 }
 
 # What nouns and physics may not touch: files, clocks, the environment, the network, other processes.

@@ -40,6 +40,7 @@ FUNCTIONS = (
     "count_flop",
     "estimate",
     "explain",
+    "export",
     "layouts",
     "prepare_data",
     "prices",
@@ -142,7 +143,9 @@ def test_a_function_says_what_its_arguments_are(name: str) -> None:
         assert said == [*parameters]
 
 
-@pytest.mark.parametrize("name", ["estimate", "layouts", "calibrate", "backtest", "accelerators", "prices", "buy"])
+@pytest.mark.parametrize(
+    "name", ["estimate", "layouts", "calibrate", "backtest", "accelerators", "prices", "buy", "export"]
+)
 def test_the_arguments_are_the_flags_of_the_command(name: str) -> None:
     _same_arguments(name, name, name)
 

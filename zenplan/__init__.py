@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from zenplan.api_buy import buy
     from zenplan.api_data import prepare_data
+    from zenplan.api_export import export
     from zenplan.api_train import train
     from zenplan.api_trained import explain
     from zenplan.arguments import ZenplanWarning
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from zenplan.domain.market.committed import Committed
     from zenplan.domain.market.interruptions import Interruptions
     from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
+    from zenplan.domain.measured.export import Export
     from zenplan.domain.measured.tracked_run import TrackedRun
     from zenplan.domain.model.count import ModelCount
     from zenplan.domain.model.operators import (
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
         Catalogue,
         DataCard,
         Explanation,
+        Exports,
         Prices,
         Profile,
         Purchase,
@@ -92,6 +95,7 @@ else:
         ),
         "zenplan.api_buy": ("buy",),
         "zenplan.api_data": ("prepare_data",),
+        "zenplan.api_export": ("export",),
         "zenplan.api_train": ("train",),
         "zenplan.api_trained": ("explain",),
         "zenplan.arguments": ("ZenplanWarning",),
@@ -100,6 +104,7 @@ else:
         "zenplan.domain.market.committed": ("Committed",),
         "zenplan.domain.market.interruptions": ("Interruptions",),
         "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
+        "zenplan.domain.measured.export": ("Export",),
         "zenplan.domain.measured.tracked_run": ("TrackedRun",),
         "zenplan.domain.model.count": ("ModelCount",),
         "zenplan.domain.model.operators": (
@@ -138,6 +143,7 @@ else:
             "Catalogue",
             "DataCard",
             "Explanation",
+            "Exports",
             "Prices",
             "Profile",
             "Purchase",
@@ -181,7 +187,9 @@ __all__ = [
     "Embedding",
     "Engine",
     "Explanation",
+    "Export",
     "Exporter",
+    "Exports",
     "Fact",
     "Function",
     "Http",
@@ -233,6 +241,7 @@ __all__ = [
     "count_flop",
     "estimate",
     "explain",
+    "export",
     "hookimpl",
     "layouts",
     "prepare_data",

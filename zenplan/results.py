@@ -15,6 +15,7 @@ from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
 from zenplan.domain.measured import calibrated, explanation, training_run
+from zenplan.domain.measured.export import Export
 from zenplan.domain.report import Report
 from zenplan.domain.training import data_card
 
@@ -217,6 +218,18 @@ class Explanation(Shown, explanation.Explanation):
         from zenplan.commands.explain.from_flags import write_picture
 
         write_picture(Path(path), self)
+
+
+class Exports(Shown, tuple[Export, ...]):
+    """The exports of a run, one of each form: its ``state`` says whether it was written."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan export`` shows them."""
+        from zenplan.commands.export.report import export_report
+
+        return export_report(self)
 
 
 class Prices(Shown, tuple[PriceTable, ...]):

@@ -14,6 +14,7 @@ from zenplan.worker.protocol import (
     Done,
     Events,
     Explain,
+    Export,
     File,
     Kind,
     Measure,
@@ -46,6 +47,11 @@ def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
         from zenplan.worker.trained.explaining import explain
 
         explain(job, events)
+    elif isinstance(job, Export):
+        _confine(job.threads)
+        from zenplan.worker.trained.exporting import export
+
+        export(job, events)
     else:
         _data_parallel(job, events)
 

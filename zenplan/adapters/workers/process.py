@@ -352,7 +352,9 @@ _DOING = {
     "train": "training it",
     "score": "scoring it",
     "explain": "explaining it",
+    "export": "exporting it",
 }
+_AFTER = ("score", "export")
 _TRAINING = ("rehearse", "train")
 _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompiler", "CppCompileError"}
 _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
@@ -408,6 +410,8 @@ def _raised(event: Raised, what: str, backend: str) -> ZenplanError:
         return ZenplanError(
             f"{_DOING[stage]} with {backend}, {what} raised {why}{where}", "the last checkpoint is as it was: --resume"
         )
+    if stage in _AFTER:
+        return ZenplanError(f"{_DOING[stage]} with {backend}, {what} raised {why}{where}", "please report it")
     if stage in ("compile", "measure"):
         return _stepping(what, backend, kind, why, where)
     doing = _DOING.get(stage, stage).removesuffix(" it")

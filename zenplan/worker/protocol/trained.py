@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from zenplan.unions import Whole
@@ -31,10 +33,59 @@ class Artefact(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         form: of ``zenplan.domain.training.forms``; path: where it is.
+        quantize: ``int8`` or ``int4`` where its weights are that; empty for floats.
     """
 
     form: str
     path: str
+    quantize: str = ""
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model is called with.
+
+    Attributes:
+        name: in the prepared data; written: in the artefact, where converters allow fewer letters.
+        shape: of one sample; None for any length.
+        type: of its numbers, as ``float32``.
+    """
+
+    name: str
+    written: str
+    shape: tuple[int | None, ...]
+    type: str
+
+
+class Exported(Event, frozen=True, kw_only=True, tag="exported"):
+    """A trained model was written in a form, or why it was not.
+
+    Attributes:
+        refused: why not; empty where it was. layer: of the model, that keeps it from it; empty where none is known.
+        batch: samples of a call, where the form has a fixed number of them; None for any.
+        preparing: layers of the model that make numbers of the data what the others take, each with its class.
+        versions: of what wrote it.
+    """
+
+    refused: str = ""
+    layer: str = ""
+    batch: Whole | None = None
+    inputs: tuple[Input, ...] = ()
+    preparing: tuple[str, ...] = ()
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Export(Job, frozen=True, kw_only=True, tag="export"):
+    """Write a trained model in a form.
+
+    Attributes:
+        artefact: form, weights, and a path where nothing is yet.
+        threads: of the host.
+    """
+
+    last: ClassVar[type[Event]] = Exported
+    model: Trained
+    artefact: Artefact
+    threads: Whole = 1
 
 
 class Scored(Event, frozen=True, kw_only=True, tag="scored"):
@@ -45,7 +96,8 @@ class Scored(Event, frozen=True, kw_only=True, tag="scored"):
         values: ``loss`` and what else an evaluation of the run tells, by name.
         samples: that were scored.
         difference: the largest absolute one of any number that it returns from that of the run's own model; None for
-            that model.
+            that model, and where one of both is no number.
+        largest: absolute number that the run's own model returns.
         one_s, batch_s: of calls with one sample, and with a batch, each.
         batch: samples of a batch.
         confusion: of classes, samples by their class, and in it by the likeliest one; empty where it was not asked for.
@@ -56,6 +108,7 @@ class Scored(Event, frozen=True, kw_only=True, tag="scored"):
     samples: Whole
     confusion: tuple[tuple[Whole, ...], ...] = ()
     difference: float | None = None
+    largest: float | None = None
     one_s: tuple[float, ...] = ()
     batch_s: tuple[float, ...] = ()
     batch: Whole = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zenplan.errors import UsageError
+from zenplan.errors import InputFileError, UsageError
 from zenplan.worker.protocol import Done, Events, Score, Scored
 from zenplan.worker.trained.calling import Call, call_of, first_of, timed
 from zenplan.worker.trained.forms import read
@@ -28,8 +29,8 @@ def score(job: Score, events: Events) -> None:
     samples = model.samples(job.part)
     if samples is None:
         raise UsageError(f"the data of {job.what} have no part '{job.part}'", "they are prepared with one: --test 0.1")
+    calls = {"": call_of(model.model), **{each.form: read(each, job.model, events) for each in job.artefacts}}
     events.begin("score")
-    calls = {"": call_of(model.model), **{each.form: read(each, events) for each in job.artefacts}}
     found = [Scoring(name=name, call=call, job=job, opened=model, samples=samples) for name, call in calls.items()]
     for each in found:
         each.figures(None if each is found[0] else found[0].call)
@@ -45,7 +46,7 @@ class Scoring:
 
     Attributes:
         sums: of each figure over all samples, then their number.
-        difference, one_s, batch_s, confusion: as of ``Scored``.
+        difference, largest, one_s, batch_s, confusion: as of ``Scored``.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Scoring:
     samples: Samples
     sums: Array = field(default_factory=lambda: np.zeros(1))
     difference: float | None = None
+    largest: float | None = None
     one_s: list[float] = field(default_factory=list)
     batch_s: list[float] = field(default_factory=list)
     confusion: Array | None = None
@@ -72,16 +74,21 @@ class Scoring:
 
     def figures(self, beside: Call | None) -> None:
         """Call it on all samples, and compare what it returns with the run's own model, where that is another."""
-        loss, furthest = self.opened.loss, 0.0
+        loss, furthest, largest = self.opened.loss, 0.0, 0.0
         sums = np.zeros(len(loss.others) + 2)
         for x, y in self.batches():
             returned = self.call(x)
-            if beside is not None:
-                furthest = max(furthest, float(np.max(np.abs(returned - beside(x)))))
+            own = returned if beside is None else beside(x)
+            if returned.shape != own.shape:
+                raise InputFileError(f"{self.name} returns {returned.shape}, the model {own.shape}", "export it anew")
+            # What is no number stays none.
+            furthest = float(np.maximum(furthest, np.max(np.abs(returned - own))))
+            largest = float(np.maximum(largest, np.max(np.abs(own))))
             self._confuse(y, returned)
             weights = np.ones(len(y), np.float32)
             sums += keras.ops.convert_to_numpy(loss.sums(y, keras.ops.convert_to_tensor(returned), weights))
-        self.sums, self.difference = sums, None if beside is None else furthest
+        self.sums, self.largest = sums, largest if math.isfinite(largest) else None
+        self.difference = furthest if beside is not None and math.isfinite(furthest) else None
 
     def _confuse(self, y: Array, returned: Array) -> None:
         classes = returned.shape[-1]
@@ -95,10 +102,13 @@ class Scoring:
         """What it came to."""
         return Scored(
             name=self.name,
-            values=shares(tuple(self.opened.loss.others), self.sums.tolist()),
+            values={
+                n: v for n, v in shares(tuple(self.opened.loss.others), self.sums.tolist()).items() if math.isfinite(v)
+            },
             samples=self.count,
             confusion=() if self.confusion is None else tuple(map(tuple, self.confusion.tolist())),
             difference=self.difference,
+            largest=self.largest,
             one_s=tuple(self.one_s),
             batch_s=tuple(self.batch_s),
             batch=min(self.job.batch, self.count),
