@@ -407,13 +407,19 @@ def prices(
     return Prices(t for t in found if t.offers or t.left_out or t.too_old)
 
 
-def count_flop(model: Any, batch: int | None = None, input_shapes: Sequence[Sequence[int]] | None = None) -> ModelCount:
+def count_flop(
+    model: Any,
+    batch: int | None = None,
+    input_shapes: Sequence[Sequence[int]] | None = None,
+    loop: int | None = None,
+) -> ModelCount:
     """What a Keras model computes, layer by layer; ``.forward_flop`` and ``.training_flop`` are the sums of a sample.
 
     Args:
         model: a built ``keras.Model``, on any backend. It is not run, and is left as it is.
         batch: samples that it is called with; None for 1, as few models depend on it.
         input_shapes: of one sample, one for each input, where the model's own have an open size.
+        loop: turns of a loop that ends by a condition; None: the cost of its layer is unknown.
 
     Raises:
         UsageError: it is no Keras model, it was never built, or the shape of an input is open.
@@ -423,7 +429,7 @@ def count_flop(model: Any, batch: int | None = None, input_shapes: Sequence[Sequ
         raise UsageError(f"{type(model).__name__} is no Keras model", "count_flop takes a keras.Model that is built")
     from zenplan.worker.counting.count import count_model
 
-    return count_model(model, batch, input_shapes)
+    return count_model(model, batch, input_shapes, loop)
 
 
 def register_layer(layer: type) -> Callable[[Counter], Counter]:

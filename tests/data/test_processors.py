@@ -109,6 +109,11 @@ def test_a_processor_has_no_defaults_of_a_gpu():
     assert "assumed" in of_processor.source
 
 
+def test_no_generation_is_of_accelerators_too():
+    """Fitted coefficients go by its name."""
+    assert not {p.architecture for p in PROCESSORS} & {a.architecture for a in read_accelerators()}
+
+
 def test_a_makers_name_lists_its_accelerators_alone():
     with pytest.raises(UnknownName) as told:
         CATALOGUE.by_name("AMD")

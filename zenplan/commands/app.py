@@ -107,7 +107,7 @@ app = typer.Typer(
 
     Begin with 'zenplan estimate --params 1e9'; 'zenplan COMMAND --help' has examples.
 
-    Exit codes: 0 done, 1 error, 2 wrong usage, 3 the answer is no, 130 interrupted.""",
+    Exit codes: 0 done, 1 error, as in a file or data, 2 wrong usage, 3 the answer is no, 130 interrupted.""",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

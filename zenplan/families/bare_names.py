@@ -24,6 +24,7 @@ _TAKEN: Final = {
     "yolo11": "yolo11m",
     "yolo12": "yolo12m",
     "rtdetr": "rtdetr-r50",
+    "bevformer": "bevformer-base",
     "clip": "clip-vit-b-32",
     "siglip": "siglip-base-16",
     "dinov2": "dinov2-base",

@@ -15,6 +15,11 @@ from zenplan.families.named import Builder
 from zenplan.families.transformer.presets import plain
 
 
+def _images() -> Mapping[str, Builder]:
+    driving = importlib.import_module("zenplan.families.images.bevformer").bevformer_models()
+    return {**importlib.import_module("zenplan.families.images.models").models(), **driving}
+
+
 def _vision() -> Mapping[str, Builder]:
     towers = importlib.import_module("zenplan.families.vision").MODELS
     return {**towers, **importlib.import_module("zenplan.families.contrastive").MODELS}
@@ -32,7 +37,7 @@ def _diffusion() -> Mapping[str, Builder]:
 
 # Family to its models; the module of one is imported once somebody asks for one of its models.
 FAMILIES: Final[Mapping[str, Callable[[], Mapping[str, Builder]]]] = {
-    "convnet": lambda: importlib.import_module("zenplan.families.images.models").models(),
+    "convnet": _images,
     "recurrent": lambda: importlib.import_module("zenplan.families.recurrent").MODELS,
     "recommender": _recommenders,
     "mlp": lambda: importlib.import_module("zenplan.families.mlp").MODELS,
@@ -41,6 +46,8 @@ FAMILIES: Final[Mapping[str, Callable[[], Mapping[str, Builder]]]] = {
     "text classifier": lambda: importlib.import_module("zenplan.families.classifiers").MODELS,
     "diffusion": _diffusion,
     "gnn": lambda: importlib.import_module("zenplan.families.graphs").MODELS,
+    "time series": lambda: importlib.import_module("zenplan.families.series").MODELS,
+    "protein": lambda: importlib.import_module("zenplan.families.proteins").MODELS,
 }
 
 # What publishers and libraries call a model, as names are compared, to its name here; the same name is not in it.
@@ -58,6 +65,7 @@ _ALIASES: Final = {
     "samvithencoder": "sam-vit-h",
     "stablediffusionvaeencoder": "sd-vae-encoder",
     "dlrmsmall": "dlrm",
+    **dict.fromkeys(("alphafold", "alphafold2", "openfold"), "evoformer"),
     **{f"{alias}{size}": f"flux-{size}" for alias in ("flux1", "flux.1") for size in ("dev", "schnell")},
     **{f"stablediffusion{size}": f"sd{size}" for size in ("3medium", "3.5medium", "3.5large")},
     **dict.fromkeys(("retinanetr50fpn", "retinanetresnet50fpn"), "retinanet-resnet50"),

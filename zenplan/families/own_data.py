@@ -73,6 +73,8 @@ FAMILIES: Final[Mapping[str, tuple[str, int]]] = {
     "recommender": ("clicks", 65_536),
     "vision transformer": ("classification", 4096),
     "speech transformer": ("speech", 256),
+    "protein": ("graphs", 128),
+    "time series": ("tables", 128),
 }
 # Fine-tuning of a language model; of all its parameters no more than this share of its compute-optimal tokens.
 FINE_TUNING: Final = Practice(

@@ -76,10 +76,10 @@ def _count(job: Count, events: Events) -> None:
                 model = configured_model(config, events)
             else:
                 model = imported_model(wanted.target, events, wanted.arguments)
-        if shapes and not getattr(model, "inputs", None):
+        if shapes and not model.built:
             with_inputs(model, shapes)
         events.begin("count")
-        counted = count_model(model, job.batch, shapes)
+        counted = count_model(model, job.batch, shapes, job.loop)
     events.send(Counted(count=counted))
 
 

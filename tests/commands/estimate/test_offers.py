@@ -170,7 +170,7 @@ def test_where_nothing_passes_the_answer_is_no_in_a_line(ask: Ask, options: dict
 @pytest.mark.parametrize("field", ["gpu", "provider", "exclude_provider", "region"])
 def test_a_name_that_nobody_has_names_where_they_are_listed(ask: Ask, field: str) -> None:
     with pytest.raises(UnknownName) as caught:
-        ask(**{field: ("m3",)})
+        ask(**{field: ("m9",)})
     assert "V100" not in caught.value.hint
     listing = "zenplan accelerators" if field == "gpu" else "zenplan prices"
     assert f"'{listing}'" in caught.value.hint

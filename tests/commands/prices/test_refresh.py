@@ -408,7 +408,7 @@ def test_what_is_exported_can_be_imported(
 
 @pytest.mark.parametrize(
     ("content", "code"),
-    [("", 2), ("provider,instance\n", 2), ("<html>", 2), (None, 2)],
+    [("", 1), ("provider,instance\n", 1), ("<html>", 1), (None, 1)],
 )
 def test_what_cannot_be_imported(
     content: str | None, code: int, shop: tuple[Callable[..., Any], Server], tmp_path: Path

@@ -71,6 +71,13 @@ def test_samples_are_spread_over_the_part(lab: Lab, one_backend: str) -> None:
     trained, _ = finished(
         lab, one_backend, data=data, steps=2, model=Kind(name="convnet", options={"width": 4, "stages": 1})
     )
-    some, whole = (scored(Score(what="run", model=trained, most=most), one_backend)[0] for most in (20, 0))
+    some, whole = (
+        scored(Score(what="run", model=trained, most=most, confusion=classes), one_backend)[0]
+        for most, classes in ((20, 2), (0, 3))
+    )
+    # Of more classes than were asked for nothing is counted.
+    assert some.confusion == ()
+    right = sum(row[number] for number, row in enumerate(whole.confusion))
+    assert right / whole.samples == pytest.approx(whole.values["accuracy"])
     assert some.samples == 20 < whole.samples
     assert np.isfinite(some.values["loss"])

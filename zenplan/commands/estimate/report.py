@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zenplan import units
 from zenplan.commands.estimate import screen
 from zenplan.commands.shared.ages import NO_PRICE, age_of, dated, dollar_span, dollars, seen
-from zenplan.commands.shared.sentences import padded, spread, tight
+from zenplan.commands.shared.sentences import padded, spread
 from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.answer.estimate import Bill, Part, Quote, part_name
 from zenplan.domain.fit.efficiency import Grounds
@@ -320,7 +320,6 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
     return (
-        *filter(None, (tight(first.estimate),)),
         *answer.judgement,
         answer.rule,
         *(f"Would help: {way.text} ({way.change})." for way in answer.would_help),

@@ -67,6 +67,7 @@ def verdict(answer: Answer) -> str:
     parts = (
         f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
         _of_family(answer),
+        tight(best.quote.estimate),
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
         best.bill.credits and f"Credits pay {usd(-best.bill.credits.mid_usd)} of it.",
@@ -213,18 +214,16 @@ def assumptions(answer: Answer, most: int | None = MOST_EFFECTS) -> tuple[Table,
     rows = tuple((f"{e.input}: {e.value}, {e.origin}", *_changes(answer, e)) for e in told)
     if not rows:
         return ()
-    columns = (Column(name="what moves it most"), Column(name="less", whole=True), Column(name="more", whole=True))
+    columns = (Column(name="what moves it most"), Column(name="with", whole=True), Column(name="or with", whole=True))
     return (Table(columns=columns, rows=rows),)
 
 
 def _changes(answer: Answer, effect: Effect) -> tuple[str, str]:
-    less, more = ("", *effect.changes) if len(effect.changes) == 1 else effect.changes
-    return _change(answer, less), _change(answer, more)
+    first, *others = (_change(answer, change) for change in effect.changes)
+    return first, next(iter(others), "")
 
 
-def _change(answer: Answer, change: Change | str) -> str:
-    if isinstance(change, str):
-        return change
+def _change(answer: Answer, change: Change) -> str:
     usd = f"{_brief(answer)(change.usd)}, " if change.usd and costs(answer.recommended) else ""
     return f"{change.value}: {usd}{units.duration(change.wall_clock_s, 2)}{', if it fits' if change.tight else ''}"
 
@@ -257,7 +256,8 @@ def input_pipeline(answer: Answer, named: bool = True) -> str:
     if not short:
         return ""
     place, ranked, least = min(short, key=lambda each: each[2].share)
-    quote, waiting_s = ranked.quote, ranked.wall_clock_s.mid / least.share
+    # No more than its range has, which waits for samples in its steps alone.
+    quote, waiting_s = ranked.quote, min(ranked.wall_clock_s.mid / least.share, ranked.wall_clock_s.high)
     unit, preparation = answer.plan.workload.unit, least.preparation
     whose = "assumed" if named else f"assumed: {preparation.source}"
     samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
@@ -298,8 +298,7 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     lines = []
     told = answer.notices[:1]
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
-    crowded = tight(answer.recommended.quote.estimate)
-    said = (crowded, *ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
+    said = (*ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
     for line in filter(None, said):
         if _lines(line) <= left - kept:
             lines.append(line)

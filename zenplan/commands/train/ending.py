@@ -123,12 +123,16 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
     yield ""
     yield "## Limits"
     yield ""
-    yield "- It was evaluated on data of the same source as it was trained on, and on nothing else."
-    if result.samples and asked.data.kind == "tokens" and result.parameters and result.tokens:
+    yield from (f"- {line}" for line in limits(result))
+
+
+def limits(result: RunResult) -> Iterator[str]:
+    """What is to be held against what came out, a sentence each."""
+    yield "It was evaluated on data of the same source as it was trained on, and on nothing else."
+    if result.samples and result.parameters and result.tokens:
         ratio = result.tokens / result.parameters
-        yield f"- {units.significant(ratio)} tokens a parameter were seen; language models are often trained on 20 and more."
-    for note in result.notes:
-        yield f"- {note}"
+        yield f"{units.significant(ratio)} tokens a parameter were seen; language models are often trained on 20 and more."
+    yield from result.notes
 
 
 def _data(asked: Asked) -> Iterator[str]:

@@ -109,6 +109,13 @@ class Options(Sequence[Option]):
         return devices
 
     @property
+    def vcpus(self) -> Array:
+        """Of one machine of each option, shape (n,); nan where it is not known."""
+        each = np.array([float(kind.like.instance.vcpus or np.nan) for kind in self._kinds])
+        found: Array = each[self.kind]
+        return found
+
+    @property
     def terms(self) -> tuple[Sequence[Terms | None], Index]:
         """The distinct terms, and the place among them of each option's, shape (n,)."""
         distinct = {id(kind.terms): kind.terms for kind in self._kinds}

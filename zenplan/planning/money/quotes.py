@@ -22,6 +22,7 @@ from zenplan.planning.money.beside import Stored, beside_parts, beside_usd, cred
 from zenplan.planning.money.options import Option, Options
 from zenplan.planning.money.run import Runs, run_time
 from zenplan.planning.physics.columns import Array
+from zenplan.planning.physics.input_pipeline import PREPARATIONS
 from zenplan.planning.physics.interval import step_ranges
 from zenplan.planning.search.search import Found, search, useful_samples
 from zenplan.units import HOUR_S, KWH_J
@@ -56,6 +57,7 @@ class Market:
         owner: the cluster of each option.
         unpriced: whether each is looked at without a price.
         step_s: low, middle and high of a step on each cluster, shape (3, clusters).
+        wait: what each option's are multiplied with, shape (3, options): its processors may not keep up.
         longest_s: for how long machines are to be had, infinite where nothing says.
     """
 
@@ -67,6 +69,7 @@ class Market:
     owner: Index
     unpriced: npt.NDArray[np.bool_]
     step_s: Array
+    wait: Array
     longest_s: Array
     around: Around
     on_demand: Bills
@@ -175,12 +178,13 @@ def market(
     step_s = step_ranges(plan, clusters, found.steps.total_s)
     samples = useful_samples(plan, found.layouts)[owner]
     distinct, which = columns.terms
+    wait = waiting(plan, columns, samples / step_s[1, owner], step_s[2, owner] / step_s[1, owner])
     terms = [distinct[place] for place in which.tolist()]
 
     def billed(billing: Billing) -> Bills:
         spot = billing is Billing.SPOT
         taken = taken_per_s(operations, columns) if spot else None
-        runs = run_time(plan, operations, step_s[:, owner], samples, devices, nodes, spot, taken)
+        runs = run_time(plan, operations, step_s[:, owner] * wait, samples, devices, nodes, spot, taken)
         return bills(plan, operations, runs, billing, columns.usd_per_h(billing), nodes, terms, around)
 
     return Market(
@@ -192,6 +196,7 @@ def market(
         owner=owner,
         unpriced=columns.unpriced,
         step_s=step_s,
+        wait=wait,
         longest_s=np.array([(t.longest_s if t else None) or np.inf for t in distinct])[which],
         around=around,
         on_demand=billed(Billing.ON_DEMAND),
@@ -204,6 +209,24 @@ def taken_per_s(operations: Operations, options: Sequence[Option]) -> Array:
     published, else as assumed."""
     known = "preemptions_per_node_s" not in operations.given
     return Options.of(options).taken_per_s(operations.preemptions_per_node_s, known)
+
+
+def waiting(plan: TrainingPlan, options: Options, samples_per_s: Array, spread: Array) -> Array:
+    """What low, middle and high of a step are multiplied with, shape (3, n): where the processors prepare less than
+    the devices take, the high end is at least as long as they need. They may have been prepared in advance.
+
+    Args:
+        plan: what is trained.
+        options: the machines.
+        samples_per_s: that the devices take, shape (n,).
+        spread: the high end of a step over its middle, shape (n,).
+    """
+    factors = np.ones((3, len(options)))
+    preparation = PREPARATIONS.get(plan.workload.input)
+    if preparation is not None:
+        prepared_per_s = options.nodes * options.vcpus / preparation.vcpu_s
+        factors[2] = np.fmax(1.0, samples_per_s / prepared_per_s / spread)
+    return factors
 
 
 # --- bills

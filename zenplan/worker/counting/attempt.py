@@ -28,5 +28,7 @@ class Attempt:
     ) -> bool:
         if error is None:
             return True
-        self.reason = f"{type(error).__name__}: {says(error)}"[:_MOST_LETTERS]
+        self.reason = f"{type(error).__name__}: {says(error)}"
+        if len(self.reason) > _MOST_LETTERS:
+            self.reason = f"{self.reason[:_MOST_LETTERS].rpartition(' ')[0]} …"
         return isinstance(error, Exception)

@@ -48,11 +48,13 @@ class Scored(Event, frozen=True, kw_only=True, tag="scored"):
             that model.
         one_s, batch_s: of calls with one sample, and with a batch, each.
         batch: samples of a batch.
+        confusion: of classes, samples by their class, and in it by the likeliest one; empty where it was not asked for.
     """
 
     name: str = ""
     values: dict[str, float]
     samples: Whole
+    confusion: tuple[tuple[Whole, ...], ...] = ()
     difference: float | None = None
     one_s: tuple[float, ...] = ()
     batch_s: tuple[float, ...] = ()
@@ -66,6 +68,7 @@ class Score(Job, frozen=True, kw_only=True, tag="score"):
         part: of the prepared data: ``test``, or ``validation`` where there is none.
         most: samples, spread evenly over the part; 0 for all of it.
         batch: samples of a call.
+        confusion: classes up to which samples are counted by class and likeliest class; 0 for no such count.
         times: calls that are timed of each, those with one sample and those with a batch in turns; 0 for none.
         threads: of the host.
     """
@@ -76,6 +79,7 @@ class Score(Job, frozen=True, kw_only=True, tag="score"):
     most: Whole = 0
     batch: Whole = 32
     times: Whole = 0
+    confusion: Whole = 0
     threads: Whole = 1
 
 

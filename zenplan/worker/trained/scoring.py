@@ -45,7 +45,7 @@ class Scoring:
 
     Attributes:
         sums: of each figure over all samples, then their number.
-        difference, one_s, batch_s: as of ``Scored``.
+        difference, one_s, batch_s, confusion: as of ``Scored``.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Scoring:
     difference: float | None = None
     one_s: list[float] = field(default_factory=list)
     batch_s: list[float] = field(default_factory=list)
+    confusion: Array | None = None
 
     @property
     def count(self) -> int:
@@ -77,9 +78,18 @@ class Scoring:
             returned = self.call(x)
             if beside is not None:
                 furthest = max(furthest, float(np.max(np.abs(returned - beside(x)))))
+            self._confuse(y, returned)
             weights = np.ones(len(y), np.float32)
             sums += keras.ops.convert_to_numpy(loss.sums(y, keras.ops.convert_to_tensor(returned), weights))
         self.sums, self.difference = sums, None if beside is None else furthest
+
+    def _confuse(self, y: Array, returned: Array) -> None:
+        classes = returned.shape[-1]
+        if returned.ndim != 2 or y.dtype.kind not in "iu" or not 1 < classes <= self.job.confusion:
+            return
+        if self.confusion is None:
+            self.confusion = np.zeros((classes, classes), np.int64)
+        np.add.at(self.confusion, (y, returned.argmax(axis=-1)), 1)
 
     def scored(self) -> Scored:
         """What it came to."""
@@ -87,6 +97,7 @@ class Scoring:
             name=self.name,
             values=shares(tuple(self.opened.loss.others), self.sums.tolist()),
             samples=self.count,
+            confusion=() if self.confusion is None else tuple(map(tuple, self.confusion.tolist())),
             difference=self.difference,
             one_s=tuple(self.one_s),
             batch_s=tuple(self.batch_s),
