@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from zenplan.adapters.clock import today
     from zenplan.adapters.prices.table import bundled_prices, price_table, read_price_folder
     from zenplan.api import (
-        ZenplanWarning,
         accelerators,
         backtest,
         calibrate,
@@ -28,11 +27,14 @@ if TYPE_CHECKING:
         profile,
         register_layer,
     )
+    from zenplan.api_buy import buy
     from zenplan.api_data import prepare_data
     from zenplan.api_train import train
     from zenplan.api_trained import explain
+    from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
+    from zenplan.domain.market.committed import Committed
     from zenplan.domain.market.interruptions import Interruptions
     from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
     from zenplan.domain.measured.tracked_run import TrackedRun
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
         Explanation,
         Prices,
         Profile,
+        Purchase,
         SearchedRun,
         Tradeoff,
         TrainedRun,
@@ -77,7 +80,6 @@ else:
         "zenplan.adapters.clock": ("today",),
         "zenplan.adapters.prices.table": ("bundled_prices", "price_table", "read_price_folder"),
         "zenplan.api": (
-            "ZenplanWarning",
             "accelerators",
             "backtest",
             "calibrate",
@@ -88,11 +90,14 @@ else:
             "profile",
             "register_layer",
         ),
+        "zenplan.api_buy": ("buy",),
         "zenplan.api_data": ("prepare_data",),
         "zenplan.api_train": ("train",),
         "zenplan.api_trained": ("explain",),
+        "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
+        "zenplan.domain.market.committed": ("Committed",),
         "zenplan.domain.market.interruptions": ("Interruptions",),
         "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
         "zenplan.domain.measured.tracked_run": ("TrackedRun",),
@@ -135,6 +140,7 @@ else:
             "Explanation",
             "Prices",
             "Profile",
+            "Purchase",
             "SearchedRun",
             "Tradeoff",
             "TrainedRun",
@@ -166,6 +172,7 @@ __all__ = [
     "Calibrations",
     "Catalogue",
     "Column",
+    "Committed",
     "Convolution",
     "DataCard",
     "DataError",
@@ -193,6 +200,7 @@ __all__ = [
     "PriceTable",
     "Prices",
     "Profile",
+    "Purchase",
     "Range",
     "Ranked",
     "Recurrent",
@@ -220,6 +228,7 @@ __all__ = [
     "accelerators",
     "backtest",
     "bundled_prices",
+    "buy",
     "calibrate",
     "count_flop",
     "estimate",

@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zenplan.domain.answer import answer, backtest, tradeoff
+from zenplan.domain.answer import answer, backtest, purchase, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
@@ -86,6 +87,19 @@ class Tradeoff(Shown, tradeoff.Tradeoff):
         from zenplan.commands.layouts.report import layouts_report
 
         return layouts_report(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase(Shown, purchase.Purchase):
+    """Hardware of one's own beside ``rents``, of which ``best`` is the cheapest; ``cheaper`` is "buy" or "rent"."""
+
+    today: date
+
+    def report(self) -> Report:
+        """As ``zenplan buy`` shows it."""
+        from zenplan.commands.buy.report import purchase_report
+
+        return purchase_report(self, self.today)
 
 
 class Backtest(Shown, backtest.Backtest):

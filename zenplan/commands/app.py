@@ -168,6 +168,13 @@ def _root(
         list[str] | None,
         typer.Option("--plugin", help="A Python file that is a plugin, in any command.", metavar="FILE"),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Before any command: exit with 1 where something of a plugin is left out.")
+    ] = False,
 ) -> None:
+    if strict:
+        from zenplan.commands.shared.output import strictly
+
+        context.with_resource(strictly())
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

@@ -16,8 +16,9 @@ from functools import cache, lru_cache, partial
 
 from zenplan import units
 from zenplan.adapters.tables.market import provider_class
+from zenplan.domain.market.committed import Committed
 from zenplan.domain.market.interruptions import Interruptions
-from zenplan.domain.market.offer import Instance, Offer, Offers, Price
+from zenplan.domain.market.offer import Instance, Offer, Offers, Price, Terms
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.range import Range
 from zenplan.errors import DataError, UnknownName
@@ -27,6 +28,8 @@ GBIT_PER_S = 1e9 / 8
 # The largest slice of a TPU pod has 9,216 chips; no machine has more virtual processors than this.
 MOST_DEVICES = 10_000
 MOST_VCPUS = 1e6
+# Clouds reserve for one, three or five years.
+MOST_TERM_DAYS = 3660
 # The least price seen is $0.03; a thousandth of a dollar is a slip of units.
 LEAST_USD_PER_DEVICE_H = 0.001
 # What costs less is not absurd to an offer.
@@ -79,6 +82,7 @@ def offers_of(
     canonical: Canonical | None,
     default_source: str,
     today: date | None = None,
+    terms: Mapping[str, Terms] | None = None,
 ) -> list[Offer]:
     """The offers of one row.
 
@@ -88,6 +92,7 @@ def offers_of(
         canonical: the canonical name of an accelerator; None takes the cell as it is.
         default_source: where the prices come from, for a row that does not say.
         today: a price of a later date makes the row invalid; None accepts any date.
+        terms: of each provider, which hold beside a term that its price binds to.
 
     Raises:
         DataError: the row is not valid; the message says which cell and why.
@@ -105,7 +110,7 @@ def offers_of(
         if today and price and price.as_of and price.as_of > today:
             raise DataError(f"a price as of {price.as_of} is dated in the future; today is {today}")
     taken = _interruptions(row) if row.get("spot_taken_per_h") else None
-    return [
+    made = [
         Offer(
             instance=_instance(row, accelerator, devices * times, times, machines),
             region=row.get("region") or "any",
@@ -117,6 +122,7 @@ def offers_of(
         )
         for times in _sizes(row, accelerator, devices, machines)
     ]
+    return [_for_a_term(offer, row, terms or {}) for offer in made] if row.get("term_days") else made
 
 
 def _guess(provider: str, times: int) -> str:
@@ -214,6 +220,20 @@ def _count(row: Mapping[str, str], column: str) -> int:
     return value
 
 
+def _for_a_term(offer: Offer, row: Mapping[str, str], terms: Mapping[str, Terms]) -> Offer:
+    """The offer, paid for so many days by whoever takes it."""
+    days = _number(row, "term_days") or 0.0
+    if days > MOST_TERM_DAYS:
+        raise DataError(f"term_days of {days:g} is beyond any contract")
+    if offer.spot:
+        raise DataError("term_days: a spot price binds to no term")
+    machine, term_s = offer.instance, days * units.DAY_S
+    whole = terms.get(machine.provider)
+    own = whole.of(machine.name) if whole else Terms(provider=machine.provider, source="not known")
+    bound = Committed(what=offer.tier or f"commitment for {units.duration(term_s)}", term_s=term_s)
+    return replace(offer, terms=replace(own, exceptions=(), committed=bound))
+
+
 def _date(row: Mapping[str, str], column: str) -> date | None:
     cell = row.get(column, "")
     if not cell:
@@ -230,7 +250,7 @@ def _date(row: Mapping[str, str], column: str) -> date | None:
 _ALIKE = (
     *("accelerator", "devices", "sold_by", "tier", "vcpus", "ram_gib", "network_gbit_per_s_per_device"),
     *("spot_taken_per_h", "spot_taken_per_h_low", "spot_taken_per_h_high"),
-    *("spot_taken_what", "spot_taken_as_of", "spot_taken_source", ""),
+    *("spot_taken_what", "spot_taken_as_of", "spot_taken_source", "term_days", ""),
 )
 _UNKNOWN = (math.nan, 0)
 
@@ -242,16 +262,25 @@ class Rows:
     too, and surely no slip of units; all others are read by ``offers_of``, which says what is wrong.
 
     Args:
-        machines, canonical, source, today: as of ``offers_of``.
+        machines, canonical, source, today, terms: as of ``offers_of``.
 
     Attributes:
         offers: that were read, by provider.
     """
 
-    def __init__(self, machines: Machines, canonical: Canonical | None, source: str, today: date | None) -> None:
+    def __init__(
+        self,
+        machines: Machines,
+        canonical: Canonical | None,
+        source: str,
+        today: date | None,
+        terms: Mapping[str, Terms],
+    ) -> None:
         self.offers: dict[str, Offers] = {}
         named = canonical and cache(canonical)
-        self._offers_of = partial(offers_of, machines=machines, canonical=named, default_source=source, today=today)
+        self._offers_of = partial(
+            offers_of, machines=machines, canonical=named, default_source=source, today=today, terms=terms
+        )
         # Whose name says something of the machine, and who is unlike the others.
         self._known = {(provider, _SIZE.sub("", name)) for provider, name in machines.networks}
         self._sized = {provider for provider, _ in machines.sizes}
@@ -268,7 +297,8 @@ class Rows:
         """Raises DataError: the row is not valid, or there was one like it."""
         cell = row.get
         provider, name, region = cell("provider", ""), cell("instance", ""), cell("region") or "any"
-        own = name if (provider, name) in self._known else ""
+        # What binds has the terms of its provider's machine of that name.
+        own = name if (provider, name) in self._known or cell("term_days") else ""
         kind = (provider if own or provider in self._sized else "", own, *map(cell, _ALIKE))
         devices, sizes = self._kinds.get(kind) or (0, ())
         day = cell("on_demand_as_of"), cell("source")

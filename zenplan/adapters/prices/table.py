@@ -4,8 +4,8 @@ A user's file needs the columns of ``REQUIRED`` and at least one of ``PRICES``; 
 empty cell. It may also have ``region`` (empty: ``any``), ``sold_by`` (``instance`` or ``gpu``), ``tier``, ``vcpus``,
 ``ram_gib``, ``network_gbit_per_s_per_device``,
 ``on_demand_as_of``, ``spot_as_of`` (ISO 8601), ``source`` and ``spot_source``; and how often a spot machine is taken:
-``spot_taken_per_h`` with ``_low`` and ``_high``, ``spot_taken_what``, ``spot_taken_as_of``, ``spot_taken_source``. Other
-columns are ignored.
+``spot_taken_per_h`` with ``_low`` and ``_high``, ``spot_taken_what``, ``spot_taken_as_of``, ``spot_taken_source``. A row
+with ``term_days`` is a price that binds: whoever takes the machine pays for so many days. Other columns are ignored.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def tables_of(
     what: str = "line",
 ) -> tuple[PriceTable, ...]:
     """The tables of rows, each with its number and columns; see ``offers_of``. A row that is not valid is left out."""
-    reader = Rows(machines, canonical, source, today)
+    reader = Rows(machines, canonical, source, today, terms)
     left_out: dict[str, list[str]] = {}
     for line, row in rows:
         try:

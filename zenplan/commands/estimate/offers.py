@@ -72,7 +72,9 @@ def matching(
         if len(request.gpu) != 1:
             raise UsageError("--usd-per-hour goes with one --gpu", "it is the price of one device an hour")
         return (own_table([catalogue.by_name(request.gpu[0])], request, today),)
-    filters = Filters(**{f.name: getattr(request, f.name) for f in fields(Filters) if f.name != "spot"})
+    filters = Filters(
+        **{f.name: getattr(request, f.name) for f in fields(Filters) if f.name not in ("spot", "devices")}
+    )
     rentable = tables if request.gpu else _without_processors(tables, catalogue)
     found = filtered(rentable, catalogue, filters, today)
     rented = {name for table in tables for name in Offers.of(table.offers).accelerators}
@@ -167,6 +169,24 @@ def select(
     chosen.options = _options(request, tables, kind_of, {a.name for a in catalogue if a.is_processor})
     chosen.left_out.extend(_unused(chosen, tables))
     return chosen
+
+
+def paid_anyway(tables: Sequence[PriceTable], chosen: Offer) -> tuple[str, ...]:
+    """What is committed to already and of which the chosen offer is none, a line each: it is paid without it as well."""
+    lines: dict[str, None] = {}
+    for table in tables:
+        if not any(like.committed for like in Offers.of(table.offers).patterns):
+            continue
+        for offer in table.offers:
+            bound, price = offer.committed, offer.on_demand
+            if bound is None or bound.term_s is not None or price is None:
+                continue
+            if chosen.on_demand and price.source == chosen.on_demand.source:
+                continue
+            rate = f", {units.usd(bound.usd_per_h)}/h" if bound.usd_per_h else ""
+            what = f"{table.provider} {offer.instance.name}, {bound.what}{rate} ({price.source})"
+            lines[f"Paid anyway, and not used by the recommended plan: {what}."] = None
+    return tuple(lines)
 
 
 def _options(

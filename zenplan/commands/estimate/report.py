@@ -247,6 +247,8 @@ def _bill(bill: Bill, quote: Quote, answer: Answer) -> str:
     parts = [f"machines {dollars(bill.compute_usd, show)} ({units.significant(bill.billed_h)} h billed)"]
     if bill.compute_usd is not None:
         parts += [f"{part.name} {_case(part, show)}" for part in bill.beside_machines]
+    if bill.paid_anyway:
+        parts.append(f"paid anyway {show(bill.paid_anyway.mid_usd)}, not in the total")
     total = dated(dollars(bill.total_usd, show), quote.offer.price(bill.billing), answer.today)
     span = dollar_span(bill.total_usd, show)
     time = ""
@@ -275,6 +277,8 @@ def _parts(answer: Answer) -> Iterator[Table]:
         return
     rows = [(p.name, show(p.mid_usd), show(p.low_usd), show(p.high_usd), f"{p.origin}: {p.why}") for p in parts]
     rows.append(("in all", show(total.mid), show(total.low), show(total.high), "the sum of each column"))
+    if p := first.bill.paid_anyway:
+        rows.append(("paid anyway", show(p.mid_usd), show(p.low_usd), show(p.high_usd), f"{p.origin}: {p.why}"))
     numbers = (screen.currency_of(answer), "low case", "high case")
     columns = (Column(name="part"), *(Column(name=name, numeric=True) for name in numbers), Column(name="origin"))
     yield Table(title="The bill of #1, part by part", columns=columns, rows=tuple(rows))

@@ -271,12 +271,12 @@ def input_pipeline(answer: Answer, named: bool = True) -> str:
 
 
 def rate(answer: Answer) -> str:
-    """The rate of the currency that amounts are shown in; empty for dollars."""
+    """The rate of the currency that amounts are shown in, whose it is, and its day; empty for dollars."""
     currency = answer.request.currency
     if currency is None:
         return ""
-    day_of = f" of {currency.as_of}" if currency.as_of else ", of no date"
-    return f"$1 is {currency.per_usd:g} {currency.code}, as given{day_of}."
+    day_of = f"of {currency.as_of}" if currency.as_of else "of no date"
+    return f"$1 is {currency.per_usd:g} {currency.code}: {currency.source}, {day_of}."
 
 
 def further(answer: Answer) -> str:
@@ -294,13 +294,13 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     shown, largest = plans(answer), assumptions(answer, 1)
     left = _LINES - _lines(verdict(answer)) - 1 - _taken(shown) - _lines(further(answer))
     # The largest effect has its room before all that is said; where nothing is met, what would comes first.
-    kept = sum(map(_taken, largest)) if answer.met else 0
-    lines = []
+    kept = sum(map(_taken, largest))
+    lines: list[str] = []
     told = answer.notices[:1]
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
     said = (*ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
     for line in filter(None, said):
-        if _lines(line) <= left - kept:
+        if _lines(line) <= left - (kept if answer.met or lines else 0):
             lines.append(line)
             left -= _lines(line)
     most = range(MOST_EFFECTS, 0, -1)

@@ -60,6 +60,10 @@ class OfferDocument(Document):
     spot_usd_per_h: _Spot
     spot_as_of: Annotated[Day | None, Meta(description="The day it was seen, ISO 8601; null where that is not known.")]
     spot_source: Annotated[str | None, Meta(description="Where it was read; null without a price.")]
+    term_s: Annotated[
+        Positive | None,
+        Meta(description="For how long whoever takes it pays, in seconds; null where its price is one by the hour."),
+    ] = None
 
 
 class TableDocument(Document):
@@ -316,6 +320,7 @@ def _offer(offer: Offer) -> OfferDocument:
         region=offer.region,
         **_price("on_demand", offer.on_demand),
         **_price("spot", offer.spot),
+        term_s=offer.committed.term_s if offer.committed else None,
     )
 
 

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zenplan.adapters.tables.market import provider_names
+from zenplan.domain.hardware.catalogue import plain
 from zenplan.domain.market.offer import PriceTable
 from zenplan.errors import UnknownName
 from zenplan.plugins import Plugins
@@ -47,10 +49,17 @@ def _newer(bundled: PriceTable, kept: Kept | None) -> PriceTable:
     return bundled if day is not None and fetched is not None and day > fetched else kept.table
 
 
-def named_providers(names: Sequence[str], known: Iterable[str]) -> set[str]:
-    """The known ones that are named, whatever the case: people write AWS. Raises UnknownName: nobody has that name."""
-    spelled = {provider.lower(): provider for provider in known}
+def named_providers(names: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
+    """The known ones that are named, as their tables have them: people write AWS, Google Cloud and Lambda Labs.
+
+    Raises UnknownName: nobody has that name.
+    """
+    if not names:
+        return ()
+    known = tuple(known)
+    spelled = {plain(other): provider for other, provider in provider_names().items() if provider in known}
+    spelled |= {plain(provider): provider for provider in known}
     for name in names:
-        if name.lower() not in spelled:
-            raise UnknownName("provider", name, spelled.values(), "zenplan prices")
-    return {spelled[name.lower()] for name in names}
+        if plain(name) not in spelled:
+            raise UnknownName("provider", name, known, "zenplan prices")
+    return tuple(spelled[plain(name)] for name in names)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 
-from zenplan.adapters.tables.market import provider_names
 from zenplan.adapters.tables.regions import countries_of, country_of, without_zone
-from zenplan.domain.hardware.catalogue import Catalogue, plain
+from zenplan.commands.shared.current import named_providers
+from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import Offers, Price, PriceTable
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.errors import UnknownName
@@ -25,8 +25,9 @@ class Filters:
 
     Attributes:
         instances: provider and name of machines.
-        region: of a provider, or a place: ``EU``, or a country as in ``DEU``; a region of which no country is known lies
-            in none.
+        region: of a provider, or a place: ``EU``, ``Europe``, or a country as in ``DEU``; a region of which no country is
+            known lies in none.
+        devices: of one machine; where none has so many, those of which so many can be put together.
         max_usd_per_h: of one machine, under a billing kind that is known.
         max_price_age_s: older prices are left out, and those without a date.
         spot: only offers with a spot price.
@@ -38,6 +39,7 @@ class Filters:
     exclude_provider: tuple[str, ...] = ()
     provider_class: tuple[ProviderClass, ...] = ()
     region: tuple[str, ...] = ()
+    devices: int | None = None
     max_usd_per_h: float | None = None
     max_price_age_s: float | None = None
     spot: bool = False
@@ -53,15 +55,29 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     providers = [t.provider for t in tables]
     wanted = replace(
         wanted,
-        provider=_providers(wanted.provider, providers),
-        exclude_provider=_providers(wanted.exclude_provider, providers),
+        provider=named_providers(wanted.provider, providers),
+        exclude_provider=named_providers(wanted.exclude_provider, providers),
     )
     tables = [t for t in tables if _of_provider(t, wanted)]
     named, places = _regions(wanted, tables) if wanted.region else (frozenset(), frozenset())
 
     kept = tuple(_passing(table, wanted, gpus, named, places) for table in tables)
+    kept = kept if wanted.devices is None else _of_devices(kept, wanted.devices)
     age_s = wanted.max_price_age_s
     return tuple(kept if age_s is None else (_recent(t, age_s, today, wanted.spot) for t in kept))
+
+
+def _of_devices(tables: Sequence[PriceTable], devices: int) -> tuple[PriceTable, ...]:
+    """The machines of so many devices; where there are none, those of which so many can be put together."""
+    columns = [Offers.of(table.offers) for table in tables]
+    sizes = {offers.patterns[place].instance.devices for offers in columns for place in set(offers.pattern)}
+    fit = {devices} & sizes or {size for size in sizes if devices % size == 0}
+
+    def only(offers: Offers) -> Offers:
+        fine = [like.instance.devices in fit for like in offers.patterns]
+        return offers.only(map(fine.__getitem__, offers.pattern))
+
+    return tuple(replace(table, offers=only(offers)) for table, offers in zip(tables, columns, strict=True))
 
 
 def _passing(
@@ -83,18 +99,6 @@ def _passing(
         prices = zip(offers.on_demand, offers.spot, strict=True)
         offers = offers.only(on_demand <= most or spot <= most for on_demand, spot in prices)
     return table if offers is table.offers else replace(table, offers=offers)
-
-
-def _providers(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """As their tables have them: people write AWS, Google Cloud and Lambda Labs."""
-    if not names:
-        return ()
-    spelled = {plain(other): provider for other, provider in provider_names().items() if provider in known}
-    spelled |= {plain(provider): provider for provider in known}
-    for name in names:
-        if plain(name) not in spelled:
-            raise UnknownName("provider", name, known, _LISTING)
-    return tuple(spelled[plain(name)] for name in names)
 
 
 def _regions(wanted: Filters, tables: Sequence[PriceTable]) -> tuple[frozenset[str], frozenset[str]]:

@@ -244,7 +244,7 @@ _FILTERS: Final = (
     Flag(
         name="region",
         metavar="NAME",
-        help="Region to rent in, as in us-east-1, EU, or a country as in DEU; several with commas.",
+        help="Region to rent in, as in us-east-1, EU, Europe, or a country as in DEU; several with commas.",
         kind=list[str],
     ),
     Flag(name="max_usd_per_hour", metavar="USD", help="The most that an hour of the whole cluster may cost."),
@@ -345,7 +345,11 @@ _PROJECT: Final = (
         field="label_usd_per_h",
         parse=units.or_zero(units.parse_usd),
     ),
-    Flag(name="currency", metavar="CODE", help="Show amounts in this currency, as in EUR; needs --rate."),
+    Flag(
+        name="currency",
+        metavar="CODE",
+        help="Show amounts in this currency, as in EUR: at --rate, or the price book's.",
+    ),
     Flag(name="rate", metavar="NUMBER", help="What a dollar is in that currency, as in 0.92."),
     Flag(name="rate_date", metavar="DATE", help="The day of that rate, as in 2026-11-29."),
 )

@@ -12,6 +12,7 @@ from itertools import compress
 from typing import overload
 
 from zenplan.domain import checks
+from zenplan.domain.market.committed import Committed
 from zenplan.domain.market.credit import Credit
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.provider import ProviderClass
@@ -152,6 +153,11 @@ class Offer:
         return f"{self.instance.name} ({self.tier})" if self.tier else self.instance.name
 
     @property
+    def committed(self) -> Committed | None:
+        """To what its price binds; None where it is one by the hour."""
+        return self.terms.committed if self.terms else None
+
+    @property
     def has_price(self) -> bool:
         """Whether the price under any billing kind is known."""
         return self.on_demand is not None or self.spot is not None
@@ -288,6 +294,7 @@ class Terms:
         ingress_usd_per_byte: what bringing the data in costs; None where it is not known.
         pue: power usage effectiveness of the data centre, at least 1; None where it is not published.
         credits: that pay for the run while they last.
+        committed: to what the price binds, or what it is paid under already; None for neither.
         exceptions: how the names of machines begin that have terms of their own, as the provider documents, and those.
     """
 
@@ -301,6 +308,7 @@ class Terms:
     ingress_usd_per_byte: float | None = None
     pue: float | None = None
     credits: tuple[Credit, ...] = ()
+    committed: Committed | None = None
     exceptions: tuple[tuple[str, Terms], ...] = ()
     source: str
 

@@ -19,6 +19,7 @@ from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.money.beside import Stored, beside_parts, beside_usd, credited_usd, credits_why
+from zenplan.planning.money.commitments import paid_anyway, unused_parts, unused_usd
 from zenplan.planning.money.options import Option, Options
 from zenplan.planning.money.run import Runs, run_time
 from zenplan.planning.physics.columns import Array
@@ -247,6 +248,7 @@ class Bills:
     compute_usd: Array
     beside_usd: Array
     credited_usd: Array
+    unused_usd: Array
     stored: Stored
     nodes: Array
     terms: Sequence[Terms | None]
@@ -254,7 +256,7 @@ class Bills:
     @property
     def total_usd(self) -> Array:
         """The whole bill, shape (3, n); nan where the price of the machines is not known."""
-        total: Array = np.maximum(self.compute_usd + self.beside_usd - self.credited_usd, 0.0)
+        total: Array = np.maximum(self.compute_usd + self.unused_usd + self.beside_usd - self.credited_usd, 0.0)
         return total
 
     def at(self, index: int) -> Bill:
@@ -266,8 +268,12 @@ class Bills:
             run=self.runs.at(index),
             billed_h=float(self.billed_s[1, index]) / HOUR_S,
             compute_usd=None if math.isnan(mid) else Range(low=low, mid=mid, high=high),
-            beside=beside_parts(self.stored, time_s, float(self.nodes[index]), terms),
+            beside=(
+                *unused_parts(terms, self.unused_usd[:, index]),
+                *beside_parts(self.stored, time_s, float(self.nodes[index]), terms),
+            ),
             credits=self._credits(index, terms) if terms and terms.credits else None,
+            paid_anyway=paid_anyway(terms, self.compute_usd[:, index], self.billed_s[:, index]),
         )
 
     def _credits(self, index: int, terms: Terms) -> Part:
@@ -303,6 +309,7 @@ def bills(
     minimum = np.array([t.minimum_s if t else 0.0 for t in terms])
     billed = np.ceil(np.maximum(runs.wall_clock_s, minimum) / granularity) * granularity
     compute = billed / HOUR_S * usd_per_h * nodes
+    unused = unused_usd(terms, compute, usd_per_h * nodes)
     stored = Stored(
         checkpoints=runs.checkpoint_bytes * operations.kept_checkpoints,
         data=around.data_bytes,
@@ -317,7 +324,8 @@ def bills(
         billed_s=billed,
         compute_usd=compute,
         beside_usd=beside,
-        credited_usd=_credited(compute + beside, runs.wall_clock_s, terms, around.today),
+        credited_usd=_credited(compute + unused + beside, runs.wall_clock_s, terms, around.today),
+        unused_usd=unused,
         stored=stored,
         nodes=nodes,
         terms=terms,
