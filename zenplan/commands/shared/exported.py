@@ -68,7 +68,7 @@ class ExportDocument(Document):
     relative: Annotated[
         NotNegative | None, Meta(description="The same over the largest number of the model; null where that is 0.")
     ]
-    original_bytes: Annotated[CountFromZero, Meta(description="Of the file of the run's model.")]
+    original_bytes: Annotated[CountFromZero, Meta(description="Of the file of the run's model, in bytes.")]
     versions: Annotated[
         dict[str, Annotated[str, Meta(description="Its version.")]], Meta(description="Of what wrote it, by name.")
     ]
