@@ -29,8 +29,12 @@ class ScoresDocument(Document):
     values: Annotated[
         dict[str, Annotated[float, Meta(description="A figure.")]], Meta(description="The loss, and others by name.")
     ]
-    one_s: Annotated[NotNegative | None, Meta(description="A call with one sample, the median; null if not timed.")]
-    batch_s: Annotated[NotNegative | None, Meta(description="A call with a batch, the median; null if not timed.")]
+    one_s: Annotated[
+        NotNegative | None, Meta(description="Seconds of a call with one sample, the median; null if not timed.")
+    ]
+    batch_s: Annotated[
+        NotNegative | None, Meta(description="Seconds of a call with a batch, the median; null if not timed.")
+    ]
 
 
 class ExportDocument(Document):
