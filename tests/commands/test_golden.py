@@ -60,6 +60,8 @@ COMMANDS = {
     "help_accelerators": ("accelerators", "--help"),
     "help_accelerators_show": ("accelerators", "show", "--help"),
     "help_train": ("train", "--help"),
+    "help_explain": ("explain", "--help"),
+    "help_export": ("export", "--help"),
     "train_init_decoder": ("train", "init", "decoder", "-"),
     "help_runs": ("runs", "--help"),
     **{f"help_runs_{name}": ("runs", name, "--help") for name in ("list", "show", "compare", "rm")},
