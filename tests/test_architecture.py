@@ -96,7 +96,7 @@ ALLOWED = {
 # Everything that is not Python's own, and where it may be imported.
 OUTSIDE = {
     # In a worker Keras has imported it already.
-    "numpy": ("planning/", "fitting/", "worker/", "adapters/corpus/", "testing/"),
+    "numpy": ("planning/", "fitting/", "worker/", "adapters/corpus/", "adapters/serving/", "testing/"),
     "safetensors": ("worker/training/", "adapters/files/weights.py"),
     "msgspec": ("documents.py", "unions.py", "worker/", "adapters/", "commands/", "testing/"),
     "pytest": ("testing/",),
@@ -104,6 +104,9 @@ OUTSIDE = {
     "tokenizers": ("adapters/data/tokenizer.py", "adapters/corpus/bpe.py"),
     "rensa": ("adapters/corpus/minhash.py",),
     "PIL": ("adapters/corpus/images.py",),
+    "starlette": ("adapters/serving/",),
+    "uvicorn": ("adapters/serving/",),
+    "prometheus_client": ("adapters/serving/",),
     "httpx": ("adapters/http/",),
     "hishel": ("adapters/http/",),
     "rich": ("adapters/formats.py", "commands/"),
@@ -367,6 +370,7 @@ def test_what_is_imported_is_a_dependency() -> None:
     stated = {re.split(r"[\[<>=; ]", line, maxsplit=1)[0] for line in (*project["dependencies"], *extras)}
     stated |= {"pynvml"} if "nvidia-ml-py" in stated else set()
     stated |= {"PIL"} if "pillow" in stated else set()
+    stated |= {"prometheus_client"} if "prometheus-client" in stated else set()
     stated |= {"tensorflow"} if "tensorflow-cpu" in stated else set()
     assert {name for name in OUTSIDE if name not in stated} == set()
 

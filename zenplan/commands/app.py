@@ -19,6 +19,7 @@ ROOMS: Final = {
     "export": ("export.command:export", "The model of a run for others: Keras, ONNX, LiteRT, checked."),
     "runs": ("runs.command:runs_app", "Training runs: list, show, compare, remove."),
     "explain": ("explain.command:explain", "What a trained model's answers come from."),
+    "serve": ("serve.command:serve", "A trained model over HTTP: batches, limits, metrics, drift."),
     "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),
     "what-if": ("what_if.command:what_if", "The same plan with another price, amount, speed."),
     "buy": ("buy.command:buy", "Hardware of one's own against the cheapest rent."),
