@@ -44,7 +44,7 @@ _WEIGHS: Final = {THROUGHPUT: 1.0, TPOT: 0.5, TTFT: 0.3}
 _FEW: Final = 8.0
 # Of a publisher's rows, what each weighs: the count to that power.
 _CROWD: Final = 0.75
-_STEPS, _INNER, _HALVED, _FAR, _ARRIVED, _DIFFERENCE = 14, 5, 4, 0.5, 0.004, 1e-3
+_STEPS, _INNER, _HALVED, _FAR, _ARRIVED, _DIFFERENCE = 25, 5, 4, 0.5, 0.004, 1e-3
 
 # Where each begins, its unit, bounds, how sure that is (a deviation in ln), what it means.
 _PRIOR: Final[Mapping[str, tuple[float, str, float, float, float, str]]] = {
@@ -133,7 +133,7 @@ class Served:
         if len(rated):
             at = batch_at(_take(w, rated), _take(e, rated), self._rate[rated], i[rated], o[rated])
             batch[rated] = np.where(np.isnan(at), w.batch_limit[rated], at)
-        tail = np.where(self._varied, longest_tail_s(w, e, i, o), 0.0)
+        tail = np.where(self._varied, longest_tail_s(w, e, np.nan_to_num(self._flight, nan=1.0), i, o), 0.0)
         together = (all_at_once_s(w, e, np.nan_to_num(self._flight, nan=1.0), i, o) + tail) / (self._flight * o)
         token = np.where(self._load == "all", together, life_s(w, e, batch, i, o) / (batch * o))
         alone = np.where(self._load == "batch", 1.0, batch)
@@ -157,15 +157,12 @@ def _take(columns: Any, index: npt.NDArray[np.intp]) -> Any:
 def fit(served: Served, begin: Mapping[str, Coefficient]) -> dict[str, Coefficient]:
     """The coefficients that fit the measurements, from ``begin`` on."""
     parameters = _parameters(served)
+    parts = {group: _part(served, group) for group in {g for _, g, _ in parameters}}
     c = dict(begin)
     for _ in range(_STEPS):
         errors = _stacked(served, c)
         at = _values(c, parameters)
-        slopes = np.empty((len(errors), len(parameters)))
-        for k in range(len(parameters)):
-            step = np.zeros(len(parameters))
-            step[k] = _DIFFERENCE
-            slopes[:, k] = (_stacked(served, _moved(c, parameters, at + step)) - errors) / _DIFFERENCE
+        slopes = _slopes(served, c, parameters, parts, errors)
         shares = _shares(served)
         move = _move(errors, slopes, shares, at, parameters)
         before = _objective(errors, shares, at, parameters)
@@ -183,6 +180,32 @@ def fit(served: Served, begin: Mapping[str, Coefficient]) -> dict[str, Coefficie
 
 
 _Parameters = Sequence[tuple[str, str, float]]
+# Which measurements a group has: their index, and they alone.
+_Part = tuple[npt.NDArray[np.intp], "Served"]
+
+
+def _part(served: Served, group: str) -> _Part:
+    index = np.flatnonzero([not group or group in g.values() for g in served.groups])
+    return index, served.part(index)
+
+
+def _slopes(
+    served: Served,
+    c: Mapping[str, Coefficient],
+    parameters: _Parameters,
+    parts: Mapping[str, _Part],
+    errors: Array,
+) -> Array:
+    """d error / d ln(parameter), shape (errors, parameters): only those that are in its group move."""
+    slopes = np.zeros((len(errors), len(parameters)))
+    at, runs = _values(c, parameters), len(served.runs)
+    for k, (_, group, _) in enumerate(parameters):
+        step = np.zeros(len(parameters))
+        step[k] = _DIFFERENCE
+        index, some = parts[group]
+        rows = np.concatenate([index + kind * runs for kind in range(len(KINDS))])
+        slopes[rows, k] = (_stacked(some, _moved(c, parameters, at + step)) - errors[rows]) / _DIFFERENCE
+    return slopes
 
 
 def _parameters(served: Served) -> list[tuple[str, str, float]]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from zenplan.domain.serving.deployment import Deployment
 
 GENERATION, SOFTWARE, COMPUTED, WEIGHTS, LINK = "generation", "software", "computed", "weights", "link"
-# vLLM 0.6 of September 2024 took its scheduler out of the device's way (its release notes): before it, it is other software.
-_EARLY = "vLLM before 0.6"
+# Until version 0.6 of September 2024 vLLM sent the inputs of each step to its workers through Ray: on several devices it is
+# other software (its release notes).
+_EARLY = "vLLM before 0.6, several devices"
 
 
 def groups_of(on: Deployment, version: str = "") -> Mapping[str, str]:
@@ -22,7 +23,7 @@ def groups_of(on: Deployment, version: str = "") -> Mapping[str, str]:
     linked = on.joined and on.accelerator.link != "pcie" and on.tp <= on.accelerator.link_devices
     found = {
         GENERATION: on.accelerator.architecture,
-        SOFTWARE: _EARLY if on.software == "vLLM" and _is_early(version) else on.software,
+        SOFTWARE: _EARLY if on.software == "vLLM" and on.devices > 1 and _is_early(version) else on.software,
         COMPUTED: "" if on.computed_in in ("bf16", "fp16") else on.computed_in,
         WEIGHTS: "" if on.weights in ("bf16", "fp16") else on.weights,
         LINK: "" if linked else "pcie",

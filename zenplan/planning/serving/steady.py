@@ -18,7 +18,7 @@ from zenplan.planning.serving.work import Work
 # Of its output, what a request has in the cache where memory is full: engines take in as many as will fit when they are
 # longer, not as they are; our assumption between none and all.
 _FULL = 0.75
-_HALVINGS = 60
+_HALVINGS = 30
 
 
 def life_s(work: Work, efficiency: ServingEfficiency, batch: Any, inputs: Any, outputs: Any) -> Any:
@@ -41,14 +41,18 @@ def all_at_once_s(work: Work, efficiency: ServingEfficiency, requests: Any, inpu
     return life_s(work, efficiency, batch, inputs, outputs) * np.maximum(requests / batch, 1.0)
 
 
-# Of requests whose lengths differ, the longest answer over the mean: conversations of ShareGPT go up to 1,000 tokens and
-# more at a mean of 200, as benchmark clients cut them.
+# Of requests whose lengths differ, the longest answer over the mean, at most: conversations of ShareGPT go up to 1,000 tokens
+# and more at a mean of 200, as benchmark clients cut them.
 _LONGEST = 5.0
 
 
-def longest_tail_s(work: Work, efficiency: ServingEfficiency, inputs: Any, outputs: Any) -> Any:
-    """Seconds in which the longest answers run on when all others are done."""
-    return (_LONGEST - 1.0) * outputs * step_s(work, efficiency, 1.0, inputs + _LONGEST * outputs / 2.0)
+def longest_tail_s(work: Work, efficiency: ServingEfficiency, requests: Any, inputs: Any, outputs: Any) -> Any:
+    """Seconds in which the longest answers run on when all others are done.
+
+    Of n lengths that fall off exponentially the longest is expected at 1 + 1/2 + ... + 1/n times the mean: ln n + 0.577.
+    """
+    longest = np.clip(np.log(np.maximum(requests, 1.0)) + 0.577, 1.0, _LONGEST)
+    return (longest - 1.0) * outputs * step_s(work, efficiency, 1.0, inputs + longest * outputs / 2.0)
 
 
 def requests_per_s(work: Work, efficiency: ServingEfficiency, batch: Any, inputs: Any, outputs: Any) -> Any:

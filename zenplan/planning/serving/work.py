@@ -111,8 +111,8 @@ def work(model: ServedModel, on: Deployment, link_share: float, pcie_share: floa
         reductions=float(model.reductions),
         tp=float(on.tp),
         pp=float(on.pp),
-        # A ring: each of the two halves goes over all but one of the devices.
-        reduction_s=2.0 * (on.tp - 1) * hop_s,
+        # Small messages go over a tree, up and down; large ones over a ring, whose bandwidth this is.
+        reduction_s=2.0 * np.log2(on.tp) * hop_s,
         reduction_bytes_per_s=rate / max(2.0 * (on.tp - 1) / on.tp, 1e-9),
         token_bytes=model.width * _ACTIVATION_BYTES,
         batch_limit=float(on.batch_limit),
