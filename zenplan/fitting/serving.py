@@ -44,6 +44,8 @@ _WEIGHS: Final = {THROUGHPUT: 1.0, TPOT: 0.5, TTFT: 0.3}
 _FEW: Final = 8.0
 # Of a publisher's rows, what each weighs: the count to that power.
 _CROWD: Final = 0.75
+# What a deviation from what is believed weighs beside errors.
+_PULL: Final = 0.06
 _STEPS, _INNER, _HALVED, _FAR, _ARRIVED, _DIFFERENCE = 25, 5, 4, 0.5, 0.004, 1e-3
 
 # Where each begins, its unit, bounds, how sure that is (a deviation in ln), what it means.
@@ -247,10 +249,6 @@ def _drawn(at: Array, parameters: _Parameters) -> tuple[Array, Array]:
     means = np.array([0.0 if group else math.log(_PRIOR[name][0]) for name, group, _ in parameters])
     tight = np.array([deviation**-2.0 for _, _, deviation in parameters]) * _PULL
     return means - at, tight
-
-
-# What a deviation from what is believed weighs beside errors.
-_PULL: Final = 0.02
 
 
 def _objective(errors: Array, shares: Array, at: Array, parameters: _Parameters) -> float:
