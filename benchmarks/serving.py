@@ -1,7 +1,7 @@
 """How far predicted serving is from published measurements, each publisher left out whole, and the fit of its coefficients.
 
-    python benchmarks/serving.py            fit, leave each publisher out in turn, print the table
-    python benchmarks/serving.py --write    also write zenplan/data/serving.json, and the table into docs/serving.md
+python benchmarks/serving.py            fit, leave each publisher out in turn, print the table
+python benchmarks/serving.py --write    also write zenplan/data/serving.json, and the table into docs/serving.md
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         register_layer,
     )
     from zenplan.api_data import prepare_data
+    from zenplan.api_serve import serve_cost
     from zenplan.api_train import train
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         Prices,
         Profile,
         SearchedRun,
+        ServingCost,
         Tradeoff,
         TrainedRun,
     )
@@ -87,6 +89,7 @@ else:
             "register_layer",
         ),
         "zenplan.api_data": ("prepare_data",),
+        "zenplan.api_serve": ("serve_cost",),
         "zenplan.api_train": ("train",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
@@ -132,6 +135,8 @@ else:
             "Prices",
             "Profile",
             "SearchedRun",
+            "ServingCost",
+            "ServingCost",
             "Tradeoff",
             "TrainedRun",
         ),
@@ -195,6 +200,7 @@ __all__ = [
     "Role",
     "Scan",
     "SearchedRun",
+    "ServingCost",
     "Source",
     "Split",
     "Table",
@@ -226,6 +232,7 @@ __all__ = [
     "profile",
     "read_price_folder",
     "register_layer",
+    "serve_cost",
     "today",
     "train",
 ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zenplan.domain.answer import answer, backtest, tradeoff
+from zenplan.domain.answer import answer, backtest, serving, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
@@ -180,6 +180,30 @@ class SearchedRun(TrainedRun):
 
         best = next(trial for trial in self.trials if trial.folder == self.folder)
         return search_report(self.trials, best, self.search_folder)
+
+
+class ServingCost(Shown, serving.Serving):
+    """What serving a language model takes; the first of ``services`` is ``best``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan serve-cost`` shows it today."""
+        from zenplan.adapters.clock import today
+        from zenplan.commands.serve_cost.report import serving_report
+
+        return serving_report(self, today())
+
+    def manifest(self, kind: str, model: str | None = None) -> str:
+        """What serves it: a command (``vllm``, ``trtllm``) or a file (``compose``, ``kubernetes``).
+
+        Args:
+            kind: of those four.
+            model: the repository or folder that is loaded; None for the name that was priced, to be replaced.
+        """
+        from zenplan.commands.serve_cost.manifests import manifest_of
+
+        return manifest_of(self, kind, model)
 
 
 class Prices(Shown, tuple[PriceTable, ...]):

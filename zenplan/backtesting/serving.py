@@ -112,4 +112,5 @@ def _seconds(row: Row, column: str) -> float | None:
 def _model(name: str) -> ServedModel:
     from zenplan.plugins.builtin import zenplan_workloads
 
-    return served_model(zenplan_workloads()[-1].lower({"model": name, "seq_len": 16}))
+    *_, transformers = zenplan_workloads()
+    return served_model(transformers.lower({"model": name, "seq_len": 16}))

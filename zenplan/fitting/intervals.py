@@ -157,7 +157,9 @@ def _widening(interval: Interval, observed: Sequence[LeftOut], name: str) -> flo
     far = [o for o in observed if name in o.traits]
     if not far:
         return 1.0
-    needed = pooled_scores([(unit(o.run), abs(o.error) / (interval.new * interval.scale(o.traits))) for o in far], ASKED)
+    needed = pooled_scores(
+        [(unit(o.run), abs(o.error) / (interval.new * interval.scale(o.traits))) for o in far], ASKED
+    )
     amount = float(np.average([o.traits[name] for o in far], weights=_by_unit(far)))
     return float(max(1.0, needed) ** (1.0 / amount))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +24,7 @@ from zenplan.fitting.fit import robust_loss, robust_weights
 from zenplan.fitting.intervals import ASKED, pooled_scores
 from zenplan.planning.serving.groups import COMPUTED, GENERATION, LINK, SOFTWARE, WEIGHTS, groups_of
 from zenplan.planning.serving.steady import (
+    Loaded,
     all_at_once_s,
     batch_at,
     capacity,
@@ -32,6 +33,7 @@ from zenplan.planning.serving.steady import (
     tpot_s,
     ttft_s,
 )
+from zenplan.planning.serving.step import most_requests
 from zenplan.planning.serving.work import Work, work
 
 Array = npt.NDArray[np.float64]
@@ -99,7 +101,7 @@ class Served:
         self._varied = np.array([r.varied for r in runs])
         self._flight = np.array([r.in_flight or math.nan for r in runs])
         self._rate = np.array([r.rate_per_s or math.nan for r in runs])
-        self._fits = capacity(self.work, self._inputs, self._outputs) >= 1.0
+        self._fits = most_requests(self.work, self._inputs + self._outputs) >= 1.0
         few = (self._load == "rate") | ((self._load != "all") & (self._flight <= _FEW))
         measured = {
             THROUGHPUT: [r.token_s for r in runs],
@@ -127,22 +129,20 @@ class Served:
 
     def predicted(self, e: ServingEfficiency) -> dict[str, Array]:
         """Seconds, by kind, of each run."""
-        w, i, o = self.work, self._inputs, self._outputs
-        batch = np.minimum(self._flight, np.maximum(capacity(w, i, o), 1.0))
+        of = Loaded(work=self.work, efficiency=e, inputs=self._inputs, outputs=self._outputs)
+        flight, outputs = np.nan_to_num(self._flight, nan=1.0), self._outputs
         # A batch that was run did fit.
-        batch = np.where(self._load == "batch", self._flight, batch)
+        batch = np.where(self._load == "batch", flight, np.minimum(flight, np.maximum(capacity(of), 1.0)))
         rated = np.flatnonzero(self._load == "rate")
         if len(rated):
-            at = batch_at(_take(w, rated), _take(e, rated), self._rate[rated], i[rated], o[rated])
-            batch[rated] = np.where(np.isnan(at), w.batch_limit[rated], at)
-        tail = np.where(self._varied, longest_tail_s(w, e, np.nan_to_num(self._flight, nan=1.0), i, o), 0.0)
-        together = (all_at_once_s(w, e, np.nan_to_num(self._flight, nan=1.0), i, o) + tail) / (self._flight * o)
-        token = np.where(self._load == "all", together, life_s(w, e, batch, i, o) / (batch * o))
-        alone = np.where(self._load == "batch", 1.0, batch)
+            at = batch_at(_take(of, rated), self._rate[rated])
+            batch[rated] = np.where(np.isnan(at), self.work.batch_limit[rated], at)
+        tail = np.where(self._varied, longest_tail_s(of, flight), 0.0)
+        together = (all_at_once_s(of, flight) + tail) / (flight * outputs)
         return {
-            THROUGHPUT: token,
-            TPOT: tpot_s(w, e, batch, i, o),
-            TTFT: ttft_s(w, e, alone, i, o),
+            THROUGHPUT: np.where(self._load == "all", together, life_s(of, batch) / (batch * outputs)),
+            TPOT: tpot_s(of, batch),
+            TTFT: ttft_s(of, np.where(self._load == "batch", 1.0, batch)),
         }
 
     def errors(self, c: Mapping[str, Coefficient]) -> dict[str, Array]:
@@ -153,7 +153,12 @@ class Served:
 
 
 def _take(columns: Any, index: npt.NDArray[np.intp]) -> Any:
-    return type(columns)(**{f.name: getattr(columns, f.name)[..., index] for f in fields(columns)})
+    """Those entries of a noun of columns, and of the nouns of columns in it."""
+
+    def some(value: Any) -> Any:
+        return _take(value, index) if is_dataclass(value) else value[..., index]
+
+    return type(columns)(**{f.name: some(getattr(columns, f.name)) for f in fields(columns)})
 
 
 def fit(served: Served, begin: Mapping[str, Coefficient]) -> dict[str, Coefficient]:
@@ -237,7 +242,8 @@ def _moved(c: Mapping[str, Coefficient], parameters: _Parameters, values: Array)
 
 def _stacked(served: Served, c: Mapping[str, Coefficient]) -> Array:
     errors = served.errors(c)
-    return np.nan_to_num(np.concatenate([errors[kind] for kind in KINDS]), nan=0.0)
+    stacked: Array = np.nan_to_num(np.concatenate([errors[kind] for kind in KINDS]), nan=0.0)
+    return stacked
 
 
 def _shares(served: Served) -> Array:
@@ -292,7 +298,7 @@ def left_out(served: Served, begin: Mapping[str, Coefficient]) -> list[LeftOutSe
         errors = served.part(out).errors(fit(served.part(kept), begin))
         for kind in KINDS:
             each = zip(out, errors[kind], strict=True)
-            found += [LeftOutServing(served.runs[i], kind, float(e)) for i, e in each if not math.isnan(e)]
+            found += [LeftOutServing(served.runs[int(i)], kind, float(e)) for i, e in each if not math.isnan(e)]
     return found
 
 

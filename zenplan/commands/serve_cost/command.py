@@ -21,20 +21,22 @@ Text = str | None
 def serve_cost(
     rate: Annotated[Text, _option("--rate", "Requests that come, as in 10/s, 600/min, 1M/day.", "RATE")] = None,
     concurrency: Annotated[Text, _option("--concurrency", "Or requests in flight, as in 64.", "COUNT")] = None,
-    inputs: Annotated[Text, _option("--in", "Tokens of a prompt; 800 by default.", "COUNT")] = None,
-    outputs: Annotated[Text, _option("--out", "Tokens of an answer; 200 by default.", "COUNT")] = None,
+    input_tokens: Annotated[Text, _option("--in", "Tokens of a prompt; 800 by default.", "COUNT")] = None,
+    output_tokens: Annotated[Text, _option("--out", "Tokens of an answer; 200 by default.", "COUNT")] = None,
     tp: Annotated[Text, _option("--tp", "Tensor-parallel degree; the cheapest by default.", "COUNT")] = None,
     dtype: Annotated[
         Text, _option("--dtype", "Of the weights: bf16 (default), fp16, fp8, int8, fp4, int4.", "NAME")
     ] = None,
-    kv_dtype: Annotated[Text, _option("--kv-dtype", "Of the KV cache: bf16 (default), fp16, fp8, int8.", "NAME")] = None,
+    kv_dtype: Annotated[
+        Text, _option("--kv-dtype", "Of the KV cache: bf16 (default), fp16, fp8, int8.", "NAME")
+    ] = None,
     engine: Annotated[
         Text, _option("--engine", "vllm (default), sglang, tensorrt-llm, lmdeploy or tgi.", "NAME")
     ] = None,
-    max_batch: Annotated[
+    max_num_seqs: Annotated[
         Text, _option("--max-num-seqs", "The most requests in flight in a replica; the engine's by default.", "COUNT")
     ] = None,
-    memory: Annotated[
+    gpu_memory_utilization: Annotated[
         Text, _option("--gpu-memory-utilization", "Share of the memory that it may fill; 90% by default.", "PERCENT")
     ] = None,
     slo_ttft: Annotated[Text, _option("--slo-ttft", "The most to the first token, as in 500ms.", "TIME")] = None,
@@ -70,9 +72,20 @@ def serve_cost(
     from zenplan.commands.shared.request import filters_of
 
     own = {
-        **{"rate": rate, "concurrency": concurrency, "in": inputs, "out": outputs, "tp": tp, "dtype": dtype},
-        **{"kv-dtype": kv_dtype, "engine": engine, "max-num-seqs": max_batch, "gpu-memory-utilization": memory},
-        **{"slo-ttft": slo_ttft, "slo-tpot": slo_tpot, "api-price": api_price, "manifest": manifest},
+        "rate": rate,
+        "concurrency": concurrency,
+        "in": input_tokens,
+        "out": output_tokens,
+        "tp": tp,
+        "dtype": dtype,
+        "kv-dtype": kv_dtype,
+        "engine": engine,
+        "max-num-seqs": max_num_seqs,
+        "gpu-memory-utilization": gpu_memory_utilization,
+        "slo-ttft": slo_ttft,
+        "slo-tpot": slo_tpot,
+        "api-price": api_price,
+        "manifest": manifest,
     }
     settings = resolved(format=output, **{name: given.get(name) for name in _SETTINGS})
     asked = Asked.of(own, {**given, "gpu": settings["gpu"]})

@@ -38,7 +38,9 @@ class ServiceDocument(Document):
     batch_limit: Annotated[Count, Meta(description="The most of them, by memory and engine, a count.")]
     rate_per_s: Annotated[Positive, Meta(description="Answered by all replicas, requests a second.")]
     most_per_s: Annotated[Positive, Meta(description="What one replica answers at its limit, requests a second.")]
-    utilisation: Annotated[Ratio, Meta(description="Of what all answer at their limit, the share that is asked, a ratio.")]
+    utilisation: Annotated[
+        Ratio, Meta(description="Of what all answer at their limit, the share that is asked, a ratio.")
+    ]
     ttft_s: Annotated[RangeDocument, Meta(description="Time to the first token, in seconds.")]
     tpot_s: Annotated[RangeDocument, Meta(description="Time per output token after the first, in seconds.")]
     provider: Annotated[str | None, Meta(description="Who rents it out; null without an offer.")]
@@ -46,8 +48,12 @@ class ServiceDocument(Document):
     region: Annotated[str | None, Meta(description="Where it is; null without an offer.")]
     machines: Annotated[Count, Meta(description="That have room for the replicas, a count.")]
     price_as_of: Annotated[Day | None, Meta(description="The day the price was seen, ISO 8601; null without one.")]
-    usd_per_h: Annotated[AmountDocument | None, Meta(description="Of all machines, US dollars an hour; null without a price.")]
-    usd_per_month: Annotated[AmountDocument | None, Meta(description="Of all machines around the clock, US dollars a month.")]
+    usd_per_h: Annotated[
+        AmountDocument | None, Meta(description="Of all machines, US dollars an hour; null without a price.")
+    ]
+    usd_per_month: Annotated[
+        AmountDocument | None, Meta(description="Of all machines around the clock, US dollars a month.")
+    ]
     usd_per_request: Annotated[AmountDocument | None, Meta(description="On reservation, US dollars a request.")]
     usd_per_request_used: Annotated[
         AmountDocument | None, Meta(description="On usage, as though always at the limit, US dollars a request.")

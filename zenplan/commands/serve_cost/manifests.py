@@ -22,7 +22,7 @@ def manifest_of(found: Serving, kind: str, model: str | None = None) -> str:
     comments = [] if model else [f"# {name} is zenplan's name: put the repository or folder of your checkpoint there"]
     comments += [f"# {note(on)}"] if note(on) else []
     if kind == "compose":
-        text = compose(name, command, on, round(best.replicas.mid))
+        text = compose(command, on, round(best.replicas.mid))
     elif kind == "kubernetes":
         text = kubernetes(name, command, on, round(best.replicas.mid))
     else:

@@ -13,6 +13,8 @@ from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 
 _MILLION: Final = 1e6
+# Of the degrees of parallelism, what fits a screen; the document has all.
+_SHOWN: Final = 3
 
 
 def serving_report(found: Serving, today: date) -> Report:
@@ -37,7 +39,9 @@ def _verdict(found: Serving) -> str:
     replicas = round(best.replicas.mid)
     what = f"{best.devices} × {best.on.accelerator.name}"
     how = f" ({units.many(replicas, 'replica')} of {best.on.devices})" if best.on.devices > 1 else ""
-    asked = f"{_rate(best.rate_per_s)} of {found.model.name} at {traffic.input_tokens:g} in, {traffic.output_tokens:g} out"
+    asked = (
+        f"{_rate(best.rate_per_s)} of {found.model.name} at {traffic.input_tokens:g} in, {traffic.output_tokens:g} out"
+    )
     first = f"{what}{how} answer {asked}"
     if best.usd_per_month is None or best.usd_per_request is None or best.usd_per_request_used is None:
         bill = "nobody has a price for it"
@@ -68,8 +72,13 @@ def _rate(per_s: float) -> str:
     return f"{units.significant(per_s * 3600.0)}/h"
 
 
+def _small(usd: float) -> str:
+    """Dollars of which the cents may be cut: $0.0184, $2.99."""
+    return f"${units.significant(usd)}" if 0 < usd < 1.0 else units.usd(usd)
+
+
 def _per_million(usd_per_request: Range, tokens: float) -> str:
-    return units.usd(usd_per_request.mid / tokens * _MILLION)
+    return _small(usd_per_request.mid / tokens * _MILLION)
 
 
 def _span(found: Range, show: Any) -> tuple[str, str]:
@@ -88,9 +97,8 @@ def _tables(found: Serving) -> Iterator[Table]:
         reserved, used = best.usd_per_request, best.usd_per_request_used
         rows += [
             ("a month", *_span(best.usd_per_month, units.usd)),
-            ("1M tokens, in and out", *_span(reserved * (_MILLION / tokens), units.usd)),
-            ("1M output tokens alone", *_span(reserved * (_MILLION / traffic.output_tokens), units.usd)),
-            ("1M tokens on usage", *_span(used * (_MILLION / tokens), units.usd)),
+            ("1M tokens on reservation", *_span(reserved * (_MILLION / tokens), _small)),
+            ("1M tokens on usage", *_span(used * (_MILLION / tokens), _small)),
         ]
     columns = (Column(name=""), Column(name="predicted", numeric=True), Column(name="80 % range", numeric=True))
     yield Table(columns=columns, rows=tuple(rows))
@@ -99,7 +107,7 @@ def _tables(found: Serving) -> Iterator[Table]:
         yield Table(
             title="By tensor-parallel degree",
             columns=(Column(name="tp"), *(Column(name=name, numeric=True) for name in names)),
-            rows=tuple(map(_row, found.services)),
+            rows=tuple(map(_row, found.services[:_SHOWN])),
             emphasis=0,
         )
 
@@ -118,15 +126,14 @@ def _row(each: Service) -> tuple[str, ...]:
 
 def _notes(found: Serving, today: date) -> Iterator[str]:
     best = found.best
-    kept = units.size(best.kept_bytes)
     yield (
-        f"{best.on.software}, weights in {best.on.weights} ({units.size(best.stored_bytes)} a replica), KV cache in "
-        f"{best.on.cache} ({kept} a request); one replica answers at most {_rate(best.most_per_s)}."
+        f"{best.on.software}: weights in {best.on.weights}, {units.size(best.stored_bytes)} a replica; KV cache in "
+        f"{best.on.cache}, {units.size(best.kept_bytes)} a request; {_rate(best.most_per_s)} a replica at most."
     )
     if best.offer is not None and best.offer.on_demand is not None:
         where = f"{best.offer.instance.provider} {best.offer.instance.name}"
-        guess = f"; a guess: {best.offer.guess}" if best.offer.guess else ""
-        yield f"{best.machines} × {where}, on demand, {seen(best.offer.on_demand, today)}{guess}."
-    yield f"Ranges: {found.basis}. docs/serving.md says what is computed."
+        guess = ", a guess" if best.offer.guess else ""
+        yield f"{best.machines} × {where} on demand, {seen(best.offer.on_demand, today)}{guess}."
+    yield "Ranges: of publishers left out of the fit (docs/serving.md)."
     for on, why in found.refused:
         yield f"Not with tp {on.tp}: {why}."

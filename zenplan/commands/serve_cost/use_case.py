@@ -28,6 +28,7 @@ from zenplan.errors import NoFit, UsageError
 from zenplan.planning.serving.groups import groups_of
 from zenplan.planning.serving.served import served_model
 from zenplan.planning.serving.service import BUSY, Sized, around, even_rate_per_s, sized
+from zenplan.planning.serving.steady import Loaded
 from zenplan.planning.serving.step import kept_bytes
 from zenplan.planning.serving.work import RESERVED_BYTES, Work, work
 
@@ -58,12 +59,18 @@ def parse_rate(text: str, what: str) -> float:
     amount, slash, per = text.strip().partition("/")
     per = per.strip().lower() if slash else "s"
     if per not in _PER:
-        raise UsageError(f"{what} is not a rate: '{text}'", f"write it as in: 10/s, 600/min, 1M/day ({', '.join(_PER)})")
+        raise UsageError(
+            f"{what} is not a rate: '{text}'", f"write it as in: 10/s, 600/min, 1M/day ({', '.join(_PER)})"
+        )
     return units.parse_count(amount, what, 1e12, "10/s, 600/min, 1M/day") / _PER[per]
 
 
 def parse_api_price(text: str, what: str) -> tuple[float, float]:
-    """Dollars of an input and of an output token: ``0.60`` for both, ``0.15/0.60``; given for a million. Raises UsageError."""
+    """Dollars of an input and of an output token, given for a million: ``0.60`` for both, ``0.15/0.60``.
+
+    Raises:
+        UsageError: no price, or more than two.
+    """
     parts = text.split("/")
     if len(parts) > 2:
         raise UsageError(f"{what} is no price for 1M tokens: '{text}'", "write it as in: 0.60, or 0.15/0.60")
@@ -102,7 +109,7 @@ class Asked:
         if len(model) != 1:
             named = " and ".join(f"--{name}" for name in model)
             raise UsageError(f"{named} contradict" if model else "nothing says which model is served", _EXAMPLE)
-        gpu = flags.get("gpu") or ()
+        gpu: Sequence[str] = flags.get("gpu") or ()
         if len(gpu) != 1:
             raise UsageError("serve-cost takes one --gpu", _EXAMPLE)
         own_usd = flags.get("usd_per_hour")
@@ -138,7 +145,9 @@ def _wanted(texts: Mapping[str, str | None]) -> Wanted:
         what = "nothing says how much is asked" if rate is None else "--rate and --concurrency contradict"
         raise UsageError(what, "give --rate 10/s, or --concurrency 64")
     api = texts.get("api-price")
-    prices = (None, None) if api is None else parse_api_price(api, "--api-price")
+    prices: tuple[float | None, float | None] = (None, None)
+    if api is not None:
+        prices = parse_api_price(api, "--api-price")
     return Wanted(
         traffic=Traffic(
             input_tokens=_whole(texts, "in", _MOST_TOKENS) or _INPUTS,
@@ -200,7 +209,7 @@ def serving(asked: Asked, filters: Mapping[str, Any], known: Known) -> Serving:
     services = [_service(asked, fit, known, tables, each) for each in tried if not each[2].why_not]
     if not services:
         raise NoFit(*_why_none(asked, model, fit, known, sheet, tried))
-    services.sort(key=lambda s: (s.usd_per_h is None, s.usd_per_h.mid if s.usd_per_h else s.devices, s.on.tp))
+    services.sort(key=lambda each: _rank(each, known))
     return Serving(
         model=model,
         wanted=asked.wanted,
@@ -238,7 +247,14 @@ def _tried(asked: Asked, model: ServedModel, fit: ServingFit, known: Known, shee
     )
     c = known.coefficients.all
     own = work(model, on, c["link"].value, c["pcie"].value, c["link_hop_s"].value)
-    return on, own, sized(own, fit.of(tuple(groups_of(on).values())), asked.wanted, fit.throughput)
+    traffic = asked.wanted.traffic
+    loaded = Loaded(
+        work=own,
+        efficiency=fit.of(tuple(groups_of(on).values())),
+        inputs=traffic.input_tokens,
+        outputs=traffic.output_tokens,
+    )
+    return on, own, sized(loaded, asked.wanted, fit.throughput)
 
 
 def _service(asked: Asked, fit: ServingFit, known: Known, tables: Sequence[PriceTable], tried: _Tried) -> Service:
@@ -270,7 +286,9 @@ def _service(asked: Asked, fit: ServingFit, known: Known, tables: Sequence[Price
         offer=priced[1] if priced else None,
         machines=machines[1],
         usd_per_h=Range(low=low, mid=mid, high=high) if has_price else None,
-        even_rate_per_s=even_rate_per_s(each_usd, per_machine * found.planned_per_s, api) if has_price and api else None,
+        even_rate_per_s=even_rate_per_s(each_usd, per_machine * found.planned_per_s, api)
+        if has_price and api
+        else None,
     )
 
 
@@ -284,6 +302,14 @@ def _priced(tables: Sequence[PriceTable], on: Deployment, replicas: float) -> It
             if offer.on_demand and room and not bound:
                 usd = offer.on_demand.usd_per_h
                 yield usd, offer, usd * math.ceil(replicas / room)
+
+
+def _rank(service: Service, known: Known) -> tuple[bool, float, int]:
+    """What has a price first, the cheapest of it, the fewest devices of a replica."""
+    if service.usd_per_h is None:
+        return True, float(service.devices), service.on.tp
+    usd, offer = service.usd_per_h.mid, service.offer
+    return False, usd if offer is None else _lead((usd, offer, usd), known), service.on.tp
 
 
 def _lead(priced: tuple[float, Offer, float], known: Known) -> float:

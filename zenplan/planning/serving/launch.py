@@ -14,6 +14,8 @@ from typing import Final
 from zenplan.domain.serving.deployment import Deployment, Traffic
 
 PORT: Final = 8000
+# Of a container, whose ports its manifest opens to the network of the cluster alone.
+_ALL = "0.0.0.0"  # noqa: S104 - a server in a container is reached from outside of it
 # The length is rounded up to so many tokens, which leaves room for a chat's template.
 _STEP: Final = 256
 _VLLM_IMAGE, _TRTLLM_IMAGE = "vllm/vllm-openai:latest", "nvcr.io/nvidia/tensorrt-llm/release:latest"
@@ -45,15 +47,19 @@ def vllm_command(model: str, on: Deployment, traffic: Traffic, limit: int) -> tu
         words += ["--dtype", {"bf16": "bfloat16", "fp16": "float16"}[on.weights]]
     elif on.weights in _ONLINE:
         words += ["--quantization", _ONLINE[on.weights]]
-    return (*words, "--host", "0.0.0.0", "--port", str(PORT))
+    return (*words, "--host", _ALL, "--port", str(PORT))
 
 
 def trtllm_command(model: str, on: Deployment, traffic: Traffic, limit: int) -> tuple[str, ...]:
-    """The words of ``trtllm-serve`` for a replica; arguments as of ``vllm_command``."""
+    """The words of ``trtllm-serve`` for a replica.
+
+    Args:
+        model, on, traffic, limit: as of ``vllm_command``.
+    """
     words = ["trtllm-serve", "serve", model, "--tp_size", str(on.tp), "--pp_size", str(on.pp)]
     words += ["--max_seq_len", str(longest(traffic)), "--max_batch_size", str(limit)]
     words += ["--kv_cache_free_gpu_memory_fraction", f"{on.memory_share:g}"]
-    return (*words, "--host", "0.0.0.0", "--port", str(PORT))
+    return (*words, "--host", _ALL, "--port", str(PORT))
 
 
 def note(on: Deployment) -> str:
@@ -63,8 +69,13 @@ def note(on: Deployment) -> str:
     return f"the checkpoint must be quantised to {on.weights}: name one that is"
 
 
-def compose(model: str, command: tuple[str, ...], on: Deployment, replicas: int) -> str:
-    """A docker-compose file of the replicas; the token of a model that has to be asked for comes from the environment."""
+def compose(command: tuple[str, ...], on: Deployment, replicas: int) -> str:
+    """A docker-compose file of the replicas; the token of a model that has to be asked for comes from the environment.
+
+    Args:
+        command: as of ``vllm_command``.
+        on, replicas: a replica's devices, and how many there are.
+    """
     image, entry = _container(command)
     lines = ["# docker compose up", "services:", "  llm:", f"    image: {image}", f"    command: {_yaml_list(entry)}"]
     lines += ["    environment:", "      HF_TOKEN: ${HF_TOKEN:-}", "    ipc: host", "    deploy:"]
@@ -76,7 +87,12 @@ def compose(model: str, command: tuple[str, ...], on: Deployment, replicas: int)
 
 
 def kubernetes(model: str, command: tuple[str, ...], on: Deployment, replicas: int) -> str:
-    """A Deployment of the replicas and the Service before them."""
+    """A Deployment of the replicas and the Service before them.
+
+    Args:
+        model: after which both are named.
+        command, on, replicas: as of ``compose``.
+    """
     name, (image, entry) = _label(model), _container(command)
     probe = f"{{httpGet: {{path: /health, port: {PORT}}}, periodSeconds: 10}}"
     start = f"{{httpGet: {{path: /health, port: {PORT}}}, periodSeconds: 10, failureThreshold: 120}}"

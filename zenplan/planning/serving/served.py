@@ -27,7 +27,9 @@ def served_model(workload: Workload) -> ServedModel:
     blocks = workload.blocks
     mixtures = tuple(_mixtures(blocks))
     products = sum(_weights(op) * b.repeat for b, op in _of(blocks, "middle") if not _mixes(op))
-    owned = sum(op.parameters * b.repeat for b, op in _of(blocks, "middle") if isinstance(op, MatMul) and not _mixes(op))
+    owned = sum(
+        op.parameters * b.repeat for b, op in _of(blocks, "middle") if isinstance(op, MatMul) and not _mixes(op)
+    )
     experts = sum(m.parameters for m in mixtures)
     middle = [b for b in blocks if b.place == "middle"]
     return ServedModel(

@@ -10,9 +10,7 @@ import numpy as np
 from zenplan.domain.answer.serving import Wanted
 from zenplan.domain.fit.efficiency import Interval
 from zenplan.domain.range import Range
-from zenplan.domain.serving.efficiency import ServingEfficiency
-from zenplan.planning.serving.steady import batch_at, capacity, requests_per_s, tpot_s, ttft_s
-from zenplan.planning.serving.work import Work
+from zenplan.planning.serving.steady import Loaded, batch_at, capacity, requests_per_s, tpot_s, ttft_s
 
 # Of what a replica answers at its limit, the share that is planned with: requests come at random, and a queue at a server
 # that is 80 % busy is five times as long as at one that is 40 % busy (M/D/1). Our assumption.
@@ -41,37 +39,32 @@ class Sized:
     why_not: str = ""
 
 
-def sized(work: Work, efficiency: ServingEfficiency, wanted: Wanted, throughput: Interval) -> Sized:
+def sized(of: Loaded, wanted: Wanted, throughput: Interval) -> Sized:
     """The fewest replicas that answer what is wanted within its limits of latency."""
-    inputs, outputs = wanted.traffic.input_tokens, wanted.traffic.output_tokens
-    limit = int(capacity(work, inputs, outputs))
+    limit = int(capacity(of))
     if limit < 1:
-        return _no(work, "the weights and one request do not fit its memory")
+        return _no("the weights and one request do not fit its memory")
     batches = np.arange(1.0, limit + 1.0)
-    rates = requests_per_s(work, efficiency, batches, inputs, outputs)
-    waits = ttft_s(work, efficiency, batches, inputs, outputs)
-    steps = tpot_s(work, efficiency, batches, inputs, outputs)
+    rates, waits, steps = (each(of, batches) for each in (requests_per_s, ttft_s, tpot_s))
     fits = np.ones(limit, dtype=bool)
-    for most, found, name in ((wanted.ttft_s, waits, "first token"), (wanted.tpot_s, steps, "token")):
+    for most, found, name in ((wanted.ttft_s, waits, "its first token"), (wanted.tpot_s, steps, "each further token")):
         if most is not None:
             if found[0] > most:
-                return _no(work, f"alone a request waits {_ms(found[0])} for its {name}, more than {_ms(most)}")
+                return _no(f"even alone a request takes {_ms(found[0])} for {name}, more than {_ms(most)}")
             fits &= found <= most
     # Latency grows with the batch: the last of those within the limits.
     last = int(np.flatnonzero(fits)[-1])
     most_per_s = float(rates.max())
     planned = min(float(rates[last]), BUSY * most_per_s)
     if wanted.rate_per_s is not None:
-        each = [wanted.rate_per_s / planned * f for f in (math.exp(-throughput.new), 1.0, math.exp(throughput.new))]
-        replicas = _whole(each)
-        rate, batch = wanted.rate_per_s, 0.0
-        found = batch_at(work, efficiency, np.array([rate / replicas.mid]), inputs, outputs)
-        batch = float(found[0])
+        rate = wanted.rate_per_s
+        replicas = _whole([rate / planned * math.exp(side * throughput.new) for side in (-1.0, 0.0, 1.0)])
+        batch = float(batch_at(of, np.array([rate / replicas.mid]))[0])
     else:
         asked = wanted.concurrency or 1.0
         replicas = _whole([asked / float(last + 1)] * 3)
         batch = asked / replicas.mid
-        rate = replicas.mid * float(requests_per_s(work, efficiency, batch, inputs, outputs))
+        rate = replicas.mid * float(requests_per_s(of, batch))
     return Sized(
         replicas=replicas,
         rate_per_s=rate,
@@ -79,12 +72,12 @@ def sized(work: Work, efficiency: ServingEfficiency, wanted: Wanted, throughput:
         planned_per_s=planned,
         batch=batch,
         limit=limit,
-        ttft_s=float(ttft_s(work, efficiency, batch, inputs, outputs)),
-        tpot_s=float(tpot_s(work, efficiency, batch, inputs, outputs)),
+        ttft_s=float(ttft_s(of, batch)),
+        tpot_s=float(tpot_s(of, batch)),
     )
 
 
-def _no(work: Work, why: str) -> Sized:
+def _no(why: str) -> Sized:
     nothing = Range.exactly(0.0)
     return Sized(
         replicas=nothing, rate_per_s=0, most_per_s=0, planned_per_s=0, batch=0, limit=0, ttft_s=0, tpot_s=0, why_not=why

@@ -44,7 +44,10 @@ def _reductions_s(work: Work, efficiency: ServingEfficiency, tokens: Any) -> Any
 def step_s(work: Work, efficiency: ServingEfficiency, batch: Any, tokens: Any) -> Any:
     """Seconds in which each of ``batch`` requests gets one token more, with so many tokens before it.
 
-    In a pipeline the requests go in as many parts as it has stages, and each stage reads its weights for each part.
+    Args:
+        work, efficiency: of the replica.
+        batch: requests. In a pipeline they go in as many parts as it has stages, and each stage reads its weights for each.
+        tokens: that each has.
     """
     part = batch / work.pp
     reads = work.pp * _read_bytes(work, part) / (efficiency.memory * work.memory_bytes_per_s)

@@ -120,7 +120,7 @@ def work(model: ServedModel, on: Deployment, link_share: float, pcie_share: floa
 
 
 def _cache(model: ServedModel, on: Deployment, index: int) -> tuple[float, float, float]:
-    """Bytes of a token, window and FLOP of a query with a key, of one kind of layers on one device; nothing past the last."""
+    """Bytes of a token, window, FLOP of a query with a key, of one kind of layers on one device; nothing past the last."""
     if index >= len(model.caches):
         return 0.0, np.inf, 0.0
     each = model.caches[index]
