@@ -134,6 +134,11 @@ def _built(row: Row) -> Any:
         return getattr(transformers, row.kind)(made).eval()
 
 
+_OF_IMAGES = (
+    *("vit", "deit", "beit", "dinov2", "dinov3_vit", "resnet", "convnext", "convnextv2", "swin", "swinv2", "segformer"),
+)
+
+
 def _counted(model: Any, row: Row) -> float | None:
     """FLOP of a forward pass on the meta device; None of a model that looks at values on its way."""
     import torch
@@ -144,8 +149,10 @@ def _counted(model: Any, row: Row) -> float | None:
         given = {"input_ids": torch.zeros(1, TOKENS, dtype=torch.long)}
         if row.config["model_type"] in ("wav2vec2", "hubert", "wavlm"):
             given = {"input_values": torch.zeros(1, 240_000)}
-        elif row.config["model_type"] in ("vit", "deit", "beit", "dinov2", "dinov3_vit"):
-            given = {"pixel_values": torch.zeros(1, 3, config.image_size, config.image_size)}
+        elif row.config["model_type"] in _OF_IMAGES:
+            usual = 512 if row.config["model_type"] == "segformer" else 224
+            edge = row.config.get("image_size") or getattr(config, "image_size", usual)
+            given = {"pixel_values": torch.zeros(1, 3, edge, edge)}
         elif row.config["model_type"] == "whisper":
             given = {
                 "input_features": torch.zeros(1, config.num_mel_bins, 3000),
@@ -199,6 +206,7 @@ _SIZES = (
     *("hidden_size", "d_model", "n_embd", "embed_dim", "num_hidden_layers", "n_layer", "num_layers", "encoder_layers"),
     *("decoder_layers", "num_attention_heads", "num_heads", "n_head", "expand", "mamba_expand", "attn_layer_period"),
 )
+_NO_SIZES = {"model_type", "_name_or_path", "id2label", "label2id", "architectures"}
 # Of each layer: how many are dense is what is read of it.
 _LISTS = ("mlp_layer_types",)
 
@@ -219,7 +227,7 @@ def _derived(kind: Any, own: Mapping[str, Any]) -> set[str]:
 
 def _entry(kind: Any, own: Mapping[str, Any], every: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
     derived = _derived(kind, own)
-    values = {k: v for k, v in own.items() if k in keys and k not in derived and k != "model_type" and _plain(v)}
+    values = {k: v for k, v in own.items() if k in keys - derived - _NO_SIZES and _plain(v)}
     parts: dict[str, Any] = {}
     for key, inner in own.items():
         usual = str(inner.get("model_type")) if isinstance(inner, dict) else ""

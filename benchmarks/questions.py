@@ -56,6 +56,7 @@ CHAPTERS = {
     "data": "Data",
     "fine_tuning": "Fine-tuning",
     "models": "Other models",
+    "named": "Models by name",
     "plans": "Plans kept in files",
     "trust": "Trust",
     "chinese": "中文",

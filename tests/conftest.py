@@ -23,6 +23,8 @@ from zenplan.plugins import load_plugins
 os.environ.setdefault(VARIABLE, "2026-11-29")
 # Nor of whatever prices somebody fetched on this machine.
 os.environ[PRICE_CACHE] = ""
+# The commands and workers that tests start are compiled once, as an installed program is, and not at each start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # What a shell starts in the background has Ctrl-C ignored, and so have all that it starts: commands are tested with it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

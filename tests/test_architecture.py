@@ -43,9 +43,12 @@ FLOORS = {
     "results": 10,
     "arguments": 10,
     "api": 11,
+    "api_buy": 11,
     "api_data": 11,
     "api_serve": 11,
     "api_train": 11,
+    "api_trained": 11,
+    "api_export": 11,
     "__init__": 12,
 }
 
@@ -78,13 +81,29 @@ ALLOWED = {
     "commands": PHYSICS | SEAM | {"adapters", "plugins", "backtesting", "commands", "worker"},
     "__main__": {"commands"},
     "results": NOUNS | {"adapters", "commands"},
-    "arguments": GROUND,
+    "arguments": GROUND | {"adapters"},
     "api": PHYSICS | SEAM | {"adapters", "plugins", "commands", "worker", "results", "arguments"},
+    "api_buy": GROUND | {"commands", "results", "arguments"},
     "api_data": GROUND | {"commands", "results", "arguments"},
-    "api_serve": GROUND | {"adapters", "commands", "results", "arguments"},
+    "api_serve": GROUND | {"commands", "results", "arguments"},
     "api_train": GROUND | {"commands", "results", "arguments"},
+    "api_trained": GROUND | {"commands", "results", "arguments"},
+    "api_export": GROUND | {"commands", "results", "arguments"},
     # The public face: names from anywhere, imported when they are used. Nobody inside imports it.
-    "__init__": NOUNS | SEAM | {"adapters", "results", "api", "api_data", "api_serve", "api_train"},
+    "__init__": NOUNS
+    | SEAM
+    | {
+        "adapters",
+        "arguments",
+        "results",
+        "api",
+        "api_buy",
+        "api_data",
+        "api_export",
+        "api_serve",
+        "api_train",
+        "api_trained",
+    },
 }
 
 # Everything that is not Python's own, and where it may be imported.
@@ -113,6 +132,7 @@ OUTSIDE = {
     "jax": ("worker/",),
     "torch": ("worker/",),
     "tensorflow": ("worker/",),
+    "onnxruntime": ("worker/",),
 }
 
 # What nouns and physics may not touch: files, clocks, the environment, the network, other processes.
@@ -144,9 +164,11 @@ LONGER = {
     "commands/buy/command.py:buy": "as calibrate's",
     "commands/serve_cost/command.py:serve_cost": "as calibrate's",
     "commands/calibrate/command.py:calibrate": "Typer reads its own flags from the signature, a line each",
+    "commands/explain/command.py:explain": "as calibrate's",
     "api.py:estimate": "the flags of the command are the arguments, and there are two lines for each",
     "api.py:calibrate": "as api.estimate",
     "api_train.py:train": "as api.estimate",
+    "api_buy.py:buy": "as api.estimate",
     "api_data.py:prepare_data": "as api.estimate",
     "api_serve.py:serve_cost": "as api.estimate",
 }

@@ -18,7 +18,7 @@ GPUS = ("A100-SXM4-80GB", "H100-SXM5-80GB", "H200-SXM-141GB", "RTX-4090", "V100-
         (Skipped, 1),
         (UsageError, 2),
         (UnknownName, 2),
-        (InputFileError, 2),
+        (InputFileError, 1),
         (NoFit, 3),
     ],
 )

@@ -31,13 +31,16 @@ from zenplan.commands.main import run
 ROOT = Path(__file__).parents[1]
 FACE = ast.parse((ROOT / "zenplan" / "__init__.py").read_text(encoding="utf-8"))
 # Arguments of a command that say how its answer is shown, or where it goes.
-SHOWING = {"output", "explain", "details", "worst", "save", "manifest"}
+SHOWING = {"every", "output", "explain", "details", "worst", "save", "manifest"}
 FUNCTIONS = (
     "accelerators",
     "backtest",
+    "buy",
     "calibrate",
     "count_flop",
     "estimate",
+    "explain",
+    "export",
     "layouts",
     "prepare_data",
     "prices",
@@ -141,7 +144,9 @@ def test_a_function_says_what_its_arguments_are(name: str) -> None:
         assert said == [*parameters]
 
 
-@pytest.mark.parametrize("name", ["estimate", "layouts", "calibrate", "backtest", "accelerators", "prices"])
+@pytest.mark.parametrize(
+    "name", ["estimate", "layouts", "calibrate", "backtest", "accelerators", "prices", "buy", "export"]
+)
 def test_the_arguments_are_the_flags_of_the_command(name: str) -> None:
     _same_arguments(name, name, name)
 
@@ -186,9 +191,10 @@ def asked_alike(document: dict[str, Any]) -> dict[str, Any]:
         lambda: zenplan.layouts(params=1e9, gpu="H100", gpus=8),
         lambda: zenplan.accelerators(vendor="amd"),
         lambda: zenplan.prices(gpu="H100"),
+        lambda: zenplan.buy(gpu="H100", price=250_000),
         zenplan.profile,
     ],
-    ids=["estimate", "layouts", "accelerators", "prices", "profile"],
+    ids=["estimate", "layouts", "accelerators", "prices", "buy", "profile"],
 )
 def test_an_answer_goes_to_another_process(asked: Callable[[], Any]) -> None:
     found = asked()
@@ -312,6 +318,34 @@ def test_prices(printed: Callable[..., str]) -> None:
     assert found.to_dict() == json.loads(printed("prices", "--gpu", "h100", "--spot", "--format", "json"))
     assert {offer.instance.accelerator for offer in found.offers} == {"H100-SXM5-80GB"}
     assert all(offer.spot for offer in found.offers)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argv"),
+    [
+        ({"gpu": "h100", "gpus": 8, "price": 250_000}, "--gpu h100 --gpus 8 --price 250000"),
+        ({"gpu": "8xH100", "utilisation": 0.8, "power": "9kW"}, "--gpu 8xH100 --utilisation 80% --power 9kW"),
+        (
+            {"gpu": "H200", "price": "300k", "staff": 0, "operations": {"pue": 1.5}, "provider_class": "hyperscaler"},
+            "--gpu H200 --price 300k --staff 0 --operations pue=1.5 --provider-class hyperscaler",
+        ),
+    ],
+    ids=["price", "worth", "operations"],
+)
+def test_buy(
+    arguments: dict[str, Any], argv: str, printed: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = zenplan.buy(**arguments)
+    assert capsys.readouterr() == ("", "")
+    assert found.to_dict() == json.loads(printed("buy", *argv.split(), "--format", "json"))
+    assert str(found) == printed("buy", *argv.split()).rstrip("\n")
+    assert found.best is found.rents[0]
+    told = {each.input: each for each in found.assumptions}
+    assert (told["pue"].value, str(told["pue"].origin)) == (
+        ("1.5", "given") if "operations" in arguments else ("1.2", "assumed")
+    )
+    with pytest.raises(zenplan.UsageError, match="--years"):
+        zenplan.buy(**arguments, years=0)
 
 
 def test_profile(printed: Callable[..., str]) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from zenplan.adapters.clock import today
     from zenplan.adapters.prices.table import bundled_prices, price_table, read_price_folder
     from zenplan.api import (
-        ZenplanWarning,
         accelerators,
         backtest,
         calibrate,
@@ -28,13 +27,19 @@ if TYPE_CHECKING:
         profile,
         register_layer,
     )
+    from zenplan.api_buy import buy
     from zenplan.api_data import prepare_data
+    from zenplan.api_export import export
     from zenplan.api_serve import serve_cost
     from zenplan.api_train import train
+    from zenplan.api_trained import explain
+    from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
+    from zenplan.domain.market.committed import Committed
     from zenplan.domain.market.interruptions import Interruptions
     from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
+    from zenplan.domain.measured.export import Export
     from zenplan.domain.measured.tracked_run import TrackedRun
     from zenplan.domain.model.count import ModelCount
     from zenplan.domain.model.operators import (
@@ -64,8 +69,11 @@ if TYPE_CHECKING:
         Calibrations,
         Catalogue,
         DataCard,
+        Explanation,
+        Exports,
         Prices,
         Profile,
+        Purchase,
         SearchedRun,
         ServingCost,
         Tradeoff,
@@ -77,7 +85,6 @@ else:
         "zenplan.adapters.clock": ("today",),
         "zenplan.adapters.prices.table": ("bundled_prices", "price_table", "read_price_folder"),
         "zenplan.api": (
-            "ZenplanWarning",
             "accelerators",
             "backtest",
             "calibrate",
@@ -88,13 +95,19 @@ else:
             "profile",
             "register_layer",
         ),
+        "zenplan.api_buy": ("buy",),
         "zenplan.api_data": ("prepare_data",),
+        "zenplan.api_export": ("export",),
         "zenplan.api_serve": ("serve_cost",),
         "zenplan.api_train": ("train",),
+        "zenplan.api_trained": ("explain",),
+        "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
+        "zenplan.domain.market.committed": ("Committed",),
         "zenplan.domain.market.interruptions": ("Interruptions",),
         "zenplan.domain.market.offer": ("Billing", "Instance", "Offer", "Price", "PriceTable", "Terms"),
+        "zenplan.domain.measured.export": ("Export",),
         "zenplan.domain.measured.tracked_run": ("TrackedRun",),
         "zenplan.domain.model.count": ("ModelCount",),
         "zenplan.domain.model.operators": (
@@ -132,10 +145,12 @@ else:
             "Calibrations",
             "Catalogue",
             "DataCard",
+            "Explanation",
+            "Exports",
             "Prices",
             "Profile",
+            "Purchase",
             "SearchedRun",
-            "ServingCost",
             "ServingCost",
             "Tradeoff",
             "TrainedRun",
@@ -167,6 +182,7 @@ __all__ = [
     "Calibrations",
     "Catalogue",
     "Column",
+    "Committed",
     "Convolution",
     "DataCard",
     "DataError",
@@ -174,7 +190,10 @@ __all__ = [
     "ElementwiseKind",
     "Embedding",
     "Engine",
+    "Explanation",
+    "Export",
     "Exporter",
+    "Exports",
     "Fact",
     "Function",
     "Http",
@@ -193,6 +212,7 @@ __all__ = [
     "PriceTable",
     "Prices",
     "Profile",
+    "Purchase",
     "Range",
     "Ranked",
     "Recurrent",
@@ -221,9 +241,12 @@ __all__ = [
     "accelerators",
     "backtest",
     "bundled_prices",
+    "buy",
     "calibrate",
     "count_flop",
     "estimate",
+    "explain",
+    "export",
     "hookimpl",
     "layouts",
     "prepare_data",

@@ -8,19 +8,18 @@ Nothing is printed; what the command line says on stderr is a ``ZenplanWarning``
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zenplan.adapters.clock import today
-from zenplan.arguments import flags
-from zenplan.commands.shared.filters import Filters, filtered
+from zenplan.arguments import flags, settings_of, warn
+from zenplan.commands.shared.filters import filtered
 from zenplan.commands.shared.known import known
+from zenplan.commands.shared.machines import wanted
 from zenplan.commands.shared.output import loaded_plugins
 from zenplan.commands.shared.request import check_sizes, filters_of, request_of
 from zenplan.commands.shared.tables import catalogue, only, price_tables
@@ -28,7 +27,6 @@ from zenplan.errors import UsageError
 from zenplan.results import Answer, Backtest, Calibrations, Catalogue, Prices, Profile, Tradeoff, result
 
 if TYPE_CHECKING:
-    from zenplan.adapters.settings.settings import Settings
     from zenplan.domain.model.count import ModelCount
     from zenplan.domain.model.operators import Operator
     from zenplan.domain.model.workload import Workload
@@ -37,11 +35,6 @@ Number = float | str
 Names = str | Sequence[str]
 File = str | os.PathLike[str]
 Counter = Callable[[Any, Sequence[tuple[int, ...]]], "Iterable[Operator]"]
-_HERE = str(Path(__file__).parent)
-
-
-class ZenplanWarning(UserWarning):
-    """What the command line says on stderr before it answers all the same."""
 
 
 def estimate(
@@ -64,12 +57,14 @@ def estimate(
     epochs: Number | None = None,
     image_size: Number | None = None,
     seq_len: Number | None = None,
+    images: Number | None = None,
     global_batch: Number | None = None,
     batch: Number | None = None,
     precision: str | None = None,
     optimizer: str | None = None,
     software: str | None = None,
     method: str | None = None,
+    freeze: Names | None = None,
     gpu: Names | None = None,
     gpus: Number | None = None,
     max_gpus: Number | None = None,
@@ -128,6 +123,7 @@ def estimate(
         epochs: passes over that data.
         image_size: pixels of a side of the input.
         seq_len: tokens of a sequence.
+        images: of a sequence, of whose tokens they are, for a ``config`` that sees; 1 by default.
         global_batch, batch: tokens, or samples, of an optimizer step.
         precision: bf16, fp16, fp8, fp8-rowwise, fp8-block, mxfp8, nvfp4, tf32 or fp32.
         optimizer: adamw, adamw-8bit, lion, sgd, sgd-momentum, adafactor.
@@ -135,6 +131,7 @@ def estimate(
             keras, whose layouts alone are searched; or a kind, which may run any: eager, patched, fused, compiled, jax,
             xla.
         method: full, lora or qlora.
+        freeze: parts of a ``config`` that do not learn: vision, audio, projector, text; or several.
         gpu: the accelerator, as in "H100" or "a100-40gb"; or several: ("H100", "A100"), "H100,A100".
         gpus: exactly this many devices.
         max_gpus: the largest cluster to consider; None for what is had on demand.
@@ -159,7 +156,8 @@ def estimate(
         data_usd: what the data cost: licence, purchase, collection.
         label_usd: what labelling a sample costs.
         label_hours, label_rate: or hours of labelling, and what one costs.
-        currency, rate, rate_date: shows amounts in it too, as in "EUR"; what a dollar is in it, and on which day.
+        currency, rate, rate_date: shows amounts in it too, as in "EUR"; what a dollar is in it, and on which day. Without
+            a rate, that of the price book.
         no_calibrations: do without what was measured by ``calibrate``.
         request: a TOML file of these arguments; those given beside it come first.
 
@@ -171,13 +169,14 @@ def estimate(
     from zenplan.commands.estimate.use_case import estimate as use_case
     from zenplan.commands.shared.request_file import lines_named, with_request
 
-    with lines_named(request, given), loaded_plugins(_warn) as plugins:
+    with lines_named(request, given), loaded_plugins(warn) as plugins:
         given = with_request(request, given)
-        settings = _settings(given)
+        settings = settings_of(given)
         check_sizes(settings, given["gpus"], given["max_gpus"])
         asked = request_of(settings, _workload, _unseen, **given)
-        warn = None if no_calibrations else _warn
-        found = use_case(asked, known(plugins, settings["prices"], warn, settings["fresh"], settings["operations"]))
+        told = None if no_calibrations else warn
+        world = known(plugins, settings["prices"], told, settings["fresh"], settings["operations"], warn)
+        found = use_case(asked, world)
     return result(Answer, found)
 
 
@@ -194,12 +193,14 @@ def layouts(
     activations_per_sample: Number | None = None,
     image_size: Number | None = None,
     seq_len: Number | None = None,
+    images: Number | None = None,
     global_batch: Number | None = None,
     batch: Number | None = None,
     precision: str | None = None,
     optimizer: str | None = None,
     software: str | None = None,
     method: str | None = None,
+    freeze: Names | None = None,
     by: str = "time",
     top: Number = 10,
     prices: File | None = None,
@@ -208,14 +209,12 @@ def layouts(
     """The best layouts of a training step on so many devices of one kind. As ``zenplan layouts``.
 
     Args:
-        gpu: the accelerator, as in "H100".
-        gpus: how many devices.
+        gpu, gpus: the accelerator, as in "H100", and how many of it.
         params, model, config, keras: one of them says what to train, as for ``estimate``.
-        active_params, flops_per_sample, activations_per_sample: as for ``estimate``.
-        image_size, seq_len, global_batch, batch: sizes, as for ``estimate``.
-        precision, optimizer, software, method: how it is trained, as for ``estimate``.
-        by: time or memory: what the list is ordered by.
-        top: how many layouts to list.
+        active_params, flops_per_sample, activations_per_sample, image_size, seq_len, images, global_batch, batch: as for
+            ``estimate``.
+        precision, optimizer, software, method, freeze: how it is trained, as for ``estimate``.
+        by, top: time or memory, what the list is ordered by; and how many layouts to list.
         prices: a CSV of your own prices.
         no_calibrations: do without what was measured by ``calibrate``.
 
@@ -226,10 +225,10 @@ def layouts(
     given = flags(locals())
     from zenplan.commands.layouts.use_case import layouts as use_case
 
-    settings = _settings(given)
+    settings = settings_of(given)
     request = request_of(settings, _workload, **given)
-    with loaded_plugins(_warn) as plugins:
-        found = use_case(request, by, known(plugins, settings["prices"], None if no_calibrations else _warn))
+    with loaded_plugins(warn) as plugins:
+        found = use_case(request, by, known(plugins, settings["prices"], None if no_calibrations else warn, tell=warn))
     return result(Tradeoff, found)
 
 
@@ -293,7 +292,7 @@ def calibrate(
     given = flags(locals())
     from zenplan.commands.calibrate.flags import how_flags, measured, wanted_of, workers_of
 
-    settings = _settings({name: given[name] for name in ("precision", "prices")})
+    settings = settings_of({name: given[name] for name in ("precision", "prices")})
     several, backend, device = workers_of(given["workers"], backend, device, compiled, compare)
     how = how_flags(
         device=device,
@@ -308,9 +307,9 @@ def calibrate(
     of_request = ("model", "config", "params", "batch", "image_size", "seq_len", "samples", "tokens", "epochs")
     asked = {**{name: given[name] for name in of_request}, "workers": several}
     target = None if keras is None else os.fsdecode(keras)
-    wanted = wanted_of(settings, asked, target, family, vary, given["depth"], compare, given["usd_per_hour"])
-    with loaded_plugins(_warn) as plugins:
-        found = measured(wanted, backend, how, settings["prices"], plugins, progress or _unseen, _warn)
+    asked_for = wanted_of(settings, asked, target, family, vary, given["depth"], compare, given["usd_per_hour"])
+    with loaded_plugins(warn) as plugins:
+        found = measured(asked_for, backend, how, settings["prices"], plugins, progress or _unseen, warn)
     return result(Calibrations, found)
 
 
@@ -333,19 +332,21 @@ def backtest(
     from zenplan.commands.backtest.use_case import check_scored, keys_of
 
     keys = keys_of(by if isinstance(by, str) else ",".join(by))
-    with loaded_plugins(_warn) as plugins:
+    with loaded_plugins(warn) as plugins:
         found = use_case(Path(table), catalogue(plugins), read_coefficients(), keys, progress or _unseen)
     check_scored(found)
     return result(Backtest, found)
 
 
 def profile() -> Profile:
-    """The GPUs of this machine, read over NVML, each with its data sheet, and the host. As ``zenplan profile``."""
+    """The GPUs of this machine and the host, each with its data sheet. As ``zenplan profile``."""
     from zenplan.commands.profile.use_case import profile as use_case
 
-    with loaded_plugins(_warn) as plugins:
-        taken, sheets, why = use_case(catalogue(plugins))
-    return result(Profile, taken, sheets=sheets, why=why)
+    with loaded_plugins(warn) as plugins:
+        sheets_known = catalogue(plugins)
+        taken, sheets, why = use_case(sheets_known)
+    processor = sheets_known.by_processor(taken.host.cpu_model.value or "")
+    return result(Profile, taken, sheets=sheets, why=why, processor=processor)
 
 
 def accelerators(*, vendor: str | None = None, architecture: str | None = None) -> Catalogue:
@@ -359,7 +360,7 @@ def accelerators(*, vendor: str | None = None, architecture: str | None = None) 
         UnknownName: there is none of these.
     """
     given = flags(locals())
-    with loaded_plugins(_warn) as plugins:
+    with loaded_plugins(warn) as plugins:
         return result(Catalogue, only(catalogue(plugins), **given))
 
 
@@ -379,7 +380,7 @@ def prices(
     """What offers cost, a table for each provider. As ``zenplan prices``.
 
     Args:
-        gpu: only offers with this accelerator, or any of several.
+        gpu: only offers with this accelerator, or any of several; machines of eight, as in "8xH100".
         provider: only this provider's, or any of several.
         exclude_provider: none of this provider's, or of several.
         provider_class: only of hyperscaler, cloud, marketplace or unknown, or any of several.
@@ -393,21 +394,27 @@ def prices(
     Raises:
         UsageError: nobody has such an accelerator, provider or region, or the file cannot be used.
     """
-    settings = _settings(flags(locals()))
-    with loaded_plugins(_warn) as plugins:
+    settings = settings_of(flags(locals()))
+    with loaded_plugins(warn) as plugins:
         sheets = catalogue(plugins)
-        tables = price_tables(plugins, sheets, settings["prices"], settings["fresh"], _warn)
-        found = filtered(tables, sheets, Filters(**filters_of(settings), spot=spot), today())
+        tables = price_tables(plugins, sheets, settings["prices"], settings["fresh"], warn)
+        found = filtered(tables, sheets, wanted(filters_of(settings), sheets, tables, spot), today())
     return Prices(t for t in found if t.offers or t.left_out or t.too_old)
 
 
-def count_flop(model: Any, batch: int | None = None, input_shapes: Sequence[Sequence[int]] | None = None) -> ModelCount:
+def count_flop(
+    model: Any,
+    batch: int | None = None,
+    input_shapes: Sequence[Sequence[int]] | None = None,
+    loop: int | None = None,
+) -> ModelCount:
     """What a Keras model computes, layer by layer; ``.forward_flop`` and ``.training_flop`` are the sums of a sample.
 
     Args:
         model: a built ``keras.Model``, on any backend. It is not run, and is left as it is.
         batch: samples that it is called with; None for 1, as few models depend on it.
         input_shapes: of one sample, one for each input, where the model's own have an open size.
+        loop: turns of a loop that ends by a condition; None: the cost of its layer is unknown.
 
     Raises:
         UsageError: it is no Keras model, it was never built, or the shape of an input is open.
@@ -417,7 +424,7 @@ def count_flop(model: Any, batch: int | None = None, input_shapes: Sequence[Sequ
         raise UsageError(f"{type(model).__name__} is no Keras model", "count_flop takes a keras.Model that is built")
     from zenplan.worker.counting.count import count_model
 
-    return count_model(model, batch, input_shapes)
+    return count_model(model, batch, input_shapes, loop)
 
 
 def register_layer(layer: type) -> Callable[[Counter], Counter]:
@@ -439,13 +446,6 @@ def register_layer(layer: type) -> Callable[[Counter], Counter]:
     return register(layer)
 
 
-def _settings(given: Mapping[str, Any]) -> Settings:
-    """Those of the arguments that are settings, and the defaults for the rest: no variable or file is read."""
-    from zenplan.adapters.settings.settings import SETTINGS, resolve
-
-    return resolve({name: value for name, value in given.items() if name in SETTINGS}, {}, None, None)
-
-
 def _workload(keras: Any) -> Workload:
     """A Keras model as something to train: a target in a process of its own, a model where it is."""
     from zenplan.commands.shared.workload import given_model, keras_model
@@ -461,11 +461,3 @@ def _workload(keras: Any) -> Workload:
 
 def _unseen(*progress: object) -> None:
     pass
-
-
-def _warn(text: str) -> None:
-    """A warning, at the line outside zenplan that asked."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_code.co_filename.startswith((_HERE, contextlib.__file__)):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, ZenplanWarning, stacklevel=level)

@@ -7,10 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from zenplan.arguments import flags
-from zenplan.commands.shared.known import known
-from zenplan.commands.shared.output import loaded_plugins
-from zenplan.commands.shared.request import filters_of
+from zenplan.arguments import flags, settings_of, warn
 from zenplan.results import ServingCost, result
 
 Number = float | str
@@ -70,15 +67,17 @@ def serve_cost(
         UnknownName: there is no such model, accelerator, provider or region.
         NoFit: no degree of parallelism within a node does it.
     """
-    from zenplan.adapters.settings.settings import SETTINGS, resolve
-    from zenplan.commands.serve_cost.use_case import Asked, serving
-
     given = flags(dict(locals()))
+    from zenplan.commands.serve_cost.use_case import Asked, serving
+    from zenplan.commands.shared.known import known
+    from zenplan.commands.shared.output import loaded_plugins
+    from zenplan.commands.shared.request import filters_of
+
     own = {_FLAGS.get(name, name.replace("_", "-")): given[name] for name in given if name not in _SHARED}
-    settings = resolve({name: given[name] for name in _SHARED if name in SETTINGS}, {}, None, None)
+    settings = settings_of({name: given[name] for name in _SHARED})
     asked = Asked.of(own, {**{name: given[name] for name in _SHARED}, "gpu": settings["gpu"]})
-    with loaded_plugins() as plugins:
-        found = serving(asked, filters_of(settings), known(plugins, settings["prices"], None))
+    with loaded_plugins(warn) as plugins:
+        found = serving(asked, filters_of(settings), known(plugins, settings["prices"], None, tell=warn))
     return result(ServingCost, found)
 
 

@@ -1,18 +1,44 @@
-"""Arguments of Python as the flags of the command line: one reader for both."""
+"""Arguments of Python as the flags and settings of the command line: one reader for both; and what Python is told."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zenplan.errors import UsageError
 from zenplan.units import pairs
 
+if TYPE_CHECKING:
+    from zenplan.adapters.settings.settings import Settings
+
+_HERE = str(Path(__file__).parent)
 _LARGE = 10**60
+
+
+class ZenplanWarning(UserWarning):
+    """What the command line says on stderr before it answers all the same."""
+
+
+def warn(text: str) -> None:
+    """A warning, at the line outside zenplan that asked."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_code.co_filename.startswith((_HERE, contextlib.__file__)):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, ZenplanWarning, stacklevel=level)
+
+
+def settings_of(given: Mapping[str, Any]) -> Settings:
+    """Those of the arguments that are settings, and the defaults for the rest: no variable or file is read."""
+    from zenplan.adapters.settings.settings import SETTINGS, resolve
+
+    return resolve({name: value for name, value in given.items() if name in SETTINGS}, {}, None, None)
 
 
 def flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,7 +60,7 @@ _NOT_FLAGS = (
     "overwrite",
 )
 _FILES = ("config", "data", "prices", "tokenizer", "source", "out", "weights", "resume")
-_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region", "features", "ids", "include")
+_SEVERAL = ("gpu", "provider", "exclude_provider", "provider_class", "region", "features", "ids", "include", "to")
 
 
 def _flag(name: str, value: Any) -> Any:

@@ -95,7 +95,12 @@ class UnknownName(UsageError):
 
 
 class InputFileError(UsageError):
-    """A file that the user named cannot be read or holds something else than was expected."""
+    """A file that the user named cannot be read or holds something else than was expected.
+
+    The command was right, so it ends as with wrong data: every command, for every file that it is given.
+    """
+
+    exit_code = 1
 
 
 class DataError(ZenplanError):

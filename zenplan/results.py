@@ -6,14 +6,16 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zenplan.domain.answer import answer, backtest, serving, tradeoff
+from zenplan.domain.answer import answer, backtest, purchase, serving, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
-from zenplan.domain.measured import calibrated, training_run
+from zenplan.domain.measured import calibrated, explanation, training_run
+from zenplan.domain.measured.export import Export
 from zenplan.domain.report import Report
 from zenplan.domain.training import data_card
 
@@ -88,6 +90,19 @@ class Tradeoff(Shown, tradeoff.Tradeoff):
         return layouts_report(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase(Shown, purchase.Purchase):
+    """Hardware of one's own beside ``rents``, of which ``best`` is the cheapest; ``cheaper`` is "buy" or "rent"."""
+
+    today: date
+
+    def report(self) -> Report:
+        """As ``zenplan buy`` shows it."""
+        from zenplan.commands.buy.report import purchase_report
+
+        return purchase_report(self, self.today)
+
+
 class Backtest(Shown, backtest.Backtest):
     """Measured runs beside what is predicted for them: ``rows``, ``skipped`` and ``groups``."""
 
@@ -115,16 +130,17 @@ class Calibrations(Shown, calibrated.Calibrations):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile(Shown, device.Profile):
     """The GPUs of this machine and the host, when it was read; by the index of a GPU ``sheets`` has its data sheet, and
-    ``why`` the reason why it has none."""
+    ``why`` the reason why it has none; ``processor`` is that of the processor, None where the catalogue has none."""
 
     sheets: Mapping[int, Accelerator | None]
     why: Mapping[int, str]
+    processor: Accelerator | None
 
     def report(self) -> Report:
         """As ``zenplan profile`` shows it."""
         from zenplan.commands.profile.report import profile_report
 
-        return profile_report(self, self.sheets, self.why)
+        return profile_report(self, self.sheets, self.why, self.processor)
 
 
 class Catalogue(Shown, catalogue.Catalogue):
@@ -180,6 +196,40 @@ class SearchedRun(TrainedRun):
 
         best = next(trial for trial in self.trials if trial.folder == self.folder)
         return search_report(self.trials, best, self.search_folder)
+
+
+class Explanation(Shown, explanation.Explanation):
+    """What the answers of a trained model come from: ``samples`` or ``importance``, with ``checks``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan explain`` shows it."""
+        from zenplan.commands.explain.report import explanation_report
+
+        return explanation_report(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to a page, ``.html``, or the picture of its first sample to a ``.png``.
+
+        Raises:
+            UsageError: it is another kind of file; ZenplanError: it cannot be written.
+        """
+        from zenplan.commands.explain.from_flags import write_picture
+
+        write_picture(Path(path), self)
+
+
+class Exports(Shown, tuple[Export, ...]):
+    """The exports of a run, one of each form: its ``state`` says whether it was written."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan export`` shows them."""
+        from zenplan.commands.export.report import export_report
+
+        return export_report(self)
 
 
 class ServingCost(Shown, serving.Serving):

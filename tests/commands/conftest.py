@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -143,3 +145,65 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         return Ended(code, out, err)
 
     return call
+
+
+# --- finished runs, for what is done with their models
+
+ROWS = ("age", "visits", "height", "price", "rain", "noise")
+
+
+def write_rows(path: Path, count: int = 900) -> None:
+    """A table of which the class is told by ``age`` and ``price`` alone."""
+    import numpy as np
+
+    x = np.random.default_rng(0).normal(size=(count, len(ROWS)))
+    lines = [",".join([*(f"{v:.3f}" for v in row), "buys" if 1.5 * row[0] > row[3] else "leaves"]) for row in x]
+    path.write_text("\n".join([",".join([*ROWS, "what"]), *lines]), encoding="utf-8")
+
+
+def write_texts(path: Path, count: int = 900) -> None:
+    """Lines of which one word tells the class."""
+    import numpy as np
+
+    draw, telling = np.random.default_rng(0), {"positive": "fine great lovely", "negative": "dull poor awful"}
+    plain = "the film was a story of two people in town and it had music with actors".split()  # noqa: SIM905 (it reads better)
+    lines = []
+    for number in range(count):
+        label = ("positive", "negative")[number % 2]
+        words = draw.choice(plain, 12).tolist()
+        words[draw.integers(12)] = str(draw.choice(telling[label].split()))
+        lines.append(json.dumps({"text": " ".join(words), "label": label}))
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _run(folder: Path, *argv: str) -> Path:
+    """The folder of a run that ``zenplan train`` did; skipped where no backend is installed."""
+    backend = next((b for b in ("torch", "jax", "tensorflow") if find_spec("keras") and find_spec(b)), None)
+    if backend is None:
+        pytest.skip("Keras and a backend are not installed")
+    place = Zenplan(folder)
+    line = ("train", *argv, "--backend", backend, "--threads", "1", "--out", str(folder / "run"))
+    done = place(*line, cwd=folder, timeout=300)
+    assert done.code == 0, done.err
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def rows_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on ``write_rows``; tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("rows-run")
+    write_rows(folder / "rows.csv")
+    data = ("--data", "rows.csv", "--label", "what", "--seed", "1")
+    return _run(
+        folder, *data, "--model", "softmax-regression", "--steps", "90", "--batch", "64", "--learning-rate", "0.05"
+    )
+
+
+@pytest.fixture(scope="session")
+def texts_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on ``write_texts``; tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("texts-run")
+    write_texts(folder / "texts.jsonl")
+    data = ("--data", "texts.jsonl", "--label", "label", "--seq-len", "24", "--vocabulary", "400")
+    model = ("--model", "text-classifier", "--option", "layers=1", "--option", "width=16", "--option", "heads=2")
+    return _run(folder, *data, *model, "--steps", "160", "--batch", "32", "--learning-rate", "5e-3")

@@ -23,11 +23,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 _MARKED = re.compile(r"(?<=<!-- commands -->\n).*(?=<!-- /commands -->)", re.DOTALL)
 _EXAMPLE = re.compile(r"^ +zenplan(.*)$", re.MULTILINE)
 # They measure, build a model, or read a file of the user's: their flags are read, and no more.
-_READ_FILES = ("calibrate", "count", "backtest", "diff", "report", "data show", "data prepare")
+_READ_FILES = ("export", "calibrate", "count", "backtest", "diff", "report", "data show", "data prepare")
 _TRAIN = ("train run.toml", "train --model", "train --resume", "train --demo")
 # Those that would use the network, look at what was fetched, or write a file.
 _FETCH = ("prices refresh", "prices diff", "prices import", "prices export")
-_ONLY_READ = (*_READ_FILES, *_FETCH, "plugins check", "calibrations import", "calibrations export", *_TRAIN)
+# Those on a finished run.
+_RUN = ("explain RUN",)
+_ONLY_READ = (*_READ_FILES, *_FETCH, *_RUN, "plugins check", "calibrations import", "calibrations export", *_TRAIN)
 
 
 def commands() -> Iterator[tuple[str, Any]]:

@@ -105,12 +105,15 @@ MOST_RENTED = listed(
 # Where multiprocessors × clock × FLOP per clock is rightly not the peak, and why.
 NOT_BY_CLOCK = {
     ("H20-96GB", "fp32"): "NVIDIA claims 44; 78 SMs at 1980 MHz give 39.5",
+    ("H20-141GB", "fp32"): "as the H20 of 96 GB",
     ("MI100", "bf16"): "half the fp16 rate, which tensor_flop_per_clock states",
     ("Gaudi3", "fp16"): "a quarter of the bf16 rate, which tensor_flop_per_clock states",
 }
 # Where one dtype is rightly more than about twice the next wider one, and why.
 NOT_BY_HALVES = {
     ("Trainium2", "tf32"): "AWS states one rate for bf16, fp16 and tf32",
+    ("Trainium3", "tf32"): "as Trainium2",
+    ("Trainium3", "fp8"): "MX formats alone: AWS states 3.75 times the rate of bf16",
     ("B300-SXM-270GB", "fp4"): "three times the fp8 rate: Blackwell Ultra has more units for fp4 alone",
     ("GB300-278GB", "fp4"): "as B300",
 }
@@ -156,6 +159,10 @@ def test_every_name_finds_its_own_row():
         ("NVIDIA GeForce RTX 5060 Ti", 8151, None),
         ("NVIDIA GeForce RTX 3080", 12288, None),
         ("NVIDIA A40", 45403, "A40"),
+        ("NVIDIA RTX PRO 5000 Blackwell", 48935, "RTX-PRO-5000-48GB"),
+        ("NVIDIA RTX PRO 5000 Blackwell", 73415, "RTX-PRO-5000-72GB"),
+        ("NVIDIA H20-3e", 143771, "H20-141GB"),
+        ("NVIDIA GB10", 122502, "GB10"),
         ("NVIDIA B300", 275040, "B300-SXM-270GB"),
         ("NVIDIA GH200 480GB", 97871, "GH200-96GB"),
     ],
@@ -235,7 +242,8 @@ def test_an_ambiguous_name_is_unknown(name):
         "NVIDIA A10-24Q",
         "NVIDIA A100X",
         "NVIDIA Graphics Device",
-        "NVIDIA H20-3e",
+        "NVIDIA RTX PRO 4500 Blackwell Server Edition",
+        "Apple M4 Nano",
     ],
 )
 def test_an_nvml_name_of_another_product_is_unknown(text):
@@ -295,6 +303,10 @@ def test_no_peak_is_sparse():
         ("RTX-5090", "bf16", 209.5),
         ("RTX-3090", "fp16", 71),
         ("Gaudi3", "bf16", 1677),
+        ("Trainium3", "bf16", 671),
+        ("RTX-PRO-5000", "bf16", 258),
+        ("M1 Max", "fp32", 10.62),
+        ("M4-Max", "fp16", 14.13),
     ],
 )
 def test_the_traps_of_the_data_sheets(name, dtype, tflops):

@@ -28,6 +28,7 @@ RTX-4080 RTX-4090 RTX-5070 RTX-5070-Ti RTX-5080 RTX-5090 RTX-PRO-6000-BSE RTX-PR
 H100-PCIE-80GB H100-NVL-94GB H800-SXM5-80GB H20-96GB H200-SXM-141GB H200-NVL-141GB GH200-96GB B200-SXM-180GB
 GB200-186GB B300-SXM-270GB GB300-278GB MI250 MI250X MI300X MI325X MI355X TPU-v2 TPU-v3 TPU-v4 TPU-v5e TPU-v5p
 TPU-v6e TPU-v7 Trainium1 Trainium2 Gaudi1 Gaudi2 Gaudi3 Inferentia1 Inferentia2
+Graviton2 Graviton3 Graviton4 Xeon-Platinum-8488C EPYC-9R14 EPYC-9R45
 """
 ACCELERATORS = frozenset(_NAMES.split())
 
@@ -62,10 +63,10 @@ def test_no_row_is_left_out() -> None:
 
 
 def test_nothing_was_lost_and_thirty_three_providers_are_there(prices: list[dict[str, str]]) -> None:
-    assert len(prices) == 759
+    assert len(prices) == 811
     assert len({row["provider"] for row in prices}) == len(bundled_tables()) == 33
     stated = sum(bool(row[c]) for row in prices for c in ("on_demand_usd_per_h", "spot_usd_per_h"))
-    assert stated == 1115
+    assert stated == 1167
 
 
 def test_every_accelerator_has_a_canonical_name(offers: list[Offer]) -> None:
@@ -73,7 +74,7 @@ def test_every_accelerator_has_a_canonical_name(offers: list[Offer]) -> None:
 
 
 def test_the_accelerators_are_in_the_catalogue() -> None:
-    names = {row["name"] for row in rows("accelerators.csv")}
+    names = {row["name"] for file in ("accelerators.csv", "processors.csv") for row in rows(file)}
     # The 8 GB card has a price and no data sheet yet: it is not the 12 GB card, and cannot be planned with.
     assert {row["accelerator"] for row in rows("prices.csv")} <= names
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from zenplan.commands.main import run as run_here
+from zenplan.commands.shared.output import STRICT
 from zenplan.domain.measured.tracked_run import TrackedRun
 from zenplan.domain.report import Report
 from zenplan.errors import ZenplanError
@@ -177,6 +179,33 @@ def test_strict_is_no_where_anything_was_left_out(good: Path, tmp_path: Path) ->
     assert run("plugins", "--strict", files=[good], home=tmp_path).returncode == 0
     assert run("plugins", "--strict", files=[KIT / "half_devices.py", good], home=tmp_path).returncode == 1
     assert run("plugins", files=[KIT / "half_devices.py", good], home=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "command", ["accelerators", "prices --gpu H100", "estimate --params 1e9 --gpu H100", "plugins"]
+)
+def test_any_command_is_strict_where_that_is_asked(
+    command: str, good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("ZENPLAN_PLUGINS", "")
+    monkeypatch.chdir(tmp_path)
+    asked_for = (*command.split(), "--format", "json")
+    plain, bad = ("--plugin", str(good)), ("--plugin", str(KIT / "raises_at_import.py"))
+    assert run_here(("--strict", *asked_for, *plain)) == 0
+    assert run_here((*asked_for, *plain, *bad)) == 0
+    capsys.readouterr()
+    assert run_here(("--strict", *asked_for, *plain, *bad)) == 1
+    out, err = capsys.readouterr()
+    # It answers all the same, and the bad one is named with its reason.
+    assert json.loads(out)["schema"].startswith("zenplan.")
+    assert "raises_at_import" in (out if command == "plugins" else err)
+    assert STRICT not in os.environ
+    monkeypatch.setenv(STRICT, "1")
+    assert run_here((*asked_for, *plain, *bad)) == 1
+    monkeypatch.setenv(STRICT, "0")
+    assert run_here((*asked_for, *plain, *bad)) == 0
 
 
 @pytest.mark.slow

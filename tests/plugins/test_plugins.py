@@ -516,7 +516,7 @@ def test_what_a_plugin_prints_after_it_was_given_up(make: Make, capsys: pytest.C
         ("return None", "it returned a NoneType, not PriceTable"),
         ("return {'provider': 'shop'}", "it returned a dict, not PriceTable"),
         ("return PriceTable(provider='aws', offers=())", "it returned the table of 'aws'"),
-        ("return PriceTable(provider='shop', offers=None)", "offers: a NoneType, not tuple"),
+        ("return PriceTable(provider='shop', offers=None)", "offers: a NoneType, not Sequence"),
         ("return PriceTable(provider='shop', offers=(7,))", "offers[0]: a int, not Offer"),
         ("return PriceTable(provider='shop', offers=(), terms=7)", "terms: a int, not Terms"),
         ("return PriceTable(provider='shop', offers=(), left_out=(7,))", "left_out[0]: a int, not str"),

@@ -16,7 +16,9 @@ from zenplan.commands.shared.help import Grouped
 ROOMS: Final = {
     "estimate": ("estimate.command:estimate", "Time, GPU-hours, dollars and memory of a training run."),
     "train": ("train.command:train", "The run itself: predicted, watched, stopped in time."),
+    "export": ("export.command:export", "The model of a run for others: Keras, ONNX, LiteRT, checked."),
     "runs": ("runs.command:runs_app", "Training runs: list, show, compare, remove."),
+    "explain": ("explain.command:explain", "What a trained model's answers come from."),
     "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),
     "what-if": ("what_if.command:what_if", "The same plan with another price, amount, speed."),
     "buy": ("buy.command:buy", "Hardware of one's own against the cheapest rent."),
@@ -107,7 +109,7 @@ app = typer.Typer(
 
     Begin with 'zenplan estimate --params 1e9'; 'zenplan COMMAND --help' has examples.
 
-    Exit codes: 0 done, 1 error, 2 wrong usage, 3 the answer is no, 130 interrupted.""",
+    Exit codes: 0 done, 1 error, as in a file or data, 2 wrong usage, 3 the answer is no, 130 interrupted.""",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -168,6 +170,13 @@ def _root(
         list[str] | None,
         typer.Option("--plugin", help="A Python file that is a plugin, in any command.", metavar="FILE"),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Before any command: exit with 1 where something of a plugin is left out.")
+    ] = False,
 ) -> None:
+    if strict:
+        from zenplan.commands.shared.output import strictly
+
+        context.with_resource(strictly())
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

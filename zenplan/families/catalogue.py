@@ -15,22 +15,39 @@ from zenplan.families.named import Builder
 from zenplan.families.transformer.presets import plain
 
 
+def _images() -> Mapping[str, Builder]:
+    driving = importlib.import_module("zenplan.families.images.bevformer").bevformer_models()
+    return {**importlib.import_module("zenplan.families.images.models").models(), **driving}
+
+
 def _vision() -> Mapping[str, Builder]:
     towers = importlib.import_module("zenplan.families.vision").MODELS
     return {**towers, **importlib.import_module("zenplan.families.contrastive").MODELS}
 
 
+def _recommenders() -> Mapping[str, Builder]:
+    retrieval = importlib.import_module("zenplan.families.retrieval").MODELS
+    return {**importlib.import_module("zenplan.families.recommenders").MODELS, **retrieval}
+
+
+def _diffusion() -> Mapping[str, Builder]:
+    joint = importlib.import_module("zenplan.families.joint_diffusion").MODELS
+    return {**importlib.import_module("zenplan.families.diffusion").MODELS, **joint}
+
+
 # Family to its models; the module of one is imported once somebody asks for one of its models.
 FAMILIES: Final[Mapping[str, Callable[[], Mapping[str, Builder]]]] = {
-    "convnet": lambda: importlib.import_module("zenplan.families.images.models").models(),
+    "convnet": _images,
     "recurrent": lambda: importlib.import_module("zenplan.families.recurrent").MODELS,
-    "recommender": lambda: importlib.import_module("zenplan.families.recommenders").MODELS,
+    "recommender": _recommenders,
     "mlp": lambda: importlib.import_module("zenplan.families.mlp").MODELS,
     "vision transformer": _vision,
     "speech transformer": lambda: importlib.import_module("zenplan.families.speech").MODELS,
     "text classifier": lambda: importlib.import_module("zenplan.families.classifiers").MODELS,
-    "diffusion": lambda: importlib.import_module("zenplan.families.diffusion").MODELS,
+    "diffusion": _diffusion,
     "gnn": lambda: importlib.import_module("zenplan.families.graphs").MODELS,
+    "time series": lambda: importlib.import_module("zenplan.families.series").MODELS,
+    "protein": lambda: importlib.import_module("zenplan.families.proteins").MODELS,
 }
 
 # What publishers and libraries call a model, as names are compared, to its name here; the same name is not in it.
@@ -48,8 +65,13 @@ _ALIASES: Final = {
     "samvithencoder": "sam-vit-h",
     "stablediffusionvaeencoder": "sd-vae-encoder",
     "dlrmsmall": "dlrm",
+    **dict.fromkeys(("alphafold", "alphafold2", "openfold"), "evoformer"),
+    **{f"{alias}{size}": f"flux-{size}" for alias in ("flux1", "flux.1") for size in ("dev", "schnell")},
+    **{f"stablediffusion{size}": f"sd{size}" for size in ("3medium", "3.5medium", "3.5large")},
     **dict.fromkeys(("retinanetr50fpn", "retinanetresnet50fpn"), "retinanet-resnet50"),
     "3dunet": "unet3d",
+    **{f"rtdetrr{depth}vd": f"rtdetr-r{depth}" for depth in (18, 34, 50, 101)},
+    **{f"yolov{number}{size}": f"yolo{number}{size}" for number in (11, 12) for size in "nsmlx"},
     **{f"convnext{name[0]}": f"convnext-{name}" for name in ("tiny", "small", "base", "large")},
     # ViT-B/16, as the papers write it; vit_base_patch16_224, as pytorch-image-models does.
     **{

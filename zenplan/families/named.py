@@ -16,7 +16,7 @@ from zenplan import units
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UnknownName, UsageError
-from zenplan.families.transformer.presets import plain
+from zenplan.families.transformer.presets import alike, plain
 
 Builder = Callable[..., Workload]
 
@@ -71,7 +71,7 @@ class NamedFamily:
         for each in self._models:
             if plain(each) == wanted:
                 return each
-        raise UnknownName("model", name, self._models, listing="zenplan workloads")
+        raise UnknownName("model", name, alike(name, self._models), listing="zenplan workloads")
 
 
 def name_of(model: str) -> str:

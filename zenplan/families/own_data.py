@@ -67,8 +67,15 @@ PRACTICES: Final[Mapping[str, Practice]] = {
     "tables": Practice(20, 10e6, 128, "assumed: twenty passes in steps of 128, as in the examples of Keras"),
 }
 # What models learn whose makers did not publish how: by ``Workload.family``, with the most samples of a step that others
-# of the family take (Stable Diffusion 2,048; DLRM in MLPerf 65,536).
-FAMILIES: Final[Mapping[str, tuple[str, int]]] = {"diffusion": ("generation", 2048), "recommender": ("clicks", 65_536)}
+# of the family take (Stable Diffusion 2,048; DLRM in MLPerf 65,536; ViT 4,096; Whisper 256).
+FAMILIES: Final[Mapping[str, tuple[str, int]]] = {
+    "diffusion": ("generation", 2048),
+    "recommender": ("clicks", 65_536),
+    "vision transformer": ("classification", 4096),
+    "speech transformer": ("speech", 256),
+    "protein": ("graphs", 128),
+    "time series": ("tables", 128),
+}
 # Fine-tuning of a language model; of all its parameters no more than this share of its compute-optimal tokens.
 FINE_TUNING: Final = Practice(
     3, 300e6, _LEAST_SEQUENCES, "three passes as in Alpaca, up to 300M tokens; one over larger sets; assumed"

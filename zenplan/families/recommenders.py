@@ -64,6 +64,16 @@ OUTBRAIN = Usual(
     source=f"{_EXAMPLES}, TensorFlow/Recommendation/WideAndDeep",
     task="clicks",
 )
+# 45 million clicks; its batch is not published.
+CRITEO_CLICKS = Usual(
+    dataset="Criteo's display advertising challenge",
+    samples=45_000_000,
+    epochs=1,
+    global_batch=2048,
+    optimizer="adamw",
+    source="Guo et al. 2017 (arXiv 1703.04247), section 3.1; one pass in steps of 2,048: assumed",
+    task="clicks",
+)
 
 # Rows of the 26 tables of Criteo's categories. At least 15 times seen, as in NVIDIA's example (15.6 GiB in fp32); at
 # most 40 million each, as in MLPerf 0.7 (its reference's counts), and as in MLPerf 3.0 (hashed to that).
@@ -150,6 +160,11 @@ CRITEO_HASHED = (
     12973,
     108,
     36,
+)
+# Those of the display advertising challenge, as facebookresearch/dlrm counts them.
+CRITEO_KAGGLE = (
+    *(1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194, 27, 14992, 5461306, 10, 5652),
+    *(2173, 4, 7046547, 18, 15, 286181, 105, 142572),
 )
 # At least 3 times seen: NVIDIA's example prints 84.9 GiB, of rows of 128 in fp32.
 _CRITEO_3_ENTRIES = 178_000_000
@@ -317,6 +332,44 @@ def _wide_and_deep(*, width: int = 1024, layers: int = 5) -> Workload:
     )
 
 
+def _deepfm(
+    *,
+    entries: int = sum(CRITEO_KAGGLE),
+    tables: int = 26,
+    features: int = 13,
+    factors: int = 10,
+    width: int = 400,
+    layers: int = 3,
+) -> Workload:
+    """DeepFM (Guo et al. 2017): a linear model, factors of each two categories, and a network, of the same embeddings.
+
+    Args:
+        entries: of all tables together. tables: categories of a sample. features: numbers of a sample.
+        factors: width of an entry. width, layers: of the network.
+    """
+    inputs = tables * factors + features
+    looked_up: list[Operator] = [
+        Embedding(name="factors", entries=entries, width=factors, rows=tables),
+        Embedding(name="linear categories", entries=entries, width=1, rows=tables),
+        dense("linear numbers", 1, features, 1, first=True),
+        elementwise(ElementwiseKind.OTHER, "products of factors", tables * factors, 4, kept=tables * factors),
+    ]
+    deep = [*stack((inputs, *(layers * (width,))), first=False), dense("deep output", 1, width, 1, bias=False)]
+    return Workload(
+        name="deepfm",
+        family="recommender",
+        blocks=(
+            block("tables", looked_up, inputs, place="first"),
+            block("deep", deep, 1),
+            block("head", [loss(1, 1)], 0, place="last"),
+        ),
+        tokens_per_sample=1,
+        unit="samples",
+        usual=CRITEO_CLICKS,
+        input="table",
+    )
+
+
 def _vae_cf(*, items: int = 20_108, hidden: int = 600, latent: int = 200, rated: int = 73) -> Workload:
     """Variational autoencoder for collaborative filtering (Liang et al. 2018): a sample is a user.
 
@@ -352,5 +405,6 @@ MODELS: dict[str, Builder] = {
     "recommender": _recommender,
     "ncf": _ncf,
     "wide-and-deep": _wide_and_deep,
+    "deepfm": _deepfm,
     "vae-cf": _vae_cf,
 }

@@ -11,16 +11,18 @@ from zenplan.protocols import Engine, Exporter, PriceProvider, Tracker, Workload
 
 if TYPE_CHECKING:
     from zenplan.domain.model.workload import Workload
+    from zenplan.families.configurations.by_name import NamedConfiguration
     from zenplan.families.transformer.presets import Preset
     from zenplan.families.transformer.shape import TransformerShape
 
 
 @hookimpl
 def zenplan_accelerators() -> Iterable[Accelerator]:
-    """The bundled data sheets."""
+    """The bundled data sheets, of accelerators and of processors."""
     from zenplan.adapters.tables.accelerators import read_accelerators
+    from zenplan.adapters.tables.processors import read_processors
 
-    return read_accelerators()
+    return (*read_accelerators(), *read_processors())
 
 
 @hookimpl
@@ -35,12 +37,14 @@ def zenplan_price_providers() -> Iterable[PriceProvider]:
 def zenplan_workloads() -> Iterable[WorkloadFamily]:
     """Families of named models, and transformers, with the published models as presets."""
     from zenplan.families.catalogue import FAMILIES
+    from zenplan.families.configurations.by_name import ConfigurationFamily
     from zenplan.families.named import LazyFamily
     from zenplan.families.transformer.family import TransformerFamily
 
     named = (LazyFamily(name, models) for name, models in FAMILIES.items())
     # The last one is asked for what nobody knows: configurations, sizes, other names of a model.
-    return (*named, TransformerFamily(presets=_presets, reader=_configuration))
+    configured = ConfigurationFamily(_configurations, reader=_configuration)
+    return (*named, configured, TransformerFamily(presets=_presets, reader=_configuration))
 
 
 def _presets() -> Mapping[str, Preset]:
@@ -49,11 +53,17 @@ def _presets() -> Mapping[str, Preset]:
     return read_models()
 
 
-def _configuration(config: Any, seq_len: int | None) -> tuple[Workload, TransformerShape | None]:
+def _configurations() -> Mapping[str, NamedConfiguration]:
+    from zenplan.adapters.tables.named_configurations import read_named_configurations
+
+    return read_named_configurations()
+
+
+def _configuration(config: Any, seq_len: int | None, images: int | None) -> tuple[Workload, TransformerShape | None]:
     from zenplan.adapters.tables.configurations import read_type_defaults
     from zenplan.families.configurations.reading import workload_from_config
 
-    return workload_from_config(config, seq_len, read_type_defaults())
+    return workload_from_config(config, seq_len, read_type_defaults(), images)
 
 
 @hookimpl

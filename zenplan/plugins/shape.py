@@ -12,6 +12,7 @@ from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from zenplan.domain import checks
+from zenplan.domain.market.offer import Offers
 from zenplan.errors import DataError
 
 # No figure of hardware, models or prices reaches it; products of a few such figures stay finite.
@@ -98,7 +99,7 @@ def _plain(kind: Any) -> Check:
         )
     if whole in (tuple, Iterable, Sequence):
         inner = _plain(parts[0])
-        kinds = (tuple,) if whole is tuple else (tuple, list)
+        kinds = (tuple,) if whole is tuple else (tuple, list, Offers)
         return lambda value: type(value) in kinds and all(map(inner, value))
     if whole is Mapping and parts:
         key, inner = map(_plain, parts)

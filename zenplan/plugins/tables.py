@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
-from zenplan.adapters.prices.table import LEAST_USD_PER_DEVICE_H, MOST_DEVICES, MOST_VCPUS
+from zenplan.adapters.prices.rows import LEAST_USD_PER_DEVICE_H, MOST_DEVICES, MOST_VCPUS
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import OWN, Instance, Offer, Price, PriceTable, Terms
 from zenplan.errors import DataError, UnknownName

@@ -13,9 +13,12 @@ from zenplan.worker.protocol import (
     DataParallel,
     Done,
     Events,
+    Explain,
+    Export,
     File,
     Kind,
     Measure,
+    Score,
     Train,
     Write,
 )
@@ -34,6 +37,21 @@ def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
         write(job, events)
     elif isinstance(job, Train):
         _train(job, events, stdin)
+    elif isinstance(job, Score):
+        _confine(job.threads)
+        from zenplan.worker.trained.scoring import score
+
+        score(job, events)
+    elif isinstance(job, Explain):
+        _confine(job.threads)
+        from zenplan.worker.trained.explaining import explain
+
+        explain(job, events)
+    elif isinstance(job, Export):
+        _confine(job.threads)
+        from zenplan.worker.trained.exporting import export
+
+        export(job, events)
     else:
         _data_parallel(job, events)
 
@@ -64,10 +82,10 @@ def _count(job: Count, events: Events) -> None:
                 model = configured_model(config, events)
             else:
                 model = imported_model(wanted.target, events, wanted.arguments)
-        if shapes and not getattr(model, "inputs", None):
+        if shapes and not model.built:
             with_inputs(model, shapes)
         events.begin("count")
-        counted = count_model(model, job.batch, shapes)
+        counted = count_model(model, job.batch, shapes, job.loop)
     events.send(Counted(count=counted))
 
 
@@ -101,6 +119,13 @@ def _data_parallel(job: DataParallel, events: Events) -> None:
 
     measure_together(job, events)
     events.send(Done())
+
+
+def _confine(threads: int) -> None:
+    """Keep this process to so many threads, before a framework starts its own."""
+    from zenplan.worker.measuring.machine import confined, prepare
+
+    prepare("cpu", confined(threads), "fp32")
 
 
 def _train(job: Train, events: Events, stdin: Stdin) -> None:

@@ -42,13 +42,21 @@ H100: dict[str, Any] = {
 }
 SPOT = H100 | {"meterName": "ND96isr H100 v5 Spot", "skuName": "ND96isr H100 v5 Spot", "retailPrice": 39.3}
 T4 = H100 | {"armSkuName": "Standard_NC4as_T4_v3", "meterName": "NC4as T4 v3", "retailPrice": 0.526}
+# A reservation's price is for its whole term, under the same unit; a savings plan's stands in the price by the hour.
+YEAR = H100 | {"type": "Reservation", "reservationTerm": "1 Year", "retailPrice": 551880.0, "unitPrice": 551880.0}
+THREE = YEAR | {"reservationTerm": "3 Years", "retailPrice": 1156320.0, "unitPrice": 1156320.0}
+SAVING = H100 | {
+    "savingsPlan": [
+        {"unitPrice": 43.26, "retailPrice": 43.26, "term": "3 Years"},
+        {"unitPrice": 67.84, "retailPrice": 67.84, "term": "1 Year"},
+    ]
+}
 OTHERS: list[dict[str, Any]] = [
     {"productName": "Virtual Machines NDsr H100 v5 Series Windows", "retailPrice": 120.0},
     {"productName": "NDsr H100 v5 Series Cloud Services", "retailPrice": 120.0},
     {"productName": "NDsr H100 v5 Series CloudServices", "retailPrice": 120.0},
     {"productName": "NDsr H100 v5 Series Dedicated Host", "retailPrice": 120.0},
     {"meterName": "ND96isr H100 v5 Low Priority", "retailPrice": 19.0},
-    {"type": "Reservation", "reservationTerm": "1 Year", "retailPrice": 500000.0},
     {"type": "DevTestConsumption", "retailPrice": 90.0},
     {"retailPrice": 0.0, "unitPrice": 0.0},
     {"effectiveStartDate": "2999-01-01T00:00:00Z", "retailPrice": 90.0},
@@ -106,18 +114,19 @@ def test_a_price_with_its_machine_its_day_and_its_address(server, fetched) -> No
 
 def test_what_is_asked_for(server, fetched) -> None:
     fetched(page(H100))
-    (asked,) = server.requests
-    query = parse_qs(urlsplit(asked.path).query)
-    assert query["currencyCode"] == ["'USD'"]
-    assert "serviceName eq 'Virtual Machines'" in query["$filter"][0]
-    assert "Standard_N" in query["$filter"][0]
+    for asked, kind in zip(server.requests, ("Consumption", "Reservation"), strict=True):
+        query = parse_qs(urlsplit(asked.path).query)
+        assert query["currencyCode"] == ["'USD'"]
+        assert "serviceName eq 'Virtual Machines'" in query["$filter"][0]
+        assert f"priceType eq '{kind}'" in query["$filter"][0]
+        assert "Standard_N" in query["$filter"][0]
 
 
 def test_all_pages_are_read(server, fetched) -> None:
     link = f"{server.url}{PATH}?$skip="
     table = fetched(page(H100, link=f"{link}1"), page(link=f"{link}2"), page(T4, link=f"{link}3"), page(SPOT))
     assert {o.instance.name for o in table.offers} == {"Standard_ND96isr_H100_v5", "Standard_NC4as_T4_v3"}
-    assert [each.path.partition("=")[2] for each in server.requests[1:]] == ["1", "2", "3"]
+    assert [each.path.partition("=")[2] for each in server.requests[1:4]] == ["1", "2", "3"]
 
 
 def test_a_full_page_without_a_link_is_not_taken_for_the_last(server, fetched) -> None:
@@ -147,6 +156,58 @@ def test_a_server_that_is_busy_is_asked_again(says, server, http) -> None:
 def test_no_prices_at_all_are_no_table(fetched) -> None:
     with pytest.raises(DataError, match="no price"):
         fetched(page())
+
+
+def bound(table: PriceTable) -> dict[str, tuple[float, float]]:
+    """Dollars an hour and hours of the term, by tier."""
+    found = {}
+    for offer in table.offers:
+        if offer.committed is not None:
+            assert offer.on_demand is not None
+            assert offer.committed.term_s is not None
+            assert offer.spot is None
+            found[offer.tier] = (offer.on_demand.usd_per_h, offer.committed.term_s / 3600)
+    return found
+
+
+def test_reservations_and_savings_plans_are_by_the_hour_and_bind_to_their_term(fetched) -> None:
+    table = fetched(page(SAVING, SPOT), page(YEAR, THREE))
+    assert bound(table) == {
+        "reservation 1 year": (pytest.approx(63.0), 8760.0),
+        "reservation 3 years": (pytest.approx(44.0), 26280.0),
+        "savings plan 1 year": (67.84, 8760.0),
+        "savings plan 3 years": (43.26, 26280.0),
+    }
+    first = of(table)
+    assert first
+    assert (first.tier, first.committed) == ("", None)
+    assert (first.on_demand and first.on_demand.usd_per_h, first.spot and first.spot.usd_per_h) == (98.32, 39.3)
+    assert table.left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ((YEAR | {"reservationTerm": "2 Years"},), "no known term"),
+        ((YEAR | {"reservationTerm": ""},), "no known term"),
+        ((YEAR | {"retailPrice": 98.33 * 8760},), "above the price on demand"),
+        ((YEAR, YEAR | {"retailPrice": 1000.0}), "two prices"),
+        ((YEAR | {"retailPrice": 0.0},), ""),
+        ((YEAR | {"effectiveStartDate": "2999-01-01T00:00:00Z"},), ""),
+        ((YEAR | {"productName": "Virtual Machines NDsr H100 v5 Series Windows"},), ""),
+        ((H100 | {"savingsPlan": [{"retailPrice": 50.0, "term": "18 Months"}]},), "no known term"),
+    ],
+)
+def test_a_term_that_cannot_be_used_is_set_aside_and_the_price_by_the_hour_answers(fetched, rows, reason) -> None:
+    table = fetched(page(H100), page(*rows))
+    assert bound(table) == {}
+    assert of(table)
+    assert [reason in each for each in table.left_out] == ([True] if reason else [])
+
+
+def test_a_machine_that_is_only_reserved_has_no_price_by_the_hour(fetched) -> None:
+    table = fetched(page(T4), page(YEAR))
+    assert bound(table) == {"reservation 1 year": (pytest.approx(63.0), 8760.0)}
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=lambda row: " ".join(map(str, row.values())))

@@ -3,6 +3,7 @@
  *   FAKE_NVML_NAMES  "NVIDIA H100 80GB HBM3;Tesla T4": one device for each name; empty: no device
  *   FAKE_NVML_FAIL   "nvmlInitWithFlags=9,nvmlDeviceGetName@1=15,*@2=15": function, device, error code
  *   FAKE_NVML_SET    "nvmlDeviceGetPowerUsage=0": function and the number it answers with
+ *   FAKE_NVML_SLICES  "2": instances of each GPU in MIG mode, behind an empty place; handles from FIRST_SLICE on
  *   FAKE_NVML_LOG    a file to which the name of every function called is appended
  *
  * Built with -DOLD_DRIVER it lacks what drivers of about 2021 lack, with -DNEW_DRIVER what CUDA 14 takes
@@ -12,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7 };
-enum { MAX_DEVICES = 16, NO_DEVICE = -1 };
+enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7 };
+enum { MAX_DEVICES = 64, FIRST_SLICE = 16, MOST_SLICES = 8, NO_DEVICE = -1 };
 
 typedef unsigned long long u64;
 typedef struct { int unused; } device_t;
@@ -50,6 +51,7 @@ static int enter(const char *function, int device) {
 
 #define ENTER(device) do { int code = enter(__func__, device); if (code != OK) return code; } while (0)
 #define INDEX(handle) ((int)((device_t *)(handle) - devices))
+#define PARENT(index) ((index) < FIRST_SLICE ? (index) : ((index) - FIRST_SLICE) / MOST_SLICES)
 #define VALUE(device, otherwise) listed("FAKE_NVML_SET", __func__, device, otherwise)
 
 static int count(void) {
@@ -87,14 +89,15 @@ int nvmlDeviceGetName(device_t *handle, char *text, unsigned size) {
     ENTER(INDEX(handle));
     const char *names = getenv("FAKE_NVML_NAMES");
     if (!names) names = "NVIDIA H100 80GB HBM3";
-    for (int skip = INDEX(handle); skip > 0; skip--) names = strchr(names, ';') + 1;
-    snprintf(text, size, "%.*s", (int)strcspn(names, ";"), names);
+    for (int skip = PARENT(INDEX(handle)); skip > 0; skip--) names = strchr(names, ';') + 1;
+    int slice = INDEX(handle) >= FIRST_SLICE;
+    snprintf(text, size, "%.*s%s", (int)strcspn(names, ";"), names, slice ? " MIG 1g.10gb" : "");
     return OK;
 }
 
 int nvmlDeviceGetUUID(device_t *handle, char *text, unsigned size) {
     ENTER(INDEX(handle));
-    snprintf(text, size, "GPU-00000000-0000-0000-0000-%012d", INDEX(handle));
+    snprintf(text, size, "%s-00000000-0000-0000-0000-%012d", INDEX(handle) < FIRST_SLICE ? "GPU" : "MIG", INDEX(handle));
     return OK;
 }
 
@@ -107,7 +110,8 @@ int nvmlDeviceGetCudaComputeCapability(device_t *handle, int *major, int *minor)
 int nvmlDeviceGetMemoryInfo(device_t *handle, memory_t *memory) {
     ENTER(INDEX(handle));
     u64 gib = 1ULL << 30;
-    *memory = (memory_t){80 * gib, 79 * gib, 1 * gib};
+    u64 all = INDEX(handle) < FIRST_SLICE ? 80 : 10;
+    *memory = (memory_t){all * gib, (all - 1) * gib, 1 * gib};
     return OK;
 }
 
@@ -206,4 +210,21 @@ int PROCESSES(Compute)(device_t *handle, unsigned *room, process_t *rows) {
 int PROCESSES(Graphics)(device_t *handle, unsigned *room, process_t *rows) {
     ENTER(INDEX(handle));
     return processes(200, room, rows);
+}
+
+/* The places of instances: the first is empty. */
+static unsigned slices(void) {
+    const char *text = getenv("FAKE_NVML_SLICES");
+    return text ? (unsigned)atoi(text) : 0;
+}
+int nvmlDeviceGetMaxMigDeviceCount(device_t *handle, unsigned *answer) {
+    ENTER(INDEX(handle));
+    *answer = slices() + 1;
+    return OK;
+}
+int nvmlDeviceGetMigDeviceHandleByIndex(device_t *handle, unsigned place, device_t **answer) {
+    ENTER(INDEX(handle));
+    if (place == 0 || place > slices()) return NOT_FOUND;
+    *answer = &devices[FIRST_SLICE + INDEX(handle) * MOST_SLICES + (int)place - 1];
+    return OK;
 }

@@ -37,8 +37,11 @@ def test_this_machine_answers() -> None:
 def test_proc_is_read(tmp_path: Path) -> None:
     release = 'ID=x\nPRETTY_NAME="Some Linux 12"\n'
     files = {"proc/cpuinfo": TWO_SOCKETS, "proc/meminfo": MEMINFO, "etc/os-release": release}
+    for node in ("node0", "node1", "power"):
+        (tmp_path / "sys/devices/system/node" / node).mkdir(parents=True)
     host = read_host(root=system(tmp_path, files))
     assert host.physical_cores.value == 4
+    assert (host.sockets.value, host.numa_nodes.value) == (2, 2)
     assert host.cpu_model.value == "A Processor 9000"
     assert host.memory_total_bytes.value == 16 * 2**30
     assert host.memory_available_bytes.value == 8 * 2**30

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import json
 import os
 import shutil
@@ -25,7 +24,7 @@ TEMPERATURE = next(name for name in TEMPERATURES if hasattr(pynvml, name))
 SOURCE = Path(__file__).with_name("fake_nvml.c")
 MEMORY = {"memory_total_bytes", "memory_used_bytes", "memory_free_bytes"}
 NVLINK = {"nvlink_count", "nvlink_active_count", "nvlink_version"}
-EVERYTHING = {f.name for f in dataclasses.fields(Device)} - {"index"}
+EVERYTHING = set(Device.readings())
 # Function of the driver's library to the fields that only it can fill.
 FILLS = {
     "nvmlDeviceGetHandleByIndex_v2": EVERYTHING,
@@ -245,6 +244,26 @@ def test_mig_and_ecc_are_read_as_they_are_now(load: Load) -> None:
     device = one_device()
     assert device.mig_enabled.value is True
     assert device.ecc_enabled.value is False
+
+
+def test_each_instance_of_a_gpu_is_a_device_of_its_own(load: Load) -> None:
+    load(names="Tesla T4;NVIDIA H100 80GB HBM3", set="nvmlDeviceGetMigMode@1=1", slices="2")
+    devices = read_gpus()[1]
+    assert [(d.index, d.slice_of) for d in devices] == [(0, None), (1, None), (2, 1), (3, 1)]
+    slices = devices[2:]
+    assert {d.name.value for d in slices} == {"NVIDIA H100 80GB HBM3 MIG 1g.10gb"}
+    assert len({d.uuid.value for d in slices}) == 2
+    assert all((d.uuid.value or "").startswith("MIG-") for d in slices)
+    assert {d.memory_total_bytes.value for d in slices} == {10 * 2**30}
+
+
+@pytest.mark.parametrize("function", ["nvmlDeviceGetMaxMigDeviceCount", "nvmlDeviceGetMigDeviceHandleByIndex"])
+@pytest.mark.parametrize("code", [3, 4, 13])
+def test_a_driver_that_does_not_tell_the_instances_shows_the_gpu(load: Load, function: str, code: int) -> None:
+    load(set="nvmlDeviceGetMigMode=1", slices="2", fail=f"{function}={code}")
+    (device,) = read_gpus()[1]
+    assert device.mig_enabled.value is True
+    assert missing(device) == {}
 
 
 def test_an_old_driver_answers_with_its_old_functions(load: Load) -> None:

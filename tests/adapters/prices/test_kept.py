@@ -20,6 +20,7 @@ from zenplan.adapters.prices.kept import MOST_KEPT, KeptTables
 from zenplan.adapters.prices.place import VARIABLE, price_cache
 from zenplan.adapters.prices.table import bundled_tables, read_price_csv
 from zenplan.adapters.prices.written import COLUMNS, price_csv
+from zenplan.domain.market.committed import Committed
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
 from zenplan.domain.market.provider import ProviderClass
@@ -62,6 +63,18 @@ def kept(tmp_path: Path, warnings: list[str]) -> KeptTables:
 def files(kept: KeptTables) -> list[Path]:
     assert kept.folder is not None
     return sorted(kept.folder.glob("*/*.csv"))
+
+
+def test_a_price_that_binds_comes_back_bound(kept: KeptTables) -> None:
+    table = a_table()
+    assert table.terms is not None
+    bound = Committed(what="reservation 1 year", term_s=365 * 86400.0)
+    reserved = replace(table.offers[0], tier=bound.what, spot=None, terms=replace(table.terms, committed=bound))
+    kept.keep(replace(table, offers=(*table.offers, reserved)))
+    found = kept.newest("shop")
+    assert found is not None
+    assert found.table.offers == (*table.offers, reserved)
+    assert found.table.terms == table.terms
 
 
 def test_what_is_kept_comes_back(kept: KeptTables) -> None:

@@ -10,11 +10,12 @@ import pytest
 from zenplan.adapters.prices.sifting import Usual, sifted, usual_of
 from zenplan.adapters.prices.table import bundled_tables, price_table
 from zenplan.adapters.tables.accelerators import read_accelerators
+from zenplan.adapters.tables.processors import read_processors
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable
 
 TODAY = date(2026, 11, 29)
-SHEETS = Catalogue(accelerators=tuple(read_accelerators()))
+SHEETS = Catalogue(accelerators=(*read_accelerators(), *read_processors()))
 NONE: Usual = {}
 
 

@@ -15,16 +15,14 @@ from hypothesis import strategies as st
 from zenplan import units
 from zenplan.adapters.files import csv_file
 from zenplan.adapters.prices import table as price_table
+from zenplan.adapters.prices.rows import Machines, exactly, offers_of
 from zenplan.adapters.prices.table import (
     PRICES,
     REQUIRED,
-    Machines,
     bundled_prices,
     bundled_providers,
     bundled_tables,
-    exactly,
     folder_providers,
-    offers_of,
     read_price_csv,
     read_price_folder,
 )
@@ -82,6 +80,22 @@ def test_a_rate_of_interruptions_that_is_none_leaves_the_row_out(tmp_path: Path,
     table = read(tmp_path, f"{GOOD},{cells}", f"{GOOD.replace('big', 'small')},,,,,,", header=f"{HEADER},{TAKEN}")
     assert [offer.instance.name for offer in table.offers] == ["small"]
     assert len(table.left_out) == 1
+
+
+def test_a_row_for_a_term_binds_whoever_takes_it(tmp_path: Path) -> None:
+    header = "provider,instance,accelerator,devices,on_demand_usd_per_h,spot_usd_per_h,tier,term_days\n"
+    rows = "mine,big,H100-SXM5-80GB,8,20,,,\nmine,big,H100-SXM5-80GB,8,12,,reserved,365\n"
+    bad = (
+        "mine,big,H100-SXM5-80GB,8,12,,x,-1\nmine,big,H100-SXM5-80GB,8,12,,y,1e9\nmine,big,H100-SXM5-80GB,8,,9,z,365\n"
+    )
+    (tmp_path / "p.csv").write_text(header + rows + bad)
+    (table,) = read_price_csv(tmp_path / "p.csv", KNOWN)
+    free, bound = table.offers
+    assert free.committed is None
+    assert bound.committed is not None
+    assert (bound.committed.what, bound.committed.term_s) == ("reserved", 365 * 86400.0)
+    assert len(table.left_out) == 3
+    assert all("term_days" in reason for reason in table.left_out)
 
 
 def test_the_minimal_columns_are_enough(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ def refused(path: str | Path) -> str:
         read_model_config(path)
     assert error.value.hint
     assert "\n" not in error.value.message + error.value.hint
-    assert error.value.exit_code == 2
+    assert error.value.exit_code == 1
     return error.value.message
 
 

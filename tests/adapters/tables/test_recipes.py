@@ -5,6 +5,7 @@ import re
 import pytest
 
 from zenplan.adapters.tables.models import read_models
+from zenplan.adapters.tables.named_configurations import read_named_configurations
 from zenplan.adapters.tables.recipes import COLUMNS, read_recipes
 from zenplan.errors import DataError
 
@@ -26,7 +27,8 @@ def table(**changes: str) -> str:
 
 
 def test_each_named_language_model_was_looked_up() -> None:
-    assert set(read_recipes()) == set(read_models())
+    language = {name for name, model in read_named_configurations().items() if model.pretraining}
+    assert set(read_recipes()) == set(read_models()) | language
     assert all(preset.pretraining is not None for preset in read_models().values())
 
 

@@ -112,6 +112,13 @@ def test_what_cannot_be_answered_is_one_line_and_a_hint(
     assert ended.err.count("\n") == 2
 
 
+def test_how_hardware_is_operated_is_as_given_and_nothing_is_fetched(answer: Callable[..., Any]) -> None:
+    ended = answer("buy", "--gpu", "H100", "--operations", "pue=1.5", "--price", "1k", "--format", "json", day=DAY)
+    assert ended.err == ""
+    pue = next(each for each in json.loads(ended.out)["assumptions"] if each["input"] == "pue")
+    assert (pue["value"], pue["origin"]) == ("1.5", "given")
+
+
 def test_a_count_may_stand_beside_the_name(bought: Callable[..., dict[str, Any]], answer: Callable[..., Any]) -> None:
     ended = answer("buy", "--gpu", "16xH100", "--price", "500000", "--format", "json", day=DAY)
     assert ended.code == 0, ended.err

@@ -447,6 +447,20 @@ def test_that_it_is_busy_is_one_note(run: Any, monkeypatch: pytest.MonkeyPatch) 
     assert calibrate_report(found, said={notes[0]}).make_document().calibrations[0].notes == notes
 
 
+def test_who_waits_is_told_once_that_it_is_busy(monkeypatch: pytest.MonkeyPatch, store: CalibrationStore) -> None:
+    """By each of two backends, in other words each time."""
+    looks = iter(f"busy: others took 1.{n} of 2 cores" for n in range(99))
+    monkeypatch.setattr(use_case, "before", lambda how, profile: (next(looks),))
+    monkeypatch.setattr(running, "crowded", lambda *_: next(looks))
+    monkeypatch.setattr(running, "run_job", Worker(linear))
+    machine = Machine(profile=HERE, sheet=None, families=load_plugins({"ZENPLAN_PLUGINS": ""}).workloads())
+    both, said = [KerasEngine("torch"), KerasEngine("jax")], list[str]()
+    found = calibrate(Wanted(request=GPT), both, HOW, machine, store, lambda share, text: None, said.append)
+    assert len(found.taken) == 2
+    assert len([note for note in said if note.startswith("busy")]) == 1
+    assert not [note for note in calibrate_report(found, said=said).notes if "busy" in note]
+
+
 def test_one_step_has_no_spread(run: Any) -> None:
     found = run(Worker(linear)).taken[0]
     often = max(found.calibration.steps, key=lambda m: len(m.samples))
@@ -607,7 +621,59 @@ def test_how_is_the_usual_where_nothing_is_said() -> None:
     found = how_of(HERE, **asked)  # type: ignore[arg-type]
     assert (found.device, found.precision) == ("cpu", "fp32")
     assert found.threads >= 1
-    assert len(found.facts) == 2
+    assert len([fact for fact in found.facts if "NUMA" not in fact]) == 2
     for wrong in ({"workers": 10_000}, {"device": "gpu"}, {"device": "tpu"}, {"precision": "fp8"}, {"threads": 10_000}):
         with pytest.raises(UsageError):
             how_of(HERE, **{**asked, **wrong})  # type: ignore[arg-type]
+
+
+ASKED = {"device": None, "precision": None, "threads": 1, "compiled": None, "minutes": 1.0, "strict": False}
+
+
+def with_gpus(*gpus: dict[str, Any]) -> Profile:
+    devices = tuple(
+        Device.unreadable(
+            n, "not supported", **{k: Reading.of(v) if k in ("name", "uuid") else v for k, v in g.items()}
+        )
+        for n, g in enumerate(gpus)
+    )
+    return replace(HERE, devices=devices)
+
+
+def test_of_several_gpus_it_is_said_which_and_whether_they_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    alike = with_gpus({"name": "Tesla T4"}, {"name": "Tesla T4"})
+    (said,) = [fact for fact in how_of(alike, **ASKED).facts if "GPU 0 of 2" in fact]  # type: ignore[arg-type]
+    assert ", all alike" in said
+    other = with_gpus({"name": "Tesla T4"}, {"name": "NVIDIA L4"})
+    assert any("not all alike" in fact for fact in how_of(other, **ASKED).facts)  # type: ignore[arg-type]
+    one = with_gpus({"name": "Tesla T4"})
+    assert not any("alike" in fact for fact in how_of(one, **ASKED).facts)  # type: ignore[arg-type]
+
+
+def test_a_gpu_that_is_cut_into_slices_is_measured_on_one() -> None:
+    slices = [{"name": "A100 MIG 1g.5gb", "uuid": f"MIG-{n}", "slice_of": 0} for n in (1, 2)]
+    cut = with_gpus({"name": "A100", "uuid": "GPU-1"}, *slices)
+    assert hows.gpu_of(cut, {}) == cut.devices[1]
+    assert hows.gpu_of(cut, {"CUDA_VISIBLE_DEVICES": "MIG-2"}) == cut.devices[2]
+    assert running._whole(cut.devices[2]) == 0
+
+
+@pytest.mark.parametrize("variable", ["CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"])
+def test_variables_of_either_maker_choose_the_gpu(variable: str) -> None:
+    two = with_gpus({"name": "MI300X", "vendor": "AMD"}, {"name": "MI300X", "vendor": "AMD"})
+    assert hows.gpu_of(two, {variable: "1,0"}) == two.devices[1]
+
+
+def test_gpus_that_no_backend_computes_on_leave_the_processor() -> None:
+    mac = with_gpus({"name": "Apple M1", "vendor": "Apple"})
+    assert how_of(mac, **ASKED).device == "cpu"  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="do not compute on those of Apple"):
+        how_of(mac, **{**ASKED, "device": "gpu"})  # type: ignore[arg-type]
+
+
+def test_several_sockets_are_said() -> None:
+    two = replace(HERE, host=replace(HERE.host, sockets=Reading.of(2), numa_nodes=Reading.of(4)))
+    (said,) = [fact for fact in how_of(two, **ASKED).facts if "NUMA" in fact]  # type: ignore[arg-type]
+    assert "sockets: 2, NUMA nodes: 4" in said

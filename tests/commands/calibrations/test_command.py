@@ -383,7 +383,7 @@ def test_a_file_with_impossible_values_is_refused_whole(name: str, filled: Calla
     spoil(document)
     Path("team.json").write_text(json.dumps(document))
     ended = filled("calibrations", "import", "team.json")
-    assert (ended.code, ended.out) == (2, "")
+    assert (ended.code, ended.out) == (1, "")
     assert said in ended.err
     assert len(ended.err.splitlines()) == 2
     assert "no calibrations" in filled("calibrations", "list").out
@@ -407,7 +407,7 @@ def test_a_file_with_impossible_values_is_refused_whole(name: str, filled: Calla
 def test_a_file_that_is_no_such_document_is_refused(content: str, said: str, called: Callable[..., Any]) -> None:
     Path("team.json").write_text(content)
     ended = called("calibrations", "import", "team.json")
-    assert (ended.code, ended.out) == (2, "")
+    assert (ended.code, ended.out) == (1, "")
     assert said in ended.err
     assert len(ended.err.splitlines()) == 2
 
@@ -554,5 +554,5 @@ def test_what_is_no_regular_file_is_refused(called: Callable[..., Any]) -> None:
         ("binary", "not text"),
     ):
         ended = called("calibrations", "import", name)
-        assert (ended.code, ended.out) == (2, "")
+        assert (ended.code, ended.out) == (1, "")
         assert said in ended.err, name

@@ -107,8 +107,8 @@ def test_so_many_and_no_more(called: Callable[..., Any]) -> None:
 
 def test_amounts_are_in_the_currency_that_was_asked_for(called: Callable[..., Any]) -> None:
     shown = called("compare", *ASKED, "--gpu", "H100", "--gpu", "A100", "--currency", "CHF", "--rate", "0.8").out
-    assert "CHF" in shown
-    assert "$" not in shown
+    assert "$1 is 0.8 CHF" in shown
+    assert "$" not in shown.replace("$1 is", "")
 
 
 def test_a_row_of_csv_is_a_case(called: Callable[..., Any], compared: Callable[..., Any]) -> None:

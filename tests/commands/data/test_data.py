@@ -133,7 +133,7 @@ def test_a_tokenizer_of_ones_own_counts(data: Path, tmp_path: Path, called: Call
     assert (found["median_tokens"], found["p95_tokens"]) == pytest.approx((200, 200))
     (tmp_path / "bad.json").write_text('{"not": "a tokenizer"}', encoding="utf-8")
     assert "bad.json" in refused(called(*argv, str(tmp_path / "bad.json")), 1)
-    refused(called(*argv, str(tmp_path / "nowhere.json")), 2)
+    refused(called(*argv, str(tmp_path / "nowhere.json")), 1)
 
 
 @pytest.mark.parametrize(("module", "name"), [("pyarrow", "a.parquet"), ("tokenizers", "texts.jsonl")])

@@ -11,6 +11,13 @@ import pytest
 
 from zenplan import units
 
+BOOK = """[currencies.EUR]
+per_usd = 0.5
+as_of = 2026-11-20
+
+[currencies]
+gbp = 0.8
+"""
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 50
 
 
@@ -19,13 +26,55 @@ def test_another_currency_is_the_dollars_at_the_rate(called: Callable[..., Any])
     euros = ("--currency", "eur", "--rate", "0.5", "--rate-date", "2026-11-01")
     dollars = json.loads(called(*asked, "--format", "json").out)
     document = json.loads(called(*asked, *euros, "--format", "json").out)
-    assert document["currency"] == {"code": "EUR", "per_usd": 0.5, "as_of": "2026-11-01"}
+    assert document["currency"] == {"code": "EUR", "per_usd": 0.5, "as_of": "2026-11-01", "source": "as given"}
     assert document["quotes"] == dollars["quotes"]
     out = called(*asked, *euros).out
     half = document["quotes"][0]["bills"][0]["total_usd"]["mid"] / 2
     assert f"€{half:,.0f}" in out
-    assert "$1 is 0.5 EUR, as given of 2026-11-01" in out
+    assert "$1 is 0.5 EUR: as given, of 2026-11-01" in out
     assert f"${dollars['quotes'][0]['bills'][0]['total_usd']['mid']:,.0f}" not in out
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> str:
+    path = tmp_path / "prices.toml"
+    path.write_text(BOOK)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("estimate", "--gpu", "H100"),
+        ("compare", "--gpu", "H100", "--gpu", "A100"),
+        ("what-if", "--gpu", "H100"),
+        ("what-if", "--gpu", "H100", "--tokens", "+50%"),
+    ],
+)
+def test_a_currency_of_the_price_book_is_at_its_rate_and_day(
+    called: Callable[..., Any], book: str, asked: tuple[str, ...]
+) -> None:
+    asked = (*asked, "--params", "7B", "--tokens", "1B", "--prices", book)
+    shown = called(*asked, "--currency", "eur").out
+    given = called(*asked, "--currency", "eur", "--rate", "0.5", "--rate-date", "2026-11-20").out
+    assert "$1 is 0.5 EUR: prices.toml, [currencies.EUR], of 2026-11-20." in " ".join(shown.split())
+    # The same amounts; only whose rate it is differs.
+    assert [line for line in shown.splitlines() if "€" in line] == [line for line in given.splitlines() if "€" in line]
+
+
+def test_a_rate_that_is_given_comes_before_that_of_the_book(called: Callable[..., Any], book: str) -> None:
+    asked = ("estimate", "--params", "1e9", "--gpu", "H100", "--prices", book, "--format", "json")
+    found = json.loads(called(*asked, "--currency", "EUR", "--rate", "0.9").out)["currency"]
+    assert found == {"code": "EUR", "per_usd": 0.9, "as_of": None, "source": "as given"}
+    found = json.loads(called(*asked, "--currency", "GBP").out)["currency"]
+    assert (found["per_usd"], found["as_of"], found["source"]) == (0.8, None, "prices.toml, [currencies.gbp]")
+
+
+def test_a_currency_that_the_book_has_not_is_refused_with_those_it_has(called: Callable[..., Any], book: str) -> None:
+    ended = called("estimate", "--params", "1e9", "--prices", book, "--currency", "CHF")
+    assert (ended.code, ended.out) == (2, "")
+    assert "no rate of CHF" in ended.err
+    assert "EUR, GBP" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -33,6 +82,7 @@ def test_another_currency_is_the_dollars_at_the_rate(called: Callable[..., Any])
     [
         (("--currency", "EUR"), "--currency and --rate go together"),
         (("--rate", "0.9"), "--currency and --rate go together"),
+        (("--currency", "EUR", "--rate-date", "2026-11-01"), "--rate-date is of --rate"),
         (("--currency", "EURO", "--rate", "0.9"), "no code of a currency"),
         (("--currency", "EUR", "--rate", "0"), "no rate"),
         (("--currency", "EUR", "--rate", "nan"), "no rate"),

@@ -300,3 +300,25 @@ def test_fewer_devices_are_told_of_where_they_are_faster_and_cheaper(ask: Ask) -
     assert int(found[3]) == pytest.approx(100 * (1 - fewer.total_usd.mid / own.total_usd.mid), abs=1)
     for gpus in (3, 64, 1000):
         assert not any("not asked for" in line for line in ask(gpus=gpus, **options).left_out)
+
+
+def test_a_processor_is_planned_with_where_it_is_asked_for_and_says_so(ask: Ask) -> None:
+    answer = ask(params=124e6, tokens=1e8, gpu=("graviton4",))
+    assert {q.offer.instance.provider for q in quotes(answer)} == {"aws"}
+    facts = {fact.name: fact for fact in answer.plan.facts}
+    assert "CPU" in facts["processor"].why
+    assert facts["precision"].value == "fp32"
+    best = answer.recommended.quote
+    assert best.estimate.grounds == "assumed"
+    assert best.estimate.cluster.accelerator.memory_bytes == best.offer.instance.ram_bytes
+    span = best.estimate.step_s
+    on_gpus = ask(params=124e6, tokens=1e8, gpu=("h100",)).recommended.quote.estimate.step_s
+    assert span.high / span.mid > 1.5 * on_gpus.high / on_gpus.mid
+    anywhere = ask(params=124e6, tokens=1e8, top=50)
+    assert not any(q.estimate.cluster.accelerator.is_processor for q in quotes(anywhere))
+
+
+def test_ones_own_processor_is_planned_with_without_a_price(ask: Ask) -> None:
+    answer = ask(params=124e6, tokens=1e8, gpu=("i9-13900K",))
+    assert {q.offer.instance.provider for q in quotes(answer)} == {"own"}
+    assert "assumed" in next(fact.why for fact in answer.plan.facts if fact.name == "memory of the machine")

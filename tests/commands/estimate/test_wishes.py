@@ -83,7 +83,19 @@ def test_nothing_that_is_told_of_is_nearer_than_the_nearest(ask: Ask, options: d
     assert enough
     assert answer.ranked[0].total_usd is not None
     assert enough[0] is not None
-    assert answer.ranked[0].total_usd.mid <= enough[0] * (1 + 1e-9)
+    # But for an old price, which leads where it helps to keep the budget, and else stands behind fresh ones.
+    old = ["old price" in way.text for way in answer.would_help if way.change.startswith("--budget")]
+    assert old[0] or answer.ranked[0].total_usd.mid <= enough[0] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(("budget", "met"), [(130.0, True), (101.0, False), (40.0, False)])
+def test_an_old_price_leads_where_it_keeps_the_budget_and_nowhere_else(ask: Ask, budget: float, met: bool) -> None:
+    answer = ask(params=1e9, budget_usd=budget)
+    assert answer.met is met
+    price = answer.recommended.price
+    assert price is not None
+    assert price.is_old(answer.today) is met
+    assert ("no plan of a fresh price does" in answer.verdict) is met
 
 
 def test_no_budget_that_is_smaller_is_enough(ask: Ask) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import textwrap
 import threading
@@ -408,7 +409,7 @@ def test_what_is_exported_can_be_imported(
 
 @pytest.mark.parametrize(
     ("content", "code"),
-    [("", 2), ("provider,instance\n", 2), ("<html>", 2), (None, 2)],
+    [("", 1), ("provider,instance\n", 1), ("<html>", 1), (None, 1)],
 )
 def test_what_cannot_be_imported(
     content: str | None, code: int, shop: tuple[Callable[..., Any], Server], tmp_path: Path
@@ -483,3 +484,14 @@ def test_a_key_is_shown_to_its_server_alone(
     written = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert any(file.suffix == ".csv" for file in written)
     assert [file for file in written if key.encode() in file.read_bytes()] == []
+
+
+@pytest.mark.parametrize("name", ["Google Cloud", "google-cloud", "GCP"])
+def test_providers_are_called_as_people_do(called: Callable[..., Any], name: str) -> None:
+    for argv in (("history", "a3-highgpu-8g", "--provider", name), ("export", "now.csv", "--provider", name)):
+        assert called("prices", *argv).code == 0, argv
+    rows = csv.DictReader(Path("now.csv").read_text(encoding="utf-8").splitlines())
+    assert {row["provider"] for row in rows} == {"gcp"}
+    # Nobody who can be asked, and not an unknown name.
+    ended = called("prices", "refresh", name)
+    assert "unknown provider" not in ended.err

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from zenplan.adapters.formats import table
-from zenplan.commands.prices.report import prices_report
-from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable
+from zenplan.commands.prices.report import MOST_LISTED, prices_report
+from zenplan.domain.market.committed import Committed
+from zenplan.domain.market.offer import Instance, Offer, Price, PriceTable, Terms
 from zenplan.domain.report import Report
 
 TODAY = date(2026, 11, 23)
@@ -62,3 +64,30 @@ def test_the_price_of_a_device_hour_is_kept_at_eighty_columns() -> None:
     shown = table(report(offer("p5.48xlarge", 8, 55.04, 20.0)), width=80)
     assert all(text in shown for text in ("$6.88", "$55.04", "$20.00", "H100-SXM5-80GB", "ap-northeast-1"))
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def many(*more: Offer) -> tuple[PriceTable, ...]:
+    offers = tuple(offer(f"m{number}", 1, 3.0 + number) for number in range(MOST_LISTED))
+    return (PriceTable(provider="a-cloud", offers=(*offers, *more)),)
+
+
+def test_many_offers_are_summed_up_by_accelerator_and_the_document_has_all() -> None:
+    box = Instance(provider="b-cloud", name="b", accelerator="A100-SXM4-80GB", devices=8)
+    fresh = Price(usd_per_h=16.0, as_of=date(2026, 11, 13), source="here")
+    cheap = offer("reserved", 1, 0.5)
+    terms = Terms(provider="a-cloud", source="s", committed=Committed(what="reservation", term_s=3600.0))
+    made = prices_report(many(Offer(instance=box, region="any", on_demand=fresh), replace(cheap, terms=terms)), TODAY)
+    (summary,) = made.tables
+    assert summary.rows == (
+        ("A100-SXM4-80GB", "$2.00 b-cloud, 10 d", "?", "1"),
+        # What binds to a term is no price by the hour.
+        ("H100-SXM5-80GB", "$3.00 a-cloud, no date", "?", f"{MOST_LISTED + 1:,}"),
+    )
+    assert len(list(made.records)) == len(made.document["offers"]) == MOST_LISTED + 2
+    assert max(map(len, table(made, width=80).splitlines())) <= 80
+
+
+def test_few_offers_are_listed_and_many_where_every_one_is_asked_for() -> None:
+    assert len(prices_report(many(), TODAY).tables[0].rows) == MOST_LISTED
+    every = prices_report(many(offer("one-more", 1, 1.0)), TODAY, every=True)
+    assert len(every.tables[0].rows) == MOST_LISTED + 1

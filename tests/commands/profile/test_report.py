@@ -207,14 +207,20 @@ def test_a_lost_device_is_two_lines_beside_a_whole_one() -> None:
     report = profile_report(profile(device(**KNOWN), lost), {0: SHEET})
     rows_of_lost = (("state", "the GPU is lost"), ("data sheet", "none: the GPU gave no name"))
     assert report.tables[1].rows == rows_of_lost
-    assert [record["index"] for record in report.records] == [0, 1]
+    assert [(record["kind"], record["index"]) for record in report.records] == [
+        ("gpu", 0),
+        ("gpu", 1),
+        ("processor", None),
+    ]
     assert list(report.records[0]) == list(report.records[1])
     assert len(report.tables) == 3
 
 
 def test_without_a_gpu_the_report_says_why() -> None:
     report = profile_report(profile(reason=NO_LIBRARY), {})
-    assert report.records == ()
+    (only,) = report.records
+    assert (only["kind"], only["name"], only["sheet"]) == ("processor", "A Processor 9000", None)
+    assert tuple(only) == tuple(report.make_header())
     assert report.notes == (f"no GPU: {NO_LIBRARY}",)
     assert report.document["driver"]["reason"] == NO_LIBRARY
     assert [table.title for table in report.tables] == ["host"]
@@ -230,3 +236,11 @@ def widths(report: Report) -> list[int]:
 def test_tables_fit_into_80_columns() -> None:
     report = profile_report(profile(device(**KNOWN), device(1), device(2, name="A" * 60)), {0: SHEET})
     assert max(widths(report)) <= 80
+
+
+def test_the_processor_has_its_data_sheet_everywhere() -> None:
+    sheet = dataclasses.replace(SHEET, name="Processor-9000", threads=8)
+    report = profile_report(profile(reason=NO_LIBRARY), {}, {}, sheet)
+    assert report.document["processor_sheet"]["name"] == "Processor-9000"
+    assert report.records[-1]["sheet"] == "Processor-9000"
+    assert ("  data sheet", "Processor-9000") in report.tables[-1].rows

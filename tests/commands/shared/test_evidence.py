@@ -13,6 +13,7 @@ import pytest
 
 from zenplan.adapters.store.store import CalibrationStore
 from zenplan.adapters.tables.coefficients import read_carried_over
+from zenplan.adapters.tables.processors import read_processors
 from zenplan.adapters.tables.sweep import read_sweep
 from zenplan.commands.estimate.here import steps_here
 from zenplan.commands.estimate.use_case import estimate
@@ -23,6 +24,7 @@ from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Answer
 from zenplan.domain.fit.efficiency import ACCELERATOR_DEVICES, BATCH, DEVICES, KINDS, VENDOR, Grounds
 from zenplan.domain.fit.efficiency import MODEL as OTHER_MODEL
+from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.hardware.device import Reading
 from zenplan.domain.measured.calibration import (
     DONE,
@@ -272,6 +274,27 @@ def test_on_this_machine_a_sweep_speaks_where_the_model_was_not_measured() -> No
     assert measured.calibration.kind == "model"
     huge = replace(PLAN, workload=replace(PLAN.workload, blocks=(replace(PLAN.workload.blocks[1], repeat=10**6),)))
     assert steps_here(huge, [swept]) == (), "nobody waits for what does not fit"
+
+
+@pytest.mark.usefixtures("abacus")
+def test_a_quiet_machine_goes_before_a_newer_measurement_of_a_busy_one() -> None:
+    two = replace(PROCESSOR, threads=2)
+    quiet = taken(1.0, two, day=1, id="quietaaa")
+    busy = taken(2.0, two, day=20, id="busyaaaa", notes=("busy: other programs took 1.9 of 2 cores",))
+    (found,) = steps_here(PLAN, stored(busy, quiet))
+    assert (found.calibration.id, found.disturbed) == ("quietaaa", False)
+    (only,) = steps_here(PLAN, stored(busy))
+    assert only.disturbed
+    of_gpus = evidence(replace(busy, fingerprint=MARK), replace(quiet, fingerprint=MARK))
+    assert [step.calibration for step in of_gpus.steps] == ["quietaaa"]
+
+
+def test_what_a_gpu_did_says_nothing_of_a_processor() -> None:
+    sheet = next(p for p in read_processors() if p.name == "Grace")
+    cluster = Cluster(
+        accelerator=sheet, efficiency=COEFFICIENTS.of("x", PLAN.precision, None, "decoder"), node_devices=1
+    )
+    assert evidence(taken(1.3 * expected_s(8))).corrected(cluster) is cluster
 
 
 @pytest.mark.usefixtures("abacus")

@@ -14,6 +14,7 @@ import zenplan
 from zenplan.commands.shared.ages import age_of, dated, seen
 from zenplan.commands.shared.filters import Filters, filtered
 from zenplan.commands.shared.known import Known, known
+from zenplan.commands.shared.machines import wanted
 from zenplan.commands.shared.tables import cheapest
 from zenplan.domain.market.offer import OLD_DAYS, Instance, Offer, Price, PriceTable
 from zenplan.errors import UnknownName
@@ -172,6 +173,21 @@ def test_the_lowest_price_of_a_device_is_an_old_one_only_where_no_fresh_one_is_n
     assert cheapest(sheet, [], TODAY) is None
 
 
+# --- how many
+
+
+def test_prices_of_so_many_devices_are_those_of_such_machines(world: Known) -> None:
+    def found(text: str) -> set[tuple[str, int]]:
+        filters = {"gpu": (text,)}
+        tables = filtered(world.tables, world.catalogue, wanted(filters, world.catalogue, world.tables), TODAY)
+        return {(o.instance.accelerator, o.instance.devices) for t in tables for o in t.offers}
+
+    assert found("8xH100") == {("H100-SXM5-80GB", 8)}
+    # No machine has so many: those of which they can be put together.
+    assert found("24xH100") == {("H100-SXM5-80GB", size) for size in (1, 2, 4, 8)} & found("H100")
+    assert found("p5.48xlarge") == {("H100-SXM5-80GB", 8)}
+
+
 # --- where
 
 
@@ -186,12 +202,14 @@ def test_a_place_is_every_region_that_lies_there(world: Known) -> None:
     assert not {("aws", "eu-west-2"), ("azure", "uksouth")} & union
     assert all(region != "any" for _, region in union)
     assert found("eu") == union
+    assert union < found("europe") == found("EUROPE") == union | found("GBR") | found("CHE") | found("NOR")
+    assert found("European Union") == union
     assert found("DEU") == {("aws", "eu-central-1")}
     assert found("DEU", "us-east-1") == found("deu") | found("us-east-1")
     assert found("DEU") | found("GBR") == found("DEU", "GBR") != union
 
 
 def test_a_place_where_nobody_has_a_region_is_an_unknown_name(world: Known) -> None:
-    for place in ("atlantis", "DE", "EUROPE", "MNG"):
+    for place in ("atlantis", "DE", "EUROPA", "MNG"):
         with pytest.raises(UnknownName):
             filtered(world.tables, world.catalogue, Filters(region=(place,)), TODAY)

@@ -41,6 +41,12 @@ def test_a_machine_by_its_provider_s_name(ask: Ask, text: str) -> None:
     assert {r.quote.devices for r in ask(params=1e9, gpu=f"2x{text}", top=1000).ranked} == {16}
 
 
+@pytest.mark.parametrize("text", ["0xH100", "H100:0", "00 x h100", "0xp5.48xlarge"])
+def test_no_devices_are_refused(ask: Ask, text: str) -> None:
+    with pytest.raises(UsageError, match="no devices"):
+        ask(params=1e9, gpu=text)
+
+
 def test_what_nobody_has_is_refused_by_its_own_name(ask: Ask) -> None:
     for text, name in (("8xFOO", "FOO"), ("FOO:8", "FOO:8"), ("RTX4099", "RTX4099"), ("aws/p9.48xlarge", "p9")):
         with pytest.raises(UnknownName, match=name):

@@ -197,7 +197,7 @@ def test_software_whose_layouts_may_run_out_of_memory_is_no_way_out(answer: Call
     ended = answer(*asked)
     assert ended.code == 3
     assert not [name for name in STACKS if f" {name} " in ended.err.splitlines()[1]]
-    tight = answer(*asked, "--software", "maxtext")
+    tight = answer(*asked[:-1], "3", "--software", "maxtext")
     assert (tight.code, "may run out" in " ".join(tight.out.split())) == (0, True)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from zenplan.adapters.tables.configurations import read_type_defaults
 from zenplan.adapters.tables.models import read_models
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.model.operators import Convolution, MatMul, Split
@@ -59,7 +60,10 @@ def talker(seq_len: int = 100) -> Workload:
 FAMILIES = (
     NamedFamily("toys", {"toy-net-50": toynet, "unusual": unusual}),
     LazyFamily("talkers", lambda: {"talker": talker}),
-    TransformerFamily(presets=read_models, reader=workload_from_config),
+    TransformerFamily(
+        presets=read_models,
+        reader=lambda config, seq_len, images: workload_from_config(config, seq_len, read_type_defaults(), images),
+    ),
 )
 
 
@@ -321,3 +325,46 @@ def test_a_size_and_a_configuration_go_on_with_twenty_tokens_a_parameter() -> No
     made = plan(params=1e9)
     assert made.samples * made.workload.tokens_per_sample == pytest.approx(20e9, rel=0.01)
     assert fact(made, "tokens").origin is Origin.ASSUMED
+
+
+# --- models that see
+
+
+SEES = {
+    "model_type": "gemma3",
+    "text_config": {"model_type": "gemma3_text", "hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 4},
+    "vision_config": {"hidden_size": 64, "image_size": 224, "patch_size": 14, "num_attention_heads": 4},
+    "mm_tokens_per_image": 256,
+}
+
+
+def test_texts_have_their_images_beside_them() -> None:
+    chats = {"config": SEES, "samples": 8_000, "data_kind": "chat", "epochs": 1.0}
+    text, two = plan(**chats, images=0, seq_len=4096), plan(**chats, images=2, seq_len=4096)
+    assert two.tokens - text.tokens == pytest.approx(8_000 * 2 * 256)
+    # Texts share a sequence, and each brings its own.
+    assert two.workload.images == round(2 * 4096 / (1_000 + 2 * 256))
+    assert two.samples * two.workload.images == pytest.approx(8_000 * 2, rel=0.1)
+    assert fact(two, "images a sequence").origin == "derived"
+
+
+def test_texts_that_fill_a_sequence_have_their_images_in_it() -> None:
+    made = plan(config=SEES, samples=8_000, seq_len=2048, images=3, epochs=1.0)
+    assert (made.samples, made.workload.images, made.workload.image_tokens) == (8_000, 3, 768)
+
+
+def test_adapters_are_trained_at_the_usual_length_or_with_the_images_beside_it() -> None:
+    lengths = [
+        plan(config=SEES, tokens=1e7, method="lora", images=images).workload.tokens_per_sample for images in (1, 7, 8)
+    ]
+    assert lengths == [2048, 2048, 2048 + 8 * 256]
+
+
+def test_parts_that_are_frozen_do_not_learn_and_it_is_told() -> None:
+    whole = plan(config=SEES, tokens=1e7, seq_len=1024)
+    made = plan(config=SEES, tokens=1e7, seq_len=1024, freeze=("vision", "projector"))
+    assert made.workload.trainable_parameters < whole.workload.trainable_parameters
+    assert made.workload.training_flop_per_sample < whole.workload.training_flop_per_sample
+    assert fact(made, "frozen").value == "vision, projector"
+    with pytest.raises(UsageError, match="nothing of gemma3"):
+        plan(config=SEES, tokens=1e7, freeze=("vision", "projector", "text"))

@@ -20,6 +20,7 @@ from zenplan.domain.measured.calibration import (
     Point,
     Sample,
     Stored,
+    told,
 )
 from zenplan.errors import DataError
 
@@ -65,6 +66,33 @@ def test_the_median_step_and_its_spread_are_by_the_clock_that_is_asked_for() -> 
     assert measured.step_s(CPU) == 1.0
     assert measured.spread(WALL) == pytest.approx(math.log(3.0) / 2)
     assert replace(measured, samples=measured.samples[:2]).spread(WALL) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("mark", "notes", "wall_s", "expected"),
+    [
+        ({"threads": 2}, (), 0.1, False),
+        ({"threads": 2}, ("busy: others took a core",), 0.1, True),
+        ({"threads": 2}, ("throttled: heat",), 0.1, False),
+        ({"threads": 2}, (), 0.3, True),
+        # Of one thread its own clock tells, whoever else runs.
+        ({"threads": 1}, ("busy: others took a core",), 0.3, False),
+        ({"kind": "gpu", "threads": 2}, ("busy: another process is on GPU 0",), 0.1, True),
+    ],
+)
+def test_what_others_held_up_is_told_from_what_they_did_not(
+    mark: Any, notes: Any, wall_s: float, expected: bool
+) -> None:
+    measured = (Measured(point=POINT, samples=(sample(wall_s),)),)
+    taken = calibration(fingerprint=replace(HOST, **mark), notes=notes, measured=measured)
+    assert taken.disturbed is expected
+
+
+def test_that_it_is_busy_is_told_once_whatever_the_figures() -> None:
+    assert told("busy: 1.9 of 2", ["busy: 1.4 of 2"])
+    assert told("on battery", ["on battery"])
+    assert not told("on battery", ["busy: 1.4 of 2"])
+    assert not told("busy: 1.4 of 2", [])
 
 
 @pytest.mark.parametrize(("failure", "said"), [("out of memory", "out of memory"), ("", "not measured yet")])

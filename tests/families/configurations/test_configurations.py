@@ -15,7 +15,7 @@ import pytest
 from zenplan.adapters.tables.configurations import read_type_defaults
 from zenplan.domain.model.workload import Workload
 from zenplan.errors import UsageError
-from zenplan.families.configurations.reading import workload_from_config
+from zenplan.families.configurations.reading import shape_from_config, workload_from_config
 
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "configurations.py"
 # As reported, of the reference library without weights; what is in the table is built again by the script.
@@ -165,3 +165,58 @@ def test_the_class_says_what_the_head_is(kind: str, more: int) -> None:
     bert = rows["bert-base-uncased"]
     plain = load(bert | {"architectures": ["BertModel"]}).parameters - 768 * 769
     assert load(bert | labels | {"architectures": [kind]}).parameters == plain + more
+
+
+def test_the_shape_is_that_of_the_workload_in_every_row() -> None:
+    """A model with towers has one language model, whoever asks for it."""
+    known, towers = read_type_defaults(), 0
+    for row in _rows():
+        load, shape = workload_from_config(row["config"], 512, known)
+        if shape is not None:
+            assert shape_from_config(row["config"], 512, known)[0] == shape, row["name"]
+            towers += any(b.name.endswith("projector") for b in load.blocks)
+    assert towers >= 10
+
+
+# As their makers say: of what the reference library cannot build, or builds with weights that there are none of.
+MADE: dict[str, tuple[dict[str, Any], float, float]] = {
+    "dbrx": (
+        {"d_model": 6144, "n_heads": 48, "n_layers": 40, "max_seq_len": 32768, "vocab_size": 100352}
+        | {"attn_config": {"kv_n_heads": 8, "rope_theta": 500000}}
+        | {"ffn_config": {"ffn_hidden_size": 10752, "moe_num_experts": 16, "moe_top_k": 4}},
+        132e9,
+        36e9,
+    ),
+    "longcat_flash": (
+        {"num_layers": 28, "hidden_size": 6144, "num_attention_heads": 64, "ffn_hidden_size": 12288, "moe_topk": 12}
+        | {"n_routed_experts": 512, "zero_expert_num": 256, "expert_ffn_hidden_size": 2048, "vocab_size": 131072}
+        | {
+            "q_lora_rank": 1536,
+            "kv_lora_rank": 512,
+            "qk_nope_head_dim": 128,
+            "qk_rope_head_dim": 64,
+            "v_head_dim": 128,
+        },
+        560e9,
+        27e9,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_mixtures_have_the_parameters_that_their_makers_say(kind: str) -> None:
+    config, every, active = MADE[kind]
+    found = load({"model_type": kind} | config)
+    assert found.parameters == pytest.approx(every, rel=0.005)
+    assert found.active_parameters == pytest.approx(active, rel=0.02)
+
+
+def test_layers_that_attend_to_images_take_no_tokens_of_the_text() -> None:
+    config = next(row["config"] for row in _rows() if row["name"] == "llama-3.2-11b-vision")
+    known = read_type_defaults()
+    none, one, two = (workload_from_config(config, 128, known, images)[0] for images in (0, 1, 2))
+    assert one.image_tokens == two.image_tokens == 0
+    assert (one.images, two.images) == (1, 2)
+    text = [b.flop * b.repeat for b in two.blocks if b.part == "text"]
+    assert sum(text) > sum(b.flop * b.repeat for b in one.blocks if b.part == "text")
+    assert none.parameters == one.parameters == two.parameters

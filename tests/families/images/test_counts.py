@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zenplan.domain.model.operators import Convolution, MatMul
+from zenplan.domain.model.operators import Convolution, Elementwise, MatMul
 from zenplan.domain.model.workload import Workload
 from zenplan.families.images.models import models
 from zenplan.families.named import NamedFamily
@@ -117,3 +117,68 @@ def test_unet3d_is_that_of_mlperf() -> None:
     assert (load.unit, load.input) == ("samples", "")
     assert min(o.positions for o, _ in products(load)) == 4**3
     assert load.parameters == pytest.approx(31.2e6, rel=0.002)
+
+
+def test_yolo_as_its_library_counts_it() -> None:
+    """The library's numbers 0 to 15 for the distribution of an edge are among its parameters; nothing learns them."""
+    rows = [row for row in table("yolo.csv") if row["parameters"]]
+    for row in rows:
+        load = FAMILY.lower({"model": row["model"]})
+        assert load.parameters == int(row["parameters"]) - 16, row["model"]
+        assert load.flop_per_sample == pytest.approx(int(row["forward_flop"]), rel=2e-4), row["model"]
+    assert len(rows) == 30
+
+
+def test_yolo_as_published() -> None:
+    """Publishers count the network that is run: with one head, with the twins of a convolution folded into it, and
+    without the products of attention. Norms that are folded in leave half of their weights out."""
+    for row in table("yolo.csv"):
+        if not row["published_gflop"]:
+            continue
+        load = FAMILY.lower({"model": row["model"]})
+        flop = load.flop_per_sample
+        if row["convention"] == "no attention":
+            flop = sum(o.flop * repeat for o, repeat in products(load))
+        if row["convention"] == "one head":
+            flop -= sum(b.flop * b.repeat for b in load.blocks if b.name == "head") / 2
+        rel = 0.09 if row["convention"] == "twins folded in" else 0.02
+        assert flop == pytest.approx(1e9 * float(row["published_gflop"]), rel=rel, abs=5e7), row["model"]
+        if row["convention"] in ("", "no attention"):
+            assert load.parameters == pytest.approx(1e6 * float(row["published_millions"]), rel=2e-3, abs=1e5)
+
+
+def test_yolo_of_fewer_classes_and_other_images() -> None:
+    whole, few, large = (
+        FAMILY.lower({"model": f"yolo11m{changes}", "image_size": size})
+        for changes, size in (("", None), (":classes=3", None), ("", 1280))
+    )
+    # A product to the classes at each of three scales, with its bias.
+    assert whole.parameters - few.parameters == 77 * 3 * (256 + 1)
+    assert large.parameters == whole.parameters
+    assert 4 * whole.flop_per_sample < large.flop_per_sample < 4.2 * whole.flop_per_sample
+
+
+# Parameters and FLOP: RTDetrForObjectDetection of transformers 5.24.0 with 80 classes, which counts no norm of the
+# backbone, and whose products of attention PyTorch's counter does not see; GFLOP and millions: lyuwenyu/RT-DETR, README.md.
+RTDETR = {
+    "rtdetr-r18": (20_174_608, 61_071_974_400, 60, 20),
+    "rtdetr-r34": (31_424_388, 93_098_803_200, 92, 31),
+    "rtdetr-r50": (42_891_372, 137_124_659_200, 136, 42),
+    "rtdetr-r101": (76_556_268, 259_834_265_600, 259, 76),
+}
+
+
+@pytest.mark.parametrize("model", RTDETR)
+def test_rtdetr_as_counted_and_as_published(model: str) -> None:
+    parameters, flop, gflop, millions = RTDETR[model]
+    load = FAMILY.lower({"model": model})
+    norms = sum(
+        o.parameters * b.repeat
+        for b in load.blocks
+        for o in b.operators
+        if b.name.startswith("st") and isinstance(o, Elementwise)
+    )
+    assert load.parameters - norms == parameters
+    assert sum(o.flop * repeat for o, repeat in products(load)) == pytest.approx(flop, rel=1e-3)
+    assert load.flop_per_sample == pytest.approx(1e9 * gflop, rel=0.03)
+    assert load.parameters == pytest.approx(1e6 * millions, rel=0.025)

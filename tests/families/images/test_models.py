@@ -43,6 +43,11 @@ def test_each_has_one_first_product() -> None:
         first = [o for o in products if o.trainable and not o.input_gradient]
         frozen = dict.fromkeys(("retinanet-resnet50", "retinanet-resnext50"), 2)
         frozen |= dict.fromkeys(("fasterrcnn-resnet50-fpn", "maskrcnn-resnet50-fpn"), 3)
+        # What YOLOv10 learns with one box for an object ends at its head: a convolution for boxes and one for classes at
+        # each scale, besides the stem.
+        frozen |= {f"yolov10{size}": 7 for size in "nsmblx"}
+        # What tells RT-DETR's decoder where its boxes are reads no map; two of its networks have a frozen stem.
+        frozen |= {"rtdetr-r18": 2, "rtdetr-r34": 2, "rtdetr-r50": 3, "rtdetr-r101": 3}
         assert len(first) == frozen.get(model, 1), model
 
 

@@ -12,7 +12,8 @@ from zenplan.domain.model.operators import MatMul, Split
 from zenplan.domain.training.operations import Operations
 from zenplan.planning.explain.derivation import _line, derive
 from zenplan.planning.explain.line import Line
-from zenplan.planning.money.quotes import Option, market
+from zenplan.planning.money.options import Option
+from zenplan.planning.money.quotes import market
 
 TERMS = Terms(
     provider="p", granularity_s=60.0, storage_usd_per_byte_s=1e-14, egress_usd_per_byte=1e-10, source="its terms"

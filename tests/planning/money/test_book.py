@@ -66,6 +66,11 @@ def test_a_rate_of_one_instance_leaves_the_others(made: Any) -> None:
         assert now.spot == before.spot
 
 
+def test_providers_are_called_as_people_do(made: Any) -> None:
+    text = '[[rate]]\nprovider = "Google Cloud"\ninstance = "a3-highgpu-8g"\non_demand = 70'
+    assert {o.on_demand.usd_per_h for o in offers(made(text)["gcp"], "a3-highgpu-8g") if o.on_demand} == {70.0}
+
+
 def test_a_rate_in_one_region_is_of_that_one(made: Any) -> None:
     text = '[[rate]]\nprovider = "aws"\ninstance = "p5.48xlarge"\nregion = "us-east-1"\non_demand = "$30"'
     found = offers(made(text)["aws"], "p5.48xlarge")
@@ -123,7 +128,8 @@ def test_a_discount_for_a_term_is_an_offer_that_is_paid_for_all_of_it(made: Any)
     assert listed == offers(BEFORE["aws"], "p5.48xlarge")
     for plain, bound in zip(listed, [o for o in found if o.terms], strict=True):
         assert bound.terms is not None
-        assert bound.terms.minimum_s == 365 * 86400
+        assert bound.terms.committed is not None
+        assert bound.terms.committed.term_s == 365 * 86400
         if plain.on_demand and bound.on_demand:
             assert bound.on_demand.usd_per_h == pytest.approx(0.6 * plain.on_demand.usd_per_h)
 
@@ -148,7 +154,10 @@ def test_a_reservation_that_runs_costs_its_rate_and_its_share_of_what_was_paid(m
     assert held.terms.longest_s == (date(2027, 6, 1) - TODAY).days * 86400
     (bought,) = offers(made(RESERVED)["aws"], "p5.48xlarge", "reservation")
     assert bought.terms is not None
-    assert (bought.terms.minimum_s, bought.terms.longest_s) == (365 * 86400, None)
+    assert held.committed is not None
+    assert (held.committed.term_s, held.committed.usd_per_h) == (None, pytest.approx(30.0))
+    assert bought.committed is not None
+    assert (bought.committed.term_s, bought.terms.longest_s) == (365 * 86400, None)
     for when in ("2025-01-01", "2026-12-01"):
         table = made(RESERVED + f"from = {when}")["aws"]
         assert not offers(table, "p5.48xlarge", "reservation")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from zenplan.domain.answer.estimate import Quote
 from zenplan.domain.market.offer import Billing, Instance, Offer, Price, Terms
 from zenplan.domain.training.operations import Operations
-from zenplan.planning.money.quotes import Market, Option, market
+from zenplan.planning.money.options import Option
+from zenplan.planning.money.quotes import Market, market
 from zenplan.planning.money.run import run_time
 from zenplan.planning.search.search import search
 

@@ -15,7 +15,8 @@ from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.explain.derivation import LIMITS, derive
 from zenplan.planning.explain.line import Line
-from zenplan.planning.money.quotes import Option, market
+from zenplan.planning.money.options import Option
+from zenplan.planning.money.quotes import market
 from zenplan.planning.physics.input_pipeline import PREPARATIONS, supply
 
 CONVOLUTION = Convolution(

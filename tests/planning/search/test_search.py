@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenplan.domain.answer.fit import FITS_UP_TO, TIGHT_UP_TO
+from zenplan.domain.answer.fit import FITS_UP_TO, PLANNED_UP_TO
 from zenplan.domain.training.layout import Layout, Recompute
 from zenplan.families.transformer.shape import Experts
 from zenplan.planning.physics.memory import peak_memory
@@ -75,7 +75,7 @@ def best_by_force(make: Any, plan: Any, cluster: Any) -> tuple[float, float, flo
     times = step_time(plan, columns, make.hardware(*[cluster] * len(layouts))).total_s
     # What the batch is rounded up by does not count.
     samples = np.array([min(one.global_batch, plan.global_batch) for one in layouts])
-    limits = (usable_bytes(cluster), TIGHT_UP_TO * cluster.accelerator.capacity_bytes)
+    limits = (usable_bytes(cluster), PLANNED_UP_TO * cluster.accelerator.capacity_bytes)
     fits, tight = (float(np.where(needs <= limit, times / samples, np.inf).min()) for limit in limits)
     return fits, tight, float(needs.min())
 

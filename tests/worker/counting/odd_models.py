@@ -210,7 +210,7 @@ class Sliced(layers.Layer):
 
 class Choosing(layers.Layer):
     def call(self, x):
-        return ops.cond(ops.sum(x) > 0, lambda: ops.relu(x), lambda: x)
+        return ops.cond(ops.sum(x) > 0, lambda: ops.matmul(x, ops.ones((4, 4))), lambda: x)
 
 
 def frozen_recurrence():

@@ -91,14 +91,23 @@ def _finish(shards: Shards, shard: Shard, place: int, asked: Asked) -> None:
 
 
 def decoded(file: DataFile, size: int, channels: int) -> Array:
+    """The image in a file, as of ``pixels_of``."""
+    with opened(file) as raw:
+        return pixels_of(raw, size, channels)
+
+
+def pixels_of(raw: Any, size: int, channels: int) -> Array:
     """The image as uint8 (size, size, channels): scaled until it fills the square, and cut in the middle.
+
+    Args:
+        raw: an open file of it.
 
     Raises:
         BadFile: it is broken, or no image.
     """
     from PIL import Image, ImageOps
 
-    with opened(file) as raw, warnings.catch_warnings():
+    with warnings.catch_warnings():
         # What is large beyond reason is refused, and what is odd in its metadata is no matter.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)

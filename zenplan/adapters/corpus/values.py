@@ -9,6 +9,8 @@ from typing import Any, Final
 _MOST_LETTERS: Final = 200
 # Up to here each whole number is a float of its own.
 _MOST_WHOLE: Final = 2**53
+# The largest float of 32 bits, in which numbers are kept.
+_MOST_NUMBER: Final = 3.4028234e38
 _WHOLE: Final = re.compile(r"(-?[0-9]+)\.0+")
 
 
@@ -28,7 +30,9 @@ def number_in(value: Any, what: str) -> tuple[float, str]:
     if not is_number(value):
         return 0.0, f"no number in {what}"
     number = float(value)
-    return (number, "") if math.isfinite(number) else (0.0, f"a number that is not finite in {what}")
+    if not math.isfinite(number):
+        return 0.0, f"a number that is not finite in {what}"
+    return (number, "") if abs(number) <= _MOST_NUMBER else (0.0, f"a number that is too large in {what}")
 
 
 def name_in(value: Any, what: str) -> tuple[str, str]:

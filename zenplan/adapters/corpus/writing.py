@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from zenplan import documents
 from zenplan.adapters.corpus import arrays, bpe, packing
 from zenplan.adapters.corpus.asked import Asked
 from zenplan.adapters.corpus.assembling import Input, assemble, ids_of
@@ -167,6 +168,9 @@ def _rows(shards: Shards, state: Array, asked: Asked, source: Source, written: W
     for place, name in enumerate(names):
         ordered, blocks = ids_of(shards, place, state)
         inputs.append(Input(name=name, dtype=np.int32, shape=(), blocks=blocks, size=len(ordered)))
+        # Which number a name has, for those who ask the trained model.
+        file = written.data.setdefault("names", {})[name] = f"{name}-names.json"
+        (shards.work.out / file).write_text(documents.encode(ordered), encoding="utf-8")
     if source.unused:
         written.notes.append(f"Columns that are not learned from: {', '.join(source.unused[:12])}.")
     return inputs

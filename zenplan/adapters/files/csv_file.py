@@ -20,6 +20,8 @@ MAX_BYTES = int(50 * units.MB)
 # A cell in quotes may go over so many lines; a quote that is still open then was a slip.
 _MOST_LINES = 50
 _OPEN = "a quote is not closed"
+# Characters of a long text that are split into lines at a time.
+_PART = 100_000
 
 Row = dict[str, str]
 
@@ -41,13 +43,22 @@ def lines_of(text: str) -> Iterator[tuple[int, list[str]]]:
     Raises:
         NotCsv: a quote is not closed, or something follows one that is.
     """
-    lines = csv.reader(text.splitlines(keepends=True), strict=True)
+    lines = csv.reader(_split(text), strict=True)
     try:
         for cells in lines:
             if any(cells):
                 yield lines.line_num, list(map(str.strip, cells))
     except csv.Error as error:
         raise NotCsv(lines.line_num, error) from error
+
+
+def _split(text: str) -> Iterator[str]:
+    """``str.splitlines``, of a part of the text at a time: all the lines of a long one would be a second copy of it."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _PART) + 1 or len(text)
+        yield from text[start:end].splitlines(keepends=True)
+        start = end
 
 
 def rows_of(text: str) -> Iterator[tuple[int, Row]]:
@@ -108,7 +119,7 @@ def _text(path: Path, what: str, hint: str) -> str:
     text = read_text(path, f"{what} {path}", MAX_BYTES, hint)
     if "\0" in text:
         raise InputFileError(f"{what} {path} is a binary file", hint)
-    if not text.strip():
+    if text.isspace() or not text:
         raise InputFileError(f"{what} {path} is empty", hint)
     return text
 

@@ -26,6 +26,15 @@ def read_text(path: str | os.PathLike[str], what: str, most_bytes: int, hint: st
     Raises:
         InputFileError: there is none, it cannot be read, is no regular file, too large, or not UTF-8.
     """
+    content = read_bytes(path, what, most_bytes, hint)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputFileError(f"{what} is not text in UTF-8 (byte {error.start})", hint) from error
+
+
+def read_bytes(path: str | os.PathLike[str], what: str, most_bytes: int, hint: str) -> bytes:
+    """The content of the file; arguments and errors as of ``read_text``, but for any content."""
     descriptor = open_regular(path, what, most_bytes, hint)
     try:
         with os.fdopen(descriptor, "rb", closefd=False) as file:
@@ -34,10 +43,7 @@ def read_text(path: str | os.PathLike[str], what: str, most_bytes: int, hint: st
         raise InputFileError(f"{what} cannot be read: {error.strerror}", hint) from error
     finally:
         os.close(descriptor)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputFileError(f"{what} is not text in UTF-8 (byte {error.start})", hint) from error
+    return content
 
 
 def decoded(text: str, decode: Callable[[str], T], what: str, kind: str, hint: str) -> T:

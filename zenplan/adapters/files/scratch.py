@@ -19,10 +19,17 @@ _OURS: Final = "zenplan-scratch-"
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
-    """An empty folder. Those that killed processes of this user left behind are removed first."""
-    _sweep(Path(tempfile.gettempdir()))
-    folder, lock = _made()
+def scratch(within: Path | None = None) -> Iterator[Path]:
+    """An empty folder. Those that killed processes of this user left behind are removed first.
+
+    Args:
+        within: folder that it is in; None for the temporary directory.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    _sweep(within or Path(tempfile.gettempdir()))
+    folder, lock = _made(within)
     try:
         yield folder
     finally:
@@ -30,10 +37,10 @@ def scratch() -> Iterator[Path]:
         os.close(lock)
 
 
-def _made() -> tuple[Path, int]:
+def _made(within: Path | None) -> tuple[Path, int]:
     """A new folder and the lock on it."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_OURS))
+        folder = Path(tempfile.mkdtemp(prefix=_OURS, dir=within))
         # Another process may have swept it before it was locked.
         lock = _locked(folder)
         if lock is not None and folder.exists():

@@ -68,10 +68,10 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
     sync(target.parent)
 
 
-def sync(folder: Path) -> None:
-    """What was renamed in the folder is on the disk; some file systems have no such promise to give."""
+def sync(path: Path) -> None:
+    """What is in the file, or was renamed in the folder, is on the disk; some file systems have no such promise to give."""
     with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

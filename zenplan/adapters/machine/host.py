@@ -47,6 +47,8 @@ def read_host(
         kernel=_known(platform.release(), "this system does not tell its release"),
         python_version=Reading.of(platform.python_version()),
         disk_free_bytes=_disk_free(data_folder),
+        sockets=_sockets(cpus),
+        numa_nodes=_numa_nodes(root),
         blas_threads={name: _threads(settings, name) for name in _BLAS_VARIABLES},
     )
 
@@ -77,9 +79,24 @@ def _physical_cores(cpus: list[dict[str, str]]) -> Reading[int]:
     return _known(len(found), "/proc/cpuinfo does not tell which cores share one")
 
 
+def _sockets(cpus: list[dict[str, str]]) -> Reading[int]:
+    found = {cpu["physical id"] for cpu in cpus if "physical id" in cpu}
+    return _known(len(found), "/proc/cpuinfo does not tell the sockets")
+
+
+def _numa_nodes(root: Path) -> Reading[int]:
+    found = [each for each in (root / "sys/devices/system/node").glob("node*") if each.name[4:].isdecimal()]
+    return _known(len(found), "this system does not tell its NUMA nodes")
+
+
 def _cpu_model(cpus: list[dict[str, str]]) -> Reading[str]:
     names = (cpu[key] for key in ("model name", "Model", "cpu model") for cpu in cpus if cpu.get(key))
-    return _known(next(names, ""), "/proc/cpuinfo does not name the processor")
+    name = next(names, "")
+    if not name and platform.system() == "Darwin":
+        from zenplan.adapters.machine.apple import sysctl
+
+        name = sysctl("machdep.cpu.brand_string")
+    return _known(name, "/proc/cpuinfo does not name the processor")
 
 
 def processor_name(host: Host) -> str:

@@ -167,17 +167,33 @@ def _read_all(library: _Library) -> tuple[DriverState, tuple[Device, ...]]:
         cuda_version=cuda.map(lambda code: f"{code // 1000}.{code % 1000 // 10}"),
         reason=why,
     )
-    return state, tuple(_device(library, index) for index in range(count.value or 0))
+    whole = {index: library.ask("nvmlDeviceGetHandleByIndex", index) for index in range(count.value or 0)}
+    devices = [_device(library, index, handle) for index, handle in whole.items()]
+    for device in tuple(devices):
+        if device.mig_enabled.value:
+            devices += _slices(library, device.index, whole[device.index].value, len(devices))
+    return state, tuple(devices)
 
 
-def _device(library: _Library, index: int) -> Device:
-    handle = library.ask("nvmlDeviceGetHandleByIndex", index)
+def _slices(library: _Library, parent: int, gpu: Any, first: int) -> list[Device]:
+    """The instances that a GPU is cut into, each as a device; numbered from ``first`` on.
+
+    They stand in as many places as there can be of them, of which some may be empty.
+    """
+    places = library.ask("nvmlDeviceGetMaxMigDeviceCount", gpu).value or 0
+    handles = (library.ask("nvmlDeviceGetMigDeviceHandleByIndex", gpu, place) for place in range(places))
+    found = [handle for handle in handles if handle.value is not None]
+    return [_device(library, first + n, handle, slice_of=parent) for n, handle in enumerate(found)]
+
+
+def _device(library: _Library, index: int, handle: Reading[Any], slice_of: int | None = None) -> Device:
     if handle.value is None:
         return Device.unreadable(index, handle.reason)
     gpu = handle.value
     capability = library.ask("nvmlDeviceGetCudaComputeCapability", gpu)
     return Device(
         index=index,
+        slice_of=slice_of,
         name=library.ask_text("nvmlDeviceGetName", gpu),
         uuid=library.ask_text("nvmlDeviceGetUUID", gpu),
         compute_capability=capability.map(lambda pair: f"{pair[0]}.{pair[1]}"),
@@ -192,7 +208,7 @@ def _device(library: _Library, index: int) -> Device:
     )
 
 
-def _memory(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
+def _memory(library: _Library, gpu: Any) -> dict[str, Any]:
     memory = library.ask("nvmlDeviceGetMemoryInfo", gpu)
     return {
         "memory_total_bytes": memory.map(lambda m: int(m.total)),
@@ -201,7 +217,7 @@ def _memory(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
     }
 
 
-def _clocks_and_power(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
+def _clocks_and_power(library: _Library, gpu: Any) -> dict[str, Any]:
     def hz(function: str, clock: int) -> Reading[float]:
         return library.ask(function, gpu, clock).map(lambda mhz: mhz * 1e6)
 
@@ -219,7 +235,7 @@ def _clocks_and_power(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
     }
 
 
-def _load(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
+def _load(library: _Library, gpu: Any) -> dict[str, Any]:
     # The old name of each pair goes away with CUDA 14, the new one is not in older drivers.
     temperature = ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature")
     compute = ("nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2")
@@ -242,7 +258,7 @@ def _processes(rows: list[Any], kind: str) -> tuple[Process, ...]:
     return tuple(Process(pid=int(row.pid), used_bytes=used(row), kind=kind) for row in rows)
 
 
-def _pcie(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
+def _pcie(library: _Library, gpu: Any) -> dict[str, Any]:
     return {
         "pcie_generation": library.ask("nvmlDeviceGetCurrPcieLinkGeneration", gpu),
         "pcie_generation_max": library.ask("nvmlDeviceGetMaxPcieLinkGeneration", gpu),
@@ -251,7 +267,7 @@ def _pcie(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
     }
 
 
-def _nvlink(library: _Library, gpu: Any) -> dict[str, Reading[Any]]:
+def _nvlink(library: _Library, gpu: Any) -> dict[str, Any]:
     """Links are found by asking for each that could be there; a driver refuses those that are not."""
     links = range(getattr(library.nvml, "NVML_NVLINK_MAX_LINKS", _MAX_LINKS))
     states = {link: library.ask("nvmlDeviceGetNvLinkState", gpu, link) for link in links}

@@ -8,7 +8,7 @@ from typing import Any, Final
 from zenplan import units
 from zenplan.adapters.page import figures, frontier
 from zenplan.adapters.page.figures import Object
-from zenplan.adapters.page.markup import Markup, element, joined
+from zenplan.adapters.page.markup import Markup, clean, element, joined
 from zenplan.adapters.page.tables import Part, pairs, parts_table, stacked_table, with_range
 from zenplan.domain.answer.estimate import BILLS_HELD
 from zenplan.domain.market.offer import OLD_DAYS
@@ -117,7 +117,8 @@ def _rate(document: Object) -> str:
     if currency is None:
         return ""
     seen = f"of {figures.day(currency['as_of'])}" if currency["as_of"] else "of no date"
-    return f" Amounts are in {currency['code']}: $1 is {currency['per_usd']:g}, a rate {seen}."
+    whose = clean(currency.get("source", "as given"), 200)
+    return f" Amounts are in {currency['code']}: $1 is {currency['per_usd']:g}; {whose}, {seen}."
 
 
 def _number(name: str, amount: str, span: str) -> Markup:

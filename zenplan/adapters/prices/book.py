@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from zenplan import units
-from zenplan.adapters.files.toml_file import read_toml_file
-from zenplan.adapters.prices.table import GBIT_PER_S, MOST_DEVICES
+from zenplan.adapters.files.toml_file import TomlFile, read_toml_file
+from zenplan.adapters.prices.rows import GBIT_PER_S, MOST_DEVICES
+from zenplan.adapters.tables.market import provider_called
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.book import Commitment, Discount, Kind, PriceBook, Rate, Which
 from zenplan.domain.market.credit import Credit
+from zenplan.domain.market.currency import Currency, is_code
 from zenplan.domain.market.hardware import Hardware
 from zenplan.domain.market.offer import Billing
 from zenplan.domain.training.operations import Operations
@@ -70,7 +72,7 @@ class _Entry:
     place: str
     source: str
     values: Mapping[str, Any]
-    currencies: Mapping[str, tuple[float, date | None]]
+    currencies: Mapping[str, Currency]
     canonical: Callable[[str], str]
 
     def wrong(self, key: str, what: str, hint: str = "") -> InputFileError:
@@ -114,10 +116,10 @@ class _Entry:
         code = self.text("currency")
         if amount is None or code is None or code.upper() == "USD":
             return amount if amount is None else float(amount)
-        if code not in self.currencies:
+        if code.upper() not in self.currencies:
             hint = f"as in: [currencies.{code}] per_usd = 0.92 and as_of = 2026-11-30"
             raise self.wrong("currency", f"the book has no rate of {code}", hint)
-        return float(amount) / self.currencies[code][0]
+        return float(amount) / self.currencies[code.upper()].per_usd
 
     def share(self, key: str, default: float | None = None) -> float | None:
         found = self._parsed(key, units.or_zero(units.parse_share))
@@ -147,9 +149,9 @@ class _Entry:
                 accelerator = self.canonical(name)
             except UnknownName as error:
                 raise self.wrong("gpu", error.message, error.hint) from error
-        provider = self.text("provider") or self.text("name") or ""
+        provider = self.text("provider")
         return Which(
-            provider=provider.lower() if "provider" in self.values else provider,
+            provider=(self.text("name") or "") if provider is None else provider_called(provider),
             instance=self.text("instance"),
             accelerator=accelerator,
             region=self.text("region"),
@@ -160,9 +162,8 @@ class _Entry:
         """Whose word it is, with the note and the rate of the currency."""
         note, code = self.text("note"), self.text("currency")
         parts = [self.source, *([note] if note else [])]
-        if code and code in self.currencies:
-            per_usd, day = self.currencies[code]
-            parts.append(f"{per_usd:g} {code} a dollar{f' of {day}' if day else ''}")
+        if code and (rate := self.currencies.get(code.upper())):
+            parts.append(f"{rate.per_usd:g} {rate.code} a dollar{f' of {rate.as_of}' if rate.as_of else ''}")
         return "; ".join(parts)
 
 
@@ -177,9 +178,9 @@ def read_price_book(path: Path, catalogue: Catalogue, operations: Operations) ->
     Raises:
         InputFileError: it cannot be read, has a key that is unknown, or a value that cannot be.
     """
-    file = read_toml_file(path, f"price book {path}", _HINT)
+    file = _opened(path)
     entries: dict[str, list[_Entry]] = {name: [] for name in KEYS}
-    currencies = _currencies(file.name, file.values.get(_CURRENCIES, {}))
+    currencies = _currencies(file, path.name)
     for name, found in file.values.items():
         if name == _CURRENCIES:
             continue
@@ -202,7 +203,7 @@ def read_price_book(path: Path, catalogue: Catalogue, operations: Operations) ->
             )
             _check_keys(entry, name)
             entries[name].append(entry)
-    if not any(entries.values()):
+    if not any(entries.values()) and not currencies:
         raise InputFileError(f"{file.name} has nothing in it", _HINT)
     return _book(path.name, entries, catalogue, operations)
 
@@ -220,9 +221,18 @@ def _check_keys(entry: _Entry, table: str) -> None:
             raise InputFileError(f"{entry.place} has no {key}", f"a [[{table}]] needs {', '.join(needed)}")
 
 
-def _currencies(name: str, found: Any) -> dict[str, tuple[float, date | None]]:
-    """Per dollar, and the day of it."""
-    rates = {}
+def read_currencies(path: Path) -> Mapping[str, Currency]:
+    """The currencies that the book in that file has a rate of, by code. Raises InputFileError."""
+    return _currencies(_opened(path), path.name)
+
+
+def _opened(path: Path) -> TomlFile:
+    return read_toml_file(path, f"price book {path}", _HINT)
+
+
+def _currencies(file: TomlFile, source: str) -> dict[str, Currency]:
+    name, found = file.name, file.values.get(_CURRENCIES, {})
+    rates: dict[str, Currency] = {}
     if not isinstance(found, dict):
         raise InputFileError(f"{name}: {_CURRENCIES} is no table", "as in: [currencies.EUR] per_usd = 0.92")
     for code, values in found.items():
@@ -237,7 +247,11 @@ def _currencies(name: str, found: Any) -> dict[str, tuple[float, date | None]]:
         per_usd = entry.number("per_usd")
         if per_usd is None:
             raise InputFileError(f"{entry.place} has no per_usd", "so much of the currency for a dollar, as in 0.92")
-        rates[code] = (per_usd, entry.day("as_of"))
+        if not is_code(code) or code.upper() in ("USD", *rates):
+            raise InputFileError(f"{entry.place}: not the code of another currency", "three letters, as in: EUR, GBP")
+        rates[code.upper()] = Currency(
+            code=code.upper(), per_usd=per_usd, as_of=entry.day("as_of"), source=f"{source}, {place}"
+        )
     return rates
 
 

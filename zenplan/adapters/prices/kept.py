@@ -33,8 +33,8 @@ _NAME: Final = "zenplan.price-table"
 MOST_KEPT: Final = 30
 _MOST_BYTES: Final = int(64 * units.MB)
 _SUFFIX, _STAMP = ".csv", "%Y%m%dT%H%M%S.%fZ"
-# Credits are the user's own.
-_TERMS: Final = frozenset(field.name for field in fields(Terms)) - {"credits"}
+# Credits are the user's own; what binds stands in the row of its offer.
+_TERMS: Final = frozenset(field.name for field in fields(Terms)) - {"credits", "committed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,8 @@ def usual_of(others: Iterable[PriceTable], before: PriceTable | None = None) -> 
 
 
 def _add(found: defaultdict[tuple[str, Billing], list[float]], name: str, offer: Offer) -> None:
+    if offer.committed:
+        return
     for billing in Billing:
         if price := offer.price(billing):
             found[name, billing].append(price.usd_per_h / offer.instance.devices)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from zenplan import units
-from zenplan.adapters.prices.table import GBIT_PER_S
+from zenplan.adapters.prices.rows import GBIT_PER_S
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import Offer, Price
 from zenplan.errors import printable
@@ -35,6 +35,7 @@ COLUMNS: Final = (
     "spot_taken_what",
     "spot_taken_as_of",
     "spot_taken_source",
+    "term_days",
 )
 
 
@@ -65,6 +66,7 @@ def _cells(offer: Offer) -> tuple[str, ...]:
         *_price(spot),
         printable(spot.source) if spot and spot.source != source else "",
         *_taken(offer.interruptions),
+        _number(offer.committed.term_s / units.DAY_S if offer.committed and offer.committed.term_s else None),
     )
 
 

@@ -37,6 +37,9 @@ _TASKS: Final = {
 }
 # What a sample is made of, where it is counted so: the speed is one of tokens then.
 PARTS: Final = ("tokens", "mel-frames", "audio-samples")
+# No count or rate of a run is less or more; what is made of those beyond has no floating-point number.
+_LEAST: Final = 1e-9
+_MOST: Final = 1e24
 # An image is a square of three colours.
 _SQUARE: Final = re.compile(r"(\d{1,5})x\1(?:x3)?")
 _LAYOUT: Final = re.compile(r"\blayout=(\w+)")
@@ -68,9 +71,11 @@ def number(name: str, text: str) -> float:
 
 
 def positive(name: str, value: float, shown: str) -> float:
-    """The value, if it is finite and above zero."""
+    """The value, if it is finite, above zero, and no nonsense."""
     if not is_amount(value):
         raise Skipped(f"{name} must be above zero and finite, not {shown}")
+    if not _LEAST <= value <= _MOST:
+        raise Skipped(f"{name} of {shown} is beyond any run")
     return value
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import os
 import platform
-import secrets
 import sqlite3
 import time
 from collections import defaultdict
@@ -116,7 +115,7 @@ class Records:
     def new_id(self) -> str:
         """Eight letters and digits that no record here has: 40 random bits, in base 32."""
         while True:
-            id = base64.b32encode(secrets.token_bytes(5)).decode().lower()
+            id = base64.b32encode(os.urandom(5)).decode().lower()
             if id not in self._ids():
                 return id
 

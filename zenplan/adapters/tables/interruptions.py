@@ -27,6 +27,12 @@ def interruptions_of(provider: str, instance: str, accelerator: str) -> Interrup
 
 
 @cache
+def named_machines(provider: str) -> frozenset[str]:
+    """Names, of a provider's machines or of accelerators, of which there is a rate."""
+    return frozenset(name for whose, name in _rates() if whose == provider)
+
+
+@cache
 def _rates() -> dict[tuple[str, str], Interruptions]:
     return {
         (row.cells["provider"], row.cells["accelerator_or_instance"]): interruptions(row)

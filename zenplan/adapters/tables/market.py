@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 
 from zenplan.adapters.files.csv_file import DataRow, data_rows
+from zenplan.domain.hardware.catalogue import plain
 from zenplan.domain.market.provider import OnDemandLimit, ProviderClass
 from zenplan.domain.provenance import Origin
 from zenplan.units import DAY_S
@@ -65,3 +66,9 @@ def _limits() -> dict[tuple[ProviderClass, str], OnDemandLimit]:
         for name in row.cells["accelerators"].split(";"):
             found[ProviderClass(row.cells["provider_class"]), name] = limit
     return found
+
+
+def provider_called(name: str) -> str:
+    """The provider whose name that is, or another name of it; the name in small letters where it is nobody's."""
+    others = {plain(other): provider for other, provider in provider_names().items()}
+    return others.get(plain(name), name.lower())

@@ -20,6 +20,9 @@ _EU: Final = frozenset(
         *("LVA", "MLT", "NLD", "POL", "PRT", "ROU", "SVK", "SVN", "SWE"),
     )
 )
+# With the others of the single market, Switzerland and the United Kingdom: whoever says Europe need not mean the Union.
+_EUROPE: Final = _EU | {"CHE", "GBR", "ISL", "LIE", "NOR"}
+_GROUPS: Final = {"EU": _EU, "EUROPEAN UNION": _EU, "EUROPE": _EUROPE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +60,11 @@ def without_zone(text: str) -> str:
 
 
 def countries_of(place: str) -> frozenset[str]:
-    """The countries of ``EU``, or the one of that code in which a region lies; empty where a text is no such place."""
+    """The countries of ``EU`` or ``Europe``, or the one of that code in which a region lies; empty where a text is no such
+    place."""
     code = place.upper()
-    if code == "EU":
-        return _EU
+    if code in _GROUPS:
+        return _GROUPS[code]
     return frozenset({code} & {known.country for known in _places().values()})
 
 

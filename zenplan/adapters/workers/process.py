@@ -350,7 +350,11 @@ _DOING = {
     "measure": "measuring it",
     "rehearse": "timing its first steps",
     "train": "training it",
+    "score": "scoring it",
+    "explain": "explaining it",
+    "export": "exporting it",
 }
+_AFTER = ("score", "export")
 _TRAINING = ("rehearse", "train")
 _OF_TORCH_COMPILE = {"BackendCompilerFailed", "InductorError", "InvalidCxxCompiler", "CppCompileError"}
 _WITH_CPP = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
@@ -406,9 +410,12 @@ def _raised(event: Raised, what: str, backend: str) -> ZenplanError:
         return ZenplanError(
             f"{_DOING[stage]} with {backend}, {what} raised {why}{where}", "the last checkpoint is as it was: --resume"
         )
+    if stage in _AFTER:
+        return ZenplanError(f"{_DOING[stage]} with {backend}, {what} raised {why}{where}", "please report it")
     if stage in ("compile", "measure"):
         return _stepping(what, backend, kind, why, where)
-    return ZenplanError(f"counting {what} raised {why}{where}", "another --backend may do; please report it")
+    doing = _DOING.get(stage, stage).removesuffix(" it")
+    return ZenplanError(f"{doing} {what} raised {why}{where}", "another --backend may do; please report it")
 
 
 def _stepping(what: str, backend: str, kind: str, why: str, where: str) -> ZenplanError:

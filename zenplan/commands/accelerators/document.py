@@ -74,6 +74,10 @@ class ProductDocument(Document):
         Meta(description="Usual bandwidth between machines for each device, in bytes a second."),
     ]
     power_w: Annotated[Positive | None, Meta(description="Power limit, in watts.")]
+    threads: Annotated[
+        Count | None,
+        Meta(description="Hardware threads of a processor (CPU), a count; null for every other product."),
+    ]
     trains: Annotated[bool, Meta(description="Whether it can train, or only infer.")]
     peer_access: Annotated[bool, Meta(description="Whether one device reaches another's memory over PCIe.")]
 

@@ -26,6 +26,7 @@ _NAMES = {
     "node_devices": "devices in a node",
     "pcie_generation": "PCIe generation",
     "power_w": "power limit",
+    "threads": "threads of the processor",
 }
 
 
@@ -37,6 +38,7 @@ def accelerators_report(sheets: Sequence[Accelerator]) -> Report:
         Column(name="architecture"),
         Column(name="bf16", numeric=True),
         Column(name="fp16", numeric=True),
+        Column(name="fp32", numeric=True, optional=True),
         Column(name="memory", numeric=True),
         Column(name="bandwidth", numeric=True),
         Column(name="link", numeric=True, optional=True),
@@ -48,6 +50,7 @@ def accelerators_report(sheets: Sequence[Accelerator]) -> Report:
             sheet.architecture,
             _rate(sheet, "bf16"),
             _rate(sheet, "fp16"),
+            _rate(sheet, "fp32"),
             units.size(sheet.memory_bytes),
             f"{units.size(sheet.memory_bytes_per_s)}/s",
             _link(sheet),
@@ -73,7 +76,7 @@ def _order(sheets: Sequence[Accelerator]) -> Callable[[Accelerator], tuple[str, 
         generations.setdefault(sheet.architecture, len(generations))
 
     def order(sheet: Accelerator) -> tuple[str, int, float, str]:
-        peak = sheet.peak("bf16") or sheet.peak("fp16") or 0.0
+        peak = sheet.peak("bf16") or sheet.peak("fp16") or sheet.peak("fp32") or 0.0
         return sheet.vendor.casefold(), generations[sheet.architecture], -peak, sheet.name
 
     return order
@@ -150,6 +153,7 @@ def _figures(sheet: Accelerator) -> Iterator[tuple[str, float | None, str]]:
         yield name, value, f"{(value or 0) / 1e6:,.0f} {unit}"
     for name in (
         "multiprocessors",
+        "threads",
         "fp32_flop_per_clock",
         "tensor_flop_per_clock",
         "link_devices",

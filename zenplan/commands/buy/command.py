@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zenplan.commands.shared.options import BUY, takes
+from zenplan.commands.shared.options import BUY, Fresh, takes
 from zenplan.commands.shared.settings import Format, resolved
 
 
@@ -40,6 +40,7 @@ def buy(
     ] = None,
     kwh: Annotated[str | None, _option("--kwh", "Electricity, for a kWh; 0.13 by default.", "USD")] = None,
     pue: Annotated[str | None, _option("--pue", "Of where it stands; 1.2 by default.", "NUMBER")] = None,
+    fresh: Fresh = False,
     output: Format = None,
     **given: Any,
 ) -> None:
@@ -74,9 +75,9 @@ def buy(
         "kwh": kwh,
         "pue": pue,
     }
-    settings = resolved(format=output, **given)
+    settings = resolved(format=output, fresh=fresh or None, **given)
     asked = Asked.of(texts, settings["gpu"], settings["gpus"])
     with loaded_plugins() as plugins:
-        world = known(plugins, settings["prices"], None, settings["operations"])
+        world = known(plugins, settings["prices"], None, settings["fresh"], settings["operations"])
         found = purchase(asked, filters_of(settings), world)
         say(purchase_report(found, world.today), settings["format"], plugins)

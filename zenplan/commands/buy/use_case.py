@@ -291,7 +291,8 @@ def _priced(tables: Sequence[PriceTable], devices: int) -> Iterator[tuple[float,
             machines = -(-devices // offer.instance.devices)
             joined = machines == 1 or offer.instance.network_bytes_per_s is not None
             terms = offer.terms or table.terms
-            bound = offer.machines is not None or (terms is not None and terms.minimum_s > _BOUND_S)
+            long = terms is not None and terms.minimum_s > _BOUND_S
+            bound = offer.machines is not None or offer.committed is not None or long
             if offer.on_demand and joined and not bound:
                 yield offer.on_demand.usd_per_h * machines, offer, machines, str(table.kind)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,6 +19,9 @@ DEVICES: Final = ("cpu", "gpu")
 PRECISIONS: Final = ("fp32", "tf32", "bf16", "fp16")
 # Keras has its parameters in fp32; large models on a GPU are trained in bf16.
 _USUAL_PRECISION: Final = {"cpu": "fp32", "gpu": "bf16"}
+# Makers of GPUs that Keras's backends compute on, and the variables that choose among them.
+_COMPUTED_ON: Final = ("NVIDIA", "AMD")
+_CHOSEN_BY: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +69,11 @@ def how_of(
     """
     if device not in (None, *DEVICES):
         raise UnknownName("device", str(device), DEVICES)
-    if device == "gpu" and not profile.devices:
-        raise UsageError(f"there is no GPU: {profile.driver.reason}", "--device cpu measures the processor")
+    gpu = gpu_of(profile)
+    if device == "gpu" and gpu is None:
+        others = ", ".join(dict.fromkeys(each.vendor for each in profile.devices))
+        why = f"Keras's backends do not compute on those of {others}" if others else profile.driver.reason
+        raise UsageError(f"there is no GPU: {why}", "--device cpu measures the processor")
     if precision not in (None, *PRECISIONS):
         raise UsageError(f"Keras does not train in {precision}", f"one of {', '.join(PRECISIONS)}")
     cores = int(profile.host.usable_cores or 1) or 1
@@ -77,12 +83,13 @@ def how_of(
     if threads is not None and threads > most:
         each = f" for each of {workers} workers" if workers > 1 else ""
         raise UsageError(f"there are no {threads} cores{each}, only {cores}", f"give --threads {most} or fewer")
-    kind = device or ("gpu" if profile.devices else "cpu")
+    kind = device or ("gpu" if gpu else "cpu")
     facts = []
     if device is None:
         facts.append(f"on the {kind}: {'the driver shows one' if kind == 'gpu' else 'the driver shows no GPU'}")
     if precision is None:
         facts.append(f"in {_USUAL_PRECISION[kind]}: the usual on a {kind}; --precision changes it")
+    facts.extend(_where(profile, gpu) if kind == "gpu" and gpu else _over_sockets(profile, threads or most))
     return How(
         device=kind,
         precision=precision or _USUAL_PRECISION[kind],
@@ -123,9 +130,35 @@ def both_ways(how: How) -> tuple[How, ...]:
 
 
 def gpu_of(profile: Profile, environ: Mapping[str, str] = os.environ) -> Device | None:
-    """The GPU that a framework takes: the first of ``CUDA_VISIBLE_DEVICES``, or of all."""
-    wanted = environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
-    named = [
-        d for d in profile.devices if wanted and (str(d.index) == wanted or (d.uuid.value or "").startswith(wanted))
-    ]
-    return next(iter(named or profile.devices), None)
+    """The GPU, or the slice of one, that a framework takes: the first of ``CUDA_VISIBLE_DEVICES``, or of all; None
+    where there is none that it computes on."""
+    usable = [d for d in profile.devices if d.vendor in _COMPUTED_ON]
+    told = next(filter(None, (environ.get(name, "").split(",")[0].strip() for name in _CHOSEN_BY)), "")
+    named = [d for d in usable if told and (str(d.index) == told or (d.uuid.value or "").startswith(told))]
+    first = next(iter(named or usable), None)
+    if first is None or first.slice_of is not None:
+        return first
+    # A GPU that is cut into slices computes in the first of them.
+    return next((d for d in usable if d.slice_of == first.index), first)
+
+
+def _where(profile: Profile, gpu: Device) -> Iterator[str]:
+    """Which of several GPUs it is, and whether it stands for the others."""
+    peers = [d for d in profile.devices if d.vendor == gpu.vendor and (d.slice_of is None) == (gpu.slice_of is None)]
+    if gpu.slice_of is not None:
+        yield f"on a slice of GPU {gpu.slice_of}, one of {len(peers)}: {gpu.name.value or 'without a name'}"
+    if len(peers) > 1:
+        names = {d.name.value for d in peers}
+        alike = "all alike" if len(names) == 1 else "not all alike, and it says nothing of the others"
+        which = "" if gpu.slice_of is not None else f"on GPU {gpu.index} of {len(peers)}, "
+        yield f"{which}{alike}: CUDA_VISIBLE_DEVICES chooses another"
+
+
+def _over_sockets(profile: Profile, threads: int) -> Iterator[str]:
+    """Over how many processors and parts of memory the threads go."""
+    sockets, nodes = profile.host.sockets.value or 1, profile.host.numa_nodes.value or 1
+    if max(sockets, nodes) > 1:
+        yield (
+            f"{threads} threads, sockets: {sockets}, NUMA nodes: {nodes}; memory of another node is slower to reach, and "
+            "'numactl --cpunodebind=0 --membind=0' measures one alone"
+        )

@@ -11,7 +11,7 @@ from zenplan import units
 from zenplan.commands.calibrate.names import in_words
 from zenplan.commands.shared.shorten import shortened
 from zenplan.domain.measured.calibrated import Calibrated, Calibrations
-from zenplan.domain.measured.calibration import CPU, PROGRAM, SWEEP, Calibration, Measured
+from zenplan.domain.measured.calibration import CPU, PROGRAM, SWEEP, Calibration, Measured, told
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 from zenplan.errors import DataError
@@ -279,7 +279,7 @@ def _notes(found: Calibrations, said: Collection[str]) -> tuple[str, ...]:
         lines.append(f"{whose}kept as {taken.id}: {versions}{driver}; 'zenplan calibrations show {taken.id}' shows it")
         lines += [f"a proxy model: {taken.stand_in}"] if taken.stand_in else []
         lines += [f"{whose}doubt: {doubt}" for doubt in (each.prediction.doubts if each.prediction else ())]
-        lines += [*_general(taken), *each.facts, *(f"{whose}{note}" for note in taken.notes if note not in said)]
+        lines += [*_general(taken), *each.facts, *(f"{whose}{note}" for note in taken.notes if not told(note, said))]
     if not found.compared:
         lines += [f"failed: {each.name}: {each.reason}" for each in found.failed]
     return tuple(dict.fromkeys(lines))

@@ -19,7 +19,7 @@ from zenplan.commands.calibrate.how import How, gpu_of
 from zenplan.commands.calibrate.record import Resumed, StoredRecorder
 from zenplan.commands.calibrate.subject import Task
 from zenplan.domain.hardware.device import Device, Profile, Reading
-from zenplan.domain.measured.calibration import PROGRAM, Calibration
+from zenplan.domain.measured.calibration import PROGRAM, Calibration, told
 from zenplan.errors import UsageError, ZenplanError
 from zenplan.protocols import Engine
 from zenplan.worker.protocol import Measure, Rounds, WantedPoint
@@ -49,8 +49,13 @@ def before(how: How, profile: Profile) -> tuple[str, ...]:
 
 
 def _slowed_now(gpu: Device) -> str:
-    with watched(gpu.index) as look:
+    with watched(_whole(gpu)) as look:
         return _slowed(look()[1])
+
+
+def _whole(gpu: Device) -> int:
+    """Index of the GPU whose clock is that of a slice."""
+    return gpu.index if gpu.slice_of is None else gpu.slice_of
 
 
 def _slowed(held: Reading[str]) -> str:
@@ -87,8 +92,7 @@ class Watch:
 
     def note(self, text: str) -> None:
         """Keep it, unless it is empty, or there already. That it is busy is one note, by whichever look found it."""
-        busy = text.startswith(BUSY) and any(note.startswith(BUSY) for note in self.seen)
-        if text and text not in self.seen and not busy:
+        if text and not told(text, self.seen):
             self.seen.append(text)
 
 
@@ -103,7 +107,7 @@ def watching(how: How, profile: Profile, seen: list[str]) -> Iterator[Watch]:
     cores = profile.host.logical_cores.value or how.threads
     begin = processor_time()
     with ExitStack() as stack:
-        watch = Watch(look=stack.enter_context(watched(gpu.index)) if gpu else None, seen=seen)
+        watch = Watch(look=stack.enter_context(watched(_whole(gpu))) if gpu else None, seen=seen)
         try:
             yield watch
         finally:
@@ -120,8 +124,6 @@ def watching(how: How, profile: Profile, seen: list[str]) -> Iterator[Watch]:
 
 # Told now and then: the share that is done, 0 to 1, and what is being done.
 Show = Callable[[float, str], None]
-# How notes begin that say so.
-BUSY: Final = "busy:"
 LEAST_ROUNDS: Final = 3
 MOST_ROUNDS: Final = 7
 # Of stepping, after which no further round is begun.
@@ -318,7 +320,9 @@ class Session:
 
     def _keep(self, notes: Sequence[str]) -> None:
         for note in notes if self.record.id else ():
-            self.record.store.add_note(self.record.id, note)
+            # A measurement that goes on has those of the time before.
+            if not told(note, self.calibration().notes):
+                self.record.store.add_note(self.record.id, note)
 
     def _following(self, work: Work | None) -> Measure | None:
         """The same worker's next job."""

@@ -22,7 +22,7 @@ from zenplan.commands.calibrate.points import (
     sweep_about,
 )
 from zenplan.commands.calibrate.record import About, StoredRecorder
-from zenplan.commands.calibrate.running import BUSY, Session, Show, before
+from zenplan.commands.calibrate.running import Session, Show, before
 from zenplan.commands.calibrate.subject import Subject
 from zenplan.commands.shared.amount import amount
 from zenplan.commands.shared.tables import cheapest
@@ -30,7 +30,7 @@ from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.device import Profile
 from zenplan.domain.market.offer import PriceTable
 from zenplan.domain.measured.calibrated import Calibrated, Calibrations, FailedCalibration, WholeRun
-from zenplan.domain.measured.calibration import Calibration
+from zenplan.domain.measured.calibration import BUSY, Calibration, told
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.request import Request
 from zenplan.errors import UsageError, ZenplanError
@@ -108,9 +108,10 @@ def calibrate(
         raise UsageError("nothing says which model to compare", "as in: --model gpt2 --compare")
     if wanted.vary and wanted.keras is None:
         raise UsageError("--vary is for --keras", "it names an argument of the function that builds the model")
+    once = _once(warn)
     notes = before(how, machine.profile)
     for note in notes:
-        warn(note)
+        once(note)
     ways = [(engine, each) for engine in engines for each in (both_ways(how) if wanted.compare else (how,))]
     taken: list[Calibrated] = []
     failed: list[FailedCalibration] = []
@@ -120,7 +121,7 @@ def calibrate(
             show((index + share) / len(ways), text)
 
         try:
-            taken.append(_one(wanted, engine, each, replace(machine, notes=notes), store, part, warn))
+            taken.append(_one(wanted, engine, each, replace(machine, notes=notes), store, part, once))
         except ZenplanError as error:
             if len(ways) == 1:
                 raise
@@ -128,6 +129,18 @@ def calibrate(
     if not taken:
         raise ZenplanError(f"{failed[0].name}: {failed[0].reason}", failed[0].hint)
     return Calibrations(taken=tuple(taken), failed=tuple(failed), compared=wanted.compare)
+
+
+def _once(warn: Callable[[str], None]) -> Callable[[str], None]:
+    """The same, of what was not told yet."""
+    said: list[str] = []
+
+    def once(note: str) -> None:
+        if not told(note, said):
+            said.append(note)
+            warn(note)
+
+    return once
 
 
 def _name(engine: Engine, how: How) -> str:
@@ -179,8 +192,8 @@ def _one(
 def _busy(session: Session, warn: Callable[[str], None]) -> None:
     """A note, where the steps themselves waited for other programs."""
     found = session.calibration()
-    if found.was_busy and not any(note.startswith(BUSY) for note in found.notes):
-        note = f"{BUSY} steps took {found.waited:.2f} times as long as they computed"
+    note = f"{BUSY} steps took {found.waited:.2f} times as long as they computed"
+    if found.was_busy and not told(note, found.notes):
         session.record.store.add_note(found.id, note)
         warn(note)
 

@@ -103,7 +103,9 @@ def _notes(found: Comparison) -> tuple[str, ...]:
         for case in found.cases
         if case.answer and case.answer.plan.precision.name != usual and "precision" not in found.names
     ]
+    rates = dict.fromkeys(screen.rate(case.answer) for case in found.cases if case.answer)
     return (
+        *filter(None, rates),
         *((f"Arithmetic: {usual}; {'; '.join(others)}.",) if others else ()),
         *((f"What was asked is not met with {'; '.join(missed)}: the nearest is shown.",) if missed else ()),
         *((f"Prices: {'; '.join(old)}.",) if old else ()),

@@ -30,6 +30,7 @@ def count(
         str | None, _option("Shape of one sample, as in 224,224,3; several with ; between.", "SHAPE")
     ] = None,
     batch: Annotated[str | None, _option("Samples of a step; totals are given for it too.", "COUNT")] = None,
+    loop: Annotated[str | None, _option("Turns of a loop that ends by a condition; else unknown.", "COUNT")] = None,
     precision: Annotated[str | None, _option("Precision of activations in memory; bf16 by default.", "NAME")] = None,
     depth: Annotated[str | None, _option("Levels of nested layers that the table shows.", "COUNT")] = None,
     timeout: Annotated[str, _option("How long building and counting may take.", "TIME")] = "120s",
@@ -51,24 +52,29 @@ def count(
     from zenplan.commands.shared.output import loaded_plugins, say
     from zenplan.commands.shared.progress import elapsed
     from zenplan.domain.precision import PRECISIONS
-    from zenplan.units import parse_bytes, parse_duration_s, parse_whole
+    from zenplan.units import parse_bytes, parse_duration_s
 
     settings = resolved(format=output, precision=precision)
-    samples, levels = (
-        None if text is None else parse_whole(text, flag, _MOST, example=32)
-        for text, flag in ((batch, "--batch"), (depth, "--depth"))
-    )
-    time_s = parse_duration_s(timeout, "timeout")
-    memory_bytes = parse_bytes(memory, "memory") if memory else None
+    samples, levels, turns = _wholes(("--batch", batch), ("--depth", depth), ("--loop", loop))
+    limits: dict[str, Any] = {
+        "time_s": parse_duration_s(timeout, "timeout"),
+        "memory_bytes": parse_bytes(memory, "memory") if memory else None,
+    }
     shapes = _shapes(input_shape)
     with loaded_plugins() as plugins:
         with elapsed(target) as tell:
-            counted = count_keras(
-                target, backend, input_shapes=shapes, batch=samples, time_s=time_s, memory_bytes=memory_bytes, tell=tell
-            )
+            asked: dict[str, Any] = {"input_shapes": shapes, "batch": samples, "loop": turns}
+            counted = count_keras(target, backend, **asked, **limits, tell=tell)
         report = count_report(counted, samples or 1, PRECISIONS[settings["precision"] or "bf16"], levels)
         say(report, settings["format"], plugins)
     _own_up(counted)
+
+
+def _wholes(*given: tuple[str, str | None]) -> list[int | None]:
+    """Whole numbers by their flags; None for those that were not given."""
+    from zenplan.units import parse_whole
+
+    return [None if text is None else parse_whole(text, flag, _MOST, example=32) for flag, text in given]
 
 
 def _own_up(counted: ModelCount) -> None:
@@ -78,7 +84,10 @@ def _own_up(counted: ModelCount) -> None:
     if counted.unknown:
         names = ", ".join(layer.label for layer in counted.unknown[:3])
         more = f" and {len(counted.unknown) - 3} more" if len(counted.unknown) > 3 else ""
-        raise ZenplanError(f"unknown cost: {names}{more}", "tell it with zenplan.register_layer; the rest is counted")
+        hint = "tell it with zenplan.register_layer; the rest is counted"
+        if any("--loop" in layer.note for layer in counted.unknown):
+            hint = "tell the turns of loops of unknown length, as in --loop 5; the rest is counted"
+        raise ZenplanError(f"unknown cost: {names}{more}", hint)
 
 
 def _shapes(text: str | None) -> list[list[int]]:

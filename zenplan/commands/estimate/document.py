@@ -99,6 +99,7 @@ class HereDocument(Document):
         tuple[str, ...],
         Meta(description="What is installed in another version than it was measured with."),
     ]
+    disturbed: Annotated[bool, Meta(description="Whether other programs were busy when it was measured.")]
 
 
 class ComparedDocument(Document):
@@ -187,11 +188,12 @@ class ProjectDocument(Document):
 
 
 class CurrencyDocument(Document):
-    """Another currency than US dollars, at a rate that was given."""
+    """Another currency than US dollars, at a rate that was given, or that the price book has."""
 
     code: Annotated[Name, Meta(description="ISO 4217.")]
     per_usd: Annotated[Positive, Meta(description="So much of it for one dollar.")]
     as_of: Annotated[Day | None, Meta(description="The day of the rate, ISO 8601; null where it was not given.")]
+    source: Annotated[Name, Meta(description="Who says so: as given, or the table of the price book.")] = "as given"
 
 
 class WouldHelpDocument(Document):
@@ -417,4 +419,5 @@ def _here(step: LocalStep) -> HereDocument:
         steps_s=fill(RangeDocument, step.run_s),
         method=step.prediction.method,
         changed=step.changed,
+        disturbed=step.disturbed,
     )

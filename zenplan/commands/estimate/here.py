@@ -26,8 +26,8 @@ def steps_here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[Loca
     host = read_host()
     of_here = [s for s in ready if s.calibration.fingerprint.device == processor_name(host)]
     newest: dict[tuple[object, int | None], LocalStep] = {}
-    # Those of the model first; of a kind the newest first.
-    for stored in sorted(of_here, key=lambda s: (s.calibration.kind != MODEL, -s.calibration.taken_at.timestamp())):
+    # Those of the model first; of a kind those of a quiet machine, the newest first.
+    for stored in sorted(of_here, key=_order):
         mark = stored.calibration.fingerprint
         way = (mark.backend, mark.compiled, mark.precision, mark.threads)
         swept = stored.calibration.kind == SWEEP
@@ -36,6 +36,11 @@ def steps_here(plan: TrainingPlan, calibrations: Sequence[Stored]) -> tuple[Loca
         if found := _step(stored, plan):
             newest.setdefault((way, None if swept else found.batch), found)
     return tuple(sorted(newest.values(), key=lambda step: step.run_s.mid))
+
+
+def _order(stored: Stored) -> tuple[bool, bool, float]:
+    taken = stored.calibration
+    return taken.kind != MODEL, taken.disturbed, -taken.taken_at.timestamp()
 
 
 def _can_hold(plan: TrainingPlan, memory_bytes: int | None) -> bool:
@@ -58,4 +63,5 @@ def _step(stored: Stored, plan: TrainingPlan) -> LocalStep | None:
         samples=plan.samples,
         origin=stored.origin,
         changed=tuple(changed(taken.fingerprint)),
+        disturbed=taken.disturbed,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import cache, partial
 
 from zenplan import units
-from zenplan.adapters.tables.interruptions import interruptions_of
+from zenplan.adapters.tables.interruptions import interruptions_of, named_machines
 from zenplan.adapters.tables.market import on_demand_limit
 from zenplan.commands.estimate.own import own_table
 from zenplan.commands.shared.evidence import Evidence
@@ -19,14 +20,15 @@ from zenplan.domain.fit.efficiency import Efficiency
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.hardware.cluster import Cluster
+from zenplan.domain.hardware.processor import share_of
 from zenplan.domain.market.interruptions import Interruptions
-from zenplan.domain.market.offer import OWN, Instance, Offer, PriceTable
+from zenplan.domain.market.offer import OWN, Instance, Offer, Offers, PriceTable
 from zenplan.domain.market.provider import OnDemandLimit
 from zenplan.domain.provenance import Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
-from zenplan.planning.money.quotes import Option
+from zenplan.planning.money.options import Kind, Option, Options
 
 _MOST_REASONS = 5
 # The largest cluster that is looked at where nobody says how many.
@@ -39,13 +41,13 @@ class Selection:
 
     Attributes:
         notices: rows of price tables that could not be used.
-        alone: offers whose machines cannot be joined to as many devices as asked for.
+        alone: kinds of offers whose machines cannot be joined to as many devices as asked for.
         larger: whether some offer has larger clusters than were taken: those are not had on demand.
         unknown: accelerators without a data sheet.
         unable: accelerators that cannot run the plan, by what they lack.
     """
 
-    options: list[Option] = field(default_factory=list)
+    options: Sequence[Option] = ()
     clusters: list[Cluster] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -70,9 +72,12 @@ def matching(
         if len(request.gpu) != 1:
             raise UsageError("--usd-per-hour goes with one --gpu", "it is the price of one device an hour")
         return (own_table([catalogue.by_name(request.gpu[0])], request, today),)
-    filters = Filters(**{f.name: getattr(request, f.name) for f in fields(Filters) if f.name != "spot"})
-    found = filtered(tables, catalogue, filters, today)
-    rented = {offer.instance.accelerator for table in tables for offer in table.offers}
+    filters = Filters(
+        **{f.name: getattr(request, f.name) for f in fields(Filters) if f.name not in ("spot", "devices")}
+    )
+    rentable = tables if request.gpu else _without_processors(tables, catalogue)
+    found = filtered(rentable, catalogue, filters, today)
+    rented = {name for table in tables for name in Offers.of(table.offers).accelerators}
     named = {(sheet := catalogue.by_name(name)).name: sheet for name in request.gpu}
     own = [sheet for name, sheet in named.items() if name not in rented]
     if own:
@@ -83,11 +88,24 @@ def matching(
     return found
 
 
+def _without_processors(tables: Sequence[PriceTable], catalogue: Catalogue) -> list[PriceTable]:
+    """Without machines that have nothing but a processor: those are looked at where they are asked for."""
+    processors = {sheet.name for sheet in catalogue if sheet.is_processor}
+    found = []
+    for table in tables:
+        offers = Offers.of(table.offers)
+        if offers.accelerators & processors:
+            kept = [pattern.instance.accelerator not in processors for pattern in offers.patterns]
+            table = replace(table, offers=offers.only(kept[place] for place in offers.pattern))
+        found.append(table)
+    return found
+
+
 def _kin(named: Iterable[str], tables: Sequence[PriceTable]) -> list[str]:
     """Accelerators with an offer whose product's name is that of one that was asked for: of an A100, other A100s."""
     # RTX and TPU are kinds of products.
     products = {product for name in named if not (product := name.partition("-")[0]).isalpha()}
-    offered = {offer.instance.accelerator for table in tables for offer in table.offers}
+    offered = {name for table in tables for name in Offers.of(table.offers).accelerators}
     return sorted(name for name in offered if name.partition("-")[0] in products)
 
 
@@ -118,42 +136,103 @@ def select(
 
     Where nobody says how many, up to what is had on demand; with ``reserved`` up to ``MOST_DEVICES``.
     """
-    precision = plan.precision
+    precision, efficiency, chosen = plan.precision, _efficiencies(plan, coefficients), Selection()
     sheets = {a.name: a for a in catalogue}
     able = {a.name for a in catalogue if a.trains and trains_in(a, precision)}
-    efficiency = cache(
-        lambda architecture: coefficients.of(architecture, plan.precision, plan.software, plan.workload.family)
-    )
-    chosen = Selection()
     corrected = evidence.corrected if evidence else lambda cluster: cluster
     places: dict[tuple[object, ...], int] = {}
     unpriced = _unpriced(request, tables)
-    for table in tables:
-        chosen.notices.extend(_bad_rows(table))
-        limits = cache(partial(_limit, table))
-        for offer in table.offers:
-            instance = offer.instance
-            accelerator = sheets.get(instance.accelerator)
-            if accelerator is None:
-                chosen.unknown.add(instance.accelerator)
-                continue
-            if accelerator.name not in able:
-                why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
-                chosen.unable.setdefault(why, set()).add(accelerator.name)
-                continue
-            of_offer = partial(
-                Option,
-                offer=offer,
-                terms=offer.terms or (table.terms and table.terms.of(instance.name)),
-                on_demand=(limit := _had_of(offer) or limits(accelerator.name, accelerator.node_devices)),
-                unpriced=accelerator.name in unpriced,
-                interruptions=_taken(offer),
-            )
-            for nodes, used in _sizes(request, offer, plan, limit, reserved, chosen):
-                place = _place(chosen, places, instance, accelerator, efficiency, nodes, used, corrected)
-                chosen.options.append(of_offer(nodes=nodes, cluster=place))
+
+    def kind_of(offer: Offer, table: PriceTable) -> Kind:
+        instance = offer.instance
+        accelerator = sheets.get(instance.accelerator)
+        if accelerator is None:
+            chosen.unknown.add(instance.accelerator)
+            return Kind(like=offer)
+        if accelerator.name not in able:
+            why = lacks(accelerator, precision) if accelerator.trains else "made for inference only"
+            chosen.unable.setdefault(why, set()).add(accelerator.name)
+            return Kind(like=offer)
+        limit = _had_of(offer) or _limit(table, accelerator.name, accelerator.node_devices)
+        sizes = _sizes(request, offer, plan, limit, reserved, chosen)
+        at = partial(_place, chosen, places, instance, accelerator, efficiency, corrected)
+        return Kind(
+            like=offer,
+            terms=offer.terms or (table.terms and table.terms.of(instance.name)),
+            on_demand=limit,
+            unpriced=accelerator.name in unpriced,
+            interruptions=_taken(offer),
+            sizes=tuple((nodes, at(nodes, used)) for nodes, used in sizes),
+        )
+
+    chosen.notices.extend(line for table in tables for line in _bad_rows(table))
+    chosen.options = _options(request, tables, kind_of, {a.name for a in catalogue if a.is_processor})
     chosen.left_out.extend(_unused(chosen, tables))
     return chosen
+
+
+def paid_anyway(tables: Sequence[PriceTable], chosen: Offer) -> tuple[str, ...]:
+    """What is committed to already and of which the chosen offer is none, a line each: it is paid without it as well."""
+    lines: dict[str, None] = {}
+    for table in tables:
+        if not any(like.committed for like in Offers.of(table.offers).patterns):
+            continue
+        for offer in table.offers:
+            bound, price = offer.committed, offer.on_demand
+            if bound is None or bound.term_s is not None or price is None:
+                continue
+            if chosen.on_demand and price.source == chosen.on_demand.source:
+                continue
+            rate = f", {units.usd(bound.usd_per_h)}/h" if bound.usd_per_h else ""
+            what = f"{table.provider} {offer.instance.name}, {bound.what}{rate} ({price.source})"
+            lines[f"Paid anyway, and not used by the recommended plan: {what}."] = None
+    return tuple(lines)
+
+
+def _options(
+    request: Request, tables: Sequence[PriceTable], kind_of: Callable[[Offer, PriceTable], Kind], processors: Set[str]
+) -> Options:
+    """Those of each offer, of which one of a kind is looked at."""
+    kind: list[int] = []
+    kinds: list[Kind] = []
+    for table in tables:
+        known: dict[object, int] = {}
+        for index, key in enumerate(_keys(request, table, processors)):
+            if (place := known.get(key)) is None:
+                place = known[key] = len(kinds)
+                kinds.append(kind_of(table.offers[index], table))
+            kind.append(place)
+    return Options([Offers.of(table.offers) for table in tables], kind, kinds)
+
+
+def _keys(request: Request, table: PriceTable, processors: Set[str]) -> Iterator[object]:
+    """What makes each offer of a table another kind: its machine, a name of which something is known, whether it is on
+    spot, and its prices where they are limited."""
+    offers, named = Offers.of(table.offers), named_machines(table.provider)
+    beginnings = tuple(beginning for beginning, _ in table.terms.exceptions) if table.terms else ()
+    own = (name if name in named or name.startswith(beginnings) else "" for name in offers.names)
+    shapes = {place: _shape(offers.patterns[place], processors) for place in set(offers.pattern)}
+    shape = map(shapes.__getitem__, offers.pattern)
+    if request.max_usd_per_h is None:
+        return zip(shape, own, map(math.isnan, offers.spot), strict=True)
+    return zip(shape, own, offers.on_demand, offers.spot, strict=True)
+
+
+def _shape(offer: Offer, processors: Set[str]) -> tuple[object, ...]:
+    """All of an offer that how it is looked at depends on, but for its name and prices."""
+    machine = offer.instance
+    joined = (machine.network_bytes_per_s, machine.link_bytes_per_s, offer.machines, offer.whole)
+    of_host = (machine.vcpus, machine.ram_bytes) if machine.accelerator in processors else ()
+    return (machine.accelerator, machine.devices, *joined, *of_host, id(offer.terms), id(offer.interruptions))
+
+
+def _efficiencies(plan: TrainingPlan, coefficients: Coefficients) -> Callable[[str, bool], Efficiency]:
+    """Of a generation, each made once; of a processor where the second argument says so."""
+
+    def efficiency(architecture: str, processor: bool) -> Efficiency:
+        return coefficients.of(architecture, plan.precision, plan.software, plan.workload.family, processor)
+
+    return cache(efficiency)
 
 
 def _taken(offer: Offer) -> Interruptions | None:
@@ -168,8 +247,9 @@ def _unpriced(request: Request, tables: Sequence[PriceTable]) -> set[str]:
     """Accelerators that were asked for by name and that no offer has an on-demand price of."""
     if not request.gpu:
         return set()
-    offers = [offer for table in tables for offer in table.offers]
-    return {o.instance.accelerator for o in offers} - {o.instance.accelerator for o in offers if o.on_demand}
+    offers = [Offers.of(table.offers) for table in tables]
+    priced = (each.only(usd == usd for usd in each.on_demand).accelerators for each in offers)  # nan is unknown
+    return set[str]().union(*(each.accelerators for each in offers)).difference(*priced)
 
 
 def _had_of(offer: Offer) -> OnDemandLimit | None:
@@ -206,16 +286,17 @@ def _place(
     places: dict[tuple[object, ...], int],
     instance: Instance,
     accelerator: Accelerator,
-    efficiency: Callable[[str], Efficiency],
+    efficiency: Callable[[str, bool], Efficiency],
+    corrected: Callable[[Cluster], Cluster],
     nodes: int,
     used: int,
-    corrected: Callable[[Cluster], Cluster],
 ) -> int:
     """The cluster's place in the list: the same machine at another price or place is the same cluster."""
     # One's own machines are hosts, of one slice as far as it reaches; what is rented is a slice of its own.
+    accelerator = share_of(accelerator, instance) if accelerator.is_processor else accelerator
     sliced = instance.devices if accelerator.link == "ici" and instance.provider != OWN else None
     joined = (instance.network_bytes_per_s, instance.link_bytes_per_s, sliced)
-    key = (accelerator.name, instance.devices, nodes, used, *joined)
+    key = (accelerator.name, accelerator.threads, accelerator.memory_bytes, instance.devices, nodes, used, *joined)
     if key not in places:
         places[key] = len(chosen.clusters)
         chosen.clusters.append(
@@ -224,7 +305,7 @@ def _place(
                     accelerator=accelerator,
                     node_devices=instance.devices,
                     nodes=nodes,
-                    efficiency=efficiency(accelerator.architecture),
+                    efficiency=efficiency(accelerator.architecture, accelerator.is_processor),
                     used=used,
                     network_bytes_per_s=instance.network_bytes_per_s,
                     link_bytes_per_s=instance.link_bytes_per_s,

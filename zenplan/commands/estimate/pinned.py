@@ -14,7 +14,8 @@ from zenplan.domain.answer.answer import Change, Ranked
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit
-from zenplan.planning.money.quotes import Market, Option, market
+from zenplan.planning.money.options import Option
+from zenplan.planning.money.quotes import Market, market
 from zenplan.planning.money.sensitivity import changed
 
 
@@ -56,8 +57,9 @@ class Pinned:
         cluster = self.ranked.quote.estimate.cluster
         if not trains_in(cluster.accelerator, plan.precision):
             raise NoFit(f"{cluster.accelerator.name} does not train in {plan.precision.name}")
+        sheet = cluster.accelerator
         efficiency = self.known.coefficients.of(
-            cluster.accelerator.architecture, plan.precision, plan.software, plan.workload.family
+            sheet.architecture, plan.precision, plan.software, plan.workload.family, sheet.is_processor
         )
         evidence = evidence_of(plan, self.known.catalogue, self.known.coefficients, self.known.calibrations)
         there = evidence.corrected(replace(cluster, efficiency=efficiency))

@@ -147,6 +147,13 @@ class BillDocument(Document):
         tuple[PartDocument, ...],
         Meta(description="Where the dollars go, to the cent; empty where the price of the machines is not known."),
     ] = ()
+    paid_anyway: Annotated[
+        PartDocument | None,
+        Meta(
+            description="Of a commitment that has begun: what the run does not use while it lasts. It is paid without the"
+            " run as well, and is in no total; null where there is none."
+        ),
+    ] = None
 
 
 class EnergyDocument(Document):
@@ -259,7 +266,7 @@ class QuoteDocument(Document):
         Grounds,
         Meta(
             description="The kind of evidence, strongest first: measured on that accelerator, carried over from "
-            "another one, fitted to published runs."
+            "another one, fitted to published runs, assumed."
         ),
     ]
     correction: Annotated[
@@ -387,6 +394,7 @@ def _bill(operations: Operations, quote: Quote, bill: Bill) -> BillDocument:
         egress_usd=_known_usd(bill, EGRESS),
         parts=tuple(fill(PartDocument, part) for part in bill_parts(operations, quote, bill)),
         total_usd=fill(RangeDocument, bill.total_usd) if bill.total_usd else None,
+        paid_anyway=fill(PartDocument, bill.paid_anyway) if bill.paid_anyway else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zenplan import units
 from zenplan.commands.estimate import screen
 from zenplan.commands.shared.ages import NO_PRICE, age_of, dated, dollar_span, dollars, seen
-from zenplan.commands.shared.sentences import padded, spread, tight
+from zenplan.commands.shared.sentences import padded, spread
 from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.answer.estimate import Bill, Part, Quote, part_name
 from zenplan.domain.fit.efficiency import Grounds
@@ -28,6 +28,7 @@ _GROUNDS = {
     Grounds.MEASURED: "measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator",
     Grounds.PUBLISHED: "fitted on published runs",
+    Grounds.ASSUMED: "assumed of a processor",
 }
 
 
@@ -246,6 +247,8 @@ def _bill(bill: Bill, quote: Quote, answer: Answer) -> str:
     parts = [f"machines {dollars(bill.compute_usd, show)} ({units.significant(bill.billed_h)} h billed)"]
     if bill.compute_usd is not None:
         parts += [f"{part.name} {_case(part, show)}" for part in bill.beside_machines]
+    if bill.paid_anyway:
+        parts.append(f"paid anyway {show(bill.paid_anyway.mid_usd)}, not in the total")
     total = dated(dollars(bill.total_usd, show), quote.offer.price(bill.billing), answer.today)
     span = dollar_span(bill.total_usd, show)
     time = ""
@@ -274,6 +277,8 @@ def _parts(answer: Answer) -> Iterator[Table]:
         return
     rows = [(p.name, show(p.mid_usd), show(p.low_usd), show(p.high_usd), f"{p.origin}: {p.why}") for p in parts]
     rows.append(("in all", show(total.mid), show(total.low), show(total.high), "the sum of each column"))
+    if p := first.bill.paid_anyway:
+        rows.append(("paid anyway", show(p.mid_usd), show(p.low_usd), show(p.high_usd), f"{p.origin}: {p.why}"))
     numbers = (screen.currency_of(answer), "low case", "high case")
     columns = (Column(name="part"), *(Column(name=name, numeric=True) for name in numbers), Column(name="origin"))
     yield Table(title="The bill of #1, part by part", columns=columns, rows=tuple(rows))
@@ -319,7 +324,6 @@ def _derivation(lines: tuple[Line, ...]) -> Table:
 
 def _notes(answer: Answer, first: Quote) -> tuple[str, ...]:
     return (
-        *filter(None, (tight(first.estimate),)),
         *answer.judgement,
         answer.rule,
         *(f"Would help: {way.text} ({way.change})." for way in answer.would_help),
@@ -458,5 +462,11 @@ def _span(value: Range, show: Callable[[float], str]) -> str:
 def _evidence(step: LocalStep) -> str:
     where = "measured" if step.origin else "measured here"
     what = "" if step.calibration.target else "by a sweep of other models"
-    parts = (f"{where} on {step.calibration.taken_at.date().isoformat()}", what, step.origin, *step.changed)
+    parts = (
+        f"{where} on {step.calibration.taken_at.date().isoformat()}",
+        what,
+        step.origin,
+        *step.changed,
+        "on a busy machine" if step.disturbed else "",
+    )
     return "\n".join(part for part in parts if part)

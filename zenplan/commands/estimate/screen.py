@@ -32,6 +32,7 @@ _HELD = {
     Grounds.MEASURED: "the model was measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
     Grounds.PUBLISHED: f"such ranges held 80 % of published step times and {units.percent(BILLS_HELD)} of bills",
+    Grounds.ASSUMED: "assumed, as no run on a processor was fitted",
 }
 
 
@@ -65,6 +66,8 @@ def verdict(answer: Answer) -> str:
     spans = ", ".join(filter(None, (dollar_span(best.total_usd, usd), _span(best.wall_clock_s, units.duration))))
     parts = (
         f"{title(answer)} takes about {took} on {devices}{_done(answer)}.",
+        _of_family(answer),
+        tight(best.quote.estimate),
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
         best.bill.credits and f"Credits pay {usd(-best.bill.credits.mid_usd)} of it.",
@@ -73,6 +76,12 @@ def verdict(answer: Answer) -> str:
         limit and f"More than {limit:,} on demand usually needs a reservation.",
     )
     return " ".join(part for part in parts if part)
+
+
+def _of_family(answer: Answer) -> str:
+    """Which size was taken where only a family was named; empty where the model was."""
+    model = next((fact for fact in answer.plan.workload.facts if fact.name == "model"), None)
+    return f"{model.value} is {model.why}." if model and model.origin is Origin.ASSUMED else ""
 
 
 def _ask_first(guess: bool, age: str) -> str:
@@ -205,18 +214,16 @@ def assumptions(answer: Answer, most: int | None = MOST_EFFECTS) -> tuple[Table,
     rows = tuple((f"{e.input}: {e.value}, {e.origin}", *_changes(answer, e)) for e in told)
     if not rows:
         return ()
-    columns = (Column(name="what moves it most"), Column(name="less", whole=True), Column(name="more", whole=True))
+    columns = (Column(name="what moves it most"), Column(name="with", whole=True), Column(name="or with", whole=True))
     return (Table(columns=columns, rows=rows),)
 
 
 def _changes(answer: Answer, effect: Effect) -> tuple[str, str]:
-    less, more = ("", *effect.changes) if len(effect.changes) == 1 else effect.changes
-    return _change(answer, less), _change(answer, more)
+    first, *others = (_change(answer, change) for change in effect.changes)
+    return first, next(iter(others), "")
 
 
-def _change(answer: Answer, change: Change | str) -> str:
-    if isinstance(change, str):
-        return change
+def _change(answer: Answer, change: Change) -> str:
     usd = f"{_brief(answer)(change.usd)}, " if change.usd and costs(answer.recommended) else ""
     return f"{change.value}: {usd}{units.duration(change.wall_clock_s, 2)}{', if it fits' if change.tight else ''}"
 
@@ -249,7 +256,8 @@ def input_pipeline(answer: Answer, named: bool = True) -> str:
     if not short:
         return ""
     place, ranked, least = min(short, key=lambda each: each[2].share)
-    quote, waiting_s = ranked.quote, ranked.wall_clock_s.mid / least.share
+    # No more than its range has, which waits for samples in its steps alone.
+    quote, waiting_s = ranked.quote, min(ranked.wall_clock_s.mid / least.share, ranked.wall_clock_s.high)
     unit, preparation = answer.plan.workload.unit, least.preparation
     whose = "assumed" if named else f"assumed: {preparation.source}"
     samples = unit if answer.plan.workload.tokens_per_sample == 1 else "samples"
@@ -263,12 +271,12 @@ def input_pipeline(answer: Answer, named: bool = True) -> str:
 
 
 def rate(answer: Answer) -> str:
-    """The rate of the currency that amounts are shown in; empty for dollars."""
+    """The rate of the currency that amounts are shown in, whose it is, and its day; empty for dollars."""
     currency = answer.request.currency
     if currency is None:
         return ""
-    day_of = f" of {currency.as_of}" if currency.as_of else ", of no date"
-    return f"$1 is {currency.per_usd:g} {currency.code}, as given{day_of}."
+    day_of = f"of {currency.as_of}" if currency.as_of else "of no date"
+    return f"$1 is {currency.per_usd:g} {currency.code}: {currency.source}, {day_of}."
 
 
 def further(answer: Answer) -> str:
@@ -286,14 +294,13 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     shown, largest = plans(answer), assumptions(answer, 1)
     left = _LINES - _lines(verdict(answer)) - 1 - _taken(shown) - _lines(further(answer))
     # The largest effect has its room before all that is said; where nothing is met, what would comes first.
-    kept = sum(map(_taken, largest)) if answer.met else 0
-    lines = []
+    kept = sum(map(_taken, largest))
+    lines: list[str] = []
     told = answer.notices[:1]
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
-    crowded = tight(answer.recommended.quote.estimate)
-    said = (crowded, *ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
+    said = (*ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
     for line in filter(None, said):
-        if _lines(line) <= left - kept:
+        if _lines(line) <= left - (kept if answer.met or lines else 0):
             lines.append(line)
             left -= _lines(line)
     most = range(MOST_EFFECTS, 0, -1)

@@ -104,7 +104,8 @@ def _step(case: Pinned) -> Iterator[Effect]:
     """The interval of a step's time, as the MFU that it means."""
     estimate = case.ranked.quote.estimate
     slow, fast = estimate.step_s.high / estimate.step_s.mid, estimate.step_s.low / estimate.step_s.mid
-    origin = Origin.PUBLISHED if estimate.grounds is Grounds.PUBLISHED else Origin.MEASURED
+    origins = {Grounds.PUBLISHED: Origin.PUBLISHED, Grounds.ASSUMED: Origin.ASSUMED}
+    origin = origins.get(estimate.grounds, Origin.MEASURED)
     changes = (case.again(units.percent(estimate.mfu / factor), step=factor) for factor in (slow, fast))
     yield from _effect("MFU", units.percent(estimate.mfu), origin, *changes)
 

@@ -10,6 +10,8 @@ from zenplan.commands.estimate.own import own_facts
 from zenplan.commands.shared.shortfall import next_precision, trains_in
 from zenplan.commands.shared.training_plan import training_plan
 from zenplan.domain.answer.answer import Ranked
+from zenplan.domain.fit.processor import WIDER
+from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.offer import OWN, Instance
@@ -17,6 +19,26 @@ from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.protocols import WorkloadFamily
+
+
+def processor_facts(sheet: Accelerator) -> tuple[Fact, ...]:
+    """What a step on a processor rests on."""
+    source = sheet.sources.get("memory_bytes")
+    return (
+        Fact(
+            name="processor",
+            value=f"{sheet.name}: {sheet.multiprocessors} cores at {(sheet.clock_hz or 0.0) / 1e9:.3g} GHz",
+            origin=Origin.ASSUMED,
+            why="a CPU, of which no run was fitted: shares of its peak at the base clock as accelerators reach them, in an "
+            f"interval {WIDER:g} times as wide",
+        ),
+        Fact(
+            name="memory of the machine",
+            value=units.size(sheet.memory_bytes),
+            origin=Origin.DATA_SHEET,
+            why=source.text if source else "of the machine",
+        ),
+    )
 
 
 def _taken(instance: Instance, found: Interruptions) -> Fact:
@@ -52,6 +74,9 @@ def machine_facts(request: Request, catalogue: Catalogue, ranked: Sequence[Ranke
     facts: dict[str, Fact] = {}
     for quote in (r.quote for r in ranked):
         limit, name = quote.on_demand, quote.offer.instance.accelerator
+        sheet = quote.estimate.cluster.accelerator
+        if sheet.is_processor:
+            facts = {fact.name: fact for fact in processor_facts(sheet)} | facts
         if quote.offer.instance.provider == OWN:
             facts |= {fact.name: fact for fact in own_facts(catalogue.by_name(name), request)}
         elif limit is not None and (quote.beyond_on_demand or not (request.gpus or request.max_gpus)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import making_of, site_of
-from zenplan.commands.estimate.offers import Selection, matching, select
+from zenplan.commands.estimate.offers import Selection, matching, paid_anyway, select
 from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
 from zenplan.commands.estimate.sizing import sized
@@ -25,6 +25,7 @@ from zenplan.domain.answer.answer import Answer, Ranked
 from zenplan.domain.answer.project import Project
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN
+from zenplan.domain.precision import PRECISIONS
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
@@ -70,7 +71,8 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
     best = ranked[0]
     case = Pinned(request=request, known=known, found=found, index=ranking.order[0], ranked=best)
     fewer = _fewer(request, found, ranking.order[0], evidence)
-    notices = (*_unread(given), *search.looked.selection.notices)
+    standing_by = paid_anyway(known.tables, best.quote.offer)
+    notices = (*_unread(given), *search.looked.selection.notices, *standing_by)
     left_out = (*fewer, *evidence.notes, *notices, *search.looked.selection.left_out)
     stated = (*wish.facts(request), *evidence.facts(_used(ranked)), *machine_facts(request, known.catalogue, ranked))
     return Answer(
@@ -80,7 +82,7 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
         operations=known.operations,
         ranked=ranked,
         rule=wish.rule,
-        verdict=verdict(request, found, best.bill, ranking),
+        verdict=verdict(request, found, best.bill, ranking, known.today),
         met=ranking.met,
         would_help=would_help(request, found, ranking, known.today),
         options=len(found.options),
@@ -266,7 +268,7 @@ def _no_options(request: Request, plan: TrainingPlan, selection: Selection, cata
     if selection.unknown and not selection.unable and not selection.alone:
         return f"no data sheet of {', '.join(sorted(selection.unknown))}"
     named = [catalogue.by_name(name) for name in request.gpu]
-    if named and not any(sheet.peak_flop_per_s for sheet in named):
+    if named and not any(trains_in(sheet, each) for sheet in named for each in PRECISIONS.values()):
         return f"the data sheet of {' and '.join(s.name for s in named)} has no peak to predict from"
     if request.max_usd_per_h and not selection.alone:
         return f"no offer for at most {units.usd(request.max_usd_per_h)} an hour trains in {plan.precision.name}"
@@ -308,7 +310,7 @@ def _why_nothing(request: Request, found: Market, wish: Wish, today: date) -> tu
     other = request.billing.other
     ranking = ranking_of(found, other, 1, wish, today)
     if ranking is not None:
-        there = told(found, other, ranking.order[0])
+        there = told(found, other, ranking.order[0], today)
         return f"no offer that fits has a price under {request.billing}", f"try --billing {other}: {there}"
     return "no run would end: failures come faster than work is saved", "ask for fewer --gpus"
 

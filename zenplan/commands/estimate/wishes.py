@@ -19,8 +19,8 @@ from zenplan.planning.money.ranking import Ranking, Wish, cheapest, fastest, ran
 _DIGITS = 3
 
 
-def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking) -> str:
-    """Whether the first quote meets the deadline and the budget, in one line.
+def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking, today: date) -> str:
+    """Whether the first quote meets the deadline and the budget, in one line; and where none of a fresh price does, that.
 
     Where nothing is within the horizon, that; empty where neither is to be said.
     """
@@ -45,8 +45,17 @@ def verdict(request: Request, found: Market, bill: Bill, ranking: Ranking) -> st
         parts.append(
             ("it " if parts else "recommended: " if ranking.met else "nothing meets that; the nearest ")
             + "; ".join(kept)
+            + ("; no plan of a fresh price does" if ranking.met and _by_old_prices(request, found, today) else "")
         )
     return "; ".join(parts)
+
+
+def _by_old_prices(request: Request, found: Market, today: date) -> bool:
+    """Whether no price that is fresh keeps what was asked, by the middles."""
+    bills, (longest_s, budget_usd) = found.bills(request.billing), Wish.of(request).limits
+    usd, time_s = bills.total_usd[1], bills.runs.wall_clock_s[1]
+    fresh = found.usable(request.billing) & ~found.old(request.billing, today) & (time_s <= longest_s)
+    return not (fresh & (usd <= (math.inf if budget_usd is None else budget_usd))).any()
 
 
 def _kept(limit: float, value: Range | None, what: str, show: Callable[[float], str]) -> str:
@@ -69,7 +78,7 @@ def would_help(request: Request, found: Market, ranking: Ranking, today: date) -
     wish = Wish.of(request)
     ways = [
         _other_billing(request, found, wish, today),
-        *_larger_budget(request, found, wish),
+        *_larger_budget(request, found, wish, today),
         _later(request, found, ranking, today),
     ]
     if not any(ways):
@@ -77,12 +86,14 @@ def would_help(request: Request, found: Market, ranking: Ranking, today: date) -
     return tuple(way for way in ways if way)
 
 
-def told(found: Market, billing: Billing, index: int) -> str:
-    """One option in a line: its dollars and its time under one kind of billing, and what it is."""
+def told(found: Market, billing: Billing, index: int, today: date) -> str:
+    """One option in a line: its dollars and its time under one kind of billing, what it is, and whether its price is old."""
     bills = found.bills(billing)
     usd, time_s = float(bills.total_usd[1, index]), float(bills.runs.wall_clock_s[1, index])
     money = "at a price that is not known" if math.isnan(usd) else units.usd(usd)
-    return f"{money} in {units.duration(time_s)}, on {_where(found, index)}"
+    price = found.options[index].offer.price(billing)
+    aged = ", an old price" if price and price.is_old(today) else ""
+    return f"{money} in {units.duration(time_s)}, on {_where(found, index)}{aged}"
 
 
 def _other_billing(request: Request, found: Market, wish: Wish, today: date) -> WouldHelp | None:
@@ -91,10 +102,10 @@ def _other_billing(request: Request, found: Market, wish: Wish, today: date) -> 
     if ranking is None or not (ranking.met and ranking.in_time):
         return None
     index = ranking.order[0]
-    return _way(found, other, index, f"--billing {other}", f"{other} would: {told(found, other, index)}")
+    return _way(found, other, index, f"--billing {other}", f"{other} would: {told(found, other, index, today)}")
 
 
-def _larger_budget(request: Request, found: Market, wish: Wish) -> list[WouldHelp | None]:
+def _larger_budget(request: Request, found: Market, wish: Wish, today: date) -> list[WouldHelp | None]:
     """The smallest budget that is enough in time; under the other kind of billing too, where that is smaller."""
     if wish.budget_usd is None:
         return []
@@ -106,7 +117,7 @@ def _larger_budget(request: Request, found: Market, wish: Wish) -> list[WouldHel
         usd = math.inf if index is None else float(found.bills(billing).total_usd[1, index])
         if index is not None and wish.budget_usd < usd < least_usd:
             least_usd = usd
-            ways.append(_change(request, found, billing, index))
+            ways.append(_change(request, found, billing, index, today, late=False))
     return ways
 
 
@@ -122,16 +133,16 @@ def _later(request: Request, found: Market, ranking: Ranking, today: date) -> Wo
 
 
 def _change(
-    request: Request, found: Market, billing: Billing, index: int, today: date | None = None
+    request: Request, found: Market, billing: Billing, index: int, today: date, late: bool = True
 ) -> WouldHelp | None:
     """The limits that an option misses, changed so that it keeps them; None where it misses none.
 
-    Without a day the time is kept.
+    Unless it may be ``late`` the time is kept.
     """
     bills = found.bills(billing)
     usd, time_s = float(bills.total_usd[1, index]), float(bills.runs.wall_clock_s[1, index])
     flags, parts = [], []
-    late = today is not None and time_s > (request.deadline_s or request.longest_s)
+    late = late and time_s > (request.deadline_s or request.longest_s)
     dear = request.budget_usd is not None and usd > request.budget_usd
     if billing is not request.billing:
         flags.append(f"--billing {billing}")
@@ -145,7 +156,7 @@ def _change(
         what = "a budget of" if late else f"the smallest budget that is enough{under} is"
         flags.append(f"--budget {enough:.12g}")
         parts.append(f"{what} {units.usd(enough)} ({units.usd(high)} at its high end)")
-    if late and today is not None:
+    if late:
         whole_s = time_s * (request.project.runs if request.deadline_s else 1.0)
         what = "until" if dear else f"the soonest{' at that budget' if request.budget_usd is not None else ''} is"
         flags.append(f"--{'deadline' if request.deadline_s else 'horizon'} {_time_flag(whole_s)}")
@@ -153,7 +164,7 @@ def _change(
         parts.append(f"{what} {_day(today, whole_s)}")
     if not parts:
         return None
-    return _way(found, billing, index, " ".join(flags), f"{', '.join(parts)}: {told(found, billing, index)}")
+    return _way(found, billing, index, " ".join(flags), f"{', '.join(parts)}: {told(found, billing, index, today)}")
 
 
 def _way(found: Market, billing: Billing, index: int, change: str, text: str) -> WouldHelp:

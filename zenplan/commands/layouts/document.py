@@ -154,7 +154,7 @@ class SpreadDocument(Document):
         Grounds,
         Meta(
             description="The kind of evidence, strongest first: measured on that accelerator, carried over from "
-            "another one, fitted to published runs."
+            "another one, fitted to published runs, assumed."
         ),
     ]
 

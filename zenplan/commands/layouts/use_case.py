@@ -98,7 +98,13 @@ def cluster_of(plan: TrainingPlan, accelerator: Accelerator, devices: int, coeff
         nodes=nodes,
         node_devices=accelerator.node_devices,
         used=devices,
-        efficiency=coefficients.of(accelerator.architecture, plan.precision, plan.software, plan.workload.family),
+        efficiency=coefficients.of(
+            accelerator.architecture,
+            plan.precision,
+            plan.software,
+            plan.workload.family,
+            accelerator.is_processor,
+        ),
         network_bytes_per_s=accelerator.network_bytes_per_s,
     )
 

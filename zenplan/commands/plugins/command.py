@@ -37,7 +37,7 @@ def _plugins(
     if context.invoked_subcommand:
         return 0
     from zenplan.commands.plugins.report import plugins_report
-    from zenplan.commands.shared.output import say
+    from zenplan.commands.shared.output import is_strict, say
     from zenplan.plugins import load_plugins
 
     settings, found = resolved(format=output), load_plugins()
@@ -47,7 +47,7 @@ def _plugins(
     infos, problems = found.infos(), found.problems()
     say(plugins_report(infos, problems), settings["format"], found)
     # A format that fails is a plugin's failure too.
-    return _NOT_GOOD if strict and any(not each.kept for each in found.problems()) else 0
+    return _NOT_GOOD if (strict or is_strict()) and any(not each.kept for each in found.problems()) else 0
 
 
 @plugins_app.command("check")

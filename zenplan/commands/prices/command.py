@@ -32,26 +32,34 @@ def _prices(
     context: typer.Context,
     spot: Annotated[bool, typer.Option("--spot", help="Only offers with a spot price.")] = False,
     fresh: Fresh = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every offer, where many are summed up by accelerator.")
+    ] = False,
     output: Format = None,
     **given: Any,
 ) -> None:
     """List what offers cost, cheapest device-hour first, and how old each table is.
 
+    Many offers are summed up: the lowest price of a device of each accelerator. JSON and CSV have all of them.
+
     \b
     Examples:
+      zenplan prices
+      zenplan prices --gpu 8xH100
       zenplan prices --gpu H100 --provider aws
       zenplan prices --gpu A100 --spot
       zenplan prices --gpu H100,H200 --provider-class cloud --max-price-age 180d
       zenplan prices refresh
     """
     if context.invoked_subcommand:
-        _refuse(context.invoked_subcommand, {"spot": spot, "fresh": fresh, **given})
+        _refuse(context.invoked_subcommand, {"spot": spot, "fresh": fresh, "all": every, **given})
         # What is given before the word counts for it.
         context.obj = output
         return
     from zenplan.adapters.clock import today
     from zenplan.commands.prices.report import prices_report
-    from zenplan.commands.shared.filters import Filters, filtered
+    from zenplan.commands.shared.filters import filtered
+    from zenplan.commands.shared.machines import wanted
     from zenplan.commands.shared.output import loaded_plugins, say
     from zenplan.commands.shared.request import filters_of
     from zenplan.commands.shared.tables import catalogue, price_tables
@@ -60,9 +68,9 @@ def _prices(
     with loaded_plugins() as plugins:
         sheets = catalogue(plugins)
         tables = price_tables(plugins, sheets, settings["prices"], settings["fresh"])
-        found = filtered(tables, sheets, Filters(**filters_of(settings), spot=spot), today())
+        found = filtered(tables, sheets, wanted(filters_of(settings), sheets, tables, spot), today())
         kept = tuple(t for t in found if t.offers or t.left_out or t.too_old)
-        say(prices_report(kept, today()), settings["format"], plugins)
+        say(prices_report(kept, today(), every), settings["format"], plugins)
 
 
 def _refuse(word: str, given: dict[str, Any]) -> None:

@@ -60,6 +60,10 @@ class OfferDocument(Document):
     spot_usd_per_h: _Spot
     spot_as_of: Annotated[Day | None, Meta(description="The day it was seen, ISO 8601; null where that is not known.")]
     spot_source: Annotated[str | None, Meta(description="Where it was read; null without a price.")]
+    term_s: Annotated[
+        Positive | None,
+        Meta(description="For how long whoever takes it pays, in seconds; null where its price is one by the hour."),
+    ] = None
 
 
 class TableDocument(Document):
@@ -186,7 +190,7 @@ class FindingDocument(Document):
     """Something that is wrong, or missing."""
 
     kind: Annotated[
-        Literal["unknown_accelerator", "undated", "set_aside", "old", "unpriced", "unread"],
+        Literal["unknown_accelerator", "undated", "placeholder", "set_aside", "old", "unpriced", "unread"],
         Meta(description="What is the matter."),
     ]
     provider: Annotated[str | None, Meta(description="Whose table it is in; null where it is in none.")]
@@ -263,6 +267,7 @@ def doctor_document(found: Health) -> DoctorDocument:
     rows: list[tuple[Any, str | None, str]] = [
         *(("unknown_accelerator", u.provider, u.accelerator) for u in found.unknown),
         *(("undated", provider, str(count)) for provider, count in found.undated.items()),
+        *(("placeholder", provider, str(count)) for provider, count in found.placeholders.items()),
         *(("set_aside", provider, reason) for provider, reasons in found.set_aside.items() for reason in reasons),
         *(("old", provider, day.isoformat()) for provider, day in found.old.items()),
         *(("unpriced", None, name) for name in found.unpriced),
@@ -316,6 +321,7 @@ def _offer(offer: Offer) -> OfferDocument:
         region=offer.region,
         **_price("on_demand", offer.on_demand),
         **_price("spot", offer.spot),
+        term_s=offer.committed.term_s if offer.committed else None,
     )
 
 

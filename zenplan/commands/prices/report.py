@@ -5,31 +5,48 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from zenplan import units
 from zenplan.commands.shared.ages import age_of
 from zenplan.commands.shared.filters import too_old
-from zenplan.domain.market.offer import Offer, Price, PriceTable
+from zenplan.commands.shared.tables import lowest
+from zenplan.domain.market.offer import Billing, Offer, Price, PriceTable
 from zenplan.domain.report import Column, Report, Table
 
 _UNKNOWN = "?"
 _NOTE = (
-    "Cheapest device-hour first, by the on-demand price; offers with a spot price alone come last, by that. "
+    "Cheapest device-hour first, by the on-demand price; what binds to a term comes after that, and offers with a spot "
+    "price alone last. "
     "GPU-h is that price of one device. '?' is a price that is not known, never 0."
 )
+_SUMMED = (
+    "The lowest price of one device for an hour, whose it is and how old; one over 180 days old or of no date only where no "
+    "fresh one is within twice of it. --gpu H100, --provider aws and the like list offers, --all every one."
+)
+# Of one accelerator, or of one provider, there are fewer.
+MOST_LISTED: Final = 250
 
 
-def prices_report(tables: Sequence[PriceTable], today: date) -> Report:
-    """A row for each offer, cheapest device-hour first (see the note); then how old each table is."""
+def prices_report(tables: Sequence[PriceTable], today: date, every: bool = False) -> Report:
+    """A row for each offer, cheapest device-hour first (see the note); then how old each table is.
+
+    More than ``MOST_LISTED`` offers are summed up by accelerator, unless ``every`` one is to be listed; the document and
+    the records have all of them.
+    """
     offers = sorted((o for t in tables for o in t.offers), key=_order)
+    summed = len(offers) > MOST_LISTED and not every
     left_out = [f"{t.provider}: {reason}" for t in tables for reason in t.left_out]
     return Report(
         make_document=lambda: _document(offers, tables, today),
         make_records=lambda: _document(offers, (), today).offers,
         make_header=_columns,
-        tables=(_offers(offers, today), _ages(tables, today)),
-        notes=(f"Offers: {len(offers)}; providers: {len(tables)}. {_NOTE}", *too_old(tables), *left_out),
+        tables=(_by_accelerator(offers, today),) if summed else (_offers(offers, today), _ages(tables, today)),
+        notes=(
+            f"Offers: {len(offers):,}; providers: {len(tables)}. {_SUMMED if summed else _NOTE}",
+            *too_old(tables),
+            *left_out,
+        ),
     )
 
 
@@ -51,9 +68,35 @@ def _device_usd_per_h(offer: Offer) -> float:
     return price.usd_per_h / offer.instance.devices if price else math.inf
 
 
-def _order(offer: Offer) -> tuple[bool, float, str, str, str]:
-    instance = offer.instance
-    return offer.on_demand is None, _device_usd_per_h(offer), instance.provider, instance.name, offer.region
+def _order(offer: Offer) -> tuple[bool, bool, float, str, str, str]:
+    instance, bound = offer.instance, offer.committed is not None
+    return offer.on_demand is None, bound, _device_usd_per_h(offer), instance.provider, instance.name, offer.region
+
+
+def _by_accelerator(offers: Sequence[Offer], today: date) -> Table:
+    found: dict[str, list[Offer]] = {}
+    for offer in offers:
+        found.setdefault(offer.instance.accelerator, []).append(offer)
+    rows = tuple(
+        (name, *(_lowest(own, billing, today) for billing in Billing), f"{len(own):,}")
+        for name, own in sorted(found.items())
+    )
+    columns = (
+        Column(name="accelerator"),
+        Column(name="on-demand, GPU-h"),
+        Column(name="spot, GPU-h"),
+        Column(name="offers", numeric=True),
+    )
+    return Table(columns=columns, rows=rows)
+
+
+def _lowest(offers: Sequence[Offer], billing: Billing, today: date) -> str:
+    found = lowest(offers, billing, today)
+    if found is None:
+        return _UNKNOWN
+    usd_per_h, offer, price = found
+    days = price.age_days(today)
+    return f"{units.usd(usd_per_h)} {offer.instance.provider}, {'no date' if days is None else f'{days} d'}"
 
 
 def _offers(offers: Sequence[Offer], today: date) -> Table:

@@ -22,5 +22,7 @@ def profile(output: Format = None) -> None:
 
     settings = resolved(format=output)
     with loaded_plugins() as plugins:
-        taken, sheets, why = use_case(catalogue(plugins))
-        say(profile_report(taken, sheets, why), settings["format"], plugins)
+        sheets = catalogue(plugins)
+        taken, of_devices, why = use_case(sheets)
+        report = profile_report(taken, of_devices, why, sheets.by_processor(taken.host.cpu_model.value or ""))
+        say(report, settings["format"], plugins)

@@ -90,8 +90,13 @@ class DriverDocument(Document):
 class DeviceDocument(Document):
     """A GPU of this machine; what it does not tell is null with a reason."""
 
-    index: Annotated[CountFromZero, Meta(description="Number that the driver gives it.")]
-    name: Annotated[TextReading, Meta(description="What NVML calls it.")]
+    index: Annotated[CountFromZero, Meta(description="Its number; slices and GPUs of other makers come last.")]
+    vendor: Annotated[Name, Meta(description="Its maker.")]
+    slice_of: Annotated[
+        CountFromZero | None,
+        Meta(description="Index of the GPU that it is a slice (MIG) of; null for a whole one."),
+    ]
+    name: Annotated[TextReading, Meta(description="What NVML, or the maker's tool, calls it.")]
     uuid: Annotated[TextReading, Meta(description="Its unique id.")]
     compute_capability: Annotated[TextReading, Meta(description="CUDA compute capability, as in 9.0.")]
     memory_total_bytes: Annotated[BytesReading, Meta(description="Memory, in bytes.")]
@@ -129,6 +134,8 @@ class HostDocument(Document):
 
     logical_cores: Annotated[CoresReading, Meta(description="Logical cores of the machine, a count.")]
     physical_cores: Annotated[CoresReading, Meta(description="Physical cores of the machine, a count.")]
+    sockets: Annotated[NumberReading, Meta(description="Processors that are plugged in, a count.")]
+    numa_nodes: Annotated[NumberReading, Meta(description="Parts of memory, each nearest to some cores, a count.")]
     affinity_cores: Annotated[CoresReading, Meta(description="Logical cores that this process may run on, a count.")]
     cpu_limit_cores: Annotated[
         ShareOfCoresReading,
@@ -159,8 +166,11 @@ class ProfileDocument(Document, tag_field="schema", tag="zenplan.profile/1"):
 
     taken_at: Annotated[Moment, Meta(description="When, ISO 8601 in UTC.")]
     driver: Annotated[DriverDocument, Meta(description="The NVIDIA driver.")]
-    devices: Annotated[tuple[DeviceDocument, ...], Meta(description="GPUs, as NVML numbers them.")]
+    devices: Annotated[tuple[DeviceDocument, ...], Meta(description="GPUs and their slices.")]
     host: Annotated[HostDocument, Meta(description="The machine around them.")]
+    processor_sheet: Annotated[
+        SheetDocument | None, Meta(description="Data sheet of its processor; null where the catalogue has none.")
+    ]
 
 
 _UNIT_OF_SUFFIX = {
@@ -175,7 +185,9 @@ _UNIT_OF_SUFFIX = {
 }
 
 
-def profile_document(profile: Profile, sheets: Mapping[int, Accelerator | None]) -> ProfileDocument:
+def profile_document(
+    profile: Profile, sheets: Mapping[int, Accelerator | None], processor: Accelerator | None = None
+) -> ProfileDocument:
     """The machine, each GPU with its data sheet where there is one."""
     driver = profile.driver
     return ProfileDocument(
@@ -189,6 +201,7 @@ def profile_document(profile: Profile, sheets: Mapping[int, Accelerator | None])
             DeviceDocument(**_readings(device), sheet=_sheet(sheets.get(device.index))) for device in profile.devices
         ),
         host=HostDocument(**_readings(profile.host)),
+        processor_sheet=_sheet(processor),
     )
 
 

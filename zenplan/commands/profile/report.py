@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any
 
 from zenplan import units
@@ -14,12 +13,18 @@ from zenplan.domain.report import Column, Report, Table
 # Of the data sheet's power, a limit that is worth a word.
 _HELD_DOWN = 0.97
 
+# What a row is of: a GPU, or the processor, which every machine has.
+_WHAT = ("kind", "index", "vendor", "slice_of")
 # Of the data sheet, beside each device.
 _SHEET = ("sheet", "sheet_bf16_flop_per_s", "sheet_memory_bytes", "sheet_memory_bytes_per_s")
+_READINGS = Device.readings()
 
 
 def profile_report(
-    profile: Profile, sheets: Mapping[int, Accelerator | None], missing: Mapping[int, str] | None = None
+    profile: Profile,
+    sheets: Mapping[int, Accelerator | None],
+    missing: Mapping[int, str] | None = None,
+    processor: Accelerator | None = None,
 ) -> Report:
     """The report of a profile.
 
@@ -27,16 +32,17 @@ def profile_report(
         profile: what is present.
         sheets: index of a device to its data sheet; None, or no entry, where the catalogue has none.
         missing: index of a device to the reason why it has none.
+        processor: the data sheet of the machine's processor; None where the catalogue has none.
     """
     pairs = [(device, sheets.get(device.index)) for device in profile.devices]
     why, reasons = profile.driver.reason, missing or {}
     return Report(
-        make_document=lambda: _document(profile, sheets),
-        make_records=lambda: (_record(device, sheet) for device, sheet in pairs),
-        make_header=lambda: ("index", *(each.name for each in fields(Device) if each.name != "index"), *_SHEET),
+        make_document=lambda: _document(profile, sheets, processor),
+        make_records=lambda: [*(_record(d, s) for d, s in pairs), _host_record(profile.host, processor)],
+        make_header=lambda: (*_WHAT, *_READINGS, *_SHEET),
         tables=(
             *(_device_table(d, sheet, reasons.get(d.index, "")) for d, sheet in pairs),
-            _host_table(profile.host, profile.driver),
+            _host_table(profile.host, profile.driver, processor),
         ),
         notes=(f"no GPU: {why}",) if why else (),
     )
@@ -45,21 +51,34 @@ def profile_report(
 # --- for programs
 
 
-def _document(profile: Profile, sheets: Mapping[int, Accelerator | None]) -> Any:
+def _document(profile: Profile, sheets: Mapping[int, Accelerator | None], processor: Accelerator | None) -> Any:
     from zenplan.commands.profile.document import profile_document
 
-    return profile_document(profile, sheets)
+    return profile_document(profile, sheets, processor)
 
 
 def _record(device: Device, sheet: Accelerator | None) -> dict[str, Any]:
     """One flat row; what could not be read is None, never 0. Of the processes it has the number."""
-    row: dict[str, Any] = {"index": device.index}
-    for each in fields(device):
-        if each.name != "index":
-            value = getattr(device, each.name).value
-            row[each.name] = len(value) if isinstance(value, tuple) else value
+    row: dict[str, Any] = dict(zip(_WHAT, ("gpu", device.index, device.vendor, device.slice_of), strict=True))
+    for name in _READINGS:
+        value = getattr(device, name).value
+        row[name] = len(value) if isinstance(value, tuple) else value
+    return row | _of_sheet(sheet)
+
+
+def _host_record(host: Host, sheet: Accelerator | None) -> dict[str, Any]:
+    """The processor as a row of the same columns."""
+    what = dict(zip(_WHAT, ("processor", None, sheet and sheet.vendor, None), strict=True))
+    memory = {
+        "memory_total_bytes": host.memory_total_bytes.value,
+        "memory_free_bytes": host.memory_available_bytes.value,
+    }
+    return what | dict.fromkeys(_READINGS) | {"name": host.cpu_model.value} | memory | _of_sheet(sheet)
+
+
+def _of_sheet(sheet: Accelerator | None) -> dict[str, Any]:
     told = (sheet.name, sheet.peak("bf16"), sheet.memory_bytes, sheet.memory_bytes_per_s) if sheet else (None,) * 4
-    return row | dict(zip(_SHEET, told, strict=True))
+    return dict(zip(_SHEET, told, strict=True))
 
 
 # --- for people
@@ -93,7 +112,8 @@ def _on_off(on: bool) -> str:
 
 
 def _device_table(device: Device, sheet: Accelerator | None, why: str) -> Table:
-    title = f"GPU {device.index}: {_show(device.name)}"
+    of = f", slice of GPU {device.slice_of}" if device.slice_of is not None else ""
+    title = f"GPU {device.index}{of}: {_show(device.name)}"
     if device.problem:
         return _table(title, [("state", device.problem), ("data sheet", "none: the GPU gave no name")])
     rows = [
@@ -157,13 +177,27 @@ def _sheet_rows(device: Device, sheet: Accelerator | None, why: str) -> list[tup
     ]
 
 
-def _host_table(host: Host, driver: DriverState) -> Table:
+def _processor_rows(sheet: Accelerator | None) -> list[tuple[str, str]]:
+    if sheet is None:
+        return [("  data sheet", "none: the catalogue knows no processor of that name")]
+    peaks = ", ".join(f"{units.flop_per_s(peak)} in {dtype}" for dtype, peak in sheet.peak_flop_per_s.items())
+    return [
+        ("  data sheet", sheet.name),
+        ("  peak of it all", peaks),
+        ("  bandwidth", f"{units.size(sheet.memory_bytes_per_s)}/s"),
+    ]
+
+
+def _host_table(host: Host, driver: DriverState, sheet: Accelerator | None) -> Table:
     made = {name: asked for name, asked in host.blas_threads.items() if asked.reason != NOT_SET}
     threads = [f"{name}: {_show(asked)}" for name, asked in made.items()]
     rows = [
         ("processor", _show(host.cpu_model)),
+        *_processor_rows(sheet),
         ("cores, logical", _show(host.logical_cores)),
         ("cores, physical", _show(host.physical_cores)),
+        ("sockets", _show(host.sockets)),
+        ("NUMA nodes", _show(host.numa_nodes)),
         ("cores, this process", _show(host.affinity_cores)),
         ("cores, container", _show(host.cpu_limit_cores, units.significant)),
         ("BLAS threads", ", ".join(threads) or NOT_SET),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zenplan.adapters.run_folder.exports import remove_exports
 from zenplan.adapters.run_folder.folder import CHECKPOINTS, LOCK, MODEL, RESULT, STATUS, writing
 from zenplan.adapters.run_folder.place import find_run, known_runs, runs_folder
 from zenplan.commands.train.past import read_prediction, read_result, standing
@@ -79,6 +80,7 @@ def _remove(folder: Path, id: str) -> None:
         # Only what a run wrote: the folder may be one of the user's own.
         for path in [folder / CHECKPOINTS, folder / MODEL]:
             shutil.rmtree(path, ignore_errors=True)
+        remove_exports(folder)
         files = [
             each for each in folder.iterdir() if each.suffix in (".json", ".jsonl", ".svg", ".png", ".md", ".toml")
         ]

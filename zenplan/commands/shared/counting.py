@@ -35,6 +35,7 @@ def count_keras(
     arguments: Mapping[str, Any] = MappingProxyType({}),
     input_shapes: Sequence[Sequence[int]] = (),
     batch: int | None = None,
+    loop: int | None = None,
     time_s: float = USUAL_TIME_S,
     memory_bytes: float | None = None,
     tell: Tell = _untold,
@@ -47,6 +48,7 @@ def count_keras(
         arguments: that the function is called with, by name.
         input_shapes: of one sample, without the batch, for a model that was never built or has an open shape.
         batch: samples that it is called with, for one that depends on their number; None for any.
+        loop: turns of a loop whose length is not known; None: its layer is unknown.
         time_s: the worker may take that long.
         memory_bytes: and that much; None for 80 % of what this process may use.
         tell: told the worker's stage and its seconds, now and then.
@@ -55,7 +57,7 @@ def count_keras(
         UsageError: the target is not one, or what it needs is not installed.
         ZenplanError: it cannot be built or counted; the message says why.
     """
-    job = Count(what=target, model=keras_model(target, arguments, input_shapes), batch=batch)
+    job = Count(what=target, model=keras_model(target, arguments, input_shapes), batch=batch, loop=loop)
     return count_job(job, backend, time_s, memory_bytes, tell)
 
 

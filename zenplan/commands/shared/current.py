@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zenplan.adapters.tables.market import provider_names
+from zenplan.domain.hardware.catalogue import plain
 from zenplan.domain.market.offer import PriceTable
 from zenplan.errors import UnknownName
 from zenplan.plugins import Plugins
@@ -19,7 +24,8 @@ def current_tables(plugins: Plugins, warn: Callable[[str], None]) -> tuple[Price
 
     bundled = tuple(map(plugins.bundled_table, plugins.price_providers()))
     folder = price_cache()
-    if folder is None or not folder.is_dir():
+    # A folder for each provider: where there is none, there is nothing to read, and nothing to read it with.
+    if folder is None or not any(each.is_dir() for each in _within(folder)):
         return bundled
     from zenplan.adapters.prices.kept import KeptTables
 
@@ -30,6 +36,11 @@ def current_tables(plugins: Plugins, warn: Callable[[str], None]) -> tuple[Price
     return (*known, *(found.table for found in last.values() if found))
 
 
+def _within(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with suppress(OSError), os.scandir(folder) as found:
+        yield from found
+
+
 def _newer(bundled: PriceTable, kept: Kept | None) -> PriceTable:
     """The one that was fetched, but where a price of the other was seen after all of its own."""
     if kept is None:
@@ -38,10 +49,17 @@ def _newer(bundled: PriceTable, kept: Kept | None) -> PriceTable:
     return bundled if day is not None and fetched is not None and day > fetched else kept.table
 
 
-def named_providers(names: Sequence[str], known: Iterable[str]) -> set[str]:
-    """The known ones that are named, whatever the case: people write AWS. Raises UnknownName: nobody has that name."""
-    spelled = {provider.lower(): provider for provider in known}
+def named_providers(names: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
+    """The known ones that are named, as their tables have them: people write AWS, Google Cloud and Lambda Labs.
+
+    Raises UnknownName: nobody has that name.
+    """
+    if not names:
+        return ()
+    known = tuple(known)
+    spelled = {plain(other): provider for other, provider in provider_names().items() if provider in known}
+    spelled |= {plain(provider): provider for provider in known}
     for name in names:
-        if name.lower() not in spelled:
-            raise UnknownName("provider", name, spelled.values(), "zenplan prices")
-    return {spelled[name.lower()] for name in names}
+        if plain(name) not in spelled:
+            raise UnknownName("provider", name, known, "zenplan prices")
+    return tuple(spelled[plain(name)] for name in names)

@@ -86,7 +86,8 @@ class Evidence:
 
     def corrected(self, cluster: Cluster) -> Cluster:
         """The cluster with what the narrowest of all intervals is from; the prediction's own is one of them."""
-        if not self.steps:
+        # What a GPU was measured to do says nothing of a processor.
+        if not self.steps or cluster.accelerator.is_processor:
             return cluster
         plain = replace(cluster, efficiency=replace(cluster.efficiency, correction=None))
         prior = spread_of(self.plan, plain)
@@ -152,6 +153,8 @@ def evidence_of(
     from zenplan.domain.measured.calibration import RUNNING, SWEEP
 
     ready = [s for s in calibrations if s.calibration.fingerprint.kind == "gpu" and s.state != RUNNING]
+    # Of several those of a GPU that nobody else was on.
+    ready.sort(key=lambda s: s.calibration.disturbed)
     mine = [s for s in ready if is_of(s.calibration, plan.workload)]
     notes = [_not_used(s.calibration, plan) for s in mine if not _fits(s, plan)]
     steps: list[MeasuredStep] = []

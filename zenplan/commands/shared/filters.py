@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 
-from zenplan.adapters.tables.market import provider_names
 from zenplan.adapters.tables.regions import countries_of, country_of, without_zone
-from zenplan.domain.hardware.catalogue import Catalogue, plain
-from zenplan.domain.market.offer import Offer, Price, PriceTable
+from zenplan.commands.shared.current import named_providers
+from zenplan.domain.hardware.catalogue import Catalogue
+from zenplan.domain.market.offer import Offers, Price, PriceTable
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.errors import UnknownName
 from zenplan.units import DAY_S
@@ -23,8 +25,9 @@ class Filters:
 
     Attributes:
         instances: provider and name of machines.
-        region: of a provider, or a place: ``EU``, or a country as in ``DEU``; a region of which no country is known lies
-            in none.
+        region: of a provider, or a place: ``EU``, ``Europe``, or a country as in ``DEU``; a region of which no country is
+            known lies in none.
+        devices: of one machine; where none has so many, those of which so many can be put together.
         max_usd_per_h: of one machine, under a billing kind that is known.
         max_price_age_s: older prices are left out, and those without a date.
         spot: only offers with a spot price.
@@ -36,6 +39,7 @@ class Filters:
     exclude_provider: tuple[str, ...] = ()
     provider_class: tuple[ProviderClass, ...] = ()
     region: tuple[str, ...] = ()
+    devices: int | None = None
     max_usd_per_h: float | None = None
     max_price_age_s: float | None = None
     spot: bool = False
@@ -51,45 +55,55 @@ def filtered(tables: Sequence[PriceTable], sheets: Catalogue, wanted: Filters, t
     providers = [t.provider for t in tables]
     wanted = replace(
         wanted,
-        provider=_providers(wanted.provider, providers),
-        exclude_provider=_providers(wanted.exclude_provider, providers),
+        provider=named_providers(wanted.provider, providers),
+        exclude_provider=named_providers(wanted.exclude_provider, providers),
     )
     tables = [t for t in tables if _of_provider(t, wanted)]
     named, places = _regions(wanted, tables) if wanted.region else (frozenset(), frozenset())
 
-    def passes(offer: Offer) -> bool:
-        return (
-            (not gpus or offer.instance.accelerator in gpus)
-            and (not wanted.instances or (offer.instance.provider, offer.instance.name) in wanted.instances)
-            and (
-                not wanted.region
-                or offer.region in named
-                or country_of(offer.instance.provider, offer.region) in places
-            )
-            and (not wanted.spot or offer.spot is not None)
-            and _affordable((offer.on_demand, offer.spot), wanted.max_usd_per_h)
-        )
-
-    kept = (replace(t, offers=tuple(o for o in t.offers if passes(o))) for t in tables)
+    kept = tuple(_passing(table, wanted, gpus, named, places) for table in tables)
+    kept = kept if wanted.devices is None else _of_devices(kept, wanted.devices)
     age_s = wanted.max_price_age_s
     return tuple(kept if age_s is None else (_recent(t, age_s, today, wanted.spot) for t in kept))
 
 
-def _providers(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """As their tables have them: people write AWS, Google Cloud and Lambda Labs."""
-    if not names:
-        return ()
-    spelled = {plain(other): provider for other, provider in provider_names().items() if provider in known}
-    spelled |= {plain(provider): provider for provider in known}
-    for name in names:
-        if plain(name) not in spelled:
-            raise UnknownName("provider", name, known, _LISTING)
-    return tuple(spelled[plain(name)] for name in names)
+def _of_devices(tables: Sequence[PriceTable], devices: int) -> tuple[PriceTable, ...]:
+    """The machines of so many devices; where there are none, those of which so many can be put together."""
+    columns = [Offers.of(table.offers) for table in tables]
+    sizes = {offers.patterns[place].instance.devices for offers in columns for place in set(offers.pattern)}
+    fit = {devices} & sizes or {size for size in sizes if devices % size == 0}
+
+    def only(offers: Offers) -> Offers:
+        fine = [like.instance.devices in fit for like in offers.patterns]
+        return offers.only(map(fine.__getitem__, offers.pattern))
+
+    return tuple(replace(table, offers=only(offers)) for table, offers in zip(tables, columns, strict=True))
+
+
+def _passing(
+    table: PriceTable, wanted: Filters, gpus: Collection[str], named: Collection[str], places: Collection[str]
+) -> PriceTable:
+    """The table with only the offers that have what is wanted, ``named`` regions and ``places`` being those."""
+    offers, most = Offers.of(table.offers), wanted.max_usd_per_h
+    if gpus:
+        fine = [like.instance.accelerator in gpus for like in offers.patterns]
+        offers = offers.only(map(fine.__getitem__, offers.pattern))
+    if wanted.instances:
+        offers = offers.only((table.provider, name) in wanted.instances for name in offers.names)
+    if wanted.region:
+        fits = cache(lambda region: region in named or country_of(table.provider, region) in places)
+        offers = offers.only(map(fits, offers.regions))
+    if wanted.spot:
+        offers = offers.only(not math.isnan(usd) for usd in offers.spot)
+    if most is not None:
+        prices = zip(offers.on_demand, offers.spot, strict=True)
+        offers = offers.only(on_demand <= most or spot <= most for on_demand, spot in prices)
+    return table if offers is table.offers else replace(table, offers=offers)
 
 
 def _regions(wanted: Filters, tables: Sequence[PriceTable]) -> tuple[frozenset[str], frozenset[str]]:
     """The regions that were asked for, and the countries. Raises UnknownName: a name is neither."""
-    known = {offer.region for table in tables for offer in table.offers}
+    known = {region for table in tables for region in Offers.of(table.offers).regions}
     named = frozenset(region if region in known else without_zone(region) for region in wanted.region)
     places: frozenset[str] = frozenset()
     for region in named - known:
@@ -107,10 +121,6 @@ def _of_provider(table: PriceTable, wanted: Filters) -> bool:
         and table.provider not in wanted.exclude_provider
         and (not wanted.provider_class or table.kind in wanted.provider_class)
     )
-
-
-def _affordable(prices: Iterable[Price | None], most: float | None) -> bool:
-    return most is None or any(price.usd_per_h <= most for price in prices if price)
 
 
 def _recent(table: PriceTable, age_s: float, today: date, spot: bool) -> PriceTable:

@@ -57,20 +57,64 @@ def check_data(request: Request, workload: Workload) -> None:
 
 
 def fitted_length(request: Request, workload: Workload, lowered: Callable[[Request], Workload]) -> Workload:
-    """The workload at the length that adapters are usually trained at; others, and one that is given, as they are.
+    """The workload at the length that adapters are usually trained at, with its images beside that where they fill it;
+    others, and one that is given, as they are.
 
     Args:
         lowered: the workload of a request.
     """
     kind = kind_of(request, workload)
     usual = samples.KINDS[kind].seq_len
+    if workload.image_tokens >= usual:
+        usual += workload.image_tokens
     plain = adapts(request) and request.seq_len is None and workload.family in _DECODERS and is_language(workload)
     if not plain or usual >= workload.tokens_per_sample:
         return workload
     found = lowered(replace(request, seq_len=usual))
     why = f"what adapters are usually trained at on {kind}; the model takes {workload.tokens_per_sample:,}"
+    if found.image_tokens > samples.KINDS[kind].seq_len:
+        why = f"{why}; {found.image_tokens:,} of images beside it"
     fact = Fact(name="sequence length", value=str(usual), origin=Origin.ASSUMED, why=why)
     return replace(found, facts=tuple(fact if f.name == fact.name else f for f in found.facts))
+
+
+def with_images(request: Request, workload: Workload, lowered: Callable[[Request], Workload]) -> Workload:
+    """The workload with the images of all the texts that share a sequence; others as they are.
+
+    Args:
+        lowered: the workload of a request.
+    """
+    if not (workload.images and request.samples) or _fills(request):
+        return workload
+    mean, _ = _length(request, workload)
+    length = workload.tokens_per_sample
+    images = max(workload.images, round(_images(request) * length / (mean + _image_tokens(request, workload))))
+    if images == workload.images:
+        return workload
+    found = lowered(replace(request, seq_len=length, images=images))
+    told = {f.name: f for f in found.facts if f.name == "images a sequence"}
+    facts = tuple(replace(told[f.name], origin=Origin.DERIVED) if f.name in told else f for f in workload.facts)
+    return replace(found, facts=facts)
+
+
+def _fills(request: Request) -> bool:
+    """Whether each text fills a sequence."""
+    return request.seq_len is not None and request.data_kind is None
+
+
+def _images(request: Request) -> int:
+    """Of a text."""
+    return 1 if request.images is None else request.images
+
+
+def _image_tokens(request: Request, workload: Workload) -> float:
+    """Of the images of one text."""
+    return _images(request) * workload.image_tokens / workload.images if workload.images else 0.0
+
+
+def _length(request: Request, workload: Workload) -> tuple[float, Fact]:
+    """Average tokens of a text without its images, and why so many."""
+    return samples.length(kind_of(request, workload), request.data_kind is not None, request.seq_len)
 
 
 def tokens_of_samples(request: Request, workload: Workload, count: float) -> tuple[float, list[Fact]]:
@@ -81,18 +125,20 @@ def tokens_of_samples(request: Request, workload: Workload, count: float) -> tup
     ``--seq-len`` is cut.
     """
     length = workload.tokens_per_sample
-    if request.seq_len is not None and request.data_kind is None:
+    if _fills(request):
         why = "each fills a sequence of --seq-len; --data-kind takes the average of a kind, packed"
         fact = Fact(name=samples.LENGTH, value=f"{length:,}", origin=Origin.GIVEN, why=why)
         return count * length, [fact]
-    mean, fact = samples.length(kind_of(request, workload), request.data_kind is not None, request.seq_len)
+    mean, fact = _length(request, workload)
+    seen = _image_tokens(request, workload)
+    each = f"({units.count(mean)} + {units.count(seen)} of images)" if seen else units.count(mean)
     total = Fact(
         name="dataset tokens",
-        value=units.count(count * mean),
+        value=units.count(count * (mean + seen)),
         origin=Origin.DERIVED,
-        why=f"{units.count(count)} × {units.count(mean)}, packed into sequences of {length:,}",
+        why=f"{units.count(count)} × {each}, packed into sequences of {length:,}",
     )
-    return count * mean, [fact, total]
+    return count * (mean + seen), [fact, total]
 
 
 def practice(request: Request, workload: Workload, tokens: float) -> Practice | None:

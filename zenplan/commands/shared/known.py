@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zenplan.adapters.clock import today
+from zenplan.commands.shared.output import warned
 from zenplan.commands.shared.tables import catalogue, price_tables
 from zenplan.domain.fit.coefficients import Coefficients
 from zenplan.domain.hardware.catalogue import Catalogue
@@ -50,6 +51,7 @@ def known(
     warn: Callable[[str], None] | None,
     fresh: bool = False,
     operations: str | None = None,
+    tell: Callable[[str], None] = warned,
 ) -> Known:
     """What plugins, the user's own prices and the store of calibrations give.
 
@@ -59,6 +61,7 @@ def known(
         warn: told what of the store cannot be read; None to do without calibrations.
         fresh: whether prices are fetched first.
         operations: how runs are operated, as a setting has it; None as assumed.
+        tell: told what is said of prices, on stderr where nothing else is given.
 
     Raises:
         InputFileError: the user's prices cannot be used.
@@ -70,7 +73,7 @@ def known(
     sheets, operated = catalogue(plugins), operations_of(operations)
     return Known(
         catalogue=sheets,
-        tables=price_tables(plugins, sheets, prices, fresh, operations=operated),
+        tables=price_tables(plugins, sheets, prices, fresh, tell, operated),
         families=plugins.workloads(),
         coefficients=read_coefficients(),
         calibrations=stored_calibrations(warn) if warn else (),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
+from zenplan.commands.shared.filters import Filters
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import Instance, PriceTable
+from zenplan.domain.market.offer import Instance, Offers, PriceTable
 from zenplan.domain.training.request import Request
 from zenplan.errors import UnknownName, UsageError
 
@@ -63,9 +64,29 @@ def _counted(text: str, catalogue: Catalogue) -> tuple[str, int | None]:
         for pattern in (_COUNT_FIRST, _COUNT_LAST):
             match = pattern.fullmatch(text.strip())
             # Behind a name an x may be its last letter.
-            if match and int(match["count"]) and (pattern is _COUNT_FIRST or _is_known(match["name"], catalogue)):
+            if match and (pattern is _COUNT_FIRST or _is_known(match["name"], catalogue)):
+                if not int(match["count"]):
+                    raise UsageError(f"--gpu {text}: no devices are nothing to train on", "one at least, as in 8xH100")
                 return match["name"], int(match["count"])
     return text, None
+
+
+def wanted(
+    filters: Mapping[str, Any], catalogue: Catalogue, tables: Sequence[PriceTable], spot: bool = False
+) -> Filters:
+    """Which offers are looked at, where devices are named as people do: ``8xH100`` are machines of eight.
+
+    Args:
+        filters: fields of a request that say which offers to look at.
+        catalogue: every accelerator.
+        tables: whose machines may be named.
+        spot: only offers with a spot price.
+
+    Raises:
+        UsageError: as of ``with_named_devices``.
+    """
+    named = with_named_devices(Request(gpu=tuple(filters["gpu"])), catalogue, tables)
+    return Filters(**{**filters, "gpu": named.gpu}, instances=named.instances, devices=named.gpus, spot=spot)
 
 
 def _is_known(name: str, catalogue: Catalogue) -> bool:
@@ -80,10 +101,10 @@ def _machines(text: str, tables: Sequence[PriceTable]) -> tuple[Instance, ...]:
     """Those of that name."""
     provider, _, name = text.strip().casefold().rpartition("/")
     found = (
-        offer.instance
+        table.offers[place].instance
         for table in tables
         if provider in ("", table.provider.casefold())
-        for offer in table.offers
-        if offer.instance.name.casefold() == name
+        for place, called in enumerate(Offers.of(table.offers).names)
+        if called.casefold() == name
     )
     return tuple(dict.fromkeys(found))

@@ -41,6 +41,12 @@ def _data_kind(text: str, _: str) -> Any:
     return one_of(*KINDS)(text, "kind of data")
 
 
+def _parts(given: Any, what: str) -> tuple[str, ...]:
+    from zenplan.domain.model.workload import PARTS
+
+    return tuple(one_of(*PARTS)(name, what) for name in names(given, what))
+
+
 def as_given(text: str, _: str) -> str:
     """The text itself."""
     return text
@@ -113,7 +119,7 @@ _MODEL: Final = (
     Flag(
         name="config",
         metavar="FILE",
-        help="A Hugging Face config.json, params.json of Llama, .gguf or .safetensors.",
+        help="A Hugging Face config.json or adapter_config.json, params.json of Llama, .gguf or .safetensors.",
         kind=Path,
     ),
     Flag(name="keras", metavar="TARGET", help="A Keras model: package.module:function, or a .keras file."),
@@ -187,6 +193,12 @@ _STEP: Final = (
     Flag(name="image_size", metavar="COUNT", help="Pixels of a side of the input, as in 224.", parse=whole(1e5)),
     Flag(name="seq_len", metavar="COUNT", help="Tokens of a sequence, as in 4096.", parse=whole(1e8)),
     Flag(
+        name="images",
+        metavar="COUNT",
+        help="Images of a sequence, of whose tokens they are, for a --config that sees; 1 by default.",
+        parse=units.or_zero(whole(1e5)),
+    ),
+    Flag(
         name="global_batch",
         metavar="COUNT",
         help="Tokens of an optimizer step, as in 4M.",
@@ -209,6 +221,12 @@ _STEP: Final = (
         "compiled, jax, xla.",
     ),
     Flag(name="method", metavar="NAME", help="full (default), lora or qlora.", parse=as_given),
+    Flag(
+        name="freeze",
+        metavar="NAMES",
+        help="Parts of a --config that do not learn: vision, audio, projector, text; several: vision,projector.",
+        parse=_parts,
+    ),
 )
 _HARDWARE: Final = (
     Flag(name="gpu", metavar="NAME", help="Accelerator, as in H100 or a100-40gb; several: H100,A100.", kind=list[str]),
@@ -226,7 +244,7 @@ _FILTERS: Final = (
     Flag(
         name="region",
         metavar="NAME",
-        help="Region to rent in, as in us-east-1, EU, or a country as in DEU; several with commas.",
+        help="Region to rent in, as in us-east-1, EU, Europe, or a country as in DEU; several with commas.",
         kind=list[str],
     ),
     Flag(name="max_usd_per_hour", metavar="USD", help="The most that an hour of the whole cluster may cost."),
@@ -327,7 +345,11 @@ _PROJECT: Final = (
         field="label_usd_per_h",
         parse=units.or_zero(units.parse_usd),
     ),
-    Flag(name="currency", metavar="CODE", help="Show amounts in this currency, as in EUR; needs --rate."),
+    Flag(
+        name="currency",
+        metavar="CODE",
+        help="Show amounts in this currency, as in EUR: at --rate, or the price book's.",
+    ),
     Flag(name="rate", metavar="NUMBER", help="What a dollar is in that currency, as in 0.92."),
     Flag(name="rate_date", metavar="DATE", help="The day of that rate, as in 2026-11-29."),
 )

@@ -6,15 +6,17 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
-from zenplan.errors import DataError, UnknownName, UsageError
+from zenplan.errors import DataError, UnknownName, UsageError, ZenplanError
 
 if TYPE_CHECKING:
     # Help and errors, which are written here too, need neither.
     from zenplan.domain.report import Report
     from zenplan.plugins import Plugins
 
+# Set, and not 0: exit code 1 where something of a plugin was left out.
+STRICT: Final = "ZENPLAN_STRICT"
 # What a terminal without these characters shows in their place.
 _PLAIN = str.maketrans(
     {
@@ -79,7 +81,7 @@ def say(report: Report, name: str, plugins: Plugins) -> None:
         raise UsageError("no plugin gives a format to answer in", "ZENPLAN_BLOCK must not have builtin in it")
     if exporter is None:
         raise UnknownName("format", name, (e.name for e in plugins.exporters()))
-    if name == "table" and _colourful(sys.stdout):
+    if name == "table" and colourful(sys.stdout):
         from zenplan.adapters.formats import table
 
         write(sys.stdout, table(report, colour=True))
@@ -92,7 +94,7 @@ def say(report: Report, name: str, plugins: Plugins) -> None:
     write(sys.stdout, text)
 
 
-def _colourful(stream: TextIO) -> bool:
+def colourful(stream: TextIO) -> bool:
     """Whether to write ANSI styles there (https://no-color.org, https://force-color.org)."""
     if os.environ.get("NO_COLOR"):
         return False
@@ -102,16 +104,41 @@ def _colourful(stream: TextIO) -> bool:
 @contextmanager
 def loaded_plugins(warn: Callable[[str], None] | None = None) -> Iterator[Plugins]:
     """The plugins, for one command. What was left out of them is said at its end, also where it fails: one line for
-    each, and why, to ``warn`` or else on stderr."""
+    each, and why, to ``warn`` or else on stderr.
+
+    Raises ZenplanError, at the end of a command that answered: something was, and that is not wanted.
+    """
     from zenplan.plugins import load_plugins
 
     plugins = load_plugins()
     try:
         yield plugins
     finally:
-        for problem in plugins.problems():
-            if not problem.kept:
-                (warn or warned)(f"plugin {problem.plugin}: {problem.what}: {problem.reason}")
+        missing = [problem for problem in plugins.problems() if not problem.kept]
+        for problem in missing:
+            (warn or warned)(f"plugin {problem.plugin}: {problem.what}: {problem.reason}")
+    if missing and warn is None and is_strict():
+        names = ", ".join(dict.fromkeys(problem.plugin for problem in missing))
+        raise ZenplanError(f"left out under --strict: something of {names}", "'zenplan plugins' lists what, and why")
+
+
+def is_strict() -> bool:
+    """Whether a command is to fail where something of a plugin was left out."""
+    return os.environ.get(STRICT, "").strip() not in ("", "0")
+
+
+@contextmanager
+def strictly() -> Iterator[None]:
+    """Every command in it is strict."""
+    before = os.environ.get(STRICT)
+    os.environ[STRICT] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[STRICT]
+        else:
+            os.environ[STRICT] = before
 
 
 def warned(text: str) -> None:

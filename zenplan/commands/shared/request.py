@@ -55,15 +55,20 @@ def request_of(
     from zenplan.domain.training.request import Request
 
     _check_price(given)
+    config = _config(given.get("config"))
     values = parsed(given)
+    if config is not None:
+        from zenplan.commands.shared.adapters import with_base
+
+        values, config = with_base(values, config)
     project = ProjectPlan(**{f.name: values.pop(f.name) for f in fields(ProjectPlan) if f.name in values})
     check_labels(project, given)
     return Request(
         **values,
         given=_given(settings, given),
         project=project,
-        currency=_currency(given),
-        config=_config(given.get("config")),
+        currency=_currency(given, settings),
+        config=config,
         precision=settings["precision"],
         optimizer=settings["optimizer"],
         software=settings["software"],
@@ -157,31 +162,12 @@ def check_labels(project: ProjectPlan, given: Mapping[str, Any]) -> None:
         raise UsageError("--trial-share is of --trials", "as in: --trials 20 --trial-share 5%")
 
 
-def _currency(given: Mapping[str, Any]) -> Currency | None:
-    """The other currency, if one was asked for. Raises UsageError: code, rate or date cannot be used."""
-    code, rate, day = (given.get(name) for name in ("currency", "rate", "rate_date"))
-    if code is None and rate is None and day is None:
+def _currency(given: Mapping[str, Any], settings: Settings) -> Currency | None:
+    if all(given.get(name) is None for name in ("currency", "rate", "rate_date")):
         return None
-    from datetime import date
+    from zenplan.commands.shared.currency import currency_of
 
-    from zenplan.domain.market.currency import Currency
-    from zenplan.errors import UsageError
-    from zenplan.units import number_of
-
-    if code is None or rate is None:
-        raise UsageError("--currency and --rate go together", "as in: --currency EUR --rate 0.92")
-    if not (code.isascii() and code.isalpha() and len(code) == 3):
-        raise UsageError(f"--currency is no code of a currency: '{code}'", "three letters, as in: EUR, GBP, CNY")
-    if code.upper() == "USD":
-        raise UsageError("--currency USD is what amounts are in already", "leave --currency and --rate out")
-    value = number_of(rate)
-    if value is None or not 1e-6 < value < 1e7:
-        raise UsageError(f"--rate is no rate: '{rate}'", "so much of the currency for a dollar, as in: 0.92")
-    try:
-        as_of = None if day is None else date.fromisoformat(day)
-    except ValueError as error:
-        raise UsageError(f"--rate-date is no date: '{day}'", "as in: 2026-11-29") from error
-    return Currency(code=code.upper(), per_usd=value, as_of=as_of)
+    return currency_of(given, settings["prices"])
 
 
 def _config(file: Path | dict[str, Any] | None) -> Mapping[str, Any] | None:

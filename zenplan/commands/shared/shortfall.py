@@ -65,12 +65,13 @@ def _fits(plan: TrainingPlan, most: int | None, clusters: Sequence[Cluster]) -> 
 
 
 def shortfall(where: Cluster, needs_bytes: float) -> str:
-    """What the leanest layout needs on each device, what it has, and what is missing."""
-    return (
-        f"{where.devices} × {where.accelerator.name} needs {units.size(needs_bytes)} a device of "
-        f"{units.size(where.accelerator.capacity_bytes)}, {HEADROOM:.0%} of it left free: "
-        f"{units.size(needs_bytes - usable_bytes(where))} short"
-    )
+    """What the leanest layout needs on each device, what it has, and what is missing: of all of it, or of what is
+    left free."""
+    has = where.accelerator.capacity_bytes
+    needs = f"{where.devices} × {where.accelerator.name} needs {units.size(needs_bytes)} a device of {units.size(has)}"
+    if needs_bytes > has:
+        return f"{needs}: {units.size(needs_bytes - has)} short"
+    return f"{needs}, {HEADROOM:.0%} of it left free: {units.size(needs_bytes - usable_bytes(where))} short"
 
 
 def trains_in(accelerator: Accelerator, precision: Precision) -> bool:

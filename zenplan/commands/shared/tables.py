@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -14,7 +14,7 @@ from zenplan.commands.shared.current import current_tables
 from zenplan.commands.shared.output import warned
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.hardware.catalogue import Catalogue
-from zenplan.domain.market.offer import OLD_WITHIN, DevicePrice, PriceTable
+from zenplan.domain.market.offer import OLD_WITHIN, Billing, DevicePrice, Offer, Price, PriceTable
 from zenplan.domain.market.provider import ProviderClass
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.operations import Operations
@@ -151,21 +151,41 @@ def lowered(families: Sequence[WorkloadFamily], options: Mapping[str, Any]) -> W
     """
     name = options.get("model")
     family = _family_of(families, name)
-    try:
-        return family.lower({key: value for key, value in options.items() if value is not None})
-    except UnknownName:
-        from zenplan.families.catalogue import named_here, names_of
-        from zenplan.families.transformer.presets import INSTEAD
+    given = {key: value for key, value in options.items() if value is not None}
+    if name is None or _knows(family, name):
+        return family.lower(given)
+    from zenplan.families.bare_names import size_of, with_size_told
+    from zenplan.families.transformer.presets import INSTEAD, alike
 
-        if name is None or _knows(family, name):
-            raise
-        called, _, changes = name.partition(":")
-        here = next((named_here(text) for text in names_of(called) if named_here(text) != text), "")
-        if here:
-            parted = "," if ":" in here else ":"
-            return lowered(families, {**options, "model": f"{here}{parted}{changes}" if changes else here})
-        known = (each for family in families for each in family.presets())
-        raise UnknownName("model", name.partition(":")[0], known, "zenplan workloads", INSTEAD) from None
+    called, _, changes = name.partition(":")
+    here = _other_name(families, called) or size_of(called)
+    if here:
+        parted = "," if ":" in here else ":"
+        load = lowered(families, {**options, "model": f"{here}{parted}{changes}" if changes else here})
+        return with_size_told(load, called, _names(families)) if here == size_of(called) else load
+    try:
+        return family.lower(given)
+    except UnknownName:
+        near = alike(called, _names(families))
+        raise UnknownName("model", called, near, "zenplan workloads", INSTEAD) from None
+
+
+def _names(families: Sequence[WorkloadFamily]) -> list[str]:
+    return [each for family in families for each in family.presets()]
+
+
+def _other_name(families: Sequence[WorkloadFamily], called: str) -> str | None:
+    """What a model is called here that others call something else: ``CLIP ViT-B/32``, ``facebook/dinov2-base``."""
+    from zenplan.adapters.tables.named_configurations import configurations_by_alias
+    from zenplan.families.catalogue import named_here, names_of
+    from zenplan.families.transformer.presets import plain
+
+    for text in names_of(called):
+        if named_here(text) != text:
+            return named_here(text)
+        if any(_knows(family, text) for family in families):
+            return text
+    return configurations_by_alias().get(plain(called))
 
 
 def _family_of(families: Sequence[WorkloadFamily], model: str | None) -> WorkloadFamily:
@@ -194,24 +214,34 @@ def _knows(family: WorkloadFamily, model: str) -> bool:
 
 
 def cheapest(accelerator: Accelerator, tables: Sequence[PriceTable], today: date) -> DevicePrice | None:
-    """The lowest on-demand price of one device of that kind, in any number and place; None where none is known.
+    """The lowest on-demand price of one device of that kind, in any number and place, that binds to no term; None where
+    none is known.
 
     An old price, or one without a date, is the lowest only where no fresh one is within ``OLD_WITHIN`` times of it.
     """
-    prices = [
-        (offer.on_demand.usd_per_h / offer.instance.devices, offer, offer.on_demand)
-        for table in tables
-        for offer in table.offers
-        if offer.instance.accelerator == accelerator.name and offer.on_demand is not None
-    ]
-    if not prices:
+    own = (o for table in tables for o in table.offers if o.instance.accelerator == accelerator.name)
+    found = lowest(own, Billing.ON_DEMAND, today)
+    if found is None:
         return None
-    least = min(prices, key=lambda each: each[0])
-    fresh = min((p for p in prices if not p[2].is_old(today)), key=lambda each: each[0], default=least)
-    usd_per_h, offer, price = fresh if fresh[0] <= OLD_WITHIN * least[0] else least
+    usd_per_h, offer, price = found
     return DevicePrice(
         usd_per_h=usd_per_h,
         offer=f"{offer.instance.provider} {offer.called}",
         as_of=price.as_of,
         seen=seen(price, today),
     )
+
+
+def lowest(offers: Iterable[Offer], billing: Billing, today: date) -> tuple[float, Offer, Price] | None:
+    """The lowest price of a device-hour that binds to no term, whose it is, and the price of the machine; None where none
+    has one. Old prices as of ``cheapest``."""
+    prices = [
+        (price.usd_per_h / offer.instance.devices, offer, price)
+        for offer in offers
+        if offer.committed is None and (price := offer.price(billing)) is not None
+    ]
+    if not prices:
+        return None
+    least = min(prices, key=lambda each: each[0])
+    fresh = min((p for p in prices if not p[2].is_old(today)), key=lambda each: each[0], default=least)
+    return fresh if fresh[0] <= OLD_WITHIN * least[0] else least

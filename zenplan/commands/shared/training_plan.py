@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from zenplan.commands.shared.amount import amount
-from zenplan.commands.shared.fine_tuning import fitted_length
+from zenplan.commands.shared.fine_tuning import fitted_length, with_images
 from zenplan.commands.shared.software import software_of
 from zenplan.commands.shared.workload import workload_of
 from zenplan.domain.fit.attention import usual_kernels
@@ -18,7 +18,7 @@ from zenplan.domain.training.plan import METHODS, OPTIMIZERS, Optimizer, Trainin
 from zenplan.domain.training.request import Request
 from zenplan.domain.training.tuning import USUAL
 from zenplan.errors import UnknownName, UsageError
-from zenplan.planning.explain.method import QLORA_WEIGHT_BYTES, with_adapters
+from zenplan.planning.explain.method import QLORA_WEIGHT_BYTES, with_adapters, with_frozen
 from zenplan.protocols import WorkloadFamily
 
 _METHOD_NAMES = {"full": "full training of all parameters", "lora": "LoRA", "qlora": "QLoRA, 4-bit weights"}
@@ -33,12 +33,14 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_ru
     method = "full" if request.method is None else request.method
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
-    workload = fitted_length(request, workload_of(request, families), lambda other: workload_of(other, families))
+    workload = workload_of(request, families)
+    for fitted in (fitted_length, with_images):
+        workload = fitted(request, workload, lambda other: workload_of(other, families))
     precision, precision_fact = _precision(request)
     optimizer, optimizer_fact = _optimizer(request, workload)
     software, stack, software_fact = software_of(request, workload, method, precision)
     weight_bytes = QLORA_WEIGHT_BYTES if method == "qlora" else precision.compute_bytes
-    trained = workload if method == "full" else with_adapters(workload)
+    trained = with_frozen(workload if method == "full" else _adapted(request, workload), request.freeze)
     if not trained.trainable_parameters:
         raise UsageError(
             f"nothing of {workload.name} would be trained",
@@ -71,6 +73,19 @@ def training_plan(request: Request, families: Sequence[WorkloadFamily], whole_ru
         batch_fact=how_much.batch_fact,
         facts=facts,
     )
+
+
+def _adapted(request: Request, workload: Workload) -> Workload:
+    """The workload with the usual adapters, or those of a configuration."""
+    if request.adapter is None:
+        return with_adapters(workload, without=request.freeze)
+    from zenplan.commands.shared.adapters import targets_of
+
+    why = "the adapter's configuration"
+    if request.adapter.normed:
+        why = f"{why}; DoRA's lengths of the weights are not counted: its steps take longer than LoRA's"
+    rank, targets = request.adapter.rank, targets_of(request.adapter)
+    return with_adapters(workload, rank, targets, request.freeze, why)
 
 
 def _origin(given: str | None) -> Origin:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from zenplan import units
 from zenplan.commands.shared.tables import lowered
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.domain.training.request import Request
-from zenplan.errors import UsageError
+from zenplan.errors import UnknownName, UsageError
 from zenplan.protocols import WorkloadFamily
+
+if TYPE_CHECKING:
+    from zenplan.domain.training.adapter import Adapter
 
 _KINDS: Final = ("params", "model", "config", "keras")
 # Flags whose names are not those of the request's fields.
@@ -22,6 +26,7 @@ _GOES_WITH: Final = {
     "active_params": (("params", "model", "config"), "it says how a mixture of --params is cut"),
     "activations_per_sample": (("flop_per_sample",), "give it with --params and --flops-per-sample"),
     "image_size": (("model",), "it is for a named model of images, as in: --model resnet50"),
+    "images": (("config", "model"), "it is for a language model that sees images, by its name or config.json"),
     "seq_len": (("params", "model", "config"), "it is for models of sequences"),
 }
 # Below it each weight is used about once for a sample, as in a stack of dense layers.
@@ -43,8 +48,28 @@ def workload_of(request: Request, families: Sequence[WorkloadFamily]) -> Workloa
         return _by_flop(request)
     if request.keras is not None:
         return request.keras
-    options = (kind, "active_params", "image_size", "seq_len")
-    return lowered(families, {name: getattr(request, name) for name in options})
+    options = (kind, "active_params", "image_size", "images", "seq_len")
+    given = {name: getattr(request, name) for name in options}
+    if kind == "model" and request.adapter is not None and request.given.get("model") is None:
+        return _base(families, given, request.adapter)
+    return lowered(families, given)
+
+
+def _base(families: Sequence[WorkloadFamily], options: Mapping[str, Any], adapter: Adapter) -> Workload:
+    """The model that an adapter is of: of its shape are those that were tuned from it.
+
+    Raises:
+        UsageError: it is not known by its name.
+    """
+    from zenplan.commands.shared.adapters import names_of
+
+    for name in names_of(adapter.base):
+        with contextlib.suppress(UnknownName):
+            return lowered(families, {**options, "model": name})
+    raise UsageError(
+        f"the adapter is of '{next(names_of(adapter.base))}', which is not known by its name",
+        "give the model's own config.json with --method lora, or --model NAME beside the adapter's",
+    )
 
 
 def keras_model(target: str, tell: Callable[[str, float], None]) -> Workload:

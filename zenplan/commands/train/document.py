@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Annotated, Any
@@ -21,7 +21,9 @@ from zenplan.commands.shared.document import (
     Ratio,
     one_of,
 )
+from zenplan.commands.shared.exported import ExportDocument, export_document
 from zenplan.documents import Document, fill
+from zenplan.domain.measured.export import Export
 from zenplan.domain.measured.training_run import ORIGINS, STATES, RunPrediction, RunResult, RunStatus, Spent
 from zenplan.domain.provenance import Fact
 from zenplan.domain.range import Range
@@ -166,6 +168,10 @@ class RunDocument(Document, tag_field="schema", tag="zenplan.run/1"):
     notes: Annotated[
         tuple[Annotated[str, Meta(description="A line.")], ...], Meta(description="What was said while it ran.")
     ]
+    # Of 'zenplan runs show' alone: result.json is from before them.
+    exports: Annotated[
+        tuple[ExportDocument, ...], Meta(description="What was exported of it and is still there, the last at the end.")
+    ] = ()
 
 
 class TrialDocument(Document):
@@ -238,8 +244,8 @@ def status_document(found: RunStatus) -> StatusDocument:
     )
 
 
-def run_document(found: RunResult, folder: str) -> RunDocument:
-    """What came out, and where it lies."""
+def run_document(found: RunResult, folder: str, exports: Sequence[Export] = ()) -> RunDocument:
+    """What came out, where it lies, and what was exported of it."""
     return fill(
         RunDocument,
         found,
@@ -248,6 +254,7 @@ def run_document(found: RunResult, folder: str) -> RunDocument:
         metrics={part: dict(values) for part, values in found.metrics.items()},
         baselines={part: dict(values) for part, values in found.baselines.items()},
         folder=folder,
+        exports=tuple(map(export_document, exports)),
     )
 
 

@@ -24,7 +24,7 @@ from zenplan.commands.train.predict import mfu_of
 from zenplan.commands.train.supervise import Supervisor
 from zenplan.documents import published
 from zenplan.domain.checks import one_line
-from zenplan.domain.measured.calibration import DONE, MODEL, Calibration, Measured, Point, Stored
+from zenplan.domain.measured.calibration import BUSY, DONE, MODEL, Calibration, Measured, Point, Stored
 from zenplan.domain.measured.training_run import FINISHED, RunResult
 from zenplan.errors import DataError, InputFileError, ZenplanError
 from zenplan.planning.calibration.features import features_of_blocks
@@ -123,12 +123,16 @@ def _lines(asked: Asked, result: RunResult, folder: Path) -> Iterator[str]:
     yield ""
     yield "## Limits"
     yield ""
-    yield "- It was evaluated on data of the same source as it was trained on, and on nothing else."
-    if result.samples and asked.data.kind == "tokens" and result.parameters and result.tokens:
+    yield from (f"- {line}" for line in limits(result))
+
+
+def limits(result: RunResult) -> Iterator[str]:
+    """What is to be held against what came out, a sentence each."""
+    yield "It was evaluated on data of the same source as it was trained on, and on nothing else."
+    if result.samples and result.parameters and result.tokens:
         ratio = result.tokens / result.parameters
-        yield f"- {units.significant(ratio)} tokens a parameter were seen; language models are often trained on 20 and more."
-    for note in result.notes:
-        yield f"- {note}"
+        yield f"{units.significant(ratio)} tokens a parameter were seen; language models are often trained on 20 and more."
+    yield from result.notes
 
 
 def _data(asked: Asked) -> Iterator[str]:
@@ -190,7 +194,9 @@ def calibration_of(supervisor: Supervisor, result: RunResult, id: str) -> Calibr
         peak_bytes=result.peak_bytes,
     )
     text = one_line(f"steps of the training run {result.status.id}")
-    return replace(about.begun(id, mark), measured=(measured,), notes=(text,))
+    found = replace(about.begun(id, mark), measured=(measured,), notes=(text,))
+    busy = supervisor.world.busy or f"{BUSY} steps took {found.waited:.2f} times as long as they computed"
+    return replace(found, notes=(text, one_line(busy))) if supervisor.world.busy or found.was_busy else found
 
 
 def store(supervisor: Supervisor, result: RunResult) -> str:
@@ -201,6 +207,8 @@ def store(supervisor: Supervisor, result: RunResult) -> str:
             if found is None:
                 return ""
             opened.insert([Stored(calibration=found, state=DONE)])
+            if found.disturbed:
+                return f"calibration {found.id} is made of its steps, and marked: other programs were busy"
             return f"calibration {found.id} is made of its steps: the next estimate on this device uses it"
     except ZenplanError as error:
         return f"its steps are not kept as a calibration: {error.message}"

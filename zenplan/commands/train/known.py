@@ -132,6 +132,7 @@ def _on_cpu(asked: Asked, plan: TrainingPlan, stored: Sequence[Stored]) -> Known
             not same
             or mark.compiled != compiles(asked.backend, job.compiled)
             or each.changed
+            or each.disturbed
             or (own and each.batch != job.batch)
         ):
             continue

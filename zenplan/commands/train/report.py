@@ -8,10 +8,12 @@ from typing import Any
 
 from zenplan import units
 from zenplan.adapters.picture.curve import smooth
+from zenplan.adapters.run_folder.exports import read_exports
 from zenplan.adapters.run_folder.folder import CARD, CURVE_SVG, METRICS
 from zenplan.adapters.run_folder.lines import read_metrics
 from zenplan.commands.layouts.report import Point, drawn
 from zenplan.commands.train.beside import as_a_whole, energy, rows
+from zenplan.domain.measured.export import Export
 from zenplan.domain.measured.training_run import FINISHED, RunPrediction, RunResult
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
@@ -51,7 +53,12 @@ def train_report(result: RunResult, folder: Path, more: Sequence[str] = ()) -> R
 def _document(result: RunResult, folder: Path) -> Any:
     from zenplan.commands.train.document import run_document
 
-    return run_document(result, str(folder))
+    return run_document(result, str(folder), read_exports(folder))
+
+
+def exported(each: Export) -> str:
+    """An export of a run, in a line."""
+    return f"Exported on {each.made_at:%Y-%m-%d}: {each.name}, {units.size(each.bytes or 0)}, {each.path}."
 
 
 def run_record(result: RunResult) -> Mapping[str, Any]:
@@ -144,6 +151,7 @@ def _notes(result: RunResult, folder: Path) -> tuple[str, ...]:
         lines.append(f"Price: {known.price}.")
     lines += [whole] if (whole := as_a_whole(result)) else []
     lines += [f"{note}." for note in result.notes]
+    lines += [exported(each) for each in read_exports(folder)]
     lines.append(f"In {folder}: {CARD}, {CURVE_SVG}, {METRICS}{', model/' if result.model else ''}.")
     return tuple(lines)
 

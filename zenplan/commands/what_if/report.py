@@ -45,7 +45,10 @@ def sensitivity_report(before: Answer) -> Report:
         make_records=lambda: _records(before),
         verdict=f"{screen.title(before)}: {took} on {_on(best)}.",
         tables=screen.assumptions(before, most=None),
-        notes=("Each input alone, on the same machines. Changes: --tokens +50%, --price -10%, --mfu 0.35.",),
+        notes=(
+            *_rate(before),
+            "Each input alone, on the same machines. Changes: --tokens +50%, --price -10%, --mfu 0.35.",
+        ),
     )
 
 
@@ -107,7 +110,12 @@ def _took(before: Answer, usd: float | None, time_s: float) -> str:
 
 def _notes(found: WhatIf) -> tuple[str, ...]:
     if found.after is None:
-        return ()
+        return _rate(found.before)
     then = found.after.recommended
     took = ", ".join(_figures(found.after, _usd(then), then.wall_clock_s.mid))
-    return (f"With all offers to choose from, recommended then: {took} on {_on(then)}, {screen.machines(then.quote)}.",)
+    choice = f"With all offers to choose from, recommended then: {took} on {_on(then)}, {screen.machines(then.quote)}."
+    return (choice, *_rate(found.before))
+
+
+def _rate(before: Answer) -> tuple[str, ...]:
+    return tuple(filter(None, (screen.rate(before),)))

@@ -165,6 +165,7 @@ class Bill:
         compute_usd: of the machines; None where nobody has a price for them, and then there is no total.
         beside: what is paid beside them; what is not known is a range of what others ask.
         credits: what is taken off; None where there are none.
+        paid_anyway: of a commitment that has begun and that the run does not use whole; in no total. None where it does.
     """
 
     billing: Billing
@@ -173,6 +174,7 @@ class Bill:
     compute_usd: Range | None
     beside: tuple[Part, ...] = ()
     credits: Part | None = None
+    paid_anyway: Part | None = None
 
     @property
     def gross_usd(self) -> Range | None:
@@ -180,11 +182,11 @@ class Bill:
         usd = self.compute_usd
         if usd is None:
             return None
-        return Range(
-            low=usd.low + sum(part.low_usd for part in self.beside),
-            mid=usd.mid + sum(part.mid_usd for part in self.beside),
-            high=usd.high + sum(part.high_usd for part in self.beside),
-        )
+        low = usd.low + sum(part.low_usd for part in self.beside)
+        mid = usd.mid + sum(part.mid_usd for part in self.beside)
+        high = usd.high + sum(part.high_usd for part in self.beside)
+        # What is committed to costs the same in each case, and is no rounding error of floats out of order.
+        return Range(low=min(low, mid), mid=mid, high=max(mid, high))
 
     @property
     def total_usd(self) -> Range | None:
@@ -254,7 +256,9 @@ class Estimate:
     @property
     def grounds(self) -> Grounds:
         """The kind of evidence."""
-        return self.correction.grounds if self.correction else Grounds.PUBLISHED
+        if self.correction:
+            return self.correction.grounds
+        return Grounds.ASSUMED if self.cluster.accelerator.is_processor else Grounds.PUBLISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

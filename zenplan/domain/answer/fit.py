@@ -21,6 +21,8 @@ class Fit(StrEnum):
 # published runs, all of which were made, are called impossible. ``benchmarks/memory.py`` prints both.
 FITS_UP_TO: Final = 0.85
 TIGHT_UP_TO: Final = 1.20
+# And a plan of which more is predicted than the device has is none that can be recommended, though it may go.
+PLANNED_UP_TO: Final = 1.0
 # Of published peaks, each publisher weighing the same, so large a share lies so far above the predicted ones that one at
 # the first limit would not have fitted, and so far below that one at the second limit would have.
 HIGHER, LOWER = 0.18, 0.04

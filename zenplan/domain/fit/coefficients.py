@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from zenplan.domain import checks
 from zenplan.domain.fit.attention import usual_kernel
 from zenplan.domain.fit.efficiency import Efficiency, Interval
+from zenplan.domain.fit.processor import on_processor
 from zenplan.domain.model.workload import LANGUAGE
 from zenplan.domain.precision import Precision
 from zenplan.domain.software import Software
@@ -84,9 +85,17 @@ class Coefficients:
     other_interval: Interval
     source: str
 
-    def of(self, architecture: str, precision: Precision, software: Software | None, family: str) -> Efficiency:
+    def of(
+        self,
+        architecture: str,
+        precision: Precision,
+        software: Software | None,
+        family: str,
+        processor: bool = False,
+    ) -> Efficiency:
         """The efficiency of an architecture, in a precision, under a kind of software (None: not known), for a
-        family of models (as in ``Workload.family``). The common values are those of language models."""
+        family of models (as in ``Workload.family``). The common values are those of language models; no run on a
+        processor was fitted."""
         where = (
             f"{GENERATION}/{architecture}",
             software_group(software, family),
@@ -98,7 +107,7 @@ class Coefficients:
             values |= {field: self.all[name].of(*where) for name, field in OTHERS.items()}
         wide = (*where[:3], f"{PRECISION}/{precision_class(precision.other_dtype)}")
         interval = self.interval if family in LANGUAGE else self.other_interval
-        return Efficiency(
+        found = Efficiency(
             architecture=architecture,
             **values,
             wide_matmul=self.all["matmul"].of(*wide),
@@ -107,3 +116,4 @@ class Coefficients:
             source=self.source,
             correction=None,
         )
+        return on_processor(found) if processor else found

@@ -103,6 +103,7 @@ class Grounds(StrEnum):
     MEASURED = "measured"  # on this accelerator, this model
     CARRIED = "carried over"  # from another accelerator, by the ratio of what is predicted for the two
     PUBLISHED = "published"  # fitted to published runs
+    ASSUMED = "assumed"  # on a processor: what published runs of accelerators let expect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,10 +51,12 @@ class Accelerator:
         network_bytes_per_s: usual node-to-node bandwidth for each device; an instance states its own.
         mig_instances: into how many of the smallest it can be parted (MIG); None where it cannot, or nobody says so.
         sustained_share: of the dense peak, what the best measured matrix product keeps up, under its power limit
-            and clocks; None where nobody measured it.
+            and clocks; of a processor in its matrix units; None where nobody measured it.
         peer_access: one device reaches another's memory over PCIe; without, what they exchange goes through the
             host's memory (GeForce since 2018).
         trains: False for products that are made for inference only.
+        threads: hardware threads of a processor, whose cores are the multiprocessors and whose memory is the machine's;
+            None of every other product.
         sources: field name to where its figure comes from.
     """
 
@@ -83,6 +85,7 @@ class Accelerator:
     mig_instances: int | None = None
     sustained_share: float | None = None
     trains: bool = True
+    threads: int | None = None
     peer_access: bool = True
     notes: str = ""
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -101,6 +104,7 @@ class Accelerator:
             network_bytes_per_s=self.network_bytes_per_s,
             power_w=self.power_w,
             sustained_share=self.sustained_share,
+            threads=self.threads,
             multiprocessors=self.multiprocessors,
             clock_hz=self.clock_hz,
             tensor_clock_hz=self.tensor_clock_hz,
@@ -119,6 +123,11 @@ class Accelerator:
     def can_run(self, precision: Precision) -> bool:
         """Whether the data sheet has a peak for the precision."""
         return self.peak(precision.matmul_dtype) is not None and self.peak(precision.other_dtype) is not None
+
+    @property
+    def is_processor(self) -> bool:
+        """Whether it is a machine's own processor, and no device beside it."""
+        return self.threads is not None
 
     @property
     def compute_major(self) -> int | None:

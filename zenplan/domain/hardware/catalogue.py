@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from zenplan.domain.hardware.accelerator import Accelerator
+from zenplan.domain.hardware.processor import product
 from zenplan.domain.mapping import read_only
 from zenplan.errors import UnknownName
 from zenplan.units import GB, GIB, size
@@ -94,6 +95,11 @@ class Catalogue:
         """
         return self._one_of(*self._named(text), memory_bytes)
 
+    def by_processor(self, model: str) -> Accelerator | None:
+        """The processor that a system calls that, as in ``AMD EPYC 9654 96-Core Processor``, or None: never a guess."""
+        found = self._nvml.get(_bare(product(model)), ())
+        return next((each for each in found if each.is_processor), None)
+
     def why_none(self, text: str, memory_bytes: float | None = None) -> str:
         """Why ``by_nvml`` finds no data sheet, for people; empty where it finds one."""
         cards, rest = self._named(text)
@@ -141,7 +147,9 @@ class Catalogue:
         return [
             each.name
             for each in self.accelerators
-            if each.trains and wanted in (plain(each.vendor), plain(each.name.partition("-")[0]))
+            if each.trains
+            and not each.is_processor
+            and wanted in (plain(each.vendor), plain(each.name.partition("-")[0]))
         ]
 
     def _spellings(self) -> Iterable[str]:

@@ -88,6 +88,9 @@ class Device:
     """One GPU that is present here, as its driver describes it now.
 
     Attributes:
+        index: as the vendor's tool numbers them; instances of a GPU and those of another maker come after all of its.
+        vendor: the maker, as data sheets have it.
+        slice_of: index of the GPU that it is an instance of (MIG); None where it is a whole one.
         compute_capability: as in ``9.0``.
         memory_used_bytes: includes what the driver keeps for itself; used and free add up to the total.
         power_limit_w: the limit that is enforced now, the lowest of all that apply.
@@ -99,6 +102,8 @@ class Device:
     """
 
     index: int
+    vendor: str = "NVIDIA"
+    slice_of: int | None = None
     name: Reading[str]
     uuid: Reading[str]
     compute_capability: Reading[str]
@@ -128,22 +133,27 @@ class Device:
     graphics_processes: Reading[tuple[Process, ...]]
 
     def __post_init__(self) -> None:
-        checks.not_negative("device", index=self.index)
-        for each in fields(self):
-            if each.name != "index" and not isinstance(getattr(self, each.name), Reading):
-                raise DataError(f"device {self.index}: {each.name} must be a reading")
+        checks.not_negative("device", index=self.index, slice_of=self.slice_of)
+        for name in Device.readings():
+            if not isinstance(getattr(self, name), Reading):
+                raise DataError(f"device {self.index}: {name} must be a reading")
         _check_readings(f"device {self.index}", self)
 
     @staticmethod
-    def unreadable(index: int, reason: str) -> Device:
-        """A device that the driver counts but does not let anyone describe."""
+    def readings() -> tuple[str, ...]:
+        """The fields that a driver is asked for."""
+        return tuple(each.name for each in fields(Device) if each.name not in ("index", "vendor", "slice_of"))
+
+    @staticmethod
+    def unreadable(index: int, reason: str, **known: Any) -> Device:
+        """A device that the driver counts but does not let anyone describe, beside what is known of it."""
         missing: Reading[Any] = Reading.missing(reason)
-        return Device(index=index, **{f.name: missing for f in fields(Device) if f.name != "index"})
+        return Device(index=index, **(dict.fromkeys(Device.readings(), missing) | known))
 
     @property
     def problem(self) -> str:
         """Why nothing at all could be read, or nothing where something could."""
-        readings = [getattr(self, each.name) for each in fields(self) if each.name != "index"]
+        readings = [getattr(self, name) for name in Device.readings()]
         reasons = {reading.reason for reading in readings}
         return str(readings[0].reason) if len(reasons) == 1 else ""
 
@@ -177,6 +187,8 @@ class Host:
         memory_available_bytes: of the whole machine, whatever the container allows.
         memory_limit_bytes: memory that the container allows.
         os: the distribution where there is one, else the system's name.
+        sockets: processors that are plugged in.
+        numa_nodes: parts of memory, each nearest to some of the cores.
         blas_threads: environment variable (``OMP_NUM_THREADS`` ...) to what it asks for.
         disk_free_bytes: where the program keeps its data.
     """
@@ -193,6 +205,8 @@ class Host:
     kernel: Reading[str]
     python_version: Reading[str]
     disk_free_bytes: Reading[int]
+    sockets: Reading[int] = Reading(value=None, reason="not asked for")
+    numa_nodes: Reading[int] = Reading(value=None, reason="not asked for")
     blas_threads: Mapping[str, Reading[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -31,7 +31,9 @@ class Which:
         checks.named("offers", provider=self.provider)
 
     def matches(self, offer: Offer) -> bool:
-        """Whether it is one of them, whoever's table it is in."""
+        """Whether it is one of them, whoever's table it is in; one that binds to a term only where its tier is named."""
+        if offer.committed is not None and self.tier is None:
+            return False
         pairs = (
             (self.instance, offer.instance.name),
             (self.accelerator, offer.instance.accelerator),

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import re
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import compress
+from typing import overload
 
 from zenplan.domain import checks
+from zenplan.domain.market.committed import Committed
 from zenplan.domain.market.credit import Credit
 from zenplan.domain.market.interruptions import Interruptions
 from zenplan.domain.market.provider import ProviderClass
@@ -21,6 +28,9 @@ OLD_DAYS = 180
 OLD_WITHIN = 2.0
 # The provider of devices that nobody rents out, or whose price the user gave: it alone has offers without a price.
 OWN = "own"
+
+
+_NOBODYS = re.compile(r"\b(example\.(com|net|org)|[\w.-]+\.(example|invalid|test))\b")
 
 
 class Billing(StrEnum):
@@ -89,6 +99,11 @@ class Price:
         """Days since the price was seen; None where it has no date."""
         return (today - self.as_of).days if self.as_of else None
 
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether its source is of a name that nobody can have (RFC 2606), as in a plugin that was begun and not filled."""
+        return _NOBODYS.search(self.source) is not None
+
     def is_old(self, today: date) -> bool:
         """Whether it was seen more than ``OLD_DAYS`` ago; a price without a date counts as older than that."""
         days = self.age_days(today)
@@ -147,6 +162,11 @@ class Offer:
         return f"{self.instance.name} ({self.tier})" if self.tier else self.instance.name
 
     @property
+    def committed(self) -> Committed | None:
+        """To what its price binds; None where it is one by the hour."""
+        return self.terms.committed if self.terms else None
+
+    @property
     def has_price(self) -> bool:
         """Whether the price under any billing kind is known."""
         return self.on_demand is not None or self.spot is not None
@@ -154,6 +174,119 @@ class Offer:
     def price(self, billing: Billing) -> Price | None:
         """The price under that billing kind, or None where it is unknown."""
         return self.on_demand if billing is Billing.ON_DEMAND else self.spot
+
+
+class Offers(Sequence[Offer]):
+    """Offers in columns: of a hundred thousand, most are as another but for name, region and prices.
+
+    An offer is made each time that it is asked for.
+
+    Attributes:
+        provider: of the machines; None where it is that of the pattern.
+        patterns: offers that have all the rest but the prices; other tables may share them, and ``dated``.
+        dated: prices that have the days and sources of the others.
+        pattern: the place of each offer's pattern.
+        names: of the machines.
+        regions: as providers call them.
+        on_demand, spot: dollars an hour; nan where not known.
+        on_demand_like, spot_like: the place of the price that has its day and source; 0 where it is not known.
+    """
+
+    __slots__ = (
+        *("dated", "names", "on_demand", "on_demand_like", "pattern", "patterns", "provider", "regions", "spot"),
+        "spot_like",
+    )
+
+    def __init__(self, provider: str | None, patterns: list[Offer], dated: list[Price]) -> None:
+        self.provider, self.patterns, self.dated = provider, patterns, dated
+        self.names: list[str] = []
+        self.regions: list[str] = []
+        self.pattern, self.on_demand_like, self.spot_like = array("I"), array("I"), array("I")
+        self.on_demand, self.spot = array("d"), array("d")
+
+    @classmethod
+    def of(cls, offers: Iterable[Offer]) -> Offers:
+        """Those offers in columns, each after its own pattern."""
+        if isinstance(offers, cls):
+            return offers
+        found = cls(None, list(offers), [])
+        for place, offer in enumerate(found.patterns):
+            pairs = [found.priced(price) for price in (offer.on_demand, offer.spot)]
+            found.add(place, offer.instance.name, offer.region, *pairs)
+        return found
+
+    def priced(self, price: Price | None) -> tuple[float, int]:
+        """A price as ``add`` takes it; it is a new one of ``dated``."""
+        if price is None:
+            return math.nan, 0
+        self.dated.append(price)
+        return price.usd_per_h, len(self.dated) - 1
+
+    def add(self, pattern: int, name: str, region: str, on_demand: tuple[float, int], spot: tuple[float, int]) -> None:
+        """One more: the places of its pattern and of what its prices are like are there already."""
+        self.pattern.append(pattern)
+        self.names.append(name)
+        self.regions.append(region)
+        self.on_demand.append(on_demand[0])
+        self.on_demand_like.append(on_demand[1])
+        self.spot.append(spot[0])
+        self.spot_like.append(spot[1])
+
+    def only(self, kept: Iterable[bool]) -> Offers:
+        """Those that are kept, in their order."""
+        found, places = Offers(self.provider, self.patterns, self.dated), list(compress(range(len(self)), kept))
+        for name in ("pattern", "names", "regions", "on_demand", "spot", "on_demand_like", "spot_like"):
+            getattr(found, name).extend(map(getattr(self, name).__getitem__, places))
+        return found
+
+    @property
+    def accelerators(self) -> set[str]:
+        """Of those that are there."""
+        return {self.patterns[place].instance.accelerator for place in set(self.pattern)}
+
+    @property
+    def days(self) -> set[date | None]:
+        """On which prices of them were seen."""
+        columns = ((self.on_demand, self.on_demand_like), (self.spot, self.spot_like))
+        used = {like for prices, likes in columns for usd, like in zip(prices, likes, strict=True) if usd == usd}
+        return {self.dated[like].as_of for like in used}
+
+    def __len__(self) -> int:
+        return len(self.pattern)
+
+    @overload
+    def __getitem__(self, place: int) -> Offer: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Offer, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> Offer | tuple[Offer, ...]:
+        if isinstance(place, slice):
+            return tuple(self[each] for each in range(len(self))[place])
+        like, name, region = self.patterns[self.pattern[place]], self.names[place], self.regions[place]
+        on_demand = self._price(self.on_demand[place], self.on_demand_like[place])
+        spot = self._price(self.spot[place], self.spot_like[place])
+        machine, provider = like.instance, self.provider or like.instance.provider
+        if name != machine.name or provider != machine.provider:
+            machine = replace(machine, name=name, provider=provider)
+        elif region == like.region and on_demand is like.on_demand and spot is like.spot:
+            return like
+        return replace(like, instance=machine, region=region, on_demand=on_demand, spot=spot)
+
+    def _price(self, usd_per_h: float, like: int) -> Price | None:
+        if math.isnan(usd_per_h):
+            return None
+        price = self.dated[like]
+        return price if price.usd_per_h == usd_per_h else replace(price, usd_per_h=usd_per_h)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"Offers.of({tuple(self)!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +303,7 @@ class Terms:
         ingress_usd_per_byte: what bringing the data in costs; None where it is not known.
         pue: power usage effectiveness of the data centre, at least 1; None where it is not published.
         credits: that pay for the run while they last.
+        committed: to what the price binds, or what it is paid under already; None for neither.
         exceptions: how the names of machines begin that have terms of their own, as the provider documents, and those.
     """
 
@@ -183,6 +317,7 @@ class Terms:
     ingress_usd_per_byte: float | None = None
     pue: float | None = None
     credits: tuple[Credit, ...] = ()
+    committed: Committed | None = None
     exceptions: tuple[tuple[str, Terms], ...] = ()
     source: str
 
@@ -221,7 +356,7 @@ class PriceTable:
     """
 
     provider: str
-    offers: tuple[Offer, ...]
+    offers: Sequence[Offer]
     terms: Terms | None = None
     left_out: tuple[str, ...] = ()
     kind: ProviderClass = ProviderClass.UNKNOWN
@@ -236,7 +371,7 @@ class PriceTable:
     @property
     def days(self) -> tuple[date | None, date | None]:
         """The oldest and the newest date on any price of the table; None where no price has one."""
-        dated = [price.as_of for price in self.prices if price.as_of]
+        dated = [day for day in Offers.of(self.offers).days if day]
         return min(dated, default=None), max(dated, default=None)
 
     def as_of(self) -> date | None:

@@ -6,10 +6,9 @@ Nothing here is fitted: ``planning`` makes predictions of it, so that a better f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from statistics import median
 from typing import Any, Final
 
 from zenplan.domain import checks
@@ -24,8 +23,15 @@ STEP, OPERATOR, PROGRAM = "step", "operator", "program"
 ROLES: Final = (STEP, OPERATOR, PROGRAM)
 # A step is timed by the processor's clock where one thread computes: other programs do not disturb it.
 WALL, CPU = "wall", "cpu"
+# How a note begins that says that other programs were busy.
+BUSY: Final = "busy:"
 # Above it a step waited for something else than itself.
 _BUSY = 1.15
+
+
+def told(note: str, before: Collection[str]) -> bool:
+    """Whether it was said before, with other figures, too: that the machine is busy is one thing to say."""
+    return note in before or (note.startswith(BUSY) and any(each.startswith(BUSY) for each in before))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +181,8 @@ class Measured:
         """The median step. Raises DataError: it has no samples."""
         if not self.samples:
             raise DataError(f"point {self.point.key} has no samples: {self.failure or 'not measured yet'}")
+        from statistics import median  # it costs a start milliseconds, and only fits need it
+
         return median(self.seconds(clock))
 
     def spread(self, clock: str) -> float:
@@ -250,12 +258,19 @@ class Calibration:
         if self.fingerprint.kind == "gpu":
             return 1.0
         shares = [s.wall_s / s.cpu_s for m in self.steps for s in m.samples if s.cpu_s > 0]
+        from statistics import median
+
         return max(1.0, median(shares)) if shares else 1.0
 
     @property
     def was_busy(self) -> bool:
         """Whether something else ran on the processors while it was taken."""
         return self.waited > _BUSY
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other programs were seen at work, and its steps were timed by a clock that they hold up."""
+        return self.fingerprint.clock == WALL and (self.was_busy or any(note.startswith(BUSY) for note in self.notes))
 
 
 # --- candidates of a sweep

@@ -110,6 +110,7 @@ class LocalStep:
         batch: samples of the step; ``samples`` are those of the whole run.
         origin: whose calibration it is; empty for the user's own.
         changed: what is installed in another version now: ``keras 3.15.1, now 3.16.0``.
+        disturbed: whether other programs were busy when it was measured.
     """
 
     calibration: Calibration
@@ -118,6 +119,7 @@ class LocalStep:
     samples: float
     origin: str = ""
     changed: tuple[str, ...] = ()
+    disturbed: bool = False
 
     def __post_init__(self) -> None:
         checks.positive("local step", batch=self.batch, samples=self.samples)

@@ -119,7 +119,10 @@ class MatMul:
 
     @property
     def active_parameters(self) -> float:
-        """Weights that one row meets, whoever owns them."""
+        """Weights that one row meets, whoever owns them; none that another operator owns where nothing is learned here,
+        as of frames that only lead to the one that is."""
+        if self.tied and not self.trainable and not self.input_gradient:
+            return 0.0
         return float(self._weights * self.active)
 
     @property

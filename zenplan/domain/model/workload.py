@@ -22,6 +22,8 @@ TASKS = (
 )
 # What a processor may have to prepare of each sample.
 INPUTS = ("", "image", "table", "audio")
+# Of a model of several parts: its towers, what leads from them to a language model, and what reads text.
+PARTS = ("vision", "audio", "projector", "text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class Block:
         reductions: sums over the tensor-parallel group, forward (2 in a transformer layer).
         place: ``first`` and ``last`` blocks belong to the first and last pipeline stage, ``middle`` ones
             are spread over all.
+        part: of a model of several, what it belongs to, one of ``PARTS``; empty where there is but one, or it is all's.
+        passed: neither it nor anything before it learns: it has no backward pass, and keeps nothing for one.
     """
 
     name: str
@@ -42,11 +46,14 @@ class Block:
     boundary: float = 0.0
     reductions: int = 0
     place: str = "middle"
+    part: str = ""
+    passed: bool = False
 
     def __post_init__(self) -> None:
         checks.positive(f"block {self.name}", repeat=self.repeat)
         checks.not_negative(f"block {self.name}", boundary=self.boundary, reductions=self.reductions)
         checks.one_of(f"block {self.name}", "place", self.place, ("first", "middle", "last"))
+        checks.one_of(f"block {self.name}", "part", self.part, ("", *PARTS))
 
     @property
     def parameters(self) -> float:
@@ -57,6 +64,11 @@ class Block:
     def flop(self) -> float:
         """Forward FLOP of one sample through one repetition."""
         return sum(o.flop for o in self.operators)
+
+    @property
+    def training_flop(self) -> float:
+        """FLOP of one sample through one repetition, forward and backward."""
+        return self.flop if self.passed else sum(o.flop * (1.0 + gradients(o)) for o in self.operators)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +139,7 @@ class Workload:
             ``table``, ``audio``; empty where that is next to nothing.
         backend: of Keras, with which it was built; empty where it is no Keras model.
         image_size: edge of its images, where that is a parameter of the model.
+        images, image_tokens: of a sequence, and those of its tokens that they take.
         guessed_shape: only its size was known, and its shape is the usual one of that size.
         facts: what was given and what was assumed to arrive at these shapes, to be shown.
     """
@@ -142,6 +155,8 @@ class Workload:
     input: str = ""
     backend: str = ""
     image_size: int | None = None
+    images: int = 0
+    image_tokens: int = 0
     guessed_shape: bool = False
     facts: tuple[Fact, ...] = ()
 
@@ -181,7 +196,7 @@ class Workload:
     def training_flop_per_sample(self) -> float:
         """FLOP of one sample, forward and backward, nothing recomputed: three times forward, less the gradient
         of a frozen weight, and of an input before which nothing learns."""
-        return sum(o.flop * b.repeat * (1.0 + gradients(o)) for b in self.blocks for o in b.operators)
+        return sum(b.training_flop * b.repeat for b in self.blocks)
 
     @property
     def experts(self) -> int:

@@ -20,6 +20,7 @@ HORIZON_S: Final = 90 * units.DAY_S
 if TYPE_CHECKING:
     # Most requests have none, and every command waits for what is imported.
     from zenplan.domain.market.currency import Currency
+    from zenplan.domain.training.adapter import Adapter
     from zenplan.domain.training.data_set import DataSet
 
 
@@ -35,6 +36,9 @@ class Request:
         data_kind: what the texts of ``samples`` are, which says how long they are.
         padding: of the positions of a batch, the share that is padding; None for packed texts.
         image_size: pixels of a side of the input.
+        images: of a sequence, for a language model that sees; None for one.
+        adapter: as its configuration says, in the place of ``config``.
+        freeze: parts of a model that do not learn, of ``domain.model.workload.PARTS``.
         global_batch_tokens, batch: tokens or samples a step; at most one.
         gpu, provider, region, provider_class: which offers to look at: of any of these; empty for all.
         gpus: exactly this many devices.
@@ -69,6 +73,7 @@ class Request:
     data: DataSet | None = None
     epochs: float | None = None
     image_size: int | None = None
+    images: int | None = None
     seq_len: int | None = None
     global_batch_tokens: float | None = None
     batch: int | None = None
@@ -76,6 +81,8 @@ class Request:
     optimizer: str | None = None
     software: str | None = None
     method: str | None = None
+    adapter: Adapter | None = None
+    freeze: tuple[str, ...] = ()
     gpu: tuple[str, ...] = ()
     gpus: int | None = None
     instances: tuple[tuple[str, str], ...] = ()
@@ -126,7 +133,7 @@ class Request:
             max_usd_per_h=self.max_usd_per_h,
             max_price_age_s=self.max_price_age_s,
         )
-        checks.not_negative("request", usd_per_h=self.usd_per_h, day_usd=self.day_usd)
+        checks.not_negative("request", usd_per_h=self.usd_per_h, day_usd=self.day_usd, images=self.images)
 
     @property
     def longest_s(self) -> float:

@@ -7,11 +7,13 @@ The names of keys and the defaults are those of the configuration classes of tra
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from zenplan.families.configurations.fields import Fields
 from zenplan.families.configurations.hybrids import STACKS
 from zenplan.families.configurations.types import ExpertKeys, ModelType
+from zenplan.families.transformer.shape import LayerKind
 
 _GPT2_KEYS = {"layers": "n_layer", "width": "n_embd", "heads": "n_head", "ff_width": "n_inner", "reach": "n_positions"}
 _MPT_KEYS = {
@@ -60,6 +62,12 @@ def _falcon(fields: Fields, sizes: Mapping[str, Any]) -> Mapping[str, Any]:
         kv_heads = fields.needed("num_kv_heads", "n_head_kv", default=sizes["heads"])
         return {"kv_heads": kv_heads}
     return {"kv_heads": 1 if fields.flag("multi_query", default=True) else sizes["heads"]}
+
+
+def _twice(fields: Fields, sizes: Mapping[str, Any]) -> tuple[LayerKind, ...]:
+    """LongCat: a layer is attention and a feed-forward network twice, with experts beside the first of the two."""
+    kind: LayerKind = sizes["attention"]
+    return (replace(kind, feed="experts"), replace(kind, feed="dense")) * (int(sizes["layers"]) // 2)
 
 
 _QWEN_EXPERTS: dict[str, Any] = {
@@ -208,6 +216,10 @@ _MIXTURES: Mapping[str, ModelType] = {
     "axk1": _LATENT,
     "beam": ModelType(norms=4, qk_norm="head", gate="width", experts=ANY_EXPERTS),
     "cohere2_moe": ModelType(tied=True, norms=1, window=4096, window_every=4, experts=ANY_EXPERTS),
+    "dbrx": ModelType(
+        keys={**_MPT_KEYS, "ff_width": "ffn_hidden_size", "kv_heads": "kv_n_heads", "head_dim": ""},
+        experts=ExpertKeys(count=("moe_num_experts",), active=("moe_top_k",), width=("ffn_hidden_size",)),
+    ),
     "deepseek_v32": _SPARSE,
     "dots1": ModelType(qk_norm="head", experts=ANY_EXPERTS),
     "ernie4_5_moe": ModelType(qkv_bias="use_bias", out_bias="use_bias", ff_bias="use_bias", experts=ANY_EXPERTS),
@@ -236,6 +248,13 @@ _MIXTURES: Mapping[str, ModelType] = {
     "llama4_text": ModelType(
         keys={"ff_width": "intermediate_size_mlp"},
         experts=ExpertKeys(anywhere=True, width=("intermediate_size",), shared=1),
+    ),
+    "longcat_flash": ModelType(
+        keys={**_NO_HEADS, "layers": "num_layers", "ff_width": "ffn_hidden_size"},
+        latent=True,
+        experts=ExpertKeys(anywhere=True, shared_width="ffn_hidden_size"),
+        adjust=lambda fields, sizes: {"layers": 2 * sizes["layers"]},
+        stack=_twice,
     ),
     "mellum": ModelType(qk_norm="head", experts=ANY_EXPERTS),
     "minimax_m2": ModelType(qk_norm="width", experts=_WIDTH_OF_EXPERTS),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Block
-from zenplan.errors import DataError, UsageError
+from zenplan.errors import UsageError
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.parts import block, convolution, elementwise
@@ -17,6 +17,8 @@ from zenplan.families.transformer.shape import TransformerShape
 # Patches of a side where a model takes images of any size: 32 × 32 of them, as an image of 448 pixels in patches of 14.
 USUAL_SIDE = 32
 MOST_SIDE = 1000
+# Tokens of an image by default (the model card of Gemma 4: 70, 140, 280, 560 or 1,120).
+GEMMA4_TOKENS = 280
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class ImageType:
         patch_bias: of the patches. ``frames``: the key of how many frames a patch goes through.
         before, after: norms in front of and behind the layers.
         scales: each layer scales what it adds.
+        norms: of a layer; ``head_norms``: of queries and keys beside them.
         gated, norm_biases, qkv_bias, out_bias, ff_bias: as of a transformer; a text is the key that says it.
         pooling: a layer of attention that makes one token of all, where ``vision_use_head`` is true.
         width_keys, ff_key: of its width and feed-forward width, where they have other names. channels: of what it sees.
@@ -63,6 +66,8 @@ class ImageType:
     before: bool = False
     after: bool = True
     scales: bool = False
+    norms: int = 2
+    head_norms: bool = False
     gated: bool = False
     norm_biases: bool = True
     qkv_bias: bool | str = True
@@ -141,6 +146,18 @@ IMAGES: Mapping[str, ImageType] = {
         ff_bias=False,
         ff_key="out_hidden_size",
     ),
+    "gemma4_vision": ImageType(
+        positions="axes",
+        patch_bias=False,
+        after=False,
+        gated=True,
+        norm_biases=False,
+        norms=4,
+        head_norms=True,
+        qkv_bias=False,
+        out_bias=False,
+        ff_bias=False,
+    ),
     "llama4_vision_model": ImageType(extra=1, patch_bias=False, before=True),
 }
 IMAGES = {**IMAGES, "glm4v_moe_vision": IMAGES["glm4v_vision"]}
@@ -203,6 +220,9 @@ def _patches(fields: Fields, patch: int) -> tuple[int, int]:
         ) + 1
         along = (fields.needed("max_length", default=1024) - patch) // fields.needed("time_stride", default=10) + 1
         return max(1, across), max(1, across) * max(1, along)
+    if fields.model_type == "gemma4_vision":
+        # As many tokens as are left of an image by default, and the patches that each is the mean of.
+        return 0, GEMMA4_TOKENS * fields.needed("pooling_kernel_size", default=3, most=100) ** 2
     if fields.raw("image_size") is None and not fields.known("image_size"):
         return USUAL_SIDE, USUAL_SIDE**2
     sizes = fields.raw("image_size") or fields.known("image_size")
@@ -225,6 +245,9 @@ def _places(fields: Fields, kind: ImageType, prefix: str, width: int, patches: i
         table = fields.count("num_position_embeddings", default=0)
     if kind.positions == "patches":
         table = fields.count("num_patches", default=patches) or patches
+    if kind.positions == "axes":
+        # Of each of the two axes.
+        table = 2 * fields.count("position_embedding_size", default=10_240)
     if kind.positions == "none" and fields.flag("use_absolute_position_embeddings"):
         table = patches + kind.extra
     if fields.model_type == "internvl_vision" and not fields.flag("use_absolute_position_embeddings", default=True):
@@ -248,23 +271,20 @@ def _layers(fields: Fields, kind: ImageType, prefix: str, sizes: tuple[int, int,
     biases = [
         fields.flag(b, default=True) if isinstance(b, str) else b for b in (kind.qkv_bias, kind.out_bias, kind.ff_bias)
     ]
-    try:
-        shape = TransformerShape(
-            family="encoder",
-            layers=layers,
-            width=width,
-            heads=heads,
-            ff_width=max(1, ff_width),
-            vocab=1,
-            seq_len=tokens,
-            gated=gated,
-            biases=all(biases),
-            norm_biases=kind.norm_biases,
-        )
-    except DataError as error:
-        raise UsageError(f"the model configuration does not fit together: {error}", "check its sizes") from error
+    shape = TransformerShape(
+        family="encoder",
+        layers=layers,
+        width=width,
+        heads=heads,
+        ff_width=max(1, ff_width),
+        vocab=1,
+        seq_len=tokens,
+        gated=gated,
+        biases=all(biases),
+        norm_biases=kind.norm_biases,
+    )
     middle = next(b for b in lower(shape, "layers").blocks if b.place == "middle")
-    weights = 2 * width if kind.scales else 0
+    weights = (2 * width if kind.scales else 0) + (kind.norms - 2) * width + 2 * (width // heads) * kind.head_norms
     if not all(biases):
         up = ff_width * (2 if gated else 1)
         weights += 3 * width * biases[0] + width * biases[1] + (up + width) * biases[2]

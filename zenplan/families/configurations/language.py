@@ -11,7 +11,7 @@ from typing import Any
 
 from zenplan.domain.model.operators import Operator
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import DataError, UsageError, shown
+from zenplan.errors import UsageError, shown
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import (
     MOST_ENTRIES,
@@ -74,10 +74,7 @@ def shape_of(
     if sizes.pop("positionless", False):
         given["positions"] = 0
     given |= _beyond(fields, spec, sizes, given)
-    try:
-        shape = TransformerShape(**(sizes | given))
-    except DataError as error:
-        raise UsageError(f"the model configuration does not fit together: {error}", "check its sizes") from error
+    shape = TransformerShape(**(sizes | given))
     shape, grown = with_seq_len(shape, tokens)
     return shape, (*fields.facts, *grown)
 
@@ -146,6 +143,8 @@ def _ff_width(fields: Fields, spec: ModelType, width: int) -> int:
     if key == "expansion_ratio":
         return fields.needed(key, default=spec.ff_multiple, most=1000) * width
     names = spec.names("ff_width")
+    if spec.several_widths and isinstance(fields.raw(*names), list):
+        return max(fields.numbers(*names, most=MOST_ENTRIES, longest=MOST_LAYERS))
     if spec.ff_multiple and fields.raw(*names) is None:
         return fields.needed(key, default=spec.ff_multiple * width, most=MOST_ENTRIES)
     return fields.needed(*names, default=spec.default("ff_width"), most=MOST_ENTRIES)

@@ -26,6 +26,9 @@ def experts_of(fields: Fields, keys: ExpertKeys | None, sizes: Mapping[str, Any]
             f"the model configuration's '{keys.active[0]}' of {active} is above its {count} experts",
             f"give at most '{keys.count[0]}'",
         )
+    # Some tokens go to experts that do nothing (LongCat): as many as these are a share of all, where use is even.
+    idle = fields.count("zero_expert_num", most=MOST_HEADS)
+    active = max(1, round(active * count / (count + idle)))
     names = _names(keys, "width", keys.width)
     width = (
         fields.needed(*names, default=sizes["ff_width"], most=MOST_ENTRIES)
@@ -45,7 +48,7 @@ def _names(keys: ExpertKeys, role: str, own: tuple[str, ...]) -> tuple[str, ...]
 
 def _shared(fields: Fields, keys: ExpertKeys, width: int) -> int:
     """The width of what every token meets."""
-    if keys.anywhere:
+    if keys.anywhere and not keys.shared_width:
         given = fields.count(*EXPERT_KEYS["shared_width"])
         return given or width * keys.shared or width * fields.count(*EXPERT_KEYS["shared_count"], most=1000)
     shared = fields.needed(keys.shared_width, default=0, least=0) if keys.shared_width else 0

@@ -45,6 +45,18 @@ _GGUF_KEYS = {
 }
 
 
+# Types whose sizes stand in objects inside.
+_INSIDE: Mapping[str, Sequence[str]] = {"dbrx": ("attn_config", "ffn_config")}
+
+
+def flat(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration with what stands in objects inside it, of types that write it so."""
+    kind = config.get("model_type")
+    parts = [config.get(key) for key in _INSIDE.get(kind, ())] if isinstance(kind, str) else []
+    inner = {key: value for part in parts if isinstance(part, Mapping) for key, value in part.items()}
+    return {**inner, **config} if inner else config
+
+
 def is_llama_params(config: Mapping[str, Any]) -> bool:
     """Whether it is a ``params.json``, as Meta and Mistral publish it beside their weights."""
     return "model_type" not in config and all(key in config for key in ("dim", "n_layers", "n_heads"))

@@ -146,6 +146,56 @@ def _voxtral(outer: Fields, inner: Fields, tower: Tower, width: int) -> tuple[li
     return [*operators, product("projector 2", tokens, width, width, bias=False)], tokens
 
 
+def _crossing(outer: Fields, inner: Fields, tower: Tower, width: int) -> tuple[list[Operator], int]:
+    """Llama 3.2 Vision: no token of the text is the image's; what leaves some layers of the tower goes into one product."""
+    wide = inner.needed("vision_output_dim", default=6 * tower.width)
+    return [product("projector", tower.tokens, wide, width)], 0
+
+
+def _queries(outer: Fields, inner: Fields, tower: Tower, width: int) -> tuple[list[Operator], int]:
+    """BLIP-2: a few learned queries go through layers, some of which attend to the tower."""
+    given = outer.raw("qformer_config")
+    former = Fields(given if isinstance(given, Mapping) else {}, "blip_2_qformer", inner=True)
+    rows, wide = outer.count("num_query_tokens", default=32), former.needed("hidden_size", default=768)
+    ff_width, every = (
+        former.needed("intermediate_size", default=3072),
+        former.needed("cross_attention_frequency", default=2, most=MOST_HEADS),
+    )
+    operators: list[Operator] = [few("queries", rows * wide), norm("queries norm", rows, wide)]
+    for layer in range(former.needed("num_hidden_layers", default=12, most=1000)):
+        operators += [product("query-key-value", rows, wide, 3 * wide), product("out", rows, wide, wide)]
+        operators.append(norm("norm", rows, wide))
+        if layer % every == 0:
+            operators += [product("cross query", rows, wide, wide), product("cross out", rows, wide, wide)]
+            operators += [product("cross key-value", tower.tokens, tower.width, 2 * wide), norm("norm", rows, wide)]
+        operators += [product("up", rows, wide, ff_width), product("down", rows, ff_width, wide)]
+        operators.append(norm("norm", rows, wide))
+    return [*operators, product("language projection", rows, wide, width)], rows
+
+
+def _shuffled_twice(outer: Fields, inner: Fields, tower: Tower, width: int) -> tuple[list[Operator], int]:
+    """Aya Vision, Command A Vision, LFM2-VL: neighbours become one token, which goes through two products; of the first
+    two models the first is a gate."""
+    factor = outer.count("downsample_factor", default=2, most=MOST_HEADS) or 1
+    tokens, wide = max(1, tower.tokens // factor**2), factor**2 * tower.width
+    gated, bias = outer.model_type != "lfm2_vl", outer.flag("projector_bias", default=True)
+    between = outer.needed(
+        "alignment_intermediate_size", "projector_hidden_size", default=2 * width if gated else width
+    )
+    normed = outer.model_type == "aya_vision" or outer.flag("projector_use_layernorm")
+    return [
+        *([norm("projector norm", tokens, wide)] if normed else []),
+        product("projector 1", tokens, wide, between, bias=bias),
+        product("projector 2", tokens, max(1, between // 2) if gated else between, width, bias=bias),
+    ], tokens
+
+
+def _gemma4(outer: Fields, inner: Fields, tower: Tower, width: int) -> tuple[list[Operator], int]:
+    """Gemma 4: each token is the mean of neighbours."""
+    tokens = max(1, tower.tokens // inner.needed("pooling_kernel_size", default=3, most=100) ** 2)
+    return [product("projector", tokens, tower.width, width, bias=False)], tokens
+
+
 PROJECTORS: Mapping[str, Projector] = {
     "llava": two_layers,
     "llava_next": two_layers,
@@ -153,6 +203,12 @@ PROJECTORS: Mapping[str, Projector] = {
     "llava_onevision": two_layers,
     "vipllava": two_layers,
     "gemma3": _gemma,
+    "gemma4": _gemma4,
+    "mllama": _crossing,
+    "blip-2": _queries,
+    "aya_vision": _shuffled_twice,
+    "cohere2_vision": _shuffled_twice,
+    "lfm2_vl": _shuffled_twice,
     "paligemma": _paligemma,
     "mistral3": _mistral,
     "qwen2_vl": _qwen,

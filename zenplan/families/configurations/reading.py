@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from zenplan.domain.model.workload import Workload
 from zenplan.domain.provenance import Fact, Origin
-from zenplan.errors import UsageError, shown
+from zenplan.errors import DataError, UsageError, shown
+from zenplan.families.configurations.crossing import MLLAMA
 from zenplan.families.configurations.decoders import ANY_EXPERTS, DECODERS
+from zenplan.families.configurations.detection import detector
 from zenplan.families.configurations.encoders import BOTH, ENCODERS
 from zenplan.families.configurations.fields import Fields, Known, inner_config
+from zenplan.families.configurations.gemma import GEMMA
 from zenplan.families.configurations.heads import with_head
 from zenplan.families.configurations.images import IMAGES
 from zenplan.families.configurations.language import shape_of
-from zenplan.families.configurations.other_forms import from_llama_params, is_llama_params
+from zenplan.families.configurations.other_forms import flat, from_llama_params, is_llama_params
 from zenplan.families.configurations.projectors import PROJECTORS
 from zenplan.families.configurations.sound import WAVES
+from zenplan.families.configurations.stages import STAGED
 from zenplan.families.configurations.towers import hearing_alone, pairs, seeing, seeing_alone, whisper
 from zenplan.families.configurations.types import KEYS, ModelType
 from zenplan.families.transformer.lowering import lower
 from zenplan.families.transformer.shape import TransformerShape
 
-TYPES: Mapping[str, ModelType] = {**DECODERS, **ENCODERS, **BOTH}
+TYPES: Mapping[str, ModelType] = {**DECODERS, **GEMMA, **ENCODERS, **BOTH}
+TYPES = {**TYPES, "mllama_text_model": MLLAMA, "mllama": MLLAMA}
+DETECTORS = ("detr", "table-transformer")
 
 
 PAIRS = ("clip", "siglip", "siglip2", "metaclip_2", "chinese_clip", "altclip")
 
 
 def workload_from_config(
-    config: Mapping[str, Any], seq_len: int | None = None, known: Known | None = None
+    config: Mapping[str, Any], seq_len: int | None = None, known: Known | None = None, images: int | None = None
 ) -> tuple[Workload, TransformerShape | None]:
     """The workload of a configuration, and the shape of its language model, where it is one.
 
@@ -38,32 +45,57 @@ def workload_from_config(
         config: a decoded ``config.json``.
         seq_len: tokens of one sequence; None for the model's reach, at most 8,192.
         known: what the reference library takes for absent keys.
+        images: of a sequence, for a language model that sees; None for one.
 
     Raises:
-        UsageError: as of ``shape_from_config``.
+        UsageError: as of ``shape_from_config``; or it is no language model that sees the images.
     """
-    known = known or {}
-    if isinstance(config, Mapping):
-        if is_llama_params(config):
-            config = from_llama_params(config)
-        if config.get("peft_type") is not None:
-            raise _no_base(config)
-    model_type = config.get("model_type") if isinstance(config, Mapping) else None
+    with _fitting():
+        return _workload(_written(config), seq_len, known or {}, images)
+
+
+def _workload(
+    config: Mapping[str, Any], seq_len: int | None, known: Known, images: int | None
+) -> tuple[Workload, TransformerShape | None]:
+    model_type = config.get("model_type")
     if isinstance(model_type, str):
         fields = Fields(config, model_type, known.get(model_type))
-        if model_type in PAIRS:
-            return pairs(config, fields, known), None
-        if model_type in IMAGES:
-            return seeing_alone(fields), None
-        if model_type in WAVES:
-            return hearing_alone(fields), None
-        if model_type == "whisper":
-            return whisper(fields, seq_len), None
-        if model_type in PROJECTORS or isinstance(config.get("text_config"), Mapping):
+        if _has_towers(config, model_type) and model_type not in PAIRS:
             shape, facts = _inner_text(config, fields, seq_len, known)
-            return seeing(config, fields, (shape, facts), known), shape
-    shape, facts = shape_from_config(config, seq_len, known)
+            return seeing(config, fields, (shape, facts), known, images), shape
+        if not images:
+            alone = _no_language(config, fields, seq_len, known)
+            if alone is not None:
+                return alone, None
+    if images:
+        raise _no_images(str(model_type or "decoder"))
+    shape, facts = _text(config, seq_len, known)
     return lower(shape, str(model_type or "decoder"), facts), shape
+
+
+def _no_language(config: Mapping[str, Any], fields: Fields, seq_len: int | None, known: Known) -> Workload | None:
+    """The workload of a type that is no language model; None of any other."""
+    kind = fields.model_type
+    if kind in PAIRS:
+        return pairs(config, fields, known)
+    if kind == "whisper":
+        return whisper(fields, seq_len)
+    alone: tuple[tuple[Container[str], Callable[[Fields], Workload]], ...] = (
+        (IMAGES, seeing_alone),
+        (STAGED, lambda each: STAGED[kind](each)),
+        (DETECTORS, detector),
+        (WAVES, hearing_alone),
+    )
+    return next((read(fields) for kinds, read in alone if kind in kinds), None)
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Sizes that are right each by itself, and make no model together, are the user's slip."""
+    try:
+        yield
+    except DataError as error:
+        raise UsageError(f"the model configuration does not fit together: {error}", "check its sizes") from error
 
 
 def shape_from_config(
@@ -80,12 +112,39 @@ def shape_from_config(
         UsageError: the type is unknown and its keys are no decoder's, or a field is missing, wrong or does not go with
             another; the message names the field.
     """
-    text = config.get("text_config") if isinstance(config, Mapping) else None
-    if isinstance(text, Mapping) and isinstance(config.get("model_type"), str):
-        return _inner_text(config, Fields(config, config["model_type"]), seq_len, known or {})
+    with _fitting():
+        return _text(_written(config), seq_len, known or {})
+
+
+def _written(config: Any) -> Mapping[str, Any]:
+    """The configuration as Hugging Face writes it.
+
+    Raises:
+        UsageError: it is no object, or one of an adapter.
+    """
+    if not isinstance(config, Mapping):
+        raise UsageError(f"the model configuration is {shown(config)}", "it must be a JSON object")
+    if config.get("peft_type") is not None:
+        raise _no_base(config)
+    if is_llama_params(config):
+        return from_llama_params(config)
+    named = config.get("model_type")
+    # A type that cannot be shown is an unknown one.
+    return flat({**config, "model_type": plain_name(named)} if isinstance(named, str) and named else config)
+
+
+def _has_towers(config: Mapping[str, Any], model_type: str) -> bool:
+    """Whether a language model is a part of it; older files of such types write that part flat."""
+    return model_type in PROJECTORS or isinstance(config.get("text_config"), Mapping)
+
+
+def _text(config: Mapping[str, Any], seq_len: int | None, known: Known) -> tuple[TransformerShape, tuple[Fact, ...]]:
+    """The language model of a configuration, alone or in one with towers."""
+    model_type = config.get("model_type")
+    if isinstance(model_type, str) and _has_towers(config, model_type):
+        return _inner_text(config, Fields(config, model_type, known.get(model_type)), seq_len, known)
     model_type, spec, guessed = type_of(config)
-    fields = Fields(config, model_type, (known or {}).get(model_type))
-    return _shaped(fields, spec, guessed, seq_len, None)
+    return _shaped(Fields(config, model_type, known.get(model_type)), spec, guessed, seq_len, None)
 
 
 def _shaped(
@@ -120,6 +179,13 @@ def _inner_text(
     return _shaped(fields, spec, guessed, seq_len, tied)
 
 
+def _no_images(model_type: str) -> UsageError:
+    return UsageError(
+        f"--images says how many a language model sees in a sequence, and '{plain_name(model_type)}' is none that sees",
+        "leave it out; --samples counts the images of other models",
+    )
+
+
 def _no_base(config: Mapping[str, Any]) -> UsageError:
     """An adapter's configuration says how little is trained, and not of what."""
     base = config.get("base_model_name_or_path")
@@ -139,10 +205,8 @@ def type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, bool]:
     """The type of a configuration, how it is read, and whether that is only by its keys.
 
     Raises:
-        UsageError: it is none, or of an unknown type whose keys are no decoder's.
+        UsageError: it is of an unknown type whose keys are no decoder's.
     """
-    if not isinstance(config, Mapping):
-        raise UsageError(f"the model configuration is {shown(config)}", "it must be a JSON object")
     model_type = config.get("model_type")
     if model_type is not None and not isinstance(model_type, str):
         raise UsageError(f"the model configuration has an unknown 'model_type': {shown(model_type)}", _UNKNOWN)
@@ -162,7 +226,7 @@ def type_of(config: Mapping[str, Any]) -> tuple[str, ModelType, bool]:
 
 def plain_name(model_type: str) -> str:
     """A type's name as it is shown: at most 40 characters, on one line."""
-    return "".join(c if c.isprintable() else " " for c in model_type[:40])
+    return "".join(c if c.isprintable() else " " for c in model_type[:40]).strip() or "unknown"
 
 
 def guess_fact(model_type: str) -> Fact:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from zenplan.domain.model.operators import ElementwiseKind, Operator
 from zenplan.domain.model.workload import Block
-from zenplan.errors import DataError, UsageError
+from zenplan.errors import UsageError
 from zenplan.families.configurations.extras import few, norm, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields
 from zenplan.families.configurations.images import Tower
@@ -21,19 +21,16 @@ WAVEFORM = 240_000
 
 
 def _shape(layers: int, width: int, heads: int, ff_width: int, tokens: int, kind: LayerKind) -> TransformerShape:
-    try:
-        return TransformerShape(
-            family="encoder",
-            layers=layers,
-            width=width,
-            heads=heads,
-            ff_width=ff_width,
-            vocab=1,
-            seq_len=tokens,
-            kinds=(kind,) * layers if kind != LayerKind() else (),
-        )
-    except DataError as error:
-        raise UsageError(f"the model configuration does not fit together: {error}", "check its sizes") from error
+    return TransformerShape(
+        family="encoder",
+        layers=layers,
+        width=width,
+        heads=heads,
+        ff_width=ff_width,
+        vocab=1,
+        seq_len=tokens,
+        kinds=(kind,) * layers if kind != LayerKind() else (),
+    )
 
 
 def _middle(shape: TransformerShape, name: str) -> Block:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from zenplan.domain.model.operators import Operator
+from zenplan.domain.model.operators import Attention, Convolution, Elementwise, Operator, Split
 from zenplan.domain.model.workload import Block, Workload
 from zenplan.domain.provenance import Fact, Origin
 from zenplan.errors import UsageError, shown
+from zenplan.families.configurations.crossing import at_images, tiled_tower
 from zenplan.families.configurations.extras import few, product
 from zenplan.families.configurations.fields import MOST_ENTRIES, MOST_HEADS, MOST_LAYERS, Fields, Known, inner_config
 from zenplan.families.configurations.heads import architecture, labels
@@ -49,16 +50,25 @@ def part_of(outer: Fields, config: Mapping[str, Any], key: str, known: Known) ->
 
 
 def seeing(
-    config: Mapping[str, Any], outer: Fields, text: tuple[TransformerShape, tuple[Fact, ...]], known: Known
+    config: Mapping[str, Any],
+    outer: Fields,
+    text: tuple[TransformerShape, tuple[Fact, ...]],
+    known: Known,
+    images: int | None = None,
 ) -> Workload:
-    """The language model of a configuration with the towers in front of it, for one image or piece of sound a sequence.
+    """The language model of a configuration with the towers in front of it, and one piece of sound a sequence.
+
+    Args:
+        images: of a sequence; None for one.
 
     Raises:
-        UsageError: a field of a tower is missing or wrong.
+        UsageError: a field of a tower is missing or wrong, there is no tower for the images, or a sequence is too short
+            for them.
     """
     shape, facts = text
     first: list[Block] = []
     told: list[Fact] = []
+    of_images, aside = 0, False
     for key, what in (("vision_config", "image"), ("audio_config", "audio")):
         inner = part_of(outer, config, key, known)
         if inner is None:
@@ -69,10 +79,55 @@ def seeing(
             told.append(Fact(name=f"{what} tower", value="left out", origin=Origin.ASSUMED, why=why))
             continue
         operators, tokens = PROJECTORS.get(outer.model_type, PROJECTORS["llava"])(outer, inner, tower, shape.width)
-        first += [*tower.blocks, block(f"{what} projector", operators, tokens * shape.width)]
-        told += _told(what, tower, tokens, shape.seq_len)
+        if tower.blocks and not tokens:
+            shape, aside = at_images(shape, tower.tokens * (1 if images is None else images)), True
+        found = [replace(b, part="vision" if what == "image" else what) for b in tower.blocks]
+        found.append(replace(block(f"{what} projector", operators, tokens * shape.width), part="projector"))
+        count = 1 if what == "audio" or images is None else images
+        first += several(found, count)
+        of_images += count * tokens if what == "image" else 0
+        told.append(_told(what, tokens, shape.seq_len, count, what == "image" and images is not None))
+    if images and not (of_images or aside):
+        raise UsageError(f"a model of type '{outer.model_type}' has no tower for images", "leave --images out")
+    if images and of_images > shape.seq_len:
+        one = f"{images} image{'s' if images > 1 else ''}"
+        raise UsageError(
+            f"{one} of {of_images // images:,} tokens do not fit in a sequence of {shape.seq_len:,}",
+            f"give --seq-len {of_images:,} or more, or fewer --images",
+        )
+    seen = (1 if images is None else images) if of_images or aside else 0
     load = lower(shape, outer.model_type, (*facts, *told))
-    return replace(load, blocks=(load.blocks[0], *first, *load.blocks[1:]))
+    texts = [replace(b, part="text") if first else b for b in load.blocks]
+    return replace(load, blocks=(texts[0], *first, *texts[1:]), images=seen, image_tokens=of_images)
+
+
+def several(blocks: list[Block], count: int) -> list[Block]:
+    """Blocks of one image at work on so many in the place of one, each by itself; on none, only their weights are there."""
+    if count == 1:
+        return blocks
+    if not count:
+        weights = sum(b.parameters * b.repeat for b in blocks)
+        idle = Elementwise(
+            name="weights without work", elements=1, passes=1, split=Split.NONE, weights=weights, trainable=False
+        )
+        return [replace(blocks[0], operators=(idle,), repeat=1, boundary=0.0, reductions=0, passed=True)]
+    grown = (tuple(_times(op, count) for op in b.operators) for b in blocks)
+    return [replace(b, operators=ops, boundary=b.boundary * count) for b, ops in zip(blocks, grown, strict=True)]
+
+
+# The sizes of operators that grow with what they work on.
+_GROWING = ("rows", "positions", "input_elements", "output_elements", "elements", "steps")
+
+
+def _times(op: Operator, count: int) -> Operator:
+    if isinstance(op, Attention):
+        return replace(op, heads=op.heads * count, kv_heads=op.kv_heads * count)
+    if isinstance(op, Elementwise) and op.elements == op.weights:
+        return op
+    grown = {name: count * getattr(op, name) for name in _GROWING if hasattr(op, name)}
+    if isinstance(op, Convolution | Elementwise) and op.saved:
+        grown["saved"] = count * op.saved
+    return replace(op, **grown)
 
 
 def _tower(inner: Fields, what: str) -> Tower | None:
@@ -82,14 +137,18 @@ def _tower(inner: Fields, what: str) -> Tower | None:
             if inner.has("encoder_layers", "max_source_positions") or inner.known("max_source_positions")
             else None
         )
+    if inner.model_type == "mllama_vision_model":
+        return tiled_tower(inner)
     kind = IMAGES.get(inner.model_type)
     return None if kind is None else image_tower(inner, kind, "image")
 
 
-def _told(what: str, tower: Tower, tokens: int, seq_len: int) -> list[Fact]:
-    piece = "image" if what == "image" else "piece of sound"
-    why = f"one {piece} in each sequence of {seq_len:,} tokens, of which it is {tokens:,}; its tower is trained too"
-    return [Fact(name=f"{what}s a sequence", value="1", origin=Origin.ASSUMED, why=why)]
+def _told(what: str, tokens: int, seq_len: int, count: int, given: bool) -> Fact:
+    taken = f"{tokens:,} tokens" + (" each" if count > 1 else "")
+    why = f"{taken} of the {seq_len:,} of a sequence; the tower is trained too, unless --freeze says otherwise"
+    if not count:
+        why = "text alone: the tower's weights are there, and do no work"
+    return Fact(name=f"{what}s a sequence", value=str(count), origin=Origin.GIVEN if given else Origin.ASSUMED, why=why)
 
 
 # --- images beside texts
@@ -126,9 +185,9 @@ def pairs(config: Mapping[str, Any], outer: Fields, known: Known) -> Workload:
         name=outer.model_type,
         family="vision transformer",
         blocks=(
-            *tower.blocks,
-            replace(stem, name="text embedding"),
-            replace(layers, name="text layer"),
+            *(replace(b, part="vision") for b in tower.blocks),
+            replace(stem, name="text embedding", part="text"),
+            replace(layers, name="text layer", part="text"),
             block("pairs", [*last, loss(2, PAIRS)], 0, place="last"),
         ),
         tokens_per_sample=1,

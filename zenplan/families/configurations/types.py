@@ -104,6 +104,7 @@ class ModelType:
         defaults: role to what Hugging Face takes for an absent key, REQUIRED or DERIVED.
         tied: Hugging Face's default of ``tie_word_embeddings``.
         ff_multiple: feed-forward width in widths, where the configuration gives none.
+        several_widths: the feed-forward width may be a list, of each layer.
         positions: entries of the learned position table beyond its reach; None where there is no table.
         dropout: the key of the hidden dropout and its default; a type without one is trained without.
         window: ``sliding_window``'s default; ``window_every`` n: each n-th layer has full attention.
@@ -132,6 +133,7 @@ class ModelType:
     biases: bool = False
     norm_biases: bool = False
     ff_multiple: int = 0
+    several_widths: bool = False
     positions: int | None = None
     segments: bool = False
     head_transform: bool = False

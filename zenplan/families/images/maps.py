@@ -25,10 +25,11 @@ class Net:
     Attributes:
         frozen: layers that are added now do not learn.
         frozen_norms: batch norms do not.
+        counts_statistics: moving means and variances are among the parameters, as Keras counts; PyTorch does not.
     """
 
     def __init__(self) -> None:
-        self.frozen, self.frozen_norms = False, False
+        self.frozen, self.frozen_norms, self.counts_statistics = False, False, True
         self._blocks: list[Block] = []
         self._name, self._operators = "stem", list[Operator]()
         self._maps = 0
@@ -86,7 +87,7 @@ class Net:
                     elements=self._statistics,
                     passes=1,
                     split=Split.NONE,
-                    weights=self._statistics,
+                    weights=self._statistics if self.counts_statistics else 0.0,
                     trainable=False,
                 )
             )
@@ -352,6 +353,10 @@ class Map:
     def fixed(self, kernel: int) -> Map:
         """Padded for a window and a stride of 2, as ``keras.applications`` does: even sizes by one less."""
         return self.pad(tuple(2 * (kernel // 2) - (1 - n % 2) for n in self.size))
+
+    def part(self, channels: int) -> Map:
+        """Some of its channels: a view of the same map."""
+        return self._next(self.size, channels, self.learned)
 
     def cropped(self, size: tuple[int, ...]) -> Map:
         """Cut to that size."""

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from zenplan.families.images.classic import inception_models, plain_models
 from zenplan.families.images.dense_prediction import detection_models, segmentation_models
 from zenplan.families.images.residual import convnext_models, densenet_models, regnet_models, resnet_models
+from zenplan.families.images.rtdetr import rtdetr_models
 from zenplan.families.images.separable import efficientnet_models, mobilenet_models, separable_models
+from zenplan.families.images.yolo import yolo_models
 from zenplan.families.named import Builder
 
 
@@ -24,6 +26,8 @@ def models() -> Mapping[str, Builder]:
         efficientnet_models,
         convnext_models,
         detection_models,
+        yolo_models,
+        rtdetr_models,
         segmentation_models,
     )
     return {name: builder for part in parts for name, builder in part().items()}

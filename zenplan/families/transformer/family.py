@@ -17,12 +17,12 @@ from zenplan.families.transformer.lowering import lower
 from zenplan.families.transformer.presets import Preset
 from zenplan.families.transformer.shape import TransformerShape, with_seq_len
 
-# A decoded configuration and the tokens of a sequence (None for its own) to the workload, and the shape of its language
-# model, where it is one.
-Reader = Callable[[Any, int | None], tuple[Workload, TransformerShape | None]]
+# A decoded configuration, the tokens of a sequence (None for its own) and its images (None for what is usual) to the
+# workload, and the shape of its language model, where it is one.
+Reader = Callable[[Any, int | None, int | None], tuple[Workload, TransformerShape | None]]
 
 _KINDS = ("model", "config", "params")
-_OPTIONS = (*_KINDS, "active_params", "seq_len")
+_OPTIONS = (*_KINDS, "active_params", "seq_len", "images")
 _FAMILY = "decoder-only transformer"
 _HINT = "name a model, give its config.json, or say how many parameters"
 
@@ -51,8 +51,8 @@ class TransformerFamily:
 
         Args:
             options: exactly one of ``model`` (a preset's name), ``config`` (a decoded ``config.json``) and
-                ``params`` (a count); beside it ``active_params`` (with ``params``) and ``seq_len``. What is
-                None counts as not given.
+                ``params`` (a count); beside it ``active_params`` (with ``params``), ``images`` (with
+                ``config``) and ``seq_len``. What is None counts as not given.
 
         Raises:
             UsageError: an option is unknown, wrong or does not go with another; UnknownName: no such model.
@@ -62,15 +62,17 @@ class TransformerFamily:
         seq_len = given.get("seq_len")
         if "active_params" in given and kind != "params":
             raise UsageError(f"active parameters do not go with a {kind}", "they say how a mixture of --params is cut")
+        if "images" in given and kind != "config":
+            raise UsageError(f"images do not go with {kind}", "give the config.json of a model that sees them")
         if kind == "model":
             return self._of_preset(given["model"], seq_len)
         if kind == "config":
-            return self._of_config(given["config"], seq_len)
+            return self._of_config(given["config"], seq_len, given.get("images"))
         return _of_size(given["params"], given.get("active_params"), seq_len)
 
-    def _of_config(self, config: Any, seq_len: Any) -> Workload:
-        load, shape = self._reader(config, seq_len)
-        kind = str(config.get("model_type") or load.name)
+    def _of_config(self, config: Any, seq_len: Any, images: Any) -> Workload:
+        load, shape = self._reader(config, seq_len, images)
+        kind = load.name
         why = _size(shape) if shape is not None else ""
         facts = (Fact(name="model configuration", value=kind, origin=Origin.GIVEN, why=why), *load.facts)
         if seq_len is not None:

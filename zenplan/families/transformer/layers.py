@@ -100,8 +100,10 @@ def attend(
             ),
         ]
     else:
-        columns, joined = (heads + kv) * d + kv * values, f"{name} query-key-value"
-        products = [projection(joined, rows, h, columns, Split.COLUMNS, role=Role.KEY_VALUE, bias=bias, parts=3)]
+        columns = heads * d + kv * (d * (shape.projected > 0) + values * (shape.projected > 1))
+        joined = f"{name} query-key-value" if shape.projected else f"{name} query"
+        role, parts = Role.KEY_VALUE if shape.projected else Role.ATTENTION, 1 + shape.projected
+        products = [projection(joined, rows, h, columns, Split.COLUMNS, role=role, bias=bias, parts=parts)]
     # Positions that are no table are turned into queries and keys, as every decoder with a gate does.
     rotary = shape.gated and not shape.positions and causal
     return [

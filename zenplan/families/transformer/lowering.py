@@ -29,7 +29,8 @@ def _layer(
     attention: list[Operator] = [norm(shape, "attention norm", rows)]
     if kind.attention:
         chunks = -(-rows // kind.window) if shape.chunked and kind.window else 1
-        found = attend(own, rows, rows, causal, kind.window)
+        to_others = kind.cross is not None
+        found = attend(own, rows, kind.cross or rows, causal and not to_others, kind.window, cross=to_others)
         attention += [op.apart(chunks) if isinstance(op, Attention) else op for op in found]
     if cross_keys:
         attention += [norm(shape, "cross-attention norm", rows)]
@@ -74,7 +75,8 @@ def _feed(shape: TransformerShape, kind: LayerKind, rows: int) -> list[Operator]
 
 def _own(shape: TransformerShape, kind: LayerKind) -> TransformerShape:
     """The shape with what is this layer's own."""
-    given = {name: getattr(kind, name) for name in ("heads", "kv_heads", "head_dim", "value_dim", "ff_width")}
+    names = ("heads", "kv_heads", "head_dim", "value_dim", "ff_width", "projected")
+    given = {name: getattr(kind, name) for name in names}
     own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return replace(shape, **own) if own else shape
 

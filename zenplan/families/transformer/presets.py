@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,6 +60,13 @@ def plain(name: str) -> str:
     return "".join(letter for letter in dotted if letter.isalnum() or letter == ".").strip(".")
 
 
+def alike(name: str, known: Iterable[str]) -> list[str]:
+    """The known models that a name can be a slip of: people mistype the inside of a name, hardly its first letter, so
+    that ``yolo`` is no ``olmo``."""
+    first = plain(name)[:1]
+    return [each for each in known if plain(each)[:1] == first]
+
+
 def find(presets: Mapping[str, Preset], name: str) -> Preset:
     """The preset of that name or alias, whatever its case and punctuation.
 
@@ -70,4 +77,4 @@ def find(presets: Mapping[str, Preset], name: str) -> Preset:
     for preset in presets.values():
         if wanted in (plain(preset.name), *map(plain, preset.aliases)):
             return preset
-    raise UnknownName("model", name, presets, "zenplan workloads", INSTEAD)
+    raise UnknownName("model", name, alike(name, presets), "zenplan workloads", INSTEAD)

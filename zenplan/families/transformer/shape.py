@@ -90,7 +90,10 @@ class LayerKind:
         attention: whether it has attention; ``mixer``: what it has in its place, or beside it.
         feed: ``dense``, ``experts`` or ``none``.
         window: of its attention, None for all tokens.
+        cross: its attention is to so many tokens from elsewhere, in the place of its own.
         heads, kv_heads, head_dim, value_dim, ff_width: where they are not the shape's.
+        projected: of keys and values, those that have a product: 1 where the values are the keys, 0 where both are
+            another layer's.
         products: beside those of attention and the feed-forward network, over all tokens.
         weights: beside products and two norms: norms of queries and keys, biases of some products only.
         owned: False where attention and feed-forward network have another layer's weights, and only the work is its own
@@ -101,11 +104,13 @@ class LayerKind:
     mixer: Mixer | None = None
     feed: str = "dense"
     window: int | None = None
+    cross: int | None = None
     heads: int | None = None
     kv_heads: int | None = None
     head_dim: int | None = None
     value_dim: int | None = None
     ff_width: int | None = None
+    projected: int | None = None
     products: tuple[Product, ...] = ()
     weights: float = 0.0
     owned: bool = True
@@ -130,6 +135,7 @@ class TransformerShape:
         chunked: windows do not slide: the text is cut into chunks of that length, which do not see each other (Llama 4).
         dropout: the classic recipe with dropout masks to keep (GPT-2/3, BERT, T5).
         value_dim: width of one head's values, where it is not that of its keys.
+        projected: of keys and values, those that have a product of their own.
         kinds: each layer in turn, in place of ``windows`` and of the experts' dense layers; () where all are plain.
         embedding_width: of the token embedding, where a product leads from it to the width (ALBERT).
         first, last: operators of one sequence beside the embedding's, and beside the head's.
@@ -165,6 +171,7 @@ class TransformerShape:
     latent: LatentAttention | None = None
     guessed: bool = False
     value_dim: int | None = None
+    projected: int = 2
     kinds: tuple[LayerKind, ...] = ()
     embedding_width: int | None = None
     first: tuple[Operator, ...] = ()

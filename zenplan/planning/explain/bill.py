@@ -13,6 +13,7 @@ from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.explain.line import Line, line
 from zenplan.planning.money.beside import CHECKPOINTS, EGRESS
+from zenplan.planning.money.commitments import UNUSED
 
 
 def bill_lines(plan: TrainingPlan, operations: Operations, quote: Quote, bill: Bill) -> Iterator[Line]:
@@ -80,6 +81,7 @@ def _beside(plan: TrainingPlan, operations: Operations, bill: Bill, terms: Terms
         "disks": f"machines · {units.size(operations.disk_bytes)} · calendar · price",
         "data in": "data · price",
         EGRESS: f"N trained · {plan.precision.compute_bytes} bytes · price",
+        UNUSED: "all that is committed to - machines",
         "credits": "what they pay of what is spent until they expire",
     }
     for part in bill.beside_machines:

@@ -9,6 +9,7 @@ from typing import Final
 
 from zenplan import units
 from zenplan.domain.market.book import Commitment, Discount, Kind, PriceBook, Rate, Which
+from zenplan.domain.market.committed import Committed
 from zenplan.domain.market.hardware import Hardware
 from zenplan.domain.market.offer import Billing, Instance, Offer, Price, PriceTable, Terms
 from zenplan.domain.provenance import Fact, Origin
@@ -145,9 +146,9 @@ def _less(offer: Offer, discount: Discount, book: PriceBook) -> Offer:
 
 def _for_a_term(offer: Offer, table: PriceTable, term_s: float) -> Offer:
     """The same, paid for a whole term."""
-    terms = _terms(table, offer)
-    tier = f"{offer.tier} {units.duration(term_s)} term".strip()
-    return replace(offer, tier=tier, spot=None, terms=replace(terms, minimum_s=max(terms.minimum_s, term_s)))
+    length = units.duration(term_s)
+    bound = replace(_terms(table, offer), committed=Committed(what=f"discount for {length}", term_s=term_s))
+    return replace(offer, tier=f"{offer.tier} {length} term".strip(), spot=None, terms=bound)
 
 
 def _terms(table: PriceTable, offer: Offer) -> Terms:
@@ -193,9 +194,9 @@ def _committed(table: PriceTable, offer: Offer, commitment: Commitment, today: d
         machines = int((commitment.committed_usd_per_h or 0.0) / hourly) if hourly else 0
     if not machines:
         return None
-    usd = hourly + commitment.upfront_usd / (term_h * machines)
+    upfront = commitment.upfront_usd / term_h
+    usd = hourly + upfront / machines
     block = commitment.kind is Kind.CAPACITY_BLOCK
-    paid_s = commitment.term_s if block or ends is None else terms.minimum_s
     begins = max(commitment.since or today, today)
     longest_s = (ends - begins).days * DAY_S if ends else None
     if block:
@@ -205,17 +206,29 @@ def _committed(table: PriceTable, offer: Offer, commitment: Commitment, today: d
         tier=str(commitment.kind),
         on_demand=Price(usd_per_h=usd, as_of=today, source=commitment.source),
         spot=None,
-        terms=replace(terms, minimum_s=max(terms.minimum_s, paid_s), longest_s=longest_s),
+        terms=replace(
+            terms,
+            minimum_s=max(terms.minimum_s, commitment.term_s) if block else terms.minimum_s,
+            longest_s=longest_s,
+            committed=None
+            if block
+            else _bound(commitment, (commitment.committed_usd_per_h or hourly * machines) + upfront),
+        ),
         machines=machines,
         whole=block,
-        derived=tuple(_facts(commitment, machines, hourly, usd, paid_s, ends)),
+        derived=tuple(_facts(commitment, machines, hourly, usd, ends)),
         guess="",
     )
 
 
-def _facts(
-    commitment: Commitment, machines: int, hourly: float, usd: float, paid_s: float, ends: date | None
-) -> Iterator[Fact]:
+def _bound(commitment: Commitment, usd_per_h: float) -> Committed:
+    """What is paid of it whatever a run uses: the rest of one that has begun is paid without any run."""
+    what = f"{commitment.kind} for {units.duration(commitment.term_s)}"
+    term_s = None if commitment.since else commitment.term_s
+    return Committed(what=what, term_s=term_s, usd_per_h=usd_per_h)
+
+
+def _facts(commitment: Commitment, machines: int, hourly: float, usd: float, ends: date | None) -> Iterator[Fact]:
     """How the price of a commitment was made.
 
     Args:
@@ -223,7 +236,6 @@ def _facts(
         machines: that are paid for.
         hourly: of one machine beside what is paid upfront.
         usd: of one machine, with that.
-        paid_s: for how long a run pays at least.
         ends: the last day; None where it is still to be bought.
     """
     given, term = Origin.GIVEN, units.duration(commitment.term_s)
@@ -235,7 +247,7 @@ def _facts(
     yield Fact(name="rate", value=f"{units.usd(hourly)}/h a machine", origin=given, why=share)
     why = "the rate, and what is paid upfront over all hours of the term"
     yield Fact(name="an hour", value=f"{units.usd(usd)}/h a machine", origin=Origin.DERIVED, why=why)
-    if paid_s >= commitment.term_s:
+    if ends is None or commitment.kind is Kind.CAPACITY_BLOCK:
         yield Fact(name="billed", value=f"at least {term}", origin=given, why="paid for whether it is used or not")
 
 

@@ -53,10 +53,11 @@ def candidates(
     usable: Index = found.usable(billing).nonzero()[0]
     bills = found.bills(billing)
     usd, time_s = bills.total_usd[1][usable], bills.runs.wall_clock_s[1][usable]
-    # A size that was found for a budget keeps it at its high end, and so does an offer that others stand behind.
-    most_usd = bills.total_usd[2][usable]
-    meets = (most_usd <= (np.inf if budget_usd is None else budget_usd)) & (time_s <= longest_s)
     aged = found.old(billing, today)[usable]
+    # A size that was found for a budget keeps it at its high end, and so does an offer that others stand behind. An old
+    # price helps where its middle does: that is what the answer is held to.
+    most_usd = np.where(aged, usd, bills.total_usd[2][usable])
+    meets = (most_usd <= (np.inf if budget_usd is None else budget_usd)) & (time_s <= longest_s)
     # A fresh price that does not do what was asked is no reason to leave out an old one that may.
     old = behind((usd, time_s, cost(usd, time_s)), aged, meets)
     known = np.isfinite(usd)
@@ -68,9 +69,10 @@ def behind(measures: Sequence[Array], old: Mask, meets: Mask | None = None) -> M
     """Plans with an old price that stand behind fresh ones, shape (n,).
 
     One does unless, in some measure, no fresh plan is within ``OLD_WITHIN`` times of it. What stands behind is no
-    candidate: of the others, labels and frontier hold as they would without it. Only fresh plans that do what was asked
-    count: one that is over the budget is no reason to hide an old price that keeps it. A budget that grows brings
-    fresh plans back, and moves no pick that they would not have beaten anyway: an old price counts twice there.
+    candidate: of the others, labels and frontier hold as they would without it. For an old price that does what was asked
+    only fresh ones that do so count: one that is over the budget is no reason to hide an old price that keeps it. An old
+    one that is over it too helps nobody, and all fresh ones count. A budget that grows brings fresh plans back, and moves
+    no pick that they would not have beaten anyway: an old price counts twice there.
 
     Args:
         measures: of which a plan should have little: dollars (nan where not known), time, what is recommended by.
@@ -78,7 +80,9 @@ def behind(measures: Sequence[Array], old: Mask, meets: Mask | None = None) -> M
         meets: whether a plan does what was asked, its budget also at the high end; None where all do.
     """
     fresh = ~old & np.isfinite(measures[0])
-    return old & _near(measures, fresh if meets is None else fresh & meets)
+    if meets is None:
+        return old & _near(measures, fresh)
+    return old & np.where(meets, _near(measures, fresh & meets), _near(measures, fresh))
 
 
 def _near(measures: Sequence[Array], fresh: Mask) -> Mask:

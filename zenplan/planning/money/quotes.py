@@ -13,16 +13,17 @@ import numpy.typing as npt
 from zenplan.domain.answer.estimate import Bill, Energy, Estimate, Part, Quote
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.market.emissions import Making, Site
-from zenplan.domain.market.interruptions import Interruptions
-from zenplan.domain.market.offer import Billing, Offer, Terms
-from zenplan.domain.market.provider import OnDemandLimit
+from zenplan.domain.market.offer import Billing, Terms
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.training.operations import Operations
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.money.beside import Stored, beside_parts, beside_usd, credited_usd, credits_why
+from zenplan.planning.money.commitments import paid_anyway, unused_parts, unused_usd
+from zenplan.planning.money.options import Option, Options
 from zenplan.planning.money.run import Runs, run_time
 from zenplan.planning.physics.columns import Array
+from zenplan.planning.physics.input_pipeline import PREPARATIONS
 from zenplan.planning.physics.interval import step_ranges
 from zenplan.planning.search.search import Found, search, useful_samples
 from zenplan.units import HOUR_S, KWH_J
@@ -31,26 +32,6 @@ Index = npt.NDArray[np.intp]
 # Where a provider's region is, and what making an accelerator took; None where it is not known.
 Sites = Callable[[str, str], "Site | None"]
 Makings = Callable[[str], "Making | None"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """So many machines of one offer.
-
-    Attributes:
-        cluster: its place in the list of clusters.
-        on_demand: how many of them are usually had without a reservation; None where that is not known.
-        unpriced: it has no on-demand price and is looked at all the same: its bill is without dollars.
-        interruptions: how often a spot machine is taken; None for what the operations assume.
-    """
-
-    offer: Offer
-    terms: Terms | None
-    nodes: int
-    cluster: int
-    on_demand: OnDemandLimit | None = None
-    unpriced: bool = False
-    interruptions: Interruptions | None = None
 
 
 _NOTHING = Range.exactly(0.0)
@@ -77,17 +58,19 @@ class Market:
         owner: the cluster of each option.
         unpriced: whether each is looked at without a price.
         step_s: low, middle and high of a step on each cluster, shape (3, clusters).
+        wait: what each option's are multiplied with, shape (3, options): its processors may not keep up.
         longest_s: for how long machines are to be had, infinite where nothing says.
     """
 
     plan: TrainingPlan
     operations: Operations
     clusters: Sequence[Cluster]
-    options: Sequence[Option]
+    options: Options
     found: Found
     owner: Index
     unpriced: npt.NDArray[np.bool_]
     step_s: Array
+    wait: Array
     longest_s: Array
     around: Around
     on_demand: Bills
@@ -118,8 +101,7 @@ class Market:
 
     def old(self, billing: Billing, today: date) -> npt.NDArray[np.bool_]:
         """Options whose price of that kind is old, or has no date; not those without one."""
-        prices = (o.offer.price(billing) for o in self.options)
-        return np.array([price is not None and price.is_old(today) for price in prices])
+        return self.options.old(billing, today)
 
     def quote(self, index: int, billing: Billing, sites: Sites, makings: Makings = lambda accelerator: None) -> Quote:
         """One option as a noun.
@@ -192,31 +174,31 @@ def market(
     """
     around = around or Around()
     found = search(plan, clusters)
-    owner = np.array([o.cluster for o in options], dtype=np.intp)
+    columns = Options.of(options)
+    owner, nodes, devices = columns.cluster, columns.nodes.astype(np.float64), columns.devices
     step_s = step_ranges(plan, clusters, found.steps.total_s)
     samples = useful_samples(plan, found.layouts)[owner]
-    nodes = np.array([float(o.nodes) for o in options])
-    devices = nodes * np.array([float(o.offer.instance.devices) for o in options])
-    terms = [o.terms for o in options]
+    distinct, which = columns.terms
+    wait = waiting(plan, columns, samples / step_s[1, owner], step_s[2, owner] / step_s[1, owner])
+    terms = [distinct[place] for place in which.tolist()]
 
     def billed(billing: Billing) -> Bills:
         spot = billing is Billing.SPOT
-        taken = taken_per_s(operations, options) if spot else None
-        runs = run_time(plan, operations, step_s[:, owner], samples, devices, nodes, spot, taken)
-        prices = (o.offer.price(billing) for o in options)
-        usd_per_h = np.array([p.usd_per_h if p else np.nan for p in prices])
-        return bills(plan, operations, runs, billing, usd_per_h, nodes, terms, around)
+        taken = taken_per_s(operations, columns) if spot else None
+        runs = run_time(plan, operations, step_s[:, owner] * wait, samples, devices, nodes, spot, taken)
+        return bills(plan, operations, runs, billing, columns.usd_per_h(billing), nodes, terms, around)
 
     return Market(
         plan=plan,
         operations=operations,
         clusters=clusters,
-        options=options,
+        options=columns,
         found=found,
         owner=owner,
-        unpriced=np.array([o.unpriced for o in options]),
+        unpriced=columns.unpriced,
         step_s=step_s,
-        longest_s=np.array([(t.longest_s if t else None) or np.inf for t in terms]),
+        wait=wait,
+        longest_s=np.array([(t.longest_s if t else None) or np.inf for t in distinct])[which],
         around=around,
         on_demand=billed(Billing.ON_DEMAND),
         spot=billed(Billing.SPOT),
@@ -226,10 +208,26 @@ def market(
 def taken_per_s(operations: Operations, options: Sequence[Option]) -> Array:
     """Low, middle and high rate at which a spot machine of each option is taken, shape (3, n): as given, else as
     published, else as assumed."""
-    assumed = operations.preemptions_per_node_s
     known = "preemptions_per_node_s" not in operations.given
-    rates = (o.interruptions.per_node_s if known and o.interruptions else None for o in options)
-    return np.array([r.ends if r else assumed for r in rates]).T
+    return Options.of(options).taken_per_s(operations.preemptions_per_node_s, known)
+
+
+def waiting(plan: TrainingPlan, options: Options, samples_per_s: Array, spread: Array) -> Array:
+    """What low, middle and high of a step are multiplied with, shape (3, n): where the processors prepare less than
+    the devices take, the high end is at least as long as they need. They may have been prepared in advance.
+
+    Args:
+        plan: what is trained.
+        options: the machines.
+        samples_per_s: that the devices take, shape (n,).
+        spread: the high end of a step over its middle, shape (n,).
+    """
+    factors = np.ones((3, len(options)))
+    preparation = PREPARATIONS.get(plan.workload.input)
+    if preparation is not None:
+        prepared_per_s = options.nodes * options.vcpus / preparation.vcpu_s
+        factors[2] = np.fmax(1.0, samples_per_s / prepared_per_s / spread)
+    return factors
 
 
 # --- bills
@@ -250,6 +248,7 @@ class Bills:
     compute_usd: Array
     beside_usd: Array
     credited_usd: Array
+    unused_usd: Array
     stored: Stored
     nodes: Array
     terms: Sequence[Terms | None]
@@ -257,7 +256,7 @@ class Bills:
     @property
     def total_usd(self) -> Array:
         """The whole bill, shape (3, n); nan where the price of the machines is not known."""
-        total: Array = np.maximum(self.compute_usd + self.beside_usd - self.credited_usd, 0.0)
+        total: Array = np.maximum(self.compute_usd + self.unused_usd + self.beside_usd - self.credited_usd, 0.0)
         return total
 
     def at(self, index: int) -> Bill:
@@ -269,8 +268,12 @@ class Bills:
             run=self.runs.at(index),
             billed_h=float(self.billed_s[1, index]) / HOUR_S,
             compute_usd=None if math.isnan(mid) else Range(low=low, mid=mid, high=high),
-            beside=beside_parts(self.stored, time_s, float(self.nodes[index]), terms),
+            beside=(
+                *unused_parts(terms, self.unused_usd[:, index]),
+                *beside_parts(self.stored, time_s, float(self.nodes[index]), terms),
+            ),
             credits=self._credits(index, terms) if terms and terms.credits else None,
+            paid_anyway=paid_anyway(terms, self.compute_usd[:, index], self.billed_s[:, index]),
         )
 
     def _credits(self, index: int, terms: Terms) -> Part:
@@ -306,6 +309,7 @@ def bills(
     minimum = np.array([t.minimum_s if t else 0.0 for t in terms])
     billed = np.ceil(np.maximum(runs.wall_clock_s, minimum) / granularity) * granularity
     compute = billed / HOUR_S * usd_per_h * nodes
+    unused = unused_usd(terms, compute, usd_per_h * nodes)
     stored = Stored(
         checkpoints=runs.checkpoint_bytes * operations.kept_checkpoints,
         data=around.data_bytes,
@@ -320,7 +324,8 @@ def bills(
         billed_s=billed,
         compute_usd=compute,
         beside_usd=beside,
-        credited_usd=_credited(compute + beside, runs.wall_clock_s, terms, around.today),
+        credited_usd=_credited(compute + unused + beside, runs.wall_clock_s, terms, around.today),
+        unused_usd=unused,
         stored=stored,
         nodes=nodes,
         terms=terms,

@@ -226,8 +226,7 @@ def ranking_of(found: Market, billing: Billing, top: int, wish: Wish, today: dat
         return None
     bills = found.bills(billing)
     time_s = bills.runs.wall_clock_s[:, usable]
-    devices = np.array([o.nodes * o.offer.instance.devices for o in found.options], dtype=np.float64)
-    gpu_h = time_s[1] * devices[usable] / units.HOUR_S
+    gpu_h = time_s[1] * found.options.devices[usable] / units.HOUR_S
     ranking = rank(bills.total_usd[:, usable], time_s, top, wish, gpu_h, chosen.aged)
     return replace(
         ranking,

@@ -235,9 +235,10 @@ USUAL_SUSTAINED_SHARE = 0.80
 def kept_up(accelerator: Accelerator, dtype: str = "bf16") -> float:
     """What an accelerator's products reach of their fitted efficiency: its best measured product over the usual one.
 
-    Where none was measured, as much as usual; and in NVIDIA's fp32, the plain cores' that power does not limit.
+    Where none was measured, as much as usual; and in fp32 of NVIDIA's and of processors, whose share is that of their
+    matrix units alone.
     """
-    if dtype == "fp32" and accelerator.vendor == "NVIDIA":
+    if dtype == "fp32" and (accelerator.vendor == "NVIDIA" or accelerator.is_processor):
         return 1.0
     return (accelerator.sustained_share or USUAL_SUSTAINED_SHARE) / USUAL_SUSTAINED_SHARE
 
@@ -287,9 +288,10 @@ def _attention(kernel: AttentionKernel, accelerator: Accelerator, peak: float, s
 def _clocks_per_s(accelerator: Accelerator) -> float | None:
     """Clocks of all multiprocessors, or of AMD's compute units, together; None where the units are others."""
     clock = accelerator.tensor_clock_hz or accelerator.clock_hz
-    if accelerator.vendor not in _MULTIPROCESSORS or accelerator.multiprocessors is None or clock is None:
+    units = accelerator.multiprocessors if accelerator.vendor in _MULTIPROCESSORS else None
+    if accelerator.is_processor or units is None or clock is None:
         return None
-    return accelerator.multiprocessors * clock
+    return units * clock
 
 
 class _Device(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from zenplan.domain.fit.efficiency import Spread
+from zenplan.domain.fit.processor import PROCESSOR
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.model.workload import LANGUAGE
 from zenplan.domain.training.plan import TrainingPlan
@@ -55,6 +56,7 @@ def traits(plan: TrainingPlan, cluster: Cluster, layout_known: bool = True) -> M
     language = load.family in LANGUAGE
     found = {
         **{UNSEEN[kind]: 1.0 for kind in unseen},
+        PROCESSOR: cluster.accelerator.is_processor,
         UNKNOWN_SOFTWARE: plan.software is None,
         f"family {load.family}": not language and "family" not in unseen,
         GUESSED_SHAPE: load.guessed_shape,

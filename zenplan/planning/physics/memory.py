@@ -128,7 +128,7 @@ def _block_bytes(block: Block, plan: TrainingPlan) -> _BlockBytes:
     gates: _Parts = {}
     logits: _Parts = {}
     scores = 0.0
-    for op in block.operators:
+    for op in () if block.passed else block.operators:
         if isinstance(op, Embedding):
             continue
         if isinstance(op, Elementwise) and op.element_bytes is not None:
@@ -170,7 +170,7 @@ def _in_flight(block: Block, plan: TrainingPlan, layouts: Layouts) -> Array:
     """Bytes of the gradients that are there at once in one layer's backward pass: of all that its widest activation
     has kept."""
     most = np.zeros_like(layouts.tp)
-    for op in block.operators:
+    for op in () if block.passed else block.operators:
         if isinstance(op, Elementwise) and op.kind is ElementwiseKind.ACTIVATION:
             size = op.saved * plan.precision.compute_bytes * layouts.micro_batch
             most = np.maximum(most, size / (divisor(op.split, layouts) * layouts.cp))
@@ -196,6 +196,8 @@ def layer_activation_bytes(plan: TrainingPlan, layouts: Layouts, kept_by_block: 
     """
     total = np.zeros_like(layouts.tp)
     for block, kept in zip(placed(plan.workload.blocks, "middle"), kept_by_block, strict=True):
+        if block.passed:
+            continue
         wide = plan.kept.wide_inputs is not None and layouts.zero >= plan.kept.wide_inputs
         width = np.where(wide, _WIDE_BYTES, plan.precision.compute_bytes)
         inputs = block.boundary * width * layouts.micro_batch

@@ -328,7 +328,8 @@ def operator_work(op: Operator, block: Block, plan: TrainingPlan, layouts: Layou
         hw: the devices; n entries, or one.
     """
     sizes = np.array(sizes_of(op, plan), dtype=float)[:, None]
-    return work_of(op, sizes, block.place == "middle", plan, layouts, hw)
+    ahead, back = work_of(op, sizes, block.place == "middle", plan, layouts, hw)
+    return ahead, Work.none(layouts) if block.passed else back
 
 
 def work_of(

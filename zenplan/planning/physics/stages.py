@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zenplan.domain.model.workload import Workload, gradients
+from zenplan.domain.model.workload import Workload
 from zenplan.domain.training.plan import TrainingPlan
 from zenplan.planning.physics.columns import Array, Layouts
 
@@ -88,6 +88,6 @@ def _ends(load: Workload) -> tuple[float, float]:
     """Training FLOP of the first and of the last part of the model, in layers."""
     flop = dict.fromkeys(("first", "middle", "last"), 0.0)
     for block in load.blocks:
-        flop[block.place] += block.repeat * sum(o.flop * (1.0 + gradients(o)) for o in block.operators)
+        flop[block.place] += block.repeat * block.training_flop
     layer = flop["middle"] / max(load.layers, 1)
     return (flop["first"] / layer, flop["last"] / layer) if layer else (0.0, 0.0)

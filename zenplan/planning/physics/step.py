@@ -205,20 +205,21 @@ def _tensor_s(plan: TrainingPlan, layouts: Layouts, hw: Hardware, layers: Passes
     """
     if not (layouts.tp > 1).any():
         return np.zeros_like(layouts.tp)
-    ahead = np.zeros_like(layouts.tp)
+    ahead, back = np.zeros_like(layouts.tp), np.zeros_like(layouts.tp)
     for block in _middle(plan):
         size = block.boundary * layouts.micro_batch * _exchanged_bytes(plan, layouts) / layouts.cp
-        ahead = ahead + block.repeat * block.reductions * all_reduce_s(hw, size, layouts.tp, np.ones_like(layouts.tp))
+        once = block.repeat * block.reductions * all_reduce_s(hw, size, layouts.tp, np.ones_like(layouts.tp))
+        ahead, back = ahead + once, back + (0.0 if block.passed else once)
     under, under_back = np.zeros_like(ahead), np.zeros_like(ahead)
     if plan.tuning.tensor is not TensorOverlap.NONE:
-        under_back = np.minimum(ahead * np.where(layouts.sequence > 0, 0.5, 1.0), layers.gradients_s)
+        under_back = np.minimum(back * np.where(layouts.sequence > 0, 0.5, 1.0), layers.gradients_s)
     if plan.tuning.tensor is TensorOverlap.PIPELINED:
         pieces = np.where(layouts.sequence > 0, 1.0 - 1.0 / layouts.tp, 0.0) * ahead
         under = np.minimum(pieces, layers.divided_s)
         # The backward pass has two products for each of the forward pass.
         under_back = np.maximum(under_back, np.minimum(pieces, 2.0 * layers.divided_s))
     hidden = under * (1.0 + layouts.full) + under_back
-    paid = ahead * (2.0 + layouts.full) - hidden + hw.contention * hidden
+    paid = ahead + back * (1.0 + layouts.full) - hidden + hw.contention * hidden
     return np.where(layouts.tp > 1, paid, 0.0)
 
 

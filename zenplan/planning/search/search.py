@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zenplan.domain.answer.estimate import Estimate
-from zenplan.domain.answer.fit import FITS_UP_TO, TIGHT_UP_TO
+from zenplan.domain.answer.fit import FITS_UP_TO, PLANNED_UP_TO
 from zenplan.domain.hardware.cluster import Cluster
 from zenplan.domain.range import Range
 from zenplan.domain.training.layout import Recompute
@@ -44,7 +44,7 @@ class Found:
     Attributes:
         fits: whether it fits memory. Where no layout of a cluster does, its entry is the fastest that is tight, or
             else the leanest.
-        tight: whether it may fit (``domain.answer.fit``).
+        tight: whether it does not surely fit, and no more is predicted than the device has (``domain.answer.fit``).
         considered: layouts that were compared.
     """
 
@@ -84,9 +84,9 @@ def usable_bytes(cluster: Cluster) -> float:
 
 
 def _limits(clusters: Sequence[Cluster]) -> tuple[Array, Array]:
-    """Memory of each up to which a layout fits, and up to which it is tight, shape (n,)."""
+    """Memory of each up to which a layout fits, and up to which it is planned with where none does, shape (n,)."""
     usable = np.array([usable_bytes(c) for c in clusters])
-    return usable, usable / FITS_UP_TO * TIGHT_UP_TO
+    return usable, usable / FITS_UP_TO * PLANNED_UP_TO
 
 
 def near_of(cluster: Cluster) -> int:
@@ -266,7 +266,7 @@ class _Pool:
         """
         fits = self.needs_bytes <= capacity_bytes
         if not fits.any():
-            fits = self.needs_bytes <= capacity_bytes / FITS_UP_TO * TIGHT_UP_TO
+            fits = self.needs_bytes <= capacity_bytes / FITS_UP_TO * PLANNED_UP_TO
         # The first rung that fits; one beyond the last where none does.
         rung = np.where(fits.any(axis=0), fits.argmax(axis=0), len(fits))
         # Devices that differ little in memory have room for the same.

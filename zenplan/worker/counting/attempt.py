@@ -16,9 +16,11 @@ class Attempt:
 
     Attributes:
         reason: the exception in one line; empty where there was none.
+        error: it; None where there was none.
     """
 
     reason: str = ""
+    error: BaseException | None = None
 
     def __enter__(self) -> Attempt:
         return self
@@ -28,5 +30,8 @@ class Attempt:
     ) -> bool:
         if error is None:
             return True
-        self.reason = f"{type(error).__name__}: {says(error)}"[:_MOST_LETTERS]
+        self.error = error
+        self.reason = f"{type(error).__name__}: {says(error)}"
+        if len(self.reason) > _MOST_LETTERS:
+            self.reason = f"{self.reason[:_MOST_LETTERS].rpartition(' ')[0]} …"
         return isinstance(error, Exception)

@@ -7,6 +7,7 @@ Nothing is computed, and no weight changes.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,10 @@ _HINT = "give the model an Input, or name the shape of one sample: --input-shape
 
 
 def count_model(
-    model: keras.Model, batch: int | None = None, input_shapes: Sequence[Sequence[int]] | None = None
+    model: keras.Model,
+    batch: int | None = None,
+    input_shapes: Sequence[Sequence[int]] | None = None,
+    loop: int | None = None,
 ) -> ModelCount:
     """Count a model, layer by layer; sizes are those of one sample.
 
@@ -33,12 +37,13 @@ def count_model(
         batch: samples that it is called with, where its own ``call`` depends on their number; where None, as many as
             its inputs ask for, or 1.
         input_shapes: of one sample, one for each input in the model's order, where its own are open.
+        loop: turns of a loop that ends by a condition; where None, what it costs is unknown.
 
     Raises:
         UsageError: it is no model; it has no input shape, one with an open dimension, or other ones than those given.
     """
     args, kwargs = closed_inputs(model, batch, input_shapes)
-    tracker = Tracker(batch=_tensors((args, kwargs))[0].shape[0])
+    tracker = Tracker(batch=_tensors((args, kwargs))[0].shape[0], loop=loop)
     attempt = Attempt()
     with keras.StatelessScope(), following(tracker), attempt:
         model(*args, **kwargs, training=True)
@@ -92,8 +97,25 @@ def _known(model: Any) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
             for shape in model._build_shapes_dict.values()
         )
         names = [name.removesuffix("_shape") for name in model._build_shapes_dict][1:]
-        calls.append(((first,), dict(zip(names, others, strict=True))))
+        calls.append(_arguments(model, first) or ((first,), dict(zip(names, others, strict=True))))
     return calls
+
+
+def _arguments(model: Any, nested: Any) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """One nest of tensors as arguments of a call that takes each by itself; None where it takes one."""
+    wanted = required(model)
+    if len(wanted) < 2 or len(wanted) != len(keras.tree.flatten(nested)):
+        return None
+    if isinstance(nested, dict):
+        return ((), dict(nested)) if set(nested) == set(wanted) else None
+    return tuple(nested), {}
+
+
+def required(model: Any) -> list[str]:
+    """The parameters that the model's call cannot do without."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = inspect.signature(model.call).parameters.values()
+    return [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
 
 
 def _graph(model: Any) -> Any:

@@ -66,6 +66,11 @@ def read_keras_config(path: str) -> dict[str, Any]:
             text = _config_text(file, what)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
         raise InputFileError(f"{what} is no .keras file: {error}", _HINT) from error
+    return checked_config(text, what)
+
+
+def checked_config(text: str | bytes, what: str) -> dict[str, Any]:
+    """The configuration of a model in JSON, as of ``read_keras_config``. Raises InputFileError: it is none, or hostile."""
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:

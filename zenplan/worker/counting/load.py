@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from zenplan.errors import InputFileError, UsageError
+from zenplan.worker.counting.count import required
 from zenplan.worker.counting.target import imported, what
 from zenplan.worker.protocol import Events, says
 
@@ -125,4 +126,7 @@ def trained_model(config: dict[str, Any], path: str, events: Events, hint: str) 
 def with_inputs(model: keras.Model, shapes: Sequence[Sequence[int]]) -> None:
     """Build the model by calling it on inputs of these shapes, of one sample each."""
     inputs = [keras.Input(tuple(shape)) for shape in shapes]
-    model(inputs[0] if len(inputs) == 1 else inputs)
+    if len(inputs) > 1 and len(required(model)) == len(inputs):
+        model(*inputs)
+    else:
+        model(inputs[0] if len(inputs) == 1 else inputs)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -20,6 +20,35 @@ class Product:
     inner: float
     columns: float
 
+    def times(self, turns: float) -> Product:
+        """As often as that, one below the other."""
+        return Product(rows=self.rows * turns, inner=self.inner, columns=self.columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What is in a piece of a trace.
+
+    Attributes:
+        open_loops: there is a loop whose length is not known; what is in it is not among the products.
+        fourier: there is a Fourier transform.
+    """
+
+    products: tuple[Product, ...] = ()
+    open_loops: bool = False
+    fourier: bool = False
+
+    @property
+    def size(self) -> float:
+        """Multiplications."""
+        return sum(p.rows * p.inner * p.columns for p in self.products)
+
+    def repeated(self, turns: float | None) -> Found:
+        """In a loop of so many turns; None where that is not known: then nothing in it is counted."""
+        if turns is None:
+            return replace(self, products=(), open_loops=True)
+        return replace(self, products=tuple(p.times(turns) for p in self.products if turns))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
@@ -27,12 +56,26 @@ class Trace:
 
     Attributes:
         outputs: nested as the function returns them, each a ``keras.KerasTensor``.
-        open_loops: there is a loop that may run any number of times.
     """
 
     outputs: Any
-    products: tuple[Product, ...]
-    open_loops: bool = False
+    found: Found
+
+
+def together(pieces: Iterable[Found]) -> Found:
+    """One piece after another."""
+    each = list(pieces)
+    return Found(
+        products=tuple(p for f in each for p in f.products),
+        open_loops=any(f.open_loops for f in each),
+        fourier=any(f.fourier for f in each),
+    )
+
+
+def dearest(branches: Iterable[Found]) -> Found:
+    """Of a choice, the branch with the most products; a loop of unknown length in any of them is one in the choice."""
+    each = list(branches)
+    return replace(together(each), products=max(each, key=lambda f: f.size, default=Found()).products)
 
 
 def product(result: Shape, inner: float) -> Product:

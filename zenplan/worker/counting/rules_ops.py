@@ -89,6 +89,39 @@ def operation(op: Any, call: Call) -> Iterable[Operator]:
     return _PRODUCTS.get(name, _elementwise)(op, call)
 
 
+# Work that is no product: its FLOP are in no sum.
+FOURIER = "of a Fourier transform the FLOP, about 5·n·log2 n, are in no sum"
+_FFT = ("FFT", "FFT2", "IFFT2", "RFFT", "IRFFT", "STFT", "ISTFT")
+_DECOMPOSITIONS = (
+    "Cholesky",
+    "CholeskyInverse",
+    "Det",
+    "Eig",
+    "Eigh",
+    "Inv",
+    "Logdet",
+    "LuFactor",
+    "Lstsq",
+    "MatrixRank",
+    "Pinv",
+    "Qr",
+    "Slogdet",
+    "Solve",
+    "SolveTriangular",
+    "SVD",
+)
+
+
+def remark(op: Any) -> str:
+    """What is to be said of how an operation is counted; mostly nothing."""
+    name = type(op).__name__
+    if name in _FFT:
+        return FOURIER
+    if name in _DECOMPOSITIONS:
+        return f"of {name} the FLOP, of the order of n³, are in no sum"
+    return ""
+
+
 def _elementwise(op: Any, call: Call) -> Iterable[Operator]:
     name = type(op).__name__
     needed = () if name in LINEAR else call.outputs if from_output(name) else call.inputs

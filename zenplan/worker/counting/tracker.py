@@ -19,8 +19,9 @@ from zenplan.worker.counting.call import Call, Tensor
 from zenplan.worker.counting.events import Event, scaled
 from zenplan.worker.counting.products import Trace
 from zenplan.worker.counting.registry import by_class, is_keras, known, registered
-from zenplan.worker.counting.rules_ops import VIEWS, operation
-from zenplan.worker.counting.wrappers import LOOPS, WRAPPERS
+from zenplan.worker.counting.rules_ops import FOURIER, VIEWS, operation, remark
+from zenplan.worker.counting.weights import low_rank, weights_watched
+from zenplan.worker.counting.wrappers import LOOPS, OUTSIDE, WRAPPERS
 
 # --- what is known of tensors
 
@@ -70,6 +71,9 @@ class Tensors:
 # --- the tracker
 
 _OUTSIDE = "counted from the backend's trace"
+_OPEN_LOOP = "it has a loop of unknown length, of which nothing is counted: tell its turns, as in --loop 5"
+_IN_LOOP = "in a loop of unknown length"
+_NOT_TAKEN = "in a branch of a choice that is not counted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +96,8 @@ class Tracker:
         times: how often what is seen now happens: the steps of a loop around it.
         sequential: whether these come one after the other.
         asleep: what is called is called for its shape only.
+        loop: turns of a loop whose length is not known; None where nobody tells.
+        unmeasured: what is seen now is in such a loop.
         tensors: those that were seen.
     """
 
@@ -101,6 +107,8 @@ class Tracker:
     times: float = 1.0
     sequential: bool = False
     asleep: bool = False
+    loop: int | None = None
+    unmeasured: bool = False
     tensors: Tensors = field(default_factory=Tensors)
 
     def layer(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -116,7 +124,7 @@ class Tracker:
             found = tuple(rule(layer, call))
             if not found:
                 self._same_place(call, outputs)
-            self._note(layer, call, found, whole=True)
+            self._note(layer, call, (*found, *low_rank(layer, self.batch)), whole=True)
             return outputs
         return self._enter(layer, by_class(layer, WRAPPERS), args, kwargs)
 
@@ -126,6 +134,8 @@ class Tracker:
             return op.compute_output_spec(*args, **kwargs)
         if isinstance(op, keras.Function):
             return op.call(*args, **kwargs)
+        if type(op).__name__ in OUTSIDE:
+            return self._outside(op, args, kwargs)
         if type(op).__name__ in LOOPS:
             followed = self._follow(lambda: LOOPS[type(op).__name__](self, op, *args, **kwargs))
             return self._outside(op, args, kwargs) if followed.reason else followed.outputs
@@ -135,8 +145,24 @@ class Tracker:
             self._same_place(call, outputs)
         owner = self.around[-1]
         method = "rule" if is_keras(type(owner)) else "traced"
-        self._append(Event(layer=owner, path=self._path(), operators=tuple(operation(op, call)), method=method))
+        operators = tuple(operation(op, call))
+        self._append(Event(layer=owner, path=self._path(), operators=operators, method=method, note=remark(op)))
         return outputs
+
+    def of_weights(self, op: Any, args: tuple[Any, ...], result: Any) -> None:
+        """The layer that is running multiplies what it has before any input: once a step, whatever the batch."""
+        if self.asleep or not self.around:
+            return
+        call = self._call(op, args, {}, ())
+        made = any(t.variable for t in call.inputs) or all(t.learns and len(t.shape) > 1 for t in call.inputs)
+        if made:
+            self._append(Event(layer=self.around[-1], path=self._path(), operators=tuple(operation(op, call))))
+        learns = any(t.learns for t in call.inputs)
+        self.tensors.known[id(result)] = (result, Tensor(shape=tuple(result.shape), learns=learns, weight=True))
+
+    def also(self, operators: Iterable[Operator]) -> None:
+        """What the layer that is running computes besides."""
+        self._append(Event(layer=self.around[-1], path=self._path(), operators=tuple(operators)))
 
     def derived(self, shape: tuple[int, ...], source: Any, learns: bool = False, view: bool = False) -> Any:
         """A symbolic tensor that depends on what ``source`` depends on, or on weights that are trained.
@@ -167,6 +193,37 @@ class Tracker:
             yield
         finally:
             self.times, self.sequential = before
+
+    @contextmanager
+    def open_loop(self) -> Iterator[None]:
+        """Within it, all is in a loop of unknown length: as often as the user tells, or else unknown."""
+        if self.loop is None and not self.unmeasured:
+            self._append(Event(layer=self.around[-1], path=self._path(), method="unknown", note=_OPEN_LOOP))
+        before, self.unmeasured = self.unmeasured, self.unmeasured or self.loop is None
+        try:
+            with self.repeated(self.loop or 1):
+                yield
+        finally:
+            self.unmeasured = before
+
+    def dearest(self, branches: Sequence[Callable[[], Any]]) -> Any:
+        """Of a choice, the branch with the most FLOP is counted; of the others, that their layers are there."""
+        start, (kept, owned) = len(self.events), (set(self.tensors.kept), set(self.tensors.owned))
+        tried: list[tuple[Any, list[Event], tuple[set[object], set[int]]]] = []
+        for branch in branches:
+            outputs = branch()
+            tried.append((outputs, self.events[start:], (self.tensors.kept, self.tensors.owned)))
+            del self.events[start:]
+            self.tensors.kept, self.tensors.owned = set(kept), set(owned)
+        flop = [sum(o.flop for event in events for o in event.operators) for _, events, _ in tried]
+        outputs, events, (self.tensors.kept, self.tensors.owned) = tried[flop.index(max(flop))]
+        if len(set(flop)) > 1:
+            self.remark("of a choice, the branch with the most FLOP is counted")
+        self.events += events
+        counted = {id(e.layer) for e in (*events, *self.events[:start])} | {id(layer) for layer in self.around}
+        for event in (e for _, others, _ in tried for e in others if id(e.layer) not in counted):
+            self.events.append(replace(event, operators=(), calls=0, note=event.note or _NOT_TAKEN))
+        return outputs
 
     def remark(self, text: str) -> None:
         """Say something of how the layer that is running was counted."""
@@ -215,12 +272,13 @@ class Tracker:
         owner, path = (op, self._path(op)) if is_layer else (self.around[-1], self._path())
         attempt = Attempt()
         with attempt:
-            trace = traced(op, args, kwargs)
+            trace = self.for_shape(lambda: traced(op, args, kwargs, self.loop))
         if not attempt.reason:
             # What a loop runs may use the weights of the layer around it.
             call = self._call(op, args, kwargs, trace.outputs, of=owner)
-            note = _OUTSIDE + ("; a loop of unknown length once" if trace.open_loops else "")
-            self._note(owner, call, operators_of(trace, call), whole=is_layer, method="traced", note=note, path=path)
+            method, note = ("unknown", _OPEN_LOOP) if trace.found.open_loops else ("traced", _OUTSIDE)
+            note += f"; {FOURIER}" if trace.found.fourier else ""
+            self._note(owner, call, operators_of(trace, call), whole=is_layer, method=method, note=note, path=path)
             return trace.outputs
         if not is_layer:
             raise DataError(attempt.reason)  # its layer may still be traced as a whole
@@ -248,14 +306,22 @@ class Tracker:
     def specification(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a call returns, as Keras works it out; it may call others for that, which count nothing.
         Where Keras leaves a size open, as the user may of an EinsumDense, the backend closes it."""
-        self.asleep = True
-        try:
+
+        def run() -> Any:
             outputs = op.compute_output_spec(*args, **kwargs)
             if any(None in t.shape for t in keras.tree.flatten(outputs) if isinstance(t, keras.KerasTensor)):
                 outputs = keras.Operation.compute_output_spec(op, *args, **kwargs)
             return outputs
+
+        return self.for_shape(run)
+
+    def for_shape(self, run: Callable[[], Any]) -> Any:
+        """Run what calls others for their shapes, or to build them: they count nothing."""
+        before, self.asleep = self.asleep, True
+        try:
+            return run()
         finally:
-            self.asleep = False
+            self.asleep = before
 
     # --- noting
 
@@ -285,6 +351,8 @@ class Tracker:
         )
 
     def _append(self, event: Event) -> None:
+        if self.unmeasured:
+            event = replace(event, operators=(), method="unknown", note=event.note or _IN_LOOP)
         if self.times != 1:
             # What a cell's own rule calls a product sees the input alone, and waits for nothing.
             waits = self.sequential and not (is_keras(type(event.layer)) and event.kind.endswith("Cell"))
@@ -367,15 +435,19 @@ def following(tracker: Tracker) -> Iterator[None]:
     """Have Keras ask the tracker for what a symbolic call returns; all is as it was afterwards, whatever happens."""
     layer_class, operation_class = keras.Layer, keras.Operation
     module: Any = sys.modules[layer_class.__module__]
+    build = layer_class._maybe_build
     before = layer_class.symbolic_call, operation_class.symbolic_call, layer_class.add_loss, module.Node
     layer_class.symbolic_call = lambda self, *args, **kwargs: tracker.layer(self, args, kwargs)
     operation_class.symbolic_call = lambda self, *args, **kwargs: tracker.operation(self, args, kwargs)
     layer_class.add_loss = lambda self, loss: None  # it takes no symbolic ones
     # A node would tie our tensors to the model's graph for good.
     module.Node = lambda **_: None
+    layer_class._maybe_build = lambda self, spec: tracker.for_shape(lambda: build(self, spec))
     try:
-        yield
+        with weights_watched(tracker.of_weights):
+            yield
     finally:
+        layer_class._maybe_build = build
         layer_class.symbolic_call, operation_class.symbolic_call, layer_class.add_loss, module.Node = before
 
 
@@ -384,15 +456,16 @@ def following(tracker: Tracker) -> Iterator[None]:
 # The backend's own trace of code that Keras cannot follow: raw JAX, PyTorch or TensorFlow in a layer's ``call``.
 #
 # What comes of it are products, by their three sizes; whose weights they use it does not tell. Loops are counted as
-# often as they run where that number is fixed, else once.
+# often as they run where that number is fixed, or told.
 
 
-def traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace:
+def traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], loop: int | None = None) -> Trace:
     """Run ``operation.call`` on the backend's abstract tensors; whatever it raises goes on to the caller.
 
     Args:
         operation: a ``keras.Operation``, layers among them.
         args, kwargs: of its call, with a ``keras.KerasTensor`` of a closed shape for each tensor.
+        loop: turns of a loop whose length is not known.
     """
     # Imported here: there is one backend in a process, and its walk needs its library.
     match keras.config.backend():
@@ -402,12 +475,12 @@ def traced(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tra
             from zenplan.worker.counting.trace_torch import trace
         case _:
             from zenplan.worker.counting.trace_tensorflow import trace
-    return trace(operation, args, kwargs)
+    return trace(operation, args, kwargs, loop)
 
 
 def operators_of(trace: Trace, call: Call) -> Iterator[Operator]:
     """Its products as operators. A trace does not tell whose weights they have: the layer's, as far as it has any."""
-    for index, product in enumerate(trace.products):
+    for index, product in enumerate(trace.found.products):
         yield MatMul(
             name="product",
             rows=product.rows / call.batch,

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Protocol
 
 import keras
 
+from zenplan.domain.model.operators import Operator
+from zenplan.worker.counting.weights import between_weights
+
 
 class Follower(Protocol):
     """What a wrapper needs of the tracker."""
+
+    batch: int
 
     def derived(self, shape: tuple[int, ...], source: Any, learns: bool = False, view: bool = False) -> Any:
         """A symbolic tensor that depends on what ``source`` depends on, or on weights that are trained."""
@@ -26,6 +33,15 @@ class Follower(Protocol):
 
     def remark(self, text: str) -> None:
         """Say something of how the layer that is running was counted."""
+
+    def also(self, operators: Iterable[Operator]) -> None:
+        """What the layer that is running computes besides."""
+
+    def open_loop(self) -> AbstractContextManager[None]:
+        """Within it, all is in a loop of unknown length."""
+
+    def dearest(self, branches: Sequence[Callable[[], Any]]) -> Any:
+        """Of a choice, the branch with the most FLOP."""
 
 
 def _training(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +86,19 @@ def bidirectional(follower: Follower, layer: Any, args: tuple[Any, ...], kwargs:
 
 
 def spectral(follower: Follower, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The layer within it; what finds the norm of its weight, once a step and not for each sample, is left out."""
+    """The layer within it; and once a step the norm of its weight, as the matrix (rest, outputs), by power iteration.
+
+    No gradient goes through the iterations, one to the weight through the norm that they lead to.
+    """
+    *rest, outputs = layer.kernel.shape
+    inner, learns = math.prod(rest), bool(layer.layer.trainable_weights)
+    for _ in range(layer.power_iterations):
+        follower.also(
+            between_weights((1, *sizes), columns, follower.batch, learns=False, before=False)
+            for sizes, columns in (((outputs,), inner), ((inner,), outputs))
+        )
+    norm = between_weights((1, inner), outputs, follower.batch, learns=learns, before=False)
+    follower.also((norm, between_weights((1, outputs), 1, follower.batch, learns=False, before=learns)))
     return layer.layer(args[0])
 
 
@@ -120,30 +148,42 @@ def scan(follower: Follower, op: Any, f: Callable[..., Any], init: Any, xs: Any 
 
 
 def counted(follower: Follower, op: Any, init_val: Any) -> Any:
-    """From one number to another."""
-    with follower.repeated(int(op.upper) - int(op.lower)):
+    """From one number to another; where one of them is a tensor, nobody knows how often."""
+    known = isinstance(op.lower, int) and isinstance(op.upper, int)
+    with follower.repeated(max(op.upper - op.lower, 0)) if known else follower.open_loop():
         return op.body_fun(keras.KerasTensor((), dtype="int32"), follower.carried(init_val))
 
 
 def conditional(follower: Follower, op: Any, loop_vars: Any) -> Any:
-    """As long as a condition holds: as often as it may, or once where that is open."""
-    if op.maximum_iterations is None:
-        follower.remark("a loop of unknown length is counted once")
-    with follower.repeated(op.maximum_iterations or 1):
-        result = op.body(*follower.carried(tuple(loop_vars)))
-    return keras.tree.pack_sequence_as(loop_vars, keras.tree.flatten(result))
+    """As long as a condition holds: as often as it may, and where that is open, nobody knows how often."""
+    several = isinstance(loop_vars, tuple | list)
+    state = follower.carried(_tensors(tuple(loop_vars) if several else (loop_vars,)))
+    most = op.maximum_iterations
+    if most is not None:
+        follower.remark(f"a loop is counted as often as it may run: {most:,} turns")
+    with follower.open_loop() if most is None else follower.repeated(most):
+        op.cond(*state)
+        result = op.body(*state)
+    return keras.tree.pack_sequence_as(loop_vars, keras.tree.flatten(result)) if several else result
+
+
+def _tensors(nested: Any) -> Any:
+    """Numbers of Python's as what a loop makes of them."""
+
+    def tensor(number: Any) -> Any:
+        return keras.KerasTensor((), dtype="int32" if isinstance(number, int) else keras.config.floatx())
+
+    return keras.tree.map_structure(lambda t: t if hasattr(t, "shape") else tensor(t), nested)
 
 
 def choice(follower: Follower, op: Any, pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-    """What is done if it is true."""
-    follower.remark("of a choice, what is done if it is true is counted")
-    return true_fn()
+    """What is done if it is true, or if it is not."""
+    return follower.dearest((true_fn, false_fn))
 
 
 def switch(follower: Follower, op: Any, index: Any, branches: Any, *operands: Any) -> Any:
-    """The first branch."""
-    follower.remark("of a choice, the first branch is counted")
-    return branches[0](*operands)
+    """One of the branches."""
+    return follower.dearest([partial(branch, *operands) for branch in branches])
 
 
 LOOPS: dict[str, Callable[..., Any]] = {
@@ -155,3 +195,6 @@ LOOPS: dict[str, Callable[..., Any]] = {
     "Cond": choice,
     "Switch": switch,
 }
+
+# Of those, what is made of calls that no rule foretells.
+OUTSIDE = ("AssociativeScan",)

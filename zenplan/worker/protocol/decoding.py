@@ -23,6 +23,7 @@ from zenplan.worker.protocol.events import (
     Stage,
 )
 from zenplan.worker.protocol.jobs import Count, DataParallel, Measure
+from zenplan.worker.protocol.trained import Explain, Explained, Export, Exported, Importance, Score, Scored
 from zenplan.worker.protocol.training import (
     Changed,
     Checkpointed,
@@ -40,7 +41,7 @@ from zenplan.worker.protocol.training import (
 # Of a line that is no event, in the error that says so.
 _SHOWN_BYTES = 60
 
-AnyJob = Count | Measure | DataParallel | Train | Write
+AnyJob = Count | Measure | DataParallel | Train | Write | Score | Explain | Export
 
 
 class _Unknown(msgspec.Struct):
@@ -51,7 +52,8 @@ class _Unknown(msgspec.Struct):
 
 _Measured = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
 _Trained = Ready | Rehearsed | Steps | Metric | Checkpointed | Changed | Ended | Written
-_AnyEvent = _Measured | _Trained
+_Used = Scored | Explained | Importance | Exported
+_AnyEvent = _Measured | _Trained | _Used
 _NAMES = {kind.__struct_config__.tag for kind in get_args(_AnyEvent)}
 
 

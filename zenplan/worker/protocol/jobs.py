@@ -30,6 +30,7 @@ class Count(Job, frozen=True, kw_only=True, tag="count"):
 
     Attributes:
         batch: samples that it is called with; None for any.
+        loop: turns of a loop whose length is not known; None: what it costs is unknown.
         values: whether variables get their values, which a builder may need.
         data: folder of prepared data, for which a ``Kind`` is built.
     """
@@ -37,6 +38,7 @@ class Count(Job, frozen=True, kw_only=True, tag="count"):
     last: ClassVar[type[Event]] = Counted
     model: Target | File | Kind
     batch: int | None = None
+    loop: int | None = None
     values: bool = False
     data: str = ""
 

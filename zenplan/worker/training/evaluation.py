@@ -40,10 +40,10 @@ def evaluated(
             some = np.concatenate([some, np.zeros(micro_batch - len(some), some.dtype)])
             found.append(stepper.evaluate(*samples.batch(some), weights))
         sums = sums + np.sum(np.asarray(stepper.numbers(found), np.float64), axis=0)
-    return _shares(others, sums.tolist())
+    return shares(others, sums.tolist())
 
 
-def _shares(others: Sequence[str], sums: list[float]) -> dict[str, float]:
+def shares(others: Sequence[str], sums: list[float]) -> dict[str, float]:
     """The figures of an evaluation, from the sums of all its batches."""
     *values, weight = sums
     found = {name: value / weight for name, value in zip(("loss", *others), values, strict=True)}

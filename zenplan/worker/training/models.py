@@ -32,7 +32,7 @@ def built(job: Train, data: Prepared, events: Events) -> keras.Model:
         raise UsageError("weights in int8 are not trained", "adapters beside them are: --lora-rank 8")
     set_policy(job.precision)
     _seeded(job.seed)
-    model = _begun(job, data, events)
+    model = begun(job, data, events)
     if job.quantize:
         quantize(model)
     if job.lora_rank:
@@ -49,12 +49,12 @@ class _Unheard(Events):
 
 def in_floats(model: keras.Model, job: Train, data: Prepared) -> keras.Model:
     """A trained model whose weights are in int8 as one that any Keras loads: in floats, its adapters added to them."""
-    plain = _begun(job, data, _Unheard(-1))
+    plain = begun(job, data, _Unheard(-1))
     merge(model, plain)
     return plain
 
 
-def _begun(job: Train, data: Prepared, events: Events) -> keras.Model:
+def begun(job: Train, data: Prepared, events: Events) -> keras.Model:
     """The model before anything of it is frozen."""
     wanted = job.model
     if isinstance(wanted, Kind):

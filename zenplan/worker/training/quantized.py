@@ -14,9 +14,21 @@ import keras
 from zenplan.errors import UsageError
 
 INT8 = "int8"
-# Those that Keras has an int8 form of. A class that is made of one of them has none.
+# Those that Keras has a form of in int8 and in int4. A class that is made of one of them has none.
 _KINDS = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Embedding)
 _HINT = "leave out --quantize: adapters (--lora-rank) need no int8"
+
+
+class NoForm(UsageError):
+    """A model that gains nothing from weights in fewer bits.
+
+    Attributes:
+        layer: that keeps it from it; empty where none does.
+    """
+
+    def __init__(self, message: str, layer: str = "") -> None:
+        self.layer = layer
+        super().__init__(message, _HINT)
 
 
 def quantize(model: keras.Model) -> None:
@@ -25,16 +37,8 @@ def quantize(model: keras.Model) -> None:
     Raises:
         UsageError: that would be most of the model; the message names its largest layer without such a form.
     """
-    ours = [layer for layer in _leaves(model) if type(layer) in _KINDS]
-    others = [layer for layer in _leaves(model) if type(layer) not in _KINDS]
-    if sum(map(_numbers, ours)) <= sum(map(_numbers, others)):
-        largest = max(others, key=_numbers, default=None)
-        if largest is None or not _numbers(largest):
-            raise UsageError(f"model {model.name} has no matrices that int8 would hold", _HINT)
-        raise UsageError(
-            f"most of model {model.name} has no form in int8: layer {largest.name}, of {type(largest).__name__}, has none",
-            _HINT,
-        )
+    check_form(model, INT8)
+    ours = [layer for layer in _leaves(model) if has_form(layer)]
     weights_alone = keras.quantizers.Int8QuantizationConfig(activation_quantizer=None)
     for layer in ours:
         if layer.built and getattr(layer, "quantization_mode", None) is None:
@@ -46,6 +50,40 @@ def quantize(model: keras.Model) -> None:
                 ) from error
     # What was built for the weights before is not to be called any more.
     model._post_quantize(INT8)
+
+
+def check_form(model: keras.Model, mode: str) -> None:
+    """Raise NoForm where most of the model has no form in so few bits; it names its largest layer without."""
+    ours = [layer for layer in _leaves(model) if has_form(layer)]
+    others = [layer for layer in _leaves(model) if not has_form(layer)]
+    if sum(map(_numbers, ours)) <= sum(map(_numbers, others)):
+        most = max(others, key=_numbers, default=None)
+        if most is None or not _numbers(most):
+            raise NoForm(f"model {model.name} has no matrices that {mode} would hold")
+        whole = _whole(model, most)
+        raise NoForm(
+            f"most of model {model.name} has no form in {mode}: layer {whole.name}, of {type(whole).__name__}, has none",
+            str(whole.name),
+        )
+
+
+def has_form(layer: Any) -> bool:
+    """Whether Keras has a form of it in int8, and in int4."""
+    return type(layer) in _KINDS
+
+
+def without_form(model: keras.Model) -> str:
+    """The layer with the largest matrices, if Keras has no form of it in int8; else empty."""
+    most = max(_leaves(model), key=_numbers)
+    return "" if has_form(most) else str(_whole(model, most).name)
+
+
+def _whole(model: keras.Model, leaf: Any) -> Any:
+    """The layer, as its model lists it, that it is or is a part of: the cell of a recurrent layer is in no list."""
+    for each in model.layers:
+        if leaf in each._flatten_layers():
+            return _whole(each, leaf) if isinstance(each, keras.Model) else each
+    return leaf
 
 
 def merge(model: keras.Model, into: keras.Model) -> None:

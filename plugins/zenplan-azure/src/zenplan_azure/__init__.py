@@ -1,4 +1,4 @@
-"""Azure's prices as they are now, as a zenplan plugin: machines with accelerators, on demand and spot."""
+"""Azure's prices as they are now, as a zenplan plugin: machines with accelerators, on demand, spot, reserved."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Azure:
         bundled = self.bundled()
         machines = Machines({offer.instance.name: offer.instance for offer in bundled.offers})
         items = retail_items(http, self.retail_prices)
-        offers, left_out = offers_of(items, machines, self.retail_prices, today())
+        offers, left_out = offers_of(items, machines, bundled.terms, self.retail_prices, today())
         return replace(bundled, offers=offers, left_out=left_out)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
-from zenplan import Billing, DataError, Instance, Offer, Price
+from zenplan import Billing, Committed, DataError, Instance, Offer, Price, Terms
 
-from zenplan_azure.retail import Item
+from zenplan_azure.retail import CONSUMPTION, RESERVATION, Item
 
 _GIB: Final = 2**30
 # Sizes that zenplan's own table may lack: accelerator, number of it, vCPUs, GiB of RAM; None where it is not known.
@@ -36,6 +37,11 @@ _FRACTIONAL: Final = {
 }
 # In the names of products that are no Linux machine of one's own by the hour.
 _OTHER_PRODUCTS: Final = ("Windows", " Win", "Cloud Services", "CloudServices", "Dedicated")
+# Terms as the API names them, in hours of 365 days a year, as the prices of Azure's own pages are divided.
+_HOURS: Final[Mapping[str, float]] = {f"{years} Year{'s' * (years > 1)}": years * 8760.0 for years in (1, 3, 5)}
+
+# How an hour is paid for: by the hour, or under a commitment of a kind for a term.
+_Paid = Billing | tuple[str, str]
 
 
 class Machines:
@@ -68,42 +74,112 @@ class Machines:
 
 
 def offers_of(
-    items: Iterable[Item], machines: Machines, source: str, today: date
+    items: Iterable[Item], machines: Machines, terms: Terms | None, source: str, today: date
 ) -> tuple[tuple[Offer, ...], tuple[str, ...]]:
-    """The offers, and what could not be used, each reason once. Raises DataError: a price is not in USD or no number."""
+    """The offers, and what could not be used, each reason once. Raises DataError: a price is not in USD or no number.
+
+    Args:
+        items: prices of meters.
+        machines: that are known by name.
+        terms: of Azure's bills.
+        source: where the prices are from.
+        today: their day.
+    """
     left_out: dict[str, None] = {}
-    found: dict[tuple[str, str], dict[Billing, set[tuple[bool, float]]]] = {}
+    found: dict[tuple[str, str], dict[_Paid, set[tuple[bool, float]]]] = {}
     for item in items:
         if not _is_machine(item, today):
             continue
-        usd_per_h = _usd_per_h(item, source)
-        if item.unit_of_measure != "1 Hour":
-            left_out[f"{item.arm_sku_name}: it is sold by '{item.unit_of_measure[:20]}', not by the hour"] = None
-        elif usd_per_h:
-            billing = Billing.SPOT if "Spot" in item.meter_name.split() else Billing.ON_DEMAND
-            place = found.setdefault((item.arm_sku_name, item.arm_region_name), {})
+        place = found.setdefault((item.arm_sku_name, item.arm_region_name), {})
+        for paid, usd_per_h in _prices(item, source, left_out):
             # The price of a region's own meter goes before that of another region's.
-            place.setdefault(billing, set()).add((not item.is_primary_meter_region, usd_per_h))
-    offers = []
+            place.setdefault(paid, set()).add((not item.is_primary_meter_region, usd_per_h))
+    offers: list[Offer] = []
     for (name, region), prices in found.items():
+        what = f"{name} in {region}"
         try:
-            machine = machines.of(name)
-            on_demand, spot = (_only(prices.get(billing), f"{name} in {region}", left_out) for billing in Billing)
-            if spot and on_demand and spot > on_demand:
-                left_out[f"{name} in {region}: its spot price is above the one on demand"] = None
-                spot = None
-            if on_demand or spot:
-                paid = (Price(usd_per_h=usd, as_of=today, source=source) if usd else None for usd in (on_demand, spot))
-                offers.append(Offer(instance=machine, region=region, on_demand=next(paid), spot=next(paid)))
+            machine = machines.of(name) if prices else None
+            usd = {paid: _only(each, f"{what}{_called(paid)}", left_out) for paid, each in prices.items()}
+            if machine:
+                offers += _offers(machine, region, usd, terms, source, today, what, left_out)
         except DataError as error:
             left_out[error.message] = None
     return tuple(offers), tuple(left_out)
 
 
+def _called(paid: _Paid) -> str:
+    return "" if isinstance(paid, Billing) else f" ({paid[0]} {paid[1]})"
+
+
+def _prices(item: Item, source: str, left_out: dict[str, None]) -> Iterator[tuple[_Paid, float]]:
+    """How an hour is paid for, and what it costs: by the hour, under savings plans, or reserved."""
+    usd = _usd(item, item.retail_price, source)
+    if item.type == RESERVATION:
+        hours = _HOURS.get(item.reservation_term)
+        if hours is None:
+            left_out[f"{item.arm_sku_name}: a reservation of '{item.reservation_term[:20]}' is of no known term"] = None
+        elif usd:
+            yield ("reservation", item.reservation_term), usd / hours
+        return
+    if item.unit_of_measure != "1 Hour":
+        left_out[f"{item.arm_sku_name}: it is sold by '{item.unit_of_measure[:20]}', not by the hour"] = None
+        return
+    if usd:
+        yield Billing.SPOT if "Spot" in item.meter_name.split() else Billing.ON_DEMAND, usd
+    for plan in item.savings_plan:
+        usd = _usd(item, plan.retail_price, source)
+        if plan.term not in _HOURS:
+            left_out[f"{item.arm_sku_name}: a savings plan of '{plan.term[:20]}' is of no known term"] = None
+        elif usd:
+            yield ("savings plan", plan.term), usd
+
+
+def _offers(
+    machine: Instance,
+    region: str,
+    usd: Mapping[_Paid, float | None],
+    terms: Terms | None,
+    source: str,
+    today: date,
+    what: str,
+    left_out: dict[str, None],
+) -> Iterator[Offer]:
+    """The offers of one machine in one region: by the hour, then those that bind to a term.
+
+    Args:
+        machine, region: that is offered, and where.
+        usd: for an hour of it, by how it is paid for; None where that is not sure.
+        terms: of Azure's bills.
+        source, today: of the prices.
+        what: the machine is called where something is set aside.
+        left_out: what is set aside, and why.
+    """
+    on_demand, spot = usd.get(Billing.ON_DEMAND), usd.get(Billing.SPOT)
+    if spot and on_demand and spot > on_demand:
+        left_out[f"{what}: its spot price is above the one on demand"] = None
+        spot = None
+    if on_demand or spot:
+        by_the_hour = (
+            Price(usd_per_h=each, as_of=today, source=source) if each else None for each in (on_demand, spot)
+        )
+        yield Offer(instance=machine, region=region, on_demand=next(by_the_hour), spot=next(by_the_hour))
+    own = terms.of(machine.name) if terms else Terms(provider=machine.provider, source="not known")
+    for paid, usd_per_h in usd.items():
+        if isinstance(paid, Billing) or not usd_per_h:
+            continue
+        tier = f"{paid[0]} {paid[1]}".lower()
+        if on_demand and usd_per_h > on_demand:
+            left_out[f"{what} ({tier}): it is above the price on demand"] = None
+            continue
+        bound = replace(own, exceptions=(), committed=Committed(what=tier, term_s=_HOURS[paid[1]] * 3600.0))
+        price = Price(usd_per_h=usd_per_h, as_of=today, source=source)
+        yield Offer(instance=machine, region=region, on_demand=price, tier=tier, terms=bound)
+
+
 def _is_machine(item: Item, today: date) -> bool:
     """Whether it is the price of a Linux machine that holds today, from the first hour on."""
     return (
-        item.type == "Consumption"
+        item.type in (CONSUMPTION, RESERVATION)
         and bool(item.arm_sku_name and item.arm_region_name)
         and item.tier_minimum_units == 0
         and item.effective_start_date.date() <= today
@@ -112,12 +188,12 @@ def _is_machine(item: Item, today: date) -> bool:
     )
 
 
-def _usd_per_h(item: Item, source: str) -> float:
+def _usd(item: Item, usd: float, source: str) -> float:
     if item.currency_code != "USD":
         raise DataError(f"{source}: 'currencyCode' of {item.arm_sku_name} is '{item.currency_code[:10]}', not USD")
-    if not 0 <= item.retail_price < math.inf:
-        raise DataError(f"{source}: 'retailPrice' of {item.arm_sku_name} is no price: {item.retail_price}")
-    return item.retail_price
+    if not 0 <= usd < math.inf:
+        raise DataError(f"{source}: 'retailPrice' of {item.arm_sku_name} is no price: {usd}")
+    return usd
 
 
 def _only(prices: set[tuple[bool, float]] | None, what: str, left_out: dict[str, None]) -> float | None:

@@ -14,15 +14,25 @@ import msgspec
 from zenplan import DataError, Http
 
 # All sizes with accelerators are of the N-series; values are case-sensitive.
-_FILTER: Final = (
-    "serviceName eq 'Virtual Machines' and priceType eq 'Consumption' and contains(armSkuName, 'Standard_N')"
-)
+_FILTER: Final = "serviceName eq 'Virtual Machines' and priceType eq '{}' and contains(armSkuName, 'Standard_N')"
+CONSUMPTION: Final = "Consumption"
+RESERVATION: Final = "Reservation"
 _FULL_PAGE: Final = 1000
 _MOST_PAGES: Final = 500
 
 
+class SavingsPlan(msgspec.Struct, rename="camel", kw_only=True):
+    """What an hour costs whoever commits to as much for a term."""
+
+    term: str
+    retail_price: float
+
+
 class Item(msgspec.Struct, rename="camel", kw_only=True):
-    """A price of a meter: the fields that matter here, under their documented names."""
+    """A price of a meter: the fields that matter here, under their documented names.
+
+    That of a reservation is for its whole term, whatever ``unitOfMeasure`` says.
+    """
 
     currency_code: str
     retail_price: float
@@ -36,6 +46,8 @@ class Item(msgspec.Struct, rename="camel", kw_only=True):
     effective_start_date: datetime
     tier_minimum_units: float = 0.0
     is_primary_meter_region: bool = True
+    reservation_term: str = ""
+    savings_plan: tuple[SavingsPlan, ...] = ()
 
 
 class _Page(msgspec.Struct, kw_only=True):
@@ -44,11 +56,23 @@ class _Page(msgspec.Struct, kw_only=True):
 
 
 def retail_items(http: Http, address: str) -> Iterator[Item]:
-    """The items of all pages.
+    """The items of all pages: by the hour, then reservations.
 
-    Raises DataError: a page has another shape, leads to another host or to one that was read already, or there are none.
+    Raises DataError: a page has another shape, leads to another host or to one that was read already, or there are none by
+    the hour.
     """
-    first = f"{address}?api-version=2023-01-01-preview&currencyCode='USD'&$filter={quote(_FILTER)}"
+    by_the_hour = 0
+    for item in _pages(http, address, CONSUMPTION):
+        by_the_hour += 1
+        yield item
+    if not by_the_hour:
+        raise DataError(f"{address}: it has no price of a machine of the N-series: the format has changed")
+    yield from _pages(http, address, RESERVATION)
+
+
+def _pages(http: Http, address: str, kind: str) -> Iterator[Item]:
+    # The version that has savings plans.
+    first = f"{address}?api-version=2023-01-01-preview&currencyCode='USD'&$filter={quote(_FILTER.format(kind))}"
     asked: set[str] = set()
     items = 0
     link: str | None = first
@@ -65,8 +89,6 @@ def retail_items(http: Http, address: str) -> Iterator[Item]:
         # A full page is never the last: the link was missing by fault once. One too many is empty, and is the end.
         if not link and len(page.items) >= _FULL_PAGE:
             link = f"{first}&$skip={items}"
-    if not items:
-        raise DataError(f"{address}: it has no price of a machine of the N-series: the format has changed")
 
 
 def _read(answer: Any, address: str) -> _Page:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
@@ -85,10 +86,14 @@ def recommender(facts: Facts, *, width: int = 32, hidden: int = 0, dropout: floa
         raise UsageError("recommender takes two inputs of whole numbers, as user and item", "prepare them so")
     given = [keras.Input(facts.shapes[name], dtype="int32", name=name) for name in facts.shapes]
     vectors, parts = [], []
-    for name, one in zip(facts.shapes, given, strict=True):
-        flat = layers.Reshape((), name=f"{name}_number")(one) if facts.shapes[name] else one
-        vectors.append(layers.Embedding(facts.sizes[name], width, name=f"{name}_table")(flat))
-        parts.append(layers.Embedding(facts.sizes[name], 1, embeddings_initializer="zeros", name=f"{name}_bias")(flat))
+    # TensorFlow takes no blanks in the names of layers.
+    names = [re.sub(r"[^\w.\-]", "_", name, flags=re.ASCII) for name in facts.shapes]
+    for name, called, one in zip(facts.shapes, names, given, strict=True):
+        flat = layers.Reshape((), name=f"{called}_number")(one) if facts.shapes[name] else one
+        vectors.append(layers.Embedding(facts.sizes[name], width, name=f"{called}_table")(flat))
+        parts.append(
+            layers.Embedding(facts.sizes[name], 1, embeddings_initializer="zeros", name=f"{called}_bias")(flat)
+        )
     if dropout:
         vectors = [layers.Dropout(dropout, name=f"dropout{i}")(each) for i, each in enumerate(vectors)]
     parts.append(ops.sum(vectors[0] * vectors[1], axis=-1, keepdims=True))

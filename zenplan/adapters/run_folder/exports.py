@@ -1,0 +1,87 @@
+"""What was exported of a run: ``exports/`` in its folder, and ``exports.json`` there, which has those elsewhere too."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from zenplan.adapters.files.placing import digest_of
+from zenplan.adapters.run_folder.folder import put_json, take
+from zenplan.domain.measured.export import Export
+from zenplan.errors import DataError
+
+EXPORTS: Final = "exports"
+_RECORD: Final = "exports.json"
+_SCHEMA: Final = "zenplan.artefacts/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    schema: str
+    exports: tuple[Export, ...]
+
+
+def read_exports(run: Path) -> tuple[Export, ...]:
+    """Those of a run, by its folder, that are still there; in the order in which they were made.
+
+    Raises:
+        InputFileError, DataError: what lists them cannot be read.
+    """
+    return tuple(each for each in _listed(run) if Path(each.path).exists())
+
+
+def _listed(run: Path) -> tuple[Export, ...]:
+    folder = run.resolve() / EXPORTS
+    if not (folder / _RECORD).exists():
+        return ()
+    found = take(folder, _RECORD, _Record)
+    if found.schema != _SCHEMA:
+        raise DataError(f"{folder / _RECORD} is of another version: {found.schema}", f"this one reads {_SCHEMA}")
+    # Those within are listed by their names: a run's folder may have been moved.
+    return tuple(replace(each, path=str(folder / each.path)) for each in found.exports)
+
+
+def add_export(run: Path, export: Export) -> None:
+    """List it, in place of what was at its path. Raises ZenplanError: the list cannot be written."""
+    folder = run.resolve() / EXPORTS
+    folder.mkdir(parents=True, exist_ok=True)
+    others = [each for each in _listed(run) if each.path != export.path]
+    listed = [replace(each, path=_name(folder, each.path)) for each in (*others, export)]
+    put_json(folder, _RECORD, _Record(schema=_SCHEMA, exports=tuple(listed)))
+
+
+def _name(folder: Path, path: str) -> str:
+    inside = Path(path).parent == folder
+    return Path(path).name if inside else path
+
+
+def manifest_of(path: Path) -> Path:
+    """The file beside an artefact that says what it takes, and what it came to."""
+    return path.with_name(f"{path.name}.json")
+
+
+def tokenizer_of(path: Path) -> Path:
+    """The copy of the tokenizer beside an artefact."""
+    return path.with_name(f"{path.name}.tokenizer.json")
+
+
+def remove_exports(run: Path) -> None:
+    """Remove what was exported into a run's own folder and is as it was then. Anything else there stays."""
+    folder = run.resolve() / EXPORTS
+    with suppress(DataError, OSError):
+        for path in _ours(folder, _listed(run)):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        (folder / _RECORD).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _ours(folder: Path, listed: tuple[Export, ...]) -> Iterator[Path]:
+    for each in listed:
+        path = Path(each.path)
+        if path.parent == folder and path.exists() and digest_of(path) == each.sha256:
+            yield from (path, manifest_of(path), tokenizer_of(path))
