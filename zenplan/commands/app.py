@@ -23,6 +23,7 @@ ROOMS: Final = {
     "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),
     "what-if": ("what_if.command:what_if", "The same plan with another price, amount, speed."),
     "buy": ("buy.command:buy", "Hardware of one's own against the cheapest rent."),
+    "serve-cost": ("serve_cost.command:serve_cost", "GPUs, latency, dollars of a language model that answers."),
     "diff": ("diff.command:diff", "Two plans: what changed, and whether it may."),
     "report": ("report.command:report", "A saved plan as one HTML page, for others to read."),
     "layouts": ("layouts.command:layouts", "The best layouts of a step on so many devices."),

@@ -424,7 +424,7 @@ def _raised(event: Raised, what: str, backend: str) -> ZenplanError:
         return ZenplanError(f"{_DOING[stage]} with {backend}, {what} raised {why}{where}", "please report it")
     if stage in ("compile", "measure"):
         return _stepping(what, backend, kind, why, where)
-    doing = _DOING.get(stage, stage).removesuffix(" it")
+    doing = _DOING.get(stage or "count", stage).removesuffix(" it")
     return ZenplanError(f"{doing} {what} raised {why}{where}", "another --backend may do; please report it")
 
 
