@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zenplan.api_data import prepare_data
     from zenplan.api_export import export
     from zenplan.api_train import train
-    from zenplan.api_trained import explain
+    from zenplan.api_trained import compress, explain
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         Backtest,
         Calibrations,
         Catalogue,
+        Compression,
         DataCard,
         Explanation,
         Exports,
@@ -97,7 +98,7 @@ else:
         "zenplan.api_data": ("prepare_data",),
         "zenplan.api_export": ("export",),
         "zenplan.api_train": ("train",),
-        "zenplan.api_trained": ("explain",),
+        "zenplan.api_trained": ("compress", "explain"),
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
@@ -141,6 +142,7 @@ else:
             "Backtest",
             "Calibrations",
             "Catalogue",
+            "Compression",
             "DataCard",
             "Explanation",
             "Exports",
@@ -179,6 +181,7 @@ __all__ = [
     "Catalogue",
     "Column",
     "Committed",
+    "Compression",
     "Convolution",
     "DataCard",
     "DataError",
@@ -238,6 +241,7 @@ __all__ = [
     "bundled_prices",
     "buy",
     "calibrate",
+    "compress",
     "count_flop",
     "estimate",
     "explain",
