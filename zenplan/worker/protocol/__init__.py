@@ -31,6 +31,12 @@ from zenplan.worker.protocol.events import (
     Sampled,
     Stage,
 )
+from zenplan.worker.protocol.federated import (
+    Clients,
+    Federated,
+    Moved,
+    Round,
+)
 from zenplan.worker.protocol.jobs import (
     ALONE,
     AT_ONCE,
@@ -99,6 +105,7 @@ __all__ = [
     "Built",
     "Changed",
     "Checkpointed",
+    "Clients",
     "Count",
     "Counted",
     "DataParallel",
@@ -112,6 +119,7 @@ __all__ = [
     "Export",
     "Exported",
     "Failed",
+    "Federated",
     "File",
     "Importance",
     "Input",
@@ -121,6 +129,7 @@ __all__ = [
     "Measure",
     "Metric",
     "Model",
+    "Moved",
     "Optimizer",
     "Peak",
     "Raised",
@@ -129,6 +138,7 @@ __all__ = [
     "Rehearsal",
     "Rehearsed",
     "Replica",
+    "Round",
     "Rounds",
     "Sampled",
     "Score",
