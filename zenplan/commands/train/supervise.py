@@ -65,6 +65,7 @@ class Supervisor:
         gpu: reads the GPU, and why its clock is held down; None on a processor.
         followers: trackers of the run.
         judge: whether the run is given up, by the step of an evaluation and the lowest validation loss so far.
+        heard: told every event that is none of a plain run.
         began_s: of the monotonic clock, when the command was started: what it takes is the run's from there on.
     """
 
@@ -80,6 +81,7 @@ class Supervisor:
     gpu: Callable[[], tuple[Device | None, str]] | None = None
     followers: Followers = field(default_factory=Followers)
     judge: Callable[[int, float], bool] = lambda step, loss: False
+    heard: Callable[[Event], None] = lambda event: None
     began_s: float = field(default_factory=time.monotonic)
     machine: Machine | None = None
     ready: Ready | None = None
@@ -135,6 +137,8 @@ class Supervisor:
             case Changed():
                 self._back_to(event.step)
                 self.say("changed", event.why, {"step": event.step, "what": event.what, "value": event.value})
+            case _:
+                self.heard(event)
 
     def _ready(self, event: Ready) -> None:
         self.ready, self._ready_s = event, time.monotonic()

@@ -31,6 +31,12 @@ from zenplan.worker.protocol.events import (
     Sampled,
     Stage,
 )
+from zenplan.worker.protocol.federated import (
+    Clients,
+    Federated,
+    Moved,
+    Round,
+)
 from zenplan.worker.protocol.jobs import (
     ALONE,
     AT_ONCE,
@@ -122,6 +128,7 @@ __all__ = [
     "Built",
     "Changed",
     "Checkpointed",
+    "Clients",
     "Compress",
     "Compressed",
     "Continue",
@@ -138,6 +145,7 @@ __all__ = [
     "Export",
     "Exported",
     "Failed",
+    "Federated",
     "File",
     "Forget",
     "Importance",
@@ -148,6 +156,7 @@ __all__ = [
     "Measure",
     "Metric",
     "Model",
+    "Moved",
     "Optimizer",
     "Peak",
     "Piece",
@@ -161,6 +170,7 @@ __all__ = [
     "Replica",
     "Reply",
     "Request",
+    "Round",
     "Rounds",
     "Sampled",
     "Score",

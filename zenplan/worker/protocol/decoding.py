@@ -22,6 +22,7 @@ from zenplan.worker.protocol.events import (
     Sampled,
     Stage,
 )
+from zenplan.worker.protocol.federated import Clients, Moved, Round
 from zenplan.worker.protocol.jobs import Count, DataParallel, Measure
 from zenplan.worker.protocol.serving import Serve, Serving
 from zenplan.worker.protocol.trained import (
@@ -64,7 +65,8 @@ class _Unknown(msgspec.Struct):
 _Measured = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
 _Trained = Ready | Rehearsed | Steps | Metric | Checkpointed | Changed | Ended | Written
 _Used = Scored | Explained | Importance | Exported | Compressed | Serving
-_AnyEvent = _Measured | _Trained | _Used
+_Federated = Clients | Round | Moved
+_AnyEvent = _Measured | _Trained | _Used | _Federated
 _NAMES = {kind.__struct_config__.tag for kind in get_args(_AnyEvent)}
 
 
