@@ -29,8 +29,12 @@ class ScoresDocument(Document):
     values: Annotated[
         dict[str, Annotated[float, Meta(description="A figure.")]], Meta(description="The loss, and others by name.")
     ]
-    one_s: Annotated[NotNegative | None, Meta(description="A call with one sample, the median; null if not timed.")]
-    batch_s: Annotated[NotNegative | None, Meta(description="A call with a batch, the median; null if not timed.")]
+    one_s: Annotated[
+        NotNegative | None, Meta(description="A call with one sample, the median, in seconds; null if not timed.")
+    ]
+    batch_s: Annotated[
+        NotNegative | None, Meta(description="A call with a batch, the median, in seconds; null if not timed.")
+    ]
 
 
 class ExportDocument(Document):
@@ -48,7 +52,9 @@ class ExportDocument(Document):
     quantize: Annotated[str, one_of("", *QUANTIZED), Meta(description="Of its weights; empty for floats.")]
     made_at: Annotated[Moment, Meta(description="When, with its time zone.")]
     path: Annotated[str, Meta(description="Where it is; empty where it is not written.")]
-    bytes: Annotated[CountFromZero | None, Meta(description="Of all its files; null where it is not written.")]
+    bytes: Annotated[
+        CountFromZero | None, Meta(description="Of all its files, in bytes; null where it is not written.")
+    ]
     sha256: Annotated[str, Meta(description="Of the file, or of the digests and names of a folder's files.")]
     tokenizer: Annotated[str, Meta(description="Path of the copy beside it; empty where the data have none.")]
     batch: Annotated[Count | None, Meta(description="Samples of a call, if the form fixes them; null for any number.")]
@@ -68,7 +74,7 @@ class ExportDocument(Document):
     relative: Annotated[
         NotNegative | None, Meta(description="The same over the largest number of the model; null where that is 0.")
     ]
-    original_bytes: Annotated[CountFromZero, Meta(description="Of the file of the run's model.")]
+    original_bytes: Annotated[CountFromZero, Meta(description="Of the file of the run's model, in bytes.")]
     versions: Annotated[
         dict[str, Annotated[str, Meta(description="Its version.")]], Meta(description="Of what wrote it, by name.")
     ]
