@@ -178,3 +178,13 @@ def test_elsewhere_without_a_token_is_warned_of(
     monkeypatch.setenv("ZENPLAN_SERVE_TOKEN", "secret")
     done = called("serve", str(rows_run), "--host", "192.0.2.1")
     assert (done.err, done.out) == ("", "")
+
+
+def test_a_large_language_model_is_left_to_an_engine(called: Callable[..., Ended]) -> None:
+    done = called("serve", "--model", "llama3-8b", "--gpu", "L4", "--rate", "2/s")
+    assert (done.code, done.err) == (0, "")
+    assert "vllm serve" in done.out
+    assert "kind: Deployment" in called("serve", "--model", "llama3-8b", "--gpu", "L4", "--manifest", "kubernetes").out
+    for wrong in ((), ("RUN", "--model", "llama3-8b"), ("--model", "nothing"), ("--model", "llama3-8b")):
+        assert called("serve", *wrong).code == 2
+    assert called("serve", "RUN", "--rate", "1/s").code == 2
