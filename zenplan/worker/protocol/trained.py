@@ -153,7 +153,6 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
         method: ``plain`` for the model as it is, ``prune`` or ``distill``.
         artefacts: that it is written to, in this order: one in floats, then one in fewer bits, or one of both.
         sparsity: share of the weights of matrices that pruning makes zero.
-        structured: whether whole units are taken out instead.
         student: builder of what is distilled into; None for the kind of the run, at ``width`` of its own width.
         steps: of training; seconds: after which it ends in any case, 0 for no such end.
     """
@@ -161,7 +160,6 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     artefacts: tuple[Artefact, ...]
     sparsity: float = 0.0
-    structured: bool = False
     student: Target | None = None
     width: float = 0.5
     steps: Whole = 0
