@@ -16,7 +16,9 @@ def _option(flag: str, text: str, metavar: str) -> Any:
 
 def federate(
     file: Annotated[Path | None, typer.Argument(help="A request file, as of 'zenplan train'.", metavar="FILE")] = None,
-    clients: Annotated[str | None, _option("--clients", "That the rows are split among; 8 by default.", "COUNT")] = None,
+    clients: Annotated[
+        str | None, _option("--clients", "That the rows are split among; 8 by default.", "COUNT")
+    ] = None,
     rounds: Annotated[str | None, _option("--rounds", "In each all clients train; 20 by default.", "COUNT")] = None,
     local_epochs: Annotated[
         str | None, _option("--local-epochs", "Passes of a client over its rows in a round; 1.", "COUNT")
@@ -63,7 +65,9 @@ def federate(
     if how:
         return told_how(backend)
     if file is None:
-        raise UsageError("nothing says what to train", "as in: zenplan federate run.toml; 'zenplan train init' writes one")
+        raise UsageError(
+            "nothing says what to train", "as in: zenplan federate run.toml; 'zenplan train init' writes one"
+        )
     given = {
         "clients": clients,
         "rounds": rounds,

@@ -54,9 +54,7 @@ class FederationDocument(Document, tag_field="schema", tag="zenplan.federation/1
     rounds: Annotated[CountFromZero, Meta(description="That were made, a count.")]
     wanted: Annotated[Count, Meta(description="Rounds that were asked for, a count.")]
     local_epochs: Annotated[Count, Meta(description="Passes of a client over its rows in a round, a count.")]
-    alpha: Annotated[
-        NotNegative | None, Meta(description="By which classes were split; null for samples at random.")
-    ]
+    alpha: Annotated[NotNegative | None, Meta(description="By which classes were split; null for samples at random.")]
     dropout: Annotated[Ratio, Meta(description="Chance of a client to fail in a round, a ratio.")]
     noise: Annotated[NotNegative, Meta(description="Of differential privacy, over clip; 0 for none.")]
     clip: Annotated[NotNegative, Meta(description="Norm of what a client may change; 0 for no such.")]

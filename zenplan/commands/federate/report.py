@@ -51,7 +51,7 @@ def _judged(result: RunResult) -> tuple[str, str]:
 
 
 def _tables(result: RunResult, found: Federation) -> Iterator[Table]:
-    columns = (Column(name=""), Column(name="federated", numeric=True))
+    columns: tuple[Column, ...] = (Column(name=""), Column(name="federated", numeric=True))
     central = found.central
     if central is not None:
         columns = (*columns, Column(name="in one place", numeric=True), Column(name="difference", numeric=True))

@@ -52,7 +52,8 @@ def _backend(wanted: str) -> str:
     if found is None or not find_spec("keras"):
         missing = "keras" if found else " or ".join(names)
         raise ZenplanError(
-            f"{missing} is not installed in Flower's environment", "'zenplan federate --how' prints the lines that add it"
+            f"{missing} is not installed in Flower's environment",
+            "'zenplan federate --how' prints the lines that add it",
         )
     return found
 

@@ -33,9 +33,7 @@ def made(folder: Path) -> Certificates:
     found.server.write_bytes(_signed("localhost", key, authority, False))
     found.key.touch(mode=0o600)
     found.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return found
 
@@ -71,7 +69,8 @@ def _signed(name: str, key: Any, authority: Any, is_authority: bool) -> bytes:
     else:
         hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-    return builder.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    found: bytes = builder.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return found
 
 
 def _named(name: str) -> x509.Name:

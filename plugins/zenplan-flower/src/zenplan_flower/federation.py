@@ -89,7 +89,9 @@ class Federation:
     def _round_is_over(self, number: int, weights: list[Array]) -> None:
         wall_s, cpu_s = time.monotonic() - self.mark, time.process_time() - self.mark_cpu
         self.weights, self.round = weights, number
-        known = {client: self.losses[client] for client in self.averaged if np.isfinite(self.losses.get(client, np.nan))}
+        known = {
+            client: self.losses[client] for client in self.averaged if np.isfinite(self.losses.get(client, np.nan))
+        }
         if known:
             rows = [len(self.clients.rows[client]) for client in known]
             self.loss = float(np.average(list(known.values()), weights=rows))
@@ -203,7 +205,9 @@ def _ended(run: Federation, reason: str, peak: float | None, how: str) -> Ended:
             folder.mkdir(parents=True, exist_ok=True)
             model = str(run.clients.trainee.save(folder))
         except OSError as error:
-            raise ZenplanError(f"the trained model cannot be written: {error.strerror or error}", "make room") from error
+            raise ZenplanError(
+                f"the trained model cannot be written: {error.strerror or error}", "make room"
+            ) from error
     return Ended(
         reason=reason,
         step=run.round,
@@ -212,5 +216,3 @@ def _ended(run: Federation, reason: str, peak: float | None, how: str) -> Ended:
         how=how,
         model=model,
     )
-
-

@@ -1,4 +1,4 @@
-"""Flower's network: a SuperLink, a SuperNode for each client, and the run that is given to them; all over TLS on loopback."""
+"""Flower's network: a SuperLink, a SuperNode for each client, and the run that they do; over TLS on loopback."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ class Network:
         (app / "federation" / "app.py").write_text(_MODULE, encoding="utf-8")
         found = self._asked("run", str(app), "here")
         if not found.get("success"):
-            raise ZenplanError(f"Flower does not take the run: {' '.join(str(found.get('error-message')).split())[:300]}")
+            raise ZenplanError(
+                f"Flower does not take the run: {' '.join(str(found.get('error-message')).split())[:300]}"
+            )
         self.run = str(found["run-id"])
 
     def moved(self) -> tuple[int, int]:
@@ -177,10 +179,15 @@ def network(folder: Path, clients: int, path: Path, stop: Callable[[], str]) -> 
     ]
     (folder / "home" / "config.toml").write_text("\n".join(settings) + "\n", encoding="utf-8")
     try:
-        tls = ("--ssl-ca-certfile", str(certificates.authority), "--ssl-certfile", str(certificates.server))
-        tls = (*tls, "--ssl-keyfile", str(certificates.key))
+        tls = [
+            *("--ssl-ca-certfile", str(certificates.authority)),
+            *("--ssl-certfile", str(certificates.server)),
+            *("--ssl-keyfile", str(certificates.key)),
+        ]
         where = ("--host", _HOST, "--port")
-        found.start("SuperLink", "flower-superlink", *tls, *where, str(link), "--disable-runtime-dependency-installation")
+        found.start(
+            "SuperLink", "flower-superlink", *tls, *where, str(link), "--disable-runtime-dependency-installation"
+        )
         _listening(found, link, stop)
         for number, port in enumerate(nodes):
             trust = ("--root-certificates", str(certificates.authority), "--superlink", f"{_HOST}:{link}")

@@ -10,7 +10,9 @@ from zenplan.worker.training.prepared import Array
 _MOST_DRAWS = 200
 
 
-def split(samples: int, clients: int, seed: int, alpha: float | None = None, labels: Array | None = None) -> list[Array]:
+def split(
+    samples: int, clients: int, seed: int, alpha: float | None = None, labels: Array | None = None
+) -> list[Array]:
     """The numbers of each client's samples, in ascending order.
 
     Args:
