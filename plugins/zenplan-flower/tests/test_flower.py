@@ -42,7 +42,7 @@ def test_a_client_with_bad_numbers_is_left_out_of_the_average_of_the_others(
     flags = ("--clients", "3", "--rounds", "2", "--local-epochs", "3", "--out", "run", "--format", "json")
     done = subprocess.run(
         [sys.executable, "-m", "zenplan", "federate", "run.toml", *flags],
-        env={**os.environ, **home, VARIABLE: FLOWER, "ZENPLAN_PLUGINS": str(plugin)},
+        env={**os.environ, **home, VARIABLE: FLOWER, "ZENPLAN_PLUGINS": "", "ZENPLAN_PLUGIN_FILES": str(plugin)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
