@@ -11,7 +11,8 @@ from zenplan.domain.measured.federation import Federation
 from zenplan.domain.measured.training_run import FINISHED, RunResult
 from zenplan.domain.report import Column, Report, Table
 
-_MOST_CLASSES = 10
+# Counts by class that a line of the table has room for.
+_MOST_CLASSES = 4
 
 
 def federation_report(result: RunResult, found: Federation, folder: Path) -> Report:
@@ -51,7 +52,7 @@ def _judged(result: RunResult) -> tuple[str, str]:
 
 
 def _tables(result: RunResult, found: Federation) -> Iterator[Table]:
-    columns = (Column(name=""), Column(name="federated", numeric=True))
+    columns: tuple[Column, ...] = (Column(name=""), Column(name="federated", numeric=True))
     central = found.central
     if central is not None:
         columns = (*columns, Column(name="in one place", numeric=True), Column(name="difference", numeric=True))
@@ -103,7 +104,8 @@ def _clients(found: Federation) -> Table:
 
 def _notes(result: RunResult, found: Federation, folder: Path) -> Iterator[str]:
     how = "at random" if found.alpha is None else f"by Dirichlet({found.alpha:g}) over classes"
-    yield f"Rows are split {how}; {units.many(found.local_epochs, 'pass')} over them in a round."
+    times = "once" if found.local_epochs == 1 else f"{found.local_epochs:,} times"
+    yield f"Rows are split {how}; in a round a client goes over its own {times}."
     if found.up_bytes is not None and found.down_bytes is not None:
         up, down = units.size(found.up_bytes), units.size(found.down_bytes)
         each = units.size(found.weights_bytes)

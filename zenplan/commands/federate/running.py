@@ -20,7 +20,7 @@ from zenplan.commands.shared import start
 from zenplan.commands.shared.output import loaded_plugins, say, warned, write
 from zenplan.commands.shared.progress import elapsed, staged
 from zenplan.commands.train.flags import Flags
-from zenplan.commands.train.screen import shown
+from zenplan.commands.train.screen import JsonLines, shown
 from zenplan.commands.train.session import session_of
 from zenplan.documents import published
 from zenplan.errors import UnknownName, UsageError, ZenplanError
@@ -64,7 +64,12 @@ def run(flags: Flags, given: Mapping[str, str | None], compare: bool, python: Pa
             error = UsageError if isinstance(outcome.error, UsageError) else ZenplanError
             raise error(outcome.error.message, outcome.error.hint)
         found = watched.found(central)
-        put_json(session.place.folder, FILE, published(federation_document(outcome.result, found)))
+        document = published(federation_document(outcome.result, found))
+        put_json(session.place.folder, FILE, document)
+        if session.format == "json":
+            # A line for each event, as of 'zenplan train'.
+            JsonLines().tell("result", "", {"result": document})
+            return outcome.result.status.exit_code or 0
         say(federation_report(outcome.result, found, session.place.folder), session.format, plugins)
         return outcome.result.status.exit_code or 0
 

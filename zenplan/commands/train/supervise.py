@@ -443,7 +443,8 @@ class Supervisor:
         left, price, known = self.left(), self.status.usd_per_h, self.prediction
         step_s = self.step_s
         each = self.ready.tokens_per_sample if self.ready else None
-        rate = None if not step_s else self.asked.job.batch * (each or 1) / step_s
+        samples = self.asked.step_samples(self.ready.samples if self.ready else None)
+        rate = None if not step_s else samples * (each or 1) / step_s
         elapsed_s, hourly = self.elapsed_s, None if price is None else price / units.HOUR_S
         device = self._device
         return View(

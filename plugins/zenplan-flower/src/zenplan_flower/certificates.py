@@ -69,7 +69,8 @@ def _signed(name: str, key: Any, authority: Any, is_authority: bool) -> bytes:
     else:
         hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-    return builder.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    found: bytes = builder.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return found
 
 
 def _named(name: str) -> x509.Name:

@@ -52,7 +52,8 @@ class Clients:
         """The clients of that job. Raises UsageError: the model cannot be built, or the data not be split."""
         wanted = job.federated or Federated(clients=2)
         trainee = keras_trainee(job, data, events)
-        samples = {part: found for part in data.card.parts if (found := data.samples(part, trainee.length)) is not None}
+        every = {part: data.samples(part, trainee.length) for part in data.card.parts}
+        samples = {part: found for part, found in every.items() if found is not None and (found.count or part == TRAIN)}
         labels = samples[TRAIN].y if data.card.classes is not None else None
         rows = split(samples[TRAIN].count, wanted.clients, job.seed, wanted.alpha, labels)
         orders = [
@@ -68,12 +69,11 @@ class Clients:
         ]
         if not names:
             raise UsageError("the model has no weights to average", "train it in one place: zenplan train")
-        found = {part: each for part, each in samples.items() if each.count}
         return cls(
             job=job,
             wanted=wanted,
             trainee=trainee,
-            samples=found,
+            samples=samples,
             rows=rows,
             orders=orders,
             state=state,

@@ -40,7 +40,7 @@ def _train(message: Message, context: Context) -> Message:
     return Message(content=RecordDict(content), reply_to=message)
 
 
-class _Finite(Strategy):  # type: ignore[misc, unused-ignore]  # mypy may not see Flower, which is in another environment
+class _Finite(Strategy):
     """Another strategy, which is given the weights that are numbers alone: one NaN would be in every average."""
 
     def __init__(self, inner: Any, private: bool) -> None:
@@ -49,7 +49,7 @@ class _Finite(Strategy):  # type: ignore[misc, unused-ignore]  # mypy may not se
     def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Any:
         return self.inner.configure_train(server_round, arrays, config, grid)
 
-    def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> tuple[Any, Any]:
+    def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Any:
         came = [each for each in replies if not each.has_error()]
         good = [each for each in came if _is_finite(each)]
         wrong = [_number(each) for each in came if not any(each is other for other in good)]

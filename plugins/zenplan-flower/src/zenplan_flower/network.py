@@ -1,4 +1,4 @@
-"""Flower's network: a SuperLink, a SuperNode for each client, and the run that is given to them; all over TLS on loopback."""
+"""Flower's network: a SuperLink, a SuperNode for each client, and the run that they do; over TLS on loopback."""
 
 from __future__ import annotations
 
@@ -179,8 +179,11 @@ def network(folder: Path, clients: int, path: Path, stop: Callable[[], str]) -> 
     ]
     (folder / "home" / "config.toml").write_text("\n".join(settings) + "\n", encoding="utf-8")
     try:
-        tls = ("--ssl-ca-certfile", str(certificates.authority), "--ssl-certfile", str(certificates.server))
-        tls = (*tls, "--ssl-keyfile", str(certificates.key))
+        tls = [
+            *("--ssl-ca-certfile", str(certificates.authority)),
+            *("--ssl-certfile", str(certificates.server)),
+            *("--ssl-keyfile", str(certificates.key)),
+        ]
         where = ("--host", _HOST, "--port")
         found.start(
             "SuperLink", "flower-superlink", *tls, *where, str(link), "--disable-runtime-dependency-installation"
