@@ -33,7 +33,7 @@ _HELD = {
     Grounds.MEASURED: "the model was measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
     Grounds.PUBLISHED: f"such ranges held 80 % of published step times and {units.percent(BILLS_HELD)} of bills",
-    Grounds.ASSUMED: "assumed, as no run on a processor was fitted",
+    Grounds.ASSUMED: "assumed, as no run on such a device was fitted",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from zenplan import units
 from zenplan.commands.shared.ages import seen
 from zenplan.domain.answer.serving import Service, Serving
+from zenplan.domain.fit.efficiency import FITTED_MAKERS
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 
@@ -152,7 +153,11 @@ def _notes(found: Serving, today: date) -> Iterator[str]:
         where = f"{best.offer.instance.provider} {best.offer.instance.name}"
         guess = ", a guess" if best.offer.guess else ""
         yield f"{best.machines} × {where} on demand, {seen(best.offer.on_demand, today)}{guess}."
-    _, _, wider = found.basis.partition("; ")
-    yield f"Ranges: of publishers left out of the fit (docs/serving.md){'; ' if wider else ''}{wider}."
+    sheet = best.on.accelerator
+    if sheet.vendor in FITTED_MAKERS and not sheet.is_processor:
+        _, _, wider = found.basis.partition("; ")
+        yield f"Ranges: of publishers left out of the fit (docs/serving.md){'; ' if wider else ''}{wider}."
+    else:
+        yield f"Ranges: assumed, those of other devices: no measurement on {sheet.name} or its like was fitted."
     for on, why in found.refused:
         yield f"Not with tp {on.tp}: {why}."
