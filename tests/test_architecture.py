@@ -119,6 +119,7 @@ OUTSIDE = {
     "PIL": ("adapters/corpus/images.py",),
     "starlette": ("adapters/serving/",),
     "uvicorn": ("adapters/serving/",),
+    "uvloop": ("adapters/serving/",),
     "prometheus_client": ("adapters/serving/",),
     "httpx": ("adapters/http/",),
     "hishel": ("adapters/http/",),
