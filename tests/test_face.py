@@ -31,7 +31,7 @@ from zenplan.commands.main import run
 ROOT = Path(__file__).parents[1]
 FACE = ast.parse((ROOT / "zenplan" / "__init__.py").read_text(encoding="utf-8"))
 # Arguments of a command that say how its answer is shown, or where it goes.
-SHOWING = {"every", "output", "explain", "details", "worst", "save", "picture"}
+SHOWING = {"every", "output", "explain", "details", "worst", "save", "manifest", "picture"}
 FUNCTIONS = (
     "accelerators",
     "backtest",
@@ -47,6 +47,7 @@ FUNCTIONS = (
     "prices",
     "profile",
     "register_layer",
+    "serve_cost",
     "train",
 )
 ROWS = """model,params,layers,width,heads,seq_len,accelerator,devices,tokens_per_s_per_device,precision,framework

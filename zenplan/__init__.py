@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zenplan.api_buy import buy
     from zenplan.api_data import prepare_data
     from zenplan.api_export import export
+    from zenplan.api_serve import serve_cost
     from zenplan.api_train import train
     from zenplan.api_trained import compress, explain
     from zenplan.arguments import ZenplanWarning
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
         Profile,
         Purchase,
         SearchedRun,
+        ServingCost,
         Tradeoff,
         TrainedRun,
     )
@@ -97,6 +99,7 @@ else:
         "zenplan.api_buy": ("buy",),
         "zenplan.api_data": ("prepare_data",),
         "zenplan.api_export": ("export",),
+        "zenplan.api_serve": ("serve_cost",),
         "zenplan.api_train": ("train",),
         "zenplan.api_trained": ("compress", "explain"),
         "zenplan.arguments": ("ZenplanWarning",),
@@ -150,6 +153,7 @@ else:
             "Profile",
             "Purchase",
             "SearchedRun",
+            "ServingCost",
             "Tradeoff",
             "TrainedRun",
         ),
@@ -219,6 +223,7 @@ __all__ = [
     "Role",
     "Scan",
     "SearchedRun",
+    "ServingCost",
     "Source",
     "Split",
     "Table",
@@ -254,6 +259,7 @@ __all__ = [
     "profile",
     "read_price_folder",
     "register_layer",
+    "serve_cost",
     "today",
     "train",
 ]

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zenplan.domain.answer import answer, backtest, purchase, tradeoff
+from zenplan.domain.answer import answer, backtest, purchase, serving, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
@@ -252,6 +252,30 @@ class Exports(Shown, tuple[Export, ...]):
         from zenplan.commands.export.report import export_report
 
         return export_report(self)
+
+
+class ServingCost(Shown, serving.Serving):
+    """What serving a language model takes; the first of ``services`` is ``best``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan serve-cost`` shows it today."""
+        from zenplan.adapters.clock import today
+        from zenplan.commands.serve_cost.report import serving_report
+
+        return serving_report(self, today())
+
+    def manifest(self, kind: str, model: str | None = None) -> str:
+        """What serves it: a command (``vllm``, ``trtllm``) or a file (``compose``, ``kubernetes``).
+
+        Args:
+            kind: of those four.
+            model: the repository or folder that is loaded; None for the name that was priced, to be replaced.
+        """
+        from zenplan.commands.serve_cost.manifests import manifest_of
+
+        return manifest_of(self, kind, model)
 
 
 class Prices(Shown, tuple[PriceTable, ...]):

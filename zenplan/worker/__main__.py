@@ -20,6 +20,7 @@ from zenplan.worker.protocol import (
     Kind,
     Measure,
     Score,
+    Serve,
     Train,
     Write,
 )
@@ -58,6 +59,11 @@ def do(job: AnyJob, events: Events, stdin: Stdin) -> None:
         from zenplan.worker.trained.exporting import export
 
         export(job, events)
+    elif isinstance(job, Serve):
+        _confine(job.threads)
+        from zenplan.worker.trained.answering import answer
+
+        answer(job, events)
     else:
         _data_parallel(job, events)
 

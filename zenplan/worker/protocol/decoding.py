@@ -23,6 +23,7 @@ from zenplan.worker.protocol.events import (
     Stage,
 )
 from zenplan.worker.protocol.jobs import Count, DataParallel, Measure
+from zenplan.worker.protocol.serving import Serve, Serving
 from zenplan.worker.protocol.trained import (
     Compress,
     Compressed,
@@ -51,7 +52,7 @@ from zenplan.worker.protocol.training import (
 # Of a line that is no event, in the error that says so.
 _SHOWN_BYTES = 60
 
-AnyJob = Count | Measure | DataParallel | Train | Write | Score | Explain | Export | Compress
+AnyJob = Count | Measure | DataParallel | Train | Write | Score | Explain | Export | Compress | Serve
 
 
 class _Unknown(msgspec.Struct):
@@ -62,7 +63,7 @@ class _Unknown(msgspec.Struct):
 
 _Measured = Stage | Machine | Counted | Built | Peak | Sampled | Reduced | Failed | Done | Error | Raised
 _Trained = Ready | Rehearsed | Steps | Metric | Checkpointed | Changed | Ended | Written
-_Used = Scored | Explained | Importance | Exported | Compressed
+_Used = Scored | Explained | Importance | Exported | Compressed | Serving
 _AnyEvent = _Measured | _Trained | _Used
 _NAMES = {kind.__struct_config__.tag for kind in get_args(_AnyEvent)}
 
