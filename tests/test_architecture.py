@@ -151,6 +151,7 @@ LONGER = {
     "commands/buy/command.py:buy": "as calibrate's",
     "commands/calibrate/command.py:calibrate": "Typer reads its own flags from the signature, a line each",
     "commands/explain/command.py:explain": "as calibrate's",
+    "commands/federate/command.py:federate": "as calibrate's",
     "api.py:estimate": "the flags of the command are the arguments, and there are two lines for each",
     "api.py:calibrate": "as api.estimate",
     "api_train.py:train": "as api.estimate",
