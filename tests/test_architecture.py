@@ -170,6 +170,7 @@ LONGER = {
     "commands/calibrate/command.py:calibrate": "Typer reads its own flags from the signature, a line each",
     "commands/compress/command.py:compress": "as calibrate's",
     "commands/explain/command.py:explain": "as calibrate's",
+    "commands/federate/command.py:federate": "as calibrate's",
     "commands/serve/command.py:serve": "as calibrate's",
     "api.py:estimate": "the flags of the command are the arguments, and there are two lines for each",
     "api.py:calibrate": "as api.estimate",

@@ -29,6 +29,11 @@ _SAME: Final = ("data", "model", "loss", "optimizer", "precision", "seed", "weig
 def federated_session(session: Session, engine: Engine, federated: Federated, rounds: int) -> Session:
     """The same run among clients: its steps are rounds, each evaluated.
 
+    Args:
+        session: of the run in one place.
+        engine: that federates.
+        federated: among which clients; rounds: that it has.
+
     Raises:
         UsageError: it is to end by what a federated run does not look at.
     """
