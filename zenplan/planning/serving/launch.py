@@ -1,7 +1,8 @@
 """Launch: the command that serves a plan with vLLM or TensorRT-LLM, and a manifest that runs it.
 
 Flags as their documents have them: ``vllm serve`` (docs.vllm.ai, v0.5.3, Engine Arguments), ``trtllm-serve``
-(nvidia.github.io/TensorRT-LLM/0.18.2/commands/trtllm-serve.html); both read on 30 November 2026. No command was ever started.
+(nvidia.github.io/TensorRT-LLM/0.18.2/commands/trtllm-serve.html); both read on
+30 November 2026. No command was ever started.
 """
 
 from __future__ import annotations
