@@ -9,10 +9,16 @@ from typing import Any, Final
 from zenplan import units
 from zenplan.commands.shared.ages import seen
 from zenplan.domain.answer.serving import Service, Serving
+from zenplan.domain.fit.efficiency import FITTED_MAKERS
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Report, Table
 
 _MILLION: Final = 1e6
+# Of a service, what has a low and a high end.
+_RANGES: Final = (
+    *("replicas", "ttft_s", "tpot_s"),
+    *("usd_per_h", "usd_per_month", "usd_per_request", "usd_per_request_used"),
+)
 # Of the degrees of parallelism, what fits a screen; the document has all.
 _SHOWN: Final = 3
 
@@ -21,7 +27,7 @@ def serving_report(found: Serving, today: date) -> Report:
     """The answer of that day."""
     return Report(
         make_document=lambda: _document(found),
-        make_records=lambda: _document(found).services,
+        make_records=lambda: [_record(each) for each in _document(found).services],
         verdict=_verdict(found),
         tables=tuple(_tables(found)),
         notes=tuple(_notes(found, today)),
@@ -34,15 +40,28 @@ def _document(found: Serving) -> Any:
     return document(found)
 
 
+def _record(service: Any) -> dict[str, Any]:
+    """A service as a row: each range in three columns, empty where there is none."""
+    from zenplan.documents import plain
+
+    row: dict[str, Any] = {}
+    for name, value in dict(plain(service)).items():
+        if name in _RANGES:
+            row |= {f"{name}_{end}": (value or {}).get(end) for end in ("low", "mid", "high")}
+        else:
+            row[name] = value
+    return row
+
+
 def _verdict(found: Serving) -> str:
     best, traffic = found.best, found.wanted.traffic
     replicas = round(best.replicas.mid)
-    what = f"{best.devices} × {best.on.accelerator.name}"
+    what = f"{best.devices:,} × {best.on.accelerator.name}"
     how = f" ({units.many(replicas, 'replica')} of {best.on.devices})" if best.on.devices > 1 else ""
     asked = (
         f"{_rate(best.rate_per_s)} of {found.model.name} at {traffic.input_tokens:g} in, {traffic.output_tokens:g} out"
     )
-    first = f"{what}{how} answer {asked}"
+    first = f"{what}{how} {'answers' if best.devices == 1 else 'answer'} {asked}"
     if best.usd_per_month is None or best.usd_per_request is None or best.usd_per_request_used is None:
         bill = "nobody has a price for it"
     else:
@@ -68,7 +87,7 @@ def _against_api(found: Serving) -> str:
 
 def _rate(per_s: float) -> str:
     if per_s >= 0.1:
-        return f"{units.significant(per_s)}/s"
+        return f"{units.count(per_s)}/s"
     return f"{units.significant(per_s * 3600.0)}/h"
 
 
@@ -134,6 +153,11 @@ def _notes(found: Serving, today: date) -> Iterator[str]:
         where = f"{best.offer.instance.provider} {best.offer.instance.name}"
         guess = ", a guess" if best.offer.guess else ""
         yield f"{best.machines} × {where} on demand, {seen(best.offer.on_demand, today)}{guess}."
-    yield "Ranges: of publishers left out of the fit (docs/serving.md)."
+    sheet = best.on.accelerator
+    if sheet.vendor in FITTED_MAKERS and not sheet.is_processor:
+        _, _, wider = found.basis.partition("; ")
+        yield f"Ranges: of publishers left out of the fit (docs/serving.md){'; ' if wider else ''}{wider}."
+    else:
+        yield f"Ranges: assumed, those of other devices: no measurement on {sheet.name} or its like was fitted."
     for on, why in found.refused:
         yield f"Not with tp {on.tp}: {why}."
