@@ -76,6 +76,7 @@ COMMANDS = {
     "help_train": ("train", "--help"),
     "help_compress": ("compress", "--help"),
     "help_explain": ("explain", "--help"),
+    "help_serve": ("serve", "--help"),
     "help_export": ("export", "--help"),
     "train_init_decoder": ("train", "init", "decoder", "-"),
     "help_runs": ("runs", "--help"),

@@ -17,7 +17,7 @@ from zenplan.adapters.serving.server import Told, listening, serve
 from zenplan.adapters.serving.service import Service
 from zenplan.adapters.serving.worker import ModelWorker
 from zenplan.adapters.workers.process import backend_of
-from zenplan.commands.serve.from_flags import Wanted
+from zenplan.commands.serve.asked import Wanted
 from zenplan.commands.serve.screen import Screen
 from zenplan.commands.train.finished import FinishedRun
 from zenplan.worker.protocol import Serve
