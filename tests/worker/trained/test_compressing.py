@@ -51,7 +51,7 @@ def test_a_convnet_is_pruned_and_distilled(lab: Lab, backend: str) -> None:
         e for e in heard(Score(what="run", model=model, artefacts=tuple(names)), backend) if isinstance(e, Scored)
     )
     assert [each.name for each in others] == ["pruned", "student"]
-    # A third would be right by chance.
+    print([(e.name, e.values, e.difference) for e in (own, *others)])
     assert min(each.values["accuracy"] for each in (own, *others)) > 0.5
 
 
