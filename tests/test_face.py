@@ -46,6 +46,7 @@ FUNCTIONS = (
     "prices",
     "profile",
     "register_layer",
+    "retrain_plan",
     "train",
 )
 ROWS = """model,params,layers,width,heads,seq_len,accelerator,devices,tokens_per_s_per_device,precision,framework

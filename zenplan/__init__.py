@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zenplan.api_data import prepare_data
     from zenplan.api_export import export
     from zenplan.api_train import train
-    from zenplan.api_trained import explain
+    from zenplan.api_trained import explain, retrain_plan
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         Prices,
         Profile,
         Purchase,
+        RetrainPlan,
         SearchedRun,
         Tradeoff,
         TrainedRun,
@@ -97,7 +98,7 @@ else:
         "zenplan.api_data": ("prepare_data",),
         "zenplan.api_export": ("export",),
         "zenplan.api_train": ("train",),
-        "zenplan.api_trained": ("explain",),
+        "zenplan.api_trained": ("explain", "retrain_plan"),
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
@@ -147,6 +148,7 @@ else:
             "Prices",
             "Profile",
             "Purchase",
+            "RetrainPlan",
             "SearchedRun",
             "Tradeoff",
             "TrainedRun",
@@ -213,6 +215,7 @@ __all__ = [
     "Ranked",
     "Recurrent",
     "Report",
+    "RetrainPlan",
     "Role",
     "Scan",
     "SearchedRun",
@@ -250,6 +253,7 @@ __all__ = [
     "profile",
     "read_price_folder",
     "register_layer",
+    "retrain_plan",
     "today",
     "train",
 ]

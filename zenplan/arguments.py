@@ -59,7 +59,7 @@ _NOT_FLAGS = (
     "strict",
     "overwrite",
 )
-_FILES = ("config", "data", "prices", "tokenizer", "source", "out", "weights", "resume")
+_FILES = ("config", "data", "drift", "prices", "tokenizer", "source", "out", "weights", "resume")
 _SEVERAL = (
     "gpu",
     "provider",

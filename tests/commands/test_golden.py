@@ -59,6 +59,7 @@ COMMANDS = {
     "help_profile": ("profile", "--help"),
     "help_accelerators": ("accelerators", "--help"),
     "help_accelerators_show": ("accelerators", "show", "--help"),
+    "help_retrain_plan": ("retrain-plan", "--help"),
     "help_train": ("train", "--help"),
     "train_init_decoder": ("train", "init", "decoder", "-"),
     "help_runs": ("runs", "--help"),

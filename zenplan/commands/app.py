@@ -18,6 +18,7 @@ ROOMS: Final = {
     "train": ("train.command:train", "The run itself: predicted, watched, stopped in time."),
     "export": ("export.command:export", "The model of a run for others: Keras, ONNX, LiteRT, checked."),
     "runs": ("runs.command:runs_app", "Training runs: list, show, compare, remove."),
+    "retrain-plan": ("retrain_plan.command:retrain_plan", "When to train again, by drift and what it costs."),
     "explain": ("explain.command:explain", "What a trained model's answers come from."),
     "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),
     "what-if": ("what_if.command:what_if", "The same plan with another price, amount, speed."),
