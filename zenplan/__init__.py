@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from zenplan.api_buy import buy
     from zenplan.api_data import prepare_data
     from zenplan.api_export import export
+    from zenplan.api_serve import serve_cost
     from zenplan.api_train import train
-    from zenplan.api_trained import explain, retrain_plan
+    from zenplan.api_trained import compress, explain, retrain_plan
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         Backtest,
         Calibrations,
         Catalogue,
+        Compression,
         DataCard,
         Explanation,
         Exports,
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
         Purchase,
         RetrainPlan,
         SearchedRun,
+        ServingCost,
         Tradeoff,
         TrainedRun,
     )
@@ -97,8 +100,9 @@ else:
         "zenplan.api_buy": ("buy",),
         "zenplan.api_data": ("prepare_data",),
         "zenplan.api_export": ("export",),
+        "zenplan.api_serve": ("serve_cost",),
         "zenplan.api_train": ("train",),
-        "zenplan.api_trained": ("explain", "retrain_plan"),
+        "zenplan.api_trained": ("compress", "explain", "retrain_plan"),
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
@@ -142,6 +146,7 @@ else:
             "Backtest",
             "Calibrations",
             "Catalogue",
+            "Compression",
             "DataCard",
             "Explanation",
             "Exports",
@@ -150,6 +155,7 @@ else:
             "Purchase",
             "RetrainPlan",
             "SearchedRun",
+            "ServingCost",
             "Tradeoff",
             "TrainedRun",
         ),
@@ -181,6 +187,7 @@ __all__ = [
     "Catalogue",
     "Column",
     "Committed",
+    "Compression",
     "Convolution",
     "DataCard",
     "DataError",
@@ -219,6 +226,7 @@ __all__ = [
     "Role",
     "Scan",
     "SearchedRun",
+    "ServingCost",
     "Source",
     "Split",
     "Table",
@@ -241,6 +249,7 @@ __all__ = [
     "bundled_prices",
     "buy",
     "calibrate",
+    "compress",
     "count_flop",
     "estimate",
     "explain",
@@ -254,6 +263,7 @@ __all__ = [
     "read_price_folder",
     "register_layer",
     "retrain_plan",
+    "serve_cost",
     "today",
     "train",
 ]

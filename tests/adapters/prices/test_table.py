@@ -221,7 +221,7 @@ def test_the_line_of_a_row_counts_blank_lines_and_quoted_breaks(tmp_path: Path) 
 def test_a_file_without_a_valid_row_is_an_error_with_the_first_reason(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="no valid row among 2; line 2: on_demand_usd_per_h") as caught:
         read_price_csv(write(tmp_path, "m,x,T4,1,any,-1,", "m,x,T4,0,any,1,"), KNOWN)
-    assert caught.value.exit_code == 2
+    assert caught.value.exit_code == 1
     assert caught.value.hint
 
 

@@ -137,7 +137,7 @@ def test_what_a_page_and_a_terminal_are_given_cannot_break_them(tmp_path: Path) 
     assert "\x1b[2J" not in coloured(hostile)
     with pytest.raises(UsageError):
         write_picture(tmp_path / "why.txt", hostile)
-    table = str(zenplan.results.Explanation(**{n: getattr(hostile, n) for n in hostile.__dataclass_fields__}))
+    table = str(zenplan.Explanation(**{n: getattr(hostile, n) for n in hostile.__dataclass_fields__}))
     assert "\x1b" not in table
 
 

@@ -53,7 +53,7 @@ def test_without_images_the_weights_of_the_tower_are_there_and_do_nothing() -> N
     assert text.trainable_parameters == one.trainable_parameters - tower
 
 
-@pytest.mark.parametrize("config", [SEES, TEXT, PAIR, {"model_type": "vit", "hidden_size": 64}])
+@pytest.mark.parametrize("config", [SEES, TEXT, PAIR, {"model_type": "vit", "hidden_size": 768}])
 def test_images_that_do_not_fit_or_are_not_seen_are_refused(config: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="images"):
         model(config, 9)

@@ -29,8 +29,12 @@ class ScoresDocument(Document):
     values: Annotated[
         dict[str, Annotated[float, Meta(description="A figure.")]], Meta(description="The loss, and others by name.")
     ]
-    one_s: Annotated[NotNegative | None, Meta(description="A call with one sample, the median; null if not timed.")]
-    batch_s: Annotated[NotNegative | None, Meta(description="A call with a batch, the median; null if not timed.")]
+    one_s: Annotated[
+        NotNegative | None, Meta(description="Seconds of a call with one sample, the median; null if not timed.")
+    ]
+    batch_s: Annotated[
+        NotNegative | None, Meta(description="Seconds of a call with a batch, the median; null if not timed.")
+    ]
 
 
 class ExportDocument(Document):
@@ -68,7 +72,7 @@ class ExportDocument(Document):
     relative: Annotated[
         NotNegative | None, Meta(description="The same over the largest number of the model; null where that is 0.")
     ]
-    original_bytes: Annotated[CountFromZero, Meta(description="Of the file of the run's model.")]
+    original_bytes: Annotated[CountFromZero, Meta(description="Of the file of the run's model, in bytes.")]
     versions: Annotated[
         dict[str, Annotated[str, Meta(description="Its version.")]], Meta(description="Of what wrote it, by name.")
     ]

@@ -394,6 +394,7 @@ GROUPS: Final = {
 RUN: Final = tuple(flag for group in GROUPS.values() for flag in group)
 PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
 BUY: Final = (*_HARDWARE, *_FILTERS[:4], _FILTERS[-1], *_PRICES, *_OPERATIONS)
+SERVE: Final = (*_MODEL[:3], _HARDWARE[0], *_FILTERS[:4], _FILTERS[-1], _OFFERS[-2], *_PRICES)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 # The section of the help that each flag stands in: its table in a request file.
