@@ -40,7 +40,7 @@ def retrain_plan(
     Examples:
       zenplan retrain-plan RUN --decay 1%/week --usd-per-point-day 20
       zenplan retrain-plan RUN --drift accuracy.csv --min-metric 0.9
-      zenplan retrain-plan RUN --drift psi.jsonl --max-metric 0.25 --usd-per-point-day 5
+      zenplan retrain-plan RUN --drift psi.jsonl --max-metric 0.25
     """
     from zenplan.commands.retrain_plan.report import retrain_report
     from zenplan.commands.retrain_plan.use_case import Asked

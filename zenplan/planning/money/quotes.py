@@ -342,8 +342,7 @@ def bills(
         runs: their wall-clock time, and the bytes of a checkpoint; n of them.
         billing: the kind of price.
         usd_per_h: for one whole machine, shape (n,); nan where the price is not known.
-        nodes: machines, shape (n,); all of their devices are paid for, idle ones too.
-        terms: each provider's, None where nothing is known of them.
+        nodes, terms: machines, shape (n,), whose idle devices are paid for too; each provider's, None where not known.
         around: the data, and when it starts; None for none.
         after: what follows the runs.
     """
