@@ -47,6 +47,7 @@ FUNCTIONS = (
     "prices",
     "profile",
     "register_layer",
+    "retrain_plan",
     "serve_cost",
     "train",
 )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zenplan.api_export import export
     from zenplan.api_serve import serve_cost
     from zenplan.api_train import train
-    from zenplan.api_trained import compress, explain
+    from zenplan.api_trained import compress, explain, retrain_plan
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         Prices,
         Profile,
         Purchase,
+        RetrainPlan,
         SearchedRun,
         ServingCost,
         Tradeoff,
@@ -101,7 +102,7 @@ else:
         "zenplan.api_export": ("export",),
         "zenplan.api_serve": ("serve_cost",),
         "zenplan.api_train": ("train",),
-        "zenplan.api_trained": ("compress", "explain"),
+        "zenplan.api_trained": ("compress", "explain", "retrain_plan"),
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
@@ -152,6 +153,7 @@ else:
             "Prices",
             "Profile",
             "Purchase",
+            "RetrainPlan",
             "SearchedRun",
             "ServingCost",
             "Tradeoff",
@@ -220,6 +222,7 @@ __all__ = [
     "Ranked",
     "Recurrent",
     "Report",
+    "RetrainPlan",
     "Role",
     "Scan",
     "SearchedRun",
@@ -259,6 +262,7 @@ __all__ = [
     "profile",
     "read_price_folder",
     "register_layer",
+    "retrain_plan",
     "serve_cost",
     "today",
     "train",

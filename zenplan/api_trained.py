@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zenplan.arguments import flags
-from zenplan.results import Compression, Explanation, result
+from zenplan.results import Compression, Explanation, RetrainPlan, result
 
 Number = float | str
 # Arguments of ``compress`` that are handed on as they are.
@@ -122,6 +122,39 @@ def explain(
     where = None if given is None else os.fspath(given)
     found = explanation_of(os.fspath(run), {**texts, "given": where}, backend, progress or _untold)
     return result(Explanation, found)
+
+
+def retrain_plan(
+    run: File,
+    *,
+    decay: str | None = None,
+    drift: File | None = None,
+    metric: str | None = None,
+    usd_per_point_day: float | str | None = None,
+    min_metric: float | str | None = None,
+    max_metric: float | str | None = None,
+    run_usd: float | str | None = None,
+) -> RetrainPlan:
+    """When to train again: at the least cost, or before a metric is too bad. As ``zenplan retrain-plan``.
+
+    Args:
+        run: a finished run, by its id or folder.
+        decay: share of the metric that is lost, as in "1%/week", or low, middle and high: "0.5%:1%:2%/week".
+        drift: or a log of it since the run: CSV or JSON lines of date and metric.
+        metric: its name; None for the run's first that is no loss.
+        usd_per_point_day: what a point (0.01) of the metric is worth a day.
+        min_metric, max_metric: the least that it may be, or the most of one that is worse the higher it is.
+        run_usd: what a run costs; None for what this one did.
+
+    Raises:
+        UsageError: an argument is wrong, the run is not finished, or something is not known of it.
+        InputFileError: the log cannot be read, or the metric does not get worse in it.
+    """
+    texts = flags({name: value for name, value in locals().items() if name != "run"})
+    from zenplan.commands.retrain_plan.use_case import Asked
+    from zenplan.commands.retrain_plan.use_case import retrain_plan as use_case
+
+    return result(RetrainPlan, use_case(os.fspath(run), Asked.of(texts)))
 
 
 def _untold(_stage: str, _seconds: float) -> None:

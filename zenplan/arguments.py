@@ -59,7 +59,7 @@ _NOT_FLAGS = (
     "strict",
     "overwrite",
 )
-_FILES = ("config", "data", "prices", "tokenizer", "source", "out", "weights", "resume")
+_FILES = ("config", "data", "drift", "prices", "tokenizer", "source", "out", "weights", "resume")
 _SEVERAL = (
     "gpu",
     "provider",
@@ -79,7 +79,7 @@ def _flag(name: str, value: Any) -> Any:
         return value
     if isinstance(value, os.PathLike) and name in _FILES:
         return Path(os.fsdecode(value))
-    if isinstance(value, Mapping) and name == "operations":
+    if isinstance(value, Mapping) and name in ("operations", "federated"):
         return pairs(value)
     if isinstance(value, Mapping) and name == "config":
         return dict(value)

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zenplan.domain.answer import answer, backtest, purchase, serving, tradeoff
+from zenplan.domain.answer import answer, backtest, purchase, retraining, serving, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
@@ -218,6 +218,18 @@ class Explanation(Shown, explanation.Explanation):
         from zenplan.commands.explain.from_flags import write_picture
 
         write_picture(Path(path), self)
+
+
+class RetrainPlan(Shown, retraining.RetrainPlan):
+    """When to train again: the ``interval`` of the least cost, and when a limit is ``reached``, in ``days``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan retrain-plan`` shows it."""
+        from zenplan.commands.retrain_plan.report import retrain_report
+
+        return retrain_report(self)
 
 
 class Compression(Shown, compression.Compression):

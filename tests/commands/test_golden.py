@@ -73,6 +73,7 @@ COMMANDS = {
     "help_profile": ("profile", "--help"),
     "help_accelerators": ("accelerators", "--help"),
     "help_accelerators_show": ("accelerators", "show", "--help"),
+    "help_retrain_plan": ("retrain-plan", "--help"),
     "help_train": ("train", "--help"),
     "help_compress": ("compress", "--help"),
     "help_explain": ("explain", "--help"),

@@ -20,6 +20,7 @@ ROOMS: Final = {
     "export": ("export.command:export", "The model of a run for others: Keras, ONNX, LiteRT, checked."),
     "compress": ("compress.command:compress", "Smaller versions of a run's model, and the best one."),
     "runs": ("runs.command:runs_app", "Training runs: list, show, compare, remove."),
+    "retrain-plan": ("retrain_plan.command:retrain_plan", "When to train again, by drift and what it costs."),
     "explain": ("explain.command:explain", "What a trained model's answers come from."),
     "serve": ("serve.command:serve", "A trained model over HTTP: batches, limits, metrics, drift."),
     "compare": ("compare.command:compare", "Accelerators, clouds, methods, sizes side by side."),

@@ -43,12 +43,12 @@ def around_of(request: Request, plan: TrainingPlan, known: Known, providers: Ite
     if request.then:
         serving = {}
         if any(each.name == SERVE for each in request.then):
-            serving = dict(_serving(request, plan, known, None if providers is None else set(providers)))
+            serving = dict(machines_for(request, plan, known, None if providers is None else set(providers)))
         following = Following(asked=request.then, runs=request.project.runs, serving=serving)
     return Around(data_bytes=data_bytes(request, plan), today=known.today, following=following)
 
 
-def _serving(
+def machines_for(
     request: Request, plan: TrainingPlan, known: Known, providers: set[str] | None
 ) -> Iterator[tuple[str, Serving]]:
     """The cheapest machines of each provider that hold the model."""

@@ -22,6 +22,7 @@ from zenplan.commands.shared.document import (
 )
 from zenplan.documents import Document, fill
 from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
+from zenplan.domain.answer.federation import Federation
 from zenplan.domain.answer.project import Project
 from zenplan.domain.market.currency import Currency
 from zenplan.domain.market.offer import Billing
@@ -187,6 +188,27 @@ class ProjectDocument(Document):
     months: Annotated[tuple[MonthDocument, ...], Meta(description="In order.")]
 
 
+class FederationDocument(Document):
+    """Federated averaging in the place of the central plan."""
+
+    round_s: Annotated[Positive, Meta(description="The middle of a round, in seconds.")]
+    wall_clock_s: Annotated[RangeDocument, Meta(description="All rounds, in seconds.")]
+    slowest: Annotated[Positive, Meta(description="The slowest client of a round over the middle one, a ratio.")]
+    down_bytes: Annotated[Positive, Meta(description="To all clients of all rounds, in bytes.")]
+    up_bytes: Annotated[Positive, Meta(description="Back from them, in bytes.")]
+    client_h: Annotated[RangeDocument, Meta(description="Device-hours of clients, in hours.")]
+    passes: Annotated[Positive, Meta(description="Over all data, at the middle of rounds, a count.")]
+    server_usd: Annotated[RangeDocument | None, Meta(description="The server, in US dollars; null without a price.")]
+    egress_usd: Annotated[RangeDocument, Meta(description="What leaves the server, in US dollars.")]
+    client_usd: Annotated[
+        RangeDocument | None, Meta(description="Clients' devices, in US dollars; null where no price was given.")
+    ]
+    total_usd: Annotated[
+        RangeDocument | None, Meta(description="What of it has a price, in US dollars; null without one of the server.")
+    ]
+    facts: Annotated[tuple[FactDocument, ...], Meta(description="What it rests on.")]
+
+
 class CurrencyDocument(Document):
     """Another currency than US dollars, at a rate that was given, or that the price book has."""
 
@@ -317,6 +339,10 @@ class EstimateDocument(Document, tag_field="schema", tag="zenplan.estimate/2"):
             "model was not calibrated on it."
         ),
     ]
+    federation: Annotated[
+        FederationDocument | UnsetType,
+        Meta(description="What clients would take instead; only with --federated."),
+    ] = UNSET
     derivation: Annotated[
         Annotated[tuple[LineDocument, ...], Meta(min_length=1)] | UnsetType,
         Meta(description="Every formula and number of the first quote; only with --explain."),
@@ -357,6 +383,7 @@ def document(answer: Answer, lines: tuple[Line, ...]) -> EstimateDocument:
         currency=_currency(answer.request.currency),
         compared=fill(ComparedDocument, answer),
         here=tuple(_here(step) for step in answer.here),
+        federation=_federation(answer.federation) if answer.federation else UNSET,
         derivation=tuple(fill(LineDocument, line) for line in lines) or UNSET,
     )
 
@@ -387,6 +414,19 @@ def _project(project: Project) -> ProjectDocument:
         total_usd=fill(RangeDocument, project.total_usd) if project.total_usd else None,
         wall_clock_s=fill(RangeDocument, project.wall_clock_s),
         months=tuple(fill(MonthDocument, month) for month in project.months),
+    )
+
+
+def _federation(found: Federation) -> FederationDocument:
+    ranges = {name: getattr(found, name) for name in ("server_usd", "client_usd", "total_usd")}
+    return fill(
+        FederationDocument,
+        found,
+        wall_clock_s=fill(RangeDocument, found.wall_clock_s),
+        client_h=fill(RangeDocument, found.client_h),
+        egress_usd=fill(RangeDocument, found.egress_usd),
+        facts=tuple(fill(FactDocument, fact) for fact in found.facts),
+        **{name: fill(RangeDocument, value) if value else None for name, value in ranges.items()},
     )
 
 

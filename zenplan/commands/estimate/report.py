@@ -50,6 +50,7 @@ def estimate_report(answer: Answer, explain: bool = False, details: bool = False
             *(_detail(answer, r) for r in answer.ranked),
             *here_table(answer),
             *_project(answer),
+            *_federated(answer),
             _assumptions(answer),
         )
         notes = _notes(answer, answer.recommended.quote)
@@ -197,6 +198,24 @@ def _project(answer: Answer) -> Iterator[Table]:
     if len(project.months) > 1:
         spent = tuple((month.month, usd(month.usd)) for month in project.months)
         yield Table(columns=(Column(name="month"), Column(name="runs", numeric=True)), rows=spent)
+
+
+def _federated(answer: Answer) -> Iterator[Table]:
+    """What clients would take instead."""
+    found, usd = answer.federation, screen.money(answer)
+    if found is None:
+        return
+    rows = [
+        ("wall-clock", _time(found.wall_clock_s), f"a round {units.duration(found.round_s)}"),
+        ("traffic", units.size(found.down_bytes + found.up_bytes), "2 · weights · clients · rounds"),
+        ("clients", f"{units.count(found.client_h.mid)} device-h", "theirs" if found.client_usd is None else "paid"),
+        ("server", _both(found.server_usd, usd) if found.server_usd else "not known", "on for all rounds"),
+        ("egress", _both(found.egress_usd, usd), "the way down"),
+        *((("devices of clients", _both(found.client_usd, usd), "as given"),) if found.client_usd else ()),
+        *((f.name, f.value, f"{f.origin}: {f.why}") for f in found.facts),
+    ]
+    columns = (Column(name="federated"), Column(name="value", numeric=True), Column(name="origin"))
+    yield Table(title="Federated instead", columns=columns, rows=tuple(rows))
 
 
 def _detail(answer: Answer, ranked: Ranked) -> Table:

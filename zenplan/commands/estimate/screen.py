@@ -247,6 +247,23 @@ def after(answer: Answer) -> str:
     return f"In that, after the training: {'; '.join(told)}." if told else ""
 
 
+def federated(answer: Answer) -> str:
+    """What clients would take instead, beside the recommended plan; empty where that was not asked."""
+    found, show, best = answer.federation, money(answer), answer.recommended
+    if found is None:
+        return ""
+    longer = found.wall_clock_s.mid / best.wall_clock_s.mid
+    usd = "no price" if found.total_usd is None else f"{show(found.total_usd.mid)}"
+    own = "" if found.client_usd else ", theirs and not paid"
+    return (
+        f"Federated: {units.duration(found.wall_clock_s.mid)}, {units.significant(longer, 2)} times the central plan, in "
+        f"{found.passes:.3g} passes over the data (central {answer.plan.epochs:.3g}), "
+        f"{usd} for server and traffic of {units.size(found.down_bytes + found.up_bytes)}; "
+        f"{units.count(found.client_h.mid)} device-hours of clients{own}; the slowest takes "
+        f"{units.significant(found.slowest, 2)} times the middle one."
+    )
+
+
 def input_pipeline(answer: Answer, named: bool = True) -> str:
     """Which quotes have too few processors to prepare what their devices take; empty where all keep up.
 
@@ -301,7 +318,16 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     lines: list[str] = []
     told = answer.notices[:1]
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
-    said = (*ways, after(answer), *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
+    said = (
+        *ways,
+        federated(answer),
+        after(answer),
+        *told,
+        rate(answer),
+        *answer.judgement,
+        input_pipeline(answer),
+        beside(answer),
+    )
     for line in filter(None, said):
         if _lines(line) <= left - (kept if answer.met or lines else 0):
             lines.append(line)

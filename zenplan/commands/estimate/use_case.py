@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zenplan import units
 from zenplan.adapters.tables.carbon import making_of, site_of
-from zenplan.commands.estimate.around import around_of
+from zenplan.commands.estimate.around import around_of, machines_for
 from zenplan.commands.estimate.offers import Selection, matching, paid_anyway, select
 from zenplan.commands.estimate.pinned import Pinned
 from zenplan.commands.estimate.sensitivity import effects
@@ -23,6 +23,7 @@ from zenplan.commands.shared.known import Known
 from zenplan.commands.shared.machines import with_named_devices
 from zenplan.commands.shared.shortfall import other_precision, shortfall, trains_in, what_helps
 from zenplan.domain.answer.answer import Answer, Ranked
+from zenplan.domain.answer.federation import Federation
 from zenplan.domain.answer.project import Project
 from zenplan.domain.hardware.catalogue import Catalogue
 from zenplan.domain.market.offer import OLD_DAYS, OLD_WITHIN
@@ -32,6 +33,7 @@ from zenplan.domain.training.plan import TrainingPlan
 from zenplan.domain.training.request import Request
 from zenplan.errors import NoFit, UsageError
 from zenplan.planning.money.candidates import candidates
+from zenplan.planning.money.federated import federation
 from zenplan.planning.money.project import project
 from zenplan.planning.money.quotes import Market, market
 from zenplan.planning.money.ranking import Ranking, Wish, ranking_of
@@ -94,8 +96,19 @@ def estimate(request: Request, known: Known, sensitive: bool = True) -> Answer:
         notices=notices,
         left_out=(*left_out, *_not_quoted(request, found, ranking, known.today)),
         here=_here(plan, known.calibrations),
+        federation=_federation(request, plan, best, known),
         judgement=(*((size.said,) if size else ()), *judgement(plan)),
     )
+
+
+def _federation(request: Request, plan: TrainingPlan, best: Ranked, known: Known) -> Federation | None:
+    """What clients would take instead, with a server at the provider of the recommended plan."""
+    if request.federated is None:
+        return None
+    provider = best.quote.offer.instance.provider
+    server = dict(machines_for(request, plan, known, {provider})).get(provider)
+    why = server.why if server else "no machine with a price holds it"
+    return federation(plan, request.federated, best.quote.terms, server.usd_per_h if server else None, why)
 
 
 def _followed(found: Market) -> Iterator[Fact]:

@@ -47,6 +47,12 @@ def _then(given: Any, what: str) -> Any:
     return parse_follow_ups(names(given, what), what)
 
 
+def _federated(given: Any, what: str) -> Any:
+    from zenplan.commands.shared.federated import parse_federated
+
+    return parse_federated(given, what)
+
+
 def _parts(given: Any, what: str) -> tuple[str, ...]:
     from zenplan.domain.model.workload import PARTS
 
@@ -277,7 +283,7 @@ _PRICES: Final = (
     ),
 )
 # Flags that a file may give as a table of their own: its names and values are one text on the command line.
-TABLES: Final = ("operations",)
+TABLES: Final = ("operations", "federated")
 _OPERATIONS: Final = (
     Flag(
         name="operations",
@@ -357,6 +363,13 @@ _PROJECT: Final = (
         help="What follows the training: export, compress, explain, serve:TIME; each with an amount, as in "
         "export:2000,compress:5%,explain:100,serve:30d.",
         parse=_then,
+    ),
+    Flag(
+        name="federated",
+        metavar="KEY=VALUE",
+        help="Compare with federated averaging, as in clients=100,rounds=50,local_epochs=1; also participating, "
+        "bandwidth, flops, spread, penalty, usd_per_hour.",
+        parse=_federated,
     ),
     Flag(
         name="currency",

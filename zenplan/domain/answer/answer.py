@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from zenplan.domain.answer.estimate import Bill, Quote
+from zenplan.domain.answer.federation import Federation
 from zenplan.domain.answer.project import Project
 from zenplan.domain.market.offer import Price
 from zenplan.domain.provenance import Origin
@@ -139,6 +140,7 @@ class Answer:
         judgement: whether the amount of training is sensible, a line each; none where all is as usual.
         notices: what of the data and of price tables was not used, a line each; they are in ``left_out`` too.
         left_out: what was not quoted, or not used, and why, one line each.
+        federation: what it takes to train it by clients instead; None where that was not asked.
         here: what the model takes on this machine's own processor, where that was measured.
     """
 
@@ -160,6 +162,7 @@ class Answer:
     notices: tuple[str, ...] = ()
     here: tuple[LocalStep, ...] = ()
     judgement: tuple[str, ...] = ()
+    federation: Federation | None = None
 
     @property
     def recommended(self) -> Ranked:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zenplan.domain.market.currency import Currency
     from zenplan.domain.training.adapter import Adapter
     from zenplan.domain.training.data_set import DataSet
+    from zenplan.domain.training.federated import Federated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Request:
         deadline_s, budget_usd: what the answer must meet.
         project: what is known of the project around the run; ``deadline_s`` and ``budget_usd`` are the project's.
         then: what follows the training; it counts for ``deadline_s`` and ``budget_usd`` too.
+        federated: how it would be trained by clients instead, to compare.
         currency: that amounts are shown in beside dollars; None for dollars alone.
         horizon_s: plans that take longer are no candidates; None for ``HORIZON_S``, or a later deadline.
         day_usd: what a day is worth, in dollars; None for a share of the bill (``planning.money.ranking``).
@@ -100,6 +102,7 @@ class Request:
     budget_usd: float | None = None
     project: ProjectPlan = field(default_factory=ProjectPlan)
     then: tuple[FollowUp, ...] = ()
+    federated: Federated | None = None
     currency: Currency | None = None
     horizon_s: float | None = None
     day_usd: float | None = None

@@ -49,6 +49,11 @@ def _rate(known: float | None, usual: Range, unit: float, terms: Terms | None, w
     return _Rate(usd=usual * (1.0 / unit), origin=Origin.ASSUMED, why=said)
 
 
+def egress_usd_per_byte(terms: Terms | None) -> Range:
+    """What taking a byte out costs at a provider: as published, else as others ask."""
+    return _rate(terms.egress_usd_per_byte if terms else None, _EGRESS, GB, terms, "a GB").usd
+
+
 # In the order of the quantities of ``Stored``.
 CHECKPOINTS, EGRESS = "checkpoint storage", "egress of the weights"
 NAMES: Final = (CHECKPOINTS, "data set storage", "disks", "data in", EGRESS)

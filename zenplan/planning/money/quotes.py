@@ -219,7 +219,17 @@ def after_of(
     nodes: Array,
     options: Sequence[Option],
 ) -> tuple[FollowColumn, ...]:
-    """What follows the runs of these options; nothing where nothing was asked."""
+    """What follows the runs of these options; nothing where nothing was asked.
+
+    Args:
+        plan: what is trained.
+        operations: how it is operated.
+        around: with what is asked to follow.
+        runs: n of them.
+        usd_per_h: of one machine, shape (n,); nan where it is not known.
+        nodes: machines, shape (n,).
+        options: n of them.
+    """
     if around.following is None:
         return ()
     providers = Options.of(options).providers
@@ -332,17 +342,15 @@ def bills(
         runs: their wall-clock time, and the bytes of a checkpoint; n of them.
         billing: the kind of price.
         usd_per_h: for one whole machine, shape (n,); nan where the price is not known.
-        nodes: machines, shape (n,); all of their devices are paid for, idle ones too.
-        terms: each provider's, None where nothing is known of them.
+        nodes, terms: machines, shape (n,), whose idle devices are paid for too; each provider's, None where not known.
         around: the data, and when it starts; None for none.
         after: what follows the runs.
     """
     around = around or Around()
-    granularity = np.array([(t.granularity_s if t else None) or COARSEST_S for t in terms])
-    minimum = np.array([t.minimum_s if t else 0.0 for t in terms])
-    billed = np.ceil(np.maximum(runs.wall_clock_s, minimum) / granularity) * granularity
-    compute = billed / HOUR_S * usd_per_h * nodes
-    unused = unused_usd(terms, compute, usd_per_h * nodes)
+    billed = _billed_s(runs.wall_clock_s, terms)
+    rate = usd_per_h * nodes
+    compute = billed / HOUR_S * rate
+    unused = unused_usd(terms, compute, rate)
     stored = Stored(
         checkpoints=runs.checkpoint_bytes * operations.kept_checkpoints,
         data=around.data_bytes,
@@ -350,8 +358,8 @@ def bills(
         weights=plan.workload.trainable_parameters * plan.precision.compute_bytes,
     )
     # What a run without an end stores is no number; its machines are infinite already.
-    beside = beside_usd(stored, np.where(np.isfinite(runs.wall_clock_s), runs.wall_clock_s, 0.0), nodes, terms)
-    beside = sum((each.usd for each in after), beside)
+    kept_s = np.where(np.isfinite(runs.wall_clock_s), runs.wall_clock_s, 0.0)
+    beside = sum((each.usd for each in after), beside_usd(stored, kept_s, nodes, terms))
     return Bills(
         billing=billing,
         runs=runs,
@@ -365,6 +373,14 @@ def bills(
         terms=terms,
         after=after,
     )
+
+
+def _billed_s(time_s: Array, terms: Sequence[Terms | None]) -> Array:
+    """Seconds of each machine after rounding, shape (3, n)."""
+    granularity = np.array([(t.granularity_s if t else None) or COARSEST_S for t in terms])
+    minimum = np.array([t.minimum_s if t else 0.0 for t in terms])
+    billed: Array = np.ceil(np.maximum(time_s, minimum) / granularity) * granularity
+    return billed
 
 
 def _credited(usd: Array, time_s: Array, terms: Sequence[Terms | None], today: date) -> Array:

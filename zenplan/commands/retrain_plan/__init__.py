@@ -1,0 +1,1 @@
+"""``zenplan retrain-plan``: when to train again."""
