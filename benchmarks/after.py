@@ -49,20 +49,19 @@ def exported(bench: Bench, task: Task, backend: str, form: str, quantize: str) -
 
 
 def run(bench: Bench, tasks: Sequence[Task], backends: Sequence[str]) -> None:
-    """Make what is not there."""
-    for backend in backends:
-        for row in all_made(bench, tasks, [backend]):
-            print(f"{row['run']} on {row['backend']}: trained, {row['wall_s']:.0f} s", flush=True)
-        for task in tasks:
-            for form in FORMS:
-                for quantize in ("", *(QUANTIZED if backend == backends[0] else ())):
-                    if (task.name, backend, form, quantize) in kept(bench):
-                        continue
-                    row = exported(bench, task, backend, form, quantize)
-                    lines = Lines(bench.work / f"exports_{bench.size}.jsonl")
-                    lines.add(row)
-                    lines.close()
-                    print(f"{task.name} on {backend}, {form} {quantize}: {told(row)}", flush=True)
+    """Make what is not there; floats first."""
+    for row in all_made(bench, tasks, backends):
+        print(f"{row['run']} on {row['backend']}: trained, {row['wall_s']:.0f} s", flush=True)
+    wanted = [(task, backend, form, "") for backend in backends for task in tasks for form in FORMS]
+    wanted += [(task, backends[0], form, quantize) for task in tasks for form in FORMS for quantize in QUANTIZED]
+    for task, backend, form, quantize in wanted:
+        if (task.name, backend, form, quantize) in kept(bench) or not bench.folder(task.name, backend).exists():
+            continue
+        row = exported(bench, task, backend, form, quantize)
+        lines = Lines(bench.work / f"exports_{bench.size}.jsonl")
+        lines.add(row)
+        lines.close()
+        print(f"{task.name} on {backend}, {form} {quantize}: {told(row)}", flush=True)
 
 
 def told(row: Mapping[str, Any]) -> str:
@@ -70,7 +69,7 @@ def told(row: Mapping[str, Any]) -> str:
     if "state" not in row:
         return f"exit code {row['code']}: {row['said']}"
     if row["state"] != WRITTEN:
-        why = f"layer {row['layer']}" if row["layer"] else row["why"]
+        why = f"layer {row['layer']}" if row["layer"] else row["why"].partition(":")[0]
         return f"{row['state']}: {why}"
     if not row["quantize"]:
         batch = f", batch {row['batch']}" if row["batch"] else ""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -45,6 +47,7 @@ FLOORS = {
     "api": 11,
     "api_buy": 11,
     "api_data": 11,
+    "api_serve": 11,
     "api_train": 11,
     "api_trained": 11,
     "api_export": 11,
@@ -84,19 +87,31 @@ ALLOWED = {
     "api": PHYSICS | SEAM | {"adapters", "plugins", "commands", "worker", "results", "arguments"},
     "api_buy": GROUND | {"commands", "results", "arguments"},
     "api_data": GROUND | {"commands", "results", "arguments"},
+    "api_serve": GROUND | {"commands", "results", "arguments"},
     "api_train": GROUND | {"commands", "results", "arguments"},
     "api_trained": GROUND | {"commands", "results", "arguments"},
     "api_export": GROUND | {"commands", "results", "arguments"},
     # The public face: names from anywhere, imported when they are used. Nobody inside imports it.
     "__init__": NOUNS
     | SEAM
-    | {"adapters", "arguments", "results", "api", "api_buy", "api_data", "api_export", "api_train", "api_trained"},
+    | {
+        "adapters",
+        "arguments",
+        "results",
+        "api",
+        "api_buy",
+        "api_data",
+        "api_export",
+        "api_serve",
+        "api_train",
+        "api_trained",
+    },
 }
 
 # Everything that is not Python's own, and where it may be imported.
 OUTSIDE = {
     # In a worker Keras has imported it already.
-    "numpy": ("planning/", "fitting/", "worker/", "adapters/corpus/", "testing/"),
+    "numpy": ("planning/", "fitting/", "worker/", "adapters/corpus/", "adapters/serving/", "testing/"),
     "safetensors": ("worker/training/", "adapters/files/weights.py"),
     "msgspec": ("documents.py", "unions.py", "worker/", "adapters/", "commands/", "testing/"),
     "pytest": ("testing/",),
@@ -104,6 +119,10 @@ OUTSIDE = {
     "tokenizers": ("adapters/data/tokenizer.py", "adapters/corpus/bpe.py"),
     "rensa": ("adapters/corpus/minhash.py",),
     "PIL": ("adapters/corpus/images.py",),
+    "starlette": ("adapters/serving/",),
+    "uvicorn": ("adapters/serving/",),
+    "uvloop": ("adapters/serving/",),
+    "prometheus_client": ("adapters/serving/",),
     "httpx": ("adapters/http/",),
     "hishel": ("adapters/http/",),
     "rich": ("adapters/formats.py", "commands/"),
@@ -149,13 +168,18 @@ MOST_LINES_OF_FILE, MOST_LINES_OF_FUNCTION = 500, 50
 # What is longer, and why it may be. One that is no longer longer has to be taken out.
 LONGER = {
     "commands/buy/command.py:buy": "as calibrate's",
+    "commands/serve_cost/command.py:serve_cost": "as calibrate's",
     "commands/calibrate/command.py:calibrate": "Typer reads its own flags from the signature, a line each",
+    "commands/compress/command.py:compress": "as calibrate's",
     "commands/explain/command.py:explain": "as calibrate's",
+    "commands/federate/command.py:federate": "as calibrate's",
+    "commands/serve/command.py:serve": "as calibrate's",
     "api.py:estimate": "the flags of the command are the arguments, and there are two lines for each",
     "api.py:calibrate": "as api.estimate",
     "api_train.py:train": "as api.estimate",
     "api_buy.py:buy": "as api.estimate",
     "api_data.py:prepare_data": "as api.estimate",
+    "api_serve.py:serve_cost": "as api.estimate",
 }
 
 HEAVY = (
@@ -367,6 +391,7 @@ def test_what_is_imported_is_a_dependency() -> None:
     stated = {re.split(r"[\[<>=; ]", line, maxsplit=1)[0] for line in (*project["dependencies"], *extras)}
     stated |= {"pynvml"} if "nvidia-ml-py" in stated else set()
     stated |= {"PIL"} if "pillow" in stated else set()
+    stated |= {"prometheus_client"} if "prometheus-client" in stated else set()
     stated |= {"tensorflow"} if "tensorflow-cpu" in stated else set()
     assert {name for name in OUTSIDE if name not in stated} == set()
 
@@ -497,9 +522,18 @@ _ESTIMATE = "from zenplan.commands.main import run; assert run(['estimate', '--p
 def loaded(code: str, *paths: Path) -> set[str]:
     """Which of the heavy modules a fresh interpreter has after that code."""
     program = f"{''.join(f'import sys; sys.path.insert(0, {str(p)!r}); ' for p in paths)}{code}; {_LOADED}"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
-    )
+    with tempfile.TemporaryDirectory() as home:
+        # What was measured, fetched or set on this machine would have to be read.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ZENPLAN_"))}
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+            cwd=ROOT,
+            env={**environ, "HOME": home},
+        )
     return set(json.loads(done.stdout.splitlines()[-1])) & set(HEAVY)
 
 

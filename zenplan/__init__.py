@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from zenplan.api_buy import buy
     from zenplan.api_data import prepare_data
     from zenplan.api_export import export
+    from zenplan.api_serve import serve_cost
     from zenplan.api_train import train
-    from zenplan.api_trained import explain
+    from zenplan.api_trained import compress, explain
     from zenplan.arguments import ZenplanWarning
     from zenplan.domain.answer.answer import Ranked
     from zenplan.domain.hardware.accelerator import Accelerator, Source
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         Backtest,
         Calibrations,
         Catalogue,
+        Compression,
         DataCard,
         Explanation,
         Exports,
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
         Profile,
         Purchase,
         SearchedRun,
+        ServingCost,
         Tradeoff,
         TrainedRun,
     )
@@ -96,8 +99,9 @@ else:
         "zenplan.api_buy": ("buy",),
         "zenplan.api_data": ("prepare_data",),
         "zenplan.api_export": ("export",),
+        "zenplan.api_serve": ("serve_cost",),
         "zenplan.api_train": ("train",),
-        "zenplan.api_trained": ("explain",),
+        "zenplan.api_trained": ("compress", "explain"),
         "zenplan.arguments": ("ZenplanWarning",),
         "zenplan.domain.answer.answer": ("Ranked",),
         "zenplan.domain.hardware.accelerator": ("Accelerator", "Source"),
@@ -141,6 +145,7 @@ else:
             "Backtest",
             "Calibrations",
             "Catalogue",
+            "Compression",
             "DataCard",
             "Explanation",
             "Exports",
@@ -148,6 +153,7 @@ else:
             "Profile",
             "Purchase",
             "SearchedRun",
+            "ServingCost",
             "Tradeoff",
             "TrainedRun",
         ),
@@ -179,6 +185,7 @@ __all__ = [
     "Catalogue",
     "Column",
     "Committed",
+    "Compression",
     "Convolution",
     "DataCard",
     "DataError",
@@ -216,6 +223,7 @@ __all__ = [
     "Role",
     "Scan",
     "SearchedRun",
+    "ServingCost",
     "Source",
     "Split",
     "Table",
@@ -238,6 +246,7 @@ __all__ = [
     "bundled_prices",
     "buy",
     "calibrate",
+    "compress",
     "count_flop",
     "estimate",
     "explain",
@@ -250,6 +259,7 @@ __all__ = [
     "profile",
     "read_price_folder",
     "register_layer",
+    "serve_cost",
     "today",
     "train",
 ]

@@ -10,11 +10,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zenplan.domain.answer import answer, backtest, purchase, tradeoff
+from zenplan.domain.answer import answer, backtest, purchase, serving, tradeoff
 from zenplan.domain.hardware import catalogue, device
 from zenplan.domain.hardware.accelerator import Accelerator
 from zenplan.domain.market.offer import Offer, PriceTable
-from zenplan.domain.measured import calibrated, explanation, training_run
+from zenplan.domain.measured import calibrated, compression, explanation, training_run
 from zenplan.domain.measured.export import Export
 from zenplan.domain.report import Report
 from zenplan.domain.training import data_card
@@ -220,6 +220,28 @@ class Explanation(Shown, explanation.Explanation):
         write_picture(Path(path), self)
 
 
+class Compression(Shown, compression.Compression):
+    """Smaller ``versions`` of a run's model beside it, and the name of the one that is ``chosen``; it lies at ``path``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan compress`` shows it."""
+        from zenplan.commands.compress.report import compression_report
+
+        return compression_report(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write its picture, ``.svg`` or ``.png``.
+
+        Raises:
+            UsageError: it is another kind of file; ZenplanError: it cannot be written.
+        """
+        from zenplan.commands.compress.from_flags import write_picture
+
+        write_picture(Path(path), self)
+
+
 class Exports(Shown, tuple[Export, ...]):
     """The exports of a run, one of each form: its ``state`` says whether it was written."""
 
@@ -230,6 +252,30 @@ class Exports(Shown, tuple[Export, ...]):
         from zenplan.commands.export.report import export_report
 
         return export_report(self)
+
+
+class ServingCost(Shown, serving.Serving):
+    """What serving a language model takes; the first of ``services`` is ``best``."""
+
+    __slots__ = ()
+
+    def report(self) -> Report:
+        """As ``zenplan serve-cost`` shows it today."""
+        from zenplan.adapters.clock import today
+        from zenplan.commands.serve_cost.report import serving_report
+
+        return serving_report(self, today())
+
+    def manifest(self, kind: str, model: str | None = None) -> str:
+        """What serves it: a command (``vllm``, ``trtllm``) or a file (``compose``, ``kubernetes``).
+
+        Args:
+            kind: of those four.
+            model: the repository or folder that is loaded; None for the name that was priced, to be replaced.
+        """
+        from zenplan.commands.serve_cost.manifests import manifest_of
+
+        return manifest_of(self, kind, model)
 
 
 class Prices(Shown, tuple[PriceTable, ...]):

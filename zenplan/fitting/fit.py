@@ -102,13 +102,13 @@ def _shares(all_runs: Sequence[Run]) -> Array:
     return shares
 
 
-def _weights(errors: Array) -> Array:
+def robust_weights(errors: Array) -> Array:
     """Of squares that stand for absolute errors, shape (runs,)."""
     steep = 1.0 / np.maximum(np.abs(errors), _SQUARE)
     return np.where(np.abs(errors) > _CAP, _FAINT * steep, steep)
 
 
-def _loss(errors: Array) -> Array:
+def robust_loss(errors: Array) -> Array:
     """What those weights are the slopes of: squares, then absolute values, then a fifth of them; shape (runs,)."""
     size = np.abs(errors)
     near = np.where(size < _SQUARE, size**2 / (2.0 * _SQUARE), size - _SQUARE / 2.0)
@@ -172,7 +172,7 @@ class _Fitted:
     def objective(self, c: Coefficients, errors: Array) -> float:
         """What is made least: absolute errors, and how far values are from where they are drawn to."""
         drawn = self._tight @ (self.values(c) - self._mean) ** 2 / 2.0
-        return float(self._shares @ _loss(errors) + drawn)
+        return float(self._shares @ robust_loss(errors) + drawn)
 
     def move(self, c: Coefficients, errors: Array, slopes: Array) -> Array:
         """Where the least is if errors go on in a line: reweighted squares, from where they are now."""
@@ -180,7 +180,7 @@ class _Fitted:
         off = self._mean - self.values(c)
         move = np.zeros(len(self.parameters))
         for _ in range(_INNER):
-            weights = self._shares * _weights(errors + design @ move)
+            weights = self._shares * robust_weights(errors + design @ move)
             left = (design.T * weights) @ design + np.diag(self._tight)
             move = np.clip(np.linalg.solve(left, self._tight * off - (design.T * weights) @ errors), -_FAR, _FAR)
         return move

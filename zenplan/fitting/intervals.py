@@ -107,7 +107,7 @@ def distinct(observed: Iterable[LeftOut]) -> list[LeftOut]:
 
 def pooled(observed: Sequence[LeftOut], interval: Interval, share: float = ASKED) -> float:
     """The width that holds that share of a new publisher's errors, over the scales that the interval has."""
-    return _pooled([(unit(o.run), abs(o.error) / interval.scale(o.traits)) for o in observed], share)
+    return pooled_scores([(unit(o.run), abs(o.error) / interval.scale(o.traits)) for o in observed], share)
 
 
 def unit(run: Run) -> Hashable:
@@ -116,7 +116,7 @@ def unit(run: Run) -> Hashable:
     return publisher(run), "" if family in LANGUAGE else family
 
 
-def _pooled(scores: Sequence[tuple[Hashable, float]], share: float) -> float:
+def pooled_scores(scores: Sequence[tuple[Hashable, float]], share: float) -> float:
     """The least score up to which that share lies of the mean of k publishers' distributions, the share raised by
     (k + 1) / k as for a publisher more. Of too few publishers to tell, the largest of their own quantiles."""
     groups: dict[Hashable, list[float]] = defaultdict(list)
@@ -157,7 +157,9 @@ def _widening(interval: Interval, observed: Sequence[LeftOut], name: str) -> flo
     far = [o for o in observed if name in o.traits]
     if not far:
         return 1.0
-    needed = _pooled([(unit(o.run), abs(o.error) / (interval.new * interval.scale(o.traits))) for o in far], ASKED)
+    needed = pooled_scores(
+        [(unit(o.run), abs(o.error) / (interval.new * interval.scale(o.traits))) for o in far], ASKED
+    )
     amount = float(np.average([o.traits[name] for o in far], weights=_by_unit(far)))
     return float(max(1.0, needed) ** (1.0 / amount))
 

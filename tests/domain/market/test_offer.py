@@ -81,3 +81,19 @@ def test_a_table_is_as_old_as_its_oldest_price() -> None:
     assert PriceTable(provider="p", offers=offers).as_of() == date(2026, 2, 1)
     assert PriceTable(provider="p", offers=offers[1:]).as_of() is None
     assert PriceTable(provider="p", offers=()).as_of() is None
+
+
+@pytest.mark.parametrize(
+    ("source", "placeholder"),
+    [
+        ("https://example.com/pricing", True),
+        ("https://prices.acme.example/list", True),
+        ("http://shop.test/", True),
+        ("https://aws.amazon.com/ec2/pricing", False),
+        ("https://test.com/prices", False),
+        ("https://examples.com/", False),
+        ("my own example", False),
+    ],
+)
+def test_a_source_of_nobody_is_a_placeholder(source: str, placeholder: bool) -> None:
+    assert Price(usd_per_h=1.0, as_of=None, source=source).is_placeholder is placeholder

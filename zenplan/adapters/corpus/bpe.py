@@ -41,9 +41,15 @@ def train(texts: Iterator[str], vocabulary: int) -> str:
 
 def decoded(text: str, tokens: Sequence[int]) -> str:
     """What the tokens of a ``tokenizer.json``, which has been looked at before, stand for."""
+    return decoder(text)(tokens)
+
+
+def decoder(text: str) -> Callable[[Sequence[int]], str]:
+    """As ``decoded``, for many texts."""
     from tokenizers import Tokenizer
 
-    return str(Tokenizer.from_str(text).decode(list(tokens)))
+    made = Tokenizer.from_str(text)
+    return lambda tokens: str(made.decode(list(tokens)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ that ``zenplan data show`` counts, and is what Keras and torchvision read them w
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import warnings
@@ -120,3 +121,13 @@ def pixels_of(raw: Any, size: int, channels: int) -> Array:
         except _BROKEN as error:
             raise BadFile("no image that can be decoded, or a broken one") from error
     return np.asarray(fitted, np.uint8).reshape(size, size, channels)
+
+
+def png_of(pixels: Array) -> bytes:
+    """The image of such an array, as the bytes of a PNG file."""
+    check_installed()
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
+    return file.getvalue()

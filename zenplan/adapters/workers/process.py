@@ -182,13 +182,22 @@ def _started(
     job: Job, backend: str, environment: Mapping[str, str], command: Sequence[str], inherit: Sequence[int]
 ) -> Iterator[_Worker]:
     """A worker with that job. It and whatever it started are gone at the end."""
+    with settled(backend, environment, command, inherit) as (process, events, theirs):
+        worker = _Worker(process=process, events=events.fileno(), theirs=theirs, job=job)
+        worker.give(job)
+        yield worker
+
+
+@contextmanager
+def settled(
+    backend: str, environment: Mapping[str, str], command: Sequence[str] = (), inherit: Sequence[int] = ()
+) -> Iterator[tuple[subprocess.Popen[bytes], FileIO, int]]:
+    """As of ``spawned``, with a home of its own for Keras; without a command it is zenplan's worker."""
     with scratch() as home:
         _keep_settings(home)
         variables = {**environment, **worker_environment(backend, str(home))}
-        with spawned(command or own_worker(), backend, variables, inherit) as (process, events, theirs):
-            worker = _Worker(process=process, events=events.fileno(), theirs=theirs, job=job)
-            worker.give(job)
-            yield worker
+        with spawned(command or own_worker(), backend, variables, inherit) as found:
+            yield found
 
 
 @contextmanager
@@ -310,7 +319,7 @@ class _Worker:
         counting = isinstance(self.job, Count)
         if time.monotonic() - start > limits.time_s:
             raise took_too_long(limits.time_s, self.stage, self.job.what, counting)
-        if limits.memory_bytes is not None and _resident_bytes(self.process.pid) > limits.memory_bytes:
+        if limits.memory_bytes is not None and resident_bytes(self.process.pid) > limits.memory_bytes:
             raise took_too_much(limits.memory_bytes, self.stage, self.job.what, counting)
 
     def _read(self, selector: selectors.BaseSelector) -> list[Event]:
@@ -330,7 +339,7 @@ class _Worker:
         return [event for line in lines if (event := decode_event(line)) is not None]
 
 
-def _resident_bytes(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
     """Of the process, as /proc tells it; 0 on a system without it, where no limit is held."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -352,6 +361,7 @@ _DOING = {
     "train": "training it",
     "score": "scoring it",
     "explain": "explaining it",
+    "serve": "serving it",
     "export": "exporting it",
 }
 _AFTER = ("score", "export")

@@ -10,7 +10,7 @@ from datetime import date
 
 from zenplan import units
 from zenplan.adapters.formats import height, wrapped
-from zenplan.commands.shared.ages import dollar_span, dollars
+from zenplan.commands.shared.ages import ask_first, days_old, dollar_span, dollars
 from zenplan.commands.shared.sentences import tight
 from zenplan.domain.answer.answer import Answer, Change, Effect, Label, Ranked
 from zenplan.domain.answer.estimate import BILLS_HELD, Quote
@@ -18,6 +18,7 @@ from zenplan.domain.fit.efficiency import Grounds
 from zenplan.domain.provenance import Origin
 from zenplan.domain.range import Range
 from zenplan.domain.report import Column, Table
+from zenplan.planning.money.project import AFTER
 from zenplan.planning.physics.input_pipeline import supply
 
 _KINDS = {"full": "Training", "lora": "LoRA fine-tuning of", "qlora": "QLoRA fine-tuning of"}
@@ -32,7 +33,7 @@ _HELD = {
     Grounds.MEASURED: "the model was measured on that accelerator",
     Grounds.CARRIED: "carried over from another accelerator that the model was measured on",
     Grounds.PUBLISHED: f"such ranges held 80 % of published step times and {units.percent(BILLS_HELD)} of bills",
-    Grounds.ASSUMED: "assumed, as no run on a processor was fitted",
+    Grounds.ASSUMED: "assumed, as no run on such a device was fitted",
 }
 
 
@@ -71,7 +72,7 @@ def verdict(answer: Answer) -> str:
         answer.verdict and f"{answer.verdict[0].upper()}{answer.verdict[1:]}.",
         f"Range: {spans}; {_HELD[best.quote.estimate.grounds]}.",
         best.bill.credits and f"Credits pay {usd(-best.bill.credits.mid_usd)} of it.",
-        _ask_first(bool(best.quote.offer.guess), age),
+        ask_first(bool(best.quote.offer.guess), age),
         not best.total_usd and "No price of it is known: --usd-per-hour gives one.",
         limit and f"More than {limit:,} on demand usually needs a reservation.",
     )
@@ -82,13 +83,6 @@ def _of_family(answer: Answer) -> str:
     """Which size was taken where only a family was named; empty where the model was."""
     model = next((fact for fact in answer.plan.workload.facts if fact.name == "model"), None)
     return f"{model.value} is {model.why}." if model and model.origin is Origin.ASSUMED else ""
-
-
-def _ask_first(guess: bool, age: str) -> str:
-    """What is not sure of a plan's machine and its price; empty where both are."""
-    if not guess:
-        return f"Its price is {age}: ask first." if age else ""
-    return f"Its machine is a guess{f', its price {age}' if age else ''}: ask first."
 
 
 def costs(ranked: Ranked) -> bool:
@@ -120,13 +114,7 @@ def day(when: date) -> str:
 
 def price_age(answer: Answer, ranked: Ranked) -> str:
     """How old the price of a quote is where that is too old to count on: ``189 days old``; empty where it is fresh."""
-    price = ranked.price
-    if price is None or not price.is_old(answer.today):
-        return ""
-    days = price.age_days(answer.today)
-    if days is not None:
-        return f"{days} days old"
-    return f"of a table of {price.table_as_of:%Y-%m}" if price.table_as_of else "of no date"
+    return days_old(ranked.price, answer.today)
 
 
 def plans(answer: Answer) -> Table:
@@ -236,12 +224,27 @@ def beside(answer: Answer) -> str:
     told = [f"{c.name} {units.span(usd(c.usd.low), usd(c.usd.high))} ({c.origin})" for c in others if c.usd]
     told += [f"{c.name} (not known)" for c in others if not c.usd]
     parts = []
-    if sum(cost.counted for cost in project.costs) > 1 or answer.request.project.repeat > 1:
+    if sum(cost.counted and cost.name != AFTER for cost in project.costs) > 1 or answer.request.project.repeat > 1:
         total = project.total_usd
         span = f"{usd(total.mid)} ({units.span(usd(total.low), usd(total.high))})" if total else "no price"
         parts.append(f"The project: {span}, {units.duration(project.wall_clock_s.mid)}.")
     parts += [f"Not included: {', '.join(told)}."] if told else []
     return " ".join(parts)
+
+
+def after(answer: Answer) -> str:
+    """What follows the training, in a sentence: time and dollars of each, which are in those of the plan."""
+    bill, usd = answer.recommended.bill, money(answer)
+    costing = {part.name: part for part in bill.followed_parts} if bill.compute_usd else {}
+    told = []
+    for each in bill.followed:
+        took = [units.duration(each.time_s.mid, 2)] if each.time_s.high else []
+        part = costing.get(each.name)
+        if part and part.high_usd:
+            span = f" ({units.span(usd(part.low_usd), usd(part.high_usd))})" if part.low_usd < part.high_usd else ""
+            took.append(f"{usd(part.mid_usd)}{span}")
+        told.append(f"{each.name} {', '.join(took)}".rstrip())
+    return f"In that, after the training: {'; '.join(told)}." if told else ""
 
 
 def input_pipeline(answer: Answer, named: bool = True) -> str:
@@ -298,7 +301,7 @@ def screen(answer: Answer) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     lines: list[str] = []
     told = answer.notices[:1]
     ways = (f"{way.text[0].upper()}{way.text[1:]} ({way.change})." for way in answer.would_help)
-    said = (*ways, *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
+    said = (*ways, after(answer), *told, rate(answer), *answer.judgement, input_pipeline(answer), beside(answer))
     for line in filter(None, said):
         if _lines(line) <= left - (kept if answer.met or lines else 0):
             lines.append(line)

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from zenplan.commands.shared.settings import Format, resolved
 
 
+def _option(*flags: str, text: str, metavar: str) -> Any:
+    return typer.Option(*flags, help=text, metavar=metavar)
+
+
+_Run = Annotated[str, typer.Argument(help="Its id, the first letters of it, or its folder.", metavar="RUN")]
+_To = Annotated[
+    list[str] | None, _option("--to", text="keras, savedmodel, onnx, litert; several with commas.", metavar="FORM")
+]
+_Quantize = Annotated[
+    str | None, _option("--quantize", text="Weights in int8 or int4; by default floats.", metavar="TYPE")
+]
+_Out = Annotated[
+    Path | None,
+    _option("--out", "-o", text="A folder, or the file itself; by default exports/ of the run.", metavar="PATH"),
+]
+_Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+_Samples = Annotated[
+    str | None, _option("--samples", text="Of the test set that are scored; 2000, 0 for all.", metavar="COUNT")
+]
+_Threads = Annotated[str | None, _option("--threads", text="Processor cores; by default all.", metavar="COUNT")]
+
+
 def export(
-    run: Annotated[str, typer.Argument(help="Its id, the first letters of it, or its folder.", metavar="RUN")],
-    to: Annotated[
-        list[str] | None,
-        typer.Option("--to", help="keras, savedmodel, onnx, litert; several with commas.", metavar="FORM"),
-    ] = None,
-    quantize: Annotated[
-        str | None, typer.Option("--quantize", help="Weights in int8 or int4; by default floats.", metavar="TYPE")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", help="A folder, or the file itself; by default exports/ of the run.", metavar="PATH"
-        ),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
-    samples: Annotated[
-        str | None,
-        typer.Option("--samples", help="Of the test set that are scored; 2000, 0 for all.", metavar="COUNT"),
-    ] = None,
-    threads: Annotated[
-        str | None, typer.Option("--threads", help="Processor cores; by default all.", metavar="COUNT")
-    ] = None,
+    run: _Run,
+    to: _To = None,
+    quantize: _Quantize = None,
+    out: _Out = None,
+    force: _Force = False,
+    samples: _Samples = None,
+    threads: _Threads = None,
     output: Format = None,
 ) -> int:
     """Export the model of a finished run, and check what was written.
@@ -45,7 +52,7 @@ def export(
     \b
     Examples:
       zenplan export abcd2345 --to onnx
-      zenplan export abcd2345 --to savedmodel,litert --quantize int8 -o artefacts
+      zenplan export abcd2345 --to keras,litert --quantize int8 -o out
     """
     from zenplan.commands.export.asked import asked_export
     from zenplan.commands.export.report import export_report

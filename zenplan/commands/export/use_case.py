@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -45,13 +46,13 @@ def export(asked: Asked, tell: Tell) -> tuple[Export, ...]:
     """
     found = []
     for number, (form, place) in enumerate(asked.places.items()):
-        steps = len(asked.places)
-
-        def say(share: float, what: str, number: int = number, form: str = form, steps: int = steps) -> None:
-            tell((number + share) / steps, f"{form}: {what}")
-
-        found.append(_one(asked, form, place, say))
+        found.append(_one(asked, form, place, partial(_say, tell, (number, len(asked.places)), form)))
     return tuple(found)
+
+
+def _say(tell: Tell, which: tuple[int, int], form: str, share: float, what: str) -> None:
+    """Tell of a share of one export, which has a number of so many, as a share of all."""
+    tell((which[0] + share) / which[1], f"{form}: {what}")
 
 
 def _one(asked: Asked, form: str, place: Path, say: Tell) -> Export:

@@ -29,6 +29,7 @@ class Health:
     Attributes:
         unknown: accelerators without a data sheet: their offers are never planned with.
         undated: provider to the number of its prices without a day.
+        placeholders: provider to the number of its prices whose source is of nobody, such as example.com.
         set_aside: provider to rows that cannot be right, and why.
         old: provider to the day of its newest price, of those whose newest is old; the oldest first.
         unpriced: data sheets of accelerators, not of processors, that nobody has a price of.
@@ -38,6 +39,7 @@ class Health:
 
     unknown: tuple[Unknown, ...]
     undated: Mapping[str, int]
+    placeholders: Mapping[str, int]
     set_aside: Mapping[str, Sequence[str]]
     old: Mapping[str, date]
     unpriced: tuple[str, ...]
@@ -68,6 +70,9 @@ def health(
     return Health(
         unknown=unknown,
         undated={table.provider: table.undated for table in tables if table.undated},
+        placeholders={
+            table.provider: count for table in tables if (count := sum(each.is_placeholder for each in table.prices))
+        },
         set_aside={provider: reasons for provider, reasons in left_out.items() if reasons},
         old=dict(sorted(newest.items(), key=lambda item: item[1])),
         unpriced=tuple(sheet.name for sheet in sheets if sheet.name not in priced and not sheet.is_processor),

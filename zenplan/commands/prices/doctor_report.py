@@ -15,6 +15,7 @@ def doctor_report(found: Health, today: date) -> Report:
     counts = (
         (len(found.unknown), "accelerators have no data sheet"),
         (sum(found.undated.values()), "prices have no day"),
+        (sum(found.placeholders.values()), "prices are placeholders"),
         (sum(map(len, found.set_aside.values())), "rows are set aside"),
         (len(found.old), "tables are old"),
         (len(found.unpriced), "data sheets have no price"),
@@ -37,11 +38,13 @@ def doctor_report(found: Health, today: date) -> Report:
 def _tables(found: Health, today: date) -> list[Table]:
     unknown = [(u.provider, u.accelerator, f"{u.offers:,}", u.hint) for u in found.unknown]
     undated = [(provider, f"{count:,}") for provider, count in found.undated.items()]
+    placeholders = [(provider, f"{count:,}") for provider, count in found.placeholders.items()]
     aside = [(provider, reason) for provider, reasons in found.set_aside.items() for reason in reasons]
     old = [(provider, str(day), f"{(today - day).days:,} d") for provider, day in found.old.items()]
     made = (
         _table("Accelerators without a data sheet", ("provider", "accelerator", "offers", ""), unknown),
         _table("Prices without a day", ("provider", "prices"), undated),
+        _table("Placeholders, whose source is of nobody", ("provider", "prices"), placeholders),
         _table("Set aside", ("provider", "what and why"), aside),
         _table("Old tables", ("provider", "newest price", "age"), old),
     )

@@ -190,7 +190,7 @@ class FindingDocument(Document):
     """Something that is wrong, or missing."""
 
     kind: Annotated[
-        Literal["unknown_accelerator", "undated", "set_aside", "old", "unpriced", "unread"],
+        Literal["unknown_accelerator", "undated", "placeholder", "set_aside", "old", "unpriced", "unread"],
         Meta(description="What is the matter."),
     ]
     provider: Annotated[str | None, Meta(description="Whose table it is in; null where it is in none.")]
@@ -267,6 +267,7 @@ def doctor_document(found: Health) -> DoctorDocument:
     rows: list[tuple[Any, str | None, str]] = [
         *(("unknown_accelerator", u.provider, u.accelerator) for u in found.unknown),
         *(("undated", provider, str(count)) for provider, count in found.undated.items()),
+        *(("placeholder", provider, str(count)) for provider, count in found.placeholders.items()),
         *(("set_aside", provider, reason) for provider, reasons in found.set_aside.items() for reason in reasons),
         *(("old", provider, day.isoformat()) for provider, day in found.old.items()),
         *(("unpriced", None, name) for name in found.unpriced),

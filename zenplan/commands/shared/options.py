@@ -41,6 +41,12 @@ def _data_kind(text: str, _: str) -> Any:
     return one_of(*KINDS)(text, "kind of data")
 
 
+def _then(given: Any, what: str) -> Any:
+    from zenplan.commands.shared.follow_ups import parse_follow_ups
+
+    return parse_follow_ups(names(given, what), what)
+
+
 def _parts(given: Any, what: str) -> tuple[str, ...]:
     from zenplan.domain.model.workload import PARTS
 
@@ -346,6 +352,13 @@ _PROJECT: Final = (
         parse=units.or_zero(units.parse_usd),
     ),
     Flag(
+        name="then",
+        metavar="NAMES",
+        help="What follows the training: export, compress, explain, serve:TIME; each with an amount, as in "
+        "export:2000,compress:5%,explain:100,serve:30d.",
+        parse=_then,
+    ),
+    Flag(
         name="currency",
         metavar="CODE",
         help="Show amounts in this currency, as in EUR: at --rate, or the price book's.",
@@ -368,6 +381,7 @@ GROUPS: Final = {
 RUN: Final = tuple(flag for group in GROUPS.values() for flag in group)
 PRICES: Final = (_HARDWARE[0], *_FILTERS, *_PRICES)
 BUY: Final = (*_HARDWARE, *_FILTERS[:4], _FILTERS[-1], *_PRICES, *_OPERATIONS)
+SERVE: Final = (*_MODEL[:3], _HARDWARE[0], *_FILTERS[:4], _FILTERS[-1], _OFFERS[-2], *_PRICES)
 STEP: Final = (*_MODEL, *_HARDWARE, *_STEP, *_PRICES)
 FLAGS: Final = {flag.name: flag for flag in RUN}
 # The section of the help that each flag stands in: its table in a request file.

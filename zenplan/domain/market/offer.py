@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,9 @@ OLD_DAYS = 180
 OLD_WITHIN = 2.0
 # The provider of devices that nobody rents out, or whose price the user gave: it alone has offers without a price.
 OWN = "own"
+
+
+_NOBODYS = re.compile(r"\b(example\.(com|net|org)|[\w.-]+\.(example|invalid|test))\b")
 
 
 class Billing(StrEnum):
@@ -94,6 +98,11 @@ class Price:
     def age_days(self, today: date) -> int | None:
         """Days since the price was seen; None where it has no date."""
         return (today - self.as_of).days if self.as_of else None
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether its source is of a name that nobody can have (RFC 2606), as in a plugin that was begun and not filled."""
+        return _NOBODYS.search(self.source) is not None
 
     def is_old(self, today: date) -> bool:
         """Whether it was seen more than ``OLD_DAYS`` ago; a price without a date counts as older than that."""

@@ -144,6 +144,8 @@ class Attention:
         causal: half of the scores are masked, which a fused kernel does not compute.
         window: the most keys that one query sees, None for all.
         rotary: queries and keys are turned by their positions first (RoPE, Su et al. 2021).
+        cached_dim: elements of a token that are kept while text is generated, where keys and values of all heads are made
+            of them again (latent attention); None where keys and values are kept themselves.
     """
 
     name: str
@@ -156,6 +158,7 @@ class Attention:
     causal: bool
     window: int | None = None
     rotary: bool = False
+    cached_dim: int | None = None
 
     def __post_init__(self) -> None:
         checks.positive(
@@ -167,6 +170,7 @@ class Attention:
             queries=self.queries,
             keys=self.keys,
             window=self.window,
+            cached_dim=self.cached_dim,
         )
 
     split = Split.HEADS

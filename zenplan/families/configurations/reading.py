@@ -63,11 +63,10 @@ def _workload(
         if _has_towers(config, model_type) and model_type not in PAIRS:
             shape, facts = _inner_text(config, fields, seq_len, known)
             return seeing(config, fields, (shape, facts), known, images), shape
-        alone = _no_language(config, fields, seq_len, known)
-        if alone is not None and images:
-            raise _no_images(model_type)
-        if alone is not None:
-            return alone, None
+        if not images:
+            alone = _no_language(config, fields, seq_len, known)
+            if alone is not None:
+                return alone, None
     if images:
         raise _no_images(str(model_type or "decoder"))
     shape, facts = _text(config, seq_len, known)

@@ -158,6 +158,7 @@ def _attend_latent(shape: TransformerShape, latent: LatentAttention, rows: int, 
             queries=rows,
             keys=rows,
             causal=causal,
+            cached_dim=narrow,
         ),
         projection("attention output", rows, heads * latent.value_dim, h, Split.ROWS),
     ]

@@ -9,6 +9,7 @@ from zenplan.errors import UsageError
 from zenplan.worker.counting.keras_file import read_keras_config
 from zenplan.worker.counting.load import trained_model
 from zenplan.worker.protocol import Events, Write, Written
+from zenplan.worker.training.prepared import Array
 
 
 def write(job: Write, events: Events) -> None:
@@ -36,7 +37,14 @@ def drawn(model: keras.Model, job: Write, length: int) -> list[int]:
         batch[0, : len(seen)] = seen
         # What comes after a token has no part in its prediction: the rest of the row may be anything.
         found = keras.ops.convert_to_numpy(model(batch, training=False))[0, len(seen) - 1]
-        scaled = found.astype(np.float64) / job.temperature
-        odds = np.exp(scaled - scaled.max())
-        tokens.append(int(random.choice(len(odds), p=odds / odds.sum())))
+        tokens.append(chosen(found, job.temperature, random))
     return tokens[len(job.tokens) :]
+
+
+def chosen(logits: Array, temperature: float, random: np.random.Generator) -> int:
+    """The next token: drawn, or at temperature 0 the likeliest."""
+    if not temperature:
+        return int(logits.argmax())
+    scaled = logits.astype(np.float64) / temperature
+    odds = np.exp(scaled - scaled.max())
+    return int(random.choice(len(odds), p=odds / odds.sum()))

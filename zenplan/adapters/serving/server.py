@@ -1,0 +1,212 @@
+"""The server: a socket, uvicorn, and the model's worker beside it; SIGTERM lets requests in flight finish."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from zenplan.adapters.serving.drift import Feature, prediction_feature, training_inputs
+from zenplan.adapters.serving.service import Service
+from zenplan.errors import UsageError
+
+# Of headers, and of a connection on which nothing is asked.
+_HEADERS_S, _IDLE_S = 10.0, 30
+_BACKLOG, _LOOK_S = 2048, 1.0
+# Samples of the training data that the model's usual answers are told by.
+_REFERENCE: Final = 512
+_LATE: Final = (
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b'content-length: 48\r\n\r\n{"error":"the headers did not come within 10 s"}'
+)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that is bound.
+
+    Raises:
+        UsageError: it cannot be.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        found = socket.socket(family, socket.SOCK_STREAM)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind((host, port))
+        except OSError:
+            found.close()
+            raise
+    except (OSError, OverflowError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"nothing can be served on {host}:{port}: {why}", "another --port, or 0 for any") from error
+    return found
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, that does not wait for headers for ever."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self._late = self.loop.call_later(_HEADERS_S, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        if self._late is None and (self.cycle is None or self.cycle.response_complete):
+            self._late = self.loop.call_later(_HEADERS_S, self._give_up)
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        self._in_time()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
+        super().connection_lost(exc)
+
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _give_up(self) -> None:
+        self._late = None
+        if not self.transport.is_closing():
+            self.transport.write(_LATE)
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, that leaves signals to whoever runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None is."""
+        yield
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is told of a server, for a screen.
+
+    Attributes:
+        ready: once, when the model is warm; line: a warning, or what has happened; status: now and then, where requests
+            have come.
+        every_s: between two of ``status``.
+    """
+
+    ready: Callable[[], None]
+    line: Callable[[str], None]
+    status: Callable[[], None]
+    every_s: float = 10.0
+
+
+def serve(app: ASGIApp, service: Service, bound: socket.socket, drain_s: float, told: Told) -> int | None:
+    """Answer requests until a signal comes.
+
+    Returns:
+        The signal, where requests were cut off after ``drain_s``; None where each had its answer.
+
+    Raises:
+        ZenplanError: the model's worker does not come to be ready.
+    """
+    # A request takes three quarters of the processor's time that it takes on Python's own loop.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(app, service, bound, drain_s, told))
+
+
+async def _serve(app: ASGIApp, service: Service, bound: socket.socket, drain_s: float, told: Told) -> int | None:
+    server, came = _Server(_config(app, service, drain_s)), list[int]()
+    loop = asyncio.get_running_loop()
+
+    def leave(number: int) -> None:
+        # A second one does not wait.
+        server.force_exit = bool(came)
+        came.append(number)
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave, number)
+    service.worker.lost = service.batcher.drop
+    keeping = asyncio.create_task(service.worker.keep())
+    watching = asyncio.create_task(_watch(service, told))
+    answering = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        await asyncio.wait({keeping, watching, answering}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            server.should_exit = server.force_exit = True
+            await answering
+            for task in (keeping, watching):
+                if task.done():
+                    task.result()
+    finally:
+        cut = service.metrics.cut or service.metrics.in_flight
+        for task in (keeping, watching):
+            task.cancel()
+        await asyncio.gather(keeping, watching, return_exceptions=True)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    return came[0] if came and cut else None
+
+
+def _config(app: ASGIApp, service: Service, drain_s: float) -> uvicorn.Config:
+    most = service.batcher.most_waiting + 256
+    return uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_IDLE_S,
+        timeout_graceful_shutdown=max(1, round(drain_s)),
+        backlog=_BACKLOG,
+        limit_concurrency=most,
+    )
+
+
+async def _watch(service: Service, told: Told) -> None:
+    """Tell what is to be told, at its time."""
+    while service.worker.serving is None:
+        await asyncio.sleep(0.02)
+    if not service.writes:
+        service.monitor.features = (*service.monitor.features, await _of_predictions(service))
+    told.ready()
+    drifted, shown, last = set[str](), 0, asyncio.get_running_loop().time()
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        for each in service.monitor.drifts():
+            if each.drifted and each.name not in drifted:
+                drifted.add(each.name)
+                told.line(
+                    f"{each.name} has drifted from the training data: population stability index {each.index:.2f}"
+                    f" over the last {each.seen} observations"
+                )
+        now = asyncio.get_running_loop().time()
+        if service.metrics.answered != shown and now - last >= told.every_s:
+            shown, last = service.metrics.answered, now
+            told.status()
+
+
+async def _of_predictions(service: Service) -> Feature:
+    """What the model answers for its training data."""
+    import numpy as np
+
+    inputs = training_inputs(service.reader, _REFERENCE)
+    batch, outputs = service.batcher.batch, list[Any]()
+    for first in range(0, len(next(iter(inputs.values()))), batch):
+        output, _ = await service.worker.predict({name: each[first : first + batch] for name, each in inputs.items()})
+        outputs.append(output)
+    classes = len(service.reader.classes) or int(service.reader.data.get("classes") or 0)
+    return prediction_feature(np.concatenate(outputs), classes)
