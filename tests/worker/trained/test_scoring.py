@@ -31,7 +31,12 @@ def models(shared: Lab) -> Models:
     """Of each backend: finished runs, and what each said of the test data."""
     runs: dict[str, dict[str, Any]] = {
         "decoder": {"data": shared.text()},
-        "convnet": {"data": image_data(shared.folder / "many", 400), "model": CONVNET, "steps": 8, "evaluate_batches": 0},
+        "convnet": {
+            "data": image_data(shared.folder / "many", 400),
+            "model": CONVNET,
+            "steps": 8,
+            "evaluate_batches": 0,
+        },
     }
     return cache(lambda backend: finished(shared, backend, runs))
 
